@@ -1,0 +1,120 @@
+"""Where a fault is and what to do about it: `Source`, `Span`, `Fault`, `SnError`, and the one renderer.
+
+Ground floor: imports nothing of snsim. Every fault that a user can cause travels as a `Fault`; command line,
+prompt, notebook and editor print it with `render` or read its fields.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Iterable
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One text and the name it is shown under: a path as the user gave it, or `<prompt>`."""
+
+    name: str
+    text: str
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of a character offset, both from 1."""
+        line = bisect.bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line (from 1), without its newline."""
+        start = self._line_starts[number - 1]
+        end = self.text.find("\n", start)
+        return self.text[start:] if end < 0 else self.text[start:end]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters `start` to `end` (exclusive) of a source."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        return self.source.position(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        return self.source.position(self.start)[1]
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+    def __repr__(self) -> str:
+        return f"Span({self})"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: a sentence, its place, a remedy, and further places that take part in it."""
+
+    message: str
+    span: Span | None = None
+    hint: str = ""
+    also: tuple[tuple[str, Span], ...] = ()
+    severity: str = "error"  # or "warning"
+
+    def as_json(self) -> dict[str, object]:
+        place = {} if self.span is None else {
+            "file": self.span.source.name, "line": self.span.line, "column": self.span.column,
+        }
+        return {"severity": self.severity, **place, "message": self.message, "hint": self.hint}
+
+
+class SnError(Exception):
+    """A fault (or several) of the program, the data or the call: never a fault of snsim itself."""
+
+    def __init__(self, faults: Fault | Iterable[Fault]):
+        self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
+        super().__init__(*(fault.message for fault in self.faults))
+
+    def __str__(self) -> str:
+        return "\n".join(render(fault) for fault in self.faults)
+
+
+def fail(message: str, span: Span | None = None, hint: str = "", also: tuple[tuple[str, Span], ...] = ()) -> SnError:
+    """The error for one fault, ready to be raised."""
+    return SnError(Fault(message, span, hint, also))
+
+
+def render(fault: Fault) -> str:
+    """The fault as text: place, severity and sentence, the source line with carets, the remedy, other places."""
+    head = f"{fault.severity}: {fault.message}"
+    if fault.span is None:
+        lines = [head]
+    else:
+        lines = [f"{fault.span}: {head}", *_excerpt(fault.span)]
+    if fault.hint:
+        lines.append(f"  hint: {fault.hint}")
+    for label, span in fault.also:
+        lines += [f"  {label}: {span}", *_excerpt(span)]
+    return "\n".join(lines)
+
+
+_WIDTH = 110  # characters of a source line that are shown; longer ones are cut round the caret
+
+
+def _excerpt(span: Span) -> list[str]:
+    line, column = span.source.position(span.start)
+    text = span.source.line(line).replace("\t", " ").rstrip("\r")
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    width = max(1, min(span.end - span.start, len(text) - column + 1))
+    shift = max(0, column - 1 - _WIDTH // 2) if len(text) > _WIDTH else 0
+    shown = text[shift:shift + _WIDTH]
+    caret = "^" * max(1, min(width, len(shown) - (column - 1 - shift)))
+    gutter = f"{line:5d} | "
+    return [gutter + shown, " " * (len(gutter) + column - 1 - shift) + caret]

@@ -1,0 +1,135 @@
+"""Named things with a one-line doc: the one way in which snsim keeps what can be added to.
+
+Built-in shelves are filled when their module is imported and are constants from then on; a program that declares
+names of its own gets a `child`, so that nothing declared in one file is seen by another.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Callable, Generic, Iterator, TypeVar
+
+from snsim.errors import SnError, Span, fail
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    name: str
+    doc: str
+    value: T
+    span: Span | None = None  # where a program declared it; None for what is built in
+
+
+class Shelf(Generic[T]):
+    """Things of one kind by name.
+
+    `kind` is the word used in sentences ("scheme"). `plugins` names the entry point group under which installed
+    packages may add things; they are looked for only when a name is not found or all are listed.
+    """
+
+    def __init__(self, kind: str, plugins: str | None = None, parent: Shelf[T] | None = None):
+        self.kind = kind
+        self._plugins = plugins
+        self._parent = parent
+        self._entries: dict[str, Entry[T]] = {}
+        self._broken: set[str] = set()
+
+    def child(self) -> Shelf[T]:
+        """A shelf that sees everything here and keeps its own additions to itself."""
+        return Shelf(self.kind, parent=self)
+
+    def add(self, name: str, value: T, doc: str, span: Span | None = None) -> T:
+        """Put a thing on the shelf. A name that is taken is refused with both places."""
+        self.check_free(name, span)
+        self._entries[name] = Entry(name, doc, value, span)
+        return value
+
+    def check_free(self, name: str, span: Span | None = None) -> None:
+        """SnError, with both places, if the name is taken."""
+        taken = self._here(name)
+        if taken is not None:
+            also = () if taken.span is None else (("first declared here", taken.span),)
+            where = "" if taken.span is not None else " (it is built in)"
+            raise fail(f'"{name}" is the name of another {self.kind} already{where}', span, "choose another name", also)
+
+    def register(self, name: str, doc: str | None = None) -> Callable[[T], T]:
+        """Decorator: put a function on the shelf under `name`; its docstring's first line is the doc."""
+
+        def put(value: T) -> T:
+            return self.add(name, value, doc if doc is not None else (value.__doc__ or "").strip().split("\n")[0])
+
+        return put
+
+    def mark_broken(self, name: str) -> None:
+        """Remember a name whose declaration had faults, so that uses of it are not reported as unknown too."""
+        self._broken.add(name)
+
+    def is_broken(self, name: str) -> bool:
+        return name in self._broken
+
+    def entry(self, name: str) -> Entry[T] | None:
+        """What is called `name`, or None; installed packages are asked last."""
+        found = self._here(name)
+        if found is None and self._parent is not None:
+            found = self._parent.entry(name)
+        if found is None and self._plugins is not None:
+            self._load_plugins()
+            found = self._entries.get(name)
+        return found
+
+    def _here(self, name: str) -> Entry[T] | None:
+        """What is called `name` here or on a parent, without a look at installed packages."""
+        found = self._entries.get(name)
+        return self._parent._here(name) if found is None and self._parent is not None else found
+
+    def __contains__(self, name: str) -> bool:
+        return self.entry(name) is not None
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        """Built-in things first, then what was declared, each in order of arrival."""
+        if self._plugins is not None:
+            self._load_plugins()
+        if self._parent is not None:
+            yield from self._parent
+        yield from self._entries.values()
+
+    def names(self) -> list[str]:
+        return [entry.name for entry in self]
+
+    def own(self) -> list[Entry[T]]:
+        """What was added to this very shelf, without its parent's."""
+        return list(self._entries.values())
+
+    def get(self, name: str, span: Span | None = None) -> T:
+        """The thing called `name`; SnError with the nearest name and the list of valid ones if there is none.
+
+        For a name whose declaration had faults the error carries no fault: those were reported where they are.
+        """
+        found = self.entry(name)
+        if found is not None:
+            return found.value
+        if self.is_broken(name):
+            raise SnError(())
+        raise fail(f'unknown {self.kind} "{name}"', span, suggest(name, self.names(), f"{self.kind}s"))
+
+    def _load_plugins(self) -> None:
+        from importlib import metadata  # not needed by most programs, and slow to import
+
+        group, self._plugins = self._plugins, None
+        for point in metadata.entry_points(group=group):
+            if point.name not in self._entries:
+                value = point.load()
+                self.add(point.name, value, (value.__doc__ or "").strip().split("\n")[0])
+
+
+def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
+    """The remedy for an unknown name: the nearest valid one, then all of them."""
+    near = difflib.get_close_matches(name, names, n=1)
+    start = f'did you mean "{near[0]}"?  ' if near else ""
+    if not names:
+        return f"{start}there are no {plural} yet"
+    more = "" if len(names) <= most else f" and {len(names) - most} more"
+    return f"{start}{plural}: {', '.join(names[:most])}{more}"
