@@ -1,0 +1,171 @@
+"""Where a comma may stand, what a backquote builds, and how a declarative call becomes data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snsim.errors import Fault, SnError, Span, fail
+from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Node, Pair, Symbol
+from snsim.language.limits import LimitError, exceeded
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the signs ' ` , round a form allow: `level` backquotes are open, and a quote stands outside of them."""
+
+    level: int = 0
+    quoted: bool = False
+
+    def inside(self, prefix: Symbol) -> Context:
+        """The context of the form behind one of the four signs (or any other prefix)."""
+        if prefix is BACKQUOTE:
+            return Context(self.level + 1, self.quoted)
+        if prefix is UNQUOTE or prefix is SPLICE:
+            return Context(max(self.level - 1, 0), self.quoted)
+        if prefix is QUOTE and self.level == 0:
+            return Context(0, True)
+        return self
+
+    @property
+    def allows_comma(self) -> bool:
+        return self.level > 0 or not self.quoted
+
+
+def argument_of(form: Form, *heads: Symbol) -> Pair | None:
+    """The cell that holds e if the form is the two-element list (head e), else None."""
+    if not isinstance(form, Pair) or not isinstance(form.car, Symbol) or form.car not in heads:
+        return None
+    return form.cdr if isinstance(form.cdr, Pair) and form.cdr.cdr is NIL else None
+
+
+def backquote(interpreter: Interpreter, template: Form, place: Span | None, level: int = 1, depth: int = 0) -> Form:
+    """The form a backquote builds: commas of its own level are computed, those of inner backquotes kept."""
+    if not isinstance(template, Pair):
+        return template
+    interpreter.step()
+    if depth > interpreter.limits.nesting:
+        raise exceeded("the template of ` is nested too deep", interpreter.limits.nesting, place)
+    if (inner := argument_of(template, UNQUOTE)) is not None and level == 1:
+        return interpreter.evaluate(inner.car, inner.at)
+    if argument_of(template, SPLICE) is not None and level == 1:
+        raise fail(",@ stands inside a list only", template.span or place, "write ,e")
+    items: list[Form] = []
+    places: list[Span | None] = []
+    cell: Form = template
+    inner_level = level + (template.car is BACKQUOTE) - (template.car is UNQUOTE or template.car is SPLICE)
+    while isinstance(cell, Pair):
+        if cell is not template and argument_of(cell, UNQUOTE) is not None and level == 1:
+            break  # (a . ,b) is read as (a unquote b)
+        at = cell.at or place
+        spliced = argument_of(cell.car, SPLICE) if level == 1 else None
+        if spliced is not None:
+            values = interpreter.elements(interpreter.evaluate(spliced.car, spliced.at), ",@", spliced.at or at)
+            items += values
+            places += [at] * len(values)
+        else:
+            items.append(backquote(interpreter, cell.car, at, inner_level, depth + 1))
+            places.append(at)
+        cell = cell.cdr
+    result = backquote(interpreter, cell, place, level, depth + 1) if cell is not NIL else NIL
+    for item, at in zip(reversed(items), reversed(places)):
+        result = Pair(item, result, at)
+    if isinstance(result, Pair):
+        result.span = template.span
+    return result
+
+
+def literal(interpreter: Interpreter, call: Pair, place: Span) -> Node:
+    """A declarative call as data: commas computed from left to right, every fault of them reported at once."""
+    work = _Literal(interpreter)
+    node = work.node(call, call.span or place)
+    if work.faults:
+        raise SnError(work.faults)
+    return node
+
+
+@dataclass
+class _Literal:
+    """One call while it becomes data."""
+
+    interpreter: Interpreter
+    faults: list[Fault] = field(default_factory=list)
+    nodes: int = 0
+
+    def node(self, form: Form, span: Span, depth: int = 0) -> Node:
+        """A form of the program as a node, its commas computed."""
+        self._enter(depth, span)
+        if not isinstance(form, Pair):
+            return self._data(form, span, depth)
+        if (inner := argument_of(form, UNQUOTE)) is not None:
+            at = inner.at or span
+            return self._data(self._computed(inner, at), at, depth)
+        if (inner := argument_of(form, QUOTE, BACKQUOTE)) is not None:
+            sign = "quote" if form.car is QUOTE else "backquote"
+            self._fault(f"nothing is evaluated here, so the {sign} has no use", span, "leave it out")
+            return self.node(inner.car, inner.at or span, depth + 1)
+        span = form.span or span
+        items: list[Node] = []
+        cell: Form = form
+        while isinstance(cell, Pair):
+            if (inner := argument_of(cell.car, SPLICE)) is not None:
+                items += self._spliced(inner, inner.at or span, depth + 1)
+            else:
+                items.append(self.node(cell.car, cell.at or span, depth + 1))
+            cell = cell.cdr
+        if cell is not NIL:
+            self._fault("a dotted list has no meaning here", span, "leave the dot out")
+        return Node(tuple(items), span)
+
+    def _spliced(self, inner: Pair, at: Span, depth: int) -> list[Node]:
+        values = self._computed(inner, at)
+        if values is not NIL and not isinstance(values, Pair):
+            self._fault(f",@ puts the elements of a list here, and {self.interpreter.describe(values)} is none",
+                        at, "a single value is put here by , without the @")
+            return []
+        return [self._data(value, at, depth) for value in self.interpreter.elements(values, ",@", at)]
+
+    def _computed(self, inner: Pair, at: Span) -> Form:
+        """The value of the expression behind a comma; () and a fault if it has none or is an unset symbol."""
+        expression = inner.car
+        if isinstance(expression, Symbol) and not self.interpreter.is_set(expression):
+            self._fault(f'"{expression.name}" has no value', at, self.interpreter.nearest_variable(expression))
+            return NIL
+        try:
+            return self.interpreter.evaluate(expression, at)
+        except LimitError:
+            raise
+        except SnError as error:
+            self.faults += error.faults
+            return NIL
+
+    def _data(self, value: Form, span: Span, depth: int) -> Node:
+        """A value as a node; everything inside it has the same place."""
+        self._enter(depth, span)
+        if value is NIL:
+            return Node((), span)
+        if isinstance(value, Pair):
+            values = self.interpreter.elements(value, "a comma", span)
+            return Node(tuple([self._data(item, span, depth + 1) for item in values]), span)
+        if isinstance(value, (float, str, Symbol)) or (isinstance(value, np.ndarray) and value.dtype != object):
+            return Node(value, span)
+        self._fault(f"{self.interpreter.describe(value)} cannot stand here", span,
+                    "a comma gives a number, a name, a string, a list or a matrix")
+        return Node((), span)
+
+    def _fault(self, message: str, span: Span, hint: str) -> None:
+        self.faults.append(Fault(message, span, hint))
+
+    def _enter(self, depth: int, span: Span) -> None:
+        """Bound the data: a list that shares its parts, or holds itself, grows when it is written out."""
+        limits = self.interpreter.limits
+        self.nodes += 1
+        if depth > limits.nesting:
+            raise exceeded("the form is nested too deep", limits.nesting, span)
+        if self.nodes > 2 * limits.list_length:
+            raise exceeded("the form has too many parts", limits.list_length, span)

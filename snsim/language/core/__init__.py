@@ -1,0 +1,6 @@
+"""The functions and special forms of the language, one file a family. Importing this fills the shelf CORE."""
+
+from snsim.language.core import control, definitions, lists, matrices, number_lists, numbers, output, strings
+from snsim.language.functions import CORE
+
+__all__ = ["CORE", "control", "definitions", "lists", "matrices", "number_lists", "numbers", "output", "strings"]

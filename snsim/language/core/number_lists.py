@@ -1,0 +1,144 @@
+"""What is computed from lists of numbers (sn28 section 1.4)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from snsim.language.forms import NIL, Form, Pair, make_list
+from snsim.language.functions import Misuse, function
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+def _numbers(interpreter: Interpreter, name: str, values: Form, least: int = 0) -> list[float]:
+    items = interpreter.elements(values, name)
+    for item in items:
+        if not isinstance(item, float):
+            raise Misuse(f"{name}: {interpreter.describe(item)} in the list is no number")
+    if len(items) < least:
+        raise Misuse(f"{name}: the list is empty")
+    return items
+
+
+def _two(interpreter: Interpreter, name: str, a: Form, b: Form) -> list[tuple[float, float]]:
+    x, y = _numbers(interpreter, name, a), _numbers(interpreter, name, b)
+    if len(x) != len(y):
+        raise Misuse(f"{name}: one list has {len(x)} elements, the other {len(y)}")
+    return list(zip(x, y))
+
+
+@function("sum", interpreter=True)
+def sum_(interpreter: Interpreter, values: Form) -> float:
+    """(sum list): the sum of the numbers"""
+    return float(sum(_numbers(interpreter, "sum", values)))
+
+
+@function("mean", interpreter=True)
+def mean(interpreter: Interpreter, values: Form) -> float:
+    """(mean list): the mean of the numbers"""
+    x = _numbers(interpreter, "mean", values, 1)
+    return sum(x) / len(x)
+
+
+@function("sdev", interpreter=True)
+def sdev(interpreter: Interpreter, values: Form) -> float:
+    """(sdev list): the standard deviation, of the list as the whole population"""
+    x = _numbers(interpreter, "sdev", values, 1)
+    middle = sum(x) / len(x)
+    return math.sqrt(sum((v - middle) * (v - middle) for v in x) / len(x))
+
+
+@function("sup", interpreter=True)
+def sup(interpreter: Interpreter, values: Form) -> float:
+    """(sup list): the greatest of the numbers"""
+    return max(_numbers(interpreter, "sup", values, 1))
+
+
+@function("inf", interpreter=True)
+def inf(interpreter: Interpreter, values: Form) -> float:
+    """(inf list): the least of the numbers"""
+    return min(_numbers(interpreter, "inf", values, 1))
+
+
+@function("quantile", interpreter=True)
+def quantile(interpreter: Interpreter, values: Form, fraction: Form) -> float:
+    """(quantile list f): the element that f of the n elements lie below: number floor(n f) in order, from 0"""
+    x = sorted(_numbers(interpreter, "quantile", values, 1))
+    if not isinstance(fraction, float) or not math.isfinite(fraction):
+        raise Misuse(f"quantile: {interpreter.describe(fraction)} is no fraction", 1)
+    return x[min(max(math.floor(len(x) * fraction), 0), len(x) - 1)]
+
+
+@function("median", interpreter=True)
+def median(interpreter: Interpreter, values: Form) -> float:
+    """(median list): the quantile at one half"""
+    return quantile(interpreter, values, 0.5)
+
+
+@function("rank", interpreter=True)
+def rank(interpreter: Interpreter, values: Form, x: Form, width: Form = 0.0) -> Form:
+    """(rank list x [width]): the places, from 0, of the numbers equal to x, or within width of it"""
+    if not isinstance(x, float) or not isinstance(width, float):
+        raise Misuse("rank: a number is wanted", 1, "write (rank list x [width])")
+    numbers = _numbers(interpreter, "rank", values)
+    return make_list([float(i) for i, value in enumerate(numbers) if value == x or abs(value - x) <= width])
+
+
+@function("sqr-dist", interpreter=True)
+def sqr_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
+    """(sqr-dist a b): the sum of the squared differences"""
+    return float(sum((x - y) * (x - y) for x, y in _two(interpreter, "sqr-dist", a, b)))
+
+
+@function("mean-sqr-dist", interpreter=True)
+def mean_sqr_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
+    """(mean-sqr-dist a b): the mean of the squared differences"""
+    pairs = _two(interpreter, "mean-sqr-dist", a, b)
+    if not pairs:
+        raise Misuse("mean-sqr-dist: the lists are empty")
+    return sum((x - y) * (x - y) for x, y in pairs) / len(pairs)
+
+
+@function("abs-dist", interpreter=True)
+def abs_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
+    """(abs-dist a b): the sum of the absolute differences"""
+    return float(sum(abs(x - y) for x, y in _two(interpreter, "abs-dist", a, b)))
+
+
+@function("sup-dist", interpreter=True)
+def sup_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
+    """(sup-dist a b): the greatest absolute difference"""
+    return max((abs(x - y) for x, y in _two(interpreter, "sup-dist", a, b)), default=0.0)
+
+
+@function("hamming-dist", interpreter=True)
+def hamming_dist(interpreter: Interpreter, *arguments: Form) -> float:
+    """(hamming-dist [margin] a b): how many differences are greater than the margin (0 if absent)"""
+    if len(arguments) not in (2, 3):
+        raise Misuse("hamming-dist: two lists are wanted", None, "write (hamming-dist [margin] a b)")
+    margin = arguments[0] if len(arguments) == 3 else 0.0
+    if not isinstance(margin, float):
+        raise Misuse(f"hamming-dist: {interpreter.describe(margin)} is no number", 0)
+    pairs = _two(interpreter, "hamming-dist", *arguments[-2:])
+    return float(sum(abs(x - y) > margin for x, y in pairs))
+
+
+@function("quadrant-dist", interpreter=True)
+def quadrant_dist(interpreter: Interpreter, desired: Form, actual: Form) -> float:
+    """(quadrant-dist d y): in how many places the sign of y is not that of d; a 0 in d never counts"""
+    pairs = _two(interpreter, "quadrant-dist", desired, actual)
+    return float(sum((d > 0 and y <= 0) or (d < 0 and y >= 0) for d, y in pairs))
+
+
+@function("add-lists", interpreter=True)
+def add_lists(interpreter: Interpreter, a: Form, b: Form) -> Pair | None:
+    """(add-lists a b): the list of the sums"""
+    return make_list([x + y for x, y in _two(interpreter, "add-lists", a, b)]) or NIL
+
+
+@function("diff-lists", interpreter=True)
+def diff_lists(interpreter: Interpreter, a: Form, b: Form) -> Pair | None:
+    """(diff-lists a b): the list of the differences"""
+    return make_list([x - y for x, y in _two(interpreter, "diff-lists", a, b)]) or NIL

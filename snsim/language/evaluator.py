@@ -1,0 +1,374 @@
+"""Forms to values. Dynamic scope, one namespace, bounded; SN-2.8 sections 1.2 and 1.3.
+
+What SN passes over in silence is said: an unset symbol is `()` with one warning. A declarative word is found last, and
+gets its call as data. Evaluation recurses in Python, within `limits.depth`.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Callable, Iterator, Mapping, TextIO
+
+import numpy as np
+
+from snsim.errors import Fault, SnError, Source, Span, fail
+from snsim.language import commas
+from snsim.language.core import CORE
+from snsim.language.core.matrices import index_matrix
+from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, symbol
+from snsim.language.functions import TRUE, Misuse, Procedure
+from snsim.language.limits import DEFAULT, LimitError, Limits, exceeded
+from snsim.language.loading import FileAccess
+from snsim.language.printer import printed, show
+from snsim.language.reader import read_forms
+from snsim.shelf import Shelf, suggest
+
+Word = Callable[[Node, "Interpreter"], Form]
+
+_FRAMES_PER_LEVEL = 12  # Python frames that one level of evaluation may take
+
+
+class Stopped(SnError):
+    """The rest of the file makes no sense any more."""
+
+
+class Interpreter:
+    """One program while it runs: its variables, its limits, where it prints, and what was said."""
+
+    def __init__(self, words: Shelf[Word] | None = None, port: TextIO | None = None, limits: Limits = DEFAULT,
+                 presets: Mapping[str, float | str] | None = None, files: FileAccess | None = None,
+                 functions: Shelf[Procedure] = CORE):
+        """`words`: the declarative words, found last. `port`: where printing goes (default: the standard output).
+
+        `presets`: what `defvar` takes instead of its own value. `files`: what may be read (default: the folder of the
+        first text that is run). `functions`: the built-in functions, CORE or a child of it.
+        """
+        self.words = words if words is not None else Shelf("declarative word")
+        self.port = port if port is not None else sys.stdout
+        self.limits = limits
+        self.presets = {fold(name): value for name, value in (presets or {}).items()}
+        self.files = files
+        self.functions = functions
+        self.sources: list[Source] = []
+        self.including = 0
+        self.warnings: list[Fault] = []
+        self.steps = 0
+        self.printed_characters = 0
+        self.used_presets: set[str] = set()
+        self.preset_names: list[str] = []  # the names of every defvar, in order
+        self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
+        self._unset: set[Symbol] = set()  # symbols that were warned of
+        self._calls: list[Pair] = []  # the calls being evaluated, outermost first
+        self._top: Span | None = None  # the top-level form being evaluated
+
+    # Running a text
+
+    def run(self, source: Source) -> Form:
+        """Read and evaluate a text form by form; the last value.
+
+        The faults of a declarative word called at top level are kept and the next form is evaluated; any other error
+        of the Lisp ends the text. At the end SnError with all faults, if there are any.
+        """
+        if self.files is None:
+            self.files = FileAccess.around(source)
+        faults: list[Fault] = []
+        value: Form = NIL
+        try:
+            value = self.run_text(source, faults)
+        except Stopped as stopped:
+            faults += stopped.faults
+        else:
+            faults += self._unused_presets(source)
+        if faults:
+            raise SnError(faults)
+        return value
+
+    def run_text(self, source: Source, faults: list[Fault]) -> Form:
+        """Evaluate a text; the faults of its declarative forms are added to `faults`, any other error is raised."""
+        self.sources.append(source)
+        value: Form = NIL
+        outer = self._top
+        try:
+            for form, span in read_forms(source, self.limits, self.warnings.append):
+                self._top = span
+                try:
+                    with self._deep():
+                        value = self.evaluate(form, span)
+                except RecursionError:
+                    raise exceeded("calls stand too deep inside one another", self.limits.depth, span) from None
+                except (LimitError, Stopped):
+                    raise
+                except SnError as error:
+                    if self.declarative_word(form) is None:
+                        raise
+                    faults += error.faults
+        except Stopped:
+            raise
+        except SnError as error:
+            raise Stopped(error.faults) from None
+        finally:
+            self._top = outer
+        return value
+
+    def _unused_presets(self, source: Source) -> list[Fault]:
+        names = [name for name in self.presets if name not in self.used_presets]
+        known = suggest("", self.preset_names, "variables that can be set") if self.preset_names else ""
+        return [Fault(f'no (defvar {name} ...) takes the value given for "{name}"', None,
+                      known or f"write (defvar {name} ...) in {source.name} and use ,{name}") for name in names]
+
+    @contextmanager
+    def _deep(self) -> Iterator[None]:
+        """Room for `limits.depth` levels of evaluation on Python's stack."""
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(before, 1_000 + _FRAMES_PER_LEVEL * (self.limits.depth + self.limits.nesting)))
+        try:
+            yield
+        finally:
+            sys.setrecursionlimit(before)
+
+    # Evaluating
+
+    def evaluate(self, form: Form, at: Span | None = None) -> Form:
+        """The value of a form; `at` is its place, for a form that does not know it."""
+        kind = type(form)
+        if kind is Symbol:
+            return self.value(form, at)
+        if kind is not Pair:
+            return form
+        self.step()
+        calls = self._calls
+        calls.append(form)
+        if len(calls) > self.limits.depth:
+            raise exceeded("calls stand too deep inside one another", self.limits.depth, self.place())
+        try:
+            head = form.car
+            procedure = self.procedure(head) if type(head) is Symbol else self._computed_head(form)
+            if procedure is None:
+                return self._declare(form)
+            if isinstance(procedure, np.ndarray):
+                return index_matrix(self, procedure, self.arguments(form))
+            return procedure.call(self, form)
+        except Misuse as misuse:
+            raise fail(misuse.message, self._argument_place(form, misuse.argument), misuse.hint) from None
+        finally:
+            calls.pop()
+
+    def step(self) -> None:
+        """Count one evaluation or one round of a loop."""
+        self.steps += 1
+        if self.steps > self.limits.steps:
+            raise exceeded("the program takes too many steps", self.limits.steps, self.place(),
+                           "a loop that does not end?")
+
+    def arguments(self, form: Pair) -> list[Form]:
+        """The values of the arguments of a call, from left to right."""
+        values = []
+        cell = form.cdr
+        while type(cell) is Pair:
+            values.append(self.evaluate(cell.car, cell.at))
+            cell = cell.cdr
+            if len(values) > self.limits.list_length:
+                raise exceeded("the call has too many arguments", self.limits.list_length, self.place())
+        if cell is not NIL:
+            raise Misuse("a call is a list without a dot")
+        return values
+
+    def body(self, forms: Form) -> Form:
+        """The value of the last of some forms, evaluated in order."""
+        value: Form = NIL
+        while type(forms) is Pair:
+            value = self.evaluate(forms.car, forms.at)
+            forms = forms.cdr
+        return value
+
+    def run_body(self, bound: list[tuple[Symbol, Form]], body: Form) -> Form:
+        """The value of a body with some variables bound; what they were bound to before is restored."""
+        values = self._values
+        for variable, value in bound:
+            values.setdefault(variable, [_UNSET]).append(value)
+        try:
+            return self.body(body)
+        finally:
+            for variable, _ in bound:
+                values[variable].pop()
+
+    def bind(self, variable: Symbol, value: Form) -> None:
+        """Bind a variable inside the bindings there are; `unbind` ends it."""
+        self._values.setdefault(variable, [_UNSET]).append(value)
+
+    def unbind(self, variable: Symbol) -> None:
+        self._values[variable].pop()
+
+    def apply(self, function: Form, arguments: list[Form]) -> Form:
+        """The value of a function (or a symbol or lambda form that stands for one) for some arguments."""
+        self.step()
+        procedure = self._to_procedure(function)
+        if procedure is None:
+            raise Misuse(f"{self.describe(function)} is no function", None, self._nearest_function(function))
+        try:
+            if isinstance(procedure, np.ndarray):
+                return index_matrix(self, procedure, arguments)
+            return procedure.apply(self, arguments)
+        except Misuse as misuse:  # which argument is known for a call in the text only
+            raise Misuse(misuse.message, None, misuse.hint) from None
+
+    def _to_procedure(self, value: Form) -> Procedure | np.ndarray | None:
+        """What a value stands for at the head of a call: evaluated until it can be called."""
+        for _ in range(100):
+            if isinstance(value, (Procedure, np.ndarray)):
+                return value
+            if isinstance(value, Symbol):
+                return self.procedure(value)
+            if not isinstance(value, Pair):
+                return None
+            value = self.evaluate(value)
+        return None
+
+    def _computed_head(self, form: Pair) -> Procedure | np.ndarray:
+        value = self.evaluate(form.car, form.at)
+        procedure = self._to_procedure(value)
+        if procedure is None:
+            raise fail(f"{self.describe(value)} is no function", form.at or self.place(),
+                       "a call begins with a function or its name; a list as data is written '(...)")
+        return procedure
+
+    # Variables
+
+    def procedure(self, name: Symbol) -> Procedure | np.ndarray | None:
+        """The innermost binding of a symbol that can be called, the built-in function if there is none."""
+        for value in reversed(self._values.get(name, [])):
+            if isinstance(value, (Procedure, np.ndarray)):
+                return value
+        entry = self.functions.entry(name.name)
+        return None if entry is None else entry.value
+
+    def is_set(self, name: Symbol) -> bool:
+        stack = self._values.get(name)
+        return (stack is not None and stack[-1] is not _UNSET) or self.functions.entry(name.name) is not None
+
+    def lookup(self, name: Symbol | str) -> Form:
+        """The value of a variable, () if it is unset."""
+        name = symbol(name) if isinstance(name, str) else name
+        stack = self._values.get(name)
+        if stack is not None and stack[-1] is not _UNSET:
+            return stack[-1]
+        entry = self.functions.entry(name.name)
+        return NIL if entry is None else entry.value
+
+    def value(self, name: Symbol, at: Span | None = None) -> Form:
+        """The value of a symbol in the program: () and one warning if it is unset."""
+        stack = self._values.get(name)
+        if stack is not None and stack[-1] is not _UNSET:
+            return stack[-1]
+        if not self.is_set(name) and name not in self._unset:
+            self._unset.add(name)
+            self.warnings.append(Fault(f'"{name.name}" has no value; () is taken', at or self.place(),
+                                       self.nearest_variable(name), severity="warning"))
+        return self.lookup(name)
+
+    def assign(self, name: Symbol, value: Form) -> None:
+        """Set the current binding of a symbol: the innermost, the global one if there is no other."""
+        if name is TRUE:
+            raise Misuse("t is always t")
+        self._values.setdefault(name, [_UNSET])[-1] = value
+
+    def assign_global(self, name: Symbol, value: Form) -> None:
+        if name is TRUE:
+            raise Misuse("t is always t")
+        self._values.setdefault(name, [_UNSET])[0] = value
+
+    def is_set_globally(self, name: Symbol) -> bool:
+        return self._values.get(name, [_UNSET])[0] is not _UNSET
+
+    def global_value(self, name: Symbol, at: Span | None = None) -> Form:
+        """The value of a symbol outside of all functions."""
+        stack = self._values.get(name)
+        return stack[0] if stack is not None and stack[0] is not _UNSET else self.value(name, at)
+
+    # Declarative words
+
+    def declarative_word(self, form: Form) -> Word | None:
+        """The declarative word a call begins with, unless the program gave its symbol a callable value."""
+        if isinstance(form, Pair) and isinstance(form.car, Symbol) and self.procedure(form.car) is None:
+            entry = self.words.entry(form.car.name)
+            return None if entry is None else entry.value
+        return None
+
+    def literal(self, call: Pair) -> Node:
+        """A declarative call as data, `,e` and `,@e` computed from left to right."""
+        return commas.literal(self, call, self.place() or _NOWHERE)
+
+    def _declare(self, form: Pair) -> Form:
+        word = self.declarative_word(form)
+        if word is None:
+            name = form.car.name
+            if name in ("unquote", "unquote-splice"):
+                raise fail("a comma computes inside a declarative form or behind a ` only", self.place(),
+                           "leave the comma out")
+            raise fail(f'there is no function "{name}"', form.at or self.place(), self._nearest_function(form.car))
+        return word(self.literal(form), self)
+
+    # Places and sentences
+
+    def place(self) -> Span | None:
+        """The place of what is being evaluated: of the innermost call that was read and not computed."""
+        for call in reversed(self._calls):
+            if call.span is not None:
+                return call.span
+        return self._top
+
+    def _argument_place(self, form: Pair, argument: int | None) -> Span | None:
+        if argument is not None and form.span is not None:
+            for i, cell in enumerate(form.cells()):
+                if i == argument + 1:
+                    return cell.at or form.span
+                if i > argument:
+                    break
+        return form.span or self.place()
+
+    def describe(self, value: Form) -> str:
+        """A value in a sentence, cut if it is long."""
+        text = show(value, most=20)
+        return text if len(text) <= 60 else text[:57] + "..."
+
+    def print_text(self, text: str) -> None:
+        """Write to the port, within the limit."""
+        self.printed_characters += len(text)
+        if self.printed_characters > self.limits.output_characters:
+            raise exceeded("the program prints too much", self.limits.output_characters, self.place())
+        self.port.write(text)
+
+    def printed(self, value: Form) -> str:
+        return printed(value, self.limits.list_length)
+
+    def elements(self, value: Form, who: str, at: Span | None = None) -> list[Form]:
+        """The elements of a list without a dotted end."""
+        items: list[Form] = []
+        cell = value
+        while type(cell) is Pair:
+            items.append(cell.car)
+            cell = cell.cdr
+            if len(items) > self.limits.list_length:
+                raise exceeded(f"{who}: the list is too long", self.limits.list_length, at or self.place())
+        if cell is not NIL:
+            message = f"{who}: {self.describe(value)} is no list"
+            raise Misuse(message) if at is None else fail(message, at)
+        return items
+
+    def nearest_variable(self, name: Symbol) -> str:
+        known = [key.name for key in self._values if self.is_set(key)]
+        near = get_close_matches(name.name, known, n=1)
+        return f"did you mean {near[0]}?" if near else f"set it first: (setq {name.name} ...)"
+
+    def _nearest_function(self, value: Form) -> str:
+        if not isinstance(value, Symbol):
+            return ""
+        own = [key.name for key in self._values if self.procedure(key) is not None]
+        near = get_close_matches(value.name, [*own, *self.functions.names(), *self.words.names()], n=1)
+        return f'did you mean "{near[0]}"?' if near else f"define it: (de {value.name} (...) ...)"
+
+
+_UNSET = object()
+_NOWHERE = Span(Source("<computed>", ""), 0, 0)

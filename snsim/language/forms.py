@@ -1,0 +1,135 @@
+"""What the reader yields and the evaluator works on: symbols, numbers, strings, lists, matrices, with their places.
+
+Lists are SN's own: chains of `Pair`, so that `rplaca`, `nconc` and macros that rewrite their call mean what they
+meant in 1988. `()` is `None`. Numbers are Python floats, strings `str`, matrices `numpy.ndarray`.
+
+A pair that was read knows two places: `span`, the whole list from its parenthesis to the closing one (set on the
+first pair of a list only), and `at`, the place of its `car`, so that an error can point at a single atom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterable, Iterator
+
+import numpy as np
+
+from snsim.errors import Span
+
+NIL = None
+
+
+class Symbol:
+    """A name. Symbols are unique: `symbol("a") is symbol("a")`."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+_SYMBOLS: dict[str, Symbol] = {}
+
+
+def symbol(name: str) -> Symbol:
+    """The symbol of this exact name (the reader folds case and `_` before it asks)."""
+    found = _SYMBOLS.get(name)
+    if found is None:
+        found = _SYMBOLS.setdefault(name, Symbol(name))
+    return found
+
+
+def python_name(name: str) -> str:
+    """The Python identifier for a Lisp name: hyphens become underscores. The only place where this is done."""
+    return name.replace("-", "_")
+
+
+class Pair:
+    """One cell of a list: `car`, `cdr` (a Pair, NIL, or an atom for a dotted end), and places when it was read."""
+
+    __slots__ = ("car", "cdr", "at", "span")
+
+    def __init__(self, car: Form, cdr: Form = NIL, at: Span | None = None, span: Span | None = None):
+        self.car = car
+        self.cdr = cdr
+        self.at = at
+        self.span = span
+
+    def __iter__(self) -> Iterator[Form]:
+        """The elements, without a dotted end."""
+        cell: Form = self
+        while isinstance(cell, Pair):
+            yield cell.car
+            cell = cell.cdr
+
+    def cells(self) -> Iterator[Pair]:
+        cell: Form = self
+        while isinstance(cell, Pair):
+            yield cell
+            cell = cell.cdr
+
+
+Form = Any  # None (the empty list), float, str, Symbol, Pair, numpy.ndarray, or a procedure
+
+QUOTE, BACKQUOTE, UNQUOTE, SPLICE = (symbol(s) for s in ("quote", "backquote", "unquote", "unquote-splice"))
+
+
+def make_list(items: Iterable[Form], end: Form = NIL) -> Form:
+    """A list of the items; `end` is its last cdr."""
+    result = end
+    for item in reversed(list(items)):
+        result = Pair(item, result)
+    return result
+
+
+def fold(text: str) -> str:
+    """A symbol as the reader takes it: lower case, every `_` but a leading one a `-` (SN-2.8, section 1.1)."""
+    lowered = text.lower()
+    return lowered[:1] + lowered[1:].replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A form as data, inside a declarative word: commas computed, every atom and list with its place.
+
+    `value` is a Symbol, a float, a str, an ndarray, or a tuple of Nodes (a list; `()` is the empty one).
+    What a comma computed has the place of the comma's expression.
+    """
+
+    value: Symbol | float | str | np.ndarray | tuple[Node, ...]
+    span: Span
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self.value, tuple)
+
+    @property
+    def is_symbol(self) -> bool:
+        return isinstance(self.value, Symbol)
+
+    @property
+    def is_number(self) -> bool:
+        return isinstance(self.value, float)
+
+    @property
+    def is_name(self) -> bool:
+        """A symbol, or a string where a name belongs."""
+        return isinstance(self.value, (Symbol, str))
+
+    @property
+    def name(self) -> str:
+        """The name that a symbol or a string stands for (a string is folded as the reader folds)."""
+        return self.value.name if isinstance(self.value, Symbol) else fold(str(self.value))
+
+    @property
+    def items(self) -> tuple[Node, ...]:
+        return self.value if isinstance(self.value, tuple) else ()
+
+    @property
+    def head(self) -> str:
+        """The word a list begins with, or "" if it does not begin with a symbol."""
+        first = self.items[:1]
+        return first[0].value.name if first and isinstance(first[0].value, Symbol) else ""

@@ -1,0 +1,40 @@
+"""The bounds of one program: a description from a stranger ends, and ends soon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from snsim.errors import Fault, SnError, Span
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a program may use. Whoever passes one gets an error with the number and the place."""
+
+    steps: int = 3_000_000  # evaluations of a list, rounds of a loop
+    depth: int = 2_000  # evaluations inside one another
+    nesting: int = 500  # lists inside one another, in a text or in a template
+    list_length: int = 1_000_000
+    matrix_elements: int = 10_000_000
+    string_length: int = 1_000_000
+    source_bytes: int = 4_000_000  # one text; several are counted one by one
+    output_characters: int = 10_000_000
+
+
+DEFAULT = Limits()
+
+
+class LimitError(SnError):
+    """A limit was passed. Nothing of the program goes on after it."""
+
+
+def exceeded(what: str, limit: int, span: Span | None = None, hint: str = "") -> LimitError:
+    """The error for a limit, ready to be raised: `what` is the sentence before the number."""
+    return LimitError(Fault(f"{what} ({limit:,} is the limit)", span, hint))
+
+
+def exceeds_source(size: int, limits: Limits) -> str | None:
+    """The sentence for a text of `size` bytes that is too large to be read, or None."""
+    if size <= limits.source_bytes:
+        return None
+    return f"the text is {size:,} bytes long, and {limits.source_bytes:,} is the limit"

@@ -1,0 +1,143 @@
+"""What one token of the text stands for: symbols, numbers, strings with SN's escapes, matrices.
+
+SN-2.8 section 1.1 (reader). Every function raises `Misread` with the place inside the token.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from snsim.language.forms import Form, Pair, Symbol, fold, make_list, symbol
+
+
+class Misread(Exception):
+    """The token is wrong: a sentence, a remedy, and where in the token (from `start` to `end`)."""
+
+    def __init__(self, message: str, hint: str = "", start: int = 0, end: int | None = None):
+        super().__init__(message)
+        self.message, self.hint, self.start, self.end = message, hint, start, end
+
+
+# SN's type letters, and the type of the elements.
+MATRIX_TYPES: dict[str, type[np.generic]] = {
+    "": np.float64, "d": np.float64, "f": np.float32, "i": np.int32, "s": np.int16, "b": np.int8, "u": np.uint8,
+}
+MOST_DIMENSIONS = 32
+
+_BARRED = re.compile(r"\|([^|\n]*)\|")
+_SIGN = r"[^\s\x00-\x1f\x7f()\[\]{}\"'`,;:~^|]"
+_PLAIN_SYMBOL = re.compile(rf"(?!#){_SIGN}+")
+NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
+
+
+def read_symbol(text: str) -> Symbol:
+    """The symbol a token names: folded, but for what stands between bars."""
+    if "|" not in text:
+        return symbol(fold(text))
+    parts = _BARRED.split(text)  # plain, barred, plain, barred, ..., plain
+    folded = [part if i % 2 else (fold(part) if i == 0 else fold("_" + part)[1:]) for i, part in enumerate(parts)]
+    return symbol("".join(folded))
+
+
+def symbol_text(name: str) -> str:
+    """The text that reads as the symbol of this name, with bars where the bare name would not."""
+    bare = _PLAIN_SYMBOL.fullmatch(name) and fold(name) == name and not NUMBER.fullmatch(name) and name != "."
+    return name if bare else f"|{name}|"
+
+
+def read_scope(text: str) -> Form:
+    """`:a` is (scope a), `:o:s` is (scope o s)."""
+    names = re.findall(r":((?:\|[^|\n]*\||[^:|])+)", text)
+    return Pair(symbol("scope"), make_list(read_symbol(name) for name in names))
+
+
+def read_number(text: str) -> float:
+    """A number; `0x1A` is 26."""
+    sign = -1.0 if text[0] == "-" else 1.0
+    digits = text.lstrip("+-")
+    if digits[:2] in ("0x", "0X"):
+        try:
+            return sign * int(digits, 16)
+        except OverflowError:
+            raise Misread("the number is too large") from None
+    return sign * float(digits)
+
+
+_ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "e": "\xff", "\n": ""}
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|\^([\x3f-\x5f\x61-\x7a])|\+([\x20-\x7e])|([\s\S]))")
+
+
+def read_string(text: str) -> str:
+    """What a string token stands for, escapes resolved."""
+
+    def resolve(match: re.Match[str]) -> str:
+        hexadecimal, octal, control, high, letter = match.groups()
+        if hexadecimal:
+            return chr(int(hexadecimal, 16))
+        if octal:
+            return chr(int(octal, 8) & 0xFF)
+        if control:
+            return chr(ord(control.upper()) ^ 0x40)
+        if high:
+            return chr(ord(high) | 0x80)
+        if letter in _ESCAPES:
+            return _ESCAPES[letter]
+        shown = letter if letter.isprintable() else f"character {ord(letter)}"
+        raise Misread(f"\\{shown} means nothing in a string",
+                      'escapes: \\" \\\\ \\n \\r \\t \\b \\f \\e \\xHH \\ooo \\^A \\+c; a backslash is written \\\\',
+                      *match.span())
+
+    return _ESCAPE.sub(resolve, text)[1:-1]
+
+
+def string_text(text: str) -> str:
+    """The string as it is written, so that it reads back equal."""
+    return '"' + re.sub(r'["\\\x00-\x1f\x7f]', _escape, text) + '"'
+
+
+_NAMED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
+
+
+def _escape(match: re.Match[str]) -> str:
+    return _NAMED.get(match[0]) or f"\\x{ord(match[0]):02x}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A matrix while it is read: its shape, its elements in row order, what follows its bracket (`f`, `@`)."""
+
+    shape: tuple[int, ...]
+    elements: list[float]
+    letters: str = ""
+
+    @classmethod
+    def of(cls, parts: list[float | Rows], letters: str) -> Rows:
+        """A row of numbers, or rows of equal shape."""
+        if not isinstance(parts[0], Rows):
+            return cls((len(parts),), parts, letters)  # type: ignore[arg-type]
+        shape = parts[0].shape
+        if len(shape) >= MOST_DIMENSIONS:
+            raise Misread(f"a matrix has at most {MOST_DIMENSIONS} dimensions")
+        return cls((len(parts), *shape), [x for part in parts for x in part.elements], letters)  # type: ignore
+
+
+def make_matrix(rows: Rows) -> np.ndarray:
+    """The matrix of these rows, of the type its letter picks."""
+    scalar = rows.letters.endswith("@")
+    kind = MATRIX_TYPES.get(rows.letters.rstrip("@").lower())
+    if kind is None or rows.letters.count("@") > 1:
+        raise Misread(f'no matrix type is written "[{rows.letters}"',
+                      "types: [ or [d double, [f float, [i int, [s short, [b byte, [u unsigned byte",
+                      0, 1 + len(rows.letters))
+    if scalar and rows.shape != (1,):
+        raise Misread(f"[@ takes one number, {len(rows.elements)} given")
+    if np.issubdtype(kind, np.integer):
+        bounds = np.iinfo(np.dtype(kind).name)
+        for x in rows.elements:
+            if not bounds.min <= x <= bounds.max or x != int(x):
+                raise Misread(f"{x:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} needs")
+    with np.errstate(over="ignore"):
+        return np.array(rows.elements, dtype=kind).reshape(() if scalar else rows.shape)

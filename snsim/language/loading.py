@@ -1,0 +1,135 @@
+"""Texts from files: what a program may read, and the word `include`."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snsim.errors import Fault, SnError, Source, Span, fail
+from snsim.language.forms import NIL, Form, Node
+from snsim.language.limits import DEFAULT, Limits, exceeds_source
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = None) -> Source:
+    """The text of a file under the name `path`; ends of line of any system become newlines.
+
+    SnError (at `span`) for a file that is absent, is no plain file, is too large, or is no UTF-8 text.
+    """
+    name = str(path)
+    try:
+        status = os.stat(name)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no plain file"
+            raise fail(f"{name} is {kind}", span, "give a file of SN's Lisp, NAME.sn")
+        too_large = exceeds_source(status.st_size, limits)
+        with open(name, "rb") as file:
+            content = b"" if too_large else file.read(limits.source_bytes + 1)
+        too_large = too_large or exceeds_source(len(content), limits)
+    except FileNotFoundError:
+        raise fail(f"there is no file {name}", span, _nearest_file(name)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise fail(f"{name} cannot be read: {reason}", span) from None
+    if too_large:
+        raise fail(f"{name}: {too_large}", span, "is it the right file?")
+    return Source(name, _decode(name, content, span))
+
+
+def _decode(name: str, content: bytes, span: Span | None) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise fail(f"{name} is no text: byte {error.start} (line {line}) is not UTF-8", span,
+                   "is it the right file? An old text in Latin-1: iconv -f latin1 -t utf-8") from None
+    if "\0" in text:
+        raise fail(f"{name} is no text: it holds a zero byte", span, "is it the right file?")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _nearest_file(name: str) -> str:
+    """The files of the same kind beside the one that is absent."""
+    folder = Path(name).parent
+    try:
+        beside = sorted(p.name for p in folder.iterdir() if p.suffix == ".sn")
+    except OSError:
+        return f"there is no folder {folder} either"
+    return f"in {folder}: {', '.join(beside[:20])}" if beside else f"no .sn file is in {folder}"
+
+
+class FileAccess:
+    """The files that a program may read: those in the folder tree of its first text."""
+
+    def __init__(self, root: Path | None):
+        """`root`: the top of the tree; None for a text that has no folder."""
+        self.root = None if root is None else root.resolve()
+        self._read: set[Path] = set()
+
+    @classmethod
+    def around(cls, source: Source) -> FileAccess:
+        """What the text of a file may read; nothing, for a text that came from elsewhere (`<prompt>`)."""
+        if source.name.startswith("<"):
+            return cls(None)
+        access = cls(Path(source.name).parent)
+        access._read.add(Path(source.name).resolve())
+        return access
+
+    def find(self, name: str, beside: Source, span: Span) -> Path:
+        """The path that `name` means in a text: relative to its file. SnError if it lies outside of the tree."""
+        if self.root is None:
+            raise fail(f'a text without a folder cannot include "{name}"', span, "write it to a file first")
+        path = Path(os.path.normpath(os.path.join(os.path.dirname(beside.name), name)))
+        try:
+            inside = path.resolve().is_relative_to(self.root)
+        except (OSError, ValueError, RuntimeError):
+            inside = False
+        if not inside:
+            raise fail(f'"{name}" lies outside of {self.root}, the folder of the program', span,
+                       "a program includes files of its own folder and the folders in it")
+        return path
+
+    def first_time(self, path: Path) -> bool:
+        """Whether the file was not read before; from now on it was."""
+        resolved = path.resolve()
+        new = resolved not in self._read
+        self._read.add(resolved)
+        return new
+
+
+def include(call: Node, interpreter: Interpreter) -> Form:
+    """(include "f.sn"): evaluate a file, relative to this one; a second time does nothing"""
+    from snsim.language.evaluator import Stopped
+
+    span = call.span
+    if len(call.items) != 2 or not isinstance(call.items[1].value, str):
+        raise fail("include takes the name of one file, as a string", span, 'write (include "f.sn")')
+    name, title, files = call.items[1], call.items[1].value, interpreter.files
+    assert files is not None, "a program that is being run has its files"
+    try:
+        path = files.find(title, span.source, name.span)
+        if not files.first_time(path):
+            return NIL
+        source = read_source(path, interpreter.limits, name.span)
+    except SnError as error:
+        raise Stopped(error.faults) from None
+    faults: list[Fault] = []
+    interpreter.including += 1
+    try:
+        value = interpreter.run_text(source, faults)
+    except Stopped as stopped:
+        raise Stopped([_from(fault, span) for fault in (*faults, *stopped.faults)]) from None
+    finally:
+        interpreter.including -= 1
+    if faults:
+        raise SnError([_from(fault, span) for fault in faults])
+    return value
+
+
+def _from(fault: Fault, span: Span) -> Fault:
+    """The fault of an included file, with the place of the include form."""
+    return Fault(fault.message, fault.span, fault.hint, (*fault.also, ("included here", span)), fault.severity)

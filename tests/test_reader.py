@@ -1,0 +1,203 @@
+"""The reader and the printer: what is read, what is refused and where, and that printing reads back equal."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snsim.errors import SnError, Source
+from snsim.language.equality import equal
+from snsim.language.forms import NIL, Pair, make_list, symbol
+from snsim.language.limits import Limits
+from snsim.language.loading import read_source
+from snsim.language.printer import number_text, show
+from snsim.language.reader import FormReader, read_forms
+
+
+def read(text, **options):
+    return [form for form, _ in read_forms(Source("t.sn", text), **options)]
+
+
+def shown(text):
+    return " ".join(show(form) for form in read(text))
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("+1 .5 1. 1e3 -0x1A 0X1a", "1 0.5 1 1000 -26 26"),
+    ("1+ 1- 2* 2/ 0= 0<> -3a 1.2.3 a.b ... m+m", "1+ 1- 2* 2/ 0= 0<> -3a 1.2.3 a.b ... m+m"),
+    ("A_B _X_Y 'Update_State", "a-b _x-y 'update-state"),
+    ("|A_B| |A_B|_C a|B|", "|A_B| |A_B-c| |aB|"),
+    ("(a . b) (a . (b c)) () (a.b)", "(a . b) (a b c) () (a.b)"),
+    ("'x `(a ,b ,@c) ,x ,@x , @x", "'x `(a ,b ,@c) ,x ,@x , @x"),
+    ("~x :a :o:Slot", "(null x) (scope a) (scope o slot)"),
+    ("`(f ',x)", "`(f ',x)"),
+    ("a;comment\nb #! shell\nlines !# c #? help\nd", "a b c d"),
+    ("[[1 2][3 4]] [f[1][2]] [i 1 -2] [u 255] [@ 3] [f@ .5]",
+     "[[1 2] [3 4]] [f[1] [2]] [i 1 -2] [u 255] [@ 3] [f@ 0.5]"),
+    (r'"a\"b\\\n\x41\101\^A\e\+A"', '"a\\"b\\\\\\nAA\\x01\xff\xc1"'),
+    ('"one \\\nline"', '"one line"'),
+    ("", ""),
+    ("; only a comment", ""),
+])
+def test_what_is_read(text, expected):
+    assert shown(text) == expected
+
+
+@pytest.mark.parametrize("text, line, column, message", [
+    ("(net a\n  (layer b\n", 1, 1, "this ( is never closed"),
+    ("x\n (a [1 2", 2, 2, "this ( is never closed"),
+    ("[1 2", 1, 1, "this [ is never closed"),
+    ('(a\n "b)', 2, 2, "string is not closed"),
+    ("(a |b)", 1, 4, "this | has no second one"),
+    ("#! a\nb", 1, 1, "no !# behind it"),
+    ("'(a\n ,b)", 2, 2, "a comma under '"),
+    ("'`(a ,(b ,c))", 1, 10, "a comma under '"),
+    ("(a]", 1, 3, "this ] closes nothing"),
+    ("[1)", 1, 3, "a ] is missing"),
+    ("[1 a]", 1, 4, "holds numbers only"),
+    ("[[1 2]\n [3]]", 2, 2, "row of the matrix is 1 long, and the first is 2"),
+    ("[1 [2]]", 1, 4, "side by side"),
+    ("[]", 1, 1, "at least one element"),
+    ("[q 1]", 1, 1, "no matrix type"),
+    ("[b 1 300]", 1, 1, "300 is no whole number from -128 to 127"),
+    ("[" * 40 + "1" + "]" * 40, 1, 8, "at most 32 dimensions"),
+    ("(. a)", 1, 2, "a dot stands in a list only"),
+    ("(a . b c)", 1, 8, "behind a dot"),
+    ("(a ')", 1, 4, "nothing stands behind this '"),
+    ("`", 1, 1, "nothing stands behind this `"),
+    ('(a "b\\qc")', 1, 6, "\\q means nothing in a string"),
+    ("a \0 b", 1, 3, "control character 0"),
+    ("{a}", 1, 1, "LEFT CURLY BRACKET"),
+    ("(a\N{NO-BREAK SPACE}b)", 1, 3, "NO-BREAK SPACE"),
+    ("(" * 100_000, 1, 501, "more than 500 lists"),
+    ("'" * 100_000, 1, 501, "more than 500 lists"),
+])
+def test_what_is_refused_and_where(text, line, column, message):
+    with pytest.raises(SnError) as error:
+        read(text)
+    (fault,) = error.value.faults
+    assert message in fault.message
+    assert (fault.span.line, fault.span.column) == (line, column)
+
+
+def test_an_unclosed_form_names_the_form_that_it_takes_in():
+    with pytest.raises(SnError) as error:
+        read("(net a\n  (layer b 3)\n(net c)\n")
+    (label, place), = error.value.faults[0].also
+    assert "begins a line" in label and place.line == 3
+
+
+def test_stray_parentheses_are_skipped_with_a_warning_for_each_run():
+    warnings = []
+    assert shown_with(warnings, "a))) b\n ) c") == ["a", "b", "c"]
+    assert [(w.span.line, w.span.column, w.severity) for w in warnings] == [(1, 2, "warning"), (2, 2, "warning")]
+    assert "3" in warnings[0].message
+
+
+def shown_with(warnings, text):
+    return [show(form) for form in read(text, warn=warnings.append)]
+
+
+def test_every_pair_knows_its_place():
+    ((form, span),) = read_forms(Source("t.sn", "(ab (c 1)\n 'x)"))
+    assert span == form.span and (span.start, span.end) == (0, 14)
+    places = [(cell.at.line, cell.at.column, cell.at.end - cell.at.start) for cell in form.cells()]
+    assert places == [(1, 2, 2), (1, 5, 5), (2, 2, 2)]
+    assert form.cdr.car.span == form.cdr.at
+    assert form.cdr.cdr.car.cdr.at.column == 3
+
+
+def test_one_form_is_read_at_a_time():
+    reader = FormReader(Source("t.sn", "(a)(b) text that is no form \" { ]"))
+    assert reader.read(0)[2] == 3
+    form, span, after = reader.read(3)
+    assert (show(form), after) == ("(b)", 6)
+    assert show(reader.read(0)[0]) == "(a)"
+    with pytest.raises(SnError):
+        list(read_forms(Source("t.sn", "(a) ]")))
+    forms = read_forms(Source("t.sn", "(a) ]"))
+    assert show(next(forms)[0]) == "(a)"
+
+
+def test_a_large_text_is_refused_before_it_is_read():
+    with pytest.raises(SnError, match="10,000,000 bytes.*4,000,000"):
+        read("(" * 10_000_000)
+    with pytest.raises(SnError, match="6 bytes"):
+        read("\N{EURO SIGN}\N{EURO SIGN}", limits=Limits(source_bytes=5))
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"(a)\n\xff\xfe", "line 2"), (b"(a \0)", "zero byte"), (b"x" * 4_000_001, "4,000,000 is the limit"),
+])
+def test_files_that_are_no_texts(tmp_path, content, message):
+    path = tmp_path / "f.sn"
+    path.write_bytes(content)
+    with pytest.raises(SnError, match=message):
+        read_source(path)
+    with pytest.raises(SnError, match="there is no file.*\n.*f.sn"):
+        read_source(tmp_path / "g.sn")
+    with pytest.raises(SnError, match="is a folder"):
+        read_source(tmp_path)
+
+
+def test_ends_of_line_of_any_system(tmp_path):
+    path = tmp_path / "f.sn"
+    path.write_bytes(b"\xef\xbb\xbf; a\r\n(b\r c)")
+    assert [span.line for _, span in read_forms(read_source(path))] == [2]
+
+
+@pytest.mark.parametrize("number, text", [
+    (3.14159, "3.1416"), (-2.5, "-2.5"), (3.0, "3"), (0.00012345, "0.00012345"), (1e11, "1e+11"), (0.0, "0"),
+    (math.nan, "Nan"), (math.inf, "Inf"), (0.000996027, "0.000996027"), (1e10, "10000000000"),
+])
+def test_number_format_of_print(number, text):
+    assert number_text(number) == text
+
+
+names = st.text(st.characters(exclude_characters="|\n", exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
+    [".", "1", "1e5", "-", "a_b", "_a", "A", "@x", "#a", "unquote", "quote", "backquote", "unquote-splice", "0x1"])
+numbers = st.floats(allow_nan=False)
+matrices = st.builds(
+    lambda values, kind, column: np.array(values, kind).reshape((-1, 1) if column else (-1,)),
+    st.lists(st.integers(0, 100), min_size=1, max_size=5), st.sampled_from("dfihbB"), st.booleans()
+) | st.floats(allow_nan=False, width=32).map(lambda x: np.array(x, "f"))
+atoms = st.none() | names.map(symbol) | numbers | st.text(st.characters(exclude_categories=["Cs"])) | matrices
+forms = st.recursive(
+    atoms,
+    lambda inner: st.builds(make_list, st.lists(inner, max_size=4), st.none() | inner)
+    | st.builds(lambda head, x: make_list([symbol(head), x]),
+                st.sampled_from(["quote", "backquote", "unquote", "unquote-splice"]), inner),
+    max_leaves=25)
+
+
+@given(forms)
+def test_what_was_printed_reads_back_equal(form):
+    (back,) = read(show(form))
+    assert equal(back, form)
+    if isinstance(form, np.ndarray):
+        assert back.dtype == form.dtype
+
+
+@given(st.text(st.sampled_from(list("()[]'`,@~:|\"\\;#!?.ab_A10-+ex \n\0")) | st.characters()))
+def test_any_text_gives_forms_or_a_fault_with_its_place(text):
+    try:
+        for form in read(text):
+            assert equal(read(show(form))[0], form)
+    except SnError as error:
+        assert all(fault.span is not None for fault in error.faults)
+
+
+def test_deep_and_long_forms_need_no_stack():
+    deep, long = NIL, make_list([1.0] * 300_000)
+    for _ in range(100_000):
+        deep = Pair(deep)
+    assert len(show(deep)) == 2 * 100_001 - 2 + 2 and equal(deep, deep)
+    assert equal(long, make_list([1.0] * 300_000)) and not equal(long, make_list([1.0] * 299_999))
+
+
+def test_a_circular_list_is_cut():
+    ring = make_list([1.0, 2.0])
+    ring.cdr.cdr = ring
+    assert show(ring, most=4) == "(1 2 1 2 ...)"
