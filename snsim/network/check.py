@@ -1,0 +1,135 @@
+"""What must hold of a net as a whole. A check is one function from a net to the faults it finds; all are run.
+
+None builds a table: a net of any size is checked from its structure.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Collection, Iterable, Iterator
+
+import numpy as np
+
+from snsim.errors import Fault
+from snsim.network.graph import Connection, Net
+from snsim.network.wiring import Windows
+from snsim.shelf import Shelf
+
+Check = Callable[[Net], Iterable[Fault]]
+CHECKS: Shelf[Check] = Shelf("check")
+
+MOST_UNITS = 10**7
+MOST_CONNECTIONS = 10**9
+
+
+def check(net: Net, skip: Collection[str] = ()) -> list[Fault]:
+    """The faults of the net, in the order of the checks; those named in `skip` are left out."""
+    return [fault for entry in CHECKS if entry.name not in skip for fault in entry.value(net)]
+
+
+@CHECKS.register("layers")
+def two_layers(net: Net) -> Iterator[Fault]:
+    """A net has an input layer and at least one more."""
+    if len(net.layers) < 2:
+        yield Fault(f"net {net.name} has {len(net.layers) or 'no'} layer{'s' * (not net.layers)}; the least is two",
+                    net.span, "the first layer is the input, the last the output")
+
+
+@CHECKS.register("order")
+def forward(net: Net) -> Iterator[Fault]:
+    """A connection leads from a layer to a later one, so that there is no cycle."""
+    order = {layer.name: i for i, layer in enumerate(net.layers)}
+    for c in net.connections:
+        if c.source == c.target:
+            yield Fault(f"layer {c.source} is connected to itself: a cycle", c.span, "connect it to a later layer")
+        elif order[c.source] > order[c.target]:
+            yield Fault(f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
+                        f"{c.source}, so this would be a cycle", c.span,
+                        f"turn it round, or state layer {c.source} before {c.target}")
+
+
+@CHECKS.register("pairs of layers")
+def connected_once(net: Net) -> Iterator[Fault]:
+    """Two layers are connected once."""
+    first: dict[tuple[str, str], Connection] = {}
+    for c in net.connections:
+        before = first.setdefault((c.source, c.target), c)
+        if before is not c:
+            also = () if before.span is None else (("first here", before.span),)
+            yield Fault(f"{c.source} is connected to {c.target} twice", c.span, "leave one of them out", also)
+
+
+@CHECKS.register("names")
+def distinct_names(net: Net) -> Iterator[Fault]:
+    """No two parameters have the same name, and no layer is called as a place of weights is."""
+    first: dict[str, Connection] = {}
+    for c in net.connections:
+        before = first.setdefault(c.name, c)
+        if (before.source, before.target) != (c.source, c.target):
+            yield Fault(f"the weights from {c.source} to {c.target} and those from {before.source} to {before.target} "
+                        f"would both be called {c.name}", c.span, "rename one of the layers")
+    for layer in net.layers:
+        if layer.name == "biases":
+            yield Fault('a layer cannot be called "biases"', layer.span, "in a training it means all biases")
+
+
+@CHECKS.register("ends")
+def joined(net: Net) -> Iterator[Fault]:
+    """Something enters every layer but the first, and something leaves every layer but the last."""
+    entered, left = {c.target for c in net.connections}, {c.source for c in net.connections}
+    for i, layer in enumerate(net.layers if len(net.layers) > 1 else ()):
+        enters, leaves = i == 0 or layer.name in entered, i == len(net.layers) - 1 or layer.name in left
+        if not enters and not leaves:
+            yield Fault(f"layer {layer.name} is connected to nothing", layer.span,
+                        f"add (connect FROM {layer.name} (full)) and (connect {layer.name} TO (full))")
+        elif not enters:
+            yield Fault(f"nothing enters layer {layer.name}", layer.span,
+                        f"add (connect {net.layers[i - 1].name} {layer.name} (full)) or another connection to it")
+        elif not leaves:
+            following = net.layers[i + 1].name
+            yield Fault(f"nothing leaves layer {layer.name}", layer.span,
+                        f"add (connect {layer.name} {following} (full)) or another connection from it")
+
+
+@CHECKS.register("maps")
+def maps_fed(net: Net) -> Iterator[Fault]:
+    """Every map of a layer is fed by some connection."""
+    for layer in net.layers[1:]:
+        windows = [(c, c.wiring.structure) for c in net.entering(layer.name)]
+        if not windows or not all(isinstance(w, Windows) for _, w in windows):
+            continue
+        fed = np.any([w.maps.any(axis=0) for _, w in windows], axis=0)  # type: ignore[union-attr]
+        unfed = [str(i + 1) for i in np.flatnonzero(~fed)]
+        if unfed:
+            which = f"map {unfed[0]}" if len(unfed) == 1 else f"maps {', '.join(unfed)}"
+            yield Fault(f"nothing feeds {which} of layer {layer.name} (counted from 1)", windows[-1][0].span,
+                        "give each column of the table an x, or leave such maps out")
+
+
+@CHECKS.register("bias")
+def bias_has_geometry(net: Net) -> Iterator[Fault]:
+    """A bias by map or column needs a layer with rows and columns."""
+    for layer in net.layers[1:]:
+        if layer.bias in ("map", "column") and layer.maps is None:
+            yield Fault(f"layer {layer.name} is {layer.units} units without geometry, so it has no bias per "
+                        f"{layer.bias}", layer.span,
+                        f"write (layer {layer.name} {layer.units} (bias unit)), or give it rows and columns")
+
+
+@CHECKS.register("size")
+def small_enough(net: Net) -> Iterator[Fault]:
+    """A net has at most 10^7 units and 10^9 connections."""
+    for layer in net.layers:
+        if layer.units > MOST_UNITS:
+            yield Fault(f"layer {layer.name} has {layer.units:,} units; a net has at most {MOST_UNITS:,}", layer.span,
+                        "use smaller maps or fewer")
+    units = sum(layer.units for layer in net.layers)
+    if units > MOST_UNITS and all(layer.units <= MOST_UNITS for layer in net.layers):
+        yield Fault(f"net {net.name} has {units:,} units; the most is {MOST_UNITS:,}", net.span, "use smaller layers")
+    for c in net.connections:
+        if c.wiring.connections > MOST_CONNECTIONS:
+            yield Fault(f"{c.source} to {c.target} has {c.wiring.connections:,} connections; a net has at most "
+                        f"{MOST_CONNECTIONS:,}", c.span, "use smaller layers or windows")
+    connections = sum(c.wiring.connections for c in net.connections)
+    if connections > MOST_CONNECTIONS and all(c.wiring.connections <= MOST_CONNECTIONS for c in net.connections):
+        yield Fault(f"net {net.name} has {connections:,} connections; the most is {MOST_CONNECTIONS:,}", net.span,
+                    "use smaller layers or windows")

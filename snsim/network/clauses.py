@@ -1,0 +1,154 @@
+"""Reading declarative forms strictly: every fault of a form is collected, none stops the reading of the rest.
+
+Used by the words of network/ and learning/. A clause is one list inside a form, `(layer h1 30)`; an option is a
+list inside a clause, `(bias map)`.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Callable, Iterable, Iterator
+
+from snsim.errors import Fault, SnError, Span
+from snsim.language.forms import Node, symbol
+from snsim.shelf import suggest
+
+STATED, DEFAULT = "stated", "default"
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A clause and whence it is: STATED, DEFAULT, or the name of the form that `like` brought it from."""
+
+    node: Node
+    origin: str = STATED
+    parts: tuple[Clause, ...] = ()  # the options inside, where they have origins of their own
+
+    @property
+    def word(self) -> str:
+        return self.node.head
+
+    def inherited(self, name: str) -> Clause:
+        """This clause as a form sees it that is `like` the form called `name`."""
+        parts = tuple(part.inherited(name) for part in self.parts)
+        return replace(self, origin=name if self.origin == STATED else self.origin, parts=parts)
+
+
+class Faults:
+    """What is wrong with one form, gathered while it is read."""
+
+    def __init__(self) -> None:
+        self.found: list[Fault] = []
+        self.silent = False  # something was wrong that is reported elsewhere
+
+    def add(self, message: str, span: Span | None, hint: str = "", also: tuple[tuple[str, Span], ...] = ()) -> None:
+        self.found.append(Fault(message, span, hint, also))
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Take the faults of an SnError raised inside and go on after the block."""
+        try:
+            yield
+        except SnError as error:
+            self.found.extend(error.faults)
+            self.silent = self.silent or not error.faults
+
+    @property
+    def any(self) -> bool:
+        return bool(self.found) or self.silent
+
+    def raise_if_any(self) -> None:
+        if self.any:
+            raise SnError(self.found)
+
+
+def number(node: Node, what: str, faults: Faults) -> float | None:
+    """The number a node states, or None and a fault: `what` says which number belongs there."""
+    if node.is_number:
+        return float(node.value)  # type: ignore[arg-type]
+    faults.add(f"{what} must be a number, not {describe(node)}", node.span)
+    return None
+
+
+def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
+    """The whole number, at least `least`, that a node states."""
+    value = number(node, what, faults)
+    if value is None:
+        return None
+    if not math.isfinite(value) or value != int(value) or value < least:
+        faults.add(f"{what} must be a whole number from {least}, not {value:g}", node.span)
+        return None
+    return int(value)
+
+
+def name(node: Node, what: str, faults: Faults) -> str | None:
+    """The name a node states (a symbol, or a string where a name belongs)."""
+    if node.is_name:
+        return node.name
+    faults.add(f"{what} must be a name, not {describe(node)}", node.span)
+    return None
+
+
+def names(node: Node, what: str, faults: Faults) -> list[Node]:
+    """NAME or (NAME ...): the nodes that are names."""
+    nodes = list(node.items) if node.is_list else [node]
+    if not nodes:
+        faults.add(f"{what}: the list of names is empty", node.span)
+    return [n for n in nodes if name(n, what, faults) is not None]
+
+
+def describe(node: Node) -> str:
+    """A node in a sentence: the number 3, the name h1, the text "a", a list, a matrix."""
+    if node.is_list:
+        return "an empty list" if not node.items else f"the list ({node.head or '...'} ...)"
+    if node.is_symbol:
+        return f'the name "{node.name}"'
+    if node.is_number:
+        return f"the number {node.value:g}"
+    return f'the text "{node.value}"' if isinstance(node.value, str) else "a matrix"
+
+
+def arguments(node: Node, least: int, most: int | None, syntax: str, faults: Faults) -> tuple[Node, ...] | None:
+    """What follows the word of a clause, if there are `least` to `most` of them; else a fault with the syntax."""
+    given = node.items[1:]
+    if len(given) < least or (most is not None and len(given) > most):
+        count = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        faults.add(f"({node.head} ...) takes {count} argument{'' if count == '1' else 's'}, {len(given)} given",
+                   node.span, f"write {syntax}")
+        return None
+    return given
+
+
+def sort_clauses(nodes: Iterable[Node], known: Iterable[str], kind: str, repeatable: Iterable[str],
+                 faults: Faults) -> list[Node]:
+    """The nodes that are clauses of a known word; faults for the others and for a clause that stands twice."""
+    known, repeatable = list(known), set(repeatable)
+    seen: dict[str, Node] = {}
+    kept: list[Node] = []
+    for node in nodes:
+        if not node.head:
+            faults.add(f"a clause of {kind} is a list that begins with a word, not {describe(node)}", node.span,
+                       f"clauses: {', '.join(known)}")
+        elif node.head not in known:
+            faults.add(f'{kind} has no clause "{node.head}"', node.items[0].span, suggest(node.head, known, "clauses"))
+        elif node.head in seen and node.head not in repeatable:
+            faults.add(f"({node.head} ...) stands twice in this {kind}", node.items[0].span,
+                       "leave one of them out", (("first here", seen[node.head].span),))
+        else:
+            seen.setdefault(node.head, node)
+            kept.append(node)
+    return kept
+
+
+def make_node(value: object, span: Span) -> Node:
+    """A node for something computed here: a str is a symbol, a list or tuple a list, a number a number."""
+    if isinstance(value, (list, tuple)):
+        return Node(tuple(make_node(item, span) for item in value), span)
+    if isinstance(value, str):
+        return Node(symbol(value), span)
+    return value if isinstance(value, Node) else Node(float(value) if isinstance(value, int) else value, span)  # type: ignore[arg-type]
+
+
+Reader = Callable[[Node, Faults], object]

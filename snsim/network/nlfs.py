@@ -1,0 +1,164 @@
+"""Non-linearities by name or as an expression in x: the word `define-nlf` and the option `(nlf ...)`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Sequence
+
+from snsim.errors import SnError, Span
+from snsim.language.forms import Node
+from snsim.network import expressions
+from snsim.network.clauses import Faults, arguments, describe, name, number
+from snsim.network.expressions import Expression, differentiate, evaluate, number_text, substitute, to_text
+from snsim.network.graph import Nlf
+from snsim.shelf import Shelf, suggest
+
+SYNTAX = '(define-nlf NAME (x p (q default) ...) "a line of help" EXPR (derivative EXPR))'
+
+
+@dataclass(frozen=True)
+class NlfDefinition:
+    """A non-linearity with parameters: an expression in x and them.
+
+    A parameter without a default (None) must be stated; a default may use the parameters before it. `derivative` is
+    what learning uses as f' where that is not the derivative of `f`; f'' is that of `f` always.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, Expression | None], ...]
+    f: Expression
+    derivative: Expression | None = None
+
+    @property
+    def syntax(self) -> str:
+        """As it is written in a net: `(nlf leaky [slope])`."""
+        words = [p if default is None else f"[{p}]" for p, default in self.parameters]
+        return f"(nlf {' '.join([self.name, *words])})"
+
+    def make(self, numbers: Sequence[float], span: Span, faults: Faults) -> Nlf | None:
+        """The non-linearity with these numbers for its first parameters; None and a fault if they do not do."""
+        least = sum(default is None for _, default in self.parameters)
+        if not least <= len(numbers) <= len(self.parameters):
+            takes = f"{least}" if least == len(self.parameters) else f"{least} to {len(self.parameters)}"
+            faults.add(f"nlf {self.name} takes {takes} parameter{'' if takes == '1' else 's'}, {len(numbers)} given",
+                       span, f"write {self.syntax}")
+            return None
+        values = dict(zip((p for p, _ in self.parameters), numbers))
+        for parameter, default in self.parameters[len(numbers):]:
+            values[parameter] = float(evaluate(default, values))  # type: ignore[arg-type]
+            if not math.isfinite(values[parameter]):
+                stated = " ".join(number_text(n) for n in numbers)
+                faults.add(f"nlf {self.name} has no value of its own for {parameter} with {stated or 'these'}", span,
+                           f"state {parameter}: {self.syntax}")
+                return None
+        put_in = {p: expressions.number(v) for p, v in values.items()}
+        f = substitute(self.f, put_in)
+        df = differentiate(f, "x") if self.derivative is None else substitute(self.derivative, put_in)
+        title = " ".join([self.name, *(number_text(n) for n in numbers)])
+        return Nlf(title, f, df, differentiate(differentiate(f, "x"), "x"))
+
+
+def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:
+    """Read `(define-nlf ...)`, put the definition on the shelf and return it. SnError with all faults."""
+    faults = Faults()
+    given = arguments(form, 3, 5, SYNTAX, faults)
+    title = None if given is None else name(given[0], "the name of an nlf", faults)
+    if given is None or title is None:
+        raise SnError(faults.found)
+    with faults.gathered():
+        shelf.check_free(title, given[0].span)
+    rest = list(given[2:])
+    doc = str(rest.pop(0).value) if isinstance(rest[0].value, str) else ""
+    parameters = _parameters(given[1], faults)
+    if parameters is None:
+        shelf.mark_broken(title)
+        raise SnError(faults.found)
+    variables = ["x", *(p for p, _ in parameters)]
+    f = _expression(rest, variables, form, faults)
+    derivative = _derivative(rest[1], variables, faults) if len(rest) > 1 else None
+    if len(rest) > 2:
+        faults.add("nothing follows the derivative", rest[2].span, f"write {SYNTAX}")
+    if faults.any or f is None:
+        shelf.mark_broken(title)
+        faults.raise_if_any()
+    definition = NlfDefinition(title, tuple(parameters), f, derivative)  # type: ignore[arg-type]
+    return shelf.add(title, definition, doc or to_text(definition.f), given[0].span)
+
+
+def _parameters(node: Node, faults: Faults) -> list[tuple[str, Expression | None]] | None:
+    """`(x p (q default) ...)`: the parameters behind x, with their defaults. None if it is no such list."""
+    if not node.items or not node.items[0].is_symbol or node.items[0].name != "x":
+        faults.add(f"the variables of an nlf are (x p (q default) ...), not {describe(node)}", node.span,
+                   "the first is x, the sum that enters the unit")
+        return None
+    parameters: list[tuple[str, Expression | None]] = []
+    for item in node.items[1:]:
+        has_default = item.is_list and len(item.items) == 2
+        title = item.items[0] if has_default else item
+        if not title.is_symbol:
+            faults.add(f"a parameter is a name or (name default), not {describe(item)}", item.span)
+            continue
+        if title.name in ("x", *(p for p, _ in parameters)):
+            faults.add(f'"{title.name}" stands twice among the variables', title.span, "rename one of them")
+            continue
+        default = None
+        if has_default:
+            default = expressions.parse(item.items[1], [p for p, _ in parameters], faults)
+        elif any(d is not None for _, d in parameters):
+            faults.add(f"parameter {title.name} has no default, but one before it has", title.span,
+                       "put the parameters that must be stated first")
+        parameters.append((title.name, default))
+    return parameters
+
+
+def _expression(rest: list[Node], variables: list[str], form: Node, faults: Faults) -> Expression | None:
+    if not rest or rest[0].head == "derivative":
+        faults.add("the expression of the nlf is missing", (rest[0] if rest else form).span, f"write {SYNTAX}")
+        return None
+    return _of_x(rest[0], variables, faults)
+
+
+def _derivative(node: Node, variables: list[str], faults: Faults) -> Expression | None:
+    if node.head != "derivative":
+        faults.add(f"only (derivative EXPR) may follow the expression, not {describe(node)}", node.span,
+                   f"write {SYNTAX}")
+        return None
+    given = arguments(node, 1, 1, "(derivative EXPR)", faults)
+    return None if given is None else expressions.parse(given[0], variables, faults)
+
+
+def _of_x(node: Node, variables: list[str], faults: Faults) -> Expression | None:
+    """The expression a node states, which must depend on x."""
+    f = expressions.parse(node, variables, faults)
+    if f is not None and "x" not in f.variables():
+        faults.add("this expression does not depend on x", node.span, "x is the sum that enters the unit")
+        return None
+    return f
+
+
+def read_nlf(option: Node, shelf: Shelf[NlfDefinition], faults: Faults) -> Nlf | None:
+    """`(nlf NAME NUM ...)` or `(nlf EXPR)`; None and faults if it is neither."""
+    given = arguments(option, 1, None, "(nlf NAME NUM ...) or (nlf EXPR)", faults)
+    if given is None:
+        return None
+    if given[0].is_list or given[0].is_number or (given[0].is_symbol and given[0].name == "x"):
+        if len(given) > 1:
+            faults.add("an expression stands alone in (nlf EXPR)", given[1].span, "leave the rest out")
+            return None
+        f = _of_x(given[0], ["x"], faults)
+        if f is None:
+            return None
+        df = differentiate(f, "x")
+        return Nlf(to_text(f), f, df, differentiate(df, "x"))
+    title = name(given[0], "an nlf", faults)
+    if title is None:
+        return None
+    numbers = [number(node, f"a parameter of nlf {title}", faults) for node in given[1:]]
+    entry = shelf.entry(title)
+    if entry is None:
+        faults.silent = faults.silent or shelf.is_broken(title)
+        if not shelf.is_broken(title):
+            faults.add(f'unknown nlf "{title}"', given[0].span, suggest(title, shelf.names(), "nlfs"))
+        return None
+    return None if None in numbers else entry.value.make(numbers, option.span, faults)  # type: ignore[arg-type]

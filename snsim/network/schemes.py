@@ -1,0 +1,194 @@
+"""The ways of connecting two layers: `full mask local equal-mask tdnn one-to-one pairs`.
+
+A scheme is one function from the source layer, the target layer and what the clause states to a `Wiring`; it raises
+SnError with every fault it finds. Installed packages add theirs under the entry point group `snsim.schemes`:
+
+    @scheme("(skip-one)", reads=("scale", "fixed"))
+    def skip_one(source: Layer, target: Layer, statement: Statement) -> Wiring:
+        '''Unit k to unit k + 1.'''
+"""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from typing import Callable
+
+import numpy as np
+
+from snsim.errors import SnError
+from snsim.language.forms import Node
+from snsim.network.clauses import arguments, describe, whole
+from snsim.network.graph import Layer
+from snsim.network.options import Statement, check_windows, no_geometry
+from snsim.network.wiring import Dense, Frames, Table, Windows, Wiring, wire, wire_table
+from snsim.shelf import Shelf
+
+Maker = Callable[[Layer, Layer, Statement], Wiring]
+
+
+class Scheme:
+    """A scheme: its function, its syntax and the options that it reads, with what each is when not stated.
+
+    `reads` names the options in the order in which they are printed; an option that is off when it is not stated
+    (`exact`, `fixed`) has the default None.
+    """
+
+    def __init__(self, make: Maker, syntax: str, reads: tuple[str, ...]):
+        self._make = make
+        self.syntax = syntax
+        self.reads = reads
+        update_wrapper(self, make)
+
+    def __call__(self, source: Layer, target: Layer, statement: Statement) -> Wiring:
+        return self._make(source, target, statement)
+
+
+SCHEMES: Shelf[Scheme] = Shelf("scheme", plugins="snsim.schemes")
+
+WINDOW_OPTIONS = ("table", "step", "border", "exact", "scale", "fixed")
+
+
+def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable[[Maker], Scheme]:
+    """Decorator: a function as a scheme with this syntax that reads these options."""
+    return lambda make: Scheme(make, syntax, reads)
+
+
+@SCHEMES.register("full")
+@scheme("(full)")
+def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """All units to all units; weights (inputs, outputs)."""
+    arguments(statement.scheme, 0, 0, "(full)", statement.faults)
+    statement.faults.raise_if_any()
+    return wire(Dense(source.units, target.units))
+
+
+@SCHEMES.register("mask")
+@scheme("(mask R C)", WINDOW_OPTIONS)
+def mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Per pair of maps, one window of RxC weights shared by all units of the target map."""
+    return _windows(source, target, statement, "map")
+
+
+@SCHEMES.register("local")
+@scheme("(local R C)", WINDOW_OPTIONS)
+def local(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Per pair of maps, a window of RxC weights of its own for every unit."""
+    return _windows(source, target, statement, "unit")
+
+
+@SCHEMES.register("equal-mask")
+@scheme("(equal-mask R C)", WINDOW_OPTIONS)
+def equal_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Per pair of maps, one weight for all cells of the RxC window, all units: it multiplies their sum."""
+    return _windows(source, target, statement, "pair")
+
+
+def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -> Wiring:
+    name = statement.scheme.head
+    for layer in (source, target):
+        if layer.maps is None:
+            with statement.faults.gathered():
+                raise no_geometry(layer.name, layer.units, name, statement.span)
+    window = statement.sizes(2, f"({name} R C)")
+    step, border, names = statement.step(), statement.border(), (source.name, target.name)
+    statement.exact()
+    if source.maps is None or target.maps is None:
+        raise SnError(statement.faults.found)
+    maps = statement.maps(source.maps[0], target.maps[0], names)
+    if window is None or maps is None or statement.faults.any:
+        raise SnError(statement.faults.found)
+    cells = border.cells, border.cells
+    windows = Windows(source.maps, target.maps, maps, (window[0], window[1]), step, cells, border.wrap, sharing)
+    check_windows(windows, border, statement, names)
+    if not maps.any():
+        statement.faults.add(f"the table feeds no map of {target.name}", statement.place("table"),
+                             "put an x or a 1 where a map feeds another")
+    statement.faults.raise_if_any()
+    return wire(windows, windows.unread)
+
+
+@SCHEMES.register("tdnn")
+@scheme("(tdnn N)", ("step", "exact", "scale", "fixed"))
+def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """N frames, all traits, to every trait, shared over time; layers are (frames traits), weights (N, in, out)."""
+    faults = statement.faults
+    for layer in (source, target):
+        if len(layer.shape) != 2:
+            shape = "x".join(map(str, layer.shape))
+            faults.add(f"(tdnn ...) needs layers of (frames traits), and layer {layer.name} is {shape}",
+                       statement.span, f"give {layer.name} a shape (frames traits)")
+    sizes, (step, across) = statement.sizes(1, "(tdnn N)"), statement.step()
+    if across != step:
+        faults.add("(tdnn ...) moves along the frames only: it takes one step", statement.place("step"), "(step S)")
+    exact = statement.exact()
+    faults.raise_if_any()
+    window, frames = sizes[0], source.shape[0]  # type: ignore[index]
+    fits = (frames - window) // step + 1
+    said = f"windows of {window} frames, step {step} on {frames} frames"
+    if fits < 1:
+        faults.add(f"{said} do not fit: layer {source.name} is too small", statement.span, "use a smaller window")
+    elif fits != target.shape[0]:
+        faults.add(f"{said} give {fits} frames; layer {target.name} has {target.shape[0]}", statement.span,
+                   f"give {target.name} {fits} frames, or change the window or the step")
+    elif exact and (frames - window) % step:
+        faults.add(f"{said} leave {(frames - window) % step} frames at the end unread", statement.place("exact"),
+                   "change the step or leave (exact) out")
+    faults.raise_if_any()
+    structure = Frames(source.shape, target.shape, window, step)  # type: ignore[arg-type]
+    return wire(structure, (structure.unread, 0))
+
+
+@SCHEMES.register("one-to-one")
+@scheme("(one-to-one)")
+def one_to_one(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Unit k to unit k, each with a weight of its own."""
+    arguments(statement.scheme, 0, 0, "(one-to-one)", statement.faults)
+    if source.units != target.units:
+        statement.faults.add(f"(one-to-one) needs as many units in both layers: {source.units} in {source.name}, "
+                             f"{target.units} in {target.name}", statement.span, "give both layers the same size")
+    statement.faults.raise_if_any()
+    count = source.units
+    return wire_table((count,), count, lambda: Table(*(np.arange(count) for _ in range(3))))
+
+
+@SCHEMES.register("pairs")
+@scheme("(pairs (i j) (i j k) ...)")
+def pairs(source: Layer, target: Layer, statement: Statement) -> Wiring:
+    """Unit i to unit j, counted from 0, with a weight of its own or, (i j k), the weight called k."""
+    faults = statement.faults
+    stated: dict[tuple[int, ...], tuple[tuple[int, ...], Node]] = {}
+    for node in arguments(statement.scheme, 1, None, "(pairs (i j) (i j k) ...)", faults) or ():
+        pair = _pair(node, source, target, statement)
+        if pair is None:
+            continue
+        where = pair[:2]
+        if where in stated:
+            faults.add(f"unit {where[0]} of {source.name} to unit {where[1]} of {target.name} stands twice", node.span,
+                       "leave one of them out", (("first here", stated[where][1].span),))
+        stated.setdefault(where, (pair, node))
+    faults.raise_if_any()
+    # Weights are numbered as they come: a pair of its own takes the next number, a name that of its first pair.
+    numbers: dict[object, int] = {}
+    weights = {where: numbers.setdefault(("name", pair[2]) if len(pair) == 3 else where, len(numbers))
+               for where, (pair, _) in stated.items()}
+    order = sorted(stated, key=lambda where: (where[1], where[0]))
+    table = Table(*(np.array(column, int) for column in zip(*((i, j, weights[i, j]) for i, j in order))))
+    return wire_table((len(numbers),), len(order), lambda: table)
+
+
+def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tuple[int, ...] | None:
+    """The numbers of one (i j) or (i j k); None and a fault if they are not."""
+    if not node.is_list or len(node.items) not in (2, 3):
+        statement.faults.add(f"a pair is (i j) or (i j k), not {describe(node)}", node.span,
+                             "i is a unit of the source, j one of the target, k the number of a shared weight")
+        return None
+    numbers = tuple(whole(n, what, statement.faults) for n, what in zip(
+        node.items, (f"a unit of {source.name}", f"a unit of {target.name}", "the number of a shared weight")))
+    if None in numbers:
+        return None
+    for item, unit, layer in zip(node.items, numbers, (source, target)):
+        if unit is not None and unit >= layer.units:
+            statement.faults.add(f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}", item.span)
+            return None
+    return numbers  # type: ignore[return-value]
+

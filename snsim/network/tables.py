@@ -1,0 +1,150 @@
+"""The word `table`, which map feeds which, and the Lisp functions that compute such tables: `cyclic`, `blocks`.
+
+A table is a matrix of 0 and 1, one row a source map, one column a target map.
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import numpy as np
+
+from snsim.language.forms import Node
+from snsim.language.functions import Misuse
+from snsim.network.clauses import Faults, arguments, describe, name, whole
+from snsim.network.options import zero_one
+from snsim.shelf import Shelf
+
+MOST_MAPS = 10_000  # on either side of a table
+FEEDS = {"x": 1.0, "-": 0.0}
+SYNTAX = "(table NAME (x - ...) ...), (table NAME (from B (s ...) ...)) or (table NAME ,matrix)"
+
+
+def declare_table(form: Node, shelf: Shelf[np.ndarray]) -> np.ndarray:
+    """Read `(table NAME row ...)`, put the matrix on the shelf and return it. SnError with all faults."""
+    faults = Faults()
+    given = arguments(form, 2, None, SYNTAX, faults)
+    title = None if given is None else name(given[0], "the name of a table", faults)
+    if title is not None and title in ("full", "one-to-one"):
+        faults.add(f"the table {title} always exists", given[0].span, "choose another name")  # type: ignore[index]
+    elif title is not None:
+        with faults.gathered():
+            shelf.check_free(title, given[0].span)  # type: ignore[index]
+    matrix = None if given is None else _read(given[1:], faults)
+    if faults.any and title is not None:
+        shelf.mark_broken(title)
+    faults.raise_if_any()
+    rows, columns = matrix.shape  # type: ignore[union-attr]
+    doc = f"{rows} to {columns} maps, {int(matrix.sum())} pairs"  # type: ignore[union-attr]
+    return shelf.add(title, matrix, doc, given[0].span)  # type: ignore[arg-type,index]
+
+
+def _read(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
+    """The matrix, float (source maps, target maps), that the rows of a table form state."""
+    if isinstance(rows[0].value, np.ndarray) and len(rows) == 1:
+        matrix = zero_one(rows[0], faults)
+        return None if matrix is None else matrix.astype(float)
+    if rows[0].head == "from":
+        if len(rows) > 1:
+            faults.add("(from B ...) stands alone in a table", rows[1].span, SYNTAX)
+        return _from(rows[0], faults)
+    return _drawing(rows, faults)
+
+
+def _drawing(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
+    """`(x - 1 0) ...`: one row a source map."""
+    drawn = [_row(row, faults) for row in rows]
+    for row, node in zip(drawn, rows):
+        if row is not None and drawn[0] is not None and len(row) != len(drawn[0]):
+            faults.add(f"this row has {len(row)} signs, the first has {len(drawn[0])}", node.span,
+                       "every row has one sign for each target map", (("the first row", rows[0].span),))
+    return None if faults.any else np.array(drawn)
+
+
+def _row(node: Node, faults: Faults) -> list[float] | None:
+    if not node.items:
+        faults.add(f"a row of a table is a list of signs, not {describe(node)}", node.span, SYNTAX)
+        return None
+    signs = []
+    for item in node.items:
+        sign = FEEDS.get(item.name) if item.is_name else item.value if item.value in (0.0, 1.0) else None
+        if sign is None:
+            faults.add(f"a table is drawn with x or 1 and - or 0, not {describe(item)}", item.span,
+                       "x where the source map (row) feeds the target map (column), - elsewhere")
+        signs.append(sign)
+    return signs  # type: ignore[return-value]
+
+
+def _from(node: Node, faults: Faults) -> np.ndarray | None:
+    """`(from B (s ...) ...)`: for each target map its source maps, counted from B."""
+    given = arguments(node, 2, None, "(from B (s ...) ...), B 0 or 1", faults)
+    first = None if given is None else whole(given[0], "B of (from B ...)", faults)
+    if first is None or given is None:
+        return None
+    if first > 1:
+        faults.add(f"maps are counted from 0 or 1, not from {first}", given[0].span,
+                   "write (from 0 ...) or (from 1 ...)")
+        return None
+    targets = [_sources(target, first, faults) for target in given[1:]]
+    if faults.any:
+        return None
+    matrix = np.zeros((1 + max(max(t) for t in targets), len(targets)))
+    for column, sources in enumerate(targets):
+        matrix[sources, column] = 1
+    return matrix
+
+
+def _sources(node: Node, first: int, faults: Faults) -> list[int]:
+    """The source maps of one target map, counted from 0."""
+    if not node.items:
+        faults.add(f"the source maps of a target map are a list of numbers, not {describe(node)}", node.span,
+                   "write (from 1 (1 2) (2 3) ...)")
+        return []
+    found: list[int] = []
+    for item in node.items:
+        number = whole(item, "a source map", faults)
+        if number is None:
+            continue
+        if number < first:
+            faults.add(f"maps are counted from {first} here, there is no {number}", item.span,
+                       "write (from 0 ...) to count from 0")
+        elif number - first in found:
+            faults.add(f"map {number} stands twice in this list", item.span, "leave one of them out")
+        elif number > MOST_MAPS:
+            faults.add(f"a table has at most {MOST_MAPS} maps, not {number}", item.span)
+        else:
+            found.append(number - first)
+    return found
+
+
+def cyclic(n: float, m: float, k: float) -> np.ndarray:
+    """(cyclic n m k): table of n to m maps in which target j reads sources j ... j+k-1 modulo n."""
+    sources, targets, width = _sizes(n, m, k)
+    if width > sources:
+        raise Misuse(f"a target cannot read {width} of {sources} maps", 2, "the third number is at most the first")
+    ahead = np.arange(sources)[:, None] - np.arange(targets)
+    return (ahead % sources < width).astype(float)
+
+
+def blocks(n: float, m: float, b: float, k: float) -> np.ndarray:
+    """(blocks n m b k): both sides cut in b blocks; target block j reads source blocks j ... j+k-1 modulo b."""
+    sources, targets, count, width = _sizes(n, m, b, k)
+    if sources % count or targets % count:
+        raise Misuse(f"{sources} and {targets} maps are not both a multiple of {count} blocks", 2,
+                     "the third number must divide the first two")
+    if width > count:
+        raise Misuse(f"a block cannot read {width} of {count} blocks", 3, "the fourth number is at most the third")
+    return np.kron(cyclic(count, count, width), np.ones((sources // count, targets // count)))
+
+
+def _sizes(*values: object) -> list[int]:
+    for i, value in enumerate(values):
+        if not isinstance(value, float | int) or not 1 <= value <= MOST_MAPS or value != int(value):
+            shown = f"{value:g}" if isinstance(value, float | int) else "something else"
+            raise Misuse(f"a number of maps is a whole number from 1 to {MOST_MAPS}, not {shown}", i)
+    return [int(value) for value in values]  # type: ignore[call-overload]
+
+
+def lisp_functions() -> dict[str, tuple[Callable[..., np.ndarray], str]]:
+    """The Lisp functions of this module with their line of help; they take and give Lisp values."""
+    return {f.__name__: (f, (f.__doc__ or "").strip()) for f in (cyclic, blocks)}

@@ -1,0 +1,281 @@
+"""How the units of two layers are joined: explicit tables, the structures that stand for them, what both tell.
+
+A connection of 10^7 entries is counted, and its fan-in and sharing told, from its structure alone; the explicit
+table says the same entry by entry, is built on demand, and is what the structure is tested against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Callable
+
+import numpy as np
+
+BIAS = -1  # source of a bias in an explicit table
+BORDER = -2  # source of a border cell in an explicit table
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """An explicit connection table: three integer arrays of equal length, one entry a connection.
+
+    `source` is a unit of the source layer, or BIAS or BORDER; `target` a unit of the target layer; `weight` the
+    index into the flattened (C order) parameter. Sorted by target; inside a target in reading order of its window
+    (source map, row, column).
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Every source unit to every target unit; weight shape (source units, target units)."""
+
+    sources: int
+    targets: int
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        return self.sources, self.targets
+
+    @property
+    def connections(self) -> int:
+        return self.sources * self.targets
+
+    def lines(self) -> np.ndarray:
+        """Connections that enter each target unit, shape (target units,)."""
+        return np.full(self.targets, self.sources)
+
+    def sharers(self) -> np.ndarray:
+        """Connections that use each weight, flat in C order of the weight shape."""
+        return np.ones(self.connections, int)
+
+    def last_user(self) -> np.ndarray:
+        """The last target unit that uses each weight, flat in C order of the weight shape."""
+        return np.tile(np.arange(self.targets), self.sources)
+
+    def table(self) -> Table:
+        target, source = np.divmod(np.arange(self.connections), self.sources)
+        return Table(source, target, source * self.targets + target)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Rectangular windows over maps, for `mask`, `local` and `equal-mask`.
+
+    Unit (i, j) of a target map reads rows i*step[0]-border[0] ... +window[0]-1 of every source map that feeds it
+    (`maps[s, t]`), and columns likewise. Cells outside are held at the border value, or wrap round if `wrap`.
+
+    Pairs of maps are numbered by target map, then source map. Where every target map has the same number k of
+    sources a weight shape begins (target maps, k), else (pairs,); then for `local` rows and columns of the target,
+    and for all but `equal-mask` the window.
+    """
+
+    source: tuple[int, int, int]  # maps, rows, columns
+    target: tuple[int, int, int]
+    maps: np.ndarray  # bool, source maps x target maps
+    window: tuple[int, int]
+    step: tuple[int, int]
+    border: tuple[int, int]
+    wrap: bool
+    sharing: str  # weights: "map", a window per pair (mask); "unit", one per unit (local); "pair", one (equal-mask)
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """Target map of each pair, shape (pairs,)."""
+        return np.repeat(np.arange(self.target[0]), self._sources_of_map)
+
+    @cached_property
+    def _sources_of_map(self) -> np.ndarray:
+        count: np.ndarray = np.count_nonzero(self.maps, axis=0)
+        return count
+
+    @property
+    def _cells(self) -> int:
+        return self.window[0] * self.window[1]
+
+    @property
+    def _units(self) -> int:
+        """Units of one target map."""
+        return self.target[1] * self.target[2]
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        k = self._sources_of_map
+        regular = bool((k == k[0]).all())
+        pairs = (self.target[0], int(k[0])) if regular else (int(k.sum()),)
+        return pairs + {"map": self.window, "unit": self.target[1:] + self.window, "pair": ()}[self.sharing]
+
+    @property
+    def connections(self) -> int:
+        return int(self._sources_of_map.sum()) * self._units * self._cells
+
+    def lines(self) -> np.ndarray:
+        """Connections that enter each target unit, border cells included, shape (target units,)."""
+        return np.repeat(self._sources_of_map * self._cells, self._units)
+
+    def sharers(self) -> np.ndarray:
+        """Connections that use each weight, flat in C order of the weight shape."""
+        uses = {"map": self._units, "unit": 1, "pair": self._units * self._cells}[self.sharing]
+        return np.full(prod(self.weight_shape), uses)
+
+    def last_user(self) -> np.ndarray:
+        """The last target unit that uses each weight, flat in C order of the weight shape."""
+        first = self.pairs * self._units
+        if self.sharing == "unit":
+            return np.repeat(first[:, None] + np.arange(self._units), self._cells)
+        return np.repeat(first + self._units - 1, self._cells if self.sharing == "map" else 1)
+
+    def _read(self, axis: int) -> np.ndarray:
+        """Rows (axis 0) or columns (axis 1) that each target row reads: (target rows, window rows), outside -1."""
+        size = self.source[axis + 1]
+        starts = np.arange(self.target[axis + 1]) * self.step[axis] - self.border[axis]
+        read = starts[:, None] + np.arange(self.window[axis])
+        return np.mod(read, size) if self.wrap else np.where((read >= 0) & (read < size), read, -1)
+
+    @property
+    def unread(self) -> tuple[int, int]:
+        """Rows and columns of a source map, its border included, that no window reaches."""
+        return self._unread(0), self._unread(1)
+
+    def _unread(self, axis: int) -> int:
+        step, window, count = self.step[axis], self.window[axis], self.target[axis + 1]
+        reached = count * window if step > window else (count - 1) * step + window
+        if self.wrap:
+            return max(0, self.source[axis + 1] - reached)
+        return self.source[axis + 1] + 2 * self.border[axis] - reached
+
+    def table(self) -> Table:
+        rows, columns = self._read(0), self._read(1)
+        inside = (rows >= 0)[:, None, :, None] & (columns >= 0)[None, :, None, :]
+        cell = np.where(inside, rows[:, None, :, None] * self.source[2] + columns[None, :, None, :], BORDER)
+        cell = cell.reshape(self._units, 1, self._cells)
+        area, unit = self.source[1] * self.source[2], np.arange(self._units)[:, None, None]
+        sources, targets, weights, first = [], [], [], 0
+        for t in range(self.target[0]):
+            fed = np.flatnonzero(self.maps[:, t])[:, None]
+            shape = (self._units, len(fed), self._cells)
+            pair = first + np.arange(len(fed))[:, None]
+            sources.append(np.where(cell >= 0, cell + fed * area, BORDER).ravel())
+            targets.append(np.broadcast_to(t * self._units + unit, shape).ravel())
+            weights.append(np.broadcast_to(self._weight(pair, unit), shape).ravel())
+            first += len(fed)
+        return Table(np.concatenate(sources), np.concatenate(targets), np.concatenate(weights))
+
+    def _weight(self, pair: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        if self.sharing == "pair":
+            return pair
+        window = pair if self.sharing == "map" else pair * self._units + unit
+        return window * self._cells + np.arange(self._cells)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Time-delay windows (`tdnn`): target frame i reads frames i*step ... i*step+window-1, all traits.
+
+    Unit number = frame * traits + trait. Weight shape (window, source traits, target traits).
+    """
+
+    source: tuple[int, int]  # frames, traits
+    target: tuple[int, int]
+    window: int
+    step: int
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        return self.window, self.source[1], self.target[1]
+
+    @property
+    def connections(self) -> int:
+        return self.target[0] * prod(self.weight_shape)
+
+    def lines(self) -> np.ndarray:
+        """Connections that enter each target unit, shape (target units,)."""
+        return np.full(self.target[0] * self.target[1], self.window * self.source[1])
+
+    def sharers(self) -> np.ndarray:
+        """Connections that use each weight, flat in C order of the weight shape."""
+        return np.full(prod(self.weight_shape), self.target[0])
+
+    def last_user(self) -> np.ndarray:
+        """The last target unit that uses each weight, flat in C order of the weight shape."""
+        last = (self.target[0] - 1) * self.target[1] + np.arange(self.target[1])
+        return np.tile(last, self.window * self.source[1])
+
+    @property
+    def unread(self) -> int:
+        """Source frames that no window reaches."""
+        count = self.target[0]
+        reached = count * self.window if self.step > self.window else (count - 1) * self.step + self.window
+        return self.source[0] - reached
+
+    def table(self) -> Table:
+        (_, traits), (frames, outputs) = self.source, self.target
+        lines = self.window * traits
+        frame, output, line = np.ogrid[:frames, :outputs, :lines]
+        shape = (frames, outputs, lines)
+        return Table(
+            np.broadcast_to(frame * self.step * traits + line, shape).ravel(),
+            np.broadcast_to(frame * outputs + output, shape).ravel(),
+            np.broadcast_to(line * outputs + output, shape).ravel(),
+        )
+
+
+Structure = Dense | Windows | Frames
+
+
+@dataclass(frozen=True, eq=False)
+class Wiring:
+    """What a scheme makes of shapes and options.
+
+    `structure` is what a fast kernel may rely on; None means that only the table tells. `connections` counts the
+    table's entries without building it. `build` makes the table; use `table`, which keeps it.
+    """
+
+    weight_shape: tuple[int, ...]
+    connections: int
+    structure: Structure | None
+    build: Callable[[], Table]
+    unread: tuple[int, int] = (0, 0)  # rows and columns of each source map (border included) that no window reaches
+
+    @cached_property
+    def table(self) -> Table:
+        return self.build()
+
+    @property
+    def weights(self) -> int:
+        return prod(self.weight_shape)
+
+    def lines(self, units: int) -> np.ndarray:
+        """Connections that enter each of the `units` target units, border cells included."""
+        if self.structure is not None:
+            return self.structure.lines()
+        return np.bincount(self.table.target, minlength=units)
+
+    def sharers(self) -> np.ndarray:
+        """Connections that use each weight, flat in C order of the weight shape."""
+        if self.structure is not None:
+            return self.structure.sharers()
+        return np.bincount(self.table.weight, minlength=self.weights)
+
+    def last_user(self) -> np.ndarray:
+        """The last target unit that uses each weight, flat in C order of the weight shape."""
+        if self.structure is not None:
+            return self.structure.last_user()
+        last = np.zeros(self.weights, int)
+        last[self.table.weight] = self.table.target  # of several the last one stays
+        return last
+
+
+def wire(structure: Structure, unread: tuple[int, int] = (0, 0)) -> Wiring:
+    """The wiring that a structure means."""
+    return Wiring(structure.weight_shape, structure.connections, structure, structure.table, unread)
+
+
+def wire_table(weight_shape: tuple[int, ...], connections: int, build: Callable[[], Table]) -> Wiring:
+    """The wiring of an explicit table."""
+    return Wiring(weight_shape, connections, None, build)
