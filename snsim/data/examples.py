@@ -1,0 +1,35 @@
+"""What a data set is once it is here: arrays, where they came from, and a digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Patterns in their stored order. `inputs`: (patterns, ...shape), float64. Either `labels` (class numbers) or
+    `targets` (patterns, outputs) is given."""
+
+    inputs: np.ndarray
+    labels: np.ndarray | None = None
+    targets: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    name: str
+    train: Split
+    test: Split | None
+    origin: str  # a sentence: which files, found where
+    digest: str  # sha256 over inputs, labels or targets of both splits
+    classes: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input: (units,), (rows, columns) or (maps, rows, columns)."""
+        return self.train.inputs.shape[1:]

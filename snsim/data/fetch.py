@@ -1,0 +1,268 @@
+"""Where a data file is looked for: folders of the user, an installed package, the cache, public addresses, in order.
+
+What comes out of here has the right sha256, whatever its way. A file in a user's folder that has not is an error; one
+in the cache is fetched anew; an answer from the network is thrown away. The cache never holds a half-written file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Iterator
+
+from snsim.data.download import Patience, Refused, download, host_of
+from snsim.data.progress import NoProgress, Progress
+from snsim.errors import SnError, fail
+
+Say = Callable[[str], None]
+
+_SLACK = 1 << 20  # bytes by which a compressed file may exceed its content
+_UNREACHED_HOSTS = 2  # after so many hosts that cannot be reached, and none that can, there is no network
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a data set and the addresses that have it, best first.
+
+    `path`: its place in a data folder; `size` and `sha256` are those of the uncompressed content. `package`: an
+    installed package and the place in it where the file may be too.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    addresses: tuple[str, ...] = ()
+    package: tuple[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name
+
+
+def cache_folder() -> Path:
+    """SNSIM_CACHE, or the folder that the platform gives to caches."""
+    if chosen := os.environ.get("SNSIM_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "snsim" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "snsim"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snsim"
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where to look, and how long to wait for others."""
+
+    data_dir: Path | None = None  # the option --data-dir
+    environment: Path | None = None  # the variable SNSIM_DATA
+    cache: Path = field(default_factory=cache_folder)
+    online: bool = True
+    patience: Patience = Patience()
+
+    @staticmethod
+    def usual(data_dir: str | Path | None = None, online: bool = True) -> Search:
+        """The search of this user: `data_dir` if given, SNSIM_DATA, the cache, the network."""
+        chosen = os.environ.get("SNSIM_DATA")
+        return Search(
+            data_dir=None if data_dir is None else Path(data_dir).expanduser(),
+            environment=Path(chosen).expanduser() if chosen else None,
+            online=online,
+        )
+
+    def folders(self) -> Iterator[tuple[str, Path]]:
+        """The user's folders and who named them; SnError for one that is not there."""
+        for origin, folder in (("--data-dir", self.data_dir), ("SNSIM_DATA", self.environment)):
+            if folder is not None:
+                if not folder.is_dir():
+                    raise fail(f"{origin} is {folder}, and there is no such folder",
+                               hint="give a folder that holds the data files, or leave it out")
+                yield origin, folder
+
+
+class Unavailable(Exception):
+    """A file that is nowhere to be had; the text says why in short, `reasons` for each place that was tried."""
+
+    def __init__(self, file: DataFile, summary: str, reasons: list[str]):
+        super().__init__(f"{file.name} is in no folder, and {summary}")
+        self.file = file
+        self.reasons = tuple(reasons)
+
+
+class Damaged(Exception):
+    """Content that is not what it should be. The text says how, with the digests."""
+
+
+class Fetcher:
+    """Gets files for one call: says each step, and remembers which hosts cannot be reached."""
+
+    def __init__(self, search: Search, say: Say = lambda sentence: None, progress: Progress | None = None):
+        self.search = search
+        self._say = say
+        self._progress = progress or NoProgress()
+        self._unreached: set[str] = set()
+        self._reached = False
+
+    def read(self, file: DataFile) -> tuple[bytes, Path]:
+        """The verified content of a file, uncompressed, and where it was found.
+
+        Raises SnError for a damaged file in a user's folder, Unavailable if there is none anywhere.
+        """
+        for place in self._own_places(file):
+            try:
+                return _verified(place, file), place
+            except Damaged as damage:
+                raise fail(f"{place} is damaged: {damage}", hint=_remedy_for_damage(file)) from None
+            except OSError as error:
+                raise fail(f"{place} cannot be read: {error.strerror or error}") from None
+        for place in _candidates(self.search.cache, file):
+            try:
+                return _verified(place, file), place
+            except (Damaged, OSError) as damage:
+                self._say(f"{place} in the cache is damaged and is fetched anew: {damage}")
+        return self._fetched(file)
+
+    def locate(self, file: DataFile) -> Path | None:
+        """Where the file would be read from now, without reading it; None if it had to be downloaded."""
+        places = [*self._own_places(file), *_candidates(self.search.cache, file)]
+        return places[0] if places else None
+
+    def _own_places(self, file: DataFile) -> Iterator[Path]:
+        for _, folder in self.search.folders():
+            yield from _candidates(folder, file)
+        if file.package is not None:
+            yield from _in_package(*file.package)
+
+    def _fetched(self, file: DataFile) -> tuple[bytes, Path]:
+        searched = [f"not in {folder} ({origin})" for origin, folder in self.search.folders()]
+        reasons = [*searched, f"not in the cache {self.search.cache}"]
+        if not file.addresses:
+            raise Unavailable(file, "it has no public address", reasons)
+        if not self.search.online:
+            raise Unavailable(file, "downloads are off", [*reasons, "downloads are off"])
+        for address in file.addresses:
+            reason = self._reason_to_skip(address)
+            if reason is None:
+                self._say(f"{file.name} is downloaded from {address}")
+                try:
+                    return self._downloaded(file, address)
+                except (Refused, Damaged) as error:
+                    reason = str(error)
+                    self._say(f"{address} is of no use: {reason}")
+                    self._note_reach(address, error)
+            reasons.append(f"{address}: {reason}")
+        raise Unavailable(file, f"none of its {len(file.addresses)} addresses gave it", reasons)
+
+    def _reason_to_skip(self, address: str) -> str | None:
+        if host_of(address) in self._unreached:
+            return "not tried, its host could not be reached before"
+        if not self._reached and len(self._unreached) >= _UNREACHED_HOSTS:
+            return "not tried, there seems to be no network"
+        return None
+
+    def _note_reach(self, address: str, error: Exception) -> None:
+        if not (isinstance(error, Refused) and error.absent):
+            self._reached = True
+            return
+        self._unreached.add(host_of(address))
+        if not self._reached and len(self._unreached) == _UNREACHED_HOSTS:
+            self._say("no host can be reached, so there seems to be no network, and no further download is tried")
+
+    def _downloaded(self, file: DataFile, address: str) -> tuple[bytes, Path]:
+        """Download beside its final place, verify, and only then give it its name."""
+        folder = (self.search.cache / file.path).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f"{file.name}~", dir=folder)
+            os.close(handle)
+        except OSError as error:
+            raise fail(f"the cache {folder} cannot be written: {error.strerror or error}",
+                       hint="name another folder with the variable SNSIM_CACHE") from None
+        try:
+            download(address, Path(name), file.size + _SLACK, self.search.patience, self._progress)
+            self._reached = True
+            content = _verified(Path(name), file)
+            place = folder / _stored_name(file, Path(name))
+            os.replace(name, place)
+            return content, place
+        except OSError as error:
+            raise fail(f"{file.name} cannot be kept in {folder}: {error.strerror or error}",
+                       hint="make room there, or name another folder with the variable SNSIM_CACHE") from None
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def _candidates(folder: Path, file: DataFile) -> list[Path]:
+    """The places in a folder where the file is, if it is: in its subfolder or directly, compressed or not."""
+    plain = file.path.removesuffix(".gz")
+    names = [file.path, plain, plain + ".gz"]
+    places = [folder / name for name in names] + [folder / Path(name).name for name in names]
+    return [place for place in dict.fromkeys(places) if place.is_file()]
+
+
+def _in_package(package: str, inside: str) -> Iterator[Path]:
+    """The file of an installed package, found without importing the package."""
+    found = importlib.util.find_spec(package)
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        if (Path(folder) / inside).is_file():
+            yield Path(folder) / inside
+
+
+def _stored_name(file: DataFile, place: Path) -> str:
+    """The file's name, with `.gz` only if it is: a server may have unpacked it on the way."""
+    with open(place, "rb") as port:
+        packed = port.read(2) == b"\x1f\x8b"
+    plain = file.name.removesuffix(".gz")
+    return plain + ".gz" if packed else plain
+
+
+def _verified(place: Path, file: DataFile) -> bytes:
+    """The uncompressed content of a file; Damaged if it is not the content that `file` stands for."""
+    expected = f"expected {file.size} bytes with sha256 {file.sha256}"
+    size = place.stat().st_size
+    if size > file.size + _SLACK:
+        raise Damaged(f"it has {size} bytes, {expected}")
+    content = place.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        content = _unpacked(content, file.size, expected)
+    if len(content) > file.size:
+        raise Damaged(f"its content has more than {file.size} bytes, {expected}")
+    found = hashlib.sha256(content).hexdigest()
+    if found != file.sha256:
+        raise Damaged(f"its content has {len(content)} bytes with sha256 {found}, {expected}")
+    return content
+
+
+def _unpacked(content: bytes, size: int, expected: str) -> bytes:
+    """What a gzip file holds, at most one byte more than `size`."""
+    opened = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = opened.decompress(content, size + 1)
+    except zlib.error as error:
+        raise Damaged(f"it is not a sound gzip file ({error}), {expected}") from None
+    if not opened.eof and len(unpacked) <= size:
+        raise Damaged(f"it ends early, {len(unpacked)} bytes could be unpacked, {expected}")
+    return unpacked
+
+
+def _remedy_for_damage(file: DataFile) -> str:
+    source = f", or put the one from {file.addresses[0]} in its place" if file.addresses else ""
+    return f"remove it{source}"
+
+
+def unavailable_error(names: list[str], failures: list[Unavailable], search: Search) -> SnError:
+    """The one error for data sets that cannot be had: every place tried with its reason, and what to do by hand."""
+    lines = [f"{failure.file.name}: {reason}" for failure in failures for reason in failure.reasons]
+    first = failures[0].file
+    folder = search.data_dir or search.environment or search.cache
+    by_hand = f"put {first.name} in {folder / Path(first.path).parent} by hand"
+    which = f"the data set {names[0]}" if len(names) == 1 else f"none of the data sets {', '.join(names)}"
+    verb = "cannot be had" if len(names) == 1 else "can be had"
+    hint = f"{by_hand}, or use (data digits), which needs no network"
+    return fail(f"{which} {verb}:\n  " + "\n  ".join(lines), hint=hint)

@@ -1,0 +1,159 @@
+"""Examples that a program states itself, and what it makes of examples: ranges, frames, targets, shapes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+
+from snsim.data.catalog import digest, origin_of
+from snsim.data.examples import Examples, Split
+from snsim.data.formats import read_matrix
+from snsim.errors import SnError, Span, fail
+
+_MOST_BYTES = 256_000_000  # of one pattern file
+Range = tuple[int, int]  # first and last pattern, both included, from 0
+
+
+def from_matrices(inputs: np.ndarray, targets: np.ndarray, origin: str = "stated in the program",
+                  name: str = "examples", span: Span | None = None) -> Examples:
+    """Examples from two matrices: one pattern a row, its input in one and its target in the other.
+
+    `inputs`: (patterns, units) or (patterns, rows, columns) ...; `targets`: (patterns, outputs). No test split.
+    Raises SnError for matrices without rows, different numbers of rows, or values that are not finite.
+    """
+    inputs, targets = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
+    for what, matrix in (("inputs", inputs), ("targets", targets)):
+        if matrix.ndim < 2 or not matrix.size:
+            raise fail(f"the {what} of {name} have the sizes {_sizes(matrix.shape)}, expected one row for each pattern",
+                       span)
+        if not np.isfinite(matrix).all():
+            wrong = np.argwhere(~np.isfinite(matrix))[0]
+            raise fail(f"the {what} of {name} have the value {matrix[tuple(wrong)]} in pattern {wrong[0]}", span)
+    if len(inputs) != len(targets):
+        raise fail(f"{len(inputs)} patterns in the inputs of {name}, {len(targets)} in its targets", span)
+    if targets.ndim != 2:
+        raise fail(f"the targets of {name} have the sizes {_sizes(targets.shape)}, expected patterns x outputs", span)
+    train = Split(inputs, targets=targets)
+    return Examples(name, train, None, origin, digest(train, None))
+
+
+def from_files(inputs: Path, targets: Path, span: Span | None = None) -> Examples:
+    """Examples from a pair of SN pattern files (`dig.pat`, `dig.des`): matrices with one pattern a row."""
+    origin = origin_of([inputs, targets])
+    return from_matrices(_matrix_file(inputs, span), _matrix_file(targets, span), origin, inputs.name, span)
+
+
+def select(examples: Examples, ensemble: Range | None, test_set: Range | None, span: Span | None = None) -> Examples:
+    """SN's `ensemble` and `test-set`: train on the patterns of one range, test on those of the other.
+
+    Patterns are counted from 0 over the whole set, the train split's first and then the test split's; both ends are
+    included. A range that is not given leaves the set's own split. Raises SnError for a range outside the set.
+    """
+    count = len(examples.train) + (0 if examples.test is None else len(examples.test))
+    for word, chosen in (("ensemble", ensemble), ("test-set", test_set)):
+        if chosen is not None and not 0 <= chosen[0] <= chosen[1] < count:
+            raise fail(f"({word} {chosen[0]} {chosen[1]}): {examples.name} has the patterns 0 to {count - 1}", span,
+                       f"give the first and the last pattern, both of 0 to {count - 1}")
+    train = examples.train if ensemble is None else _part(examples, ensemble)
+    test = examples.test if test_set is None else _part(examples, test_set)
+    return replace(examples, train=train, test=test, digest=digest(train, test))
+
+
+def frame(examples: Examples, rows: int, columns: int, value: float, span: Span | None = None) -> Examples:
+    """Every picture in the middle of rows x columns cells of `value`; an odd cell goes below and to the right.
+
+    Raises SnError if the inputs are no pictures or do not fit in.
+    """
+    shape = examples.shape
+    if len(shape) < 2:
+        raise fail(f"(frame ...): the inputs of {examples.name} are {shape[0]} units without rows and columns", span)
+    if shape[-2] > rows or shape[-1] > columns:
+        raise fail(f"(frame {rows} {columns} ...): the pictures of {examples.name} are {shape[-2]} x {shape[-1]}", span,
+                   f"the frame must have {shape[-2]} or more rows and {shape[-1]} or more columns")
+
+    def framed(split: Split) -> Split:
+        top, left = (rows - shape[-2]) // 2, (columns - shape[-1]) // 2
+        cells = np.full((*split.inputs.shape[:-2], rows, columns), value, split.inputs.dtype)
+        cells[..., top:top + shape[-2], left:left + shape[-1]] = split.inputs
+        return replace(split, inputs=cells)
+
+    return _changed(examples, framed)
+
+
+def shaped(examples: Examples, shape: tuple[int, ...], layer: str = "input", span: Span | None = None) -> Examples:
+    """The examples with inputs of the shape of an input layer: (units,), (rows, columns) or (maps, rows, columns).
+
+    A row of units is cut into pictures and pictures are laid out as units; pictures of another size are refused.
+    """
+    own = examples.shape
+    if own == shape:
+        return examples
+    same_pictures = len(own) == 1 or len(shape) == 1 or _picture(own) == _picture(shape)
+    if np.prod(own) != np.prod(shape) or not same_pictures:
+        small = len(own) > 1 and len(shape) > 1 and own[-2] <= shape[-2] and own[-1] <= shape[-1]
+        hint = f"(frame {shape[-2]} {shape[-1]} -1) puts them in the middle of cells of -1" if small else ""
+        raise fail(f"the patterns of {examples.name} are {_sizes(own)}, the layer {layer} is {_sizes(shape)}",
+                   span, hint)
+    return _changed(examples, lambda split: replace(split, inputs=split.inputs.reshape(len(split), *shape)))
+
+
+def one_of_n(labels: np.ndarray, classes: int, off: float, on: float) -> np.ndarray:
+    """Targets (patterns, classes) float64: `on` at the label, `off` elsewhere."""
+    targets = np.full((len(labels), classes), off, np.float64)
+    targets[np.arange(len(labels)), labels] = on
+    return targets
+
+
+def _matrix_file(place: Path, span: Span | None) -> np.ndarray:
+    try:
+        size = place.stat().st_size
+        if size > _MOST_BYTES:
+            raise fail(f"{place} has {size} bytes, a pattern file may have {_MOST_BYTES}", span)
+        matrix = read_matrix(place.read_bytes(), str(place))
+    except OSError as error:
+        raise fail(f"{place} cannot be read: {error.strerror or error}", span) from None
+    except SnError as error:
+        raise SnError(replace(fault, span=fault.span or span) for fault in error.faults) from None
+    return matrix
+
+
+def _part(examples: Examples, chosen: Range) -> Split:
+    first, last = chosen
+    splits = [examples.train] if examples.test is None else [examples.train, examples.test]
+    pieces, start = [], 0
+    for split in splits:
+        low, high = max(first - start, 0), min(last + 1 - start, len(split))
+        if low < high:
+            pieces.append(_slice(split, low, high))
+        start += len(split)
+    if len(pieces) == 1:
+        return pieces[0]
+    return Split(np.concatenate([piece.inputs for piece in pieces]),
+                 _joined([piece.labels for piece in pieces]), _joined([piece.targets for piece in pieces]))
+
+
+def _slice(split: Split, low: int, high: int) -> Split:
+    return Split(split.inputs[low:high], None if split.labels is None else split.labels[low:high],
+                 None if split.targets is None else split.targets[low:high])
+
+
+def _joined(arrays: list[np.ndarray | None]) -> np.ndarray | None:
+    there = [array for array in arrays if array is not None]
+    return np.concatenate(there) if there else None
+
+
+def _changed(examples: Examples, change: Callable[[Split], Split]) -> Examples:
+    train = change(examples.train)
+    test = None if examples.test is None else change(examples.test)
+    return replace(examples, train=train, test=test, digest=digest(train, test))
+
+
+def _picture(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1, *shape) if len(shape) == 2 else shape
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]} units" if shape else "one number"

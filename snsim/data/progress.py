@@ -1,0 +1,59 @@
+"""How a download is shown while it runs. Nothing here chooses a terminal: the caller gives the port."""
+
+from __future__ import annotations
+
+from typing import Protocol, TextIO
+
+_WIDTH = 30
+
+
+class Progress(Protocol):
+    """What a download tells of itself: once `start`, any number of `advance`, once `stop`, whatever happens."""
+
+    def start(self, name: str) -> None: ...
+
+    def advance(self, received: int, total: int) -> None:
+        """`received` bytes so far of `total` (0: the server did not say)."""
+
+    def stop(self) -> None: ...
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def start(self, name: str) -> None:
+        pass
+
+    def advance(self, received: int, total: int) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+class ProgressBar:
+    """One line on a terminal, redrawn at every percent and wiped at the end."""
+
+    def __init__(self, port: TextIO):
+        self._port = port
+        self._name = ""
+        self._drawn = ""
+
+    def start(self, name: str) -> None:
+        self._name, self._drawn = name, ""
+
+    def advance(self, received: int, total: int) -> None:
+        done = min(1.0, received / total) if total else 0.0
+        bar = "#" * int(done * _WIDTH)
+        share = f"[{bar:<{_WIDTH}}] {done:4.0%}" if total else ""
+        line = f"{self._name} {share} {received / 1e6:.1f} MB"
+        if line != self._drawn:
+            self._port.write("\r" + line.ljust(len(self._drawn)))
+            self._port.flush()
+            self._drawn = line
+
+    def stop(self) -> None:
+        if self._drawn:
+            self._port.write("\r" + " " * len(self._drawn) + "\r")
+            self._port.flush()
+            self._drawn = ""
