@@ -1,0 +1,48 @@
+"""The backends that compute a plan: `ENGINES`, and `build` to make one. Each is imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import numpy as np
+
+from snsim.engines.plan import Plan
+from snsim.engines.protocol import Cost, Engine, UpdateRule
+from snsim.errors import fail
+from snsim.shelf import Shelf
+
+Maker = Callable[[Plan, Cost, UpdateRule, np.dtype], Engine]
+
+ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines")
+
+
+@ENGINES.register("reference")
+def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype) -> Engine:
+    """NumPy, from explicit connection tables, every update rule: says what is meant."""
+    from snsim.engines.reference import ReferenceEngine
+
+    return ReferenceEngine(plan, cost, rule, dtype)
+
+
+@ENGINES.register("torch")
+def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype) -> Engine:
+    """PyTorch, gradients by autograd, quick in batches; no rules with curvature (lm, newton)."""
+    try:
+        from snsim.engines.torch import TorchEngine
+    except ImportError as error:
+        if error.name is None or error.name.split(".")[0] != "torch":
+            raise
+        raise fail("the torch engine needs PyTorch, which is not installed here",
+                   hint="pip install torch, or use the reference engine") from error
+    return TorchEngine(plan, cost, rule, dtype)
+
+
+def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float64) -> Engine:
+    """The engine of this name for a plan, a cost and an update rule, with all weights 0.
+
+    SnError for an unknown engine, one that is not installed, a rule it does not have, a type other than float32 and
+    float64.
+    """
+    if str(np.dtype(dtype)) not in ("float32", "float64"):
+        raise fail(f"engines compute in float32 or float64, not {np.dtype(dtype)}")
+    return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype))

@@ -1,0 +1,169 @@
+"""From a `Net` to numbers: parameter slots and order of work. No word of any backend.
+
+An engine needs nothing else about the net. Layers are numbered from 0 (the input) in order of computation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Callable
+
+import numpy as np
+
+from snsim.network.expressions import Expression
+from snsim.network.graph import Connection, Layer, Net, Parameter
+from snsim.network.wiring import BIAS, Dense, Frames, Table, Windows
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """One connection as work: states of layer `source` times `scale`, weighted, into the sums of its target.
+
+    Border cells are inputs like any other: their value is multiplied by `scale` too.
+    """
+
+    source: int  # number of the source layer
+    slot: str  # name of the parameter with its weights
+    structure: Dense | Windows | Frames | None
+    border_value: float
+    scale: float
+    connection: Connection
+
+    @property
+    def table(self) -> Table:
+        """The explicit connection table."""
+        return self.connection.table
+
+    def __str__(self) -> str:
+        kind = _describe(self.structure)
+        scale = "" if self.scale == 1 else f", times {self.scale:g}"
+        return f"from layer {self.source} with {self.slot}: {kind}{scale}"
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """All that computes one layer: links in order of statement, then the bias, then the nlf."""
+
+    layer: int
+    name: str
+    shape: tuple[int, ...]
+    units: int
+    links: tuple[Link, ...]
+    bias: str | None  # name of the bias parameter
+    bias_index: np.ndarray | None  # entry of the bias parameter for each unit
+    f: Expression
+    df: Expression
+    ddf: Expression
+
+    def __str__(self) -> str:
+        bias = "no bias" if self.bias is None else f"bias {self.bias}"
+        head = f"{self.layer}  {self.name}: {self.units} units {_shape(self.shape)}, {bias}"
+        return "\n".join([head, *(f"     {link}" for link in self.links), f"     x = {self.f}"])
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Stages and parameters of one net, in order of computation. Prints as `snsim show --stage plan` shows it."""
+
+    net: Net
+    input_shape: tuple[int, ...]
+    stages: tuple[Stage, ...]  # every layer but the input, in order of computation
+    parameters: dict[str, Parameter]  # by name, in order: for each layer its connections as stated, then its bias
+
+    @property
+    def input_units(self) -> int:
+        return int(np.prod(self.input_shape))
+
+    @property
+    def output_units(self) -> int:
+        return self.stages[-1].units
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.stages[-1].shape
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the layers by number, the input's first."""
+        return tuple(layer.name for layer in self.net.layers)
+
+    def __str__(self) -> str:
+        rows = [("parameter", "shape", "weights", "fan-in", "sharers", "")]
+        for p in self.parameters.values():
+            note = "" if p.learns else f"fixed at {p.fixed:g}"
+            rows.append((p.name, _shape(p.shape), str(p.size), _range(p.fan_in), _range(p.sharers), note))
+        widths = [max(len(row[i]) for row in rows) for i in range(6)]
+        left = (True, True, False, False, False, True)
+        table = ["  ".join(cell.ljust(width) if to_left else cell.rjust(width)
+                           for cell, width, to_left in zip(row, widths, left)).rstrip() for row in rows]
+        head = f"plan of {self.net.name}"
+        first = f"0  {self.net.layers[0].name}: {self.input_units} units {_shape(self.input_shape)}"
+        return "\n".join([head, "", *table, "", first, *(str(stage) for stage in self.stages)])
+
+
+def plan(net: Net) -> Plan:
+    """The plan of a checked net."""
+    number = {layer.name: k for k, layer in enumerate(net.layers)}
+    stages = tuple(_stage(net, layer, number) for layer in net.layers[1:])
+    return Plan(net, net.layers[0].shape, stages, {p.name: p for p in net.parameters})
+
+
+def _stage(net: Net, layer: Layer, number: dict[str, int]) -> Stage:
+    links = tuple(
+        Link(number[c.source], f"{c.name}.weight", c.wiring.structure, c.border_value, c.scale, c)
+        for c in net.connections if c.target == layer.name
+    )
+    bias, index = None, None
+    if layer.bias != "none":
+        bias, index = f"{layer.name}.bias", layer.bias_index
+    nlf = layer.nlf
+    assert nlf is not None, f"layer {layer.name} has no nlf"
+    return Stage(number[layer.name], layer.name, layer.shape, layer.units, links, bias, index, nlf.f, nlf.df, nlf.ddf)
+
+
+def explicit_tables(plan: Plan) -> dict[str, Callable[[], np.ndarray]]:
+    """By name of a connection ("input-h1") or bias ("h1.bias"), what makes its table: int64, (connections, 3), columns
+    source unit (BIAS, BORDER), target unit, weight."""
+    made: dict[str, Callable[[], np.ndarray]] = {}
+    for stage in plan.stages:
+        for link in stage.links:
+            known = link.table if link.structure is None else link.structure.table
+            made[link.connection.name] = partial(_columns, known)
+        if stage.bias is not None:
+            made[stage.bias] = partial(_columns, Table(
+                np.full(stage.units, BIAS), np.arange(stage.units), np.asarray(stage.bias_index)))
+    return made
+
+
+def _columns(table: Table | Callable[[], Table]) -> np.ndarray:
+    table = table if isinstance(table, Table) else table()
+    return np.stack([table.source, table.target, table.weight], 1).astype(np.int64)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "(" + " ".join(str(n) for n in shape) + ")"
+
+
+def _range(values: np.ndarray) -> str:
+    if not len(values):
+        return "-"
+    low, high = int(values.min()), int(values.max())
+    return f"{low}" if low == high else f"{low}..{high}"
+
+
+def _describe(structure: Dense | Windows | Frames | None) -> str:
+    """What a fast kernel may rely on, in words."""
+    if structure is None:
+        return "an explicit table only"
+    if isinstance(structure, Dense):
+        return "dense"
+    if isinstance(structure, Frames):
+        return f"{structure.window} frames of {structure.source[1]} traits, step {structure.step}"
+    kinds = {"map": "shared windows", "unit": "windows for each unit", "pair": "one weight per pair of maps"}
+    (rows, columns), (down, right) = structure.window, structure.border
+    edge = f"border {down} {right}{' wrapped' if structure.wrap else ''}" if down or right or structure.wrap else ""
+    fed, of = int(structure.maps.sum()), structure.maps.size
+    parts = [kinds[structure.sharing], f"{rows}x{columns}", f"step {structure.step[0]} {structure.step[1]}", edge,
+             f"{fed} of {of} pairs of maps"]
+    return ", ".join(part for part in parts if part)
