@@ -1,0 +1,265 @@
+"""Reading what may change from stage to stage: passes, rule, rates, batch, order, shifts, noise; and the stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable, Iterable, Iterator, TypeVar
+
+from snsim.language.forms import Node
+from snsim.learning.examples import read_choice
+from snsim.learning.notation import Family, Statement, read_family, read_value
+from snsim.learning.places import statement_for
+from snsim.learning.schedule import check_filling
+from snsim.learning.training import Stage, Value
+from snsim.learning.updates import Update, UpdateDefinition, read_update
+from snsim.network.clauses import STATED, Clause, Faults, arguments, describe, make_node, number, sort_clauses, whole
+from snsim.network.graph import Net
+from snsim.shelf import Shelf
+
+T = TypeVar("T")
+
+RATES = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
+SINGLES = ("passes", "update", "batch", "order", "augment", "input-noise")
+ORDERS = ("fixed", "shuffled", "shuffled once", "random")
+
+
+@dataclass
+class Reading:
+    """What the clauses of one form are read against, and where faults and dropped clauses go."""
+
+    net: Net | None  # None when the net has faults of its own
+    updates: Shelf[UpdateDefinition]
+    faults: Faults = field(default_factory=Faults)
+    dropped: list[Clause] = field(default_factory=list)
+    complete: bool = True  # False when the form that `like` names has faults: nothing is known to be missing then
+
+    def unread(self, clause: Clause, why: str) -> None:
+        """A stated clause that nothing reads is a fault; one that `like` brought is dropped."""
+        if clause.origin == STATED:
+            self.faults.add(f"nothing reads ({clause.word} ...): {why}", clause.node.span, "leave it out")
+        else:
+            self.dropped.append(clause)
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The clauses that hold for a stage, whether stated in it or before."""
+
+    singles: dict[str, Clause]
+    rates: Family
+
+    def then(self, later: InForce) -> InForce:
+        """These clauses, where the later ones do not replace them."""
+        return InForce({**self.singles, **later.singles}, {**self.rates, **later.rates})
+
+
+def refuse_epsi(nodes: Iterable[Node], faults: Faults) -> list[Node]:
+    """The nodes without bare `epsi`, which would mean something else here than in SN."""
+    kept = []
+    for node in nodes:
+        if node.head == "epsi":
+            faults.add("in SN (epsi x) divides x by the fan-in; inside a form that rate is called epsi-inv",
+                       node.items[0].span, "write (epsi-inv x), or (epsilon x) for the constant rate x")
+        else:
+            kept.append(node)
+    return kept
+
+
+def read_rate(node: Node, what: str, faults: Faults) -> Value | None:
+    """A learning rate: VALUE, nowhere below 0."""
+    value = read_value(node, what, faults)
+    if value is not None and min(value.numbers) < 0:
+        faults.add(f"a rate is not below 0, and {min(value.numbers):g} is: the weights would climb", node.span)
+        return None
+    return value
+
+
+def read_rates(clauses: Iterable[Clause], reading: Reading) -> Family:
+    """The rates that the clauses of one form or stage state, by place."""
+    chosen = [clause for clause in clauses if clause.word in RATES]
+    return read_family(chosen, read_rate, reading.net, reading.faults, reading.dropped.append)
+
+
+# ---- Several stages ----------------------------------------------------------------------------------------------
+
+
+def read_stages(top: InForce, clauses: list[Clause], at: Node, reading: Reading) -> tuple[Stage, ...]:
+    """The stages of a form: `top` alone without stage clauses; else each like the one before, the first like `top`."""
+    if not clauses:
+        made = _stage(top, set(top.rates), at, reading)
+        return () if made is None else (made,)
+    stages: list[Stage] = []
+    before, first = top, True
+    for clause in _unrolled(clauses, reading.faults):
+        own = _read_stage(clause, reading)
+        if first:
+            _check_top_is_read(top, own, reading)
+        now = before.then(own)
+        made = _stage(now, set(now.rates) if first else set(own.rates), clause.node, reading)
+        if made is not None:
+            stages.append(made)
+            now = InForce(now.singles, now.rates if made.rates else {})
+        before, first = now, False
+    return tuple(stages)
+
+
+def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
+    """The stages one after the other, those of `(repeat N ...)` N times."""
+    for clause in clauses:
+        if clause.word == "stage":
+            yield clause
+            continue
+        given = arguments(clause.node, 2, None, "(repeat N (stage ...) ...)", faults)
+        times = whole(given[0], "the times of a repeat", faults, 1) if given else None
+        inner = []
+        for node in given[1:] if given else ():
+            if node.head in ("stage", "repeat"):
+                inner.append(Clause(node, clause.origin))
+            else:
+                faults.add(f"repeat takes stages, not {describe(node)}", node.span, "write (repeat N (stage ...) ...)")
+        if times is not None and times > 10_000:
+            faults.add(f"{times} repeats are more than 10000", given[0].span)  # type: ignore[index]
+            times = 1
+        for _ in range(times or 1):
+            yield from _unrolled(inner, faults)
+
+
+def _read_stage(clause: Clause, reading: Reading) -> InForce:
+    nodes = refuse_epsi(clause.node.items[1:], reading.faults)
+    kept = sort_clauses(nodes, [*SINGLES, *RATES], "stage", RATES, reading.faults)
+    own = [Clause(node, clause.origin) for node in kept]
+    return InForce({c.word: c for c in own if c.word in SINGLES}, read_rates(own, reading))
+
+
+def _check_top_is_read(top: InForce, first: InForce, reading: Reading) -> None:
+    """Clauses beside the stages hold for the first stage; what it states itself, nothing reads."""
+    for word, clause in list(top.singles.items()):
+        if word in first.singles:
+            reading.unread(clause, "the first stage states its own")
+            del top.singles[word]
+    for place, statement in list(top.rates.items()):
+        if place in first.rates:
+            reading.unread(statement.clause, "the first stage states its own at this place")
+            del top.rates[place]
+
+
+# ---- One stage ---------------------------------------------------------------------------------------------------
+
+
+def _stage(now: InForce, own_places: set[object], at: Node, reading: Reading) -> Stage | None:
+    """The stage these clauses make; `own_places` are those of rates stated for it, not for a stage before."""
+    faults, before = reading.faults, len(reading.faults.found)
+    passes = _read_passes(now.singles.get("passes"), at, reading)
+    update = _read_update(now.singles.get("update"), at, reading)
+    batch = _read(now, "batch", read_batch, faults) or (1, False)
+    order = _read(now, "order", read_order, faults) or "fixed"
+    shift = _read(now, "augment", lambda node, f: read_augment(node, reading.net, f), faults)
+    noise = _read(now, "input-noise", read_noise, faults)
+    if update is None:
+        return None
+    rates = _rates_of(update, now.rates, own_places, at, reading)
+    if passes is None:
+        return None
+    for value in (*(r.placed.value for r in rates), *update.options.values(), *([noise] if noise else [])):
+        check_filling(value, passes, faults)
+    if len(faults.found) > before:
+        return None
+    return Stage(passes, update.rule, update.options, tuple(r.placed for r in rates), update.curvature_patterns,
+                 batch[0], batch[1], order, shift, noise)
+
+
+def _read(now: InForce, word: str, read: Callable[[Node, Faults], T | None], faults: Faults) -> T | None:
+    clause = now.singles.get(word)
+    return None if clause is None else read(clause.node, faults)
+
+
+def _read_passes(clause: Clause | None, at: Node, reading: Reading) -> int | None:
+    if clause is not None:
+        given = arguments(clause.node, 1, 1, "(passes N)", reading.faults)
+        return whole(given[0], "the passes", reading.faults, 1) if given else None
+    if reading.complete:
+        what = "stage" if at.head == "stage" else "training"
+        reading.faults.add(f"no passes: this {what} does not say how often the training patterns are presented",
+                           at.span, "add (passes N)")
+    return None
+
+
+def _read_update(clause: Clause | None, at: Node, reading: Reading) -> Update | None:
+    if clause is None:
+        return read_update(make_node(["update", "sgd"], at.span), reading.updates, reading.faults)
+    return read_update(clause.node, reading.updates, reading.faults)
+
+
+def _rates_of(update: Update, rates: Family, own_places: set[object], at: Node, reading: Reading) -> list[Statement]:
+    """The statements in force, if the rule has a rate; then every parameter that learns must have one."""
+    stated = list(rates.values())
+    if not update.has_rate:
+        for place, statement in rates.items():
+            if place in own_places:
+                reading.unread(statement.clause, f"the update rule {update.rule.name} has no rate")
+        return []
+    if reading.net is None or not reading.complete:
+        return stated
+    placed = [statement.placed for statement in stated]
+    without = [p.name for p in reading.net.parameters if p.learns and statement_for(p, placed) is None]
+    if without:
+        whose = "" if not stated else f" for {', '.join(without[:4])}{' ...' if len(without) > 4 else ''}"
+        reading.faults.add(f"no learning rate{whose}, and the update rule {update.rule.name} has one",
+                           at.span, "add (epsilon V), (epsi-sqrt V), (epsi-inv V) or (mask-epsi V)")
+    return stated
+
+
+def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
+    """`(batch N sum)`, `(batch N mean)`, `(batch all sum)` ...: patterns per update (None = all), and whether mean."""
+    syntax = "(batch N sum), (batch N mean), (batch all sum) or (batch all mean)"
+    given = arguments(node, 1, 2, syntax, faults)
+    if given is None:
+        return None
+    everything = given[0].is_name and given[0].name == "all"
+    size = None if everything else whole(given[0], "the patterns of a batch", faults, 1)
+    if size is None and not everything:
+        return None
+    if len(given) == 1:
+        if size == 1:
+            return 1, False
+        faults.add("is the gradient of a batch the sum or the mean over its patterns? This decides the rate",
+                   node.span, f"write {syntax}")
+        return None
+    if not given[1].is_name or given[1].name not in ("sum", "mean"):
+        faults.add(f"a batch takes the sum or the mean, not {describe(given[1])}", given[1].span, f"write {syntax}")
+        return None
+    return size, given[1].name == "mean"
+
+
+def read_order(node: Node, faults: Faults) -> str | None:
+    """`(order fixed)`, `shuffled`, `shuffled once`, `random`."""
+    return read_choice(node, ORDERS, "(order fixed), (order shuffled), (order shuffled once) or (order random)", faults)
+
+
+def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, float | None] | None:
+    """`(augment (shift N FILL))`: FILL a number, or `wrap`, which is None here."""
+    syntax = "(augment (shift N FILL)), FILL a number or wrap"
+    given = arguments(node, 1, 1, syntax, faults)
+    if given is None:
+        return None
+    if given[0].head != "shift" or len(given[0].items) != 3:
+        faults.add(f"pictures can be augmented by (shift N FILL), not by {describe(given[0])}", given[0].span,
+                   f"write {syntax}")
+        return None
+    cells = whole(given[0].items[1], "the cells of a shift", faults, 1)
+    wrap = given[0].items[2].is_name and given[0].items[2].name == "wrap"
+    fill = None if wrap else number(given[0].items[2], "the fill of a shift", faults)
+    if net is not None and net.layers[0].maps is None:
+        faults.add(f"the input layer {net.layers[0].name} has {net.layers[0].units} units and no rows and columns, so "
+                   "its patterns cannot be shifted", node.span, "give it the shape (rows columns)")
+    return None if cells is None or (fill is None and not wrap) else (cells, fill)
+
+
+def read_noise(node: Node, faults: Faults) -> Value | None:
+    """`(input-noise VALUE)`: standard deviation of the Gaussian noise on presented patterns."""
+    given = arguments(node, 1, 1, "(input-noise VALUE)", faults)
+    value = read_value(given[0], "the input noise", faults) if given else None
+    if value is not None and min(value.numbers) < 0:
+        faults.add(f"noise has a standard deviation of 0 or more, not {min(value.numbers):g}", node.span)
+        return None
+    return value

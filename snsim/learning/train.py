@@ -1,0 +1,169 @@
+"""Training as a generator: one `Pass` after each pass over the training patterns. The caller loops, stops, goes on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Iterator, Mapping
+
+import numpy as np
+
+from snsim import engines
+from snsim.data.augment import shift
+from snsim.engines.plan import plan
+from snsim.engines.protocol import Engine, Settings
+from snsim.errors import fail
+from snsim.learning.criteria import Score, evaluate_on
+from snsim.learning.curvature import held_curvature
+from snsim.learning.initial import CURVATURE, NOISE, ORDER, generator
+from snsim.learning.places import rates_at
+from snsim.learning.prepare import PreparedData
+from snsim.learning.schedule import stage_of, value_at
+from snsim.learning.training import Stage, Training
+
+_CHUNK = 250  # presentations after which progress is told
+_STREAMS = {"order": ORDER, "noise": NOISE, "curvature": CURVATURE}
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """All that a run needs to go on after pass `number` as if it had never stopped."""
+
+    number: int
+    parameters: Mapping[str, np.ndarray]
+    state: Mapping[str, np.ndarray]  # of the update rule
+    generators: Mapping[str, Mapping[str, Any]]  # by stream: the state of its bit generator, plain numbers and texts
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """Pass `number` (from 1) is over. `presentations` and `seconds` count from the start of the run, `seconds` those
+    spent learning in this pass."""
+
+    number: int
+    train: Score
+    test: Score | None
+    presentations: int
+    seconds: float
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` presentations of pass `number` have been learned."""
+
+    number: int
+    done: int
+    total: int
+
+
+def train(training: Training, data: PreparedData, engine: Engine, seed: int, start: Snapshot | None = None,
+          progress: Callable[[int, int], None] | None = None) -> Iterator[Pass]:
+    """Train, pass by pass. The engine has the initial weights, or `start` is where an earlier run stopped.
+
+    The engine must have been built for the rule of the first pass to be run; where a later stage has another rule, a
+    new engine of the same kind takes over the weights. Going on from a snapshot gives the same bits as not stopping.
+    SnError if the cost of the training patterns is no longer finite.
+    """
+    for step in steps(training, data, engine, seed, start):
+        if isinstance(step, Pass):
+            yield step
+        elif progress is not None:
+            progress(step.done, step.total)
+
+
+def steps(training: Training, data: PreparedData, engine: Engine, seed: int,
+          start: Snapshot | None = None) -> Iterator[Progress | Pass]:
+    """As `train`, with the progress inside a pass among what is yielded."""
+    generators = {name: generator(seed, stream) for name, stream in _STREAMS.items()}
+    first = 1 if start is None else start.number + 1
+    if start is not None:
+        _restore(training, engine, generators, start)
+    for number in range(first, training.passes + 1):
+        stage, inside = stage_of(training.stages, number)
+        if number > first and stage.rule != stage_of(training.stages, number - 1)[0].rule:
+            engine = _with_rule(training, stage, engine)
+        began = time.perf_counter()
+        yield from _learn(training, stage, inside, number, data, engine, seed, generators)
+        seconds = time.perf_counter() - began
+        yield _finished_pass(training, number, data, engine, seconds, generators)
+
+
+def _with_rule(training: Training, stage: Stage, engine: Engine) -> Engine:
+    """A new engine of the same kind for the rule of the stage, with the weights of the old one."""
+    fresh = engines.build(engine.name, plan(training.net), training.cost, stage.rule, engine.dtype)
+    fresh.load_parameters(_learning(training, engine.parameters()))
+    return fresh
+
+
+def _learning(training: Training, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {p.name: values[p.name] for p in training.net.parameters if p.learns}
+
+
+def _restore(training: Training, engine: Engine, generators: dict[str, np.random.Generator], start: Snapshot) -> None:
+    engine.load_parameters(_learning(training, start.parameters))
+    if 0 < start.number < training.passes:
+        before, after = (stage_of(training.stages, start.number + later)[0].rule for later in (0, 1))
+        if before == after:  # else the new rule begins with states of 0
+            engine.load_state(start.state)
+    for name, draw in generators.items():
+        if name in start.generators:
+            draw.bit_generator.state = start.generators[name]  # type: ignore[assignment]
+
+
+def _learn(training: Training, stage: Stage, inside: int, number: int, data: PreparedData, engine: Engine, seed: int,
+           generators: dict[str, np.random.Generator]) -> Iterator[Progress]:
+    """One pass: every training pattern once (or as many draws), in chunks of whole batches."""
+    patterns = data.train
+    total = len(patterns)
+    batch = min(stage.batch or total, total)
+    settings = Settings(
+        rates=rates_at(stage, training.net, inside, training.fan_in),
+        options={name: value_at(value, inside, stage.passes) for name, value in stage.options.items()},
+        batch=batch, batch_mean=stage.batch_mean,
+        held_curvature=held_curvature(stage, patterns, engine, generators["curvature"]))
+    order = presentation_order(stage.order, total, seed, generators["order"])
+    moved = None if stage.shift is None else generators["noise"].integers(
+        -stage.shift[0], stage.shift[0] + 1, (total, 2))
+    noise = 0.0 if stage.input_noise is None else value_at(stage.input_noise, inside, stage.passes)
+    chunk = batch * max(1, _CHUNK // batch)
+    for begin in range(0, total, chunk):
+        chosen = order[begin:begin + chunk]
+        inputs = patterns.inputs[chosen]
+        if moved is not None:
+            cells = moved[begin:begin + chunk]
+            pictures = inputs.reshape(len(inputs), *data.shape)
+            inputs = shift(pictures, cells[:, 0], cells[:, 1], stage.shift[1]).reshape(len(inputs), -1)  # type: ignore[index]
+        if noise:
+            inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
+        engine.learn(inputs, patterns.targets[chosen], settings)
+        yield Progress(number, begin + len(chosen), total)
+
+
+def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Generator) -> np.ndarray:
+    """The numbers of the patterns of one pass: `fixed`, `shuffled`, `shuffled once` or `random` (with replacement).
+
+    `shuffled once` draws its one permutation from the seed anew each time, so that nothing needs to be kept.
+    """
+    if order == "fixed":
+        return np.arange(patterns)
+    if order == "shuffled":
+        return draw.permutation(patterns)
+    if order == "shuffled once":
+        return generator(seed, ORDER).permutation(patterns)
+    return draw.integers(0, patterns, patterns)
+
+
+def _finished_pass(training: Training, number: int, data: PreparedData, engine: Engine, seconds: float,
+                   generators: dict[str, np.random.Generator]) -> Pass:
+    scores = [None if patterns is None else
+              evaluate_on(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
+              for patterns in (data.train, data.test)]
+    on_train = scores[0]
+    assert on_train is not None
+    if not np.isfinite(on_train.loss):
+        raise fail(f"training {training.name} ran away in pass {number}: its cost is {on_train.loss}", training.span,
+                   "lower the learning rate; the weights of the pass before are kept")
+    snapshot = Snapshot(number, engine.parameters(), engine.state(),
+                        {name: draw.bit_generator.state for name, draw in generators.items()})
+    return Pass(number, on_train, scores[1], number * len(data.train), seconds, snapshot)
