@@ -1,0 +1,19 @@
+"""snsim: networks described in SN's Lisp (Bottou and LeCun, 1988), checked, shown and trained.
+
+    module = snsim.load("nets/lecun89.sn")             a plain torch.nn.Module
+    program = snsim.read_program("nets/lecun89.sn")    what the file declares: nets, tables, trainings
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {"load": "snsim.module", "read_program": "snsim.program", "SnError": "snsim.errors"}
+__all__ = ["SnError", "__version__", "load", "read_program"]
+
+
+def __getattr__(name: str) -> object:
+    # Looked up when first asked for, so that `import snsim` is quick and brings no torch.
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'snsim' has no attribute {name!r}")

@@ -1,0 +1,353 @@
+"""One training with one seed from start to finish: data, weights, engine, passes, run folder; and going on with one.
+
+`run` and `resume` yield what happens as values; who calls them prints.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping
+
+import numpy as np
+
+from snsim import engines, records
+from snsim.data.catalog import find
+from snsim.data.examples import Examples
+from snsim.data.fetch import Search
+from snsim.data.patterns import from_files, from_matrices
+from snsim.data.progress import Progress as DownloadProgress
+from snsim.engines.plan import plan
+from snsim.engines.protocol import Engine
+from snsim.errors import Source, Span, fail
+from snsim.learning.initial import initial_weights
+from snsim.learning.initial_files import load_initial
+from snsim.learning.prepare import PreparedData, prepare
+from snsim.learning.schedule import fitted_stages, stage_of
+from snsim.learning.train import Pass, Progress, Snapshot, steps
+from snsim.learning.training import DataChoice, Training
+from snsim.network.graph import Counts
+from snsim.program import Program, read_program
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is said about a run beside its description. None: as described, or the default."""
+
+    engine: str | None = None  # default: `default_engine`
+    dtype: str = "float64"
+    data: tuple[str, ...] = ()  # instead of the clause: names in order of preference
+    data_dir: Path | None = None  # where data are looked for first
+    online: bool = True
+    initial: Path | None = None  # initial weights instead of the clause or the drawn ones
+    passes: int | None = None
+    out: Path = Path("runs")  # the folder in which run folders are made
+    presets: Mapping[str, float | str] = field(default_factory=dict)  # the values of --set, recorded
+    command: tuple[str, ...] = ()  # the command line, recorded
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run folder is made. `rank` is the place of the data among `wanted` (0: first choice), `reasons` the
+    sentences said while they were looked for; `done` is the number of passes that were done before (resumed)."""
+
+    run: Path
+    training: Training
+    counts: Counts
+    data: str
+    origin: str
+    wanted: tuple[str, ...]
+    rank: int
+    reasons: tuple[str, ...]
+    patterns: tuple[int, int]  # train, test
+    engine: str
+    dtype: str
+    seed: int
+    done: int = 0
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A pass is over and in the run folder."""
+
+    done: Pass
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run has ended: `completed`, or interrupted after the last pass that counts."""
+
+    run: Path
+    presentations: int
+    seconds: float  # of this call, wall clock
+    completed: bool
+
+
+Event = Started | Progress | Passed | Finished
+
+
+def run(program: Program, training: Training, seed: int, options: Options = Options(),
+        say: Say = lambda sentence: None, download: DownloadProgress | None = None) -> Iterator[Event]:
+    """Run a training of the program with one of its seeds. SnError for data, weights or sizes that do not fit."""
+    return _run(program, training, seed, options, say, download)
+
+
+def resume(folder: Path, options: Options = Options(), say: Say = lambda sentence: None,
+           download: DownloadProgress | None = None) -> Iterator[Event]:
+    """Go on with a run that was stopped or killed; it ends with the same bits as one that was not.
+
+    All but `data_dir` and `online` comes from the run folder, the program from its copy of the source. SnError if the
+    folder is damaged, or if the data or the net are not those it was begun with.
+    """
+    return _resume(folder, options, say, download)
+
+
+def default_engine(training: Training) -> str:
+    """`reference` where learning is one pattern at a time or asks for curvature, `torch` for batches."""
+    batches = all(stage.batch != 1 and stage.rule.curvature is None for stage in training.stages)
+    return "torch" if batches else "reference"
+
+
+def run_name(training: Training, seed: int) -> str:
+    """The name of the run folder: that of the training, with the seed where it has several."""
+    return training.name if len(training.seeds) == 1 and seed in training.seeds else f"{training.name}-seed{seed}"
+
+
+def overridden(training: Training, options: Options) -> Training:
+    """The training with the passes and the data of the options instead of its own."""
+    if options.passes is not None:
+        if options.passes < 1:
+            raise fail(f"a training has 1 or more passes, not {options.passes}")
+        training = replace(training, stages=fitted_stages(training.stages, options.passes))
+    if options.data:
+        training = replace(training, data=DataChoice(names=tuple(options.data)))
+    return training
+
+
+# ---- A new run ---------------------------------------------------------------------------------------------------
+
+
+def _run(program: Program, training: Training, seed: int, options: Options, say: Say,
+         download: DownloadProgress | None) -> Iterator[Event]:
+    began = time.perf_counter()
+    training = overridden(training, options)
+    home = _Home.of(program.sources)
+    found = _examples(training, options, home, say, download)
+    data = prepare(training, found.examples)
+    engine = _engine(training, 1, options.engine or default_engine(training), options.dtype)
+    engine.load_parameters(_weights(training, seed, options, home))
+    start = Snapshot(0, engine.parameters(), engine.state(), {})
+    settings = _settings(training, seed, options, found, data, engine)
+    made = records.create_run(options.out, run_name(training, seed), program.sources, settings, start)
+    yield _started(made.folder, training, found, data, engine, seed)
+    yield from _passes(made, training, data, engine, seed, None, began)
+
+
+def _passes(made: records.Run, training: Training, data: PreparedData, engine: Engine, seed: int,
+            start: Snapshot | None, began: float) -> Iterator[Event]:
+    """The passes from `start` on, each recorded before it is told; an interrupt ends them after the last recorded."""
+    done = 0 if start is None else start.number
+    try:
+        for step in steps(training, data, engine, seed, start):
+            if isinstance(step, Pass):
+                records.record_pass(made, step)
+                done = step.number
+                yield Passed(step)
+            else:
+                yield step
+    except KeyboardInterrupt:
+        pass
+    completed = done == training.passes
+    if completed and made.settings.get("finished") is None:
+        records.record_settings(made, finished=_now())
+    yield Finished(made.folder, done * len(data.train), time.perf_counter() - began, completed)
+
+
+def _engine(training: Training, number: int, name: str, dtype: str) -> Engine:
+    """The engine for pass `number` (from 1) of the training."""
+    rule = stage_of(training.stages, number)[0].rule
+    return engines.build(name, plan(training.net), training.cost, rule, np.dtype(dtype))
+
+
+def _weights(training: Training, seed: int, options: Options, home: _Home) -> dict[str, np.ndarray]:
+    if options.initial is not None:
+        return load_initial(options.initial, training.net)
+    if training.initial_file is not None:
+        span = _clause_span(training, "initial")
+        return load_initial(home.file(training.initial_file, span, _folders(options)), training.net, span)
+    return initial_weights(training, seed)
+
+
+def _clause_span(training: Training, word: str) -> Span | None:
+    nodes = [clause.node for clause in training.clauses if clause.word == word]  # type: ignore[attr-defined]
+    return nodes[0].span if nodes else training.span
+
+
+# ---- Data and files ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Found:
+    examples: Examples
+    wanted: tuple[str, ...]
+    rank: int
+    reasons: tuple[str, ...]
+
+
+def _examples(training: Training, options: Options, home: _Home, say: Say,
+              download: DownloadProgress | None) -> _Found:
+    choice = training.data
+    if choice.names:
+        sentences: list[str] = []
+
+        def heard(sentence: str) -> None:
+            sentences.append(sentence)
+            say(sentence)
+
+        search = Search.usual(options.data_dir, options.online)
+        spans = [choice.span] * len(choice.names)
+        examples, rank = find(choice.names, search, heard, download, spans)
+        return _Found(examples, choice.names, rank, tuple(sentences))
+    if choice.patterns is not None:
+        files = [home.file(name, choice.span, _folders(options)) for name in choice.patterns]
+        examples = from_files(files[0], files[1], choice.span)
+    else:
+        assert choice.inputs is not None and choice.targets is not None
+        examples = from_matrices(choice.inputs, choice.targets, span=choice.span)
+    return _Found(examples, (examples.name,), 0, ())
+
+
+def _folders(options: Options) -> list[Path]:
+    return [folder for _, folder in Search.usual(options.data_dir, options.online).folders()]
+
+
+@dataclass(frozen=True)
+class _Home:
+    """Where the files are that a program names: beside its texts, wherever those were when the run was begun."""
+
+    root: Path  # the folder of the main file; nothing outside is read for the program
+    moved_from: Path | None = None  # texts were read from this copy of `root`
+
+    @staticmethod
+    def of(sources: tuple[Source, ...]) -> _Home:
+        return _Home(_folder_of(sources[0]))
+
+    def file(self, name: str, span: Span | None, folders: list[Path]) -> Path:
+        """The file a clause names: beside the text it stands in, else in a data folder. SnError if there is none."""
+        beside = self.root if span is None else self._original(_folder_of(span.source))
+        outside = False
+        for allowed, start in ((self.root, beside), *((folder, folder) for folder in folders)):
+            place = (start / name).resolve()
+            if not place.is_relative_to(allowed.resolve()):
+                outside = True
+            elif place.is_file():
+                return place
+        where = ", ".join(str(folder) for folder in (beside, *folders))
+        if outside:
+            raise fail(f'"{name}" is outside of the folder of the program', span,
+                       f"put it below {self.root}, or below the folder of --data-dir")
+        raise fail(f'there is no file "{name}" in {where}', span)
+
+    def _original(self, folder: Path) -> Path:
+        if self.moved_from is None or not folder.is_relative_to(self.moved_from):
+            return folder
+        return self.root / folder.relative_to(self.moved_from)
+
+
+def _folder_of(source: Source) -> Path:
+    return Path.cwd() if source.name.startswith("<") else Path(source.name).resolve().parent
+
+
+# ---- Resuming ----------------------------------------------------------------------------------------------------
+
+
+def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress | None) -> Iterator[Event]:
+    began = time.perf_counter()
+    made = records.reopen_run(folder)
+    settings = made.settings
+    try:
+        name, seed, used = settings["name"], int(settings["seed"]), settings["data"]
+        engine_name, dtype, root = settings["engine"], settings["dtype"], Path(settings["source"]["root"])
+        options = replace(options, data=tuple(settings["overrides"]["data"]), passes=settings["overrides"]["passes"])
+        presets = settings["presets"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise fail(f"{folder / records.SETTINGS} is damaged: {error!r} is missing or of another kind") from None
+    program = read_program(made.main_source, presets=presets)
+    training = overridden(program.trainings.get(name), options)
+    if training.data.names:
+        training = replace(training, data=replace(training.data, names=(used["name"],)))
+    if training.net.digest != settings["net_digest"]:
+        raise fail(f"the net {training.net.name} is not the one the run {folder} was begun with",
+                   hint="its source was changed, or this snsim builds another net from it: begin a new run")
+    home = _Home(root, (made.folder / records.SOURCES).resolve())
+    found = _examples(training, options, home, say, download)
+    if found.examples.digest != used["digest"]:
+        raise fail(f"the data {found.examples.name} ({found.examples.origin}) are not those the run was begun with "
+                   f"({used['origin']})", hint="give the folder of those with --data-dir, or begin a new run")
+    for sentence in _differences(settings["versions"], _versions(engine_name)):
+        say(sentence)
+    data = prepare(training, found.examples)
+    found = replace(found, wanted=tuple(used["wanted"]), rank=int(used["rank"]))
+    engine = _engine(training, min(made.snapshot.number + 1, training.passes), engine_name, dtype)
+    yield _started(made.folder, training, found, data, engine, seed, made.snapshot.number)
+    yield from _passes(made, training, data, engine, seed, made.snapshot, began)
+
+
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """Why a resumed run may differ in its last bits from one that was not stopped."""
+    for name, version in now.items():
+        if then.get(name) != version:
+            yield f"this run was begun with {name} {then.get(name, 'of an unknown version')}, now it is {version}: " \
+                  "the last bits may differ"
+
+
+# ---- What is recorded --------------------------------------------------------------------------------------------
+
+
+def _started(folder: Path, training: Training, found: _Found, data: PreparedData, engine: Engine, seed: int,
+             done: int = 0) -> Started:
+    return Started(folder, training, training.net.counts, data.name, data.origin, found.wanted, found.rank,
+                   found.reasons, (len(data.train), 0 if data.test is None else len(data.test)), engine.name,
+                   str(engine.dtype), seed, done)
+
+
+def _settings(training: Training, seed: int, options: Options, found: _Found, data: PreparedData,
+              engine: Engine) -> dict[str, Any]:
+    counts = training.net.counts
+    return {
+        "name": training.name, "net": training.net.name, "net_digest": training.net.digest,
+        "counts": {"units": counts.units, "connections": counts.connections, "weights": counts.weights},
+        "passes": training.passes, "seed": seed, "engine": engine.name, "dtype": str(engine.dtype),
+        "cost": training.cost.name, "correct": [training.criterion[0], *training.criterion[1]],
+        "updates": list(dict.fromkeys(stage.rule.name for stage in training.stages)),
+        "data": {"name": data.name, "digest": data.digest, "origin": data.origin, "wanted": list(found.wanted),
+                 "rank": found.rank, "train": len(data.train), "test": 0 if data.test is None else len(data.test)},
+        "published": dict(training.published),
+        "overrides": {"data": list(options.data), "passes": options.passes,
+                      "initial": None if options.initial is None else str(options.initial)},
+        "presets": dict(options.presets), "command": list(options.command),
+        "versions": _versions(engine.name), "platform": platform.platform(),
+        "started": _now(), "finished": None,
+    }
+
+
+def _versions(engine: str) -> dict[str, str]:
+    names = ["snsim", "numpy", *(["torch"] if engine == "torch" else [])]
+    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "of a source tree"
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

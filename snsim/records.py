@@ -1,0 +1,267 @@
+"""The run folder: all that a run was made from and all that came out. Reports and resuming read it, nothing else.
+
+    runs/NAME/
+      source/               the texts of the program, main file and includes, in their folders
+      run.json              settings, seed, engine, versions, digests, command line, when it began and ended
+      passes.jsonl          one JSON object a line for each pass
+      weights.safetensors   the weights after the last pass, by parameter name
+      checkpoint.safetensors  weights, update state, generator states, number of the pass
+
+The checkpoint is replaced as a whole after each pass, and a pass counts from that moment on: lines of later passes
+are cut off when the run is resumed. A folder appears with all of these or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+
+from snsim.errors import SnError, Source, fail
+from snsim.learning.criteria import Score
+from snsim.learning.train import Pass, Snapshot
+
+SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES = (
+    "run.json", "passes.jsonl", "weights.safetensors", "checkpoint.safetensors", "source")
+_FORMAT = 1  # of the folder; a later snsim that writes another one says so
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder as it was read. `settings` is run.json, `passes` the lines of passes.jsonl up to the checkpoint."""
+
+    folder: Path
+    settings: Mapping[str, Any]
+    passes: tuple[Mapping[str, Any], ...]
+    snapshot: Snapshot
+
+    @property
+    def is_finished(self) -> bool:
+        return self.snapshot.number >= int(self.settings["passes"])
+
+    @property
+    def main_source(self) -> Path:
+        """The run's own copy of the program's main file."""
+        return self.folder / SOURCES / self.settings["source"]["main"]
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights after the last pass that counts, by parameter name."""
+        return dict(self.snapshot.parameters)
+
+
+# ---- Writing -----------------------------------------------------------------------------------------------------
+
+
+def create_run(parent: Path, name: str, sources: Sequence[Source], settings: Mapping[str, Any],
+               start: Snapshot) -> Run:
+    """A new folder `parent`/NAME, or NAME-2, NAME-3 ... if there is one already, with the weights before pass 1.
+
+    `settings` must have "passes"; the names of the sources' copies are added. SnError if it cannot be written.
+    """
+    base = folder_name(name)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+        try:
+            draft.chmod(0o755)
+            settings = {"format": _FORMAT, **settings, "source": _write_sources(draft / SOURCES, sources)}
+            _write_json(draft / SETTINGS, settings)
+            _replace(draft / PASSES, b"")
+            _write_tensors(draft, start)
+            folder = _take_name(draft, parent, base)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise fail(f"no run folder can be made in {parent}: {error.strerror or error}",
+                   hint="give another folder with --out") from None
+    return Run(folder, settings, (), start)
+
+
+def record_pass(run: Run, done: Pass) -> None:
+    """Add a pass: its line, the weights, and last the checkpoint, from which moment on the pass counts."""
+    try:
+        with (run.folder / PASSES).open("ab") as lines:
+            lines.write(json.dumps(pass_line(done)).encode() + b"\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+        _write_tensors(run.folder, done.snapshot)
+    except OSError as error:
+        raise fail(f"pass {done.number} cannot be written to {run.folder}: {error.strerror or error}",
+                   hint="the run can be resumed from the pass before") from None
+
+
+def record_settings(run: Run, **changed: object) -> Run:
+    """The run with some of its settings replaced, in run.json too."""
+    settings = {**run.settings, **changed}
+    try:
+        _write_json(run.folder / SETTINGS, settings)
+    except OSError as error:
+        raise fail(f"{run.folder / SETTINGS} cannot be written: {error.strerror or error}") from None
+    return Run(run.folder, settings, run.passes, run.snapshot)
+
+
+def pass_line(done: Pass) -> dict[str, Any]:
+    """A pass as passes.jsonl has it."""
+    return {"pass": done.number, "train": _figures(done.train), "test": done.test and _figures(done.test),
+            "presentations": done.presentations, "seconds": round(done.seconds, 3)}
+
+
+def _figures(score: Score) -> dict[str, Any]:
+    return {"loss": score.loss, "half_mse": score.half_mse, "mse": score.mse, "error": score.error,
+            "misses": score.misses, "patterns": score.patterns}
+
+
+def folder_name(name: str) -> str:
+    """The name as a folder may be called: what is not a letter, a digit or one of . _ - becomes a hyphen."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name).strip(".") or "run"
+
+
+def _take_name(draft: Path, parent: Path, base: str) -> Path:
+    """Give the finished folder the first name that is free."""
+    number = 1
+    while True:
+        folder = parent / (base if number == 1 else f"{base}-{number}")
+        if not os.path.lexists(folder):
+            try:
+                os.rename(draft, folder)
+                return folder
+            except OSError:
+                if not os.path.lexists(folder):  # else another run took the name in the meantime
+                    raise
+        number += 1
+
+
+def _write_sources(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
+    """Copy the texts, each in its place below the folder that holds them all."""
+    paths = [Path(os.path.abspath(_file_name(source))) for source in sources]
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    for path, source in zip(paths, sources):
+        place = folder / path.relative_to(root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(source.text.encode("utf-8", "surrogateescape"))
+    names = [path.relative_to(root).as_posix() for path in paths]
+    return {"main": names[0], "files": names, "root": str(root)}
+
+
+def _file_name(source: Source) -> str:
+    """The path of a source; one that is no file (`<prompt>`) gets a name."""
+    return f"{source.name[1:-1] or 'program'}.sn" if source.name.startswith("<") else source.name
+
+
+def _write_tensors(folder: Path, snapshot: Snapshot) -> None:
+    from safetensors.numpy import save
+
+    weights = {name: np.asarray(value, order="C") for name, value in snapshot.parameters.items()}
+    _replace(folder / WEIGHTS, save(weights))
+    state = {f"state {name}": np.asarray(value, order="C") for name, value in snapshot.state.items()}
+    about = {"pass": json.dumps(snapshot.number), "generators": json.dumps(snapshot.generators)}
+    _replace(folder / CHECKPOINT, save({**weights, **state}, metadata=about))
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    _replace(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put the content in place of the file at once: whoever reads finds the old file or the new one."""
+    draft = path.with_name(f".{path.name}.new")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+# ---- Reading -----------------------------------------------------------------------------------------------------
+
+
+def open_run(path: str | PurePath) -> Run:
+    """Read a run folder. SnError with the file and what is wrong in it, if it is none or damaged."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise fail(f"there is no run folder {folder}", hint="a run folder is runs/NAME")
+    if not (folder / SETTINGS).exists():
+        raise fail(f"{folder} is no run folder: it has no {SETTINGS}", hint="a run folder is runs/NAME")
+    settings = _read_json(folder / SETTINGS)
+    if settings.get("format") != _FORMAT:
+        raise _damaged(folder / SETTINGS, f"its format is {settings.get('format')}, this snsim reads {_FORMAT}")
+    source = settings.get("source")
+    if not isinstance(settings.get("passes"), int) or not isinstance(source, dict) or not _is_below(source.get("main")):
+        raise _damaged(folder / SETTINGS, "it does not tell the passes and the main source of the run")
+    snapshot = _read_checkpoint(folder / CHECKPOINT)
+    return Run(folder, settings, tuple(_read_passes(folder / PASSES, snapshot.number)[0]), snapshot)
+
+
+def reopen_run(path: str | PurePath) -> Run:
+    """Read a run folder in order to go on with it: lines of passes after the checkpoint are cut off."""
+    run = open_run(path)
+    lines = run.folder / PASSES
+    kept = _read_passes(lines, run.snapshot.number)[1]
+    if len(lines.read_bytes()) != len(kept):
+        _replace(lines, kept)
+    return run
+
+
+def _read_passes(path: Path, last: int) -> tuple[list[Mapping[str, Any]], bytes]:
+    """The lines of passes 1 to `last`, and their bytes."""
+    try:
+        content = path.read_bytes().splitlines(keepends=True)[:last]
+        passes = [json.loads(line) for line in content]
+        numbers = [line["pass"] for line in passes]
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from None
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path, "a line of it is not a pass") from None
+    if numbers != list(range(1, last + 1)):
+        raise _damaged(path, f"it has the passes {numbers}, the checkpoint is of pass {last}")
+    return passes, b"".join(content)
+
+
+def _read_checkpoint(path: Path) -> Snapshot:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            about = file.metadata() or {}
+            arrays = {key: file.get_tensor(key) for key in file.keys()}
+        number, generators = json.loads(about["pass"]), json.loads(about["generators"])
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from None
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise _damaged(path, str(error)) from None
+    state = {key.removeprefix("state "): array for key, array in arrays.items() if key.startswith("state ")}
+    return Snapshot(number, {key: a for key, a in arrays.items() if not key.startswith("state ")}, state, generators)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from None
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    if not isinstance(value, dict):
+        raise _damaged(path, "it is not a JSON object")
+    return value
+
+
+def _is_below(name: object) -> bool:
+    """Whether a name of a source stays inside the folder of sources."""
+    return isinstance(name, str) and not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
+
+
+def _damaged(path: Path, why: str) -> SnError:
+    return fail(f"{path} is damaged: {why}", hint="this run cannot be resumed; run its source/ anew")

@@ -1,0 +1,230 @@
+"""A run that is stopped or killed and resumed ends with the same bits as one that never stopped."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snsim.errors import SnError
+from snsim.experiment import Finished, Options, Passed, Started, resume, run
+from snsim.program import read_program
+from snsim.records import Run, open_run, reopen_run
+
+PASSES = 7
+
+# Two rules, momentum, drawn orders, shifts, noise, curvature: all that a run keeps or draws.
+PROGRAM = """
+(include "parts/net.sn")
+(defvar rate 9)
+(train several (net pictures) (data (patterns "parts/x.pat" "parts/x.des")) (correct sgn -0.5 0.5)
+  (epsi-sqrt (linear ,rate 0.01)) (augment (shift 1 0)) (input-noise 0.1) (seed 3 4)
+  (stage (passes 3) (update sgd (alpha 0.6) (decay 0.01)) (order shuffled once))
+  (stage (passes 2) (order shuffled))
+  (stage (passes 2) (update lm (mu 0.5) (curvature 20) (alpha 0.2)) (order random)))
+"""
+NET = """
+(net pictures (layer input (6 6)) (layer h (2 4 4) (bias map)) (layer output 3)
+  (connect input h (mask 3 3)) (connect h output (full)))
+"""
+
+
+def write_program(folder: Path, patterns: int = 60) -> Path:
+    """The program with its include and its pattern files."""
+    draw = np.random.default_rng(0)
+    (folder / "parts").mkdir(parents=True)
+    (folder / "parts" / "net.sn").write_text(NET)
+    for name, matrix in (("x.pat", draw.normal(size=(patterns, 36))),
+                         ("x.des", 2 * np.eye(3)[draw.integers(0, 3, patterns)] - 1)):
+        numbers = " ".join(f"{value:.6f}" for value in matrix.ravel())
+        (folder / "parts" / name).write_text(f".MAT 2 {matrix.shape[0]} {matrix.shape[1]}\n{numbers}\n")
+    main = folder / "main.sn"
+    main.write_text(PROGRAM)
+    return main
+
+
+def start(main: Path, out: Path, **options: object):  # type: ignore[no-untyped-def]
+    presets = {"rate": 0.1}
+    program = read_program(main, presets=presets, port=io.StringIO())
+    chosen = program.trainings.get("several")
+    return run(program, chosen, 4, replace(Options(out=out, presets=presets), **options))  # type: ignore[arg-type]
+
+
+def same(a: Run, b: Run) -> None:
+    """All that came out is equal: passes but for their seconds, weights, update state, generators."""
+    def lines(made: Run) -> list[dict[str, object]]:
+        return [{key: value for key, value in line.items() if key != "seconds"} for line in made.passes]
+
+    assert lines(a) == lines(b)
+    assert a.snapshot.number == b.snapshot.number and a.snapshot.generators == b.snapshot.generators
+    for one, other in ((a.snapshot.parameters, b.snapshot.parameters), (a.snapshot.state, b.snapshot.state)):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert one[name].dtype == other[name].dtype and one[name].tobytes() == other[name].tobytes(), name
+    assert (a.folder / "weights.safetensors").read_bytes() == (b.folder / "weights.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def unstopped(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("unstopped")
+    *_, last = start(write_program(folder / "program"), folder / "runs")
+    assert isinstance(last, Finished) and last.completed and last.presentations == PASSES * 60
+    return open_run(last.run)
+
+
+@pytest.mark.parametrize("after", range(PASSES))
+def test_stopped_after_any_pass(after: int, unstopped: Run, tmp_path: Path) -> None:
+    events = start(write_program(tmp_path / "program"), tmp_path / "runs")
+    started = next(events)
+    assert isinstance(started, Started) and started.run == tmp_path / "runs" / "several-seed4"
+    while after and not (isinstance(event := next(events), Passed) and event.done.number == after):
+        pass
+    next(events)  # into the next pass, none of which may be left
+    events.close()
+    assert open_run(started.run).snapshot.number == after
+    again, *_, last = resume(started.run)
+    assert isinstance(again, Started) and again.done == after
+    assert isinstance(last, Finished) and last.completed
+    same(open_run(started.run), unstopped)
+
+
+@pytest.mark.parametrize("engine, dtype", [("torch", "float64"), ("reference", "float32")])
+def test_any_engine_and_type_is_resumed(engine: str, dtype: str, tmp_path: Path) -> None:
+    main = tmp_path / "batches.sn"
+    examples = "(examples [[1 0 1] [0 1 1] [1 1 0]] [[1 0] [0 1] [1 1]])"
+    main.write_text("(net small (layer input 3) (layer h 4) (layer output 2) (connect input h (full))"
+                    f"(connect h output (full))) (train small (data {examples}) (passes 5) (batch 2 mean)"
+                    "(update adamw) (epsilon 0.05) (order shuffled))")
+    program = read_program(main, port=io.StringIO())
+    chosen = program.trainings.get("small")
+    options = Options(out=tmp_path / "runs", engine=engine, dtype=dtype)
+    *_, whole = run(program, chosen, 1, options)
+    events = run(program, chosen, 1, options)
+    while not (isinstance(event := next(events), Passed) and event.done.number == 2):
+        pass
+    events.close()
+    cut = tmp_path / "runs" / "small-2"
+    *_, last = resume(cut)
+    assert isinstance(whole, Finished) and isinstance(last, Finished) and last.completed
+    same(open_run(whole.run), open_run(cut))
+    assert open_run(cut).weights()["h.bias"].dtype == dtype and open_run(cut).settings["engine"] == engine
+
+
+KILLED = """
+import sys
+import time
+from pathlib import Path
+from test_resume import start
+for event in start(Path(sys.argv[1]), Path(sys.argv[2])):
+    print(type(event).__name__, flush=True)
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("kills", [1, 3])
+def test_killed_in_the_middle_of_a_pass(kills: int, unstopped: Run, tmp_path: Path) -> None:
+    main, runs = write_program(tmp_path / "program"), tmp_path / "runs"
+    places = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(main), str(runs)], stdout=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONPATH": places})
+    assert process.stdout is not None
+    seen = 0
+    for line in process.stdout:
+        seen += line.strip() == "Passed"
+        if seen == kills:
+            break
+    time.sleep(0.02 * kills)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    folder = runs / "several-seed4"
+    with (folder / "passes.jsonl").open("ab") as lines:  # what a kill between line and checkpoint leaves
+        lines.write(b'{"pass": 99, "train"')
+    done = open_run(folder).snapshot.number
+    assert kills <= done < PASSES
+    list(resume(folder))
+    same(open_run(folder), unstopped)
+
+
+def test_the_folder_is_the_truth(unstopped: Run, tmp_path: Path) -> None:
+    settings = unstopped.settings
+    assert settings["name"] == "several" and settings["seed"] == 4 and settings["presets"] == {"rate": 0.1}
+    assert settings["started"] <= settings["finished"] and settings["data"]["train"] == 60
+    assert settings["versions"]["numpy"] == np.__version__ and unstopped.is_finished
+    assert unstopped.main_source.read_text() == PROGRAM
+    assert (unstopped.main_source.parent / "parts" / "net.sn").read_text() == NET
+    line = unstopped.passes[2]
+    assert line["pass"] == 3 and line["presentations"] == 180 and line["test"] is None
+    assert set(line["train"]) == {"loss", "half_mse", "mse", "error", "misses", "patterns"}
+    assert {p.name for p in unstopped.folder.iterdir()} == {
+        "source", "run.json", "passes.jsonl", "weights.safetensors", "checkpoint.safetensors"}
+    events = list(resume(unstopped.folder))  # nothing is left to do
+    assert [type(event) for event in events] == [Started, Finished]
+
+
+def test_other_data_or_another_net_is_refused(tmp_path: Path) -> None:
+    main = write_program(tmp_path / "program")
+    events = start(main, tmp_path / "runs", passes=2)
+    folder = next(events).run
+    next(events)
+    events.close()
+    pattern_file = main.parent / "parts" / "x.pat"
+    content = pattern_file.read_text()
+    pattern_file.write_text(content.replace("1", "2"))
+    with pytest.raises(SnError, match="are not those the run was begun with"):
+        list(resume(folder))
+    pattern_file.write_text(content)
+    copy = folder / "source" / "parts" / "net.sn"
+    copy.write_text(NET.replace("(bias map)", "(bias unit)"))
+    with pytest.raises(SnError, match="is not the one the run"):
+        list(resume(folder))
+    copy.write_text(NET)
+    *_, last = resume(folder)
+    assert isinstance(last, Finished) and last.completed and len(open_run(folder).passes) == 2
+
+
+@pytest.mark.parametrize("file, content", [
+    ("run.json", b"{"), ("run.json", b"[]"), ("run.json", b'{"format": 1}'), ("run.json", b'{"format": 2}'),
+    ("checkpoint.safetensors", b"short"), ("checkpoint.safetensors", b"\xff" * 200), ("passes.jsonl", b"{}\n" * 7),
+    ("passes.jsonl", b""), ("run.json", None), ("checkpoint.safetensors", None), ("passes.jsonl", None)])
+def test_a_damaged_folder_is_a_clear_error(file: str, content: bytes | None, unstopped: Run, tmp_path: Path) -> None:
+    import shutil
+
+    folder = shutil.copytree(unstopped.folder, tmp_path / "run")
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content)
+    for read in (open_run, reopen_run, lambda path: list(resume(path))):
+        with pytest.raises(SnError) as caught:
+            read(folder)
+        assert file in str(caught.value)
+
+
+def test_a_path_out_of_the_sources_is_refused(unstopped: Run, tmp_path: Path) -> None:
+    import shutil
+
+    folder = shutil.copytree(unstopped.folder, tmp_path / "run")
+    settings = json.loads((folder / "run.json").read_text())
+    settings["source"]["main"] = "../../elsewhere.sn"
+    (folder / "run.json").write_text(json.dumps(settings))
+    with pytest.raises(SnError, match="damaged"):
+        open_run(folder)
+
+
+def test_files_outside_of_the_program_are_refused(tmp_path: Path) -> None:
+    main = write_program(tmp_path / "program")
+    main.write_text(PROGRAM.replace("parts/x.pat", "../x.pat"))
+    (tmp_path / "x.pat").write_text((main.parent / "parts" / "x.pat").read_text())
+    with pytest.raises(SnError, match="outside of the folder of the program"):
+        list(start(main, tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
