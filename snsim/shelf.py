@@ -30,8 +30,10 @@ class Shelf(Generic[T]):
     packages may add things; they are looked for only when a name is not found or all are listed.
     """
 
-    def __init__(self, kind: str, plugins: str | None = None, parent: Shelf[T] | None = None):
+    def __init__(self, kind: str, plugins: str | None = None, parent: Shelf[T] | None = None,
+                 plural: str | None = None):
         self.kind = kind
+        self.plural = plural or f"{kind}s"
         self._plugins = plugins
         self._parent = parent
         self._entries: dict[str, Entry[T]] = {}
@@ -39,7 +41,7 @@ class Shelf(Generic[T]):
 
     def child(self) -> Shelf[T]:
         """A shelf that sees everything here and keeps its own additions to itself."""
-        return Shelf(self.kind, parent=self)
+        return Shelf(self.kind, parent=self, plural=self.plural)
 
     def add(self, name: str, value: T, doc: str, span: Span | None = None) -> T:
         """Put a thing on the shelf. A name that is taken is refused with both places."""
@@ -113,7 +115,7 @@ class Shelf(Generic[T]):
             return found.value
         if self.is_broken(name):
             raise SnError(())
-        raise fail(f'unknown {self.kind} "{name}"', span, suggest(name, self.names(), f"{self.kind}s"))
+        raise fail(f'unknown {self.kind} "{name}"', span, suggest(name, self.names(), self.plural))
 
     def _load_plugins(self) -> None:
         from importlib import metadata  # not needed by most programs, and slow to import

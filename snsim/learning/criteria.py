@@ -28,7 +28,7 @@ class Criterion:
     right: Right
 
 
-CRITERIA: Shelf[Criterion] = Shelf("criterion", plugins="snsim.criteria")
+CRITERIA: Shelf[Criterion] = Shelf("criterion", plural="criteria", plugins="snsim.criteria")
 
 
 def criterion(name: str, *parameters: str) -> Callable[[Right], Right]:

@@ -1,0 +1,40 @@
+"""What a stream can show: colours on a terminal only, never with NO_COLOR, and faults painted with them."""
+
+from __future__ import annotations
+
+import os
+from typing import IO
+
+from snsim.errors import Fault, render
+
+RED, YELLOW, GREEN, CYAN, BOLD, DIM, REVERSE = "31", "33", "32", "36", "1", "2", "7"
+
+
+def has_colours(stream: IO[str]) -> bool:
+    """Whether colours may be written: a terminal that is not dumb, and no NO_COLOR in the environment."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    return hasattr(stream, "isatty") and stream.isatty()
+
+
+def paint(text: str, *codes: str, stream: IO[str]) -> str:
+    """The text in the given colours, or as it is where there are none."""
+    return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if has_colours(stream) else text
+
+
+def painted_fault(fault: Fault, stream: IO[str]) -> str:
+    """A fault as `errors.render` writes it, severity and carets in red (yellow for a warning)."""
+    colour = RED if fault.severity == "error" else YELLOW
+    head, *rest = render(fault).split("\n")
+    mark = f"{fault.severity}:"
+    lines = [head.replace(mark, paint(mark, BOLD, colour, stream=stream), 1)]
+    for line in rest:
+        if line.strip() and not line.strip("^ "):
+            lines.append(paint(line, colour, stream=stream))
+        elif line.startswith("  hint:"):
+            lines.append(line.replace("hint:", paint("hint:", CYAN, stream=stream), 1))
+        else:
+            lines.append(line)
+    return "\n".join(lines)

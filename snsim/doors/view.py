@@ -1,0 +1,221 @@
+"""What a run prints: for a terminal, for a pipe, for a program that reads JSON, or next to nothing.
+
+All four show the same events of `snsim.experiment`. What only a person needs (data that are not the first choice, how
+to go on) goes to standard error where standard output is for a program.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from snsim.doors.terminal import BOLD, DIM, REVERSE, YELLOW, is_terminal, paint
+from snsim.experiment import Event, Finished, Passed, Started
+from snsim.learning.train import Pass, Progress
+from snsim.learning.training import Training
+from snsim.reports.figures import named_figures, pass_headings, pass_line, published_beside_ours, summary_line
+from snsim.reports.tables import shape_text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+
+_PATIENCE = 0.4  # seconds that a pass may take without a bar
+
+
+class View(Protocol):
+    """Shows the events of one run after the other."""
+
+    def show(self, event: Event) -> None: ...
+
+    def close(self) -> None:
+        """The run is over or broken off: leave the terminal as it was."""
+
+
+def choose_view(as_json: bool, quiet: bool) -> View:
+    if as_json:
+        return JsonView()
+    if quiet:
+        return QuietView()
+    return TerminalView() if is_terminal(sys.stdout) else PlainView()
+
+
+class JsonView:
+    """One JSON object a line: each pass, then "done"."""
+
+    def __init__(self) -> None:
+        self._started: Started | None = None
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._started = event
+            _warn_of_data(event)
+        elif isinstance(event, Passed):
+            done = event.done
+            _echo_json({"event": "pass", "pass": done.number, "train": named_figures(done.train),
+                        "test": None if done.test is None else named_figures(done.test)})
+        elif isinstance(event, Finished) and event.completed and self._started is not None:
+            _echo_json({"event": "done", "run": str(event.run), "data": self._started.data,
+                        "engine": self._started.engine, "presentations": event.presentations,
+                        "seconds": round(event.seconds, 3)})
+
+    def close(self) -> None:
+        pass
+
+
+class QuietView:
+    """One line a run: its name, the figures of its last pass, its folder."""
+
+    def __init__(self) -> None:
+        self._started: Started | None = None
+        self._last: Pass | None = None
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._started, self._last = event, None
+            _warn_of_data(event)
+        elif isinstance(event, Passed):
+            self._last = event.done
+        elif isinstance(event, Finished) and self._started is not None and self._last is not None:
+            click.echo(f"{self._started.training.name}, seed {self._started.seed}, pass {self._last.number}: "
+                       f"{summary_line(self._last.train, self._last.test)}; {event.run}")
+
+    def close(self) -> None:
+        pass
+
+
+class PlainView:
+    """Lines only: what is run, one line a pass, and the end. Made for pipes and files."""
+
+    def __init__(self) -> None:
+        self._started: Started | None = None
+        self._last: Pass | None = None
+        self._runs = 0
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._runs += 1
+            self._started, self._last = event, None
+            click.echo(("\n" if self._runs > 1 else "") + header(event))
+            click.echo(paint(pass_headings(event.patterns[1] > 0), DIM, stream=sys.stdout))
+        elif isinstance(event, Passed):
+            self._last = event.done
+            click.echo(pass_line(event.done.number, event.done.train, event.done.test))
+            sys.stdout.flush()
+        elif isinstance(event, Finished) and event.completed and self._started is not None:
+            click.echo(footer(self._started, self._last, event))
+
+    def close(self) -> None:
+        pass
+
+
+class TerminalView(PlainView):
+    """The same lines on a terminal, with a bar below them that shows where the pass is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: Bar | None = None
+        self._since = time.monotonic()
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            if time.monotonic() - self._since > _PATIENCE:
+                self._move_bar(event)
+            return
+        self.close()
+        super().show(event)
+        self._since = time.monotonic()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _move_bar(self, event: Progress) -> None:
+        if self._bar is None:
+            self._bar = _pass_bar()
+            passes = self._started.training.passes if self._started else 0
+            self._bar.add_task(f"pass {event.number} of {passes}", total=event.total)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=event.done)
+
+
+def _pass_bar() -> Bar:
+    """A bar that is wiped when it stops."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+               transient=True, refresh_per_second=5)
+
+
+def header(event: Started) -> str:
+    """What is about to be run, a line each: training, net, data, engine, seed, folder."""
+    training, counts = event.training, event.counts
+    place = "" if training.span is None else f"   {training.span.source.name}"
+    lines = [paint(training.name, BOLD, stream=sys.stdout) + place, *_labelled([
+        ("net", ", ".join(f"{layer.name} {shape_text(layer.shape)}" for layer in training.net.layers)),
+        ("", f"{counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"),
+        ("data", f"{event.data}, {_patterns(*event.patterns)}"),
+        ("engine", f"{event.engine}, {event.dtype}"),
+        ("seed", f"{event.seed}"),
+        ("run", f"{event.run}"),
+    ])]
+    if event.rank:
+        lines.append("  " + paint(f" {data_warning(event)} ", BOLD, YELLOW, REVERSE, stream=sys.stdout))
+        if training.published:
+            lines.append("  the figures do not compare with those published")
+    if event.done:
+        lines.append(f"  goes on after pass {event.done}")
+    return "\n".join(lines) + "\n"
+
+
+def footer(started: Started, last: Passed | None, finished: Finished) -> str:
+    """Published figures beside ours, what it took, and what to type next."""
+    lines = [""]
+    training = started.training
+    if training.published and last is not None:
+        heading = "published" if _first_choice(training) in (None, started.data) else \
+            f"published on {_first_choice(training)}"
+        lines += [published_beside_ours(training.published, last.train, last.test, heading), ""]
+    speed = finished.presentations / finished.seconds if finished.seconds else 0.0
+    lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} a second)")
+    lines.append(f"{finished.run} has source, settings, figures and weights")
+    if training.span is not None:
+        file = training.span.source.name
+        lines += ["next:", f"  snsim show {file}", f"  snsim run {file} --seed {started.seed + 1}"]
+    return "\n".join(lines)
+
+
+def _patterns(train: int, test: int) -> str:
+    return f"{train:,} train and {test:,} test patterns" if test else f"{train:,} patterns, none to test"
+
+
+def _first_choice(training: Training) -> str | None:
+    """The data set that the description names first; None for patterns of its own."""
+    clause = next((clause.node for clause in training.clauses if clause.word == "data"), None)
+    return clause.items[1].name if clause is not None and clause.items[1].is_name else None
+
+
+def data_warning(event: Started) -> str:
+    """The sentence for data that are not those the description asks for first."""
+    return f"{event.data}, NOT {' or '.join(event.wanted[:event.rank])}, which could not be had"
+
+
+def _labelled(rows: list[tuple[str, str]]) -> list[str]:
+    width = max(len(label) for label, _ in rows)
+    return [f"  {paint(label.ljust(width), DIM, stream=sys.stdout)}  {text}" for label, text in rows]
+
+
+def _warn_of_data(event: Started) -> None:
+    if event.rank:
+        click.echo(paint(data_warning(event), BOLD, YELLOW, stream=sys.stderr), err=True)
+
+
+def _echo_json(thing: dict[str, object]) -> None:
+    click.echo(json.dumps(thing))
+    sys.stdout.flush()

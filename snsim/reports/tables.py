@@ -1,0 +1,115 @@
+"""The table that sums up a net: one row a layer, with totals. As data and as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Sequence
+
+import numpy as np
+
+from snsim.learning.places import statement_for
+from snsim.learning.training import Placed, Training, Value
+from snsim.network.graph import Layer, Net
+
+NONE = "-"
+_TEXTS = {"layer", "nlf", "bias", "rate"}  # columns of words, set to the left; the others are numbers
+_RATE_TEXT = {"epsilon": "{}", "epsi-sqrt": "{}/sqrt F", "epsi-inv": "{}/F", "mask-epsi": "{}/sqrt FS"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer, every entry as it is printed. `fan_in` is F of its units, "126-201" where they differ."""
+
+    layer: str
+    shape: str
+    units: str
+    connections: str
+    weights: str
+    fan_in: str
+    nlf: str
+    bias: str
+    rate: str
+
+
+def summary(net: Net, training: Training | None = None) -> tuple[Row, ...]:
+    """A row for each layer and one of totals. Rates are those of the training's first stage, "-" without one.
+
+    Units, connections and weights are counted as in `Net.counts`.
+    """
+    rows = [_row(net, layer, training) for layer in net.layers]
+    counts = net.counts
+    total = Row("total", "", f"{counts.units:,}", f"{counts.connections:,}", f"{counts.weights:,}", "", "", "", "")
+    return (*rows, total)
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape in a table: "12x8x8"."""
+    return "x".join(str(n) for n in shape)
+
+
+def value_text(value: Value) -> str:
+    """A value over passes in a table: "0.1", or first and last: "0.0005..1e-05"."""
+    first, last = value.numbers[0], value.numbers[-1]
+    return f"{first:g}" if first == last else f"{first:g}..{last:g}"
+
+
+def headings(with_rates: bool) -> tuple[str, ...]:
+    names = tuple(field.name.replace("_", "-") for field in fields(Row))
+    return names if with_rates else names[:-1]
+
+
+def plain(rows: Sequence[Row], with_rates: bool = True) -> str:
+    """The rows as text of fixed columns, a rule under the headings and above the totals."""
+    heads = headings(with_rates)
+    sides = "".join("l" if head in _TEXTS else "r" for head in heads)
+    head, *body, total = aligned([heads, *(_cells(row, with_rates) for row in rows)], sides)
+    rule = "-" * max(len(line) for line in (head, *body, total))
+    return "\n".join([head, rule, *body, rule, total])
+
+
+def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
+    """Rows of cells as lines: each column as wide as its widest cell, set to the left ("l") or the right ("r")."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
+    return ["  ".join(cell.ljust(width) if side == "l" else cell.rjust(width)
+                      for cell, side, width in zip(row, sides, widths)).rstrip() for row in rows]
+
+
+def _cells(row: Row, with_rates: bool) -> tuple[str, ...]:
+    cells = tuple(str(getattr(row, field.name)) for field in fields(Row))
+    return cells if with_rates else cells[:-1]
+
+
+def _row(net: Net, layer: Layer, training: Training | None) -> Row:
+    counts = net.layer_counts(layer.name)
+    if layer.nlf is None:
+        return Row(layer.name, shape_text(layer.shape), f"{layer.units:,}", NONE, NONE, NONE, NONE, NONE, NONE)
+    return Row(layer.name, shape_text(layer.shape), f"{layer.units:,}", f"{counts.connections:,}",
+               f"{counts.weights:,}", _fan_in(net, layer.name), layer.nlf.name, layer.bias,
+               NONE if training is None else _rate(training, layer.name))
+
+
+def _fan_in(net: Net, layer: str) -> str:
+    entering = [parameter.fan_in for parameter in net.parameters if parameter.layer == layer and parameter.size]
+    if not entering:
+        return NONE
+    values = np.concatenate([np.ravel(f) for f in entering])
+    low, high = int(values.min()), int(values.max())
+    return f"{low}" if low == high else f"{low}-{high}"
+
+
+def _rate(training: Training, layer: str) -> str:
+    """The rate of what enters a layer as it is stated; where its parameters differ, each by name."""
+    stated = {}
+    for parameter in training.net.parameters:
+        if parameter.layer == layer and parameter.learns:
+            placed = statement_for(parameter, training.stages[0].rates)
+            stated["bias" if parameter.kind == "bias" else parameter.source] = _rate_text(placed)
+    if len(set(stated.values())) == 1:
+        return next(iter(stated.values()))
+    return "; ".join(f"{name} {text}" for name, text in stated.items()) or NONE
+
+
+def _rate_text(placed: Placed | None) -> str:
+    if placed is None:
+        return NONE
+    return _RATE_TEXT.get(placed.family, "{} " + placed.family).format(value_text(placed.value))
