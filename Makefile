@@ -1,0 +1,37 @@
+# make run    set up .venv and train the zip code network of 1989
+# make test   set up .venv and run the test suite
+# make lint   style and types
+#
+# Set-up is done again only when pyproject.toml or constraints.txt has changed. Data are looked for in the folder
+# named by SNSIM_DATA, then in the cache, then on the network; without any of them `run` trains on embedded digits.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: run test lint clean
+
+run: $(READY)
+	@$(BIN)/snsim run nets/lecun89.sn
+
+test: $(READY)
+	@$(BIN)/python -m pytest -q
+
+lint: $(READY)
+	@$(BIN)/ruff check snsim tests examples
+	@$(BIN)/mypy
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "snsim needs Python 3.11 or later; name one with  make PYTHON=python3.12 ..."; exit 1; }
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  echo "making .venv with $$($(PYTHON) --version)"; \
+	  $(PYTHON) -m venv --clear .venv || { \
+	    echo "Python could not make .venv; on Debian and Ubuntu the package python3-venv is needed"; exit 1; }; \
+	fi
+	@echo "installing snsim and what it needs into .venv (PyTorch is large: some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,69 @@
+"""Every command that the README shows in a `sh` block runs as it is shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text()
+COMMANDS = [line for block in re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S) for line in block.splitlines()]
+LISTINGS = re.findall(r"^```lisp\n(.*?)^```", TEXT, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the nets and a command `snsim` that runs this very tree."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "nets", folder / "nets")
+    (folder / "bin").mkdir()
+    command = folder / "bin" / "snsim"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m snsim "$@"\n')
+    command.chmod(0o755)
+    return folder
+
+
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_runs_as_shown(command: str, place: Path) -> None:
+    environment = {**os.environ, "PATH": f"{place / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", command], cwd=place, env=environment, capture_output=True, text=True,
+                          timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip()
+
+
+def test_listings_are_programs() -> None:
+    """The first listing declares the net of nets/lecun89.sn; the variation holds beside it."""
+    from snsim.errors import Source
+    from snsim.program import read_program
+
+    program = read_program(Source("<README.md>", "\n".join(LISTINGS)))
+    printed = read_program(ROOT / "nets" / "lecun89.sn")
+    assert program.nets.get("lecun89").digest == printed.nets.get("lecun89").digest
+    assert "lecun89-relu" in program.trainings
+
+
+def test_error_that_is_shown_is_the_error_that_comes(tmp_path: Path) -> None:
+    shown = re.search(r"^```\n(nets/mine.sn:.*?)^```", TEXT, re.M | re.S)
+    assert shown is not None
+    from snsim.errors import SnError, Source
+    from snsim.program import read_program
+
+    line = re.search(r"^ +4 \| (.*)$", shown[1], re.M)
+    assert line is not None
+    source = Source("nets/mine.sn", f"(net mine\n  (layer input (16 16))\n  (layer h1 (4 8 8)) (layer output 10)\n"
+                                    f"{line[1]}\n  (connect h1 output (full)))\n")
+    with pytest.raises(SnError) as caught:
+        read_program(source)
+    assert str(caught.value).strip() == shown[1].strip()
