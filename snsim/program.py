@@ -12,6 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Mapping, TextIO
 
+import numpy as np
+
 from snsim.errors import Fault, Source
 from snsim.language.core import CORE
 from snsim.language.evaluator import Interpreter, Word
@@ -19,8 +21,13 @@ from snsim.language.functions import Procedure, function
 from snsim.language.limits import Limits
 from snsim.language.loading import include, read_source
 from snsim.learning import words as learning_words
+from snsim.learning.costs import CostDefinition
+from snsim.learning.training import Training
+from snsim.learning.updates import UpdateDefinition
 from snsim.learning.words import TrainShelves
 from snsim.network import words as network_words
+from snsim.network.graph import Net
+from snsim.network.nlfs import NlfDefinition
 from snsim.network.words import NetShelves
 from snsim.shelf import Shelf
 
@@ -31,59 +38,42 @@ PRELUDES = ("snsim.network", "snsim.learning")  # packages with a prelude.sn, in
 class Shelves:
     """Everything a program can name: what is built in, or that and what one program added."""
 
-    networks: NetShelves
-    trainings: TrainShelves
+    network: NetShelves
+    learning: TrainShelves
     words: Shelf[Word]
     functions: Shelf[Procedure]
 
     @property
-    def nlfs(self) -> Shelf:
-        return self.networks.nlfs
+    def tables(self) -> Shelf[np.ndarray]:
+        return self.network.tables
 
     @property
-    def costs(self) -> Shelf:
-        return self.trainings.costs
+    def nets(self) -> Shelf[Net]:
+        return self.network.nets
 
     @property
-    def updates(self) -> Shelf:
-        return self.trainings.updates
+    def nlfs(self) -> Shelf[NlfDefinition]:
+        return self.network.nlfs
 
-    def child(self) -> Shelves:
-        """Shelves that see everything here and keep their own additions to themselves."""
-        return _with_words(self.networks.child(), self.trainings.child(), self.functions)
+    @property
+    def trainings(self) -> Shelf[Training]:
+        return self.learning.trainings
+
+    @property
+    def costs(self) -> Shelf[CostDefinition]:
+        return self.learning.costs
+
+    @property
+    def updates(self) -> Shelf[UpdateDefinition]:
+        return self.learning.updates
 
 
 @dataclass(frozen=True)
-class Program:
-    """What a text declared. `sources` are all texts that were read, the main one first."""
+class Program(Shelves):
+    """What a text declared, beside what is built in. `sources` are all texts that were read, the main one first."""
 
     sources: tuple[Source, ...]
-    shelves: Shelves
     warnings: tuple[Fault, ...]
-
-    @property
-    def tables(self) -> Shelf:
-        return self.shelves.networks.tables
-
-    @property
-    def nets(self) -> Shelf:
-        return self.shelves.networks.nets
-
-    @property
-    def nlfs(self) -> Shelf:
-        return self.shelves.nlfs
-
-    @property
-    def trainings(self) -> Shelf:
-        return self.shelves.trainings.trainings
-
-    @property
-    def costs(self) -> Shelf:
-        return self.shelves.costs
-
-    @property
-    def updates(self) -> Shelf:
-        return self.shelves.updates
 
 
 def read_program(text: str | Path | Source, *, presets: Mapping[str, float | str] | None = None,
@@ -94,16 +84,18 @@ def read_program(text: str | Path | Source, *, presets: Mapping[str, float | str
     output). Raises SnError with every fault found.
     """
     source = text if isinstance(text, Source) else read_source(text, limits)
-    own = shelves().child()
+    built_in = shelves()
+    own = _with_words(built_in.network.child(), built_in.learning.child())
     interpreter = Interpreter(own.words, port, limits, presets, functions=own.functions)
     interpreter.run(source)
-    return Program(tuple(interpreter.sources), own, tuple(interpreter.warnings))
+    return Program(own.network, own.learning, own.words, own.functions,
+                   tuple(interpreter.sources), tuple(interpreter.warnings))
 
 
 @cache
 def shelves() -> Shelves:
     """What is built in. It is a constant: programs add to children of it."""
-    made = _with_words(NetShelves(), TrainShelves(), lisp_functions())
+    made = _with_words(NetShelves(), TrainShelves())
     for package in PRELUDES:
         text = resources.files(package).joinpath("prelude.sn").read_text(encoding="utf-8")
         Interpreter(made.words, io.StringIO(), functions=made.functions).run(Source(f"<{package}.prelude>", text))
@@ -119,9 +111,10 @@ def lisp_functions() -> Shelf[Procedure]:
     return functions
 
 
-def _with_words(networks: NetShelves, trainings: TrainShelves, functions: Shelf[Procedure]) -> Shelves:
+def _with_words(network: NetShelves, learning: TrainShelves) -> Shelves:
+    """The shelves with the words that put things on them."""
     words: Shelf[Word] = Shelf("declarative word")
-    own = {**network_words.words(networks), **learning_words.words(trainings, networks), "include": include}
-    for name, word in own.items():
+    for name, word in {**network_words.words(network), **learning_words.words(learning, network),
+                       "include": include}.items():
         words.add(name, word, (word.__doc__ or "").strip().split("\n")[0])
-    return Shelves(networks, trainings, words, functions)
+    return Shelves(network, learning, words, lisp_functions())
