@@ -1,9 +1,13 @@
 """The net of 1989 with the choices of 2022, coded by hand in PyTorch: the twin of nets/lecun89-2022.sn.
 
-`python examples/lecun89_torch.py` trains it for one pass on the digits that come with scikit-learn. The tests hold
-it against snsim, presentation by presentation.
+`python examples/lecun89_torch.py` trains it for one pass on the digits that come with scikit-learn.
+`python examples/lecun89_torch.py init_1337.npz` writes the initial weights that the script of 2022 draws (its seed is
+1337) to a file for `snsim run nets/lecun89-2022.sn --initial`. The tests hold net and weights against snsim.
 """
 
+import sys
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -13,8 +17,8 @@ BLOCKS = ([0, 1, 2, 3, 4, 5, 6, 7], [4, 5, 6, 7, 8, 9, 10, 11], [0, 1, 2, 3, 8, 
 
 
 def uniform(fan_in: int, *shape: int) -> nn.Parameter:
-    """Uniform in +-2.4/sqrt(fan-in), the bias not counted."""
-    return nn.Parameter((torch.rand(*shape) * 2 - 1) * 2.4 / fan_in**0.5)
+    """Uniform in +-2.4/sqrt(fan-in), the bias not counted; in the order of operations of 2022, for the same bits."""
+    return nn.Parameter((torch.rand(*shape) - 0.5) * 2 * 2.4 / fan_in**0.5)
 
 
 class Net(nn.Module):
@@ -52,14 +56,33 @@ def learn(net: Net, inputs: torch.Tensor, targets: torch.Tensor, rate: float = 0
         optimizer.step()
 
 
+def first_net() -> Net:
+    """The net as the script of 2022 starts with it."""
+    torch.manual_seed(1337)
+    return Net()
+
+
+def save_initial(path: str) -> None:
+    """Write the weights of the first net under the names of that script: H1w, H1b, ... outw, outb."""
+    layers = {"h1": "H1", "h2": "H2", "h3": "H3", "output": "out"}
+    weights = {}
+    for name, value in first_net().named_parameters():
+        layer, kind = name.split("_")
+        weights[layers[layer] + kind[0]] = value.detach().numpy()
+    np.savez(path, **weights)
+
+
 def main() -> None:
+    if len(sys.argv) == 2:
+        save_initial(sys.argv[1])
+        return
     from sklearn.datasets import load_digits
 
-    torch.manual_seed(1)
     pictures, labels = load_digits(return_X_y=True)
-    inputs = F.interpolate(torch.tensor(pictures, dtype=torch.float32).view(-1, 1, 8, 8) / 8 - 1, size=(16, 16), mode="bilinear")
+    grey = torch.tensor(pictures, dtype=torch.float32).view(-1, 1, 8, 8) / 8 - 1
+    inputs = F.interpolate(grey, size=(16, 16), mode="bilinear")
     targets = F.one_hot(torch.tensor(labels), 10).float() * 2 - 1
-    net = Net()
+    net = first_net()
     learn(net, inputs[:1437], targets[:1437])
     misses = int((net(inputs[1437:]).argmax(1) != targets[1437:].argmax(1)).sum())
     print(f"{misses} of {len(inputs) - 1437} test digits missed after one pass")

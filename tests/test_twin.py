@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import snsim
-from snsim import engines
+from snsim import engines, experiment
 from snsim.data.catalog import find
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Settings
@@ -71,29 +71,34 @@ def test_200_presentations_equal_the_hand_coded_net(training, patterns, engine, 
         assert np.abs(theirs - weights[name]).max() > 1e-3, f"{name} has not learned"
 
 
-def test_start_and_first_passes_of_the_reproduction_of_2022(training):
+def test_initial_weights_of_2022(tmp_path):
+    """The example writes the very weights that were recorded from the script of 2022."""
+    recorded = Path(os.environ.get("SNSIM_DATA", "")).parent / "reference" / "baseline" / "init_1337.npz"
+    if not recorded.is_file():
+        pytest.skip("no record of the initial weights of 2022 beside SNSIM_DATA")
+    hand_coded().save_initial(tmp_path / "init.npz")
+    ours, theirs = np.load(tmp_path / "init.npz"), np.load(recorded)
+    assert sorted(ours) == sorted(theirs)
+    for name in theirs:
+        assert np.array_equal(ours[name], theirs[name]), name
+
+
+def test_start_and_first_passes_of_the_reproduction_of_2022(tmp_path):
     """Misses and losses of the first pass from that script's own initial weights (torch 2.13, measured)."""
     if "SNSIM_DATA" not in os.environ:
-        pytest.skip("SNSIM_DATA is not set: no zip codes and no initial weights here")
-    start = Path(os.environ["SNSIM_DATA"]).parent / "reference" / "baseline" / "init_1337.npz"
-    if not start.exists():
-        pytest.skip(f"no {start}")
-    from snsim import experiment
-
+        pytest.skip("SNSIM_DATA is not set: no zip codes here")
+    start = tmp_path / "init.npz"
+    hand_coded().save_initial(start)
     program = snsim.read_program(ROOT / "nets" / "lecun89-2022.sn")
     chosen = program.trainings.get("lecun89-2022")
     for data, train, test in (("zipcode", (321, 3.501162e-02), (179, 5.962237e-02)),
                               ("mnist-1989", (656, 6.303318e-02), (206, 6.877645e-02))):
-        assert first_pass(experiment, program, chosen, data, start) == (
+        assert first_pass(program, chosen, data, start, tmp_path) == (
             (train[0], pytest.approx(train[1], rel=1e-4)), (test[0], pytest.approx(test[1], rel=1e-4)))
 
 
-def first_pass(experiment, program, training, data, start):
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as out:
-        options = experiment.Options(
-            dtype="float32", data=(data,), initial=start, passes=1, out=Path(out), online=False)
-        done = [event.done for event in experiment.run(program, training, 1, options)
-                if isinstance(event, experiment.Passed)][0]
+def first_pass(program, training, data, start, out):
+    options = experiment.Options(dtype="float32", data=(data,), initial=start, passes=1, out=out, online=False)
+    done = next(event.done for event in experiment.run(program, training, 1, options)
+                if isinstance(event, experiment.Passed))
     return (done.train.misses, done.train.loss), (done.test.misses, done.test.loss)
