@@ -7,6 +7,7 @@ Sign and names follow the papers: E is the cost of one pattern, `g` = dE/dw summ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Mapping, Protocol
 
 import numpy as np
@@ -62,6 +63,9 @@ class Settings:
     held_curvature: Mapping[str, np.ndarray] | None = None  # given: h is this and not computed
 
 
+NO_GATES: Mapping[str, np.ndarray] = MappingProxyType({})
+
+
 class Engine(Protocol):
     """A net that learns. Arrays in and out are numpy; inside, the engine keeps its own, of its own dtype."""
 
@@ -79,10 +83,13 @@ class Engine(Protocol):
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None: ...
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings) -> None:
+    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
+              gates: Mapping[str, np.ndarray] = NO_GATES) -> None:
         """Present the patterns in the order given, updating after every `settings.batch` of them.
 
         inputs: (patterns, input units); targets: (patterns, output units). A last short batch is an update too.
+        gates: by name of a layer that is computed, (patterns, units): what its states are multiplied by in this
+        presentation (dropout: 0 or 1/(1-P)). They are drawn outside, so that every engine has the same.
         """
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:

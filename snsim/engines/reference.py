@@ -22,15 +22,22 @@ from typing import Any, Mapping
 import numpy as np
 
 from snsim.engines.plan import Plan, Stage
-from snsim.engines.protocol import Cost, Settings, UpdateRule
+from snsim.engines.protocol import NO_GATES, Cost, Settings, UpdateRule
 from snsim.engines.sums import Gathering, Parts, WeightedSums
-from snsim.engines.values import FreeWeights, Holder, checked_patterns
+from snsim.engines.values import FreeWeights, Holder, checked_gates, checked_patterns
 from snsim.errors import fail
 from snsim.network.expressions import program
 from snsim.network.operations import NUMPY
 
 CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update rule -> kind
 _CHUNK = 1 << 20  # about the most numbers in one array of a batched evaluation: stays in the processor's cache
+
+
+Gates = Mapping[int, np.ndarray]  # by number of a layer
+
+
+def _of_pattern(gates: Gates, k: int) -> Gates:
+    return {layer: values[k] for layer, values in gates.items()}
 
 
 class _Layer:
@@ -139,23 +146,26 @@ class ReferenceEngine(Holder):
 
     # ---- Learning ------------------------------------------------------------------------------------------------
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings) -> None:
+    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
+              gates: Mapping[str, np.ndarray] = NO_GATES) -> None:
         x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
         d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        gate = checked_gates(gates, self.plan, self.dtype, len(x))
         env = self._weights.environment(settings)
         kinds = [] if settings.held_curvature is not None else self._kinds
         with np.errstate(all="ignore"):
             for start in range(0, len(x), settings.batch):
                 stop = min(start + settings.batch, len(x))
-                g, curvatures = self._gathered(x[start:stop], d[start:stop], kinds, settings.batch_mean)
+                batch = {layer: values[start:stop] for layer, values in gate.items()}
+                g, curvatures = self._gathered(x[start:stop], d[start:stop], kinds, settings.batch_mean, batch)
                 self._weights.update(env, g, curvatures)
 
-    def _gathered(self, x: np.ndarray, d: np.ndarray, kinds: list[tuple[str, str]],
-                  mean: bool) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _gathered(self, x: np.ndarray, d: np.ndarray, kinds: list[tuple[str, str]], mean: bool,
+                  gates: Gates) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """g and, by variable, the curvatures of the patterns, summed or their mean, for all free weights."""
-        g, hs = self._present(x[0], d[0], kinds)
+        g, hs = self._present(x[0], d[0], kinds, _of_pattern(gates, 0))
         for k in range(1, len(x)):
-            more, more_hs = self._present(x[k], d[k], kinds)
+            more, more_hs = self._present(x[k], d[k], kinds, _of_pattern(gates, k))
             g += more
             for name, h in more_hs.items():
                 hs[name] += h
@@ -173,10 +183,10 @@ class ReferenceEngine(Holder):
         if not len(x):
             raise fail("the curvature is a mean over patterns, and there are none")
         with np.errstate(all="ignore"):
-            return self._weights.shaped(self._gathered(x, d, [("h", kind)], True)[1]["h"])
+            return self._weights.shaped(self._gathered(x, d, [("h", kind)], True, {})[1]["h"])
 
-    def _present(self, x: np.ndarray, d: np.ndarray,
-                 kinds: list[tuple[str, str]]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _present(self, x: np.ndarray, d: np.ndarray, kinds: list[tuple[str, str]],
+                 gates: Gates) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Forward, backward and second backward for one pattern: g, and h by variable, for all free weights."""
         states = self._one
         states[0][:self._units[0]] = x
@@ -185,6 +195,9 @@ class ReferenceEngine(Holder):
         for layer in self._layers:
             a, parts = layer.sums(states, self._values)
             value, *slopes = (layer.f_df_ddf if full else layer.f_df)({"x": a})
+            if layer.number in gates:  # a gated unit has the nlf gate * f
+                gate = gates[layer.number]
+                value, slopes = value * gate, [slope * gate for slope in slopes]
             states[layer.number][:layer.units] = value
             work.append((parts, slopes))
         slope, bend = self._slopes_of_cost(states[-1][:self._units[-1]], d)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from snsim.engines.plan import Plan
-from snsim.engines.protocol import Cost, Settings, UpdateRule
+from snsim.engines.protocol import NO_GATES, Cost, Settings, UpdateRule
 from snsim.engines.torch_module import TORCH, module
-from snsim.engines.values import FreeWeights, Holder, checked_patterns
+from snsim.engines.values import FreeWeights, Holder, checked_gates, checked_patterns
 from snsim.errors import fail
 from snsim.network.expressions import program
 
@@ -46,16 +48,19 @@ class TorchEngine(Holder):
             self._learning.append(parameter)
         self._e = None if cost.softmax else program([cost.e]).bind(TORCH)
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings) -> None:
+    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
+              gates: Mapping[str, np.ndarray] = NO_GATES) -> None:
         if settings.held_curvature is not None:
             raise _no_curvature("this training holds the curvature between passes")
         x = _given(checked_patterns(inputs, self.plan.input_units, "input", self.dtype))
         d = _given(checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x)))
+        gate = {layer: _given(values) for layer, values in checked_gates(gates, self.plan, self.dtype, len(x)).items()}
         env = self._weights.environment(settings)
         with np.errstate(all="ignore"):
             for start in range(0, len(x), settings.batch):
                 batch = slice(start, start + settings.batch)
-                cost = self._cost(self.module._states(x[batch])[-1], d[batch])
+                of_batch = {layer: values[batch] for layer, values in gate.items()}
+                cost = self._cost(self.module._states(x[batch], of_batch)[-1], d[batch])
                 cost = cost / len(x[batch]) if settings.batch_mean else cost
                 slopes = torch.autograd.grad(cost, self._learning, allow_unused=True, materialize_grads=True)
                 g = torch.cat([slope.reshape(-1) for slope in slopes]).numpy()

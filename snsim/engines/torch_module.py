@@ -335,11 +335,13 @@ class SnModule(nn.Module):
         """States of every layer by name, each (patterns, units); x: (patterns, input units)."""
         return dict(zip(self.layer_names, self._states(x)))
 
-    def _states(self, x: Tensor) -> list[Tensor]:
+    def _states(self, x: Tensor, gates: Mapping[int, Tensor] | None = None) -> list[Tensor]:
+        """States of every layer; those of the layers in `gates` (by number) times the gates."""
         states = [x]
         for layer, entering in self._order:
             sums = [getattr(self, name)(states[source]) for source, name in entering]
-            states.append(getattr(self, layer)(sum(sums[1:], sums[0])))
+            made = getattr(self, layer)(sum(sums[1:], sums[0]))
+            states.append(made * gates[len(states)] if gates and len(states) in gates else made)
         return states
 
     @torch.no_grad()

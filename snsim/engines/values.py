@@ -6,6 +6,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
+from snsim.engines.plan import Plan
 from snsim.engines.protocol import Settings, UpdateRule
 from snsim.errors import fail
 from snsim.network.expressions import program
@@ -151,3 +152,18 @@ def checked_patterns(values: np.ndarray, units: int, what: str, dtype: np.dtype,
     if patterns is not None and len(array) != patterns:
         raise fail(f"{patterns} input patterns, {len(array)} {what} patterns")
     return array
+
+
+def checked_gates(gates: Mapping[str, np.ndarray], plan: Plan, dtype: np.dtype,
+                  patterns: int) -> dict[int, np.ndarray]:
+    """The gates by number of their layer, each (patterns, units) of the engine's type; SnError if one does not fit."""
+    made = {}
+    stages = {stage.name: stage for stage in plan.stages}
+    for name, values in gates.items():
+        if name not in stages:
+            raise fail(f'gates for "{name}", which is no layer that is computed',
+                       hint=suggest(name, list(stages), "layers"))
+        made[stages[name].layer] = checked_patterns(values, stages[name].units, f"{name} gate", dtype)
+        if len(made[stages[name].layer]) != patterns:
+            raise fail(f"{patterns} input patterns, gates for {len(values)} at layer {name}")
+    return made
