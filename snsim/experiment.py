@@ -179,14 +179,9 @@ def _weights(training: Training, seed: int, options: Options, home: _Home) -> di
     if options.initial is not None:
         return load_initial(options.initial, training.net)
     if training.initial_file is not None:
-        span = _clause_span(training, "initial")
+        span = training.place("initial")
         return load_initial(home.file(training.initial_file, span, _folders(options)), training.net, span)
     return initial_weights(training, seed)
-
-
-def _clause_span(training: Training, word: str) -> Span | None:
-    nodes = [clause.node for clause in training.clauses if clause.word == word]  # type: ignore[attr-defined]
-    return nodes[0].span if nodes else training.span
 
 
 # ---- Data and files ----------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ NETS = """
   (connect input h (mask 3 3)) (connect h output (full)))
 (net held (layer input 4) (layer h 4) (layer output 2 (bias none))
   (connect input h (one-to-one) (fixed 1)) (connect h output (full)))
+(net identity (layer input 4) (layer output 4 (bias none)) (connect input output (one-to-one) (fixed 1)))
 """
 
 
@@ -96,6 +97,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
     (BASE + " (epsilon (linear 1) (bias))", [
         "(linear 1) | (linear ...) takes 2 arguments, 1 given",
         "(bias) | a place is biases, a layer, (bias LAYER) or"]),
+    ("(net small) (data digits) (passes 1) (epsilon a)", ["a | the value of (epsilon ...) must be a number, not"]),
     (BASE + " (epsilon -1 h)", ["-1 | a rate is not below 0, and -1 is:"]),
     ("(net held) (data digits) (passes 1) (epsilon 1) (forget 1 (connect input h)) (epsilon 0 (bias output))", [
         "(connect input h) | the weights of (connect input h) are fixed: they",
@@ -170,7 +172,7 @@ def test_a_name_twice_has_both_places() -> None:
 
 def test_own_costs_and_updates_are_checked() -> None:
     found = faults('(define-update u ((rate 1) (k 2)) (w) (setq g 1))\n(define-update v () () "help" (setq v 1))\n'
-                   "(define-cost lms (x d) (* x d))\n(define-cost c (d x) 1)\n(define-cost e (x d (k 1)) (* q k))")
+                   "(define-cost lms (x d) (* x d))\n(define-cost c (d x) x)\n(define-cost e (x d (k 1)) (* q k))")
     assert [fault.split(" | ")[0] for fault in found] == ["rate", "w", "g", "v", "lms", "(d x)", "q"]
 
 
@@ -201,9 +203,29 @@ def test_like_merges_place_by_place_and_drops_what_nothing_reads() -> None:
     assert [clause.word for clause in g.dropped] == ["constant", "constant", "epsilon"]  # no bias, nothing into h
 
 
+def test_initial_weights_stated_anew_replace_an_inherited_file() -> None:
+    made = program(f"""(train a {BASE} (initial "f.npz")) (train b (like a) (constant 0 biases))
+                       (train c (like a) (initial "g.npz"))""").trainings
+    assert made.get("b").initial_file is None and made.get("c").initial_file == "g.npz"
+    assert {placed.family for placed in made.get("b").initial} == {"forget-sqrt", "constant"}
+    text = complete_form("train", "b", made.get("b").clauses, dropped=made.get("b").dropped)
+    assert text.endswith('\n;; not read here: (initial "f.npz"), from a')
+
+
+def test_faults_of_the_data_stand_at_the_clause_that_has_them() -> None:
+    examples = from_matrices(np.ones((4, 3)), np.ones((4, 2)))
+    for clauses, place in (("(ensemble 0 4)", "(ensemble 0 4)"), ("(ensemble 0 1) (test-set 2 9)", "(test-set 2 9)"),
+                           ("(update lm (curvature 5))", "(update lm (curvature 5))")):
+        with pytest.raises(SnError) as caught:
+            prepare(training(BASE + clauses), examples)
+        span = caught.value.faults[0].span
+        assert span is not None and span.source.text[span.start:span.end] == place
+
+
 @pytest.mark.parametrize("clauses", [
     BASE, BASE + " (epsilon (steps (1 1) (2)) h (bias output)) (update lm (mu 0.1) (curvature 3)) (batch all mean)",
     BASE + " (cost thlms) (correct sgn -1 1) (order shuffled once) (input-noise 0.1) (seed 3 4) (constant 2 biases)",
+    "(net identity) (data digits) (passes 1)",
     '(net small) (data (patterns "a" "b")) (initial "w.npz") (mask-epsi 1) (stage (passes 2)) '
     "(repeat 2 (stage (update adamw) (epsilon 1 h)))"])
 def test_the_complete_form_reads_back_as_itself(clauses: str) -> None:

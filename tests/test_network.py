@@ -184,7 +184,8 @@ def test_like_changes_only_what_is_stated() -> None:
     assert n.layer("h3").shape == (40,) and n.layer("h1").shape == (12, 8, 8)
     assert n.connections[1].wiring.structure.maps.all() and n.connections[1].options["step"] == 2.0
     origins = {tuple(item.value.name for item in c.node.items[1:3] if item.is_symbol): c for c in n.clauses}
-    assert origins["h1",].origin == STATED and origins["input", "h1"].origin == "lecun89"
+    assert origins["h1",].origin == origins["h1", "h2"].origin == "lecun89"  # of shape and scheme
+    assert {p.word: p.origin for p in origins["h1",].parts} == {"nlf": STATED, "bias": DEFAULT}
     assert {p.word: p.origin for p in origins["h1", "h2"].parts} == {
         "table": STATED, "step": "lecun89", "border": "lecun89", "scale": DEFAULT}
 
@@ -223,7 +224,8 @@ def test_the_same_name_twice_names_both_places() -> None:
     with pytest.raises(SnError) as raised:
         declare("(net n (layer i 1) (layer o 1) (connect i o (full)))\n(net n (layer i 1))")
     fault = raised.value.faults[0]
-    assert 'a net called "n" already' in fault.message and fault.span.line == 2 and fault.also[0][1].line == 1
+    assert '"n" is the name of another net already' in fault.message
+    assert fault.span is not None and fault.span.line == 2 and fault.also[0][1].line == 1
 
 
 # ---- Tables and nlfs -------------------------------------------------------------------------------------------------
@@ -302,7 +304,7 @@ FAULTS = [
     ("<(connect o o (full))>", [(2, 12, "layer o is connected to itself: a cycle")]),
     ("<(layer biases 3) (connect i biases (full)) (connect biases o (full))>", [(2, 8, 'cannot be called "biases"')]),
     ("<(layer i 3)>", [(2, 8, "layer i is stated twice")]),
-    ("<(layer h (1 2 3 4))>", [(2, 10, "layer h has a shape of 4 numbers"), (2, 8, "connected to nothing")]),
+    ("<(layer h (1 2 3 4))>", [(2, 10, "layer h is a list of 2 or 3 numbers, not of 4"), (2, 8, "connected")]),
     ("<(layer h 0)>", [(2, 10, "a size of layer h must be a whole number from 1, not 0"), (2, 8, "nothing")]),
     ("<(layer h k 3)>", [(2, 10, "a shape or an option belongs here"), (2, 8, "connected to nothing")]),
     ("<(layer h 3 4)>", [(2, 12, "a layer has one shape")]),
@@ -343,7 +345,7 @@ FAULTS = [
     ("(table t [[1 2]])", [(1, 10, "this one has 2 in row 1, column 2")]),
     ("(table t ,(cyclic 3 3 4))", [(1, 23, "a target cannot read 4 of 3 maps")]),
     ("(table full (x))", [(1, 8, "the table full always exists")]),
-    ("(define-nlf tanh (x) x)", [(1, 13, 'nlf called "tanh" already')]),
+    ("(define-nlf tanh (x) x)", [(1, 13, '"tanh" is the name of another nlf already')]),
     ("(define-nlf f (x (a 1) b) (* y x))", [(1, 24, "parameter b has no default"), (1, 30, 'unknown variable "y"')]),
     ("(define-nlf f (y) y)", [(1, 15, "the variables of an nlf are")]),
     ("(define-nlf f (x) x (deriv 1))", [(1, 21, "only (derivative EXPR) may follow")]),

@@ -181,7 +181,7 @@ FAULTS = [
     (("local", 3, 3), {}, (30,), (4, 4), "layer a is 30 units without geometry"),
     (("mask", 3, 3), {"step": 3, "border": "wrap"}, (16, 16), (5, 5), "a step must divide a map that wraps round"),
     (("mask", 3, 3), {"border": "wrap"}, (2, 2), (2, 2), "larger than the map that wraps round"),
-    (("mask", 2, 2), {"step": 2, "exact": ()}, (5, 5), (2, 2), "leave 1 rows and 1 columns at the far edge unread"),
+    (("mask", 2, 2), {"step": 2, "exact": ()}, (5, 5), (2, 2), "leave 1 row and 1 column at the far edge unread"),
     (("mask", 3, 3), {"border": 2}, (4, 4), (4, 4), "needs the value of its cells, or wrap"),
     (("equal-mask", 1, 1), {"table": "one-to-one"}, (3, 4, 4), (2, 4, 4), "3 in a, 2 in b"),
     (("tdnn", 3), {}, (15, 16), (12, 8), "windows of 3 frames, step 1 on 15 frames give 13 frames; layer b has 12"),

@@ -46,16 +46,17 @@ def from_files(inputs: Path, targets: Path, span: Span | None = None) -> Example
     return from_matrices(_matrix_file(inputs, span), _matrix_file(targets, span), origin, inputs.name, span)
 
 
-def select(examples: Examples, ensemble: Range | None, test_set: Range | None, span: Span | None = None) -> Examples:
+def select(examples: Examples, ensemble: Range | None, test_set: Range | None, span: Span | None = None,
+           test_span: Span | None = None) -> Examples:
     """SN's `ensemble` and `test-set`: train on the patterns of one range, test on those of the other.
 
     Patterns are counted from 0 over the whole set, the train split's first and then the test split's; both ends are
     included. A range that is not given leaves the set's own split. Raises SnError for a range outside the set.
     """
     count = len(examples.train) + (0 if examples.test is None else len(examples.test))
-    for word, chosen in (("ensemble", ensemble), ("test-set", test_set)):
+    for word, chosen, place in (("ensemble", ensemble, span), ("test-set", test_set, test_span or span)):
         if chosen is not None and not 0 <= chosen[0] <= chosen[1] < count:
-            raise fail(f"({word} {chosen[0]} {chosen[1]}): {examples.name} has the patterns 0 to {count - 1}", span,
+            raise fail(f"({word} {chosen[0]} {chosen[1]}): {examples.name} has the patterns 0 to {count - 1}", place,
                        f"give the first and the last pattern, both of 0 to {count - 1}")
     train = examples.train if ensemble is None else _part(examples, ensemble)
     test = examples.test if test_set is None else _part(examples, test_set)

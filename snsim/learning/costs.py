@@ -49,6 +49,8 @@ def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
     parameters = _parameters(given[1], faults)
     doc = read_doc(given[2:], faults)
     e = parse(given[-1], [*_GIVEN, *(p for p, _ in parameters)], faults)
+    if e is not None and "x" not in e.variables():
+        faults.add("this cost does not depend on x, the output, so nothing would be learned", given[-1].span)
     with faults.gathered():
         costs.child().add(called or "", None, "", given[0].span)  # type: ignore[arg-type]  # a taken name is a fault
     if faults.any:
@@ -78,10 +80,10 @@ def read_defaults(nodes: tuple[Node, ...], what: str, taken: tuple[str, ...],
     found: dict[str, float] = {}
     for node in nodes:
         if len(node.items) != 2:
-            faults.add(f"a {what} is stated with its default, (NAME NUM), not {describe(node)}", node.span)
+            faults.add(f"the default of each {what} is stated, (NAME NUM), not {describe(node)}", node.span)
             continue
-        called = name(node.items[0], f"the name of a {what}", faults)
-        default = number(node.items[1], f"the default of a {what}", faults)
+        called = name(node.items[0], f"the name of the {what}", faults)
+        default = number(node.items[1], f"the default of {called or 'it'}", faults)
         if called in found or called in taken:
             faults.add(f'"{called}" means something here already', node.items[0].span, f"choose another {what} name")
         elif called is not None and default is not None:

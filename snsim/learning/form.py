@@ -16,7 +16,7 @@ from snsim.learning.notation import Family, read_family, read_number
 from snsim.learning.stages import RATES, SINGLES, InForce, Reading, read_rates, read_stages, refuse_epsi
 from snsim.learning.training import DataChoice, Stage, Training
 from snsim.learning.updates import UpdateDefinition, read_update
-from snsim.network.clauses import DEFAULT, Clause, arguments, make_node, name, sort_clauses
+from snsim.network.clauses import DEFAULT, STATED, Clause, arguments, make_node, name, sort_clauses
 from snsim.network.graph import Net
 from snsim.shelf import Shelf, suggest
 
@@ -99,7 +99,7 @@ def read_training(call: Node, trainings: Shelf[Training], costs: Shelf[CostDefin
     called = name(call.items[1], "the name of a training", faults) or ""
     with faults.gathered():
         trainings.child().add(called, None, "", call.items[1].span)  # type: ignore[arg-type]
-    nodes = refuse_epsi(call.items[2:], faults)
+    nodes = refuse_epsi(call.items[2:], reading)
     own = [Clause(node) for node in sort_clauses(nodes, CLAUSES.names(), "train", _MANY, faults)]
     parent = _parent(own, call, trainings, reading)
     net_clause = _find_net(called, own, parent, nets, call, reading)
@@ -256,15 +256,22 @@ def _warn_of_one_output(form: _Form, correct: tuple[str, tuple[float, ...]] | No
 def _read_initial(form: _Form) -> str | None:
     """The file of initial weights, which stands for the whole family; else the default of the family."""
     node = form.node("initial")
-    if node is not None:
+    if node is not None and form.singles["initial"].origin != STATED and _states_initial(form):
+        form.drop("initial", "initial weights are stated anew")
+    elif node is not None:
         for statement in list(form.initial.values()):
             form.reading.unread(statement.clause, "(initial ...) gives every weight")
         form.initial.clear()
         return examples.read_file(node, form.reading.faults)
     default = make_node(["forget-sqrt", 1], form.call.items[1].span)
-    family = read_family([Clause(default, DEFAULT)], read_number, None, form.reading.faults, lambda clause: None)
+    family = read_family([Clause(default, DEFAULT)], read_number, form.reading.net, form.reading.faults,
+                         lambda clause: None)
     form.initial = {**family, **form.initial}
     return None
+
+
+def _states_initial(form: _Form) -> bool:
+    return any(statement.clause.origin == STATED for statement in form.initial.values())
 
 
 # ---- The complete form -------------------------------------------------------------------------------------------

@@ -42,14 +42,15 @@ def prepare(training: Training, examples: Examples) -> PreparedData:
     span, net = training.data.span, training.net
     chosen = examples
     if training.ensemble is not None or training.test_set is not None:
-        chosen = change.select(chosen, training.ensemble, training.test_set, span)
+        chosen = change.select(chosen, training.ensemble, training.test_set, training.place("ensemble"),
+                               training.place("test-set"))
     if training.frame is not None:
-        chosen = change.frame(chosen, *training.frame, span)
+        chosen = change.frame(chosen, *training.frame, training.place("frame"))
     chosen = change.shaped(chosen, net.layers[0].shape, net.layers[0].name, span)
     train = _patterns(training, examples, chosen.train, span)
     if not len(train):
         raise fail(f"{examples.name} has no training patterns", span)
-    _check_curvature(training, len(train), span)
+    _check_curvature(training, len(train))
     test = None if chosen.test is None or not len(chosen.test) else _patterns(training, examples, chosen.test, span)
     return PreparedData(examples.name, examples.digest, examples.origin, chosen.shape, train, test)
 
@@ -88,8 +89,8 @@ def _states_targets(training: Training) -> bool:
                for clause in training.clauses)
 
 
-def _check_curvature(training: Training, patterns: int, span: Span | None) -> None:
+def _check_curvature(training: Training, patterns: int) -> None:
     for stage in training.stages:
         if stage.curvature_patterns is not None and stage.curvature_patterns > patterns:
             raise fail(f"(curvature {stage.curvature_patterns}) asks for more than the {patterns} training patterns",
-                       span, f"write (curvature {patterns}) or less")
+                       training.place("update", "stage", "repeat"), f"write (curvature {patterns}) or less")

@@ -30,8 +30,9 @@ class Reading:
     net: Net | None  # None when the net has faults of its own
     updates: Shelf[UpdateDefinition]
     faults: Faults = field(default_factory=Faults)
-    dropped: list[Clause] = field(default_factory=list)
+    dropped: list[Clause] = field(default_factory=list)  # clauses that `like` brought and nothing reads here
     complete: bool = True  # False when the form that `like` names has faults: nothing is known to be missing then
+    rates_complete: bool = True  # False when a clause of rates has faults: no rate is known to be missing then
 
     def unread(self, clause: Clause, why: str) -> None:
         """A stated clause that nothing reads is a fault; one that `like` brought is dropped."""
@@ -53,13 +54,14 @@ class InForce:
         return InForce({**self.singles, **later.singles}, {**self.rates, **later.rates})
 
 
-def refuse_epsi(nodes: Iterable[Node], faults: Faults) -> list[Node]:
+def refuse_epsi(nodes: Iterable[Node], reading: Reading) -> list[Node]:
     """The nodes without bare `epsi`, which would mean something else here than in SN."""
     kept = []
     for node in nodes:
         if node.head == "epsi":
-            faults.add("in SN (epsi x) divides x by the fan-in; inside a form that rate is called epsi-inv",
-                       node.items[0].span, "write (epsi-inv x), or (epsilon x) for the constant rate x")
+            reading.rates_complete = False
+            reading.faults.add("in SN (epsi x) divides x by the fan-in; inside a form that rate is called epsi-inv",
+                               node.items[0].span, "write (epsi-inv x), or (epsilon x) for the constant rate x")
         else:
             kept.append(node)
     return kept
@@ -77,7 +79,10 @@ def read_rate(node: Node, what: str, faults: Faults) -> Value | None:
 def read_rates(clauses: Iterable[Clause], reading: Reading) -> Family:
     """The rates that the clauses of one form or stage state, by place."""
     chosen = [clause for clause in clauses if clause.word in RATES]
-    return read_family(chosen, read_rate, reading.net, reading.faults, reading.dropped.append)
+    before = len(reading.faults.found)
+    family = read_family(chosen, read_rate, reading.net, reading.faults, reading.dropped.append)
+    reading.rates_complete = reading.rates_complete and len(reading.faults.found) == before
+    return family
 
 
 # ---- Several stages ----------------------------------------------------------------------------------------------
@@ -125,7 +130,7 @@ def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
 
 
 def _read_stage(clause: Clause, reading: Reading) -> InForce:
-    nodes = refuse_epsi(clause.node.items[1:], reading.faults)
+    nodes = refuse_epsi(clause.node.items[1:], reading)
     kept = sort_clauses(nodes, [*SINGLES, *RATES], "stage", RATES, reading.faults)
     own = [Clause(node, clause.origin) for node in kept]
     return InForce({c.word: c for c in own if c.word in SINGLES}, read_rates(own, reading))
@@ -198,7 +203,7 @@ def _rates_of(update: Update, rates: Family, own_places: set[object], at: Node, 
             if place in own_places:
                 reading.unread(statement.clause, f"the update rule {update.rule.name} has no rate")
         return []
-    if reading.net is None or not reading.complete:
+    if reading.net is None or not (reading.complete and reading.rates_complete):
         return stated
     placed = [statement.placed for statement in stated]
     without = [p.name for p in reading.net.parameters if p.learns and statement_for(p, placed) is None]
@@ -246,7 +251,7 @@ def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, floa
         faults.add(f"pictures can be augmented by (shift N FILL), not by {describe(given[0])}", given[0].span,
                    f"write {syntax}")
         return None
-    cells = whole(given[0].items[1], "the cells of a shift", faults, 1)
+    cells = whole(given[0].items[1], "the cells of a shift", faults)  # 0: no shift, where a stage before had one
     wrap = given[0].items[2].is_name and given[0].items[2].name == "wrap"
     fill = None if wrap else number(given[0].items[2], "the fill of a shift", faults)
     if net is not None and net.layers[0].maps is None:

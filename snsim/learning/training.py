@@ -89,6 +89,11 @@ class Training:
     dropped: tuple[object, ...] = ()  # clauses that `like` brought and nothing reads any more, for show
     span: Span | None = None
 
+    def place(self, *words: str) -> Span | None:
+        """Where the first of these clauses stands, in this form or in the one it is from; else where the form does."""
+        nodes = {clause.word: clause.node for clause in self.clauses}  # type: ignore[attr-defined]
+        return next((nodes[word].span for word in words if word in nodes), self.span)
+
     @property
     def passes(self) -> int:
         return sum(stage.passes for stage in self.stages)

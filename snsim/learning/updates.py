@@ -77,8 +77,12 @@ def _group(node: Node, states: tuple[str, ...], variables: list[str],
            faults: Faults) -> tuple[tuple[str, Expression], ...]:
     """`(setq NAME EXPR NAME EXPR ...)`: all right sides are computed before any is assigned."""
     pairs = node.items[1:]
-    if node.head != "setq" or not pairs or len(pairs) % 2:
+    if node.head != "setq":
         faults.add(f"the body of an update rule is (setq NAME EXPR ...), not {describe(node)}", node.span)
+        return ()
+    if not pairs or len(pairs) % 2:
+        faults.add(f"(setq ...) takes names and expressions in pairs, {len(pairs)} arguments given", node.span,
+                   "write (setq NAME EXPR ...)")
         return ()
     group: dict[str, Expression] = {}
     for target, side in zip(pairs[::2], pairs[1::2]):

@@ -61,13 +61,16 @@ class Faults:
 
     def raise_if_any(self) -> None:
         if self.any:
-            raise SnError(self.found)
+            raise SnError(dict.fromkeys(self.found))  # what a comma put in several times is said once
 
 
 def number(node: Node, what: str, faults: Faults) -> float | None:
     """The number a node states, or None and a fault: `what` says which number belongs there."""
-    if node.is_number:
+    if node.is_number and math.isfinite(node.value):  # type: ignore[arg-type]
         return float(node.value)  # type: ignore[arg-type]
+    if node.is_number:
+        faults.add(f"{what} must be a finite number, not {node.value:g}", node.span)
+        return None
     faults.add(f"{what} must be a number, not {describe(node)}", node.span)
     return None
 
@@ -85,8 +88,11 @@ def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
 
 def name(node: Node, what: str, faults: Faults) -> str | None:
     """The name a node states (a symbol, or a string where a name belongs)."""
-    if node.is_name:
+    if node.is_name and node.name:
         return node.name
+    if node.is_name:
+        faults.add(f"{what} is empty: a name has at least one character", node.span)
+        return None
     faults.add(f"{what} must be a name, not {describe(node)}", node.span)
     return None
 
@@ -102,7 +108,9 @@ def names(node: Node, what: str, faults: Faults) -> list[Node]:
 def describe(node: Node) -> str:
     """A node in a sentence: the number 3, the name h1, the text "a", a list, a matrix."""
     if node.is_list:
-        return "an empty list" if not node.items else f"the list ({node.head or '...'} ...)"
+        if node.head:
+            return f"the list ({node.head} ...)"
+        return "an empty list" if not node.items else "a list of lists" if node.items[0].is_list else "a list"
     if node.is_symbol:
         return f'the name "{node.name}"'
     if node.is_number:

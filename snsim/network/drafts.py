@@ -54,7 +54,7 @@ OPTION_DEFAULTS: dict[str, tuple[object, ...]] = {
 class DraftLayer:
     name: str
     shape: Node | None
-    origin: str
+    origin: str  # of the shape
     span: Span
     options: dict[str, Clause] = field(default_factory=dict)  # stated or inherited; defaults are filled in at the end
 
@@ -64,9 +64,10 @@ class DraftConnection:
     source: str
     target: str
     scheme: Node | None
-    origin: str
+    origin: str  # of the scheme
     span: Span
     options: dict[str, Clause] = field(default_factory=dict)
+    stated: bool = False  # a clause of this very form names it
     whole: bool = True  # every option of its clause could be read
 
 
@@ -194,8 +195,9 @@ class Draft:
         if shape is None and not options:
             self._faults.add(f"(layer {title.name}) states nothing", node.span, f"write {LAYER_SYNTAX}")
         layer.options.update(options)
-        layer.span, layer.origin = title.span, STATED
-        layer.shape = shape or layer.shape
+        layer.span = title.span
+        if shape is not None:
+            layer.shape, layer.origin = shape, STATED
 
     # ---- connections ---------------------------------------------------------------------------------------------
 
@@ -207,7 +209,7 @@ class Draft:
         sources, targets = ([title for title in names(n, "a layer", self._faults) if self._known(title) is not None]
                             for n in given[:2])
         pairs = [(s.name, t) for s in sources for t in targets]
-        inherited = {(c.source, c.target): c for c in self.connections if c.origin != STATED}
+        inherited = {(c.source, c.target): c for c in self.connections if not c.stated}
         scheme, rest = self._scheme(given[2:], bool(pairs) and all((s, t.name) in inherited for s, t in pairs))
         for source, target in pairs:
             changed = inherited.get((source, target.name))
@@ -217,7 +219,9 @@ class Draft:
             if changed is None:
                 self.connections.append(draft)
             draft.options = options if scheme else {**draft.options, **options}
-            draft.scheme, draft.origin, draft.span = scheme or draft.scheme, STATED, target.span
+            draft.stated, draft.span = True, target.span
+            if scheme is not None:
+                draft.scheme, draft.origin = scheme, STATED
             draft.whole = len(self._faults.found) == before
 
     def _scheme(self, given: tuple[Node, ...], changes: bool) -> tuple[Node | None, tuple[Node, ...]]:

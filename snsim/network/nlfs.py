@@ -68,6 +68,8 @@ def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:
         raise SnError(faults.found)
     with faults.gathered():
         shelf.check_free(title, given[0].span)
+    if title == "x":
+        faults.add("an nlf cannot be called x: (nlf x) is the expression x", given[0].span, "choose another name")
     rest = list(given[2:])
     doc = str(rest.pop(0).value) if isinstance(rest[0].value, str) else ""
     parameters = _parameters(given[1], faults)

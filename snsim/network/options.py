@@ -71,7 +71,7 @@ class Statement:
         given = arguments(node, 1, 2, syntax, self.faults)
         if given is None:
             return Border()
-        wrap = given[-1].is_symbol and given[-1].name == "wrap"
+        wrap = given[-1].is_name and given[-1].name == "wrap"
         if len(given) == 1:
             if not wrap:
                 self.faults.add(f"(border ...) needs the value of its cells, or wrap, beside {describe(given[0])}",
@@ -205,7 +205,8 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
     elif statement.exact() and not border.wrap:
         over = (h + 2 * border.cells - r) % sr, (w + 2 * border.cells - c) % sc
         if any(over):
-            faults.add(f"{said} leave {over[0]} rows and {over[1]} columns at the far edge unread",
+            unread = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in zip(over, ("row", "column")) if n)
+            faults.add(f"{said} leave {unread} at the far edge unread",
                        statement.place("exact"), "change the border or leave (exact) out")
 
 

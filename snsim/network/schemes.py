@@ -131,7 +131,8 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
         faults.add(f"{said} give {fits} frames; layer {target.name} has {target.shape[0]}", statement.span,
                    f"give {target.name} {fits} frames, or change the window or the step")
     elif exact and (frames - window) % step:
-        faults.add(f"{said} leave {(frames - window) % step} frames at the end unread", statement.place("exact"),
+        over = (frames - window) % step
+        faults.add(f"{said} leave {over} frame{'' if over == 1 else 's'} at the end unread", statement.place("exact"),
                    "change the step or leave (exact) out")
     faults.raise_if_any()
     structure = Frames(source.shape, target.shape, window, step)  # type: ignore[arg-type]

@@ -178,8 +178,8 @@ class NetForm:
                             f"write {LAYER_SYNTAX}; several layers are named in a list: (layer (h1 h2) 30)")
             return None
         if node.is_list and len(node.items) not in (2, 3):
-            self.faults.add(f"layer {draft.name} has a shape of {len(node.items)} numbers", node.span,
-                            f"write {LAYER_SYNTAX}")
+            self.faults.add(f"the shape of layer {draft.name} is a list of 2 or 3 numbers, not of {len(node.items)}",
+                            node.span, f"write {LAYER_SYNTAX}")
             return None
         sizes = [whole(n, f"a size of layer {draft.name}", self.faults, least=1)
                  for n in (node.items if node.is_list else (node,))]
@@ -196,7 +196,8 @@ class NetForm:
         return "none"
 
     def _input(self, layer: Layer, draft: Draft) -> Layer:
-        for word, option in draft.layers[layer.name].options.items():
+        stated = {word: option for word, option in draft.layers[layer.name].options.items() if option.origin == STATED}
+        for word, option in stated.items():
             self.faults.add(f"layer {layer.name} is the input (the first layer), which takes no ({word} ...)",
                             option.node.span, "the input is what the data say: it has no nlf and no bias")
         return Layer(layer.name, layer.shape, span=layer.span)

@@ -18,9 +18,10 @@ from snsim.network.nlfs import NlfDefinition
 _FAR = 88  # comments of longer lines stand right behind them
 
 
-def complete_form(word: str, name: str, clauses: Iterable[Clause], most_elements: int | None = None) -> str:
+def complete_form(word: str, name: str, clauses: Iterable[Clause], most_elements: int | None = None,
+                  dropped: Iterable[Clause] = ()) -> str:
     """`(word name clause ...)`, a clause a line, options from elsewhere on lines of their own, with `; default` or
-    `; from NAME` in one column.
+    `; from NAME` in one column; behind it in comments the `dropped` clauses, which `like` brought and nothing reads.
 
     Matrices of more than `most_elements` are named by their size; that text does not read back. None shows all.
     """
@@ -28,7 +29,9 @@ def complete_form(word: str, name: str, clauses: Iterable[Clause], most_elements
     for clause in clauses:
         lines += _clause_lines(clause, most_elements)
     lines[-1] = (lines[-1][0] + ")", lines[-1][1])
-    return "\n".join(commented(lines))
+    unread = [f";; not read here: {node_text(clause.node, most_elements)}, {_comment(clause.origin)}"
+              for clause in dropped]
+    return "\n".join([*commented(lines), *dict.fromkeys(unread)])
 
 
 def table_form(name: str, table: np.ndarray) -> str:
