@@ -1,0 +1,283 @@
+"""The native engine: a plan compiled for this processor, learning pattern by pattern.
+
+Satisfies `snsim.engines.protocol.Engine`. Code is compiled when it is first needed, and again when the kind of the
+settings changes (a rate that becomes an array, a batch), not when their numbers do. Learning and evaluation run
+outside Python's lock, on a block of numbers that belongs to this engine alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+import numpy as np
+
+from snsim.engines.native import jit
+from snsim.engines.native.generate import Net
+from snsim.engines.native.layout import ParameterCells, aligned_block
+from snsim.engines.native.rules import Kind, Updates, folded, is_idle
+from snsim.engines.plan import Plan
+from snsim.engines.protocol import NO_GATES, Cost, Settings, UpdateRule
+from snsim.engines.values import FreeWeights, checked_gates, checked_patterns
+from snsim.errors import fail
+from snsim.network.expressions import variable
+
+_CURVATURES = {"gauss-newton": "h", "full": "h-full"}
+_CHANGES_ALL = UpdateRule("none, curvature only", (), (), ((("w", variable("g")),),))
+_POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
+
+
+@dataclass(frozen=True, eq=False)
+class _Compiled:
+    """Linked code with what it was made for."""
+
+    code: jit.Code
+    updates: Updates | None
+    channels: tuple[str, ...]
+
+    def run(self, name: str, *arguments: tuple[Any, Any]) -> None:
+        """Call a function; arguments are (ctypes type, value)."""
+        function = ctypes.CFUNCTYPE(None, *(kind for kind, _ in arguments))(self.code.address(name))
+        function(*(value for _, value in arguments))
+
+
+class NativeEngine:
+    """See the module. `options` are numbers of the update rule that hold for as long as the engine is used: they are
+    compiled in, and states on which no weight can depend then (momentum 0) are not kept: `state` gives what was loaded
+    for them, or 0."""
+
+    name = "native"
+
+    def __init__(self, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float32,
+                 options: Mapping[str, float] | None = None):
+        self.plan, self.cost, self.rule = plan, cost, rule
+        self.dtype = np.dtype(dtype)
+        self._constants = {name: float(value) for name, value in (options or {}).items()}
+        self._weights = FreeWeights(plan.parameters, rule, self.dtype)  # checks what is handed over
+        self._net = Net(plan, cost, jit.machine(self.dtype))
+        self._tables = self._net.tables.joined()
+        self._memory = aligned_block(0, self.dtype)
+        self._filled = 0
+        self._updates = 0
+        self._compiled: dict[object, _Compiled] = {}
+        self._last: tuple[Settings, tuple[int, ...], _Compiled, np.ndarray] | None = None
+        self._grow()
+        self._put_in(self._weights.values)
+
+    # ---- The block -----------------------------------------------------------------------------------------------
+
+    def _grow(self) -> None:
+        """Make room for regions that were handed out since, and write what they must contain."""
+        block = self._net.block
+        if block.size > len(self._memory):
+            larger = aligned_block(block.size, self.dtype)
+            larger[:len(self._memory)] = self._memory
+            self._memory = larger
+        for place, numbers in block.fills[self._filled:]:
+            self._memory[place.offset:place.offset + len(numbers)] = numbers
+        self._filled = len(block.fills)
+
+    def _pack(self, cells: ParameterCells, values: np.ndarray, what: str | None = None) -> None:
+        if what is not None:
+            cells.beside(what)
+            self._grow()
+        cells.pack(self._memory, values, what)
+
+    def _put_in(self, values: Mapping[str, np.ndarray]) -> None:
+        for name in self.plan.parameters:
+            self._pack(self._net.cells[name], values[name])
+
+    def _taken_out(self, name: str, what: str | None = None) -> np.ndarray:
+        parameter = self.plan.parameters[name]
+        return self._net.cells[name].unpack(self._memory, parameter.size, what).reshape(parameter.shape)
+
+    @property
+    def _learning(self) -> list[str]:
+        return list(self._weights.places)
+
+    # ---- What an engine holds ------------------------------------------------------------------------------------
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return {name: self._taken_out(name) for name in self.plan.parameters}
+
+    def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
+        self._weights.load_parameters(values)
+        self._put_in(self._weights.values)
+
+    def state(self) -> dict[str, np.ndarray]:
+        made: dict[str, np.ndarray] = {}
+        for state in self.rule.states:
+            for name in self._learning:
+                self._net.cells[name].beside(state)
+                self._grow()
+                made[f"{name}/{state}"] = self._taken_out(name, state)
+        return {**made, "n": np.array(self._updates)}
+
+    def load_state(self, values: Mapping[str, np.ndarray]) -> None:
+        self._weights.load_state(values)
+        for state, vector in self._weights.states.items():
+            for name, place in self._weights.places.items():
+                self._pack(self._net.cells[name], vector[place], state)
+        self._updates = int(values["n"])
+
+    # ---- Compiling -----------------------------------------------------------------------------------------------
+
+    def _made(self, key: object, text: str, exported: tuple[str, ...], updates: Updates | None,
+              channels: tuple[str, ...]) -> _Compiled:
+        self._grow()
+        made = self._compiled[key] = _Compiled(jit.Code(text, exported), updates, channels)
+        return made
+
+    def _learning_code(self, kind: Kind) -> _Compiled:
+        if kind in self._compiled:
+            return self._compiled[kind]
+        updates = self._net.updates(self.rule, kind)
+        channels = updates.channels()
+        exported = (*(("gather", "apply") if kind.batched else ("learn",)), "evaluate", "states")
+        return self._made(kind, self._net.learning_module(updates, channels), exported, updates, channels)
+
+    def _evaluation_code(self) -> _Compiled:
+        for made in self._compiled.values():
+            return made
+        return self._made("forward", self._net.forward_module(), ("evaluate", "states"), None, ())
+
+    def _curvature_code(self, channel: str) -> _Compiled:
+        if ("curvature", channel) in self._compiled:
+            return self._compiled["curvature", channel]
+        kind = Kind(tuple((name, "number") for name in self._learning), batched=True)
+        updates = self._net.updates(_CHANGES_ALL, kind)
+        channels = ("g", channel)
+        return self._made(("curvature", channel), self._net.learning_module(updates, channels),
+                          ("gather", "apply", "evaluate", "states"), updates, channels)
+
+    def _kind(self, settings: Settings, rates: Mapping[str, float | np.ndarray], gated: tuple[int, ...]) -> Kind:
+        zeros = tuple(name for name, default in self.rule.options
+                      if name not in self._constants and settings.options.get(name, default) == 0)
+        freezes = is_idle(folded(self.rule, {**self._constants, "rate": 0.0}, zeros))  # what a rate of 0 does
+        kinds = tuple((name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 and freezes else "number")
+                      for name, rate in rates.items())
+        return Kind(kinds, tuple(sorted(self._constants.items())), zeros, settings.batch > 1,
+                    settings.held_curvature is not None, gated)
+
+    def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:
+        """By learning parameter a number, or an array if its weights differ."""
+        if "rate" not in self._weights.mentioned:
+            return {name: 1.0 for name in self._learning}
+        vector = self._weights.flat(settings.rates, "learning rate")
+        made: dict[str, float | np.ndarray] = {}
+        for name, place in self._weights.places.items():
+            given = settings.rates[name]
+            entries = vector[place]
+            made[name] = float(np.asarray(given).flat[0]) if (entries == entries[0]).all() else entries
+        return made
+
+    def _prepared(self, settings: Settings, gated: tuple[int, ...]) -> tuple[_Compiled, np.ndarray]:
+        """The code for these settings, and their numbers as it reads them."""
+        if self._last is not None and self._last[0] is settings and self._last[1] == gated:
+            return self._last[2:]
+        options = {name: float(settings.options.get(name, default)) for name, default in self.rule.options}
+        for name, value in self._constants.items():
+            if options.get(name, value) != value:
+                raise fail(f"option {name} of {self.rule.name} was compiled in as {value:g}, not {options[name]:g}",
+                           hint="build the engine without that option among the constant ones")
+        rates = self._rates(settings)
+        compiled = self._learning_code(self._kind(settings, rates, gated))
+        assert compiled.updates is not None
+        for name, rate in rates.items():
+            if isinstance(rate, np.ndarray):
+                self._pack(self._net.cells[name], rate, "rate")
+        if settings.held_curvature is not None:
+            held = self._weights.flat(settings.held_curvature, "curvature")
+            for name, place in self._weights.places.items():
+                self._pack(self._net.cells[name], held[place], "curvature")
+        numbers = [options[name] for name in compiled.updates.options]
+        numbers += [rate if isinstance(rate, float) else 0.0 for rate in rates.values()]
+        array = np.array([*numbers, 0.0])
+        self._last = settings, gated, compiled, array
+        return compiled, array
+
+    # ---- Running -------------------------------------------------------------------------------------------------
+
+    def _inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Checked, of the engine's type, each row in the order of cells."""
+        return self._in_cells(checked_patterns(inputs, self.plan.input_units, "input", self.dtype), 0)
+
+    def _targets(self, targets: np.ndarray, patterns: int) -> np.ndarray:
+        checked = checked_patterns(targets, self.plan.output_units, "target", self.dtype, patterns)
+        return self._in_cells(checked, -1)
+
+    def _in_cells(self, rows: np.ndarray, layer: int) -> np.ndarray:
+        cells = self._net.layers[layer]
+        return np.ascontiguousarray(rows if cells.is_plain else rows[:, cells.unit_of_cell])
+
+    def _base(self) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+        return (_POINTER, self._memory.ctypes.data), (_POINTER, self._tables.ctypes.data)
+
+    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
+              gates: Mapping[str, np.ndarray] = NO_GATES) -> None:
+        x = self._inputs(inputs)
+        d = self._targets(targets, len(x))
+        by_layer = sorted(checked_gates(gates, self.plan, self.dtype, len(x)).items())
+        if not len(x):
+            return
+        gated = tuple(layer for layer, _ in by_layer)
+        rows = np.concatenate([self._in_cells(values, layer) for layer, values in by_layer] or [x[:, :0]], axis=1)
+        compiled, numbers = self._prepared(settings, gated)
+        if settings.batch == 1:
+            compiled.run("learn", *self._patterns(x, d, rows), (_POINTER, numbers.ctypes.data),
+                         (_COUNT, self._updates + 1))
+            self._updates += len(x)
+            return
+        number_type = ctypes.c_float if self.dtype == np.float32 else ctypes.c_double
+        for start in range(0, len(x), settings.batch):
+            batch = slice(start, min(start + settings.batch, len(x)))
+            compiled.run("gather", *self._patterns(x[batch], d[batch], rows[batch]))
+            self._updates += 1
+            factor = 1 / (batch.stop - start) if settings.batch_mean else 1.0
+            compiled.run("apply", *self._base(), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates),
+                         (number_type, factor))
+
+    def _patterns(self, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> tuple[tuple[Any, Any], ...]:
+        """The first arguments of `learn` and `gather`."""
+        return (*self._base(), (_POINTER, x.ctypes.data), (_POINTER, d.ctypes.data), (_COUNT, len(x)),
+                (_POINTER, gates.ctypes.data))
+
+    def outputs(self, inputs: np.ndarray) -> np.ndarray:
+        made = self._evaluated("evaluate", inputs, self.plan.output_units)
+        return self._in_units(made, -1)
+
+    def states(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        units = [cells.units for cells in self._net.layers]
+        made = self._evaluated("states", inputs, sum(units))
+        parts = np.split(made, np.cumsum(units)[:-1], axis=1)
+        return {name: np.ascontiguousarray(self._in_units(part, k))
+                for k, (name, part) in enumerate(zip(self.plan.layer_names, parts))}
+
+    def _in_units(self, rows: np.ndarray, layer: int) -> np.ndarray:
+        cells = self._net.layers[layer]
+        return rows if cells.is_plain else rows[:, cells.cell_of_unit]
+
+    def _evaluated(self, function: str, inputs: np.ndarray, width: int) -> np.ndarray:
+        x = self._inputs(inputs)
+        made = np.empty((len(x), width), self.dtype)
+        if len(x):
+            places = (_POINTER, x.ctypes.data), (_POINTER, made.ctypes.data)
+            self._evaluation_code().run(function, *self._base(), *places, (_COUNT, len(x)))
+        return made
+
+    def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
+        if kind not in _CURVATURES:
+            raise fail(f'unknown curvature "{kind}"', hint=f"curvatures: {', '.join(_CURVATURES)}")
+        x = self._inputs(inputs)
+        d = self._targets(targets, len(x))
+        if not len(x):
+            raise fail("the curvature is a mean over patterns, and there are none")
+        channel = _CURVATURES[kind]
+        compiled = self._curvature_code(channel)
+        compiled.run("gather", *self._patterns(x, d, x))
+        made = {name: self._taken_out(name, f"sum {channel}") / self.dtype.type(len(x)) for name in self._learning}
+        for name in self._learning:
+            for used in compiled.channels:
+                self._pack(self._net.cells[name], np.zeros(self.plan.parameters[name].size), f"sum {used}")
+        return made

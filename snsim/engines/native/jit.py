@@ -1,0 +1,139 @@
+"""From the text of a module to code that runs: the host, object code with its cache, the linker.
+
+An object is kept in the user's cache folder under the hash of everything that shapes it (text, processor, its
+features, LLVM, level of optimisation). A file that is damaged or was cut short does not match its own checksum and is
+made anew; a file is written beside its place and moved there, so that two processes do not disturb each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+import numpy as np
+
+from snsim.engines.native.machine import Machine
+from snsim.errors import fail
+
+OPTIMISATION = 2  # of code generation; LLVM's passes over the IR gain nothing and cost a second
+_MARK = b"snsim object 1\n"
+
+
+@lru_cache(maxsize=1)
+def _host() -> tuple[str, str, str]:
+    """Triple, processor name and features of this machine."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def machine(dtype: np.dtype | type | str) -> Machine:
+    """Vectors of the host for numbers of this type: 64 bytes with AVX-512, 32 with AVX, else 16."""
+    triple, _, features = _host()
+    has = set(features.split(","))
+    width, registers = (64, 32) if "+avx512f" in has else (32, 16) if "+avx" in has else (16, 16)
+    if triple.startswith(("aarch64", "arm64")):
+        registers = 32
+    return Machine(np.dtype(dtype), width // np.dtype(dtype).itemsize, registers)
+
+
+def _target_machine() -> llvm.TargetMachine:
+    triple, name, features = _host()
+    return llvm.Target.from_triple(triple).create_target_machine(
+        cpu=name, features=features, opt=OPTIMISATION, reloc="pic", codemodel="small", jit=True)
+
+
+def _parsed(text: str) -> llvm.ModuleRef:
+    module = llvm.parse_assembly(text)
+    module.triple = _host()[0]
+    module.verify()
+    return module
+
+
+def assembly(text: str) -> str:
+    """The assembly of a module for this machine."""
+    return _target_machine().emit_assembly(_parsed(text))
+
+
+def cache_folder() -> Path:
+    """SNSIM_CACHE, or the folder of the platform for what can be made again."""
+    if os.environ.get("SNSIM_CACHE"):
+        return Path(os.environ["SNSIM_CACHE"]) / "native"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "snsim" / "native"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "snsim" / "Cache" / "native"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snsim" / "native"
+
+
+def object_key(text: str) -> str:
+    """sha256 of all that an object depends on."""
+    parts = (text, *_host(), llvmlite.__version__, str(llvm.llvm_version_info), str(OPTIMISATION))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def object_code(text: str) -> bytes:
+    """The object of a module: from the cache, or compiled and put there. A cache that cannot be written is done
+    without."""
+    path = cache_folder() / f"{object_key(text)}.o"
+    kept = _read(path)
+    if kept is not None:
+        return kept
+    made = _target_machine().emit_object(_parsed(text))
+    _write(path, made)
+    return made
+
+
+def _read(path: Path) -> bytes | None:
+    """What `_write` wrote, or None if the file is absent or damaged."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    head, body = content[:len(_MARK) + 32], content[len(_MARK) + 32:]
+    return body if head == _MARK + hashlib.sha256(body).digest() else None
+
+
+def _write(path: Path, body: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.stem[:16], suffix=".part")
+    except OSError:
+        return
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_MARK + hashlib.sha256(body).digest() + body)
+        os.replace(beside, path)
+    except OSError:
+        Path(beside).unlink(missing_ok=True)
+
+
+class Code:
+    """Linked code: `address(name)` of its exported functions, valid while this object lives.
+
+    SnError if LLVM cannot make code of the text for this processor.
+    """
+
+    def __init__(self, text: str, exported: tuple[str, ...]):
+        try:
+            self._link(text, exported)
+        except RuntimeError as error:  # all that llvmlite raises
+            reason = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
+            raise fail(f"LLVM cannot compile this net for the processor {_host()[1]}: {reason}",
+                       hint="another engine runs it") from error
+
+    def _link(self, text: str, exported: tuple[str, ...]) -> None:
+        self._linker = llvm.create_lljit_compiler(_target_machine())
+        library = llvm.JITLibraryBuilder().add_object_img(object_code(text)).add_current_process()
+        for name in exported:
+            library.export_symbol(name)
+        self._library = library.link(self._linker, "snsim")
+
+    def address(self, name: str) -> int:
+        return self._library[name]

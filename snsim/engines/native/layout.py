@@ -1,0 +1,185 @@
+"""Where everything stands: layers, parameters and buffers in one block of numbers.
+
+Takes shapes; gives places. A layer of maps is stored with its maps innermost ("cell" = position * maps + map), so that
+all maps of a row of neighbouring positions are contiguous; every other layer as its units are numbered. What stands in
+the lanes after the last cell is 0. A parameter is a region of whole vectors with, for each cell, the index of its
+weight or -1; its update states, rates and sums are regions of the same form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping, Sequence
+
+import numpy as np
+
+from snsim.engines.native.emit import Function, Value
+from snsim.engines.native.machine import Machine, Place
+
+POWER: Mapping[str, int] = {"g": 1, "h": 2, "h-full": 2}  # channels on the way back: in which power w and x enter
+
+
+class Block:
+    """Hands out regions of the block, each on a whole vector. It only grows, so places stay what they are."""
+
+    def __init__(self, machine: Machine):
+        self.machine = machine
+        self.size = machine.lanes
+        self.fills: list[tuple[Place, np.ndarray]] = []  # what regions must contain before anything runs
+
+    def take(self, count: int) -> Place:
+        """A region for `count` numbers and one vector more, which may be read or written past the end."""
+        place = Place(self.size)
+        self.size += self.machine.padded(count) + self.machine.lanes
+        return place
+
+    def take_filled(self, numbers: np.ndarray) -> Place:
+        place = self.take(len(numbers))
+        self.fills.append((place, numbers))
+        return place
+
+
+class Tables:
+    """Constant arrays of int32, one after the other behind one pointer."""
+
+    def __init__(self) -> None:
+        self._arrays: list[np.ndarray] = []
+        self._size = 0
+
+    def take(self, numbers: np.ndarray) -> int:
+        """Where the array begins, in entries."""
+        start = self._size
+        self._arrays.append(np.asarray(numbers, np.int32))
+        self._size += len(numbers)
+        return start
+
+    def joined(self) -> np.ndarray:
+        return np.concatenate([*self._arrays, np.zeros(1, np.int32)])
+
+
+@dataclass(eq=False)
+class LayerCells:
+    """A layer in the block: `maps` maps of `rows` x `columns` cells, map `map_order[m]` at place m of each position."""
+
+    name: str
+    units: int
+    maps: int
+    rows: int
+    columns: int
+    map_order: np.ndarray
+    x: Place  # states
+    slope: Place  # f'(a)
+    bend: Place  # f''(a)
+    gate: Place  # what the states are multiplied by, where there are gates
+    delta: dict[str, Place]  # by channel: dE/dx, then dE/da; d2E/dx2, then d2E/da2
+
+    @property
+    def positions(self) -> int:
+        return self.rows * self.columns
+
+    @property
+    def unit_of_cell(self) -> np.ndarray:
+        """The unit that stands in each cell, shape (units,)."""
+        units = np.arange(self.units).reshape(self.maps, self.positions)
+        return units[self.map_order].T.ravel()
+
+    @property
+    def cell_of_unit(self) -> np.ndarray:
+        cells = np.empty(self.units, int)
+        cells[self.unit_of_cell] = np.arange(self.units)
+        return cells
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether cells and units are numbered alike."""
+        return bool((self.unit_of_cell == np.arange(self.units)).all())
+
+
+def layer_cells(block: Block, name: str, shape: Sequence[int], map_order: np.ndarray, channels: Sequence[str]
+                ) -> LayerCells:
+    units = int(np.prod(shape))
+    maps, rows, columns = shape if len(shape) == 3 else (1, *shape) if len(shape) == 2 else (units, 1, 1)
+    order = map_order if len(shape) == 3 else np.arange(maps)
+    x, slope, bend, gate = (block.take(units) for _ in range(4))
+    deltas = {c: block.take(units) for c in channels}
+    return LayerCells(name, units, maps, rows, columns, order, x, slope, bend, gate, deltas)
+
+
+@dataclass(eq=False)
+class ParameterCells:
+    """A parameter in the block: `index` has the weight of each cell, -1 for lanes that hold none."""
+
+    name: str
+    index: np.ndarray  # of a whole number of vectors
+    block: Block
+    value: Place = field(init=False)
+    _beside: dict[str, Place] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.index = self.index.ravel()
+        self.value = self.block.take(len(self.index))
+
+    @property
+    def vectors(self) -> int:
+        return len(self.index) // self.block.machine.lanes
+
+    def beside(self, what: str) -> int:
+        """How far the region for `what` (a state, rates, sums) is from that of the values; made if there is none."""
+        if what not in self._beside:
+            if what == "mask":
+                self._beside[what] = self.block.take_filled((self.index >= 0).astype(float))
+            else:
+                self._beside[what] = self.block.take(len(self.index))
+        return self._beside[what].offset - self.value.offset
+
+    def pack(self, memory: np.ndarray, values: np.ndarray, what: str | None = None) -> None:
+        """Put the parameter's entries (any shape, C order) into its cells, or into the region beside."""
+        start = self.value.offset + (self.beside(what) if what else 0)
+        flat = np.append(np.asarray(values, memory.dtype).ravel(), 0)  # -1 reads the 0 at the end
+        memory[start:start + len(self.index)] = flat[self.index]
+
+    def unpack(self, memory: np.ndarray, size: int, what: str | None = None) -> np.ndarray:
+        """The parameter's entries, flat. Each stands in just one cell."""
+        start = self.value.offset + (self.beside(what) if what else 0)
+        made = np.zeros(size, memory.dtype)
+        used = self.index >= 0
+        made[self.index[used]] = memory[start:start + len(self.index)][used]
+        return made
+
+    # ---- Lanes that hold no weight must stay 0 -------------------------------------------------------------------
+
+    def masks(self, vectors: int) -> list[Mask]:
+        """For vector v of every row of `vectors` vectors: which lanes may change."""
+        used = (self.index >= 0).reshape(-1, vectors, self.block.machine.lanes)
+        made = []
+        for v in range(vectors):
+            same = bool((used[:, v] == used[0, v]).all())
+            made.append(Mask(self, tuple(bool(u) for u in used[0, v]) if same else None))
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Which lanes of a vector hold weights: the same ones in every row, or as a region beside the values tells."""
+
+    cells: ParameterCells
+    lanes: tuple[bool, ...] | None
+
+    def truth(self, f: Function, place: Place) -> Value | None:
+        """None if all do."""
+        if self.lanes is None:
+            return f.compare("une", f.load(place + self.cells.beside("mask")), 0.0)
+        return None if all(self.lanes) else f.mask(self.lanes)
+
+
+def aligned_block(size: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros that start on a whole vector of any processor (64 bytes)."""
+    raw = np.zeros(size + 64 // dtype.itemsize, dtype)
+    start = (-raw.ctypes.data % 64) // dtype.itemsize
+    return raw[start:start + size]
+
+
+def blocks(count: int, size: int) -> list[tuple[int, int, int]]:
+    """`count` things in blocks of `size` and what remains: (first, how many blocks, things in each)."""
+    full, rest = divmod(count, size)
+    return [part for part in ((0, full, size), (full * size, 1, rest)) if part[1] and part[2]]

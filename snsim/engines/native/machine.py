@@ -1,0 +1,99 @@
+"""What code is made for, where numbers stand in memory, and how both are written in LLVM IR."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from typing import Any, Mapping
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What code is made for: numbers of `dtype`, `lanes` of them in a vector, that many vector registers."""
+
+    dtype: np.dtype
+    lanes: int
+    registers: int
+
+    @property
+    def scalar(self) -> str:
+        return "float" if self.dtype == np.float32 else "double"
+
+    @property
+    def suffix(self) -> str:
+        """Of the names of LLVM's intrinsics."""
+        return f"v{self.lanes}f{self.bits}"
+
+    @property
+    def bits(self) -> int:
+        return 8 * self.dtype.itemsize
+
+    @property
+    def vector(self) -> str:
+        return f"<{self.lanes} x {self.scalar}>"
+
+    @property
+    def integers(self) -> str:
+        return f"<{self.lanes} x i{self.bits}>"
+
+    @property
+    def truths(self) -> str:
+        return f"<{self.lanes} x i1>"
+
+    def padded(self, count: int) -> int:
+        """The least multiple of the lanes that holds `count` numbers."""
+        return -(-count // self.lanes) * self.lanes
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where numbers stand: `offset` numbers after the start of the block `base`, and an amount per loop index.
+
+    Alignment is worked out from it: the state block begins on a whole vector.
+    """
+
+    offset: int
+    terms: tuple[tuple[str, int], ...] = ()  # text of an i64, how many numbers it is worth
+    base: str = "%state"
+
+    def __add__(self, offset: int) -> Place:
+        return replace(self, offset=self.offset + offset)
+
+    def by(self, index: Any, stride: int) -> Place:
+        """This place for index 0, `stride` numbers further for each."""
+        if isinstance(index, int) or stride == 0:
+            return self + (index if isinstance(index, int) else 0) * stride
+        return replace(self, terms=(*self.terms, (index.text, stride)))
+
+    def is_aligned(self, lanes: int) -> bool:
+        return self.base == "%state" and all(n % lanes == 0 for n in (self.offset, *(s for _, s in self.terms)))
+
+
+def pieces(count: int) -> list[tuple[int, int]]:
+    """`count` as powers of two, greatest first: (start, size) of each."""
+    made, start = [], 0
+    while start < count:
+        size = 1 << ((count - start).bit_length() - 1)
+        made.append((start, size))
+        start += size
+    return made
+
+
+def symbol(name: str) -> str:
+    """A name of the program as a name of LLVM's."""
+    plain = "".join(chr(c) if 32 <= c < 127 and chr(c) not in '"\\' else f"\\{c:02X}" for c in name.encode())
+    return f'@"{plain}"'
+
+
+def number_text(number: float, dtype: np.dtype) -> str:
+    """A number, rounded to the type, as LLVM reads it: the bits of the double of the same value."""
+    with np.errstate(over="ignore"):
+        value = float(dtype.type(number))
+    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+
+
+def attributes(extra: Mapping[str, str]) -> str:
+    """Attribute group 0, which all functions have."""
+    return "attributes #0 = { nounwind " + " ".join(f'"{key}"="{value}"' for key, value in extra.items()) + " }\n"

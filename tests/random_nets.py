@@ -1,0 +1,134 @@
+"""Random nets as text in the language: every scheme, shape, border and nlf, for tests that compare engines."""
+
+from __future__ import annotations
+
+import random
+
+from snsim.errors import Source
+from snsim.network.graph import Net
+from snsim.program import read_program
+
+_NLFS = ("sn-tanh", "tanh", "sigmoid", "relu", "linear", "nlf-tanh 0.666 0.05", "(/ x (+ 1 (abs x)))",
+         "(log (+ 1 (exp x)))", "(if (< (abs x) 0.5) (* x x) (sqrt (+ 0.1 (abs x))))")
+
+
+def random_net(seed: int) -> Net:
+    """A net of at most some thousand connections."""
+    draw = random.Random(seed)
+    tdnn = draw.random() < 0.15
+    shapes: list[tuple[int, ...]] = [(draw.randint(4, 9), draw.randint(1, 5)) if tdnn else _input_shape(draw)]
+    layers, connections, tables = [], [], []
+    for number in range(draw.randint(1, 4)):
+        shape, clause = _entering(draw, shapes[-1], len(shapes) - 1, tables, tdnn)
+        shapes.append(shape)
+        layers.append(_layer(draw, f"l{len(shapes) - 1}", shape))
+        connections.append(clause)
+        if number and draw.random() < 0.3:  # a second source, or a connection over layers between
+            below = draw.randrange(len(shapes) - 2) if len(shapes) > 2 else 0
+            scheme = "(one-to-one)" if _units(shapes[below]) == _units(shape) else "(full)"
+            connections.append(f"(connect l{below} l{len(shapes) - 1} {scheme}{_scale(draw)})")
+    outputs = draw.randint(1, 20)
+    layers.append(_layer(draw, f"l{len(shapes)}", (outputs,)))
+    connections.append(f"(connect l{len(shapes) - 1} l{len(shapes)} {_last(draw, _units(shapes[-1]), outputs)})")
+    first = f"(layer l0 {_text(shapes[0])})"
+    text = "\n".join([*tables, "(net random", f"  {first}", *(f"  {c}" for c in [*layers, *connections])]) + ")"
+    return read_program(Source("<random>", text)).nets.get("random")
+
+
+def _input_shape(draw: random.Random) -> tuple[int, ...]:
+    kind = draw.random()
+    if kind < 0.25:
+        return (draw.randint(1, 40),)
+    if kind < 0.55:
+        return draw.randint(2, 10), draw.randint(2, 10)
+    return draw.choice((1, 2, 3, 5, 17)), draw.randint(2, 7), draw.randint(2, 7)
+
+
+def _units(shape: tuple[int, ...]) -> int:
+    total = 1
+    for n in shape:
+        total *= n
+    return total
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return str(shape[0]) if len(shape) == 1 else "(" + " ".join(map(str, shape)) + ")"
+
+
+def _scale(draw: random.Random) -> str:
+    return draw.choice(("", "", " (scale 0.5)"))
+
+
+def _layer(draw: random.Random, name: str, shape: tuple[int, ...]) -> str:
+    bias = draw.choice(("unit", "unit", "map", "column", "none") if len(shape) > 1 else ("unit", "unit", "none"))
+    return f"(layer {name} {_text(shape)} (nlf {draw.choice(_NLFS)}) (bias {bias}))"
+
+
+def _last(draw: random.Random, units: int, outputs: int) -> str:
+    if draw.random() < 0.8:
+        return f"(full){_scale(draw)}"
+    pairs = {(draw.randrange(units), j) for j in range(outputs) for _ in range(draw.randint(1, 4))}
+    return "(pairs " + " ".join(f"({i} {j} {draw.randint(1, 6)})" for i, j in sorted(pairs)) + ")"
+
+
+def _entering(draw: random.Random, source: tuple[int, ...], number: int, tables: list[str],
+              tdnn: bool) -> tuple[tuple[int, ...], str]:
+    """A shape for the next layer and the clause that connects layer `number` to it."""
+    ends = f"l{number} l{number + 1}"
+    if tdnn and len(source) == 2:
+        frames, step = draw.randint(1, min(4, source[0])), draw.randint(1, 2)
+        shape = (source[0] - frames) // step + 1, draw.randint(1, 18)
+        return shape, f"(connect {ends} (tdnn {frames}) (step {step}){_scale(draw)})"
+    if len(source) == 1 or draw.random() < 0.2:
+        if draw.random() < 0.3:
+            return source, f"(connect {ends} (one-to-one){_scale(draw)})"
+        shape = draw.choice(((draw.randint(1, 37),), (draw.randint(1, 6), draw.randint(1, 4), draw.randint(1, 4))))
+        return shape, f"(connect {ends} (full){_scale(draw)})"
+    return _windows(draw, source, ends, number, tables)
+
+
+def _windows(draw: random.Random, source: tuple[int, ...], ends: str, number: int,
+             tables: list[str]) -> tuple[tuple[int, ...], str]:
+    maps, rows, columns = source if len(source) == 3 else (1, *source)
+    wrap, border = draw.random() < 0.25, draw.choice((0, 0, 1, 2))
+    if wrap:
+        steps = [draw.choice([s for s in (1, 2, 3) if n % s == 0]) for n in (rows, columns)]
+        window = [draw.randint(1, n) for n in (rows, columns)]
+        size = [n // s for n, s in zip((rows, columns), steps)]
+        edge = f" (border {border} wrap)" if border else " (border wrap)"
+    else:
+        window = [draw.randint(1, min(5, n + 2 * border)) for n in (rows, columns)]
+        steps = [draw.randint(1, 3) for _ in range(2)]
+        size = [(n + 2 * border - w) // s + 1 for n, w, s in zip((rows, columns), window, steps)]
+        edge = f" (border {border} {draw.choice((-1, 0, 0.5))})" if border else ""
+    targets = draw.choice((maps, draw.randint(1, 6), 20))
+    table = ""
+    if draw.random() < 0.6:
+        entries = _table(draw, maps, targets)
+        tables.append(f"(table t{number} " + " ".join(
+            "(" + " ".join("x" if fed else "-" for fed in row) + ")" for row in entries) + ")")
+        table = f" (table t{number})"
+    scheme = draw.choice(("mask", "mask", "local", "equal-mask"))
+    fixed = draw.choice(("", "", "", " (fixed 0.25)"))
+    return (targets, *size), (f"(connect {ends} ({scheme} {window[0]} {window[1]}) (step {steps[0]} {steps[1]})"
+                              f"{edge}{table}{_scale(draw)}{fixed})")
+
+
+def _table(draw: random.Random, maps: int, targets: int) -> list[list[bool]]:
+    """Source maps by target maps; every map has a source and every source a target, as the language demands."""
+    kind = draw.random()
+    if kind < 0.35 and maps == targets:
+        return [[s == t for t in range(targets)] for s in range(maps)]
+    if kind < 0.7:
+        width = draw.randint(1, maps)  # blocks: several target maps with the same sources
+        groups = draw.choice([g for g in (1, 2, 3, 4) if targets % g == 0])
+        entries = [[(s - (t * groups // targets) * width) % maps < width for t in range(targets)] for s in range(maps)]
+    else:
+        entries = [[draw.random() < 0.5 for _ in range(targets)] for _ in range(maps)]
+    for t in range(targets):
+        if not any(row[t] for row in entries):
+            entries[draw.randrange(maps)][t] = True
+    for row in entries:
+        if not any(row):
+            row[draw.randrange(targets)] = True
+    return entries
