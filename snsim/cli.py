@@ -7,7 +7,9 @@ the program or the data; 2 a wrong call; 70 a fault of snsim; 130 interrupted; 1
 
 from __future__ import annotations
 
+import io
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, Sequence, TextIO
@@ -32,6 +34,12 @@ class InOrder(click.Group):
         return list(self.commands)
 
 
+class Whole(click.IntRange):
+    """A whole number that is not below `min`, and is called so where it is none."""
+
+    name = "whole number"
+
+
 @click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="snsim %(version)s")
 def cli() -> None:
@@ -46,10 +54,10 @@ def cli() -> None:
 
 @cli.command(short_help="Train what a file declares.")
 @click.argument("file", required=False)
-@click.option("--passes", type=click.IntRange(min=1), help="Passes over the training set, instead of (passes N).")
-@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Seed; repeat it for several runs.")
-@click.option("--engine", help="Engine that computes; `snsim list engine` names them.")
-@click.option("--dtype", type=click.Choice(["float64", "float32"]), help="Precision of the engine.")
+@click.option("--passes", type=Whole(min=1), metavar="N", help="Passes over the training set, instead of (passes N).")
+@click.option("--seed", "seeds", type=Whole(min=0), metavar="N", multiple=True, help="Seed; may be repeated.")
+@click.option("--engine", metavar="NAME", help="Engine that computes; `snsim list engine` names them.")
+@click.option("--dtype", type=click.Choice(["float64", "float32"]), help="Precision of the engine. [default: float32]")
 @click.option("--data", "data", multiple=True, metavar="NAME", help="Data set; repeat it in order of preference.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
 @click.option("--initial", type=click.Path(path_type=Path), help="Initial weights from an npz or safetensors file.")
@@ -66,8 +74,10 @@ def run(file: str | None, **options: object) -> int:
     from snsim.doors.view import choose_view
 
     resumed, as_json, quiet = options["resume"], bool(options["as_json"]), bool(options["quiet"])
-    if (file is None) == (resumed is None):
+    if file is None and resumed is None:
         raise click.UsageError("name a FILE to run, or --resume RUN to go on with a run (its folder has the source)")
+    if file is not None and resumed is not None:
+        raise click.UsageError(f"--resume takes its source from the run folder: {file} and --resume do not go together")
     stated = sorted(name for name in NEW_RUN_ONLY if options[name])
     if resumed is not None and stated:
         raise click.UsageError(f"--resume takes everything from the run folder, and so no --{_option_name(stated[0])}")
@@ -82,7 +92,7 @@ def run(file: str | None, **options: object) -> int:
 
 @cli.command(short_help="Show nets: layers, connections, tables, every default.")
 @click.argument("file")
-@click.option("--stage", type=click.Choice(["forms", "net", "plan", "torch"]),
+@click.option("--stage", type=click.Choice(["forms", "net", "plan", "torch", "llvm", "asm"]),
               help="One stage on the way from text to engine, instead of the overview.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 def show(file: str, stage: str | None, settings: Sequence[str]) -> None:
@@ -93,6 +103,8 @@ def show(file: str, stage: str | None, settings: Sequence[str]) -> None:
     --stage net     complete forms, no overview; reads back as the same forms
     --stage plan    parameters and order of work
     --stage torch   the PyTorch module
+    --stage llvm    the LLVM IR that the native engine runs in each training, in float32
+    --stage asm     the same as assembly for this processor
     """
     from snsim.doors import show as show_door
 
@@ -100,8 +112,8 @@ def show(file: str, stage: str | None, settings: Sequence[str]) -> None:
         show_door.print_forms(file)
         return
     program = _read(file, presets(settings))
-    {"net": show_door.print_complete_forms, "plan": show_door.print_plans,
-     "torch": show_door.print_modules, None: show_door.print_overview}[stage](program)
+    {"net": show_door.print_complete_forms, "plan": show_door.print_plans, "torch": show_door.print_modules,
+     "llvm": show_door.print_ir, "asm": show_door.print_assembly, None: show_door.print_overview}[stage](program)
 
 
 @cli.command(short_help="Report every fault, or counts where there is none.")
@@ -119,7 +131,7 @@ def check(files: Sequence[str], settings: Sequence[str]) -> int:
             faulty += 1
             report(error.faults)
     if faulty and len(files) > 1:
-        click.echo(f"{faulty} of {len(files)} files have faults", err=True)
+        click.echo(f"{faulty} of {len(files)} files {'has' if faulty == 1 else 'have'} faults", err=True)
     return FAULT if faulty else 0
 
 
@@ -167,6 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code. No fault of a user ends in a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
+    # NumPy's matrices are small here: threads would cost more than they give, and much more on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _prepare_streams()
     try:
         code = cli.main(given, prog_name="snsim", standalone_mode=False)
         sys.stdout.flush()
@@ -186,6 +201,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _leave_stdout()
         return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is not None:  # of a file; what has none is a stream
+            _report_own_fault(as_json)
+            return OWN_FAULT
+        _leave_stdout()
+        report([Fault(f"what snsim prints cannot be written: {error.strerror or error}")])
+        return FAULT
     except SystemExit as stop:  # click's own: 1 where the pipe broke while a command printed, 0 after completion
         return BROKEN_PIPE if stop.code == 1 else int(stop.code or 0)
     except Exception:
@@ -245,7 +267,18 @@ def _report_own_fault(as_json: bool) -> None:
 
         click.echo(json.dumps({"event": "error", "severity": "internal", "message": text.strip().split("\n")[-1]}))
     click.echo(f"{text}\nThis is a fault of snsim, not of your program. Please report it with the lines above and "
-               f"the command:\n  snsim {' '.join(sys.argv[1:])}", err=True)
+               f"the command:\n  snsim {shlex.join(sys.argv[1:])}", err=True)
+
+
+def _prepare_streams() -> None:
+    """Streams that take whatever is printed: closed ones lead nowhere, and a character that the encoding of one lacks
+    is written as its number."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _leave_stdout() -> None:

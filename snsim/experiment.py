@@ -15,15 +15,15 @@ from typing import Any, Callable, Iterator, Mapping
 
 import numpy as np
 
-from snsim import engines, records
+from snsim import records
 from snsim.data.catalog import find
 from snsim.data.examples import Examples
 from snsim.data.fetch import Search
 from snsim.data.patterns import from_files, from_matrices
 from snsim.data.progress import Progress as DownloadProgress
-from snsim.engines.plan import plan
 from snsim.engines.protocol import Engine
-from snsim.errors import Source, Span, fail
+from snsim.errors import SnError, Source, Span, fail
+from snsim.learning.backend import default_engines, engine_for
 from snsim.learning.initial import initial_weights
 from snsim.learning.initial_files import load_initial
 from snsim.learning.prepare import PreparedData, prepare
@@ -40,8 +40,8 @@ Say = Callable[[str], None]
 class Options:
     """What is said about a run beside its description. None: as described, or the default."""
 
-    engine: str | None = None  # default: `default_engine`
-    dtype: str = "float64"
+    engine: str | None = None  # default: the first of `default_engines` that can be built
+    dtype: str = "float32"  # as SN's numbers and PyTorch's
     data: tuple[str, ...] = ()  # instead of the clause: names in order of preference
     data_dir: Path | None = None  # where data are looked for first
     online: bool = True
@@ -84,8 +84,8 @@ class Finished:
     """The run has ended: `completed`, or interrupted after the last pass that counts."""
 
     run: Path
-    presentations: int
-    seconds: float  # of this call, wall clock
+    presentations: int  # of this call, like the seconds
+    seconds: float  # wall clock
     completed: bool
 
 
@@ -103,15 +103,10 @@ def resume(folder: Path, options: Options = Options(), say: Say = lambda sentenc
     """Go on with a run that was stopped or killed; it ends with the same bits as one that was not.
 
     All but `data_dir` and `online` comes from the run folder, the program from its copy of the source. SnError if the
-    folder is damaged, or if the data or the net are not those it was begun with.
+    folder is damaged or another snsim runs it, or if the data or the texts are not those it was begun with.
     """
-    return _resume(folder, options, say, download)
-
-
-def default_engine(training: Training) -> str:
-    """`reference` where learning is one pattern at a time or asks for curvature, `torch` for batches."""
-    batches = all(stage.batch != 1 and stage.rule.curvature is None for stage in training.stages)
-    return "torch" if batches else "reference"
+    with records.held(folder):
+        yield from _resume(folder, options, say, download)
 
 
 def run_name(training: Training, seed: int) -> str:
@@ -140,19 +135,20 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
     home = _Home.of(program.sources)
     found = _examples(training, options, home, say, download)
     data = prepare(training, found.examples)
-    engine = _engine(training, 1, options.engine or default_engine(training), options.dtype)
+    engine = _engine(training, options, say)
     engine.load_parameters(_weights(training, seed, options, home))
     start = Snapshot(0, engine.parameters(), engine.state(), {})
     settings = _settings(training, seed, options, found, data, engine)
     made = records.create_run(options.out, run_name(training, seed), program.sources, settings, start)
-    yield _started(made.folder, training, found, data, engine, seed)
-    yield from _passes(made, training, data, engine, seed, None, began)
+    with records.held(made.folder):
+        yield _started(made.folder, training, found, data, engine, seed)
+        yield from _passes(made, training, data, engine, seed, None, began)
 
 
 def _passes(made: records.Run, training: Training, data: PreparedData, engine: Engine, seed: int,
             start: Snapshot | None, began: float) -> Iterator[Event]:
     """The passes from `start` on, each recorded before it is told; an interrupt ends them after the last recorded."""
-    done = 0 if start is None else start.number
+    before = done = 0 if start is None else start.number
     try:
         for step in steps(training, data, engine, seed, start):
             if isinstance(step, Pass):
@@ -166,13 +162,19 @@ def _passes(made: records.Run, training: Training, data: PreparedData, engine: E
     completed = done == training.passes
     if completed and made.settings.get("finished") is None:
         records.record_settings(made, finished=_now())
-    yield Finished(made.folder, done * len(data.train), time.perf_counter() - began, completed)
+    yield Finished(made.folder, (done - before) * len(data.train), time.perf_counter() - began, completed)
 
 
-def _engine(training: Training, number: int, name: str, dtype: str) -> Engine:
-    """The engine for pass `number` (from 1) of the training."""
-    rule = stage_of(training.stages, number)[0].rule
-    return engines.build(name, plan(training.net), training.cost, rule, np.dtype(dtype))
+def _engine(training: Training, options: Options, say: Say) -> Engine:
+    """The engine that is asked for, or the first by default that can run the training; why an earlier one cannot is
+    said."""
+    names = default_engines(training) if options.engine is None else (options.engine,)
+    for name, other in zip(names, names[1:]):
+        try:
+            return engine_for(training, training.stages[0], name, options.dtype)
+        except SnError as error:
+            say(f"{error.faults[0].message}: the {other} engine runs instead")
+    return engine_for(training, training.stages[0], names[-1], options.dtype)
 
 
 def _weights(training: Training, seed: int, options: Options, home: _Home) -> dict[str, np.ndarray]:
@@ -266,13 +268,9 @@ def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress
     began = time.perf_counter()
     made = records.reopen_run(folder)
     settings = made.settings
-    try:
-        name, seed, used = settings["name"], int(settings["seed"]), settings["data"]
-        engine_name, dtype, root = settings["engine"], settings["dtype"], Path(settings["source"]["root"])
-        options = replace(options, data=tuple(settings["overrides"]["data"]), passes=settings["overrides"]["passes"])
-        presets = settings["presets"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise fail(f"{folder / records.SETTINGS} is damaged: {error!r} is missing or of another kind") from None
+    name, seed, used, presets = settings["name"], settings["seed"], settings["data"], settings["presets"]
+    engine_name, dtype, root = settings["engine"], settings["dtype"], Path(settings["source"]["root"])
+    options = replace(options, data=tuple(settings["overrides"]["data"]), passes=settings["overrides"]["passes"])
     program = read_program(made.main_source, presets=presets)
     training = overridden(program.trainings.get(name), options)
     if training.data.names:
@@ -280,6 +278,10 @@ def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress
     if training.net.digest != settings["net_digest"]:
         raise fail(f"the net {training.net.name} is not the one the run {folder} was begun with",
                    hint="its source was changed, or this snsim builds another net from it: begin a new run")
+    if changed := made.changed_sources():
+        raise fail(f"the run {folder} was begun with another text: {', '.join(changed)} in its {records.SOURCES}/",
+                   hint="undo the change, or begin a new run with the changed text")
+    _check_checkpoint(made, training)
     home = _Home(root, (made.folder / records.SOURCES).resolve())
     found = _examples(training, options, home, say, download)
     if found.examples.digest != used["digest"]:
@@ -289,9 +291,19 @@ def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress
         say(sentence)
     data = prepare(training, found.examples)
     found = replace(found, wanted=tuple(used["wanted"]), rank=int(used["rank"]))
-    engine = _engine(training, min(made.snapshot.number + 1, training.passes), engine_name, dtype)
+    stage, _ = stage_of(training.stages, min(made.snapshot.number + 1, training.passes))
+    engine = engine_for(training, stage, engine_name, dtype)
     yield _started(made.folder, training, found, data, engine, seed, made.snapshot.number)
     yield from _passes(made, training, data, engine, seed, made.snapshot, began)
+
+
+def _check_checkpoint(made: records.Run, training: Training) -> None:
+    """SnError if the weights of the checkpoint are not those of the net."""
+    found = {name: array.shape for name, array in made.snapshot.parameters.items()}
+    net = training.net
+    if found != {p.name: p.shape for p in net.parameters if p.learns}:
+        raise fail(f"{made.folder / records.CHECKPOINT} is damaged: its weights are not those of the net {net.name}",
+                   hint="this run cannot be resumed; run its source/ anew")
 
 
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
@@ -333,7 +345,7 @@ def _settings(training: Training, seed: int, options: Options, found: _Found, da
 
 
 def _versions(engine: str) -> dict[str, str]:
-    names = ["snsim", "numpy", *(["torch"] if engine == "torch" else [])]
+    names = ["snsim", "numpy", *{"torch": ["torch"], "native": ["llvmlite"]}.get(engine, [])]
     return {"python": platform.python_version(), **{name: _version(name) for name in names}}
 
 

@@ -13,14 +13,17 @@ are cut off when the run is resumed. A folder appears with all of these or not a
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -30,6 +33,14 @@ from snsim.learning.train import Pass, Snapshot
 
 SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES = (
     "run.json", "passes.jsonl", "weights.safetensors", "checkpoint.safetensors", "source")
+_REOPENED: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {  # what of run.json a resumed run reads
+    "": {"name": str, "seed": int, "net_digest": str, "engine": str, "dtype": str, "data": dict, "overrides": dict,
+         "presets": dict, "versions": dict},
+    "data": {"name": str, "digest": str, "origin": str, "wanted": list, "rank": int},
+    "overrides": {"data": list, "passes": (int, type(None))},
+    "source": {"root": str},
+}
+_NOT_RESUMED = "this run cannot be resumed; run its source/ anew"
 _FORMAT = 1  # of the folder; a later snsim that writes another one says so
 
 
@@ -51,9 +62,34 @@ class Run:
         """The run's own copy of the program's main file."""
         return self.folder / SOURCES / self.settings["source"]["main"]
 
+    def changed_sources(self) -> list[str]:
+        """The names of the run's copies of texts that are not what they were when it was begun."""
+        folder, digests = self.folder / SOURCES, self.settings["source"].get("digests", {})
+        return [name for name, digest in digests.items() if _is_below(name) and _digest_of(folder / name) != digest]
+
     def weights(self) -> dict[str, np.ndarray]:
         """The weights after the last pass that counts, by parameter name."""
         return dict(self.snapshot.parameters)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a run folder to this process for as long as it writes there; SnError if another one has it."""
+    if not folder.is_dir():  # which whoever reads it will say
+        yield
+        return
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise fail(f"the run {folder} is being run already, by another snsim",
+                       hint="wait for it, or stop it first") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(place)
 
 
 # ---- Writing -----------------------------------------------------------------------------------------------------
@@ -148,7 +184,15 @@ def _write_sources(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(source.text.encode("utf-8", "surrogateescape"))
     names = [path.relative_to(root).as_posix() for path in paths]
-    return {"main": names[0], "files": names, "root": str(root)}
+    digests = {name: _digest_of(folder / name) for name in names}
+    return {"main": names[0], "files": names, "digests": digests, "root": str(root)}
+
+
+def _digest_of(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _file_name(source: Source) -> str:
@@ -192,9 +236,9 @@ def open_run(path: str | PurePath) -> Run:
     """Read a run folder. SnError with the file and what is wrong in it, if it is none or damaged."""
     folder = Path(path)
     if not folder.is_dir():
-        raise fail(f"there is no run folder {folder}", hint="a run folder is runs/NAME")
+        raise fail(f"there is no run folder {folder}", hint=_nearest_runs(Path("runs"), folder.name))
     if not (folder / SETTINGS).exists():
-        raise fail(f"{folder} is no run folder: it has no {SETTINGS}", hint="a run folder is runs/NAME")
+        raise fail(f"{folder} is no run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
     settings = _read_json(folder / SETTINGS)
     if settings.get("format") != _FORMAT:
         raise _damaged(folder / SETTINGS, f"its format is {settings.get('format')}, this snsim reads {_FORMAT}")
@@ -205,14 +249,31 @@ def open_run(path: str | PurePath) -> Run:
     return Run(folder, settings, tuple(_read_passes(folder / PASSES, snapshot.number)[0]), snapshot)
 
 
+def _nearest_runs(parent: Path, name: str) -> str:
+    """A remedy for a path that is no run folder: those in `parent`, the one called `name` first."""
+    runs = sorted((place.parent for place in parent.glob(f"*/{SETTINGS}")), key=lambda run: (run.name != name, run))
+    return f"run folders: {', '.join(map(str, runs[:8]))}{' ...' if runs[8:] else ''}" if runs else \
+        "a run folder is runs/NAME"
+
+
 def reopen_run(path: str | PurePath) -> Run:
     """Read a run folder in order to go on with it: lines of passes after the checkpoint are cut off."""
     run = open_run(path)
+    _check_settings(run)
     lines = run.folder / PASSES
     kept = _read_passes(lines, run.snapshot.number)[1]
     if len(lines.read_bytes()) != len(kept):
         _replace(lines, kept)
     return run
+
+
+def _check_settings(run: Run) -> None:
+    """SnError with all that is missing in the settings, or of another kind, for a run to go on."""
+    wrong = [f"{part}.{key}".lstrip(".") for part, kinds in _REOPENED.items() for key, kind in kinds.items()
+             if isinstance(within := run.settings.get(part) if part else run.settings, dict)
+             and not isinstance(within.get(key), kind)]
+    if wrong:
+        raise _damaged(run.folder / SETTINGS, f"{', '.join(wrong)} missing or of another kind")
 
 
 def _read_passes(path: Path, last: int) -> tuple[list[Mapping[str, Any]], bytes]:
@@ -222,11 +283,11 @@ def _read_passes(path: Path, last: int) -> tuple[list[Mapping[str, Any]], bytes]
         passes = [json.loads(line) for line in content]
         numbers = [line["pass"] for line in passes]
     except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from None
+        raise _unreadable(path, error) from None
     except (ValueError, KeyError, TypeError):
         raise _damaged(path, "a line of it is not a pass") from None
     if numbers != list(range(1, last + 1)):
-        raise _damaged(path, f"it has the passes {numbers}, the checkpoint is of pass {last}")
+        raise _damaged(path, f"its lines are not those of passes 1 to {last}, after which the checkpoint was written")
     return passes, b"".join(content)
 
 
@@ -239,7 +300,7 @@ def _read_checkpoint(path: Path) -> Snapshot:
             arrays = {key: file.get_tensor(key) for key in file.keys()}
         number, generators = json.loads(about["pass"]), json.loads(about["generators"])
     except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from None
+        raise _unreadable(path, error) from None
     except (SafetensorError, ValueError, KeyError) as error:
         raise _damaged(path, str(error)) from None
     state = {key.removeprefix("state "): array for key, array in arrays.items() if key.startswith("state ")}
@@ -250,7 +311,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from None
+        raise _unreadable(path, error) from None
     except ValueError as error:
         raise _damaged(path, str(error)) from None
     if not isinstance(value, dict):
@@ -263,5 +324,11 @@ def _is_below(name: object) -> bool:
     return isinstance(name, str) and not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
 
 
+def _unreadable(path: Path, error: OSError) -> SnError:
+    if isinstance(error, FileNotFoundError):
+        return fail(f"there is no {path}", hint=_NOT_RESUMED)
+    return fail(f"{path} cannot be read: {error.strerror or error}")
+
+
 def _damaged(path: Path, why: str) -> SnError:
-    return fail(f"{path} is damaged: {why}", hint="this run cannot be resumed; run its source/ anew")
+    return fail(f"{path} is damaged: {why}", hint=_NOT_RESUMED)

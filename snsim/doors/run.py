@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, Sequence
@@ -111,4 +112,4 @@ def _tell_how_to_resume(run: Path | None, why: str) -> None:
     if run is None:
         click.echo(f"{why} before the first pass: there is no run folder yet", err=True)
     else:
-        click.echo(f"{why}; to go on:\n  snsim run --resume {run}", err=True)
+        click.echo(f"{why}; to go on:\n  snsim run --resume {shlex.quote(str(run))}", err=True)

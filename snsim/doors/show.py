@@ -24,7 +24,8 @@ def print_overview(program: Program) -> None:
     """For each net its table, connections and drawings; then the complete forms."""
     nets = shown_nets(program)
     if not nets:
-        raise fail(f"{program.sources[0].name} declares no net", hint="`snsim show FILE --stage forms` prints its text")
+        raise fail(f"{program.sources[0].name} declares no net",
+                   hint="(net NAME clause ...) declares one; `snsim show FILE --stage forms` prints the text")
     for net in nets:
         _print_net(net, _training_of(program, net))
     for form in complete_forms(program, _MOST_ELEMENTS):
@@ -62,6 +63,26 @@ def print_modules(program: Program) -> None:
             click.echo(f"  {name.ljust(width)}  {tables.shape_text(shape)}")
 
 
+def print_ir(program: Program) -> None:
+    """The LLVM IR that the native engine runs for each training of the file."""
+    _print_code(program, assembly=False)
+
+
+def print_assembly(program: Program) -> None:
+    """The same for this processor."""
+    _print_code(program, assembly=True)
+
+
+def _print_code(program: Program, assembly: bool) -> None:
+    from snsim.learning.backend import native_code
+
+    for training in own_trainings(program):
+        click.echo(native_code(training, training.stages[0], "float32", assembly))
+    if not own_trainings(program):
+        raise fail(f"{program.sources[0].name} declares no training of its own, and code is made for one",
+                   hint="(train NAME clause ...) declares one")
+
+
 def check_line(file: str, program: Program) -> str:
     """One line for a program without faults: what it declares and the counts of its nets."""
     nets = shown_nets(program)
@@ -96,7 +117,7 @@ def complete_forms(program: Program, most_elements: int | None = None) -> Iterat
     for net in shown_nets(program):
         yield complete.complete_form("net", net.name, net.clauses, most_elements)
     for training in own_trainings(program):
-        yield complete.complete_form("train", training.name, training.clauses, most_elements)
+        yield complete.complete_form("train", training.name, training.clauses, most_elements, training.dropped)
 
 
 def _print_net(net: Net, training: Training | None) -> None:

@@ -7,6 +7,7 @@ to go on) goes to standard error where standard output is for a program.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -38,30 +39,35 @@ class View(Protocol):
 
 def choose_view(as_json: bool, quiet: bool) -> View:
     if as_json:
-        return JsonView()
+        return JsonView(quiet)
     if quiet:
         return QuietView()
     return TerminalView() if is_terminal(sys.stdout) else PlainView()
 
 
 class JsonView:
-    """One JSON object a line: each pass, then "done"."""
+    """One JSON object a line: each pass, then "done"; quiet, only "done", with what the last pass would have told."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._started: Started | None = None
+        self._last: dict[str, object] = {}
 
     def show(self, event: Event) -> None:
         if isinstance(event, Started):
             self._started = event
+            self._last = {"name": event.training.name, "seed": event.seed, "pass": event.done}
             _warn_of_data(event)
         elif isinstance(event, Passed):
             done = event.done
-            _echo_json({"event": "pass", "pass": done.number, "train": named_figures(done.train),
-                        "test": None if done.test is None else named_figures(done.test)})
+            self._last |= {"pass": done.number, "train": named_figures(done.train),
+                           "test": None if done.test is None else named_figures(done.test)}
+            if not self._quiet:
+                _echo_json({"event": "pass", **self._last})
         elif isinstance(event, Finished) and event.completed and self._started is not None:
             _echo_json({"event": "done", "run": str(event.run), "data": self._started.data,
                         "engine": self._started.engine, "presentations": event.presentations,
-                        "seconds": round(event.seconds, 3)})
+                        "seconds": round(event.seconds, 3), **(self._last if self._quiet else {})})
 
     def close(self) -> None:
         pass
@@ -80,9 +86,13 @@ class QuietView:
             _warn_of_data(event)
         elif isinstance(event, Passed):
             self._last = event.done
-        elif isinstance(event, Finished) and self._started is not None and self._last is not None:
-            click.echo(f"{self._started.training.name}, seed {self._started.seed}, pass {self._last.number}: "
-                       f"{summary_line(self._last.train, self._last.test)}; {event.run}")
+        elif isinstance(event, Finished) and self._started is not None:
+            begun = f"{self._started.training.name}, seed {self._started.seed}"
+            if self._last is not None:
+                click.echo(f"{begun}, pass {self._last.number}: {summary_line(self._last.train, self._last.test)}; "
+                           f"{event.run}")
+            elif event.completed:
+                click.echo(f"{begun}: {nothing_left(self._started)}; {event.run}")
 
     def close(self) -> None:
         pass
@@ -101,7 +111,8 @@ class PlainView:
             self._runs += 1
             self._started, self._last = event, None
             click.echo(("\n" if self._runs > 1 else "") + header(event))
-            click.echo(paint(pass_headings(event.patterns[1] > 0), DIM, stream=sys.stdout))
+            if event.done < event.training.passes:
+                click.echo(paint(pass_headings(event.patterns[1] > 0), DIM, stream=sys.stdout))
         elif isinstance(event, Passed):
             self._last = event.done
             click.echo(pass_line(event.done.number, event.done.train, event.done.test))
@@ -169,7 +180,9 @@ def header(event: Started) -> str:
         lines.append("  " + paint(f" {data_warning(event)} ", BOLD, YELLOW, REVERSE, stream=sys.stdout))
         if training.published:
             lines.append("  the figures do not compare with those published")
-    if event.done:
+    if event.done == training.passes:
+        lines.append(f"  {nothing_left(event)}")
+    elif event.done:
         lines.append(f"  goes on after pass {event.done}")
     return "\n".join(lines) + "\n"
 
@@ -179,15 +192,18 @@ def footer(started: Started, last: Passed | None, finished: Finished) -> str:
     lines = [""]
     training = started.training
     if training.published and last is not None:
-        heading = "published" if _first_choice(training) in (None, started.data) else \
-            f"published on {_first_choice(training)}"
-        lines += [published_beside_ours(training.published, last.train, last.test, heading), ""]
-    speed = finished.presentations / finished.seconds if finished.seconds else 0.0
-    lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} a second)")
+        theirs = _first_choice(training)
+        headings = ("published", "ours") if theirs in (None, started.data) else \
+            (f"published on {theirs}", f"ours on {started.data}")
+        lines += [published_beside_ours(training.published, last.train, last.test, *headings), ""]
+    if finished.presentations:
+        speed = finished.presentations / finished.seconds if finished.seconds else 0.0
+        lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} a second)")
     lines.append(f"{finished.run} has source, settings, figures and weights")
     if training.span is not None:
-        file = training.span.source.name
-        lines += ["next:", f"  snsim show {file}", f"  snsim run {file} --seed {started.seed + 1}"]
+        file = shlex.quote(training.span.source.name)
+        unused = max(started.seed, *training.seeds) + 1
+        lines += ["next:", f"  snsim show {file}", f"  snsim run {file} --seed {unused}"]
     return "\n".join(lines)
 
 
@@ -199,6 +215,11 @@ def _first_choice(training: Training) -> str | None:
     """The data set that the description names first; None for patterns of its own."""
     clause = next((clause.node for clause in training.clauses if clause.word == "data"), None)
     return clause.items[1].name if clause is not None and clause.items[1].is_name else None
+
+
+def nothing_left(event: Started) -> str:
+    """The sentence for a run that was over when it was resumed."""
+    return f"all {event.training.passes} passes were done before: nothing is left to do"
 
 
 def data_warning(event: Started) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from types import MappingProxyType
+from typing import Callable, Mapping
 
 import numpy as np
 
@@ -11,13 +12,27 @@ from snsim.engines.protocol import Cost, Engine, UpdateRule
 from snsim.errors import fail
 from snsim.shelf import Shelf
 
-Maker = Callable[[Plan, Cost, UpdateRule, np.dtype], Engine]
+Constants = Mapping[str, float]  # options of the rule that stay what they are for as long as the engine is used
+Maker = Callable[[Plan, Cost, UpdateRule, np.dtype, Constants], Engine]
 
 ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines")
 
 
+@ENGINES.register("native")
+def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+    """compiled for this processor, pattern by pattern, every update rule: the quickest."""
+    try:
+        from snsim.engines.native import build as build_native
+    except ImportError as error:
+        if error.name is None or error.name.split(".")[0] != "llvmlite":
+            raise
+        raise fail("the native engine needs llvmlite, which is not installed here",
+                   hint="pip install llvmlite, or use another engine") from error
+    return build_native(plan, cost, rule, dtype, constants)
+
+
 @ENGINES.register("reference")
-def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype) -> Engine:
+def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """NumPy, from explicit connection tables, every update rule: says what is meant."""
     from snsim.engines.reference import ReferenceEngine
 
@@ -25,7 +40,7 @@ def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype) -> Eng
 
 
 @ENGINES.register("torch")
-def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype) -> Engine:
+def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """PyTorch, gradients by autograd, quick in batches; no rules with curvature (lm, newton)."""
     try:
         from snsim.engines.torch import TorchEngine
@@ -37,12 +52,14 @@ def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype) -> Engine:
     return TorchEngine(plan, cost, rule, dtype)
 
 
-def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float64) -> Engine:
+def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float64,
+          constants: Constants = MappingProxyType({})) -> Engine:
     """The engine of this name for a plan, a cost and an update rule, with all weights 0.
 
+    `constants` are options of the rule that no `Settings` will change; an engine may compile them in.
     SnError for an unknown engine, one that is not installed, a rule it does not have, a type other than float32 and
     float64.
     """
     if str(np.dtype(dtype)) not in ("float32", "float64"):
         raise fail(f"engines compute in float32 or float64, not {np.dtype(dtype)}")
-    return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype))
+    return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype), constants)

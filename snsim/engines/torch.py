@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from contextlib import contextmanager
+from typing import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -23,6 +24,18 @@ def _no_curvature(why: str) -> Exception:
 def _given(array: np.ndarray) -> Tensor:
     """The array as a tensor; torch takes over only what it might write to."""
     return torch.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else array.copy())
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[None]:
+    """That many threads inside torch, and as before afterwards; None leaves them alone. For one pattern at a time a
+    second thread is never quicker, and on a busy machine waiting for it is many times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class TorchEngine(Holder):
@@ -56,7 +69,7 @@ class TorchEngine(Holder):
         d = _given(checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x)))
         gate = {layer: _given(values) for layer, values in checked_gates(gates, self.plan, self.dtype, len(x)).items()}
         env = self._weights.environment(settings)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), _threads(1 if settings.batch == 1 else None):
             for start in range(0, len(x), settings.batch):
                 batch = slice(start, start + settings.batch)
                 of_batch = {layer: values[batch] for layer, values in gate.items()}

@@ -49,6 +49,7 @@ for _word, _syntax, _doc in (
     ("order", "(order fixed|shuffled|shuffled once|random)", "order of presentation; fixed if not stated"),
     ("augment", "(augment (shift N FILL))", "each presentation moved by -N to N rows and columns; FILL may be wrap"),
     ("input-noise", "(input-noise VALUE)", "standard deviation of Gaussian noise on the inputs"),
+    ("dropout", "(dropout P LAYER ...)", "while learning states are 0 with probability P, the others divided by 1-P"),
     ("passes", "(passes N)", "every training pattern once, N times"),
     ("stage", "(stage clause ...)", "a stretch of passes, like the one before but for its clauses"),
     ("repeat", "(repeat N (stage ...) ...)", "the stages N times"),

@@ -11,7 +11,7 @@ from snsim.learning.training import Training
 from snsim.network.graph import Net
 from snsim.shelf import Shelf
 
-WEIGHTS, ORDER, NOISE, CURVATURE = range(4)  # streams: each thing that is drawn has a generator of its own
+WEIGHTS, ORDER, NOISE, CURVATURE, GATES = range(5)  # streams: each thing that is drawn has a generator of its own
 
 Initialiser = Callable[[float, np.ndarray, tuple[int, ...], np.random.Generator], np.ndarray]
 
@@ -21,6 +21,12 @@ INITIALISERS: Shelf[Initialiser] = Shelf("initialiser")
 def generator(seed: int, stream: int) -> np.random.Generator:
     """The generator of one stream of a run: PCG64, seeded by the run's seed and the number of the stream."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stream])))
+
+
+def gate_generator(seed: int, number: int, layer: int) -> np.random.Generator:
+    """The generator for dropout in pass `number` at the `layer`-th dropped layer: Philox, which counts (Salmon et al.
+    2011), so that a pass draws the same however it was come by and whatever engine learns."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, GATES, number, layer])))
 
 
 @INITIALISERS.register("forget")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Mapping
@@ -11,16 +12,17 @@ import numpy as np
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.network.graph import Net, Parameter
 
-KEYS = "keys are parameter names, or NAMEw and NAMEb with NAME a layer or the beginning of its name"
+KEYS = ("keys are parameter names, those of snsim or of its torch module, or NAMEw and NAMEb with NAME a layer or the "
+        "beginning of its name")
 
 
 def load_initial(path: Path, net: Net, span: Span | None = None) -> dict[str, np.ndarray]:
     """The weights in a file for every parameter of the net that learns, float64.
 
-    Keys are our parameter names, or NAMEw (the weights that enter layer NAME) and NAMEb (its bias), NAME without
-    regard to case or by unique prefix. Windows have the order (target map, source maps of the table ascending, row,
-    column), full connections (inputs, outputs). SnError with every key that fits nothing, every parameter without a
-    key, and every shape that differs.
+    Keys are our parameter names, those of `snsim.load`'s module (`_` for a hyphen), or NAMEw (the weights that enter
+    layer NAME) and NAMEb (its bias), NAME without regard to case or by unique prefix. Windows have the order (target
+    map, source maps of the table ascending, row, column), full connections (inputs, outputs). SnError with every key
+    that fits nothing, every parameter without a key, and every shape that differs.
     """
     arrays = read_arrays(path, span)
     learning = {p.name: p for p in net.parameters if p.learns}
@@ -58,6 +60,9 @@ def _parameter_for(key: str, net: Net, learning: Mapping[str, Parameter]) -> tup
     """The name of the parameter that a key means, or None and why there is none."""
     if key in learning:
         return key, ""
+    spelled = [name for name in learning if re.sub(r"\W", "_", name) == re.sub(r"\W", "_", key)]
+    if len(spelled) == 1:
+        return spelled[0], ""
     layer, kind = key[:-1].lower(), {"w": "weight", "b": "bias"}.get(key[-1:].lower())
     names = [later.name for later in net.layers[1:]]
     matching = [layer] if layer in names else [name for name in names if layer and name.startswith(layer)]
@@ -78,6 +83,8 @@ def read_arrays(path: Path, span: Span | None = None) -> dict[str, np.ndarray]:
             zipped = file.read(2) == b"PK"
         if zipped:
             with np.load(path, allow_pickle=False) as archive:
+                if not all(name.endswith(".npy") for name in archive.zip.namelist()):
+                    raise ValueError("it is a zip file with other things")
                 return {key: archive[key] for key in archive.files}
         from safetensors.numpy import load_file
 

@@ -12,14 +12,25 @@ from snsim.learning.places import statement_for
 from snsim.learning.schedule import check_filling
 from snsim.learning.training import Stage, Value
 from snsim.learning.updates import Update, UpdateDefinition, read_update
-from snsim.network.clauses import STATED, Clause, Faults, arguments, describe, make_node, number, sort_clauses, whole
+from snsim.network.clauses import (
+    STATED,
+    Clause,
+    Faults,
+    arguments,
+    describe,
+    make_node,
+    name,
+    number,
+    sort_clauses,
+    whole,
+)
 from snsim.network.graph import Net
-from snsim.shelf import Shelf
+from snsim.shelf import Shelf, suggest
 
 T = TypeVar("T")
 
 RATES = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
-SINGLES = ("passes", "update", "batch", "order", "augment", "input-noise")
+SINGLES = ("passes", "update", "batch", "order", "augment", "input-noise", "dropout")
 ORDERS = ("fixed", "shuffled", "shuffled once", "random")
 
 
@@ -160,6 +171,7 @@ def _stage(now: InForce, own_places: set[object], at: Node, reading: Reading) ->
     order = _read(now, "order", read_order, faults) or "fixed"
     shift = _read(now, "augment", lambda node, f: read_augment(node, reading.net, f), faults)
     noise = _read(now, "input-noise", read_noise, faults)
+    dropout = _read(now, "dropout", lambda node, f: read_dropout(node, reading.net, f), faults) or ()
     if update is None:
         return None
     rates = _rates_of(update, now.rates, own_places, at, reading)
@@ -170,7 +182,7 @@ def _stage(now: InForce, own_places: set[object], at: Node, reading: Reading) ->
     if len(faults.found) > before:
         return None
     return Stage(passes, update.rule, update.options, tuple(r.placed for r in rates), update.curvature_patterns,
-                 batch[0], batch[1], order, shift, noise)
+                 batch[0], batch[1], order, shift, noise, dropout)
 
 
 def _read(now: InForce, word: str, read: Callable[[Node, Faults], T | None], faults: Faults) -> T | None:
@@ -268,3 +280,27 @@ def read_noise(node: Node, faults: Faults) -> Value | None:
         faults.add(f"noise has a standard deviation of 0 or more, not {min(value.numbers):g}", node.span)
         return None
     return value
+
+
+def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str, float], ...] | None:
+    """`(dropout P LAYER ...)`: the layers with the probability that a state of theirs is 0 in a presentation."""
+    given = arguments(node, 2, None, "(dropout P LAYER ...)", faults)
+    if given is None:
+        return None
+    chance = number(given[0], "the probability of dropout", faults)
+    if chance is not None and not 0 <= chance < 1:
+        faults.add(f"a state is dropped with a probability from 0 to below 1, not {chance:g}", given[0].span)
+    layers = [] if net is None else [layer.name for layer in net.layers[:-1]]
+    made: dict[str, float] = {}
+    for item in given[1:]:
+        layer = name(item, "a layer", faults)
+        if layer is None or net is None:
+            continue
+        if layer not in layers:
+            why = "the output layer is not dropped" if layer == net.layers[-1].name else f'there is no layer "{layer}"'
+            faults.add(why, item.span, suggest(layer, layers, "layers"))
+        elif layer in made:
+            faults.add(f"layer {layer} stands twice", item.span, "leave one of them out")
+        else:
+            made[layer] = chance or 0.0
+    return tuple(made.items())

@@ -8,20 +8,19 @@ from typing import Any, Callable, Iterator, Mapping
 
 import numpy as np
 
-from snsim import engines
 from snsim.data.augment import shift
-from snsim.engines.plan import plan
 from snsim.engines.protocol import Engine, Settings
 from snsim.errors import fail
+from snsim.learning.backend import engine_for
 from snsim.learning.criteria import Score, evaluate_on
 from snsim.learning.curvature import held_curvature
-from snsim.learning.initial import CURVATURE, NOISE, ORDER, generator
+from snsim.learning.initial import CURVATURE, NOISE, ORDER, gate_generator, generator
 from snsim.learning.places import rates_at
 from snsim.learning.prepare import PreparedData
 from snsim.learning.schedule import stage_of, value_at
 from snsim.learning.training import Stage, Training
 
-_CHUNK = 250  # presentations after which progress is told
+_MOMENT = 0.05  # seconds of learning after which progress is told and an interrupt is heard
 _STREAMS = {"order": ORDER, "noise": NOISE, "curvature": CURVATURE}
 
 
@@ -91,7 +90,7 @@ def steps(training: Training, data: PreparedData, engine: Engine, seed: int,
 
 def _with_rule(training: Training, stage: Stage, engine: Engine) -> Engine:
     """A new engine of the same kind for the rule of the stage, with the weights of the old one."""
-    fresh = engines.build(engine.name, plan(training.net), training.cost, stage.rule, engine.dtype)
+    fresh = engine_for(training, stage, engine.name, engine.dtype)
     fresh.load_parameters(_learning(training, engine.parameters()))
     return fresh
 
@@ -126,18 +125,33 @@ def _learn(training: Training, stage: Stage, inside: int, number: int, data: Pre
     moved = None if stage.shift is None else generators["noise"].integers(
         -stage.shift[0], stage.shift[0] + 1, (total, 2))
     noise = 0.0 if stage.input_noise is None else value_at(stage.input_noise, inside, stage.passes)
-    chunk = batch * max(1, _CHUNK // batch)
-    for begin in range(0, total, chunk):
-        chosen = order[begin:begin + chunk]
+    dropped = {layer: gate_generator(seed, number, k) for k, (layer, _) in enumerate(stage.dropout)}
+    begin, batches = 0, 1
+    while begin < total:
+        since = time.perf_counter()
+        chosen = order[begin:begin + batches * batch]
         inputs = patterns.inputs[chosen]
         if moved is not None:
-            cells = moved[begin:begin + chunk]
+            cells = moved[begin:begin + len(chosen)]
             pictures = inputs.reshape(len(inputs), *data.shape)
             inputs = shift(pictures, cells[:, 0], cells[:, 1], stage.shift[1]).reshape(len(inputs), -1)  # type: ignore[index]
         if noise:
             inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
-        engine.learn(inputs, patterns.targets[chosen], settings)
-        yield Progress(number, begin + len(chosen), total)
+        gates = _gates(stage, training, len(chosen), dropped)
+        of_inputs = gates.pop(training.net.layers[0].name, None)
+        inputs = inputs if of_inputs is None else inputs * of_inputs
+        engine.learn(inputs, patterns.targets[chosen], settings, gates)
+        begin += len(chosen)
+        if time.perf_counter() - since < _MOMENT:  # how many are learned in one go changes nothing but the time
+            batches *= 2
+        yield Progress(number, begin, total)
+
+
+def _gates(stage: Stage, training: Training, patterns: int,
+           draws: Mapping[str, np.random.Generator]) -> dict[str, np.ndarray]:
+    """By name of a layer with dropout, what its states are multiplied by: 0, or 1/(1-P)."""
+    return {layer: (draws[layer].random((patterns, training.net.layer(layer).units)) >= chance) / (1.0 - chance)
+            for layer, chance in stage.dropout}
 
 
 def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Generator) -> np.ndarray:

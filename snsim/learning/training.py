@@ -65,6 +65,7 @@ class Stage:
     order: str = "fixed"  # "fixed", "shuffled", "shuffled once", "random"
     shift: tuple[int, float | None] | None = None  # (augment (shift N FILL)); FILL None = wrap
     input_noise: Value | None = None
+    dropout: tuple[tuple[str, float], ...] = ()  # layers with the probability that a state is 0 in a presentation
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,10 +32,11 @@ def summary_line(train: Score, test: Score | None) -> str:
 
 
 def published_beside_ours(published: Sequence[tuple[str, float]], train: Score, test: Score | None,
-                          heading: str = "published") -> str:
-    """A line for each published figure: its name, theirs under `heading`, ours ("-" for what this run has not)."""
+                          theirs: str = "published", ours: str = "ours") -> str:
+    """A line for each published figure: its name, the number published, ours ("-" for what this run has not), under
+    their headings."""
     rows = [(name, _number(value), _ours(name, train, test)) for name, value in published]
-    return "\n".join(aligned([("", heading, "ours"), *rows], "lrr"))
+    return "\n".join(aligned([("", theirs, ours), *rows], "lrr"))
 
 
 def _figures(score: Score) -> str:
