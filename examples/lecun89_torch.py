@@ -70,6 +70,7 @@ def save_initial(path: str) -> None:
         layer, kind = name.split("_")
         weights[layers[layer] + kind[0]] = value.detach().numpy()
     np.savez(path, **weights)
+    print(f"{path}: {', '.join(weights)}")
 
 
 def main() -> None:
