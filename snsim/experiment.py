@@ -134,7 +134,7 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
     training = overridden(training, options)
     home = _Home.of(program.sources)
     found = _examples(training, options, home, say, download)
-    data = prepare(training, found.examples)
+    data = prepare(training, found.examples, options.dtype)
     engine = _engine(training, options, say)
     engine.load_parameters(_weights(training, seed, options, home))
     start = Snapshot(0, engine.parameters(), engine.state(), {})
@@ -289,7 +289,7 @@ def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress
                    f"({used['origin']})", hint="give the folder of those with --data-dir, or begin a new run")
     for sentence in _differences(settings["versions"], _versions(engine_name)):
         say(sentence)
-    data = prepare(training, found.examples)
+    data = prepare(training, found.examples, dtype)
     found = replace(found, wanted=tuple(used["wanted"]), rank=int(used["rank"]))
     stage, _ = stage_of(training.stages, min(made.snapshot.number + 1, training.passes))
     engine = engine_for(training, stage, engine_name, dtype)

@@ -15,8 +15,8 @@ from snsim.network.clauses import DEFAULT
 
 @dataclass(frozen=True, eq=False)
 class Patterns:
-    """`inputs`: (patterns, input units), float32 or float64 as the data set keeps them; `targets`: (patterns, output
-    units), float64. Both in C order."""
+    """`inputs`: (patterns, input units), of the type that was asked for; `targets`: (patterns, output units), float64.
+    Both in C order."""
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -37,8 +37,11 @@ class PreparedData:
     test: Patterns | None
 
 
-def prepare(training: Training, examples: Examples) -> PreparedData:
-    """Ranges, frame and targets applied, sizes checked against the net. SnError that names both sizes."""
+def prepare(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float64) -> PreparedData:
+    """Ranges, frame and targets applied, sizes checked against the net. SnError that names both sizes.
+
+    `dtype` is that of the inputs: an engine of the same type is handed them as they are.
+    """
     span, net = training.data.span, training.net
     chosen = examples
     if training.ensemble is not None or training.test_set is not None:
@@ -47,17 +50,19 @@ def prepare(training: Training, examples: Examples) -> PreparedData:
     if training.frame is not None:
         chosen = change.frame(chosen, *training.frame, training.place("frame"))
     chosen = change.shaped(chosen, net.layers[0].shape, net.layers[0].name, span)
-    train = _patterns(training, examples, chosen.train, span)
+    train = _patterns(training, examples, chosen.train, span, dtype)
     if not len(train):
         raise fail(f"{examples.name} has no training patterns", span)
     _check_curvature(training, len(train))
-    test = None if chosen.test is None or not len(chosen.test) else _patterns(training, examples, chosen.test, span)
+    test = None
+    if chosen.test is not None and len(chosen.test):
+        test = _patterns(training, examples, chosen.test, span, dtype)
     return PreparedData(examples.name, examples.digest, examples.origin, chosen.shape, train, test)
 
 
-def _patterns(training: Training, examples: Examples, split: Split, span: Span | None) -> Patterns:
-    inputs = np.ascontiguousarray(split.inputs.reshape(len(split), -1))
-    inputs = inputs if inputs.dtype == np.float32 else inputs.astype(np.float64, copy=False)
+def _patterns(training: Training, examples: Examples, split: Split, span: Span | None,
+              dtype: np.dtype | type | str) -> Patterns:
+    inputs = np.ascontiguousarray(split.inputs.reshape(len(split), -1), dtype)
     targets = _targets(training, examples, split, span)
     if training.cost.softmax and np.abs(targets.sum(axis=1) - 1).max() > 1e-6:
         raise fail(f"cross-entropy needs targets that sum to 1; those for {examples.name} sum to "

@@ -129,19 +129,20 @@ def _learn(training: Training, stage: Stage, inside: int, number: int, data: Pre
     begin, batches = 0, 1
     while begin < total:
         since = time.perf_counter()
-        chosen = order[begin:begin + batches * batch]
+        piece = slice(begin, min(begin + batches * batch, total))
+        chosen = piece if stage.order == "fixed" else order[piece]  # a piece of the data themselves is not copied
         inputs = patterns.inputs[chosen]
         if moved is not None:
-            cells = moved[begin:begin + len(chosen)]
+            cells = moved[piece]
             pictures = inputs.reshape(len(inputs), *data.shape)
             inputs = shift(pictures, cells[:, 0], cells[:, 1], stage.shift[1]).reshape(len(inputs), -1)  # type: ignore[index]
         if noise:
             inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
-        gates = _gates(stage, training, len(chosen), dropped)
+        gates = _gates(stage, training, len(inputs), dropped)
         of_inputs = gates.pop(training.net.layers[0].name, None)
         inputs = inputs if of_inputs is None else inputs * of_inputs
         engine.learn(inputs, patterns.targets[chosen], settings, gates)
-        begin += len(chosen)
+        begin = piece.stop
         if time.perf_counter() - since < _MOMENT:  # how many are learned in one go changes nothing but the time
             batches *= 2
         yield Progress(number, begin, total)
