@@ -211,7 +211,8 @@ def _write_tensors(folder: Path, snapshot: Snapshot) -> None:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    _replace(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    _replace(path, text.encode(errors="backslashreplace"))  # of names that are no UTF-8: what JSON writes for them
 
 
 def _replace(path: Path, content: bytes) -> None:

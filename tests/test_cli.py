@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import resource
+import shlex
 import signal
 import struct
 import subprocess
@@ -82,6 +83,8 @@ def small(tmp_path: Path) -> Path:
     (["chekc"], 2),
     (["check"], 2),
     (["run"], 2),
+    (["run", "nets/xor.sn", "--resume", "runs/xor"], 2),
+    (["run", "nets/xor.sn", "--seed", "-1"], 2),
     (["run", "nets/xor.sn", "--passes", "none"], 2),
     (["run", "nets/xor.sn", "--passes", "0"], 2),
     (["run", "nets/xor.sn", "--set", "rate"], 2),
@@ -111,6 +114,8 @@ def test_check_tells_counts_and_every_fault() -> None:
         assert number in done.stdout
     assert len(re.findall(r"^tests/errors/many-faults.sn:\d+:\d+: error: ", done.stderr, re.M)) >= 6
     assert len(re.findall(r"^tests/errors/cycle.sn:\d+:\d+: error: ", done.stderr, re.M)) == 2
+    assert "2 of 3 files have faults" in done.stderr
+    assert snsim("check", "nets/tdnn.sn").stdout.count("6,233 connections") == 2
     assert "\x1b" not in done.stdout + done.stderr
 
 
@@ -167,7 +172,8 @@ def test_show_names_the_origin_of_what_is_inherited() -> None:
 
 
 def test_show_stages() -> None:
-    assert "input-h1" in snsim("show", "nets/lecun89.sn", "--stage", "plan").stdout
+    plan = snsim("show", "nets/lecun89.sn", "--stage", "plan").stdout
+    assert "input-h1" in plan and "border 2 2, 12 of 12 pairs of maps, border held at -1" in plan
     module = snsim("show", "nets/lecun89.sn", "--stage", "torch").stdout
     assert "12x8x8" in module and "input_h1" in module
 
@@ -187,6 +193,11 @@ def test_json_lines(small: Path) -> None:
     assert last["data"] == "digits" and (small.parent / last["run"]).is_dir()
 
 
+def test_a_number_that_is_none_is_called_so() -> None:
+    for option, text in (("--passes", "1.5"), ("--seed", "x")):
+        assert f"'{text}' is not a valid whole number" in snsim("run", "nets/xor.sn", option, text).stderr
+
+
 def test_json_errors(tmp_path: Path) -> None:
     (tmp_path / "bad.sn").write_text("(net a (layer input 2)")
     done = snsim("run", tmp_path / "bad.sn", "--json")
@@ -203,11 +214,27 @@ def test_a_line_a_pass_through_a_pipe(small: Path) -> None:
     assert re.search(r"test-misses +40 +\d+", done.stdout)  # published, ours
     assert "snsim show" in done.stdout and "runs/small" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 120
+    again = snsim("run", "--resume", small.parent / "runs" / "small", "--offline", cwd=small.parent)
+    assert again.returncode == 0 and "all 2 passes were done before" in again.stdout
+    assert "train loss" not in again.stdout and "presentations" not in again.stdout
 
 
-def test_quiet_is_one_line(small: Path) -> None:
-    done = snsim("run", small, "--offline", "--quiet", "--passes", "1", cwd=small.parent)
+def test_what_to_type_next_can_be_typed(small: Path) -> None:
+    """A name with a blank is quoted, the seed is one that was not run."""
+    program = small.rename(small.parent / "sm all.sn")
+    program.write_text(SMALL.replace("(passes 2)", "(passes 1) (seed 4 7)").replace("(data digits)", "(data zipcode)"))
+    done = snsim("run", program.name, "--data", "digits", cwd=small.parent)
+    assert "snsim run 'sm all.sn' --seed 8" in done.stdout and "--seed 5" not in done.stdout
+    assert re.search(r"published on zipcode +ours on digits", done.stdout)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=" ".join)
+def test_quiet_is_one_line(options: list[str], small: Path) -> None:
+    done = snsim("run", small, "--offline", "--quiet", "--passes", "1", *options, cwd=small.parent)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
+    if options:
+        told = json.loads(done.stdout)
+        assert (told["event"], told["name"], told["seed"], told["pass"]) == ("done", "small", 1, 1) and told["train"]
 
 
 def test_data_that_are_not_the_first_choice_are_said(tmp_path: Path) -> None:
@@ -223,6 +250,7 @@ def test_several_seeds_run_in_order(small: Path) -> None:
     done = snsim("run", small, "--offline", "--json", "--passes", "1", "--seed", "3", "--seed", "4", cwd=small.parent)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["event"] for event in events] == ["pass", "done"] * 2
+    assert [event["seed"] for event in events[::2]] == [3, 4]
     assert events[1]["run"] != events[3]["run"] and events[0]["train"] != events[2]["train"]
 
 
@@ -251,6 +279,26 @@ def test_reader_that_goes_away(arguments: list[str]) -> None:
     process.stdout.close()
     assert process.wait(timeout=60) == cli.BROKEN_PIPE
     assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["run", "nets/xor.sn", "--passes", "2"]], ids=" ".join)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_cannot_be_written(arguments: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "snsim", *arguments, *(["--out", str(tmp_path)] if "run" in arguments else [])]
+    for place, code, told in ((" > /dev/full", 1, "cannot be written: No space left"), (" >&-", 0, "")):
+        done = subprocess.run([*"sh -c".split(), shlex.join(command) + place], cwd=ROOT, stderr=subprocess.PIPE,
+                              text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        assert done.returncode == code and told in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert done.stderr == ""
+
+
+def test_a_file_name_that_is_no_text(small: Path) -> None:
+    """Bytes that are not UTF-8 are shown as their numbers; the run folder has them too, and resumes."""
+    program = small.rename(small.parent / os.fsdecode(b"f\xff.sn"))
+    for command in (["run", program, "--offline"], ["run", "--resume", "runs/small", "--offline"]):
+        process = start(*command, cwd=small.parent)
+        out, told = process.communicate(timeout=60)
+        assert process.returncode == 0 and r"f\udcff.sn" in out, told
 
 
 def on_a_terminal(*arguments: str, **environment: str) -> str:
@@ -323,6 +371,10 @@ def test_list_and_help_know_every_kind() -> None:
     for name in ("mask", "net", "lms", "adamw", "max", "zipcode", "reference", "mapcar", "forget-inv", "layer"):
         told = snsim("help", name)
         assert told.returncode == 0 and len(told.stdout) > 20, name
+    assert "PLACE: biases, a layer" in snsim("help", "forget-inv").stdout
+    for inside, clause in (("wrap", "border"), ("steps", "epsilon"), ("shuffled", "order")):
+        assert re.search(rf"stands in .*\b{clause}\b", snsim("help", inside).stderr)
+    assert "nothing is called" in snsim("help", "").stderr
 
 
 @pytest.mark.parametrize("command", ["check", "show"])

@@ -501,6 +501,15 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path):
         find(["digits"], Search(data_dir=tmp_path / "gone", online=False))
 
 
+def test_a_folder_that_cannot_be_searched_is_an_error(server, tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(SnError, match=f"{tmp_path} cannot be searched for it.dat.gz: Permission denied"):
+        Fetcher(Search(environment=tmp_path, cache=tmp_path / "cache")).read(served(server, "good"))
+
+
 def test_a_cache_that_cannot_be_written_is_an_error(server, tmp_path):
     (tmp_path / "cache").write_text("a file where a folder belongs")
     with pytest.raises(SnError, match="cannot be written") as raised:

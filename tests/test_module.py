@@ -38,6 +38,22 @@ def test_shapes_of_the_module(lecun89):
         net(torch.zeros(2, 5))
 
 
+def test_states_and_weights_by_name(lecun89):
+    """States are in rows, however the patterns are handed over; weights must have their parameter's name and shape."""
+    net, x = module(lecun89), torch.rand(7, 16, 16)
+    for given in (x, x.reshape(7, 256)):
+        assert [tuple(state.shape) for state in net.states(given).values()] == [
+            (7, 256), (7, 768), (7, 192), (7, 30), (7, 10)]
+    with pytest.raises(SnError, match="an input of shape"):
+        net.states(torch.zeros(7, 255))
+    net.load_weights({"h3.bias": np.full(30, 0.5)})
+    assert (net.h3.bias == 0.5).all()
+    with pytest.raises(SnError, match=r"h3.bias has the shape \(30,\), not \(1,\)"):
+        net.load_weights({"h3.bias": np.zeros(1)})
+    with pytest.raises(SnError, match='no parameter is called "h3_bias"'):
+        net.load_weights({"h3_bias": np.zeros(30)})
+
+
 def test_names_and_tables(lecun89):
     """Parameters by what they are, explicit tables by name, every weight in a table, no weights for absent pairs."""
     net = module(lecun89)

@@ -93,7 +93,7 @@ def test_stopped_after_any_pass(after: int, unstopped: Run, tmp_path: Path) -> N
     assert open_run(started.run).snapshot.number == after
     again, *_, last = resume(started.run)
     assert isinstance(again, Started) and again.done == after
-    assert isinstance(last, Finished) and last.completed
+    assert isinstance(last, Finished) and last.completed and last.presentations == (PASSES - after) * 60
     same(open_run(started.run), unstopped)
 
 
@@ -168,7 +168,7 @@ def test_the_folder_is_the_truth(unstopped: Run, tmp_path: Path) -> None:
     assert {p.name for p in unstopped.folder.iterdir()} == {
         "source", "run.json", "passes.jsonl", "weights.safetensors", "checkpoint.safetensors"}
     events = list(resume(unstopped.folder))  # nothing is left to do
-    assert [type(event) for event in events] == [Started, Finished]
+    assert [type(event) for event in events] == [Started, Finished] and events[1].presentations == 0
 
 
 def test_other_data_or_another_net_is_refused(tmp_path: Path) -> None:
@@ -188,6 +188,11 @@ def test_other_data_or_another_net_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SnError, match="is not the one the run"):
         list(resume(folder))
     copy.write_text(NET)
+    main_copy = folder / "source" / "main.sn"
+    main_copy.write_text(PROGRAM.replace("alpha 0.6", "alpha 0.7"))
+    with pytest.raises(SnError, match="begun with another text: main.sn"):
+        list(resume(folder))
+    main_copy.write_text(PROGRAM)
     *_, last = resume(folder)
     assert isinstance(last, Finished) and last.completed and len(open_run(folder).passes) == 2
 
@@ -208,6 +213,55 @@ def test_a_damaged_folder_is_a_clear_error(file: str, content: bytes | None, uns
         with pytest.raises(SnError) as caught:
             read(folder)
         assert file in str(caught.value)
+
+
+@pytest.mark.parametrize("part, key", [("", "name"), ("", "seed"), ("", "versions"), ("", "data"), ("data", "wanted"),
+                                       ("overrides", "data"), ("source", "root")])
+def test_settings_of_another_kind_are_a_clear_error(part: str, key: str, unstopped: Run, tmp_path: Path) -> None:
+    import shutil
+
+    folder = shutil.copytree(unstopped.folder, tmp_path / "run")
+    settings = json.loads((folder / "run.json").read_text())
+    within = settings[part] if part else settings
+    within[key] = [] if key != "wanted" else 5
+    if key == "data":
+        within[key] = "some"
+    (folder / "run.json").write_text(json.dumps(settings))
+    named = f"{part}.{key}".lstrip(".")
+    with pytest.raises(SnError, match=f"run.json is damaged: {named} missing or of another kind"):
+        list(resume(folder))
+
+
+def test_the_checkpoint_of_another_net_is_refused(unstopped: Run, tmp_path: Path) -> None:
+    import shutil
+
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    folder = shutil.copytree(unstopped.folder, tmp_path / "run")
+    place = folder / "checkpoint.safetensors"
+    with safe_open(place, framework="np") as file:
+        about = file.metadata()
+    save_file({**load_file(place), "h.bias": np.zeros(3)}, place, metadata=about)
+    with pytest.raises(SnError, match="its weights are not those of the net pictures"):
+        list(resume(folder))
+
+
+def test_a_run_that_is_being_run_is_not_resumed(tmp_path: Path) -> None:
+    events = start(write_program(tmp_path / "program"), tmp_path / "runs", passes=2)
+    folder = next(events).run
+    with pytest.raises(SnError, match="is being run already"):
+        list(resume(folder))
+    events.close()
+    *_, last = resume(folder)
+    assert isinstance(last, Finished) and last.completed
+
+
+def test_the_runs_that_could_be_meant_are_named(unstopped: Run, tmp_path: Path) -> None:
+    with pytest.raises(SnError, match=f"run folders: {unstopped.folder}"):
+        open_run(unstopped.folder.parent)
+    with pytest.raises(SnError, match="a run folder is runs/NAME"):
+        open_run(tmp_path)
 
 
 def test_a_path_out_of_the_sources_is_refused(unstopped: Run, tmp_path: Path) -> None:

@@ -203,7 +203,11 @@ def _candidates(folder: Path, file: DataFile) -> list[Path]:
     plain = file.path.removesuffix(".gz")
     names = [file.path, plain, plain + ".gz"]
     places = [folder / name for name in names] + [folder / Path(name).name for name in names]
-    return [place for place in dict.fromkeys(places) if place.is_file()]
+    try:
+        return [place for place in dict.fromkeys(places) if place.is_file()]
+    except OSError as error:
+        raise fail(f"{folder} cannot be searched for {file.name}: {error.strerror or error}",
+                   hint="give a folder that can be read") from None
 
 
 def _in_package(package: str, inside: str) -> Iterator[Path]:

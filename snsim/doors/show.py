@@ -18,6 +18,7 @@ from snsim.program import Program
 from snsim.reports import complete, drawings, tables
 
 _MOST_ELEMENTS = 64  # of a matrix that is printed inside a form of the overview
+_MOST_COUNTED = 3  # nets whose counts stand in the line of `snsim check`
 
 
 def print_overview(program: Program) -> None:
@@ -87,7 +88,7 @@ def check_line(file: str, program: Program) -> str:
     """One line for a program without faults: what it declares and the counts of its nets."""
     nets = shown_nets(program)
     trainings = own_trainings(program)
-    parts = [_count_text(net) for net in nets[:1]] if len(nets) == 1 else [f"{len(nets)} nets"] if nets else []
+    parts = [_count_text(net) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
     if trainings:
         parts.append(f"{len(trainings)} training{'' if len(trainings) == 1 else 's'}")
     return f"{file}: {'; '.join(parts) or 'no net, no training'}; no faults"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 import sys
 import textwrap
@@ -15,11 +16,14 @@ from snsim.doors.terminal import is_terminal
 from snsim.errors import fail
 from snsim.learning.costs import CostDefinition
 from snsim.learning.criteria import Criterion
+from snsim.learning.notation import PLACES, VALUE
 from snsim.learning.updates import UpdateDefinition
 from snsim.network.nlfs import NlfDefinition
 from snsim.reports.complete import nlf_form, node_text
 from snsim.reports.tables import aligned
 from snsim.shelf import Entry, suggest
+
+_STANDS_FOR = {"VALUE": f"{VALUE}, over the passes", "PLACE": f"{PLACES}; everywhere if none is stated"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,10 @@ def explain(name: str) -> str:
     """Every meaning of a name: kind, syntax, what it does, what it reads. SnError with the nearest name if none."""
     meanings = _meanings(name)
     if not meanings:
+        inside = _clauses_with(_folded_name(name))
+        if inside:
+            raise fail(f'"{name}" has no meaning by itself',
+                       hint=f"it stands in {', '.join(inside)}: snsim help {inside[0]}")
         near = get_close_matches(name, {entry.name for kind in kinds() for entry in kind.entries()}, n=1)
         guess = f'did you mean "{near[0]}"?  ' if near else ""
         raise fail(f'nothing is called "{name}"', hint=f"{guess}`snsim list` names everything")
@@ -79,8 +87,19 @@ def explain(name: str) -> str:
 
 
 def _meanings(name: str) -> list[tuple[Kind, Entry[object]]]:
-    folded = name.strip("()").lower()
+    folded = _folded_name(name)
     return [(kind, entry) for kind in kinds() for entry in kind.entries() if entry.name == folded]
+
+
+def _clauses_with(word: str) -> list[str]:
+    """The clauses and options in whose syntax a word of at least three letters stands."""
+    pattern = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])", re.IGNORECASE)
+    clauses = (Entry(clause.name, clause.doc, clause) for clause in CLAUSES)
+    return [entry.name for entry in clauses if word[2:] and pattern.search(_written(entry))]
+
+
+def _folded_name(name: str) -> str:
+    return name.strip("() ").lower()
 
 
 def _section(kind: Kind) -> str:
@@ -105,10 +124,16 @@ def _explanation(kind: Kind, entry: Entry[object]) -> str:
     place = f" of {entry.value.inside}" if isinstance(entry.value, Described) else ""
     options = {c.name: c for c in CLAUSES if c.inside == "connect"}
     reads = [(options[word].syntax, options[word].doc) for word in getattr(entry.value, "reads", ()) if word in options]
-    parts = [_syntax(entry), _description(entry), "\n".join(["options:", *aligned(reads, "ll")]) if reads else "",
+    parts = [_written(entry), _description(entry), "\n".join(["options:", *aligned(reads, "ll")]) if reads else "",
              _definition(entry.value)]
     return "\n".join([f"{entry.name}: {kind.name}{place}",
                       *("\n" + textwrap.indent(part, "  ") for part in parts if part)])
+
+
+def _written(entry: Entry[object]) -> str:
+    """Its syntax, and below it what the words in capitals stand for that several clauses share."""
+    syntax = _syntax(entry)
+    return "\n".join([syntax, *(f"  {word}: {meaning}" for word, meaning in _STANDS_FOR.items() if word in syntax)])
 
 
 def _syntax(entry: Entry[object]) -> str:

@@ -36,7 +36,9 @@ class Link:
         return self.connection.table
 
     def __str__(self) -> str:
-        kind = _describe(self.structure)
+        kind, windows = _describe(self.structure), self.structure
+        if isinstance(windows, Windows) and any(windows.border) and not windows.wrap:
+            kind += f", border held at {self.border_value:g}"
         scale = "" if self.scale == 1 else f", times {self.scale:g}"
         return f"from layer {self.source} with {self.slot}: {kind}{scale}"
 

@@ -21,6 +21,7 @@ from snsim.errors import fail
 from snsim.network.expressions import differentiate, program
 from snsim.network.operations import LARGEST_EXPONENT, NUMPY
 from snsim.network.wiring import BORDER, Dense, Frames, Windows
+from snsim.shelf import suggest
 
 # ---- Operations of expressions -----------------------------------------------------------------------------------
 
@@ -322,18 +323,23 @@ class SnModule(nn.Module):
         return made
 
     def forward(self, x: Tensor) -> Tensor:
+        rows, single = self._rows(x)
+        states = self._states(rows)[-1]
+        return states.reshape(self.output_shape) if single else states.reshape(-1, *self.output_shape)
+
+    def _rows(self, x: Tensor) -> tuple[Tensor, bool]:
+        """The patterns as (patterns, units), and whether x is a single one; SnError for another shape."""
         units, rank = int(np.prod(self.input_shape)), len(self.input_shape)
         shaped, in_a_row = _ends_with(x, self.input_shape), _ends_with(x, (units,))
         single = (shaped and x.dim() == rank) or (in_a_row and x.dim() == 1)
         if not (single or (shaped and x.dim() == rank + 1) or (in_a_row and x.dim() == 2)):
             raise fail(f"an input of shape {tuple(x.shape)} for a net whose input layer is {self.input_shape}",
                        hint=f"hand over (patterns, {', '.join(map(str, self.input_shape))}) or (patterns, {units})")
-        states = self._states(x.reshape(1 if single else x.shape[0], units))[-1]
-        return states.reshape(self.output_shape) if single else states.reshape(-1, *self.output_shape)
+        return x.reshape(1 if single else x.shape[0], units), single
 
     def states(self, x: Tensor) -> dict[str, Tensor]:
-        """States of every layer by name, each (patterns, units); x: (patterns, input units)."""
-        return dict(zip(self.layer_names, self._states(x)))
+        """States of every layer by name, each (patterns, units), for an input as the module itself takes it."""
+        return dict(zip(self.layer_names, self._states(self._rows(x)[0])))
 
     def _states(self, x: Tensor, gates: Mapping[int, Tensor] | None = None) -> list[Tensor]:
         """States of every layer; those of the layers in `gates` (by number) times the gates."""
@@ -348,7 +354,12 @@ class SnModule(nn.Module):
     def load_weights(self, values: Mapping[str, np.ndarray]) -> None:
         """Set parameters by snsim's name, each an array of its shape; the others stay as they are."""
         for name, array in values.items():
-            self.get_parameter(self.parameter_names[name]).copy_(torch.from_numpy(array))
+            if name not in self.parameter_names:
+                raise fail(f'no parameter is called "{name}"', hint=suggest(name, list(self.parameter_names), "names"))
+            parameter = self.get_parameter(self.parameter_names[name])
+            if parameter.shape != array.shape:
+                raise fail(f"{name} has the shape {tuple(parameter.shape)}, not {array.shape}")
+            parameter.copy_(torch.from_numpy(array))
 
     def parameter_groups(self, number: int) -> list[dict[str, Any]]:
         """Groups for an optimiser of `torch.optim`, one a parameter, with the rates of a pass (from 1) as `lr`.
