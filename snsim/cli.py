@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Mapping, Sequence, TextIO
 import click
 
 from snsim import __version__
+from snsim.doors.codes import BROKEN_PIPE, FAULT, INTERRUPTED, OWN_FAULT, USAGE
 from snsim.doors.terminal import painted_fault
 from snsim.errors import Fault, SnError
 
 if TYPE_CHECKING:
     from snsim.program import Program
 
-FAULT, USAGE, OWN_FAULT, INTERRUPTED, BROKEN_PIPE = 1, 2, 70, 130, 141
 NEW_RUN_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only", "out", "settings")  # not with --resume
 
 
@@ -103,7 +103,8 @@ def show(file: str, stage: str | None, settings: Sequence[str]) -> None:
     --stage net     complete forms, no overview; reads back as the same forms
     --stage plan    parameters and order of work
     --stage torch   the PyTorch module
-    --stage llvm    the LLVM IR that the native engine runs in each training, in float32
+    --stage llvm    the LLVM IR by which the native engine learns, in float32, pattern by pattern: of the first
+                    stage of each training
     --stage asm     the same as assembly for this processor
     """
     from snsim.doors import show as show_door

@@ -59,10 +59,8 @@ class _Schedule:
 
 def _chosen(program: Program, name: str | None) -> tuple[Net, Training | None]:
     """The net that is meant, and the training it is initialised by, if there is one."""
-    trainings = [entry.value for entry in program.trainings.own()]
     if name is None:
-        own = [training for training in trainings if not training.included]
-        if own:
+        if own := program.own_trainings:
             return own[-1].net, own[-1]
         nets = program.nets.own()
         if not nets:
@@ -72,4 +70,5 @@ def _chosen(program: Program, name: str | None) -> tuple[Net, Training | None]:
         training = program.trainings.get(name)
         return training.net, training
     chosen = program.nets.get(name)
+    trainings = [entry.value for entry in program.trainings.own()]
     return chosen, next((training for training in trainings if training.net is chosen), None)

@@ -75,6 +75,11 @@ class Program(Shelves):
     sources: tuple[Source, ...]
     warnings: tuple[Fault, ...]
 
+    @property
+    def own_trainings(self) -> list[Training]:
+        """What `snsim run` runs: the trainings the main text declares, not those that came by `include`."""
+        return [entry.value for entry in self.trainings.own() if not entry.value.included]
+
 
 def read_program(text: str | Path | Source, *, presets: Mapping[str, float | str] | None = None,
                  port: TextIO | None = None, limits: Limits = Limits()) -> Program:
@@ -107,7 +112,7 @@ def lisp_functions() -> Shelf[Procedure]:
     """The functions of the Lisp, with those that networks add."""
     functions = CORE.child()
     for name, (body, _) in network_words.lisp_functions().items():
-        function(name, shelf=functions)(body)
+        function(name, shelf=functions, makes=True)(body)
     return functions
 
 

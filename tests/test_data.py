@@ -524,6 +524,17 @@ def test_the_environment_chooses_folders(monkeypatch, tmp_path):
     assert (search.cache, search.environment, search.data_dir) == (tmp_path / "c", tmp_path, Path.home() / "d")
 
 
+def test_a_user_without_a_home_has_to_name_a_cache(monkeypatch):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("SNSIM_CACHE", raising=False)
+    monkeypatch.setattr(Path, "home", unknown)
+    with pytest.raises(SnError, match="there is no folder for a cache") as raised:
+        Search.usual()
+    assert "name a folder with the variable SNSIM_CACHE" in message(raised)
+
+
 def test_progress_is_drawn_and_wiped(server, tmp_path):
     port = StringIO()
     Fetcher(Search(cache=tmp_path, patience=PATIENCE), progress=ProgressBar(port)).read(served(server, "good"))

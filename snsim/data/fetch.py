@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import sys
 import tempfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator
 
+from snsim.caching import cache_folder
 from snsim.data.download import Patience, Refused, download, host_of
 from snsim.data.progress import NoProgress, Progress
 from snsim.errors import SnError, fail
@@ -43,17 +43,6 @@ class DataFile:
     @property
     def name(self) -> str:
         return Path(self.path).name
-
-
-def cache_folder() -> Path:
-    """SNSIM_CACHE, or the folder that the platform gives to caches."""
-    if chosen := os.environ.get("SNSIM_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "snsim" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "snsim"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snsim"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import click
 from snsim import experiment
 from snsim.data.catalog import DATA_SETS
 from snsim.data.progress import ProgressBar
+from snsim.doors.codes import BROKEN_PIPE, INTERRUPTED
 from snsim.doors.terminal import DIM, is_terminal, paint
 from snsim.doors.view import View
 from snsim.engines import ENGINES
@@ -20,8 +21,6 @@ from snsim.experiment import Event, Finished, Options, Started
 from snsim.learning.training import Training
 from snsim.program import Program
 from snsim.shelf import Shelf, suggest
-
-INTERRUPTED, BROKEN_PIPE = 130, 141
 
 Say = Callable[[str], None]
 
@@ -66,7 +65,7 @@ def follow(events: Iterator[Event], view: View) -> int:
 
 def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
     """The trainings to run, in order; SnError if there is none, or no such."""
-    declared = [entry.value for entry in program.trainings.own() if not entry.value.included]
+    declared = program.own_trainings
     names = [training.name for training in declared]
     file = program.sources[0].name
     if not declared:

@@ -65,7 +65,7 @@ def print_modules(program: Program) -> None:
 
 
 def print_ir(program: Program) -> None:
-    """The LLVM IR that the native engine runs for each training of the file."""
+    """The LLVM IR by which the native engine learns in the first stage of each training of the file."""
     _print_code(program, assembly=False)
 
 
@@ -77,9 +77,9 @@ def print_assembly(program: Program) -> None:
 def _print_code(program: Program, assembly: bool) -> None:
     from snsim.learning.backend import native_code
 
-    for training in own_trainings(program):
+    for training in program.own_trainings:
         click.echo(native_code(training, training.stages[0], "float32", assembly))
-    if not own_trainings(program):
+    if not program.own_trainings:
         raise fail(f"{program.sources[0].name} declares no training of its own, and code is made for one",
                    hint="(train NAME clause ...) declares one")
 
@@ -87,7 +87,7 @@ def _print_code(program: Program, assembly: bool) -> None:
 def check_line(file: str, program: Program) -> str:
     """One line for a program without faults: what it declares and the counts of its nets."""
     nets = shown_nets(program)
-    trainings = own_trainings(program)
+    trainings = program.own_trainings
     parts = [_count_text(net) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
     if trainings:
         parts.append(f"{len(trainings)} training{'' if len(trainings) == 1 else 's'}")
@@ -97,14 +97,9 @@ def check_line(file: str, program: Program) -> str:
 def shown_nets(program: Program) -> list[Net]:
     """The nets the file itself declares or trains; all of them if it only includes others."""
     main = program.sources[0]
-    trained = {id(training.net) for training in own_trainings(program)}
+    trained = {id(training.net) for training in program.own_trainings}
     nets = [entry.value for entry in program.nets.own()]
     return [net for net in nets if id(net) in trained or (net.span and net.span.source is main)] or nets
-
-
-def own_trainings(program: Program) -> list[Training]:
-    """The trainings that `snsim run` runs: those not declared by an included file."""
-    return [entry.value for entry in program.trainings.own() if not entry.value.included]
 
 
 def complete_forms(program: Program, most_elements: int | None = None) -> Iterator[str]:
@@ -117,7 +112,7 @@ def complete_forms(program: Program, most_elements: int | None = None) -> Iterat
         yield complete.table_form(table.name, table.value)
     for net in shown_nets(program):
         yield complete.complete_form("net", net.name, net.clauses, most_elements)
-    for training in own_trainings(program):
+    for training in program.own_trainings:
         yield complete.complete_form("train", training.name, training.clauses, most_elements, training.dropped)
 
 
@@ -141,7 +136,7 @@ def _print_table(net: Net, training: Training | None) -> None:
 
 
 def _training_of(program: Program, net: Net) -> Training | None:
-    return next((t for t in own_trainings(program) if t.net is net), None)
+    return next((t for t in program.own_trainings if t.net is net), None)
 
 
 def _painted_form(form: str) -> str:

@@ -27,7 +27,7 @@ def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants
         if error.name is None or error.name.split(".")[0] != "llvmlite":
             raise
         raise fail("the native engine needs llvmlite, which is not installed here",
-                   hint="pip install llvmlite, or use another engine") from error
+                   hint="pip install llvmlite, or use another engine: reference or torch") from error
     return build_native(plan, cost, rule, dtype, constants)
 
 
@@ -48,7 +48,7 @@ def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants:
         if error.name is None or error.name.split(".")[0] != "torch":
             raise
         raise fail("the torch engine needs PyTorch, which is not installed here",
-                   hint="pip install torch, or use the reference engine") from error
+                   hint="pip install torch, or use the native or the reference engine") from error
     return TorchEngine(plan, cost, rule, dtype)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from snsim.network.expressions import Expression
 from snsim.network.graph import Connection, Layer, Net, Parameter
-from snsim.network.wiring import BIAS, Dense, Frames, Table, Windows
+from snsim.network.wiring import Dense, Frames, Table, Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +133,7 @@ def explicit_tables(plan: Plan) -> dict[str, Callable[[], np.ndarray]]:
             known = link.table if link.structure is None else link.structure.table
             made[link.connection.name] = partial(_columns, known)
         if stage.bias is not None:
-            made[stage.bias] = partial(_columns, Table(
-                np.full(stage.units, BIAS), np.arange(stage.units), np.asarray(stage.bias_index)))
+            made[stage.bias] = partial(_columns, plan.net.bias_table(stage.name))
     return made
 
 

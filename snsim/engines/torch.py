@@ -18,7 +18,7 @@ from snsim.network.expressions import program
 
 
 def _no_curvature(why: str) -> Exception:
-    return fail(f"{why}, which the torch engine does not compute", hint="use the reference engine")
+    return fail(f"{why}, which the torch engine does not compute", hint="use the native or the reference engine")
 
 
 def _given(array: np.ndarray) -> Tensor:
@@ -42,7 +42,7 @@ class TorchEngine(Holder):
     """Learning through the module and autograd, on the processor; satisfies `snsim.engines.protocol.Engine`.
 
     Update rules that mention h or h-full, held curvature and `curvature` itself are refused with an SnError: autograd
-    has no diagonal second derivatives at a price one would pay. The reference engine has them.
+    has no diagonal second derivatives at a price one would pay. The other engines have them.
     """
 
     name = "torch"

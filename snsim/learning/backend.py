@@ -27,7 +27,8 @@ def engine_for(training: Training, stage: Stage, name: str, dtype: np.dtype | ty
 
 
 def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False) -> str:
-    """What the native engine runs in a stage: LLVM IR, or assembly for this processor. SnError without llvmlite."""
+    """How the native engine learns in a stage, pattern by pattern: LLVM IR, or assembly for this processor. SnError
+    without llvmlite."""
     engine_for(training, stage, "native", dtype)  # says so if there is none
     from snsim.engines.native import asm_text, ir_text
 

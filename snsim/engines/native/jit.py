@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
+from snsim.caching import cache_folder
 from snsim.engines.native.machine import Machine
 from snsim.errors import fail
 
@@ -61,17 +61,6 @@ def assembly(text: str) -> str:
     return _target_machine().emit_assembly(_parsed(text))
 
 
-def cache_folder() -> Path:
-    """SNSIM_CACHE, or the folder of the platform for what can be made again."""
-    if os.environ.get("SNSIM_CACHE"):
-        return Path(os.environ["SNSIM_CACHE"]) / "native"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "snsim" / "native"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "snsim" / "Cache" / "native"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snsim" / "native"
-
-
 def object_key(text: str) -> str:
     """sha256 of all that an object depends on."""
     parts = (text, *_host(), llvmlite.__version__, str(llvm.llvm_version_info), str(OPTIMISATION))
@@ -81,7 +70,7 @@ def object_key(text: str) -> str:
 def object_code(text: str) -> bytes:
     """The object of a module: from the cache, or compiled and put there. A cache that cannot be written is done
     without."""
-    path = cache_folder() / f"{object_key(text)}.o"
+    path = cache_folder() / "native" / f"{object_key(text)}.o"
     kept = _read(path)
     if kept is not None:
         return kept
@@ -126,7 +115,7 @@ class Code:
         except RuntimeError as error:  # all that llvmlite raises
             reason = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
             raise fail(f"LLVM cannot compile this net for the processor {_host()[1]}: {reason}",
-                       hint="another engine runs it") from error
+                       hint="use another engine: reference or torch") from error
 
     def _link(self, text: str, exported: tuple[str, ...]) -> None:
         self._linker = llvm.create_lljit_compiler(_target_machine())
