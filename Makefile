@@ -18,7 +18,7 @@ test: $(READY)
 	@$(BIN)/python -m pytest -q
 
 lint: $(READY)
-	@$(BIN)/ruff check snsim tests examples
+	@$(BIN)/ruff check snsim tests examples benchmarks
 	@$(BIN)/mypy
 
 clean:

@@ -70,6 +70,7 @@ class Started:
     dtype: str
     seed: int
     done: int = 0
+    instead: str = ""  # why the engine is not the one that would have been taken first
 
 
 @dataclass(frozen=True)
@@ -135,13 +136,14 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
     home = _Home.of(program.sources)
     found = _examples(training, options, home, say, download)
     data = prepare(training, found.examples, options.dtype)
-    engine = _engine(training, options, say)
+    engine, instead = _engine(training, options)
     engine.load_parameters(_weights(training, seed, options, home))
     start = Snapshot(0, engine.parameters(), engine.state(), {})
     settings = _settings(training, seed, options, found, data, engine)
     made = records.create_run(options.out, run_name(training, seed), program.sources, settings, start)
     with records.held(made.folder):
-        yield _started(made.folder, training, found, data, engine, seed)
+        started = _started(made.folder, training, found, data, engine, seed)
+        yield replace(started, instead=instead)
         yield from _passes(made, training, data, engine, seed, None, began)
 
 
@@ -165,16 +167,18 @@ def _passes(made: records.Run, training: Training, data: PreparedData, engine: E
     yield Finished(made.folder, (done - before) * len(data.train), time.perf_counter() - began, completed)
 
 
-def _engine(training: Training, options: Options, say: Say) -> Engine:
-    """The engine that is asked for, or the first by default that can run the training; why an earlier one cannot is
-    said."""
+def _engine(training: Training, options: Options) -> tuple[Engine, str]:
+    """The engine that is asked for, or the first by default that can compute the net; and why an earlier one cannot."""
     names = default_engines(training) if options.engine is None else (options.engine,)
+    instead = ""
     for name, other in zip(names, names[1:]):
         try:
-            return engine_for(training, training.stages[0], name, options.dtype)
+            engine = engine_for(training, training.stages[0], name, options.dtype)
+            engine.outputs(np.zeros((1, training.net.layers[0].units)))  # what cannot be compiled shows here
+            return engine, ""
         except SnError as error:
-            say(f"{error.faults[0].message}: the {other} engine runs instead")
-    return engine_for(training, training.stages[0], names[-1], options.dtype)
+            instead = f"{error.faults[0].message}: the {other} engine runs instead"
+    return engine_for(training, training.stages[0], names[-1], options.dtype), instead
 
 
 def _weights(training: Training, seed: int, options: Options, home: _Home) -> dict[str, np.ndarray]:

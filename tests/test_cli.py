@@ -388,3 +388,18 @@ def test_start_is_quick(command: str, tmp_path: Path) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 1.0, f"snsim {command} took {min(times):.2f} s"
+
+
+@pytest.mark.parametrize("arguments", [["--passes", "1"], ["--passes", "1", "--json"], ["--passes", "1", "--quiet"]])
+def test_engine_that_is_not_here_is_said_and_another_runs(arguments: list[str], tmp_path: Path) -> None:
+    """Without llvmlite the reference engine runs; asked for by name, native is refused."""
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        code = "import sys; sys.modules['llvmlite'] = None; from snsim.cli import main; sys.exit(main(sys.argv[1:]))"
+        command = [sys.executable, "-c", code, "run", str(ROOT / "nets" / "xor.sn"), *arguments, *more]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert "needs llvmlite, which is not installed here: the reference engine runs instead" in done.stdout + done.stderr
+    assert run("--engine", "native").returncode == 1

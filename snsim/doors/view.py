@@ -57,7 +57,7 @@ class JsonView:
         if isinstance(event, Started):
             self._started = event
             self._last = {"name": event.training.name, "seed": event.seed, "pass": event.done}
-            _warn_of_data(event)
+            _warn(event)
         elif isinstance(event, Passed):
             done = event.done
             self._last |= {"pass": done.number, "train": named_figures(done.train),
@@ -83,7 +83,7 @@ class QuietView:
     def show(self, event: Event) -> None:
         if isinstance(event, Started):
             self._started, self._last = event, None
-            _warn_of_data(event)
+            _warn(event)
         elif isinstance(event, Passed):
             self._last = event.done
         elif isinstance(event, Finished) and self._started is not None:
@@ -180,6 +180,8 @@ def header(event: Started) -> str:
         lines.append("  " + paint(f" {data_warning(event)} ", BOLD, YELLOW, REVERSE, stream=sys.stdout))
         if training.published:
             lines.append("  the figures do not compare with those published")
+    if event.instead:
+        lines.append("  " + paint(event.instead, YELLOW, stream=sys.stdout))
     if event.done == training.passes:
         lines.append(f"  {nothing_left(event)}")
     elif event.done:
@@ -232,9 +234,12 @@ def _labelled(rows: list[tuple[str, str]]) -> list[str]:
     return [f"  {paint(label.ljust(width), DIM, stream=sys.stdout)}  {text}" for label, text in rows]
 
 
-def _warn_of_data(event: Started) -> None:
+def _warn(event: Started) -> None:
+    """What is not as it was asked for, on standard error."""
     if event.rank:
         click.echo(paint(data_warning(event), BOLD, YELLOW, stream=sys.stderr), err=True)
+    if event.instead:
+        click.echo(paint(event.instead, YELLOW, stream=sys.stderr), err=True)
 
 
 def _echo_json(thing: dict[str, object]) -> None:
