@@ -110,11 +110,11 @@ _WIDTH = 110  # characters of a source line that are shown; longer ones are cut 
 
 def _excerpt(span: Span) -> list[str]:
     line, column = span.source.position(span.start)
-    text = span.source.line(line).replace("\t", " ").rstrip("\r")
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    text = span.source.line(line).rstrip("\r")
     width = max(1, min(span.end - span.start, len(text) - column + 1))
     shift = max(0, column - 1 - _WIDTH // 2) if len(text) > _WIDTH else 0
-    shown = text[shift:shift + _WIDTH]
+    shown = text[shift:shift + _WIDTH].replace("\t", " ")
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
     caret = "^" * max(1, min(width, len(shown) - (column - 1 - shift)))
     gutter = f"{line:5d} | "
     return [gutter + shown, " " * (len(gutter) + column - 1 - shift) + caret]

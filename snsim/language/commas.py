@@ -73,6 +73,7 @@ def backquote(interpreter: Interpreter, template: Form, place: Span | None, leve
             places.append(at)
         cell = cell.cdr
     result = backquote(interpreter, cell, place, level, depth + 1) if cell is not NIL else NIL
+    interpreter.budget.make_list(len(items), "`")
     for item, at in zip(reversed(items), reversed(places)):
         result = Pair(item, result, at)
     if isinstance(result, Pair):

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 import numpy as np
 
 from snsim.language.forms import Form, Pair
 
+_OFTEN = 1_000  # cells between two reports of the way
 
-def equal(a: Form, b: Form, most: int = 10_000_000) -> bool:
-    """Whether two forms are equal by content. Lists longer than `most` cells in all (circular ones) are not."""
+
+def equal(a: Form, b: Form, walk: Callable[[int], None] = lambda elements: None) -> bool:
+    """Whether two forms are equal by content.
+
+    `walk` is told how many elements were compared, from time to time; it may raise, and must if the forms may be
+    circular, as the way through two of those has no end.
+    """
     work = [(a, b)]
+    compared = 0
     while work:
         x, y = work.pop()
         while isinstance(x, Pair) and isinstance(y, Pair) and x is not y:
-            most -= 1
-            if most < 0:
+            compared += 1
+            if compared % _OFTEN == 0:
+                walk(_OFTEN)
+            if isinstance(x.car, (Pair, np.ndarray)):
+                work.append((x.car, y.car))
+            elif not _equal_atoms(x.car, y.car):
                 return False
-            work.append((x.car, y.car))
             x, y = x.cdr, y.cdr
-        if not _equal_atoms(x, y):
+        if isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x is not y:
+            walk(x.size)
+            if x.shape != y.shape:
+                return False
+            if x.dtype != object and y.dtype != object:
+                if not np.array_equal(x, y):
+                    return False
+            else:
+                work += zip(x.ravel().tolist(), y.ravel().tolist())
+        elif not _equal_atoms(x, y):
             return False
     return True
 
 
 def _equal_atoms(x: Form, y: Form) -> bool:
-    if x is y:
-        return True
-    if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
-        if x.shape != y.shape:
-            return False
-        if x.dtype == object or y.dtype == object:
-            return all(_equal_atoms(p, q) for p, q in zip(x.ravel(), y.ravel()))
-        return bool(np.array_equal(x, y))
-    return type(x) is type(y) and isinstance(x, (float, str)) and x == y
+    return x is y or (type(x) is type(y) and isinstance(x, (float, str)) and x == y)

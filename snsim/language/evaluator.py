@@ -9,25 +9,28 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Callable, Iterator, Mapping, TextIO
+from typing import Callable, Iterable, Iterator, Mapping, TextIO
 
 import numpy as np
 
 from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.language import commas
+from snsim.language.budget import Budget
 from snsim.language.core import CORE
-from snsim.language.core.matrices import index_matrix
-from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, symbol
+from snsim.language.core.indexing import index_matrix
+from snsim.language.equality import equal
+from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
 from snsim.language.functions import TRUE, Misuse, Procedure
 from snsim.language.limits import DEFAULT, LimitError, Limits, exceeded
 from snsim.language.loading import FileAccess
-from snsim.language.printer import printed, show
+from snsim.language.printer import brief, printed
 from snsim.language.reader import read_forms
 from snsim.shelf import Shelf, suggest
 
 Word = Callable[[Node, "Interpreter"], Form]
 
 _FRAMES_PER_LEVEL = 12  # Python frames that one level of evaluation may take
+_HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is looked up, and among how many, as it takes time
 
 
 class Stopped(SnError):
@@ -54,12 +57,15 @@ class Interpreter:
         self.sources: list[Source] = []
         self.including = 0
         self.warnings: list[Fault] = []
-        self.steps = 0
-        self.printed_characters = 0
+        self.budget = Budget(limits, self.place)
+        self.step = self.budget.step  # counts one evaluation, or one round of a loop
+        self.column = 0  # where the next character is printed, from 0
         self.used_presets: set[str] = set()
         self.preset_names: list[str] = []  # the names of every defvar, in order
         self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
+        self._built_in = {symbol(entry.name): entry.value for entry in functions}
         self._unset: set[Symbol] = set()  # symbols that were warned of
+        self._hints = 0
         self._calls: list[Pair] = []  # the calls being evaluated, outermost first
         self._top: Span | None = None  # the top-level form being evaluated
 
@@ -145,40 +151,40 @@ class Interpreter:
         try:
             head = form.car
             procedure = self.procedure(head) if type(head) is Symbol else self._computed_head(form)
-            if procedure is None:
-                return self._declare(form)
-            if isinstance(procedure, np.ndarray):
-                return index_matrix(self, procedure, self.arguments(form))
-            return procedure.call(self, form)
+            if isinstance(procedure, Procedure):
+                return procedure.call(self, form)
+            return self._declare(form) if procedure is None else index_matrix(self, procedure, self.arguments(form))
         except Misuse as misuse:
             raise fail(misuse.message, self._argument_place(form, misuse.argument), misuse.hint) from None
         finally:
             calls.pop()
 
-    def step(self) -> None:
-        """Count one evaluation or one round of a loop."""
-        self.steps += 1
-        if self.steps > self.limits.steps:
-            raise exceeded("the program takes too many steps", self.limits.steps, self.place(),
-                           "a loop that does not end?")
-
     def arguments(self, form: Pair) -> list[Form]:
         """The values of the arguments of a call, from left to right."""
-        values = []
-        cell = form.cdr
+        values: list[Form] = []
+        cell, most = form.cdr, self.limits.list_length
         while type(cell) is Pair:
-            values.append(self.evaluate(cell.car, cell.at))
+            argument = cell.car
+            kind = type(argument)
+            if kind is Pair:
+                values.append(self.evaluate(argument, cell.at))
+            else:
+                values.append(self.value(argument, cell.at) if kind is Symbol else argument)
             cell = cell.cdr
-            if len(values) > self.limits.list_length:
-                raise exceeded("the call has too many arguments", self.limits.list_length, self.place())
+            if len(values) > most:
+                raise exceeded("the call has too many arguments", most, self.place())
         if cell is not NIL:
             raise Misuse("a call is a list without a dot")
+        if len(values) > 8:
+            self.budget.make_list(len(values), "a call")
         return values
 
     def body(self, forms: Form) -> Form:
         """The value of the last of some forms, evaluated in order."""
         value: Form = NIL
         while type(forms) is Pair:
+            if type(forms.car) is not Pair:
+                self.step()  # a list of names that holds itself would have no end
             value = self.evaluate(forms.car, forms.at)
             forms = forms.cdr
         return value
@@ -194,9 +200,11 @@ class Interpreter:
             for variable, _ in bound:
                 values[variable].pop()
 
-    def bind(self, variable: Symbol, value: Form) -> None:
-        """Bind a variable inside the bindings there are; `unbind` ends it."""
-        self._values.setdefault(variable, [_UNSET]).append(value)
+    def bind(self, variable: Symbol, value: Form) -> list[Form]:
+        """Bind a variable inside the bindings there are; `unbind` ends it. The last of the list is the binding."""
+        bindings = self._values.setdefault(variable, [_UNSET])
+        bindings.append(value)
+        return bindings
 
     def unbind(self, variable: Symbol) -> None:
         self._values[variable].pop()
@@ -204,6 +212,8 @@ class Interpreter:
     def apply(self, function: Form, arguments: list[Form]) -> Form:
         """The value of a function (or a symbol or lambda form that stands for one) for some arguments."""
         self.step()
+        if len(arguments) > 8:
+            self.budget.make_list(len(arguments), "apply")
         procedure = self._to_procedure(function)
         if procedure is None:
             raise Misuse(f"{self.describe(function)} is no function", None, self._nearest_function(function))
@@ -238,24 +248,22 @@ class Interpreter:
 
     def procedure(self, name: Symbol) -> Procedure | np.ndarray | None:
         """The innermost binding of a symbol that can be called, the built-in function if there is none."""
-        for value in reversed(self._values.get(name, [])):
-            if isinstance(value, (Procedure, np.ndarray)):
-                return value
-        entry = self.functions.entry(name.name)
-        return None if entry is None else entry.value
+        bindings = self._values.get(name)
+        if bindings is not None:
+            for value in reversed(bindings):
+                if isinstance(value, (Procedure, np.ndarray)):
+                    return value
+        return self._built_in.get(name)
 
     def is_set(self, name: Symbol) -> bool:
-        stack = self._values.get(name)
-        return (stack is not None and stack[-1] is not _UNSET) or self.functions.entry(name.name) is not None
+        bindings = self._values.get(name)
+        return (bindings is not None and bindings[-1] is not _UNSET) or name in self._built_in
 
     def lookup(self, name: Symbol | str) -> Form:
         """The value of a variable, () if it is unset."""
         name = symbol(name) if isinstance(name, str) else name
-        stack = self._values.get(name)
-        if stack is not None and stack[-1] is not _UNSET:
-            return stack[-1]
-        entry = self.functions.entry(name.name)
-        return NIL if entry is None else entry.value
+        bindings = self._values.get(name)
+        return bindings[-1] if bindings is not None and bindings[-1] is not _UNSET else self._built_in.get(name)
 
     def value(self, name: Symbol, at: Span | None = None) -> Form:
         """The value of a symbol in the program: () and one warning if it is unset."""
@@ -330,18 +338,30 @@ class Interpreter:
 
     def describe(self, value: Form) -> str:
         """A value in a sentence, cut if it is long."""
-        text = show(value, most=20)
-        return text if len(text) <= 60 else text[:57] + "..."
+        return brief(value)
 
     def print_text(self, text: str) -> None:
         """Write to the port, within the limit."""
-        self.printed_characters += len(text)
-        if self.printed_characters > self.limits.output_characters:
-            raise exceeded("the program prints too much", self.limits.output_characters, self.place())
+        self.budget.print(len(text))
         self.port.write(text)
+        newline = text.rfind("\n")
+        self.column = self.column + len(text) if newline < 0 else len(text) - newline - 1
 
-    def printed(self, value: Form) -> str:
-        return printed(value, self.limits.list_length)
+    def printed(self, value: Form, column: int = 0) -> str:
+        """The value as SN prints it, from a column on."""
+        text = printed(value, self.limits.list_length, self.limits.output_characters, column)
+        self.step(len(text) // 4)
+        return text
+
+    def equal(self, a: Form, b: Form) -> bool:
+        """Whether two values are equal by content. Lists that hold themselves are too long."""
+        return equal(a, b, self.budget.way())
+
+    def new_list(self, items: Iterable[Form], who: str, end: Form = NIL) -> Form:
+        """A list that a function makes, within the limits."""
+        elements = list(items)
+        self.budget.make_list(len(elements), who)
+        return make_list(elements, end)
 
     def elements(self, value: Form, who: str, at: Span | None = None) -> list[Form]:
         """The elements of a list without a dotted end."""
@@ -352,13 +372,16 @@ class Interpreter:
             cell = cell.cdr
             if len(items) > self.limits.list_length:
                 raise exceeded(f"{who}: the list is too long", self.limits.list_length, at or self.place())
+        self.budget.walk(len(items))
         if cell is not NIL:
             message = f"{who}: {self.describe(value)} is no list"
             raise Misuse(message) if at is None else fail(message, at)
         return items
 
     def nearest_variable(self, name: Symbol) -> str:
-        known = [key.name for key in self._values if self.is_set(key)]
+        self._hints += 1
+        seeks = self._hints <= _HINTS and len(self._values) <= _NEIGHBOURS
+        known = [key.name for key in self._values if self.is_set(key)] if seeks else []
         near = get_close_matches(name.name, known, n=1)
         return f"did you mean {near[0]}?" if near else f"set it first: (setq {name.name} ...)"
 

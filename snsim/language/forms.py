@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -22,7 +23,7 @@ NIL = None
 class Symbol:
     """A name. Symbols are unique: `symbol("a") is symbol("a")`."""
 
-    __slots__ = ("name",)
+    __slots__ = ("name", "__weakref__")
 
     def __init__(self, name: str):
         self.name = name
@@ -31,7 +32,7 @@ class Symbol:
         return self.name
 
 
-_SYMBOLS: dict[str, Symbol] = {}
+_SYMBOLS: WeakValueDictionary[str, Symbol] = WeakValueDictionary()  # a program's own names go when it goes
 
 
 def symbol(name: str) -> Symbol:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from snsim.language.evaluator import Interpreter
 
 OPTIONAL, REST, TRUE = symbol("&optional"), symbol("&rest"), symbol("t")
+ABSENT: Form = object()  # what an optional parameter of a built-in function is if no argument is given; () is one
+_MOST_NAMES = 1_000  # in an argument list or a pattern; one that holds itself would have no end
 
 
 class Misuse(Exception):
@@ -45,13 +47,17 @@ class Procedure:
 
 @dataclass(frozen=True, eq=False)
 class Primitive(Procedure):
-    """A built-in function. `most` is None if it takes any number of arguments."""
+    """A built-in function. `most` is None if it takes any number of arguments.
+
+    `makes` says that a string or matrix it gives is a new one (unless it was an argument), which is counted.
+    """
 
     name: str
     function: Callable[..., object]
     least: int
     most: int | None
     wants_interpreter: bool
+    makes: bool = False
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         count = len(arguments)
@@ -61,11 +67,13 @@ class Primitive(Procedure):
             result = self.function(interpreter, *arguments)
         else:
             result = self.function(*arguments)
-        if result is True:
-            return TRUE
-        if result is False:
-            return NIL
-        return float(result) if isinstance(result, (int, np.number)) else result
+        if type(result) is float:
+            return result
+        if isinstance(result, (int, np.number, np.bool_)):
+            return float(result) if not isinstance(result, (bool, np.bool_)) else TRUE if result else NIL
+        if self.makes and not any(result is argument for argument in arguments):
+            interpreter.budget.make(result, self.name)
+        return result
 
     def __str__(self) -> str:
         return f"::DX:{self.name}"
@@ -103,11 +111,14 @@ class Parameters:
     """An argument list: patterns, optional ones with literal defaults, and what takes the rest.
 
     `(a (b c))` destructures, `(a . rest)` and `&rest rest` collect, a bare symbol takes all arguments.
+    `pattern` is the list as it stands in the program; `plain` says that it holds nothing but names.
     """
 
     required: tuple[Form, ...] = ()
     optional: tuple[tuple[Symbol, Form], ...] = ()
     rest: Symbol | None = None
+    pattern: Form = NIL
+    plain: bool = False
 
     @classmethod
     def of(cls, pattern: Form) -> Parameters:
@@ -116,13 +127,15 @@ class Parameters:
         cell, in_optional = pattern, False
         while isinstance(cell, Pair):
             item = cell.car
+            if len(required) + len(optional) > _MOST_NAMES:
+                raise Misuse(f"an argument list holds at most {_MOST_NAMES:,} names")
             if item is OPTIONAL:
                 in_optional = True
             elif item is REST:
                 after = cell.cdr
                 if not isinstance(after, Pair) or not isinstance(after.car, Symbol) or after.cdr is not NIL:
                     raise Misuse("one name stands behind &rest")
-                return cls(tuple(required), tuple(optional), after.car)
+                return cls(tuple(required), tuple(optional), after.car, pattern)
             elif in_optional:
                 optional.append(_optional(item))
             else:
@@ -130,10 +143,13 @@ class Parameters:
             cell = cell.cdr
         if cell is not NIL and not isinstance(cell, Symbol):
             raise Misuse("an argument list holds names only")
-        return cls(tuple(required), tuple(optional), cell)
+        plain = not optional and cell is NIL and all(isinstance(item, Symbol) for item in required)
+        return cls(tuple(required), tuple(optional), cell, pattern, plain)
 
     def bind(self, name: str, values: list[Form]) -> list[tuple[Symbol, Form]]:
         """The names and what each is bound to."""
+        if self.plain and len(values) == len(self.required):
+            return list(zip(self.required, values))
         least, most = len(self.required), len(self.required) + len(self.optional)
         if len(values) < least or (self.rest is None and len(values) > most):
             raise Misuse(wrong_count(name, least, None if self.rest else most, len(values)))
@@ -161,16 +177,18 @@ def _optional(item: Form) -> tuple[Symbol, Form]:
     raise Misuse("behind &optional stands a name or (name default)")
 
 
-def _pattern(item: Form, depth: int = 0) -> Form:
+def _pattern(item: Form) -> Form:
     """The item if it is a name or a list of such: what a value can be matched with."""
-    if depth > 100:
-        raise Misuse("the argument list is nested too deep")
-    cell = item
-    while isinstance(cell, Pair):
-        _pattern(cell.car, depth + 1)
-        cell = cell.cdr
-    if cell is not NIL and not isinstance(cell, Symbol):
-        raise Misuse("an argument list holds names only")
+    work, parts = [item], 0
+    while work:
+        part = work.pop()
+        parts += 1
+        if parts > 2 * _MOST_NAMES:
+            raise Misuse(f"an argument list holds at most {_MOST_NAMES:,} names")
+        if isinstance(part, Pair):
+            work += [part.cdr, part.car]
+        elif part is not NIL and not isinstance(part, Symbol):
+            raise Misuse("an argument list holds names only")
     return item
 
 
@@ -179,6 +197,8 @@ def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) 
     while isinstance(pattern, Pair):
         if not isinstance(value, Pair):
             raise Misuse("the value has too few elements for the pattern of names")
+        if len(bound) > 100 * _MOST_NAMES:
+            raise Misuse("the pattern of names has no end")  # it was changed after it was looked at
         match_pattern(pattern.car, value.car, bound)
         pattern, value = pattern.cdr, value.cdr
     if isinstance(pattern, Symbol):
@@ -251,11 +271,12 @@ CORE: Shelf[Procedure] = Shelf("function")
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def function(name: str, interpreter: bool = False, shelf: Shelf[Procedure] = CORE) -> Callable[[F], F]:
+def function(name: str, interpreter: bool = False, shelf: Shelf[Procedure] = CORE,
+             makes: bool = False) -> Callable[[F], F]:
     """Decorator: put a Python function on a shelf as a function of the language.
 
     Its positional parameters are the arguments; with `interpreter` it gets the interpreter before them. The first
-    line of its docstring is the help: `(nth n list): the element n, from 0`.
+    line of its docstring is the help: `(nth n list): the element n, from 0`. `makes`: it gives new strings or matrices.
     """
 
     def put(body: F) -> F:
@@ -263,10 +284,19 @@ def function(name: str, interpreter: bool = False, shelf: Shelf[Procedure] = COR
         hidden = int(interpreter)
         most = None if code.co_flags & 0x04 else code.co_argcount - hidden
         least = code.co_argcount - hidden - len(body.__defaults__ or ())
-        shelf.add(name, Primitive(name, body, least, most, interpreter), (body.__doc__ or "").strip().split("\n")[0])
+        doc = (body.__doc__ or "").strip().split("\n")[0]
+        shelf.add(name, Primitive(name, body, least, most, interpreter, makes), doc)
         return body
 
     return put
+
+
+def alias(other: str, name: str) -> None:
+    """Put a function of CORE on it under another name too."""
+    entry = CORE.entry(name)
+    assert entry is not None
+    arguments, meaning = entry.doc.split(": ", 1)
+    CORE.add(other, entry.value, f"{arguments.replace(name, other, 1)}: {meaning} (another name of {name})")
 
 
 def special(name: str, applies: bool = False) -> Callable[[F], F]:

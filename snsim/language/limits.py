@@ -11,12 +11,15 @@ from snsim.errors import Fault, SnError, Span
 class Limits:
     """How much a program may use. Whoever passes one gets an error with the number and the place."""
 
-    steps: int = 3_000_000  # evaluations of a list, rounds of a loop
+    steps: int = 3_000_000  # evaluations of a list, rounds of a loop; see `Budget` for what else counts
     depth: int = 2_000  # evaluations inside one another
     nesting: int = 500  # lists inside one another, in a text or in a template
-    list_length: int = 1_000_000
-    matrix_elements: int = 10_000_000
-    string_length: int = 1_000_000
+    list_length: int = 1_000_000  # one list
+    lists: int = 5_000_000  # elements of all lists that functions make
+    matrix_elements: int = 10_000_000  # one matrix
+    matrices: int = 50_000_000  # elements of all matrices
+    string_length: int = 1_000_000  # one string
+    strings: int = 50_000_000  # characters of all strings
     source_bytes: int = 4_000_000  # one text; several are counted one by one
     output_characters: int = 10_000_000
 

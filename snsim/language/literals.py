@@ -6,6 +6,7 @@ SN-2.8 section 1.1 (reader). Every function raises `Misread` with the place insi
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ MATRIX_TYPES: dict[str, type[np.generic]] = {
     "": np.float64, "d": np.float64, "f": np.float32, "i": np.int32, "s": np.int16, "b": np.int8, "u": np.uint8,
 }
 MOST_DIMENSIONS = 32
+INFINITY = float("inf")
 
 _BARRED = re.compile(r"\|([^|\n]*)\|")
 _SIGN = r"[^\s\x00-\x1f\x7f()\[\]{}\"'`,;:~^|]"
@@ -36,16 +38,30 @@ NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[
 def read_symbol(text: str) -> Symbol:
     """The symbol a token names: folded, but for what stands between bars."""
     if "|" not in text:
+        _check_visible(text)
         return symbol(fold(text))
     parts = _BARRED.split(text)  # plain, barred, plain, barred, ..., plain
+    _check_visible("".join(parts[::2]))
     folded = [part if i % 2 else (fold(part) if i == 0 else fold("_" + part)[1:]) for i, part in enumerate(parts)]
     return symbol("".join(folded))
+
+
+def _invisible(text: str) -> str | None:
+    """The first character that nobody sees: a zero-width space, a mark of the order of bytes, a soft hyphen ..."""
+    return None if text.isascii() else next((c for c in text if unicodedata.category(c) == "Cf"), None)
+
+
+def _check_visible(text: str) -> None:
+    sign = _invisible(text)
+    if sign is not None:
+        name = unicodedata.name(sign, f"character {ord(sign)}")
+        raise Misread(f"an invisible character stands in this name: {name}", "take it out")
 
 
 def symbol_text(name: str) -> str:
     """The text that reads as the symbol of this name, with bars where the bare name would not."""
     bare = _PLAIN_SYMBOL.fullmatch(name) and fold(name) == name and not NUMBER.fullmatch(name) and name != "."
-    return name if bare else f"|{name}|"
+    return name if bare and _invisible(name) is None else f"|{name}|"
 
 
 def read_scope(text: str) -> Form:
@@ -63,7 +79,10 @@ def read_number(text: str) -> float:
             return sign * int(digits, 16)
         except OverflowError:
             raise Misread("the number is too large") from None
-    return sign * float(digits)
+    value = float(digits)
+    if value == INFINITY and digits != "1e999":
+        raise Misread("the number is too large", "the largest is about 1.8e308; infinity is written 1e999")
+    return sign * value
 
 
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "e": "\xff", "\n": ""}
@@ -140,4 +159,8 @@ def make_matrix(rows: Rows) -> np.ndarray:
             if not bounds.min <= x <= bounds.max or x != int(x):
                 raise Misread(f"{x:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} needs")
     with np.errstate(over="ignore"):
-        return np.array(rows.elements, dtype=kind).reshape(() if scalar else rows.shape)
+        matrix = np.array(rows.elements, dtype=kind).reshape(() if scalar else rows.shape)
+    for x, held in zip(rows.elements, matrix.flat if kind is np.float32 else ()):
+        if np.isinf(held) and abs(x) < INFINITY:
+            raise Misread(f"{x:g} is too large for single precision, which [{rows.letters} asks for")
+    return matrix

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 from snsim.errors import Fault, SnError
 from snsim.language.commas import argument_of, backquote
-from snsim.language.equality import equal
-from snsim.language.forms import BACKQUOTE, NIL, Form, Pair, Symbol, make_list
+from snsim.language.forms import BACKQUOTE, NIL, Form, Pair, Symbol
 from snsim.language.functions import TRUE, Misuse, check_pattern, function, match_pattern, special
 from snsim.language.limits import LimitError, exceeded
 
@@ -23,6 +22,11 @@ def rest_of(form: Pair, least: int, syntax: str) -> Any:
             raise Misuse(f"{form.car} is not complete", None, f"write {syntax}")
         cell = cell.cdr
     return form.cdr
+
+
+def is_pair_of_two(form: Form) -> bool:
+    """Whether the form is a list of two elements."""
+    return isinstance(form, Pair) and isinstance(form.cdr, Pair) and form.cdr.cdr is NIL
 
 
 @special("quote")
@@ -80,11 +84,15 @@ def when(interpreter: Interpreter, form: Pair) -> Form:
 @special("cond")
 def cond(interpreter: Interpreter, form: Pair) -> Form:
     """(cond (condition form...)...): the forms of the first clause whose condition is not ()"""
-    for clause in interpreter.elements(form.cdr, "cond"):
+    cell = form.cdr
+    while isinstance(cell, Pair):
+        clause = cell.car
         if not isinstance(clause, Pair):
             raise Misuse("a clause of cond is a list", None, "write (cond (condition form...)...)")
+        interpreter.step()
         if interpreter.evaluate(clause.car, clause.at) is not NIL:
             return interpreter.body(clause.cdr)
+        cell = cell.cdr
     return NIL
 
 
@@ -97,8 +105,8 @@ def selectq(interpreter: Interpreter, form: Pair) -> Form:
         if not isinstance(clause, Pair):
             raise Misuse("a case of selectq is a list", None, "write (selectq x (case form...)... (t form...))")
         case = clause.car
-        listed = isinstance(case, Pair) and any(equal(value, item) for item in interpreter.elements(case, "selectq"))
-        if case is TRUE or equal(case, value) or listed:
+        if case is TRUE or interpreter.equal(case, value) or (isinstance(case, Pair) and any(
+                interpreter.equal(value, item) for item in interpreter.elements(case, "selectq"))):
             return interpreter.body(clause.cdr)
     return NIL
 
@@ -109,6 +117,7 @@ def and_(interpreter: Interpreter, form: Pair) -> Form:
     value: Form = TRUE
     cell = form.cdr
     while isinstance(cell, Pair):
+        interpreter.step()
         value = interpreter.evaluate(cell.car, cell.at)
         if value is NIL:
             return NIL
@@ -121,6 +130,7 @@ def or_(interpreter: Interpreter, form: Pair) -> Form:
     """(or form...): the value of the first form that is not ()"""
     cell = form.cdr
     while isinstance(cell, Pair):
+        interpreter.step()
         value = interpreter.evaluate(cell.car, cell.at)
         if value is not NIL:
             return value
@@ -155,8 +165,8 @@ def repeat(interpreter: Interpreter, form: Pair) -> Form:
     """(repeat n form...): the forms n times; the last value"""
     count = rest_of(form, 1, "(repeat n form...)")
     times = interpreter.evaluate(count.car, count.at)
-    if not isinstance(times, float):
-        raise Misuse(f"repeat: {interpreter.describe(times)} is no number", 0, "write (repeat n form...)")
+    if not isinstance(times, float) or not times >= 0:
+        raise Misuse(f"repeat: {interpreter.describe(times)} is no number of times", 0, "write (repeat n form...)")
     value: Form = NIL
     done = 0
     while done + 1 <= times:
@@ -195,9 +205,14 @@ def for_(interpreter: Interpreter, form: Pair) -> Form:
     """(for (i from to [step]) form...): i from the first bound to the second, both included; the last value"""
     variable, values, body = _for_values(interpreter, form, "for")
     value: Form = NIL
-    for i in values:
-        interpreter.step()
-        value = interpreter.run_body([(variable, i)], body)
+    bindings = interpreter.bind(variable, NIL)
+    try:
+        for i in values:
+            interpreter.step()
+            bindings[-1] = i
+            value = interpreter.body(body)
+    finally:
+        interpreter.unbind(variable)
     return value
 
 
@@ -208,7 +223,7 @@ def mapfor(interpreter: Interpreter, form: Pair) -> Form:
     results: list[Form] = []
     for i in values:
         _collect(interpreter, results, interpreter.run_body([(variable, i)], body))
-    return make_list(results)
+    return interpreter.new_list(results, "mapfor")
 
 
 @special("mapwhile")
@@ -218,7 +233,7 @@ def mapwhile(interpreter: Interpreter, form: Pair) -> Form:
     results: list[Form] = []
     while interpreter.evaluate(condition.car, condition.at) is not NIL:
         _collect(interpreter, results, interpreter.body(condition.cdr))
-    return make_list(results)
+    return interpreter.new_list(results, "mapwhile")
 
 
 def _collect(interpreter: Interpreter, results: list[Form], value: Form) -> None:
@@ -235,12 +250,12 @@ def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tu
     patterns: list[Form] = []
     lists: list[list[Form]] = []
     for binding in interpreter.elements(header, name):
-        parts = list(binding.cells()) if isinstance(binding, Pair) else []
-        if len(parts) != 2:
+        if not is_pair_of_two(binding):
             raise Misuse(f"{name}: a variable and its list are wanted, not {interpreter.describe(binding)}", 0,
                          f"write {syntax}")
-        patterns.append(check_pattern(parts[0].car))
-        lists.append(interpreter.elements(interpreter.evaluate(parts[1].car, parts[1].at), name, parts[1].at))
+        cell = binding.cdr
+        patterns.append(check_pattern(binding.car))
+        lists.append(interpreter.elements(interpreter.evaluate(cell.car, cell.at), name, cell.at))
     lengths = {len(values) for values in lists}
     if len(lengths) > 1:
         raise Misuse(f"{name}: the lists have {', '.join(str(len(v)) for v in lists)} elements", 0,
@@ -268,7 +283,7 @@ def all_(interpreter: Interpreter, form: Pair) -> Form:
     results: list[Form] = []
     for bound in _rounds(interpreter, form, "all"):
         results.append(interpreter.run_body(bound, form.cdr.cdr))
-    return make_list(results)
+    return interpreter.new_list(results, "all")
 
 
 def _parallel(interpreter: Interpreter, name: str, lists: tuple[Form, ...]) -> list[tuple[Form, ...]]:
@@ -286,7 +301,7 @@ def mapcar(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
     results = []
     for values in _parallel(interpreter, "mapcar", (first, *more)):
         results.append(interpreter.apply(f, list(values)))
-    return make_list(results)
+    return interpreter.new_list(results, "mapcar")
 
 
 @function("mapc", interpreter=True)
@@ -301,11 +316,12 @@ def mapc(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
 def _recursive(interpreter: Interpreter, f: Form, tree: Form, name: str, depth: int = 0) -> Form:
     if depth > interpreter.limits.nesting:
         raise exceeded(f"{name}: the list is nested too deep", interpreter.limits.nesting, interpreter.place())
+    interpreter.step()
     results = []
     for item in interpreter.elements(tree, name):
         nested = isinstance(item, Pair)
         results.append(_recursive(interpreter, f, item, name, depth + 1) if nested else interpreter.apply(f, [item]))
-    return make_list(results)
+    return interpreter.new_list(results, name)
 
 
 @function("rmapcar", interpreter=True)
@@ -368,7 +384,7 @@ def error(interpreter: Interpreter, *parts: Form) -> Form:
     """(error ['where] "text" [x]): ends the program with this message"""
     words = []
     for part in parts:
-        words.append(part if isinstance(part, str) else interpreter.printed(part))
+        words.append(part if isinstance(part, str) else interpreter.describe(part))
     raise SnError(Fault(": ".join(words) or "error", interpreter.place(), "the program itself raised this error"))
 
 

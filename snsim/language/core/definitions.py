@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snsim.language.core.control import rest_of
+from snsim.language.core.control import is_pair_of_two, rest_of
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
 from snsim.language.functions import (
     Function,
     Macro,
     Misuse,
     Parameters,
-    Procedure,
     check_pattern,
     function,
     match_pattern,
@@ -113,11 +112,10 @@ def _bindings(interpreter: Interpreter, form: Pair, name: str) -> list[tuple[For
     syntax = f"({name} ((variable value)...) form...)"
     pairs = []
     for binding in interpreter.elements(rest_of(form, 1, syntax).car, name):
-        cells = list(binding.cells()) if isinstance(binding, Pair) else []
-        if len(cells) != 2:
+        if not is_pair_of_two(binding):
             raise Misuse(f"{name}: a variable and its value are wanted, not {interpreter.describe(binding)}", 0,
                          f"write {syntax}")
-        pairs.append((check_pattern(cells[0].car), cells[1]))
+        pairs.append((check_pattern(binding.car), binding.cdr))
     return pairs
 
 
@@ -158,18 +156,25 @@ def _scoped(target: Form) -> Symbol | None:
 @special("setq")
 def setq(interpreter: Interpreter, form: Pair) -> Form:
     """(setq a x b y ...): sets variables, all values computed first; :a is the variable outside of all functions"""
-    cells = list(form.cdr.cells()) if isinstance(form.cdr, Pair) else []
-    if not cells or len(cells) % 2:
-        raise Misuse("setq: a variable without a value", len(cells) - 1 if cells else None, "write (setq a x b y ...)")
-    values = [interpreter.evaluate(cell.car, cell.at) for cell in cells[1::2]]
-    for i, (cell, value) in enumerate(zip(cells[0::2], values)):
-        if isinstance(cell.car, Symbol):
-            interpreter.assign(cell.car, value)
-        elif (name := _scoped(cell.car)) is not None:
+    targets: list[Form] = []
+    values: list[Form] = []
+    cell = form.cdr
+    while isinstance(cell, Pair) and isinstance(cell.cdr, Pair):
+        if targets:
+            interpreter.step()
+        targets.append(cell.car)
+        values.append(interpreter.evaluate(cell.cdr.car, cell.cdr.at))
+        cell = cell.cdr.cdr
+    if cell is not NIL or not targets:
+        raise Misuse("setq: a variable without a value", 2 * len(targets) if cell else None, "write (setq a x b y ...)")
+    for i, (target, value) in enumerate(zip(targets, values)):
+        if isinstance(target, Symbol):
+            interpreter.assign(target, value)
+        elif (name := _scoped(target)) is not None:
             interpreter.assign_global(name, value)
         else:
-            raise Misuse(f"setq: {interpreter.describe(cell.car)} is no variable", 2 * i, "write (setq a x b y ...)")
-    return values[-1]
+            raise Misuse(f"setq: {interpreter.describe(target)} is no variable", 2 * i, "write (setq a x b y ...)")
+    return value
 
 
 @special("scope")
@@ -199,7 +204,8 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
         raise Misuse("incr: a variable is wanted", 0, "write (incr variable [n])")
     value = interpreter.value(cell.car, cell.at)
     if not isinstance(value, float) or not isinstance(by, float):
-        raise Misuse(f"incr: {interpreter.describe(value if isinstance(by, float) else by)} is no number", 0)
+        wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
+        raise Misuse(f"incr: {interpreter.describe(wrong)} is no number", argument)
     interpreter.assign(cell.car, value + by)
     return value + by
 
@@ -229,9 +235,3 @@ def defparameter(interpreter: Interpreter, form: Pair) -> Form:
         raise Misuse("defparameter: a name is wanted", 0, "write (defparameter variable value)")
     interpreter.assign_global(cell.car, interpreter.body(cell.cdr))
     return cell.car
-
-
-@function("functionp", interpreter=True)
-def functionp(interpreter: Interpreter, x: Form) -> bool:
-    """(functionp x): whether x is a function"""
-    return isinstance(x, Procedure)

@@ -5,13 +5,9 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from snsim.language.equality import equal
-from snsim.language.forms import NIL, Form, Pair, Symbol, make_list
-from snsim.language.functions import CORE, Misuse, Primitive, function
-from snsim.language.limits import exceeded
-from snsim.language.printer import show
+from snsim.language.forms import NIL, Form, Pair, make_list
+from snsim.language.functions import ABSENT, CORE, Misuse, Primitive, alias, function
+from snsim.language.printer import brief
 
 if TYPE_CHECKING:
     from snsim.language.evaluator import Interpreter
@@ -21,7 +17,7 @@ def _step(name: str, x: Form, letter: str) -> Form:
     if x is NIL:
         return NIL
     if not isinstance(x, Pair):
-        raise Misuse(f"{name}: {show(x, 20)} is no list", 0)
+        raise Misuse(f"{name}: {brief(x)} is no list", 0)
     return x.car if letter == "a" else x.cdr
 
 
@@ -59,23 +55,17 @@ def list_(*items: Form) -> Form:
 
 @function("append", interpreter=True)
 def append(interpreter: Interpreter, *lists: Form) -> Form:
-    """(append list...): one list of the elements of all"""
-    items: list[Form] = []
-    for values in lists:
-        items += interpreter.elements(values, "append")
-    return _bounded(interpreter, items)
-
-
-def _bounded(interpreter: Interpreter, items: list[Form]) -> Form:
-    if len(items) > interpreter.limits.list_length:
-        raise exceeded("the list is too long", interpreter.limits.list_length, interpreter.place())
-    return make_list(items)
+    """(append list...): one list of the elements of all; the last one is not copied, but shared"""
+    result: Form = lists[-1] if lists else NIL
+    for values in lists[-2::-1]:
+        result = interpreter.new_list(interpreter.elements(values, "append"), "append", result)
+    return result
 
 
 @function("reverse", interpreter=True)
 def reverse(interpreter: Interpreter, values: Form) -> Form:
     """(reverse list): the elements from the last to the first"""
-    return make_list(interpreter.elements(values, "reverse")[::-1])
+    return interpreter.new_list(interpreter.elements(values, "reverse")[::-1], "reverse")
 
 
 @function("length", interpreter=True)
@@ -87,26 +77,28 @@ def length(interpreter: Interpreter, values: Form) -> Form:
 @function("nth", interpreter=True)
 def nth(interpreter: Interpreter, n: Form, values: Form) -> Form:
     """(nth n list): the element n, counted from 0; (nth list n) counts from 1; () if there is none"""
-    index = _index(interpreter, "nth", n, values)
-    items = interpreter.elements(values if isinstance(n, float) else n, "nth")
-    return items[index] if 0 <= index < len(items) else NIL
+    cell = _nth_cell(interpreter, "nth", n, values)
+    return NIL if cell is None else cell.car
 
 
 @function("nthcdr", interpreter=True)
 def nthcdr(interpreter: Interpreter, n: Form, values: Form) -> Form:
-    """(nthcdr n list): the list without its first n elements; (nthcdr list n) without n - 1"""
-    index = _index(interpreter, "nthcdr", n, values)
-    cell = values if isinstance(n, float) else n
-    while index > 0 and isinstance(cell, Pair):
-        cell, index = cell.cdr, index - 1
-    return cell
+    """(nthcdr n list): the list without its first n elements; (nthcdr list n) without n - 1; () if there are less"""
+    return _nth_cell(interpreter, "nthcdr", n, values)
 
 
-def _index(interpreter: Interpreter, name: str, a: Form, b: Form) -> int:
-    n, first = (a, 0) if isinstance(a, float) else (b, 1)
+def _nth_cell(interpreter: Interpreter, name: str, a: Form, b: Form) -> Pair | None:
+    """The cell that (name n list), which counts from 0, or (name list n), from 1, is about; None if there is none."""
+    n, first, cell = (a, 0, b) if isinstance(a, float) else (b, 1, a)
     if not isinstance(n, float) or abs(n) > interpreter.limits.list_length:
         raise Misuse(f"{name}: {interpreter.describe(n)} is no place in a list", 0, f"write ({name} n list)")
-    return int(n) - first
+    if cell is not NIL and not isinstance(cell, Pair):
+        raise Misuse(f"{name}: {interpreter.describe(cell)} is no list", None, f"write ({name} n list)")
+    index = int(n) - first
+    interpreter.budget.walk(max(index, 0))
+    while index > 0 and isinstance(cell, Pair):
+        cell, index = cell.cdr, index - 1
+    return cell if index == 0 and isinstance(cell, Pair) else None
 
 
 def _last_pair(interpreter: Interpreter, name: str, values: Form) -> Pair | None:
@@ -136,7 +128,7 @@ def member(interpreter: Interpreter, x: Form, values: Form) -> Form:
     interpreter.elements(values, "member")
     cell = values
     while isinstance(cell, Pair):
-        if equal(x, cell.car):
+        if interpreter.equal(x, cell.car):
             return cell
         cell = cell.cdr
     return NIL
@@ -144,7 +136,7 @@ def member(interpreter: Interpreter, x: Form, values: Form) -> Form:
 
 def _association(interpreter: Interpreter, name: str, key: Form, alist: Form) -> Pair | None:
     for item in interpreter.elements(alist, name):
-        if isinstance(item, Pair) and equal(key, item.car):
+        if isinstance(item, Pair) and interpreter.equal(key, item.car):
             return item
     return None
 
@@ -163,28 +155,26 @@ def alist_get(interpreter: Interpreter, key: Form, alist: Form) -> Form:
 
 
 @function("range", interpreter=True)
-def range_(interpreter: Interpreter, a: Form, b: Form = NIL, step: Form = NIL) -> Form:
+def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABSENT) -> Form:
     """(range n): 1 to n; (range a b [step]): a to b, both included, downwards if b is less"""
-    for value in (a, b, step):
-        if value is not NIL and not isinstance(value, float):
-            raise Misuse(f"range: {interpreter.describe(value)} is no number", None, "write (range a b [step])")
-    if b is NIL:
+    for i, value in enumerate((a, b, step)):
+        if value is not ABSENT and not isinstance(value, float):
+            raise Misuse(f"range: {interpreter.describe(value)} is no number", i, "write (range a b [step])")
+    if b is ABSENT:
         first, end = 1.0, a
         if end < first:
             return NIL
     else:
         first, end = a, b
-    by = step if step is not NIL else (1.0 if end >= first else -1.0)
+    by = step if step is not ABSENT else (1.0 if end >= first else -1.0)
     if by == 0:
         raise Misuse("range: a step of 0 never ends", 2)
-    if (end - first) / by >= interpreter.limits.list_length or not abs(end - first) < float("inf"):
-        raise exceeded("range: the list is too long", interpreter.limits.list_length, interpreter.place())
     items: list[Form] = []
     x = first
-    while x <= end if by > 0 else x >= end:
+    while len(items) <= interpreter.limits.list_length and (x <= end if by > 0 else x >= end):
         items.append(x)
-        x = first + len(items) * by
-    return make_list(items)
+        x += by  # summed up, as by SN and by `for`
+    return interpreter.new_list(items, "range")
 
 
 @function("makelist", interpreter=True)
@@ -192,9 +182,7 @@ def makelist(interpreter: Interpreter, n: Form, x: Form) -> Form:
     """(makelist n x): n times x"""
     if not isinstance(n, float) or not n >= 0:
         raise Misuse(f"makelist: {interpreter.describe(n)} is no number of elements", 0)
-    if n > interpreter.limits.list_length:
-        raise exceeded("makelist: the list is too long", interpreter.limits.list_length, interpreter.place())
-    return make_list([x] * int(n))
+    return interpreter.new_list([x] * int(min(n, interpreter.limits.list_length + 1)), "makelist")
 
 
 @function("flatten", interpreter=True)
@@ -202,17 +190,17 @@ def flatten(interpreter: Interpreter, tree: Form) -> Form:
     """(flatten list): the elements of the list and of the lists in it, in one list"""
     items: list[Form] = []
     work = [tree]
-    steps = 0
+    walk, cells = interpreter.budget.way(), 0
     while work:
         value = work.pop()
         if isinstance(value, Pair):
             work += [value.cdr, value.car]
+            cells += 1
+            if cells % 1_000 == 0:
+                walk(1_000)
         elif value is not NIL:
             items.append(value)
-        steps += 1
-        if steps > 4 * interpreter.limits.list_length:
-            raise exceeded("flatten: the list is too long", interpreter.limits.list_length, interpreter.place())
-    return _bounded(interpreter, items)
+    return interpreter.new_list(items, "flatten")
 
 
 @function("nconc", interpreter=True)
@@ -242,7 +230,7 @@ def nconc1(interpreter: Interpreter, values: Form, x: Form) -> Form:
 def rplaca(cell: Form, x: Form) -> Form:
     """(rplaca list x): puts x in the place of the first element"""
     if not isinstance(cell, Pair):
-        raise Misuse(f"rplaca: {show(cell, 20)} is no list", 0)
+        raise Misuse(f"rplaca: {brief(cell)} is no list", 0)
     cell.car, cell.at = x, None
     return cell
 
@@ -251,7 +239,7 @@ def rplaca(cell: Form, x: Form) -> Form:
 def rplacd(cell: Form, x: Form) -> Form:
     """(rplacd list x): puts x in the place of all but the first element"""
     if not isinstance(cell, Pair):
-        raise Misuse(f"rplacd: {show(cell, 20)} is no list", 0)
+        raise Misuse(f"rplacd: {brief(cell)} is no list", 0)
     cell.cdr = x
     return cell
 
@@ -263,7 +251,7 @@ def filter_(interpreter: Interpreter, f: Form, values: Form) -> Form:
     for item in interpreter.elements(values, "filter"):
         if interpreter.apply(f, [item]) is not NIL:
             kept.append(item)
-    return make_list(kept)
+    return interpreter.new_list(kept, "filter")
 
 
 @function("sort-list", interpreter=True)
@@ -275,7 +263,7 @@ def sort_list(interpreter: Interpreter, values: Form, comes_after: Form) -> Form
         for i in range(0, len(runs) - 1, 2):
             merged.append(_merge(interpreter, runs[i], runs[i + 1], comes_after))
         runs = merged + runs[len(merged) * 2:]
-    return make_list(runs[0]) if runs else NIL
+    return interpreter.new_list(runs[0] if runs else [], "sort-list")
 
 
 def _merge(interpreter: Interpreter, first: list[Form], second: list[Form], comes_after: Form) -> list[Form]:
@@ -292,43 +280,4 @@ def _merge(interpreter: Interpreter, first: list[Form], second: list[Form], come
     return [*merged, *first[i:], *second[j:]]
 
 
-@function("consp")
-def consp(x: Form) -> bool:
-    """(consp x): whether x is a list of at least one element"""
-    return isinstance(x, Pair)
-
-
-@function("listp")
-def listp(x: Form) -> bool:
-    """(listp x): whether x is a list; () is one"""
-    return x is NIL or isinstance(x, Pair)
-
-
-@function("atomp")
-def atomp(x: Form) -> bool:
-    """(atomp x): whether x is no list of elements"""
-    return not isinstance(x, Pair)
-
-
-@function("numberp")
-def numberp(x: Form) -> bool:
-    """(numberp x): whether x is a number"""
-    return isinstance(x, float)
-
-
-@function("symbolp")
-def symbolp(x: Form) -> bool:
-    """(symbolp x): whether x is a symbol"""
-    return isinstance(x, Symbol)
-
-
-@function("stringp")
-def stringp(x: Form) -> bool:
-    """(stringp x): whether x is a string"""
-    return isinstance(x, str)
-
-
-@function("matrixp")
-def matrixp(x: Form) -> bool:
-    """(matrixp x): whether x is a matrix of numbers"""
-    return isinstance(x, np.ndarray) and x.dtype != object
+alias("lasta", "last")

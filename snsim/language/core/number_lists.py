@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from snsim.language.forms import NIL, Form, Pair, make_list
-from snsim.language.functions import Misuse, function
+from snsim.language.core.numbers import finite
+from snsim.language.forms import Form
+from snsim.language.functions import ABSENT, Misuse, alias, function
 
 if TYPE_CHECKING:
     from snsim.language.evaluator import Interpreter
@@ -23,7 +24,9 @@ def _numbers(interpreter: Interpreter, name: str, values: Form, least: int = 0) 
 
 
 def _two(interpreter: Interpreter, name: str, a: Form, b: Form) -> list[tuple[float, float]]:
-    x, y = _numbers(interpreter, name, a), _numbers(interpreter, name, b)
+    """The numbers of two lists, side by side; without a second list, side by side with zeros."""
+    x = _numbers(interpreter, name, a)
+    y = [0.0] * len(x) if b is ABSENT else _numbers(interpreter, name, b)
     if len(x) != len(y):
         raise Misuse(f"{name}: one list has {len(x)} elements, the other {len(y)}")
     return list(zip(x, y))
@@ -32,14 +35,14 @@ def _two(interpreter: Interpreter, name: str, a: Form, b: Form) -> list[tuple[fl
 @function("sum", interpreter=True)
 def sum_(interpreter: Interpreter, values: Form) -> float:
     """(sum list): the sum of the numbers"""
-    return float(sum(_numbers(interpreter, "sum", values)))
+    return finite("sum", float(sum(_numbers(interpreter, "sum", values))))
 
 
 @function("mean", interpreter=True)
 def mean(interpreter: Interpreter, values: Form) -> float:
     """(mean list): the mean of the numbers"""
     x = _numbers(interpreter, "mean", values, 1)
-    return sum(x) / len(x)
+    return finite("mean", sum(x) / len(x))
 
 
 @function("sdev", interpreter=True)
@@ -47,7 +50,7 @@ def sdev(interpreter: Interpreter, values: Form) -> float:
     """(sdev list): the standard deviation, of the list as the whole population"""
     x = _numbers(interpreter, "sdev", values, 1)
     middle = sum(x) / len(x)
-    return math.sqrt(sum((v - middle) * (v - middle) for v in x) / len(x))
+    return finite("sdev", math.sqrt(sum((v - middle) * (v - middle) for v in x) / len(x)))
 
 
 @function("sup", interpreter=True)
@@ -73,8 +76,9 @@ def quantile(interpreter: Interpreter, values: Form, fraction: Form) -> float:
 
 @function("median", interpreter=True)
 def median(interpreter: Interpreter, values: Form) -> float:
-    """(median list): the quantile at one half"""
-    return quantile(interpreter, values, 0.5)
+    """(median list): the middle one in order, the lower one of two"""
+    x = sorted(_numbers(interpreter, "median", values, 1))
+    return x[(len(x) - 1) // 2]
 
 
 @function("rank", interpreter=True)
@@ -83,13 +87,14 @@ def rank(interpreter: Interpreter, values: Form, x: Form, width: Form = 0.0) -> 
     if not isinstance(x, float) or not isinstance(width, float):
         raise Misuse("rank: a number is wanted", 1, "write (rank list x [width])")
     numbers = _numbers(interpreter, "rank", values)
-    return make_list([float(i) for i, value in enumerate(numbers) if value == x or abs(value - x) <= width])
+    places = [float(i) for i, value in enumerate(numbers) if x - width <= value <= x + width]
+    return interpreter.new_list(places, "rank")
 
 
 @function("sqr-dist", interpreter=True)
-def sqr_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
-    """(sqr-dist a b): the sum of the squared differences"""
-    return float(sum((x - y) * (x - y) for x, y in _two(interpreter, "sqr-dist", a, b)))
+def sqr_dist(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> float:
+    """(sqr-dist a [b]): the sum of the squared differences; of the squares, for one list"""
+    return finite("sqr-dist", float(sum((x - y) * (x - y) for x, y in _two(interpreter, "sqr-dist", a, b))))
 
 
 @function("mean-sqr-dist", interpreter=True)
@@ -98,30 +103,30 @@ def mean_sqr_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
     pairs = _two(interpreter, "mean-sqr-dist", a, b)
     if not pairs:
         raise Misuse("mean-sqr-dist: the lists are empty")
-    return sum((x - y) * (x - y) for x, y in pairs) / len(pairs)
+    return finite("mean-sqr-dist", sum((x - y) * (x - y) for x, y in pairs) / len(pairs))
 
 
 @function("abs-dist", interpreter=True)
-def abs_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
-    """(abs-dist a b): the sum of the absolute differences"""
-    return float(sum(abs(x - y) for x, y in _two(interpreter, "abs-dist", a, b)))
+def abs_dist(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> float:
+    """(abs-dist a [b]): the sum of the absolute differences; of the absolute values, for one list"""
+    return finite("abs-dist", float(sum(abs(x - y) for x, y in _two(interpreter, "abs-dist", a, b))))
 
 
 @function("sup-dist", interpreter=True)
-def sup_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
-    """(sup-dist a b): the greatest absolute difference"""
-    return max((abs(x - y) for x, y in _two(interpreter, "sup-dist", a, b)), default=0.0)
+def sup_dist(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> float:
+    """(sup-dist a [b]): the greatest absolute difference; the greatest absolute value, for one list"""
+    return finite("sup-dist", max((abs(x - y) for x, y in _two(interpreter, "sup-dist", a, b)), default=0.0))
 
 
 @function("hamming-dist", interpreter=True)
 def hamming_dist(interpreter: Interpreter, *arguments: Form) -> float:
-    """(hamming-dist [margin] a b): how many differences are greater than the margin (0 if absent)"""
-    if len(arguments) not in (2, 3):
-        raise Misuse("hamming-dist: two lists are wanted", None, "write (hamming-dist [margin] a b)")
-    margin = arguments[0] if len(arguments) == 3 else 0.0
-    if not isinstance(margin, float):
-        raise Misuse(f"hamming-dist: {interpreter.describe(margin)} is no number", 0)
-    pairs = _two(interpreter, "hamming-dist", *arguments[-2:])
+    """(hamming-dist [margin] a [b]): how many differences (or elements of one list) exceed the margin (0 if absent)"""
+    has_margin = bool(arguments) and isinstance(arguments[0], float)
+    margin, *lists = arguments if has_margin else (0.0, *arguments)
+    if len(lists) not in (1, 2):
+        raise Misuse(f"hamming-dist: one or two lists are wanted, {len(lists)} given", None,
+                     "write (hamming-dist [margin] a b)")
+    pairs = _two(interpreter, "hamming-dist", lists[0], lists[1] if len(lists) == 2 else ABSENT)
     return float(sum(abs(x - y) > margin for x, y in pairs))
 
 
@@ -133,12 +138,15 @@ def quadrant_dist(interpreter: Interpreter, desired: Form, actual: Form) -> floa
 
 
 @function("add-lists", interpreter=True)
-def add_lists(interpreter: Interpreter, a: Form, b: Form) -> Pair | None:
+def add_lists(interpreter: Interpreter, a: Form, b: Form) -> Form:
     """(add-lists a b): the list of the sums"""
-    return make_list([x + y for x, y in _two(interpreter, "add-lists", a, b)]) or NIL
+    return interpreter.new_list([x + y for x, y in _two(interpreter, "add-lists", a, b)], "add-lists")
 
 
 @function("diff-lists", interpreter=True)
-def diff_lists(interpreter: Interpreter, a: Form, b: Form) -> Pair | None:
+def diff_lists(interpreter: Interpreter, a: Form, b: Form) -> Form:
     """(diff-lists a b): the list of the differences"""
-    return make_list([x - y for x, y in _two(interpreter, "diff-lists", a, b)]) or NIL
+    return interpreter.new_list([x - y for x, y in _two(interpreter, "diff-lists", a, b)], "diff-lists")
+
+
+alias("find-interval", "rank")

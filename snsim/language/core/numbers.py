@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Callable
+import sys
+from typing import TYPE_CHECKING, Callable
 
-from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form
-from snsim.language.functions import CORE, Misuse, Primitive, function
-from snsim.language.printer import show
+from snsim.language.functions import ABSENT, CORE, TRUE, Misuse, Primitive, function
+from snsim.language.printer import brief, show
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
 
 
 def number(name: str, x: Form, argument: int | None = 0) -> float:
     """x if it is a number, else Misuse."""
     if type(x) is float:
         return x
-    raise Misuse(f"{name}: {show(x, 20)} is no number", argument)
+    raise Misuse(f"{name}: {brief(x)} is no number", argument)
+
+
+def finite(name: str, result: float) -> float:
+    """The result if it is a number, Misuse if it is infinite."""
+    if result - result != 0.0:
+        raise Misuse(f"{name}: the result is too large")
+    return result
 
 
 def checked(name: str, compute: Callable[[], float]) -> float:
@@ -29,14 +39,18 @@ def checked(name: str, compute: Callable[[], float]) -> float:
         raise Misuse(f"{name}: the result is too large") from None
     except ValueError:
         raise Misuse(f"{name}: there is no result for this argument") from None
-    return float(result)
+    return finite(name, float(result))
 
 
-def whole(name: str, x: Form, argument: int | None = 0) -> int:
+MAXIMUM = sys.float_info.max
+_LARGEST = 1e15  # of the whole numbers that count something or are a place
+
+
+def whole(name: str, x: Form, argument: int | None = 0, largest: float = _LARGEST) -> int:
     """The number truncated to a whole one, as SN does where a whole one is wanted."""
     value = number(name, x, argument)
-    if not math.isfinite(value):
-        raise Misuse(f"{name}: {show(value)} is no whole number", argument)
+    if not abs(value) <= largest:
+        raise Misuse(f"{name}: {show(value)} is {'too large' if value == value else 'no whole number'}", argument)
     return int(value)
 
 
@@ -45,8 +59,8 @@ def add(*numbers: Form) -> float:
     """(+ x...): the sum"""
     total = 0.0
     for i, x in enumerate(numbers):
-        total += number("+", x, i)
-    return total
+        total += x if type(x) is float else number("+", x, i)
+    return finite("+", total)
 
 
 @function("*")
@@ -54,20 +68,20 @@ def multiply(*numbers: Form) -> float:
     """(* x...): the product"""
     product = 1.0
     for i, x in enumerate(numbers):
-        product *= number("*", x, i)
-    return product
+        product *= x if type(x) is float else number("*", x, i)
+    return finite("*", product)
 
 
 @function("-")
-def subtract(a: Form, b: Form = NIL) -> float:
+def subtract(a: Form, b: Form = ABSENT) -> float:
     """(- a b): the difference; (- a): the opposite"""
-    return -number("-", a) if b is NIL else number("-", a) - number("-", b, 1)
+    return -number("-", a) if b is ABSENT else finite("-", number("-", a) - number("-", b, 1))
 
 
 @function("/")
-def divide(a: Form, b: Form = NIL) -> float:
+def divide(a: Form, b: Form = ABSENT) -> float:
     """(/ a b): the quotient; (/ a): 1 divided by a"""
-    x, y = (1.0, number("/", a)) if b is NIL else (number("/", a), number("/", b, 1))
+    x, y = (1.0, number("/", a)) if b is ABSENT else (number("/", a), number("/", b, 1))
     return checked("/", lambda: x / y)
 
 
@@ -83,14 +97,14 @@ def power(a: Form, b: Form) -> float:
 @function("div")
 def div(a: Form, b: Form) -> float:
     """(div a b): the quotient of whole numbers, truncated towards 0"""
-    x, y = whole("div", a), whole("div", b, 1)
+    x, y = whole("div", a, 0, MAXIMUM), whole("div", b, 1, MAXIMUM)
     return checked("div", lambda: abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1))
 
 
 @function("mod")
 def mod(a: Form, b: Form) -> float:
     """(mod a b): the remainder of whole numbers, with the sign of a"""
-    x, y = whole("mod", a), whole("mod", b, 1)
+    x, y = whole("mod", a, 0, MAXIMUM), whole("mod", b, 1, MAXIMUM)
     return checked("mod", lambda: math.copysign(abs(x) % abs(y), x) if abs(x) % abs(y) else 0.0)
 
 
@@ -125,27 +139,35 @@ _add_functions_of_one_number()
 
 
 @function("max")
-def max_(first: Form, *more: Form) -> float:
-    """(max x...): the greatest"""
-    return max(number("max", x, i) for i, x in enumerate((first, *more)))
+def max_(first: Form, *more: Form) -> Form:
+    """(max x...): the greatest, of numbers or of strings"""
+    return max(_of_one_kind("max", (first, *more)))
 
 
 @function("min")
-def min_(first: Form, *more: Form) -> float:
-    """(min x...): the least"""
-    return min(number("min", x, i) for i, x in enumerate((first, *more)))
+def min_(first: Form, *more: Form) -> Form:
+    """(min x...): the least, of numbers or of strings"""
+    return min(_of_one_kind("min", (first, *more)))
 
 
-@function("=")
-def equals(a: Form, b: Form, *more: Form) -> bool:
+def _of_one_kind(name: str, values: tuple[Form, ...]) -> tuple[Form, ...]:
+    """The values if all are strings or all are numbers, else Misuse."""
+    if not all(isinstance(x, str) for x in values):
+        for i, x in enumerate(values):
+            number(name, x, i)
+    return values
+
+
+@function("=", interpreter=True)
+def equals(interpreter: Interpreter, a: Form, b: Form, *more: Form) -> bool:
     """(= a b): whether they are equal by content: numbers, strings, lists, matrices"""
-    return all(equal(a, x) for x in (b, *more))
+    return all(interpreter.equal(a, x) for x in (b, *more))
 
 
-@function("<>")
-def differs(a: Form, b: Form) -> bool:
+@function("<>", interpreter=True)
+def differs(interpreter: Interpreter, a: Form, b: Form) -> bool:
     """(<> a b): whether they are not equal by content"""
-    return not equal(a, b)
+    return not interpreter.equal(a, b)
 
 
 @function("==")
@@ -171,10 +193,10 @@ _add_comparisons()
 @function("0=")
 def is_zero(x: Form) -> Form:
     """(0= x): 0 (which is true) if x is 0, else ()"""
-    return 0.0 if x == 0.0 and isinstance(x, float) else NIL
+    return 0.0 if isinstance(x, float) and x == 0.0 else NIL
 
 
 @function("0<>")
 def is_not_zero(x: Form) -> Form:
-    """(0<> x): x if it is not 0, else ()"""
-    return NIL if isinstance(x, float) and x == 0.0 else x
+    """(0<> x): x if it is not 0, else (); t for ()"""
+    return TRUE if x is NIL else NIL if isinstance(x, float) and x == 0.0 else x

@@ -1,0 +1,104 @@
+"""What one program has used of its limits. Whoever goes through data, or makes some, says so here.
+
+A step is one evaluation of a list, and about as long as going through `_WALKED` elements of a list or computing
+`_COMPUTED` elements of a matrix: so a bound on the steps bounds the time. What is made is counted whether it is kept
+or not, so a bound on it bounds the memory.
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import numpy as np
+
+from snsim.errors import Span
+from snsim.language.forms import Form
+from snsim.language.limits import Limits, exceeded
+
+_WALKED, _COMPUTED = 20, 1_000
+
+
+class Budget:
+    """The counters of one program; every method raises LimitError at the place of what is being evaluated."""
+
+    def __init__(self, limits: Limits, place: Callable[[], Span | None]):
+        self.limits = limits
+        self.steps = 0
+        self.lists = self.matrices = self.strings = self.output = 0
+        self._place = place
+
+    def step(self, count: int = 1) -> None:
+        """Count an evaluation, or a round of a loop."""
+        self.steps += count
+        if self.steps > self.limits.steps:
+            raise exceeded("the program takes too many steps", self.limits.steps, self._place(),
+                           "a loop that does not end?")
+
+    def walk(self, elements: int) -> None:
+        """Count a way through so many elements of a list, or characters of a string."""
+        self.step(elements // _WALKED)
+
+    def way(self) -> Callable[[int], None]:
+        """What counts a way through lists piece by piece, up to the end of the longest there can be."""
+        left = 2 * self.limits.list_length
+
+        def walk(elements: int) -> None:
+            nonlocal left
+            left -= elements
+            self.walk(elements)
+            if left < 0:
+                raise exceeded("the list is too long", self.limits.list_length, self._place())
+
+        return walk
+
+    def compute(self, elements: int) -> None:
+        """Count so many elements of matrices that are computed, compared or copied."""
+        self.step(elements // _COMPUTED)
+
+    def make_list(self, length: int, who: str) -> None:
+        """Count a list that is being made."""
+        if length > self.limits.list_length:
+            raise exceeded(f"{who}: the list is too long", self.limits.list_length, self._place())
+        self.lists += length
+        if self.lists > self.limits.lists:
+            raise exceeded("the program makes too many lists: their elements", self.limits.lists, self._place())
+
+    def check_matrix(self, elements: int, who: str) -> None:
+        """Refuse a matrix that is too large, before it is made."""
+        if elements > self.limits.matrix_elements:
+            raise exceeded(f"{who}: the matrix would have {elements:.4g} elements", self.limits.matrix_elements,
+                           self._place())
+
+    def make_matrix(self, elements: int, who: str) -> None:
+        """Count a matrix that is being made."""
+        self.check_matrix(elements, who)
+        self.matrices += elements
+        if self.matrices > self.limits.matrices:
+            raise exceeded("the program makes too many matrices: their elements", self.limits.matrices, self._place())
+        self.compute(elements)
+
+    def check_string(self, length: int, who: str) -> None:
+        """Refuse a string that is too long, before it is made."""
+        if length > self.limits.string_length:
+            raise exceeded(f"{who}: the string is too long", self.limits.string_length, self._place())
+
+    def make_string(self, length: int, who: str) -> None:
+        """Count a string that is being made."""
+        self.check_string(length, who)
+        self.strings += length
+        if self.strings > self.limits.strings:
+            raise exceeded("the program makes too many strings: their characters", self.limits.strings, self._place())
+        self.walk(length)
+
+    def make(self, result: Form, who: str) -> None:
+        """Count a new string or matrix."""
+        if isinstance(result, str):
+            self.make_string(len(result), who)
+        elif isinstance(result, np.ndarray):
+            self.make_matrix(result.size, who)
+
+    def print(self, characters: int) -> None:
+        """Count what is printed."""
+        self.output += characters
+        if self.output > self.limits.output_characters:
+            raise exceeded("the program prints too much", self.limits.output_characters, self._place())

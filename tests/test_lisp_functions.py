@@ -1,0 +1,174 @@
+"""The functions of the language on numbers, lists, lists of numbers and strings, as tables of programs."""
+
+import pytest
+from lisp_programs import fault_of, value_of
+
+NUMBERS = [
+    ('(list (+) (+ 1) (+ 1 2 3) (*) (* 2 3 4) (- 1) (- 3 1) (/ 4) (/ 1 4))', '(0 1 6 1 24 -1 2 0.25 0.25)'),
+    ('(list (** 2 10) (** 2 0.5) (** 0 0) (** 2 -1))', '(1024 1.4142135623730951 1 0.5)'),
+    ('(list (1+ 1) (1- 1) (2* 3) (2/ 3))', '(2 0 6 1.5)'),
+    ('(list (int 3.7) (int -3.7) (int -4) (int 0.9999))', '(3 -4 -4 0)'),
+    ('(list (div 7 2) (div -7 2) (div 7 -2) (div 7.9 2.9) (div 6 3))', '(3 -3 -3 3 2)'),
+    ('(list (mod 7 3) (mod -7 3) (mod 7 -3) (mod -6 3) (mod 7.9 3))', '(1 -1 1 0 1)'),
+    ('(list (sgn 0) (sgn -0.1) (sgn 9) (abs -2) (abs 2))', '(1 -1 1 2 2)'),
+    ('(list (sqrt 9) (exp 0) (log 1) (sin 0) (cos 0) (tan 0) (atan 0) (tanh 0))', '(3 1 0 0 1 0 0 0)'),
+    ('(list (max 1) (max 1 3 2) (min 2 1) (max "a" "b") (min "b" "ab"))', '(1 3 1 "b" "ab")'),
+    ("(list (0= 0) (0= 1) (0= 'a) (0= ()) (if (0= 0) 'true 'false))", '(0 () () () true)'),
+    ("(list (0<> 3) (0<> 0) (0<> 'a) (0<> ()))", '(3 () a t)'),
+    ('(list (= 1 1) (= 1 2) (= 1 "1") (= "a" "a") (= \'a \'a) (= () ()) (= 1 ()) (= \'(1 (2 "x")) \'(1 (2 "x"))))',
+     '(t () () t t t () t)'),
+    ("(list (= [1 2] [1 2]) (= [1 2] [f 1 2]) (= [1 2] [[1 2]]) (= [1 2] '(1 2)) (= '([1]) '([1])))", '(t t () () t)'),
+    ("(list (<> 1 2) (<> '(1) '(1)) (<> 'a 'b))", '(t () t)'),
+    ("(setq l '(1)) (list (== l l) (== l '(1)) (== 'a 'a) (== 2 2))", '(t () t t)'),
+    ('(list (< 1 2) (< 2 1) (<= 1 1) (> 2 1) (>= 1 2) (< "a" "b") (>= "b" "a"))', '(t () t t () t t)'),
+]
+
+LISTS = [
+    ("(list (car '(1 2)) (cdr '(1 2)) (car ()) (cdr ()) (cdr '(1 . 2)))", '(1 (2) () () 2)'),
+    ("(list (caar '((1))) (cadr '(1 2)) (cdar '((1 2))) (cddr '(1 2 3)) (caddr '(1 2 3)) (cadddr '(1 2 3 4)))",
+     '(1 2 (2) (3) 3 4)'),
+    ("(list (cons 1 ()) (cons 1 '(2)) (cons 1 2) (list) (list 1 '(2)))", '((1) (1 2) (1 . 2) () (1 (2)))'),
+    ("(list (append) (append '(1)) (append '(1) () '(2 3)) (append '(1) 2) (append () ()))",
+     '(() (1) (1 2 3) (1 . 2) ())'),
+    ("(setq l '(2)) (setq m (append '(1) l)) (nconc1 l 3) m", '(1 2 3)'),
+    ("(list (reverse '(1 2 3)) (reverse ()) (length '(1 (2) 3)) (length ()))", '((3 2 1) () 3 0)'),
+    ("(list (nth 0 '(a b)) (nth 1 '(a b)) (nth 9 '(a)) (nth -1 '(a)) (nth 0 ()))", '(a b () () ())'),
+    ("(list (nth '(a b) 1) (nth '(a b) 2) (nth '(a b) 0) (nth () 1))", '(a b () ())'),
+    ("(list (nthcdr 0 '(a b)) (nthcdr 1 '(a b)) (nthcdr 2 '(a b)) (nthcdr '(a b) 1) (nthcdr '(a b) 0))",
+     '((a b) (b) () (a b) ())'),
+    ("(list (last '(1 2)) (lasta '(1 2)) (last ()) (lastcdr '(1 2)) (lastcdr ()))", '(2 2 () (2) ())'),
+    ("(list (member 2 '(1 2 3)) (member '(a) '((a) b)) (member 9 '(1)) (member () '(1 ())))",
+     '((2 3) ((a) b) () (()))'),
+    ('(list (assoc \'b \'((a 1) (b 2))) (assoc "k" \'(3 ("k" . 4))) (assoc 9 ()) (alist-get \'b \'((a . 1) (b . 2))))',
+     '((b 2) ("k" . 4) () 2)'),
+    ('(list (range 3) (range 0) (range 2 4) (range 0 -1) (range 2 2) (range 1 2 0.5) (range 3 1 -1) (range 1 3 -1))',
+     '((1 2 3) () (2 3 4) (0 -1) (2) (1 1.5 2) (3 2 1) ())'),
+    ('(nth 3 (range 0 1 0.1))', '0.30000000000000004'),
+    ("(list (makelist 2 'a) (makelist 0 'a) (makelist 2.9 1))", '((a a) () (1 1))'),
+    ("(list (flatten '(1 (2 (3)) () . 4)) (flatten ()) (flatten 5))", '((1 2 3 4) () (5))'),
+    ("(setq l '(1)) (list (nconc l '(2)) (nconc () l) (nconc1 l 3) (nconc1 () 4) l)",
+     '((1 2 3) (1 2 3) (1 2 3) (4) (1 2 3))'),
+    ("(setq l '(1 2)) (list (rplaca l 0) (rplacd l '(9)) l)", '((0 9) (0 9) (0 9))'),
+    ("(list (filter (lambda (x) (> x 1)) '(1 2 3)) (filter 'numberp '(a 1)) (filter 'car ()))", '((2 3) (1) ())'),
+    ('(list (sort-list \'(3 1 2) <) (sort-list \'(3 1 2 1) >) (sort-list () <) (sort-list \'("b" "a") \'>))',
+     '((3 2 1) (1 1 2 3) () ("a" "b"))'),
+]
+
+LISTS_OF_NUMBERS = [
+    ("(list (sum '(1 2 3)) (sum ()) (mean '(1 2 6)) (sdev '(1 3)) (sdev '(4.56)))", '(6 0 3 1 0)'),
+    ("(list (sup '(1 3 2)) (inf '(2 1 3)) (median '(3 1 2)) (median '(4 1 3 2)))", '(3 1 2 2)'),
+    ("(list (quantile '(4 1 3 2) 0) (quantile '(4 1 3 2) 0.5) (quantile '(4 1 3 2) 0.99) (quantile '(1 2) 1))",
+     '(1 3 4 2)'),
+    ("(list (rank '(5 7 5) 5) (rank '(1 2 3) 2 1) (rank '(1) 9) (find-interval '(5 7 5) 5))",
+     '((0 2) (0 1 2) () (0 2))'),
+    ("(list (sqr-dist '(1 2) '(3 2)) (abs-dist '(1 -1) '(3 0)) (sup-dist '(1 5) '(2 9)))", '(4 3 4)'),
+    ("(list (sqr-dist '(1 -2)) (abs-dist '(1 -2)) (sup-dist '(1 -2)) (hamming-dist '(0 2)) (hamming-dist 2 '(0 2)))",
+     '(5 3 2 1 0)'),
+    ("(list (hamming-dist '(1 2) '(1 3)) (hamming-dist 1 '(1 2) '(1 3)) (hamming-dist 0.5 '(1 2) '(0 3)))", '(1 0 2)'),
+    ("(list (quadrant-dist '(1 -1 0) '(0 -1 5)) (quadrant-dist '(1 -1) '(2 0)) (quadrant-dist '(0 0) '(1 -1)))",
+     '(1 1 0)'),
+    ("(list (mean-sqr-dist '(0 0) '(2 0)) (add-lists '(1 2) '(3 4)) (diff-lists '(1 2) '(3 5)) (add-lists () ()))",
+     '(2 (4 6) (-2 -3) ())'),
+]
+
+STRINGS = [
+    ('(list (concat) (concat "a" "" "b") (left "hello" 2) (left "a" 9) (right "hello" 2) (right "a" 9) (left "a" 0))',
+     '("" "ab" "he" "a" "lo" "a" "")'),
+    ('(list (mid "hello" 2 3) (mid "hello" 2) (mid "hello" 9 1) (mid "hello" 5 9) (mid "hello" 6))',
+     '("ell" "ello" "" "o" "")'),
+    ('(list (index "l" "hello") (index "l" "hello" 4) (index "x" "hello") (index "lo" "hello" 5))', '(3 4 () ())'),
+    ('(list (len "abc") (len "") (upcase "aB") (upcase1 "ab") (upcase1 ""))', '(3 0 "AB" "Ab" "")'),
+    ('(list (val "1.5") (val " -2 ") (val "0x1A") (val "1e3") (val "x") (val "") (val "1 2"))',
+     '(1.5 -2 26 1000 () () ())'),
+    ('(list (str 0.25) (str 3.14159) (str 1e11) (str -0.00001))', '("0.25" "3.1416" "1e+11" "-1e-05")'),
+    ('(list (named "A_b") (namedclean "A_b") (namedclean "_A_b") (namedclean "|A_b|"))', '(|A_b| a-b _a-b |A_b|)'),
+    ('(list (nameof \'a-b) (pname \'(1 "a")) (pname 0.123456) (pname ()))', '("a-b" "(1 \\"a\\")" "0.1235" "()")'),
+    ('(list (regex-match "a.c" "abc") (regex-match "a" "ab") (regex-match "(x|y)+z?" "xyx"))', '(t () t)'),
+    ('(list (regex-match "[^0-9]*" "a1") (regex-match "[^0-9]*1" "a1"))', '(() t)'),
+    ('(list (regex-match "a\\\\.b" "a.b") (regex-match "a\\\\.b" "axb") (regex-match "[]a-c-]+" "]-b"))', '(t () t)'),
+    ('(list (regex-seek "l+" "hello") (regex-seek "l" "hello" 4) (regex-seek "x" "hello") (regex-seek "^h" "hh" 2))',
+     '((3 2) (4 1) () ())'),
+    ('(list (regex-subst "l" "L" "hello") (regex-subst "z*" "-" "azb"))', '("heLLo" "a-b")'),
+    ('(regex-subst "([a-z]+)=([0-9]+)" "%1:%0%%" "x=1, yy=22")', '"1:x%, 22:yy%"'),
+]
+
+PREDICATES = [
+    ("(list (listp ()) (listp '(1)) (listp 1) (consp ()) (consp '(1)) (atomp ()) (atomp 1) (atomp '(1)))",
+     '(t (1) () () (1) t 1 ())'),
+    ('(list (numberp 0) (numberp "1") (symbolp \'a) (symbolp ()) (symbolp 1) (stringp "") (stringp \'a))',
+     '(0 () a () () "" ())'),
+    ("(list (matrixp [1]) (numericp [1]) (matrixp 1) (matrixp (array 2)) (if (functionp car) 1 2) (functionp 'car))",
+     '([1] [1] () () 1 ())'),
+    ("(list (null ()) (null 0) (not ()) (not 'a) ~() ~1)", '(t () t () t ())'),
+]
+
+
+@pytest.mark.parametrize("text, expected", [*NUMBERS, *LISTS, *LISTS_OF_NUMBERS, *STRINGS, *PREDICATES])
+def test_value(text, expected):
+    assert value_of(text) == expected
+
+
+ERRORS = [
+    ('(/ 1 0)', 1, '/: division by zero'),
+    ('(div 1 0)', 1, 'division by zero'),
+    ('(mod 1 0.5)', 1, 'division by zero'),
+    ('(sqrt -1)', 1, 'no result'),
+    ('(log 0)', 1, 'no result'),
+    ('(exp 1000)', 1, 'too large'),
+    ('(** -0.05 2)', 5, 'negative number -0.05'),
+    ('(** 10 400)', 1, 'too large'),
+    ('(* 1e200 1e200)', 1, 'too large'),
+    ('(+ 1e308 1e308)', 1, 'too large'),
+    ('(- -1e308 1e308)', 1, 'too large'),
+    ("(sum '(1e308 1e308))", 1, 'too large'),
+    ('(- 1 2 3)', 1, '-: too many arguments, 3 given, 1 to 2 taken'),
+    ('(-)', 1, 'too few'),
+    ('(/ 1 2 3)', 1, 'too many'),
+    ('(< 1 "a")', 6, '"a" is no number'),
+    ('(max 1 "a")', 8, '"a" is no number'),
+    ('(max)', 1, 'too few'),
+    ("(1+ 'a)", 5, 'a is no number'),
+    ("(int 'a)", 6, 'no number'),
+    ('(div 1e999 2)', 6, 'too large'),
+    ('(left "a" 1e300)', 11, '1e+300 is too large'),
+    ('(car 3)', 6, 'car: 3 is no list'),
+    ("(cadr '(1 . 2))", 7, 'cadr: 2 is no list'),
+    ('(length 3)', 1, 'length: 3 is no list'),
+    ("(nth 'a '(1))", 6, 'no place in a list'),
+    ('(nth 1 2)', 1, '2 is no list'),
+    ("(reverse '(1 . 2))", 1, 'is no list'),
+    ("(mapcar '+ '(1) '(1 2))", 1, 'the lists have 1, 2 elements'),
+    ('(range 1 2 0)', 12, 'never ends'),
+    ("(range 'a)", 8, 'a is no number'),
+    ('(makelist -1 0)', 11, '-1 is no number of elements'),
+    ('(rplaca () 1)', 9, '() is no list'),
+    ("(sum '(1 a))", 1, 'a in the list is no number'),
+    ('(mean ())', 1, 'is empty'),
+    ('(sup ())', 1, 'is empty'),
+    ("(add-lists '(1) '(1 2))", 1, 'one list has 1 elements, the other 2'),
+    ('(hamming-dist 1)', 1, 'one or two lists'),
+    ("(quantile '(1) 'a)", 16, 'a is no fraction'),
+    ('(concat "a" 1)', 13, '1 is no string'),
+    ('(left "a" -1)', 11, '-1 is no number of characters'),
+    ('(mid "a" 0)', 10, 'count from 1, 0 given'),
+    ('(mid "a" 1 -1)', 12, '-1 is no number of characters'),
+    ('(str "a")', 6, 'is no number'),
+    ('(nameof "a")', 9, 'is no symbol'),
+    ('(named "a|b")', 8, 'neither | nor a newline'),
+    ('(regex-match "(a" "a")', 14, 'character 3: a ) is missing'),
+    ('(regex-match "a)" "a")', 14, 'a ( is missing'),
+    ('(regex-match "[a" "a")', 14, 'a ] is missing'),
+    ('(regex-match "a|" "a")', 14, 'something to match is missing'),
+    ('(regex-subst "a" "%x" "a")', 18, 'a digit or a %'),
+]
+
+
+@pytest.mark.parametrize("text, column, message", ERRORS)
+def test_error(text, column, message):
+    found, line, at = fault_of(text)
+    assert message in found and (line, at) == (1, column)
+
+
+def test_a_regular_expression_takes_a_time_that_grows_with_the_text_only():
+    text = '(setq s "a") (repeat 12 (setq s (concat s s))) (regex-match "(a*)*(a|aa)+(a?)*b" s)'
+    assert value_of(text) == "()"
