@@ -207,8 +207,9 @@ def _write_tensors(folder: Path, snapshot: Snapshot) -> None:
     weights = {name: np.asarray(value, order="C") for name, value in snapshot.parameters.items()}
     _replace(folder / WEIGHTS, save(weights))
     state = {f"state {name}": np.asarray(value, order="C") for name, value in snapshot.state.items()}
-    about = {"pass": json.dumps(snapshot.number), "generators": json.dumps(snapshot.generators)}
-    _replace(folder / CHECKPOINT, save({**weights, **state}, metadata=about))
+    # One key, as safetensors writes several in no fixed order: equal runs have equal bytes.
+    about = json.dumps({"pass": snapshot.number, "generators": snapshot.generators})
+    _replace(folder / CHECKPOINT, save({**weights, **state}, metadata={"snsim": about}))
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -300,12 +301,12 @@ def _read_checkpoint(path: Path) -> Snapshot:
 
     try:
         with safe_open(path, framework="np") as file:
-            about = file.metadata() or {}
+            about = json.loads((file.metadata() or {})["snsim"])
             arrays = {key: file.get_tensor(key) for key in file.keys()}
-        number, generators = json.loads(about["pass"]), json.loads(about["generators"])
+        number, generators = about["pass"], about["generators"]
     except OSError as error:
         raise _unreadable(path, error) from None
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, str(error)) from None
     state = {key.removeprefix("state "): array for key, array in arrays.items() if key.startswith("state ")}
     return Snapshot(number, {key: a for key, a in arrays.items() if not key.startswith("state ")}, state, generators)

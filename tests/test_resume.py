@@ -70,7 +70,8 @@ def same(a: Run, b: Run) -> None:
         assert one.keys() == other.keys()
         for name in one:
             assert one[name].dtype == other[name].dtype and one[name].tobytes() == other[name].tobytes(), name
-    assert (a.folder / "weights.safetensors").read_bytes() == (b.folder / "weights.safetensors").read_bytes()
+    for file in ("weights.safetensors", "checkpoint.safetensors"):
+        assert (a.folder / file).read_bytes() == (b.folder / file).read_bytes(), file
 
 
 @pytest.fixture(scope="module")
