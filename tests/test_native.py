@@ -372,3 +372,32 @@ def test_python_goes_on_while_the_engine_learns_and_evaluates() -> None:
             turns += 1
         thread.join()
         assert turns > 1000  # with the lock held: a few, before the call and after it
+
+
+def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is gathered in pieces; one that is broken off between them counts for nothing afterwards."""
+    from snsim.engines.native import engine as native
+
+    made = plan(declared(HERE.parent / "nets" / "net-5.sn")["net-5"])
+    x, d = patterns(made, 7)
+    by = rule("sgd")
+    whole, broken = (build(made, HALF_SQUARES, by, "float64") for _ in range(2))
+    for engine in (whole, broken):
+        engine.load_parameters(weights(made))
+    whole.learn(x, d, settings(made, by, batch=7))
+
+    monkeypatch.setattr(native, "_PIECE", 2)
+    run, calls = native._Compiled.run, []
+
+    def interrupted(self, name, *arguments):
+        calls.append(name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        run(self, name, *arguments)
+
+    monkeypatch.setattr(native._Compiled, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        broken.learn(x, d, settings(made, by, batch=7))
+    broken.learn(x, d, settings(made, by, batch=7))
+    assert calls == ["gather"] * (3 + 4) + ["apply"]
+    close(broken.parameters(), whole.parameters(), 1e-14)

@@ -26,6 +26,7 @@ from snsim.network.expressions import variable
 _CURVATURES = {"gauss-newton": "h", "full": "h-full"}
 _CHANGES_ALL = UpdateRule("none, curvature only", (), (), ((("w", variable("g")),),))
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
+_PIECE = 1000  # patterns of a batch in one call of compiled code
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,11 +233,26 @@ class NativeEngine:
         number_type = ctypes.c_float if self.dtype == np.float32 else ctypes.c_double
         for start in range(0, len(x), settings.batch):
             batch = slice(start, min(start + settings.batch, len(x)))
-            compiled.run("gather", *self._patterns(x[batch], d[batch], rows[batch]))
+            self._gather(compiled, x[batch], d[batch], rows[batch])
             self._updates += 1
             factor = 1 / (batch.stop - start) if settings.batch_mean else 1.0
             compiled.run("apply", *self._base(), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates),
                          (number_type, factor))
+
+    def _gather(self, compiled: _Compiled, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
+        """Add up what the patterns give, in pieces between which an interrupt is heard: then the sums are 0 again."""
+        try:
+            for start in range(0, len(x), _PIECE):
+                piece = slice(start, start + _PIECE)
+                compiled.run("gather", *self._patterns(x[piece], d[piece], gates[piece]))
+        except BaseException:
+            self._clear_sums(compiled)
+            raise
+
+    def _clear_sums(self, compiled: _Compiled) -> None:
+        for name in self._learning:
+            for channel in compiled.channels:
+                self._pack(self._net.cells[name], np.zeros(self.plan.parameters[name].size), f"sum {channel}")
 
     def _patterns(self, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> tuple[tuple[Any, Any], ...]:
         """The first arguments of `learn` and `gather`."""
@@ -275,9 +291,7 @@ class NativeEngine:
             raise fail("the curvature is a mean over patterns, and there are none")
         channel = _CURVATURES[kind]
         compiled = self._curvature_code(channel)
-        compiled.run("gather", *self._patterns(x, d, x))
+        self._gather(compiled, x, d, x[:, :0])
         made = {name: self._taken_out(name, f"sum {channel}") / self.dtype.type(len(x)) for name in self._learning}
-        for name in self._learning:
-            for used in compiled.channels:
-                self._pack(self._net.cells[name], np.zeros(self.plan.parameters[name].size), f"sum {used}")
+        self._clear_sums(compiled)
         return made
