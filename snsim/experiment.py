@@ -142,8 +142,7 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
     settings = _settings(training, seed, options, found, data, engine)
     made = records.create_run(options.out, run_name(training, seed), program.sources, settings, start)
     with records.held(made.folder):
-        started = _started(made.folder, training, found, data, engine, seed)
-        yield replace(started, instead=instead)
+        yield _started(made.folder, training, found, data, engine, seed, instead=instead)
         yield from _passes(made, training, data, engine, seed, None, began)
 
 
@@ -322,10 +321,10 @@ def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[st
 
 
 def _started(folder: Path, training: Training, found: _Found, data: PreparedData, engine: Engine, seed: int,
-             done: int = 0) -> Started:
+             done: int = 0, instead: str = "") -> Started:
     return Started(folder, training, training.net.counts, data.name, data.origin, found.wanted, found.rank,
                    found.reasons, (len(data.train), 0 if data.test is None else len(data.test)), engine.name,
-                   str(engine.dtype), seed, done)
+                   str(engine.dtype), seed, done, instead)
 
 
 def _settings(training: Training, seed: int, options: Options, found: _Found, data: PreparedData,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from importlib import import_module
+from types import MappingProxyType, ModuleType
 from typing import Callable, Mapping
 
 import numpy as np
@@ -21,14 +22,7 @@ ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines")
 @ENGINES.register("native")
 def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """compiled for this processor, pattern by pattern, every update rule: the quickest."""
-    try:
-        from snsim.engines.native import build as build_native
-    except ImportError as error:
-        if error.name is None or error.name.split(".")[0] != "llvmlite":
-            raise
-        raise fail("the native engine needs llvmlite, which is not installed here",
-                   hint="pip install llvmlite, or use another engine: reference or torch") from error
-    return build_native(plan, cost, rule, dtype, constants)
+    return native_package().build(plan, cost, rule, dtype, constants)
 
 
 @ENGINES.register("reference")
@@ -50,6 +44,17 @@ def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants:
         raise fail("the torch engine needs PyTorch, which is not installed here",
                    hint="pip install torch, or use the native or the reference engine") from error
     return TorchEngine(plan, cost, rule, dtype)
+
+
+def native_package() -> ModuleType:
+    """The package of the native engine, which makes engines and prints their code; SnError without llvmlite."""
+    try:
+        return import_module("snsim.engines.native")
+    except ImportError as error:
+        if error.name is None or error.name.split(".")[0] != "llvmlite":
+            raise
+        raise fail("the native engine needs llvmlite, which is not installed here",
+                   hint="pip install llvmlite, or use another engine: reference or torch") from error
 
 
 def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float64,

@@ -29,10 +29,8 @@ def engine_for(training: Training, stage: Stage, name: str, dtype: np.dtype | ty
 def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False) -> str:
     """How the native engine learns in a stage, pattern by pattern: LLVM IR, or assembly for this processor. SnError
     without llvmlite."""
-    engine_for(training, stage, "native", dtype)  # says so if there is none
-    from snsim.engines.native import asm_text, ir_text
-
-    text = asm_text if assembly else ir_text
+    native = engines.native_package()
+    text = native.asm_text if assembly else native.ir_text
     return text(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))
 
 
