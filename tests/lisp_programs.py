@@ -28,7 +28,7 @@ class Program:
         return symbol("declared")
 
     def run(self, text, name="<test>"):
-        return show(self.interpreter.run(Source(name, text)))
+        return show(self.interpreter.run(Source(name, text)), most=10_000)  # a list may hold itself
 
     @property
     def declared(self):

@@ -154,7 +154,7 @@ PREPARED = """(setq x 1 l (list 1 2 3) m (matrix 2 2) a (array 2 2) ring (list 1
 (rplacd (cdr ring) ring) (rplaca self self) (a 0 0 a) (de f (x) (if x (f ()) 0))"""
 
 
-@settings(max_examples=400, deadline=5_000)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(calls(), max_size=4))
 def test_any_program_ends_with_a_value_or_a_fault(forms):
     program = Program(limits=Limits(steps=5_000, list_length=2_000, lists=20_000, matrix_elements=5_000,
@@ -168,7 +168,7 @@ def test_any_program_ends_with_a_value_or_a_fault(forms):
             assert all(len(fault.message) < 1_000 for fault in error.faults)
 
 
-@settings(max_examples=300, deadline=5_000)
+@settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from(list("()[]'`,@~:|\"\\;#!?.ab_A10-+ex \n\0")) | st.characters(), max_size=60))
 def test_any_text_ends_with_a_value_or_a_fault(text):
     try:
