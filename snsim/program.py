@@ -30,6 +30,7 @@ from snsim.network.graph import Net
 from snsim.network.nlfs import NlfDefinition
 from snsim.network.words import NetShelves
 from snsim.shelf import Shelf
+from snsim.sn28 import SN28
 
 PRELUDES = ("snsim.network", "snsim.learning")  # packages with a prelude.sn, in the order in which they are read
 
@@ -109,8 +110,10 @@ def shelves() -> Shelves:
 
 @cache
 def lisp_functions() -> Shelf[Procedure]:
-    """The functions of the Lisp, with those that networks add."""
+    """The functions of the Lisp, with those that networks and SN-2.8 add."""
     functions = CORE.child()
+    for entry in SN28:
+        functions.add(entry.name, entry.value, entry.doc)
     for name, (body, _) in network_words.lisp_functions().items():
         function(name, shelf=functions, makes=True)(body)
     return functions

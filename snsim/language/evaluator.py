@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Callable, Iterable, Iterator, Mapping, TextIO
+from typing import Callable, Iterable, Iterator, Mapping, TextIO, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from snsim.language.reader import read_forms
 from snsim.shelf import Shelf, suggest
 
 Word = Callable[[Node, "Interpreter"], Form]
+Part = TypeVar("Part")
 
 _FRAMES_PER_LEVEL = 12  # Python frames that one level of evaluation may take
 _HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is looked up, and among how many, as it takes time
@@ -68,6 +69,14 @@ class Interpreter:
         self._hints = 0
         self._calls: list[Pair] = []  # the calls being evaluated, outermost first
         self._top: Span | None = None  # the top-level form being evaluated
+        self._parts: dict[object, object] = {}
+
+    def part(self, kind: Callable[[Interpreter], Part]) -> Part:
+        """The one `kind` of this program (its random numbers, say), made when it is first asked for: what functions
+        of a room above the Lisp keep from call to call."""
+        if kind not in self._parts:
+            self._parts[kind] = kind(self)
+        return self._parts[kind]  # type: ignore[return-value]
 
     # Running a text
 
@@ -223,6 +232,10 @@ class Interpreter:
             return procedure.apply(self, arguments)
         except Misuse as misuse:  # which argument is known for a call in the text only
             raise Misuse(misuse.message, None, misuse.hint) from None
+
+    def call(self, name: str, *arguments: Form) -> Form:
+        """The value of the function that has this name now, for some arguments."""
+        return self.apply(symbol(name), list(arguments))
 
     def _to_procedure(self, value: Form) -> Procedure | np.ndarray | None:
         """What a value stands for at the head of a call: evaluated until it can be called."""
