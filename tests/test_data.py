@@ -221,14 +221,15 @@ COUNTS = {
                 [359, 264, 198, 166, 200, 160, 170, 147, 166, 177]),
     "mnist": ([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
               [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
-    "sn28-digits": ([32] * 10, [16] * 10),
+    "sn28-digits": ([32] * 10, [16] * 10), "sn28-digits-by-drawing": ([32] * 10, [16] * 10),
 }
 FIRST_LABELS = {"zipcode": ("6547363101", "9636600069"), "mnist": ("5041921314", "7210414959"),
                 "mnist-16": ("5041921314", "7210414959"), "sn28-digits": ("0123456789", "0123456789")}
 
 
 @needs_data
-@pytest.mark.parametrize("name", ["zipcode", "mnist-1989", "mnist", "mnist-16", "mnist-50000", "sn28-digits"])
+@pytest.mark.parametrize("name", ["zipcode", "mnist-1989", "mnist", "mnist-16", "mnist-50000", "sn28-digits",
+                                  "sn28-digits-by-drawing"])
 def test_data_set(name):
     said: list[str] = []
     examples, rank = find([name], Search(environment=Path(DATA), online=False), said.append)
@@ -242,6 +243,20 @@ def test_data_set(name):
             assert np.bincount(split.labels).tolist() == COUNTS[name][which]
         if name in FIRST_LABELS:
             assert "".join(map(str, split.labels[:10])) == FIRST_LABELS[name][which]
+
+
+@needs_data
+def test_no_drawing_is_in_both_parts_if_the_split_is_by_drawing():
+    def drawings(split):
+        return {np.roll(picture, -np.flatnonzero((picture > 0).any(axis=0))[0], axis=1).tobytes()
+                for picture in split.inputs}
+
+    by_file, by_drawing = (find([name], Search(environment=Path(DATA), online=False)).examples
+                           for name in ("sn28-digits", "sn28-digits-by-drawing"))
+    assert len(drawings(by_drawing.train)) == 80 and len(drawings(by_drawing.test)) == 40
+    assert not drawings(by_drawing.train) & drawings(by_drawing.test)
+    in_training = drawings(by_file.train)
+    assert sum(len(drawings(Split(picture[None])) & in_training) for picture in by_file.test.inputs) == 156
 
 
 @needs_data
