@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
 import numpy as np
 
-from snsim import records
+from snsim import provenance, records
 from snsim.data.catalog import find
 from snsim.data.examples import Examples
 from snsim.data.fetch import Search
@@ -28,7 +27,7 @@ from snsim.learning.initial import initial_weights
 from snsim.learning.initial_files import load_initial
 from snsim.learning.prepare import PreparedData, prepare
 from snsim.learning.schedule import fitted_stages, stage_of
-from snsim.learning.train import Pass, Progress, Snapshot, steps
+from snsim.learning.train import Pass, Progress, Pruned, Snapshot, steps
 from snsim.learning.training import DataChoice, Training
 from snsim.network.graph import Counts
 from snsim.program import Program, read_program
@@ -48,6 +47,8 @@ class Options:
     initial: Path | None = None  # initial weights instead of the clause or the drawn ones
     passes: int | None = None
     out: Path = Path("runs")  # the folder in which run folders are made
+    folder: str | None = None  # the very name of the run folder; default: `run_name`, or that with a number
+    data_digest: str | None = None  # of the only data that will do
     presets: Mapping[str, float | str] = field(default_factory=dict)  # the values of --set, recorded
     command: tuple[str, ...] = ()  # the command line, recorded
 
@@ -90,12 +91,13 @@ class Finished:
     completed: bool
 
 
-Event = Started | Progress | Passed | Finished
+Event = Started | Progress | Pruned | Passed | Finished
 
 
 def run(program: Program, training: Training, seed: int, options: Options = Options(),
         say: Say = lambda sentence: None, download: DownloadProgress | None = None) -> Iterator[Event]:
-    """Run a training of the program with one of its seeds. SnError for data, weights or sizes that do not fit."""
+    """Run a training of the program with one of its seeds. SnError for data, weights or sizes that do not fit;
+    Busy if the folder that the options name is there already."""
     return _run(program, training, seed, options, say, download)
 
 
@@ -104,7 +106,7 @@ def resume(folder: Path, options: Options = Options(), say: Say = lambda sentenc
     """Go on with a run that was stopped or killed; it ends with the same bits as one that was not.
 
     All but `data_dir` and `online` comes from the run folder, the program from its copy of the source. SnError if the
-    folder is damaged or another snsim runs it, or if the data or the texts are not those it was begun with.
+    folder is damaged, or if the data or the texts are not those it was begun with; Busy if another snsim runs it.
     """
     with records.held(folder):
         yield from _resume(folder, options, say, download)
@@ -113,6 +115,19 @@ def resume(folder: Path, options: Options = Options(), say: Say = lambda sentenc
 def run_name(training: Training, seed: int) -> str:
     """The name of the run folder: that of the training, with the seed where it has several."""
     return training.name if len(training.seeds) == 1 and seed in training.seeds else f"{training.name}-seed{seed}"
+
+
+def examples_of(program: Program, training: Training, options: Options, say: Say,
+                download: DownloadProgress | None = None) -> Examples:
+    """The examples that a run of this training would learn and be tested on. SnError if they cannot be had."""
+    return _examples(overridden(training, options), options, _Home.of(program.sources), say, download).examples
+
+
+def initial_file(program: Program, training: Training, options: Options) -> Path | None:
+    """The file of initial weights of a run of this training; None if they are drawn. SnError if it is not there."""
+    if options.initial is not None or training.initial_file is None:
+        return options.initial
+    return _Home.of(program.sources).file(training.initial_file, training.place("initial"), _folders(options))
 
 
 def overridden(training: Training, options: Options) -> Training:
@@ -135,12 +150,17 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
     training = overridden(training, options)
     home = _Home.of(program.sources)
     found = _examples(training, options, home, say, download)
+    if options.data_digest not in (None, found.examples.digest):
+        raise fail(f"the data {found.examples.name} ({found.examples.origin}) are not those that were asked for: "
+                   f"their digest is {found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
+                   hint="give the folder of those with --data-dir")
     data = prepare(training, found.examples, options.dtype)
-    engine, instead = _engine(training, options)
+    engine, instead = engine_of(training, options)
     engine.load_parameters(_weights(training, seed, options, home))
     start = Snapshot(0, engine.parameters(), engine.state(), {})
     settings = _settings(training, seed, options, found, data, engine)
-    made = records.create_run(options.out, run_name(training, seed), program.sources, settings, start)
+    name = options.folder or run_name(training, seed)
+    made = records.create_run(options.out, name, program.sources, settings, start, options.folder is not None)
     with records.held(made.folder):
         yield _started(made.folder, training, found, data, engine, seed, instead=instead)
         yield from _passes(made, training, data, engine, seed, None, began)
@@ -162,11 +182,11 @@ def _passes(made: records.Run, training: Training, data: PreparedData, engine: E
         pass
     completed = done == training.passes
     if completed and made.settings.get("finished") is None:
-        records.record_settings(made, finished=_now())
+        records.record_settings(made, finished=provenance.now())
     yield Finished(made.folder, (done - before) * len(data.train), time.perf_counter() - began, completed)
 
 
-def _engine(training: Training, options: Options) -> tuple[Engine, str]:
+def engine_of(training: Training, options: Options) -> tuple[Engine, str]:
     """The engine that is asked for, or the first by default that can compute the net; and why an earlier one cannot."""
     names = default_engines(training) if options.engine is None else (options.engine,)
     instead = ""
@@ -231,12 +251,12 @@ def _folders(options: Options) -> list[Path]:
 class _Home:
     """Where the files are that a program names: beside its texts, wherever those were when the run was begun."""
 
-    root: Path  # the folder of the main file; nothing outside is read for the program
+    root: Path  # the folder that holds all its texts; nothing outside is read for the program
     moved_from: Path | None = None  # texts were read from this copy of `root`
 
     @staticmethod
     def of(sources: tuple[Source, ...]) -> _Home:
-        return _Home(_folder_of(sources[0]))
+        return _Home(Path(os.path.commonpath([_folder_of(source) for source in sources])))
 
     def file(self, name: str, span: Span | None, folders: list[Path]) -> Path:
         """The file a clause names: beside the text it stands in, else in a data folder. SnError if there is none."""
@@ -267,14 +287,42 @@ def _folder_of(source: Source) -> Path:
 # ---- Resuming ----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class Reopened:
+    """A run folder as what it was made from: the training, its data as they are shown, an engine of the same kind,
+    still without weights."""
+
+    made: records.Run
+    training: Training
+    data: PreparedData
+    engine: Engine
+    found: _Found
+
+
+def learned(folder: Path, options: Options = Options(), say: Say = lambda sentence: None,
+            download: DownloadProgress | None = None) -> Reopened:
+    """A run with the weights that it has learned so far in its engine. SnError as for `resume`; nothing is written."""
+    again = _reopened(records.open_run(folder), options, say, download)
+    again.engine.load_parameters(again.made.weights())
+    return again
+
+
 def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress | None) -> Iterator[Event]:
     began = time.perf_counter()
-    made = records.reopen_run(folder)
-    settings = made.settings
-    name, seed, used, presets = settings["name"], settings["seed"], settings["data"], settings["presets"]
+    again = _reopened(records.reopen_run(folder), options, say, download)
+    made, training, data, engine = again.made, again.training, again.data, again.engine
+    seed = made.settings["seed"]
+    yield _started(made.folder, training, again.found, data, engine, seed, made.snapshot.number)
+    yield from _passes(made, training, data, engine, seed, made.snapshot, began)
+
+
+def _reopened(made: records.Run, options: Options, say: Say, download: DownloadProgress | None) -> Reopened:
+    records.check_settings(made)
+    folder, settings = made.folder, made.settings
+    name, used, presets = settings["name"], settings["data"], settings["presets"]
     engine_name, dtype, root = settings["engine"], settings["dtype"], Path(settings["source"]["root"])
     options = replace(options, data=tuple(settings["overrides"]["data"]), passes=settings["overrides"]["passes"])
-    program = read_program(made.main_source, presets=presets)
+    program = read_program(made.main_source, presets=presets, texts=made.folder / records.SOURCES)
     training = overridden(program.trainings.get(name), options)
     if training.data.names:
         training = replace(training, data=replace(training.data, names=(used["name"],)))
@@ -290,31 +338,21 @@ def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress
     if found.examples.digest != used["digest"]:
         raise fail(f"the data {found.examples.name} ({found.examples.origin}) are not those the run was begun with "
                    f"({used['origin']})", hint="give the folder of those with --data-dir, or begin a new run")
-    for sentence in _differences(settings["versions"], _versions(engine_name)):
+    for sentence in provenance.differences(settings["versions"], provenance.versions(engine_name)):
         say(sentence)
     data = prepare(training, found.examples, dtype)
     found = replace(found, wanted=tuple(used["wanted"]), rank=int(used["rank"]))
     stage, _ = stage_of(training.stages, min(made.snapshot.number + 1, training.passes))
-    engine = engine_for(training, stage, engine_name, dtype)
-    yield _started(made.folder, training, found, data, engine, seed, made.snapshot.number)
-    yield from _passes(made, training, data, engine, seed, made.snapshot, began)
+    return Reopened(made, training, data, engine_for(training, stage, engine_name, dtype), found)
 
 
 def _check_checkpoint(made: records.Run, training: Training) -> None:
     """SnError if the weights of the checkpoint are not those of the net."""
     found = {name: array.shape for name, array in made.snapshot.parameters.items()}
     net = training.net
-    if found != {p.name: p.shape for p in net.parameters if p.learns}:
+    if found != {p.name: p.shape for p in net.parameters}:
         raise fail(f"{made.folder / records.CHECKPOINT} is damaged: its weights are not those of the net {net.name}",
                    hint="this run cannot be resumed; run its source/ anew")
-
-
-def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    """Why a resumed run may differ in its last bits from one that was not stopped."""
-    for name, version in now.items():
-        if then.get(name) != version:
-            yield f"this run was begun with {name} {then.get(name, 'of an unknown version')}, now it is {version}: " \
-                  "the last bits may differ"
 
 
 # ---- What is recorded --------------------------------------------------------------------------------------------
@@ -342,22 +380,7 @@ def _settings(training: Training, seed: int, options: Options, found: _Found, da
         "overrides": {"data": list(options.data), "passes": options.passes,
                       "initial": None if options.initial is None else str(options.initial)},
         "presets": dict(options.presets), "command": list(options.command),
-        "versions": _versions(engine.name), "platform": platform.platform(),
-        "started": _now(), "finished": None,
+        "versions": provenance.versions(engine.name), "platform": platform.platform(),
+        "machine": provenance.machine(),
+        "started": provenance.now(), "finished": None,
     }
-
-
-def _versions(engine: str) -> dict[str, str]:
-    names = ["snsim", "numpy", *{"torch": ["torch"], "native": ["llvmlite"]}.get(engine, [])]
-    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "of a source tree"
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

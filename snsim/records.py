@@ -20,18 +20,19 @@ import re
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from snsim.errors import SnError, Source, fail
-from snsim.learning.criteria import Score
+from snsim.errors import Fault, SnError, Source, fail
+from snsim.learning.scores import Score
 from snsim.learning.train import Pass, Snapshot
 
 SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES = (
     "run.json", "passes.jsonl", "weights.safetensors", "checkpoint.safetensors", "source")
+PROGRAM = "program.json"  # instead of SETTINGS, where a program trains by itself
 _REOPENED: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {  # what of run.json a resumed run reads
     "": {"name": str, "seed": int, "net_digest": str, "engine": str, "dtype": str, "data": dict, "overrides": dict,
          "presets": dict, "versions": dict},
@@ -71,9 +72,13 @@ class Run:
         return dict(self.snapshot.parameters)
 
 
+class Busy(SnError):
+    """Somebody else has the run folder, or made it in the meantime."""
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep a run folder to this process for as long as it writes there; SnError if another one has it."""
+    """Keep a run folder to this writer for as long as it writes there; Busy if another one has it."""
     if not folder.is_dir() or os.name != "posix":  # whoever reads it will say so; elsewhere folders have no locks
         yield
         return
@@ -84,8 +89,8 @@ def held(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise fail(f"the run {folder} is being run already, by another snsim",
-                       hint="wait for it, or stop it first") from None
+            raise Busy(Fault(f"the run {folder} is being run already, by another snsim",
+                             hint="wait for it, or stop it first")) from None
         except OSError:  # a file system without locks
             pass
         yield
@@ -96,11 +101,12 @@ def held(folder: Path) -> Iterator[None]:
 # ---- Writing -----------------------------------------------------------------------------------------------------
 
 
-def create_run(parent: Path, name: str, sources: Sequence[Source], settings: Mapping[str, Any],
-               start: Snapshot) -> Run:
+def create_run(parent: Path, name: str, sources: Sequence[Source], settings: Mapping[str, Any], start: Snapshot,
+               only_name: bool = False) -> Run:
     """A new folder `parent`/NAME, or NAME-2, NAME-3 ... if there is one already, with the weights before pass 1.
 
     `settings` must have "passes"; the names of the sources' copies are added. SnError if it cannot be written.
+    With `only_name` it is called NAME or not made: Busy if there is one already.
     """
     base = folder_name(name)
     try:
@@ -112,7 +118,7 @@ def create_run(parent: Path, name: str, sources: Sequence[Source], settings: Map
             _write_json(draft / SETTINGS, settings)
             _replace(draft / PASSES, b"")
             _write_tensors(draft, start)
-            folder = _take_name(draft, parent, base)
+            folder = _take_name(draft, parent, base, only_name)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -120,6 +126,28 @@ def create_run(parent: Path, name: str, sources: Sequence[Source], settings: Map
         raise fail(f"no run folder can be made in {parent}: {error.strerror or error}",
                    hint="give another folder with --out") from None
     return Run(folder, settings, (), start)
+
+
+def create_program_folder(parent: Path, source: Source, settings: Mapping[str, Any]) -> Path:
+    """A new folder `parent`/NAME, or NAME-2 ..., for what a program called NAME.sn writes by itself.
+
+    It holds the text of the program in source/ and the settings in program.json. SnError if it cannot be made.
+    """
+    base = folder_name(PurePath(_file_name(source)).stem)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+        try:
+            draft.chmod(0o755)
+            _write_json(draft / PROGRAM, {"format": _FORMAT, **settings,
+                                          "source": _write_sources(draft / SOURCES, [source])})
+            return _take_name(draft, parent, base, False)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise fail(f"no run folder can be made in {parent}: {error.strerror or error}",
+                   hint="give another folder with --out") from None
 
 
 def record_pass(run: Run, done: Pass) -> None:
@@ -147,13 +175,16 @@ def record_settings(run: Run, **changed: object) -> Run:
 
 def pass_line(done: Pass) -> dict[str, Any]:
     """A pass as passes.jsonl has it."""
+    left = {} if done.left is None else {"left": asdict(done.left)}  # of connections and weights, after pruning
     return {"pass": done.number, "train": _figures(done.train), "test": done.test and _figures(done.test),
-            "presentations": done.presentations, "seconds": round(done.seconds, 3)}
+            "presentations": done.presentations, "seconds": round(done.seconds, 3),
+            "cpu_seconds": round(done.cpu_seconds, 3), **left}
 
 
 def _figures(score: Score) -> dict[str, Any]:
+    rejected = {} if score.rejection is None else {"rejection": score.rejection}
     return {"loss": score.loss, "half_mse": score.half_mse, "mse": score.mse, "error": score.error,
-            "misses": score.misses, "patterns": score.patterns}
+            "misses": score.misses, "patterns": score.patterns, **rejected}
 
 
 def folder_name(name: str) -> str:
@@ -161,8 +192,8 @@ def folder_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", name).strip(".") or "run"
 
 
-def _take_name(draft: Path, parent: Path, base: str) -> Path:
-    """Give the finished folder the first name that is free."""
+def _take_name(draft: Path, parent: Path, base: str, only: bool) -> Path:
+    """Give the finished folder the first name that is free; Busy if only the first one will do, and is not."""
     number = 1
     while True:
         folder = parent / (base if number == 1 else f"{base}-{number}")
@@ -173,6 +204,8 @@ def _take_name(draft: Path, parent: Path, base: str) -> Path:
             except OSError:
                 if not os.path.lexists(folder):  # else another run took the name in the meantime
                     raise
+        if only:
+            raise Busy(Fault(f"there is a run {folder} already"))
         number += 1
 
 
@@ -264,7 +297,7 @@ def _nearest_runs(parent: Path, name: str) -> str:
 def reopen_run(path: str | PurePath) -> Run:
     """Read a run folder in order to go on with it: lines of passes after the checkpoint are cut off."""
     run = open_run(path)
-    _check_settings(run)
+    check_settings(run)
     lines = run.folder / PASSES
     kept = _read_passes(lines, run.snapshot.number)[1]
     if len(lines.read_bytes()) != len(kept):
@@ -272,7 +305,7 @@ def reopen_run(path: str | PurePath) -> Run:
     return run
 
 
-def _check_settings(run: Run) -> None:
+def check_settings(run: Run) -> None:
     """SnError with all that is missing in the settings, or of another kind, for a run to go on."""
     wrong = [f"{part}.{key}".lstrip(".") for part, kinds in _REOPENED.items() for key, kind in kinds.items()
              if isinstance(within := run.settings.get(part) if part else run.settings, dict)

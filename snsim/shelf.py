@@ -38,21 +38,36 @@ class Shelf(Generic[T]):
         self._parent = parent
         self._entries: dict[str, Entry[T]] = {}
         self._broken: set[str] = set()
+        self._replaced: Callable[[Entry[T], Entry[T]], None] | None = None
 
     def child(self) -> Shelf[T]:
         """A shelf that sees everything here and keeps its own additions to itself."""
         return Shelf(self.kind, parent=self, plural=self.plural)
 
+    def replace_by(self, replaced: Callable[[Entry[T], Entry[T]], None]) -> None:
+        """From now on a name on this very shelf may be taken again: `replaced` is told what was and what is there."""
+        self._replaced = replaced
+
     def add(self, name: str, value: T, doc: str, span: Span | None = None) -> T:
         """Put a thing on the shelf. A name that is taken is refused with both places."""
         self.check_free(name, span)
+        before = self._entries.pop(name, None)
         self._entries[name] = Entry(name, doc, value, span)
+        self._broken.discard(name)
+        if before is not None and self._replaced is not None:
+            self._replaced(before, self._entries[name])
         return value
+
+    def _gives_way(self, name: str) -> bool:
+        """Whether the name is on this shelf, or a parent, that lets it be taken again."""
+        if name in self._entries:
+            return self._replaced is not None
+        return self._parent is not None and self._parent._gives_way(name)
 
     def check_free(self, name: str, span: Span | None = None) -> None:
         """SnError, with both places, if the name is taken."""
         taken = self._here(name)
-        if taken is not None:
+        if taken is not None and not self._gives_way(name):
             also = () if taken.span is None else (("first declared here", taken.span),)
             where = "" if taken.span is not None else " (it is built in)"
             raise fail(f'"{name}" is the name of another {self.kind} already{where}', span, "choose another name", also)
@@ -68,6 +83,10 @@ class Shelf(Generic[T]):
     def mark_broken(self, name: str) -> None:
         """Remember a name whose declaration had faults, so that uses of it are not reported as unknown too."""
         self._broken.add(name)
+
+    def forget_broken(self) -> None:
+        """What was reported is done with: from now on a use of such a name is an unknown one."""
+        self._broken.clear()
 
     def is_broken(self, name: str) -> bool:
         return name in self._broken

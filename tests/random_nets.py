@@ -30,9 +30,17 @@ def random_net(seed: int) -> Net:
     outputs = draw.randint(1, 20)
     layers.append(_layer(draw, f"l{len(shapes)}", (outputs,)))
     connections.append(f"(connect l{len(shapes) - 1} l{len(shapes)} {_last(draw, _units(shapes[-1]), outputs)})")
+    connections = _with_weight_norm(random.Random(-seed - 1), connections)
     first = f"(layer l0 {_text(shapes[0])})"
     text = "\n".join([*tables, "(net random", f"  {first}", *(f"  {c}" for c in [*layers, *connections])]) + ")"
     return read_program(Source("<random>", text)).nets.get("random")
+
+
+def _with_weight_norm(draw: random.Random, connections: list[str]) -> list[str]:
+    """The clauses, some of those that can have it with weight-norm."""
+    lacks = ("(one-to-one)", "(pairs", "(fixed")
+    return [f"{clause[:-1]} (weight-norm))" if draw.random() < 0.2 and not any(word in clause for word in lacks) else
+            clause for clause in connections]
 
 
 def _input_shape(draw: random.Random) -> tuple[int, ...]:

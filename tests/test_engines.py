@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transform_oracles
 
 from snsim.engines import ENGINES, build
 from snsim.engines.plan import Plan, plan
@@ -98,6 +99,10 @@ class Literal:
         self.plan, self.cost = made, of
         self.values = {p.name: np.full(p.size, p.fixed) if p.fixed is not None else values[p.name].ravel()
                        for p in made.parameters.values()}
+        self.parts = {}
+        for link in (link for stage in made.stages for link in stage.links if link.gain is not None):
+            self.parts[link] = {name: torch.from_numpy(values[name].ravel()) for name in (link.slot, link.gain)}
+            self.values[link.slot] = transform_oracles.normed(link, **self._named(link)).numpy()
 
     def present(self, x: np.ndarray, d: np.ndarray, full: bool) -> tuple[list, dict, dict]:
         """States of all layers, g and h by parameter, for one pattern."""
@@ -108,6 +113,8 @@ class Literal:
                 for source, target, weight in zip(link.table.source, link.table.target, link.table.weight):
                     state = link.border_value if source == BORDER else states[link.source][source]
                     a[target] += link.scale * self.values[link.slot][weight] * state
+            for transfer in stage.transfers:
+                a += transform_oracles.of_pattern(transfer, states)
             if stage.bias is not None:
                 a += self.values[stage.bias][stage.bias_index]
             for kept, e in ((states, stage.f), (slopes, stage.df), (bends, stage.ddf)):
@@ -136,7 +143,18 @@ class Literal:
                     if source != BORDER:
                         y[link.source][source] += w * g_unit[target]
                         s[link.source][source] += w ** 2 * h_unit[target]
+            for transfer in stage.transfers:
+                for source, g_back, h_back in transform_oracles.passed_back(transfer, states, g_unit, h_unit, full):
+                    y[source] += g_back
+                    s[source] += h_back
+        for link in self.parts:
+            g_back, h_back = transform_oracles.of_parts(link, self._named(link), g[link.slot], h[link.slot], full)
+            for name, part in ((link.slot, "v"), (link.gain, "gain")):
+                g[name], h[name] = g_back[part], h_back[part]
         return states, self._shaped(g), self._shaped(h)
+
+    def _named(self, link) -> dict[str, torch.Tensor]:
+        return {"v": self.parts[link][link.slot], "gain": self.parts[link][link.gain]}
 
     def _shaped(self, flat: dict) -> dict:
         return {p.name: flat[p.name].reshape(p.shape) for p in self.plan.parameters.values() if p.learns}
@@ -171,11 +189,15 @@ def plain_outputs(made: Plan, values: dict[str, torch.Tensor], x: torch.Tensor) 
         for link in stage.links:
             units = made.net.layers[link.source].units
             source = torch.from_numpy(np.where(link.table.source == BORDER, units, link.table.source))
-            w = values[link.slot].reshape(-1)[torch.from_numpy(np.array(link.table.weight))]
+            w = values[link.slot].reshape(-1)
+            w = w if link.gain is None else transform_oracles.normed(link, w, values[link.gain])
+            w = w[torch.from_numpy(np.array(link.table.weight))]
             matrix = torch.zeros(units + 1, stage.units, dtype=x.dtype).index_put(
                 (source, torch.from_numpy(np.array(link.table.target))), w, accumulate=True)
             border = torch.full((len(x), 1), link.border_value, dtype=x.dtype)
             a = a + link.scale * (torch.cat([states[link.source], border], 1) @ matrix)
+        for transfer in stage.transfers:
+            a = a + transform_oracles.results(transfer, *(states[k] for k in transfer.sources))
         if stage.bias is not None:
             a = a + values[stage.bias].reshape(-1)[torch.from_numpy(np.array(stage.bias_index))]
         states.append(program([stage.f]).bind(TORCH)({"x": a})[0])
@@ -344,9 +366,9 @@ def test_swap_in_one_group(small):
 @pytest.mark.parametrize("call, sentence", [
     (lambda p: build("numpy", p, HALF_SQUARES, SGD), 'unknown engine "numpy"'),
     (lambda p: build("reference", p, HALF_SQUARES, SGD, np.int32), "engines compute in float32 or float64, not int32"),
-    (lambda p: build("torch", p, HALF_SQUARES, LM), 'the update rule "lm" uses the curvature, which the torch engine'),
-    (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p), "full"), "the curvature is wanted"),
-    (lambda p: TorchEngine(p, HALF_SQUARES, SGD).learn(*patterns(p), settings(p, held_curvature={})), "this training"),
+    (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p), "half"), 'unknown curvature "half"'),
+    (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p, 0), "full"), "there are none"),
+    (lambda p: TorchEngine(p, HALF_SQUARES, LM).learn(*patterns(p), settings(p, held_curvature={})), "no curvature"),
     (lambda p: ReferenceEngine(p, HALF_SQUARES, SGD).outputs(np.zeros((2, 5))), r"input patterns of shape \(2, 5\)"),
     (lambda p: ReferenceEngine(p, HALF_SQUARES, SGD).learn(patterns(p)[0], patterns(p, 3)[1], settings(p)),
      "4 input patterns, 3 target patterns"),

@@ -58,8 +58,45 @@ def test_engines_agree_under_dropout(other: str) -> None:
     assert any(np.abs(ungated.parameters()[name] - value).max() > 1e-6 for name, value in learned[0].items())
 
 
+@pytest.mark.parametrize("other", [name for name in ENGINES.names() if name != "reference"])
 @pytest.mark.parametrize("rule", ["sgd", "lm", "newton"])
-@pytest.mark.parametrize("name", [name for name in ENGINES.names() if name != "torch"])
+def test_engines_agree_under_noise_on_the_sums(other: str, rule: str) -> None:
+    """SN's theta with dropout beside it; noise on the sums of the first layer is noise on its bias."""
+    program = read_program(HALVED)
+    made = plan(program.nets.get("whole"))
+    x, d = patterns(made)
+    draw = np.random.default_rng(9)
+    noises = {stage.name: draw.normal(size=(len(x), stage.units)) for stage in made.stages}
+    gates = {"h1": 2.0 * draw.integers(0, 2, (len(x), 18))}
+    learned = []
+    for name in ("reference", other):
+        ready, settings = engine(name, made, program, rule)
+        ready.learn(x, d, settings, gates, noises)
+        learned.append({**ready.parameters(), "outputs": ready.outputs(x)})
+    for name, value in learned[0].items():
+        np.testing.assert_allclose(learned[1][name], value, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ENGINES.names())
+def test_noise_on_the_sums_is_noise_on_the_bias(name: str) -> None:
+    program = read_program(HALVED)
+    made = plan(program.nets.get("whole"))
+    x, d = (array[:1] for array in patterns(made))
+    noise = np.random.default_rng(9).normal(size=(1, 18))
+    noisy, settings = engine(name, made, program, "sgd")
+    noisy.learn(x, d, settings, noises={"h1": noise})
+    moved, settings = engine(name, made, program, "sgd")
+    start = moved.parameters()
+    moved.load_parameters({**start, "h1.bias": start["h1.bias"] + noise.reshape(start["h1.bias"].shape)})
+    moved.learn(x, d, settings)
+    expected = moved.parameters()
+    expected["h1.bias"] = expected["h1.bias"] - noise.reshape(start["h1.bias"].shape)
+    for parameter, value in expected.items():
+        np.testing.assert_allclose(noisy.parameters()[parameter], value, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "lm", "newton"])
+@pytest.mark.parametrize("name", ENGINES.names())
 def test_gate_of_one_half_is_an_nlf_halved(name: str, rule: str) -> None:
     program = read_program(HALVED)
     whole, halved = (plan(program.nets.get(n)) for n in ("whole", "halved"))
@@ -78,6 +115,8 @@ def test_gates_that_do_not_fit_are_refused() -> None:
     x, d = patterns(made)
     for name in ENGINES.names():
         ready, settings = engine(name, made, program, "sgd")
+        with pytest.raises(SnError, match='noises for "h2", which is no layer'):
+            ready.learn(x, d, settings, noises={"h2": np.ones((6, 18))})
         with pytest.raises(SnError, match='gates for "h2", which is no layer'):
             ready.learn(x, d, settings, {"h2": np.ones((6, 18))})
         with pytest.raises(SnError, match="18 h1 gate units"):

@@ -20,12 +20,13 @@ from snsim.data.patterns import from_matrices
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Settings
 from snsim.errors import SnError, Source
-from snsim.learning.criteria import CRITERIA, score
+from snsim.learning.criteria import CRITERIA
 from snsim.learning.initial import INITIALISERS, generator, initial_weights
 from snsim.learning.initial_files import load_initial
 from snsim.learning.places import rates_at, statement_for
 from snsim.learning.prepare import PreparedData, prepare
 from snsim.learning.schedule import check_filling, fitted, fitted_stages, value_at
+from snsim.learning.scores import score
 from snsim.learning.train import presentation_order, train
 from snsim.learning.training import Place, Placed, Training, Value
 from snsim.network.clauses import DEFAULT, Faults
@@ -88,8 +89,17 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
     (BASE + " (dropout 1 h h output wrong)", [
         "1 | a state is dropped with a probability from 0 to below 1, not 1",
         "h | layer h stands twice", "output | the output layer is not dropped", 'wrong | there is no layer "wrong"']),
-    (BASE + " (theta 1) (prune 1)", ['theta | train has no clause "theta"', 'prune | train has no clause "prune"']),
-    (BASE + " (update conjugate-gradient)", ['conjugate-gradient | unknown update rule "conjugate-gradient"']),
+    (BASE + " (theta -1) (prune 1)", [
+        "(theta -1) | noise has a standard deviation of 0 or more, not",
+        "1 | a fraction between 0 and 1 of what remains"]),
+    (BASE + " (prune 0.5 layers)", ["layers | connections or weights are cut, not"]),
+    (BASE + " (update conjugate-gradient (alpha 1))", [
+        "(epsilon 0.1) | nothing reads (epsilon ...): the update rule conjugate-gradient has",
+        'alpha | update rule conjugate-gradient has no option "alpha"']),
+    (BASE + " (update conjugate-gradient) (order shuffled) (theta 1)", [
+        "(epsilon 0.1) | nothing reads (epsilon ...): the update rule conjugate-gradient has",
+        "(order shuffled) | nothing reads (order ...): a pass of conjugate-gradient",
+        "(theta 1) | nothing reads (theta ...): a pass of conjugate-gradient"]),
     (BASE + " (epsi 1)", ["epsi | in SN (epsi x) divides x by the fan-in;"]),
     (BASE + " (epsi-sqrt 1)", ["(epsi-sqrt 1) | the rate everywhere is stated twice in this form"]),
     (BASE + " (epsilon 1 h (bias h) h)", ["h | the rate of h is stated twice in this"]),
@@ -144,6 +154,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
     (BASE + ' (initial "a.npz") (forget 1)', [
         "(forget 1) | nothing reads (forget ...): (initial ...) gives every weight"]),
     (BASE + " (published (misses 3))", ['misses | unknown figure "misses"']),
+    (BASE + ' (note "read this" 3)', ["3 | a note is a text, not the number 3"]),
     (BASE + " (like u)", [
         "(like u) | (like ...) is not the first clause, and everything",
         'u | unknown training "u"']),
@@ -229,6 +240,9 @@ def test_faults_of_the_data_stand_at_the_clause_that_has_them() -> None:
     BASE, BASE + " (epsilon (steps (1 1) (2)) h (bias output)) (update lm (mu 0.1) (curvature 3)) (batch all mean)",
     BASE + " (cost thlms) (correct sgn -1 1) (order shuffled once) (input-noise 0.1) (seed 3 4) (constant 2 biases)",
     "(net identity) (data digits) (passes 1)",
+    BASE + " (update lm) (batch all sum) (theta (steps (0.1 1) (0))) (prune 0.25 weights)",
+    "(net small) (data digits) (update conjugate-gradient (mu 0.5)) (stage (passes 1)) "
+    "(stage (prune 0.5) (update lm) (epsilon 1)) (stage (batch 4 mean) (update newton))",
     '(net small) (data (patterns "a" "b")) (initial "w.npz") (mask-epsi 1) (stage (passes 2)) '
     "(repeat 2 (stage (update adamw) (epsilon 1 h)))"])
 def test_the_complete_form_reads_back_as_itself(clauses: str) -> None:
@@ -492,13 +506,15 @@ class Watcher:
     def __init__(self, outputs: int):
         self.shown: list[np.ndarray] = []
         self.gates: list[Mapping[str, np.ndarray]] = []
+        self.noises: list[Mapping[str, np.ndarray]] = []
         self.settings: list[Settings] = []
         self._outputs = outputs
 
     def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
-              gates: Mapping[str, np.ndarray]) -> None:
+              gates: Mapping[str, np.ndarray], noises: Mapping[str, np.ndarray]) -> None:
         self.shown.append(inputs)
         self.gates.append(gates)
+        self.noises.append(noises)
         self.settings.append(settings)
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
@@ -570,6 +586,47 @@ def test_dropout_is_drawn_for_each_presentation_and_the_same_again() -> None:
     first, _ = shown("(dropout 0.5 input)")
     assert set(np.unique(first[1:] / np.arange(1, 600)[:, None])) == {0.0, 2.0}
     assert watched("(dropout 0.5 input)")[1].gates == [{}] * len(watched("(dropout 0.5 input)")[1].gates)
+
+
+def test_theta_is_noise_on_all_sums_anew_in_each_pass() -> None:
+    def noises(clauses: str, seed: int = 1) -> list[dict[str, np.ndarray]]:
+        learned = watched(clauses, seed)[1].noises
+        drawn = [{layer: np.concatenate([one[layer] for one in learned]) for layer in learned[0]}]
+        return [{layer: values[half] for layer, values in drawn[0].items()}
+                for half in (slice(0, 600), slice(600, 1200))]
+
+    first, second = noises("(theta (linear 0.1 0.3))")
+    assert list(first) == ["h", "output"] and first["h"].shape == (600, 32)
+    assert [part["h"].std() for part in (first, second)] == pytest.approx([0.1, 0.3], rel=0.02)
+    assert abs(np.corrcoef(first["h"][:, 0], second["h"][:, 0])[0, 1]) < 0.15
+    again, _ = noises("(theta (linear 0.1 0.3)) (order shuffled)")
+    assert np.array_equal(again["output"], first["output"])
+    assert not np.array_equal(noises("(theta 0.1)", 2)[0]["h"], first["h"])
+    assert watched("")[1].noises == [{}] * len(watched("")[1].noises)
+
+
+def test_gamma_is_1_for_batches_unless_it_is_stated() -> None:
+    made = program(f"""(train a {BASE} (update lm) (batch all sum)) (train b (like a) (batch 1))
+                       (train c (like a) (update lm (gamma 0.2))) (train d (like b) (batch 5 mean))""").trainings
+    assert [made.get(name).stages[0].options["gamma"].numbers for name in "abcd"] == [(1,), (0.05,), (0.2,), (1,)]
+    assert "(gamma 1)" in complete_form("train", "a", made.get("a").clauses)
+    assert "(gamma 0.05)" in complete_form("train", "b", made.get("b").clauses)
+
+
+def test_what_conjugate_gradient_does_not_read_is_dropped() -> None:
+    made = program("""(train a (net shared) (data digits) (passes 3) (epsilon 0.1) (batch 4 mean) (order shuffled)
+                               (augment (shift 1 0)) (dropout 0.1 h))
+                      (train b (like a) (update conjugate-gradient))
+                      (train c (like b) (stage (update conjugate-gradient)) (stage (update sgd) (epsilon 1)))"""
+                   ).trainings
+    assert [clause.word for clause in made.get("b").dropped] == ["batch", "order", "augment", "dropout", "epsilon"]
+    words = [clause.word for clause in made.get("b").clauses]
+    assert not {"batch", "order", "augment", "dropout", "epsilon"} & set(words)
+    assert ";; not read here: (batch 4 mean), from a" in complete_form(
+        "train", "b", made.get("b").clauses, dropped=made.get("b").dropped)
+    second = made.get("c").stages[1]
+    assert (second.batch, second.order, second.rule.name, made.get("c").stages[0].rule.conjugate) == (
+        1, "fixed", "sgd", True)
 
 
 # ---- Data --------------------------------------------------------------------------------------------------------

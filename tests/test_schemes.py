@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Callable
 
 import numpy as np
 import pytest
@@ -70,8 +71,9 @@ def by_rule(w: Windows) -> list[tuple[int, int, int]]:
     return found
 
 
-def check_against_table(wiring: Wiring, units: int) -> None:
-    """What is computed from the structure equals what the explicit table tells."""
+def check_against_table(wiring: Wiring, units: int, owners: Callable[[np.ndarray], np.ndarray] = lambda t: t) -> None:
+    """What is computed from the structure equals what the explicit table tells. `owners`: what a target unit's weights
+    belong to."""
     told, table = replace(wiring, structure=None), wiring.table
     assert wiring.connections == len(table.source) == len(table.target) == len(table.weight)
     assert set(table.weight.tolist()) == set(range(wiring.weights))
@@ -79,6 +81,8 @@ def check_against_table(wiring: Wiring, units: int) -> None:
     np.testing.assert_array_equal(wiring.lines(units), told.lines(units))
     np.testing.assert_array_equal(wiring.sharers(), told.sharers())
     np.testing.assert_array_equal(wiring.last_user(), told.last_user())
+    belongs = np.unique(owners(table.target), return_inverse=True)[1].reshape(-1)
+    np.testing.assert_array_equal(wiring.owners()[table.weight], belongs)
 
 
 @given(windows())
@@ -86,7 +90,8 @@ def check_against_table(wiring: Wiring, units: int) -> None:
 def test_windows(w: Windows) -> None:
     wiring = wire(w, w.unread)
     assert entries(wiring.table) == by_rule(w)
-    check_against_table(wiring, int(np.prod(w.target)))
+    area = 1 if w.sharing == "unit" else w.target[1] * w.target[2]
+    check_against_table(wiring, int(np.prod(w.target)), lambda target: target // area)
     k = w.maps.sum(axis=0)
     assert (len(wiring.weight_shape) - {"map": 2, "unit": 4, "pair": 0}[w.sharing] == 2) == (len(set(k)) == 1)
 
@@ -117,7 +122,7 @@ def test_frames(window: int, step: int, count: int, inputs: int, outputs: int, o
     assert entries(wiring.table) == [
         ((i * step + n) * inputs + trait, i * outputs + o, (n * inputs + trait) * outputs + o)
         for i in range(count) for o in range(outputs) for n in range(window) for trait in range(inputs)]
-    check_against_table(wiring, count * outputs)
+    check_against_table(wiring, count * outputs, lambda target: target % outputs)
 
 
 def connect(scheme: str, *arguments: object, source: tuple[int, ...], target: tuple[int, ...],

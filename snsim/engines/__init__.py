@@ -35,7 +35,7 @@ def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, consta
 
 @ENGINES.register("torch")
 def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
-    """PyTorch, gradients by autograd, quick in batches; no rules with curvature (lm, newton)."""
+    """PyTorch, gradients by autograd, every update rule; quick in batches."""
     try:
         from snsim.engines.torch import TorchEngine
     except ImportError as error:

@@ -12,8 +12,8 @@ from typing import Callable
 import numpy as np
 
 from snsim.network.expressions import Expression
-from snsim.network.graph import Connection, Layer, Net, Parameter
-from snsim.network.wiring import Dense, Frames, Table, Windows
+from snsim.network.graph import Connection, Layer, Net, Parameter, Transform
+from snsim.network.wiring import Attention, Dense, Frames, Normalization, Table, Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,7 @@ class Link:
     border_value: float
     scale: float
     connection: Connection
+    gain: str | None = None  # name of the parameter with the lengths of its weight vectors, if it has weight-norm
 
     @property
     def table(self) -> Table:
@@ -40,18 +41,36 @@ class Link:
         if isinstance(windows, Windows) and any(windows.border) and not windows.wrap:
             kind += f", border held at {self.border_value:g}"
         scale = "" if self.scale == 1 else f", times {self.scale:g}"
-        return f"from layer {self.source} with {self.slot}: {kind}{scale}"
+        gain = "" if self.gain is None else f" normalized by {self.gain}"
+        return f"from layer {self.source} with {self.slot}{gain}: {kind}{scale}"
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """One transform as work: states of the layers `sources`, in order, without weights into the sums of its target."""
+
+    sources: tuple[int, ...]
+    structure: Normalization | Attention
+    transform: Transform
+
+    def __str__(self) -> str:
+        layers = f"layer{'' if len(self.sources) == 1 else 's'} {' '.join(map(str, self.sources))}"
+        s = self.structure
+        if isinstance(s, Normalization):
+            return f"from {layers}: each of {s.positions} positions normalized over {s.maps} maps"
+        return f"from {layers}: attention over {s.positions} positions, {s.heads} heads of {s.size} maps"
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """All that computes one layer: links in order of statement, then the bias, then the nlf."""
+    """All that computes one layer: links in order of statement, transfers, then the bias, then the nlf."""
 
     layer: int
     name: str
     shape: tuple[int, ...]
     units: int
     links: tuple[Link, ...]
+    transfers: tuple[Transfer, ...]
     bias: str | None  # name of the bias parameter
     bias_index: np.ndarray | None  # entry of the bias parameter for each unit
     f: Expression
@@ -61,7 +80,7 @@ class Stage:
     def __str__(self) -> str:
         bias = "no bias" if self.bias is None else f"bias {self.bias}"
         head = f"{self.layer}  {self.name}: {self.units} units {_shape(self.shape)}, {bias}"
-        return "\n".join([head, *(f"     {link}" for link in self.links), f"     x = {self.f}"])
+        return "\n".join([head, *(f"     {link}" for link in (*self.links, *self.transfers)), f"     x = {self.f}"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,15 +132,23 @@ def plan(net: Net) -> Plan:
 
 def _stage(net: Net, layer: Layer, number: dict[str, int]) -> Stage:
     links = tuple(
-        Link(number[c.source], f"{c.name}.weight", c.wiring.structure, c.border_value, c.scale, c)
+        Link(number[c.source], f"{c.name}.weight", c.wiring.structure, c.border_value, c.scale, c,
+             f"{c.name}.gain" if c.weight_norm else None)
         for c in net.connections if c.target == layer.name
     )
+    transfers = tuple(_transfer(t, number) for t in net.transforms_into(layer.name))
     bias, index = None, None
     if layer.bias != "none":
         bias, index = f"{layer.name}.bias", layer.bias_index
     nlf = layer.nlf
     assert nlf is not None, f"layer {layer.name} has no nlf"
-    return Stage(number[layer.name], layer.name, layer.shape, layer.units, links, bias, index, nlf.f, nlf.df, nlf.ddf)
+    return Stage(number[layer.name], layer.name, layer.shape, layer.units, links, transfers, bias, index, nlf.f,
+                 nlf.df, nlf.ddf)
+
+
+def _transfer(transform: Transform, number: dict[str, int]) -> Transfer:
+    assert transform.structure is not None, f"{transform.name} does not fit its layers"
+    return Transfer(tuple(number[source] for source in transform.sources), transform.structure, transform)
 
 
 def explicit_tables(plan: Plan) -> dict[str, Callable[[], np.ndarray]]:

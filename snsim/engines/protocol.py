@@ -38,12 +38,16 @@ class UpdateRule:
 
     h is the curvature with the f'' term dropped (Gauss-Newton, Levenberg-Marquardt: never negative), h-full the one
     with it (Newton). n counts the updates so far, from 1. States start at 0.
+
+    `conjugate` marks conjugate gradient, which moves all weights together, once a pass: no expression of one weight
+    tells it, so no engine updates by it. Engines keep its states; `learning.conjugate_gradient` steps.
     """
 
     name: str
     options: tuple[tuple[str, float], ...]  # with defaults
     states: tuple[str, ...]
     assignments: tuple[tuple[tuple[str, Expression], ...], ...]
+    conjugate: bool = False
 
     @property
     def curvature(self) -> str | None:
@@ -64,6 +68,7 @@ class Settings:
 
 
 NO_GATES: Mapping[str, np.ndarray] = MappingProxyType({})
+NO_NOISES = NO_GATES
 
 
 class Engine(Protocol):
@@ -71,6 +76,7 @@ class Engine(Protocol):
 
     name: str
     dtype: np.dtype
+    rule: UpdateRule
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of all parameters by name, each of its `Parameter.shape`, fixed ones included."""
@@ -84,12 +90,13 @@ class Engine(Protocol):
     def load_state(self, values: Mapping[str, np.ndarray]) -> None: ...
 
     def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
-              gates: Mapping[str, np.ndarray] = NO_GATES) -> None:
+              gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:
         """Present the patterns in the order given, updating after every `settings.batch` of them.
 
         inputs: (patterns, input units); targets: (patterns, output units). A last short batch is an update too.
         gates: by name of a layer that is computed, (patterns, units): what its states are multiplied by in this
-        presentation (dropout: 0 or 1/(1-P)). They are drawn outside, so that every engine has the same.
+        presentation (dropout: 0 or 1/(1-P)). noises: likewise what is added to its weighted sums (SN's theta). Both
+        are drawn outside, so that every engine has the same.
         """
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
@@ -100,3 +107,10 @@ class Engine(Protocol):
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
         """Mean over the patterns of h ("gauss-newton") or h-full ("full"), by parameter name."""
+
+    def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """g summed over the patterns, by parameter name; nothing is learned."""
+
+    def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs, and their derivatives along a direction of all parameters that learn (by name, each of its shape):
+        dx/dr where the weights are w + r * direction, at r = 0. Both (patterns, output units)."""

@@ -17,55 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snsim.engines.plan import Link, Plan, Stage, explicit_tables
+from snsim.engines.torch_operations import TORCH
+from snsim.engines.torch_transforms import transform
 from snsim.errors import fail
 from snsim.network.expressions import differentiate, program
-from snsim.network.operations import LARGEST_EXPONENT, NUMPY
 from snsim.network.wiring import BORDER, Dense, Frames, Windows
 from snsim.shelf import suggest
-
-# ---- Operations of expressions -----------------------------------------------------------------------------------
-
-
-def _tensor(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The operation on tensors; on numbers alone what NumPy's is, so that they stay numbers."""
-
-    def call(*args: Any) -> Any:
-        return function(*args) if any(isinstance(a, Tensor) for a in args) else NUMPY[name](*args)
-
-    return call
-
-
-def _truth(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A comparison that gives 1 and 0 of its arguments' type."""
-
-    def call(*args: Any) -> Tensor:
-        like = next(a for a in args if isinstance(a, Tensor))
-        return function(*(torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in args)).to(like.dtype)
-
-    return call
-
-
-def _where(condition: Any, a: Any, b: Any) -> Any:
-    if not isinstance(condition, Tensor):
-        return a if condition != 0 else b
-    result = torch.where(condition != 0, a, b)
-    return result if isinstance(a, Tensor) or isinstance(b, Tensor) else result.to(condition.dtype)
-
-
-def _exp(a: Tensor) -> Tensor:
-    return torch.exp(a.clamp(max=LARGEST_EXPONENT[str(a.dtype).removeprefix("torch.")]))
-
-
-TORCH: Mapping[str, Callable[..., Any]] = {name: _tensor(name, function) for name, function in {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "negate": lambda a: -a, "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b, "**": lambda a, b: a ** b, "sqrt": torch.sqrt, "exp": _exp, "log": torch.log,
-    "tanh": torch.tanh, "abs": torch.abs, "sgn": torch.sign, "if": _where,
-    # As the derivatives of expressions: of equal ones the first.
-    "min": lambda a, b: torch.where(a <= b, a, b), "max": lambda a, b: torch.where(a >= b, a, b),
-    "<": _truth(torch.lt), "<=": _truth(torch.le), ">": _truth(torch.gt), ">=": _truth(torch.ge), "=": _truth(torch.eq),
-    "and": _truth(torch.logical_and), "or": _truth(torch.logical_or), "not": _truth(torch.logical_not),
-}.items()}
-
 
 # ---- Connections -------------------------------------------------------------------------------------------------
 
@@ -85,18 +42,30 @@ class _Connection(nn.Module):
             self.weight = nn.Parameter(torch.zeros(parameter.shape, dtype=dtype))
         else:
             self.register_buffer("weight", torch.full(parameter.shape, parameter.fixed, dtype=dtype), persistent=False)
+        self.gain: nn.Parameter | None = None  # with weight-norm
+        if link.gain is not None:
+            self.gain = nn.Parameter(torch.zeros(plan.parameters[link.gain].shape, dtype=dtype))
+            _keep(self, "owner", link.connection.wiring.owners())
         self.scale, self.border_value = link.scale, link.border_value
 
     def forward(self, x: Tensor) -> Tensor:
         sums = self.sums(x)
         return sums if self.scale == 1 else sums * self.scale
 
+    def used(self) -> Tensor:
+        """The weights that multiply states: with weight-norm gain * v / |v|, see `engines.weight_norm`."""
+        if self.gain is None:
+            return self.weight
+        v = self.weight.reshape(-1)
+        lengths = torch.sqrt(torch.zeros_like(self.gain).index_add(0, self.owner, v * v))
+        return (v * (self.gain / lengths)[self.owner]).reshape(self.weight.shape)
+
 
 class _Dense(_Connection):
     """`full`: a product of matrices."""
 
     def sums(self, x: Tensor) -> Tensor:
-        return x @ self.weight
+        return x @ self.used()
 
 
 class _Windows(_Connection):
@@ -133,7 +102,7 @@ class _Shared(_Windows):
         _keep(self, "kernel_index", index)
 
     def sums(self, x: Tensor) -> Tensor:
-        weights = functional.pad(self.weight.reshape(-1), (0, 1))  # the last, 0, is that of the absent pairs
+        weights = functional.pad(self.used().reshape(-1), (0, 1))  # the last, 0, is that of the absent pairs
         groups = self.source[0] if self.one_to_one else 1
         made = functional.conv2d(self.framed(x), weights[self.kernel_index], stride=self.step, groups=groups)
         return made.flatten(1)
@@ -172,7 +141,7 @@ class _Local(_Windows):
 
     def sums(self, x: Tensor) -> Tensor:
         read = self.framed(x).unfold(2, self.window[0], self.step[0]).unfold(3, self.window[1], self.step[1])
-        pairs = torch.einsum("npijrc,pijrc->npij", read[:, self.pair_source], self.weight.reshape(self.weights_shape))
+        pairs = torch.einsum("npijrc,pijrc->npij", read[:, self.pair_source], self.used().reshape(self.weights_shape))
         sums = pairs.new_zeros((pairs.shape[0], self.maps, *pairs.shape[2:]))
         return sums.index_add(1, self.pair_target, pairs).flatten(1)
 
@@ -185,8 +154,8 @@ class _Frames(_Connection):
         self.source, self.step = link.structure.source, link.structure.step
 
     def sums(self, x: Tensor) -> Tensor:
-        read = x.reshape(-1, *self.source).unfold(1, self.weight.shape[0], self.step)
-        return torch.einsum("nfiw,wio->nfo", read, self.weight).flatten(1)
+        read = x.reshape(-1, *self.source).unfold(1, self.used().shape[0], self.step)
+        return torch.einsum("nfiw,wio->nfo", read, self.used()).flatten(1)
 
 
 class _Listed(_Connection):
@@ -204,7 +173,7 @@ class _Listed(_Connection):
     def sums(self, x: Tensor) -> Tensor:
         if self.has_border:
             x = functional.pad(x, (0, 1), value=self.border_value)
-        products = x[:, self.from_unit] * self.weight.reshape(-1)[self.by_weight]
+        products = x[:, self.from_unit] * self.used().reshape(-1)[self.by_weight]
         return products.new_zeros((products.shape[0], self.units)).index_add(1, self.to_unit, products)
 
 
@@ -234,8 +203,14 @@ class _Layer(nn.Module):
             _keep(self, "bias_index", stage.bias_index)
 
     def forward(self, sums: Tensor) -> Tensor:
-        if self.has_bias:
-            sums = sums + self.bias.reshape(-1)[self.bias_index]
+        return self.state(self.biased(sums))
+
+    def biased(self, sums: Tensor) -> Tensor:
+        """The sums with the bias."""
+        return sums + self.bias.reshape(-1)[self.bias_index] if self.has_bias else sums
+
+    def state(self, sums: Tensor) -> Tensor:
+        """The nlf of the sums."""
         if self.stated is not None:
             at = sums.detach()
             value, df, ddf = self.stated.bind(TORCH)({"x": at})
@@ -300,15 +275,22 @@ class SnModule(nn.Module):
         self.schedule: Callable[[int], Mapping[str, Any]] | None = None
         self.parameter_names: dict[str, str] = {}
         self.layer_names = plan.layer_names
-        self._order: list[tuple[str, list[tuple[int, str]]]] = []
+        self._order: list[tuple[str, list[tuple[tuple[int, ...], str]]]] = []
         self.tables = Tables(explicit_tables(plan))
+        self._transforms: dict[str, str] = {}
         for stage in plan.stages:
-            entering = []
+            entering: list[tuple[tuple[int, ...], str]] = []
             for link in stage.links:
                 made = self._name(link.connection.name)
                 self.add_module(made, _connection(link, plan, dtype))
                 self.parameter_names[link.slot] = f"{made}.weight"
-                entering.append((link.source, made))
+                if link.gain is not None:
+                    self.parameter_names[link.gain] = f"{made}.gain"
+                entering.append(((link.source,), made))
+            for transfer in stage.transfers:
+                made = self._transforms[transfer.transform.name] = self._name(transfer.transform.name)
+                self.add_module(made, transform(transfer.structure))
+                entering.append((transfer.sources, made))
             made = self._name(stage.name)
             self.add_module(made, _Layer(stage, plan, dtype))
             if stage.bias is not None:
@@ -343,12 +325,29 @@ class SnModule(nn.Module):
 
     def _states(self, x: Tensor, gates: Mapping[int, Tensor] | None = None) -> list[Tensor]:
         """States of every layer; those of the layers in `gates` (by number) times the gates."""
-        states = [x]
+        return self._presented(x, gates or {}, {})[0]
+
+    def _presented(self, x: Tensor, gates: Mapping[int, Tensor],
+                   noises: Mapping[int, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """States of every layer, and the weighted sums (with bias and noise) of every layer but the input."""
+        states, all_sums = [x], []
         for layer, entering in self._order:
-            sums = [getattr(self, name)(states[source]) for source, name in entering]
-            made = getattr(self, layer)(sum(sums[1:], sums[0]))
-            states.append(made * gates[len(states)] if gates and len(states) in gates else made)
-        return states
+            number = len(states)
+            entered = [getattr(self, name)(*(states[source] for source in sources)) for sources, name in entering]
+            sums = getattr(self, layer).biased(sum(entered[1:], entered[0]))
+            sums = sums + noises[number] if number in noises else sums
+            made = getattr(self, layer).state(sums)
+            states.append(made * gates[number] if number in gates else made)
+            all_sums.append(sums)
+        return states, all_sums
+
+    def connection(self, slot: str) -> nn.Module:
+        """The part that computes a connection, by the name of its weights ("input-h1.weight")."""
+        return self.get_submodule(self.parameter_names[slot].removesuffix(".weight"))
+
+    def transform(self, name: str) -> nn.Module:
+        """The part that computes a transform, by its name ("normalize a b")."""
+        return self.get_submodule(self._transforms[name])
 
     @torch.no_grad()
     def load_weights(self, values: Mapping[str, np.ndarray]) -> None:

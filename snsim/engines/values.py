@@ -154,16 +154,17 @@ def checked_patterns(values: np.ndarray, units: int, what: str, dtype: np.dtype,
     return array
 
 
-def checked_gates(gates: Mapping[str, np.ndarray], plan: Plan, dtype: np.dtype,
-                  patterns: int) -> dict[int, np.ndarray]:
-    """The gates by number of their layer, each (patterns, units) of the engine's type; SnError if one does not fit."""
+def checked_gates(gates: Mapping[str, np.ndarray], plan: Plan, dtype: np.dtype, patterns: int,
+                  what: str = "gate") -> dict[int, np.ndarray]:
+    """The gates (or noises) by number of their layer, each (patterns, units) of the engine's type; SnError if one does
+    not fit."""
     made = {}
     stages = {stage.name: stage for stage in plan.stages}
     for name, values in gates.items():
         if name not in stages:
-            raise fail(f'gates for "{name}", which is no layer that is computed',
+            raise fail(f'{what}s for "{name}", which is no layer that is computed',
                        hint=suggest(name, list(stages), "layers"))
-        made[stages[name].layer] = checked_patterns(values, stages[name].units, f"{name} gate", dtype)
+        made[stages[name].layer] = checked_patterns(values, stages[name].units, f"{name} {what}", dtype)
         if len(made[stages[name].layer]) != patterns:
-            raise fail(f"{patterns} input patterns, gates for {len(values)} at layer {name}")
+            raise fail(f"{patterns} input patterns, {what}s for {len(values)} at layer {name}")
     return made

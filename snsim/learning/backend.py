@@ -13,11 +13,12 @@ from snsim.learning.training import Stage, Training
 def default_engines(training: Training) -> tuple[str, ...]:
     """Engines in order of preference: the first that can be built runs the training.
 
-    `native` is the quickest throughout. Without it `reference` learns pattern by pattern several times faster than
-    torch does, and is the only other one with curvature; `torch` is for batches.
+    `native` is the quickest throughout, but has no conjugate gradient through layers that normalize or attend. Without
+    it `reference` learns pattern by pattern several times faster than torch does; `torch` is for batches.
     """
-    batches = all(stage.batch != 1 and stage.rule.curvature is None for stage in training.stages)
-    return "native", "torch" if batches else "reference"
+    other = "torch" if all(stage.batch != 1 for stage in training.stages) else "reference"
+    through = training.net.transforms and any(stage.rule.conjugate for stage in training.stages)
+    return (other,) if through else ("native", other)
 
 
 def engine_for(training: Training, stage: Stage, name: str, dtype: np.dtype | type | str) -> Engine:

@@ -1,6 +1,6 @@
-"""When an output is right, and what a pass is worth: criteria, scores and published figures' names.
+"""When an output is right: the criteria, which are SN-2.8's `set-class-...` (section 3.9).
 
-Criteria are SN-2.8's `set-class-...` (section 3.9): x the outputs, d the targets, one row a pattern.
+x are the outputs, d the targets, one row a pattern.
 """
 
 from __future__ import annotations
@@ -10,14 +10,9 @@ from typing import Callable
 
 import numpy as np
 
-from snsim.engines.protocol import Cost, Engine
-from snsim.network.expressions import evaluate
 from snsim.shelf import Shelf
 
 Right = Callable[..., np.ndarray]  # (outputs, targets, *numbers) -> bool, one entry a pattern
-
-_TOGETHER = 2000  # patterns whose outputs are computed in one go
-
 
 @dataclass(frozen=True)
 class Criterion:
@@ -71,46 +66,3 @@ def right_by_zones(x: np.ndarray, d: np.ndarray, low: float, high: float) -> np.
 def right_by_hamming(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
     """every |d-x| is at most M"""
     return np.all(np.abs(d - x) <= margin, axis=1)
-
-
-@dataclass(frozen=True)
-class Score:
-    """How a net does on some patterns.
-
-    `loss` is the mean over the patterns of the stated cost, `half_mse` that of 1/2 sum (d-x)^2 / n (SN's error),
-    `mse` that of sum (d-x)^2 / n; `error` the percentage of patterns that are not right, `misses` their number.
-    """
-
-    loss: float
-    half_mse: float
-    mse: float
-    error: float
-    misses: int
-    patterns: int
-
-
-def mean_cost(cost: Cost, x: np.ndarray, d: np.ndarray) -> float:
-    """The mean of E over the patterns, in float64."""
-    if cost.softmax:
-        shifted = x - x.max(axis=1, keepdims=True)
-        log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
-        return float(-np.sum(d * log_p) / len(x))
-    e = evaluate(cost.e, {"x": x, "d": d})  # type: ignore[arg-type]
-    return float(np.sum(np.broadcast_to(e, x.shape)) / len(x))
-
-
-def score(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]) -> Score:
-    """The score of outputs (patterns, units) against their targets, computed in float64."""
-    x, d = np.asarray(outputs, np.float64), np.asarray(targets, np.float64)
-    name, numbers = rule
-    with np.errstate(all="ignore"):  # weights that ran away give inf or nan, which is told where the pass ends
-        misses = int(np.sum(~CRITERIA.get(name).right(x, d, *numbers)))
-        mse = float(np.mean((d - x) ** 2))
-        return Score(mean_cost(cost, x, d), mse / 2, mse, 100 * misses / len(x), misses, len(x))
-
-
-def evaluate_on(engine: Engine, inputs: np.ndarray, targets: np.ndarray, cost: Cost,
-                rule: tuple[str, tuple[float, ...]]) -> Score:
-    """The score of the engine's net on patterns (patterns, input units), as it is now."""
-    outputs = [engine.outputs(inputs[i:i + _TOGETHER]) for i in range(0, len(inputs), _TOGETHER)]
-    return score(np.concatenate(outputs), targets, cost, rule)

@@ -182,7 +182,8 @@ def read_seeds(node: Node, faults: Faults) -> tuple[int, ...] | None:
 
 
 def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] | None:
-    """`(published (NAME NUM) ...)`: train- or test- with misses, error (percent), loss, mse or half-mse."""
+    """`(published (NAME NUM) ...)`: train- or test- with misses, error (percent), loss, mse, half-mse or
+    rejection (percent to reject for 1 % error on the rest)."""
     figures: dict[str, float] = {}
     for item in arguments(node, 1, None, "(published (NAME NUM) ...)", faults) or ():
         if len(item.items) != 2:
@@ -199,6 +200,17 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
     return tuple(figures.items()) or None
 
 
+def read_notes(node: Node, faults: Faults) -> tuple[str, ...]:
+    """`(note "TEXT" ...)`: sentences, a text each; line ends and blanks inside become one blank."""
+    notes = []
+    for item in arguments(node, 1, None, '(note "TEXT" ...)', faults) or ():
+        if isinstance(item.value, str) and item.value.strip():
+            notes.append(" ".join(item.value.split()))
+        else:
+            faults.add(f"a note is a text, not {describe(item)}", item.span, 'write (note "TEXT")')
+    return tuple(notes)
+
+
 PUBLISHED = tuple(f"{split}-{figure}" for split in ("train", "test")
-                  for figure in ("misses", "error", "loss", "mse", "half-mse"))
+                  for figure in ("misses", "error", "loss", "mse", "half-mse", "rejection"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Iterator
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from snsim.language.forms import Node
 from snsim.learning import examples
 from snsim.learning.costs import CostDefinition, check_sums, read_cost, remember_broken
 from snsim.learning.notation import Family, read_family, read_number
-from snsim.learning.stages import RATES, SINGLES, InForce, Reading, read_rates, read_stages, refuse_epsi
+from snsim.learning.stage_clauses import PRUNE
+from snsim.learning.stages import ONE_BY_ONE, RATES, SINGLES, InForce, Reading, read_rates, read_stages, refuse_epsi
 from snsim.learning.training import DataChoice, Stage, Training
 from snsim.learning.updates import UpdateDefinition, read_update
 from snsim.network.clauses import DEFAULT, STATED, Clause, arguments, make_node, name, sort_clauses
@@ -49,17 +51,21 @@ for _word, _syntax, _doc in (
     ("order", "(order fixed|shuffled|shuffled once|random)", "order of presentation; fixed if not stated"),
     ("augment", "(augment (shift N FILL))", "each presentation moved by -N to N rows and columns; FILL may be wrap"),
     ("input-noise", "(input-noise VALUE)", "standard deviation of Gaussian noise on the inputs"),
+    ("theta", "(theta VALUE)", "standard deviation of Gaussian noise on the weighted sums while learning"),
     ("dropout", "(dropout P LAYER ...)", "while learning states are 0 with probability P, the others divided by 1-P"),
+    ("prune", PRUNE, "before this stage alone: cut the fraction F of the remaining connections (or free weights) of "
+                     "least h w^2"),
     ("passes", "(passes N)", "every training pattern once, N times"),
     ("stage", "(stage clause ...)", "a stretch of passes, like the one before but for its clauses"),
     ("repeat", "(repeat N (stage ...) ...)", "the stages N times"),
     ("seed", "(seed N ...)", "one run each; 1 if not stated"),
     ("published", "(published (NAME NUM) ...)", "figures to print beside ours: " + " ".join(examples.PUBLISHED)),
+    ("note", '(note "TEXT" ...)', "what a reader of the report must know, of the published figures say"),
 ):
     CLAUSES.add(_word, _syntax, _doc)
 
 _MANY = (*RATES, *INITIAL, "stage", "repeat")
-_NOT_INHERITED = ("like", "net", "published")
+_NOT_INHERITED = ("like", "net", "published", "note")
 
 
 @dataclass
@@ -157,7 +163,7 @@ def _find_net(called: str, own: list[Clause], parent: Training | None, nets: She
 def _merged(call: Node, own: list[Clause], parent: Training | None, reading: Reading) -> _Form:
     """The clauses of `like`, then the own ones: each replaces the earlier whole, in placed families place by place."""
     brought = [] if parent is None else [
-        clause.inherited(parent.name) for clause in parent.clauses  # type: ignore[attr-defined]
+        _as_stated(clause).inherited(parent.name) for clause in parent.clauses  # type: ignore[arg-type, attr-defined]
         if clause.origin != DEFAULT and clause.word not in _NOT_INHERITED]  # type: ignore[attr-defined]
     singles: dict[str, Clause] = {}
     for clause in (*brought, *own):
@@ -171,6 +177,14 @@ def _merged(call: Node, own: list[Clause], parent: Training | None, reading: Rea
         rates.update(read_rates(clauses, reading))
     stages = [[c for c in clauses if c.word in ("stage", "repeat")] for clauses in (own, brought)]
     return _Form(call, reading, singles, initial, rates, stages[0] or stages[1])
+
+
+def _as_stated(clause: Clause) -> Clause:
+    """The clause without options that are defaults: those may be others where it is inherited."""
+    defaults = {id(part.node) for part in clause.parts if part.origin == DEFAULT}
+    kept = tuple(item for item in clause.node.items if id(item) not in defaults)
+    return replace(clause, node=Node(kept, clause.node.span), parts=tuple(
+        part for part in clause.parts if part.origin != DEFAULT)) if defaults else clause
 
 
 # ---- Reading the merged clauses ----------------------------------------------------------------------------------
@@ -196,6 +210,8 @@ def _build(called: str, form: _Form, costs: Shelf[CostDefinition], net_clause: C
     seeds = examples.read_seeds(form.node("seed") or form.default("seed", 1), faults)
     published = form.node("published")
     figures = () if published is None else examples.read_published(published, faults) or ()
+    note = form.node("note")
+    notes = () if note is None else examples.read_notes(note, faults)
     if faults.any or None in (data, cost, correct, fan_in, seeds, reading.net):
         return None
     return Training(
@@ -203,8 +219,8 @@ def _build(called: str, form: _Form, costs: Shelf[CostDefinition], net_clause: C
         initial=tuple(s.placed for s in form.initial.values()), stages=stages, seeds=seeds,  # type: ignore[arg-type]
         targets=targets or (-1.0, 1.0), fan_in=fan_in, initial_file=initial_file,  # type: ignore[arg-type]
         ensemble=ranges.get("ensemble"), test_set=ranges.get("test-set"), frame=frame, published=figures,
-        included=included, clauses=_complete(form, top, net_clause, stages), dropped=tuple(reading.dropped),
-        span=form.call.span)
+        notes=notes, included=included, clauses=_complete(form, top, net_clause, stages),
+        dropped=tuple(reading.dropped), span=form.call.span)
 
 
 def _read_data(form: _Form) -> DataChoice | None:
@@ -280,18 +296,23 @@ def _states_initial(form: _Form) -> bool:
 
 def _complete(form: _Form, top: InForce, net_clause: Clause | None, stages: tuple[Stage, ...]) -> tuple[Clause, ...]:
     """Every clause in the order of CLAUSES, defaults included; a placed clause states one place."""
-    singles = {word: c for word, c in form.singles.items() if word not in SINGLES or word in top.singles}
+    dropped = {id(clause) for clause in form.reading.dropped}
+    singles = {word: c for word, c in form.singles.items()
+               if (word not in SINGLES or word in top.singles) and id(c) not in dropped}
     if net_clause is not None:
         singles["net"] = net_clause
     at = form.call.items[1].span
     first = [node.head for node in _first_stage(form.stages)]
+    unread = ONE_BY_ONE if stages and stages[0].rule.conjugate else ()
     for word, items in (("update", ["sgd"]), ("batch", [1]), ("order", ["fixed"])):
-        if word not in singles and word not in first:
+        if word not in singles and word not in first and word not in unread:
             singles[word] = Clause(make_node([word, *items], at), DEFAULT)
+    batched = "batch" in singles and _is_batched(singles["batch"].node)
+    if any("batch" in _words(clause.node) for clause in form.stages):
+        batched = None  # the batch in force where none is stated may differ from one time round to the next
     if "update" in singles:
-        singles["update"] = _completed_update(singles["update"], form.reading)
+        singles["update"] = _completed_update(singles["update"], form.reading, batched)
     statements = {"forget": list(form.initial.values()), "epsilon": list(top.rates.values())}
-    dropped = {id(clause) for clause in form.reading.dropped}
     clauses: list[Clause] = []
     for word in CLAUSES.names():
         if word in statements:
@@ -299,7 +320,7 @@ def _complete(form: _Form, top: InForce, net_clause: Clause | None, stages: tupl
         elif word in singles:
             clauses.append(singles[word])
         elif word == "stage":
-            clauses += [replace(c, node=_completed(c.node, form.reading)) for c in form.stages]
+            clauses += [replace(c, node=_completed(c.node, form.reading, batched)) for c in form.stages]
     return tuple(clauses)
 
 
@@ -311,9 +332,22 @@ def _first_stage(stages: list[Clause]) -> tuple[Node, ...]:
     return () if node is None else node.items[1:]
 
 
-def _completed_update(clause: Clause, reading: Reading) -> Clause:
+def _is_batched(node: Node) -> bool:
+    """Whether `(batch ...)` gathers patterns."""
+    return len(node.items) > 1 and node.items[1].value != 1
+
+
+def _words(node: Node) -> Iterator[str]:
+    """The words of the clauses in a stage or repeat."""
+    for item in node.items[1:]:
+        yield item.head
+        if item.head in ("stage", "repeat"):
+            yield from _words(item)
+
+
+def _completed_update(clause: Clause, reading: Reading, batched: bool | None) -> Clause:
     """The update clause with all options of the rule, each with its origin."""
-    node = _completed(clause.node, reading)
+    node = _completed(clause.node, reading, batched)
     before = {part.word: part.origin for part in clause.parts}  # of a clause that `like` brought
     stated = {option.head for option in clause.node.items[2:]}
     parts = [Clause(option, before.get(option.head, clause.origin if option.head in stated else DEFAULT))
@@ -321,13 +355,20 @@ def _completed_update(clause: Clause, reading: Reading) -> Clause:
     return replace(clause, node=node, parts=tuple(parts))
 
 
-def _completed(node: Node, reading: Reading) -> Node:
-    """A clause in which every `(update ...)` states all its options."""
+def _completed(node: Node, reading: Reading, batched: bool | None) -> Node:
+    """A clause in which every `(update ...)` states all its options; but for gamma, whose default depends on whether
+    patterns are `batched` there, where that is not known (None)."""
     if node.head == "update":
-        update = read_update(node, reading.updates, reading.faults)
-        return node if update is None else update.node
+        update = read_update(node, reading.updates, reading.faults, bool(batched))
+        if update is None:
+            return node
+        stated = {item.head for item in node.items}
+        return Node(tuple(item for item in update.node.items
+                          if batched is not None or item.head != "gamma" or "gamma" in stated), node.span)
     if node.head in ("stage", "repeat"):
-        return Node(tuple(_completed(item, reading) for item in node.items), node.span)
+        own = next((item for item in node.items if node.head == "stage" and item.head == "batch"), None)
+        batched = batched if own is None else _is_batched(own)
+        return Node(tuple(_completed(item, reading, batched) for item in node.items), node.span)
     return node
 
 

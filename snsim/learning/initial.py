@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Mapping
 
 import numpy as np
 
+from snsim.errors import fail
 from snsim.learning.places import fan_in, statement_for
 from snsim.learning.training import Training
-from snsim.network.graph import Net
+from snsim.network.graph import Net, Parameter
 from snsim.shelf import Shelf
 
-WEIGHTS, ORDER, NOISE, CURVATURE, GATES = range(5)  # streams: each thing that is drawn has a generator of its own
+# Streams: each thing that is drawn has a generator of its own.
+WEIGHTS, ORDER, NOISE, CURVATURE, GATES, THETA = range(6)
 
 Initialiser = Callable[[float, np.ndarray, tuple[int, ...], np.random.Generator], np.ndarray]
 
@@ -23,10 +25,10 @@ def generator(seed: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stream])))
 
 
-def gate_generator(seed: int, number: int, layer: int) -> np.random.Generator:
-    """The generator for dropout in pass `number` at the `layer`-th dropped layer: Philox, which counts (Salmon et al.
-    2011), so that a pass draws the same however it was come by and whatever engine learns."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, GATES, number, layer])))
+def layer_generator(seed: int, stream: int, number: int, layer: int) -> np.random.Generator:
+    """The generator of what a stream (dropout, theta) draws in pass `number` at its `layer`-th layer: Philox, which
+    counts (Salmon et al. 2011), so that a pass draws the same however it was come by and whatever engine learns."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, stream, number, layer])))
 
 
 @INITIALISERS.register("forget")
@@ -62,10 +64,13 @@ def initial_weights(training: Training, seed: int) -> dict[str, np.ndarray]:
 
 
 def drawn_weights(net: Net, training: Training, draw: np.random.Generator) -> dict[str, np.ndarray]:
-    """One draw per free weight, each parameter by the most specific statement that covers it."""
-    weights = {}
+    """One draw per free weight, each parameter by the most specific statement that covers it; gains are not drawn, but
+    such that the weights are those that were (see `gains`)."""
+    weights: dict[str, np.ndarray] = {}
     for parameter in net.parameters:
-        if parameter.learns:
+        if parameter.kind == "gain":
+            weights[parameter.name] = gains(net, parameter, weights)
+        elif parameter.learns:
             placed = statement_for(parameter, training.initial)
             if placed is None:
                 raise ValueError(f"no initial weights are stated for {parameter.name}")
@@ -73,3 +78,16 @@ def drawn_weights(net: Net, training: Training, draw: np.random.Generator) -> di
             make = INITIALISERS.get(placed.family)
             weights[parameter.name] = make(placed.value.numbers[0], lines, parameter.shape, draw)
     return weights
+
+
+def gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The gains of a connection with `weight-norm` with which its weights are those in `weights`: their lengths, target
+    map by target map (or unit by unit). SnError where all of one are 0."""
+    connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    v = weights[f"{connection.name}.weight"].reshape(-1)
+    lengths = np.sqrt(np.bincount(connection.wiring.owners(), v * v, parameter.size))
+    if not lengths.all():
+        raise fail(f"the initial weights of {connection.name} are all 0 at {int((lengths == 0).sum())} of its "
+                   f"{parameter.size} gains, and (weight-norm) divides by their length", connection.span,
+                   "draw them: (forget-sqrt 1)")
+    return lengths.reshape(parameter.shape)

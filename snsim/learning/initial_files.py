@@ -10,6 +10,7 @@ from typing import Mapping
 import numpy as np
 
 from snsim.errors import Fault, SnError, Span, fail
+from snsim.learning.initial import gains
 from snsim.network.graph import Net, Parameter
 
 KEYS = ("keys are parameter names, those of snsim or of its torch module, or NAMEw and NAMEb with NAME a layer or the "
@@ -21,8 +22,9 @@ def load_initial(path: Path, net: Net, span: Span | None = None) -> dict[str, np
 
     Keys are our parameter names, those of `snsim.load`'s module (`_` for a hyphen), or NAMEw (the weights that enter
     layer NAME) and NAMEb (its bias), NAME without regard to case or by unique prefix. Windows have the order (target
-    map, source maps of the table ascending, row, column), full connections (inputs, outputs). SnError with every key
-    that fits nothing, every parameter without a key, and every shape that differs.
+    map, source maps of the table ascending, row, column), full connections (inputs, outputs). Gains without a key are
+    the lengths of their weights. SnError with every key that fits nothing, every other parameter without a key, and
+    every shape that differs.
     """
     arrays = read_arrays(path, span)
     learning = {p.name: p for p in net.parameters if p.learns}
@@ -39,11 +41,13 @@ def load_initial(path: Path, net: Net, span: Span | None = None) -> dict[str, np
     for name, parameter in learning.items():
         if name in found:
             faults += _faults_of(*found[name], parameter, path, span)
-        else:
+        elif parameter.kind != "gain":
             faults.append(Fault(f"{path} has nothing for {name}, {_size(parameter.shape)}", span, KEYS))
     if faults:
         raise SnError(faults)
-    return {name: np.array(found[name][1], np.float64) for name in learning}
+    made = {name: np.array(array, np.float64) for name, (_, array) in found.items()}
+    made |= {p.name: gains(net, p, made) for p in learning.values() if p.name not in made}
+    return {name: made[name] for name in learning}
 
 
 def _faults_of(key: str, array: np.ndarray, parameter: Parameter, path: Path, span: Span | None) -> list[Fault]:

@@ -33,9 +33,10 @@ def statement_for(parameter: Parameter, statements: Iterable[Placed]) -> Placed 
 
 
 def fan_in(parameter: Parameter, counting: str) -> np.ndarray:
-    """F for each weight (flat, float64): `lines` counts the bias of the receiving unit (SN-2.8), `weights` not."""
+    """F for each weight (flat, float64): `lines` counts the bias of the receiving unit (SN-2.8), `weights` not. At
+    least 1, also for a bias that is the one weight of its units."""
     lines = np.asarray(parameter.fan_in, dtype=np.float64)
-    return lines - 1 if counting == "weights" and parameter.has_bias else lines
+    return np.maximum(lines - 1, 1) if counting == "weights" and parameter.has_bias else lines
 
 
 def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> float | np.ndarray:
@@ -54,13 +55,14 @@ def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> f
     return float(rates[0]) if np.all(rates == rates[0]) else rates.reshape(parameter.shape)
 
 
-def rates_at(stage: Stage, net: Net, number: int, counting: str = "lines") -> dict[str, float | np.ndarray]:
+def rates_at(stage: Stage, net: Net, number: int, counting: str = "lines",
+             parameters: Iterable[Parameter] | None = None) -> dict[str, float | np.ndarray]:
     """The rate of every parameter that learns, in pass `number` (from 1) of the stage, by parameter name.
 
-    Empty for a rule that has no rate.
+    Empty for a rule that has no rate. `parameters` may be given instead of the net's, with another F.
     """
     rates: dict[str, float | np.ndarray] = {}
-    for parameter in net.parameters:
+    for parameter in net.parameters if parameters is None else parameters:
         placed = statement_for(parameter, stage.rates)
         if parameter.learns and placed is not None:
             value = value_at(placed.value, number, stage.passes)

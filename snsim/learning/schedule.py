@@ -80,7 +80,8 @@ def _with_passes(stage: Stage, passes: int) -> Stage:
         stage, passes=passes,
         options={name: fitted(value, passes) for name, value in stage.options.items()},
         rates=tuple(replace(rate, value=fitted(rate.value, passes)) for rate in stage.rates),
-        input_noise=None if stage.input_noise is None else fitted(stage.input_noise, passes))
+        input_noise=None if stage.input_noise is None else fitted(stage.input_noise, passes),
+        theta=None if stage.theta is None else fitted(stage.theta, passes))
 
 
 def stage_of(stages: tuple[Stage, ...], number: int) -> tuple[Stage, int]:

@@ -6,10 +6,18 @@ from dataclasses import dataclass, field
 from typing import Callable, Iterable, Iterator, TypeVar
 
 from snsim.language.forms import Node
-from snsim.learning.examples import read_choice
 from snsim.learning.notation import Family, Statement, read_family, read_value
 from snsim.learning.places import statement_for
+from snsim.learning.pruning import keeping
 from snsim.learning.schedule import check_filling
+from snsim.learning.stage_clauses import (
+    read_augment,
+    read_batch,
+    read_dropout,
+    read_noise,
+    read_order,
+    read_prune,
+)
 from snsim.learning.training import Stage, Value
 from snsim.learning.updates import Update, UpdateDefinition, read_update
 from snsim.network.clauses import (
@@ -19,19 +27,17 @@ from snsim.network.clauses import (
     arguments,
     describe,
     make_node,
-    name,
-    number,
     sort_clauses,
     whole,
 )
 from snsim.network.graph import Net
-from snsim.shelf import Shelf, suggest
+from snsim.shelf import Shelf
 
 T = TypeVar("T")
 
 RATES = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
-SINGLES = ("passes", "update", "batch", "order", "augment", "input-noise", "dropout")
-ORDERS = ("fixed", "shuffled", "shuffled once", "random")
+SINGLES = ("passes", "update", "batch", "order", "augment", "input-noise", "theta", "dropout", "prune")
+ONE_BY_ONE = ("batch", "order", "augment", "input-noise", "theta", "dropout")  # what conjugate gradient does not read
 
 
 @dataclass
@@ -102,20 +108,22 @@ def read_rates(clauses: Iterable[Clause], reading: Reading) -> Family:
 def read_stages(top: InForce, clauses: list[Clause], at: Node, reading: Reading) -> tuple[Stage, ...]:
     """The stages of a form: `top` alone without stage clauses; else each like the one before, the first like `top`."""
     if not clauses:
-        made = _stage(top, set(top.rates), at, reading)
+        made = _stage(top, top, at, reading, "prune" in top.singles)
         return () if made is None else (made,)
     stages: list[Stage] = []
-    before, first = top, True
+    before, first, pruned = top, True, False
     for clause in _unrolled(clauses, reading.faults):
         own = _read_stage(clause, reading)
         if first:
             _check_top_is_read(top, own, reading)
         now = before.then(own)
-        made = _stage(now, set(now.rates) if first else set(own.rates), clause.node, reading)
+        pruned = pruned or "prune" in now.singles
+        made = _stage(now, now if first else own, clause.node, reading, pruned)
         if made is not None:
             stages.append(made)
             now = InForce(now.singles, now.rates if made.rates else {})
-        before, first = now, False
+        done = {word: clause for word, clause in now.singles.items() if word != "prune"}  # cut once, where it is stated
+        before, first = InForce(done, now.rates), False
     return tuple(stages)
 
 
@@ -162,27 +170,41 @@ def _check_top_is_read(top: InForce, first: InForce, reading: Reading) -> None:
 # ---- One stage ---------------------------------------------------------------------------------------------------
 
 
-def _stage(now: InForce, own_places: set[object], at: Node, reading: Reading) -> Stage | None:
-    """The stage these clauses make; `own_places` are those of rates stated for it, not for a stage before."""
+def _stage(now: InForce, own: InForce, at: Node, reading: Reading, pruned: bool) -> Stage | None:
+    """The stage these clauses make; `own` are those stated for it, not for a stage before. `pruned`: whether weights
+    are cut by then."""
     faults, before = reading.faults, len(reading.faults.found)
     passes = _read_passes(now.singles.get("passes"), at, reading)
-    update = _read_update(now.singles.get("update"), at, reading)
     batch = _read(now, "batch", read_batch, faults) or (1, False)
+    update = _read_update(now.singles.get("update"), at, reading, batch[0] != 1)
+    if update is not None and update.rule.conjugate:
+        now, batch = _one_step_a_pass(now, own, update, reading), (None, False)
     order = _read(now, "order", read_order, faults) or "fixed"
     shift = _read(now, "augment", lambda node, f: read_augment(node, reading.net, f), faults)
-    noise = _read(now, "input-noise", read_noise, faults)
+    noise, theta = (_read(now, word, read_noise, faults) for word in ("input-noise", "theta"))
     dropout = _read(now, "dropout", lambda node, f: read_dropout(node, reading.net, f), faults) or ()
+    prune = _read(now, "prune", lambda node, f: read_prune(node, reading.net, f), faults)
     if update is None:
         return None
-    rates = _rates_of(update, now.rates, own_places, at, reading)
+    rates = _rates_of(update, now.rates, own.rates, at, reading)
     if passes is None:
         return None
-    for value in (*(r.placed.value for r in rates), *update.options.values(), *([noise] if noise else [])):
+    values = [*(r.placed.value for r in rates), *update.options.values(), *(v for v in (noise, theta) if v)]
+    for value in values:
         check_filling(value, passes, faults)
     if len(faults.found) > before:
         return None
-    return Stage(passes, update.rule, update.options, tuple(r.placed for r in rates), update.curvature_patterns,
-                 batch[0], batch[1], order, shift, noise, dropout)
+    return Stage(passes, keeping(update.rule) if pruned else update.rule, update.options,
+                 tuple(r.placed for r in rates), update.curvature_patterns, batch[0], batch[1], order, shift, noise,
+                 dropout, theta, prune)
+
+
+def _one_step_a_pass(now: InForce, own: InForce, update: Update, reading: Reading) -> InForce:
+    """The clauses without those that say how patterns are presented one by one, which nothing reads here."""
+    for word in ONE_BY_ONE:
+        if word in own.singles:
+            reading.unread(own.singles[word], f"a pass of {update.rule.name} is one step for all patterns as they are")
+    return InForce({word: clause for word, clause in now.singles.items() if word not in ONE_BY_ONE}, now.rates)
 
 
 def _read(now: InForce, word: str, read: Callable[[Node, Faults], T | None], faults: Faults) -> T | None:
@@ -201,13 +223,12 @@ def _read_passes(clause: Clause | None, at: Node, reading: Reading) -> int | Non
     return None
 
 
-def _read_update(clause: Clause | None, at: Node, reading: Reading) -> Update | None:
-    if clause is None:
-        return read_update(make_node(["update", "sgd"], at.span), reading.updates, reading.faults)
-    return read_update(clause.node, reading.updates, reading.faults)
+def _read_update(clause: Clause | None, at: Node, reading: Reading, batched: bool) -> Update | None:
+    node = make_node(["update", "sgd"], at.span) if clause is None else clause.node
+    return read_update(node, reading.updates, reading.faults, batched)
 
 
-def _rates_of(update: Update, rates: Family, own_places: set[object], at: Node, reading: Reading) -> list[Statement]:
+def _rates_of(update: Update, rates: Family, own_places: Family, at: Node, reading: Reading) -> list[Statement]:
     """The statements in force, if the rule has a rate; then every parameter that learns must have one."""
     stated = list(rates.values())
     if not update.has_rate:
@@ -224,83 +245,3 @@ def _rates_of(update: Update, rates: Family, own_places: set[object], at: Node, 
         reading.faults.add(f"no learning rate{whose}, and the update rule {update.rule.name} has one",
                            at.span, "add (epsilon V), (epsi-sqrt V), (epsi-inv V) or (mask-epsi V)")
     return stated
-
-
-def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
-    """`(batch N sum)`, `(batch N mean)`, `(batch all sum)` ...: patterns per update (None = all), and whether mean."""
-    syntax = "(batch N sum), (batch N mean), (batch all sum) or (batch all mean)"
-    given = arguments(node, 1, 2, syntax, faults)
-    if given is None:
-        return None
-    everything = given[0].is_name and given[0].name == "all"
-    size = None if everything else whole(given[0], "the patterns of a batch", faults, 1)
-    if size is None and not everything:
-        return None
-    if len(given) == 1:
-        if size == 1:
-            return 1, False
-        faults.add("is the gradient of a batch the sum or the mean over its patterns? This decides the rate",
-                   node.span, f"write {syntax}")
-        return None
-    if not given[1].is_name or given[1].name not in ("sum", "mean"):
-        faults.add(f"a batch takes the sum or the mean, not {describe(given[1])}", given[1].span, f"write {syntax}")
-        return None
-    return size, given[1].name == "mean"
-
-
-def read_order(node: Node, faults: Faults) -> str | None:
-    """`(order fixed)`, `shuffled`, `shuffled once`, `random`."""
-    return read_choice(node, ORDERS, "(order fixed), (order shuffled), (order shuffled once) or (order random)", faults)
-
-
-def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, float | None] | None:
-    """`(augment (shift N FILL))`: FILL a number, or `wrap`, which is None here."""
-    syntax = "(augment (shift N FILL)), FILL a number or wrap"
-    given = arguments(node, 1, 1, syntax, faults)
-    if given is None:
-        return None
-    if given[0].head != "shift" or len(given[0].items) != 3:
-        faults.add(f"pictures can be augmented by (shift N FILL), not by {describe(given[0])}", given[0].span,
-                   f"write {syntax}")
-        return None
-    cells = whole(given[0].items[1], "the cells of a shift", faults)  # 0: no shift, where a stage before had one
-    wrap = given[0].items[2].is_name and given[0].items[2].name == "wrap"
-    fill = None if wrap else number(given[0].items[2], "the fill of a shift", faults)
-    if net is not None and net.layers[0].maps is None:
-        faults.add(f"the input layer {net.layers[0].name} has {net.layers[0].units} units and no rows and columns, so "
-                   "its patterns cannot be shifted", node.span, "give it the shape (rows columns)")
-    return None if cells is None or (fill is None and not wrap) else (cells, fill)
-
-
-def read_noise(node: Node, faults: Faults) -> Value | None:
-    """`(input-noise VALUE)`: standard deviation of the Gaussian noise on presented patterns."""
-    given = arguments(node, 1, 1, "(input-noise VALUE)", faults)
-    value = read_value(given[0], "the input noise", faults) if given else None
-    if value is not None and min(value.numbers) < 0:
-        faults.add(f"noise has a standard deviation of 0 or more, not {min(value.numbers):g}", node.span)
-        return None
-    return value
-
-
-def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str, float], ...] | None:
-    """`(dropout P LAYER ...)`: the layers with the probability that a state of theirs is 0 in a presentation."""
-    given = arguments(node, 2, None, "(dropout P LAYER ...)", faults)
-    if given is None:
-        return None
-    chance = number(given[0], "the probability of dropout", faults)
-    if chance is not None and not 0 <= chance < 1:
-        faults.add(f"a state is dropped with a probability from 0 to below 1, not {chance:g}", given[0].span)
-    layers = [] if net is None else [layer.name for layer in net.layers[:-1]]
-    made: dict[str, float] = {}
-    for item in given[1:]:
-        layer = name(item, "a layer", faults)
-        if layer is None or net is None:
-            continue
-        if layer not in layers:
-            why = "the output layer is not dropped" if layer == net.layers[-1].name else f'there is no layer "{layer}"'
-            faults.add(why, item.span, suggest(layer, layers, "layers"))
-        elif layer in made:
-            faults.add(f"layer {layer} stands twice", item.span, "leave one of them out")
-        else:
-            made[layer] = chance or 0.0
-    return tuple(made.items())

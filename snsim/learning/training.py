@@ -66,6 +66,8 @@ class Stage:
     shift: tuple[int, float | None] | None = None  # (augment (shift N FILL)); FILL None = wrap
     input_noise: Value | None = None
     dropout: tuple[tuple[str, float], ...] = ()  # layers with the probability that a state is 0 in a presentation
+    theta: Value | None = None  # standard deviation of Gaussian noise on the weighted sums
+    prune: tuple[float, str] | None = None  # before the first pass: fraction cut, of "connections" or "weights"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,7 @@ class Training:
     test_set: tuple[int, int] | None = None
     frame: tuple[int, int, float] | None = None
     published: tuple[tuple[str, float], ...] = ()
+    notes: tuple[str, ...] = ()  # sentences for the reader of a report
     included: bool = False  # declared by an included file: `snsim run` does not run it
     clauses: tuple[object, ...] = ()  # the complete form with origins (network.clauses.Clause), for show
     dropped: tuple[object, ...] = ()  # clauses that `like` brought and nothing reads any more, for show

@@ -20,13 +20,16 @@ _GIVEN = ("w", "g", "h", "h-full", "rate", "n")
 
 @dataclass(frozen=True, eq=False)
 class UpdateDefinition:
-    """An update rule and the form that declared it."""
+    """An update rule and the form that declared it; None for one that is built in."""
 
     rule: UpdateRule
-    node: Node
+    node: Node | None = None
 
 
 UPDATES: Shelf[UpdateDefinition] = Shelf("update rule")
+UPDATES.add("conjugate-gradient",
+            UpdateDefinition(UpdateRule("conjugate-gradient", (("mu", 0.0),), ("gradient", "direction"), (), True)),
+            "SN's: one step a pass along a conjugate direction, its length by the Gauss-Newton curvature (plus mu)")
 
 
 def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinition:
@@ -112,11 +115,12 @@ class Update:
         return any("rate" in e.variables() for group in self.rule.assignments for _, e in group)
 
 
-def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults) -> Update | None:
+def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, batched: bool = False) -> Update | None:
     """`(update NAME (option VALUE) ... (curvature N))`.
 
     With `(curvature N)`, for rules that mention h, the mean over N patterns takes the place of the running mean: the
-    option gamma, if the rule has it, is 1 and cannot be stated.
+    option gamma, if the rule has it, is 1 and cannot be stated. `batched`: patterns are gathered into batches, whose
+    curvature is a sum or mean already: as in SN's batch Newton, gamma is 1 if it is not stated.
     """
     given = arguments(node, 1, None, "(update NAME (option VALUE) ...)", faults)
     if given is None or name(given[0], "the name of an update rule", faults) is None:
@@ -136,14 +140,14 @@ def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults) ->
                 faults.add("(curvature N) holds the mean curvature during a pass, so nothing reads gamma",
                            stated["gamma"].span, "leave one of them out",
                            (("the curvature is held here", stated["curvature"].span),))
-        options = {option: constant(default) for option, default in rule.options}
+        options = {option: constant(_default(option, default, rule, batched)) for option, default in rule.options}
         for option in options:
             if option in stated:
                 value = arguments(stated[option], 1, 1, f"({option} VALUE)", faults)
                 read = read_value(value[0], f"option {option} of {rule.name}", faults) if value else None
                 options[option] = read or options[option]
         return Update(rule, _held(options, patterns), patterns,
-                      _complete(given[0], rule, stated, node))
+                      _complete(given[0], rule, stated, node, batched))
     return None
 
 
@@ -170,14 +174,18 @@ def _held(options: dict[str, Value], patterns: int | None) -> dict[str, Value]:
     return {**options, "gamma": constant(1)} if patterns is not None and "gamma" in options else options
 
 
-def _complete(called: Node, rule: UpdateRule, stated: dict[str, Node], node: Node) -> Node:
+def _default(option: str, default: float, rule: UpdateRule, batched: bool) -> float:
+    return 1.0 if option == "gamma" and batched and rule.curvature is not None else default
+
+
+def _complete(called: Node, rule: UpdateRule, stated: dict[str, Node], node: Node, batched: bool) -> Node:
     """The clause with the default of every option that it does not state."""
     options = []
     for option, default in rule.options:
         if option in stated:
             options.append(stated[option])
         elif option != "gamma" or "curvature" not in stated:
-            options.append(make_node([option, default], node.span))
+            options.append(make_node([option, _default(option, default, rule, batched)], node.span))
     if "curvature" in stated:
         options.append(stated["curvature"])
     return make_node(["update", called, *options], node.span)

@@ -10,8 +10,8 @@ from typing import Callable, Collection, Iterable, Iterator
 import numpy as np
 
 from snsim.errors import Fault
-from snsim.network.graph import Connection, Net
-from snsim.network.wiring import Windows
+from snsim.network.graph import Connection, Net, Transform
+from snsim.network.wiring import Attention, Windows
 from snsim.shelf import Shelf
 
 Check = Callable[[Net], Iterable[Fault]]
@@ -19,6 +19,7 @@ CHECKS: Shelf[Check] = Shelf("check")
 
 MOST_UNITS = 10**7
 MOST_CONNECTIONS = 10**9
+MOST_ATTENTION = 10**8  # pairs of positions times heads
 
 
 def check(net: Net, skip: Collection[str] = ()) -> list[Fault]:
@@ -45,6 +46,13 @@ def forward(net: Net) -> Iterator[Fault]:
             yield Fault(f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
                         f"{c.source}, so this would be a cycle", c.span,
                         f"turn it round, or state layer {c.source} before {c.target}")
+    for t in net.transforms:
+        for source in dict.fromkeys(t.sources):
+            if order[source] >= order[t.target]:
+                yield Fault(f"({t.name}) leads backward: {t.target} is computed before {source}, so this would be a "
+                            f"cycle" if source != t.target else f"({t.name}) leads from {source} to itself: a cycle",
+                            t.span, f"state layer {source} before {t.target}" if source != t.target else
+                            "let it lead to a later layer")
 
 
 @CHECKS.register("pairs of layers")
@@ -56,6 +64,17 @@ def connected_once(net: Net) -> Iterator[Fault]:
         if before is not c:
             also = () if before.span is None else (("first here", before.span),)
             yield Fault(f"{c.source} is connected to {c.target} twice", c.span, "leave one of them out", also)
+
+
+@CHECKS.register("transforms")
+def transformed_once(net: Net) -> Iterator[Fault]:
+    """The same layers are normalized into a layer, or attended to from it, once."""
+    first: dict[tuple[str, ...], Transform] = {}
+    for t in net.transforms:
+        before = first.setdefault((t.word, *t.sources, t.target), t)
+        if before is not t:
+            also = () if before.span is None else (("first here", before.span),)
+            yield Fault(f"({t.name}) is stated twice", t.span, "leave one of them out", also)
 
 
 @CHECKS.register("names")
@@ -75,7 +94,8 @@ def distinct_names(net: Net) -> Iterator[Fault]:
 @CHECKS.register("ends")
 def joined(net: Net) -> Iterator[Fault]:
     """Something enters every layer but the first, and something leaves every layer but the last."""
-    entered, left = {c.target for c in net.connections}, {c.source for c in net.connections}
+    entered = {c.target for c in net.connections} | {t.target for t in net.transforms}
+    left = {c.source for c in net.connections} | {source for t in net.transforms for source in t.sources}
     for i, layer in enumerate(net.layers if len(net.layers) > 1 else ()):
         enters, leaves = i == 0 or layer.name in entered, i == len(net.layers) - 1 or layer.name in left
         if not enters and not leaves:
@@ -95,7 +115,7 @@ def maps_fed(net: Net) -> Iterator[Fault]:
     """Every map of a layer is fed by some connection."""
     for layer in net.layers[1:]:
         windows = [(c, c.wiring.structure) for c in net.entering(layer.name)]
-        if not windows or not all(isinstance(w, Windows) for _, w in windows):
+        if not windows or not all(isinstance(w, Windows) for _, w in windows) or net.transforms_into(layer.name):
             continue
         fed = np.any([w.maps.any(axis=0) for _, w in windows], axis=0)  # type: ignore[union-attr]
         unfed = [str(i + 1) for i in np.flatnonzero(~fed)]
@@ -117,7 +137,7 @@ def bias_has_geometry(net: Net) -> Iterator[Fault]:
 
 @CHECKS.register("size")
 def small_enough(net: Net) -> Iterator[Fault]:
-    """A net has at most 10^7 units and 10^9 connections."""
+    """A net has at most 10^7 units, 10^9 connections and in one `attend` 10^8 pairs of positions."""
     for layer in net.layers:
         if layer.units > MOST_UNITS:
             yield Fault(f"layer {layer.name} has {layer.units:,} units; a net has at most {MOST_UNITS:,}", layer.span,
@@ -133,3 +153,8 @@ def small_enough(net: Net) -> Iterator[Fault]:
     if connections > MOST_CONNECTIONS and all(c.wiring.connections <= MOST_CONNECTIONS for c in net.connections):
         yield Fault(f"net {net.name} has {connections:,} connections; the most is {MOST_CONNECTIONS:,}", net.span,
                     "use smaller layers or windows")
+    for t in net.transforms:
+        if isinstance(t.structure, Attention) and t.structure.heads * t.structure.positions**2 > MOST_ATTENTION:
+            yield Fault(f"({t.name}) attends from {t.structure.positions:,} positions to {t.structure.positions:,} in "
+                        f"{t.structure.heads} heads; the most is {MOST_ATTENTION:,} pairs", t.span,
+                        "use smaller maps or fewer heads")

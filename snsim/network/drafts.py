@@ -24,6 +24,7 @@ from snsim.network.clauses import (
 )
 from snsim.network.graph import Net
 from snsim.network.schemes import SCHEMES
+from snsim.network.transforms import SYNTAX, DraftTransform, read_draft
 from snsim.shelf import Shelf, suggest
 
 # Options: syntax and line of help, in the order of the complete form.
@@ -39,12 +40,15 @@ for _shelf, _word, _syntax, _doc in (
     (CONNECT_OPTIONS, "exact", "(exact)", "refuse cells at the far edge that no window reaches"),
     (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; 1 if not stated"),
     (CONNECT_OPTIONS, "fixed", "(fixed NUM)", "all weights are this number and never learn"),
+    (CONNECT_OPTIONS, "weight-norm", "(weight-norm)",
+     "weights gain * v / |v|, v those of one target map (mask, equal-mask), trait (tdnn) or unit; the gains learn too"),
 ):
     _shelf.add(_word, _syntax, _doc)
 
 LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps rows cols)"
 CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
-# What an option is that is not stated; `exact` and `fixed` are then off and have no spelling.
+WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
+# What an option is that is not stated; `exact`, `fixed` and `weight-norm` are then off and have no spelling.
 OPTION_DEFAULTS: dict[str, tuple[object, ...]] = {
     "table": ("table", "full"), "step": ("step", 1), "border": ("border", 0, 0), "scale": ("scale", 1),
 }
@@ -77,6 +81,7 @@ class Draft:
     def __init__(self, parent: Net | None, span: Span, faults: Faults):
         self.layers: dict[str, DraftLayer] = {}
         self.connections: list[DraftConnection] = []
+        self.transforms: list[DraftTransform] = []
         self.defaults = {word: Clause(make_node(form, span), DEFAULT)
                          for word, form in (("nlf", ("nlf", "sn-tanh")), ("bias", ("bias", "unit")))}
         self._parent = parent
@@ -99,26 +104,30 @@ class Draft:
             elif clause.word == "connect":
                 self.connections.append(
                     DraftConnection(items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept))
+            elif clause.word in SYNTAX:
+                self.transforms.append(read_draft(node, clause.origin, self._faults))  # type: ignore[arg-type]
 
     # ---- without, default ----------------------------------------------------------------------------------------
 
     def without(self, node: Node) -> None:
-        """`(without LAYER)` or `(without (connect A B))`, of what `like` brought."""
-        given = arguments(node, 1, 1, "(without LAYER) or (without (connect A B))", self._faults)
+        """`(without LAYER)` or `(without (connect A B))`, `normalize` and `attend` alike, of what `like` brought."""
+        given = arguments(node, 1, 1, WITHOUT_SYNTAX, self._faults)
         if given is None:
             return
         if self._parent is None:
             self._faults.add("(without ...) removes from what (like NET) brought, and there is no (like NET)",
                              node.span, "begin the net with (like NET), or leave the layer out")
         elif given[0].is_list:
-            self._without_connection(given[0])
+            (self._without_transform if given[0].head in SYNTAX else self._without_connection)(given[0])
         elif (layer := self._known(given[0])) is not None:
             del self.layers[layer]
             self.connections = [c for c in self.connections if layer not in (c.source, c.target)]
+            self.transforms = [t for t in self.transforms if layer not in t.layers]
 
     def _without_connection(self, node: Node) -> None:
         if node.head != "connect" or len(node.items) != 3:
-            self._faults.add(f"(without ...) takes a layer or (connect A B), not {describe(node)}", node.span)
+            self._faults.add(f"(without ...) takes a layer or (connect A B), not {describe(node)}", node.span,
+                             f"write {WITHOUT_SYNTAX}")
             return
         ends = [self._known(item) for item in node.items[1:]]
         if None in ends:
@@ -127,6 +136,18 @@ class Draft:
         if len(kept) == len(self.connections):
             self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._pairs())
         self.connections = kept
+
+    def _without_transform(self, node: Node) -> None:
+        """`(normalize FROM TO)` or `(attend Q K V TO)`, the heads stated or not."""
+        layers = [self._known(item) for item in node.items[1:] if item.head != "heads"]
+        if None in layers:
+            return
+        kept = [t for t in self.transforms if (t.word, *t.layers) != (node.head, *layers)]
+        if len(kept) == len(self.transforms):
+            there = ", ".join(f"({t.word} {' '.join(t.layers)})" for t in self.transforms) or "none"
+            self._faults.add(f"there is no ({' '.join([node.head, *map(str, layers)])}) here", node.span,
+                             f"clauses of this kind: {there}")
+        self.transforms = kept
 
     def _pairs(self) -> str:
         return "connections: " + ", ".join(f"{c.source} {c.target}" for c in self.connections)
@@ -199,7 +220,21 @@ class Draft:
         if shape is not None:
             layer.shape, layer.origin = shape, STATED
 
-    # ---- connections ---------------------------------------------------------------------------------------------
+    # ---- connections, and what joins layers without weights ------------------------------------------------------
+
+    def transform(self, node: Node) -> None:
+        """`(normalize FROM TO)` or `(attend Q K V TO (heads N))`; one that `like` brought between the same layers is
+        replaced."""
+        draft = read_draft(node, STATED, self._faults)
+        known = {item.name for item in node.items[1:] if item.is_name and self._known(item) is not None}
+        if draft is None or not known.issuperset(draft.layers):
+            return
+        alike = [k for k, t in enumerate(self.transforms)
+                 if (t.word, t.layers) == (draft.word, draft.layers) and t.origin != STATED]
+        if alike:
+            self.transforms[alike[0]] = draft
+        else:
+            self.transforms.append(draft)
 
     def connect(self, node: Node) -> None:
         """`(connect NAMES NAMES (scheme ..) option ...)`, every FROM to every TO."""

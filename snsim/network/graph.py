@@ -17,12 +17,23 @@ import numpy as np
 
 from snsim.errors import Span, fail
 from snsim.network.expressions import Expression, to_text
-from snsim.network.wiring import BIAS, BORDER, Dense, Frames, Structure, Table, Windows, Wiring
+from snsim.network.wiring import (
+    BIAS,
+    BORDER,
+    Attention,
+    Dense,
+    Frames,
+    Normalization,
+    Structure,
+    Table,
+    Windows,
+    Wiring,
+)
 from snsim.shelf import suggest
 
 __all__ = [
-    "BIAS", "BORDER", "Connection", "Counts", "Dense", "Frames", "Layer", "Net", "Nlf", "Parameter", "Structure",
-    "Table", "Windows", "Wiring",
+    "BIAS", "BORDER", "Attention", "Connection", "Counts", "Dense", "Frames", "Layer", "Net", "Nlf", "Normalization",
+    "Parameter", "Structure", "Table", "Transform", "Windows", "Wiring",
 ]
 
 
@@ -86,6 +97,7 @@ class Connection:
     fixed: float | None = None  # all weights are this and never learn
     span: Span | None = None
     arguments: tuple[object, ...] = ()  # of the scheme, as stated: (5.0, 5.0) for (mask 5 5)
+    weight_norm: bool = False  # weights gain * v / |v|: the parameter is v, and there is one more, the gains
 
     @property
     def name(self) -> str:
@@ -94,6 +106,30 @@ class Connection:
     @property
     def table(self) -> Table:
         return self.wiring.table
+
+    @property
+    def learning_weights(self) -> int:
+        """How many weights learn, gains among them."""
+        gains = int(self.wiring.owners().max()) + 1 if self.weight_norm else 0
+        return self.wiring.weights + gains if self.fixed is None else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """What enters a layer without weights: `normalize` (one source) or `attend` (queries, keys, values).
+
+    Its results are added to the sums of the target. `structure` is None where the layers do not fit, which is a fault.
+    """
+
+    word: str
+    sources: tuple[str, ...]
+    target: str
+    structure: Normalization | Attention | None
+    span: Span | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.word} {' '.join(self.sources)} {self.target}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +141,8 @@ class Parameter:
     weight, that of the last one, as in SN-2.8 (section 3.7). `sharers` counts the connections that use the weight.
     """
 
-    name: str  # "h1.bias", "input-h1.weight"
-    kind: str  # "bias" or "weight"
+    name: str  # "h1.bias", "input-h1.weight", "input-h1.gain"
+    kind: str  # "bias", "weight" or "gain" (of weights with `weight-norm`)
     layer: str  # the layer it enters
     source: str | None  # the layer it comes from; None for a bias
     shape: tuple[int, ...]
@@ -126,7 +162,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Counts:
-    """Units: all layers, input included. Connections: with biases and border cells. Weights: that can learn."""
+    """Units: all layers, input included. Connections: with biases and border cells. Weights: that can learn, gains
+    among them.
+
+    A connection is a line with a weight, learnt, shared or fixed. `normalize` and `attend` have none and count none,
+    nor are they among the lines F of a unit: what they pass on does not grow with the number of units they read.
+    """
 
     units: int
     connections: int
@@ -142,6 +183,7 @@ class Net:
     connections: tuple[Connection, ...]
     clauses: tuple[object, ...] = ()  # the complete form with origins (network.clauses.Clause), for show
     span: Span | None = None
+    transforms: tuple[Transform, ...] = ()
 
     def __repr__(self) -> str:
         return f"<net {self.name}: {self.summary}>"
@@ -171,6 +213,10 @@ class Net:
         """The connections that enter the layer of this name, as stated."""
         return self._entering[self.layer(name).name]
 
+    def transforms_into(self, name: str) -> tuple[Transform, ...]:
+        """What enters the layer of this name without weights, as stated."""
+        return tuple(t for t in self.transforms if t.target == self.layer(name).name)
+
     def lines(self, name: str) -> np.ndarray:
         """F of each unit: its incoming connections, border cells included, plus 1 for a bias; shape (units,)."""
         layer = self.layer(name)
@@ -190,6 +236,8 @@ class Net:
             wiring = connection.wiring
             yield Parameter(f"{connection.name}.weight", "weight", layer.name, connection.source, wiring.weight_shape,
                             lines[wiring.last_user()], wiring.sharers(), has_bias, connection.fixed)
+            if connection.weight_norm:
+                yield _gains(connection, lines, has_bias)
         if has_bias:
             fan_in = np.zeros(prod(layer.bias_shape), int)
             fan_in[layer.bias_index] = lines  # of several sharers the last one stays
@@ -208,7 +256,7 @@ class Net:
         return Counts(
             layer.units,
             sum(c.wiring.connections for c in entering) + (layer.units if has_bias else 0),
-            sum(c.wiring.weights for c in entering if c.fixed is None) + (prod(layer.bias_shape) if has_bias else 0),
+            sum(c.learning_weights for c in entering) + (prod(layer.bias_shape) if has_bias else 0),
         )
 
     @cached_property
@@ -233,8 +281,21 @@ class Net:
         nlf = [] if layer.nlf is None else [to_text(layer.nlf.f), to_text(layer.nlf.df)]
         yield repr(("layer", layer.name, layer.shape, layer.bias, *nlf)).encode()
         for c in self.entering(layer.name):
-            yield repr(("connect", c.source, c.wiring.weight_shape, c.border_value, c.scale, c.fixed)).encode()
+            yield repr(("connect", c.source, c.wiring.weight_shape, c.border_value, c.scale, c.fixed,
+                        *(["weight-norm"] if c.weight_norm else []))).encode()
             yield from _structure(c.wiring)
+        for t in self.transforms_into(layer.name):
+            yield repr((t.word, t.sources, t.structure)).encode()
+
+
+def _gains(connection: Connection, lines: np.ndarray, has_bias: bool) -> Parameter:
+    """The lengths of the weight vectors of a connection with `weight-norm`."""
+    owners = connection.wiring.owners()
+    fan_in = np.zeros(int(owners.max()) + 1, int)
+    fan_in[owners] = lines[connection.wiring.last_user()]
+    sharers = np.bincount(owners, connection.wiring.sharers()).astype(int)
+    return Parameter(f"{connection.name}.gain", "gain", connection.target, connection.source, fan_in.shape, fan_in,
+                     sharers, has_bias)
 
 
 def _structure(wiring: Wiring) -> Iterator[bytes]:

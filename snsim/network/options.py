@@ -91,6 +91,16 @@ class Statement:
         node = self.options.get("exact")
         return node is not None and arguments(node, 0, 0, "(exact)", self.faults) is not None
 
+    def weight_norm(self) -> bool:
+        """`(weight-norm)`: weights with a direction and a length that learn apart."""
+        node, fixed = self.options.get("weight-norm"), self.options.get("fixed")
+        if node is None:
+            return False
+        if fixed is not None:
+            self.faults.add("(fixed ...) weights never learn, and (weight-norm) is a way of learning them", node.span,
+                            "leave one of them out", (("fixed here", fixed.span),))
+        return arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
+
     def maps(self, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
         """`(table NAME)` or `(table MATRIX)`: which source map feeds which target map, bool (sources, targets).
 

@@ -30,7 +30,7 @@ class Scheme:
     """A scheme: its function, its syntax and the options that it reads, with what each is when not stated.
 
     `reads` names the options in the order in which they are printed; an option that is off when it is not stated
-    (`exact`, `fixed`) has the default None.
+    (`exact`, `fixed`, `weight-norm`) has the default None.
     """
 
     def __init__(self, make: Maker, syntax: str, reads: tuple[str, ...]):
@@ -45,7 +45,7 @@ class Scheme:
 
 SCHEMES: Shelf[Scheme] = Shelf("scheme", plugins="snsim.schemes")
 
-WINDOW_OPTIONS = ("table", "step", "border", "exact", "scale", "fixed")
+WINDOW_OPTIONS = ("table", "step", "border", "exact", "scale", "fixed", "weight-norm")
 
 
 def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable[[Maker], Scheme]:
@@ -54,7 +54,7 @@ def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable
 
 
 @SCHEMES.register("full")
-@scheme("(full)")
+@scheme("(full)", ("scale", "fixed", "weight-norm"))
 def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """All units to all units; weights (inputs, outputs)."""
     arguments(statement.scheme, 0, 0, "(full)", statement.faults)
@@ -108,7 +108,7 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
 
 
 @SCHEMES.register("tdnn")
-@scheme("(tdnn N)", ("step", "exact", "scale", "fixed"))
+@scheme("(tdnn N)", ("step", "exact", "scale", "fixed", "weight-norm"))
 def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """N frames, all traits, to every trait, shared over time; layers are (frames traits), weights (N, in, out)."""
     faults = statement.faults

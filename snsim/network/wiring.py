@@ -58,6 +58,10 @@ class Dense:
         """The last target unit that uses each weight, flat in C order of the weight shape."""
         return np.tile(np.arange(self.targets), self.sources)
 
+    def owners(self) -> np.ndarray:
+        """The target unit of each weight, flat in C order of the weight shape."""
+        return self.last_user()
+
     def table(self) -> Table:
         target, source = np.divmod(np.arange(self.connections), self.sources)
         return Table(source, target, source * self.targets + target)
@@ -129,6 +133,10 @@ class Windows:
         if self.sharing == "unit":
             return np.repeat(first[:, None] + np.arange(self._units), self._cells)
         return np.repeat(first + self._units - 1, self._cells if self.sharing == "map" else 1)
+
+    def owners(self) -> np.ndarray:
+        """The target map of each weight, for weights of every unit its own the target unit; flat in C order."""
+        return self.last_user() if self.sharing == "unit" else self.last_user() // self._units
 
     def _read(self, axis: int) -> np.ndarray:
         """Rows (axis 0) or columns (axis 1) that each target row reads: (target rows, window rows), outside -1."""
@@ -206,6 +214,10 @@ class Frames:
         last = (self.target[0] - 1) * self.target[1] + np.arange(self.target[1])
         return np.tile(last, self.window * self.source[1])
 
+    def owners(self) -> np.ndarray:
+        """The target trait of each weight, flat in C order of the weight shape."""
+        return self.last_user() % self.target[1]
+
     @property
     def unread(self) -> int:
         """Source frames that no window reaches."""
@@ -226,6 +238,39 @@ class Frames:
 
 
 Structure = Dense | Windows | Frames
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """`normalize`: at each position the maps brought to mean 0 and variance 1.
+
+    y_m = (x_m - mean) / sqrt(variance + EPSILON), mean and variance (divided by the number of maps) over the maps of
+    one position: layer normalisation (Ba, Kiros and Hinton 2016, section 3.1) without gain and bias. Unit number =
+    map * positions + position.
+    """
+
+    maps: int
+    positions: int
+
+    EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class Attention:
+    """`attend`: softmax(q k / sqrt(size of a head)) v over the positions, for each head by itself.
+
+    Scaled dot-product attention of several heads (Vaswani et al. 2017, section 3.2): head h has the maps h * size ...
+    (h + 1) * size - 1 of all layers, size = maps / heads; every position of q looks at every position of k and v.
+    """
+
+    maps: int
+    positions: int
+    heads: int
+
+    @property
+    def size(self) -> int:
+        """Maps of one head."""
+        return self.maps // self.heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,6 +306,12 @@ class Wiring:
         if self.structure is not None:
             return self.structure.sharers()
         return np.bincount(self.table.weight, minlength=self.weights)
+
+    def owners(self) -> np.ndarray:
+        """What each weight belongs to: the target map or trait where units share weights, else the target unit.
+        Numbered from 0 without a gap, flat in C order of the weight shape."""
+        owners = self.last_user() if self.structure is None else self.structure.owners()
+        return np.unique(owners, return_inverse=True)[1].reshape(-1)
 
     def last_user(self) -> np.ndarray:
         """The last target unit that uses each weight, flat in C order of the weight shape."""

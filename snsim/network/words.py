@@ -28,15 +28,18 @@ from snsim.network.drafts import (
     LAYER_OPTIONS,
     LAYER_SYNTAX,
     OPTION_DEFAULTS,
+    WITHOUT_SYNTAX,
     Draft,
     DraftConnection,
     DraftLayer,
 )
-from snsim.network.graph import Connection, Layer, Net
+from snsim.network.graph import Connection, Layer, Net, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
 from snsim.network.options import Statement, plain
 from snsim.network.schemes import SCHEMES
 from snsim.network.tables import declare_table, lisp_functions
+from snsim.network.transforms import SYNTAX as TRANSFORMS
+from snsim.network.transforms import DraftTransform, transform
 from snsim.network.wiring import Table, Wiring, wire_table
 from snsim.shelf import Shelf
 
@@ -49,7 +52,9 @@ for _word, _syntax, _doc in (
     ("default", "(default (nlf ..) (bias ..))", "for layers that do not say; (nlf sn-tanh) (bias unit) if not stated"),
     ("layer", LAYER_SYNTAX, "layers, in order of computation: the first is the input, the last the output"),
     ("connect", CONNECT_SYNTAX, "every layer of the first names to every layer of the second"),
-    ("without", "(without LAYER) or (without (connect A B))", "removes what `like` brought"),
+    ("normalize", TRANSFORMS["normalize"], "each position of FROM to mean 0, variance 1 over the maps, into TO"),
+    ("attend", TRANSFORMS["attend"], "softmax(q k / sqrt(maps of a head)) v over the positions, per head, into TO"),
+    ("without", WITHOUT_SYNTAX, "removes what `like` brought"),
     ("expect", "(expect (units N) (connections N) (weights N))", "refuses the net if its counts are others"),
 ):
     CLAUSES.add(_word, _syntax, _doc)
@@ -79,7 +84,7 @@ def words(shelves: NetShelves) -> dict[str, Callable[[Node, Any], object]]:
         return declare_table(form, shelves.tables)
 
     def net(form: Node, interpreter: Any) -> Net:
-        """(net NAME clause ...): a network; clauses: like default layer connect without expect."""
+        """(net NAME clause ...): a network; clauses: like default layer connect normalize attend without expect."""
         return declare_net(form, shelves)
 
     def define_nlf(form: Node, interpreter: Any) -> NlfDefinition:
@@ -114,7 +119,7 @@ class NetForm:
         self.span = form.items[1].span
         self.shelves = shelves
         self.faults = faults
-        repeatable = ("layer", "connect", "without")
+        repeatable = ("layer", "connect", "without", *TRANSFORMS)
         self._clauses = sort_clauses(nodes, CLAUSES.names(), "net", repeatable, faults)
         if self._stated("like") and nodes[0].head != "like":
             faults.add("(like NET) must be the first clause", self._stated("like")[0].span)
@@ -128,7 +133,7 @@ class NetForm:
         self._parent = self._like()
         draft = Draft(self._parent, self.span, self.faults)
         for word, apply in (("without", draft.without), ("default", draft.default), ("layer", draft.layer),
-                            ("connect", draft.connect)):
+                            ("connect", draft.connect), *((word, draft.transform) for word in TRANSFORMS)):
             for node in self._stated(word):
                 apply(node)
         read_whole = not self.faults.any
@@ -137,7 +142,8 @@ class NetForm:
             layers = (self._input(layers[0], draft), *layers[1:])
         by_name = {layer.name: layer for layer in layers}
         connections = tuple(self._connection(c, by_name) for c in draft.connections)
-        net = Net(self.title, layers, connections, self._complete(draft), self.span)
+        transforms = tuple(self._transform(t, by_name) for t in draft.transforms)
+        net = Net(self.title, layers, connections, self._complete(draft), self.span, transforms)
         # Where a clause could not be read, layers may seem to be without a connection: not said then.
         self.faults.found += check(net, skip=() if read_whole else ("ends",))
         expected = self._expected()
@@ -215,21 +221,28 @@ class NetForm:
         scheme = SCHEMES.get(draft.scheme.head)
         scale = self._number(options.get("scale"), faults)
         fixed = self._number(options.get("fixed"), faults)
+        weight_norm = statement.weight_norm()
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
             border = statement.border()
             stated = {word: _value(node) for word, node in options.items()}
             arguments_ = tuple(plain(node) for node in draft.scheme.items[1:])
             connection = Connection(draft.source, draft.target, draft.scheme.head, stated, wiring, border.value,
-                                    1.0 if scale is None else scale, fixed, draft.span, arguments_)
+                                    1.0 if scale is None else scale, fixed, draft.span, arguments_, weight_norm)
         self._report(faults, draft)
         return connection
+
+    def _transform(self, draft: DraftTransform, layers: dict[str, Layer]) -> Transform:
+        faults = Faults()
+        made = transform(draft, layers, not self._unsound & set(draft.layers), faults)
+        self._report(faults, draft)
+        return made
 
     def _number(self, node: Node | None, faults: Faults) -> float | None:
         given = None if node is None else arguments(node, 1, 1, f"({node.head} NUM)", faults)
         return None if given is None else number(given[0], f"the number of ({node.head} ...)", faults)  # type: ignore
 
-    def _report(self, faults: Faults, draft: DraftConnection) -> None:
+    def _report(self, faults: Faults, draft: DraftConnection | DraftTransform) -> None:
         """Take over the faults; those of an inherited clause say in which net they arise."""
         also = () if draft.origin == STATED else ((f"in net {self.title}", self.span),)
         self.faults.found += [replace(fault, also=fault.also + also) for fault in faults.found]
@@ -248,6 +261,7 @@ class NetForm:
             items = ["layer", layer.name, layer.shape or (), *(p.node for p in parts)]
             clauses.append(Clause(make_node(items, layer.span), layer.origin, parts))
         clauses += [self._complete_connection(c) for c in draft.connections if c.scheme is not None]
+        clauses += [Clause(make_node(t.items, t.span), t.origin) for t in draft.transforms]
         return (*clauses, *(Clause(node) for node in self._stated("expect")))
 
     def _complete_connection(self, draft: DraftConnection) -> Clause:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from snsim.network.graph import Connection, Frames, Net, Windows
+from snsim.network.graph import Attention, Connection, Frames, Net, Transform, Windows
 
 MOST_DRAWN = 64  # maps on a side; a larger table is described, not drawn
 _PLAIN_WIDTH = 76  # columns of text within which entries are set apart by blanks
 
 
 def describe_connections(net: Net) -> str:
-    """A line for each connection: layers, count, scheme and options; under it what no window reads."""
+    """A line for each connection: layers, count, scheme and options; under it what no window reads. Then one for each
+    `normalize` and `attend`, which have no connections to count."""
     names = [f"{c.source} > {c.target}" for c in net.connections]
     counts = [f"{c.wiring.connections:,}" for c in net.connections]
-    name_width, count_width = (max(map(len, texts), default=0) for texts in (names, counts))
+    without = [(f"{' '.join(t.sources)} > {t.target}", transform_words(t)) for t in net.transforms]
+    name_width = max(map(len, (*names, *(name for name, _ in without))), default=0)
+    count_width = max(map(len, counts), default=1)
     lines = []
     for name, count, connection in zip(names, counts, net.connections):
-        lines.append(f"{name.ljust(name_width)}  {count.rjust(count_width)}  {_options(connection)}")
+        lines.append(f"{name.ljust(name_width)}  {count.rjust(count_width)}  {connection_words(connection)}")
         if any(connection.wiring.unread):
             lines.append(" " * (name_width + count_width + 4) + _unread(connection))
+    lines += [f"{name.ljust(name_width)}  {'-'.rjust(count_width)}  {words}" for name, words in without]
     return "\n".join(lines)
 
 
@@ -71,7 +75,7 @@ def _drawing(connection: Connection, maps: np.ndarray) -> str:
     return "\n".join([title, *("  " + line for line in draw(maps, connection.source, connection.target))])
 
 
-def _options(connection: Connection) -> str:
+def connection_words(connection: Connection) -> str:
     """Scheme and options in the language's own words, as far as they differ from the defaults."""
     structure = connection.wiring.structure
     window = getattr(structure, "window", ())
@@ -85,11 +89,20 @@ def _options(connection: Connection) -> str:
         words.append(_clause("scale", connection.scale))
     if connection.fixed is not None:
         words.append(_clause("fixed", connection.fixed))
+    if connection.weight_norm:
+        words.append("(weight-norm)")
     if isinstance(structure, Windows) and _is_identity(structure.maps):
         words.append("(table one-to-one)")
     elif isinstance(structure, Windows) and not structure.maps.all():
         words.append(f"{int(structure.maps.sum())} of {structure.maps.size} pairs of maps")
     return " ".join(words)
+
+
+def transform_words(transform: Transform) -> str:
+    """The word with its options, as it is written."""
+    structure = transform.structure
+    heads = [_clause("heads", structure.heads)] if isinstance(structure, Attention) else []
+    return " ".join([_clause(transform.word), *heads])
 
 
 def _window_options(connection: Connection, windows: Windows) -> list[str]:

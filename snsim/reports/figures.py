@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from snsim.learning.criteria import Score
+from snsim.learning.scores import Score
 from snsim.reports.tables import aligned
 
 FIGURES = ("loss", "half_mse", "mse", "error", "misses")  # fields of a Score, in the order in which they are told
@@ -12,7 +12,8 @@ FIGURES = ("loss", "half_mse", "mse", "error", "misses")  # fields of a Score, i
 
 def named_figures(score: Score) -> dict[str, float]:
     """The figures of a score by name: misses a whole number, error in percent."""
-    return {name: getattr(score, name) for name in FIGURES}
+    figures = {name: getattr(score, name) for name in FIGURES}
+    return figures if score.rejection is None else {**figures, "rejection": score.rejection}
 
 
 def pass_headings(with_test: bool) -> str:
@@ -35,8 +36,13 @@ def published_beside_ours(published: Sequence[tuple[str, float]], train: Score, 
                           theirs: str = "published", ours: str = "ours") -> str:
     """A line for each published figure: its name, the number published, ours ("-" for what this run has not), under
     their headings."""
-    rows = [(name, _number(value), _ours(name, train, test)) for name, value in published]
-    return "\n".join(aligned([("", theirs, ours), *rows], "lrr"))
+    return "\n".join(aligned([("", theirs, ours), *published_rows(published, train, test)], "lrr"))
+
+
+def published_rows(published: Sequence[tuple[str, float]], train: Score,
+                   test: Score | None) -> list[tuple[str, str, str]]:
+    """For each published figure its name, the number published and ours ("-" for what this run has not), as text."""
+    return [(name, _number(value), _ours(name, train, test)) for name, value in published]
 
 
 def _figures(score: Score) -> str:

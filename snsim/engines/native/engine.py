@@ -17,16 +17,18 @@ from snsim.engines.native import jit
 from snsim.engines.native.generate import Net
 from snsim.engines.native.layout import ParameterCells, aligned_block
 from snsim.engines.native.rules import Kind, Updates, folded, is_idle
+from snsim.engines.native.tangents import Tangents, moving
 from snsim.engines.plan import Plan
-from snsim.engines.protocol import NO_GATES, Cost, Settings, UpdateRule
+from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.engines.values import FreeWeights, checked_gates, checked_patterns
 from snsim.errors import fail
 from snsim.network.expressions import variable
 
 _CURVATURES = {"gauss-newton": "h", "full": "h-full"}
-_CHANGES_ALL = UpdateRule("none, curvature only", (), (), ((("w", variable("g")),),))
+_CHANGES_ALL = UpdateRule("none, sums only", (), (), ((("w", variable("g")),),))
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 _PIECE = 1000  # patterns of a batch in one call of compiled code
+Drawn = tuple[tuple[int, ...], tuple[int, ...]]  # the layers with gates, and those with noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,12 @@ class _Compiled:
 
     def run(self, name: str, *arguments: tuple[Any, Any]) -> None:
         """Call a function; arguments are (ctypes type, value)."""
-        function = ctypes.CFUNCTYPE(None, *(kind for kind, _ in arguments))(self.code.address(name))
-        function(*(value for _, value in arguments))
+        _call(self.code, name, *arguments)
+
+
+def _call(code: jit.Code, name: str, *arguments: tuple[Any, Any]) -> None:
+    function = ctypes.CFUNCTYPE(None, *(kind for kind, _ in arguments))(code.address(name))
+    function(*(value for _, value in arguments))
 
 
 class NativeEngine:
@@ -62,7 +68,8 @@ class NativeEngine:
         self._filled = 0
         self._updates = 0
         self._compiled: dict[object, _Compiled] = {}
-        self._last: tuple[Settings, tuple[int, ...], _Compiled, np.ndarray] | None = None
+        self._tangents: Tangents | None = None  # made when they are first asked for
+        self._last: tuple[Settings, Drawn, _Compiled, np.ndarray] | None = None
         self._grow()
         self._put_in(self._weights.values)
 
@@ -143,23 +150,23 @@ class NativeEngine:
             return made
         return self._made("forward", self._net.forward_module(), ("evaluate", "states"), None, ())
 
-    def _curvature_code(self, channel: str) -> _Compiled:
-        if ("curvature", channel) in self._compiled:
-            return self._compiled["curvature", channel]
+    def _gathering_code(self, channels: tuple[str, ...]) -> _Compiled:
+        """What adds up derivatives by all weights and updates none."""
+        if ("gathered", channels) in self._compiled:
+            return self._compiled["gathered", channels]
         kind = Kind(tuple((name, "number") for name in self._learning), batched=True)
         updates = self._net.updates(_CHANGES_ALL, kind)
-        channels = ("g", channel)
-        return self._made(("curvature", channel), self._net.learning_module(updates, channels),
+        return self._made(("gathered", channels), self._net.learning_module(updates, channels),
                           ("gather", "apply", "evaluate", "states"), updates, channels)
 
-    def _kind(self, settings: Settings, rates: Mapping[str, float | np.ndarray], gated: tuple[int, ...]) -> Kind:
+    def _kind(self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: Drawn) -> Kind:
         zeros = tuple(name for name, default in self.rule.options
                       if name not in self._constants and settings.options.get(name, default) == 0)
         freezes = is_idle(folded(self.rule, {**self._constants, "rate": 0.0}, zeros))  # what a rate of 0 does
         kinds = tuple((name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 and freezes else "number")
                       for name, rate in rates.items())
         return Kind(kinds, tuple(sorted(self._constants.items())), zeros, settings.batch > 1,
-                    settings.held_curvature is not None, gated)
+                    settings.held_curvature is not None, *drawn)
 
     def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:
         """By learning parameter a number, or an array if its weights differ."""
@@ -173,9 +180,9 @@ class NativeEngine:
             made[name] = float(np.asarray(given).flat[0]) if (entries == entries[0]).all() else entries
         return made
 
-    def _prepared(self, settings: Settings, gated: tuple[int, ...]) -> tuple[_Compiled, np.ndarray]:
+    def _prepared(self, settings: Settings, drawn: Drawn) -> tuple[_Compiled, np.ndarray]:
         """The code for these settings, and their numbers as it reads them."""
-        if self._last is not None and self._last[0] is settings and self._last[1] == gated:
+        if self._last is not None and self._last[0] is settings and self._last[1] == drawn:
             return self._last[2:]
         options = {name: float(settings.options.get(name, default)) for name, default in self.rule.options}
         for name, value in self._constants.items():
@@ -183,7 +190,7 @@ class NativeEngine:
                 raise fail(f"option {name} of {self.rule.name} was compiled in as {value:g}, not {options[name]:g}",
                            hint="build the engine without that option among the constant ones")
         rates = self._rates(settings)
-        compiled = self._learning_code(self._kind(settings, rates, gated))
+        compiled = self._learning_code(self._kind(settings, rates, drawn))
         assert compiled.updates is not None
         for name, rate in rates.items():
             if isinstance(rate, np.ndarray):
@@ -195,7 +202,7 @@ class NativeEngine:
         numbers = [options[name] for name in compiled.updates.options]
         numbers += [rate if isinstance(rate, float) else 0.0 for rate in rates.values()]
         array = np.array([*numbers, 0.0])
-        self._last = settings, gated, compiled, array
+        self._last = settings, drawn, compiled, array
         return compiled, array
 
     # ---- Running -------------------------------------------------------------------------------------------------
@@ -216,15 +223,17 @@ class NativeEngine:
         return (_POINTER, self._memory.ctypes.data), (_POINTER, self._tables.ctypes.data)
 
     def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
-              gates: Mapping[str, np.ndarray] = NO_GATES) -> None:
+              gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:
         x = self._inputs(inputs)
         d = self._targets(targets, len(x))
-        by_layer = sorted(checked_gates(gates, self.plan, self.dtype, len(x)).items())
+        by_layer = [sorted(checked_gates(given, self.plan, self.dtype, len(x), what).items())
+                    for given, what in ((gates, "gate"), (noises, "noise"))]
         if not len(x):
             return
-        gated = tuple(layer for layer, _ in by_layer)
-        rows = np.concatenate([self._in_cells(values, layer) for layer, values in by_layer] or [x[:, :0]], axis=1)
-        compiled, numbers = self._prepared(settings, gated)
+        drawn = tuple(layer for layer, _ in by_layer[0]), tuple(layer for layer, _ in by_layer[1])
+        rows = np.concatenate([self._in_cells(values, layer) for part in by_layer for layer, values in part]
+                              or [x[:, :0]], axis=1)
+        compiled, numbers = self._prepared(settings, drawn)
         if settings.batch == 1:
             compiled.run("learn", *self._patterns(x, d, rows), (_POINTER, numbers.ctypes.data),
                          (_COUNT, self._updates + 1))
@@ -290,8 +299,36 @@ class NativeEngine:
         if not len(x):
             raise fail("the curvature is a mean over patterns, and there are none")
         channel = _CURVATURES[kind]
-        compiled = self._curvature_code(channel)
+        made = self._gathered(x, d, ("g", channel))
+        return {name: h / self.dtype.type(len(x)) for name, h in made.items()}
+
+    def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        x = self._inputs(inputs)
+        return self._gathered(x, self._targets(targets, len(x)), ("g",))
+
+    def _gathered(self, x: np.ndarray, d: np.ndarray, channels: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """The last channel summed over the patterns, by parameter name."""
+        compiled = self._gathering_code(channels)
         self._gather(compiled, x, d, x[:, :0])
-        made = {name: self._taken_out(name, f"sum {channel}") / self.dtype.type(len(x)) for name in self._learning}
+        made = {name: self._taken_out(name, f"sum {channels[-1]}") for name in self._learning}
         self._clear_sums(compiled)
         return made
+
+    def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        x, units = self._inputs(inputs), self.plan.output_units
+        flat = self._weights.flat(direction, "direction")
+        if self._tangents is None:
+            self._tangents = Tangents(self._net)
+            self._tangent_code = jit.Code(self._tangents.module(), ("tangents",))
+            self._tables = self._net.tables.joined()
+            self._grow()
+        weights, along = moving({name: self._taken_out(name).ravel() for name in self.plan.parameters},
+                                {name: flat[place] for name, place in self._weights.places.items()}, self.plan)
+        for of, values in ((self._tangents.weights, weights), (self._tangents.directions, along)):
+            for name, cells in of.items():
+                self._pack(cells, values[name])
+        made = np.empty((len(x), 2 * units), self.dtype)
+        if len(x):
+            places = (_POINTER, x.ctypes.data), (_POINTER, made.ctypes.data)
+            _call(self._tangent_code, "tangents", *self._base(), *places, (_COUNT, len(x)))
+        return self._in_units(made[:, :units], -1), self._in_units(made[:, units:], -1)

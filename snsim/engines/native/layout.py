@@ -71,6 +71,7 @@ class LayerCells:
     slope: Place  # f'(a)
     bend: Place  # f''(a)
     gate: Place  # what the states are multiplied by, where there are gates
+    noise: Place  # what is added to the sums, where there is noise
     delta: dict[str, Place]  # by channel: dE/dx, then dE/da; d2E/dx2, then d2E/da2
 
     @property
@@ -100,9 +101,9 @@ def layer_cells(block: Block, name: str, shape: Sequence[int], map_order: np.nda
     units = int(np.prod(shape))
     maps, rows, columns = shape if len(shape) == 3 else (1, *shape) if len(shape) == 2 else (units, 1, 1)
     order = map_order if len(shape) == 3 else np.arange(maps)
-    x, slope, bend, gate = (block.take(units) for _ in range(4))
+    x, slope, bend, gate, noise = (block.take(units) for _ in range(5))
     deltas = {c: block.take(units) for c in channels}
-    return LayerCells(name, units, maps, rows, columns, order, x, slope, bend, gate, deltas)
+    return LayerCells(name, units, maps, rows, columns, order, x, slope, bend, gate, noise, deltas)
 
 
 @dataclass(eq=False)

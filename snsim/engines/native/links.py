@@ -11,18 +11,22 @@ from typing import Protocol, Sequence
 
 import numpy as np
 
+from snsim.engines.native.attention import Attended
 from snsim.engines.native.buffers import Direct, Geometry, Patch, Pool, Window
 from snsim.engines.native.diagonal import Diagonal
 from snsim.engines.native.emit import Function
 from snsim.engines.native.layout import Block, LayerCells, ParameterCells, Tables
+from snsim.engines.native.machine import Place
 from snsim.engines.native.maplanes import MapLanes
+from snsim.engines.native.normalization import Normalized
 from snsim.engines.native.own import emit_own
 from snsim.engines.native.rules import Sums, Updates
 from snsim.engines.native.shared import emit_errors, emit_gradient
 from snsim.engines.native.table import Listed
 from snsim.engines.native.tiles import Tiles, emit_sums
-from snsim.engines.plan import Link, Plan
-from snsim.network.wiring import Dense, Frames, Windows
+from snsim.engines.native.weight_norm import WeightNormed
+from snsim.engines.plan import Link, Plan, Transfer
+from snsim.network.wiring import Dense, Frames, Normalization, Windows
 
 _MOST_MAP_LANES = 160  # vectors of weights that MapLanes writes out
 
@@ -41,6 +45,20 @@ class Connection(Protocol):
     def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
                       sink: Updates | Sums) -> None:
         """What goes back to the source, if it wants `errors` (stored if `first`), then the updates."""
+
+
+class Transformed(Protocol):
+    """A transfer ready to be emitted: attention.py, normalization.py."""
+
+    def emit_forward(self, f: Function, first: bool) -> None:
+        """Results into the sums of the target: stored if `first`, else added."""
+
+    def emit_backward(self, f: Function, channels: Sequence[str], wanted: Sequence[bool],
+                      first: Sequence[bool]) -> None:
+        """What goes back to each source that wants it: stored if `first`, else added."""
+
+    def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
+        """How the results move where the states of the sources do: stored if `first`, else added."""
 
 
 @dataclass(eq=False)
@@ -142,12 +160,15 @@ class ByTable:
 
 
 def map_orders(plan: Plan) -> list[np.ndarray]:
-    """In which order the maps of each layer stand: such that target maps with the same sources are neighbours."""
+    """In which order the maps of each layer stand: such that target maps with the same sources are neighbours, but as
+    they are numbered in layers that are normalized or attended to, or come of that."""
     shapes = [plan.input_shape, *(stage.shape for stage in plan.stages)]
     orders = [np.arange(shape[0] if len(shape) == 3 else 1) for shape in shapes]
+    transfers = [(stage.layer, *transfer.sources) for stage in plan.stages for transfer in stage.transfers]
+    plain = {layer for layers in transfers for layer in layers}
     for stage in plan.stages:
         for link in stage.links:
-            if not isinstance(link.structure, Windows) or len(stage.shape) != 3:
+            if not isinstance(link.structure, Windows) or len(stage.shape) != 3 or stage.layer in plain:
                 continue
             if _is_identity(link.structure.maps):
                 orders[stage.layer] = orders[link.source]
@@ -186,6 +207,13 @@ class Builder:
 
     def connect(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
         """`errors`: whether the source may ever want errors."""
+        kernel = self.kernel(link, source, target, errors)
+        if link.gain is None:
+            return kernel
+        return WeightNormed(kernel, link.gain, link.connection.wiring.owners(), self.block, self.channels)
+
+    def kernel(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
+        """What computes with the weights as they are used."""
         structure = link.structure
         if isinstance(structure, Dense):
             return self._dense(link, source, target)
@@ -196,6 +224,12 @@ class Builder:
                 return self._pooled(link, structure, source, target)
             return self._windows(link, structure, source, target, errors)
         return self._listed(link, source, target)
+
+    def transfer(self, transfer: Transfer, sources: Sequence[LayerCells], target: LayerCells) -> Transformed:
+        structure = transfer.structure
+        if isinstance(structure, Normalization):
+            return Normalized(structure, sources, target, self.block)
+        return Attended(structure, sources, target, self.block, self.channels)
 
     def _parameter(self, link: Link, index: np.ndarray) -> ParameterCells:
         return ParameterCells(link.slot, index.astype(np.int32, copy=False), self.block)
@@ -237,8 +271,8 @@ class Builder:
         if one_to_one and (source.unit_of_cell == target.unit_of_cell).all():
             cells = self._parameter(link, self._in_rows(source.unit_of_cell))
             return OneToOne(Diagonal(Direct(source, self.block), cells, target), link.slot)
-        weights = int(np.prod(link.connection.wiring.weight_shape))
-        cells = self._parameter(link, self._in_rows(np.arange(weights)))
+        weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
+        cells = self._parameter(link, self._in_rows(weights if link.gain is None else _by_owner(link, weights)))
         return ByTable(Listed(source, target, table, cells, link.border_value, link.scale, self.block, self.tables,
                               self.channels), link.slot)
 
@@ -251,7 +285,7 @@ class Builder:
         pool = Pool(Window(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
                     self.block, self.channels)
         pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
-        if _is_identity(s.maps) and (source.map_order == target.map_order).all():
+        if _is_identity(s.maps) and (source.map_order == target.map_order).all() and link.gain is None:
             cells = self._parameter(link, self._in_rows(np.diag(pairs)))
             return OneToOne(Diagonal(pool, cells, target), link.slot)
         cells = self._parameter(link, self._in_rows(pairs))
@@ -264,7 +298,7 @@ class Builder:
         best = min(ways, key=lambda way: self._cost(way, s, errors))
         in_lanes = self.block.machine.padded(target.maps) // self.lanes
         cells_of_window = s.window[0] * s.window[1] * source.maps
-        if not own and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES:
+        if not own and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None:
             if 2 * target.positions * cells_of_window * in_lanes < self._cost(best, s, errors):
                 window = Window(source, geometry, [range(source.maps)], self.block, self.channels)
                 index = self._window_index(s, source, target, [range(source.maps)], own)
@@ -325,6 +359,16 @@ class Builder:
             return np.where(pair >= 0, pair * rows * columns + cell, -1)
         position = np.arange(target.positions).reshape(1, -1, 1, 1, 1, 1)
         return np.where(pair >= 0, (pair * target.positions + position) * rows * columns + cell, -1)
+
+
+def _by_owner(link: Link, weights: np.ndarray) -> np.ndarray:
+    """The weights in a row for each gain of a link with weight-norm, -1 where a row is longer than they are many."""
+    owners = link.connection.wiring.owners()
+    rows = [weights[owners == owner] for owner in range(int(owners.max()) + 1)]
+    made = np.full((len(rows), max(map(len, rows))), -1)
+    for row, mine in zip(made, rows):
+        row[:len(mine)] = mine
+    return made
 
 
 @dataclass(frozen=True)

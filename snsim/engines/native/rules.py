@@ -123,7 +123,8 @@ def factored(results: Mapping[str, Expression], channel: str) -> tuple[dict[str,
 class Kind:
     """What of the settings shapes the code: for each learning parameter whether its rate is one "number", "zero" or
     an "array"; the options that never change, and those that are 0 now; whether patterns are gathered into batches;
-    whether the curvature is held; the layers (by number) whose states are multiplied by gates."""
+    whether the curvature is held; the layers (by number) whose states are multiplied by gates, and those with noise on
+    their sums."""
 
     rates: tuple[tuple[str, str], ...]
     constants: tuple[tuple[str, float], ...] = ()
@@ -131,6 +132,7 @@ class Kind:
     batched: bool = False
     held: bool = False
     gated: tuple[int, ...] = ()
+    noisy: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -58,15 +58,17 @@ class Bias:
         self.emit_spread(f)
 
 
-def emit_nlf(f: Function, stage: Stage, layer: LayerCells, bias: Bias | None, bends: bool, gated: bool) -> None:
+def emit_nlf(f: Function, stage: Stage, layer: LayerCells, bias: Bias | None, bends: bool, gated: bool,
+             noisy: bool) -> None:
     """States, f'(a) and, if `bends`, f''(a) from the sums that stand in the place of the states. A unit that is `gated`
-    has the nlf gate * f."""
+    has the nlf gate * f; if `noisy`, the noise is added to the sums first."""
     run = program([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(Vectors(f).table())
 
     def vector(at: At, count: int) -> None:
         a = f.load(at(layer.x))
         if bias is not None:
             a = a + f.load(at(bias.spread))
+        a = a + f.load(at(layer.noise)) if noisy else a
         for result, place in zip(run({"x": a}), (layer.x, layer.slope, layer.bend)):
             value = Vectors(f).number(result)
             value = value * f.load(at(layer.gate)) if gated else value
@@ -99,15 +101,15 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
         return x if count == lanes else f.select(f.mask([k < count for k in range(lanes)]), x, f.constant(-np.inf))
 
     least = f.constant(-np.inf)
-    largest = _over_lanes(f, _folded(f, units, least, lambda at, n, now: greater(now, load_x(at, n))), greater)
+    largest = over_lanes(f, folded(f, units, least, lambda at, n, now: greater(now, load_x(at, n))), greater)
 
     def add_exp(at: At, count: int, now: Value) -> Value:
         e = f.first_lanes(ops.exp(load_x(at, count) - largest), count)
         f.store(e, at(layer.delta[channels[0]]))
         return now + e
 
-    total = _over_lanes(f, _folded(f, units, f.zero, add_exp), lambda a, b: a + b)
-    mass = _over_lanes(f, _folded(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)),
+    total = over_lanes(f, folded(f, units, f.zero, add_exp), lambda a, b: a + b)
+    mass = over_lanes(f, folded(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)),
                        lambda a, b: a + b)
 
     def vector(at: At, count: int) -> None:
@@ -118,7 +120,7 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
     each_vector(f, units, vector)
 
 
-def _folded(f: Function, count: int, start: Value, step: Callable[[At, int, Value], Value]) -> Value:
+def folded(f: Function, count: int, start: Value, step: Callable[[At, int, Value], Value]) -> Value:
     """`step(at, lanes that count, value so far)` over all vectors."""
     lanes = f.machine.lanes
     full, rest = divmod(count, lanes)
@@ -128,7 +130,7 @@ def _folded(f: Function, count: int, start: Value, step: Callable[[At, int, Valu
     return step(lambda place: place + full * lanes, rest, value) if rest else value
 
 
-def _over_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Value]) -> Value:
+def over_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Value]) -> Value:
     """All lanes combined, in every lane."""
     lanes = f.machine.lanes
     half = lanes // 2
@@ -170,9 +172,9 @@ def emit_copy(f: Function, source: Place, target: Place, count: int, exact: bool
                 else f.store(f.load_first(at(source), n), at(target)))
 
 
-def emit_ones(f: Function, place: Place, count: int) -> None:
-    """`count` times 1."""
-    each_vector(f, count, lambda at, n: f.store(f.first_lanes(f.constant(1.0), n), at(place)))
+def emit_filled(f: Function, place: Place, count: int, number: float) -> None:
+    """`count` times the number."""
+    each_vector(f, count, lambda at, n: f.store(f.first_lanes(f.constant(number), n), at(place)))
 
 
 def pattern(base: str, index: Index, size: int) -> Place:

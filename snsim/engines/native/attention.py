@@ -1,0 +1,304 @@
+"""`attend`: softmax(q k / sqrt(size)) v over the positions, head by head, and the way back through it.
+
+Lanes lie along the positions of q, so that softmax needs no sums over lanes: of each head the states of q stand as
+[map][position, filled up to whole vectors], the softmax as [position of k][position of q], while a state of k or v is
+one number in every lane. Lanes beyond the last position hold numbers that count nowhere: what comes back there is 0.
+Sums over the positions of q, for k and v, add up lanes. See `engines.transforms.Attended` for the formulas.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Callable, Sequence
+
+from snsim.engines.native.emit import Function, Index, Value
+from snsim.engines.native.functions import Vectors, sums_of
+from snsim.engines.native.layout import Block, LayerCells, blocks
+from snsim.engines.native.machine import Place
+from snsim.network.wiring import Attention
+
+_WRITTEN_OUT = 8  # products of a sum, or sums side by side, before there is a loop
+
+
+class Attended:
+    """One `attend`; all four layers store their maps in the order of their numbers."""
+
+    def __init__(self, structure: Attention, sources: Sequence[LayerCells], target: LayerCells, block: Block,
+                 channels: Sequence[str]):
+        self.q, self.k, self.v = sources
+        self.target = target
+        self.heads, self.size, self.positions = structure.heads, structure.size, structure.positions
+        self.maps, self.scale = structure.maps, 1 / sqrt(structure.size)
+        self.lanes = block.machine.lanes
+        self.width = block.machine.padded(self.positions)
+        per_head, weights = self.size * self.width, self.positions * self.width
+        self.queries, self.results = block.take(self.heads * per_head), block.take(self.heads * per_head)
+        self.weights = block.take(self.heads * weights)
+        # Of one head, on the way back: errors of the results, errors of the queries; dE/da less its mean, dE/ds.
+        self.errors = {c: block.take(per_head) for c in channels}
+        self.back = block.take(per_head)
+        self.excess, self.slopes = block.take(weights), block.take(weights)
+
+    # ---- Places --------------------------------------------------------------------------------------------------
+
+    def _head(self, place: Place, h: Index, rows: int) -> Place:
+        return place.by(h, rows * self.width)
+
+    def _states(self, layer_place: Place, h: Index, p: Index) -> Place:
+        """The states of a head at one position: `size` neighbours."""
+        return layer_place.by(p, self.maps).by(h, self.size)
+
+    def _vector(self, place: Place, row: Index, v: Index) -> Place:
+        """Vector v of a row over the positions of q."""
+        return place.by(row, self.width).by(v, self.lanes)
+
+    def _each_number(self, f: Function, act: Callable[[Index, Index], None]) -> None:
+        f.nest({"position": self.positions, "map": self.size}, act)
+
+    def _turned(self, f: Function, layer_place: Place, h: Index, rows: Place) -> None:
+        """A head of a layer as rows of positions, one a map."""
+        self._each_number(f, lambda p, e: f.store(f.load_scalar(self._states(layer_place, h, p).by(e, 1)),
+                                                  rows.by(e, self.width).by(p, 1)))
+
+    def _turned_back(self, f: Function, rows: Place, layer_place: Place, h: Index, first: bool) -> None:
+        """Rows of positions into a head of a layer: stored if `first`, else added."""
+        def number(p: Index, e: Index) -> None:
+            value, place = f.load_scalar(rows.by(e, self.width).by(p, 1)), self._states(layer_place, h, p).by(e, 1)
+            f.store(value if first else value + f.load_scalar(place), place)
+
+        self._each_number(f, number)
+
+    # ---- Sums ----------------------------------------------------------------------------------------------------
+
+    def _over_maps(self, f: Function, add: Callable[[Index, Value], Value]) -> Value:
+        """A sum over the maps of a head: `add(map, sum so far)`."""
+        total = f.zero
+        for first, times, size in blocks(self.size, _WRITTEN_OUT):
+            def some(b: Index, now: list[Value], first: int = first, size: int = size) -> list[Value]:
+                total = now[0]
+                for k in range(size):
+                    total = add(_index(f, b, size, first + k), total)
+                return [total]
+
+            total = f.loop(times, some, [total], "map")[0]
+        return total
+
+    def _products(self, f: Function, rows: Place, v: Index, numbers: Place) -> Value:
+        """Over the maps of a head: the sum of a row's vector times a number."""
+        return self._over_maps(f, lambda e, total: f.fma(
+            f.load(self._vector(rows, e, v)), f.broadcast(numbers.by(e, 1)), total))
+
+    def _over_positions(self, f: Function, term: Callable[[Index, list[Value]], list[Value]], sums: int) -> list[Value]:
+        """Sums over the positions of k: `term(t, sums so far)`."""
+        return f.loop(self.positions, term, [f.zero] * sums, "key")
+
+    # ---- Forward -------------------------------------------------------------------------------------------------
+
+    def emit_forward(self, f: Function, first: bool) -> None:
+        def head(h: Index, _: list[Value]) -> None:
+            queries, weights = self._head(self.queries, h, self.size), self._head(self.weights, h, self.positions)
+            results = self._head(self.results, h, self.size)
+            self._turned(f, self.q.x, h, queries)
+
+            def vector(v: Index, _: list[Value]) -> None:
+                self._emit_softmax(f, h, v, queries, weights)
+                self._emit_means(f, h, v, [(weights, self.v.x)], results)
+
+            f.loop(self.width // self.lanes, vector, name="queries")
+            self._turned_back(f, results, self.target.x, h, first)
+
+        f.loop(self.heads, head, name="head")
+
+    def _emit_softmax(self, f: Function, h: Index, v: Index, queries: Place, weights: Place) -> None:
+        ops, greater = Vectors(f), Vectors(f).table()["max"]
+
+        def product(t: Index, now: list[Value]) -> list[Value]:
+            s = self._products(f, queries, v, self._states(self.k.x, h, t)) * self.scale
+            f.store(s, self._vector(weights, t, v))
+            return [greater(now[0], s)]
+
+        largest = f.loop(self.positions, product, [f.constant(float("-inf"))], "key")[0]
+
+        def grown(t: Index, now: list[Value]) -> list[Value]:
+            place = self._vector(weights, t, v)
+            e = ops.exp(f.load(place) - largest)
+            f.store(e, place)
+            return [now[0] + e]
+
+        share = f.constant(1.0) / self._over_positions(f, grown, 1)[0]
+
+        def divided(t: Index, _: list[Value]) -> None:
+            place = self._vector(weights, t, v)
+            f.store(f.load(place) * share, place)
+
+        f.loop(self.positions, divided, name="key")
+
+    def _emit_means(self, f: Function, h: Index, v: Index, parts: Sequence[tuple[Place, Place]], rows: Place) -> None:
+        """Into a row for each map the sum over the positions of k of weights times states, for each of the parts:
+        (rows of weights, states of a layer)."""
+        def some(e: Index, count: int) -> None:
+            def key(t: Index, sums: list[Value]) -> list[Value]:
+                for weights, states in parts:
+                    w, numbers = f.load(self._vector(weights, t, v)), self._states(states, h, t).by(e, 1)
+                    sums = [f.fma(w, f.broadcast(numbers + k), total) for k, total in enumerate(sums)]
+                return sums
+
+            for k, total in enumerate(self._over_positions(f, key, count)):
+                f.store(total, self._vector(rows.by(e, self.width) + k * self.width, 0, v))
+
+        for e0, times, size in blocks(self.size, _WRITTEN_OUT):
+            f.loop(times, lambda b, _, e0=e0, size=size: some(_index(f, b, size, e0), size), name="maps")
+
+    def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
+        """How the results move with the states of q, k and v, after `emit_forward`: stored if `first`, else added."""
+        def head(h: Index, _: list[Value]) -> None:
+            queries, weights = self._head(self.queries, h, self.size), self._head(self.weights, h, self.positions)
+            self._turned(f, moved[0], h, self.back)
+
+            def vector(v: Index, _: list[Value]) -> None:
+                def key(t: Index, now: list[Value]) -> list[Value]:
+                    s = self._products(f, self.back, v, self._states(self.k.x, h, t)) + \
+                        self._products(f, queries, v, self._states(moved[1], h, t))
+                    f.store(s * self.scale, self._vector(self.excess, t, v))
+                    return [f.fma(f.load(self._vector(weights, t, v)), s * self.scale, now[0])]
+
+                mean = self._over_positions(f, key, 1)[0]
+
+                def less(t: Index, _: list[Value]) -> None:
+                    away = f.load(self._vector(self.excess, t, v)) - mean
+                    f.store(away * f.load(self._vector(weights, t, v)), self._vector(self.slopes, t, v))
+
+                f.loop(self.positions, less, name="key")
+                self._emit_means(f, h, v, [(self.slopes, self.v.x), (weights, moved[2])], self.errors["g"])
+
+            f.loop(self.width // self.lanes, vector, name="queries")
+            self._turned_back(f, self.errors["g"], into, h, first)
+
+        f.loop(self.heads, head, name="head")
+
+    # ---- Backward ------------------------------------------------------------------------------------------------
+
+    def emit_backward(self, f: Function, channels: Sequence[str], wanted: Sequence[bool],
+                      first: Sequence[bool]) -> None:
+        """Of each channel what goes back to q, k and v where it is wanted: stored if `first`, else added."""
+        def head(h: Index, _: list[Value]) -> None:
+            for c in channels:
+                self._turned(f, self.target.delta[c], h, self.errors[c])
+            for c in channels:
+                f.comment(f"{c} through attention")
+                f.loop(self.width // self.lanes, lambda v, _, c=c: self._emit_slopes(
+                    f, c, h, v, wanted), name="queries")
+                if wanted[0]:
+                    self._turned_back(f, self.back, self.q.delta[c], h, first[0])
+                for k, (layer, rows, factors) in enumerate((
+                        (self.k, self.slopes, self._head(self.queries, h, self.size)),
+                        (self.v, self._head(self.weights, h, self.positions), self.errors[c])), 1):
+                    if wanted[k]:
+                        powers = (1, 1) if c == "g" else (1, 2) if k == 1 else (2, 1)
+                        self._emit_over_queries(f, rows, factors, powers, layer.delta[c], h, first[k])
+
+        f.loop(self.heads, head, name="head")
+
+    def _emit_slopes(self, f: Function, c: str, h: Index, v: Index, wanted: Sequence[bool]) -> None:
+        """`slopes`, by what k is found from, and `back`: what goes to q."""
+        weights = self._head(self.weights, h, self.positions)
+        if c == "g":
+            self._emit_first(f, h, v, weights)
+            if wanted[0]:
+                self._emit_means(f, h, v, [(self.slopes, self.k.x)], self.back)
+            return
+        if wanted[1]:
+            self._emit_second_of_k(f, c, h, v, weights)
+        if wanted[0]:
+            f.loop(self.size, lambda e, _: self._emit_second_of_q(f, c, h, v, e, weights), name="map")
+
+    def _emit_first(self, f: Function, h: Index, v: Index, weights: Place) -> None:
+        """`excess` and `slopes` of the gradient."""
+        def key(t: Index, now: list[Value]) -> list[Value]:
+            value = self._products(f, self.errors["g"], v, self._states(self.v.x, h, t))
+            f.store(value, self._vector(self.excess, t, v))
+            return [f.fma(f.load(self._vector(weights, t, v)), value, now[0])]
+
+        mean = self._over_positions(f, key, 1)[0]
+
+        def less(t: Index, _: list[Value]) -> None:
+            place = self._vector(self.excess, t, v)
+            excess = f.load(place) - mean
+            f.store(excess, place)
+            f.store(excess * f.load(self._vector(weights, t, v)) * self.scale, self._vector(self.slopes, t, v))
+
+        f.loop(self.positions, less, name="key")
+
+    def _emit_second_of_k(self, f: Function, c: str, h: Index, v: Index, weights: Place) -> None:
+        results = self._head(self.results, h, self.size)
+
+        def key(t: Index, _: list[Value]) -> None:
+            numbers, a = self._states(self.v.x, h, t), f.load(self._vector(weights, t, v))
+
+            def spread(e: Index, total: Value) -> Value:
+                away = f.broadcast(numbers.by(e, 1)) - f.load(self._vector(results, e, v))
+                return f.fma(away * away, f.load(self._vector(self.errors[c], e, v)), total)
+
+            value = a * self._over_maps(f, spread)
+            if c == "h-full":
+                value = f.fma(f.constant(1.0) - a * 2.0, f.load(self._vector(self.excess, t, v)), value)
+            f.store(a * value * self.scale ** 2, self._vector(self.slopes, t, v))
+
+        f.loop(self.positions, key, name="key")
+
+    def _emit_second_of_q(self, f: Function, c: str, h: Index, v: Index, e: Index, weights: Place) -> None:
+        """One row of `back`."""
+        def weight_and_key(t: Index) -> tuple[Value, Value]:
+            return f.load(self._vector(weights, t, v)), f.broadcast(self._states(self.k.x, h, t).by(e, 1))
+
+        mean = self._over_positions(f, lambda t, now: [f.fma(*weight_and_key(t), now[0])], 1)[0]
+
+        def squared(i: Index, total: Value) -> Value:
+            def key(t: Index, now: list[Value]) -> list[Value]:
+                a, k = weight_and_key(t)
+                return [f.fma(a * (k - mean), f.broadcast(self._states(self.v.x, h, t).by(i, 1)), now[0])]
+
+            slope = self._over_positions(f, key, 1)[0]
+            return f.fma(slope * slope, f.load(self._vector(self.errors[c], i, v)), total)
+
+        total = self._over_maps(f, squared)
+        if c == "h-full":
+            def bent(t: Index, now: list[Value]) -> list[Value]:
+                a, k = weight_and_key(t)
+                return [f.fma(a * (k - mean) * (k - mean), f.load(self._vector(self.excess, t, v)), now[0])]
+
+            total = f.loop(self.positions, bent, [total], "key")[0]
+        f.store(total * self.scale ** 2, self._vector(self.back, e, v))
+
+    def _emit_over_queries(self, f: Function, rows: Place, factors: Place, powers: tuple[int, int], into: Place,
+                           h: Index, first: bool) -> None:
+        """For each position of k and each map the sum over the positions of q of a row times a factor, each to its
+        power: into the errors of k or v."""
+        def key(t: Index, _: list[Value]) -> None:
+            for e0, times, size in blocks(self.size, self.lanes):
+                f.loop(times, lambda b, _, e0=e0, size=size: some(t, _index(f, b, size, e0), size), name="maps")
+
+        def some(t: Index, e: Index, count: int) -> None:
+            def vector(v: Index, sums: list[Value]) -> list[Value]:
+                row = _power(f.load(self._vector(rows, t, v)), powers[0])
+                at = factors.by(e, self.width).by(v, self.lanes)
+                return [f.fma(row, _power(f.load(at + k * self.width), powers[1]), total)
+                        for k, total in enumerate(sums)]
+
+            sums = f.loop(self.width // self.lanes, vector, [f.zero] * count, "queries")
+            place, total = self._states(into, h, t).by(e, 1), sums_of(f, sums)
+            f.store_lanes(total if first else total + f.load(place), 0, count, place)
+
+        f.loop(self.positions, key, name="key")
+
+
+def _power(value: Value, power: int) -> Value:
+    return value * value if power == 2 else value
+
+
+def _index(f: Function, block: Index, size: int, offset: int) -> Index:
+    """offset + block * size as a number, or as a value where the block is one."""
+    if isinstance(block, int):
+        return offset + block * size
+    scaled = f.op("mul", block, Value(f, str(size), "i64"), "nsw")
+    return f.op("add", scaled, Value(f, str(offset), "i64"), "nsw") if offset else scaled

@@ -1,0 +1,125 @@
+"""`normalize`: each position of the source to mean 0 and variance 1 over the maps, and the way back through it.
+
+A position is a row of `maps` neighbouring cells, so lanes lie along the maps. Kept for the way back: the results and,
+for each position, 1/sqrt(variance + eps). See `engines.transforms.Normalized` for the formulas.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+from snsim.engines.native.buffers import At, each_vector
+from snsim.engines.native.emit import Function, Index, Value
+from snsim.engines.native.layout import Block, LayerCells
+from snsim.engines.native.machine import Place
+from snsim.engines.native.sweeps import folded, over_lanes
+from snsim.network.wiring import Normalization
+
+
+class Normalized:
+    """One `normalize`; source and target store their maps in the same order."""
+
+    def __init__(self, structure: Normalization, sources: Sequence[LayerCells], target: LayerCells, block: Block):
+        (self.source,), self.target = sources, target
+        self.maps, self.positions, self.epsilon = structure.maps, structure.positions, structure.EPSILON
+        self.y, self.rate = block.take(target.units), block.take(structure.positions)
+
+    def _row(self, place: Place, p: Index) -> Place:
+        return place.by(p, self.maps)
+
+    def _sum(self, f: Function, value: Callable[[At, int], Value]) -> Value:
+        """The sum over the maps of a position, in every lane; `value(at, lanes that count)` is 0 in the others."""
+        return over_lanes(f, folded(f, self.maps, f.zero, lambda at, n, now: now + value(at, n)), lambda a, b: a + b)
+
+    def emit_forward(self, f: Function, first: bool) -> None:
+        def position(p: Index, _: list[Value]) -> None:
+            x, y = self._row(self.source.x, p), self._row(self.y, p)
+            mean = self._sum(f, lambda at, n: f.first_lanes(f.load(at(x)), n)) / float(self.maps)
+
+            def centred(at: At, n: int) -> Value:
+                return f.first_lanes(f.load(at(x)) - mean, n)
+
+            def squared(at: At, n: int) -> Value:
+                away = centred(at, n)
+                return away * away
+
+            variance = self._sum(f, squared) / float(self.maps)
+            rate = f.constant(1.0) / f.call("sqrt", variance + self.epsilon)
+            f.store(f.lane(rate, 0), self.rate.by(p, 1))
+
+            def vector(at: At, n: int) -> None:
+                value, place = centred(at, n) * rate, at(self._row(self.target.x, p))
+                f.store_lanes(value, 0, n, at(y))
+                f.store_lanes(value if first else value + f.load(place), 0, n, place)
+
+            each_vector(f, self.maps, vector)
+
+        f.loop(self.positions, position, name="position")
+
+    def emit_backward(self, f: Function, channels: Sequence[str], wanted: Sequence[bool],
+                      first: Sequence[bool]) -> None:
+        """Of each channel what goes back to the source, stored if `first`, else added."""
+        if not wanted[0]:
+            return
+
+        def position(p: Index, _: list[Value]) -> None:
+            y, rate = self._row(self.y, p), f.broadcast(self.rate.by(p, 1))
+            for c in channels:
+                into = self._row(self.source.delta[c], p)
+                if c == "g":
+                    self._emit_slopes(f, self._row(self.target.delta[c], p), into, y, rate, first[0])
+                else:
+                    self._emit_second(f, c, p, into, y, rate, first[0])
+
+        f.loop(self.positions, position, name="position")
+
+    def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
+        """How the results move with the states, after `emit_forward`: stored if `first`, else added."""
+        f.loop(self.positions, lambda p, _: self._emit_slopes(
+            f, self._row(moved[0], p), self._row(into, p), self._row(self.y, p), f.broadcast(self.rate.by(p, 1)),
+            first), name="position")
+
+    def _numbers(self, f: Function, place: Place, at: At, n: int) -> Value:
+        return f.first_lanes(f.load(at(place)), n)
+
+    def _moment(self, f: Function, place: Place, y: Place, power: int) -> Value:
+        """The sum over the maps of a number times y^power."""
+        def value(at: At, n: int) -> Value:
+            made = self._numbers(f, place, at, n)
+            for _ in range(power):
+                made = made * f.load(at(y))
+            return made
+
+        return self._sum(f, value)
+
+    def _put(self, f: Function, value: Value, n: int, place: Place, first: bool) -> None:
+        f.store_lanes(value if first else value + f.load(place), 0, n, place)
+
+    def _emit_slopes(self, f: Function, d: Place, into: Place, y: Place, rate: Value, first: bool) -> None:
+        """Numbers of a position times dy/dx, which is symmetric: the same forward and back."""
+        moments = [self._moment(f, d, y, power) for power in (0, 1)]
+
+        def vector(at: At, n: int) -> None:
+            less = (moments[0] + f.load(at(y)) * moments[1]) / float(self.maps)
+            self._put(f, rate * (self._numbers(f, d, at, n) - less), n, at(into), first)
+
+        each_vector(f, self.maps, vector)
+
+    def _emit_second(self, f: Function, channel: str, p: Index, into: Place, y: Place, rate: Value,
+                     first: bool) -> None:
+        d, g = (self._row(self.target.delta[c], p) for c in (channel, "g"))
+        maps, full = float(self.maps), channel == "h-full"
+        of_g = [self._moment(f, g, y, power) for power in (0, 1)] if full else []
+        of_h = [self._moment(f, d, y, power) for power in (0, 1, 2)]
+
+        def vector(at: At, n: int) -> None:
+            z = f.load(at(y))
+            h, one = self._numbers(f, d, at, n), z * z + 1.0
+            crossed = of_h[0] + z * (of_h[1] * 2.0 + z * of_h[2])
+            value = h - h * one * (2.0 / maps) + crossed / (maps * maps)
+            if full:
+                less = self._numbers(f, g, at, n) - (of_g[0] + z * of_g[1]) / maps
+                value = value - (z * less * 2.0 + of_g[1] * (f.constant(1.0) - one / maps)) / maps
+            self._put(f, rate * rate * value, n, at(into), first)
+
+        each_vector(f, self.maps, vector)

@@ -1,0 +1,134 @@
+"""Weight normalisation: w = gain * v / |v| for the weights of one target map or unit, around the kernel of a link.
+
+The kernel works with w as with any weights, and adds up their derivatives beside them instead of updating. The
+parameters are v, laid out as w, and the gains; after each pattern the derivatives are carried over to them (see
+`engines.weight_norm` for the formulas) and handed to the update, and after an update w is computed anew. The weights of
+one gain are neighbours, a run of whole vectors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Sequence
+
+import numpy as np
+
+from snsim.engines.native.buffers import At, each_vector
+from snsim.engines.native.emit import Function, Index, Value
+from snsim.engines.native.layout import Block, ParameterCells
+from snsim.engines.native.machine import Place
+from snsim.engines.native.rules import Sums, Update, Updates
+from snsim.engines.native.sweeps import folded, over_lanes
+
+if TYPE_CHECKING:
+    from snsim.engines.native.links import Connection
+
+
+class WeightNormed:
+    """A link with weight-norm; satisfies `links.Connection`. `kernel` computes with the weights w."""
+
+    def __init__(self, kernel: Connection, gain: str, owners: np.ndarray, block: Block, channels: Sequence[str]):
+        self.kernel, self.name, self.gain = kernel, kernel.name, gain
+        self.cells = ParameterCells(kernel.name, kernel.cells.index, block)  # v
+        of_run = _owners_of_runs(kernel.cells.index, owners)
+        self.runs, self.length = len(of_run), len(kernel.cells.index) // len(of_run)
+        index = np.full(block.machine.padded(self.runs), -1)
+        index[:self.runs] = of_run
+        self.gains = ParameterCells(gain, index, block)
+        self.inverse, self.ratio = block.take(self.runs), block.take(self.runs)  # 1/|v| and gain/|v| of each run
+        self.of_gains = {c: block.take(self.runs) for c in channels}
+
+    def emit_forward(self, f: Function, first: bool) -> None:
+        self.kernel.emit_forward(f, first)
+
+    def emit_used(self, f: Function) -> None:
+        """The weights w from v and the gains."""
+        f.comment(f"weights from {self.name} and {self.gain}")
+
+        def run(r: Index, _: list[Value]) -> None:
+            v, w = (cells.value.by(r, self.length) for cells in (self.cells, self.kernel.cells))
+
+            def squared(at: At, n: int, now: Value) -> Value:
+                number = f.load(at(v))
+                return f.fma(number, number, now)
+
+            inverse = f.constant(1.0) / f.call("sqrt", self._sum(f, squared))
+            ratio = f.broadcast(self.gains.value.by(r, 1)) * inverse
+            f.store(f.lane(inverse, 0), self.inverse.by(r, 1))
+            f.store(f.lane(ratio, 0), self.ratio.by(r, 1))
+            each_vector(f, self.length, lambda at, n: f.store(f.load(at(v)) * ratio, at(w)))
+
+        f.loop(self.runs, run, name="run")
+
+    def _sum(self, f: Function, step: Callable[[At, int, Value], Value]) -> Value:
+        """Over the weights of a run, in every lane; lanes without a weight are 0."""
+        return over_lanes(f, folded(f, self.length, f.zero, step), lambda a, b: a + b)
+
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
+                      sink: Updates | Sums) -> None:
+        updated = self.name in sink.updated or self.gain in sink.updated
+        gathered = Sums({self.name: self.kernel.cells}, frozenset([self.name] if updated else ()), channels)
+        self.kernel.emit_backward(f, channels, errors, first, gathered)
+        if not updated:
+            return
+        f.comment(f"gradient and update of {self.name} and {self.gain}")
+        update = sink.begin(f, self.name) if self.name in sink.updated else None
+        f.loop(self.runs, lambda r, _: self._emit_run(f, channels, r, update), name="run")
+        if self.gain in sink.updated:
+            self._emit_gains(f, channels, sink.begin(f, self.gain))
+        if isinstance(sink, Updates):
+            self.emit_used(f)
+
+    def _emit_run(self, f: Function, channels: Sequence[str], r: Index, update: Update | None) -> None:
+        inverse, ratio = (f.broadcast(place.by(r, 1)) for place in (self.inverse, self.ratio))
+        v, w = (cells.value.by(r, self.length) for cells in (self.cells, self.kernel.cells))
+        sums = {c: w + self.kernel.cells.beside(f"sum {c}") for c in channels}
+        along = {}
+        for c in channels:
+            along[c] = self._along(f, v, sums[c], inverse, squared=c != "g")
+            f.store(f.lane(along[c], 0), self.of_gains[c].by(r, 1))
+        mask = self.cells.masks(1)[0]
+
+        def vector(at: At, n: int) -> None:
+            u, one = f.load(at(v)) * inverse, f.constant(1.0)
+            of_w = {c: f.load(at(sums[c])) for c in channels}
+            made = {"g": ratio * (of_w["g"] - u * along["g"])}
+            for c in channels[1:]:
+                squared = u * u
+                made[c] = ratio * ratio * (of_w[c] * (one - squared * 2.0) + squared * along[c])
+                if c == "h-full":
+                    bent = u * of_w["g"] * 2.0 + (one - squared * 3.0) * along["g"]
+                    made[c] = made[c] - ratio * inverse * bent
+            for c in channels:
+                f.store(f.zero, at(sums[c]))
+            if update is not None:
+                place, gathered = at(v), {c: update.scaled(c, value) for c, value in made.items()}
+                update.emit(place, gathered, mask.truth(f, place), None)
+
+        each_vector(f, self.length, vector)
+
+    def _along(self, f: Function, v: Place, derivative: Place, inverse: Value, squared: bool) -> Value:
+        """The sum over a run of u, or u^2, times a derivative by w."""
+        def step(at: At, n: int, now: Value) -> Value:
+            u = f.load(at(v)) * inverse
+            return f.fma(u * u if squared else u, f.load(at(derivative)), now)
+
+        return self._sum(f, step)
+
+    def _emit_gains(self, f: Function, channels: Sequence[str], update: Update) -> None:
+        mask = self.gains.masks(1)[0]
+
+        def vector(at: At, n: int) -> None:
+            place = at(self.gains.value)
+            gathered = {c: update.scaled(c, f.first_lanes(f.load(at(self.of_gains[c])), n)) for c in channels}
+            update.emit(place, gathered, mask.truth(f, place), None)
+
+        each_vector(f, self.runs, vector)
+
+
+def _owners_of_runs(index: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """The owner of each run: the cells cut into equally many for each owner."""
+    rows = index.reshape(int(owners.max()) + 1, -1)
+    of_cell = np.where(rows >= 0, owners[rows], -1)
+    made: np.ndarray = of_cell.max(axis=1)
+    assert ((of_cell == made[:, None]) | (rows < 0)).all(), "the weights of one gain must be neighbours"
+    return made

@@ -1,0 +1,51 @@
+"""The operations of expressions on torch's tensors; see `snsim.network.operations` for NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from snsim.network.operations import LARGEST_EXPONENT, NUMPY
+
+
+def _tensor(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The operation on tensors; on numbers alone what NumPy's is, so that they stay numbers."""
+
+    def call(*args: Any) -> Any:
+        return function(*args) if any(isinstance(a, Tensor) for a in args) else NUMPY[name](*args)
+
+    return call
+
+
+def _truth(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A comparison that gives 1 and 0 of its arguments' type."""
+
+    def call(*args: Any) -> Tensor:
+        like = next(a for a in args if isinstance(a, Tensor))
+        return function(*(torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in args)).to(like.dtype)
+
+    return call
+
+
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    if not isinstance(condition, Tensor):
+        return a if condition != 0 else b
+    result = torch.where(condition != 0, a, b)
+    return result if isinstance(a, Tensor) or isinstance(b, Tensor) else result.to(condition.dtype)
+
+
+def _exp(a: Tensor) -> Tensor:
+    return torch.exp(a.clamp(max=LARGEST_EXPONENT[str(a.dtype).removeprefix("torch.")]))
+
+
+TORCH: Mapping[str, Callable[..., Any]] = {name: _tensor(name, function) for name, function in {
+    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "negate": lambda a: -a, "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b, "**": lambda a, b: a ** b, "sqrt": torch.sqrt, "exp": _exp, "log": torch.log,
+    "tanh": torch.tanh, "abs": torch.abs, "sgn": torch.sign, "if": _where,
+    # As the derivatives of expressions: of equal ones the first.
+    "min": lambda a, b: torch.where(a <= b, a, b), "max": lambda a, b: torch.where(a >= b, a, b),
+    "<": _truth(torch.lt), "<=": _truth(torch.le), ">": _truth(torch.gt), ">=": _truth(torch.ge), "=": _truth(torch.eq),
+    "and": _truth(torch.logical_and), "or": _truth(torch.logical_or), "not": _truth(torch.logical_not),
+}.items()}

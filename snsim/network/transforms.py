@@ -1,0 +1,105 @@
+"""The clauses that join layers without weights: `(normalize FROM TO)` and `(attend Q K V TO (heads N))`.
+
+A draft keeps what a clause states and whence it is; `transform` makes of it, with the layers, what engines work from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping
+
+from snsim.errors import Span
+from snsim.language.forms import Node
+from snsim.network.clauses import Faults, arguments, describe, name, whole
+from snsim.network.graph import Layer, Transform
+from snsim.network.wiring import Attention, Normalization
+
+# Syntax by word, and the number of layers in it.
+SYNTAX = {"normalize": "(normalize FROM TO)", "attend": "(attend Q K V TO (heads N))"}
+LAYERS = {"normalize": 2, "attend": 4}
+
+
+@dataclass
+class DraftTransform:
+    """A clause before anything is built: `layers` in the order in which they are stated, the target last."""
+
+    word: str
+    layers: tuple[str, ...]
+    heads: Node | None  # (heads N)
+    origin: str
+    span: Span
+
+    @property
+    def items(self) -> list[object]:
+        """The clause, complete."""
+        return [self.word, *self.layers, *([] if self.heads is None else [self.heads])]
+
+
+def read_draft(node: Node, origin: str, faults: Faults) -> DraftTransform | None:
+    """What a `normalize` or `attend` clause states; None and a fault if it cannot be read."""
+    word, count = node.head, LAYERS[node.head]
+    with_heads = word == "attend"
+    given = arguments(node, count + with_heads, count + with_heads, SYNTAX[word], faults)
+    if given is None:
+        return None
+    layers = [name(item, "a layer", faults) for item in given[:count]]
+    heads = given[count] if with_heads else None
+    if heads is not None and heads.head != "heads":
+        said = f'the option "{heads.head}"' if heads.head else describe(heads)
+        faults.add(f"({word} ...) takes four layers and (heads N), not {said}", heads.span, f"write {SYNTAX[word]}")
+        return None
+    return None if None in layers else DraftTransform(word, tuple(layers), heads, origin, node.span)  # type: ignore
+
+
+def transform(draft: DraftTransform, layers: Mapping[str, Layer], known: bool, faults: Faults) -> Transform:
+    """The transform of a draft. Where the layers or the heads do not fit it is one without a structure, and a fault.
+
+    known: whether the shapes of all its layers are; if not, nothing is said about them.
+    """
+    structure: Normalization | Attention | None = None
+    joined = [layers[layer] for layer in draft.layers]
+    heads = None if draft.heads is None else _heads(draft.heads, faults)
+    if known and _fit(draft, joined, faults):
+        maps, rows, columns = joined[0].maps or (joined[0].units, 1, 1)
+        if draft.word == "normalize":
+            structure = Normalization(maps, rows * columns)
+        elif heads is not None and _divides(heads, maps, draft, faults):
+            structure = Attention(maps, rows * columns, heads)
+    return Transform(draft.word, draft.layers[:-1], draft.layers[-1], structure, draft.span)
+
+
+def _heads(node: Node, faults: Faults) -> int | None:
+    given = arguments(node, 1, 1, "(heads N)", faults)
+    return None if given is None else whole(given[0], "the number of heads", faults, least=1)
+
+
+def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
+    """Whether the layers have one shape, and one that the clause can read."""
+    shapes = {layer.name: _shape(layer) for layer in layers}
+    if len({layer.shape for layer in layers}) > 1:
+        each = ", ".join(f"{layer} is {shape}" for layer, shape in shapes.items())
+        faults.add(f"({draft.word} ...) needs layers of one shape: {each}", draft.span,
+                   "give them all the same shape")
+    elif draft.word == "attend" and len(layers[0].shape) != 3:
+        faults.add(f"(attend ...) reads maps, and its layers are {_shape(layers[0])}", draft.span,
+                   "give them shapes (maps rows columns): the positions attend to each other")
+    elif draft.word == "normalize" and (layers[0].maps or (layers[0].units,))[0] < 2:
+        faults.add(f"(normalize ...) is over the maps, and {layers[0].name} is {_shape(layers[0])}, one at each "
+                   f"position: all of {layers[-1].name} would be 0", draft.span, "give both layers two maps or more")
+    else:
+        return True
+    return False
+
+
+def _divides(heads: int, maps: int, draft: DraftTransform, faults: Faults) -> bool:
+    if maps % heads == 0:
+        return True
+    assert draft.heads is not None
+    fitting = ", ".join(str(n) for n in range(1, maps + 1) if maps % n == 0)
+    faults.add(f"{heads} heads do not divide the {maps} maps of {draft.layers[0]}", draft.heads.span,
+               f"each head has as many maps as the others: {fitting}")
+    return False
+
+
+def _shape(layer: Layer) -> str:
+    return "x".join(map(str, layer.shape)) + (" units" if len(layer.shape) == 1 else "")
