@@ -124,7 +124,8 @@ ERRORS = [
     ("(apply '+ 3)", 1, 1, "apply: 3 is no list"),
     ("(mapcar 'lenght '((1)))", 1, 1, 'lenght is no function did you mean "length"?'),
     ("(not 1 2)", 1, 1, "not: too many arguments"),
-    ("(setq :o:s 3)", 1, 7, "is no variable"),
+    ("(setq (o s) 3)", 1, 7, "is no variable"),
+    ("(setq :o:s 3)", 1, 7, "() is no object and has no slots"),
     ("(include \"x.sn\")", 1, 10, "a text without a folder"),
     # declarative forms
     ("(net ,x)", 1, 7, '"x" has no value'),
@@ -210,9 +211,12 @@ def test_presets():
 
 @pytest.fixture
 def tree(tmp_path):
-    (tmp_path / "in" / "sub").mkdir(parents=True)
+    """The folder `in` of a program, in a folder without texts, in a folder with one."""
+    (tmp_path / "out.sn").write_text("(net out)")
+    top = tmp_path / "top"
+    (top / "in" / "sub").mkdir(parents=True)
     for name, text in {
-        "out.sn": "(net out)",
+        "beside.txt": "(net beside)",
         "in/main.sn": '(include "sub/a.sn")\n(net main)\n(include "sub/a.sn")',
         "in/sub/a.sn": '(net a) (include "b.sn") (include "../main.sn")',
         "in/sub/b.sn": '(net b) (include "a.sn")',
@@ -220,9 +224,9 @@ def tree(tmp_path):
         "in/lisp.sn": "(net fine)\n(car 3)",
         "in/open.sn": "(net fine\n",
     }.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "in" / "link.sn").symlink_to(tmp_path / "out.sn")
-    return tmp_path / "in"
+        (top / name).write_text(text)
+    (top / "in" / "link.sn").symlink_to(tmp_path / "out.sn")
+    return top / "in"
 
 
 def test_include_reads_each_file_once_relative_to_the_file_it_stands_in(tree):
@@ -236,14 +240,26 @@ def test_include_reads_each_file_once_relative_to_the_file_it_stands_in(tree):
 
 
 @pytest.mark.parametrize("name, message", [
-    ("../out.sn", "outside of"), ("link.sn", "outside of"), ("/etc/hostname", "outside of"),
-    ("absent.sn", "there is no file"), ("sub", "is a folder"), ("a\\x00b", "cannot be read|outside of"),
+    ("../../out.sn", "outside of"), ("../beside.txt", "outside of"), ("link.sn", "outside of"),
+    ("/etc/hostname", "outside of"), ("absent.sn", "there is no file"), ("sub", "is a folder"),
+    ("a\\x00b", "cannot be read|outside of"),
 ])
 def test_include_refuses(tree, name, message):
     program = Program()
     with pytest.raises(SnError, match=message) as error:
         program.run(f'\n(include "{name}")\n(net late)', str(tree / "m.sn"))
     assert error.value.faults[0].span.line == 2 and program.declared == []
+
+
+def test_a_folder_of_texts_is_open_to_a_folder_in_it(tree):
+    """A study reads the nets of the folder above, these what is theirs; never what is no .sn file, or further up."""
+    program = Program()
+    program.run('(include "../main.sn") (include "b.sn")', str(tree / "sub" / "study.sn"))
+    assert program.declared == ["(net a)", "(net b)", "(net main)"]
+    (tree / "numbers.txt").write_text("(net numbers)")
+    for name in ("../numbers.txt", "../../../out.sn", "../link.sn"):
+        with pytest.raises(SnError, match="outside of"):
+            Program().run(f'(include "{name}")', str(tree / "sub" / "study.sn"))
 
 
 @pytest.mark.parametrize("name, line, column, declared", [

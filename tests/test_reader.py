@@ -87,7 +87,6 @@ def test_what_is_read(text, expected):
     ("[[f 1]]", 1, 2, "at its outermost bracket"),
     ("[@ 1 2]", 1, 1, "[@ takes one number"),
     ("[i 1.5]", 1, 1, "1.5 is no whole number"),
-    ("[a 1]", 1, 1, "no matrix type"),
     ("{a}", 1, 1, "LEFT CURLY BRACKET"),
     ("^Pf", 1, 1, "CIRCUMFLEX ACCENT"),
     ("#{ c #}", 1, 1, "NUMBER SIGN"),

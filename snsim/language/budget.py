@@ -7,15 +7,22 @@ or not, so a bound on it bounds the memory.
 
 from __future__ import annotations
 
+import sys
 from typing import Callable
 
 import numpy as np
+
+try:
+    import resource
+except ImportError:  # a system that does not tell how much memory a process has
+    resource = None  # type: ignore[assignment]
 
 from snsim.errors import Span
 from snsim.language.forms import Form
 from snsim.language.limits import Limits, exceeded
 
 _WALKED, _COMPUTED = 20, 1_000
+_LISTS, _MATRICES, _STRINGS = 1_000_000, 10_000_000, 50_000_000  # made between two looks at the memory
 
 
 class Budget:
@@ -25,6 +32,8 @@ class Budget:
         self.limits = limits
         self.steps = 0
         self.lists = self.matrices = self.strings = self.output = 0
+        self._lists, self._matrices, self._strings = (  # where a look is due: at the limit, or before
+            min(_LISTS, limits.lists), min(_MATRICES, limits.matrices), min(_STRINGS, limits.strings))
         self._place = place
 
     def step(self, count: int = 1) -> None:
@@ -60,8 +69,11 @@ class Budget:
         if length > self.limits.list_length:
             raise exceeded(f"{who}: the list is too long", self.limits.list_length, self._place())
         self.lists += length
-        if self.lists > self.limits.lists:
-            raise exceeded("the program makes too many lists: their elements", self.limits.lists, self._place())
+        if self.lists > self._lists:
+            if self.lists > self.limits.lists:
+                raise exceeded("the program makes too many lists: their elements", self.limits.lists, self._place())
+            self._lists = min(self.lists + _LISTS, self.limits.lists)
+            self.check_memory()
 
     def check_matrix(self, elements: int, who: str) -> None:
         """Refuse a matrix that is too large, before it is made."""
@@ -73,8 +85,12 @@ class Budget:
         """Count a matrix that is being made."""
         self.check_matrix(elements, who)
         self.matrices += elements
-        if self.matrices > self.limits.matrices:
-            raise exceeded("the program makes too many matrices: their elements", self.limits.matrices, self._place())
+        if self.matrices > self._matrices:
+            if self.matrices > self.limits.matrices:
+                raise exceeded("the program makes too many matrices: their elements", self.limits.matrices,
+                               self._place())
+            self._matrices = min(self.matrices + _MATRICES, self.limits.matrices)
+            self.check_memory()
         self.compute(elements)
 
     def check_string(self, length: int, who: str) -> None:
@@ -86,8 +102,12 @@ class Budget:
         """Count a string that is being made."""
         self.check_string(length, who)
         self.strings += length
-        if self.strings > self.limits.strings:
-            raise exceeded("the program makes too many strings: their characters", self.limits.strings, self._place())
+        if self.strings > self._strings:
+            if self.strings > self.limits.strings:
+                raise exceeded("the program makes too many strings: their characters", self.limits.strings,
+                               self._place())
+            self._strings = min(self.strings + _STRINGS, self.limits.strings)
+            self.check_memory()
         self.walk(length)
 
     def make(self, result: Form, who: str) -> None:
@@ -96,6 +116,14 @@ class Budget:
             self.make_string(len(result), who)
         elif isinstance(result, np.ndarray):
             self.make_matrix(result.size, who)
+
+    def check_memory(self) -> None:
+        """Refuse to go on in a process that takes too much memory."""
+        if resource is not None:
+            unit = 1 if sys.platform == "darwin" else 1024
+            if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit > self.limits.memory_bytes:
+                raise exceeded("the program takes too many bytes of memory", self.limits.memory_bytes, self._place(),
+                               "what is no longer wanted is given free by (setq x ())")
 
     def print(self, characters: int) -> None:
         """Count what is printed."""

@@ -20,11 +20,12 @@ from snsim.language.core import CORE
 from snsim.language.core.indexing import index_matrix
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
-from snsim.language.functions import TRUE, Misuse, Procedure
+from snsim.language.functions import Misuse, Procedure
+from snsim.language.input import Input
 from snsim.language.limits import DEFAULT, LimitError, Limits, exceeded
 from snsim.language.loading import FileAccess
 from snsim.language.printer import brief, printed
-from snsim.language.reader import read_forms
+from snsim.language.variables import UNSET, Variables
 from snsim.shelf import Shelf, suggest
 
 Word = Callable[[Node, "Interpreter"], Form]
@@ -38,7 +39,7 @@ class Stopped(SnError):
     """The rest of the file makes no sense any more."""
 
 
-class Interpreter:
+class Interpreter(Variables):
     """One program while it runs: its variables, its limits, where it prints, and what was said."""
 
     def __init__(self, words: Shelf[Word] | None = None, port: TextIO | None = None, limits: Limits = DEFAULT,
@@ -49,6 +50,7 @@ class Interpreter:
         `presets`: what `defvar` takes instead of its own value. `files`: what may be read (default: the folder of the
         first text that is run). `functions`: the built-in functions, CORE or a child of it.
         """
+        super().__init__(functions)
         self.words = words if words is not None else Shelf("declarative word")
         self.port = port if port is not None else sys.stdout
         self.limits = limits
@@ -56,20 +58,21 @@ class Interpreter:
         self.files = files
         self.functions = functions
         self.sources: list[Source] = []
+        self.inputs: list[Input] = []  # the texts being read, the innermost last
         self.including = 0
         self.warnings: list[Fault] = []
         self.budget = Budget(limits, self.place)
         self.step = self.budget.step  # counts one evaluation, or one round of a loop
+        self.rewritten = 0  # how often a list was changed in place
         self.column = 0  # where the next character is printed, from 0
         self.used_presets: set[str] = set()
         self.preset_names: list[str] = []  # the names of every defvar, in order
-        self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
-        self._built_in = {symbol(entry.name): entry.value for entry in functions}
         self._unset: set[Symbol] = set()  # symbols that were warned of
         self._hints = 0
         self._calls: list[Pair] = []  # the calls being evaluated, outermost first
         self._top: Span | None = None  # the top-level form being evaluated
         self._parts: dict[object, object] = {}
+        self._kept = 0  # parts that were there before the program ran
 
     def part(self, kind: Callable[[Interpreter], Part]) -> Part:
         """The one `kind` of this program (its random numbers, say), made when it is first asked for: what functions
@@ -77,6 +80,16 @@ class Interpreter:
         if kind not in self._parts:
             self._parts[kind] = kind(self)
         return self._parts[kind]  # type: ignore[return-value]
+
+    def keep(self, kind: Callable[[Interpreter], Part], part: Part) -> None:
+        """Have `part(kind)` give this one, which is there before the program runs."""
+        self._parts[kind] = part
+        self._kept = len(self._parts)
+
+    @property
+    def acted(self) -> bool:
+        """Whether the program did more than declare: it printed, or called functions that keep a part."""
+        return self.budget.output > 0 or len(self._parts) > self._kept
 
     # Running a text
 
@@ -100,19 +113,30 @@ class Interpreter:
             raise SnError(faults)
         return value
 
-    def run_text(self, source: Source, faults: list[Fault]) -> Form:
-        """Evaluate a text; the faults of its declarative forms are added to `faults`, any other error is raised."""
+    def renew(self) -> None:
+        """Begin anew with the limits and with what is warned of once: at a prompt each form has them to itself."""
+        self.budget = Budget(self.limits, self.place)
+        self.step = self.budget.step
+        self._unset.clear()
+        self._hints = 0
+
+    def run_text(self, source: Source, faults: list[Fault], start: int = 0) -> Form:
+        """Evaluate a text from an offset on; the faults of its declarative forms are added to `faults`, any other
+        error is raised."""
         self.sources.append(source)
         value: Form = NIL
-        outer = self._top
+        outer, depth = self._top, len(self.inputs)
         try:
-            for form, span in read_forms(source, self.limits, self.warnings.append):
-                self._top = span
+            text = Input(source, self.limits, self.warnings.append)
+            text.offset = start
+            self.inputs.append(text)
+            while (found := text.form()) is not None:
+                form, self._top = found
                 try:
                     with self._deep():
-                        value = self.evaluate(form, span)
+                        value = self.evaluate(form, self._top)
                 except RecursionError:
-                    raise exceeded("calls stand too deep inside one another", self.limits.depth, span) from None
+                    raise exceeded("calls stand too deep inside one another", self.limits.depth, self._top) from None
                 except (LimitError, Stopped):
                     raise
                 except SnError as error:
@@ -125,6 +149,7 @@ class Interpreter:
             raise Stopped(error.faults) from None
         finally:
             self._top = outer
+            del self.inputs[depth:]
         return value
 
     def _unused_presets(self, source: Source) -> list[Fault]:
@@ -202,21 +227,12 @@ class Interpreter:
         """The value of a body with some variables bound; what they were bound to before is restored."""
         values = self._values
         for variable, value in bound:
-            values.setdefault(variable, [_UNSET]).append(value)
+            values.setdefault(variable, [UNSET]).append(value)
         try:
             return self.body(body)
         finally:
             for variable, _ in bound:
                 values[variable].pop()
-
-    def bind(self, variable: Symbol, value: Form) -> list[Form]:
-        """Bind a variable inside the bindings there are; `unbind` ends it. The last of the list is the binding."""
-        bindings = self._values.setdefault(variable, [_UNSET])
-        bindings.append(value)
-        return bindings
-
-    def unbind(self, variable: Symbol) -> None:
-        self._values[variable].pop()
 
     def apply(self, function: Form, arguments: list[Form]) -> Form:
         """The value of a function (or a symbol or lambda form that stands for one) for some arguments."""
@@ -259,29 +275,10 @@ class Interpreter:
 
     # Variables
 
-    def procedure(self, name: Symbol) -> Procedure | np.ndarray | None:
-        """The innermost binding of a symbol that can be called, the built-in function if there is none."""
-        bindings = self._values.get(name)
-        if bindings is not None:
-            for value in reversed(bindings):
-                if isinstance(value, (Procedure, np.ndarray)):
-                    return value
-        return self._built_in.get(name)
-
-    def is_set(self, name: Symbol) -> bool:
-        bindings = self._values.get(name)
-        return (bindings is not None and bindings[-1] is not _UNSET) or name in self._built_in
-
-    def lookup(self, name: Symbol | str) -> Form:
-        """The value of a variable, () if it is unset."""
-        name = symbol(name) if isinstance(name, str) else name
-        bindings = self._values.get(name)
-        return bindings[-1] if bindings is not None and bindings[-1] is not _UNSET else self._built_in.get(name)
-
     def value(self, name: Symbol, at: Span | None = None) -> Form:
         """The value of a symbol in the program: () and one warning if it is unset."""
         stack = self._values.get(name)
-        if stack is not None and stack[-1] is not _UNSET:
+        if stack is not None and stack[-1] is not UNSET:
             return stack[-1]
         if not self.is_set(name) and name not in self._unset:
             self._unset.add(name)
@@ -289,24 +286,10 @@ class Interpreter:
                                        self.nearest_variable(name), severity="warning"))
         return self.lookup(name)
 
-    def assign(self, name: Symbol, value: Form) -> None:
-        """Set the current binding of a symbol: the innermost, the global one if there is no other."""
-        if name is TRUE:
-            raise Misuse("t is always t")
-        self._values.setdefault(name, [_UNSET])[-1] = value
-
-    def assign_global(self, name: Symbol, value: Form) -> None:
-        if name is TRUE:
-            raise Misuse("t is always t")
-        self._values.setdefault(name, [_UNSET])[0] = value
-
-    def is_set_globally(self, name: Symbol) -> bool:
-        return self._values.get(name, [_UNSET])[0] is not _UNSET
-
     def global_value(self, name: Symbol, at: Span | None = None) -> Form:
         """The value of a symbol outside of all functions."""
         stack = self._values.get(name)
-        return stack[0] if stack is not None and stack[0] is not _UNSET else self.value(name, at)
+        return stack[0] if stack is not None and stack[0] is not UNSET else self.value(name, at)
 
     # Declarative words
 
@@ -394,17 +377,16 @@ class Interpreter:
     def nearest_variable(self, name: Symbol) -> str:
         self._hints += 1
         seeks = self._hints <= _HINTS and len(self._values) <= _NEIGHBOURS
-        known = [key.name for key in self._values if self.is_set(key)] if seeks else []
+        known = self.set_names() if seeks else []
         near = get_close_matches(name.name, known, n=1)
         return f"did you mean {near[0]}?" if near else f"set it first: (setq {name.name} ...)"
 
     def _nearest_function(self, value: Form) -> str:
         if not isinstance(value, Symbol):
             return ""
-        own = [key.name for key in self._values if self.procedure(key) is not None]
-        near = get_close_matches(value.name, [*own, *self.functions.names(), *self.words.names()], n=1)
+        known = [*self.function_names(), *self.functions.names(), *self.words.names()]
+        near = get_close_matches(value.name, known, n=1)
         return f'did you mean "{near[0]}"?' if near else f"define it: (de {value.name} (...) ...)"
 
 
-_UNSET = object()
 _NOWHERE = Span(Source("<computed>", ""), 0, 0)

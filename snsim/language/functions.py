@@ -291,12 +291,12 @@ def function(name: str, interpreter: bool = False, shelf: Shelf[Procedure] = COR
     return put
 
 
-def alias(other: str, name: str) -> None:
-    """Put a function of CORE on it under another name too."""
-    entry = CORE.entry(name)
+def alias(other: str, name: str, shelf: Shelf[Procedure] = CORE) -> None:
+    """Put a function of a shelf on it under another name too."""
+    entry = shelf.entry(name)
     assert entry is not None
     arguments, meaning = entry.doc.split(": ", 1)
-    CORE.add(other, entry.value, f"{arguments.replace(name, other, 1)}: {meaning} (another name of {name})")
+    shelf.add(other, entry.value, f"{arguments.replace(name, other, 1)}: {meaning} (another name of {name})")
 
 
 def special(name: str, applies: bool = False) -> Callable[[F], F]:

@@ -22,9 +22,15 @@ class Limits:
     strings: int = 50_000_000  # characters of all strings
     source_bytes: int = 4_000_000  # one text; several are counted one by one
     output_characters: int = 10_000_000
+    memory_bytes: int = 4 << 30  # of the process, its greatest so far, where the system tells it
 
 
 DEFAULT = Limits()
+
+# A program that trains by itself and is run on purpose: a minute of Lisp. What its functions make in all is bounded
+# by that too; what there is at once, by the memory.
+ACTING = Limits(steps=30_000_000, lists=500_000_000, matrix_elements=100_000_000, matrices=50_000_000_000,
+                strings=1_000_000_000)
 
 
 class LimitError(SnError):

@@ -126,21 +126,29 @@ def _escape(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True)
 class Rows:
-    """A matrix while it is read: its shape, its elements in row order, what follows its bracket (`f`, `@`)."""
+    """A matrix or an array while it is read: its shape, its elements in row order, what follows its bracket (`f`,
+    `@`)."""
 
     shape: tuple[int, ...]
-    elements: list[float]
+    elements: list[Form]
     letters: str = ""
 
     @classmethod
-    def of(cls, parts: list[float | Rows], letters: str) -> Rows:
-        """A row of numbers, or rows of equal shape."""
+    def of(cls, parts: list[Form | Rows], letters: str) -> Rows:
+        """A row of numbers (of anything, in an array), or rows of equal shape."""
         if not isinstance(parts[0], Rows):
-            return cls((len(parts),), parts, letters)  # type: ignore[arg-type]
+            return cls((len(parts),), parts, letters)
         shape = parts[0].shape
         if len(shape) >= MOST_DIMENSIONS:
             raise Misread(f"a matrix has at most {MOST_DIMENSIONS} dimensions")
-        return cls((len(parts), *shape), [x for part in parts for x in part.elements], letters)  # type: ignore
+        return cls((len(parts), *shape), [x for part in parts for x in part.elements], letters)
+
+
+def make_array(rows: Rows) -> np.ndarray:
+    """The array of these rows, of anything."""
+    array = np.empty(len(rows.elements), object)
+    array[:] = rows.elements
+    return array.reshape(rows.shape)
 
 
 def make_matrix(rows: Rows) -> np.ndarray:
@@ -149,7 +157,7 @@ def make_matrix(rows: Rows) -> np.ndarray:
     kind = MATRIX_TYPES.get(rows.letters.rstrip("@").lower())
     if kind is None or rows.letters.count("@") > 1:
         raise Misread(f'no matrix type is written "[{rows.letters}"',
-                      "types: [ or [d double, [f float, [i int, [s short, [b byte, [u unsigned byte",
+                      "types: [ or [d double, [f float, [i int, [s short, [b byte, [u unsigned byte, [a anything",
                       0, 1 + len(rows.letters))
     if scalar and rows.shape != (1,):
         raise Misread(f"[@ takes one number, {len(rows.elements)} given")

@@ -62,20 +62,32 @@ def _nearest_file(name: str) -> str:
     return f"in {folder}: {', '.join(beside[:20])}" if beside else f"no .sn file is in {folder}"
 
 
-class FileAccess:
-    """The files that a program may read: those in the folder tree of its first text."""
+def _holds_texts(folder: Path) -> bool:
+    """Whether `.sn` files stand in a folder."""
+    try:
+        return any(entry.name.endswith(".sn") for entry in os.scandir(folder))
+    except OSError:
+        return False
 
-    def __init__(self, root: Path | None):
-        """`root`: the top of the tree; None for a text that has no folder."""
+
+class FileAccess:
+    """The files that a program may read: those in the folder tree of its first text, and `.sn` files of the tree above
+    it where that is one of `.sn` files, as the folder of nets is for a folder of studies in it."""
+
+    def __init__(self, root: Path | None, texts: Path | None = None):
+        """`root`: the top of the tree; None for a text that has no folder. `texts`: the top of the tree of `.sn` files;
+        None for the folder above if that holds some, else `root`."""
         self.root = None if root is None else root.resolve()
+        above = self.root if self.root is None or not _holds_texts(self.root.parent) else self.root.parent
+        self.texts = above if texts is None else texts.resolve()
         self._read: set[Path] = set()
 
     @classmethod
-    def around(cls, source: Source) -> FileAccess:
+    def around(cls, source: Source, texts: Path | None = None) -> FileAccess:
         """What the text of a file may read; nothing, for a text that came from elsewhere (`<prompt>`)."""
         if source.name.startswith("<"):
             return cls(None)
-        access = cls(Path(source.name).parent)
+        access = cls(Path(source.name).parent, texts)
         access._read.add(Path(source.name).resolve())
         return access
 
@@ -85,12 +97,15 @@ class FileAccess:
             raise fail(f'a text without a folder cannot include "{name}"', span, "write it to a file first")
         path = Path(os.path.normpath(os.path.join(os.path.dirname(beside.name), name)))
         try:
-            inside = path.resolve().is_relative_to(self.root)
+            resolved = path.resolve()
+            inside = resolved.is_relative_to(self.root) or (
+                resolved.suffix == ".sn" and self.texts is not None and resolved.is_relative_to(self.texts))
         except (OSError, ValueError, RuntimeError):
             inside = False
         if not inside:
             raise fail(f'"{name}" lies outside of {self.root}, the folder of the program', span,
-                       "a program includes files of its own folder and the folders in it")
+                       "a program includes files of its own folder and the folders in it, and .sn files of the "
+                       "folder above where that is one of .sn files")
         return path
 
     def first_time(self, path: Path) -> bool:

@@ -17,6 +17,7 @@ from snsim.language.limits import DEFAULT, Limits, exceeds_source
 from snsim.language.literals import (
     Misread,
     Rows,
+    make_array,
     make_matrix,
     read_number,
     read_scope,
@@ -25,6 +26,10 @@ from snsim.language.literals import (
 )
 
 Warn = Callable[[Fault], None]
+
+
+class Unfinished(SnError):
+    """The text ends inside a form: more of it may follow."""
 
 
 @dataclass(slots=True)
@@ -40,7 +45,8 @@ _PREFIXES = {"QUOTE": QUOTE, "BACKQUOTE": BACKQUOTE, "COMMA": UNQUOTE, "SPLICE":
 _ATOMS: dict[str, Callable[[str], Form]] = {
     "NUMBER": read_number, "STRING": read_string, "SCOPE": read_scope, "SYMBOL": read_symbol,
 }
-_OPENERS, _CLOSERS = {"OPEN", "MATRIX"}, {"CLOSE", "MATRIX_CLOSE"}
+_ARRAYS = {"ARRAY", "ARRAY_ROW", "HASH"}
+_OPENERS, _CLOSERS = {"OPEN", "MATRIX", *_ARRAYS}, {"CLOSE", "MATRIX_CLOSE", "HASH_CLOSE"}
 
 
 def _covering(first: Piece, last: Piece) -> Span:
@@ -85,6 +91,24 @@ class _Builder(Transformer[Piece, Piece]):
         except Misread as misread:
             raise _misread(misread, opening.span) from None
         return Piece("rows", rows, _covering(opening, pieces[-1]))
+
+    def array_row(self, pieces: list[Piece]) -> Piece:
+        opening, parts = pieces[0], pieces[1:-1]
+        for part in parts:
+            if (part.type == "array row") is not (parts[0].type == "array row"):
+                raise fail("rows and elements stand side by side in an array", part.span,
+                           "put the elements of a row between [ and ]", (("the array", opening.span),))
+            if part.type == "array row" and part.value.shape != parts[0].value.shape:
+                raise fail(f"this row of the array is {_shape(part)} long, and the first is {_shape(parts[0])}",
+                           part.span, "all rows have equal length", (("the first row", parts[0].span),))
+        try:
+            return Piece("array row", Rows.of([part.value for part in parts], "a"), _covering(opening, pieces[-1]))
+        except Misread as misread:
+            raise _misread(misread, opening.span) from None
+
+    def array(self, pieces: list[Piece]) -> Piece:
+        rows = self.array_row(pieces)
+        return Piece("form", make_array(rows.value), rows.span)
 
     def matrix(self, pieces: list[Piece]) -> Piece:
         rows = pieces[0]
@@ -144,6 +168,12 @@ class FormReader:
         self._next = piece.span.end
         return piece.value, piece.span, piece.span.end
 
+    def tokens(self) -> Iterator[Piece]:
+        """All tokens of the text, whether they make forms or not; their values are texts."""
+        self._tokens, self._start = _grammar().lex(self._source.text), 0
+        while (token := self._token()) is not None:
+            yield token
+
     def _token(self) -> Piece | None:
         try:
             token = next(self._tokens, None)
@@ -176,6 +206,8 @@ class FormReader:
             if token is None:
                 raise self._unclosed([piece for piece, _ in opened], break_in)
             context = opened[-1][1] if opened else Context()
+            if token.type == "MATRIX" and token.value == "[" and opened and opened[-1][0].type in _ARRAYS:
+                token.type = "ARRAY_ROW"
             kind = token.type
             if kind in ("COMMA", "SPLICE") and not context.allows_comma:
                 raise fail(f"a comma under ' computes nothing: '...{token.value}", token.span,
@@ -210,22 +242,24 @@ class FormReader:
                 token.value = convert(token.value)
             except Misread as misread:
                 raise _misread(misread, token.span) from None
+            if isinstance(token.value, Pair):
+                token.value.span = token.span
         return token
 
     def _unclosed(self, opened: list[Piece], break_in: Piece | None) -> SnError:
         """The text ended inside a form: the outermost bracket is the one that is never closed."""
         brackets = [piece for piece in opened if piece.type in _OPENERS]
         if not brackets:
-            return fail(f"nothing stands behind this {opened[0].value}", opened[0].span)
+            return Unfinished(Fault(f"nothing stands behind this {opened[0].value}", opened[0].span))
         first, last = brackets[0], brackets[-1]
-        sign, closing = ("(", ")") if first.type == "OPEN" else ("[", "]")
+        sign, closing = {"OPEN": ("(", ")"), "HASH": ("#[", "#]")}.get(first.type, ("[", "]"))
         also = () if last is first else (("the innermost that is open", last.span),)
         if break_in is not None:
             also = (("it takes in this form, which begins a line", break_in.span),)
         missing = len(brackets)
-        return fail(f"this {sign} is never closed", first.span,
-                    f"{missing} closing bracket{'s are' if missing > 1 else ' is'} missing, "
-                    f"the last of them a {closing}", also)
+        return Unfinished(Fault(f"this {sign} is never closed", first.span,
+                                f"{missing} closing bracket{'s are' if missing > 1 else ' is'} missing, "
+                                f"the last of them a {closing}", also))
 
     def _unreadable(self, offset: int) -> SnError:
         """No token begins at this offset."""
@@ -251,6 +285,12 @@ def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
     """The token cannot follow what was read."""
     inside = opened[-1] if opened else None
     also = () if inside is None else (("inside of", inside.span),)
+    if inside is not None and inside.type in _ARRAYS and piece.type in _CLOSERS:
+        closing = "#]" if inside.type == "HASH" else "]"
+        if piece.value == closing:
+            return fail("an array has at least one element", inside.span)
+        return fail(f"a {closing} is missing before this {piece.value}", piece.span, "",
+                    ((f"the {inside.value} that is open", inside.span),))
     if inside is not None and inside.type == "MATRIX":
         if piece.type == "MATRIX_CLOSE":
             return fail("a matrix has at least one element", inside.span)
@@ -260,8 +300,9 @@ def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
                     "build a matrix of computed numbers with (matrix ...) and set its elements", also)
     if piece.type == "DOT":
         return fail("a dot stands in a list only, before its last element", piece.span, "(a . b)", also)
-    if piece.type == "MATRIX_CLOSE":
-        return fail("this ] closes nothing", piece.span, "a list ends with )" if inside else "take it out", also)
+    if piece.type in ("MATRIX_CLOSE", "HASH_CLOSE"):
+        return fail(f"this {piece.value} closes nothing", piece.span,
+                    "a list ends with )" if inside else "take it out", also)
     if inside is not None and inside.type in _PREFIXES:
         return fail(f"nothing stands behind this {inside.value}", inside.span)
     return fail("one element, and then ), stands behind a dot", piece.span, "(a . b)", also)
@@ -275,3 +316,10 @@ def read_forms(source: Source, limits: Limits = DEFAULT, warn: Warn | None = Non
         form, span, offset = found
         yield form, span
         found = reader.read(offset)
+
+
+def read_tokens(source: Source) -> Iterator[tuple[str, Span]]:
+    """The tokens of a text in order, each with its kind (a terminal of the grammar) and its place; blanks and comments
+    stand between them. SnError at a sign that begins none."""
+    reader = FormReader(source)
+    yield from ((token.type, token.span) for token in reader.tokens())

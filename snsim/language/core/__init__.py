@@ -8,6 +8,7 @@ from snsim.language.core import (
     matrix_arithmetic,
     number_lists,
     numbers,
+    objects,
     output,
     predicates,
     strings,
@@ -16,4 +17,4 @@ from snsim.language.core import (
 from snsim.language.functions import CORE
 
 __all__ = ["CORE", "control", "definitions", "lists", "matrices", "matrix_arithmetic", "number_lists", "numbers",
-           "output", "predicates", "strings", "views"]
+           "objects", "output", "predicates", "strings", "views"]

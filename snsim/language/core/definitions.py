@@ -16,11 +16,13 @@ from snsim.language.functions import (
     match_pattern,
     special,
 )
+from snsim.language.objects import Object
 
 if TYPE_CHECKING:
     from snsim.language.evaluator import Interpreter
 
 _SCOPE = symbol("scope")
+_MOST_SLOTS = 100  # in :a:b:c; a list that holds itself would have no end
 
 
 def _parts(form: Pair, syntax: str) -> tuple[Symbol, Parameters, Form]:
@@ -170,20 +172,55 @@ def setq(interpreter: Interpreter, form: Pair) -> Form:
     for i, (target, value) in enumerate(zip(targets, values)):
         if isinstance(target, Symbol):
             interpreter.assign(target, value)
-        elif (name := _scoped(target)) is not None:
-            interpreter.assign_global(name, value)
-        else:
+        elif not _assign_place(interpreter, target, value, 2 * i):
             raise Misuse(f"setq: {interpreter.describe(target)} is no variable", 2 * i, "write (setq a x b y ...)")
     return value
 
 
+def _assign_place(interpreter: Interpreter, target: Form, value: Form, argument: int = 0) -> bool:
+    """Set what :a or :o:s stands for; whether it stands for anything."""
+    if (name := _scoped(target)) is not None:
+        interpreter.assign_global(name, value)
+    elif (path := _slot_path(target)) is not None:
+        _object(interpreter, path[:-1], argument).set(path[-1], value)
+    else:
+        return False
+    return True
+
+
 @special("scope")
 def scope(interpreter: Interpreter, form: Pair) -> Form:
-    """(scope a), :a: the value of a outside of all functions"""
+    """(scope a), :a: the value of a outside of all functions; :o:s: the slot s of the object in o"""
     name = _scoped(form)
-    if name is None:
-        raise Misuse("scope takes one name", None, "write :a")
-    return interpreter.global_value(name, form.span)
+    if name is not None:
+        return interpreter.global_value(name, form.span)
+    path = _slot_path(form)
+    if path is None:
+        raise Misuse("scope takes one name, or those of an object and its slots", None, "write :a, or :object:slot")
+    return _object(interpreter, path[:-1]).get(path[-1])
+
+
+def _slot_path(target: Form) -> list[Symbol] | None:
+    """The symbols o, s, t of (scope o s t), which :o:s:t stands for."""
+    if not isinstance(target, Pair) or target.car is not _SCOPE:
+        return None
+    names: list[Symbol] = []
+    for name in target.cdr or ():
+        if not isinstance(name, Symbol) or len(names) > _MOST_SLOTS:
+            return None
+        names.append(name)
+    return names if len(names) > 1 else None
+
+
+def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None = None) -> Object:
+    """The object in a variable, or in a slot of one."""
+    value = interpreter.value(path[0])
+    for name in (*path[1:], None):
+        if not isinstance(value, Object) or value.kind is None:
+            raise Misuse(f"{interpreter.describe(value)} is no object and has no slots", argument,
+                         "write :object:slot for a variable that holds an object")
+        value = value if name is None else value.get(name)
+    return value  # type: ignore[no-any-return]
 
 
 @function("set", interpreter=True)
@@ -200,13 +237,20 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
     """(incr a [n]): adds n (1 if absent) to the variable a"""
     cell = rest_of(form, 1, "(incr variable [n])")
     by = interpreter.evaluate(cell.cdr.car, cell.cdr.at) if isinstance(cell.cdr, Pair) else 1.0
-    if not isinstance(cell.car, Symbol):
+    target = cell.car
+    if isinstance(target, Symbol):
+        value = interpreter.value(target, cell.at)
+    elif _slot_path(target) is not None or _scoped(target) is not None:
+        value = interpreter.evaluate(target, cell.at)
+    else:
         raise Misuse("incr: a variable is wanted", 0, "write (incr variable [n])")
-    value = interpreter.value(cell.car, cell.at)
     if not isinstance(value, float) or not isinstance(by, float):
         wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
         raise Misuse(f"incr: {interpreter.describe(wrong)} is no number", argument)
-    interpreter.assign(cell.car, value + by)
+    if isinstance(target, Symbol):
+        interpreter.assign(target, value + by)
+    else:
+        _assign_place(interpreter, target, value + by)
     return value + by
 
 

@@ -212,6 +212,7 @@ def nconc(interpreter: Interpreter, *lists: Form) -> Form:
         if end is None:
             result = values
         else:
+            interpreter.rewritten += 1
             end.cdr = values
     return result
 
@@ -222,24 +223,27 @@ def nconc1(interpreter: Interpreter, values: Form, x: Form) -> Form:
     end = _last_pair(interpreter, "nconc1", values)
     if end is None:
         return Pair(x)
+    interpreter.rewritten += 1
     end.cdr = Pair(x)
     return values
 
 
-@function("rplaca")
-def rplaca(cell: Form, x: Form) -> Form:
+@function("rplaca", interpreter=True)
+def rplaca(interpreter: Interpreter, cell: Form, x: Form) -> Form:
     """(rplaca list x): puts x in the place of the first element"""
     if not isinstance(cell, Pair):
         raise Misuse(f"rplaca: {brief(cell)} is no list", 0)
+    interpreter.rewritten += 1
     cell.car, cell.at = x, None
     return cell
 
 
-@function("rplacd")
-def rplacd(cell: Form, x: Form) -> Form:
+@function("rplacd", interpreter=True)
+def rplacd(interpreter: Interpreter, cell: Form, x: Form) -> Form:
     """(rplacd list x): puts x in the place of all but the first element"""
     if not isinstance(cell, Pair):
         raise Misuse(f"rplacd: {brief(cell)} is no list", 0)
+    interpreter.rewritten += 1
     cell.cdr = x
     return cell
 

@@ -1,0 +1,85 @@
+"""The variables of a program: one namespace, dynamic scope, functions found by stacked lookup (sn28 section 1.2)."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+import numpy as np
+
+from snsim.language.forms import Form, Symbol, symbol
+from snsim.language.functions import TRUE, Misuse, Procedure
+from snsim.shelf import Shelf
+
+UNSET = object()
+
+
+class Variables:
+    """For each symbol its bindings, the global one first; and the built-in functions below them."""
+
+    def __init__(self, functions: Shelf[Procedure]):
+        self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
+        self._fixed: set[Symbol] = {TRUE}  # what a program cannot set
+        self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions}
+
+    def bind(self, variable: Symbol, value: Form) -> list[Form]:
+        """Bind a variable inside the bindings there are; `unbind` ends it. The last of the list is the binding."""
+        bindings = self._values.setdefault(variable, [UNSET])
+        bindings.append(value)
+        return bindings
+
+    def unbind(self, variable: Symbol) -> None:
+        self._values[variable].pop()
+
+    def bindings(self) -> Iterable[list[Form]]:
+        """The bindings of every variable, the innermost last; what is set in a list is bound."""
+        return self._values.values()
+
+    def procedure(self, name: Symbol) -> Procedure | np.ndarray | None:
+        """The innermost binding of a symbol that can be called, the built-in function if there is none."""
+        bindings = self._values.get(name)
+        if bindings is not None:
+            for value in reversed(bindings):
+                if isinstance(value, (Procedure, np.ndarray)):
+                    return value
+        return self._built_in.get(name)
+
+    def is_set(self, name: Symbol) -> bool:
+        bindings = self._values.get(name)
+        return (bindings is not None and bindings[-1] is not UNSET) or name in self._built_in
+
+    def set_names(self) -> list[str]:
+        """The names of all variables that the program set."""
+        return [key.name for key in self._values if self.is_set(key)]
+
+    def function_names(self) -> list[str]:
+        """The names of all variables of the program that can be called."""
+        return [key.name for key in self._values if self.procedure(key) is not None]
+
+    def lookup(self, name: Symbol | str) -> Form:
+        """The value of a variable, () if it is unset."""
+        name = symbol(name) if isinstance(name, str) else name
+        bindings = self._values.get(name)
+        return bindings[-1] if bindings is not None and bindings[-1] is not UNSET else self._built_in.get(name)
+
+    def assign(self, name: Symbol, value: Form) -> None:
+        """Set the current binding of a symbol: the innermost, the global one if there is no other."""
+        if name in self._fixed:
+            raise _fixed(name)
+        self._values.setdefault(name, [UNSET])[-1] = value
+
+    def assign_global(self, name: Symbol, value: Form) -> None:
+        if name in self._fixed:
+            raise _fixed(name)
+        self._values.setdefault(name, [UNSET])[0] = value
+
+    def is_set_globally(self, name: Symbol) -> bool:
+        return self._values.get(name, [UNSET])[0] is not UNSET
+
+    def fix(self, name: Symbol, value: Form) -> None:
+        """Set a variable that the program only reads, from now on: what counts something of the simulator's."""
+        self._fixed.add(name)
+        self._values.setdefault(name, [UNSET])[0] = value
+
+
+def _fixed(name: Symbol) -> Misuse:
+    return Misuse("t is always t" if name is TRUE else f"the variable {name.name} is only to be read")

@@ -1,0 +1,151 @@
+"""The four kernels of SN-2.8, what each allows, and which one a program runs with (sn28 section 2.4).
+
+    sn28         one weight a connection, on-line gradient; rates stand on units
+    sn28ite      shared weights and accumulators, so batches and conjugate gradient; rates stand on units
+    sn28new      second order on line; rates stand on connections
+    sn28itenew   both: second order in batches and OBD too
+
+They differ in numbers where a program uses momentum, decay or rates, so one must be chosen before any of that.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Iterable, TypeVar
+
+import numpy as np
+
+from snsim.errors import Source
+from snsim.language.forms import Form, fold
+from snsim.language.functions import Misuse, Primitive, Procedure, function
+from snsim.shelf import Shelf, suggest
+from snsim.sn28.vocabulary import SN28
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One of the four. `iterative`: weights may be shared and are accumulated. `newton`: there are second
+    derivatives, and the rate of a connection stands on it and not on the unit it enters (SN's SYNEPSILON)."""
+
+    name: str
+    iterative: bool
+    newton: bool
+
+    def has(self, modes: Iterable[str]) -> bool:
+        return all(getattr(self, mode) for mode in modes)
+
+
+KERNELS = {kernel.name: kernel for kernel in (
+    Kernel("sn28", False, False), Kernel("sn28ite", True, False),
+    Kernel("sn28new", False, True), Kernel("sn28itenew", True, True),
+)}
+
+
+def kernel(name: str) -> Kernel:
+    """The kernel of this name. Misuse with the names there are if it is none."""
+    if name not in KERNELS:
+        raise Misuse(f'there is no kernel "{name}"', 0, suggest(name, list(KERNELS), "kernels"))
+    return KERNELS[name]
+
+
+def smallest(modes: Iterable[str]) -> Kernel:
+    """The first of the four that has these modes ("iterative", "newton")."""
+    wanted = set(modes)
+    return next(k for k in KERNELS.values() if k.has(wanted))
+
+
+class KernelWord(Procedure):
+    """A word that computes with the net: it needs a kernel with some modes, and lets numbers run to infinity, as C
+    does, when a net diverges."""
+
+    def __init__(self, primitive: Primitive, modes: frozenset[str]):
+        self.name, self.modes = primitive.name, modes
+        self.primitive = primitive
+
+    def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        if self.modes:
+            from snsim.sn28.graph import Netspace
+
+            interpreter.part(Netspace).require(self.modes, self.name)
+        with np.errstate(all="ignore"):
+            return self.primitive.apply(interpreter, arguments)
+
+    def __str__(self) -> str:
+        return str(self.primitive)
+
+
+def net_word(name: str, *modes: str, makes: bool = False) -> Callable[[F], F]:
+    """Decorator: as `vocabulary.word`, for a word that needs a kernel with these modes.
+
+    A program that calls it with another kernel is told which ones have it.
+    """
+    def put(body: F) -> F:
+        shelf: Shelf[Procedure] = Shelf("function")
+        function(name, interpreter=True, shelf=shelf, makes=makes)(body)
+        entry = shelf.own()[0]
+        assert isinstance(entry.value, Primitive)
+        SN28.add(name, KernelWord(entry.value, frozenset(modes)), entry.doc)
+        return body
+
+    return put
+
+
+def missing(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> Misuse:
+    """The refusal of a word that the kernel does not have."""
+    having = [k.name for k in KERNELS.values() if k.has(modes)]
+    return Misuse(f"kernel {now.name} has no {name}{why}: {' and '.join(having)} " +
+                  ("has it" if len(having) == 1 else "have it"), None,
+                  f'begin the program with (libload "sn28/{having[0]}"), or run it with --kernel {having[0]}')
+
+
+# What a program needs
+
+_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|;[^\n]*|[^\s()\[\]{}\'`,~";]+|[(]')
+
+
+def needed(sources: Iterable[Source], functions: Shelf[Procedure]) -> Kernel:
+    """The kernel for a program that names none: the first of the four that has every word in its texts.
+
+    Texts are looked through as they stand, whether a word is reached or not, before anything is computed; a word that
+    the program defines itself does not count.
+    """
+    modes: set[str] = set()
+    for source in sources:
+        before: list[str] = ["", ""]
+        used: set[str] = set()
+        own: set[str] = set()
+        for token in _TOKEN.findall(source.text):
+            if token[0] in '";':
+                continue
+            name = fold(token)
+            (own if before == ["(", "de"] or before == ["(", "df"] or before == ["(", "defun"] else used).add(name)
+            before = [before[1], name]
+        for name in used - own:
+            entry = functions.entry(name)
+            if entry is not None and isinstance(entry.value, KernelWord):
+                modes |= entry.value.modes
+    return smallest(modes)
+
+
+# The predicates
+
+def _mode(name: str, mode: str, meaning: str) -> None:
+    def predicate(interpreter: Interpreter) -> bool:
+        from snsim.sn28.graph import Netspace
+
+        return mode != "" and interpreter.part(Netspace).kernel.has([mode])
+
+    predicate.__doc__ = f"({name}): t if {meaning}, else ()"
+    net_word(name)(predicate)
+
+
+_mode("iterative-mode", "iterative", "the kernel shares and accumulates weights")
+_mode("newton-mode", "newton", "the kernel has second derivatives")
+_mode("synepsilon-mode", "newton", "the kernel keeps rates on connections and not on units")
+_mode("desired-mode", "", "units keep a desired value of their own, which no kernel of SN-2.8 has")

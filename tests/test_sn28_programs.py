@@ -1,0 +1,51 @@
+"""Programs of SN-2.8, run unmodified, print what the original simulator printed, digit for digit.
+
+Of the three longest only the first lines are compared, unless SNSIM_WHOLE_PROGRAMS is set (a few minutes).
+"""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from snsim.errors import Source
+from snsim.language.limits import Limits
+from snsim.program import read_program
+
+DATA = os.environ.get("SNSIM_DATA")
+FOLDER = Path(DATA).parent / "reference" / "sn28-programs" if DATA else None
+PROGRAMS = sorted(FOLDER.glob("*.sn")) if FOLDER is not None and FOLDER.is_dir() else []
+FIRST_LINES = {"netmask": 10, "zip_sn28itenew": 7, "obd_seed0": 8}
+LONG = Limits(steps=10**12, lists=10**12, matrices=10**12)
+
+
+class Enough(Exception):
+    """As many lines were printed as are wanted."""
+
+
+class Port(io.StringIO):
+    """Where a program prints, until it has printed so many lines."""
+
+    def __init__(self, lines):
+        super().__init__()
+        self.left = lines
+
+    def write(self, text):
+        super().write(text)
+        self.left -= text.count("\n")
+        if self.left <= 0:
+            raise Enough
+
+
+@pytest.mark.skipif(not PROGRAMS, reason="the programs stand beside the data: set SNSIM_DATA")
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_a_program_prints_what_the_original_printed(program):
+    expected = program.with_suffix(".expected").read_text().splitlines(keepends=True)
+    lines = None if os.environ.get("SNSIM_WHOLE_PROGRAMS") else FIRST_LINES.get(program.stem)
+    port = Port(lines or len(expected) + 1)  # so that a line too many is noticed
+    try:
+        read_program(Source(str(program), program.read_text()), port=port, limits=LONG)
+    except Enough:
+        pass
+    assert port.getvalue().splitlines(keepends=True) == expected[:lines]
