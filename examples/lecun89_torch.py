@@ -2,7 +2,8 @@
 
 `python examples/lecun89_torch.py` trains it for one pass on the digits that come with scikit-learn.
 `python examples/lecun89_torch.py init_1337.npz` writes the initial weights that the script of 2022 draws (its seed is
-1337) to a file for `snsim run nets/lecun89-2022.sn --initial`. The tests hold net and weights against snsim.
+1337) to a file for `snsim run nets/lecun89-2022.sn --initial`.
+`snsim compare nets/lecun89-2022.sn examples/lecun89_torch.py:Net` holds net and learning against snsim.
 """
 
 import sys
@@ -45,14 +46,19 @@ class Net(nn.Module):
         h3 = torch.tanh(h2.flatten(1) @ self.h3_weight + self.h3_bias)
         return torch.tanh(h3 @ self.output_weight + self.output_bias)
 
+    def cost(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return ((outputs - targets) ** 2).mean()
 
-def learn(net: Net, inputs: torch.Tensor, targets: torch.Tensor, rate: float = 0.03) -> None:
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.03)
+
+
+def learn(net: Net, inputs: torch.Tensor, targets: torch.Tensor) -> None:
     """Present each pattern once, in order, updating after each: gradient descent on the mean squared error."""
-    optimizer = torch.optim.SGD(net.parameters(), lr=rate)
+    optimizer = net.configure_optimizers()
     for x, target in zip(inputs, targets):
-        loss = ((net(x[None]) - target) ** 2).mean()
         optimizer.zero_grad()
-        loss.backward()
+        net.cost(net(x[None]), target[None]).backward()
         optimizer.step()
 
 

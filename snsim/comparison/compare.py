@@ -1,0 +1,193 @@
+"""Two computations of one training side by side, presentation by presentation: `snsim.compare`.
+
+An engine beside a module that was coded by hand, or beside another engine: the same initial weights, patterns, order,
+shifts, gates of dropout, cost and rates. What is told is the largest difference of each layer, and where the two first
+part.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator, Mapping
+
+import numpy as np
+
+from snsim import engines
+from snsim.comparison.classes import load_class, read_mapping
+from snsim.comparison.differences import Comparison, Differences
+from snsim.comparison.presentations import updates
+from snsim.comparison.sides import EngineSide, Side
+from snsim.engines.protocol import Engine
+from snsim.errors import SnError, fail
+from snsim.experiment import Options, Say, engine_of, examples_of, initial_file, overridden
+from snsim.learning.backend import engine_for
+from snsim.learning.initial import initial_weights
+from snsim.learning.initial_files import load_initial
+from snsim.learning.prepare import PreparedData, prepare
+from snsim.learning.schedule import constant
+from snsim.learning.training import DataChoice, Place, Placed, Training
+from snsim.program import Program, read_program
+from snsim.shelf import suggest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Data = str | tuple[np.ndarray, np.ndarray] | None  # a data set, inputs and targets a row a pattern, or as described
+_EXACT = Options(dtype="float64")  # single precision alone parts two nets in the sixth digit
+
+
+def compare(net: str | Path | Program, module: str | nn.Module, data: Data = None, *, presentations: int = 500,
+            tolerance: float = 1e-5, only: str | None = None, sgd: float | None = None, seed: int | None = None,
+            mapping: Mapping[str, str] | str | Path | None = None, options: Options = _EXACT,
+            say: Say = lambda sentence: None) -> Comparison:
+    """Hold a training of a `.sn` file against a module: one of torch, or `FILE.py:Class`, whose file is executed.
+
+    `presentations` of the training's first stage are learned by both. `only` names the training where the file
+    declares several; `sgd` is a rate at which both learn by plain gradient descent instead of its update rule. Weights
+    are matched by name and shape (`snsim.comparison.pairing`) or by `mapping`, from our names to the module's, or a
+    JSON file of it. What the module says itself of cost, optimizer and dropout is told at `snsim.comparison.twin.Twin`.
+    `options.engine` is what it is held against. Afterwards the module is as it was.
+    SnError for faults of the file, the module or the data, and for update rules with curvature.
+    """
+    training, program = _chosen(net, only, sgd, data)
+    _check(presentations, tolerance)
+    if training.stages[0].rule.curvature is not None:
+        raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
+                   "derivatives, and a module has none", training.place("update", "stage", "repeat"),
+                   "hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
+    try:
+        from snsim.comparison.pairing import pairings
+        from snsim.comparison.twin import Twin
+    except ImportError as error:
+        if error.name is None or error.name.split(".")[0] != "torch":
+            raise
+        raise fail("to compare with a module needs PyTorch, which is not installed here",
+                   hint="pip install torch; without a module, engines are compared with each other") from error
+    pairs = read_mapping(Path(mapping)) if isinstance(mapping, (str, Path)) else dict(mapping or {})
+    held = load_class(module) if isinstance(module, str) else module
+    pairings(training.net, held, pairs)  # its faults before the data are looked for
+    begun = _begun(program, training, seed, data, options, say)
+    with Twin(held, begun.training, options.dtype, pairs) as twin:
+        made = _compared(begun, twin, presentations, tolerance)
+    return replace(made, pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs))
+
+
+def compare_engines(net: str | Path | Program, data: Data = None, *, presentations: int = 500,
+                    tolerance: float = 1e-5, only: str | None = None, sgd: float | None = None,
+                    seed: int | None = None, options: Options = _EXACT,
+                    say: Say = lambda sentence: None) -> Iterator[Comparison]:
+    """Hold the engine of the options, or the one that would run, against each other engine that can run the training.
+
+    Arguments as in `compare`. `say` is told which engine cannot, and why. SnError for faults, or if there is no other.
+    """
+    training, program = _chosen(net, only, sgd, data)
+    _check(presentations, tolerance)
+    begun = _begun(program, training, seed, data, options, say)
+    compared = 0
+    for name in engines.ENGINES.names():
+        if name == begun.engine.name:
+            continue
+        try:
+            other = engine_for(begun.training, begun.training.stages[0], name, options.dtype)
+            other.outputs(np.zeros((1, training.net.layers[0].units)))  # what cannot be compiled shows here
+        except SnError as error:
+            say(f"not compared with {name}: {error.faults[0].message}")
+            continue
+        compared += 1
+        yield _compared(begun, EngineSide(other, begun.training), presentations, tolerance)
+    if not compared:
+        raise fail(f"no engine but {begun.engine.name} can run training {training.name} here",
+                   hint="name a FILE.py:Class to compare with")
+
+
+# ---- What is compared --------------------------------------------------------------------------------------------
+
+
+def _check(presentations: int, tolerance: float) -> None:
+    if presentations < 1:
+        raise fail(f"1 or more presentations are compared, not {presentations}", hint="500 are usual")
+    if not tolerance >= 0 or math.isinf(tolerance):
+        raise fail(f"the tolerance is a number from 0 on, not {tolerance:g}",
+                   hint="1e-5 tells a fault from rounding")
+
+
+def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data: Data) -> tuple[Training, Program]:
+    """The training that is meant, of its first stage only, with the rule and the data it is compared under."""
+    program = net if isinstance(net, Program) else read_program(net)
+    declared = {training.name: training for training in program.own_trainings}
+    file, names = program.sources[0].name, list(declared)
+    if only is not None and only not in declared:
+        raise fail(f'{file} declares no training "{only}"', hint=suggest(only, names, "trainings"))
+    if not declared:
+        raise fail(f"{file} declares no training of its own, and cost, rates and data are those of one",
+                   hint="(train NAME clause ...) declares one")
+    if only is None and len(declared) > 1:
+        raise fail(f"{file} declares {len(declared)} trainings: which is to be compared?",
+                   hint=f"name one with --only: {', '.join(names)}")
+    training = declared[only] if only is not None else next(iter(declared.values()))
+    training = replace(training, stages=training.stages[:1])
+    if training.stages[0].rule.conjugate and sgd is None:
+        raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which moves all weights once a "
+                   "pass, and presentations are compared", training.place("update", "stage", "repeat"),
+                   "compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
+    if isinstance(data, tuple):
+        inputs, targets = (np.asarray(part, np.float64) for part in data)
+        training = replace(training, data=DataChoice(inputs=inputs, targets=targets))
+    return training if sgd is None else _under_sgd(program, training, sgd), program
+
+
+def _under_sgd(program: Program, training: Training, rate: float) -> Training:
+    """The training with plain gradient descent at one rate in the place of its update rule."""
+    if not 0 < rate < math.inf:
+        raise fail(f"the rate of gradient descent is a number above 0, not {rate:g}",
+                   hint="a small one, as 0.001: a net that runs away cannot be compared")
+    rule = program.updates.get("sgd").rule
+    everywhere = Placed("epsilon", constant(rate), Place("everywhere"))
+    stage = replace(training.stages[0], rule=rule, rates=(everywhere,), curvature_patterns=None,
+                    options={name: constant(default) for name, default in rule.options})
+    return replace(training, stages=(stage,))
+
+
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """What a run would begin with: the engine, and the weights that both sides start from."""
+
+    training: Training
+    data: PreparedData
+    engine: Engine
+    seed: int
+    weights: Mapping[str, np.ndarray]
+
+
+def _begun(program: Program, training: Training, seed: int | None, data: Data, options: Options, say: Say) -> _Begun:
+    options = replace(options, data=(data,)) if isinstance(data, str) else options
+    training = overridden(training, options)
+    seed = training.seeds[0] if seed is None else seed
+    prepared = prepare(training, examples_of(program, training, options, say), options.dtype)
+    file = initial_file(program, training, options)
+    weights = initial_weights(training, seed) if file is None else load_initial(file, training.net)
+    engine, instead = engine_of(training, options)
+    if instead:
+        say(instead)
+    return _Begun(training, prepared, engine, seed, weights)
+
+
+def _compared(begun: _Begun, other: Side, presentations: int, tolerance: float) -> Comparison:
+    training, one, start = begun.training, EngineSide(begun.engine, begun.training), begun.weights
+    one.start(start)
+    presented = updates(training, begun.data, begun.engine, begun.seed, presentations)
+    one.start(start)
+    other.start(start)
+    differences = Differences(training.net, (one.name, other.name), tolerance, start)
+    for update in presented:
+        differences.add(update, one.present(update), other.present(update))
+    seconds = []
+    for side in (one, other):
+        side.start(start)
+        seconds.append(side.seconds(presented))
+    return Comparison(
+        training.name, training.net.name, begun.data.name, (one.name, other.name), str(begun.engine.dtype),
+        presented[-1].end, tolerance, tuple(differences.of_layer(layer.name) for layer in training.net.layers[1:]),
+        differences.of_cost, differences.first, (seconds[0], seconds[1]))

@@ -1,0 +1,410 @@
+"""`snsim compare`: hand-coded twins that are equal, planted faults that are found, and what a user may do wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import snsim
+from snsim.cli import main
+from snsim.data.catalog import find
+from snsim.errors import Source
+from snsim.experiment import Options
+
+ROOT = Path(__file__).parent.parent
+QUICK = Options(engine="reference", dtype="float64", online=False)  # nothing to compile
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@cache
+def example(name: str) -> ModuleType:
+    """A file of examples/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+LECUN, LADDER, NET5 = (example(name).Net for name in ("lecun89_torch", "ladder_torch", "net5_torch"))
+
+
+@cache
+def program(text: str) -> snsim.program.Program:
+    return snsim.read_program(Source(str(ROOT / "nets" / "<text>"), text) if "(" in text else ROOT / "nets" / text)
+
+
+@cache
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    split = find(["digits"]).examples.train
+    return split.inputs[:8].reshape(8, -1), np.where(np.arange(10) == split.labels[:8, None], 1.0, -1.0)
+
+
+def compared(net: str, module: nn.Module, presentations: int = 4, **how: object):
+    data = how.pop("data", "digits")
+    return snsim.compare(program(net), module, data, presentations=presentations, options=QUICK, **how)
+
+
+# ---- Twins -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("net, file, presentations, how", [
+    ("lecun89-2022.sn", "lecun89_torch.py", 100, {}),
+    ("ladder.sn", "ladder_torch.py", 100, {"only": "ladder-5"}),
+    ("net-5.sn", "net5_torch.py", 500, {"sgd": 0.01}),
+    ("lenet-5.sn", "lenet5_torch.py", 50, {"sgd": 0.01}),
+])
+def test_the_examples_are_twins(net, file, presentations, how):
+    """On real digits (the README's commands: 500 presentations); every layer is seen, and every layer learns."""
+    made = snsim.compare(ROOT / "nets" / net, f"examples/{file}:Net", "digits", presentations=presentations, **how)
+    assert made.equal and made.presentations == presentations and made.cost < 1e-5 and made.names == ("native", "Net")
+    for row in made.layers:
+        assert row.states is not None and max(row.states, row.gradients, row.weights) < 1e-9, row
+        assert row.moved > 1e-3, row
+    assert len(made.pairs) == len(program(net).trainings.get(made.training).net.parameters)
+
+
+def test_on_the_zip_codes():
+    if "SNSIM_DATA" not in os.environ:
+        pytest.skip("SNSIM_DATA is not set: no zip codes here")
+    assert compared("lecun89-2022.sn", LECUN(), 60, data="zipcode").equal
+
+
+def test_examples_import_nothing_of_snsim():
+    for file in (ROOT / "examples").glob("*.py"):
+        assert "import snsim" not in file.read_text() and "from snsim" not in file.read_text()
+
+
+RULES = """(include "net-5.sn")
+(train momentum (like net-5) (update sgd (alpha 0.5) (decay 0.01)) (epsi-sqrt 0.1) (epsilon 0.002 h2))
+(train adamw (like net-5) (update adamw (decay 0.01)) (epsilon (linear 0.01 0.001)) (passes 3) (order shuffled))
+(train batches (like net-5) (update sgd) (epsilon 0.02) (batch 3 mean))
+(train drawn (like net-5) (update sgd) (epsilon 0.01) (augment (shift 1 -1)) (input-noise 0.1)
+  (dropout 0.5 input h2))
+"""
+
+
+class Dropped(NET5):
+    """Net-5 with dropout of its input and behind H2."""
+
+    def forward(self, x):
+        h1 = example("net5_torch").squash(self.h1(F.pad(F.dropout(x, 0.5), (1, 1, 1, 1), value=-1.0)) + self.h1_bias)
+        h2 = example("net5_torch").squash(self.h2(F.pad(h1, (2, 2, 2, 2), value=-1.0)) + self.h2_bias)
+        return example("net5_torch").squash(self.output(F.dropout(h2, 0.5).flatten(1)))
+
+
+@pytest.mark.parametrize("name", ["momentum", "adamw", "batches", "drawn"])
+def test_rules_rates_batches_and_what_is_drawn(name):
+    """A module without an optimizer learns by the training's rule and rates, over passes too."""
+    made = compared(RULES, Dropped() if name == "drawn" else NET5(), 20, data=digits(), only=name)
+    assert made.equal and made.presentations >= 20
+    assert all(row.weights < 1e-9 and row.moved > 1e-4 for row in made.layers)
+
+
+def test_a_layer_that_is_computed_in_another_way_is_no_fault():
+    class Last(NET5):
+        """H2 with its maps last."""
+
+        def forward(self, x):
+            h1 = example("net5_torch").squash(self.h1(F.pad(x, (1, 1, 1, 1), value=-1.0)) + self.h1_bias)
+            sums = self.h2(F.pad(h1, (2, 2, 2, 2), value=-1.0)) + self.h2_bias
+            h2 = example("net5_torch").SCALE * torch.tanh(2 / 3 * sums.permute(0, 2, 3, 1).contiguous())
+            return example("net5_torch").squash(F.linear(
+                h2.flatten(1), self.output.weight.reshape(10, 4, 16).transpose(1, 2).flatten(1), self.output.bias))
+
+    made = compared("net-5.sn", Last(), sgd=0.01)
+    assert made.equal
+    assert [row.states is None for row in made.layers] == [False, True, False]
+
+
+def test_the_module_is_as_it_was():
+    module = LADDER().eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    compared("ladder.sn", module, only="ladder-5")
+    with pytest.raises(snsim.SnError):
+        compared("ladder.sn", module, only="ladder-4")  # no dropout there
+    assert {name: value.dtype for name, value in module.state_dict().items()} == {n: v.dtype for n, v in before.items()}
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert not any(part.training for part in module.modules()) and all(p.grad is None for p in module.parameters())
+    assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads
+    assert torch.get_default_dtype() == torch.float32
+
+
+# ---- Planted faults ----------------------------------------------------------------------------------------------
+
+
+class Lecun(LECUN):
+    """The twin of 1989/2022 with places to plant faults in."""
+
+    blocks, h1_border, h2_border = example("lecun89_torch").BLOCKS, -1.0, -1.0
+
+    def of_bias(self, bias):
+        return bias
+
+    def before_h3(self, h2):
+        return h2
+
+    def forward(self, x):
+        x = F.pad(x, (2, 2, 2, 2), value=self.h1_border)
+        h1 = torch.tanh(F.conv2d(x, self.h1_weight, stride=2) + self.h1_bias)
+        h1 = F.pad(h1, (2, 2, 2, 2), value=self.h2_border)
+        groups = [F.conv2d(h1[:, maps], self.h2_weight[4 * k:4 * k + 4], stride=2)
+                  for k, maps in enumerate(self.blocks)]
+        h2 = torch.tanh(torch.cat(groups, dim=1) + self.of_bias(self.h2_bias))
+        h3 = torch.tanh(self.before_h3(h2).flatten(1) @ self.h3_weight + self.h3_bias)
+        return torch.tanh(h3 @ self.output_weight + self.output_bias)
+
+
+class SwappedColumns(Lecun):
+    blocks = [Lecun.blocks[1], Lecun.blocks[0], Lecun.blocks[2]]
+
+
+class NoBackground(Lecun):
+    h1_border = 0.0
+
+
+class NoBackgroundOfH1(Lecun):
+    h2_border = 0.0
+
+
+class SharedBias(Lecun):
+    def of_bias(self, bias):
+        return bias[:, :1, :1]
+
+
+class HalfRate(Lecun):
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.015)
+
+
+class HalfRateOfH3(Lecun):
+    def configure_optimizers(self):
+        others = [p for p in self.parameters() if p is not self.h3_weight]
+        return torch.optim.SGD([{"params": [self.h3_weight], "lr": 0.015}, {"params": others}], lr=0.03)
+
+
+class SumOfSquares(Lecun):
+    def cost(self, outputs, targets):
+        return ((outputs - targets) ** 2).sum()
+
+
+class HalfRateLater(Lecun):
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+
+
+class Cut(Lecun):
+    """No gradient reaches what is before H3."""
+
+    def before_h3(self, h2):
+        return h2.detach()
+
+
+def test_the_place_for_faults_is_none_itself():
+    assert compared("lecun89-2022.sn", Lecun(), 8).equal
+
+
+@pytest.mark.parametrize("module, number, what, layer, note", [
+    (SwappedColumns, 1, "states", "h2", ""),
+    (NoBackground, 1, "states", "h1", ""),
+    (NoBackgroundOfH1, 1, "states", "h2", ""),
+    (SharedBias, 1, "gradients", "h2", ""),
+    (Cut, 1, "gradients", "h2", "gradient of h1-h2.weight is in Cut 0 times"),
+    (HalfRate, 1, "weights", "h1", "step of h1.bias is in HalfRate 0.5 times what it is in reference"),
+    (HalfRateOfH3, 1, "weights", "h3", "step of h2-h3.weight is in HalfRateOfH3 0.5 times"),
+    (SumOfSquares, 1, "cost", "output", "cost is in SumOfSquares 10 times"),
+    (HalfRateLater, 9, "weights", "h1", "0.5 times"),  # eight patterns a pass
+], ids=lambda value: getattr(value, "__name__", ""))
+def test_a_planted_fault_is_found_and_its_layer_named(module, number, what, layer, note):
+    made = compared("lecun89-2022.sn", module(), 12, data=digits())
+    assert not made.equal
+    assert (made.first.number, made.first.what, made.first.layer) == (number, what, layer)
+    assert note in made.first.note and bool(note) == bool(made.first.note)
+
+
+def test_mean_instead_of_sum():
+    class Mean(NET5):
+        def cost(self, outputs, targets):
+            return 0.5 * F.mse_loss(outputs, targets)
+
+    made = compared("net-5.sn", Mean(), sgd=0.01)
+    assert (made.first.what, made.first.layer) == ("cost", "output")
+    assert made.first.note == "the cost is in Mean 0.1 times what it is in reference"
+
+
+def test_a_table_that_is_not_kept():
+    """Weights of absent pairs start at 0, as a mask would leave them, and learn: the states show it a step later."""
+    module = LADDER()
+    module.joined.fill_(1)
+    made = compared("ladder.sn", module, only="ladder-5")
+    assert (made.first.number, made.first.what, made.first.layer) == (1, "gradients", "h2")
+    assert made.first.note == "Net learns weights between maps that are not joined"
+
+
+def test_a_bias_of_another_shape_is_told_before_anything_runs():
+    module = LECUN()
+    module.h1_bias = nn.Parameter(torch.zeros(12, 1, 1))
+    with pytest.raises(snsim.SnError, match=r"h1.bias, which enters layer h1, is \(12 x 8 x 8\); h1_bias of the module "
+                                            r"is \(12 x 1 x 1\)"):
+        compared("lecun89-2022.sn", module)
+
+
+# ---- Engines, the command ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("net", ["xor.sn", "net-2.sn"])
+def test_engines_with_each_other(net):
+    """All that can run the training, lm without torch included, which is said."""
+    said: list[str] = []
+    made = list(snsim.compare_engines(ROOT / "nets" / net, "digits" if net == "net-2.sn" else None, presentations=30,
+                                      say=said.append))
+    assert {one.names for one in made} >= {("native", "reference")} and all(one.equal for one in made)
+    named = {one.names[1] for one in made} | {word for sentence in said for word in sentence.split()}
+    assert {"reference", "torch"} <= {name.rstrip(":") for name in named}
+
+
+def test_the_command(capsys, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        (ROOT / "examples" / "net5_torch.py").read_text() + "\n\nclass Wrong(Net):\n    def cost(self, x, d):\n"
+        "        return (x - d).abs().sum()\n")
+    call = ["compare", "nets/net-5.sn", "--sgd", "0.01", "--data", "digits", "--presentations", "3", "--engine",
+            "reference"]
+    assert main([*call, f"{tmp_path}/mine.py:Net"]) == 0
+    shown = capsys.readouterr().out
+    assert "equal: nothing differs by more than 1e-05" in shown and "h1.bias = h1_bias" in shown
+    assert main([*call, f"{tmp_path}/mine.py:Wrong"]) == 1
+    assert "DIFFERENT from presentation 1 on: the cost behind layer output" in capsys.readouterr().out
+    assert main([*call, f"{tmp_path}/mine.py:Wrong", "--json"]) == 1
+    made = json.loads(capsys.readouterr().out)
+    assert made["equal"] is False and made["first"]["layer"] == "output" and made["compared"] == ["reference", "Wrong"]
+    assert [row["layer"] for row in made["layers"]] == ["h1", "h2", "output"]
+    assert main([*call, "--tolerance", "0"]) == 1  # native beside reference: they round otherwise
+    assert "DIFFERENT" in capsys.readouterr().out
+
+
+# ---- What a user may do wrong ------------------------------------------------------------------------------------
+
+
+FILE = """
+import torch
+from torch import nn
+
+class Wants(nn.Module):
+    def __init__(self, units):
+        super().__init__()
+
+class Raises(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(no_such_name))
+
+class NoModule:
+    pass
+"""
+
+
+@pytest.mark.parametrize("place, told", [
+    ("mine.py", "does not say which class"),
+    ("none.py:Net", "there is no file none.py"),
+    ("mine.py:Nett", 'has no class "Nett"'),
+    ("mine.py:Wants", "cannot make Wants: TypeError: .*units"),
+    ("mine.py:Raises", "cannot make Raises: NameError: .*no_such_name.* \\(mine.py:12\\)"),
+    ("mine.py:NoModule", "is no torch.nn.Module"),
+    ("broken.py:Net", "cannot make Net: SyntaxError: .*broken.py:1"),
+])
+def test_a_class_that_cannot_be_had(place, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(FILE)
+    Path("broken.py").write_text("class Net(:\n")
+    fault(told, lambda: snsim.compare(ROOT / "nets" / "lecun89-2022.sn", place, options=QUICK))
+
+
+def fault(told, call):
+    with pytest.raises(snsim.SnError, match=told) as caught:
+        call()
+    for one in caught.value.faults:
+        assert one.hint and "Traceback" not in one.message
+
+
+class Changed(NET5):
+    """Net-5 with one thing other than it should be."""
+
+    def __init__(self, **parts):
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+
+class Forward(NET5):
+    def __init__(self, forward):
+        super().__init__()
+        self.forward = forward
+
+
+@pytest.mark.parametrize("module, told", [
+    (lambda: Changed(more=nn.Linear(3, 4)), r"left of net net-5: nothing; left of the module: more.weight \(4 x 3\)"),
+    (lambda: Changed(h2_bias=None), r"left of net net-5: h2.bias \(4 x 4 x 4\); left of the module: nothing"),
+    (lambda: Changed(output=nn.Linear(48, 10)), r"h2-output.weight, .* \(64 x 10\); output.weight .* \(10 x 48\)"),
+    (lambda: Forward(lambda x: x @ torch.zeros(3, 10)), "takes an input of none of the shapes of layer input"),
+    (lambda: Forward(lambda x: x.sum()), r"gives \(\), not \(1, 10\)"),
+    (lambda: Forward(lambda x: no_such_name), "NameError"),  # noqa: F821
+    (lambda: Forward(lambda x: F.dropout2d(x).flatten(1)[:, :10]), "dropout2d"),
+    (lambda: Forward(lambda x: F.dropout(x, 0.3).flatten(1)[:, :10]), "with p = 0.3, has no counterpart"),
+    (lambda: Changed(cost=lambda x, d: x.no_such), "cost.* fails: AttributeError"),
+    (lambda: Changed(configure_optimizers=lambda: 1 / 0), "configure_optimizers.* fails: ZeroDivisionError"),
+    (lambda: Changed(configure_optimizers=lambda: "adam"), "gives a str"),
+])
+def test_a_module_that_does_not_fit(module, told):
+    fault(told, lambda: compared("net-5.sn", module(), 2, sgd=0.01))
+
+
+@pytest.mark.parametrize("net, how, told", [
+    ("lecun89.sn", {}, "learns by lm, which needs second derivatives"),
+    ("ladder.sn", {}, "declares 7 trainings: which"),
+    ("ladder.sn", {"only": "ladder-8"}, 'declares no training "ladder-8"'),
+    ('(include "net-5.sn")', {}, "declares no training of its own"),
+    ("net-5.sn", {"sgd": -1.0}, "a number above 0, not -1"),
+    ("net-5.sn", {"sgd": 0.1, "presentations": 0}, "1 or more presentations are compared, not 0"),
+    ("net-5.sn", {"sgd": 0.1, "tolerance": float("nan")}, "a number from 0 on, not nan"),
+    ("net-5.sn", {"sgd": 0.1, "data": (np.zeros((2, 256)), np.zeros((2, 9)))}, "have 9 numbers a pattern"),
+    ("net-5.sn", {"sgd": 0.1, "mapping": {"h3.bias": "h1_bias"}}, 'names "h3.bias", which is no parameter of net'),
+    ("net-5.sn", {"sgd": 0.1, "mapping": {"h1.bias": "h3_bias"}}, 'names "h3_bias", which is no parameter of the mod'),
+    ("net-5.sn", {"sgd": 0.1, "mapping": {"h1.bias": "h2_bias"}}, r"h1.bias, .* \(2 x 8 x 8\); h2_bias of the module"),
+    ("net-5.sn", {"sgd": 0.1, "mapping": {"h1.bias": "h1_bias", "h2.bias": "h1_bias"}}, "to more than one parameter"),
+    ("net-5.sn", {"sgd": 0.1, "mapping": "nets/no-such.json"}, "there is no file nets/no-such.json"),
+    ("net-5.sn", {"sgd": 0.1, "mapping": "nets/net-5.sn"}, "cannot be read as JSON"),
+    ("ladder.sn", {"only": "ladder-5"}, "drops states of layer h2 .* and the module calls dropout 0 times"),
+])
+def test_a_call_that_cannot_be(net, how, told):
+    module = Lecun() if net in ("ladder.sn", "lecun89.sn") else NET5()
+    fault(told, lambda: compared(net, module, **how))
+
+
+def test_a_mapping_joins_what_names_do_not(tmp_path):
+    class Renamed(NET5):
+        """The two biases under names that mean nothing."""
+
+        h1_bias, h2_bias = property(lambda self: self.a), property(lambda self: self.b)
+
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = self._parameters.pop("h1_bias"), self._parameters.pop("h2_bias")
+
+    (tmp_path / "names.json").write_text('{"h2.bias": "b"}')
+    made = compared("net-5.sn", Renamed(), sgd=0.01, mapping=tmp_path / "names.json")
+    assert made.equal and dict(made.pairs)["h1.bias"] == "a"  # the one that is left fits by its shape
