@@ -6,6 +6,7 @@ Here, and only here, the Lisp meets the words of networks and of learning.
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -19,7 +20,7 @@ from snsim.language.core import CORE
 from snsim.language.evaluator import Interpreter, Word
 from snsim.language.functions import Procedure, function
 from snsim.language.limits import Limits
-from snsim.language.loading import include, read_source
+from snsim.language.loading import FileAccess, include, read_source
 from snsim.learning import words as learning_words
 from snsim.learning.costs import CostDefinition
 from snsim.learning.training import Training
@@ -31,6 +32,11 @@ from snsim.network.nlfs import NlfDefinition
 from snsim.network.words import NetShelves
 from snsim.shelf import Shelf
 from snsim.sn28 import SN28
+from snsim.sn28.declared import declared_nets
+from snsim.sn28.graph import Netspace
+from snsim.sn28.pictures import save_pictures, shown, windows
+from snsim.sn28.random import Randomness
+from snsim.sn28.surroundings import Surroundings, scratch, surroundings
 
 PRELUDES = ("snsim.network", "snsim.learning")  # packages with a prelude.sn, in the order in which they are read
 
@@ -71,10 +77,12 @@ class Shelves:
 
 @dataclass(frozen=True)
 class Program(Shelves):
-    """What a text declared, beside what is built in. `sources` are all texts that were read, the main one first."""
+    """What a text declared, beside what is built in. `sources` are all texts that were read, the main one first;
+    `acted` says that the text did something of its own, in SN-2.8's words, or printed."""
 
     sources: tuple[Source, ...]
     warnings: tuple[Fault, ...]
+    acted: bool = False
 
     @property
     def own_trainings(self) -> list[Training]:
@@ -83,19 +91,55 @@ class Program(Shelves):
 
 
 def read_program(text: str | Path | Source, *, presets: Mapping[str, float | str] | None = None,
-                 port: TextIO | None = None, limits: Limits = Limits()) -> Program:
+                 port: TextIO | None = None, limits: Limits = Limits(),
+                 around: Surroundings | None = None, texts: Path | None = None) -> Program:
     """Evaluate a `.sn` file (or a text that was read already) and return what it declares.
 
     `presets` are the values of `--set`, taken by `defvar`; `port` is where the program prints (default: standard
-    output). Raises SnError with every fault found.
+    output); `around` is what words of SN-2.8 find round the program (default: nobody is there, and what they write is
+    thrown away); `texts` is the top of the folder tree of what it includes (default: its own folder, or the one above
+    if that holds .sn files too). Raises SnError with every fault found.
     """
     source = text if isinstance(text, Source) else read_source(text, limits)
-    built_in = shelves()
-    own = _with_words(built_in.network.child(), built_in.learning.child())
-    interpreter = Interpreter(own.words, port, limits, presets, functions=own.functions)
-    interpreter.run(source)
+    own = own_shelves()
+    files = None if texts is None else FileAccess.around(source, texts)
+    with scratch() if around is None else nullcontext(around) as place:
+        interpreter = interpreter_of(own, place, port, limits, presets, files)
+        try:
+            with shown(interpreter) if place.windows else nullcontext():
+                interpreter.run(source)
+            acted = interpreter.acted
+            if not interpreter.part(Randomness).is_reproducible:
+                interpreter.warnings.append(Fault("random numbers were drawn without a seed: another run draws others",
+                                                  None, "(seed 1) before the first one makes runs equal",
+                                                  severity="warning"))
+        finally:
+            _save_pictures(interpreter, place)
     return Program(own.network, own.learning, own.words, own.functions,
-                   tuple(interpreter.sources), tuple(interpreter.warnings))
+                   tuple(interpreter.sources), tuple(interpreter.warnings), acted)
+
+
+def own_shelves() -> Shelves:
+    """Shelves for what one program declares: they see what is built in and keep what is added to themselves."""
+    built_in = shelves()
+    return _with_words(built_in.network.child(), built_in.learning.child())
+
+
+def interpreter_of(own: Shelves, around: Surroundings, port: TextIO | None = None, limits: Limits = Limits(),
+                   presets: Mapping[str, float | str] | None = None, files: FileAccess | None = None) -> Interpreter:
+    """The interpreter of one program, which declares on these shelves; the rest as for `read_program`."""
+    interpreter = Interpreter(own.words, port, limits, presets, files, own.functions)
+    if around.kernel is not None:
+        interpreter.part(Netspace).prefer(around.kernel)
+    interpreter.keep(surroundings, around)
+    interpreter.keep(declared_nets, own.network.nets)
+    return interpreter
+
+
+def _save_pictures(interpreter: Interpreter, place: Surroundings) -> None:
+    """Save what an SN program drew, if that is asked for: also of one that stopped with an error."""
+    if place.pictures is not None and place.output is not None and windows(interpreter):
+        save_pictures(interpreter, place.output(), place.pictures)
 
 
 @cache

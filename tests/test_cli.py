@@ -186,7 +186,7 @@ def test_json_lines(small: Path) -> None:
     for number, event in enumerate(events[:2], start=1):
         assert event["pass"] == number
         for part in ("train", "test"):
-            assert set(event[part]) == {"loss", "half_mse", "mse", "error", "misses"}
+            assert set(event[part]) == {"loss", "half_mse", "mse", "error", "misses", "rejection"}
             assert event[part]["mse"] == pytest.approx(2 * event[part]["half_mse"])
     last = events[-1]
     assert set(last) == {"event", "run", "data", "engine", "presentations", "seconds"}

@@ -27,7 +27,10 @@ Say = Callable[[str], None]
 
 def run_file(program: Program, options: Options, seeds: Sequence[int], only: Sequence[str], view: View,
              say: Say) -> int:
-    """Run the trainings the program's own file declares, each with each of its seeds (or those given); exit code."""
+    """Run the trainings the program's own file declares, each with each of its seeds (or those given); exit code.
+
+    What the program did by itself is done: there may be no training left to run.
+    """
     for training in chosen_trainings(program, only):
         for seed in seeds or training.seeds:
             code = follow(experiment.run(program, training, seed, options, say, _download_bar()), view)
@@ -68,7 +71,7 @@ def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
     declared = program.own_trainings
     names = [training.name for training in declared]
     file = program.sources[0].name
-    if not declared:
+    if not declared and not program.acted:
         raise fail(f"{file} declares no training of its own: there is nothing to run",
                    hint="(train NAME clause ...) declares one; what comes by include is declared, not run")
     for name in only:

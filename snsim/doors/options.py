@@ -1,0 +1,71 @@
+"""Options that several commands take, and what their values may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import click
+
+
+class Whole(click.IntRange):
+    """A whole number that is not below `min`, and is called so where it is none."""
+
+    name = "whole number"
+
+
+class Percent(click.ParamType):
+    """A percentage, with or without its sign: `1%`, `0.5`."""
+
+    name = "percent"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            number = float(str(value).removesuffix("%"))
+        except ValueError:
+            self.fail(f"{value!r} is no percentage; write 1%", param, ctx)
+        if not 0 <= number < 100:
+            self.fail(f"{value} is not from 0 to below 100 percent", param, ctx)
+        return number
+
+
+_OF_RUNS = (
+    click.option("--passes", type=Whole(min=1), metavar="N",
+                 help="Passes over the training set, instead of (passes N)."),
+    click.option("--seed", "seeds", type=Whole(min=0), metavar="N", multiple=True, help="Seed; may be repeated."),
+    click.option("--engine", metavar="NAME", help="Engine that computes; `snsim list engine` names them."),
+    click.option("--dtype", type=click.Choice(["float64", "float32"]),
+                 help="Precision of the engine. [default: float32]"),
+    click.option("--data", "data", multiple=True, metavar="NAME", help="Data set; repeat it in order of preference."),
+    click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first."),
+    click.option("--initial", type=click.Path(path_type=Path),
+                 help="Initial weights from an npz or safetensors file."),
+    click.option("--only", multiple=True, metavar="NAME", help="Run this training only; may be repeated."),
+    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...)."),
+    click.option("--offline", is_flag=True, help="Never look for data on the network."),
+    click.option("--quiet", is_flag=True, help="Print the result only."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a line."),
+)
+
+
+def of_runs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the options by which a run differs from its description, and how much of it is printed."""
+    for option in reversed(_OF_RUNS):
+        command = option(command)
+    return command
+
+
+def presets(settings: Sequence[str]) -> dict[str, float | str]:
+    """`--set name=value` options as a dictionary; a value that reads as a number is one."""
+    values: dict[str, float | str] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--set takes NAME=VALUE, not {setting!r}")
+        try:
+            values[name] = float(text)
+        except ValueError:
+            values[name] = text
+    return values

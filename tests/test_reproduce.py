@@ -1,0 +1,297 @@
+"""Studies: what a report says, that nothing is lost or counted twice whatever is killed, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snsim import cli
+from snsim.errors import SnError
+from snsim.experiment import Options
+from snsim.program import read_program
+from snsim.records import open_run
+from snsim.reproduction.plan import plan
+
+ROOT = Path(__file__).resolve().parents[1]
+
+STUDY = """\
+;;; Two ways to learn some pictures.
+;;; Nobody published them.
+(include "../parts.sn")
+(train slow (like pictures) (seed 3 1 2)
+  (published (train-misses 30)) (note "the figure is invented" "a | in a note"))
+(train quick (like pictures) (epsilon 0.05) (seed 1 2 4))
+"""
+PARTS = """\
+(net pictures (layer input (6 6)) (layer h 12) (layer output 3) (connect input h (full)) (connect h output (full)))
+(train pictures (data (patterns "x.pat" "x.des")) (ensemble 0 199) (test-set 200 299) (correct max)
+  (epsilon 0.01) (passes 5) (order shuffled))
+"""
+SLOWLY = ("--engine", "reference")  # a pass takes long enough to be killed in
+
+
+def write_study(folder: Path) -> Path:
+    """nets/studies/two.sn, which includes a text of the folder above, and its patterns."""
+    draw = np.random.default_rng(1)
+    (folder / "nets" / "studies").mkdir(parents=True)
+    for name, matrix in (("x.pat", draw.normal(size=(300, 36))),
+                         ("x.des", 2 * np.eye(3)[draw.integers(0, 3, 300)] - 1)):
+        numbers = " ".join(f"{value:.4f}" for value in matrix.ravel())
+        (folder / "nets" / name).write_text(f".MAT 2 {matrix.shape[0]} {matrix.shape[1]}\n{numbers}\n")
+    (folder / "nets" / "parts.sn").write_text(PARTS)
+    (folder / "nets" / "studies" / "two.sn").write_text(STUDY)
+    return folder
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-m", "snsim", "reproduce", *arguments], cwd=folder, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def reproduce(folder: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
+    """The command to its end: what it printed."""
+    process = start(folder, *arguments)
+    told, faults = process.communicate(timeout=100)
+    assert process.returncode == code, told + faults
+    assert "Traceback" not in faults
+    return told, faults
+
+
+def report(folder: Path, name: str = "two") -> dict[str, Any]:
+    """The report but for what tells of the machine and the moment."""
+    found = json.loads((folder / "runs" / "reproduced" / f"{name}.json").read_text())
+    for key in ("date", "command"):
+        del found[key]
+    for study in found["studies"]:
+        for row in study["rows"]:
+            for figures in (row["figures"], *(run["figures"] for run in row["runs"])):
+                figures.pop("cpu-seconds", None)
+            for run in row["runs"]:
+                run["folder"] = Path(run["folder"]).name
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the study was run by two processes, nobody disturbing them."""
+    folder = write_study(tmp_path_factory.mktemp("undisturbed"))
+    told, _ = reproduce(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2")
+    assert "[6 of 6]" in told and "runs/reproduced/two.md" in told
+    return folder
+
+
+def test_the_report_is_made_of_the_runs(undisturbed: Path) -> None:
+    study, = report(undisturbed)["studies"]
+    slow, quick = study["rows"]
+    assert [run["seed"] for run in slow["runs"]] == [3, 1, 2] and [run["seed"] for run in quick["runs"]] == [1, 2, 4]
+    for row in (slow, quick):
+        last = [open_run(undisturbed / "runs" / "reproduced" / run["folder"]).passes[-1] for run in row["runs"]]
+        for name, values in (("train-misses", [line["train"]["misses"] for line in last]),
+                             ("test-error", [line["test"]["error"] for line in last]),
+                             ("test-half-mse", [line["test"]["half_mse"] for line in last])):
+            assert row["figures"][name]["mean"] == pytest.approx(np.mean(values))
+            assert row["figures"][name]["deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert study["introduction"] == "Two ways to learn some pictures.\nNobody published them."
+    assert slow["published"] == {"train-misses": 30} and quick["published"] == {} and quick["notes"] == []
+    page = (undisturbed / "runs" / "reproduced" / "two.md").read_text()
+    misses = slow["figures"]["train-misses"]
+    assert f"| 30 | {misses['mean']:.1f} ± {misses['deviation']:.1f} |" in page
+    assert "- **slow**: the figure is invented\n- **slow**: a | in a note" in page
+    assert "n-1" in page and "| 200 | 100 |" in page and f"{os.cpu_count()} cores" in page
+    table = [line for line in page.split("## Results")[1].split("- **")[0].split("\n") if line.startswith("|")]
+    assert len(table) == 4 and len({line.count("|") for line in table}) == 1, "rows of as many cells"
+    assert "CPU s a run" in table[0]
+
+
+def test_the_command_of_a_row_repeats_it(undisturbed: Path) -> None:
+    command = report(undisturbed)["studies"][0]["rows"][1]["command"]
+    assert command == "snsim reproduce nets/studies/two.sn --only quick --engine reference"
+    told, _ = reproduce(undisturbed, *shlex.split(command)[2:], "--report", "again/quick.md", "--base", "quick")
+    assert told.count("done before") == 3
+    again = json.loads((undisturbed / "again" / "quick.json").read_text())["studies"][0]["rows"]
+    assert [run["figures"]["test-loss"] for run in again[0]["runs"]] == [
+        run["figures"]["test-loss"] for run in report(undisturbed)["studies"][0]["rows"][1]["runs"]]
+    fresh, _ = reproduce(undisturbed, *shlex.split(command)[2:], "--out", "fresh", "--seed", "4", "--json")
+    lines = [json.loads(line) for line in fresh.splitlines()]
+    assert [line["event"] for line in lines] == ["run", "done"] and not lines[0]["before"]
+    assert lines[0]["figures"]["test-loss"] == again[0]["runs"][2]["figures"]["test-loss"]
+
+
+def test_differences_are_between_runs_of_one_seed(undisturbed: Path) -> None:
+    reproduce(undisturbed, "nets/studies/two.sn", *SLOWLY, "--base", "slow", "--report", "base.md")
+    slow, quick = json.loads((undisturbed / "base.json").read_text())["studies"][0]["rows"]
+    assert slow["differences"] == {}
+    ours, theirs = ({run["seed"]: run["figures"]["test-loss"] for run in row["runs"]} for row in (quick, slow))
+    values = [ours[seed] - theirs[seed] for seed in (1, 2)]  # 3 and 4 stand in one row only
+    told = quick["differences"]["test-loss"]
+    assert told["runs"] == 2 and told["mean"] == pytest.approx(np.mean(values))
+    assert told["deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert "Differences from slow" in (undisturbed / "base.md").read_text()
+
+
+def children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def gone(process: int, seconds: float = 10) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            if "\nState:\tZ" in Path(f"/proc/{process}/status").read_text():
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_half_way_and_begun_again(how: signal.Signals, undisturbed: Path, tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    process = start(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2")
+    assert process.stdout is not None and process.stdout.readline().startswith("[1 of 6]")
+    workers = children(process.pid)
+    assert len(workers) >= 2
+    process.send_signal(how)
+    _, faults = process.communicate(timeout=30)
+    assert all(gone(worker) for worker in workers), "a worker outlives the command"
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "to go on:\n  snsim reproduce nets/studies/two.sn" in faults and "Traceback" not in faults
+    runs = folder / "runs" / "reproduced"
+    ended = {run.name: (run / "checkpoint.safetensors").stat().st_mtime_ns for run in runs.glob("*-seed*")
+             if open_run(run).is_finished}
+    assert 1 <= len(ended) < 6
+    told, _ = reproduce(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2")
+    assert told.count("done before") == len(ended)
+    assert report(folder) == report(undisturbed)
+    assert all((runs / name).joinpath("checkpoint.safetensors").stat().st_mtime_ns == then
+               for name, then in ended.items()), "a finished run was run again"
+    assert len(list(runs.glob("*-seed*"))) == 6
+
+
+def test_two_commands_at_once_share_the_runs(undisturbed: Path, tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    both = [start(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2") for _ in range(2)]
+    for process in both:
+        told, faults = process.communicate(timeout=100)
+        assert process.returncode == 0, told + faults
+    assert report(folder) == report(undisturbed)
+    assert len(list((folder / "runs" / "reproduced").glob("*-seed*"))) == 6
+
+
+def test_a_killed_worker_of_a_cluster(undisturbed: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    folder = write_study(tmp_path)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+                                  silence_logs=50) as cluster:
+        with distributed.Client(cluster) as client:
+            workers = list(client.run(os.getpid).values())
+            assert len(set(workers)) == 2
+            process = start(folder, "nets/studies/two.sn", *SLOWLY, "--cluster", cluster.scheduler_address)
+            assert process.stdout is not None and process.stdout.readline().startswith("[1 of 6]")
+            os.kill(workers[0], signal.SIGKILL)
+            told, faults = process.communicate(timeout=100)
+            assert process.returncode == 0, told + faults
+    assert report(folder) == report(undisturbed)
+    assert len(list((folder / "runs" / "reproduced").glob("*-seed*"))) == 6
+
+
+def folders(folder: Path, options: Options = Options()) -> list[str]:
+    """The run folders of the study as it stands."""
+    program = read_program(folder / "nets" / "studies" / "two.sn", port=io.StringIO())
+    return [task.folder.name for study in plan([program], options) for row in study.rows for task in row.tasks]
+
+
+def test_a_run_is_known_by_what_decides_its_numbers(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    study, parts, patterns = (folder / "nets" / name for name in ("studies/two.sn", "parts.sn", "x.pat"))
+    before = folders(folder)
+    assert len(set(before)) == 6
+    for file, old, new, kept in (
+            (study, "invented", "made up", 6), (study, ";;; Two", "; 2", 6),
+            (study, "(train-misses 30)", "(test-mse 1)", 6),
+            (study, "(seed 1 2 4)", "(seed 2 4 9)", 5), (study, "(epsilon 0.05)", "(epsilon 0.06)", 3),
+            (parts, "(epsilon 0.01)", "(epsilon 0.01) (batch 1)", 6), (parts, "(passes 5)", "(passes 6)", 0),
+            (parts, "h 12", "h 13", 0), (parts, "(correct max)", "(correct quadrant)", 0), (patterns, "0.3", "0.4", 0)):
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        assert len(set(folders(folder)) & set(before)) == kept, new
+        file.write_text(text)
+    assert folders(folder) == before
+    assert not set(folders(folder, Options(dtype="float64"))) & set(before)
+    assert not set(folders(folder, Options(passes=2))) & set(before)
+
+
+def test_a_run_that_cannot_be_ended_is_told_and_the_others_are_not_lost(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    study = folder / "nets" / "studies" / "two.sn"
+    wild = "(net wild (like pictures) (layer output (nlf linear)))\n"
+    study.write_text(STUDY.replace("(train quick", f"{wild}(train quick")
+                     .replace("(epsilon 0.05)", "(net wild) (epsilon 1e30)"))
+    for _ in range(2):  # it ends in the same way when it is gone on with
+        told, faults = reproduce(folder, "nets/studies/two.sn", "--passes", "2", code=1)
+        assert "ran away" in faults and "3 runs, 3 not ended" in told
+    quick = report(folder)["studies"][0]["rows"][1]
+    assert quick["runs"] == [] and [failure["seed"] for failure in quick["failures"]] == [1, 2, 4]
+    assert "seed 4 was not ended" in (folder / "runs" / "reproduced" / "two.md").read_text()
+
+
+def test_what_is_at_the_place_of_a_run_and_is_none(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    place = folder / "runs" / "reproduced" / folders(folder)[0]
+    place.mkdir(parents=True)
+    _, faults = reproduce(folder, "nets/studies/two.sn", code=1)
+    assert "is no run folder" in faults
+
+
+@pytest.mark.parametrize("arguments, code, message", [
+    (["nets/parts.sn", "nets/none.sn"], 1, "nets/none.sn declares no training of its own"),
+    (["nets/studies/two.sn", "--only", "quik"], 1, 'did you mean "quick"'),
+    (["nets/studies/two.sn", "nets/parts.sn", "--only", "one"], 1, "declare no training"),
+    (["nets/studies/two.sn", "--base", "quik"], 1, 'did you mean "quick"'),
+    (["nets/studies/two.sn", "--seeds", "2", "--seed", "3"], 2, "does not go together"),
+    (["nets/studies/two.sn", "--cluster", "tcp://127.0.0.1:1", "--jobs", "2"], 2, "does not go together"),
+    (["nets/studies/two.sn", "--report", "page.html"], 2, "FILE.md"),
+    (["nets/studies/two.sn", "--engine", "nativ"], 2, 'did you mean "native"'),
+    ([], 2, "FILE"),
+])
+def test_errors(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    (folder / "nets" / "none.sn").write_text('(include "parts.sn")')
+    faults = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stderr(faults):
+        assert cli.main(["reproduce", *arguments]) == code
+    assert message in faults.getvalue() and not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1"])
+def test_no_scheduler_at_the_address(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    from snsim.reproduction import execution
+
+    monkeypatch.setattr(execution, "_PATIENCE", "1s")
+    with pytest.raises(SnError, match="there is no Dask scheduler at"):
+        with execution.cluster(address):
+            pass
+
+
+def test_studies_of_the_gallery_are_without_faults() -> None:
+    files = sorted((ROOT / "nets" / "studies").glob("*.sn"))
+    assert files
+    for file in files:
+        assert read_program(file, port=io.StringIO()).own_trainings, file
