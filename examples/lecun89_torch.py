@@ -68,20 +68,21 @@ def first_net() -> Net:
     return Net()
 
 
-def save_initial(path: str) -> None:
-    """Write the weights of the first net under the names of that script: H1w, H1b, ... outw, outb."""
+def save_initial(path: str, output_bias: float = -1) -> None:
+    """Write the weights of the first net under the names of that script: H1w, H1b, ... outw, outb (0 in later steps)."""
     layers = {"h1": "H1", "h2": "H2", "h3": "H3", "output": "out"}
     weights = {}
     for name, value in first_net().named_parameters():
         layer, kind = name.split("_")
         weights[layers[layer] + kind[0]] = value.detach().numpy()
+    weights["outb"] = np.full_like(weights["outb"], output_bias)
     np.savez(path, **weights)
     print(f"{path}: {', '.join(weights)}")
 
 
 def main() -> None:
-    if len(sys.argv) == 2:
-        save_initial(sys.argv[1])
+    if len(sys.argv) > 1:
+        save_initial(sys.argv[1], *map(float, sys.argv[2:3]))
         return
     from sklearn.datasets import load_digits
 

@@ -32,6 +32,7 @@ from snsim.network.nlfs import NlfDefinition
 from snsim.network.words import NetShelves
 from snsim.shelf import Shelf
 from snsim.sn28 import SN28
+from snsim.sn28.absent import ABSENT
 from snsim.sn28.declared import declared_nets
 from snsim.sn28.graph import Netspace
 from snsim.sn28.pictures import save_pictures, shown, windows
@@ -129,8 +130,11 @@ def interpreter_of(own: Shelves, around: Surroundings, port: TextIO | None = Non
                    presets: Mapping[str, float | str] | None = None, files: FileAccess | None = None) -> Interpreter:
     """The interpreter of one program, which declares on these shelves; the rest as for `read_program`."""
     interpreter = Interpreter(own.words, port, limits, presets, files, own.functions)
+    interpreter.absent = ABSENT
     if around.kernel is not None:
         interpreter.part(Netspace).prefer(around.kernel)
+    if around.fast:
+        interpreter.part(Netspace).reorder_sums()
     interpreter.keep(surroundings, around)
     interpreter.keep(declared_nets, own.network.nets)
     return interpreter

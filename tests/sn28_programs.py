@@ -8,8 +8,9 @@ from snsim.language.limits import Limits
 from snsim.program import Surroundings, read_program
 
 
-def printed(text, folder=None, files=None, limits=Limits(), **around):
-    """What a program prints. `folder`: where its text stands, `run` in it is its run folder; `files`: others there."""
+def printed(text, folder=None, files=None, limits=Limits(), presets=None, **around):
+    """What a program prints. `folder`: where its text stands, `run` in it is its run folder; `files`: others there;
+    `presets`: values of --set."""
     port = io.StringIO()
     if folder is not None:
         for name, content in (files or {}).items():
@@ -18,7 +19,7 @@ def printed(text, folder=None, files=None, limits=Limits(), **around):
             path.write_bytes(content) if isinstance(content, bytes) else path.write_text(content)
         around = {"output": lambda: _made(Path(folder) / "run"), **around}
     name = "<test>" if folder is None else str(Path(folder) / "program.sn")
-    read_program(Source(name, text), port=port, limits=limits, around=Surroundings(**around))
+    read_program(Source(name, text), presets=presets, port=port, limits=limits, around=Surroundings(**around))
     return port.getvalue()
 
 

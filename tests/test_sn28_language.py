@@ -4,6 +4,8 @@ import pytest
 from sn28_programs import fault, printed
 
 from snsim.language.limits import Limits
+from snsim.program import lisp_functions
+from snsim.sn28.absent import ABSENT
 
 READER = [
     # stray parentheses between forms, on the same line too
@@ -147,7 +149,25 @@ ERRORS = [
     ('(print (read))', 1, 8, "is at its end"),
     ('(read-string "z-a")', 1, 1, "runs backwards"),
     ("(reading 3 (read))", 1, 10, "is no stream"),
+    # what of SN is not here says so
+    ("(new windowobject 3)", 1, 6, "there is no class windowobject it belongs to Ogre"),
+    ("(defclass mine column a)", 1, 16, "there is no class column it belongs to Ogre"),
+    ("(new nothing)", 1, 6, "there is no class nothing (defclass"),
+    ("(print 1)\n(yesnorequester 3)", 2, 2, "it belongs to Ogre"),
+    ("(quick-sort '(2 1))", 1, 2, "(sort-list l >) sorts a list upwards"),
+    ("(mapcar 'clip '(1))", 1, 1, "(max low (min high x))"),
+    ("(x11-configure)", 1, 2, "leave the call out"),
+    ('(load-perf-file "a.perf")', 1, 2, "plot-perf-file"),
+    ("(print 1) ^Pname", 1, 11, "for its prompt"),
+    ("{<b> text}", 1, 1, "take it out"),
+    ("(f #{ int i; #})", 1, 4, "SN's compiler"),
 ]
+
+
+def test_names_that_are_not_here_are_free():
+    assert not ABSENT.keys() & set(lisp_functions().names())
+    assert printed("(print row (let ((column 3)) column)) (de clip (x) (* 2 x)) (print (clip 4))") == "() 3\n8\n"
+
 
 
 @pytest.mark.parametrize("text, line, column, message", ERRORS)

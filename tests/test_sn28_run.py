@@ -80,11 +80,22 @@ def test_the_kernel_is_the_programs_or_that_of_the_option(tmp_path):
     assert snsim(tmp_path, "run", "q.sn", "--kernel", "sn28itenew")[1] == "()\n"
 
 
+def test_sums_in_another_order_differ_in_the_last_digits(tmp_path):
+    (tmp_path / "p.sn").write_text("""(libload "sn28/sn28ite") (seed 1) (alloc-net 200 2000)
+(build-net '((in 40) (mid 30) (out 1)) '((in mid) (mid out)))
+(forget 2) (state in 0.3) (forward-prop net-struc) (save-net "w") (printf "%.12g" (car (state out)))""")
+    exact, fast = (snsim(tmp_path, "run", "p.sn", "--out", name, *options)
+                   for name, options in (("exact", []), ("fast", ["--fast"])))
+    assert exact[1] != fast[1] and float(exact[1]) == pytest.approx(float(fast[1]), abs=1e-5)
+    assert json.loads((tmp_path / "fast" / "p" / "program.json").read_text())["fast"] is True
+
+
 @pytest.mark.parametrize("text, options, message", [
     ("(print 1)", ["--passes", "2"], "--passes says nothing to it"),
     ("(print 1)", ["--seed", "2"], "--seed says nothing to it"),
     ("(print 1)", ["--only", "a"], "--only says nothing to it"),
     (NET, ["--kernel", "sn28"], "--kernel says nothing to it"),
+    (NET, ["--fast"], "--fast says nothing to it"),
     ("(setq a 1)", [], "there is nothing to run"),
     ("(print 1)\n(foget 1)", [], 'p.sn:2:2: error: there is no function "foget"'),
     ("(print 1)\n(foget 1)", [], "did you mean"),

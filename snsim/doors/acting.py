@@ -28,13 +28,14 @@ class RunFolder:
     source: Source
     options: Options
     kernel: str | None
+    fast: bool = False
     path: Path | None = None
 
     def make(self) -> Path:
         if self.path is not None:
             return self.path
-        settings = {"kernel": self.kernel, "presets": dict(self.options.presets), "snsim": __version__,
-                    "command": list(self.options.command),
+        settings = {"kernel": self.kernel, "fast": self.fast, "presets": dict(self.options.presets),
+                    "snsim": __version__, "command": list(self.options.command),
                     "started": datetime.now(timezone.utc).isoformat(timespec="seconds")}
         self.path = records.create_program_folder(self.options.out, self.source, settings)
         return self.path
@@ -50,9 +51,9 @@ def read_acting(file: str, options: Options, given: Mapping[str, object], port: 
     steps = given["steps"]
     limits = ACTING if steps is None else replace(ACTING, steps=int(str(steps)))
     source = read_source(file, limits)
-    folder = RunFolder(source, options, kernel)
+    folder = RunFolder(source, options, kernel, bool(given["fast"]))
     around = Surroundings(kernel, options.data_dir, folder.make, _ask if is_terminal(sys.stdin) else None,
-                          windows=bool(given["windows"]),
+                          windows=bool(given["windows"]), fast=bool(given["fast"]),
                           pictures=None if given["pictures"] == "none" else str(given["pictures"] or "svg"))
     try:
         program = read_program(source, presets=options.presets, port=port, limits=limits, around=around)
@@ -69,8 +70,9 @@ def _check_options(program: Program, given: Mapping[str, object]) -> None:
     if program.acted and not program.own_trainings and stated:
         raise fail(f"{file} ran, and declares no training: --{_option_name(stated[0])} says nothing to it",
                    hint="leave the option out; a program that trains by itself states what it does in its text")
-    if given["kernel"] is not None and not program.acted:
-        raise fail(f"{file} uses no word of SN-2.8: --kernel says nothing to it", hint="leave the option out")
+    for option in ("kernel", "fast"):
+        if given[option] and not program.acted:
+            raise fail(f"{file} uses no word of SN-2.8: --{option} says nothing to it", hint="leave the option out")
 
 
 def _option_name(name: str) -> str:

@@ -57,6 +57,7 @@ class Interpreter(Variables):
         self.presets = {fold(name): value for name, value in (presets or {}).items()}
         self.files = files
         self.functions = functions
+        self.absent: Mapping[str, str] = {}  # names that old programs call and nothing defines: what to say of them
         self.sources: list[Source] = []
         self.inputs: list[Input] = []  # the texts being read, the innermost last
         self.including = 0
@@ -114,21 +115,19 @@ class Interpreter(Variables):
         return value
 
     def renew(self) -> None:
-        """Begin anew with the limits and with what is warned of once: at a prompt each form has them to itself."""
+        """Begin anew with the limits, and with what is warned of once: at a prompt each form has both to itself."""
         self.budget = Budget(self.limits, self.place)
         self.step = self.budget.step
         self._unset.clear()
         self._hints = 0
 
     def run_text(self, source: Source, faults: list[Fault], start: int = 0) -> Form:
-        """Evaluate a text from an offset on; the faults of its declarative forms are added to `faults`, any other
-        error is raised."""
+        """Evaluate a text from an offset on; faults of its declarative forms are added to `faults`, others raised."""
         self.sources.append(source)
         value: Form = NIL
         outer, depth = self._top, len(self.inputs)
         try:
-            text = Input(source, self.limits, self.warnings.append)
-            text.offset = start
+            text = Input(source, self.limits, self.warnings.append, start)
             self.inputs.append(text)
             while (found := text.form()) is not None:
                 form, self._top = found
@@ -323,6 +322,13 @@ class Interpreter(Variables):
                 return call.span
         return self._top
 
+    def written(self, argument: int) -> Form:
+        """An argument of the innermost call as it stands in the text, not evaluated; () if there is none."""
+        cell: Form = self._calls[-1].cdr if self._calls else NIL
+        for _ in range(argument):
+            cell = cell.cdr if isinstance(cell, Pair) else NIL
+        return cell.car if isinstance(cell, Pair) else NIL
+
     def _argument_place(self, form: Pair, argument: int | None) -> Span | None:
         if argument is not None and form.span is not None:
             for i, cell in enumerate(form.cells()):
@@ -384,6 +390,8 @@ class Interpreter(Variables):
     def _nearest_function(self, value: Form) -> str:
         if not isinstance(value, Symbol):
             return ""
+        if value.name in self.absent:
+            return self.absent[value.name]
         known = [*self.function_names(), *self.functions.names(), *self.words.names()]
         near = get_close_matches(value.name, known, n=1)
         return f'did you mean "{near[0]}"?' if near else f"define it: (de {value.name} (...) ...)"

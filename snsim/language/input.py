@@ -20,9 +20,9 @@ END = "\xff"  # what "\e" stands for: the character behind the last one
 class Input:
     """A text and how far it was read."""
 
-    def __init__(self, source: Source, limits: Limits, warn: Warn):
+    def __init__(self, source: Source, limits: Limits, warn: Warn, offset: int = 0):
         self.source = source
-        self.offset = 0
+        self.offset = offset
         self._reader = FormReader(source, limits, warn)
 
     def form(self) -> tuple[Form, Span] | None:

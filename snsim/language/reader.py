@@ -27,6 +27,12 @@ from snsim.language.literals import (
 
 Warn = Callable[[Fault], None]
 
+_OF_THE_PAST = {  # signs that SN read in some places: what to do about them
+    "^": "SN's short commands (^Pname, ^Lfile) were for its prompt: write the call that is meant",
+    "{": "formatted help of SN's panels is not read: take it out",
+    "#": "#{ C code #} was for SN's compiler: take it out",
+}
+
 
 class Unfinished(SnError):
     """The text ends inside a form: more of it may follow."""
@@ -278,7 +284,7 @@ class FormReader:
                         "is it the right file, or one of weights or patterns?")
         name = unicodedata.name(sign, "") or f"character {ord(sign)}"
         shown = f"{sign} ({name})" if sign.isprintable() and sign != " " else name
-        return fail(f"{shown} has no meaning here", span)
+        return fail(f"{shown} has no meaning here", span, _OF_THE_PAST.get(sign, ""))
 
 
 def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:

@@ -1,7 +1,7 @@
 """A program of SN-2.8 watched while it makes its net: which words it called, and what they made.
 
-The program runs, but what learns is noted and not done: only the net and what was said about learning are wanted. A
-net is looked at when the program ends, or when it makes room for another one.
+The program runs, but what learns or measures is noted and not done: only the net and what was said about learning are
+wanted. A net is looked at when the program ends, or when it makes room for another one.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 
-from snsim.errors import Span
 from snsim.language.forms import NIL, Form, Pair, Symbol, make_list, symbol
-from snsim.language.functions import Function, Misuse, Procedure, Special
+from snsim.language.functions import TRUE, Function, Misuse, Procedure, Special
 from snsim.shelf import Shelf
 from snsim.sn28.graph import VAL, Netspace
 from snsim.sn28.kernels import KernelWord
@@ -33,7 +32,9 @@ BUILDERS: dict[str, tuple[int, ...]] = {
 LEARNING = tuple(
     [f"{word}{kind}" for word in ("learn", "learn-cycle", "run", "trun") for kind in ("", "-newton", "-lm")] +
     [f"{word}-batch{kind}" for word in ("learn", "run", "trun") for kind in ("", "-newton", "-lm", "-cg")] +
-    ["obd-compute-curvature", "obd-prune", "netenv-auto-train", "netenv-auto-arch"])
+    ["basic-iteration", "basic-newton-iteration", "batch-iteration", "batch-newton-iteration",
+     "obd-compute-curvature", "obd-prune", "netenv-auto-train", "netenv-auto-arch"])
+MEASURES = ("performance", "test-pattern")
 INITIAL = ("forget", "forget-inv", "forget-sqrt", "smartforget", "forget-layer", "forget-inv-layer",
            "forget-sqrt-layer")
 RATES = ("epsilon", "epsi", "epsi-sqrt", "mask-epsi", "epsi-layer", "epsi-sqrt-layer")
@@ -43,17 +44,30 @@ EXAMPLES = ("load-patterns", "ensemble", "test-set", "set-cost-lms", "set-cost-t
 FRESH = ("alloc-net", "clear-net", "use-net")  # what was there is gone
 LAYERS = ("build-net", "build-net-nobias", "newneurons", "make-desired")
 SETTINGS = ("alpha", "decay", "mu", "gamma", "theta", "input-noise")
-MOST_LEARNING = 200  # calls that learn; behind them the program is not followed
+MOST_LEARNING = 20_000  # calls that learn; behind them the program is not followed
+MOST_MEASURED = 50  # measurements that find nothing learnt, in a program that learns by words that are not watched
 
 
 class Followed(Exception):
     """The program has said enough: it calls what learns again and again."""
 
 
+def presentations(call: str, numbers: list[float], size: int) -> float:
+    """How many patterns a call that learns presents, of `size` training patterns, with these numbers given."""
+    if call.startswith("basic-"):
+        return 1.0
+    if call.startswith("batch-"):
+        return numbers[1] - numbers[0] + 1 if len(numbers) == 2 else 0.0
+    given = numbers[:2] if call.startswith(("run", "trun")) else numbers[:1]
+    sweeps = "-batch" in call or call.startswith("learn-cycle")
+    return float(np.prod(given)) * (size if sweeps else 1) if given else 0.0
+
+
 @dataclass(frozen=True)
 class Call:
     """One call of a watched word. `layers` are the units of the layers among its arguments, `others` the rest;
-    `first` to `last` (not included) the connections it made; `settings` SN's variables at that moment."""
+    `first` to `last` (not included) the connections it made; `settings` SN's variables at that moment (lev-mar 1 or
+    0)."""
 
     name: str
     layers: tuple[np.ndarray, ...] = ()
@@ -61,7 +75,7 @@ class Call:
     first: int = 0
     last: int = 0
     settings: dict[str, float] = field(default_factory=dict)
-    place: Span | None = None
+    examples: int = 0  # of what learns: equal for the same examples
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +94,7 @@ class Construction:
     values: np.ndarray
     inputs: np.ndarray
     outputs: np.ndarray
+    desired: np.ndarray
     nlfs: dict[str, Form]
     nlf: Form
     said: tuple[Call, ...]
@@ -95,19 +110,23 @@ class Watch:
         self.nets: list[Construction] = []
         self.made: list[Call] = []  # of the net that is being made
         self.said: list[Call] = []
-        self.learned = 0
+        self.learned = 0  # calls that learn
+        self.measured = 0  # measurements since the weights were drawn
+        self.trained = False  # whether anything was learnt since then
+        self.answered = False  # whether a measurement was ever answered so that a loop may end
         self.inside = 0  # watched words that are at work
+        self.declared = False  # whether the net is a declared one, which `use-net` took
 
     def note(self, call: Call) -> None:
         if call.name in BUILDERS or call.name in LAYERS:
             self.made.append(call)
-        else:
+        elif call.name not in FRESH:
             self.said.append(call)
 
     def finish(self) -> None:
         """The net there is, if it has connections, is one of those the program made; another may come."""
         space = self.interpreter.part(Netspace)
-        if space.alive[:space.snum].any():
+        if space.alive[:space.snum].any() and not self.declared:
             self.nets.append(_construction(self.interpreter, self))
         self.made = []
         self.said = [call for call in self.said if call.name in EXAMPLES]
@@ -115,7 +134,7 @@ class Watch:
 
 def watched(functions: Shelf[Procedure]) -> Shelf[Procedure]:
     """The functions of the Lisp, those that make nets or learn watched."""
-    names = {*BUILDERS, *LEARNING, *INITIAL, *RATES, *EXAMPLES, *FRESH, *LAYERS}
+    names = {*BUILDERS, *LEARNING, *INITIAL, *RATES, *EXAMPLES, *FRESH, *LAYERS, *MEASURES}
     shelf: Shelf[Procedure] = Shelf("function")
     for entry in functions:
         value = entry.value
@@ -162,6 +181,11 @@ def _do(interpreter: Interpreter, name: str, arguments: list[Form], work: Callab
     watch = interpreter.part(Watch)
     if name in LEARNING:
         return _instead_of_learning(interpreter, watch, name, arguments)
+    if name in MEASURES:
+        error = _instead_of_measuring(interpreter, watch)
+        return error if name == "test-pattern" else interpreter.lookup("good-an-percent")
+    if name in INITIAL:
+        watch.trained, watch.measured = False, 0
     if name in FRESH and not watch.inside:
         watch.finish()
     first = interpreter.part(Netspace).snum
@@ -170,17 +194,43 @@ def _do(interpreter: Interpreter, name: str, arguments: list[Form], work: Callab
         value = work()
     finally:
         watch.inside -= name in FRESH
+    if name in FRESH and not watch.inside:
+        watch.declared = name == "use-net"
     _note(interpreter, name, arguments, value, first)
     return value
 
 
 def _instead_of_learning(interpreter: Interpreter, watch: Watch, name: str, arguments: list[Form]) -> Form:
-    if name in LEARNING and watch.learned >= MOST_LEARNING:
+    """Note what would be learnt, and let `age` say that it was."""
+    if watch.learned >= MOST_LEARNING:
         raise Followed
     watch.learned += 1
     _note(interpreter, name, arguments, NIL, 0)
-    counts = arguments[:1] or [0.0]
-    return 0.0 if name.startswith("obd") else make_list(counts) if name.startswith("learn") else NIL
+    if name.startswith(("obd", "netenv")):
+        return 0.0
+    ends = [interpreter.lookup(end) for end in ("patt-min", "patt-max")]
+    size = int(ends[1] - ends[0]) + 1 if all(isinstance(end, float) for end in ends) else 0
+    age, count = interpreter.lookup("age"), presentations(name, [x for x in arguments if isinstance(x, float)], size)
+    if isinstance(age, float):
+        interpreter.assign(symbol("age"), age + count)
+    watch.trained = True
+    if "iteration" in name:
+        return _instead_of_measuring(interpreter, watch)
+    return make_list(arguments[:1]) if name.startswith("learn") else NIL
+
+
+def _instead_of_measuring(interpreter: Interpreter, watch: Watch) -> Form:
+    """Find a net that knows nothing before it has learnt, and everything after: so that loops which wait for that
+    end. The value of `test-pattern` and of a step, the error; the rest in SN's variables."""
+    watch.measured += 1
+    good = watch.trained or watch.measured > MOST_MEASURED
+    watch.answered = watch.answered or good
+    values: dict[str, Form] = {
+        "global-error": 0.0 if good else 1.0, "local-error": 0.0 if good else 1.0, "good-an-num": float(good),
+        "good-an-percent": 100.0 * good, "pnum": 1.0, "good-answer": TRUE if good else NIL}
+    for name, value in values.items():
+        interpreter.assign(symbol(name), value)
+    return values["local-error"]
 
 
 def _note(interpreter: Interpreter, name: str, arguments: list[Form], value: Form, first: int) -> None:
@@ -193,10 +243,17 @@ def _note(interpreter: Interpreter, name: str, arguments: list[Form], value: For
         layers = [argument for argument in arguments if isinstance(argument, Pair)]
         at = tuple(i for i, argument in enumerate(arguments) if isinstance(argument, Pair))
     settings = {key: number for key in SETTINGS if isinstance(number := interpreter.lookup(key), float)}
+    settings["lev-mar"] = float(interpreter.lookup("lev-mar") is not NIL)
     interpreter.part(Watch).note(Call(
         name, tuple(space.units(layer, name).array.copy() for layer in layers),
         tuple(argument for i, argument in enumerate(arguments) if i not in at), first, space.snum, settings,
-        interpreter.place()))
+        _examples(interpreter) if name in LEARNING else 0))
+
+
+def _examples(interpreter: Interpreter) -> int:
+    """A number that tells the examples there are from others."""
+    matrices = [interpreter.lookup(name) for name in ("pattern-matrix", "desired-matrix")]
+    return hash(tuple(m.tobytes() for m in matrices if isinstance(m, np.ndarray) and m.size < 100_000))
 
 
 # A net that was made
@@ -206,15 +263,15 @@ def _construction(interpreter: Interpreter, watch: Watch) -> Construction:
     by = np.full(space.snum, -1)
     for k, call in enumerate(watch.made):
         if call.name in BUILDERS:
-            by[call.first:call.last] = k  # a word that calls another is noted behind it, and stays
+            by[call.first:call.last] = k  # a word that calls another is noted behind it
     living = np.flatnonzero(space.alive[:space.snum])
     groups = _groups(interpreter, watch)
+    pre, post, weight = (a.array[living].astype(int) for a in (space.pre, space.post, space.weight))
+    inputs, outputs, desired = (_units_in(interpreter, f"{name}-layer") for name in ("input", "output", "desired"))
     return Construction(
-        tuple(groups), *(a.array[living].astype(int) for a in (space.pre, space.post, space.weight)), by[living],
-        tuple(watch.made), space.unit[VAL].array[:space.nnum].copy(), _units_in(interpreter, "input-layer"),
-        _units_in(interpreter, "output-layer"), _own_functions(interpreter), interpreter.lookup("nlf"),
-        tuple(watch.said), space.kernel.name,
-        (interpreter.lookup("pattern-matrix"), interpreter.lookup("desired-matrix")))
+        tuple(groups), pre, post, weight, by[living], tuple(watch.made), space.unit[VAL].array[:space.nnum].copy(),
+        inputs, outputs, desired, _own_functions(interpreter), interpreter.lookup("nlf"), tuple(watch.said),
+        space.kernel.name, (interpreter.lookup("pattern-matrix"), interpreter.lookup("desired-matrix")))
 
 
 def _units_in(interpreter: Interpreter, name: str) -> np.ndarray:
@@ -228,9 +285,7 @@ def _units_in(interpreter: Interpreter, name: str) -> np.ndarray:
 def _groups(interpreter: Interpreter, watch: Watch) -> list[tuple[str, np.ndarray]]:
     """Layers: those of `build-net`, then what else `newneurons` gave, named by the variables that hold it."""
     named: list[tuple[str, np.ndarray]] = []
-    taken = set(_units_in(interpreter, "desired-layer").tolist())
-    for call in watch.made:
-        taken -= set(call.layers[-1].tolist()) if call.name in BUILDERS else set()
+    taken: set[int] = set()
     if any(call.name.startswith("build-net") for call in watch.made):
         for name in interpreter.elements(interpreter.lookup("layer-names"), "layer-names"):
             units = _units_in(interpreter, name.name)

@@ -77,8 +77,8 @@ def use_net(interpreter: Interpreter, name: Form) -> Form:
     return interpreter.lookup("net-struc")
 
 
-def check_usable(net: Net) -> None:
-    """Misuse, naming all of them, for what SN's kernels do not have."""
+def lacks(net: Net) -> list[str]:
+    """What the net has and SN's kernels do not."""
     lacking = [f"{transform.word} ({transform.name})" for transform in net.transforms]
     for connection in net.connections:
         if connection.scale != 1:
@@ -87,6 +87,12 @@ def check_usable(net: Net) -> None:
             lacking.append(f"fixed {connection.fixed:g} ({connection.name})")
         if connection.weight_norm:
             lacking.append(f"weight-norm ({connection.name})")
+    return lacking
+
+
+def check_usable(net: Net) -> None:
+    """Misuse, naming all of them, for what SN's kernels do not have."""
+    lacking = lacks(net)
     if lacking:
         raise Misuse(f"use-net: SN's units know no {', no '.join(lacking)}", 0,
                      f'train "{net.name}" by (train ...), or state it without')

@@ -52,7 +52,8 @@ def _agreed(interpreter: Interpreter, book: Codebook, places: np.ndarray, judges
     judging = Codebook(book.words[judges], book.labels[judges])
     count_distances(interpreter, len(places), judging)
     found = [judging.labels[nearest(x, judging.words)] for x in book.words[places]]
-    return places[book.labels[places] == found]
+    agreed: np.ndarray = places[book.labels[places] == found]
+    return agreed
 
 
 @word("condense")

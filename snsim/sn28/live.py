@@ -65,7 +65,7 @@ def open_live() -> LiveWindows:
         import matplotlib.pyplot as pyplot
     except ImportError:
         raise SnError([Fault("showing windows takes matplotlib, which is not installed", None,
-                             "pip install \"snsim[plots]\"; without --windows they are saved as pictures")]) from None
+                             "pip install matplotlib; without --windows they are saved as pictures")]) from None
     if matplotlib.get_backend().lower() == "agg":
         raise SnError([Fault("there is no screen to show windows on", None,
                              "without --windows they are saved as pictures")])

@@ -27,7 +27,7 @@ _LEFT, _BELOW, _RIGHT, _ABOVE = 60, 30, 50, 40  # what `nice-brect` leaves free 
 _STEPS = 5  # between the labels of an axis, if none is given
 _MOST_STEPS = 8  # in a round range, about
 _MOST_LABELS = 50
-_BETWEEN = 1e-9  # of a step, as numerical slack at the end of an axis
+_SLACK = 1e-9  # of a step, by which rounding may miss the end of an axis
 
 Four = tuple[float, float, float, float]
 
@@ -129,7 +129,7 @@ def draw_box(interpreter: Interpreter, window: Window, box: Four, x_labels: list
 def steps(low: float, high: float, step: float | None = None) -> list[str]:
     """The labels of an axis: from low in steps (by default a fifth of the way) as far as high."""
     width = (high - low) / _STEPS if step is None else math.copysign(step, high - low)
-    count = int(min((high - low) / width + _BETWEEN, _MOST_LABELS - 1)) if width else 0
+    count = int(min((high - low) / width + _SLACK, _MOST_LABELS - 1)) if width else 0
     return [number_text(low + i * width) for i in range(count + 1)]
 
 

@@ -157,8 +157,10 @@ def learn_lvq_of_pairs(lesson: Lesson, pair_for: Callable[[np.ndarray, Codebook,
         count_distances(interpreter, len(lesson.data), lesson.references)
         for x, label in zip(lesson.data.words, lesson.data.labels):
             pair = pair_for(x, lesson.references, int(label))
-            if pair is not None and in_window(x, *lesson.references.words[list(pair)], np.float32(window)):
-                wrong, right = pair
+            if pair is None:
+                continue
+            wrong, right = pair
+            if in_window(x, lesson.references.words[wrong], lesson.references.words[right], np.float32(window)):
                 lesson.move(wrong, x, -rate)
                 lesson.move(right, x, rate)
 

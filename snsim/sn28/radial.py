@@ -141,7 +141,8 @@ def _as_patterns(interpreter: Interpreter, name: str, data: Form) -> Iterator[No
 
 
 @word("learn-rbf")
-def learn_rbf(interpreter: Interpreter, data: Form, sweeps: Form, bell_rate: Form = NIL, class_rate: Form = NIL) -> Form:
+def learn_rbf(interpreter: Interpreter, data: Form, sweeps: Form, bell_rate: Form = NIL,
+              class_rate: Form = NIL) -> Form:
     """(learn-rbf data n [es ec]): n sweeps over the words, at rates from es (bells) and ec (outputs) to 0
 
     In sweep t of n a rate is e (1 - t/n), t from 0. By default es is 0.02 times the mean weight of the bells, ec 0.02

@@ -22,6 +22,7 @@ class Surroundings:
     ask: Callable[[str], bool] | None = None  # puts a question to the user; None: nobody is there
     windows: bool = False  # whether windows are shown while it runs
     pictures: str | None = None  # the kind of file in which its windows are saved at the end, "svg" or "png"
+    fast: bool = False  # whether sums may be added in another order than SN's
 
 
 def surroundings(interpreter: Interpreter) -> Surroundings:

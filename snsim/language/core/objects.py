@@ -29,7 +29,8 @@ def defclass(interpreter: Interpreter, form: Pair) -> Form:
     if parent is not None and not isinstance(parent, Class):
         raise Misuse(f"defclass: {above} is no class", 1, "the parent is a class, or object")
     if above is not _OBJECT and parent is None:
-        raise Misuse(f"defclass: there is no class {above}", 1, "define the parent first, or write object")
+        raise Misuse(f"defclass: there is no class {above}", 1,
+                     interpreter.absent.get(above.name, "define the parent first, or write object"))
     made = Class(name, parent)
     for slot in interpreter.elements(cell.cdr.cdr, "defclass"):
         if isinstance(slot, Symbol):
@@ -62,6 +63,10 @@ def defmethod(interpreter: Interpreter, form: Pair) -> Form:
 def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
     """(new class x...): an object of a class, made ready by the method that is named like the class"""
     if not isinstance(kind, Class):
+        name = interpreter.written(0)
+        if kind is NIL and isinstance(name, Symbol):
+            raise Misuse(f"new: there is no class {name}", 0,
+                         interpreter.absent.get(name.name, "(defclass ...) makes one"))
         raise Misuse(f"new: {interpreter.describe(kind)} is no class", 0, "(defclass ...) makes one")
     made = Object(kind)
     interpreter.budget.make_list(len(made.slots) + 1, "new")
