@@ -244,7 +244,9 @@ def _examples(training: Training, options: Options, home: _Home, say: Say,
 
 
 def _folders(options: Options) -> list[Path]:
-    return [folder for _, folder in Search.usual(options.data_dir, options.online).folders()]
+    """Where a pattern file is looked for beside its program; what came with SN has a folder of its own."""
+    folders = [folder for _, folder in Search.usual(options.data_dir, options.online).folders()]
+    return [*folders, *(folder / "sn28" for folder in folders)]
 
 
 @dataclass(frozen=True)

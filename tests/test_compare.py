@@ -325,7 +325,7 @@ class NoModule:
     ("mine.py:Wants", "cannot make Wants: TypeError: .*units"),
     ("mine.py:Raises", "cannot make Raises: NameError: .*no_such_name.* \\(mine.py:12\\)"),
     ("mine.py:NoModule", "is no torch.nn.Module"),
-    ("broken.py:Net", "cannot make Net: SyntaxError: .*broken.py:1"),
+    ("broken.py:Net", "broken.py cannot be executed: SyntaxError: .*broken.py:1"),
 ])
 def test_a_class_that_cannot_be_had(place, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -339,6 +339,15 @@ def fault(told, call):
         call()
     for one in caught.value.faults:
         assert one.hint and "Traceback" not in one.message
+
+
+@pytest.mark.parametrize("own, told", [
+    (lambda outputs, targets: (outputs - targets) ** 2, r"a tensor of shape \(1, 10\), not a tensor of one number"),
+    (lambda outputs, targets: 1.0, "gives a float, not a tensor of one number"),
+    (lambda outputs: outputs.sum(), r"of the module fails: TypeError: .* takes 1 .* given\n"),
+])
+def test_a_cost_that_is_none(own, told):
+    fault(told, lambda: snsim.compare(ROOT / "nets" / "net-5.sn", Changed(cost=own), "digits", sgd=0.01, options=QUICK))
 
 
 class Changed(NET5):

@@ -16,6 +16,8 @@ from snsim.shelf import suggest
 if TYPE_CHECKING:
     from torch import nn
 
+_SNSIM = Path(__file__).parents[1]
+
 
 def load_class(place: str) -> nn.Module:
     """The module of `FILE.py:Class`, made without arguments. The file is executed as Python does with any program.
@@ -30,12 +32,14 @@ def load_class(place: str) -> nn.Module:
         raise fail(f"there is no file {file}", hint="write FILE.py:Class, FILE as seen from here")
     from torch import nn
 
-    with raising_faults(f"{file} cannot make {name}", "the class is called without arguments", file), _beside(path):
-        declared = _executed(path)
+    with _beside(path):
+        with raising_faults(f"{file} cannot be executed", f"python {file} must run without an error", file):
+            declared = _executed(path)
         classes = [key for key, value in declared.items() if isinstance(value, type)]
         if name not in classes:
             raise fail(f'{file} has no class "{name}"', hint=suggest(name, classes, "classes"))
-        made = declared[name]()  # type: ignore[operator]
+        with raising_faults(f"{file} cannot make {name}", "the class is called without arguments", file):
+            made = declared[name]()  # type: ignore[operator]
     if not isinstance(made, nn.Module):
         raise fail(f"{name} of {file} is no torch.nn.Module", hint="derive the class from torch.nn.Module")
     return made
@@ -45,7 +49,7 @@ def load_class(place: str) -> nn.Module:
 def raising_faults(what: str, hint: str, file: str | None = None) -> Iterator[None]:
     """Turns what a stranger's Python raises into an SnError: `what`, the error in a line, the line it came through.
 
-    `file` is whose last line is meant; None: wherever it was raised.
+    `file` is whose last line is meant; None: wherever it was raised, but in snsim, which is nobody's own line.
     """
     try:
         yield
@@ -56,7 +60,8 @@ def raising_faults(what: str, hint: str, file: str | None = None) -> Iterator[No
 
 
 def _told(error: BaseException, file: str | None) -> str:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if file in (None, frame.filename)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if frame.filename == file or (file is None and not Path(frame.filename).is_relative_to(_SNSIM))]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     if isinstance(error, SyntaxError):
         place = f" ({error.filename}:{error.lineno})"

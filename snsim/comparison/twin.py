@@ -129,8 +129,7 @@ class Twin:
         """E, summed over the patterns; x and d are (patterns, units)."""
         if callable(self._own_cost):
             with raising_faults("cost(outputs, targets) of the module fails", _YOURS):
-                costs = [torch.as_tensor(self._own_cost(x[i:i + 1], d[i:i + 1])) for i in range(len(x))]
-                return torch.stack([cost.sum() for cost in costs]).sum()
+                return torch.stack([_one_number(self._own_cost(x[i:i + 1], d[i:i + 1])) for i in range(len(x))]).sum()
         if self._e is None:
             return -(d * torch.log_softmax(x, 1)).sum()
         return self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
@@ -173,6 +172,15 @@ class Twin:
             self._back(self._forward(x), d, update.settings)
             self._learner.step(update.settings, update.number)
         return time.process_time() - began
+
+
+def _one_number(cost: object) -> Tensor:
+    """The cost of a pattern, (); SnError unless it is a tensor of one number: PyTorch has no gradient of others."""
+    if isinstance(cost, Tensor) and cost.numel() == 1:
+        return cost.reshape(())
+    gives = f"a tensor of shape {tuple(cost.shape)}" if isinstance(cost, Tensor) else f"a {type(cost).__name__}"
+    raise fail(f"cost(outputs, targets) of the module gives {gives}, not a tensor of one number",
+               hint="sum it over the outputs, as in ((outputs - targets) ** 2).sum()")
 
 
 class _Described:

@@ -51,7 +51,7 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
     """Run what the files declare, write the report, print where it is; exit code 1 if a run could not be ended."""
     studies = plan.plan(programs, options, order.only, order.seeds, say)
     _check_base(studies, order.base)
-    page = order.report or options.out / f"{'-and-'.join(_stem(study) for study in studies)}.md"
+    page = order.report or options.out / _page_name(studies, order)
     tasks = list({task.folder: task for study in studies for row in study.rows for task in row.tasks}.values())
     failures: dict[Path, str] = {}
     try:
@@ -195,6 +195,11 @@ def _check_base(studies: Sequence[plan.Study], base: str | None) -> None:
 
 def _stem(study: plan.Study) -> str:
     return Path(study.file).stem
+
+
+def _page_name(studies: Sequence[plan.Study], order: Order) -> str:
+    """Of the whole study, or with the rows that are asked for, so that a row does not take the place of the whole."""
+    return "-".join(["-and-".join(_stem(study) for study in studies), *order.only][:5]) + ".md"
 
 
 def _own_command() -> str:

@@ -21,6 +21,10 @@ def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
     if given is None:
         return None
     everything = given[0].is_name and given[0].name == "all"
+    if given[0].is_name and not everything:
+        faults.add(f"a batch is a number of patterns or all of them, not {describe(given[0])}", given[0].span,
+                   f"write {syntax}")
+        return None
     size = None if everything else whole(given[0], "the patterns of a batch", faults, 1)
     if size is None and not everything:
         return None

@@ -175,10 +175,13 @@ def _stage(now: InForce, own: InForce, at: Node, reading: Reading, pruned: bool)
     are cut by then."""
     faults, before = reading.faults, len(reading.faults.found)
     passes = _read_passes(now.singles.get("passes"), at, reading)
-    batch = _read(now, "batch", read_batch, faults) or (1, False)
+    of_batch = Faults()
+    batch = _read(now, "batch", read_batch, of_batch) or (1, False)
     update = _read_update(now.singles.get("update"), at, reading, batch[0] != 1)
     if update is not None and update.rule.conjugate:
         now, batch = _one_step_a_pass(now, own, update, reading), (None, False)
+    else:
+        faults.found.extend(of_batch.found)  # what nothing reads need not be right
     order = _read(now, "order", read_order, faults) or "fixed"
     shift = _read(now, "augment", lambda node, f: read_augment(node, reading.net, f), faults)
     noise, theta = (_read(now, word, read_noise, faults) for word in ("input-noise", "theta"))

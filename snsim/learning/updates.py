@@ -146,6 +146,12 @@ def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, ba
                 value = arguments(stated[option], 1, 1, f"({option} VALUE)", faults)
                 read = read_value(value[0], f"option {option} of {rule.name}", faults) if value else None
                 options[option] = read or options[option]
+                if option == "mu" and read and min(read.numbers) < 0 and (rule.conjugate or rule.curvature):
+                    faults.add(f"mu is added to the curvature and is not below 0, and {min(read.numbers):g} is: it "
+                               "would not damp", stated[option].span, "write (mu 0.05), or (mu 0) to damp nothing")
+                if option == "gamma" and read and rule.curvature and not 0 <= min(read.numbers) <= max(read.numbers) <= 1:
+                    faults.add(f"gamma is the part that a pattern has in the running mean of h, from 0 to 1, not "
+                               f"{max(read.numbers, key=abs):g}", stated[option].span, "write (gamma 0.05)")
         return Update(rule, _held(options, patterns), patterns,
                       _complete(given[0], rule, stated, node, batched))
     return None
