@@ -1,0 +1,79 @@
+"""Which class is taken for which: a row a label, a column an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snsim.errors import fail
+from snsim.reports.plots.look import WIDE, Look, head, open_figure
+from snsim.reports.tables import aligned
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_NUMBERS = 26  # classes with counts in the cells
+
+
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """`counts[label, answer]`: how many patterns of a class were given that answer."""
+
+    title: str
+    counts: np.ndarray
+
+    @property
+    def wrong(self) -> int:
+        return int(self.counts.sum() - np.trace(self.counts))
+
+
+def confusion(outputs: np.ndarray, targets: np.ndarray, title: str) -> Confusion:
+    """Counts over patterns: outputs and targets are (patterns, classes), label and answer the largest of each.
+    SnError for fewer than two outputs."""
+    if outputs.ndim != 2 or outputs.shape[1] < 2:
+        raise fail("a confusion table goes by the largest output, and this net has one output",
+                   hint="it needs one output for each class, two or more")
+    classes = outputs.shape[1]
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (np.argmax(targets, axis=1), np.argmax(outputs, axis=1)), 1)
+    return Confusion(title, counts)
+
+
+def draw(data: Confusion, look: Look = WIDE) -> Figure:
+    """Counts in squares, the darker the more patterns were confused; those that are right stand on the diagonal."""
+    classes = len(data.counts)
+    side = min(look.width, 5.4)
+    figure = open_figure(Look(side, look.letters, look.windows), side + 0.2, layout="constrained")
+    axes = figure.add_subplot()
+    wrong = np.where(np.eye(classes, dtype=bool), np.nan, data.counts)
+    most = float(np.nanmax(wrong)) or 1.0
+    axes.imshow(wrong, "Greys", vmin=0, vmax=1.25 * most, interpolation="nearest")
+    if classes <= _MOST_NUMBERS:
+        letters = look.letters - (classes > 12) - 1.5 * look.is_narrow
+        for (label, answer), count in np.ndenumerate(data.counts):
+            if count:
+                dark = label != answer and count > 0.6 * most
+                axes.text(answer, label, f"{count:,}", ha="center", va="center", fontsize=letters,
+                          color="white" if dark else "0.45" if label == answer else "black")
+    every = next(n for n in (1, 2, 5, 10, 100, 10_000) if n == 10_000 or classes / n <= 30)
+    axes.set_xticks(range(0, classes, every))
+    axes.set_yticks(range(0, classes, every))
+    axes.tick_params(length=0, labelsize=look.letters, top=False, labeltop=True, labelbottom=False)
+    axes.set_xlabel("answer", fontsize=look.letters)
+    axes.xaxis.set_label_position("top")
+    axes.set_ylabel("label", fontsize=look.letters)
+    axes.spines[:].set_linewidth(0.5)
+    head(figure, f"{data.title}\n{data.wrong:,} of {int(data.counts.sum()):,} confused",
+         Look(side, look.letters))
+    return figure
+
+
+def text(data: Confusion, width: int = 76) -> str:
+    """The counts as a table; a dot where there is none."""
+    classes = len(data.counts)
+    rows = [("", *map(str, range(classes))),
+            *((str(n), *(str(count) if count else "·" for count in row)) for n, row in enumerate(data.counts))]
+    heading = f"{data.title}: {data.wrong:,} of {int(data.counts.sum()):,} confused; a row a label, a column an answer"
+    return "\n".join([heading, *aligned(rows, "r" * (classes + 1))])

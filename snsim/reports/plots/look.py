@@ -1,0 +1,126 @@
+"""How every picture looks (width, inks, letters), and how it becomes a file, a text of SVG or a window."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snsim.errors import fail
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DOTS = 150  # an inch of a PNG file
+FORMATS = (".png", ".svg", ".pdf")
+# Blue and vermilion of the palette of Okabe and Ito (2008), which the colour-blind tell apart; lines differ in their
+# strokes too, so that a print in black and white can be read.
+INK = {"train": "#0072b2", "test": "#d55e00", "third": "#009e73"}
+STROKES = {"train": (0, (5, 2)), "test": "solid", "third": (0, (1, 1.4))}
+PAPER = "#cfe0f2"  # between kernels and maps, and where there is none: no gray, so it is not taken for a value
+QUIET = "0.45"
+_SETTINGS = {"svg.hashsalt": "snsim", "svg.fonttype": "path"}  # equal figures are equal files
+_IN_A_PAGE = {**_SETTINGS, "svg.fonttype": "none"}  # letters as text: a third of the size, in the reader's own font
+
+
+@dataclass(frozen=True)
+class Look:
+    """Width in inches, letters in points; `windows` draws into windows on the screen."""
+
+    width: float = 7.2
+    letters: float = 8.5
+    windows: bool = False
+
+    @property
+    def is_narrow(self) -> bool:
+        return self.width < 5
+
+
+WIDE, NARROW = Look(), Look(width=3.5, letters=8)
+
+
+def open_figure(look: Look, height: float, **options: Any) -> Figure:
+    """An empty figure, `height` in inches. SnError without matplotlib, or without a screen for a window."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise fail("plots need matplotlib, which is not installed here", hint="pip install matplotlib") from None
+    if look.windows:
+        return _window(look, height, options)
+    return Figure(figsize=(look.width, height), **options)
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write the figure as the file's ending says. SnError for an ending that is none of FORMATS, or a file that cannot
+    be written."""
+    check_ending(path)
+    import matplotlib
+
+    with matplotlib.rc_context(_SETTINGS):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=DOTS, metadata={"Date": None} if path.suffix == ".svg" else None)
+        except OSError as problem:
+            raise fail(f"{path} cannot be written: {problem.strerror or problem}") from None
+
+
+def check_ending(path: Path) -> None:
+    """SnError if no picture is written to a file of this ending."""
+    if path.suffix not in FORMATS:
+        raise fail(f"a plot is a file that ends with {', '.join(FORMATS)}, not {path.name}")
+
+
+def as_svg(figure: Figure) -> bytes:
+    """The figure as the text of an SVG file, for a page."""
+    import matplotlib
+
+    written = io.BytesIO()
+    with matplotlib.rc_context(_IN_A_PAGE):
+        figure.savefig(written, format="svg", dpi=DOTS, metadata={"Date": None, "Creator": None})
+    return written.getvalue()
+
+
+def show_windows() -> None:
+    """Show the figures that were drawn into windows, until they are closed."""
+    import matplotlib.pyplot as pyplot
+
+    pyplot.show(block=True)
+
+
+def title_of(text: str, look: Look) -> str:
+    """A title, in lines that the look has room for."""
+    most = max(20, int(look.width * 72 / (0.56 * (look.letters + 1.5))))
+    return "\n".join(textwrap.fill(line, most) for line in text.split("\n"))
+
+
+def head(figure: Figure, text: str, look: Look) -> None:
+    """The title over a figure of axes."""
+    figure.suptitle(title_of(text, look), fontsize=look.letters + 1.5, x=0.01, ha="left")
+
+
+def plain_axes(axes: Axes, look: Look) -> None:
+    """Letters of the look's size, a frame on two sides only."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(which="both", labelsize=look.letters - 1.5)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_fontsize(look.letters)
+
+
+def whole_ticks(axes: Axes) -> None:
+    """Ticks below the axes at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _window(look: Look, height: float, options: dict[str, Any]) -> Figure:
+    import matplotlib
+    import matplotlib.pyplot as pyplot
+
+    if matplotlib.get_backend().lower() == "agg":
+        raise fail("there is no screen to show windows on", hint="without --show the picture is written to a file")
+    figure: Figure = pyplot.figure(figsize=(look.width, height), **options)
+    return figure

@@ -1,0 +1,104 @@
+"""The patterns that a net gets wrong, each with its label and the net's answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Sequence
+
+import numpy as np
+
+from snsim.reports.plots.look import DOTS, WIDE, Look
+from snsim.reports.plots.sheet import Panel, Scale, available, draw_sheet, in_rows, mosaic, sheet_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST = 112  # misses that are drawn unless another number is asked for
+_TILE = 0.42  # inches of a pattern across, about
+
+
+@dataclass(frozen=True, eq=False)
+class Misses:
+    """`pictures`: (shown misses, rows, columns); `captions` and `numbers` (of the pattern, from 0) one each. `total`
+    counts all misses of `patterns`, drawn or not."""
+
+    title: str
+    pictures: np.ndarray
+    captions: tuple[str, ...]
+    numbers: tuple[int, ...]
+    total: int
+    patterns: int
+    low: float
+    high: float
+
+    @property
+    def heading(self) -> str:
+        shown = len(self.captions)
+        first = "" if shown == self.total else f", the first {shown:,} of them"
+        return f"{self.title}\n{self.total:,} of {self.patterns:,} wrong{first}, label→answer"
+
+
+def misses(inputs: np.ndarray, shape: Sequence[int], outputs: np.ndarray, targets: np.ndarray, right: np.ndarray,
+           title: str, with_classes: bool = True, most: int = MOST) -> Misses:
+    """The patterns of `inputs` (patterns, units of `shape`) that are not `right` (patterns,), at most `most` of them.
+
+    `with_classes`: the answer and the label are the largest output and target. Else they are the values where there is
+    one output, and where there are several only the number of the pattern is told.
+    """
+    wrong = np.flatnonzero(~np.asarray(right, bool))
+    shown = wrong[:most]
+    pictures = np.array([flat(inputs[n], shape) for n in shown]).reshape(-1, *flat(np.zeros(prod(shape)), shape).shape)
+    captions = tuple(_caption(n, outputs[n], targets[n], with_classes) for n in shown)
+    low, high = (float(np.min(inputs)), float(np.max(inputs))) if len(inputs) else (0.0, 1.0)
+    return Misses(title, pictures, captions, tuple(int(n) for n in shown), len(wrong), len(inputs), low, high)
+
+
+def flat(pattern: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """A pattern (units,) as one picture: maps side by side; without geometry one row."""
+    shape = tuple(shape)
+    if len(shape) == 1:
+        return np.reshape(pattern, (1, -1))
+    return mosaic(np.reshape(pattern, (1, *((1, *shape) if len(shape) == 2 else shape))))
+
+
+def draw(data: Misses, look: Look = WIDE) -> Figure:
+    """A sheet of the missed patterns, below each its label and the net's answer."""
+    tile = data.pictures.shape[2] + 1
+    dots = max(1, round(_TILE * DOTS / tile))  # of a cell: with whole ones the sheet is as wide as there is room
+    across = int((available(look) - 0.1) * DOTS / (dots * tile))
+    return draw_sheet(data.heading, [_panel(data, across)], _scale(data), look)
+
+
+def text(data: Misses, width: int = 76) -> str:
+    """The same in block characters; there, the first few."""
+    few = max(1, width // 2 // (data.pictures.shape[2] + 1))
+    panels = []
+    for first in range(0, min(3 * few, len(data.captions)), few):
+        row = slice(first, first + few)
+        told = "   ".join(f"{number}: {caption}" for number, caption in zip(data.numbers[row], data.captions[row]))
+        panels.append(Panel(told, mosaic(in_rows(data.pictures[row], few))))
+    return sheet_text(data.heading, panels, _scale(data), width)
+
+
+def _panel(data: Misses, across: int) -> Panel:
+    count, rows, columns = data.pictures.shape
+    across = max(1, min(across, count))
+    below = max(1, round(rows * 0.36))  # cells of room for a caption
+    tiles = np.full((count, rows + below, columns), np.nan)
+    tiles[:, :rows] = data.pictures
+    if not count:
+        return Panel("none", np.full((1, across), np.nan))
+    captions = tuple(((n % across) * (columns + 1) + (columns - 1) / 2, (n // across) * (rows + below + 1) + rows - 0.5,
+                      caption) for n, caption in enumerate(data.captions))
+    return Panel("", mosaic(in_rows(tiles, across)), captions=captions)
+
+
+def _scale(data: Misses) -> Scale:
+    return Scale(data.low, data.high, "input")
+
+
+def _caption(number: int, output: np.ndarray, target: np.ndarray, with_classes: bool) -> str:
+    if with_classes and len(output) > 1:
+        return f"{int(np.argmax(target))}→{int(np.argmax(output))}"
+    return f"{target[0]:g}→{output[0]:.2g}" if len(output) == 1 else f"no. {number}"
