@@ -1,4 +1,4 @@
-"""Every command that the README shows in a `sh` block runs as it is shown."""
+"""Every command that the README, or a page of docs/, shows in a `sh` block runs as it is shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
-COMMANDS = [line for block in re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S) for line in block.splitlines()]
+PAGES = [TEXT, *(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))]
+COMMANDS = [line for page in PAGES for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
+            for line in block.splitlines()]
 LISTINGS = re.findall(r"^```lisp\n(.*?)^```", TEXT, re.M | re.S)
 
 

@@ -9,23 +9,18 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import time
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
 
 import click
 
 from snsim.doors.terminal import BOLD, DIM, REVERSE, YELLOW, is_terminal, paint
 from snsim.experiment import Event, Finished, Passed, Started
-from snsim.learning.train import Pass, Progress
+from snsim.learning.train import Pass, Pruned
 from snsim.learning.training import Training
 from snsim.reports.figures import named_figures, pass_headings, pass_line, published_beside_ours, summary_line
 from snsim.reports.tables import shape_text
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
-
-_PATIENCE = 0.4  # seconds that a pass may take without a bar
 
 
 class View(Protocol):
@@ -37,12 +32,21 @@ class View(Protocol):
         """The run is over or broken off: leave the terminal as it was."""
 
 
-def choose_view(as_json: bool, quiet: bool) -> View:
+def choose_view(as_json: bool, quiet: bool, events: Path | None = None) -> View:
+    """The view for what is asked for and where it goes; `events` is the folder of --tensorboard."""
+    if events is not None:
+        from snsim.doors.tensorboard import TensorBoardView
+
+        return TensorBoardView(choose_view(as_json, quiet), events)
     if as_json:
         return JsonView(quiet)
     if quiet:
         return QuietView()
-    return TerminalView() if is_terminal(sys.stdout) else PlainView()
+    if not is_terminal(sys.stdout):
+        return PlainView()
+    from snsim.doors.live import TerminalView
+
+    return TerminalView()
 
 
 class JsonView:
@@ -62,8 +66,12 @@ class JsonView:
             done = event.done
             self._last |= {"pass": done.number, "train": named_figures(done.train),
                            "test": None if done.test is None else named_figures(done.test)}
+            if done.left is not None:
+                self._last["left"] = asdict(done.left)
             if not self._quiet:
                 _echo_json({"event": "pass", **self._last})
+        elif isinstance(event, Pruned) and not self._quiet:
+            _echo_json({"event": "pruned", **asdict(event)})
         elif isinstance(event, Finished) and event.completed and self._started is not None:
             _echo_json({"event": "done", "run": str(event.run), "data": self._started.data,
                         "engine": self._started.engine, "presentations": event.presentations,
@@ -110,58 +118,24 @@ class PlainView:
         if isinstance(event, Started):
             self._runs += 1
             self._started, self._last = event, None
-            click.echo(("\n" if self._runs > 1 else "") + header(event))
+            self.say(("\n" if self._runs > 1 else "") + header(event))
             if event.done < event.training.passes:
-                click.echo(paint(pass_headings(event.patterns[1] > 0), DIM, stream=sys.stdout))
+                self.say(paint(pass_headings(event.patterns[1] > 0), DIM, stream=sys.stdout))
         elif isinstance(event, Passed):
             self._last = event.done
-            click.echo(pass_line(event.done.number, event.done.train, event.done.test))
+            self.say(pass_line(event.done.number, event.done.train, event.done.test))
             sys.stdout.flush()
+        elif isinstance(event, Pruned):
+            self.say(pruned_line(event))
         elif isinstance(event, Finished) and event.completed and self._started is not None:
-            click.echo(footer(self._started, self._last, event))
+            self.say(footer(self._started, self._last, event))
+
+    def say(self, text: str) -> None:
+        """Print some lines."""
+        click.echo(text)
 
     def close(self) -> None:
         pass
-
-
-class TerminalView(PlainView):
-    """The same lines on a terminal, with a bar below them that shows where the pass is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._bar: Bar | None = None
-        self._since = time.monotonic()
-
-    def show(self, event: Event) -> None:
-        if isinstance(event, Progress):
-            if time.monotonic() - self._since > _PATIENCE:
-                self._move_bar(event)
-            return
-        self.close()
-        super().show(event)
-        self._since = time.monotonic()
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def _move_bar(self, event: Progress) -> None:
-        if self._bar is None:
-            self._bar = _pass_bar()
-            passes = self._started.training.passes if self._started else 0
-            self._bar.add_task(f"pass {event.number} of {passes}", total=event.total)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=event.done)
-
-
-def _pass_bar() -> Bar:
-    """A bar that is wiped when it stops."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    return Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-               transient=True, refresh_per_second=5)
 
 
 def header(event: Started) -> str:
@@ -187,6 +161,14 @@ def header(event: Started) -> str:
     elif event.done:
         lines.append(f"  goes on after pass {event.done}")
     return "\n".join(lines) + "\n"
+
+
+def pruned_line(event: Pruned) -> str:
+    """What was cut before a pass, and what is left."""
+    connections, weights = (getattr(event.before, what) - getattr(event.left, what)
+                            for what in ("connections", "weights"))
+    return (f"      {connections:,} connections ({weights:,} weights) cut; left are {event.left.connections:,} "
+            f"({event.left.weights:,})")
 
 
 def footer(started: Started, last: Passed | None, finished: Finished) -> str:

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Callable
+from typing import Callable, Collection
 
 from snsim.doors.clauses import CLAUSES, Described
 from snsim.doors.terminal import is_terminal
@@ -42,6 +42,7 @@ def kinds() -> tuple[Kind, ...]:
     from snsim.learning.criteria import CRITERIA
     from snsim.network.schemes import SCHEMES
     from snsim.program import lisp_functions, shelves
+    from snsim.reports.plots.shelf import PICTURES
 
     built_in = shelves()
     return (
@@ -54,6 +55,7 @@ def kinds() -> tuple[Kind, ...]:
         Kind("criterion", "criteria", lambda: list(CRITERIA)),
         Kind("data", "data sets", lambda: list(DATA_SETS)),
         Kind("engine", "engines", lambda: list(ENGINES)),
+        Kind("picture", "pictures", lambda: list(PICTURES)),
         Kind("function", "Lisp functions", lambda: sorted(lisp_functions(), key=lambda entry: entry.name)),
     )
 
@@ -84,6 +86,11 @@ def explain(name: str) -> str:
         guess = f'did you mean "{near[0]}"?  ' if near else ""
         raise fail(f'nothing is called "{name}"', hint=f"{guess}`snsim list` names everything")
     return "\n\n".join(_explanation(kind, entry) for kind, entry in meanings)
+
+
+def meanings(name: str, among: Collection[str] | None = None) -> list[str]:
+    """As `explain`, each meaning for itself, those of some kinds only; none is no fault."""
+    return [_explanation(kind, entry) for kind, entry in _meanings(name) if among is None or kind.name in among]
 
 
 def _meanings(name: str) -> list[tuple[Kind, Entry[object]]]:

@@ -1,0 +1,73 @@
+"""`snsim fmt`: files of the language in their canonical layout, or whether they are."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Sequence
+
+import click
+
+from snsim.doors.codes import FAULT
+from snsim.errors import SnError, fail
+from snsim.language.loading import read_source
+from snsim.layout.layout import formatted
+
+
+def format_files(names: Sequence[str], check: bool, show: bool) -> int:
+    """Write the files anew that are not laid out so, and name them; folders stand for the .sn files in them. With
+    `check` nothing is written, and the exit code is 1 if any would be; with `show` the differences are printed."""
+    changed = 0
+    faults = []
+    for path in _files(names):
+        try:
+            source = read_source(path)
+            text = formatted(source)
+        except SnError as error:
+            faults += error.faults
+            continue
+        if text == source.text:
+            continue
+        changed += 1
+        if show:
+            click.echo("".join(difflib.unified_diff(source.text.splitlines(True), text.splitlines(True), str(path),
+                                                    f"{path}, laid out")), nl=False)
+        elif check:
+            click.echo(f"{path} is not laid out so: snsim fmt {path}")
+        else:
+            _write(path, text)
+            click.echo(f"{path} laid out")
+    sys.stdout.flush()
+    if faults:
+        raise SnError(faults)
+    return FAULT if check and changed else 0
+
+
+def format_stream() -> int:
+    """Standard input laid out, on standard output."""
+    from snsim.errors import Source
+
+    click.echo(formatted(Source("<stdin>", sys.stdin.read())), nl=False)
+    return 0
+
+
+def _files(names: Sequence[str]) -> list[Path]:
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(path.rglob("*.sn"))
+            if not inside:
+                raise fail(f"no .sn file is in {path}")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise fail(f"{path} cannot be written: {error.strerror or error}") from None

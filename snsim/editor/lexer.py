@@ -1,0 +1,57 @@
+"""Colours for Pygments: the prompt, documents, notebooks. The names are those of the shelves when it is first used."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from pygments.lexer import RegexLexer, bygroups
+from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Text, _TokenType
+
+_TOKENS = {"word": Keyword.Declaration, "special": Keyword, "scheme": Name.Decorator, "clause": Name.Attribute,
+           "function": Name.Builtin}
+_SYMBOL = r"(?:[^\s\x00-\x1f\x7f()\[\]{}\"'`,;:~^|]|\|[^|\n]*\|)+"
+_END = r"(?![^\s()\[\]{}\"'`,;:~^|])"
+
+
+class SnLexer(RegexLexer):
+    """The language of `.sn` files: SN's Lisp with the declarative words."""
+
+    name = "SN"
+    aliases = ["sn", "snsim"]
+    filenames = ["*.sn"]
+    mimetypes = ["text/x-sn"]
+
+    def _head(self, match):  # type: ignore[no-untyped-def]
+        from snsim.editor.vocabulary import heads
+        from snsim.language.forms import fold
+
+        kind = heads().get(fold(match.group()))
+        yield match.start(), _TOKENS.get(kind or "", Name.Function), match.group()
+
+    tokens = {
+        "root": [
+            (r"\s+", Text),
+            (r";[^\n]*", Comment.Single),
+            (r"#\?[^\n]*", Comment.Single),
+            (r"#!(?:[^!]|!(?!#))*!#", Comment.Hashbang),
+            (r'"(?:[^"\\]|\\[\s\S])*"?', String),
+            (r"[+-]?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)" + _END, Number),
+            (r"'" + _SYMBOL, String.Symbol),
+            (r"['`~^]|,@?", Operator),
+            (r"(\()(\s*)(?=" + _SYMBOL + ")", bygroups(Punctuation, Text), "head"),
+            (r"#?\[[A-Za-z@]*|#?\]|[()]", Punctuation),
+            (r"(?::" + _SYMBOL + ")+", Name.Variable.Global),
+            (_SYMBOL, Name.Variable),
+            (r".", Text),
+        ],
+        "head": [
+            (r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?" + _END, Number, "#pop"),
+            (_SYMBOL, _head, "#pop"),
+            (r"", Text, "#pop"),
+        ],
+    }
+
+
+def coloured(text: str) -> Iterator[tuple[_TokenType, str]]:
+    """The text in pieces, each with its kind."""
+    return SnLexer().get_tokens(text)  # type: ignore[no-any-return]

@@ -1,0 +1,145 @@
+"""The language server: an editor's questions about a text, answered over standard input and output.
+
+What it answers is made in `faults`, `definitions` and `answers`; here it is put in the words of the protocol.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from snsim import __version__
+from snsim.editor.answers import Place, definition_of, explanation, proposals
+from snsim.editor.definitions import Definition, definitions
+from snsim.editor.faults import check_text
+from snsim.errors import Fault, Source, Span, fail
+
+try:
+    from lsprotocol import types
+    from pygls.lsp.server import LanguageServer
+    from pygls.workspace import TextDocument
+except ImportError:
+    raise fail("the language server needs pygls, which is not installed here",
+               hint="pip install snsim[lsp]") from None
+
+_KINDS = {"function": types.CompletionItemKind.Function, "macro": types.CompletionItemKind.Function,
+          "variable": types.CompletionItemKind.Variable, "layer": types.CompletionItemKind.Field,
+          "file": types.CompletionItemKind.File, "net": types.CompletionItemKind.Class,
+          "training": types.CompletionItemKind.Class, "table": types.CompletionItemKind.Constant}
+
+
+def serve() -> int:
+    """Answer until the editor ends it. Exit code."""
+    # Streams of its own, as they are closed at the end.
+    make_server().start_io(os.fdopen(os.dup(sys.stdin.fileno()), "rb"), os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
+    return 0
+
+
+def make_server() -> LanguageServer:
+    server = LanguageServer("snsim", __version__)
+    known: dict[str, list[Definition]] = {}  # the definitions of each text, as they were when it was looked at last
+
+    def look(uri: str) -> None:
+        """Tell the faults of a text."""
+        document = server.workspace.get_text_document(uri)
+        source = _source(document)
+        found = [_diagnostic(fault) for fault in check_text(source).faults]
+        server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, document.version))
+        known[uri] = list(definitions(source))
+
+    @server.feature(types.INITIALIZED)
+    def _(params: types.InitializedParams) -> None:
+        check_text(Source("<warming>", "(net warming (layer a 1) (layer b 1) (connect a b (full)))"))
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def _(params: types.DidOpenTextDocumentParams) -> None:
+        look(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def _(params: types.DidChangeTextDocumentParams) -> None:
+        look(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def _(params: types.DidSaveTextDocumentParams) -> None:
+        for uri in list(known):  # others may include this one
+            look(uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def _(params: types.DidCloseTextDocumentParams) -> None:
+        known.pop(params.text_document.uri, None)
+        server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(params.text_document.uri, []))
+
+    def asked(params: types.TextDocumentPositionParams) -> tuple[TextDocument, Place, list[Definition]]:
+        document = server.workspace.get_text_document(params.text_document.uri)
+        source = _source(document)
+        place = Place(source, document.offset_at_position(params.position))
+        return document, place, known.get(params.text_document.uri) or list(definitions(source))
+
+    @server.feature(types.TEXT_DOCUMENT_HOVER)
+    def _(params: types.HoverParams) -> types.Hover | None:
+        _, place, found = asked(params)
+        text = explanation(place, found)
+        return None if text is None else types.Hover(types.MarkupContent(types.MarkupKind.PlainText, text))
+
+    @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["(", '"', "/"]))
+    def _(params: types.CompletionParams) -> list[types.CompletionItem]:
+        _, place, found = asked(params)
+        return [types.CompletionItem(p.name, kind=_KINDS.get(p.kind, types.CompletionItemKind.Keyword),
+                                     detail=p.kind, documentation=p.doc) for p in proposals(place, found)]
+
+    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
+    def _(params: types.DefinitionParams) -> types.Location | None:
+        _, place, found = asked(params)
+        target = definition_of(place, found)
+        if target is None:
+            return None
+        if isinstance(target, Path):
+            start = types.Position(0, 0)
+            return types.Location(target.resolve().as_uri(), types.Range(start, start))
+        uri = params.text_document.uri
+        if target.span.source.name != place.source.name:
+            uri = Path(target.span.source.name).resolve().as_uri()
+        return types.Location(uri, _range(target.span))
+
+    @server.feature(types.TEXT_DOCUMENT_FORMATTING)
+    def _(params: types.DocumentFormattingParams) -> list[types.TextEdit]:
+        from snsim.errors import SnError
+        from snsim.layout.layout import formatted
+
+        source = _source(server.workspace.get_text_document(params.text_document.uri))
+        try:
+            text = formatted(source)
+        except SnError:  # its faults are shown where they are
+            return []
+        whole = _range(Span(source, 0, len(source.text)))
+        return [] if text == source.text else [types.TextEdit(whole, text)]
+
+    return server
+
+
+def _source(document: TextDocument) -> Source:
+    """The text of a document under the name of its file."""
+    return Source(document.path or "<untitled>", document.source)
+
+
+def _diagnostic(fault: Fault) -> types.Diagnostic:
+    assert fault.span is not None, "the faults of a text have their places in it"
+    hint = f"\n{fault.hint}" if fault.hint else ""
+    related = [types.DiagnosticRelatedInformation(types.Location(Path(span.source.name).resolve().as_uri(),
+                                                                 _range(span)), label)
+               for label, span in fault.also if not span.source.name.startswith("<")]
+    severity = types.DiagnosticSeverity.Error if fault.severity == "error" else types.DiagnosticSeverity.Warning
+    return types.Diagnostic(_range(fault.span), fault.message + hint, severity, source="snsim",
+                            related_information=related)
+
+
+def _range(span: Span) -> types.Range:
+    return types.Range(_position(span.source, span.start), _position(span.source, span.end))
+
+
+def _position(source: Source, offset: int) -> types.Position:
+    """A place as the protocol counts it: lines from 0, and in them units of UTF-16."""
+    line, column = source.position(offset)
+    before = source.line(line)[:column - 1]
+    return types.Position(line - 1, len(before.encode("utf-16-le")) // 2)

@@ -1,0 +1,75 @@
+"""A text that is being typed, up to the cursor: the forms that are open there and the word that is begun.
+
+It needs no whole form, so it goes through the signs and not through the reader.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SIGNS = re.compile(r'"(?:[^"\\]|\\[\s\S])*"?|;[^\n]*|\|[^|\n]*\|?|[()\[\]]')
+_WORD = re.compile(r"[^\s()\[\]{}\"'`,;~^|]*$")
+_HEAD = re.compile(r"\s*([^\s()\[\]{}\"'`,;~^|]+)")
+_BLOCKS = ("net", "train", "table", "de", "df", "dm", "dmd", "defun", "defmacro", "let", "let*", "while", "when", "for",
+           "each", "all", "repeat", "lambda", "progn")  # whose forms stand two blanks in
+
+
+@dataclass(frozen=True)
+class Open:
+    """A bracket that is open: where it stands, and the word behind it ("" if there is none)."""
+
+    offset: int
+    head: str
+
+
+def open_forms(text: str) -> list[Open]:
+    """The brackets that are open at the end of a text, the outermost first."""
+    found: list[int] = []
+    for match in _SIGNS.finditer(text):
+        if match.group() in "([":
+            found.append(match.start())
+        elif match.group() in ")]" and found:
+            found.pop()
+    return [Open(offset, _head(text, offset)) for offset in found]
+
+
+def open_heads(text: str) -> list[str]:
+    """The words with which the forms begin that are open at the end of a text, the outermost first."""
+    return [form.head for form in open_forms(text) if form.head]
+
+
+def word_before(text: str) -> str:
+    """The part of a name that stands at the end of a text."""
+    match = _WORD.search(text)
+    return match.group() if match else ""
+
+
+def is_in_text(text: str) -> bool:
+    """Whether the end of a text is inside a string or a comment."""
+    signs = list(_SIGNS.finditer(text))
+    if not signs or signs[-1].end() < len(text):
+        return False
+    sign = signs[-1].group()
+    return sign[0] == ";" or (sign[0] == '"' and (len(sign) == 1 or sign[-1] != '"'))
+
+
+def indentation(text: str) -> int:
+    """The column in which a line begins that follows a text."""
+    forms = open_forms(text)
+    if not forms:
+        return 0
+    inner = forms[-1]
+    column = inner.offset - (text.rfind("\n", 0, inner.offset) + 1)
+    if text[inner.offset] == "[" or not inner.head:
+        return column + 1
+    behind = text[inner.offset + 1:].lstrip()[len(inner.head):]
+    line = behind.split("\n")[0]
+    if inner.head in _BLOCKS or not line.strip() or line.strip().startswith(";"):
+        return column + 2
+    return column + 1 + len(inner.head) + len(line) - len(line.lstrip())
+
+
+def _head(text: str, offset: int) -> str:
+    match = _HEAD.match(text, offset + 1)
+    return match.group(1).lower() if match else ""

@@ -1,0 +1,1 @@
+"""Texts in their canonical layout: what is read stays, how it stands on the page is put in order."""
