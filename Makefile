@@ -15,7 +15,7 @@ run: $(READY)
 	@$(BIN)/snsim run nets/lecun89.sn
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: $(READY)
 	@$(BIN)/ruff check snsim tests examples benchmarks

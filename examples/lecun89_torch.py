@@ -69,7 +69,7 @@ def first_net() -> Net:
 
 
 def save_initial(path: str, output_bias: float = -1) -> None:
-    """Write the weights of the first net under the names of that script: H1w, H1b, ... outw, outb (0 in later steps)."""
+    """Write the weights of the first net under that script's names, H1w ... outb; its later steps have outb 0."""
     layers = {"h1": "H1", "h2": "H2", "h3": "H3", "output": "out"}
     weights = {}
     for name, value in first_net().named_parameters():

@@ -146,15 +146,22 @@ def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, ba
                 value = arguments(stated[option], 1, 1, f"({option} VALUE)", faults)
                 read = read_value(value[0], f"option {option} of {rule.name}", faults) if value else None
                 options[option] = read or options[option]
-                if option == "mu" and read and min(read.numbers) < 0 and (rule.conjugate or rule.curvature):
-                    faults.add(f"mu is added to the curvature and is not below 0, and {min(read.numbers):g} is: it "
-                               "would not damp", stated[option].span, "write (mu 0.05), or (mu 0) to damp nothing")
-                if option == "gamma" and read and rule.curvature and not 0 <= min(read.numbers) <= max(read.numbers) <= 1:
-                    faults.add(f"gamma is the part that a pattern has in the running mean of h, from 0 to 1, not "
-                               f"{max(read.numbers, key=abs):g}", stated[option].span, "write (gamma 0.05)")
+                if read and (rule.curvature or rule.conjugate):
+                    _check_range(option, options[option], stated[option], faults)
         return Update(rule, _held(options, patterns), patterns,
                       _complete(given[0], rule, stated, node, batched))
     return None
+
+
+def _check_range(option: str, value: Value, stated: Node, faults: Faults) -> None:
+    """mu damps and gamma averages: outside of their ranges they would do neither."""
+    low, high = min(value.numbers), max(value.numbers)
+    if option == "mu" and low < 0:
+        faults.add(f"mu is added to the curvature and is not below 0, and {low:g} is: it would not damp",
+                   stated.span, "write (mu 0.05), or (mu 0) to damp nothing")
+    elif option == "gamma" and not 0 <= low <= high <= 1:
+        faults.add("gamma is the part that a pattern has in the running mean of h, from 0 to 1, not "
+                   f"{high if high > 1 else low:g}", stated.span, "write (gamma 0.05)")
 
 
 def _stated_options(nodes: tuple[Node, ...], rule: UpdateRule, faults: Faults) -> dict[str, Node]:
