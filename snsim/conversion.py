@@ -142,7 +142,11 @@ def to_sn28(program: Program, name: str | None = None) -> Converted:
         raise fail(f"the program that was written for {net.name} makes {len(made)} nets")
     layers = layers_of(made[0])
     compare_with(made[0], layers, net, sn_names(net))
-    return Converted(text, (net,), ())
+    trainings = [entry.value for entry in program.trainings.own() if entry.value.net is net]
+    notes = tuple(f"(train {training.name} ...): a net alone is written; words of SN-2.8 such as run train it"
+                  for training in trainings)
+    said = "".join(f";; not carried over: {note}\n" for note in notes)
+    return Converted(text.replace("(libload ", f"{said}(libload ", 1), (net,), notes)
 
 
 def _chosen(program: Program, name: str | None) -> Net:

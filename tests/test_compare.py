@@ -398,6 +398,7 @@ def test_a_module_that_does_not_fit(module, told):
     ("net-5.sn", {"sgd": 0.1, "mapping": "nets/no-such.json"}, "there is no file nets/no-such.json"),
     ("net-5.sn", {"sgd": 0.1, "mapping": "nets/net-5.sn"}, "cannot be read as JSON"),
     ("ladder.sn", {"only": "ladder-5"}, "drops states of layer h2 .* and the module calls dropout 0 times"),
+    ('(include "net-5.sn") (train cut (like net-5) (prune 0.1))', {"sgd": 0.1}, "cut begins by cutting weights"),
 ])
 def test_a_call_that_cannot_be(net, how, told):
     module = Lecun() if net in ("ladder.sn", "lecun89.sn") else NET5()

@@ -51,6 +51,8 @@ def test_known_numbers() -> None:
     made = rejection(x, d, 1)
     assert (made.rejected, made.percent, made.misses, made.error) == (2, 20.0, 0, 0.0)
     assert made.threshold == pytest.approx(0.3) and rejection(x, d, 10).rejected == 0
+    none = rejection(x, d, 10)
+    assert none.threshold == 0 and at(np.array([[0.5, 0.49]]), d[:1], none.threshold).rejected == 0
     with pytest.raises(SnError, match="rejection goes by the two most active outputs, and this net has 1"):
         rejection(x[:, :1], d[:, :1], 1)
 

@@ -255,8 +255,19 @@ def test_what_is_at_the_place_of_a_run_and_is_none(tmp_path: Path) -> None:
     folder = write_study(tmp_path)
     place = folder / "runs" / "reproduced" / folders(folder)[0]
     place.mkdir(parents=True)
-    _, faults = reproduce(folder, "nets/studies/two.sn", code=1)
-    assert "is no run folder" in faults
+    told, faults = reproduce(folder, "nets/studies/two.sn", code=1)
+    assert "is no run folder" in faults and "5 runs, 1 not ended" in told  # the others are not lost
+
+
+def test_a_page_is_called_after_all_rows_that_are_asked_for_and_stays_in_its_folder(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    names = ["../a", "b", "c", "d", "e"]
+    (folder / "nets" / "studies" / "two.sn").write_text(
+        STUDY + "".join(f'(train "{name}" (like pictures) (passes 1))\n' for name in names))
+    only = [word for name in names for word in ("--only", name)]
+    told, _ = reproduce(folder, "nets/studies/two.sn", *only)
+    assert "5 runs; the report is runs/reproduced/two-..-a-b-c-d-e.md" in told
+    assert (folder / "runs" / "reproduced" / "two-..-a-b-c-d-e.json").is_file()
 
 
 @pytest.mark.parametrize("arguments, code, message", [
@@ -280,14 +291,18 @@ def test_errors(arguments: list[str], code: int, message: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1"])
-def test_no_scheduler_at_the_address(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+def test_no_scheduler_at_the_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     from snsim.reproduction import execution
 
     monkeypatch.setattr(execution, "_PATIENCE", "1s")
+    made: list[object] = []
+    real = distributed.Client
+    monkeypatch.setattr(distributed, "Client", lambda *told, **how: made.append(told) or real(*told, **how))
     with pytest.raises(SnError, match="there is no Dask scheduler at"):
         with execution.cluster(address):
             pass
+    assert len(made) == (address == "tcp://127.0.0.1:1")  # one that cannot be reached; none for what is no address
 
 
 def test_studies_of_the_gallery_are_without_faults() -> None:

@@ -328,7 +328,8 @@ def test_the_command(tmp_path):
     assert "warning: not carried over: " in err and sorted(p.name for p in tmp_path.iterdir()) == ["new.sn", "old.sn"]
     assert snsim(tmp_path, "check", "new.sn")[:2] == (
         0, "new.sn: net mine, 5 units, 9 connections, 9 weights; 2 trainings; no faults\n")
-    code, out, _ = snsim(tmp_path, "convert", "--to", "sn28", "new.sn")
+    code, out, err = snsim(tmp_path, "convert", "--to", "sn28", "new.sn")
+    assert err.count("warning: not carried over: (train ") == 2 and "(libload" in out and "not carried over" in out
     (tmp_path / "calls.sn").write_text(out)
     assert code == 0 and snsim(tmp_path, "run", "calls.sn") == (0, "", "")
     assert "is the file that is converted" in snsim(tmp_path, "convert", "old.sn", "-o", "./old.sn")[2]

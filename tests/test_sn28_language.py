@@ -157,6 +157,7 @@ ERRORS = [
     ("(quick-sort '(2 1))", 1, 2, "(sort-list l >) sorts a list upwards"),
     ("(mapcar 'clip '(1))", 1, 1, "(max low (min high x))"),
     ("(x11-configure)", 1, 2, "leave the call out"),
+    ("(forward-prop 0)", 1, 2, "build-net writes it"),
     ('(load-perf-file "a.perf")', 1, 2, "plot-perf-file"),
     ("(print 1) ^Pname", 1, 11, "for its prompt"),
     ("{<b> text}", 1, 1, "take it out"),

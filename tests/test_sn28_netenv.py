@@ -480,6 +480,7 @@ def test_weights_as_c(tmp_path):
     ("(local-toric-connect '(0) 1 1 '(0) 1 1 2 1 1 1)", "a window of 1 with a step of 2 does not go around"),
     ("(local-1d-connect '(0) 1 '(0) 1e14 1 1)", "100000000000000 units are announced"),
     ("(local-1d-connect '(0) 1 '(0) 1 0 1)", "0 is no size and no step"),
+    ("(local-1d-connect 1 '(0) 1 '(0) 1 1)", "(0) is no size and no step `snsim help local-1d-connect`"),
     ("(obd-prune 2)", "2 is no fraction"), ("(load-net \"none\")", 'there is no file "none"'),
     ("(save-net \"w\")", "there are no weights yet"), ("(save-weights-as-c \"w\" \"1 a\")", '"1 a" is no name in C'),
     ("(epsi-layer 1)", "epsi-layer takes a number and a layer"), ("(epsi-layer 1 nobody)", "nobody is no layer"),
@@ -492,3 +493,4 @@ def test_misuse_is_said_with_a_remedy(text, sentence):
 def test_words_of_another_kernel_are_refused():
     for word in ("(learn-lm 1)", "(run-batch 1 1)", "(mask-epsi 1)", "(obd-prune 0)", "(learn-batch-cg 1)"):
         assert "kernel sn28 has no" in fault(XOR % "sn28" + word)[0]
+    assert "run it with --kernel sn28itenew" in fault(XOR % "sn28ite" + "(learn-newton 1)")[0]

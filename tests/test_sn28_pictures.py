@@ -15,6 +15,7 @@ from snsim.language.evaluator import Interpreter
 from snsim.program import lisp_functions
 from snsim.sn28.canvas import BLACK, GRAY, WHITE, Block, Disc, Frame, Line, Polygon, Screen, Squares, Text
 from snsim.sn28.letters import strokes
+from snsim.sn28.plots import round_range
 from snsim.sn28.raster import pixels, png
 from snsim.sn28.svg import svg
 
@@ -231,6 +232,20 @@ def test_a_log_file_is_plotted(tmp_path):
     saved = sorted(path.name for path in (tmp_path / "run").glob("*.svg"))
     assert saved == ["1-performance-of-log-perf.svg", "2-error-of-log-perf.svg", "3-non-linearity.svg"]
     assert (tmp_path / "run" / saved[0]).read_text().count("<circle") == 6
+
+
+@pytest.mark.parametrize("errors", ["0.8039 0.1", "0.97 0.85", "0 0", "inf 0.5", "inf nan", "1e30 nan"])
+def test_any_log_is_plotted(errors, tmp_path):
+    lines = "".join(f"{age} {error} 50 ;{{0-3}}\n" for age, error in enumerate(errors.split()))
+    assert printed('(plot-perf-file "a")', tmp_path, files={"a.perf": lines}, pictures="svg") == "open-circle: {0-3}\n"
+    assert len(list((tmp_path / "run").glob("*.svg"))) == 2
+
+
+@pytest.mark.parametrize("low, high", [(0.0, width * 10.0 ** power) for width in (1.0, 2.4, 7.99, 8.04, 9.99)
+                                       for power in (-9, -1, 0, 12)] + [(-0.37, 8.2), (0.0, 0.0)])
+def test_a_round_range_holds_the_values_in_few_steps(low, high):
+    bottom, top, step = round_range(low, high)
+    assert bottom <= low <= high <= top and (top - bottom) / step <= 10.001
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])

@@ -100,6 +100,7 @@ def test_sums_in_another_order_differ_in_the_last_digits(tmp_path):
     ("(print 1)\n(foget 1)", [], 'p.sn:2:2: error: there is no function "foget"'),
     ("(print 1)\n(foget 1)", [], "did you mean"),
     ("\n  (while t 1)", ["--steps", "1000"], "p.sn:2:3: error: the program takes too many steps (1,000 is the limit)"),
+    ("\n  (while t 1)", ["--steps", "1000"], "`snsim run --steps N` allows more"),
     ('(sys "ls")', [], "is not run"),
     ('(save-matrix [1] "/tmp/m")', [], "run folder only"),
 ])

@@ -49,7 +49,8 @@ def compare(net: str | Path | Program, module: str | nn.Module, data: Data = Non
     are matched by name and shape (`snsim.comparison.pairing`) or by `mapping`, from our names to the module's, or a
     JSON file of it. What the module says itself of cost, optimizer and dropout is told at `snsim.comparison.twin.Twin`.
     `options.engine` is what it is held against. Afterwards the module is as it was.
-    SnError for faults of the file, the module or the data, and for update rules with curvature.
+    SnError for faults of the file, the module or the data, for update rules with curvature, and for a first stage
+    that cuts weights.
     """
     training, program = _chosen(net, only, sgd, data)
     _check(presentations, tolerance)
@@ -132,6 +133,9 @@ def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data
         raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which moves all weights once a "
                    "pass, and presentations are compared", training.place("update", "stage", "repeat"),
                    "compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
+    if training.stages[0].prune is not None:
+        raise fail(f"training {training.name} begins by cutting weights, and both sides begin with all of them",
+                   training.place("prune", "stage", "repeat"), "compare a training without (prune ...)")
     if isinstance(data, tuple):
         inputs, targets = (np.asarray(part, np.float64) for part in data)
         training = replace(training, data=DataChoice(inputs=inputs, targets=targets))

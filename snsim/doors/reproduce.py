@@ -20,7 +20,7 @@ from snsim import records
 from snsim.doors.codes import FAULT, INTERRUPTED
 from snsim.doors.run import Say, options_from, sayer
 from snsim.doors.terminal import DIM, GREEN, RED, is_terminal, paint, painted_fault
-from snsim.errors import fail
+from snsim.errors import SnError, fail
 from snsim.experiment import Options
 from snsim.program import Program
 from snsim.reports import study as figures
@@ -29,6 +29,7 @@ from snsim.reproduction import execution, plan
 from snsim.reproduction.attempt import Outcome, is_finished
 from snsim.shelf import suggest
 
+_LONGEST = 200  # letters of a page's name: file systems take 255 bytes
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # the cores are taken by runs
 
 
@@ -118,8 +119,12 @@ class _Progress:
         self._began = time.monotonic()
 
     def told_before(self, task: plan.Task) -> bool:
-        """Whether the run was finished by an earlier command; then its line is printed."""
-        finished = is_finished(task)
+        """Whether the run was finished by an earlier command; then its line is printed. What is wrong with its folder
+        is told by the attempt to go on, so that the other runs are not lost."""
+        try:
+            finished = is_finished(task)
+        except SnError:
+            return False
         if finished:
             self.tell(Outcome(task), "done before")
         return finished
@@ -182,7 +187,8 @@ def _tell_end(page: Path, report: study_page.Report, failures: dict[Path, str], 
     if order.as_json:
         click.echo(json.dumps({"event": "done", "report": str(page), **study_page.as_json(report)}))
         return
-    ended = f"{len(report.runs)} runs" + (f", {len(failures)} not ended" if failures else "")
+    ended = "1 run" if len(report.runs) == 1 else f"{len(report.runs)} runs"
+    ended += f", {len(failures)} not ended" if failures else ""
     click.echo(paint(f"{ended}; the report is {page}, and the same as JSON {page.with_suffix('.json').name}",
                      RED if failures else GREEN, stream=sys.stdout))
 
@@ -199,7 +205,8 @@ def _stem(study: plan.Study) -> str:
 
 def _page_name(studies: Sequence[plan.Study], order: Order) -> str:
     """Of the whole study, or with the rows that are asked for, so that a row does not take the place of the whole."""
-    return "-".join(["-and-".join(_stem(study) for study in studies), *order.only][:5]) + ".md"
+    name = records.folder_name("-".join(["-and-".join(_stem(study) for study in studies), *order.only]))
+    return f"{name[:_LONGEST]}.md"
 
 
 def _own_command() -> str:

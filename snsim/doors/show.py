@@ -26,7 +26,8 @@ def print_overview(program: Program) -> None:
     nets = shown_nets(program)
     if not nets:
         raise fail(f"{program.sources[0].name} declares no net",
-                   hint="(net NAME clause ...) declares one; `snsim show FILE --stage forms` prints the text")
+                   hint="`snsim convert FILE` writes what a program of SN-2.8 makes as (net ...)" if program.acted else
+                   "(net NAME clause ...) declares one; `snsim show FILE --stage forms` prints the text")
     for net in nets:
         _print_net(net, _training_of(program, net))
     for form in complete_forms(program, _MOST_ELEMENTS):

@@ -41,7 +41,7 @@ class Budget:
         self.steps += count
         if self.steps > self.limits.steps:
             raise exceeded("the program takes too many steps", self.limits.steps, self._place(),
-                           "a loop that does not end?")
+                           "a loop that does not end? If it does, `snsim run --steps N` allows more")
 
     def walk(self, elements: int) -> None:
         """Count a way through so many elements of a list, or characters of a string."""

@@ -39,7 +39,7 @@ class Rejection:
 @dataclass(frozen=True, eq=False)
 class Curve:
     """Every choice of a threshold: entry k rejects `rejected[k]` patterns and leaves `misses[k]` that are wrong, from
-    nothing rejected to everything. Patterns of equal difference are rejected together."""
+    nothing rejected, by a threshold of 0, to everything. Patterns of equal difference are rejected together."""
 
     threshold: np.ndarray
     rejected: np.ndarray
@@ -85,7 +85,8 @@ def curve(outputs: np.ndarray, targets: np.ndarray) -> Curve:
     thresholds, first = np.unique(margin[order], return_index=True)  # of each, how many have a smaller margin
     wrong_before = np.append(0, np.cumsum(wrong[order]))
     rejected = np.append(first, len(margin))
-    return Curve(np.append(thresholds, np.inf), rejected, wrong.sum() - wrong_before[rejected], len(margin))
+    thresholds = np.concatenate([[0.0], thresholds[1:], [np.inf]])  # 0 rejects nothing elsewhere either
+    return Curve(thresholds, rejected, wrong.sum() - wrong_before[rejected], len(margin))
 
 
 def margins(outputs: np.ndarray) -> np.ndarray:

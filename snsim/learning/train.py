@@ -187,10 +187,8 @@ def _learn(training: Training, stage: Stage, inside: int, number: int, data: Pre
         piece = slice(begin, min(begin + batches * batch, total))
         chosen = piece if stage.order == "fixed" else order[piece]  # a piece of the data themselves is not copied
         inputs = patterns.inputs[chosen]
-        if moved is not None:
-            cells = moved[piece]
-            pictures = inputs.reshape(len(inputs), *data.shape)
-            inputs = shift(pictures, cells[:, 0], cells[:, 1], stage.shift[1]).reshape(len(inputs), -1)  # type: ignore[index]
+        if moved is not None and stage.shift is not None:
+            inputs = _shifted(inputs, data.shape, moved[piece], stage.shift[1])
         if noise:
             inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
         gates = _gates(stage, training, len(inputs), dropped)
@@ -203,6 +201,12 @@ def _learn(training: Training, stage: Stage, inside: int, number: int, data: Pre
         if time.perf_counter() - since < _MOMENT:  # how many are learned in one go changes nothing but the time
             batches *= 2
         yield Progress(number, begin, total)
+
+
+def _shifted(inputs: np.ndarray, shape: tuple[int, ...], cells: np.ndarray, fill: float | None) -> np.ndarray:
+    """The patterns moved by so many rows and columns, (patterns, 2)."""
+    pictures = inputs.reshape(len(inputs), *shape)
+    return shift(pictures, cells[:, 0], cells[:, 1], fill).reshape(len(inputs), -1)
 
 
 def _gates(stage: Stage, training: Training, patterns: int,

@@ -63,11 +63,13 @@ def cluster(address: str) -> Iterator[Executor]:
     no scheduler, or if one task after the other ends its worker."""
     try:
         from distributed import Client
+        from distributed.comm import get_address_host
         from distributed.scheduler import KilledWorker
     except ImportError:
         raise fail("--cluster needs the package distributed, which is not installed",
                    hint='pip install "snsim[cluster]"') from None
     try:
+        get_address_host(address)  # a client that refuses its address would not be rid of before it is waited for
         client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, RuntimeError) as error:
         why = str(error).strip().split("\n")[0] or type(error).__name__

@@ -56,6 +56,10 @@ class _Builder:
 
     def sizes(self, first_argument: int, *given: Form) -> list[int]:
         """Sizes and steps, 1 or more."""
+        for i, x in enumerate(given, first_argument):
+            if not isinstance(x, float):
+                raise Misuse(f"{self.who}: {self.interpreter.describe(x)} is no size and no step", i,
+                             f"`snsim help {self.who}` tells in what order they stand")
         numbers = [whole(self.who, x, i) for i, x in enumerate(given, first_argument)]
         for i, n in enumerate(numbers, first_argument):
             if n < 1:

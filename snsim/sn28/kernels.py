@@ -99,9 +99,10 @@ def net_word(name: str, *modes: str, makes: bool = False) -> Callable[[F], F]:
 def missing(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> Misuse:
     """The refusal of a word that the kernel does not have."""
     having = [k.name for k in KERNELS.values() if k.has(modes)]
+    wider = smallest({*modes, *(mode for mode in ("iterative", "newton") if now.has([mode]))}).name
     return Misuse(f"kernel {now.name} has no {name}{why}: {' and '.join(having)} " +
                   ("has it" if len(having) == 1 else "have it"), None,
-                  f'begin the program with (libload "sn28/{having[0]}"), or run it with --kernel {having[0]}')
+                  f'begin the program with (libload "sn28/{wider}"), or run it with --kernel {wider}')
 
 
 # What a program needs

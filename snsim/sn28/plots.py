@@ -55,17 +55,17 @@ class Port:
         return min(x0, x1) <= x <= max(x0, x1) and min(y0, y1) <= y <= max(y0, y1)
 
     def move(self, x: float, y: float) -> None:
-        """Set the pen on a point."""
-        self.pen = x, y
+        """Set the pen on a point; a point that is no place, as the error of a net that diverged, lifts it."""
+        self.pen = (x, y) if math.isfinite(x) and math.isfinite(y) else None
 
     def draw(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
         """A line from the pen to a point, which becomes its place; only the move, if the pen was lifted."""
-        if self.pen is not None:
+        if self.pen is not None and math.isfinite(x) and math.isfinite(y):
             ends = _inside(self.pen, (x, y), self.range)
             if ends is not None:
                 (x1, y1), (x2, y2) = (self.at(*end) for end in ends)
                 draw(interpreter, window, Line(window.color, round(x1), round(y1), round(x2), round(y2)))
-        self.pen = x, y
+        self.move(x, y)
 
     def mark(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
         """The marker at a point."""
@@ -137,7 +137,7 @@ def round_range(low: float, high: float) -> tuple[float, float, float]:
     """A range of round numbers that holds another, and a round step that divides it in 4 to 10 parts or so."""
     width = high - low or abs(high) or 1.0
     power = 10.0 ** math.floor(math.log10(width))
-    step = next(step for step in (0.1 * power, 0.2 * power, 0.5 * power, power) if width / step <= _MOST_STEPS)
+    step = power * next(part for part in (0.1, 0.2, 0.5, 1.0, 2.0) if width / (part * power) <= _MOST_STEPS)
     return step * math.floor(low / step), step * math.ceil(high / step), step
 
 

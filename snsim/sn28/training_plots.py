@@ -6,6 +6,7 @@ draws in them is called by name, so that a program may replace it.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from snsim.language.core.numbers import number
@@ -208,8 +209,8 @@ def plot_nlf(interpreter: Interpreter, x1: Form, x2: Form) -> Form:
     places = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
     curves = [[number("plot-nlf", interpreter.apply(interpreter.lookup(name), [x]), None) for x in places]
               for name in ("nlf", "dnlf", "ddnlf")]
-    values = [value for curve in curves for value in curve]
-    bottom, top, step = round_range(min(values), max(values))
+    values = [value for curve in curves for value in curve if math.isfinite(value)]
+    bottom, top, step = round_range(min(values, default=0.0), max(values, default=0.0))
     window, port = _axes(interpreter, "non-linearity", "nlf, dnlf (blue) and ddnlf (red)", (low, bottom, high, top),
                          y_step=step)
     for curve, color in zip(curves, ((0, 0, 0), (0, 0, 200), (200, 0, 0))):
@@ -233,7 +234,8 @@ def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
     points = [point for curve in measured.values() for point in curve]
     ages = [point[0] for point in points]
     first, last = min(ages), max(max(ages), min(ages) + 1.0)
-    _, worst, step = round_range(0.0, max(max(point[1] for point in points), 1e-9))
+    errors = [error for _, error, _ in points if math.isfinite(error)]
+    _, worst, step = round_range(0.0, max(errors, default=0.0) or 1.0)
     plots = [(*_axes(interpreter, f"performance of {path.name}", f"{_PERCENT} by age", (first, 0.0, last, 100.0)), 2),
              (*_axes(interpreter, f"error of {path.name}", f"{_ERRORS} by age", (first, 0.0, last, worst),
                      y_step=step), 1)]
@@ -268,5 +270,6 @@ def _read_log(log: str) -> Measured:
                 age, error, percent = map(float, fields)
             except ValueError:
                 continue
-            measured.setdefault(patterns.strip(), []).append((age, error, percent))
+            if math.isfinite(age):
+                measured.setdefault(patterns.strip(), []).append((age, error, percent))
     return measured
