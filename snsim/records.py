@@ -274,7 +274,8 @@ def open_run(path: str | PurePath) -> Run:
     """Read a run folder. SnError with the file and what is wrong in it, if it is none or damaged."""
     folder = Path(path)
     if not folder.is_dir():
-        raise fail(f"there is no run folder {folder}", hint=_nearest_runs(Path("runs"), folder.name))
+        raise fail(f"{folder} is a file, no run folder" if folder.is_file() else f"there is no run folder {folder}",
+                   hint=_nearest_runs(Path("runs"), folder.name))
     if not (folder / SETTINGS).exists():
         raise fail(f"{folder} is no run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
     settings = _read_json(folder / SETTINGS)

@@ -38,7 +38,7 @@ def fmt(files: Sequence[str], check: bool, diff: bool) -> int:
     from snsim.doors import fmt as fmt_door
 
     if list(files) == ["-"]:
-        return fmt_door.format_stream()
+        return fmt_door.format_stream(check or diff, diff)
     return fmt_door.format_files(files, check or diff, diff)
 
 
@@ -65,7 +65,8 @@ def editor(folder: Path, check: bool) -> int:
 
     stale = write_extension(folder, check)
     for path in stale:
-        click.echo(f"{path} {'is not what would be written: snsim editor ' + str(folder) if check else 'written'}")
+        found = "is not what would be written" if path.is_file() else "is not there"
+        click.echo(f"{path} {found}: snsim editor {folder}" if check else f"{path} written")
     return 1 if check and stale else 0
 
 

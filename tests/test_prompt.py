@@ -14,6 +14,7 @@ import pytest
 
 from snsim import experiment
 from snsim.errors import SnError, Source
+from snsim.experiment import Options
 from snsim.language.limits import Limits
 from snsim.program import read_program
 from snsim.repl.dialogue import answer
@@ -95,6 +96,8 @@ def test_a_script_needs_no_terminal(tmp_path: Path) -> None:
     checked = subprocess.run([sys.executable, "-m", "snsim", "check", "all.sn"], capture_output=True, text=True,
                              cwd=tmp_path)
     assert checked.returncode == 0 and "net tiny" in checked.stdout
+    stray = subprocess.run([sys.executable, "-m", "snsim", "repl"], input="(+ 1 2)\n)", capture_output=True, text=True)
+    assert stray.stdout == "= 3\n" and "<stdin>:2:1: warning: this ) closes nothing" in stray.stderr
     alone = subprocess.run([sys.executable, "-m", "snsim"], input="", capture_output=True, text=True)
     assert alone.returncode == 2 and "Usage" in alone.stderr
 
@@ -132,6 +135,25 @@ def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> No
     whole = Typed(TINY, "(train-now 'tiny)").session.pupil
     assert whole is not None and all(np.array_equal(value, pupil.last.parameters[name])
                                      for name, value in whole.last.parameters.items())
+
+
+def test_other_data_for_a_session() -> None:
+    """`--data` of the command line: a training still goes on, and published figures say what they are of."""
+    typed = Typed()
+    typed.session = Session(typed.port, Options(data=("digits",)))
+    typed.say(TINY.replace("(data digits)", "(data zipcode) (published (test-misses 3))"))
+    assert "could not be had" not in typed.say("(train-now 'tiny 1)")
+    again = typed.say("(train-now 'tiny 1)")
+    assert "seed 7" not in again and "\n   2 " in again
+    assert "published on zipcode  ours on digits" in typed.say("(perf)")
+
+
+def test_what_is_not_a_call_yet() -> None:
+    """A word of the prompt without its brackets, and a bracket too many, are spoken of at once."""
+    typed = Typed()
+    assert typed.say("quit") == "; quit is a word of the prompt, which is called by (quit)\n"
+    assert typed.say("perf") == "; perf is a word of the prompt, which is called by (perf)\n"
+    assert "warning: this ) closes nothing" in typed.say(")")
 
 
 def test_what_is_at_hand(trained: Typed, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import click
 
 from snsim.doors.codes import FAULT
 from snsim.errors import SnError, fail
-from snsim.language.loading import read_source
+from snsim.language.loading import read_input, read_source
 from snsim.layout.layout import formatted
 
 
@@ -20,7 +20,8 @@ def format_files(names: Sequence[str], check: bool, show: bool) -> int:
     `check` nothing is written, and the exit code is 1 if any would be; with `show` the differences are printed."""
     changed = 0
     faults = []
-    for path in _files(names):
+    files = _files(names)
+    for path in files:
         try:
             source = read_source(path)
             text = formatted(source)
@@ -31,8 +32,7 @@ def format_files(names: Sequence[str], check: bool, show: bool) -> int:
             continue
         changed += 1
         if show:
-            click.echo("".join(difflib.unified_diff(source.text.splitlines(True), text.splitlines(True), str(path),
-                                                    f"{path}, laid out")), nl=False)
+            click.echo(_differences(str(path), source.text, text), nl=False)
         elif check:
             click.echo(f"{path} is not laid out so: snsim fmt {path}")
         else:
@@ -41,15 +41,26 @@ def format_files(names: Sequence[str], check: bool, show: bool) -> int:
     sys.stdout.flush()
     if faults:
         raise SnError(faults)
+    if not changed and not show:
+        click.echo("1 file is laid out already" if len(files) == 1 else f"{len(files)} files are laid out already")
     return FAULT if check and changed else 0
 
 
-def format_stream() -> int:
-    """Standard input laid out, on standard output."""
-    from snsim.errors import Source
+def format_stream(check: bool, show: bool) -> int:
+    """Standard input laid out, on standard output; `check` and `show` as for files."""
+    source = read_input()
+    text = formatted(source)
+    if show:
+        click.echo(_differences(source.name, source.text, text), nl=False)
+    elif not check:
+        click.echo(text, nl=False)
+    elif text != source.text:
+        click.echo(f"{source.name} is not laid out so: snsim fmt -")
+    return FAULT if check and text != source.text else 0
 
-    click.echo(formatted(Source("<stdin>", sys.stdin.read())), nl=False)
-    return 0
+
+def _differences(name: str, before: str, now: str) -> str:
+    return "".join(difflib.unified_diff(before.splitlines(True), now.splitlines(True), name, f"{name}, laid out"))
 
 
 def _files(names: Sequence[str]) -> list[Path]:

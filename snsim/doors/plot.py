@@ -25,6 +25,8 @@ class PictureGroup(click.Group):
     def resolve_command(self, ctx: click.Context,
                         args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands:
+            if len(args) > 1 and not args[1].startswith("-") and not Path(args[0]).exists():
+                raise click.UsageError(f'unknown picture "{args[0]}"; pictures: {", ".join(self.commands)}', ctx)
             args = [_USUAL, *args]
         return super().resolve_command(ctx, args)
 

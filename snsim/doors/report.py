@@ -40,7 +40,8 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
         place.parent.mkdir(parents=True, exist_ok=True)  # before the pictures, which take some seconds
         place.write_text(as_html(page_of(looked, patterns or (0,), error)), encoding="utf-8")
     except OSError as problem:
-        raise fail(f"{place} cannot be written: {problem.strerror or problem}") from None
+        raise fail(f"{place} cannot be written: {problem.strerror or problem}",
+                   hint="give the name of a file in a folder that you may write to, with -o") from None
     click.echo(f"{place}")
 
 

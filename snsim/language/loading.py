@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,11 @@ def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = 
     if too_large:
         raise fail(f"{name}: {too_large}", span, "is it the right file?")
     return Source(name, _decode(name, content, span))
+
+
+def read_input() -> Source:
+    """Standard input, to its end. SnError if it is no text."""
+    return Source("<stdin>", _decode("<stdin>", sys.stdin.buffer.read(), None))
 
 
 def _decode(name: str, content: bytes, span: Span | None) -> str:

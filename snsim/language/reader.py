@@ -30,7 +30,7 @@ Warn = Callable[[Fault], None]
 _OF_THE_PAST = {  # signs that SN read in some places: what to do about them
     "^": "SN's short commands (^Pname, ^Lfile) were for its prompt: write the call that is meant",
     "{": "formatted help of SN's panels is not read: take it out",
-    "#": "#{ C code #} was for SN's compiler: take it out",
+    "#": "a comment goes from ; to the end of its line; #{ C code #} was for SN's compiler: take it out",
 }
 
 

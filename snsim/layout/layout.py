@@ -11,6 +11,7 @@ from snsim.layout.columns import text_of
 from snsim.layout.lines import broken
 from snsim.layout.tree import read_tree
 
+_ROUNDS = 10  # in which a layout settles: one, and one or two more where columns of several lines meet
 _READS_ITSELF = re.compile(r"\(\s*(?:read-string|read_string|skip-char|skip_char|read)[\s)]", re.IGNORECASE)
 
 
@@ -22,8 +23,18 @@ def formatted(source: Source) -> str:
     if _READS_ITSELF.search(source.text):
         return source.text
     forms = [show(form) for form, _ in read_forms(source)]
-    text = text_of(broken(read_tree(source)))
+    text = _settled(source)
     again = [show(form) for form, _ in read_forms(Source(source.name, text))]
     if forms != again:
         raise AssertionError(f"the layout of {source.name} would change what is read")
+    return text
+
+
+def _settled(source: Source) -> str:
+    """The layout that laying out again leaves as it is: a column may be lined up with what stood there before."""
+    text = source.text
+    for _ in range(_ROUNDS):
+        before, text = text, text_of(broken(read_tree(Source(source.name, text))))
+        if text == before:
+            break
     return text

@@ -10,9 +10,11 @@ import numpy as np
 
 from snsim.doors.terminal import CYAN, paint, painted_fault
 from snsim.errors import Fault, SnError, Source
-from snsim.language.forms import NIL, Form, Pair
+from snsim.language.forms import NIL, Form, Pair, Symbol
+from snsim.language.functions import Procedure
 from snsim.language.reader import FormReader
 from snsim.repl.session import Session
+from snsim.repl.vocabulary import PROMPT
 from snsim.reports import blocks
 from snsim.reports.tables import shape_text
 
@@ -27,9 +29,14 @@ def answer(session: Session, source: Source, errors: IO[str]) -> bool:
     KeyboardInterrupt breaks off the form that is evaluated, and what stands behind it.
     """
     try:
-        for _, value, printed in session.forms(source):
-            _say(session, value, printed)
+        for form, value, printed in session.forms(source):
+            if isinstance(form, Symbol) and form.name in PROMPT and isinstance(value, Procedure):
+                told = f"; {form.name} is a word of the prompt, which is called by ({form.name})\n"
+                session.interpreter.print_text(told)
+            else:
+                _say(session, value, printed)
             _warn(session, errors)
+        _warn(session, errors)  # of a bracket behind the last form
     except KeyboardInterrupt:
         session.interpreter.print_text("interrupted\n")
         return False
@@ -104,9 +111,11 @@ def run_script(session: Session, text: str, name: str = "<stdin>") -> int:
         try:
             found = reader.read(at)
         except SnError as error:
+            _warn(session, sys.stderr)
             _report(session, error.faults, sys.stderr)
             return 1
         if found is None:
+            _warn(session, sys.stderr)
             return 0 if good else 1
         _, span, at = found
         form = Source(name, _blank(text[:span.start]) + text[span.start:at])

@@ -36,7 +36,9 @@ def perf(interpreter: Interpreter) -> Form:
     train, test = pupil.scores()
     interpreter.print_text(f"{pass_headings(test is not None)}\n{pass_line(pupil.last.number, train, test)}\n")
     if pupil.training.published:
-        interpreter.print_text(published_beside_ours(pupil.training.published, train, test) + "\n")
+        other = pupil.other_data
+        headings = ("published", "ours") if other is None else (f"published on {other}", f"ours on {pupil.data.name}")
+        interpreter.print_text(published_beside_ours(pupil.training.published, train, test, *headings) + "\n")
     return 100 - train.error
 
 

@@ -86,8 +86,7 @@ def _curves(pupil: Pupil) -> Any:
     from snsim.reports.plots.curves import curves
 
     published = dict(pupil.training.published)
-    first = not pupil.training.data.names or pupil.training.data.names[0] == pupil.data.name
-    return curves(pupil.lines, pupil.training.name, published, first)
+    return curves(pupil.lines, pupil.training.name, published, pupil.other_data is None)
 
 
 def _weights(pupil: Pupil) -> Any:

@@ -37,10 +37,10 @@ class Pupil:
     def __init__(self, program: Program, training: Training, seed: int, options: Options, say: Say,
                  download: DownloadProgress | None = None):
         """SnError for data, weights or sizes that do not fit."""
+        self.declared = training  # before the options of the session, and more passes than it says, are put in
         training = experiment.overridden(training, options)
         examples = experiment.examples_of(program, training, options, say, download)
         self.training, self.seed = training, seed
-        self.declared = training  # as it was declared, before more passes than those were asked for
         self.data = prepare(training, examples, options.dtype)
         self.engine, self.instead = experiment.engine_of(training, options)
         file = experiment.initial_file(program, training, options)
@@ -57,6 +57,12 @@ class Pupil:
     @property
     def passes_left(self) -> int:
         return max(0, self.training.passes - self.last.number)
+
+    @property
+    def other_data(self) -> str | None:
+        """The data set that the description names first, which its published figures are of, if these are others."""
+        first = next(iter(self.declared.data.names), self.data.name)
+        return None if first == self.data.name else first
 
     # Learning
 

@@ -21,12 +21,13 @@ def start(file: str | None, given: Mapping[str, object]) -> int:
 
         banner = f"{paint(f'snsim {__version__}', BOLD, stream=sys.stdout)}   {_BANNER}"
         return terminal.run(lambda: _session(given), banner, None if file is None else lambda s: _load(s, file))
+    from snsim.language.loading import read_input
     from snsim.repl.dialogue import run_script
 
     session = _session(given)
     good = file is None or _load(session, file)
     try:
-        return max(run_script(session, sys.stdin.read()), 0 if good else 1)
+        return max(run_script(session, read_input().text), 0 if good else 1)
     finally:
         close(session)
 

@@ -90,7 +90,7 @@ def _begin(interpreter: Interpreter, title: str, seed: int) -> Pupil:
     interpreter.print_text(f"{title}, seed {seed}: {training.net.summary}\n"
                            f"{data.name}, {len(data.train):,} train and {tests:,} test patterns; "
                            f"engine {pupil.engine.name}, {pupil.engine.dtype}\n")
-    wanted = training.data.names
+    wanted = pupil.training.data.names
     if wanted and data.name != wanted[0]:
         interpreter.print_text(f"; {data.name}, NOT {wanted[0]}, which could not be had\n")
     if pupil.instead:

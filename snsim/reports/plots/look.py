@@ -64,7 +64,8 @@ def write(figure: Figure, path: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, dpi=DOTS, metadata={"Date": None} if path.suffix == ".svg" else None)
         except OSError as problem:
-            raise fail(f"{path} cannot be written: {problem.strerror or problem}") from None
+            raise fail(f"{path} cannot be written: {problem.strerror or problem}",
+                       hint="give the name of a file in a folder that you may write to") from None
 
 
 def check_ending(path: Path) -> None:
