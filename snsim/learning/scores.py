@@ -8,12 +8,11 @@ import numpy as np
 
 from snsim.engines.protocol import Cost, Engine
 from snsim.learning.criteria import CRITERIA
+from snsim.learning.looking import outputs_of
 from snsim.learning.rejection import rejection
 from snsim.network.expressions import evaluate
 
 REJECTION_ERROR = 1.0  # percent of the rest: the requirement of LeCun et al. 1989
-
-_TOGETHER = 2000  # patterns whose outputs are computed in one go
 
 
 @dataclass(frozen=True)
@@ -59,5 +58,4 @@ def score(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str,
 def evaluate_on(engine: Engine, inputs: np.ndarray, targets: np.ndarray, cost: Cost,
                 rule: tuple[str, tuple[float, ...]]) -> Score:
     """The score of the engine's net on patterns (patterns, input units), as it is now."""
-    outputs = [engine.outputs(inputs[i:i + _TOGETHER]) for i in range(0, len(inputs), _TOGETHER)]
-    return score(np.concatenate(outputs), targets, cost, rule)
+    return score(outputs_of(engine, inputs), targets, cost, rule)

@@ -19,6 +19,7 @@ from snsim.learning.backend import engine_for
 from snsim.learning.criteria import CRITERIA
 from snsim.learning.initial import initial_weights
 from snsim.learning.initial_files import load_initial
+from snsim.learning.looking import outputs_of
 from snsim.learning.prepare import Patterns, prepare
 from snsim.learning.schedule import fitted_stages, stage_of
 from snsim.learning.scores import Score, evaluate_on, mean_cost
@@ -27,8 +28,6 @@ from snsim.learning.training import Training
 from snsim.network.graph import Net, Parameter
 from snsim.program import Program
 from snsim.records import pass_line
-
-_TOGETHER = 2000  # patterns whose outputs are computed in one go
 
 
 class Pupil:
@@ -110,8 +109,7 @@ class Pupil:
     def outputs(self, split: str) -> np.ndarray:
         """(patterns, output units), for all patterns of a split."""
         inputs = self.patterns(split).inputs
-        return np.concatenate([self.engine.outputs(inputs[i:i + _TOGETHER])
-                               for i in range(0, len(inputs), _TOGETHER)])
+        return outputs_of(self.engine, inputs)
 
     def misses(self, split: str) -> list[tuple[int, int, int]]:
         """The patterns that are not right: number, class wanted, class answered (the most active unit of each)."""
