@@ -9,9 +9,9 @@ from typing import Callable
 import numpy as np
 
 from snsim.engines.native import jit
-from snsim.engines.native.emit import Module
 from snsim.engines.native.layout import aligned_block
-from snsim.engines.native.machine import Place, attributes
+from snsim.engines.native.llvm_ir import Module
+from snsim.engines.native.target import Place, attributes
 
 
 def cpu_time(act: Callable[[], None]) -> float:

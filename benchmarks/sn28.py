@@ -29,7 +29,7 @@ from snsim.language.evaluator import Interpreter  # noqa: E402
 from snsim.language.forms import symbol  # noqa: E402
 from snsim.language.limits import Limits  # noqa: E402
 from snsim.program import Surroundings, interpreter_of, own_shelves  # noqa: E402
-from snsim.sn28.graph import Netspace  # noqa: E402
+from snsim.sn28.net.netspace import Netspace  # noqa: E402
 
 PATTERNS = 320
 NET = """(libload "sn28/{kernel}")

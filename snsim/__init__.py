@@ -9,7 +9,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_HOMES = {"load": "snsim.module", "read_program": "snsim.program", "SnError": "snsim.errors",
+_HOMES = {"load": "snsim.api", "read_program": "snsim.program", "SnError": "snsim.errors",
           "compare": "snsim.comparison.compare", "compare_engines": "snsim.comparison.compare"}
 __all__ = ["SnError", "__version__", "compare", "compare_engines", "load", "read_program"]
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from snsim.cli import main
+from snsim.cli.main import main
 
 sys.exit(main())

@@ -16,30 +16,32 @@ from typing import Mapping, TextIO
 import numpy as np
 
 from snsim.errors import Fault, Source
-from snsim.language.core import CORE
-from snsim.language.evaluator import Interpreter, Word
-from snsim.language.functions import Procedure, function
+from snsim.language.builtins import CORE
+from snsim.language.evaluator import Interpreter
+from snsim.language.includes import include
+from snsim.language.interpreter import Word
 from snsim.language.limits import Limits
-from snsim.language.loading import FileAccess, include, read_source
-from snsim.learning import words as learning_words
-from snsim.learning.costs import CostDefinition
-from snsim.learning.training import Training
-from snsim.learning.updates import UpdateDefinition
-from snsim.learning.words import TrainShelves
-from snsim.network import words as network_words
-from snsim.network.graph import Net
+from snsim.language.procedures import Procedure, function
+from snsim.language.source_files import FileAccess, read_source
+from snsim.network import net_form as network_words
+from snsim.network.net import Net
+from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
-from snsim.network.words import NetShelves
-from snsim.shelf import Shelf
+from snsim.registry import Shelf
 from snsim.sn28 import SN28
-from snsim.sn28.absent import ABSENT
-from snsim.sn28.declared import declared_nets
-from snsim.sn28.graph import Netspace
-from snsim.sn28.pictures import save_pictures, shown, windows
-from snsim.sn28.random import Randomness
-from snsim.sn28.surroundings import Surroundings, scratch, surroundings
+from snsim.sn28.graphics.saved_windows import save_pictures, shown, windows
+from snsim.sn28.net.netspace import Netspace
+from snsim.sn28.net.use_net import declared_nets
+from snsim.sn28.runtime.host import Surroundings, scratch, surroundings
+from snsim.sn28.runtime.random_numbers import Randomness
+from snsim.sn28.runtime.unsupported import ABSENT
+from snsim.training.forms import words as learning_words
+from snsim.training.forms.costs import CostDefinition
+from snsim.training.forms.update_rules import UpdateDefinition
+from snsim.training.forms.words import TrainShelves
+from snsim.training.spec import Training
 
-PRELUDES = ("snsim.network", "snsim.learning")  # packages with a prelude.sn, in the order in which they are read
+PRELUDES = ("snsim.network", "snsim.training.forms")  # packages with a prelude.sn, in the order in which they are read
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import io
 from snsim.errors import SnError, Source, fail
 from snsim.language.evaluator import Interpreter
 from snsim.language.forms import symbol
-from snsim.language.loading import include
+from snsim.language.includes import include
 from snsim.language.printer import show
-from snsim.shelf import Shelf
+from snsim.registry import Shelf
 
 
 class Program:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from snsim.errors import Source
-from snsim.network.graph import Net
+from snsim.network.net import Net
 from snsim.program import read_program
 
 _NLFS = ("sn-tanh", "tanh", "sigmoid", "relu", "linear", "nlf-tanh 0.666 0.05", "(/ x (+ 1 (abs x)))",

@@ -22,7 +22,8 @@ from unittest import mock
 
 import pytest
 
-from snsim import cli
+from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, OWN_FAULT
+from snsim.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
 NETS = sorted((ROOT / "nets").glob("*.sn"))
@@ -47,7 +48,7 @@ def snsim(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> Done:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), mock.patch.dict(os.environ, environment):
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.main([str(argument) for argument in arguments])
+            code = main([str(argument) for argument in arguments])
     return Done(code, out.getvalue(), err.getvalue())
 
 
@@ -102,7 +103,7 @@ def test_own_fault_is_70_with_a_traceback(monkeypatch: pytest.MonkeyPatch, capsy
         raise ZeroDivisionError("the inside is broken")
 
     monkeypatch.setattr("snsim.program.read_program", broken)
-    assert cli.main(["check", "nets/xor.sn"]) == cli.OWN_FAULT
+    assert main(["check", "nets/xor.sn"]) == OWN_FAULT
     told = capsys.readouterr().err
     assert "Traceback" in told and "the inside is broken" in told and "report" in told
 
@@ -263,7 +264,7 @@ def test_interrupted_run_can_be_resumed(small: Path) -> None:
     assert json.loads(process.stdout.readline())["pass"] == 1
     process.send_signal(signal.SIGINT)
     rest, told = process.communicate(timeout=60)
-    assert process.returncode == cli.INTERRUPTED, told
+    assert process.returncode == INTERRUPTED, told
     found = re.search(r"snsim run --resume (\S+)", told)
     assert found, told
     resumed = snsim("run", "--resume", found[1], "--json", cwd=small.parent)
@@ -277,7 +278,7 @@ def test_reader_that_goes_away(arguments: list[str]) -> None:
     process = start(*arguments)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    assert process.wait(timeout=60) == cli.BROKEN_PIPE
+    assert process.wait(timeout=60) == BROKEN_PIPE
     assert process.stderr.read() == ""
 
 
@@ -360,7 +361,7 @@ def test_set_changes_a_defvar(tmp_path: Path) -> None:
 
 
 def test_list_and_help_know_every_kind() -> None:
-    from snsim.doors.words import kinds
+    from snsim.glossary.names import kinds
 
     listing = snsim("list").stdout
     for kind in kinds():
@@ -394,7 +395,8 @@ def test_start_is_quick(command: str, tmp_path: Path) -> None:
 def test_engine_that_is_not_here_is_said_and_another_runs(arguments: list[str], tmp_path: Path) -> None:
     """Without llvmlite the reference engine runs; asked for by name, native is refused."""
     def run(*more: str) -> subprocess.CompletedProcess[str]:
-        code = "import sys; sys.modules['llvmlite'] = None; from snsim.cli import main; sys.exit(main(sys.argv[1:]))"
+        code = ("import sys; sys.modules['llvmlite'] = None; "
+                "from snsim.cli.main import main; sys.exit(main(sys.argv[1:]))")
         command = [sys.executable, "-c", code, "run", str(ROOT / "nets" / "xor.sn"), *arguments, *more]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True,
                               env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -16,10 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import snsim
-from snsim.cli import main
+from snsim.cli.main import main
 from snsim.data.catalog import find
 from snsim.errors import Source
-from snsim.experiment import Options
+from snsim.runs.options import Options
 
 ROOT = Path(__file__).parent.parent
 QUICK = Options(engine="reference", dtype="float64", online=False)  # nothing to compile

@@ -21,14 +21,14 @@ from snsim.data.patterns import from_matrices
 from snsim.engines import ENGINES, build
 from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Cost, Settings
-from snsim.engines.torch_operations import TORCH
+from snsim.engines.torch.operations import TORCH
 from snsim.errors import Source
-from snsim.learning.backend import engine_for
-from snsim.learning.prepare import prepare
-from snsim.learning.train import train
 from snsim.network.expressions import program
 from snsim.network.wiring import BORDER
 from snsim.program import Program, read_program
+from snsim.training.choose_engine import engine_for
+from snsim.training.loop import train
+from snsim.training.prepare import prepare
 
 KINDS = ("full", "gauss-newton")
 NLFS = ("sn-tanh", "tanh", "sigmoid", "linear", "nlf-tanh 0.666 0.05", "nlf-bell", "swish", "(+ x (* 0.3 x x))")

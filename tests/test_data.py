@@ -29,7 +29,7 @@ from snsim.data.fetch import DataFile, Fetcher, Search, Unavailable
 from snsim.data.progress import ProgressBar
 from snsim.data.scaling import scale
 from snsim.errors import SnError
-from snsim.shelf import Shelf
+from snsim.registry import Shelf
 
 DATA = os.environ.get("SNSIM_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="SNSIM_DATA is not set")

@@ -11,10 +11,10 @@ from typing import Any, Iterator
 
 import pytest
 
-from snsim.editor.extension import files, grammar
+from snsim.editor.coloured_names import heads
+from snsim.editor.cursor import indentation, open_heads, word_before
 from snsim.editor.lexer import SnLexer
-from snsim.editor.typing import indentation, open_heads, word_before
-from snsim.editor.vocabulary import heads
+from snsim.editor.vscode import files, grammar
 
 ROOT = Path(__file__).resolve().parents[1]
 NET = ROOT / "nets" / "lecun89.sn"
@@ -180,7 +180,7 @@ def test_cells_of_a_notebook() -> None:
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 shell = InteractiveShell.instance()
-shell.run_line_magic("load_ext", "snsim.notebook")
+shell.run_line_magic("load_ext", "snsim.prompt.notebook")
 net = "(net n (layer input (4 4)) (layer output 2) (connect input output (full)) (expect (weights 34)))"
 with capture_output() as cell:
     shell.run_cell_magic("sn", "", net)

@@ -14,10 +14,10 @@ import transform_oracles
 from snsim.engines import ENGINES, build
 from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Cost, Settings, UpdateRule
-from snsim.engines.reference import ReferenceEngine
-from snsim.engines.sums import Gathering, bundles
-from snsim.engines.torch import TorchEngine
-from snsim.engines.torch_module import TORCH, module
+from snsim.engines.reference.engine import ReferenceEngine
+from snsim.engines.reference.weighted_sums import Gathering, bundles
+from snsim.engines.torch.engine import TorchEngine
+from snsim.engines.torch.module import TORCH, module
 from snsim.errors import SnError
 from snsim.network.expressions import apply, differentiate, evaluate, number, program, variable
 from snsim.network.wiring import BORDER, Table
@@ -384,7 +384,7 @@ def test_faults(small, call, sentence):
 
 
 def test_without_torch(small, monkeypatch):
-    monkeypatch.delitem(sys.modules, "snsim.engines.torch")
+    monkeypatch.delitem(sys.modules, "snsim.engines.torch.engine")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(SnError, match="pip install torch"):
         build("torch", small, HALF_SQUARES, SGD)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from snsim.engines.torch_module import TORCH
+from snsim.engines.torch.module import TORCH
 from snsim.errors import SnError, Source, Span
 from snsim.language.forms import Node, Pair, Symbol
 from snsim.language.reader import read_forms

@@ -11,9 +11,9 @@ from snsim.engines import ENGINES, build
 from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Cost, Settings
 from snsim.errors import SnError, Source
-from snsim.learning.updates import UpdateDefinition
 from snsim.network.expressions import apply, differentiate, number, variable
 from snsim.program import Program, read_program
+from snsim.training.forms.update_rules import UpdateDefinition
 
 E = apply("*", number(0.5), apply("**", apply("-", variable("x"), variable("d")), number(2)))
 LMS = Cost("lms", E, differentiate(E, "x"), differentiate(differentiate(E, "x"), "x"))

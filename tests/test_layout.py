@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snsim.errors import Source
+from snsim.formatter.format import formatted
 from snsim.language.printer import show
 from snsim.language.reader import read_forms
-from snsim.layout.layout import formatted
 
 ROOT = Path(__file__).resolve().parents[1]
 LAID_OUT = sorted([*(ROOT / "nets").rglob("*.sn"), *(ROOT / "examples").rglob("*.sn")])

@@ -20,19 +20,19 @@ from snsim.data.patterns import from_matrices
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Settings
 from snsim.errors import SnError, Source
-from snsim.learning.criteria import CRITERIA
-from snsim.learning.initial import INITIALISERS, generator, initial_weights
-from snsim.learning.initial_files import load_initial
-from snsim.learning.places import rates_at, statement_for
-from snsim.learning.prepare import PreparedData, prepare
-from snsim.learning.schedule import check_filling, fitted, fitted_stages, value_at
-from snsim.learning.scores import score
-from snsim.learning.train import presentation_order, train
-from snsim.learning.training import Place, Placed, Training, Value
 from snsim.network.clauses import DEFAULT, Faults
-from snsim.network.graph import Parameter
+from snsim.network.complete_form import complete_form
+from snsim.network.net import Parameter
 from snsim.program import Program, read_program
-from snsim.reports.complete import complete_form
+from snsim.training.criteria import CRITERIA
+from snsim.training.initial import INITIALISERS, generator, initial_weights
+from snsim.training.initial_files import load_initial
+from snsim.training.loop import presentation_order, train
+from snsim.training.parameter_scopes import rates_at, statement_for
+from snsim.training.prepare import PreparedData, prepare
+from snsim.training.schedule import check_filling, fitted, fitted_stages, value_at
+from snsim.training.scores import score
+from snsim.training.spec import Place, Placed, Training, Value
 
 NETS = """
 (net small (default (nlf tanh)) (layer input 3) (layer h 4) (layer output 2)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lisp_programs import Program, fault_of
 
 from snsim.errors import Fault, SnError
-from snsim.language.core import CORE
+from snsim.language.builtins import CORE
 from snsim.language.limits import Limits
 
 SMALL = Limits(steps=100_000, list_length=20_000, lists=200_000, matrix_elements=50_000, matrices=200_000,

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from tiny_run import make_runs, program, snsim
 
-from snsim import experiment
-from snsim.doors.live import TerminalView, time_left
-from snsim.experiment import Finished, Options, Passed, Started
-from snsim.learning.train import Progress
+from snsim.console.live_table import TerminalView, time_left
 from snsim.program import read_program
+from snsim.runs.options import Options
+from snsim.runs.run import Finished, Passed, Started, run
+from snsim.training.loop import Progress
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +27,11 @@ def test_the_display_below_the_table(runs: Path, tmp_path: Path, monkeypatch: py
     from rich.console import Console
 
     made = read_program(runs / "tiny.sn")
-    events = list(experiment.run(made, made.trainings.get("tiny"), 3, Options(engine="reference", out=tmp_path)))
+    events = list(run(made, made.trainings.get("tiny"), 3, Options(engine="reference", out=tmp_path)))
     started, passed = events[0], [event for event in events if isinstance(event, Passed)]
     assert isinstance(started, Started) and isinstance(events[-1], Finished) and len(passed) == 4
     now = [100.0]
-    monkeypatch.setattr("snsim.doors.live.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("snsim.console.live_table.time.monotonic", lambda: now[0])
     view, out = TerminalView(), io.StringIO()
     with contextlib.redirect_stdout(out):
         view.show(started)

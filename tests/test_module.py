@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from snsim.engines.plan import Plan, plan
-from snsim.engines.torch_module import module
+from snsim.engines.torch.module import module
 from snsim.errors import SnError
 from snsim.program import read_program
 

@@ -17,10 +17,10 @@ from random_nets import random_net
 pytest.importorskip("llvmlite", reason="the native engine needs llvmlite")
 
 from snsim.engines.native import build, jit  # noqa: E402
-from snsim.engines.native.machine import Machine  # noqa: E402
+from snsim.engines.native.target import Machine  # noqa: E402
 from snsim.engines.plan import Plan, plan  # noqa: E402
 from snsim.engines.protocol import NO_GATES, Cost, Settings, UpdateRule  # noqa: E402
-from snsim.engines.reference import ReferenceEngine  # noqa: E402
+from snsim.engines.reference.engine import ReferenceEngine  # noqa: E402
 from snsim.errors import SnError, Source  # noqa: E402
 from snsim.network.expressions import apply, differentiate, number, variable  # noqa: E402
 from snsim.program import read_program, shelves  # noqa: E402

@@ -17,10 +17,10 @@ pytest.importorskip("llvmlite", reason="the native engine needs llvmlite")
 from test_native import HALF_SQUARES, HERE, RULES, declared, own_cache, patterns, rule, small, weights  # noqa: E402
 
 from snsim.engines.native import asm_text, build, ir_text, jit  # noqa: E402
-from snsim.engines.native.emit import Module  # noqa: E402
-from snsim.engines.native.functions import Vectors, sums_of  # noqa: E402
 from snsim.engines.native.layout import aligned_block  # noqa: E402
-from snsim.engines.native.machine import Place, attributes  # noqa: E402
+from snsim.engines.native.llvm_ir import Module  # noqa: E402
+from snsim.engines.native.target import Place, attributes  # noqa: E402
+from snsim.engines.native.vector_math import Vectors, sums_of  # noqa: E402
 from snsim.engines.plan import Plan, plan  # noqa: E402
 from snsim.errors import SnError  # noqa: E402
 

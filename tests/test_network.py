@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from snsim.errors import SnError, Source
-from snsim.language.core import CORE
-from snsim.language.evaluator import Interpreter, Word
-from snsim.language.functions import Procedure, function
+from snsim.language.builtins import CORE
+from snsim.language.evaluator import Interpreter
+from snsim.language.interpreter import Word
+from snsim.language.procedures import Procedure, function
 from snsim.network.clauses import DEFAULT, STATED
+from snsim.network.complete_form import complete_form
 from snsim.network.expressions import evaluate
-from snsim.network.graph import Net
-from snsim.network.words import NetShelves, lisp_functions, words
-from snsim.reports.complete import complete_form
-from snsim.shelf import Shelf
+from snsim.network.net import Net
+from snsim.network.net_form import NetShelves, lisp_functions, words
+from snsim.registry import Shelf
 
 PRELUDE = Path(__file__).parent.parent / "snsim" / "network" / "prelude.sn"
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_run import make_runs, snsim
 
-from snsim import records
-from snsim.doors.pictures import (
+from snsim import run_folder
+from snsim.cli.picture_data import (
     Looked,
     chosen_net,
     confusion_of,
@@ -28,14 +28,14 @@ from snsim.doors.pictures import (
     weights_of,
 )
 from snsim.errors import SnError
-from snsim.learning.initial import initial_weights
-from snsim.learning.looking import effective_weights
 from snsim.program import read_program
-from snsim.reports import blocks
+from snsim.reports import block_characters
 from snsim.reports.plots import confusion, curves, maps, misses, net, nlf, rejection, table, weights
-from snsim.reports.plots.look import NARROW, WIDE, Look
-from snsim.reports.plots.sheet import mosaic
-from snsim.reports.plots.shelf import PICTURES
+from snsim.reports.plots.mosaic import mosaic
+from snsim.reports.plots.registry import PICTURES
+from snsim.reports.plots.style import NARROW, WIDE, Look
+from snsim.training.forward_all import effective_weights
+from snsim.training.initial import initial_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 NETS = sorted((ROOT / "nets").glob("*.sn"))
@@ -60,7 +60,7 @@ def image(axes) -> np.ndarray:
 
 
 def test_curves_are_the_passes(runs: Path) -> None:
-    made = records.open_run(runs / "tiny")
+    made = run_folder.open_run(runs / "tiny")
     figure = curves.draw(curves_of(made))
     above, below = figure.axes
     for axes, field in ((above, "half_mse"), (below, "error")):  # a half mean square error was published
@@ -75,14 +75,14 @@ def test_curves_are_the_passes(runs: Path) -> None:
 
 
 def test_published_figures_of_other_data_are_not_drawn(runs: Path) -> None:
-    made = records.open_run(runs / "tiny")
+    made = run_folder.open_run(runs / "tiny")
     data = curves.curves(made.passes, "tiny", made.settings["published"], comparable=False)
     assert not data.loss_published and not data.error_published and "other data" in data.remark
     assert len(curves.draw(data).axes[1].lines) == 2
 
 
 def test_kernels_stand_where_the_table_says(runs: Path) -> None:
-    made = records.open_run(runs / "tiny")
+    made = run_folder.open_run(runs / "tiny")
     data = weights_of(made)
     figure = weights.draw(data)
     shown = {panel.title.split(":")[0]: image(axes) for panel, axes in zip(data.panels, figure.axes)}
@@ -264,7 +264,7 @@ def test_windows_need_a_screen(runs: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_nothing_is_loaded_before_something_is_drawn(tmp_path: Path) -> None:
     """A run as JSON, and a picture as text, go without matplotlib."""
-    code = ("import sys; from snsim.cli import main; assert main(sys.argv[1:]) == 0; "
+    code = ("import sys; from snsim.cli.main import main; assert main(sys.argv[1:]) == 0; "
             "assert 'matplotlib' not in sys.modules")
     for arguments in (["run", str(ROOT / "nets" / "xor.sn"), "--json", "--passes", "2", "--out", "runs"],
                       ["plot", "runs/xor", "--text"], ["plot", "--help"]):
@@ -281,21 +281,21 @@ def test_the_shelf_has_every_picture() -> None:
 
 
 def test_shades_follow_the_values() -> None:
-    assert blocks.grey(np.array([[0.0, 0.25, 0.5, 0.75, 1.0, np.nan, 1.0]]), 0, 1) == ["··░░▒▒▓▓██  ██"]
-    assert blocks.grey(np.array([[0.0, 1.0]]), 0, 1, width=2) == ["·█"]
-    assert blocks.grey(np.tile([0.0, 0.0, 1.0, 1.0], (2, 1)), 0, 1, width=2) == ["·█"]  # means of squares
+    assert block_characters.grey(np.array([[0.0, 0.25, 0.5, 0.75, 1.0, np.nan, 1.0]]), 0, 1) == ["··░░▒▒▓▓██  ██"]
+    assert block_characters.grey(np.array([[0.0, 1.0]]), 0, 1, width=2) == ["·█"]
+    assert block_characters.grey(np.tile([0.0, 0.0, 1.0, 1.0], (2, 1)), 0, 1, width=2) == ["·█"]  # means of squares
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=80), st.integers(1, 5))
 def test_bars_are_as_high_as_the_values(values: list[float], height: int) -> None:
-    lines = blocks.curve(values, 40, height)
-    shown = blocks.thinned(np.array(values), 40)
-    levels = [sum(blocks.BARS.index(line[column]) for line in lines) for column in range(len(shown))]
+    lines = block_characters.curve(values, 40, height)
+    shown = block_characters.thinned(np.array(values), 40)
+    levels = [sum(block_characters.BARS.index(line[column]) for line in lines) for column in range(len(shown))]
     top = max(shown) or 1.0
     assert all(abs(level - max(1, 8 * height * value / top)) <= 1 for level, value in zip(levels, shown))
 
 
 def test_a_line_goes_from_the_bottom_to_the_top_without_a_gap() -> None:
-    lines = blocks.line(np.array([0.0, 0.1, 1.0]), 0, 1, 3)
+    lines = block_characters.line(np.array([0.0, 0.1, 1.0]), 0, 1, 3)
     padded = [line.ljust(3) for line in lines]
     assert [line[0] for line in padded] == [" ", " ", "▄"] and [line[2] for line in padded[:2]] == ["█", "█"]

@@ -12,14 +12,15 @@ import numpy as np
 import pexpect
 import pytest
 
-from snsim import experiment
 from snsim.errors import SnError, Source
-from snsim.experiment import Options
 from snsim.language.limits import Limits
 from snsim.program import read_program
-from snsim.repl.dialogue import answer
-from snsim.repl.session import Session, is_complete
-from snsim.repl.vocabulary import PROMPT
+from snsim.prompt.prompt_word import PROMPT
+from snsim.prompt.responses import answer
+from snsim.prompt.session import Session, is_complete
+from snsim.runs.options import Options
+from snsim.runs.options import Options as Options_
+from snsim.runs.run import Passed, run
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = """(net tiny (layer input (16 16)) (layer h1 (2 8 8)) (layer output 10)
@@ -107,29 +108,29 @@ def test_passes_one_by_one_are_those_of_a_run(tmp_path: Path) -> None:
     pupil = typed.session.pupil
     assert pupil is not None and pupil.last.number == 3 and [line["pass"] for line in pupil.lines] == [1, 2, 3]
     program = read_program(Source("<test>", TINY))
-    options = experiment.Options(out=tmp_path, online=False)
-    *_, last, _ = experiment.run(program, program.trainings.get("tiny"), 7, options)
-    assert isinstance(last, experiment.Passed)
+    options = Options_(out=tmp_path, online=False)
+    *_, last, _ = run(program, program.trainings.get("tiny"), 7, options)
+    assert isinstance(last, Passed)
     for name, value in last.done.snapshot.parameters.items():
         assert np.array_equal(value, pupil.last.parameters[name]), name
 
 
 def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    from snsim.learning import train
+    from snsim.training import loop
 
     typed = Typed(TINY, "(train-now 'tiny 1)")
     pupil = typed.session.pupil
     assert pupil is not None
     kept = {name: value.copy() for name, value in pupil.last.parameters.items()}
-    real, calls = train._finished_pass, []
+    real, calls = loop._finished_pass, []
 
     def broken_off(*arguments: object) -> object:
         calls.append(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "_finished_pass", broken_off)
+    monkeypatch.setattr(loop, "_finished_pass", broken_off)
     assert "the net is as it was after pass 1" in typed.say("(train-now)")
-    monkeypatch.setattr(train, "_finished_pass", real)
+    monkeypatch.setattr(loop, "_finished_pass", real)
     assert calls and all(np.array_equal(value, pupil.engine.parameters()[name]) for name, value in kept.items())
     typed.say("(train-now)")
     whole = Typed(TINY, "(train-now 'tiny)").session.pupil

@@ -14,17 +14,19 @@ from hypothesis import strategies as st
 from snsim.data.patterns import from_matrices
 from snsim.engines import ENGINES
 from snsim.errors import SnError, Source
-from snsim.experiment import Finished, Options, Passed, resume, run
-from snsim.learning.backend import engine_for
-from snsim.learning.conjugate_gradient import curvature_along
-from snsim.learning.initial import initial_weights
-from snsim.learning.prepare import PreparedData, prepare
-from snsim.learning.pruning import KEPT, kept_weights, remaining, still_kept
-from snsim.learning.train import Pass, Pruned, steps, train
-from snsim.learning.training import Training
-from snsim.network.graph import Net
+from snsim.network.net import Net
 from snsim.program import Program, read_program
-from snsim.records import open_run
+from snsim.run_folder import open_run
+from snsim.runs.options import Options
+from snsim.runs.resume import resume
+from snsim.runs.run import Finished, Passed, run
+from snsim.training.choose_engine import engine_for
+from snsim.training.conjugate_gradient import curvature_along
+from snsim.training.initial import initial_weights
+from snsim.training.loop import Pass, Pruned, steps, train
+from snsim.training.prepare import PreparedData, prepare
+from snsim.training.pruning import KEPT, kept_weights, remaining, still_kept
+from snsim.training.spec import Training
 
 NETS = """
 (net linear (default (nlf linear)) (layer input 4) (layer output 2) (connect input output (full)))

@@ -11,9 +11,9 @@ from snsim.errors import SnError, Source
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Pair, make_list, symbol
 from snsim.language.limits import Limits
-from snsim.language.loading import read_source
 from snsim.language.printer import number_text, show
 from snsim.language.reader import FormReader, read_forms
+from snsim.language.source_files import read_source
 
 
 def read(text, **options):

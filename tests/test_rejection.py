@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snsim import cli
+from snsim.cli.main import main
 from snsim.errors import SnError
-from snsim.learning.rejection import at, curve, rejection
+from snsim.training.rejection import at, curve, rejection
 
 NUMBERS = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 1.0])  # few, so that margins tie
 
@@ -70,7 +70,7 @@ PROGRAM = """
 def snsim(*arguments: str | Path) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main([str(argument) for argument in arguments])
+        code = main([str(argument) for argument in arguments])
     return code, out.getvalue(), err.getvalue()
 
 

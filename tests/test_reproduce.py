@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snsim import cli
+from snsim.cli.main import main
 from snsim.errors import SnError
-from snsim.experiment import Options
 from snsim.program import read_program
-from snsim.records import open_run
-from snsim.reproduction.plan import plan
+from snsim.run_folder import open_run
+from snsim.runs.options import Options
+from snsim.studies.plan import plan
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -286,21 +286,21 @@ def test_errors(arguments: list[str], code: int, message: str, tmp_path: Path) -
     (folder / "nets" / "none.sn").write_text('(include "parts.sn")')
     faults = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stderr(faults):
-        assert cli.main(["reproduce", *arguments]) == code
+        assert main(["reproduce", *arguments]) == code
     assert message in faults.getvalue() and not (folder / "runs").exists()
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1"])
 def test_no_scheduler_at_the_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-    from snsim.reproduction import execution
+    from snsim.studies import executors
 
-    monkeypatch.setattr(execution, "_PATIENCE", "1s")
+    monkeypatch.setattr(executors, "_PATIENCE", "1s")
     made: list[object] = []
     real = distributed.Client
     monkeypatch.setattr(distributed, "Client", lambda *told, **how: made.append(told) or real(*told, **how))
     with pytest.raises(SnError, match="there is no Dask scheduler at"):
-        with execution.cluster(address):
+        with executors.cluster(address):
             pass
     assert len(made) == (address == "tcp://127.0.0.1:1")  # one that cannot be reached; none for what is no address
 

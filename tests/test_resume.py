@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from snsim.errors import SnError
-from snsim.experiment import Finished, Options, Passed, Started, resume, run
 from snsim.program import read_program
-from snsim.records import Run, open_run, reopen_run
+from snsim.run_folder import Run, open_run, reopen_run
+from snsim.runs.options import Options
+from snsim.runs.resume import resume
+from snsim.runs.run import Finished, Passed, Started, run
 
 PASSES = 7
 

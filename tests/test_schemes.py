@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from snsim.errors import SnError, Source, Span
 from snsim.network.clauses import make_node
-from snsim.network.graph import Connection, Layer, Net
-from snsim.network.options import Statement
+from snsim.network.connect_options import Statement
+from snsim.network.net import Connection, Layer, Net
 from snsim.network.schemes import SCHEMES
 from snsim.network.wiring import BORDER, Dense, Frames, Table, Windows, Wiring, wire
 

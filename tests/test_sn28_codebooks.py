@@ -13,9 +13,9 @@ from sn28_programs import fault, printed
 from snsim.errors import Source
 from snsim.language.evaluator import Interpreter
 from snsim.program import lisp_functions
-from snsim.sn28.canvas import BLACK, Disc, Line, Screen
-from snsim.sn28.codebooks import Codebook
-from snsim.sn28.neighbours import nearest, nearest_k, nearest_two, squared_distances, vote
+from snsim.sn28.codebooks.codebooks import Codebook
+from snsim.sn28.codebooks.nearest_neighbours import nearest, nearest_k, nearest_two, squared_distances, vote
+from snsim.sn28.graphics.canvas import BLACK, Disc, Line, Screen
 
 DATA = os.environ.get("SNSIM_DATA")
 needs_iris = pytest.mark.skipif(not DATA or not (Path(DATA) / "sn28" / "iris_train.cb").exists(),

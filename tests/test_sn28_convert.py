@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snsim import cli
-from snsim.conversion import to_declarative, to_sn28
+from snsim.cli.main import main
+from snsim.convert.convert import to_declarative, to_sn28
+from snsim.convert.links import same_sharing
 from snsim.errors import SnError, Source
-from snsim.network.graph import BORDER
+from snsim.network.net import BORDER
 from snsim.network.wiring import Table
 from snsim.program import Surroundings, interpreter_of, own_shelves, read_program
-from snsim.sn28.convert_links import same_sharing
-from snsim.sn28.graph import VAL, Netspace
+from snsim.sn28.net.netspace import VAL, Netspace
 
 ROOT = Path(__file__).resolve().parents[1]
 BOTH = "(alloc-net 3000 90000 90000)\n"
@@ -317,7 +317,7 @@ def snsim(folder: Path, *arguments: str) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(folder), mock.patch.dict("os.environ", {"SNSIM_DATA": str(folder)}):
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.main(list(arguments))
+            code = main(list(arguments))
     return code, out.getvalue(), err.getvalue()
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from sn28_programs import fault, printed
 
 from snsim.errors import SnError
-from snsim.sn28.matrix_files import bytes_of, matrix_of, text_of
+from snsim.sn28.runtime.matrix_files import bytes_of, matrix_of, text_of
 
 TYPES = [np.float32, np.float64, np.int32, np.uint8, np.int16, np.int8]
 

@@ -18,13 +18,14 @@ from sn28_programs import fault, printed
 from snsim.errors import Source
 from snsim.language.evaluator import Interpreter
 from snsim.program import lisp_functions, read_program
-from snsim.sn28 import connecting, curvature, euclidean, propagation, weights
-from snsim.sn28.edges import Units, edges, memory
-from snsim.sn28.fields import read_units, write_units
-from snsim.sn28.graph import EPSILON, GGRAD, GRAD, SQBACKSUM, SUM, VAL, Netspace
-from snsim.sn28.kernels import KERNELS, needed
-from snsim.sn28.nlf_words import default_functions
-from snsim.sn28.ranks import Ranks, sum_loops
+from snsim.sn28.learning import curvature, euclidean, propagation, weights
+from snsim.sn28.net import connections
+from snsim.sn28.net.adjacency import Units, edges, memory
+from snsim.sn28.net.fields import read_units, write_units
+from snsim.sn28.net.kernels import KERNELS, needed
+from snsim.sn28.net.netspace import EPSILON, GGRAD, GRAD, SQBACKSUM, SUM, VAL, Netspace
+from snsim.sn28.net.nlf_words import default_functions
+from snsim.sn28.net.numpy_sums import Ranks, sum_loops
 
 F = np.float32
 DATA = os.environ.get("SNSIM_DATA")
@@ -561,7 +562,7 @@ def test_what_sn_s_units_know_not_is_named():
 @needs_compiled
 def test_a_declared_net_computes_what_its_engine_computes():
     from snsim.engines.plan import plan
-    from snsim.engines.reference import ReferenceEngine
+    from snsim.engines.reference.engine import ReferenceEngine
 
     path = Path(__file__).parents[1] / "nets" / "lecun89.sn"
     program = read_program(path, port=io.StringIO())
@@ -569,7 +570,7 @@ def test_a_declared_net_computes_what_its_engine_computes():
     training = program.trainings.get("lecun89")
     engine = ReferenceEngine(plan(net), training.cost, training.stages[0].rule, np.float64)
     interpreter = Interpreter(program.words, io.StringIO(), functions=program.functions)
-    from snsim.sn28.declared import declared_nets
+    from snsim.sn28.net.use_net import declared_nets
 
     interpreter.keep(declared_nets, program.nets)
     interpreter.run(Source("<test>", "(use-net 'lecun89) (seed 1) (forget-inv 2.4)"))
@@ -592,8 +593,8 @@ def test_a_declared_net_computes_what_its_engine_computes():
 def test_one_call_makes_a_whole_block():
     _, space = start("(alloc-net 300 30000) (newneurons 200)", "sn28ite")
     pre, post = np.divmod(np.arange(10_000), 100)
-    first = connecting.connect(space, pre + 1, post + 101)
-    shared = connecting.weights_between(space, np.array([1, 2]), np.array([101, 102]), "test")
-    connecting.share_weights(space, np.array([0, 0]), np.array([101, 102]), shared)
+    first = connections.connect(space, pre + 1, post + 101)
+    shared = connections.weights_between(space, np.array([1, 2]), np.array([101, 102]), "test")
+    connections.share_weights(space, np.array([0, 0]), np.array([101, 102]), shared)
     assert (first, space.snum, space.wnum) == (0, 10_002, 10_000)
     assert space.sharers[shared].tolist() == [2, 2] and space.incoming.counts[101] == 101

@@ -5,7 +5,7 @@ from sn28_programs import fault, printed
 
 from snsim.language.limits import Limits
 from snsim.program import lisp_functions
-from snsim.sn28.absent import ABSENT
+from snsim.sn28.runtime.unsupported import ABSENT
 
 READER = [
     # stray parentheses between forms, on the same line too

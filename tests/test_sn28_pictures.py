@@ -13,11 +13,11 @@ from sn28_programs import fault, printed
 from snsim.errors import SnError, Source
 from snsim.language.evaluator import Interpreter
 from snsim.program import lisp_functions
-from snsim.sn28.canvas import BLACK, GRAY, WHITE, Block, Disc, Frame, Line, Polygon, Screen, Squares, Text
-from snsim.sn28.letters import strokes
-from snsim.sn28.plots import round_range
-from snsim.sn28.raster import pixels, png
-from snsim.sn28.svg import svg
+from snsim.sn28.graphics.canvas import BLACK, GRAY, WHITE, Block, Disc, Frame, Line, Polygon, Screen, Squares, Text
+from snsim.sn28.graphics.plots import round_range
+from snsim.sn28.graphics.raster import pixels, png
+from snsim.sn28.graphics.stroke_font import strokes
+from snsim.sn28.graphics.svg import svg
 
 RED = (255, 0, 0)
 
@@ -270,11 +270,11 @@ class Recorder:
 
 
 def test_windows_are_shown_while_the_program_runs(monkeypatch, tmp_path):
-    from snsim.sn28 import pictures
-    from snsim.sn28.live import LiveWindows
+    from snsim.sn28.graphics import saved_windows
+    from snsim.sn28.graphics.live_windows import LiveWindows
 
     kept = []
-    monkeypatch.setattr(pictures, "open_live", lambda: LiveWindows(Recorder(kept)))
+    monkeypatch.setattr(saved_windows, "open_live", lambda: LiveWindows(Recorder(kept)))
     printed('(new-window 30 20 "w") (graphics-batch (draw-line 0 0 9 9) (fill-rect 5 5 4 4))', tmp_path, windows=True)
     names = [name for name, _ in kept]
     assert names[0] == "pyplot.figure" and kept[0][1] == ("w",) and names[-1] == "pyplot.show"

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from snsim import cli
+from snsim.cli.main import main
 
 NET = """(net small (layer input (16 16)) (layer output 10) (connect input output (full)))
 (train small (data digits) (epsilon 0.01) (order fixed) (passes 1))
@@ -30,7 +30,7 @@ def snsim(folder: Path, *arguments: str) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(folder), mock.patch.dict("os.environ", {"SNSIM_DATA": str(folder)}):
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.main(list(arguments))
+            code = main(list(arguments))
     return code, out.getvalue(), err.getvalue()
 
 

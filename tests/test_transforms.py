@@ -11,16 +11,16 @@ import torch
 from snsim.engines import build
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Cost, Settings, UpdateRule
-from snsim.engines.torch_module import module
+from snsim.engines.torch.module import module
 from snsim.engines.weight_norm import WeightNorm
 from snsim.errors import SnError, Source
-from snsim.learning.initial import initial_weights
-from snsim.learning.initial_files import load_initial
+from snsim.network.complete_form import complete_form
 from snsim.network.expressions import apply, number, variable
-from snsim.network.graph import Net
+from snsim.network.net import Net
 from snsim.program import Program, read_program
-from snsim.reports.complete import complete_form
-from snsim.reports.drawings import describe_connections
+from snsim.reports.connection_text import describe_connections
+from snsim.training.initial import initial_weights
+from snsim.training.initial_files import load_initial
 
 HERE = Path(__file__).parent
 BLOCK = """

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 import snsim
-from snsim import engines, experiment
+from snsim import engines
 from snsim.data.catalog import find
 from snsim.engines.protocol import Settings
-from snsim.learning.backend import engine_for
-from snsim.learning.initial import initial_weights
-from snsim.learning.places import rates_at
+from snsim.runs.options import Options
+from snsim.runs.run import Passed, run
+from snsim.training.choose_engine import engine_for
+from snsim.training.initial import initial_weights
+from snsim.training.parameter_scopes import rates_at
 
 ROOT = Path(__file__).parent.parent
 BY_HAND = {  # parameter of nets/lecun89-2022.sn -> attribute of the hand-coded net
@@ -108,10 +110,10 @@ def test_the_misses_of_2022(data, engine, passes, tmp_path):
     misses, first, last = OF_2022[data]
     passes = min(passes, len(misses))
     hand_coded().save_initial(tmp_path / "init.npz")
-    options = experiment.Options(engine=engine, data=(data,), initial=tmp_path / "init.npz", passes=passes,
+    options = Options(engine=engine, data=(data,), initial=tmp_path / "init.npz", passes=passes,
                                  out=tmp_path, online=False)
-    events = experiment.run(program(), program().trainings.get("lecun89-2022"), 1, options)
-    done = [event.done for event in events if isinstance(event, experiment.Passed)]
+    events = run(program(), program().trainings.get("lecun89-2022"), 1, options)
+    done = [event.done for event in events if isinstance(event, Passed)]
     assert [(one.train.misses, one.test.misses) for one in done] == misses[:passes]
     assert (done[0].train.loss, done[0].test.loss) == pytest.approx(first, rel=1e-4)
     if passes == len(misses):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snsim import cli
+from snsim.cli.main import main
 
 TEXT = """; A net for pictures <of> 4x4 & two classes.
 (table half (x -) (x x))
@@ -44,7 +44,7 @@ def snsim(*arguments: str | Path) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a command."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main([str(argument) for argument in arguments])
+        code = main([str(argument) for argument in arguments])
     return code, out.getvalue(), err.getvalue()
 
 

@@ -15,21 +15,23 @@ from typing import TYPE_CHECKING, Iterator, Mapping
 import numpy as np
 
 from snsim import engines
-from snsim.comparison.classes import load_class, read_mapping
 from snsim.comparison.differences import Comparison, Differences
+from snsim.comparison.engine_side import EngineSide, Side
+from snsim.comparison.load_module import load_class, read_mapping
 from snsim.comparison.presentations import updates
-from snsim.comparison.sides import EngineSide, Side
 from snsim.engines.protocol import Engine
 from snsim.errors import SnError, fail
-from snsim.experiment import Options, Say, engine_of, examples_of, initial_file, overridden
-from snsim.learning.backend import engine_for
-from snsim.learning.initial import initial_weights
-from snsim.learning.initial_files import load_initial
-from snsim.learning.prepare import PreparedData, prepare
-from snsim.learning.schedule import constant
-from snsim.learning.training import DataChoice, Place, Placed, Training
 from snsim.program import Program, read_program
-from snsim.shelf import suggest
+from snsim.registry import suggest
+from snsim.runs.examples import examples_of, initial_file
+from snsim.runs.options import Options, Say, overridden
+from snsim.runs.run import engine_of
+from snsim.training.choose_engine import engine_for
+from snsim.training.initial import initial_weights
+from snsim.training.initial_files import load_initial
+from snsim.training.prepare import PreparedData, prepare
+from snsim.training.schedule import constant
+from snsim.training.spec import DataChoice, Place, Placed, Training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,8 +48,9 @@ def compare(net: str | Path | Program, module: str | nn.Module, data: Data = Non
 
     `presentations` of the training's first stage are learned by both. `only` names the training where the file
     declares several; `sgd` is a rate at which both learn by plain gradient descent instead of its update rule. Weights
-    are matched by name and shape (`snsim.comparison.pairing`) or by `mapping`, from our names to the module's, or a
-    JSON file of it. What the module says itself of cost, optimizer and dropout is told at `snsim.comparison.twin.Twin`.
+    are matched by name and shape (`snsim.comparison.match_parameters`) or by `mapping`, from our names to the
+    module's, or a JSON file of it. What the module says itself of cost, optimizer and dropout is told at
+    `snsim.comparison.torch_side.Twin`.
     `options.engine` is what it is held against. Afterwards the module is as it was.
     SnError for faults of the file, the module or the data, for update rules with curvature, and for a first stage
     that cuts weights.
@@ -59,8 +62,8 @@ def compare(net: str | Path | Program, module: str | nn.Module, data: Data = Non
                    "derivatives, and a module has none", training.place("update", "stage", "repeat"),
                    "hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
     try:
-        from snsim.comparison.pairing import pairings
-        from snsim.comparison.twin import Twin
+        from snsim.comparison.match_parameters import pairings
+        from snsim.comparison.torch_side import Twin
     except ImportError as error:
         if error.name is None or error.name.split(".")[0] != "torch":
             raise

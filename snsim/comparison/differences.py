@@ -8,9 +8,9 @@ from typing import Iterator, Mapping
 
 import numpy as np
 
+from snsim.comparison.engine_side import Shown
 from snsim.comparison.presentations import Update
-from snsim.comparison.sides import Shown
-from snsim.network.graph import Net
+from snsim.network.net import Net
 
 PARTS = ("states", "cost", "gradients", "weights")  # in the order in which a presentation computes them
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Engine, Settings
 from snsim.errors import fail
-from snsim.learning.prepare import PreparedData
-from snsim.learning.train import Pass, steps
-from snsim.learning.training import Training
+from snsim.training.loop import Pass, steps
+from snsim.training.prepare import PreparedData
+from snsim.training.spec import Training
 
 
 @dataclass(frozen=True, eq=False)

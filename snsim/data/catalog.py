@@ -18,7 +18,7 @@ from snsim.data.formats import read_digits_csv, read_idx, read_matrix, read_zip_
 from snsim.data.progress import Progress
 from snsim.data.scaling import scale
 from snsim.errors import Fault, SnError, Span, fail
-from snsim.shelf import Shelf, suggest
+from snsim.registry import Shelf, suggest
 
 Contents = Mapping[str, bytes]  # by the name of the file
 Reader = Callable[[Contents], tuple[Split, Split]]

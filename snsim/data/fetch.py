@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator
 
-from snsim.caching import cache_folder
+from snsim.cache_folder import cache_folder
 from snsim.data.download import Patience, Refused, download, host_of
 from snsim.data.progress import NoProgress, Progress
 from snsim.errors import SnError, fail

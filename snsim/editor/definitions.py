@@ -9,9 +9,9 @@ from typing import Iterator
 
 from snsim.errors import SnError, Source, Span
 from snsim.language.forms import Form, Pair, Symbol, fold
-from snsim.language.loading import read_source
 from snsim.language.printer import show
 from snsim.language.reader import FormReader
+from snsim.language.source_files import read_source
 
 _DECLARING = {"table": "table", "net": "net", "train": "training", "define-nlf": "nlf", "define-cost": "cost",
               "define-update": "update"}

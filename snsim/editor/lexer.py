@@ -22,7 +22,7 @@ class SnLexer(RegexLexer):
     mimetypes = ["text/x-sn"]
 
     def _head(self, match):  # type: ignore[no-untyped-def]
-        from snsim.editor.vocabulary import heads
+        from snsim.editor.coloured_names import heads
         from snsim.language.forms import fold
 
         kind = heads().get(fold(match.group()))

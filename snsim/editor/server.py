@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from snsim import __version__
-from snsim.editor.answers import Place, definition_of, explanation, proposals
 from snsim.editor.definitions import Definition, definitions
-from snsim.editor.faults import check_text
+from snsim.editor.diagnostics import check_text
+from snsim.editor.hover_and_completion import Place, definition_of, explanation, proposals
 from snsim.errors import Fault, Source, Span, fail
 
 try:
@@ -105,7 +105,7 @@ def make_server() -> LanguageServer:
     @server.feature(types.TEXT_DOCUMENT_FORMATTING)
     def _(params: types.DocumentFormattingParams) -> list[types.TextEdit]:
         from snsim.errors import SnError
-        from snsim.layout.layout import formatted
+        from snsim.formatter.format import formatted
 
         source = _source(server.workspace.get_text_document(params.text_document.uri))
         try:

@@ -11,7 +11,7 @@ import numpy as np
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, Engine, UpdateRule
 from snsim.errors import fail
-from snsim.shelf import Shelf
+from snsim.registry import Shelf
 
 Constants = Mapping[str, float]  # options of the rule that stay what they are for as long as the engine is used
 Maker = Callable[[Plan, Cost, UpdateRule, np.dtype, Constants], Engine]
@@ -28,7 +28,7 @@ def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants
 @ENGINES.register("reference")
 def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """NumPy, from explicit connection tables, every update rule: says what is meant."""
-    from snsim.engines.reference import ReferenceEngine
+    from snsim.engines.reference.engine import ReferenceEngine
 
     return ReferenceEngine(plan, cost, rule, dtype)
 
@@ -37,7 +37,7 @@ def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, consta
 def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """PyTorch, gradients by autograd, every update rule; quick in batches."""
     try:
-        from snsim.engines.torch import TorchEngine
+        from snsim.engines.torch.engine import TorchEngine
     except ImportError as error:
         if error.name is None or error.name.split(".")[0] != "torch":
             raise

@@ -12,7 +12,7 @@ from typing import Callable
 import numpy as np
 
 from snsim.network.expressions import Expression
-from snsim.network.graph import Connection, Layer, Net, Parameter, Transform
+from snsim.network.net import Connection, Layer, Net, Parameter, Transform
 from snsim.network.wiring import Attention, Dense, Frames, Normalization, Table, Windows
 
 

@@ -40,7 +40,7 @@ class UpdateRule:
     with it (Newton). n counts the updates so far, from 1. States start at 0.
 
     `conjugate` marks conjugate gradient, which moves all weights together, once a pass: no expression of one weight
-    tells it, so no engine updates by it. Engines keep its states; `learning.conjugate_gradient` steps.
+    tells it, so no engine updates by it. Engines keep its states; `training.conjugate_gradient` steps.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Weight normalisation in NumPy: w = gain * v / |v|, v the weights of one target map or unit (`Wiring.owners`).
 
 Salimans and Kingma 2016, eq. 2 and 3. What is known of w is carried over to v and the gain: with u = v / |v|, sums over
-the weights of one owner, and h the diagonal curvature (as in `engines.reference`, of each weight by itself)
+the weights of one owner, and h the diagonal curvature (as in `engines.reference.engine`, of each weight by itself)
 
     dE/dgain = sum u_j g_j =: G                  dE/dv_i = gain/|v| (g_i - u_i G)
     h_gain   = sum u_j^2 h_j =: H                h_i     = (gain/|v|)^2 (h_i (1 - 2 u_i^2) + u_i^2 H)

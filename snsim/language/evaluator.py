@@ -14,29 +14,25 @@ from typing import Callable, Iterable, Iterator, Mapping, TextIO, TypeVar
 import numpy as np
 
 from snsim.errors import Fault, SnError, Source, Span, fail
-from snsim.language import commas
+from snsim.language import quasiquote
 from snsim.language.budget import Budget
-from snsim.language.core import CORE
-from snsim.language.core.indexing import index_matrix
+from snsim.language.builtins import CORE
+from snsim.language.builtins.indexing import index_matrix
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
-from snsim.language.functions import Misuse, Procedure
-from snsim.language.input import Input
+from snsim.language.interpreter import Stopped, Word
 from snsim.language.limits import DEFAULT, LimitError, Limits, exceeded
-from snsim.language.loading import FileAccess
 from snsim.language.printer import brief, printed
+from snsim.language.procedures import Misuse, Procedure
+from snsim.language.source_files import FileAccess
+from snsim.language.source_stream import Input
 from snsim.language.variables import UNSET, Variables
-from snsim.shelf import Shelf, suggest
+from snsim.registry import Shelf, suggest
 
-Word = Callable[[Node, "Interpreter"], Form]
 Part = TypeVar("Part")
 
 _FRAMES_PER_LEVEL = 12  # Python frames that one level of evaluation may take
 _HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is looked up, and among how many, as it takes time
-
-
-class Stopped(SnError):
-    """The rest of the file makes no sense any more."""
 
 
 class Interpreter(Variables):
@@ -301,7 +297,7 @@ class Interpreter(Variables):
 
     def literal(self, call: Pair) -> Node:
         """A declarative call as data, `,e` and `,@e` computed from left to right."""
-        return commas.literal(self, call, self.place() or _NOWHERE)
+        return quasiquote.literal(self, call, self.place() or _NOWHERE)
 
     def _declare(self, form: Pair) -> Form:
         word = self.declarative_word(form)

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Iterator
 
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
-from snsim.language.functions import Function, Misuse
+from snsim.language.procedures import Function, Misuse
 
 if TYPE_CHECKING:
     from snsim.language.evaluator import Interpreter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable
 
 from snsim.language.forms import NIL, Form, Pair, make_list, symbol
-from snsim.language.functions import Function, Macro
+from snsim.language.procedures import Function, Macro
 
 _WIDTH = 78
 _DEEPEST = 40  # lists inside one another that are broken into lines; those deeper in stay on one

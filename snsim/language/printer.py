@@ -7,9 +7,9 @@ from typing import Callable, Iterator
 
 import numpy as np
 
-from snsim.language.commas import Context, argument_of
 from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Pair, Symbol
 from snsim.language.literals import MATRIX_TYPES, string_text, symbol_text
+from snsim.language.quasiquote import Context, argument_of
 
 _PREFIXES = {QUOTE: "'", BACKQUOTE: "`", UNQUOTE: ",", SPLICE: ",@"}
 _LETTERS = {np.dtype(kind): letter for letter, kind in MATRIX_TYPES.items() if letter != "d"}

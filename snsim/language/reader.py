@@ -11,7 +11,6 @@ from typing import Any, Callable, Iterator
 from lark import Lark, Transformer, UnexpectedCharacters, UnexpectedToken
 
 from snsim.errors import Fault, SnError, Source, Span, fail
-from snsim.language.commas import Context
 from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Pair, symbol
 from snsim.language.limits import DEFAULT, Limits, exceeds_source
 from snsim.language.literals import (
@@ -24,6 +23,7 @@ from snsim.language.literals import (
     read_string,
     read_symbol,
 )
+from snsim.language.quasiquote import Context
 
 Warn = Callable[[Fault], None]
 

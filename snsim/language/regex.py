@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
-from snsim.language.functions import Misuse
+from snsim.language.procedures import Misuse
 
 _LONGEST, _DEEPEST = 1_000, 100  # characters of a pattern, parentheses inside one another
 

@@ -7,8 +7,8 @@ from typing import Iterable
 import numpy as np
 
 from snsim.language.forms import Form, Symbol, symbol
-from snsim.language.functions import TRUE, Misuse, Procedure
-from snsim.shelf import Shelf
+from snsim.language.procedures import TRUE, Misuse, Procedure
+from snsim.registry import Shelf
 
 UNSET = object()
 

@@ -10,9 +10,9 @@ from typing import Callable, Collection, Iterable, Iterator
 import numpy as np
 
 from snsim.errors import Fault
-from snsim.network.graph import Connection, Net, Transform
+from snsim.network.net import Connection, Net, Transform
 from snsim.network.wiring import Attention, Windows
-from snsim.shelf import Shelf
+from snsim.registry import Shelf
 
 Check = Callable[[Net], Iterable[Fault]]
 CHECKS: Shelf[Check] = Shelf("check")

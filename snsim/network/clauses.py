@@ -13,7 +13,7 @@ from typing import Callable, Iterable, Iterator
 
 from snsim.errors import Fault, SnError, Span
 from snsim.language.forms import Node, symbol
-from snsim.shelf import suggest
+from snsim.registry import suggest
 
 STATED, DEFAULT = "stated", "default"
 

@@ -23,7 +23,7 @@ from snsim.language.forms import Node
 from snsim.network.clauses import Faults, describe
 from snsim.network.operations import LARGEST_EXPONENT as LARGEST_EXPONENT
 from snsim.network.operations import NUMPY
-from snsim.shelf import suggest
+from snsim.registry import suggest
 
 # Operation as written -> least and most arguments (None: any number).
 OPERATIONS: Mapping[str, tuple[int, int | None]] = {

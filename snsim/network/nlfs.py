@@ -11,8 +11,8 @@ from snsim.language.forms import Node
 from snsim.network import expressions
 from snsim.network.clauses import Faults, arguments, describe, name, number
 from snsim.network.expressions import Expression, differentiate, evaluate, number_text, substitute, to_text
-from snsim.network.graph import Nlf
-from snsim.shelf import Shelf, suggest
+from snsim.network.net import Nlf
+from snsim.registry import Shelf, suggest
 
 SYNTAX = '(define-nlf NAME (x p (q default) ...) "a line of help" EXPR (derivative EXPR))'
 

@@ -18,10 +18,10 @@ import numpy as np
 from snsim.errors import SnError
 from snsim.language.forms import Node
 from snsim.network.clauses import arguments, describe, whole
-from snsim.network.graph import Layer
-from snsim.network.options import Statement, check_windows, no_geometry
+from snsim.network.connect_options import Statement, check_windows, no_geometry
+from snsim.network.net import Layer
 from snsim.network.wiring import Dense, Frames, Table, Windows, Wiring, wire, wire_table
-from snsim.shelf import Shelf
+from snsim.registry import Shelf
 
 Maker = Callable[[Layer, Layer, Statement], Wiring]
 
@@ -192,4 +192,3 @@ def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tup
             statement.faults.add(f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}", item.span)
             return None
     return numbers  # type: ignore[return-value]
-

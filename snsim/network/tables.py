@@ -10,10 +10,10 @@ from typing import Callable
 import numpy as np
 
 from snsim.language.forms import Node
-from snsim.language.functions import Misuse
+from snsim.language.procedures import Misuse
 from snsim.network.clauses import Faults, arguments, describe, name, whole
-from snsim.network.options import zero_one
-from snsim.shelf import Shelf
+from snsim.network.connect_options import zero_one
+from snsim.registry import Shelf
 
 MOST_MAPS = 10_000  # on either side of a table
 FEEDS = {"x": 1.0, "-": 0.0}

@@ -11,7 +11,7 @@ from typing import Mapping
 from snsim.errors import Span
 from snsim.language.forms import Node
 from snsim.network.clauses import Faults, arguments, describe, name, whole
-from snsim.network.graph import Layer, Transform
+from snsim.network.net import Layer, Transform
 from snsim.network.wiring import Attention, Normalization
 
 # Syntax by word, and the number of layers in it.

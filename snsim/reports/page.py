@@ -11,16 +11,17 @@ from importlib import resources
 from typing import Any, Callable, Mapping, Sequence
 
 from snsim.errors import Source
-from snsim.learning.scores import Score
-from snsim.learning.training import Training
 from snsim.network.clauses import Clause
-from snsim.records import Run
-from snsim.reports import drawings, tables
-from snsim.reports.complete import complete_form
-from snsim.reports.figures import published_rows, summary_line
-from snsim.reports.markup import code, description, figure, folded, paragraph, section, table
+from snsim.network.complete_form import complete_form
+from snsim.reports import connection_text
+from snsim.reports.html_elements import code, description, figure, folded, paragraph, section, table
+from snsim.reports.pass_lines import published_rows, summary_line
 from snsim.reports.plots import confusion, curves, maps, misses, net, nlf, rejection, weights
 from snsim.reports.plots import table as table_plot
+from snsim.reports.tables import headings, summary
+from snsim.run_folder import Run
+from snsim.training.scores import Score
+from snsim.training.spec import Training
 
 _MOST_ELEMENTS = 64  # of a matrix inside a form
 _TITLES = {
@@ -176,13 +177,13 @@ def _description(page: Page, key: str) -> str:
 def _net(page: Page, key: str) -> str:
     drawn = page.training.net
     counts = drawn.counts
-    rows = tables.summary(drawn, page.training)
-    names = tables.headings(True)
+    rows = summary(drawn, page.training)
+    names = headings(True)
     sides = "".join("l" if name in ("layer", "nlf", "bias", "rate") else "r" for name in names)
     cells = [tuple(str(getattr(row, name.replace("-", "_"))) for name in names) for row in rows]
     words = f"{drawn.name}: {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
     return section(key, _TITLES[key], figure(partial(net.draw, drawn), words, "lines"),
-                   table(names, cells, sides, total=True), code(drawings.describe_connections(drawn)))
+                   table(names, cells, sides, total=True), code(connection_text.describe_connections(drawn)))
 
 
 def _tables(page: Page, key: str) -> str:

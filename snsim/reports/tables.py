@@ -7,9 +7,10 @@ from typing import Sequence
 
 import numpy as np
 
-from snsim.learning.places import statement_for
-from snsim.learning.training import Placed, Training, Value
-from snsim.network.graph import Layer, Net
+from snsim.network.net import Layer, Net
+from snsim.text_table import aligned
+from snsim.training.parameter_scopes import statement_for
+from snsim.training.spec import Placed, Training, Value
 
 NONE = "-"
 _TEXTS = {"layer", "nlf", "bias", "rate"}  # columns of words, set to the left; the others are numbers
@@ -65,13 +66,6 @@ def plain(rows: Sequence[Row], with_rates: bool = True) -> str:
     head, *body, total = aligned([heads, *(_cells(row, with_rates) for row in rows)], sides)
     rule = "-" * max(len(line) for line in (head, *body, total))
     return "\n".join([head, rule, *body, rule, total])
-
-
-def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
-    """Rows of cells as lines: each column as wide as its widest cell, set to the left ("l") or the right ("r")."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
-    return ["  ".join(cell.ljust(width) if side == "l" else cell.rjust(width)
-                      for cell, side, width in zip(row, sides, widths)).rstrip() for row in rows]
 
 
 def _cells(row: Row, with_rates: bool) -> tuple[str, ...]:

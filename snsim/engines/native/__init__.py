@@ -1,7 +1,7 @@
 """The native engine: LLVM IR made from a plan, compiled for this processor. Needs llvmlite.
 
     build       an engine                                   engine.py, jit.py
-    ir_text     the IR it runs, with comments               generate.py, links.py and the kernels they choose
+    ir_text     the IR it runs, with comments               net_code.py, kernel_choice.py and the kernels they choose
     asm_text    the same as assembly
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from snsim.engines.native import jit
 from snsim.engines.native.engine import NativeEngine
-from snsim.engines.native.generate import Net
-from snsim.engines.native.rules import Kind
+from snsim.engines.native.net_code import Net
+from snsim.engines.native.update_rules import Kind
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
 

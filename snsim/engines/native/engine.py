@@ -14,13 +14,13 @@ from typing import Any, Mapping
 import numpy as np
 
 from snsim.engines.native import jit
-from snsim.engines.native.generate import Net
+from snsim.engines.native.forward_mode import Tangents, moving
 from snsim.engines.native.layout import ParameterCells, aligned_block
-from snsim.engines.native.rules import Kind, Updates, folded, is_idle
-from snsim.engines.native.tangents import Tangents, moving
+from snsim.engines.native.net_code import Net
+from snsim.engines.native.update_rules import Kind, Updates, folded, is_idle
+from snsim.engines.parameter_state import FreeWeights, checked_gates, checked_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
-from snsim.engines.values import FreeWeights, checked_gates, checked_patterns
 from snsim.errors import fail
 from snsim.network.expressions import variable
 

@@ -17,8 +17,8 @@ import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
-from snsim.caching import cache_folder
-from snsim.engines.native.machine import Machine
+from snsim.cache_folder import cache_folder
+from snsim.engines.native.target import Machine
 from snsim.errors import fail
 
 OPTIMISATION = 2  # of code generation; LLVM's passes over the IR gain nothing and cost a second

@@ -13,8 +13,8 @@ from typing import Mapping, Sequence
 
 import numpy as np
 
-from snsim.engines.native.emit import Function, Value
-from snsim.engines.native.machine import Machine, Place
+from snsim.engines.native.llvm_ir import Function, Value
+from snsim.engines.native.target import Machine, Place
 
 POWER: Mapping[str, int] = {"g": 1, "h": 2, "h-full": 2}  # channels on the way back: in which power w and x enter
 

@@ -1,18 +1,18 @@
 """`normalize`: each position of the source to mean 0 and variance 1 over the maps, and the way back through it.
 
 A position is a row of `maps` neighbouring cells, so lanes lie along the maps. Kept for the way back: the results and,
-for each position, 1/sqrt(variance + eps). See `engines.transforms.Normalized` for the formulas.
+for each position, 1/sqrt(variance + eps). See `engines.reference.transforms.Normalized` for the formulas.
 """
 
 from __future__ import annotations
 
 from typing import Callable, Sequence
 
-from snsim.engines.native.buffers import At, each_vector
-from snsim.engines.native.emit import Function, Index, Value
+from snsim.engines.native.elementwise import folded, over_lanes
+from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, LayerCells
-from snsim.engines.native.machine import Place
-from snsim.engines.native.sweeps import folded, over_lanes
+from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.target import Place
 from snsim.network.wiring import Normalization
 
 

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Callable, Sequence
 
 import numpy as np
 
-from snsim.engines.native.buffers import At, each_vector
-from snsim.engines.native.emit import Function, Index, Value
+from snsim.engines.native.elementwise import folded, over_lanes
+from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, ParameterCells
-from snsim.engines.native.machine import Place
-from snsim.engines.native.rules import Sums, Update, Updates
-from snsim.engines.native.sweeps import folded, over_lanes
+from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.target import Place
+from snsim.engines.native.update_rules import Sums, Update, Updates
 
 if TYPE_CHECKING:
-    from snsim.engines.native.links import Connection
+    from snsim.engines.native.kernel_protocol import Connection
 
 
 class WeightNormed:
-    """A link with weight-norm; satisfies `links.Connection`. `kernel` computes with the weights w."""
+    """A link with weight-norm; satisfies `kernel_protocol.Connection`. `kernel` computes with the weights w."""
 
     def __init__(self, kernel: Connection, gain: str, owners: np.ndarray, block: Block, channels: Sequence[str]):
         self.kernel, self.name, self.gain = kernel, kernel.name, gain

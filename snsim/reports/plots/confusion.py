@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.errors import fail
-from snsim.reports.plots.look import WIDE, Look, head, open_figure
-from snsim.reports.tables import aligned
+from snsim.reports.plots.style import WIDE, Look, head, open_figure
+from snsim.text_table import aligned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

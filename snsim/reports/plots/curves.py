@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Mapping, Sequence
 import numpy as np
 
 from snsim.errors import fail
-from snsim.reports import blocks
-from snsim.reports.plots.look import INK, STROKES, WIDE, Look, head, open_figure, plain_axes, whole_ticks
+from snsim.reports import block_characters
+from snsim.reports.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,7 @@ def text(data: Curves, width: int = 76) -> str:
     """The errors in block characters, and the last figures."""
     parts = [data.title]
     for split, values in data.error.items():
-        lines = blocks.curve(values, width - 14, 5)
+        lines = block_characters.curve(values, width - 14, 5)
         marks = [f"{float(np.nanmax(values)):8.2f} %", *[""] * (len(lines) - 2), f"{0:8d} %"]
         parts.append("\n".join([f"{split} error, last {values[-1]:.2f} %",
                                 *(f"{mark:>10}  {line}".rstrip() for mark, line in zip(marks, lines))]))

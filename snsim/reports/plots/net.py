@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from snsim.network.graph import Layer, Net, Transform
-from snsim.reports.drawings import connection_words, describe_connections, transform_words
-from snsim.reports.plots.look import INK, QUIET, WIDE, Look, open_figure, title_of
+from snsim.network.net import Layer, Net, Transform
+from snsim.reports.connection_text import connection_words, describe_connections, transform_words
+from snsim.reports.plots.style import INK, QUIET, WIDE, Look, open_figure, title_of
 from snsim.reports.tables import shape_text
 
 if TYPE_CHECKING:

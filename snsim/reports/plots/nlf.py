@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.network.expressions import evaluate, to_text
-from snsim.network.graph import Nlf
-from snsim.reports import blocks
-from snsim.reports.plots.look import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
+from snsim.network.net import Nlf
+from snsim.reports import block_characters
+from snsim.reports.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,8 +66,8 @@ def text(data: NlfCurves, width: int = 76) -> str:
     for name, y in data.values.items():
         finite = y[np.isfinite(y)]
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-        shown = np.nan_to_num(blocks.thinned(y, width - 12), nan=low, posinf=high, neginf=low)
-        drawn = blocks.line(shown, low, high, 8)
+        shown = np.nan_to_num(block_characters.thinned(y, width - 12), nan=low, posinf=high, neginf=low)
+        drawn = block_characters.line(shown, low, high, 8)
         marks = [f"{high:9.3g}", *[""] * (len(drawn) - 2), f"{low:9.3g}"]
         parts.append("\n".join([f"{_NAMES[name]}, x from {data.x[0]:g} to {data.x[-1]:g}",
                                 *(f"{mark:>9}  {line}".rstrip() for mark, line in zip(marks, drawn))]))

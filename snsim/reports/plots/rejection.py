@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Mapping
 
-from snsim.learning.rejection import Curve, Rejection
-from snsim.reports.plots.look import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
-from snsim.reports.tables import aligned
+from snsim.reports.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
+from snsim.text_table import aligned
+from snsim.training.rejection import Curve, Rejection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.errors import fail
-from snsim.network.graph import Net, Windows
-from snsim.reports.drawings import MOST_DRAWN
-from snsim.reports.drawings import draw as draw_signs
-from snsim.reports.plots.look import PAPER, QUIET, WIDE, Look, open_figure
+from snsim.network.net import Net, Windows
+from snsim.reports.connection_text import MOST_DRAWN
+from snsim.reports.connection_text import draw as draw_signs
+from snsim.reports.plots.style import PAPER, QUIET, WIDE, Look, open_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Mapping
 import numpy as np
 
 from snsim.errors import fail
-from snsim.network.graph import Connection, Dense, Frames, Layer, Net, Parameter, Windows
-from snsim.reports.plots.look import WIDE, Look
-from snsim.reports.plots.sheet import Panel, Scale, draw_sheet, in_rows, mosaic, sheet_text
+from snsim.network.net import Connection, Dense, Frames, Layer, Net, Parameter, Windows
+from snsim.registry import suggest
+from snsim.reports.plots.mosaic import Panel, Scale, draw_sheet, in_rows, mosaic, sheet_text
+from snsim.reports.plots.style import WIDE, Look
 from snsim.reports.tables import shape_text
-from snsim.shelf import suggest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

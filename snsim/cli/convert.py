@@ -1,0 +1,71 @@
+"""`snsim convert`: programs of SN-2.8 and files of NetTool to declarative text, and declared nets back to calls."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Sequence
+
+import click
+
+from snsim.cli.options import presets
+from snsim.colour import painted_fault
+from snsim.errors import Fault, fail
+
+
+@click.command()
+@click.argument("file")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+              help="Where the text goes. [default: the standard output]")
+@click.option("--to", "language", type=click.Choice(["net", "sn28"]), default="net", show_default=True,
+              help="What is written: (net ...) and (train ...), or calls of SN-2.8.")
+@click.option("--net", "name", metavar="NAME",
+              help="The net: how it is called [default: like FILE], or, with --to sn28, which of several.")
+@click.option("--kernel", type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
+              help="Kernel of SN-2.8 for a program that chooses none.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which its files are looked for first.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
+def convert(file: str, output: Path | None, language: str, name: str | None, kernel: str | None,
+            data_dir: Path | None, settings: Sequence[str]) -> None:
+    """Turn FILE, a program of SN-2.8 or a file of its editor NetTool, into declarative text: (net ...) with an
+    (expect ...) that holds, and (train ...) as far as what the program does has a declarative meaning. The program is
+    run, but what learns in it is only noted. What was not carried over is said, and stands in comments.
+
+    \b
+    snsim convert old.sn -o new.sn
+    snsim convert --to sn28 nets/lecun89.sn
+
+    With --to sn28 a declared net is written as a program that makes it by build-net and the words of connect.sn.
+    Both ways what was written is run and held against the net it was made from, connection by connection.
+    """
+    from snsim.convert.convert import to_declarative, to_sn28
+    from snsim.language.limits import ACTING
+    from snsim.language.source_files import read_source
+    from snsim.program import Surroundings, read_program, scratch
+
+    given = presets(settings)
+    if language == "sn28":
+        if kernel is not None:
+            raise click.UsageError("--kernel is for a program of SN-2.8, and --to sn28 reads declared nets")
+        program = read_program(file, presets=given, port=sys.stderr)
+        converted = to_sn28(program, name)
+    else:
+        source = read_source(file, ACTING)
+        with scratch() as place:
+            converted = to_declarative(source, Surroundings(kernel, data_dir, place.output), name, given)
+    for note in converted.notes:
+        click.echo(painted_fault(Fault(f"not carried over: {note}", severity="warning"), sys.stderr), err=True)
+    if output is None:
+        click.echo(converted.text, nl=False)
+        return
+    _write(output, converted.text, Path(file))
+    click.echo(f"{output}: " + "; ".join(f"net {net.name}, {net.summary}" for net in converted.nets))
+
+
+def _write(output: Path, text: str, source: Path) -> None:
+    if output.exists() and source.exists() and output.samefile(source):
+        raise fail(f"{output} is the file that is converted", None, "choose another name: -o new.sn")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise fail(f"{output} cannot be written: {problem.strerror or problem}") from None

@@ -1,0 +1,85 @@
+"""`snsim data`: what data sets there are, which of them are here, and what is in one."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+
+from snsim.colour import is_terminal
+from snsim.data.catalog import DATA_SETS, DataSet, find
+from snsim.data.examples import Split
+from snsim.data.fetch import Fetcher, Search
+from snsim.data.progress import ProgressBar
+from snsim.reports.tables import shape_text
+from snsim.text_table import aligned
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
+@click.option("--offline", is_flag=True, help="Never look for data on the network.")
+def data(name: str | None, data_dir: Path | None, offline: bool) -> None:
+    """List the data sets and where they are, or describe the data set NAME."""
+
+    click.echo(overview(data_dir) if name is None else describe(name, data_dir, offline))
+
+
+def overview(data_dir: Path | None) -> str:
+    """A line for each data set: sizes, shape of a picture, whether it is here; then where files are looked for."""
+    search = Search.usual(data_dir)
+    fetcher = Fetcher(search)
+    rows = [("data set", "train", "test", "shape", "where")]
+    for entry in DATA_SETS:
+        train, test = entry.value.sizes
+        rows.append((entry.name, f"{train:,}", f"{test:,}", shape_text(entry.value.shape),
+                     _whereabouts(entry.value, fetcher)))
+    places = [f"{folder} ({origin})" for origin, folder in search.folders()]
+    places += [f"{search.cache} (the cache)", "public addresses"]
+    return "\n".join([*aligned(rows, "lrrll"), "", f"looked for in {', '.join(places)}",
+                      "`snsim data NAME` fetches one and tells what is in it"])
+
+
+def describe(name: str, data_dir: Path | None, offline: bool) -> str:
+    """What one data set is, where its files were found, its sizes and class counts. Fetches what is not here."""
+    DATA_SETS.get(name)
+    examples = find([name], Search.usual(data_dir, online=not offline), _say, _progress()).examples
+    rows = [("found", examples.origin), ("digest", examples.digest), ("inputs", shape_text(examples.shape))]
+    splits = [("train", examples.train), ("test", examples.test)]
+    rows += [(part, _contents(split)) for part, split in splits if split is not None]
+    lines = [name, "", inspect.cleandoc(DATA_SETS.get(name).__doc__ or ""), "", *aligned(rows, "ll")]
+    if examples.classes and examples.train.labels is not None:
+        counts = [(part, *_class_counts(split, examples.classes)) for part, split in splits if split is not None]
+        heads = ("class", *(str(number) for number in range(examples.classes)))
+        lines += ["", *aligned([heads, *counts], "l" + "r" * examples.classes)]
+    return "\n".join(lines)
+
+
+def _whereabouts(data_set: DataSet, fetcher: Fetcher) -> str:
+    """The folder of its files if all are here, else that they have to be fetched."""
+    places = [fetcher.locate(file) for file in data_set.files]
+    if any(place is None for place in places):
+        return "not here: is fetched when it is asked for"
+    return ", ".join(sorted({str(place.parent) for place in places if place is not None}))
+
+
+def _contents(split: Split) -> str:
+    values = split.inputs
+    return f"{len(split):,} patterns, values {values.min():g} to {values.max():g}, mean {values.mean():.4f}"
+
+
+def _class_counts(split: Split, classes: int) -> list[str]:
+    if split.labels is None:
+        return ["-"] * classes
+    return [f"{count:,}" for count in np.bincount(split.labels, minlength=classes)]
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+def _progress() -> ProgressBar | None:
+    return ProgressBar(sys.stderr) if is_terminal(sys.stderr) else None

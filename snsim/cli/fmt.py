@@ -1,0 +1,100 @@
+"""`snsim fmt`: files of the language in their canonical layout, or whether they are."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Sequence
+
+import click
+
+from snsim.cli.exit_codes import FAULT
+from snsim.errors import SnError, fail
+from snsim.formatter.format import formatted
+from snsim.language.source_files import read_input, read_source
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 if a file is not laid out so.")
+@click.option("--diff", is_flag=True, help="Write nothing; print what would be changed.")
+def fmt(files: Sequence[str], check: bool, diff: bool) -> int:
+    """Lay out each FILE (of a folder: the .sn files in it; -: standard input) in the canonical way.
+
+    What is read stays the same, line ends and comments too. Two blanks or more inside a line make a column, which is
+    lined up in the lines around it.
+    """
+
+    if list(files) == ["-"]:
+        return format_stream(check or diff, diff)
+    return format_files(files, check or diff, diff)
+
+
+def format_files(names: Sequence[str], check: bool, show: bool) -> int:
+    """Write the files anew that are not laid out so, and name them; folders stand for the .sn files in them. With
+    `check` nothing is written, and the exit code is 1 if any would be; with `show` the differences are printed."""
+    changed = 0
+    faults = []
+    files = _files(names)
+    for path in files:
+        try:
+            source = read_source(path)
+            text = formatted(source)
+        except SnError as error:
+            faults += error.faults
+            continue
+        if text == source.text:
+            continue
+        changed += 1
+        if show:
+            click.echo(_differences(str(path), source.text, text), nl=False)
+        elif check:
+            click.echo(f"{path} is not laid out so: snsim fmt {path}")
+        else:
+            _write(path, text)
+            click.echo(f"{path} laid out")
+    sys.stdout.flush()
+    if faults:
+        raise SnError(faults)
+    if not changed and not show:
+        click.echo("1 file is laid out already" if len(files) == 1 else f"{len(files)} files are laid out already")
+    return FAULT if check and changed else 0
+
+
+def format_stream(check: bool, show: bool) -> int:
+    """Standard input laid out, on standard output; `check` and `show` as for files."""
+    source = read_input()
+    text = formatted(source)
+    if show:
+        click.echo(_differences(source.name, source.text, text), nl=False)
+    elif not check:
+        click.echo(text, nl=False)
+    elif text != source.text:
+        click.echo(f"{source.name} is not laid out so: snsim fmt -")
+    return FAULT if check and text != source.text else 0
+
+
+def _differences(name: str, before: str, now: str) -> str:
+    return "".join(difflib.unified_diff(before.splitlines(True), now.splitlines(True), name, f"{name}, laid out"))
+
+
+def _files(names: Sequence[str]) -> list[Path]:
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(path.rglob("*.sn"))
+            if not inside:
+                raise fail(f"no .sn file is in {path}")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise fail(f"{path} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,20 @@
+"""Read the program that a command is given, and report its warnings."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Mapping, TextIO
+
+from snsim.cli.errors import report
+
+if TYPE_CHECKING:
+    from snsim.program import Program
+
+
+def _read(file: str, values: Mapping[str, float | str], port: TextIO | None = None) -> Program:
+    """The program of a file; what it prints goes to `port` (standard error if none is given), its warnings too."""
+    from snsim.program import read_program
+
+    program = read_program(file, presets=values, port=port or sys.stderr)
+    report(program.warnings)
+    return program

@@ -1,0 +1,24 @@
+"""`snsim repl`: the prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("file", required=False)
+@click.option("--data", multiple=True, metavar="NAME", help="Data set instead of those described; several: in order.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
+@click.option("--offline", is_flag=True, help="Never look for data on the network.")
+@click.option("--engine", metavar="NAME", help="Engine of trainings. [default: as for run]")
+@click.option("--windows", is_flag=True, help="Show the windows of SN's words.")
+def repl(file: str | None, **options: object) -> int:
+    """Evaluate forms as they are typed; FILE is read first. (help) says what there is.
+
+    Without a terminal the forms come from standard input: snsim repl < script.
+    """
+    from snsim.prompt.main import start
+
+    return start(file, options)

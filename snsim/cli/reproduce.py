@@ -1,0 +1,248 @@
+"""`snsim reproduce`: the studies of some files, run over cores or a cluster, and their report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Sequence
+
+import click
+
+from snsim import run_folder
+from snsim.cli.exit_codes import FAULT, INTERRUPTED
+from snsim.cli.options import Whole, of_runs, presets
+from snsim.cli.reading import _read
+from snsim.cli.run import Say, options_from, sayer
+from snsim.colour import DIM, GREEN, RED, is_terminal, paint, painted_fault
+from snsim.errors import SnError, fail
+from snsim.program import Program
+from snsim.registry import suggest
+from snsim.runs.options import Options
+from snsim.studies import executors, plan
+from snsim.studies import page as study_page
+from snsim.studies import results as figures
+from snsim.studies.one_run import Outcome, is_finished
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@of_runs
+@click.option("--seeds", "count", type=Whole(min=1), metavar="N", help="Seeds 1 to N, instead of those described.")
+@click.option("--jobs", type=Whole(min=1), metavar="N", help="Runs at once. [default: the number of cores]")
+@click.option("--cluster", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
+@click.option("--base", metavar="NAME", help="Tell the differences of each row from this one, seed by seed.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder that keeps the runs. [default: runs/reproduced]")
+@click.option("--report", "page", type=click.Path(path_type=Path), metavar="FILE.md",
+              help="The report, as JSON beside it. [default: in the folder of --out]")
+def reproduce(files: Sequence[str], **options: object) -> int:
+    """Run every training of each FILE with all its seeds, and write a report: means and deviations over the seeds
+    beside the published figures.
+
+    Runs that are finished already are taken, one that was stopped or killed goes on: the same command again ends what
+    an earlier one began.
+    """
+
+    if options["count"] and options["seeds"]:
+        raise click.UsageError("--seeds N means seeds 1 to N: it does not go together with --seed")
+    if options["cluster"] and options["jobs"]:
+        raise click.UsageError("--cluster has as many workers as it has: it does not go together with --jobs")
+    values = presets(options["settings"])  # type: ignore[arg-type]
+    run_options, order, say = asked_for(options, values)
+    programs = [_read(file, values) for file in dict.fromkeys(files)]
+    return reproduce_files(programs, run_options, order, say)
+
+
+_LONGEST = 200  # letters of a page's name: file systems take 255 bytes
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # the cores are taken by runs
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for beside the description of the runs. `rows` repeats the options that a row's command needs."""
+
+    only: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    jobs: int | None = None  # default: one a core
+    cluster: str | None = None
+    base: str | None = None
+    report: Path | None = None
+    rows: tuple[str, ...] = ()
+    as_json: bool = False
+    quiet: bool = False
+
+
+def reproduce_files(programs: Sequence[Program], options: Options, order: Order, say: Say) -> int:
+    """Run what the files declare, write the report, print where it is; exit code 1 if a run could not be ended."""
+    studies = plan.plan(programs, options, order.only, order.seeds, say)
+    _check_base(studies, order.base)
+    page = order.report or options.out / _page_name(studies, order)
+    tasks = list({task.folder: task for study in studies for row in study.rows for task in row.tasks}.values())
+    failures: dict[Path, str] = {}
+    try:
+        with _progress(order, len(tasks)) as progress:
+            left = [task for task in tasks if not progress.told_before(task)]
+            if left:
+                with _executor(order, len(left)) as executor:
+                    for outcome in executors.reproduce(left, executor):
+                        progress.tell(outcome)
+                        if outcome.faults:
+                            failures[outcome.task.folder] = "; ".join(fault.message for fault in outcome.faults)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; what is done is kept in {options.out}; to go on:\n  {_own_command()}", err=True)
+        return INTERRUPTED
+    report = study_page.Report(_own_command(), datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
+                               tuple(_as_read(study, failures, order) for study in studies), order.base)
+    _write(page, report)
+    _tell_end(page, report, failures, order)
+    return FAULT if failures else 0
+
+
+def asked_for(given: Mapping[str, Any], presets: Mapping[str, float | str]) -> tuple[Options, Order, Say]:
+    """The options of the command line; click.UsageError for an engine or data set that is not there, or for a report
+    that would be its own JSON."""
+    page = given["page"]
+    if page is not None and page.suffix != ".md":
+        raise click.UsageError(f"--report names a page of Markdown, FILE.md, not {page}")
+    options = options_from({**given, "out": given["out"] or Path("runs") / "reproduced"}, presets)
+    count = given["count"]
+    order = Order(tuple(given["only"]), tuple(range(1, count + 1)) if count else tuple(given["seeds"]), given["jobs"],
+                  given["cluster"], given["base"], page, _repeated(given), given["as_json"], given["quiet"])
+    return options, order, sayer(order.as_json, order.quiet)
+
+
+def _repeated(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options that a row's command must have too."""
+    stated = [(option, given[name]) for option, name in (
+        ("--seeds", "count"), ("--seed", "seeds"), ("--passes", "passes"), ("--engine", "engine"), ("--dtype", "dtype"),
+        ("--data", "data"), ("--initial", "initial"), ("--set", "settings"))]
+    return tuple(text for option, value in stated if value
+                 for one in (value if isinstance(value, tuple) else (value,)) for text in (option, str(one)))
+
+
+# ---- Running -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _executor(order: Order, tasks: int) -> Iterator[Executor]:
+    if order.cluster is not None:
+        with executors.cluster(order.cluster) as executor:
+            yield executor
+    else:
+        for name in ONE_THREAD:
+            os.environ.setdefault(name, "1")  # the workers take it over
+        with executors.processes(min(order.jobs or executors.cores(), tasks)) as executor:
+            yield executor
+
+
+class _Progress:
+    """A line for each run as it ends, with how many of all have ended."""
+
+    def __init__(self, order: Order, total: int):
+        self._order, self._total, self._done = order, total, 0
+        self._began = time.monotonic()
+
+    def told_before(self, task: plan.Task) -> bool:
+        """Whether the run was finished by an earlier command; then its line is printed. What is wrong with its folder
+        is told by the attempt to go on, so that the other runs are not lost."""
+        try:
+            finished = is_finished(task)
+        except SnError:
+            return False
+        if finished:
+            self.tell(Outcome(task), "done before")
+        return finished
+
+    def tell(self, outcome: Outcome, how: str = "") -> None:
+        self._done += 1
+        task, run = outcome.task, None if outcome.faults else run_folder.open_run(outcome.task.folder)
+        found = {} if run is None else figures.figures_of(run)
+        if self._order.as_json:
+            told = {"run": str(task.folder), "figures": found} if run is not None else \
+                {"errors": [fault.as_json() for fault in outcome.faults]}
+            click.echo(json.dumps({"event": "run", "training": task.training, "seed": task.seed,
+                                   "before": bool(how), "done": self._done, "of": self._total, **told}))
+        elif run is None:
+            click.echo(paint(f"{task.training}, seed {task.seed} was not ended:", RED, stream=sys.stderr), err=True)
+            for fault in outcome.faults:
+                click.echo(painted_fault(fault, sys.stderr), err=True)
+        elif not self._order.quiet:
+            took = how or f"{found.get('cpu-seconds', 0.0):.1f} s of CPU"
+            count = paint(f"[{self._done} of {self._total}]", DIM, stream=sys.stdout)
+            click.echo(f"{count} {task.training}, seed {task.seed}: {study_page.figures_line(found)}; {took}")
+        sys.stdout.flush()
+
+
+@contextmanager
+def _progress(order: Order, total: int) -> Iterator[_Progress]:
+    if not order.quiet and not order.as_json and is_terminal(sys.stdout):
+        click.echo(paint(f"{total} runs", DIM, stream=sys.stdout))
+    yield _Progress(order, total)
+
+
+# ---- The report --------------------------------------------------------------------------------------------------
+
+
+def _as_read(study: plan.Study, failures: dict[Path, str], order: Order) -> figures.Study:
+    """The study with its runs as they stand in their folders."""
+    rows = []
+    for row in study.rows:
+        training, ended = row.training, [task for task in row.tasks if task.folder not in failures]
+        rows.append(figures.Row(
+            training.name, _command(["reproduce", study.file, "--only", training.name, *order.rows]),
+            training.published, training.notes, not training.cost.softmax,
+            {task.seed: run_folder.open_run(task.folder) for task in ended},
+            {task.seed: failures[task.folder] for task in row.tasks if task.folder in failures}))
+    return figures.Study(_stem(study), study.file, study.introduction, tuple(rows))
+
+
+def _write(page: Path, report: study_page.Report) -> None:
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(study_page.as_markdown(report), encoding="utf-8")
+        text = json.dumps(study_page.as_json(report), indent=1, ensure_ascii=False)
+        page.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise fail(f"the report {page} cannot be written: {error.strerror or error}",
+                   hint="name another file with --report; the runs are kept") from None
+
+
+def _tell_end(page: Path, report: study_page.Report, failures: dict[Path, str], order: Order) -> None:
+    if order.as_json:
+        click.echo(json.dumps({"event": "done", "report": str(page), **study_page.as_json(report)}))
+        return
+    ended = "1 run" if len(report.runs) == 1 else f"{len(report.runs)} runs"
+    ended += f", {len(failures)} not ended" if failures else ""
+    click.echo(paint(f"{ended}; the report is {page}, and the same as JSON {page.with_suffix('.json').name}",
+                     RED if failures else GREEN, stream=sys.stdout))
+
+
+def _check_base(studies: Sequence[plan.Study], base: str | None) -> None:
+    names = [row.training.name for study in studies for row in study.rows]
+    if base is not None and base not in names:
+        raise fail(f'no row is called "{base}"', hint=suggest(base, names, "rows"))
+
+
+def _stem(study: plan.Study) -> str:
+    return Path(study.file).stem
+
+
+def _page_name(studies: Sequence[plan.Study], order: Order) -> str:
+    """Of the whole study, or with the rows that are asked for, so that a row does not take the place of the whole."""
+    name = run_folder.folder_name("-".join(["-and-".join(_stem(study) for study in studies), *order.only]))
+    return f"{name[:_LONGEST]}.md"
+
+
+def _own_command() -> str:
+    return _command(sys.argv[1:])
+
+
+def _command(arguments: Sequence[str]) -> str:
+    return shlex.join(["snsim", *arguments])

@@ -1,0 +1,171 @@
+"""`snsim run`: which trainings with which seeds, one after the other, shown by a view."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Callable, Iterator, Mapping, Sequence
+
+import click
+
+from snsim.cli.errors import report
+from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
+from snsim.cli.options import Whole, of_runs, presets
+from snsim.colour import DIM, is_terminal, paint
+from snsim.console.views import View
+from snsim.data.catalog import DATA_SETS
+from snsim.data.progress import ProgressBar
+from snsim.engines import ENGINES
+from snsim.errors import SnError, fail
+from snsim.program import Program
+from snsim.registry import Shelf, suggest
+from snsim.runs.options import Options
+from snsim.runs.resume import resume
+from snsim.runs.run import Event, Finished, Started
+from snsim.runs.run import run as run_training
+from snsim.training.spec import Training
+
+NEW_RUN_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only", "out", "settings",
+                "kernel", "fast", "steps", "pictures", "windows")  # not with --resume
+
+
+@click.command()
+@click.argument("file", required=False)
+@of_runs
+@click.option("--out", type=click.Path(path_type=Path), help="Folder in which run folders are made. [default: runs]")
+@click.option("--kernel", type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
+              help="Kernel of SN-2.8 for a program that chooses none. [default: the first that has its words]")
+@click.option("--fast", is_flag=True,
+              help="Add the sums of an SN-2.8 program in another order: faster, and the last digits change.")
+@click.option("--steps", type=Whole(min=1), metavar="N", help="Steps that the Lisp may take. [default: 30 million]")
+@click.option("--pictures", type=click.Choice(["svg", "png", "none"]),
+              help="Files in which the windows of a program are saved. [default: svg]")
+@click.option("--windows", is_flag=True, help="Show the windows of a program while it runs.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a stopped run.")
+@click.option("--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Write event files there, too.")
+def run(file: str | None, **options: object) -> int:
+    """Train what FILE declares, in order: each training, each of its seeds.
+
+    A program in the words of SN-2.8 trains by itself when it is read; it prints as it goes, and what it writes goes
+    into a run folder of its name.
+    """
+    from snsim.cli.run_sn28 import read_acting
+    from snsim.console.choose_view import choose_view
+
+    resumed, as_json, quiet = options["resume"], bool(options["as_json"]), bool(options["quiet"])
+    if file is None and resumed is None:
+        raise click.UsageError("name a FILE to run, or --resume RUN to go on with a run (its folder has the source)")
+    if file is not None and resumed is not None:
+        raise click.UsageError(f"--resume takes its source from the run folder: {file} and --resume do not go together")
+    stated = sorted(name for name in NEW_RUN_ONLY if options[name])
+    if resumed is not None and stated:
+        raise click.UsageError(f"--resume takes everything from the run folder, and so no --{_option_name(stated[0])}")
+    set_values = presets(options["settings"])  # type: ignore[arg-type]
+    run_options = options_from(options, set_values)
+    view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)  # type: ignore[arg-type]
+    if file is None:
+        return resume_run(Path(str(resumed)), run_options, view, say)
+    port = sys.stderr if as_json or quiet else sys.stdout
+    program = read_acting(file, run_options, options, port, say)
+    report(program.warnings)
+    return run_file(program, run_options, options["seeds"], options["only"], view, say)  # type: ignore[arg-type]
+
+
+def _option_name(parameter: str) -> str:
+    return {"seeds": "seed", "settings": "set"}.get(parameter, parameter)
+
+
+Say = Callable[[str], None]
+
+
+def run_file(program: Program, options: Options, seeds: Sequence[int], only: Sequence[str], view: View,
+             say: Say) -> int:
+    """Run the trainings the program's own file declares, each with each of its seeds (or those given); exit code.
+
+    What the program did by itself is done: there may be no training left to run.
+    """
+    for training in chosen_trainings(program, only):
+        for seed in seeds or training.seeds:
+            code = follow(run_training(program, training, seed, options, say, _download_bar()), view)
+            if code:
+                return code
+    return 0
+
+
+def resume_run(folder: Path, options: Options, view: View, say: Say) -> int:
+    """Go on with the run of a folder; exit code."""
+    return follow(resume(folder, options, say, _download_bar()), view)
+
+
+def follow(events: Iterator[Event], view: View) -> int:
+    """Show the events of one run. An interrupt, or a reader that went away, leaves the run folder to be resumed."""
+    run: Path | None = None
+    completed = False
+    try:
+        for event in events:
+            if isinstance(event, Started):
+                run = event.run
+            completed = isinstance(event, Finished) and event.completed
+            view.show(event)
+        code = 0 if completed else INTERRUPTED
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = BROKEN_PIPE
+    finally:
+        view.close()
+    if code:
+        _tell_how_to_resume(run, "nobody reads the output any more" if code == BROKEN_PIPE else "interrupted")
+    return code
+
+
+def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
+    """The trainings to run, in order; SnError if there is none, or no such."""
+    declared = program.own_trainings
+    names = [training.name for training in declared]
+    file = program.sources[0].name
+    if not declared and not program.acted:
+        raise fail(f"{file} declares no training of its own: there is nothing to run",
+                   hint="(train NAME clause ...) declares one; what comes by include is declared, not run")
+    for name in only:
+        if name not in names:
+            raise fail(f'{file} declares no training "{name}"', hint=suggest(name, names, "trainings"))
+    return [training for training in declared if not only or training.name in only]
+
+
+def options_from(given: Mapping[str, object], presets: Mapping[str, float | str]) -> Options:
+    """The options of the command line; click.UsageError for an engine or data set that is not there."""
+    _known(ENGINES, [given["engine"]] if given["engine"] else [], "--engine")
+    _known(DATA_SETS, list(given["data"]), "--data")  # type: ignore[call-overload]
+    stated = {name: given[name] for name in ("engine", "dtype", "data_dir", "initial", "passes", "out")
+              if given[name] is not None}
+    return Options(**stated, data=tuple(given["data"]), online=not given["offline"],  # type: ignore[arg-type]
+                   presets=presets, command=tuple(sys.argv[1:]))
+
+
+def sayer(as_json: bool, quiet: bool) -> Say:
+    """Where sentences about data go: standard error; nowhere if little or only JSON is asked for."""
+    if as_json or quiet:
+        return lambda sentence: None
+    return lambda sentence: click.echo(paint(sentence, DIM, stream=sys.stderr), err=True)
+
+
+def _known(shelf: Shelf, names: Sequence[str], option: str) -> None:
+    for name in names:
+        try:
+            shelf.get(name)
+        except SnError as error:
+            fault = error.faults[0]
+            raise click.UsageError(f"{option}: {fault.message}; {fault.hint}") from None
+
+
+def _download_bar() -> ProgressBar | None:
+    return ProgressBar(sys.stderr) if is_terminal(sys.stderr) else None
+
+
+def _tell_how_to_resume(run: Path | None, why: str) -> None:
+    if run is None:
+        click.echo(f"{why} before the first pass: there is no run folder yet", err=True)
+    else:
+        click.echo(f"{why}; to go on:\n  snsim run --resume {shlex.quote(str(run))}", err=True)

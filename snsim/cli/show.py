@@ -1,0 +1,184 @@
+"""`snsim show` and `snsim check`: the overview of a program, and each stage on the way from its text to an engine."""
+
+from __future__ import annotations
+
+import sys
+from typing import Sequence
+
+import click
+
+from snsim.cli.errors import report
+from snsim.cli.exit_codes import FAULT
+from snsim.cli.options import presets
+from snsim.cli.reading import _read
+from snsim.colour import BOLD, DIM, paint
+from snsim.errors import SnError, fail
+from snsim.language import printer
+from snsim.language.reader import read_forms
+from snsim.language.source_files import read_source
+from snsim.network.net import Net
+from snsim.program import Program
+from snsim.reports import connection_text
+from snsim.reports.program_forms import complete_forms, shown_nets
+from snsim.reports.tables import plain, shape_text, summary
+from snsim.training.spec import Training
+
+
+@click.command()
+@click.argument("file")
+@click.option("--stage", type=click.Choice(["forms", "net", "plan", "torch", "llvm", "asm"]),
+              help="One stage on the way from text to engine, instead of the overview.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
+def show(file: str, stage: str | None, settings: Sequence[str]) -> None:
+    """Show the nets of FILE: layers, connections, tables, and every clause with its origin.
+
+    \b
+    --stage forms   the text as it was read
+    --stage net     complete forms, no overview; reads back as the same forms
+    --stage plan    parameters and order of work
+    --stage torch   the PyTorch module
+    --stage llvm    the LLVM IR by which the native engine learns, in float32, pattern by pattern: of the first
+                    stage of each training
+    --stage asm     the same as assembly for this processor
+    """
+
+    if stage == "forms":
+        print_forms(file)
+        return
+    program = _read(file, presets(settings))
+    {"net": print_complete_forms, "plan": print_plans, "torch": print_modules,
+     "llvm": print_ir, "asm": print_assembly, None: print_overview}[stage](program)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
+def check(files: Sequence[str], settings: Sequence[str]) -> int:
+    """Report every fault of every FILE; a line of counts for each that has none."""
+
+    faulty = 0
+    for file in files:
+        try:
+            click.echo(check_line(file, _read(file, presets(settings))))
+        except SnError as error:
+            faulty += 1
+            report(error.faults)
+    if faulty and len(files) > 1:
+        click.echo(f"{faulty} of {len(files)} files {'has' if faulty == 1 else 'have'} faults", err=True)
+    return FAULT if faulty else 0
+
+
+_MOST_ELEMENTS = 64  # of a matrix that is printed inside a form of the overview
+_MOST_COUNTED = 3  # nets whose counts stand in the line of `snsim check`
+
+
+def print_overview(program: Program) -> None:
+    """For each net its table, connections and drawings; then the complete forms."""
+    nets = shown_nets(program)
+    if not nets:
+        raise fail(f"{program.sources[0].name} declares no net",
+                   hint="`snsim convert FILE` writes what a program of SN-2.8 makes as (net ...)" if program.acted else
+                   "(net NAME clause ...) declares one; `snsim show FILE --stage forms` prints the text")
+    for net in nets:
+        _print_net(net, _training_of(program, net))
+    for form in complete_forms(program, _MOST_ELEMENTS):
+        click.echo(_painted_form(form) + "\n")
+
+
+def print_forms(file: str) -> None:
+    """The forms of the file's text as they were read, one after the other; SnError where the text is no form."""
+    for form, _ in read_forms(read_source(file)):
+        click.echo(printer.show(form))
+
+
+def print_complete_forms(program: Program) -> None:
+    click.echo("\n\n".join(complete_forms(program)))
+
+
+def print_plans(program: Program) -> None:
+    from snsim.engines.plan import plan
+
+    for net in shown_nets(program):
+        click.echo(str(plan(net)))
+
+
+def print_modules(program: Program) -> None:
+    """Each net as a PyTorch module: its own print, then its parameters with their shapes."""
+    from snsim.engines.plan import plan
+    from snsim.engines.torch.module import module
+
+    for net in shown_nets(program):
+        made = module(plan(net))
+        click.echo(str(made))
+        parameters = [(name, tuple(value.shape)) for name, value in made.named_parameters()]
+        width = max((len(name) for name, _ in parameters), default=0)
+        for name, shape in parameters:
+            click.echo(f"  {name.ljust(width)}  {shape_text(shape)}")
+
+
+def print_ir(program: Program) -> None:
+    """The LLVM IR by which the native engine learns in the first stage of each training of the file."""
+    _print_code(program, assembly=False)
+
+
+def print_assembly(program: Program) -> None:
+    """The same for this processor."""
+    _print_code(program, assembly=True)
+
+
+def _print_code(program: Program, assembly: bool) -> None:
+    from snsim.training.choose_engine import native_code
+
+    for training in program.own_trainings:
+        click.echo(native_code(training, training.stages[0], "float32", assembly))
+    if not program.own_trainings:
+        raise fail(f"{program.sources[0].name} declares no training of its own, and code is made for one",
+                   hint="(train NAME clause ...) declares one")
+
+
+def check_line(file: str, program: Program) -> str:
+    """One line for a program without faults: what it declares and the counts of its nets."""
+    nets = shown_nets(program)
+    trainings = program.own_trainings
+    parts = [_count_text(net) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
+    if trainings:
+        parts.append(f"{len(trainings)} training{'' if len(trainings) == 1 else 's'}")
+    return f"{file}: {'; '.join(parts) or 'no net, no training'}; no faults"
+
+
+def _print_net(net: Net, training: Training | None) -> None:
+    out = sys.stdout
+    place = "" if net.span is None else paint(f"   {net.span.source.name}:{net.span.line}", DIM, stream=out)
+    click.echo(paint(f"net {net.name}", BOLD, stream=out) + place + "\n")
+    _print_table(net, training)
+    click.echo("\n" + connection_text.describe_connections(net) + "\n")
+    drawn = connection_text.drawn_tables(net)
+    if drawn:
+        click.echo(drawn + "\n")
+    if any(clause.word == "expect" for clause in net.clauses):
+        click.echo(paint("expect held: the counts above are those the description states", DIM, stream=out) + "\n")
+
+
+def _print_table(net: Net, training: Training | None) -> None:
+    text = plain(summary(net, training), with_rates=training is not None)
+    head, *body, total = text.split("\n")
+    click.echo("\n".join([paint(head, BOLD, stream=sys.stdout), *body, paint(total, BOLD, stream=sys.stdout)]))
+
+
+def _training_of(program: Program, net: Net) -> Training | None:
+    return next((t for t in program.own_trainings if t.net is net), None)
+
+
+def _painted_form(form: str) -> str:
+    """The form with its comments in the background; a `;` inside a text is not one."""
+    lines = []
+    for line in form.split("\n"):
+        text, mark, comment = line.rpartition("  ; ")
+        lines.append(text + paint(mark + comment, DIM, stream=sys.stdout) if mark and '"' not in comment else line)
+    return "\n".join(lines)
+
+
+def _count_text(net: Net) -> str:
+    counts = net.counts
+    return (f"net {net.name}, {counts.units:,} units, {counts.connections:,} connections, "
+            f"{counts.weights:,} weights")

@@ -1,0 +1,106 @@
+"""What is held against another: a side, which learns update by update and shows what it computes. An engine is one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Mapping, Protocol, Sequence
+
+import numpy as np
+
+from snsim import engines
+from snsim.comparison.presentations import Update
+from snsim.engines.plan import plan
+from snsim.engines.protocol import Engine, UpdateRule
+from snsim.network.expressions import apply, variable
+from snsim.training.scores import mean_cost
+from snsim.training.spec import Training
+
+# After one update by this rule, the weights before less the weights after are the gradient.
+_GRADIENT = UpdateRule("gradient", (), (), ((("w", apply("-", variable("w"), variable("g"))),),))
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a side shows of one update. States and cost are those before it, with nothing dropped.
+
+    `outputs` has (patterns, units), `cost` is the sum of E over the patterns. `hidden`: what may be the states of
+    hidden layers, flat; an engine has one array for each, in order. `gradients` and `weights` (after the update) are
+    by parameter, of its shape. `stray` tells by layer the largest gradient of weights that the net does not have.
+    """
+
+    outputs: np.ndarray
+    cost: float
+    hidden: Sequence[np.ndarray]
+    gradients: Mapping[str, np.ndarray]
+    weights: Mapping[str, np.ndarray]
+    stray: Mapping[str, float] = field(default_factory=dict)
+
+
+class Side(Protocol):
+    """What learns. `start` sets the weights, by our names, and forgets what the update rule remembers."""
+
+    name: str
+
+    def start(self, weights: Mapping[str, np.ndarray]) -> None: ...
+
+    def present(self, update: Update) -> Shown: ...
+
+    def seconds(self, updates: Sequence[Update]) -> float:
+        """Learn all of the updates, and nothing but that, from the weights of the start; seconds of processor time,
+        which other programs on a busy machine do not lengthen."""
+
+
+class EngineSide:
+    """An engine. Its gradients come from a second one of its kind and weights, under a rule that subtracts them: an
+    engine shows no gradients, and the change of a weight tells them under few rules."""
+
+    def __init__(self, engine: Engine, training: Training):
+        net = training.net
+        self.name = engine.name
+        self._engine, self._cost = engine, training.cost
+        self._differentiating = engines.build(engine.name, plan(net), training.cost, _GRADIENT, engine.dtype)
+        self._hidden = [layer.name for layer in net.layers[1:-1]]
+        self._output = net.layers[-1].name
+        self._learning = [p.name for p in net.parameters if p.learns]
+
+    def start(self, weights: Mapping[str, np.ndarray]) -> None:
+        self._engine.load_parameters(weights)
+        self._now = self._weights(self._engine)
+        self._engine.load_state({key: np.zeros_like(value) for key, value in self._engine.state().items()})
+
+    def present(self, update: Update) -> Shown:
+        states = self._engine.states(update.inputs)
+        outputs = np.asarray(states[self._output], np.float64)
+        with np.errstate(all="ignore"):  # what ran away is told as a difference
+            cost = mean_cost(self._cost, outputs, update.targets) * len(outputs)
+        gradients = self._gradients(update)
+        self._engine.learn(update.inputs, update.targets, update.settings, update.gates, update.noises)
+        self._now = self._weights(self._engine)
+        hidden = [np.asarray(states[name]).reshape(-1) for name in self._hidden]
+        return Shown(outputs, cost, hidden, gradients, self._now)
+
+    def _gradients(self, update: Update) -> dict[str, np.ndarray]:
+        self._differentiating.load_parameters(self._now)
+        settings = replace(update.settings, options={}, held_curvature=None)
+        self._differentiating.learn(update.inputs, update.targets, settings, update.gates, update.noises)
+        after = self._weights(self._differentiating)
+        return {name: self._now[name] - after[name] for name in after}
+
+    def _weights(self, engine: Engine) -> dict[str, np.ndarray]:
+        values = engine.parameters()
+        return {name: values[name] for name in self._learning}
+
+    def seconds(self, updates: Sequence[Update]) -> float:
+        """Each pass is handed over whole, as when it trains."""
+        taken = 0.0
+        for settings in dict.fromkeys(update.settings for update in updates):
+            own = [update for update in updates if update.settings is settings]
+            inputs = np.concatenate([update.inputs for update in own])
+            targets = np.concatenate([update.targets for update in own])
+            gates = {layer: np.concatenate([update.gates[layer] for update in own]) for layer in own[0].gates}
+            noises = {layer: np.concatenate([update.noises[layer] for update in own]) for layer in own[0].noises}
+            began = time.process_time()
+            self._engine.learn(inputs, targets, settings, gates, noises)
+            taken += time.process_time() - began
+        return taken

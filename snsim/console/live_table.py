@@ -1,0 +1,125 @@
+"""A run on a terminal: the table of passes grows, and below it stand a small curve, a bar and the time left."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from snsim.colour import DIM, paint
+from snsim.console.views import PlainView
+from snsim.reports import block_characters
+from snsim.runs.run import Event, Finished, Passed, Started
+from snsim.training.loop import Progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+_PATIENCE = 0.4  # seconds that a run may take before anything stands below its table
+_WIDTH, _HEIGHT = 46, 3  # of the curve, in characters
+_FEWEST = 3  # passes that make a curve
+
+
+class TerminalView(PlainView):
+    """The lines of PlainView; what stands below them while the run goes on is wiped at its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._live: Live | None = None
+        self._began = time.monotonic()
+        self._errors: list[float] = []  # percent, after each pass
+        self._of = "train"
+        self._at = Progress(1, 0, 1)
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self._at = event
+            self._refresh()
+            return
+        if isinstance(event, Finished):
+            self.close()
+            if event.completed and len(self._errors) >= _FEWEST:
+                ends = f"{self._errors[0]:.2f} % {block_characters.spark(self._errors)} {self._errors[-1]:.2f} %"
+                self.say(paint(f"        {self._of} error {ends}", DIM, stream=sys.stdout))
+        super().show(event)
+        if isinstance(event, Started):
+            self._began, self._errors = time.monotonic(), []
+            self._at = Progress(event.done + 1, 0, 1)
+        elif isinstance(event, Passed):
+            score = event.done.test or event.done.train
+            self._of = "train" if event.done.test is None else "test"
+            self._errors.append(score.error)
+            self._at = Progress(event.done.number + 1, 0, 1)
+            self._refresh()
+
+    def say(self, text: str) -> None:
+        """Print some lines, above what stands below them."""
+        if self._live is None:
+            super().say(text)
+        else:
+            from rich.text import Text
+
+            self._live.console.print(Text.from_ansi(text), soft_wrap=True)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _refresh(self) -> None:
+        """Show where the run is, once it has taken a moment; the display itself is drawn five times a second."""
+        if self._started is None or time.monotonic() - self._began < _PATIENCE:
+            return
+        if self._live is None:
+            from rich.live import Live
+
+            self._live = Live(get_renderable=self._below, transient=True, refresh_per_second=5,
+                              redirect_stdout=False, redirect_stderr=False)
+            self._live.start()
+
+    def _below(self) -> RenderableType:
+        """The curve of the errors so far, and a line with pass, bar and time left."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        assert self._started is not None
+        passes, at = self._started.training.passes, self._at
+        number = min(at.number, passes)
+        grid = Table.grid(padding=(0, 1))
+        for _ in range(4):
+            grid.add_column(no_wrap=True)
+        grid.add_row(f"pass {number} of {passes}", ProgressBar(total=at.total, completed=at.done, width=20),
+                     f"{at.done:,}/{at.total:,}" if at.done else "", time_left(self._elapsed(), self._share()))
+        room = min(_WIDTH, shutil.get_terminal_size().columns - 24)
+        if len(self._errors) < _FEWEST or room < 10:
+            return Group(Text(), grid)
+        lines = block_characters.curve(self._errors, room, _HEIGHT)
+        marks = [f"{max(self._errors):8.2f} %", *[" " * 10] * (_HEIGHT - 2), f"{0:8d} %"]
+        drawn = [Text(f"{mark} {line}", style="dim") for mark, line in zip(marks, lines)]
+        drawn[-1].append(f" {self._of} {self._errors[-1]:.2f} %")
+        return Group(Text(), *drawn, grid)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _share(self) -> float:
+        """How much of what this run has to do is done, 0 to 1."""
+        assert self._started is not None
+        passes, before, at = self._started.training.passes, self._started.done, self._at
+        return (at.number - 1 - before + at.done / max(1, at.total)) / max(1, passes - before)
+
+
+def time_left(seconds: float, share: float) -> str:
+    """In words, when the rest will be done if it goes on as it went: `share` of it took `seconds`. Nothing is said
+    before a hundredth is done."""
+    if share < 0.01:
+        return ""
+    rest = seconds * (1 - share) / share
+    if rest < 60:
+        return f"{rest:.0f} s left"
+    minutes = int(rest / 60)
+    return f"{minutes} min {int(rest % 60)} s left" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min left"

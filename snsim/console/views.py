@@ -1,0 +1,211 @@
+"""What a run prints: for a terminal, for a pipe, for a program that reads JSON, or next to nothing.
+
+All four show the same events of `snsim.runs.run`. What only a person needs (data that are not the first choice, how
+to go on) goes to standard error where standard output is for a program.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from typing import Protocol
+
+import click
+
+from snsim.colour import BOLD, DIM, REVERSE, YELLOW, paint
+from snsim.reports.pass_lines import named_figures, pass_headings, pass_line, published_beside_ours, summary_line
+from snsim.reports.tables import shape_text
+from snsim.runs.run import Event, Finished, Passed, Started
+from snsim.training.loop import Pass, Pruned
+from snsim.training.spec import Training
+
+
+class View(Protocol):
+    """Shows the events of one run after the other."""
+
+    def show(self, event: Event) -> None: ...
+
+    def close(self) -> None:
+        """The run is over or broken off: leave the terminal as it was."""
+
+
+class JsonView:
+    """One JSON object a line: each pass, then "done"; quiet, only "done", with what the last pass would have told."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._started: Started | None = None
+        self._last: dict[str, object] = {}
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._started = event
+            self._last = {"name": event.training.name, "seed": event.seed, "pass": event.done}
+            _warn(event)
+        elif isinstance(event, Passed):
+            done = event.done
+            self._last |= {"pass": done.number, "train": named_figures(done.train),
+                           "test": None if done.test is None else named_figures(done.test)}
+            if done.left is not None:
+                self._last["left"] = asdict(done.left)
+            if not self._quiet:
+                _echo_json({"event": "pass", **self._last})
+        elif isinstance(event, Pruned) and not self._quiet:
+            _echo_json({"event": "pruned", **asdict(event)})
+        elif isinstance(event, Finished) and event.completed and self._started is not None:
+            _echo_json({"event": "done", "run": str(event.run), "data": self._started.data,
+                        "engine": self._started.engine, "presentations": event.presentations,
+                        "seconds": round(event.seconds, 3), **(self._last if self._quiet else {})})
+
+    def close(self) -> None:
+        pass
+
+
+class QuietView:
+    """One line a run: its name, the figures of its last pass, its folder."""
+
+    def __init__(self) -> None:
+        self._started: Started | None = None
+        self._last: Pass | None = None
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._started, self._last = event, None
+            _warn(event)
+        elif isinstance(event, Passed):
+            self._last = event.done
+        elif isinstance(event, Finished) and self._started is not None:
+            begun = f"{self._started.training.name}, seed {self._started.seed}"
+            if self._last is not None:
+                click.echo(f"{begun}, pass {self._last.number}: {summary_line(self._last.train, self._last.test)}; "
+                           f"{event.run}")
+            elif event.completed:
+                click.echo(f"{begun}: {nothing_left(self._started)}; {event.run}")
+
+    def close(self) -> None:
+        pass
+
+
+class PlainView:
+    """Lines only: what is run, one line a pass, and the end. Made for pipes and files."""
+
+    def __init__(self) -> None:
+        self._started: Started | None = None
+        self._last: Pass | None = None
+        self._runs = 0
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._runs += 1
+            self._started, self._last = event, None
+            self.say(("\n" if self._runs > 1 else "") + header(event))
+            if event.done < event.training.passes:
+                self.say(paint(pass_headings(event.patterns[1] > 0), DIM, stream=sys.stdout))
+        elif isinstance(event, Passed):
+            self._last = event.done
+            self.say(pass_line(event.done.number, event.done.train, event.done.test))
+            sys.stdout.flush()
+        elif isinstance(event, Pruned):
+            self.say(pruned_line(event))
+        elif isinstance(event, Finished) and event.completed and self._started is not None:
+            self.say(footer(self._started, self._last, event))
+
+    def say(self, text: str) -> None:
+        """Print some lines."""
+        click.echo(text)
+
+    def close(self) -> None:
+        pass
+
+
+def header(event: Started) -> str:
+    """What is about to be run, a line each: training, net, data, engine, seed, folder."""
+    training, counts = event.training, event.counts
+    place = "" if training.span is None else f"   {training.span.source.name}"
+    lines = [paint(training.name, BOLD, stream=sys.stdout) + place, *_labelled([
+        ("net", ", ".join(f"{layer.name} {shape_text(layer.shape)}" for layer in training.net.layers)),
+        ("", f"{counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"),
+        ("data", f"{event.data}, {_patterns(*event.patterns)}"),
+        ("engine", f"{event.engine}, {event.dtype}"),
+        ("seed", f"{event.seed}"),
+        ("run", f"{event.run}"),
+    ])]
+    if event.rank:
+        lines.append("  " + paint(f" {data_warning(event)} ", BOLD, YELLOW, REVERSE, stream=sys.stdout))
+        if training.published:
+            lines.append("  the figures do not compare with those published")
+    if event.instead:
+        lines.append("  " + paint(event.instead, YELLOW, stream=sys.stdout))
+    if event.done == training.passes:
+        lines.append(f"  {nothing_left(event)}")
+    elif event.done:
+        lines.append(f"  goes on after pass {event.done}")
+    return "\n".join(lines) + "\n"
+
+
+def pruned_line(event: Pruned) -> str:
+    """What was cut before a pass, and what is left."""
+    connections, weights = (getattr(event.before, what) - getattr(event.left, what)
+                            for what in ("connections", "weights"))
+    return (f"      {connections:,} connections ({weights:,} weights) cut; left are {event.left.connections:,} "
+            f"({event.left.weights:,})")
+
+
+def footer(started: Started, last: Passed | None, finished: Finished) -> str:
+    """Published figures beside ours, what it took, and what to type next."""
+    lines = [""]
+    training = started.training
+    if training.published and last is not None:
+        theirs = _first_choice(training)
+        headings = ("published", "ours") if theirs in (None, started.data) else \
+            (f"published on {theirs}", f"ours on {started.data}")
+        lines += [published_beside_ours(training.published, last.train, last.test, *headings), ""]
+    if finished.presentations:
+        speed = finished.presentations / finished.seconds if finished.seconds else 0.0
+        lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} a second)")
+    lines.append(f"{finished.run} has source, settings, figures and weights")
+    if training.span is not None:
+        file = shlex.quote(training.span.source.name)
+        unused = max(started.seed, *training.seeds) + 1
+        lines += ["next:", f"  snsim show {file}", f"  snsim run {file} --seed {unused}"]
+    return "\n".join(lines)
+
+
+def _patterns(train: int, test: int) -> str:
+    return f"{train:,} train and {test:,} test patterns" if test else f"{train:,} patterns, none to test"
+
+
+def _first_choice(training: Training) -> str | None:
+    """The data set that the description names first; None for patterns of its own."""
+    clause = next((clause.node for clause in training.clauses if clause.word == "data"), None)
+    return clause.items[1].name if clause is not None and clause.items[1].is_name else None
+
+
+def nothing_left(event: Started) -> str:
+    """The sentence for a run that was over when it was resumed."""
+    return f"all {event.training.passes} passes were done before: nothing is left to do"
+
+
+def data_warning(event: Started) -> str:
+    """The sentence for data that are not those the description asks for first."""
+    return f"{event.data}, NOT {' or '.join(event.wanted[:event.rank])}, which could not be had"
+
+
+def _labelled(rows: list[tuple[str, str]]) -> list[str]:
+    width = max(len(label) for label, _ in rows)
+    return [f"  {paint(label.ljust(width), DIM, stream=sys.stdout)}  {text}" for label, text in rows]
+
+
+def _warn(event: Started) -> None:
+    """What is not as it was asked for, on standard error."""
+    if event.rank:
+        click.echo(paint(data_warning(event), BOLD, YELLOW, stream=sys.stderr), err=True)
+    if event.instead:
+        click.echo(paint(event.instead, YELLOW, stream=sys.stderr), err=True)
+
+
+def _echo_json(thing: dict[str, object]) -> None:
+    click.echo(json.dumps(thing))
+    sys.stdout.flush()

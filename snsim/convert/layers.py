@@ -1,0 +1,243 @@
+"""The layers of a net that a program of SN-2.8 made: their order, their geometry, their biases, cells of borders.
+
+SN's layers are lists of units; how they lie in rows and columns is known from the words that connected them, which
+take a layer or a piece of it (a map) with its sizes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from snsim.convert.recorder import Call, Construction
+from snsim.errors import SnError, fail
+from snsim.network.net import BIAS, Layer
+from snsim.network.wiring import Table
+
+ONE_MAP, WINDOWS, FRAMES = ("shared-bias-connect",), ("local", "mask", "equal-mask"), ("tdnn-connect",)
+
+
+def refusal(message: str, hint: str = "") -> SnError:
+    """What the declarative words cannot state."""
+    return fail(message, None, hint or "the program still runs as it is: snsim run FILE")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Units of one layer, one behind the other: `first` is the first of them, counted in the layer."""
+
+    layer: int
+    first: int
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A map and the cells round it, as a word was given them: `above` rows of cells, and as many columns at its
+    left."""
+
+    piece: Piece
+    shape: tuple[int, int]
+    above: int
+    cells: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """The layers in order of computation, with what was read of the calls: `sources[k]` is what call k read."""
+
+    names: tuple[str, ...]
+    units: tuple[np.ndarray, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    layer_of: np.ndarray  # of every unit, -1: none, that is the bias, a cell, or a unit without connections
+    index: np.ndarray  # of every unit in its layer
+    sources: dict[int, Framed]
+    dropped: tuple[str, ...]  # layers without any connection
+
+    def piece(self, units: np.ndarray) -> Piece | None:
+        """Where these units lie in a layer, one behind the other; None if they do not."""
+        layers, places = self.layer_of[units], self.index[units]
+        if not len(units) or layers[0] < 0 or (layers != layers[0]).any() or (np.diff(places) != 1).any():
+            return None
+        return Piece(int(layers[0]), int(places[0]))
+
+
+def layers_of(net: Construction) -> Layers:
+    """The layers of a net. SnError if they are not in an order of computation, or a unit of constant state is none
+    of a border."""
+    order, dropped, cells = _ordered(net)
+    names, units = [net.groups[g][0] for g in order], [net.groups[g][1] for g in order]
+    layer_of, index = np.full(len(net.values), -1), np.zeros(len(net.values), int)
+    for k, own in enumerate(units):
+        layer_of[own], index[own] = k, np.arange(len(own))
+    plain = Layers(tuple(_unlike(names)), tuple(units), tuple((len(own),) for own in units), layer_of, index, {},
+                   tuple(dropped))
+    sources = _sources(net, plain)
+    _check_cells(net, plain, sources, cells)
+    shapes = _shapes(net, plain, sources)
+    return Layers(plain.names, plain.units, shapes, layer_of, index, sources, plain.dropped)
+
+
+def _unlike(names: list[str]) -> list[str]:
+    """The names, with a number where one stands twice."""
+    seen: Counter[str] = Counter()
+    made = []
+    for name in names:
+        seen[name] += 1
+        made.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return made
+
+
+# Order
+
+def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
+    """The numbers of the groups in order of computation; the names of those without connections; groups of cells."""
+    group_of = np.full(len(net.values), -1)
+    for g, (_, units) in enumerate(net.groups):
+        group_of[units] = g
+    real = net.pre > 0
+    lost = np.flatnonzero((group_of[net.post] < 0) | (real & (group_of[net.pre] < 0)))
+    if len(lost):
+        k = int(lost[0])
+        raise refusal(f"the connection from unit {net.pre[k]} to unit {net.post[k]} is of no layer")
+    joined = np.unique(group_of[net.pre[real]] * len(net.groups) + group_of[net.post[real]])
+    before = {divmod(int(ends), len(net.groups)) for ends in joined}
+    for a, b in sorted(before):
+        if a == b:
+            raise refusal(f"units of {net.groups[a][0]} feed units of the same layer; declared layers feed later ones",
+                          "a net with loops has no declarative form")
+    entered = {b for _, b in before} | set(group_of[net.post].tolist())
+    connected = entered | {a for a, _ in before}
+    given = {int(group_of[unit]) for unit in net.inputs if group_of[unit] >= 0}
+    roots = [g for g in range(len(net.groups)) if g in connected and g not in entered]
+    inputs = [g for g in roots if g in given] or roots[:1]
+    if len(inputs) != 1:
+        names = " and ".join(net.groups[g][0] for g in inputs)
+        raise refusal(f"the net has the input layers {names or 'none'}; a declared net has one"
+                      if inputs else "no layer is the input: each is fed by another",
+                      "make one layer of them" if inputs else "a net with loops has no declarative form")
+    cells = [g for g in roots if g not in inputs]
+    silent = set(net.desired.tolist())
+    dropped = [name for g, (name, units) in enumerate(net.groups)
+               if g not in connected and not set(units.tolist()) <= silent]
+    last = {int(group_of[unit]) for unit in net.outputs if group_of[unit] >= 0}
+    return _sorted(net, connected - set(cells), before, inputs[0], last), dropped, cells
+
+
+def _sorted(net: Construction, groups: set[int], before: set[tuple[int, int]], first: int,
+            last: set[int]) -> list[int]:
+    """Sources before targets, else as they were made, the input first and the output last."""
+    order, left = [first], sorted(groups - {first})
+    while left:
+        ready = [g for g in left if not any((other, g) in before for other in left)]
+        if not ready:
+            names = ", ".join(net.groups[g][0] for g in left)
+            raise refusal(f"the layers {names} feed each other in a circle", "a net with loops has no declarative form")
+        chosen = next((g for g in ready if g not in last), ready[0])
+        order.append(chosen)
+        left.remove(chosen)
+    return order
+
+
+# What the words were given
+
+def _sources(net: Construction, layers: Layers) -> dict[int, Framed]:
+    """For each call that read a layer, or a map in a frame of cells, what it read."""
+    found = {}
+    for k, call in enumerate(net.calls):
+        shape = given_shape(call, 0)
+        if shape is None or len(call.layers) < 2:
+            continue
+        framed = _framed(layers, call.layers[0].astype(int), shape)
+        if framed is not None:
+            found[k] = framed
+    return found
+
+
+def _framed(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> Framed | None:
+    whole = layers.piece(units)
+    if whole is not None:
+        return Framed(whole, shape, 0, False)
+    inside = layers.layer_of[units].reshape(shape) >= 0
+    if not inside.any():
+        return None
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    top, left, bottom, right = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+    inner = units.reshape(shape)[top:bottom, left:right]
+    piece = layers.piece(inner.reshape(-1)) if inside[top:bottom, left:right].all() else None
+    if piece is None or top != left:
+        return None
+    return Framed(piece, (bottom - top, right - left), top, True)
+
+
+def given_shape(call: Call, side: int) -> tuple[int, int] | None:
+    """Rows and columns (tdnn: frames, traits) that a call states of its source (side 0) or target (side 1)."""
+    sizes = [int(x) for x in call.others if isinstance(x, float)]
+    if call.name.endswith("-1d-connect"):
+        return (1, sizes[side])
+    if call.name == "tdnn-bias-connect":
+        return (sizes[0], sizes[1])
+    if call.name in FRAMES or call.name.startswith(WINDOWS):
+        return (sizes[2 * side], sizes[2 * side + 1])
+    return None
+
+
+def _check_cells(net: Construction, layers: Layers, sources: dict[int, Framed], cells: list[int]) -> None:
+    for g in cells:
+        name, units = net.groups[g]
+        for k in set(net.by[np.isin(net.pre, units)].tolist()):
+            if k not in sources:
+                raise refusal(
+                    f"nothing enters the units of {name}, and they are no cells round a map: a declared net has one "
+                    "input layer", "make the input layer of them all")
+
+
+# Geometry
+
+def _shapes(net: Construction, layers: Layers, sources: dict[int, Framed]) -> tuple[tuple[int, ...], ...]:
+    """The shape that most calls state of a layer, or of its pieces; the number of units if none does."""
+    votes: list[Counter[tuple[int, ...]]] = [Counter() for _ in layers.units]
+    weak: list[Counter[tuple[int, ...]]] = [Counter() for _ in layers.units]
+    for k, call in enumerate(net.calls):
+        if k in sources:
+            _vote(votes, layers, sources[k].piece, sources[k].shape)
+        target = given_shape(call, 1 if len(call.layers) > 1 else 0)
+        units = call.layers[-1].astype(int) if call.layers else np.array([], int)
+        piece = layers.piece(units) if call.name in (*ONE_MAP, "tdnn-bias-connect") or k in sources else None
+        if piece is not None and target is not None:
+            _vote(votes, layers, piece, target)
+        elif piece is not None and len(units) < len(layers.units[piece.layer]):
+            _vote(weak, layers, piece, (1, len(units)))
+    return tuple((stated or loose).most_common(1)[0][0] if stated or loose else (len(units),)
+                 for stated, loose, units in zip(votes, weak, layers.units))
+
+
+def _vote(votes: list[Counter[tuple[int, ...]]], layers: Layers, piece: Piece, shape: tuple[int, ...]) -> None:
+    size, units = prod(shape), len(layers.units[piece.layer])
+    if units == size:
+        votes[piece.layer][shape] += 1
+    elif units % size == 0 and piece.first % size == 0:
+        votes[piece.layer][(units // size, *shape)] += 1
+
+
+# Biases
+
+def bias_of(net: Construction, layers: Layers, k: int) -> str:
+    """`unit`, `map`, `column` or `none`: how the units of a layer share their biases. SnError if otherwise."""
+    name, units = layers.names[k], layers.units[k]
+    own = np.flatnonzero((net.pre == 0) & (layers.layer_of[net.post] == k))
+    if not len(own):
+        return "none"
+    if len(own) < len(units):
+        raise refusal(f"{len(own)} of the {len(units)} units of {name} have a bias; in a declared layer all or none")
+    actual = Table(np.full(len(own), BIAS), layers.index[net.post[own]], net.weight[own])
+    for way in ("unit", "map", "column"):
+        index = Layer(name, layers.shapes[k], None, way).bias_index
+        if way == "column" and len(layers.shapes[k]) < 2:
+            continue
+        seen = set(zip(index[actual.target].tolist(), actual.weight.tolist()))
+        if len(seen) == len({a for a, _ in seen}) == len({b for _, b in seen}):
+            return way
+    raise refusal(f"the units of {name} share biases neither by map nor by column, and not all have their own")

@@ -1,0 +1,33 @@
+"""The names that editors colour, by what they are, from the shelves on which they stand."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from snsim.glossary.clauses import CLAUSES
+from snsim.language.procedures import Special
+from snsim.network.schemes import SCHEMES
+from snsim.program import lisp_functions, shelves
+
+# Kinds of names at the head of a form. A name that is of several is of the first.
+WORD, SPECIAL, SCHEME, CLAUSE, FUNCTION = "word", "special", "scheme", "clause", "function"
+KINDS = (WORD, SPECIAL, SCHEME, CLAUSE, FUNCTION)
+
+
+@cache
+def heads() -> dict[str, str]:
+    """The kind of each name that has a meaning at the head of a form."""
+    functions = list(lisp_functions())
+    by_kind = {
+        WORD: [entry.name for entry in shelves().words],
+        SPECIAL: [entry.name for entry in functions if isinstance(entry.value, Special)],
+        SCHEME: SCHEMES.names(),
+        CLAUSE: [clause.name for clause in CLAUSES],
+        FUNCTION: [entry.name for entry in functions],
+    }
+    return {name: kind for kind in reversed(KINDS) for name in by_kind[kind]}
+
+
+def names_of(kind: str) -> list[str]:
+    """The names of a kind, in alphabetic order."""
+    return sorted(name for name, of in heads().items() if of == kind)

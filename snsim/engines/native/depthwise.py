@@ -1,0 +1,93 @@
+"""One weight per map and no crossing of maps: pooling with a coefficient for each map, unit to unit connections.
+
+Takes the sums over windows (or the layer itself) and weights, maps in lanes; emits products lane by lane.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence, Union
+
+from snsim.engines.native.im2col import Direct, Pool
+from snsim.engines.native.layout import POWER, LayerCells, ParameterCells
+from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.target import Place
+from snsim.engines.native.update_rules import Update
+
+
+class Diagonal:
+    """One link: lane m of a position of the source feeds lane m of the same position of the target."""
+
+    def __init__(self, buffer: Union[Direct, Pool], cells: ParameterCells, target: LayerCells):
+        self.buffer, self.cells, self.target = buffer, cells, target
+        single = isinstance(buffer, Direct)
+        self.positions = 1 if single else target.positions
+        self.width = target.units if single else target.maps
+        self.step = 0 if single else buffer.length  # of the source, from position to position
+        self.lanes = cells.block.machine.lanes
+
+    def _each_vector(self, f: Function, act: Callable[[Index, int], None]) -> None:
+        """`act(vector index, lanes that count)`; the last by itself."""
+        full, rest = divmod(self.width, self.lanes)
+        if full:
+            f.loop(full, lambda v, _: act(v, self.lanes), name="vector")
+        if rest:
+            act(full, rest)
+
+    def _source(self, place: Place, p: Index, v: Index) -> Place:
+        return place.by(p, self.step).by(v, self.lanes)
+
+    def _unit(self, place: Place, p: Index, v: Index) -> Place:
+        return place.by(p, self.target.maps).by(v, self.lanes)
+
+    def emit_sums(self, f: Function, first: bool) -> None:
+        def vector(v: Index, count: int) -> None:
+            w = f.load(self.cells.value.by(v, self.lanes))
+
+            def position(p: Index, _: list[Value]) -> None:
+                place = self._unit(self.target.x, p, v)
+                total = w * f.load(self._source(self.buffer.x, p, v))
+                f.store_lanes(total if first else total + f.load_first(place, count), 0, count, place)
+
+            f.loop(self.positions, position, name="position")
+
+        self._each_vector(f, vector)
+
+    def emit_back(self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: Update | None) -> None:
+        """Errors of the source, then the update of the weights, vector by vector."""
+        last = self.cells.masks(self.cells.vectors)[-1]
+        store = first or isinstance(self.buffer, Pool)
+        squares = any(POWER[c] == 2 for c in channels)
+        if isinstance(self.buffer, Pool) and squares and update is not None:
+            self.buffer.fill_squares(f)
+
+        def states(p: Index, v: Index) -> dict[int, Value]:
+            """Of each power, what the weight's derivative is made of."""
+            x = f.load(self._source(self.buffer.x, p, v))
+            if not squares:
+                return {1: x}
+            pooled = isinstance(self.buffer, Pool)
+            return {1: x, 2: f.load(self._source(self.buffer.squares, p, v)) if pooled else x * x}
+
+        def vector(v: Index, count: int) -> None:
+            at = self.cells.value.by(v, self.lanes)
+            w = f.load(at)
+
+            def position(p: Index, sums: list[Value]) -> list[Value]:
+                made = []
+                x = states(p, v) if update is not None else {}
+                for c, total in zip(channels, sums or [f.zero] * len(channels)):
+                    d = f.load_first(self._unit(self.target.delta[c], p, v), count)
+                    if errors:
+                        place = self._source(self.buffer.back[c], p, v)
+                        back = d * (w * w if POWER[c] == 2 else w)
+                        f.store(back if store else back + f.load(place), place)
+                    made.append(f.fma(d, x[POWER[c]], total) if update is not None else total)
+                return made
+
+            carried = [f.zero] * len(channels) if update is not None else []
+            sums = f.loop(self.positions, position, carried, "position")
+            if update is not None:
+                mask = None if count == self.lanes else last.truth(f, at)
+                update.emit(at, {c: update.scaled(c, total) for c, total in zip(channels, sums)}, mask, w)
+
+        self._each_vector(f, vector)

@@ -1,0 +1,182 @@
+"""What is done cell by cell: non-linearities, the cost, errors through the non-linearity, biases.
+
+Takes layers and expressions; emits loops over whole vectors. Lanes after the last cell are kept 0, whatever the
+expression makes of them.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+import numpy as np
+
+from snsim.engines.native.im2col import At, each_vector
+from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells
+from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.target import Place
+from snsim.engines.native.update_rules import Update
+from snsim.engines.native.vector_math import Vectors
+from snsim.engines.plan import Stage
+from snsim.engines.protocol import Cost
+from snsim.network.expressions import program
+
+
+class Bias:
+    """The bias of a layer whose entries follow one another in the order of cells, over and over: `period` entries,
+    `repeats` times. Repeated ones are also kept cell by cell in `spread`, to be added to the sums."""
+
+    def __init__(self, layer: LayerCells, name: str, entries: np.ndarray, period: int, block: Block):
+        self.layer, self.period, self.repeats = layer, period, layer.units // period
+        index = np.full(block.machine.padded(period), -1)
+        index[:period] = entries[:period]
+        self.cells = ParameterCells(name, index, block)
+        self.spread = self.cells.value if self.repeats == 1 else block.take(layer.units)
+
+    @staticmethod
+    def fits(entries: np.ndarray, size: int) -> bool:
+        return len(entries) % size == 0 and bool((entries == np.tile(entries[:size], len(entries) // size)).all())
+
+    def mask(self, f: Function, count: int) -> Value | None:
+        lanes = f.machine.lanes
+        return None if count == lanes else f.mask([k < count for k in range(lanes)])
+
+    def emit_spread(self, f: Function) -> None:
+        if self.repeats > 1:
+            f.loop(self.repeats, lambda p, _: each_vector(f, self.period, lambda at, n: f.store_lanes(
+                f.load(at(self.cells.value)), 0, n, at(self.spread.by(p, self.period)))), name="position")
+
+    def emit_update(self, f: Function, channels: Sequence[str], update: Update) -> None:
+        """Of repeated entries: the errors of all positions summed."""
+        def vector(at: At, count: int) -> None:
+            sums = f.loop(self.repeats, lambda p, now: [
+                total + f.load(at(self.layer.delta[c].by(p, self.period))) for c, total in zip(channels, now)],
+                [f.zero] * len(channels), "position")
+            gathered = {c: update.scaled(c, total) for c, total in zip(channels, sums)}
+            update.emit(at(self.cells.value), gathered, self.mask(f, count), None)
+
+        each_vector(f, self.period, vector)
+        self.emit_spread(f)
+
+
+def emit_nlf(f: Function, stage: Stage, layer: LayerCells, bias: Bias | None, bends: bool, gated: bool,
+             noisy: bool) -> None:
+    """States, f'(a) and, if `bends`, f''(a) from the sums that stand in the place of the states. A unit that is `gated`
+    has the nlf gate * f; if `noisy`, the noise is added to the sums first."""
+    run = program([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(Vectors(f).table())
+
+    def vector(at: At, count: int) -> None:
+        a = f.load(at(layer.x))
+        if bias is not None:
+            a = a + f.load(at(bias.spread))
+        a = a + f.load(at(layer.noise)) if noisy else a
+        for result, place in zip(run({"x": a}), (layer.x, layer.slope, layer.bend)):
+            value = Vectors(f).number(result)
+            value = value * f.load(at(layer.gate)) if gated else value
+            f.store(f.first_lanes(value, count), at(place))
+
+    each_vector(f, layer.units, vector)
+
+
+def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str], target: Place) -> None:
+    """dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
+    if cost.softmax:
+        return _emit_softmax(f, layer, channels, target)
+    run = program([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(Vectors(f).table())
+
+    def vector(at: At, count: int) -> None:
+        env = {"x": f.load(at(layer.x)), "d": f.load_first(at(target), count), "n": f.constant(float(layer.units))}
+        for c, value in zip(channels, run(env)):
+            f.store(f.first_lanes(Vectors(f).number(value), count), at(layer.delta[c]))
+
+    each_vector(f, layer.units, vector)
+
+
+def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], target: Place) -> None:
+    lanes, units = f.machine.lanes, layer.units
+    ops = Vectors(f)
+    greater = ops.table()["max"]
+
+    def load_x(at: At, count: int) -> Value:
+        x = f.load(at(layer.x))
+        return x if count == lanes else f.select(f.mask([k < count for k in range(lanes)]), x, f.constant(-np.inf))
+
+    least = f.constant(-np.inf)
+    largest = over_lanes(f, folded(f, units, least, lambda at, n, now: greater(now, load_x(at, n))), greater)
+
+    def add_exp(at: At, count: int, now: Value) -> Value:
+        e = f.first_lanes(ops.exp(load_x(at, count) - largest), count)
+        f.store(e, at(layer.delta[channels[0]]))
+        return now + e
+
+    total = over_lanes(f, folded(f, units, f.zero, add_exp), lambda a, b: a + b)
+    mass = over_lanes(f, folded(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)),
+                       lambda a, b: a + b)
+
+    def vector(at: At, count: int) -> None:
+        p, d = f.load(at(layer.delta[channels[0]])) / total, f.load_first(at(target), count)
+        for c in channels:
+            f.store(p * mass - d if POWER[c] == 1 else p * (f.constant(1.0) - p) * mass, at(layer.delta[c]))
+
+    each_vector(f, units, vector)
+
+
+def folded(f: Function, count: int, start: Value, step: Callable[[At, int, Value], Value]) -> Value:
+    """`step(at, lanes that count, value so far)` over all vectors."""
+    lanes = f.machine.lanes
+    full, rest = divmod(count, lanes)
+    value = start
+    if full:
+        value = f.loop(full, lambda v, now: [step(lambda place: place.by(v, lanes), lanes, now[0])], [value])[0]
+    return step(lambda place: place + full * lanes, rest, value) if rest else value
+
+
+def over_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Value]) -> Value:
+    """All lanes combined, in every lane."""
+    lanes = f.machine.lanes
+    half = lanes // 2
+    while half:
+        value = combine(value, f.shuffle(value, None, [k ^ half for k in range(lanes)]))
+        half //= 2
+    return value
+
+
+def emit_through_nlf(f: Function, layer: LayerCells, channels: Sequence[str], bias: Bias | None,
+                     update: Update | None) -> None:
+    """From derivatives by the states to derivatives by the sums, in place; on the way the update of biases that are
+    one per cell."""
+    fused = update if bias is not None and bias.repeats == 1 else None
+
+    def vector(at: At, count: int) -> None:
+        slope, error = f.load(at(layer.slope)), f.load(at(layer.delta["g"]))
+        gathered = {}
+        for c in channels:
+            if c == "g":
+                value = error * slope
+            else:
+                value = f.load(at(layer.delta[c])) * (slope * slope)
+                if c == "h-full":
+                    value = f.fma(error, f.load(at(layer.bend)), value)
+            f.store(value, at(layer.delta[c]))
+            gathered[c] = value if fused is None else fused.scaled(c, value)
+        if fused is not None and bias is not None:
+            fused.emit(at(bias.cells.value), gathered, bias.mask(f, count), None)
+
+    each_vector(f, layer.units, vector)
+    if update is not None and fused is None and bias is not None:
+        bias.emit_update(f, channels, update)
+
+
+def emit_copy(f: Function, source: Place, target: Place, count: int, exact: bool = True) -> None:
+    """`count` numbers; if not `exact` zeros fill up the last vector of the target."""
+    each_vector(f, count, lambda at, n: f.store_lanes(f.load_first(at(source), n), 0, n, at(target)) if exact
+                else f.store(f.load_first(at(source), n), at(target)))
+
+
+def emit_filled(f: Function, place: Place, count: int, number: float) -> None:
+    """`count` times the number."""
+    each_vector(f, count, lambda at, n: f.store(f.first_lanes(f.constant(number), n), at(place)))
+
+
+def pattern(base: str, index: Index, size: int) -> Place:
+    """Row `index` of an array of patterns."""
+    return Place(0, base=base).by(index, size)

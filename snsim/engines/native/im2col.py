@@ -1,0 +1,354 @@
+"""Copies of a source layer in the form in which windows read it, and the way back for what they send down.
+
+Takes a layer and the geometry of windows; gives a place where the cells under a window are rows of contiguous numbers
+(`Windowing` tells where), functions that fill it, and functions that add what arrived in its twin `back` into the
+layer. Borders and wrapped cells are stored like any others, so no kernel ever asks whether it is at an edge.
+
+`Direct`: the layer itself.  `Window`: a padded copy of chosen maps.  `Patch`: each window by itself.  `Pool`: the sums
+over each window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Sequence
+
+import numpy as np
+
+from snsim.engines.native.layout import POWER, Block, LayerCells
+from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.target import Place
+
+At = Callable[[Place], Place]  # moves a place to the vector at hand
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """Where a window lies: position (i, j) starts `i*row_step + j*column_step` numbers after the buffer's start and has
+    `kernel_rows` rows `pitch` apart, each of `vectors` vectors (the last filled up with lanes of weight 0)."""
+
+    rows: int  # positions
+    columns: int
+    row_step: int
+    column_step: int
+    kernel_rows: int
+    pitch: int
+    vectors: int
+
+    @property
+    def positions(self) -> int:
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Windows over maps, as in network.graph.Windows, without the maps."""
+
+    rows: int  # of the target
+    columns: int
+    window: tuple[int, int]
+    step: tuple[int, int]
+    border: tuple[int, int]
+    wrap: bool
+    border_value: float
+    scale: float
+
+
+class Direct:
+    """The layer itself, read whole."""
+
+    def __init__(self, layer: LayerCells, block: Block):
+        self.layer, self.x, self.back = layer, layer.x, layer.delta
+        self.windowing = Windowing(1, 1, 0, 0, 1, 0, block.machine.padded(layer.units) // block.machine.lanes)
+
+    def fill(self, f: Function) -> None:
+        """Nothing to copy."""
+
+    def clear(self, f: Function, channels: Sequence[str]) -> None:
+        """Kernels write here themselves."""
+
+    def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        """Nothing to copy."""
+
+
+class Window:
+    """For each set of maps a padded copy of the layer: rows of cells, the maps of the set innermost."""
+
+    def __init__(self, layer: LayerCells, geometry: Geometry, sets: Sequence[Sequence[int]], block: Block,
+                 channels: Sequence[str]):
+        """`sets` has places of maps (as stored) for each copy; all of one length."""
+        self.layer, self.geometry, self.sets = layer, geometry, [tuple(s) for s in sets]
+        self.whole = self.sets == [tuple(range(layer.maps))]
+        self.depth = len(self.sets[0])
+        self.lanes = block.machine.lanes
+        g = geometry
+        self.size = tuple((n - 1) * s + w for n, s, w in zip((g.rows, g.columns), g.step, g.window))
+        vectors = -(-g.window[1] * self.depth // self.lanes)
+        ends = [vectors - (-(j * g.step[1] * self.depth) // self.lanes) for j in range(g.columns)]
+        self.pitch = max(max(ends) * self.lanes, block.machine.padded(self.size[1] * self.depth))
+        self.stride = self.pitch * self.size[0] + self.lanes  # from one set to the next
+        self.back = {c: block.take(self.stride * len(self.sets)) for c in channels}
+        plain = self.whole and g.border == (0, 0) and not g.wrap and g.scale == 1.0
+        self.direct = plain and self.size[0] <= layer.rows and self.size[1] <= layer.columns
+        x_pitch = layer.columns * layer.maps if self.direct else self.pitch
+        self.x = layer.x if self.direct else block.take_filled(self._borders())
+        self.x_windowing = self._windowing(x_pitch, vectors)
+        self.windowing = self._windowing(self.pitch, vectors)  # of `back`
+
+    def _windowing(self, pitch: int, vectors: int) -> Windowing:
+        g = self.geometry
+        return Windowing(g.rows, g.columns, g.step[0] * pitch, g.step[1] * self.depth, g.window[0], pitch, vectors)
+
+    def _borders(self) -> np.ndarray:
+        one = np.zeros((self.size[0], self.pitch))
+        one[:, :self.size[1] * self.depth] = self.geometry.border_value * self.geometry.scale
+        return np.tile(np.append(one.ravel(), np.zeros(self.lanes)), len(self.sets))
+
+    def _segments(self, axis: int) -> list[tuple[int, int, int]]:
+        """Where the layer's rows or columns lie in the copy: (first in the copy, first in the layer, how many)."""
+        g, size, extent = self.geometry, self.size[axis], (self.layer.rows, self.layer.columns)[axis]
+        border = g.border[axis]
+        if not g.wrap:
+            count = min(extent, size - border)
+            return [(border, 0, count)] if count > 0 else []
+        made, at = [], 0
+        while at < size:
+            start = (at - border) % extent
+            count = min(extent - start, size - at)
+            made.append((at, start, count))
+            at += count
+        return made
+
+    def _covers_once(self) -> bool:
+        return all(self._segments(axis) == [(self.geometry.border[axis], 0, n)]
+                   for axis, n in enumerate((self.layer.rows, self.layer.columns)))
+
+    def fill(self, f: Function) -> None:
+        if self.direct:
+            return
+        f.comment(f"copy of {self.layer.name} for windows")
+        for to_row, from_row, rows in self._segments(0):
+            for to_column, from_column, columns in self._segments(1):
+                source = self.layer.x + (from_row * self.layer.columns + from_column) * self.layer.maps
+                target = self.x + to_row * self.pitch + to_column * self.depth
+                self._fill_rows(f, source, target, rows, columns)
+
+    def _scaled(self, f: Function, value: Value, power: int = 1) -> Value:
+        scale = self.geometry.scale ** power
+        return value if scale == 1.0 else value * scale
+
+    def _fill_rows(self, f: Function, source: Place, target: Place, rows: int, columns: int) -> None:
+        step = self.layer.columns * self.layer.maps
+        f.loop(rows, lambda i, _: self._fill_row(f, source.by(i, step), target.by(i, self.pitch), columns), name="row")
+
+    def _fill_row(self, f: Function, source: Place, target: Place, columns: int) -> None:
+        if self.whole:
+            each_vector(f, columns * self.depth,
+                        lambda at, n: f.store_lanes(self._scaled(f, f.load(at(source))), 0, n, at(target)))
+            return
+
+        def position(j: Index, _: list[Value]) -> None:
+            here = source.by(j, self.layer.maps)
+            vectors = [self._scaled(f, f.load(here + v)) for v in range(0, self.layer.maps, self.lanes)]
+            for number, maps in enumerate(self.sets):
+                there = (target + number * self.stride).by(j, self.depth)
+                for v in range(0, self.depth, self.lanes):
+                    part = maps[v:v + self.lanes]
+                    f.store_lanes(picked(f, vectors, part), 0, len(part), there + v)
+
+        f.loop(columns, position, name="column")
+
+    def clear(self, f: Function, channels: Sequence[str]) -> None:
+        for c in channels:
+            zero_fill(f, self.back[c], self.stride * len(self.sets))
+
+    def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        f.comment(f"what windows send back to {self.layer.name}")
+        for c in channels:
+            adds = not first or not self._covers_once()
+            if first and adds:
+                zero_fill(f, self.layer.delta[c], self.layer.units)
+            for in_row, to_row, rows in self._segments(0):
+                for in_column, to_column, columns in self._segments(1):
+                    source = self.back[c] + in_row * self.pitch + in_column * self.depth
+                    target = self.layer.delta[c] + (to_row * self.layer.columns + to_column) * self.layer.maps
+                    self._drain_rows(f, source, target, rows, columns, POWER[c], adds)
+
+    def _drain_rows(self, f: Function, source: Place, target: Place, rows: int, columns: int, power: int,
+                    adds: bool) -> None:
+        step = self.layer.columns * self.layer.maps
+        f.loop(rows, lambda i, _: self._drain_row(
+            f, source.by(i, self.pitch), target.by(i, step), columns, power, adds), name="row")
+
+    def _drain_row(self, f: Function, source: Place, target: Place, columns: int, power: int, adds: bool) -> None:
+        def put(value: Value, count: int, place: Place) -> None:
+            value = self._scaled(f, value, power)
+            f.store_lanes(value + f.load(place) if adds else value, 0, count, place)
+
+        if self.whole:
+            each_vector(f, columns * self.depth, lambda at, n: put(f.load(at(source)), n, at(target)))
+            return
+
+        def position(j: Index, _: list[Value]) -> None:
+            here, there = source.by(j, self.depth), target.by(j, self.layer.maps)
+            for v in range(0, self.layer.maps, self.lanes):
+                count, total = min(self.lanes, self.layer.maps - v), None
+                for number, maps in enumerate(self.sets):
+                    where = [maps.index(m) if m in maps else -1 for m in range(v, v + count)]
+                    if max(where) >= 0:
+                        vectors = [f.load(here + number * self.stride + d) for d in range(0, self.depth, self.lanes)]
+                        value = picked(f, vectors, where)
+                        total = value if total is None else total + value
+                put(f.zero if total is None else total, count, there + v)
+
+        f.loop(columns, position, name="column")
+
+
+class Patch:
+    """Each window by itself, all its rows in one: for windows whose rows would fill their vectors badly."""
+
+    def __init__(self, window: Window, block: Block, channels: Sequence[str]):
+        self.window = window
+        self.row = window.geometry.window[1] * window.depth
+        g = window.geometry
+        self.length = block.machine.padded(self.row * g.window[0])
+        self.stride = self.length * g.rows * g.columns + block.machine.lanes
+        self.x = block.take(self.stride * len(window.sets))
+        self.back = {c: block.take(self.stride * len(window.sets)) for c in channels}
+        self.windowing = self.x_windowing = Windowing(
+            1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes)
+
+    def fill(self, f: Function) -> None:
+        self.window.fill(f)
+
+        def move(wide: Place, narrow: Place) -> None:
+            each_vector(f, self.row, lambda at, n: f.store(f.load(at(wide)), at(narrow)))  # too much is overwritten
+
+        self._each_row(f, self.window.x, self.window.x_windowing, self.x, move)
+
+    def clear(self, f: Function, channels: Sequence[str]) -> None:
+        """Every window is written whole."""
+
+    def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        self.window.clear(f, channels)
+
+        def add(wide: Place, narrow: Place) -> None:
+            def vector(at: At, n: int) -> None:
+                f.store_lanes(f.load(at(narrow)) + f.load(at(wide)), 0, n, at(wide))
+
+            each_vector(f, self.row, vector)
+
+        for c in channels:
+            self._each_row(f, self.window.back[c], self.window.windowing, self.back[c], add)
+        self.window.drain(f, channels, first)
+
+    def _each_row(self, f: Function, window: Place, where: Windowing, patch: Place,
+                  move: Callable[[Place, Place], None]) -> None:
+        """`move(place in the window, place in the patch)` for every row of every window."""
+        def rows(s: Index, i: Index, j: Index) -> None:
+            wide = window.by(s, self.window.stride).by(i, where.row_step).by(j, where.column_step)
+            narrow = patch.by(s, self.stride).by(i, self.length * where.columns).by(j, self.length)
+            for k in range(where.kernel_rows):
+                move(wide + k * where.pitch, narrow + k * self.row)
+
+        f.nest({"set": len(self.window.sets), "row": where.rows, "column": where.columns}, rows)
+
+
+class Pool:
+    """The sum over each window, for every map: position * padded maps + map."""
+
+    def __init__(self, window: Window, block: Block, channels: Sequence[str]):
+        self.window = window
+        g, self.depth = window.geometry, window.depth
+        self.length = block.machine.padded(self.depth)
+        self.x = block.take(self.length * g.rows * g.columns)
+        self.squares = block.take(self.length * g.rows * g.columns)
+        self.back = {c: block.take(self.length * g.rows * g.columns) for c in channels}
+        self.windowing = self.x_windowing = Windowing(
+            1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes)
+
+    def _each(self, f: Function, window: Place, where: Windowing, pool: Place,
+              act: Callable[[list[Place], Place], None]) -> None:
+        """`act(places of the cells, place of the sum)` for every window."""
+        width = self.window.geometry.window[1]
+
+        def position(i: Index, j: Index) -> None:
+            at = window.by(i, where.row_step).by(j, where.column_step)
+            cells = [at + k * where.pitch + m * self.depth for k in range(where.kernel_rows) for m in range(width)]
+            act(cells, pool.by(i, self.length * where.columns).by(j, self.length))
+
+        f.nest({"row": where.rows, "column": where.columns}, position)
+
+    def fill(self, f: Function) -> None:
+        self.window.fill(f)
+        self._fill_sums(f, self.x, lambda x: x)
+
+    def fill_squares(self, f: Function) -> None:
+        """Into `squares` the sums of the squares: what the curvature of a weight that all cells share is made of."""
+        self._fill_sums(f, self.squares, lambda x: x * x)
+
+    def _fill_sums(self, f: Function, pool: Place, power: Callable[[Value], Value]) -> None:
+        def total(cells: list[Place], pool: Place) -> None:
+            def chunk(at: At, n: int) -> None:
+                value = power(f.load(at(cells[0])))
+                for cell in cells[1:]:
+                    value = value + power(f.load(at(cell)))
+                f.store(value, at(pool))
+
+            each_vector(f, self.depth, chunk)
+
+        self._each(f, self.window.x, self.window.x_windowing, pool, total)
+
+    def clear(self, f: Function, channels: Sequence[str]) -> None:
+        """Every sum is written."""
+
+    def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        self.window.clear(f, channels)
+
+        def spread(cells: list[Place], pool: Place) -> None:
+            def chunk(at: At, n: int) -> None:
+                value = f.load(at(pool))
+                for cell in cells:
+                    f.store_lanes(value + f.load_first(at(cell), n), 0, n, at(cell))
+
+            each_vector(f, self.depth, chunk)
+
+        for c in channels:
+            self._each(f, self.window.back[c], self.window.windowing, self.back[c], spread)
+        self.window.drain(f, channels, first)
+
+
+_UNROLLED = 8  # vectors that are written out; more become a loop
+
+
+def each_vector(f: Function, count: int, act: Callable[[At, int], Any]) -> None:
+    """`act(at, n)` for every vector of `count` numbers: `at` moves a place there, n lanes of it count."""
+    lanes = f.machine.lanes
+    full, rest = divmod(count, lanes)
+    if full > _UNROLLED:
+        f.loop(full, lambda v, _: act(lambda place: place.by(v, lanes), lanes), name="vector")
+    else:
+        for v in range(full):
+            act(lambda place, v=v: place + v * lanes, lanes)
+    if rest:
+        act(lambda place: place + full * lanes, rest)
+
+
+def zero_fill(f: Function, place: Place, count: int) -> None:
+    """Zeros for `count` numbers and the rest of their last vector."""
+    each_vector(f, count, lambda at, n: f.store(f.zero, at(place)))
+
+
+def picked(f: Function, vectors: Sequence[Value], lanes: Sequence[int]) -> Value:
+    """The vector whose lane k is number lanes[k] of the vectors laid end to end; 0 where that is -1."""
+    width = f.machine.lanes
+    wanted = [*lanes, *[-1] * (width - len(lanes))]
+    result = f.zero
+    for number, vector in enumerate(vectors):
+        inside = [k for k, lane in enumerate(wanted) if lane // width == number and lane >= 0]
+        if not inside:
+            continue
+        if len(inside) == width and [wanted[k] % width for k in inside] == list(range(width)):
+            return vector
+        result = f.shuffle(vector, result, [wanted[k] % width if k in inside else width + k for k in range(width)])
+    return result

@@ -1,0 +1,353 @@
+"""Which kernel computes a connection, and how its weights lie.
+
+Takes a `Link` of the plan with its layers; gives a `Connection` that emits the sums of the target and, on the way back,
+errors and updates. The choice between ways that all are right goes by an estimate of the vector operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Sequence
+
+import numpy as np
+
+from snsim.engines.native.attention import Attended
+from snsim.engines.native.depthwise import Diagonal
+from snsim.engines.native.dot_tiles import Tiles, emit_sums
+from snsim.engines.native.im2col import Direct, Geometry, Patch, Pool, Window
+from snsim.engines.native.kernel_protocol import Connection, Transformed
+from snsim.engines.native.layout import Block, LayerCells, ParameterCells, Tables
+from snsim.engines.native.llvm_ir import Function
+from snsim.engines.native.map_lanes import MapLanes
+from snsim.engines.native.normalization import Normalized
+from snsim.engines.native.shared_backward import emit_errors, emit_gradient
+from snsim.engines.native.sparse import Listed
+from snsim.engines.native.unshared_backward import emit_own
+from snsim.engines.native.update_rules import Sums, Updates
+from snsim.engines.native.weight_norm import WeightNormed
+from snsim.engines.plan import Link, Plan, Transfer
+from snsim.network.wiring import Dense, Frames, Normalization, Windows
+
+_MOST_MAP_LANES = 160  # vectors of weights that MapLanes writes out
+
+
+@dataclass(eq=False)
+class Tiled:
+    """dot_tiles.py, with shared_backward.py or unshared_backward.py for the way back."""
+
+    tiles: Tiles
+    name: str
+
+    @property
+    def cells(self) -> ParameterCells:
+        return self.tiles.cells
+
+    def emit_forward(self, f: Function, first: bool) -> None:
+        self.tiles.buffer.fill(f)
+        emit_sums(f, self.tiles, first)
+
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
+                      sink: Updates | Sums) -> None:
+        update = sink.begin(f, self.name) if self.name in sink.updated else None
+        buffer = self.tiles.buffer
+        if self.tiles.own:
+            if errors or update is not None:
+                emit_own(f, self.tiles, channels, errors, first, update)
+            if errors:
+                buffer.drain(f, channels, first)
+            return
+        if errors:
+            f.comment(f"errors of windows through {self.name}")
+            emit_errors(f, self.tiles, channels)
+            buffer.drain(f, channels, first)
+        if update is not None:
+            f.comment(f"gradient and update of {self.name}")
+            emit_gradient(f, self.tiles, channels, update)
+
+
+@dataclass(eq=False)
+class InMapLanes:
+    kernel: MapLanes
+    name: str
+
+    @property
+    def cells(self) -> ParameterCells:
+        return self.kernel.cells
+
+    def emit_forward(self, f: Function, first: bool) -> None:
+        self.kernel.buffer.fill(f)
+        self.kernel.emit_sums(f, first)
+
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
+                      sink: Updates | Sums) -> None:
+        assert not errors, "chosen for sources that want no errors"
+        if self.name in sink.updated:
+            self.kernel.emit_gradient(f, channels, sink.begin(f, self.name))
+
+
+@dataclass(eq=False)
+class OneToOne:
+    kernel: Diagonal
+    name: str
+
+    @property
+    def cells(self) -> ParameterCells:
+        return self.kernel.cells
+
+    def emit_forward(self, f: Function, first: bool) -> None:
+        self.kernel.buffer.fill(f)
+        self.kernel.emit_sums(f, first)
+
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
+                      sink: Updates | Sums) -> None:
+        update = sink.begin(f, self.name) if self.name in sink.updated else None
+        if errors or update is not None:
+            self.kernel.emit_back(f, channels, errors, first, update)
+        if errors:
+            self.kernel.buffer.drain(f, channels, first)
+
+
+@dataclass(eq=False)
+class ByTable:
+    kernel: Listed
+    name: str
+
+    @property
+    def cells(self) -> ParameterCells:
+        return self.kernel.cells
+
+    def emit_forward(self, f: Function, first: bool) -> None:
+        self.kernel.emit_sums(f, first)
+
+    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
+                      sink: Updates | Sums) -> None:
+        update = sink.begin(f, self.name) if self.name in sink.updated else None
+        if errors or update is not None:
+            self.kernel.emit_back(f, channels, errors, first, update)
+
+
+# ---- Order of maps ------------------------------------------------------------------------------------------------
+
+
+def map_orders(plan: Plan) -> list[np.ndarray]:
+    """In which order the maps of each layer stand: such that target maps with the same sources are neighbours, but as
+    they are numbered in layers that are normalized or attended to, or come of that."""
+    shapes = [plan.input_shape, *(stage.shape for stage in plan.stages)]
+    orders = [np.arange(shape[0] if len(shape) == 3 else 1) for shape in shapes]
+    transfers = [(stage.layer, *transfer.sources) for stage in plan.stages for transfer in stage.transfers]
+    plain = {layer for layers in transfers for layer in layers}
+    for stage in plan.stages:
+        for link in stage.links:
+            if not isinstance(link.structure, Windows) or len(stage.shape) != 3 or stage.layer in plain:
+                continue
+            if _is_identity(link.structure.maps):
+                orders[stage.layer] = orders[link.source]
+            else:
+                _, group = np.unique(link.structure.maps, axis=1, return_inverse=True)
+                orders[stage.layer] = np.argsort(_by_appearance(group.ravel()), kind="stable")
+            break
+    return orders
+
+
+def _by_appearance(groups: np.ndarray) -> np.ndarray:
+    first: dict[int, int] = {}
+    for g in groups:
+        first.setdefault(int(g), len(first))
+    return np.array([first[int(g)] for g in groups])
+
+
+def _is_identity(maps: np.ndarray) -> bool:
+    return maps.shape[0] == maps.shape[1] and bool((maps == np.eye(len(maps), dtype=bool)).all())
+
+
+# ---- Making connections -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Builder:
+    """What all connections of a net are made with."""
+
+    block: Block
+    tables: Tables
+    channels: Sequence[str]
+
+    @property
+    def lanes(self) -> int:
+        return self.block.machine.lanes
+
+    def connect(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
+        """`errors`: whether the source may ever want errors."""
+        kernel = self.kernel(link, source, target, errors)
+        if link.gain is None:
+            return kernel
+        return WeightNormed(kernel, link.gain, link.connection.wiring.owners(), self.block, self.channels)
+
+    def kernel(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
+        """What computes with the weights as they are used."""
+        structure = link.structure
+        if isinstance(structure, Dense):
+            return self._dense(link, source, target)
+        if isinstance(structure, Frames):
+            return self._frames(link, structure, source, target)
+        if isinstance(structure, Windows) and structure.maps.any(axis=0).all():
+            if structure.sharing == "pair":
+                return self._pooled(link, structure, source, target)
+            return self._windows(link, structure, source, target, errors)
+        return self._listed(link, source, target)
+
+    def transfer(self, transfer: Transfer, sources: Sequence[LayerCells], target: LayerCells) -> Transformed:
+        structure = transfer.structure
+        if isinstance(structure, Normalization):
+            return Normalized(structure, sources, target, self.block)
+        return Attended(structure, sources, target, self.block, self.channels)
+
+    def _parameter(self, link: Link, index: np.ndarray) -> ParameterCells:
+        return ParameterCells(link.slot, index.astype(np.int32, copy=False), self.block)
+
+    def _in_rows(self, index: np.ndarray) -> np.ndarray:
+        """The last axis filled up to whole vectors."""
+        wide = np.full((*index.shape[:-1], self.block.machine.padded(index.shape[-1])), -1, np.int32)
+        wide[..., :index.shape[-1]] = index
+        return wide
+
+    def _dense(self, link: Link, source: LayerCells, target: LayerCells) -> Connection:
+        flat_source, flat_target = (replace(layer, maps=layer.units, rows=1, columns=1) for layer in (source, target))
+        inputs, outputs = (layer.unit_of_cell.astype(np.int32) for layer in (source, target))
+        index = inputs[None, :] * np.int32(target.units) + outputs[:, None]
+        buffer: Direct | Window = Direct(source, self.block)
+        if link.scale != 1.0:
+            plain = Geometry(1, 1, (1, 1), (1, 1), (0, 0), False, 0.0, link.scale)
+            buffer = Window(flat_source, plain, [range(source.units)], self.block, self.channels)
+        cells = self._parameter(link, self._in_rows(index))
+        return Tiled(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, own=True), link.slot)
+
+    def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> Connection:
+        views = [replace(layer, maps=traits, rows=1, columns=frames, map_order=np.arange(traits))
+                 for layer, (frames, traits) in ((source, structure.source), (target, structure.target))]
+        geometry = Geometry(1, structure.target[0], (1, structure.window), (1, structure.step), (0, 0), False, 0.0,
+                            link.scale)
+        traits = structure.source[1]
+        window = Window(views[0], geometry, [range(traits)], self.block, self.channels)
+        outputs = structure.target[1]
+        index = np.arange(structure.window * traits * outputs).reshape(-1, outputs).T
+        cells = self._parameter(link, self._in_rows(index))
+        return Tiled(Tiles(window, cells, views[1], 1, 0, 0, outputs, own=False), link.slot)
+
+    def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> Connection:
+        table = link.table
+        units = np.arange(source.units)
+        one_to_one = source.units == target.units == len(table.source) and link.scale == 1.0 and all(
+            (entries == units).all() for entries in (table.source, table.target, table.weight))
+        if one_to_one and (source.unit_of_cell == target.unit_of_cell).all():
+            cells = self._parameter(link, self._in_rows(source.unit_of_cell))
+            return OneToOne(Diagonal(Direct(source, self.block), cells, target), link.slot)
+        weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
+        cells = self._parameter(link, self._in_rows(weights if link.gain is None else _by_owner(link, weights)))
+        return ByTable(Listed(source, target, table, cells, link.border_value, link.scale, self.block, self.tables,
+                              self.channels), link.slot)
+
+    # ---- Windows over maps ---------------------------------------------------------------------------------------
+
+    def _geometry(self, link: Link, s: Windows) -> Geometry:
+        return Geometry(s.target[1], s.target[2], s.window, s.step, s.border, s.wrap, link.border_value, link.scale)
+
+    def _pooled(self, link: Link, s: Windows, source: LayerCells, target: LayerCells) -> Connection:
+        pool = Pool(Window(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
+                    self.block, self.channels)
+        pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
+        if _is_identity(s.maps) and (source.map_order == target.map_order).all() and link.gain is None:
+            cells = self._parameter(link, self._in_rows(np.diag(pairs)))
+            return OneToOne(Diagonal(pool, cells, target), link.slot)
+        cells = self._parameter(link, self._in_rows(pairs))
+        return Tiled(Tiles(pool, cells, target, 1, 0, 0, target.maps, own=False), link.slot)
+
+    def _windows(self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
+        geometry, own = self._geometry(link, s), s.sharing == "unit"
+        ways = [_Way(sets, patch) for sets in self._groupings(s, source, target) for patch in (False, True)
+                if patch or not own]
+        best = min(ways, key=lambda way: self._cost(way, s, errors))
+        in_lanes = self.block.machine.padded(target.maps) // self.lanes
+        cells_of_window = s.window[0] * s.window[1] * source.maps
+        if not own and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None:
+            if 2 * target.positions * cells_of_window * in_lanes < self._cost(best, s, errors):
+                window = Window(source, geometry, [range(source.maps)], self.block, self.channels)
+                index = self._window_index(s, source, target, [range(source.maps)], own)
+                index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
+                cells = self._parameter(link, self._in_rows(index))
+                return InMapLanes(MapLanes(window, cells, target), link.slot)
+        window = Window(source, geometry, best.sets, self.block, self.channels)
+        index = self._window_index(s, source, target, best.sets, own)
+        buffer: Window | Patch = window
+        if best.patch:
+            buffer = Patch(window, self.block, self.channels)
+            index = index.reshape(*index.shape[:3], 1, -1)
+        else:
+            index = index.reshape(*index.shape[:4], -1)
+        stride = buffer.stride if isinstance(buffer, Patch) else window.stride
+        cells = self._parameter(link, self._in_rows(index))
+        sets = len(best.sets)
+        return Tiled(Tiles(buffer, cells, target, sets, stride, 0, target.maps // sets, own), link.slot)
+
+    def _groupings(self, s: Windows, source: LayerCells, target: LayerCells) -> list[list[tuple[int, ...]]]:
+        """Ways of copying the source maps: all at once, or each distinct set of sources, if these are of one size, feed
+        equally many target maps, and those are neighbours."""
+        everything = [tuple(range(source.maps))]
+        columns = s.maps[np.ix_(source.map_order, target.map_order)].T
+        sets, counts = [columns[0]], [0]
+        for column in columns:
+            if (column != sets[-1]).any():
+                sets.append(column)
+                counts.append(0)
+            counts[-1] += 1
+        groups = [tuple(int(m) for m in np.flatnonzero(column)) for column in sets]
+        even = len(set(counts)) == 1 and len({len(g) for g in groups}) == 1
+        return [everything, groups] if even and len(groups) > 1 else [everything]
+
+    def _cost(self, way: _Way, s: Windows, errors: bool) -> float:
+        """Vector operations of one presentation, about."""
+        positions, lanes, depth = s.target[1] * s.target[2], self.lanes, len(way.sets[0])
+        rows, width = s.window[0], s.window[1] * depth
+        vectors = -(-width * rows // lanes) if way.patch else rows * -(-width // lanes)
+        passes = 3 if errors else 2
+        products = passes * positions * s.target[0] * vectors + 3 * positions * s.target[0]
+        copies = (2 if errors else 1) * len(way.sets)
+        copied = positions * rows * -(-width // lanes) * 3 if way.patch else 0
+        if len(way.sets) > 1:
+            copied += s.source[1] * s.source[2] * 3
+        return products + copies * copied
+
+    def _window_index(self, s: Windows, source: LayerCells, target: LayerCells, sets: Sequence[Sequence[int]],
+                      own: bool) -> np.ndarray:
+        """Index of the weight by [set][position, 1 if shared][target map of the set][row][column][source map]."""
+        rows, columns = s.window
+        pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
+        targets = target.maps // len(sets)
+        of_set = np.stack([pairs[k * targets:(k + 1) * targets][:, list(maps)] for k, maps in enumerate(sets)])
+        pair = of_set[:, None, :, None, None, :]
+        cell = np.arange(rows * columns).reshape(1, 1, 1, rows, columns, 1)
+        if not own:
+            return np.where(pair >= 0, pair * rows * columns + cell, -1)
+        position = np.arange(target.positions).reshape(1, -1, 1, 1, 1, 1)
+        return np.where(pair >= 0, (pair * target.positions + position) * rows * columns + cell, -1)
+
+
+def _by_owner(link: Link, weights: np.ndarray) -> np.ndarray:
+    """The weights in a row for each gain of a link with weight-norm, -1 where a row is longer than they are many."""
+    owners = link.connection.wiring.owners()
+    rows = [weights[owners == owner] for owner in range(int(owners.max()) + 1)]
+    made = np.full((len(rows), max(map(len, rows))), -1)
+    for row, mine in zip(made, rows):
+        row[:len(mine)] = mine
+    return made
+
+
+@dataclass(frozen=True)
+class _Way:
+    sets: list[tuple[int, ...]]
+    patch: bool
+
+
+def _pair_numbers(s: Windows) -> np.ndarray:
+    """Number of each pair of maps by (target, source), -1 where it is absent."""
+    fed = s.maps.T
+    return np.where(fed, np.cumsum(fed).reshape(fed.shape) - 1, -1)

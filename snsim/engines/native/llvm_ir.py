@@ -1,0 +1,341 @@
+"""LLVM IR as text: vectors, counted loops and places in memory, under names that stay readable.
+
+Python is the macro language: a Python loop unrolls, `Function.loop` emits a loop. Values overload + - * /, so that
+a polynomial is written as one.
+
+Takes a `Machine` (lanes, registers, number type); gives the text of a module.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Callable, Mapping, Sequence, Union
+
+from snsim.engines.native.target import Machine, Place, number_text, pieces, symbol
+
+Number = Union["Value", float, int]
+
+
+class Value:
+    """A value of a function that is being written: its text and its type."""
+
+    __slots__ = ("function", "text", "type")
+
+    def __init__(self, function: Function, text: str, type: str):
+        self.function, self.text, self.type = function, text, type
+
+    def __add__(self, other: Number) -> Value:
+        return self.function.op("fadd", self, other)
+
+    def __sub__(self, other: Number) -> Value:
+        return self.function.op("fsub", self, other)
+
+    def __mul__(self, other: Number) -> Value:
+        return self.function.op("fmul", self, other)
+
+    def __truediv__(self, other: Number) -> Value:
+        return self.function.op("fdiv", self, other)
+
+    def __neg__(self) -> Value:
+        return self.function.instruction(f"fneg {self.type} {self.text}", self.type)
+
+
+Index = Union[Value, int]
+
+
+class Module:
+    """The text of one LLVM module: functions, and declarations of the intrinsics that they use."""
+
+    def __init__(self, machine: Machine, title: str):
+        self.machine = machine
+        self._title = title
+        self._functions: list[Function] = []
+        self._declarations: dict[str, None] = {}
+
+    def function(self, name: str, arguments: Sequence[tuple[str, str]], comment: str,
+                 exported: bool = False) -> Function:
+        """A function of no value, to be written; `arguments` are (type, name)."""
+        made = Function(self, name, arguments, comment, exported)
+        self._functions.append(made)
+        return made
+
+    def declare(self, text: str) -> None:
+        self._declarations[text] = None
+
+    def __str__(self) -> str:
+        head = [f"; {line}".rstrip() for line in self._title.splitlines()]
+        return "\n".join([*head, "", *self._declarations, "", *(str(f) for f in self._functions)])
+
+
+class Function:
+    """One function while it is written, block by block. Every method that computes gives a Value."""
+
+    def __init__(self, module: Module, name: str, arguments: Sequence[tuple[str, str]], comment: str, exported: bool):
+        self.module, self.machine, self.name = module, module.machine, name
+        self._head = f"; {comment}\ndefine {'' if exported else 'internal '}void {symbol(name)}(" + ", ".join(
+            f"{type}{' noalias' if type == 'ptr' else ''} %{called}" for type, called in arguments
+        ) + ") #0 {\nentry:"
+        self._lines: list[str] = []
+        self._count = 0
+        self._block = "entry"
+        self._pointers: dict[tuple, str] = {}
+        self._constants: dict[tuple, Value] = {}
+
+    def __str__(self) -> str:
+        return "\n".join([self._head, *self._lines, "  ret void", "}", ""])
+
+    # ---- Plain instructions --------------------------------------------------------------------------------------
+
+    def comment(self, text: str) -> None:
+        self._lines.append(f"  ; {text}")
+
+    def instruction(self, text: str, type: str, hint: str = "v") -> Value:
+        self._count += 1
+        name = f"%{hint}{self._count}"
+        self._lines.append(f"  {name} = {text}")
+        return Value(self, name, type)
+
+    def constant(self, number: float, type: str | None = None) -> Value:
+        """A number in every lane (or one number, if the type is the scalar one)."""
+        type = type or self.machine.vector
+        key = (float(number), struct.pack("d", number), type)
+        if key not in self._constants:
+            text = number_text(number, self.machine.dtype)
+            if type.startswith("<"):
+                text = "<" + ", ".join([f"{self.machine.scalar} {text}"] * self.machine.lanes) + ">"
+            self._constants[key] = Value(self, text, type)
+        return self._constants[key]
+
+    @property
+    def zero(self) -> Value:
+        return Value(self, "zeroinitializer", self.machine.vector)
+
+    def _lift(self, value: Number, like: Value) -> Value:
+        return value if isinstance(value, Value) else self.constant(value, like.type)
+
+    def op(self, name: str, a: Number, b: Number, flags: str = "") -> Value:
+        """`fadd fsub fmul fdiv` and the integer operations, on values of one type."""
+        if not isinstance(a, Value):
+            assert isinstance(b, Value)
+            a = self._lift(a, b)
+        b = self._lift(b, a)
+        return self.instruction(f"{name} {flags + ' ' if flags else ''}{a.type} {a.text}, {b.text}", a.type)
+
+    def call(self, intrinsic: str, *args: Value) -> Value:
+        """An LLVM intrinsic on values of one floating type, which it gives as well."""
+        type = args[0].type
+        suffix = self.machine.suffix if type.startswith("<") else f"f{self.machine.bits}"
+        name = f"@llvm.{intrinsic}.{suffix}"
+        self.module.declare(f"declare {type} {name}({', '.join([type] * len(args))})")
+        return self.instruction(f"call {type} {name}({', '.join(f'{a.type} {a.text}' for a in args)})", type)
+
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        """a * b + c, rounded once where the processor can."""
+        if c.text == "zeroinitializer":
+            return a * b
+        return self.call("fmuladd", a, b, c)
+
+    def run(self, function: Function, *args: Value | str) -> None:
+        """Call a function of this module; a string is a `ptr`."""
+        texts = (f"{a.type} {a.text}" if isinstance(a, Value) else f"ptr {a}" for a in args)
+        self._lines.append(f"  call void {symbol(function.name)}({', '.join(texts)})")
+
+    def argument(self, name: str, type: str) -> Value:
+        return Value(self, f"%{name}", type)
+
+    # ---- Comparing and choosing ----------------------------------------------------------------------------------
+
+    def compare(self, how: str, a: Value, b: Number) -> Value:
+        b = self._lift(b, a)
+        type = self.machine.truths if a.type.startswith("<") else "i1"
+        return self.instruction(f"fcmp {how} {a.type} {a.text}, {b.text}", type)
+
+    def select(self, condition: Value, a: Number, b: Number) -> Value:
+        like = a if isinstance(a, Value) else b
+        assert isinstance(like, Value)
+        a, b = self._lift(a, like), self._lift(b, like)
+        return self.instruction(
+            f"select {condition.type} {condition.text}, {a.type} {a.text}, {b.type} {b.text}", a.type)
+
+    def mask(self, chosen: Sequence[bool]) -> Value:
+        """A constant truth for each lane."""
+        text = "<" + ", ".join(f"i1 {int(c)}" for c in chosen) + ">"
+        return Value(self, text, self.machine.truths)
+
+    def first_lanes(self, value: Value, count: int) -> Value:
+        """The value with 0 in all lanes from `count` on."""
+        lanes = self.machine.lanes
+        return value if count >= lanes else self.select(self.mask([k < count for k in range(lanes)]), value, self.zero)
+
+    # ---- Lanes ---------------------------------------------------------------------------------------------------
+
+    def shuffle(self, a: Value, b: Value | None, lanes: Sequence[int]) -> Value:
+        """Lanes of a (numbered from 0) and b (numbered on from there); -1 is any."""
+        b_text = "poison" if b is None else b.text
+        picked = ", ".join("i32 poison" if lane < 0 else f"i32 {lane}" for lane in lanes)
+        type = self.machine.vector if len(lanes) == self.machine.lanes else f"<{len(lanes)} x {self.machine.scalar}>"
+        text = f"shufflevector {a.type} {a.text}, {a.type} {b_text}, <{len(lanes)} x i32> <{picked}>"
+        return self.instruction(text, type)
+
+    def splat(self, scalar: Value) -> Value:
+        m = self.machine
+        one = self.instruction(f"insertelement {m.vector} poison, {m.scalar} {scalar.text}, i64 0", m.vector)
+        text = f"shufflevector {m.vector} {one.text}, {m.vector} poison, <{m.lanes} x i32> zeroinitializer"
+        return self.instruction(text, m.vector)
+
+    def lane(self, vector: Value, lane: int) -> Value:
+        return self.instruction(f"extractelement {vector.type} {vector.text}, i64 {lane}", self.machine.scalar)
+
+    def cast(self, value: Value, type: str, how: str = "bitcast") -> Value:
+        return self.instruction(f"{how} {value.type} {value.text} to {type}", type)
+
+    # ---- Memory --------------------------------------------------------------------------------------------------
+
+    def pointer(self, place: Place) -> str:
+        """The address of a place; what the loop indices contribute is computed once in a block."""
+        scalar, base = self.machine.scalar, place.base
+        if place.terms:
+            key = (place.base, place.terms)
+            if key not in self._pointers:
+                total = ""
+                for text, stride in place.terms:
+                    term = text if stride == 1 else self.instruction(f"mul nsw i64 {text}, {stride}", "i64", "i").text
+                    total = self.instruction(f"add nsw i64 {total}, {term}", "i64", "i").text if total else term
+                self._pointers[key] = self.instruction(
+                    f"getelementptr inbounds {scalar}, ptr {base}, i64 {total}", "ptr", "p").text
+            base = self._pointers[key]
+        if place.offset == 0:
+            return base
+        return self.instruction(f"getelementptr inbounds {scalar}, ptr {base}, i64 {place.offset}", "ptr", "p").text
+
+    def _align(self, place: Place, lanes: int) -> int:
+        return self.machine.dtype.itemsize * (lanes if place.is_aligned(lanes) else 1)
+
+    def load(self, place: Place) -> Value:
+        """A vector."""
+        m = self.machine
+        return self.instruction(f"load {m.vector}, ptr {self.pointer(place)}, align {self._align(place, m.lanes)}",
+                                m.vector)
+
+    def load_scalar(self, place: Place) -> Value:
+        m = self.machine
+        return self.instruction(f"load {m.scalar}, ptr {self.pointer(place)}, align {m.dtype.itemsize}", m.scalar, "s")
+
+    def load_index(self, base: str, index: Value) -> Value:
+        """Entry `index` of an array of int32 as an i64."""
+        at = self.instruction(f"getelementptr inbounds i32, ptr {base}, i64 {index.text}", "ptr", "p").text
+        return self.cast(self.instruction(f"load i32, ptr {at}, align 4", "i32", "i"), "i64", "sext")
+
+    def broadcast(self, place: Place) -> Value:
+        """One number in every lane."""
+        return self.splat(self.load_scalar(place))
+
+    def store(self, value: Value, place: Place) -> None:
+        lanes = self.machine.lanes if value.type.startswith("<") else 1
+        text = f"  store {value.type} {value.text}, ptr {self.pointer(place)}, align {self._align(place, lanes)}"
+        self._lines.append(text)
+
+    def load_first(self, place: Place, count: int) -> Value:
+        """A vector whose first `count` lanes are read (nothing beyond them is), the others 0."""
+        m = self.machine
+        if count >= m.lanes:
+            return self.load(place)
+        result = self.zero
+        for start, size in pieces(count):
+            at = place + start
+            if size == 1:
+                scalar = self.load_scalar(at)
+                result = self.instruction(
+                    f"insertelement {m.vector} {result.text}, {m.scalar} {scalar.text}, i64 {start}", m.vector)
+                continue
+            type = f"<{size} x {m.scalar}>"
+            piece = self.instruction(f"load {type}, ptr {self.pointer(at)}, align {m.dtype.itemsize}", type)
+            wide = self.shuffle(piece, None, [k if k < size else -1 for k in range(m.lanes)])
+            inside = range(start, start + size)
+            result = self.shuffle(result, wide, [m.lanes + k - start if k in inside else k for k in range(m.lanes)])
+        return result
+
+    def store_lanes(self, value: Value, first: int, count: int, place: Place) -> None:
+        """Store `count` lanes from lane `first` on, and nothing else."""
+        m = self.machine
+        if count == m.lanes:
+            return self.store(value, place)
+        for start, size in pieces(count):
+            at = place + start
+            lanes = range(first + start, first + start + size)
+            if size == 1:
+                self.store(self.lane(value, lanes[0]), at)
+                continue
+            part = self.shuffle(value, None, lanes)
+            self._lines.append(
+                f"  store {part.type} {part.text}, ptr {self.pointer(at)}, align {m.dtype.itemsize}")
+
+    # ---- Loops ---------------------------------------------------------------------------------------------------
+
+    def loop(self, count: Index, body: Callable[[Index, list[Value]], Any], carried: Sequence[Value] = (),
+             name: str = "loop", start: Index = 0) -> list[Value]:
+        """Run `body(index, values)` for index = start ... start + count - 1 (at least once).
+
+        It gives the next values of what is carried (if nothing is, what it gives is ignored); those after the last
+        turn are the result. A count of 1 emits no loop.
+        """
+        if isinstance(count, int) and count == 1:
+            return _values(body(start, list(carried)), carried)
+        self._count += 1
+        head, done, before = f"{name}{self._count}", f"{name}{self._count}.done", self._block
+        first = start if isinstance(start, Value) else Value(self, str(start), "i64")
+        last = count.text if isinstance(count, Value) else str(count)
+        if first.text != "0":
+            last = self.op("add", first, Value(self, last, "i64"), "nsw").text
+        self._lines.append(f"  br label %{head}\n{head}:")
+        self._enter(head)
+        index = Value(self, f"%{name}.i{self._count}", "i64")
+        at = len(self._lines)
+        phis = []
+        for value in carried:
+            self._count += 1
+            phis.append(Value(self, f"%c{self._count}", value.type))
+        results = _values(body(index, phis), carried)
+        following = self.op("add", index, Value(self, "1", "i64"), "nsw")
+        heads = [f"  {index.text} = phi i64 [ {first.text}, %{before} ], [ {following.text}, %{self._block} ]"]
+        for phi, value, result in zip(phis, carried, results):
+            heads.append(f"  {phi.text} = phi {phi.type} [ {value.text}, %{before} ], "
+                         f"[ {result.text}, %{self._block} ]")
+        self._lines[at:at] = heads
+        more = self.instruction(f"icmp slt i64 {following.text}, {last}", "i1")
+        self._lines.append(f"  br i1 {more.text}, label %{head}, label %{done}\n{done}:")
+        self._enter(done)
+        return results
+
+    def nest(self, counts: Mapping[str, Index], body: Callable[..., Any]) -> None:
+        """Loops one inside the other, the first outermost, with nothing carried: `body(index, index, ...)`."""
+        def inside(names: list[str], indices: tuple[Index, ...]) -> Any:
+            if not names:
+                return body(*indices)
+            return self.loop(counts[names[0]], lambda index, _: inside(names[1:], (*indices, index)), name=names[0])
+
+        inside(list(counts), ())
+
+    def while_loop(self, start: Value, stop: Value, body: Callable[[Value, list[Value]], Any],
+                   carried: Sequence[Value]) -> list[Value]:
+        """As `loop` for index = start ... stop - 1, which may be no turn at all."""
+        self._count += 1
+        into, out, before = f"some{self._count}", f"none{self._count}", self._block
+        some = self.instruction(f"icmp slt i64 {start.text}, {stop.text}", "i1")
+        self._lines.append(f"  br i1 {some.text}, label %{into}, label %{out}\n{into}:")
+        self._enter(into)
+        results = self.loop(self.op("sub", stop, start), body, carried, start=start)
+        last = self._block
+        self._lines.append(f"  br label %{out}\n{out}:")
+        self._enter(out)
+        return [self.instruction(
+            f"phi {value.type} [ {value.text}, %{before} ], [ {result.text}, %{last} ]", value.type)
+            for value, result in zip(carried, results)]
+
+    def _enter(self, block: str) -> None:
+        self._block = block
+        self._pointers = {}
+
+
+def _values(results: Any, carried: Sequence[Value]) -> list[Value]:
+    return list(results) if carried else []

@@ -1,0 +1,88 @@
+"""Shared windows whose lanes are the target maps: for sources of few maps that need no errors, such as the input.
+
+Takes a buffer of windows and weights laid out [cell of the window][target maps, filled up to whole vectors]; emits the
+sums (each state of a window broadcast, several positions in registers) and the gradient (the weights of many cells in
+registers while all positions pass by).
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from snsim.engines.native.im2col import Window
+from snsim.engines.native.layout import POWER, LayerCells, ParameterCells, blocks
+from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.target import Place
+from snsim.engines.native.update_rules import Update
+
+_POSITIONS = 8
+
+
+class MapLanes:
+    """One link; weights in lanes beyond the last target map are 0 and stay so."""
+
+    def __init__(self, buffer: Window, cells: ParameterCells, target: LayerCells):
+        self.buffer, self.cells, self.target = buffer, cells, target
+        self.lanes = cells.block.machine.lanes
+        self.vectors = cells.block.machine.padded(target.maps) // self.lanes
+        width = buffer.geometry.window[1] * buffer.depth
+        where = buffer.x_windowing
+        self.offsets = [k * where.pitch + m for k in range(where.kernel_rows) for m in range(width)]
+
+    def _weight(self, cell: int, v: int) -> Place:
+        return self.cells.value + (cell * self.vectors + v) * self.lanes
+
+    def emit_sums(self, f: Function, first: bool) -> None:
+        where, maps = self.buffer.x_windowing, self.target.maps
+
+        def strip(i: Index, jb: Index, j0: int, positions: int) -> None:
+            window = self.buffer.x.by(i, where.row_step).by(jb, positions * where.column_step) + j0 * where.column_step
+            units = self.target.x.by(i, maps * where.columns).by(jb, positions * maps) + j0 * maps
+            for v in range(self.vectors):
+                sums = [f.zero] * positions
+                for cell, offset in enumerate(self.offsets):
+                    w = f.load(self._weight(cell, v))
+                    for p in range(positions):
+                        x = f.broadcast(window + p * where.column_step + offset)
+                        sums[p] = f.fma(w, x, sums[p])
+                count = min(self.lanes, maps - v * self.lanes)
+                for p, total in enumerate(sums):
+                    place = units + p * maps + v * self.lanes
+                    if self.vectors == 1:  # lanes too many are 0, and what they overwrite comes after
+                        f.store(total if first else total + f.load(place), place)
+                    else:
+                        f.store_lanes(total if first else total + f.load_first(place, count), 0, count, place)
+
+        def row(i: Index, _: list[Value]) -> None:
+            for j0, strips, positions in blocks(where.columns, _POSITIONS):
+                f.loop(strips, lambda jb, _, j0=j0, positions=positions: strip(i, jb, j0, positions), name="positions")
+
+        f.loop(where.rows, row, name="row")
+
+    def emit_gradient(self, f: Function, channels: Sequence[str], update: Update) -> None:
+        where, maps = self.buffer.x_windowing, self.target.maps
+        masks = self.cells.masks(self.vectors)
+        at_once = max(1, (f.machine.registers - 6) // len(channels))
+        for v in range(self.vectors):
+            for c0 in range(0, len(self.offsets), at_once):
+                offsets = self.offsets[c0:c0 + at_once]
+
+                def position(i: Index, j: Index, sums: list[Value], offsets=offsets, v=v) -> list[Value]:
+                    window = self.buffer.x.by(i, where.row_step).by(j, where.column_step)
+                    made = []
+                    for n, c in enumerate(channels):
+                        units = self.target.delta[c].by(i, maps * where.columns).by(j, maps)
+                        d = f.load(units + v * self.lanes)
+                        for k, offset in enumerate(offsets):
+                            x = f.broadcast(window + offset)
+                            factor = d * x if POWER[c] == 2 else d
+                            made.append(f.fma(factor, x, sums[n * len(offsets) + k]))
+                    return made
+
+                sums = f.loop(where.rows, lambda i, row: f.loop(
+                    where.columns, lambda j, now: position(i, j, now), row, "column"),
+                    [f.zero] * (len(offsets) * len(channels)), "row")
+                for k in range(len(offsets)):
+                    place = self._weight(c0 + k, v)
+                    gathered = {c: update.scaled(c, sums[n * len(offsets) + k]) for n, c in enumerate(channels)}
+                    update.emit(place, gathered, masks[v].truth(f, place), None)

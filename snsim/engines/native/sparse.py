@@ -1,0 +1,117 @@
+"""Any connections at all: scalar loops over the explicit table. Slow (a few nanoseconds each), and always right.
+
+Takes the table as three arrays of int32: for each target cell where its connections begin, and for each connection
+the source cell and the weight. Border cells are cells behind the source layer's copy.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+import numpy as np
+
+from snsim.engines.native.im2col import At, each_vector, zero_fill
+from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, Tables
+from snsim.engines.native.llvm_ir import Function, Index, Value
+from snsim.engines.native.target import Place
+from snsim.engines.native.update_rules import Update
+from snsim.network.wiring import BORDER, Table
+
+
+class Listed:
+    """One link by its table. The source is copied (times the scale) with a cell of the border value after it."""
+
+    def __init__(self, source: LayerCells, target: LayerCells, table: Table, cells: ParameterCells, border_value: float,
+                 scale: float, block: Block, tables: Tables, channels: Sequence[str]):
+        self.source, self.target, self.cells, self.scale = source, target, cells, scale
+        padded = block.machine.padded(source.units)
+        self.x = block.take_filled(np.append(np.zeros(padded), border_value * scale))
+        self.back = {c: block.take(padded + 1) for c in channels}
+        self.sums = {c: block.take(len(cells.index)) for c in channels}
+        order = np.argsort(target.cell_of_unit[table.target], kind="stable")
+        cell = np.append(source.cell_of_unit, padded)  # of the border, the last
+        sources = cell[np.where(table.source == BORDER, source.units, table.source)[order]]
+        place = np.zeros(int(cells.index.max(initial=0)) + 1, int)
+        place[cells.index[cells.index >= 0]] = np.flatnonzero(cells.index >= 0)
+        counts = np.bincount(target.cell_of_unit[table.target], minlength=target.units)
+        self.starts = tables.take(np.append(0, np.cumsum(counts)))
+        self.sources = tables.take(sources)
+        self.weights = tables.take(place[table.weight[order]])
+
+    def _index(self, f: Function, array: int, entry: Value) -> Value:
+        return f.load_index("%tables", f.op("add", entry, Value(f, str(array), "i64"), "nsw"))
+
+    def _each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
+        """`body(target cell, first connection, one past the last)`."""
+        def unit(t: Value, _: list[Value]) -> None:
+            t = t if isinstance(t, Value) else Value(f, str(t), "i64")
+            following = f.op("add", t, Value(f, "1", "i64"), "nsw")
+            body(t, self._index(f, self.starts, t), self._index(f, self.starts, following))
+
+        f.loop(self.target.units, unit, name="unit")
+
+    def emit_sums(self, f: Function, first: bool) -> None:
+        def copied(at: At, n: int) -> None:
+            value = f.load(at(self.source.x))
+            f.store(value if self.scale == 1.0 else value * self.scale, at(self.x))
+
+        each_vector(f, self.source.units, copied)
+
+        def unit(t: Value, start: Value, stop: Value) -> None:
+            def connection(k: Value, total: list[Value]) -> list[Value]:
+                x = f.load_scalar(self.x.by(self._index(f, self.sources, k), 1))
+                w = f.load_scalar(self.cells.value.by(self._index(f, self.weights, k), 1))
+                return [f.fma(w, x, total[0])]
+
+            place = self.target.x.by(t, 1)
+            begin = f.constant(0.0, f.machine.scalar) if first else f.load_scalar(place)
+            f.store(f.while_loop(start, stop, connection, [begin])[0], place)
+
+        self._each_target(f, unit)
+
+    def emit_back(self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: Update | None) -> None:
+        for c in channels:
+            if errors:
+                zero_fill(f, self.back[c], self.source.units + f.machine.lanes)
+            if update is not None:
+                zero_fill(f, self.sums[c], len(self.cells.index))
+
+        def unit(t: Value, start: Value, stop: Value) -> None:
+            d = {c: f.load_scalar(self.target.delta[c].by(t, 1)) for c in channels}
+
+            def connection(k: Value, _: list[Value]) -> None:
+                source, weight = self._index(f, self.sources, k), self._index(f, self.weights, k)
+                x, w = f.load_scalar(self.x.by(source, 1)), f.load_scalar(self.cells.value.by(weight, 1))
+                for c in channels:
+                    squared = POWER[c] == 2
+                    if errors:
+                        self._add(f, self.back[c].by(source, 1), d[c], w * w if squared else w)
+                    if update is not None:
+                        self._add(f, self.sums[c].by(weight, 1), d[c], x * x if squared else x)
+
+            f.while_loop(start, stop, connection, [])
+
+        self._each_target(f, unit)
+        if errors:
+            self._drain(f, channels, first)
+        if update is not None:
+            mask = self.cells.masks(1)[0]
+
+            def vector(v: Index, _: list[Value]) -> None:
+                place = self.cells.value.by(v, f.machine.lanes)
+                gathered = {c: update.scaled(c, f.load(self.sums[c].by(v, f.machine.lanes))) for c in channels}
+                update.emit(place, gathered, mask.truth(f, place), None)
+
+            f.loop(self.cells.vectors, vector, name="vector")
+
+    def _add(self, f: Function, place: Place, a: Value, b: Value) -> None:
+        f.store(f.fma(a, b, f.load_scalar(place)), place)
+
+    def _drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
+        for c in channels:
+            def back(at: At, n: int, c=c) -> None:
+                value, place = f.load(at(self.back[c])), at(self.source.delta[c])
+                value = value if self.scale == 1.0 else value * self.scale ** POWER[c]
+                f.store_lanes(value if first else value + f.load(place), 0, n, place)
+
+            each_vector(f, self.source.units, back)

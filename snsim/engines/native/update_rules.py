@@ -1,0 +1,266 @@
+"""Update rules as code: what is constant folded in, what is the same for all weights computed once per update.
+
+Takes an `UpdateRule` and what is known of its settings; gives, for each parameter, a function that emits one update of
+a vector of weights. The settings themselves are data: an array of doubles, options first, then a rate per parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from snsim.engines.native.layout import Block, ParameterCells
+from snsim.engines.native.llvm_ir import Function, Value
+from snsim.engines.native.target import Machine, Place
+from snsim.engines.native.vector_math import Vectors
+from snsim.engines.protocol import UpdateRule
+from snsim.network.expressions import Expression, number, program, substitute, variable
+
+CURVATURES = ("h", "h-full")
+
+
+def folded(rule: UpdateRule, constants: Mapping[str, float], zeros: Iterable[str] = ()) -> dict[str, Expression]:
+    """What w and the states become, in terms of what they were: no groups, constants put in, and only the states
+    that w will ever depend on. `zeros` are options that are 0 now and may not be later."""
+    results = _results(rule, constants)
+    needed, waiting = {"w"}, ["w"]
+    while waiting:
+        for name in results.get(waiting.pop(), variable("w")).variables():
+            if name in rule.states and name not in needed:
+                needed.add(name)
+                waiting.append(name)
+    now = _results(rule, {**constants, **{name: 0.0 for name in zeros}})
+    return {name: e for name, e in now.items() if name in needed}
+
+
+def _results(rule: UpdateRule, constants: Mapping[str, float]) -> dict[str, Expression]:
+    """All assignments in terms of what the variables were before the first."""
+    now: dict[str, Expression] = {name: number(value) for name, value in constants.items()}
+    for group in rule.assignments:
+        now.update({name: substitute(e, now) for name, e in group})
+    return {name: e for name, e in now.items() if name == "w" or name in rule.states}
+
+
+def is_idle(results: Mapping[str, Expression]) -> bool:
+    """Whether an update changes nothing at all."""
+    return all(e.op == "variable" and e.name == name for name, e in results.items())
+
+
+def hoisted(results: Mapping[str, Expression],
+            uniform: frozenset[str]) -> tuple[dict[str, Expression], list[Expression]]:
+    """The results with every greatest part that uses `uniform` variables alone replaced by "uniform K"; the parts."""
+    parts: list[Expression] = []
+    names: dict[Expression, str] = {}
+    done: dict[int, Expression] = {}
+
+    def is_uniform(e: Expression) -> bool:
+        used = e.variables()
+        return bool(used) and used <= uniform
+
+    def rebuilt(e: Expression) -> Expression:
+        if id(e) in done:
+            return done[id(e)]
+        if is_uniform(e):
+            if e not in names:
+                names[e] = f"uniform {len(parts)}"
+                parts.append(e)
+            made = variable(names[e])
+        elif e.args:
+            made = Expression(e.op, tuple(rebuilt(a) for a in e.args))
+        else:
+            made = e
+        done[id(e)] = made
+        return made
+
+    return {name: rebuilt(e) for name, e in results.items()}, parts
+
+
+def factored(results: Mapping[str, Expression], channel: str) -> tuple[dict[str, Expression], Expression | None]:
+    """If g (or h) enters only as a product with one and the same uniform or number, that factor, and the results in
+    terms of the product; kernels can then multiply once for many weights."""
+    factors: set[Expression] = set()
+    plain = False
+    seen: set[int] = set()
+
+    def factor_of(e: Expression) -> Expression | None:
+        if e.op != "*" or variable(channel) not in e.args:
+            return None
+        other = e.args[0] if e.args[1] == variable(channel) else e.args[1]
+        return other if other.op == "number" or other.name.startswith("uniform ") else None
+
+    def look(e: Expression) -> None:
+        nonlocal plain
+        if id(e) in seen:
+            return
+        seen.add(id(e))
+        factor = factor_of(e)
+        if factor is not None:
+            factors.add(factor)
+        elif e == variable(channel):
+            plain = True
+        else:
+            for a in e.args:
+                look(a)
+
+    for e in results.values():
+        look(e)
+    if plain or len(factors) != 1:
+        return dict(results), None
+    done: dict[int, Expression] = {}
+
+    def rebuilt(e: Expression) -> Expression:
+        if id(e) not in done:
+            done[id(e)] = variable(channel) if factor_of(e) is not None else \
+                Expression(e.op, tuple(rebuilt(a) for a in e.args)) if e.args else e
+        return done[id(e)]
+
+    return {name: rebuilt(e) for name, e in results.items()}, factors.pop()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What of the settings shapes the code: for each learning parameter whether its rate is one "number", "zero" or
+    an "array"; the options that never change, and those that are 0 now; whether patterns are gathered into batches;
+    whether the curvature is held; the layers (by number) whose states are multiplied by gates, and those with noise on
+    their sums."""
+
+    rates: tuple[tuple[str, str], ...]
+    constants: tuple[tuple[str, float], ...] = ()
+    zeros: tuple[str, ...] = ()
+    batched: bool = False
+    held: bool = False
+    gated: tuple[int, ...] = ()
+    noisy: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Update:
+    """What becomes of the derivatives of a vector of weights.
+
+    `emit(place, {"g": .., "h": ..}, mask, w or None)` with derivatives that went through `scaled`, one by one or what
+    they are products of.
+    """
+
+    emit: Callable[[Place, Mapping[str, Value], "Value | None", "Value | None"], None]
+    factors: Mapping[str, Value]
+
+    def scaled(self, channel: str, value: Value) -> Value:
+        return value * self.factors[channel] if channel in self.factors else value
+
+
+class Updates:
+    """The update code of one kind of settings."""
+
+    def __init__(self, rule: UpdateRule, kind: Kind, cells: Mapping[str, ParameterCells], block: Block):
+        self.rule, self.kind, self._cells, self._block = rule, kind, cells, block
+        fixed = {*dict(kind.constants), *kind.zeros}
+        self.options = [name for name, _ in rule.options if name not in fixed]
+        self.settings = [*(f"option {name}" for name in self.options), *(f"rate {name}" for name, _ in kind.rates)]
+        self._uniform_places: dict[Expression, Place] = {}
+        self._results: dict[str, tuple[dict[str, Expression], list[Expression]]] = {}
+        for name, rate in kind.rates:
+            constants = {**dict(kind.constants), **({"rate": 0.0} if rate == "zero" else {})}
+            results = folded(rule, constants, kind.zeros)
+            if is_idle(results):
+                continue
+            uniform = frozenset({"n", *self.options, *(["rate"] if rate == "number" else [])})
+            rest, parts = hoisted(results, uniform)
+            named = [substitute(part, {"rate": variable(f"rate {name}")}) for part in parts]
+            for part in named:
+                self._uniform_places.setdefault(part, block.take(block.machine.lanes))
+            self._results[name] = rest, named
+
+    @property
+    def updated(self) -> frozenset[str]:
+        """The parameters that change at all."""
+        return frozenset(self._results)
+
+    def variables(self) -> set[str]:
+        return {v for results, _ in self._results.values() for e in results.values() for v in e.variables()}
+
+    def channels(self) -> tuple[str, ...]:
+        """What has to be computed on the way back."""
+        used = self.variables()
+        return ("g", *(c for c in CURVATURES if c in used and not self.kind.held))
+
+    def changes_with_n(self) -> bool:
+        return any("n" in part.variables() for part in self._uniform_places)
+
+    def emit_prepare(self, f: Function, updates: Value) -> None:
+        """Compute what is the same for all weights, in double precision, from `%settings` and the number of updates
+        (an i64, this one included); every lane of its place gets it."""
+        if not self._uniform_places:
+            return
+        narrow, wide = f.machine, Machine(np.dtype(np.float64), 2, f.machine.registers)
+        f.machine = wide
+        env = {"n": f.splat(f.cast(updates, "double", "sitofp"))}
+        for k, name in enumerate(self.settings):
+            env[name.removeprefix("option ")] = f.broadcast(Place(k, base="%settings"))
+        values = program(list(self._uniform_places)).bind(Vectors(f).table())(env)
+        scalars = [f.lane(Vectors(f).number(value), 0) for value in values]
+        f.machine = narrow
+        for scalar, place in zip(scalars, self._uniform_places.values()):
+            if narrow.scalar == "float":
+                scalar = f.cast(scalar, "float", "fptrunc")
+            f.store(f.splat(scalar), place)
+
+    def begin(self, f: Function, name: str) -> Update:
+        """To be called where a block starts that all updates of parameter `name` are in: loads what they share."""
+        results, parts = self._results[name]
+        shared = {f"uniform {k}": f.load(self._uniform_places[part]) for k, part in enumerate(parts)}
+        factors: dict[str, Value] = {}
+        for channel in self.channels():
+            results, factor = factored(results, channel)
+            if factor is not None:
+                factors[channel] = f.constant(factor.number) if factor.op == "number" else shared[factor.name]
+        cells, steps = self._cells[name], program(list(results.values()))
+        loaded = {v for e in results.values() for v in e.variables()}
+        run = steps.bind(Vectors(f).table())
+
+        def emit(place: Place, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
+            env = {**shared, **gathered, "w": w or f.load(place)}
+            for name in sorted(loaded - env.keys()):  # the same text, and key of the cache, in every process
+                env[name] = f.load(place + cells.beside("curvature" if name in CURVATURES else name))
+            for name, value in zip(results, run(env)):
+                value = Vectors(f).number(value)
+                if name == "w":
+                    f.store(value if mask is None else f.select(mask, value, f.zero), place)
+                elif value is not env.get(name):
+                    f.store(value, place + cells.beside(name))
+
+        return Update(emit, factors)
+
+
+class Sums:
+    """Instead of updates: what is gathered over the patterns of a batch, added up beside the weights."""
+
+    def __init__(self, cells: Mapping[str, ParameterCells], updated: frozenset[str], channels: Sequence[str]):
+        self._cells, self.updated, self._channels = cells, updated, channels
+
+    def begin(self, f: Function, name: str) -> Update:
+        cells = self._cells[name]
+
+        def add(place: Place, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
+            for channel, value in gathered.items():
+                there = place + cells.beside(f"sum {channel}")
+                f.store(f.load(there) + value, there)
+
+        return Update(add, {})
+
+    def emit_apply(self, f: Function, name: str, updates: Updates, factor: Value) -> None:
+        """One update of every weight of the parameter with its sums times `factor`, which become 0."""
+        cells, lanes = self._cells[name], f.machine.lanes
+        update, mask = updates.begin(f, name), cells.masks(1)[0]
+
+        def vector(v, _: list[Value]) -> None:
+            place = cells.value.by(v, lanes)
+            gathered = {}
+            for channel in self._channels:
+                there = place + cells.beside(f"sum {channel}")
+                gathered[channel] = update.scaled(channel, f.load(there) * factor)
+                f.store(f.zero, there)
+            update.emit(place, gathered, mask.truth(f, place), None)
+
+        f.loop(cells.vectors, vector, name="vector")

@@ -1,0 +1,170 @@
+"""The numbers an engine holds: parameters, the state of the update rule, and what a rule is evaluated with."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+import numpy as np
+
+from snsim.engines.plan import Plan
+from snsim.engines.protocol import Settings, UpdateRule
+from snsim.errors import fail
+from snsim.network.expressions import program
+from snsim.network.net import Parameter
+from snsim.network.operations import NUMPY
+from snsim.registry import suggest
+
+
+class FreeWeights:
+    """All weights that learn, in one vector, so that an update is one evaluation of the rule.
+
+    `values` has every parameter flat by name (views into `w`; fixed ones beside it), `places` where each learning
+    one stands in `w`. `states` has one vector like `w` for each state of the rule.
+    """
+
+    def __init__(self, parameters: Mapping[str, Parameter], rule: UpdateRule, dtype: np.dtype):
+        self._parameters = parameters
+        self.dtype = dtype
+        learning = [p for p in parameters.values() if p.learns]
+        ends = np.cumsum([0, *(p.size for p in learning)])
+        self.places = {p.name: slice(int(a), int(b)) for p, a, b in zip(learning, ends, ends[1:])}
+        self.w = np.zeros(int(ends[-1]), dtype)
+        self.values = {
+            p.name: self.w[self.places[p.name]] if p.learns else np.full(p.size, p.fixed, dtype)
+            for p in parameters.values()
+        }
+        self.mentioned = {v for group in rule.assignments for _, e in group for v in e.variables()}
+        self.states = {name: np.zeros_like(self.w) for name in rule.states}
+        self._rule = rule
+        self._groups = [([name for name, _ in group], program([e for _, e in group]).bind(NUMPY))
+                        for group in rule.assignments]
+        self._updates = 0
+        self._last: tuple[Settings, dict[str, Any]] | None = None
+
+    def update(self, env: dict[str, Any], g: np.ndarray, curvatures: Mapping[str, np.ndarray]) -> None:
+        """One update: the rule's groups in order, each computed whole before any of it is assigned.
+
+        `env` is `environment(settings)`, g and the curvatures (by variable) are vectors like `w`.
+        """
+        self._updates += 1
+        env["n"] = float(self._updates)
+        env["g"] = g
+        env.update(curvatures)
+        for names, right_sides in self._groups:
+            values = right_sides(env)
+            if len(names) > 1:  # a right side may itself be what another one assigns to
+                values = tuple([np.array(value) for value in values])
+            for name, value in zip(names, values):
+                env[name][:] = value
+
+    def shaped(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+        """Copies of the entries of a vector like `w`, by name, in the parameters' shapes."""
+        return {name: vector[place].reshape(self._parameters[name].shape).copy()
+                for name, place in self.places.items()}
+
+    def flat(self, values: Mapping[str, Any], what: str) -> np.ndarray:
+        """A vector like `w` from values by name, each a number or of the parameter's shape.
+
+        SnError for a learning parameter without a value, a name of no learning parameter, a wrong shape.
+        """
+        made = np.empty_like(self.w)
+        for name in values:
+            if name not in self._parameters:
+                raise fail(f'{what} for "{name}", which is no parameter of this net',
+                           hint=suggest(name, list(self._parameters), "parameters"))
+        for name, place in self.places.items():
+            if name not in values:
+                raise fail(f"no {what} for {name}", hint="every parameter that learns needs one")
+            shape = self._parameters[name].shape
+            value = np.asarray(values[name])
+            if value.ndim and value.shape != shape:
+                raise fail(f"{what} for {name} has the shape {value.shape}, the parameter {shape}")
+            made[place] = value.reshape(-1)
+        return made
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return {p.name: self.values[p.name].reshape(p.shape).copy() for p in self._parameters.values()}
+
+    def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
+        self.w[:] = self.flat(values, "weights")
+
+    def state(self) -> dict[str, np.ndarray]:
+        made = {f"{name}/{state}": array for state, vector in self.states.items()
+                for name, array in self.shaped(vector).items()}
+        return {**made, "n": np.array(self._updates)}
+
+    def load_state(self, values: Mapping[str, np.ndarray]) -> None:
+        for state, vector in self.states.items():
+            ending = f"/{state}"
+            vector[:] = self.flat({name[:-len(ending)]: array for name, array in values.items()
+                                   if name.endswith(ending)}, f'state "{state}"')
+        if "n" not in values:
+            raise fail('the number of updates so far, "n", is not among the values of the update state')
+        self._updates = int(values["n"])
+
+    def environment(self, settings: Settings) -> dict[str, Any]:
+        """The variables of the rule but g, n and a curvature that has to be computed."""
+        if self._last is not None and self._last[0] is settings:
+            return self._last[1]
+        env: dict[str, Any] = {"w": self.w, **self.states}
+        env.update({name: float(settings.options.get(name, default)) for name, default in self._rule.options})
+        if "rate" in self.mentioned:
+            env["rate"] = self._rates(settings.rates)
+        if settings.held_curvature is not None:
+            env["h"] = env["h-full"] = self.flat(settings.held_curvature, "curvature")
+        self._last = settings, env
+        return env
+
+    def _rates(self, rates: Mapping[str, Any]) -> Any:
+        """The rates of all free weights: a number if they are the same everywhere, else a vector."""
+        vector = self.flat(rates, "learning rate")
+        numbers = {float(rate) for name, rate in rates.items() if name in self.places and np.ndim(rate) == 0}
+        plain = all(np.ndim(rates[name]) == 0 for name in self.places)
+        return numbers.pop() if plain and len(numbers) == 1 else vector
+
+
+class Holder:
+    """The part of an engine that hands its numbers out and takes them: see `snsim.engines.protocol.Engine`."""
+
+    _weights: FreeWeights
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        return self._weights.parameters()
+
+    def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
+        self._weights.load_parameters(values)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return self._weights.state()
+
+    def load_state(self, values: Mapping[str, np.ndarray]) -> None:
+        self._weights.load_state(values)
+
+
+def checked_patterns(values: np.ndarray, units: int, what: str, dtype: np.dtype,
+                     patterns: int | None = None) -> np.ndarray:
+    """The patterns as (patterns, units) of the engine's type; SnError with the numbers if they do not fit."""
+    array = np.asarray(values, dtype)
+    array = array.reshape(len(array), -1) if array.ndim > 2 else array
+    if array.ndim != 2 or array.shape[1] != units:
+        raise fail(f"{what} patterns of shape {array.shape} for a net with {units} {what} units",
+                   hint=f"hand over an array of shape (patterns, {units})")
+    if patterns is not None and len(array) != patterns:
+        raise fail(f"{patterns} input patterns, {len(array)} {what} patterns")
+    return array
+
+
+def checked_gates(gates: Mapping[str, np.ndarray], plan: Plan, dtype: np.dtype, patterns: int,
+                  what: str = "gate") -> dict[int, np.ndarray]:
+    """The gates (or noises) by number of their layer, each (patterns, units) of the engine's type; SnError if one does
+    not fit."""
+    made = {}
+    stages = {stage.name: stage for stage in plan.stages}
+    for name, values in gates.items():
+        if name not in stages:
+            raise fail(f'{what}s for "{name}", which is no layer that is computed',
+                       hint=suggest(name, list(stages), "layers"))
+        made[stages[name].layer] = checked_patterns(values, stages[name].units, f"{name} {what}", dtype)
+        if len(made[stages[name].layer]) != patterns:
+            raise fail(f"{patterns} input patterns, {what}s for {len(values)} at layer {name}")
+    return made

@@ -1,0 +1,1 @@
+"""The reference engine: NumPy, from explicit tables of connections."""

@@ -1,0 +1,349 @@
+"""The engine that says what is meant: NumPy, from the explicit connection tables alone, one pattern after the other.
+
+With a_j the sum of unit j, x_j = f(a_j) its state, E the cost of the pattern (LeCun et al. 1998, Appendix C; OBD
+eq. 5-8; the names are SN's):
+
+    forward          a_j = sum over incoming connections of scale * w * x_i, and the bias
+    backward         y_i = dE/dx_i = sum over outgoing connections of scale * w * g_j;   g_i = y_i f'(a_i)
+    second backward  s_i = sum over outgoing connections of (scale * w)^2 * h_j
+                     h_i = s_i f'(a_i)^2                     ("gauss-newton": never negative if the cost is convex)
+                     h_i = s_i f'(a_i)^2 + y_i f''(a_i)      ("full")
+    per weight       dE/dw = sum over its connections of scale * g_j * x_i  (with weight-norm: engines.weight_norm)
+                     h_w   = sum over its connections of scale^2 * h_j * x_i^2
+
+At the outputs y is the derivative of the cost and s its second derivative. A bias is a connection from a unit of
+state 1, a border cell a unit of constant state. `normalize` and `attend` add their results, n of layers of states x,
+to the sums; to y, s and, if "full", s once more they pass back sum g_j dn_j/dx_i, sum h_j (dn_j/dx_i)^2 and
+sum g_j d2n_j/dx_i2. The same calls give the same bits.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any, Mapping
+
+import numpy as np
+
+from snsim.engines.parameter_state import FreeWeights, Holder, checked_gates, checked_patterns
+from snsim.engines.plan import Plan, Stage
+from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
+from snsim.engines.reference.transforms import Transformed, transformed
+from snsim.engines.reference.weighted_sums import Gathering, WeightedSums
+from snsim.engines.weight_norm import WeightNorm
+from snsim.errors import fail
+from snsim.network.expressions import program
+from snsim.network.operations import NUMPY
+
+CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update rule -> kind
+_CHUNK = 1 << 20  # about the most numbers in one array of a batched evaluation: stays in the processor's cache
+
+
+Gates = Mapping[int, np.ndarray]  # by number of a layer
+NONE: Gates = MappingProxyType({})
+
+
+def _of_pattern(gates: Gates, k: int) -> Gates:
+    return {layer: values[k] for layer, values in gates.items()}
+
+
+class _Layer:
+    """A stage of the plan made ready to be computed."""
+
+    def __init__(self, stage: Stage, links: list[tuple[int, str, WeightedSums]], biases: int):
+        self.number = stage.layer
+        self.units = stage.units
+        self.links = links  # source layer, parameter, sums
+        self.transfers: list[tuple[tuple[int, ...], Transformed]] = [
+            (transfer.sources, transformed(transfer.structure)) for transfer in stage.transfers]
+        self.f = program([stage.f]).bind(NUMPY)
+        self.f_df = program([stage.f, stage.df]).bind(NUMPY)
+        self.f_df_ddf = program([stage.f, stage.df, stage.ddf]).bind(NUMPY)
+        self.bias = stage.bias
+        self.bias_index = stage.bias_index
+        if stage.bias_index is not None:
+            self.by_bias = Gathering(stage.bias_index, biases)
+
+    def sums(self, states: list[np.ndarray], values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[Any]]:
+        """a of every unit, (..., units), and what the way back needs of each link and each transfer."""
+        total, kept = self.weighted(states, values)
+        for sources, transfer in self.transfers:
+            a, one = transfer.sums([states[source][..., :self.units] for source in sources])
+            total = total + a
+            kept.append(one)
+        return total, kept
+
+    def weighted(self, states: list[np.ndarray], values: Mapping[str, np.ndarray]) -> tuple[Any, list[Any]]:
+        """The part of the sums that is linear in the weights, 0 if there are none; what the way back needs of links."""
+        total, kept = None, []
+        for source, slot, link in self.links:
+            a, parts = link.sums(states[source], values[slot])
+            total = a if total is None else total + a
+            kept.append(parts)
+        if self.bias is not None:
+            bias = values[self.bias].take(self.bias_index)
+            total = bias if total is None else total + bias
+        return 0 if total is None else total, kept
+
+    def tangent(self, tangents: list[np.ndarray], values: Mapping[str, np.ndarray], kept: list[Any]) -> Any:
+        """How the sums move with the states."""
+        moved: Any = 0
+        for source, slot, link in self.links:
+            moved = moved + link.sums(tangents[source], values[slot])[0]
+        for (sources, transfer), one in zip(self.transfers, kept[len(self.links):]):
+            moved = moved + transfer.tangent([tangents[source][..., :self.units] for source in sources], one)
+        return moved
+
+
+class ReferenceEngine(Holder):
+    """See the module; satisfies `snsim.engines.protocol.Engine`."""
+
+    name = "reference"
+
+    def __init__(self, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float64):
+        self.plan, self.cost, self.rule = plan, cost, rule
+        self.dtype = np.dtype(dtype)
+        self._weights = FreeWeights(plan.parameters, rule, self.dtype)
+        self._values = dict(self._weights.values)  # those with weight-norm as they are used: see _normalize
+        self._normed = [
+            (link.slot, link.gain, WeightNorm(link.connection.wiring.owners(), plan.parameters[link.gain].size))
+            for stage in plan.stages for link in stage.links if link.gain is not None]
+        self._prepare_layers()
+        self._cost_slopes = None if cost.softmax else program([cost.de, cost.dde]).bind(NUMPY)
+        self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in self._weights.mentioned]
+
+    def _prepare_layers(self) -> None:
+        plan = self.plan
+        units = [plan.input_units, *(stage.units for stage in plan.stages)]
+        borders: list[list[float]] = [[] for _ in units]  # values of the border cells that stand behind a layer's units
+        self._learns = [False] * len(units)  # whether anything learns in a layer or below it
+        self._layers: list[_Layer] = []
+        for stage in plan.stages:
+            links = []
+            for link in stage.links:
+                values = borders[link.source]
+                if link.border_value not in values:
+                    values.append(link.border_value)
+                border = units[link.source] + values.index(link.border_value)
+                size = plan.parameters[link.slot].size
+                links.append((link.source, link.slot, WeightedSums(
+                    link.table, units[link.source], stage.units, size, border, link.scale)))
+            own = any(slot in self._weights.places for slot in (stage.bias, *(link.slot for link in stage.links)))
+            sources = [*(link.source for link in stage.links), *(k for t in stage.transfers for k in t.sources)]
+            self._learns[stage.layer] = own or any(self._learns[source] for source in sources)
+            biases = 0 if stage.bias is None else plan.parameters[stage.bias].size
+            self._layers.append(_Layer(stage, links, biases))
+        self._units = units
+        self._borders = [np.array(values, self.dtype) for values in borders]
+        self._chunk = max(1, _CHUNK // max([*units, *(link.width for s in self._layers for _, _, link in s.links)]))
+        self._one = self._blank(())
+
+    def _normalize(self) -> None:
+        """Put the weights that weight-norm gives in the place of their parameters; to be called where these may have
+        changed."""
+        for slot, gain, norm in self._normed:
+            self._values[slot] = norm.weights(self._weights.values[slot], self._weights.values[gain])
+
+    def _blank(self, patterns: tuple[int, ...]) -> list[np.ndarray]:
+        """For every layer an array for its states, with the border cells behind them filled in."""
+        made = []
+        for units, borders in zip(self._units, self._borders):
+            states = np.empty((*patterns, units + len(borders)), self.dtype)
+            states[..., units:] = borders
+            made.append(states)
+        return made
+
+    # ---- Forward -------------------------------------------------------------------------------------------------
+
+    def outputs(self, inputs: np.ndarray) -> np.ndarray:
+        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        made = np.empty((len(x), self.plan.output_units), self.dtype)
+        for start in range(0, len(x), self._chunk):
+            chunk = slice(start, start + self._chunk)
+            made[chunk] = self._forward(x[chunk])[-1][:, :self._units[-1]]
+        return made
+
+    def states(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        made = [np.empty((len(x), units), self.dtype) for units in self._units]
+        for start in range(0, len(x), self._chunk):
+            chunk = slice(start, start + self._chunk)
+            for all_states, states in zip(made, self._forward(x[chunk])):
+                all_states[chunk] = states[:, :all_states.shape[1]]
+        return dict(zip(self.plan.layer_names, made))
+
+    def _forward(self, inputs: np.ndarray) -> list[np.ndarray]:
+        """States with border cells of every layer, for (patterns, input units)."""
+        states = self._blank((len(inputs),))
+        states[0][:, :self._units[0]] = inputs
+        with np.errstate(all="ignore"):
+            self._normalize()
+            for layer in self._layers:
+                a, _ = layer.sums(states, self._values)
+                states[layer.number][:, :layer.units] = layer.f({"x": a})[0]
+        return states
+
+    def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        flat = self._weights.flat(direction, "direction")
+        along = {name: flat[self._weights.places[name]] if name in self._weights.places else np.zeros_like(value)
+                 for name, value in self._weights.values.items()}
+        for slot, gain, norm in self._normed:
+            along[slot] = norm.tangent(self._weights.values[slot], self._weights.values[gain], along[slot], along[gain])
+        made = np.empty((2, len(x), self.plan.output_units), self.dtype)
+        for start in range(0, len(x), self._chunk):
+            chunk = slice(start, start + self._chunk)
+            made[:, chunk] = self._moved(x[chunk], along)
+        return made[0], made[1]
+
+    def _moved(self, inputs: np.ndarray, along: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs and their derivatives along a direction: t_j = f'(a_j) * sum over incoming connections of scale *
+        (w * t_i + direction * x_i), 0 at the inputs and the border."""
+        states, tangents = self._blank((len(inputs),)), [np.zeros_like(s) for s in self._blank((len(inputs),))]
+        states[0][:, :self._units[0]] = inputs
+        with np.errstate(all="ignore"):
+            self._normalize()
+            for layer in self._layers:
+                a, kept = layer.sums(states, self._values)
+                moved = layer.weighted(states, along)[0] + layer.tangent(tangents, self._values, kept)
+                value, slope = layer.f_df({"x": a})
+                states[layer.number][:, :layer.units] = value
+                tangents[layer.number][:, :layer.units] = slope * moved
+        return states[-1][:, :self._units[-1]], tangents[-1][:, :self._units[-1]]
+
+    # ---- Learning ------------------------------------------------------------------------------------------------
+
+    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
+              gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:
+        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        gate = checked_gates(gates, self.plan, self.dtype, len(x))
+        noise = checked_gates(noises, self.plan, self.dtype, len(x), "noise")
+        env = self._weights.environment(settings)
+        kinds = [] if settings.held_curvature is not None else self._kinds
+        with np.errstate(all="ignore"):
+            for start in range(0, len(x), settings.batch):
+                stop = min(start + settings.batch, len(x))
+                of_batch = [{layer: values[start:stop] for layer, values in drawn.items()} for drawn in (gate, noise)]
+                g, curvatures = self._gathered(x[start:stop], d[start:stop], kinds, settings.batch_mean, *of_batch)
+                self._weights.update(env, g, curvatures)
+
+    def _gathered(self, x: np.ndarray, d: np.ndarray, kinds: list[tuple[str, str]], mean: bool, gates: Gates = NONE,
+                  noises: Gates = NONE) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """g and, by variable, the curvatures of the patterns, summed or their mean, for all free weights."""
+        g, hs = self._present(x[0], d[0], kinds, _of_pattern(gates, 0), _of_pattern(noises, 0))
+        for k in range(1, len(x)):
+            more, more_hs = self._present(x[k], d[k], kinds, _of_pattern(gates, k), _of_pattern(noises, k))
+            g += more
+            for name, h in more_hs.items():
+                hs[name] += h
+        if mean and len(x) > 1:
+            g /= len(x)
+            for h in hs.values():
+                h /= len(x)
+        return g, hs
+
+    def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
+        if kind not in CURVATURES.values():
+            raise fail(f'unknown curvature "{kind}"', hint=f"curvatures: {', '.join(CURVATURES.values())}")
+        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        if not len(x):
+            raise fail("the curvature is a mean over patterns, and there are none")
+        with np.errstate(all="ignore"):
+            return self._weights.shaped(self._gathered(x, d, [("h", kind)], True)[1]["h"])
+
+    def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        if not len(x):
+            return self._weights.shaped(np.zeros_like(self._weights.w))
+        with np.errstate(all="ignore"):
+            return self._weights.shaped(self._gathered(x, d, [], False)[0])
+
+    def _present(self, x: np.ndarray, d: np.ndarray, kinds: list[tuple[str, str]], gates: Gates,
+                 noises: Gates) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Forward, backward and second backward for one pattern: g, and h by variable, for all free weights."""
+        self._normalize()
+        states = self._one
+        states[0][:self._units[0]] = x
+        full = any(kind == "full" for _, kind in kinds)
+        work: list[tuple[list[Any], list[Any]]] = []
+        for layer in self._layers:
+            a, parts = layer.sums(states, self._values)
+            a = a + noises[layer.number] if layer.number in noises else a
+            value, *slopes = (layer.f_df_ddf if full else layer.f_df)({"x": a})
+            if layer.number in gates:  # a gated unit has the nlf gate * f
+                gate = gates[layer.number]
+                value, slopes = value * gate, [slope * gate for slope in slopes]
+            states[layer.number][:layer.units] = value
+            work.append((parts, slopes))
+        slope, bend = self._slopes_of_cost(states[-1][:self._units[-1]], d)
+
+        g = np.zeros_like(self._weights.w)
+        y: list[Any] = [None] * len(self._units)
+        y[-1] = np.broadcast_to(np.asarray(slope, self.dtype), self._units[-1:])
+        for layer, (parts, slopes) in zip(reversed(self._layers), reversed(work)):
+            if self._learns[layer.number]:
+                delta = y[layer.number] * slopes[0]
+                self._back(layer, parts, delta, y, g, WeightedSums.gradient, WeightedSums.back)
+                self._transfer_back(layer, parts, y, "back", delta)
+
+        curvatures = {}
+        for name, kind in kinds:
+            h = np.zeros_like(g)
+            s: list[Any] = [None] * len(self._units)
+            s[-1] = np.broadcast_to(np.asarray(bend, self.dtype), self._units[-1:])
+            for layer, (parts, slopes) in zip(reversed(self._layers), reversed(work)):
+                if self._learns[layer.number]:
+                    bent = s[layer.number] * (slopes[0] * slopes[0])
+                    if kind == "full":
+                        bent = bent + y[layer.number] * slopes[1]
+                    self._back(layer, parts, bent, s, h, WeightedSums.curvature, WeightedSums.back_squared)
+                    self._transfer_back(layer, parts, s, "back_squared", bent)
+                    if kind == "full":
+                        self._transfer_back(layer, parts, s, "bent", y[layer.number] * slopes[0])
+            self._carry_over(h, g if kind == "full" else None)
+            curvatures[name] = h
+        self._carry_over(g)
+        return g, curvatures
+
+    def _carry_over(self, derivatives: np.ndarray, *of_curvature: np.ndarray | None) -> None:
+        """From the weights that weight-norm gives to its parameters, in a vector of all: gradients, or curvatures with
+        the gradient by those weights if they are full."""
+        places, values = self._weights.places, self._weights.values
+        for slot, gain, norm in self._normed:
+            at = derivatives[places[slot]]
+            if of_curvature:
+                g = None if of_curvature[0] is None else of_curvature[0][places[slot]]
+                made = norm.curvature(values[slot], values[gain], at, g)
+            else:
+                made = norm.gradient(values[slot], values[gain], at)
+            derivatives[places[slot]], derivatives[places[gain]] = made
+
+    def _back(self, layer: _Layer, kept: list[Any], delta: np.ndarray, into: list[Any], weights: np.ndarray,
+              for_weights: Any, for_sources: Any) -> None:
+        """From the deltas of a layer: its entries of `weights`, and what its source layers get, added to `into`."""
+        places = self._weights.places
+        if layer.bias in places:
+            weights[places[layer.bias]] = layer.by_bias(delta)
+        for (source, slot, link), parts in zip(layer.links, kept):
+            if slot in places:
+                weights[places[slot]] = for_weights(link, delta, parts)
+            if self._learns[source]:
+                back = for_sources(link, delta, parts)
+                into[source] = back if into[source] is None else into[source] + back
+
+    def _transfer_back(self, layer: _Layer, kept: list[Any], into: list[Any], how: str, delta: np.ndarray) -> None:
+        """What the sources of a layer's transfers get by one of the methods of `Transformed`, added to `into`."""
+        for (sources, transfer), one in zip(layer.transfers, kept[len(layer.links):]):
+            if any(self._learns[source] for source in sources):
+                for source, more in zip(sources, getattr(transfer, how)(delta, one)):
+                    into[source] = more if into[source] is None else into[source] + more
+
+    def _slopes_of_cost(self, x: np.ndarray, d: np.ndarray) -> tuple[Any, Any]:
+        """dE/dx and d2E/dx2 at the outputs."""
+        if self._cost_slopes is not None:
+            return self._cost_slopes({"x": x, "d": d, "n": float(len(x))})
+        p = np.exp(x - x.max())
+        p /= p.sum()
+        return p * d.sum() - d, p * (1 - p) * d.sum()

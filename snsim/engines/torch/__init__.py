@@ -1,0 +1,1 @@
+"""The torch engine, and a net as a torch.nn.Module. Needs PyTorch."""

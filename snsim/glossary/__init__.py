@@ -1,0 +1,1 @@
+"""Every name that means something, with its help."""

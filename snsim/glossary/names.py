@@ -1,0 +1,176 @@
+"""`snsim list` and `snsim help`: every name that means something in a program, from the shelves where it is kept."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+import sys
+import textwrap
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Callable, Collection
+
+from snsim.colour import is_terminal
+from snsim.errors import fail
+from snsim.glossary.clauses import CLAUSES, Described
+from snsim.network.complete_form import nlf_form, node_text
+from snsim.network.nlfs import NlfDefinition
+from snsim.registry import Entry, suggest
+from snsim.text_table import aligned
+from snsim.training.criteria import Criterion
+from snsim.training.forms.costs import CostDefinition
+from snsim.training.forms.update_rules import UpdateDefinition
+from snsim.training.forms.values_and_scopes import PLACES, VALUE
+
+_STANDS_FOR = {"VALUE": f"{VALUE}, over the passes", "PLACE": f"{PLACES}; everywhere if none is stated"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of names: the word for one, the word for several, and what there is of it."""
+
+    name: str
+    plural: str
+    entries: Callable[[], list[Entry[object]]]
+
+
+def kinds() -> tuple[Kind, ...]:
+    """Every kind of names, in the order of the way from text to training."""
+    from snsim.data.catalog import DATA_SETS
+    from snsim.engines import ENGINES
+    from snsim.network.schemes import SCHEMES
+    from snsim.program import lisp_functions, shelves
+    from snsim.reports.plots.registry import PICTURES
+    from snsim.training.criteria import CRITERIA
+
+    built_in = shelves()
+    return (
+        Kind("word", "declarative words", lambda: list(built_in.words)),
+        Kind("clause", "clauses and options", lambda: [Entry(c.name, f"{c.inside}: {c.doc}", c) for c in CLAUSES]),
+        Kind("scheme", "schemes of connection", lambda: list(SCHEMES)),
+        Kind("nlf", "non-linearities", lambda: list(built_in.nlfs)),
+        Kind("cost", "costs", lambda: list(built_in.costs)),
+        Kind("update", "update rules", lambda: list(built_in.updates)),
+        Kind("criterion", "criteria", lambda: list(CRITERIA)),
+        Kind("data", "data sets", lambda: list(DATA_SETS)),
+        Kind("engine", "engines", lambda: list(ENGINES)),
+        Kind("picture", "pictures", lambda: list(PICTURES)),
+        Kind("function", "Lisp functions", lambda: sorted(lisp_functions(), key=lambda entry: entry.name)),
+    )
+
+
+def listing(kind: str | None) -> str:
+    """Every name with its line of help, by kind; those of one kind if it is named. SnError for an unknown kind."""
+    known = kinds()
+    wanted = [k for k in known if kind in (None, k.name, k.plural)]
+    if not wanted:
+        names = [k.name for k in known]
+        raise fail(f'unknown kind "{kind}"', hint=suggest(kind or "", names, "kinds"))
+    return "\n\n".join(_section(k) for k in wanted)
+
+
+def is_known(name: str) -> bool:
+    return bool(_meanings(name))
+
+
+def explain(name: str) -> str:
+    """Every meaning of a name: kind, syntax, what it does, what it reads. SnError with the nearest name if none."""
+    meanings = _meanings(name)
+    if not meanings:
+        inside = _clauses_with(_folded_name(name))
+        if inside:
+            raise fail(f'"{name}" has no meaning by itself',
+                       hint=f"it stands in {', '.join(inside)}: snsim help {inside[0]}")
+        near = get_close_matches(name, {entry.name for kind in kinds() for entry in kind.entries()}, n=1)
+        guess = f'did you mean "{near[0]}"?  ' if near else ""
+        raise fail(f'nothing is called "{name}"', hint=f"{guess}`snsim list` names everything")
+    return "\n\n".join(_explanation(kind, entry) for kind, entry in meanings)
+
+
+def meanings(name: str, among: Collection[str] | None = None) -> list[str]:
+    """As `explain`, each meaning for itself, those of some kinds only; none is no fault."""
+    return [_explanation(kind, entry) for kind, entry in _meanings(name) if among is None or kind.name in among]
+
+
+def _meanings(name: str) -> list[tuple[Kind, Entry[object]]]:
+    folded = _folded_name(name)
+    return [(kind, entry) for kind in kinds() for entry in kind.entries() if entry.name == folded]
+
+
+def _clauses_with(word: str) -> list[str]:
+    """The clauses and options in whose syntax a word of at least three letters stands."""
+    pattern = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])", re.IGNORECASE)
+    clauses = (Entry(clause.name, clause.doc, clause) for clause in CLAUSES)
+    return [entry.name for entry in clauses if word[2:] and pattern.search(_written(entry))]
+
+
+def _folded_name(name: str) -> str:
+    return name.strip("() ").lower()
+
+
+def _section(kind: Kind) -> str:
+    entries = kind.entries()
+    width = max((len(entry.name) for entry in entries), default=0) + 4
+    lines = [f"{kind.plural} (snsim list {kind.name})"]
+    for entry in entries:
+        lines += _folded("  " + entry.name.ljust(width - 2), entry.doc, width)
+    return "\n".join(lines)
+
+
+def _folded(head: str, text: str, indent: int) -> list[str]:
+    """Head and text on a line; on a terminal too narrow for it, on several. Through a pipe a name stays a line."""
+    if not is_terminal(sys.stdout):
+        return [f"{head}{text}".rstrip()]
+    room = max(indent + 20, shutil.get_terminal_size().columns)
+    return textwrap.wrap(head + text, room, subsequent_indent=" " * indent, drop_whitespace=True) or [head]
+
+
+def _explanation(kind: Kind, entry: Entry[object]) -> str:
+    """Kind, syntax, description, options, and how the language itself defines it, as far as there is of each."""
+    place = f" of {entry.value.inside}" if isinstance(entry.value, Described) else ""
+    options = {c.name: c for c in CLAUSES if c.inside == "connect"}
+    reads = [(options[word].syntax, options[word].doc) for word in getattr(entry.value, "reads", ()) if word in options]
+    parts = [_written(entry), _description(entry), "\n".join(["options:", *aligned(reads, "ll")]) if reads else "",
+             _definition(entry.value)]
+    return "\n".join([f"{entry.name}: {kind.name}{place}",
+                      *("\n" + textwrap.indent(part, "  ") for part in parts if part)])
+
+
+def _written(entry: Entry[object]) -> str:
+    """Its syntax, and below it what the words in capitals stand for that several clauses share."""
+    syntax = _syntax(entry)
+    return "\n".join([syntax, *(f"  {word}: {meaning}" for word, meaning in _STANDS_FOR.items() if word in syntax)])
+
+
+def _syntax(entry: Entry[object]) -> str:
+    """How it is written in a net or a training; "" for what says so itself."""
+    value = entry.value
+    if isinstance(value, CostDefinition):
+        return f"(cost {' '.join([entry.name, *(f'[{p}]' for p, _ in value.parameters)])})"
+    if isinstance(value, UpdateDefinition):
+        return f"(update {' '.join([entry.name, *(f'({name} {default:g})' for name, default in value.rule.options)])})"
+    if isinstance(value, Criterion):
+        return f"(correct {' '.join([entry.name, *value.parameters])})"
+    return str(getattr(value, "syntax", ""))
+
+
+def _definition(value: object) -> str:
+    """The form by which the language itself defines it; "" if that is not so."""
+    if isinstance(value, NlfDefinition):
+        return nlf_form(value)
+    node = getattr(value, "node", None)
+    if node is None:
+        return ""
+    items = [item for item in node.items if not isinstance(item.value, str)]  # without its line of help
+    body = next((i for i, item in enumerate(items) if item.head == "setq"), len(items) - 1)
+    head = " ".join(node_text(item) for item in items[:body])
+    return "\n  ".join(["(" + head, *(node_text(item) for item in items[body:])]) + ")"
+
+
+def _description(entry: Entry[object]) -> str:
+    """The whole docstring of a function; the one line where there is no more."""
+    if isinstance(entry.value, Described):
+        return entry.value.doc
+    described = inspect.getdoc(entry.value)
+    return described if described and described.startswith(entry.doc) else entry.doc

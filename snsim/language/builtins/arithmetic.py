@@ -1,0 +1,202 @@
+"""Arithmetic and comparison (sn28 section 1.4). A result that no number stands for is an error, as in SN."""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from typing import TYPE_CHECKING, Callable
+
+from snsim.language.forms import NIL, Form
+from snsim.language.printer import brief, show
+from snsim.language.procedures import ABSENT, CORE, TRUE, Misuse, Primitive, function
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+def number(name: str, x: Form, argument: int | None = 0) -> float:
+    """x if it is a number, else Misuse."""
+    if type(x) is float:
+        return x
+    raise Misuse(f"{name}: {brief(x)} is no number", argument)
+
+
+def finite(name: str, result: float) -> float:
+    """The result if it is a number, Misuse if it is infinite."""
+    if result - result != 0.0:
+        raise Misuse(f"{name}: the result is too large")
+    return result
+
+
+def checked(name: str, compute: Callable[[], float]) -> float:
+    """The result, or Misuse for one that no number stands for."""
+    try:
+        result = compute()
+    except ZeroDivisionError:
+        raise Misuse(f"{name}: division by zero") from None
+    except OverflowError:
+        raise Misuse(f"{name}: the result is too large") from None
+    except ValueError:
+        raise Misuse(f"{name}: there is no result for this argument") from None
+    return finite(name, float(result))
+
+
+MAXIMUM = sys.float_info.max
+_LARGEST = 1e15  # of the whole numbers that count something or are a place
+
+
+def whole(name: str, x: Form, argument: int | None = 0, largest: float = _LARGEST) -> int:
+    """The number truncated to a whole one, as SN does where a whole one is wanted."""
+    value = number(name, x, argument)
+    if not abs(value) <= largest:
+        raise Misuse(f"{name}: {show(value)} is {'too large' if value == value else 'no whole number'}", argument)
+    return int(value)
+
+
+@function("+")
+def add(*numbers: Form) -> float:
+    """(+ x...): the sum"""
+    total = 0.0
+    for i, x in enumerate(numbers):
+        total += x if type(x) is float else number("+", x, i)
+    return finite("+", total)
+
+
+@function("*")
+def multiply(*numbers: Form) -> float:
+    """(* x...): the product"""
+    product = 1.0
+    for i, x in enumerate(numbers):
+        product *= x if type(x) is float else number("*", x, i)
+    return finite("*", product)
+
+
+@function("-")
+def subtract(a: Form, b: Form = ABSENT) -> float:
+    """(- a b): the difference; (- a): the opposite"""
+    return -number("-", a) if b is ABSENT else finite("-", number("-", a) - number("-", b, 1))
+
+
+@function("/")
+def divide(a: Form, b: Form = ABSENT) -> float:
+    """(/ a b): the quotient; (/ a): 1 divided by a"""
+    x, y = (1.0, number("/", a)) if b is ABSENT else (number("/", a), number("/", b, 1))
+    return checked("/", lambda: x / y)
+
+
+@function("**")
+def power(a: Form, b: Form) -> float:
+    """(** a b): a to the power b; a is not negative"""
+    x, y = number("**", a), number("**", b, 1)
+    if x < 0:
+        raise Misuse(f"** of the negative number {show(x)}", 0, "write (* x x) for the square of x")
+    return checked("**", lambda: x ** y)
+
+
+@function("div")
+def div(a: Form, b: Form) -> float:
+    """(div a b): the quotient of whole numbers, truncated towards 0"""
+    x, y = whole("div", a, 0, MAXIMUM), whole("div", b, 1, MAXIMUM)
+    return checked("div", lambda: abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1))
+
+
+@function("mod")
+def mod(a: Form, b: Form) -> float:
+    """(mod a b): the remainder of whole numbers, with the sign of a"""
+    x, y = whole("mod", a, 0, MAXIMUM), whole("mod", b, 1, MAXIMUM)
+    return checked("mod", lambda: math.copysign(abs(x) % abs(y), x) if abs(x) % abs(y) else 0.0)
+
+
+def _add_functions_of_one_number() -> None:
+    functions: dict[str, tuple[Callable[[float], float], str]] = {
+        "1+": (lambda x: x + 1, "x + 1"),
+        "1-": (lambda x: x - 1, "x - 1"),
+        "2*": (lambda x: x * 2, "twice x"),
+        "2/": (lambda x: x / 2, "half of x"),
+        "abs": (abs, "the absolute value"),
+        "int": (math.floor, "the greatest whole number that is not above x"),
+        "sqrt": (math.sqrt, "the square root"),
+        "sin": (math.sin, "the sine"),
+        "cos": (math.cos, "the cosine"),
+        "tan": (math.tan, "the tangent"),
+        "atan": (math.atan, "the arc tangent"),
+        "exp": (math.exp, "e to the power x"),
+        "log": (math.log, "the natural logarithm"),
+        "tanh": (math.tanh, "the hyperbolic tangent"),
+        "sgn": (lambda x: 1.0 if x >= 0 else -1.0, "1 if x is 0 or more, else -1"),
+    }
+    for name, (compute, doc) in functions.items():
+
+        def call(x: Form, name: str = name, compute: Callable[[float], float] = compute) -> float:
+            value = number(name, x)
+            return checked(name, lambda: compute(value))
+
+        CORE.add(name, Primitive(name, call, 1, 1, False), f"({name} x): {doc}")
+
+
+_add_functions_of_one_number()
+
+
+@function("max")
+def max_(first: Form, *more: Form) -> Form:
+    """(max x...): the greatest, of numbers or of strings"""
+    return max(_of_one_kind("max", (first, *more)))
+
+
+@function("min")
+def min_(first: Form, *more: Form) -> Form:
+    """(min x...): the least, of numbers or of strings"""
+    return min(_of_one_kind("min", (first, *more)))
+
+
+def _of_one_kind(name: str, values: tuple[Form, ...]) -> tuple[Form, ...]:
+    """The values if all are strings or all are numbers, else Misuse."""
+    if not all(isinstance(x, str) for x in values):
+        for i, x in enumerate(values):
+            number(name, x, i)
+    return values
+
+
+@function("=", interpreter=True)
+def equals(interpreter: Interpreter, a: Form, b: Form, *more: Form) -> bool:
+    """(= a b): whether they are equal by content: numbers, strings, lists, matrices"""
+    return all(interpreter.equal(a, x) for x in (b, *more))
+
+
+@function("<>", interpreter=True)
+def differs(interpreter: Interpreter, a: Form, b: Form) -> bool:
+    """(<> a b): whether they are not equal by content"""
+    return not interpreter.equal(a, b)
+
+
+@function("==")
+def same(a: Form, b: Form) -> bool:
+    """(== a b): whether they are the same thing; numbers and strings by content"""
+    return a is b or (isinstance(a, (float, str)) and type(a) is type(b) and a == b)
+
+
+def _add_comparisons() -> None:
+    for name, compare in {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}.items():
+
+        def call(a: Form, b: Form, name: str = name, compare: Callable[..., bool] = compare) -> bool:
+            if isinstance(a, str) and isinstance(b, str):
+                return compare(a, b)
+            return compare(number(name, a), number(name, b, 1))
+
+        CORE.add(name, Primitive(name, call, 2, 2, False), f"({name} a b): whether a {name} b; numbers or strings")
+
+
+_add_comparisons()
+
+
+@function("0=")
+def is_zero(x: Form) -> Form:
+    """(0= x): 0 (which is true) if x is 0, else ()"""
+    return 0.0 if isinstance(x, float) and x == 0.0 else NIL
+
+
+@function("0<>")
+def is_not_zero(x: Form) -> Form:
+    """(0<> x): x if it is not 0, else (); t for ()"""
+    return TRUE if x is NIL else NIL if isinstance(x, float) and x == 0.0 else x

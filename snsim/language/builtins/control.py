@@ -1,0 +1,388 @@
+"""Special forms that decide what is evaluated, and how often (sn28 section 1.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Iterator
+
+from snsim.errors import Fault, SnError
+from snsim.language.forms import BACKQUOTE, NIL, Form, Pair, Symbol
+from snsim.language.limits import LimitError, exceeded
+from snsim.language.procedures import TRUE, Misuse, check_pattern, function, match_pattern, special
+from snsim.language.quasiquote import argument_of, backquote
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+def rest_of(form: Pair, least: int, syntax: str) -> Any:
+    """The first cell of the arguments of a special form; Misuse with its syntax if they are less than `least`."""
+    cell: Form = form.cdr
+    for _ in range(least):
+        if not isinstance(cell, Pair):
+            raise Misuse(f"{form.car} is not complete", None, f"write {syntax}")
+        cell = cell.cdr
+    return form.cdr
+
+
+def is_pair_of_two(form: Form) -> bool:
+    """Whether the form is a list of two elements."""
+    return isinstance(form, Pair) and isinstance(form.cdr, Pair) and form.cdr.cdr is NIL
+
+
+@special("quote")
+def quote(interpreter: Interpreter, form: Pair) -> Form:
+    """(quote x), 'x: x itself, not evaluated"""
+    cell = argument_of(form, form.car)
+    if cell is None:
+        raise Misuse("quote takes one form", None, "write 'x")
+    return cell.car
+
+
+@special("backquote")
+def quasi(interpreter: Interpreter, form: Pair) -> Form:
+    """(backquote x), `x: x with what stands behind commas computed: `(a ,b ,@list)"""
+    cell = argument_of(form, BACKQUOTE)
+    if cell is None:
+        raise Misuse("backquote takes one form", None, "write `x")
+    return backquote(interpreter, cell.car, interpreter.place())
+
+
+@special("progn")
+def progn(interpreter: Interpreter, form: Pair) -> Form:
+    """(progn form...): evaluates the forms in order; the value of the last"""
+    return interpreter.body(form.cdr)
+
+
+@special("prog1")
+def prog1(interpreter: Interpreter, form: Pair) -> Form:
+    """(prog1 form...): evaluates the forms in order; the value of the first"""
+    cell = rest_of(form, 1, "(prog1 form...)")
+    value = interpreter.evaluate(cell.car, cell.at)
+    interpreter.body(cell.cdr)
+    return value
+
+
+@special("if")
+def if_(interpreter: Interpreter, form: Pair) -> Form:
+    """(if condition yes no...): yes if the condition is not (), else the no forms"""
+    condition = rest_of(form, 2, "(if condition yes no...)")
+    yes = condition.cdr
+    if interpreter.evaluate(condition.car, condition.at) is not NIL:
+        return interpreter.evaluate(yes.car, yes.at)
+    return interpreter.body(yes.cdr)
+
+
+@special("when")
+def when(interpreter: Interpreter, form: Pair) -> Form:
+    """(when condition form...): the forms if the condition is not ()"""
+    condition = rest_of(form, 1, "(when condition form...)")
+    if interpreter.evaluate(condition.car, condition.at) is not NIL:
+        return interpreter.body(condition.cdr)
+    return NIL
+
+
+@special("cond")
+def cond(interpreter: Interpreter, form: Pair) -> Form:
+    """(cond (condition form...)...): the forms of the first clause whose condition is not ()"""
+    cell = form.cdr
+    while isinstance(cell, Pair):
+        clause = cell.car
+        if not isinstance(clause, Pair):
+            raise Misuse("a clause of cond is a list", None, "write (cond (condition form...)...)")
+        interpreter.step()
+        if interpreter.evaluate(clause.car, clause.at) is not NIL:
+            return interpreter.body(clause.cdr)
+        cell = cell.cdr
+    return NIL
+
+
+@special("selectq")
+def selectq(interpreter: Interpreter, form: Pair) -> Form:
+    """(selectq x (case form...)... (t form...)): the forms of the case that x equals, or that lists it"""
+    key = rest_of(form, 1, "(selectq x (case form...)... (t form...))")
+    value = interpreter.evaluate(key.car, key.at)
+    for clause in interpreter.elements(key.cdr, "selectq"):
+        if not isinstance(clause, Pair):
+            raise Misuse("a case of selectq is a list", None, "write (selectq x (case form...)... (t form...))")
+        case = clause.car
+        if case is TRUE or interpreter.equal(case, value) or (isinstance(case, Pair) and any(
+                interpreter.equal(value, item) for item in interpreter.elements(case, "selectq"))):
+            return interpreter.body(clause.cdr)
+    return NIL
+
+
+@special("and", applies=True)
+def and_(interpreter: Interpreter, form: Pair) -> Form:
+    """(and form...): the value of the last form, or () as soon as one is ()"""
+    value: Form = TRUE
+    cell = form.cdr
+    while isinstance(cell, Pair):
+        interpreter.step()
+        value = interpreter.evaluate(cell.car, cell.at)
+        if value is NIL:
+            return NIL
+        cell = cell.cdr
+    return value
+
+
+@special("or", applies=True)
+def or_(interpreter: Interpreter, form: Pair) -> Form:
+    """(or form...): the value of the first form that is not ()"""
+    cell = form.cdr
+    while isinstance(cell, Pair):
+        interpreter.step()
+        value = interpreter.evaluate(cell.car, cell.at)
+        if value is not NIL:
+            return value
+        cell = cell.cdr
+    return NIL
+
+
+@special("while")
+def while_(interpreter: Interpreter, form: Pair) -> Form:
+    """(while condition form...): again and again while the condition is not (); the last value"""
+    condition = rest_of(form, 1, "(while condition form...)")
+    value: Form = NIL
+    while interpreter.evaluate(condition.car, condition.at) is not NIL:
+        interpreter.step()
+        value = interpreter.body(condition.cdr)
+    return value
+
+
+@special("do-while")
+def do_while(interpreter: Interpreter, form: Pair) -> Form:
+    """(do-while condition form...): like while, the condition tested after the forms"""
+    condition = rest_of(form, 1, "(do-while condition form...)")
+    while True:
+        interpreter.step()
+        value = interpreter.body(condition.cdr)
+        if interpreter.evaluate(condition.car, condition.at) is NIL:
+            return value
+
+
+@special("repeat")
+def repeat(interpreter: Interpreter, form: Pair) -> Form:
+    """(repeat n form...): the forms n times; the last value"""
+    count = rest_of(form, 1, "(repeat n form...)")
+    times = interpreter.evaluate(count.car, count.at)
+    if not isinstance(times, float) or not times >= 0:
+        raise Misuse(f"repeat: {interpreter.describe(times)} is no number of times", 0, "write (repeat n form...)")
+    value: Form = NIL
+    done = 0
+    while done + 1 <= times:
+        interpreter.step()
+        value = interpreter.body(count.cdr)
+        done += 1
+    return value
+
+
+def _for_values(interpreter: Interpreter, form: Pair, name: str) -> tuple[Symbol, Iterator[float], Form]:
+    """The variable of `for` and `mapfor`, its values one by one, and the body."""
+    syntax = f"({name} (i from to [step]) form...)"
+    header = rest_of(form, 1, syntax).car
+    parts = interpreter.elements(header, name) if isinstance(header, Pair) else []
+    if not 3 <= len(parts) <= 4 or not isinstance(parts[0], Symbol):
+        raise Misuse(f"{name}: the variable and its bounds are wrong", 0, f"write {syntax}")
+    bounds = [interpreter.evaluate(cell.car, cell.at) for cell in header.cdr.cells()]
+    for bound in bounds:
+        if not isinstance(bound, float):
+            raise Misuse(f"{name}: {interpreter.describe(bound)} is no number", 0, f"write {syntax}")
+    start, end, step = (*bounds, 1.0)[:3]
+    if step == 0:
+        raise Misuse(f"{name}: a step of 0 never ends", 0)
+
+    def values() -> Iterator[float]:
+        i = start
+        while (i <= end) if step > 0 else (i >= end):
+            yield i
+            i += step
+
+    return parts[0], values(), form.cdr.cdr
+
+
+@special("for")
+def for_(interpreter: Interpreter, form: Pair) -> Form:
+    """(for (i from to [step]) form...): i from the first bound to the second, both included; the last value"""
+    variable, values, body = _for_values(interpreter, form, "for")
+    value: Form = NIL
+    bindings = interpreter.bind(variable, NIL)
+    try:
+        for i in values:
+            interpreter.step()
+            bindings[-1] = i
+            value = interpreter.body(body)
+    finally:
+        interpreter.unbind(variable)
+    return value
+
+
+@special("mapfor")
+def mapfor(interpreter: Interpreter, form: Pair) -> Form:
+    """(mapfor (i from to [step]) form...): like for; the list of the values"""
+    variable, values, body = _for_values(interpreter, form, "mapfor")
+    results: list[Form] = []
+    for i in values:
+        _collect(interpreter, results, interpreter.run_body([(variable, i)], body))
+    return interpreter.new_list(results, "mapfor")
+
+
+@special("mapwhile")
+def mapwhile(interpreter: Interpreter, form: Pair) -> Form:
+    """(mapwhile condition form...): like while; the list of the values"""
+    condition = rest_of(form, 1, "(mapwhile condition form...)")
+    results: list[Form] = []
+    while interpreter.evaluate(condition.car, condition.at) is not NIL:
+        _collect(interpreter, results, interpreter.body(condition.cdr))
+    return interpreter.new_list(results, "mapwhile")
+
+
+def _collect(interpreter: Interpreter, results: list[Form], value: Form) -> None:
+    interpreter.step()
+    results.append(value)
+    if len(results) > interpreter.limits.list_length:
+        raise exceeded("the list is too long", interpreter.limits.list_length, interpreter.place())
+
+
+def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tuple[Symbol, Form]]]:
+    """What `each` and `all` bind in each round: the elements of their lists, taken in parallel."""
+    syntax = f"({name} ((x list)...) form...)"
+    header = rest_of(form, 1, syntax).car
+    patterns: list[Form] = []
+    lists: list[list[Form]] = []
+    for binding in interpreter.elements(header, name):
+        if not is_pair_of_two(binding):
+            raise Misuse(f"{name}: a variable and its list are wanted, not {interpreter.describe(binding)}", 0,
+                         f"write {syntax}")
+        cell = binding.cdr
+        patterns.append(check_pattern(binding.car))
+        lists.append(interpreter.elements(interpreter.evaluate(cell.car, cell.at), name, cell.at))
+    lengths = {len(values) for values in lists}
+    if len(lengths) > 1:
+        raise Misuse(f"{name}: the lists have {', '.join(str(len(v)) for v in lists)} elements", 0,
+                     "lists taken in parallel have equal length")
+    for values in zip(*lists):
+        interpreter.step()
+        bound: list[tuple[Symbol, Form]] = []
+        for pattern, value in zip(patterns, values):
+            match_pattern(pattern, value, bound)
+        yield bound
+
+
+@special("each")
+def each(interpreter: Interpreter, form: Pair) -> Form:
+    """(each ((x list)...) form...): the forms for each element, lists taken in parallel; the last value"""
+    value: Form = NIL
+    for bound in _rounds(interpreter, form, "each"):
+        value = interpreter.run_body(bound, form.cdr.cdr)
+    return value
+
+
+@special("all")
+def all_(interpreter: Interpreter, form: Pair) -> Form:
+    """(all ((x list)...) form...): like each; the list of the values"""
+    results: list[Form] = []
+    for bound in _rounds(interpreter, form, "all"):
+        results.append(interpreter.run_body(bound, form.cdr.cdr))
+    return interpreter.new_list(results, "all")
+
+
+def _parallel(interpreter: Interpreter, name: str, lists: tuple[Form, ...]) -> list[tuple[Form, ...]]:
+    columns = [interpreter.elements(values, name) for values in lists]
+    lengths = {len(column) for column in columns}
+    if len(lengths) > 1:
+        raise Misuse(f"{name}: the lists have {', '.join(str(len(c)) for c in columns)} elements", None,
+                     "lists taken in parallel have equal length")
+    return list(zip(*columns))
+
+
+@function("mapcar", interpreter=True)
+def mapcar(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
+    """(mapcar f list...): the list of the values of f for the elements, lists taken in parallel"""
+    results = []
+    for values in _parallel(interpreter, "mapcar", (first, *more)):
+        results.append(interpreter.apply(f, list(values)))
+    return interpreter.new_list(results, "mapcar")
+
+
+@function("mapc", interpreter=True)
+def mapc(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
+    """(mapc f list...): like mapcar; the last value only"""
+    value: Form = NIL
+    for values in _parallel(interpreter, "mapc", (first, *more)):
+        value = interpreter.apply(f, list(values))
+    return value
+
+
+def _recursive(interpreter: Interpreter, f: Form, tree: Form, name: str, depth: int = 0) -> Form:
+    if depth > interpreter.limits.nesting:
+        raise exceeded(f"{name}: the list is nested too deep", interpreter.limits.nesting, interpreter.place())
+    interpreter.step()
+    results = []
+    for item in interpreter.elements(tree, name):
+        nested = isinstance(item, Pair)
+        results.append(_recursive(interpreter, f, item, name, depth + 1) if nested else interpreter.apply(f, [item]))
+    return interpreter.new_list(results, name)
+
+
+@function("rmapcar", interpreter=True)
+def rmapcar(interpreter: Interpreter, f: Form, tree: Form) -> Form:
+    """(rmapcar f list): like mapcar, inside the lists of a list too"""
+    return _recursive(interpreter, f, tree, "rmapcar")
+
+
+@function("rmapc", interpreter=True)
+def rmapc(interpreter: Interpreter, f: Form, tree: Form) -> Form:
+    """(rmapc f list): calls f for every element, inside the lists of a list too"""
+    _recursive(interpreter, f, tree, "rmapc")
+    return NIL
+
+
+@function("eval", interpreter=True)
+def eval_(interpreter: Interpreter, *forms: Form) -> Form:
+    """(eval form...): evaluates the values of its arguments; the last value"""
+    value: Form = NIL
+    for form in forms:
+        value = interpreter.evaluate(form)
+    return value
+
+
+@function("apply", interpreter=True)
+def apply(interpreter: Interpreter, f: Form, *arguments: Form) -> Form:
+    """(apply f [x...] list): the value of f for the arguments x and the elements of the list"""
+    if not arguments:
+        raise Misuse("apply: a list of arguments is wanted", None, "write (apply f list)")
+    return interpreter.apply(f, [*arguments[:-1], *interpreter.elements(arguments[-1], "apply")])
+
+
+@function("not")
+def not_(x: Form) -> bool:
+    """(not x): t if x is (), else ()"""
+    return x is NIL
+
+
+@function("null")
+def null(x: Form) -> bool:
+    """(null x), ~x: t if x is (), else ()"""
+    return x is NIL
+
+
+@special("on-error")
+def on_error(interpreter: Interpreter, form: Pair) -> Form:
+    """(on-error handler form...): the forms; after an error in them the handler, and the error goes on"""
+    handler = rest_of(form, 1, "(on-error handler form...)")
+    try:
+        return interpreter.body(handler.cdr)
+    except LimitError:
+        raise
+    except (SnError, Misuse):
+        interpreter.evaluate(handler.car, handler.at)
+        raise
+
+
+@function("error", interpreter=True)
+def error(interpreter: Interpreter, *parts: Form) -> Form:
+    """(error ['where] "text" [x]): ends the program with this message"""
+    words = []
+    for part in parts:
+        words.append(part if isinstance(part, str) else interpreter.describe(part))
+    raise SnError(Fault(": ".join(words) or "error", interpreter.place(), "the program itself raised this error"))

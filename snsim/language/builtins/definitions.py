@@ -1,0 +1,281 @@
+"""Definitions, bindings and assignments (sn28 sections 1.2 and 1.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snsim.language.builtins.control import is_pair_of_two, rest_of
+from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
+from snsim.language.objects import Object
+from snsim.language.procedures import (
+    Function,
+    Macro,
+    Misuse,
+    Parameters,
+    check_pattern,
+    function,
+    match_pattern,
+    special,
+)
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+_SCOPE = symbol("scope")
+_MOST_SLOTS = 100  # in :a:b:c; a list that holds itself would have no end
+
+
+def _parts(form: Pair, syntax: str) -> tuple[Symbol, Parameters, Form]:
+    """Name, parameters and body of a definition."""
+    cell = rest_of(form, 2, syntax)
+    if not isinstance(cell.car, Symbol):
+        raise Misuse(f"{form.car}: a name is wanted", 0, f"write {syntax}")
+    return cell.car, _parameters(cell.cdr, 1), cell.cdr.cdr
+
+
+def _parameters(cell: Pair, argument: int) -> Parameters:
+    try:
+        return Parameters.of(cell.car)
+    except Misuse as misuse:
+        raise Misuse(misuse.message, argument, misuse.hint) from None
+
+
+@special("de")
+def de(interpreter: Interpreter, form: Pair) -> Form:
+    """(de name (argument...) form...): defines a function"""
+    name, parameters, body = _parts(form, "(de name (argument...) form...)")
+    interpreter.assign(name, Function(name.name, parameters, body, True, form.span))
+    return name
+
+
+@special("df")
+def df(interpreter: Interpreter, form: Pair) -> Form:
+    """(df name (argument...) form...): defines a function whose arguments are not evaluated"""
+    name, parameters, body = _parts(form, "(df name (argument...) form...)")
+    interpreter.assign(name, Function(name.name, parameters, body, False, form.span))
+    return name
+
+
+@special("dm")
+def dm(interpreter: Interpreter, form: Pair) -> Form:
+    """(dm name (name argument...) form...): defines a macro; it gets the whole call"""
+    name, parameters, body = _parts(form, "(dm name (name argument...) form...)")
+    interpreter.assign(name, Macro(name.name, parameters, body, whole_call=True, span=form.span))
+    return name
+
+
+@special("dmd")
+def dmd(interpreter: Interpreter, form: Pair) -> Form:
+    """(dmd name (argument...) form...): defines a macro; its expansion takes the place of the call"""
+    name, parameters, body = _parts(form, "(dmd name (argument...) form...)")
+    interpreter.assign(name, Macro(name.name, parameters, body, replaces=True, span=form.span))
+    return name
+
+
+@special("defun")
+def defun(interpreter: Interpreter, form: Pair) -> Form:
+    """(defun name (argument...) form...): defines a function outside of all bindings"""
+    name, parameters, body = _parts(form, "(defun name (argument...) form...)")
+    interpreter.assign_global(name, Function(name.name, parameters, body, True, form.span))
+    return name
+
+
+@special("defmacro")
+def defmacro(interpreter: Interpreter, form: Pair) -> Form:
+    """(defmacro name (argument...) form...): defines a macro outside of all bindings"""
+    name, parameters, body = _parts(form, "(defmacro name (argument...) form...)")
+    interpreter.assign_global(name, Macro(name.name, parameters, body, span=form.span))
+    return name
+
+
+@special("lambda")
+def lambda_(interpreter: Interpreter, form: Pair) -> Form:
+    """(lambda (argument...) form...): a function without a name"""
+    cell = rest_of(form, 1, "(lambda (argument...) form...)")
+    return Function("lambda", _parameters(cell, 0), cell.cdr, True, form.span)
+
+
+@special("flambda")
+def flambda(interpreter: Interpreter, form: Pair) -> Form:
+    """(flambda (argument...) form...): a function without a name whose arguments are not evaluated"""
+    cell = rest_of(form, 1, "(flambda (argument...) form...)")
+    return Function("flambda", _parameters(cell, 0), cell.cdr, False, form.span)
+
+
+@special("mlambda")
+def mlambda(interpreter: Interpreter, form: Pair) -> Form:
+    """(mlambda (name argument...) form...): a macro without a name; it gets the whole call"""
+    cell = rest_of(form, 1, "(mlambda (name argument...) form...)")
+    return Macro("mlambda", _parameters(cell, 0), cell.cdr, whole_call=True, span=form.span)
+
+
+def _bindings(interpreter: Interpreter, form: Pair, name: str) -> list[tuple[Form, Pair]]:
+    """The patterns of `let` and the cells of their values."""
+    syntax = f"({name} ((variable value)...) form...)"
+    pairs = []
+    for binding in interpreter.elements(rest_of(form, 1, syntax).car, name):
+        if not is_pair_of_two(binding):
+            raise Misuse(f"{name}: a variable and its value are wanted, not {interpreter.describe(binding)}", 0,
+                         f"write {syntax}")
+        pairs.append((check_pattern(binding.car), binding.cdr))
+    return pairs
+
+
+@special("let")
+def let(interpreter: Interpreter, form: Pair) -> Form:
+    """(let ((variable value)...) form...): the forms with variables bound, all values computed first"""
+    pairs = _bindings(interpreter, form, "let")
+    bound: list[tuple[Symbol, Form]] = []
+    for pattern, cell in pairs:
+        match_pattern(pattern, interpreter.evaluate(cell.car, cell.at), bound)
+    return interpreter.run_body(bound, form.cdr.cdr)
+
+
+@special("let*")
+def let_star(interpreter: Interpreter, form: Pair) -> Form:
+    """(let* ((variable value)...) form...): like let, one after the other; names only"""
+    bound: list[Symbol] = []
+    try:
+        for variable, cell in _bindings(interpreter, form, "let*"):
+            if not isinstance(variable, Symbol):
+                raise Misuse("let* binds names only", 0, "a pattern is bound by let")
+            value = interpreter.evaluate(cell.car, cell.at)
+            interpreter.bind(variable, value)
+            bound.append(variable)
+        return interpreter.body(form.cdr.cdr)
+    finally:
+        for variable in reversed(bound):
+            interpreter.unbind(variable)
+
+
+def _scoped(target: Form) -> Symbol | None:
+    """The symbol a of (scope a), which :a stands for."""
+    if isinstance(target, Pair) and target.car is _SCOPE and isinstance(target.cdr, Pair) and target.cdr.cdr is NIL:
+        return target.cdr.car if isinstance(target.cdr.car, Symbol) else None
+    return None
+
+
+@special("setq")
+def setq(interpreter: Interpreter, form: Pair) -> Form:
+    """(setq a x b y ...): sets variables, all values computed first; :a is the variable outside of all functions"""
+    targets: list[Form] = []
+    values: list[Form] = []
+    cell = form.cdr
+    while isinstance(cell, Pair) and isinstance(cell.cdr, Pair):
+        if targets:
+            interpreter.step()
+        targets.append(cell.car)
+        values.append(interpreter.evaluate(cell.cdr.car, cell.cdr.at))
+        cell = cell.cdr.cdr
+    if cell is not NIL or not targets:
+        raise Misuse("setq: a variable without a value", 2 * len(targets) if cell else None, "write (setq a x b y ...)")
+    for i, (target, value) in enumerate(zip(targets, values)):
+        if isinstance(target, Symbol):
+            interpreter.assign(target, value)
+        elif not _assign_place(interpreter, target, value, 2 * i):
+            raise Misuse(f"setq: {interpreter.describe(target)} is no variable", 2 * i, "write (setq a x b y ...)")
+    return value
+
+
+def _assign_place(interpreter: Interpreter, target: Form, value: Form, argument: int = 0) -> bool:
+    """Set what :a or :o:s stands for; whether it stands for anything."""
+    if (name := _scoped(target)) is not None:
+        interpreter.assign_global(name, value)
+    elif (path := _slot_path(target)) is not None:
+        _object(interpreter, path[:-1], argument).set(path[-1], value)
+    else:
+        return False
+    return True
+
+
+@special("scope")
+def scope(interpreter: Interpreter, form: Pair) -> Form:
+    """(scope a), :a: the value of a outside of all functions; :o:s: the slot s of the object in o"""
+    name = _scoped(form)
+    if name is not None:
+        return interpreter.global_value(name, form.span)
+    path = _slot_path(form)
+    if path is None:
+        raise Misuse("scope takes one name, or those of an object and its slots", None, "write :a, or :object:slot")
+    return _object(interpreter, path[:-1]).get(path[-1])
+
+
+def _slot_path(target: Form) -> list[Symbol] | None:
+    """The symbols o, s, t of (scope o s t), which :o:s:t stands for."""
+    if not isinstance(target, Pair) or target.car is not _SCOPE:
+        return None
+    names: list[Symbol] = []
+    for name in target.cdr or ():
+        if not isinstance(name, Symbol) or len(names) > _MOST_SLOTS:
+            return None
+        names.append(name)
+    return names if len(names) > 1 else None
+
+
+def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None = None) -> Object:
+    """The object in a variable, or in a slot of one."""
+    value = interpreter.value(path[0])
+    for name in (*path[1:], None):
+        if not isinstance(value, Object) or value.kind is None:
+            raise Misuse(f"{interpreter.describe(value)} is no object and has no slots", argument,
+                         "write :object:slot for a variable that holds an object")
+        value = value if name is None else value.get(name)
+    return value  # type: ignore[no-any-return]
+
+
+@function("set", interpreter=True)
+def set_(interpreter: Interpreter, name: Form, value: Form) -> Form:
+    """(set 'a x): sets the variable whose name is computed"""
+    if not isinstance(name, Symbol):
+        raise Misuse(f"set: {interpreter.describe(name)} is no name", 0)
+    interpreter.assign(name, value)
+    return value
+
+
+@special("incr")
+def incr(interpreter: Interpreter, form: Pair) -> Form:
+    """(incr a [n]): adds n (1 if absent) to the variable a"""
+    cell = rest_of(form, 1, "(incr variable [n])")
+    by = interpreter.evaluate(cell.cdr.car, cell.cdr.at) if isinstance(cell.cdr, Pair) else 1.0
+    target = cell.car
+    if isinstance(target, Symbol):
+        value = interpreter.value(target, cell.at)
+    elif _slot_path(target) is not None or _scoped(target) is not None:
+        value = interpreter.evaluate(target, cell.at)
+    else:
+        raise Misuse("incr: a variable is wanted", 0, "write (incr variable [n])")
+    if not isinstance(value, float) or not isinstance(by, float):
+        wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
+        raise Misuse(f"incr: {interpreter.describe(wrong)} is no number", argument)
+    if isinstance(target, Symbol):
+        interpreter.assign(target, value + by)
+    else:
+        _assign_place(interpreter, target, value + by)
+    return value + by
+
+
+@special("defvar")
+def defvar(interpreter: Interpreter, form: Pair) -> Form:
+    """(defvar a [x]): sets the variable a outside of all functions unless it is set; --set a=y gives y for x"""
+    cell = rest_of(form, 1, "(defvar variable [value])")
+    name = cell.car
+    if not isinstance(name, Symbol):
+        raise Misuse("defvar: a name is wanted", 0, "write (defvar variable [value])")
+    interpreter.preset_names.append(name.name)
+    if name.name in interpreter.presets and name.name not in interpreter.used_presets:
+        interpreter.used_presets.add(name.name)
+        preset = interpreter.presets[name.name]
+        interpreter.assign_global(name, preset if isinstance(preset, str) else float(preset))
+    elif not interpreter.is_set_globally(name):
+        interpreter.assign_global(name, interpreter.body(cell.cdr))
+    return name
+
+
+@special("defparameter")
+def defparameter(interpreter: Interpreter, form: Pair) -> Form:
+    """(defparameter a x): sets the variable a outside of all functions"""
+    cell = rest_of(form, 2, "(defparameter variable value)")
+    if not isinstance(cell.car, Symbol):
+        raise Misuse("defparameter: a name is wanted", 0, "write (defparameter variable value)")
+    interpreter.assign_global(cell.car, interpreter.body(cell.cdr))
+    return cell.car

@@ -1,0 +1,117 @@
+"""Elements of matrices and arrays: `(m i j)` gives, `(m i j x)` sets (sn28 section 1.6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snsim.language.builtins.arithmetic import number, whole
+from snsim.language.forms import NIL, Form, Pair
+from snsim.language.procedures import Misuse
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+def index_matrix(interpreter: Interpreter, m: np.ndarray, arguments: list[Form]) -> Form:
+    """(m i j): an element, or nested lists for () and (a b); (m i j x): sets, and gives the matrix."""
+    if len(arguments) not in (m.ndim, m.ndim + 1):
+        raise Misuse(f"a matrix of {m.ndim} dimensions takes {m.ndim} indices, or a value behind them; "
+                     f"{len(arguments)} arguments given")
+    selected = tuple([selection(interpreter, arguments[i], size, i) for i, size in enumerate(m.shape)])
+    if len(arguments) == m.ndim:
+        part = m[(*selected, ...)]
+        return _as_lists(interpreter, part) if part.ndim else element(part)
+    target = m[(*selected, ...)]  # a view, of no dimensions if one element is meant
+    interpreter.budget.compute(target.size)
+    _fill(interpreter, target, arguments[-1])
+    return m
+
+
+def selection(interpreter: Interpreter, given: Form, size: int, position: int) -> int | slice:
+    """An index: a number, () for all, or (a b) for a to b, both included (none if b is less than a)."""
+    if given is NIL:
+        return slice(0, size)
+    ends = [given]
+    if isinstance(given, Pair):
+        ends = [given.car, given.cdr.car] if isinstance(given.cdr, Pair) and given.cdr.cdr is NIL else []
+    if not ends or not all(isinstance(end, float) for end in ends):
+        raise Misuse(f"an index of a matrix is a number, () or (a b), not {interpreter.describe(given)}", position)
+    indices = [whole("index", end, position) for end in ends]
+    for i in indices:
+        if not 0 <= i < size:
+            raise Misuse(f"the index {i} lies outside of 0 to {size - 1}", position)
+    return indices[0] if isinstance(given, float) else slice(indices[0], max(indices[1] + 1, indices[0]))
+
+
+def element(part: np.ndarray) -> Form:
+    """The one element of a part without dimensions."""
+    value = part.item()
+    return value if part.dtype == object else float(value)
+
+
+def _as_lists(interpreter: Interpreter, part: np.ndarray) -> Form:
+    interpreter.step()
+    if part.ndim == 1:
+        return interpreter.new_list(part.tolist() if part.dtype == object else map(float, part.tolist()), "index")
+    return interpreter.new_list([_as_lists(interpreter, row) for row in part], "index")
+
+
+def _fill(interpreter: Interpreter, target: np.ndarray, value: Form) -> None:
+    """Set the elements of a part to a value: one for all, a list with one for each row, or a list of all in order."""
+    if type(value) is float and target.dtype == np.float64:  # what most calls do
+        target[...] = value
+    elif target.dtype != object and isinstance(value, np.ndarray):
+        put(target, _as_many(value, target))
+    elif target.ndim == 0 or not isinstance(value, Pair):
+        put_elements(target, [value])
+    else:
+        values = interpreter.elements(value, "a matrix")
+        if len(values) == len(target):
+            for row, x in zip(target, values) if target.ndim > 1 else ():
+                _fill(interpreter, row, x)
+            if target.ndim == 1:
+                put_elements(target, values)
+        elif len(values) == target.size:
+            put_elements(target, values)
+        else:
+            rows = f"{len(target)} rows of " if target.ndim > 1 else ""
+            raise Misuse(f"a list of {len(values)} is given for {rows}{target.size} elements")
+
+
+def _as_many(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    if source.size != target.size:
+        raise Misuse(f"a matrix of {source.size} elements is given for {target.size} elements")
+    return source.reshape(target.shape)
+
+
+def put_elements(target: np.ndarray, values: list[Form]) -> None:
+    """Set the elements of a part, in row order, to these values: numbers, for a matrix. One value is for all."""
+    held = np.empty(len(values), target.dtype if target.dtype == object else np.float64)
+    for i, value in enumerate(values):
+        held[i] = value if target.dtype == object else number("a matrix", value, None)
+    put(target, held.reshape(target.shape if len(values) == target.size else ()))
+
+
+def put(target: np.ndarray, source: np.ndarray) -> None:
+    """Set the elements of a part to those of a matrix of its shape.
+
+    For a target of whole numbers the source is truncated, as in SN, and must lie in the range of its type.
+    """
+    if target.dtype != object:
+        numbers = [number("a matrix", x, None) for x in source.ravel().tolist()] if source.dtype == object else source
+        source = np.asarray(numbers, np.float64).reshape(source.shape)
+    elif source.dtype != object:
+        source = source.astype(np.float64)  # so that the array holds numbers of the language
+    if np.issubdtype(target.dtype, np.integer):
+        bounds = np.iinfo(target.dtype)
+        wrong = source[~((source > bounds.min - 1) & (source < bounds.max + 1))]
+        if wrong.size:
+            raise Misuse(f"{float(wrong.flat[0]):g} does not fit in a matrix of numbers from {bounds.min} to "
+                         f"{bounds.max}")
+    if target.dtype == np.float32:
+        wrong = source[np.isfinite(source) & (np.abs(source) > np.finfo(np.float32).max)]
+        if wrong.size:
+            raise Misuse(f"{float(wrong.flat[0]):g} is too large for a matrix in single precision")
+    target[...] = source

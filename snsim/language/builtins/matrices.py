@@ -1,0 +1,112 @@
+"""Matrices and arrays: made, measured and copied (sn28 section 1.6)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snsim.language.builtins.arithmetic import whole
+from snsim.language.builtins.indexing import put
+from snsim.language.forms import NIL, Form, Pair, Symbol, make_list
+from snsim.language.literals import MOST_DIMENSIONS
+from snsim.language.printer import brief
+from snsim.language.procedures import ABSENT, Misuse, alias, function, special
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+def matrix(name: str, x: Form, argument: int | None = 0, objects: bool = False) -> np.ndarray:
+    """x if it is a matrix (or, with `objects`, an array), else Misuse."""
+    if isinstance(x, np.ndarray) and (objects or x.dtype != object):
+        return x
+    raise Misuse(f"{name}: {brief(x)} is no matrix{' of numbers' if isinstance(x, np.ndarray) else ''}", argument)
+
+
+def _new(interpreter: Interpreter, name: str, sizes: tuple[Form, ...], kind: type[Any]) -> np.ndarray:
+    shape = [whole(name, size, i) for i, size in enumerate(sizes)]
+    for i, size in enumerate(shape):
+        if size < 1:
+            raise Misuse(f"{name}: a dimension has at least one element, {size} given", i)
+    if len(shape) > MOST_DIMENSIONS:
+        raise Misuse(f"{name}: a matrix has at most {MOST_DIMENSIONS} dimensions")
+    interpreter.budget.check_matrix(math.prod(shape), name)
+    return np.full(shape, NIL, object) if kind is object else np.zeros(shape, kind)
+
+
+@function("matrix", interpreter=True, makes=True)
+def matrix_(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
+    """(matrix n m...): a matrix of zeros"""
+    return _new(interpreter, "matrix", sizes, np.float64)
+
+
+@function("float-matrix", interpreter=True, makes=True)
+def float_matrix(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
+    """(float-matrix n m...): a matrix of zeros in single precision"""
+    return _new(interpreter, "float-matrix", sizes, np.float32)
+
+
+@function("int-matrix", interpreter=True, makes=True)
+def int_matrix(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
+    """(int-matrix n m...): a matrix of zeros that holds whole numbers"""
+    return _new(interpreter, "int-matrix", sizes, np.int32)
+
+
+@function("array", interpreter=True, makes=True)
+def array(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
+    """(array n m...): like a matrix, of anything; its elements are () at first"""
+    return _new(interpreter, "array", sizes, object)
+
+
+@special("dim")
+def dim(interpreter: Interpreter, form: Pair) -> Form:
+    """(dim variable n m...): sets a variable to a new matrix of zeros in single precision"""
+    cell = form.cdr
+    if not isinstance(cell, Pair) or not isinstance(cell.car, Symbol):
+        raise Misuse("dim: a name is wanted", 0, "write (dim variable n m...)")
+    value = _new(interpreter, "dim", tuple(interpreter.arguments(cell)), np.float32)
+    interpreter.budget.make(value, "dim")
+    interpreter.assign_global(cell.car, value)
+    return value
+
+
+@function("matrixp")
+def matrixp(x: Form) -> Form:
+    """(matrixp x): x if it is a matrix of numbers, else ()"""
+    return x if isinstance(x, np.ndarray) and x.dtype != object else NIL
+
+
+@function("bound")
+def bound(m: Form, k: Form = ABSENT) -> Form:
+    """(bound m): the sizes; (bound m 0): how many dimensions; (bound m k): the last index of dimension k, from 1"""
+    a = matrix("bound", m, objects=True)
+    if k is ABSENT:
+        return make_list([float(size) for size in a.shape])
+    i = whole("bound", k, 1)
+    if not 0 <= i <= a.ndim:
+        raise Misuse(f"bound: the matrix has {a.ndim} dimensions, not {i}", 1)
+    return float(a.ndim if i == 0 else a.shape[i - 1] - 1)
+
+
+@function("copy-matrix", interpreter=True, makes=True)
+def copy_matrix(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> np.ndarray:
+    """(copy-matrix a [b]): a copy of a, or the elements of a put in b, in row order"""
+    source = matrix("copy-matrix", a, objects=True)
+    if b is ABSENT:
+        return source.copy()
+    target = matrix("copy-matrix", b, 1, objects=True)
+    if source.size != target.size:
+        raise Misuse(f"copy-matrix: {source.size} elements do not fill {target.size}", 1)
+    interpreter.budget.compute(source.size)
+    put(target, source.reshape(target.shape))
+    return target
+
+
+alias("double-array", "matrix")
+alias("atom-array", "array")
+alias("numericp", "matrixp")
+alias("copy-array", "copy-matrix")
+alias("array-copy", "copy-matrix")
+alias("copy-any-matrix", "copy-matrix")

@@ -1,0 +1,185 @@
+"""Arithmetic with matrices (sn28 section 1.6). What SN's own operations give is in single precision.
+
+The last argument of `m+m` and its like is where the result goes, if it is given. One dimension is a column.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable
+
+import numpy as np
+
+from snsim.language.builtins.arithmetic import finite, number
+from snsim.language.builtins.indexing import put
+from snsim.language.builtins.matrices import matrix
+from snsim.language.forms import Form
+from snsim.language.procedures import ABSENT, CORE, Misuse, Primitive, function
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+Arithmetic = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _single(a: np.ndarray) -> np.ndarray:
+    return a.astype(np.float32)
+
+
+def _result(interpreter: Interpreter, name: str, operation: Arithmetic, a: np.ndarray, b: np.ndarray,
+            target: Form) -> np.ndarray:
+    """operation(a, b) in single precision, in the target if there is one."""
+    interpreter.budget.compute(a.size)
+    with np.errstate(all="ignore"):
+        result = operation(_single(a), _single(b))
+    if not np.isfinite(result).all() and np.isfinite(a).all() and np.isfinite(b).all():
+        division = operation is np.divide and not b.all()
+        raise Misuse(f"{name}: division by zero" if division else f"{name}: the result is too large")
+    if target is ABSENT:
+        return result
+    place = matrix(name, target, 2)
+    _check_equal_shapes(name, result, place, 2)
+    put(place, result)
+    return place
+
+
+def _check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
+    if a.shape != b.shape:
+        raise Misuse(f"{name}: {_sizes(a)} and {_sizes(b)} elements", argument, "the sizes are equal")
+
+
+def _sizes(a: np.ndarray) -> str:
+    return " x ".join(str(size) for size in a.shape) or "1"
+
+
+def _add_elementwise() -> None:
+    operations: dict[str, tuple[Arithmetic, str]] = {
+        "m+m": (np.add, "sums"), "m-m": (np.subtract, "differences"), "mxm": (np.multiply, "products"),
+        "m/m": (np.divide, "quotients"),
+    }
+    for name, (operation, what) in operations.items():
+
+        def call(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT, name: str = name,
+                 operation: Arithmetic = operation) -> np.ndarray:
+            x, y = matrix(name, a), matrix(name, b, 1)
+            _check_equal_shapes(name, x, y, 1)
+            return _result(interpreter, name, operation, x, y, target)
+
+        CORE.add(name, Primitive(name, call, 2, 3, True, makes=True),
+                 f"({name} a b [c]): the {what} of the elements, put in c")
+    for name, operation, what in (("m+c", np.add, "x + each element"), ("m*c", np.multiply, "x times each element")):
+
+        def call_with_number(interpreter: Interpreter, a: Form, x: Form, target: Form = ABSENT, name: str = name,
+                             operation: Arithmetic = operation) -> np.ndarray:
+            return _result(interpreter, name, operation, matrix(name, a), np.array(number(name, x, 1)), target)
+
+        CORE.add(name, Primitive(name, call_with_number, 2, 3, True, makes=True), f"({name} a x [c]): {what}, put in c")
+
+
+_add_elementwise()
+
+
+@function("m*m", interpreter=True, makes=True)
+def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> np.ndarray:
+    """(m*m a b [c]): the product of two matrices, put in c"""
+    x, y = _as_two_dimensions("m*m", a, 0), _as_two_dimensions("m*m", b, 1)
+    if x.shape[1] != y.shape[0]:
+        raise Misuse(f"m*m: {_sizes(x)} and {_sizes(y)} elements", 1, "the rows of b are as many as the columns of a")
+    interpreter.budget.check_matrix(x.shape[0] * y.shape[1], "m*m")
+    interpreter.budget.compute(x.size * y.shape[1])
+
+    def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        result: np.ndarray = left @ right
+        return result[:, 0].copy() if y.shape[1] == 1 else result
+
+    return _result(interpreter, "m*m", product, x, y, target)
+
+
+def _as_two_dimensions(name: str, x: Form, argument: int) -> np.ndarray:
+    a = matrix(name, x, argument)
+    if not 1 <= a.ndim <= 2:
+        raise Misuse(f"{name}: a matrix of one or two dimensions is wanted, this one has {a.ndim}", argument)
+    return a[:, np.newaxis] if a.ndim == 1 else a
+
+
+def _add_measures() -> None:
+    measures: dict[str, tuple[Callable[[np.ndarray], np.number], str]] = {
+        "mean-mat": (np.mean, "the mean of all elements"),
+        "sdev-mat": (np.var, "the variance of all elements (not its root, in spite of the name)"),
+        "sup-mat": (np.max, "the greatest element"),
+        "inf-mat": (np.min, "the least element"),
+    }
+    for name, (measure, what) in measures.items():
+
+        def call(interpreter: Interpreter, a: Form, name: str = name,
+                 measure: Callable[[np.ndarray], np.number] = measure) -> float:
+            x = matrix(name, a)
+            interpreter.budget.compute(x.size)
+            with np.errstate(all="ignore"):
+                return finite(name, float(measure(x.astype(np.float64))))
+
+        CORE.add(name, Primitive(name, call, 1, 1, True), f"({name} a): {what}")
+
+
+_add_measures()
+
+
+def _sum_of_products(interpreter: Interpreter, name: str, a: Form, b: Form) -> float:
+    x, y = matrix(name, a), matrix(name, b, 1)
+    _check_equal_shapes(name, x, y, 1)
+    interpreter.budget.compute(x.size)
+    with np.errstate(all="ignore"):
+        return finite(name, float(np.sum(x.astype(np.float64) * y.astype(np.float64))))
+
+
+def _put_number(name: str, value: float, target: Form, argument: int) -> float:
+    if target is not ABSENT:
+        place = matrix(name, target, argument)
+        if place.ndim:
+            raise Misuse(f"{name}: the result is put in a matrix without dimensions", argument, "make it by (matrix)")
+        put(place, np.array(value))
+    return value
+
+
+@function("dot-product", interpreter=True)
+def dot_product(interpreter: Interpreter, a: Form, b: Form) -> float:
+    """(dot-product a b): the sum of the products of the elements of two matrices of one dimension"""
+    for i, x in enumerate((a, b)):
+        if matrix("dot-product", x, i).squeeze().ndim > 1:
+            raise Misuse("dot-product: a matrix of one dimension is wanted", i)
+    return _sum_of_products(interpreter, "dot-product", a, b)
+
+
+@function("idx-dot", interpreter=True)
+def idx_dot(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> float:
+    """(idx-dot a b [c]): the sum of the products of all elements, put in the matrix c without dimensions"""
+    return _put_number("idx-dot", _sum_of_products(interpreter, "idx-dot", a, b), target, 2)
+
+
+@function("idx-sum", interpreter=True)
+def idx_sum(interpreter: Interpreter, a: Form, target: Form = ABSENT) -> float:
+    """(idx-sum a [c]): the sum of all elements, put in the matrix c without dimensions"""
+    x = matrix("idx-sum", a)
+    interpreter.budget.compute(x.size)
+    with np.errstate(all="ignore"):
+        return _put_number("idx-sum", finite("idx-sum", float(np.sum(x, dtype=np.float64))), target, 1)
+
+
+def _scaled(interpreter: Interpreter, name: str, a: Form, c: Form, b: Form, add: bool) -> np.ndarray:
+    x, factor, place = matrix(name, a), number(name, c, 1), matrix(name, b, 2)
+    _check_equal_shapes(name, x, place, 2)
+    interpreter.budget.compute(x.size)
+    with np.errstate(all="ignore"):
+        put(place, factor * x.astype(np.float64) + (place if add else 0.0))
+    return place
+
+
+@function("idx-f1dotc", interpreter=True)
+def idx_f1dotc(interpreter: Interpreter, a: Form, c: Form, b: Form) -> np.ndarray:
+    """(idx-f1dotc a c b): sets b to c times a"""
+    return _scaled(interpreter, "idx-f1dotc", a, c, b, False)
+
+
+@function("idx-f1dotcacc", interpreter=True)
+def idx_f1dotcacc(interpreter: Interpreter, a: Form, c: Form, b: Form) -> np.ndarray:
+    """(idx-f1dotcacc a c b): adds c times a to b"""
+    return _scaled(interpreter, "idx-f1dotcacc", a, c, b, True)

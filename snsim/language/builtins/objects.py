@@ -1,0 +1,144 @@
+"""Words for classes and objects (sn28 section 1.7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snsim.language.builtins.control import is_pair_of_two, rest_of
+from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
+from snsim.language.objects import Class, Object, delete, send, upwards
+from snsim.language.procedures import TRUE, Function, Misuse, Parameters, Procedure, function, special
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+_OBJECT = symbol("object")
+
+
+@special("defclass")
+def defclass(interpreter: Interpreter, form: Pair) -> Form:
+    """(defclass name parent slot (slot value)...): makes a class; the parent of the first ones is object"""
+    cell = rest_of(form, 2, "(defclass name parent slot (slot value)...)")
+    name, above = cell.car, cell.cdr.car
+    if not isinstance(name, Symbol) or not isinstance(above, Symbol):
+        raise Misuse("defclass: the name of the class and that of its parent are wanted", 0,
+                     "write (defclass name object slot...)")
+    parent = None if above is _OBJECT else interpreter.lookup(above)
+    if parent is not None and not isinstance(parent, Class):
+        raise Misuse(f"defclass: {above} is no class", 1, "the parent is a class, or object")
+    if above is not _OBJECT and parent is None:
+        raise Misuse(f"defclass: there is no class {above}", 1,
+                     interpreter.absent.get(above.name, "define the parent first, or write object"))
+    made = Class(name, parent)
+    for slot in interpreter.elements(cell.cdr.cdr, "defclass"):
+        if isinstance(slot, Symbol):
+            made.slots[slot] = NIL
+        elif is_pair_of_two(slot) and isinstance(slot.car, Symbol):
+            made.slots[slot.car] = interpreter.evaluate(slot.cdr.car, slot.cdr.at)
+        else:
+            raise Misuse(f"defclass: {interpreter.describe(slot)} is no slot", None, "write slot, or (slot value)")
+    interpreter.assign_global(name, made)
+    return name
+
+
+@special("defmethod")
+def defmethod(interpreter: Interpreter, form: Pair) -> Form:
+    """(defmethod class message (argument...) form...): what objects of a class do when a message is sent"""
+    syntax = "(defmethod class message (argument...) form...)"
+    cell = rest_of(form, 3, syntax)
+    kind = interpreter.lookup(cell.car) if isinstance(cell.car, Symbol) else None
+    if not isinstance(kind, Class):
+        raise Misuse(f"defmethod: {interpreter.describe(cell.car)} is no class", 0, "(defclass ...) makes one")
+    selector = cell.cdr.car
+    if not isinstance(selector, Symbol):
+        raise Misuse("defmethod: the name of a message is wanted", 1, f"write {syntax}")
+    rest = cell.cdr.cdr
+    kind.methods[selector] = Function(selector.name, Parameters.of(rest.car), rest.cdr, True, form.span)
+    return selector
+
+
+@function("new", interpreter=True)
+def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
+    """(new class x...): an object of a class, made ready by the method that is named like the class"""
+    if not isinstance(kind, Class):
+        name = interpreter.written(0)
+        if kind is NIL and isinstance(name, Symbol):
+            raise Misuse(f"new: there is no class {name}", 0,
+                         interpreter.absent.get(name.name, "(defclass ...) makes one"))
+        raise Misuse(f"new: {interpreter.describe(kind)} is no class", 0, "(defclass ...) makes one")
+    made = Object(kind)
+    interpreter.budget.make_list(len(made.slots) + 1, "new")
+    if kind.name in kind.methods:
+        send(interpreter, made, kind.name, list(arguments), kind)
+    elif arguments:
+        raise Misuse(f"new: class {kind.name} takes no arguments", 1,
+                     f"a method named {kind.name} would take them")
+    return made
+
+
+@special("==>")
+def arrow(interpreter: Interpreter, form: Pair) -> Form:
+    """(==> object message x...): sends a message; (==> this (class . message) x...): to the method of a class above"""
+    cell = rest_of(form, 2, "(==> object message x...)")
+    receiver = _receiver(interpreter, interpreter.evaluate(cell.car, cell.at), "==>")
+    return _deliver(interpreter, receiver, cell.cdr.car, interpreter.arguments(cell.cdr))
+
+
+@function("send", interpreter=True)
+def send_(interpreter: Interpreter, receiver: Form, message: Form, *arguments: Form) -> Form:
+    """(send object 'message x...): sends a message whose name is computed"""
+    return _deliver(interpreter, _receiver(interpreter, receiver, "send"), message, list(arguments))
+
+
+def _receiver(interpreter: Interpreter, value: Form, name: str) -> Object:
+    if not isinstance(value, Object) or value.kind is None:
+        raise Misuse(f"{name}: {interpreter.describe(value)} is no object", 0, "(new class ...) makes one")
+    return value
+
+
+def _deliver(interpreter: Interpreter, receiver: Object, message: Form, arguments: list[Form]) -> Form:
+    if isinstance(message, Symbol):
+        return send(interpreter, receiver, message, arguments)
+    if isinstance(message, Pair) and isinstance(message.car, Symbol) and isinstance(message.cdr, Symbol):
+        above = upwards(interpreter, receiver, message.car)
+        return send(interpreter, receiver, message.cdr, arguments, above)
+    raise Misuse(f"{interpreter.describe(message)} is no message", 1, "write its name, or (class . name)")
+
+
+@function("delete", interpreter=True)
+def delete_(interpreter: Interpreter, gone: Form) -> Form:
+    """(delete object): ends an object; every reference to it becomes ()"""
+    delete(interpreter, _receiver(interpreter, gone, "delete"))
+    return NIL
+
+
+@function("classof")
+def classof(x: Form) -> Form:
+    """(classof x): the class of an object; the name of the kind of another value"""
+    return _class_of(x)
+
+
+@function("is-of-class")
+def is_of_class(x: Form, kind: Form) -> Form:
+    """(is-of-class x class): t if x is an object of a class or of one that comes from it"""
+    actual = _class_of(x)
+    if isinstance(actual, Class):
+        return TRUE if kind in actual.line() or kind is _OBJECT else NIL
+    return TRUE if actual is kind else NIL
+
+
+def _class_of(x: Form) -> Form:
+    if isinstance(x, Object):
+        return x.kind
+    kinds: tuple[tuple[type, str], ...] = (
+        (float, "number"), (str, "string"), (Symbol, "symbol"), (Pair, "cons"), (np.ndarray, "matrix"),
+        (Procedure, "function"), (Class, "class"))
+    return next((symbol(name) for kind, name in kinds if isinstance(x, kind)), NIL)
+
+
+@function("classp")
+def classp(x: Form) -> Form:
+    """(classp x): x if it is a class, else ()"""
+    return x if isinstance(x, Class) else NIL

@@ -1,0 +1,138 @@
+"""Printing, to the port of the interpreter (sn28 section 1.5)."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Iterator
+
+from snsim.language.builtins.arithmetic import whole
+from snsim.language.builtins.strings import text
+from snsim.language.forms import NIL, Form, Symbol
+from snsim.language.limits import exceeded
+from snsim.language.pretty import pretty
+from snsim.language.printer import number_text
+from snsim.language.procedures import ABSENT, Misuse, function
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+@function("print", interpreter=True)
+def print_(interpreter: Interpreter, *values: Form) -> Form:
+    """(print x...): prints the values with blanks between them and a newline; the last value"""
+    prin(interpreter, *values)
+    interpreter.print_text("\n")
+    return values[-1] if values else NIL
+
+
+@function("prin", interpreter=True)
+def prin(interpreter: Interpreter, *values: Form) -> Form:
+    """(prin x...): prints the values with blanks between them; the last value"""
+    for i, value in enumerate(values):
+        if i:
+            interpreter.print_text(" ")
+        interpreter.print_text(interpreter.printed(value, interpreter.column))
+    return values[-1] if values else NIL
+
+
+@function("pretty", interpreter=True)
+def pretty_(interpreter: Interpreter, value: Form) -> Form:
+    """(pretty x): prints a value (of a function, its definition) over several lines, if it is long"""
+    interpreter.print_text(pretty(value, interpreter.printed) + "\n")
+    return NIL
+
+
+@function("tab", interpreter=True)
+def tab(interpreter: Interpreter, column: Form = ABSENT) -> float:
+    """(tab [n]): prints blanks up to column n, from 0; the column where the next character is printed"""
+    if column is not ABSENT:
+        n = whole("tab", column)
+        if n > interpreter.limits.string_length:
+            raise exceeded("tab: the line is too long", interpreter.limits.string_length, interpreter.place())
+        interpreter.print_text(" " * (n - interpreter.column))
+    return float(interpreter.column)
+
+
+@function("printf", interpreter=True)
+def printf(interpreter: Interpreter, pattern: Form, *values: Form) -> Form:
+    """(printf format x...): prints a text with values in it: %d %s %f %e %g, %l %p any value, %% a percent sign"""
+    interpreter.print_text(_formatted(interpreter, "printf", text("printf", pattern), values, interpreter.column))
+    return NIL
+
+
+@function("sprintf", interpreter=True, makes=True)
+def sprintf(interpreter: Interpreter, pattern: Form, *values: Form) -> str:
+    """(sprintf format x...): the text that printf would print, as a string"""
+    return _formatted(interpreter, "sprintf", text("sprintf", pattern), values)
+
+
+_DIRECTIVE = re.compile(r"%(-?)([0-9]*)(\.[0-9]*)?([a-zA-Z%]?)")
+
+
+def _formatted(interpreter: Interpreter, name: str, pattern: str, values: tuple[Form, ...], column: int = 0) -> str:
+    """The text of a format; `column` is where it begins, for the matrices in it."""
+    given = iter(enumerate(values, 1))
+    result = ""
+    parts: list[str] = []
+    length = end = 0
+    for match in _DIRECTIVE.finditer(pattern):
+        _check_width(interpreter, name, match)
+        parts.append(pattern[end:match.start()])
+        column = _column(column, parts[-1])
+        parts.append(_directive(interpreter, name, match, given, column))
+        column = _column(column, parts[-1])
+        end = match.end()
+        length += len(parts[-2]) + len(parts[-1])
+        interpreter.budget.check_string(length, name)
+    rest = len(list(given))
+    if rest:
+        raise Misuse(f"{name}: {rest} value{'s' if rest > 1 else ''} more than the format takes")
+    result = "".join([*parts, pattern[end:]])
+    interpreter.budget.check_string(len(result), name)
+    return result
+
+
+def _column(column: int, text: str) -> int:
+    newline = text.rfind("\n")
+    return column + len(text) if newline < 0 else len(text) - newline - 1
+
+
+def _check_width(interpreter: Interpreter, name: str, match: re.Match[str]) -> None:
+    """Refuse a width or precision that makes the text too long by itself."""
+    limit = interpreter.limits.string_length
+    for digits in (match[2], (match[3] or "").lstrip(".")):
+        if len(digits) > 7 or int(digits or 0) > limit:
+            raise exceeded(f"{name}: the string is too long", limit, interpreter.place())
+
+
+def _directive(interpreter: Interpreter, name: str, match: re.Match[str], given: Iterator[tuple[int, Form]],
+               column: int) -> str:
+    """The text of one directive, for the next value."""
+    left, width, precision, letter = match.groups()
+    if letter == "%":
+        return "%"
+    if letter not in tuple("dsfeglp"):
+        raise Misuse(f"{name}: {match[0]} is no directive", 0, "directives: %d %s %f %e %g %l %p %%")
+    argument, value = next(given, (0, NIL))
+    if argument == 0:
+        raise Misuse(f"{name}: there is no value for {match[0]}", 0)
+    if letter in "lp":
+        shown = interpreter.printed(value, column) if letter == "l" else pretty(value, interpreter.printed)
+        return shown.ljust(int(width or 0)) if left else shown.rjust(int(width or 0))
+    if letter == "s":
+        if not isinstance(value, (str, Symbol)):
+            raise Misuse(f"{name}: %s takes a string or a name, not {interpreter.describe(value)}", argument)
+        return str(match[0] % (value if isinstance(value, str) else value.name))
+    if not isinstance(value, float):
+        raise Misuse(f"{name}: %{letter} takes a number, not {interpreter.describe(value)}", argument)
+    return _number(value, match[0], letter)
+
+
+def _number(x: float, directive: str, letter: str) -> str:
+    """A number for %d %f %e %g: as C writes it, but by SN's own format if the directive is just the letter."""
+    if letter == "d" and math.isfinite(x):
+        x = float(math.trunc(x))
+    if len(directive) == 2 or not math.isfinite(x):
+        return number_text(x)
+    return directive % (int(x) if letter == "d" else x)

@@ -1,0 +1,181 @@
+"""Strings and names (sn28 section 1.4). Places in a string count from 1."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from snsim.language.builtins.arithmetic import whole
+from snsim.language.forms import NIL, Form, Symbol, fold, make_list, symbol
+from snsim.language.literals import NUMBER, read_number
+from snsim.language.printer import brief, number_text
+from snsim.language.procedures import ABSENT, Misuse, function
+from snsim.language.regex import Regex
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+def text(name: str, x: Form, argument: int | None = 0) -> str:
+    """x if it is a string, else Misuse."""
+    if isinstance(x, str):
+        return x
+    raise Misuse(f"{name}: {brief(x)} is no string", argument)
+
+
+@function("concat", interpreter=True, makes=True)
+def concat(interpreter: Interpreter, *strings: Form) -> str:
+    """(concat string...): the strings one behind the other"""
+    parts = [text("concat", x, i) for i, x in enumerate(strings)]
+    interpreter.budget.check_string(sum(map(len, parts)), "concat")
+    return "".join(parts)
+
+
+@function("left", makes=True)
+def left(string: Form, n: Form) -> str:
+    """(left string n): its first n characters"""
+    return text("left", string)[:_count("left", n, 1)]
+
+
+def _count(name: str, n: Form, argument: int) -> int:
+    count = whole(name, n, argument)
+    if count < 0:
+        raise Misuse(f"{name}: {count} is no number of characters", argument)
+    return count
+
+
+@function("right", makes=True)
+def right(string: Form, n: Form) -> str:
+    """(right string n): its last n characters"""
+    s, count = text("right", string), _count("right", n, 1)
+    return s[len(s) - min(count, len(s)):]
+
+
+@function("mid", makes=True)
+def mid(string: Form, start: Form, n: Form = ABSENT) -> str:
+    """(mid string start [n]): n characters from place start on, or all behind it"""
+    s, first = text("mid", string), whole("mid", start, 1)
+    if first < 1:
+        raise Misuse(f"mid: places in a string count from 1, {first} given", 1)
+    return s[first - 1:] if n is ABSENT else s[first - 1:first - 1 + _count("mid", n, 2)]
+
+
+@function("index", interpreter=True)
+def index(interpreter: Interpreter, part: Form, string: Form, start: Form = 1.0) -> Form:
+    """(index part string [start]): the place where the part begins in the string, from start on; () if it does not"""
+    interpreter.budget.walk(len(text("index", string, 1)))
+    found = text("index", string, 1).find(text("index", part), max(whole("index", start, 2) - 1, 0))
+    return NIL if found < 0 else float(found + 1)
+
+
+@function("len")
+def len_(string: Form) -> float:
+    """(len string): how many characters it has"""
+    return float(len(text("len", string)))
+
+
+@function("upcase", makes=True)
+def upcase(string: Form) -> str:
+    """(upcase string): in capitals"""
+    return text("upcase", string).upper()
+
+
+@function("upcase1", makes=True)
+def upcase1(string: Form) -> str:
+    """(upcase1 string): with a capital first letter"""
+    s = text("upcase1", string)
+    return s[:1].upper() + s[1:]
+
+
+@function("str", makes=True)
+def str_(x: Form) -> str:
+    """(str x): the number as a string"""
+    if not isinstance(x, float):
+        raise Misuse(f"str: {brief(x)} is no number", 0)
+    return number_text(x)
+
+
+@function("val")
+def val(string: Form) -> Form:
+    """(val string): the number that the string writes; () if it is none"""
+    s = text("val", string).strip()
+    return read_number(s) if NUMBER.fullmatch(s) and len(s) < 400 else NIL
+
+
+@function("pname", interpreter=True, makes=True)
+def pname(interpreter: Interpreter, x: Form) -> str:
+    """(pname x): x as it prints, in a string"""
+    return interpreter.printed(x)
+
+
+@function("nameof", makes=True)
+def nameof(name: Form) -> str:
+    """(nameof symbol): its name as a string"""
+    if not isinstance(name, Symbol):
+        raise Misuse(f"nameof: {brief(name)} is no symbol", 0)
+    return name.name
+
+
+def _symbol(function_name: str, name: str) -> Symbol:
+    if "|" in name or "\n" in name:
+        raise Misuse(f"{function_name}: a name holds neither | nor a newline", 0)
+    return symbol(name)
+
+
+@function("named")
+def named(string: Form) -> Symbol:
+    """(named string): the symbol of exactly this name"""
+    return _symbol("named", text("named", string))
+
+
+@function("namedclean")
+def namedclean(string: Form) -> Symbol:
+    """(namedclean string): the symbol that the reader would make of the string"""
+    s = text("namedclean", string)
+    return _symbol("namedclean", s[1:].removesuffix("|") if s.startswith("|") else fold(s))
+
+
+def _regex(interpreter: Interpreter, name: str, pattern: Form) -> Regex:
+    return Regex(text(name, pattern), lambda ways: interpreter.step(1 + ways // 4))
+
+
+@function("regex-match", interpreter=True)
+def regex_match(interpreter: Interpreter, pattern: Form, string: Form) -> bool:
+    """(regex-match regex string): whether the regular expression matches the whole string"""
+    return _regex(interpreter, "regex-match", pattern).matches(text("regex-match", string, 1))
+
+
+@function("regex-seek", interpreter=True)
+def regex_seek(interpreter: Interpreter, pattern: Form, string: Form, start: Form = 1.0) -> Form:
+    """(regex-seek regex string [start]): the list of place and length of the first match, from start on; () if none"""
+    s, first = text("regex-seek", string, 1), max(whole("regex-seek", start, 2), 1)
+    match = _regex(interpreter, "regex-seek", pattern).search(s, first - 1)
+    return NIL if match is None else make_list([float(match.start + 1), float(match.end - match.start)])
+
+
+@function("regex-subst", interpreter=True, makes=True)
+def regex_subst(interpreter: Interpreter, pattern: Form, replacement: Form, string: Form) -> str:
+    """(regex-subst regex new string): the string with new for each match; %0 to %9 in it are the groups, %% is %"""
+    regex, new = _regex(interpreter, "regex-subst", pattern), text("regex-subst", replacement, 1)
+    s = text("regex-subst", string, 2)
+    if "%" in _GROUP.sub("", new):
+        raise Misuse(f"regex-subst: behind the % stands a digit or a %, in {brief(new)}", 1)
+    parts: list[str] = []
+    at = length = 0
+    while (match := regex.search(s, at)) is not None:
+        end = max(match.end, match.start + 1)  # nothing is put in the place of nothing
+        put = _substitute(new, match.groups) if match.end > match.start else s[match.start:end]
+        parts += [s[at:match.start], put]
+        length += len(parts[-2]) + len(put)
+        interpreter.budget.check_string(length, "regex-subst")
+        at = end
+    return "".join([*parts, s[at:]])
+
+
+_GROUP = re.compile("%([0-9%])")
+
+
+def _substitute(new: str, groups: tuple[str, ...]) -> str:
+    """The text that takes the place of a match: `new` with its %0 to %9 filled in."""
+    texts = {"%": "%", **{str(i): group for i, group in enumerate(groups)}}
+    return _GROUP.sub(lambda found: texts.get(found[1], ""), new)

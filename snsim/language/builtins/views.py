@@ -1,0 +1,88 @@
+"""Parts of matrices and arrays that share their storage (sn28 section 1.6). Dimensions count from 0."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snsim.language.builtins.arithmetic import number, whole
+from snsim.language.builtins.indexing import selection
+from snsim.language.builtins.matrices import matrix
+from snsim.language.forms import Form
+from snsim.language.literals import MOST_DIMENSIONS
+from snsim.language.procedures import Misuse, function
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+@function("submatrix", interpreter=True)
+def submatrix(interpreter: Interpreter, m: Form, *ranges: Form) -> np.ndarray:
+    """(submatrix m r...): the part of a matrix in these ranges, (a b), () or i for each dimension; storage shared"""
+    a = matrix("submatrix", m, objects=True)
+    if len(ranges) != a.ndim:
+        raise Misuse(f"submatrix: the matrix has {a.ndim} dimensions, {len(ranges)} ranges given")
+    selected = [selection(interpreter, r, size, i) for i, (r, size) in enumerate(zip(ranges, a.shape), 1)]
+    for i, part in enumerate(selected, 1):
+        if isinstance(part, slice) and part.start >= part.stop:
+            raise Misuse(f"submatrix: there is nothing in the range {interpreter.describe(ranges[i - 1])}", i)
+    return a[(*selected, ...)]
+
+
+def _dimension(name: str, a: np.ndarray, k: Form, argument: int) -> int:
+    i = whole(name, k, argument)
+    if not 0 <= i < a.ndim:
+        raise Misuse(f"{name}: the matrix has dimensions 0 to {a.ndim - 1}, not {i}", argument)
+    return i
+
+
+@function("select", interpreter=True)
+def select(interpreter: Interpreter, m: Form, dimension: Form, i: Form) -> np.ndarray:
+    """(select m d i): the part at index i of dimension d, from 0; storage shared"""
+    a = matrix("select", m, objects=True)
+    axis = _dimension("select", a, dimension, 1)
+    position = selection(interpreter, number("select", i, 2), a.shape[axis], 2)
+    return a[tuple([position if k == axis else slice(None) for k in range(a.ndim)] + [...])]
+
+
+@function("narrow")
+def narrow(m: Form, dimension: Form, size: Form, offset: Form = 0.0) -> np.ndarray:
+    """(narrow m d n [k]): the indices k to k+n-1 of dimension d, from 0; storage shared"""
+    a = matrix("narrow", m, objects=True)
+    axis, n, first = _dimension("narrow", a, dimension, 1), whole("narrow", size, 2), whole("narrow", offset, 3)
+    if n < 1 or first < 0 or first + n > a.shape[axis]:
+        raise Misuse(f"narrow: {n} indices from {first} do not lie in 0 to {a.shape[axis] - 1}", 2)
+    return a[tuple([slice(first, first + n) if k == axis else slice(None) for k in range(a.ndim)])]
+
+
+@function("transpose")
+def transpose(m: Form) -> np.ndarray:
+    """(transpose m): the dimensions in reverse order, one dimension as a matrix of one row; storage shared"""
+    a = matrix("transpose", m, objects=True)
+    return a[np.newaxis, :] if a.ndim == 1 else a.T
+
+
+@function("redim", interpreter=True)
+def redim(interpreter: Interpreter, m: Form, *sizes: Form) -> np.ndarray:
+    """(redim m n...): the same elements in row order, in other dimensions; storage shared where it is in that order"""
+    a = matrix("redim", m, objects=True)
+    shape = [whole("redim", size, i + 1) for i, size in enumerate(sizes)]
+    if any(size < 1 for size in shape) or math.prod(shape) != a.size or len(shape) > MOST_DIMENSIONS:
+        raise Misuse(f"redim: {a.size} elements do not fill {' x '.join(map(str, shape)) or 'nothing'}")
+    if not a.flags.c_contiguous:
+        interpreter.budget.make_matrix(a.size, "redim")  # NumPy may have to copy it
+    return a.reshape(shape)
+
+
+@function("unfold", interpreter=True)
+def unfold(interpreter: Interpreter, m: Form, dimension: Form, size: Form, step: Form) -> np.ndarray:
+    """(unfold m d n s): windows of n along dimension d, each s behind the last, as a dimension more; storage shared"""
+    a = matrix("unfold", m, objects=True)
+    axis, n, by = _dimension("unfold", a, dimension, 1), whole("unfold", size, 2), whole("unfold", step, 3)
+    if not 1 <= n <= a.shape[axis] or by < 1 or a.ndim >= MOST_DIMENSIONS:
+        raise Misuse(f"unfold: windows of {n} with step {by} do not fit in {a.shape[axis]} indices", 2)
+    interpreter.budget.check_matrix(a.size // a.shape[axis] * ((a.shape[axis] - n) // by + 1) * n, "unfold")
+    windows = np.lib.stride_tricks.sliding_window_view(a, n, axis=axis, writeable=True)
+    return windows[tuple([slice(None, None, by) if k == axis else slice(None) for k in range(a.ndim)])]

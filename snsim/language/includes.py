@@ -1,0 +1,46 @@
+"""Texts from files: what a program may read, and the word `include`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snsim.errors import Fault, SnError, Span, fail
+from snsim.language.forms import NIL, Form, Node
+from snsim.language.source_files import read_source
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+def include(call: Node, interpreter: Interpreter) -> Form:
+    """(include "f.sn"): evaluate a file, relative to this one; a second time does nothing"""
+    from snsim.language.interpreter import Stopped
+
+    span = call.span
+    if len(call.items) != 2 or not isinstance(call.items[1].value, str):
+        raise fail("include takes the name of one file, as a string", span, 'write (include "f.sn")')
+    name, title, files = call.items[1], call.items[1].value, interpreter.files
+    assert files is not None, "a program that is being run has its files"
+    try:
+        path = files.find(title, span.source, name.span)
+        if not files.first_time(path):
+            return NIL
+        source = read_source(path, interpreter.limits, name.span)
+    except SnError as error:
+        raise Stopped(error.faults) from None
+    faults: list[Fault] = []
+    interpreter.including += 1
+    try:
+        value = interpreter.run_text(source, faults)
+    except Stopped as stopped:
+        raise Stopped([_from(fault, span) for fault in (*faults, *stopped.faults)]) from None
+    finally:
+        interpreter.including -= 1
+    if faults:
+        raise SnError([_from(fault, span) for fault in faults])
+    return value
+
+
+def _from(fault: Fault, span: Span) -> Fault:
+    """The fault of an included file, with the place of the include form."""
+    return Fault(fault.message, fault.span, fault.hint, (*fault.also, ("included here", span)), fault.severity)

@@ -1,0 +1,309 @@
+"""What can be called: built-in functions, special forms, and the functions and macros of a program.
+
+The built-in ones stand on the shelf CORE. A built-in function gets its evaluated arguments; a special form gets the
+call as it stands. Both say what is wrong with `Misuse`, and the evaluator adds the place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, TypeVar
+
+import numpy as np
+
+from snsim.errors import Span
+from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, make_list, symbol
+from snsim.registry import Shelf
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+OPTIONAL, REST, TRUE = symbol("&optional"), symbol("&rest"), symbol("t")
+ABSENT: Form = object()  # what an optional parameter of a built-in function is if no argument is given; () is one
+_MOST_NAMES = 1_000  # in an argument list or a pattern; one that holds itself would have no end
+
+
+class Misuse(Exception):
+    """A call is wrong: a sentence, a remedy, and which argument (from 0) it is about, if it is one."""
+
+    def __init__(self, message: str, argument: int | None = None, hint: str = ""):
+        super().__init__(message)
+        self.message, self.argument, self.hint = message, argument, hint
+
+
+class Procedure:
+    """Anything that can stand at the head of a call."""
+
+    name: str
+
+    def call(self, interpreter: Interpreter, form: Pair) -> Form:
+        """The value of a call, its arguments not evaluated yet."""
+        return self.apply(interpreter, interpreter.arguments(form))
+
+    def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        """The value for these arguments."""
+        raise Misuse(f"{self.name} cannot be applied to a list of arguments")
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive(Procedure):
+    """A built-in function. `most` is None if it takes any number of arguments.
+
+    `makes` says that a string or matrix it gives is a new one (unless it was an argument), which is counted.
+    """
+
+    name: str
+    function: Callable[..., object]
+    least: int
+    most: int | None
+    wants_interpreter: bool
+    makes: bool = False
+
+    def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        count = len(arguments)
+        if count < self.least or (self.most is not None and count > self.most):
+            raise Misuse(wrong_count(self.name, self.least, self.most, count))
+        if self.wants_interpreter:
+            result = self.function(interpreter, *arguments)
+        else:
+            result = self.function(*arguments)
+        if type(result) is float:
+            return result
+        if isinstance(result, (int, np.number, np.bool_)):
+            return float(result) if not isinstance(result, (bool, np.bool_)) else TRUE if result else NIL
+        if self.makes and not any(result is argument for argument in arguments):
+            interpreter.budget.make(result, self.name)
+        return result
+
+    def __str__(self) -> str:
+        return f"::DX:{self.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Special(Procedure):
+    """A built-in form that gets its call unevaluated. `applies` says that it may get values too (`and`, `or`)."""
+
+    name: str
+    function: Callable[[Interpreter, Pair], Form]
+    applies: bool
+
+    def call(self, interpreter: Interpreter, form: Pair) -> Form:
+        return self.function(interpreter, form)
+
+    def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        if self.applies:
+            arguments = [make_list([QUOTE, value]) for value in arguments]
+        return self.function(interpreter, Pair(symbol(self.name), make_list(arguments)))
+
+    def __str__(self) -> str:
+        return f"::DY:{self.name}"
+
+
+def wrong_count(name: str, least: int, most: int | None, given: int) -> str:
+    """The sentence for a wrong number of arguments."""
+    takes = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+    few = "too few" if given < least else "too many"
+    return f"{name}: {few} arguments, {given} given, {takes} taken"
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """An argument list: patterns, optional ones with literal defaults, and what takes the rest.
+
+    `(a (b c))` destructures, `(a . rest)` and `&rest rest` collect, a bare symbol takes all arguments.
+    `pattern` is the list as it stands in the program; `plain` says that it holds nothing but names.
+    """
+
+    required: tuple[Form, ...] = ()
+    optional: tuple[tuple[Symbol, Form], ...] = ()
+    rest: Symbol | None = None
+    pattern: Form = NIL
+    plain: bool = False
+
+    @classmethod
+    def of(cls, pattern: Form) -> Parameters:
+        required: list[Form] = []
+        optional: list[tuple[Symbol, Form]] = []
+        cell, in_optional = pattern, False
+        while isinstance(cell, Pair):
+            item = cell.car
+            if len(required) + len(optional) > _MOST_NAMES:
+                raise Misuse(f"an argument list holds at most {_MOST_NAMES:,} names")
+            if item is OPTIONAL:
+                in_optional = True
+            elif item is REST:
+                after = cell.cdr
+                if not isinstance(after, Pair) or not isinstance(after.car, Symbol) or after.cdr is not NIL:
+                    raise Misuse("one name stands behind &rest")
+                return cls(tuple(required), tuple(optional), after.car, pattern)
+            elif in_optional:
+                optional.append(_optional(item))
+            else:
+                required.append(_pattern(item))
+            cell = cell.cdr
+        if cell is not NIL and not isinstance(cell, Symbol):
+            raise Misuse("an argument list holds names only")
+        plain = not optional and cell is NIL and all(isinstance(item, Symbol) for item in required)
+        return cls(tuple(required), tuple(optional), cell, pattern, plain)
+
+    def bind(self, name: str, values: list[Form]) -> list[tuple[Symbol, Form]]:
+        """The names and what each is bound to."""
+        if self.plain and len(values) == len(self.required):
+            return list(zip(self.required, values))
+        least, most = len(self.required), len(self.required) + len(self.optional)
+        if len(values) < least or (self.rest is None and len(values) > most):
+            raise Misuse(wrong_count(name, least, None if self.rest else most, len(values)))
+        bound: list[tuple[Symbol, Form]] = []
+        for pattern, value in zip(self.required, values):
+            if type(pattern) is Symbol:
+                bound.append((pattern, value))
+            else:
+                match_pattern(pattern, value, bound)
+        for i, (variable, default) in enumerate(self.optional, least):
+            bound.append((variable, values[i] if i < len(values) else default))
+        if self.rest is not None:
+            bound.append((self.rest, make_list(values[most:])))
+        return bound
+
+
+def _optional(item: Form) -> tuple[Symbol, Form]:
+    if isinstance(item, Symbol):
+        return item, NIL
+    if isinstance(item, Pair) and isinstance(item.car, Symbol):
+        if item.cdr is NIL:
+            return item.car, NIL
+        if isinstance(item.cdr, Pair) and item.cdr.cdr is NIL:
+            return item.car, item.cdr.car
+    raise Misuse("behind &optional stands a name or (name default)")
+
+
+def _pattern(item: Form) -> Form:
+    """The item if it is a name or a list of such: what a value can be matched with."""
+    work, parts = [item], 0
+    while work:
+        part = work.pop()
+        parts += 1
+        if parts > 2 * _MOST_NAMES:
+            raise Misuse(f"an argument list holds at most {_MOST_NAMES:,} names")
+        if isinstance(part, Pair):
+            work += [part.cdr, part.car]
+        elif part is not NIL and not isinstance(part, Symbol):
+            raise Misuse("an argument list holds names only")
+    return item
+
+
+def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) -> None:
+    """Bind the names of a pattern to the parts of a value of the same form: ((a b) c) with ((1 2) 3)."""
+    while isinstance(pattern, Pair):
+        if not isinstance(value, Pair):
+            raise Misuse("the value has too few elements for the pattern of names")
+        if len(bound) > 100 * _MOST_NAMES:
+            raise Misuse("the pattern of names has no end")  # it was changed after it was looked at
+        match_pattern(pattern.car, value.car, bound)
+        pattern, value = pattern.cdr, value.cdr
+    if isinstance(pattern, Symbol):
+        bound.append((pattern, value))
+    elif value is not NIL:
+        raise Misuse("the value has too many elements for the pattern of names")
+
+
+def check_pattern(pattern: Form) -> Form:
+    """The pattern, or Misuse if it is neither a name nor a list of names."""
+    if pattern is NIL or not isinstance(pattern, (Symbol, Pair)):
+        raise Misuse("a name, or a list of names, is wanted here")
+    return _pattern(pattern)
+
+
+@dataclass(frozen=True, eq=False)
+class Function(Procedure):
+    """A function of the program: SN's `de` (arguments evaluated) or `df` (not evaluated)."""
+
+    name: str
+    parameters: Parameters
+    body: Form
+    evaluates: bool = True
+    span: Span | None = None
+
+    def call(self, interpreter: Interpreter, form: Pair) -> Form:
+        values = interpreter.arguments(form) if self.evaluates else interpreter.elements(form.cdr, self.name)
+        return interpreter.run_body(self.parameters.bind(self.name, values), self.body)
+
+    def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        return interpreter.run_body(self.parameters.bind(self.name, arguments), self.body)
+
+    def __str__(self) -> str:
+        return f"::{'DE' if self.evaluates else 'DF'}:{self.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Macro(Procedure):
+    """A macro: what its body gives is evaluated in place of the call.
+
+    `whole_call`: the parameters are matched with the call and not with its arguments (`dm`).
+    `replaces`: the first time it runs, the expansion takes the place of the call in the program (`dmd`).
+    """
+
+    name: str
+    parameters: Parameters
+    body: Form
+    whole_call: bool = False
+    replaces: bool = False
+    span: Span | None = None
+
+    def call(self, interpreter: Interpreter, form: Pair) -> Form:
+        values = interpreter.elements(form if self.whole_call else form.cdr, self.name)
+        expansion = interpreter.run_body(self.parameters.bind(self.name, values), self.body)
+        if self.replaces:
+            if isinstance(expansion, Pair):
+                form.car, form.cdr = expansion.car, expansion.cdr
+            else:
+                form.car, form.cdr = symbol("progn"), Pair(expansion, NIL, form.at)
+        return interpreter.evaluate(expansion, form.span)
+
+    def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        return self.call(interpreter, Pair(symbol(self.name), make_list(arguments)))
+
+    def __str__(self) -> str:
+        return f"::{'DMD' if self.replaces else 'DM'}:{self.name}"
+
+
+CORE: Shelf[Procedure] = Shelf("function")
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def function(name: str, interpreter: bool = False, shelf: Shelf[Procedure] = CORE,
+             makes: bool = False) -> Callable[[F], F]:
+    """Decorator: put a Python function on a shelf as a function of the language.
+
+    Its positional parameters are the arguments; with `interpreter` it gets the interpreter before them. The first
+    line of its docstring is the help: `(nth n list): the element n, from 0`. `makes`: it gives new strings or matrices.
+    """
+
+    def put(body: F) -> F:
+        code = body.__code__
+        hidden = int(interpreter)
+        most = None if code.co_flags & 0x04 else code.co_argcount - hidden
+        least = code.co_argcount - hidden - len(body.__defaults__ or ())
+        doc = (body.__doc__ or "").strip().split("\n")[0]
+        shelf.add(name, Primitive(name, body, least, most, interpreter, makes), doc)
+        return body
+
+    return put
+
+
+def alias(other: str, name: str, shelf: Shelf[Procedure] = CORE) -> None:
+    """Put a function of a shelf on it under another name too."""
+    entry = shelf.entry(name)
+    assert entry is not None
+    arguments, meaning = entry.doc.split(": ", 1)
+    shelf.add(other, entry.value, f"{arguments.replace(name, other, 1)}: {meaning} (another name of {name})")
+
+
+def special(name: str, applies: bool = False) -> Callable[[F], F]:
+    """Decorator: put a Python function of (interpreter, call) on CORE as a special form."""
+
+    def put(body: F) -> F:
+        CORE.add(name, Special(name, body, applies), (body.__doc__ or "").strip().split("\n")[0])
+        return body
+
+    return put

@@ -1,0 +1,76 @@
+"""A text that is being read: forms, and between them plain characters (sn28 section 1.1).
+
+`read`, `read-string` and `skip-char` go on behind the form that is being evaluated, so that a program can hold text
+of its own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from snsim.errors import Source, Span
+from snsim.language.forms import Form
+from snsim.language.limits import Limits
+from snsim.language.procedures import Misuse
+from snsim.language.reader import FormReader, Warn
+
+END = "\xff"  # what "\e" stands for: the character behind the last one
+
+
+class Input:
+    """A text and how far it was read."""
+
+    def __init__(self, source: Source, limits: Limits, warn: Warn, offset: int = 0):
+        self.source = source
+        self.offset = offset
+        self._reader = FormReader(source, limits, warn)
+
+    def form(self) -> tuple[Form, Span] | None:
+        """The next form and its place; None at the end of the text. SnError if there is no form."""
+        found = self._reader.read(self.offset)
+        if found is None:
+            self.offset = len(self.source.text)
+            return None
+        form, span, self.offset = found
+        return form, span
+
+    def characters(self, count: int) -> str:
+        """The next characters, fewer at the end of the text."""
+        start = self.offset
+        self.offset = min(len(self.source.text), start + count)
+        return self.source.text[start:self.offset]
+
+    def while_in(self, characters: str) -> str:
+        """The characters up to the first one outside of a class: "a-z", "~@" (all but @)."""
+        allowed, inverted = _class(characters)
+        text, start = self.source.text, self.offset
+        end, length = start, len(text)
+        while end < length and (text[end] in allowed) is not inverted:
+            end += 1
+        self.offset = end
+        return text[start:end]
+
+    def peek(self) -> str:
+        """The next character, which stays where it is; END behind the last."""
+        return self.source.text[self.offset:self.offset + 1] or END
+
+
+@lru_cache(maxsize=64)
+def _class(characters: str) -> tuple[frozenset[str], bool]:
+    """The characters that a class names, and whether it means all others."""
+    inverted = characters.startswith("~")
+    body = characters[1:] if inverted else characters
+    allowed: set[str] = set()
+    i = 0
+    while i < len(body):
+        first = last = body[i]
+        if body[i + 1:i + 2] == "-" and i + 2 < len(body):
+            last = body[i + 2]
+            i += 2
+        if first > last:
+            raise Misuse(f'the range {first}-{last} of the class "{characters}" runs backwards')
+        if ord(last) - ord(first) > 0xFF:
+            raise Misuse(f'the range {first}-{last} of the class "{characters}" is too wide')
+        allowed.update(map(chr, range(ord(first), ord(last) + 1)))
+        i += 1
+    return frozenset(allowed), inverted

@@ -1,0 +1,233 @@
+"""What a connect clause states for its scheme to read: arguments and options, with their places.
+
+    (connect h1 h2 (mask 5 5) (step 2) (border 2 -1) (table three-blocks))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping
+
+import numpy as np
+
+from snsim.errors import Span, fail
+from snsim.language.forms import Node, Symbol
+from snsim.network.clauses import Faults, arguments, describe, number, whole
+from snsim.network.wiring import Windows
+from snsim.registry import Shelf, suggest
+
+MOST_PAIRS = 10**8  # maps x maps: what a table of maps may have
+
+
+@dataclass(frozen=True)
+class Border:
+    """Cells all round a map: `cells` rows and columns, held at `value`, or the map's other side if `wrap`."""
+
+    cells: int = 0
+    value: float = 0.0
+    wrap: bool = False
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The scheme of a connect clause as stated, `(mask 5 5)`, and its options by word, `{"step": (step 2)}`."""
+
+    scheme: Node
+    options: Mapping[str, Node] = field(default_factory=dict)
+    tables: Shelf[np.ndarray] = field(default_factory=lambda: Shelf("table"))
+    faults: Faults = field(default_factory=Faults)
+
+    @property
+    def span(self) -> Span:
+        return self.scheme.span
+
+    def place(self, *words: str) -> Span:
+        """The place of the first of these options that is stated, else that of the scheme."""
+        return next((self.options[word].span for word in words if word in self.options), self.scheme.span)
+
+    def sizes(self, count: int, syntax: str) -> tuple[int, ...] | None:
+        """The scheme's arguments: `count` whole numbers from 1."""
+        given = arguments(self.scheme, count, count, syntax, self.faults)
+        if given is None:
+            return None
+        sizes = [whole(node, f"a size of ({self.scheme.head} ...)", self.faults, least=1) for node in given]
+        return None if None in sizes else tuple(sizes)  # type: ignore[arg-type]
+
+    def step(self) -> tuple[int, int]:
+        """`(step S)` or `(step SR SC)`: the shift of the window in rows and columns; 1 if not stated."""
+        node = self.options.get("step")
+        given = None if node is None else arguments(node, 1, 2, "(step S) or (step SR SC)", self.faults)
+        if given is None:
+            return 1, 1
+        shifts = [whole(n, "a step", self.faults, least=1) or 1 for n in given]
+        return shifts[0], shifts[-1]
+
+    def border(self) -> Border:
+        """`(border N V)`, `(border N wrap)` or `(border wrap)`; no cells if not stated."""
+        node = self.options.get("border")
+        if node is None:
+            return Border()
+        syntax = "(border N V), (border N wrap) or (border wrap)"
+        given = arguments(node, 1, 2, syntax, self.faults)
+        if given is None:
+            return Border()
+        wrap = given[-1].is_name and given[-1].name == "wrap"
+        if len(given) == 1:
+            if not wrap:
+                self.faults.add(f"(border ...) needs the value of its cells, or wrap, beside {describe(given[0])}",
+                                node.span, f"write {syntax}")
+            return Border(wrap=wrap)
+        cells = whole(given[0], "the number of border cells", self.faults) or 0
+        if wrap:
+            return Border(cells, wrap=True)
+        if given[1].is_symbol:
+            self.faults.add(f'a border is a number or wrap, not the name "{given[1].name}"', given[1].span,
+                            f"write {syntax}")
+            return Border(cells)
+        return Border(cells, number(given[1], "the value of the border", self.faults) or 0.0)
+
+    def exact(self) -> bool:
+        """`(exact)`: refuse cells at the far edge that no window reaches."""
+        node = self.options.get("exact")
+        return node is not None and arguments(node, 0, 0, "(exact)", self.faults) is not None
+
+    def weight_norm(self) -> bool:
+        """`(weight-norm)`: weights with a direction and a length that learn apart."""
+        node, fixed = self.options.get("weight-norm"), self.options.get("fixed")
+        if node is None:
+            return False
+        if fixed is not None:
+            self.faults.add("(fixed ...) weights never learn, and (weight-norm) is a way of learning them", node.span,
+                            "leave one of them out", (("fixed here", fixed.span),))
+        return arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
+
+    def maps(self, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
+        """`(table NAME)` or `(table MATRIX)`: which source map feeds which target map, bool (sources, targets).
+
+        `full`, the default, and `one-to-one` always exist. None, and a fault, if the table does not fit the layers.
+        """
+        if sources * targets > MOST_PAIRS:
+            self.faults.add(f"{sources} maps to {targets} maps are {sources * targets} pairs; the most is {MOST_PAIRS}",
+                            self.span, "use fewer maps")
+            return None
+        node = self.options.get("table")
+        if node is None:
+            return np.ones((sources, targets), bool)
+        given = arguments(node, 1, 1, "(table NAME) or (table ,matrix)", self.faults)
+        if given is None:
+            return None
+        if given[0].is_name and given[0].name in ("full", "one-to-one"):
+            return self._standard(given[0], sources, targets, names)
+        table = self._table(given[0])
+        return None if table is None else self._fitting(table, given[0], sources, targets, names)
+
+    def _standard(self, node: Node, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
+        if node.name == "full":
+            return np.ones((sources, targets), bool)
+        if sources == targets:
+            return np.eye(sources, dtype=bool)
+        self.faults.add(f"one-to-one needs as many maps in both layers: {sources} in {names[0]}, "
+                        f"{targets} in {names[1]}", node.span, "give both layers the same number of maps")
+        return None
+
+    def _table(self, node: Node) -> np.ndarray | None:
+        """The matrix a name or a matrix stands for, as 0 and 1."""
+        if isinstance(node.value, np.ndarray):
+            return zero_one(node, self.faults)
+        if not node.is_name:
+            self.faults.add(f"a table is given by name or as a matrix, not as {describe(node)}", node.span,
+                            "write (table NAME) or (table ,matrix)")
+            return None
+        entry = self.tables.entry(node.name)
+        if entry is None and not self.tables.is_broken(node.name):
+            names = ["full", "one-to-one", *self.tables.names()]
+            self.faults.add(f'unknown table "{node.name}"', node.span, suggest(node.name, names, "tables"))
+        if entry is None:
+            self.faults.silent = True
+            return None
+        return np.asarray(entry.value).astype(bool)
+
+    def _fitting(self, table: np.ndarray, node: Node, sources: int, targets: int,
+                 names: tuple[str, str]) -> np.ndarray | None:
+        if table.shape == (sources, targets):
+            return table
+        entry = self.tables.entry(node.name) if node.is_name else None
+        also = () if entry is None or entry.span is None else (("the table", entry.span),)
+        wrong = [f"{have} {side} maps in the table, {want} in layer {layer}" for have, want, side, layer in (
+            (table.shape[0], sources, "source", names[0]), (table.shape[1], targets, "target", names[1]))
+            if have != want]
+        self.faults.add("; ".join(wrong), node.span,
+                        f"the table must have {sources} rows (maps of {names[0]}) and {targets} columns "
+                        f"(maps of {names[1]})", also)
+        return None
+
+
+def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
+    """The matrix of a node as bool, shape (source maps, target maps); None and a fault if it is not a 0/1 table."""
+    matrix = np.asarray(node.value)
+    if matrix.ndim != 2 or matrix.size == 0:
+        faults.add(f"a table has two dimensions, this matrix has shape {'x'.join(map(str, matrix.shape))}", node.span,
+                   "one row a source map, one column a target map")
+        return None
+    try:
+        values = matrix.astype(float)
+    except (TypeError, ValueError):
+        faults.add("a table holds 0 and 1, this matrix holds things that are no numbers", node.span)
+        return None
+    wrong = np.argwhere((values != 0) & (values != 1))
+    if len(wrong):
+        i, j = wrong[0]
+        faults.add(f"a table holds 0 and 1, this one has {values[i, j]:g} in row {i + 1}, column {j + 1}", node.span,
+                   "1 where the source map (row) feeds the target map (column), 0 elsewhere")
+        return None
+    return values.astype(bool)
+
+
+def fit(size: int, border: Border, window: int, step: int) -> int:
+    """Windows that fit along one axis of a map (0 or less if none does)."""
+    return size // step if border.wrap else (size + 2 * border.cells - window) // step + 1
+
+
+def check_windows(windows: Windows, border: Border, statement: Statement, names: tuple[str, str]) -> None:
+    """Faults where the windows do not give the target's size, or leave cells unread under `(exact)`."""
+    source, target = windows.source[1:], windows.target[1:]
+    (r, c), (sr, sc), (h, w) = windows.window, windows.step, source
+    step = f"{sr}" if sr == sc else f"{sr} {sc}"
+    around = "border wrap" if border.wrap and not border.cells else \
+        f"border {border.cells} wrap" if border.wrap else f"border {border.cells}"
+    said = f"windows of {r}x{c}, step {step}, {around} on {h}x{w}"
+    faults, place = statement.faults, statement.span
+    if border.wrap and (h % sr or w % sc):
+        faults.add(f"{said}: a step must divide a map that wraps round", statement.place("step", "border"),
+                   "change the step, or give the border a value in place of wrap")
+        return
+    if border.wrap and (r > h or c > w):
+        faults.add(f"{said}: the window is larger than the map that wraps round", place, "use a smaller window")
+        return
+    fits = fit(h, border, r, sr), fit(w, border, c, sc)
+    if min(fits) < 1:
+        faults.add(f"{said} do not fit: layer {names[0]} is too small", place,
+                   "use a smaller window or a wider border")
+    elif fits != target:
+        layer = "x".join(map(str, windows.target))
+        faults.add(f"{said} give {fits[0]}x{fits[1]}; layer {names[1]} is {layer}", place,
+                   f"give {names[1]} the rows and columns {fits[0]} {fits[1]}, or change window, step or border")
+    elif statement.exact() and not border.wrap:
+        over = (h + 2 * border.cells - r) % sr, (w + 2 * border.cells - c) % sc
+        if any(over):
+            unread = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in zip(over, ("row", "column")) if n)
+            faults.add(f"{said} leave {unread} at the far edge unread",
+                       statement.place("exact"), "change the border or leave (exact) out")
+
+
+def no_geometry(layer: str, units: int, scheme: str, span: Span) -> Exception:
+    """The error for a layer without geometry under a scheme that needs one."""
+    return fail(f"({scheme} ...) reads maps, and layer {layer} is {units} units without geometry", span,
+                f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)")
+
+
+def plain(node: Node) -> object:
+    """A node as a Python value: names as str, numbers as float, lists as tuples, matrices as arrays."""
+    if node.is_list:
+        return tuple(plain(item) for item in node.items)
+    return node.value.name if isinstance(node.value, Symbol) else node.value

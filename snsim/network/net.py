@@ -1,0 +1,312 @@
+"""What a network is: layers, connections with their wiring, free parameters, counts and digest.
+
+Frozen values; nothing here computes a state. Engines work from `snsim.engines.plan`, which is made from a `Net`.
+Shapes are as in the papers: (units,), (rows, columns) or (maps, rows, columns); for tdnn (frames, traits).
+Units of a layer are numbered from 0 in C order of its shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import Iterator
+
+import numpy as np
+
+from snsim.errors import Span, fail
+from snsim.network.expressions import Expression, to_text
+from snsim.network.wiring import (
+    BIAS,
+    BORDER,
+    Attention,
+    Dense,
+    Frames,
+    Normalization,
+    Structure,
+    Table,
+    Windows,
+    Wiring,
+)
+from snsim.registry import suggest
+
+__all__ = [
+    "BIAS", "BORDER", "Attention", "Connection", "Counts", "Dense", "Frames", "Layer", "Net", "Nlf", "Normalization",
+    "Parameter", "Structure", "Table", "Transform", "Windows", "Wiring",
+]
+
+
+@dataclass(frozen=True)
+class Nlf:
+    """A non-linearity: an expression in `x` with its parameters put in, and its first two derivatives."""
+
+    name: str  # as stated: "sn-tanh", "nlf-tanh 0.666 0.05", or the expression as text
+    f: Expression
+    df: Expression
+    ddf: Expression
+
+
+@dataclass(frozen=True)
+class Layer:
+    name: str
+    shape: tuple[int, ...]
+    nlf: Nlf | None = None  # None for the input layer
+    bias: str = "none"  # "unit", "map", "column" or "none"
+    span: Span | None = field(default=None, compare=False)
+
+    @property
+    def units(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def bias_shape(self) -> tuple[int, ...]:
+        """Shape of the layer's bias parameter; () if it has none."""
+        return {"unit": self.shape, "map": (self.shape[0] if len(self.shape) == 3 else 1,),
+                "column": self.shape[-1:], "none": ()}[self.bias]
+
+    @property
+    def bias_index(self) -> np.ndarray:
+        """Entry of the (flattened) bias parameter for each unit; empty if the layer has no bias."""
+        units = np.arange(self.units)
+        if self.bias == "unit":
+            return units
+        if self.bias == "map":
+            return units // (self.units // self.bias_shape[0])
+        return units % self.shape[-1] if self.bias == "column" else units[:0]
+
+    @property
+    def maps(self) -> tuple[int, int, int] | None:
+        """(maps, rows, columns); None for a layer without geometry."""
+        if len(self.shape) == 1:
+            return None
+        return (1, *self.shape) if len(self.shape) == 2 else self.shape  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """What joins two layers. `scheme` and `options` are as stated (for show); `wiring` is what they mean."""
+
+    source: str
+    target: str
+    scheme: str
+    options: dict[str, object]
+    wiring: Wiring
+    border_value: float = 0.0
+    scale: float = 1.0
+    fixed: float | None = None  # all weights are this and never learn
+    span: Span | None = None
+    arguments: tuple[object, ...] = ()  # of the scheme, as stated: (5.0, 5.0) for (mask 5 5)
+    weight_norm: bool = False  # weights gain * v / |v|: the parameter is v, and there is one more, the gains
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}-{self.target}"
+
+    @property
+    def table(self) -> Table:
+        return self.wiring.table
+
+    @property
+    def learning_weights(self) -> int:
+        """How many weights learn, gains among them."""
+        gains = int(self.wiring.owners().max()) + 1 if self.weight_norm else 0
+        return self.wiring.weights + gains if self.fixed is None else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """What enters a layer without weights: `normalize` (one source) or `attend` (queries, keys, values).
+
+    Its results are added to the sums of the target. `structure` is None where the layers do not fit, which is a fault.
+    """
+
+    word: str
+    sources: tuple[str, ...]
+    target: str
+    structure: Normalization | Attention | None
+    span: Span | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.word} {' '.join(self.sources)} {self.target}"
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """One array of weights: a bias or the weights of a connection.
+
+    `fan_in` and `sharers` have one entry per weight (flat, C order). `fan_in` is F of the receiving unit: all its
+    incoming connections, border cells included, plus 1 for the bias (`lines`); where units of different F share a
+    weight, that of the last one, as in SN-2.8 (section 3.7). `sharers` counts the connections that use the weight.
+    """
+
+    name: str  # "h1.bias", "input-h1.weight", "input-h1.gain"
+    kind: str  # "bias", "weight" or "gain" (of weights with `weight-norm`)
+    layer: str  # the layer it enters
+    source: str | None  # the layer it comes from; None for a bias
+    shape: tuple[int, ...]
+    fan_in: np.ndarray
+    sharers: np.ndarray
+    has_bias: bool  # whether the bias is among the F lines, so that `(fan-in weights)` is fan_in - 1
+    fixed: float | None = None
+
+    @property
+    def learns(self) -> bool:
+        return self.fixed is None
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Units: all layers, input included. Connections: with biases and border cells. Weights: that can learn, gains
+    among them.
+
+    A connection is a line with a weight, learnt, shared or fixed. `normalize` and `attend` have none and count none,
+    nor are they among the lines F of a unit: what they pass on does not grow with the number of units they read.
+    """
+
+    units: int
+    connections: int
+    weights: int
+
+
+@dataclass(frozen=True, eq=False)
+class Net:
+    """A frozen acyclic graph of layers, first the input, last the output, in order of computation."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    connections: tuple[Connection, ...]
+    clauses: tuple[object, ...] = ()  # the complete form with origins (network.clauses.Clause), for show
+    span: Span | None = None
+    transforms: tuple[Transform, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<net {self.name}: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """Sizes of the layers and counts in one line."""
+        shapes = " ".join("x".join(map(str, layer.shape)) for layer in self.layers)
+        counts = self.counts
+        return f"{shapes}; {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
+
+    @cached_property
+    def _layers(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def _entering(self) -> dict[str, tuple[Connection, ...]]:
+        return {layer.name: tuple(c for c in self.connections if c.target == layer.name) for layer in self.layers}
+
+    def layer(self, name: str) -> Layer:
+        """The layer of this name. SnError with the nearest name if there is none."""
+        if name not in self._layers:
+            raise fail(f'net {self.name} has no layer "{name}"', None, suggest(name, list(self._layers), "layers"))
+        return self._layers[name]
+
+    def entering(self, name: str) -> tuple[Connection, ...]:
+        """The connections that enter the layer of this name, as stated."""
+        return self._entering[self.layer(name).name]
+
+    def transforms_into(self, name: str) -> tuple[Transform, ...]:
+        """What enters the layer of this name without weights, as stated."""
+        return tuple(t for t in self.transforms if t.target == self.layer(name).name)
+
+    def lines(self, name: str) -> np.ndarray:
+        """F of each unit: its incoming connections, border cells included, plus 1 for a bias; shape (units,)."""
+        layer = self.layer(name)
+        lines = np.full(layer.units, 0 if layer.bias == "none" else 1)
+        for connection in self.entering(name):
+            lines = lines + connection.wiring.lines(layer.units)
+        return lines
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every array of weights: for each layer its connections as stated, then its bias."""
+        return tuple(p for layer in self.layers[1:] for p in self._parameters_of(layer))
+
+    def _parameters_of(self, layer: Layer) -> Iterator[Parameter]:
+        lines, has_bias = self.lines(layer.name), layer.bias != "none"
+        for connection in self.entering(layer.name):
+            wiring = connection.wiring
+            yield Parameter(f"{connection.name}.weight", "weight", layer.name, connection.source, wiring.weight_shape,
+                            lines[wiring.last_user()], wiring.sharers(), has_bias, connection.fixed)
+            if connection.weight_norm:
+                yield _gains(connection, lines, has_bias)
+        if has_bias:
+            fan_in = np.zeros(prod(layer.bias_shape), int)
+            fan_in[layer.bias_index] = lines  # of several sharers the last one stays
+            yield Parameter(f"{layer.name}.bias", "bias", layer.name, None, layer.bias_shape, fan_in,
+                            np.bincount(layer.bias_index), True)
+
+    def bias_table(self, name: str) -> Table:
+        """The connections of the layer's bias, one a unit, each with source BIAS; empty if it has none."""
+        weight = self.layer(name).bias_index
+        return Table(np.full(len(weight), BIAS), np.arange(len(weight)), weight)
+
+    def layer_counts(self, name: str) -> Counts:
+        """Units of the layer, connections that enter it (biases and border cells too), weights in them that learn."""
+        layer = self.layer(name)
+        entering, has_bias = self.entering(name), layer.bias != "none"
+        return Counts(
+            layer.units,
+            sum(c.wiring.connections for c in entering) + (layer.units if has_bias else 0),
+            sum(c.learning_weights for c in entering) + (prod(layer.bias_shape) if has_bias else 0),
+        )
+
+    @cached_property
+    def counts(self) -> Counts:
+        each = [self.layer_counts(layer.name) for layer in self.layers]
+        return Counts(*(sum(getattr(c, what) for c in each) for what in ("units", "connections", "weights")))
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 (hex) of the structure: equal for nets that compute the same with the same parameters.
+
+        Layers with their names, shapes, nlfs and biases, and connections with their wiring count; the name of the
+        net, places in a source and the way in which it was stated do not.
+        """
+        digest = hashlib.sha256()
+        for part in (p for layer in self.layers for p in self._described(layer)):
+            digest.update(part)
+            digest.update(b"\n")
+        return digest.hexdigest()
+
+    def _described(self, layer: Layer) -> Iterator[bytes]:
+        nlf = [] if layer.nlf is None else [to_text(layer.nlf.f), to_text(layer.nlf.df)]
+        yield repr(("layer", layer.name, layer.shape, layer.bias, *nlf)).encode()
+        for c in self.entering(layer.name):
+            yield repr(("connect", c.source, c.wiring.weight_shape, c.border_value, c.scale, c.fixed,
+                        *(["weight-norm"] if c.weight_norm else []))).encode()
+            yield from _structure(c.wiring)
+        for t in self.transforms_into(layer.name):
+            yield repr((t.word, t.sources, t.structure)).encode()
+
+
+def _gains(connection: Connection, lines: np.ndarray, has_bias: bool) -> Parameter:
+    """The lengths of the weight vectors of a connection with `weight-norm`."""
+    owners = connection.wiring.owners()
+    fan_in = np.zeros(int(owners.max()) + 1, int)
+    fan_in[owners] = lines[connection.wiring.last_user()]
+    sharers = np.bincount(owners, connection.wiring.sharers()).astype(int)
+    return Parameter(f"{connection.name}.gain", "gain", connection.target, connection.source, fan_in.shape, fan_in,
+                     sharers, has_bias)
+
+
+def _structure(wiring: Wiring) -> Iterator[bytes]:
+    """The wiring as bytes, without building the table of a structure that says it all."""
+    structure = wiring.structure
+    if structure is None:
+        yield from (np.ascontiguousarray(a, "<i8").tobytes() for a in (
+            wiring.table.source, wiring.table.target, wiring.table.weight))
+    elif isinstance(structure, Windows):
+        yield repr((structure.source, structure.target, structure.window, structure.step, structure.border,
+                    structure.wrap, structure.sharing)).encode()
+        yield np.packbits(structure.maps).tobytes()
+    else:
+        yield repr(structure).encode()

@@ -1,0 +1,280 @@
+"""What the clauses of a net say before anything is built: `like`, `default`, `layer`, `connect` and `without` applied.
+
+A draft keeps each option with whence it is, so that a variation changes only what it states and the complete form
+can tell what was stated, inherited or a default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Iterable
+
+from snsim.errors import Span
+from snsim.language.forms import Node
+from snsim.network.clauses import DEFAULT, STATED, Clause, Faults, arguments, describe, make_node, name, names
+from snsim.network.net import Net
+from snsim.network.schemes import SCHEMES
+from snsim.network.transforms import SYNTAX, DraftTransform, read_draft
+from snsim.registry import Shelf, suggest
+
+# Options: syntax and line of help, in the order of the complete form.
+LAYER_OPTIONS: Shelf[str] = Shelf("option of layer")
+CONNECT_OPTIONS: Shelf[str] = Shelf("option of connect")
+for _shelf, _word, _syntax, _doc in (
+    (LAYER_OPTIONS, "nlf", "(nlf NAME NUM ...) or (nlf EXPR)", "non-linearity, by name or as an expression in x"),
+    (LAYER_OPTIONS, "bias", "(bias unit), map, column or none", "one per unit, one shared per map or per column, none"),
+    (CONNECT_OPTIONS, "table", "(table NAME) or (table ,matrix)", "which maps feed which; full if not stated"),
+    (CONNECT_OPTIONS, "step", "(step S) or (step SR SC)", "shift of the window in rows and columns; 1 if not stated"),
+    (CONNECT_OPTIONS, "border", "(border N V), (border N wrap) or (border wrap)",
+     "N cells all round held at V, or the map's other side; none if not stated"),
+    (CONNECT_OPTIONS, "exact", "(exact)", "refuse cells at the far edge that no window reaches"),
+    (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; 1 if not stated"),
+    (CONNECT_OPTIONS, "fixed", "(fixed NUM)", "all weights are this number and never learn"),
+    (CONNECT_OPTIONS, "weight-norm", "(weight-norm)",
+     "weights gain * v / |v|, v those of one target map (mask, equal-mask), trait (tdnn) or unit; the gains learn too"),
+):
+    _shelf.add(_word, _syntax, _doc)
+
+LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps rows cols)"
+CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
+WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
+# What an option is that is not stated; `exact`, `fixed` and `weight-norm` are then off and have no spelling.
+OPTION_DEFAULTS: dict[str, tuple[object, ...]] = {
+    "table": ("table", "full"), "step": ("step", 1), "border": ("border", 0, 0), "scale": ("scale", 1),
+}
+
+
+@dataclass
+class DraftLayer:
+    name: str
+    shape: Node | None
+    origin: str  # of the shape
+    span: Span
+    options: dict[str, Clause] = field(default_factory=dict)  # stated or inherited; defaults are filled in at the end
+
+
+@dataclass
+class DraftConnection:
+    source: str
+    target: str
+    scheme: Node | None
+    origin: str  # of the scheme
+    span: Span
+    options: dict[str, Clause] = field(default_factory=dict)
+    stated: bool = False  # a clause of this very form names it
+    whole: bool = True  # every option of its clause could be read
+
+
+class Draft:
+    """The layers and connections that the clauses of one net form leave."""
+
+    def __init__(self, parent: Net | None, span: Span, faults: Faults):
+        self.layers: dict[str, DraftLayer] = {}
+        self.connections: list[DraftConnection] = []
+        self.transforms: list[DraftTransform] = []
+        self.defaults = {word: Clause(make_node(form, span), DEFAULT)
+                         for word, form in (("nlf", ("nlf", "sn-tanh")), ("bias", ("bias", "unit")))}
+        self._parent = parent
+        self._faults = faults
+        self._stated: dict[str, Span] = {}  # layers of this form
+        if parent is not None:
+            self._inherit(parent)
+
+    def _inherit(self, parent: Net) -> None:
+        for clause in parent.clauses:
+            clause = clause.inherited(parent.name)  # type: ignore[attr-defined]
+            node, items = clause.node, clause.node.items
+            parts = {part.word: part for part in clause.parts}
+            kept = {word: part for word, part in parts.items() if part.origin != DEFAULT}
+            if clause.word == "default":
+                self.defaults = parts
+            elif clause.word == "layer":
+                layer = items[1].name
+                self.layers[layer] = DraftLayer(layer, items[2], clause.origin, node.span, kept)
+            elif clause.word == "connect":
+                self.connections.append(
+                    DraftConnection(items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept))
+            elif clause.word in SYNTAX:
+                self.transforms.append(read_draft(node, clause.origin, self._faults))  # type: ignore[arg-type]
+
+    # ---- without, default ----------------------------------------------------------------------------------------
+
+    def without(self, node: Node) -> None:
+        """`(without LAYER)` or `(without (connect A B))`, `normalize` and `attend` alike, of what `like` brought."""
+        given = arguments(node, 1, 1, WITHOUT_SYNTAX, self._faults)
+        if given is None:
+            return
+        if self._parent is None:
+            self._faults.add("(without ...) removes from what (like NET) brought, and there is no (like NET)",
+                             node.span, "begin the net with (like NET), or leave the layer out")
+        elif given[0].is_list:
+            (self._without_transform if given[0].head in SYNTAX else self._without_connection)(given[0])
+        elif (layer := self._known(given[0])) is not None:
+            del self.layers[layer]
+            self.connections = [c for c in self.connections if layer not in (c.source, c.target)]
+            self.transforms = [t for t in self.transforms if layer not in t.layers]
+
+    def _without_connection(self, node: Node) -> None:
+        if node.head != "connect" or len(node.items) != 3:
+            self._faults.add(f"(without ...) takes a layer or (connect A B), not {describe(node)}", node.span,
+                             f"write {WITHOUT_SYNTAX}")
+            return
+        ends = [self._known(item) for item in node.items[1:]]
+        if None in ends:
+            return
+        kept = [c for c in self.connections if [c.source, c.target] != ends]
+        if len(kept) == len(self.connections):
+            self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._pairs())
+        self.connections = kept
+
+    def _without_transform(self, node: Node) -> None:
+        """`(normalize FROM TO)` or `(attend Q K V TO)`, the heads stated or not."""
+        layers = [self._known(item) for item in node.items[1:] if item.head != "heads"]
+        if None in layers:
+            return
+        kept = [t for t in self.transforms if (t.word, *t.layers) != (node.head, *layers)]
+        if len(kept) == len(self.transforms):
+            there = ", ".join(f"({t.word} {' '.join(t.layers)})" for t in self.transforms) or "none"
+            self._faults.add(f"there is no ({' '.join([node.head, *map(str, layers)])}) here", node.span,
+                             f"clauses of this kind: {there}")
+        self.transforms = kept
+
+    def _pairs(self) -> str:
+        return "connections: " + ", ".join(f"{c.source} {c.target}" for c in self.connections)
+
+    def _known(self, node: Node) -> str | None:
+        """The name of a layer that is there; None and a fault with the nearest one if it is not."""
+        layer = name(node, "a layer", self._faults)
+        if layer is None or layer in self.layers:
+            return layer
+        self._faults.add(f'there is no layer "{layer}"', node.span, suggest(layer, list(self.layers), "layers"))
+        return None
+
+    def default(self, node: Node) -> None:
+        """`(default (nlf ..) (bias ..))`: for the layers that do not say."""
+        self.defaults = {**self.defaults, **self._options(node.items[1:], LAYER_OPTIONS.names(), "(default ...)")}
+
+    def _options(self, nodes: Iterable[Node], known: Iterable[str], kind: str) -> dict[str, Clause]:
+        """The options by word, each one known and stated once."""
+        found: dict[str, Clause] = {}
+        for node in nodes:
+            if not node.head:
+                self._faults.add(f"an option is a list that begins with a word, not {describe(node)}", node.span,
+                                 f"options of {kind}: {', '.join(known)}")
+            elif node.head not in known:
+                self._faults.add(f'{kind} reads no option "{node.head}"', node.items[0].span,
+                                 suggest(node.head, list(known), f"options of {kind}"))
+            elif node.head in found:
+                self._faults.add(f"({node.head} ...) is stated twice", node.span, "leave one of them out",
+                                 (("first here", found[node.head].node.span),))
+            else:
+                found[node.head] = Clause(node)
+        return found
+
+    # ---- layers --------------------------------------------------------------------------------------------------
+
+    def layer(self, node: Node) -> None:
+        """`(layer NAMES SHAPE option ...)`; for a layer that `like` brought only what it states changes."""
+        given = arguments(node, 1, None, LAYER_SYNTAX, self._faults)
+        if given is None:
+            return
+        stated = names(given[0], "a layer", self._faults)
+        rest = list(given[1:])
+        shape = rest.pop(0) if rest and not rest[0].head else None
+        if rest and rest[0].is_number and shape is not None and not shape.is_name:
+            self._faults.add("a layer has one shape", rest[0].span, "a shape of several numbers is a list: (12 8 8)")
+        if rest and not rest[0].is_list:
+            rest = []
+        options = self._options(rest, LAYER_OPTIONS.names(), "(layer ...)")
+        for title in stated:
+            self._state_layer(title, shape, options, node)
+
+    def _state_layer(self, title: Node, shape: Node | None, options: dict[str, Clause], node: Node) -> None:
+        layer = self.layers.get(title.name)
+        if title.name in self._stated:
+            self._faults.add(f"layer {title.name} is stated twice", title.span, "state each layer once",
+                             (("first here", self._stated[title.name]),))
+            return
+        self._stated[title.name] = title.span
+        if layer is None:
+            if shape is None:
+                inherited = list(self.layers) if self._parent is not None else []
+                hint = f"; {suggest(title.name, inherited, 'inherited layers')}" if inherited else ""
+                self._faults.add(f"layer {title.name} has no shape", title.span, f"write {LAYER_SYNTAX}{hint}")
+            self.layers[title.name] = DraftLayer(title.name, shape, STATED, title.span, dict(options))
+            return
+        if shape is None and not options:
+            self._faults.add(f"(layer {title.name}) states nothing", node.span, f"write {LAYER_SYNTAX}")
+        layer.options.update(options)
+        layer.span = title.span
+        if shape is not None:
+            layer.shape, layer.origin = shape, STATED
+
+    # ---- connections, and what joins layers without weights ------------------------------------------------------
+
+    def transform(self, node: Node) -> None:
+        """`(normalize FROM TO)` or `(attend Q K V TO (heads N))`; one that `like` brought between the same layers is
+        replaced."""
+        draft = read_draft(node, STATED, self._faults)
+        known = {item.name for item in node.items[1:] if item.is_name and self._known(item) is not None}
+        if draft is None or not known.issuperset(draft.layers):
+            return
+        alike = [k for k, t in enumerate(self.transforms)
+                 if (t.word, t.layers) == (draft.word, draft.layers) and t.origin != STATED]
+        if alike:
+            self.transforms[alike[0]] = draft
+        else:
+            self.transforms.append(draft)
+
+    def connect(self, node: Node) -> None:
+        """`(connect NAMES NAMES (scheme ..) option ...)`, every FROM to every TO."""
+        given = arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
+        if given is None:
+            return
+        sources, targets = ([title for title in names(n, "a layer", self._faults) if self._known(title) is not None]
+                            for n in given[:2])
+        pairs = [(s.name, t) for s in sources for t in targets]
+        inherited = {(c.source, c.target): c for c in self.connections if not c.stated}
+        scheme, rest = self._scheme(given[2:], bool(pairs) and all((s, t.name) in inherited for s, t in pairs))
+        for source, target in pairs:
+            changed = inherited.get((source, target.name))
+            before = len(self._faults.found)
+            options = self._connect_options(rest, scheme or (changed.scheme if changed else None))
+            draft = changed or DraftConnection(source, target.name, scheme, STATED, target.span)
+            if changed is None:
+                self.connections.append(draft)
+            draft.options = options if scheme else {**draft.options, **options}
+            draft.stated, draft.span = True, target.span
+            if scheme is not None:
+                draft.scheme, draft.origin = scheme, STATED
+            draft.whole = len(self._faults.found) == before
+
+    def _scheme(self, given: tuple[Node, ...], changes: bool) -> tuple[Node | None, tuple[Node, ...]]:
+        """The scheme, if one is stated, and the options behind it. `changes`: only inherited pairs are named."""
+        first = given[0]
+        if changes and first.head in CONNECT_OPTIONS:
+            return None, given
+        if first.is_list and first.head in SCHEMES:
+            return first, given[1:]
+        kind = "scheme or option" if changes else "scheme"
+        words = SCHEMES.names() + (CONNECT_OPTIONS.names() if changes else [])
+        if first.is_name and first.name in words:
+            self._faults.add(f'a {kind} is written in parentheses: "{first.name}" is not', first.span,
+                             f"write ({first.name} ...)")
+        elif not first.head:
+            self._faults.add(f"a {kind} belongs here, not {describe(first)}", first.span,
+                             f"write {CONNECT_SYNTAX}; schemes: {', '.join(SCHEMES.names())}")
+        elif first.head in CONNECT_OPTIONS:
+            self._faults.add(f"({first.head} ...) is an option; the scheme comes first", first.span,
+                             f"write {CONNECT_SYNTAX}; schemes: {', '.join(SCHEMES.names())}")
+        else:
+            self._faults.add(f'unknown {kind} "{first.head}"', first.items[0].span,
+                             suggest(first.head, words, f"{kind}s"))
+        return None, ()
+
+    def _connect_options(self, rest: tuple[Node, ...], scheme: Node | None) -> dict[str, Clause]:
+        """The options, each one that the scheme reads."""
+        if scheme is None:
+            return {}
+        reads = SCHEMES.get(scheme.head).reads
+        return self._options(rest, reads, f"({scheme.head} ...)")

@@ -1,0 +1,64 @@
+"""`snsim repl`: a session on a terminal, or one that reads its forms from a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Mapping
+
+from snsim import __version__
+from snsim.colour import BOLD, is_terminal, paint
+from snsim.prompt.session import close
+
+if TYPE_CHECKING:
+    from snsim.prompt.session import Session
+
+_BANNER = "(help) says what can be typed here; Ctrl-D leaves"
+
+
+def start(file: str | None, given: Mapping[str, object]) -> int:
+    """Ask and answer; with a file, that is evaluated first. `given`: the options of the command line. Exit code."""
+    if is_terminal(sys.stdin) and is_terminal(sys.stdout):
+        from snsim.prompt import terminal
+
+        banner = f"{paint(f'snsim {__version__}', BOLD, stream=sys.stdout)}   {_BANNER}"
+        return terminal.run(lambda: _session(given), banner, None if file is None else lambda s: _load(s, file))
+    from snsim.language.source_files import read_input
+    from snsim.prompt.responses import run_script
+
+    session = _session(given)
+    good = file is None or _load(session, file)
+    try:
+        return max(run_script(session, read_input().text), 0 if good else 1)
+    finally:
+        close(session)
+
+
+def _session(given: Mapping[str, object]) -> Session:
+    from snsim.cli.run import options_from
+    from snsim.errors import Source
+    from snsim.program import Surroundings
+    from snsim.prompt.session import Session
+    from snsim.runs.program_folder import RunFolder
+
+    options = options_from({**_NOTHING_SAID, **given}, {})
+    folder = RunFolder(Source("<prompt>", ""), options, None)
+    asks = is_terminal(sys.stdin)
+    around = Surroundings(None, options.data_dir, folder.make,
+                          _ask if asks else None, windows=bool(given.get("windows")), pictures="svg")
+    return Session(sys.stdout, options, around)
+
+
+_NOTHING_SAID = {"engine": None, "dtype": None, "data": (), "data_dir": None, "initial": None, "passes": None,
+                 "out": None, "offline": False}
+
+
+def _ask(question: str) -> bool:
+    return not input(f"{question} [Y/n] ").strip().lower().startswith("n")
+
+
+def _load(session: Session, file: str) -> bool:
+    from snsim.errors import Source
+    from snsim.language.printer import show
+    from snsim.prompt.responses import answer
+
+    return answer(session, Source("<prompt>", f"(load {show(file)})"), sys.stderr)

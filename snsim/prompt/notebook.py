@@ -1,0 +1,108 @@
+"""`%load_ext snsim.prompt.notebook`, then cells that begin with `%%sn`: nets and trainings in a notebook.
+
+A cell is evaluated as at the prompt, in one program for the whole notebook; what it declares is shown, a net as its
+table and its picture. `%sn (train-now 'lecun89 1)` is one form on a line.
+"""
+
+from __future__ import annotations
+
+import sys
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from snsim.errors import SnError, Source, render
+
+if TYPE_CHECKING:
+    from snsim.network.net import Net
+    from snsim.prompt.session import Session
+
+_STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+
+
+class Cells:
+    """The program of a notebook."""
+
+    def __init__(self, shell: Any):
+        self._shell = shell
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        if self._session is None:
+            from snsim.prompt.session import Session
+
+            self._session = Session(_Output())  # type: ignore[arg-type]
+        return self._session
+
+    def run(self, line: str, cell: str | None = None) -> None:
+        """Evaluate a line or a cell and show what it declared, printed or gave; a fault is shown with its place."""
+        text = line if cell is None else f"{line}\n{cell}"
+        session = self.session
+        answers = []
+        declared = {id(entry.value) for _, entry in session.declared()}
+        try:
+            answers += session.forms(Source("<cell>", text))
+        except SnError as error:
+            print("\n\n".join(render(fault) for fault in error.faults), file=sys.stderr)
+            return
+        finally:
+            for fault in session.new_warnings():
+                print(render(fault), file=sys.stderr)
+        nets = [entry.value for kind, entry in session.declared() if kind == "net" and id(entry.value) not in declared]
+        for net in nets:
+            show_net(net)
+        if answers and not nets:
+            from snsim.prompt.responses import shown
+
+            _, value, printed = answers[-1]
+            if not printed:
+                print(shown(session, value))
+
+
+class _Output:
+    """Where the program prints: what is standard output at that moment, which a notebook changes from cell to cell."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+
+def show_net(net: Net) -> None:
+    """The table of a net, and its picture where matplotlib is installed."""
+    from IPython.display import HTML, SVG, display
+
+    display(HTML(summary_html(net)))  # type: ignore[no-untyped-call]
+    try:
+        from snsim.reports.plots.net import draw
+        from snsim.reports.plots.style import WIDE, as_svg
+
+        display(SVG(as_svg(draw(net, WIDE))))  # type: ignore[no-untyped-call]
+    except SnError:
+        from snsim.reports.connection_text import describe_connections
+
+        print(describe_connections(net))
+
+
+def summary_html(net: Net) -> str:
+    """The summary of a net as a table in HTML."""
+    from dataclasses import astuple
+
+    from snsim.reports.tables import headings, summary
+
+    head = "".join(f"<th style='text-align:left'>{escape(name)}</th>" for name in headings(False))
+    cells = [[f"<td style='text-align:left'>{escape(str(cell))}</td>" for cell in astuple(row)[:-1]]
+             for row in summary(net)]
+    rows = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
+    return (f"<p><b>net {escape(net.name)}</b>: {escape(net.summary)}</p>"
+            f"<table style='{_STYLE}'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Called by `%load_ext snsim.prompt.notebook`."""
+    cells = Cells(shell)
+    shell.register_magic_function(cells.run, "line_cell", "sn")

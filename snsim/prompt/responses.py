@@ -1,0 +1,130 @@
+"""What is answered to what is typed: values, warnings and faults as text. The terminal, and a script without one,
+are two ways of asking."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO
+
+import numpy as np
+
+from snsim.colour import CYAN, paint, painted_fault
+from snsim.errors import Fault, SnError, Source
+from snsim.language.forms import NIL, Form, Pair, Symbol
+from snsim.language.procedures import Procedure
+from snsim.language.reader import FormReader
+from snsim.prompt.prompt_word import PROMPT
+from snsim.prompt.session import Session
+from snsim.reports import block_characters
+from snsim.reports.tables import shape_text
+
+_SMALL = 100  # elements of a matrix that is printed in numbers, as SN prints them
+_LONG = 400  # characters of a value that are shown
+_ACROSS, _DOWN = 76, 40  # characters and lines of a matrix that is drawn
+
+
+def answer(session: Session, source: Source, errors: IO[str]) -> bool:
+    """Evaluate a text and print what it gives; faults go to `errors`. Whether there was none.
+
+    KeyboardInterrupt breaks off the form that is evaluated, and what stands behind it.
+    """
+    try:
+        for form, value, printed in session.forms(source):
+            if isinstance(form, Symbol) and form.name in PROMPT and isinstance(value, Procedure):
+                told = f"; {form.name} is a word of the prompt, which is called by ({form.name})\n"
+                session.interpreter.print_text(told)
+            else:
+                _say(session, value, printed)
+            _warn(session, errors)
+        _warn(session, errors)  # of a bracket behind the last form
+    except KeyboardInterrupt:
+        session.interpreter.print_text("interrupted\n")
+        return False
+    except SnError as error:
+        _warn(session, errors)
+        _report(session, error.faults, errors)
+        return False
+    return True
+
+
+def _say(session: Session, value: Form, printed: bool) -> None:
+    run = session.interpreter
+    if value is NIL and printed:
+        run.port.flush()
+        return
+    if run.column:
+        run.print_text("\n")
+    run.print_text(paint("= ", CYAN, stream=run.port) + shown(session, value) + "\n")
+    run.port.flush()
+
+
+def shown(session: Session, value: Form) -> str:
+    """A value as SN prints it; what was declared by its line of help, a large matrix drawn."""
+    for kind, entry in session.declared():
+        if entry.value is value:
+            return f"{kind} {entry.name}: {entry.doc}"
+    if isinstance(value, np.ndarray) and value.dtype != object and value.size >= _SMALL and value.ndim > 1:
+        return _drawn(value)
+    text = session.interpreter.printed(value, 2)
+    if len(text) <= _LONG or isinstance(value, str):
+        return text
+    count = f", {sum(1 for _ in value):,} elements" if isinstance(value, Pair) else ""
+    return f"{text[:_LONG].rsplit(' ', 1)[0]} ...{count}; (print ...) prints it whole"
+
+
+def _drawn(matrix: np.ndarray) -> str:
+    """A matrix in shades: its maps (the last two dimensions) side by side, as many as there is room for."""
+    finite = matrix[np.isfinite(matrix)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
+    maps = matrix.reshape(-1, *matrix.shape[-2:]).astype(np.float64)
+    count, rows, columns = maps.shape
+    across = min(count, max(1, (_ACROSS // 2 + 1) // (columns + 1)))
+    shown = min(count, across * max(1, _DOWN // (rows + 1)))
+    sheet = np.full((-(-shown // across) * (rows + 1) - 1, across * (columns + 1) - 1), np.nan)
+    for n in range(shown):
+        i, j = n // across * (rows + 1), n % across * (columns + 1)
+        sheet[i:i + rows, j:j + columns] = maps[n]
+    head = f"matrix {shape_text(matrix.shape)}, {low:.4g} to {high:.4g}"
+    more = [] if shown == count else [f"... {count - shown:,} maps more"]
+    return "\n".join([head, *block_characters.grey(sheet, low, high, _ACROSS)[:_DOWN], *more])
+
+
+def _warn(session: Session, errors: IO[str]) -> None:
+    _report(session, session.new_warnings(), errors)
+
+
+def _report(session: Session, faults: list[Fault] | tuple[Fault, ...], errors: IO[str]) -> None:
+    session.interpreter.port.flush()
+    for fault in faults:
+        errors.write(painted_fault(fault, errors) + "\n")
+    errors.flush()
+
+
+def run_script(session: Session, text: str, name: str = "<stdin>") -> int:
+    """Answer a text that comes through a pipe, form by form; a fault ends its form only. The exit code: 1 after one.
+
+    Where the text cannot be read the rest is lost.
+    """
+    source, at, good = Source(name, text), 0, True
+    reader = FormReader(source, session.interpreter.limits, session.interpreter.warnings.append)
+    while True:
+        try:
+            found = reader.read(at)
+        except SnError as error:
+            _warn(session, sys.stderr)
+            _report(session, error.faults, sys.stderr)
+            return 1
+        if found is None:
+            _warn(session, sys.stderr)
+            return 0 if good else 1
+        _, span, at = found
+        form = Source(name, _blank(text[:span.start]) + text[span.start:at])
+        try:
+            good = answer(session, form, sys.stderr) and good
+        except SystemExit:  # (quit)
+            return 0 if good else 1
+
+
+def _blank(text: str) -> str:
+    """Text of the same lines and columns with nothing in it."""
+    return "".join(c if c == "\n" else " " for c in text)

@@ -1,0 +1,220 @@
+"""The prompt on a terminal: lines of any number, colours, completion, help below. The only file with prompt_toolkit.
+
+The first prompt is shown before the language has been read: that is done while the user reads and types.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Callable, Iterable
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import is_done
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout.processors import ConditionalProcessor, HighlightMatchingBracketProcessor
+from prompt_toolkit.lexers import Lexer
+from prompt_toolkit.styles import Style
+
+from snsim.cache_folder import cache_folder
+from snsim.errors import SnError
+
+if TYPE_CHECKING:
+    from snsim.prompt.session import Session
+
+PROMPT_SIGN = "? "  # SN's
+_STYLE = Style.from_dict({
+    "keyword": "bold", "name.builtin": "ansiblue", "comment": "ansibrightblack", "string": "ansigreen",
+    "number": "ansimagenta", "name.decorator": "ansicyan", "bottom-toolbar": "noreverse ansibrightblack",
+})
+
+
+class Loading:
+    """Makes the session in the background; whoever asks for it waits."""
+
+    def __init__(self, make: Callable[[], Session]):
+        self._make, self._session, self._problem = make, None, None  # type: ignore[var-annotated]
+        self._thread: Thread | None = None
+
+    def begin(self) -> None:
+        if self._thread is None:
+            self._thread = Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._session = self._make()
+        except BaseException as problem:
+            self._problem = problem
+
+    @property
+    def ready(self) -> Session | None:
+        """The session, None while it is made."""
+        return self._session
+
+    def wait(self) -> Session:
+        self.begin()
+        assert self._thread is not None
+        self._thread.join()
+        if self._problem is not None:
+            raise self._problem
+        assert self._session is not None
+        return self._session
+
+
+def run(make: Callable[[], Session], banner: str, first: Callable[[Session], None] | None = None) -> int:
+    """Ask and answer until Ctrl-D. `first` is done before the first prompt."""
+    loading = Loading(make)
+    print(banner)
+    if first is not None:
+        first(loading.wait())
+    try:
+        return _ask(loading)
+    finally:
+        if loading.ready is not None:
+            from snsim.prompt.session import close
+
+            close(loading.ready)
+
+
+def _ask(loading: Loading) -> int:
+    asking: PromptSession[str] = PromptSession(
+        history=_history(), lexer=_Colours(loading), completer=_Names(loading), complete_while_typing=False,
+        multiline=True, key_bindings=_keys(), style=_STYLE, auto_suggest=AutoSuggestFromHistory(),
+        bottom_toolbar=lambda: _toolbar(asking, loading), prompt_continuation="  ", reserve_space_for_menu=6,
+        input_processors=[ConditionalProcessor(HighlightMatchingBracketProcessor(chars="()[]"), ~is_done)])
+    asking.app.after_render += lambda _: loading.begin()
+    while True:
+        try:
+            text = asking.prompt(PROMPT_SIGN)
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return 0
+        if text.strip():
+            try:
+                _answer(loading.wait(), text)
+            except SystemExit:
+                return 0
+
+
+def _answer(session: Session, text: str) -> None:
+    from snsim.errors import Source
+    from snsim.prompt.responses import answer
+
+    answer(session, Source("<prompt>", text), sys.stderr)
+
+
+def _history() -> History:
+    """Kept from session to session in the cache folder; of this session only where that cannot be written."""
+    try:
+        path = cache_folder() / "history"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except (OSError, SnError):
+        return InMemoryHistory()
+    return FileHistory(str(path)) if os.access(path, os.W_OK) else InMemoryHistory()
+
+
+def _keys() -> KeyBindings:
+    """Enter ends a text whose brackets are closed, and else begins a line, indented; Alt-Enter always begins one."""
+    keys = KeyBindings()
+
+    @keys.add("enter")
+    def _(event: KeyPressEvent) -> None:
+        from snsim.editor.cursor import indentation
+        from snsim.prompt.session import is_complete
+
+        buffer = event.current_buffer
+        at_end = not buffer.document.text_after_cursor.strip()
+        if buffer.complete_state and buffer.complete_state.current_completion:
+            buffer.complete_state = None
+        elif at_end and is_complete(buffer.text):
+            buffer.validate_and_handle()
+        else:
+            buffer.insert_text("\n" + " " * indentation(buffer.document.text_before_cursor))
+
+    @keys.add("escape", "enter")
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    return keys
+
+
+class _Colours(Lexer):
+    """The Pygments lexer of the language, with what the session declared."""
+
+    def __init__(self, loading: Loading):
+        self._loading = loading
+
+    def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
+        if self._loading.ready is None:
+            lines = document.lines
+            return lambda number: [("", lines[number])] if number < len(lines) else []
+        from prompt_toolkit.lexers import PygmentsLexer
+
+        from snsim.editor.lexer import SnLexer
+
+        return PygmentsLexer(SnLexer).lex_document(document)
+
+
+class _Names(Completer):
+    """Every name, with its line of help; inside a string the names of files."""
+
+    def __init__(self, loading: Loading):
+        self._loading = loading
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        session = self._loading.ready
+        if session is None:
+            return
+        from snsim.editor.cursor import word_before
+        from snsim.prompt.help_words import everything
+
+        before = document.text_before_cursor
+        if before.count('"') % 2:
+            yield from _files(before.rpartition('"')[2])
+            return
+        word = word_before(before)
+        seen = set()
+        for name, what, doc in everything(session.interpreter):
+            if name.startswith(word.lower()) and name not in seen:
+                seen.add(name)
+                yield Completion(name, -len(word), display_meta=f"{what}: {doc}")
+        for name in session.own_names():
+            if name.startswith(word.lower()) and name not in seen:
+                yield Completion(name, -len(word), display_meta="variable of yours")
+
+
+def _files(begun: str) -> Iterable[Completion]:
+    """Files and folders whose path begins so."""
+    folder, _, start = begun.rpartition("/")
+    try:
+        found = sorted(Path(folder or ("/" if begun.startswith("/") else ".")).expanduser().iterdir())
+    except OSError:
+        return
+    for path in found:
+        if path.name.startswith(start) and (path.is_dir() or path.suffix in (".sn", ".npz", ".safetensors")):
+            yield Completion(path.name + ("/" if path.is_dir() else ""), -len(start))
+
+
+def _toolbar(asking: PromptSession[str], loading: Loading) -> str:
+    """The line of help of the word whose form the cursor is in."""
+    session = loading.ready
+    if session is None:
+        return "reading the language ..."
+    from snsim.editor.cursor import open_heads
+    from snsim.prompt.help_words import everything
+
+    heads = open_heads(asking.default_buffer.document.text_before_cursor)
+    if not heads:
+        return "(help) says what can be typed here"
+    docs = {name: doc for name, _, doc in reversed(list(everything(session.interpreter)))}
+    return next((docs[head] for head in reversed(heads) if head in docs), "")[:200]

@@ -1,0 +1,136 @@
+"""Connections in words and connection tables drawn as SN draws them: a row a source map, a column a target map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snsim.network.net import Attention, Connection, Frames, Net, Transform, Windows
+
+MOST_DRAWN = 64  # maps on a side; a larger table is described, not drawn
+_PLAIN_WIDTH = 76  # columns of text within which entries are set apart by blanks
+
+
+def describe_connections(net: Net) -> str:
+    """A line for each connection: layers, count, scheme and options; under it what no window reads. Then one for each
+    `normalize` and `attend`, which have no connections to count."""
+    names = [f"{c.source} > {c.target}" for c in net.connections]
+    counts = [f"{c.wiring.connections:,}" for c in net.connections]
+    without = [(f"{' '.join(t.sources)} > {t.target}", transform_words(t)) for t in net.transforms]
+    name_width = max(map(len, (*names, *(name for name, _ in without))), default=0)
+    count_width = max(map(len, counts), default=1)
+    lines = []
+    for name, count, connection in zip(names, counts, net.connections):
+        lines.append(f"{name.ljust(name_width)}  {count.rjust(count_width)}  {connection_words(connection)}")
+        if any(connection.wiring.unread):
+            lines.append(" " * (name_width + count_width + 4) + _unread(connection))
+    lines += [f"{name.ljust(name_width)}  {'-'.rjust(count_width)}  {words}" for name, words in without]
+    return "\n".join(lines)
+
+
+def drawn_tables(net: Net) -> str:
+    """The table of each connection that joins some maps and not others, under its name; "" if there is none."""
+    drawings = [_drawing(c, c.wiring.structure.maps) for c in net.connections
+                if isinstance(c.wiring.structure, Windows) and _is_partial(c.wiring.structure.maps)]
+    return "\n\n".join(drawings)
+
+
+def draw(maps: np.ndarray, source: str = "", target: str = "") -> list[str]:
+    """A boolean matrix as lines of `x` and `-`, numbered from 0 on both sides.
+
+    `source` and `target` name the sides. Wide tables are set close, with the numbers read downwards.
+    """
+    rows, columns = maps.shape
+    left = max(len(source), len(str(rows - 1)))
+    cell = len(str(columns - 1)) + 1
+    if left + 2 + cell * columns > _PLAIN_WIDTH:
+        cell = 1
+    margin = " " * (left + 2)
+    digits = [str(c).rjust(len(str(columns - 1))) for c in range(columns)]
+    if cell == 1:
+        heads = [margin + "".join(d[i] for d in digits) for i in range(len(digits[0]))]
+    else:
+        heads = [margin + "".join(d.rjust(cell) for d in digits)]
+    lines = [f"{source.rjust(left)}  {'' if cell == 1 else ' ' * (cell - 1)}{target}"] if source or target else []
+    lines += [line.rstrip() for line in heads]
+    for number, row in enumerate(maps):
+        signs = "".join(("x" if fed else "-").rjust(cell) for fed in row)
+        lines.append(f"{str(number).rjust(left)}  {signs}")
+    return lines
+
+
+def _is_identity(maps: np.ndarray) -> bool:
+    return maps.size > 1 and maps.shape[0] == maps.shape[1] and bool((maps == np.eye(len(maps), dtype=bool)).all())
+
+
+def _is_partial(maps: np.ndarray) -> bool:
+    return not maps.all() and not _is_identity(maps)
+
+
+def _drawing(connection: Connection, maps: np.ndarray) -> str:
+    rows, columns = maps.shape
+    title = (f"{connection.source} > {connection.target}: "
+             f"{int(maps.sum())} of {rows * columns} pairs of maps are joined")
+    if max(rows, columns) > MOST_DRAWN:
+        return f"{title} (more than {MOST_DRAWN} maps on a side: not drawn)"
+    return "\n".join([title, *("  " + line for line in draw(maps, connection.source, connection.target))])
+
+
+def connection_words(connection: Connection) -> str:
+    """Scheme and options in the language's own words, as far as they differ from the defaults."""
+    structure = connection.wiring.structure
+    window = getattr(structure, "window", ())
+    sizes = window if isinstance(window, tuple) else (window,)
+    words = [_clause(connection.scheme, *sizes)]
+    if isinstance(structure, Windows):
+        words += _window_options(connection, structure)
+    elif isinstance(structure, Frames) and structure.step != 1:
+        words.append(_clause("step", structure.step))
+    if connection.scale != 1.0:
+        words.append(_clause("scale", connection.scale))
+    if connection.fixed is not None:
+        words.append(_clause("fixed", connection.fixed))
+    if connection.weight_norm:
+        words.append("(weight-norm)")
+    if isinstance(structure, Windows) and _is_identity(structure.maps):
+        words.append("(table one-to-one)")
+    elif isinstance(structure, Windows) and not structure.maps.all():
+        words.append(f"{int(structure.maps.sum())} of {structure.maps.size} pairs of maps")
+    return " ".join(words)
+
+
+def transform_words(transform: Transform) -> str:
+    """The word with its options, as it is written."""
+    structure = transform.structure
+    heads = [_clause("heads", structure.heads)] if isinstance(structure, Attention) else []
+    return " ".join([_clause(transform.word), *heads])
+
+
+def _window_options(connection: Connection, windows: Windows) -> list[str]:
+    words = []
+    if windows.step != (1, 1):
+        words.append(_clause("step", *_once(windows.step)))
+    if windows.border != (0, 0):
+        words.append(_clause("border", windows.border[0], "wrap" if windows.wrap else connection.border_value))
+    elif windows.wrap:
+        words.append("(border wrap)")
+    return words
+
+
+def _clause(word: str, *values: object) -> str:
+    return "(" + " ".join([word, *(f"{v:g}" if isinstance(v, float) else str(v) for v in values)]) + ")"
+
+
+def _once(numbers: tuple[int, int]) -> tuple[int, ...]:
+    return numbers[:1] if numbers[0] == numbers[1] else numbers
+
+
+def _unread(connection: Connection) -> str:
+    """What no window reaches at the far edge, and whether it is border or map."""
+    rows, columns = connection.wiring.unread
+    lines = " and ".join(f"{count} {what}{'' if count == 1 else 's'}"
+                         for count, what in ((rows, "row"), (columns, "column")) if count)
+    border = getattr(connection.wiring.structure, "border", (0, 0))
+    if rows <= border[0] and columns <= border[1]:
+        return f"unread at the far edge: {lines} of the border"
+    beside = ", those of the border among them" if any(border) else ""
+    return f"unread at the far edge: {lines} of each map of {connection.source}{beside}"

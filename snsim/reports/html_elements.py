@@ -1,0 +1,94 @@
+"""Pieces of HTML: tables, descriptions with colours, and pictures that stand inside the page. No script, no address."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from html import escape
+from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+
+from snsim.errors import SnError, Source
+from snsim.language.reader import read_tokens
+from snsim.reports.plots.style import NARROW, WIDE, Look, as_svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COMMENT = re.compile(r";[^\n\r]*|#!.*?!#|#\?[^\n\r]*", re.S)
+_KINDS = {"STRING": "s", "NUMBER": "n"}  # a terminal of the grammar: its class in the style sheet
+_PHONE = "(max-width: 600px)"
+_RIGHT, _TOTAL = ' class="right"', ' class="total"'
+
+
+def section(name: str, title: str, *parts: str) -> str:
+    """A section with an anchor and a heading; empty parts are left out."""
+    return "\n".join([f'<section id="{name}">', f"<h2>{escape(title)}</h2>", *(part for part in parts if part),
+                      "</section>"])
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    """A paragraph of plain text; `kind` is a class of the style sheet."""
+    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], sides: str, total: bool = False) -> str:
+    """A table of plain texts, columns to the left ("l") or right ("r"); `total` sets the last row apart. One without
+    headings has names in its first column."""
+    def cells(row: Sequence[str], tag: str) -> str:
+        made = []
+        for number, (text, side) in enumerate(zip(row, sides)):
+            name = "th" if tag == "th" or (not headings and number == 0) else "td"
+            made.append(f"<{name}{_RIGHT if side == 'r' else ''}>{escape(text)}</{name}>")
+        return "".join(made)
+
+    head = f"<thead><tr>{cells(headings, 'th')}</tr></thead>" if headings else ""
+    body = "\n".join(f"<tr{_TOTAL if total and row is rows[-1] else ''}>{cells(row, 'td')}</tr>" for row in rows)
+    made = f"<table>{head}<tbody>\n{body}\n</tbody></table>"
+    return f'<div class="wide">{made}</div>' if headings else made
+
+
+def code(text: str) -> str:
+    """Text of fixed columns, as it is."""
+    return f"<pre>{escape(text)}</pre>"
+
+
+def folded(title: str, inside: str) -> str:
+    """Something that is opened by a click, or a tap."""
+    return f"<details><summary>{escape(title)}</summary>\n{inside}\n</details>"
+
+
+def description(source: Source) -> str:
+    """A text of SN's Lisp with colours: the words that lists begin with, numbers, texts and comments."""
+    return f"<pre>{''.join(_coloured(source))}</pre>"
+
+
+def figure(draw: Callable[[Look], Figure], words: str, kind: str, caption: str = "") -> str:
+    """A picture inside the page, drawn twice: as wide as a page, and as a telephone. `words` say what is on it; `kind`
+    is "lines" or "grays", which a dark page treats differently."""
+    wide, narrow = (b64encode(as_svg(draw(look))).decode() for look in (WIDE, NARROW))
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return (f'<figure class="{kind}"><picture><source media="{_PHONE}" srcset="data:image/svg+xml;base64,{narrow}">'
+            f'<img alt="{escape(words, quote=True)}" src="data:image/svg+xml;base64,{wide}"></picture>{below}</figure>')
+
+
+def _coloured(source: Source) -> Iterator[str]:
+    text, done, opened = source.text, 0, False
+    try:
+        for kind, span in read_tokens(source):
+            yield _between(text[done:span.start])
+            word = escape(text[span.start:span.end])
+            style = "w" if opened and kind == "SYMBOL" and len(word) > 1 else _KINDS.get(kind, "")
+            yield f'<span class="{style}">{word}</span>' if style else word
+            done, opened = span.end, kind == "OPEN"
+    except SnError:  # the text was read once; what cannot be read now stands without colours
+        pass
+    yield _between(text[done:])
+
+
+def _between(text: str) -> str:
+    """Blanks and comments."""
+    made, done = [], 0
+    for found in _COMMENT.finditer(text):
+        made += [escape(text[done:found.start()]), f'<span class="c">{escape(found[0])}</span>']
+        done = found.end()
+    return "".join([*made, escape(text[done:])])

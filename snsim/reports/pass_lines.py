@@ -1,0 +1,65 @@
+"""The figures of a pass as text: a line a pass, and what was published beside what came out."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from snsim.text_table import aligned
+from snsim.training.scores import Score
+
+FIGURES = ("loss", "half_mse", "mse", "error", "misses")  # fields of a Score, in the order in which they are told
+
+
+def named_figures(score: Score) -> dict[str, float]:
+    """The figures of a score by name: misses a whole number, error in percent."""
+    figures = {name: getattr(score, name) for name in FIGURES}
+    return figures if score.rejection is None else {**figures, "rejection": score.rejection}
+
+
+def pass_headings(with_test: bool) -> str:
+    """The headings over the lines of `pass_line`."""
+    return "pass    train loss  error %  misses" + ("     test loss  error %  misses" if with_test else "")
+
+
+def pass_line(number: int, train: Score, test: Score | None) -> str:
+    """One pass under `pass_headings`."""
+    return f"{number:4d}    {_figures(train)}" + ("" if test is None else f"    {_figures(test)}")
+
+
+def summary_line(train: Score, test: Score | None) -> str:
+    """The figures of the last pass in words: `train 10 misses (0.14 %), test 102 misses (5.08 %)`."""
+    parts = [("train", train), ("test", test)]
+    return ", ".join(f"{name} {_misses(score.misses)} ({score.error:.2f} %)" for name, score in parts if score)
+
+
+def published_beside_ours(published: Sequence[tuple[str, float]], train: Score, test: Score | None,
+                          theirs: str = "published", ours: str = "ours") -> str:
+    """A line for each published figure: its name, the number published, ours ("-" for what this run has not), under
+    their headings."""
+    return "\n".join(aligned([("", theirs, ours), *published_rows(published, train, test)], "lrr"))
+
+
+def published_rows(published: Sequence[tuple[str, float]], train: Score,
+                   test: Score | None) -> list[tuple[str, str, str]]:
+    """For each published figure its name, the number published and ours ("-" for what this run has not), as text."""
+    return [(name, _number(value), _ours(name, train, test)) for name, value in published]
+
+
+def _figures(score: Score) -> str:
+    return f"{score.loss:10.4e}  {score.error:7.2f}  {score.misses:6,d}"
+
+
+def _misses(count: int) -> str:
+    return f"{count:,} miss" if count == 1 else f"{count:,} misses"
+
+
+def _ours(name: str, train: Score, test: Score | None) -> str:
+    """Our figure of a published name, `test-half-mse`: the split, then a field of Score."""
+    split, _, figure = name.partition("-")
+    score = {"train": train, "test": test}.get(split)
+    value = getattr(score, figure.replace("-", "_"), None)
+    return "-" if value is None else _number(value)
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:.3g}"

@@ -1,0 +1,41 @@
+"""The pictures by name: for each, what draws it and what tells it in characters. Both take its prepared data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable
+
+from snsim.registry import Shelf
+from snsim.reports.plots import confusion, curves, maps, misses, net, nlf, rejection, table, weights
+from snsim.reports.plots.style import WIDE, Look
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`draw(data, look)` makes the figure, `text(data, width)` the lines. `of` is what is drawn: a "run", a "net" or
+    an "nlf"; the data are those that the file of the picture prepares (its first dataclass)."""
+
+    of: str
+    draw: Callable[[Any, Look], Figure]
+    text: Callable[[Any, int], str]
+
+
+PICTURES: Shelf[Picture] = Shelf("picture")
+
+for _name, _of, _subject, _doc in (
+    ("curves", "run", curves, "loss and error after each pass, train and test, beside what was published"),
+    ("weights", "run", weights, "the kernels of every connection, laid out as the connection table is"),
+    ("maps", "run", maps, "one pattern in the net: input, every map of every layer, output"),
+    ("misses", "run", misses, "the patterns that are wrong, with label and answer"),
+    ("confusion", "run", confusion, "which class is taken for which"),
+    ("rejection", "run", rejection, "error on the rest over the patterns that are rejected"),
+    ("net", "net", net, "layers as stacks of maps, connections with scheme and counts"),
+    ("table", "net", table, "which map feeds which"),
+    ("nlf", "nlf", nlf, "a non-linearity with both derivatives"),
+):
+    PICTURES.add(_name, Picture(_of, _subject.draw, _subject.text), _doc)
+
+__all__ = ["PICTURES", "WIDE", "Picture"]

@@ -1,0 +1,104 @@
+"""The examples and files that a run needs: where they are, and how they are read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from snsim.data.catalog import find
+from snsim.data.examples import Examples
+from snsim.data.fetch import Search
+from snsim.data.patterns import from_files, from_matrices
+from snsim.data.progress import Progress as DownloadProgress
+from snsim.errors import Source, Span, fail
+from snsim.program import Program
+from snsim.runs.options import Options, Say, overridden
+from snsim.training.spec import Training
+
+
+def examples_of(program: Program, training: Training, options: Options, say: Say,
+                download: DownloadProgress | None = None) -> Examples:
+    """The examples that a run of this training would learn and be tested on. SnError if they cannot be had."""
+    return _examples(overridden(training, options), options, _Home.of(program.sources), say, download).examples
+
+
+def initial_file(program: Program, training: Training, options: Options) -> Path | None:
+    """The file of initial weights of a run of this training; None if they are drawn. SnError if it is not there."""
+    if options.initial is not None or training.initial_file is None:
+        return options.initial
+    return _Home.of(program.sources).file(training.initial_file, training.place("initial"), _folders(options))
+
+
+@dataclass(frozen=True)
+class _Found:
+    examples: Examples
+    wanted: tuple[str, ...]
+    rank: int
+    reasons: tuple[str, ...]
+
+
+def _examples(training: Training, options: Options, home: _Home, say: Say,
+              download: DownloadProgress | None) -> _Found:
+    choice = training.data
+    if choice.names:
+        sentences: list[str] = []
+
+        def heard(sentence: str) -> None:
+            sentences.append(sentence)
+            say(sentence)
+
+        search = Search.usual(options.data_dir, options.online)
+        spans = [choice.span] * len(choice.names)
+        examples, rank = find(choice.names, search, heard, download, spans)
+        return _Found(examples, choice.names, rank, tuple(sentences))
+    if choice.patterns is not None:
+        files = [home.file(name, choice.span, _folders(options)) for name in choice.patterns]
+        examples = from_files(files[0], files[1], choice.span)
+    else:
+        assert choice.inputs is not None and choice.targets is not None
+        examples = from_matrices(choice.inputs, choice.targets, span=choice.span)
+    return _Found(examples, (examples.name,), 0, ())
+
+
+def _folders(options: Options) -> list[Path]:
+    """Where a pattern file is looked for beside its program; what came with SN has a folder of its own."""
+    folders = [folder for _, folder in Search.usual(options.data_dir, options.online).folders()]
+    return [*folders, *(folder / "sn28" for folder in folders)]
+
+
+@dataclass(frozen=True)
+class _Home:
+    """Where the files are that a program names: beside its texts, wherever those were when the run was begun."""
+
+    root: Path  # the folder that holds all its texts; nothing outside is read for the program
+    moved_from: Path | None = None  # texts were read from this copy of `root`
+
+    @staticmethod
+    def of(sources: tuple[Source, ...]) -> _Home:
+        return _Home(Path(os.path.commonpath([_folder_of(source) for source in sources])))
+
+    def file(self, name: str, span: Span | None, folders: list[Path]) -> Path:
+        """The file a clause names: beside the text it stands in, else in a data folder. SnError if there is none."""
+        beside = self.root if span is None else self._original(_folder_of(span.source))
+        outside = False
+        for allowed, start in ((self.root, beside), *((folder, folder) for folder in folders)):
+            place = (start / name).resolve()
+            if not place.is_relative_to(allowed.resolve()):
+                outside = True
+            elif place.is_file():
+                return place
+        where = ", ".join(str(folder) for folder in (beside, *folders))
+        if outside:
+            raise fail(f'"{name}" is outside of the folder of the program', span,
+                       f"put it below {self.root}, or below the folder of --data-dir")
+        raise fail(f'there is no file "{name}" in {where}', span)
+
+    def _original(self, folder: Path) -> Path:
+        if self.moved_from is None or not folder.is_relative_to(self.moved_from):
+            return folder
+        return self.root / folder.relative_to(self.moved_from)
+
+
+def _folder_of(source: Source) -> Path:
+    return Path.cwd() if source.name.startswith("<") else Path(source.name).resolve().parent

@@ -1,0 +1,101 @@
+"""Going on with a run that was stopped, and a run opened again with what it learned."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Iterator
+
+from snsim import run_folder
+from snsim.data.progress import Progress as DownloadProgress
+from snsim.engines.protocol import Engine
+from snsim.errors import fail
+from snsim.program import read_program
+from snsim.runs import provenance
+from snsim.runs.examples import _examples, _Found, _Home
+from snsim.runs.options import Options, Say, overridden
+from snsim.runs.run import Event, _passes, _started
+from snsim.training.choose_engine import engine_for
+from snsim.training.prepare import PreparedData, prepare
+from snsim.training.schedule import stage_of
+from snsim.training.spec import Training
+
+
+def resume(folder: Path, options: Options = Options(), say: Say = lambda sentence: None,
+           download: DownloadProgress | None = None) -> Iterator[Event]:
+    """Go on with a run that was stopped or killed; it ends with the same bits as one that was not.
+
+    All but `data_dir` and `online` comes from the run folder, the program from its copy of the source. SnError if the
+    folder is damaged, or if the data or the texts are not those it was begun with; Busy if another snsim runs it.
+    """
+    with run_folder.held(folder):
+        yield from _resume(folder, options, say, download)
+
+
+@dataclass(frozen=True, eq=False)
+class Reopened:
+    """A run folder as what it was made from: the training, its data as they are shown, an engine of the same kind,
+    still without weights."""
+
+    made: run_folder.Run
+    training: Training
+    data: PreparedData
+    engine: Engine
+    found: _Found
+
+
+def learned(folder: Path, options: Options = Options(), say: Say = lambda sentence: None,
+            download: DownloadProgress | None = None) -> Reopened:
+    """A run with the weights that it has learned so far in its engine. SnError as for `resume`; nothing is written."""
+    again = _reopened(run_folder.open_run(folder), options, say, download)
+    again.engine.load_parameters(again.made.weights())
+    return again
+
+
+def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress | None) -> Iterator[Event]:
+    began = time.perf_counter()
+    again = _reopened(run_folder.reopen_run(folder), options, say, download)
+    made, training, data, engine = again.made, again.training, again.data, again.engine
+    seed = made.settings["seed"]
+    yield _started(made.folder, training, again.found, data, engine, seed, made.snapshot.number)
+    yield from _passes(made, training, data, engine, seed, made.snapshot, began)
+
+
+def _reopened(made: run_folder.Run, options: Options, say: Say, download: DownloadProgress | None) -> Reopened:
+    run_folder.check_settings(made)
+    folder, settings = made.folder, made.settings
+    name, used, presets = settings["name"], settings["data"], settings["presets"]
+    engine_name, dtype, root = settings["engine"], settings["dtype"], Path(settings["source"]["root"])
+    options = replace(options, data=tuple(settings["overrides"]["data"]), passes=settings["overrides"]["passes"])
+    program = read_program(made.main_source, presets=presets, texts=made.folder / run_folder.SOURCES)
+    training = overridden(program.trainings.get(name), options)
+    if training.data.names:
+        training = replace(training, data=replace(training.data, names=(used["name"],)))
+    if training.net.digest != settings["net_digest"]:
+        raise fail(f"the net {training.net.name} is not the one the run {folder} was begun with",
+                   hint="its source was changed, or this snsim builds another net from it: begin a new run")
+    if changed := made.changed_sources():
+        raise fail(f"the run {folder} was begun with another text: {', '.join(changed)} in its {run_folder.SOURCES}/",
+                   hint="undo the change, or begin a new run with the changed text")
+    _check_checkpoint(made, training)
+    home = _Home(root, (made.folder / run_folder.SOURCES).resolve())
+    found = _examples(training, options, home, say, download)
+    if found.examples.digest != used["digest"]:
+        raise fail(f"the data {found.examples.name} ({found.examples.origin}) are not those the run was begun with "
+                   f"({used['origin']})", hint="give the folder of those with --data-dir, or begin a new run")
+    for sentence in provenance.differences(settings["versions"], provenance.versions(engine_name)):
+        say(sentence)
+    data = prepare(training, found.examples, dtype)
+    found = replace(found, wanted=tuple(used["wanted"]), rank=int(used["rank"]))
+    stage, _ = stage_of(training.stages, min(made.snapshot.number + 1, training.passes))
+    return Reopened(made, training, data, engine_for(training, stage, engine_name, dtype), found)
+
+
+def _check_checkpoint(made: run_folder.Run, training: Training) -> None:
+    """SnError if the weights of the checkpoint are not those of the net."""
+    found = {name: array.shape for name, array in made.snapshot.parameters.items()}
+    net = training.net
+    if found != {p.name: p.shape for p in net.parameters}:
+        raise fail(f"{made.folder / run_folder.CHECKPOINT} is damaged: its weights are not those of the net {net.name}",
+                   hint="this run cannot be resumed; run its source/ anew")

@@ -1,0 +1,177 @@
+"""One training with one seed from start to finish: data, weights, engine, passes, run folder; and going on with one.
+
+`run` and `resume` yield what happens as values; who calls them prints.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+
+from snsim import run_folder
+from snsim.data.progress import Progress as DownloadProgress
+from snsim.engines.protocol import Engine
+from snsim.errors import SnError, fail
+from snsim.network.net import Counts
+from snsim.program import Program
+from snsim.runs import provenance
+from snsim.runs.examples import _examples, _folders, _Found, _Home
+from snsim.runs.options import Options, Say, overridden, run_name
+from snsim.training.choose_engine import default_engines, engine_for
+from snsim.training.initial import initial_weights
+from snsim.training.initial_files import load_initial
+from snsim.training.loop import Pass, Progress, Pruned, Snapshot, steps
+from snsim.training.prepare import PreparedData, prepare
+from snsim.training.spec import Training
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run folder is made. `rank` is the place of the data among `wanted` (0: first choice), `reasons` the
+    sentences said while they were looked for; `done` is the number of passes that were done before (resumed)."""
+
+    run: Path
+    training: Training
+    counts: Counts
+    data: str
+    origin: str
+    wanted: tuple[str, ...]
+    rank: int
+    reasons: tuple[str, ...]
+    patterns: tuple[int, int]  # train, test
+    engine: str
+    dtype: str
+    seed: int
+    done: int = 0
+    instead: str = ""  # why the engine is not the one that would have been taken first
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A pass is over and in the run folder."""
+
+    done: Pass
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run has ended: `completed`, or interrupted after the last pass that counts."""
+
+    run: Path
+    presentations: int  # of this call, like the seconds
+    seconds: float  # wall clock
+    completed: bool
+
+
+Event = Started | Progress | Pruned | Passed | Finished
+
+
+def run(program: Program, training: Training, seed: int, options: Options = Options(),
+        say: Say = lambda sentence: None, download: DownloadProgress | None = None) -> Iterator[Event]:
+    """Run a training of the program with one of its seeds. SnError for data, weights or sizes that do not fit;
+    Busy if the folder that the options name is there already."""
+    return _run(program, training, seed, options, say, download)
+
+
+# ---- A new run ---------------------------------------------------------------------------------------------------
+
+
+def _run(program: Program, training: Training, seed: int, options: Options, say: Say,
+         download: DownloadProgress | None) -> Iterator[Event]:
+    began = time.perf_counter()
+    training = overridden(training, options)
+    home = _Home.of(program.sources)
+    found = _examples(training, options, home, say, download)
+    if options.data_digest not in (None, found.examples.digest):
+        raise fail(f"the data {found.examples.name} ({found.examples.origin}) are not those that were asked for: "
+                   f"their digest is {found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
+                   hint="give the folder of those with --data-dir")
+    data = prepare(training, found.examples, options.dtype)
+    engine, instead = engine_of(training, options)
+    engine.load_parameters(_weights(training, seed, options, home))
+    start = Snapshot(0, engine.parameters(), engine.state(), {})
+    settings = _settings(training, seed, options, found, data, engine)
+    name = options.folder or run_name(training, seed)
+    made = run_folder.create_run(options.out, name, program.sources, settings, start, options.folder is not None)
+    with run_folder.held(made.folder):
+        yield _started(made.folder, training, found, data, engine, seed, instead=instead)
+        yield from _passes(made, training, data, engine, seed, None, began)
+
+
+def _passes(made: run_folder.Run, training: Training, data: PreparedData, engine: Engine, seed: int,
+            start: Snapshot | None, began: float) -> Iterator[Event]:
+    """The passes from `start` on, each recorded before it is told; an interrupt ends them after the last recorded."""
+    before = done = 0 if start is None else start.number
+    try:
+        for step in steps(training, data, engine, seed, start):
+            if isinstance(step, Pass):
+                run_folder.record_pass(made, step)
+                done = step.number
+                yield Passed(step)
+            else:
+                yield step
+    except KeyboardInterrupt:
+        pass
+    completed = done == training.passes
+    if completed and made.settings.get("finished") is None:
+        run_folder.record_settings(made, finished=provenance.now())
+    yield Finished(made.folder, (done - before) * len(data.train), time.perf_counter() - began, completed)
+
+
+def engine_of(training: Training, options: Options) -> tuple[Engine, str]:
+    """The engine that is asked for, or the first by default that can compute the net; and why an earlier one cannot."""
+    names = default_engines(training) if options.engine is None else (options.engine,)
+    instead = ""
+    for name, other in zip(names, names[1:]):
+        try:
+            engine = engine_for(training, training.stages[0], name, options.dtype)
+            engine.outputs(np.zeros((1, training.net.layers[0].units)))  # what cannot be compiled shows here
+            return engine, ""
+        except SnError as error:
+            instead = f"{error.faults[0].message}: the {other} engine runs instead"
+    return engine_for(training, training.stages[0], names[-1], options.dtype), instead
+
+
+def _weights(training: Training, seed: int, options: Options, home: _Home) -> dict[str, np.ndarray]:
+    if options.initial is not None:
+        return load_initial(options.initial, training.net)
+    if training.initial_file is not None:
+        span = training.place("initial")
+        return load_initial(home.file(training.initial_file, span, _folders(options)), training.net, span)
+    return initial_weights(training, seed)
+
+
+# ---- What is recorded --------------------------------------------------------------------------------------------
+
+
+def _started(folder: Path, training: Training, found: _Found, data: PreparedData, engine: Engine, seed: int,
+             done: int = 0, instead: str = "") -> Started:
+    return Started(folder, training, training.net.counts, data.name, data.origin, found.wanted, found.rank,
+                   found.reasons, (len(data.train), 0 if data.test is None else len(data.test)), engine.name,
+                   str(engine.dtype), seed, done, instead)
+
+
+def _settings(training: Training, seed: int, options: Options, found: _Found, data: PreparedData,
+              engine: Engine) -> dict[str, Any]:
+    counts = training.net.counts
+    return {
+        "name": training.name, "net": training.net.name, "net_digest": training.net.digest,
+        "counts": {"units": counts.units, "connections": counts.connections, "weights": counts.weights},
+        "passes": training.passes, "seed": seed, "engine": engine.name, "dtype": str(engine.dtype),
+        "cost": training.cost.name, "correct": [training.criterion[0], *training.criterion[1]],
+        "updates": list(dict.fromkeys(stage.rule.name for stage in training.stages)),
+        "data": {"name": data.name, "digest": data.digest, "origin": data.origin, "wanted": list(found.wanted),
+                 "rank": found.rank, "train": len(data.train), "test": 0 if data.test is None else len(data.test)},
+        "published": dict(training.published),
+        "overrides": {"data": list(options.data), "passes": options.passes,
+                      "initial": None if options.initial is None else str(options.initial)},
+        "presets": dict(options.presets), "command": list(options.command),
+        "versions": provenance.versions(engine.name), "platform": platform.platform(),
+        "machine": provenance.machine(),
+        "started": provenance.now(), "finished": None,
+    }

@@ -1,0 +1,1 @@
+"""Codebooks of SN-2.8: nearest neighbours, k-means, LVQ, Kohonen maps."""

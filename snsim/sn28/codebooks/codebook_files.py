@@ -1,0 +1,115 @@
+"""Codebooks in files, as text and binary (sn28 section 4.3). The suffix is `.cb`.
+
+Text: how many words, how many numbers in one, then for each word a line of its numbers and one with its label.
+Binary: the same as int32, then for each word its float32 numbers and its label as int32, in the byte order of the
+machine that wrote it; both orders are read, and little-endian is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snsim.language.builtins.strings import text
+from snsim.language.forms import NIL, Form, symbol
+from snsim.language.procedures import Misuse
+from snsim.sn28.codebooks.codebooks import Codebook, codebook, make_codebook
+from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.runtime.vocabulary import word
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+_SUFFIX = ".cb"
+_IRIS = ("iris_train", "iris_test")
+_HEADER = 8  # bytes
+
+
+@word("load-codebook")
+def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
+    """(load-codebook file): the codebook of a binary file"""
+    path = interpreter.part(Files).to_read(text("load-codebook", name), _SUFFIX)
+    content = interpreter.part(Files).content(path)
+    for order in ("<", ">"):
+        sizes = np.frombuffer(content[:_HEADER], order + "i4").tolist() if len(content) >= _HEADER else [0, 0]
+        if min(sizes) >= 1 and len(content) == _HEADER + sizes[0] * (4 * sizes[1] + 4):
+            record = np.dtype([("word", order + "f4", (sizes[1],)), ("label", order + "i4")])
+            items = np.frombuffer(content[_HEADER:], record)
+            book = make_codebook(interpreter, "load-codebook", *sizes)
+            book.words[:] = items["word"]
+            return _with_labels(book, items["label"].astype(np.int64), path)
+    hint = "it is text: (load-ascii-codebook file) reads it" if content[:1].isdigit() else ""
+    raise Misuse(f"{path} is no binary codebook: its {len(content):,} bytes do not fit a number of words and a width",
+                 0, hint)
+
+
+@word("load-ascii-codebook")
+def load_ascii_codebook(interpreter: Interpreter, name: Form) -> Codebook:
+    """(load-ascii-codebook file): the codebook of a text file"""
+    return _read_text(interpreter, "load-ascii-codebook", text("load-ascii-codebook", name))
+
+
+def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
+    path = interpreter.part(Files).to_read(name, _SUFFIX)
+    fields = interpreter.part(Files).content(path).split()
+    try:
+        numbers = np.array(fields, np.float64)
+    except ValueError:
+        raise Misuse(f"{path} is no codebook in text: it holds more than numbers", 0,
+                     "(load-codebook file) reads a binary one") from None
+    words, width = (int(x) for x in numbers[:2].tolist()) if len(numbers) >= 2 else (0, 0)
+    if words < 1 or width < 1:
+        raise Misuse(f"{path} is no codebook in text: it does not begin with two sizes", 0)
+    if len(numbers) < 2 + words * (width + 1):
+        raise Misuse(f"{path} ends early: {words} words of {width} numbers and a label take "
+                     f"{words * (width + 1):,} numbers, {len(numbers) - 2:,} are there", 0)
+    rows = numbers[2:2 + words * (width + 1)].reshape(words, width + 1)
+    book = make_codebook(interpreter, word_name, words, width)
+    book.words[:] = rows[:, :-1]
+    return _with_labels(book, rows[:, -1].astype(np.int64), path)
+
+
+def _with_labels(book: Codebook, labels: np.ndarray, path: Path) -> Codebook:
+    if labels.min() < 0:
+        raise Misuse(f"{path} gives word {int(labels.argmin())} the label {int(labels.min())}; a label is not negative",
+                     0)
+    book.labels[:] = labels
+    return book
+
+
+@word("save-codebook")
+def save_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
+    """(save-codebook cb file): write a codebook to a binary file in the run folder"""
+    book = codebook(interpreter, "save-codebook", cb)
+    items = np.empty(len(book), [("word", "<f4", (book.width,)), ("label", "<i4")])
+    items["word"], items["label"] = book.words, book.labels
+    header = np.array([len(book), book.width], "<i4").tobytes()
+    _write(interpreter, text("save-codebook", name, 1), header + items.tobytes())
+    return NIL
+
+
+@word("save-ascii-codebook")
+def save_ascii_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
+    """(save-ascii-codebook cb file): write a codebook to a text file in the run folder, with 6 decimals"""
+    book = codebook(interpreter, "save-ascii-codebook", cb)
+    lines = [str(len(book)), str(book.width)]
+    for numbers, label in zip(book.words.tolist(), book.labels.tolist()):
+        lines += ["".join(f"{x:.6f}  " for x in numbers), str(label)]
+    _write(interpreter, text("save-ascii-codebook", name, 1), ("\n".join(lines) + "\n").encode())
+    return NIL
+
+
+def _write(interpreter: Interpreter, name: str, content: bytes) -> None:
+    files = interpreter.part(Files)
+    files.write(files.to_write(name, _SUFFIX, argument=1), content, 1)
+
+
+@word("load-iris")
+def load_iris(interpreter: Interpreter) -> Codebook:
+    """(load-iris): set iris-a to the 100 flowers to learn from, iris-t to the 50 to test with (Fisher 1936)"""
+    train, test = (_read_text(interpreter, "load-iris", name) for name in _IRIS)
+    interpreter.assign(symbol("iris-a"), train)
+    interpreter.assign(symbol("iris-t"), test)
+    return test

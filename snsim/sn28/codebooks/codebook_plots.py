@@ -1,0 +1,201 @@
+"""Codebooks in the plane: drawn in the window, and as the first nodes of topological maps (sn28 section 5).
+
+A word is the point of its first two numbers. The two demonstrations draw maps among points that are clicked; a program
+gives the points itself by a function `get-click` of its own, which gives places (x y) in the window.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snsim.language.builtins.arithmetic import number, whole
+from snsim.language.builtins.strings import text
+from snsim.language.forms import NIL, Form
+from snsim.language.procedures import ABSENT, Misuse
+from snsim.sn28.codebooks.codebooks import Codebook, codebook, make_codebook
+from snsim.sn28.graphics.canvas import LETTER_HEIGHT, Window
+from snsim.sn28.graphics.drawing_words import current_window, put_text
+from snsim.sn28.graphics.plots import Port, make_port, marker_named
+from snsim.sn28.runtime.vocabulary import word
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+_CORNERS = (-1.0, -1.0, 1.0, 1.0)
+_DEMO_SIZE = 400.0  # of the window, in pixels on a side
+_MARGIN = 5  # about the question in the window, in pixels
+_GRID_SIDE, _GRID_SWEEPS, _GRID_RATE = 8, 30, 0.3
+
+
+def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
+    """The points of a codebook, float64, n × 2."""
+    book = codebook(interpreter, name, cb)
+    if book.width < 2:
+        raise Misuse(f"{name}: words of two numbers are wanted, these have {book.width}", 0)
+    interpreter.budget.compute(book.words.size)
+    points: np.ndarray = book.words[:, :2].astype(np.float64)
+    return points
+
+
+def _port(interpreter: Interpreter, name: str, corners: tuple[Form, ...], before: int) -> tuple[Port, Window]:
+    """The window, and a port as large as it with the corners xmin ymin xmax ymax and open circles for the points; the
+    corners stand in a call behind `before` other arguments."""
+    window = current_window(interpreter, name)
+    numbers = [number(name, corner, before + i) for i, corner in enumerate(corners)]
+    box = (0.0, float(window.height), float(window.width), 0.0)
+    return make_port(name, box, numbers, marker_named(interpreter, "open-circle")), window
+
+
+def _draw_paths(interpreter: Interpreter, name: str, corners: tuple[Form, ...], before: int,
+                paths: list[np.ndarray]) -> Form:
+    """Each path is a line from point to point."""
+    port, window = _port(interpreter, name, corners, before)
+    for path in paths:
+        port.pen = None
+        for x, y in path.tolist():
+            port.draw(window, x, y, interpreter)
+    return NIL
+
+
+@word("bidim-display-dots")
+def bidim_display_dots(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x1: Form, y1: Form) -> Form:
+    """(bidim-display-dots cb xmin ymin xmax ymax): draw the words as circles in the window"""
+    points = _points(interpreter, "bidim-display-dots", cb)
+    port, window = _port(interpreter, "bidim-display-dots", (x0, y0, x1, y1), 1)
+    for x, y in points.tolist():
+        port.mark(window, x, y, interpreter)
+    return NIL
+
+
+@word("bidim-display-1d")
+def bidim_display_1d(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x1: Form, y1: Form) -> Form:
+    """(bidim-display-1d cb xmin ymin xmax ymax): draw the words as a line in the window"""
+    points = _points(interpreter, "bidim-display-1d", cb)
+    return _draw_paths(interpreter, "bidim-display-1d", (x0, y0, x1, y1), 1, [points])
+
+
+@word("bidim-display-ring")
+def bidim_display_ring(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x1: Form, y1: Form) -> Form:
+    """(bidim-display-ring cb xmin ymin xmax ymax): draw the words as a closed line in the window"""
+    points = _points(interpreter, "bidim-display-ring", cb)
+    return _draw_paths(interpreter, "bidim-display-ring", (x0, y0, x1, y1), 1, [np.concatenate([points, points[:1]])])
+
+
+@word("bidim-display-2d")
+def bidim_display_2d(interpreter: Interpreter, cb: Form, n: Form, m: Form, x0: Form, y0: Form, x1: Form,
+                     y1: Form) -> Form:
+    """(bidim-display-2d cb n m xmin ymin xmax ymax): draw the words as a net of n rows of m"""
+    points = _points(interpreter, "bidim-display-2d", cb)
+    rows, columns = whole("bidim-display-2d", n, 1), whole("bidim-display-2d", m, 2)
+    if rows < 1 or columns < 1 or rows * columns != len(points):
+        raise Misuse(f"bidim-display-2d: {len(points)} words are no net of {rows} x {columns}", 1)
+    net = points.reshape(rows, columns, 2)
+    return _draw_paths(interpreter, "bidim-display-2d", (x0, y0, x1, y1), 3, [*net, *net.swapaxes(0, 1)])
+
+
+# First nodes
+
+@word("bidim-init-ring")
+def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
+    """(bidim-init-ring data n): n nodes on a circle about the mean of the data, its radius twice their variance
+
+    The variance is the mean of those of the two numbers.
+    """
+    points, count = _points(interpreter, "bidim-init-ring", data), whole("bidim-init-ring", n, 1)
+    if count < 1 or not len(points):
+        raise Misuse(f"bidim-init-ring: {count} nodes around {len(points)} words", 1)
+    nodes = make_codebook(interpreter, "bidim-init-ring", count, 2)
+    angles = math.tau * np.arange(count) / count
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    nodes.words[:] = points.mean(axis=0) + 2 * points.var(axis=0).mean() * circle
+    return nodes
+
+
+@word("bidim-init-2d")
+def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Codebook:
+    """(bidim-init-2d data n m): a net of n rows of m nodes over the data: two variances to each side of their mean"""
+    points = _points(interpreter, "bidim-init-2d", data)
+    rows, columns = whole("bidim-init-2d", n, 1), whole("bidim-init-2d", m, 2)
+    if min(rows, columns) < 2 or not len(points):
+        raise Misuse(f"bidim-init-2d: a net has 2 x 2 nodes or more, over some words; {rows} x {columns} over "
+                     f"{len(points)} are given", 1)
+    nodes = make_codebook(interpreter, "bidim-init-2d", rows * columns, 2)
+    middle, reach = points.mean(axis=0), 2 * points.var(axis=0)
+    xs, ys = (np.linspace(middle[i] - reach[i], middle[i] + reach[i], steps) for i, steps in ((0, columns), (1, rows)))
+    nodes.words[:, 0], nodes.words[:, 1] = np.tile(xs, rows), np.repeat(ys, columns)
+    return nodes
+
+
+# Clicked points
+
+@word("bidim-query")
+def bidim_query(interpreter: Interpreter, question: Form, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT,
+                y1: Form = ABSENT) -> Codebook:
+    """(bidim-query text [xmin ymin xmax ymax]): a codebook of the points clicked in the window, till its top is
+
+    The text stands at the top of the window; a click on it is the last. The corners are -1 -1 1 1 unless given.
+    """
+    asked = text("bidim-query", question)
+    corners = tuple(corner for corner in (x0, y0, x1, y1) if corner is not ABSENT)
+    if len(corners) not in (0, 4):
+        raise Misuse("bidim-query: four numbers are the corners, or none", 1, "write xmin ymin xmax ymax")
+    port, window = _port(interpreter, "bidim-query", corners or _CORNERS, 1)
+    base_line = _MARGIN + round(LETTER_HEIGHT * window.font_size)
+    put_text(interpreter, window, _MARGIN, base_line, asked)
+    left, bottom, right, top = port.range
+    clicked: list[tuple[float, float]] = []
+    while True:
+        place = interpreter.elements(interpreter.call("get-click"), "get-click")
+        if len(place) != 2:
+            raise Misuse("bidim-query: get-click gives a list of two numbers, the place (x y)")
+        across, down = (number("get-click", x, None) for x in place)
+        if down <= base_line + _MARGIN:
+            break
+        clicked.append((left + (right - left) * across / window.width, top + (bottom - top) * down / window.height))
+        port.mark(window, *clicked[-1], interpreter)
+    book = make_codebook(interpreter, "bidim-query", len(clicked), 2)
+    book.words[:] = np.array(clicked).reshape(-1, 2)
+    return book
+
+
+def _ask(interpreter: Interpreter, name: str, title: str) -> Codebook:
+    """Two points or more clicked in a new window."""
+    interpreter.call("new-window", _DEMO_SIZE, _DEMO_SIZE, title)
+    points = codebook(interpreter, name, interpreter.call("bidim-query", "Click the points, then here"))
+    if len(points) < 2:
+        raise Misuse(f"{name}: {len(points)} points are clicked, two or more are wanted")
+    return points
+
+
+@word("tsp-demo")
+def tsp_demo(interpreter: Interpreter, sweeps: Form = NIL, rate: Form = 0.33) -> Form:
+    """(tsp-demo [n [e]]): the travelling salesman's way through clicked cities, by a ring of twice as many nodes
+
+    n sweeps (as many as cities) at the rate e (0.33), in which a quarter of the ring to each side of a winner goes
+    with it at first, and the winner alone at last; then one sweep that puts each city's winner on it. Gives the ring.
+    """
+    count, e = None if sweeps is NIL else whole("tsp-demo", sweeps), number("tsp-demo", rate, 1)
+    cities = _ask(interpreter, "tsp-demo", "travelling salesman")
+    ring = interpreter.call("bidim-init-ring", cities, 2.0 * len(cities))
+    topology = interpreter.call("tmap-topo-ring", 2.0 * len(cities))
+    display = interpreter.call("tmap-display-bidim-ring")
+    for n, epsi, dst in ((float(len(cities) if count is None else count), e, ("tmap-dst-lin", len(cities) / 2)),
+                         (1.0, 1.0, ("tmap-dst-const", 0.0))):
+        interpreter.call("learn-tmap", cities, ring, n, topology, interpreter.call("tmap-epsi-const", epsi),
+                         interpreter.call(*dst), display)
+    return ring
+
+
+@word("grid-demo")
+def grid_demo(interpreter: Interpreter) -> Form:
+    """(grid-demo): a square net of nodes spread over clicked points; gives the nodes"""
+    points = _ask(interpreter, "grid-demo", "a net over points")
+    side = float(_GRID_SIDE)
+    nodes = interpreter.call("bidim-init-2d", points, side, side)
+    interpreter.call("learn-tmap", points, nodes, float(_GRID_SWEEPS), interpreter.call("tmap-topo-2d", side, side),
+                     interpreter.call("tmap-epsi-lin", _GRID_RATE), interpreter.call("tmap-dst-lin", side / 2),
+                     interpreter.call("tmap-display-bidim-2d", side, side))
+    return nodes

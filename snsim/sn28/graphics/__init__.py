@@ -1,0 +1,1 @@
+"""Windows, drawing and plots of SN-2.8."""

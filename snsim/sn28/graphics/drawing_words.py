@@ -1,0 +1,322 @@
+"""The words that draw in the current window, which is the value of `window` (sn28 section 1.9).
+
+They draw on a canvas of data and so work on any machine; the pictures are saved when the program has ended. Numbers
+are truncated to pixels. x goes to the right, y down.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from snsim.language.builtins.arithmetic import number, whole
+from snsim.language.builtins.strings import text
+from snsim.language.forms import NIL, Form, Pair, make_list, symbol
+from snsim.language.procedures import ABSENT, Misuse
+from snsim.sn28.graphics.canvas import (
+    BLACK,
+    DEFAULT_SIZE,
+    GRAY,
+    WHITE,
+    Block,
+    Color,
+    Disc,
+    Frame,
+    Line,
+    Mark,
+    Polygon,
+    Screen,
+    Text,
+    Window,
+)
+from snsim.sn28.runtime.vocabulary import special_word, word
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+_FOREGROUND, _BACKGROUND, _MIDDLE = -1, -2, -3  # numbers of colors, for `color`
+_LARGEST_PIXEL = 1e6
+_FONT_SIZES = (4.0, 96.0)
+
+
+def current_window(interpreter: Interpreter, name: str) -> Window:
+    """The value of `window`; Misuse if it is none."""
+    window = interpreter.lookup("window")
+    if isinstance(window, Window):
+        return window
+    raise Misuse(f"{name}: there is no window to draw in", None, '(new-window 512 512 "title") opens one')
+
+
+def pixel(name: str, x: Form, argument: int | None) -> int:
+    """A number truncated to a pixel; one far outside of any window is taken to be at the border of what is drawn."""
+    value = number(name, x, argument)
+    if value != value:
+        raise Misuse(f"{name}: {value} is no place", argument)
+    return int(max(-_LARGEST_PIXEL, min(value, _LARGEST_PIXEL)))
+
+
+def pixels(name: str, *values: Form) -> list[int]:
+    """The first arguments of a call as pixels."""
+    return [pixel(name, x, i) for i, x in enumerate(values)]
+
+
+def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
+    """Put a mark on a window, and count the work."""
+    interpreter.step()
+    window.put(mark)
+    changed = interpreter.part(Screen).changed
+    if changed is not None:
+        changed(window)
+
+
+# Windows
+
+@word("new-window")
+def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
+    """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels (512 x 512) and makes it the current one"""
+    if len(arguments) not in (0, 1, 2, 3, 5):
+        raise Misuse(f"new-window: {len(arguments)} arguments given", None, 'write (new-window x y w h "title")')
+    given, title = list(arguments), ""
+    if given and isinstance(given[-1], str):
+        title = given.pop()
+    if len(given) not in (0, 2, 4):
+        raise Misuse("new-window: numbers and then a title are wanted", 0, 'write (new-window x y w h "title")')
+    sizes = [whole("new-window", x, i) for i, x in enumerate(given)]
+    width, height = sizes[-2:] if sizes else (DEFAULT_SIZE, DEFAULT_SIZE)
+    window = interpreter.part(Screen).open(width, height, title)
+    interpreter.assign(symbol("window"), window)
+    return window
+
+
+@word("windowp")
+def windowp(interpreter: Interpreter, x: Form) -> Form:
+    """(windowp x): x if it is a window, else ()"""
+    return x if isinstance(x, Window) else NIL
+
+
+@word("cls")
+def cls(interpreter: Interpreter) -> Form:
+    """(cls): clear the window"""
+    current_window(interpreter, "cls").clear()
+    return NIL
+
+
+@word("xsize")
+def xsize(interpreter: Interpreter) -> float:
+    """(xsize): the width of the window in pixels"""
+    return float(current_window(interpreter, "xsize").width)
+
+
+@word("ysize")
+def ysize(interpreter: Interpreter) -> float:
+    """(ysize): the height of the window in pixels"""
+    return float(current_window(interpreter, "ysize").height)
+
+
+@word("get-click")
+def get_click(interpreter: Interpreter) -> Form:
+    """(get-click): would wait for a click; there is no mouse in a program that runs by itself, and this says so"""
+    raise Misuse("get-click: nobody can click in a picture", None,
+                 "give the points in the program, as a codebook: (new-codebook m) of a matrix of single precision")
+
+
+# Color and font
+
+@word("color")
+def color(interpreter: Interpreter, c: Form = ABSENT) -> float:
+    """(color [c]): set the color: a number of alloccolor, -1 black, -2 white, -3 gray; its number"""
+    window = current_window(interpreter, "color")
+    if c is not ABSENT:
+        window.color = _color_of("color", whole("color", c))
+    return _number_of(window.color)
+
+
+def _color_of(name: str, code: int) -> Color:
+    named = {_FOREGROUND: BLACK, _BACKGROUND: WHITE, _MIDDLE: GRAY}
+    if code in named:
+        return named[code]
+    if not 0 <= code < 1 << 24:
+        raise Misuse(f"{name}: {code} is the number of no color", 0, "(color-rgb r g b) takes three numbers, 0 to 1")
+    return code >> 16, code >> 8 & 255, code & 255
+
+
+def _number_of(c: Color) -> float:
+    return float(c[0] << 16 | c[1] << 8 | c[2])
+
+
+@word("alloccolor")
+def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
+    """(alloccolor r g b): the number of the color with these parts of red, green and blue, from 0 to 1"""
+    parts = [number("alloccolor", x, i) for i, x in enumerate((r, g, b))]
+    for i, part in enumerate(parts):
+        if not 0.0 <= part <= 1.0:
+            raise Misuse(f"alloccolor: a part of a color is from 0 to 1, not {part:g}", i)
+    red, green, blue = (round(255 * part) for part in parts)
+    return _number_of((red, green, blue))
+
+
+@word("color-rgb")
+def color_rgb(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
+    """(color-rgb r g b): set the color to these parts of red, green and blue, from 0 to 1; its number"""
+    return color(interpreter, alloccolor(interpreter, r, g, b))
+
+
+@word("font")
+def font(interpreter: Interpreter, name: Form = ABSENT) -> str:
+    """(font ["name-size"]): set the font; of the name only the size counts, all letters are as wide; its name"""
+    window = current_window(interpreter, "font")
+    if name is not ABSENT:
+        window.font = text("font", name)
+        size = re.search(r"(\d+)\D*$", window.font)
+        window.font_size = min(max(float(size[1]) if size else 10.0, _FONT_SIZES[0]), _FONT_SIZES[1])
+    return window.font
+
+
+# Shapes
+
+@word("draw-line")
+def draw_line(interpreter: Interpreter, x1: Form, y1: Form, x2: Form, y2: Form) -> Form:
+    """(draw-line x1 y1 x2 y2): a line from one point to another"""
+    window = current_window(interpreter, "draw-line")
+    draw(interpreter, window, Line(window.color, *pixels("draw-line", x1, y1, x2, y2)))
+    return NIL
+
+
+@word("draw-rect")
+def draw_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> Form:
+    """(draw-rect x y w h): the outline of a rectangle"""
+    window = current_window(interpreter, "draw-rect")
+    draw(interpreter, window, Frame(window.color, *pixels("draw-rect", x, y, w, h)))
+    return NIL
+
+
+@word("fill-rect")
+def fill_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> Form:
+    """(fill-rect x y w h): a filled rectangle"""
+    window = current_window(interpreter, "fill-rect")
+    draw(interpreter, window, Block(window.color, *pixels("fill-rect", x, y, w, h)))
+    return NIL
+
+
+@word("draw-circle")
+def draw_circle(interpreter: Interpreter, x: Form, y: Form, r: Form) -> Form:
+    """(draw-circle x y r): a circle about (x, y)"""
+    return _circle(interpreter, "draw-circle", x, y, r, False)
+
+
+@word("fill-circle")
+def fill_circle(interpreter: Interpreter, x: Form, y: Form, r: Form) -> Form:
+    """(fill-circle x y r): a filled circle about (x, y)"""
+    return _circle(interpreter, "fill-circle", x, y, r, True)
+
+
+def _circle(interpreter: Interpreter, name: str, x: Form, y: Form, r: Form, filled: bool) -> Form:
+    window = current_window(interpreter, name)
+    across, down, radius = pixels(name, x, y, r)
+    if radius < 0:
+        raise Misuse(f"{name}: the radius {radius} is negative", 2)
+    draw(interpreter, window, Disc(window.color, across, down, radius, filled))
+    return NIL
+
+
+@word("fill-polygon")
+def fill_polygon(interpreter: Interpreter, *points: Form) -> Form:
+    """(fill-polygon x1 y1 x2 y2...): a filled polygon with these corners"""
+    window = current_window(interpreter, "fill-polygon")
+    if len(points) < 4 or len(points) % 2:
+        raise Misuse("fill-polygon: two points or more are wanted, two numbers each")
+    ends = pixels("fill-polygon", *points)
+    draw(interpreter, window, Polygon(window.color, tuple(zip(ends[::2], ends[1::2]))))
+    return NIL
+
+
+# Text
+
+@word("draw-text")
+def draw_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
+    """(draw-text x y string): a text on the base line y"""
+    window = current_window(interpreter, "draw-text")
+    put_text(interpreter, window, pixel("draw-text", x, 0), pixel("draw-text", y, 1), text("draw-text", string, 2))
+    return NIL
+
+
+@word("gprintf")
+def gprintf(interpreter: Interpreter, x: Form, y: Form, pattern: Form, *values: Form) -> Form:
+    """(gprintf x y format value...): a text with values in it, as printf writes, on the base line y"""
+    window = current_window(interpreter, "gprintf")
+    across, down = pixels("gprintf", x, y)
+    put_text(interpreter, window, across, down, interpreter.call("sprintf", pattern, *values))
+    return NIL
+
+
+def put_text(interpreter: Interpreter, window: Window, x: int, y: int, string: str) -> None:
+    """A text at a place; its further lines stand below one another."""
+    for i, line in enumerate(string.split("\n")):
+        if line:
+            shown = "".join(c if c.isprintable() else " " for c in line[:1_000])
+            draw(interpreter, window, Text(x, y + round(i * 1.2 * window.font_size), shown, window.font_size,
+                                           window.color))
+
+
+@word("rect-text")
+def rect_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
+    """(rect-text x y string): the rectangle (x y w h) that a text would take"""
+    window = current_window(interpreter, "rect-text")
+    mark = Text(pixel("rect-text", x, 0), pixel("rect-text", y, 1), text("rect-text", string, 2), window.font_size,
+                BLACK)
+    if not mark.text:
+        return NIL
+    left, top, right, bottom = mark.bounds
+    return make_list([float(left), float(round(top)), float(round(right - left)), float(round(bottom - top))])
+
+
+# Rectangles
+
+@word("point-in-rect")
+def point_in_rect(interpreter: Interpreter, x: Form, y: Form, rectangle: Form) -> bool:
+    """(point-in-rect x y (x y w h)): whether a point lies in a rectangle"""
+    left, top, width, height = _rectangle(interpreter, "point-in-rect", rectangle, 2)
+    return (left <= number("point-in-rect", x) < left + width) and (
+        top <= number("point-in-rect", y, 1) < top + height)
+
+
+@word("bounding-rect")
+def bounding_rect(interpreter: Interpreter, one: Form, other: Form) -> Form:
+    """(bounding-rect r s): the smallest rectangle (x y w h) around two"""
+    a, b = (_rectangle(interpreter, "bounding-rect", r, i) for i, r in enumerate((one, other)))
+    left, top = min(a[0], b[0]), min(a[1], b[1])
+    return make_list([left, top, max(a[0] + a[2], b[0] + b[2]) - left, max(a[1] + a[3], b[1] + b[3]) - top])
+
+
+def _rectangle(interpreter: Interpreter, name: str, rectangle: Form, argument: int) -> list[float]:
+    items = interpreter.elements(rectangle, name)
+    if len(items) != 4:
+        raise Misuse(f"{name}: a rectangle is a list (x y w h), not {interpreter.describe(rectangle)}", argument)
+    return [number(name, item, argument) for item in items]
+
+
+# Forms
+
+@special_word("graphics-batch")
+def graphics_batch(interpreter: Interpreter, form: Pair) -> Form:
+    """(graphics-batch body...): the value of the body; what it draws is seen at once"""
+    screen = interpreter.part(Screen)
+    changed, screen.changed = screen.changed, None
+    try:
+        return interpreter.body(form.cdr)
+    finally:
+        screen.changed = changed
+        window = interpreter.lookup("window")
+        if changed is not None and isinstance(window, Window):
+            changed(window)
+
+
+@special_word("gsave")
+def gsave(interpreter: Interpreter, form: Pair) -> Form:
+    """(gsave body...): the value of the body; color and font of the window are as before after it"""
+    window = current_window(interpreter, "gsave")
+    kept = window.color, window.font, window.font_size
+    try:
+        return interpreter.body(form.cdr)
+    finally:
+        window.color, window.font, window.font_size = kept

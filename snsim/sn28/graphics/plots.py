@@ -1,0 +1,295 @@
+"""Curves in a window: places to plot in, axes, and the marks at the points (sn28 section 1.9).
+
+A port maps a range of data to a box of the window. The current one is the value of `plot-port`. What lies outside of
+the range is not drawn: lines end at the border of the box.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Sequence
+
+from snsim.language.builtins.arithmetic import number
+from snsim.language.forms import NIL, Form, Pair, make_list, symbol
+from snsim.language.printer import number_text
+from snsim.language.procedures import ABSENT, Misuse, Primitive
+from snsim.sn28.graphics.canvas import LETTER_WIDTH, Block, Color, Disc, Frame, Line, Mark, Window
+from snsim.sn28.graphics.drawing_words import current_window, draw, pixel, put_text
+from snsim.sn28.runtime.vocabulary import SN28, word
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+_RADIUS = 3  # of a marker, in pixels
+_TICK = 5
+_LEFT, _BELOW, _RIGHT, _ABOVE = 60, 30, 50, 40  # what `nice-brect` leaves free around the box
+_STEPS = 5  # between the labels of an axis, if none is given
+_MOST_STEPS = 8  # in a round range, about
+_MOST_LABELS = 50
+_SLACK = 1e-9  # of a step, by which rounding may miss the end of an axis
+
+Four = tuple[float, float, float, float]
+
+
+@dataclass(eq=False)
+class Port:
+    """A box (left, bottom, right, top) of a window, the data at its corners, the marker, and where the pen stands."""
+
+    box: Four
+    range: Four  # xmin, ymin, xmax, ymax
+    marker: Form
+    pen: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        return "::PLOT-PORT:" + "x".join(number_text(x) for x in self.range)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """The place of a point of the data in the window."""
+        x0, y0, x1, y1 = self.range
+        left, bottom, right, top = self.box
+        return left + (x - x0) / (x1 - x0) * (right - left), bottom + (y - y0) / (y1 - y0) * (top - bottom)
+
+    def shows(self, x: float, y: float) -> bool:
+        x0, y0, x1, y1 = self.range
+        return min(x0, x1) <= x <= max(x0, x1) and min(y0, y1) <= y <= max(y0, y1)
+
+    def move(self, x: float, y: float) -> None:
+        """Set the pen on a point; a point that is no place, as the error of a net that diverged, lifts it."""
+        self.pen = (x, y) if math.isfinite(x) and math.isfinite(y) else None
+
+    def draw(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
+        """A line from the pen to a point, which becomes its place; only the move, if the pen was lifted."""
+        if self.pen is not None and math.isfinite(x) and math.isfinite(y):
+            ends = _inside(self.pen, (x, y), self.range)
+            if ends is not None:
+                (x1, y1), (x2, y2) = (self.at(*end) for end in ends)
+                draw(interpreter, window, Line(window.color, round(x1), round(y1), round(x2), round(y2)))
+        self.move(x, y)
+
+    def mark(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
+        """The marker at a point."""
+        if self.marker is not NIL and self.shows(x, y):
+            across, down = self.at(x, y)
+            interpreter.apply(self.marker, [float(round(across)), float(round(down))])
+
+
+def _inside(start: tuple[float, float], end: tuple[float, float],
+            borders: Four) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The part of a line that lies within the borders, None if there is none (Liang and Barsky 1984)."""
+    (x, y), dx, dy = start, end[0] - start[0], end[1] - start[1]
+    x0, x1 = sorted((borders[0], borders[2]))
+    y0, y1 = sorted((borders[1], borders[3]))
+    first, last = 0.0, 1.0
+    for speed, room in ((-dx, x - x0), (dx, x1 - x), (-dy, y - y0), (dy, y1 - y)):
+        if speed == 0.0:
+            if room < 0.0:
+                return None
+        elif speed < 0.0:
+            first = max(first, room / speed)
+        else:
+            last = min(last, room / speed)
+    if not first <= last:
+        return None
+    return (x + first * dx, y + first * dy), (x + last * dx, y + last * dy)
+
+
+def make_port(name: str, box: Sequence[float], corners: Sequence[float], marker: Form) -> Port:
+    """A port; Misuse if its range is empty."""
+    x0, y0, x1, y1 = corners
+    if x0 == x1 or y0 == y1 or not all(math.isfinite(c) for c in (*box, *corners)):
+        raise Misuse(f"{name}: there is nothing between {x0:g} and {x1:g}, and between {y0:g} and {y1:g}")
+    left, bottom, right, top = box
+    return Port((left, bottom, right, top), (x0, y0, x1, y1), marker)
+
+
+def nice_box(window: Window) -> Four:
+    """The box of a window that leaves room for labels and a title."""
+    return (float(_LEFT), float(max(window.height - _BELOW, _ABOVE + 1)), float(max(window.width - _RIGHT, _LEFT + 1)),
+            float(_ABOVE))
+
+
+def draw_box(interpreter: Interpreter, window: Window, box: Four, x_labels: list[str], y_labels: list[str],
+             title: str) -> None:
+    """A frame, labels at equal distances from corner to corner with ticks, and the title above."""
+    left, bottom, right, top = (round(x) for x in box)
+    draw(interpreter, window, Frame(window.color, left, top, right - left, bottom - top))
+    letter = LETTER_WIDTH * window.font_size
+    for i, label in enumerate(x_labels):
+        x = round(left + (right - left) * i / max(len(x_labels) - 1, 1))
+        draw(interpreter, window, Line(window.color, x, bottom, x, bottom - _TICK))
+        put_text(interpreter, window, round(x - letter * len(label) / 2), round(bottom + 4 + window.font_size), label)
+    for i, label in enumerate(y_labels):
+        y = round(bottom + (top - bottom) * i / max(len(y_labels) - 1, 1))
+        draw(interpreter, window, Line(window.color, left, y, left + _TICK, y))
+        put_text(interpreter, window, round(left - 6 - letter * len(label)), round(y + 0.3 * window.font_size), label)
+    put_text(interpreter, window, round((left + right - letter * len(title)) / 2), top - 10, title)
+
+
+def steps(low: float, high: float, step: float | None = None) -> list[str]:
+    """The labels of an axis: from low in steps (by default a fifth of the way) as far as high."""
+    width = (high - low) / _STEPS if step is None else math.copysign(step, high - low)
+    count = int(min((high - low) / width + _SLACK, _MOST_LABELS - 1)) if width else 0
+    return [number_text(low + i * width) for i in range(count + 1)]
+
+
+def round_range(low: float, high: float) -> tuple[float, float, float]:
+    """A range of round numbers that holds another, and a round step that divides it in 4 to 10 parts or so."""
+    width = high - low or abs(high) or 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    step = power * next(part for part in (0.1, 0.2, 0.5, 1.0, 2.0) if width / (part * power) <= _MOST_STEPS)
+    return step * math.floor(low / step), step * math.ceil(high / step), step
+
+
+# Words on ports
+
+def _current(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
+    port = interpreter.lookup("plot-port")
+    if not isinstance(port, Port):
+        raise Misuse(f"{name}: there is no place to plot in", None, "(setup-axes xmin ymin xmax ymax) makes one")
+    return port, current_window(interpreter, name)
+
+
+def _four(interpreter: Interpreter, name: str, x: Form, argument: int) -> list[float]:
+    items = interpreter.elements(x, name)
+    if len(items) != 4:
+        raise Misuse(f"{name}: a list of four numbers is wanted, not {interpreter.describe(x)}", argument)
+    return [number(name, item, argument) for item in items]
+
+
+@word("new-plot-port")
+def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Form = NIL) -> Port:
+    """(new-plot-port (left bottom right top) (xmin ymin xmax ymax) [marker]): a new place to plot in"""
+    port = make_port("new-plot-port", _four(interpreter, "new-plot-port", box, 0),
+                     _four(interpreter, "new-plot-port", corners, 1), marker)
+    interpreter.assign(symbol("plot-port"), port)
+    return port
+
+
+@word("copy-plot-port")
+def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) -> Port:
+    """(copy-plot-port port [marker]): the same place to plot in, with a pen and a marker of its own"""
+    if not isinstance(port, Port):
+        raise Misuse(f"copy-plot-port: {interpreter.describe(port)} is no place to plot in", 0)
+    return Port(port.box, port.range, port.marker if marker is ABSENT else marker)
+
+
+@word("plt-move")
+def plt_move(interpreter: Interpreter, x: Form, y: Form) -> Form:
+    """(plt-move x y): set the pen on a point of the data"""
+    _current(interpreter, "plt-move")[0].move(number("plt-move", x), number("plt-move", y, 1))
+    return NIL
+
+
+@word("plt-draw")
+def plt_draw(interpreter: Interpreter, x: Form, y: Form) -> Form:
+    """(plt-draw x y): a line from the pen to a point of the data; if the pen was lifted, set it there"""
+    port, window = _current(interpreter, "plt-draw")
+    port.draw(window, number("plt-draw", x), number("plt-draw", y, 1), interpreter)
+    return NIL
+
+
+@word("plt-plot")
+def plt_plot(interpreter: Interpreter, x: Form, y: Form) -> Form:
+    """(plt-plot x y): the marker at a point of the data"""
+    port, window = _current(interpreter, "plt-plot")
+    port.mark(window, number("plt-plot", x), number("plt-plot", y, 1), interpreter)
+    return NIL
+
+
+@word("plt-clear")
+def plt_clear(interpreter: Interpreter) -> Form:
+    """(plt-clear): lift the pen: the next plt-draw begins a new curve"""
+    _current(interpreter, "plt-clear")[0].pen = None
+    return NIL
+
+
+# Axes
+
+@word("nice-brect")
+def nice_brect(interpreter: Interpreter) -> Form:
+    """(nice-brect): the box (left bottom right top) of the window that leaves room for labels"""
+    return make_list(nice_box(current_window(interpreter, "nice-brect")))
+
+
+@word("draw-axes")
+def draw_axes(interpreter: Interpreter, box: Form, x_labels: Form = NIL, y_labels: Form = NIL,
+              title: Form = "") -> Form:
+    """(draw-axes box xlabels ylabels title): a frame with labels at equal distances, and a title"""
+    window = current_window(interpreter, "draw-axes")
+    left, bottom, right, top = _four(interpreter, "draw-axes", box, 0)
+    draw_box(interpreter, window, (left, bottom, right, top), _labels(interpreter, x_labels),
+             _labels(interpreter, y_labels), _label(interpreter, title))
+    return NIL
+
+
+def _labels(interpreter: Interpreter, labels: Form) -> list[str]:
+    items = interpreter.elements(labels, "draw-axes") if isinstance(labels, Pair) or labels is NIL else [labels]
+    return [_label(interpreter, item) for item in items[:_MOST_LABELS]]
+
+
+def _label(interpreter: Interpreter, x: Form) -> str:
+    return x if isinstance(x, str) else "" if x is NIL else interpreter.printed(x)
+
+
+@word("setup-axes")
+def setup_axes(interpreter: Interpreter, x0: Form, y0: Form, x1: Form, y1: Form, x_step: Form = NIL, y_step: Form = NIL,
+               title: Form = "", marker: Form = ABSENT) -> Port:
+    """(setup-axes xmin ymin xmax ymax [xstep ystep title marker]): clear the window, draw axes, and plot in them"""
+    window = current_window(interpreter, "setup-axes")
+    corners = [number("setup-axes", x, i) for i, x in enumerate((x0, y0, x1, y1))]
+    by = [None if x is NIL else abs(number("setup-axes", x, i)) or None for i, x in enumerate((x_step, y_step), 4)]
+    window.clear()
+    box = nice_box(window)
+    drawn = marker_named(interpreter, "open-circle") if marker is ABSENT else marker
+    port = make_port("setup-axes", box, corners, drawn)
+    left, bottom, right, top = corners
+    draw_box(interpreter, window, box, steps(left, right, by[0]), steps(bottom, top, by[1]), _label(interpreter, title))
+    interpreter.assign(symbol("plot-port"), port)
+    return port
+
+
+@word("plot-lists")
+def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
+    """(plot-lists xs ys): a curve through the points, with the marker at each"""
+    port, window = _current(interpreter, "plot-lists")
+    across, down = (interpreter.elements(values, "plot-lists") for values in (xs, ys))
+    if len(across) != len(down):
+        raise Misuse(f"plot-lists: one list has {len(across)} elements, the other {len(down)}", 1)
+    port.pen = None
+    for x, y in zip(across, down):
+        port.draw(window, number("plot-lists", x), number("plot-lists", y, 1), interpreter)
+        port.mark(window, x, y, interpreter)
+    return NIL
+
+
+# Markers
+
+def marker_named(interpreter: Interpreter, name: str) -> Form:
+    """The marker of a name, as the program has it now."""
+    return interpreter.procedure(symbol(name))
+
+
+def _add_markers() -> None:
+    side = 2 * _RADIUS
+    shapes: dict[str, tuple[str, Callable[[Color, int, int], Mark] | None]] = {
+        "open-circle": ("an open circle", lambda c, x, y: Disc(c, x, y, _RADIUS, False)),
+        "closed-circle": ("a filled circle", lambda c, x, y: Disc(c, x, y, _RADIUS, True)),
+        "open-square": ("an open square", lambda c, x, y: Frame(c, x - _RADIUS, y - _RADIUS, side, side)),
+        "closed-square": ("a filled square", lambda c, x, y: Block(c, x - _RADIUS, y - _RADIUS, side + 1, side + 1)),
+        "object-nil": ("nothing", None),
+    }
+    for name, (what, shape) in shapes.items():
+
+        def call(interpreter: Interpreter, x: Form, y: Form, name: str = name,
+                 shape: Callable[[Color, int, int], Mark] | None = shape) -> Form:
+            window = current_window(interpreter, name)
+            place = pixel(name, x, 0), pixel(name, y, 1)
+            if shape is not None:
+                draw(interpreter, window, shape(window.color, *place))
+            return NIL
+
+        SN28.add(name, Primitive(name, call, 2, 2, True), f"({name} x y): a marker: {what} at a place of the window")
+
+
+_add_markers()

@@ -1,0 +1,70 @@
+"""The windows of a program: as picture files, saved when it has ended, or shown while it runs."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Iterator
+
+from snsim.errors import Fault, SnError
+from snsim.sn28.graphics.canvas import Screen, Window
+from snsim.sn28.graphics.live_windows import open_live
+from snsim.sn28.graphics.raster import pixels, png
+from snsim.sn28.graphics.svg import svg
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+KINDS: dict[str, Callable[[Window], bytes]] = {  # by suffix
+    "svg": lambda window: svg(window).encode(),
+    "png": lambda window: png(pixels(window)),
+}
+
+
+def windows(interpreter: Interpreter) -> list[Window]:
+    """The windows that a program opened, in order."""
+    return interpreter.part(Screen).windows
+
+
+@contextmanager
+def shown(interpreter: Interpreter) -> Iterator[None]:
+    """Show the windows of a program while it runs, and at its end until the user has closed them.
+
+    SnError, before it runs, if that cannot be done here.
+    """
+    live, screen = open_live(), interpreter.part(Screen)
+    screen.changed = live.changed
+    try:
+        yield
+    finally:
+        screen.changed = None
+    live.wait(screen.windows)
+
+
+def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> list[Path]:
+    """Write a picture of each window to a folder, `1-title.svg` and so on, and return their paths, in order.
+
+    `kind`: "svg" or "png". The folder is made if there is a window. SnError if a file cannot be written. A window on
+    which more was drawn than is kept is named in a warning of the interpreter.
+    """
+    paths = []
+    for window in windows(interpreter):
+        path = folder / f"{file_name(window)}.{kind}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(KINDS[kind](window))
+        except OSError as error:
+            raise SnError([Fault(f"{path} cannot be written: {error.strerror or error}", None)]) from None
+        paths.append(path)
+        if window.overfull:
+            interpreter.warnings.append(Fault(f'more was drawn in the window "{window.title}" than is kept: '
+                                              f"{path.name} shows the last of it", None,
+                                              "(cls) clears a window that is drawn anew", severity="warning"))
+    return paths
+
+
+def file_name(window: Window) -> str:
+    """Number and title of a window, as a name without a suffix: `2-percent-correct`."""
+    title = re.sub(r"[^a-z0-9]+", "-", window.title.lower()).strip("-")[:40].strip("-")
+    return f"{window.number}-{title or 'window'}"

@@ -1,0 +1,1 @@
+"""Words of SN-2.8 that train and test nets."""

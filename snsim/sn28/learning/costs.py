@@ -1,0 +1,35 @@
+"""The cost that is lowered: which function `init-grad` is (sn28 section 3.9).
+
+`local-error` is half the sum of the squared errors, divided by the number of outputs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snsim.language.builtins.arithmetic import number
+from snsim.language.forms import Form, symbol
+from snsim.sn28.runtime.lisp_definitions import code, define
+from snsim.sn28.runtime.settings import Settings
+from snsim.sn28.runtime.vocabulary import word
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+@word("set-cost-lms")
+def set_lms(interpreter: Interpreter) -> Form:
+    """(set-cost-lms): the cost is half the sum of the squared errors"""
+    interpreter.part(Settings)
+    function = interpreter.procedure(symbol("init-grad-lms"))
+    interpreter.assign(symbol("init-grad"), function)
+    return function
+
+
+@word("set-cost-thlms")
+def set_thlms(interpreter: Interpreter, threshold: Form) -> Form:
+    """(set-cost-thlms th): as lms, but an output beyond its target, on the target's side of th, has no error"""
+    interpreter.part(Settings)
+    limit = number("set-cost-thlms", threshold)
+    return define(interpreter, "init-grad", symbol("layers"),
+                  code("apply", code("quote", "init-grad-thlms"), code("append", "layers", code("list", limit))))

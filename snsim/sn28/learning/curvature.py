@@ -1,0 +1,62 @@
+"""Second derivatives back through the net, and the running curvature of every connection (sn28 section 3.2).
+
+h = n-ggrad is the second derivative of the cost with respect to a unit's sum, s = n-sqbacksum with respect to its
+state; Le Cun's diagonal approximation, with the term of f'' (ggradient) or without it (lmggradient, Gauss-Newton).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snsim.language.forms import NIL, Form
+from snsim.sn28.net.adjacency import Units
+from snsim.sn28.net.arguments import Arguments
+from snsim.sn28.net.net_word import net_word
+from snsim.sn28.net.netspace import BACKSUM, GGRAD, SQBACKSUM, SUM, VAL, Netspace
+from snsim.sn28.net.nlf import NonLinearity
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+_F = np.float32
+
+
+def update_ggradient(space: Netspace, units: Units, dnlf: NonLinearity, ddnlf: NonLinearity | None,
+                     gamma: float) -> None:
+    """s = sum of w^2 h over what a unit feeds (left alone if it feeds nothing); h = s f'^2 - y f''; then the running
+    mean of each incoming connection, sigma = (1 - gamma) sigma + gamma h x^2. Without `ddnlf`, h = s f'^2."""
+    space.loops.square_sum(units, space.outgoing, space.weight_val, space.unit[GGRAD], space.unit[SQBACKSUM])
+    total = space.unit[SUM].array[units.index]
+    slope = dnlf.values(total)
+    curvature = space.unit[SQBACKSUM].array[units.index] * (slope * slope)
+    if ddnlf is not None:
+        curvature = curvature - space.unit[BACKSUM].array[units.index] * ddnlf.values(total)
+    space.unit[GGRAD].array[units.index] = curvature
+    average_sigma(space, units, gamma)
+
+
+def average_sigma(space: Netspace, units: Units, gamma: float) -> None:
+    """sigma = (1 - gamma) sigma + (gamma h) x^2 for every connection that enters the units."""
+    space.loops.average(units, space.incoming, gamma, space.unit[GGRAD], space.unit[VAL], space.sigma)
+
+
+@net_word("update-ggradient", "newton")
+def word_ggradient(interpreter: Interpreter, *given: Form) -> Form:
+    """(update-ggradient [dnlf [ddnlf]] [gamma] layer...): second derivatives, and the running curvature sigma"""
+    a = Arguments(interpreter, "update-ggradient", given)
+    dnlf, ddnlf, gamma = a.function("dnlf"), a.function("ddnlf"), a.number("gamma")
+    for units in a.layers():
+        update_ggradient(a.space, units, dnlf, ddnlf, gamma)
+    return NIL
+
+
+@net_word("update-lmggradient", "newton")
+def word_lmggradient(interpreter: Interpreter, *given: Form) -> Form:
+    """(update-lmggradient [dnlf] [gamma] layer...): as update-ggradient, without the term of f''"""
+    a = Arguments(interpreter, "update-lmggradient", given)
+    dnlf, gamma = a.function("dnlf"), a.number("gamma")
+    for units in a.layers():
+        update_ggradient(a.space, units, dnlf, None, gamma)
+    return NIL

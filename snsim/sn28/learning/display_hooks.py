@@ -1,0 +1,95 @@
+"""What is shown while a net learns and is measured: the hooks and their setters (sn28 section 3.13)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snsim.language.forms import NIL, Form, symbol
+from snsim.language.procedures import TRUE
+from snsim.sn28.net.connections import every_connection
+from snsim.sn28.net.layer_fields import field
+from snsim.sn28.net.net_word import net_word
+from snsim.sn28.net.netspace import BACKSUM, EPSILON, GRAD, SUM, VAL, Netspace
+from snsim.sn28.runtime.settings import Settings, number_in
+from snsim.sn28.runtime.vocabulary import word
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+@word("disp-nil")
+def disp_nil(interpreter: Interpreter, n: Form) -> Form:
+    """(disp-nil n): shows nothing"""
+    return NIL
+
+
+@word("disp-user")
+def disp_user(interpreter: Interpreter, n: Form) -> Form:
+    """(disp-user n): shows nothing; a program defines it anew to show what it likes"""
+    return NIL
+
+
+@word("disp-text")
+def disp_text(interpreter: Interpreter, n: Form) -> Form:
+    """(disp-text n): prints a line: age, pattern, error, and whether the answer was good"""
+    mark = "**arrgh**" if interpreter.lookup("good-answer") is NIL else "  ok  "
+    return interpreter.call("printf", "age=%d  pattern=%d  error=%9.5f  %s\n", number_in(interpreter, "age", 0.0), n,
+                            number_in(interpreter, "local-error"), mark)
+
+
+def _add_setter(name: str, learning: str, measuring: str) -> None:
+    def choose(interpreter: Interpreter) -> Form:
+        interpreter.part(Settings)
+        for variable, function in (("disp-basic-iteration", learning), ("disp-perf-iteration", measuring)):
+            interpreter.assign(symbol(variable), interpreter.procedure(symbol(function)))
+        return TRUE
+
+    choose.__doc__ = f"({name}): {learning} is called for each pattern learned, {measuring} for each one measured"
+    word(name)(choose)
+
+
+for _setter in (("set-disp-nil", "disp-nil", "disp-nil"), ("set-disp-text", "disp-text", "disp-text"),
+                ("set-disp-error", "disp-error", "disp-nil"), ("set-disp-net", "disp-net", "disp-net"),
+                ("set-disp-net-and-error", "disp-error", "disp-net"),
+                ("set-disp-everything", "disp-everything", "disp-nil"), ("set-disp-user", "disp-user", "disp-user")):
+    _add_setter(*_setter)
+
+
+# The net as text
+
+@net_word("print-layer")
+def print_layer(interpreter: Interpreter, layer: Form) -> Form:
+    """(print-layer layer): prints the states of a layer, ten in a row"""
+    states = field(interpreter, "print-layer", VAL, layer)
+    for i in range(0, len(states), 10):
+        interpreter.print_text("".join(f"{x:8.4f}" for x in states[i:i + 10]) + "\n")
+    return NIL
+
+
+@net_word("prneur")
+def prneur(interpreter: Interpreter) -> Form:
+    """(prneur): prints the fields of every unit"""
+    interpreter.print_text("unit     val       sum      grad   backsum   epsilon\n")
+    columns = [field(interpreter, "prneur", number) for number in (VAL, SUM, GRAD, BACKSUM, EPSILON)]
+    for unit, values in enumerate(zip(*columns)):
+        interpreter.print_text(f"{unit:4d}" + "".join(f"{x:10.5f}" for x in values) + "\n")
+    return NIL
+
+
+@net_word("prsyn")
+def prsyn(interpreter: Interpreter) -> Form:
+    """(prsyn): prints the weight and the last change of every connection"""
+    net = interpreter.part(Netspace)
+    interpreter.print_text("from   to       val     delta\n")
+    for connection in every_connection(net).tolist():
+        weight = net.weight.array[connection]
+        interpreter.print_text(f"{net.pre.array[connection]:4d} {net.post.array[connection]:4d}"
+                               f"{net.weight_val.array[weight]:10.5f}{net.delta.array[weight]:10.5f}\n")
+    return NIL
+
+
+@net_word("prnet")
+def prnet(interpreter: Interpreter) -> Form:
+    """(prnet): prints every unit and every connection"""
+    interpreter.call("prneur")
+    return interpreter.call("prsyn")

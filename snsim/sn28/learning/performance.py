@@ -1,0 +1,110 @@
+"""How good a net is: one pattern, a range of them, and the log file of it (sn28 section 3.10).
+
+Also what measuring and learning share: presenting a pattern, and judging the answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snsim.language.builtins.arithmetic import whole
+from snsim.language.builtins.strings import text
+from snsim.language.forms import NIL, Form, Symbol, symbol
+from snsim.language.procedures import ABSENT, Misuse
+from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.runtime.lisp_definitions import bound
+from snsim.sn28.runtime.settings import DESIRED, INPUT, NET, OUTPUT, layer_in, number_in, training_range
+from snsim.sn28.runtime.vocabulary import word
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+_RULE = "-" * 55
+_PRESENT, _FORWARD, _PRESENT_DESIRED, _CLASSIFY, _EVENTS, _COST = (symbol(name) for name in (
+    "present-pattern", "forward-prop", "present-desired", "classify", "process-pending-events", "do-compute-err"))
+_GOOD_ANSWER, _LOCAL_ERROR = symbol("good-answer"), symbol("local-error")
+_DISPLAY = symbol("disp-perf-iteration")
+
+
+def propagate(interpreter: Interpreter, n: float) -> None:
+    """Present a pattern, compute all states, and present what the outputs should be."""
+    interpreter.apply(_PRESENT, [layer_in(interpreter, INPUT), n])
+    interpreter.apply(_FORWARD, [interpreter.lookup(NET)])
+    interpreter.apply(_PRESENT_DESIRED, [layer_in(interpreter, DESIRED), n])
+
+
+def judge(interpreter: Interpreter, n: float, display: Symbol) -> bool:
+    """Set good-answer for the states there are, and call the function `display` names."""
+    good = interpreter.apply(_CLASSIFY, [n])
+    interpreter.assign(_GOOD_ANSWER, good)
+    interpreter.apply(_EVENTS, [])
+    interpreter.apply(display, [n])
+    return good is not NIL
+
+
+@word("test-pattern")
+def test_pattern(interpreter: Interpreter, n: Form) -> Form:
+    """(test-pattern n): the error of pattern n, also in local-error; sets good-answer"""
+    propagate(interpreter, n)
+    interpreter.apply(_COST, [layer_in(interpreter, OUTPUT), layer_in(interpreter, DESIRED)])
+    judge(interpreter, n, _DISPLAY)
+    return interpreter.lookup(_LOCAL_ERROR)
+
+
+@word("performance")
+def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
+    """(performance a b): measures patterns a to b: sets global-error, the mean, good-an-num and good-an-percent"""
+    a, b = whole("performance", first), whole("performance", last, 1)
+    if b < a:
+        raise Misuse(f"performance: there are no patterns {a} to {b}", 0, "give the first and the last")
+    total, good = 0.0, 0
+    for n in range(a, b + 1):
+        error = interpreter.call("test-pattern", float(n))
+        if not isinstance(error, float):
+            raise Misuse(f"performance: test-pattern gave {interpreter.describe(error)}, not the error of pattern {n}")
+        total += error
+        good += interpreter.lookup(_GOOD_ANSWER) is not NIL
+    count = b - a + 1
+    for name, value in (("pnum", count), ("global-error", total / count), ("good-an-num", good),
+                        ("good-an-percent", 100.0 * good / count)):
+        interpreter.assign(symbol(name), float(value))
+    return interpreter.lookup("good-an-percent")
+
+
+@word("perf")
+def perf(interpreter: Interpreter, first: Form = ABSENT, last: Form = ABSENT) -> Form:
+    """(perf [a b]): measures patterns a to b (those for training), without noise; prints, logs, gives the percentage"""
+    if first is not ABSENT and last is ABSENT:
+        raise Misuse("perf takes the first and the last pattern, or nothing", 0, "write (perf) or (perf a b)")
+    a, b = training_range(interpreter) if first is ABSENT else (whole("perf", first), whole("perf", last, 1))
+    with bound(interpreter, "input-noise", 0.0):
+        interpreter.call("performance", float(a), float(b))
+    age = number_in(interpreter, "age", 0.0)
+    error, percent = number_in(interpreter, "global-error"), number_in(interpreter, "good-an-percent")
+    interpreter.call("printf", _RULE + "\npatterns{%d-%d}, age=%d, error=%g, performance=%g\n",
+                     float(a), float(b), age, error, percent)
+    if interpreter.lookup("perf-file") is not NIL:
+        interpreter.call("save-perf", "%6d %10.8f %6.2f ;{%d-%d}\n", age, error, percent, float(a), float(b))
+    return percent
+
+
+@word("save-perf")
+def save_perf(interpreter: Interpreter, pattern: Form, *values: Form) -> Form:
+    """(save-perf format x ...): adds what printf would print to the file whose name is in perf-file, if any"""
+    name = interpreter.lookup("perf-file")
+    if name is NIL:
+        return NIL
+    line = interpreter.call("sprintf", text("save-perf", pattern), *values)
+    path = interpreter.part(Files).to_write(text("perf-file", name), ".perf", argument=None)
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line)
+    except OSError as error:
+        raise Misuse(f"{path} cannot be written: {error.strerror or error}") from None
+    return name
+
+
+def log(interpreter: Interpreter, line: str) -> None:
+    """Add a line to the performance file, if there is one."""
+    if interpreter.lookup("perf-file") is not NIL:
+        interpreter.call("save-perf", "%s\n", line)

@@ -1,0 +1,76 @@
+"""How a word of SN-2.8 that computes with the net is defined: the kernel it needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, TypeVar
+
+import numpy as np
+
+from snsim.language.forms import Form
+from snsim.language.procedures import Primitive, Procedure, function
+from snsim.registry import Shelf
+from snsim.sn28.runtime.vocabulary import SN28
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class KernelWord(Procedure):
+    """A word that computes with the net: it needs a kernel with some modes, and lets numbers run to infinity, as C
+    does, when a net diverges."""
+
+    def __init__(self, primitive: Primitive, modes: frozenset[str]):
+        self.name, self.modes = primitive.name, modes
+        self.primitive = primitive
+
+    def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
+        if self.modes:
+            from snsim.sn28.net.netspace import Netspace
+
+            interpreter.part(Netspace).require(self.modes, self.name)
+        with np.errstate(all="ignore"):
+            return self.primitive.apply(interpreter, arguments)
+
+    def __str__(self) -> str:
+        return str(self.primitive)
+
+
+def net_word(name: str, *modes: str, makes: bool = False) -> Callable[[F], F]:
+    """Decorator: as `vocabulary.word`, for a word that needs a kernel with these modes.
+
+    A program that calls it with another kernel is told which ones have it.
+    """
+    def put(body: F) -> F:
+        shelf: Shelf[Procedure] = Shelf("function")
+        function(name, interpreter=True, shelf=shelf, makes=makes)(body)
+        entry = shelf.own()[0]
+        assert isinstance(entry.value, Primitive)
+        SN28.add(name, KernelWord(entry.value, frozenset(modes)), entry.doc)
+        return body
+
+    return put
+
+
+def _mode(name: str, mode: str, meaning: str) -> None:
+    def predicate(interpreter: Interpreter) -> bool:
+        from snsim.sn28.net.netspace import Netspace
+
+        return mode != "" and interpreter.part(Netspace).kernel.has([mode])
+
+    predicate.__doc__ = f"({name}): t if {meaning}, else ()"
+    net_word(name)(predicate)
+
+
+_mode("iterative-mode", "iterative", "the kernel shares and accumulates weights")
+
+
+_mode("newton-mode", "newton", "the kernel has second derivatives")
+
+
+_mode("synepsilon-mode", "newton", "the kernel keeps rates on connections and not on units")
+
+
+_mode("desired-mode", "", "units keep a desired value of their own, which no kernel of SN-2.8 has")

@@ -1,0 +1,151 @@
+"""SN-2.8's sums in NumPy, rank by rank: the k-th connection of every unit at once, so that each unit adds in order.
+
+What `loops` does in compiled code, for machines without it, and what that is tested against. Every method has its
+twin there; a product and a sum are each rounded to single precision. All arrays are float32, numbers too.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Iterator, Protocol
+
+import numpy as np
+
+from snsim.errors import SnError
+from snsim.sn28.net.adjacency import Edges, Memory, Units
+
+
+class SumLoops(Protocol):
+    """What computes: see `Ranks` for what each does."""
+
+    name: str
+
+    def tanh(self, x: np.ndarray) -> np.ndarray: ...
+    def weighted_sum(self, units: Units, edges: Edges, w: Memory, x: Memory, out: Memory) -> None: ...
+    def square_sum(self, units: Units, edges: Edges, w: Memory, h: Memory, out: Memory) -> None: ...
+    def moved_sum(self, units: Units, edges: Edges, w: Memory, t: Memory, d: Memory, x: Memory,
+                  out: Memory) -> None: ...
+    def accumulate(self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool,
+                   acc: Memory) -> None: ...
+    def gather(self, units: Units, edges: Edges, sigma: Memory, hess: Memory) -> None: ...
+    def average(self, units: Units, edges: Edges, gamma: float, gg: Memory, x: Memory, sigma: Memory) -> None: ...
+    def learn(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory, rate: Memory,
+              w: Memory, delta: Memory) -> None: ...
+    def learn_by_connection(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory,
+                            rate: Memory, sigma: Memory, mu: float | None, w: Memory, delta: Memory) -> None: ...
+
+
+@cache
+def sum_loops(reordered: bool = False) -> SumLoops:
+    """The compiled loops, or those in NumPy where there is no llvmlite. `reordered`: compiled sums may be added in
+    another order than SN's."""
+    try:
+        from snsim.sn28.net.compiled_sums import Loops  # compiling is for programs that use SN's nets only
+
+        return Loops(reordered)
+    except (ImportError, SnError):
+        return Ranks()
+
+
+def in_order(terms: np.ndarray) -> np.float32:
+    """The sum of float32 numbers, one after the other."""
+    return np.add.accumulate(terms)[-1] if len(terms) else np.float32(0)
+
+
+def ranks(units: Units, edges: Edges) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For k = 0, 1 ...: which of the units have a k-th connection, and where these stand."""
+    starts, counts = edges.start.array[units.array], edges.counts[units.array]
+    for k in range(int(counts.max(initial=0))):
+        having = np.flatnonzero(counts > k)
+        yield having, starts[having] + k
+
+
+class Ranks:
+    """The loops, in NumPy."""
+
+    name = "numpy"
+
+    def tanh(self, x: np.ndarray) -> np.ndarray:
+        """C's tanh of each number, rounded."""
+        return np.array([math.tanh(value) for value in x.tolist()], np.float32)
+
+    def weighted_sum(self, units: Units, edges: Edges, w: Memory, x: Memory, out: Memory) -> None:
+        """out = sum over a unit's connections of w x; 0 without any."""
+        total = np.zeros(units.count, np.float32)
+        for having, at in ranks(units, edges):
+            total[having] += w.array[edges.weight.array[at]] * x.array[edges.other.array[at]]
+        out.array[units.array] = total
+
+    def square_sum(self, units: Units, edges: Edges, w: Memory, h: Memory, out: Memory) -> None:
+        """out = sum of w^2 h; left alone for a unit without connections."""
+        total = np.zeros(units.count, np.float32)
+        for having, at in ranks(units, edges):
+            weight = w.array[edges.weight.array[at]]
+            total[having] += (weight * weight) * h.array[edges.other.array[at]]
+        some = edges.counts[units.array] > 0
+        out.array[units.array[some]] = total[some]
+
+    def moved_sum(self, units: Units, edges: Edges, w: Memory, t: Memory, d: Memory, x: Memory, out: Memory) -> None:
+        """out = sum of w t, then d x, connection by connection."""
+        total = np.zeros(units.count, np.float32)
+        for having, at in ranks(units, edges):
+            weight, other = edges.weight.array[at], edges.other.array[at]
+            total[having] += w.array[weight] * t.array[other]
+            total[having] += d.array[weight] * x.array[other]
+        out.array[units.array] = total
+
+    def accumulate(self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool,
+                   acc: Memory) -> None:
+        """acc += x (g rate) for every connection; the rate is that of the unit or of the connection."""
+        at = edges.places(units.array)
+        own = np.repeat(units.array, edges.counts[units.array])
+        rates = rate.array[edges.connection.array[at] if on_connection else own]
+        np.add.at(acc.array, edges.weight.array[at], x.array[edges.other.array[at]] * (g.array[own] * rates))
+
+    def gather(self, units: Units, edges: Edges, sigma: Memory, hess: Memory) -> None:
+        """hess += sigma for every connection."""
+        at = edges.places(units.array)
+        np.add.at(hess.array, edges.weight.array[at], sigma.array[edges.connection.array[at]])
+
+    def average(self, units: Units, edges: Edges, gamma: float, gg: Memory, x: Memory, sigma: Memory) -> None:
+        """sigma = (1 - gamma) sigma + (gamma gg) x^2 for every connection."""
+        at = edges.places(units.array)
+        own = np.repeat(units.array, edges.counts[units.array])
+        state, which, share = x.array[edges.other.array[at]], edges.connection.array[at], np.float32(gamma)
+        kept = (np.float32(1) - share) * sigma.array[which]
+        sigma.array[which] = kept + (share * gg.array[own]) * (state * state)
+
+    def learn(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory, rate: Memory,
+              w: Memory, delta: Memory) -> None:
+        """delta = alpha delta + x ((1 - alpha) (g e)), w = (1 - e decay) w + delta, e the rate of the unit."""
+        at = edges.places(units.array)
+        own = np.repeat(units.array, edges.counts[units.array])
+        weight, state, e = edges.weight.array[at], x.array[edges.other.array[at]], rate.array[own]
+        step = g.array[own] * e
+        move_weights(weight, state, step if alpha == 0 else (np.float32(1) - np.float32(alpha)) * step, alpha,
+              e, decay, w.array, delta.array)
+
+    def learn_by_connection(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory,
+                            rate: Memory, sigma: Memory, mu: float | None, w: Memory, delta: Memory) -> None:
+        """As `learn`, e that of the connection: delta = alpha delta + x (((1 - alpha) g) e). With `mu`, e is divided
+        by mu + |sigma|."""
+        at = edges.places(units.array)
+        own = np.repeat(units.array, edges.counts[units.array])
+        which = edges.connection.array[at]
+        weight, state, e = edges.weight.array[at], x.array[edges.other.array[at]], rate.array[which]
+        if mu is not None:
+            e = e / (np.float32(mu) + np.abs(sigma.array[which]))
+        gradient = g.array[own]
+        step = (gradient if alpha == 0 else (np.float32(1) - np.float32(alpha)) * gradient) * e
+        move_weights(weight, state, step, alpha, e, decay, w.array, delta.array)
+
+
+def move_weights(weight: np.ndarray, state: np.ndarray, step: np.ndarray, alpha: float, e: np.ndarray, decay: float,
+          w: np.ndarray, delta: np.ndarray) -> None:
+    """The step of weights that nothing shares."""
+    move = state * step
+    if alpha != 0:
+        move = np.float32(alpha) * delta[weight] + move
+    delta[weight] = move
+    w[weight] = (np.float32(1) - e * np.float32(decay)) * w[weight] + move

@@ -1,0 +1,155 @@
+"""The files an SN program names: where one is read from, and where one is written.
+
+A name is looked for in the run folder (what this program itself wrote), beside the text that is running, in the
+program's folder, in the folder of `--data-dir`, in that of the variable SNSIM_DATA and in its `sn28` folder; each as
+it stands, then with the suffixes of the word. A program reads nowhere else, and writes into its run folder only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Iterator
+
+from snsim.data.fetch import Search
+from snsim.errors import Fault, SnError
+from snsim.language.procedures import Misuse
+from snsim.sn28.runtime.host import surroundings
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+
+_BYTES_PER_ELEMENT = 16  # more than any format takes for an element of a matrix, as a number of a text
+
+
+class Files:
+    """The files of one program: `interpreter.part(Files)`."""
+
+    def __init__(self, interpreter: Interpreter):
+        self._interpreter = interpreter
+        self._output: Path | None = None
+        self._told: set[str] = set()
+
+    def to_read(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
+        """The file that a name means, as it stands or with one of the suffixes (".mat").
+
+        Misuse, about the argument of that number, if it is in none of the folders.
+        """
+        found = self.find(name, *suffixes)
+        if found is not None:
+            return found
+        folders = {folder.resolve(): str(folder) for folder in reversed(list(self._folders()))}
+        places = ", ".join(reversed(folders.values())) or "no folder"
+        also = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
+        raise Misuse(f'there is no file "{name}"{also} in {places}', argument,
+                     "put it beside the program, or name its folder by --data-dir or in SNSIM_DATA")
+
+    def find(self, name: str, *suffixes: str) -> Path | None:
+        """The file that a name means, None if there is none."""
+        for given in _shortened(name):
+            for folder in self._folders():
+                for suffix in ("", *suffixes):
+                    path = _inside(folder, given + suffix)
+                    if path is not None and path.is_file():
+                        self._tell(name, given, path)
+                        return path
+        return None
+
+    def to_write(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
+        """The place of a file to be written, in the run folder, which is made now if this is the first one.
+
+        The first suffix is added if the name has none. Misuse if the name leads outside, or nothing is written here.
+        """
+        output = self._interpreter.part(surroundings).output
+        if output is None:
+            raise Misuse(f'"{name}" is not written: there is no run folder here', argument,
+                         "snsim run gives the program a run folder, and puts there what it writes")
+        _check_relative(name, argument)
+        if suffixes and not PurePosixPath(name).suffix:
+            name += suffixes[0]
+        if self._output is None:
+            self._output = output()
+        path = _inside(self._output, name)
+        if path is None or path.is_dir():
+            raise Misuse(f'"{name}" is {"a folder" if path else "outside"} of the run folder', argument,
+                         "give another name")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Misuse(f'"{name}" cannot be written: {error.strerror or error}', argument) from None
+        return path
+
+    def written(self, name: str) -> Path | None:
+        """The file of this name in the run folder, None if there is none. Misuse if the name leads outside."""
+        _check_relative(name)
+        path = None if self._output is None else _inside(self._output, name)
+        return path if path is not None and path.is_file() else None
+
+    def content(self, path: Path, argument: int | None = 0) -> bytes:
+        """The bytes of a file; Misuse if it cannot be read, or is larger than any matrix may be."""
+        most = _BYTES_PER_ELEMENT * self._interpreter.limits.matrix_elements
+        try:
+            size = path.stat().st_size
+            if size <= most:
+                return path.read_bytes()
+        except OSError as error:
+            raise Misuse(f"{path} cannot be read: {error.strerror or error}", argument) from None
+        raise Misuse(f"{path} is {size:,} bytes long, and {most:,} is the limit", argument)
+
+    def write(self, path: Path, content: bytes, argument: int | None = 0) -> None:
+        """Put bytes in a file; Misuse if that cannot be done."""
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise Misuse(f"{path} cannot be written: {error.strerror or error}", argument) from None
+
+    def _folders(self) -> Iterator[Path]:
+        """Where a name is looked for, in order."""
+        access, place = self._interpreter.files, self._interpreter.place()
+        if self._output is not None:
+            yield self._output
+        if access is not None and access.root is not None:
+            beside = Path() if place is None or place.source.name.startswith("<") else Path(place.source.name).parent
+            if beside.resolve().is_relative_to(access.root):
+                yield beside
+            yield access.root
+        try:
+            for origin, folder in Search.usual(self._interpreter.part(surroundings).data_dir).folders():
+                yield folder
+                if origin == "SNSIM_DATA":
+                    yield folder / "sn28"
+        except SnError as error:
+            raise Misuse(error.faults[0].message, None, error.faults[0].hint) from None
+
+    def _tell(self, name: str, given: str, path: Path) -> None:
+        """A name that leads out of its folder is said to be found elsewhere, once."""
+        if name != given and name not in self._told:
+            self._told.add(name)
+            self._interpreter.warnings.append(Fault(f'"{name}" leads out of its folder; {path} is read',
+                                                    self._interpreter.place(), severity="warning"))
+
+
+def _check_relative(name: str, argument: int | None = 0) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise Misuse(f'"{name}" lies outside of the run folder', argument,
+                     "a program changes files of its run folder only: give a relative name without ..")
+
+
+def _shortened(name: str) -> Iterator[str]:
+    """The name; of one that begins with `..` (demonstrations named their data so, relative to the library of the
+    simulator) also what is left without `..` and then without the first folders."""
+    yield name
+    parts = PurePosixPath(name).parts
+    if ".." in parts:
+        rest = [part for part in parts if part not in ("..", "/")]
+        for i in range(len(rest)):
+            yield "/".join(rest[i:])
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    """The path of a name in a folder; None if it leads out of the folder."""
+    try:
+        path = folder / name
+        return path if path.resolve().is_relative_to(folder.resolve()) else None
+    except (OSError, ValueError, RuntimeError):
+        return None

@@ -1,0 +1,113 @@
+"""Tasks given to an executor, and the executors there are: processes of this machine, workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Iterator, Sequence
+
+from snsim.errors import fail
+from snsim.studies.one_run import Outcome, attempt
+from snsim.studies.plan import Task
+
+
+def reproduce(tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
+    """Do the tasks, each once, the longest first; the outcomes as they come. Closing the iterator (or an interrupt)
+    leaves what was not begun. SnError if the workers are gone."""
+    once = {task.folder: task for task in sorted(tasks, key=lambda task: -task.work)}
+    futures: list[Future[Outcome]] = []
+    try:
+        with _deaf_to_interrupts():  # and so are the processes that are started here
+            futures += [executor.submit(attempt, task) for task in once.values()]
+        for future in as_completed(futures):
+            yield future.result()
+    except (BrokenProcessPool, CancelledError):
+        raise fail("the workers are gone: one of them was killed (is there too little memory?), or their cluster ended",
+                   hint="the same command goes on; --jobs 1 needs least memory") from None
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def processes(jobs: int) -> Iterator[Executor]:
+    """`jobs` worker processes. They end with the block, at once if it ends by an exception, and with this process."""
+    context = multiprocessing.get_context("spawn")  # no locks or threads of this process are copied into a worker
+    watched, lifeline = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=(watched,))
+    try:
+        yield pool
+    except BaseException:
+        lifeline.close()  # a run survives the sudden end of its worker
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        lifeline.close()
+        watched.close()
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The workers of the Dask scheduler at `address`, which see the same folders and have snsim. SnError if there is
+    no scheduler, or if one task after the other ends its worker."""
+    try:
+        from distributed import Client
+        from distributed.comm import get_address_host
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise fail("--cluster needs the package distributed, which is not installed",
+                   hint='pip install "snsim[cluster]"') from None
+    try:
+        get_address_host(address)  # a client that refuses its address would not be rid of before it is waited for
+        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        why = str(error).strip().split("\n")[0] or type(error).__name__
+        raise fail(f"there is no Dask scheduler at {address}: {why}",
+                   hint="the command `dask scheduler` prints its address, tcp://HOST:8786") from None
+    executor = client.get_executor(pure=False)
+    try:
+        yield executor
+    except KilledWorker as error:
+        raise fail(f"the cluster gives up: {error}", hint="the logs of the workers say why they ended") from None
+    finally:
+        executor.shutdown(wait=False)
+        client.close()
+
+
+_PATIENCE = "10s"  # for a scheduler to answer
+
+
+def _begin_worker(watched: Connection) -> None:
+    """End this worker process when nobody holds the other end any more; Ctrl-C is for who started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        try:
+            watched.recv()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,12 @@
+"""Text in columns."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+
+def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
+    """Rows of cells as lines: each column as wide as its widest cell, set to the left ("l") or the right ("r")."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
+    return ["  ".join(cell.ljust(width) if side == "l" else cell.rjust(width)
+                      for cell, side, width in zip(row, sides, widths)).rstrip() for row in rows]

@@ -1,0 +1,68 @@
+"""When an output is right: the criteria, which are SN-2.8's `set-class-...` (section 3.9).
+
+x are the outputs, d the targets, one row a pattern.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+
+from snsim.registry import Shelf
+
+Right = Callable[..., np.ndarray]  # (outputs, targets, *numbers) -> bool, one entry a pattern
+
+@dataclass(frozen=True)
+class Criterion:
+    """`right(outputs, targets, *numbers)` tells for each pattern whether it counts as right."""
+
+    name: str
+    parameters: tuple[str, ...]
+    right: Right
+
+
+CRITERIA: Shelf[Criterion] = Shelf("criterion", plural="criteria", plugins="snsim.criteria")
+
+
+def criterion(name: str, *parameters: str) -> Callable[[Right], Right]:
+    """Decorator: put a criterion on the shelf; its docstring is the doc."""
+
+    def put(right: Right) -> Right:
+        CRITERIA.add(name, Criterion(name, parameters, right), " ".join((right.__doc__ or "").split()))
+        return right
+
+    return put
+
+
+@criterion("max")
+def right_by_max(x: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """the largest output is where the largest target is; on ties the same outputs must tie"""
+    return np.all((x == x.max(axis=1, keepdims=True)) == (d == d.max(axis=1, keepdims=True)), axis=1)
+
+
+@criterion("quadrant")
+def right_by_quadrant(x: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """no output has the wrong sign: for a target above 0 it is above 0, for one below 0 below"""
+    return ~np.any(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0)), axis=1)
+
+
+@criterion("lms", "M")
+def right_by_lms(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
+    """sum (d-x)^2 / n is below M"""
+    return np.mean((d - x) ** 2, axis=1) < margin
+
+
+@criterion("sgn", "LO", "HI")
+def right_by_zones(x: np.ndarray, d: np.ndarray, low: float, high: float) -> np.ndarray:
+    """each output is in the zone of its target: below LO, from LO to HI, above HI; by sign if both are 0"""
+    if low == high == 0:
+        return right_by_quadrant(x, d)
+    return np.all((x < low) == (d < low), axis=1) & np.all((x > high) == (d > high), axis=1)
+
+
+@criterion("hamming", "M")
+def right_by_hamming(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
+    """every |d-x| is at most M"""
+    return np.all(np.abs(d - x) <= margin, axis=1)

@@ -1,0 +1,1 @@
+"""The forms (train ...), (stage ...), (cost ...) and (update ...): read and checked."""

@@ -1,0 +1,151 @@
+"""Costs: `(define-cost ...)` puts them on a shelf, `(cost NAME NUM ...)` takes them from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from snsim.engines.protocol import Cost
+from snsim.language.forms import Node
+from snsim.network.clauses import Faults, arguments, describe, make_node, name, number
+from snsim.network.expressions import Expression, differentiate, parse, substitute
+from snsim.network.expressions import number as constant
+from snsim.network.net import Net
+from snsim.registry import Shelf
+
+DEFINE_COST = "(define-cost NAME (x d (p default) ...) EXPR)"
+_GIVEN = ("x", "d", "n")
+
+
+@dataclass(frozen=True, eq=False)
+class CostDefinition:
+    """A cost as declared: E = sum over the outputs of `e`, in x, d, n and parameters with defaults.
+
+    `softmax` marks cross-entropy, which is built in: it couples the outputs, so no expression of one output tells it.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, float], ...]
+    e: Expression | None
+    node: Node | None = None  # the form that declared it
+    softmax: bool = False
+
+
+COSTS: Shelf[CostDefinition] = Shelf("cost")
+COSTS.add("cross-entropy", CostDefinition("cross-entropy", (), None, softmax=True),
+          "- sum d log softmax(x); the output layer is linear and the targets sum to 1")
+
+
+def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
+    """`(define-cost NAME (x d (p default) ...) EXPR)`: the cost, put on the shelf. SnError with all faults.
+
+    A string before EXPR is its line of help.
+    """
+    faults = Faults()
+    given = arguments(call, 3, 4, DEFINE_COST, faults)
+    if given is None:
+        remember_broken(costs, call)
+        faults.raise_if_any()
+    called = name(given[0], "the name of a cost", faults)
+    parameters = _parameters(given[1], faults)
+    doc = read_doc(given[2:], faults)
+    e = parse(given[-1], [*_GIVEN, *(p for p, _ in parameters)], faults)
+    if e is not None and "x" not in e.variables():
+        faults.add("this cost does not depend on x, the output, so nothing would be learned", given[-1].span)
+    with faults.gathered():
+        costs.child().add(called or "", None, "", given[0].span)  # type: ignore[arg-type]  # a taken name is a fault
+    if faults.any:
+        remember_broken(costs, call)
+    faults.raise_if_any()
+    definition = CostDefinition(called, parameters, e, call)
+    return costs.add(called, definition, doc or "a cost of this program", given[0].span)
+
+
+def remember_broken(shelf: Shelf, call: Node) -> None:
+    """Remember the name of a form with faults, unless the name means something already."""
+    if len(call.items) > 1 and call.items[1].is_name and call.items[1].name not in shelf:
+        shelf.mark_broken(call.items[1].name)
+
+
+def _parameters(node: Node, faults: Faults) -> tuple[tuple[str, float], ...]:
+    if [item.name if item.is_symbol else "" for item in node.items[:2]] != ["x", "d"]:
+        faults.add("the variables of a cost begin with x, the output, and d, the target", node.span,
+                   f"write {DEFINE_COST}")
+        return ()
+    return read_defaults(node.items[2:], "parameter", _GIVEN, faults)
+
+
+def read_defaults(nodes: tuple[Node, ...], what: str, taken: tuple[str, ...],
+                  faults: Faults) -> tuple[tuple[str, float], ...]:
+    """`(NAME default) ...`; a name that stands twice or means something already is a fault."""
+    found: dict[str, float] = {}
+    for node in nodes:
+        if len(node.items) != 2:
+            faults.add(f"the default of each {what} is stated, (NAME NUM), not {describe(node)}", node.span)
+            continue
+        called = name(node.items[0], f"the name of the {what}", faults)
+        default = number(node.items[1], f"the default of {called or 'it'}", faults)
+        if called in found or called in taken:
+            faults.add(f'"{called}" means something here already', node.items[0].span, f"choose another {what} name")
+        elif called is not None and default is not None:
+            found[called] = default
+    return tuple(found.items())
+
+
+def read_doc(nodes: tuple[Node, ...], faults: Faults) -> str:
+    """The line of help that may stand before the body."""
+    if len(nodes) < 2:
+        return ""
+    if isinstance(nodes[0].value, str):
+        return nodes[0].value
+    faults.add(f"before the body only a line of help may stand, a text, not {describe(nodes[0])}", nodes[0].span)
+    return ""
+
+
+def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults: Faults) -> tuple[Cost, Node] | None:
+    """`(cost NAME NUM ...)` for this net: the cost with its numbers put in, and the clause with every number."""
+    given = arguments(node, 1, None, "(cost NAME NUM ...)", faults)
+    if given is None or name(given[0], "the name of a cost", faults) is None:
+        return None
+    with faults.gathered():
+        definition = costs.get(given[0].name, given[0].span)
+        numbers = [number(item, f"a number of cost {definition.name}", faults) for item in given[1:]]
+        if len(numbers) > len(definition.parameters):
+            takes = ", ".join(p for p, _ in definition.parameters) or "no number"
+            faults.add(f"cost {definition.name} takes {takes}; {len(numbers)} given", given[-1].span)
+            return None
+        if None in numbers:
+            return None
+        values = [default for _, default in definition.parameters]
+        values[:len(numbers)] = numbers  # type: ignore[assignment]
+        if definition.softmax and net is not None:
+            _check_linear_output(node, net, faults)
+        complete = make_node(["cost", given[0], *values], node.span)
+        return _cost(definition, values, 1 if net is None else net.layers[-1].units), complete
+    return None
+
+
+def _cost(definition: CostDefinition, values: list[float], outputs: int) -> Cost:
+    if definition.softmax or definition.e is None:
+        return Cost(definition.name, None, None, None, softmax=True)
+    constants = {p: constant(value) for (p, _), value in zip(definition.parameters, values)}
+    e = substitute(definition.e, {**constants, "n": constant(outputs)})
+    de = differentiate(e, "x")
+    return Cost(definition.name, e, de, differentiate(de, "x"))
+
+
+def _check_linear_output(node: Node, net: Net, faults: Faults) -> None:
+    layer = net.layers[-1]
+    if layer.nlf is not None and layer.nlf.df != constant(1):
+        faults.add("cross-entropy takes the softmax of the outputs itself, so the output layer must be linear; that "
+                   f"of net {net.name} has the nlf {layer.nlf.name}", node.span,
+                   f"write (layer {layer.name} (nlf linear)) in a net that is like {net.name}")
+
+
+def check_sums(cost: Cost, off: float, on: float, outputs: int, node: Node, faults: Faults) -> None:
+    """A fault if the cost is cross-entropy and targets OFF and ON do not sum to 1 over the outputs."""
+    total = off * (outputs - 1) + on
+    if cost.softmax and abs(total - 1) > 1e-6:
+        soft = 0.1 / outputs
+        faults.add(f"cross-entropy needs targets that sum to 1; {off:g} and {on:g} over {outputs} outputs sum to "
+                   f"{total:g}", node.span,
+                   f"write (targets 0 1), or softer (targets {soft:g} {1 - soft * (outputs - 1):g})")

@@ -1,0 +1,204 @@
+"""Update rules: `(define-update ...)` puts them on a shelf, `(update NAME (option V) ...)` takes them from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from snsim.engines.protocol import UpdateRule
+from snsim.language.forms import Node
+from snsim.network.clauses import Faults, arguments, describe, make_node, name, whole
+from snsim.network.expressions import Expression, parse
+from snsim.registry import Shelf, suggest
+from snsim.training.forms.costs import read_defaults, remember_broken
+from snsim.training.forms.values_and_scopes import read_value
+from snsim.training.schedule import constant
+from snsim.training.spec import Value
+
+DEFINE_UPDATE = "(define-update NAME ((option default) ...) (state ...) (setq w EXPR) ...)"
+_GIVEN = ("w", "g", "h", "h-full", "rate", "n")
+
+
+@dataclass(frozen=True, eq=False)
+class UpdateDefinition:
+    """An update rule and the form that declared it; None for one that is built in."""
+
+    rule: UpdateRule
+    node: Node | None = None
+
+
+UPDATES: Shelf[UpdateDefinition] = Shelf("update rule")
+UPDATES.add("conjugate-gradient",
+            UpdateDefinition(UpdateRule("conjugate-gradient", (("mu", 0.0),), ("gradient", "direction"), (), True)),
+            "SN's: one step a pass along a conjugate direction, its length by the Gauss-Newton curvature (plus mu)")
+
+
+def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinition:
+    """`(define-update NAME ((option default) ...) (state ...) (setq w EXPR) ...)`: the rule, put on the shelf.
+
+    A string before the first `setq` is its line of help. SnError with all faults.
+    """
+    faults = Faults()
+    given = arguments(call, 4, None, DEFINE_UPDATE, faults)
+    if given is None:
+        remember_broken(updates, call)
+        faults.raise_if_any()
+    called = name(given[0], "the name of an update rule", faults)
+    options = read_defaults(given[1].items, "option", (*_GIVEN, "curvature"), faults)
+    if not given[1].is_list:
+        faults.add(f"the options are a list of (option default), not {describe(given[1])}", given[1].span)
+    states = _states(given[2], [*_GIVEN, *(o for o, _ in options)], faults)
+    body = given[3:]
+    doc = ""
+    if isinstance(body[0].value, str) and len(body) > 1:
+        doc, body = body[0].value, body[1:]
+    groups = tuple(_group(node, states, [*_GIVEN, *(o for o, _ in options), *states], faults) for node in body)
+    if not any(target == "w" for group in groups for target, _ in group) and not faults.any:
+        faults.add("this rule never sets w", call.span, "write (setq w EXPR)")
+    with faults.gathered():
+        updates.child().add(called or "", None, "", given[0].span)  # type: ignore[arg-type]
+    if faults.any:
+        remember_broken(updates, call)
+    faults.raise_if_any()
+    definition = UpdateDefinition(UpdateRule(called, options, states, groups), call)
+    return updates.add(called, definition, doc or "an update rule of this program", given[0].span)
+
+
+def _states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
+    states: list[str] = []
+    if not node.is_list:
+        faults.add(f"the states are a list of names, () if there is none, not {describe(node)}", node.span)
+    for item in node.items:
+        state = name(item, "a state", faults)
+        if state in taken or state in states:
+            faults.add(f'"{state}" means something here already', item.span, "choose another name for the state")
+        elif state is not None:
+            states.append(state)
+    return tuple(states)
+
+
+def _group(node: Node, states: tuple[str, ...], variables: list[str],
+           faults: Faults) -> tuple[tuple[str, Expression], ...]:
+    """`(setq NAME EXPR NAME EXPR ...)`: all right sides are computed before any is assigned."""
+    pairs = node.items[1:]
+    if node.head != "setq":
+        faults.add(f"the body of an update rule is (setq NAME EXPR ...), not {describe(node)}", node.span)
+        return ()
+    if not pairs or len(pairs) % 2:
+        faults.add(f"(setq ...) takes names and expressions in pairs, {len(pairs)} arguments given", node.span,
+                   "write (setq NAME EXPR ...)")
+        return ()
+    group: dict[str, Expression] = {}
+    for target, side in zip(pairs[::2], pairs[1::2]):
+        called = name(target, "what setq sets", faults)
+        expression = parse(side, variables, faults)
+        if called is not None and called != "w" and called not in states:
+            faults.add(f'an update rule sets w and its states, not "{called}"', target.span,
+                       suggest(called, ["w", *states], "names that can be set"))
+        elif called in group:
+            faults.add(f'"{called}" is set twice in one setq', target.span, "write a second setq")
+        elif called is not None and expression is not None:
+            group[called] = expression
+    return tuple(group.items())
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What an `(update ...)` clause states, and the clause with every option."""
+
+    rule: UpdateRule
+    options: dict[str, Value]
+    curvature_patterns: int | None
+    node: Node
+
+    @property
+    def has_rate(self) -> bool:
+        return any("rate" in e.variables() for group in self.rule.assignments for _, e in group)
+
+
+def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, batched: bool = False) -> Update | None:
+    """`(update NAME (option VALUE) ... (curvature N))`.
+
+    With `(curvature N)`, for rules that mention h, the mean over N patterns takes the place of the running mean: the
+    option gamma, if the rule has it, is 1 and cannot be stated. `batched`: patterns are gathered into batches, whose
+    curvature is a sum or mean already: as in SN's batch Newton, gamma is 1 if it is not stated.
+    """
+    given = arguments(node, 1, None, "(update NAME (option VALUE) ...)", faults)
+    if given is None or name(given[0], "the name of an update rule", faults) is None:
+        return None
+    if given[0].name not in updates and not updates.is_broken(given[0].name):
+        with faults.gathered():
+            updates.get(given[0].name, given[0].span)
+        return None
+    with faults.gathered():
+        rule = updates.get(given[0].name, given[0].span).rule
+        stated = _stated_options(given[1:], rule, faults)
+        patterns = None
+        if "curvature" in stated:
+            counts = arguments(stated["curvature"], 1, 1, "(curvature N)", faults)
+            patterns = whole(counts[0], "the patterns of (curvature N)", faults, 1) if counts else None
+            if "gamma" in stated:
+                faults.add("(curvature N) holds the mean curvature during a pass, so nothing reads gamma",
+                           stated["gamma"].span, "leave one of them out",
+                           (("the curvature is held here", stated["curvature"].span),))
+        options = {option: constant(_default(option, default, rule, batched)) for option, default in rule.options}
+        for option in options:
+            if option in stated:
+                value = arguments(stated[option], 1, 1, f"({option} VALUE)", faults)
+                read = read_value(value[0], f"option {option} of {rule.name}", faults) if value else None
+                options[option] = read or options[option]
+                if read and (rule.curvature or rule.conjugate):
+                    _check_range(option, options[option], stated[option], faults)
+        return Update(rule, _held(options, patterns), patterns,
+                      _complete(given[0], rule, stated, node, batched))
+    return None
+
+
+def _check_range(option: str, value: Value, stated: Node, faults: Faults) -> None:
+    """mu damps and gamma averages: outside of their ranges they would do neither."""
+    low, high = min(value.numbers), max(value.numbers)
+    if option == "mu" and low < 0:
+        faults.add(f"mu is added to the curvature and is not below 0, and {low:g} is: it would not damp",
+                   stated.span, "write (mu 0.05), or (mu 0) to damp nothing")
+    elif option == "gamma" and not 0 <= low <= high <= 1:
+        faults.add("gamma is the part that a pattern has in the running mean of h, from 0 to 1, not "
+                   f"{high if high > 1 else low:g}", stated.span, "write (gamma 0.05)")
+
+
+def _stated_options(nodes: tuple[Node, ...], rule: UpdateRule, faults: Faults) -> dict[str, Node]:
+    known = [option for option, _ in rule.options] + (["curvature"] if rule.curvature else [])
+    stated: dict[str, Node] = {}
+    for node in nodes:
+        if not node.head:
+            faults.add(f"an option of {rule.name} is (NAME VALUE), not {describe(node)}", node.span,
+                       f"options: {', '.join(known)}")
+        elif node.head not in known:
+            faults.add(f'update rule {rule.name} has no option "{node.head}"', node.items[0].span,
+                       suggest(node.head, known, "options"))
+        elif node.head in stated:
+            faults.add(f"option {node.head} is stated twice", node.span, "leave one of them out",
+                       (("first here", stated[node.head].span),))
+        else:
+            stated[node.head] = node
+    return stated
+
+
+def _held(options: dict[str, Value], patterns: int | None) -> dict[str, Value]:
+    """With a held curvature the running mean is that curvature itself: gamma is 1."""
+    return {**options, "gamma": constant(1)} if patterns is not None and "gamma" in options else options
+
+
+def _default(option: str, default: float, rule: UpdateRule, batched: bool) -> float:
+    return 1.0 if option == "gamma" and batched and rule.curvature is not None else default
+
+
+def _complete(called: Node, rule: UpdateRule, stated: dict[str, Node], node: Node, batched: bool) -> Node:
+    """The clause with the default of every option that it does not state."""
+    options = []
+    for option, default in rule.options:
+        if option in stated:
+            options.append(stated[option])
+        elif option != "gamma" or "curvature" not in stated:
+            options.append(make_node([option, _default(option, default, rule, batched)], node.span))
+    if "curvature" in stated:
+        options.append(stated["curvature"])
+    return make_node(["update", called, *options], node.span)

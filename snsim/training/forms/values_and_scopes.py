@@ -1,0 +1,155 @@
+"""Reading what clauses of `train` share: VALUE, a number over the passes, and PLACE, where a number holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Iterable
+
+from snsim.language.forms import Node
+from snsim.network.clauses import STATED, Clause, Faults, arguments, describe, name, number, whole
+from snsim.network.net import Net
+from snsim.registry import suggest
+from snsim.training.parameter_scopes import matches
+from snsim.training.spec import Place, Placed, Value
+
+VALUE = "a number, (linear a b) or (steps (v n) ... (v))"
+PLACES = "biases, a layer, (bias LAYER) or (connect FROM TO)"
+
+
+def read_value(node: Node, what: str, faults: Faults) -> Value | None:
+    """VALUE: NUM, `(linear a b)` or `(steps (v n) ... (v))`."""
+    if node.head == "linear":
+        ends = arguments(node, 2, 2, "(linear a b)", faults)
+        numbers = [number(end, what, faults) for end in ends or ()]
+        return None if ends is None or None in numbers else Value("linear", tuple(numbers), span=node.span)
+    if node.head == "steps":
+        return _steps(node, what, faults)
+    if node.is_list:
+        faults.add(f"{what} must be {VALUE}, not {describe(node)}", node.span)
+        return None
+    stated = number(node, what, faults)
+    return None if stated is None else Value("constant", (stated,), span=node.span)
+
+
+def _steps(node: Node, what: str, faults: Faults) -> Value | None:
+    steps = arguments(node, 1, None, "(steps (v n) ... (v))", faults)
+    if steps is None:
+        return None
+    numbers, lengths, before = [], [], len(faults.found)
+    for step in steps:
+        if len(step.items) not in ((1, 2) if step is steps[-1] else (2,)):
+            faults.add(f"a step is (v n), value and passes, not {describe(step)}", step.span,
+                       "only the last may be (v), which holds to the end")
+            continue
+        numbers.append(number(step.items[0], what, faults))
+        lengths += [whole(length, "the passes of a step", faults, 1) for length in step.items[1:]]
+    return Value("steps", tuple(numbers), tuple(lengths), node.span) if len(faults.found) == before else None
+
+
+def read_number(node: Node, what: str, faults: Faults) -> Value | None:
+    """NUM, as a Value that does not change."""
+    stated = number(node, what, faults)
+    return None if stated is None else Value("constant", (stated,), span=node.span)
+
+
+def read_place(node: Node, faults: Faults) -> Place | None:
+    """PLACE: `biases`, LAYER, `(bias LAYER)` or `(connect FROM TO)`."""
+    if node.is_name:
+        return Place("biases") if node.name == "biases" else Place("layer", node.name)
+    if node.head == "bias" and len(node.items) == 2:
+        layer = name(node.items[1], "the layer of (bias LAYER)", faults)
+        return None if layer is None else Place("bias", layer)
+    if node.head == "connect" and len(node.items) == 3:
+        ends = [name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:]]
+        return None if None in ends else Place("connection", ends[1], ends[0])
+    faults.add(f"a place is {PLACES}, not {describe(node)}", node.span)
+    return None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a placed family and the clause, of one place, that prints it."""
+
+    placed: Placed
+    clause: Clause
+
+
+Family = dict[Place, Statement]  # later statements have replaced earlier ones of the same place
+ReadValue = Callable[[Node, str, Faults], "Value | None"]
+
+
+def read_family(clauses: Iterable[Clause], read: ReadValue, net: Net | None, faults: Faults,
+                drop: Callable[[Clause], None]) -> Family:
+    """The statements of one form in one placed family, `(WORD V PLACE ...)`, by place.
+
+    A place stated twice in the form is a fault with both places, and so is a stated place where the net has nothing
+    that learns; a place that `like` brought and that this net lacks goes to `drop`.
+    """
+    family: Family = {}
+    for clause in clauses:
+        for statement in _statements(clause, read, faults):
+            place = statement.placed.place
+            problem = None if net is None else nothing_there(place, net)
+            if problem is not None and clause.origin != STATED:
+                drop(statement.clause)
+            elif problem is not None:
+                faults.add(problem[0], _place_node(statement.clause).span, problem[1])
+            elif place in family:
+                faults.add(f"the {_kind(clause.word)} {spelled(place)} is stated twice in this form",
+                           _place_node(statement.clause).span, "leave one of them out",
+                           (("first here", _place_node(family[place].clause).span),))
+            else:
+                family[place] = statement
+    return family
+
+
+def _statements(clause: Clause, read: ReadValue, faults: Faults) -> list[Statement]:
+    node = clause.node
+    given = arguments(node, 1, None, f"({clause.word} V PLACE ...)", faults)
+    if given is None:
+        return []
+    value = read(given[0], f"the value of ({clause.word} ...)", faults)
+    if len(given) == 1:
+        places: list[tuple[Node | None, Place | None]] = [(None, Place("everywhere"))]
+    else:
+        places = [(place, read_place(place, faults)) for place in given[1:]]
+    return [Statement(Placed(clause.word, value, place),
+                      Clause(Node((*node.items[:2], *([] if at is None else [at])), node.span), clause.origin))
+            for at, place in places if value is not None and place is not None]
+
+
+def _place_node(clause: Clause) -> Node:
+    return clause.node.items[2] if len(clause.node.items) > 2 else clause.node
+
+
+def _kind(word: str) -> str:
+    return "rate" if "epsi" in word else "initial weight"
+
+
+def spelled(place: Place) -> str:
+    """A place in a sentence: "everywhere", "of h1", "of (bias h1)"."""
+    if place.kind == "everywhere":
+        return "everywhere"
+    text = {"biases": "biases", "layer": place.layer, "bias": f"(bias {place.layer})",
+            "connection": f"(connect {place.source} {place.layer})"}[place.kind]
+    return f"of {text}"
+
+
+def nothing_there(place: Place, net: Net) -> tuple[str, str] | None:
+    """Why a place names nothing that learns in this net, and the remedy; None if it names something."""
+    there = [parameter for parameter in net.parameters if matches(place, parameter)]
+    if any(parameter.learns for parameter in there):
+        return None
+    layers = [layer.name for layer in net.layers]
+    for layer in (place.source, place.layer):
+        if layer and layer not in layers:
+            return f'net {net.name} has no layer "{layer}"', suggest(layer, layers, "layers")
+    if there:
+        return f"the weights {spelled(place)} are fixed: they take no rate and no initial value", "leave this place out"
+    if place.kind == "connection":
+        joined = [f"(connect {c.source} {c.target})" for c in net.connections]
+        return f"net {net.name} does not connect {place.source} to {place.layer}", f"connections: {', '.join(joined)}"
+    if place.layer == layers[0]:
+        return f"nothing enters {place.layer}, the input layer of net {net.name}", "name a later layer"
+    owner = "no layer" if place.kind == "biases" else f"layer {place.layer}"
+    return f"{owner} of net {net.name} has {'a' if place.kind == 'biases' else 'no'} bias", "leave this place out"

@@ -1,0 +1,51 @@
+"""The words `train`, `define-cost` and `define-update`: from a declarative form to a value on its shelf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Callable
+
+from snsim.language.forms import Node
+from snsim.registry import Shelf
+from snsim.training.forms.costs import COSTS, CostDefinition, define_cost
+from snsim.training.forms.train_form import read_training
+from snsim.training.forms.update_rules import UPDATES, UpdateDefinition, define_update
+from snsim.training.spec import Training
+
+if TYPE_CHECKING:
+    from snsim.language.evaluator import Interpreter
+    from snsim.network.net_form import NetShelves
+
+
+@dataclass
+class TrainShelves:
+    """What is declared about learning. What is written in prelude.sn is read by `program`, as any declaration is."""
+
+    trainings: Shelf[Training] = field(default_factory=lambda: Shelf("training"))
+    costs: Shelf[CostDefinition] = field(default_factory=COSTS.child)
+    updates: Shelf[UpdateDefinition] = field(default_factory=UPDATES.child)
+
+    def child(self) -> TrainShelves:
+        """Shelves that see everything here and keep their own additions to themselves."""
+        return TrainShelves(self.trainings.child(), self.costs.child(), self.updates.child())
+
+
+def words(shelves: TrainShelves, nets: NetShelves) -> dict[str, Callable[[Node, Interpreter], object]]:
+    """The three words; each checks a form, puts its value on its shelf and returns it. They raise SnError."""
+
+    def train(call: Node, interpreter: Interpreter) -> Training:
+        """(train NAME clause ...): declare one experiment: a net, its data, and how it learns."""
+        training, warnings = read_training(call, shelves.trainings, shelves.costs, shelves.updates, nets.nets,
+                                           included=interpreter.including > 0)
+        interpreter.warnings.extend(warnings)
+        return training
+
+    def cost(call: Node, interpreter: Interpreter) -> CostDefinition:
+        """(define-cost NAME (x d (p default) ...) EXPR): declare a cost, the sum of EXPR over the outputs."""
+        return define_cost(call, shelves.costs)
+
+    def update(call: Node, interpreter: Interpreter) -> UpdateDefinition:
+        """(define-update NAME ((option default) ...) (state ...) (setq w EXPR) ...): declare an update rule."""
+        return define_update(call, shelves.updates)
+
+    return {"train": train, "define-cost": cost, "define-update": update}

@@ -1,0 +1,70 @@
+"""Placed statements become numbers for each weight: the more specific place wins."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+import numpy as np
+
+from snsim.network.net import Net, Parameter
+from snsim.training.schedule import value_at
+from snsim.training.spec import Place, Placed, Stage
+
+_SPECIFIC = {"everywhere": 0, "biases": 1, "layer": 2, "bias": 3, "connection": 3}
+
+
+def matches(place: Place, parameter: Parameter) -> bool:
+    """Whether a place covers a parameter."""
+    if place.kind == "everywhere":
+        return True
+    if place.kind == "biases":
+        return parameter.kind == "bias"
+    if place.layer != parameter.layer:
+        return False
+    if place.kind == "layer":
+        return True
+    return parameter.kind == "bias" if place.kind == "bias" else parameter.source == place.source
+
+
+def statement_for(parameter: Parameter, statements: Iterable[Placed]) -> Placed | None:
+    """The statement that holds for a parameter: everywhere < biases < LAYER < (bias ..), (connect ..)."""
+    covering = [placed for placed in statements if matches(placed.place, parameter)]
+    return max(covering, key=lambda placed: _SPECIFIC[placed.place.kind], default=None)
+
+
+def fan_in(parameter: Parameter, counting: str) -> np.ndarray:
+    """F for each weight (flat, float64): `lines` counts the bias of the receiving unit (SN-2.8), `weights` not. At
+    least 1, also for a bias that is the one weight of its units."""
+    lines = np.asarray(parameter.fan_in, dtype=np.float64)
+    return np.maximum(lines - 1, 1) if counting == "weights" and parameter.has_bias else lines
+
+
+def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> float | np.ndarray:
+    """The rates of a parameter's weights: epsilon V, epsi-sqrt V/sqrt F, epsi-inv V/F, mask-epsi V/sqrt(F sharers).
+
+    SN-2.8, section 3.7. A float where all are equal, else an array of the parameter's shape.
+    """
+    lines = fan_in(parameter, counting)
+    divisor = {
+        "epsilon": lambda: np.ones(1),
+        "epsi-sqrt": lambda: np.sqrt(lines),
+        "epsi-inv": lambda: lines,
+        "mask-epsi": lambda: np.sqrt(lines * parameter.sharers),
+    }[placed.family]()
+    rates = value / divisor
+    return float(rates[0]) if np.all(rates == rates[0]) else rates.reshape(parameter.shape)
+
+
+def rates_at(stage: Stage, net: Net, number: int, counting: str = "lines",
+             parameters: Iterable[Parameter] | None = None) -> dict[str, float | np.ndarray]:
+    """The rate of every parameter that learns, in pass `number` (from 1) of the stage, by parameter name.
+
+    Empty for a rule that has no rate. `parameters` may be given instead of the net's, with another F.
+    """
+    rates: dict[str, float | np.ndarray] = {}
+    for parameter in net.parameters if parameters is None else parameters:
+        placed = statement_for(parameter, stage.rates)
+        if parameter.learns and placed is not None:
+            value = value_at(placed.value, number, stage.passes)
+            rates[parameter.name] = rate(placed, parameter, value, counting)
+    return rates

@@ -1,0 +1,93 @@
+"""Numbers that change over the passes: what a `Value` is in a pass, and whether it fills its stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from snsim.network.clauses import Faults
+from snsim.training.spec import Stage, Value
+
+
+def constant(number: float) -> Value:
+    return Value("constant", (float(number),))
+
+
+def value_at(value: Value, number: int, passes: int) -> float:
+    """The value in pass `number` (from 1) of a stage of `passes`.
+
+    `(linear a b)` is a + (b - a)(p - 1)/(P - 1), and a if P = 1. The last value of `(steps ...)` runs on.
+    """
+    if value.kind == "constant":
+        return value.numbers[0]
+    if value.kind == "linear":
+        first, last = value.numbers
+        return first if passes == 1 else first + (last - first) * (number - 1) / (passes - 1)
+    end = 0
+    for step, length in zip(value.numbers, value.lengths):
+        end += length
+        if number <= end:
+            return step
+    return value.numbers[-1]
+
+
+def check_filling(value: Value, passes: int, faults: Faults) -> None:
+    """A fault if `(steps ...)` do not fill the passes exactly: too few, too many, or none left for the last."""
+    if value.kind != "steps":
+        return
+    filled, open_end = sum(value.lengths), len(value.lengths) < len(value.numbers)
+    said = f"the steps fill {filled} passes, the training or stage has {passes}"
+    if open_end and filled >= passes:
+        faults.add(f"{said}: none is left for the last value, {value.numbers[-1]:g}", value.span,
+                   "shorten the steps or state more passes")
+    elif not open_end and filled != passes:
+        last = value.numbers[-1]
+        more = f", or end with ({last:g}), which holds to the end" if filled < passes else ""
+        faults.add(said, value.span, f"state {filled} passes or change the steps{more}")
+
+
+def fitted(value: Value, passes: int) -> Value:
+    """The value for another number of passes: steps are cut, or the last one runs on."""
+    if value.kind != "steps":
+        return value
+    lengths: list[int] = []
+    left = passes
+    for length in value.lengths:
+        if left == 0:
+            break
+        lengths.append(min(length, left))
+        left -= lengths[-1]
+    if left == 0:
+        return replace(value, numbers=value.numbers[:len(lengths)], lengths=tuple(lengths))
+    closed = len(value.lengths) == len(value.numbers)
+    return replace(value, lengths=tuple(lengths[:-1] if closed else lengths))
+
+
+def fitted_stages(stages: tuple[Stage, ...], passes: int) -> tuple[Stage, ...]:
+    """The stages when `passes` are run in all: the last ones are left out or cut, or the very last runs on."""
+    kept: list[Stage] = []
+    left = passes
+    for stage in stages:
+        if left == 0:
+            break
+        own = left if stage is stages[-1] else min(stage.passes, left)
+        kept.append(_with_passes(stage, own))
+        left -= own
+    return tuple(kept)
+
+
+def _with_passes(stage: Stage, passes: int) -> Stage:
+    return replace(
+        stage, passes=passes,
+        options={name: fitted(value, passes) for name, value in stage.options.items()},
+        rates=tuple(replace(rate, value=fitted(rate.value, passes)) for rate in stage.rates),
+        input_noise=None if stage.input_noise is None else fitted(stage.input_noise, passes),
+        theta=None if stage.theta is None else fitted(stage.theta, passes))
+
+
+def stage_of(stages: tuple[Stage, ...], number: int) -> tuple[Stage, int]:
+    """The stage in which pass `number` of the training (from 1) falls, and the number of that pass in the stage."""
+    for stage in stages:
+        if number <= stage.passes:
+            return stage, number
+        number -= stage.passes
+    raise IndexError(f"no pass {number} after the last stage")
