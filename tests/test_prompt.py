@@ -15,9 +15,10 @@ import pytest
 from snsim.errors import SnError, Source
 from snsim.language.limits import Limits
 from snsim.program import read_program
+from snsim.prompt.install import open_session
 from snsim.prompt.prompt_word import PROMPT
 from snsim.prompt.responses import answer
-from snsim.prompt.session import Session, is_complete
+from snsim.prompt.session import is_complete
 from snsim.runs.options import Options
 from snsim.runs.options import Options as Options_
 from snsim.runs.run import Passed, run
@@ -34,7 +35,7 @@ class Typed:
 
     def __init__(self, *texts: str) -> None:
         self.port = io.StringIO()
-        self.session = Session(self.port)
+        self.session = open_session(self.port)
         for text in texts:
             self.say(text)
 
@@ -141,7 +142,7 @@ def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> No
 def test_other_data_for_a_session() -> None:
     """`--data` of the command line: a training still goes on, and published figures say what they are of."""
     typed = Typed()
-    typed.session = Session(typed.port, Options(data=("digits",)))
+    typed.session = open_session(typed.port, Options(data=("digits",)))
     typed.say(TINY.replace("(data digits)", "(data zipcode) (published (test-misses 3))"))
     assert "could not be had" not in typed.say("(train-now 'tiny 1)")
     again = typed.say("(train-now 'tiny 1)")

@@ -89,9 +89,10 @@ def cli(context: click.Context) -> int | None:
         return None
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise click.exceptions.NoArgsIsHelpError(context)
-    from snsim.prompt.main import start
+    from snsim.cli.repl import repl
 
-    return start(None, {})
+    code: int = context.invoke(repl)
+    return code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.language.forms import NIL, Form, Node
+from snsim.language.interpreter import Interpreter, Stopped
 from snsim.language.source_files import read_source
-
-if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
 
 
 def include(call: Node, interpreter: Interpreter) -> Form:
     """(include "f.sn"): evaluate a file, relative to this one; a second time does nothing"""
-    from snsim.language.interpreter import Stopped
-
     span = call.span
     if len(call.items) != 2 or not isinstance(call.items[1].value, str):
         raise fail("include takes the name of one file, as a string", span, 'write (include "f.sn")')

@@ -1,18 +1,97 @@
-"""What builtins see of the interpreter."""
+"""What built-in functions and declarative words see of the interpreter: a protocol.
+
+`evaluator.Interpreter` satisfies it. Functions and words import this file alone, so that the evaluator may import them
+and they do not import the evaluator.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import Callable, Iterable, Mapping, Protocol
 
-from snsim.errors import SnError
-from snsim.language.forms import Form, Node
-
-if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
-
-
-Word = Callable[[Node, "Interpreter"], Form]
+from snsim.errors import Fault, SnError, Source, Span
+from snsim.language.budget import Budget
+from snsim.language.forms import NIL, Form, Node, Pair, Symbol
+from snsim.language.limits import Limits
+from snsim.language.source_files import FileAccess
 
 
 class Stopped(SnError):
     """The rest of the file makes no sense any more."""
+
+
+class Interpreter(Protocol):
+    """One program while it runs. Each member is described where it is defined: evaluator.py, variables.py."""
+
+    limits: Limits
+    budget: Budget
+    files: FileAccess | None
+    absent: Mapping[str, str]
+    presets: dict[str, float | str]
+    preset_names: list[str]
+    used_presets: set[str]
+    including: int
+    rewritten: int
+    column: int
+
+    # Evaluating
+
+    def step(self, count: int = 1) -> None: ...
+
+    def evaluate(self, form: Form, at: Span | None = None) -> Form: ...
+
+    def arguments(self, form: Pair) -> list[Form]: ...
+
+    def body(self, forms: Form) -> Form: ...
+
+    def run_body(self, bound: list[tuple[Symbol, Form]], body: Form) -> Form: ...
+
+    def run_text(self, source: Source, faults: list[Fault], start: int = 0) -> Form: ...
+
+    def apply(self, function: Form, arguments: list[Form]) -> Form: ...
+
+    def call(self, name: str, *arguments: Form) -> Form: ...
+
+    # Variables
+
+    def bind(self, variable: Symbol, value: Form) -> list[Form]: ...
+
+    def unbind(self, variable: Symbol) -> None: ...
+
+    def bindings(self) -> Iterable[list[Form]]: ...
+
+    def value(self, name: Symbol, at: Span | None = None) -> Form: ...
+
+    def global_value(self, name: Symbol, at: Span | None = None) -> Form: ...
+
+    def lookup(self, name: Symbol | str) -> Form: ...
+
+    def assign(self, name: Symbol, value: Form) -> None: ...
+
+    def assign_global(self, name: Symbol, value: Form) -> None: ...
+
+    def is_set(self, name: Symbol) -> bool: ...
+
+    def is_set_globally(self, name: Symbol) -> bool: ...
+
+    def nearest_variable(self, name: Symbol) -> str: ...
+
+    # Values, places and sentences
+
+    def place(self) -> Span | None: ...
+
+    def written(self, argument: int) -> Form: ...
+
+    def describe(self, value: Form) -> str: ...
+
+    def print_text(self, text: str) -> None: ...
+
+    def printed(self, value: Form, column: int = 0) -> str: ...
+
+    def equal(self, a: Form, b: Form) -> bool: ...
+
+    def new_list(self, items: Iterable[Form], who: str, end: Form = NIL) -> Form: ...
+
+    def elements(self, value: Form, who: str, at: Span | None = None) -> list[Form]: ...
+
+
+Word = Callable[[Node, Interpreter], Form]

@@ -14,7 +14,7 @@ from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
 from snsim.language.procedures import Function, Misuse
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 THIS = symbol("this")
 _DESTRUCTOR = symbol("-destructor")

@@ -16,7 +16,7 @@ from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, make_list, symb
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 OPTIONAL, REST, TRUE = symbol("&optional"), symbol("&rest"), symbol("t")
 ABSENT: Form = object()  # what an optional parameter of a built-in function is if no argument is given; () is one

@@ -12,7 +12,7 @@ from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, N
 from snsim.language.limits import LimitError, exceeded
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from snsim.language.forms import symbol
+from snsim.program import Surroundings
 from snsim.prompt import help_words, inspect_words, plot_words, training_words, words_shared_with_sn28
 from snsim.prompt.prompt_word import PROMPT
+from snsim.prompt.session import Session
+from snsim.runs.options import Options
 
 if TYPE_CHECKING:
     from snsim.language.evaluator import Interpreter
 
 __all__ = ["help_words", "install", "inspect_words", "words_shared_with_sn28", "plot_words", "training_words"]
+
+
+def open_session(port: TextIO, options: Options = Options(), around: Surroundings | None = None) -> Session:
+    """Return a session that has the words of the prompt; the arguments are those of `Session`."""
+    session = Session(port, options, around)
+    install(session.interpreter)
+    return session
 
 
 def install(interpreter: Interpreter) -> None:

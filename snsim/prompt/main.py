@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Callable
 
 from snsim import __version__
 from snsim.colour import BOLD, is_terminal, paint
@@ -11,21 +11,24 @@ from snsim.prompt.session import close
 
 if TYPE_CHECKING:
     from snsim.prompt.session import Session
+    from snsim.runs.options import Options
 
 _BANNER = "(help) says what can be typed here; Ctrl-D leaves"
 
 
-def start(file: str | None, given: Mapping[str, object]) -> int:
-    """Ask and answer; with a file, that is evaluated first. `given`: the options of the command line. Exit code."""
+def start(file: str | None, options: Callable[[], Options], windows: bool) -> int:
+    """Ask and answer; with a file, that is evaluated first. `options` is called when the first form is evaluated;
+    `windows`: whether those of SN's words are shown. Exit code."""
     if is_terminal(sys.stdin) and is_terminal(sys.stdout):
         from snsim.prompt import terminal
 
         banner = f"{paint(f'snsim {__version__}', BOLD, stream=sys.stdout)}   {_BANNER}"
-        return terminal.run(lambda: _session(given), banner, None if file is None else lambda s: _load(s, file))
+        return terminal.run(lambda: _session(options(), windows), banner,
+                            None if file is None else lambda s: _load(s, file))
     from snsim.language.source_files import read_input
     from snsim.prompt.responses import run_script
 
-    session = _session(given)
+    session = _session(options(), windows)
     good = file is None or _load(session, file)
     try:
         return max(run_script(session, read_input().text), 0 if good else 1)
@@ -33,23 +36,17 @@ def start(file: str | None, given: Mapping[str, object]) -> int:
         close(session)
 
 
-def _session(given: Mapping[str, object]) -> Session:
-    from snsim.cli.run import options_from
+def _session(options: Options, windows: bool) -> Session:
     from snsim.errors import Source
     from snsim.program import Surroundings
-    from snsim.prompt.session import Session
+    from snsim.prompt.install import open_session
     from snsim.runs.program_folder import RunFolder
 
-    options = options_from({**_NOTHING_SAID, **given}, {})
     folder = RunFolder(Source("<prompt>", ""), options, None)
     asks = is_terminal(sys.stdin)
     around = Surroundings(None, options.data_dir, folder.make,
-                          _ask if asks else None, windows=bool(given.get("windows")), pictures="svg")
-    return Session(sys.stdout, options, around)
-
-
-_NOTHING_SAID = {"engine": None, "dtype": None, "data": (), "data_dir": None, "initial": None, "passes": None,
-                 "out": None, "offline": False}
+                          _ask if asks else None, windows=windows, pictures="svg")
+    return open_session(sys.stdout, options, around)
 
 
 def _ask(question: str) -> bool:

@@ -29,9 +29,9 @@ class Cells:
     @property
     def session(self) -> Session:
         if self._session is None:
-            from snsim.prompt.session import Session
+            from snsim.prompt.install import open_session
 
-            self._session = Session(_Output())  # type: ignore[arg-type]
+            self._session = open_session(_Output())  # type: ignore[arg-type]
         return self._session
 
     def run(self, line: str, cell: str | None = None) -> None:

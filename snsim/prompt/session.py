@@ -32,8 +32,6 @@ class Session:
 
     def __init__(self, port: TextIO, options: Options = Options(), around: Surroundings | None = None):
         """`options` hold for every training, `around` for words of SN-2.8 (default: they write nothing)."""
-        from snsim.prompt.install import install  # which fills the shelf PROMPT
-
         self.options = options
         self.own: Shelves = own_shelves()
         self.pupil: Pupil | None = None
@@ -45,7 +43,6 @@ class Session:
         self.interpreter.keep(session_of, self)
         for shelf in self.shelves().values():
             shelf.replace_by(lambda before, now, kind=shelf.kind: self._say_replaced(kind, before, now))
-        install(self.interpreter)
 
     def shelves(self) -> dict[str, Shelf]:
         """What can be declared, by the word for one."""

@@ -12,7 +12,7 @@ from snsim.language.printer import brief, show
 from snsim.language.procedures import ABSENT, CORE, TRUE, Misuse, Primitive, function
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 def number(name: str, x: Form, argument: int | None = 0) -> float:

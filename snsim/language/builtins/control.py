@@ -11,7 +11,7 @@ from snsim.language.procedures import TRUE, Misuse, check_pattern, function, mat
 from snsim.language.quasiquote import argument_of, backquote
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 def rest_of(form: Pair, least: int, syntax: str) -> Any:

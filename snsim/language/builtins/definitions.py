@@ -19,7 +19,7 @@ from snsim.language.procedures import (
 )
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _SCOPE = symbol("scope")
 _MOST_SLOTS = 100  # in :a:b:c; a list that holds itself would have no end

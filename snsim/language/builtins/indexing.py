@@ -11,7 +11,7 @@ from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import Misuse
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 def index_matrix(interpreter: Interpreter, m: np.ndarray, arguments: list[Form]) -> Form:

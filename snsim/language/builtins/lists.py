@@ -10,7 +10,7 @@ from snsim.language.printer import brief
 from snsim.language.procedures import ABSENT, CORE, Misuse, Primitive, alias, function
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 def _step(name: str, x: Form, letter: str) -> Form:

@@ -15,7 +15,7 @@ from snsim.language.printer import brief
 from snsim.language.procedures import ABSENT, Misuse, alias, function, special
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 def matrix(name: str, x: Form, argument: int | None = 0, objects: bool = False) -> np.ndarray:

@@ -16,7 +16,7 @@ from snsim.language.forms import Form
 from snsim.language.procedures import ABSENT, CORE, Misuse, Primitive, function
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 Arithmetic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

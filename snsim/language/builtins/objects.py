@@ -12,7 +12,7 @@ from snsim.language.objects import Class, Object, delete, send, upwards
 from snsim.language.procedures import TRUE, Function, Misuse, Parameters, Procedure, function, special
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _OBJECT = symbol("object")
 

@@ -15,7 +15,7 @@ from snsim.language.printer import number_text
 from snsim.language.procedures import ABSENT, Misuse, function
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 @function("print", interpreter=True)

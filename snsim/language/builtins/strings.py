@@ -13,7 +13,7 @@ from snsim.language.procedures import ABSENT, Misuse, function
 from snsim.language.regex import Regex
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 def text(name: str, x: Form, argument: int | None = 0) -> str:

@@ -10,7 +10,7 @@ from snsim.language.forms import Form
 from snsim.language.procedures import ABSENT, Misuse, alias, function
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 def _numbers(interpreter: Interpreter, name: str, values: Form, least: int = 0) -> list[float]:

@@ -15,7 +15,7 @@ from snsim.language.literals import MOST_DIMENSIONS
 from snsim.language.procedures import Misuse, function
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 @function("submatrix", interpreter=True)

@@ -18,7 +18,6 @@ from snsim.errors import Source
 from snsim.language.forms import fold
 from snsim.language.procedures import Misuse, Procedure
 from snsim.registry import Shelf, suggest
-from snsim.sn28.net.net_word import KernelWord
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,8 @@ def needed(sources: Iterable[Source], functions: Shelf[Procedure]) -> Kernel:
             before = [before[1], name]
         for name in used - own:
             entry = functions.entry(name)
-            if entry is not None and isinstance(entry.value, KernelWord):
-                modes |= entry.value.modes
+            if entry is not None:
+                modes |= getattr(entry.value, "modes", frozenset())  # of a KernelWord, see net_word.py
     return smallest(modes)
 
 
