@@ -131,7 +131,7 @@ def own_shelves() -> Shelves:
 def interpreter_of(own: Shelves, around: Surroundings, port: TextIO | None = None, limits: Limits = Limits(),
                    presets: Mapping[str, float | str] | None = None, files: FileAccess | None = None) -> Interpreter:
     """The interpreter of one program, which declares on these shelves; the rest as for `read_program`."""
-    interpreter = Interpreter(own.words, port, limits, presets, files, own.functions)
+    interpreter = Interpreter(own.functions, own.words, port, limits, presets, files)
     interpreter.absent = ABSENT
     if around.kernel is not None:
         interpreter.part(Netspace).prefer(around.kernel)
@@ -154,7 +154,7 @@ def shelves() -> Shelves:
     made = _with_words(NetShelves(), TrainShelves())
     for package in PRELUDES:
         text = resources.files(package).joinpath("prelude.sn").read_text(encoding="utf-8")
-        Interpreter(made.words, io.StringIO(), functions=made.functions).run(Source(f"<{package}.prelude>", text))
+        Interpreter(made.functions, made.words, io.StringIO()).run(Source(f"<{package}.prelude>", text))
     return made
 
 

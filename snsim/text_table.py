@@ -1,4 +1,4 @@
-"""Text in columns."""
+"""Text in columns, and what stands in them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
     return ["  ".join(cell.ljust(width) if side == "l" else cell.rjust(width)
                       for cell, side, width in zip(row, sides, widths)).rstrip() for row in rows]
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Return a shape as a table shows it: "12x8x8"."""
+    return "x".join(str(n) for n in shape)

@@ -32,7 +32,7 @@ def run(text: str, shelves: NetShelves) -> NetShelves:
     functions: Shelf[Procedure] = CORE.child()
     for name, (body, _) in lisp_functions().items():
         function(name, shelf=functions)(body)
-    Interpreter(known, io.StringIO(), functions=functions).run(Source("t.sn", text))
+    Interpreter(functions, known, io.StringIO()).run(Source("t.sn", text))
     return shelves
 
 

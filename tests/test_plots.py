@@ -28,12 +28,11 @@ from snsim.cli.picture_data import (
     weights_of,
 )
 from snsim.errors import SnError
+from snsim.plots import block_characters, confusion, curves, maps, misses, net, nlf, rejection, table, weights
+from snsim.plots.mosaic import mosaic
+from snsim.plots.registry import PICTURES
+from snsim.plots.style import NARROW, WIDE, Look
 from snsim.program import read_program
-from snsim.reports import block_characters
-from snsim.reports.plots import confusion, curves, maps, misses, net, nlf, rejection, table, weights
-from snsim.reports.plots.mosaic import mosaic
-from snsim.reports.plots.registry import PICTURES
-from snsim.reports.plots.style import NARROW, WIDE, Look
 from snsim.training.forward_all import effective_weights
 from snsim.training.initial import initial_weights
 

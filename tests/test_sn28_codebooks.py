@@ -359,7 +359,7 @@ def test_demonstrations_learn_what_is_clicked():
 
 def test_maps_are_drawn_in_the_plane():
     """Data as circles, nodes as lines: the square -1 to 1 is the whole window of 100 x 100 pixels."""
-    interpreter = Interpreter(functions=lisp_functions())
+    interpreter = Interpreter(lisp_functions())
     interpreter.run(Source("<test>", """
       (setq m (float-matrix 4 2)) (m () () '((-0.5 -0.5) (0.5 -0.5) (-0.5 0.5) (0.5 0.5))) (setq cb (new-codebook m))
       (new-window 100 100) (bidim-display-dots cb -1 -1 1 1) (bidim-display-ring cb -1 -1 1 1)

@@ -45,7 +45,7 @@ XOR_NET = """(alloc-net 100 1000)
 
 def start(text="", kernel=None, loops=None):
     """An interpreter that has run a text, and its net."""
-    interpreter = Interpreter(functions=lisp_functions(), port=io.StringIO())
+    interpreter = Interpreter(lisp_functions(), port=io.StringIO())
     interpreter.keep(Netspace, Netspace(interpreter, loops))
     space = interpreter.part(Netspace)
     if kernel:
@@ -569,7 +569,7 @@ def test_a_declared_net_computes_what_its_engine_computes():
     net = program.nets.get("lecun89")
     training = program.trainings.get("lecun89")
     engine = ReferenceEngine(plan(net), training.cost, training.stages[0].rule, np.float64)
-    interpreter = Interpreter(program.words, io.StringIO(), functions=program.functions)
+    interpreter = Interpreter(program.functions, program.words, io.StringIO())
     from snsim.sn28.net.use_net import declared_nets
 
     interpreter.keep(declared_nets, program.nets)

@@ -80,7 +80,7 @@ def printed_marks(text, size="(new-window 100 100)"):
 
 
 def run_windows(text):
-    interpreter = Interpreter(functions=lisp_functions())
+    interpreter = Interpreter(lisp_functions())
     interpreter.run(Source("<test>", text))
     return interpreter.part(Screen).windows
 

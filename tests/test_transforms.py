@@ -17,8 +17,8 @@ from snsim.errors import SnError, Source
 from snsim.network.complete_form import complete_form
 from snsim.network.expressions import apply, number, variable
 from snsim.network.net import Net
+from snsim.plots.connection_text import describe_connections
 from snsim.program import Program, read_program
-from snsim.reports.connection_text import describe_connections
 from snsim.training.initial import initial_weights
 from snsim.training.initial_files import load_initial
 

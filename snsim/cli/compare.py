@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Iterator
+from typing import TYPE_CHECKING, Iterator
 
 import click
 
 from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import Whole, presets
-from snsim.cli.reading import _read
+from snsim.cli.reading import read_reported
 from snsim.colour import BOLD, GREEN, RED, paint
-from snsim.comparison.compare import compare as compare_module
-from snsim.comparison.compare import compare_engines
-from snsim.comparison.differences import Comparison
-from snsim.comparison.report import comparison_json, comparison_text
-from snsim.program import Program
-from snsim.runs.options import Options
+
+if TYPE_CHECKING:
+    from snsim.comparison.differences import Comparison
+    from snsim.program import Program
+    from snsim.runs.options import Options
 
 
 @click.command()
@@ -60,7 +59,7 @@ def compare(file: str, module: str | None, **options: object) -> int:
         raise click.UsageError("--mapping is for a module: name a FILE.py:Class")
     set_values = presets(options["settings"])  # type: ignore[arg-type]
     chosen = options_from({**options, "passes": None, "out": None}, set_values)
-    program = _read(file, set_values)
+    program = read_reported(file, set_values)
     return compare_file(program, module, chosen, options, bool(options["as_json"]))
 
 
@@ -70,6 +69,8 @@ _COLOURS = {"equal:": (BOLD, GREEN), "DIFFERENT": (BOLD, RED)}
 def compare_file(program: Program, module: str | None, options: Options, given: dict[str, object],
                  as_json: bool) -> int:
     """Compare and print; exit code 1 where something differs."""
+    from snsim.comparison.report import comparison_json, comparison_text
+
     alike = True
     for number, made in enumerate(_comparisons(program, module, options, given, as_json)):
         alike &= made.equal
@@ -82,6 +83,9 @@ def compare_file(program: Program, module: str | None, options: Options, given: 
 
 def _comparisons(program: Program, module: str | None, options: Options, given: dict[str, object],
                  as_json: bool) -> Iterator[Comparison]:
+    from snsim.comparison.compare import compare as compare_module
+    from snsim.comparison.compare import compare_engines
+
     stated = {name: given[name] for name in ("presentations", "tolerance", "only", "sgd", "seed")}
     say = (lambda sentence: None) if as_json else (lambda sentence: click.echo(sentence, err=True))
     if module is None:

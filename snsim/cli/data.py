@@ -5,17 +5,18 @@ from __future__ import annotations
 import inspect
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
 from snsim.colour import is_terminal
-from snsim.data.catalog import DATA_SETS, DataSet, find
-from snsim.data.examples import Split
-from snsim.data.fetch import Fetcher, Search
-from snsim.data.progress import ProgressBar
-from snsim.reports.tables import shape_text
-from snsim.text_table import aligned
+from snsim.text_table import aligned, shape_text
+
+if TYPE_CHECKING:
+    from snsim.data.catalog import DataSet
+    from snsim.data.examples import Split
+    from snsim.data.fetch import Fetcher
+    from snsim.data.progress import ProgressBar
 
 
 @click.command()
@@ -30,6 +31,9 @@ def data(name: str | None, data_dir: Path | None, offline: bool) -> None:
 
 def overview(data_dir: Path | None) -> str:
     """A line for each data set: sizes, shape of a picture, whether it is here; then where files are looked for."""
+    from snsim.data.catalog import DATA_SETS
+    from snsim.data.fetch import Fetcher, Search
+
     search = Search.usual(data_dir)
     fetcher = Fetcher(search)
     rows = [("data set", "train", "test", "shape", "where")]
@@ -45,6 +49,9 @@ def overview(data_dir: Path | None) -> str:
 
 def describe(name: str, data_dir: Path | None, offline: bool) -> str:
     """What one data set is, where its files were found, its sizes and class counts. Fetches what is not here."""
+    from snsim.data.catalog import DATA_SETS, find
+    from snsim.data.fetch import Search
+
     DATA_SETS.get(name)
     examples = find([name], Search.usual(data_dir, online=not offline), _say, _progress()).examples
     rows = [("found", examples.origin), ("digest", examples.digest), ("inputs", shape_text(examples.shape))]
@@ -72,6 +79,9 @@ def _contents(split: Split) -> str:
 
 
 def _class_counts(split: Split, classes: int) -> list[str]:
+    import numpy as np
+
+
     if split.labels is None:
         return ["-"] * classes
     return [f"{count:,}" for count in np.bincount(split.labels, minlength=classes)]
@@ -82,4 +92,6 @@ def _say(sentence: str) -> None:
 
 
 def _progress() -> ProgressBar | None:
+    from snsim.data.progress import ProgressBar
+
     return ProgressBar(sys.stderr) if is_terminal(sys.stderr) else None

@@ -25,12 +25,12 @@ def report(faults: Sequence[Fault], as_json: bool = False) -> None:
             click.echo(painted_fault(fault, sys.stderr), err=True)
 
 
-def _usage(error: click.ClickException) -> str:
+def help_hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     return f"{context.command_path} --help" if context is not None and context.parent is not None else "snsim --help"
 
 
-def _report_own_fault(as_json: bool) -> None:
+def report_own_fault(as_json: bool) -> None:
     import traceback
 
     text = traceback.format_exc()
@@ -42,7 +42,7 @@ def _report_own_fault(as_json: bool) -> None:
                f"the command:\n  snsim {shlex.join(sys.argv[1:])}", err=True)
 
 
-def _prepare_streams() -> None:
+def prepare_streams() -> None:
     """Streams that take whatever is printed: closed ones lead nowhere, and a character that the encoding of one lacks
     is written as its number."""
     for name in ("stdout", "stderr"):
@@ -53,6 +53,6 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _leave_stdout() -> None:
+def leave_stdout() -> None:
     """Send what is still buffered nowhere, so that the interpreter does not complain on its way out."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,7 @@ from typing import Iterator, Mapping, Sequence
 import click
 
 from snsim import __version__
-from snsim.cli.errors import _leave_stdout, _prepare_streams, _report_own_fault, _usage, report
+from snsim.cli.errors import help_hint, leave_stdout, prepare_streams, report, report_own_fault
 from snsim.cli.exit_codes import BROKEN_PIPE, FAULT, INTERRUPTED, OWN_FAULT, USAGE
 from snsim.colour import is_terminal
 from snsim.errors import Fault, SnError
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in given
     # NumPy's matrices are small here: threads would cost more than they give, and much more on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    _prepare_streams()
+    prepare_streams()
     try:
         code = cli.main(given, prog_name="snsim", standalone_mode=False)
         sys.stdout.flush()
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return USAGE
     except click.ClickException as error:
-        report([Fault(error.format_message(), hint=_usage(error))], as_json)
+        report([Fault(error.format_message(), hint=help_hint(error))], as_json)
         return USAGE
     except SnError as error:
         report(error.faults, as_json)
@@ -119,17 +119,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        _leave_stdout()
+        leave_stdout()
         return BROKEN_PIPE
     except OSError as error:
         if error.filename is not None:  # of a file; what has none is a stream
-            _report_own_fault(as_json)
+            report_own_fault(as_json)
             return OWN_FAULT
-        _leave_stdout()
+        leave_stdout()
         report([Fault(f"what snsim prints cannot be written: {error.strerror or error}")])
         return FAULT
     except SystemExit as stop:  # click's own: 1 where the pipe broke while a command printed, 0 after completion
         return BROKEN_PIPE if stop.code == 1 else int(stop.code or 0)
     except Exception:
-        _report_own_fault(as_json)
+        report_own_fault(as_json)
         return OWN_FAULT

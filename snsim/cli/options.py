@@ -69,3 +69,8 @@ def presets(settings: Sequence[str]) -> dict[str, float | str]:
         except ValueError:
             values[name] = text
     return values
+
+
+def option_name(parameter: str) -> str:
+    """Return the name that the user types, without its hyphens, for a parameter of a command."""
+    return {"seeds": "seed", "settings": "set", "as_json": "json"}.get(parameter, parameter).replace("_", "-")

@@ -1,4 +1,4 @@
-"""From a run folder or a file to what the pictures of `snsim.reports.plots` are drawn from."""
+"""From a run folder or a file to what the pictures of `snsim.plots` are drawn from."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from snsim.language.interpreter import Word
 from snsim.network.clauses import Faults
 from snsim.network.net import Net, Nlf
 from snsim.network.nlfs import NlfDefinition, read_nlf
-from snsim.program import read_program, shelves
+from snsim.plots.confusion import Confusion, confusion
+from snsim.plots.curves import Curves, curves
+from snsim.plots.maps import Maps, maps
+from snsim.plots.misses import MOST, Misses, misses
+from snsim.plots.rejection import Rejections
+from snsim.plots.weights import Weights, weights
+from snsim.program import lisp_functions, read_program, shelves
 from snsim.registry import Shelf, suggest
-from snsim.reports.plots.confusion import Confusion, confusion
-from snsim.reports.plots.curves import Curves, curves
-from snsim.reports.plots.maps import Maps, maps
-from snsim.reports.plots.misses import MOST, Misses, misses
-from snsim.reports.plots.rejection import Rejections
-from snsim.reports.plots.weights import Weights, weights
 from snsim.reports.program_forms import shown_nets
 from snsim.runs.options import Options, Say
 from snsim.runs.resume import Reopened, learned
@@ -179,7 +179,7 @@ def nlf_by_text(words: Sequence[str], file: Path | None = None) -> Nlf:
     found: list[Nlf] = []
     only_word: Shelf[Word] = Shelf("declarative word")
     only_word.add("nlf", _nlf_word(known, found), "the nlf to draw")
-    Interpreter(only_word, io.StringIO()).run(Source("<nlf>", f"(nlf {' '.join(words)})"))
+    Interpreter(lisp_functions(), only_word, io.StringIO()).run(Source("<nlf>", f"(nlf {' '.join(words)})"))
     if len(found) != 1:
         raise fail(f"{' '.join(words)} is not one nlf", hint="snsim list nlf")
     return found[0]

@@ -59,7 +59,7 @@ def _into(command: Callable[..., Any]) -> Callable[..., Any]:
     def placed(output: Path | None, show: bool, as_text: bool, **given: Any) -> None:
         if (output is not None) + show + as_text > 1:
             raise click.UsageError("-o, --show and --text exclude one another: a picture goes to one place")
-        from snsim.reports.plots import style
+        from snsim.plots import style
 
         if output is not None:
             style.check_ending(output)
@@ -72,8 +72,8 @@ def _into(command: Callable[..., Any]) -> Callable[..., Any]:
 def _put(name: str, data: Any, file: Path, show: bool, as_text: bool) -> None:
     import shutil
 
-    from snsim.reports.plots import style
-    from snsim.reports.plots.registry import PICTURES
+    from snsim.plots import style
+    from snsim.plots.registry import PICTURES
 
     picture = PICTURES.get(name)
     if as_text:
@@ -203,7 +203,7 @@ def net(net: Any) -> tuple[str, Any, str]:
 @_of_net
 def table(net: Any) -> tuple[str, Any, str]:
     """Draw the connection tables of the net of FILE, or of a run folder: black where a map feeds another."""
-    from snsim.reports.plots.table import tables
+    from snsim.plots.table import tables
 
     return "table", tables(net), net.name
 
@@ -218,7 +218,7 @@ def table(net: Any) -> tuple[str, Any, str]:
 def nlf(name: str, numbers: Sequence[str], file: Path | None, low: float, high: float) -> tuple[str, Any, str]:
     """Draw the nlf NAME (with its NUMBERs), or an expression in x, with the derivatives that learning uses."""
     from snsim.cli.picture_data import nlf_by_text
-    from snsim.reports.plots.nlf import nlf_curves
+    from snsim.plots.nlf import nlf_curves
 
     if not low < high:
         raise click.UsageError(f"--from {low:g} is not below --to {high:g}")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from snsim.program import Program
 
 
-def _read(file: str, values: Mapping[str, float | str], port: TextIO | None = None) -> Program:
+def read_reported(file: str, values: Mapping[str, float | str], port: TextIO | None = None) -> Program:
     """The program of a file; what it prints goes to `port` (standard error if none is given), its warnings too."""
     from snsim.program import read_program
 

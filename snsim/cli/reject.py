@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
 from snsim.cli.options import Percent
-from snsim.cli.run import Say
 from snsim.errors import fail
-from snsim.runs.options import Options
-from snsim.runs.resume import learned
 from snsim.text_table import aligned
-from snsim.training.forward_all import outputs_of
-from snsim.training.rejection import Rejection, at, curve, rejection
+
+if TYPE_CHECKING:
+    from snsim.runs.options import Say
+    from snsim.training.rejection import Rejection
 
 
 @click.command()
@@ -39,6 +38,11 @@ def reject(run: Path, error: float, plot: Path | None, data_dir: Path | None, of
 def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, data_dir: Path | None, online: bool,
                     say: Say) -> None:
     """Print what the thresholds chosen on the test patterns and on the training patterns do; write the plot."""
+    from snsim.runs.options import Options
+    from snsim.runs.resume import learned
+    from snsim.training.forward_all import outputs_of
+    from snsim.training.rejection import at, curve, rejection
+
     again = learned(run, Options(data_dir=data_dir, online=online), say)
     if again.data.test is None:
         raise fail(f"the run {run} has no test patterns to reject",
@@ -48,8 +52,8 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, d
     chosen = {split: rejection(*shown, error) for split, shown in outputs.items()}
     carried = at(*outputs["test"], chosen["train"].threshold)
     if plot is not None:
-        from snsim.reports.plots import style
-        from snsim.reports.plots.rejection import Rejections, draw
+        from snsim.plots import style
+        from snsim.plots.rejection import Rejections, draw
 
         style.check_ending(plot)
         curves = {split: curve(*shown) for split, shown in outputs.items()}
@@ -79,6 +83,9 @@ def _row(split: str, made: Rejection) -> tuple[str, str, str, str]:
 
 
 def _figures(made: Rejection) -> dict[str, float | int | None]:
+    import numpy as np
+
+
     finite = np.isfinite(made.threshold)
     return {"threshold": made.threshold if finite else None, "patterns": made.patterns, "rejected": made.rejected,
             "percent": made.percent, "misses": made.misses, "error": made.error}

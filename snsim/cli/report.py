@@ -48,9 +48,9 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
 def page_of(looked: Looked, patterns: tuple[int, ...], error: float) -> Page:
     """All that the report of a run tells. What a net has not (classes, maps) is left out, with the reason."""
     from snsim.cli import picture_data
+    from snsim.plots.nlf import nlf_curves
+    from snsim.plots.table import tables
     from snsim.reports.page import Page
-    from snsim.reports.plots.nlf import nlf_curves
-    from snsim.reports.plots.table import tables
     from snsim.runs import provenance
 
     made, training = looked.again.made, looked.again.training

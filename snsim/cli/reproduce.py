@@ -12,24 +12,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 import click
 
-from snsim import run_folder
 from snsim.cli.exit_codes import FAULT, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, presets
-from snsim.cli.reading import _read
-from snsim.cli.run import Say, options_from, sayer
+from snsim.cli.reading import read_reported
 from snsim.colour import DIM, GREEN, RED, is_terminal, paint, painted_fault
 from snsim.errors import SnError, fail
-from snsim.program import Program
 from snsim.registry import suggest
-from snsim.runs.options import Options
-from snsim.studies import executors, plan
-from snsim.studies import page as study_page
-from snsim.studies import results as figures
-from snsim.studies.one_run import Outcome, is_finished
+
+if TYPE_CHECKING:
+    from snsim.program import Program
+    from snsim.runs.options import Options, Say
+    from snsim.studies import page as study_page
+    from snsim.studies import plan
+    from snsim.studies import results as figures
+    from snsim.studies.one_run import Outcome
 
 
 @click.command()
@@ -56,7 +56,7 @@ def reproduce(files: Sequence[str], **options: object) -> int:
         raise click.UsageError("--cluster has as many workers as it has: it does not go together with --jobs")
     values = presets(options["settings"])  # type: ignore[arg-type]
     run_options, order, say = asked_for(options, values)
-    programs = [_read(file, values) for file in dict.fromkeys(files)]
+    programs = [read_reported(file, values) for file in dict.fromkeys(files)]
     return reproduce_files(programs, run_options, order, say)
 
 
@@ -81,6 +81,9 @@ class Order:
 
 def reproduce_files(programs: Sequence[Program], options: Options, order: Order, say: Say) -> int:
     """Run what the files declare, write the report, print where it is; exit code 1 if a run could not be ended."""
+    from snsim.studies import executors, plan
+    from snsim.studies import page as study_page
+
     studies = plan.plan(programs, options, order.only, order.seeds, say)
     _check_base(studies, order.base)
     page = order.report or options.out / _page_name(studies, order)
@@ -108,6 +111,8 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
 def asked_for(given: Mapping[str, Any], presets: Mapping[str, float | str]) -> tuple[Options, Order, Say]:
     """The options of the command line; click.UsageError for an engine or data set that is not there, or for a report
     that would be its own JSON."""
+    from snsim.cli.run import options_from, sayer
+
     page = given["page"]
     if page is not None and page.suffix != ".md":
         raise click.UsageError(f"--report names a page of Markdown, FILE.md, not {page}")
@@ -132,6 +137,8 @@ def _repeated(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 @contextmanager
 def _executor(order: Order, tasks: int) -> Iterator[Executor]:
+    from snsim.studies import executors
+
     if order.cluster is not None:
         with executors.cluster(order.cluster) as executor:
             yield executor
@@ -152,6 +159,8 @@ class _Progress:
     def told_before(self, task: plan.Task) -> bool:
         """Whether the run was finished by an earlier command; then its line is printed. What is wrong with its folder
         is told by the attempt to go on, so that the other runs are not lost."""
+        from snsim.studies.one_run import Outcome, is_finished
+
         try:
             finished = is_finished(task)
         except SnError:
@@ -161,6 +170,10 @@ class _Progress:
         return finished
 
     def tell(self, outcome: Outcome, how: str = "") -> None:
+        from snsim import run_folder
+        from snsim.studies import page as study_page
+        from snsim.studies import results as figures
+
         self._done += 1
         task, run = outcome.task, None if outcome.faults else run_folder.open_run(outcome.task.folder)
         found = {} if run is None else figures.figures_of(run)
@@ -192,6 +205,9 @@ def _progress(order: Order, total: int) -> Iterator[_Progress]:
 
 def _as_read(study: plan.Study, failures: dict[Path, str], order: Order) -> figures.Study:
     """The study with its runs as they stand in their folders."""
+    from snsim import run_folder
+    from snsim.studies import results as figures
+
     rows = []
     for row in study.rows:
         training, ended = row.training, [task for task in row.tasks if task.folder not in failures]
@@ -204,6 +220,8 @@ def _as_read(study: plan.Study, failures: dict[Path, str], order: Order) -> figu
 
 
 def _write(page: Path, report: study_page.Report) -> None:
+    from snsim.studies import page as study_page
+
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(study_page.as_markdown(report), encoding="utf-8")
@@ -215,6 +233,8 @@ def _write(page: Path, report: study_page.Report) -> None:
 
 
 def _tell_end(page: Path, report: study_page.Report, failures: dict[Path, str], order: Order) -> None:
+    from snsim.studies import page as study_page
+
     if order.as_json:
         click.echo(json.dumps({"event": "done", "report": str(page), **study_page.as_json(report)}))
         return
@@ -236,6 +256,8 @@ def _stem(study: plan.Study) -> str:
 
 def _page_name(studies: Sequence[plan.Study], order: Order) -> str:
     """Of the whole study, or with the rows that are asked for, so that a row does not take the place of the whole."""
+    from snsim import run_folder
+
     name = run_folder.folder_name("-".join(["-and-".join(_stem(study) for study in studies), *order.only]))
     return f"{name[:_LONGEST]}.md"
 

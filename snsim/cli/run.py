@@ -5,26 +5,24 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 import click
 
 from snsim.cli.errors import report
 from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
-from snsim.cli.options import Whole, of_runs, presets
+from snsim.cli.options import Whole, of_runs, option_name, presets
 from snsim.colour import DIM, is_terminal, paint
-from snsim.console.views import View
-from snsim.data.catalog import DATA_SETS
-from snsim.data.progress import ProgressBar
-from snsim.engines import ENGINES
 from snsim.errors import SnError, fail
-from snsim.program import Program
 from snsim.registry import Shelf, suggest
-from snsim.runs.options import Options
-from snsim.runs.resume import resume
-from snsim.runs.run import Event, Finished, Started
-from snsim.runs.run import run as run_training
-from snsim.training.spec import Training
+
+if TYPE_CHECKING:
+    from snsim.console.views import View
+    from snsim.data.progress import ProgressBar
+    from snsim.program import Program
+    from snsim.runs.options import Options, Say
+    from snsim.runs.run import Event
+    from snsim.training.spec import Training
 
 NEW_RUN_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only", "out", "settings",
                 "kernel", "fast", "steps", "pictures", "windows")  # not with --resume
@@ -60,7 +58,7 @@ def run(file: str | None, **options: object) -> int:
         raise click.UsageError(f"--resume takes its source from the run folder: {file} and --resume do not go together")
     stated = sorted(name for name in NEW_RUN_ONLY if options[name])
     if resumed is not None and stated:
-        raise click.UsageError(f"--resume takes everything from the run folder, and so no --{_option_name(stated[0])}")
+        raise click.UsageError(f"--resume takes everything from the run folder, and so no --{option_name(stated[0])}")
     set_values = presets(options["settings"])  # type: ignore[arg-type]
     run_options = options_from(options, set_values)
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)  # type: ignore[arg-type]
@@ -72,19 +70,14 @@ def run(file: str | None, **options: object) -> int:
     return run_file(program, run_options, options["seeds"], options["only"], view, say)  # type: ignore[arg-type]
 
 
-def _option_name(parameter: str) -> str:
-    return {"seeds": "seed", "settings": "set"}.get(parameter, parameter)
-
-
-Say = Callable[[str], None]
-
-
 def run_file(program: Program, options: Options, seeds: Sequence[int], only: Sequence[str], view: View,
              say: Say) -> int:
     """Run the trainings the program's own file declares, each with each of its seeds (or those given); exit code.
 
     What the program did by itself is done: there may be no training left to run.
     """
+    from snsim.runs.run import run as run_training
+
     for training in chosen_trainings(program, only):
         for seed in seeds or training.seeds:
             code = follow(run_training(program, training, seed, options, say, _download_bar()), view)
@@ -95,11 +88,15 @@ def run_file(program: Program, options: Options, seeds: Sequence[int], only: Seq
 
 def resume_run(folder: Path, options: Options, view: View, say: Say) -> int:
     """Go on with the run of a folder; exit code."""
+    from snsim.runs.resume import resume
+
     return follow(resume(folder, options, say, _download_bar()), view)
 
 
 def follow(events: Iterator[Event], view: View) -> int:
     """Show the events of one run. An interrupt, or a reader that went away, leaves the run folder to be resumed."""
+    from snsim.runs.run import Finished, Started
+
     run: Path | None = None
     completed = False
     try:
@@ -136,6 +133,10 @@ def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
 
 def options_from(given: Mapping[str, object], presets: Mapping[str, float | str]) -> Options:
     """The options of the command line; click.UsageError for an engine or data set that is not there."""
+    from snsim.data.catalog import DATA_SETS
+    from snsim.engines import ENGINES
+    from snsim.runs.options import Options
+
     _known(ENGINES, [given["engine"]] if given["engine"] else [], "--engine")
     _known(DATA_SETS, list(given["data"]), "--data")  # type: ignore[call-overload]
     stated = {name: given[name] for name in ("engine", "dtype", "data_dir", "initial", "passes", "out")
@@ -161,6 +162,8 @@ def _known(shelf: Shelf, names: Sequence[str], option: str) -> None:
 
 
 def _download_bar() -> ProgressBar | None:
+    from snsim.data.progress import ProgressBar
+
     return ProgressBar(sys.stderr) if is_terminal(sys.stderr) else None
 
 

@@ -8,6 +8,7 @@ from typing import Callable, Mapping, TextIO
 
 import click
 
+from snsim.cli.options import option_name
 from snsim.colour import is_terminal
 from snsim.errors import fail
 from snsim.language.limits import ACTING
@@ -46,15 +47,11 @@ def _check_options(program: Program, given: Mapping[str, object]) -> None:
     file = program.sources[0].name
     stated = [name for name in TRAINING_ONLY if given[name]]
     if program.acted and not program.own_trainings and stated:
-        raise fail(f"{file} ran, and declares no training: --{_option_name(stated[0])} says nothing to it",
+        raise fail(f"{file} ran, and declares no training: --{option_name(stated[0])} says nothing to it",
                    hint="leave the option out; a program that trains by itself states what it does in its text")
     for option in ("kernel", "fast"):
         if given[option] and not program.acted:
             raise fail(f"{file} uses no word of SN-2.8: --{option} says nothing to it", hint="leave the option out")
-
-
-def _option_name(name: str) -> str:
-    return {"seeds": "seed"}.get(name, name)
 
 
 def _ask(question: str) -> bool:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 import click
 
 from snsim.cli.errors import report
 from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import presets
-from snsim.cli.reading import _read
+from snsim.cli.reading import read_reported
 from snsim.colour import BOLD, DIM, paint
 from snsim.errors import SnError, fail
-from snsim.language import printer
-from snsim.language.reader import read_forms
-from snsim.language.source_files import read_source
-from snsim.network.net import Net
-from snsim.program import Program
-from snsim.reports import connection_text
-from snsim.reports.program_forms import complete_forms, shown_nets
-from snsim.reports.tables import plain, shape_text, summary
-from snsim.training.spec import Training
+from snsim.text_table import shape_text
+
+if TYPE_CHECKING:
+    from snsim.network.net import Net
+    from snsim.program import Program
+    from snsim.training.spec import Training
 
 
 @click.command()
@@ -45,7 +42,7 @@ def show(file: str, stage: str | None, settings: Sequence[str]) -> None:
     if stage == "forms":
         print_forms(file)
         return
-    program = _read(file, presets(settings))
+    program = read_reported(file, presets(settings))
     {"net": print_complete_forms, "plan": print_plans, "torch": print_modules,
      "llvm": print_ir, "asm": print_assembly, None: print_overview}[stage](program)
 
@@ -59,7 +56,7 @@ def check(files: Sequence[str], settings: Sequence[str]) -> int:
     faulty = 0
     for file in files:
         try:
-            click.echo(check_line(file, _read(file, presets(settings))))
+            click.echo(check_line(file, read_reported(file, presets(settings))))
         except SnError as error:
             faulty += 1
             report(error.faults)
@@ -74,6 +71,8 @@ _MOST_COUNTED = 3  # nets whose counts stand in the line of `snsim check`
 
 def print_overview(program: Program) -> None:
     """For each net its table, connections and drawings; then the complete forms."""
+    from snsim.reports.program_forms import complete_forms, shown_nets
+
     nets = shown_nets(program)
     if not nets:
         raise fail(f"{program.sources[0].name} declares no net",
@@ -87,16 +86,23 @@ def print_overview(program: Program) -> None:
 
 def print_forms(file: str) -> None:
     """The forms of the file's text as they were read, one after the other; SnError where the text is no form."""
+    from snsim.language import printer
+    from snsim.language.reader import read_forms
+    from snsim.language.source_files import read_source
+
     for form, _ in read_forms(read_source(file)):
         click.echo(printer.show(form))
 
 
 def print_complete_forms(program: Program) -> None:
+    from snsim.reports.program_forms import complete_forms
+
     click.echo("\n\n".join(complete_forms(program)))
 
 
 def print_plans(program: Program) -> None:
     from snsim.engines.plan import plan
+    from snsim.reports.program_forms import shown_nets
 
     for net in shown_nets(program):
         click.echo(str(plan(net)))
@@ -106,6 +112,7 @@ def print_modules(program: Program) -> None:
     """Each net as a PyTorch module: its own print, then its parameters with their shapes."""
     from snsim.engines.plan import plan
     from snsim.engines.torch.module import module
+    from snsim.reports.program_forms import shown_nets
 
     for net in shown_nets(program):
         made = module(plan(net))
@@ -138,6 +145,8 @@ def _print_code(program: Program, assembly: bool) -> None:
 
 def check_line(file: str, program: Program) -> str:
     """One line for a program without faults: what it declares and the counts of its nets."""
+    from snsim.reports.program_forms import shown_nets
+
     nets = shown_nets(program)
     trainings = program.own_trainings
     parts = [_count_text(net) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
@@ -147,6 +156,8 @@ def check_line(file: str, program: Program) -> str:
 
 
 def _print_net(net: Net, training: Training | None) -> None:
+    from snsim.plots import connection_text
+
     out = sys.stdout
     place = "" if net.span is None else paint(f"   {net.span.source.name}:{net.span.line}", DIM, stream=out)
     click.echo(paint(f"net {net.name}", BOLD, stream=out) + place + "\n")
@@ -160,6 +171,8 @@ def _print_net(net: Net, training: Training | None) -> None:
 
 
 def _print_table(net: Net, training: Training | None) -> None:
+    from snsim.reports.tables import plain, summary
+
     text = plain(summary(net, training), with_rates=training is not None)
     head, *body, total = text.split("\n")
     click.echo("\n".join([paint(head, BOLD, stream=sys.stdout), *body, paint(total, BOLD, stream=sys.stdout)]))

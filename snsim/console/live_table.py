@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from snsim.colour import DIM, paint
 from snsim.console.views import PlainView
-from snsim.reports import block_characters
+from snsim.plots import block_characters
 from snsim.runs.run import Event, Finished, Passed, Started
 from snsim.training.loop import Progress
 

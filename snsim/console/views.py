@@ -16,8 +16,8 @@ import click
 
 from snsim.colour import BOLD, DIM, REVERSE, YELLOW, paint
 from snsim.reports.pass_lines import named_figures, pass_headings, pass_line, published_beside_ours, summary_line
-from snsim.reports.tables import shape_text
 from snsim.runs.run import Event, Finished, Passed, Started
+from snsim.text_table import shape_text
 from snsim.training.loop import Pass, Pruned
 from snsim.training.spec import Training
 

@@ -40,8 +40,8 @@ def kinds() -> tuple[Kind, ...]:
     from snsim.data.catalog import DATA_SETS
     from snsim.engines import ENGINES
     from snsim.network.schemes import SCHEMES
+    from snsim.plots.registry import PICTURES
     from snsim.program import lisp_functions, shelves
-    from snsim.reports.plots.registry import PICTURES
     from snsim.training.criteria import CRITERIA
 
     built_in = shelves()

@@ -16,7 +16,6 @@ import numpy as np
 from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.language import quasiquote
 from snsim.language.budget import Budget
-from snsim.language.builtins import CORE
 from snsim.language.builtins.indexing import index_matrix
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
@@ -38,13 +37,14 @@ _HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is looked up, and 
 class Interpreter(Variables):
     """One program while it runs: its variables, its limits, where it prints, and what was said."""
 
-    def __init__(self, words: Shelf[Word] | None = None, port: TextIO | None = None, limits: Limits = DEFAULT,
-                 presets: Mapping[str, float | str] | None = None, files: FileAccess | None = None,
-                 functions: Shelf[Procedure] = CORE):
-        """`words`: the declarative words, found last. `port`: where printing goes (default: the standard output).
+    def __init__(self, functions: Shelf[Procedure], words: Shelf[Word] | None = None, port: TextIO | None = None,
+                 limits: Limits = DEFAULT, presets: Mapping[str, float | str] | None = None,
+                 files: FileAccess | None = None):
+        """`functions`: the built-in functions, `builtins.CORE` or a child of it. `words`: the declarative words,
+        found last. `port`: where printing goes (default: the standard output).
 
         `presets`: what `defvar` takes instead of its own value. `files`: what may be read (default: the folder of the
-        first text that is run). `functions`: the built-in functions, CORE or a child of it.
+        first text that is run).
         """
         super().__init__(functions)
         self.words = words if words is not None else Shelf("declarative word")

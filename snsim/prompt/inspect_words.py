@@ -14,7 +14,7 @@ from snsim.prompt.current_training import Pupil
 from snsim.prompt.prompt_word import name_of, prompt_word
 from snsim.prompt.session import session_of
 from snsim.reports.pass_lines import pass_headings, pass_line, published_beside_ours
-from snsim.reports.tables import shape_text
+from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
     from snsim.language.evaluator import Interpreter

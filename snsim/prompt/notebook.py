@@ -78,12 +78,12 @@ def show_net(net: Net) -> None:
 
     display(HTML(summary_html(net)))  # type: ignore[no-untyped-call]
     try:
-        from snsim.reports.plots.net import draw
-        from snsim.reports.plots.style import WIDE, as_svg
+        from snsim.plots.net import draw
+        from snsim.plots.style import WIDE, as_svg
 
         display(SVG(as_svg(draw(net, WIDE))))  # type: ignore[no-untyped-call]
     except SnError:
-        from snsim.reports.connection_text import describe_connections
+        from snsim.plots.connection_text import describe_connections
 
         print(describe_connections(net))
 

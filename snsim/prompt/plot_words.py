@@ -36,8 +36,8 @@ def plot(interpreter: Interpreter, picture: Form, *rest: Form) -> Form:
     Pictures: curves weights maps misses confusion of the training at hand; net, table of it or of a declared net NAME;
     nlf of the non-linearity NAME. Files end with .png, .svg or .pdf.
     """
-    from snsim.reports.plots.registry import PICTURES
-    from snsim.reports.plots.style import WIDE, write
+    from snsim.plots.registry import PICTURES
+    from snsim.plots.style import WIDE, write
 
     title = name_of("plot", picture, "a picture", interpreter)
     known = [*_OF_PUPIL, *_OF_NET, "nlf"]
@@ -84,14 +84,14 @@ def _data(interpreter: Interpreter, title: str, subject: str | None) -> Any:
 
 
 def _curves(pupil: Pupil) -> Any:
-    from snsim.reports.plots.curves import curves
+    from snsim.plots.curves import curves
 
     published = dict(pupil.training.published)
     return curves(pupil.lines, pupil.training.name, published, pupil.other_data is None)
 
 
 def _weights(pupil: Pupil) -> Any:
-    from snsim.reports.plots.weights import weights
+    from snsim.plots.weights import weights
 
     if any(connection.weight_norm for connection in pupil.net.connections):
         raise fail("the weights of (weight-norm) are drawn by `snsim plot weights`")
@@ -99,7 +99,7 @@ def _weights(pupil: Pupil) -> Any:
 
 
 def _maps(pupil: Pupil) -> Any:
-    from snsim.reports.plots.maps import maps
+    from snsim.plots.maps import maps
 
     split, number = pupil.at
     states = {name: values.ravel() for name, values in pupil.states().items()}
@@ -108,7 +108,7 @@ def _maps(pupil: Pupil) -> Any:
 
 
 def _misses(pupil: Pupil) -> Any:
-    from snsim.reports.plots.misses import misses
+    from snsim.plots.misses import misses
 
     split = "train" if pupil.data.test is None else "test"
     patterns, outputs = pupil.patterns(split), pupil.outputs(split)
@@ -119,7 +119,7 @@ def _misses(pupil: Pupil) -> Any:
 
 
 def _confusion(pupil: Pupil) -> Any:
-    from snsim.reports.plots.confusion import confusion
+    from snsim.plots.confusion import confusion
 
     split = "train" if pupil.data.test is None else "test"
     return confusion(pupil.outputs(split), pupil.patterns(split).targets, f"{pupil.training.name}, {split} patterns")
@@ -130,13 +130,13 @@ def _net(net: Net) -> Net:
 
 
 def _tables(net: Net) -> Any:
-    from snsim.reports.plots.table import tables
+    from snsim.plots.table import tables
 
     return tables(net)
 
 
 def _nlf(interpreter: Interpreter, subject: str | None) -> Any:
-    from snsim.reports.plots.nlf import nlf_curves
+    from snsim.plots.nlf import nlf_curves
 
     nlfs, place = interpreter.part(session_of).own.nlfs, interpreter.place()
     if subject is None or place is None:

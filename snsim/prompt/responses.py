@@ -13,10 +13,10 @@ from snsim.errors import Fault, SnError, Source
 from snsim.language.forms import NIL, Form, Pair, Symbol
 from snsim.language.procedures import Procedure
 from snsim.language.reader import FormReader
+from snsim.plots import block_characters
 from snsim.prompt.prompt_word import PROMPT
 from snsim.prompt.session import Session
-from snsim.reports import block_characters
-from snsim.reports.tables import shape_text
+from snsim.text_table import shape_text
 
 _SMALL = 100  # elements of a matrix that is printed in numbers, as SN prints them
 _LONG = 400  # characters of a value that are shown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from snsim.errors import SnError, Source
 from snsim.language.reader import read_tokens
-from snsim.reports.plots.style import NARROW, WIDE, Look, as_svg
+from snsim.plots.style import NARROW, WIDE, Look, as_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

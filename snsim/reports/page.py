@@ -13,11 +13,10 @@ from typing import Any, Callable, Mapping, Sequence
 from snsim.errors import Source
 from snsim.network.clauses import Clause
 from snsim.network.complete_form import complete_form
-from snsim.reports import connection_text
+from snsim.plots import confusion, connection_text, curves, maps, misses, net, nlf, rejection, weights
+from snsim.plots import table as table_plot
 from snsim.reports.html_elements import code, description, figure, folded, paragraph, section, table
 from snsim.reports.pass_lines import published_rows, summary_line
-from snsim.reports.plots import confusion, curves, maps, misses, net, nlf, rejection, weights
-from snsim.reports.plots import table as table_plot
 from snsim.reports.tables import headings, summary
 from snsim.run_folder import Run
 from snsim.training.scores import Score

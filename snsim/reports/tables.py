@@ -8,7 +8,7 @@ from typing import Sequence
 import numpy as np
 
 from snsim.network.net import Layer, Net
-from snsim.text_table import aligned
+from snsim.text_table import aligned, shape_text
 from snsim.training.parameter_scopes import statement_for
 from snsim.training.spec import Placed, Training, Value
 
@@ -41,11 +41,6 @@ def summary(net: Net, training: Training | None = None) -> tuple[Row, ...]:
     counts = net.counts
     total = Row("total", "", f"{counts.units:,}", f"{counts.connections:,}", f"{counts.weights:,}", "", "", "", "")
     return (*rows, total)
-
-
-def shape_text(shape: Sequence[int]) -> str:
-    """A shape in a table: "12x8x8"."""
-    return "x".join(str(n) for n in shape)
 
 
 def value_text(value: Value) -> str:

@@ -20,26 +20,28 @@ from snsim.training.spec import Training
 def examples_of(program: Program, training: Training, options: Options, say: Say,
                 download: DownloadProgress | None = None) -> Examples:
     """The examples that a run of this training would learn and be tested on. SnError if they cannot be had."""
-    return _examples(overridden(training, options), options, _Home.of(program.sources), say, download).examples
+    folder = SourceFolder.of(program.sources)
+    return find_examples(overridden(training, options), options, folder, say, download).examples
 
 
 def initial_file(program: Program, training: Training, options: Options) -> Path | None:
     """The file of initial weights of a run of this training; None if they are drawn. SnError if it is not there."""
     if options.initial is not None or training.initial_file is None:
         return options.initial
-    return _Home.of(program.sources).file(training.initial_file, training.place("initial"), _folders(options))
+    folder = SourceFolder.of(program.sources)
+    return folder.file(training.initial_file, training.place("initial"), data_folders(options))
 
 
 @dataclass(frozen=True)
-class _Found:
+class FoundExamples:
     examples: Examples
     wanted: tuple[str, ...]
     rank: int
     reasons: tuple[str, ...]
 
 
-def _examples(training: Training, options: Options, home: _Home, say: Say,
-              download: DownloadProgress | None) -> _Found:
+def find_examples(training: Training, options: Options, home: SourceFolder, say: Say,
+              download: DownloadProgress | None) -> FoundExamples:
     choice = training.data
     if choice.names:
         sentences: list[str] = []
@@ -51,32 +53,32 @@ def _examples(training: Training, options: Options, home: _Home, say: Say,
         search = Search.usual(options.data_dir, options.online)
         spans = [choice.span] * len(choice.names)
         examples, rank = find(choice.names, search, heard, download, spans)
-        return _Found(examples, choice.names, rank, tuple(sentences))
+        return FoundExamples(examples, choice.names, rank, tuple(sentences))
     if choice.patterns is not None:
-        files = [home.file(name, choice.span, _folders(options)) for name in choice.patterns]
+        files = [home.file(name, choice.span, data_folders(options)) for name in choice.patterns]
         examples = from_files(files[0], files[1], choice.span)
     else:
         assert choice.inputs is not None and choice.targets is not None
         examples = from_matrices(choice.inputs, choice.targets, span=choice.span)
-    return _Found(examples, (examples.name,), 0, ())
+    return FoundExamples(examples, (examples.name,), 0, ())
 
 
-def _folders(options: Options) -> list[Path]:
+def data_folders(options: Options) -> list[Path]:
     """Where a pattern file is looked for beside its program; what came with SN has a folder of its own."""
     folders = [folder for _, folder in Search.usual(options.data_dir, options.online).folders()]
     return [*folders, *(folder / "sn28" for folder in folders)]
 
 
 @dataclass(frozen=True)
-class _Home:
+class SourceFolder:
     """Where the files are that a program names: beside its texts, wherever those were when the run was begun."""
 
     root: Path  # the folder that holds all its texts; nothing outside is read for the program
     moved_from: Path | None = None  # texts were read from this copy of `root`
 
     @staticmethod
-    def of(sources: tuple[Source, ...]) -> _Home:
-        return _Home(Path(os.path.commonpath([_folder_of(source) for source in sources])))
+    def of(sources: tuple[Source, ...]) -> SourceFolder:
+        return SourceFolder(Path(os.path.commonpath([_folder_of(source) for source in sources])))
 
     def file(self, name: str, span: Span | None, folders: list[Path]) -> Path:
         """The file a clause names: beside the text it stands in, else in a data folder. SnError if there is none."""

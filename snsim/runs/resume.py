@@ -13,9 +13,9 @@ from snsim.engines.protocol import Engine
 from snsim.errors import fail
 from snsim.program import read_program
 from snsim.runs import provenance
-from snsim.runs.examples import _examples, _Found, _Home
+from snsim.runs.examples import FoundExamples, SourceFolder, find_examples
 from snsim.runs.options import Options, Say, overridden
-from snsim.runs.run import Event, _passes, _started
+from snsim.runs.run import Event, record_passes, started_event
 from snsim.training.choose_engine import engine_for
 from snsim.training.prepare import PreparedData, prepare
 from snsim.training.schedule import stage_of
@@ -42,7 +42,7 @@ class Reopened:
     training: Training
     data: PreparedData
     engine: Engine
-    found: _Found
+    found: FoundExamples
 
 
 def learned(folder: Path, options: Options = Options(), say: Say = lambda sentence: None,
@@ -58,8 +58,8 @@ def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress
     again = _reopened(run_folder.reopen_run(folder), options, say, download)
     made, training, data, engine = again.made, again.training, again.data, again.engine
     seed = made.settings["seed"]
-    yield _started(made.folder, training, again.found, data, engine, seed, made.snapshot.number)
-    yield from _passes(made, training, data, engine, seed, made.snapshot, began)
+    yield started_event(made.folder, training, again.found, data, engine, seed, made.snapshot.number)
+    yield from record_passes(made, training, data, engine, seed, made.snapshot, began)
 
 
 def _reopened(made: run_folder.Run, options: Options, say: Say, download: DownloadProgress | None) -> Reopened:
@@ -79,8 +79,8 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
         raise fail(f"the run {folder} was begun with another text: {', '.join(changed)} in its {run_folder.SOURCES}/",
                    hint="undo the change, or begin a new run with the changed text")
     _check_checkpoint(made, training)
-    home = _Home(root, (made.folder / run_folder.SOURCES).resolve())
-    found = _examples(training, options, home, say, download)
+    home = SourceFolder(root, (made.folder / run_folder.SOURCES).resolve())
+    found = find_examples(training, options, home, say, download)
     if found.examples.digest != used["digest"]:
         raise fail(f"the data {found.examples.name} ({found.examples.origin}) are not those the run was begun with "
                    f"({used['origin']})", hint="give the folder of those with --data-dir, or begin a new run")

@@ -20,7 +20,7 @@ from snsim.errors import SnError, fail
 from snsim.network.net import Counts
 from snsim.program import Program
 from snsim.runs import provenance
-from snsim.runs.examples import _examples, _folders, _Found, _Home
+from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples
 from snsim.runs.options import Options, Say, overridden, run_name
 from snsim.training.choose_engine import default_engines, engine_for
 from snsim.training.initial import initial_weights
@@ -85,8 +85,8 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
          download: DownloadProgress | None) -> Iterator[Event]:
     began = time.perf_counter()
     training = overridden(training, options)
-    home = _Home.of(program.sources)
-    found = _examples(training, options, home, say, download)
+    home = SourceFolder.of(program.sources)
+    found = find_examples(training, options, home, say, download)
     if options.data_digest not in (None, found.examples.digest):
         raise fail(f"the data {found.examples.name} ({found.examples.origin}) are not those that were asked for: "
                    f"their digest is {found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
@@ -99,11 +99,11 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
     name = options.folder or run_name(training, seed)
     made = run_folder.create_run(options.out, name, program.sources, settings, start, options.folder is not None)
     with run_folder.held(made.folder):
-        yield _started(made.folder, training, found, data, engine, seed, instead=instead)
-        yield from _passes(made, training, data, engine, seed, None, began)
+        yield started_event(made.folder, training, found, data, engine, seed, instead=instead)
+        yield from record_passes(made, training, data, engine, seed, None, began)
 
 
-def _passes(made: run_folder.Run, training: Training, data: PreparedData, engine: Engine, seed: int,
+def record_passes(made: run_folder.Run, training: Training, data: PreparedData, engine: Engine, seed: int,
             start: Snapshot | None, began: float) -> Iterator[Event]:
     """The passes from `start` on, each recorded before it is told; an interrupt ends them after the last recorded."""
     before = done = 0 if start is None else start.number
@@ -137,26 +137,26 @@ def engine_of(training: Training, options: Options) -> tuple[Engine, str]:
     return engine_for(training, training.stages[0], names[-1], options.dtype), instead
 
 
-def _weights(training: Training, seed: int, options: Options, home: _Home) -> dict[str, np.ndarray]:
+def _weights(training: Training, seed: int, options: Options, home: SourceFolder) -> dict[str, np.ndarray]:
     if options.initial is not None:
         return load_initial(options.initial, training.net)
     if training.initial_file is not None:
         span = training.place("initial")
-        return load_initial(home.file(training.initial_file, span, _folders(options)), training.net, span)
+        return load_initial(home.file(training.initial_file, span, data_folders(options)), training.net, span)
     return initial_weights(training, seed)
 
 
 # ---- What is recorded --------------------------------------------------------------------------------------------
 
 
-def _started(folder: Path, training: Training, found: _Found, data: PreparedData, engine: Engine, seed: int,
+def started_event(folder: Path, training: Training, found: FoundExamples, data: PreparedData, engine: Engine, seed: int,
              done: int = 0, instead: str = "") -> Started:
     return Started(folder, training, training.net.counts, data.name, data.origin, found.wanted, found.rank,
                    found.reasons, (len(data.train), 0 if data.test is None else len(data.test)), engine.name,
                    str(engine.dtype), seed, done, instead)
 
 
-def _settings(training: Training, seed: int, options: Options, found: _Found, data: PreparedData,
+def _settings(training: Training, seed: int, options: Options, found: FoundExamples, data: PreparedData,
               engine: Engine) -> dict[str, Any]:
     counts = training.net.counts
     return {

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 import numpy as np
 
 from snsim.network.net import Layer, Net
-from snsim.reports.plots.mosaic import Panel, Scale, draw_sheet, in_rows, mosaic, sheet_text
-from snsim.reports.plots.style import WIDE, Look
-from snsim.reports.tables import shape_text
+from snsim.plots.mosaic import Panel, Scale, draw_sheet, in_rows, mosaic, sheet_text
+from snsim.plots.style import WIDE, Look
+from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

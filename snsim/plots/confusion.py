@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.errors import fail
-from snsim.reports.plots.style import WIDE, Look, head, open_figure
+from snsim.plots.style import WIDE, Look, head, open_figure
 from snsim.text_table import aligned
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 
 from snsim.network.expressions import evaluate, to_text
 from snsim.network.net import Nlf
-from snsim.reports import block_characters
-from snsim.reports.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
+from snsim.plots import block_characters
+from snsim.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

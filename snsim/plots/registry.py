@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
+from snsim.plots import confusion, curves, maps, misses, net, nlf, rejection, table, weights
+from snsim.plots.style import WIDE, Look
 from snsim.registry import Shelf
-from snsim.reports.plots import confusion, curves, maps, misses, net, nlf, rejection, table, weights
-from snsim.reports.plots.style import WIDE, Look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 
-from snsim.reports import block_characters
-from snsim.reports.plots.style import DOTS, PAPER, QUIET, Look, open_figure, title_of
+from snsim.plots import block_characters
+from snsim.plots.style import DOTS, PAPER, QUIET, Look, open_figure, title_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Mapping
 
-from snsim.reports.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
+from snsim.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
 from snsim.text_table import aligned
 from snsim.training.rejection import Curve, Rejection
 

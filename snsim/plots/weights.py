@@ -13,10 +13,10 @@ import numpy as np
 
 from snsim.errors import fail
 from snsim.network.net import Connection, Dense, Frames, Layer, Net, Parameter, Windows
+from snsim.plots.mosaic import Panel, Scale, draw_sheet, in_rows, mosaic, sheet_text
+from snsim.plots.style import WIDE, Look
 from snsim.registry import suggest
-from snsim.reports.plots.mosaic import Panel, Scale, draw_sheet, in_rows, mosaic, sheet_text
-from snsim.reports.plots.style import WIDE, Look
-from snsim.reports.tables import shape_text
+from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Mapping, Sequence
 import numpy as np
 
 from snsim.errors import fail
-from snsim.reports import block_characters
-from snsim.reports.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes, whole_ticks
+from snsim.plots import block_characters
+from snsim.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

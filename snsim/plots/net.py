@@ -9,9 +9,9 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from snsim.network.net import Layer, Net, Transform
-from snsim.reports.connection_text import connection_words, describe_connections, transform_words
-from snsim.reports.plots.style import INK, QUIET, WIDE, Look, open_figure, title_of
-from snsim.reports.tables import shape_text
+from snsim.plots.connection_text import connection_words, describe_connections, transform_words
+from snsim.plots.style import INK, QUIET, WIDE, Look, open_figure, title_of
+from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 
-from snsim.reports.plots.mosaic import Panel, Scale, available, draw_sheet, in_rows, mosaic, sheet_text
-from snsim.reports.plots.style import DOTS, WIDE, Look
+from snsim.plots.mosaic import Panel, Scale, available, draw_sheet, in_rows, mosaic, sheet_text
+from snsim.plots.style import DOTS, WIDE, Look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

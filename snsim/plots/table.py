@@ -9,9 +9,9 @@ import numpy as np
 
 from snsim.errors import fail
 from snsim.network.net import Net, Windows
-from snsim.reports.connection_text import MOST_DRAWN
-from snsim.reports.connection_text import draw as draw_signs
-from snsim.reports.plots.style import PAPER, QUIET, WIDE, Look, open_figure
+from snsim.plots.connection_text import MOST_DRAWN
+from snsim.plots.connection_text import draw as draw_signs
+from snsim.plots.style import PAPER, QUIET, WIDE, Look, open_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
