@@ -1,6 +1,7 @@
 # make run    set up .venv and train the zip code network of 1989
 # make test   set up .venv and run the test suite
 # make lint   style and types
+# make house  draw which room imports which, into docs/house.svg
 #
 # Set-up is done again only when pyproject.toml or constraints.txt has changed. Data are looked for in the folder
 # named by SNSIM_DATA, then in the cache, then on the network; without any of them `run` trains on embedded digits.
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test lint clean
+.PHONY: run test lint house clean
 
 run: $(READY)
 	@$(BIN)/snsim run nets/lecun89.sn
@@ -18,8 +19,11 @@ test: $(READY)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: $(READY)
-	@$(BIN)/ruff check snsim tests examples benchmarks
+	@$(BIN)/ruff check snsim tests examples benchmarks docs
 	@$(BIN)/mypy
+
+house: $(READY)
+	@$(BIN)/python docs/draw_house.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -23,7 +23,7 @@ from snsim.language.interpreter import Word
 from snsim.language.limits import Limits
 from snsim.language.procedures import Procedure, function
 from snsim.language.source_files import FileAccess, read_source
-from snsim.network import net_form as network_words
+from snsim.network import net_form
 from snsim.network.net import Net
 from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
@@ -35,7 +35,7 @@ from snsim.sn28.net.use_net import declared_nets
 from snsim.sn28.runtime.host import Surroundings, scratch, surroundings
 from snsim.sn28.runtime.random_numbers import Randomness
 from snsim.sn28.runtime.unsupported import ABSENT
-from snsim.training.forms import words as learning_words
+from snsim.training.forms import words as train_words
 from snsim.training.forms.costs import CostDefinition
 from snsim.training.forms.update_rules import UpdateDefinition
 from snsim.training.forms.words import TrainShelves
@@ -164,7 +164,7 @@ def lisp_functions() -> Shelf[Procedure]:
     functions = CORE.child()
     for entry in SN28:
         functions.add(entry.name, entry.value, entry.doc)
-    for name, (body, _) in network_words.lisp_functions().items():
+    for name, (body, _) in net_form.lisp_functions().items():
         function(name, shelf=functions, makes=True)(body)
     return functions
 
@@ -172,7 +172,7 @@ def lisp_functions() -> Shelf[Procedure]:
 def _with_words(network: NetShelves, learning: TrainShelves) -> Shelves:
     """The shelves with the words that put things on them."""
     words: Shelf[Word] = Shelf("declarative word")
-    for name, word in {**network_words.words(network), **learning_words.words(learning, network),
+    for name, word in {**net_form.words(network), **train_words.words(learning, network),
                        "include": include}.items():
         words.add(name, word, (word.__doc__ or "").strip().split("\n")[0])
     return Shelves(network, learning, words, lisp_functions())

@@ -180,7 +180,7 @@ def test_cells_of_a_notebook() -> None:
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 shell = InteractiveShell.instance()
-shell.run_line_magic("load_ext", "snsim.prompt.notebook")
+shell.run_line_magic("load_ext", "snsim.notebook")
 net = "(net n (layer input (4 4)) (layer output 2) (connect input output (full)) (expect (weights 34)))"
 with capture_output() as cell:
     shell.run_cell_magic("sn", "", net)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +11,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "snsim"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+sys.path.insert(0, str(ROOT / "docs"))
 
-# Rooms, low to high. A module imports from its own room and from those its row names, never upward.
+import draw_house  # noqa: E402
+
+PACKAGE = ROOT / "snsim"
+MODULES = draw_house.module_paths()
+GRAPH = draw_house.module_graph(MODULES)
+
+# The rooms, low to high. A module imports from its own room and from those that its row names.
 LAW: dict[str, set[str]] = {
     "errors": set(),
+    "text_table": set(),
     "registry": {"errors"},
     "cache_folder": {"errors"},
     "colour": {"errors"},
-    "text_table": set(),
     "language": {"errors", "registry"},
     "formatter": {"errors", "language"},
     "data": {"errors", "registry", "cache_folder"},
@@ -28,29 +34,32 @@ LAW: dict[str, set[str]] = {
     "training": {"errors", "registry", "language", "data", "network", "engines"},
     "sn28": {"errors", "registry", "language", "data", "network", "engines"},
     "program": {"errors", "registry", "language", "network", "training", "sn28"},
-    "api": {"errors", "network", "engines", "training", "program"},
     "run_folder": {"errors", "training"},
+    "plots": {"errors", "text_table", "registry", "network", "training"},
+    "api": {"errors", "network", "engines", "training", "program"},
     "runs": {"errors", "data", "network", "engines", "training", "program", "run_folder"},
     "convert": {"errors", "registry", "language", "network", "sn28", "program"},
-    "reports": {"errors", "registry", "text_table", "language", "network", "training", "program", "run_folder"},
+    "reports": {"errors", "text_table", "language", "network", "training", "program", "run_folder", "plots"},
     "glossary": {
-        "errors", "registry", "colour", "text_table", "data", "network", "engines", "training", "program",
-        "reports",
+        "errors", "text_table", "registry", "colour", "data", "network", "engines", "training", "program",
+        "plots",
     },
-    "comparison": {"errors", "registry", "text_table", "network", "engines", "training", "program", "runs", "reports"},
+    "comparison": {
+        "errors", "text_table", "registry", "network", "engines", "training", "program", "runs", "reports",
+    },
     "studies": {"errors", "registry", "language", "data", "training", "program", "run_folder", "runs"},
-    "console": {"errors", "colour", "training", "runs", "reports"},
+    "console": {"errors", "text_table", "colour", "training", "plots", "runs", "reports"},
     "editor": {"errors", "language", "formatter", "network", "program", "glossary"},
     "prompt": {
-        "errors", "registry", "cache_folder", "colour", "language", "data", "network", "training", "sn28",
-        "program", "run_folder", "runs", "reports", "glossary", "editor", "cli",
-    },  # upward, to be cut: cli
-    "cli": {
-        "errors", "registry", "colour", "text_table", "language", "formatter", "data", "network", "engines",
-        "training", "program", "run_folder", "runs", "convert", "reports", "glossary", "comparison", "studies",
-        "console", "editor", "prompt",
+        "errors", "text_table", "registry", "cache_folder", "colour", "language", "data", "network", "training",
+        "sn28", "program", "run_folder", "plots", "runs", "reports", "glossary", "editor",
     },
-    "__init__": set(),
+    "notebook": {"prompt"},
+    "cli": {
+        "errors", "text_table", "registry", "colour", "language", "formatter", "data", "network", "engines",
+        "training", "program", "run_folder", "plots", "runs", "convert", "reports", "glossary", "comparison",
+        "studies", "console", "editor", "prompt",
+    },
     "__main__": {"cli"},
 }
 
@@ -60,10 +69,10 @@ KEPT_FOR = {
     "llvmlite": {"engines/native"},
     "lark": {"language/reader.py"},
     "click": {"cli", "console", "colour.py"},
-    "rich": {"reports", "console", "cli"},
+    "rich": {"plots", "reports", "console", "cli"},
     "pooch": {"data"},
     "sklearn": {"data"},
-    "matplotlib": {"reports", "sn28/graphics/live_windows.py"},
+    "matplotlib": {"plots", "reports", "sn28/graphics/live_windows.py"},
     "distributed": {"studies/executors.py"},
     "tensorboard": {"console/tensorboard_view.py"},
     "prompt_toolkit": {"prompt/terminal.py"},
@@ -82,32 +91,8 @@ LAZY: dict[str, set[str]] = {
     "lsprotocol": {"editor/server.py"}, "IPython": set(),
 }
 
+MOST_FLOORS = 12
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
-
-
-def room(module: Path) -> str:
-    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def imports(module: Path, top_only: bool = False) -> list[tuple[str, int]]:
-    """Full names of what a module imports, with the line; relative imports are resolved."""
-    tree = ast.parse(module.read_text())
-    typing_only = {
-        id(inner) for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING") for inner in ast.walk(node)
-    }
-    inside = {id(inner) for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-              for inner in ast.walk(node)}
-    found = []
-    for node in ast.walk(tree):
-        if top_only and (id(node) in inside or id(node) in typing_only):
-            continue
-        if isinstance(node, ast.Import):
-            found += [(alias.name, node.lineno) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}:{node.lineno}: a relative import"
-            found += [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
-    return found
 
 
 def allowed(module: Path, places: set[str]) -> bool:
@@ -115,76 +100,117 @@ def allowed(module: Path, places: set[str]) -> bool:
     return any(name == place or name.startswith(place + "/") for place in places)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.relative_to(PACKAGE).as_posix())
-def test_import_law(module: Path) -> None:
-    assert room(module) in LAW, f"{room(module)} is a new room: give it a row in the law"
-    rooms = {room(other) for other in MODULES}
-    for name, line in imports(module):
-        parts = name.split(".")
-        if parts[0] == "snsim" and len(parts) > 1 and parts[1] in rooms - {room(module)}:
-            assert parts[1] in LAW[room(module)], f"{module}:{line}: {room(module)} may not import {name}"
-        elif parts[0] in KEPT_FOR:
-            assert allowed(module, KEPT_FOR[parts[0]]), f"{module}:{line}: {parts[0]} is for {KEPT_FOR[parts[0]]}"
-    for name, line in imports(module, top_only=True):
-        if name.split(".")[0] in LAZY:
-            assert allowed(module, LAZY[name.split(".")[0]]), f"{module}:{line}: import {name} where it is used"
+def test_rooms_import_only_what_the_law_allows() -> None:
+    wrong = []
+    for module, targets in GRAPH.items():
+        room = draw_house.room_of(module)
+        if room == "__init__":
+            continue
+        if room not in LAW:
+            wrong.append(f"{room} is a new room: give it a row in the law")
+            continue
+        for other in sorted({draw_house.room_of(target) for target in targets} - {room, "__init__"}):
+            if other not in LAW[room]:
+                wrong.append(f"{module}: {room} may not import {other}")
+    assert not wrong, "\n".join(wrong)
 
 
-def test_reports_read_no_engine() -> None:
-    for module in (PACKAGE / "reports").rglob("*.py"):
-        for name, line in imports(module):
-            assert not name.startswith("snsim.engines"), f"{module}:{line}"
+def test_the_law_has_no_arrow_up() -> None:
+    order = list(LAW)
+    up = [f"{room} names {other}, which stands above it" for number, room in enumerate(order)
+          for other in LAW[room] if order.index(other) >= number]
+    assert not up, "\n".join(up)
 
 
-def test_no_import_cycle() -> None:
-    """Imports at the start of modules form no circle, so any module can be imported first."""
-    by_name = {".".join(m.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): m for m in MODULES}
-    graph = {}
-    for name, module in by_name.items():
-        targets = set()
-        for imported, _ in imports(module, top_only=True):
-            target = imported if imported in by_name else imported.rpartition(".")[0]
-            if target in by_name and target != name:
-                targets.add(target)
-        graph[name] = targets
-    done: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        assert name not in path, "import cycle: " + " > ".join([*path[path.index(name):], name])
-        if name not in done:
-            for target in graph[name]:
-                visit(target, (*path, name))
-            done.add(name)
-
-    for name in graph:
-        visit(name, ())
+def test_libraries_are_imported_where_they_belong() -> None:
+    wrong = []
+    for module in MODULES.values():
+        for names, places in ((draw_house.imports(module), KEPT_FOR), (draw_house.imports(module, True), LAZY)):
+            for name, line in names:
+                library = name.split(".")[0]
+                if library in places and not allowed(module, places[library]):
+                    where = "only " + ", ".join(sorted(places[library])) if places[library] else "no file"
+                    late = "" if places is KEPT_FOR else " at its start"
+                    wrong.append(f"{module.relative_to(ROOT)}:{line}: {where} may import {library}{late}")
+    assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.relative_to(PACKAGE).as_posix())
-def test_one_subject_a_file(module: Path) -> None:
-    lines = module.read_text().count("\n")
-    assert lines <= 400, f"{module} has {lines} lines: look for the two subjects in it"
-    assert module.stem not in FORBIDDEN_NAMES and module.parent.name not in FORBIDDEN_NAMES
-    text = module.read_text()
-    assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{module} does not say what it is"
+def test_reports_and_plots_read_no_engine() -> None:
+    for module, targets in GRAPH.items():
+        if draw_house.room_of(module) in ("reports", "plots"):
+            assert not [name for name in targets if name.startswith("snsim.engines")], module
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "nets/lecun89.sn"], ["show", "nets/lecun89.sn"],
-                                       ["show", "nets/lecun89.sn", "--stage", "net"], ["list"],
-                                       ["help", "mask"]], ids=" ".join)
-def test_start_is_light(arguments: list[str]) -> None:
-    """The questions one asks all day load neither torch nor what only reports and data need."""
-    code = (
+def test_no_circle_of_imports() -> None:
+    """Imports inside functions and under TYPE_CHECKING count."""
+    assert draw_house.circles(GRAPH) == []
+
+
+def test_a_circle_is_seen_wherever_its_imports_stand(tmp_path: Path) -> None:
+    package = tmp_path / "snsim"
+    package.mkdir()
+    (package / "a.py").write_text("def f():\n    from snsim.b import g\n")
+    (package / "b.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from snsim import c\n")
+    (package / "c.py").write_text("import snsim.a\n")
+    (package / "d.py").write_text("import snsim.a\n")
+    graph = draw_house.module_graph(draw_house.module_paths(package))
+    assert draw_house.circles(graph) == [["snsim.a", "snsim.b", "snsim.c"]]
+
+
+def test_the_house_has_few_floors() -> None:
+    assert max(draw_house.floors(draw_house.room_graph(GRAPH)).values()) <= MOST_FLOORS
+
+
+def test_the_picture_of_the_house_is_true() -> None:
+    rooms = {room: targets for room, targets in draw_house.room_graph(GRAPH).items() if room != "__init__"}
+    assert draw_house.PICTURE.read_text(encoding="utf-8") == draw_house.draw(rooms), "run `make house`"
+
+
+def test_no_module_hides_a_public_function() -> None:
+    """`snsim.compare` is a function; a module snsim/compare.py would take its place once it is imported."""
+    public = set(importlib.import_module("snsim").__all__)
+    assert len(public) >= 6
+    assert not public & {path.stem for path in PACKAGE.iterdir()}
+
+
+def test_modules_have_telling_names_and_say_what_they_are() -> None:
+    wrong = [f"{path}: the name says nothing" for path in MODULES.values()
+             if path.stem in FORBIDDEN_NAMES or path.parent.name in FORBIDDEN_NAMES]
+    for path in MODULES.values():
+        text = path.read_text(encoding="utf-8")
+        if text.strip() and not ast.get_docstring(ast.parse(text)):
+            wrong.append(f"{path} has no docstring")
+    assert not wrong, "\n".join(wrong)
+
+
+LIGHT = {"torch", "rich", "pooch", "sklearn", "scipy", "matplotlib", "safetensors", "requests", "prompt_toolkit",
+         "pygments", "pygls"}
+NO_ARRAYS = LIGHT | {"numpy", "lark"}
+
+
+@pytest.mark.parametrize("arguments, code, kept_out", [
+    (["--help"], 0, NO_ARRAYS),
+    *[([command, "--help"], 0, NO_ARRAYS) for command in (
+        "run", "reproduce", "show", "check", "compare", "reject", "plot", "report", "convert", "list", "help", "data",
+        "repl", "lsp", "editor")],
+    (["fmt", "--help"], 0, LIGHT),
+    (["run", "--no-such-option"], 2, NO_ARRAYS),
+    (["check", "nets/lecun89.sn"], 0, LIGHT),
+    (["show", "nets/lecun89.sn"], 0, LIGHT),
+    (["show", "nets/lecun89.sn", "--stage", "net"], 0, LIGHT),
+    (["list"], 0, LIGHT),
+    (["help", "mask"], 0, LIGHT),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_start_is_light(arguments: list[str], code: int, kept_out: set[str]) -> None:
+    """The questions that one asks all day load neither torch nor what only reports and data need."""
+    script = (
         "import sys; from snsim.cli.main import main; code = main(sys.argv[1:]); "
         "print(*sorted({m.split('.')[0] for m in sys.modules}), file=sys.stderr); sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
     loaded = set(done.stderr.strip().split("\n")[-1].split())
-    assert not loaded & {"torch", "rich", "pooch", "sklearn", "scipy", "matplotlib", "safetensors", "requests",
-                         "prompt_toolkit", "pygments", "pygls"}
-    if arguments == ["--help"]:
-        assert not loaded & {"numpy", "lark"}
+    assert "click" in loaded and not loaded & kept_out
 
 
 def test_every_shelf_entry_says_what_it_is() -> None:

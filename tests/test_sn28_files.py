@@ -2,7 +2,6 @@
 
 
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,13 +68,13 @@ def test_a_name_that_leads_out_is_sought_in_the_data(tmp_path, monkeypatch):
         assert "there is no file" in fault(f'(reading "{name}" (print (read)))', tmp_path / "home")[0]
 
 
-@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "..", ""])
+@pytest.mark.parametrize("name", ["../x", "{folder}/x", "a/../../x", "..", ""])
 @pytest.mark.parametrize("call", ['(open-write "{}")', '(save-matrix [1] "{}")', '(unlink "{}")',
                                   '(open-append "{}")'])
 def test_writing_outside_of_the_run_folder_is_refused(call, name, tmp_path):
-    found, line, _ = fault("\n" + call.format(name), tmp_path / "home")
+    found, line, _ = fault("\n" + call.format(name.format(folder=tmp_path)), tmp_path / "home")
     assert "run folder only" in found and line == 2
-    assert not (tmp_path / "x").exists() and not Path("/tmp/x").exists()
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_link_does_not_lead_out(tmp_path):

@@ -102,12 +102,12 @@ def test_sums_in_another_order_differ_in_the_last_digits(tmp_path):
     ("\n  (while t 1)", ["--steps", "1000"], "p.sn:2:3: error: the program takes too many steps (1,000 is the limit)"),
     ("\n  (while t 1)", ["--steps", "1000"], "`snsim run --steps N` allows more"),
     ('(sys "ls")', [], "is not run"),
-    ('(save-matrix [1] "/tmp/m")', [], "run folder only"),
+    ('(save-matrix [1] "{folder}/m")', [], "run folder only"),
 ])
 def test_what_is_refused(text, options, message, tmp_path):
-    (tmp_path / "p.sn").write_text(text)
+    (tmp_path / "p.sn").write_text(text.format(folder=tmp_path))
     code, _, err = snsim(tmp_path, "run", "p.sn", *options)
-    assert code == 1 and message in err and not (tmp_path / "runs").exists()
+    assert code == 1 and message in err and not (tmp_path / "runs").exists() and not (tmp_path / "m").exists()
 
 
 def test_data_are_found_by_the_option_and_by_the_environment(tmp_path):

@@ -1,4 +1,4 @@
-"""`%load_ext snsim.prompt.notebook`, then cells that begin with `%%sn`: nets and trainings in a notebook.
+"""`%load_ext snsim.notebook`, then cells that begin with `%%sn`: nets and trainings in a notebook.
 
 A cell is evaluated as at the prompt, in one program for the whole notebook; what it declares is shown, a net as its
 table and its picture. `%sn (train-now 'lecun89 1)` is one form on a line.
@@ -103,6 +103,6 @@ def summary_html(net: Net) -> str:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Called by `%load_ext snsim.prompt.notebook`."""
+    """Called by `%load_ext snsim.notebook`."""
     cells = Cells(shell)
     shell.register_magic_function(cells.run, "line_cell", "sn")

@@ -23,8 +23,7 @@ from snsim.program import Program
 from snsim.registry import suggest
 from snsim.run_folder import folder_name
 from snsim.runs.examples import examples_of, initial_file
-from snsim.runs.options import Options, Say
-from snsim.runs.options import overridden as overridden_
+from snsim.runs.options import Options, Say, overridden
 from snsim.training.spec import Training
 
 _DECIDE_NOTHING = {"like", "seed", "published", "note"}  # clauses of train that no number of a run depends on
@@ -126,8 +125,8 @@ def _examples(program: Program, training: Training, options: Options, found: dic
 
 
 def _row(program: Program, training: Training, options: Options, seeds: Iterable[int], examples: Examples) -> Row:
-    overridden = overridden_(training, options)
-    work = float(overridden.passes) * len(examples.train) * training.net.counts.connections
+    changed = overridden(training, options)
+    work = float(changed.passes) * len(examples.train) * training.net.counts.connections
     tasks = []
     for seed in seeds:
         identity = identity_of(program, training, seed, options, examples.digest)

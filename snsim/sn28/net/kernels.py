@@ -39,7 +39,7 @@ KERNELS = {kernel.name: kernel for kernel in (
 )}
 
 
-def kernel(name: str) -> Kernel:
+def kernel_named(name: str) -> Kernel:
     """The kernel of this name. Misuse with the names there are if it is none."""
     if name not in KERNELS:
         raise Misuse(f'there is no kernel "{name}"', 0, suggest(name, list(KERNELS), "kernels"))

@@ -14,8 +14,7 @@ from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.language.procedures import Misuse
 from snsim.sn28.net.adjacency import Edges, Memory, Units, edges, memory
 from snsim.sn28.net.field_numbers import FieldNumbers
-from snsim.sn28.net.kernels import Kernel, missing, needed, smallest
-from snsim.sn28.net.kernels import kernel as kernel_
+from snsim.sn28.net.kernels import Kernel, kernel_named, missing, needed, smallest
 from snsim.sn28.net.numpy_sums import SumLoops, sum_loops
 from snsim.sn28.runtime.settings import Settings
 
@@ -68,11 +67,11 @@ class Netspace:
     def prefer(self, name: str) -> None:
         """Take this kernel unless the program states one itself."""
         if self._stated != "the program":
-            self._kernel, self._stated = kernel_(name), "the command line"
+            self._kernel, self._stated = kernel_named(name), "the command line"
 
     def set_kernel(self, name: str) -> None:
         """The program's own `libload`. Misuse if it has a net of another kernel already."""
-        wanted = kernel_(name)
+        wanted = kernel_named(name)
         if self._kernel not in (None, wanted) and self.nnum > 1:
             raise Misuse(f"the net was made with kernel {self._kernel.name}, {name} comes too late", 0,
                          f'write (libload "sn28/{name}") before the net is made')
