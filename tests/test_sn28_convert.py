@@ -159,7 +159,7 @@ def test_what_sn_lacks_is_named(file, name, lacking):
     assert all(what in refused.value.faults[0].message for what in lacking)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_random_windows_go_there_and_back(data):
     """Maps, windows, steps, borders, sharing and biases at random: the tables stay."""

@@ -208,8 +208,9 @@ def _shapes(net: Construction, layers: Layers, sources: dict[int, Framed]) -> tu
         piece = layers.piece(units) if call.name in (*ONE_MAP, "tdnn-bias-connect") or k in sources else None
         if piece is not None and target is not None:
             _vote(votes, layers, piece, target)
-        elif piece is not None and len(units) < len(layers.units[piece.layer]):
-            _vote(weak, layers, piece, (1, len(units)))
+        elif piece is not None and (len(units) < len(layers.units[piece.layer])
+                                    or call.name in ONE_MAP and len(units) > 1):
+            _vote(weak, layers, piece, (1, len(units)))  # a bias for all units of a layer needs a layer of one map
     return tuple((stated or loose).most_common(1)[0][0] if stated or loose else (len(units),)
                  for stated, loose, units in zip(votes, weak, layers.units))
 
