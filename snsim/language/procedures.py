@@ -13,6 +13,7 @@ import numpy as np
 
 from snsim.errors import Span
 from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, make_list, symbol
+from snsim.language.hidden_characters import refuse_hidden
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ class Parameters:
                 after = cell.cdr
                 if not isinstance(after, Pair) or not isinstance(after.car, Symbol) or after.cdr is not NIL:
                     raise Misuse("one name stands behind &rest")
+                check_name(after.car)
                 return cls(tuple(required), tuple(optional), after.car, pattern)
             elif in_optional:
                 optional.append(_optional(item))
@@ -143,6 +145,8 @@ class Parameters:
             cell = cell.cdr
         if cell is not NIL and not isinstance(cell, Symbol):
             raise Misuse("an argument list holds names only")
+        if cell is not NIL:
+            check_name(cell)
         plain = not optional and cell is NIL and all(isinstance(item, Symbol) for item in required)
         return cls(tuple(required), tuple(optional), cell, pattern, plain)
 
@@ -168,8 +172,10 @@ class Parameters:
 
 def _optional(item: Form) -> tuple[Symbol, Form]:
     if isinstance(item, Symbol):
+        check_name(item)
         return item, NIL
     if isinstance(item, Pair) and isinstance(item.car, Symbol):
+        check_name(item.car)
         if item.cdr is NIL:
             return item.car, NIL
         if isinstance(item.cdr, Pair) and item.cdr.cdr is NIL:
@@ -187,7 +193,9 @@ def _pattern(item: Form) -> Form:
             raise Misuse(f"an argument list holds at most {_MOST_NAMES:,} names")
         if isinstance(part, Pair):
             work += [part.cdr, part.car]
-        elif part is not NIL and not isinstance(part, Symbol):
+        elif isinstance(part, Symbol):
+            check_name(part)
+        elif part is not NIL:
             raise Misuse("an argument list holds names only")
     return item
 
@@ -205,6 +213,13 @@ def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) 
         bound.append((pattern, value))
     elif value is not NIL:
         raise Misuse("the value has too many elements for the pattern of names")
+
+
+def check_name(name: Symbol, argument: int | None = None) -> None:
+    """Raise Misuse if a name that is being defined holds a character that nobody sees."""
+    refusal = refuse_hidden(name.name, "name")
+    if refusal is not None:
+        raise Misuse(refusal[0], argument, refusal[1])
 
 
 def check_pattern(pattern: Form) -> Form:

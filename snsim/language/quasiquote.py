@@ -9,10 +9,14 @@ import numpy as np
 
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Node, Pair, Symbol
+from snsim.language.hidden_characters import refuse_hidden
 from snsim.language.limits import LimitError, exceeded
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
+
+
+_FILE_CLAUSES = frozenset({"include", "initial", "patterns"})  # their texts are paths: shown escaped, not refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ class _Literal:
             cell = cell.cdr
         if cell is not NIL:
             self._fault("a dotted list has no meaning here", span, "leave the dot out")
-        return Node(tuple(items), span)
+        return self._list(items, span)
 
     def _spliced(self, inner: Pair, at: Span, depth: int) -> list[Node]:
         values = self._computed(inner, at)
@@ -152,12 +156,24 @@ class _Literal:
             return Node((), span)
         if isinstance(value, Pair):
             values = self.interpreter.elements(value, "a comma", span)
-            return Node(tuple([self._data(item, span, depth + 1) for item in values]), span)
+            return self._list([self._data(item, span, depth + 1) for item in values], span)
         if isinstance(value, (float, str, Symbol)) or (isinstance(value, np.ndarray) and value.dtype != object):
             return Node(value, span)
         self._fault(f"{self.interpreter.describe(value)} cannot stand here", span,
                     "a comma gives a number, a name, a string, a list or a matrix")
         return Node((), span)
+
+    def _list(self, items: list[Node], span: Span) -> Node:
+        """Return the node of a list, with a fault for each name or text in it that holds a hidden character."""
+        node = Node(tuple(items), span)
+        takes_files = node.head in _FILE_CLAUSES
+        for item in items:
+            value = item.value
+            refusal = (None if takes_files else refuse_hidden(value, "text")) if isinstance(value, str) else \
+                refuse_hidden(value.name, "name") if isinstance(value, Symbol) else None
+            if refusal is not None:
+                self._fault(refusal[0], item.span, refusal[1])
+        return node
 
     def _fault(self, message: str, span: Span, hint: str) -> None:
         self.faults.append(Fault(message, span, hint))

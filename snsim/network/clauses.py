@@ -13,6 +13,7 @@ from typing import Callable, Iterable, Iterator
 
 from snsim.errors import Fault, SnError, Span
 from snsim.language.forms import Node, symbol
+from snsim.language.hidden_characters import refuse_hidden
 from snsim.registry import suggest
 
 STATED, DEFAULT = "stated", "default"
@@ -87,7 +88,15 @@ def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
 
 
 def name(node: Node, what: str, faults: Faults) -> str | None:
-    """The name a node states (a symbol, or a string where a name belongs)."""
+    """Return the name a node states (a symbol, or a string where a name belongs), or None and add a fault.
+
+    Hidden characters are refused in all of a declarative form before its word reads it; here once more, for names that
+    stand where a path could.
+    """
+    refusal = refuse_hidden(node.name, "name") if node.is_name else None
+    if refusal is not None:
+        faults.add(refusal[0], node.span, refusal[1])
+        return None
     if node.is_name and node.name:
         return node.name
     if node.is_name:

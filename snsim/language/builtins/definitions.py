@@ -12,6 +12,7 @@ from snsim.language.procedures import (
     Macro,
     Misuse,
     Parameters,
+    check_name,
     check_pattern,
     function,
     match_pattern,
@@ -30,6 +31,7 @@ def _parts(form: Pair, syntax: str) -> tuple[Symbol, Parameters, Form]:
     cell = rest_of(form, 2, syntax)
     if not isinstance(cell.car, Symbol):
         raise Misuse(f"{form.car}: a name is wanted", 0, f"write {syntax}")
+    check_name(cell.car, 0)
     return cell.car, _parameters(cell.cdr, 1), cell.cdr.cdr
 
 
@@ -261,6 +263,7 @@ def defvar(interpreter: Interpreter, form: Pair) -> Form:
     name = cell.car
     if not isinstance(name, Symbol):
         raise Misuse("defvar: a name is wanted", 0, "write (defvar variable [value])")
+    check_name(name, 0)
     interpreter.preset_names.append(name.name)
     if name.name in interpreter.presets and name.name not in interpreter.used_presets:
         interpreter.used_presets.add(name.name)
@@ -277,5 +280,6 @@ def defparameter(interpreter: Interpreter, form: Pair) -> Form:
     cell = rest_of(form, 2, "(defparameter variable value)")
     if not isinstance(cell.car, Symbol):
         raise Misuse("defparameter: a name is wanted", 0, "write (defparameter variable value)")
+    check_name(cell.car, 0)
     interpreter.assign_global(cell.car, interpreter.body(cell.cdr))
     return cell.car

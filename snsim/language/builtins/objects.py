@@ -9,7 +9,7 @@ import numpy as np
 from snsim.language.builtins.control import is_pair_of_two, rest_of
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
 from snsim.language.objects import Class, Object, delete, send, upwards
-from snsim.language.procedures import TRUE, Function, Misuse, Parameters, Procedure, function, special
+from snsim.language.procedures import TRUE, Function, Misuse, Parameters, Procedure, check_name, function, special
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -25,6 +25,7 @@ def defclass(interpreter: Interpreter, form: Pair) -> Form:
     if not isinstance(name, Symbol) or not isinstance(above, Symbol):
         raise Misuse("defclass: the name of the class and that of its parent are wanted", 0,
                      "write (defclass name object slot...)")
+    check_name(name, 0)
     parent = None if above is _OBJECT else interpreter.lookup(above)
     if parent is not None and not isinstance(parent, Class):
         raise Misuse(f"defclass: {above} is no class", 1, "the parent is a class, or object")
@@ -34,8 +35,10 @@ def defclass(interpreter: Interpreter, form: Pair) -> Form:
     made = Class(name, parent)
     for slot in interpreter.elements(cell.cdr.cdr, "defclass"):
         if isinstance(slot, Symbol):
+            check_name(slot)
             made.slots[slot] = NIL
         elif is_pair_of_two(slot) and isinstance(slot.car, Symbol):
+            check_name(slot.car)
             made.slots[slot.car] = interpreter.evaluate(slot.cdr.car, slot.cdr.at)
         else:
             raise Misuse(f"defclass: {interpreter.describe(slot)} is no slot", None, "write slot, or (slot value)")
@@ -54,6 +57,7 @@ def defmethod(interpreter: Interpreter, form: Pair) -> Form:
     selector = cell.cdr.car
     if not isinstance(selector, Symbol):
         raise Misuse("defmethod: the name of a message is wanted", 1, f"write {syntax}")
+    check_name(selector, 1)
     rest = cell.cdr.cdr
     kind.methods[selector] = Function(selector.name, Parameters.of(rest.car), rest.cdr, True, form.span)
     return selector

@@ -1,0 +1,53 @@
+"""Refuse characters that nobody sees, or that steer a terminal, in names and in texts that are shown.
+
+A name appears in messages, reports, plots and file names. A line break in it forges a line of output, an escape
+sequence steers the terminal, and a mark of the writing direction reorders what a person reads. So the Unicode
+categories Cc (control), Cf (format), Cs (surrogate), Zl and Zp (line and paragraph separator) are refused where a name
+or a shown text is declared: in everything that a declarative form holds (`quasiquote`), and in the names that the
+words of the Lisp define.
+
+The reader takes such characters in strings and between bars: a program may compute with them and print them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_KINDS = {"Cc": "control character", "Cf": "invisible character", "Cs": "half of a surrogate pair",
+          "Zl": "line separator", "Zp": "paragraph separator"}
+_CONTROLS = {"\0": "NUL", "\t": "tab", "\n": "line feed", "\r": "carriage return", "\x1b": "escape"}
+_SHOWN = 40  # characters of the text in a sentence
+
+
+def is_hidden(character: str) -> bool:
+    """Tell whether a character belongs to a refused category."""
+    return unicodedata.category(character) in HIDDEN
+
+
+def find_hidden(text: str) -> int | None:
+    """Return the index of the first refused character, or None."""
+    if text.isprintable():  # no character of any category C, and no separator but the blank
+        return None
+    return next((at for at, character in enumerate(text) if is_hidden(character)), None)
+
+
+def refuse_hidden(text: str, what: str) -> tuple[str, str] | None:
+    """Return the sentence and the hint that refuse a text, or None if all its characters are visible.
+
+    `what` is what the text is: "name" or "text". The sentence and the hint hold no refused character.
+    """
+    at = find_hidden(text)
+    if at is None:
+        return None
+    character = text[at]
+    category = unicodedata.category(character)
+    title = _CONTROLS.get(character) or unicodedata.name(character, "").lower()
+    described = f"{_KINDS[category]} U+{ord(character):04X}" + (f" ({title})" if title else "")
+    sentence = f"character {at + 1} of this {what} is the {described}"
+    visible = "".join(" " if character in "\t\n\r" else "" if is_hidden(character) else character
+                      for character in text[:4 * _SHOWN]).strip()[:_SHOWN]
+    if not visible:
+        return sentence, "write letters, digits or other visible characters"
+    more = "" if len(text) <= _SHOWN else " ..."
+    return sentence, f"leave it out: {visible}{more}"
