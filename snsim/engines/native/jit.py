@@ -3,12 +3,17 @@
 An object is kept in the user's cache folder under the hash of everything that shapes it (text, processor, its
 features, LLVM, level of optimisation). A file that is damaged or was cut short does not match its own checksum and is
 made anew; a file is written beside its place and moved there, so that two processes do not disturb each other.
+
+Code that is linked can call the functions of LIBRARY and nothing else of the process. LLVM's linker would look up any
+symbol in the process, so a module or an object that asks for another one is refused before it is linked.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
+import struct
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +28,11 @@ from snsim.errors import fail
 
 OPTIMISATION = 2  # of code generation; LLVM's passes over the IR gain nothing and cost a second
 _MARK = b"snsim object 1\n"
+
+# Functions of the C library that compiled code may call: tanh for SN-2.8's sums; the others LLVM may call for a copy, a
+# fill, or a processor that cannot round.
+LIBRARY = ("memcpy", "memmove", "memset", "rint", "rintf", "tanh")
+_RUN_AT_LOAD = (".init", ".fini", ".preinit", ".ctors", ".dtors", "__mod_init", "__mod_term", "__init_offsets", ".crt")
 
 
 @lru_cache(maxsize=1)
@@ -50,10 +60,54 @@ def _target_machine() -> llvm.TargetMachine:
 
 
 def _parsed(text: str) -> llvm.ModuleRef:
+    """Parse a module. RuntimeError if it is wrong, or holds anything but functions and declarations of LLVM's and of
+    LIBRARY: a list of constructors would be a global variable."""
     module = llvm.parse_assembly(text)
     module.triple = _host()[0]
     module.verify()
+    for variable in module.global_variables:
+        raise RuntimeError(f"the code holds the global variable {variable.name}")
+    for function in module.functions:
+        if function.is_declaration and not function.name.startswith("llvm."):
+            _check_allowed(function.name)
     return module
+
+
+def _check_allowed(name: str) -> None:
+    if name not in LIBRARY:
+        raise RuntimeError(f"the code calls {name}, which is not among {', '.join(LIBRARY)}")
+
+
+def _imports(image: bytes) -> tuple[str, ...]:
+    """Return what an object needs of LIBRARY. RuntimeError if it needs another function, or has code that runs when it
+    is loaded.
+
+    Which symbols are undefined is read from objects of the format ELF; for others all of LIBRARY is returned, and the
+    check of the module (`_parsed`) stands alone.
+    """
+    sections = {(section.name() or b"").decode(errors="replace"): section.data()
+                for section in llvm.ObjectFileRef.from_data(image).sections()}
+    for name in sections:
+        if name.lower().startswith(_RUN_AT_LOAD):
+            raise RuntimeError(f"the object has the section {name}, which runs when the object is loaded")
+    if not image.startswith(b"\x7fELF"):
+        return LIBRARY
+    names, needed = sections.get(".strtab", b""), []
+    for at, _, _, section, _, _ in struct.iter_unpack("<IBBHQQ", sections.get(".symtab", b"")):
+        if section == 0 and at:  # undefined, and not the empty first entry
+            needed.append(names[at:names.index(b"\0", at)].decode(errors="replace"))
+            _check_allowed(needed[-1])
+    return tuple(needed)
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(None if os.name == "posix" else "ucrtbase")
+
+
+def _address(name: str) -> int:
+    """Return the address of a function of the C library."""
+    return ctypes.cast(getattr(_library(), name), ctypes.c_void_p).value or 0
 
 
 def assembly(text: str) -> str:
@@ -119,7 +173,10 @@ class Code:
 
     def _link(self, text: str, exported: tuple[str, ...]) -> None:
         self._linker = llvm.create_lljit_compiler(_target_machine())
-        library = llvm.JITLibraryBuilder().add_object_img(object_code(text)).add_current_process()
+        image = object_code(text)
+        library = llvm.JITLibraryBuilder().add_object_img(image)
+        for name in _imports(image):
+            library.import_symbol(name, _address(name))
         for name in exported:
             library.export_symbol(name)
         self._library = library.link(self._linker, "snsim")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import Any, Callable, Mapping, Sequence, Union
 
-from snsim.engines.native.target import Machine, Place, number_text, pieces, symbol
+from snsim.engines.native.target import Machine, Place, number_text, pieces, plain_text
 
 Number = Union["Value", float, int]
 
@@ -44,35 +44,54 @@ Index = Union[Value, int]
 
 
 class Module:
-    """The text of one LLVM module: functions, and declarations of the intrinsics that they use."""
+    """The text of one LLVM module: functions, and declarations of the intrinsics that they use.
 
-    def __init__(self, machine: Machine, title: str):
+    Names and comments may hold any text: what stands in the IR is `plain_text` of them.
+    """
+
+    def __init__(self, machine: Machine, *title: str):
+        """`title`: the lines of comment at the top."""
         self.machine = machine
         self._title = title
         self._functions: list[Function] = []
+        self._symbols: set[str] = set()
         self._declarations: dict[str, None] = {}
 
     def function(self, name: str, arguments: Sequence[tuple[str, str]], comment: str,
                  exported: bool = False) -> Function:
-        """A function of no value, to be written; `arguments` are (type, name)."""
-        made = Function(self, name, arguments, comment, exported)
+        """A function of no value, to be written; `arguments` are (type, name).
+
+        An exported function keeps its name, which no program chooses; the others are called as like it as can be.
+        """
+        assert not exported or (name.isidentifier() and name.isascii() and name not in self._symbols)
+        symbol = name if exported else self._free_symbol(name)
+        self._symbols.add(symbol)
+        made = Function(self, symbol, arguments, comment, exported)
         self._functions.append(made)
         return made
+
+    def _free_symbol(self, name: str) -> str:
+        """Return a symbol for a function: its own number is added where two names would become one symbol."""
+        text = plain_text(name)
+        if text.startswith("llvm."):  # the prefix of LLVM's intrinsics
+            text = "_" + text
+        return f"{text} ~{len(self._functions)}" if text in self._symbols else text  # no plain text has a ~
 
     def declare(self, text: str) -> None:
         self._declarations[text] = None
 
     def __str__(self) -> str:
-        head = [f"; {line}".rstrip() for line in self._title.splitlines()]
+        head = [f"; {plain_text(line)}".rstrip() for line in self._title]
         return "\n".join([*head, "", *self._declarations, "", *(str(f) for f in self._functions)])
 
 
 class Function:
     """One function while it is written, block by block. Every method that computes gives a Value."""
 
-    def __init__(self, module: Module, name: str, arguments: Sequence[tuple[str, str]], comment: str, exported: bool):
-        self.module, self.machine, self.name = module, module.machine, name
-        self._head = f"; {comment}\ndefine {'' if exported else 'internal '}void {symbol(name)}(" + ", ".join(
+    def __init__(self, module: Module, symbol: str, arguments: Sequence[tuple[str, str]], comment: str, exported: bool):
+        self.module, self.machine, self._symbol = module, module.machine, f'@"{symbol}"'
+        linkage = "" if exported else "internal "
+        self._head = f"; {plain_text(comment)}\ndefine {linkage}void {self._symbol}(" + ", ".join(
             f"{type}{' noalias' if type == 'ptr' else ''} %{called}" for type, called in arguments
         ) + ") #0 {\nentry:"
         self._lines: list[str] = []
@@ -87,7 +106,7 @@ class Function:
     # ---- Plain instructions --------------------------------------------------------------------------------------
 
     def comment(self, text: str) -> None:
-        self._lines.append(f"  ; {text}")
+        self._lines.append(f"  ; {plain_text(text)}")
 
     def instruction(self, text: str, type: str, hint: str = "v") -> Value:
         self._count += 1
@@ -138,7 +157,7 @@ class Function:
     def run(self, function: Function, *args: Value | str) -> None:
         """Call a function of this module; a string is a `ptr`."""
         texts = (f"{a.type} {a.text}" if isinstance(a, Value) else f"ptr {a}" for a in args)
-        self._lines.append(f"  call void {symbol(function.name)}({', '.join(texts)})")
+        self._lines.append(f"  call void {function._symbol}({', '.join(texts)})")
 
     def argument(self, name: str, type: str) -> Value:
         return Value(self, f"%{name}", type)

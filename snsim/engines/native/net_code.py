@@ -131,12 +131,12 @@ class Net:
 
     def module(self, what: str) -> Module:
         head = f"net {self.plan.net.name}: {what}, {self.machine.lanes} numbers in a vector"
-        lines = [head, "", "Where the numbers of %state stand:"]
+        lines = [head, "", "Where the numbers of the state stand:"]
         for cells in self.layers:
             lines.append(f"{cells.x.offset:9}  states of {cells.name} ({cells.units}); "
                          f"f' {cells.slope.offset}, errors {cells.delta['g'].offset}")
         lines += [f"{cells.value.offset:9}  {name} ({len(cells.index)})" for name, cells in self.cells.items()]
-        return Module(self.machine, "\n".join(lines))
+        return Module(self.machine, *lines)
 
     def emit_forward(self, module: Module, bends: bool, kind: Kind) -> list[Function]:
         made = []
@@ -241,11 +241,11 @@ class Net:
     def _emit_learn(self, module: Module, forward: Sequence[Function], back: Sequence[Function],
                     updates: Updates) -> None:
         prepare = module.function("prepare", [*STATE, ("ptr", "settings"), ("i64", "number")],
-                                  "what is the same for all weights in update `number`")
+                                  "what is the same for all weights in one update")
         updates.emit_prepare(prepare, prepare.argument("number", "i64"))
         f = module.function("learn", [*STATE, ("ptr", "inputs"), ("ptr", "targets"), ("i64", "patterns"),
                                       ("ptr", "gates"), ("ptr", "settings"), ("i64", "number")],
-                            "patterns one after the other, an update after each; `number` is that of the first", True)
+                            "patterns one after the other, an update after each; number is that of the first", True)
         self.emit_spread(f)
         number = f.argument("number", "i64")
         each_time = updates.changes_with_n()
@@ -267,7 +267,7 @@ class Net:
         gather.loop(gather.argument("patterns", "i64"), lambda p, _: self._emit_pattern(
             gather, forward, back, updates.kind, p), name="pattern")
         f = module.function("apply", [*STATE, ("ptr", "settings"), ("i64", "number"), (self.machine.scalar, "factor")],
-                            "one update with the sums times `factor`, which become 0", True)
+                            "one update with the sums times factor, which become 0", True)
         updates.emit_prepare(f, f.argument("number", "i64"))
         factor = f.splat(f.argument("factor", self.machine.scalar))
         for name in sorted(updates.updated):

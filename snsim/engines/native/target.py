@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 import struct
 from dataclasses import dataclass, replace
 from typing import Any, Mapping
@@ -81,10 +82,19 @@ def pieces(count: int) -> list[tuple[int, int]]:
     return made
 
 
-def symbol(name: str) -> str:
-    """A name of the program as a name of LLVM's."""
-    plain = "".join(chr(c) if 32 <= c < 127 and chr(c) not in '"\\' else f"\\{c:02X}" for c in name.encode())
-    return f'@"{plain}"'
+_LETTERS = frozenset(string.ascii_letters + string.digits + " _.,:;()+-*/='^<>")
+_MOST = 200  # characters of a symbol or of a line of comment
+
+
+def plain_text(text: str) -> str:
+    """Return a text as LLVM IR may hold it: letters of a fixed alphabet, all others as %XX, cut if it is long.
+
+    Names of a program reach the IR here and nowhere else, so that none of them can end a comment or a symbol.
+    """
+    encoded = "".join(
+        c if c in _LETTERS else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogatepass"))
+        for c in text[:_MOST])
+    return encoded if len(encoded) <= _MOST and len(text) <= _MOST else encoded[:_MOST - 3] + "..."
 
 
 def number_text(number: float, dtype: np.dtype) -> str:
