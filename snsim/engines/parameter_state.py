@@ -94,10 +94,13 @@ class FreeWeights:
         return {**made, "n": np.array(self._updates)}
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None:
+        known = {f"{name}/{state}": name for state in self.states for name in self.places}
         for state, vector in self.states.items():
-            ending = f"/{state}"
-            vector[:] = self.flat({name[:-len(ending)]: array for name, array in values.items()
-                                   if name.endswith(ending)}, f'state "{state}"')
+            ending = f"/{state}"  # which may end the name of another state too
+            vector[:] = self.flat({
+                name[:-len(ending)]: array for name, array in values.items()
+                if name.endswith(ending) and known.get(name, name[:-len(ending)]) == name[:-len(ending)]
+            }, f'state "{state}"')
         if "n" not in values:
             raise fail('the number of updates so far, "n", is not among the values of the update state')
         self._updates = int(values["n"])

@@ -15,7 +15,7 @@ import numpy as np
 
 from snsim.engines.native import jit
 from snsim.engines.native.forward_mode import Tangents, moving
-from snsim.engines.native.layout import ParameterCells, aligned_block
+from snsim.engines.native.layout import ParameterCells, aligned_block, state_region
 from snsim.engines.native.net_code import Net
 from snsim.engines.native.update_rules import Kind, Updates, folded, is_idle
 from snsim.engines.parameter_state import FreeWeights, checked_gates, checked_patterns
@@ -117,16 +117,16 @@ class NativeEngine:
         made: dict[str, np.ndarray] = {}
         for state in self.rule.states:
             for name in self._learning:
-                self._net.cells[name].beside(state)
+                self._net.cells[name].beside(state_region(state))
                 self._grow()
-                made[f"{name}/{state}"] = self._taken_out(name, state)
+                made[f"{name}/{state}"] = self._taken_out(name, state_region(state))
         return {**made, "n": np.array(self._updates)}
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None:
         self._weights.load_state(values)
         for state, vector in self._weights.states.items():
             for name, place in self._weights.places.items():
-                self._pack(self._net.cells[name], vector[place], state)
+                self._pack(self._net.cells[name], vector[place], state_region(state))
         self._updates = int(values["n"])
 
     # ---- Compiling -----------------------------------------------------------------------------------------------

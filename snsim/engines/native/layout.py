@@ -173,6 +173,11 @@ class Mask:
         return None if all(self.lanes) else f.mask(self.lanes)
 
 
+def state_region(state: str) -> str:
+    """Return the name of the region for a state of the update rule, so that no state is taken for one of the others."""
+    return f"state {state}"
+
+
 def aligned_block(size: int, dtype: np.dtype) -> np.ndarray:
     """Zeros that start on a whole vector of any processor (64 bytes)."""
     raw = np.zeros(size + 64 // dtype.itemsize, dtype)

@@ -11,7 +11,7 @@ from typing import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from snsim.engines.native.layout import Block, ParameterCells
+from snsim.engines.native.layout import Block, ParameterCells, state_region
 from snsim.engines.native.llvm_ir import Function, Value
 from snsim.engines.native.target import Machine, Place
 from snsim.engines.native.vector_math import Vectors
@@ -19,6 +19,8 @@ from snsim.engines.protocol import UpdateRule
 from snsim.network.expressions import Expression, number, program, substitute, variable
 
 CURVATURES = ("h", "h-full")
+_OURS = "\n"  # how variables begin that are made here: no name of a program holds a line feed
+_UNIFORM = f"{_OURS}uniform "
 
 
 def folded(rule: UpdateRule, constants: Mapping[str, float], zeros: Iterable[str] = ()) -> dict[str, Expression]:
@@ -50,7 +52,7 @@ def is_idle(results: Mapping[str, Expression]) -> bool:
 
 def hoisted(results: Mapping[str, Expression],
             uniform: frozenset[str]) -> tuple[dict[str, Expression], list[Expression]]:
-    """The results with every greatest part that uses `uniform` variables alone replaced by "uniform K"; the parts."""
+    """The results with every greatest part that uses `uniform` variables alone replaced by a variable; the parts."""
     parts: list[Expression] = []
     names: dict[Expression, str] = {}
     done: dict[int, Expression] = {}
@@ -64,7 +66,7 @@ def hoisted(results: Mapping[str, Expression],
             return done[id(e)]
         if is_uniform(e):
             if e not in names:
-                names[e] = f"uniform {len(parts)}"
+                names[e] = f"{_UNIFORM}{len(parts)}"
                 parts.append(e)
             made = variable(names[e])
         elif e.args:
@@ -88,7 +90,7 @@ def factored(results: Mapping[str, Expression], channel: str) -> tuple[dict[str,
         if e.op != "*" or variable(channel) not in e.args:
             return None
         other = e.args[0] if e.args[1] == variable(channel) else e.args[1]
-        return other if other.op == "number" or other.name.startswith("uniform ") else None
+        return other if other.op == "number" or other.name.startswith(_UNIFORM) else None
 
     def look(e: Expression) -> None:
         nonlocal plain
@@ -157,7 +159,7 @@ class Updates:
         self.rule, self.kind, self._cells, self._block = rule, kind, cells, block
         fixed = {*dict(kind.constants), *kind.zeros}
         self.options = [name for name, _ in rule.options if name not in fixed]
-        self.settings = [*(f"option {name}" for name in self.options), *(f"rate {name}" for name, _ in kind.rates)]
+        self.settings = [*self.options, *(_rate_of(name) for name, _ in kind.rates)]
         self._uniform_places: dict[Expression, Place] = {}
         self._results: dict[str, tuple[dict[str, Expression], list[Expression]]] = {}
         for name, rate in kind.rates:
@@ -167,7 +169,7 @@ class Updates:
                 continue
             uniform = frozenset({"n", *self.options, *(["rate"] if rate == "number" else [])})
             rest, parts = hoisted(results, uniform)
-            named = [substitute(part, {"rate": variable(f"rate {name}")}) for part in parts]
+            named = [substitute(part, {"rate": variable(_rate_of(name))}) for part in parts]
             for part in named:
                 self._uniform_places.setdefault(part, block.take(block.machine.lanes))
             self._results[name] = rest, named
@@ -197,7 +199,7 @@ class Updates:
         f.machine = wide
         env = {"n": f.splat(f.cast(updates, "double", "sitofp"))}
         for k, name in enumerate(self.settings):
-            env[name.removeprefix("option ")] = f.broadcast(Place(k, base="%settings"))
+            env[name] = f.broadcast(Place(k, base="%settings"))
         values = program(list(self._uniform_places)).bind(Vectors(f).table())(env)
         scalars = [f.lane(Vectors(f).number(value), 0) for value in values]
         f.machine = narrow
@@ -209,7 +211,7 @@ class Updates:
     def begin(self, f: Function, name: str) -> Update:
         """To be called where a block starts that all updates of parameter `name` are in: loads what they share."""
         results, parts = self._results[name]
-        shared = {f"uniform {k}": f.load(self._uniform_places[part]) for k, part in enumerate(parts)}
+        shared = {f"{_UNIFORM}{k}": f.load(self._uniform_places[part]) for k, part in enumerate(parts)}
         factors: dict[str, Value] = {}
         for channel in self.channels():
             results, factor = factored(results, channel)
@@ -222,15 +224,26 @@ class Updates:
         def emit(place: Place, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             env = {**shared, **gathered, "w": w or f.load(place)}
             for name in sorted(loaded - env.keys()):  # the same text, and key of the cache, in every process
-                env[name] = f.load(place + cells.beside("curvature" if name in CURVATURES else name))
+                env[name] = f.load(place + self._beside(cells, name))
             for name, value in zip(results, run(env)):
                 value = Vectors(f).number(value)
                 if name == "w":
                     f.store(value if mask is None else f.select(mask, value, f.zero), place)
                 elif value is not env.get(name):
-                    f.store(value, place + cells.beside(name))
+                    f.store(value, place + self._beside(cells, name))
 
         return Update(emit, factors)
+
+    def _beside(self, cells: ParameterCells, name: str) -> int:
+        """How far the region of a variable that has one a weight is from the weights."""
+        if name in self.rule.states:
+            return cells.beside(state_region(name))
+        return cells.beside("curvature" if name in CURVATURES else name)
+
+
+def _rate_of(parameter: str) -> str:
+    """Return the name of the variable for the learning rate of a parameter."""
+    return f"{_OURS}rate {parameter}"
 
 
 class Sums:
