@@ -83,7 +83,7 @@ def pieces(count: int) -> list[tuple[int, int]]:
 
 
 _LETTERS = frozenset(string.ascii_letters + string.digits + " _.,:;()+-*/='^<>")
-_MOST = 200  # characters of a symbol or of a line of comment
+_MOST = 500  # characters of a symbol or of a line of comment
 
 
 def plain_text(text: str) -> str:
