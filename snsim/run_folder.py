@@ -40,6 +40,7 @@ _REOPENED: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {  # what of ru
     "overrides": {"data": list, "passes": (int, type(None))},
     "source": {"root": str},
 }
+_LONGEST_NAME = 150  # characters of a folder or file that is named after something declared
 _NOT_RESUMED = "this run cannot be resumed; run its source/ anew"
 _FORMAT = 1  # of the folder; a later snsim that writes another one says so
 
@@ -188,8 +189,12 @@ def _figures(score: Score) -> dict[str, Any]:
 
 
 def folder_name(name: str) -> str:
-    """The name as a folder may be called: what is not a letter, a digit or one of . _ - becomes a hyphen."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", name).strip(".") or "run"
+    """Return the name as a file or folder may be called: what is not a letter, a digit or one of . _ - becomes a
+    hyphen. A long name is cut, and a digest of it takes the place of the rest."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", name).strip(".") or "run"
+    if len(plain) <= _LONGEST_NAME:
+        return plain
+    return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
 def _take_name(draft: Path, parent: Path, base: str, only: bool) -> Path:

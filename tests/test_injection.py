@@ -304,3 +304,24 @@ def test_no_file_runs_text_as_code() -> None:
     room = Path(snsim.__file__).parent
     found = {(path.relative_to(room).as_posix(), name) for path in room.rglob("*.py") for name in calls(path)}
     assert found - MAY == set()
+
+
+# ---- Names that become paths -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["../../out", "/etc/out", "..", "a/b", "-rf", "x" * 70_000, "日本", "~", "con\\aux", "*"])
+def test_no_name_of_a_program_leads_out_of_the_folder_it_is_written_in(name: str, tmp_path: Path,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    from snsim.cli.main import main
+
+    top = tmp_path / "a" / "b"
+    top.mkdir(parents=True)
+    monkeypatch.chdir(top)
+    text = (NET + TRAIN).replace("net a", f"net {string_text(name)}").replace("train a", f"train {string_text(name)}")
+    Path("n.sn").write_text(text % "")
+    assert main(["plot", "net", "n.sn"]) == 0 and main(["run", "n.sn", "--quiet"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a"} and {path.name for path in (tmp_path / "a").iterdir()} == {"b"}
+    (drawn,) = top.glob("*.png")
+    (run,) = (top / "runs").iterdir()
+    assert {path.name for path in top.iterdir()} == {"n.sn", "runs", drawn.name} and not drawn.name.startswith(("-", "."))
+    assert (run / "run.json").is_file()

@@ -64,7 +64,11 @@ def _into(command: Callable[..., Any]) -> Callable[..., Any]:
         if output is not None:
             style.check_ending(output)
         name, data, called = command(**given)
-        _put(name, data, output or Path(f"{called}-{name}.png"), show, as_text)
+        from snsim.run_folder import folder_name
+
+        # A name is chosen by whoever wrote the description: it must not lead out of this folder.
+        stem = folder_name(called).lstrip("-.") or "picture"
+        _put(name, data, output or Path(f"{stem}-{name}.png"), show, as_text)
 
     return placed
 
