@@ -32,6 +32,12 @@ def find_hidden(text: str) -> int | None:
     return next((at for at, character in enumerate(text) if is_hidden(character)), None)
 
 
+def replace_hidden(text: str) -> str:
+    """Return a text of a program as it is shown: a replacement character stands for each refused one."""
+    return text if text.isprintable() else "".join(
+        "\N{REPLACEMENT CHARACTER}" if is_hidden(character) else character for character in text)
+
+
 def refuse_hidden(text: str, what: str) -> tuple[str, str] | None:
     """Return the sentence and the hint that refuse a text, or None if all its characters are visible.
 

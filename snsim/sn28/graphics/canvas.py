@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, ClassVar
 
+from snsim.language.hidden_characters import replace_hidden
 from snsim.language.procedures import Misuse
 
 if TYPE_CHECKING:
@@ -240,12 +241,12 @@ class Screen:
         self.changed: Callable[[Window], None] | None = None  # is told of each mark, if windows are shown at once
 
     def open(self, width: int, height: int, title: str) -> Window:
-        """A new window; Misuse for a size that is none, or if there are too many."""
+        """A new window, hidden characters in its title replaced; Misuse for a wrong size, or too many windows."""
         if not (1 <= width <= _LARGEST and 1 <= height <= _LARGEST):
             raise Misuse(f"a window has 1 to {_LARGEST:,} pixels on a side, not {width} x {height}")
         if len(self.windows) >= _MOST_WINDOWS:
             raise Misuse(f"the program opens more than {_MOST_WINDOWS} windows", None,
                          "(cls) clears a window to be used again")
-        window = Window(len(self.windows) + 1, width, height, title)
+        window = Window(len(self.windows) + 1, width, height, replace_hidden(title))
         self.windows.append(window)
         return window
