@@ -4,11 +4,21 @@
       source/               the texts of the program, main file and includes, in their folders
       run.json              settings, seed, engine, versions, digests, command line, when it began and ended
       passes.jsonl          one JSON object a line for each pass
-      weights.safetensors   the weights after the last pass, by parameter name
+      weights.safetensors   the weights of the checkpoint, by parameter name
       checkpoint.safetensors  weights, update state, generator states, number of the pass
 
-The checkpoint is replaced as a whole after each pass, and a pass counts from that moment on: lines of later passes
-are cut off when the run is resumed. A folder appears with all of these or not at all.
+When these are written:
+  - A pass is in passes.jsonl before it is printed. The line is flushed to the system at once.
+  - The checkpoint is replaced as a whole: a second after the last one at the earliest, and in any case at the end of a
+    stage, at the end of the run, and when the run is interrupted (Ctrl-C, SIGTERM) or fails.
+  - The lines up to a checkpoint are on the disk before the checkpoint is.
+What a stopped run keeps:
+  - A run that is interrupted resumes after the last pass that was printed.
+  - A run that is killed (kill -9, power cut) resumes from its last checkpoint. It computes at most one second of
+    printed passes again. Lines after the checkpoint are cut off and written again, the same but for their seconds.
+  - Either way it ends with the same bits as a run that never stopped.
+A folder appears with all of its files or not at all. Folders that killed runs left half made (`.new-*`) are removed by
+the next run beside them.
 """
 
 from __future__ import annotations
@@ -17,16 +27,19 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import tempfile
-from contextlib import contextmanager
+import shlex
+import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from snsim import atomic_files
+from snsim.atomic_files import LockedError, write_all, write_atomically
 from snsim.errors import Fault, SnError, Source, fail
+from snsim.tensor_file import tensor_file
 from snsim.training.loop import Pass, Snapshot
 from snsim.training.scores import Score
 
@@ -77,23 +90,23 @@ class Busy(SnError):
     """Somebody else has the run folder, or made it in the meantime."""
 
 
+class NotSavedError(SnError):
+    """A pass or a checkpoint cannot be written."""
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep a run folder to this writer for as long as it writes there; Busy if another one has it."""
     if not folder.is_dir() or os.name != "posix":  # whoever reads it will say so; elsewhere folders have no locks
         yield
         return
-    import fcntl
-
     place = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            atomic_files.lock(place)
+        except LockedError:
             raise Busy(Fault(f"the run {folder} is being run already, by another snsim",
                              hint="wait for it, or stop it first")) from None
-        except OSError:  # a file system without locks
-            pass
         yield
     finally:
         os.close(place)
@@ -102,31 +115,26 @@ def held(folder: Path) -> Iterator[None]:
 # ---- Writing -----------------------------------------------------------------------------------------------------
 
 
-def create_run(parent: Path, name: str, sources: Sequence[Source], settings: Mapping[str, Any], start: Snapshot,
-               only_name: bool = False) -> Run:
-    """A new folder `parent`/NAME, or NAME-2, NAME-3 ... if there is one already, with the weights before pass 1.
+@contextmanager
+def new_run(parent: Path, name: str, sources: Sequence[Source], settings: Mapping[str, Any], start: Snapshot,
+            only_name: bool = False) -> Iterator[Run]:
+    """A new folder `parent`/NAME, or NAME-2, NAME-3 ... if there is one already, with the weights before pass 1. It is
+    held, as by `held`, during the block.
 
     `settings` must have "passes"; the names of the sources' copies are added. SnError if it cannot be written.
     With `only_name` it is called NAME or not made: Busy if there is one already.
     """
-    base = folder_name(name)
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
-        try:
-            draft.chmod(0o755)
+    with ExitStack() as stack:
+        with _folder_faults(parent):
+            draft = _new_draft(stack, parent)
             settings = {"format": _FORMAT, **settings, "source": _write_sources(draft / SOURCES, sources)}
-            _write_json(draft / SETTINGS, settings)
-            _replace(draft / PASSES, b"")
-            _write_tensors(draft, start)
-            folder = _take_name(draft, parent, base, only_name)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise fail(f"no run folder can be made in {parent}: {error.strerror or error}",
-                   hint="give another folder with --out") from None
-    return Run(folder, settings, (), start)
+            (draft / SETTINGS).write_bytes(_json_bytes(settings))
+            (draft / PASSES).touch()
+            for file, pieces in _tensor_files(start):
+                with (draft / file).open("wb") as port:
+                    port.writelines(pieces)
+            folder = _move_into_place(draft, parent, folder_name(name), only_name)
+        yield Run(folder, settings, (), start)
 
 
 def create_program_folder(parent: Path, source: Source, settings: Mapping[str, Any]) -> Path:
@@ -135,40 +143,69 @@ def create_program_folder(parent: Path, source: Source, settings: Mapping[str, A
     It holds the text of the program in source/ and the settings in program.json. SnError if it cannot be made.
     """
     base = folder_name(PurePath(_file_name(source)).stem)
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+    with ExitStack() as stack, _folder_faults(parent):
+        draft = _new_draft(stack, parent)
+        sources = _write_sources(draft / SOURCES, [source])
+        (draft / PROGRAM).write_bytes(_json_bytes({"format": _FORMAT, **settings, "source": sources}))
+        return _move_into_place(draft, parent, base, False)
+
+
+class Recorder:
+    """Keeps the folder of a run up to date, as the text at the head of this file says.
+
+    `number` is the last pass in the log, `saved` the one of the checkpoint. `seconds` is the least time between two
+    checkpoints by `clock`, which never goes back.
+    """
+
+    def __init__(self, run: Run, seconds: float = 1.0, clock: Callable[[], float] = time.monotonic):
+        self._folder, self._seconds, self._clock = run.folder, seconds, clock
+        self.number = self.saved = run.snapshot.number
+        with self._faults(self.number):
+            self._log = os.open(run.folder / PASSES, os.O_WRONLY | os.O_APPEND)
+        self._last = clock()
+
+    def add(self, done: Pass, save: bool = False) -> None:
+        """Add a pass to the log. Save a checkpoint if one is due, or if `save` asks for it."""
+        with self._faults(done.number):
+            write_all(self._log, json.dumps(pass_line(done)).encode() + b"\n")
+        self.number = done.number
+        if save or self._clock() - self._last >= self._seconds:
+            self.save(done.snapshot)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Replace the checkpoint: from now on the run resumes after this pass."""
+        with self._faults(snapshot.number):
+            os.fsync(self._log)
+            for file, pieces in _tensor_files(snapshot):
+                write_atomically(self._folder / file, pieces)
+        self.saved, self._last = snapshot.number, self._clock()
+
+    def checkpoint(self) -> Snapshot:
+        """Read the checkpoint from the folder."""
+        snapshot = _read_checkpoint(self._folder / CHECKPOINT)
+        self.saved = snapshot.number
+        return snapshot
+
+    def close(self) -> None:
+        """Close the log."""
+        os.close(self._log)
+
+    @contextmanager
+    def _faults(self, number: int) -> Iterator[None]:
         try:
-            draft.chmod(0o755)
-            _write_json(draft / PROGRAM, {"format": _FORMAT, **settings,
-                                          "source": _write_sources(draft / SOURCES, [source])})
-            return _take_name(draft, parent, base, False)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise fail(f"no run folder can be made in {parent}: {error.strerror or error}",
-                   hint="give another folder with --out") from None
-
-
-def record_pass(run: Run, done: Pass) -> None:
-    """Add a pass: its line, the weights, and last the checkpoint, from which moment on the pass counts."""
-    try:
-        with (run.folder / PASSES).open("ab") as lines:
-            lines.write(json.dumps(pass_line(done)).encode() + b"\n")
-            lines.flush()
-            os.fsync(lines.fileno())
-        _write_tensors(run.folder, done.snapshot)
-    except OSError as error:
-        raise fail(f"pass {done.number} cannot be written to {run.folder}: {error.strerror or error}",
-                   hint="the run can be resumed from the pass before") from None
+            yield
+        except OSError as error:
+            raise NotSavedError(Fault(
+                f"pass {number} cannot be written to {self._folder}: {error.strerror or error}",
+                hint=f"make room or mend the disk, then go on: snsim run --resume {shlex.quote(str(self._folder))}",
+            )) from None
 
 
 def record_settings(run: Run, **changed: object) -> Run:
     """The run with some of its settings replaced, in run.json too."""
     settings = {**run.settings, **changed}
     try:
-        _write_json(run.folder / SETTINGS, settings)
+        write_atomically(run.folder / SETTINGS, _json_bytes(settings))
     except OSError as error:
         raise fail(f"{run.folder / SETTINGS} cannot be written: {error.strerror or error}") from None
     return Run(run.folder, settings, run.passes, run.snapshot)
@@ -197,21 +234,41 @@ def folder_name(name: str) -> str:
     return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
-def _take_name(draft: Path, parent: Path, base: str, only: bool) -> Path:
-    """Give the finished folder the first name that is free; Busy if only the first one will do, and is not."""
+@contextmanager
+def _folder_faults(parent: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise fail(f"no run folder can be made in {parent}: {error.strerror or error}",
+                   hint="give another folder with --out") from None
+
+
+def _new_draft(stack: ExitStack, parent: Path) -> Path:
+    """A folder in which the files of a new run folder are written; held and, if it is not moved, removed by the
+    stack."""
+    atomic_files.make_folders(parent)
+    return stack.enter_context(atomic_files.draft_folder(parent))
+
+
+def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
+    """Flush the finished folder and give it the first name that is free; Busy if only the first one will do, and is
+    not."""
+    atomic_files.flush_tree(draft)
     number = 1
     while True:
         folder = parent / (base if number == 1 else f"{base}-{number}")
         if not os.path.lexists(folder):
             try:
                 os.rename(draft, folder)
-                return folder
+                break
             except OSError:
                 if not os.path.lexists(folder):  # else another run took the name in the meantime
                     raise
         if only:
             raise Busy(Fault(f"there is a run {folder} already"))
         number += 1
+    atomic_files.flush_folder(parent)
+    return folder
 
 
 def _write_sources(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
@@ -239,37 +296,21 @@ def _file_name(source: Source) -> str:
     return f"{source.name[1:-1] or 'program'}.sn" if source.name.startswith("<") else source.name
 
 
-def _write_tensors(folder: Path, snapshot: Snapshot) -> None:
-    from safetensors.numpy import save
+def _tensor_files(snapshot: Snapshot) -> Iterator[tuple[str, Iterator[memoryview]]]:
+    """The two files of a snapshot: name and content, in the order in which they are replaced.
 
-    weights = {name: np.asarray(value, order="C") for name, value in snapshot.parameters.items()}
-    _replace(folder / WEIGHTS, save(weights))
-    state = {f"state {name}": np.asarray(value, order="C") for name, value in snapshot.state.items()}
+    A kill between the two leaves weights that are newer than the checkpoint; a resumed run puts them right.
+    """
+    yield WEIGHTS, tensor_file(snapshot.parameters)
+    state = {f"state {name}": value for name, value in snapshot.state.items()}
     # One key, as safetensors writes several in no fixed order: equal runs have equal bytes.
     about = json.dumps({"pass": snapshot.number, "generators": snapshot.generators})
-    _replace(folder / CHECKPOINT, save({**weights, **state}, metadata={"snsim": about}))
+    yield CHECKPOINT, tensor_file({**snapshot.parameters, **state}, {"snsim": about})
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+def _json_bytes(value: Mapping[str, Any]) -> bytes:
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    _replace(path, text.encode(errors="backslashreplace"))  # of names that are no UTF-8: what JSON writes for them
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put the content in place of the file at once: whoever reads finds the old file or the new one."""
-    draft = path.with_name(f".{path.name}.new")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-    if os.name != "posix":  # elsewhere a folder is not opened
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    return text.encode(errors="backslashreplace")  # of names that are no UTF-8: what JSON writes for them
 
 
 # ---- Reading -----------------------------------------------------------------------------------------------------
@@ -301,14 +342,29 @@ def _nearest_runs(parent: Path, name: str) -> str:
 
 
 def reopen_run(path: str | PurePath) -> Run:
-    """Read a run folder in order to go on with it: lines of passes after the checkpoint are cut off."""
+    """Read a run folder in order to go on with it, and make it what it was at its checkpoint: lines of later passes
+    are cut off, the weights are those of the checkpoint, and drafts of the run that was killed are removed."""
     run = open_run(path)
     check_settings(run)
-    lines = run.folder / PASSES
-    kept = _read_passes(lines, run.snapshot.number)[1]
-    if len(lines.read_bytes()) != len(kept):
-        _replace(lines, kept)
+    atomic_files.remove_stale_drafts(run.folder)
+    try:
+        kept = _read_passes(run.folder / PASSES, run.snapshot.number)[1]
+        for file, content in ((PASSES, [memoryview(kept)]), (WEIGHTS, list(tensor_file(run.snapshot.parameters)))):
+            if not _holds(run.folder / file, content):
+                write_atomically(run.folder / file, content)
+    except OSError as error:
+        raise fail(f"{run.folder} cannot be written to: {error.strerror or error}",
+                   hint="a run is resumed in its folder: make it yours, or copy it") from None
     return run
+
+
+def _holds(path: Path, content: Sequence[memoryview]) -> bool:
+    """Whether a file holds just this content."""
+    try:
+        with path.open("rb") as file:
+            return all(file.read(len(piece)) == piece for piece in content) and not file.read(1)
+    except FileNotFoundError:
+        return False
 
 
 def check_settings(run: Run) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Generator, Mapping, Sequence
 
 import click
 
@@ -93,18 +94,19 @@ def resume_run(folder: Path, options: Options, view: View, say: Say) -> int:
     return follow(resume(folder, options, say, _download_bar()), view)
 
 
-def follow(events: Iterator[Event], view: View) -> int:
+def follow(events: Generator[Event, None, None], view: View) -> int:
     """Show the events of one run. An interrupt, or a reader that went away, leaves the run folder to be resumed."""
     from snsim.runs.run import Finished, Started
 
     run: Path | None = None
     completed = False
     try:
-        for event in events:
-            if isinstance(event, Started):
-                run = event.run
-            completed = isinstance(event, Finished) and event.completed
-            view.show(event)
+        with closing(events):  # saves the passes that were shown, whatever ends the loop
+            for event in events:
+                if isinstance(event, Started):
+                    run = event.run
+                completed = isinstance(event, Finished) and event.completed
+                view.show(event)
         code = 0 if completed else INTERRUPTED
     except KeyboardInterrupt:
         code = INTERRUPTED

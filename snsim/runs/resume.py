@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Iterator
+from typing import Generator
 
 from snsim import run_folder
 from snsim.data.progress import Progress as DownloadProgress
@@ -16,14 +16,13 @@ from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, find_examples
 from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import Event, record_passes, started_event
-from snsim.training.choose_engine import engine_for
+from snsim.training.choose_engine import engine_for_pass
 from snsim.training.prepare import PreparedData, prepare
-from snsim.training.schedule import stage_of
 from snsim.training.spec import Training
 
 
 def resume(folder: Path, options: Options = Options(), say: Say = lambda sentence: None,
-           download: DownloadProgress | None = None) -> Iterator[Event]:
+           download: DownloadProgress | None = None) -> Generator[Event, None, None]:
     """Go on with a run that was stopped or killed; it ends with the same bits as one that was not.
 
     All but `data_dir` and `online` comes from the run folder, the program from its copy of the source. SnError if the
@@ -53,13 +52,14 @@ def learned(folder: Path, options: Options = Options(), say: Say = lambda senten
     return again
 
 
-def _resume(folder: Path, options: Options, say: Say, download: DownloadProgress | None) -> Iterator[Event]:
+def _resume(folder: Path, options: Options, say: Say,
+            download: DownloadProgress | None) -> Generator[Event, None, None]:
     began = time.perf_counter()
     again = _reopened(run_folder.reopen_run(folder), options, say, download)
     made, training, data, engine = again.made, again.training, again.data, again.engine
     seed = made.settings["seed"]
     yield started_event(made.folder, training, again.found, data, engine, seed, made.snapshot.number)
-    yield from record_passes(made, training, data, engine, seed, made.snapshot, began)
+    yield from record_passes(made, training, data, engine, seed, made.snapshot, began, options.save_every)
 
 
 def _reopened(made: run_folder.Run, options: Options, say: Say, download: DownloadProgress | None) -> Reopened:
@@ -88,8 +88,8 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
         say(sentence)
     data = prepare(training, found.examples, dtype)
     found = replace(found, wanted=tuple(used["wanted"]), rank=int(used["rank"]))
-    stage, _ = stage_of(training.stages, min(made.snapshot.number + 1, training.passes))
-    return Reopened(made, training, data, engine_for(training, stage, engine_name, dtype), found)
+    engine = engine_for_pass(training, min(made.snapshot.number + 1, training.passes), engine_name, dtype)
+    return Reopened(made, training, data, engine, found)
 
 
 def _check_checkpoint(made: run_folder.Run, training: Training) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import platform
 import time
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Generator
 
 import numpy as np
 
@@ -21,8 +23,9 @@ from snsim.network.net import Counts
 from snsim.program import Program
 from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples
+from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options, Say, overridden, run_name
-from snsim.training.choose_engine import default_engines, engine_for
+from snsim.training.choose_engine import default_engines, engine_for, engine_for_pass
 from snsim.training.initial import initial_weights
 from snsim.training.initial_files import load_initial
 from snsim.training.loop import Pass, Progress, Pruned, Snapshot, steps
@@ -72,7 +75,7 @@ Event = Started | Progress | Pruned | Passed | Finished
 
 
 def run(program: Program, training: Training, seed: int, options: Options = Options(),
-        say: Say = lambda sentence: None, download: DownloadProgress | None = None) -> Iterator[Event]:
+        say: Say = lambda sentence: None, download: DownloadProgress | None = None) -> Generator[Event, None, None]:
     """Run a training of the program with one of its seeds. SnError for data, weights or sizes that do not fit;
     Busy if the folder that the options name is there already."""
     return _run(program, training, seed, options, say, download)
@@ -82,7 +85,7 @@ def run(program: Program, training: Training, seed: int, options: Options = Opti
 
 
 def _run(program: Program, training: Training, seed: int, options: Options, say: Say,
-         download: DownloadProgress | None) -> Iterator[Event]:
+         download: DownloadProgress | None) -> Generator[Event, None, None]:
     began = time.perf_counter()
     training = overridden(training, options)
     home = SourceFolder.of(program.sources)
@@ -97,30 +100,65 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
     start = Snapshot(0, engine.parameters(), engine.state(), {})
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
-    made = run_folder.create_run(options.out, name, program.sources, settings, start, options.folder is not None)
-    with run_folder.held(made.folder):
+    with run_folder.new_run(options.out, name, program.sources, settings, start, options.folder is not None) as made:
         yield started_event(made.folder, training, found, data, engine, seed, instead=instead)
-        yield from record_passes(made, training, data, engine, seed, None, began)
+        yield from record_passes(made, training, data, engine, seed, None, began, options.save_every)
 
 
 def record_passes(made: run_folder.Run, training: Training, data: PreparedData, engine: Engine, seed: int,
-            start: Snapshot | None, began: float) -> Iterator[Event]:
-    """The passes from `start` on, each recorded before it is told; an interrupt ends them after the last recorded."""
-    before = done = 0 if start is None else start.number
-    try:
-        for step in steps(training, data, engine, seed, start):
-            if isinstance(step, Pass):
-                run_folder.record_pass(made, step)
-                done = step.number
-                yield Passed(step)
-            else:
-                yield step
-    except KeyboardInterrupt:
-        pass
+                  start: Snapshot | None, began: float, save_every: float) -> Generator[Event, None, None]:
+    """The passes from `start` on, each in the log before it is told. However they end, but for a kill, all that were
+    told are saved. An interrupt (Ctrl-C, SIGTERM) ends them without an exception."""
+    before = 0 if start is None else start.number
+    ends = set(accumulate(stage.passes for stage in training.stages))
+    with closing(run_folder.Recorder(made, save_every)) as recorder, Interrupts() as interrupts:
+        last: Pass | None = None
+        try:
+            for step in steps(training, data, engine, seed, start):
+                if isinstance(step, Pass):
+                    recorder.add(step, save=step.number in ends)
+                    last = step
+                    yield Passed(step)
+                    interrupts.check()
+                    last = None  # the engine goes on
+                else:
+                    yield step
+                    interrupts.check()
+        except (KeyboardInterrupt, GeneratorExit, SnError) as ended:
+            if not isinstance(ended, run_folder.NotSavedError):
+                _save_told(recorder, last, training, data, engine, seed)
+            if not isinstance(ended, KeyboardInterrupt):
+                raise
+        done = recorder.saved
     completed = done == training.passes
     if completed and made.settings.get("finished") is None:
         run_folder.record_settings(made, finished=provenance.now())
     yield Finished(made.folder, (done - before) * len(data.train), time.perf_counter() - began, completed)
+
+
+def _save_told(recorder: run_folder.Recorder, last: Pass | None, training: Training, data: PreparedData,
+               engine: Engine, seed: int) -> None:
+    """Save a checkpoint after the last pass in the log.
+
+    `last` is that pass if training has not gone on. If it has, the state is gone: the passes since the checkpoint, at
+    most a second of them, are computed again. An interrupt leaves it at the older checkpoint, which counts as well.
+    """
+    if recorder.saved == recorder.number:
+        return
+    try:
+        if last is not None:
+            recorder.save(last.snapshot)
+            return
+        start, wanted = recorder.checkpoint(), recorder.number
+        if start.number == wanted:  # the interrupt came just after it was saved
+            return
+        fresh = engine_for_pass(training, start.number + 1, engine.name, engine.dtype)  # no sums of a broken-off batch
+        for step in steps(training, data, fresh, seed, start):
+            if isinstance(step, Pass) and step.number == wanted:
+                recorder.save(step.snapshot)
+                return
+    except KeyboardInterrupt:
+        pass
 
 
 def engine_of(training: Training, options: Options) -> tuple[Engine, str]:

@@ -18,6 +18,8 @@ from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, genera
 from snsim.training.parameter_scopes import rates_at
 from snsim.training.prepare import PreparedData
 from snsim.training.pruning import (
+    KEPT,
+    Kept,
     Remaining,
     as_state,
     cut_away,
@@ -45,6 +47,26 @@ class Snapshot:
     generators: Mapping[str, Mapping[str, Any]]  # by stream: the state of its bit generator, plain numbers and texts
 
 
+class LazySnapshot:
+    """The snapshot after a pass, which copies the state of the engine when it is first asked for."""
+
+    def __init__(self, take: Callable[[], Snapshot]):
+        self._take: Callable[[], Snapshot] | None = take
+        self._taken: Snapshot | None = None
+
+    def get(self) -> Snapshot:
+        """Return the snapshot. RuntimeError if it was not asked for before training went on."""
+        if self._taken is None:
+            if self._take is None:
+                raise RuntimeError("training went on before the snapshot of this pass was asked for")
+            self._taken, self._take = self._take(), None
+        return self._taken
+
+    def expire(self) -> None:
+        """Training goes on: the engine has no longer the state of this pass."""
+        self._take = None
+
+
 @dataclass(frozen=True, eq=False)
 class Pass:
     """Pass `number` (from 1) is over. `presentations` count from the start of the run; `seconds` of wall clock were
@@ -56,8 +78,13 @@ class Pass:
     presentations: int
     seconds: float
     cpu_seconds: float
-    snapshot: Snapshot
+    lazy_snapshot: LazySnapshot
     left: Remaining | None = None  # of the net, once weights have been cut
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state after this pass. It must be asked for before training goes on; it is copied then."""
+        return self.lazy_snapshot.get()
 
 
 @dataclass(frozen=True)
@@ -80,7 +107,8 @@ class Progress:
 
 def train(training: Training, data: PreparedData, engine: Engine, seed: int, start: Snapshot | None = None,
           progress: Callable[[int, int], None] | None = None) -> Iterator[Pass]:
-    """Train, pass by pass. The engine has the initial weights, or `start` is where an earlier run stopped.
+    """Train, pass by pass, each with its snapshot taken. The engine has the initial weights, or `start` is where an
+    earlier run stopped.
 
     The engine must have been built for the rule of the first pass to be run; where a later stage has another rule, a
     new engine of the same kind takes over the weights, and what of the update state has a meaning there. Going on
@@ -89,6 +117,7 @@ def train(training: Training, data: PreparedData, engine: Engine, seed: int, sta
     """
     for step in steps(training, data, engine, seed, start):
         if isinstance(step, Pass):
+            step.lazy_snapshot.get()
             yield step
         elif isinstance(step, Progress) and progress is not None:
             progress(step.done, step.total)
@@ -96,7 +125,8 @@ def train(training: Training, data: PreparedData, engine: Engine, seed: int, sta
 
 def steps(training: Training, data: PreparedData, engine: Engine, seed: int,
           start: Snapshot | None = None) -> Iterator[Progress | Pass | Pruned]:
-    """As `train`, with the progress inside a pass, and what is cut before one, among what is yielded."""
+    """As `train`, with the progress inside a pass, and what is cut before one, among what is yielded. Snapshots are
+    taken by who asks for them."""
     generators = {name: generator(seed, stream) for name, stream in _STREAMS.items()}
     first = 1 if start is None else start.number + 1
     state: Mapping[str, np.ndarray] = {}  # of the update rule after the pass before; empty before the first
@@ -111,12 +141,15 @@ def steps(training: Training, data: PreparedData, engine: Engine, seed: int,
             engine, pruned = _begun(training, stage, before, number, engine, state, data)
             if pruned is not None:
                 yield pruned
-        elif number == first > 1:
-            engine.load_state(state)
+        elif start is not None and number == first:
+            engine.load_state(start.state)
         began, cpu = time.perf_counter(), time.thread_time()
         yield from _learn(training, stage, inside, number, data, engine, seed, generators)
         seconds = time.perf_counter() - began
-        yield _finished_pass(training, number, data, engine, seconds, cpu, generators)
+        done = _finished_pass(training, number, data, engine, seconds, cpu, generators)
+        yield done
+        if number < training.passes:
+            done.lazy_snapshot.expire()
 
 
 def _begun(training: Training, stage: Stage, before: Stage | None, number: int, engine: Engine,
@@ -163,7 +196,7 @@ def _learn(training: Training, stage: Stage, inside: int, number: int, data: Pre
     patterns, net = data.train, training.net
     total = len(patterns)
     batch = min(stage.batch or total, total)
-    kept = kept_weights(net, engine.state())
+    kept = _kept(training, engine)
     options = {name: value_at(value, inside, stage.passes) for name, value in stage.options.items()}
     if stage.rule.conjugate:
         for done in conjugate_gradient.step(engine, patterns, training.cost, options["mu"], kept, number):
@@ -180,7 +213,7 @@ def _learn(training: Training, stage: Stage, inside: int, number: int, data: Pre
     noise = 0.0 if stage.input_noise is None else value_at(stage.input_noise, inside, stage.passes)
     dropped = {layer: layer_generator(seed, GATES, number, k) for k, (layer, _) in enumerate(stage.dropout)}
     theta = 0.0 if stage.theta is None else value_at(stage.theta, inside, stage.passes)
-    disturbed = {layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.layers[1:])}
+    disturbed = {layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.layers[1:]) if theta}
     begin, batches = 0, 1
     while begin < total:
         since = time.perf_counter()
@@ -241,8 +274,17 @@ def _finished_pass(training: Training, number: int, data: PreparedData, engine: 
     if not np.isfinite(on_train.loss):
         raise fail(f"training {training.name} ran away in pass {number}: its cost is {on_train.loss}", training.span,
                    "lower the learning rate; the weights of the pass before are kept")
-    snapshot = Snapshot(number, engine.parameters(), engine.state(),
-                        {name: draw.bit_generator.state for name, draw in generators.items()})
-    kept = kept_weights(training.net, snapshot.state)
-    return Pass(number, on_train, scores[1], number * len(data.train), seconds, time.thread_time() - cpu, snapshot,
+    kept = _kept(training, engine)
+    return Pass(number, on_train, scores[1], number * len(data.train), seconds, time.thread_time() - cpu,
+                LazySnapshot(lambda: _snapshot(number, engine, generators)),
                 None if kept is None else remaining(training.net, kept))
+
+
+def _snapshot(number: int, engine: Engine, generators: Mapping[str, np.random.Generator]) -> Snapshot:
+    return Snapshot(number, engine.parameters(), engine.state(),
+                    {name: draw.bit_generator.state for name, draw in generators.items()})
+
+
+def _kept(training: Training, engine: Engine) -> Kept | None:
+    """Which weights remain; None if none was ever cut, which is known without a look at the state of the engine."""
+    return kept_weights(training.net, engine.state()) if KEPT in engine.rule.states else None

@@ -68,6 +68,7 @@ class NativeEngine:
         self._filled = 0
         self._updates = 0
         self._compiled: dict[object, _Compiled] = {}
+        self._freezes: dict[tuple[str, ...], bool] = {}
         self._tangents: Tangents | None = None  # made when they are first asked for
         self._last: tuple[Settings, Drawn, _Compiled, np.ndarray] | None = None
         self._grow()
@@ -162,7 +163,9 @@ class NativeEngine:
     def _kind(self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: Drawn) -> Kind:
         zeros = tuple(name for name, default in self.rule.options
                       if name not in self._constants and settings.options.get(name, default) == 0)
-        freezes = is_idle(folded(self.rule, {**self._constants, "rate": 0.0}, zeros))  # what a rate of 0 does
+        if zeros not in self._freezes:  # whether a rate of 0 changes nothing: asked each pass, the same for all
+            self._freezes[zeros] = is_idle(folded(self.rule, {**self._constants, "rate": 0.0}, zeros))
+        freezes = self._freezes[zeros]
         kinds = tuple((name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 and freezes else "number")
                       for name, rate in rates.items())
         return Kind(kinds, tuple(sorted(self._constants.items())), zeros, settings.batch > 1,

@@ -9,6 +9,7 @@ weight or -1; its update states, rates and sums are regions of the same form.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Mapping, Sequence
 
 import numpy as np
@@ -78,19 +79,19 @@ class LayerCells:
     def positions(self) -> int:
         return self.rows * self.columns
 
-    @property
+    @cached_property
     def unit_of_cell(self) -> np.ndarray:
         """The unit that stands in each cell, shape (units,)."""
         units = np.arange(self.units).reshape(self.maps, self.positions)
         return units[self.map_order].T.ravel()
 
-    @property
+    @cached_property
     def cell_of_unit(self) -> np.ndarray:
         cells = np.empty(self.units, int)
         cells[self.unit_of_cell] = np.arange(self.units)
         return cells
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether cells and units are numbered alike."""
         return bool((self.unit_of_cell == np.arange(self.units)).all())

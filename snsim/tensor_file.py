@@ -1,0 +1,34 @@
+"""Write tensors as a safetensors file, piece by piece: no second copy of them is made in memory.
+
+The layout is that of https://github.com/huggingface/safetensors: the length of the header (8 bytes, low byte first),
+the header (JSON: type, shape and place of each tensor), the tensors. Equal tensors give equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Iterator, Mapping
+
+import numpy as np
+
+_TYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "int8": "I8", "int16": "I16", "int32": "I32",
+          "int64": "I64", "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64", "bool": "BOOL"}
+
+
+def tensor_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> Iterator[memoryview]:
+    """Yield the bytes of the file. The largest numbers come first, so that each tensor is aligned."""
+    arrays = {name: np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(np.shape(value))
+              for name, value in tensors.items()}
+    names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, arrays[name].dtype.kind != "i", name))
+    header: dict[str, object] = {} if metadata is None else {"__metadata__": dict(metadata)}
+    end = 0
+    for name in names:
+        array = arrays[name]
+        begin, end = end, end + array.nbytes
+        header[name] = {"dtype": _TYPES[array.dtype.name], "shape": list(array.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    yield memoryview(struct.pack("<Q", len(text)) + text)
+    for name in names:
+        yield memoryview(arrays[name].reshape(-1).view(np.uint8))
