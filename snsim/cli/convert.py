@@ -8,6 +8,7 @@ from typing import Sequence
 
 import click
 
+from snsim.atomic_files import write_atomically
 from snsim.cli.options import presets
 from snsim.colour import painted_fault
 from snsim.errors import Fault, fail
@@ -66,6 +67,6 @@ def _write(output: Path, text: str, source: Path) -> None:
     if output.exists() and source.exists() and output.samefile(source):
         raise fail(f"{output} is the file that is converted", None, "choose another name: -o new.sn")
     try:
-        output.write_text(text, encoding="utf-8")
+        write_atomically(output, text.encode("utf-8", "surrogateescape"))
     except OSError as problem:
         raise fail(f"{output} cannot be written: {problem.strerror or problem}") from None

@@ -9,6 +9,7 @@ from typing import Sequence
 
 import click
 
+from snsim.atomic_files import write_atomically
 from snsim.cli.exit_codes import FAULT
 from snsim.errors import SnError, fail
 from snsim.formatter.format import formatted
@@ -95,6 +96,6 @@ def _files(names: Sequence[str]) -> list[Path]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        write_atomically(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise fail(f"{path} cannot be written: {error.strerror or error}") from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
+from snsim.atomic_files import write_atomically
 from snsim.cli.options import Percent, Whole
 from snsim.errors import SnError, Source, fail
 
@@ -38,7 +39,7 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
     place = output or looked.again.made.folder / "report.html"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)  # before the pictures, which take some seconds
-        place.write_text(as_html(page_of(looked, patterns or (0,), error)), encoding="utf-8")
+        write_atomically(place, as_html(page_of(looked, patterns or (0,), error)).encode())
     except OSError as problem:
         raise fail(f"{place} cannot be written: {problem.strerror or problem}",
                    hint="give the name of a file in a folder that you may write to, with -o") from None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 import click
 
+from snsim.atomic_files import write_atomically
 from snsim.cli.exit_codes import FAULT, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, presets
 from snsim.cli.reading import read_reported
@@ -224,9 +225,9 @@ def _write(page: Path, report: study_page.Report) -> None:
 
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(study_page.as_markdown(report), encoding="utf-8")
+        write_atomically(page, study_page.as_markdown(report).encode())
         text = json.dumps(study_page.as_json(report), indent=1, ensure_ascii=False)
-        page.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+        write_atomically(page.with_suffix(".json"), text.encode() + b"\n")
     except OSError as error:
         raise fail(f"the report {page} cannot be written: {error.strerror or error}",
                    hint="name another file with --report; the runs are kept") from None

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from snsim import __version__
+from snsim.atomic_files import write_atomically
 from snsim.editor.coloured_names import CLAUSE, FUNCTION, SCHEME, SPECIAL, WORD, names_of
 from snsim.errors import fail
 
@@ -29,7 +30,7 @@ def write_extension(folder: Path, check: bool = False) -> list[Path]:
         if not check:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+                write_atomically(path, text.encode())
             except OSError as error:
                 raise fail(f"{path} cannot be written: {error.strerror or error}") from None
     return stale

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snsim.atomic_files import write_atomically
 from snsim.errors import fail
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ def write(figure: Figure, path: Path) -> None:
     with matplotlib.rc_context(_SETTINGS):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=DOTS, metadata={"Date": None} if path.suffix == ".svg" else None)
+            written = io.BytesIO()
+            figure.savefig(written, format=path.suffix[1:], dpi=DOTS,
+                           metadata={"Date": None} if path.suffix == ".svg" else None)
+            write_atomically(path, written.getbuffer())
         except OSError as problem:
             raise fail(f"{path} cannot be written: {problem.strerror or problem}",
                        hint="give the name of a file in a folder that you may write to") from None

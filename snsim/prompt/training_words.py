@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snsim.atomic_files import write_atomically
 from snsim.colour import is_terminal
 from snsim.data.progress import ProgressBar
 from snsim.language.builtins.arithmetic import whole
@@ -25,6 +27,7 @@ from snsim.prompt.session import session_of
 from snsim.reports.pass_lines import pass_headings, pass_line
 from snsim.reports.program_forms import complete_forms
 from snsim.reports.tables import plain, summary
+from snsim.tensor_file import tensor_file
 from snsim.training.initial_files import load_initial
 from snsim.training.loop import Pass, Progress, Pruned
 
@@ -173,11 +176,11 @@ def save_weights(interpreter: Interpreter, file: Form) -> Form:
     arrays = {p.name: np.asarray(pupil.last.parameters[p.name], order="C") for p in pupil.net.parameters if p.learns}
     try:
         if path.suffix == ".npz":
-            np.savez(path, **arrays)
+            content = io.BytesIO()
+            np.savez(content, **arrays)
+            write_atomically(path, content.getbuffer())
         else:
-            from safetensors.numpy import save_file
-
-            save_file(arrays, path)
+            write_atomically(path, tensor_file(arrays))
     except OSError as error:
         raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0) from None
     return str(path)
@@ -200,7 +203,7 @@ def save_declared(interpreter: Interpreter, file: Form) -> Form:
         raise Misuse("save-declared: nothing was declared yet")
     path = _to_write(interpreter, "save-declared", file, (".sn",))
     try:
-        path.write_text("\n\n".join(forms) + "\n", encoding="utf-8")
+        write_atomically(path, ("\n\n".join(forms) + "\n").encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0) from None
     return str(path)

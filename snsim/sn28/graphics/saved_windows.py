@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterator
 
+from snsim.atomic_files import write_atomically
 from snsim.errors import Fault, SnError
 from snsim.sn28.graphics.canvas import Screen, Window
 from snsim.sn28.graphics.live_windows import open_live
@@ -53,7 +54,7 @@ def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> 
         path = folder / f"{file_name(window)}.{kind}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(KINDS[kind](window))
+            write_atomically(path, KINDS[kind](window))
         except OSError as error:
             raise SnError([Fault(f"{path} cannot be written: {error.strerror or error}", None)]) from None
         paths.append(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Iterator
 
+from snsim.atomic_files import write_atomically
 from snsim.data.fetch import Search
 from snsim.errors import Fault, SnError
 from snsim.language.procedures import Misuse
@@ -98,7 +99,7 @@ class Files:
     def write(self, path: Path, content: bytes, argument: int | None = 0) -> None:
         """Put bytes in a file; Misuse if that cannot be done."""
         try:
-            path.write_bytes(content)
+            write_atomically(path, content, durable=False)
         except OSError as error:
             raise Misuse(f"{path} cannot be written: {error.strerror or error}", argument) from None
 
