@@ -25,6 +25,7 @@ FOLDER_DRAFT = ".new-"  # begins the name of the draft of a folder
 
 Buffer = bytes | bytearray | memoryview
 
+_BINARY: int = getattr(os, "O_BINARY", 0)
 _cleaned: set[tuple[int, str]] = set()  # process and folder, for the drafts of files
 _AT_ONCE = 1 << 24  # bytes of one write: an interrupt is heard between two
 
@@ -42,7 +43,7 @@ def write_atomically(path: str | os.PathLike[str], content: Buffer | Iterable[Bu
     With `durable` it is on the disk when the function returns. A file keeps its permissions, and a link goes on to
     point to its file. A device or a pipe is written to directly.
     """
-    pieces = [content] if isinstance(content, (bytes, bytearray, memoryview)) else content
+    pieces = _pieces(content)
     mode = _mode_of(path)
     if mode is not None and not stat.S_ISREG(mode):
         _write_directly(path, pieces)
@@ -58,6 +59,16 @@ def write_atomically(path: str | os.PathLike[str], content: Buffer | Iterable[Bu
             os.fsync(descriptor)
     if durable:
         flush_folder(place.parent)
+
+
+def write_new(path: Path, content: Buffer | Iterable[Buffer]) -> None:
+    """Write a file that nobody reads yet, as in the draft of a folder. OSError if it is there or cannot be written."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+    try:
+        for piece in _pieces(content):
+            write_all(descriptor, piece)
+    finally:
+        os.close(descriptor)
 
 
 def write_all(descriptor: int, content: Buffer) -> None:
@@ -86,6 +97,10 @@ def make_folders(folder: Path) -> None:
         flush_folder(place.parent)
 
 
+def _pieces(content: Buffer | Iterable[Buffer]) -> Iterable[Buffer]:
+    return [content] if isinstance(content, (bytes, bytearray, memoryview)) else content
+
+
 def _mode_of(path: str | os.PathLike[str]) -> int | None:
     try:
         return os.stat(path).st_mode
@@ -107,7 +122,7 @@ def _draft_of(place: Path) -> Iterator[int]:
     """A new file beside the place, open and locked; moved there at the end of the block, removed if the block fails."""
     while True:
         draft = place.with_name(FILE_DRAFT + secrets.token_hex(6))
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
         with ExitStack() as stack:
             stack.callback(os.close, descriptor)
             try:

@@ -37,7 +37,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from snsim import atomic_files
-from snsim.atomic_files import LockedError, write_all, write_atomically
+from snsim.atomic_files import LockedError, write_all, write_atomically, write_new
 from snsim.errors import Fault, SnError, Source, fail
 from snsim.tensor_file import tensor_file
 from snsim.training.loop import Pass, Snapshot
@@ -128,11 +128,8 @@ def new_run(parent: Path, name: str, sources: Sequence[Source], settings: Mappin
         with _folder_faults(parent):
             draft = _new_draft(stack, parent)
             settings = {"format": _FORMAT, **settings, "source": _write_sources(draft / SOURCES, sources)}
-            (draft / SETTINGS).write_bytes(_json_bytes(settings))
-            (draft / PASSES).touch()
-            for file, pieces in _tensor_files(start):
-                with (draft / file).open("wb") as port:
-                    port.writelines(pieces)
+            for file, content in ((SETTINGS, [_json_bytes(settings)]), (PASSES, []), *_tensor_files(start)):
+                write_new(draft / file, content)
             folder = _move_into_place(draft, parent, folder_name(name), only_name)
         yield Run(folder, settings, (), start)
 
@@ -146,7 +143,7 @@ def create_program_folder(parent: Path, source: Source, settings: Mapping[str, A
     with ExitStack() as stack, _folder_faults(parent):
         draft = _new_draft(stack, parent)
         sources = _write_sources(draft / SOURCES, [source])
-        (draft / PROGRAM).write_bytes(_json_bytes({"format": _FORMAT, **settings, "source": sources}))
+        write_new(draft / PROGRAM, _json_bytes({"format": _FORMAT, **settings, "source": sources}))
         return _move_into_place(draft, parent, base, False)
 
 
@@ -278,7 +275,8 @@ def _write_sources(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
     for path, source in zip(paths, sources):
         place = folder / path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(source.text.encode("utf-8", "surrogateescape"))
+        if not place.exists():
+            write_new(place, source.text.encode("utf-8", "surrogateescape"))
     names = [path.relative_to(root).as_posix() for path in paths]
     digests = {name: _digest_of(folder / name) for name in names}
     return {"main": names[0], "files": names, "digests": digests, "root": str(root)}

@@ -11,6 +11,7 @@ import numpy as np
 from snsim.data.augment import shift
 from snsim.engines.protocol import Engine, Settings
 from snsim.errors import fail
+from snsim.network.net import Net
 from snsim.training import conjugate_gradient
 from snsim.training.choose_engine import engine_for
 from snsim.training.held_curvature import held_curvature
@@ -146,7 +147,7 @@ def steps(training: Training, data: PreparedData, engine: Engine, seed: int,
         began, cpu = time.perf_counter(), time.thread_time()
         yield from _learn(training, stage, inside, number, data, engine, seed, generators)
         seconds = time.perf_counter() - began
-        done = _finished_pass(training, number, data, engine, seconds, cpu, generators)
+        done = _finished_pass(training, stage, number, data, engine, seconds, cpu, generators)
         yield done
         if number < training.passes:
             done.lazy_snapshot.expire()
@@ -196,7 +197,7 @@ def _learn(training: Training, stage: Stage, inside: int, number: int, data: Pre
     patterns, net = data.train, training.net
     total = len(patterns)
     batch = min(stage.batch or total, total)
-    kept = _kept(training, engine)
+    kept = _kept(net, stage, engine)
     options = {name: value_at(value, inside, stage.passes) for name, value in stage.options.items()}
     if stage.rule.conjugate:
         for done in conjugate_gradient.step(engine, patterns, training.cost, options["mu"], kept, number):
@@ -263,8 +264,8 @@ def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Gen
     return draw.integers(0, patterns, patterns)
 
 
-def _finished_pass(training: Training, number: int, data: PreparedData, engine: Engine, seconds: float, cpu: float,
-                   generators: dict[str, np.random.Generator]) -> Pass:
+def _finished_pass(training: Training, stage: Stage, number: int, data: PreparedData, engine: Engine, seconds: float,
+                   cpu: float, generators: dict[str, np.random.Generator]) -> Pass:
     """The pass with its scores; `cpu` is what this thread's clock showed when it began."""
     scores = [None if patterns is None else
               evaluate_on(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
@@ -274,7 +275,7 @@ def _finished_pass(training: Training, number: int, data: PreparedData, engine: 
     if not np.isfinite(on_train.loss):
         raise fail(f"training {training.name} ran away in pass {number}: its cost is {on_train.loss}", training.span,
                    "lower the learning rate; the weights of the pass before are kept")
-    kept = _kept(training, engine)
+    kept = _kept(training.net, stage, engine)
     return Pass(number, on_train, scores[1], number * len(data.train), seconds, time.thread_time() - cpu,
                 LazySnapshot(lambda: _snapshot(number, engine, generators)),
                 None if kept is None else remaining(training.net, kept))
@@ -285,6 +286,6 @@ def _snapshot(number: int, engine: Engine, generators: Mapping[str, np.random.Ge
                     {name: draw.bit_generator.state for name, draw in generators.items()})
 
 
-def _kept(training: Training, engine: Engine) -> Kept | None:
-    """Which weights remain; None if none was ever cut, which is known without a look at the state of the engine."""
-    return kept_weights(training.net, engine.state()) if KEPT in engine.rule.states else None
+def _kept(net: Net, stage: Stage, engine: Engine) -> Kept | None:
+    """Which weights remain; None if none was ever cut, which the rule tells without a copy of the engine's state."""
+    return kept_weights(net, engine.state()) if KEPT in stage.rule.states else None
