@@ -143,7 +143,7 @@ def _draft_of(place: Path) -> Iterator[int]:
 
 @contextmanager
 def draft_folder(parent: Path) -> Iterator[Path]:
-    """A new folder in `parent`, locked during the block and removed if the block fails. The block moves it into place.
+    """A new folder in `parent`, locked during the block. The block moves it into place, or it is removed.
 
     Drafts of dead processes in `parent` are removed. OSError if no folder can be made.
     """
@@ -163,9 +163,8 @@ def draft_folder(parent: Path) -> Iterator[Path]:
                 raise
         try:
             yield draft
-        except BaseException:
+        finally:
             shutil.rmtree(draft, ignore_errors=True)
-            raise
 
 
 def flush_tree(folder: Path) -> None:

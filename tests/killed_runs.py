@@ -1,8 +1,9 @@
 """Runs that are killed: a process that forks a child for each run, and kills it at a call of the system or a moment.
 
-It reads one JSON object a line: the program and its folder of runs (or the run to resume), the least seconds between
-two checkpoints, and where to kill: `call` (the n-th call that writes, renames, makes or flushes something) or
-`seconds`. It answers with the signal that ended the child, its exit code and the calls that it made.
+Its argument is a run that it does itself, to be warm. Then it reads one JSON object a line: the program and its folder
+of runs (or the run to resume), the least seconds between two checkpoints, and where to kill: `call` (the n-th call that
+writes, renames, makes or flushes something) or `seconds`. It answers with the signal that ended the child, its exit
+code and the calls that it made.
 """
 
 from __future__ import annotations
@@ -84,5 +85,6 @@ def answer(task: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    do(json.loads(sys.argv[1]))  # so that no child has to import or to read what all need
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)

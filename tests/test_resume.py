@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
+import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from snsim.data.patterns import from_files
 from snsim.errors import SnError
 from snsim.program import read_program
-from snsim.run_folder import Run, open_run, reopen_run
+from snsim.run_folder import Recorder, Run, new_run, open_run, reopen_run
 from snsim.runs.options import Options
 from snsim.runs.resume import resume
 from snsim.runs.run import Finished, Passed, Started, run
+from snsim.training.choose_engine import engine_for
+from snsim.training.initial import initial_weights
+from snsim.training.loop import Pass, Snapshot, steps
+from snsim.training.prepare import prepare
 
 PASSES = 7
 
@@ -122,40 +124,71 @@ def test_any_engine_and_type_is_resumed(engine: str, dtype: str, tmp_path: Path)
     assert open_run(cut).weights()["h.bias"].dtype == dtype and open_run(cut).settings["engine"] == engine
 
 
-KILLED = """
-import sys
-import time
-from pathlib import Path
-from test_resume import start
-for event in start(Path(sys.argv[1]), Path(sys.argv[2])):
-    print(type(event).__name__, flush=True)
-    time.sleep(0.05)
-"""
+class Clock:
+    """Shows the times of a list, one after the other; the last one on and on."""
+
+    def __init__(self, *times: float) -> None:
+        self._times = list(times)
+
+    def __call__(self) -> float:
+        return self._times.pop(0) if len(self._times) > 1 else self._times[0]
 
 
-@pytest.mark.parametrize("kills", [1, 3])
-def test_killed_in_the_middle_of_a_pass(kills: int, unstopped: Run, tmp_path: Path) -> None:
-    main, runs = write_program(tmp_path / "program"), tmp_path / "runs"
-    places = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(main), str(runs)], stdout=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": places})
-    assert process.stdout is not None
-    seen = 0
-    for line in process.stdout:
-        seen += line.strip() == "Passed"
-        if seen == kills:
-            break
-    time.sleep(0.02 * kills)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    folder = runs / "several-seed4"
-    with (folder / "passes.jsonl").open("ab") as lines:  # what a kill between line and checkpoint leaves
-        lines.write(b'{"pass": 99, "train"')
-    done = open_run(folder).snapshot.number
-    assert kills <= done < PASSES
-    list(resume(folder))
-    same(open_run(folder), unstopped)
+def test_a_checkpoint_at_most_once_a_second(tmp_path: Path) -> None:
+    """Pass 2 ends a second after the run began, pass 3 at once after it; pass 5 ends a second after that checkpoint."""
+    main = write_program(tmp_path / "program")
+    program = read_program(main, presets={"rate": 0.1}, port=io.StringIO())
+    chosen = program.trainings.get("several")
+    engine = engine_for(chosen, chosen.stages[0], "reference", "float32")
+    engine.load_parameters(initial_weights(chosen, 4))
+    data = prepare(chosen, from_files(main.parent / "parts" / "x.pat", main.parent / "parts" / "x.des"), "float32")
+    start = Snapshot(0, engine.parameters(), engine.state(), {})
+    times = [100.0, 100.9, 101.0, 101.5, 101.6, 102.2, 102.5, 103.0]  # begin; pass 1; 2, saved; 3; 4; 5, saved
+    saved = []
+    with new_run(tmp_path, "several", program.sources, {"passes": PASSES}, start) as made, \
+            closing(Recorder(made, 1.0, Clock(*times))) as recorder:
+        for step in steps(chosen, data, engine, 4):
+            if isinstance(step, Pass):
+                recorder.add(step)
+                saved.append(recorder.saved)
+                lines = (made.folder / "passes.jsonl").read_bytes().splitlines()
+                assert len(lines) == step.number and recorder.checkpoint().number == recorder.saved
+    assert saved[:6] == [0, 2, 2, 2, 5, 5]
+
+
+@pytest.mark.parametrize("seconds, saved", [(0.0, [0, 1, 2, 3, 4, 5, 6, 7]), (1e9, [0, 0, 0, 3, 3, 5, 5, 7])])
+def test_killed_after_any_pass(seconds: float, saved: list[int], unstopped: Run, tmp_path: Path) -> None:
+    """The folder as a kill leaves it goes on from its last checkpoint: stages end with passes 3, 5 and 7."""
+    copies = []
+    for event in start(write_program(tmp_path / "program"), tmp_path / "runs", save_every=seconds):
+        if isinstance(event, (Started, Passed)):
+            folder = event.run if isinstance(event, Started) else copies[0][0]
+            copies.append((folder, shutil.copytree(folder, tmp_path / f"killed-{len(copies)}")))
+    assert [open_run(copy).snapshot.number for _, copy in copies] == saved
+    for number, (_, copy) in enumerate(copies):
+        lines = (copy / "passes.jsonl").read_bytes()
+        assert lines.count(b"\n") == number
+        (copy / "passes.jsonl").write_bytes(lines + b'{"pass": 99, "tra')  # a line of which a part was written
+        (copy / ".snsim-new-0123456789ab").write_bytes(b"part of a checkpoint")
+        if number < PASSES:  # and weights without their checkpoint
+            (copy / "weights.safetensors").write_bytes((unstopped.folder / "weights.safetensors").read_bytes())
+        list(resume(copy))
+        same(open_run(copy), unstopped)
+        assert len(list(copy.iterdir())) == 5
+
+
+def test_a_run_that_fails_keeps_the_passes_that_were_told(tmp_path: Path) -> None:
+    main = tmp_path / "diverging.sn"
+    main.write_text("(net n (layer input 1) (layer output 1) (connect input output (full)) (default (nlf linear)))"
+                    "(train n (data (examples [[1] [2]] [[1] [-1]])) (epsilon 30) (passes 400))")
+    program = read_program(main, port=io.StringIO())
+    told = []
+    with pytest.raises(SnError, match="ran away in pass") as caught:
+        for event in run(program, program.trainings.get("n"), 1, Options(out=tmp_path)):
+            if isinstance(event, Passed):
+                told.append(event.done.number)
+    assert len(told) > 3 and f"pass {told[-1] + 1}" in str(caught.value)
+    assert open_run(tmp_path / "n").snapshot.number == told[-1]
 
 
 def test_the_folder_is_the_truth(unstopped: Run, tmp_path: Path) -> None:
@@ -205,8 +238,6 @@ def test_other_data_or_another_net_is_refused(tmp_path: Path) -> None:
     ("checkpoint.safetensors", b"short"), ("checkpoint.safetensors", b"\xff" * 200), ("passes.jsonl", b"{}\n" * 7),
     ("passes.jsonl", b""), ("run.json", None), ("checkpoint.safetensors", None), ("passes.jsonl", None)])
 def test_a_damaged_folder_is_a_clear_error(file: str, content: bytes | None, unstopped: Run, tmp_path: Path) -> None:
-    import shutil
-
     folder = shutil.copytree(unstopped.folder, tmp_path / "run")
     if content is None:
         (folder / file).unlink()
@@ -221,8 +252,6 @@ def test_a_damaged_folder_is_a_clear_error(file: str, content: bytes | None, uns
 @pytest.mark.parametrize("part, key", [("", "name"), ("", "seed"), ("", "versions"), ("", "data"), ("data", "wanted"),
                                        ("overrides", "data"), ("source", "root")])
 def test_settings_of_another_kind_are_a_clear_error(part: str, key: str, unstopped: Run, tmp_path: Path) -> None:
-    import shutil
-
     folder = shutil.copytree(unstopped.folder, tmp_path / "run")
     settings = json.loads((folder / "run.json").read_text())
     within = settings[part] if part else settings
@@ -236,8 +265,6 @@ def test_settings_of_another_kind_are_a_clear_error(part: str, key: str, unstopp
 
 
 def test_the_checkpoint_of_another_net_is_refused(unstopped: Run, tmp_path: Path) -> None:
-    import shutil
-
     from safetensors import safe_open
     from safetensors.numpy import load_file, save_file
 
@@ -268,8 +295,6 @@ def test_the_runs_that_could_be_meant_are_named(unstopped: Run, tmp_path: Path) 
 
 
 def test_a_path_out_of_the_sources_is_refused(unstopped: Run, tmp_path: Path) -> None:
-    import shutil
-
     folder = shutil.copytree(unstopped.folder, tmp_path / "run")
     settings = json.loads((folder / "run.json").read_text())
     settings["source"]["main"] = "../../elsewhere.sn"
