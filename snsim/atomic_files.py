@@ -7,6 +7,7 @@ draft knows that its writer is dead, and removes it.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -49,6 +50,8 @@ def write_atomically(path: str | os.PathLike[str], content: Buffer | Iterable[Bu
         _write_directly(path, pieces)
         return
     place = Path(os.path.realpath(path))
+    if mode is not None and not os.access(place, os.W_OK):  # moving a file there would not ask for this
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     _clean_once(place.parent)
     with _draft_of(place) as descriptor:
         for piece in pieces:

@@ -128,8 +128,10 @@ def new_run(parent: Path, name: str, sources: Sequence[Source], settings: Mappin
         with _folder_faults(parent):
             draft = _new_draft(stack, parent)
             settings = {"format": _FORMAT, **settings, "source": _write_sources(draft / SOURCES, sources)}
-            for file, content in ((SETTINGS, [_json_bytes(settings)]), (PASSES, []), *_tensor_files(start)):
-                write_new(draft / file, content)
+            write_new(draft / SETTINGS, _json_bytes(settings))
+            write_new(draft / PASSES, b"")
+            for file, pieces in _tensor_files(start):
+                write_new(draft / file, pieces)
             folder = _move_into_place(draft, parent, folder_name(name), only_name)
         yield Run(folder, settings, (), start)
 
@@ -172,7 +174,7 @@ class Recorder:
     def save(self, snapshot: Snapshot) -> None:
         """Replace the checkpoint: from now on the run resumes after this pass."""
         with self._faults(snapshot.number):
-            os.fsync(self._log)
+            os.fsync(self._log)  # first: a checkpoint is never ahead of the log
             for file, pieces in _tensor_files(snapshot):
                 write_atomically(self._folder / file, pieces)
         self.saved, self._last = snapshot.number, self._clock()

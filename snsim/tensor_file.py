@@ -31,4 +31,4 @@ def tensor_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] |
     text += b" " * (-len(text) % 8)
     yield memoryview(struct.pack("<Q", len(text)) + text)
     for name in names:
-        yield memoryview(arrays[name].reshape(-1).view(np.uint8))
+        yield arrays[name].reshape(-1).view(np.uint8).data

@@ -1,7 +1,8 @@
 """One task, done where it is sent: in a process of this machine or by a worker of a cluster.
 
 Any number of attempts at one task may be made, one after the other or at once, and each may be killed at any moment:
-the run folder goes from pass to pass, held by one attempt at a time, and who finds it finished takes it as it is.
+the run folder goes from checkpoint to checkpoint, held by one attempt at a time, and who finds it finished takes it as
+it is. An attempt that is killed loses a second of its work at most.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def is_finished(task: Task) -> bool:
 
 
 def _go_on(task: Task) -> None:
-    """Run the task from its last pass to the end. Busy if another attempt has its folder."""
+    """Run the task from its last checkpoint to the end. Busy if another attempt has its folder."""
     if task.folder.exists():
         events = resume(task.folder, task.options)
     else:
