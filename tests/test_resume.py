@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import signal
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from snsim.data.patterns import from_files
 from snsim.errors import SnError
 from snsim.program import read_program
 from snsim.run_folder import Recorder, Run, new_run, open_run, reopen_run
+from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options
 from snsim.runs.resume import resume
 from snsim.runs.run import Finished, Passed, Started, run
@@ -189,6 +192,26 @@ def test_a_run_that_fails_keeps_the_passes_that_were_told(tmp_path: Path) -> Non
                 told.append(event.done.number)
     assert len(told) > 3 and f"pass {told[-1] + 1}" in str(caught.value)
     assert open_run(tmp_path / "n").snapshot.number == told[-1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_library_swallows_is_heard(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    try:
+        with Interrupts() as interrupts:
+            interrupts.check()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+            with pytest.raises(KeyboardInterrupt):
+                interrupts.check()
+            interrupts.check()  # once
+        assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_IGN)
+        with Interrupts():
+            signal.raise_signal(number)  # somebody wants it ignored
+    finally:
+        signal.signal(number, before)
 
 
 def test_the_folder_is_the_truth(unstopped: Run, tmp_path: Path) -> None:
