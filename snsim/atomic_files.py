@@ -155,19 +155,16 @@ def draft_folder(parent: Path) -> Iterator[Path]:
         while True:
             draft = parent / (FOLDER_DRAFT + secrets.token_hex(6))
             os.mkdir(draft)
+            stack.callback(shutil.rmtree, draft, ignore_errors=True)  # of nothing, once it is moved
             try:
                 descriptor = os.open(draft, os.O_RDONLY) if fcntl is not None else -1
-                if descriptor >= 0:
-                    stack.callback(os.close, descriptor)
-                if _is_ours(draft, descriptor):
-                    break
-            except BaseException:
-                shutil.rmtree(draft, ignore_errors=True)
-                raise
-        try:
-            yield draft
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            except FileNotFoundError:  # taken for stale before it was locked
+                continue
+            if descriptor >= 0:
+                stack.callback(os.close, descriptor)
+            if _is_ours(draft, descriptor):
+                break
+        yield draft
 
 
 def flush_tree(folder: Path) -> None:

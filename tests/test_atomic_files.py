@@ -93,6 +93,28 @@ def test_only_drafts_of_dead_processes_are_removed(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "own"])
 
 
+MANY = """
+import os
+import sys
+from pathlib import Path
+from snsim.atomic_files import draft_folder, write_atomically
+folder, own = Path(sys.argv[1]), sys.argv[2]
+for number in range(40):
+    with draft_folder(folder) as draft:  # which removes stale ones first
+        (draft / "file").write_text("")
+        os.rename(draft, folder / f"{own}-{number}")
+    write_atomically(folder / "same", own.encode() * 1000)
+"""
+
+
+def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    writers = [subprocess.Popen([sys.executable, "-c", MANY, str(tmp_path), str(k)], env=environment) for k in range(4)]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    assert {p.name for p in tmp_path.iterdir()} == {"same", *(f"{k}-{n}" for k in range(4) for n in range(40))}
+    assert len(set(content := (tmp_path / "same").read_text())) == 1 and len(content) == 1000
+
+
 def test_a_tensor_file_is_that_of_safetensors() -> None:
     draw = np.random.default_rng(0)
     tensors = {"w": draw.normal(size=(2, 3)).astype("f4"), "v": draw.normal(size=3), "n": np.array(5),
