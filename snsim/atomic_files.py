@@ -12,9 +12,10 @@ import os
 import secrets
 import shutil
 import stat
+import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Mapping, Sequence
 
 try:
     import fcntl
@@ -28,6 +29,7 @@ Buffer = bytes | bytearray | memoryview
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
 _cleaned: set[tuple[int, str]] = set()  # process and folder, for the drafts of files
+_FLUSHED_AT_ONCE = 32  # files
 _AT_ONCE = 1 << 24  # bytes of one write: an interrupt is heard between two
 
 
@@ -62,6 +64,22 @@ def write_atomically(path: str | os.PathLike[str], content: Buffer | Iterable[Bu
             os.fsync(descriptor)
     if durable:
         flush_folder(place.parent)
+
+
+def write_together(folder: Path, files: Mapping[str, Iterable[Buffer]], flushed: Sequence[int] = ()) -> None:
+    """Put contents in place of several files of a folder, by name. OSError if one cannot be written.
+
+    The files are moved in the order given. Before the first is moved, all contents are on the disk, and so are the
+    open files `flushed`.
+    """
+    with ExitStack() as stack:
+        backwards = reversed(list(files))  # as the stack moves the last one first
+        drafts = {name: stack.enter_context(_draft_of(folder / name)) for name in backwards}
+        for name, pieces in files.items():
+            for piece in pieces:
+                write_all(drafts[name], piece)
+        _flush([*flushed, *drafts.values()])
+    flush_folder(folder)
 
 
 def write_new(path: Path, content: Buffer | Iterable[Buffer]) -> None:
@@ -102,6 +120,30 @@ def make_folders(folder: Path) -> None:
 
 def _pieces(content: Buffer | Iterable[Buffer]) -> Iterable[Buffer]:
     return [content] if isinstance(content, (bytes, bytearray, memoryview)) else content
+
+
+def _flush(descriptors: Sequence[int]) -> None:
+    """Flush open files to the disk, all at once: a disk writes them in one go, and there is one wait instead of many.
+
+    OSError if one cannot be flushed.
+    """
+    errors: list[OSError] = []
+
+    def flush(descriptor: int) -> None:
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=flush, args=(descriptor,)) for descriptor in descriptors[1:]]
+    for thread in threads:
+        thread.start()
+    for descriptor in descriptors[:1]:
+        flush(descriptor)
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
 
 
 def _mode_of(path: str | os.PathLike[str]) -> int | None:
@@ -169,14 +211,15 @@ def draft_folder(parent: Path) -> Iterator[Path]:
 
 def flush_tree(folder: Path) -> None:
     """Flush all files and folders below a folder, and itself, to the disk."""
-    for place, _, files in os.walk(folder, topdown=False):
-        for name in files:
-            descriptor = os.open(os.path.join(place, name), os.O_RDWR)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        flush_folder(Path(place))
+    places = [folder, *folder.rglob("*")]
+    for start in range(0, len(places), _FLUSHED_AT_ONCE):
+        with ExitStack() as stack:
+            descriptors = []
+            for place in places[start:start + _FLUSHED_AT_ONCE]:
+                if os.name == "posix" or not place.is_dir():
+                    descriptors.append(os.open(place, os.O_RDONLY if os.name == "posix" else os.O_RDWR))
+                    stack.callback(os.close, descriptors[-1])
+            _flush(descriptors)
 
 
 def lock(descriptor: int) -> bool:

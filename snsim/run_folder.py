@@ -37,7 +37,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from snsim import atomic_files
-from snsim.atomic_files import LockedError, write_all, write_atomically, write_new
+from snsim.atomic_files import LockedError, write_all, write_atomically, write_new, write_together
 from snsim.errors import Fault, SnError, Source, fail
 from snsim.tensor_file import tensor_file
 from snsim.training.loop import Pass, Snapshot
@@ -174,9 +174,7 @@ class Recorder:
     def save(self, snapshot: Snapshot) -> None:
         """Replace the checkpoint: from now on the run resumes after this pass."""
         with self._faults(snapshot.number):
-            os.fsync(self._log)  # first: a checkpoint is never ahead of the log
-            for file, pieces in _tensor_files(snapshot):
-                write_atomically(self._folder / file, pieces)
+            write_together(self._folder, dict(_tensor_files(snapshot)), [self._log])
         self.saved, self._last = snapshot.number, self._clock()
 
     def checkpoint(self) -> Snapshot:
