@@ -133,7 +133,9 @@ def new_run(parent: Path, name: str, sources: Sequence[Source], settings: Mappin
             for file, pieces in _tensor_files(start):
                 write_new(draft / file, pieces)
             folder = _move_into_place(draft, parent, folder_name(name), only_name)
-        yield Run(folder, settings, (), start)
+        number = start.number
+        del start  # it is on disk now; its arrays are as large as the net
+        yield Run(folder, settings, (), Snapshot(number, {}, {}, {}))
 
 
 def create_program_folder(parent: Path, source: Source, settings: Mapping[str, Any]) -> Path:

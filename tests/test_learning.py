@@ -311,7 +311,7 @@ places = st.one_of(
 @given(st.lists(places, unique=True), st.sampled_from("ab"), st.sampled_from([None, "input", "a"]))
 def test_the_more_specific_place_wins(stated: list[Place], layer: str, source: str | None) -> None:
     kind = "bias" if source is None else "weight"
-    parameter = Parameter("p", kind, layer, source, (1,), np.ones(1), np.ones(1), True)
+    parameter = Parameter("p", kind, layer, source, (1,), *[lambda: np.ones(1)] * 3, True)
     order = [Place("everywhere"), Place("biases"), Place("layer", layer),
              Place("bias", layer) if source is None else Place("connection", layer, source)]
     wanted = [place for place in order if place in stated and not (place.kind == "biases" and source is not None)]
@@ -345,7 +345,9 @@ def test_initial_weights_stay_in_their_range_and_are_reproduced() -> None:
 
 @given(st.sampled_from(["forget", "forget-sqrt", "forget-inv"]), st.integers(1, 50), st.floats(0.1, 5))
 def test_initialisers_are_uniform_in_their_range(name: str, lines: int, value: float) -> None:
-    weights = INITIALISERS.get(name)(value, np.full(2000, float(lines)), (40, 50), generator(1, 0))
+    weights = INITIALISERS.get(name)(value, np.full((40, 50), float(lines)), (40, 50), generator(1, 0))
+    equal = INITIALISERS.get(name)(value, np.asarray(float(lines)), (40, 50), generator(1, 0))
+    np.testing.assert_array_equal(weights, equal)
     bound = value / {"forget": 1, "forget-sqrt": np.sqrt(lines), "forget-inv": lines}[name]
     assert weights.shape == (40, 50) and np.abs(weights).max() <= bound
     assert weights.std() == pytest.approx(bound / np.sqrt(3), rel=0.05)

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Iterator
+from typing import Callable, Iterator
 
 import numpy as np
 
@@ -110,7 +110,7 @@ class Connection:
     @property
     def learning_weights(self) -> int:
         """How many weights learn, gains among them."""
-        gains = int(self.wiring.owners().max()) + 1 if self.weight_norm else 0
+        gains = self.wiring.owner_count if self.weight_norm else 0
         return self.wiring.weights + gains if self.fixed is None else 0
 
 
@@ -139,6 +139,7 @@ class Parameter:
     `fan_in` and `sharers` have one entry per weight (flat, C order). `fan_in` is F of the receiving unit: all its
     incoming connections, border cells included, plus 1 for the bias (`lines`); where units of different F share a
     weight, that of the last one, as in SN-2.8 (section 3.7). `sharers` counts the connections that use the weight.
+    Both arrays are built when they are first read: counting a net needs neither, and they can be very large.
     """
 
     name: str  # "h1.bias", "input-h1.weight", "input-h1.gain"
@@ -146,10 +147,25 @@ class Parameter:
     layer: str  # the layer it enters
     source: str | None  # the layer it comes from; None for a bias
     shape: tuple[int, ...]
-    fan_in: np.ndarray
-    sharers: np.ndarray
+    build_fan_in: Callable[[], np.ndarray]
+    build_sharers: Callable[[], np.ndarray]
+    build_fan_in_values: Callable[[], np.ndarray]  # the values that stand in fan_in, some of them several times
     has_bias: bool  # whether the bias is among the F lines, so that `(fan-in weights)` is fan_in - 1
     fixed: float | None = None
+
+    @cached_property
+    def fan_in(self) -> np.ndarray:
+        return self.build_fan_in()
+
+    @cached_property
+    def sharers(self) -> np.ndarray:
+        return self.build_sharers()
+
+    @property
+    def fan_in_range(self) -> tuple[int, int]:
+        """The least and the greatest F of a parameter that has weights, without the array of all."""
+        values = self.build_fan_in_values()
+        return int(values.min()), int(values.max())
 
     @property
     def learns(self) -> bool:
@@ -231,18 +247,25 @@ class Net:
         return tuple(p for layer in self.layers[1:] for p in self._parameters_of(layer))
 
     def _parameters_of(self, layer: Layer) -> Iterator[Parameter]:
-        lines, has_bias = self.lines(layer.name), layer.bias != "none"
+        has_bias = layer.bias != "none"
         for connection in self.entering(layer.name):
-            wiring = connection.wiring
-            yield Parameter(f"{connection.name}.weight", "weight", layer.name, connection.source, wiring.weight_shape,
-                            lines[wiring.last_user()], wiring.sharers(), has_bias, connection.fixed)
+            yield self._weights_of(connection, has_bias)
             if connection.weight_norm:
-                yield _gains(connection, lines, has_bias)
+                yield _gains(self, connection, has_bias)
         if has_bias:
-            fan_in = np.zeros(prod(layer.bias_shape), int)
-            fan_in[layer.bias_index] = lines  # of several sharers the last one stays
+            def fan_in() -> np.ndarray:
+                values = np.zeros(prod(layer.bias_shape), int)
+                values[layer.bias_index] = self.lines(layer.name)  # of several sharers the last one stays
+                return values
+
             yield Parameter(f"{layer.name}.bias", "bias", layer.name, None, layer.bias_shape, fan_in,
-                            np.bincount(layer.bias_index), True)
+                            lambda: np.bincount(layer.bias_index), fan_in, True)
+
+    def _weights_of(self, connection: Connection, has_bias: bool) -> Parameter:
+        wiring, target = connection.wiring, connection.target
+        return Parameter(f"{connection.name}.weight", "weight", target, connection.source, wiring.weight_shape,
+                         lambda: self.lines(target)[wiring.last_user()], wiring.sharers,
+                         lambda: self.lines(target)[wiring.last_users()], has_bias, connection.fixed)
 
     def bias_table(self, name: str) -> Table:
         """The connections of the layer's bias, one a unit, each with source BIAS; empty if it has none."""
@@ -288,14 +311,18 @@ class Net:
             yield repr((t.word, t.sources, t.structure)).encode()
 
 
-def _gains(connection: Connection, lines: np.ndarray, has_bias: bool) -> Parameter:
+def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:
     """The lengths of the weight vectors of a connection with `weight-norm`."""
-    owners = connection.wiring.owners()
-    fan_in = np.zeros(int(owners.max()) + 1, int)
-    fan_in[owners] = lines[connection.wiring.last_user()]
-    sharers = np.bincount(owners, connection.wiring.sharers()).astype(int)
-    return Parameter(f"{connection.name}.gain", "gain", connection.target, connection.source, fan_in.shape, fan_in,
-                     sharers, has_bias)
+    wiring, shape = connection.wiring, (connection.wiring.owner_count,)
+
+    def fan_in() -> np.ndarray:
+        values = np.zeros(shape, int)
+        values[wiring.owners()] = net.lines(connection.target)[wiring.last_user()]
+        return values
+
+    return Parameter(f"{connection.name}.gain", "gain", connection.target, connection.source, shape, fan_in,
+                     lambda: np.bincount(wiring.owners(), wiring.sharers()).astype(int),
+                     lambda: net.lines(connection.target)[wiring.last_users()], has_bias)
 
 
 def _structure(wiring: Wiring) -> Iterator[bytes]:

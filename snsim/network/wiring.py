@@ -58,6 +58,10 @@ class Dense:
         """The last target unit that uses each weight, flat in C order of the weight shape."""
         return np.tile(np.arange(self.targets), self.sources)
 
+    def last_users(self) -> np.ndarray:
+        """The units that stand in `last_user`, each once."""
+        return np.arange(self.targets)
+
     def owners(self) -> np.ndarray:
         """The target unit of each weight, flat in C order of the weight shape."""
         return self.last_user()
@@ -133,6 +137,13 @@ class Windows:
         if self.sharing == "unit":
             return np.repeat(first[:, None] + np.arange(self._units), self._cells)
         return np.repeat(first + self._units - 1, self._cells if self.sharing == "map" else 1)
+
+    def last_users(self) -> np.ndarray:
+        """The units that stand in `last_user`, each once."""
+        first = np.flatnonzero(self._sources_of_map) * self._units
+        if self.sharing == "unit":
+            return (first[:, None] + np.arange(self._units)).ravel()
+        return first + self._units - 1
 
     def owners(self) -> np.ndarray:
         """The target map of each weight, for weights of every unit its own the target unit; flat in C order."""
@@ -213,6 +224,10 @@ class Frames:
         """The last target unit that uses each weight, flat in C order of the weight shape."""
         last = (self.target[0] - 1) * self.target[1] + np.arange(self.target[1])
         return np.tile(last, self.window * self.source[1])
+
+    def last_users(self) -> np.ndarray:
+        """The units that stand in `last_user`, each once."""
+        return (self.target[0] - 1) * self.target[1] + np.arange(self.target[1])
 
     def owners(self) -> np.ndarray:
         """The target trait of each weight, flat in C order of the weight shape."""
@@ -313,6 +328,11 @@ class Wiring:
         owners = self.last_user() if self.structure is None else self.structure.owners()
         return np.unique(owners, return_inverse=True)[1].reshape(-1)
 
+    @property
+    def owner_count(self) -> int:
+        """How many owners there are; each has one last user."""
+        return int(self.owners().max()) + 1 if self.structure is None else len(self.structure.last_users())
+
     def last_user(self) -> np.ndarray:
         """The last target unit that uses each weight, flat in C order of the weight shape."""
         if self.structure is not None:
@@ -320,6 +340,10 @@ class Wiring:
         last = np.zeros(self.weights, int)
         last[self.table.weight] = self.table.target  # of several the last one stays
         return last
+
+    def last_users(self) -> np.ndarray:
+        """The units that stand in `last_user`, without the array of all weights where a structure tells."""
+        return self.last_user() if self.structure is None else self.structure.last_users()
 
 
 def wire(structure: Structure, unread: tuple[int, int] = (0, 0)) -> Wiring:

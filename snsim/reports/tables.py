@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Sequence
 
-import numpy as np
-
 from snsim.network.net import Layer, Net
 from snsim.text_table import aligned, shape_text
 from snsim.training.parameter_scopes import statement_for
@@ -78,11 +76,10 @@ def _row(net: Net, layer: Layer, training: Training | None) -> Row:
 
 
 def _fan_in(net: Net, layer: str) -> str:
-    entering = [parameter.fan_in for parameter in net.parameters if parameter.layer == layer and parameter.size]
-    if not entering:
+    ranges = [parameter.fan_in_range for parameter in net.parameters if parameter.layer == layer and parameter.size]
+    if not ranges:
         return NONE
-    values = np.concatenate([np.ravel(f) for f in entering])
-    low, high = int(values.min()), int(values.max())
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     return f"{low}" if low == high else f"{low}-{high}"
 
 

@@ -97,10 +97,10 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
     data = prepare(training, found.examples, options.dtype)
     engine, instead = engine_of(training, options)
     engine.load_parameters(_weights(training, seed, options, home))
-    start = Snapshot(0, engine.parameters(), engine.state(), {})
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
-    with run_folder.new_run(options.out, name, program.sources, settings, start, options.folder is not None) as made:
+    with run_folder.new_run(options.out, name, program.sources, settings,
+                            Snapshot(0, engine.parameters(), engine.state(), {}), options.folder is not None) as made:
         yield started_event(made.folder, training, found, data, engine, seed, instead=instead)
         yield from record_passes(made, training, data, engine, seed, None, began, options.save_every)
 

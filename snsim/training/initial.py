@@ -31,22 +31,27 @@ def layer_generator(seed: int, stream: int, number: int, layer: int) -> np.rando
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, stream, number, layer])))
 
 
+def _scaled(drawn: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
+    drawn *= factor  # in place: of a large connection there is one array, not two
+    return drawn
+
+
 @INITIALISERS.register("forget")
 def forget(value: float, lines: np.ndarray, shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
-    """uniform in +-V; `lines` is F for each weight (flat), one draw per free weight"""
-    return value * draw.uniform(-1.0, 1.0, shape)
+    """uniform in +-V; `lines` is F for each weight (no dimension where all are equal), one draw per free weight"""
+    return _scaled(draw.uniform(-1.0, 1.0, shape), value)
 
 
 @INITIALISERS.register("forget-sqrt")
 def forget_sqrt(value: float, lines: np.ndarray, shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
     """uniform in +-V/sqrt F"""
-    return value / np.sqrt(lines).reshape(shape) * draw.uniform(-1.0, 1.0, shape)
+    return _scaled(draw.uniform(-1.0, 1.0, shape), value / np.sqrt(lines))
 
 
 @INITIALISERS.register("forget-inv")
 def forget_inv(value: float, lines: np.ndarray, shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
     """uniform in +-V/F"""
-    return value / lines.reshape(shape) * draw.uniform(-1.0, 1.0, shape)
+    return _scaled(draw.uniform(-1.0, 1.0, shape), value / lines)
 
 
 @INITIALISERS.register("constant")

@@ -33,9 +33,13 @@ def statement_for(parameter: Parameter, statements: Iterable[Placed]) -> Placed 
 
 
 def fan_in(parameter: Parameter, counting: str) -> np.ndarray:
-    """F for each weight (flat, float64): `lines` counts the bias of the receiving unit (SN-2.8), `weights` not. At
-    least 1, also for a bias that is the one weight of its units."""
-    lines = np.asarray(parameter.fan_in, dtype=np.float64)
+    """Return F of each weight, float64: an array of the parameter's shape, or of no dimension where all are equal.
+
+    `lines` counts the bias of the receiving unit (SN-2.8), `weights` does not. At least 1, also for a bias that is the
+    only weight of its units.
+    """
+    low, high = parameter.fan_in_range if parameter.size else (0, 0)
+    lines = np.asarray(low if low == high else parameter.fan_in.reshape(parameter.shape), dtype=np.float64)
     return np.maximum(lines - 1, 1) if counting == "weights" and parameter.has_bias else lines
 
 
@@ -44,15 +48,16 @@ def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> f
 
     SN-2.8, section 3.7. A float where all are equal, else an array of the parameter's shape.
     """
+    if placed.family == "epsilon":
+        return value
     lines = fan_in(parameter, counting)
     divisor = {
-        "epsilon": lambda: np.ones(1),
         "epsi-sqrt": lambda: np.sqrt(lines),
         "epsi-inv": lambda: lines,
-        "mask-epsi": lambda: np.sqrt(lines * parameter.sharers),
+        "mask-epsi": lambda: np.sqrt(lines * parameter.sharers.reshape(parameter.shape)),
     }[placed.family]()
-    rates = value / divisor
-    return float(rates[0]) if np.all(rates == rates[0]) else rates.reshape(parameter.shape)
+    rates = np.asarray(value / divisor)
+    return float(rates.flat[0]) if np.all(rates == rates.flat[0]) else rates
 
 
 def rates_at(stage: Stage, net: Net, number: int, counting: str = "lines",

@@ -51,9 +51,16 @@ def remaining(net: Net, kept: Kept | None) -> Remaining:
     """The counts of what remains."""
     learning = [p for p in net.parameters if p.learns]
     if kept is None:
-        return Remaining(sum(int(p.sharers.sum()) for p in learning), sum(p.size for p in learning))
+        return Remaining(sum(_connections(net, p) for p in learning), sum(p.size for p in learning))
     return Remaining(sum(int(p.sharers[kept[p.name].ravel()].sum()) for p in learning),
                      sum(int(kept[p.name].sum()) for p in learning))
+
+
+def _connections(net: Net, parameter: Parameter) -> int:
+    """How many connections use the weights of a parameter: the sum of its `sharers`, which need not be built."""
+    if parameter.kind == "bias":
+        return net.layer(parameter.layer).units
+    return next(c for c in net.entering(parameter.layer) if c.source == parameter.source).wiring.connections
 
 
 def still_kept(net: Net, engine: Engine, patterns: Patterns, kept: Kept | None, fraction: float, of: str) -> Kept:
@@ -107,8 +114,12 @@ def with_remaining_lines(net: Net, kept: Kept, counting: str) -> tuple[Parameter
         if layer.bias != "none":
             total += 1 if counting == "weights" else kept[f"{layer.name}.bias"].ravel()[layer.bias_index]
         lines[layer.name] = total
-    return tuple(replace(p, fan_in=np.maximum(_of_last_users(net, p, lines[p.layer]), 1 + (counting == "weights")))
+    return tuple(_with_fan_in(p, np.maximum(_of_last_users(net, p, lines[p.layer]), 1 + (counting == "weights")))
                  for p in net.parameters)
+
+
+def _with_fan_in(parameter: Parameter, fan_in: np.ndarray) -> Parameter:
+    return replace(parameter, build_fan_in=lambda: fan_in, build_fan_in_values=lambda: fan_in)
 
 
 def _of_last_users(net: Net, parameter: Parameter, lines: np.ndarray) -> np.ndarray:
