@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module
 from typing import Iterator, Mapping, Sequence
 
 import click
 
 from snsim import __version__
+from snsim.cache_folder import tell_warnings
 from snsim.cli.errors import help_hint, leave_stdout, prepare_streams, report, report_own_fault
 from snsim.cli.exit_codes import BROKEN_PIPE, FAULT, INTERRUPTED, OWN_FAULT, USAGE
 from snsim.colour import is_terminal
@@ -102,6 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # NumPy's matrices are small here: threads would cost more than they give, and much more on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     prepare_streams()
+    with warnings.catch_warnings():
+        tell_warnings(lambda sentence: report([Fault(sentence, severity="warning")], as_json))
+        return _run(given, as_json)
+
+
+def _run(given: list[str], as_json: bool) -> int:
     try:
         code = cli.main(given, prog_name="snsim", standalone_mode=False)
         sys.stdout.flush()

@@ -23,7 +23,7 @@ from prompt_toolkit.layout.processors import ConditionalProcessor, HighlightMatc
 from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
 
-from snsim.cache_folder import cache_folder
+from snsim.cache_folder import UnsafeError, cache_folder, is_private_file, private_folder
 from snsim.errors import SnError
 
 if TYPE_CHECKING:
@@ -113,12 +113,12 @@ def _answer(session: Session, text: str) -> None:
 
 
 def _history() -> History:
-    """Kept from session to session in the cache folder; of this session only where that cannot be written."""
+    """Kept from session to session in the cache folder; of this session only where that cannot be used."""
     try:
-        path = cache_folder() / "history"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except (OSError, SnError):
+        path = private_folder(cache_folder()) / "history"
+        if not is_private_file(path):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except (OSError, SnError, UnsafeError):
         return InMemoryHistory()
     return FileHistory(str(path)) if os.access(path, os.W_OK) else InMemoryHistory()
 
@@ -198,7 +198,7 @@ def _files(begun: str) -> Iterable[Completion]:
     folder, _, start = begun.rpartition("/")
     try:
         found = sorted(Path(folder or ("/" if begun.startswith("/") else ".")).expanduser().iterdir())
-    except OSError:
+    except (OSError, ValueError, RuntimeError):  # no such folder, no folder's name, no such user
         return
     for path in found:
         if path.name.startswith(start) and (path.is_dir() or path.suffix in (".sn", ".npz", ".safetensors")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Iterator, Sequence
 
+from snsim.cache_folder import tell_warnings
 from snsim.errors import fail
 from snsim.studies.one_run import Outcome, attempt
 from snsim.studies.plan import Task
@@ -91,6 +93,7 @@ _PATIENCE = "10s"  # for a scheduler to answer
 def _begin_worker(watched: Connection) -> None:
     """End this worker process when nobody holds the other end any more; Ctrl-C is for who started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tell_warnings(lambda sentence: print(f"warning: {sentence}", file=sys.stderr, flush=True))
 
     def watch() -> None:
         try:

@@ -2,7 +2,8 @@
 
 An object is kept in the user's cache folder under the hash of everything that shapes it (text, processor, its
 features, LLVM, level of optimisation). A file that is damaged or was cut short does not match its own checksum and is
-made anew; a file is written beside its place and moved there, so that two processes do not disturb each other.
+made anew. The checksum is no protection: only files of this user that nobody else can write are linked
+(`snsim.cache_folder`).
 
 Code that is linked can call the functions of LIBRARY and nothing else of the process. LLVM's linker would look up any
 symbol in the process, so a module or an object that asks for another one is refused before it is linked.
@@ -14,7 +15,6 @@ import ctypes
 import hashlib
 import os
 import struct
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,12 +22,13 @@ import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 
-from snsim.cache_folder import cache_folder
+from snsim.cache_folder import UnsafeError, cache_folder, read_entry, warn_once, write_entry
 from snsim.engines.native.target import Machine
 from snsim.errors import fail
 
 OPTIMISATION = 2  # of code generation; LLVM's passes over the IR gain nothing and cost a second
 _MARK = b"snsim object 1\n"
+_MOST_BYTES = 1 << 30  # of an object in the cache
 
 # Functions of the C library that compiled code may call: tanh for SN-2.8's sums; the others LLVM may call for a copy, a
 # fill, or a processor that cannot round.
@@ -122,8 +123,8 @@ def object_key(text: str) -> str:
 
 
 def object_code(text: str) -> bytes:
-    """The object of a module: from the cache, or compiled and put there. A cache that cannot be written is done
-    without."""
+    """The object of a module: from the cache, or compiled and put there. Where the cache cannot be used, it is compiled
+    each time."""
     path = cache_folder() / "native" / f"{object_key(text)}.o"
     kept = _read(path)
     if kept is not None:
@@ -134,10 +135,15 @@ def object_code(text: str) -> bytes:
 
 
 def _read(path: Path) -> bytes | None:
-    """What `_write` wrote, or None if the file is absent or damaged."""
+    """What `_write` wrote; None if the file is absent or damaged, or if somebody else could have written it."""
     try:
-        content = path.read_bytes()
+        content = read_entry(path, _MOST_BYTES)
+    except UnsafeError as reason:
+        warn_once(reason)
+        return None
     except OSError:
+        return None
+    if content is None:
         return None
     head, body = content[:len(_MARK) + 32], content[len(_MARK) + 32:]
     return body if head == _MARK + hashlib.sha256(body).digest() else None
@@ -145,16 +151,11 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, body: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.stem[:16], suffix=".part")
+        write_entry(path, _MARK + hashlib.sha256(body).digest() + body)
+    except UnsafeError as reason:
+        warn_once(reason)
     except OSError:
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_MARK + hashlib.sha256(body).digest() + body)
-        os.replace(beside, path)
-    except OSError:
-        Path(beside).unlink(missing_ok=True)
+        pass
 
 
 class Code:
