@@ -200,7 +200,7 @@ def test_matrix_files(text, expected, tmp_path):
     ('(save-matrix (array 2) "m")', "no matrix of numbers"),
     ('(save-matrix 3 "m")', "is no matrix"),
     ('(import-raw-matrix (matrix 9) "given.mat")', "72 are wanted"),
-    ('(import-text-matrix (matrix 2) "given.mat")', "no number"),
+    ('(import-text-matrix (matrix 2) "given.mat")', "expected a number"),
 ])
 def test_matrix_files_that_are_refused(text, message, tmp_path):
     assert message in fault(text, tmp_path, files={"given.mat": ".MAT 2 2 2\n1 2"})[0]

@@ -448,7 +448,7 @@ def test_a_file_of_another_net_is_refused(tmp_path):
                                     ("b.wei", merge, "no connection from unit 1 to unit 2"),
                                     ("c.wei", merge[:-1], "ends in the middle of a connection"),
                                     ("d.wei", b"nothing of the kind", "not an SN matrix"),
-                                    ("e.wei", b".WEI 6 0\n 1 2 x", "not all numbers")):
+                                    ("e.wei", b".WEI 6 0\n 1 2 x", 'word 5 is "x", expected a number')):
         assert sentence in fault(XOR % "sn28" + f'(load-net "{name}")', tmp_path, files={name: content})[0]
 
 

@@ -174,7 +174,7 @@ def _begun(program: Program, training: Training, seed: int | None, data: Data, o
     seed = training.seeds[0] if seed is None else seed
     prepared = prepare(training, examples_of(program, training, options, say), options.dtype)
     file = initial_file(program, training, options)
-    weights = initial_weights(training, seed) if file is None else load_initial(file, training.net)
+    weights = initial_weights(training, seed) if file is None else load_initial(file, training.net, dtype=options.dtype)
     engine, instead = engine_of(training, options)
     if instead:
         say(instead)

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator
 
-from snsim.cache_folder import cache_folder
+from snsim.cache_folder import UnsafeError, cache_folder, private_folder, read_entry
 from snsim.data.download import Patience, Refused, download, host_of
 from snsim.data.progress import NoProgress, Progress
 from snsim.errors import SnError, fail
+from snsim.input_files import PathError, expand_user, is_folder, read_file, shown
 
 Say = Callable[[str], None]
 
@@ -60,8 +61,8 @@ class Search:
         """The search of this user: `data_dir` if given, SNSIM_DATA, the cache, the network."""
         chosen = os.environ.get("SNSIM_DATA")
         return Search(
-            data_dir=None if data_dir is None else Path(data_dir).expanduser(),
-            environment=Path(chosen).expanduser() if chosen else None,
+            data_dir=None if data_dir is None else _named("--data-dir", data_dir),
+            environment=_named("SNSIM_DATA", chosen) if chosen else None,
             online=online,
         )
 
@@ -69,10 +70,17 @@ class Search:
         """The user's folders and who named them; SnError for one that is not there."""
         for origin, folder in (("--data-dir", self.data_dir), ("SNSIM_DATA", self.environment)):
             if folder is not None:
-                if not folder.is_dir():
-                    raise fail(f"{origin} is {folder}, and there is no such folder",
+                if not is_folder(folder):
+                    raise fail(f"{origin} is {shown(folder)}, and there is no such folder",
                                hint="give a folder that holds the data files, or leave it out")
                 yield origin, folder
+
+
+def _named(origin: str, folder: str | Path) -> Path:
+    try:
+        return expand_user(folder)
+    except PathError as reason:
+        raise fail(f"{origin} is {shown(folder)}: {reason}", hint="write the path of the folder without ~") from None
 
 
 class Unavailable(Exception):
@@ -105,14 +113,19 @@ class Fetcher:
         """
         for place in self._own_places(file):
             try:
-                return _verified(place, file), place
-            except Damaged as damage:
-                raise fail(f"{place} is damaged: {damage}", hint=_remedy_for_damage(file)) from None
-            except OSError as error:
-                raise fail(f"{place} cannot be read: {error.strerror or error}") from None
+                return _verified(read_file(place, file.size + _SLACK), file), place
+            except (Damaged, SnError) as damage:
+                why = damage.faults[0].message if isinstance(damage, SnError) else str(damage)
+                raise fail(f"{place} is not the file of the data set, or is damaged: {why}",
+                           hint=_remedy_for_damage(file, place)) from None
         for place in _candidates(self.search.cache, file):
             try:
-                return _verified(place, file), place
+                content = read_entry(place, file.size + _SLACK)
+                if content is not None:
+                    return _verified(content, file), place
+            except UnsafeError as reason:
+                self._say(str(reason))
+                break
             except (Damaged, OSError) as damage:
                 self._say(f"{place} in the cache is damaged and is fetched anew: {damage}")
         return self._fetched(file)
@@ -164,10 +177,21 @@ class Fetcher:
             self._say("no host can be reached, so there seems to be no network, and no further download is tried")
 
     def _downloaded(self, file: DataFile, address: str) -> tuple[bytes, Path]:
-        """Download beside its final place, verify, and only then give it its name."""
-        folder = (self.search.cache / file.path).parent
+        """Download beside its final place, verify, and only then give it its name. Where others can change the cache,
+        the file is not kept."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = private_folder((self.search.cache / file.path).parent)
+        except UnsafeError as reason:
+            self._say(str(reason))
+            with tempfile.TemporaryDirectory(prefix="snsim-") as scratch:
+                return self._downloaded_to(Path(scratch), file, address)[0], Path(host_of(address)) / file.name
+        except OSError as error:
+            raise fail(f"the cache {self.search.cache} cannot be written: {error.strerror or error}",
+                       hint="name another folder with the variable SNSIM_CACHE") from None
+        return self._downloaded_to(folder, file, address)
+
+    def _downloaded_to(self, folder: Path, file: DataFile, address: str) -> tuple[bytes, Path]:
+        try:
             handle, name = tempfile.mkstemp(prefix=f"{file.name}~", dir=folder)
             os.close(handle)
         except OSError as error:
@@ -176,8 +200,9 @@ class Fetcher:
         try:
             download(address, Path(name), file.size + _SLACK, self.search.patience, self._progress)
             self._reached = True
-            content = _verified(Path(name), file)
-            place = folder / _stored_name(file, Path(name))
+            stored = Path(name).read_bytes()
+            content = _verified(stored, file)
+            place = folder / _stored_name(file, stored)
             os.replace(name, place)
             return content, place
         except OSError as error:
@@ -207,21 +232,15 @@ def _in_package(package: str, inside: str) -> Iterator[Path]:
             yield Path(folder) / inside
 
 
-def _stored_name(file: DataFile, place: Path) -> str:
+def _stored_name(file: DataFile, content: bytes) -> str:
     """The file's name, with `.gz` only if it is: a server may have unpacked it on the way."""
-    with open(place, "rb") as port:
-        packed = port.read(2) == b"\x1f\x8b"
     plain = file.name.removesuffix(".gz")
-    return plain + ".gz" if packed else plain
+    return plain + ".gz" if content[:2] == b"\x1f\x8b" else plain
 
 
-def _verified(place: Path, file: DataFile) -> bytes:
+def _verified(content: bytes, file: DataFile) -> bytes:
     """The uncompressed content of a file; Damaged if it is not the content that `file` stands for."""
     expected = f"expected {file.size} bytes with sha256 {file.sha256}"
-    size = place.stat().st_size
-    if size > file.size + _SLACK:
-        raise Damaged(f"it has {size} bytes, {expected}")
-    content = place.read_bytes()
     if content[:2] == b"\x1f\x8b":
         content = _unpacked(content, file.size, expected)
     if len(content) > file.size:
@@ -244,9 +263,12 @@ def _unpacked(content: bytes, size: int, expected: str) -> bytes:
     return unpacked
 
 
-def _remedy_for_damage(file: DataFile) -> str:
-    source = f", or put the one from {file.addresses[0]} in its place" if file.addresses else ""
-    return f"remove it{source}"
+def _remedy_for_damage(file: DataFile, place: Path) -> str:
+    """What to do with a file of the right name and another content. It may be the user's own work: it stays."""
+    source = f"; the file of the set is at {file.addresses[0]}" if file.addresses else ""
+    own = '"IMAGES" "LABELS"' if "idx" in file.name else '"INPUTS" "TARGETS"'
+    return (f"to learn your own data, name your files: (data (patterns {own})) reads idx, npy and text; to learn the "
+            f"data set, keep your files in another folder than {place.parent}{source}")
 
 
 def unavailable_error(names: list[str], failures: list[Unavailable], search: Search) -> SnError:

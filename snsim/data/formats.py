@@ -1,20 +1,28 @@
-"""Bytes of a file -> arrays: MNIST's idx files, the zip-code text, SN's matrices (binary and `.MAT` text).
+"""Files -> arrays: MNIST's idx files, the zip-code text, SN's matrices (binary and `.MAT` text), rows of numbers.
 
-Every function takes the file's content and the name it is shown under, and raises SnError with that name, what was
-expected and what was found. Nothing is allocated before the content is known to be long enough.
+Every function takes the content of a file, or the open file, and the name it is shown under. It raises SnError with
+that name, what was expected and what was found. Sizes that a file claims are compared with its length before memory is
+taken. Texts are read piece by piece, so that a number takes the 8 bytes of its element and no object of Python.
 """
 
 from __future__ import annotations
 
+import io
 import math
+import re
 import struct
 import warnings
+import zlib
+from typing import BinaryIO, Iterator
 
 import numpy as np
 
-from snsim.errors import SnError, fail
+from snsim.errors import SnError, Span, fail
+from snsim.input_files import copy_into, foreign_format
 
 _MOST_DIMENSIONS = 8
+_IDX_HEADER = 4 + 4 * _MOST_DIMENSIONS  # bytes
+_ANEW = "the file is damaged: write or fetch it again"
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -24,6 +32,12 @@ _SN_TYPES = {
     0x1E3D4C55: ("u1", 1.0), 0x1E3D4C56: ("i2", 1.0), 0x1E3D4C57: ("i1", 1.0),
 }
 _SN_TEXT = b".MAT"
+_SN_HEADER = 4096  # bytes in which the sizes of a text matrix stand
+_BOM = b"\xef\xbb\xbf"  # UTF-8's mark of byte order, which some editors put before a text
+_PIECE = 1 << 18  # bytes of a text that are read at once
+_LONGEST_LINE = 1 << 24  # bytes of a row of numbers
+_LONGEST_WORD = 1000  # bytes of a number in a text
+_DEFLATE = 1032  # the most bytes that one compressed byte can become
 
 
 def read_idx(content: bytes, name: str) -> np.ndarray:
@@ -31,19 +45,62 @@ def read_idx(content: bytes, name: str) -> np.ndarray:
 
     Returns a read-only view of `content` in the file's own element type.
     """
+    kind, shape, begin = _read_idx_header(content, name)
+    wanted = begin + math.prod(shape) * kind.itemsize
+    if len(content) != wanted:
+        more = "" if len(content) < wanted else "; an idx file ends with its last element"
+        raise fail(f"{name} has {len(content)} bytes, expected {wanted} for {_sizes(shape)} elements{more}",
+                   hint=_ANEW)
+    return np.frombuffer(content, kind, math.prod(shape), begin).reshape(shape)
+
+
+def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
+    """An idx file that is open, compressed by gzip or not, of at most `most` bytes when it is unpacked.
+
+    No more is unpacked than the header says.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    start = _unpacked(file, name, _IDX_HEADER) if packed else file.read(_IDX_HEADER)
+    kind, shape, begin = _read_idx_header(start, name)
+    wanted = begin + math.prod(shape) * kind.itemsize
+    if wanted > (size * _DEFLATE if packed else size):
+        raise fail(f"{name} has {size} bytes{' (gzip)' if packed else ''}, its header claims {wanted} for "
+                   f"{_sizes(shape)} elements", hint=_ANEW)
+    if wanted > most:
+        raise fail(f"{name} holds {wanted:,} bytes for {_sizes(shape)} elements; such a file may hold {most:,}",
+                   hint="split it into files of fewer patterns")
+    file.seek(0)
+    return read_idx(_unpacked(file, name, wanted + 1) if packed else file.read(wanted + 1), name)
+
+
+def _read_idx_header(content: bytes, name: str) -> tuple[np.dtype, tuple[int, ...], int]:
+    """Element type, sizes, and where the elements begin."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not content[3]:
         raise fail(f"{name} is not an idx file: it begins with {_shown(content)}, expected 0000, a type from 08 to 0e "
                    "and the number of dimensions", hint="MNIST's images begin with 00000803, its labels with 00000801")
     dimensions = content[3]
+    if dimensions > _MOST_DIMENSIONS:
+        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
     if len(content) < 4 + 4 * dimensions:
         raise _short(name, f"a header of {4 + 4 * dimensions} bytes", len(content))
-    shape = struct.unpack_from(f">{dimensions}I", content, 4)
-    kind = np.dtype(_IDX_TYPES[content[2]])
-    wanted = 4 + 4 * dimensions + math.prod(shape) * kind.itemsize
-    if len(content) != wanted:
-        more = "" if len(content) < wanted else "; an idx file ends with its last element"
-        raise fail(f"{name} has {len(content)} bytes, expected {wanted} for {_sizes(shape)} elements{more}")
-    return np.frombuffer(content, kind, math.prod(shape), 4 + 4 * dimensions).reshape(shape)
+    return (np.dtype(_IDX_TYPES[content[2]]), struct.unpack_from(f">{dimensions}I", content, 4),
+            4 + 4 * dimensions)
+
+
+def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:
+    """The first `most` bytes that a gzip file holds; fewer if it holds fewer."""
+    opened = zlib.decompressobj(wbits=31)
+    pieces, got = [], 0
+    try:
+        while got < most and not opened.eof and (packed := opened.unconsumed_tail or file.read(_PIECE)):
+            pieces.append(opened.decompress(packed, most - got))
+            got += len(pieces[-1])
+    except zlib.error as error:
+        raise fail(f"{name} is not a sound gzip file: {error}", hint="fetch or write the file again") from None
+    return b"".join(pieces)
 
 
 def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +109,7 @@ def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) 
     Returns pictures (n, rows, columns) float64 and labels (n,) int64. Blanks are not counted: the two files of the
     set write them differently.
     """
-    values = _numbers(content, name)
+    values = read_numbers(content, name)
     width = 1 + rows * columns
     if not len(values) or len(values) % width:
         raise fail(f"{name} has {len(values)} numbers, expected a multiple of {width}: a class and {rows} x {columns} "
@@ -76,7 +133,7 @@ def read_digits_csv(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
 
     Returns counts (n, 8, 8) float64 and labels (n,) int64.
     """
-    values = _numbers(content.replace(b",", b" "), name)
+    values = read_numbers(content.replace(b",", b" "), name)
     if not len(values) or len(values) % 65:
         raise fail(f"{name} has {len(values)} numbers, expected a multiple of 65: 8 x 8 counts and the class a line")
     table = values.reshape(-1, 65)
@@ -85,98 +142,275 @@ def read_digits_csv(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     return table[:, :64].reshape(-1, 8, 8), table[:, 64].astype(np.int64)
 
 
-def read_matrix(content: bytes, name: str) -> np.ndarray:
+def read_matrix(content: bytes | BinaryIO, name: str, most: int | None = None) -> np.ndarray:
     """A matrix as SN's `save-matrix` or `save-ascii-matrix` wrote it; float64 whatever the file's element type.
 
     Binary: magic, number of dimensions, sizes (32 bits each, in the writer's byte order; the sizes of one or two
     dimensions are padded with 1 to three), elements by rows. What follows the last element is ignored, as SN did.
+    `most`: of elements.
     """
-    if content[:4] == _SN_TEXT:
-        return _read_text_matrix(content, name)
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    start = file.read(_SN_HEADER)
+    if start.removeprefix(_BOM).startswith(_SN_TEXT):
+        return _read_text_matrix(file, start, size, name, most)
     for order in "<>":
-        if len(content) >= 8:
-            magic, dimensions = struct.unpack_from(f"{order}2i", content)
+        if len(start) >= 8:
+            magic, dimensions = struct.unpack_from(f"{order}2i", start)
             if magic in _SN_TYPES:
-                return _read_binary_matrix(content, name, order, *_SN_TYPES[magic], dimensions)
-    raise fail(f"{name} is not an SN matrix: it begins with {_shown(content)}, expected 1e3d4c51 to 1e3d4c57 in either "
-               "byte order, or the characters .MAT")
+                return _read_binary_matrix(file, start, size, name, order, *_SN_TYPES[magic], dimensions, most)
+    known = foreign_format(start)
+    raise fail(f"{name} is {known}, not an SN matrix" if known else
+               f"{name} is not an SN matrix: it begins with {_shown(start)}, expected 1e3d4c51 to 1e3d4c57 in either "
+               "byte order, or the characters .MAT", hint=SN_REMEDY)
 
 
-def _read_binary_matrix(content: bytes, name: str, order: str, kind: str, unit: float, dimensions: int) -> np.ndarray:
+SN_REMEDY = ("a text matrix is .MAT, the number of dimensions, the sizes and the numbers: "
+             ".MAT 2 4 2 -1 -1 1 -1 1 1 -1 1")
+
+
+def _read_binary_matrix(file: BinaryIO, head: bytes, size: int, name: str, order: str, kind: str, unit: float,
+                        dimensions: int, most: int | None) -> np.ndarray:
     if not 1 <= dimensions <= _MOST_DIMENSIONS:
-        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}")
+        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
     start = 8 + 4 * max(3, dimensions)
-    if len(content) < start:
-        raise _short(name, f"a header of {start} bytes", len(content))
-    shape = struct.unpack_from(f"{order}{dimensions}i", content, 8)
-    count = _count(shape, name)
+    if len(head) < start:
+        raise _short(name, f"a header of {start} bytes", size)
+    shape = struct.unpack_from(f"{order}{dimensions}i", head, 8)
+    count = _count(shape, name, most)
     element = np.dtype(order + kind)
-    if len(content) < start + count * element.itemsize:
+    if size < start + count * element.itemsize:
         raise _short(name, f"{start + count * element.itemsize} for {_sizes(shape)} elements of {element.itemsize} "
-                           f"byte{'s' if element.itemsize > 1 else ''}", len(content))
-    values = np.frombuffer(content, element, count, start).astype(np.float64) * unit
-    return _finite(values, name).reshape(shape)
+                           f"byte{'s' if element.itemsize > 1 else ''}", size)
+    file.seek(start)
+    values = np.empty(count, element)
+    if copy_into(file, memoryview(values.view(np.uint8))) < values.nbytes:
+        raise _short(name, f"{start + values.nbytes}", size)
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        numbers = values.astype(np.float64)
+    numbers *= unit
+    return _finite(numbers, name).reshape(shape)
 
 
-def _read_text_matrix(content: bytes, name: str) -> np.ndarray:
+def _read_text_matrix(file: BinaryIO, head: bytes, size: int, name: str, most: int | None) -> np.ndarray:
     """`.MAT`, the number of dimensions, the sizes, then the numbers, in any layout."""
-    words = content[4:].split(None, _MOST_DIMENSIONS + 1)
+    begin = head.index(_SN_TEXT) + len(_SN_TEXT)
+    words = head[begin:].split(None, _MOST_DIMENSIONS + 1)
     dimensions = _whole(words[0] if words else b"", name, "the number of dimensions")
     if not 1 <= dimensions <= _MOST_DIMENSIONS:
-        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}")
+        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=SN_REMEDY)
     if len(words) < 1 + dimensions:
-        raise fail(f"{name} ends after {len(words) - 1} sizes, expected {dimensions}")
+        raise fail(f"{name} ends after {len(words) - 1} sizes, expected {dimensions}", hint=SN_REMEDY)
     shape = tuple(_whole(word, name, "a size") for word in words[1:1 + dimensions])
-    count = _count(shape, name)
-    first = 1 + dimensions
-    numbers = content[4:].split(None, min(first + count, len(content)))[first:first + count]
+    count = _count(shape, name, most)
+    sizes = re.match(rb"\s*" + rb"\S+\s*" * (1 + dimensions), head[begin:])
+    file.seek(begin + (sizes.end() if sizes else 0))
+    if count > size // 2 + 1:  # a number and a blank take two bytes
+        raise _too_few(sum(len(piece.split()) for piece in _pieces(file)), count, shape, name)
+    lines = head[:file.tell()].count(b"\n")
+    numbers = _read_into(file, np.empty(count), name, lines)
     if len(numbers) < count:
-        raise fail(f"{name} has {len(numbers)} numbers, expected {count} for {_sizes(shape)}")
-    return _numbers(b" ".join(numbers), name).reshape(shape)
+        raise _too_few(len(numbers), count, shape, name)
+    return _finite(numbers, name).reshape(shape)
 
 
-def _numbers(text: bytes, name: str) -> np.ndarray:
-    """All numbers of a text; SnError at the first word that is none."""
+def _too_few(found: int, count: int, shape: tuple[int, ...], name: str) -> SnError:
+    return fail(f"{name} has {found} numbers, expected {count} for {_sizes(shape)}",
+                hint="correct the sizes behind .MAT, or add the numbers")
+
+
+def read_rows(file: BinaryIO, name: str, most: int) -> np.ndarray:
+    """A text of numbers, one row a line, with blanks, commas or semicolons between: float64 (rows, numbers of a row).
+
+    Empty lines and lines that begin with # are left out. SnError with the line for one of another length. `most`: of
+    numbers.
+    """
+    rows = width = at_line = done = 0
+    for line, text in _row_pieces(file, name):
+        counts = _words_by_line(text)
+        full = np.flatnonzero(counts)
+        if not len(full):
+            continue
+        if not width:
+            width, at_line = int(counts[full[0]]), line + int(full[0]) + 1
+            _read_words(text.split(b"\n")[full[0]], name, 0, at_line - 1)  # a line of headings is told as such
+        wrong = full[counts[full] != width]
+        if len(wrong):
+            raise fail(f"{name}: line {line + wrong[0] + 1} has {counts[wrong[0]]} numbers, line {at_line} has {width}",
+                       hint="write one pattern a line, the same number of numbers in each")
+        rows += len(full)
+    if not rows:
+        raise fail(f"{name} holds no numbers", hint="write one pattern a line, with blanks or commas between numbers")
+    if rows * width > most:
+        raise fail(f"{name} holds {rows:,} x {width:,} numbers; such a file may hold {most:,}",
+                   hint="split it into files of fewer patterns")
+    table = np.empty(rows * width)
+    for line, text in _row_pieces(file, name):
+        numbers = _read_words(text, name, done, line)
+        table[done:done + len(numbers)] = numbers
+        done += len(numbers)
+    return _finite(table, name).reshape(rows, width)
+
+
+_REMARK = re.compile(rb"^[ \t]*#[^\n]*", re.MULTILINE)
+_ROWS = bytes.maketrans(b",;\r", b"  \n")
+
+
+def _row_pieces(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+    """The text of a file in pieces of whole lines, with blanks between numbers and without remarks, each with the
+    number of lines before it."""
+    file.seek(0)
+    file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
+    left, line = b"", 0
+    while piece := file.read(_PIECE):
+        if piece.endswith(b"\r"):
+            piece += file.read(1)
+        whole, newline, left = (left + piece.replace(b"\r\n", b"\n").translate(_ROWS)).rpartition(b"\n")
+        if newline:
+            yield line, _REMARK.sub(b"", whole)
+            line += whole.count(b"\n") + 1
+        if len(left) > _LONGEST_LINE:
+            raise fail(f"{name}: line {line + 1} is longer than {_LONGEST_LINE:,} bytes",
+                       hint="write one pattern a line")
+    yield line, _REMARK.sub(b"", left)
+
+
+def _words_by_line(text: bytes) -> np.ndarray:
+    """How many words each line of a text has."""
+    characters = np.frombuffer(b"\n" + text, np.uint8)
+    blank = (characters == 32) | ((characters >= 9) & (characters <= 13))
+    starts = np.flatnonzero(blank[:-1] & ~blank[1:])
+    ends = np.flatnonzero(characters[1:] == 10)
+    return np.bincount(np.searchsorted(ends, starts), minlength=len(ends) + 1)
+
+
+def read_numbers(content: bytes, name: str, most: int | None = None) -> np.ndarray:
+    """The numbers of a text, in any layout, float64: all, or the first `most`. SnError at the first word that is
+    none."""
+    file = io.BytesIO(content)
+    if content[:3] == _BOM:
+        file.seek(3)
+    # Not more numbers than that: a number and a blank take two bytes.
+    room = len(content) // 2 + 1 if most is None else min(most, len(content) // 2 + 1)
+    return _finite(_read_into(file, np.empty(room), name), name)
+
+
+def _read_into(file: BinaryIO, numbers: np.ndarray, name: str, line: int = 0) -> np.ndarray:
+    """Fill an array with the numbers of a text, from where the file stands on. Return the part that was filled.
+
+    `line`: ends of line before. What follows behind the last number that is wanted is not looked at.
+    """
+    done = 0
+    for piece in _pieces(file):
+        if done == len(numbers):
+            break
+        read = _read_words(piece, name, done, line, len(numbers) - done)
+        numbers[done:done + len(read)] = read
+        done += len(read)
+        line += piece.count(b"\n")
+    return numbers[:done]
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The text of a file from here on in pieces that end between two words."""
+    left = b""
+    while piece := file.read(_PIECE):
+        piece = left + piece
+        end = 1 + max(piece.rfind(blank) for blank in (b" ", b"\n", b"\t", b"\r", b"\f", b"\v"))
+        left = piece[end:]
+        if end:
+            yield piece[:end]
+        while len(left) > _PIECE:  # no word is so long: whoever reads it will say so
+            yield left[:_PIECE]
+            left = left[_PIECE:]
+    if left:
+        yield left
+
+
+def _read_words(text: bytes, name: str, before: int, line: int, most: int = -1) -> np.ndarray:
+    """The numbers of a piece of text, at most `most`. `before`: numbers before it; `line`: ends of line before it."""
+    if not text.strip():
+        return np.empty(0)
+    if 0 <= most <= len(text) // 2 and len(words := text.split(None, most)) > most:
+        text = text[:len(text) - len(words[-1])]  # a count would make NumPy read the beginning of the last word only
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         try:
-            values = np.fromstring(text, dtype=np.float64, sep=" ") if text.strip() else np.empty(0)
+            return np.fromstring(text, dtype=np.float64, sep=" ")
         except (DeprecationWarning, ValueError):
-            raise _not_a_number(text, name) from None
-    return _finite(values, name)
+            raise _not_a_number(text, name, before, line) from None
 
 
-def _not_a_number(text: bytes, name: str) -> SnError:
-    for place, word in enumerate(text.split()):
-        try:
-            float(word)
-        except ValueError:
-            return fail(f'{name}: word {place + 1} is "{_plain(word)}", expected a number')
-    return fail(f"{name} is not a text of numbers")
+_NUMBER = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
+_ADVICE = (  # what a word looks like that is no number, and how it is written
+    (re.compile(rb"[+-]?\d+,\d+"), "write it with a point: 1.5"),
+    (re.compile(rb"[+-]?\d+(?:,\S*)+"), "put blanks between the numbers, not commas"),
+    (re.compile(rb"[+-]?[\d.]+[dD][+-]?\d+"), "write the power of ten with e: 1e0"),
+    (re.compile(rb"[+-]?0[xX]\S*"), "write it in decimals"),
+    (re.compile(rb"[+-]?\d[\d_]*_\S*"), "leave the _ out"),
+    (re.compile(rb"\xe2\x88\x92\S*"), "write minus as the hyphen on the keyboard: -1"),
+    (re.compile(rb"[A-Za-z_\"']\S*"), "leave names and headings out: only numbers are read"),
+)
+
+
+def _not_a_number(text: bytes, name: str, before: int, line: int) -> SnError:
+    for place, word in enumerate(re.finditer(rb"[^ \t\n\r\f\v]+", text)):
+        if len(word[0]) > _LONGEST_WORD or not _NUMBER.fullmatch(word[0]):
+            line += text.count(b"\n", 0, word.start()) + 1
+            advice = next((words for looks, words in _ADVICE if looks.fullmatch(word[0][:_LONGEST_WORD])),
+                          "correct it or leave it out")
+            return fail(f'{name}: word {before + place + 1} is "{_plain(word[0])}", expected a number',
+                        hint=f"line {line} of the file: {advice}")
+    return fail(f"{name} is not a text of numbers", hint="is it the right file?")
 
 
 def _finite(values: np.ndarray, name: str) -> np.ndarray:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
+        kind = "nan: not a number" if np.isnan(values[wrong[0]]) else f"{values[wrong[0]]}: beyond 1.8e308"
         raise fail(f"{name}: number {wrong[0] + 1} of {len(values)} is {values[wrong[0]]}; "
-                   f"{len(wrong)} of them are no finite number")
+                   f"{len(wrong)} of them are no finite number", hint=f"replace it: number {wrong[0] + 1} is {kind}")
     return values
 
 
-def _count(shape: tuple[int, ...], name: str) -> int:
+def within(values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Span | None = None,
+           hint: str = "") -> np.ndarray:
+    """The numbers, if all that are finite are finite in a type too. SnError with the first that is beyond it."""
+    kind = np.dtype(dtype)
+    if kind.kind != "f" or values.dtype.kind == "f" and values.dtype.itemsize <= kind.itemsize or not values.size:
+        return values
+    most = float(np.finfo(kind).max)
+    if -most <= values.min() and values.max() <= most:
+        return values
+    with np.errstate(over="ignore"):
+        wrong = np.argwhere(np.isfinite(values) & ~np.isfinite(values.astype(kind)))
+    if not len(wrong):
+        return values
+    place = " ".join(map(str, wrong[0]))
+    raise fail(f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {kind}, which ends at {most:.3g}"
+               + (f" ({len(wrong)} numbers are so)" if len(wrong) > 1 else ""), span,
+               hint or "divide the numbers by their largest before they are written")
+
+
+def _count(shape: tuple[int, ...], name: str, most: int | None = None) -> int:
     if min(shape) < 1:
-        raise fail(f"{name} claims the sizes {_sizes(shape)}, expected every size to be 1 or more")
-    return math.prod(shape)
+        raise fail(f"{name} claims the sizes {_sizes(shape)}, expected every size to be 1 or more", hint=_ANEW)
+    count = math.prod(shape)
+    if most is not None and count > most:
+        raise fail(f"{name} claims {_sizes(shape)} elements; a matrix may have {most:,}",
+                   hint="split it into matrices of fewer rows")
+    return count
 
 
 def _whole(word: bytes, name: str, what: str) -> int:
     if not word.isdigit() or len(word) > 12:
-        raise fail(f'{name}: {what} is "{_plain(word)}", expected a whole number')
+        raise fail(f'{name}: {what} is "{_plain(word)}", expected a whole number', hint=SN_REMEDY)
     return int(word)
 
 
 def _short(name: str, expected: str, found: int) -> SnError:
-    return fail(f"{name} ends early: it has {found} bytes, expected {expected}")
+    return fail(f"{name} ends early: it has {found} bytes, expected {expected}", hint=_ANEW)
 
 
 def _sizes(shape: tuple[int, ...]) -> str:
@@ -188,4 +422,6 @@ def _shown(content: bytes) -> str:
 
 
 def _plain(word: bytes) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in word[:20].decode("latin-1"))
+    """The beginning of a word, as it can be shown."""
+    text = word[:20].decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

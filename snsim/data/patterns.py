@@ -8,12 +8,24 @@ from typing import Callable
 
 import numpy as np
 
+from snsim.array_files import read_npy
 from snsim.data.catalog import digest, origin_of
 from snsim.data.examples import Examples, Split
-from snsim.data.formats import read_matrix
+from snsim.data.formats import read_idx_file, read_matrix, read_rows
 from snsim.errors import SnError, Span, fail
+from snsim.input_files import foreign_format, open_file, shown, unreadable
 
-_MOST_BYTES = 256_000_000  # of one pattern file
+_MOST_BYTES = 256_000_000  # of one pattern file, and of what a compressed one holds
+_MOST_CLASSES = 1_000_000
+_HEAD = 256  # bytes by which a format is recognised
+_REMEDY = ("give a text of numbers with one pattern a line, an npy or idx file, or a matrix of SN: "
+           "numpy.save(FILE, array)")
+_REMEDIES = {
+    "a file of patterns of SNNS": "write its input patterns to one text, one pattern a line, its output patterns to "
+                                  "another, and name both: (patterns \"INPUTS\" \"OUTPUTS\")",
+    "a zip file (npz, docx, xlsx or torch)": "write each of its arrays to a file: numpy.save(FILE, array)",
+    "a pickle of Python": "a pickle can run code and is never read: numpy.save(FILE, array)",
+}
 Range = tuple[int, int]  # first and last pattern, both included, from 0
 
 
@@ -24,26 +36,84 @@ def from_matrices(inputs: np.ndarray, targets: np.ndarray, origin: str = "stated
     `inputs`: (patterns, units) or (patterns, rows, columns) ...; `targets`: (patterns, outputs). No test split.
     Raises SnError for matrices without rows, different numbers of rows, or values that are not finite.
     """
-    inputs, targets = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        inputs, targets = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
     for what, matrix in (("inputs", inputs), ("targets", targets)):
         if matrix.ndim < 2 or not matrix.size:
             raise fail(f"the {what} of {name} have the sizes {_sizes(matrix.shape)}, expected one row for each pattern",
-                       span)
+                       span, "give one row a pattern: [[-1 1] [1 1]]")
         if not np.isfinite(matrix).all():
             wrong = np.argwhere(~np.isfinite(matrix))[0]
-            raise fail(f"the {what} of {name} have the value {matrix[tuple(wrong)]} in pattern {wrong[0]}", span)
+            raise fail(f"the {what} of {name} have the value {matrix[tuple(wrong)]} in pattern {wrong[0]}", span,
+                       "give finite numbers")
     if len(inputs) != len(targets):
-        raise fail(f"{len(inputs)} patterns in the inputs of {name}, {len(targets)} in its targets", span)
+        raise fail(f"{len(inputs)} patterns in the inputs of {name}, {len(targets)} in its targets", span,
+                   f"give both {min(len(inputs), len(targets))} rows, or add the rows that are missing")
     if targets.ndim != 2:
-        raise fail(f"the targets of {name} have the sizes {_sizes(targets.shape)}, expected patterns x outputs", span)
+        raise fail(f"the targets of {name} have the sizes {_sizes(targets.shape)}, expected patterns x outputs", span,
+                   "give one row of targets a pattern: [[-1] [1]]")
     train = Split(inputs, targets=targets)
     return Examples(name, train, None, origin, digest(train, None))
 
 
 def from_files(inputs: Path, targets: Path, span: Span | None = None) -> Examples:
-    """Examples from a pair of SN pattern files (`dig.pat`, `dig.des`): matrices with one pattern a row."""
+    """Examples from a pair of files, one with an input and one with a target for each pattern.
+
+    Each is a matrix of SN (`dig.pat`, `dig.des`), an npy or idx file (gzip or not), or a text of numbers with one
+    pattern a line. Whole numbers in one dimension are class labels, not targets. Pictures in bytes, 0 (paper) to 255
+    (ink), become -1 to 1, as those of the data set mnist.
+    """
     origin = origin_of([inputs, targets])
-    return from_matrices(_matrix_file(inputs, span), _matrix_file(targets, span), origin, inputs.name, span)
+    pictures, wanted = read_patterns(inputs, span), read_patterns(targets, span)
+    if pictures.dtype == np.uint8 and pictures.ndim > 2:
+        pictures = pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    if wanted.ndim > 1 or wanted.dtype.kind not in "iub":
+        return from_matrices(pictures, wanted.reshape(len(wanted), -1) if wanted.ndim == 1 else wanted, origin,
+                             inputs.name, span)
+    return _labelled(pictures, wanted, origin, inputs.name, targets.name, span)
+
+
+def _labelled(inputs: np.ndarray, labels: np.ndarray, origin: str, name: str, labels_name: str,
+              span: Span | None) -> Examples:
+    """Examples of which each has a class number."""
+    if not len(labels) or labels.min() < 0 or labels.max() > _MOST_CLASSES:
+        found = f"go from {labels.min()} to {labels.max()}" if len(labels) else "are none"
+        raise fail(f"the labels of {labels_name} {found}, expected whole numbers from 0 to {_MOST_CLASSES:,}", span,
+                   "count the classes from 0")
+    plain = from_matrices(inputs, np.zeros((len(labels), 1)), origin, name, span)
+    train = Split(plain.train.inputs, labels=labels.astype(np.int64))
+    return Examples(name, train, None, origin, digest(train, None), int(labels.max()) + 1)
+
+
+def read_patterns(place: Path, span: Span | None = None) -> np.ndarray:
+    """The array of a file of any format that `from_files` names. SnError, at `span`, if it holds none."""
+    name = shown(place)
+    try:
+        with open_file(place, _MOST_BYTES, span, what="a pattern file") as file:
+            start = file.read(_HEAD)
+            file.seek(0)
+            if start[:6] == b"\x93NUMPY":
+                array = read_npy(file, name, _MOST_BYTES)
+                return array if array.ndim else array.reshape(1, 1)
+            if start[:2] == b"\x1f\x8b" or start[:2] == b"\0\0":
+                return read_idx_file(file, name, _MOST_BYTES)
+            if _is_text_of_rows(start):
+                return read_rows(file, name, _MOST_BYTES // 8)
+            known = foreign_format(start)
+            if known:
+                raise fail(f"{name} is {known}, which is not read as patterns", hint=_REMEDIES.get(known, _REMEDY))
+            return read_matrix(file, name, _MOST_BYTES // 8)
+    except OSError as error:
+        raise unreadable(place, error, span) from None
+    except SnError as error:
+        raise SnError(replace(fault, span=fault.span or span) for fault in error.faults) from None
+
+
+def _is_text_of_rows(start: bytes) -> bool:
+    """Whether a file that begins so is a text of numbers without SN's header."""
+    if foreign_format(start) or start.removeprefix(b"\xef\xbb\xbf").startswith(b".MAT"):
+        return False
+    return not any(c < 9 or 13 < c < 32 for c in start)
 
 
 def select(examples: Examples, ensemble: Range | None, test_set: Range | None, span: Span | None = None,
@@ -106,19 +176,6 @@ def one_of_n(labels: np.ndarray, classes: int, off: float, on: float) -> np.ndar
     targets = np.full((len(labels), classes), off, np.float64)
     targets[np.arange(len(labels)), labels] = on
     return targets
-
-
-def _matrix_file(place: Path, span: Span | None) -> np.ndarray:
-    try:
-        size = place.stat().st_size
-        if size > _MOST_BYTES:
-            raise fail(f"{place} has {size} bytes, a pattern file may have {_MOST_BYTES}", span)
-        matrix = read_matrix(place.read_bytes(), str(place))
-    except OSError as error:
-        raise fail(f"{place} cannot be read: {error.strerror or error}", span) from None
-    except SnError as error:
-        raise SnError(replace(fault, span=fault.span or span) for fault in error.faults) from None
-    return matrix
 
 
 def _part(examples: Examples, chosen: Range) -> Split:

@@ -45,7 +45,7 @@ class Pupil:
         self.engine, self.instead = engine_of(training, options)
         file = initial_file(program, training, options)
         self.engine.load_parameters(initial_weights(training, seed) if file is None else
-                                    load_initial(file, training.net, training.place("initial")))
+                                    load_initial(file, training.net, training.place("initial"), options.dtype))
         self.last = Snapshot(0, self._learning(), self.engine.state(), {})
         self.lines: list[Mapping[str, Any]] = []  # of the passes, as a run folder has them
         self.at = ("train" if self.data.test is None else "test", 0)

@@ -16,6 +16,7 @@ from typing import Any, Generator
 import numpy as np
 
 from snsim import run_folder
+from snsim.data.formats import within
 from snsim.data.progress import Progress as DownloadProgress
 from snsim.engines.protocol import Engine
 from snsim.errors import SnError, fail
@@ -177,11 +178,17 @@ def engine_of(training: Training, options: Options) -> tuple[Engine, str]:
 
 def _weights(training: Training, seed: int, options: Options, home: SourceFolder) -> dict[str, np.ndarray]:
     if options.initial is not None:
-        return load_initial(options.initial, training.net)
+        return load_initial(options.initial, training.net, dtype=options.dtype)
     if training.initial_file is not None:
         span = training.place("initial")
-        return load_initial(home.file(training.initial_file, span, data_folders(options)), training.net, span)
-    return initial_weights(training, seed)
+        file = home.file(training.initial_file, span, data_folders(options))
+        return load_initial(file, training.net, span, options.dtype)
+    weights = initial_weights(training, seed)
+    for name, values in weights.items():
+        within(values, options.dtype, f"the initial weights of {name}",
+               training.place("forget", "forget-sqrt", "forget-inv", "constant"),
+               "state a smaller range, or run with --dtype float64")
+    return weights
 
 
 # ---- What is recorded --------------------------------------------------------------------------------------------

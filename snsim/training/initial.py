@@ -90,7 +90,9 @@ def gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> 
     map by target map (or unit by unit). SnError where all of one are 0."""
     connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
     v = weights[f"{connection.name}.weight"].reshape(-1)
-    lengths = np.sqrt(np.bincount(connection.wiring.owners(), v * v, parameter.size))
+    with np.errstate(over="ignore"):  # an engine tells weights beyond its numbers
+        squares = v * v
+    lengths = np.sqrt(np.bincount(connection.wiring.owners(), squares, parameter.size))
     if not lengths.all():
         raise fail(f"the initial weights of {connection.name} are all 0 at {int((lengths == 0).sum())} of its "
                    f"{parameter.size} gains, and (weight-norm) divides by their length", connection.span,

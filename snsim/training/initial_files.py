@@ -2,62 +2,92 @@
 
 from __future__ import annotations
 
+import math
 import re
-import zipfile
 from pathlib import Path
 from typing import Mapping
 
 import numpy as np
 
+from snsim.array_files import ArrayFile, Header, open_arrays
+from snsim.data.formats import within
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.network.net import Net, Parameter
 from snsim.training.initial import gains
 
 KEYS = ("keys are parameter names, those of snsim or of its torch module, or NAMEw and NAMEb with NAME a layer or the "
         "beginning of its name")
+_BYTES_A_NUMBER = 8
+_SLACK = 1 << 20  # bytes for the names and headers of a file, and for what does not belong in it
 
 
-def load_initial(path: Path, net: Net, span: Span | None = None) -> dict[str, np.ndarray]:
-    """The weights in a file for every parameter of the net that learns, float64.
+def load_initial(path: Path, net: Net, span: Span | None = None,
+                 dtype: np.dtype | type | str = np.float64) -> dict[str, np.ndarray]:
+    """The weights in a file for every parameter of the net that learns, float64. `dtype` is that of the engine.
 
     Keys are our parameter names, those of `snsim.load`'s module (`_` for a hyphen), or NAMEw (the weights that enter
     layer NAME) and NAMEb (its bias), NAME without regard to case or by unique prefix. Windows have the order (target
     map, source maps of the table ascending, row, column), full connections (inputs, outputs). Gains without a key are
-    the lengths of their weights. SnError with every key that fits nothing, every other parameter without a key, and
-    every shape that differs.
+    the lengths of their weights. SnError with every key that fits nothing, every other parameter without a key, every
+    shape that differs, and every number that is not finite in `dtype`.
     """
-    arrays = read_arrays(path, span)
     learning = {p.name: p for p in net.parameters if p.learns}
-    faults: list[Fault] = []
-    found: dict[str, tuple[str, np.ndarray]] = {}
-    for key, array in arrays.items():
-        name, why = _parameter_for(key, net, learning)
-        if name is None:
-            faults.append(Fault(f'"{key}" in {path} {why}', span, KEYS))
-        elif name in found:
-            faults.append(Fault(f'"{found[name][0]}" and "{key}" in {path} are both {name}', span))
-        else:
-            found[name] = key, array
-    for name, parameter in learning.items():
-        if name in found:
-            faults += _faults_of(*found[name], parameter, path, span)
-        elif parameter.kind != "gain":
-            faults.append(Fault(f"{path} has nothing for {name}, {_size(parameter.shape)}", span, KEYS))
-    if faults:
-        raise SnError(faults)
-    made = {name: np.array(array, np.float64) for name, (_, array) in found.items()}
+    numbers = sum(math.prod(p.shape) for p in learning.values())
+    with open_arrays(path, _BYTES_A_NUMBER * numbers + _SLACK, span, f"a file of the {numbers:,} weights of {net.name}",
+                     "give the npz or safetensors file of this net") as file:
+        keys = _keys_of(file, net, learning, span)
+        made = {name: _finite_array(file, key, learning[name], dtype, span) for name, key in keys.items()}
     made |= {p.name: gains(net, p, made) for p in learning.values() if p.name not in made}
     return {name: made[name] for name in learning}
 
 
-def _faults_of(key: str, array: np.ndarray, parameter: Parameter, path: Path, span: Span | None) -> list[Fault]:
-    if array.shape != parameter.shape:
-        return [Fault(f'"{key}" in {path} is {_size(array.shape)}, {parameter.name} is {_size(parameter.shape)}', span)]
-    if array.dtype.kind not in "fiu":
-        return [Fault(f'"{key}" in {path} holds {array.dtype}, not numbers', span)]
-    if not np.isfinite(array).all():
-        return [Fault(f'"{key}" in {path} holds a number that is not finite', span)]
+def _keys_of(file: ArrayFile, net: Net, learning: Mapping[str, Parameter], span: Span | None) -> dict[str, str]:
+    """Return the key of each parameter that the file has. SnError with all that does not fit, by the headers alone."""
+    faults: list[Fault] = []
+    found: dict[str, str] = {}
+    for key, header in file.headers.items():
+        name, why = _parameter_for(key, net, learning)
+        if name is None:
+            faults.append(Fault(f'"{_cut(key)}" in {file.path} {why}', span, KEYS))
+        elif name in found:
+            faults.append(Fault(f'"{_cut(found[name])}" and "{_cut(key)}" in {file.path} are both {name}', span,
+                                f'leave one of them out: "{_cut(key)}"'))
+        else:
+            found[name] = key
+            faults += _faults_of(file, key, header, learning[name], span)
+    faults += [Fault(f"{file.path} has nothing for {name}, {_size(parameter.shape)}", span, KEYS)
+               for name, parameter in learning.items() if name not in found and parameter.kind != "gain"]
+    if faults:
+        raise SnError(faults)
+    return found
+
+
+def _faults_of(file: ArrayFile, key: str, header: Header, parameter: Parameter, span: Span | None) -> list[Fault]:
+    what = f'"{_cut(key)}" in {file.path}'
+    if header.shape != parameter.shape:
+        turned = header.shape[::-1] == parameter.shape
+        return [Fault(f"{what} is {_size(header.shape)}, {parameter.name} is {_size(parameter.shape)}", span,
+                      f'transpose "{_cut(key)}" before it is saved' if turned else
+                      f'save an array of {_size(parameter.shape)} as "{_cut(key)}"')]
+    if header.dtype.kind not in "fiu":
+        return [Fault(f"{what} holds {header.dtype}, not numbers", span, "save it as float32")]
     return []
+
+
+def _finite_array(file: ArrayFile, key: str, parameter: Parameter, dtype: np.dtype | type | str,
+                  span: Span | None) -> np.ndarray:
+    array = file.read(key)
+    wrong = np.flatnonzero(~np.isfinite(array))
+    if len(wrong):
+        place = " ".join(map(str, np.unravel_index(wrong[0], array.shape))) or "0"
+        raise fail(f'"{_cut(key)}" in {file.path} holds {len(wrong)} of {array.size} numbers that are not finite, '
+                   f"the first at {place}", span, f"give finite numbers for {parameter.name}")
+    within(array, dtype, f'"{_cut(key)}" in {file.path}', span, "give smaller weights, or run with --dtype float64")
+    return array.astype(np.float64)
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= 60 else f"{key[:60]} ..."
 
 
 def _parameter_for(key: str, net: Net, learning: Mapping[str, Parameter]) -> tuple[str | None, str]:
@@ -78,32 +108,6 @@ def _parameter_for(key: str, net: Net, learning: Mapping[str, Parameter]) -> tup
     if len(meant) > 1:
         return None, f"could mean {' and '.join(meant)}"
     return (meant[0], "") if meant else (None, f"is the {kind} of {matching[0]}, which has none that learns")
-
-
-def read_arrays(path: Path, span: Span | None = None) -> dict[str, np.ndarray]:
-    """The arrays of an npz or safetensors file by key. SnError if there is no such file or it is damaged."""
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"PK"
-        if zipped:
-            with np.load(path, allow_pickle=False) as archive:
-                if not all(name.endswith(".npy") for name in archive.zip.namelist()):
-                    raise ValueError("it is a zip file with other things")
-                return {key: archive[key] for key in archive.files}
-        from safetensors.numpy import load_file
-
-        return dict(load_file(path))
-    except FileNotFoundError:
-        raise fail(f"there is no file {path} with initial weights", span) from None
-    except OSError as error:
-        raise fail(f"{path} cannot be read: {error.strerror or error}", span) from None
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise fail(f"{path} is damaged or holds no plain arrays: {error}", span,
-                   "give an npz or safetensors file") from None
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise fail(f"{path} is neither an npz nor a safetensors file: {error}", span) from None
 
 
 def _size(shape: tuple[int, ...]) -> str:

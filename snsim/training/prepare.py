@@ -8,9 +8,12 @@ import numpy as np
 
 from snsim.data import patterns as change
 from snsim.data.examples import Examples, Split
+from snsim.data.formats import within
 from snsim.errors import Span, fail
 from snsim.network.clauses import DEFAULT
 from snsim.training.spec import Training
+
+_SMALLER = "divide the numbers by their largest, or run with --dtype float64"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +65,11 @@ def prepare(training: Training, examples: Examples, dtype: np.dtype | type | str
 
 def _patterns(training: Training, examples: Examples, split: Split, span: Span | None,
               dtype: np.dtype | type | str) -> Patterns:
-    inputs = np.ascontiguousarray(split.inputs.reshape(len(split), -1), dtype)
+    inputs = split.inputs.reshape(len(split), -1)
+    within(inputs, dtype, f"the inputs of {examples.name}", span, _SMALLER)
+    inputs = np.ascontiguousarray(inputs, dtype)
     targets = _targets(training, examples, split, span)
+    within(targets, dtype, f"the targets of {examples.name}", span, _SMALLER)
     if training.cost.softmax and np.abs(targets.sum(axis=1) - 1).max() > 1e-6:
         raise fail(f"cross-entropy needs targets that sum to 1; those for {examples.name} sum to "
                    f"{targets[0].sum():g} in the first pattern", span, "with data with classes write (targets 0 1)")

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snsim.data.formats import read_numbers, within
+from snsim.errors import SnError
+from snsim.input_files import shown
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.procedures import Misuse
@@ -37,6 +40,8 @@ def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
         if min(sizes) >= 1 and len(content) == _HEADER + sizes[0] * (4 * sizes[1] + 4):
             record = np.dtype([("word", order + "f4", (sizes[1],)), ("label", order + "i4")])
             items = np.frombuffer(content[_HEADER:], record)
+            if not np.isfinite(items["word"]).all():
+                raise Misuse(f"{path} holds a number that is not finite", 0, "write it again with save-codebook")
             book = make_codebook(interpreter, "load-codebook", *sizes)
             book.words[:] = items["word"]
             return _with_labels(book, items["label"].astype(np.int64), path)
@@ -53,11 +58,10 @@ def load_ascii_codebook(interpreter: Interpreter, name: Form) -> Codebook:
 
 def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
     path = interpreter.part(Files).to_read(name, _SUFFIX)
-    fields = interpreter.part(Files).content(path).split()
     try:
-        numbers = np.array(fields, np.float64)
-    except ValueError:
-        raise Misuse(f"{path} is no codebook in text: it holds more than numbers", 0,
+        numbers = within(read_numbers(interpreter.part(Files).content(path), shown(path)), np.float32, shown(path))
+    except SnError as error:
+        raise Misuse(f"{path} is no codebook in text: {error.faults[0].message}", 0,
                      "(load-codebook file) reads a binary one") from None
     words, width = (int(x) for x in numbers[:2].tolist()) if len(numbers) >= 2 else (0, 0)
     if words < 1 or width < 1:
@@ -66,6 +70,9 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
         raise Misuse(f"{path} ends early: {words} words of {width} numbers and a label take "
                      f"{words * (width + 1):,} numbers, {len(numbers) - 2:,} are there", 0)
     rows = numbers[2:2 + words * (width + 1)].reshape(words, width + 1)
+    if (numbers[:2] % 1).any() or (rows[:, -1] % 1).any() or (np.abs(rows[:, -1]) > 2**31).any():
+        raise Misuse(f"{path} is no codebook in text: its sizes and labels are not all whole numbers below 2**31", 0,
+                     "(save-ascii-codebook codebook file) writes one")
     book = make_codebook(interpreter, word_name, words, width)
     book.words[:] = rows[:, :-1]
     return _with_labels(book, rows[:, -1].astype(np.int64), path)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snsim.data.formats import read_matrix
+from snsim.data.formats import read_matrix, read_numbers, within
 from snsim.errors import SnError
+from snsim.input_files import shown
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.printer import number_text
@@ -136,7 +137,7 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
         interpreter.assign(symbol("age"), float(age))
         return name
     try:
-        weights = read_matrix(content, f'"{name}"')
+        weights = within(read_matrix(content, f'"{name}"'), np.float32, f'"{name}"')
     except SnError as error:
         raise Misuse(error.faults[0].message, 0, "save-net writes files that load-net reads") from None
     if weights.shape != (net.wnum,):
@@ -199,25 +200,33 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
                 kind = np.dtype(fields + [("rate", f"{order}f4")] * (magic == _OLD_MERGE))
                 if (len(content) - 12) % kind.itemsize:
                     raise Misuse(f'"{name}" ends in the middle of a connection', 0, "the file is not complete")
-                held = np.frombuffer(content, kind, offset=12)
+                held = np.frombuffer(content, kind, -1, 12)
                 records = np.empty(len(held), _RECORD)
                 records["rate"] = np.nan
                 for field in kind.names or ():
                     records[field] = held[field]
+                if not (np.isfinite(held["weight"]).all() and (magic == _MERGE or np.isfinite(held["rate"]).all())):
+                    raise Misuse(f'"{name}" holds a weight or a rate that is no finite number', 0,
+                                 "the file is damaged: write it again with save-net/merge")
                 return count, age, records
     return None
 
 
 def _read_text_merge(content: bytes, name: str) -> tuple[int, int, Records]:
-    words = content[4:].split()
     try:
-        count, age = int(words[0]), int(words[1])
-        numbers = [float(word) for word in words[2:]]
-    except (IndexError, ValueError):
-        raise Misuse(f'"{name}" begins as a text of connections, but what follows are not all numbers', 0) from None
-    if len(numbers) % 3:
+        numbers = within(read_numbers(content[4:], f'"{shown(name)}"'), np.float32, f'"{shown(name)}"')
+    except SnError as error:
+        raise Misuse(error.faults[0].message, 0, error.faults[0].hint) from None
+    if len(numbers) < 2 or not all(float(x).is_integer() and abs(x) < 2**53 for x in numbers[:2]):
+        raise Misuse(f'"{name}" does not begin with the number of units and the age, two whole numbers', 0,
+                     "(save-ascii-net/merge FILE layer ...) writes such a file")
+    if (len(numbers) - 2) % 3:
         raise Misuse(f'"{name}" ends in the middle of a connection', 0, "a line is: from to weight")
-    rows = np.array(numbers).reshape(-1, 3)
+    (count, age), rows = numbers[:2].astype(np.int64).tolist(), numbers[2:].reshape(-1, 3)
+    wrong = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
+    if len(wrong):
+        raise Misuse(f'"{name}": connection {wrong[0] + 1} joins {rows[wrong[0], 0]:g} to {rows[wrong[0], 1]:g}; units '
+                     "are whole numbers", 0, "a line is: from to weight")
     records = np.empty(len(rows), _RECORD)
     records["pre"], records["post"], records["weight"], records["rate"] = rows[:, 0], rows[:, 1], rows[:, 2], np.nan
     return count, age, records

@@ -5,14 +5,16 @@ A matrix has the element type of its file; packed ones (a byte of sixteenths) an
 
 from __future__ import annotations
 
+import io
 import struct
-import warnings
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from snsim.data.formats import read_idx, read_matrix
+from snsim.data.formats import read_idx_file, read_matrix, read_numbers, within
 from snsim.errors import SnError
+from snsim.input_files import shown
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
@@ -33,17 +35,21 @@ _TYPES = {  # SN's magic numbers and the element types that its matrices have in
 _MAGIC = {np.dtype(kind): magic for magic, kind in _TYPES.items() if magic != 0x1E3D4C52}
 
 
-def matrix_of(content: bytes, name: str) -> np.ndarray:
-    """The matrix that the bytes of a file hold, in the element type of the file. SnError if they hold none."""
-    if content[:2] == b"\0\0" and len(content) > 3:
-        values = read_idx(content, name)
+def matrix_of(content: bytes | BinaryIO, name: str, most: int | None = None) -> np.ndarray:
+    """The matrix that a file holds, in the element type of the file. SnError if it holds none, or one of more than
+    `most` elements."""
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    start = file.read(4)
+    file.seek(0)
+    if start[:2] == b"\0\0" and len(start) > 3:
+        values = read_idx_file(file, name, sys.maxsize if most is None else 8 * most)
         return values.astype(values.dtype.newbyteorder("="))
-    values = read_matrix(content, name)
+    values = read_matrix(file, name, most)
     for order in "<>":
-        kind = _TYPES.get(struct.unpack_from(f"{order}i", content)[0])
+        kind = _TYPES.get(struct.unpack(f"{order}i", start)[0])
         if kind is not None:
             return values.astype(kind)
-    return values.astype(np.float32)
+    return within(values, np.float32, name).astype(np.float32)
 
 
 def bytes_of(values: np.ndarray) -> bytes:
@@ -73,10 +79,8 @@ def load_matrix(interpreter: Interpreter, form: Pair) -> Form:
     name = text("load-matrix", interpreter.evaluate(at.car, at.at), argument)
     files = interpreter.part(Files)
     path = files.to_read(name, SUFFIX, argument=argument)
-    try:
-        values = matrix_of(files.content(path, argument), str(path))
-    except SnError as error:
-        raise Misuse(error.faults[0].message, argument, error.faults[0].hint) from None
+    with files.opened(path, argument) as file:
+        values = matrix_of(file, shown(path), interpreter.limits.matrix_elements)
     interpreter.budget.make_matrix(values.size, "load-matrix")
     if variable is not None:
         interpreter.assign(variable, values)
@@ -132,15 +136,12 @@ def import_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
     """(import-text-matrix m "f"): fills a matrix with the numbers of a text, in any layout"""
     target = matrix("import-text-matrix", m)
     content, title = _content(interpreter, "import-text-matrix", name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)
-        try:
-            values = np.fromstring(content, dtype=np.float64, sep=" ") if content.strip() else np.empty(0)
-        except (DeprecationWarning, ValueError):
-            raise Misuse(f"{title} holds something that is no number", 1) from None
+    try:
+        values = read_numbers(content, title)
+    except SnError as error:
+        raise Misuse(error.faults[0].message, 1, error.faults[0].hint) from None
     if len(values) < target.size:
         raise Misuse(f"{title} has {len(values)} numbers, the matrix {target.size} elements", 1)
-    _check_finite(values, title)
     put(target, values[:target.size].reshape(target.shape))
     return target
 

@@ -1,0 +1,309 @@
+"""Read arrays from npz, npy and safetensors files that anybody may have written.
+
+A file is judged by its headers first: names, types and shapes are known, and compared with the sizes of the file,
+before memory is taken for a single element. Nothing is unpickled. Whatever is wrong is a fault with its numbers.
+
+Formats: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html (npy; an npz is a zip file of them) and
+https://github.com/huggingface/safetensors (8 bytes: length of the header; the header in JSON; the elements).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import struct
+import zipfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Callable, Iterator, Mapping
+
+import numpy as np
+
+from snsim.errors import SnError, Span, fail
+from snsim.input_files import copy_into, open_file, shown, unreadable
+
+_MOST_DIMENSIONS = 32
+_MOST_HEADER = 10_000  # bytes of the header of one npy file: NumPy's own limit
+_MOST_JSON = 16_000_000  # bytes of the header of a safetensors file
+_DEFLATE = 1032  # the most bytes that one compressed byte can become
+_NPY_MAGIC, _ZIP_MAGIC = b"\x93NUMPY", b"PK"
+_SAFETENSORS_TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8",
+                      "U8": "<u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "BOOL": "|b1"}
+_FROM_TORCH = "of a model of PyTorch: safetensors.torch.save_file(model.state_dict(), FILE)"
+_AGAIN = "write the file again: numpy.savez(FILE, name=array, ...), or safetensors.numpy.save_file(arrays, FILE)"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of one array before it is read."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    by_columns: bool = False  # the elements stand in the order of Fortran
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class ArrayFile:
+    """An open file of arrays: `headers` by name, known without reading an element; `read` gives one array."""
+
+    def __init__(self, path: Path, headers: Mapping[str, Header], metadata: Mapping[str, str],
+                 read: Callable[[str], np.ndarray]):
+        self.path = path
+        self.headers = headers
+        self.metadata = metadata
+        self.read = read
+
+
+class _Damage(Exception):
+    """What is wrong in a file, in words, and what to do."""
+
+    def __init__(self, reason: str, hint: str = _AGAIN):
+        super().__init__(reason)
+        self.hint = hint
+
+
+@contextmanager
+def open_arrays(path: Path, most: int, span: Span | None = None, what: str = "a file of arrays",
+                hint: str = _AGAIN) -> Iterator[ArrayFile]:
+    """Open an npz or safetensors file of at most `most` bytes. SnError, at `span`, if there is none or it is damaged.
+
+    `hint` is the remedy for a file that is not there or too large.
+    """
+    with open_file(path, most, span, hint, what) as file, _told(path, span):
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        start = file.read(8)
+        if start[:2] == _ZIP_MAGIC:
+            yield _open_npz(path, file, size, span)
+        elif start[:6] == _NPY_MAGIC:
+            raise _Damage("it is one array without a name (npy)", "give it a name: numpy.savez(FILE, NAME=...)")
+        else:
+            yield _open_safetensors(path, file, start, size, span)
+
+
+def read_npy(file: BinaryIO, name: str, most: int, span: Span | None = None) -> np.ndarray:
+    """Return the array of an npy file that is open. SnError if it is damaged or larger than `most` bytes."""
+    with _told(name, span):
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        header, begin = _read_npy_header(file)
+        if size != begin + header.nbytes:
+            raise _Damage(f"it has {size:,} bytes, {_sized(header)} take {begin + header.nbytes:,}",
+                          "write it again: numpy.save(FILE, array)")
+        _check_size(header, most)
+        return _elements(file, header)
+
+
+@contextmanager
+def _told(name: object, span: Span | None) -> Iterator[None]:
+    """Turn what is wrong in a file into a fault."""
+    try:
+        yield
+    except _Damage as damage:
+        raise fail(f"{shown(str(name))} is damaged or holds no plain arrays: {damage}", span, damage.hint) from None
+    except OSError as error:
+        raise unreadable(str(name), error, span) from None
+
+
+def _check_size(header: Header, most: int) -> None:
+    if header.nbytes > most:
+        raise _Damage(f"its {_sized(header)} take {header.nbytes:,} bytes, at most {most:,} are read")
+
+
+def _elements(file: BinaryIO, header: Header) -> np.ndarray:
+    array = np.empty(math.prod(header.shape), header.dtype)
+    done = copy_into(file, memoryview(array.view(np.uint8))) if array.size else 0
+    if done != header.nbytes:
+        raise _Damage(f"it ends early: {done:,} bytes are there, {_sized(header)} take {header.nbytes:,}")
+    return array.reshape(header.shape, order="F" if header.by_columns else "C")
+
+
+def _sized(header: Header) -> str:
+    return f"{' x '.join(map(str, header.shape)) or 'one'} elements of {header.dtype.itemsize} bytes"
+
+
+# ---- npy ---------------------------------------------------------------------------------------------------------
+
+_NPY_ENTRY = re.compile(r"""(?:'([^']*)'|"([^"]*)"):(?:'([^']*)'|"([^"]*)"|(True|False)|\(([\d,L]*)\))(?:,|$)""")
+
+
+def _read_npy_header(file: BinaryIO) -> tuple[Header, int]:
+    """Read the header of an npy file and return it, and where the elements begin.
+
+    NumPy's own reader takes memory for whatever length a header claims, and parses it as Python.
+    """
+    start = file.read(8)
+    if len(start) < 8 or start[:6] != _NPY_MAGIC:
+        raise _Damage(f"an array begins with {start[:6].hex() or 'nothing'}, expected {_NPY_MAGIC.hex()}")
+    width = 2 if start[6] == 1 else 4
+    if start[6] not in (1, 2, 3):
+        raise _Damage(f"version {start[6]} of the npy format is not known, only 1 to 3")
+    length = int.from_bytes(file.read(width), "little")
+    if length > _MOST_HEADER:
+        raise _Damage(f"the header of an array claims {length:,} bytes, at most {_MOST_HEADER:,} are allowed")
+    text = file.read(length)
+    if len(text) < length:
+        raise _Damage(f"it ends in the header of an array, after {len(text)} of {length} bytes")
+    return _parse_npy_header(text.decode("latin-1")), 8 + width + length
+
+
+def _parse_npy_header(text: str) -> Header:
+    inside = re.sub(r"\s+", "", text)
+    values: dict[str, str | bool | tuple[int, ...]] = {}
+    if inside.startswith("{") and inside.endswith("}"):
+        inside, at = inside[1:-1], 0
+        while at < len(inside) and (entry := _NPY_ENTRY.match(inside, at)):
+            single, double, one, other, truth, sizes = entry.groups()
+            value: str | bool | tuple[int, ...] = one if one is not None else other
+            if truth is not None:
+                value = truth == "True"
+            elif sizes is not None:
+                value = tuple(int(size[:20]) for size in re.findall(r"\d+", sizes))
+            values[single if single is not None else double] = value
+            at = entry.end()
+        if at < len(inside):
+            values.clear()
+    descr, by_columns, shape = values.get("descr"), values.get("fortran_order"), values.get("shape")
+    if len(values) != 3 or not isinstance(by_columns, bool) or not isinstance(shape, tuple):
+        raise _Damage("the header of an array does not say type, order and shape of plain numbers")
+    if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?(?:f[248]|[iu][1248]|b1|\?)", descr):
+        objects = ": it holds objects of Python, and those are never read" if str(descr).endswith("O") else ""
+        raise _Damage(f'an array has the type "{str(descr)[:20]}", which is not one of plain numbers{objects}',
+                      "give numbers: array.astype('float32')")
+    if len(shape) > _MOST_DIMENSIONS:
+        raise _Damage(f"an array has {len(shape)} dimensions, at most {_MOST_DIMENSIONS} are allowed")
+    return Header(np.dtype(descr), shape, by_columns)
+
+
+# ---- npz ---------------------------------------------------------------------------------------------------------
+
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, IndexError, EOFError, NotImplementedError,
+               RuntimeError, OverflowError, struct.error, UnicodeError)  # zipfile raises each of them for some damage
+
+
+def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> ArrayFile:
+    with _zip_damage():
+        archive = zipfile.ZipFile(file)
+    headers: dict[str, Header] = {}
+    entries: dict[str, zipfile.ZipInfo] = {}
+    for entry in archive.infolist():
+        key = entry.filename.removesuffix(".npy")
+        if key == entry.filename:
+            raise _Damage(f'it is a zip file with other things than arrays: "{key[:60]}"', _FROM_TORCH)
+        if key in headers:
+            raise _Damage(f'it holds "{key[:60]}" twice')
+        if entry.compress_size > size or entry.file_size > entry.compress_size * _DEFLATE:
+            raise _Damage(f'it says that "{key[:60]}" has {entry.file_size:,} bytes, compressed to '
+                          f"{entry.compress_size:,}; the whole file has {size:,}")
+        headers[key], entries[key] = _npz_header(archive, entry, key), entry
+    if sum(entry.compress_size for entry in entries.values()) > size:
+        raise _Damage(f"its arrays overlap: together they claim more than its {size:,} bytes")
+
+    def read(key: str) -> np.ndarray:
+        with _told(path, span), _zip_damage(key), archive.open(entries[key]) as member:
+            _read_npy_header(member)  # type: ignore[arg-type]
+            array = _elements(member, headers[key])  # type: ignore[arg-type]
+            if member.read(1):  # the end, where zipfile compares the checksum
+                raise _Damage(f'"{key[:60]}" is longer than its header says')
+            return array
+
+    return ArrayFile(path, headers, {}, read)
+
+
+def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str) -> Header:
+    if entry.flag_bits & 1:
+        raise _Damage(f'"{key[:60]}" is encrypted')
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise _Damage(f'"{key[:60]}" is compressed by method {entry.compress_type}, expected 0 (none) or 8 (deflate)')
+    with _zip_damage(key), archive.open(entry) as member:
+        header, begin = _read_npy_header(member)  # type: ignore[arg-type]
+    if entry.file_size != begin + header.nbytes:
+        raise _Damage(f'"{key[:60]}" has {entry.file_size:,} bytes, its {_sized(header)} take '
+                      f"{begin + header.nbytes:,}")
+    return header
+
+
+@contextmanager
+def _zip_damage(key: str = "") -> Iterator[None]:
+    try:
+        yield
+    except SnError:
+        raise
+    except _ZIP_ERRORS as error:
+        where = f'"{key[:60]}": ' if key else ""
+        raise _Damage(f"{where}{str(error)[:200] or type(error).__name__}") from None
+
+
+# ---- safetensors -------------------------------------------------------------------------------------------------
+
+
+def _open_safetensors(path: Path, file: BinaryIO, start: bytes, size: int, span: Span | None) -> ArrayFile:
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or file.read(1) != b"{":
+        raise _Damage("it is neither an npz nor a safetensors file", "give an npz or safetensors file")
+    if length > min(size - 8, _MOST_JSON):
+        raise _Damage(f"its header claims {length:,} bytes, and {size - 8:,} follow (at most {_MOST_JSON:,} are read)")
+    try:
+        entries = json.loads(b"{" + file.read(length - 1), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise _Damage(f"its header is not JSON: {str(error)[:200]}") from None
+    if not isinstance(entries, dict):
+        raise _Damage("its header is not a JSON object")
+    metadata = entries.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise _Damage("its __metadata__ are not texts by name")
+    headers, places = {}, {}
+    for key, entry in entries.items():
+        headers[key], places[key] = _safetensors_entry(key, entry)
+    end = 0
+    for key, (begin, stop) in sorted(places.items(), key=lambda item: item[1]):
+        if begin != end:
+            raise _Damage(f'"{key[:60]}" begins at byte {begin:,}, expected {end:,}, where the array before it ends')
+        end = stop
+    if 8 + length + end != size:
+        raise _Damage(f"it has {size:,} bytes, its header and arrays take {8 + length + end:,}")
+
+    def read(key: str) -> np.ndarray:
+        with _told(path, span):
+            file.seek(8 + length + places[key][0])
+            return _elements(file, headers[key])
+
+    return ArrayFile(path, headers, metadata, read)
+
+
+def _safetensors_entry(key: str, entry: object) -> tuple[Header, tuple[int, int]]:
+    """Return type, shape and place of one array."""
+    what = f'"{key[:60]}"'
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise _Damage(f"{what} does not have a dtype, a shape and data_offsets, and nothing else")
+    kind, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(kind, str) or kind not in _SAFETENSORS_TYPES:
+        raise _Damage(f"{what} has the type {str(kind)[:20]}, expected one of {', '.join(_SAFETENSORS_TYPES)}",
+                      "give the array another type before it is saved, such as float32")
+    if not _are_sizes(shape) or len(shape) > _MOST_DIMENSIONS:
+        raise _Damage(f"the shape of {what} is not a list of at most {_MOST_DIMENSIONS} sizes")
+    if not _are_sizes(place) or len(place) != 2:
+        raise _Damage(f"the data_offsets of {what} are not two places in the file")
+    header = Header(np.dtype(_SAFETENSORS_TYPES[kind]), tuple(shape))
+    if place[1] - place[0] != header.nbytes:
+        raise _Damage(f"{what} stands at bytes {place[0]:,} to {place[1]:,}, its {_sized(header)} take "
+                      f"{header.nbytes:,}")
+    return header, (place[0], place[1])
+
+
+def _are_sizes(value: object) -> bool:
+    return isinstance(value, list) and all(type(x) is int and 0 <= x < 2**63 for x in value)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands in it twice")
+    return found
