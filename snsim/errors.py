@@ -9,15 +9,27 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Iterable
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One text and the name it is shown under: a path as the user gave it, or `<prompt>`."""
+    """One text and the name it is shown under: a path as the user gave it, or `<prompt>`.
+
+    `is_file` says whether the name is a path. If it is not given, every name is one that does not stand between < and
+    >; a file may have such a name too.
+    """
 
     name: str
     text: str
+    is_file: bool | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the text; None for a text that came from elsewhere."""
+        is_path = not (self.name.startswith("<") and self.name.endswith(">")) if self.is_file is None else self.is_file
+        return Path(self.name) if is_path else None
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -39,6 +39,7 @@ import numpy as np
 from snsim import atomic_files
 from snsim.atomic_files import LockedError, write_all, write_atomically, write_new, write_together
 from snsim.errors import Fault, SnError, Source, fail
+from snsim.input_files import exists, is_file, is_folder, shown
 from snsim.tensor_file import tensor_file
 from snsim.training.loop import Pass, Snapshot
 from snsim.training.scores import Score
@@ -97,7 +98,7 @@ class NotSavedError(SnError):
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep a run folder to this writer for as long as it writes there; Busy if another one has it."""
-    if not folder.is_dir() or os.name != "posix":  # whoever reads it will say so; elsewhere folders have no locks
+    if not is_folder(folder) or os.name != "posix":  # whoever reads it will say so; elsewhere folders have no locks
         yield
         return
     place = os.open(folder, os.O_RDONLY)
@@ -293,7 +294,7 @@ def _digest_of(path: Path) -> str | None:
 
 def _file_name(source: Source) -> str:
     """The path of a source; one that is no file (`<prompt>`) gets a name."""
-    return f"{source.name[1:-1] or 'program'}.sn" if source.name.startswith("<") else source.name
+    return f"{source.name[1:-1] or 'program'}.sn" if source.path is None else source.name
 
 
 def _tensor_files(snapshot: Snapshot) -> Iterator[tuple[str, Iterator[memoryview]]]:
@@ -319,10 +320,10 @@ def _json_bytes(value: Mapping[str, Any]) -> bytes:
 def open_run(path: str | PurePath) -> Run:
     """Read a run folder. SnError with the file and what is wrong in it, if it is none or damaged."""
     folder = Path(path)
-    if not folder.is_dir():
-        raise fail(f"{folder} is a file, no run folder" if folder.is_file() else f"there is no run folder {folder}",
-                   hint=_nearest_runs(Path("runs"), folder.name))
-    if not (folder / SETTINGS).exists():
+    if not is_folder(folder):
+        raise fail(f"{shown(folder)} is a file, no run folder" if is_file(folder) else
+                   f"there is no run folder {shown(folder)}", hint=_nearest_runs(Path("runs"), folder.name))
+    if not exists(folder / SETTINGS):
         raise fail(f"{folder} is no run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
     settings = _read_json(folder / SETTINGS)
     if settings.get("format") != _FORMAT:

@@ -152,7 +152,7 @@ def test_a_large_text_is_refused_before_it_is_read():
 
 
 @pytest.mark.parametrize("content, message", [
-    (b"(a)\n\xff\xfe", "line 2"), (b"(a \0)", "zero byte"), (b"x" * 4_000_001, "4,000,000 is the limit"),
+    (b"(a)\n\xff\xfe", ":2:1: "), (b"(a \0)", "zero byte"), (b"x" * 4_000_001, "4,000,000 is the limit"),
 ])
 def test_files_that_are_no_texts(tmp_path, content, message):
     path = tmp_path / "f.sn"

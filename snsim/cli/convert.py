@@ -12,6 +12,7 @@ from snsim.atomic_files import write_atomically
 from snsim.cli.options import presets
 from snsim.colour import painted_fault
 from snsim.errors import Fault, fail
+from snsim.input_files import exists, unwritable
 
 
 @click.command()
@@ -64,9 +65,10 @@ def convert(file: str, output: Path | None, language: str, name: str | None, ker
 
 
 def _write(output: Path, text: str, source: Path) -> None:
-    if output.exists() and source.exists() and output.samefile(source):
+    if exists(output) and exists(source) and output.samefile(source):
         raise fail(f"{output} is the file that is converted", None, "choose another name: -o new.sn")
     try:
         write_atomically(output, text.encode("utf-8", "surrogateescape"))
     except OSError as problem:
-        raise fail(f"{output} cannot be written: {problem.strerror or problem}") from None
+        sentence, remedy = unwritable(output, problem)
+        raise fail(sentence, hint=remedy) from None

@@ -13,6 +13,7 @@ from snsim.atomic_files import write_atomically
 from snsim.cli.exit_codes import FAULT
 from snsim.errors import SnError, fail
 from snsim.formatter.format import formatted
+from snsim.input_files import is_folder, unwritable
 from snsim.language.source_files import read_input, read_source
 
 
@@ -84,7 +85,7 @@ def _files(names: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for name in names:
         path = Path(name)
-        if path.is_dir():
+        if is_folder(path):
             inside = sorted(path.rglob("*.sn"))
             if not inside:
                 raise fail(f"no .sn file is in {path}")
@@ -98,4 +99,5 @@ def _write(path: Path, text: str) -> None:
     try:
         write_atomically(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise fail(f"{path} cannot be written: {error.strerror or error}") from None
+        sentence, remedy = unwritable(path, error)
+        raise fail(sentence, hint=remedy) from None

@@ -12,6 +12,7 @@ import numpy as np
 
 from snsim import run_folder
 from snsim.errors import Source, fail
+from snsim.input_files import is_folder
 from snsim.language.evaluator import Interpreter
 from snsim.language.forms import NIL, Form, Node
 from snsim.language.interpreter import Word
@@ -157,7 +158,7 @@ def rejection_of(looked: Looked, error: float) -> Rejections:
 
 def chosen_net(path: Path, only: str | None, presets: Mapping[str, float | str]) -> Net:
     """The net of a run folder, or of a file, where `only` names one of several. SnError if it is not one."""
-    if path.is_dir():
+    if is_folder(path):
         return net_of_run(run_folder.open_run(path))
     nets = shown_nets(read_program(path, presets=presets, port=sys.stderr))
     names = [net.name for net in nets]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 import click
 
 from snsim.cli.options import Percent, Whole, presets
+from snsim.input_files import exists
 
 if TYPE_CHECKING:
     from snsim.cli.picture_data import Looked
@@ -25,7 +26,7 @@ class PictureGroup(click.Group):
     def resolve_command(self, ctx: click.Context,
                         args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands:
-            if len(args) > 1 and not args[1].startswith("-") and not Path(args[0]).exists():
+            if len(args) > 1 and not args[1].startswith("-") and not exists(args[0]):
                 raise click.UsageError(f'unknown picture "{args[0]}"; pictures: {", ".join(self.commands)}', ctx)
             args = [_USUAL, *args]
         return super().resolve_command(ctx, args)

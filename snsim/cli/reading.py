@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Mapping, TextIO
 
 from snsim.cli.errors import report
+from snsim.errors import Fault
 
 if TYPE_CHECKING:
     from snsim.program import Program
@@ -17,4 +18,7 @@ def read_reported(file: str, values: Mapping[str, float | str], port: TextIO | N
 
     program = read_program(file, presets=values, port=port or sys.stderr)
     report(program.warnings)
+    if not program.sources[0].text.strip():
+        report([Fault(f"{file} is empty", hint="is it the right file? (net NAME clause ...) declares a net",
+                      severity="warning")])
     return program

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator
 
 from snsim.errors import SnError, fail
+from snsim.input_files import is_file, read_file, shown
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
     from torch import nn
 
 _SNSIM = Path(__file__).parents[1]
+
+_MOST_BYTES = 16_000_000  # of a mapping
 
 
 def load_class(place: str) -> nn.Module:
@@ -28,8 +31,8 @@ def load_class(place: str) -> nn.Module:
     if not colon or not file or not name.isidentifier():
         raise fail(f'"{place}" does not say which class of which file', hint="write FILE.py:Class")
     path = Path(file)
-    if not path.is_file():
-        raise fail(f"there is no file {file}", hint="write FILE.py:Class, FILE as seen from here")
+    if not is_file(path):
+        raise fail(f"there is no file {shown(file)}", hint="write FILE.py:Class, FILE as seen from here")
     from torch import nn
 
     with _beside(path):
@@ -95,10 +98,10 @@ def read_mapping(path: Path) -> dict[str, str]:
     """From our names of parameters to the module's, out of a JSON file. SnError if it is anything else."""
     hint = 'write {"h1.bias": "conv1.bias", ...}: our names, then the module\'s'
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise fail(f"there is no file {path} with a mapping", hint=hint) from None
-    except (OSError, ValueError) as error:
+        found = json.loads(read_file(path, _MOST_BYTES, hint=hint, what="a mapping"))
+    except RecursionError:
+        raise fail(f"{path} cannot be read as JSON: too many brackets are open at once", hint=hint) from None
+    except ValueError as error:
         raise fail(f"{path} cannot be read as JSON: {error}", hint=hint) from None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise fail(f"{path} does not map names to names", hint=hint)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Iterator
 
 from snsim.errors import SnError, Source, Span
+from snsim.input_files import PathError, resolve
 from snsim.language.forms import Form, Pair, Symbol, fold
 from snsim.language.printer import show
 from snsim.language.reader import FormReader
@@ -47,12 +48,13 @@ def definitions(source: Source, seen: set[Path] | None = None) -> Iterator[Defin
         elif head in _DEFINING and isinstance(cell.car, Symbol):
             yield Definition(_DEFINING[head], cell.car.name, _place(cell, form), _brief(form))
     for path in included:
-        if path.resolve() in seen or len(seen) > _MOST_FILES:
-            continue
-        seen.add(path.resolve())
         try:
+            place = resolve(path)
+            if place in seen or len(seen) > _MOST_FILES:
+                continue
+            seen.add(place)
             yield from definitions(read_source(path), seen)
-        except SnError:
+        except (PathError, SnError):
             continue
 
 

@@ -12,6 +12,7 @@ from snsim.editor.definitions import Definition, included_file, layer_of
 from snsim.errors import Source
 from snsim.glossary import names
 from snsim.glossary.clauses import CLAUSES
+from snsim.input_files import is_file, is_folder
 from snsim.language.forms import fold
 
 _REST = re.compile(r"[^\s()\[\]{}\"'`,;~^|]*")
@@ -90,7 +91,7 @@ def definition_of(place: Place, found: list[Definition]) -> Definition | Path | 
         start = line.rpartition('"')[2]
         rest = place.source.text[place.offset:].partition('"')[0]
         path = included_file(place.source, start + rest)
-        return path if path.is_file() else None
+        return path if is_file(path) else None
     name = place.name
     if not name or is_in_text(place.before):
         return None
@@ -197,6 +198,6 @@ def _files(source: Source, begun: str) -> Iterator[Proposal]:
     folder = included_file(source, begun.rpartition("/")[0])
     try:
         inside = sorted(folder.iterdir())
-    except OSError:
+    except (OSError, ValueError):
         return
-    yield from (Proposal(path.name, "file", "") for path in inside if path.suffix == ".sn" or path.is_dir())
+    yield from (Proposal(path.name, "file", "") for path in inside if path.suffix == ".sn" or is_folder(path))

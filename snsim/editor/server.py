@@ -120,7 +120,7 @@ def make_server() -> LanguageServer:
 
 def _source(document: TextDocument) -> Source:
     """The text of a document under the name of its file."""
-    return Source(document.path or "<untitled>", document.source)
+    return Source(document.path or "<untitled>", document.source, is_file=bool(document.path))
 
 
 def _diagnostic(fault: Fault) -> types.Diagnostic:
@@ -128,7 +128,7 @@ def _diagnostic(fault: Fault) -> types.Diagnostic:
     hint = f"\n{fault.hint}" if fault.hint else ""
     related = [types.DiagnosticRelatedInformation(types.Location(Path(span.source.name).resolve().as_uri(),
                                                                  _range(span)), label)
-               for label, span in fault.also if not span.source.name.startswith("<")]
+               for label, span in fault.also if span.source.path is not None]
     severity = types.DiagnosticSeverity.Error if fault.severity == "error" else types.DiagnosticSeverity.Warning
     return types.Diagnostic(_range(fault.span), fault.message + hint, severity, source="snsim",
                             related_information=related)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from snsim.errors import Source
 from snsim.formatter.alignment import text_of
@@ -24,7 +25,7 @@ def formatted(source: Source) -> str:
         return source.text
     forms = [show(form) for form, _ in read_forms(source)]
     text = _settled(source)
-    again = [show(form) for form, _ in read_forms(Source(source.name, text))]
+    again = [show(form) for form, _ in read_forms(replace(source, text=text))]
     if forms != again:
         raise AssertionError(f"the layout of {source.name} would change what is read")
     return text
@@ -34,7 +35,7 @@ def _settled(source: Source) -> str:
     """The layout that laying out again leaves as it is: a column may be lined up with what stood there before."""
     text = source.text
     for _ in range(_ROUNDS):
-        before, text = text, text_of(broken(read_tree(Source(source.name, text))))
+        before, text = text, text_of(broken(read_tree(replace(source, text=text))))
         if text == before:
             break
     return text

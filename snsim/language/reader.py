@@ -33,6 +33,8 @@ _OF_THE_PAST = {  # signs that SN read in some places: what to do about them
     "#": "a comment goes from ; to the end of its line; #{ C code #} was for SN's compiler: take it out",
 }
 
+_PLAIN = {ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}  # dashes, and the sign for minus
+
 
 class Unfinished(SnError):
     """The text ends inside a form: more of it may follow."""
@@ -284,7 +286,8 @@ class FormReader:
                         "is it the right file, or one of weights or patterns?")
         name = unicodedata.name(sign, "") or f"character {ord(sign)}"
         shown = f"{sign} ({name})" if sign.isprintable() and sign != " " else name
-        return fail(f"{shown} has no meaning here", span, _OF_THE_PAST.get(sign, ""))
+        blank = "write a plain blank" if unicodedata.category(sign) in ("Zs", "Cf") else ""
+        return fail(f"{shown} has no meaning here", span, _OF_THE_PAST.get(sign, blank))
 
 
 def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
@@ -302,8 +305,11 @@ def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
             return fail("a matrix has at least one element", inside.span)
         if piece.type == "CLOSE":
             return fail("a ] is missing before this )", piece.span, "", (("the [ that is open", inside.span),))
-        return fail("a matrix holds numbers only", piece.span,
-                    "build a matrix of computed numbers with (matrix ...) and set its elements", also)
+        hint = "build a matrix of computed numbers with (matrix ...) and set its elements"
+        written = piece.span.source.text[piece.span.start:piece.span.end][:40]
+        if (plain := written.translate(_PLAIN)) != written:
+            hint = f"write the hyphen of the keyboard for minus: {plain}"
+        return fail("a matrix holds numbers only", piece.span, hint, also)
     if piece.type == "DOT":
         return fail("a dot stands in a list only, before its last element", piece.span, "(a . b)", also)
     if piece.type in ("MATRIX_CLOSE", "HASH_CLOSE"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
+import shlex
 import sys
 from pathlib import Path
 
 from snsim.errors import Source, Span, fail
+from snsim.input_files import PathError, foreign_format, open_file, resolve, shown, unreadable
 from snsim.language.limits import DEFAULT, Limits, exceeds_source
 
 
@@ -17,23 +18,17 @@ def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = 
     SnError (at `span`) for a file that is absent, is no plain file, is too large, or is no UTF-8 text.
     """
     name = str(path)
+    hint = "give a file of SN's Lisp, NAME.sn" if os.path.exists(name) else _nearest_file(name)
     try:
-        status = os.stat(name)
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no plain file"
-            raise fail(f"{name} is {kind}", span, "give a file of SN's Lisp, NAME.sn")
-        too_large = exceeds_source(status.st_size, limits)
-        with open(name, "rb") as file:
+        with open_file(name, None, span, hint) as file:
+            too_large = exceeds_source(os.fstat(file.fileno()).st_size, limits)
             content = b"" if too_large else file.read(limits.source_bytes + 1)
         too_large = too_large or exceeds_source(len(content), limits)
-    except FileNotFoundError:
-        raise fail(f"there is no file {name}", span, _nearest_file(name)) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise fail(f"{name} cannot be read: {reason}", span) from None
+    except OSError as error:
+        raise unreadable(name, error, span) from None
     if too_large:
-        raise fail(f"{name}: {too_large}", span, "is it the right file?")
-    return Source(name, _decode(name, content, span))
+        raise fail(f"{shown(name)}: {too_large}", span, "is it the right file?")
+    return Source(name, _decode(name, content, span), is_file=True)
 
 
 def read_input() -> Source:
@@ -42,15 +37,25 @@ def read_input() -> Source:
 
 
 def _decode(name: str, content: bytes, span: Span | None) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise fail(f"{shown(name)} is a text in UTF-16; snsim reads UTF-8", span,
+                   f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {shlex.quote(shown(name))}")
+    if known := foreign_format(content):
+        raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, "is it the right file?")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise fail(f"{name} is no text: byte {error.start} (line {line}) is not UTF-8", span,
-                   "is it the right file? An old text in Latin-1: iconv -f latin1 -t utf-8") from None
+        found = content.decode("utf-8", "replace")
+        at = len(content[:error.start].decode("utf-8", "replace"))
+        place = Span(Source(name, found.replace("\r", "\n"), is_file=True), at, at + 1)
+        raise fail(f"{shown(name)} is no text in UTF-8: byte {error.start} is {content[error.start]:02x}", place,
+                   f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {shlex.quote(shown(name))}",
+                   () if span is None else (("read here", span),)) from None
     if "\0" in text:
-        raise fail(f"{name} is no text: it holds a zero byte", span, "is it the right file?")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        raise fail(f"{shown(name)} is no text: character {text.index(chr(0)) + 1} is a zero byte", span,
+                   "is it the right file?")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removesuffix("\x1a")  # the mark of the end of a text under CP/M and MS-DOS
 
 
 def _nearest_file(name: str) -> str:
@@ -58,9 +63,10 @@ def _nearest_file(name: str) -> str:
     folder = Path(name).parent
     try:
         beside = sorted(p.name for p in folder.iterdir() if p.suffix == ".sn")
-    except OSError:
-        return f"there is no folder {folder} either"
-    return f"in {folder}: {', '.join(beside[:20])}" if beside else f"no .sn file is in {folder}"
+    except (OSError, ValueError):
+        return f"there is no folder {shown(folder)} either"
+    listed = shown(", ".join(beside[:10]) + (" ..." if beside[10:] else ""))
+    return f"in {shown(folder)}: {listed}" if beside else f"no .sn file is in {shown(folder)}"
 
 
 def _holds_texts(folder: Path) -> bool:
@@ -86,10 +92,10 @@ class FileAccess:
     @classmethod
     def around(cls, source: Source, texts: Path | None = None) -> FileAccess:
         """What the text of a file may read; nothing, for a text that came from elsewhere (`<prompt>`)."""
-        if source.name.startswith("<"):
+        if source.path is None:
             return cls(None)
-        access = cls(Path(source.name).parent, texts)
-        access._read.add(Path(source.name).resolve())
+        access = cls(source.path.parent, texts)
+        access._read.add(source.path.resolve())
         return access
 
     def find(self, name: str, beside: Source, span: Span) -> Path:
@@ -98,13 +104,13 @@ class FileAccess:
             raise fail(f'a text without a folder cannot include "{name}"', span, "write it to a file first")
         path = Path(os.path.normpath(os.path.join(os.path.dirname(beside.name), name)))
         try:
-            resolved = path.resolve()
-            inside = resolved.is_relative_to(self.root) or (
-                resolved.suffix == ".sn" and self.texts is not None and resolved.is_relative_to(self.texts))
-        except (OSError, ValueError, RuntimeError):
-            inside = False
+            resolved = resolve(path)
+        except PathError as reason:
+            raise fail(f'"{shown(name)}" cannot be read: {reason}', span, "name another file") from None
+        inside = resolved.is_relative_to(self.root) or (
+            resolved.suffix == ".sn" and self.texts is not None and resolved.is_relative_to(self.texts))
         if not inside:
-            raise fail(f'"{name}" lies outside of {self.root}, the folder of the program', span,
+            raise fail(f'"{shown(name)}" lies outside of {self.root}, the folder of the program', span,
                        "a program includes files of its own folder and the folders in it, and .sn files of the "
                        "folder above where that is one of .sn files")
         return path

@@ -10,6 +10,7 @@ import numpy as np
 
 from snsim.colour import is_terminal
 from snsim.errors import fail
+from snsim.input_files import exists, resolve
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import Misuse
@@ -18,7 +19,7 @@ from snsim.network.net import Net
 from snsim.network.nlfs import read_nlf
 from snsim.prompt.current_training import Pupil
 from snsim.prompt.inspect_words import pupil_at_hand
-from snsim.prompt.prompt_word import name_of, prompt_word
+from snsim.prompt.prompt_word import name_of, prompt_word, typed_path
 from snsim.prompt.session import session_of
 from snsim.registry import suggest
 from snsim.training.criteria import CRITERIA
@@ -57,13 +58,13 @@ def _file_and_name(interpreter: Interpreter, rest: list[Form]) -> tuple[Path | N
     """The file, a string with the ending of a picture, and the name, whichever are there."""
     path = None
     if rest and isinstance(rest[-1], str) and Path(rest[-1]).suffix in _ENDINGS:
-        path = Path(text("plot", rest.pop())).expanduser()
+        path = typed_path(text("plot", rest.pop()))
         session, place = interpreter.part(session_of), interpreter.place()
-        if place is None or not place.source.name.startswith("<"):
+        if place is None or place.source.path is not None:
             raise Misuse("plot: no file may write another one", None, "type it yourself")
-        if path.exists() and path.resolve() not in session.saved:
+        if exists(path) and resolve(path) not in session.saved:
             raise Misuse(f"there is a file {path} already", None, "give another name, or remove it first")
-        session.saved.add(path.resolve())
+        session.saved.add(resolve(path))
     if len(rest) > 1:
         raise Misuse("plot: too many arguments", None, """write (plot 'PICTURE ['NAME] ["FILE.png"])""")
     return path, name_of("plot", rest[0], "anything", interpreter, 1) if rest else None

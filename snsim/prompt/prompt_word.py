@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable, TypeVar
 
+from snsim.input_files import PathError, expand_user, resolve, shown
 from snsim.language.forms import Form, Pair, Symbol, fold
 from snsim.language.procedures import Misuse, Procedure, Special, function
 from snsim.registry import Shelf
@@ -36,3 +38,13 @@ def name_of(who: str, value: Form, what: str, interpreter: Interpreter, argument
         return value.name if isinstance(value, Symbol) else fold(value)
     raise Misuse(f"{who}: {interpreter.describe(value)} is no name of {what}", argument,
                  "a name that is meant itself has a quote: 'name")
+
+
+def typed_path(name: str) -> Path:
+    """The path that was typed at the prompt. Misuse for a name that can lead to no file."""
+    try:
+        path = expand_user(name)
+        resolve(path)
+        return path
+    except PathError as reason:
+        raise Misuse(f'"{shown(name)}" names no file: {reason}', 0, "give another name") from None

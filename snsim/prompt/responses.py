@@ -4,6 +4,7 @@ are two ways of asking."""
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import IO
 
 import numpy as np
@@ -118,7 +119,7 @@ def run_script(session: Session, text: str, name: str = "<stdin>") -> int:
             _warn(session, sys.stderr)
             return 0 if good else 1
         _, span, at = found
-        form = Source(name, _blank(text[:span.start]) + text[span.start:at])
+        form = replace(source, text=_blank(text[:span.start]) + text[span.start:at])
         try:
             good = answer(session, form, sys.stderr) and good
         except SystemExit:  # (quit)

@@ -66,7 +66,7 @@ class Session:
         reader, at = FormReader(source, self.interpreter.limits, self.interpreter.warnings.append), 0
         while (found := reader.read(at)) is not None:
             form, span, end = found
-            yield self._evaluate(form, Source(source.name, source.text[:end]), span.start)
+            yield self._evaluate(form, replace(source, text=source.text[:end]), span.start)
             at = end
 
     def _evaluate(self, form: Form, source: Source, start: int) -> tuple[Form, Form, bool]:

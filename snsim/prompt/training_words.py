@@ -13,6 +13,7 @@ import numpy as np
 from snsim.atomic_files import write_atomically
 from snsim.colour import is_terminal
 from snsim.data.progress import ProgressBar
+from snsim.input_files import exists, resolve
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
@@ -22,7 +23,7 @@ from snsim.plots.connection_text import describe_connections, drawn_tables
 from snsim.prompt.current_training import Pupil
 from snsim.prompt.help_words import own_functions, show_other
 from snsim.prompt.inspect_words import pupil_at_hand
-from snsim.prompt.prompt_word import name_of, prompt_word
+from snsim.prompt.prompt_word import name_of, prompt_word, typed_path
 from snsim.prompt.session import session_of
 from snsim.reports.pass_lines import pass_headings, pass_line
 from snsim.reports.program_forms import complete_forms
@@ -190,7 +191,7 @@ def save_weights(interpreter: Interpreter, file: Form) -> Form:
 def load_weights(interpreter: Interpreter, file: Form) -> Form:
     """(load-weights "F.npz"): puts weights from a file into the net at hand"""
     pupil = pupil_at_hand(interpreter, "load-weights")
-    pupil.set_weights(load_initial(Path(text("load-weights", file)).expanduser(), pupil.net, interpreter.place()))
+    pupil.set_weights(load_initial(typed_path(text("load-weights", file)), pupil.net, interpreter.place()))
     return str(file)
 
 
@@ -213,14 +214,14 @@ def _to_write(interpreter: Interpreter, who: str, file: Form, endings: tuple[str
     """The path to be written, which this session made itself if it is there. Misuse for a word that was not typed."""
     session = interpreter.part(session_of)
     place = interpreter.place()
-    if place is None or not place.source.name.startswith("<"):
+    if place is None or place.source.path is not None:
         raise Misuse(f"{who} is for the prompt: no file may write another one", None, "type it yourself")
-    path = Path(text(who, file)).expanduser()
+    path = typed_path(text(who, file))
     if path.suffix not in endings:
         raise Misuse(f"{who}: {path.name} does not end with {' or '.join(endings)}", 0)
-    if path.exists() and path.resolve() not in session.saved:
+    if exists(path) and resolve(path) not in session.saved:
         raise Misuse(f"there is a file {path} already", 0, "give another name, or remove it first")
-    session.saved.add(path.resolve())
+    session.saved.add(resolve(path))
     return path
 
 

@@ -8,17 +8,17 @@ are SN's. `use-net` hands over what the net has learned, `use-data` the patterns
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snsim.input_files import is_file
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
 from snsim.language.procedures import Misuse, Procedure
 from snsim.language.source_files import read_source
 from snsim.prompt.current_training import Pupil
-from snsim.prompt.prompt_word import PROMPT, name_of, prompt_word
+from snsim.prompt.prompt_word import PROMPT, name_of, prompt_word, typed_path
 from snsim.prompt.session import session_of
 from snsim.sn28 import SN28
 from snsim.sn28.libload import SUFFIXES
@@ -82,8 +82,8 @@ def load(interpreter: Interpreter, name: Form) -> Form:
     """(load "FILE"): evaluates a file form by form; what it declares can be trained and examined"""
     title = text("load", name)
     place = interpreter.place()
-    typed = place is not None and place.source.name.startswith("<")
-    path = next((p for p in (Path(title + ending).expanduser() for ending in ("", *SUFFIXES)) if p.is_file()), None)
+    typed = place is not None and place.source.path is None
+    path = next((p for p in (typed_path(title + ending) for ending in ("", *SUFFIXES)) if is_file(p)), None)
     if not typed or path is None:
         return SN28.get("load").apply(interpreter, [name])
     interpreter.part(session_of).load(read_source(path, interpreter.limits, place))

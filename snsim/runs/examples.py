@@ -12,6 +12,7 @@ from snsim.data.fetch import Search
 from snsim.data.patterns import from_files, from_matrices
 from snsim.data.progress import Progress as DownloadProgress
 from snsim.errors import Source, Span, fail
+from snsim.input_files import PathError, is_file, resolve, shown
 from snsim.program import Program
 from snsim.runs.options import Options, Say, overridden
 from snsim.training.spec import Training
@@ -85,16 +86,19 @@ class SourceFolder:
         beside = self.root if span is None else self._original(_folder_of(span.source))
         outside = False
         for allowed, start in ((self.root, beside), *((folder, folder) for folder in folders)):
-            place = (start / name).resolve()
-            if not place.is_relative_to(allowed.resolve()):
+            try:
+                place = resolve(start / name)
+            except PathError as reason:
+                raise fail(f'"{shown(name)}" cannot be read: {reason}', span, "name another file") from None
+            if not place.is_relative_to(resolve(allowed)):
                 outside = True
-            elif place.is_file():
+            elif is_file(place):
                 return place
         where = ", ".join(str(folder) for folder in (beside, *folders))
         if outside:
-            raise fail(f'"{name}" is outside of the folder of the program', span,
+            raise fail(f'"{shown(name)}" is outside of the folder of the program', span,
                        f"put it below {self.root}, or below the folder of --data-dir")
-        raise fail(f'there is no file "{name}" in {where}', span)
+        raise fail(f'there is no file "{shown(name)}" in {where}', span, f"put it in {beside}")
 
     def _original(self, folder: Path) -> Path:
         if self.moved_from is None or not folder.is_relative_to(self.moved_from):
@@ -103,4 +107,4 @@ class SourceFolder:
 
 
 def _folder_of(source: Source) -> Path:
-    return Path.cwd() if source.name.startswith("<") else Path(source.name).resolve().parent
+    return Path.cwd() if source.path is None else source.path.resolve().parent

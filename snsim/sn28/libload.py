@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from snsim.errors import Fault, SnError, Span, fail
+from snsim.input_files import resolve
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair, Symbol, fold
 from snsim.language.interpreter import Stopped
@@ -59,7 +60,7 @@ def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
         raise Misuse(f'there is no library "{title}", and no such file beside the program or among its data', 0,
                      f"built in are {known}")
     paths = interpreter.part(Loaded).paths
-    resolved = path.resolve()
+    resolved = resolve(path)
     if resolved in paths and again is NIL:
         return str(path)
     paths.add(resolved)

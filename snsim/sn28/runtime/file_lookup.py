@@ -7,12 +7,15 @@ it stands, then with the suffixes of the word. A program reads nowhere else, and
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Iterator
 
 from snsim.atomic_files import write_atomically
 from snsim.data.fetch import Search
 from snsim.errors import Fault, SnError
+from snsim.input_files import PathError, is_file, open_file, resolve, resolve_inside, shown, unreadable, unwritable
 from snsim.language.procedures import Misuse
 from snsim.sn28.runtime.host import surroundings
 
@@ -35,22 +38,22 @@ class Files:
 
         Misuse, about the argument of that number, if it is in none of the folders.
         """
-        found = self.find(name, *suffixes)
+        found = self.find(name, *suffixes, argument=argument)
         if found is not None:
             return found
-        folders = {folder.resolve(): str(folder) for folder in reversed(list(self._folders()))}
+        folders = {resolve(folder): str(folder) for folder in reversed(list(self._folders()))}
         places = ", ".join(reversed(folders.values())) or "no folder"
         also = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
-        raise Misuse(f'there is no file "{name}"{also} in {places}', argument,
+        raise Misuse(f'there is no file "{shown(name)}"{also} in {places}', argument,
                      "put it beside the program, or name its folder by --data-dir or in SNSIM_DATA")
 
-    def find(self, name: str, *suffixes: str) -> Path | None:
-        """The file that a name means, None if there is none."""
+    def find(self, name: str, *suffixes: str, argument: int | None = 0) -> Path | None:
+        """The file that a name means, None if there is none. Misuse for a name that can lead to no file."""
         for given in _shortened(name):
             for folder in self._folders():
                 for suffix in ("", *suffixes):
-                    path = _inside(folder, given + suffix)
-                    if path is not None and path.is_file():
+                    path = _inside(folder, given + suffix, argument)
+                    if path is not None and is_file(path):
                         self._tell(name, given, path)
                         return path
         return None
@@ -62,46 +65,56 @@ class Files:
         """
         output = self._interpreter.part(surroundings).output
         if output is None:
-            raise Misuse(f'"{name}" is not written: there is no run folder here', argument,
+            raise Misuse(f'"{shown(name)}" is not written: there is no run folder here', argument,
                          "snsim run gives the program a run folder, and puts there what it writes")
         _check_relative(name, argument)
+        _inside(Path(), name, argument)  # before a run folder is made for it
         if suffixes and not PurePosixPath(name).suffix:
             name += suffixes[0]
         if self._output is None:
             self._output = output()
-        path = _inside(self._output, name)
-        if path is None or path.is_dir():
-            raise Misuse(f'"{name}" is {"a folder" if path else "outside"} of the run folder', argument,
+        path = _inside(self._output, name, argument)
+        if path is None or os.path.lexists(path) and not is_file(path):
+            raise Misuse(f'"{shown(name)}" is {"no plain file" if path else "outside"} of the run folder', argument,
                          "give another name")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Misuse(f'"{name}" cannot be written: {error.strerror or error}', argument) from None
+        except (OSError, ValueError) as error:
+            sentence, remedy = unwritable(name, error)
+            raise Misuse(sentence, argument, remedy) from None
         return path
 
     def written(self, name: str) -> Path | None:
         """The file of this name in the run folder, None if there is none. Misuse if the name leads outside."""
         _check_relative(name)
-        path = None if self._output is None else _inside(self._output, name)
-        return path if path is not None and path.is_file() else None
+        path = None if self._output is None else _inside(self._output, name, 0)
+        return path if path is not None and is_file(path) else None
 
     def content(self, path: Path, argument: int | None = 0) -> bytes:
         """The bytes of a file; Misuse if it cannot be read, or is larger than any matrix may be."""
+        with self.opened(path, argument) as file:
+            return file.read()
+
+    @contextmanager
+    def opened(self, path: Path, argument: int | None = 0) -> Iterator[BinaryIO]:
+        """A file that is open to be read; Misuse as in `content`, and for a fault of the file that the block meets."""
         most = _BYTES_PER_ELEMENT * self._interpreter.limits.matrix_elements
         try:
-            size = path.stat().st_size
-            if size <= most:
-                return path.read_bytes()
+            with open_file(path, most, what="a file that a program reads") as file:
+                yield file
+        except SnError as error:
+            raise Misuse(error.faults[0].message, argument, error.faults[0].hint) from None
         except OSError as error:
-            raise Misuse(f"{path} cannot be read: {error.strerror or error}", argument) from None
-        raise Misuse(f"{path} is {size:,} bytes long, and {most:,} is the limit", argument)
+            fault = unreadable(path, error).faults[0]
+            raise Misuse(fault.message, argument, fault.hint) from None
 
     def write(self, path: Path, content: bytes, argument: int | None = 0) -> None:
         """Put bytes in a file; Misuse if that cannot be done."""
         try:
             write_atomically(path, content, durable=False)
         except OSError as error:
-            raise Misuse(f"{path} cannot be written: {error.strerror or error}", argument) from None
+            sentence, remedy = unwritable(path, error)
+            raise Misuse(sentence, argument, remedy) from None
 
     def _folders(self) -> Iterator[Path]:
         """Where a name is looked for, in order."""
@@ -109,8 +122,8 @@ class Files:
         if self._output is not None:
             yield self._output
         if access is not None and access.root is not None:
-            beside = Path() if place is None or place.source.name.startswith("<") else Path(place.source.name).parent
-            if beside.resolve().is_relative_to(access.root):
+            beside = Path() if place is None or place.source.path is None else Path(place.source.name).parent
+            if resolve(beside).is_relative_to(access.root):
                 yield beside
             yield access.root
         try:
@@ -132,7 +145,7 @@ class Files:
 def _check_relative(name: str, argument: int | None = 0) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.name:
-        raise Misuse(f'"{name}" lies outside of the run folder', argument,
+        raise Misuse(f'"{shown(name)}" lies outside of the run folder', argument,
                      "a program changes files of its run folder only: give a relative name without ..")
 
 
@@ -147,10 +160,9 @@ def _shortened(name: str) -> Iterator[str]:
             yield "/".join(rest[i:])
 
 
-def _inside(folder: Path, name: str) -> Path | None:
-    """The path of a name in a folder; None if it leads out of the folder."""
+def _inside(folder: Path, name: str, argument: int | None) -> Path | None:
+    """The path of a name in a folder; None if it leads out of the folder. Misuse for a name that leads nowhere."""
     try:
-        path = folder / name
-        return path if path.resolve().is_relative_to(folder.resolve()) else None
-    except (OSError, ValueError, RuntimeError):
-        return None
+        return None if resolve_inside(folder, name) is None else folder / name
+    except PathError as reason:
+        raise Misuse(f'"{shown(name)}" names no file: {reason}', argument, "give another name") from None
