@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sn28_programs import printed
 
 from snsim.array_files import open_arrays
 from snsim.data.patterns import from_files, read_patterns
@@ -292,3 +293,42 @@ def test_random_damage_yields_arrays_or_faults(tmp_path: Path, kind: str, seed: 
 
     with warnings.catch_warnings():
         assert peak(read) < 20_000_000
+
+
+PROGRAMS = {  # of SN-2.8: what reads a file, and a good one
+    '(load-matrix "f")': KINDS["binary mat"], '(load-array "f")': KINDS["mat"], '(load-matrix m "f")': KINDS["idx"],
+    '(import-text-matrix (matrix 3 4) "f")': KINDS["mat"][11:],
+    '(import-raw-matrix (float-matrix 3) "f" 4)': b"1234" * 4,
+    '(load-codebook "f")': struct.pack("<2i3fi3fi", 2, 3, 1, 2, 3, 0, 4, 5, 6, 1),
+    '(load-ascii-codebook "f")': b"2\n3\n1 2 3\n0\n4 5 6\n1\n",
+    '(new-code) (load-net "f")': struct.pack("<5i9f", 0x1E3D4C51, 1, 9, 1, 1, *range(9)),
+    '(new-code) (load-net "f") ': struct.pack("<3i2if2if", 0x2D4F1C93, 5, 7, 1, 3, 0.5, 0, 4, -1.5),
+    '(new-code) (merge-net "f" (append input hidden output))': b".WEI 5 7\n1 3 0.5\n0 4 -1.5\n",
+}
+XOR = """(libload "sn28/sn28ite") (alloc-net 20 50) (setq all (build-net '((input 2) (hidden 2) (output 1))
+         '((input hidden) (hidden output))))"""
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted(PROGRAMS)), st.integers(0, 2**32), st.integers(0, 4), st.booleans())
+def test_random_damage_of_files_of_sn28_is_told_with_a_place(tmp_path: Path, word: str, seed: int, flips: int,
+                                                             cut: bool) -> None:
+    draw = random.Random(seed)
+    content = bytearray(PROGRAMS[word])
+    for _ in range(flips):
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    if cut:
+        del content[draw.randrange(len(content)):]
+    text = word.replace("(new-code)", XOR)
+    printed(XOR, tmp_path)  # what is loaded at the first call is not measured
+
+    def run() -> None:
+        warnings.simplefilter("error")
+        try:
+            printed(text, tmp_path, files={"f": bytes(content)})
+        except SnError as error:
+            assert flips or cut, error
+            assert all(fault.span is not None for fault in error.faults)
+
+    with warnings.catch_warnings():
+        assert peak(run) < 40_000_000

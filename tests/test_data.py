@@ -556,3 +556,15 @@ def test_progress_is_drawn_and_wiped(server, tmp_path):
     Fetcher(Search(cache=tmp_path, patience=PATIENCE), progress=ProgressBar(port)).read(served(server, "good"))
     drawn = port.getvalue().split("\r")
     assert drawn[-1] == "" and drawn[-2].strip() == "" and "100%" in drawn[-3] and "it.dat.gz" in drawn[-3]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no modes of POSIX here")
+def test_a_cache_that_others_can_change_is_neither_read_nor_written(server, tmp_path):
+    cache, said = tmp_path / "cache", []
+    cache.mkdir()
+    (cache / "it.dat").write_bytes(CONTENT)
+    cache.chmod(0o777)
+    content, place = Fetcher(Search(cache=cache, patience=PATIENCE), said.append).read(served(server, "good"))
+    assert content == CONTENT and not place.is_relative_to(cache) and place.name == "it.dat.gz"
+    assert f"the cache is not used: {cache} can be written by others (mode 777)" in said[0]
+    assert [path.name for path in cache.iterdir()] == ["it.dat"] and len(server.asked) == 1
