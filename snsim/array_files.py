@@ -175,7 +175,7 @@ def _parse_npy_header(text: str) -> Header:
         raise _Damage("the header of an array does not say type, order and shape of plain numbers")
     if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?(?:f[248]|[iu][1248]|b1|\?)", descr):
         objects = ": it holds objects of Python, and those are never read" if str(descr).endswith("O") else ""
-        raise _Damage(f'an array has the type "{str(descr)[:20]}", which is not one of plain numbers{objects}',
+        raise _Damage(f'an array has the type "{shown(str(descr)[:20])}", which is not one of plain numbers{objects}',
                       "give numbers: array.astype('float32')")
     if len(shape) > _MOST_DIMENSIONS:
         raise _Damage(f"an array has {len(shape)} dimensions, at most {_MOST_DIMENSIONS} are allowed")
@@ -196,11 +196,11 @@ def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> Array
     for entry in archive.infolist():
         key = entry.filename.removesuffix(".npy")
         if key == entry.filename:
-            raise _Damage(f'it is a zip file with other things than arrays: "{key[:60]}"', _FROM_TORCH)
+            raise _Damage(f'it is a zip file with other things than arrays: "{shown(key)}"', _FROM_TORCH)
         if key in headers:
-            raise _Damage(f'it holds "{key[:60]}" twice')
+            raise _Damage(f'it holds "{shown(key)}" twice')
         if entry.compress_size > size or entry.file_size > entry.compress_size * _DEFLATE:
-            raise _Damage(f'it says that "{key[:60]}" has {entry.file_size:,} bytes, compressed to '
+            raise _Damage(f'it says that "{shown(key)}" has {entry.file_size:,} bytes, compressed to '
                           f"{entry.compress_size:,}; the whole file has {size:,}")
         headers[key], entries[key] = _npz_header(archive, entry, key), entry
     if sum(entry.compress_size for entry in entries.values()) > size:
@@ -211,7 +211,7 @@ def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> Array
             _read_npy_header(member)  # type: ignore[arg-type]
             array = _elements(member, headers[key])  # type: ignore[arg-type]
             if member.read(1):  # the end, where zipfile compares the checksum
-                raise _Damage(f'"{key[:60]}" is longer than its header says')
+                raise _Damage(f'"{shown(key)}" is longer than its header says')
             return array
 
     return ArrayFile(path, headers, {}, read)
@@ -219,13 +219,13 @@ def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> Array
 
 def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str) -> Header:
     if entry.flag_bits & 1:
-        raise _Damage(f'"{key[:60]}" is encrypted')
+        raise _Damage(f'"{shown(key)}" is encrypted')
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _Damage(f'"{key[:60]}" is compressed by method {entry.compress_type}, expected 0 (none) or 8 (deflate)')
+        raise _Damage(f'"{shown(key)}" is compressed by method {entry.compress_type}, expected 0 (none) or 8 (deflate)')
     with _zip_damage(key), archive.open(entry) as member:
         header, begin = _read_npy_header(member)  # type: ignore[arg-type]
     if entry.file_size != begin + header.nbytes:
-        raise _Damage(f'"{key[:60]}" has {entry.file_size:,} bytes, its {_sized(header)} take '
+        raise _Damage(f'"{shown(key)}" has {entry.file_size:,} bytes, its {_sized(header)} take '
                       f"{begin + header.nbytes:,}")
     return header
 
@@ -237,8 +237,11 @@ def _zip_damage(key: str = "") -> Iterator[None]:
     except SnError:
         raise
     except _ZIP_ERRORS as error:
-        where = f'"{key[:60]}": ' if key else ""
-        raise _Damage(f"{where}{str(error)[:200] or type(error).__name__}") from None
+        where = f'"{shown(key)}": ' if key else ""
+        reason = str(error) or type(error).__name__
+        if reason == "File is not a zip file":  # zipfile found no directory, which stands at the end
+            reason = "the end of the zip file is missing"
+        raise _Damage(where + shown(reason)) from None
 
 
 # ---- safetensors -------------------------------------------------------------------------------------------------
@@ -253,7 +256,7 @@ def _open_safetensors(path: Path, file: BinaryIO, start: bytes, size: int, span:
     try:
         entries = json.loads(b"{" + file.read(length - 1), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise _Damage(f"its header is not JSON: {str(error)[:200]}") from None
+        raise _Damage(f"its header is not JSON: {shown(str(error))}") from None
     if not isinstance(entries, dict):
         raise _Damage("its header is not a JSON object")
     metadata = entries.pop("__metadata__", {})
@@ -265,7 +268,7 @@ def _open_safetensors(path: Path, file: BinaryIO, start: bytes, size: int, span:
     end = 0
     for key, (begin, stop) in sorted(places.items(), key=lambda item: item[1]):
         if begin != end:
-            raise _Damage(f'"{key[:60]}" begins at byte {begin:,}, expected {end:,}, where the array before it ends')
+            raise _Damage(f'"{shown(key)}" begins at byte {begin:,}, expected {end:,}, where the array before it ends')
         end = stop
     if 8 + length + end != size:
         raise _Damage(f"it has {size:,} bytes, its header and arrays take {8 + length + end:,}")
@@ -280,12 +283,12 @@ def _open_safetensors(path: Path, file: BinaryIO, start: bytes, size: int, span:
 
 def _safetensors_entry(key: str, entry: object) -> tuple[Header, tuple[int, int]]:
     """Return type, shape and place of one array."""
-    what = f'"{key[:60]}"'
+    what = f'"{shown(key)}"'
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise _Damage(f"{what} does not have a dtype, a shape and data_offsets, and nothing else")
     kind, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(kind, str) or kind not in _SAFETENSORS_TYPES:
-        raise _Damage(f"{what} has the type {str(kind)[:20]}, expected one of {', '.join(_SAFETENSORS_TYPES)}",
+        raise _Damage(f"{what} has the type {shown(str(kind)[:20])}, expected one of {', '.join(_SAFETENSORS_TYPES)}",
                       "give the array another type before it is saved, such as float32")
     if not _are_sizes(shape) or len(shape) > _MOST_DIMENSIONS:
         raise _Damage(f"the shape of {what} is not a list of at most {_MOST_DIMENSIONS} sizes")

@@ -170,7 +170,7 @@ def _checked_way(folder: Path) -> Path:
         if status.st_uid not in (0, os.getuid()):
             raise _unsafe(above, f"belongs to {_user(status.st_uid)}, who can replace what is in it")
         if status.st_mode & _OTHERS_WRITE and not status.st_mode & stat.S_ISVTX:
-            raise _unsafe(above, f"can be written by others (mode {stat.S_IMODE(status.st_mode):o})")
+            raise _unsafe(above, _open_to(status))
     if os.path.lexists(place):
         _check_own(place, os.lstat(place), stat.S_ISDIR)
     return place
@@ -187,14 +187,19 @@ def _check_own(place: Path, status: os.stat_result, is_kind: Callable[[int], boo
     if status.st_uid != os.getuid():
         raise _unsafe(place, f"belongs to {_user(status.st_uid)}", is_file)
     if status.st_mode & _OTHERS_WRITE:
-        raise _unsafe(place, f"can be written by others (mode {stat.S_IMODE(status.st_mode):o})", is_file)
+        raise _unsafe(place, _open_to(status), is_file)
+
+
+def _open_to(status: os.stat_result) -> str:
+    return f"can be written by others (mode {stat.S_IMODE(status.st_mode):o})"
 
 
 def _unsafe(place: Path, why: str, is_file: bool = False) -> UnsafeError:
     if is_file:
         return UnsafeError(f"a file of the cache is not used: {place} {why}. If you do not know who wrote it, delete "
                            f"the folder {place.parent}; what it held is made again", place.parent)
-    return UnsafeError(f"the cache is not used: {place} {why}. Name another folder in the variable SNSIM_CACHE", place)
+    return UnsafeError(f"the cache is not used: {place} {why}. Correct that and delete what others may have put into "
+                       "it, or name another folder in the variable SNSIM_CACHE", place)
 
 
 def _kind(mode: int) -> str:

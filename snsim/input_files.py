@@ -177,12 +177,12 @@ def copy_into(file: BinaryIO, buffer: memoryview) -> int:
 
 _FORMATS = (  # how files of well-known formats begin
     (b"\x89PNG", "a picture (PNG)"), (b"\xff\xd8\xff", "a picture (JPEG)"), (b"GIF8", "a picture (GIF)"),
-    (b"II*\0", "a picture (TIFF)"), (b"MM\0*", "a picture (TIFF)"),
-    (b"P4\n", "a picture (PBM)"), (b"P5\n", "a picture (PGM)"), (b"P6\n", "a picture (PPM)"),
-    (b"%PDF", "a PDF document"),
+    (b"II*\0", "a picture (TIFF)"), (b"MM\0*", "a picture (TIFF)"), (b"P4\n", "a picture (PBM)"),
+    (b"P5\n", "a picture (PGM)"), (b"P6\n", "a picture (PPM)"), (b"%PDF", "a PDF document"),
     (b"\x93NUMPY", "an array of NumPy (npy)"), (b"\x89HDF", "an HDF5 file"), (b"MATLAB 5", "a file of MATLAB"),
     (b"PK\3\4", "a zip file (npz, docx, xlsx or torch)"), (b"\x1f\x8b", "a gzip file"), (b"BZh", "a bzip2 file"),
     (b"\xfd7zXZ", "an xz file"), (b"\x7fELF", "a program"), (b"SNNS pattern", "a file of patterns of SNNS"),
+    (b"\xff\xfe", "a text in UTF-16"), (b"\xfe\xff", "a text in UTF-16"),
     (b"SNNS network", "a file of a network of SNNS"), (b"\x80\4\x95", "a pickle of Python"),
     (b"\x80\2}", "a pickle of Python"), (b"\x80\2]", "a pickle of Python"),
 )

@@ -87,8 +87,8 @@ def declared(**fields: int) -> bytes:
 DAMAGES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "neither an npz nor a safetensors file"),
     "a text": (b"no weights at all", "neither an npz nor a safetensors file"),
-    "an npz cut short": (GOOD["npz"][:-30], "File is not a zip file"),
-    "only the magic of a zip": (b"PK\3\4" + b"\0" * 40, "File is not a zip file"),
+    "an npz cut short": (GOOD["npz"][:-30], "the end of the zip file is missing"),
+    "only the magic of a zip": (b"PK\3\4" + b"\0" * 40, "the end of the zip file is missing"),
     "a zip with a text": (zip_of(readme__txt=b"hello"), "other things than arrays"),
     "an array that is none": (zip_of(a__npy=b"hello, this is text"), "an array begins with 68656c6c6f2c"),
     "objects": (zip_of(a__npy=npy(np.array([{}], object))), "objects of Python, and those are never read"),
@@ -211,6 +211,7 @@ WRONG_PATTERNS: dict[str, tuple[bytes, str, str]] = {  # content, message, hint
     "nan": (b"1\nnan\n", "number 2 of 2 is nan", "replace"),
     "zero bytes": (b"1\0002\n", "not an SN matrix", "a text matrix is .MAT"),
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(60), "is a picture (PNG)", "numpy.save"),
+    "UTF-16": ("1 2\n".encode("utf-16"), "is a text in UTF-16", "iconv"),
     "SNNS": (b"SNNS pattern definition file V3.2\n", "a file of patterns of SNNS", '(patterns "INPUTS" "OUTPUTS")'),
     "a pickle": (b"\x80\4\x95\0\0", "a pickle of Python", "can run code"),
     "npz": (GOOD["npz"], "is a zip file", "numpy.save"),

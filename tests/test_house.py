@@ -35,7 +35,7 @@ LAW: dict[str, set[str]] = {
     "data": {"errors", "registry", "cache_folder", "input_files", "array_files"},
     "network": {"errors", "registry", "language"},
     "engines": {"errors", "registry", "cache_folder", "network"},
-    "training": {"errors", "registry", "array_files", "language", "data", "network", "engines"},
+    "training": {"errors", "registry", "input_files", "array_files", "language", "data", "network", "engines"},
     "sn28": {"errors", "atomic_files", "registry", "input_files", "language", "data", "network", "engines"},
     "program": {"errors", "registry", "language", "network", "training", "sn28"},
     "run_folder": {"errors", "atomic_files", "tensor_file", "input_files", "training"},

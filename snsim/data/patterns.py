@@ -24,6 +24,7 @@ _REMEDIES = {
     "a file of patterns of SNNS": "write its input patterns to one text, one pattern a line, its output patterns to "
                                   "another, and name both: (patterns \"INPUTS\" \"OUTPUTS\")",
     "a zip file (npz, docx, xlsx or torch)": "write each of its arrays to a file: numpy.save(FILE, array)",
+    "a text in UTF-16": "save it as UTF-8: iconv -f utf-16 -t utf-8",
     "a pickle of Python": "a pickle can run code and is never read: numpy.save(FILE, array)",
 }
 Range = tuple[int, int]  # first and last pattern, both included, from 0

@@ -191,7 +191,8 @@ def save_weights(interpreter: Interpreter, file: Form) -> Form:
 def load_weights(interpreter: Interpreter, file: Form) -> Form:
     """(load-weights "F.npz"): puts weights from a file into the net at hand"""
     pupil = pupil_at_hand(interpreter, "load-weights")
-    pupil.set_weights(load_initial(typed_path(text("load-weights", file)), pupil.net, interpreter.place()))
+    pupil.set_weights(load_initial(typed_path(text("load-weights", file)), pupil.net, interpreter.place(),
+                                   pupil.engine.dtype))
     return str(file)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from snsim.array_files import ArrayFile, Header, open_arrays
 from snsim.data.formats import within
 from snsim.errors import Fault, SnError, Span, fail
+from snsim.input_files import shown
 from snsim.network.net import Net, Parameter
 from snsim.training.initial import gains
 
@@ -48,14 +49,14 @@ def _keys_of(file: ArrayFile, net: Net, learning: Mapping[str, Parameter], span:
     for key, header in file.headers.items():
         name, why = _parameter_for(key, net, learning)
         if name is None:
-            faults.append(Fault(f'"{_cut(key)}" in {file.path} {why}', span, KEYS))
+            faults.append(Fault(f"{_named(file, key)} {why}", span, KEYS))
         elif name in found:
-            faults.append(Fault(f'"{_cut(found[name])}" and "{_cut(key)}" in {file.path} are both {name}', span,
-                                f'leave one of them out: "{_cut(key)}"'))
+            faults.append(Fault(f'"{shown(found[name])}" and {_named(file, key)} are both {name}', span,
+                                f'leave one of them out: "{shown(key)}"'))
         else:
             found[name] = key
             faults += _faults_of(file, key, header, learning[name], span)
-    faults += [Fault(f"{file.path} has nothing for {name}, {_size(parameter.shape)}", span, KEYS)
+    faults += [Fault(f"{shown(file.path)} has nothing for {name}, {_size(parameter.shape)}", span, KEYS)
                for name, parameter in learning.items() if name not in found and parameter.kind != "gain"]
     if faults:
         raise SnError(faults)
@@ -63,12 +64,12 @@ def _keys_of(file: ArrayFile, net: Net, learning: Mapping[str, Parameter], span:
 
 
 def _faults_of(file: ArrayFile, key: str, header: Header, parameter: Parameter, span: Span | None) -> list[Fault]:
-    what = f'"{_cut(key)}" in {file.path}'
+    what = _named(file, key)
     if header.shape != parameter.shape:
         turned = header.shape[::-1] == parameter.shape
         return [Fault(f"{what} is {_size(header.shape)}, {parameter.name} is {_size(parameter.shape)}", span,
-                      f'transpose "{_cut(key)}" before it is saved' if turned else
-                      f'save an array of {_size(parameter.shape)} as "{_cut(key)}"')]
+                      f'transpose "{shown(key)}" before it is saved' if turned else
+                      f'save an array of {_size(parameter.shape)} as "{shown(key)}"')]
     if header.dtype.kind not in "fiu":
         return [Fault(f"{what} holds {header.dtype}, not numbers", span, "save it as float32")]
     return []
@@ -80,14 +81,14 @@ def _finite_array(file: ArrayFile, key: str, parameter: Parameter, dtype: np.dty
     wrong = np.flatnonzero(~np.isfinite(array))
     if len(wrong):
         place = " ".join(map(str, np.unravel_index(wrong[0], array.shape))) or "0"
-        raise fail(f'"{_cut(key)}" in {file.path} holds {len(wrong)} of {array.size} numbers that are not finite, '
+        raise fail(f"{_named(file, key)} holds {len(wrong)} of {array.size} numbers that are not finite, "
                    f"the first at {place}", span, f"give finite numbers for {parameter.name}")
-    within(array, dtype, f'"{_cut(key)}" in {file.path}', span, "give smaller weights, or run with --dtype float64")
+    within(array, dtype, _named(file, key), span, "give smaller weights, or run with --dtype float64")
     return array.astype(np.float64)
 
 
-def _cut(key: str) -> str:
-    return key if len(key) <= 60 else f"{key[:60]} ..."
+def _named(file: ArrayFile, key: str) -> str:
+    return f'"{shown(key)}" in {shown(file.path)}'
 
 
 def _parameter_for(key: str, net: Net, learning: Mapping[str, Parameter]) -> tuple[str | None, str]:
