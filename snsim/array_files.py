@@ -119,7 +119,7 @@ def _check_size(header: Header, most: int) -> None:
 
 def _elements(file: BinaryIO, header: Header) -> np.ndarray:
     array = np.empty(math.prod(header.shape), header.dtype)
-    done = copy_into(file, memoryview(array.view(np.uint8))) if array.size else 0
+    done = copy_into(file, array.view(np.uint8).data) if array.size else 0
     if done != header.nbytes:
         raise _Damage(f"it ends early: {done:,} bytes are there, {_sized(header)} take {header.nbytes:,}")
     return array.reshape(header.shape, order="F" if header.by_columns else "C")

@@ -185,7 +185,7 @@ def _read_binary_matrix(file: BinaryIO, head: bytes, size: int, name: str, order
                            f"byte{'s' if element.itemsize > 1 else ''}", size)
     file.seek(start)
     values = np.empty(count, element)
-    if copy_into(file, memoryview(values.view(np.uint8))) < values.nbytes:
+    if copy_into(file, values.view(np.uint8).data) < values.nbytes:
         raise _short(name, f"{start + values.nbytes}", size)
     with np.errstate(invalid="ignore"):  # a NaN that signals
         numbers = values.astype(np.float64)

@@ -46,8 +46,11 @@ def _keys_of(file: ArrayFile, net: Net, learning: Mapping[str, Parameter], span:
     """Return the key of each parameter that the file has. SnError with all that does not fit, by the headers alone."""
     faults: list[Fault] = []
     found: dict[str, str] = {}
+    spellings: dict[str, list[str]] = {}
+    for learned in learning:
+        spellings.setdefault(_spelled(learned), []).append(learned)
     for key, header in file.headers.items():
-        name, why = _parameter_for(key, net, learning)
+        name, why = _parameter_for(key, net, learning, spellings)
         if name is None:
             faults.append(Fault(f"{_named(file, key)} {why}", span, KEYS))
         elif name in found:
@@ -91,11 +94,17 @@ def _named(file: ArrayFile, key: str) -> str:
     return f'"{shown(key)}" in {shown(file.path)}'
 
 
-def _parameter_for(key: str, net: Net, learning: Mapping[str, Parameter]) -> tuple[str | None, str]:
+def _spelled(name: str) -> str:
+    """Return a name as the torch module spells it."""
+    return re.sub(r"\W", "_", name)
+
+
+def _parameter_for(key: str, net: Net, learning: Mapping[str, Parameter],
+                   spellings: Mapping[str, list[str]]) -> tuple[str | None, str]:
     """The name of the parameter that a key means, or None and why there is none."""
     if key in learning:
         return key, ""
-    spelled = [name for name in learning if re.sub(r"\W", "_", name) == re.sub(r"\W", "_", key)]
+    spelled = spellings.get(_spelled(key), [])
     if len(spelled) == 1:
         return spelled[0], ""
     layer, kind = key[:-1].lower(), {"w": "weight", "b": "bias"}.get(key[-1:].lower())
