@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shlex
@@ -36,27 +37,23 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from snsim import atomic_files
+from snsim import atomic_files, json_reader, run_schema
 from snsim.atomic_files import LockedError, write_all, write_atomically, write_new, write_together
 from snsim.errors import Fault, SnError, Source, fail
-from snsim.input_files import exists, is_file, is_folder, shown
-from snsim.tensor_file import tensor_file
+from snsim.input_files import is_file, is_folder
+from snsim.input_files import shown as shown_path
+from snsim.json_reader import Fields, open_plain_file, parse_json, read_json, read_plain_file, shown, unreadable
+from snsim.run_schema import FORMAT
+from snsim.tensor_file import read_tensor_file, tensor_file
 from snsim.training.loop import Pass, Snapshot
 from snsim.training.scores import Score
 
 SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES = (
     "run.json", "passes.jsonl", "weights.safetensors", "checkpoint.safetensors", "source")
 PROGRAM = "program.json"  # instead of SETTINGS, where a program trains by itself
-_REOPENED: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {  # what of run.json a resumed run reads
-    "": {"name": str, "seed": int, "net_digest": str, "engine": str, "dtype": str, "data": dict, "overrides": dict,
-         "presets": dict, "versions": dict},
-    "data": {"name": str, "digest": str, "origin": str, "wanted": list, "rank": int},
-    "overrides": {"data": list, "passes": (int, type(None))},
-    "source": {"root": str},
-}
 _LONGEST_NAME = 150  # characters of a folder or file that is named after something declared
-_NOT_RESUMED = "this run cannot be resumed; run its source/ anew"
-_FORMAT = 1  # of the folder; a later snsim that writes another one says so
+_MOST_OF_A_LINE = 1 << 16  # bytes of a line of passes.jsonl; they have some 400
+_MOST_OF_A_TEXT = 1 << 26  # bytes of a file in source/
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,29 @@ class Run:
     def changed_sources(self) -> list[str]:
         """The names of the run's copies of texts that are not what they were when it was begun."""
         folder, digests = self.folder / SOURCES, self.settings["source"].get("digests", {})
-        return [name for name, digest in digests.items() if _is_below(name) and _digest_of(folder / name) != digest]
+        return [name for name in self.settings["source"]["files"]
+                if name in digests and _digest_of(folder / name) != digests[name]]
+
+    def check_sources(self) -> None:
+        """SnError if a copy of a text is absent, leads out of the folder, or is not what it was."""
+        names = dict.fromkeys([self.settings["source"]["main"], *self.settings["source"]["files"]])
+        for name in names:
+            self.source_text(name)
+        if changed := self.changed_sources():
+            raise fail(f"the run {self.folder} was begun with another text: {', '.join(changed)} in its {SOURCES}/",
+                       hint="undo the change, or begin a new run with the changed text")
+
+    def source_text(self, name: str) -> str:
+        """The run's own copy of a text. SnError if it cannot be read, or if links lead out of the run folder."""
+        path = self.folder / SOURCES / name
+        hint = f"put the text back, or begin a new run with the original in {self.settings['source']['root']}"
+        try:
+            inside = path.resolve().is_relative_to((self.folder / SOURCES).resolve())
+        except (OSError, RuntimeError):  # links in a circle
+            inside = False
+        if not inside:
+            raise fail(f"{path} leads out of the run folder, or links to itself", hint=hint)
+        return read_plain_file(path, _MOST_OF_A_TEXT, hint).decode("utf-8", "surrogateescape")
 
     def weights(self) -> dict[str, np.ndarray]:
         """The weights after the last pass that counts, by parameter name."""
@@ -128,7 +147,7 @@ def new_run(parent: Path, name: str, sources: Sequence[Source], settings: Mappin
     with ExitStack() as stack:
         with _folder_faults(parent):
             draft = _new_draft(stack, parent)
-            settings = {"format": _FORMAT, **settings, "source": _write_sources(draft / SOURCES, sources)}
+            settings = {"format": FORMAT, **settings, "source": _write_sources(draft / SOURCES, sources)}
             write_new(draft / SETTINGS, _json_bytes(settings))
             write_new(draft / PASSES, b"")
             for file, pieces in _tensor_files(start):
@@ -148,7 +167,7 @@ def create_program_folder(parent: Path, source: Source, settings: Mapping[str, A
     with ExitStack() as stack, _folder_faults(parent):
         draft = _new_draft(stack, parent)
         sources = _write_sources(draft / SOURCES, [source])
-        write_new(draft / PROGRAM, _json_bytes({"format": _FORMAT, **settings, "source": sources}))
+        write_new(draft / PROGRAM, _json_bytes({"format": FORMAT, **settings, "source": sources}))
         return _move_into_place(draft, parent, base, False)
 
 
@@ -182,7 +201,7 @@ class Recorder:
 
     def checkpoint(self) -> Snapshot:
         """Read the checkpoint from the folder."""
-        snapshot = _read_checkpoint(self._folder / CHECKPOINT)
+        snapshot = _read_checkpoint(self._folder / CHECKPOINT, "run the training again")
         self.saved = snapshot.number
         return snapshot
 
@@ -221,8 +240,9 @@ def pass_line(done: Pass) -> dict[str, Any]:
 
 def _figures(score: Score) -> dict[str, Any]:
     rejected = {} if score.rejection is None else {"rejection": score.rejection}
-    return {"loss": score.loss, "half_mse": score.half_mse, "mse": score.mse, "error": score.error,
-            "misses": score.misses, "patterns": score.patterns, **rejected}
+    figures = {name: value if math.isfinite(value) else None  # JSON has no infinity
+               for name, value in (("loss", score.loss), ("half_mse", score.half_mse), ("mse", score.mse))}
+    return {**figures, "error": score.error, "misses": score.misses, "patterns": score.patterns, **rejected}
 
 
 def folder_name(name: str) -> str:
@@ -287,7 +307,8 @@ def _write_sources(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
 
 def _digest_of(path: Path) -> str | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with open_plain_file(path) as file:
+            return hashlib.sha256(file.read(_MOST_OF_A_TEXT)).hexdigest()
     except OSError:
         return None
 
@@ -318,21 +339,43 @@ def _json_bytes(value: Mapping[str, Any]) -> bytes:
 
 
 def open_run(path: str | PurePath) -> Run:
-    """Read a run folder. SnError with the file and what is wrong in it, if it is none or damaged."""
+    """Read a run folder. SnError with the file, the field and what is wrong with it, if it is none or damaged."""
     folder = Path(path)
+    settings = _read_settings(folder)
+    snapshot = _read_checkpoint(folder / CHECKPOINT, _restart_hint(folder, settings))
+    if snapshot.number > settings["passes"]:
+        raise _damaged(folder / CHECKPOINT, f"it was written after pass {snapshot.number:,}, and {SETTINGS} tells of "
+                       f"{settings['passes']:,} passes", _restart_hint(folder, settings))
+    return Run(folder, settings, tuple(_read_passes(folder / PASSES, snapshot.number,
+                                                    _restart_hint(folder, settings))[0]), snapshot)
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    """The settings of a run folder. SnError if it is none, or if a field is not as `run_schema` says."""
+    place = folder / SETTINGS
     if not is_folder(folder):
-        raise fail(f"{shown(folder)} is a file, no run folder" if is_file(folder) else
-                   f"there is no run folder {shown(folder)}", hint=_nearest_runs(Path("runs"), folder.name))
-    if not exists(folder / SETTINGS):
-        raise fail(f"{folder} is no run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
-    settings = _read_json(folder / SETTINGS)
-    if settings.get("format") != _FORMAT:
-        raise _damaged(folder / SETTINGS, f"its format is {settings.get('format')}, this snsim reads {_FORMAT}")
-    source = settings.get("source")
-    if not isinstance(settings.get("passes"), int) or not isinstance(source, dict) or not _is_below(source.get("main")):
-        raise _damaged(folder / SETTINGS, "it does not tell the passes and the main source of the run")
-    snapshot = _read_checkpoint(folder / CHECKPOINT)
-    return Run(folder, settings, tuple(_read_passes(folder / PASSES, snapshot.number)[0]), snapshot)
+        raise fail(f"{shown_path(folder)} is a file, no run folder" if is_file(folder) else
+                   f"there is no run folder {shown_path(folder)}", hint=_nearest_runs(Path("runs"), folder.name))
+    if os.path.lexists(folder / PROGRAM):
+        raise fail(f"{shown_path(folder)} is the folder of a program that trains by itself; it is not resumed",
+                   hint=f"run the program again: snsim run {shlex.quote(str(folder / SOURCES))}/NAME.sn")
+    if not os.path.lexists(place):
+        raise fail(f"{shown_path(folder)} is no run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
+    hint = _restart_hint(folder, {})
+    settings: dict[str, Any] = read_json(place, hint)
+    json_reader.check(settings, Fields({}), str(place), hint)
+    if settings.get("format") != FORMAT:
+        raise _damaged(place, f"its format is {shown(settings.get('format'))}, and this snsim reads {FORMAT}", hint)
+    json_reader.check(settings, run_schema.SETTINGS, str(place), hint)
+    return settings
+
+
+def _restart_hint(folder: Path, settings: Mapping[str, Any]) -> str:
+    """What to do with a run folder that is damaged: the command, with the text that it keeps."""
+    main = settings["source"]["main"] if settings else next(
+        (place.name for place in sorted((folder / SOURCES).glob("*.sn"))), "NAME.sn")
+    return ("put back the file from a copy of the run folder, or begin a new run with its text: "
+            f"snsim run {shlex.quote(str(folder / SOURCES / main))}")
 
 
 def _nearest_runs(parent: Path, name: str) -> str:
@@ -346,10 +389,9 @@ def reopen_run(path: str | PurePath) -> Run:
     """Read a run folder in order to go on with it, and make it what it was at its checkpoint: lines of later passes
     are cut off, the weights are those of the checkpoint, and drafts of the run that was killed are removed."""
     run = open_run(path)
-    check_settings(run)
     atomic_files.remove_stale_drafts(run.folder)
+    kept = _read_passes(run.folder / PASSES, run.snapshot.number, _restart_hint(run.folder, run.settings))[1]
     try:
-        kept = _read_passes(run.folder / PASSES, run.snapshot.number)[1]
         for file, content in ((PASSES, [memoryview(kept)]), (WEIGHTS, list(tensor_file(run.snapshot.parameters)))):
             if not _holds(run.folder / file, content):
                 write_atomically(run.folder / file, content)
@@ -362,74 +404,86 @@ def reopen_run(path: str | PurePath) -> Run:
 def _holds(path: Path, content: Sequence[memoryview]) -> bool:
     """Whether a file holds just this content."""
     try:
-        with path.open("rb") as file:
+        with open_plain_file(path) as file:
             return all(file.read(len(piece)) == piece for piece in content) and not file.read(1)
     except FileNotFoundError:
         return False
 
 
-def check_settings(run: Run) -> None:
-    """SnError with all that is missing in the settings, or of another kind, for a run to go on."""
-    wrong = [f"{part}.{key}".lstrip(".") for part, kinds in _REOPENED.items() for key, kind in kinds.items()
-             if isinstance(within := run.settings.get(part) if part else run.settings, dict)
-             and not isinstance(within.get(key), kind)]
-    if wrong:
-        raise _damaged(run.folder / SETTINGS, f"{', '.join(wrong)} missing or of another kind")
-
-
-def _read_passes(path: Path, last: int) -> tuple[list[Mapping[str, Any]], bytes]:
-    """The lines of passes 1 to `last`, and their bytes."""
+def _read_passes(path: Path, last: int, hint: str) -> tuple[list[Mapping[str, Any]], bytes]:
+    """The lines of passes 1 to `last`, and their bytes. Figures that were not finite are NaN."""
+    passes: list[Mapping[str, Any]] = []
+    content = []
     try:
-        content = path.read_bytes().splitlines(keepends=True)[:last]
-        passes = [json.loads(line) for line in content]
-        numbers = [line["pass"] for line in passes]
+        with open_plain_file(path) as file:
+            for number in range(1, last + 1):
+                line = file.readline(_MOST_OF_A_LINE)
+                if not line.endswith(b"\n"):
+                    raise _damaged(path, f"it has no whole line for pass {number:,}, and the checkpoint was written "
+                                   f"after pass {last:,}", hint)
+                content.append(line)
     except OSError as error:
-        raise _unreadable(path, error) from None
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(path, "a line of it is not a pass") from None
-    if numbers != list(range(1, last + 1)):
-        raise _damaged(path, f"its lines are not those of passes 1 to {last}, after which the checkpoint was written")
+        raise unreadable(path, error, hint) from None
+    for number, line in enumerate(content, 1):
+        name = f"{path}, line {number:,},"
+        done = parse_json(line, name, hint)
+        json_reader.check(done, run_schema.PASS, name, hint)
+        first = passes[0] if passes else done
+        if done["pass"] != number:
+            raise _damaged(path, f"line {number:,} tells of pass {done['pass']:,}", hint)
+        if (done["test"] is None) != (first["test"] is None):
+            raise _damaged(path, f"line {number:,} and line 1 do not both have figures on test patterns", hint)
+        for split in ("train", "test"):
+            if done[split] is not None:
+                if done[split]["misses"] > done[split]["patterns"]:
+                    raise _damaged(path, f"line {number:,} tells of {done[split]['misses']:,} misses among "
+                                   f"{done[split]['patterns']:,} patterns", hint)
+                done[split] |= {name: math.nan for name, value in done[split].items() if value is None}
+        passes.append(done)
     return passes, b"".join(content)
 
 
-def _read_checkpoint(path: Path) -> Snapshot:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            about = json.loads((file.metadata() or {})["snsim"])
-            arrays = {key: file.get_tensor(key) for key in file.keys()}
-        number, generators = about["pass"], about["generators"]
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, str(error)) from None
+def _read_checkpoint(path: Path, hint: str) -> Snapshot:
+    """The snapshot in a checkpoint. SnError if it is none; whether it fits the net is for who knows the net."""
+    arrays, metadata = read_tensor_file(path, hint)
+    if "snsim" not in metadata:
+        raise _damaged(path, "it has no metadata of snsim, so it is the checkpoint of no run", hint)
+    about = parse_json(metadata["snsim"], f"the metadata of {path}", hint)
+    json_reader.check(about, run_schema.CHECKPOINT, f"the metadata of {path}", hint)
+    number, generators = about["pass"], about["generators"]
+    if set(generators) != (set(run_schema.STREAMS) if number else set()):
+        raise _damaged(path, f"the generators of random numbers after pass {number:,} are "
+                       f"{', '.join(map(shown, generators)) or 'missing'}", hint)
     state = {key.removeprefix("state "): array for key, array in arrays.items() if key.startswith("state ")}
     return Snapshot(number, {key: a for key, a in arrays.items() if not key.startswith("state ")}, state, generators)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    except ValueError as error:
-        raise _damaged(path, str(error)) from None
-    if not isinstance(value, dict):
-        raise _damaged(path, "it is not a JSON object")
-    return value
+def check_snapshot(run: Run, parameters: Mapping[str, tuple[int, ...]],
+                   state: Mapping[str, tuple[int, ...]] | None = None) -> None:
+    """SnError if the weights (and the update state, if its shapes are given) of the checkpoint have not these names and
+    shapes, are of another type than the run's, or hold what is no number.
+
+    The count of updates, "n", is in every state.
+    """
+    path, hint = run.folder / CHECKPOINT, _restart_hint(run.folder, run.settings)
+    kinds = [("weights", parameters, run.snapshot.parameters)]
+    if state is not None:
+        kinds.append(("update state", {**state, "n": ()}, run.snapshot.state))
+    for what, expected, found in kinds:
+        for name in [*expected, *(name for name in found if name not in expected)]:
+            if name not in found or name not in expected:
+                kind = "is missing" if name not in found else "is unknown"
+                raise _damaged(path, f"its {what} are not those of this training: {shown(name)} {kind}", hint)
+            array = found[name]
+            dtype = "int64" if what == "update state" and name == "n" else run.settings["dtype"]
+            if array.shape != expected[name] or array.dtype != dtype:
+                raise _damaged(path, f"its {what} are not those of this training: {shown(name)} is {array.dtype} "
+                               f"{array.shape}, not {dtype} {expected[name]}", hint)
+            if np.isnan(array).any():
+                raise _damaged(path, f"its {what} {shown(name)} hold what is no number", hint)
+    if state is not None and run.snapshot.state["n"] < 0:
+        raise _damaged(path, f"it counts {run.snapshot.state['n']:,} updates", hint)
 
 
-def _is_below(name: object) -> bool:
-    """Whether a name of a source stays inside the folder of sources."""
-    return isinstance(name, str) and not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
-
-
-def _unreadable(path: Path, error: OSError) -> SnError:
-    if isinstance(error, FileNotFoundError):
-        return fail(f"there is no {path}", hint=_NOT_RESUMED)
-    return fail(f"{path} cannot be read: {error.strerror or error}")
-
-
-def _damaged(path: Path, why: str) -> SnError:
-    return fail(f"{path} is damaged: {why}", hint=_NOT_RESUMED)
+def _damaged(path: Path, why: str, hint: str) -> SnError:
+    return fail(f"{path} is damaged: {why}", hint=hint)

@@ -50,6 +50,7 @@ def snsim(*arguments: str | Path) -> tuple[int, str, str]:
 
 def make_runs(folder: Path) -> Path:
     """The folder with the runs `tiny` and `one`."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "tiny.sn").write_text(program())
     code, _, err = snsim("run", folder / "tiny.sn", "--quiet", "--engine", "reference", "--out", folder)
     assert code == 0, err

@@ -92,21 +92,21 @@ def title_of(made: run_folder.Run) -> str:
 def curves_of(made: run_folder.Run) -> Curves:
     """The curves of a run folder, which need neither net nor data."""
     settings = made.settings
-    data = settings.get("data", {})
-    other = bool(data.get("rank")) or bool(settings.get("overrides", {}).get("data"))
-    return curves(made.passes, f"{made.folder.name}, {data.get('name', 'data unknown')}",
-                  settings.get("published", {}), not other)
+    data = settings["data"]
+    other = bool(data["rank"]) or bool(settings["overrides"]["data"])
+    return curves(made.passes, f"{made.folder.name}, {data['name']}", settings["published"], not other)
 
 
 def weights_of(made: run_folder.Run, only: str | None = None) -> Weights:
     """The kernels of a run folder, without its data."""
     net = net_of_run(made)
+    run_folder.check_snapshot(made, {p.name: p.shape for p in net.parameters})
     return weights(net, effective_weights(net, made.weights()), title_of(made), only)
 
 
 def net_of_run(made: run_folder.Run) -> Net:
     """The net of a run folder, from its own copy of the text. SnError if it is another one by now."""
-    run_folder.check_settings(made)
+    made.check_sources()  # before a text is evaluated
     program = read_program(made.main_source, presets=made.settings["presets"], port=io.StringIO(),
                            texts=made.folder / run_folder.SOURCES)
     net = program.trainings.get(made.settings["name"]).net

@@ -76,9 +76,7 @@ def page_of(looked: Looked, patterns: tuple[int, ...], error: float) -> Page:
 
 def _sources(looked: Looked) -> tuple[Source, ...]:
     """The texts of the run, the main one first, under the names that its folder gives them."""
-    from snsim.run_folder import SOURCES
-
     made = looked.again.made
     source = made.settings["source"]
     names = [source["main"], *(name for name in source["files"] if name != source["main"])]
-    return tuple(Source(name, (made.folder / SOURCES / name).read_text("utf-8", "surrogateescape")) for name in names)
+    return tuple(Source(name, made.source_text(name)) for name in names)

@@ -18,6 +18,7 @@ from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import Event, record_passes, started_event
 from snsim.training.choose_engine import engine_for_pass
 from snsim.training.prepare import PreparedData, prepare
+from snsim.training.schedule import stage_of
 from snsim.training.spec import Training
 
 
@@ -63,8 +64,8 @@ def _resume(folder: Path, options: Options, say: Say,
 
 
 def _reopened(made: run_folder.Run, options: Options, say: Say, download: DownloadProgress | None) -> Reopened:
-    run_folder.check_settings(made)
     folder, settings = made.folder, made.settings
+    made.check_sources()  # before a text is evaluated
     name, used, presets = settings["name"], settings["data"], settings["presets"]
     engine_name, dtype, root = settings["engine"], settings["dtype"], Path(settings["source"]["root"])
     options = replace(options, data=tuple(settings["overrides"]["data"]), passes=settings["overrides"]["passes"])
@@ -75,9 +76,10 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
     if training.net.digest != settings["net_digest"]:
         raise fail(f"the net {training.net.name} is not the one the run {folder} was begun with",
                    hint="its source was changed, or this snsim builds another net from it: begin a new run")
-    if changed := made.changed_sources():
-        raise fail(f"the run {folder} was begun with another text: {', '.join(changed)} in its {run_folder.SOURCES}/",
-                   hint="undo the change, or begin a new run with the changed text")
+    if training.passes != settings["passes"]:
+        raise fail(f"{folder / run_folder.SETTINGS} is damaged: it tells of {settings['passes']:,} passes, and its "
+                   f"text with the options of the run has {training.passes:,}",
+                   hint=f"put back the number {training.passes} at passes, or the one of --passes at overrides")
     _check_checkpoint(made, training)
     home = SourceFolder(root, (made.folder / run_folder.SOURCES).resolve())
     found = find_examples(training, options, home, say, download)
@@ -93,9 +95,8 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
 
 
 def _check_checkpoint(made: run_folder.Run, training: Training) -> None:
-    """SnError if the weights of the checkpoint are not those of the net."""
-    found = {name: array.shape for name, array in made.snapshot.parameters.items()}
-    net = training.net
-    if found != {p.name: p.shape for p in net.parameters}:
-        raise fail(f"{made.folder / run_folder.CHECKPOINT} is damaged: its weights are not those of the net {net.name}",
-                   hint="this run cannot be resumed; run its source/ anew")
+    """SnError if the weights or the update state of the checkpoint are not those of the training."""
+    stage, _ = stage_of(training.stages, max(1, made.snapshot.number))
+    run_folder.check_snapshot(made, {p.name: p.shape for p in training.net.parameters},
+                              {f"{p.name}/{state}": p.shape for p in training.net.parameters if p.learns
+                               for state in stage.rule.states})

@@ -1,0 +1,301 @@
+"""Read JSON from files that may be damaged or hostile, and hold it against a schema.
+
+Everything that snsim reads as JSON goes through `parse_json` or `read_json`. A schema is data: the classes below say
+what a value may be, and `problems` lists the places where a value differs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator, Mapping, NoReturn
+
+from snsim.errors import SnError, fail
+
+MOST_BYTES = 64 << 20  # of a JSON file: the largest run.json of the examples has 4 KB
+_MOST_DIGITS = 4000  # of a whole number; Python converts 4300
+_SHOWN = 60  # characters of a value in a message
+
+
+# ---- Reading -----------------------------------------------------------------------------------------------------
+
+
+def read_json(path: Path, hint: str) -> Any:
+    """Return the value in a JSON file. SnError with `hint` if the file cannot be read or is no JSON."""
+    return parse_json(read_plain_file(path, MOST_BYTES, hint), str(path), hint)
+
+
+def parse_json(content: bytes | str, name: str, hint: str) -> Any:
+    """Return the value of a JSON text called `name`.
+
+    SnError with `hint` for what is no JSON, for an object that has a key twice, for numbers that are not finite or have
+    thousands of digits, and for brackets nested too deeply.
+    """
+    try:
+        text = content.decode() if isinstance(content, bytes) else content
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite,
+                          parse_int=_whole)
+    except UnicodeDecodeError as error:
+        raise fail(f"{name} is damaged: byte {error.start} is not UTF-8", hint=hint) from None
+    except ValueError as error:
+        raise fail(f"{name} is damaged: {error}", hint=hint) from None
+    except RecursionError:
+        raise fail(f"{name} is damaged: its brackets are nested too deeply", hint=hint) from None
+
+
+def read_plain_file(path: Path, most: int, hint: str) -> bytes:
+    """Return the content of a file. SnError with `hint` if it is absent, no plain file or larger than `most` bytes."""
+    try:
+        with open_plain_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > most else file.read(most + 1)
+    except OSError as error:
+        raise unreadable(path, error, hint) from None
+    if max(size, len(content)) > most:
+        raise fail(f"{path} has {size:,} bytes, and at most {most:,} are read", hint=hint)
+    return content
+
+
+def open_plain_file(path: Path) -> Any:
+    """Open a file to read its bytes. OSError if it is a folder, a pipe, a device or cannot be opened.
+
+    A pipe is not waited for.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a zero byte in the name
+        raise OSError(str(error)) from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise OSError("it is a folder" if stat.S_ISDIR(mode) else "it is no plain file")
+    return os.fdopen(descriptor, "rb")
+
+
+def unreadable(path: Path, error: OSError, hint: str) -> SnError:
+    """Return the fault for a file that cannot be opened or read."""
+    if isinstance(error, FileNotFoundError):
+        return fail(f"there is no file {path}", hint=hint)
+    return fail(f"{path} cannot be read: {error.strerror or error}", hint=hint)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {shown(twice)} stands twice in one object")
+    return made
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {shown_text(text)} is too large")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number has {len(text):,} digits")
+    return int(text)
+
+
+# ---- Schemas -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from `least` to `most`."""
+
+    least: int | None = None
+    most: int | None = None
+
+    def __str__(self) -> str:
+        return "a whole number" + _range(self.least, self.most)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number from `least` to `most`."""
+
+    least: float | None = None
+    most: float | None = None
+
+    def __str__(self) -> str:
+        return "a number" + _range(self.least, self.most)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text of at most `most` characters, without the zero character; one of `values` where some are stated."""
+
+    most: int = 1 << 20
+    values: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " or ".join(map(shown, self.values)) if self.values else f"a text of at most {self.most:,} characters"
+
+
+@dataclass(frozen=True)
+class InnerPath:
+    """A relative path that stays inside its folder."""
+
+    def __str__(self) -> str:
+        return "a relative path inside of its folder"
+
+
+@dataclass(frozen=True)
+class Each:
+    """A list whose values are all of one kind."""
+
+    kind: Kind
+    least: int = 0
+
+    def __str__(self) -> str:
+        return f"a list of {self.least} or more values" if self.least else "a list"
+
+
+@dataclass(frozen=True)
+class Named:
+    """An object of any keys whose values are all of one kind."""
+
+    kind: Kind
+
+    def __str__(self) -> str:
+        return "an object"
+
+
+@dataclass(frozen=True)
+class Fields:
+    """An object with these fields. Unknown fields are accepted unless it is `closed`."""
+
+    needed: Mapping[str, Kind]
+    optional: Mapping[str, Kind] = field(default_factory=dict)
+    closed: bool = False
+
+    def __str__(self) -> str:
+        return "an object"
+
+
+@dataclass(frozen=True)
+class Either:
+    """A value of one of several kinds; None is JSON's null."""
+
+    kinds: tuple[Kind | None, ...]
+
+    def __str__(self) -> str:
+        return " or ".join("null" if kind is None else str(kind) for kind in self.kinds)
+
+
+Kind = Whole | Number | Text | InnerPath | Each | Named | Fields | Either
+
+
+def nullable(kind: Kind) -> Either:
+    """Return the kind that also allows null."""
+    return Either((kind, None))
+
+
+def problems(value: Any, kind: Kind, place: str = "") -> Iterator[str]:
+    """Yield a sentence for each place where a value is not of a kind, with the name of the field: `data.rank`."""
+    if isinstance(kind, Either):
+        if not any(value is None if one is None else _fits(value, one) for one in kind.kinds):
+            inner = next((one for one in kind.kinds if one is not None and _is_like(value, one)), None)
+            yield from problems(value, inner, place) if inner is not None else [_differs(value, kind, place)]
+    elif not _is_like(value, kind):
+        yield _differs(value, kind, place)
+    elif isinstance(kind, Each):
+        for number, item in enumerate(value):
+            yield from problems(item, kind.kind, f"{place}[{number}]")
+    elif isinstance(kind, Named):
+        for key, item in value.items():
+            yield from problems(item, kind.kind, _below(place, key))
+    elif isinstance(kind, Fields):
+        for key, inner in kind.needed.items():
+            if key in value:
+                yield from problems(value[key], inner, _below(place, key))
+            else:
+                yield f"{_below(place, key)} is missing"
+        for key, inner in kind.optional.items():
+            if key in value:
+                yield from problems(value[key], inner, _below(place, key))
+        if kind.closed:
+            for key in value.keys() - kind.needed.keys() - kind.optional.keys():
+                yield f"{_below(place, key)} is unknown"
+
+
+def check(value: Any, kind: Kind, name: str, hint: str) -> None:
+    """SnError with the first places where the value of file `name` is not of a kind."""
+    found = problems(value, kind)
+    first = [sentence for sentence, _ in zip(found, range(_MOST_TOLD))]
+    if first:
+        more = ", and more" if next(found, None) is not None else ""
+        raise fail(f"{name} is damaged: {'; '.join(first)}{more}", hint=hint)
+
+
+_MOST_TOLD = 5  # problems of one file in a message
+
+
+def _fits(value: Any, kind: Kind) -> bool:
+    return next(problems(value, kind), None) is None
+
+
+def _is_like(value: Any, kind: Kind) -> bool:
+    """Whether a value itself is of a kind; the values inside it are not looked at."""
+    if isinstance(kind, Whole):
+        return type(value) is int and _is_within(value, kind)
+    if isinstance(kind, Number):
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max and _is_within(value, kind)
+    if isinstance(kind, Text):
+        return isinstance(value, str) and len(value) <= kind.most and "\0" not in value and (
+            not kind.values or value in kind.values)
+    if isinstance(kind, InnerPath):
+        return isinstance(value, str) and 0 < len(value) <= 4096 and "\0" not in value and \
+            not Path(value).is_absolute() and ".." not in Path(value).parts and value != "."
+    if isinstance(kind, Each):
+        return isinstance(value, list) and len(value) >= kind.least
+    if isinstance(kind, Either):
+        return _fits(value, kind)
+    return isinstance(value, dict)
+
+
+def _is_within(value: float, kind: Whole | Number) -> bool:
+    return (kind.least is None or value >= kind.least) and (kind.most is None or value <= kind.most)
+
+
+def _differs(value: Any, kind: Kind, place: str) -> str:
+    return f"{place or 'its content'} must be {kind}, not {shown(value)}"
+
+
+def _below(place: str, key: str) -> str:
+    key = shown(key)[1:-1]
+    return f"{place}.{key}" if place else key
+
+
+def _range(least: float | None, most: float | None) -> str:
+    if least is None:
+        return "" if most is None else f" of at most {most:,}"
+    return f" from {least:,} on" if most is None else f" from {least:,} to {most:,}"
+
+
+def shown(value: Any) -> str:
+    """Return a value of JSON as a message shows it: on one line, printable, cut."""
+    if isinstance(value, (dict, list)):
+        return ("an object" if isinstance(value, dict) else "a list") + f" of {len(value):,}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10 ** _SHOWN:
+        return "a number of many digits"
+    return shown_text(json.dumps(value[:_SHOWN + 1] if isinstance(value, str) else value))
+
+
+def shown_text(text: str) -> str:
+    """Return a text cut to the length that a message shows."""
+    return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."
