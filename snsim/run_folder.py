@@ -117,10 +117,13 @@ class NotSavedError(SnError):
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep a run folder to this writer for as long as it writes there; Busy if another one has it."""
-    if not is_folder(folder) or os.name != "posix":  # whoever reads it will say so; elsewhere folders have no locks
+    try:
+        place = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)) if os.name == "posix" else -1
+    except (OSError, ValueError):
+        place = -1
+    if place < 0:  # whoever reads it says what is wrong; elsewhere folders have no locks
         yield
         return
-    place = os.open(folder, os.O_RDONLY)
     try:
         try:
             atomic_files.lock(place)

@@ -20,8 +20,8 @@ from tiny_run import make_runs, snsim
 FILES = ("run.json", "passes.jsonl", "checkpoint.safetensors", "weights.safetensors", "source/tiny.sn")
 JSON_FILES = ("run.json", "passes.jsonl", "checkpoint.safetensors")
 VALUES: tuple[Any, ...] = (
-    None, True, 0, -1, 1, 3, 2.5, 1e300, 10 ** 30, 10 ** 400, float("nan"), float("inf"), "", "x", "a\0b", "\x1b[2J", "../..",
-    "/etc/passwd", "é" * 300, [], [[]], {}, {"": None}, ["x"], "tiny", "torch", "float64", "\ud800")
+    None, True, 0, -1, 1, 3, 2.5, 1e300, 10 ** 30, 10 ** 400, float("nan"), float("inf"), "", "x", "a\0b", "\x1b[2J",
+    "../..", "/etc/passwd", "é" * 300, [], [[]], {}, {"": None}, ["x"], "tiny", "torch", "float64", "\ud800")
 
 
 def readers(run: Path) -> list[tuple[str, ...]]:
@@ -117,7 +117,8 @@ def change_tensors(run: Path, draw: random.Random) -> str:
     tensors |= {
         "name": {f"{name}x": array}, "shape": {name: np.zeros((*array.shape, 1), array.dtype)},
         "type": {name: array.astype(draw.choice(("float64", "int8", "float16", "bool", "uint64")))},
-        "nan": {name: np.full(array.shape, np.nan, np.float32)}, "inf": {name: np.full(array.shape, np.inf, np.float32)},
+        "nan": {name: np.full(array.shape, np.nan, np.float32)},
+        "inf": {name: np.full(array.shape, np.inf, np.float32)},
         "huge": {name: np.full(array.shape, 3e38, np.float32)}, "less": {}, "negative": {name: -np.abs(array) - 1},
         "more": {name: array, "state more": array, "more": array}, "metadata": {name: array}}[what]
     if what == "metadata":
@@ -127,7 +128,8 @@ def change_tensors(run: Path, draw: random.Random) -> str:
 
 
 DAMAGES: tuple[Callable[[Path, random.Random], str], ...] = (
-    flip_bits, truncate, swap_files, replace_file, change_value, change_value, change_value, add_key, nest, change_tensors)
+    flip_bits, truncate, swap_files, replace_file, change_value, change_value, change_value, add_key, nest,
+    change_tensors)
 
 
 def _edit(run: Path, draw: random.Random, change: Callable[[Any, Any], str]) -> str:

@@ -26,6 +26,7 @@ LAW: dict[str, set[str]] = {
     "atomic_files": set(),
     "tensor_file": set(),
     "registry": {"errors"},
+    "json_reader": {"errors"},
     "cache_folder": {"errors"},
     "colour": {"errors"},
     "input_files": {"errors"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Sequence
 
 from snsim.text_table import aligned
@@ -62,4 +63,4 @@ def _ours(name: str, train: Score, test: Score | None) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{int(value):,}" if value == int(value) else f"{value:.3g}"
+    return f"{int(value):,}" if math.isfinite(value) and value == int(value) else f"{value:.3g}"

@@ -6,6 +6,7 @@ each is headed and printed. A new figure is a line in both.
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
@@ -94,7 +95,8 @@ def figures_of(run: Run) -> dict[str, float]:
         return {}
     last = run.passes[-1]
     found = {f"{split}-{name.replace('_', '-')}": float(last[split][name])
-             for split in ("train", "test") if last[split] is not None for name in _SCORE if name in last[split]}
+             for split in ("train", "test") if last[split] is not None for name in _SCORE
+             if name in last[split] and math.isfinite(last[split][name])}
     if all("cpu_seconds" in line for line in run.passes):
         found["cpu-seconds"] = sum(line["cpu_seconds"] for line in run.passes)
     return found
