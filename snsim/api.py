@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Mapping
 from snsim.engines.plan import plan
 from snsim.errors import fail
 from snsim.network.net import Net
+from snsim.optional_packages import needing
 from snsim.program import Program, read_program
 from snsim.training.initial import initial_weights
 from snsim.training.parameter_scopes import rates_at
@@ -33,7 +34,8 @@ def load(path: str | Path, net: str | None = None, *, seed: int | None = None, d
     explicit connection tables and `module.parameter_groups(pass)` the groups for an optimiser of `torch.optim`.
     Raises SnError with every fault of the description.
     """
-    from snsim.engines.torch.module import module as make_module
+    with needing("torch", what="snsim.load"):
+        from snsim.engines.torch.module import module as make_module
 
     program = read_program(path, presets=presets)
     chosen, training = _chosen(program, net)

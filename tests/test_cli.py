@@ -407,5 +407,6 @@ def test_engine_that_is_not_here_is_said_and_another_runs(arguments: list[str], 
 
     done = run()
     assert done.returncode == 0, done.stderr
-    assert "needs llvmlite, which is not installed here: the reference engine runs instead" in done.stdout + done.stderr
+    told = done.stdout + done.stderr
+    assert "needs the package llvmlite, which is not installed here: the reference engine runs instead" in told
     assert run("--engine", "native").returncode == 1

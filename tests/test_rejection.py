@@ -105,7 +105,7 @@ def test_wrong_calls(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert code == 1 and "has no test patterns to reject" in err
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     code, _, err = snsim("reject", runs / "small", "--plot", tmp_path / "curve.png")
-    assert code == 1 and "plots need matplotlib, which is not installed here" in err
+    assert code == 1 and "a plot needs the package matplotlib, which is not installed here" in err
     code, _, err = snsim("reject", runs / "small", "--plot", tmp_path / "curve.gif")
     assert code == 1 and "a plot is a file that ends with .png" in err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shlex
@@ -56,3 +57,41 @@ def prepare_streams() -> None:
 def leave_stdout() -> None:
     """Send what is still buffered nowhere, so that the interpreter does not complain on its way out."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_output_broken() -> bool:
+    """Whether what is printed can no longer be written: the buffer of a stream that failed stays full."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return False
+    except (OSError, ValueError):
+        return True
+
+
+_REMEDIES = {
+    errno.ENOSPC: "make room on the disk, and give the command again",
+    errno.EDQUOT: "make room within your quota, and give the command again",
+    errno.EFBIG: "the limit of file sizes is too low: ulimit -f unlimited",
+    errno.EMFILE: "the limit of open files is too low: ulimit -n 1024",
+    errno.ENFILE: "close other programs: the system has too many open files",
+    errno.EACCES: "choose a file or folder that you may read and write, or change its permissions with chmod",
+    errno.EPERM: "choose a file or folder that you may read and write, or change its permissions with chmod",
+    errno.EROFS: "choose a folder on a disk that can be written to",
+    errno.ENAMETOOLONG: "give a shorter name: file systems take 255 bytes",
+    errno.ELOOP: "the name is a link to itself: remove it with rm",
+    errno.ENOENT: "check the name, or make the folder that it is in with mkdir",
+    errno.ENOMEM: "end other programs, or take a smaller net",
+}
+
+
+def system_fault(error: OSError) -> Fault:
+    """The fault for what the system refuses: the file that it is about, if it tells, and why."""
+    reason = error.strerror or str(error) or type(error).__name__
+    names = [str(name)[:_SHOWN] for name in (error.filename, error.filename2) if name is not None]
+    hint = _REMEDIES.get(error.errno or 0, "check that the file can be used: ls -l" if names else
+                         "check the disk and the limits of the system: df, ulimit -a")
+    return Fault(f"{' and '.join(names)}: {reason}" if names else f"the system refuses to go on: {reason}", hint=hint)
+
+
+_SHOWN = 200  # characters of a file name

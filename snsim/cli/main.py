@@ -18,10 +18,19 @@ import click
 
 from snsim import __version__
 from snsim.cache_folder import tell_warnings
-from snsim.cli.errors import help_hint, leave_stdout, prepare_streams, report, report_own_fault
+from snsim.cli.errors import (
+    help_hint,
+    is_output_broken,
+    leave_stdout,
+    prepare_streams,
+    report,
+    report_own_fault,
+    system_fault,
+)
 from snsim.cli.exit_codes import BROKEN_PIPE, FAULT, INTERRUPTED, OWN_FAULT, USAGE
 from snsim.colour import is_terminal
 from snsim.errors import Fault, SnError
+from snsim.optional_packages import install_hint
 
 # Where each command is, and its line in the help. A command is imported when it is asked for, so that help is quick.
 COMMANDS = {
@@ -130,11 +139,20 @@ def _run(given: list[str], as_json: bool) -> int:
         leave_stdout()
         return BROKEN_PIPE
     except OSError as error:
-        if error.filename is not None:  # of a file; what has none is a stream
+        if is_output_broken():
+            leave_stdout()
+            report([Fault(f"what snsim prints cannot be written: {error.strerror or error}",
+                          hint="make room where standard output goes, or send it elsewhere")])
+        else:
+            report([system_fault(error)], as_json)
+        return FAULT
+    except ModuleNotFoundError as error:
+        package = (error.name or "snsim").split(".")[0]
+        if package == "snsim":
             report_own_fault(as_json)
             return OWN_FAULT
-        leave_stdout()
-        report([Fault(f"what snsim prints cannot be written: {error.strerror or error}")])
+        report([Fault(f"snsim needs the package {package}, which is not installed here", hint=install_hint(package))],
+               as_json)
         return FAULT
     except SystemExit as stop:  # click's own: 1 where the pipe broke while a command printed, 0 after completion
         return BROKEN_PIPE if stop.code == 1 else int(stop.code or 0)

@@ -111,7 +111,10 @@ def print_plans(program: Program) -> None:
 def print_modules(program: Program) -> None:
     """Each net as a PyTorch module: its own print, then its parameters with their shapes."""
     from snsim.engines.plan import plan
-    from snsim.engines.torch.module import module
+    from snsim.optional_packages import needing
+
+    with needing("torch", what="--stage torch", instead="choose another stage: forms, net, plan, llvm or asm"):
+        from snsim.engines.torch.module import module
     from snsim.reports.program_forms import shown_nets
 
     for net in shown_nets(program):

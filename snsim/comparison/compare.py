@@ -21,6 +21,7 @@ from snsim.comparison.load_module import load_class, read_mapping
 from snsim.comparison.presentations import updates
 from snsim.engines.protocol import Engine
 from snsim.errors import SnError, fail
+from snsim.optional_packages import needing
 from snsim.program import Program, read_program
 from snsim.registry import suggest
 from snsim.runs.examples import examples_of, initial_file
@@ -61,14 +62,9 @@ def compare(net: str | Path | Program, module: str | nn.Module, data: Data = Non
         raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
                    "derivatives, and a module has none", training.place("update", "stage", "repeat"),
                    "hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
-    try:
+    with needing("torch", what="a comparison with a module", instead="compare the engines: name no module"):
         from snsim.comparison.match_parameters import pairings
         from snsim.comparison.torch_side import Twin
-    except ImportError as error:
-        if error.name is None or error.name.split(".")[0] != "torch":
-            raise
-        raise fail("to compare with a module needs PyTorch, which is not installed here",
-                   hint="pip install torch; without a module, engines are compared with each other") from error
     pairs = read_mapping(Path(mapping)) if isinstance(mapping, (str, Path)) else dict(mapping or {})
     held = load_class(module) if isinstance(module, str) else module
     pairings(training.net, held, pairs)  # its faults before the data are looked for

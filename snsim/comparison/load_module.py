@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 import traceback
 from contextlib import contextmanager
@@ -11,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator
 
 from snsim.errors import SnError, fail
-from snsim.input_files import is_file, read_file, shown
+from snsim.input_files import is_file, shown
+from snsim.json_reader import Named, Text, check, read_json
+from snsim.optional_packages import needing
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def load_class(place: str) -> nn.Module:
     path = Path(file)
     if not is_file(path):
         raise fail(f"there is no file {shown(file)}", hint="write FILE.py:Class, FILE as seen from here")
-    from torch import nn
+    with needing("torch", what="a comparison with a module"):
+        from torch import nn
 
     with _beside(path):
         with raising_faults(f"{file} cannot be executed", f"python {file} must run without an error", file):
@@ -97,12 +99,6 @@ def _executed(path: Path) -> dict[str, object]:
 def read_mapping(path: Path) -> dict[str, str]:
     """From our names of parameters to the module's, out of a JSON file. SnError if it is anything else."""
     hint = 'write {"h1.bias": "conv1.bias", ...}: our names, then the module\'s'
-    try:
-        found = json.loads(read_file(path, _MOST_BYTES, hint=hint, what="a mapping"))
-    except RecursionError:
-        raise fail(f"{path} cannot be read as JSON: too many brackets are open at once", hint=hint) from None
-    except ValueError as error:
-        raise fail(f"{path} cannot be read as JSON: {error}", hint=hint) from None
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise fail(f"{path} does not map names to names", hint=hint)
+    found: dict[str, str] = read_json(path, hint)
+    check(found, Named(Text()), str(path), hint)
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from snsim.console.views import View
 from snsim.errors import fail
+from snsim.optional_packages import needing
 from snsim.reports.pass_lines import named_figures
 from snsim.runs.run import Event, Finished, Passed, Started
 from snsim.training.loop import Pass
@@ -19,11 +20,8 @@ class TensorBoardView:
 
     def __init__(self, view: View, folder: Path):
         """SnError if tensorboard is not installed, or the folder cannot be written to."""
-        try:
+        with needing("tensorboard", what="--tensorboard"):
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        except ImportError:
-            raise fail("--tensorboard needs tensorboard, which is not installed here",
-                       hint='pip install "snsim[tensorboard]"') from None
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as problem:

@@ -13,15 +13,13 @@ from snsim import __version__
 from snsim.editor.definitions import Definition, definitions
 from snsim.editor.diagnostics import check_text
 from snsim.editor.hover_and_completion import Place, definition_of, explanation, proposals
-from snsim.errors import Fault, Source, Span, fail
+from snsim.errors import Fault, Source, Span
+from snsim.optional_packages import needing
 
-try:
+with needing("lsprotocol", "pygls", what="the language server"):
     from lsprotocol import types
     from pygls.lsp.server import LanguageServer
     from pygls.workspace import TextDocument
-except ImportError:
-    raise fail("the language server needs pygls, which is not installed here",
-               hint="pip install snsim[lsp]") from None
 
 _KINDS = {"function": types.CompletionItemKind.Function, "macro": types.CompletionItemKind.Function,
           "variable": types.CompletionItemKind.Variable, "layer": types.CompletionItemKind.Field,

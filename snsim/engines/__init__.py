@@ -11,6 +11,7 @@ import numpy as np
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, Engine, UpdateRule
 from snsim.errors import fail
+from snsim.optional_packages import needing
 from snsim.registry import Shelf
 
 Constants = Mapping[str, float]  # options of the rule that stay what they are for as long as the engine is used
@@ -36,25 +37,15 @@ def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, consta
 @ENGINES.register("torch")
 def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """PyTorch, gradients by autograd, every update rule; quick in batches."""
-    try:
+    with needing("torch", what="the torch engine", instead="use the native or the reference engine"):
         from snsim.engines.torch.engine import TorchEngine
-    except ImportError as error:
-        if error.name is None or error.name.split(".")[0] != "torch":
-            raise
-        raise fail("the torch engine needs PyTorch, which is not installed here",
-                   hint="pip install torch, or use the native or the reference engine") from error
     return TorchEngine(plan, cost, rule, dtype)
 
 
 def native_package() -> ModuleType:
     """The package of the native engine, which makes engines and prints their code; SnError without llvmlite."""
-    try:
+    with needing("llvmlite", what="the native engine", instead="use another engine: reference or torch"):
         return import_module("snsim.engines.native")
-    except ImportError as error:
-        if error.name is None or error.name.split(".")[0] != "llvmlite":
-            raise
-        raise fail("the native engine needs llvmlite, which is not installed here",
-                   hint="pip install llvmlite, or use another engine: reference or torch") from error
 
 
 def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float64,

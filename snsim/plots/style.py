@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from snsim.atomic_files import write_atomically
 from snsim.errors import fail
+from snsim.optional_packages import needing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,10 +46,8 @@ WIDE, NARROW = Look(), Look(width=3.5, letters=8)
 
 def open_figure(look: Look, height: float, **options: Any) -> Figure:
     """An empty figure, `height` in inches. SnError without matplotlib, or without a screen for a window."""
-    try:
+    with needing("matplotlib", what="a plot"):
         from matplotlib.figure import Figure
-    except ImportError:
-        raise fail("plots need matplotlib, which is not installed here", hint="pip install matplotlib") from None
     if look.windows:
         return _window(look, height, options)
     return Figure(figsize=(look.width, height), **options)

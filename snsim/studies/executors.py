@@ -15,6 +15,7 @@ from typing import Iterator, Sequence
 
 from snsim.cache_folder import tell_warnings
 from snsim.errors import fail
+from snsim.optional_packages import needing
 from snsim.studies.one_run import Outcome, attempt
 from snsim.studies.plan import Task
 
@@ -63,13 +64,10 @@ def processes(jobs: int) -> Iterator[Executor]:
 def cluster(address: str) -> Iterator[Executor]:
     """The workers of the Dask scheduler at `address`, which see the same folders and have snsim. SnError if there is
     no scheduler, or if one task after the other ends its worker."""
-    try:
+    with needing("distributed", "dask", what="--cluster", instead="leave --cluster out: --jobs runs on this machine"):
         from distributed import Client
         from distributed.comm import get_address_host
         from distributed.scheduler import KilledWorker
-    except ImportError:
-        raise fail("--cluster needs the package distributed, which is not installed",
-                   hint='pip install "snsim[cluster]"') from None
     try:
         get_address_host(address)  # a client that refuses its address would not be rid of before it is waited for
         client = Client(address, timeout=_PATIENCE, set_as_default=False)

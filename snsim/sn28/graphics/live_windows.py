@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from snsim.errors import Fault, SnError
+from snsim.optional_packages import needing
 from snsim.sn28.graphics.canvas import Window
 from snsim.sn28.graphics.raster import pixels
 
@@ -60,12 +61,9 @@ class LiveWindows:
 
 def open_live() -> LiveWindows:
     """Windows on the screen of this machine; SnError if matplotlib is not installed, or if there is no screen."""
-    try:
+    with needing("matplotlib", what="--windows", instead="leave --windows out: they are saved as pictures"):
         import matplotlib
         import matplotlib.pyplot as pyplot
-    except ImportError:
-        raise SnError([Fault("showing windows takes matplotlib, which is not installed", None,
-                             "pip install matplotlib; without --windows they are saved as pictures")]) from None
     if matplotlib.get_backend().lower() == "agg":
         raise SnError([Fault("there is no screen to show windows on", None,
                              "without --windows they are saved as pictures")])

@@ -1,0 +1,38 @@
+"""Packages that may be missing: one function turns a failed import into a fault that says what to install."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Iterator
+
+from snsim.errors import fail
+
+# What to install for a package whose name in Python is not the one to install, or that an extra of snsim brings.
+_INSTALLED_BY = {
+    "IPython": "snsim[notebook]", "PIL": "pillow", "distributed": "snsim[cluster]", "dask": "snsim[cluster]",
+    "lsprotocol": "snsim[lsp]", "pygls": "snsim[lsp]", "sklearn": "scikit-learn", "tensorboard": "snsim[tensorboard]",
+}
+
+
+@contextmanager
+def needing(*packages: str, what: str, instead: str = "") -> Iterator[None]:
+    """Import some packages inside of the block, and what imports them.
+
+    SnError if one is missing or cannot be loaded: `what` needs it, and how to install it, or what to do `instead`.
+    """
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in packages:
+            raise
+        package = str(error.name).split(".")[0]
+        missing = isinstance(error, ModuleNotFoundError)
+        why = "is not installed here" if missing else f"cannot be loaded: {' '.join(str(error).split())[:200]}"
+        raise fail(f"{what} needs the package {package}, which {why}",
+                   hint=install_hint(package) + (f", or {instead}" if instead else "")) from None
+
+
+def install_hint(package: str) -> str:
+    """Return the command that installs a package, quoted for a shell."""
+    name = _INSTALLED_BY.get(package, package)
+    return f'pip install "{name}"' if "[" in name else f"pip install {name}"
