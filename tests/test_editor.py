@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
+from lsp_fuzz import problems
 
 from snsim.editor.coloured_names import heads
 from snsim.editor.cursor import indentation, open_heads, word_before
@@ -195,3 +196,20 @@ print(kinds, cell.stdout.split(), "did you mean \\"output\\"" in cell.stderr, "3
     last = done.stdout.strip().split("\n")[-1]
     assert "text/html" in last and "image/svg+xml" in last and "['3', '5']" in last
     assert last.endswith("True True"), last
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_message_upsets_the_language_server(seed: int, tmp_path: Path) -> None:
+    """Texts that are not open, places outside of them, parameters of other kinds; tests/lsp_fuzz.py sends more."""
+    assert problems(seed, 400, tmp_path) == []
+
+
+def test_a_text_that_is_not_open_is_read_from_the_disk(editor: Editor, tmp_path: Path) -> None:
+    editor.ask("initialize", {"processId": None, "rootUri": None, "capabilities": {}})
+    (tmp_path / "a.sn").write_text("(net   a (layer x 1))\n")
+    options = {"tabSize": 2, "insertSpaces": True}
+    for name, count in (("a.sn", 1), ("nothing.sn", 0)):
+        here = {"textDocument": {"uri": (tmp_path / name).as_uri()}}
+        assert len(editor.ask("textDocument/formatting", {**here, "options": options})) == count
+    far = {"textDocument": {"uri": (tmp_path / "a.sn").as_uri()}, "position": {"line": 99, "character": 99}}
+    assert editor.ask("textDocument/hover", far) is None

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 _SIGNS = re.compile(r'"(?:[^"\\]|\\[\s\S])*"?|;[^\n]*|\|[^|\n]*\|?|[()\[\]]')
-_WORD = re.compile(r"[^\s()\[\]{}\"'`,;~^|]*$")
+_AFTER_WORD = re.compile(r"[\s()\[\]{}\"'`,;~^|]")
 _HEAD = re.compile(r"\s*([^\s()\[\]{}\"'`,;~^|]+)")
 _BLOCKS = ("net", "train", "table", "de", "df", "dm", "dmd", "defun", "defmacro", "let", "let*", "while", "when", "for",
            "each", "all", "repeat", "lambda", "progn")  # whose forms stand two blanks in
@@ -41,8 +41,8 @@ def open_heads(text: str) -> list[str]:
 
 def word_before(text: str) -> str:
     """The part of a name that stands at the end of a text."""
-    match = _WORD.search(text)
-    return match.group() if match else ""
+    end = _AFTER_WORD.search(text[::-1])  # backwards: a search for the last word takes a square of the letters
+    return text if end is None else text[len(text) - end.start():]
 
 
 def is_in_text(text: str) -> bool:

@@ -17,7 +17,6 @@ from snsim.language.forms import fold
 
 _REST = re.compile(r"[^\s()\[\]{}\"'`,;~^|]*")
 _INCLUDED = re.compile(r'\(\s*include\s+"([^"\n]*)$', re.IGNORECASE)
-_HEAD_BEGUN = re.compile(r"\(\s*[^\s()\[\]{}\"'`,;~^|]*$")
 _WITH_LAYERS = {"connect", "normalize", "attend", "without", "dropout", "bias"}
 _OF_SHELF = {"nlf": "nlf", "cost": "cost", "update": "update", "correct": "criterion", "data": "data"}
 _FIXED = {"order": ("fixed", "shuffled", "random"), "bias": ("unit", "map", "column", "none"),
@@ -63,7 +62,7 @@ class Place:
 
     @property
     def is_head(self) -> bool:
-        return bool(_HEAD_BEGUN.search(self.before)) and not is_in_text(self.before)
+        return self.source.text[:self.start].rstrip().endswith("(") and not is_in_text(self.before)
 
     @property
     def inner(self) -> str:

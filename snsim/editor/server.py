@@ -5,15 +5,19 @@ What it answers is made in `faults`, `definitions` and `answers`; here it is put
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 from snsim import __version__
 from snsim.editor.definitions import Definition, definitions
 from snsim.editor.diagnostics import check_text
 from snsim.editor.hover_and_completion import Place, definition_of, explanation, proposals
-from snsim.errors import Fault, Source, Span
+from snsim.errors import Fault, SnError, Source, Span
+from snsim.language.source_files import read_source
 from snsim.optional_packages import needing
 
 with needing("lsprotocol", "pygls", what="the language server"):
@@ -34,17 +38,37 @@ def serve() -> int:
     return 0
 
 
+class _Server(LanguageServer):
+    """A server that does not show a window for each message of an editor that it cannot read: the editor is told."""
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        pass
+
+
 def make_server() -> LanguageServer:
-    server = LanguageServer("snsim", __version__)
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # it prints tracebacks for messages that are damaged
+    server = _Server("snsim", __version__)
     known: dict[str, list[Definition]] = {}  # the definitions of each text, as they were when it was looked at last
 
     def look(uri: str) -> None:
         """Tell the faults of a text."""
-        document = server.workspace.get_text_document(uri)
-        source = _source(document)
+        document, source = text_of(uri)
         found = [_diagnostic(fault) for fault in check_text(source).faults]
         server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, document.version))
         known[uri] = list(definitions(source))
+
+    def text_of(uri: str) -> tuple[TextDocument, Source]:
+        """The text of a document under the name of its file: as it is open in the editor, else as it is on the disk;
+        empty if there is no such file, or if it is no text."""
+        document = server.workspace.get_text_document(uri)
+        on_disk = bool(document.path) and "\0" not in document.path
+        name = document.path if on_disk else "<untitled>"
+        if unquote(uri) in server.workspace.text_documents:
+            return document, Source(name, document.source, is_file=bool(document.path))
+        try:
+            return document, read_source(name) if on_disk else Source(name, "", is_file=bool(document.path))
+        except SnError:
+            return document, Source(name, "", is_file=bool(document.path))
 
     @server.feature(types.INITIALIZED)
     def _(params: types.InitializedParams) -> None:
@@ -68,27 +92,26 @@ def make_server() -> LanguageServer:
         known.pop(params.text_document.uri, None)
         server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(params.text_document.uri, []))
 
-    def asked(params: types.TextDocumentPositionParams) -> tuple[TextDocument, Place, list[Definition]]:
-        document = server.workspace.get_text_document(params.text_document.uri)
-        source = _source(document)
-        place = Place(source, document.offset_at_position(params.position))
-        return document, place, known.get(params.text_document.uri) or list(definitions(source))
+    def asked(params: types.TextDocumentPositionParams) -> tuple[Place, list[Definition]]:
+        _, source = text_of(params.text_document.uri)
+        place = Place(source, _offset(source, params.position))
+        return place, known.get(params.text_document.uri) or list(definitions(source))
 
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     def _(params: types.HoverParams) -> types.Hover | None:
-        _, place, found = asked(params)
+        place, found = asked(params)
         text = explanation(place, found)
         return None if text is None else types.Hover(types.MarkupContent(types.MarkupKind.PlainText, text))
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["(", '"', "/"]))
     def _(params: types.CompletionParams) -> list[types.CompletionItem]:
-        _, place, found = asked(params)
+        place, found = asked(params)
         return [types.CompletionItem(p.name, kind=_KINDS.get(p.kind, types.CompletionItemKind.Keyword),
                                      detail=p.kind, documentation=p.doc) for p in proposals(place, found)]
 
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     def _(params: types.DefinitionParams) -> types.Location | None:
-        _, place, found = asked(params)
+        place, found = asked(params)
         target = definition_of(place, found)
         if target is None:
             return None
@@ -102,10 +125,9 @@ def make_server() -> LanguageServer:
 
     @server.feature(types.TEXT_DOCUMENT_FORMATTING)
     def _(params: types.DocumentFormattingParams) -> list[types.TextEdit]:
-        from snsim.errors import SnError
         from snsim.formatter.format import formatted
 
-        source = _source(server.workspace.get_text_document(params.text_document.uri))
+        _, source = text_of(params.text_document.uri)
         try:
             text = formatted(source)
         except SnError:  # its faults are shown where they are
@@ -114,11 +136,6 @@ def make_server() -> LanguageServer:
         return [] if text == source.text else [types.TextEdit(whole, text)]
 
     return server
-
-
-def _source(document: TextDocument) -> Source:
-    """The text of a document under the name of its file."""
-    return Source(document.path or "<untitled>", document.source, is_file=bool(document.path))
 
 
 def _diagnostic(fault: Fault) -> types.Diagnostic:
@@ -140,4 +157,15 @@ def _position(source: Source, offset: int) -> types.Position:
     """A place as the protocol counts it: lines from 0, and in them units of UTF-16."""
     line, column = source.position(offset)
     before = source.line(line)[:column - 1]
-    return types.Position(line - 1, len(before.encode("utf-16-le")) // 2)
+    return types.Position(line - 1, len(before.encode("utf-16-le", "surrogatepass")) // 2)
+
+
+def _offset(source: Source, position: types.Position) -> int:
+    """The offset of a place as the protocol counts it. A place beyond a line is its end, one beyond the text the end
+    of the text."""
+    lines = source.text.split("\n", position.line + 1) if position.line >= 0 else []
+    if not 0 <= position.line < len(lines):
+        return len(source.text) if position.line >= 0 else 0
+    line = lines[position.line].removesuffix("\r")
+    units = line.encode("utf-16-le", "surrogatepass")[:2 * max(0, position.character)]
+    return sum(len(before) + 1 for before in lines[:position.line]) + len(units.decode("utf-16-le", "ignore"))
