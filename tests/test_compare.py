@@ -396,7 +396,7 @@ def test_a_module_that_does_not_fit(module, told):
     ("net-5.sn", {"sgd": 0.1, "mapping": {"h1.bias": "h2_bias"}}, r"h1.bias, .* \(2 x 8 x 8\); h2_bias of the module"),
     ("net-5.sn", {"sgd": 0.1, "mapping": {"h1.bias": "h1_bias", "h2.bias": "h1_bias"}}, "to more than one parameter"),
     ("net-5.sn", {"sgd": 0.1, "mapping": "nets/no-such.json"}, "there is no file nets/no-such.json"),
-    ("net-5.sn", {"sgd": 0.1, "mapping": "nets/net-5.sn"}, "cannot be read as JSON"),
+    ("net-5.sn", {"sgd": 0.1, "mapping": "nets/net-5.sn"}, "is damaged: Expecting value"),
     ("ladder.sn", {"only": "ladder-5"}, "drops states of layer h2 .* and the module calls dropout 0 times"),
     ('(include "net-5.sn") (train cut (like net-5) (prune 0.1))', {"sgd": 0.1}, "cut begins by cutting weights"),
 ])

@@ -1,5 +1,6 @@
 """Nets that are too large to compute: `check` and `show` count them without building a table."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -16,14 +17,16 @@ NETS = {
 MEGABYTE = 1 << 20
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the system does not tell the peak of a process")
 @pytest.mark.parametrize("command", ["check", "show"])
 @pytest.mark.parametrize("clauses", NETS)
 def test_a_net_is_counted_in_little_memory(clauses, command, tmp_path):
     path = tmp_path / "large.sn"
     path.write_text(f"(net large {clauses})")
     script = (
-        "import resource, sys; from snsim.cli.main import main; code = main(sys.argv[1:]); sys.stdout.flush(); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
+        "import sys; from snsim.cli.main import main; code = main(sys.argv[1:]); sys.stdout.flush(); "
+        "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')), file=sys.stderr); "
+        "sys.exit(code)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, command, str(path)], capture_output=True, text=True,

@@ -210,6 +210,37 @@ def test_a_killed_worker_of_a_cluster(undisturbed: Path, tmp_path: Path) -> None
     assert len(list((folder / "runs" / "reproduced").glob("*-seed*"))) == 6
 
 
+SCHEDULER = """
+import asyncio, sys
+from distributed import Scheduler, Worker
+async def serve():
+    async with Scheduler(port=0, dashboard_address=None, host="127.0.0.1") as scheduler:
+        async with Worker(scheduler.address, nthreads=1):
+            print(scheduler.address, flush=True)
+            await scheduler.finished()
+if __name__ == "__main__":
+    asyncio.run(serve())
+"""
+
+
+def test_a_killed_scheduler_is_told_as_a_fault(undisturbed: Path, tmp_path: Path) -> None:
+    """Without the tracebacks that the loggers of Dask print; the same command goes on."""
+    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    folder = write_study(tmp_path)
+    scheduler = subprocess.Popen([sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                 text=True, cwd=folder)
+    assert scheduler.stdout is not None
+    with scheduler, scheduler.stdout:
+        process = start(folder, "nets/studies/two.sn", *SLOWLY, "--cluster", scheduler.stdout.readline().strip())
+        assert process.stdout is not None and process.stdout.readline().startswith("[1 of 6]")
+        scheduler.kill()
+        _, faults = process.communicate(timeout=100)
+    assert process.returncode == 1 and "Traceback" not in faults and faults.startswith("error: the "), faults
+    assert "the same command goes on" in faults
+    reproduce(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "1")
+    assert report(folder) == report(undisturbed)
+
+
 def folders(folder: Path, options: Options = Options()) -> list[str]:
     """The run folders of the study as it stands."""
     program = read_program(folder / "nets" / "studies" / "two.sn", port=io.StringIO())

@@ -59,8 +59,13 @@ def leave_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def is_output_broken() -> bool:
-    """Whether what is printed can no longer be written: the buffer of a stream that failed stays full."""
+def is_output_broken(error: OSError) -> bool:
+    """Return whether an error came from printing: click's `echo` raised it, or a buffer can no longer be flushed."""
+    trace = error.__traceback__
+    while trace is not None:  # a stream without a buffer (python -u) has nothing to flush
+        if trace.tb_frame.f_code is click.echo.__code__:
+            return True
+        trace = trace.tb_next
     try:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -139,7 +139,7 @@ def _run(given: list[str], as_json: bool) -> int:
         leave_stdout()
         return BROKEN_PIPE
     except OSError as error:
-        if is_output_broken():
+        if is_output_broken(error):
             leave_stdout()
             report([Fault(f"what snsim prints cannot be written: {error.strerror or error}",
                           hint="make room where standard output goes, or send it elsewhere")])

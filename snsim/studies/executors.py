@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 import threading
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Iterator, Sequence
 
@@ -27,15 +28,41 @@ def reproduce(tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
     futures: list[Future[Outcome]] = []
     try:
         with _deaf_to_interrupts():  # and so are the processes that are started here
-            futures += [executor.submit(attempt, task) for task in once.values()]
+            with _worker_faults():
+                futures += [executor.submit(attempt, task) for task in once.values()]
         for future in as_completed(futures):
-            yield future.result()
-    except (BrokenProcessPool, CancelledError):
-        raise fail("the workers are gone: one of them was killed (is there too little memory?), or their cluster ended",
-                   hint="the same command goes on; --jobs 1 needs least memory") from None
+            with _worker_faults():
+                outcome = future.result()
+            yield outcome
     finally:
         for future in futures:
             future.cancel()
+
+
+@contextmanager
+def _worker_faults() -> Iterator[None]:
+    """SnError for what pools of processes and Dask raise when workers, or the scheduler, are gone or cannot be used."""
+    try:
+        yield
+    except (BrokenProcessPool, CancelledError):
+        raise fail("the workers are gone: one of them was killed (is there too little memory?), or their cluster ended",
+                   hint="the same command goes on; --jobs 1 needs least memory") from None
+    except ImportError as error:
+        raise fail(f"a worker cannot import what the task needs: {first_line(error)}",
+                   hint="install the same version of snsim where each worker runs") from None
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in _CLUSTER_PACKAGES and not isinstance(error, OSError):
+            raise
+        raise fail(f"the cluster gives up: {first_line(error)}",
+                   hint="the logs of the scheduler and of the workers say why; the same command goes on") from None
+
+
+_CLUSTER_PACKAGES = ("asyncio", "dask", "distributed", "tornado")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or its name if it has none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def cores() -> int:
@@ -63,29 +90,36 @@ def processes(jobs: int) -> Iterator[Executor]:
 @contextmanager
 def cluster(address: str) -> Iterator[Executor]:
     """The workers of the Dask scheduler at `address`, which see the same folders and have snsim. SnError if there is
-    no scheduler, or if one task after the other ends its worker."""
+    no scheduler."""
     with needing("distributed", "dask", what="--cluster", instead="leave --cluster out: --jobs runs on this machine"):
         from distributed import Client
         from distributed.comm import get_address_host
-        from distributed.scheduler import KilledWorker
+    _silence_cluster_logs()
     try:
         get_address_host(address)  # a client that refuses its address would not be rid of before it is waited for
         client = Client(address, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, ValueError, RuntimeError) as error:
-        why = str(error).strip().split("\n")[0] or type(error).__name__
-        raise fail(f"there is no Dask scheduler at {address}: {why}",
+    except Exception as error:  # a scheduler of another version, or what is none, answers with anything
+        raise fail(f"there is no Dask scheduler at {address}: {first_line(error)}",
                    hint="the command `dask scheduler` prints its address, tcp://HOST:8786") from None
     executor = client.get_executor(pure=False)
     try:
         yield executor
-    except KilledWorker as error:
-        raise fail(f"the cluster gives up: {error}", hint="the logs of the workers say why they ended") from None
     finally:
-        executor.shutdown(wait=False)
-        client.close()
+        with suppress(Exception):  # the scheduler may be gone
+            executor.shutdown(wait=False)
+        with suppress(Exception):
+            client.close(timeout=_GOODBYE)
 
 
 _PATIENCE = "10s"  # for a scheduler to answer
+_GOODBYE = 2  # seconds for it to answer that it is left
+
+
+def _silence_cluster_logs() -> None:
+    """Keep the loggers of Dask quiet: they print tracebacks when a scheduler dies. What fails is told as a fault."""
+    for name in (*_CLUSTER_PACKAGES, *logging.root.manager.loggerDict):
+        if name.split(".")[0] in _CLUSTER_PACKAGES:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _begin_worker(watched: Connection) -> None:
