@@ -1,5 +1,6 @@
 # make run    set up .venv and train the zip code network of 1989
-# make test   set up .venv and run the test suite
+# make test   set up .venv and run the tests that a change needs: some minutes on two cores, no network
+# make test-all  the same and the slow ones: kills at every write
 # make lint   style and types
 # make house  draw which room imports which, into docs/house.svg
 #
@@ -10,12 +11,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test lint house clean
+.PHONY: run test test-all lint house clean
 
 run: $(READY)
 	@$(BIN)/snsim run nets/lecun89.sn
 
 test: $(READY)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"
+
+test-all: $(READY)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: $(READY)
