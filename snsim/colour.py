@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from typing import IO
 
 from snsim.errors import Fault, render
+from snsim.escaping import for_terminal
 
 RED, YELLOW, GREEN, CYAN, BOLD, DIM, REVERSE = "31", "33", "32", "36", "1", "2", "7"
+_COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")  # what `paint` writes
 
 
 def has_colours(stream: IO[str]) -> bool:
@@ -21,7 +25,24 @@ def is_terminal(stream: IO[str]) -> bool:
 
 def paint(text: str, *codes: str, stream: IO[str]) -> str:
     """The text in the given colours, or as it is where there are none."""
-    return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if has_colours(stream) else text
+    return f"\x1b[{';'.join(codes)}m{for_terminal(text)}\x1b[0m" if has_colours(stream) else text
+
+
+def echo(text: object, err: bool = False, nl: bool = True) -> None:
+    """Print text that may hold names and paths on standard output, or with `err` on standard error.
+
+    Nothing in it steers the terminal but the colours of `paint`, and these only where colours may be written.
+    """
+    import click
+
+    click.echo(cleaned(str(text), sys.stderr if err else sys.stdout), err=err, nl=nl)
+
+
+def cleaned(text: str, stream: IO[str]) -> str:
+    """The text without what would steer a terminal; colours of `paint` stay where the stream has colours."""
+    if not has_colours(stream):
+        return for_terminal(text)
+    return "".join(part if at % 2 else for_terminal(part) for at, part in enumerate(_COLOURS.split(text)))
 
 
 def painted_fault(fault: Fault, stream: IO[str]) -> str:

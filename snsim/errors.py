@@ -1,6 +1,6 @@
 """Where a fault is and what to do about it: `Source`, `Span`, `Fault`, `SnError`, and the one renderer.
 
-Ground floor: imports nothing of snsim. Every fault that a user can cause travels as a `Fault`; command line,
+Ground floor. Every fault that a user can cause travels as a `Fault`; command line,
 prompt, notebook and editor print it with `render` or read its fields.
 """
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Iterable
+
+from snsim.escaping import for_line, for_terminal
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Span:
         return self.source.position(self.start)[1]
 
     def __str__(self) -> str:
-        return f"{self.source.name}:{self.line}:{self.column}"
+        return f"{for_line(self.source.name)}:{self.line}:{self.column}"
 
     def __repr__(self) -> str:
         return f"Span({self})"
@@ -105,16 +107,22 @@ def fail(message: str, span: Span | None = None, hint: str = "", also: tuple[tup
 
 def render(fault: Fault) -> str:
     """The fault as text: place, severity and sentence, the source line with carets, the remedy, other places."""
-    head = f"{fault.severity}: {fault.message}"
+    head = f"{fault.severity}: {_inner_lines(fault.message)}"
     if fault.span is None:
         lines = [head]
     else:
         lines = [f"{fault.span}: {head}", *_excerpt(fault.span)]
     if fault.hint:
-        lines.append(f"  hint: {fault.hint}")
+        lines.append(f"  hint: {_inner_lines(fault.hint)}")
     for label, span in fault.also:
         lines += [f"  {label}: {span}", *_excerpt(span)]
     return "\n".join(lines)
+
+
+def _inner_lines(text: str) -> str:
+    """The text without what steers a terminal; its further lines are indented, so that none passes for a fault."""
+    first, *rest = for_terminal(text).split("\n")
+    return "\n".join([first, *(line if line.startswith("  ") else f"  {line}" for line in rest)])
 
 
 _WIDTH = 110  # characters of a source line that are shown; longer ones are cut round the caret

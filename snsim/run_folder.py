@@ -28,7 +28,6 @@ import json
 import math
 import os
 import re
-import shlex
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -40,6 +39,7 @@ import numpy as np
 from snsim import atomic_files, json_reader, run_schema
 from snsim.atomic_files import LockedError, write_all, write_atomically, write_new, write_together
 from snsim.errors import Fault, SnError, Source, fail
+from snsim.escaping import for_shell
 from snsim.input_files import is_file, is_folder
 from snsim.input_files import shown as shown_path
 from snsim.json_reader import Fields, open_plain_file, parse_json, read_json, read_plain_file, shown, unreadable
@@ -219,7 +219,7 @@ class Recorder:
         except OSError as error:
             raise NotSavedError(Fault(
                 f"pass {number} cannot be written to {self._folder}: {error.strerror or error}",
-                hint=f"make room or mend the disk, then go on: snsim run --resume {shlex.quote(str(self._folder))}",
+                hint=f"make room or mend the disk, then go on: snsim run --resume {for_shell([self._folder])}",
             )) from None
 
 
@@ -361,7 +361,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
                    f"there is no run folder {shown_path(folder)}", hint=_nearest_runs(Path("runs"), folder.name))
     if os.path.lexists(folder / PROGRAM):
         raise fail(f"{shown_path(folder)} is the folder of a program that trains by itself; it is not resumed",
-                   hint=f"run the program again: snsim run {shlex.quote(str(folder / SOURCES))}/NAME.sn")
+                   hint=f"run the program again: snsim run {for_shell([folder / SOURCES])}/NAME.sn")
     if not os.path.lexists(place):
         raise fail(f"{shown_path(folder)} is no run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
     hint = _restart_hint(folder, {})
@@ -378,7 +378,7 @@ def _restart_hint(folder: Path, settings: Mapping[str, Any]) -> str:
     main = settings["source"]["main"] if settings else next(
         (place.name for place in sorted((folder / SOURCES).glob("*.sn"))), "NAME.sn")
     return ("put back the file from a copy of the run folder, or begin a new run with its text: "
-            f"snsim run {shlex.quote(str(folder / SOURCES / main))}")
+            f"snsim run {for_shell([folder / SOURCES / main])}")
 
 
 def _nearest_runs(parent: Path, name: str) -> str:

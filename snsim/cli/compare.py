@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator
@@ -12,7 +11,8 @@ import click
 from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import Whole, presets
 from snsim.cli.reading import read_reported
-from snsim.colour import BOLD, GREEN, RED, paint
+from snsim.colour import BOLD, GREEN, RED, echo, paint
+from snsim.escaping import for_json
 
 if TYPE_CHECKING:
     from snsim.comparison.differences import Comparison
@@ -75,9 +75,9 @@ def compare_file(program: Program, module: str | None, options: Options, given: 
     for number, made in enumerate(_comparisons(program, module, options, given, as_json)):
         alike &= made.equal
         if as_json:
-            click.echo(json.dumps(comparison_json(made)))
+            echo(for_json(comparison_json(made)))
         else:
-            click.echo(("\n" if number else "") + "\n".join(map(_painted, comparison_text(made).split("\n"))))
+            echo(("\n" if number else "") + "\n".join(map(_painted, comparison_text(made).split("\n"))))
     return 0 if alike else FAULT
 
 
@@ -87,7 +87,7 @@ def _comparisons(program: Program, module: str | None, options: Options, given: 
     from snsim.comparison.compare import compare_engines
 
     stated = {name: given[name] for name in ("presentations", "tolerance", "only", "sgd", "seed")}
-    say = (lambda sentence: None) if as_json else (lambda sentence: click.echo(sentence, err=True))
+    say = (lambda sentence: None) if as_json else (lambda sentence: echo(sentence, err=True))
     if module is None:
         yield from compare_engines(program, **stated, options=options, say=say)  # type: ignore[arg-type]
     else:

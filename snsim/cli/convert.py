@@ -10,8 +10,9 @@ import click
 
 from snsim.atomic_files import write_atomically
 from snsim.cli.options import presets
-from snsim.colour import painted_fault
+from snsim.colour import echo, painted_fault
 from snsim.errors import Fault, fail
+from snsim.escaping import for_line, for_stream
 from snsim.input_files import exists, unwritable
 
 
@@ -56,12 +57,12 @@ def convert(file: str, output: Path | None, language: str, name: str | None, ker
         with scratch() as place:
             converted = to_declarative(source, Surroundings(kernel, data_dir, place.output), name, given)
     for note in converted.notes:
-        click.echo(painted_fault(Fault(f"not carried over: {note}", severity="warning"), sys.stderr), err=True)
+        echo(painted_fault(Fault(f"not carried over: {note}", severity="warning"), sys.stderr), err=True)
     if output is None:
-        click.echo(converted.text, nl=False)
+        click.echo(for_stream(converted.text, sys.stdout), nl=False)
         return
     _write(output, converted.text, Path(file))
-    click.echo(f"{output}: " + "; ".join(f"net {net.name}, {net.summary}" for net in converted.nets))
+    echo(f"{for_line(output)}: " + "; ".join(f"net {net.name}, {net.summary}" for net in converted.nets))
 
 
 def _write(output: Path, text: str, source: Path) -> None:

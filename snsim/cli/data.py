@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from snsim.colour import is_terminal
+from snsim.colour import echo, is_terminal
 from snsim.text_table import aligned, shape_text
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def data(name: str | None, data_dir: Path | None, offline: bool) -> None:
     """List the data sets and where they are, or describe the data set NAME."""
 
-    click.echo(overview(data_dir) if name is None else describe(name, data_dir, offline))
+    echo(overview(data_dir) if name is None else describe(name, data_dir, offline))
 
 
 def overview(data_dir: Path | None) -> str:
@@ -88,7 +88,7 @@ def _class_counts(split: Split, classes: int) -> list[str]:
 
 
 def _say(sentence: str) -> None:
-    click.echo(sentence, err=True)
+    echo(sentence, err=True)
 
 
 def _progress() -> ProgressBar | None:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from snsim.colour import echo
+from snsim.escaping import for_line, for_shell
+
 
 @click.command()
 def lsp() -> int:
@@ -31,5 +34,6 @@ def editor(folder: Path, check: bool) -> int:
     stale = write_extension(folder, check)
     for path in stale:
         found = "is not what would be written" if path.is_file() else "is not there"
-        click.echo(f"{path} {found}: snsim editor {folder}" if check else f"{path} written")
+        name = for_line(path)
+        echo(f"{name} {found}: snsim editor {for_shell([folder])}" if check else f"{name} written")
     return 1 if check and stale else 0

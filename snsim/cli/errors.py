@@ -5,25 +5,23 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shlex
 import sys
 from typing import Sequence
 
 import click
 
-from snsim.colour import painted_fault
+from snsim.colour import echo, painted_fault
 from snsim.errors import Fault
+from snsim.escaping import for_json, for_shell
 
 
 def report(faults: Sequence[Fault], as_json: bool = False) -> None:
     """Faults on standard error, or, as events, one JSON object a line on standard output."""
     for fault in faults:
         if as_json:
-            import json
-
-            click.echo(json.dumps({"event": fault.severity, **fault.as_json()}))
+            echo(for_json({"event": fault.severity, **fault.as_json()}))
         else:
-            click.echo(painted_fault(fault, sys.stderr), err=True)
+            echo(painted_fault(fault, sys.stderr), err=True)
 
 
 def help_hint(error: click.ClickException) -> str:
@@ -36,11 +34,9 @@ def report_own_fault(as_json: bool) -> None:
 
     text = traceback.format_exc()
     if as_json:
-        import json
-
-        click.echo(json.dumps({"event": "error", "severity": "internal", "message": text.strip().split("\n")[-1]}))
-    click.echo(f"{text}\nThis is a fault of snsim, not of your program. Please report it with the lines above and "
-               f"the command:\n  snsim {shlex.join(sys.argv[1:])}", err=True)
+        echo(for_json({"event": "error", "severity": "internal", "message": text.strip().split("\n")[-1]}))
+    echo(f"{text}\nThis is a fault of snsim, not of your program. Please report it with the lines above and "
+         f"the command:\n  snsim {for_shell(sys.argv[1:])}", err=True)
 
 
 def prepare_streams() -> None:

@@ -11,7 +11,9 @@ import click
 
 from snsim.atomic_files import write_atomically
 from snsim.cli.exit_codes import FAULT
+from snsim.colour import echo
 from snsim.errors import SnError, fail
+from snsim.escaping import for_line, for_shell, for_stream
 from snsim.formatter.format import formatted
 from snsim.input_files import is_folder, unwritable
 from snsim.language.source_files import read_input, read_source
@@ -50,17 +52,17 @@ def format_files(names: Sequence[str], check: bool, show: bool) -> int:
             continue
         changed += 1
         if show:
-            click.echo(_differences(str(path), source.text, text), nl=False)
+            click.echo(for_stream(_differences(for_line(path), source.text, text), sys.stdout), nl=False)
         elif check:
-            click.echo(f"{path} is not laid out so: snsim fmt {path}")
+            echo(f"{for_line(path)} is not laid out so: snsim fmt {for_shell([path])}")
         else:
             _write(path, text)
-            click.echo(f"{path} laid out")
+            echo(f"{for_line(path)} laid out")
     sys.stdout.flush()
     if faults:
         raise SnError(faults)
     if not changed and not show:
-        click.echo("1 file is laid out already" if len(files) == 1 else f"{len(files)} files are laid out already")
+        echo("1 file is laid out already" if len(files) == 1 else f"{len(files)} files are laid out already")
     return FAULT if check and changed else 0
 
 
@@ -69,11 +71,11 @@ def format_stream(check: bool, show: bool) -> int:
     source = read_input()
     text = formatted(source)
     if show:
-        click.echo(_differences(source.name, source.text, text), nl=False)
+        click.echo(for_stream(_differences(source.name, source.text, text), sys.stdout), nl=False)
     elif not check:
-        click.echo(text, nl=False)
+        click.echo(for_stream(text, sys.stdout), nl=False)
     elif text != source.text:
-        click.echo(f"{source.name} is not laid out so: snsim fmt -")
+        echo(f"{source.name} is not laid out so: snsim fmt -")
     return FAULT if check and text != source.text else 0
 
 

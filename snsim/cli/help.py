@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from snsim.colour import echo
+
 
 @click.command(name="list")
 @click.argument("kind", required=False)
@@ -11,7 +13,7 @@ def list_names(kind: str | None) -> None:
     """List every name that means something, or those of one KIND, with a line of help each."""
     from snsim.glossary import names
 
-    click.echo(names.listing(kind))
+    echo(names.listing(kind))
 
 
 @click.command(name="help")
@@ -23,14 +25,14 @@ def help_name(context: click.Context, name: str | None) -> None:
 
     parent = context.find_root()
     if name is None:
-        click.echo(parent.get_help())
+        echo(parent.get_help())
         return
     group = parent.command
     assert isinstance(group, click.Group)
     if (command := group.get_command(parent, name)) is not None:
         with click.Context(command, info_name=name, parent=parent, **group.context_settings) as inner:
-            click.echo(command.get_help(inner))
+            echo(command.get_help(inner))
         if names.is_known(name):
-            click.echo("\n" + names.explain(name))
+            echo("\n" + names.explain(name))
     else:
-        click.echo(names.explain(name))
+        echo(names.explain(name))

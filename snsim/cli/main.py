@@ -28,7 +28,7 @@ from snsim.cli.errors import (
     system_fault,
 )
 from snsim.cli.exit_codes import BROKEN_PIPE, FAULT, INTERRUPTED, OWN_FAULT, USAGE
-from snsim.colour import is_terminal
+from snsim.colour import echo, is_terminal
 from snsim.errors import Fault, SnError
 from snsim.optional_packages import install_hint
 
@@ -124,7 +124,7 @@ def _run(given: list[str], as_json: bool) -> int:
         sys.stdout.flush()
         return int(code or 0)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        echo(error.format_message(), err=True)
         return USAGE
     except click.ClickException as error:
         report([Fault(error.format_message(), hint=help_hint(error))], as_json)
@@ -133,7 +133,7 @@ def _run(given: list[str], as_json: bool) -> int:
         report(error.faults, as_json)
         return FAULT
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         leave_stdout()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 import click
 
 from snsim.cli.options import Percent, Whole, presets
+from snsim.colour import echo
+from snsim.escaping import for_line
 from snsim.input_files import exists
 
 if TYPE_CHECKING:
@@ -82,13 +84,13 @@ def _put(name: str, data: Any, file: Path, show: bool, as_text: bool) -> None:
 
     picture = PICTURES.get(name)
     if as_text:
-        click.echo(picture.text(data, max(20, min(100, shutil.get_terminal_size((80, 24)).columns - 2))))
+        echo(picture.text(data, max(20, min(100, shutil.get_terminal_size((80, 24)).columns - 2))))
     elif show:
         picture.draw(data, style.Look(windows=True))
         style.show_windows()
     else:
         style.write(picture.draw(data, style.WIDE), file)
-        click.echo(f"{file}")
+        echo(for_line(file))
 
 
 def _of_patterns(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from snsim.cli.options import Percent
+from snsim.colour import echo
 from snsim.errors import fail
+from snsim.escaping import for_json, for_line
 from snsim.text_table import aligned
 
 if TYPE_CHECKING:
@@ -60,20 +61,20 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, d
         title = f"{again.training.name}, pass {again.made.snapshot.number}, {again.data.name}"
         style.write(draw(Rejections(title, curves, chosen, error)), plot)
     if as_json:
-        click.echo(json.dumps({
+        echo(for_json({
             "run": str(run), "pass": again.made.snapshot.number, "data": again.data.name, "error": error,
             "chosen_on_test": {"test": _figures(chosen["test"])},
             "chosen_on_train": {"train": _figures(chosen["train"]), "test": _figures(carried)},
             "plot": None if plot is None else str(plot)}))
         return
-    click.echo(f"{again.training.name} after pass {again.made.snapshot.number}, {again.data.name}: "
+    echo(f"{again.training.name} after pass {again.made.snapshot.number}, {again.data.name}: "
                f"what is rejected for at most {error:g} % error on the rest\n")
     rows = [("threshold chosen on", "threshold", "patterns", "rejected", "wrong of the rest"),
             ("test", *_row("test", chosen["test"])), ("train", *_row("train", chosen["train"])),
             ("", *_row("test", carried))]
-    click.echo("\n".join(aligned(rows, "lrlrr")))
+    echo("\n".join(aligned(rows, "lrlrr")))
     if plot is not None:
-        click.echo(f"\n{plot} has the curves")
+        echo(f"\n{for_line(plot)} has the curves")
 
 
 def _row(split: str, made: Rejection) -> tuple[str, str, str, str]:

@@ -9,7 +9,9 @@ import click
 
 from snsim.atomic_files import write_atomically
 from snsim.cli.options import Percent, Whole
+from snsim.colour import echo
 from snsim.errors import SnError, Source, fail
+from snsim.escaping import for_line
 
 if TYPE_CHECKING:
     from snsim.cli.picture_data import Looked
@@ -43,7 +45,7 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
     except OSError as problem:
         raise fail(f"{place} cannot be written: {problem.strerror or problem}",
                    hint="give the name of a file in a folder that you may write to, with -o") from None
-    click.echo(f"{place}")
+    echo(for_line(place))
 
 
 def page_of(looked: Looked, patterns: tuple[int, ...], error: float) -> Page:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import time
 from concurrent.futures import Executor
@@ -20,8 +19,9 @@ from snsim.atomic_files import write_atomically
 from snsim.cli.exit_codes import FAULT, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, presets
 from snsim.cli.reading import read_reported
-from snsim.colour import DIM, GREEN, RED, is_terminal, paint, painted_fault
+from snsim.colour import DIM, GREEN, RED, echo, is_terminal, paint, painted_fault
 from snsim.errors import SnError, fail
+from snsim.escaping import for_json, for_line, for_shell
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
                         if outcome.faults:
                             failures[outcome.task.folder] = "; ".join(fault.message for fault in outcome.faults)
     except KeyboardInterrupt:
-        click.echo(f"interrupted; what is done is kept in {options.out}; to go on:\n  {_own_command()}", err=True)
+        echo(f"interrupted; what is done is kept in {for_line(options.out)}; to go on:\n  {_own_command()}", err=True)
         return INTERRUPTED
     report = study_page.Report(_own_command(), datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
                                tuple(_as_read(study, failures, order) for study in studies), order.base)
@@ -181,23 +181,23 @@ class _Progress:
         if self._order.as_json:
             told = {"run": str(task.folder), "figures": found} if run is not None else \
                 {"errors": [fault.as_json() for fault in outcome.faults]}
-            click.echo(json.dumps({"event": "run", "training": task.training, "seed": task.seed,
+            echo(for_json({"event": "run", "training": task.training, "seed": task.seed,
                                    "before": bool(how), "done": self._done, "of": self._total, **told}))
         elif run is None:
-            click.echo(paint(f"{task.training}, seed {task.seed} was not ended:", RED, stream=sys.stderr), err=True)
+            echo(paint(f"{task.training}, seed {task.seed} was not ended:", RED, stream=sys.stderr), err=True)
             for fault in outcome.faults:
-                click.echo(painted_fault(fault, sys.stderr), err=True)
+                echo(painted_fault(fault, sys.stderr), err=True)
         elif not self._order.quiet:
             took = how or f"{found.get('cpu-seconds', 0.0):.1f} s of CPU"
             count = paint(f"[{self._done} of {self._total}]", DIM, stream=sys.stdout)
-            click.echo(f"{count} {task.training}, seed {task.seed}: {study_page.figures_line(found)}; {took}")
+            echo(f"{count} {task.training}, seed {task.seed}: {study_page.figures_line(found)}; {took}")
         sys.stdout.flush()
 
 
 @contextmanager
 def _progress(order: Order, total: int) -> Iterator[_Progress]:
     if not order.quiet and not order.as_json and is_terminal(sys.stdout):
-        click.echo(paint(f"{total} runs", DIM, stream=sys.stdout))
+        echo(paint(f"{total} runs", DIM, stream=sys.stdout))
     yield _Progress(order, total)
 
 
@@ -237,11 +237,12 @@ def _tell_end(page: Path, report: study_page.Report, failures: dict[Path, str], 
     from snsim.studies import page as study_page
 
     if order.as_json:
-        click.echo(json.dumps({"event": "done", "report": str(page), **study_page.as_json(report)}))
+        echo(for_json({"event": "done", "report": str(page), **study_page.as_json(report)}))
         return
     ended = "1 run" if len(report.runs) == 1 else f"{len(report.runs)} runs"
     ended += f", {len(failures)} not ended" if failures else ""
-    click.echo(paint(f"{ended}; the report is {page}, and the same as JSON {page.with_suffix('.json').name}",
+    echo(paint(f"{ended}; the report is {for_line(page)}, and the same as JSON "
+                     f"{for_line(page.with_suffix('.json').name)}",
                      RED if failures else GREEN, stream=sys.stdout))
 
 
@@ -268,4 +269,4 @@ def _own_command() -> str:
 
 
 def _command(arguments: Sequence[str]) -> str:
-    return shlex.join(["snsim", *arguments])
+    return for_shell(["snsim", *arguments])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +12,9 @@ import click
 from snsim.cli.errors import report
 from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, option_name, presets
-from snsim.colour import DIM, is_terminal, paint
+from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
+from snsim.escaping import for_shell
 from snsim.registry import Shelf, suggest
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def sayer(as_json: bool, quiet: bool) -> Say:
     """Where sentences about data go: standard error; nowhere if little or only JSON is asked for."""
     if as_json or quiet:
         return lambda sentence: None
-    return lambda sentence: click.echo(paint(sentence, DIM, stream=sys.stderr), err=True)
+    return lambda sentence: echo(paint(sentence, DIM, stream=sys.stderr), err=True)
 
 
 def _known(shelf: Shelf, names: Sequence[str], option: str) -> None:
@@ -171,6 +171,6 @@ def _download_bar() -> ProgressBar | None:
 
 def _tell_how_to_resume(run: Path | None, why: str) -> None:
     if run is None:
-        click.echo(f"{why} before the first pass: there is no run folder yet", err=True)
+        echo(f"{why} before the first pass: there is no run folder yet", err=True)
     else:
-        click.echo(f"{why}; to go on:\n  snsim run --resume {shlex.quote(str(run))}", err=True)
+        echo(f"{why}; to go on:\n  snsim run --resume {for_shell([run])}", err=True)

@@ -11,6 +11,7 @@ import click
 from snsim.cli.options import option_name
 from snsim.colour import is_terminal
 from snsim.errors import fail
+from snsim.escaping import for_line
 from snsim.language.limits import ACTING
 from snsim.language.source_files import read_source
 from snsim.program import Program, Surroundings, read_program
@@ -38,7 +39,7 @@ def read_acting(file: str, options: Options, given: Mapping[str, object], port: 
         program = read_program(source, presets=options.presets, port=port, limits=limits, around=around)
     finally:
         if folder.path is not None:
-            say(f"what {file} wrote is in {folder.path}")
+            say(f"what {for_line(file)} wrote is in {for_line(folder.path)}")
     _check_options(program, given)
     return program
 

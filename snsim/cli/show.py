@@ -11,8 +11,9 @@ from snsim.cli.errors import report
 from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import presets
 from snsim.cli.reading import read_reported
-from snsim.colour import BOLD, DIM, paint
+from snsim.colour import BOLD, DIM, echo, paint
 from snsim.errors import SnError, fail
+from snsim.escaping import for_line
 from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ def check(files: Sequence[str], settings: Sequence[str]) -> int:
     faulty = 0
     for file in files:
         try:
-            click.echo(check_line(file, read_reported(file, presets(settings))))
+            echo(check_line(file, read_reported(file, presets(settings))))
         except SnError as error:
             faulty += 1
             report(error.faults)
     if faulty and len(files) > 1:
-        click.echo(f"{faulty} of {len(files)} files {'has' if faulty == 1 else 'have'} faults", err=True)
+        echo(f"{faulty} of {len(files)} files {'has' if faulty == 1 else 'have'} faults", err=True)
     return FAULT if faulty else 0
 
 
@@ -81,7 +82,7 @@ def print_overview(program: Program) -> None:
     for net in nets:
         _print_net(net, _training_of(program, net))
     for form in complete_forms(program, _MOST_ELEMENTS):
-        click.echo(_painted_form(form) + "\n")
+        echo(_painted_form(form) + "\n")
 
 
 def print_forms(file: str) -> None:
@@ -91,13 +92,13 @@ def print_forms(file: str) -> None:
     from snsim.language.source_files import read_source
 
     for form, _ in read_forms(read_source(file)):
-        click.echo(printer.show(form))
+        echo(printer.show(form))
 
 
 def print_complete_forms(program: Program) -> None:
     from snsim.reports.program_forms import complete_forms
 
-    click.echo("\n\n".join(complete_forms(program)))
+    echo("\n\n".join(complete_forms(program)))
 
 
 def print_plans(program: Program) -> None:
@@ -105,7 +106,7 @@ def print_plans(program: Program) -> None:
     from snsim.reports.program_forms import shown_nets
 
     for net in shown_nets(program):
-        click.echo(str(plan(net)))
+        echo(str(plan(net)))
 
 
 def print_modules(program: Program) -> None:
@@ -119,11 +120,11 @@ def print_modules(program: Program) -> None:
 
     for net in shown_nets(program):
         made = module(plan(net))
-        click.echo(str(made))
+        echo(str(made))
         parameters = [(name, tuple(value.shape)) for name, value in made.named_parameters()]
         width = max((len(name) for name, _ in parameters), default=0)
         for name, shape in parameters:
-            click.echo(f"  {name.ljust(width)}  {shape_text(shape)}")
+            echo(f"  {name.ljust(width)}  {shape_text(shape)}")
 
 
 def print_ir(program: Program) -> None:
@@ -140,7 +141,7 @@ def _print_code(program: Program, assembly: bool) -> None:
     from snsim.training.choose_engine import native_code
 
     for training in program.own_trainings:
-        click.echo(native_code(training, training.stages[0], "float32", assembly))
+        echo(native_code(training, training.stages[0], "float32", assembly))
     if not program.own_trainings:
         raise fail(f"{program.sources[0].name} declares no training of its own, and code is made for one",
                    hint="(train NAME clause ...) declares one")
@@ -155,22 +156,22 @@ def check_line(file: str, program: Program) -> str:
     parts = [_count_text(net) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
     if trainings:
         parts.append(f"{len(trainings)} training{'' if len(trainings) == 1 else 's'}")
-    return f"{file}: {'; '.join(parts) or 'no net, no training'}; no faults"
+    return f"{for_line(file)}: {'; '.join(parts) or 'no net, no training'}; no faults"
 
 
 def _print_net(net: Net, training: Training | None) -> None:
     from snsim.plots import connection_text
 
     out = sys.stdout
-    place = "" if net.span is None else paint(f"   {net.span.source.name}:{net.span.line}", DIM, stream=out)
-    click.echo(paint(f"net {net.name}", BOLD, stream=out) + place + "\n")
+    place = "" if net.span is None else paint(f"   {for_line(net.span.source.name)}:{net.span.line}", DIM, stream=out)
+    echo(paint(f"net {net.name}", BOLD, stream=out) + place + "\n")
     _print_table(net, training)
-    click.echo("\n" + connection_text.describe_connections(net) + "\n")
+    echo("\n" + connection_text.describe_connections(net) + "\n")
     drawn = connection_text.drawn_tables(net)
     if drawn:
-        click.echo(drawn + "\n")
+        echo(drawn + "\n")
     if any(clause.word == "expect" for clause in net.clauses):
-        click.echo(paint("expect held: the counts above are those the description states", DIM, stream=out) + "\n")
+        echo(paint("expect held: the counts above are those the description states", DIM, stream=out) + "\n")
 
 
 def _print_table(net: Net, training: Training | None) -> None:
@@ -178,7 +179,7 @@ def _print_table(net: Net, training: Training | None) -> None:
 
     text = plain(summary(net, training), with_rates=training is not None)
     head, *body, total = text.split("\n")
-    click.echo("\n".join([paint(head, BOLD, stream=sys.stdout), *body, paint(total, BOLD, stream=sys.stdout)]))
+    echo("\n".join([paint(head, BOLD, stream=sys.stdout), *body, paint(total, BOLD, stream=sys.stdout)]))
 
 
 def _training_of(program: Program, net: Net) -> Training | None:

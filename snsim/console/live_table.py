@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from snsim.colour import DIM, paint
+from snsim.colour import DIM, cleaned, paint
 from snsim.console.views import PlainView
 from snsim.plots import block_characters
 from snsim.runs.run import Event, Finished, Passed, Started
@@ -61,7 +61,7 @@ class TerminalView(PlainView):
         else:
             from rich.text import Text
 
-            self._live.console.print(Text.from_ansi(text), soft_wrap=True)
+            self._live.console.print(Text.from_ansi(cleaned(text, sys.stdout)), soft_wrap=True)
 
     def close(self) -> None:
         if self._live is not None:

@@ -6,15 +6,12 @@ to go on) goes to standard error where standard output is for a program.
 
 from __future__ import annotations
 
-import json
-import shlex
 import sys
 from dataclasses import asdict
 from typing import Protocol
 
-import click
-
-from snsim.colour import BOLD, DIM, REVERSE, YELLOW, paint
+from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, paint
+from snsim.escaping import for_json, for_line, for_shell
 from snsim.reports.pass_lines import named_figures, pass_headings, pass_line, published_beside_ours, summary_line
 from snsim.runs.run import Event, Finished, Passed, Started
 from snsim.text_table import shape_text
@@ -79,10 +76,10 @@ class QuietView:
         elif isinstance(event, Finished) and self._started is not None:
             begun = f"{self._started.training.name}, seed {self._started.seed}"
             if self._last is not None:
-                click.echo(f"{begun}, pass {self._last.number}: {summary_line(self._last.train, self._last.test)}; "
-                           f"{event.run}")
+                echo(f"{begun}, pass {self._last.number}: {summary_line(self._last.train, self._last.test)}; "
+                           f"{for_line(event.run)}")
             elif event.completed:
-                click.echo(f"{begun}: {nothing_left(self._started)}; {event.run}")
+                echo(f"{begun}: {nothing_left(self._started)}; {for_line(event.run)}")
 
     def close(self) -> None:
         pass
@@ -114,7 +111,7 @@ class PlainView:
 
     def say(self, text: str) -> None:
         """Print some lines."""
-        click.echo(text)
+        echo(text)
 
     def close(self) -> None:
         pass
@@ -123,14 +120,14 @@ class PlainView:
 def header(event: Started) -> str:
     """What is about to be run, a line each: training, net, data, engine, seed, folder."""
     training, counts = event.training, event.counts
-    place = "" if training.span is None else f"   {training.span.source.name}"
+    place = "" if training.span is None else f"   {for_line(training.span.source.name)}"
     lines = [paint(training.name, BOLD, stream=sys.stdout) + place, *_labelled([
         ("net", ", ".join(f"{layer.name} {shape_text(layer.shape)}" for layer in training.net.layers)),
         ("", f"{counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"),
         ("data", f"{event.data}, {_patterns(*event.patterns)}"),
         ("engine", f"{event.engine}, {event.dtype}"),
         ("seed", f"{event.seed}"),
-        ("run", f"{event.run}"),
+        ("run", for_line(event.run)),
     ])]
     if event.rank:
         lines.append("  " + paint(f" {data_warning(event)} ", BOLD, YELLOW, REVERSE, stream=sys.stdout))
@@ -165,9 +162,10 @@ def footer(started: Started, last: Passed | None, finished: Finished) -> str:
     if finished.presentations:
         speed = finished.presentations / finished.seconds if finished.seconds else 0.0
         lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} a second)")
-    lines.append(f"{finished.run} has source, settings, figures and weights")
+    lines.append(f"{for_line(finished.run)} has source, settings, figures and weights")
     if training.span is not None:
-        file = shlex.quote(training.span.source.name)
+        name = training.span.source.name
+        file = for_shell([f"./{name}" if name.startswith("-") else name])  # not an option
         unused = max(started.seed, *training.seeds) + 1
         lines += ["next:", f"  snsim show {file}", f"  snsim run {file} --seed {unused}"]
     return "\n".join(lines)
@@ -201,11 +199,11 @@ def _labelled(rows: list[tuple[str, str]]) -> list[str]:
 def _warn(event: Started) -> None:
     """What is not as it was asked for, on standard error."""
     if event.rank:
-        click.echo(paint(data_warning(event), BOLD, YELLOW, stream=sys.stderr), err=True)
+        echo(paint(data_warning(event), BOLD, YELLOW, stream=sys.stderr), err=True)
     if event.instead:
-        click.echo(paint(event.instead, YELLOW, stream=sys.stderr), err=True)
+        echo(paint(event.instead, YELLOW, stream=sys.stderr), err=True)
 
 
 def _echo_json(thing: dict[str, object]) -> None:
-    click.echo(json.dumps(thing))
+    echo(for_json(thing))
     sys.stdout.flush()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol, TextIO
 
+from snsim.escaping import for_line
+
 _WIDTH = 30
 
 
@@ -46,7 +48,7 @@ class ProgressBar:
         done = min(1.0, received / total) if total else 0.0
         bar = "#" * int(done * _WIDTH)
         share = f"[{bar:<{_WIDTH}}] {done:4.0%}" if total else ""
-        line = f"{self._name} {share} {received / 1e6:.1f} MB"
+        line = f"{for_line(self._name)} {share} {received / 1e6:.1f} MB"
         if line != self._drawn:
             self._port.write("\r" + line.ljust(len(self._drawn)))
             self._port.flush()

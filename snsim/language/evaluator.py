@@ -14,6 +14,7 @@ from typing import Callable, Iterable, Iterator, Mapping, TextIO, TypeVar
 import numpy as np
 
 from snsim.errors import Fault, SnError, Source, Span, fail
+from snsim.escaping import for_stream
 from snsim.language import quasiquote
 from snsim.language.budget import Budget
 from snsim.language.builtins.indexing import index_matrix
@@ -339,9 +340,9 @@ class Interpreter(Variables):
         return brief(value)
 
     def print_text(self, text: str) -> None:
-        """Write to the port, within the limit."""
+        """Write to the port, within the limit. A terminal is given nothing that steers it; a file, the bytes."""
         self.budget.print(len(text))
-        self.port.write(text)
+        self.port.write(for_stream(text, self.port))
         newline = text.rfind("\n")
         self.column = self.column + len(text) if newline < 0 else len(text) - newline - 1
 

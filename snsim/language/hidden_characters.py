@@ -13,16 +13,12 @@ from __future__ import annotations
 
 import unicodedata
 
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+from snsim.escaping import is_hidden
+
 _KINDS = {"Cc": "control character", "Cf": "invisible character", "Cs": "half of a surrogate pair",
           "Zl": "line separator", "Zp": "paragraph separator"}
 _CONTROLS = {"\0": "NUL", "\t": "tab", "\n": "line feed", "\r": "carriage return", "\x1b": "escape"}
 _SHOWN = 40  # characters of the text in a sentence
-
-
-def is_hidden(character: str) -> bool:
-    """Tell whether a character belongs to a refused category."""
-    return unicodedata.category(character) in HIDDEN
 
 
 def find_hidden(text: str) -> int | None:

@@ -55,7 +55,8 @@ def _say(session: Session, value: Form, printed: bool) -> None:
         return
     if run.column:
         run.print_text("\n")
-    run.print_text(paint("= ", CYAN, stream=run.port) + shown(session, value) + "\n")
+    run.port.write(paint("= ", CYAN, stream=run.port))  # print_text lets no colour through
+    run.print_text(shown(session, value) + "\n")
     run.port.flush()
 
 

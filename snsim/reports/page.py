@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -11,6 +10,7 @@ from importlib import resources
 from typing import Any, Callable, Mapping, Sequence
 
 from snsim.errors import Source
+from snsim.escaping import for_shell
 from snsim.network.clauses import Clause
 from snsim.network.complete_form import complete_form
 from snsim.plots import confusion, connection_text, curves, maps, misses, net, nlf, rejection, weights
@@ -95,7 +95,7 @@ def command_of(settings: Mapping[str, Any], main: str) -> str:
             words += [f"--{option}", str(overrides[option])]
     for key, value in settings["presets"].items():
         words += ["--set", f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"]
-    return shlex.join(words)
+    return for_shell(words)
 
 
 # ---- The head ----------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def _curves(page: Page, key: str) -> str:
 def _repeat(page: Page, key: str) -> str:
     main = str(page.run.main_source)
     typed = page.settings.get("command") or []
-    first = [paragraph("It was begun by"), code(shlex.join(["snsim", *typed]))] if typed else []
+    first = [paragraph("It was begun by"), code(for_shell(["snsim", *typed]))] if typed else []
     return section(key, _TITLES[key], *first, paragraph("This run alone, from the copy of its text that it keeps:"),
                    code(command_of(page.settings, main)),
                    paragraph("Initial weights, order of the patterns, shifts and noise all come from the seed."))

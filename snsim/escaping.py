@@ -1,0 +1,80 @@
+"""Write text of others where it can do no harm: on a terminal, in a shell command, in JSON, in Markdown.
+
+Ground floor: imports nothing of snsim. A file name, a message or a text of a program may hold escape sequences that
+steer a terminal, line breaks that forge a line of output, or characters that a shell or a page takes for its own. One
+function for each target language; HTML has `html.escape`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import unicodedata
+from typing import IO, Iterable
+
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories of Unicode that nobody sees, or that steer a terminal
+_LAID_OUT = "\n\t"  # control characters that lay out lines of text
+_MARKS = re.compile(r"[\\`*_{}\[\]<>|~$&]|^(?=[#+=-])|(?<=^\d)(?=[.)])")  # what Markdown takes for its own
+
+
+def is_hidden(character: str) -> bool:
+    """Tell whether a character is a control, an invisible character, half a surrogate pair or a line separator."""
+    return unicodedata.category(character) in HIDDEN
+
+
+def for_terminal(text: str) -> str:
+    """Return text of several lines with each hidden character as its number (`\\x1b`), but for newlines and tabs."""
+    if text.isprintable():
+        return text
+    return "".join(c if c in _LAID_OUT or not is_hidden(c) else _number(c) for c in text)
+
+
+def for_line(text: object) -> str:
+    """Return a name or a path as part of one line: newlines and tabs are written as numbers too."""
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(_number(c) if is_hidden(c) else c for c in shown)
+
+
+def for_stream(text: str, stream: IO[str]) -> str:
+    """Return the text as it is, or, where the stream is a terminal, without what would steer it."""
+    return for_terminal(text) if hasattr(stream, "isatty") and stream.isatty() else text
+
+
+def for_shell(arguments: Iterable[object]) -> str:
+    """Return a command to be copied: each argument quoted, one with hidden characters as `$'...'` of bash and zsh."""
+    return " ".join(_quoted(str(argument)) for argument in arguments)
+
+
+def for_json(thing: object) -> str:
+    """Return a value as one line of JSON that holds no hidden character."""
+    return json.dumps(thing).replace("\x7f", "\\u007f")  # the one that json.dumps leaves
+
+
+def for_markdown(text: object) -> str:
+    """Return text as part of one line of Markdown, without markup: also for a cell of a table."""
+    line = " ".join(str(text).split("\n"))
+    return _MARKS.sub(lambda found: "\\" + found[0], for_line(line))
+
+
+def for_markdown_code(text: object) -> str:
+    """Return text as code in a line of Markdown, between more backticks than it holds, also for a cell of a table."""
+    line = for_line(text).replace("|", "\\|")
+    most = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * (most + 1)
+    blank = " " if most else ""
+    return f"{fence}{blank}{line}{blank}{fence}"
+
+
+def _number(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _quoted(argument: str) -> str:
+    if argument.isprintable() or not any(map(is_hidden, argument)):
+        return shlex.quote(argument)
+    # Bytes that are no UTF-8 came as surrogates; in octal each byte is itself, whatever follows it.
+    made = "".join("".join(f"\\{byte:03o}" for byte in c.encode("utf-8", "surrogateescape")) if is_hidden(c) else
+                   "\\" + c if c in "\\'" else c for c in argument)
+    return f"$'{made}'"

@@ -1,0 +1,66 @@
+"""Text of others in what commands print and write: nothing steers a terminal, a shell, a page or a plot."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from tiny_run import snsim
+
+from snsim import escaping
+from snsim.program import read_program
+
+XOR = """(net NAME (layer LAYER 2) (layer out 1) (connect LAYER out (full)))
+(train NAME (data (examples [[0 1] [1 0]] [[1] [-1]])) (epsi-inv 0.1) (passes 1) (note NOTE) (seed 0))
+"""
+STEERING = "a\x1b[31mb\u202ec\nerror: forged\x9b\x7f.sn"
+
+
+def steers(text: str) -> list[str]:
+    """The characters of a text that a terminal must not be given."""
+    return [c for c in text if escaping.is_hidden(c) and c not in "\n\t"]
+
+
+def test_file_names_that_steer_a_terminal_are_shown_escaped(tmp_path: Path) -> None:
+    good, bad = tmp_path / STEERING, tmp_path / f"bad{STEERING}"
+    good.write_text(XOR.replace("NAME", "x").replace("LAYER", "in").replace("NOTE", '"n"'))
+    bad.write_text("(net x (layre a 1))")
+    out = tmp_path / "runs\x1b[2J"
+    for command in (["check", good], ["check", bad], ["check", tmp_path / "no\x1b[2Jfile"], ["show", good],
+                    ["run", good, "--out", out], ["run", good, "--out", out, "--quiet"],
+                    ["run", good, "--out", out, "--json"], ["fmt", "--check", good], ["plot", "net", good, "--text"],
+                    ["plot", "net", good, "-o", tmp_path / "p\x1b.png"], ["run", good, "--only", "\x1b[2J"],
+                    ["\x1b[2J"]):
+        _, told, warned = snsim(*command)
+        assert told + warned and not steers(told + warned), command
+        assert not any(line.startswith("error: forged") for line in (told + warned).split("\n")), command
+        if "--json" in command:
+            assert all(json.loads(line) for line in told.split("\n") if line)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_program_steers_no_terminal_and_a_file_keeps_its_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "p.sn"
+    file.write_text('(printf "\\x1b[2Ja\\n")')
+    terminal, redirected = Terminal(), io.StringIO()
+    read_program(file, port=terminal)
+    read_program(file, port=redirected)
+    assert terminal.getvalue() == "\\x1b[2Ja\n"
+    assert redirected.getvalue() == "\x1b[2Ja\n"
+
+
+@pytest.mark.parametrize("argument", ["a b", "it's $x `y`", "-x", "", "a\x1bb\n'c\\7", "\u202e1"])
+def test_a_printed_command_is_the_one_meant(argument: str) -> None:
+    written = escaping.for_shell(["printf", "%s", argument])
+    assert not steers(written) and "\n" not in written
+    assert subprocess.run(["bash", "-c", written], capture_output=True).stdout.decode() == argument
+    if argument.isprintable():
+        assert shlex.split(written)[2] == argument
