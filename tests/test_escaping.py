@@ -64,3 +64,26 @@ def test_a_printed_command_is_the_one_meant(argument: str) -> None:
     assert subprocess.run(["bash", "-c", written], capture_output=True).stdout.decode() == argument
     if argument.isprintable():
         assert shlex.split(written)[2] == argument
+
+
+# What the reader takes between bars, and what a shell, a page, Markdown, a plot or the table of Rich takes for its own.
+HOSTILE = ["<script>alert(1)</script>", "x`y", "$x$", "$\\\\frac{$", "a&b^c~d", "\"it's\"", "[red]", "]]>",
+           "&amp;", "</pre><b>", "\u4e2d\U0001f600", "*x* [y](z)", "-x", "50%"]
+
+
+def write_hostile(folder: Path) -> Path:
+    """Write a file with a net and a training for each hostile name."""
+    parts = [XOR.replace("NAME", f"|{name}|").replace("LAYER", f"|l{name}|").replace(
+        "NOTE", '"{} | `x`"'.format(name.replace("\\", "").replace('"', "'"))) for name in HOSTILE]
+    file = folder / "it's $x.sn"
+    file.write_text("".join(parts))
+    return file
+
+
+def test_plots_draw_hostile_names_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    for number, name in enumerate(HOSTILE):
+        file = tmp_path / f"{number}.sn"
+        file.write_text(XOR.replace("NAME", f"|{name}|").replace("LAYER", f"|l{name}|").replace("NOTE", '"n"'))
+        code, told, warned = snsim("plot", "net", file, "-o", tmp_path / f"{number}.svg")
+        assert (code, warned) == (0, ""), (name, warned)
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]

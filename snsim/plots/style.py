@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import logging
 import textwrap
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterator
 
 from snsim.atomic_files import write_atomically
 from snsim.errors import fail
@@ -24,7 +27,8 @@ INK = {"train": "#0072b2", "test": "#d55e00", "third": "#009e73"}
 STROKES = {"train": (0, (5, 2)), "test": "solid", "third": (0, (1, 1.4))}
 PAPER = "#cfe0f2"  # between kernels and maps, and where there is none: no gray, so it is not taken for a value
 QUIET = "0.45"
-_SETTINGS = {"svg.hashsalt": "snsim", "svg.fonttype": "path"}  # equal figures are equal files
+# Equal figures are equal files. A `$` in a name is a `$`, no formula.
+_SETTINGS = {"svg.hashsalt": "snsim", "svg.fonttype": "path", "text.parse_math": False, "text.usetex": False}
 _IN_A_PAGE = {**_SETTINGS, "svg.fonttype": "none"}  # letters as text: a third of the size, in the reader's own font
 
 
@@ -48,6 +52,9 @@ def open_figure(look: Look, height: float, **options: Any) -> Figure:
     """An empty figure, `height` in inches. SnError without matplotlib, or without a screen for a window."""
     with needing("matplotlib", what="a plot"):
         from matplotlib.figure import Figure
+    import matplotlib
+
+    matplotlib.rcParams["text.parse_math"] = False  # read when a text is made, which callers do
     if look.windows:
         return _window(look, height, options)
     return Figure(figsize=(look.width, height), **options)
@@ -59,7 +66,7 @@ def write(figure: Figure, path: Path) -> None:
     check_ending(path)
     import matplotlib
 
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context(_SETTINGS), _without_warnings():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             written = io.BytesIO()
@@ -82,9 +89,23 @@ def as_svg(figure: Figure) -> bytes:
     import matplotlib
 
     written = io.BytesIO()
-    with matplotlib.rc_context(_IN_A_PAGE):
+    with matplotlib.rc_context(_IN_A_PAGE), _without_warnings():
         figure.savefig(written, format="svg", dpi=DOTS, metadata={"Date": None, "Creator": None})
     return written.getvalue()
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Leave out Python's warnings, and what matplotlib logs of letters that no font here has: a box stands for them."""
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def show_windows() -> None:
