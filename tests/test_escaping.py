@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,58 @@ def test_plots_draw_hostile_names_without_a_warning(tmp_path: Path, recwarn: pyt
         code, told, warned = snsim("plot", "net", file, "-o", tmp_path / f"{number}.svg")
         assert (code, warned) == (0, ""), (name, warned)
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
+
+
+class Elements(HTMLParser):
+    """Collects the names of the elements of a page, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        assert not [key for key, _ in attrs if key.startswith("on")], attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def printed_commands(text: str) -> list[list[str]]:
+    """The commands that a text prints for copying, each in its arguments."""
+    return [shlex.split(line) for line in text.split("\n") if line.startswith("  snsim ")]
+
+
+def test_hostile_names_harm_no_page_and_no_command(tmp_path: Path) -> None:
+    file = write_hostile(tmp_path)
+    for command in (["check", file], ["show", file], ["list"]):
+        code, told, warned = snsim(*command)
+        assert code == 0 and not steers(told + warned), command
+    code, told, warned = snsim("run", file, "--passes", "1", "--out", tmp_path / "runs")
+    assert code == 0 and "[red]" in told and not steers(told + warned)
+    assert [command[2] for command in printed_commands(told)] == [str(file)] * 2 * len(HOSTILE)
+    runs = sorted((tmp_path / "runs").iterdir())
+    assert len(runs) == len(HOSTILE)
+    kept = {"[red]", "<script>alert(1)</script>", "</pre><b>"}
+    for run in runs:
+        name = json.loads((run / "run.json").read_text())["name"]
+        if name not in kept:
+            continue
+        kept.discard(name)
+        code, told, warned = snsim("report", run, "-o", run / "r.html")
+        page = Elements()
+        page.feed((run / "r.html").read_text())
+        assert code == 0 and not page.names & {"script", "b", "red"} and name in page.text, (name, warned)
+    assert not kept
+
+
+def test_hostile_names_keep_the_tables_of_a_study(tmp_path: Path) -> None:
+    file = write_hostile(tmp_path)
+    code, told, warned = snsim("reproduce", file, "--out", tmp_path / "o", "--jobs", "1")
+    assert code == 0 and not steers(told + warned), warned
+    page = next((tmp_path / "o").glob("*.md")).read_text()
+    for table in re.findall(r"(?:^\|.*\|\n)+", page, re.M):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.strip().split("\n")}) == 1, table
+    prose = re.sub(r"`+ ?.*?`+(?= \|)", "", re.sub(r"^    .*$", "", page, flags=re.M))
+    assert not re.findall(r"(?<!\\)<[a-z/]", prose) and "\\[red\\]" in prose

@@ -62,8 +62,8 @@ LAW: dict[str, set[str]] = {
         "engines", "training", "program", "runs", "reports",
     },
     "studies": {
-        "errors", "registry", "optional_packages", "cache_folder", "language", "data", "training", "program",
-        "run_folder", "runs",
+        "errors", "escaping", "registry", "optional_packages", "cache_folder", "language", "data", "training",
+        "program", "run_folder", "runs",
     },
     "console": {"errors", "escaping", "text_table", "optional_packages", "colour", "training", "plots", "runs",
                 "reports"},

@@ -108,7 +108,7 @@ def test_the_report_is_made_of_the_runs(undisturbed: Path) -> None:
     page = (undisturbed / "runs" / "reproduced" / "two.md").read_text()
     misses = slow["figures"]["train-misses"]
     assert f"| 30 | {misses['mean']:.1f} ± {misses['deviation']:.1f} |" in page
-    assert "- **slow**: the figure is invented\n- **slow**: a | in a note" in page
+    assert "- **slow**: the figure is invented\n- **slow**: a \\| in a note" in page
     assert "n-1" in page and "| 200 | 100 |" in page and f"{os.cpu_count()} cores" in page
     table = [line for line in page.split("## Results")[1].split("- **")[0].split("\n") if line.startswith("|")]
     assert len(table) == 4 and len({line.count("|") for line in table}) == 1, "rows of as many cells"

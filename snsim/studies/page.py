@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Sequence
 
+from snsim.escaping import for_line, for_markdown, for_markdown_code
 from snsim.run_folder import Run
 from snsim.studies.results import COLUMNS, SPREAD, Column, Row, Study, Summary, differences, study_json, summaries_json
 
@@ -50,13 +51,13 @@ def as_json(report: Report) -> dict[str, Any]:
 def as_markdown(report: Report) -> str:
     """The report as a page: what was run and where, a table a study, notes, every run."""
     several = len(report.studies) > 1
-    title = ", ".join(study.name for study in report.studies)
+    title = ", ".join(for_markdown(study.name) for study in report.studies)
     parts = [f"# {title}"]
     if not several:
-        parts += [report.studies[0].introduction]
+        parts += [_escaped_lines(report.studies[0].introduction)]
     parts += [_provenance(report), _data_table(report.runs), _READING]
     for study in report.studies:
-        parts += [f"## {study.name}", study.introduction] if several else ["## Results"]
+        parts += [f"## {for_markdown(study.name)}", _escaped_lines(study.introduction)] if several else ["## Results"]
         parts += [_results(study), _remarks(study), _difference_table(study, report.base)]
     parts += ["## Every run", *(_every_run(study, several) for study in report.studies
                                 if any(row.runs for row in study.rows))] if report.runs else []
@@ -67,11 +68,12 @@ def as_markdown(report: Report) -> str:
 
 
 def _provenance(report: Report) -> str:
-    versions = "; ".join(", ".join(f"{name} {version}" for name, version in found.items())
+    versions = "; ".join(for_markdown(", ".join(f"{name} {version}" for name, version in found.items()))
                          for found in _versions(report.runs))
-    machines = "; ".join(f"{machine['processor']}, {machine['cores']} cores" for machine in _machines(report.runs))
-    lines = [f"Written on {report.date} by", "", f"    {report.command}", "",
-             f"Machine: {machines or 'unknown'}.", f"Engine: {', '.join(_engines(report.runs))}.",
+    machines = "; ".join(f"{for_markdown(machine['processor'])}, {machine['cores']} cores"
+                         for machine in _machines(report.runs))
+    lines = [f"Written on {report.date} by", "", f"    {for_line(report.command)}", "",
+             f"Machine: {machines or 'unknown'}.", f"Engine: {', '.join(map(for_markdown, _engines(report.runs)))}.",
              f"Versions: {versions}."]
     return "\n".join(lines)
 
@@ -102,7 +104,8 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
 
 
 def _data_table(runs: Iterable[Run]) -> str:
-    rows = [(f"`{data['name']}`", f"{data['train']:,}", f"{data['test']:,}", f"`{data['digest'][:16]}`")
+    rows = [(for_markdown_code(data["name"]), f"{data['train']:,}", f"{data['test']:,}",
+             for_markdown_code(data["digest"][:16]))
             for data in _data_sets(runs)]
     return _table(("data", "train patterns", "test patterns", "sha256 begins"), rows, "lrrl") if rows else ""
 
@@ -124,12 +127,12 @@ def _results(study: Study) -> str:
         sides += "rr" if stated else "r"
     lines = []
     for row, theirs, ours in zip(study.rows, published, summaries):
-        cells = [row.name, str(len(row.runs))]
+        cells = [for_markdown(row.name), str(len(row.runs))]
         for column in columns:
             if any(column.figure in figures for figures in published):
                 cells.append(_stated(theirs.get(column.figure)))
             cells.append(_summary_text(column, ours.get(column.figure)))
-        lines.append((*cells, f"`{row.command}`"))
+        lines.append((*cells, for_markdown_code(row.command)))
     return _table((*headings, "command"), lines, sides + "l")
 
 
@@ -140,11 +143,12 @@ def _difference_table(study: Study, base: str | None) -> str:
         return ""
     found = [(row.name, differences(row, first)) for row in study.rows if row is not first]
     columns = [column for column in COLUMNS if column.always and any(column.figure in made for _, made in found)]
-    lines = [(name, str(max((s.runs for s in made.values()), default=0)),
+    lines = [(for_markdown(name), str(max((s.runs for s in made.values()), default=0)),
               *(_summary_text(column, made.get(column.figure), sign=True) for column in columns))
              for name, made in found]
     table = _table(("training", "pairs", *(column.heading for column in columns)), lines, "lr" + "r" * len(columns))
-    return f"Differences from {first.name}, run by run of the same seed: their mean and ± their deviation.\n\n{table}"
+    title = f"Differences from {for_markdown(first.name)}"
+    return f"{title}, run by run of the same seed: their mean and ± their deviation.\n\n{table}"
 
 
 def _base_row(study: Study, base: str) -> Row | None:
@@ -155,7 +159,7 @@ def _remarks(study: Study) -> str:
     """What a reader of the table must know: notes of the file, other data than the published, runs that failed."""
     lines = []
     for row in study.rows:
-        lines += [f"- **{row.name}**: {note}" for note in (*row.notes, *_warnings(row))]
+        lines += [f"- **{for_markdown(row.name)}**: {for_markdown(note)}" for note in (*row.notes, *_warnings(row))]
     return "\n".join(lines)
 
 
@@ -180,16 +184,21 @@ def _every_run(study: Study, several: bool) -> str:
     for row in study.rows:
         for seed, figures in row.figures().items():
             cells = [_plain(column, figures.get(column.figure)) for column in columns]
-            lines.append((row.name, str(seed), *cells, f"`{row.runs[seed].folder.name}`"))
+            lines.append((for_markdown(row.name), str(seed), *cells, for_markdown_code(row.runs[seed].folder.name)))
     table = _table(("training", "seed", *(column.heading for column in columns), "run folder"), lines,
                    "lr" + "r" * len(columns) + "l")
-    return f"### {study.name}\n\n{table}" if several else table
+    return f"### {for_markdown(study.name)}\n\n{table}" if several else table
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> str:
+    """A table of cells that are escaped already."""
     rules = [":--" if side == "l" else "--:" for side in sides]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-                     for row in (headings, rules, *rows))
+    return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rules, *rows))
+
+
+def _escaped_lines(text: str) -> str:
+    """The comment of a file as lines of plain text."""
+    return "\n".join(map(for_markdown, text.split("\n")))
 
 
 def _summary_text(column: Column, summary: Summary | None, sign: bool = False) -> str:
