@@ -1,18 +1,43 @@
 """Where a fault is and what to do about it: `Source`, `Span`, `Fault`, `SnError`, and the one renderer.
 
-Ground floor. Every fault that a user can cause travels as a `Fault`; command line,
+Ground floor: imports nothing of snsim. Every fault that a user can cause travels as a `Fault`; command line,
 prompt, notebook and editor print it with `render` or read its fields.
 """
 
 from __future__ import annotations
 
 import bisect
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Iterable
 
-from snsim.escaping import for_line, for_terminal
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories of Unicode that nobody sees, or that steer a terminal
+_LAID_OUT = "\n\t"  # control characters that lay out lines of text
+
+
+def is_hidden(character: str) -> bool:
+    """Tell whether a character is a control, an invisible character, half a surrogate pair or a line separator."""
+    return unicodedata.category(character) in HIDDEN
+
+
+def for_terminal(text: str) -> str:
+    """Return text of several lines with each hidden character as its number (`\\x1b`), but for newlines and tabs."""
+    if text.isprintable():
+        return text
+    return "".join(c if c in _LAID_OUT or not is_hidden(c) else _number(c) for c in text)
+
+
+def for_line(text: object) -> str:
+    """Return a name or a path as part of one line: newlines and tabs are written as numbers too."""
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(_number(c) if is_hidden(c) else c for c in shown)
+
+
+def _number(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """Write text of others where it can do no harm: on a terminal, in a shell command, in JSON, in Markdown.
 
-Ground floor: imports nothing of snsim. A file name, a message or a text of a program may hold escape sequences that
+A file name, a message or a text of a program may hold escape sequences that
 steer a terminal, line breaks that forge a line of output, or characters that a shell or a page takes for its own. One
-function for each target language; HTML has `html.escape`.
+function for each target language; HTML has `html.escape`. What the renderer of faults needs stands in `errors`.
 """
 
 from __future__ import annotations
@@ -10,30 +10,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import unicodedata
 from typing import IO, Iterable
 
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories of Unicode that nobody sees, or that steer a terminal
-_LAID_OUT = "\n\t"  # control characters that lay out lines of text
+from snsim.errors import for_line, for_terminal, is_hidden
+
+__all__ = [
+    "for_json", "for_line", "for_markdown", "for_markdown_code", "for_shell", "for_stream", "for_terminal", "is_hidden",
+]
+
 _MARKS = re.compile(r"[\\`*_{}\[\]<>|~$&]|^(?=[#+=-])|(?<=^\d)(?=[.)])")  # what Markdown takes for its own
-
-
-def is_hidden(character: str) -> bool:
-    """Tell whether a character is a control, an invisible character, half a surrogate pair or a line separator."""
-    return unicodedata.category(character) in HIDDEN
-
-
-def for_terminal(text: str) -> str:
-    """Return text of several lines with each hidden character as its number (`\\x1b`), but for newlines and tabs."""
-    if text.isprintable():
-        return text
-    return "".join(c if c in _LAID_OUT or not is_hidden(c) else _number(c) for c in text)
-
-
-def for_line(text: object) -> str:
-    """Return a name or a path as part of one line: newlines and tabs are written as numbers too."""
-    shown = str(text)
-    return shown if shown.isprintable() else "".join(_number(c) if is_hidden(c) else c for c in shown)
 
 
 def for_stream(text: str, stream: IO[str]) -> str:
@@ -64,11 +49,6 @@ def for_markdown_code(text: object) -> str:
     fence = "`" * (most + 1)
     blank = " " if most else ""
     return f"{fence}{blank}{line}{blank}{fence}"
-
-
-def _number(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _quoted(argument: str) -> str:
