@@ -91,6 +91,27 @@ def test_plots_draw_hostile_names_without_a_warning(tmp_path: Path, recwarn: pyt
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
 
 
+def test_plots_show_a_name_as_it_is_and_keep_the_numbers_of_the_axes(tmp_path: Path) -> None:
+    import matplotlib
+
+    from snsim.plots import style
+    from snsim.plots.net import draw
+
+    file = tmp_path / "x.sn"
+    file.write_text(XOR.replace("NAME", "|$x$|").replace("LAYER", "|l $y$ & ^|").replace("NOTE", '"n"'))
+    before = matplotlib.rcParams["text.parse_math"]
+    picture = style.as_svg(draw(read_program(file).own_trainings[0].net)).decode()
+    assert "l $y$ &amp; ^" in picture and "$x$" in picture and "\\bf" not in picture
+    figure = style.open_figure(style.WIDE, 2)
+    axes = figure.add_subplot()
+    axes.plot([1, 2], [0.01, 1])
+    axes.set_yscale("log")
+    axes.set_title("$z$ \x1b")
+    curve = style.as_svg(figure).decode()
+    assert "$z$ \\x1b" in curve and "mathdefault" not in re.sub("<!--.*?-->", "", curve)
+    assert matplotlib.rcParams["text.parse_math"] == before  # a notebook's own plots are left alone
+
+
 class Elements(HTMLParser):
     """Collects the names of the elements of a page, and its text."""
 

@@ -54,7 +54,7 @@ def draw(net: Net, look: Look = WIDE) -> Figure:
     most = max(16, int((look.width - beside) * 72 / (0.56 * (look.letters - 1))))  # letters in a line beside the net
     words = {layer.name: _entering(net, layer.name, most) for layer in net.layers}
     names = {layer.name: _layer_words(layer, most) for layer in net.layers}
-    heights = {name: max(box.high * unit, _LINE * (1 + names[name].count("\n"))) for name, box in boxes.items()}
+    heights = {name: max(box.high * unit, _LINE * sum(map(len, names[name]))) for name, box in boxes.items()}
     total = (0.35 + 0.2 * (1 + look.is_narrow) + sum(heights.values())
              + sum(_BETWEEN + _LINE * len(lines) for lines in words.values()))
     figure = open_figure(look, total)
@@ -80,8 +80,11 @@ def draw(net: Net, look: Look = WIDE) -> Figure:
                           fontsize=look.letters - 1, color="0.25")
             y += gap
         _draw_layer(axes, boxes[layer.name], left, y, unit)
-        axes.text(beside, y + heights[layer.name] / 2, names[layer.name], va="center", fontsize=look.letters,
-                  linespacing=1.25)
+        bold, plain = names[layer.name]  # texts of as many lines, so that they stand below one another
+        for text, weight in (("\n".join(bold) + "\n" * len(plain), "bold"),
+                             ("\n" * len(bold) + "\n".join(plain), "normal")):
+            axes.text(beside, y + heights[layer.name] / 2, text, va="center", fontsize=look.letters, linespacing=1.25,
+                      fontweight=weight)
         places[layer.name] = (y, y + heights[layer.name])
         y += heights[layer.name]
     _draw_skips(axes, skips, places, left - room / 2)
@@ -113,23 +116,18 @@ def _draw_layer(axes: Axes, box: _Box, middle: float, bottom: float, unit: float
                     color="0.2", linewidth=0.35)
 
 
-def _layer_words(layer: Layer, most: int) -> str:
+def _layer_words(layer: Layer, most: int) -> tuple[list[str], list[str]]:
     """Name and shape, and below them units, nlf and biases, in lines of at most `most` letters."""
     units = f"{layer.units:,} unit{'' if layer.units == 1 else 's'}"
     cut = " (not all drawn)" if _is_cut(layer) else ""
     bias = "no bias" if layer.bias == "none" else f"{prod(layer.bias_shape):,} biases"
-    nlf = "" if layer.nlf is None else f", {layer.nlf.name[:40].replace('$', '')}, {bias}"
-    return "\n".join([f"$\\bf{{{_escaped(layer.name)}}}$  {shape_text(layer.shape)}",
-                      *textwrap.wrap(f"{units}{nlf}{cut}", most - 2)])
+    nlf = "" if layer.nlf is None else f", {layer.nlf.name[:40]}, {bias}"
+    return (textwrap.wrap(f"{layer.name}  {shape_text(layer.shape)}", most - 4),
+            textwrap.wrap(f"{units}{nlf}{cut}", most - 2))
 
 
 def _is_cut(layer: Layer) -> bool:
     return layer.units > _MOST_UNITS if layer.maps is None else layer.maps[0] > _MOST_MAPS
-
-
-def _escaped(name: str) -> str:
-    """A name inside matplotlib's mathematical letters, the only bold ones inside a text."""
-    return "".join("\\" + c if c in "_#$%&{}^~" else "{-}" if c == "-" else c for c in name)
 
 
 def _entering(net: Net, name: str, most: int) -> list[str]:

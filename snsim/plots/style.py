@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator
 
 from snsim.atomic_files import write_atomically
-from snsim.errors import fail
+from snsim.errors import fail, for_terminal
 from snsim.optional_packages import needing
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ INK = {"train": "#0072b2", "test": "#d55e00", "third": "#009e73"}
 STROKES = {"train": (0, (5, 2)), "test": "solid", "third": (0, (1, 1.4))}
 PAPER = "#cfe0f2"  # between kernels and maps, and where there is none: no gray, so it is not taken for a value
 QUIET = "0.45"
-# Equal figures are equal files. A `$` in a name is a `$`, no formula.
-_SETTINGS = {"svg.hashsalt": "snsim", "svg.fonttype": "path", "text.parse_math": False, "text.usetex": False}
+_SETTINGS = {"svg.hashsalt": "snsim", "svg.fonttype": "path"}  # equal figures are equal files
 _IN_A_PAGE = {**_SETTINGS, "svg.fonttype": "none"}  # letters as text: a third of the size, in the reader's own font
 
 
@@ -52,9 +51,6 @@ def open_figure(look: Look, height: float, **options: Any) -> Figure:
     """An empty figure, `height` in inches. SnError without matplotlib, or without a screen for a window."""
     with needing("matplotlib", what="a plot"):
         from matplotlib.figure import Figure
-    import matplotlib
-
-    matplotlib.rcParams["text.parse_math"] = False  # read when a text is made, which callers do
     if look.windows:
         return _window(look, height, options)
     return Figure(figsize=(look.width, height), **options)
@@ -66,6 +62,7 @@ def write(figure: Figure, path: Path) -> None:
     check_ending(path)
     import matplotlib
 
+    show_texts_as_they_are(figure)
     with matplotlib.rc_context(_SETTINGS), _without_warnings():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +85,7 @@ def as_svg(figure: Figure) -> bytes:
     """The figure as the text of an SVG file, for a page."""
     import matplotlib
 
+    show_texts_as_they_are(figure)
     written = io.BytesIO()
     with matplotlib.rc_context(_IN_A_PAGE), _without_warnings():
         figure.savefig(written, format="svg", dpi=DOTS, metadata={"Date": None, "Creator": None})
@@ -112,7 +110,27 @@ def show_windows() -> None:
     """Show the figures that were drawn into windows, until they are closed."""
     import matplotlib.pyplot as pyplot
 
-    pyplot.show(block=True)
+    for number in pyplot.get_fignums():
+        show_texts_as_they_are(pyplot.figure(number))
+    with _without_warnings():
+        pyplot.show(block=True)
+
+
+def show_texts_as_they_are(figure: Figure) -> None:
+    """Read no text of the figure as a formula or as TeX: a `$` in a name is a `$`; hidden characters are escaped.
+
+    The numbers along the axes are formulas of matplotlib's own (10 to the power of -2), and stay.
+    """
+    from matplotlib.text import Text
+
+    numbers = {id(text) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
+               for text in axis.findobj(Text) if text is not axis.label}
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_usetex(False)
+        if id(text) not in numbers:
+            text.set_parse_math(False)
+            text.set_text(for_terminal(text.get_text()))
 
 
 def title_of(text: str, look: Look) -> str:
