@@ -32,7 +32,12 @@ class TensorBoardView:
     def show(self, event: Event) -> None:
         if isinstance(event, Started):
             self._close_writer()
-            self._writer = self._opener(str(self._folder / event.run.resolve().name))
+            place = self._folder / event.run.resolve().name
+            try:
+                self._writer = self._opener(str(place))
+            except (OSError, ValueError) as problem:  # ValueError: a name that is no UTF-8
+                raise fail(f"{place} cannot be written to: {getattr(problem, 'strerror', None) or problem}",
+                           hint="name another folder with --tensorboard") from None
         elif isinstance(event, Passed) and self._writer is not None:
             self._write(event.done)
         elif isinstance(event, Finished):
