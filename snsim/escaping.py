@@ -8,6 +8,7 @@ function for each target language; HTML has `html.escape`. What the renderer of 
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from typing import IO, Iterable
@@ -32,8 +33,21 @@ def for_shell(arguments: Iterable[object]) -> str:
 
 
 def for_json(thing: object) -> str:
-    """Return a value as one line of JSON that holds no hidden character."""
-    return json.dumps(thing).replace("\x7f", "\\u007f")  # the one that json.dumps leaves
+    """Return a value as one line of JSON that holds no hidden character. Numbers that are not finite become null."""
+    try:
+        text = json.dumps(thing, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(thing), allow_nan=False)
+    return text.replace("\x7f", "\\u007f")  # the one that json.dumps leaves
+
+
+def _finite(thing: object) -> object:
+    """A value of JSON with None for what JSON has no number for: a loss may overflow."""
+    if isinstance(thing, dict):
+        return {key: _finite(value) for key, value in thing.items()}
+    if isinstance(thing, (list, tuple)):
+        return [_finite(value) for value in thing]
+    return None if isinstance(thing, float) and not math.isfinite(thing) else thing
 
 
 def for_markdown(text: object) -> str:

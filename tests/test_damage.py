@@ -18,6 +18,7 @@ from damaged_runs import damage, failure, readers
 from tiny_run import make_runs, snsim
 
 from snsim.errors import SnError
+from snsim.escaping import for_json
 from snsim.json_reader import parse_json, read_plain_file
 from snsim.program import read_program
 from snsim.run_folder import open_run
@@ -167,3 +168,11 @@ def test_figures_that_are_not_finite_are_kept(tiny: Path, tmp_path: Path) -> Non
     assert "test-loss" not in results.figures_of(open_run(run))
     assert "train-loss" in results.figures_of(open_run(run))
     assert math.isnan(open_run(run).passes[3]["test"]["loss"])
+
+
+def test_what_is_written_as_json_is_json() -> None:
+    """JSON has no infinity: a figure that overflowed is null, and --set takes no such number."""
+    written = for_json({"loss": float("inf"), "more": [float("nan"), 1.5, "x"]})
+    assert json.loads(written, parse_constant=pytest.fail) == {"loss": None, "more": [None, 1.5, "x"]}
+    code, _, err = snsim("check", "x.sn", "--set", "rate=-inf")
+    assert code == 2 and "--set rate takes a finite number or a text, not -inf" in err

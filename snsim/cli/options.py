@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
@@ -68,6 +69,9 @@ def presets(settings: Sequence[str]) -> dict[str, float | str]:
             values[name] = float(text)
         except ValueError:
             values[name] = text
+            continue
+        if not math.isfinite(float(text)):  # no text of the language has such a number, and JSON has none
+            raise click.UsageError(f"--set {name} takes a finite number or a text, not {text}")
     return values
 
 
