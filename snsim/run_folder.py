@@ -43,14 +43,12 @@ from snsim.escaping import for_shell
 from snsim.input_files import is_file, is_folder
 from snsim.input_files import shown as shown_path
 from snsim.json_reader import Fields, open_plain_file, parse_json, read_json, read_plain_file, shown, unreadable
+from snsim.own_files import CHECKPOINT, PASSES, PROGRAM, SETTINGS, SOURCES, WEIGHTS
 from snsim.run_schema import FORMAT
 from snsim.tensor_file import read_tensor_file, tensor_file
 from snsim.training.loop import Pass, Snapshot
 from snsim.training.scores import Score
 
-SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES = (
-    "run.json", "passes.jsonl", "weights.safetensors", "checkpoint.safetensors", "source")
-PROGRAM = "program.json"  # instead of SETTINGS, where a program trains by itself
 _LONGEST_NAME = 150  # characters of a folder or file that is named after something declared
 _MOST_OF_A_LINE = 1 << 16  # bytes of a line of passes.jsonl; they have some 400
 _MOST_OF_A_TEXT = 1 << 26  # bytes of a file in source/

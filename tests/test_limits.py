@@ -1,5 +1,8 @@
 """Every program ends, within its limits, with a value or with faults that have a place."""
 
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,6 +86,20 @@ REFUSED = [
 def test_what_is_refused(text, column, message):
     found, line, at = fault_of(text, limits=SMALL)
     assert message in found and (line, at) == (1, column)
+
+
+def test_the_clock_ends_a_program():
+    for text, column in (("(while t)", 1), ("(setq l (range 9999)) (while t (reverse l))", 32),
+                         ("(setq m (matrix 200 200)) (while t (m+m m m m))", 36)):
+        found, line, at = fault_of(text, limits=replace(SMALL, steps=10**9, seconds=0, lists=10**9, matrices=10**12))
+        assert "too many seconds of CPU (0 is the limit)" in found and (line, at) == (1, column)
+
+
+def test_the_clock_of_a_program_that_acts_is_another():
+    text = '(print 1) (repeat 10000 1)'
+    Program(limits=replace(SMALL, seconds=0, acting_seconds=math.inf)).run(text)
+    found, _, _ = fault_of(text, limits=replace(SMALL, seconds=math.inf, acting_seconds=0))
+    assert "seconds" in found
 
 
 def test_what_is_only_looked_at_is_not_counted():

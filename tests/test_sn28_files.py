@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 from sn28_programs import fault, printed
 
 from snsim.errors import SnError
+from snsim.language.limits import Limits
 from snsim.sn28.runtime.matrix_files import bytes_of, matrix_of, text_of
 
 TYPES = [np.float32, np.float64, np.int32, np.uint8, np.int16, np.int8]
@@ -215,3 +216,36 @@ def test_the_digits_of_sn(monkeypatch):
     assert printed(text) == "(480 256) (-1 -1 1 1) 1 -1\n"
 
 
+
+
+# How much is written, and what is not overwritten
+
+BOUNDED = [
+    ('(setq m (matrix 100 100)) (for (i 1 9) (save-matrix m (sprintf "m%d" i)))', 40, "too many bytes (100,000 is"),
+    ('(for (i 1 99) (save-matrix [1] (sprintf "m%d" i)))', 15, "too many files (10 is the limit)"),
+    ('(for (i 1 99) (open-write (sprintf "a%d/b" i)))', 15, "too many files (10 is the limit)"),
+    ('(for (i 1 99999) (writing (open-append "a") (printf "%999s" "")))', 18, "too many bytes (100,000 is the limit)"),
+    ('(setq perf-file "p") (for (i 1 99999) (save-perf "%999s" ""))', 39, "too many bytes (100,000 is the limit)"),
+]
+
+
+@pytest.mark.parametrize("text, column, message", BOUNDED)
+def test_what_a_program_writes_is_bounded(text, column, message, tmp_path):
+    found, line, at = fault(text, tmp_path, limits=Limits(written_bytes=100_000, written_files=10))
+    assert message in found and (line, at) == (1, column)
+    assert sum(path.stat().st_size for path in (tmp_path / "run").rglob("*") if path.is_file()) < 110_000
+
+
+def test_files_that_are_replaced_or_removed_count_once(tmp_path):
+    text = ('(setq m (matrix 100 100)) (for (i 1 20) (save-matrix m "m")) (unlink "m.mat")'
+            '(for (i 1 20) (save-matrix m (sprintf "m%d" i)) (unlink (sprintf "m%d.mat" i)))')
+    assert printed(text, tmp_path, limits=Limits(written_bytes=100_000, written_files=3)) == ""
+
+
+@pytest.mark.parametrize("name", [
+    "program.json", "./program.json", "Program.JSON", "source/a.sn", "SOURCE", "run.json"])
+def test_the_record_is_not_overwritten(name, tmp_path):
+    for text in (f'(save-matrix [1 2] "{name}")', f'(open-append "{name}")', f'(unlink "{name}")'):
+        found, _, _ = fault(text, tmp_path)
+        assert f'"{name}" is a name that snsim keeps to itself' in found
+    assert not (tmp_path / "run").exists()

@@ -8,12 +8,12 @@ from typing import Sequence
 
 import click
 
-from snsim.atomic_files import write_atomically
 from snsim.cli.options import presets
 from snsim.colour import echo, painted_fault
 from snsim.errors import Fault, fail
 from snsim.escaping import for_line, for_stream
 from snsim.input_files import exists, unwritable
+from snsim.own_files import write_output
 
 
 @click.command()
@@ -69,7 +69,7 @@ def _write(output: Path, text: str, source: Path) -> None:
     if exists(output) and exists(source) and output.samefile(source):
         raise fail(f"{output} is the file that is converted", None, "choose another name: -o new.sn")
     try:
-        write_atomically(output, text.encode("utf-8", "surrogateescape"))
+        write_output(output, text.encode("utf-8", "surrogateescape"))
     except OSError as problem:
         sentence, remedy = unwritable(output, problem)
         raise fail(sentence, hint=remedy) from None

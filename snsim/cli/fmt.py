@@ -9,7 +9,6 @@ from typing import Sequence
 
 import click
 
-from snsim.atomic_files import write_atomically
 from snsim.cli.exit_codes import FAULT
 from snsim.colour import echo
 from snsim.errors import SnError, fail
@@ -17,6 +16,7 @@ from snsim.escaping import for_line, for_shell, for_stream
 from snsim.formatter.format import formatted
 from snsim.input_files import is_folder, unwritable
 from snsim.language.source_files import read_input, read_source
+from snsim.own_files import write_output
 
 
 @click.command()
@@ -99,7 +99,7 @@ def _files(names: Sequence[str]) -> list[Path]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        write_atomically(path, text.encode("utf-8", "surrogateescape"))
+        write_output(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         sentence, remedy = unwritable(path, error)
         raise fail(sentence, hint=remedy) from None

@@ -58,6 +58,12 @@ def of_runs(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def seconds_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the option `--seconds`, for commands that read a program; `default` ends the line of its help."""
+    return click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="N",
+                        help=f"CPU seconds that the Lisp may take. [default: {default}]")
+
+
 def presets(settings: Sequence[str]) -> dict[str, float | str]:
     """`--set name=value` options as a dictionary; a value that reads as a number is one."""
     values: dict[str, float | str] = {}

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from snsim.program import Program
 
 
-def read_reported(file: str, values: Mapping[str, float | str], port: TextIO | None = None) -> Program:
-    """The program of a file; what it prints goes to `port` (standard error if none is given), its warnings too."""
+def read_reported(file: str, values: Mapping[str, float | str], port: TextIO | None = None,
+                  seconds: float | None = None) -> Program:
+    """The program of a file; what it prints goes to `port` (standard error if none is given), its warnings too.
+
+    It may take so many seconds of CPU, where they are given.
+    """
+    from snsim.language.limits import DEFAULT, within
     from snsim.program import read_program
 
-    program = read_program(file, presets=values, port=port or sys.stderr)
+    program = read_program(file, presets=values, port=port or sys.stderr, limits=within(DEFAULT, seconds=seconds))
     report(program.warnings)
     if not program.sources[0].text.strip():
         report([Fault(f"{file} is empty", hint="is it the right file? (net NAME clause ...) declares a net",

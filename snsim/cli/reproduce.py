@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 import click
 
-from snsim.atomic_files import write_atomically
 from snsim.cli.exit_codes import FAULT, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, presets
 from snsim.cli.reading import read_reported
 from snsim.colour import DIM, GREEN, RED, echo, is_terminal, paint, painted_fault
 from snsim.errors import SnError, fail
 from snsim.escaping import for_json, for_line, for_shell
+from snsim.own_files import check_output, write_output
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
     studies = plan.plan(programs, options, order.only, order.seeds, say)
     _check_base(studies, order.base)
     page = order.report or options.out / _page_name(studies, order)
+    for file in (page, page.with_suffix(".json")):
+        check_output(file)
     tasks = list({task.folder: task for study in studies for row in study.rows for task in row.tasks}.values())
     failures: dict[Path, str] = {}
     try:
@@ -225,9 +227,9 @@ def _write(page: Path, report: study_page.Report) -> None:
 
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(page, study_page.as_markdown(report).encode())
+        write_output(page, study_page.as_markdown(report).encode())
         text = json.dumps(study_page.as_json(report), indent=1, ensure_ascii=False)
-        write_atomically(page.with_suffix(".json"), text.encode() + b"\n")
+        write_output(page.with_suffix(".json"), text.encode() + b"\n")
     except OSError as error:
         raise fail(f"the report {page} cannot be written: {error.strerror or error}",
                    hint="name another file with --report; the runs are kept") from None

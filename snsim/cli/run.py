@@ -11,7 +11,7 @@ import click
 
 from snsim.cli.errors import report
 from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
-from snsim.cli.options import Whole, of_runs, option_name, presets
+from snsim.cli.options import Whole, of_runs, option_name, presets, seconds_option
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
 from snsim.escaping import for_shell
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from snsim.training.spec import Training
 
 NEW_RUN_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only", "out", "settings",
-                "kernel", "fast", "steps", "pictures", "windows")  # not with --resume
+                "kernel", "fast", "steps", "seconds", "megabytes", "pictures", "windows")  # not with --resume
 
 
 @click.command()
@@ -38,6 +38,9 @@ NEW_RUN_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only",
 @click.option("--fast", is_flag=True,
               help="Add the sums of an SN-2.8 program in another order: faster, and the last digits change.")
 @click.option("--steps", type=Whole(min=1), metavar="N", help="Steps that the Lisp may take. [default: 30 million]")
+@seconds_option("60 for a text that only declares, else no limit")
+@click.option("--megabytes", type=Whole(min=1), metavar="N",
+              help="Megabytes that an SN-2.8 program may write. [default: 2000]")
 @click.option("--pictures", type=click.Choice(["svg", "png", "none"]),
               help="Files in which the windows of a program are saved. [default: svg]")
 @click.option("--windows", is_flag=True, help="Show the windows of a program while it runs.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Callable, Mapping, TextIO
 
 import click
@@ -12,7 +11,7 @@ from snsim.cli.options import option_name
 from snsim.colour import is_terminal
 from snsim.errors import fail
 from snsim.escaping import for_line
-from snsim.language.limits import ACTING
+from snsim.language.limits import ACTING, within
 from snsim.language.source_files import read_source
 from snsim.program import Program, Surroundings, read_program
 from snsim.runs.options import Options
@@ -28,8 +27,7 @@ def read_acting(file: str, options: Options, given: Mapping[str, object], port: 
     SnError too for options that say nothing to what it turned out to be.
     """
     kernel = None if given["kernel"] is None else str(given["kernel"])
-    steps = given["steps"]
-    limits = ACTING if steps is None else replace(ACTING, steps=int(str(steps)))
+    limits = within(ACTING, given["steps"], given["seconds"], given["megabytes"])  # type: ignore[arg-type]
     source = read_source(file, limits)
     folder = RunFolder(source, options, kernel, bool(given["fast"]))
     around = Surroundings(kernel, options.data_dir, folder.make, _ask if is_terminal(sys.stdin) else None,

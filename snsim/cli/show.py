@@ -9,7 +9,7 @@ import click
 
 from snsim.cli.errors import report
 from snsim.cli.exit_codes import FAULT
-from snsim.cli.options import presets
+from snsim.cli.options import presets, seconds_option
 from snsim.cli.reading import read_reported
 from snsim.colour import BOLD, DIM, echo, paint
 from snsim.errors import SnError, fail
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @click.option("--stage", type=click.Choice(["forms", "net", "plan", "torch", "llvm", "asm"]),
               help="One stage on the way from text to engine, instead of the overview.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
-def show(file: str, stage: str | None, settings: Sequence[str]) -> None:
+@seconds_option("60")
+def show(file: str, stage: str | None, settings: Sequence[str], seconds: float | None) -> None:
     """Show the nets of FILE: layers, connections, tables, and every clause with its origin.
 
     \b
@@ -43,7 +44,7 @@ def show(file: str, stage: str | None, settings: Sequence[str]) -> None:
     if stage == "forms":
         print_forms(file)
         return
-    program = read_reported(file, presets(settings))
+    program = read_reported(file, presets(settings), seconds=seconds)
     {"net": print_complete_forms, "plan": print_plans, "torch": print_modules,
      "llvm": print_ir, "asm": print_assembly, None: print_overview}[stage](program)
 
@@ -51,13 +52,14 @@ def show(file: str, stage: str | None, settings: Sequence[str]) -> None:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
-def check(files: Sequence[str], settings: Sequence[str]) -> int:
+@seconds_option("60 for each FILE")
+def check(files: Sequence[str], settings: Sequence[str], seconds: float | None) -> int:
     """Report every fault of every FILE; a line of counts for each that has none."""
 
     faulty = 0
     for file in files:
         try:
-            echo(check_line(file, read_reported(file, presets(settings))))
+            echo(check_line(file, read_reported(file, presets(settings), seconds=seconds)))
         except SnError as error:
             faulty += 1
             report(error.faults)

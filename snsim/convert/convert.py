@@ -25,7 +25,8 @@ from snsim.network.net import Net
 from snsim.program import Program, Surroundings, interpreter_of, own_shelves, read_program
 from snsim.sn28.runtime.host import scratch
 
-CONVERTING = Limits(steps=10_000_000, lists=500_000_000, matrix_elements=100_000_000, matrices=5_000_000_000)
+CONVERTING = Limits(steps=10_000_000, lists=500_000_000, matrix_elements=100_000_000, matrices=5_000_000_000,
+                    seconds=120, acting_seconds=120, written_bytes=500_000_000)
 
 
 @dataclass(frozen=True)

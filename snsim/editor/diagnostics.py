@@ -10,7 +10,7 @@ from snsim.language.limits import LimitError, Limits
 from snsim.program import Program, read_program
 
 # A text is evaluated while its writer waits: descriptions take some thousands of steps.
-PATIENT = Limits(steps=100_000, matrix_elements=1_000_000, matrices=20_000_000)
+PATIENT = Limits(steps=100_000, seconds=10, acting_seconds=10, matrix_elements=1_000_000, matrices=20_000_000)
 
 
 @dataclass(frozen=True)

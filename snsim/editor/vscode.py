@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from snsim import __version__
-from snsim.atomic_files import write_atomically
 from snsim.editor.coloured_names import CLAUSE, FUNCTION, SCHEME, SPECIAL, WORD, names_of
 from snsim.errors import fail
+from snsim.own_files import write_output
 
 _SCOPES = {WORD: "keyword.declaration.sn", SPECIAL: "keyword.control.sn", SCHEME: "entity.name.type.scheme.sn",
            CLAUSE: "entity.other.attribute-name.sn", FUNCTION: "support.function.sn"}
@@ -30,7 +30,7 @@ def write_extension(folder: Path, check: bool = False) -> list[Path]:
         if not check:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, text.encode())
+                write_output(path, text.encode())
             except OSError as error:
                 raise fail(f"{path} cannot be written: {error.strerror or error}") from None
     return stale

@@ -8,6 +8,7 @@ or not, so a bound on it bounds the memory.
 from __future__ import annotations
 
 import sys
+import time
 from typing import Callable
 
 import numpy as np
@@ -22,26 +23,46 @@ from snsim.language.forms import Form
 from snsim.language.limits import Limits, exceeded
 
 _WALKED, _COMPUTED = 20, 1_000
+_STEPS = 2_000  # between two looks at the clock, some milliseconds
 _LISTS, _MATRICES, _STRINGS = 1_000_000, 10_000_000, 50_000_000  # made between two looks at the memory
 
 
 class Budget:
     """The counters of one program; every method raises LimitError at the place of what is being evaluated."""
 
-    def __init__(self, limits: Limits, place: Callable[[], Span | None]):
+    def __init__(self, limits: Limits, place: Callable[[], Span | None], acts: Callable[[], bool] = lambda: False):
+        """`place` tells what is being evaluated, and `acts` whether the program does more than declare."""
         self.limits = limits
         self.steps = 0
+        self.due = -1  # the steps up to which nothing is looked at
+        self._end: float | None = None  # of the time to declare, by the clock of the thread
         self.lists = self.matrices = self.strings = self.output = 0
         self._lists, self._matrices, self._strings = (  # where a look is due: at the limit, or before
             min(_LISTS, limits.lists), min(_MATRICES, limits.matrices), min(_STRINGS, limits.strings))
-        self._place = place
+        self._place, self._acts = place, acts
 
     def step(self, count: int = 1) -> None:
         """Count an evaluation, or a round of a loop."""
         self.steps += count
-        if self.steps > self.limits.steps:
-            raise exceeded("the program takes too many steps", self.limits.steps, self._place(),
+        if self.steps > self.due:
+            self.look()
+
+    def look(self) -> None:
+        """Compare the steps with their limit, and the clock with its own; then both are due some steps later."""
+        limits = self.limits
+        if self.steps > limits.steps:
+            raise exceeded("the program takes too many steps", limits.steps, self._place(),
                            "a loop that does not end? If it does, `snsim run --steps N` allows more")
+        self.due = min(self.steps + _STEPS, limits.steps)
+        now = time.thread_time()
+        if self._end is None:
+            self._end = now + limits.seconds
+        elif now > self._end:
+            seconds = limits.acting_seconds if self._acts() else limits.seconds
+            if now > self._end - limits.seconds + seconds:
+                raise exceeded("the program takes too many seconds of CPU", seconds, self._place(),
+                               "a loop that does not end? If it does, `snsim check --seconds N` and `snsim run "
+                               "--seconds N` allow more")
 
     def walk(self, elements: int) -> None:
         """Count a way through so many elements of a list, or characters of a string."""

@@ -59,7 +59,7 @@ class Interpreter(Variables):
         self.inputs: list[Input] = []  # the texts being read, the innermost last
         self.including = 0
         self.warnings: list[Fault] = []
-        self.budget = Budget(limits, self.place)
+        self.budget = Budget(limits, self.place, lambda: self.acted)
         self.step = self.budget.step  # counts one evaluation, or one round of a loop
         self.rewritten = 0  # how often a list was changed in place
         self.column = 0  # where the next character is printed, from 0
@@ -113,7 +113,7 @@ class Interpreter(Variables):
 
     def renew(self) -> None:
         """Begin anew with the limits, and with what is warned of once: at a prompt each form has both to itself."""
-        self.budget = Budget(self.limits, self.place)
+        self.budget = Budget(self.limits, self.place, lambda: self.acted)
         self.step = self.budget.step
         self._unset.clear()
         self._hints = 0
@@ -173,7 +173,10 @@ class Interpreter(Variables):
             return self.value(form, at)
         if kind is not Pair:
             return form
-        self.step()
+        budget = self.budget
+        budget.steps += 1  # a step, written out as this is the place that takes most of the time
+        if budget.steps > budget.due:
+            budget.look()
         calls = self._calls
         calls.append(form)
         if len(calls) > self.limits.depth:

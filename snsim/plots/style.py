@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator
 
-from snsim.atomic_files import write_atomically
 from snsim.errors import fail, for_terminal
 from snsim.optional_packages import needing
+from snsim.own_files import check_output, write_output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,6 +60,7 @@ def write(figure: Figure, path: Path) -> None:
     """Write the figure as the file's ending says. SnError for an ending that is none of FORMATS, or a file that cannot
     be written."""
     check_ending(path)
+    check_output(path)
     import matplotlib
 
     show_texts_as_they_are(figure)
@@ -69,7 +70,7 @@ def write(figure: Figure, path: Path) -> None:
             written = io.BytesIO()
             figure.savefig(written, format=path.suffix[1:], dpi=DOTS,
                            metadata={"Date": None} if path.suffix == ".svg" else None)
-            write_atomically(path, written.getbuffer())
+            write_output(path, written.getbuffer())
         except OSError as problem:
             raise fail(f"{path} cannot be written: {problem.strerror or problem}",
                        hint="give the name of a file in a folder that you may write to") from None

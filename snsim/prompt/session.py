@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Iterator, TextIO
 
 from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.forms import Form, symbol
-from snsim.language.limits import ACTING, LimitError
+from snsim.language.limits import AT_PROMPT, LimitError
 from snsim.language.procedures import Misuse
 from snsim.language.reader import FormReader, Unfinished, read_forms
 from snsim.language.source_files import FileAccess
@@ -39,7 +39,7 @@ class Session:
         self.told = 0  # warnings that were handed out
         self._units: object = None  # of the net of SN's words when the training became the net at hand
         self.interpreter: Interpreter = interpreter_of(
-            self.own, around or Surroundings(), port, ACTING, files=FileAccess(Path.cwd()))
+            self.own, around or Surroundings(), port, AT_PROMPT, files=FileAccess(Path.cwd()))
         self.interpreter.keep(session_of, self)
         for shelf in self.shelves().values():
             shelf.replace_by(lambda before, now, kind=shelf.kind: self._say_replaced(kind, before, now))

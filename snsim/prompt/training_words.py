@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snsim.atomic_files import write_atomically
 from snsim.colour import is_terminal
 from snsim.data.progress import ProgressBar
 from snsim.input_files import exists, resolve
@@ -19,6 +18,7 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, Misuse
 from snsim.network.complete_form import complete_form
+from snsim.own_files import write_output
 from snsim.plots.connection_text import describe_connections, drawn_tables
 from snsim.prompt.current_training import Pupil
 from snsim.prompt.help_words import own_functions, show_other
@@ -179,9 +179,9 @@ def save_weights(interpreter: Interpreter, file: Form) -> Form:
         if path.suffix == ".npz":
             content = io.BytesIO()
             np.savez(content, **arrays)
-            write_atomically(path, content.getbuffer())
+            write_output(path, content.getbuffer())
         else:
-            write_atomically(path, tensor_file(arrays))
+            write_output(path, tensor_file(arrays))
     except OSError as error:
         raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0) from None
     return str(path)
@@ -205,7 +205,7 @@ def save_declared(interpreter: Interpreter, file: Form) -> Form:
         raise Misuse("save-declared: nothing was declared yet")
     path = _to_write(interpreter, "save-declared", file, (".sn",))
     try:
-        write_atomically(path, ("\n\n".join(forms) + "\n").encode("utf-8", "surrogateescape"))
+        write_output(path, ("\n\n".join(forms) + "\n").encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0) from None
     return str(path)

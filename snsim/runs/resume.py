@@ -11,6 +11,7 @@ from snsim import run_folder
 from snsim.data.progress import Progress as DownloadProgress
 from snsim.engines.protocol import Engine
 from snsim.errors import fail
+from snsim.language.limits import ACTING
 from snsim.program import read_program
 from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, find_examples
@@ -69,7 +70,7 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
     name, used, presets = settings["name"], settings["data"], settings["presets"]
     engine_name, dtype, root = settings["engine"], settings["dtype"], Path(settings["source"]["root"])
     options = replace(options, data=tuple(settings["overrides"]["data"]), passes=settings["overrides"]["passes"])
-    program = read_program(made.main_source, presets=presets, texts=made.folder / run_folder.SOURCES)
+    program = read_program(made.main_source, presets=presets, texts=made.folder / run_folder.SOURCES, limits=ACTING)
     training = overridden(program.trainings.get(name), options)
     if training.data.names:
         training = replace(training, data=replace(training.data, names=(used["name"],)))

@@ -13,6 +13,7 @@ from snsim.sn28.graphics.canvas import Screen, Window
 from snsim.sn28.graphics.live_windows import open_live
 from snsim.sn28.graphics.raster import pixels, png
 from snsim.sn28.graphics.svg import svg
+from snsim.sn28.runtime.file_lookup import Files
 
 if TYPE_CHECKING:
     from snsim.language.evaluator import Interpreter
@@ -54,7 +55,9 @@ def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> 
         path = folder / f"{file_name(window)}.{kind}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, KINDS[kind](window))
+            content = KINDS[kind](window)
+            interpreter.part(Files).count(path, len(content))
+            write_atomically(path, content)
         except OSError as error:
             raise SnError([Fault(f"{path} cannot be written: {error.strerror or error}", None)]) from None
         paths.append(path)

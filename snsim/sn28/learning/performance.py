@@ -95,12 +95,8 @@ def save_perf(interpreter: Interpreter, pattern: Form, *values: Form) -> Form:
     if name is NIL:
         return NIL
     line = interpreter.call("sprintf", text("save-perf", pattern), *values)
-    path = interpreter.part(Files).to_write(text("perf-file", name), ".perf", argument=None)
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(line)
-    except OSError as error:
-        raise Misuse(f"{path} cannot be written: {error.strerror or error}") from None
+    files = interpreter.part(Files)
+    files.append(files.to_write(text("perf-file", name), ".perf", argument=None), line.encode(), None)
     return name
 
 

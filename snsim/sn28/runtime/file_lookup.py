@@ -16,7 +16,9 @@ from snsim.atomic_files import write_atomically
 from snsim.data.fetch import Search
 from snsim.errors import Fault, SnError
 from snsim.input_files import PathError, is_file, open_file, resolve, resolve_inside, shown, unreadable, unwritable
+from snsim.language.limits import exceeded
 from snsim.language.procedures import Misuse
+from snsim.own_files import is_own
 from snsim.sn28.runtime.host import surroundings
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Files:
         self._interpreter = interpreter
         self._output: Path | None = None
         self._told: set[str] = set()
+        self._sizes: dict[Path, int] = {}  # of the files that the program wrote, and its folders
+        self._total = 0
 
     def to_read(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """The file that a name means, as it stands or with one of the suffixes (".mat").
@@ -77,6 +81,8 @@ class Files:
         if path is None or os.path.lexists(path) and not is_file(path):
             raise Misuse(f'"{shown(name)}" is {"no plain file" if path else "outside"} of the run folder', argument,
                          "give another name")
+        for folder in reversed([path, *path.relative_to(self._output).parents][:-1]):
+            self.count(self._output / folder, 0)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
@@ -109,12 +115,41 @@ class Files:
             raise Misuse(fault.message, argument, fault.hint) from None
 
     def write(self, path: Path, content: bytes, argument: int | None = 0) -> None:
-        """Put bytes in a file; Misuse if that cannot be done."""
+        """Put bytes in a file; Misuse if that cannot be done, LimitError if it would be too much."""
+        self.count(path, len(content))
         try:
             write_atomically(path, content, durable=False)
         except OSError as error:
             sentence, remedy = unwritable(path, error)
             raise Misuse(sentence, argument, remedy) from None
+
+    def append(self, path: Path, content: bytes, argument: int | None = 0) -> None:
+        """Add bytes to a file; Misuse if that cannot be done, LimitError if it would be too much."""
+        try:
+            with path.open("ab") as file:
+                self.count(path, file.tell() + len(content))
+                file.write(content)
+        except OSError as error:
+            sentence, remedy = unwritable(path, error)
+            raise Misuse(sentence, argument, remedy) from None
+
+    def count_again(self, path: Path) -> None:
+        """Count a file that was written to otherwise, or that was removed; LimitError if it is too much."""
+        self.count(path, path.stat().st_size if path.exists() else None)
+
+    def count(self, path: Path, size: int | None) -> None:
+        """Keep account of what is on the disk: a file or folder of so many bytes, or no longer there (None)."""
+        limits, place = self._interpreter.limits, self._interpreter.place
+        self._total += (size or 0) - self._sizes.pop(path, 0)
+        if size is None:
+            return
+        self._sizes[path] = size
+        if len(self._sizes) > limits.written_files:
+            raise exceeded("the program writes too many files", limits.written_files, place(),
+                           "write more into each: (open-append ...) adds to a file, (unlink ...) removes one")
+        if self._total > limits.written_bytes:
+            raise exceeded("the program writes too many bytes", limits.written_bytes, place(),
+                           "write less, or remove files by (unlink ...); `snsim run --megabytes N` allows more")
 
     def _folders(self) -> Iterator[Path]:
         """Where a name is looked for, in order."""
@@ -147,6 +182,9 @@ def _check_relative(name: str, argument: int | None = 0) -> None:
     if path.is_absolute() or ".." in path.parts or not path.name:
         raise Misuse(f'"{shown(name)}" lies outside of the run folder', argument,
                      "a program changes files of its run folder only: give a relative name without ..")
+    if is_own(path.parts[0]):
+        raise Misuse(f'"{shown(name)}" is a name that snsim keeps to itself in a run folder', argument,
+                     "give another name")
 
 
 def _shortened(name: str) -> Iterator[str]:

@@ -28,11 +28,13 @@ def sys(interpreter: Interpreter, command: Form) -> Form:
 @word("unlink")
 def unlink(interpreter: Interpreter, name: Form) -> Form:
     """(unlink "file"): removes a file that this program wrote; t, or () if there is none"""
-    path = interpreter.part(Files).written(text("unlink", name))
+    files = interpreter.part(Files)
+    path = files.written(text("unlink", name))
     if path is None:
         return NIL
     try:
         path.unlink()
+        files.count_again(path)
     except OSError as error:
         raise Misuse(f"{path} cannot be removed: {error.strerror or error}", 0) from None
     return TRUE

@@ -129,6 +129,7 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
                 yield
             finally:
                 stream.column = interpreter.column
+        interpreter.part(Files).count_again(stream.path)
     except OSError as error:
         raise Misuse(f"{stream.path} cannot be written: {error.strerror or error}", 0) from None
     finally:
