@@ -7,11 +7,12 @@ prompt, notebook and editor print it with `render` or read its fields.
 from __future__ import annotations
 
 import bisect
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Sequence
 
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories of Unicode that nobody sees, or that steer a terminal
 _LAID_OUT = "\n\t"  # control characters that lay out lines of text
@@ -111,7 +112,7 @@ class Fault:
         place = {} if self.span is None else {
             "file": self.span.source.name, "line": self.span.line, "column": self.span.column,
         }
-        return {"severity": self.severity, **place, "message": self.message, "hint": self.hint}
+        return {"severity": self.severity, **place, "message": cut(self.message), "hint": cut(self.hint)}
 
 
 class SnError(Exception):
@@ -119,10 +120,10 @@ class SnError(Exception):
 
     def __init__(self, faults: Fault | Iterable[Fault]):
         self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
-        super().__init__(*(fault.message for fault in self.faults))
+        super().__init__(*(cut(fault.message) for fault in self.faults[:MOST_FAULTS]))
 
     def __str__(self) -> str:
-        return "\n".join(render(fault) for fault in self.faults)
+        return "\n".join(render(fault) for fault in first_faults(self.faults))
 
 
 def fail(message: str, span: Span | None = None, hint: str = "", also: tuple[tuple[str, Span], ...] = ()) -> SnError:
@@ -130,17 +131,52 @@ def fail(message: str, span: Span | None = None, hint: str = "", also: tuple[tup
     return SnError(Fault(message, span, hint, also))
 
 
+MOST_FAULTS = 50  # that are shown
+_MOST_PLACES = 10  # of one fault, beside its own
+_LONGEST_WORD, _LONGEST = 1_000, 4_000  # characters of a message; paths have some hundreds
+
+
+def first_faults(faults: Sequence[Fault]) -> list[Fault]:
+    """Return the faults that are shown: the first ones, and one that tells how many more there are."""
+    more = len(faults) - MOST_FAULTS
+    if more <= 0:
+        return list(faults)
+    severity = "error" if any(fault.severity == "error" for fault in faults[MOST_FAULTS:]) else "warning"
+    kind = "fault" if severity == "error" else "warning"
+    return [*faults[:MOST_FAULTS], Fault(f"and {more:,} more {kind}{'s' if more > 1 else ''}",
+                                         hint="mend those above first: one may cause many", severity=severity)]
+
+
+def cut(text: str) -> str:
+    """Return a message as it is shown: in one that is very long, long names are cut, then the message itself.
+
+    Both keep their beginning and their end, and tell how long they were.
+    """
+    if len(text) <= _LONGEST_WORD:
+        return text
+    words = re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: _cut(word[0], _LONGEST_WORD), text)
+    return _cut(words, _LONGEST)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[:most // 2]} ... ({len(text):,} characters) ... {text[-most // 4:]}"
+
+
 def render(fault: Fault) -> str:
     """The fault as text: place, severity and sentence, the source line with carets, the remedy, other places."""
-    head = f"{fault.severity}: {_inner_lines(fault.message)}"
+    head = f"{fault.severity}: {_inner_lines(cut(fault.message))}"
     if fault.span is None:
         lines = [head]
     else:
         lines = [f"{fault.span}: {head}", *_excerpt(fault.span)]
     if fault.hint:
-        lines.append(f"  hint: {_inner_lines(fault.hint)}")
-    for label, span in fault.also:
-        lines += [f"  {label}: {span}", *_excerpt(span)]
+        lines.append(f"  hint: {_inner_lines(cut(fault.hint))}")
+    for label, span in fault.also[:_MOST_PLACES]:
+        lines += [f"  {_inner_lines(cut(label))}: {span}", *_excerpt(span)]
+    if len(fault.also) > _MOST_PLACES:
+        lines.append(f"  and {len(fault.also) - _MOST_PLACES:,} more places")
     return "\n".join(lines)
 
 

@@ -11,13 +11,22 @@ from typing import Sequence
 import click
 
 from snsim.colour import echo, painted_fault
-from snsim.errors import Fault
+from snsim.errors import MOST_FAULTS, Fault, first_faults
 from snsim.escaping import for_json, for_shell
 
 
 def report(faults: Sequence[Fault], as_json: bool = False) -> None:
-    """Faults on standard error, or, as events, one JSON object a line on standard output."""
-    for fault in faults:
+    """Print faults on standard error, or, as events, one JSON object a line on standard output.
+
+    Of very many only the first are printed, and how many more there are: as JSON in a last event with their `count`.
+    """
+    shown = first_faults(faults)
+    if len(shown) > MOST_FAULTS and as_json:
+        more = {"event": "more", **shown.pop().as_json(), "count": len(faults) - MOST_FAULTS}
+        report(shown, True)
+        echo(for_json(more))
+        return
+    for fault in shown:
         if as_json:
             echo(for_json({"event": fault.severity, **fault.as_json()}))
         else:
