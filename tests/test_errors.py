@@ -11,13 +11,15 @@ passes when its faults are exactly those. What would be large is made here.
 from __future__ import annotations
 
 import io
+import json
 import re
 import time
 from pathlib import Path
 
 import pytest
 
-from snsim.errors import Fault, SnError, render
+from snsim.cli.main import main
+from snsim.errors import MOST_FAULTS, Fault, SnError, render
 from snsim.language.limits import Limits
 from snsim.program import read_program
 
@@ -137,3 +139,25 @@ def test_what_is_no_file(tmp_path: Path, make, words: str) -> None:
 
 def test_all_faults_of_a_file_at_once() -> None:
     assert len(faults_of(ERRORS / "many-faults.sn")) >= 6
+
+
+def test_only_the_first_faults_are_shown(tmp_path, capsys):
+    file = tmp_path / "many.sn"
+    file.write_text("".join(f"(net n{i} (nothing))\n" for i in range(70)))
+    assert main(["check", str(file)]) == 1
+    shown, more = capsys.readouterr().err, len(faults_of(file)) - MOST_FAULTS
+    assert more > 0 and shown.count("error: ") == MOST_FAULTS + 1 and f"error: and {more:,} more" in shown
+    assert main(["run", str(file), "--json"]) == 1
+    *events, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert len(events) == MOST_FAULTS and {event["event"] for event in events} == {"error"}
+    assert last["event"] == "more" and last["count"] == more
+
+
+@pytest.mark.parametrize("text", ["({0} 1)", "(setq a {0})", "(net {0} (nothing))", '(concat 1 "{0}")',
+                                  "(net a (layer {0} 2) (layer b 1) (connect {0} c (full)))"])
+def test_long_names_are_cut(text, tmp_path, capsys):
+    file = tmp_path / "long.sn"
+    file.write_text(text.format("x" * 100_000))
+    main(["check", str(file)])
+    told = capsys.readouterr()
+    assert len(told.err) < 5_000 and len(told.out) < 5_000

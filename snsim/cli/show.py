@@ -12,7 +12,7 @@ from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import presets, seconds_option
 from snsim.cli.reading import read_reported
 from snsim.colour import BOLD, DIM, echo, paint
-from snsim.errors import SnError, fail
+from snsim.errors import SnError, cut, fail
 from snsim.escaping import for_line
 from snsim.text_table import shape_text
 
@@ -155,7 +155,7 @@ def check_line(file: str, program: Program) -> str:
 
     nets = shown_nets(program)
     trainings = program.own_trainings
-    parts = [_count_text(net) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
+    parts = [cut(_count_text(net)) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
     if trainings:
         parts.append(f"{len(trainings)} training{'' if len(trainings) == 1 else 's'}")
     return f"{for_line(file)}: {'; '.join(parts) or 'no net, no training'}; no faults"

@@ -10,7 +10,7 @@ import sys
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from snsim.errors import SnError, Source, render
+from snsim.errors import SnError, Source, first_faults, render
 
 if TYPE_CHECKING:
     from snsim.network.net import Net
@@ -43,10 +43,10 @@ class Cells:
         try:
             answers += session.forms(Source("<cell>", text))
         except SnError as error:
-            print("\n\n".join(render(fault) for fault in error.faults), file=sys.stderr)
+            print("\n\n".join(render(fault) for fault in first_faults(error.faults)), file=sys.stderr)
             return
         finally:
-            for fault in session.new_warnings():
+            for fault in first_faults(session.new_warnings()):
                 print(render(fault), file=sys.stderr)
         nets = [entry.value for kind, entry in session.declared() if kind == "net" and id(entry.value) not in declared]
         for net in nets:

@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from snsim.colour import CYAN, paint, painted_fault
-from snsim.errors import Fault, SnError, Source
+from snsim.errors import Fault, SnError, Source, first_faults
 from snsim.language.forms import NIL, Form, Pair, Symbol
 from snsim.language.procedures import Procedure
 from snsim.language.reader import FormReader
@@ -97,7 +97,7 @@ def _warn(session: Session, errors: IO[str]) -> None:
 
 def _report(session: Session, faults: list[Fault] | tuple[Fault, ...], errors: IO[str]) -> None:
     session.interpreter.port.flush()
-    for fault in faults:
+    for fault in first_faults(faults):
         errors.write(painted_fault(fault, errors) + "\n")
     errors.flush()
 

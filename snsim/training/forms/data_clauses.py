@@ -171,13 +171,13 @@ def read_choice(node: Node, choices: Container[str], syntax: str, faults: Faults
 def read_seeds(node: Node, faults: Faults) -> tuple[int, ...] | None:
     """`(seed N ...)`: one run each."""
     given = arguments(node, 1, None, "(seed N ...)", faults)
-    seeds: list[int] = []
+    seeds: dict[int, None] = {}  # in order; a list would be searched for each
     for item in given or ():
         seed = whole(item, "a seed", faults)
         if seed in seeds:
             faults.add(f"seed {seed} is stated twice", item.span, "leave one of them out")
         elif seed is not None:
-            seeds.append(seed)
+            seeds[seed] = None
     return tuple(seeds) or None
 
 
