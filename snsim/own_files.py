@@ -33,7 +33,7 @@ def owner_of(path: str | os.PathLike[str]) -> Path | None:
     return None
 
 
-def check_output(path: str | os.PathLike[str]) -> None:
+def refuse_own_file(path: str | os.PathLike[str]) -> None:
     """Refuse to write to a file that belongs to the record of a run. SnError with the folder."""
     owner = owner_of(path)
     if owner is not None:
@@ -45,5 +45,5 @@ def check_output(path: str | os.PathLike[str]) -> None:
 def write_output(path: str | os.PathLike[str], content: Buffer | Iterable[Buffer]) -> None:
     """Put what a command writes in place of a file in one step. SnError if it belongs to a run; OSError if it cannot
     be written."""
-    check_output(path)
+    refuse_own_file(path)
     write_atomically(path, content)

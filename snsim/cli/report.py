@@ -11,7 +11,7 @@ from snsim.cli.options import Percent, Whole
 from snsim.colour import echo
 from snsim.errors import SnError, Source, fail
 from snsim.escaping import for_line
-from snsim.own_files import check_output, write_output
+from snsim.own_files import refuse_own_file, write_output
 
 if TYPE_CHECKING:
     from snsim.cli.picture_data import Looked
@@ -39,7 +39,7 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
 
     looked = look_at(run, None, data_dir, not offline, sayer(False, False))
     place = output or looked.again.made.folder / "report.html"
-    check_output(place)
+    refuse_own_file(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)  # before the pictures, which take some seconds
         write_output(place, as_html(page_of(looked, patterns or (0,), error)).encode())

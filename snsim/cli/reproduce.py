@@ -21,7 +21,7 @@ from snsim.cli.reading import read_reported
 from snsim.colour import DIM, GREEN, RED, echo, is_terminal, paint, painted_fault
 from snsim.errors import SnError, fail
 from snsim.escaping import for_json, for_line, for_shell
-from snsim.own_files import check_output, write_output
+from snsim.own_files import refuse_own_file, write_output
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
     _check_base(studies, order.base)
     page = order.report or options.out / _page_name(studies, order)
     for file in (page, page.with_suffix(".json")):
-        check_output(file)
+        refuse_own_file(file)
     tasks = list({task.folder: task for study in studies for row in study.rows for task in row.tasks}.values())
     failures: dict[Path, str] = {}
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 from snsim.errors import fail, for_terminal
 from snsim.optional_packages import needing
-from snsim.own_files import check_output, write_output
+from snsim.own_files import refuse_own_file, write_output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def write(figure: Figure, path: Path) -> None:
     """Write the figure as the file's ending says. SnError for an ending that is none of FORMATS, or a file that cannot
     be written."""
     check_ending(path)
-    check_output(path)
+    refuse_own_file(path)
     import matplotlib
 
     show_texts_as_they_are(figure)
