@@ -172,7 +172,8 @@ def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
     try:
         values = matrix.astype(float)
     except (TypeError, ValueError):
-        faults.add("a table holds 0 and 1, this matrix holds things that are no numbers", node.span)
+        faults.add("a table holds 0 and 1, this matrix holds elements that are not numbers", node.span,
+                   "write rows of 0 and 1, such as [[1 0][0 1]]")
         return None
     wrong = np.argwhere((values != 0) & (values != 1))
     if len(wrong):

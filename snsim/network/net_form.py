@@ -122,7 +122,8 @@ class NetForm:
         repeatable = ("layer", "connect", "without", *TRANSFORMS)
         self._clauses = sort_clauses(nodes, CLAUSES.names(), "net", repeatable, faults)
         if self._stated("like") and nodes[0].head != "like":
-            faults.add("(like NET) must be the first clause", self._stated("like")[0].span)
+            faults.add("(like NET) must be the first clause", self._stated("like")[0].span,
+                       f"move it directly behind the name: (net {title} (like NET) ...)")
         self._unsound: set[str] = set()  # layers whose shape is not known
 
     def _stated(self, word: str) -> list[Node]:

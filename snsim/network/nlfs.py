@@ -99,7 +99,8 @@ def _parameters(node: Node, faults: Faults) -> list[tuple[str, Expression | None
         has_default = item.is_list and len(item.items) == 2
         title = item.items[0] if has_default else item
         if not title.is_symbol:
-            faults.add(f"a parameter is a name or (name default), not {describe(item)}", item.span)
+            faults.add(f"a parameter is a name or (name default), not {describe(item)}", item.span,
+                       "write p, or (p 0.5) for a parameter with the default 0.5")
             continue
         if title.name in ("x", *(p for p, _ in parameters)):
             faults.add(f'"{title.name}" stands twice among the variables', title.span, "rename one of them")

@@ -189,6 +189,7 @@ def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tup
         return None
     for item, unit, layer in zip(node.items, numbers, (source, target)):
         if unit is not None and unit >= layer.units:
-            statement.faults.add(f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}", item.span)
+            statement.faults.add(f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}", item.span,
+                                 f"write 0 to {layer.units - 1}, or give layer {layer.name} {unit + 1} units")
             return None
     return numbers  # type: ignore[return-value]

@@ -111,7 +111,8 @@ def _sources(node: Node, first: int, faults: Faults) -> list[int]:
         elif number - first in found:
             faults.add(f"map {number} stands twice in this list", item.span, "leave one of them out")
         elif number > MOST_MAPS:
-            faults.add(f"a table has at most {MOST_MAPS} maps, not {number}", item.span)
+            faults.add(f"a table has at most {MOST_MAPS} maps, not {number}", item.span,
+                       f"write a map from {first} to {MOST_MAPS}")
         else:
             found.append(number - first)
     return found
@@ -141,7 +142,8 @@ def _sizes(*values: object) -> list[int]:
     for i, value in enumerate(values):
         if not isinstance(value, float | int) or not 1 <= value <= MOST_MAPS or value != int(value):
             shown = f"{value:g}" if isinstance(value, float | int) else "something else"
-            raise Misuse(f"a number of maps is a whole number from 1 to {MOST_MAPS}, not {shown}", i)
+            raise Misuse(f"a number of maps is a whole number from 1 to {MOST_MAPS}, not {shown}", i,
+                         "write (cyclic N M K) or (blocks N M B K) with whole numbers, such as (cyclic 6 16 3)")
     return [int(value) for value in values]  # type: ignore[call-overload]
 
 
