@@ -66,7 +66,8 @@ def _chosen(program: Program, name: str | None) -> tuple[Net, Training | None]:
             return own[-1].net, own[-1]
         nets = program.nets.own()
         if not nets:
-            raise fail(f"{program.sources[0].name} declares no net")
+            raise fail(f"{program.sources[0].name} declares no net",
+                       hint="write (net NAME ...) in it, or load another file")
         return nets[-1].value, None
     if name in program.trainings:
         training = program.trainings.get(name)

@@ -227,7 +227,8 @@ def record_settings(run: Run, **changed: object) -> Run:
     try:
         write_atomically(run.folder / SETTINGS, _json_bytes(settings))
     except OSError as error:
-        raise fail(f"{run.folder / SETTINGS} cannot be written: {error.strerror or error}") from None
+        raise fail(f"{run.folder / SETTINGS} cannot be written: {error.strerror or error}",
+                   hint=f"make room, or change the permissions of {run.folder}, and give the command again") from None
     return Run(run.folder, settings, run.passes, run.snapshot)
 
 
@@ -286,7 +287,8 @@ def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
                 if not os.path.lexists(folder):  # else another run took the name in the meantime
                     raise
         if only:
-            raise Busy(Fault(f"there is a run {folder} already"))
+            raise Busy(Fault(f"there is a run {folder} already",
+                             hint=f"resume it: snsim run --resume {for_shell([folder])}"))
         number += 1
     atomic_files.flush_folder(parent)
     return folder

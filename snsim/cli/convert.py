@@ -57,7 +57,8 @@ def convert(file: str, output: Path | None, language: str, name: str | None, ker
         with scratch() as place:
             converted = to_declarative(source, Surroundings(kernel, data_dir, place.output), name, given)
     for note in converted.notes:
-        echo(painted_fault(Fault(f"not carried over: {note}", severity="warning"), sys.stderr), err=True)
+        lost = Fault(f"not carried over: {note}", hint=_NOT_CARRIED, severity="warning")
+        echo(painted_fault(lost, sys.stderr), err=True)
     if output is None:
         click.echo(for_stream(converted.text, sys.stdout), nl=False)
         return
@@ -65,9 +66,12 @@ def convert(file: str, output: Path | None, language: str, name: str | None, ker
     echo(f"{for_line(output)}: " + "; ".join(f"net {net.name}, {net.summary}" for net in converted.nets))
 
 
+_NOT_CARRIED = "write it by hand in the converted text, or keep the original for it"
+
+
 def _write(output: Path, text: str, source: Path) -> None:
     if exists(output) and exists(source) and output.samefile(source):
-        raise fail(f"{output} is the file that is converted", None, "choose another name: -o new.sn")
+        raise fail(f"{output} is the file that is converted", None, hint="choose another name: -o new.sn")
     try:
         write_output(output, text.encode("utf-8", "surrogateescape"))
     except OSError as problem:

@@ -114,8 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     prepare_streams()
     with warnings.catch_warnings():
-        tell_warnings(lambda sentence: report([Fault(sentence, severity="warning")], as_json))
+        tell_warnings(lambda sentence: report([_cache_warning(sentence)], as_json))
         return _run(given, as_json)
+
+
+def _cache_warning(sentence: str) -> Fault:
+    return Fault(sentence, hint="name a folder of your own with the variable SNSIM_CACHE", severity="warning")
 
 
 def _run(given: list[str], as_json: bool) -> int:

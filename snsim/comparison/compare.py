@@ -61,7 +61,7 @@ def compare(net: str | Path | Program, module: str | nn.Module, data: Data = Non
     if training.stages[0].rule.curvature is not None:
         raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
                    "derivatives, and a module has none", training.place("update", "stage", "repeat"),
-                   "hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
+                   hint="hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
     with needing("torch", what="a comparison with a module", instead="compare the engines: name no module"):
         from snsim.comparison.match_parameters import pairings
         from snsim.comparison.torch_side import Twin
@@ -131,10 +131,10 @@ def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data
     if training.stages[0].rule.conjugate and sgd is None:
         raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which moves all weights once a "
                    "pass, and presentations are compared", training.place("update", "stage", "repeat"),
-                   "compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
+                   hint="compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
     if training.stages[0].prune is not None:
         raise fail(f"training {training.name} begins by cutting weights, and both sides begin with all of them",
-                   training.place("prune", "stage", "repeat"), "compare a training without (prune ...)")
+                   training.place("prune", "stage", "repeat"), hint="compare a training without (prune ...)")
     if isinstance(data, tuple):
         inputs, targets = (np.asarray(part, np.float64) for part in data)
         training = replace(training, data=DataChoice(inputs=inputs, targets=targets))

@@ -80,7 +80,7 @@ class Dropping(TorchFunctionMode):
         if units != drop.units or p != drop.chance:
             raise fail(f"call {self._called} of dropout in the module has p = {p:g} and {units} units, training "
                        f"{self._training} has {drop.chance:g} for the {drop.units} of layer {drop.layer}", drop.place,
-                       "dropout is matched in the order in which it is called")
+                       hint="dropout is matched in the order in which it is called")
         gate = self._gates[number] if self._gates is not None else None
         return x if gate is None else x * gate.reshape(x.shape)
 
@@ -90,7 +90,7 @@ class Dropping(TorchFunctionMode):
             drop = self._drops[self._called]
             raise fail(f"training {self._training} drops states of layer {drop.layer} with probability "
                        f"{drop.chance:g}, and the module calls dropout {self._called} times", drop.place,
-                       f"put nn.Dropout({drop.chance:g}) behind that layer; masks drawn by hand are not seen")
+                       hint=f"put nn.Dropout({drop.chance:g}) behind that layer; masks drawn by hand are not seen")
 
 
 class Watching(Dropping):

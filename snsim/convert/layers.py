@@ -22,7 +22,7 @@ ONE_MAP, WINDOWS, FRAMES = ("shared-bias-connect",), ("local", "mask", "equal-ma
 
 def refusal(message: str, hint: str = "") -> SnError:
     """What the declarative words cannot state."""
-    return fail(message, None, hint or "the program still runs as it is: snsim run FILE")
+    return fail(message, None, hint=hint or "the program still runs as it is: snsim run FILE")
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,9 @@ def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:
     return b"".join(pieces)
 
 
+_ANOTHER = "is it another file of this name? Move it away, and `snsim data` fetches the right one"
+
+
 def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) -> tuple[np.ndarray, np.ndarray]:
     """The zip-code digits as text, one a line: the class, then rows x columns grey values from -1 to 1.
 
@@ -113,18 +116,18 @@ def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) 
     width = 1 + rows * columns
     if not len(values) or len(values) % width:
         raise fail(f"{name} has {len(values)} numbers, expected a multiple of {width}: a class and {rows} x {columns} "
-                   "grey values a line")
+                   "grey values a line", hint=_ANOTHER)
     table = values.reshape(-1, width)
     labels = table[:, 0].astype(np.int64)
     wrong = np.flatnonzero((labels != table[:, 0]) | (labels < 0) | (labels > 9))
     if len(wrong):
         raise fail(f"{name}: the class of digit {wrong[0]} is {table[wrong[0], 0]:g}, expected 0 to 9 "
-                   f"({len(wrong)} of {len(labels)} digits are so)")
+                   f"({len(wrong)} of {len(labels)} digits are so)", hint=_ANOTHER)
     pictures = table[:, 1:].reshape(-1, rows, columns)
     outside = np.flatnonzero((np.abs(pictures) > 1).any(axis=(1, 2)))
     if len(outside):
         worst = pictures[outside[0]].flat[np.abs(pictures[outside[0]]).argmax()]
-        raise fail(f"{name}: digit {outside[0]} has the grey value {worst:g}, expected -1 to 1")
+        raise fail(f"{name}: digit {outside[0]} has the grey value {worst:g}, expected -1 to 1", hint=_ANOTHER)
     return np.ascontiguousarray(pictures), labels
 
 
@@ -135,10 +138,12 @@ def read_digits_csv(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """
     values = read_numbers(content.replace(b",", b" "), name)
     if not len(values) or len(values) % 65:
-        raise fail(f"{name} has {len(values)} numbers, expected a multiple of 65: 8 x 8 counts and the class a line")
+        raise fail(f"{name} has {len(values)} numbers, expected a multiple of 65: 8 x 8 counts and the class a line",
+                   hint=_ANOTHER)
     table = values.reshape(-1, 65)
     if table[:, :64].min() < 0 or table[:, :64].max() > 16:
-        raise fail(f"{name} has counts from {table[:, :64].min():g} to {table[:, :64].max():g}, expected 0 to 16")
+        raise fail(f"{name} has counts from {table[:, :64].min():g} to {table[:, :64].max():g}, expected 0 to 16",
+                   hint=_ANOTHER)
     return table[:, :64].reshape(-1, 8, 8), table[:, 64].astype(np.int64)
 
 
@@ -390,7 +395,7 @@ def within(values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Sp
     place = " ".join(map(str, wrong[0]))
     raise fail(f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {kind}, which ends at {most:.3g}"
                + (f" ({len(wrong)} numbers are so)" if len(wrong) > 1 else ""), span,
-               hint or "divide the numbers by their largest before they are written")
+               hint=hint or "divide the numbers by their largest before they are written")
 
 
 def _count(shape: tuple[int, ...], name: str, most: int | None = None) -> int:

@@ -27,7 +27,7 @@ def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = 
     except OSError as error:
         raise unreadable(name, error, span) from None
     if too_large:
-        raise fail(f"{shown(name)}: {too_large}", span, "is it the right file?")
+        raise fail(f"{shown(name)}: {too_large}", span, hint="is it the right file?")
     return Source(name, _decode(name, content, span), is_file=True)
 
 
@@ -39,9 +39,9 @@ def read_input() -> Source:
 def _decode(name: str, content: bytes, span: Span | None) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise fail(f"{shown(name)} is a text in UTF-16; snsim reads UTF-8", span,
-                   f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {shlex.quote(shown(name))}")
+                   hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {shlex.quote(shown(name))}")
     if known := foreign_format(content):
-        raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, "is it the right file?")
+        raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, hint="is it the right file?")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -49,11 +49,11 @@ def _decode(name: str, content: bytes, span: Span | None) -> str:
         at = len(content[:error.start].decode("utf-8", "replace"))
         place = Span(Source(name, found.replace("\r", "\n"), is_file=True), at, at + 1)
         raise fail(f"{shown(name)} is no text in UTF-8: byte {error.start} is {content[error.start]:02x}", place,
-                   f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {shlex.quote(shown(name))}",
-                   () if span is None else (("read here", span),)) from None
+                   hint=f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {shlex.quote(shown(name))}",
+                   also=() if span is None else (("read here", span),)) from None
     if "\0" in text:
         raise fail(f"{shown(name)} is no text: character {text.index(chr(0)) + 1} is a zero byte", span,
-                   "is it the right file?")
+                   hint="is it the right file?")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.removesuffix("\x1a")  # the mark of the end of a text under CP/M and MS-DOS
 
@@ -101,17 +101,17 @@ class FileAccess:
     def find(self, name: str, beside: Source, span: Span) -> Path:
         """The path that `name` means in a text: relative to its file. SnError if it lies outside of the tree."""
         if self.root is None:
-            raise fail(f'a text without a folder cannot include "{name}"', span, "write it to a file first")
+            raise fail(f'a text without a folder cannot include "{name}"', span, hint="write it to a file first")
         path = Path(os.path.normpath(os.path.join(os.path.dirname(beside.name), name)))
         try:
             resolved = resolve(path)
         except PathError as reason:
-            raise fail(f'"{shown(name)}" cannot be read: {reason}', span, "name another file") from None
+            raise fail(f'"{shown(name)}" cannot be read: {reason}', span, hint="name another file") from None
         inside = resolved.is_relative_to(self.root) or (
             resolved.suffix == ".sn" and self.texts is not None and resolved.is_relative_to(self.texts))
         if not inside:
             raise fail(f'"{shown(name)}" lies outside of {self.root}, the folder of the program', span,
-                       "a program includes files of its own folder and the folders in it, and .sn files of the "
+                       hint="a program includes files of its own folder and the folders in it, and .sn files of the "
                        "folder above where that is one of .sn files")
         return path
 

@@ -46,7 +46,7 @@ class Faults:
         self.silent = False  # something was wrong that is reported elsewhere
 
     def add(self, message: str, span: Span | None, hint: str, also: tuple[tuple[str, Span], ...] = ()) -> None:
-        self.found.append(Fault(message, span, hint, also))
+        self.found.append(Fault(message, span, hint=hint, also=also))
 
     @contextmanager
     def gathered(self) -> Iterator[None]:

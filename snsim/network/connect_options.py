@@ -224,7 +224,7 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
 def no_geometry(layer: str, units: int, scheme: str, span: Span) -> Exception:
     """The error for a layer without geometry under a scheme that needs one."""
     return fail(f"({scheme} ...) reads maps, and layer {layer} is {units} units without geometry", span,
-                f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)")
+                hint=f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)")
 
 
 def plain(node: Node) -> object:

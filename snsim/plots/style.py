@@ -79,7 +79,8 @@ def write(figure: Figure, path: Path) -> None:
 def check_ending(path: Path) -> None:
     """SnError if no picture is written to a file of this ending."""
     if path.suffix not in FORMATS:
-        raise fail(f"a plot is a file that ends with {', '.join(FORMATS)}, not {path.name}")
+        raise fail(f"a plot is a file that ends with {', '.join(FORMATS)}, not {path.name}",
+                   hint=f"write {path.stem or 'plot'}.png")
 
 
 def as_svg(figure: Figure) -> bytes:

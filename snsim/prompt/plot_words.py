@@ -95,7 +95,8 @@ def _weights(pupil: Pupil) -> Any:
     from snsim.plots.weights import weights
 
     if any(connection.weight_norm for connection in pupil.net.connections):
-        raise fail("the weights of (weight-norm) are drawn by `snsim plot weights`")
+        raise fail("weights with (weight-norm) are not drawn at the prompt",
+                   hint="save the run, and draw it: snsim plot weights RUN")
     return weights(pupil.net, pupil.engine.parameters(), f"{pupil.training.name}, pass {pupil.last.number}")
 
 

@@ -42,7 +42,8 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
     rows = [len(matrix) for matrix in loaded]
     if rows[0] != rows[1]:
         interpreter.warnings.append(Fault(f"there are {rows[0]} patterns and {rows[1]} desired outputs",
-                                          interpreter.place(), severity="warning"))
+                                          interpreter.place(), hint="write a row of each for every pattern",
+                                          severity="warning"))
     log(interpreter, f';;; (load-patterns "{patterns}" "{desired}")')
     return interpreter.call("ensemble", 0.0, float(rows[0] - 1))
 

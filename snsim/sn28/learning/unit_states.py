@@ -33,7 +33,8 @@ def present(space: Netspace, values: np.ndarray, layers: list[Units], who: str) 
         space.told_of_longer_patterns = True
         space.interpreter.warnings.append(Fault(
             f"{who}: a pattern has {len(values)} numbers and its layer {count} units; the rest is not used",
-            space.interpreter.place(), severity="warning"))
+            space.interpreter.place(), hint=f"cut the patterns to {count} columns, or give the layer more units",
+            severity="warning"))
     at = 0
     for units in layers:
         space.unit[VAL].array[units.index] = values[at:at + units.count]

@@ -91,8 +91,9 @@ def ask(interpreter: Interpreter, question: Form) -> Form:
     answer = interpreter.part(surroundings).ask
     if answer is not None:
         return TRUE if answer(asked) else NIL
-    interpreter.warnings.append(Fault(f'"{asked}" is taken as answered by yes: there is no terminal',
-                                      interpreter.place(), severity="warning"))
+    interpreter.warnings.append(Fault(
+        f'"{asked}" is taken as answered by yes: there is no terminal', interpreter.place(),
+        hint="take the question out, or call the program at the prompt: snsim repl", severity="warning"))
     return TRUE
 
 
