@@ -54,7 +54,8 @@ class _Schedule:
 
     def __call__(self, number: int) -> Mapping[str, float | np.ndarray]:
         if not 1 <= number <= self.training.passes:
-            raise fail(f"pass {number} of a training of {self.training.passes} passes", hint="passes count from 1")
+            raise fail(f"pass {number} of a training of {self.training.passes} passes",
+                       hint=f"write a pass from 1 to {self.training.passes}")
         stage, inside = stage_of(self.training.stages, number)
         return rates_at(stage, self.training.net, inside, self.training.fan_in)
 

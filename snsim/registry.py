@@ -71,7 +71,7 @@ class Shelf(Generic[T]):
             also = () if taken.span is None else (("first declared here", taken.span),)
             where = "" if taken.span is not None else " (it is built in)"
             raise fail(f'"{name}" is the name of another {self.kind} already{where}', span,
-                       hint="choose another name", also=also)
+                       hint=f"write another name, such as my-{name}", also=also)
 
     def register(self, name: str, doc: str | None = None) -> Callable[[T], T]:
         """Decorator: put a function on the shelf under `name`; its docstring's first line is the doc."""

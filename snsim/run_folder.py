@@ -127,7 +127,7 @@ def held(folder: Path) -> Iterator[None]:
             atomic_files.lock(place)
         except LockedError:
             raise Busy(Fault(f"the run {folder} is being run already, by another snsim",
-                             hint="wait for it, or stop it first")) from None
+                             hint="wait for it, or stop it with Ctrl-C where it runs")) from None
         yield
     finally:
         os.close(place)
@@ -400,7 +400,7 @@ def reopen_run(path: str | PurePath) -> Run:
                 write_atomically(run.folder / file, content)
     except OSError as error:
         raise fail(f"{run.folder} cannot be written to: {error.strerror or error}",
-                   hint="a run is resumed in its folder: make it yours, or copy it") from None
+                   hint=f"change its owner, or resume a copy: cp -r {for_shell([run.folder])} COPY") from None
     return run
 
 

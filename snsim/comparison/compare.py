@@ -107,10 +107,10 @@ def compare_engines(net: str | Path | Program, data: Data = None, *, presentatio
 
 def _check(presentations: int, tolerance: float) -> None:
     if presentations < 1:
-        raise fail(f"1 or more presentations are compared, not {presentations}", hint="500 are usual")
+        raise fail(f"1 or more presentations are compared, not {presentations}", hint="write --presentations 500")
     if not tolerance >= 0 or math.isinf(tolerance):
         raise fail(f"the tolerance is a number from 0 on, not {tolerance:g}",
-                   hint="1e-5 tells a fault from rounding")
+                   hint="write --tolerance 1e-5: it tells a fault from rounding")
 
 
 def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data: Data) -> tuple[Training, Program]:
@@ -145,7 +145,7 @@ def _under_sgd(program: Program, training: Training, rate: float) -> Training:
     """The training with plain gradient descent at one rate in the place of its update rule."""
     if not 0 < rate < math.inf:
         raise fail(f"the rate of gradient descent is a number above 0, not {rate:g}",
-                   hint="a small one, as 0.001: a net that runs away cannot be compared")
+                   hint="write --sgd 0.001: a net that runs away cannot be compared")
     rule = program.updates.get("sgd").rule
     everywhere = Placed("epsilon", constant(rate), Place("everywhere"))
     stage = replace(training.stages[0], rule=rule, rates=(everywhere,), curvature_patterns=None,

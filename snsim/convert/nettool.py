@@ -103,7 +103,7 @@ def _layer(interpreter: Interpreter, thing: Object) -> _Layer:
     chosen = [k for k, flag in enumerate(parts[2:6]) if flag is not NIL]
     if len(chosen) > 1:
         raise fail(f"{len(chosen)} of the four flags for the bias of {parts[0]} are set", interpreter.place(),
-                   hint="one of them is: none, one a unit, one shared, one a column")
+                   hint="set one of the four to t: none, one a unit, one shared, one a column")
     x, y = (thing.get(symbol(slot)) for slot in ("x", "y"))
     place = tuple(float(at) if isinstance(at, float) else 0.0 for at in (x, y))
     return _Layer(symbol(fold("-".join(parts[0].split()))), rows, columns, _BIASES[chosen[0] if chosen else 0],
@@ -131,7 +131,7 @@ def _connection(interpreter: Interpreter, thing: Object, made: dict[int, _Layer]
         layer = made.get(id(end)) or next((one for one in made.values() if one.name.name == name), None)
         if layer is None:
             raise fail(f"a connection of NetTool leads {slot} {interpreter.describe(end)}, which is no layer",
-                       interpreter.place(), hint="name a layer that was made before")
+                       interpreter.place(), hint="make the layer before, by (new c-layer ...)")
         ends.append(layer)
     parts = _parts(interpreter, thing)
     kind = parts[0].name.removeprefix("ct-") if parts and isinstance(parts[0], Symbol) else ""

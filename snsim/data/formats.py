@@ -80,7 +80,8 @@ def _read_idx_header(content: bytes, name: str) -> tuple[np.dtype, tuple[int, ..
     """Element type, sizes, and where the elements begin."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not content[3]:
         raise fail(f"{name} is not an idx file: it begins with {_shown(content)}, expected 0000, a type from 08 to 0e "
-                   "and the number of dimensions", hint="MNIST's images begin with 00000803, its labels with 00000801")
+                   "and the number of dimensions",
+                   hint="name an idx file: MNIST's images begin with 00000803, its labels with 00000801")
     dimensions = content[3]
     if dimensions > _MOST_DIMENSIONS:
         raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
@@ -367,7 +368,8 @@ def _not_a_number(text: bytes, name: str, before: int, line: int) -> SnError:
                           "correct it or leave it out")
             return fail(f'{name}: word {before + place + 1} is "{_plain(word[0])}", expected a number',
                         hint=f"line {line} of the file: {advice}")
-    return fail(f"{name} is not a text of numbers", hint="is it the right file?")
+    return fail(f"{name} is not a text of numbers",
+                hint="name a text with one pattern a line, an npy, an idx or an SN file")
 
 
 def _finite(values: np.ndarray, name: str) -> np.ndarray:

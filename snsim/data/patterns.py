@@ -46,7 +46,7 @@ def from_matrices(inputs: np.ndarray, targets: np.ndarray, origin: str = "stated
         if not np.isfinite(matrix).all():
             wrong = np.argwhere(~np.isfinite(matrix))[0]
             raise fail(f"the {what} of {name} have the value {matrix[tuple(wrong)]} in pattern {wrong[0]}", span,
-                       hint="give finite numbers")
+                       hint="replace it by a number, or leave this pattern out")
     if len(inputs) != len(targets):
         raise fail(f"{len(inputs)} patterns in the inputs of {name}, {len(targets)} in its targets", span,
                    hint=f"give both {min(len(inputs), len(targets))} rows, or add the rows that are missing")
@@ -145,7 +145,7 @@ def frame(examples: Examples, rows: int, columns: int, value: float, span: Span 
                    hint="leave (frame ...) out, or name data that are pictures")
     if shape[-2] > rows or shape[-1] > columns:
         raise fail(f"(frame {rows} {columns} ...): the pictures of {examples.name} are {shape[-2]} x {shape[-1]}", span,
-                   hint=f"the frame must have {shape[-2]} or more rows and {shape[-1]} or more columns")
+                   hint=f"write (frame {max(rows, shape[-2])} {max(columns, shape[-1])} {value:g}), or larger")
 
     def framed(split: Split) -> Split:
         top, left = (rows - shape[-2]) // 2, (columns - shape[-1]) // 2

@@ -90,7 +90,8 @@ class _Builder(Transformer[Piece, Piece]):
                            hint="put every number of a row between [ and ]", also=(("the matrix", opening.span),))
             if part.type == "rows" and part.value.shape != parts[0].value.shape:
                 raise fail(f"this row of the matrix is {_shape(part)} long, and the first is {_shape(parts[0])}",
-                           part.span, hint="all rows have equal length", also=(("the first row", parts[0].span),))
+                           part.span, hint=f"write as many as in the first row, {_shape(parts[0])}",
+                           also=(("the first row", parts[0].span),))
             if part.type == "rows" and part.value.letters:
                 raise fail("the type of a matrix stands at its outermost bracket", part.span,
                            hint=f"write [{part.value.letters}[... ", also=(("the matrix", opening.span),))
@@ -108,7 +109,8 @@ class _Builder(Transformer[Piece, Piece]):
                            hint="put the elements of a row between [ and ]", also=(("the array", opening.span),))
             if part.type == "array row" and part.value.shape != parts[0].value.shape:
                 raise fail(f"this row of the array is {_shape(part)} long, and the first is {_shape(parts[0])}",
-                           part.span, hint="all rows have equal length", also=(("the first row", parts[0].span),))
+                           part.span, hint=f"write as many as in the first row, {_shape(parts[0])}",
+                           also=(("the first row", parts[0].span),))
         try:
             return Piece("array row", Rows.of([part.value for part in parts], "a"), _covering(opening, pieces[-1]))
         except Misread as misread:
@@ -152,7 +154,8 @@ class FormReader:
         text = source.text
         too_large = exceeds_source(len(text) if text.isascii() else len(text.encode("utf-8", "replace")), limits)
         if too_large:
-            raise fail(f"{source.name}: {too_large}", None, hint="is this a text of SN's Lisp?")
+            raise fail(f"{source.name}: {too_large}", None,
+                       hint="split it into files, and put them together by (include \"F.sn\")")
         self._source = source
         self._limits = limits
         self._warn = warn or (lambda fault: None)

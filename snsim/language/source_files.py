@@ -27,7 +27,8 @@ def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = 
     except OSError as error:
         raise unreadable(name, error, span) from None
     if too_large:
-        raise fail(f"{shown(name)}: {too_large}", span, hint="is it the right file?")
+        raise fail(f"{shown(name)}: {too_large}", span,
+                   hint="split it into files, and put them together by (include \"F.sn\")")
     return Source(name, _decode(name, content, span), is_file=True)
 
 
@@ -41,7 +42,7 @@ def _decode(name: str, content: bytes, span: Span | None) -> str:
         raise fail(f"{shown(name)} is a text in UTF-16; snsim reads UTF-8", span,
                    hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {shlex.quote(shown(name))}")
     if known := foreign_format(content):
-        raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, hint="is it the right file?")
+        raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, hint="name a file of SN's Lisp, NAME.sn")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -53,7 +54,7 @@ def _decode(name: str, content: bytes, span: Span | None) -> str:
                    also=() if span is None else (("read here", span),)) from None
     if "\0" in text:
         raise fail(f"{shown(name)} is no text: character {text.index(chr(0)) + 1} is a zero byte", span,
-                   hint="is it the right file?")
+                   hint="name a file of SN's Lisp, NAME.sn, or save this one as text")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.removesuffix("\x1a")  # the mark of the end of a text under CP/M and MS-DOS
 
@@ -101,12 +102,14 @@ class FileAccess:
     def find(self, name: str, beside: Source, span: Span) -> Path:
         """The path that `name` means in a text: relative to its file. SnError if it lies outside of the tree."""
         if self.root is None:
-            raise fail(f'a text without a folder cannot include "{name}"', span, hint="write it to a file first")
+            raise fail(f'a text without a folder cannot include "{name}"', span,
+                       hint="write the form into a file, and run that: snsim run FILE.sn")
         path = Path(os.path.normpath(os.path.join(os.path.dirname(beside.name), name)))
         try:
             resolved = resolve(path)
         except PathError as reason:
-            raise fail(f'"{shown(name)}" cannot be read: {reason}', span, hint="name another file") from None
+            raise fail(f'"{shown(name)}" cannot be read: {reason}', span,
+                       hint="name a file below the folder of the program") from None
         inside = resolved.is_relative_to(self.root) or (
             resolved.suffix == ".sn" and self.texts is not None and resolved.is_relative_to(self.texts))
         if not inside:

@@ -32,7 +32,7 @@ def two_layers(net: Net) -> Iterator[Fault]:
     """A net has an input layer and at least one more."""
     if len(net.layers) < 2:
         yield Fault(f"net {net.name} has {len(net.layers) or 'no'} layer{'s' * (not net.layers)}; the least is two",
-                    net.span, hint="the first layer is the input, the last the output")
+                    net.span, hint="write (layer input N) first and (layer output N) last")
 
 
 @CHECKS.register("order")
@@ -41,7 +41,8 @@ def forward(net: Net) -> Iterator[Fault]:
     order = {layer.name: i for i, layer in enumerate(net.layers)}
     for c in net.connections:
         if c.source == c.target:
-            yield Fault(f"layer {c.source} is connected to itself: a cycle", c.span, hint="connect it to a later layer")
+            yield Fault(f"layer {c.source} is connected to itself: a cycle", c.span,
+                        hint=f"name a later layer: (connect {c.source} LAYER ...)")
         elif order[c.source] > order[c.target]:
             yield Fault(f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
                         f"{c.source}, so this would be a cycle", c.span,
@@ -52,7 +53,7 @@ def forward(net: Net) -> Iterator[Fault]:
                 yield Fault(f"({t.name}) leads backward: {t.target} is computed before {source}, so this would be a "
                             f"cycle" if source != t.target else f"({t.name}) leads from {source} to itself: a cycle",
                             t.span, hint=f"state layer {source} before {t.target}" if source != t.target else
-                            "let it lead to a later layer")
+                            "name a later layer as the last one")
 
 
 @CHECKS.register("pairs of layers")
@@ -85,10 +86,12 @@ def distinct_names(net: Net) -> Iterator[Fault]:
         before = first.setdefault(c.name, c)
         if (before.source, before.target) != (c.source, c.target):
             yield Fault(f"the weights from {c.source} to {c.target} and those from {before.source} to {before.target} "
-                        f"would both be called {c.name}", c.span, hint="rename one of the layers")
+                        f"would both be called {c.name}", c.span,
+                        hint=f"rename one of the layers, such as {c.target} to {c.target}2")
     for layer in net.layers:
         if layer.name == "biases":
-            yield Fault('a layer cannot be called "biases"', layer.span, hint="in a training it means all biases")
+            yield Fault('a layer cannot be called "biases"', layer.span,
+                        hint="write another name, such as bias-layer: in a training biases means all of them")
 
 
 @CHECKS.register("ends")
@@ -122,7 +125,7 @@ def maps_fed(net: Net) -> Iterator[Fault]:
         if unfed:
             which = f"map {unfed[0]}" if len(unfed) == 1 else f"maps {', '.join(unfed)}"
             yield Fault(f"nothing feeds {which} of layer {layer.name} (counted from 1)", windows[-1][0].span,
-                        hint="give each column of the table an x, or leave such maps out")
+                        hint="put an x into the columns of these maps in the table, or leave the maps out")
 
 
 @CHECKS.register("bias")
@@ -141,19 +144,20 @@ def small_enough(net: Net) -> Iterator[Fault]:
     for layer in net.layers:
         if layer.units > MOST_UNITS:
             yield Fault(f"layer {layer.name} has {layer.units:,} units; a net has at most {MOST_UNITS:,}", layer.span,
-                        hint="use smaller maps or fewer")
+                        hint="write fewer units, or smaller maps: (layer NAME (MAPS ROWS COLUMNS))")
     units = sum(layer.units for layer in net.layers)
     if units > MOST_UNITS and all(layer.units <= MOST_UNITS for layer in net.layers):
         yield Fault(f"net {net.name} has {units:,} units; the most is {MOST_UNITS:,}", net.span,
-                    hint="use smaller layers")
+                    hint=f"use smaller layers: the largest is {max(net.layers, key=lambda layer: layer.units).name}")
     for c in net.connections:
         if c.wiring.connections > MOST_CONNECTIONS:
             yield Fault(f"{c.source} to {c.target} has {c.wiring.connections:,} connections; a net has at most "
-                        f"{MOST_CONNECTIONS:,}", c.span, hint="use smaller layers or windows")
+                        f"{MOST_CONNECTIONS:,}", c.span,
+                        hint="connect them by (mask ROWS COLUMNS) in place of (full), or make them smaller")
     connections = sum(c.wiring.connections for c in net.connections)
     if connections > MOST_CONNECTIONS and all(c.wiring.connections <= MOST_CONNECTIONS for c in net.connections):
         yield Fault(f"net {net.name} has {connections:,} connections; the most is {MOST_CONNECTIONS:,}", net.span,
-                    hint="use smaller layers or windows")
+                    hint="connect layers by (mask ROWS COLUMNS) in place of (full), or make them smaller")
     for t in net.transforms:
         if isinstance(t.structure, Attention) and t.structure.heads * t.structure.positions**2 > MOST_ATTENTION:
             yield Fault(f"({t.name}) attends from {t.structure.positions:,} positions to {t.structure.positions:,} in "

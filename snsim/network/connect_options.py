@@ -108,7 +108,7 @@ class Statement:
         """
         if sources * targets > MOST_PAIRS:
             self.faults.add(f"{sources} maps to {targets} maps are {sources * targets} pairs; the most is {MOST_PAIRS}",
-                            self.span, "use fewer maps")
+                            self.span, "write fewer maps, such as (layer NAME (16 ROWS COLUMNS))")
             return None
         node = self.options.get("table")
         if node is None:
@@ -127,7 +127,8 @@ class Statement:
         if sources == targets:
             return np.eye(sources, dtype=bool)
         self.faults.add(f"one-to-one needs as many maps in both layers: {sources} in {names[0]}, "
-                        f"{targets} in {names[1]}", node.span, "give both layers the same number of maps")
+                        f"{targets} in {names[1]}", node.span,
+                        f"give {names[1]} {sources} maps, or {names[0]} {targets}")
         return None
 
     def _table(self, node: Node) -> np.ndarray | None:
@@ -167,7 +168,7 @@ def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
     matrix = np.asarray(node.value)
     if matrix.ndim != 2 or matrix.size == 0:
         faults.add(f"a table has two dimensions, this matrix has shape {'x'.join(map(str, matrix.shape))}", node.span,
-                   "one row a source map, one column a target map")
+                   "write [[1 0][0 1]]: a row for each source map, a column for each target map")
         return None
     try:
         values = matrix.astype(float)
@@ -179,7 +180,7 @@ def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
     if len(wrong):
         i, j = wrong[0]
         faults.add(f"a table holds 0 and 1, this one has {values[i, j]:g} in row {i + 1}, column {j + 1}", node.span,
-                   "1 where the source map (row) feeds the target map (column), 0 elsewhere")
+                   "write 1 where the source map (row) feeds the target map (column), else 0")
         return None
     return values.astype(bool)
 
@@ -203,7 +204,8 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
                    "change the step, or give the border a value in place of wrap")
         return
     if border.wrap and (r > h or c > w):
-        faults.add(f"{said}: the window is larger than the map that wraps round", place, "use a smaller window")
+        faults.add(f"{said}: the window is larger than the map that wraps round", place,
+                   "write a smaller (mask ROWS COLUMNS)")
         return
     fits = fit(h, border, r, sr), fit(w, border, c, sc)
     if min(fits) < 1:

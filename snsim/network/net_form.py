@@ -199,14 +199,14 @@ class NetForm:
         if given[0].is_name and given[0].name in BIASES:
             return given[0].name
         self.faults.add(f"a bias is unit, map, column or none, not {describe(given[0])}", given[0].span,
-                        "one per unit, one shared per map, one per column (tdnn: trait), or none")
+                        "write (bias unit) for one a unit, (bias map) for a shared one, or (bias none)")
         return "none"
 
     def _input(self, layer: Layer, draft: Draft) -> Layer:
         stated = {word: option for word, option in draft.layers[layer.name].options.items() if option.origin == STATED}
         for word, option in stated.items():
             self.faults.add(f"layer {layer.name} is the input (the first layer), which takes no ({word} ...)",
-                            option.node.span, "the input is what the data say: it has no nlf and no bias")
+                            option.node.span, f"leave ({word} ...) out, or state it for a later layer")
         return Layer(layer.name, layer.shape, span=layer.span)
 
     # ---- connections ---------------------------------------------------------------------------------------------

@@ -182,7 +182,8 @@ class Draft:
         rest = list(given[1:])
         shape = rest.pop(0) if rest and not rest[0].head else None
         if rest and rest[0].is_number and shape is not None and not shape.is_name:
-            self._faults.add("a layer has one shape", rest[0].span, "a shape of several numbers is a list: (12 8 8)")
+            self._faults.add("a layer has one shape", rest[0].span,
+                             "write a shape of several numbers as a list: (12 8 8)")
         if rest and not rest[0].is_list:
             rest = []
         options = self._options(rest, LAYER_OPTIONS.names(), "(layer ...)")
@@ -192,7 +193,8 @@ class Draft:
     def _state_layer(self, title: Node, shape: Node | None, options: dict[str, Clause], node: Node) -> None:
         layer = self.layers.get(title.name)
         if title.name in self._stated:
-            self._faults.add(f"layer {title.name} is stated twice", title.span, "state each layer once",
+            self._faults.add(f"layer {title.name} is stated twice", title.span,
+                             "leave one out, or give it another name",
                              (("first here", self._stated[title.name]),))
             return
         self._stated[title.name] = title.span

@@ -85,7 +85,8 @@ def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
                    "give them shapes (maps rows columns): the positions attend to each other")
     elif draft.word == "normalize" and (layers[0].maps or (layers[0].units,))[0] < 2:
         faults.add(f"(normalize ...) is over the maps, and {layers[0].name} is {_shape(layers[0])}, one at each "
-                   f"position: all of {layers[-1].name} would be 0", draft.span, "give both layers two maps or more")
+                   f"position: all of {layers[-1].name} would be 0", draft.span,
+                   f"write two maps or more: (layer {layers[0].name} (2 ROWS COLUMNS))")
     else:
         return True
     return False

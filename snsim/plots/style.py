@@ -166,6 +166,7 @@ def _window(look: Look, height: float, options: dict[str, Any]) -> Figure:
     import matplotlib.pyplot as pyplot
 
     if matplotlib.get_backend().lower() == "agg":
-        raise fail("there is no screen to show windows on", hint="without --show the picture is written to a file")
+        raise fail("there is no screen to show windows on",
+                   hint="leave --show out: then the picture is written to a file")
     figure: Figure = pyplot.figure(figsize=(look.width, height), **options)
     return figure

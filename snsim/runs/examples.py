@@ -89,7 +89,8 @@ class SourceFolder:
             try:
                 place = resolve(start / name)
             except PathError as reason:
-                raise fail(f'"{shown(name)}" cannot be read: {reason}', span, hint="name another file") from None
+                raise fail(f'"{shown(name)}" cannot be read: {reason}', span,
+                           hint="name a file below the folder of the program, or below that of --data-dir") from None
             if not place.is_relative_to(resolve(allowed)):
                 outside = True
             elif is_file(place):

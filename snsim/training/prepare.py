@@ -85,12 +85,13 @@ def _targets(training: Training, examples: Examples, split: Split, span: Span | 
         classes = examples.classes or int(split.labels.max()) + 1
         if classes != output.units:
             raise fail(f"{examples.name} has {classes} classes, the output layer {output.name} has {output.units} "
-                       f"units", span, hint="give the output layer one unit for each class, or name other data")
+                       f"units", span, hint=f"write (layer {output.name} {classes}), or name other data")
         return change.one_of_n(split.labels, classes, off, on)
     targets = np.ascontiguousarray(split.targets, np.float64)
     if targets.shape[1] != output.units:
         raise fail(f"the targets of {examples.name} have {targets.shape[1]} numbers a pattern, the output layer "
-                   f"{output.name} has {output.units} units", span, hint="change the output layer, or name other data")
+                   f"{output.name} has {output.units} units", span,
+                   hint=f"write (layer {output.name} {targets.shape[1]}), or name other data")
     if _states_targets(training) and not np.isin(targets, (off, on)).all():
         raise fail(f"{examples.name} has targets of its own, other than {off:g} and {on:g}", span,
                    hint="leave (targets ...) out, or state those of the data")

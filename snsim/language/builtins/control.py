@@ -259,7 +259,7 @@ def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tu
     lengths = {len(values) for values in lists}
     if len(lengths) > 1:
         raise Misuse(f"{name}: the lists have {', '.join(str(len(v)) for v in lists)} elements", 0,
-                     "lists taken in parallel have equal length")
+                     "cut the longer ones, or make the others as long: they are taken in parallel")
     for values in zip(*lists):
         interpreter.step()
         bound: list[tuple[Symbol, Form]] = []
@@ -291,7 +291,7 @@ def _parallel(interpreter: Interpreter, name: str, lists: tuple[Form, ...]) -> l
     lengths = {len(column) for column in columns}
     if len(lengths) > 1:
         raise Misuse(f"{name}: the lists have {', '.join(str(len(c)) for c in columns)} elements", None,
-                     "lists taken in parallel have equal length")
+                     "cut the longer ones, or make the others as long: they are taken in parallel")
     return list(zip(*columns))
 
 

@@ -61,7 +61,9 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
     for n in range(a, b + 1):
         error = interpreter.call("test-pattern", float(n))
         if not isinstance(error, float):
-            raise Misuse(f"performance: test-pattern gave {interpreter.describe(error)}, not the error of pattern {n}")
+            raise Misuse(f"performance: test-pattern gave {interpreter.describe(error)}, not the error of pattern {n}",
+                         None,
+                         "let the test-pattern of your own end with a number, the error of the pattern")
         total += error
         good += interpreter.lookup(_GOOD_ANSWER) is not NIL
     count = b - a + 1

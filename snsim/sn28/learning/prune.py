@@ -126,5 +126,6 @@ def _train_with(interpreter: Interpreter, inputs: int, hidden: int, outputs: int
     interpreter.call("build-net", layers, links)
     error = interpreter.call("netenv-auto-train")
     if not isinstance(error, float):
-        raise Misuse(f"netenv-auto-train gave {interpreter.describe(error)}, not an error")
+        raise Misuse(f"netenv-auto-train gave {interpreter.describe(error)}, not an error", None,
+                     "let netenv-auto-train end with a number, the error")
     return error

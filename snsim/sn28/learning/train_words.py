@@ -76,7 +76,7 @@ def _cycle(interpreter: Interpreter, who: str, n: Form, step: str) -> Form:
 def _times(who: str, n: Form, argument: int = 0) -> int:
     count = whole(who, n, argument)
     if count < 0:
-        raise Misuse(f"{who}: {count} is no number of times", argument)
+        raise Misuse(f"{who}: {count} is no number of times", argument, "write 1 or more")
     return count
 
 

@@ -111,7 +111,8 @@ class Netspace:
             raise Misuse(f"alloc-net: no net has {units} units, {connections} connections and {weights} weights", 0,
                          "write (alloc-net units connections [weights]); the bias is one of the units")
         if weights > connections:
-            raise Misuse(f"alloc-net: {weights} weights are more than the {connections} connections", 2)
+            raise Misuse(f"alloc-net: {weights} weights are more than the {connections} connections", 2,
+                         f"write at most {connections}, or leave the weights out")
         self.interpreter.budget.check_matrix(max(units, connections), "alloc-net")
         self._allocate(units, connections, weights)
         self._begin()
@@ -196,7 +197,7 @@ class Netspace:
     def newneurons(self, count: int) -> range:
         """The numbers of so many new units."""
         if count < 0:
-            raise Misuse(f"newneurons: {count} is no number of units", 0)
+            raise Misuse(f"newneurons: {count} is no number of units", 0, "write 1 or more")
         if self.nnum + count > self.nmax:
             raise Misuse(f"newneurons: {count} more units are {self.nnum + count} with the bias, and there is room for "
                          f"{self.nmax}", 0, "reserve more: (alloc-net units connections)")

@@ -158,7 +158,8 @@ def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> For
     count, _, records = read
     listed = interpreter.part(Netspace).units(units, "merge-net").array
     if len(listed) < count:
-        raise Misuse(f'"{name}" has {count} units, {len(listed)} are listed', 1)
+        raise Misuse(f'"{name}" has {count} units, {len(listed)} are listed', 1,
+                     f"list {count} units, or write the file again for these with (save-net/merge file layer...)")
     _set_weights(interpreter, "merge-net", listed, records)
     return name
 
@@ -174,7 +175,8 @@ def _set_weights(interpreter: Interpreter, who: str, listed: np.ndarray, records
     units = np.concatenate([[0], listed])
     for pre, post, weight, rate in records.tolist():
         if not (0 <= pre < len(units) and 0 <= post < len(units)):
-            raise Misuse(f"{who}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units", 0)
+            raise Misuse(f"{who}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units", 0,
+                         "build the net first, as it was when the file was written")
         ends = (int(units[pre]), int(units[post]))
         connection = net.found.get(ends)
         if connection is None:

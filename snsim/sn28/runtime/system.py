@@ -36,7 +36,8 @@ def unlink(interpreter: Interpreter, name: Form) -> Form:
         path.unlink()
         files.count_again(path)
     except OSError as error:
-        raise Misuse(f"{path} cannot be removed: {error.strerror or error}", 0) from None
+        raise Misuse(f"{path} cannot be removed: {error.strerror or error}", 0,
+                     "name a file that this program wrote, not a folder") from None
     return TRUE
 
 

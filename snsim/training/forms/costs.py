@@ -87,7 +87,8 @@ def read_defaults(nodes: tuple[Node, ...], what: str, taken: tuple[str, ...],
         called = name(node.items[0], f"the name of the {what}", faults)
         default = number(node.items[1], f"the default of {called or 'it'}", faults)
         if called in found or called in taken:
-            faults.add(f'"{called}" means something here already', node.items[0].span, f"choose another {what} name")
+            faults.add(f'"{called}" means something here already', node.items[0].span,
+                       f"write another name, such as my-{called}")
         elif called is not None and default is not None:
             found[called] = default
     return tuple(found.items())

@@ -100,7 +100,8 @@ def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
     if given is None or None in ends:
         return None
     if ends[1] < ends[0]:  # type: ignore[operator]
-        faults.add(f"patterns {ends[0]} to {ends[1]} are none", node.span, "the first comes before the last")
+        faults.add(f"patterns {ends[0]} to {ends[1]} are none", node.span,
+                   f"write the first one first: ({node.head} {ends[1]} {ends[0]})")
         return None
     return ends[0], ends[1]  # type: ignore[return-value]
 

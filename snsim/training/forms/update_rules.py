@@ -72,7 +72,7 @@ def _states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
     for item in node.items:
         state = name(item, "a state", faults)
         if state in taken or state in states:
-            faults.add(f'"{state}" means something here already', item.span, "choose another name for the state")
+            faults.add(f'"{state}" means something here already', item.span, f"write another name, such as my-{state}")
         elif state is not None:
             states.append(state)
     return tuple(states)
