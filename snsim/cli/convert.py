@@ -8,6 +8,7 @@ from typing import Sequence
 
 import click
 
+from snsim.cli.errors import WrongUseError
 from snsim.cli.options import presets
 from snsim.colour import echo, painted_fault
 from snsim.errors import Fault, fail
@@ -49,7 +50,8 @@ def convert(file: str, output: Path | None, language: str, name: str | None, ker
     given = presets(settings)
     if language == "sn28":
         if kernel is not None:
-            raise click.UsageError("--kernel is for a program of SN-2.8, and --to sn28 reads declared nets")
+            raise WrongUseError("--kernel is for a program of SN-2.8, and --to sn28 reads declared nets",
+                                "leave out one of --kernel and --to sn28")
         program = read_program(file, presets=given, port=sys.stderr)
         converted = to_sn28(program, name)
     else:

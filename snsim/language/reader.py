@@ -264,14 +264,14 @@ class FormReader:
         if not brackets:
             return Unfinished(_nothing_behind(opened[0]))
         first, last = brackets[0], brackets[-1]
-        sign, closing = {"OPEN": ("(", ")"), "HASH": ("#[", "#]")}.get(first.type, ("[", "]"))
+        sign = {"OPEN": "(", "HASH": "#["}.get(first.type, "[")
         also = () if last is first else (("the innermost that is open", last.span),)
         if break_in is not None:
             also = (("it takes in this form, which begins a line", break_in.span),)
-        missing = len(brackets)
+        ends = "".join({"OPEN": ")", "HASH": "#]"}.get(piece.type, "]") for piece in reversed(brackets))
         return Unfinished(Fault(f"this {sign} is never closed", first.span,
-                                hint=f"{missing} closing bracket{'s are' if missing > 1 else ' is'} missing, "
-                                f"the last of them a {closing}", also=also))
+                                hint=f"write {ends} where the form ends" if len(ends) <= 20 else
+                                f"write {len(brackets)} closing brackets where the form ends", also=also))
 
     def _unreadable(self, offset: int) -> SnError:
         """No token begins at this offset."""

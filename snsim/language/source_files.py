@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 
 from snsim.errors import Source, Span, fail
@@ -59,6 +60,9 @@ def _decode(name: str, content: bytes, span: Span | None) -> str:
     return text.removesuffix("\x1a")  # the mark of the end of a text under CP/M and MS-DOS
 
 
+_NEIGHBOURS = 1_000  # files that are compared with the name of an absent one
+
+
 def _nearest_file(name: str) -> str:
     """The files of the same kind beside the one that is absent."""
     folder = Path(name).parent
@@ -67,7 +71,9 @@ def _nearest_file(name: str) -> str:
     except (OSError, ValueError):
         return f"there is no folder {shown(folder)} either"
     listed = shown(", ".join(beside[:10]) + (" ..." if beside[10:] else ""))
-    return f"in {shown(folder)}: {listed}" if beside else f"no .sn file is in {shown(folder)}"
+    near = get_close_matches(Path(name).name, beside[:_NEIGHBOURS], n=1)
+    start = f"did you mean {shown(near[0])}?  " if near else ""
+    return f"{start}in {shown(folder)}: {listed}" if beside else f"name another file: {shown(folder)} has no .sn file"
 
 
 def _holds_texts(folder: Path) -> bool:
@@ -114,8 +120,8 @@ class FileAccess:
             resolved.suffix == ".sn" and self.texts is not None and resolved.is_relative_to(self.texts))
         if not inside:
             raise fail(f'"{shown(name)}" lies outside of {self.root}, the folder of the program', span,
-                       hint="a program includes files of its own folder and the folders in it, and .sn files of the "
-                       "folder above where that is one of .sn files")
+                       hint=f"copy {shown(path.name)} into that folder, or into one in it; .sn files may stand in the "
+                       "folder above too, where that is one of .sn files")
         return path
 
     def first_time(self, path: Path) -> bool:

@@ -42,7 +42,7 @@ def forward(net: Net) -> Iterator[Fault]:
     for c in net.connections:
         if c.source == c.target:
             yield Fault(f"layer {c.source} is connected to itself: a cycle", c.span,
-                        hint=f"name a later layer: (connect {c.source} LAYER ...)")
+                        hint=f"leave it out, or name a later layer: (connect {c.source} LAYER (full))")
         elif order[c.source] > order[c.target]:
             yield Fault(f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
                         f"{c.source}, so this would be a cycle", c.span,

@@ -130,12 +130,12 @@ def _name_hint(node: Node, what: str) -> str:
     return f"write a word, such as {noun}{digits if digits.isdigit() else 1}"
 
 
-def names(node: Node, what: str, faults: Faults) -> list[Node]:
+def names(node: Node, what: str, faults: Faults, hint: str = "") -> list[Node]:
     """NAME or (NAME ...): the nodes that are names."""
     nodes = list(node.items) if node.is_list else [node]
     if not nodes:
         faults.add(f"{what}: the list of names is empty", node.span, "put a name in it: (NAME ...)")
-    return [n for n in nodes if name(n, what, faults) is not None]
+    return [n for n in nodes if name(n, what, faults, hint) is not None]
 
 
 def describe(node: Node) -> str:

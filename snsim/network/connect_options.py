@@ -158,7 +158,7 @@ class Statement:
             (table.shape[0], sources, "source", names[0]), (table.shape[1], targets, "target", names[1]))
             if have != want]
         self.faults.add("; ".join(wrong), node.span,
-                        f"the table must have {sources} rows (maps of {names[0]}) and {targets} columns "
+                        f"write {sources} rows (maps of {names[0]}) and {targets} columns "
                         f"(maps of {names[1]})", also)
         return None
 
@@ -201,16 +201,16 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
     faults, place = statement.faults, statement.span
     if border.wrap and (h % sr or w % sc):
         faults.add(f"{said}: a step must divide a map that wraps round", statement.place("step", "border"),
-                   "change the step, or give the border a value in place of wrap")
+                   f"write (step {_dividing(h, sr)} {_dividing(w, sc)}), or give the border a value in place of wrap")
         return
     if border.wrap and (r > h or c > w):
         faults.add(f"{said}: the window is larger than the map that wraps round", place,
-                   "write a smaller (mask ROWS COLUMNS)")
+                   f"write a window of at most {h} rows and {w} columns")
         return
     fits = fit(h, border, r, sr), fit(w, border, c, sc)
     if min(fits) < 1:
         faults.add(f"{said} do not fit: layer {names[0]} is too small", place,
-                   "use a smaller window or a wider border")
+                   f"write a window of at most {h} rows and {w} columns, or a wider border")
     elif fits != target:
         layer = "x".join(map(str, windows.target))
         faults.add(f"{said} give {fits[0]}x{fits[1]}; layer {names[1]} is {layer}", place,
@@ -220,7 +220,12 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
         if any(over):
             unread = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in zip(over, ("row", "column")) if n)
             faults.add(f"{said} leave {unread} at the far edge unread",
-                       statement.place("exact"), "change the border or leave (exact) out")
+                       statement.place("exact"), "leave (exact) out, or write another (border CELLS VALUE)")
+
+
+def _dividing(size: int, step: int) -> int:
+    """The largest step, at most this one, that divides a size."""
+    return max(n for n in range(1, max(1, min(step, size)) + 1) if size % n == 0)
 
 
 def no_geometry(layer: str, units: int, scheme: str, span: Span) -> Exception:

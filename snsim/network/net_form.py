@@ -294,7 +294,7 @@ class NetForm:
                 each = ", ".join(
                     f"{layer.name} {getattr(net.layer_counts(layer.name), what):,}" for layer in net.layers)
                 self.faults.add(f"net {net.name} has {found:,} {what}, {value:,} expected", node.span,
-                                f"layer by layer: {each}")
+                                f"write ({what} {found}) if that is meant; layer by layer: {each}")
 
 
 def _rank(clause: Clause) -> int:

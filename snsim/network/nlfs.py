@@ -137,7 +137,8 @@ def _of_x(node: Node, variables: list[str], faults: Faults) -> Expression | None
     """The expression a node states, which must depend on x."""
     f = expressions.parse(node, variables, faults)
     if f is not None and "x" not in f.variables():
-        faults.add("this expression does not depend on x", node.span, "x is the sum that enters the unit")
+        faults.add("this expression does not depend on x", node.span,
+                   "use x, the sum that enters the unit, as in (tanh x)")
         return None
     return f
 

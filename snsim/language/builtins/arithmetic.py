@@ -163,7 +163,7 @@ def _of_one_kind(name: str, values: tuple[Form, ...]) -> tuple[Form, ...]:
 
 @function("=", interpreter=True)
 def equals(interpreter: Interpreter, a: Form, b: Form, *more: Form) -> bool:
-    """(= a b): whether they are equal by content: numbers, strings, lists, matrices"""
+    """(= a b c...): whether all are equal by content: numbers, strings, lists, matrices"""
     return all(interpreter.equal(a, x) for x in (b, *more))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator
 
-from snsim.errors import Fault, SnError
+from snsim.errors import NO_HINT, Fault, SnError
 from snsim.language.forms import BACKQUOTE, NIL, Form, Pair, Symbol
 from snsim.language.limits import LONG_LIST, LimitError, exceeded
 from snsim.language.procedures import TRUE, Misuse, check_pattern, function, match_pattern, special
@@ -386,4 +386,4 @@ def error(interpreter: Interpreter, *parts: Form) -> Form:
     words = []
     for part in parts:
         words.append(part if isinstance(part, str) else interpreter.describe(part))
-    raise SnError(Fault(": ".join(words) or "error", interpreter.place(), hint="the program itself raised this error"))
+    raise SnError(Fault(": ".join(words) or "error", interpreter.place(), hint=NO_HINT))

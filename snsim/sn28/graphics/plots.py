@@ -218,7 +218,7 @@ def nice_brect(interpreter: Interpreter) -> Form:
 @word("draw-axes")
 def draw_axes(interpreter: Interpreter, box: Form, x_labels: Form = NIL, y_labels: Form = NIL,
               title: Form = "") -> Form:
-    """(draw-axes box xlabels ylabels title): a frame with labels at equal distances, and a title"""
+    """(draw-axes box [xlabels [ylabels [title]]]): a frame with labels at equal distances, and a title"""
     window = current_window(interpreter, "draw-axes")
     left, bottom, right, top = _four(interpreter, "draw-axes", box, 0)
     draw_box(interpreter, window, (left, bottom, right, top), _labels(interpreter, x_labels),

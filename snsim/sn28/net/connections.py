@@ -93,7 +93,7 @@ def word_connect(interpreter: Interpreter, pre: Form, post: Form, value: Form = 
 @net_word("dup-connection", "iterative")
 def word_dup_connection(interpreter: Interpreter, source_pre: Form, source_post: Form, pre: Form, post: Form,
                         value: Form = ABSENT, rate: Form = ABSENT) -> Form:
-    """(dup-connection spre spost pre post [w]): connect pre to post with the weights of spre to spost, in parallel"""
+    """(dup-connection spre spost pre post [w [epsilon]]): connect pre to post with the weights of spre to spost"""
     who, space = "dup-connection", interpreter.part(Netspace)
     from_pre, from_post, to_pre, to_post = (
         space.units(layer, who).array for layer in (source_pre, source_post, pre, post))

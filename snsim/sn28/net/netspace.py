@@ -288,7 +288,8 @@ class Netspace:
         if not (0 <= unit < self.nnum and unit == int(unit)):
             there = f"the net has units 0 to {self.nnum - 1}" if self.nnum else "there is no net yet"
             raise Misuse(f"{who}: there is no unit {unit:g}: {there}", argument,
-                         "" if self.nnum else "begin with (alloc-net units connections)")
+                         f"write a unit from 0 to {self.nnum - 1}" if self.nnum else
+                         "begin with (alloc-net units connections)")
         return int(unit)
 
     def _numbers(self, layer: Form, who: str) -> list[int]:

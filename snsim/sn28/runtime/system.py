@@ -61,7 +61,7 @@ def dirname(interpreter: Interpreter, path: Form) -> str:
 
 @word("concat-fname", makes=True)
 def concat_fname(interpreter: Interpreter, folder: Form, name: Form = ABSENT) -> str:
-    """(concat-fname "folder" "name"): the name of a file in a folder"""
+    """(concat-fname "folder" ["name"]): the name of a file in a folder"""
     beginning = text("concat-fname", folder)
     return beginning if name is ABSENT else str(PurePosixPath(beginning) / text("concat-fname", name, 1))
 

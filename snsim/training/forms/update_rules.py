@@ -54,7 +54,7 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
         doc, body = body[0].value, body[1:]
     groups = tuple(_group(node, states, [*_GIVEN, *(o for o, _ in options), *states], faults) for node in body)
     if not any(target == "w" for group in groups for target, _ in group) and not faults.any:
-        faults.add("this rule never sets w", call.span, "write (setq w EXPR)")
+        faults.add("this rule never sets w", call.span, "write for example (setq w (- w (* rate g)))")
     with faults.gathered():
         updates.child().add(called or "", None, "", given[0].span)  # type: ignore[arg-type]
     if faults.any:
