@@ -91,7 +91,7 @@ def _nth_cell(interpreter: Interpreter, name: str, a: Form, b: Form) -> Pair | N
     """The cell that (name n list), which counts from 0, or (name list n), from 1, is about; None if there is none."""
     n, first, cell = (a, 0, b) if isinstance(a, float) else (b, 1, a)
     if not isinstance(n, float) or abs(n) > interpreter.limits.list_length:
-        raise Misuse(f"{name}: {interpreter.describe(n)} is no place in a list", 0, f"write ({name} n list)")
+        raise Misuse(f"{name}: {interpreter.describe(n)} is no place in a list", 0)
     if cell is not NIL and not isinstance(cell, Pair):
         raise Misuse(f"{name}: {interpreter.describe(cell)} is no list", None, f"write ({name} n list)")
     index = int(n) - first
@@ -159,7 +159,7 @@ def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABS
     """(range n): 1 to n; (range a b [step]): a to b, both included, downwards if b is less"""
     for i, value in enumerate((a, b, step)):
         if value is not ABSENT and not isinstance(value, float):
-            raise Misuse(f"range: {interpreter.describe(value)} is no number", i, "write (range a b [step])")
+            raise Misuse(f"range: {interpreter.describe(value)} is no number", i)
     if b is ABSENT:
         first, end = 1.0, a
         if end < first:

@@ -88,7 +88,7 @@ def median(interpreter: Interpreter, values: Form) -> float:
 def rank(interpreter: Interpreter, values: Form, x: Form, width: Form = 0.0) -> Form:
     """(rank list x [width]): the places, from 0, of the numbers equal to x, or within width of it"""
     if not isinstance(x, float) or not isinstance(width, float):
-        raise Misuse("rank: a number is wanted", 1, "write (rank list x [width])")
+        raise Misuse("rank: a number is wanted", 1)
     numbers = _numbers(interpreter, "rank", values)
     places = [float(i) for i, value in enumerate(numbers) if x - width <= value <= x + width]
     return interpreter.new_list(places, "rank")
