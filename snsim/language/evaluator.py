@@ -17,13 +17,13 @@ from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.escaping import for_stream
 from snsim.language import quasiquote
 from snsim.language.budget import Budget
-from snsim.language.builtins.indexing import index_matrix
+from snsim.language.builtins.indexing import call_of, index_matrix
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
 from snsim.language.interpreter import Stopped, Word
 from snsim.language.limits import DEFAULT, LONG_LIST, LimitError, Limits, exceeded
 from snsim.language.printer import brief, printed
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import Misuse, Procedure, conversion
 from snsim.language.source_files import FileAccess
 from snsim.language.source_stream import Input
 from snsim.language.variables import UNSET, Variables
@@ -382,7 +382,9 @@ class Interpreter(Variables):
         self.budget.walk(len(items))
         if cell is not NIL:
             message = f"{who}: {self.describe(value)} is no list"
-            raise Misuse(message) if at is None else fail(message, at, hint=f"write a list, such as '({brief(cell)})")
+            hint = conversion(value, "list")
+            raise Misuse(message, None, hint) if at is None else \
+                fail(message, at, hint=hint or f"write a list, such as '({brief(cell)})")
         return items
 
     def nearest_variable(self, name: Symbol) -> str:
@@ -398,6 +400,8 @@ class Interpreter(Variables):
         entry = self.functions.entry(title)
         if entry is None:
             value = self.lookup(head) if isinstance(head, Symbol) else head
+            if isinstance(value, np.ndarray):
+                return f"write {call_of(value)}, or {call_of(value, 'x')} to set it to x"
             entry = self.functions.entry(getattr(value, "name", ""))
         return "`snsim list function` tells how each function is called" if entry is None else f"write {entry.doc}"
 

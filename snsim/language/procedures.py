@@ -44,7 +44,7 @@ def conversion(value: Form, kind: str) -> str:
     """
     if kind == "number" and isinstance(value, str) and NUMBER.fullmatch(value):
         return f'write {value}, without quotes, or (val "{value}")'
-    if kind == "number" and isinstance(value, Symbol):
+    if kind == "number" and isinstance(value, Symbol) and value not in (TRUE, OPTIONAL, REST):
         return f"write {value}, without a quote, for the value of the variable {value}"
     if kind == "string" and isinstance(value, float):
         return f'write "{brief(value)}", or (str {brief(value)})'

@@ -94,7 +94,8 @@ class _Builder(Transformer[Piece, Piece]):
                            also=(("the first row", parts[0].span),))
             if part.type == "rows" and part.value.letters:
                 raise fail("the type of a matrix stands at its outermost bracket", part.span,
-                           hint=f"write [{part.value.letters}[... ", also=(("the matrix", opening.span),))
+                           hint=f"write [{part.value.letters} at the outermost bracket, and [ at the rows",
+                           also=(("the matrix", opening.span),))
         try:
             rows = Rows.of([part.value for part in parts], opening.value[1:])
         except Misread as misread:
@@ -309,7 +310,7 @@ def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
         closing = "#]" if inside.type == "HASH" else "]"
         if piece.value == closing:
             return fail("an array has at least one element", inside.span,
-                        hint=f"put one in it, {inside.value}0{closing}; (matrix n) makes one of n zeros")
+                        hint=f"put one in it, {inside.value} 0{closing}; (matrix n) makes one of n zeros")
         return fail(f"a {closing} is missing before this {piece.value}", piece.span,
                     hint=f"write {closing}{piece.value} here, or take this {piece.value} out",
                     also=((f"the {inside.value} that is open", inside.span),))

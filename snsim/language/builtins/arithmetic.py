@@ -38,7 +38,8 @@ def checked(name: str, compute: Callable[[], float]) -> float:
     except OverflowError:
         raise Misuse(f"{name}: the result is too large", None, _TOO_LARGE) from None
     except ValueError:
-        raise Misuse(f"{name}: there is no result for this argument") from None
+        raise Misuse(f"{name}: there is no result for this argument", None,
+                     f"test it before: (if (> x 0) ({name} x) 0) gives 0 where x is not above 0") from None
     return finite(name, float(result))
 
 

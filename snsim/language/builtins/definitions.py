@@ -141,7 +141,7 @@ def let_star(interpreter: Interpreter, form: Pair) -> Form:
     try:
         for variable, cell in _bindings(interpreter, form, "let*"):
             if not isinstance(variable, Symbol):
-                raise Misuse("let* binds names only", 0, "a pattern is bound by let")
+                raise Misuse("let* binds names only", 0, "write let in place of let*: it takes patterns")
             value = interpreter.evaluate(cell.car, cell.at)
             interpreter.bind(variable, value)
             bound.append(variable)

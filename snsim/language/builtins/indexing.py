@@ -18,7 +18,8 @@ def index_matrix(interpreter: Interpreter, m: np.ndarray, arguments: list[Form])
     """(m i j): an element, or nested lists for () and (a b); (m i j x): sets, and gives the matrix."""
     if len(arguments) not in (m.ndim, m.ndim + 1):
         raise Misuse(f"a matrix of {m.ndim} dimensions takes {m.ndim} indices, or a value behind them; "
-                     f"{len(arguments)} arguments given", None, f"write {_call(m)}, or {_call(m, 'x')} to set it to x")
+                     f"{len(arguments)} arguments given", None,
+                     f"write {call_of(m)}, or {call_of(m, 'x')} to set it to x")
     selected = tuple([selection(interpreter, arguments[i], size, i) for i, size in enumerate(m.shape)])
     if len(arguments) == m.ndim:
         part = m[(*selected, ...)]
@@ -29,7 +30,8 @@ def index_matrix(interpreter: Interpreter, m: np.ndarray, arguments: list[Form])
     return m
 
 
-def _call(m: np.ndarray, *value: str) -> str:
+def call_of(m: np.ndarray, *value: str) -> str:
+    """Return how an element of a matrix is asked for, or set to a value: `(m i1 i2 x)`."""
     return f"({' '.join(['m', *[f'i{k}' for k in range(1, m.ndim + 1)], *value])})"
 
 

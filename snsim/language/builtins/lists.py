@@ -93,7 +93,7 @@ def _nth_cell(interpreter: Interpreter, name: str, a: Form, b: Form) -> Pair | N
     if not isinstance(n, float) or abs(n) > interpreter.limits.list_length:
         raise Misuse(f"{name}: {interpreter.describe(n)} is no place in a list", 0)
     if cell is not NIL and not isinstance(cell, Pair):
-        raise Misuse(f"{name}: {interpreter.describe(cell)} is no list", None, f"write ({name} n list)")
+        raise Misuse(f"{name}: {interpreter.describe(cell)} is no list", None, conversion(cell, "list"))
     index = int(n) - first
     interpreter.budget.walk(max(index, 0))
     while index > 0 and isinstance(cell, Pair):

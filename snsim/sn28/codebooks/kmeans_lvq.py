@@ -258,7 +258,7 @@ def learn_lvq(interpreter: Interpreter, version: Form, data: Form, references: F
     which, count = whole("learn-lvq", version), whole("learn-lvq", sweeps, 3)
     items, book = two_codebooks(interpreter, "learn-lvq", data, references, (1, 2))
     if which not in (1, *_PAIRS):
-        raise Misuse(f"learn-lvq: there is no version {which}", 0, "versions: 1, 2 and 3")
+        raise Misuse(f"learn-lvq: there is no version {which}", 0, "write 1, 2 or 3")
     if which == 1 and window is not ABSENT:
         raise Misuse("learn-lvq: LVQ1 has no window", 5, "leave it out, or take version 2 or 3")
     if count < 0:

@@ -56,7 +56,8 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
     """(performance a b): measures patterns a to b: sets global-error, the mean, good-an-num and good-an-percent"""
     a, b = whole("performance", first), whole("performance", last, 1)
     if b < a:
-        raise Misuse(f"performance: there are no patterns {a} to {b}", 0, "give the first and the last")
+        raise Misuse(f"performance: there are no patterns {a} to {b}", 0,
+                     "write the first and the last, such as (performance 0 9)")
     total, good = 0.0, 0
     for n in range(a, b + 1):
         error = interpreter.call("test-pattern", float(n))

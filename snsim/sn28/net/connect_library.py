@@ -33,12 +33,12 @@ def _axis(who: str, source: int, target: int, step: int, size: int, toric: bool)
     if toric:
         if not step <= size <= source:
             raise Misuse(f"{who}: a window of {size} with a step of {step} does not go around {source} units", None,
-                         "a window that wraps is as large as its step at least, and as the layer at most")
+                         f"write a window that is not smaller than its step, and at most {source}")
         starts = np.minimum(np.arange(target) * step, source - step)
         return (starts[:, None] + np.arange(size)) % source
     if size > source:
         raise Misuse(f"{who}: a window of {size} does not fit in the {source} units there are", None,
-                     "sizes of a window are given as columns, rows; those of a layer as rows, columns")
+                     f"write at most {source}; a window is given as columns, rows, a layer as rows, columns")
     return np.minimum(np.arange(target) * step, source - size)[:, None] + np.arange(size)
 
 

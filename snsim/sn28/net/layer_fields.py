@@ -158,7 +158,7 @@ def _set_weights(interpreter: Interpreter, who: str, kind: str, unit: Form, valu
     given = [number(who, x, 1) for x in interpreter.elements(values, who)]
     if len(given) != len(numbers):
         raise Misuse(f"{who}: {len(given)} values are given for the {len(numbers)} connections into unit {target}", 1,
-                     "the bias counts, if it is connected")
+                     f"give {len(numbers)} values; the bias counts, if it is connected")
     getattr(net, kind).array[numbers] = given
     return values
 

@@ -226,7 +226,7 @@ class Netspace:
         if len(new) < count or not self.found.keys().isdisjoint(new):
             twice = next(key for k, key in enumerate(keys) if key in self.found or new[key] != first + k)
             raise Misuse(f"{who}: unit {twice[0]} is connected to unit {twice[1]} already", None,
-                         "there is at most one connection from a unit to another")
+                         f"leave it out, or change its weight: (sval {twice[0]} {twice[1]} 0.5)")
         self.interpreter.budget.compute(100 * count)
         self.found.update(new)
         own = weight + self.wnum if fresh else weight
@@ -284,7 +284,7 @@ class Netspace:
         """The number of one unit."""
         if not isinstance(unit, float):
             raise Misuse(f"{who}: {self.interpreter.describe(unit)} is no unit", argument,
-                         "a unit is a number, a layer a list of them")
+                         "write a number such as 1, or a layer such as input-layer")
         if not (0 <= unit < self.nnum and unit == int(unit)):
             there = f"the net has units 0 to {self.nnum - 1}" if self.nnum else "there is no net yet"
             raise Misuse(f"{who}: there is no unit {unit:g}: {there}", argument,
