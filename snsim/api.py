@@ -54,7 +54,8 @@ class _Schedule:
 
     def __call__(self, number: int) -> Mapping[str, float | np.ndarray]:
         if not 1 <= number <= self.training.passes:
-            raise fail(f"pass {number} of a training of {self.training.passes} passes", hint="passes count from 1")
+            raise fail(f"pass {number} of a training of {self.training.passes} passes",
+                       hint=f"write a pass from 1 to {self.training.passes}")
         stage, inside = stage_of(self.training.stages, number)
         return rates_at(stage, self.training.net, inside, self.training.fan_in)
 
@@ -66,7 +67,8 @@ def _chosen(program: Program, name: str | None) -> tuple[Net, Training | None]:
             return own[-1].net, own[-1]
         nets = program.nets.own()
         if not nets:
-            raise fail(f"{program.sources[0].name} declares no net")
+            raise fail(f"{program.sources[0].name} declares no net",
+                       hint="write (net NAME ...) in it, or load another file")
         return nets[-1].value, None
     if name in program.trainings:
         training = program.trainings.get(name)

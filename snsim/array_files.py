@@ -107,7 +107,8 @@ def _told(name: object, span: Span | None) -> Iterator[None]:
     try:
         yield
     except _Damage as damage:
-        raise fail(f"{shown(str(name))} is damaged or holds no plain arrays: {damage}", span, damage.hint) from None
+        raise fail(f"{shown(str(name))} is damaged or holds no plain arrays: {damage}", span,
+                   hint=damage.hint) from None
     except OSError as error:
         raise unreadable(str(name), error, span) from None
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import bisect
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Iterable, Sequence
+from typing import Final, Iterable, Sequence
 
+NO_HINT: Final = ""  # the hint of a fault whose sentence already says all that a user can do; a test lists these faults
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories of Unicode that nobody sees, or that steer a terminal
 _LAID_OUT = "\n\t"  # control characters that lay out lines of text
 
@@ -100,11 +101,15 @@ class Span:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: a sentence, its place, a remedy, and further places that take part in it."""
+    """One thing that is wrong: a sentence, its place, a remedy, and further places that take part in it.
+
+    `hint` names something the user can type or do, with the user's own names in it. It does not repeat the sentence.
+    """
 
     message: str
     span: Span | None = None
-    hint: str = ""
+    _: KW_ONLY
+    hint: str
     also: tuple[tuple[str, Span], ...] = ()
     severity: str = "error"  # or "warning"
 
@@ -126,9 +131,9 @@ class SnError(Exception):
         return "\n".join(render(fault) for fault in first_faults(self.faults))
 
 
-def fail(message: str, span: Span | None = None, hint: str = "", also: tuple[tuple[str, Span], ...] = ()) -> SnError:
-    """The error for one fault, ready to be raised."""
-    return SnError(Fault(message, span, hint, also))
+def fail(message: str, span: Span | None = None, *, hint: str, also: tuple[tuple[str, Span], ...] = ()) -> SnError:
+    """Return the error for one fault, ready to be raised."""
+    return SnError(Fault(message, span, hint=hint, also=also))
 
 
 MOST_FAULTS = 50  # that are shown

@@ -89,7 +89,7 @@ def open_file(path: str | Path, most: int | None = None, span: Span | None = Non
             raise _of_another_kind(path, status.st_mode, span, hint)
         if most is not None and status.st_size > most:
             raise fail(f"{shown(path)} has {status.st_size:,} bytes; {what or 'such a file'} may have {most:,}", span,
-                       hint or "is it the right file?")
+                       hint=hint or "is it the right file?")
         return file
     except BaseException:
         file.close()
@@ -104,15 +104,16 @@ def read_file(path: str | Path, most: int, span: Span | None = None, hint: str =
         except OSError as error:
             raise unreadable(path, error, span, hint) from None
     if len(content) > most:  # it grew in the meantime
-        raise fail(f"{shown(path)} has more than {most:,} bytes, which {what or 'such a file'} may have", span, hint)
+        raise fail(f"{shown(path)} has more than {most:,} bytes, which {what or 'such a file'} may have", span,
+                   hint=hint or "is it the right file?")
     return content
 
 
 def unreadable(path: str | Path, error: Exception, span: Span | None = None, hint: str = "") -> SnError:
     """The fault for a file that cannot be read, made of the system's error."""
     if isinstance(error, FileNotFoundError):
-        return fail(f"there is no file {shown(path)}", span, hint or "give the path of a file that exists")
-    return fail(f"{shown(path)} cannot be read: {_reason(error)}", span, hint or _remedy(error))
+        return fail(f"there is no file {shown(path)}", span, hint=hint or "give the path of a file that exists")
+    return fail(f"{shown(path)} cannot be read: {_reason(error)}", span, hint=hint or _remedy(error))
 
 
 def unwritable(path: str | Path, error: Exception) -> tuple[str, str]:
@@ -160,7 +161,7 @@ def _has_kind(path: str | Path, is_kind: Callable[[int], bool]) -> bool:
 def _of_another_kind(path: str | Path, mode: int, span: Span | None, hint: str) -> SnError:
     kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
     kind = next((name for is_kind, name in kinds if is_kind(mode)), "a device")
-    return fail(f"{shown(path)} is {kind}, not a plain file", span, hint or "name a plain file")
+    return fail(f"{shown(path)} is {kind}, not a plain file", span, hint=hint or "name a plain file")
 
 
 def copy_into(file: BinaryIO, buffer: memoryview) -> int:

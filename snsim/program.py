@@ -114,7 +114,7 @@ def read_program(text: str | Path | Source, *, presets: Mapping[str, float | str
             acted = interpreter.acted
             if not interpreter.part(Randomness).is_reproducible:
                 interpreter.warnings.append(Fault("random numbers were drawn without a seed: another run draws others",
-                                                  None, "(seed 1) before the first one makes runs equal",
+                                                  None, hint="(seed 1) before the first one makes runs equal",
                                                   severity="warning"))
         finally:
             _save_pictures(interpreter, place)

@@ -70,7 +70,8 @@ class Shelf(Generic[T]):
         if taken is not None and not self._gives_way(name):
             also = () if taken.span is None else (("first declared here", taken.span),)
             where = "" if taken.span is not None else " (it is built in)"
-            raise fail(f'"{name}" is the name of another {self.kind} already{where}', span, "choose another name", also)
+            raise fail(f'"{name}" is the name of another {self.kind} already{where}', span,
+                       hint=f"write another name, such as my-{name}", also=also)
 
     def register(self, name: str, doc: str | None = None) -> Callable[[T], T]:
         """Decorator: put a function on the shelf under `name`; its docstring's first line is the doc."""
@@ -134,7 +135,7 @@ class Shelf(Generic[T]):
             return found.value
         if self.is_broken(name):
             raise SnError(())
-        raise fail(f'unknown {self.kind} "{name}"', span, suggest(name, self.names(), self.plural))
+        raise fail(f'unknown {self.kind} "{name}"', span, hint=suggest(name, self.names(), self.plural))
 
     def _load_plugins(self) -> None:
         from importlib import metadata  # not needed by most programs, and slow to import

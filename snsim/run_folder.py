@@ -127,7 +127,7 @@ def held(folder: Path) -> Iterator[None]:
             atomic_files.lock(place)
         except LockedError:
             raise Busy(Fault(f"the run {folder} is being run already, by another snsim",
-                             hint="wait for it, or stop it first")) from None
+                             hint="wait for it, or stop it with Ctrl-C where it runs")) from None
         yield
     finally:
         os.close(place)
@@ -227,7 +227,8 @@ def record_settings(run: Run, **changed: object) -> Run:
     try:
         write_atomically(run.folder / SETTINGS, _json_bytes(settings))
     except OSError as error:
-        raise fail(f"{run.folder / SETTINGS} cannot be written: {error.strerror or error}") from None
+        raise fail(f"{run.folder / SETTINGS} cannot be written: {error.strerror or error}",
+                   hint=f"make room, or change the permissions of {run.folder}, and give the command again") from None
     return Run(run.folder, settings, run.passes, run.snapshot)
 
 
@@ -286,7 +287,8 @@ def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
                 if not os.path.lexists(folder):  # else another run took the name in the meantime
                     raise
         if only:
-            raise Busy(Fault(f"there is a run {folder} already"))
+            raise Busy(Fault(f"there is a run {folder} already",
+                             hint=f"resume it: snsim run --resume {for_shell([folder])}"))
         number += 1
     atomic_files.flush_folder(parent)
     return folder
@@ -398,7 +400,7 @@ def reopen_run(path: str | PurePath) -> Run:
                 write_atomically(run.folder / file, content)
     except OSError as error:
         raise fail(f"{run.folder} cannot be written to: {error.strerror or error}",
-                   hint="a run is resumed in its folder: make it yours, or copy it") from None
+                   hint=f"change its owner, or resume a copy: cp -r {for_shell([run.folder])} COPY") from None
     return run
 
 

@@ -24,7 +24,7 @@ class Program:
 
     def _net(self, call, interpreter):
         if "bad" in [node.name for node in call.items[1:] if node.is_symbol]:
-            raise fail("a bad net", call.items[1].span)
+            raise fail("a bad net", call.items[1].span, hint="write a good one")
         self.calls.append((call, interpreter.including))
         return symbol("declared")
 

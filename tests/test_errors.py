@@ -4,8 +4,8 @@ Every file of tests/errors/ is a program that has faults. A comment at the line 
 
     (layer h1 (12 8 8) (nfl tanh))     ; error: 20 has no option "nfl"
 
-the column (from 1), then a piece of the message; `; error: - text` is a fault that has no place in this file. A file
-passes when its faults are exactly those. What would be large is made here.
+the column (from 1), then a piece of the message; `; error: - text` is a fault that has no place in this file. Behind
+`=>` may stand a piece of the hint. A file passes when its faults are exactly those. What would be large is made here.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def faults_of(path: Path, limits: Limits = Limits()) -> tuple[Fault, ...]:
     return caught.value.faults
 
 
-def expected(path: Path) -> list[tuple[int | None, int | None, str]]:
+def expected(path: Path) -> list[tuple[int | None, int | None, str, str]]:
     marks = []
     for number, line in enumerate(path.read_text().split("\n"), start=1):
         for piece in re.split(r"(?=;\s*error:)", line)[1:]:
             found = _MARK.match(piece)
             assert found, f"{path}:{number}: cannot read the mark"
-            column, text = found.groups()
-            marks.append((None, None, text) if column == "-" else (number, int(column), text))
+            column, (text, _, hint) = found[1], found[2].partition(" => ")
+            marks.append((None, None, text, hint) if column == "-" else (number, int(column), text, hint))
     return marks
 
 
@@ -50,10 +50,12 @@ def test_faults_are_where_the_program_says(path: Path) -> None:
     marks = expected(path)
     assert marks, f"{path} marks no fault"
     found = list(faults_of(path))
-    for line, column, text in marks:
+    for line, column, text, hint in marks:
         places = [(f.span.line, f.span.column) if f.span else (None, None) for f in found]
-        match = [f for f, place in zip(found, places) if place == (line, column) and text in f.message]
-        assert match, f"no fault at {line}:{column} with {text!r}; there are:\n" + "\n".join(map(render, found))
+        match = [f for f, place in zip(found, places)
+                 if place == (line, column) and text in f.message and hint in f.hint]
+        assert match, f"no fault at {line}:{column} with {text!r} => {hint!r}; there are:\n" + \
+            "\n".join(map(render, found))
         found.remove(match[0])
     assert not found, "faults that no mark tells:\n" + "\n".join(map(render, found))
 

@@ -111,7 +111,7 @@ ERRORS = [
     ('(m+m (array 1) [1])', 6, 'is no matrix of numbers'),
     ('(m/m [1] [0])', 1, 'm/m: division by zero'),
     ('(m*c [1e300] 1)', 1, 'too large'),
-    ('(m*m [[1 2]] [[1 2]])', 14, 'rows of b'),
+    ('(m*m [[1 2]] [[1 2]])', 14, 'give a second matrix of 2 rows'),
     ('(m*m [[[1]]] [1])', 6, 'one or two dimensions'),
     ('(m+m [1] [1] [1 2])', 14, '1 and 2 elements'),
     ('(dot-product [[1 2][3 4]] [1])', 14, 'one dimension'),

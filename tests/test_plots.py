@@ -237,7 +237,7 @@ def test_default_file(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (["confusion", "one"], 1, "no classes"),
     (["weights", "tiny", "--only", "a-c"], 1, 'no weights "a-c"'),
     (["nowhere"], 1, "there is no run folder"),
-    (["pie", "tiny"], 2, 'unknown picture "pie"; pictures: curves, weights, maps'),
+    (["pie", "tiny"], 2, 'unknown picture "pie"\n  hint: pictures: curves, weights, maps'),
     (["tiny", "-o", "tiny.sn/a.png"], 1, "a file in a folder that you may write to"),
     (["tiny", "-o", "a.gif"], 1, "ends with .png, .svg, .pdf, not a.gif"),
     (["tiny", "-o", "a.png", "--text"], 2, "exclude one another"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Iterator
 
 import click
 
+from snsim.cli.errors import WrongUseError
 from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import Whole, presets
 from snsim.cli.reading import read_reported
@@ -56,7 +57,8 @@ def compare(file: str, module: str | None, **options: object) -> int:
     from snsim.cli.run import options_from
 
     if module is None and options["mapping"]:
-        raise click.UsageError("--mapping is for a module: name a FILE.py:Class")
+        raise WrongUseError("--mapping is for a module, and none is named",
+                            "name a FILE.py:Class behind the file, or leave --mapping out")
     set_values = presets(options["settings"])  # type: ignore[arg-type]
     chosen = options_from({**options, "passes": None, "out": None}, set_values)
     program = read_reported(file, set_values)

@@ -8,6 +8,7 @@ from typing import Sequence
 
 import click
 
+from snsim.cli.errors import WrongUseError
 from snsim.cli.options import presets
 from snsim.colour import echo, painted_fault
 from snsim.errors import Fault, fail
@@ -49,7 +50,8 @@ def convert(file: str, output: Path | None, language: str, name: str | None, ker
     given = presets(settings)
     if language == "sn28":
         if kernel is not None:
-            raise click.UsageError("--kernel is for a program of SN-2.8, and --to sn28 reads declared nets")
+            raise WrongUseError("--kernel is for a program of SN-2.8, and --to sn28 reads declared nets",
+                                "leave out one of --kernel and --to sn28")
         program = read_program(file, presets=given, port=sys.stderr)
         converted = to_sn28(program, name)
     else:
@@ -57,7 +59,8 @@ def convert(file: str, output: Path | None, language: str, name: str | None, ker
         with scratch() as place:
             converted = to_declarative(source, Surroundings(kernel, data_dir, place.output), name, given)
     for note in converted.notes:
-        echo(painted_fault(Fault(f"not carried over: {note}", severity="warning"), sys.stderr), err=True)
+        lost = Fault(f"not carried over: {note}", hint=_NOT_CARRIED, severity="warning")
+        echo(painted_fault(lost, sys.stderr), err=True)
     if output is None:
         click.echo(for_stream(converted.text, sys.stdout), nl=False)
         return
@@ -65,9 +68,12 @@ def convert(file: str, output: Path | None, language: str, name: str | None, ker
     echo(f"{for_line(output)}: " + "; ".join(f"net {net.name}, {net.summary}" for net in converted.nets))
 
 
+_NOT_CARRIED = "write it by hand in the converted text, or keep the original for it"
+
+
 def _write(output: Path, text: str, source: Path) -> None:
     if exists(output) and exists(source) and output.samefile(source):
-        raise fail(f"{output} is the file that is converted", None, "choose another name: -o new.sn")
+        raise fail(f"{output} is the file that is converted", None, hint="choose another name: -o new.sn")
     try:
         write_output(output, text.encode("utf-8", "surrogateescape"))
     except OSError as problem:

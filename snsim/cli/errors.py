@@ -33,9 +33,21 @@ def report(faults: Sequence[Fault], as_json: bool = False) -> None:
             echo(painted_fault(fault, sys.stderr), err=True)
 
 
+class WrongUseError(click.UsageError):
+    """The command was called wrongly: a sentence, and what to type instead."""
+
+    def __init__(self, message: str, hint: str, context: click.Context | None = None):
+        super().__init__(message, context)
+        self.hint = hint
+
+
 def help_hint(error: click.ClickException) -> str:
+    """Return the remedy for a call that click refuses: that of the error, or the command that tells what is taken."""
+    if isinstance(error, WrongUseError):
+        return error.hint
     context = getattr(error, "ctx", None)
-    return f"{context.command_path} --help" if context is not None and context.parent is not None else "snsim --help"
+    command = context.command_path if context is not None and context.parent is not None else "snsim"
+    return f"`{command} --help` tells what it takes"
 
 
 def report_own_fault(as_json: bool) -> None:

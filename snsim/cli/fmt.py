@@ -90,7 +90,7 @@ def _files(names: Sequence[str]) -> list[Path]:
         if is_folder(path):
             inside = sorted(path.rglob("*.sn"))
             if not inside:
-                raise fail(f"no .sn file is in {path}")
+                raise fail(f"no .sn file is in {path}", hint="name a file, or a folder with .sn files in it or below")
             found += inside
         else:
             found.append(path)

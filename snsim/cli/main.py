@@ -19,6 +19,7 @@ import click
 from snsim import __version__
 from snsim.cache_folder import tell_warnings
 from snsim.cli.errors import (
+    WrongUseError,
     help_hint,
     is_output_broken,
     leave_stdout,
@@ -30,7 +31,9 @@ from snsim.cli.errors import (
 from snsim.cli.exit_codes import BROKEN_PIPE, FAULT, INTERRUPTED, OWN_FAULT, USAGE
 from snsim.colour import echo, is_terminal
 from snsim.errors import Fault, SnError
+from snsim.escaping import for_shell
 from snsim.optional_packages import install_hint
+from snsim.registry import suggest
 
 # Where each command is, and its line in the help. A command is imported when it is asked for, so that help is quick.
 COMMANDS = {
@@ -79,6 +82,13 @@ class InOrder(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def resolve_command(self, ctx: click.Context,
+                        args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise WrongUseError(f'there is no command "{args[0]}"', f"write snsim run {for_shell(args[:1])}"
+                                if args[0].endswith(".sn") else suggest(args[0], list(COMMANDS), "commands"), ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -114,8 +124,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     prepare_streams()
     with warnings.catch_warnings():
-        tell_warnings(lambda sentence: report([Fault(sentence, severity="warning")], as_json))
+        tell_warnings(lambda sentence: report([_cache_warning(sentence)], as_json))
         return _run(given, as_json)
+
+
+def _cache_warning(sentence: str) -> Fault:
+    return Fault(sentence, hint="name a folder of your own with the variable SNSIM_CACHE", severity="warning")
 
 
 def _run(given: list[str], as_json: bool) -> int:

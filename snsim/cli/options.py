@@ -8,6 +8,8 @@ from typing import Any, Callable, Sequence
 
 import click
 
+from snsim.cli.errors import WrongUseError
+
 
 class Whole(click.IntRange):
     """A whole number that is not below `min`, and is called so where it is none."""
@@ -28,7 +30,7 @@ class Percent(click.ParamType):
         except ValueError:
             self.fail(f"{value!r} is no percentage; write 1%", param, ctx)
         if not 0 <= number < 100:
-            self.fail(f"{value} is not from 0 to below 100 percent", param, ctx)
+            self.fail(f"{value} is not from 0 to below 100 percent; write 1%", param, ctx)
         return number
 
 
@@ -70,14 +72,16 @@ def presets(settings: Sequence[str]) -> dict[str, float | str]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name:
-            raise click.UsageError(f"--set takes NAME=VALUE, not {setting!r}")
+            raise WrongUseError(f"--set takes NAME=VALUE, not {setting!r}",
+                                f"write --set {name or 'NAME'}=0.1 for example")
         try:
             values[name] = float(text)
         except ValueError:
             values[name] = text
             continue
         if not math.isfinite(float(text)):  # no text of the language has such a number, and JSON has none
-            raise click.UsageError(f"--set {name} takes a finite number or a text, not {text}")
+            raise WrongUseError(f"--set {name} takes a finite number or a text, not {text}",
+                                f"write a number such as --set {name}=0.1")
     return values
 
 

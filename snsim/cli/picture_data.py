@@ -78,7 +78,8 @@ def answers(again: Reopened, split: str | None = None) -> Looked:
     """What the net of a run answers to the patterns of one set."""
     data = again.data
     if split == "test" and data.test is None:
-        raise fail(f"the run {again.made.folder} has no test patterns", hint="--of train takes those that it learns")
+        raise fail(f"the run {again.made.folder} has no test patterns",
+                   hint="write --of train for those that it learns")
     chosen = data.train if split == "train" or data.test is None else data.test
     return Looked(again, "train" if chosen is data.train else "test", chosen,
                   outputs_of(again.engine, chosen.inputs))
@@ -141,7 +142,7 @@ def confusion_of(looked: Looked) -> Confusion:
     """Labels and answers. SnError where there are no classes."""
     if not looked.with_classes:
         raise fail(f"the patterns of {looked.again.data.name} have no classes to confuse",
-                   hint="a confusion table needs one output for each class, and one largest target a pattern")
+                   hint="name data with classes: --data NAME, and give the net one output for each")
     return confusion(looked.outputs, looked.patterns.targets, looked.title)
 
 
@@ -182,7 +183,8 @@ def nlf_by_text(words: Sequence[str], file: Path | None = None) -> Nlf:
     only_word.add("nlf", _nlf_word(known, found), "the nlf to draw")
     Interpreter(lisp_functions(), only_word, io.StringIO()).run(Source("<nlf>", f"(nlf {' '.join(words)})"))
     if len(found) != 1:
-        raise fail(f"{' '.join(words)} is not one nlf", hint="snsim list nlf")
+        raise fail(f"{' '.join(words)} is not one nlf",
+                   hint="write the name of one, such as sn-tanh; `snsim list nlf` names them")
     return found[0]
 
 

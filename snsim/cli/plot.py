@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import click
 
+from snsim.cli.errors import WrongUseError
 from snsim.cli.options import Percent, Whole, presets
 from snsim.colour import echo
 from snsim.escaping import for_line
 from snsim.input_files import exists
+from snsim.registry import suggest
 
 if TYPE_CHECKING:
     from snsim.cli.picture_data import Looked
@@ -29,7 +31,8 @@ class PictureGroup(click.Group):
                         args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands:
             if len(args) > 1 and not args[1].startswith("-") and not exists(args[0]):
-                raise click.UsageError(f'unknown picture "{args[0]}"; pictures: {", ".join(self.commands)}', ctx)
+                raise WrongUseError(f'unknown picture "{args[0]}"',
+                                    suggest(args[0], list(self.commands), "pictures"), ctx)
             args = [_USUAL, *args]
         return super().resolve_command(ctx, args)
 
@@ -61,7 +64,8 @@ def _into(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def placed(output: Path | None, show: bool, as_text: bool, **given: Any) -> None:
         if (output is not None) + show + as_text > 1:
-            raise click.UsageError("-o, --show and --text exclude one another: a picture goes to one place")
+            raise WrongUseError("-o, --show and --text exclude one another: a picture goes to one place",
+                                "give one of them, and the command again for another")
         from snsim.plots import style
 
         if output is not None:
@@ -228,7 +232,8 @@ def nlf(name: str, numbers: Sequence[str], file: Path | None, low: float, high: 
     from snsim.plots.nlf import nlf_curves
 
     if not low < high:
-        raise click.UsageError(f"--from {low:g} is not below --to {high:g}")
+        raise WrongUseError(f"--from {low:g} is not below --to {high:g}",
+                            f"write --from {high:g} --to {low:g}" if high < low else f"write --to {low + 1:g}, or more")
     found = nlf_by_text([name, *numbers], file)
     return "nlf", nlf_curves(found, low, high), name if name.replace("-", "").isalnum() else "expression"
 

@@ -24,6 +24,6 @@ def read_reported(file: str, values: Mapping[str, float | str], port: TextIO | N
     program = read_program(file, presets=values, port=port or sys.stderr, limits=within(DEFAULT, seconds=seconds))
     report(program.warnings)
     if not program.sources[0].text.strip():
-        report([Fault(f"{file} is empty", hint="is it the right file? (net NAME clause ...) declares a net",
+        report([Fault(f"{file} is empty", hint="write (net NAME clause ...) in it, or name another file",
                       severity="warning")])
     return program

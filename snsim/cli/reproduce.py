@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 import click
 
+from snsim.cli.errors import WrongUseError
 from snsim.cli.exit_codes import FAULT, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, presets
 from snsim.cli.reading import read_reported
@@ -52,9 +53,11 @@ def reproduce(files: Sequence[str], **options: object) -> int:
     """
 
     if options["count"] and options["seeds"]:
-        raise click.UsageError("--seeds N means seeds 1 to N: it does not go together with --seed")
+        raise WrongUseError("--seeds N means seeds 1 to N: it does not go together with --seed",
+                            "leave out --seeds, and name each seed: --seed 1 --seed 2")
     if options["cluster"] and options["jobs"]:
-        raise click.UsageError("--cluster has as many workers as it has: it does not go together with --jobs")
+        raise WrongUseError("--cluster has as many workers as it has: it does not go together with --jobs",
+                            "leave out --jobs, or compute on this machine without --cluster")
     values = presets(options["settings"])  # type: ignore[arg-type]
     run_options, order, say = asked_for(options, values)
     programs = [read_reported(file, values) for file in dict.fromkeys(files)]
@@ -112,13 +115,14 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
 
 
 def asked_for(given: Mapping[str, Any], presets: Mapping[str, float | str]) -> tuple[Options, Order, Say]:
-    """The options of the command line; click.UsageError for an engine or data set that is not there, or for a report
+    """The options of the command line; WrongUseError for an engine or data set that is not there, or for a report
     that would be its own JSON."""
     from snsim.cli.run import options_from, sayer
 
     page = given["page"]
     if page is not None and page.suffix != ".md":
-        raise click.UsageError(f"--report names a page of Markdown, FILE.md, not {page}")
+        raise WrongUseError(f"--report names a page of Markdown, FILE.md, not {page}",
+                            f"write --report {for_shell([page.parent / ((page.stem or 'page') + '.md')])}")
     options = options_from({**given, "out": given["out"] or Path("runs") / "reproduced"}, presets)
     count = given["count"]
     order = Order(tuple(given["only"]), tuple(range(1, count + 1)) if count else tuple(given["seeds"]), given["jobs"],

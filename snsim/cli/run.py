@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generator, Mapping, Sequence
 
 import click
 
-from snsim.cli.errors import report
+from snsim.cli.errors import WrongUseError, report
 from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, option_name, presets, seconds_option
 from snsim.colour import DIM, echo, is_terminal, paint
@@ -57,12 +57,15 @@ def run(file: str | None, **options: object) -> int:
 
     resumed, as_json, quiet = options["resume"], bool(options["as_json"]), bool(options["quiet"])
     if file is None and resumed is None:
-        raise click.UsageError("name a FILE to run, or --resume RUN to go on with a run (its folder has the source)")
+        raise WrongUseError("no FILE is named, and no run to go on with",
+                            "write snsim run FILE, or snsim run --resume RUN, whose folder has the source")
     if file is not None and resumed is not None:
-        raise click.UsageError(f"--resume takes its source from the run folder: {file} and --resume do not go together")
+        raise WrongUseError(f"--resume takes its source from the run folder: {file} and --resume do not go together",
+                            f"write snsim run --resume {for_shell([resumed])}")
     stated = sorted(name for name in NEW_RUN_ONLY if options[name])
     if resumed is not None and stated:
-        raise click.UsageError(f"--resume takes everything from the run folder, and so no --{option_name(stated[0])}")
+        raise WrongUseError(f"--resume takes everything from the run folder, and so no --{option_name(stated[0])}",
+                            f"leave out --{option_name(stated[0])}, or begin a new run: snsim run FILE")
     set_values = presets(options["settings"])  # type: ignore[arg-type]
     run_options = options_from(options, set_values)
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)  # type: ignore[arg-type]
@@ -137,7 +140,7 @@ def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
 
 
 def options_from(given: Mapping[str, object], presets: Mapping[str, float | str]) -> Options:
-    """The options of the command line; click.UsageError for an engine or data set that is not there."""
+    """The options of the command line; WrongUseError for an engine or data set that is not there."""
     from snsim.data.catalog import DATA_SETS
     from snsim.engines import ENGINES
     from snsim.runs.options import Options
@@ -163,7 +166,7 @@ def _known(shelf: Shelf, names: Sequence[str], option: str) -> None:
             shelf.get(name)
         except SnError as error:
             fault = error.faults[0]
-            raise click.UsageError(f"{option}: {fault.message}; {fault.hint}") from None
+            raise WrongUseError(f"{option}: {fault.message}", fault.hint) from None
 
 
 def _download_bar() -> ProgressBar | None:

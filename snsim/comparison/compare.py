@@ -61,7 +61,7 @@ def compare(net: str | Path | Program, module: str | nn.Module, data: Data = Non
     if training.stages[0].rule.curvature is not None:
         raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
                    "derivatives, and a module has none", training.place("update", "stage", "repeat"),
-                   "hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
+                   hint="hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
     with needing("torch", what="a comparison with a module", instead="compare the engines: name no module"):
         from snsim.comparison.match_parameters import pairings
         from snsim.comparison.torch_side import Twin
@@ -107,10 +107,10 @@ def compare_engines(net: str | Path | Program, data: Data = None, *, presentatio
 
 def _check(presentations: int, tolerance: float) -> None:
     if presentations < 1:
-        raise fail(f"1 or more presentations are compared, not {presentations}", hint="500 are usual")
+        raise fail(f"1 or more presentations are compared, not {presentations}", hint="write --presentations 500")
     if not tolerance >= 0 or math.isinf(tolerance):
         raise fail(f"the tolerance is a number from 0 on, not {tolerance:g}",
-                   hint="1e-5 tells a fault from rounding")
+                   hint="write --tolerance 1e-5: it tells a fault from rounding")
 
 
 def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data: Data) -> tuple[Training, Program]:
@@ -131,10 +131,10 @@ def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data
     if training.stages[0].rule.conjugate and sgd is None:
         raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which moves all weights once a "
                    "pass, and presentations are compared", training.place("update", "stage", "repeat"),
-                   "compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
+                   hint="compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
     if training.stages[0].prune is not None:
         raise fail(f"training {training.name} begins by cutting weights, and both sides begin with all of them",
-                   training.place("prune", "stage", "repeat"), "compare a training without (prune ...)")
+                   training.place("prune", "stage", "repeat"), hint="compare a training without (prune ...)")
     if isinstance(data, tuple):
         inputs, targets = (np.asarray(part, np.float64) for part in data)
         training = replace(training, data=DataChoice(inputs=inputs, targets=targets))
@@ -145,7 +145,7 @@ def _under_sgd(program: Program, training: Training, rate: float) -> Training:
     """The training with plain gradient descent at one rate in the place of its update rule."""
     if not 0 < rate < math.inf:
         raise fail(f"the rate of gradient descent is a number above 0, not {rate:g}",
-                   hint="a small one, as 0.001: a net that runs away cannot be compared")
+                   hint="write --sgd 0.001: a net that runs away cannot be compared")
     rule = program.updates.get("sgd").rule
     everywhere = Placed("epsilon", constant(rate), Place("everywhere"))
     stage = replace(training.stages[0], rule=rule, rates=(everywhere,), curvature_patterns=None,

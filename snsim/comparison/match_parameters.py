@@ -95,7 +95,7 @@ def _unknown(mapping: Mapping[str, str], net: Net, ours: Mapping[str, Parameter]
                         hint=suggest(their_name, list(theirs), "parameters"))
         if list(mapping.values()).count(their_name) > 1:
             yield Fault(f'the mapping gives "{their_name}" to more than one parameter, {name} among them',
-                        hint="each parameter of the module is one of ours")
+                        hint=f"give {name} another parameter of the module, or leave it out")
 
 
 def _named(net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter],

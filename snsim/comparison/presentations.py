@@ -73,7 +73,7 @@ def updates(training: Training, data: PreparedData, engine: Engine, seed: int, p
             return made
     if not made:
         raise fail(f"training {training.name} presents no patterns to learn from in its first stage", training.span,
-                   "compare a training that begins with one that learns")
+                   hint="compare a training that begins with one that learns")
     return made
 
 

@@ -63,7 +63,7 @@ class Dropping(TorchFunctionMode):
             return self._dropped(*args, **(kwargs or {}))
         if func in _OTHERS:
             raise fail(f"the module calls {_OTHERS[func]}, and only nn.Dropout and functional.dropout can be given the "
-                       "gates of a training", hint="drop single units, by nn.Dropout")
+                       "gates of a training", hint="write nn.Dropout(P) in the module, which drops single units")
         return func(*args, **(kwargs or {}))
 
     def _dropped(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -80,7 +80,7 @@ class Dropping(TorchFunctionMode):
         if units != drop.units or p != drop.chance:
             raise fail(f"call {self._called} of dropout in the module has p = {p:g} and {units} units, training "
                        f"{self._training} has {drop.chance:g} for the {drop.units} of layer {drop.layer}", drop.place,
-                       "dropout is matched in the order in which it is called")
+                       hint=f"write nn.Dropout({drop.chance:g}) there; dropout is matched in the order of its calls")
         gate = self._gates[number] if self._gates is not None else None
         return x if gate is None else x * gate.reshape(x.shape)
 
@@ -90,7 +90,7 @@ class Dropping(TorchFunctionMode):
             drop = self._drops[self._called]
             raise fail(f"training {self._training} drops states of layer {drop.layer} with probability "
                        f"{drop.chance:g}, and the module calls dropout {self._called} times", drop.place,
-                       f"put nn.Dropout({drop.chance:g}) behind that layer; masks drawn by hand are not seen")
+                       hint=f"put nn.Dropout({drop.chance:g}) behind that layer; masks drawn by hand are not seen")
 
 
 class Watching(Dropping):

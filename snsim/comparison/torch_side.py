@@ -80,7 +80,7 @@ class Twin:
     def present(self, update: Update) -> Shown:
         if update.noises:
             raise fail(f"training {self._training.name} adds noise to the weighted sums of {', '.join(update.noises)}, "
-                       "which cannot be put into a module", self._training.span, "compare a training without it")
+                       "which cannot be put into a module", self._training.span, hint="compare a training without it")
         outputs, cost, seen = self._watched(update)
         x, d = self._given(update.inputs), self._given(update.targets)
         gates = [drop.gate(update.gates, self._dtype, self._device) for drop in self._drops]

@@ -25,7 +25,8 @@ class TensorBoardView:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
-            raise fail(f"{folder} cannot be written to: {problem.strerror or problem}") from None
+            raise fail(f"{folder} cannot be written to: {problem.strerror or problem}",
+                       hint="name another folder with --tensorboard") from None
         self._view, self._folder, self._opener = view, folder, EventFileWriter
         self._writer: Any = None
 

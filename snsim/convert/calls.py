@@ -67,7 +67,7 @@ def program_of(net: Net) -> str:
     lacking = lacks(net)
     if lacking:
         raise fail(f"SN's units know no {', no '.join(lacking)}", None,
-                   f"state {net.name} without, to write it as calls")
+                   hint=f"state {net.name} without, to write it as calls")
     names = sn_names(net)
     calls = [line for layer in net.layers[1:] for line in _bias_calls(layer, names)]
     for layer in net.layers[1:]:

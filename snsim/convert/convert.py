@@ -66,7 +66,8 @@ def constructions(source: Source, around: Surroundings,
         try:
             nettool.create(interpreter, source.name)
         except Misuse as misuse:
-            raise fail(misuse.message, None, misuse.hint) from None
+            raise fail(misuse.message, None,
+                       hint=misuse.hint or "mend (nettool-net ...) in the file of NetTool") from None
         watch.finish()
     return watch.nets, notes
 
@@ -87,7 +88,7 @@ def to_declarative(source: Source, around: Surroundings, name: str | None = None
     made, notes = constructions(source, around, presets)
     if not made:
         raise fail(f"{source.name} makes no net with connections", None,
-                   "a program does by build-net, connect and the words of connect.sn; what is declared already by "
+                   hint="a program does by build-net, connect and the words of connect.sn; what is declared already by "
                    "(net ...) is written as calls by --to sn28")
     title = name or fold(PurePath(source.name).stem.replace(" ", "-"))
     texts, nets = [], []
@@ -140,7 +141,8 @@ def to_sn28(program: Program, name: str | None = None) -> Converted:
     with scratch() as around:
         made, _ = constructions(Source(f"<calls of {net.name}>", text), around)
     if len(made) != 1:
-        raise fail(f"the program that was written for {net.name} makes {len(made)} nets")
+        raise fail(f"the program that was written for {net.name} makes {len(made)} nets",
+                   hint=f"state the net in fewer clauses, or train it as it is: snsim run {program.sources[0].name}")
     layers = layers_of(made[0])
     compare_with(made[0], layers, net, sn_names(net))
     trainings = [entry.value for entry in program.trainings.own() if entry.value.net is net]
@@ -158,9 +160,9 @@ def _chosen(program: Program, name: str | None) -> Net:
     main = program.sources[0]
     stated = [net for net in own if net.span is not None and net.span.source is main] or own
     if not stated:
-        raise fail(f"{file} declares no net", None, "(net NAME clause ...) declares one; a program of SN-2.8 becomes "
-                   "declarative without --to")
+        raise fail(f"{file} declares no net", None,
+                   hint="write (net NAME clause ...) in it; a program of SN-2.8 is converted without --to")
     if len(stated) > 1:
         names = ", ".join(net.name for net in stated)
-        raise fail(f"{file} declares {len(stated)} nets: {names}", None, f"choose one: --net {stated[0].name}")
+        raise fail(f"{file} declares {len(stated)} nets: {names}", None, hint=f"choose one: --net {stated[0].name}")
     return stated[0]

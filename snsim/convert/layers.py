@@ -20,9 +20,12 @@ from snsim.network.wiring import Table
 ONE_MAP, WINDOWS, FRAMES = ("shared-bias-connect",), ("local", "mask", "equal-mask"), ("tdnn-connect",)
 
 
+_LOOPS = "train the program as it is, snsim run FILE: a net with loops has no declarative form"
+
+
 def refusal(message: str, hint: str = "") -> SnError:
     """What the declarative words cannot state."""
-    return fail(message, None, hint or "the program still runs as it is: snsim run FILE")
+    return fail(message, None, hint=hint or "the program still runs as it is: snsim run FILE")
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
     for a, b in sorted(before):
         if a == b:
             raise refusal(f"units of {net.groups[a][0]} feed units of the same layer; declared layers feed later ones",
-                          "a net with loops has no declarative form")
+                          _LOOPS)
     entered = {b for _, b in before} | set(group_of[net.post].tolist())
     connected = entered | {a for a, _ in before}
     given = {int(group_of[unit]) for unit in net.inputs if group_of[unit] >= 0}
@@ -117,7 +120,7 @@ def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
         names = " and ".join(net.groups[g][0] for g in inputs)
         raise refusal(f"the net has the input layers {names or 'none'}; a declared net has one"
                       if inputs else "no layer is the input: each is fed by another",
-                      "make one layer of them" if inputs else "a net with loops has no declarative form")
+                      "make one layer of them" if inputs else _LOOPS)
     cells = [g for g in roots if g not in inputs]
     silent = set(net.desired.tolist())
     dropped = [name for g, (name, units) in enumerate(net.groups)
@@ -134,7 +137,7 @@ def _sorted(net: Construction, groups: set[int], before: set[tuple[int, int]], f
         ready = [g for g in left if not any((other, g) in before for other in left)]
         if not ready:
             names = ", ".join(net.groups[g][0] for g in left)
-            raise refusal(f"the layers {names} feed each other in a circle", "a net with loops has no declarative form")
+            raise refusal(f"the layers {names} feed each other in a circle", _LOOPS)
         chosen = next((g for g in ready if g not in last), ready[0])
         order.append(chosen)
         left.remove(chosen)

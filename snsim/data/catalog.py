@@ -85,7 +85,8 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
     train, test = data_set.read(contents)
     if (len(train), len(test)) != data_set.sizes:
         raise fail(f"the data set {name} has {len(train)} train and {len(test)} test patterns, "
-                   f"expected {data_set.sizes[0]} and {data_set.sizes[1]}")
+                   f"expected {data_set.sizes[0]} and {data_set.sizes[1]}",
+                   hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` fetches them anew")
     return Examples(name, train, test, origin_of(places), digest(train, test), data_set.classes)
 
 

@@ -80,7 +80,8 @@ def _read_idx_header(content: bytes, name: str) -> tuple[np.dtype, tuple[int, ..
     """Element type, sizes, and where the elements begin."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not content[3]:
         raise fail(f"{name} is not an idx file: it begins with {_shown(content)}, expected 0000, a type from 08 to 0e "
-                   "and the number of dimensions", hint="MNIST's images begin with 00000803, its labels with 00000801")
+                   "and the number of dimensions",
+                   hint="name an idx file: MNIST's images begin with 00000803, its labels with 00000801")
     dimensions = content[3]
     if dimensions > _MOST_DIMENSIONS:
         raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
@@ -103,6 +104,9 @@ def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:
     return b"".join(pieces)
 
 
+_ANOTHER = "is it another file of this name? Move it away, and `snsim data` fetches the right one"
+
+
 def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) -> tuple[np.ndarray, np.ndarray]:
     """The zip-code digits as text, one a line: the class, then rows x columns grey values from -1 to 1.
 
@@ -113,18 +117,18 @@ def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) 
     width = 1 + rows * columns
     if not len(values) or len(values) % width:
         raise fail(f"{name} has {len(values)} numbers, expected a multiple of {width}: a class and {rows} x {columns} "
-                   "grey values a line")
+                   "grey values a line", hint=_ANOTHER)
     table = values.reshape(-1, width)
     labels = table[:, 0].astype(np.int64)
     wrong = np.flatnonzero((labels != table[:, 0]) | (labels < 0) | (labels > 9))
     if len(wrong):
         raise fail(f"{name}: the class of digit {wrong[0]} is {table[wrong[0], 0]:g}, expected 0 to 9 "
-                   f"({len(wrong)} of {len(labels)} digits are so)")
+                   f"({len(wrong)} of {len(labels)} digits are so)", hint=_ANOTHER)
     pictures = table[:, 1:].reshape(-1, rows, columns)
     outside = np.flatnonzero((np.abs(pictures) > 1).any(axis=(1, 2)))
     if len(outside):
         worst = pictures[outside[0]].flat[np.abs(pictures[outside[0]]).argmax()]
-        raise fail(f"{name}: digit {outside[0]} has the grey value {worst:g}, expected -1 to 1")
+        raise fail(f"{name}: digit {outside[0]} has the grey value {worst:g}, expected -1 to 1", hint=_ANOTHER)
     return np.ascontiguousarray(pictures), labels
 
 
@@ -135,10 +139,12 @@ def read_digits_csv(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """
     values = read_numbers(content.replace(b",", b" "), name)
     if not len(values) or len(values) % 65:
-        raise fail(f"{name} has {len(values)} numbers, expected a multiple of 65: 8 x 8 counts and the class a line")
+        raise fail(f"{name} has {len(values)} numbers, expected a multiple of 65: 8 x 8 counts and the class a line",
+                   hint=_ANOTHER)
     table = values.reshape(-1, 65)
     if table[:, :64].min() < 0 or table[:, :64].max() > 16:
-        raise fail(f"{name} has counts from {table[:, :64].min():g} to {table[:, :64].max():g}, expected 0 to 16")
+        raise fail(f"{name} has counts from {table[:, :64].min():g} to {table[:, :64].max():g}, expected 0 to 16",
+                   hint=_ANOTHER)
     return table[:, :64].reshape(-1, 8, 8), table[:, 64].astype(np.int64)
 
 
@@ -362,7 +368,8 @@ def _not_a_number(text: bytes, name: str, before: int, line: int) -> SnError:
                           "correct it or leave it out")
             return fail(f'{name}: word {before + place + 1} is "{_plain(word[0])}", expected a number',
                         hint=f"line {line} of the file: {advice}")
-    return fail(f"{name} is not a text of numbers", hint="is it the right file?")
+    return fail(f"{name} is not a text of numbers",
+                hint="name a text with one pattern a line, an npy, an idx or an SN file")
 
 
 def _finite(values: np.ndarray, name: str) -> np.ndarray:
@@ -390,7 +397,7 @@ def within(values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Sp
     place = " ".join(map(str, wrong[0]))
     raise fail(f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {kind}, which ends at {most:.3g}"
                + (f" ({len(wrong)} numbers are so)" if len(wrong) > 1 else ""), span,
-               hint or "divide the numbers by their largest before they are written")
+               hint=hint or "divide the numbers by their largest before they are written")
 
 
 def _count(shape: tuple[int, ...], name: str, most: int | None = None) -> int:

@@ -42,17 +42,17 @@ def from_matrices(inputs: np.ndarray, targets: np.ndarray, origin: str = "stated
     for what, matrix in (("inputs", inputs), ("targets", targets)):
         if matrix.ndim < 2 or not matrix.size:
             raise fail(f"the {what} of {name} have the sizes {_sizes(matrix.shape)}, expected one row for each pattern",
-                       span, "give one row a pattern: [[-1 1] [1 1]]")
+                       span, hint="give one row a pattern: [[-1 1] [1 1]]")
         if not np.isfinite(matrix).all():
             wrong = np.argwhere(~np.isfinite(matrix))[0]
             raise fail(f"the {what} of {name} have the value {matrix[tuple(wrong)]} in pattern {wrong[0]}", span,
-                       "give finite numbers")
+                       hint="replace it by a number, or leave this pattern out")
     if len(inputs) != len(targets):
         raise fail(f"{len(inputs)} patterns in the inputs of {name}, {len(targets)} in its targets", span,
-                   f"give both {min(len(inputs), len(targets))} rows, or add the rows that are missing")
+                   hint=f"give both {min(len(inputs), len(targets))} rows, or add the rows that are missing")
     if targets.ndim != 2:
         raise fail(f"the targets of {name} have the sizes {_sizes(targets.shape)}, expected patterns x outputs", span,
-                   "give one row of targets a pattern: [[-1] [1]]")
+                   hint="give one row of targets a pattern: [[-1] [1]]")
     train = Split(inputs, targets=targets)
     return Examples(name, train, None, origin, digest(train, None))
 
@@ -80,7 +80,7 @@ def _labelled(inputs: np.ndarray, labels: np.ndarray, origin: str, name: str, la
     if not len(labels) or labels.min() < 0 or labels.max() > _MOST_CLASSES:
         found = f"go from {labels.min()} to {labels.max()}" if len(labels) else "are none"
         raise fail(f"the labels of {labels_name} {found}, expected whole numbers from 0 to {_MOST_CLASSES:,}", span,
-                   "count the classes from 0")
+                   hint="count the classes from 0")
     plain = from_matrices(inputs, np.zeros((len(labels), 1)), origin, name, span)
     train = Split(plain.train.inputs, labels=labels.astype(np.int64))
     return Examples(name, train, None, origin, digest(train, None), int(labels.max()) + 1)
@@ -128,7 +128,7 @@ def select(examples: Examples, ensemble: Range | None, test_set: Range | None, s
     for word, chosen, place in (("ensemble", ensemble, span), ("test-set", test_set, test_span or span)):
         if chosen is not None and not 0 <= chosen[0] <= chosen[1] < count:
             raise fail(f"({word} {chosen[0]} {chosen[1]}): {examples.name} has the patterns 0 to {count - 1}", place,
-                       f"give the first and the last pattern, both of 0 to {count - 1}")
+                       hint=f"give the first and the last pattern, both of 0 to {count - 1}")
     train = examples.train if ensemble is None else _part(examples, ensemble)
     test = examples.test if test_set is None else _part(examples, test_set)
     return replace(examples, train=train, test=test, digest=digest(train, test))
@@ -141,10 +141,11 @@ def frame(examples: Examples, rows: int, columns: int, value: float, span: Span 
     """
     shape = examples.shape
     if len(shape) < 2:
-        raise fail(f"(frame ...): the inputs of {examples.name} are {shape[0]} units without rows and columns", span)
+        raise fail(f"(frame ...): the inputs of {examples.name} are {shape[0]} units without rows and columns", span,
+                   hint="leave (frame ...) out, or name data that are pictures")
     if shape[-2] > rows or shape[-1] > columns:
         raise fail(f"(frame {rows} {columns} ...): the pictures of {examples.name} are {shape[-2]} x {shape[-1]}", span,
-                   f"the frame must have {shape[-2]} or more rows and {shape[-1]} or more columns")
+                   hint=f"write (frame {max(rows, shape[-2])} {max(columns, shape[-1])} {value:g}), or larger")
 
     def framed(split: Split) -> Split:
         top, left = (rows - shape[-2]) // 2, (columns - shape[-1]) // 2
@@ -166,10 +167,15 @@ def shaped(examples: Examples, shape: tuple[int, ...], layer: str = "input", spa
     same_pictures = len(own) == 1 or len(shape) == 1 or _picture(own) == _picture(shape)
     if np.prod(own) != np.prod(shape) or not same_pictures:
         small = len(own) > 1 and len(shape) > 1 and own[-2] <= shape[-2] and own[-1] <= shape[-1]
-        hint = f"(frame {shape[-2]} {shape[-1]} -1) puts them in the middle of cells of -1" if small else ""
+        hint = f"(frame {shape[-2]} {shape[-1]} -1) puts them in the middle of cells of -1" if small else \
+            f"write (layer {layer} {_as_written(own)}), or name other data"
         raise fail(f"the patterns of {examples.name} are {_sizes(own)}, the layer {layer} is {_sizes(shape)}",
-                   span, hint)
+                   span, hint=hint)
     return _changed(examples, lambda split: replace(split, inputs=split.inputs.reshape(len(split), *shape)))
+
+
+def _as_written(shape: tuple[int, ...]) -> str:
+    return str(shape[0]) if len(shape) == 1 else f"({' '.join(map(str, shape))})"
 
 
 def one_of_n(labels: np.ndarray, classes: int, off: float, on: float) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 from snsim import __version__
 from snsim.editor.coloured_names import CLAUSE, FUNCTION, SCHEME, SPECIAL, WORD, names_of
 from snsim.errors import fail
+from snsim.input_files import unwritable
 from snsim.own_files import write_output
 
 _SCOPES = {WORD: "keyword.declaration.sn", SPECIAL: "keyword.control.sn", SCHEME: "entity.name.type.scheme.sn",
@@ -32,7 +33,8 @@ def write_extension(folder: Path, check: bool = False) -> list[Path]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_output(path, text.encode())
             except OSError as error:
-                raise fail(f"{path} cannot be written: {error.strerror or error}") from None
+                sentence, remedy = unwritable(path, error)
+                raise fail(sentence, hint=remedy) from None
     return stale
 
 

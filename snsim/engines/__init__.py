@@ -57,5 +57,6 @@ def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype |
     float64.
     """
     if str(np.dtype(dtype)) not in ("float32", "float64"):
-        raise fail(f"engines compute in float32 or float64, not {np.dtype(dtype)}")
+        raise fail(f"engines compute in float32 or float64, not {np.dtype(dtype)}",
+                   hint='write dtype="float32" or dtype="float64"')
     return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype), constants)

@@ -74,11 +74,13 @@ class FreeWeights:
                            hint=suggest(name, list(self._parameters), "parameters"))
         for name, place in self.places.items():
             if name not in values:
-                raise fail(f"no {what} for {name}", hint="every parameter that learns needs one")
+                raise fail(f"no {what} for {name}",
+                           hint=f"hand over an array of shape {self._parameters[name].shape}, or a number")
             shape = self._parameters[name].shape
             value = np.asarray(values[name])
             if value.ndim and value.shape != shape:
-                raise fail(f"{what} for {name} has the shape {value.shape}, the parameter {shape}")
+                raise fail(f"{what} for {name} has the shape {value.shape}, the parameter {shape}",
+                           hint=f"hand over a number, or an array of shape {shape}")
             made[place] = value.reshape(-1)
         return made
 
@@ -102,7 +104,8 @@ class FreeWeights:
                 if name.endswith(ending) and known.get(name, name[:-len(ending)]) == name[:-len(ending)]
             }, f'state "{state}"')
         if "n" not in values:
-            raise fail('the number of updates so far, "n", is not among the values of the update state')
+            raise fail('the number of updates so far, "n", is not among the values of the update state',
+                       hint="hand over all that state() of an engine gave, or put n=0 with it to begin")
         self._updates = int(values["n"])
 
     def environment(self, settings: Settings) -> dict[str, Any]:
@@ -153,7 +156,8 @@ def checked_patterns(values: np.ndarray, units: int, what: str, dtype: np.dtype,
         raise fail(f"{what} patterns of shape {array.shape} for a net with {units} {what} units",
                    hint=f"hand over an array of shape (patterns, {units})")
     if patterns is not None and len(array) != patterns:
-        raise fail(f"{patterns} input patterns, {len(array)} {what} patterns")
+        raise fail(f"{patterns} input patterns, {len(array)} {what} patterns",
+                   hint=f"hand over {patterns} {what} patterns, a row for each input pattern")
     return array
 
 
@@ -169,5 +173,6 @@ def checked_gates(gates: Mapping[str, np.ndarray], plan: Plan, dtype: np.dtype, 
                        hint=suggest(name, list(stages), "layers"))
         made[stages[name].layer] = checked_patterns(values, stages[name].units, f"{name} {what}", dtype)
         if len(made[stages[name].layer]) != patterns:
-            raise fail(f"{patterns} input patterns, {what}s for {len(values)} at layer {name}")
+            raise fail(f"{patterns} input patterns, {what}s for {len(values)} at layer {name}",
+                       hint=f"hand over an array of shape ({patterns}, {stages[name].units})")
     return made

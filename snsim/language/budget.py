@@ -20,7 +20,7 @@ except ImportError:  # a system that does not tell how much memory a process has
 
 from snsim.errors import Span
 from snsim.language.forms import Form
-from snsim.language.limits import Limits, exceeded
+from snsim.language.limits import LONG_LIST, LONG_STRING, Limits, exceeded
 
 _WALKED, _COMPUTED = 20, 1_000
 _STEPS = 2_000  # between two looks at the clock, some milliseconds
@@ -77,7 +77,7 @@ class Budget:
             left -= elements
             self.walk(elements)
             if left < 0:
-                raise exceeded("the list is too long", self.limits.list_length, self._place())
+                raise exceeded("the list is too long", self.limits.list_length, self._place(), LONG_LIST)
 
         return walk
 
@@ -88,11 +88,12 @@ class Budget:
     def make_list(self, length: int, who: str) -> None:
         """Count a list that is being made."""
         if length > self.limits.list_length:
-            raise exceeded(f"{who}: the list is too long", self.limits.list_length, self._place())
+            raise exceeded(f"{who}: the list is too long", self.limits.list_length, self._place(), LONG_LIST)
         self.lists += length
         if self.lists > self._lists:
             if self.lists > self.limits.lists:
-                raise exceeded("the program makes too many lists: their elements", self.limits.lists, self._place())
+                raise exceeded("the program makes too many lists: their elements", self.limits.lists, self._place(),
+                               "change lists in place (rplaca, rplacd), or keep the numbers in a matrix: (matrix n)")
             self._lists = min(self.lists + _LISTS, self.limits.lists)
             self.check_memory()
 
@@ -100,7 +101,7 @@ class Budget:
         """Refuse a matrix that is too large, before it is made."""
         if elements > self.limits.matrix_elements:
             raise exceeded(f"{who}: the matrix would have {elements:.4g} elements", self.limits.matrix_elements,
-                           self._place())
+                           self._place(), "make its dimensions smaller, or several matrices one after the other")
 
     def make_matrix(self, elements: int, who: str) -> None:
         """Count a matrix that is being made."""
@@ -109,7 +110,8 @@ class Budget:
         if self.matrices > self._matrices:
             if self.matrices > self.limits.matrices:
                 raise exceeded("the program makes too many matrices: their elements", self.limits.matrices,
-                               self._place())
+                               self._place(), "make a matrix once, before the loop, and give it to the functions that "
+                               "take one for the result")
             self._matrices = min(self.matrices + _MATRICES, self.limits.matrices)
             self.check_memory()
         self.compute(elements)
@@ -117,7 +119,7 @@ class Budget:
     def check_string(self, length: int, who: str) -> None:
         """Refuse a string that is too long, before it is made."""
         if length > self.limits.string_length:
-            raise exceeded(f"{who}: the string is too long", self.limits.string_length, self._place())
+            raise exceeded(f"{who}: the string is too long", self.limits.string_length, self._place(), LONG_STRING)
 
     def make_string(self, length: int, who: str) -> None:
         """Count a string that is being made."""
@@ -126,7 +128,7 @@ class Budget:
         if self.strings > self._strings:
             if self.strings > self.limits.strings:
                 raise exceeded("the program makes too many strings: their characters", self.limits.strings,
-                               self._place())
+                               self._place(), "print the parts as they come, with (print ...) or (printf ...)")
             self._strings = min(self.strings + _STRINGS, self.limits.strings)
             self.check_memory()
         self.walk(length)
@@ -144,10 +146,11 @@ class Budget:
             unit = 1 if sys.platform == "darwin" else 1024
             if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit > self.limits.memory_bytes:
                 raise exceeded("the program takes too many bytes of memory", self.limits.memory_bytes, self._place(),
-                               "what is no longer wanted is given free by (setq x ())")
+                               "make smaller matrices and lists; (setq x ()) frees what the variable x holds")
 
     def print(self, characters: int) -> None:
         """Count what is printed."""
         self.output += characters
         if self.output > self.limits.output_characters:
-            raise exceeded("the program prints too much", self.limits.output_characters, self._place())
+            raise exceeded("the program prints too much", self.limits.output_characters, self._place(),
+                           "print less often: (if (0= (mod n 1000)) (print n)) prints every thousandth")

@@ -17,13 +17,13 @@ from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.escaping import for_stream
 from snsim.language import quasiquote
 from snsim.language.budget import Budget
-from snsim.language.builtins.indexing import index_matrix
+from snsim.language.builtins.indexing import call_of, index_matrix
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
 from snsim.language.interpreter import Stopped, Word
-from snsim.language.limits import DEFAULT, LimitError, Limits, exceeded
+from snsim.language.limits import DEFAULT, LONG_LIST, LimitError, Limits, exceeded
 from snsim.language.printer import brief, printed
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import Misuse, Procedure, conversion
 from snsim.language.source_files import FileAccess
 from snsim.language.source_stream import Input
 from snsim.language.variables import UNSET, Variables
@@ -32,6 +32,7 @@ from snsim.registry import Shelf, suggest
 Part = TypeVar("Part")
 
 _FRAMES_PER_LEVEL = 12  # Python frames that one level of evaluation may take
+_ENDLESS = "a function that calls itself without end? Give it a condition that ends it, or write a loop: (while ...)"
 _HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is looked up, and among how many, as it takes time
 
 
@@ -132,7 +133,8 @@ class Interpreter(Variables):
                     with self._deep():
                         value = self.evaluate(form, self._top)
                 except RecursionError:
-                    raise exceeded("calls stand too deep inside one another", self.limits.depth, self._top) from None
+                    raise exceeded("calls stand too deep inside one another", self.limits.depth, self._top,
+                                   _ENDLESS) from None
                 except (LimitError, Stopped):
                     raise
                 except SnError as error:
@@ -152,7 +154,7 @@ class Interpreter(Variables):
         names = [name for name in self.presets if name not in self.used_presets]
         known = suggest("", self.preset_names, "variables that can be set") if self.preset_names else ""
         return [Fault(f'no (defvar {name} ...) takes the value given for "{name}"', None,
-                      known or f"write (defvar {name} ...) in {source.name} and use ,{name}") for name in names]
+                      hint=known or f"write (defvar {name} ...) in {source.name} and use ,{name}") for name in names]
 
     @contextmanager
     def _deep(self) -> Iterator[None]:
@@ -180,7 +182,7 @@ class Interpreter(Variables):
         calls = self._calls
         calls.append(form)
         if len(calls) > self.limits.depth:
-            raise exceeded("calls stand too deep inside one another", self.limits.depth, self.place())
+            raise exceeded("calls stand too deep inside one another", self.limits.depth, self.place(), _ENDLESS)
         try:
             head = form.car
             procedure = self.procedure(head) if type(head) is Symbol else self._computed_head(form)
@@ -188,7 +190,8 @@ class Interpreter(Variables):
                 return procedure.call(self, form)
             return self._declare(form) if procedure is None else index_matrix(self, procedure, self.arguments(form))
         except Misuse as misuse:
-            raise fail(misuse.message, self._argument_place(form, misuse.argument), misuse.hint) from None
+            raise fail(misuse.message, self._argument_place(form, misuse.argument),
+                       hint=misuse.hint or self.usage(form.car)) from None
         finally:
             calls.pop()
 
@@ -205,9 +208,11 @@ class Interpreter(Variables):
                 values.append(self.value(argument, cell.at) if kind is Symbol else argument)
             cell = cell.cdr
             if len(values) > most:
-                raise exceeded("the call has too many arguments", most, self.place())
+                raise exceeded("the call has too many arguments", most, self.place(),
+                               f"put them in a list, and write (apply '{brief(form.car)} list)")
         if cell is not NIL:
-            raise Misuse("a call is a list without a dot")
+            raise Misuse("a call is a list without a dot", None,
+                         f"leave the dot out: ({brief(form.car)} ... {brief(cell)})")
         if len(values) > 8:
             self.budget.make_list(len(values), "a call")
         return values
@@ -246,7 +251,7 @@ class Interpreter(Variables):
                 return index_matrix(self, procedure, arguments)
             return procedure.apply(self, arguments)
         except Misuse as misuse:  # which argument is known for a call in the text only
-            raise Misuse(misuse.message, None, misuse.hint) from None
+            raise Misuse(misuse.message, None, misuse.hint or self.usage(function)) from None
 
     def call(self, name: str, *arguments: Form) -> Form:
         """The value of the function that has this name now, for some arguments."""
@@ -269,7 +274,7 @@ class Interpreter(Variables):
         procedure = self._to_procedure(value)
         if procedure is None:
             raise fail(f"{self.describe(value)} is no function", form.at or self.place(),
-                       "a call begins with a function or its name; a list as data is written '(...)")
+                       hint="a call begins with a function or its name; a list as data is written '(...)")
         return procedure
 
     # Variables
@@ -282,7 +287,7 @@ class Interpreter(Variables):
         if not self.is_set(name) and name not in self._unset:
             self._unset.add(name)
             self.warnings.append(Fault(f'"{name.name}" has no value; () is taken', at or self.place(),
-                                       self.nearest_variable(name), severity="warning"))
+                                       hint=self.nearest_variable(name), severity="warning"))
         return self.lookup(name)
 
     def global_value(self, name: Symbol, at: Span | None = None) -> Form:
@@ -309,8 +314,8 @@ class Interpreter(Variables):
             name = form.car.name
             if name in ("unquote", "unquote-splice"):
                 raise fail("a comma computes inside a declarative form or behind a ` only", self.place(),
-                           "leave the comma out")
-            raise fail(f'there is no function "{name}"', form.at or self.place(), self._nearest_function(form.car))
+                           hint="leave the comma out")
+            raise fail(f'there is no function "{name}"', form.at or self.place(), hint=self._nearest_function(form.car))
         return word(self.literal(form), self)
 
     # Places and sentences
@@ -373,11 +378,13 @@ class Interpreter(Variables):
             items.append(cell.car)
             cell = cell.cdr
             if len(items) > self.limits.list_length:
-                raise exceeded(f"{who}: the list is too long", self.limits.list_length, at or self.place())
+                raise exceeded(f"{who}: the list is too long", self.limits.list_length, at or self.place(), LONG_LIST)
         self.budget.walk(len(items))
         if cell is not NIL:
             message = f"{who}: {self.describe(value)} is no list"
-            raise Misuse(message) if at is None else fail(message, at)
+            hint = conversion(value, "list")
+            raise Misuse(message, None, hint) if at is None else \
+                fail(message, at, hint=hint or f"write a list, such as '({brief(cell)})")
         return items
 
     def nearest_variable(self, name: Symbol) -> str:
@@ -387,9 +394,20 @@ class Interpreter(Variables):
         near = get_close_matches(name.name, known, n=1)
         return f"did you mean {near[0]}?" if near else f"set it first: (setq {name.name} ...)"
 
+    def usage(self, head: Form) -> str:
+        """Return how a call of a built-in function is written, by its line of help: the hint for a wrong one."""
+        title = head.name if isinstance(head, Symbol) else getattr(head, "name", "")
+        entry = self.functions.entry(title)
+        if entry is None:
+            value = self.lookup(head) if isinstance(head, Symbol) else head
+            if isinstance(value, np.ndarray):
+                return f"write {call_of(value)}, or {call_of(value, 'x')} to set it to x"
+            entry = self.functions.entry(getattr(value, "name", ""))
+        return "`snsim list function` tells how each function is called" if entry is None else f"write {entry.doc}"
+
     def _nearest_function(self, value: Form) -> str:
         if not isinstance(value, Symbol):
-            return ""
+            return "give a function, as 'car or (lambda (x) ...)"
         if value.name in self.absent:
             return self.absent[value.name]
         known = [*self.function_names(), *self.functions.names(), *self.words.names()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.language.forms import NIL, Form, Node
 from snsim.language.interpreter import Interpreter, Stopped
@@ -12,7 +14,7 @@ def include(call: Node, interpreter: Interpreter) -> Form:
     """(include "f.sn"): evaluate a file, relative to this one; a second time does nothing"""
     span = call.span
     if len(call.items) != 2 or not isinstance(call.items[1].value, str):
-        raise fail("include takes the name of one file, as a string", span, 'write (include "f.sn")')
+        raise fail("include takes the name of one file, as a string", span, hint='write (include "f.sn")')
     name, title, files = call.items[1], call.items[1].value, interpreter.files
     assert files is not None, "a program that is being run has its files"
     try:
@@ -37,4 +39,4 @@ def include(call: Node, interpreter: Interpreter) -> Form:
 
 def _from(fault: Fault, span: Span) -> Fault:
     """The fault of an included file, with the place of the include form."""
-    return Fault(fault.message, fault.span, fault.hint, (*fault.also, ("included here", span)), fault.severity)
+    return replace(fault, also=(*fault.also, ("included here", span)))

@@ -55,14 +55,18 @@ def within(limits: Limits, steps: int | None = None, seconds: float | None = Non
     return replace(limits, **stated)
 
 
+LONG_STRING = "split it into several strings, or print its parts one after the other"
+LONG_LIST = "a list that grows in a loop, or holds itself? Split it, or keep the numbers in a matrix: (matrix n)"
+
+
 class LimitError(SnError):
     """A limit was passed. Nothing of the program goes on after it."""
 
 
-def exceeded(what: str, limit: float, span: Span | None = None, hint: str = "") -> LimitError:
-    """The error for a limit, ready to be raised: `what` is the sentence before the number."""
+def exceeded(what: str, limit: float, span: Span | None, hint: str) -> LimitError:
+    """Return the error for a limit, ready to be raised: `what` is the sentence before the number."""
     number = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
-    return LimitError(Fault(f"{what} ({number} is the limit)", span, hint))
+    return LimitError(Fault(f"{what} ({number} is the limit)", span, hint=hint))
 
 
 def exceeds_source(size: int, limits: Limits) -> str | None:

@@ -17,7 +17,7 @@ from snsim.language.forms import Form, Pair, Symbol, fold, make_list, symbol
 class Misread(Exception):
     """The token is wrong: a sentence, a remedy, and where in the token (from `start` to `end`)."""
 
-    def __init__(self, message: str, hint: str = "", start: int = 0, end: int | None = None):
+    def __init__(self, message: str, hint: str, start: int = 0, end: int | None = None):
         super().__init__(message)
         self.message, self.hint, self.start, self.end = message, hint, start, end
 
@@ -28,6 +28,7 @@ MATRIX_TYPES: dict[str, type[np.generic]] = {
 }
 MOST_DIMENSIONS = 32
 INFINITY = float("inf")
+_LARGEST = "write at most 1.8e308; infinity is written 1e999"
 
 _BARRED = re.compile(r"\|([^|\n]*)\|")
 _SIGN = r"[^\s\x00-\x1f\x7f()\[\]{}\"'`,;:~^|]"
@@ -78,10 +79,10 @@ def read_number(text: str) -> float:
         try:
             return sign * int(digits, 16)
         except OverflowError:
-            raise Misread("the number is too large") from None
+            raise Misread("the number is too large", _LARGEST) from None
     value = float(digits)
     if value == INFINITY and digits != "1e999":
-        raise Misread("the number is too large", "the largest is about 1.8e308; infinity is written 1e999")
+        raise Misread("the number is too large", _LARGEST)
     return sign * value
 
 
@@ -140,7 +141,7 @@ class Rows:
             return cls((len(parts),), parts, letters)
         shape = parts[0].shape
         if len(shape) >= MOST_DIMENSIONS:
-            raise Misread(f"a matrix has at most {MOST_DIMENSIONS} dimensions")
+            raise Misread(f"a matrix has at most {MOST_DIMENSIONS} dimensions", "take the outermost brackets out")
         return cls((len(parts), *shape), [x for part in parts for x in part.elements], letters)
 
 
@@ -160,15 +161,18 @@ def make_matrix(rows: Rows) -> np.ndarray:
                       "types: [ or [d double, [f float, [i int, [s short, [b byte, [u unsigned byte, [a anything",
                       0, 1 + len(rows.letters))
     if scalar and rows.shape != (1,):
-        raise Misread(f"[@ takes one number, {len(rows.elements)} given")
+        raise Misread(f"[@ takes one number, {len(rows.elements)} given",
+                      f"take the @ out for several: [{rows.letters.rstrip('@')} ...]")
     if np.issubdtype(kind, np.integer):
         bounds = np.iinfo(np.dtype(kind).name)
         for x in rows.elements:
             if not bounds.min <= x <= bounds.max or x != int(x):
-                raise Misread(f"{x:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} needs")
+                raise Misread(f"{x:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} needs",
+                              f"round it, or write [ in place of [{rows.letters}, which takes any number")
     with np.errstate(over="ignore"):
         matrix = np.array(rows.elements, dtype=kind).reshape(() if scalar else rows.shape)
     for x, held in zip(rows.elements, matrix.flat if kind is np.float32 else ()):
         if np.isinf(held) and abs(x) < INFINITY:
-            raise Misread(f"{x:g} is too large for single precision, which [{rows.letters} asks for")
+            raise Misread(f"{x:g} is too large for single precision, which [{rows.letters} asks for",
+                          f"write [ in place of [{rows.letters}, for double precision")
     return matrix

@@ -129,11 +129,13 @@ def upwards(interpreter: Interpreter, receiver: Object, name: Symbol) -> Class:
     value = interpreter.lookup(name)
     if isinstance(value, Class):
         if receiver.kind is not None and value not in receiver.kind.line():
-            raise Misuse(f"class {receiver.kind.name} does not come from class {name}", 1)
+            raise Misuse(f"class {receiver.kind.name} does not come from class {name}", 1,
+                         f"name one of {', '.join(str(one.name) for one in receiver.kind.line())}")
         return value
     parent = receiver.running[-1].owner.parent if name.name == "super" and receiver.running else None
     if parent is None:
-        raise Misuse(f"{name} is no class that this object comes from", 1)
+        raise Misuse(f"{name} is no class that this object comes from", 1,
+                     "write (class . message) with a class above that of the object, or in a method (super . message)")
     return parent
 
 

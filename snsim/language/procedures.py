@@ -14,6 +14,8 @@ import numpy as np
 from snsim.errors import Span
 from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, make_list, symbol
 from snsim.language.hidden_characters import refuse_hidden
+from snsim.language.literals import NUMBER
+from snsim.language.printer import brief
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
@@ -25,11 +27,34 @@ _MOST_NAMES = 1_000  # in an argument list or a pattern; one that holds itself w
 
 
 class Misuse(Exception):
-    """A call is wrong: a sentence, a remedy, and which argument (from 0) it is about, if it is one."""
+    """A call is wrong: a sentence, a remedy, and which argument (from 0) it is about, if it is one.
+
+    Without a remedy of its own it gets the line of help of the word that was called (`Interpreter.usage`).
+    """
 
     def __init__(self, message: str, argument: int | None = None, hint: str = ""):
         super().__init__(message)
         self.message, self.argument, self.hint = message, argument, hint
+
+
+def conversion(value: Form, kind: str) -> str:
+    """Return what to write for a value of another kind than the one that is wanted, "" if nothing stands near.
+
+    `kind` is what is wanted: "number", "string", "matrix" or "list".
+    """
+    if kind == "number" and isinstance(value, str) and NUMBER.fullmatch(value):
+        return f'write {value}, without quotes, or (val "{value}")'
+    if kind == "number" and isinstance(value, Symbol) and value not in (TRUE, OPTIONAL, REST):
+        return f"write {value}, without a quote, for the value of the variable {value}"
+    if kind == "string" and isinstance(value, float):
+        return f'write "{brief(value)}", or (str {brief(value)})'
+    if kind == "string" and isinstance(value, Symbol):
+        return f'write "{value}", or (nameof \'{value})'
+    if kind == "matrix" and isinstance(value, Pair):
+        return "write [1 2 3] for a matrix of numbers that are known; else make it by (matrix n), and set its elements"
+    if kind == "list" and isinstance(value, np.ndarray):
+        return f"write (m{' ()' * value.ndim}) for the elements of a matrix m of {value.ndim} dimensions as lists"
+    return ""
 
 
 class Procedure:
@@ -43,7 +68,8 @@ class Procedure:
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         """The value for these arguments."""
-        raise Misuse(f"{self.name} cannot be applied to a list of arguments")
+        raise Misuse(f"{self.name} cannot be applied to a list of arguments", None,
+                     f"call it by its name, ({self.name} ...), or apply a function: (lambda (x) ({self.name} x))")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +155,13 @@ class Parameters:
         while isinstance(cell, Pair):
             item = cell.car
             if len(required) + len(optional) > _MOST_NAMES:
-                raise Misuse(f"an argument list holds at most {_MOST_NAMES:,} names")
+                raise _too_many_names()
             if item is OPTIONAL:
                 in_optional = True
             elif item is REST:
                 after = cell.cdr
                 if not isinstance(after, Pair) or not isinstance(after.car, Symbol) or after.cdr is not NIL:
-                    raise Misuse("one name stands behind &rest")
+                    raise Misuse("one name stands behind &rest", None, "write (a b &rest others)")
                 check_name(after.car)
                 return cls(tuple(required), tuple(optional), after.car, pattern)
             elif in_optional:
@@ -144,7 +170,7 @@ class Parameters:
                 required.append(_pattern(item))
             cell = cell.cdr
         if cell is not NIL and not isinstance(cell, Symbol):
-            raise Misuse("an argument list holds names only")
+            raise _no_name(cell)
         if cell is not NIL:
             check_name(cell)
         plain = not optional and cell is NIL and all(isinstance(item, Symbol) for item in required)
@@ -156,7 +182,8 @@ class Parameters:
             return list(zip(self.required, values))
         least, most = len(self.required), len(self.required) + len(self.optional)
         if len(values) < least or (self.rest is None and len(values) > most):
-            raise Misuse(wrong_count(name, least, None if self.rest else most, len(values)))
+            raise Misuse(wrong_count(name, least, None if self.rest else most, len(values)), None,
+                         f"write {self.usage(name)}")
         bound: list[tuple[Symbol, Form]] = []
         for pattern, value in zip(self.required, values):
             if type(pattern) is Symbol:
@@ -170,6 +197,22 @@ class Parameters:
         return bound
 
 
+    def usage(self, name: str) -> str:
+        """Return how a call of a function is written: `(name a b [optional] rest...)`."""
+        names = [brief(item) for item in self.required] + [f"[{variable}]" for variable, _ in self.optional]
+        return f"({' '.join([name, *names, *([f'{self.rest}...'] if self.rest else [])])})"
+
+
+def _too_many_names() -> Misuse:
+    return Misuse(f"an argument list holds at most {_MOST_NAMES:,} names", None,
+                  "take a list of values as one argument: (de f values ...)")
+
+
+def _no_name(item: Form) -> Misuse:
+    return Misuse("an argument list holds names only", None,
+                  f"put a name in place of {brief(item)}, as in (de f (a b) ...)")
+
+
 def _optional(item: Form) -> tuple[Symbol, Form]:
     if isinstance(item, Symbol):
         check_name(item)
@@ -180,7 +223,8 @@ def _optional(item: Form) -> tuple[Symbol, Form]:
             return item.car, NIL
         if isinstance(item.cdr, Pair) and item.cdr.cdr is NIL:
             return item.car, item.cdr.car
-    raise Misuse("behind &optional stands a name or (name default)")
+    raise Misuse("behind &optional stands a name or (name default)", None,
+                 f"put one in place of {brief(item)}, as in (a &optional b (c 1))")
 
 
 def _pattern(item: Form) -> Form:
@@ -190,13 +234,13 @@ def _pattern(item: Form) -> Form:
         part = work.pop()
         parts += 1
         if parts > 2 * _MOST_NAMES:
-            raise Misuse(f"an argument list holds at most {_MOST_NAMES:,} names")
+            raise _too_many_names()
         if isinstance(part, Pair):
             work += [part.cdr, part.car]
         elif isinstance(part, Symbol):
             check_name(part)
         elif part is not NIL:
-            raise Misuse("an argument list holds names only")
+            raise _no_name(part)
     return item
 
 
@@ -204,15 +248,18 @@ def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) 
     """Bind the names of a pattern to the parts of a value of the same form: ((a b) c) with ((1 2) 3)."""
     while isinstance(pattern, Pair):
         if not isinstance(value, Pair):
-            raise Misuse("the value has too few elements for the pattern of names")
+            raise Misuse("the value has too few elements for the pattern of names", None,
+                         f"take {brief(pattern.car)} out of the pattern, or make the list longer")
         if len(bound) > 100 * _MOST_NAMES:
-            raise Misuse("the pattern of names has no end")  # it was changed after it was looked at
+            # it was changed after it was looked at
+            raise Misuse("the pattern of names has no end", None, "write the names out, as in (de f (a b) ...)")
         match_pattern(pattern.car, value.car, bound)
         pattern, value = pattern.cdr, value.cdr
     if isinstance(pattern, Symbol):
         bound.append((pattern, value))
     elif value is not NIL:
-        raise Misuse("the value has too many elements for the pattern of names")
+        raise Misuse("the value has too many elements for the pattern of names", None,
+                     f"write (a b . rest) for a pattern that takes {brief(value)} too")
 
 
 def check_name(name: Symbol, argument: int | None = None) -> None:
@@ -225,7 +272,8 @@ def check_name(name: Symbol, argument: int | None = None) -> None:
 def check_pattern(pattern: Form) -> Form:
     """The pattern, or Misuse if it is neither a name nor a list of names."""
     if pattern is NIL or not isinstance(pattern, (Symbol, Pair)):
-        raise Misuse("a name, or a list of names, is wanted here")
+        raise Misuse("a name, or a list of names, is wanted here", None,
+                     f"put a name, such as x, or (x y) in place of {brief(pattern)}")
     return _pattern(pattern)
 
 

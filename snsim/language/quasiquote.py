@@ -12,6 +12,8 @@ from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, N
 from snsim.language.hidden_characters import refuse_hidden
 from snsim.language.limits import LimitError, exceeded
 
+_SHALLOWER = "a list that holds itself? Build the inner parts before, and put them in by a comma: ,part"
+
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
@@ -54,11 +56,11 @@ def backquote(interpreter: Interpreter, template: Form, place: Span | None, leve
         return template
     interpreter.step()
     if depth > interpreter.limits.nesting:
-        raise exceeded("the template of ` is nested too deep", interpreter.limits.nesting, place)
+        raise exceeded("the template of ` is nested too deep", interpreter.limits.nesting, place, _SHALLOWER)
     if (inner := argument_of(template, UNQUOTE)) is not None and level == 1:
         return interpreter.evaluate(inner.car, inner.at)
     if argument_of(template, SPLICE) is not None and level == 1:
-        raise fail(",@ stands inside a list only", template.span or place, "write ,e")
+        raise fail(",@ stands inside a list only", template.span or place, hint="write ,e")
     items: list[Form] = []
     places: list[Span | None] = []
     cell: Form = template
@@ -176,13 +178,14 @@ class _Literal:
         return node
 
     def _fault(self, message: str, span: Span, hint: str) -> None:
-        self.faults.append(Fault(message, span, hint))
+        self.faults.append(Fault(message, span, hint=hint))
 
     def _enter(self, depth: int, span: Span) -> None:
         """Bound the data: a list that shares its parts, or holds itself, grows when it is written out."""
         limits = self.interpreter.limits
         self.nodes += 1
         if depth > limits.nesting:
-            raise exceeded("the form is nested too deep", limits.nesting, span)
+            raise exceeded("the form is nested too deep", limits.nesting, span, _SHALLOWER)
         if self.nodes > 2 * limits.list_length:
-            raise exceeded("the form has too many parts", limits.list_length, span)
+            raise exceeded("the form has too many parts", limits.list_length, span,
+                           "a list that holds itself? Write the form in parts: (net NAME (like OTHER) ...)")

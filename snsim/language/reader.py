@@ -87,13 +87,15 @@ class _Builder(Transformer[Piece, Piece]):
         for part in parts:
             if part.type != parts[0].type:
                 raise fail("rows and numbers stand side by side in a matrix", part.span,
-                           "put every number of a row between [ and ]", (("the matrix", opening.span),))
+                           hint="put every number of a row between [ and ]", also=(("the matrix", opening.span),))
             if part.type == "rows" and part.value.shape != parts[0].value.shape:
                 raise fail(f"this row of the matrix is {_shape(part)} long, and the first is {_shape(parts[0])}",
-                           part.span, "all rows have equal length", (("the first row", parts[0].span),))
+                           part.span, hint=f"write as many as in the first row, {_shape(parts[0])}",
+                           also=(("the first row", parts[0].span),))
             if part.type == "rows" and part.value.letters:
                 raise fail("the type of a matrix stands at its outermost bracket", part.span,
-                           f"write [{part.value.letters}[... ", (("the matrix", opening.span),))
+                           hint=f"write [{part.value.letters} at the outermost bracket, and [ at the rows",
+                           also=(("the matrix", opening.span),))
         try:
             rows = Rows.of([part.value for part in parts], opening.value[1:])
         except Misread as misread:
@@ -105,10 +107,11 @@ class _Builder(Transformer[Piece, Piece]):
         for part in parts:
             if (part.type == "array row") is not (parts[0].type == "array row"):
                 raise fail("rows and elements stand side by side in an array", part.span,
-                           "put the elements of a row between [ and ]", (("the array", opening.span),))
+                           hint="put the elements of a row between [ and ]", also=(("the array", opening.span),))
             if part.type == "array row" and part.value.shape != parts[0].value.shape:
                 raise fail(f"this row of the array is {_shape(part)} long, and the first is {_shape(parts[0])}",
-                           part.span, "all rows have equal length", (("the first row", parts[0].span),))
+                           part.span, hint=f"write as many as in the first row, {_shape(parts[0])}",
+                           also=(("the first row", parts[0].span),))
         try:
             return Piece("array row", Rows.of([part.value for part in parts], "a"), _covering(opening, pieces[-1]))
         except Misread as misread:
@@ -129,7 +132,7 @@ class _Builder(Transformer[Piece, Piece]):
 def _misread(misread: Misread, span: Span) -> SnError:
     """The error for what was misread in a token or matrix at `span`."""
     end = span.end if misread.end is None else span.start + misread.end
-    return fail(misread.message, Span(span.source, span.start + misread.start, end), misread.hint)
+    return fail(misread.message, Span(span.source, span.start + misread.start, end), hint=misread.hint)
 
 
 def _shape(rows: Piece) -> str:
@@ -152,7 +155,8 @@ class FormReader:
         text = source.text
         too_large = exceeds_source(len(text) if text.isascii() else len(text.encode("utf-8", "replace")), limits)
         if too_large:
-            raise fail(f"{source.name}: {too_large}", None, "is this a text of SN's Lisp?")
+            raise fail(f"{source.name}: {too_large}", None,
+                       hint="split it into files, and put them together by (include \"F.sn\")")
         self._source = source
         self._limits = limits
         self._warn = warn or (lambda fault: None)
@@ -202,7 +206,7 @@ class FormReader:
             token = self._token()
         what = "this ) closes nothing" if count == 1 else f"these {count} ) close nothing"
         self._warn(Fault(f"{what} and {'is' if count == 1 else 'are'} skipped", _covering(first, last),
-                         "take it out, or look for a ( that is missing above", severity="warning"))
+                         hint="take it out, or look for a ( that is missing above", severity="warning"))
         return token
 
     def _form(self, token: Piece | None) -> Piece:
@@ -219,7 +223,7 @@ class FormReader:
             kind = token.type
             if kind in ("COMMA", "SPLICE") and not context.allows_comma:
                 raise fail(f"a comma under ' computes nothing: '...{token.value}", token.span,
-                           "write ` in place of the '")
+                           hint="write ` in place of the '")
             piece = self._piece(token)
             try:
                 parser.feed_token(piece)  # type: ignore[arg-type]
@@ -231,7 +235,8 @@ class FormReader:
                 opened.append((piece, context.inside(_PREFIXES[kind]) if kind in _PREFIXES else context))
                 if len(opened) > self._limits.nesting:
                     raise fail(f"more than {self._limits.nesting} lists stand inside one another", token.span,
-                               f"{self._limits.nesting} is the limit", (("the outermost", opened[0][0].span),))
+                               hint="close some before, or build the inner lists with functions: (setq a (list b c))",
+                               also=(("the outermost", opened[0][0].span),))
             elif kind != "DOT":
                 if kind in _CLOSERS:
                     opened.pop()
@@ -258,16 +263,16 @@ class FormReader:
         """The text ended inside a form: the outermost bracket is the one that is never closed."""
         brackets = [piece for piece in opened if piece.type in _OPENERS]
         if not brackets:
-            return Unfinished(Fault(f"nothing stands behind this {opened[0].value}", opened[0].span))
+            return Unfinished(_nothing_behind(opened[0]))
         first, last = brackets[0], brackets[-1]
-        sign, closing = {"OPEN": ("(", ")"), "HASH": ("#[", "#]")}.get(first.type, ("[", "]"))
+        sign = {"OPEN": "(", "HASH": "#["}.get(first.type, "[")
         also = () if last is first else (("the innermost that is open", last.span),)
         if break_in is not None:
             also = (("it takes in this form, which begins a line", break_in.span),)
-        missing = len(brackets)
+        ends = "".join({"OPEN": ")", "HASH": "#]"}.get(piece.type, "]") for piece in reversed(brackets))
         return Unfinished(Fault(f"this {sign} is never closed", first.span,
-                                f"{missing} closing bracket{'s are' if missing > 1 else ' is'} missing, "
-                                f"the last of them a {closing}", also))
+                                hint=f"write {ends} where the form ends" if len(ends) <= 20 else
+                                f"write {len(brackets)} closing brackets where the form ends", also=also))
 
     def _unreadable(self, offset: int) -> SnError:
         """No token begins at this offset."""
@@ -276,18 +281,25 @@ class FormReader:
         span = Span(self._source, offset, offset + 1)
         if sign == '"':
             return fail("this string is not closed on its line", span,
-                        'end it with ", or put a backslash before the end of the line to go on in the next one')
+                        hint='end it with ", or put a backslash before the end of the line to go on in the next one')
         if sign == "|":
-            return fail("this | has no second one on its line", span, "a name with odd signs is written |so|")
+            return fail("this | has no second one on its line", span,
+                        hint="write |NAME| for a name with odd signs, or take the | out")
         if text.startswith("#!", offset):
-            return fail("this #! has no !# behind it", span)
+            return fail("this #! has no !# behind it", span, hint="put !# at the end of the comment: #! COMMENT !#")
         if sign == "\0" or (sign < " " and sign not in "\t\n\r\f\v"):
             return fail(f"control character {ord(sign)}: this is no text of SN's Lisp", span,
-                        "is it the right file, or one of weights or patterns?")
+                        hint="name a text of Lisp: weights and patterns are read by words such as load-matrix")
         name = unicodedata.name(sign, "") or f"character {ord(sign)}"
         shown = f"{sign} ({name})" if sign.isprintable() and sign != " " else name
-        blank = "write a plain blank" if unicodedata.category(sign) in ("Zs", "Cf") else ""
-        return fail(f"{shown} has no meaning here", span, _OF_THE_PAST.get(sign, blank))
+        plain = "write a plain blank" if unicodedata.category(sign) in ("Zs", "Cf") else \
+            f"take it out; in a text write \"{sign}\", in a name |{sign}|" if sign.isprintable() else "take it out"
+        return fail(f"{shown} has no meaning here", span, hint=_OF_THE_PAST.get(sign, plain))
+
+
+def _nothing_behind(prefix: Piece) -> Fault:
+    return Fault(f"nothing stands behind this {prefix.value}", prefix.span,
+                 hint=f"write a form behind it, such as {prefix.value}x, or take it out")
 
 
 def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
@@ -297,27 +309,33 @@ def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
     if inside is not None and inside.type in _ARRAYS and piece.type in _CLOSERS:
         closing = "#]" if inside.type == "HASH" else "]"
         if piece.value == closing:
-            return fail("an array has at least one element", inside.span)
-        return fail(f"a {closing} is missing before this {piece.value}", piece.span, "",
-                    ((f"the {inside.value} that is open", inside.span),))
+            return fail("an array has at least one element", inside.span,
+                        hint=f"put one in it, {inside.value} 0{closing}; (matrix n) makes one of n zeros")
+        return fail(f"a {closing} is missing before this {piece.value}", piece.span,
+                    hint=f"write {closing}{piece.value} here, or take this {piece.value} out",
+                    also=((f"the {inside.value} that is open", inside.span),))
     if inside is not None and inside.type == "MATRIX":
         if piece.type == "MATRIX_CLOSE":
-            return fail("a matrix has at least one element", inside.span)
+            return fail("a matrix has at least one element", inside.span,
+                        hint="put numbers in it, [1 2 3]; (matrix n) makes one of n zeros")
         if piece.type == "CLOSE":
-            return fail("a ] is missing before this )", piece.span, "", (("the [ that is open", inside.span),))
+            return fail("a ] is missing before this )", piece.span, hint="write ]) here, or take this ) out",
+                        also=(("the [ that is open", inside.span),))
         hint = "build a matrix of computed numbers with (matrix ...) and set its elements"
         written = piece.span.source.text[piece.span.start:piece.span.end][:40]
         if (plain := written.translate(_PLAIN)) != written:
             hint = f"write the hyphen of the keyboard for minus: {plain}"
-        return fail("a matrix holds numbers only", piece.span, hint, also)
+        return fail("a matrix holds numbers only", piece.span, hint=hint, also=also)
     if piece.type == "DOT":
-        return fail("a dot stands in a list only, before its last element", piece.span, "(a . b)", also)
+        return fail("a dot stands in a list only, before its last element", piece.span,
+                    hint="write (a . b), or a blank in its place", also=also)
     if piece.type in ("MATRIX_CLOSE", "HASH_CLOSE"):
         return fail(f"this {piece.value} closes nothing", piece.span,
-                    "a list ends with )" if inside else "take it out", also)
+                    hint="a list ends with )" if inside else "take it out", also=also)
     if inside is not None and inside.type in _PREFIXES:
-        return fail(f"nothing stands behind this {inside.value}", inside.span)
-    return fail("one element, and then ), stands behind a dot", piece.span, "(a . b)", also)
+        return SnError(_nothing_behind(inside))
+    return fail("one element, and then ), stands behind a dot", piece.span,
+                hint="write (a . b), or leave the dot out: (a b c)", also=also)
 
 
 def read_forms(source: Source, limits: Limits = DEFAULT, warn: Warn | None = None) -> Iterator[tuple[Form, Span]]:

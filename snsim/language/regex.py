@@ -48,7 +48,8 @@ class _Parser:
 
     def __init__(self, pattern: str):
         if len(pattern) > _LONGEST:
-            raise Misuse(f"the regular expression has {len(pattern):,} characters, {_LONGEST:,} is the limit", 0)
+            raise Misuse(f"the regular expression has {len(pattern):,} characters, {_LONGEST:,} is the limit", 0,
+                         "match its parts one after the other: (regex-seek regex string start)")
         self.pattern = pattern
         self.at = 0
         self.groups = 0
@@ -61,7 +62,8 @@ class _Parser:
         return code
 
     def wrong(self, what: str) -> Misuse:
-        return Misuse(f'regular expression "{self.pattern}", character {self.at + 1}: {what}', 0)
+        return Misuse(f'regular expression "{self.pattern}", character {self.at + 1}: {what}', 0,
+                      r'write \\ in a string before a sign that stands for itself, as in "\\(" for a bracket')
 
     def peek(self) -> str:
         return self.pattern[self.at:self.at + 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 
 from snsim.errors import Source, Span, fail
@@ -27,7 +28,8 @@ def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = 
     except OSError as error:
         raise unreadable(name, error, span) from None
     if too_large:
-        raise fail(f"{shown(name)}: {too_large}", span, "is it the right file?")
+        raise fail(f"{shown(name)}: {too_large}", span,
+                   hint="split it into files, and put them together by (include \"F.sn\")")
     return Source(name, _decode(name, content, span), is_file=True)
 
 
@@ -39,9 +41,9 @@ def read_input() -> Source:
 def _decode(name: str, content: bytes, span: Span | None) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise fail(f"{shown(name)} is a text in UTF-16; snsim reads UTF-8", span,
-                   f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {shlex.quote(shown(name))}")
+                   hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {shlex.quote(shown(name))}")
     if known := foreign_format(content):
-        raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, "is it the right file?")
+        raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, hint="name a file of SN's Lisp, NAME.sn")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -49,13 +51,16 @@ def _decode(name: str, content: bytes, span: Span | None) -> str:
         at = len(content[:error.start].decode("utf-8", "replace"))
         place = Span(Source(name, found.replace("\r", "\n"), is_file=True), at, at + 1)
         raise fail(f"{shown(name)} is no text in UTF-8: byte {error.start} is {content[error.start]:02x}", place,
-                   f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {shlex.quote(shown(name))}",
-                   () if span is None else (("read here", span),)) from None
+                   hint=f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {shlex.quote(shown(name))}",
+                   also=() if span is None else (("read here", span),)) from None
     if "\0" in text:
         raise fail(f"{shown(name)} is no text: character {text.index(chr(0)) + 1} is a zero byte", span,
-                   "is it the right file?")
+                   hint="name a file of SN's Lisp, NAME.sn, or save this one as text")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.removesuffix("\x1a")  # the mark of the end of a text under CP/M and MS-DOS
+
+
+_NEIGHBOURS = 1_000  # files that are compared with the name of an absent one
 
 
 def _nearest_file(name: str) -> str:
@@ -66,7 +71,9 @@ def _nearest_file(name: str) -> str:
     except (OSError, ValueError):
         return f"there is no folder {shown(folder)} either"
     listed = shown(", ".join(beside[:10]) + (" ..." if beside[10:] else ""))
-    return f"in {shown(folder)}: {listed}" if beside else f"no .sn file is in {shown(folder)}"
+    near = get_close_matches(Path(name).name, beside[:_NEIGHBOURS], n=1)
+    start = f"did you mean {shown(near[0])}?  " if near else ""
+    return f"{start}in {shown(folder)}: {listed}" if beside else f"name another file: {shown(folder)} has no .sn file"
 
 
 def _holds_texts(folder: Path) -> bool:
@@ -101,18 +108,20 @@ class FileAccess:
     def find(self, name: str, beside: Source, span: Span) -> Path:
         """The path that `name` means in a text: relative to its file. SnError if it lies outside of the tree."""
         if self.root is None:
-            raise fail(f'a text without a folder cannot include "{name}"', span, "write it to a file first")
+            raise fail(f'a text without a folder cannot include "{name}"', span,
+                       hint="write the form into a file, and run that: snsim run FILE.sn")
         path = Path(os.path.normpath(os.path.join(os.path.dirname(beside.name), name)))
         try:
             resolved = resolve(path)
         except PathError as reason:
-            raise fail(f'"{shown(name)}" cannot be read: {reason}', span, "name another file") from None
+            raise fail(f'"{shown(name)}" cannot be read: {reason}', span,
+                       hint="name a file below the folder of the program") from None
         inside = resolved.is_relative_to(self.root) or (
             resolved.suffix == ".sn" and self.texts is not None and resolved.is_relative_to(self.texts))
         if not inside:
             raise fail(f'"{shown(name)}" lies outside of {self.root}, the folder of the program', span,
-                       "a program includes files of its own folder and the folders in it, and .sn files of the "
-                       "folder above where that is one of .sn files")
+                       hint=f"copy {shown(path.name)} into that folder, or into one in it; .sn files may stand in the "
+                       "folder above too, where that is one of .sn files")
         return path
 
     def first_time(self, path: Path) -> bool:

@@ -68,9 +68,11 @@ def _class(characters: str) -> tuple[frozenset[str], bool]:
             last = body[i + 2]
             i += 2
         if first > last:
-            raise Misuse(f'the range {first}-{last} of the class "{characters}" runs backwards')
+            raise Misuse(f'the range {first}-{last} of the class "{characters}" runs backwards', None,
+                         f"write {last}-{first}")
         if ord(last) - ord(first) > 0xFF:
-            raise Misuse(f'the range {first}-{last} of the class "{characters}" is too wide')
+            raise Misuse(f'the range {first}-{last} of the class "{characters}" is too wide', None,
+                         "write several ranges, such as a-zA-Z, or ~ and the characters that are not meant")
         allowed.update(map(chr, range(ord(first), ord(last) + 1)))
         i += 1
     return frozenset(allowed), inverted

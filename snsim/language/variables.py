@@ -82,4 +82,5 @@ class Variables:
 
 
 def _fixed(name: Symbol) -> Misuse:
-    return Misuse("t is always t" if name is TRUE else f"the variable {name.name} is only to be read")
+    return Misuse("t is always t" if name is TRUE else f"the variable {name.name} is only to be read", None,
+                  f"choose another name, such as my-{name.name}")

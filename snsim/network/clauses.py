@@ -7,6 +7,7 @@ list inside a clause, `(bias map)`.
 from __future__ import annotations
 
 import math
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Iterator
@@ -44,8 +45,8 @@ class Faults:
         self.found: list[Fault] = []
         self.silent = False  # something was wrong that is reported elsewhere
 
-    def add(self, message: str, span: Span | None, hint: str = "", also: tuple[tuple[str, Span], ...] = ()) -> None:
-        self.found.append(Fault(message, span, hint, also))
+    def add(self, message: str, span: Span | None, hint: str, also: tuple[tuple[str, Span], ...] = ()) -> None:
+        self.found.append(Fault(message, span, hint=hint, also=also))
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
@@ -70,10 +71,20 @@ def number(node: Node, what: str, faults: Faults) -> float | None:
     if node.is_number and math.isfinite(node.value):  # type: ignore[arg-type]
         return float(node.value)  # type: ignore[arg-type]
     if node.is_number:
-        faults.add(f"{what} must be a finite number, not {node.value:g}", node.span)
+        faults.add(f"{what} must be a finite number, not {node.value:g}", node.span,
+                   "write a number such as 0.5, 3 or 1e-4; a computed one may be too large")
         return None
-    faults.add(f"{what} must be a number, not {describe(node)}", node.span)
+    faults.add(f"{what} must be a number, not {describe(node)}", node.span, number_hint(node))
     return None
+
+
+def number_hint(node: Node, example: str = "0.5, 3 or 1e-4") -> str:
+    """Return what to type where a number belongs and this node stands."""
+    if isinstance(node.value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", node.value, re.IGNORECASE):
+        return f"write {node.value}, without quotes"
+    computed = f"; for the value of a variable write ,{node.name}" if node.is_symbol else \
+        f"; for a computed value write ,({node.head} ...)" if node.head else ""
+    return f"write digits, such as {example}{computed}"
 
 
 def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
@@ -82,12 +93,15 @@ def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
     if value is None:
         return None
     if not math.isfinite(value) or value != int(value) or value < least:
-        faults.add(f"{what} must be a whole number from {least}, not {value:g}", node.span)
+        below, above = max(least, math.floor(value)), max(least, math.ceil(value))
+        near = f"{below}" if below == above else f"{below} or {above}"
+        faults.add(f"{what} must be a whole number from {least}, not {value:g}", node.span,
+                   f"write {near}" + (", or more" if above == least else ""))
         return None
     return int(value)
 
 
-def name(node: Node, what: str, faults: Faults) -> str | None:
+def name(node: Node, what: str, faults: Faults, hint: str = "") -> str | None:
     """Return the name a node states (a symbol, or a string where a name belongs), or None and add a fault.
 
     Hidden characters are refused in all of a declarative form before its word reads it; here once more, for names that
@@ -100,18 +114,28 @@ def name(node: Node, what: str, faults: Faults) -> str | None:
     if node.is_name and node.name:
         return node.name
     if node.is_name:
-        faults.add(f"{what} is empty: a name has at least one character", node.span)
+        faults.add(f"{what} is empty: a name has at least one character", node.span, hint or _name_hint(node, what))
         return None
-    faults.add(f"{what} must be a name, not {describe(node)}", node.span)
+    faults.add(f"{what} must be a name, not {describe(node)}", node.span, hint or _name_hint(node, what))
     return None
 
 
-def names(node: Node, what: str, faults: Faults) -> list[Node]:
+def _name_hint(node: Node, what: str) -> str:
+    """Return what to type where a name belongs and this node stands; `what` is "a layer" or "the name of a layer"."""
+    if node.is_list and len(node.items) == 1 and node.head:
+        return f"write {node.head}, without parentheses"
+    words = what.removeprefix("the name of ").split()
+    noun = words[1] if len(words) > 1 and words[1].isalpha() else "name"
+    digits = f"{node.value:g}" if node.is_number else ""
+    return f"write a word, such as {noun}{digits if digits.isdigit() else 1}"
+
+
+def names(node: Node, what: str, faults: Faults, hint: str = "") -> list[Node]:
     """NAME or (NAME ...): the nodes that are names."""
     nodes = list(node.items) if node.is_list else [node]
     if not nodes:
-        faults.add(f"{what}: the list of names is empty", node.span)
-    return [n for n in nodes if name(n, what, faults) is not None]
+        faults.add(f"{what}: the list of names is empty", node.span, "put a name in it: (NAME ...)")
+    return [n for n in nodes if name(n, what, faults, hint) is not None]
 
 
 def describe(node: Node) -> str:

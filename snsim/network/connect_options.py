@@ -108,7 +108,7 @@ class Statement:
         """
         if sources * targets > MOST_PAIRS:
             self.faults.add(f"{sources} maps to {targets} maps are {sources * targets} pairs; the most is {MOST_PAIRS}",
-                            self.span, "use fewer maps")
+                            self.span, "write fewer maps, such as (layer NAME (16 ROWS COLUMNS))")
             return None
         node = self.options.get("table")
         if node is None:
@@ -127,7 +127,8 @@ class Statement:
         if sources == targets:
             return np.eye(sources, dtype=bool)
         self.faults.add(f"one-to-one needs as many maps in both layers: {sources} in {names[0]}, "
-                        f"{targets} in {names[1]}", node.span, "give both layers the same number of maps")
+                        f"{targets} in {names[1]}", node.span,
+                        f"give {names[1]} {sources} maps, or {names[0]} {targets}")
         return None
 
     def _table(self, node: Node) -> np.ndarray | None:
@@ -157,7 +158,7 @@ class Statement:
             (table.shape[0], sources, "source", names[0]), (table.shape[1], targets, "target", names[1]))
             if have != want]
         self.faults.add("; ".join(wrong), node.span,
-                        f"the table must have {sources} rows (maps of {names[0]}) and {targets} columns "
+                        f"write {sources} rows (maps of {names[0]}) and {targets} columns "
                         f"(maps of {names[1]})", also)
         return None
 
@@ -167,18 +168,19 @@ def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
     matrix = np.asarray(node.value)
     if matrix.ndim != 2 or matrix.size == 0:
         faults.add(f"a table has two dimensions, this matrix has shape {'x'.join(map(str, matrix.shape))}", node.span,
-                   "one row a source map, one column a target map")
+                   "write [[1 0][0 1]]: a row for each source map, a column for each target map")
         return None
     try:
         values = matrix.astype(float)
     except (TypeError, ValueError):
-        faults.add("a table holds 0 and 1, this matrix holds things that are no numbers", node.span)
+        faults.add("a table holds 0 and 1, this matrix holds elements that are not numbers", node.span,
+                   "write rows of 0 and 1, such as [[1 0][0 1]]")
         return None
     wrong = np.argwhere((values != 0) & (values != 1))
     if len(wrong):
         i, j = wrong[0]
         faults.add(f"a table holds 0 and 1, this one has {values[i, j]:g} in row {i + 1}, column {j + 1}", node.span,
-                   "1 where the source map (row) feeds the target map (column), 0 elsewhere")
+                   "write 1 where the source map (row) feeds the target map (column), else 0")
         return None
     return values.astype(bool)
 
@@ -199,15 +201,16 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
     faults, place = statement.faults, statement.span
     if border.wrap and (h % sr or w % sc):
         faults.add(f"{said}: a step must divide a map that wraps round", statement.place("step", "border"),
-                   "change the step, or give the border a value in place of wrap")
+                   f"write (step {_dividing(h, sr)} {_dividing(w, sc)}), or give the border a value in place of wrap")
         return
     if border.wrap and (r > h or c > w):
-        faults.add(f"{said}: the window is larger than the map that wraps round", place, "use a smaller window")
+        faults.add(f"{said}: the window is larger than the map that wraps round", place,
+                   f"write a window of at most {h} rows and {w} columns")
         return
     fits = fit(h, border, r, sr), fit(w, border, c, sc)
     if min(fits) < 1:
         faults.add(f"{said} do not fit: layer {names[0]} is too small", place,
-                   "use a smaller window or a wider border")
+                   f"write a window of at most {h} rows and {w} columns, or a wider border")
     elif fits != target:
         layer = "x".join(map(str, windows.target))
         faults.add(f"{said} give {fits[0]}x{fits[1]}; layer {names[1]} is {layer}", place,
@@ -217,13 +220,18 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
         if any(over):
             unread = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in zip(over, ("row", "column")) if n)
             faults.add(f"{said} leave {unread} at the far edge unread",
-                       statement.place("exact"), "change the border or leave (exact) out")
+                       statement.place("exact"), "leave (exact) out, or write another (border CELLS VALUE)")
+
+
+def _dividing(size: int, step: int) -> int:
+    """The largest step, at most this one, that divides a size."""
+    return max(n for n in range(1, max(1, min(step, size)) + 1) if size % n == 0)
 
 
 def no_geometry(layer: str, units: int, scheme: str, span: Span) -> Exception:
     """The error for a layer without geometry under a scheme that needs one."""
     return fail(f"({scheme} ...) reads maps, and layer {layer} is {units} units without geometry", span,
-                f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)")
+                hint=f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)")
 
 
 def plain(node: Node) -> object:

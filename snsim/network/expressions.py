@@ -197,7 +197,8 @@ def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expre
             faults.add(f'unknown variable "{node.name}"', node.span, suggest(node.name, variables, "variables"))
         return variable(node.name)
     if not node.items:
-        faults.add(f"an expression is a number, a variable or (operation ...), not {describe(node)}", node.span)
+        faults.add(f"an expression is a number, a variable or (operation ...), not {describe(node)}", node.span,
+                   suggest("", variables, "variables"))
         return ZERO
     if node.head not in OPERATIONS:
         first = node.items[0]
@@ -211,8 +212,9 @@ def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expre
     least, most = OPERATIONS[node.head]
     if len(args) < least or (most is not None and len(args) > most):
         takes = f"{least} or more" if most is None else f"{least}" if most == least else f"{least} or {most}"
+        names = [*"ABC"[:least], *(f"[{c}]" for c in "ABC"[least:most or least]), *(["..."] if most is None else [])]
         faults.add(f"({node.head} ...) takes {takes} argument{'' if takes == '1' else 's'}, {len(args)} given",
-                   node.span)
+                   node.span, f"write ({' '.join([node.head, *names])})")
         return ZERO
     return apply(node.head, *args)
 

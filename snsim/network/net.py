@@ -222,7 +222,7 @@ class Net:
     def layer(self, name: str) -> Layer:
         """The layer of this name. SnError with the nearest name if there is none."""
         if name not in self._layers:
-            raise fail(f'net {self.name} has no layer "{name}"', None, suggest(name, list(self._layers), "layers"))
+            raise fail(f'net {self.name} has no layer "{name}"', None, hint=suggest(name, list(self._layers), "layers"))
         return self._layers[name]
 
     def entering(self, name: str) -> tuple[Connection, ...]:

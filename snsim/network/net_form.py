@@ -122,7 +122,8 @@ class NetForm:
         repeatable = ("layer", "connect", "without", *TRANSFORMS)
         self._clauses = sort_clauses(nodes, CLAUSES.names(), "net", repeatable, faults)
         if self._stated("like") and nodes[0].head != "like":
-            faults.add("(like NET) must be the first clause", self._stated("like")[0].span)
+            faults.add("(like NET) must be the first clause", self._stated("like")[0].span,
+                       f"move it directly behind the name: (net {title} (like NET) ...)")
         self._unsound: set[str] = set()  # layers whose shape is not known
 
     def _stated(self, word: str) -> list[Node]:
@@ -198,14 +199,14 @@ class NetForm:
         if given[0].is_name and given[0].name in BIASES:
             return given[0].name
         self.faults.add(f"a bias is unit, map, column or none, not {describe(given[0])}", given[0].span,
-                        "one per unit, one shared per map, one per column (tdnn: trait), or none")
+                        "write (bias unit) for one a unit, (bias map) for a shared one, or (bias none)")
         return "none"
 
     def _input(self, layer: Layer, draft: Draft) -> Layer:
         stated = {word: option for word, option in draft.layers[layer.name].options.items() if option.origin == STATED}
         for word, option in stated.items():
             self.faults.add(f"layer {layer.name} is the input (the first layer), which takes no ({word} ...)",
-                            option.node.span, "the input is what the data say: it has no nlf and no bias")
+                            option.node.span, f"leave ({word} ...) out, or state it for a later layer")
         return Layer(layer.name, layer.shape, span=layer.span)
 
     # ---- connections ---------------------------------------------------------------------------------------------
@@ -293,7 +294,7 @@ class NetForm:
                 each = ", ".join(
                     f"{layer.name} {getattr(net.layer_counts(layer.name), what):,}" for layer in net.layers)
                 self.faults.add(f"net {net.name} has {found:,} {what}, {value:,} expected", node.span,
-                                f"layer by layer: {each}")
+                                f"write ({what} {found}) if that is meant; layer by layer: {each}")
 
 
 def _rank(clause: Clause) -> int:

@@ -69,7 +69,8 @@ def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:
     with faults.gathered():
         shelf.check_free(title, given[0].span)
     if title == "x":
-        faults.add("an nlf cannot be called x: (nlf x) is the expression x", given[0].span, "choose another name")
+        faults.add("an nlf cannot be called x: (nlf x) is the expression x", given[0].span,
+                   "write another name, such as identity")
     rest = list(given[2:])
     doc = str(rest.pop(0).value) if isinstance(rest[0].value, str) else ""
     parameters = _parameters(given[1], faults)
@@ -92,17 +93,19 @@ def _parameters(node: Node, faults: Faults) -> list[tuple[str, Expression | None
     """`(x p (q default) ...)`: the parameters behind x, with their defaults. None if it is no such list."""
     if not node.items or not node.items[0].is_symbol or node.items[0].name != "x":
         faults.add(f"the variables of an nlf are (x p (q default) ...), not {describe(node)}", node.span,
-                   "the first is x, the sum that enters the unit")
+                   "write (x), or (x p (q 0.5)) with parameters; x is the sum that enters the unit")
         return None
     parameters: list[tuple[str, Expression | None]] = []
     for item in node.items[1:]:
         has_default = item.is_list and len(item.items) == 2
         title = item.items[0] if has_default else item
         if not title.is_symbol:
-            faults.add(f"a parameter is a name or (name default), not {describe(item)}", item.span)
+            faults.add(f"a parameter is a name or (name default), not {describe(item)}", item.span,
+                       "write p, or (p 0.5) for a parameter with the default 0.5")
             continue
         if title.name in ("x", *(p for p, _ in parameters)):
-            faults.add(f'"{title.name}" stands twice among the variables', title.span, "rename one of them")
+            faults.add(f'"{title.name}" stands twice among the variables', title.span,
+                       f"call one of them {title.name}2")
             continue
         default = None
         if has_default:
@@ -134,7 +137,8 @@ def _of_x(node: Node, variables: list[str], faults: Faults) -> Expression | None
     """The expression a node states, which must depend on x."""
     f = expressions.parse(node, variables, faults)
     if f is not None and "x" not in f.variables():
-        faults.add("this expression does not depend on x", node.span, "x is the sum that enters the unit")
+        faults.add("this expression does not depend on x", node.span,
+                   "use x, the sum that enters the unit, as in (tanh x)")
         return None
     return f
 
@@ -146,7 +150,8 @@ def read_nlf(option: Node, shelf: Shelf[NlfDefinition], faults: Faults) -> Nlf |
         return None
     if given[0].is_list or given[0].is_number or (given[0].is_symbol and given[0].name == "x"):
         if len(given) > 1:
-            faults.add("an expression stands alone in (nlf EXPR)", given[1].span, "leave the rest out")
+            faults.add("an expression stands alone in (nlf EXPR)", given[1].span,
+                       "write one expression: (nlf (tanh x))")
             return None
         f = _of_x(given[0], ["x"], faults)
         if f is None:

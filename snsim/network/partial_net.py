@@ -142,9 +142,12 @@ class Draft:
     def _pairs(self) -> str:
         return "connections: " + ", ".join(f"{c.source} {c.target}" for c in self.connections)
 
+    def _layers_there(self) -> str:
+        return suggest("", list(self.layers), "layers")
+
     def _known(self, node: Node) -> str | None:
         """The name of a layer that is there; None and a fault with the nearest one if it is not."""
-        layer = name(node, "a layer", self._faults)
+        layer = name(node, "a layer", self._faults, self._layers_there())
         if layer is None or layer in self.layers:
             return layer
         self._faults.add(f'there is no layer "{layer}"', node.span, suggest(layer, list(self.layers), "layers"))
@@ -182,7 +185,8 @@ class Draft:
         rest = list(given[1:])
         shape = rest.pop(0) if rest and not rest[0].head else None
         if rest and rest[0].is_number and shape is not None and not shape.is_name:
-            self._faults.add("a layer has one shape", rest[0].span, "a shape of several numbers is a list: (12 8 8)")
+            self._faults.add("a layer has one shape", rest[0].span,
+                             "write a shape of several numbers as a list: (12 8 8)")
         if rest and not rest[0].is_list:
             rest = []
         options = self._options(rest, LAYER_OPTIONS.names(), "(layer ...)")
@@ -192,7 +196,8 @@ class Draft:
     def _state_layer(self, title: Node, shape: Node | None, options: dict[str, Clause], node: Node) -> None:
         layer = self.layers.get(title.name)
         if title.name in self._stated:
-            self._faults.add(f"layer {title.name} is stated twice", title.span, "state each layer once",
+            self._faults.add(f"layer {title.name} is stated twice", title.span,
+                             "leave one out, or give it another name",
                              (("first here", self._stated[title.name]),))
             return
         self._stated[title.name] = title.span
@@ -231,7 +236,8 @@ class Draft:
         given = arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
         if given is None:
             return
-        sources, targets = ([title for title in names(n, "a layer", self._faults) if self._known(title) is not None]
+        sources, targets = ([title for title in names(n, "a layer", self._faults, self._layers_there())
+                             if self._known(title) is not None]
                             for n in given[:2])
         pairs = [(s.name, t) for s in sources for t in targets]
         inherited = {(c.source, c.target): c for c in self.connections if not c.stated}

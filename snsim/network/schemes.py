@@ -102,7 +102,7 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
     check_windows(windows, border, statement, names)
     if not maps.any():
         statement.faults.add(f"the table feeds no map of {target.name}", statement.place("table"),
-                             "put an x or a 1 where a map feeds another")
+                             f"put an x or a 1 into each column: a column is a map of {target.name}")
     statement.faults.raise_if_any()
     return wire(windows, windows.unread)
 
@@ -119,7 +119,8 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
                        statement.span, f"give {layer.name} a shape (frames traits)")
     sizes, (step, across) = statement.sizes(1, "(tdnn N)"), statement.step()
     if across != step:
-        faults.add("(tdnn ...) moves along the frames only: it takes one step", statement.place("step"), "(step S)")
+        faults.add("(tdnn ...) moves along the frames only: it takes one step", statement.place("step"),
+                   "write (step S) with one number")
     exact = statement.exact()
     faults.raise_if_any()
     window, frames = sizes[0], source.shape[0]  # type: ignore[index]
@@ -146,7 +147,8 @@ def one_to_one(source: Layer, target: Layer, statement: Statement) -> Wiring:
     arguments(statement.scheme, 0, 0, "(one-to-one)", statement.faults)
     if source.units != target.units:
         statement.faults.add(f"(one-to-one) needs as many units in both layers: {source.units} in {source.name}, "
-                             f"{target.units} in {target.name}", statement.span, "give both layers the same size")
+                             f"{target.units} in {target.name}", statement.span,
+                             f"give {target.name} {source.units} units, or connect them with (full)")
     statement.faults.raise_if_any()
     count = source.units
     return wire_table((count,), count, lambda: Table(*(np.arange(count) for _ in range(3))))
@@ -181,7 +183,7 @@ def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tup
     """The numbers of one (i j) or (i j k); None and a fault if they are not."""
     if not node.is_list or len(node.items) not in (2, 3):
         statement.faults.add(f"a pair is (i j) or (i j k), not {describe(node)}", node.span,
-                             "i is a unit of the source, j one of the target, k the number of a shared weight")
+                             "write (0 1): from unit 0 of the source to unit 1 of the target; (0 1 5) shares weight 5")
         return None
     numbers = tuple(whole(n, what, statement.faults) for n, what in zip(
         node.items, (f"a unit of {source.name}", f"a unit of {target.name}", "the number of a shared weight")))
@@ -189,6 +191,7 @@ def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tup
         return None
     for item, unit, layer in zip(node.items, numbers, (source, target)):
         if unit is not None and unit >= layer.units:
-            statement.faults.add(f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}", item.span)
+            statement.faults.add(f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}", item.span,
+                                 f"write 0 to {layer.units - 1}, or give layer {layer.name} {unit + 1} units")
             return None
     return numbers  # type: ignore[return-value]

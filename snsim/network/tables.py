@@ -5,6 +5,7 @@ A table is a matrix of 0 and 1, one row a source map, one column a target map.
 
 from __future__ import annotations
 
+import math
 from typing import Callable
 
 import numpy as np
@@ -26,7 +27,8 @@ def declare_table(form: Node, shelf: Shelf[np.ndarray]) -> np.ndarray:
     given = arguments(form, 2, None, SYNTAX, faults)
     title = None if given is None else name(given[0], "the name of a table", faults)
     if title is not None and title in ("full", "one-to-one"):
-        faults.add(f"the table {title} always exists", given[0].span, "choose another name")  # type: ignore[index]
+        faults.add(f"the table {title} always exists", given[0].span,  # type: ignore[index]
+                   f"write another name, such as my-{title}")
     elif title is not None:
         with faults.gathered():
             shelf.check_free(title, given[0].span)  # type: ignore[index]
@@ -57,7 +59,7 @@ def _drawing(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
     for row, node in zip(drawn, rows):
         if row is not None and drawn[0] is not None and len(row) != len(drawn[0]):
             faults.add(f"this row has {len(row)} signs, the first has {len(drawn[0])}", node.span,
-                       "every row has one sign for each target map", (("the first row", rows[0].span),))
+                       f"write {len(drawn[0])} signs, one for each target map", (("the first row", rows[0].span),))
     return None if faults.any else np.array(drawn)
 
 
@@ -70,7 +72,7 @@ def _row(node: Node, faults: Faults) -> list[float] | None:
         sign = FEEDS.get(item.name) if item.is_name else item.value if item.value in (0.0, 1.0) else None
         if sign is None:
             faults.add(f"a table is drawn with x or 1 and - or 0, not {describe(item)}", item.span,
-                       "x where the source map (row) feeds the target map (column), - elsewhere")
+                       "write x where the source map (row) feeds the target map (column), else -")
         signs.append(sign)
     return signs  # type: ignore[return-value]
 
@@ -111,7 +113,8 @@ def _sources(node: Node, first: int, faults: Faults) -> list[int]:
         elif number - first in found:
             faults.add(f"map {number} stands twice in this list", item.span, "leave one of them out")
         elif number > MOST_MAPS:
-            faults.add(f"a table has at most {MOST_MAPS} maps, not {number}", item.span)
+            faults.add(f"a table has at most {MOST_MAPS} maps, not {number}", item.span,
+                       f"write a map from {first} to {MOST_MAPS}")
         else:
             found.append(number - first)
     return found
@@ -121,7 +124,8 @@ def cyclic(n: float, m: float, k: float) -> np.ndarray:
     """(cyclic n m k): table of n to m maps in which target j reads sources j ... j+k-1 modulo n."""
     sources, targets, width = _sizes(n, m, k)
     if width > sources:
-        raise Misuse(f"a target cannot read {width} of {sources} maps", 2, "the third number is at most the first")
+        raise Misuse(f"a target cannot read {width} of {sources} maps", 2,
+                     f"write {sources} or less for the third number")
     ahead = np.arange(sources)[:, None] - np.arange(targets)
     return (ahead % sources < width).astype(float)
 
@@ -131,9 +135,10 @@ def blocks(n: float, m: float, b: float, k: float) -> np.ndarray:
     sources, targets, count, width = _sizes(n, m, b, k)
     if sources % count or targets % count:
         raise Misuse(f"{sources} and {targets} maps are not both a multiple of {count} blocks", 2,
-                     "the third number must divide the first two")
+                     f"write a third number that divides both, such as {math.gcd(sources, targets)}")
     if width > count:
-        raise Misuse(f"a block cannot read {width} of {count} blocks", 3, "the fourth number is at most the third")
+        raise Misuse(f"a block cannot read {width} of {count} blocks", 3,
+                     f"write {count} or less for the fourth number")
     return np.kron(cyclic(count, count, width), np.ones((sources // count, targets // count)))
 
 
@@ -141,7 +146,8 @@ def _sizes(*values: object) -> list[int]:
     for i, value in enumerate(values):
         if not isinstance(value, float | int) or not 1 <= value <= MOST_MAPS or value != int(value):
             shown = f"{value:g}" if isinstance(value, float | int) else "something else"
-            raise Misuse(f"a number of maps is a whole number from 1 to {MOST_MAPS}, not {shown}", i)
+            raise Misuse(f"a number of maps is a whole number from 1 to {MOST_MAPS}, not {shown}", i,
+                         "write (cyclic N M K) or (blocks N M B K) with whole numbers, such as (cyclic 6 16 3)")
     return [int(value) for value in values]  # type: ignore[call-overload]
 
 

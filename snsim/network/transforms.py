@@ -79,16 +79,21 @@ def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
     if len({layer.shape for layer in layers}) > 1:
         each = ", ".join(f"{layer} is {shape}" for layer, shape in shapes.items())
         faults.add(f"({draft.word} ...) needs layers of one shape: {each}", draft.span,
-                   "give them all the same shape")
+                   f"write (layer ({' '.join(shapes)}) {_written(layers[0].shape)}) for all of them, or another shape")
     elif draft.word == "attend" and len(layers[0].shape) != 3:
         faults.add(f"(attend ...) reads maps, and its layers are {_shape(layers[0])}", draft.span,
-                   "give them shapes (maps rows columns): the positions attend to each other")
+                   f"write (MAPS ROWS COLUMNS), such as (layer ({' '.join(shapes)}) (4 1 {layers[0].shape[-1]}))")
     elif draft.word == "normalize" and (layers[0].maps or (layers[0].units,))[0] < 2:
         faults.add(f"(normalize ...) is over the maps, and {layers[0].name} is {_shape(layers[0])}, one at each "
-                   f"position: all of {layers[-1].name} would be 0", draft.span, "give both layers two maps or more")
+                   f"position: all of {layers[-1].name} would be 0", draft.span,
+                   f"write two maps or more: (layer {layers[0].name} (2 ROWS COLUMNS))")
     else:
         return True
     return False
+
+
+def _written(shape: tuple[int, ...]) -> str:
+    return str(shape[0]) if len(shape) == 1 else f"({' '.join(map(str, shape))})"
 
 
 def _divides(heads: int, maps: int, draft: DraftTransform, faults: Faults) -> bool:
@@ -97,7 +102,7 @@ def _divides(heads: int, maps: int, draft: DraftTransform, faults: Faults) -> bo
     assert draft.heads is not None
     fitting = ", ".join(str(n) for n in range(1, maps + 1) if maps % n == 0)
     faults.add(f"{heads} heads do not divide the {maps} maps of {draft.layers[0]}", draft.heads.span,
-               f"each head has as many maps as the others: {fitting}")
+               f"write (heads N) with one of {fitting}: each head has as many maps as the others")
     return False
 
 

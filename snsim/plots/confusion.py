@@ -34,7 +34,7 @@ def confusion(outputs: np.ndarray, targets: np.ndarray, title: str) -> Confusion
     SnError for fewer than two outputs."""
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         raise fail("a confusion table goes by the largest output, and this net has one output",
-                   hint="it needs one output for each class, two or more")
+                   hint="give the last layer a unit for each class, such as (layer output 10)")
     classes = outputs.shape[1]
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (np.argmax(targets, axis=1), np.argmax(outputs, axis=1)), 1)

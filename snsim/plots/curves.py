@@ -45,7 +45,8 @@ def curves(passes: Sequence[Mapping[str, Any]], title: str, published: Mapping[s
     our patterns. With data that are not `comparable` no published figure is drawn. SnError if there is no pass.
     """
     if not passes:
-        raise fail(f"{title} has no pass yet: there is no curve to draw", hint="let it run for a pass")
+        raise fail(f"{title} has no pass yet: there is no curve to draw",
+                   hint="let it run for a pass: snsim run --resume RUN, at the prompt (train-now)")
     published = dict(published or {})
     remark = ""
     if published and not comparable:

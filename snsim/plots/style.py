@@ -79,7 +79,8 @@ def write(figure: Figure, path: Path) -> None:
 def check_ending(path: Path) -> None:
     """SnError if no picture is written to a file of this ending."""
     if path.suffix not in FORMATS:
-        raise fail(f"a plot is a file that ends with {', '.join(FORMATS)}, not {path.name}")
+        raise fail(f"a plot is a file that ends with {', '.join(FORMATS)}, not {path.name}",
+                   hint=f"write {path.stem or 'plot'}.png")
 
 
 def as_svg(figure: Figure) -> bytes:
@@ -165,6 +166,7 @@ def _window(look: Look, height: float, options: dict[str, Any]) -> Figure:
     import matplotlib.pyplot as pyplot
 
     if matplotlib.get_backend().lower() == "agg":
-        raise fail("there is no screen to show windows on", hint="without --show the picture is written to a file")
+        raise fail("there is no screen to show windows on",
+                   hint="leave --show out: then the picture is written to a file")
     figure: Figure = pyplot.figure(figsize=(look.width, height), **options)
     return figure

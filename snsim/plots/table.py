@@ -34,7 +34,7 @@ def tables(net: Net) -> Tables:
              if isinstance(c.wiring.structure, Windows)]
     if not found:
         raise fail(f"net {net.name} joins no maps: it has no connection table to draw",
-                   hint="mask, local and equal-mask join maps")
+                   hint="draw another net, with a connection by (mask ...), (local ...) or (equal-mask ...)")
     partial = [entry for entry in found if not entry[2].all()]
     return Tables(net.name, tuple(partial or found))
 

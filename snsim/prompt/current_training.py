@@ -123,7 +123,7 @@ class Pupil:
         """Make a pattern the one at hand; its cost. SnError if there is no such pattern."""
         patterns = self.patterns(split)
         if not 0 <= number < len(patterns):
-            raise fail(f"there is no {split} pattern {number}", hint=f"they are numbered 0 to {len(patterns) - 1:,}")
+            raise fail(f"there is no {split} pattern {number}", hint=f"write 0 to {len(patterns) - 1}")
         self.at = (split, number)
         outputs = self.engine.outputs(patterns.inputs[number:number + 1])
         return mean_cost(self.training.cost, outputs.astype(np.float64), patterns.targets[number:number + 1])

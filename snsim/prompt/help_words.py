@@ -99,7 +99,8 @@ def show_other(interpreter: Interpreter, title: str) -> Form:
     if not parts:
         known = [entry.name for _, entry in interpreter.part(session_of).declared()]
         raise Misuse(f'show: nothing declared is called "{title}"', 0,
-                     f"declared: {', '.join(known)}" if known else "nothing is declared yet")
+                     f"declared: {', '.join(known)}" if known else
+                     'declare it first, by (net NAME ...) or (load "FILE.sn")')
     interpreter.print_text("\n\n".join(parts) + "\n")
     return NIL
 

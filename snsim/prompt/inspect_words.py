@@ -102,7 +102,8 @@ def weights(interpreter: Interpreter, source: Form, target: Form = ABSENT, value
     parameter = pupil.parameter(first, second) if second else pupil.parameter(None, first)
     if values is not ABSENT:
         if not parameter.learns:
-            raise Misuse(f"weights: {parameter.name} is fixed by the net")
+            raise Misuse(f"weights: {parameter.name} is fixed by the net", None,
+                         "leave the new value out; (weights 'FROM 'TO) shows those that are there")
         pupil.set_weights({parameter.name: _as_shape(interpreter, values, parameter.shape)})
     return np.array(pupil.last.parameters[parameter.name], np.float32)
 

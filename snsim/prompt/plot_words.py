@@ -61,7 +61,8 @@ def _file_and_name(interpreter: Interpreter, rest: list[Form]) -> tuple[Path | N
         path = typed_path(text("plot", rest.pop()))
         session, place = interpreter.part(session_of), interpreter.place()
         if place is None or place.source.path is not None:
-            raise Misuse("plot: no file may write another one", None, "type it yourself")
+            raise Misuse("plot: no file may write another one", None,
+                         "type (plot ...) at the prompt, or run the file and then: snsim plot")
         if exists(path) and resolve(path) not in session.saved:
             raise Misuse(f"there is a file {path} already", None, "give another name, or remove it first")
         session.saved.add(resolve(path))
@@ -80,7 +81,8 @@ def _data(interpreter: Interpreter, title: str, subject: str | None) -> Any:
             session.own.nets.get(subject, interpreter.place())
         return _OF_NET[title](net)
     if subject is not None:
-        raise Misuse(f"plot: {title} is a picture of the training at hand, and takes no name", 1)
+        raise Misuse(f"plot: {title} is a picture of the training at hand, and takes no name", 1,
+                     f"write (plot '{title})")
     return _OF_PUPIL[title](pupil_at_hand(interpreter, "plot"))
 
 
@@ -95,7 +97,8 @@ def _weights(pupil: Pupil) -> Any:
     from snsim.plots.weights import weights
 
     if any(connection.weight_norm for connection in pupil.net.connections):
-        raise fail("the weights of (weight-norm) are drawn by `snsim plot weights`")
+        raise fail("weights with (weight-norm) are not drawn at the prompt",
+                   hint="save the run, and draw it: snsim plot weights RUN")
     return weights(pupil.net, pupil.engine.parameters(), f"{pupil.training.name}, pass {pupil.last.number}")
 
 

@@ -58,7 +58,8 @@ def train_now(interpreter: Interpreter, name: Form = ABSENT, passes: Form = ABSE
                                "(restart) begins anew\n")
         return NIL
     if count < 1:
-        raise Misuse(f"train-now: {count} is no number of passes", 0 if name is ABSENT else 1)
+        raise Misuse(f"train-now: {count} is no number of passes", 0 if name is ABSENT else 1,
+                     "write (train-now 'NAME 3) for three passes")
     _follow(interpreter, pupil, count)
     return NIL
 
@@ -183,7 +184,8 @@ def save_weights(interpreter: Interpreter, file: Form) -> Form:
         else:
             write_output(path, tensor_file(arrays))
     except OSError as error:
-        raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0) from None
+        raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0,
+                     "give a file in a folder that you may write to") from None
     return str(path)
 
 
@@ -202,12 +204,13 @@ def save_declared(interpreter: Interpreter, file: Form) -> Form:
     session = interpreter.part(session_of)
     forms = list(complete_forms(session.program))
     if not forms:
-        raise Misuse("save-declared: nothing was declared yet")
+        raise Misuse("save-declared: nothing was declared yet", None, "declare something first: (net NAME clause ...)")
     path = _to_write(interpreter, "save-declared", file, (".sn",))
     try:
         write_output(path, ("\n\n".join(forms) + "\n").encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0) from None
+        raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0,
+                     "give a file in a folder that you may write to") from None
     return str(path)
 
 
@@ -216,10 +219,11 @@ def _to_write(interpreter: Interpreter, who: str, file: Form, endings: tuple[str
     session = interpreter.part(session_of)
     place = interpreter.place()
     if place is None or place.source.path is not None:
-        raise Misuse(f"{who} is for the prompt: no file may write another one", None, "type it yourself")
+        raise Misuse(f"{who} is for the prompt: no file may write another one", None, f"type ({who} ...) at the prompt")
     path = typed_path(text(who, file))
     if path.suffix not in endings:
-        raise Misuse(f"{who}: {path.name} does not end with {' or '.join(endings)}", 0)
+        raise Misuse(f"{who}: {path.name} does not end with {' or '.join(endings)}", 0,
+                     f'write "{path.stem}{endings[0]}"')
     if exists(path) and resolve(path) not in session.saved:
         raise Misuse(f"there is a file {path} already", 0, "give another name, or remove it first")
     session.saved.add(resolve(path))

@@ -89,7 +89,8 @@ class SourceFolder:
             try:
                 place = resolve(start / name)
             except PathError as reason:
-                raise fail(f'"{shown(name)}" cannot be read: {reason}', span, "name another file") from None
+                raise fail(f'"{shown(name)}" cannot be read: {reason}', span,
+                           hint="name a file below the folder of the program, or below that of --data-dir") from None
             if not place.is_relative_to(resolve(allowed)):
                 outside = True
             elif is_file(place):
@@ -97,8 +98,8 @@ class SourceFolder:
         where = ", ".join(str(folder) for folder in (beside, *folders))
         if outside:
             raise fail(f'"{shown(name)}" is outside of the folder of the program', span,
-                       f"put it below {self.root}, or below the folder of --data-dir")
-        raise fail(f'there is no file "{shown(name)}" in {where}', span, f"put it in {beside}")
+                       hint=f"put it below {self.root}, or below the folder of --data-dir")
+        raise fail(f'there is no file "{shown(name)}" in {where}', span, hint=f"put it in {beside}")
 
     def _original(self, folder: Path) -> Path:
         if self.moved_from is None or not folder.is_relative_to(self.moved_from):

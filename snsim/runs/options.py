@@ -41,7 +41,7 @@ def overridden(training: Training, options: Options) -> Training:
     """The training with the passes and the data of the options instead of its own."""
     if options.passes is not None:
         if options.passes < 1:
-            raise fail(f"a training has 1 or more passes, not {options.passes}")
+            raise fail(f"a training has 1 or more passes, not {options.passes}", hint="write --passes 1, or more")
         training = replace(training, stages=fitted_stages(training.stages, options.passes))
     if options.data:
         training = replace(training, data=DataChoice(names=tuple(options.data)))

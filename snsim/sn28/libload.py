@@ -83,7 +83,8 @@ def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
     """Evaluate a file; its faults say where it was loaded."""
     place = interpreter.place()
     if len(interpreter.inputs) > _NESTED:
-        raise exceeded(f"load: {path} and the files that load it stand too deep inside one another", _NESTED, place)
+        raise exceeded(f"load: {path} and the files that load it stand too deep inside one another", _NESTED, place,
+                       "a file that loads itself? Take out the (load ...) that does")
     source = read_source(path, interpreter.limits, place)
     interpreter.budget.walk(len(source.text))
     faults: list[Fault] = []
@@ -120,7 +121,7 @@ class Autoload(Procedure):
         found = interpreter.procedure(self.symbol)
         if found is None or found is self or not isinstance(found, Procedure):
             raise fail(f'the file "{self.file}" does not define {self.name}', interpreter.place(),
-                       "autoload says it does")
+                       hint=f"write (de {self.name} (...) ...) in it, or take {self.name} out of (autoload ...)")
         return found
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from snsim.data.examples import Examples
 from snsim.data.progress import Progress
-from snsim.errors import Fault, SnError
+from snsim.errors import Fault, SnError, fail
 from snsim.language.forms import Node
 from snsim.program import Program
 from snsim.registry import suggest
@@ -166,4 +166,5 @@ def _digest_of(file: Path) -> str:
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise SnError(Fault(f"{file} cannot be read: {error.strerror or error}")) from None
+        raise fail(f"{file} cannot be read: {error.strerror or error}",
+                   hint="a run reads it too: put it in its place, or change its permissions with chmod") from None

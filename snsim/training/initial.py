@@ -96,5 +96,5 @@ def gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> 
     if not lengths.all():
         raise fail(f"the initial weights of {connection.name} are all 0 at {int((lengths == 0).sum())} of its "
                    f"{parameter.size} gains, and (weight-norm) divides by their length", connection.span,
-                   "draw them: (forget-sqrt 1)")
+                   hint="draw them: (forget-sqrt 1)")
     return lengths.reshape(parameter.shape)

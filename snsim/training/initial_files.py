@@ -52,14 +52,14 @@ def _keys_of(file: ArrayFile, net: Net, learning: Mapping[str, Parameter], span:
     for key, header in file.headers.items():
         name, why = _parameter_for(key, net, learning, spellings)
         if name is None:
-            faults.append(Fault(f"{_named(file, key)} {why}", span, KEYS))
+            faults.append(Fault(f"{_named(file, key)} {why}", span, hint=KEYS))
         elif name in found:
             faults.append(Fault(f'"{shown(found[name])}" and {_named(file, key)} are both {name}', span,
-                                f'leave one of them out: "{shown(key)}"'))
+                                hint=f'leave one of them out: "{shown(key)}"'))
         else:
             found[name] = key
             faults += _faults_of(file, key, header, learning[name], span)
-    faults += [Fault(f"{shown(file.path)} has nothing for {name}, {_size(parameter.shape)}", span, KEYS)
+    faults += [Fault(f"{shown(file.path)} has nothing for {name}, {_size(parameter.shape)}", span, hint=KEYS)
                for name, parameter in learning.items() if name not in found and parameter.kind != "gain"]
     if faults:
         raise SnError(faults)
@@ -71,10 +71,10 @@ def _faults_of(file: ArrayFile, key: str, header: Header, parameter: Parameter, 
     if header.shape != parameter.shape:
         turned = header.shape[::-1] == parameter.shape
         return [Fault(f"{what} is {_size(header.shape)}, {parameter.name} is {_size(parameter.shape)}", span,
-                      f'transpose "{shown(key)}" before it is saved' if turned else
+                      hint=f'transpose "{shown(key)}" before it is saved' if turned else
                       f'save an array of {_size(parameter.shape)} as "{shown(key)}"')]
     if header.dtype.kind not in "fiu":
-        return [Fault(f"{what} holds {header.dtype}, not numbers", span, "save it as float32")]
+        return [Fault(f"{what} holds {header.dtype}, not numbers", span, hint="save it as float32")]
     return []
 
 
@@ -85,7 +85,7 @@ def _finite_array(file: ArrayFile, key: str, parameter: Parameter, dtype: np.dty
     if len(wrong):
         place = " ".join(map(str, np.unravel_index(wrong[0], array.shape))) or "0"
         raise fail(f"{_named(file, key)} holds {len(wrong)} of {array.size} numbers that are not finite, "
-                   f"the first at {place}", span, f"give finite numbers for {parameter.name}")
+                   f"the first at {place}", span, hint=f"give finite numbers for {parameter.name}")
     within(array, dtype, _named(file, key), span, "give smaller weights, or run with --dtype float64")
     return array.astype(np.float64)
 

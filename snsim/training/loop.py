@@ -274,7 +274,7 @@ def _finished_pass(training: Training, stage: Stage, number: int, data: Prepared
     assert on_train is not None
     if not np.isfinite(on_train.loss):
         raise fail(f"training {training.name} ran away in pass {number}: its cost is {on_train.loss}", training.span,
-                   "lower the learning rate; the weights of the pass before are kept")
+                   hint="lower the learning rate; the weights of the pass before are kept")
     kept = _kept(training.net, stage, engine)
     return Pass(number, on_train, scores[1], number * len(data.train), seconds, time.thread_time() - cpu,
                 LazySnapshot(lambda: _snapshot(number, engine, generators)),

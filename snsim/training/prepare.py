@@ -55,7 +55,8 @@ def prepare(training: Training, examples: Examples, dtype: np.dtype | type | str
     chosen = change.shaped(chosen, net.layers[0].shape, net.layers[0].name, span)
     train = _patterns(training, examples, chosen.train, span, dtype)
     if not len(train):
-        raise fail(f"{examples.name} has no training patterns", span)
+        raise fail(f"{examples.name} has no training patterns", span,
+                   hint="name data with patterns to learn, or write (ensemble FIRST LAST)")
     _check_curvature(training, len(train))
     test = None
     if chosen.test is not None and len(chosen.test):
@@ -72,7 +73,8 @@ def _patterns(training: Training, examples: Examples, split: Split, span: Span |
     within(targets, dtype, f"the targets of {examples.name}", span, _SMALLER)
     if training.cost.softmax and np.abs(targets.sum(axis=1) - 1).max() > 1e-6:
         raise fail(f"cross-entropy needs targets that sum to 1; those for {examples.name} sum to "
-                   f"{targets[0].sum():g} in the first pattern", span, "with data with classes write (targets 0 1)")
+                   f"{targets[0].sum():g} in the first pattern", span,
+                   hint="with data with classes write (targets 0 1)")
     return Patterns(inputs, targets)
 
 
@@ -83,15 +85,16 @@ def _targets(training: Training, examples: Examples, split: Split, span: Span | 
         classes = examples.classes or int(split.labels.max()) + 1
         if classes != output.units:
             raise fail(f"{examples.name} has {classes} classes, the output layer {output.name} has {output.units} "
-                       f"units", span, "give the output layer one unit for each class, or name other data")
+                       f"units", span, hint=f"write (layer {output.name} {classes}), or name other data")
         return change.one_of_n(split.labels, classes, off, on)
     targets = np.ascontiguousarray(split.targets, np.float64)
     if targets.shape[1] != output.units:
         raise fail(f"the targets of {examples.name} have {targets.shape[1]} numbers a pattern, the output layer "
-                   f"{output.name} has {output.units} units", span, "change the output layer, or name other data")
+                   f"{output.name} has {output.units} units", span,
+                   hint=f"write (layer {output.name} {targets.shape[1]}), or name other data")
     if _states_targets(training) and not np.isin(targets, (off, on)).all():
         raise fail(f"{examples.name} has targets of its own, other than {off:g} and {on:g}", span,
-                   "leave (targets ...) out, or state those of the data")
+                   hint="leave (targets ...) out, or state those of the data")
     return targets
 
 
@@ -104,4 +107,4 @@ def _check_curvature(training: Training, patterns: int) -> None:
     for stage in training.stages:
         if stage.curvature_patterns is not None and stage.curvature_patterns > patterns:
             raise fail(f"(curvature {stage.curvature_patterns}) asks for more than the {patterns} training patterns",
-                       training.place("update", "stage", "repeat"), f"write (curvature {patterns}) or less")
+                       training.place("update", "stage", "repeat"), hint=f"write (curvature {patterns}) or less")

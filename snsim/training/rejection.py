@@ -94,9 +94,10 @@ def margins(outputs: np.ndarray) -> np.ndarray:
     x = np.asarray(outputs, np.float64)
     if x.ndim != 2 or x.shape[1] < 2:
         raise fail("rejection goes by the two most active outputs, and this net has "
-                   f"{x.shape[1] if x.ndim == 2 else 1}", hint="it needs one output for each class, two or more")
+                   f"{x.shape[1] if x.ndim == 2 else 1}",
+                   hint="give the last layer a unit for each class, such as (layer output 10)")
     if not len(x):
-        raise fail("there are no patterns to reject")
+        raise fail("there are no patterns to reject", hint="name data that have test patterns: --data NAME")
     two = np.partition(x, -2, axis=1)
     margin: np.ndarray = two[:, -1] - two[:, -2]
     return margin

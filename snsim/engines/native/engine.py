@@ -300,7 +300,8 @@ class NativeEngine:
         x = self._inputs(inputs)
         d = self._targets(targets, len(x))
         if not len(x):
-            raise fail("the curvature is a mean over patterns, and there are none")
+            raise fail("the curvature is a mean over patterns, and there are none",
+                       hint="hand over one pattern or more")
         channel = _CURVATURES[kind]
         made = self._gathered(x, d, ("g", channel))
         return {name: h / self.dtype.type(len(x)) for name, h in made.items()}

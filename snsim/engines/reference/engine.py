@@ -248,7 +248,8 @@ class ReferenceEngine(Holder):
         x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
         d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
         if not len(x):
-            raise fail("the curvature is a mean over patterns, and there are none")
+            raise fail("the curvature is a mean over patterns, and there are none",
+                       hint="hand over one pattern or more")
         with np.errstate(all="ignore"):
             return self._weights.shaped(self._gathered(x, d, [("h", kind)], True)[1]["h"])
 

@@ -124,7 +124,8 @@ class TorchEngine(Holder):
             raise fail(f'unknown curvature "{kind}"', hint=f"curvatures: {', '.join(CURVATURES.values())}")
         x, d = self._patterns(inputs, targets)
         if not len(x):
-            raise fail("the curvature is a mean over patterns, and there are none")
+            raise fail("the curvature is a mean over patterns, and there are none",
+                       hint="hand over one pattern or more")
         pieces = [self._gathered(x[start:start + _TOGETHER], d[start:start + _TOGETHER], [("h", kind)])[1]["h"]
                   for start in range(0, len(x), _TOGETHER)]
         return self._weights.shaped(sum(pieces[1:], pieces[0]) / self.dtype.type(len(x)))

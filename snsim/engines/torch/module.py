@@ -357,7 +357,8 @@ class SnModule(nn.Module):
                 raise fail(f'no parameter is called "{name}"', hint=suggest(name, list(self.parameter_names), "names"))
             parameter = self.get_parameter(self.parameter_names[name])
             if parameter.shape != array.shape:
-                raise fail(f"{name} has the shape {tuple(parameter.shape)}, not {array.shape}")
+                raise fail(f"{name} has the shape {tuple(parameter.shape)}, not {array.shape}",
+                           hint=f"hand over an array of shape {tuple(parameter.shape)}")
             parameter.copy_(torch.from_numpy(array))
 
     def parameter_groups(self, number: int) -> list[dict[str, Any]]:
@@ -382,7 +383,8 @@ def _ends_with(x: Tensor, shape: tuple[int, ...]) -> bool:
 def _one_rate(name: str, rates: Mapping[str, Any]) -> float:
     """The rate of a parameter as a number, for optimisers that take one a parameter; SnError if its weights differ."""
     if name not in rates:
-        raise fail(f"the schedule has no learning rate for {name}")
+        raise fail(f"the schedule has no learning rate for {name}",
+                   hint=f"put one under the key {name!r} in what module.schedule gives")
     values = np.unique(np.asarray(rates[name], float))
     if len(values) != 1:
         raise fail(f"the weights of {name} have learning rates from {values[0]:g} to {values[-1]:g}, and an optimiser "

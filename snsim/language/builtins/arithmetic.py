@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable
 
 from snsim.language.forms import NIL, Form
 from snsim.language.printer import brief, show
-from snsim.language.procedures import ABSENT, CORE, TRUE, Misuse, Primitive, function
+from snsim.language.procedures import ABSENT, CORE, TRUE, Misuse, Primitive, conversion, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -19,13 +19,13 @@ def number(name: str, x: Form, argument: int | None = 0) -> float:
     """x if it is a number, else Misuse."""
     if type(x) is float:
         return x
-    raise Misuse(f"{name}: {brief(x)} is no number", argument)
+    raise Misuse(f"{name}: {brief(x)} is no number", argument, conversion(x, "number"))
 
 
 def finite(name: str, result: float) -> float:
     """The result if it is a number, Misuse if it is infinite."""
     if result - result != 0.0:
-        raise Misuse(f"{name}: the result is too large")
+        raise Misuse(f"{name}: the result is too large", None, _TOO_LARGE)
     return result
 
 
@@ -34,14 +34,17 @@ def checked(name: str, compute: Callable[[], float]) -> float:
     try:
         result = compute()
     except ZeroDivisionError:
-        raise Misuse(f"{name}: division by zero") from None
+        raise Misuse(f"{name}: division by zero", None, DIVISION) from None
     except OverflowError:
-        raise Misuse(f"{name}: the result is too large") from None
+        raise Misuse(f"{name}: the result is too large", None, _TOO_LARGE) from None
     except ValueError:
-        raise Misuse(f"{name}: there is no result for this argument") from None
+        raise Misuse(f"{name}: there is no result for this argument", None,
+                     f"test it before: (if (> x 0) ({name} x) 0) gives 0 where x is not above 0") from None
     return finite(name, float(result))
 
 
+DIVISION = "test it before: (if (0= x) 0 (/ a x)) gives 0 where x is 0"
+_TOO_LARGE = f"make the arguments smaller: the largest number is {sys.float_info.max:.3g}"
 MAXIMUM = sys.float_info.max
 _LARGEST = 1e15  # of the whole numbers that count something or are a place
 
@@ -50,7 +53,8 @@ def whole(name: str, x: Form, argument: int | None = 0, largest: float = _LARGES
     """The number truncated to a whole one, as SN does where a whole one is wanted."""
     value = number(name, x, argument)
     if not abs(value) <= largest:
-        raise Misuse(f"{name}: {show(value)} is {'too large' if value == value else 'no whole number'}", argument)
+        raise Misuse(f"{name}: {show(value)} is {'too large' if value == value else 'no whole number'}", argument,
+                     f"write a number from -{largest:g} to {largest:g}")
     return int(value)
 
 
@@ -160,7 +164,7 @@ def _of_one_kind(name: str, values: tuple[Form, ...]) -> tuple[Form, ...]:
 
 @function("=", interpreter=True)
 def equals(interpreter: Interpreter, a: Form, b: Form, *more: Form) -> bool:
-    """(= a b): whether they are equal by content: numbers, strings, lists, matrices"""
+    """(= a b c...): whether all are equal by content: numbers, strings, lists, matrices"""
     return all(interpreter.equal(a, x) for x in (b, *more))
 
 

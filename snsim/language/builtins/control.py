@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator
 
-from snsim.errors import Fault, SnError
+from snsim.errors import NO_HINT, Fault, SnError
 from snsim.language.forms import BACKQUOTE, NIL, Form, Pair, Symbol
-from snsim.language.limits import LimitError, exceeded
+from snsim.language.limits import LONG_LIST, LimitError, exceeded
 from snsim.language.procedures import TRUE, Misuse, check_pattern, function, match_pattern, special
 from snsim.language.quasiquote import argument_of, backquote
 
@@ -189,7 +189,7 @@ def _for_values(interpreter: Interpreter, form: Pair, name: str) -> tuple[Symbol
             raise Misuse(f"{name}: {interpreter.describe(bound)} is no number", 0, f"write {syntax}")
     start, end, step = (*bounds, 1.0)[:3]
     if step == 0:
-        raise Misuse(f"{name}: a step of 0 never ends", 0)
+        raise Misuse(f"{name}: a step of 0 never ends", 0, "write a step such as 1, or -1 to count down")
 
     def values() -> Iterator[float]:
         i = start
@@ -240,7 +240,7 @@ def _collect(interpreter: Interpreter, results: list[Form], value: Form) -> None
     interpreter.step()
     results.append(value)
     if len(results) > interpreter.limits.list_length:
-        raise exceeded("the list is too long", interpreter.limits.list_length, interpreter.place())
+        raise exceeded("the list is too long", interpreter.limits.list_length, interpreter.place(), LONG_LIST)
 
 
 def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tuple[Symbol, Form]]]:
@@ -259,7 +259,7 @@ def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tu
     lengths = {len(values) for values in lists}
     if len(lengths) > 1:
         raise Misuse(f"{name}: the lists have {', '.join(str(len(v)) for v in lists)} elements", 0,
-                     "lists taken in parallel have equal length")
+                     "cut the longer ones, or make the others as long: they are taken in parallel")
     for values in zip(*lists):
         interpreter.step()
         bound: list[tuple[Symbol, Form]] = []
@@ -291,7 +291,7 @@ def _parallel(interpreter: Interpreter, name: str, lists: tuple[Form, ...]) -> l
     lengths = {len(column) for column in columns}
     if len(lengths) > 1:
         raise Misuse(f"{name}: the lists have {', '.join(str(len(c)) for c in columns)} elements", None,
-                     "lists taken in parallel have equal length")
+                     "cut the longer ones, or make the others as long: they are taken in parallel")
     return list(zip(*columns))
 
 
@@ -315,7 +315,8 @@ def mapc(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
 
 def _recursive(interpreter: Interpreter, f: Form, tree: Form, name: str, depth: int = 0) -> Form:
     if depth > interpreter.limits.nesting:
-        raise exceeded(f"{name}: the list is nested too deep", interpreter.limits.nesting, interpreter.place())
+        raise exceeded(f"{name}: the list is nested too deep", interpreter.limits.nesting, interpreter.place(),
+                       "a list that holds itself? Give one that does not, such as (flatten list)")
     interpreter.step()
     results = []
     for item in interpreter.elements(tree, name):
@@ -385,4 +386,4 @@ def error(interpreter: Interpreter, *parts: Form) -> Form:
     words = []
     for part in parts:
         words.append(part if isinstance(part, str) else interpreter.describe(part))
-    raise SnError(Fault(": ".join(words) or "error", interpreter.place(), "the program itself raised this error"))
+    raise SnError(Fault(": ".join(words) or "error", interpreter.place(), hint=NO_HINT))

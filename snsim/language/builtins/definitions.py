@@ -14,6 +14,7 @@ from snsim.language.procedures import (
     Parameters,
     check_name,
     check_pattern,
+    conversion,
     function,
     match_pattern,
     special,
@@ -140,7 +141,7 @@ def let_star(interpreter: Interpreter, form: Pair) -> Form:
     try:
         for variable, cell in _bindings(interpreter, form, "let*"):
             if not isinstance(variable, Symbol):
-                raise Misuse("let* binds names only", 0, "a pattern is bound by let")
+                raise Misuse("let* binds names only", 0, "write let in place of let*: it takes patterns")
             value = interpreter.evaluate(cell.car, cell.at)
             interpreter.bind(variable, value)
             bound.append(variable)
@@ -229,7 +230,8 @@ def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None =
 def set_(interpreter: Interpreter, name: Form, value: Form) -> Form:
     """(set 'a x): sets the variable whose name is computed"""
     if not isinstance(name, Symbol):
-        raise Misuse(f"set: {interpreter.describe(name)} is no name", 0)
+        raise Misuse(f"set: {interpreter.describe(name)} is no name", 0,
+                     "write a name with a quote, (set 'a x), or (setq a x)")
     interpreter.assign(name, value)
     return value
 
@@ -248,7 +250,8 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
         raise Misuse("incr: a variable is wanted", 0, "write (incr variable [n])")
     if not isinstance(value, float) or not isinstance(by, float):
         wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
-        raise Misuse(f"incr: {interpreter.describe(wrong)} is no number", argument)
+        raise Misuse(f"incr: {interpreter.describe(wrong)} is no number", argument,
+                     conversion(by, "number") if argument else f"set it first: (setq {interpreter.describe(target)} 0)")
     if isinstance(target, Symbol):
         interpreter.assign(target, value + by)
     else:

@@ -33,7 +33,9 @@ def _result(interpreter: Interpreter, name: str, operation: Arithmetic, a: np.nd
         result = operation(_single(a), _single(b))
     if not np.isfinite(result).all() and np.isfinite(a).all() and np.isfinite(b).all():
         division = operation is np.divide and not b.all()
-        raise Misuse(f"{name}: division by zero" if division else f"{name}: the result is too large")
+        raise Misuse(f"{name}: division by zero" if division else f"{name}: the result is too large", None,
+                     "add a small number to the divisor before: (m+c b 1e-6)" if division else
+                     f"divide the elements before: in single precision the largest is {np.finfo(np.float32).max:.3g}")
     if target is ABSENT:
         return result
     place = matrix(name, target, 2)
@@ -44,7 +46,8 @@ def _result(interpreter: Interpreter, name: str, operation: Arithmetic, a: np.nd
 
 def _check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
     if a.shape != b.shape:
-        raise Misuse(f"{name}: {_sizes(a)} and {_sizes(b)} elements", argument, "the sizes are equal")
+        raise Misuse(f"{name}: {_sizes(a)} and {_sizes(b)} elements", argument,
+                     f"give a matrix of {_sizes(a)} elements, made by ({' '.join(['matrix', *map(str, a.shape)])})")
 
 
 def _sizes(a: np.ndarray) -> str:
@@ -83,7 +86,8 @@ def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = AB
     """(m*m a b [c]): the product of two matrices, put in c"""
     x, y = _as_two_dimensions("m*m", a, 0), _as_two_dimensions("m*m", b, 1)
     if x.shape[1] != y.shape[0]:
-        raise Misuse(f"m*m: {_sizes(x)} and {_sizes(y)} elements", 1, "the rows of b are as many as the columns of a")
+        raise Misuse(f"m*m: {_sizes(x)} and {_sizes(y)} elements", 1,
+                     f"give a second matrix of {x.shape[1]} rows; (transpose m) turns one of {x.shape[1]} columns")
     interpreter.budget.check_matrix(x.shape[0] * y.shape[1], "m*m")
     interpreter.budget.compute(x.size * y.shape[1])
 
@@ -97,7 +101,8 @@ def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = AB
 def _as_two_dimensions(name: str, x: Form, argument: int) -> np.ndarray:
     a = matrix(name, x, argument)
     if not 1 <= a.ndim <= 2:
-        raise Misuse(f"{name}: a matrix of one or two dimensions is wanted, this one has {a.ndim}", argument)
+        raise Misuse(f"{name}: a matrix of one or two dimensions is wanted, this one has {a.ndim}", argument,
+                     "cut out a part of two dimensions with (select m d i), or write (redim m rows columns)")
     return a[:, np.newaxis] if a.ndim == 1 else a
 
 
@@ -145,7 +150,8 @@ def dot_product(interpreter: Interpreter, a: Form, b: Form) -> float:
     """(dot-product a b): the sum of the products of the elements of two matrices of one dimension"""
     for i, x in enumerate((a, b)):
         if matrix("dot-product", x, i).squeeze().ndim > 1:
-            raise Misuse("dot-product: a matrix of one dimension is wanted", i)
+            raise Misuse("dot-product: a matrix of one dimension is wanted", i,
+                         f"write (redim m {np.size(x)}) for all its elements in one")
     return _sum_of_products(interpreter, "dot-product", a, b)
 
 

@@ -11,7 +11,7 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Symbol
 from snsim.language.limits import exceeded
 from snsim.language.pretty import pretty
-from snsim.language.printer import number_text
+from snsim.language.printer import brief, number_text
 from snsim.language.procedures import ABSENT, Misuse, function
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def tab(interpreter: Interpreter, column: Form = ABSENT) -> float:
     if column is not ABSENT:
         n = whole("tab", column)
         if n > interpreter.limits.string_length:
-            raise exceeded("tab: the line is too long", interpreter.limits.string_length, interpreter.place())
+            raise exceeded("tab: the line is too long", interpreter.limits.string_length, interpreter.place(),
+                           "write the column in characters from 0, such as (tab 40)")
         interpreter.print_text(" " * (n - interpreter.column))
     return float(interpreter.column)
 
@@ -87,7 +88,8 @@ def _formatted(interpreter: Interpreter, name: str, pattern: str, values: tuple[
         interpreter.budget.check_string(length, name)
     rest = len(list(given))
     if rest:
-        raise Misuse(f"{name}: {rest} value{'s' if rest > 1 else ''} more than the format takes")
+        raise Misuse(f"{name}: {rest} value{'s' if rest > 1 else ''} more than the format takes", None,
+                     f'put a directive for each in the format, as in ({name} "%d %s\\n" x name)')
     result = "".join([*parts, pattern[end:]])
     interpreter.budget.check_string(len(result), name)
     return result
@@ -103,7 +105,8 @@ def _check_width(interpreter: Interpreter, name: str, match: re.Match[str]) -> N
     limit = interpreter.limits.string_length
     for digits in (match[2], (match[3] or "").lstrip(".")):
         if len(digits) > 7 or int(digits or 0) > limit:
-            raise exceeded(f"{name}: the string is too long", limit, interpreter.place())
+            raise exceeded(f"{name}: the string is too long", limit, interpreter.place(),
+                           f"write a smaller width and precision than in {brief(match[0])}, such as %8.3f")
 
 
 def _directive(interpreter: Interpreter, name: str, match: re.Match[str], given: Iterator[tuple[int, Form]],
@@ -116,16 +119,19 @@ def _directive(interpreter: Interpreter, name: str, match: re.Match[str], given:
         raise Misuse(f"{name}: {match[0]} is no directive", 0, "directives: %d %s %f %e %g %l %p %%")
     argument, value = next(given, (0, NIL))
     if argument == 0:
-        raise Misuse(f"{name}: there is no value for {match[0]}", 0)
+        raise Misuse(f"{name}: there is no value for {match[0]}", 0,
+                     f"put the value behind the format; for a percent sign itself write %{match[0]}")
     if letter in "lp":
         shown = interpreter.printed(value, column) if letter == "l" else pretty(value, interpreter.printed)
         return shown.ljust(int(width or 0)) if left else shown.rjust(int(width or 0))
     if letter == "s":
         if not isinstance(value, (str, Symbol)):
-            raise Misuse(f"{name}: %s takes a string or a name, not {interpreter.describe(value)}", argument)
+            raise Misuse(f"{name}: %s takes a string or a name, not {interpreter.describe(value)}", argument,
+                         "write %l for any value, or %g for a number")
         return str(match[0] % (value if isinstance(value, str) else value.name))
     if not isinstance(value, float):
-        raise Misuse(f"{name}: %{letter} takes a number, not {interpreter.describe(value)}", argument)
+        raise Misuse(f"{name}: %{letter} takes a number, not {interpreter.describe(value)}", argument,
+                     "write %s for a string or a name, %l for any value")
     return _number(value, match[0], letter)
 
 

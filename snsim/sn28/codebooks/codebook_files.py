@@ -65,10 +65,12 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
                      "(load-codebook file) reads a binary one") from None
     words, width = (int(x) for x in numbers[:2].tolist()) if len(numbers) >= 2 else (0, 0)
     if words < 1 or width < 1:
-        raise Misuse(f"{path} is no codebook in text: it does not begin with two sizes", 0)
+        raise Misuse(f"{path} is no codebook in text: it does not begin with two sizes", 0,
+                     "(save-ascii-codebook codebook file) writes one; (load-codebook file) reads a binary one")
     if len(numbers) < 2 + words * (width + 1):
         raise Misuse(f"{path} ends early: {words} words of {width} numbers and a label take "
-                     f"{words * (width + 1):,} numbers, {len(numbers) - 2:,} are there", 0)
+                     f"{words * (width + 1):,} numbers, {len(numbers) - 2:,} are there", 0,
+                     "the file is cut off: write it again with (save-ascii-codebook codebook file)")
     rows = numbers[2:2 + words * (width + 1)].reshape(words, width + 1)
     if (numbers[:2] % 1).any() or (rows[:, -1] % 1).any() or (np.abs(rows[:, -1]) > 2**31).any():
         raise Misuse(f"{path} is no codebook in text: its sizes and labels are not all whole numbers below 2**31", 0,
@@ -81,7 +83,7 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
 def _with_labels(book: Codebook, labels: np.ndarray, path: Path) -> Codebook:
     if labels.min() < 0:
         raise Misuse(f"{path} gives word {int(labels.argmin())} the label {int(labels.min())}; a label is not negative",
-                     0)
+                     0, "count the labels from 0, and write the file again")
     book.labels[:] = labels
     return book
 

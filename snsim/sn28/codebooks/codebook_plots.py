@@ -34,7 +34,8 @@ def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
     """The points of a codebook, float64, n × 2."""
     book = codebook(interpreter, name, cb)
     if book.width < 2:
-        raise Misuse(f"{name}: words of two numbers are wanted, these have {book.width}", 0)
+        raise Misuse(f"{name}: words of two numbers are wanted, these have {book.width}", 0,
+                     "give a codebook of two numbers a word: (new-codebook words 2)")
     interpreter.budget.compute(book.words.size)
     points: np.ndarray = book.words[:, :2].astype(np.float64)
     return points
@@ -91,7 +92,8 @@ def bidim_display_2d(interpreter: Interpreter, cb: Form, n: Form, m: Form, x0: F
     points = _points(interpreter, "bidim-display-2d", cb)
     rows, columns = whole("bidim-display-2d", n, 1), whole("bidim-display-2d", m, 2)
     if rows < 1 or columns < 1 or rows * columns != len(points):
-        raise Misuse(f"bidim-display-2d: {len(points)} words are no net of {rows} x {columns}", 1)
+        raise Misuse(f"bidim-display-2d: {len(points)} words are no net of {rows} x {columns}", 1,
+                     f"write two numbers whose product is {len(points)}, such as 1 and {len(points)}")
     net = points.reshape(rows, columns, 2)
     return _draw_paths(interpreter, "bidim-display-2d", (x0, y0, x1, y1), 3, [*net, *net.swapaxes(0, 1)])
 
@@ -106,7 +108,8 @@ def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
     """
     points, count = _points(interpreter, "bidim-init-ring", data), whole("bidim-init-ring", n, 1)
     if count < 1 or not len(points):
-        raise Misuse(f"bidim-init-ring: {count} nodes around {len(points)} words", 1)
+        raise Misuse(f"bidim-init-ring: {count} nodes around {len(points)} words", 1,
+                     "write 1 node or more, and give a codebook with words")
     nodes = make_codebook(interpreter, "bidim-init-ring", count, 2)
     angles = math.tau * np.arange(count) / count
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -121,7 +124,8 @@ def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Cod
     rows, columns = whole("bidim-init-2d", n, 1), whole("bidim-init-2d", m, 2)
     if min(rows, columns) < 2 or not len(points):
         raise Misuse(f"bidim-init-2d: a net has 2 x 2 nodes or more, over some words; {rows} x {columns} over "
-                     f"{len(points)} are given", 1)
+                     f"{len(points)} are given", 1,
+                     "write (bidim-init-2d data 2 2), or more, with a codebook that has words")
     nodes = make_codebook(interpreter, "bidim-init-2d", rows * columns, 2)
     middle, reach = points.mean(axis=0), 2 * points.var(axis=0)
     xs, ys = (np.linspace(middle[i] - reach[i], middle[i] + reach[i], steps) for i, steps in ((0, columns), (1, rows)))
@@ -150,7 +154,8 @@ def bidim_query(interpreter: Interpreter, question: Form, x0: Form = ABSENT, y0:
     while True:
         place = interpreter.elements(interpreter.call("get-click"), "get-click")
         if len(place) != 2:
-            raise Misuse("bidim-query: get-click gives a list of two numbers, the place (x y)")
+            raise Misuse("bidim-query: get-click gives a list of two numbers, the place (x y)", None,
+                         "take out the get-click of your own, or let it give (list x y)")
         across, down = (number("get-click", x, None) for x in place)
         if down <= base_line + _MARGIN:
             break
@@ -166,7 +171,8 @@ def _ask(interpreter: Interpreter, name: str, title: str) -> Codebook:
     interpreter.call("new-window", _DEMO_SIZE, _DEMO_SIZE, title)
     points = codebook(interpreter, name, interpreter.call("bidim-query", "Click the points, then here"))
     if len(points) < 2:
-        raise Misuse(f"{name}: {len(points)} points are clicked, two or more are wanted")
+        raise Misuse(f"{name}: {len(points)} points are clicked, two or more are wanted", None,
+                     "click two points or more, and then above the top of the window")
     return points
 
 

@@ -78,7 +78,8 @@ def two_codebooks(interpreter: Interpreter, name: str, data: Form, references: F
     one = codebook(interpreter, name, data, arguments[0])
     other = codebook(interpreter, name, references, arguments[1])
     if one.width != other.width:
-        raise Misuse(f"{name}: words of {one.width} numbers and words of {other.width}", arguments[1])
+        raise Misuse(f"{name}: words of {one.width} numbers and words of {other.width}", arguments[1],
+                     f"make the second one of {one.width} numbers a word: (new-codebook words {one.width})")
     return one, other
 
 
@@ -86,7 +87,8 @@ def item(name: str, book: Codebook, i: Form, argument: int = 1) -> int:
     """The place of a word, from 0; Misuse if there is none."""
     place = whole(name, i, argument)
     if not 0 <= place < len(book):
-        raise Misuse(f"{name}: the codebook has words 0 to {len(book) - 1}, not {place}", argument)
+        raise Misuse(f"{name}: the codebook has words 0 to {len(book) - 1}, not {place}", argument,
+                     f"write 0 to {len(book) - 1}" if len(book) else "give one with words: (new-codebook words width)")
     return place
 
 
@@ -94,7 +96,8 @@ def merged(name: str, books: list[Codebook]) -> Codebook:
     """All words of some codebooks of one width, in order, copied with their labels."""
     widths = {book.width for book in books}
     if len(widths) > 1:
-        raise Misuse(f"{name}: words of {' and '.join(map(str, sorted(widths)))} numbers")
+        raise Misuse(f"{name}: words of {' and '.join(map(str, sorted(widths)))} numbers", None,
+                     "give codebooks of one width: (new-codebook words width) makes one")
     return Codebook(np.concatenate([book.words for book in books]), np.concatenate([book.labels for book in books]))
 
 
@@ -102,7 +105,7 @@ def make_codebook(interpreter: Interpreter, name: str, words: int, width: int) -
     """A codebook of zeros; Misuse for a size that is none."""
     if not 0 <= words <= _MOST_WORDS or not 1 <= width <= _MOST_NUMBERS:
         raise Misuse(f"{name}: {words} words of {width} numbers; there are 0 to {_MOST_WORDS:,} of 1 to "
-                     f"{_MOST_NUMBERS:,}")
+                     f"{_MOST_NUMBERS:,}", None, "write (new-codebook words width), such as (new-codebook 100 16)")
     interpreter.budget.make_matrix(words * width, name)
     return Codebook.of(np.zeros((words, width), np.float32))
 
@@ -121,7 +124,8 @@ def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) ->
     if width is not ABSENT:
         labels = width
         if not isinstance(labels, np.ndarray) or labels.dtype == object or labels.shape != (len(book),):
-            raise Misuse(f"new-codebook: a matrix of {len(book)} labels is wanted, one for each word", 1)
+            raise Misuse(f"new-codebook: a matrix of {len(book)} labels is wanted, one for each word", 1,
+                         f"make it by (int-matrix {len(book)})")
         book.labels[:] = [_label("new-codebook", float(x), 1) for x in labels.tolist()]
     return book
 
@@ -159,7 +163,8 @@ def codebook_label(interpreter: Interpreter, cb: Form, i: Form = ABSENT, label: 
 def _label(name: str, x: Form, argument: int) -> int:
     label = whole(name, x, argument)
     if not 0 <= label <= _LARGEST_LABEL:
-        raise Misuse(f"{name}: a label is a whole number from 0 to {_LARGEST_LABEL:,}, not {label}", argument)
+        raise Misuse(f"{name}: a label is a whole number from 0 to {_LARGEST_LABEL:,}, not {label}", argument,
+                     "count the labels from 0")
     return label
 
 
@@ -175,7 +180,8 @@ def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Code
     book = codebook(interpreter, "codebook-split", cb)
     first, last = item("codebook-split", book, a, 1), item("codebook-split", book, b, 2)
     if first > last:
-        raise Misuse(f"codebook-split: {first} comes behind {last}", 1)
+        raise Misuse(f"codebook-split: {first} comes behind {last}", 1,
+                     f"write the smaller one first: (codebook-split cb {last} {first})")
     return book.part(first, last + 1)
 
 
@@ -218,7 +224,8 @@ def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) 
     book = new_codebook(interpreter, patterns)
     if not isinstance(desired, np.ndarray) or desired.dtype == object or desired.ndim != 2 \
             or len(desired) != len(book):
-        raise Misuse(f"patdes-to-codebook: a matrix of {len(book)} rows of targets is wanted", 1)
+        raise Misuse(f"patdes-to-codebook: a matrix of {len(book)} rows of targets is wanted", 1,
+                     f"give a row of targets for each of the {len(book)} words, such as (matrix {len(book)} 10)")
     book.labels[:] = desired.argmax(axis=1)
     return book
 
@@ -227,6 +234,7 @@ def vector(interpreter: Interpreter, name: str, x: Form, book: Codebook, argumen
     """x as a vector of single precision as wide as the words of a codebook; Misuse if it is none."""
     if not isinstance(x, np.ndarray) or x.dtype == object or x.shape != (book.width,):
         raise Misuse(f"{name}: a matrix of one dimension with {book.width} numbers is wanted, as the words have; not "
-                     f"{interpreter.describe(x)}", argument)
+                     f"{interpreter.describe(x)}", argument,
+                     f"make it by (float-matrix {book.width}), or take a word: (codebook-word cb 0)")
     with np.errstate(over="ignore"):
         return x.astype(np.float32)

@@ -82,7 +82,8 @@ def k_means_of_classes(interpreter: Interpreter, name: str, data: Codebook, k: i
     for label in classes:
         own = Codebook.of(data.words[data.labels == label])
         if len(own) < k:
-            raise Misuse(f"{name}: {len(own)} words have the label {label}, fewer than {k} references", 1)
+            raise Misuse(f"{name}: {len(own)} words have the label {label}, fewer than {k} references", 1,
+                         f"write {len(own)} or less for k, or give more words the label {label}")
         references = k_means(interpreter, own, k)
         references.labels[:] = label
         of_classes.append(references)
@@ -201,7 +202,8 @@ _PAIRS = {2: pair_of_lvq2, 3: pair_of_lvq3}
 def _with_words(interpreter: Interpreter, name: str, data: Form) -> Codebook:
     book = codebook(interpreter, name, data)
     if not len(book):
-        raise Misuse(f"{name}: the codebook has no words", 0)
+        raise Misuse(f"{name}: the codebook has no words", 0,
+                     "fill it before: (load-codebook file) or (codebook-merge cb...)")
     return book
 
 
@@ -226,7 +228,8 @@ def codebook_assign_labels(interpreter: Interpreter, data: Form, references: For
     """(codebook-assign-labels data ref [k]): label references as most items do whose k (1) nearest they are"""
     items, book = two_codebooks(interpreter, "codebook-assign-labels", data, references)
     if not len(items):
-        raise Misuse("codebook-assign-labels: there are no items", 0)
+        raise Misuse("codebook-assign-labels: there are no items", 0,
+                     "give data with words: (load-codebook file) or (patdes-to-codebook matrix targets)")
     assign_labels(interpreter, items, book, neighbours("codebook-assign-labels", k, book, 2))
     return book
 
@@ -255,13 +258,14 @@ def learn_lvq(interpreter: Interpreter, version: Form, data: Form, references: F
     which, count = whole("learn-lvq", version), whole("learn-lvq", sweeps, 3)
     items, book = two_codebooks(interpreter, "learn-lvq", data, references, (1, 2))
     if which not in (1, *_PAIRS):
-        raise Misuse(f"learn-lvq: there is no version {which}", 0, "versions: 1, 2 and 3")
+        raise Misuse(f"learn-lvq: there is no version {which}", 0, "write 1, 2 or 3")
     if which == 1 and window is not ABSENT:
         raise Misuse("learn-lvq: LVQ1 has no window", 5, "leave it out, or take version 2 or 3")
     if count < 0:
-        raise Misuse(f"learn-lvq: {count} sweeps", 3)
+        raise Misuse(f"learn-lvq: {count} sweeps", 3, "write 0 or more, such as 10")
     if len(book) < min(which, 2):
-        raise Misuse(f"learn-lvq: {len(book)} references are too few for LVQ{which}", 2)
+        raise Misuse(f"learn-lvq: {len(book)} references are too few for LVQ{which}", 2,
+                     "give two references or more, of different labels: (init-lvq-class data k)")
     unknown = np.setdiff1d(items.labels, book.labels)
     if which == 3 and len(unknown):
         raise Misuse(f"learn-lvq: no reference has the label {unknown[0]} of an item", 2,

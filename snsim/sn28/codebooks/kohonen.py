@@ -45,10 +45,11 @@ def learn_tmap(interpreter: Interpreter, data: Form, nodes: Form, sweeps: Form, 
     """
     items, net = two_codebooks(interpreter, "learn-tmap", data, nodes)
     if not len(net):
-        raise Misuse("learn-tmap: a map has nodes", 1)
+        raise Misuse("learn-tmap: a map has nodes", 1,
+                     "give a codebook with a word for each node: (new-codebook nodes width)")
     count = whole("learn-tmap", sweeps, 2)
     if count < 0:
-        raise Misuse(f"learn-tmap: {count} sweeps", 2)
+        raise Misuse(f"learn-tmap: {count} sweeps", 2, "write 0 or more, such as 10")
     distances = np.zeros(len(net))
     for t in range(count):
         left = (count - t) / count
@@ -95,7 +96,8 @@ def _grid(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive
     lengths = [whole(name, size, i) for i, size in enumerate(sizes)]
     nodes = math.prod(lengths)
     if not lengths or min(lengths) < 1 or nodes > _LARGEST_GRID:
-        raise Misuse(f"{name}: a grid has 1 to {_LARGEST_GRID:,} nodes")
+        raise Misuse(f"{name}: a grid has 1 to {_LARGEST_GRID:,} nodes", None,
+                     "write a size of 1 or more for each dimension, such as (tmap-topo-2d 8 8)")
     places = np.indices(lengths).reshape(len(lengths), nodes)
     around = np.array(lengths)[:, np.newaxis]
 
@@ -103,7 +105,8 @@ def _grid(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive
         node, into = whole(name, i), matrix(name, target, 1)
         if not 0 <= node < nodes or into.size != nodes:
             raise Misuse(f"{name}: a grid of {' x '.join(map(str, lengths))} has {nodes} nodes; node {node} and a "
-                         f"matrix of {into.size} numbers are given")
+                         f"matrix of {into.size} numbers are given", None,
+                         "give the grid as many nodes as the map of learn-tmap has words")
         interpreter.budget.compute(places.size)
         steps = abs(places - places[:, [node]])
         if closed:

@@ -78,7 +78,8 @@ def neighbours(name: str, k: Form, book: Codebook, argument: int) -> int:
     count = whole(name, k, argument)
     if 1 <= count <= len(book):
         return count
-    raise Misuse(f"{name}: {count} of the {len(book)} words of the codebook are asked for", argument)
+    raise Misuse(f"{name}: {count} of the {len(book)} words of the codebook are asked for", argument,
+                 f"write 1 to {len(book)}")
 
 
 def count_distances(interpreter: Interpreter, vectors: int, references: Codebook) -> None:
@@ -99,7 +100,8 @@ def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form
         return distances
     given = matrix("codebook-distances", target, 2)
     if given.shape != distances.shape:
-        raise Misuse(f"codebook-distances: a matrix of {len(book)} numbers takes the distances", 2)
+        raise Misuse(f"codebook-distances: a matrix of {len(book)} numbers takes the distances", 2,
+                     f"leave it out, or make it by (float-matrix {len(book)})")
     put(given, distances)
     return given
 
@@ -121,7 +123,8 @@ def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) 
     items, book = two_codebooks(interpreter, "codebook-distorsion", data, references)
     for argument, each in enumerate((items, book)):
         if not len(each):
-            raise Misuse("codebook-distorsion: a codebook without words has none", argument)
+            raise Misuse("codebook-distorsion: a codebook without words has none", argument,
+                         "fill it before: (load-codebook file) or (codebook-merge cb...)")
     count_distances(interpreter, len(items), book)
     return float(distortion(items, book))
 
@@ -160,7 +163,8 @@ def _answers(interpreter: Interpreter, name: str, data: Form, references: Form,
     """The data, the references, and the class that the k nearest of these give each of the data."""
     items, book = two_codebooks(interpreter, name, data, references)
     if not len(items):
-        raise Misuse(f"{name}: the codebook has no words to classify", 0)
+        raise Misuse(f"{name}: the codebook has no words to classify", 0,
+                     "fill it before: (load-codebook file) or (codebook-merge cb...)")
     count = neighbours(name, k, book, 2)
     count_distances(interpreter, len(items), book)
     return items, book, np.array([classify(x, book, count) for x in items.words])

@@ -40,11 +40,13 @@ def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
     """(init-rbf data k): build a net, k centres a label by k-means; (init-rbf data cb): with these centres"""
     items = codebook(interpreter, "init-rbf", data)
     if not len(items):
-        raise Misuse("init-rbf: the codebook has no words", 0)
+        raise Misuse("init-rbf: the codebook has no words", 0,
+                     "fill it before: (load-codebook file) or (codebook-merge cb...)")
     if isinstance(centres, Codebook):
         book = centres
         if not len(book) or book.width != items.width:
-            raise Misuse(f"init-rbf: {len(book)} centres of {book.width} numbers for words of {items.width}", 1)
+            raise Misuse(f"init-rbf: {len(book)} centres of {book.width} numbers for words of {items.width}", 1,
+                         f"take the centres from the data: (k-means data {max(len(book), 1)})")
     else:
         k = neighbours("init-rbf", centres, items, 1)
         book = k_means_of_classes(interpreter, "init-rbf", items, k, items.classes())
@@ -88,7 +90,9 @@ def _first_v(interpreter: Interpreter, items: Codebook, centres: Codebook) -> fl
         drawn = min(int(randomness.rand() * len(items)), len(items) - 1)  # rand may be 1
         total += float(squared_distances(items.words[drawn], centres.words).mean(dtype=np.float64))
     if not 0.0 < total < np.inf:
-        raise Misuse("init-rbf: all words are the same" if total == 0.0 else "init-rbf: the distances are too large", 0)
+        raise Misuse("init-rbf: all words are the same" if total == 0.0 else "init-rbf: the distances are too large", 0,
+                     "give words that differ" if total == 0.0 else
+                     "divide the words before: (m*c (codebook-word cb) 0.001)")
     return _REACH * _DRAWN / total
 
 
@@ -115,7 +119,8 @@ def _presented(interpreter: Interpreter, name: str, i: Form) -> tuple[np.ndarray
     """Word i of the codebook that is presented, and its label."""
     items, place = codebook(interpreter, f"{name}: rbf-cbdata", interpreter.lookup("rbf-cbdata")), whole(name, i, 1)
     if not 0 <= place < len(items):
-        raise Misuse(f"{name}: the codebook has words 0 to {len(items) - 1}, not {place}", 1)
+        raise Misuse(f"{name}: the codebook has words 0 to {len(items) - 1}, not {place}", 1,
+                     f"words count from 0: write 0 to {len(items) - 1}")
     return items.words[place], int(items.labels[place])
 
 
@@ -127,9 +132,11 @@ def _as_patterns(interpreter: Interpreter, name: str, data: Form) -> Iterator[No
     if not isinstance(centres, Codebook):
         raise Misuse(f"{name}: there is no net of radial basis functions", None, "(init-rbf data k) builds one")
     if not len(items) or items.width != centres.width:
-        raise Misuse(f"{name}: {len(items)} words of {items.width} numbers for centres of {centres.width}", 0)
+        raise Misuse(f"{name}: {len(items)} words of {items.width} numbers for centres of {centres.width}", 0,
+                     "build the net for these words: (init-rbf data k)")
     if items.class_count() > number(name, interpreter.lookup("rbf-classes"), None):
-        raise Misuse(f"{name}: the net has no output for the label {items.class_count() - 1}", 0)
+        raise Misuse(f"{name}: the net has no output for the label {items.class_count() - 1}", 0,
+                     "build the net with data of all classes: (init-rbf data k)")
     values = {"rbf-cbdata": items, "patt-min": 0.0, "patt-max": float(len(items) - 1),
               "classify": interpreter.procedure(symbol("class-max")),
               "present-pattern": interpreter.procedure(symbol("rbf-present-pattern")),
@@ -150,7 +157,7 @@ def learn_rbf(interpreter: Interpreter, data: Form, sweeps: Form, bell_rate: For
     """
     count = whole("learn-rbf", sweeps, 1)
     if count < 0:
-        raise Misuse(f"learn-rbf: {count} sweeps", 1)
+        raise Misuse(f"learn-rbf: {count} sweeps", 1, "write 1 or more, such as 10")
     with _as_patterns(interpreter, "learn-rbf", data):
         weights = [number("sval", interpreter.call("sval", *pair), None) for pair in _pairs(interpreter)]
         rates = {"bell-layer": _RATE * sum(weights) / len(weights) if bell_rate is NIL

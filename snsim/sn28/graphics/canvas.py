@@ -243,7 +243,8 @@ class Screen:
     def open(self, width: int, height: int, title: str) -> Window:
         """A new window, hidden characters in its title replaced; Misuse for a wrong size, or too many windows."""
         if not (1 <= width <= _LARGEST and 1 <= height <= _LARGEST):
-            raise Misuse(f"a window has 1 to {_LARGEST:,} pixels on a side, not {width} x {height}")
+            raise Misuse(f"a window has 1 to {_LARGEST:,} pixels on a side, not {width} x {height}", None,
+                         'write (new-window 512 512 "title")')
         if len(self.windows) >= _MOST_WINDOWS:
             raise Misuse(f"the program opens more than {_MOST_WINDOWS} windows", None,
                          "(cls) clears a window to be used again")

@@ -51,7 +51,8 @@ def pixel(name: str, x: Form, argument: int | None) -> int:
     """A number truncated to a pixel; one far outside of any window is taken to be at the border of what is drawn."""
     value = number(name, x, argument)
     if value != value:
-        raise Misuse(f"{name}: {value} is no place", argument)
+        raise Misuse(f"{name}: {value} is no place", argument,
+                     "write whole numbers of pixels, from 0 at the left and at the top")
     return int(max(-_LARGEST_PIXEL, min(value, _LARGEST_PIXEL)))
 
 
@@ -150,7 +151,8 @@ def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
     parts = [number("alloccolor", x, i) for i, x in enumerate((r, g, b))]
     for i, part in enumerate(parts):
         if not 0.0 <= part <= 1.0:
-            raise Misuse(f"alloccolor: a part of a color is from 0 to 1, not {part:g}", i)
+            raise Misuse(f"alloccolor: a part of a color is from 0 to 1, not {part:g}", i,
+                         f"write {part / 255:g} for {part:g} of 255" if 1 < part <= 255 else "write for example 0.5")
     red, green, blue = (round(255 * part) for part in parts)
     return _number_of((red, green, blue))
 
@@ -214,7 +216,7 @@ def _circle(interpreter: Interpreter, name: str, x: Form, y: Form, r: Form, fill
     window = current_window(interpreter, name)
     across, down, radius = pixels(name, x, y, r)
     if radius < 0:
-        raise Misuse(f"{name}: the radius {radius} is negative", 2)
+        raise Misuse(f"{name}: the radius {radius} is negative", 2, f"write {-radius}, without the minus sign")
     draw(interpreter, window, Disc(window.color, across, down, radius, filled))
     return NIL
 
@@ -224,7 +226,8 @@ def fill_polygon(interpreter: Interpreter, *points: Form) -> Form:
     """(fill-polygon x1 y1 x2 y2...): a filled polygon with these corners"""
     window = current_window(interpreter, "fill-polygon")
     if len(points) < 4 or len(points) % 2:
-        raise Misuse("fill-polygon: two points or more are wanted, two numbers each")
+        raise Misuse("fill-polygon: two points or more are wanted, two numbers each", None,
+                     "write (fill-polygon x1 y1 x2 y2 x3 y3) for a triangle")
     ends = pixels("fill-polygon", *points)
     draw(interpreter, window, Polygon(window.color, tuple(zip(ends[::2], ends[1::2]))))
     return NIL
@@ -291,7 +294,8 @@ def bounding_rect(interpreter: Interpreter, one: Form, other: Form) -> Form:
 def _rectangle(interpreter: Interpreter, name: str, rectangle: Form, argument: int) -> list[float]:
     items = interpreter.elements(rectangle, name)
     if len(items) != 4:
-        raise Misuse(f"{name}: a rectangle is a list (x y w h), not {interpreter.describe(rectangle)}", argument)
+        raise Misuse(f"{name}: a rectangle is a list (x y w h), not {interpreter.describe(rectangle)}", argument,
+                     "write '(0 0 100 50), or (list x y w h)")
     return [number(name, item, argument) for item in items]
 
 

@@ -52,7 +52,7 @@ def draw_list(interpreter: Interpreter, x: Form, y: Form, values: Form, columns:
 def _hinton(name: str, values: list[float], most: float, size: int) -> tuple[tuple[int, ...], tuple[Color, ...]]:
     """The sides of the squares, and their colors, white or black."""
     if not most:
-        raise Misuse(f"{name}: the greatest value is 0")
+        raise Misuse(f"{name}: the greatest value is 0", None, "give the greatest value that is drawn, such as 1")
     shares = [max(-1.0, min(v / most, 1.0)) for v in values]
     return (tuple([int(size * math.sqrt(abs(v))) for v in shares]),
             tuple([WHITE if v > 0 else BLACK for v in shares]))
@@ -77,9 +77,10 @@ def gray_draw_matrix(interpreter: Interpreter, x: Form, y: Form, m: Form, low: F
     window = current_window(interpreter, "gray-draw-matrix")
     values = matrix("gray-draw-matrix", m, 2)
     if values.ndim not in (1, 2) or not values.size:
-        raise Misuse(f"gray-draw-matrix: one or two dimensions are drawn, the matrix has {values.ndim}", 2)
+        raise Misuse(f"gray-draw-matrix: one or two dimensions are drawn, the matrix has {values.ndim}", 2,
+                     "cut out a part of two dimensions: (select m d i)")
     if height is not ABSENT and height != cell:
-        raise Misuse("gray-draw-matrix: cells are as wide as they are high", 6)
+        raise Misuse("gray-draw-matrix: cells are as wide as they are high", 6, "write the same number for both")
     side = whole("gray-draw-matrix", cell, 5, _LARGEST_CELL)
     interpreter.budget.make_list(values.size, "gray-draw-matrix")
     colors = _grays("gray-draw-matrix", values.astype(np.float64).ravel(), number("gray-draw-matrix", low, 3),
@@ -92,7 +93,7 @@ def gray_draw_matrix(interpreter: Interpreter, x: Form, y: Form, m: Form, low: F
 def _grays(name: str, values: np.ndarray, low: float, high: float) -> tuple[Color, ...]:
     """A gray for each value: level 64 (v - lo) / (hi - lo), from 0 to 63, of 63 which is white."""
     if low == high:
-        raise Misuse(f"{name}: lo and hi are both {low:g}")
+        raise Misuse(f"{name}: lo and hi are both {low:g}", None, "write two different numbers, such as -1 and 1")
     levels = np.nan_to_num(np.trunc(_GRAYS * (values - low) / (high - low))).clip(0, _GRAYS - 1)
     return tuple([(g, g, g) for g in np.rint(levels * (255 / (_GRAYS - 1))).astype(int).tolist()])
 
@@ -101,7 +102,8 @@ def _numbers(interpreter: Interpreter, name: str, values: Form) -> list[float]:
     items = interpreter.elements(values, name)
     for item in items:
         if type(item) is not float or item - item != 0.0:
-            raise Misuse(f"{name}: {interpreter.describe(item)} in the list is no number that can be drawn", 2)
+            raise Misuse(f"{name}: {interpreter.describe(item)} in the list is no number that can be drawn", 2,
+                         "replace it: (filter numberp list) keeps the numbers")
     return items
 
 
@@ -110,7 +112,7 @@ def _put_squares(interpreter: Interpreter, name: str, window: Window, places: tu
     x, y = pixels(name, *places[:2])
     columns, cell = whole(name, places[2], 3), whole(name, places[3], None, _LARGEST_CELL)
     if columns < 1 or cell < 1:
-        raise Misuse(f"{name}: {columns} columns of cells of {cell} pixels")
+        raise Misuse(f"{name}: {columns} columns of cells of {cell} pixels", None, "write 1 or more of both")
     if sizes:
         interpreter.budget.walk(len(sizes))
         draw(interpreter, window, Squares(x, y, columns, cell, sizes, colors, ground))

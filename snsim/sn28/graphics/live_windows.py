@@ -66,5 +66,5 @@ def open_live() -> LiveWindows:
         import matplotlib.pyplot as pyplot
     if matplotlib.get_backend().lower() == "agg":
         raise SnError([Fault("there is no screen to show windows on", None,
-                             "without --windows they are saved as pictures")])
+                             hint="leave --windows out: then they are saved as pictures")])
     return LiveWindows(pyplot)

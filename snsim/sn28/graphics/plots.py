@@ -98,7 +98,8 @@ def make_port(name: str, box: Sequence[float], corners: Sequence[float], marker:
     """A port; Misuse if its range is empty."""
     x0, y0, x1, y1 = corners
     if x0 == x1 or y0 == y1 or not all(math.isfinite(c) for c in (*box, *corners)):
-        raise Misuse(f"{name}: there is nothing between {x0:g} and {x1:g}, and between {y0:g} and {y1:g}")
+        raise Misuse(f"{name}: there is nothing between {x0:g} and {x1:g}, and between {y0:g} and {y1:g}", None,
+                     "write two different numbers for the ends of each axis: (setup-axes xmin ymin xmax ymax)")
     left, bottom, right, top = box
     return Port((left, bottom, right, top), (x0, y0, x1, y1), marker)
 
@@ -153,7 +154,8 @@ def _current(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
 def _four(interpreter: Interpreter, name: str, x: Form, argument: int) -> list[float]:
     items = interpreter.elements(x, name)
     if len(items) != 4:
-        raise Misuse(f"{name}: a list of four numbers is wanted, not {interpreter.describe(x)}", argument)
+        raise Misuse(f"{name}: a list of four numbers is wanted, not {interpreter.describe(x)}", argument,
+                     "write '(0 0 1 1), or (list xmin ymin xmax ymax)")
     return [number(name, item, argument) for item in items]
 
 
@@ -170,7 +172,8 @@ def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Fo
 def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) -> Port:
     """(copy-plot-port port [marker]): the same place to plot in, with a pen and a marker of its own"""
     if not isinstance(port, Port):
-        raise Misuse(f"copy-plot-port: {interpreter.describe(port)} is no place to plot in", 0)
+        raise Misuse(f"copy-plot-port: {interpreter.describe(port)} is no place to plot in", 0,
+                     "(new-plot-port ...) makes one; (setup-axes xmin ymin xmax ymax) plots without one")
     return Port(port.box, port.range, port.marker if marker is ABSENT else marker)
 
 
@@ -215,7 +218,7 @@ def nice_brect(interpreter: Interpreter) -> Form:
 @word("draw-axes")
 def draw_axes(interpreter: Interpreter, box: Form, x_labels: Form = NIL, y_labels: Form = NIL,
               title: Form = "") -> Form:
-    """(draw-axes box xlabels ylabels title): a frame with labels at equal distances, and a title"""
+    """(draw-axes box [xlabels [ylabels [title]]]): a frame with labels at equal distances, and a title"""
     window = current_window(interpreter, "draw-axes")
     left, bottom, right, top = _four(interpreter, "draw-axes", box, 0)
     draw_box(interpreter, window, (left, bottom, right, top), _labels(interpreter, x_labels),
@@ -255,7 +258,8 @@ def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
     port, window = _current(interpreter, "plot-lists")
     across, down = (interpreter.elements(values, "plot-lists") for values in (xs, ys))
     if len(across) != len(down):
-        raise Misuse(f"plot-lists: one list has {len(across)} elements, the other {len(down)}", 1)
+        raise Misuse(f"plot-lists: one list has {len(across)} elements, the other {len(down)}", 1,
+                     f"cut one to {min(len(across), len(down))} elements, or lengthen the other")
     port.pen = None
     for x, y in zip(across, down):
         port.draw(window, number("plot-lists", x), number("plot-lists", y, 1), interpreter)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterator
 
 from snsim.atomic_files import write_atomically
-from snsim.errors import Fault, SnError
+from snsim.errors import Fault, fail
+from snsim.input_files import unwritable
 from snsim.sn28.graphics.canvas import Screen, Window
 from snsim.sn28.graphics.live_windows import open_live
 from snsim.sn28.graphics.raster import pixels, png
@@ -59,12 +60,13 @@ def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> 
             interpreter.part(Files).count(path, len(content))
             write_atomically(path, content)
         except OSError as error:
-            raise SnError([Fault(f"{path} cannot be written: {error.strerror or error}", None)]) from None
+            sentence, remedy = unwritable(path, error)
+            raise fail(sentence, hint=remedy) from None
         paths.append(path)
         if window.overfull:
             interpreter.warnings.append(Fault(f'more was drawn in the window "{window.title}" than is kept: '
                                               f"{path.name} shows the last of it", None,
-                                              "(cls) clears a window that is drawn anew", severity="warning"))
+                                              hint="(cls) clears a window that is drawn anew", severity="warning"))
     return paths
 
 

@@ -44,7 +44,8 @@ def _ages(interpreter: Interpreter, name: str, sweeps: Form) -> tuple[float, flo
     first, last = training_range(interpreter)
     count, age = number(name, sweeps), number_in(interpreter, "age", 0.0)
     if not count > 0:
-        raise Misuse(f"{name}: {count:g} sweeps are no axis", 0)
+        raise Misuse(f"{name}: {count:g} sweeps are no axis", 0,
+                     "write the number of sweeps that the axis is for, such as 20")
     return age, age + count * (last - first + 1)
 
 

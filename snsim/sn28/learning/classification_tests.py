@@ -89,7 +89,7 @@ def rank_of_max(interpreter: Interpreter, values: Form) -> Form:
     """(rank-of-max list): the place, from 0, of the greatest number; the list of the places if several are"""
     numbers = [number("rank-of-max", value) for value in interpreter.elements(values, "rank-of-max")]
     if not numbers:
-        raise Misuse("rank-of-max: the list is empty", 0)
+        raise Misuse("rank-of-max: the list is empty", 0, "give a list of numbers, such as (state output-layer)")
     return _one_or_list(interpreter, _places_of_greatest(numbers))
 
 

@@ -36,13 +36,14 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
         matrix = interpreter.call("load-matrix", name)
         if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
             raise Misuse(f"load-patterns: {interpreter.describe(name)} is no matrix of two dimensions", len(loaded),
-                         "an example is a row of it")
+                         "write a file of rows, one for each example: .MAT 2 ROWS COLUMNS and the numbers")
         interpreter.assign(symbol(variable), matrix)
         loaded.append(matrix)
     rows = [len(matrix) for matrix in loaded]
     if rows[0] != rows[1]:
         interpreter.warnings.append(Fault(f"there are {rows[0]} patterns and {rows[1]} desired outputs",
-                                          interpreter.place(), severity="warning"))
+                                          interpreter.place(), hint="write a row of each for every pattern",
+                                          severity="warning"))
     log(interpreter, f';;; (load-patterns "{patterns}" "{desired}")')
     return interpreter.call("ensemble", 0.0, float(rows[0] - 1))
 
@@ -84,7 +85,7 @@ def hoeffding(interpreter: Interpreter, scale: Form, risk: Form, size: Form) -> 
     tau, eta, n = number("hoeffding", scale), number("hoeffding", risk, 1), number("hoeffding", size, 2)
     if not 0 < eta <= 2 or n <= 0:
         raise Misuse(f"hoeffding: there is no bound for a risk of {eta:g} and {n:g} values", 1 if n > 0 else 2,
-                     "a risk lies between 0 and 1, and there is a value at least")
+                     "write a risk between 0 and 1, such as 0.05, and 1 value or more")
     return tau * math.sqrt(-math.log(eta / 2.0) / (2.0 * n))
 
 

@@ -56,12 +56,15 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
     """(performance a b): measures patterns a to b: sets global-error, the mean, good-an-num and good-an-percent"""
     a, b = whole("performance", first), whole("performance", last, 1)
     if b < a:
-        raise Misuse(f"performance: there are no patterns {a} to {b}", 0, "give the first and the last")
+        raise Misuse(f"performance: there are no patterns {a} to {b}", 0,
+                     "write the first and the last, such as (performance 0 9)")
     total, good = 0.0, 0
     for n in range(a, b + 1):
         error = interpreter.call("test-pattern", float(n))
         if not isinstance(error, float):
-            raise Misuse(f"performance: test-pattern gave {interpreter.describe(error)}, not the error of pattern {n}")
+            raise Misuse(f"performance: test-pattern gave {interpreter.describe(error)}, not the error of pattern {n}",
+                         None,
+                         "let the test-pattern of your own end with a number, the error of the pattern")
         total += error
         good += interpreter.lookup(_GOOD_ANSWER) is not NIL
     count = b - a + 1

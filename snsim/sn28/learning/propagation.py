@@ -135,7 +135,8 @@ def _init_grad(interpreter: Interpreter, name: str, given: tuple[Form, ...], thr
     threshold = a.optional_number(0.0) if thresholded else None
     a.end()
     if output.count != desired.count:
-        raise Misuse(f"{name}: {output.count} outputs have {desired.count} desired values")
+        raise Misuse(f"{name}: {output.count} outputs have {desired.count} desired values", None,
+                     f"give two layers of equal length: (make-desired ...) takes one of {output.count} units")
     return init_grad_lms(a.space, output, desired, dnlf, threshold)
 
 

@@ -27,7 +27,8 @@ def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> 
     """(obd-compute-curvature a b): sums the curvature of every weight over patterns a to b, for obd-prune"""
     a, b = whole("obd-compute-curvature", first), whole("obd-compute-curvature", last, 1)
     if b < a:
-        raise Misuse(f"obd-compute-curvature: there are no patterns {a} to {b}", 0, "give the first and the last")
+        raise Misuse(f"obd-compute-curvature: there are no patterns {a} to {b}", 0,
+                     "write the first and the last, such as (obd-compute-curvature 0 9)")
     with bound(interpreter, "gamma", 1.0), bound(interpreter, "lev-mar", NIL):
         interpreter.call("clear-hess")
         for n in range(a, b + 1):
@@ -46,7 +47,7 @@ def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
     """
     share = number("obd-prune", fraction)
     if not 0 <= share <= 1:
-        raise Misuse(f"obd-prune: {share:g} is no fraction", 0, "0.1 cuts a tenth of the connections")
+        raise Misuse(f"obd-prune: {share:g} is no fraction", 0, "write 0.1 to cut a tenth of the connections")
     net = interpreter.part(Netspace)
     connections = every_connection(net)
     if not len(connections):
@@ -126,5 +127,6 @@ def _train_with(interpreter: Interpreter, inputs: int, hidden: int, outputs: int
     interpreter.call("build-net", layers, links)
     error = interpreter.call("netenv-auto-train")
     if not isinstance(error, float):
-        raise Misuse(f"netenv-auto-train gave {interpreter.describe(error)}, not an error")
+        raise Misuse(f"netenv-auto-train gave {interpreter.describe(error)}, not an error", None,
+                     "let netenv-auto-train end with a number, the error")
     return error

@@ -76,7 +76,7 @@ def _cycle(interpreter: Interpreter, who: str, n: Form, step: str) -> Form:
 def _times(who: str, n: Form, argument: int = 0) -> int:
     count = whole(who, n, argument)
     if count < 0:
-        raise Misuse(f"{who}: {count} is no number of times", argument)
+        raise Misuse(f"{who}: {count} is no number of times", argument, "write 1 or more")
     return count
 
 
@@ -146,7 +146,8 @@ def accumulate(interpreter: Interpreter, who: str, first: Form, last: Form, work
     """Present patterns a to b and call these functions for each; the mean error, also in global-error."""
     a, b = whole(who, first), whole(who, last, 1)
     if b < a:
-        raise Misuse(f"{who}: there are no patterns {a} to {b}", 0, "give the first and the last")
+        raise Misuse(f"{who}: there are no patterns {a} to {b}", 0,
+                     f"write the first and the last, such as ({who} 0 9)")
     total = 0.0
     for n in range(a, b + 1):
         propagate(interpreter, float(n))

@@ -28,12 +28,14 @@ def present(space: Netspace, values: np.ndarray, layers: list[Units], who: str) 
     """Copy numbers, shape (n,), into the states of the units in their order. Misuse if there are fewer than units."""
     count = sum(units.count for units in layers)
     if len(values) < count:
-        raise Misuse(f"{who}: {len(values)} numbers are too few for {count} units", 0)
+        raise Misuse(f"{who}: {len(values)} numbers are too few for {count} units", 0,
+                     f"give {count} numbers, or a layer of {len(values)} units")
     if len(values) > count and not space.told_of_longer_patterns:
         space.told_of_longer_patterns = True
         space.interpreter.warnings.append(Fault(
             f"{who}: a pattern has {len(values)} numbers and its layer {count} units; the rest is not used",
-            space.interpreter.place(), severity="warning"))
+            space.interpreter.place(), hint=f"cut the patterns to {count} columns, or give the layer more units",
+            severity="warning"))
     at = 0
     for units in layers:
         space.unit[VAL].array[units.index] = values[at:at + units.count]
@@ -47,7 +49,8 @@ def get_pattern(interpreter: Interpreter, patterns: Form, n: Form, *layers: Form
     index = whole("get-pattern", n, 1)
     if rows.ndim < 1 or not 0 <= index < rows.shape[0]:
         there = f"rows 0 to {rows.shape[0] - 1}" if rows.ndim else "no rows"
-        raise Misuse(f"get-pattern: there is no row {index}: the matrix has {there}", 1)
+        raise Misuse(f"get-pattern: there is no row {index}: the matrix has {there}", 1,
+                     "rows count from 0: look at (bound m) for how many there are")
     a = Arguments(interpreter, "get-pattern", layers)
     present(a.space, rows[index].ravel(), a.layers(), "get-pattern")
     return NIL
@@ -84,7 +87,8 @@ def _extreme(interpreter: Interpreter, who: str, layer: Form, largest: bool) -> 
     space = interpreter.part(Netspace)
     units = space.units(layer, who)
     if not units.count:
-        raise Misuse(f"{who}: the layer is empty", 0)
+        raise Misuse(f"{who}: the layer is empty", 0,
+                     "give a layer with units, such as output-layer of (build-net ...)")
     states = space.unit[VAL].array[units.index]
     return float(units.array[np.argmax(states) if largest else np.argmin(states)])
 

@@ -60,7 +60,8 @@ class Arguments:
     def layer(self, what: str = "layer") -> Units:
         """One layer, which must stand here."""
         if self._taken >= len(self._given):
-            raise Misuse(f"{self.who}: a {what} is missing")
+            raise Misuse(f"{self.who}: a {what} is missing", None,
+                         f"write one behind the last argument; `snsim help {self.who}` tells the order")
         self._taken += 1
         return self.space.units(self._given[self._taken - 1], self.who)
 

@@ -123,7 +123,8 @@ def define_net(interpreter: Interpreter, layers: Form) -> Form:
     for item in _items(interpreter, "define-net", layers, 0, "((name [nlf-call]) ...)"):
         parts = _items(interpreter, "define-net", item, 0, "((name [nlf-call]) ...)")
         if not 1 <= len(parts) <= 2:
-            raise Misuse(f"define-net: {interpreter.describe(item)} is not (name [nlf-call])", 0)
+            raise Misuse(f"define-net: {interpreter.describe(item)} is not (name [nlf-call])", 0,
+                         "write a name, or (name (nlf-f-tanh a b c d))")
         named.append((parts[0], _own_functions(interpreter, parts[1]) if len(parts) == 2 else _NLF))
     if len(named) < 2:
         raise Misuse("define-net: a net has an input and an output layer", 0, "write ((name [nlf-call]) ...)")

@@ -33,12 +33,12 @@ def _axis(who: str, source: int, target: int, step: int, size: int, toric: bool)
     if toric:
         if not step <= size <= source:
             raise Misuse(f"{who}: a window of {size} with a step of {step} does not go around {source} units", None,
-                         "a window that wraps is as large as its step at least, and as the layer at most")
+                         f"write a window that is not smaller than its step, and at most {source}")
         starts = np.minimum(np.arange(target) * step, source - step)
         return (starts[:, None] + np.arange(size)) % source
     if size > source:
         raise Misuse(f"{who}: a window of {size} does not fit in the {source} units there are", None,
-                     "sizes of a window are given as columns, rows; those of a layer as rows, columns")
+                     f"write at most {source}; a window is given as columns, rows, a layer as rows, columns")
     return np.minimum(np.arange(target) * step, source - size)[:, None] + np.arange(size)
 
 
@@ -63,14 +63,16 @@ class _Builder:
         numbers = [whole(self.who, x, i) for i, x in enumerate(given, first_argument)]
         for i, n in enumerate(numbers, first_argument):
             if n < 1:
-                raise Misuse(f"{self.who}: {n} is no size and no step", i)
+                raise Misuse(f"{self.who}: {n} is no size and no step", i, "write 1 or more")
         return numbers
 
     def layer(self, given: Form, *sizes: int) -> np.ndarray:
         """The units of a layer, shape `sizes`."""
         units = self.net.units(given, self.who).array
         if len(units) != math.prod(sizes):
-            raise Misuse(f"{self.who}: {' x '.join(map(str, sizes))} units are announced, the layer has {len(units)}")
+            raise Misuse(f"{self.who}: {' x '.join(map(str, sizes))} units are announced, the layer has {len(units)}",
+                         None,
+                         f"write sizes whose product is {len(units)}")
         shaped: np.ndarray = units.reshape(sizes)
         return shaped
 
@@ -238,7 +240,8 @@ def shared_bias_connect(interpreter: Interpreter, layer: Form) -> Form:
     builder = _Builder(interpreter, "shared-bias-connect")
     units = builder.net.units(layer, builder.who).array
     if not len(units):
-        raise Misuse("shared-bias-connect: the layer is empty", 0)
+        raise Misuse("shared-bias-connect: the layer is empty", 0,
+                     "give a layer with units, such as hidden of (build-net ...)")
     return builder.join(np.zeros(1, int), units, np.zeros(1, int))
 
 

@@ -42,7 +42,9 @@ def weights_between(space: Netspace, pre: np.ndarray, post: np.ndarray, who: str
     found = [space.found.get(ends) for ends in zip(pre.tolist(), post.tolist())]
     if None in found:
         k = found.index(None)
-        raise Misuse(f"{who}: there is no connection from unit {pre[k]} to unit {post[k]} whose weight could be shared")
+        raise Misuse(f"{who}: there is no connection from unit {pre[k]} to unit {post[k]} whose weight could be shared",
+                     None,
+                     f"make it first: (connect {pre[k]} {post[k]})")
     weights: np.ndarray = space.weight.array[np.array(found, np.intp)]
     return weights
 
@@ -91,14 +93,14 @@ def word_connect(interpreter: Interpreter, pre: Form, post: Form, value: Form = 
 @net_word("dup-connection", "iterative")
 def word_dup_connection(interpreter: Interpreter, source_pre: Form, source_post: Form, pre: Form, post: Form,
                         value: Form = ABSENT, rate: Form = ABSENT) -> Form:
-    """(dup-connection spre spost pre post [w]): connect pre to post with the weights of spre to spost, in parallel"""
+    """(dup-connection spre spost pre post [w [epsilon]]): connect pre to post with the weights of spre to spost"""
     who, space = "dup-connection", interpreter.part(Netspace)
     from_pre, from_post, to_pre, to_post = (
         space.units(layer, who).array for layer in (source_pre, source_post, pre, post))
     for side, a, b in (("pre", from_pre, to_pre), ("post", from_post, to_post)):
         if len(a) != len(b):
             raise Misuse(f"{who}: the lists on the {side} side have {len(a)} and {len(b)} units", None,
-                         "they go in parallel: one unit shares with one")
+                         f"give lists of equal length, such as {len(a)}: one unit shares with one")
     inner = len(to_post)
     weights = weights_between(space, np.repeat(from_pre, inner), np.tile(from_post, len(from_pre)), who)
     first = share_weights(space, np.repeat(to_pre, inner), np.tile(to_post, len(to_pre)), weights, who)
@@ -128,7 +130,8 @@ def word_cut_connection(interpreter: Interpreter, pre: Form, post: Form) -> Form
         for target in targets:
             interpreter.step()
             if not space.cut(source, target):
-                raise Misuse(f"cut-connection: there is no connection from unit {source} to unit {target}")
+                raise Misuse(f"cut-connection: there is no connection from unit {source} to unit {target}", None,
+                             f"(amont {target}) lists the units that feed unit {target}")
     return NIL
 
 
@@ -180,7 +183,8 @@ def sindex(interpreter: Interpreter, pre: Form, post: Form, weight: Form = ABSEN
     if weight is not ABSENT:
         index = whole("sindex", weight, 2)
         if not 0 <= index < space.wnum:
-            raise Misuse(f"sindex: there is no weight {index}: there are 0 to {space.wnum - 1}", 2)
+            raise Misuse(f"sindex: there is no weight {index}: there are 0 to {space.wnum - 1}", 2,
+                         f"write 0 to {space.wnum - 1}")
         space.share(connection, index)
     return float(space.weight.array[connection])
 

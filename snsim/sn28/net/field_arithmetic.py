@@ -124,7 +124,8 @@ def copy_nfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
     source = to if third is ABSENT else space.units(second, "copy-nfield")
     at = field_number(space, second if third is ABSENT else third, "copy-nfield", argument=2 + (third is not ABSENT))
     if to.count != source.count:
-        raise Misuse(f"copy-nfield: the layers have {to.count} and {source.count} units", None, "they go in parallel")
+        raise Misuse(f"copy-nfield: the layers have {to.count} and {source.count} units", None,
+                     f"give two layers of equal length, such as {source.count} units")
     write_units(space, field_number(space, field, "copy-nfield", argument=1), to,
                 read_units(space, at, source).copy())
     return NIL
@@ -162,7 +163,8 @@ def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
     source = to if third is ABSENT else _OfLinks(interpreter, "copy-sfield", second)
     if len(to.connections) != len(source.connections):
         raise Misuse(f"copy-sfield: {len(to.connections)} connections enter the one layer and "
-                     f"{len(source.connections)} the other", None, "they go in parallel")
+                     f"{len(source.connections)} the other", None,
+                     "give two layers into which equally many connections lead")
     at = source.field(second if third is ABSENT else third, 2 + (third is not ABSENT))
     array, places = link_index(to.space, to.field(field, 1), to.connections)
     array[places] = _take(to.space, at, source.connections)
@@ -220,7 +222,7 @@ def _mean_square(interpreter: Interpreter, who: str, field: int, layers: tuple[F
     units = np.concatenate([space.units(layer, who).array for layer in layers])
     at = edges.places(units)
     if not len(at):
-        raise Misuse(f"{who}: no connection enters these units")
+        raise Misuse(f"{who}: no connection enters these units", None, "connect them first: (connect pre post)")
     values = link_array(space, field)[0][edges.weight.array[at]]
     return float(in_order(values * values) / _F(len(at)))
 

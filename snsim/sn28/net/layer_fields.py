@@ -43,7 +43,8 @@ def set_field(interpreter: Interpreter, who: str, number_of_field: int, value: F
         return
     values = [number(who, x, None) for x in interpreter.elements(value, who)]
     if len(values) != units.count:
-        raise Misuse(f"{who}: {len(values)} values are given for {units.count} units")
+        raise Misuse(f"{who}: {len(values)} values are given for {units.count} units", None,
+                     f"give {units.count} values, or one number for all")
     write_units(space, number_of_field, units, np.array(values))
 
 
@@ -72,7 +73,8 @@ def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
     units = (everything if len(given) == 1 else layer_units(interpreter, "mapncar", given[0]).array).tolist()
     values = interpreter.elements(value, "mapncar") if isinstance(value, Pair) else [value] * len(units)
     if len(values) != len(units):
-        raise Misuse(f"mapncar: {len(values)} values are given for {len(units)} units", 1)
+        raise Misuse(f"mapncar: {len(values)} values are given for {len(units)} units", 1,
+                     f"give {len(units)} values, or a layer of {len(values)} units")
     for unit, x in zip(units, values):
         interpreter.apply(function, [float(unit), x])
     return value
@@ -156,7 +158,7 @@ def _set_weights(interpreter: Interpreter, who: str, kind: str, unit: Form, valu
     given = [number(who, x, 1) for x in interpreter.elements(values, who)]
     if len(given) != len(numbers):
         raise Misuse(f"{who}: {len(given)} values are given for the {len(numbers)} connections into unit {target}", 1,
-                     "the bias counts, if it is connected")
+                     f"give {len(numbers)} values; the bias counts, if it is connected")
     getattr(net, kind).array[numbers] = given
     return values
 

@@ -111,7 +111,8 @@ class Netspace:
             raise Misuse(f"alloc-net: no net has {units} units, {connections} connections and {weights} weights", 0,
                          "write (alloc-net units connections [weights]); the bias is one of the units")
         if weights > connections:
-            raise Misuse(f"alloc-net: {weights} weights are more than the {connections} connections", 2)
+            raise Misuse(f"alloc-net: {weights} weights are more than the {connections} connections", 2,
+                         f"write at most {connections}, or leave the weights out")
         self.interpreter.budget.check_matrix(max(units, connections), "alloc-net")
         self._allocate(units, connections, weights)
         self._begin()
@@ -196,7 +197,7 @@ class Netspace:
     def newneurons(self, count: int) -> range:
         """The numbers of so many new units."""
         if count < 0:
-            raise Misuse(f"newneurons: {count} is no number of units", 0)
+            raise Misuse(f"newneurons: {count} is no number of units", 0, "write 1 or more")
         if self.nnum + count > self.nmax:
             raise Misuse(f"newneurons: {count} more units are {self.nnum + count} with the bias, and there is room for "
                          f"{self.nmax}", 0, "reserve more: (alloc-net units connections)")
@@ -225,7 +226,7 @@ class Netspace:
         if len(new) < count or not self.found.keys().isdisjoint(new):
             twice = next(key for k, key in enumerate(keys) if key in self.found or new[key] != first + k)
             raise Misuse(f"{who}: unit {twice[0]} is connected to unit {twice[1]} already", None,
-                         "there is at most one connection from a unit to another")
+                         f"leave it out, or change its weight: (sval {twice[0]} {twice[1]} 0.5)")
         self.interpreter.budget.compute(100 * count)
         self.found.update(new)
         own = weight + self.wnum if fresh else weight
@@ -283,11 +284,12 @@ class Netspace:
         """The number of one unit."""
         if not isinstance(unit, float):
             raise Misuse(f"{who}: {self.interpreter.describe(unit)} is no unit", argument,
-                         "a unit is a number, a layer a list of them")
+                         "write a number such as 1, or a layer such as input-layer")
         if not (0 <= unit < self.nnum and unit == int(unit)):
             there = f"the net has units 0 to {self.nnum - 1}" if self.nnum else "there is no net yet"
             raise Misuse(f"{who}: there is no unit {unit:g}: {there}", argument,
-                         "" if self.nnum else "begin with (alloc-net units connections)")
+                         f"write a unit from 0 to {self.nnum - 1}" if self.nnum else
+                         "begin with (alloc-net units connections)")
         return int(unit)
 
     def _numbers(self, layer: Form, who: str) -> list[int]:

@@ -169,5 +169,7 @@ class OfProgram(NonLinearity):
         made = [self.interpreter.apply(self.function, [value]) for value in x.astype(float).tolist()]
         for value in made:
             if not isinstance(value, float):
-                raise Misuse(f"the non-linear function gives {self.interpreter.describe(value)}, which is no number")
+                raise Misuse(f"the non-linear function gives {self.interpreter.describe(value)}, which is no number",
+                         None,
+                             "let the function end with a number: (nlf-f-lisp (lambda (x) (tanh x)))")
         return np.array(made, _F)

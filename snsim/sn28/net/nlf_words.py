@@ -89,7 +89,7 @@ def _lin(interpreter: Interpreter, dmin: float, dmax: float, th: float | None = 
                          "state it: (nlf-lin dmin dmax th)")
         th = (math.copysign(1.0, dmax) - dmin) / (dmax - dmin)
     if th == 0:
-        raise Misuse("nlf-lin: the threshold is not 0", 2)
+        raise Misuse("nlf-lin: the threshold is not 0", 2, "write (nlf-lin dmin dmax th) with a threshold such as 1")
     f = nlf.Piecewise((dmax - dmin) * th, 1 / th, dmin, 0.0)
     return f, nlf.Slope(f), nlf.Zero()
 

@@ -22,9 +22,11 @@ class Knots:
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
-            raise Misuse(f"a spline takes as many values as places: {len(self.x)} and {len(self.y)} given")
+            raise Misuse(f"a spline takes as many values as places: {len(self.x)} and {len(self.y)} given", None,
+                         f"give {max(len(self.x), len(self.y))} of each")
         if len(self.x) < 2 or not (np.diff(self.x) > 0).all():
-            raise Misuse("the places of a spline are two or more numbers, ascending", 0)
+            raise Misuse("the places of a spline are two or more numbers, ascending", 0,
+                         "write them in order, as in '(-1 0 1), each once")
 
     @cached_property
     def bends(self) -> np.ndarray:

@@ -81,7 +81,7 @@ def save_weights_as_c(interpreter: Interpreter, name: Form, array: Form = ABSENT
     """(save-weights-as-c "f" [name]): writes all weights, with 4 decimals, as an array of the language C"""
     title = "weights" if array is ABSENT else text("save-weights-as-c", array, 1)
     if not title.replace("_", "a").isalnum() or title[0].isdigit() or not title.isascii():
-        raise Misuse(f'save-weights-as-c: "{title}" is no name in C', 1, "letters, digits and _ make one")
+        raise Misuse(f'save-weights-as-c: "{title}" is no name in C', 1, "write letters, digits and _, such as net_1")
     weights = _weights(interpreter).astype(float).tolist()
     rows = ["  " + ", ".join(map(number_text, weights[i:i + 8])) for i in range(0, len(weights), 8)]
     lines = [f"float {title}[{len(weights)}] = {{", ",\n".join(rows), "};"]
@@ -142,7 +142,7 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
         raise Misuse(error.faults[0].message, 0, "save-net writes files that load-net reads") from None
     if weights.shape != (net.wnum,):
         raise Misuse(f'"{name}" has {" x ".join(map(str, weights.shape))} weights, the net has {net.wnum}', 0,
-                     "it belongs to a net that was built by other calls")
+                     "build the net that wrote it first")
     net.weight_val.array[:net.wnum] = weights
     return name
 
@@ -158,7 +158,8 @@ def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> For
     count, _, records = read
     listed = interpreter.part(Netspace).units(units, "merge-net").array
     if len(listed) < count:
-        raise Misuse(f'"{name}" has {count} units, {len(listed)} are listed', 1)
+        raise Misuse(f'"{name}" has {count} units, {len(listed)} are listed', 1,
+                     f"list {count} units, or write the file again for these with (save-net/merge file layer...)")
     _set_weights(interpreter, "merge-net", listed, records)
     return name
 
@@ -174,7 +175,8 @@ def _set_weights(interpreter: Interpreter, who: str, listed: np.ndarray, records
     units = np.concatenate([[0], listed])
     for pre, post, weight, rate in records.tolist():
         if not (0 <= pre < len(units) and 0 <= post < len(units)):
-            raise Misuse(f"{who}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units", 0)
+            raise Misuse(f"{who}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units", 0,
+                         "build the net first, as it was when the file was written")
         ends = (int(units[pre]), int(units[post]))
         connection = net.found.get(ends)
         if connection is None:
@@ -199,7 +201,8 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
                 fields = [("pre", f"{order}i4"), ("post", f"{order}i4"), ("weight", f"{order}f4")]
                 kind = np.dtype(fields + [("rate", f"{order}f4")] * (magic == _OLD_MERGE))
                 if (len(content) - 12) % kind.itemsize:
-                    raise Misuse(f'"{name}" ends in the middle of a connection', 0, "the file is not complete")
+                    raise Misuse(f'"{name}" ends in the middle of a connection', 0,
+                                 "write it again with (save-net/merge file layer...)")
                 held = np.frombuffer(content, kind, -1, 12)
                 records = np.empty(len(held), _RECORD)
                 records["rate"] = np.nan
@@ -221,12 +224,12 @@ def _read_text_merge(content: bytes, name: str) -> tuple[int, int, Records]:
         raise Misuse(f'"{name}" does not begin with the number of units and the age, two whole numbers', 0,
                      "(save-ascii-net/merge FILE layer ...) writes such a file")
     if (len(numbers) - 2) % 3:
-        raise Misuse(f'"{name}" ends in the middle of a connection', 0, "a line is: from to weight")
+        raise Misuse(f'"{name}" ends in the middle of a connection', 0, "write each line as FROM TO WEIGHT")
     (count, age), rows = numbers[:2].astype(np.int64).tolist(), numbers[2:].reshape(-1, 3)
     wrong = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
     if len(wrong):
         raise Misuse(f'"{name}": connection {wrong[0] + 1} joins {rows[wrong[0], 0]:g} to {rows[wrong[0], 1]:g}; units '
-                     "are whole numbers", 0, "a line is: from to weight")
+                     "are whole numbers", 0, "write each line as FROM TO WEIGHT")
     records = np.empty(len(rows), _RECORD)
     records["pre"], records["post"], records["weight"], records["rate"] = rows[:, 0], rows[:, 1], rows[:, 2], np.nan
     return count, age, records

@@ -54,7 +54,7 @@ def _check(who: str, given: Form, weights: int) -> None:
     found = matrix(who, given)
     if found.size != weights or not found.flags.c_contiguous:
         raise Misuse(f"{who}: the matrix has {found.size:,} numbers, and there are {weights:,} weights", 0,
-                     "a vector of that size is wanted")
+                     f"give a matrix of {weights} numbers, made by (float-matrix {weights})")
 
 
 for _field, (_attribute, _meaning, _modes) in _FIELDS.items():

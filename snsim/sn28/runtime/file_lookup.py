@@ -173,8 +173,9 @@ class Files:
         """A name that leads out of its folder is said to be found elsewhere, once."""
         if name != given and name not in self._told:
             self._told.add(name)
-            self._interpreter.warnings.append(Fault(f'"{name}" leads out of its folder; {path} is read',
-                                                    self._interpreter.place(), severity="warning"))
+            self._interpreter.warnings.append(Fault(
+                f'"{name}" leads out of its folder; {path} is read', self._interpreter.place(),
+                hint=f'write "{path.name}", or the folder of the data with --data-dir', severity="warning"))
 
 
 def _check_relative(name: str, argument: int | None = 0) -> None:

@@ -56,7 +56,8 @@ def bytes_of(values: np.ndarray) -> bytes:
     """A binary file of a matrix: magic number, dimensions (three at least), sizes, elements; low byte first."""
     magic, order = _MAGIC.get(values.dtype), values.dtype.newbyteorder("<")
     if magic is None or not values.ndim:
-        raise Misuse(f"no file holds a matrix of {values.ndim} dimensions and type {values.dtype}", 0)
+        raise Misuse(f"no file holds a matrix of {values.ndim} dimensions and type {values.dtype}", 0,
+                     "copy it into one of numbers before: (copy-matrix m (matrix rows columns))")
     sizes = [*values.shape, *[1] * (3 - values.ndim)]
     return struct.pack(f"<{2 + len(sizes)}i", magic, values.ndim, *sizes) + values.astype(order).tobytes()
 
@@ -124,7 +125,8 @@ def import_raw_matrix(interpreter: Interpreter, m: Form, name: Form, offset: For
     start = whole("import-raw-matrix", offset, 2)
     end = start + target.size * target.itemsize
     if not 0 <= start <= end <= len(content):
-        raise Misuse(f"{title} has {len(content)} bytes, {end} are wanted for {target.size} elements", 1)
+        raise Misuse(f"{title} has {len(content)} bytes, {end} are wanted for {target.size} elements", 1,
+                     "read it into a smaller matrix, or from an earlier byte on")
     values = np.frombuffer(content[start:end], target.dtype.newbyteorder("<"))
     _check_finite(values, title)
     put(target, values.reshape(target.shape))
@@ -141,7 +143,8 @@ def import_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
     except SnError as error:
         raise Misuse(error.faults[0].message, 1, error.faults[0].hint) from None
     if len(values) < target.size:
-        raise Misuse(f"{title} has {len(values)} numbers, the matrix {target.size} elements", 1)
+        raise Misuse(f"{title} has {len(values)} numbers, the matrix {target.size} elements", 1,
+                     f"read it into a matrix of {len(values)} elements: (matrix {len(values)})")
     put(target, values[:target.size].reshape(target.shape))
     return target
 
@@ -167,7 +170,8 @@ def _content(interpreter: Interpreter, who: str, name: Form) -> tuple[bytes, str
 
 def _check_finite(values: np.ndarray, title: str) -> None:
     if not np.isfinite(values).all():
-        raise Misuse(f"{title} holds something that is no number", 1)
+        raise Misuse(f"{title} holds something that is no number", 1,
+                     "keep only numbers in it, with blanks between them")
 
 
 alias("save-array", "save-matrix", SN28)

@@ -36,7 +36,8 @@ def unlink(interpreter: Interpreter, name: Form) -> Form:
         path.unlink()
         files.count_again(path)
     except OSError as error:
-        raise Misuse(f"{path} cannot be removed: {error.strerror or error}", 0) from None
+        raise Misuse(f"{path} cannot be removed: {error.strerror or error}", 0,
+                     "name a file that this program wrote, not a folder") from None
     return TRUE
 
 
@@ -60,7 +61,7 @@ def dirname(interpreter: Interpreter, path: Form) -> str:
 
 @word("concat-fname", makes=True)
 def concat_fname(interpreter: Interpreter, folder: Form, name: Form = ABSENT) -> str:
-    """(concat-fname "folder" "name"): the name of a file in a folder"""
+    """(concat-fname "folder" ["name"]): the name of a file in a folder"""
     beginning = text("concat-fname", folder)
     return beginning if name is ABSENT else str(PurePosixPath(beginning) / text("concat-fname", name, 1))
 
@@ -91,8 +92,9 @@ def ask(interpreter: Interpreter, question: Form) -> Form:
     answer = interpreter.part(surroundings).ask
     if answer is not None:
         return TRUE if answer(asked) else NIL
-    interpreter.warnings.append(Fault(f'"{asked}" is taken as answered by yes: there is no terminal',
-                                      interpreter.place(), severity="warning"))
+    interpreter.warnings.append(Fault(
+        f'"{asked}" is taken as answered by yes: there is no terminal', interpreter.place(),
+        hint="take the question out, or call the program at the prompt: snsim repl", severity="warning"))
     return TRUE
 
 

@@ -56,7 +56,7 @@ def _open_read(interpreter: Interpreter, name: str, *suffixes: str) -> ReadingSt
     path = files.to_read(name, *suffixes)
     too_large = exceeds_source(path.stat().st_size, interpreter.limits)
     if too_large:
-        raise Misuse(f"{path}: {too_large}", 0)
+        raise Misuse(f"{path}: {too_large}", 0, "split it into smaller files")
     content = files.content(path)
     interpreter.budget.walk(len(content))
     try:
@@ -131,7 +131,8 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
                 stream.column = interpreter.column
         interpreter.part(Files).count_again(stream.path)
     except OSError as error:
-        raise Misuse(f"{stream.path} cannot be written: {error.strerror or error}", 0) from None
+        raise Misuse(f"{stream.path} cannot be written: {error.strerror or error}", 0,
+                     "make room on that disk, or begin the run again in another folder: --out FOLDER") from None
     finally:
         interpreter.port, interpreter.column = port, column
 
@@ -154,7 +155,8 @@ def read_string(interpreter: Interpreter, wanted: Form = _LINE) -> str:
     if isinstance(wanted, float):
         count = whole("read-string", wanted)
         if count < 0:
-            raise Misuse("read-string: a number of characters is not negative", 0)
+            raise Misuse("read-string: a number of characters is not negative", 0,
+                         'write 0 or more, or a class of characters such as "a-z"')
         return stream.characters(count)
     return stream.while_in(_class("read-string", wanted))
 

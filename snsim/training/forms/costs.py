@@ -50,7 +50,8 @@ def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
     doc = read_doc(given[2:], faults)
     e = parse(given[-1], [*_GIVEN, *(p for p, _ in parameters)], faults)
     if e is not None and "x" not in e.variables():
-        faults.add("this cost does not depend on x, the output, so nothing would be learned", given[-1].span)
+        faults.add("this cost does not depend on x, the output, so nothing would be learned", given[-1].span,
+                   "use x in the body, such as (* 0.5 (** (- x d) 2))")
     with faults.gathered():
         costs.child().add(called or "", None, "", given[0].span)  # type: ignore[arg-type]  # a taken name is a fault
     if faults.any:
@@ -80,12 +81,14 @@ def read_defaults(nodes: tuple[Node, ...], what: str, taken: tuple[str, ...],
     found: dict[str, float] = {}
     for node in nodes:
         if len(node.items) != 2:
-            faults.add(f"the default of each {what} is stated, (NAME NUM), not {describe(node)}", node.span)
+            faults.add(f"the default of each {what} is stated, (NAME NUM), not {describe(node)}", node.span,
+                       f"write ({node.name if node.is_name and node.name else 'NAME'} 0.5) for the default 0.5")
             continue
         called = name(node.items[0], f"the name of the {what}", faults)
         default = number(node.items[1], f"the default of {called or 'it'}", faults)
         if called in found or called in taken:
-            faults.add(f'"{called}" means something here already', node.items[0].span, f"choose another {what} name")
+            faults.add(f'"{called}" means something here already', node.items[0].span,
+                       f"write another name, such as my-{called}")
         elif called is not None and default is not None:
             found[called] = default
     return tuple(found.items())
@@ -97,7 +100,8 @@ def read_doc(nodes: tuple[Node, ...], faults: Faults) -> str:
         return ""
     if isinstance(nodes[0].value, str):
         return nodes[0].value
-    faults.add(f"before the body only a line of help may stand, a text, not {describe(nodes[0])}", nodes[0].span)
+    faults.add(f"before the body only a line of help may stand, a text, not {describe(nodes[0])}", nodes[0].span,
+               'write the help in quotes, "TEXT", and one expression behind it')
     return ""
 
 
@@ -111,7 +115,9 @@ def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults:
         numbers = [number(item, f"a number of cost {definition.name}", faults) for item in given[1:]]
         if len(numbers) > len(definition.parameters):
             takes = ", ".join(p for p, _ in definition.parameters) or "no number"
-            faults.add(f"cost {definition.name} takes {takes}; {len(numbers)} given", given[-1].span)
+            syntax = " ".join([definition.name, *(f"[{p}]" for p, _ in definition.parameters)])
+            faults.add(f"cost {definition.name} takes {takes}; {len(numbers)} given", given[-1].span,
+                       f"write (cost {syntax})")
             return None
         if None in numbers:
             return None

@@ -30,7 +30,8 @@ def read_data(node: Node, sets: Shelf[object], net: Net | None, faults: Faults) 
         elif literal.head == "patterns":
             return _read_patterns(literal, faults)
         else:
-            faults.add(f"data are names, (examples M M) or (patterns ...), not {describe(literal)}", literal.span)
+            faults.add(f"data are names, (examples M M) or (patterns ...), not {describe(literal)}", literal.span,
+                       f"write {DATA}")
         return None
     before, names = len(faults.found), []
     for item in given:
@@ -51,16 +52,19 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
         return None
     for item, what in zip(given, ("inputs", "targets")):
         if not isinstance(item.value, np.ndarray):
-            faults.add(f"the {what} are a matrix, [[...] ...] or ,m, not {describe(item)}", item.span)
+            faults.add(f"the {what} are a matrix, [[...] ...] or ,m, not {describe(item)}", item.span,
+                       f"write ,{item.name} for the value of the variable" if item.is_symbol else
+                       "write a row for each pattern, such as [[0 1][1 0]]")
             return None
     inputs, targets = (np.asarray(item.value, np.float64) for item in given)
     for item, matrix, what in zip(given, (inputs, targets), ("inputs", "targets")):
         if matrix.ndim != 2 or not matrix.size:
             faults.add(f"the {what} have {matrix.ndim} dimensions of sizes {matrix.shape}, not a row a pattern",
-                       item.span)
+                       item.span, "write two dimensions, such as [[0 1][1 0]]: two patterns of two numbers")
             return None
         if not np.isfinite(matrix).all():
-            faults.add(f"the {what} hold a number that is not finite", item.span)
+            faults.add(f"the {what} hold a number that is not finite", item.span,
+                       "replace each inf and nan of this matrix by a number")
     if len(inputs) != len(targets):
         faults.add(f"{len(inputs)} rows of inputs, {len(targets)} rows of targets", node.span,
                    "state one row of each for every pattern")
@@ -68,7 +72,8 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
         for item, matrix, layer, what in ((given[0], inputs, net.layers[0], "inputs"),
                                           (given[1], targets, net.layers[-1], "targets")):
             if matrix.shape[1] != layer.units:
-                faults.add(f"{matrix.shape[1]} {what} a pattern, {layer.units} units in layer {layer.name}", item.span)
+                faults.add(f"{matrix.shape[1]} {what} a pattern, {layer.units} units in layer {layer.name}", item.span,
+                           f"write {layer.units} numbers in each row, or (layer {layer.name} {matrix.shape[1]})")
     return DataChoice(inputs=inputs, targets=targets, span=node.span)
 
 
@@ -78,9 +83,14 @@ def _read_patterns(node: Node, faults: Faults) -> DataChoice | None:
         return None
     for item in given:
         if not isinstance(item.value, str):
-            faults.add(f"a file is named by a text, not {describe(item)}", item.span)
+            faults.add(f"a file is named by a text, not {describe(item)}", item.span, _file_hint(item, node.head))
             return None
     return DataChoice(patterns=(given[0].value, given[1].value), span=node.span)  # type: ignore[arg-type]
+
+
+def _file_hint(node: Node, word: str) -> str:
+    """Return what to type where the name of a file belongs and this node stands."""
+    return f'write it in quotes: "{node.name}"' if node.is_name else f'write a path in quotes, ({word} "FILE" ...)'
 
 
 def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
@@ -90,7 +100,8 @@ def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
     if given is None or None in ends:
         return None
     if ends[1] < ends[0]:  # type: ignore[operator]
-        faults.add(f"patterns {ends[0]} to {ends[1]} are none", node.span, "the first comes before the last")
+        faults.add(f"patterns {ends[0]} to {ends[1]} are none", node.span,
+                   f"write the first one first: ({node.head} {ends[1]} {ends[0]})")
         return None
     return ends[0], ends[1]  # type: ignore[return-value]
 
@@ -121,7 +132,8 @@ def read_targets(node: Node, faults: Faults) -> tuple[float, float] | None:
     if given is None or None in numbers:
         return None
     if numbers[0] == numbers[1]:
-        faults.add(f"OFF and ON are both {numbers[0]:g}: the targets would tell nothing", node.span)
+        faults.add(f"OFF and ON are both {numbers[0]:g}: the targets would tell nothing", node.span,
+                   "write two different numbers, such as (targets -1 1)")
         return None
     return numbers[0], numbers[1]  # type: ignore[return-value]
 
@@ -150,7 +162,8 @@ def read_file(node: Node, faults: Faults) -> str | None:
     if given is None:
         return None
     if not isinstance(given[0].value, str):
-        faults.add(f"a file is named by a text, not {describe(given[0])}", given[0].span)
+        faults.add(f"a file is named by a text, not {describe(given[0])}", given[0].span,
+                   _file_hint(given[0], node.head))
         return None
     return given[0].value
 
@@ -187,7 +200,8 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
     figures: dict[str, float] = {}
     for item in arguments(node, 1, None, "(published (NAME NUM) ...)", faults) or ():
         if len(item.items) != 2:
-            faults.add(f"a figure is (NAME NUM), not {describe(item)}", item.span)
+            faults.add(f"a figure is (NAME NUM), not {describe(item)}", item.span,
+                       "write for example (published (test-error 5.0))")
             continue
         called = name(item.items[0], "the name of a figure", faults)
         value = number(item.items[1], f"the figure {called}", faults)

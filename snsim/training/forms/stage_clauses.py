@@ -70,7 +70,8 @@ def read_noise(node: Node, faults: Faults) -> Value | None:
     given = arguments(node, 1, 1, f"({node.head} VALUE)", faults)
     value = read_value(given[0], f"the value of ({node.head} ...)", faults) if given else None
     if value is not None and min(value.numbers) < 0:
-        faults.add(f"noise has a standard deviation of 0 or more, not {min(value.numbers):g}", node.span)
+        faults.add(f"noise has a standard deviation of 0 or more, not {min(value.numbers):g}", node.span,
+                   f"write {-min(value.numbers):g}, or leave ({node.head} ...) out for no noise")
         return None
     return value
 
@@ -82,11 +83,12 @@ def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str
         return None
     chance = number(given[0], "the probability of dropout", faults)
     if chance is not None and not 0 <= chance < 1:
-        faults.add(f"a state is dropped with a probability from 0 to below 1, not {chance:g}", given[0].span)
+        faults.add(f"a state is dropped with a probability from 0 to below 1, not {chance:g}", given[0].span,
+                   f"write {chance / 100:g} for {chance:g} percent" if 1 < chance < 100 else "write for example 0.5")
     layers = [] if net is None else [layer.name for layer in net.layers[:-1]]
     made: dict[str, float] = {}
     for item in given[1:]:
-        layer = name(item, "a layer", faults)
+        layer = name(item, "a layer", faults, suggest("", layers, "layers"))
         if layer is None or net is None:
             continue
         if layer not in layers:

@@ -79,7 +79,8 @@ def read_rate(node: Node, what: str, faults: Faults) -> Value | None:
     """A learning rate: VALUE, nowhere below 0."""
     value = read_value(node, what, faults)
     if value is not None and min(value.numbers) < 0:
-        faults.add(f"a rate is not below 0, and {min(value.numbers):g} is: the weights would climb", node.span)
+        faults.add(f"a rate is not below 0, and {min(value.numbers):g} is: the weights would climb", node.span,
+                   f"write {-min(value.numbers):g}, without the minus sign")
         return None
     return value
 
@@ -133,7 +134,8 @@ def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
             else:
                 faults.add(f"repeat takes stages, not {describe(node)}", node.span, "write (repeat N (stage ...) ...)")
         if times is not None and times > 10_000:
-            faults.add(f"{times} repeats are more than 10000", given[0].span)  # type: ignore[index]
+            faults.add(f"{times} repeats are more than 10000", given[0].span,  # type: ignore[index]
+                       "write 10000 or less, with more passes in each stage")
             times = 1
         for _ in range(times or 1):
             yield from _unrolled(inner, faults)

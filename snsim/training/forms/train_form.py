@@ -275,7 +275,8 @@ def _warn_of_one_output(form: _Form, correct: tuple[str, tuple[float, ...]] | No
     net = form.reading.net
     if correct is not None and correct[0] == "max" and net is not None and net.layers[-1].units == 1:
         form.warnings.append(Fault("of one output the largest is always right: (correct max) will report no misses",
-                                   form.node("correct").span, "write (correct quadrant)",  # type: ignore[union-attr]
+                                   form.node("correct").span,
+                                   hint="write (correct quadrant)",  # type: ignore[union-attr]
                                    severity="warning"))
 
 

@@ -45,7 +45,8 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
     called = name(given[0], "the name of an update rule", faults)
     options = read_defaults(given[1].items, "option", (*_GIVEN, "curvature"), faults)
     if not given[1].is_list:
-        faults.add(f"the options are a list of (option default), not {describe(given[1])}", given[1].span)
+        faults.add(f"the options are a list of (option default), not {describe(given[1])}", given[1].span,
+                   "write ((momentum 0.9)), or () if there are none")
     states = _states(given[2], [*_GIVEN, *(o for o, _ in options)], faults)
     body = given[3:]
     doc = ""
@@ -53,7 +54,7 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
         doc, body = body[0].value, body[1:]
     groups = tuple(_group(node, states, [*_GIVEN, *(o for o, _ in options), *states], faults) for node in body)
     if not any(target == "w" for group in groups for target, _ in group) and not faults.any:
-        faults.add("this rule never sets w", call.span, "write (setq w EXPR)")
+        faults.add("this rule never sets w", call.span, "write for example (setq w (- w (* rate g)))")
     with faults.gathered():
         updates.child().add(called or "", None, "", given[0].span)  # type: ignore[arg-type]
     if faults.any:
@@ -66,11 +67,12 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
 def _states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
     states: list[str] = []
     if not node.is_list:
-        faults.add(f"the states are a list of names, () if there is none, not {describe(node)}", node.span)
+        faults.add(f"the states are a list of names, () if there is none, not {describe(node)}", node.span,
+                   f"put parentheses around it: ({node.name})" if node.is_name else "write (v) for a state called v")
     for item in node.items:
         state = name(item, "a state", faults)
         if state in taken or state in states:
-            faults.add(f'"{state}" means something here already', item.span, "choose another name for the state")
+            faults.add(f'"{state}" means something here already', item.span, f"write another name, such as my-{state}")
         elif state is not None:
             states.append(state)
     return tuple(states)
@@ -81,7 +83,8 @@ def _group(node: Node, states: tuple[str, ...], variables: list[str],
     """`(setq NAME EXPR NAME EXPR ...)`: all right sides are computed before any is assigned."""
     pairs = node.items[1:]
     if node.head != "setq":
-        faults.add(f"the body of an update rule is (setq NAME EXPR ...), not {describe(node)}", node.span)
+        faults.add(f"the body of an update rule is (setq NAME EXPR ...), not {describe(node)}", node.span,
+                   "write for example (setq w (- w (* rate g)))")
         return ()
     if not pairs or len(pairs) % 2:
         faults.add(f"(setq ...) takes names and expressions in pairs, {len(pairs)} arguments given", node.span,

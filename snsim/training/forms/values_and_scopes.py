@@ -25,7 +25,8 @@ def read_value(node: Node, what: str, faults: Faults) -> Value | None:
     if node.head == "steps":
         return _steps(node, what, faults)
     if node.is_list:
-        faults.add(f"{what} must be {VALUE}, not {describe(node)}", node.span)
+        faults.add(f"{what} must be {VALUE}, not {describe(node)}", node.span,
+                   "write for example 0.1, (linear 0.1 0.01) or (steps (0.1 10) (0.01))")
         return None
     stated = number(node, what, faults)
     return None if stated is None else Value("constant", (stated,), span=node.span)
@@ -62,7 +63,8 @@ def read_place(node: Node, faults: Faults) -> Place | None:
     if node.head == "connect" and len(node.items) == 3:
         ends = [name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:]]
         return None if None in ends else Place("connection", ends[1], ends[0])
-    faults.add(f"a place is {PLACES}, not {describe(node)}", node.span)
+    faults.add(f"a place is {PLACES}, not {describe(node)}", node.span,
+               "write for example (epsilon 0.01 output), with the name of a layer")
     return None
 
 
