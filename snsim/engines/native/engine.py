@@ -13,11 +13,12 @@ from typing import Any, Mapping
 
 import numpy as np
 
+from snsim.engines.folding import folded, is_idle
 from snsim.engines.native import jit
 from snsim.engines.native.forward_mode import Tangents, moving
 from snsim.engines.native.layout import ParameterCells, aligned_block, state_region
 from snsim.engines.native.net_code import Net
-from snsim.engines.native.update_rules import Kind, Updates, folded, is_idle
+from snsim.engines.native.update_rules import Kind, Updates
 from snsim.engines.parameter_state import WeightShapes, checked_gates, checked_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
