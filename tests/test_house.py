@@ -89,7 +89,8 @@ LAW: dict[str, set[str]] = {
     "notebook": {"prompt"},
     "cli": {
         "errors", "own_files", "escaping", "text_table", "registry", "optional_packages", "cache_folder",
-        "colour", "input_files", "language", "formatter", "data", "network", "engines", "training", "program",
+        "colour", "memory_limit", "input_files", "language", "formatter", "data", "network", "engines", "training",
+        "program",
         "run_folder", "plots", "runs", "convert", "reports", "glossary", "comparison", "studies", "console",
         "editor", "prompt",
     },

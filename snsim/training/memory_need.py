@@ -103,8 +103,8 @@ def _too_large(training: Training, engine: str, dtype: np.dtype | type | str, ne
     if there is None or need <= there:
         hint = f"--memory {enough_text(need)} allows it"
     else:
-        hint = f"make its layers smaller: this machine has {size_text(there)} (if it has more, --memory " \
-               f"{enough_text(need)})"
+        hint = f"make its layers smaller: there are {size_text(there)} of memory here; --memory {enough_text(need)} " \
+               "allows it on a larger machine"
     lean = run_memory(training, "native", "float32", patterns) + besides
     if (engine, np.dtype(dtype).name) != ("native", "float32") and lean <= allowed:
         hint += f"; --engine native --dtype float32 needs {size_text(lean)} only"
