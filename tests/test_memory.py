@@ -201,8 +201,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("command", [
     "run tiny.sn --only tiny --out refused", "run tiny.sn --only tiny --out refused --engine reference",
     "run tiny.sn --only tiny --out refused --engine torch --dtype float64", "run --resume tiny",
-    "reproduce tiny.sn --only tiny --out refused --jobs 1", "compare tiny.sn --only tiny", "plot maps tiny -o a.png",
-    "plot misses tiny --text", "report tiny -o a.html", "reject tiny"])
+    "reproduce tiny.sn --only tiny --out refused --jobs 1", "compare tiny.sn --only tiny", "plot maps tiny -o refused.png",
+    "plot misses tiny --text", "report tiny -o refused.html", "reject tiny"])
 def test_every_command_with_an_engine_refuses(command: str, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(runs)
     code, out, err = snsim(*command.split(), "--memory", "20MB")
@@ -212,7 +212,7 @@ def test_every_command_with_an_engine_refuses(command: str, runs: Path, monkeypa
     assert re.search(r"training tiny needs \d+ MB of memory", err) and "Traceback" not in err
     if "reproduce" not in command:
         assert "    3 | (net tiny\n             ^^^^\n" in err and "--memory 1GB allows it" in err
-    assert not list(runs.glob("refused/*/weights.safetensors")) and not (runs / "a.png").exists()
+    assert not list(runs.glob("refused/*/weights.safetensors")) and not list(runs.glob("refused.*"))
     allowed = snsim(*command.replace("refused", "allowed").split(), "--memory", "2GB")
     assert "of memory" not in allowed[2]
 

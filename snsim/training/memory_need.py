@@ -55,9 +55,7 @@ def run_memory(training: Training, engine: str | None = None, dtype: np.dtype | 
     of_rule = {stage.rule: engines.memory_of(name, _work(training, stage, number, patterns.together))
                for stage in training.stages}
     first = of_rule[training.stages[0].rule]
-    drawn = n * (_WIDE + (_OWNERS if any(c.weight_norm for c in net.connections) else 0)
-                 + (_BY_WEIGHT if _draws_by_weight(training) else 0))
-    peak = first.held + max(first.making, drawn)
+    peak = first.held + max(first.making, _drawn(net) + (_BY_WEIGHT * n if _draws_by_weight(training) else 0))
     held = 0
     for rule, memory in of_rule.items():  # an engine stays until the run is over
         held += memory.held
@@ -80,8 +78,7 @@ def engine_memory(training: Training, engine: str, dtype: np.dtype | type | str,
 def net_memory(net: Net) -> int:
     """The bytes that a run of a net needs, about, under plain gradient descent on the native engine in float32."""
     memory = engines.memory_of("native", Work(net))
-    n = weights_of(net)
-    return memory.base + memory.held + max(memory.making, _WIDE * n)
+    return memory.base + memory.held + max(memory.making, _drawn(net))
 
 
 def check_memory(training: Training, engine: str, dtype: np.dtype | type | str, limit: int | None,
@@ -131,6 +128,11 @@ def _pruned(training: Training, rule: UpdateRule) -> int:
     """Bytes that are taken to choose the weights that are cut, and to count what is left."""
     cuts = any(stage.prune is not None for stage in training.stages if stage.rule == rule)
     return _PRUNING * weights_of(training.net) if cuts else 0
+
+
+def _drawn(net: Net) -> int:
+    """Bytes of the initial weights, and what it takes to find the lengths of those with gains."""
+    return weights_of(net) * (_WIDE + (_OWNERS if any(c.weight_norm for c in net.connections) else 0))
 
 
 def _draws_by_weight(training: Training) -> bool:
