@@ -201,8 +201,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("command", [
     "run tiny.sn --only tiny --out refused", "run tiny.sn --only tiny --out refused --engine reference",
     "run tiny.sn --only tiny --out refused --engine torch --dtype float64", "run --resume tiny",
-    "reproduce tiny.sn --only tiny --out refused --jobs 1", "compare tiny.sn --only tiny", "plot maps tiny -o refused.png",
-    "plot misses tiny --text", "report tiny -o refused.html", "reject tiny"])
+    "reproduce tiny.sn --only tiny --out refused --jobs 1", "compare tiny.sn --only tiny",
+    "plot maps tiny -o refused.png", "plot misses tiny --text", "report tiny -o refused.html", "reject tiny"])
 def test_every_command_with_an_engine_refuses(command: str, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(runs)
     code, out, err = snsim(*command.split(), "--memory", "20MB")
@@ -265,6 +265,17 @@ def test_a_leaner_engine_is_named_where_it_would_do(tmp_path: Path) -> None:
     between = f"{(need['native'] + need['torch']) // 2}B"
     code, _, err = snsim("run", path, "--engine", "torch", "--memory", between, "--out", tmp_path / "runs")
     assert code == 1 and f"--engine native --dtype float32 needs {size_text(need['native'])} only" in err
+
+
+def test_a_module_that_is_too_large_is_not_made(tmp_path: Path) -> None:
+    import snsim as package
+
+    path = written(tmp_path, 60, 60, "(layer i 60) (layer o 60) (connect i o (full))", SGD)
+    with pytest.raises(SnError, match="the module of net n needs .* KB of memory, and the limit is 10 KB") as refused:
+        package.load(path, memory=10_000)
+    assert f"{path}:1:6: error" in str(refused.value)
+    enough = re.search(r"memory=(\d+)", str(refused.value))
+    assert enough is not None and package.load(path, memory=int(enough[1])) is not None
 
 
 # ---- check and show ----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 from snsim import engines
 from snsim.engines.memory import Work, weights_of
 from snsim.engines.protocol import UpdateRule
-from snsim.errors import Fault, SnError
+from snsim.errors import Fault, SnError, fail
 from snsim.memory_limit import available, default_limit, enough_text, size_text
 from snsim.network.net import Net
 from snsim.network.wiring import Windows
@@ -79,6 +79,17 @@ def net_memory(net: Net) -> int:
     """The bytes that a run of a net needs, about, under plain gradient descent on the native engine in float32."""
     memory = engines.memory_of("native", Work(net))
     return memory.base + memory.held + max(memory.making, _drawn(net))
+
+
+def check_module_memory(net: Net, number: int, limit: int | None) -> None:
+    """SnError, at the form of the net, if its torch module with numbers of so many bytes, and the initial weights, need
+    more memory than the limit (None: that of this machine)."""
+    allowed = default_limit() if limit is None else limit
+    need = engines.memory_of("torch", Work(net, bytes_a_number=number)).held + _drawn(net)
+    if allowed is not None and need > allowed:
+        raise fail(f"the module of net {net.name} needs {size_text(need)} of memory, and the limit is "
+                   f"{size_text(allowed)}: it has {net.counts.weights:,} weights", net.span,
+                   f"snsim.load(..., memory={need}) allows it, where there is that much; or make its layers smaller")
 
 
 def check_memory(training: Training, engine: str, dtype: np.dtype | type | str, limit: int | None,
