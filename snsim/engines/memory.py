@@ -99,7 +99,7 @@ def torch_memory(work: Work) -> Memory:
     """Tensors of the module, their copies for curvature, and what autograd keeps of the patterns that are together."""
     b, n, rule = work.bytes_a_number, work.weights, work.rule
     states, together = len(rule.states), min(work.together, 1024)
-    indices = expanded = 0
+    indices = expanded = unshared = 0
     for c in work.net.connections:
         structure, count = c.wiring.structure, c.wiring.connections
         if c.weight_norm:
@@ -108,17 +108,18 @@ def torch_memory(work: Work) -> Memory:
             indices += count * (_TABLE + 2 * 3 * _INDEX)
             expanded += 2 * count
         elif isinstance(structure, Windows) and structure.sharing == "unit":
-            expanded += 3 * count
+            expanded += 2 * count
+            unshared += count
         elif isinstance(structure, Windows):
             indices += 2 * structure.maps.size * prod(structure.window) * _INDEX
-            expanded += 2 * _buffers(c, work.net)
+            expanded += _buffers(c, work.net)
         elif not isinstance(structure, Dense):
             expanded += 2 * _buffers(c, work.net)
     held = b * n * (2 + states) + indices + work.units * 2 * _INDEX
     curved = rule.curvature is not None
-    updating = b * n * (6 + 2 * states + (4 if curved else 0))
+    updating = b * (n * (4 + 2 * states + (3 if curved else 0)) + 5 * unshared)
     together_bytes = together * b * (expanded + 2 * work.units + _attention(work.net))
-    return Memory(260_000_000, held, b * n, max(updating, together_bytes) + together_bytes // 4, b * n * (1 + states))
+    return Memory(260_000_000, held, b * n, max(updating, together_bytes), b * n * (1 + states))
 
 
 def unknown_memory(work: Work) -> Memory:
