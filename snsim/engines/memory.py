@@ -117,7 +117,7 @@ def torch_memory(work: Work) -> Memory:
             expanded += 2 * _buffers(c, work.net)
     held = b * n * (2 + states) + indices + work.units * 2 * _INDEX
     curved = rule.curvature is not None
-    updating = b * (n * (4 + 2 * states + (3 if curved else 0)) + 5 * unshared)
+    updating = b * (n * (4 + 2 * states + (3 if curved else 0)) + 8 * unshared)
     together_bytes = together * b * (expanded + 2 * work.units + _attention(work.net))
     return Memory(260_000_000, held, b * n, max(updating, together_bytes), b * n * (1 + states))
 
