@@ -11,6 +11,7 @@ from snsim.network.net import Net
 from snsim.optional_packages import needing
 from snsim.program import Program, read_program
 from snsim.training.initial import initial_weights
+from snsim.training.memory_need import check_module_memory
 from snsim.training.parameter_scopes import rates_at
 from snsim.training.schedule import stage_of
 from snsim.training.spec import Training
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path, net: str | None = None, *, seed: int | None = None, dtype: torch.dtype | None = None,
-         presets: Mapping[str, float | str] | None = None) -> SnModule:
+         presets: Mapping[str, float | str] | None = None, memory: int | None = None) -> SnModule:
     """The net of a `.sn` file as a module, with the initial weights that its training draws.
 
     `net` names a training or a net of the file; without it, the last training that the file itself declares, or else
     its last net. `seed` replaces the training's first seed; `dtype` is torch.float32 unless stated; `presets` are the
-    values of `--set`. Without a training all weights that learn are 0 and `parameter_groups` has no rates.
+    values of `--set`; `memory` is the limit of what the module may need in bytes (default: half of what there is).
+    Without a training all weights that learn are 0 and `parameter_groups` has no rates.
 
     Parameters have the names and shapes that `snsim show FILE --stage torch` prints; `module.tables[...]` are the
     explicit connection tables and `module.parameter_groups(pass)` the groups for an optimiser of `torch.optim`.
@@ -39,6 +41,7 @@ def load(path: str | Path, net: str | None = None, *, seed: int | None = None, d
 
     program = read_program(path, presets=presets)
     chosen, training = _chosen(program, net)
+    check_module_memory(chosen, 4 if dtype is None else dtype.itemsize, memory)
     made = make_module(plan(chosen)) if dtype is None else make_module(plan(chosen), dtype)
     if training is not None:
         made.load_weights(initial_weights(training, training.seeds[0] if seed is None else seed))

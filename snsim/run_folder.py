@@ -192,7 +192,7 @@ class Recorder:
             write_all(self._log, json.dumps(pass_line(done)).encode() + b"\n")
         self.number = done.number
         if save or self._clock() - self._last >= self._seconds:
-            self.save(done.snapshot)
+            self.save(done.lazy_snapshot.take())
 
     def save(self, snapshot: Snapshot) -> None:
         """Replace the checkpoint: from now on the run resumes after this pass."""

@@ -31,6 +31,7 @@ LAW: dict[str, set[str]] = {
     "json_reader": {"errors"},
     "run_schema": {"json_reader"},
     "tensor_file": {"errors", "json_reader"},
+    "memory_limit": set(),
     "cache_folder": {"errors"},
     "colour": {"errors", "escaping"},
     "input_files": {"errors"},
@@ -40,7 +41,9 @@ LAW: dict[str, set[str]] = {
     "data": {"errors", "escaping", "registry", "cache_folder", "input_files", "array_files"},
     "network": {"errors", "registry", "language"},
     "engines": {"errors", "registry", "optional_packages", "cache_folder", "network"},
-    "training": {"errors", "registry", "input_files", "array_files", "language", "data", "network", "engines"},
+    "training": {
+        "errors", "memory_limit", "registry", "input_files", "array_files", "language", "data", "network", "engines",
+    },
     "sn28": {
         "errors", "own_files", "atomic_files", "registry", "optional_packages", "input_files", "language", "data",
         "network", "engines",
@@ -86,7 +89,8 @@ LAW: dict[str, set[str]] = {
     "notebook": {"prompt"},
     "cli": {
         "errors", "own_files", "escaping", "text_table", "registry", "optional_packages", "cache_folder",
-        "colour", "input_files", "language", "formatter", "data", "network", "engines", "training", "program",
+        "colour", "memory_limit", "input_files", "language", "formatter", "data", "network", "engines", "training",
+        "program",
         "run_folder", "plots", "runs", "convert", "reports", "glossary", "comparison", "studies", "console",
         "editor", "prompt",
     },

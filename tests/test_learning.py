@@ -311,7 +311,7 @@ places = st.one_of(
 @given(st.lists(places, unique=True), st.sampled_from("ab"), st.sampled_from([None, "input", "a"]))
 def test_the_more_specific_place_wins(stated: list[Place], layer: str, source: str | None) -> None:
     kind = "bias" if source is None else "weight"
-    parameter = Parameter("p", kind, layer, source, (1,), *[lambda: np.ones(1)] * 3, True)
+    parameter = Parameter("p", kind, layer, source, (1,), *[lambda: np.ones(1)] * 4, True)
     order = [Place("everywhere"), Place("biases"), Place("layer", layer),
              Place("bias", layer) if source is None else Place("connection", layer, source)]
     wanted = [place for place in order if place in stated and not (place.kind == "biases" and source is not None)]

@@ -33,6 +33,7 @@ from snsim.plots.mosaic import mosaic
 from snsim.plots.registry import PICTURES
 from snsim.plots.style import NARROW, WIDE, Look
 from snsim.program import read_program
+from snsim.runs.options import Options
 from snsim.training.forward_all import effective_weights
 from snsim.training.initial import initial_weights
 
@@ -47,7 +48,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def looked(runs: Path) -> Looked:
-    return look_at(runs / "tiny", None, None, False, lambda sentence: None)
+    return look_at(runs / "tiny", None, Options(online=False), lambda sentence: None)
 
 
 def image(axes) -> np.ndarray:

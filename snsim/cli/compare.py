@@ -10,7 +10,7 @@ import click
 
 from snsim.cli.errors import WrongUseError
 from snsim.cli.exit_codes import FAULT
-from snsim.cli.options import Whole, presets
+from snsim.cli.options import Whole, memory_option, presets
 from snsim.cli.reading import read_reported
 from snsim.colour import BOLD, GREEN, RED, echo, paint
 from snsim.escaping import for_json
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--data", "data", multiple=True, metavar="NAME", help="Data set; repeat it in order of preference.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
 @click.option("--initial", type=click.Path(path_type=Path), help="Initial weights from an npz or safetensors file.")
+@memory_option
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @click.option("--offline", is_flag=True, help="Never look for data on the network.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each two that are compared.")

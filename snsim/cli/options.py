@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import wraps
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
 import click
 
 from snsim.cli.errors import WrongUseError
+from snsim.memory_limit import read_size
 
 
 class Whole(click.IntRange):
@@ -34,6 +36,24 @@ class Percent(click.ParamType):
         return number
 
 
+class Size(click.ParamType):
+    """A size of memory in bytes: `8GB`, `512MB`."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return read_size(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+memory_option = click.option(
+    "--memory", type=Size(), metavar="SIZE",
+    help="Memory that a run may need, as 8GB; one that needs more is refused. [default: half of this machine's]")
+
 _OF_RUNS = (
     click.option("--passes", type=Whole(min=1), metavar="N",
                  help="Passes over the training set, instead of (passes N)."),
@@ -45,6 +65,7 @@ _OF_RUNS = (
     click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first."),
     click.option("--initial", type=click.Path(path_type=Path),
                  help="Initial weights from an npz or safetensors file."),
+    memory_option,
     click.option("--only", multiple=True, metavar="NAME", help="Run this training only; may be repeated."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...)."),
     click.option("--offline", is_flag=True, help="Never look for data on the network."),
@@ -58,6 +79,22 @@ def of_runs(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OF_RUNS):
         command = option(command)
     return command
+
+
+def of_opened_run(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the options with which a run folder is opened again; the command is given them as `options`, a
+    `runs.options.Options`."""
+
+    @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
+    @click.option("--offline", is_flag=True, help="Never look for data on the network.")
+    @memory_option
+    @wraps(command)
+    def opening(data_dir: Path | None, offline: bool, memory: int | None, **given: Any) -> Any:
+        from snsim.runs.options import Options
+
+        return command(options=Options(data_dir=data_dir, online=not offline, memory=memory), **given)
+
+    return opening
 
 
 def seconds_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -67,10 +67,10 @@ class Looked:
         return CRITERIA.get(name).right(x, d, *numbers)
 
 
-def look_at(run: Path, split: str | None, data_dir: Path | None, online: bool, say: Say) -> Looked:
+def look_at(run: Path, split: str | None, options: Options, say: Say) -> Looked:
     """A run folder with its weights in an engine and its outputs; the test patterns where there are some, unless
     `split` is stated. SnError if the folder or its data cannot be had."""
-    again = learned(run, Options(data_dir=data_dir, online=online), say)
+    again = learned(run, options, say)
     return answers(again, split)
 
 

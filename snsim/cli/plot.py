@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 import click
 
 from snsim.cli.errors import WrongUseError
-from snsim.cli.options import Percent, Whole, presets
+from snsim.cli.options import Percent, Whole, of_opened_run, presets
 from snsim.colour import echo
 from snsim.escaping import for_line
 from snsim.input_files import exists
@@ -17,6 +17,7 @@ from snsim.registry import suggest
 
 if TYPE_CHECKING:
     from snsim.cli.picture_data import Looked
+    from snsim.runs.options import Options
 
 _USUAL = "curves"  # what `snsim plot RUN` draws
 
@@ -103,14 +104,13 @@ def _of_patterns(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("run", type=click.Path(path_type=Path))
     @click.option("--of", "split", type=click.Choice(["test", "train"]),
                   help="Which patterns. [default: test, if there are some]")
-    @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
-    @click.option("--offline", is_flag=True, help="Never look for data on the network.")
+    @of_opened_run
     @wraps(command)
-    def looking(run: Path, split: str | None, data_dir: Path | None, offline: bool, **given: Any) -> Any:
+    def looking(run: Path, split: str | None, options: Options, **given: Any) -> Any:
         from snsim.cli.picture_data import look_at
         from snsim.cli.run import sayer
 
-        return command(looked=look_at(run, split, data_dir, not offline, sayer(False, False)), **given)
+        return command(looked=look_at(run, split, options, sayer(False, False)), **given)
 
     return looking
 

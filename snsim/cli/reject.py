@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from snsim.cli.options import Percent
+from snsim.cli.options import Percent, of_opened_run
 from snsim.colour import echo
 from snsim.errors import fail
 from snsim.escaping import for_json, for_line
 from snsim.text_table import aligned
 
 if TYPE_CHECKING:
-    from snsim.runs.options import Say
+    from snsim.runs.options import Options, Say
     from snsim.training.rejection import Rejection
 
 
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--error", type=Percent(), default="1%", show_default=True, help="Errors that the rest may have.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curves: FILE.png or FILE.svg.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
-@click.option("--offline", is_flag=True, help="Never look for data on the network.")
+@of_opened_run
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def reject(run: Path, error: float, plot: Path | None, data_dir: Path | None, offline: bool, as_json: bool) -> None:
+def reject(run: Path, error: float, plot: Path | None, options: Options, as_json: bool) -> None:
     """Say how many patterns the run folder RUN must reject for few errors on the rest.
 
     A pattern is rejected if the difference between the two most active outputs is below a threshold (LeCun et al.
@@ -33,18 +32,16 @@ def reject(run: Path, error: float, plot: Path | None, data_dir: Path | None, of
     """
     from snsim.cli.run import sayer
 
-    print_rejection(run, error, as_json, plot, data_dir, not offline, sayer(as_json, False))
+    print_rejection(run, error, as_json, plot, options, sayer(as_json, False))
 
 
-def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, data_dir: Path | None, online: bool,
-                    say: Say) -> None:
+def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, options: Options, say: Say) -> None:
     """Print what the thresholds chosen on the test patterns and on the training patterns do; write the plot."""
-    from snsim.runs.options import Options
     from snsim.runs.resume import learned
     from snsim.training.forward_all import outputs_of
     from snsim.training.rejection import at, curve, rejection
 
-    again = learned(run, Options(data_dir=data_dir, online=online), say)
+    again = learned(run, options, say)
     if again.data.test is None:
         raise fail(f"the run {run} has no test patterns to reject",
                    hint="its training names data without a test set: state (test-set A B)")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Mapping
 
 import click
 
+from snsim.cli.options import memory_option
+
 if TYPE_CHECKING:
     from snsim.runs.options import Options
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
 @click.option("--offline", is_flag=True, help="Never look for data on the network.")
 @click.option("--engine", metavar="NAME", help="Engine of trainings. [default: as for run]")
+@memory_option
 @click.option("--windows", is_flag=True, help="Show the windows of SN's words.")
 def repl(file: str | None, windows: bool, **options: object) -> int:
     """Evaluate forms as they are typed; FILE is read first. (help) says what there is.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
-from snsim.cli.options import Percent, Whole
+from snsim.cli.options import Percent, Whole, of_opened_run
 from snsim.colour import echo
 from snsim.errors import SnError, Source, fail
 from snsim.escaping import for_line
@@ -16,6 +16,7 @@ from snsim.own_files import refuse_own_file, write_output
 if TYPE_CHECKING:
     from snsim.cli.picture_data import Looked
     from snsim.reports.page import Page
+    from snsim.runs.options import Options
 
 
 @click.command()
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
 @click.option("--pattern", "patterns", type=Whole(min=0), multiple=True, metavar="N",
               help="Test pattern whose maps are shown; may be repeated. [default: 0]")
 @click.option("--error", type=Percent(), default="1%", show_default=True, help="Errors after rejection.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
-@click.option("--offline", is_flag=True, help="Never look for data on the network.")
-def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: float, data_dir: Path | None,
-           offline: bool) -> None:
+@of_opened_run
+def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: float, options: Options) -> None:
     """Write the run folder RUN as one HTML file that needs nothing else: description, counts, data and digest,
     settings, figures, curves, tables, kernels, maps, misses, confusion, rejection, versions, and the command that
     repeats it.
@@ -37,7 +36,7 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
     from snsim.cli.run import sayer
     from snsim.reports.page import as_html
 
-    looked = look_at(run, None, data_dir, not offline, sayer(False, False))
+    looked = look_at(run, None, options, sayer(False, False))
     place = output or looked.again.made.folder / "report.html"
     refuse_own_file(place)
     try:

@@ -8,7 +8,7 @@ import sys
 import time
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ from snsim.cli.reading import read_reported
 from snsim.colour import DIM, GREEN, RED, echo, is_terminal, paint, painted_fault
 from snsim.errors import SnError, fail
 from snsim.escaping import for_json, for_line, for_shell
+from snsim.memory_limit import default_limit
 from snsim.own_files import refuse_own_file, write_output
 from snsim.registry import suggest
 
@@ -99,8 +100,9 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
         with _progress(order, len(tasks)) as progress:
             left = [task for task in tasks if not progress.told_before(task)]
             if left:
+                shared = _shares(left, order, min(order.jobs or executors.cores(), len(left)))
                 with _executor(order, len(left)) as executor:
-                    for outcome in executors.reproduce(left, executor):
+                    for outcome in executors.reproduce(shared, executor):
                         progress.tell(outcome)
                         if outcome.faults:
                             failures[outcome.task.folder] = "; ".join(fault.message for fault in outcome.faults)
@@ -140,6 +142,15 @@ def _repeated(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 # ---- Running -----------------------------------------------------------------------------------------------------
+
+
+def _shares(tasks: list[plan.Task], order: Order, jobs: int) -> list[plan.Task]:
+    """The tasks, each with its share of the memory where none is stated and several run at once on this machine."""
+    limit = default_limit()
+    if order.cluster is not None or limit is None:
+        return tasks
+    return [task if task.options.memory is not None else
+            replace(task, options=replace(task.options, memory=limit // jobs)) for task in tasks]
 
 
 @contextmanager

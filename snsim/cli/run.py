@@ -147,7 +147,7 @@ def options_from(given: Mapping[str, object], presets: Mapping[str, float | str]
 
     _known(ENGINES, [given["engine"]] if given["engine"] else [], "--engine")
     _known(DATA_SETS, list(given["data"]), "--data")  # type: ignore[call-overload]
-    stated = {name: given[name] for name in ("engine", "dtype", "data_dir", "initial", "passes", "out")
+    stated = {name: given[name] for name in ("engine", "dtype", "data_dir", "initial", "passes", "out", "memory")
               if given[name] is not None}
     return Options(**stated, data=tuple(given["data"]), online=not given["offline"],  # type: ignore[arg-type]
                    presets=presets, command=tuple(sys.argv[1:]))

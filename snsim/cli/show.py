@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Sequence
 
 import click
 
 from snsim.cli.errors import report
 from snsim.cli.exit_codes import FAULT
-from snsim.cli.options import presets, seconds_option
+from snsim.cli.options import memory_option, presets, seconds_option
 from snsim.cli.reading import read_reported
 from snsim.colour import BOLD, DIM, echo, paint
-from snsim.errors import SnError, cut, fail
+from snsim.errors import Fault, SnError, cut, fail
 from snsim.escaping import for_line
+from snsim.memory_limit import default_limit, enough_text, size_text
 from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
               help="One stage on the way from text to engine, instead of the overview.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @seconds_option("60")
-def show(file: str, stage: str | None, settings: Sequence[str], seconds: float | None) -> None:
-    """Show the nets of FILE: layers, connections, tables, and every clause with its origin.
+@memory_option
+def show(file: str, stage: str | None, settings: Sequence[str], seconds: float | None, memory: int | None) -> None:
+    """Show the nets of FILE: layers, connections, tables, the memory that a run would need, and every clause with its
+    origin.
 
     \b
     --stage forms   the text as it was read
@@ -45,6 +49,10 @@ def show(file: str, stage: str | None, settings: Sequence[str], seconds: float |
         print_forms(file)
         return
     program = read_reported(file, presets(settings), seconds=seconds)
+    if stage in _STAGES_WITH_ARRAYS:
+        _refuse_large(program, stage, memory)
+    elif stage is None:
+        report(_large(program, memory))
     {"net": print_complete_forms, "plan": print_plans, "torch": print_modules,
      "llvm": print_ir, "asm": print_assembly, None: print_overview}[stage](program)
 
@@ -54,12 +62,17 @@ def show(file: str, stage: str | None, settings: Sequence[str], seconds: float |
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @seconds_option("60 for each FILE")
 def check(files: Sequence[str], settings: Sequence[str], seconds: float | None) -> int:
-    """Report every fault of every FILE; a line of counts for each that has none."""
+    """Report every fault of every FILE; a line of counts for each that has none.
+
+    The line tells the memory that a run would need where that is 1 GB or more.
+    """
 
     faulty = 0
     for file in files:
         try:
-            echo(check_line(file, read_reported(file, presets(settings), seconds=seconds)))
+            program = read_reported(file, presets(settings), seconds=seconds)
+            report(_large(program, None))
+            echo(check_line(file, program))
         except SnError as error:
             faulty += 1
             report(error.faults)
@@ -68,6 +81,8 @@ def check(files: Sequence[str], settings: Sequence[str], seconds: float | None) 
     return FAULT if faulty else 0
 
 
+_STAGES_WITH_ARRAYS = ("torch", "llvm", "asm")  # which make arrays as large as the net
+_MUCH = 1_000_000_000  # bytes of memory that are told in the line of `snsim check`
 _MOST_ELEMENTS = 64  # of a matrix that is printed inside a form of the overview
 _MOST_COUNTED = 3  # nets whose counts stand in the line of `snsim check`
 
@@ -83,6 +98,8 @@ def print_overview(program: Program) -> None:
                    "(net NAME clause ...) declares one; `snsim show FILE --stage forms` prints the text")
     for net in nets:
         _print_net(net, _training_of(program, net))
+        echo(paint(f"a run would need {size_text(_memory_of(net, program))} of memory, and what its data take", DIM,
+                   stream=sys.stdout) + "\n")
     for form in complete_forms(program, _MOST_ELEMENTS):
         echo(_painted_form(form) + "\n")
 
@@ -158,6 +175,9 @@ def check_line(file: str, program: Program) -> str:
     parts = [cut(_count_text(net)) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
     if trainings:
         parts.append(f"{len(trainings)} training{'' if len(trainings) == 1 else 's'}")
+    need = max((_memory_of(net, program) for net in nets), default=0)
+    if need >= _MUCH:
+        parts.append(f"a run would need {size_text(need)} of memory")
     return f"{for_line(file)}: {'; '.join(parts) or 'no net, no training'}; no faults"
 
 
@@ -182,6 +202,36 @@ def _print_table(net: Net, training: Training | None) -> None:
     text = plain(summary(net, training), with_rates=training is not None)
     head, *body, total = text.split("\n")
     echo("\n".join([paint(head, BOLD, stream=sys.stdout), *body, paint(total, BOLD, stream=sys.stdout)]))
+
+
+def _memory_of(net: Net, program: Program) -> int:
+    """The bytes that a run of a net would need: by its trainings here, as they would be run; else about."""
+    from snsim.training.memory_need import net_memory, run_memory
+
+    needs = [run_memory(training) for training in program.own_trainings if training.net is net]
+    return max(needs) if needs else net_memory(net)
+
+
+def _large(program: Program, memory: int | None) -> list[Fault]:
+    """A warning for each net whose run would be refused for its memory."""
+    from snsim.reports.program_forms import shown_nets
+
+    limit = default_limit() if memory is None else memory
+    found = []
+    for net in shown_nets(program):
+        need = _memory_of(net, program)
+        if limit is not None and need > limit:
+            found.append(Fault(f"a run of net {net.name} would need {size_text(need)} of memory, and the limit is "
+                               f"{size_text(limit)}", net.span, f"`snsim run --memory {enough_text(need)}` allows it, "
+                               "where there is that much; or make its layers smaller", severity="warning"))
+    return found
+
+
+def _refuse_large(program: Program, stage: str, memory: int | None) -> None:
+    faults = [replace(fault, severity="error", message=f"--stage {stage} makes the arrays of a run: {fault.message}")
+              for fault in _large(program, memory)]
+    if faults:
+        raise SnError([replace(fault, hint=fault.hint.replace("snsim run", "snsim show")) for fault in faults])
 
 
 def _training_of(program: Program, net: Net) -> Training | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from snsim.comparison.differences import Comparison, Differences
 from snsim.comparison.engine_side import EngineSide, Side
 from snsim.comparison.load_module import load_class, read_mapping
 from snsim.comparison.presentations import updates
+from snsim.engines.memory import weights_of
 from snsim.engines.protocol import Engine
 from snsim.errors import SnError, fail
 from snsim.optional_packages import needing
@@ -30,6 +31,7 @@ from snsim.runs.run import engine_of
 from snsim.training.choose_engine import engine_for
 from snsim.training.initial import initial_weights
 from snsim.training.initial_files import load_initial
+from snsim.training.memory_need import Patterns, engine_memory
 from snsim.training.prepare import PreparedData, prepare
 from snsim.training.schedule import constant
 from snsim.training.spec import DataChoice, Place, Placed, Training
@@ -68,7 +70,7 @@ def compare(net: str | Path | Program, module: str | nn.Module, data: Data = Non
     pairs = read_mapping(Path(mapping)) if isinstance(mapping, (str, Path)) else dict(mapping or {})
     held = load_class(module) if isinstance(module, str) else module
     pairings(training.net, held, pairs)  # its faults before the data are looked for
-    begun = _begun(program, training, seed, data, options, say)
+    begun = _begun(program, training, seed, data, options, say, ["torch"])
     with Twin(held, begun.training, options.dtype, pairs) as twin:
         made = _compared(begun, twin, presentations, tolerance)
     return replace(made, pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs))
@@ -84,7 +86,7 @@ def compare_engines(net: str | Path | Program, data: Data = None, *, presentatio
     """
     training, program = _chosen(net, only, sgd, data)
     _check(presentations, tolerance)
-    begun = _begun(program, training, seed, data, options, say)
+    begun = _begun(program, training, seed, data, options, say, engines.ENGINES.names())
     compared = 0
     for name in engines.ENGINES.names():
         if name == begun.engine.name:
@@ -164,17 +166,26 @@ class _Begun:
     weights: Mapping[str, np.ndarray]
 
 
-def _begun(program: Program, training: Training, seed: int | None, data: Data, options: Options, say: Say) -> _Begun:
+def _begun(program: Program, training: Training, seed: int | None, data: Data, options: Options, say: Say,
+           others: Sequence[str]) -> _Begun:
+    """What the comparison begins with; `others` are the engines that may be the other side."""
     options = replace(options, data=(data,)) if isinstance(data, str) else options
     training = overridden(training, options)
     seed = training.seeds[0] if seed is None else seed
     prepared = prepare(training, examples_of(program, training, options, say), options.dtype)
     file = initial_file(program, training, options)
-    weights = initial_weights(training, seed) if file is None else load_initial(file, training.net, dtype=options.dtype)
-    engine, instead = engine_of(training, options)
+    engine, instead = engine_of(training, options, prepared, _besides(training, others, options.dtype, prepared))
     if instead:
         say(instead)
+    weights = initial_weights(training, seed) if file is None else load_initial(file, training.net, dtype=options.dtype)
     return _Begun(training, prepared, engine, seed, weights)
+
+
+def _besides(training: Training, others: Sequence[str], dtype: str, data: PreparedData) -> int:
+    """Bytes that a comparison needs beside a run: the other side, an engine for the gradients of each, and what both
+    show of an update."""
+    shown = 8 * 2 * weights_of(training.net) * np.dtype(dtype).itemsize
+    return shown + max(engine_memory(training, name, dtype, Patterns.of(data)) for name in others)
 
 
 def _compared(begun: _Begun, other: Side, presentations: int, tolerance: float) -> Comparison:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from functools import update_wrapper
 from importlib import import_module
 from types import MappingProxyType, ModuleType
 from typing import Callable, Mapping
 
 import numpy as np
 
+from snsim.engines.memory import (
+    Memory,
+    MemoryOf,
+    Work,
+    native_memory,
+    reference_memory,
+    torch_memory,
+    unknown_memory,
+)
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, Engine, UpdateRule
 from snsim.errors import fail
@@ -17,16 +27,39 @@ from snsim.registry import Shelf
 Constants = Mapping[str, float]  # options of the rule that stay what they are for as long as the engine is used
 Maker = Callable[[Plan, Cost, UpdateRule, np.dtype, Constants], Engine]
 
+
+class EngineKind:
+    """A kind of engine: the function that makes one, and what tells the memory that it needs (`engines.memory`).
+
+    A function alone may stand on the shelf too; then its memory is guessed.
+    """
+
+    def __init__(self, make: Maker, memory: MemoryOf):
+        self._make = make
+        self.memory = memory
+        update_wrapper(self, make)
+
+    def __call__(self, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
+        return self._make(plan, cost, rule, dtype, constants)
+
+
+def needing_memory(memory: MemoryOf) -> Callable[[Maker], EngineKind]:
+    """Decorator: a function that makes an engine, with what tells the memory of one."""
+    return lambda make: EngineKind(make, memory)
+
+
 ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines")
 
 
 @ENGINES.register("native")
+@needing_memory(native_memory)
 def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """compiled for this processor, pattern by pattern, every update rule: the quickest."""
     return native_package().build(plan, cost, rule, dtype, constants)
 
 
 @ENGINES.register("reference")
+@needing_memory(reference_memory)
 def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """NumPy, from explicit connection tables, every update rule: says what is meant."""
     from snsim.engines.reference.engine import ReferenceEngine
@@ -35,6 +68,7 @@ def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, consta
 
 
 @ENGINES.register("torch")
+@needing_memory(torch_memory)
 def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """PyTorch, gradients by autograd, every update rule; quick in batches."""
     with needing("torch", what="the torch engine", instead="use the native or the reference engine"):
@@ -60,3 +94,9 @@ def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype |
         raise fail(f"engines compute in float32 or float64, not {np.dtype(dtype)}",
                    hint='write dtype="float32" or dtype="float64"')
     return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype), constants)
+
+
+def memory_of(name: str, work: Work) -> Memory:
+    """The memory that the engine of this name needs; nothing is made. SnError for an unknown engine."""
+    tells: MemoryOf = getattr(ENGINES.get(name), "memory", unknown_memory)
+    return tells(work)

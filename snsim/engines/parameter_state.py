@@ -15,7 +15,71 @@ from snsim.network.operations import NUMPY
 from snsim.registry import suggest
 
 
-class FreeWeights:
+class WeightShapes:
+    """The weights that learn, as one vector would hold them: `places` has where each parameter stands in it.
+
+    Nothing of the size of the net is kept: an engine with numbers of its own checks by this what is handed over.
+    `mentioned` are the variables of the update rule.
+    """
+
+    def __init__(self, parameters: Mapping[str, Parameter], rule: UpdateRule, dtype: np.dtype):
+        self._parameters = parameters
+        self._rule = rule
+        self.dtype = dtype
+        learning = [p for p in parameters.values() if p.learns]
+        ends = np.cumsum([0, *(p.size for p in learning)])
+        self.places = {p.name: slice(int(a), int(b)) for p, a, b in zip(learning, ends, ends[1:])}
+        self.size = int(ends[-1])
+        self.mentioned = {v for group in rule.assignments for _, e in group for v in e.variables()}
+
+    def checked(self, values: Mapping[str, Any], what: str) -> dict[str, np.ndarray]:
+        """The values of the parameters that learn, in order, each a number or of the parameter's shape; not copied.
+
+        SnError for a learning parameter without a value, a name of no learning parameter, a wrong shape.
+        """
+        for name in values:
+            if name not in self._parameters:
+                raise fail(f'{what} for "{name}", which is no parameter of this net',
+                           hint=suggest(name, list(self._parameters), "parameters"))
+        made = {}
+        for name in self.places:
+            if name not in values:
+                raise fail(f"no {what} for {name}", hint=f"hand over an array of shape {self._parameters[name].shape}, or a number")
+            shape = self._parameters[name].shape
+            made[name] = np.asarray(values[name])
+            if made[name].ndim and made[name].shape != shape:
+                raise fail(f"{what} for {name} has the shape {made[name].shape}, the parameter {shape}",
+                           hint=f"hand over a number, or an array of shape {shape}")
+        return made
+
+    def checked_state(self, values: Mapping[str, np.ndarray]) -> tuple[dict[str, dict[str, np.ndarray]], int]:
+        """By state of the rule what `checked` gives of its values, and the number of updates so far. SnError as there,
+        or without that number."""
+        known = {f"{name}/{state}": name for state in self._rule.states for name in self.places}
+        made = {}
+        for state in self._rule.states:
+            ending = f"/{state}"  # which may end the name of another state too
+            made[state] = self.checked({
+                name[:-len(ending)]: array for name, array in values.items()
+                if name.endswith(ending) and known.get(name, name[:-len(ending)]) == name[:-len(ending)]
+            }, f'state "{state}"')
+        if "n" not in values:
+            raise fail('the number of updates so far, "n", is not among the values of the update state',
+                       hint="hand over all that state() of an engine gave, or put n=0 with it to begin")
+        return made, int(values["n"])
+
+    def flat(self, values: Mapping[str, Any], what: str) -> np.ndarray:
+        """A vector of all from values by name, each a number or of the parameter's shape. SnError as for `checked`."""
+        return self._joined(self.checked(values, what))
+
+    def _joined(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        made = np.empty(self.size, self.dtype)
+        for name, place in self.places.items():
+            made[place] = values[name].reshape(-1)
+        return made
+
+
+class FreeWeights(WeightShapes):
     """All weights that learn, in one vector, so that an update is one evaluation of the rule.
 
     `values` has every parameter flat by name (views into `w`; fixed ones beside it), `places` where each learning
@@ -23,19 +87,13 @@ class FreeWeights:
     """
 
     def __init__(self, parameters: Mapping[str, Parameter], rule: UpdateRule, dtype: np.dtype):
-        self._parameters = parameters
-        self.dtype = dtype
-        learning = [p for p in parameters.values() if p.learns]
-        ends = np.cumsum([0, *(p.size for p in learning)])
-        self.places = {p.name: slice(int(a), int(b)) for p, a, b in zip(learning, ends, ends[1:])}
-        self.w = np.zeros(int(ends[-1]), dtype)
+        super().__init__(parameters, rule, dtype)
+        self.w = np.zeros(self.size, dtype)
         self.values = {
             p.name: self.w[self.places[p.name]] if p.learns else np.full(p.size, p.fixed, dtype)
             for p in parameters.values()
         }
-        self.mentioned = {v for group in rule.assignments for _, e in group for v in e.variables()}
         self.states = {name: np.zeros_like(self.w) for name in rule.states}
-        self._rule = rule
         self._groups = [([name for name, _ in group], program([e for _, e in group]).bind(NUMPY))
                         for group in rule.assignments]
         self._updates = 0
@@ -62,33 +120,12 @@ class FreeWeights:
         return {name: vector[place].reshape(self._parameters[name].shape).copy()
                 for name, place in self.places.items()}
 
-    def flat(self, values: Mapping[str, Any], what: str) -> np.ndarray:
-        """A vector like `w` from values by name, each a number or of the parameter's shape.
-
-        SnError for a learning parameter without a value, a name of no learning parameter, a wrong shape.
-        """
-        made = np.empty_like(self.w)
-        for name in values:
-            if name not in self._parameters:
-                raise fail(f'{what} for "{name}", which is no parameter of this net',
-                           hint=suggest(name, list(self._parameters), "parameters"))
-        for name, place in self.places.items():
-            if name not in values:
-                raise fail(f"no {what} for {name}",
-                           hint=f"hand over an array of shape {self._parameters[name].shape}, or a number")
-            shape = self._parameters[name].shape
-            value = np.asarray(values[name])
-            if value.ndim and value.shape != shape:
-                raise fail(f"{what} for {name} has the shape {value.shape}, the parameter {shape}",
-                           hint=f"hand over a number, or an array of shape {shape}")
-            made[place] = value.reshape(-1)
-        return made
-
     def parameters(self) -> dict[str, np.ndarray]:
         return {p.name: self.values[p.name].reshape(p.shape).copy() for p in self._parameters.values()}
 
     def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
-        self.w[:] = self.flat(values, "weights")
+        for name, value in self.checked(values, "weights").items():
+            self.w[self.places[name]] = value.reshape(-1)
 
     def state(self) -> dict[str, np.ndarray]:
         made = {f"{name}/{state}": array for state, vector in self.states.items()
@@ -96,17 +133,10 @@ class FreeWeights:
         return {**made, "n": np.array(self._updates)}
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None:
-        known = {f"{name}/{state}": name for state in self.states for name in self.places}
-        for state, vector in self.states.items():
-            ending = f"/{state}"  # which may end the name of another state too
-            vector[:] = self.flat({
-                name[:-len(ending)]: array for name, array in values.items()
-                if name.endswith(ending) and known.get(name, name[:-len(ending)]) == name[:-len(ending)]
-            }, f'state "{state}"')
-        if "n" not in values:
-            raise fail('the number of updates so far, "n", is not among the values of the update state',
-                       hint="hand over all that state() of an engine gave, or put n=0 with it to begin")
-        self._updates = int(values["n"])
+        states, self._updates = self.checked_state(values)
+        for state, given in states.items():
+            for name, value in given.items():
+                self.states[state][self.places[name]] = value.reshape(-1)
 
     def environment(self, settings: Settings) -> dict[str, Any]:
         """The variables of the rule but g, n and a curvature that has to be computed."""

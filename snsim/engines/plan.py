@@ -113,7 +113,8 @@ class Plan:
         rows = [("parameter", "shape", "weights", "fan-in", "sharers", "")]
         for p in self.parameters.values():
             note = "" if p.learns else f"fixed at {p.fixed:g}"
-            rows.append((p.name, _shape(p.shape), str(p.size), _range(p.fan_in), _range(p.sharers), note))
+            rows.append((p.name, _shape(p.shape), str(p.size),
+                         _range(p.fan_in_range) if p.size else "-", _range(p.sharers_range) if p.size else "-", note))
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         left = (True, True, False, False, False, True)
         table = ["  ".join(cell.ljust(width) if to_left else cell.rjust(width)
@@ -173,10 +174,8 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "(" + " ".join(str(n) for n in shape) + ")"
 
 
-def _range(values: np.ndarray) -> str:
-    if not len(values):
-        return "-"
-    low, high = int(values.min()), int(values.max())
+def _range(ends: tuple[int, int]) -> str:
+    low, high = ends
     return f"{low}" if low == high else f"{low}..{high}"
 
 

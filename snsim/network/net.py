@@ -149,6 +149,7 @@ class Parameter:
     shape: tuple[int, ...]
     build_fan_in: Callable[[], np.ndarray]
     build_sharers: Callable[[], np.ndarray]
+    build_sharers_values: Callable[[], np.ndarray]  # the values that stand in sharers, some of them several times
     build_fan_in_values: Callable[[], np.ndarray]  # the values that stand in fan_in, some of them several times
     has_bias: bool  # whether the bias is among the F lines, so that `(fan-in weights)` is fan_in - 1
     fixed: float | None = None
@@ -164,8 +165,12 @@ class Parameter:
     @property
     def fan_in_range(self) -> tuple[int, int]:
         """The least and the greatest F of a parameter that has weights, without the array of all."""
-        values = self.build_fan_in_values()
-        return int(values.min()), int(values.max())
+        return _ends(self.build_fan_in_values())
+
+    @property
+    def sharers_range(self) -> tuple[int, int]:
+        """The least and the greatest number of sharers of a parameter that has weights, likewise."""
+        return _ends(self.build_sharers_values())
 
     @property
     def learns(self) -> bool:
@@ -174,6 +179,10 @@ class Parameter:
     @property
     def size(self) -> int:
         return prod(self.shape)
+
+
+def _ends(values: np.ndarray) -> tuple[int, int]:
+    return int(values.min()), int(values.max())
 
 
 @dataclass(frozen=True)
@@ -258,14 +267,18 @@ class Net:
                 values[layer.bias_index] = self.lines(layer.name)  # of several sharers the last one stays
                 return values
 
+            def sharers() -> np.ndarray:
+                return np.bincount(layer.bias_index)
+
             yield Parameter(f"{layer.name}.bias", "bias", layer.name, None, layer.bias_shape, fan_in,
-                            lambda: np.bincount(layer.bias_index), fan_in, True)
+                            sharers, sharers, fan_in, True)
 
     def _weights_of(self, connection: Connection, has_bias: bool) -> Parameter:
         wiring, target = connection.wiring, connection.target
         return Parameter(f"{connection.name}.weight", "weight", target, connection.source, wiring.weight_shape,
                          lambda: self.lines(target)[wiring.last_user()], wiring.sharers,
-                         lambda: self.lines(target)[wiring.last_users()], has_bias, connection.fixed)
+                         wiring.sharers_values, lambda: self.lines(target)[wiring.last_users()], has_bias,
+                         connection.fixed)
 
     def bias_table(self, name: str) -> Table:
         """The connections of the layer's bias, one a unit, each with source BIAS; empty if it has none."""
@@ -320,8 +333,11 @@ def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:
         values[wiring.owners()] = net.lines(connection.target)[wiring.last_user()]
         return values
 
+    def sharers() -> np.ndarray:
+        return np.bincount(wiring.owners(), wiring.sharers()).astype(int)
+
     return Parameter(f"{connection.name}.gain", "gain", connection.target, connection.source, shape, fan_in,
-                     lambda: np.bincount(wiring.owners(), wiring.sharers()).astype(int),
+                     sharers, sharers,
                      lambda: net.lines(connection.target)[wiring.last_users()], has_bias)
 
 

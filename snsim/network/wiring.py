@@ -322,6 +322,12 @@ class Wiring:
             return self.structure.sharers()
         return np.bincount(self.table.weight, minlength=self.weights)
 
+    def sharers_values(self) -> np.ndarray:
+        """The values that stand in `sharers`: one where a structure tells, since it shares all weights alike."""
+        if self.structure is None or not self.weights:
+            return self.sharers()
+        return np.array([self.connections // self.weights])
+
     def owners(self) -> np.ndarray:
         """What each weight belongs to: the target map or trait where units share weights, else the target unit.
         Numbered from 0 without a gap, flat in C order of the weight shape."""

@@ -42,7 +42,7 @@ class Pupil:
         examples = examples_of(program, training, options, say, download)
         self.training, self.seed = training, seed
         self.data = prepare(training, examples, options.dtype)
-        self.engine, self.instead = engine_of(training, options)
+        self.engine, self.instead = engine_of(training, options, self.data)
         file = initial_file(program, training, options)
         self.engine.load_parameters(initial_weights(training, seed) if file is None else
                                     load_initial(file, training.net, training.place("initial"), options.dtype))

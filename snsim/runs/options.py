@@ -29,6 +29,7 @@ class Options:
     data_digest: str | None = None  # of the only data that will do
     presets: Mapping[str, float | str] = field(default_factory=dict)  # the values of --set, recorded
     command: tuple[str, ...] = ()  # the command line, recorded
+    memory: int | None = None  # bytes that a run may need; default: `memory_limit.default_limit()`
     save_every: float = 1.0  # seconds between two checkpoints, at least; 0: one after each pass
 
 

@@ -16,8 +16,7 @@ from snsim.program import read_program
 from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, find_examples
 from snsim.runs.options import Options, Say, overridden
-from snsim.runs.run import Event, record_passes, started_event
-from snsim.training.choose_engine import engine_for_pass
+from snsim.runs.run import Event, engine_again, record_passes, started_event
 from snsim.training.prepare import PreparedData, prepare
 from snsim.training.schedule import stage_of
 from snsim.training.spec import Training
@@ -91,7 +90,7 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
         say(sentence)
     data = prepare(training, found.examples, dtype)
     found = replace(found, wanted=tuple(used["wanted"]), rank=int(used["rank"]))
-    engine = engine_for_pass(training, min(made.snapshot.number + 1, training.passes), engine_name, dtype)
+    engine = engine_again(training, min(made.snapshot.number + 1, training.passes), engine_name, dtype, options, data)
     return Reopened(made, training, data, engine, found)
 
 

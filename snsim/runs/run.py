@@ -30,6 +30,7 @@ from snsim.training.choose_engine import default_engines, engine_for, engine_for
 from snsim.training.initial import initial_weights
 from snsim.training.initial_files import load_initial
 from snsim.training.loop import Pass, Progress, Pruned, Snapshot, steps
+from snsim.training.memory_need import Patterns, check_memory
 from snsim.training.prepare import PreparedData, prepare
 from snsim.training.spec import Training
 
@@ -96,7 +97,7 @@ def _run(program: Program, training: Training, seed: int, options: Options, say:
                    f"their digest is {found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
                    hint="give the folder of those with --data-dir")
     data = prepare(training, found.examples, options.dtype)
-    engine, instead = engine_of(training, options)
+    engine, instead = engine_of(training, options, data)
     engine.load_parameters(_weights(training, seed, options, home))
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
@@ -162,18 +163,31 @@ def _save_told(recorder: run_folder.Recorder, last: Pass | None, training: Train
         pass
 
 
-def engine_of(training: Training, options: Options) -> tuple[Engine, str]:
-    """The engine that is asked for, or the first by default that can compute the net; and why an earlier one cannot."""
+def engine_of(training: Training, options: Options, data: PreparedData, besides: int = 0) -> tuple[Engine, str]:
+    """The engine that is asked for, or the first by default that can compute the net; and why an earlier one cannot.
+
+    All engines that learn from data are made here or by `engine_again`. SnError, before anything of the size of the
+    net is made, for a run that needs more memory than the options allow; `besides` are bytes needed beside it.
+    """
     names = default_engines(training) if options.engine is None else (options.engine,)
     instead = ""
     for name, other in zip(names, names[1:]):
+        check_memory(training, name, options.dtype, options.memory, Patterns.of(data), besides=besides)
         try:
             engine = engine_for(training, training.stages[0], name, options.dtype)
             engine.outputs(np.zeros((1, training.net.layers[0].units)))  # what cannot be compiled shows here
             return engine, ""
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
+    check_memory(training, names[-1], options.dtype, options.memory, Patterns.of(data), besides=besides)
     return engine_for(training, training.stages[0], names[-1], options.dtype), instead
+
+
+def engine_again(training: Training, number: int, name: str, dtype: str, options: Options,
+                 data: PreparedData) -> Engine:
+    """The engine for pass `number` of a run whose checkpoint is in memory. SnError as for `engine_of`."""
+    check_memory(training, name, dtype, options.memory, Patterns.of(data), resumed=True)
+    return engine_for_pass(training, number, name, dtype)
 
 
 def _weights(training: Training, seed: int, options: Options, home: SourceFolder) -> dict[str, np.ndarray]:

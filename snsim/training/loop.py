@@ -63,6 +63,12 @@ class LazySnapshot:
             self._taken, self._take = self._take(), None
         return self._taken
 
+    def take(self) -> Snapshot:
+        """Return the snapshot as `get` does, without keeping it: it is as large as the net."""
+        if self._taken is None and self._take is not None:
+            return self._take()
+        return self.get()
+
     def expire(self) -> None:
         """Training goes on: the engine has no longer the state of this pass."""
         self._take = None

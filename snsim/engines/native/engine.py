@@ -13,12 +13,13 @@ from typing import Any, Mapping
 
 import numpy as np
 
+from snsim.engines.folding import folded, is_idle
 from snsim.engines.native import jit
 from snsim.engines.native.forward_mode import Tangents, moving
 from snsim.engines.native.layout import ParameterCells, aligned_block, state_region
 from snsim.engines.native.net_code import Net
-from snsim.engines.native.update_rules import Kind, Updates, folded, is_idle
-from snsim.engines.parameter_state import FreeWeights, checked_gates, checked_patterns
+from snsim.engines.native.update_rules import Kind, Updates
+from snsim.engines.parameter_state import WeightShapes, checked_gates, checked_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.errors import fail
@@ -61,7 +62,7 @@ class NativeEngine:
         self.plan, self.cost, self.rule = plan, cost, rule
         self.dtype = np.dtype(dtype)
         self._constants = {name: float(value) for name, value in (options or {}).items()}
-        self._weights = FreeWeights(plan.parameters, rule, self.dtype)  # checks what is handed over
+        self._weights = WeightShapes(plan.parameters, rule, self.dtype)  # checks what is handed over
         self._net = Net(plan, cost, jit.machine(self.dtype))
         self._tables = self._net.tables.joined()
         self._memory = aligned_block(0, self.dtype)
@@ -72,7 +73,9 @@ class NativeEngine:
         self._tangents: Tangents | None = None  # made when they are first asked for
         self._last: tuple[Settings, Drawn, _Compiled, np.ndarray] | None = None
         self._grow()
-        self._put_in(self._weights.values)
+        for name, parameter in plan.parameters.items():
+            if parameter.fixed is not None:
+                self._pack(self._net.cells[name], np.full(parameter.size, parameter.fixed, self.dtype))
 
     # ---- The block -----------------------------------------------------------------------------------------------
 
@@ -93,9 +96,10 @@ class NativeEngine:
             self._grow()
         cells.pack(self._memory, values, what)
 
-    def _put_in(self, values: Mapping[str, np.ndarray]) -> None:
-        for name in self.plan.parameters:
-            self._pack(self._net.cells[name], values[name])
+    def _pack_given(self, name: str, value: np.ndarray, what: str | None = None) -> None:
+        """Pack what `WeightShapes.checked` gives of a parameter: a number, or an array of its shape."""
+        shape = self.plan.parameters[name].shape
+        self._pack(self._net.cells[name], value if value.ndim else np.broadcast_to(value, shape), what)
 
     def _taken_out(self, name: str, what: str | None = None) -> np.ndarray:
         parameter = self.plan.parameters[name]
@@ -111,24 +115,24 @@ class NativeEngine:
         return {name: self._taken_out(name) for name in self.plan.parameters}
 
     def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
-        self._weights.load_parameters(values)
-        self._put_in(self._weights.values)
+        for name, value in self._weights.checked(values, "weights").items():
+            self._pack_given(name, value)
 
     def state(self) -> dict[str, np.ndarray]:
         made: dict[str, np.ndarray] = {}
         for state in self.rule.states:
             for name in self._learning:
-                self._net.cells[name].beside(state_region(state))
-                self._grow()
-                made[f"{name}/{state}"] = self._taken_out(name, state_region(state))
+                kept = self._net.cells[name].has(state_region(state))  # else it is 0, and takes no memory
+                made[f"{name}/{state}"] = self._taken_out(name, state_region(state)) if kept else \
+                    np.zeros(self.plan.parameters[name].shape, self.dtype)
         return {**made, "n": np.array(self._updates)}
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None:
-        self._weights.load_state(values)
-        for state, vector in self._weights.states.items():
-            for name, place in self._weights.places.items():
-                self._pack(self._net.cells[name], vector[place], state_region(state))
-        self._updates = int(values["n"])
+        states, self._updates = self._weights.checked_state(values)
+        for state, given in states.items():
+            for name, value in given.items():
+                if self._net.cells[name].has(state_region(state)) or value.any():
+                    self._pack_given(name, value, state_region(state))
 
     # ---- Compiling -----------------------------------------------------------------------------------------------
 
@@ -175,12 +179,10 @@ class NativeEngine:
         """By learning parameter a number, or an array if its weights differ."""
         if "rate" not in self._weights.mentioned:
             return {name: 1.0 for name in self._learning}
-        vector = self._weights.flat(settings.rates, "learning rate")
         made: dict[str, float | np.ndarray] = {}
-        for name, place in self._weights.places.items():
-            given = settings.rates[name]
-            entries = vector[place]
-            made[name] = float(np.asarray(given).flat[0]) if (entries == entries[0]).all() else entries
+        for name, given in self._weights.checked(settings.rates, "learning rate").items():
+            entries = given.reshape(-1).astype(self.dtype)
+            made[name] = float(given.flat[0]) if (entries == entries[0]).all() else entries
         return made
 
     def _prepared(self, settings: Settings, drawn: Drawn) -> tuple[_Compiled, np.ndarray]:
@@ -199,9 +201,8 @@ class NativeEngine:
             if isinstance(rate, np.ndarray):
                 self._pack(self._net.cells[name], rate, "rate")
         if settings.held_curvature is not None:
-            held = self._weights.flat(settings.held_curvature, "curvature")
-            for name, place in self._weights.places.items():
-                self._pack(self._net.cells[name], held[place], "curvature")
+            for name, value in self._weights.checked(settings.held_curvature, "curvature").items():
+                self._pack_given(name, value, "curvature")
         numbers = [options[name] for name in compiled.updates.options]
         numbers += [rate if isinstance(rate, float) else 0.0 for rate in rates.values()]
         array = np.array([*numbers, 0.0])

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from snsim.engines.native.llvm_ir import Function, Value
 from snsim.engines.native.target import Machine, Place
 
+_PIECE = 1 << 20  # cells that are packed or unpacked at a time
 POWER: Mapping[str, int] = {"g": 1, "h": 2, "h-full": 2}  # channels on the way back: in which power w and x enter
 
 
@@ -134,19 +135,33 @@ class ParameterCells:
                 self._beside[what] = self.block.take(len(self.index))
         return self._beside[what].offset - self.value.offset
 
+    def has(self, what: str) -> bool:
+        """Whether there is a region for `what`."""
+        return what in self._beside
+
     def pack(self, memory: np.ndarray, values: np.ndarray, what: str | None = None) -> None:
         """Put the parameter's entries (any shape, C order) into its cells, or into the region beside."""
-        start = self.value.offset + (self.beside(what) if what else 0)
-        flat = np.append(np.asarray(values, memory.dtype).ravel(), 0)  # -1 reads the 0 at the end
-        memory[start:start + len(self.index)] = flat[self.index]
+        start, flat = self._start(what), np.asarray(values).reshape(-1)
+        for first, index in self._pieces():
+            piece = flat.take(index, mode="clip")
+            piece[index < 0] = 0
+            memory[start + first:start + first + len(index)] = piece
 
     def unpack(self, memory: np.ndarray, size: int, what: str | None = None) -> np.ndarray:
         """The parameter's entries, flat. Each stands in just one cell."""
-        start = self.value.offset + (self.beside(what) if what else 0)
-        made = np.zeros(size, memory.dtype)
-        used = self.index >= 0
-        made[self.index[used]] = memory[start:start + len(self.index)][used]
+        start, made = self._start(what), np.zeros(size, memory.dtype)
+        for first, index in self._pieces():
+            used = index >= 0
+            made[index[used]] = memory[start + first:start + first + len(index)][used]
         return made
+
+    def _start(self, what: str | None) -> int:
+        return self.value.offset + (self.beside(what) if what else 0)
+
+    def _pieces(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The index in pieces, each with its first cell: what is made of one for a moment stays small."""
+        for first in range(0, len(self.index), _PIECE):
+            yield first, self.index[first:first + _PIECE]
 
     # ---- Lanes that hold no weight must stay 0 -------------------------------------------------------------------
 

@@ -7,47 +7,21 @@ a vector of weights. The settings themselves are data: an array of doubles, opti
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Iterable, Mapping, Sequence
+from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
+from snsim.engines.folding import folded, is_idle
 from snsim.engines.native.layout import Block, ParameterCells, state_region
 from snsim.engines.native.llvm_ir import Function, Value
 from snsim.engines.native.target import Machine, Place
 from snsim.engines.native.vector_math import Vectors
 from snsim.engines.protocol import UpdateRule
-from snsim.network.expressions import Expression, number, program, substitute, variable
+from snsim.network.expressions import Expression, program, substitute, variable
 
 CURVATURES = ("h", "h-full")
 _OURS = "\n"  # how variables begin that are made here: no name of a program holds a line feed
 _UNIFORM = f"{_OURS}uniform "
-
-
-def folded(rule: UpdateRule, constants: Mapping[str, float], zeros: Iterable[str] = ()) -> dict[str, Expression]:
-    """What w and the states become, in terms of what they were: no groups, constants put in, and only the states
-    that w will ever depend on. `zeros` are options that are 0 now and may not be later."""
-    results = _results(rule, constants)
-    needed, waiting = {"w"}, ["w"]
-    while waiting:
-        for name in results.get(waiting.pop(), variable("w")).variables():
-            if name in rule.states and name not in needed:
-                needed.add(name)
-                waiting.append(name)
-    now = _results(rule, {**constants, **{name: 0.0 for name in zeros}})
-    return {name: e for name, e in now.items() if name in needed}
-
-
-def _results(rule: UpdateRule, constants: Mapping[str, float]) -> dict[str, Expression]:
-    """All assignments in terms of what the variables were before the first."""
-    now: dict[str, Expression] = {name: number(value) for name, value in constants.items()}
-    for group in rule.assignments:
-        now.update({name: substitute(e, now) for name, e in group})
-    return {name: e for name, e in now.items() if name == "w" or name in rule.states}
-
-
-def is_idle(results: Mapping[str, Expression]) -> bool:
-    """Whether an update changes nothing at all."""
-    return all(e.op == "variable" and e.name == name for name, e in results.items())
 
 
 def hoisted(results: Mapping[str, Expression],

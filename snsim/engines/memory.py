@@ -1,0 +1,194 @@
+"""How much memory an engine needs for a net: told from counts alone, before anything is made.
+
+The numbers were measured: peaks of `snsim run` for nets from 10^5 to 4*10^7 weights. For nets above 10^6 weights an
+estimate is within about 0.8 to 1.5 times the peak; `tests/test_memory.py` holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Callable, Mapping
+
+import numpy as np
+
+from snsim.engines.folding import folded
+from snsim.engines.protocol import UpdateRule
+from snsim.network.net import Connection, Net
+from snsim.network.wiring import Attention, Dense, Windows
+
+NO_RULE = UpdateRule("none", (), (), ())
+_INDEX, _TABLE = 8, 24  # bytes of an index, and of a connection in an explicit table
+_VECTOR = 16  # numbers in the widest vector of the native engine
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What an engine is asked to do. `bytes_a_number` is 4 or 8; `constants` are as for `engines.build`.
+
+    `batched`: an update after several patterns. `held`: the curvature is estimated before a pass. `together`: the most
+    patterns that there are to evaluate, 1 if that is not known.
+    """
+
+    net: Net
+    rule: UpdateRule = NO_RULE
+    bytes_a_number: int = 4
+    constants: Mapping[str, float] = field(default_factory=dict)
+    batched: bool = False
+    held: bool = False
+    together: int = 1
+
+    @property
+    def weights(self) -> int:
+        return weights_of(self.net)
+
+    @property
+    def units(self) -> int:
+        return self.net.counts.units
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes. `base`: the process with its packages. `held`: all that the engine keeps. Beyond that at a time: `making`
+    the engine, `working` (learning and evaluation), `copied` (`parameters()` with `state()`)."""
+
+    base: int
+    held: int
+    making: int
+    working: int
+    copied: int
+
+
+MemoryOf = Callable[[Work], Memory]
+
+
+def native_memory(work: Work) -> Memory:
+    """One block of numbers: the weights with what stands beside each, the layers, copies for windows."""
+    b, n, rule = work.bytes_a_number, work.weights, work.rule
+    kept = folded(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
+    states = len(kept)
+    sums = 1 + (rule.curvature is not None)
+    beside = 1 + states + (sums if work.batched else 0) + (3 if work.held else 0) + (4 if rule.conjugate else 0)
+    cells = n + sum(_padding(c) for c in work.net.connections)
+    normed = sum(c.wiring.weights for c in work.net.connections if c.weight_norm)
+    layers = work.units * (8 * b + 3 * _INDEX)
+    held = cells * (4 + b * beside) + normed * b * (1 + sums) + layers + sum(
+        _buffers(c, work.net) * 4 * b for c in work.net.connections) + _attention(work.net) * b
+    held += sum(c.wiring.connections * (_TABLE + 8) for c in work.net.connections if c.wiring.structure is None)
+    largest = max((c.wiring.weights for c in work.net.connections), default=0)
+    return Memory(130_000_000, held, 8 * largest, (6 * b if work.held or rule.conjugate else 0) * n,
+                  b * n * (1 + states))
+
+
+def reference_memory(work: Work) -> Memory:
+    """Explicit tables of connections, arranged for sums: many bytes a connection."""
+    b, n, states = work.bytes_a_number, work.weights, len(work.rule.states)
+    held = making = width = 0
+    for c in work.net.connections:
+        count, shared = c.wiring.connections, _is_shared(c)
+        units = work.net.layer(c.target).units
+        held += count * (_TABLE if shared else _TABLE + 7 * _INDEX) + units * (100 if shared else 400)
+        making = max(making, count * 4 * _INDEX)
+        width += count if not shared else c.wiring.connections // max(1, _blocks(c))
+    held += b * n * (1 + states) + work.units * (4 * b + 2 * _INDEX)
+    normed = sum(c.wiring.weights for c in work.net.connections if c.weight_norm)
+    return Memory(60_000_000, held + normed * (b + _INDEX), making, 2 * b * width + 6 * b * n, b * n * (1 + states))
+
+
+def torch_memory(work: Work) -> Memory:
+    """Tensors of the module, their copies for curvature, and what autograd keeps of the patterns that are together."""
+    b, n, rule = work.bytes_a_number, work.weights, work.rule
+    states, together = len(rule.states), min(work.together, 1024)
+    indices = expanded = unshared = 0
+    for c in work.net.connections:
+        structure, count = c.wiring.structure, c.wiring.connections
+        if c.weight_norm:
+            indices += 2 * c.wiring.weights * _INDEX
+        if structure is None:
+            indices += count * (_TABLE + 2 * 3 * _INDEX)
+            expanded += 2 * count
+        elif isinstance(structure, Windows) and structure.sharing == "unit":
+            expanded += 2 * count
+            unshared += count
+        elif isinstance(structure, Windows):
+            indices += 2 * structure.maps.size * prod(structure.window) * _INDEX
+            expanded += _buffers(c, work.net)
+        elif not isinstance(structure, Dense):
+            expanded += 2 * _buffers(c, work.net)
+    held = b * n * (2 + states) + indices + work.units * 2 * _INDEX
+    curved = rule.curvature is not None
+    updating = b * (n * (4 + 2 * states + (3 if curved else 0)) + 8 * unshared)
+    together_bytes = together * b * (expanded + 2 * work.units + _attention(work.net))
+    return Memory(260_000_000, held, b * n, max(updating, together_bytes), b * n * (1 + states))
+
+
+def unknown_memory(work: Work) -> Memory:
+    """For an engine that does not tell: as the torch engine, whatever it holds."""
+    return torch_memory(work)
+
+
+def weights_of(net: Net) -> int:
+    """Return how many numbers are in all parameters, fixed ones included."""
+    return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in net.connections) + \
+        sum(prod(layer.bias_shape) for layer in net.layers if layer.bias != "none")
+
+
+# ---- Counts of connections ---------------------------------------------------------------------------------------
+
+
+def _is_shared(c: Connection) -> bool:
+    """Whether units share weights, so that the reference engine keeps one row for several."""
+    structure = c.wiring.structure
+    return not (structure is None or isinstance(structure, Dense) or
+                isinstance(structure, Windows) and structure.sharing == "unit")
+
+
+def _blocks(c: Connection) -> int:
+    """Target maps (or traits), about, that read the same sources in a connection with shared weights."""
+    structure = c.wiring.structure
+    if isinstance(structure, Windows):
+        return structure.target[0] // len(_source_sets(structure))
+    return 1 if structure is None or isinstance(structure, Dense) else structure.target[1]
+
+
+def _source_sets(windows: Windows) -> set[bytes]:
+    """The different sets of source maps that target maps read."""
+    return {column.tobytes() for column in np.packbits(windows.maps, axis=0).T}
+
+
+def _padding(c: Connection) -> int:
+    """Cells of the native engine for weights that are not there: of absent pairs of maps, and at the ends of rows."""
+    structure = c.wiring.structure
+    if isinstance(structure, Dense):
+        return structure.targets * (-structure.sources % _VECTOR)
+    if not isinstance(structure, Windows) or structure.sharing == "pair":
+        return 0
+    pairs, counts = int(structure.maps.sum()), structure.maps.sum(axis=0)
+    even = len(set(counts.tolist())) == 1 and structure.target[0] % len(_source_sets(structure)) == 0
+    windows = structure.target[0] * (structure.target[1] * structure.target[2] if structure.sharing == "unit" else 1)
+    row = prod(structure.window) * (int(counts.max()) if even else structure.source[0])
+    whole = windows * (row + -row % _VECTOR)
+    own = pairs * (structure.target[1] * structure.target[2] if structure.sharing == "unit" else 1)
+    return max(0, whole - own * prod(structure.window))
+
+
+def _buffers(c: Connection, net: Net) -> int:
+    """Numbers in the copy of the source layer that windows read."""
+    structure = c.wiring.structure
+    if isinstance(structure, Dense) or structure is None:
+        return 0
+    if isinstance(structure, Windows):
+        positions = structure.target[1] * structure.target[2]
+        row = structure.window[1] * structure.source[0]
+        if structure.sharing != "map" or row < _VECTOR:
+            return positions * prod(structure.window) * structure.source[0]
+        return len(_source_sets(structure)) * prod(
+            (count - 1) * step + window for count, step, window in
+            zip(structure.target[1:], structure.step, structure.window)) * structure.source[0]
+    return net.layer(c.source).units
+
+
+def _attention(net: Net) -> int:
+    """Numbers in the matrices of attention."""
+    return sum(4 * t.structure.heads * t.structure.positions ** 2 for t in net.transforms
+               if isinstance(t.structure, Attention))
