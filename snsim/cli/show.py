@@ -222,8 +222,9 @@ def _large(program: Program, memory: int | None) -> list[Fault]:
         need = _memory_of(net, program)
         if limit is not None and need > limit:
             found.append(Fault(f"a run of net {net.name} would need {size_text(need)} of memory, and the limit is "
-                               f"{size_text(limit)}", net.span, f"`snsim run --memory {enough_text(need)}` allows it, "
-                               "where there is that much; or make its layers smaller", severity="warning"))
+                               f"{size_text(limit)}", net.span,
+                               hint=f"`snsim run --memory {enough_text(need)}` allows it, where there is that much; "
+                                    "or make its layers smaller", severity="warning"))
     return found
 
 

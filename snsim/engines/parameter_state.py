@@ -44,7 +44,8 @@ class WeightShapes:
         made = {}
         for name in self.places:
             if name not in values:
-                raise fail(f"no {what} for {name}", hint=f"hand over an array of shape {self._parameters[name].shape}, or a number")
+                raise fail(f"no {what} for {name}",
+                           hint=f"hand over an array of shape {self._parameters[name].shape}, or a number")
             shape = self._parameters[name].shape
             made[name] = np.asarray(values[name])
             if made[name].ndim and made[name].shape != shape:

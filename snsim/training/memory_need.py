@@ -89,7 +89,8 @@ def check_module_memory(net: Net, number: int, limit: int | None) -> None:
     if allowed is not None and need > allowed:
         raise fail(f"the module of net {net.name} needs {size_text(need)} of memory, and the limit is "
                    f"{size_text(allowed)}: it has {net.counts.weights:,} weights", net.span,
-                   f"snsim.load(..., memory={need}) allows it, where there is that much; or make its layers smaller")
+                   hint=f"snsim.load(..., memory={need}) allows it, where there is that much; or make its layers "
+                        "smaller")
 
 
 def check_memory(training: Training, engine: str, dtype: np.dtype | type | str, limit: int | None,
@@ -119,7 +120,7 @@ def _too_large(training: Training, engine: str, dtype: np.dtype | type | str, ne
     return Fault(f"training {training.name} needs {size_text(need)} of memory with the engine {engine} in "
                  f"{np.dtype(dtype).name}, and the limit is {size_text(allowed)}: net {net.name} has "
                  f"{net.counts.weights:,} weights and {net.counts.connections:,} connections", net.span,
-                 f"{hint}; `snsim show` tells the counts of each layer")
+                 hint=f"{hint}; `snsim show` tells the counts of each layer")
 
 
 def _work(training: Training, stage: Stage, number: int, together: int) -> Work:
