@@ -1,4 +1,9 @@
-"""What a stream can show: colours on a terminal only, never with NO_COLOR, and faults painted with them."""
+"""What a stream can show: colours on a terminal only, never with NO_COLOR, and faults painted with them.
+
+Text of others may hold the escape sequences of colours too. So `paint` writes marks that nobody else can write: they
+hold a number that is drawn at random when snsim starts. `cleaned` turns the marks into colours and escapes everything
+else. What is printed goes through `echo` or `write`, in whatever order it was put together.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,8 @@ from snsim.errors import Fault, render
 from snsim.escaping import for_terminal
 
 RED, YELLOW, GREEN, CYAN, BOLD, DIM, REVERSE = "31", "33", "32", "36", "1", "2", "7"
-_COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")  # what `paint` writes
+_MARK = f"\x1b{os.urandom(8).hex()}"  # begins what `paint` writes in place of a colour
+_COLOURS = re.compile(rf"{_MARK}(\[[0-9;]*m)")
 
 
 def has_colours(stream: IO[str]) -> bool:
@@ -24,8 +30,8 @@ def is_terminal(stream: IO[str]) -> bool:
 
 
 def paint(text: str, *codes: str, stream: IO[str]) -> str:
-    """The text in the given colours, or as it is where there are none."""
-    return f"\x1b[{';'.join(codes)}m{for_terminal(text)}\x1b[0m" if has_colours(stream) else text
+    """Return the text with marks for the colours, or as it is where there are none. `echo` and `write` print it."""
+    return f"{_MARK}[{';'.join(codes)}m{text}{_MARK}[0m" if has_colours(stream) else text
 
 
 def echo(text: object, err: bool = False, nl: bool = True) -> None:
@@ -38,11 +44,16 @@ def echo(text: object, err: bool = False, nl: bool = True) -> None:
     click.echo(cleaned(str(text), sys.stderr if err else sys.stdout), err=err, nl=nl)
 
 
+def write(text: str, stream: IO[str]) -> None:
+    """Write text that may hold names and paths to a stream, as `echo` prints it, without a newline."""
+    stream.write(cleaned(text, stream))
+
+
 def cleaned(text: str, stream: IO[str]) -> str:
-    """The text without what would steer a terminal; colours of `paint` stay where the stream has colours."""
-    if not has_colours(stream):
-        return for_terminal(text)
-    return "".join(part if at % 2 else for_terminal(part) for at, part in enumerate(_COLOURS.split(text)))
+    """Return the text without what would steer a terminal; marks of `paint` become colours if the stream has them."""
+    colour = "\x1b{}" if has_colours(stream) else ""
+    return "".join(colour.format(part) if at % 2 else for_terminal(part)
+                   for at, part in enumerate(_COLOURS.split(text)))
 
 
 def painted_fault(fault: Fault, stream: IO[str]) -> str:

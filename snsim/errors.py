@@ -159,11 +159,12 @@ def cut(text: str) -> str:
     """
     if len(text) <= _LONGEST_WORD:
         return text
-    words = re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: _cut(word[0], _LONGEST_WORD), text)
-    return _cut(words, _LONGEST)
+    words = re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: shorten(word[0], _LONGEST_WORD), text)
+    return shorten(words, _LONGEST)
 
 
-def _cut(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
+    """Return a text of more than `most` characters as its beginning, how long it is, and its end."""
     if len(text) <= most:
         return text
     return f"{text[:most // 2]} ... ({len(text):,} characters) ... {text[-most // 4:]}"

@@ -11,6 +11,7 @@ import json
 import math
 import re
 import shlex
+from pathlib import PurePath
 from typing import IO, Iterable
 
 from snsim.errors import for_line, for_terminal, is_hidden
@@ -28,8 +29,12 @@ def for_stream(text: str, stream: IO[str]) -> str:
 
 
 def for_shell(arguments: Iterable[object]) -> str:
-    """Return a command to be copied: each argument quoted, one with hidden characters as `$'...'` of bash and zsh."""
-    return " ".join(_quoted(str(argument)) for argument in arguments)
+    """Return a command to be copied: each argument quoted, one with hidden characters as `$'...'` of bash and zsh.
+
+    A path that begins with a hyphen is written as ./-name, so that no command takes it for an option.
+    """
+    return " ".join(_quoted(f"./{argument}" if isinstance(argument, PurePath) and str(argument).startswith("-") else
+                            str(argument)) for argument in arguments)
 
 
 def for_json(thing: object) -> str:

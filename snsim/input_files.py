@@ -13,11 +13,11 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Callable
 
-from snsim.errors import SnError, Span, fail
+from snsim.errors import SnError, Span, fail, for_line, shorten
 
 _OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _LONGEST = 4096  # bytes of a path: no system that snsim runs on takes more in a call
-_SHOWN = 120  # characters of a name in a sentence
+_SHOWN = 240  # characters of a name in a sentence
 _AT_ONCE = 1 << 20  # bytes
 
 
@@ -122,11 +122,8 @@ def unwritable(path: str | Path, error: Exception) -> tuple[str, str]:
 
 
 def shown(path: str | Path) -> str:
-    """Return a path as a sentence shows it: of a very long one the beginning and the end, and no character raw that
-    nobody sees or that steers a terminal."""
-    text = str(path)
-    text = text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]} ... {text[-_SHOWN // 2:]}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Return a path as a sentence shows it: `errors.for_line`, of a very long one the beginning and the end."""
+    return for_line(shorten(str(path), _SHOWN))
 
 
 def _reason(error: Exception) -> str:

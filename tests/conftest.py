@@ -1,13 +1,9 @@
-"""One thread for every library: the nets here are small, and on a busy machine waiting threads cost more than they
-give."""
+"""What every test needs: one thread for every library, no limits of time, and a Ctrl-C that is heard."""
 
 import os
 import signal
 
-# A shell that starts the suite in the background has SIGINT ignored, and every program started from here would inherit
-# that: tests that interrupt a run would wait for ever.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
+# The nets here are small, and on a busy machine waiting threads cost more than they give.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # before numpy and torch are imported, and for the programs that tests start
 
@@ -15,3 +11,8 @@ from hypothesis import settings  # noqa: E402  (numpy may come with it)
 
 settings.register_profile("untimed", deadline=None)  # no test fails because a machine is busy
 settings.load_profile("untimed")
+
+# A shell starts `make test &` with SIGINT ignored, and every program below it inherits that: no test of Ctrl-C could
+# pass there. A handler set here becomes the default again in the programs that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

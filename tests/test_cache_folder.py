@@ -129,7 +129,7 @@ def test_a_folder_with_the_sticky_bit_is_safe(tmp_path: Path) -> None:
 
 def run(tmp_path: Path, cache: Path) -> subprocess.CompletedProcess[str]:
     (tmp_path / "n.sn").write_text(PROGRAM)
-    return subprocess.run([sys.executable, "-m", "snsim", "run", "n.sn", "--out", "runs"], cwd=tmp_path, timeout=120,
+    return subprocess.run([sys.executable, "-m", "snsim", "run", "n.sn", "--out", "runs"], cwd=tmp_path, timeout=300,
                           env={**os.environ, "SNSIM_CACHE": str(cache)}, capture_output=True, text=True)
 
 

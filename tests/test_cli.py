@@ -266,7 +266,7 @@ def test_interrupted_run_can_be_resumed(how: signal.Signals, small: Path) -> Non
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["pass"] == 1
     process.send_signal(how)
-    rest, told = process.communicate(timeout=60)
+    rest, told = process.communicate(timeout=300)
     assert process.returncode == INTERRUPTED, told
     found = re.search(r"snsim run --resume (\S+)", told)
     assert found, told
@@ -282,7 +282,7 @@ def test_reader_that_goes_away(arguments: list[str]) -> None:
     process = start(*arguments)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    assert process.wait(timeout=60) == BROKEN_PIPE
+    assert process.wait(timeout=300) == BROKEN_PIPE
     assert process.stderr.read() == ""
 
 
@@ -302,7 +302,7 @@ def test_a_file_name_that_is_no_text(small: Path) -> None:
     program = small.rename(small.parent / os.fsdecode(b"f\xff.sn"))
     for command in (["run", program, "--offline"], ["run", "--resume", "runs/small", "--offline"]):
         process = start(*command, cwd=small.parent)
-        out, told = process.communicate(timeout=60)
+        out, told = process.communicate(timeout=300)
         assert process.returncode == 0 and r"f\udcff.sn" in out, told
 
 
@@ -318,7 +318,7 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
     with contextlib.suppress(OSError):  # the end of a terminal is an error
         while piece := os.read(ours, 65536):
             written += piece
-    process.wait(timeout=60)
+    process.wait(timeout=300)
     os.close(ours)
     return written.decode()
 
@@ -389,7 +389,7 @@ def test_start_is_quick(command: str, tmp_path: Path) -> None:
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         process = start(command, "nets/lecun89.sn", PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(tmp_path))
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 1.0, f"snsim {command} took {min(times):.2f} s"

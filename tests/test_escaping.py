@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 from tiny_run import snsim
 
-from snsim import escaping
+from snsim import colour, escaping
+from snsim.errors import Fault, Source, Span
 from snsim.program import read_program
 
 XOR = """(net NAME (layer LAYER 2) (layer out 1) (connect LAYER out (full)))
@@ -165,3 +167,31 @@ def test_hostile_names_keep_the_tables_of_a_study(tmp_path: Path) -> None:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.strip().split("\n")}) == 1, table
     prose = re.sub(r"`+ ?.*?`+(?= \|)", "", re.sub(r"^    .*$", "", page, flags=re.M))
     assert not re.findall(r"(?<!\\)<[a-z/]", prose) and "\\[red\\]" in prose
+
+
+def test_only_snsim_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colours that stand in a name are shown escaped, whether it is painted, beside what is painted, or neither."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = Terminal()
+    painted = colour.paint("a\x1b[31mb", colour.GREEN, stream=terminal)
+    colour.write(f"{painted} \x1b[32mc\n", terminal)
+    assert terminal.getvalue() == "\x1b[32ma\\x1b[31mb\x1b[0m \\x1b[32mc\n"
+    colour.write(painted, plain := io.StringIO())
+    assert plain.getvalue() == "a\\x1b[31mb"
+    fault = Fault("no \x1b[7m", Span(Source("\x1b[1mf", "x \x1b[31m y"), 2, 3), hint="\x1b[0m")
+    colour.write(colour.painted_fault(fault, terminal), terminal := Terminal())
+    assert set(re.findall("\x1b[^m]*m", terminal.getvalue())) == {"\x1b[1;31m", "\x1b[31m", "\x1b[36m", "\x1b[0m"}
+
+
+@pytest.mark.skipif(shutil.which("iconv") is None, reason="there is no iconv")
+@pytest.mark.parametrize("name", ["a.sn", "-l.sn", "it's $x.sn", "\x1b[2J\n.sn", f"{'long' * 50}.sn"])
+@pytest.mark.parametrize("encoding", ["utf-16", "latin1"])
+def test_the_command_that_a_hint_gives_works(name: str, encoding: str, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes('"\u00e9"'.encode(encoding))
+    _, _, warned = snsim("check", "--", name)
+    command = re.search("iconv .*", warned)
+    assert command is not None and not steers(warned)
+    assert subprocess.run(["bash", "-c", command[0]], capture_output=True).stdout.decode() == '"\u00e9"'

@@ -58,6 +58,7 @@ sys.meta_path.insert(0, Interrupting())
 import snsim.__main__
 sys.exit(snsim.__main__.main())
 """
+BEGUN = "import sys; from snsim.__main__ import main; print('begun', flush=True); sys.exit(main())"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
@@ -77,18 +78,22 @@ def test_interrupts_at_random_moments(engine: str, tmp_path: Path) -> None:
     for number in range(8):
         runs = tmp_path / f"runs{number}"
         environment = {**os.environ, "SNSIM_CACHE": str(tmp_path / f"cache{number}")}
-        process = subprocess.Popen([sys.executable, "-m", "snsim", "run", "tiny.sn", "--engine", engine, "--out", runs],
-                                   cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True)
-        time.sleep(draw.uniform(0.4, 1.8))
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-        assert process.returncode == 130, told
-        assert "interrupted" in told and "Traceback" not in told and "Exception ignored" not in told
+        _interrupt(["run", "tiny.sn", "--engine", engine, "--out", str(runs)], draw.uniform(0.05, 1.5), tmp_path,
+                   environment)
         if (runs / "tiny").exists():
-            process = subprocess.Popen([sys.executable, "-m", "snsim", "run", "--resume", runs / "tiny", "--quiet"],
-                                       env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            time.sleep(1)
-            process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=60)
-            assert process.returncode == 130 and "Traceback" not in told, told
+            _interrupt(["run", "--resume", str(runs / "tiny"), "--quiet"], 1, tmp_path, environment)
+
+
+def _interrupt(arguments: list[str], seconds: float, folder: Path, environment: dict[str, str]) -> None:
+    """Send Ctrl-C to a command `seconds` after its first line ran, however long Python takes to start."""
+    process = subprocess.Popen([sys.executable, "-c", BEGUN, *arguments], cwd=folder, env=environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    try:
+        _, told = process.communicate(timeout=300)  # a lost interrupt: the run has a million passes
+    finally:
+        process.kill()
+    assert process.returncode == 130, told
+    assert "interrupted" in told and "Traceback" not in told and "Exception ignored" not in told

@@ -60,7 +60,7 @@ def test_a_dialogue_on_a_terminal(tmp_path: Path) -> None:
     data = {key: value for key, value in os.environ.items() if key != "SNSIM_DATA"}
     child = pexpect.spawn(
         sys.executable, ["-m", "snsim", "repl", "--data", "digits", "--offline"], cwd=str(ROOT), encoding="utf-8",
-        dimensions=(50, 110), timeout=60,
+        dimensions=(50, 110), timeout=300,
         env={**data, "TERM": "xterm", "NO_COLOR": "1", "PROMPT_TOOLKIT_NO_CPR": "1", "SNSIM_CACHE": str(tmp_path)})
 
     def said(text: str, *wanted: str) -> None:

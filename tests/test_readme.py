@@ -44,7 +44,7 @@ def test_command_runs_as_shown(command: str, place: Path) -> None:
         pytest.skip("SNSIM_DATA is not set: the data of this command would have to be fetched")
     environment = {**os.environ, "PATH": f"{place / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(["sh", "-c", command], cwd=place, env=environment, capture_output=True, text=True,
-                          timeout=120)
+                          timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip()
 

@@ -13,6 +13,7 @@ import click
 from snsim.colour import echo, painted_fault
 from snsim.errors import MOST_FAULTS, Fault, first_faults
 from snsim.escaping import for_json, for_shell
+from snsim.input_files import shown
 
 
 def report(faults: Sequence[Fault], as_json: bool = False) -> None:
@@ -20,13 +21,13 @@ def report(faults: Sequence[Fault], as_json: bool = False) -> None:
 
     Of very many only the first are printed, and how many more there are: as JSON in a last event with their `count`.
     """
-    shown = first_faults(faults)
-    if len(shown) > MOST_FAULTS and as_json:
-        more = {"event": "more", **shown.pop().as_json(), "count": len(faults) - MOST_FAULTS}
-        report(shown, True)
+    first = first_faults(faults)
+    if len(first) > MOST_FAULTS and as_json:
+        more = {"event": "more", **first.pop().as_json(), "count": len(faults) - MOST_FAULTS}
+        report(first, True)
         echo(for_json(more))
         return
-    for fault in shown:
+    for fault in first:
         if as_json:
             echo(for_json({"event": fault.severity, **fault.as_json()}))
         else:
@@ -110,10 +111,7 @@ _REMEDIES = {
 def system_fault(error: OSError) -> Fault:
     """The fault for what the system refuses: the file that it is about, if it tells, and why."""
     reason = error.strerror or str(error) or type(error).__name__
-    names = [str(name)[:_SHOWN] for name in (error.filename, error.filename2) if name is not None]
+    names = [shown(str(name)) for name in (error.filename, error.filename2) if name is not None]
     hint = _REMEDIES.get(error.errno or 0, "check that the file can be used: ls -l" if names else
                          "check the disk and the limits of the system: df, ulimit -a")
     return Fault(f"{' and '.join(names)}: {reason}" if names else f"the system refuses to go on: {reason}", hint=hint)
-
-
-_SHOWN = 200  # characters of a file name

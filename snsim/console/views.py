@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Protocol
 
 from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, paint
@@ -164,8 +165,7 @@ def footer(started: Started, last: Passed | None, finished: Finished) -> str:
         lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} a second)")
     lines.append(f"{for_line(finished.run)} has source, settings, figures and weights")
     if training.span is not None:
-        name = training.span.source.name
-        file = for_shell([f"./{name}" if name.startswith("-") else name])  # not an option
+        file = for_shell([Path(training.span.source.name)])
         unused = max(started.seed, *training.seeds) + 1
         lines += ["next:", f"  snsim show {file}", f"  snsim run {file} --seed {unused}"]
     return "\n".join(lines)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from difflib import get_close_matches
 from pathlib import Path
 
 from snsim.errors import Source, Span, fail
+from snsim.escaping import for_shell
 from snsim.input_files import PathError, foreign_format, open_file, resolve, shown, unreadable
 from snsim.language.limits import DEFAULT, Limits, exceeds_source
 
@@ -41,7 +41,7 @@ def read_input() -> Source:
 def _decode(name: str, content: bytes, span: Span | None) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise fail(f"{shown(name)} is a text in UTF-16; snsim reads UTF-8", span,
-                   hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {shlex.quote(shown(name))}")
+                   hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {for_shell([Path(name)])}")
     if known := foreign_format(content):
         raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, hint="name a file of SN's Lisp, NAME.sn")
     try:
@@ -51,7 +51,7 @@ def _decode(name: str, content: bytes, span: Span | None) -> str:
         at = len(content[:error.start].decode("utf-8", "replace"))
         place = Span(Source(name, found.replace("\r", "\n"), is_file=True), at, at + 1)
         raise fail(f"{shown(name)} is no text in UTF-8: byte {error.start} is {content[error.start]:02x}", place,
-                   hint=f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {shlex.quote(shown(name))}",
+                   hint=f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {for_shell([Path(name)])}",
                    also=() if span is None else (("read here", span),)) from None
     if "\0" in text:
         raise fail(f"{shown(name)} is no text: character {text.index(chr(0)) + 1} is a zero byte", span,

@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from snsim.colour import CYAN, paint, painted_fault
+from snsim.colour import CYAN, paint, painted_fault, write
 from snsim.errors import Fault, SnError, Source, first_faults
 from snsim.language.forms import NIL, Form, Pair, Symbol
 from snsim.language.procedures import Procedure
@@ -55,7 +55,7 @@ def _say(session: Session, value: Form, printed: bool) -> None:
         return
     if run.column:
         run.print_text("\n")
-    run.port.write(paint("= ", CYAN, stream=run.port))  # print_text lets no colour through
+    write(paint("= ", CYAN, stream=run.port), run.port)  # print_text lets no colour through
     run.print_text(shown(session, value) + "\n")
     run.port.flush()
 
@@ -98,7 +98,7 @@ def _warn(session: Session, errors: IO[str]) -> None:
 def _report(session: Session, faults: list[Fault] | tuple[Fault, ...], errors: IO[str]) -> None:
     session.interpreter.port.flush()
     for fault in first_faults(faults):
-        errors.write(painted_fault(fault, errors) + "\n")
+        write(painted_fault(fault, errors) + "\n", errors)
     errors.flush()
 
 

@@ -24,7 +24,8 @@ from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
 
 from snsim.cache_folder import UnsafeError, cache_folder, is_private_file, private_folder
-from snsim.errors import SnError
+from snsim.colour import echo
+from snsim.errors import SnError, for_line
 
 if TYPE_CHECKING:
     from snsim.prompt.session import Session
@@ -72,7 +73,7 @@ class Loading:
 def run(make: Callable[[], Session], banner: str, first: Callable[[Session], None] | None = None) -> int:
     """Ask and answer until Ctrl-D. `first` is done before the first prompt."""
     loading = Loading(make)
-    print(banner)
+    echo(banner)
     if first is not None:
         first(loading.wait())
     try:
@@ -202,7 +203,8 @@ def _files(begun: str) -> Iterable[Completion]:
         return
     for path in found:
         if path.name.startswith(start) and (path.is_dir() or path.suffix in (".sn", ".npz", ".safetensors")):
-            yield Completion(path.name + ("/" if path.is_dir() else ""), -len(start))
+            name = path.name + ("/" if path.is_dir() else "")
+            yield Completion(name, -len(start), display=for_line(name))
 
 
 def _toolbar(asking: PromptSession[str], loading: Loading) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from html import escape
 from importlib import resources
+from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 from snsim.errors import Source
@@ -85,7 +86,7 @@ def as_html(page: Page) -> str:
 
 def command_of(settings: Mapping[str, Any], main: str) -> str:
     """The command that repeats a run from the text `main`: all that was said beside the description."""
-    words = ["snsim", "run", main, "--only", settings["name"], "--seed", str(settings["seed"]),
+    words: list[object] = ["snsim", "run", Path(main), "--only", settings["name"], "--seed", str(settings["seed"]),
              "--engine", settings["engine"], "--dtype", settings["dtype"]]
     overrides = settings["overrides"]
     for data in overrides["data"]:
@@ -94,7 +95,7 @@ def command_of(settings: Mapping[str, Any], main: str) -> str:
         if overrides.get(option) is not None:
             words += [f"--{option}", str(overrides[option])]
     for key, value in settings["presets"].items():
-        words += ["--set", f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"]
+        words += ["--set", f"{key}={value}"]
     return for_shell(words)
 
 
