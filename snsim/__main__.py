@@ -1,6 +1,9 @@
 """`python -m snsim` and the command `snsim`. Ctrl-C ends it with exit code 130 at any moment, the start included."""
 
+import gc
 import sys
+
+_OBJECTS = 50_000  # made between two looks for garbage: at the 700 of Python, a long text takes a third more time
 
 
 def main() -> int:
@@ -9,6 +12,7 @@ def main() -> int:
         from snsim.cli.interrupts import keep_interrupts, leave
 
         keep_interrupts()
+        gc.set_threshold(_OBJECTS)
         from snsim.cli.main import main as run_command
 
         code = run_command()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import Callable, Generic, Iterator, TypeVar
+from itertools import islice
+from typing import Callable, Generic, Iterable, Iterator, TypeVar
 
 from snsim.errors import SnError, Span, fail
 
@@ -153,5 +154,10 @@ def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
     start = f'did you mean "{near[0]}"?  ' if near else ""
     if not names:
         return f"{start}there are no {plural} yet"
-    more = "" if len(names) <= most else f" and {len(names) - most} more"
-    return f"{start}{plural}: {', '.join(names[:most])}{more}"
+    return f"{start}{plural}: {listed(names, len(names), most)}"
+
+
+def listed(names: Iterable[str], count: int, most: int = 40) -> str:
+    """Return the first of `count` names as a list in a sentence, and how many more there are."""
+    more = "" if count <= most else f" and {count - most} more"
+    return ", ".join(islice(names, most)) + more

@@ -28,7 +28,7 @@ from snsim.training.criteria import CRITERIA
 from snsim.training.initial import INITIALISERS, generator, initial_weights
 from snsim.training.initial_files import load_initial
 from snsim.training.loop import presentation_order, train
-from snsim.training.parameter_scopes import rates_at, statement_for
+from snsim.training.parameter_scopes import StatedPlaces, rates_at
 from snsim.training.prepare import PreparedData, prepare
 from snsim.training.schedule import check_filling, fitted, fitted_stages, value_at
 from snsim.training.scores import score
@@ -315,7 +315,8 @@ def test_the_more_specific_place_wins(stated: list[Place], layer: str, source: s
     order = [Place("everywhere"), Place("biases"), Place("layer", layer),
              Place("bias", layer) if source is None else Place("connection", layer, source)]
     wanted = [place for place in order if place in stated and not (place.kind == "biases" and source is not None)]
-    found = statement_for(parameter, [Placed("epsilon", Value("constant", (1.0,)), place) for place in stated])
+    statements = [Placed("epsilon", Value("constant", (1.0,)), place) for place in stated]
+    found = StatedPlaces(statements).holding_for(parameter)
     assert (found and found.place) == (wanted[-1] if wanted else None)
 
 

@@ -135,7 +135,7 @@ def _stage(net: Net, layer: Layer, number: dict[str, int]) -> Stage:
     links = tuple(
         Link(number[c.source], f"{c.name}.weight", c.wiring.structure, c.border_value, c.scale, c,
              f"{c.name}.gain" if c.weight_norm else None)
-        for c in net.connections if c.target == layer.name
+        for c in net.entering(layer.name)
     )
     transfers = tuple(_transfer(t, number) for t in net.transforms_into(layer.name))
     bias, index = None, None

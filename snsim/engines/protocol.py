@@ -7,6 +7,7 @@ Sign and names follow the papers: E is the cost of one pattern, `g` = dE/dw summ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Mapping, Protocol
 
@@ -49,11 +50,15 @@ class UpdateRule:
     assignments: tuple[tuple[tuple[str, Expression], ...], ...]
     conjugate: bool = False
 
+    @cached_property
+    def mentions(self) -> frozenset[str]:
+        """The variables in its expressions."""
+        return frozenset(v for group in self.assignments for _, e in group for v in e.variables())
+
     @property
     def curvature(self) -> str | None:
         """ "gauss-newton", "full" or None: which curvature the rule mentions."""
-        names = {v for group in self.assignments for _, e in group for v in e.variables()}  # type: ignore[attr-defined]
-        return "full" if "h-full" in names else "gauss-newton" if "h" in names else None
+        return "full" if "h-full" in self.mentions else "gauss-newton" if "h" in self.mentions else None
 
 
 @dataclass(frozen=True, eq=False)

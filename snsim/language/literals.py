@@ -73,17 +73,16 @@ def read_scope(text: str) -> Form:
 
 def read_number(text: str) -> float:
     """A number; `0x1A` is 26."""
-    sign = -1.0 if text[0] == "-" else 1.0
-    digits = text.lstrip("+-")
-    if digits[:2] in ("0x", "0X"):
+    try:
+        value = float(text)
+    except ValueError:  # 0x1A
         try:
-            return sign * int(digits, 16)
+            return float(int(text, 16))
         except OverflowError:
             raise Misread("the number is too large", _LARGEST) from None
-    value = float(digits)
-    if value == INFINITY and digits != "1e999":
+    if abs(value) == INFINITY and text.lstrip("+-") != "1e999":
         raise Misread("the number is too large", _LARGEST)
-    return sign * value
+    return value
 
 
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "e": "\xff", "\n": ""}
@@ -163,16 +162,18 @@ def make_matrix(rows: Rows) -> np.ndarray:
     if scalar and rows.shape != (1,):
         raise Misread(f"[@ takes one number, {len(rows.elements)} given",
                       f"take the @ out for several: [{rows.letters.rstrip('@')} ...]")
+    numbers = np.array(rows.elements, np.float64)
     if np.issubdtype(kind, np.integer):
         bounds = np.iinfo(np.dtype(kind).name)
-        for x in rows.elements:
-            if not bounds.min <= x <= bounds.max or x != int(x):
-                raise Misread(f"{x:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} needs",
-                              f"round it, or write [ in place of [{rows.letters}, which takes any number")
+        wrong = numbers[(numbers < bounds.min) | (numbers > bounds.max) | (numbers != np.floor(numbers))]
+        if wrong.size:
+            raise Misread(f"{wrong[0]:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} "
+                          "needs", f"round it, or write [ in place of [{rows.letters}, which takes any number")
     with np.errstate(over="ignore"):
-        matrix = np.array(rows.elements, dtype=kind).reshape(() if scalar else rows.shape)
-    for x, held in zip(rows.elements, matrix.flat if kind is np.float32 else ()):
-        if np.isinf(held) and abs(x) < INFINITY:
-            raise Misread(f"{x:g} is too large for single precision, which [{rows.letters} asks for",
+        matrix = numbers.astype(kind).reshape(() if scalar else rows.shape)
+    if kind is np.float32:
+        wrong = numbers[np.isinf(matrix).ravel() & np.isfinite(numbers)]
+        if wrong.size:
+            raise Misread(f"{wrong[0]:g} is too large for single precision, which [{rows.letters} asks for",
                           f"write [ in place of [{rows.letters}, for double precision")
     return matrix

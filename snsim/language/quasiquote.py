@@ -120,7 +120,11 @@ class _Literal:
         items: list[Node] = []
         cell: Form = form
         while isinstance(cell, Pair):
-            if (inner := argument_of(cell.car, SPLICE)) is not None:
+            kind = type(cell.car)
+            if kind is float or kind is Symbol or kind is str:  # what most of a long list is
+                self._enter(depth + 1, cell.at or span, 2)
+                items.append(Node(cell.car, cell.at or span))
+            elif (inner := argument_of(cell.car, SPLICE)) is not None:
                 items += self._spliced(inner, inner.at or span, depth + 1)
             else:
                 items.append(self.node(cell.car, cell.at or span, depth + 1))
@@ -171,8 +175,10 @@ class _Literal:
         takes_files = node.head in _FILE_CLAUSES
         for item in items:
             value = item.value
-            refusal = (None if takes_files else refuse_hidden(value, "text")) if isinstance(value, str) else \
-                refuse_hidden(value.name, "name") if isinstance(value, Symbol) else None
+            text = value.name if isinstance(value, Symbol) else value
+            if not isinstance(text, str) or text.isprintable() or (takes_files and text is value):
+                continue
+            refusal = refuse_hidden(text, "text" if text is value else "name")
             if refusal is not None:
                 self._fault(refusal[0], item.span, refusal[1])
         return node
@@ -180,10 +186,10 @@ class _Literal:
     def _fault(self, message: str, span: Span, hint: str) -> None:
         self.faults.append(Fault(message, span, hint=hint))
 
-    def _enter(self, depth: int, span: Span) -> None:
+    def _enter(self, depth: int, span: Span, parts: int = 1) -> None:
         """Bound the data: a list that shares its parts, or holds itself, grows when it is written out."""
         limits = self.interpreter.limits
-        self.nodes += 1
+        self.nodes += parts
         if depth > limits.nesting:
             raise exceeded("the form is nested too deep", limits.nesting, span, _SHALLOWER)
         if self.nodes > 2 * limits.list_length:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
-from lark import Lark, Transformer, UnexpectedCharacters, UnexpectedToken
+from lark import Lark, Transformer, UnexpectedToken
+from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Pair, symbol
 from snsim.language.limits import DEFAULT, Limits, exceeds_source
 from snsim.language.literals import (
+    INFINITY,
+    NUMBER,
     Misread,
     Rows,
     make_array,
@@ -49,11 +53,32 @@ class Piece:
     span: Span
 
 
+@dataclass(slots=True)
+class _Open:
+    """A bracket or a sign whose form is not complete."""
+
+    piece: Piece
+    context: Context  # what it allows inside
+    takes_elements: bool  # it is a list or an array, and no dot was read in it
+    fed: bool  # the parser was given it, and everything before it
+    first: Pair | None = None  # the first and the last cell of the elements that the parser was not given yet
+    last: Pair | None = None
+
+    def add(self, cell: Pair) -> None:
+        """Add an element."""
+        if self.last is None:
+            self.first = cell
+        else:
+            self.last.cdr = cell
+        self.last = cell
+
+
 _PREFIXES = {"QUOTE": QUOTE, "BACKQUOTE": BACKQUOTE, "COMMA": UNQUOTE, "SPLICE": SPLICE, "TILDE": symbol("null")}
 _ATOMS: dict[str, Callable[[str], Form]] = {
     "NUMBER": read_number, "STRING": read_string, "SCOPE": read_scope, "SYMBOL": read_symbol,
 }
 _ARRAYS = {"ARRAY", "ARRAY_ROW", "HASH"}
+_OUTSIDE = Context()  # of every bracket and sign
 _OPENERS, _CLOSERS = {"OPEN", "MATRIX", *_ARRAYS}, {"CLOSE", "MATRIX_CLOSE", "HASH_CLOSE"}
 
 
@@ -72,7 +97,12 @@ class _Builder(Transformer[Piece, Piece]):
             result = inner[-1].value
             del inner[-2:]
         for piece in reversed(inner):
-            result = Pair(piece.value, result, piece.span)
+            if piece.type == "ELEMENTS":
+                first, last = piece.value
+                last.cdr = result
+                result = first
+            else:
+                result = Pair(piece.value, result, piece.span)
         if isinstance(result, Pair):
             result.span = span
         return Piece("form", result, span)
@@ -86,7 +116,7 @@ class _Builder(Transformer[Piece, Piece]):
         opening, parts = pieces[0], pieces[1:-1]
         for part in parts:
             if part.type != parts[0].type:
-                raise fail("rows and numbers stand side by side in a matrix", part.span,
+                raise fail("rows and numbers stand side by side in a matrix", _first_number(part),
                            hint="put every number of a row between [ and ]", also=(("the matrix", opening.span),))
             if part.type == "rows" and part.value.shape != parts[0].value.shape:
                 raise fail(f"this row of the matrix is {_shape(part)} long, and the first is {_shape(parts[0])}",
@@ -96,14 +126,17 @@ class _Builder(Transformer[Piece, Piece]):
                 raise fail("the type of a matrix stands at its outermost bracket", part.span,
                            hint=f"write [{part.value.letters} at the outermost bracket, and [ at the rows",
                            also=(("the matrix", opening.span),))
+        values = [part.value for part in parts]
+        if parts[0].type == "NUMBERS":
+            values = [number for run in values for number in run] if len(values) > 1 else values[0]
         try:
-            rows = Rows.of([part.value for part in parts], opening.value[1:])
+            rows = Rows.of(values, opening.value[1:])
         except Misread as misread:
             raise _misread(misread, opening.span) from None
         return Piece("rows", rows, _covering(opening, pieces[-1]))
 
     def array_row(self, pieces: list[Piece]) -> Piece:
-        opening, parts = pieces[0], pieces[1:-1]
+        opening, parts = pieces[0], [part for piece in pieces[1:-1] for part in _one_by_one(piece)]
         for part in parts:
             if (part.type == "array row") is not (parts[0].type == "array row"):
                 raise fail("rows and elements stand side by side in an array", part.span,
@@ -139,12 +172,88 @@ def _shape(rows: Piece) -> str:
     return " x ".join(str(size) for size in rows.value.shape)
 
 
+def _one_by_one(piece: Piece) -> Iterable[Piece]:
+    """Return the elements of an ELEMENTS as pieces of their own; any other piece as it is."""
+    if piece.type != "ELEMENTS":
+        return (piece,)
+    first, last = piece.value
+    last.cdr = NIL
+    return [Piece("form", cell.car, cell.at) for cell in first.cells()]
+
+
+def _first_number(part: Piece) -> Span:
+    """Return the place of the first number of a NUMBERS; of any other piece its own."""
+    first = NUMBER.match(part.span.source.text, part.span.start) if part.type == "NUMBERS" else None
+    return part.span if first is None else Span(part.span.source, *first.span())
+
+
+@dataclass(frozen=True)
+class _Grammar:
+    """The parser of the grammar, and its terminals as patterns that read from any place of a text.
+
+    Lark's own lexer makes the same tokens and takes three times as long: it counts the lines, and makes each token a
+    text with eight fields. `token` matches what is ignored and then a token, in a group of its name. `numbers` matches
+    what is ignored and then the numbers up to the first other token or comment, in group 1.
+    """
+
+    parser: Lark
+    ignored: re.Pattern[str]
+    token: re.Pattern[str]
+    numbers: re.Pattern[str]
+
+
+class _Work:
+    """A form while it is read: what is open in it, and the parser, which gets all that is not left to the reader."""
+
+    def __init__(self) -> None:
+        self.opened: list[_Open] = []
+        self.may_complete = False  # a matrix or an array is complete, and the parser looks at it with the next token
+        self._parser: InteractiveParser | None = None
+
+    def feed(self, piece: Piece) -> None:
+        """Give the parser a piece, and before it all that was left to the reader. SnError if it cannot follow."""
+        if self._parser is None:
+            self._parser = _grammar().parser.parse_interactive()
+        level = len(self.opened)
+        while level > 0 and not self.opened[level - 1].fed:
+            level -= 1
+        for one in self.opened[max(level - 1, 0):]:
+            if not one.fed:
+                self._feed(one.piece)
+                one.fed = True
+            if one.first is not None and one.last is not None:
+                span = Span(piece.span.source, one.first.at.start, one.last.at.end)  # type: ignore[union-attr]
+                self._feed(Piece("ELEMENTS", (one.first, one.last), span))
+                one.first = one.last = None
+        self.may_complete = False
+        self._feed(piece)
+
+    def _feed(self, piece: Piece) -> None:
+        try:
+            self._parser.feed_token(piece)  # type: ignore[union-attr, arg-type]
+        except UnexpectedToken:
+            raise _misplaced(piece, [one.piece for one in self.opened]) from None
+
+    def after_form(self) -> Piece | None:
+        """Take the signs before a form as complete with it; the whole form, if nothing is open then."""
+        while self.opened and self.opened[-1].piece.type in _PREFIXES:
+            self.opened.pop()
+        return None if self.opened else self._parser.feed_eof()  # type: ignore[union-attr]
+
+
 @cache
-def _grammar() -> Lark:
+def _grammar() -> _Grammar:
     """The tables of the grammar: built once a process, in a few hundredths of a second, and kept nowhere else."""
     text = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(text, start="form", parser="lalr", lexer="basic", keep_all_tokens=True, transformer=_Builder(),
-                maybe_placeholders=False)
+    parser = Lark(text, start="form", parser="lalr", lexer="basic", keep_all_tokens=True, transformer=_Builder(),
+                  maybe_placeholders=False)
+    written = {terminal.name: terminal.pattern.to_regexp() for terminal in parser.terminals}
+    ignored = f"(?:{'|'.join(written[name] for name in parser.ignore_tokens)})*+"
+    # Of several terminals that match at one place, the first of this order is the token: it is that of Lark.
+    order = sorted(parser.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
+    tokens = "|".join(f"(?P<{t.name}>{written[t.name]})" for t in order if t.name not in parser.ignore_tokens)
+    numbers = f"({written['NUMBER']}(?:{written['BLANK']}{written['NUMBER']})*+)"
+    return _Grammar(parser, re.compile(ignored), re.compile(f"{ignored}(?:{tokens})"), re.compile(ignored + numbers))
 
 
 class FormReader:
@@ -160,42 +269,71 @@ class FormReader:
         self._source = source
         self._limits = limits
         self._warn = warn or (lambda fault: None)
-        self._tokens: Iterator[Any] = iter(())
-        self._start = 0  # where the text begins that `_tokens` come from
-        self._next = -1  # the offset at which `_tokens` stands
+        self._at = 0  # the offset behind the last token
+        self._symbols: dict[str, Form] = {}  # by how they are written
 
     def read(self, offset: int = 0) -> tuple[Form, Span, int] | None:
         """The form that begins at `offset` or behind it, its place and the offset behind it; None at the end.
 
         Stray `)` before the form are skipped with one warning for each run of them. SnError if there is no form.
         """
-        if offset != self._next:
-            self._tokens = _grammar().lex(self._source.text[offset:])
-            self._start = offset
-        self._next = -1
+        self._at = offset
         first = self._skip_stray(self._token())
         if first is None:
             return None
-        piece = self._form(first)
-        self._next = piece.span.end
+        piece = self._piece(first) if first.type in _ATOMS else self._form(first)
         return piece.value, piece.span, piece.span.end
 
     def tokens(self) -> Iterator[Piece]:
         """All tokens of the text, whether they make forms or not; their values are texts."""
-        self._tokens, self._start = _grammar().lex(self._source.text), 0
+        self._at = 0
+        return self._rest()
+
+    def _rest(self) -> Iterator[Piece]:
         while (token := self._token()) is not None:
             yield token
 
     def _token(self) -> Piece | None:
-        try:
-            token = next(self._tokens, None)
-        except UnexpectedCharacters as error:
-            raise self._unreadable(self._start + (error.pos_in_stream or 0)) from None
-        if token is None:
+        text = self._source.text
+        match = _grammar().token.match(text, self._at)
+        if match is None:
+            ignored = _grammar().ignored.match(text, self._at)
+            end = self._at if ignored is None else ignored.end()
+            if end < len(text):
+                raise self._unreadable(end)
             return None
-        start = self._start
-        assert token.start_pos is not None and token.end_pos is not None
-        return Piece(token.type, token.value, Span(self._source, start + token.start_pos, start + token.end_pos))
+        kind = match.lastgroup
+        assert kind is not None
+        start, self._at = match.span(kind)
+        return Piece(kind, match[kind], Span(self._source, start, self._at))
+
+    def _numbers(self) -> Piece | None:
+        """Read the numbers of a matrix that stand here side by side, as one NUMBERS with their list; None for none."""
+        match = _grammar().numbers.match(self._source.text, self._at)
+        if match is None:
+            return None
+        start, self._at = match.span(1)
+        try:
+            numbers = [*map(float, match[1].split())]
+        except ValueError:  # 0x1A
+            numbers = [INFINITY]
+        if INFINITY in numbers or -INFINITY in numbers:  # one that is too large, or 1e999
+            numbers = self._one_by_one(match[1], start)
+        return Piece("NUMBERS", numbers, Span(self._source, start, self._at))
+
+    def _one_by_one(self, written: str, start: int) -> list[float]:
+        """Read the numbers of a matrix up to the first that is no number after all, which is then the next."""
+        numbers: list[float] = []
+        for match in re.finditer(r"\S+", written):
+            span = Span(self._source, start + match.start(), start + match.end())
+            try:
+                numbers.append(self._value("NUMBER", match[0], span))
+            except SnError:
+                if not numbers:
+                    raise
+                self._at = span.start
+                break
+        return numbers
 
     def _skip_stray(self, token: Piece | None) -> Piece | None:
         if token is None or token.type != "CLOSE":
@@ -210,57 +348,140 @@ class FormReader:
         return token
 
     def _form(self, token: Piece | None) -> Piece:
-        """Feed the parser until the form that begins with `token` is complete."""
-        parser = _grammar().parse_interactive()
-        opened: list[tuple[Piece, Context]] = []  # brackets and signs that are not complete, with what they allow
-        break_in: Piece | None = None  # a parenthesis in the first column, inside a list that is still open
+        """Read the form that begins with `token`.
+
+        Lists of atoms and of such lists are put together in `_plain`, which is quick. Everything else goes through the
+        parser, and so do the lists in which it stands.
+        """
+        work = _Work()
         while True:
             if token is None:
-                raise self._unclosed([piece for piece, _ in opened], break_in)
-            context = opened[-1][1] if opened else Context()
-            if token.type == "MATRIX" and token.value == "[" and opened and opened[-1][0].type in _ARRAYS:
-                token.type = "ARRAY_ROW"
-            kind = token.type
-            if kind in ("COMMA", "SPLICE") and not context.allows_comma:
-                raise fail(f"a comma under ' computes nothing: '...{token.value}", token.span,
-                           hint="write ` in place of the '")
-            piece = self._piece(token)
-            try:
-                parser.feed_token(piece)  # type: ignore[arg-type]
-            except UnexpectedToken:
-                raise _misplaced(piece, [opening for opening, _ in opened]) from None
-            if kind in _OPENERS or kind in _PREFIXES:
-                if kind == "OPEN" and opened and break_in is None and token.span.column == 1:
-                    break_in = piece
-                opened.append((piece, context.inside(_PREFIXES[kind]) if kind in _PREFIXES else context))
-                if len(opened) > self._limits.nesting:
-                    raise fail(f"more than {self._limits.nesting} lists stand inside one another", token.span,
-                               hint="close some before, or build the inner lists with functions: (setq a (list b c))",
-                               also=(("the outermost", opened[0][0].span),))
-            elif kind != "DOT":
-                if kind in _CLOSERS:
-                    opened.pop()
-                while opened and opened[-1][0].type in _PREFIXES:
-                    opened.pop()
-                if not opened:
-                    form: Piece = parser.feed_eof()  # type: ignore[no-untyped-call]
-                    return form
+                raise self._unclosed([one.piece for one in work.opened])
+            if token.type == "CLOSE" and work.opened and not work.opened[-1].fed:
+                form = self._close(work, token)
+            else:
+                form = self._take(work, token)
+            if form is not None:
+                return form
+            inside = work.opened[-1]
+            if inside.piece.type == "MATRIX":
+                while (run := self._numbers()) is not None:
+                    work.feed(run)
+            elif inside.takes_elements and not work.may_complete:
+                self._plain(work.opened)
             token = self._token()
+
+    def _take(self, work: _Work, token: Piece) -> Piece | None:
+        """Give a token to the parser; the form, if it ends with it."""
+        opened = work.opened
+        inside = opened[-1] if opened else None
+        if token.type == "MATRIX" and token.value == "[" and inside is not None and inside.piece.type in _ARRAYS:
+            token.type = "ARRAY_ROW"
+        kind, context = token.type, _OUTSIDE if inside is None else inside.context
+        if kind in ("COMMA", "SPLICE") and not context.allows_comma:
+            raise fail(f"a comma under ' computes nothing: '...{token.value}", token.span,
+                       hint="write ` in place of the '")
+        piece = self._piece(token)
+        is_plain = kind == "OPEN" and not work.may_complete and (
+            inside is None or inside.takes_elements or inside.piece.type in _PREFIXES)
+        if not is_plain:
+            work.feed(piece)
+        if kind in _OPENERS or kind in _PREFIXES:
+            opened.append(_Open(piece, context.inside(_PREFIXES[kind]) if kind in _PREFIXES else context,
+                                kind in _OPENERS and kind != "MATRIX", not is_plain))
+            self._check_nesting(opened)
+        elif kind == "DOT":
+            opened[-1].takes_elements = False
+        else:
+            if kind in _CLOSERS:
+                opened.pop()
+                work.may_complete = kind != "CLOSE"
+            return work.after_form()
+        return None
+
+    def _plain(self, opened: list[_Open]) -> None:
+        """Read atoms, and lists of atoms and of such lists, as elements of the innermost list that is open.
+
+        Stops before any other token, and before the ) of a list that the parser knows or that is no element.
+        """
+        source, text, symbols = self._source, self._source.text, self._symbols
+        match_token = _grammar().token.match
+        inside, at = opened[-1], self._at
+        while (match := match_token(text, at)) is not None:
+            kind = match.lastgroup
+            assert kind is not None
+            start, end = match.span(kind)
+            if kind in _ATOMS:
+                at = end
+                span = Span(source, start, end)
+                written = match[kind]
+                value = symbols.get(written) if kind == "SYMBOL" else None
+                if value is None:
+                    value = self._value(kind, written, span)
+            elif kind == "OPEN":
+                at = end
+                inside = _Open(Piece(kind, "(", Span(source, start, end)), inside.context, True, False)
+                opened.append(inside)
+                self._check_nesting(opened)
+                continue
+            elif kind == "CLOSE" and not inside.fed and len(opened) > 1 and opened[-2].takes_elements:
+                at = end
+                span = Span(source, inside.piece.span.start, end)
+                value = inside.first
+                if value is not None:
+                    value.span = span
+                opened.pop()
+                inside = opened[-1]
+            else:
+                break
+            cell = Pair(value, NIL, span)
+            inside.add(cell)
+        self._at = at
+
+    def _close(self, work: _Work, token: Piece) -> Piece | None:
+        """End a list that the parser was not given; the form, if it ends with it."""
+        opened = work.opened
+        closed = opened.pop()
+        span = _covering(closed.piece, token)
+        if closed.first is not None:
+            closed.first.span = span
+        form = Piece("LIST", closed.first, span)
+        if not opened:
+            return form
+        if opened[-1].takes_elements:
+            opened[-1].add(Pair(form.value, NIL, span))
+            return None
+        work.feed(form)
+        return work.after_form()
+
+    def _check_nesting(self, opened: list[_Open]) -> None:
+        if len(opened) > self._limits.nesting:
+            raise fail(f"more than {self._limits.nesting} lists stand inside one another", opened[-1].piece.span,
+                       hint="close some before, or build the inner lists with functions: (setq a (list b c))",
+                       also=(("the outermost", opened[0].piece.span),))
 
     def _piece(self, token: Piece) -> Piece:
         """The token with the value it stands for."""
-        convert = _ATOMS.get(token.type)
-        if convert is not None:
-            try:
-                token.value = convert(token.value)
-            except Misread as misread:
-                raise _misread(misread, token.span) from None
-            if isinstance(token.value, Pair):
-                token.value.span = token.span
+        if token.type in _ATOMS:
+            token.value = self._value(token.type, token.value, token.span)
         return token
 
-    def _unclosed(self, opened: list[Piece], break_in: Piece | None) -> SnError:
+    def _value(self, kind: str, written: str, span: Span) -> Form:
+        """The value that an atom stands for."""
+        try:
+            value = _ATOMS[kind](written)
+        except Misread as misread:
+            raise _misread(misread, span) from None
+        if kind == "SYMBOL":
+            self._symbols[written] = value
+        elif kind == "SCOPE":
+            value.span = span
+        return value
+
+    def _unclosed(self, opened: list[Piece]) -> SnError:
         """The text ended inside a form: the outermost bracket is the one that is never closed."""
+        self._at = opened[0].span.end
+        break_in = next((piece for piece in self._rest() if piece.type == "OPEN" and piece.span.column == 1), None)
         brackets = [piece for piece in opened if piece.type in _OPENERS]
         if not brackets:
             return Unfinished(_nothing_behind(opened[0]))

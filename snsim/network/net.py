@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator, TypeVar
 
 import numpy as np
 
@@ -226,7 +226,15 @@ class Net:
 
     @cached_property
     def _entering(self) -> dict[str, tuple[Connection, ...]]:
-        return {layer.name: tuple(c for c in self.connections if c.target == layer.name) for layer in self.layers}
+        return _by_target(self.layers, self.connections)
+
+    @cached_property
+    def _transformed(self) -> dict[str, tuple[Transform, ...]]:
+        return _by_target(self.layers, self.transforms)
+
+    @cached_property
+    def _own_parameters(self) -> dict[str, tuple[Parameter, ...]]:
+        return {layer.name: tuple(self._parameters_of(layer)) if k else () for k, layer in enumerate(self.layers)}
 
     def layer(self, name: str) -> Layer:
         """The layer of this name. SnError with the nearest name if there is none."""
@@ -234,13 +242,21 @@ class Net:
             raise fail(f'net {self.name} has no layer "{name}"', None, hint=suggest(name, list(self._layers), "layers"))
         return self._layers[name]
 
+    def has_layer(self, name: str) -> bool:
+        """Tell whether a layer has this name."""
+        return name in self._layers
+
     def entering(self, name: str) -> tuple[Connection, ...]:
         """The connections that enter the layer of this name, as stated."""
         return self._entering[self.layer(name).name]
 
     def transforms_into(self, name: str) -> tuple[Transform, ...]:
         """What enters the layer of this name without weights, as stated."""
-        return tuple(t for t in self.transforms if t.target == self.layer(name).name)
+        return self._transformed[self.layer(name).name]
+
+    def parameters_of(self, name: str) -> tuple[Parameter, ...]:
+        """The parameters of what enters the layer of this name: of its connections as stated, then its bias."""
+        return self._own_parameters[self.layer(name).name]
 
     def lines(self, name: str) -> np.ndarray:
         """F of each unit: its incoming connections, border cells included, plus 1 for a bias; shape (units,)."""
@@ -253,7 +269,7 @@ class Net:
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Every array of weights: for each layer its connections as stated, then its bias."""
-        return tuple(p for layer in self.layers[1:] for p in self._parameters_of(layer))
+        return tuple(p for layer in self.layers for p in self._own_parameters[layer.name])
 
     def _parameters_of(self, layer: Layer) -> Iterator[Parameter]:
         has_bias = layer.bias != "none"
@@ -322,6 +338,18 @@ class Net:
             yield from _structure(c.wiring)
         for t in self.transforms_into(layer.name):
             yield repr((t.word, t.sources, t.structure)).encode()
+
+
+_Entering = TypeVar("_Entering", Connection, Transform)
+
+
+def _by_target(layers: Iterable[Layer], entering: Iterable[_Entering]) -> dict[str, tuple[_Entering, ...]]:
+    """Return what enters each layer, by its name. One pass over all, so that a net of many layers takes no square."""
+    found: dict[str, list[_Entering]] = {layer.name: [] for layer in layers}
+    for one in entering:
+        if one.target in found:
+            found[one.target].append(one)
+    return {name: tuple(these) for name, these in found.items()}
 
 
 def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:

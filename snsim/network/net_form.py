@@ -24,7 +24,7 @@ from snsim.network.clauses import (
     whole,
 )
 from snsim.network.connect_options import Statement, plain
-from snsim.network.net import Connection, Layer, Net, Transform
+from snsim.network.net import Connection, Layer, Net, Nlf, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
 from snsim.network.partial_net import (
     CONNECT_SYNTAX,
@@ -124,6 +124,7 @@ class NetForm:
         if self._stated("like") and nodes[0].head != "like":
             faults.add("(like NET) must be the first clause", self._stated("like")[0].span,
                        f"move it directly behind the name: (net {title} (like NET) ...)")
+        self._nlfs: dict[int, tuple[Node, Nlf]] = {}  # by the identity of the option, which is kept with it
         self._unsound: set[str] = set()  # layers whose shape is not known
 
     def _stated(self, word: str) -> list[Node]:
@@ -173,8 +174,18 @@ class NetForm:
         if shape is None:
             self._unsound.add(draft.name)
         options = {**all_of_them.defaults, **draft.options}
-        nlf = read_nlf(options["nlf"].node, self.shelves.nlfs, self.faults)
-        return Layer(draft.name, shape or (1,), nlf, self._bias(options["bias"].node), draft.span)
+        nlf, bias = self._nlf(options["nlf"].node), self._bias(options["bias"].node)
+        return Layer(draft.name, shape or (1,), nlf, bias, draft.span)
+
+    def _nlf(self, option: Node) -> Nlf | None:
+        """The nlf that an option states; one that many layers share, as that of `default`, is read once."""
+        known = self._nlfs.get(id(option))
+        if known is not None:
+            return known[1]
+        nlf = read_nlf(option, self.shelves.nlfs, self.faults)
+        if nlf is not None:
+            self._nlfs[id(option)] = option, nlf
+        return nlf
 
     def _shape(self, draft: DraftLayer) -> tuple[int, ...] | None:
         """n, (rows cols) or (maps rows cols)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Sequence
 
 from snsim.errors import SnError, Span
@@ -13,6 +14,8 @@ from snsim.network.clauses import Faults, arguments, describe, name, number
 from snsim.network.expressions import Expression, differentiate, evaluate, number_text, substitute, to_text
 from snsim.network.net import Nlf
 from snsim.registry import Shelf, suggest
+
+_KEPT = 64  # nlfs of one definition
 
 SYNTAX = '(define-nlf NAME (x p (q default) ...) "a line of help" EXPR (derivative EXPR))'
 
@@ -52,11 +55,21 @@ class NlfDefinition:
                 faults.add(f"nlf {self.name} has no value of its own for {parameter} with {stated or 'these'}", span,
                            f"state {parameter}: {self.syntax}")
                 return None
-        put_in = {p: expressions.number(v) for p, v in values.items()}
-        f = substitute(self.f, put_in)
-        df = differentiate(f, "x") if self.derivative is None else substitute(self.derivative, put_in)
         title = " ".join([self.name, *(number_text(n) for n in numbers)])
-        return Nlf(title, f, df, differentiate(differentiate(f, "x"), "x"))
+        made = self._made.get(title)
+        if made is None:
+            put_in = {p: expressions.number(v) for p, v in values.items()}
+            f = substitute(self.f, put_in)
+            df = differentiate(f, "x") if self.derivative is None else substitute(self.derivative, put_in)
+            made = Nlf(title, f, df, differentiate(differentiate(f, "x"), "x"))
+            if len(self._made) < _KEPT:
+                self._made[title] = made
+        return made
+
+    @cached_property
+    def _made(self) -> dict[str, Nlf]:
+        """The first nlfs that it made, by name: a text of many nets states the same one in each."""
+        return {}
 
 
 def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:

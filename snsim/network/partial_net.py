@@ -7,6 +7,7 @@ can tell what was stated, inherited or a default.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Iterable
 
 from snsim.errors import Span
@@ -15,7 +16,7 @@ from snsim.network.clauses import DEFAULT, STATED, Clause, Faults, arguments, de
 from snsim.network.net import Net
 from snsim.network.schemes import SCHEMES
 from snsim.network.transforms import SYNTAX, DraftTransform, read_draft
-from snsim.registry import Shelf, suggest
+from snsim.registry import Shelf, listed, suggest
 
 # Options: syntax and line of help, in the order of the complete form.
 LAYER_OPTIONS: Shelf[str] = Shelf("option of layer")
@@ -70,8 +71,10 @@ class Draft:
 
     def __init__(self, parent: Net | None, span: Span, faults: Faults):
         self.layers: dict[str, DraftLayer] = {}
-        self.connections: list[DraftConnection] = []
-        self.transforms: list[DraftTransform] = []
+        self._connections: dict[tuple[str, ...], DraftConnection] = {}  # what `like` brought, by source and target
+        self._transforms: dict[tuple[str, ...], DraftTransform] = {}  # what `like` brought, by word and layers
+        self._added_connections: list[DraftConnection] = []
+        self._added_transforms: list[DraftTransform] = []
         self.defaults = {word: Clause(make_node(form, span), DEFAULT)
                          for word, form in (("nlf", ("nlf", "sn-tanh")), ("bias", ("bias", "unit")))}
         self._parent = parent
@@ -79,6 +82,28 @@ class Draft:
         self._stated: dict[str, Span] = {}  # layers of this form
         if parent is not None:
             self._inherit(parent)
+
+    @property
+    def connections(self) -> list[DraftConnection]:
+        """Those that `like` brought, then those that were added, in the order of the text."""
+        return [*self._connections.values(), *self._added_connections]
+
+    @property
+    def transforms(self) -> list[DraftTransform]:
+        """Those that `like` brought, then those that were added, in the order of the text."""
+        return [*self._transforms.values(), *self._added_transforms]
+
+    @cached_property
+    def _joined(self) -> dict[str, list[tuple[str, ...]]]:
+        """For each layer the keys of what joined it to others when `like` brought it."""
+        joined: dict[str, list[tuple[str, ...]]] = {}
+        for key in self._connections:
+            for layer in key:
+                joined.setdefault(layer, []).append(key)
+        for key in self._transforms:
+            for layer in key[1:]:
+                joined.setdefault(layer, []).append(key)
+        return joined
 
     def _inherit(self, parent: Net) -> None:
         for clause in parent.clauses:
@@ -92,10 +117,12 @@ class Draft:
                 layer = items[1].name
                 self.layers[layer] = DraftLayer(layer, items[2], clause.origin, node.span, kept)
             elif clause.word == "connect":
-                self.connections.append(
-                    DraftConnection(items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept))
+                self._connections[items[1].name, items[2].name] = DraftConnection(
+                    items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept)
             elif clause.word in SYNTAX:
-                self.transforms.append(read_draft(node, clause.origin, self._faults))  # type: ignore[arg-type]
+                draft = read_draft(node, clause.origin, self._faults)
+                assert draft is not None, "a clause of a net without faults"
+                self._transforms[draft.key] = draft
 
     # ---- without, default ----------------------------------------------------------------------------------------
 
@@ -111,36 +138,29 @@ class Draft:
             (self._without_transform if given[0].head in SYNTAX else self._without_connection)(given[0])
         elif (layer := self._known(given[0])) is not None:
             del self.layers[layer]
-            self.connections = [c for c in self.connections if layer not in (c.source, c.target)]
-            self.transforms = [t for t in self.transforms if layer not in t.layers]
+            for key in self._joined.get(layer, ()):
+                self._connections.pop(key, None)
+                self._transforms.pop(key, None)
 
     def _without_connection(self, node: Node) -> None:
         if node.head != "connect" or len(node.items) != 3:
             self._faults.add(f"(without ...) takes a layer or (connect A B), not {describe(node)}", node.span,
                              f"write {WITHOUT_SYNTAX}")
             return
-        ends = [self._known(item) for item in node.items[1:]]
-        if None in ends:
-            return
-        kept = [c for c in self.connections if [c.source, c.target] != ends]
-        if len(kept) == len(self.connections):
+        ends = self._all_known(node.items[1:])
+        if ends is not None and self._connections.pop(ends, None) is None:
             self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._pairs())
-        self.connections = kept
 
     def _without_transform(self, node: Node) -> None:
         """`(normalize FROM TO)` or `(attend Q K V TO)`, the heads stated or not."""
-        layers = [self._known(item) for item in node.items[1:] if item.head != "heads"]
-        if None in layers:
-            return
-        kept = [t for t in self.transforms if (t.word, *t.layers) != (node.head, *layers)]
-        if len(kept) == len(self.transforms):
-            there = ", ".join(f"({t.word} {' '.join(t.layers)})" for t in self.transforms) or "none"
-            self._faults.add(f"there is no ({' '.join([node.head, *map(str, layers)])}) here", node.span,
+        layers = self._all_known([item for item in node.items[1:] if item.head != "heads"])
+        if layers is not None and self._transforms.pop((node.head, *layers), None) is None:
+            there = listed((f"({' '.join(key)})" for key in self._transforms), len(self._transforms)) or "none"
+            self._faults.add(f"there is no ({' '.join([node.head, *layers])}) here", node.span,
                              f"clauses of this kind: {there}")
-        self.transforms = kept
 
     def _pairs(self) -> str:
-        return "connections: " + ", ".join(f"{c.source} {c.target}" for c in self.connections)
+        return "connections: " + listed((" ".join(ends) for ends in self._connections), len(self._connections))
 
     def _layers_there(self) -> str:
         return suggest("", list(self.layers), "layers")
@@ -152,6 +172,12 @@ class Draft:
             return layer
         self._faults.add(f'there is no layer "{layer}"', node.span, suggest(layer, list(self.layers), "layers"))
         return None
+
+    def _all_known(self, nodes: Iterable[Node]) -> tuple[str, ...] | None:
+        """The names of some layers; None and faults if they are not all there."""
+        known = [self._known(node) for node in nodes]
+        there = tuple(layer for layer in known if layer is not None)
+        return there if len(there) == len(known) else None
 
     def default(self, node: Node) -> None:
         """`(default (nlf ..) (bias ..))`: for the layers that do not say."""
@@ -224,12 +250,11 @@ class Draft:
         known = {item.name for item in node.items[1:] if item.is_name and self._known(item) is not None}
         if draft is None or not known.issuperset(draft.layers):
             return
-        alike = [k for k, t in enumerate(self.transforms)
-                 if (t.word, t.layers) == (draft.word, draft.layers) and t.origin != STATED]
-        if alike:
-            self.transforms[alike[0]] = draft
+        inherited = self._transforms.get(draft.key)
+        if inherited is not None and inherited.origin != STATED:
+            self._transforms[draft.key] = draft
         else:
-            self.transforms.append(draft)
+            self._added_transforms.append(draft)
 
     def connect(self, node: Node) -> None:
         """`(connect NAMES NAMES (scheme ..) option ...)`, every FROM to every TO."""
@@ -240,7 +265,8 @@ class Draft:
                              if self._known(title) is not None]
                             for n in given[:2])
         pairs = [(s.name, t) for s in sources for t in targets]
-        inherited = {(c.source, c.target): c for c in self.connections if not c.stated}
+        inherited = {ends: c for ends in ((s, t.name) for s, t in pairs)
+                     if (c := self._connections.get(ends)) is not None and not c.stated}
         scheme, rest = self._scheme(given[2:], bool(pairs) and all((s, t.name) in inherited for s, t in pairs))
         for source, target in pairs:
             changed = inherited.get((source, target.name))
@@ -248,7 +274,7 @@ class Draft:
             options = self._connect_options(rest, scheme or (changed.scheme if changed else None))
             draft = changed or DraftConnection(source, target.name, scheme, STATED, target.span)
             if changed is None:
-                self.connections.append(draft)
+                self._added_connections.append(draft)
             draft.options = options if scheme else {**draft.options, **options}
             draft.stated, draft.span = True, target.span
             if scheme is not None:

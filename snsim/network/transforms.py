@@ -30,6 +30,11 @@ class DraftTransform:
     span: Span
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """The word and the layers: a net has one clause of a key."""
+        return self.word, *self.layers
+
+    @property
     def items(self) -> list[object]:
         """The clause, complete."""
         return [self.word, *self.layers, *([] if self.heads is None else [self.heads])]

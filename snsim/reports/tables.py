@@ -7,7 +7,7 @@ from typing import Sequence
 
 from snsim.network.net import Layer, Net
 from snsim.text_table import aligned, shape_text
-from snsim.training.parameter_scopes import statement_for
+from snsim.training.parameter_scopes import StatedPlaces
 from snsim.training.spec import Placed, Training, Value
 
 NONE = "-"
@@ -35,7 +35,8 @@ def summary(net: Net, training: Training | None = None) -> tuple[Row, ...]:
 
     Units, connections and weights are counted as in `Net.counts`.
     """
-    rows = [_row(net, layer, training) for layer in net.layers]
+    rates = None if training is None else StatedPlaces(training.stages[0].rates)
+    rows = [_row(net, layer, rates) for layer in net.layers]
     counts = net.counts
     total = Row("total", "", f"{counts.units:,}", f"{counts.connections:,}", f"{counts.weights:,}", "", "", "", "")
     return (*rows, total)
@@ -66,29 +67,29 @@ def _cells(row: Row, with_rates: bool) -> tuple[str, ...]:
     return cells if with_rates else cells[:-1]
 
 
-def _row(net: Net, layer: Layer, training: Training | None) -> Row:
+def _row(net: Net, layer: Layer, rates: StatedPlaces | None) -> Row:
     counts = net.layer_counts(layer.name)
     if layer.nlf is None:
         return Row(layer.name, shape_text(layer.shape), f"{layer.units:,}", NONE, NONE, NONE, NONE, NONE, NONE)
     return Row(layer.name, shape_text(layer.shape), f"{layer.units:,}", f"{counts.connections:,}",
                f"{counts.weights:,}", _fan_in(net, layer.name), layer.nlf.name, layer.bias,
-               NONE if training is None else _rate(training, layer.name))
+               NONE if rates is None else _rate(net, layer.name, rates))
 
 
 def _fan_in(net: Net, layer: str) -> str:
-    ranges = [parameter.fan_in_range for parameter in net.parameters if parameter.layer == layer and parameter.size]
+    ranges = [parameter.fan_in_range for parameter in net.parameters_of(layer) if parameter.size]
     if not ranges:
         return NONE
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     return f"{low}" if low == high else f"{low}-{high}"
 
 
-def _rate(training: Training, layer: str) -> str:
+def _rate(net: Net, layer: str, rates: StatedPlaces) -> str:
     """The rate of what enters a layer as it is stated; where its parameters differ, each by name."""
     stated = {}
-    for parameter in training.net.parameters:
-        if parameter.layer == layer and parameter.learns:
-            placed = statement_for(parameter, training.stages[0].rates)
+    for parameter in net.parameters_of(layer):
+        if parameter.learns:
+            placed = rates.holding_for(parameter)
             stated["bias" if parameter.kind == "bias" else parameter.source] = _rate_text(placed)
     if len(set(stated.values())) == 1:
         return next(iter(stated.values()))

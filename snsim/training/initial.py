@@ -9,7 +9,7 @@ import numpy as np
 from snsim.errors import fail
 from snsim.network.net import Net, Parameter
 from snsim.registry import Shelf
-from snsim.training.parameter_scopes import fan_in, statement_for
+from snsim.training.parameter_scopes import StatedPlaces, fan_in
 from snsim.training.spec import Training
 
 # Streams: each thing that is drawn has a generator of its own.
@@ -72,11 +72,12 @@ def drawn_weights(net: Net, training: Training, draw: np.random.Generator) -> di
     """One draw per free weight, each parameter by the most specific statement that covers it; gains are not drawn, but
     such that the weights are those that were (see `gains`)."""
     weights: dict[str, np.ndarray] = {}
+    stated = StatedPlaces(training.initial)
     for parameter in net.parameters:
         if parameter.kind == "gain":
             weights[parameter.name] = gains(net, parameter, weights)
         elif parameter.learns:
-            placed = statement_for(parameter, training.initial)
+            placed = stated.holding_for(parameter)
             if placed is None:
                 raise ValueError(f"no initial weights are stated for {parameter.name}")
             lines = fan_in(parameter, training.fan_in)

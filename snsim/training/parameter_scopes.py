@@ -10,26 +10,28 @@ from snsim.network.net import Net, Parameter
 from snsim.training.schedule import value_at
 from snsim.training.spec import Place, Placed, Stage
 
-_SPECIFIC = {"everywhere": 0, "biases": 1, "layer": 2, "bias": 3, "connection": 3}
+
+def places_of(parameter: Parameter) -> tuple[Place, ...]:
+    """Return the places that cover a parameter, the most specific first.
+
+    (bias ..) or (connect ..), then LAYER, then biases, then everywhere.
+    """
+    layer, everywhere = Place("layer", parameter.layer), Place("everywhere")
+    if parameter.kind == "bias":
+        return Place("bias", parameter.layer), layer, Place("biases"), everywhere
+    return Place("connection", parameter.layer, parameter.source or ""), layer, everywhere
 
 
-def matches(place: Place, parameter: Parameter) -> bool:
-    """Whether a place covers a parameter."""
-    if place.kind == "everywhere":
-        return True
-    if place.kind == "biases":
-        return parameter.kind == "bias"
-    if place.layer != parameter.layer:
-        return False
-    if place.kind == "layer":
-        return True
-    return parameter.kind == "bias" if place.kind == "bias" else parameter.source == place.source
+class StatedPlaces:
+    """Placed statements by place: what holds for a parameter is found without going through all of them."""
 
+    def __init__(self, statements: Iterable[Placed]):
+        """`statements`: at most one for each place."""
+        self._by_place = {placed.place: placed for placed in statements}
 
-def statement_for(parameter: Parameter, statements: Iterable[Placed]) -> Placed | None:
-    """The statement that holds for a parameter: everywhere < biases < LAYER < (bias ..), (connect ..)."""
-    covering = [placed for placed in statements if matches(placed.place, parameter)]
-    return max(covering, key=lambda placed: _SPECIFIC[placed.place.kind], default=None)
+    def holding_for(self, parameter: Parameter) -> Placed | None:
+        """Return the most specific statement that covers a parameter, or None."""
+        return next((self._by_place[place] for place in places_of(parameter) if place in self._by_place), None)
 
 
 def fan_in(parameter: Parameter, counting: str) -> np.ndarray:
@@ -67,8 +69,9 @@ def rates_at(stage: Stage, net: Net, number: int, counting: str = "lines",
     Empty for a rule that has no rate. `parameters` may be given instead of the net's, with another F.
     """
     rates: dict[str, float | np.ndarray] = {}
+    stated = StatedPlaces(stage.rates)
     for parameter in net.parameters if parameters is None else parameters:
-        placed = statement_for(parameter, stage.rates)
+        placed = stated.holding_for(parameter)
         if parameter.learns and placed is not None:
             value = value_at(placed.value, number, stage.passes)
             rates[parameter.name] = rate(placed, parameter, value, counting)

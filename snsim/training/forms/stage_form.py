@@ -19,7 +19,7 @@ from snsim.training.forms.stage_clauses import (
 )
 from snsim.training.forms.update_rules import Update, UpdateDefinition, read_update
 from snsim.training.forms.values_and_scopes import Family, Statement, read_family, read_value
-from snsim.training.parameter_scopes import statement_for
+from snsim.training.parameter_scopes import StatedPlaces
 from snsim.training.pruning import keeping
 from snsim.training.schedule import check_filling
 from snsim.training.spec import Stage, Value
@@ -234,8 +234,8 @@ def _rates_of(update: Update, rates: Family, own_places: Family, at: Node, readi
         return []
     if reading.net is None or not (reading.complete and reading.rates_complete):
         return stated
-    placed = [statement.placed for statement in stated]
-    without = [p.name for p in reading.net.parameters if p.learns and statement_for(p, placed) is None]
+    placed = StatedPlaces(statement.placed for statement in stated)
+    without = [p.name for p in reading.net.parameters if p.learns and placed.holding_for(p) is None]
     if without:
         whose = "" if not stated else f" for {', '.join(without[:4])}{' ...' if len(without) > 4 else ''}"
         reading.faults.add(f"no learning rate{whose}, and the update rule {update.rule.name} has one",

@@ -115,7 +115,7 @@ class Update:
 
     @property
     def has_rate(self) -> bool:
-        return any("rate" in e.variables() for group in self.rule.assignments for _, e in group)
+        return "rate" in self.rule.mentions
 
 
 def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, batched: bool = False) -> Update | None:

@@ -8,8 +8,8 @@ from typing import Callable, Iterable
 from snsim.language.forms import Node
 from snsim.network.clauses import STATED, Clause, Faults, arguments, describe, name, number, whole
 from snsim.network.net import Net
-from snsim.registry import suggest
-from snsim.training.parameter_scopes import matches
+from snsim.registry import listed, suggest
+from snsim.training.parameter_scopes import places_of
 from snsim.training.spec import Place, Placed, Value
 
 VALUE = "a number, (linear a b) or (steps (v n) ... (v))"
@@ -88,10 +88,13 @@ def read_family(clauses: Iterable[Clause], read: ReadValue, net: Net | None, fau
     that learns; a place that `like` brought and that this net lacks goes to `drop`.
     """
     family: Family = {}
+    problems: dict[Place, tuple[str, str] | None] = {}
     for clause in clauses:
         for statement in _statements(clause, read, faults):
             place = statement.placed.place
-            problem = None if net is None else nothing_there(place, net)
+            if place not in problems:
+                problems[place] = None if net is None else nothing_there(place, net)
+            problem = problems[place]
             if problem is not None and clause.origin != STATED:
                 drop(statement.clause)
             elif problem is not None:
@@ -139,19 +142,19 @@ def spelled(place: Place) -> str:
 
 def nothing_there(place: Place, net: Net) -> tuple[str, str] | None:
     """Why a place names nothing that learns in this net, and the remedy; None if it names something."""
-    there = [parameter for parameter in net.parameters if matches(place, parameter)]
+    for layer in (place.source, place.layer):
+        if layer and not net.has_layer(layer):
+            names = [one.name for one in net.layers]
+            return f'net {net.name} has no layer "{layer}"', suggest(layer, names, "layers")
+    there = [p for p in (net.parameters_of(place.layer) if place.layer else net.parameters) if place in places_of(p)]
     if any(parameter.learns for parameter in there):
         return None
-    layers = [layer.name for layer in net.layers]
-    for layer in (place.source, place.layer):
-        if layer and layer not in layers:
-            return f'net {net.name} has no layer "{layer}"', suggest(layer, layers, "layers")
     if there:
         return f"the weights {spelled(place)} are fixed: they take no rate and no initial value", "leave this place out"
     if place.kind == "connection":
-        joined = [f"(connect {c.source} {c.target})" for c in net.connections]
-        return f"net {net.name} does not connect {place.source} to {place.layer}", f"connections: {', '.join(joined)}"
-    if place.layer == layers[0]:
+        joined = listed((f"(connect {c.source} {c.target})" for c in net.connections), len(net.connections))
+        return f"net {net.name} does not connect {place.source} to {place.layer}", f"connections: {joined}"
+    if place.layer == net.layers[0].name:
         return f"nothing enters {place.layer}, the input layer of net {net.name}", "name a later layer"
     owner = "no layer" if place.kind == "biases" else f"layer {place.layer}"
     return f"{owner} of net {net.name} has {'a' if place.kind == 'biases' else 'no'} bias", "leave this place out"
