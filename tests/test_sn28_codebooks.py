@@ -78,7 +78,7 @@ def test_classification_of_iris_is_that_of_scikit_learn(k):
 
 
 def k_means_of_reference(words, k):
-    """MacQueen's k-means as section 5 of the reference describes it, one number at a time."""
+    """MacQueen's k-means of docs/reference/sn28.md, section 5, one number at a time."""
     f = np.float32
     centres, counts = [list(w) for w in words[:k]], [1] * k
 

@@ -1,4 +1,6 @@
-"""The files of NetTool, SN-2.8's editor of nets: the description in one becomes the net (sn28 section 6.2).
+"""The files of NetTool, SN-2.8's editor of nets: the description in one becomes the net.
+
+See docs/reference/sn28.md, section 6.2.
 
 A file defines `nettool-net`, which makes the objects of the editor, and `create-net`, the program that the editor
 wrote from them. The description is taken where there is one; no window is opened.

@@ -1,4 +1,4 @@
-"""Forms to values. Dynamic scope, one namespace, bounded; SN-2.8 sections 1.2 and 1.3.
+"""Forms to values. Dynamic scope, one namespace, bounded (docs/reference/sn28.md, sections 1.2 and 1.3).
 
 What SN passes over in silence is said: an unset symbol is `()` with one warning. A declarative word is found last, and
 gets its call as data. Evaluation recurses in Python, within `limits.depth`.

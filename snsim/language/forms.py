@@ -87,7 +87,10 @@ def make_list(items: Iterable[Form], end: Form = NIL) -> Form:
 
 
 def fold(text: str) -> str:
-    """A symbol as the reader takes it: lower case, every `_` but a leading one a `-` (SN-2.8, section 1.1)."""
+    """A symbol as the reader takes it: lower case, every `_` but a leading one a `-`.
+
+    See docs/reference/sn28.md, section 1.1.
+    """
     lowered = text.lower()
     return lowered[:1] + lowered[1:].replace("_", "-")
 

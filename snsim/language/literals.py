@@ -1,6 +1,6 @@
 """What one token of the text stands for: symbols, numbers, strings with SN's escapes, matrices.
 
-SN-2.8 section 1.1 (reader). Every function raises `Misread` with the place inside the token.
+See docs/reference/sn28.md, section 1.1. Every function raises `Misread` with the place inside the token.
 """
 
 from __future__ import annotations

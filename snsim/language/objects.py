@@ -1,4 +1,4 @@
-"""Classes and objects (sn28 section 1.7). Inside a method the slots of the object are variables.
+"""Classes and objects (docs/reference/sn28.md, section 1.7). Inside a method the slots of the object are variables.
 
 A slot is bound when a method begins, and kept when it ends or another message reaches the object in the meantime; so
 all see one value.

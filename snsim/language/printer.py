@@ -1,4 +1,7 @@
-"""Forms as text. What `show` writes reads back equal; `printed` is what SN's `print` writes (sn28 section 1.5)."""
+"""Forms as text. What `show` writes reads back equal; `printed` is what SN's `print` writes.
+
+See docs/reference/sn28.md, section 1.5.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text that is being read: forms, and between them plain characters (sn28 section 1.1).
+"""A text that is being read: forms, and between them plain characters (docs/reference/sn28.md, section 1.1).
 
 `read`, `read-string` and `skip-char` go on behind the form that is being evaluated, so that a program can hold text
 of its own.

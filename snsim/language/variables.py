@@ -1,4 +1,7 @@
-"""The variables of a program: one namespace, dynamic scope, functions found by stacked lookup (sn28 section 1.2)."""
+"""The variables of a program: one namespace, dynamic scope, functions found by stacked lookup.
+
+See docs/reference/sn28.md, section 1.2.
+"""
 
 from __future__ import annotations
 

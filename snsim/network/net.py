@@ -138,8 +138,8 @@ class Parameter:
 
     `fan_in` and `sharers` have one entry per weight (flat, C order). `fan_in` is F of the receiving unit: all its
     incoming connections, border cells included, plus 1 for the bias (`lines`); where units of different F share a
-    weight, that of the last one, as in SN-2.8 (section 3.7). `sharers` counts the connections that use the weight.
-    Both arrays are built when they are first read: counting a net needs neither, and they can be very large.
+    weight, that of the last one (docs/reference/sn28.md, section 3.7). `sharers` counts the connections that use the
+    weight. Both arrays are built when they are first read: counting a net needs neither, and they can be very large.
     """
 
     name: str  # "h1.bias", "input-h1.weight", "input-h1.gain"

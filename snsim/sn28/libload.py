@@ -1,4 +1,7 @@
-"""Files of a program that another one loads, and the libraries of SN-2.8, which are built in (sn28 section 1.8)."""
+"""Files of a program that another one loads, and the libraries of SN-2.8, which are built in.
+
+See docs/reference/sn28.md, section 1.8.
+"""
 
 from __future__ import annotations
 

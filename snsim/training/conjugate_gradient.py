@@ -1,4 +1,6 @@
-"""Conjugate gradient as SN-2.8 does it (sn28.md 3.12): each pass is one step with the whole training set.
+"""Conjugate gradient as SN-2.8 does it: each pass is one step with the whole training set.
+
+See docs/reference/sn28.md, section 3.12.
 
     g       gradient summed over the patterns
     beta    (g_old.g - g.g) / (d_old.g_old), which is that of Hestenes and Stiefel along an exact line search

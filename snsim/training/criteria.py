@@ -1,4 +1,4 @@
-"""When an output is right: the criteria, which are SN-2.8's `set-class-...` (section 3.9).
+"""When an output is right: the criteria, which are SN-2.8's `set-class-...` (docs/reference/sn28.md, section 3.9).
 
 x are the outputs, d the targets, one row a pattern.
 """

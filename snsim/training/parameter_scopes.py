@@ -48,7 +48,7 @@ def fan_in(parameter: Parameter, counting: str) -> np.ndarray:
 def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> float | np.ndarray:
     """The rates of a parameter's weights: epsilon V, epsi-sqrt V/sqrt F, epsi-inv V/F, mask-epsi V/sqrt(F sharers).
 
-    SN-2.8, section 3.7. A float where all are equal, else an array of the parameter's shape.
+    See docs/reference/sn28.md, section 3.7. A float where all are equal, else an array of the parameter's shape.
     """
     if placed.family == "epsilon":
         return value

@@ -67,7 +67,7 @@ def still_kept(net: Net, engine: Engine, patterns: Patterns, kept: Kept | None, 
     """Which weights remain when the fraction of the remaining connections (or weights, as `of` says) is cut.
 
     Of n saliencies in order the one at floor(n * fraction), from 0, is the limit; what is strictly below it is cut
-    (sn28.md 3.13: SN's obd-prune). A weight whose second derivative is negative goes first.
+    (docs/reference/sn28.md, section 3.13: SN's obd-prune). A weight whose second derivative is negative goes first.
     """
     h, w = engine.curvature(patterns.inputs, patterns.targets, "full"), engine.parameters()
     learning = [p for p in net.parameters if p.learns]

@@ -1,4 +1,7 @@
-"""Arithmetic and comparison (sn28 section 1.4). A result that no number stands for is an error, as in SN."""
+"""Arithmetic and comparison. A result that no number stands for is an error, as in SN.
+
+See docs/reference/sn28.md, section 1.4.
+"""
 
 from __future__ import annotations
 

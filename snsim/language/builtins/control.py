@@ -1,4 +1,4 @@
-"""Special forms that decide what is evaluated, and how often (sn28 section 1.3)."""
+"""Special forms that decide what is evaluated, and how often (docs/reference/sn28.md, section 1.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Definitions, bindings and assignments (sn28 sections 1.2 and 1.3)."""
+"""Definitions, bindings and assignments (docs/reference/sn28.md, sections 1.2 and 1.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elements of matrices and arrays: `(m i j)` gives, `(m i j x)` sets (sn28 section 1.6)."""
+"""Elements of matrices and arrays: `(m i j)` gives, `(m i j x)` sets (docs/reference/sn28.md, section 1.6)."""
 
 from __future__ import annotations
 

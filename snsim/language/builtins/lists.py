@@ -1,4 +1,4 @@
-"""Lists, their parts and what is asked of them (sn28 section 1.4)."""
+"""Lists, their parts and what is asked of them (docs/reference/sn28.md, section 1.4)."""
 
 from __future__ import annotations
 

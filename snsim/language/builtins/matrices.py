@@ -1,4 +1,4 @@
-"""Matrices and arrays: made, measured and copied (sn28 section 1.6)."""
+"""Matrices and arrays: made, measured and copied (docs/reference/sn28.md, section 1.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arithmetic with matrices (sn28 section 1.6). What SN's own operations give is in single precision.
+"""Arithmetic with matrices (docs/reference/sn28.md, section 1.6). What SN's own operations give is in single precision.
 
 The last argument of `m+m` and its like is where the result goes, if it is given. One dimension is a column.
 """

@@ -1,4 +1,4 @@
-"""Words for classes and objects (sn28 section 1.7)."""
+"""Words for classes and objects (docs/reference/sn28.md, section 1.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Printing, to the port of the interpreter (sn28 section 1.5)."""
+"""Printing, to the port of the interpreter (docs/reference/sn28.md, section 1.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a value is (sn28 section 1.4). As in SN, the answer is the value itself, or () if it is something else."""
+"""What a value is. As in SN, the answer is the value itself, or () if it is something else.
+
+See docs/reference/sn28.md, section 1.4.
+"""
 
 from __future__ import annotations
 

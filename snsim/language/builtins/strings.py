@@ -1,4 +1,4 @@
-"""Strings and names (sn28 section 1.4). Places in a string count from 1."""
+"""Strings and names (docs/reference/sn28.md, section 1.4). Places in a string count from 1."""
 
 from __future__ import annotations
 

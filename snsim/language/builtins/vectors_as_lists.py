@@ -1,4 +1,4 @@
-"""What is computed from lists of numbers (sn28 section 1.4)."""
+"""What is computed from lists of numbers (docs/reference/sn28.md, section 1.4)."""
 
 from __future__ import annotations
 

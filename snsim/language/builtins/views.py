@@ -1,4 +1,7 @@
-"""Parts of matrices and arrays that share their storage (sn28 section 1.6). Dimensions count from 0."""
+"""Parts of matrices and arrays that share their storage. Dimensions count from 0.
+
+See docs/reference/sn28.md, section 1.6.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codebooks in files, as text and binary (sn28 section 4.3). The suffix is `.cb`.
+"""Codebooks in files, as text and binary (docs/reference/sn28.md, section 4.3). The suffix is `.cb`.
 
 Text: how many words, how many numbers in one, then for each word a line of its numbers and one with its label.
 Binary: the same as int32, then for each word its float32 numbers and its label as int32, in the byte order of the

@@ -1,4 +1,6 @@
-"""Codebooks in the plane: drawn in the window, and as the first nodes of topological maps (sn28 section 5).
+"""Codebooks in the plane: drawn in the window, and as the first nodes of topological maps.
+
+See docs/reference/sn28.md, section 5.
 
 A word is the point of its first two numbers. The two demonstrations draw maps among points that are clicked; a program
 gives the points itself by a function `get-click` of its own, which gives places (x y) in the window.

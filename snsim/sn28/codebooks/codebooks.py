@@ -1,4 +1,6 @@
-"""Codebooks: words of single precision, one a row, each with a whole number as its label (sn28 section 5).
+"""Codebooks: words of single precision, one a row, each with a whole number as its label.
+
+See docs/reference/sn28.md, section 5.
 
 A codebook stands for its matrix: `(cb i j)` is an element of it. Parts that `codebook-split` gives share the words and
 have labels of their own; what `codebook-merge` and `codebook-select` give is copied.

@@ -1,5 +1,6 @@
-"""References that stand for many words: k-means of MacQueen, and learning vector quantisation of Kohonen (sn28 section
-5).
+"""References that stand for many words: k-means of MacQueen, and learning vector quantisation of Kohonen.
+
+See docs/reference/sn28.md, section 5.
 
 Both go through the data in the order of the codebook and move a reference at each word x, in single precision.
 

@@ -1,4 +1,4 @@
-"""Kohonen's topological maps: `learn-tmap`, and the functions it is given (sn28 section 5).
+"""Kohonen's topological maps: `learn-tmap`, and the functions it is given (docs/reference/sn28.md, section 5).
 
 A map is a codebook of nodes that are joined in a grid. For each item x the nearest node i is found, and each node r
 near to i in the grid is drawn to x (Kohonen, Self-organized formation of topologically correct feature maps,

@@ -1,4 +1,6 @@
-"""Fewer words that classify as well: `multiedit` of Devijver and Kittler, `condense` of Hart (sn28 section 5).
+"""Fewer words that classify as well: `multiedit` of Devijver and Kittler, `condense` of Hart.
+
+See docs/reference/sn28.md, section 5.
 
 `multiedit` clears the borders between classes, and what is left is a set that `condense` makes small.
 """

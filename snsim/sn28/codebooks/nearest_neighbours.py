@@ -1,4 +1,4 @@
-"""The words of a codebook that are nearest to a vector, and classification by them (sn28 section 5).
+"""The words of a codebook that are nearest to a vector, and classification by them (docs/reference/sn28.md, section 5).
 
 The rule of the k nearest neighbours is that of Cover and Hart (1967): a vector has the class that most of them have;
 where two classes have as many, there is no answer. Distances are squared and Euclidean, in single precision, each sum

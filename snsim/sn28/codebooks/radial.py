@@ -1,4 +1,4 @@
-"""Networks of radial basis functions over a codebook of centres (sn28 section 5).
+"""Networks of radial basis functions over a codebook of centres (docs/reference/sn28.md, section 5).
 
 After Moody and Darken (Fast learning in networks of locally-tuned processing units, Neural Computation 1, 1989): the
 centres come from k-means, class by class, and stay. Unit j of the first layer holds d_j, the squared distance of a word

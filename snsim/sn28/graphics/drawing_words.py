@@ -1,4 +1,4 @@
-"""The words that draw in the current window, which is the value of `window` (sn28 section 1.9).
+"""The words that draw in the current window, which is the value of `window` (docs/reference/sn28.md, section 1.9).
 
 They draw on a canvas of data and so work on any machine; the pictures are saved when the program has ended. Numbers
 are truncated to pixels. x goes to the right, y down.

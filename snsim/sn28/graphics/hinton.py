@@ -1,4 +1,4 @@
-"""Many numbers drawn at once: squares whose area is the value, or whose gray is (sn28 section 1.9).
+"""Many numbers drawn at once: squares whose area is the value, or whose gray is (docs/reference/sn28.md, section 1.9).
 
 Both are the pictures of SN: `draw-list` for weights and states, `gray-draw-list` for images.
 """

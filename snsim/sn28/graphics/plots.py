@@ -1,4 +1,4 @@
-"""Curves in a window: places to plot in, axes, and the marks at the points (sn28 section 1.9).
+"""Curves in a window: places to plot in, axes, and the marks at the points (docs/reference/sn28.md, section 1.9).
 
 A port maps a range of data to a box of the window. The current one is the value of `plot-port`. What lies outside of
 the range is not drawn: lines end at the border of the box.

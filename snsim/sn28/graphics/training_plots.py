@@ -1,7 +1,7 @@
 """What is plotted while a net learns: error and performance by age, the error of each pattern, the net itself.
 
-Sections 3.10 and 3.13 of sn28. The windows and ports are in the variables that SN's library used for them, and what
-draws in them is called by name, so that a program may replace it.
+See docs/reference/sn28.md, sections 3.10 and 3.13. The windows and ports are in the variables that SN's library used
+for them, and what draws in them is called by name, so that a program may replace it.
 """
 
 from __future__ import annotations

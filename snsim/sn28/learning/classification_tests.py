@@ -1,4 +1,4 @@
-"""What counts as a good answer: the tests that `classify` can be (sn28 section 3.9).
+"""What counts as a good answer: the tests that `classify` can be (docs/reference/sn28.md, section 3.9).
 
 A test gets the number of the pattern, which none of these looks at, and judges the states of `output-layer` by
 those of `desired-layer`.

@@ -1,4 +1,6 @@
-"""Conjugate gradient over all training patterns, without parameters and without a line search (sn28 section 3.12).
+"""Conjugate gradient over all training patterns, without parameters and without a line search.
+
+See docs/reference/sn28.md, section 3.12.
 
 The step along a direction p is G.p / c, where G is the gradient (with SN's sign, so downhill) and c the Gauss-Newton
 curvature along p: the sum over patterns and outputs of (dx/dp)^2. The direction is that of Hestenes and Stiefel

@@ -1,4 +1,4 @@
-"""The cost that is lowered: which function `init-grad` is (sn28 section 3.9).
+"""The cost that is lowered: which function `init-grad` is (docs/reference/sn28.md, section 3.9).
 
 `local-error` is half the sum of the squared errors, divided by the number of outputs.
 """

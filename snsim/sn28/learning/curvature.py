@@ -1,4 +1,6 @@
-"""Second derivatives back through the net, and the running curvature of every connection (sn28 section 3.2).
+"""Second derivatives back through the net, and the running curvature of every connection.
+
+See docs/reference/sn28.md, section 3.2.
 
 h = n-ggrad is the second derivative of the cost with respect to a unit's sum, s = n-sqbacksum with respect to its
 state; Le Cun's diagonal approximation, with the term of f'' (ggradient) or without it (lmggradient, Gauss-Newton).

@@ -1,4 +1,7 @@
-"""What is shown while a net learns and is measured: the hooks and their setters (sn28 section 3.13)."""
+"""What is shown while a net learns and is measured: the hooks and their setters.
+
+See docs/reference/sn28.md, section 3.13.
+"""
 
 from __future__ import annotations
 

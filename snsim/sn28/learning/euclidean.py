@@ -1,4 +1,6 @@
-"""Units that measure a distance: the sum of (w - x)^2 in place of the sum of w x (sn28 section 3.15).
+"""Units that measure a distance: the sum of (w - x)^2 in place of the sum of w x.
+
+See docs/reference/sn28.md, section 3.15.
 
 Two things are SN's own and kept: the back sum takes the weighted sum of the lower unit where the derivative has its
 state, and the factor 2 of the derivative by a weight is left out of every step and every curvature of a weight.

@@ -1,4 +1,4 @@
-"""Examples and the order in which they are presented (sn28 section 3.8).
+"""Examples and the order in which they are presented (docs/reference/sn28.md, section 3.8).
 
 An example is a row of `pattern-matrix` and the same row of `desired-matrix`. A program presents its own by giving
 `present-pattern` and `present-desired` another meaning.

@@ -1,4 +1,4 @@
-"""Initial weights: the `forget` family (sn28 section 3.7).
+"""Initial weights: the `forget` family (docs/reference/sn28.md, section 3.7).
 
 One number is drawn for each connection, unit by unit and in a unit in the order in which its connections were made. A
 weight that several share keeps the number drawn last, from the range of the unit it was drawn for.

@@ -1,4 +1,4 @@
-"""How good a net is: one pattern, a range of them, and the log file of it (sn28 section 3.10).
+"""How good a net is: one pattern, a range of them, and the log file of it (docs/reference/sn28.md, section 3.10).
 
 Also what measuring and learning share: presenting a pattern, and judging the answer.
 """

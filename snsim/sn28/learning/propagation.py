@@ -1,4 +1,4 @@
-"""States forward and gradients back: the first-order primitives (sn28 section 3.2).
+"""States forward and gradients back: the first-order primitives (docs/reference/sn28.md, section 3.2).
 
 A gradient is stored with a minus sign: n-grad is -dC/da, n-backsum is -dC/dx, so weights move by adding. Inside a
 layer everything is synchronous: first all sums, then all states. The functions of `(space, units ...)` are what the

@@ -1,5 +1,5 @@
 """Connections that matter least are cut (optimal brain damage), and a search for the size of a hidden layer
-(sn28 section 3.13; LeCun, Denker, Solla, Optimal brain damage, 1990)."""
+(docs/reference/sn28.md, section 3.13; LeCun, Denker, Solla, Optimal brain damage, 1990)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning rates: `epsilon`, the `epsi` family, `new-mu` (sn28 section 3.7).
+"""Learning rates: `epsilon`, the `epsi` family, `new-mu` (docs/reference/sn28.md, section 3.7).
 
 A rate stands on a unit, or, with a kernel of second derivatives, on each connection into it: then a unit that has none
 yet keeps nothing, and reading the rate of a unit gives the mean of those of its connections.

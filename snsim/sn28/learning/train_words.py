@@ -1,4 +1,4 @@
-"""Learning: one step, n steps, sweeps, and runs with measurements between them (sn28 section 3.11).
+"""Learning: one step, n steps, sweeps, and runs with measurements between them (docs/reference/sn28.md, section 3.11).
 
 A step is made of functions that a program may replace; they are looked up for every pattern. On-line methods count
 patterns, methods that go through all patterns before they change a weight count sweeps.

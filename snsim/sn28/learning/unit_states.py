@@ -1,4 +1,7 @@
-"""Patterns put on units, and what is done to states at random or by comparison (sn28 section 3.2)."""
+"""Patterns put on units, and what is done to states at random or by comparison.
+
+See docs/reference/sn28.md, section 3.2.
+"""
 
 from __future__ import annotations
 

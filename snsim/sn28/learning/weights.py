@@ -1,4 +1,4 @@
-"""Weights that learn, exactly as SN's kernels move them (sn28 section 3.4).
+"""Weights that learn, exactly as SN's kernels move them (docs/reference/sn28.md, section 3.4).
 
 Without sharing (sn28, sn28new), one weight a connection, e the rate of the unit or of the connection:
 

@@ -1,4 +1,6 @@
-"""The arguments of the primitives: settings and functions may stand first, layers follow (sn28 section 3.2).
+"""The arguments of the primitives: settings and functions may stand first, layers follow.
+
+See docs/reference/sn28.md, section 3.2.
 
 `(update-state [theta] [nlf] layer...)`: what is left out is the value of the variable of that name.
 """

@@ -1,4 +1,6 @@
-"""Making nets: `build-net` and the functions that `define-net` writes for its layers (sn28 section 3.6).
+"""Making nets: `build-net` and the functions that `define-net` writes for its layers.
+
+See docs/reference/sn28.md, section 3.6.
 
 The functions are Lisp functions of the program, made as a list and looked up by name when they are called: a program
 prints them, replaces them, or calls others under their names. The order of the layers, not the connections, decides

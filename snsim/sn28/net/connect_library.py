@@ -1,4 +1,6 @@
-"""Layers joined by windows, shared masks and biases: the words of connect.sn, with their exact geometry (sn28 3.16).
+"""Layers joined by windows, shared masks and biases: the words of connect.sn, with their exact geometry.
+
+See docs/reference/sn28.md, section 3.16.
 
 Layers are lists by rows. Sizes of a layer are given as rows and columns, steps and sizes of a window as columns and
 rows (x first). Windows begin at the top left; one that would leave the layer is pushed back inside, so that sizes

@@ -1,4 +1,7 @@
-"""Nets are made: room, units, connections, shared weights, and who is connected to whom (sn28 sections 2.1 and 3.3)."""
+"""Nets are made: room, units, connections, shared weights, and who is connected to whom.
+
+See docs/reference/sn28.md, sections 2.1 and 3.3.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Arithmetic on fields of whole layers, and of all connections that enter a layer (sn28 section 3.2).
+"""Arithmetic on fields of whole layers, and of all connections that enter a layer.
+
+See docs/reference/sn28.md, section 3.2.
 
 A layer's units are taken in their order, their connections newest first. A product and a sum are each rounded to
 single precision.

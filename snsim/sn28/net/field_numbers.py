@@ -1,4 +1,7 @@
-"""SN's numbers for the fields of units and connections, and the variables that hold them (sn28 sections 2.2, 2.3)."""
+"""SN's numbers for the fields of units and connections, and the variables that hold them.
+
+See docs/reference/sn28.md, sections 2.2 and 2.3.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Fields of units and connections by SN's numbers and names: nval ... nspare3, sval ... shess (sn28 sections 2.2, 2.3).
+"""Fields of units and connections by SN's numbers and names: nval ... nspare3, sval ... shess.
+
+See docs/reference/sn28.md, sections 2.2 and 2.3.
 
 In the kernels with second order a unit has no rate and no sigma of its own: to write it is to write all connections
 that enter it, to read it is to read their mean.

@@ -1,4 +1,6 @@
-"""The four kernels of SN-2.8, what each allows, and which one a program runs with (sn28 section 2.4).
+"""The four kernels of SN-2.8, what each allows, and which one a program runs with.
+
+See docs/reference/sn28.md, section 2.4.
 
     sn28         one weight a connection, on-line gradient; rates stand on units
     sn28ite      shared weights and accumulators, so batches and conjugate gradient; rates stand on units

@@ -1,4 +1,7 @@
-"""Fields of units and weights, layer by layer: `state`, `weight` and their kin (sn28 section 3.14)."""
+"""Fields of units and weights, layer by layer: `state`, `weight` and their kin.
+
+See docs/reference/sn28.md, section 3.14.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The net of one SN-2.8 program: units, connections and weights as arrays, and how they come to be (sn28 section 2).
+"""The net of one SN-2.8 program: units, connections and weights as arrays, and how they come to be.
+
+See docs/reference/sn28.md, section 2.
 
 Everything is single precision. A unit is a number, 0 the bias; a connection has one record by order of creation, a
 weight one too: without sharing, connection and weight k are made together. Newest first is the order of every sum.

@@ -1,6 +1,7 @@
 """SN-2.8's non-linear functions as objects: called with a number, or by the net with all sums of a layer at once.
 
-Everything is computed in single precision, step by step as SN does, so that the last digits agree (sn28 section 3.5).
+Everything is computed in single precision, step by step as SN does, so that the last digits agree
+(docs/reference/sn28.md, section 3.5).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The words that make non-linear functions, and those that set the globals nlf, dnlf and ddnlf (sn28 section 3.5)."""
+"""The words that make non-linear functions, and those that set the globals nlf, dnlf and ddnlf.
+
+See docs/reference/sn28.md, section 3.5.
+"""
 
 from __future__ import annotations
 

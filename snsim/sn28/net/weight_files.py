@@ -1,4 +1,4 @@
-"""Files of weights, in the formats of SN-2.8 (sn28 section 4.2).
+"""Files of weights, in the formats of SN-2.8 (docs/reference/sn28.md, section 4.2).
 
 Without units a file is "blind": a matrix of all weights in order of creation, binary (float32) or text. With units it
 is "explanatory": who is joined to whom, units counted by their place in the list, 0 the bias. Binary files are written

@@ -1,4 +1,4 @@
-"""Files of matrices: SN's own, binary and text, MNIST's, and bare elements (sn28 section 4.1).
+"""Files of matrices: SN's own, binary and text, MNIST's, and bare elements (docs/reference/sn28.md, section 4.1).
 
 A matrix has the element type of its file; packed ones (a byte of sixteenths) and texts are in single precision.
 """

@@ -2,7 +2,7 @@
 
 A table of 55 numbers of 31 bits, of which each draw replaces one by its difference to the one that is 31 places
 further on, mixed by a multiplication; the method is Knuth's (The Art of Computer Programming 2, 3.2.2), the
-constants are SN's.
+constants are SN's (docs/reference/sn28.md, appendix A).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The global variables of SN-2.8's library and their defaults (sn28 section 3.1), as Lisp variables.
+"""The global variables of SN-2.8's library and their defaults (docs/reference/sn28.md, section 3.1), as Lisp variables.
 
 A program sets and reads them by name, `let` binds them for a while, and a function in one of them (`classify`,
 `next-pattern` ...) is what the library calls. They come into being with the kernel, so that a file of declarative

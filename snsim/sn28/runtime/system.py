@@ -1,4 +1,7 @@
-"""What SN-2.8 asked of the system and the user: refused, or done within the run folder (sn28 section 1.4)."""
+"""What SN-2.8 asked of the system and the user: refused, or done within the run folder.
+
+See docs/reference/sn28.md, section 1.4.
+"""
 
 from __future__ import annotations
 

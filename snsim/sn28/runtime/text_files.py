@@ -1,4 +1,4 @@
-"""Reading characters and forms, and writing to files (sn28 sections 1.1 and 1.3).
+"""Reading characters and forms, and writing to files (docs/reference/sn28.md, sections 1.1 and 1.3).
 
 Without `reading`, a program reads its own text behind the form that is being evaluated; without `writing`, it prints
 where its printing goes.
