@@ -2,6 +2,11 @@
 give."""
 
 import os
+import signal
+
+# A shell that starts the suite in the background has SIGINT ignored, and every program started from here would inherit
+# that: tests that interrupt a run would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # before numpy and torch are imported, and for the programs that tests start
