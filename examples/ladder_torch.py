@@ -1,7 +1,7 @@
 """The last step of the ladder of 2022, coded by hand in PyTorch: the twin of `ladder-5` in nets/ladder.sn.
 
 `snsim compare nets/ladder.sn examples/ladder_torch.py:Net --only ladder-5` holds it against snsim.
-`python examples/ladder_torch.py` trains it for two passes on the digits that come with scikit-learn.
+`python examples/ladder_torch.py` trains it for two passes on the digits of scikit-learn, which must be installed.
 """
 
 import torch

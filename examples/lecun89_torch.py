@@ -1,6 +1,6 @@
 """The net of 1989 with the choices of 2022, coded by hand in PyTorch: the twin of nets/lecun89-2022.sn.
 
-`python examples/lecun89_torch.py` trains it for one pass on the digits that come with scikit-learn.
+`python examples/lecun89_torch.py` trains it for one pass on the digits of scikit-learn, which must be installed.
 `python examples/lecun89_torch.py init_1337.npz` writes the initial weights that the script of 2022 draws (its seed is
 1337) to a file for `snsim run nets/lecun89-2022.sn --initial`.
 `snsim compare nets/lecun89-2022.sn examples/lecun89_torch.py:Net` holds net and learning against snsim.

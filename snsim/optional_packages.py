@@ -10,7 +10,7 @@ from snsim.errors import fail
 # What to install for a package whose name in Python is not the one to install, or that an extra of snsim brings.
 _INSTALLED_BY = {
     "IPython": "snsim[notebook]", "PIL": "pillow", "distributed": "snsim[cluster]", "dask": "snsim[cluster]",
-    "lsprotocol": "snsim[lsp]", "pygls": "snsim[lsp]", "sklearn": "scikit-learn", "tensorboard": "snsim[tensorboard]",
+    "lsprotocol": "snsim[lsp]", "pygls": "snsim[lsp]", "tensorboard": "snsim[tensorboard]",
 }
 
 

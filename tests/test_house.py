@@ -105,7 +105,6 @@ KEPT_FOR = {
     "click": {"cli", "console", "colour.py"},
     "rich": {"plots", "reports", "console", "cli"},
     "pooch": {"data"},
-    "sklearn": {"data"},
     "matplotlib": {"plots", "reports", "sn28/graphics/live_windows.py"},
     "distributed": {"studies/executors.py"},
     "tensorboard": {"console/tensorboard_view.py"},
@@ -120,7 +119,7 @@ KEPT_FOR = {
 LAZY: dict[str, set[str]] = {
     "torch": {"engines/torch", "comparison/match_parameters.py", "comparison/torch_side.py",
               "comparison/torch_hooks.py"},
-    "rich": set(), "pooch": set(), "sklearn": set(), "matplotlib": set(), "distributed": set(), "tensorboard": set(),
+    "rich": set(), "pooch": set(), "matplotlib": set(), "distributed": set(), "tensorboard": set(),
     "prompt_toolkit": {"prompt/terminal.py"}, "pygments": {"editor/lexer.py"}, "pygls": {"editor/server.py"},
     "lsprotocol": {"editor/server.py"}, "IPython": set(),
 }

@@ -183,7 +183,7 @@ DIG_FILES = (
 DIGITS_FILES = (
     DataFile("digits/digits.csv.gz", 264_712, "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8",
              (f"{_RAW}/scikit-learn/scikit-learn/1.5.0/sklearn/datasets/data/digits.csv.gz",),
-             package=("sklearn", "datasets/data/digits.csv.gz")),
+             package=("snsim", "data/digits.csv.gz")),
 )
 
 
@@ -274,7 +274,7 @@ def sn28_digits_by_drawing(contents: Contents) -> tuple[Split, Split]:
 
 @_put("digits", DIGITS_FILES, (1437, 360), (16, 16))
 def digits(contents: Contents) -> tuple[Split, Split]:
-    """1797 handwritten digits that come with scikit-learn: 1437 train, 360 test, 8 x 8 scaled to 16 x 16; no network.
+    """1797 handwritten digits that come with snsim: 1437 train, 360 test, 8 x 8 scaled to 16 x 16; no network.
 
     Counts 0 to 16 become grey from -1 to 1; the split is the order of the file.
     """
