@@ -2,11 +2,12 @@
 
 A file name, a message or a text of a program may hold escape sequences that
 steer a terminal, line breaks that forge a line of output, or characters that a shell or a page takes for its own. One
-function for each target language; HTML has `html.escape`. What the renderer of faults needs stands in `errors`.
+function for each target language. What the renderer of faults needs stands in `errors`.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -17,7 +18,8 @@ from typing import IO, Iterable
 from snsim.errors import for_line, for_terminal, is_hidden
 
 __all__ = [
-    "for_json", "for_line", "for_markdown", "for_markdown_code", "for_shell", "for_stream", "for_terminal", "is_hidden",
+    "for_html", "for_json", "for_line", "for_markdown", "for_markdown_code", "for_shell", "for_stream", "for_terminal",
+    "is_hidden",
 ]
 
 _MARKS = re.compile(r"[\\`*_{}\[\]<>|~$&]|^(?=[#+=-])|(?<=^\d)(?=[.)])")  # what Markdown takes for its own
@@ -53,6 +55,14 @@ def _finite(thing: object) -> object:
     if isinstance(thing, (list, tuple)):
         return [_finite(value) for value in thing]
     return None if isinstance(thing, float) and not math.isfinite(thing) else thing
+
+
+def for_html(text: object) -> str:
+    """Return text as HTML or XML shows it, in an element or in an attribute; hidden characters become numbers.
+
+    XML has no control characters at all, and no file in UTF-8 can hold half a surrogate pair.
+    """
+    return html.escape(for_terminal(str(text)))
 
 
 def for_markdown(text: object) -> str:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from snsim.errors import for_line
+
 
 def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
-    """Rows of cells as lines: each column as wide as its widest cell, set to the left ("l") or the right ("r")."""
+    """Rows of cells as lines: each column as wide as its widest cell, set to the left ("l") or the right ("r").
+
+    A cell may hold text of others: it is one line without hidden characters.
+    """
+    rows = [[for_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
     return ["  ".join(cell.ljust(width) if side == "l" else cell.rjust(width)
                       for cell, side, width in zip(row, sides, widths)).rstrip() for row in rows]

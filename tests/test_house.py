@@ -23,7 +23,7 @@ GRAPH = draw_house.module_graph(MODULES)
 LAW: dict[str, set[str]] = {
     "errors": set(),
     "escaping": {"errors"},
-    "text_table": set(),
+    "text_table": {"errors"},
     "atomic_files": set(),
     "own_files": {"errors", "atomic_files"},
     "registry": {"errors"},
@@ -82,7 +82,7 @@ LAW: dict[str, set[str]] = {
         "program", "glossary",
     },
     "prompt": {
-        "errors", "own_files", "text_table", "registry", "tensor_file", "cache_folder", "colour",
+        "errors", "own_files", "escaping", "text_table", "registry", "tensor_file", "cache_folder", "colour",
         "input_files", "language", "data", "network", "training", "sn28", "program", "run_folder", "plots",
         "runs", "reports", "glossary", "editor",
     },

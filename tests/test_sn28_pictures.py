@@ -136,7 +136,7 @@ def test_png_files_hold_the_pixels():
 def test_svg_files_hold_the_marks():
     made = window(Block(RED, 1, 2, 3, 4), Line(BLACK, 0, 0, 9, 5), Frame(BLACK, 1, 1, 3, 2),
                   Disc(BLACK, 5, 5, 2, False), Disc(RED, 5, 5, 1, True), Polygon(BLACK, ((0, 0), (4, 0), (4, 4))),
-                  Text(2, 9, "<&\"", 10.0, RED), Squares(0, 0, 2, 4, (4, 2, 4), (WHITE, BLACK, BLACK), GRAY),
+                  Text(2, 9, "<&\"\x1b", 10.0, RED), Squares(0, 0, 2, 4, (4, 2, 4), (WHITE, BLACK, BLACK), GRAY),
                   width=200, height=160)
     root = ElementTree.fromstring(svg(made))
     marks = list(root[-1])
@@ -144,7 +144,7 @@ def test_svg_files_hold_the_marks():
     names = [mark.tag.rpartition("}")[2] for mark in marks]
     assert names == ["path", "line", "rect", "circle", "circle", "polygon", "rect", "text", "path", "path", "path"]
     assert marks[0].attrib == {"fill": "#ff0000", "d": "M1 2h3v4h-3z"}
-    assert marks[7].text == "<&\"" and marks[7].attrib["textLength"] == "18"
+    assert marks[7].text == "<&\"\\x1b" and marks[7].attrib["textLength"] == "24"
     assert marks[-1].attrib == {"fill": "#000000", "d": "M5 1h2v2h-2zM0 4h4v4h-4z"}
 
 

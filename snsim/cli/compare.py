@@ -13,7 +13,7 @@ from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import Whole, memory_option, presets
 from snsim.cli.reading import read_reported
 from snsim.colour import BOLD, GREEN, RED, echo, paint
-from snsim.escaping import for_json
+from snsim.escaping import for_json, for_line
 
 if TYPE_CHECKING:
     from snsim.comparison.differences import Comparison
@@ -90,7 +90,7 @@ def _comparisons(program: Program, module: str | None, options: Options, given: 
     from snsim.comparison.compare import compare_engines
 
     stated = {name: given[name] for name in ("presentations", "tolerance", "only", "sgd", "seed")}
-    say = (lambda sentence: None) if as_json else (lambda sentence: echo(sentence, err=True))
+    say = (lambda sentence: None) if as_json else (lambda sentence: echo(for_line(sentence), err=True))
     if module is None:
         yield from compare_engines(program, **stated, options=options, say=say)  # type: ignore[arg-type]
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snsim.colour import echo, is_terminal
+from snsim.escaping import for_line
 from snsim.text_table import aligned, shape_text
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def overview(data_dir: Path | None) -> str:
         train, test = entry.value.sizes
         rows.append((entry.name, f"{train:,}", f"{test:,}", shape_text(entry.value.shape),
                      _whereabouts(entry.value, fetcher)))
-    places = [f"{folder} ({origin})" for origin, folder in search.folders()]
-    places += [f"{search.cache} (the cache)", "public addresses"]
+    places = [f"{for_line(folder)} ({origin})" for origin, folder in search.folders()]
+    places += [f"{for_line(search.cache)} (the cache)", "public addresses"]
     return "\n".join([*aligned(rows, "lrrll"), "", f"looked for in {', '.join(places)}",
                       "`snsim data NAME` fetches one and tells what is in it"])
 
@@ -88,7 +89,7 @@ def _class_counts(split: Split, classes: int) -> list[str]:
 
 
 def _say(sentence: str) -> None:
-    echo(sentence, err=True)
+    echo(for_line(sentence), err=True)
 
 
 def _progress() -> ProgressBar | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from snsim import run_folder
 from snsim.errors import Source, fail
+from snsim.escaping import for_line
 from snsim.input_files import is_folder
 from snsim.language.evaluator import Interpreter
 from snsim.language.forms import NIL, Form, Node
@@ -87,7 +88,7 @@ def answers(again: Reopened, split: str | None = None) -> Looked:
 
 def title_of(made: run_folder.Run) -> str:
     """The name of a run and after which pass it is."""
-    return f"{made.folder.name}, pass {made.snapshot.number}"
+    return f"{for_line(made.folder.name)}, pass {made.snapshot.number}"
 
 
 def curves_of(made: run_folder.Run) -> Curves:
@@ -95,7 +96,8 @@ def curves_of(made: run_folder.Run) -> Curves:
     settings = made.settings
     data = settings["data"]
     other = bool(data["rank"]) or bool(settings["overrides"]["data"])
-    return curves(made.passes, f"{made.folder.name}, {data['name']}", settings["published"], not other)
+    title = f"{for_line(made.folder.name)}, {for_line(data['name'])}"
+    return curves(made.passes, title, settings["published"], not other)
 
 
 def weights_of(made: run_folder.Run, only: str | None = None) -> Weights:

@@ -244,7 +244,7 @@ def _write(page: Path, report: study_page.Report) -> None:
         page.parent.mkdir(parents=True, exist_ok=True)
         write_output(page, study_page.as_markdown(report).encode())
         text = json.dumps(study_page.as_json(report), indent=1, ensure_ascii=False)
-        write_output(page.with_suffix(".json"), text.encode() + b"\n")
+        write_output(page.with_suffix(".json"), text.encode(errors="backslashreplace") + b"\n")
     except OSError as error:
         raise fail(f"the report {page} cannot be written: {error.strerror or error}",
                    hint="name another file with --report; the runs are kept") from None

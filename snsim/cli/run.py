@@ -14,7 +14,7 @@ from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
 from snsim.cli.options import Whole, of_runs, option_name, presets, seconds_option
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
-from snsim.escaping import for_shell
+from snsim.escaping import for_line, for_shell
 from snsim.registry import Shelf, suggest
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def sayer(as_json: bool, quiet: bool) -> Say:
     """Where sentences about data go: standard error; nowhere if little or only JSON is asked for."""
     if as_json or quiet:
         return lambda sentence: None
-    return lambda sentence: echo(paint(sentence, DIM, stream=sys.stderr), err=True)
+    return lambda sentence: echo(paint(for_line(sentence), DIM, stream=sys.stderr), err=True)
 
 
 def _known(shelf: Shelf, names: Sequence[str], option: str) -> None:

@@ -7,10 +7,10 @@ table and its picture. `%sn (train-now 'lecun89 1)` is one form on a line.
 from __future__ import annotations
 
 import sys
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from snsim.errors import SnError, Source, first_faults, render
+from snsim.escaping import for_html
 
 if TYPE_CHECKING:
     from snsim.network.net import Net
@@ -94,11 +94,11 @@ def summary_html(net: Net) -> str:
 
     from snsim.reports.tables import headings, summary
 
-    head = "".join(f"<th style='text-align:left'>{escape(name)}</th>" for name in headings(False))
-    cells = [[f"<td style='text-align:left'>{escape(str(cell))}</td>" for cell in astuple(row)[:-1]]
+    head = "".join(f"<th style='text-align:left'>{for_html(name)}</th>" for name in headings(False))
+    cells = [[f"<td style='text-align:left'>{for_html(cell)}</td>" for cell in astuple(row)[:-1]]
              for row in summary(net)]
     rows = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
-    return (f"<p><b>net {escape(net.name)}</b>: {escape(net.summary)}</p>"
+    return (f"<p><b>net {for_html(net.name)}</b>: {for_html(net.summary)}</p>"
             f"<table style='{_STYLE}'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
 
 

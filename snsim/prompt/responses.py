@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from snsim.colour import CYAN, paint, painted_fault, write
-from snsim.errors import Fault, SnError, Source, first_faults
+from snsim.errors import Fault, SnError, Source, first_faults, for_terminal
 from snsim.language.forms import NIL, Form, Pair, Symbol
 from snsim.language.procedures import Procedure
 from snsim.language.reader import FormReader
@@ -56,7 +56,7 @@ def _say(session: Session, value: Form, printed: bool) -> None:
     if run.column:
         run.print_text("\n")
     write(paint("= ", CYAN, stream=run.port), run.port)  # print_text lets no colour through
-    run.print_text(shown(session, value) + "\n")
+    run.print_text(for_terminal(shown(session, value)) + "\n")
     run.port.flush()
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from html import escape
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from snsim.errors import SnError, Source
+from snsim.escaping import for_html
 from snsim.language.reader import read_tokens
 from snsim.plots.style import NARROW, WIDE, Look, as_svg
 
@@ -22,13 +22,13 @@ _RIGHT, _TOTAL = ' class="right"', ' class="total"'
 
 def section(name: str, title: str, *parts: str) -> str:
     """A section with an anchor and a heading; empty parts are left out."""
-    return "\n".join([f'<section id="{name}">', f"<h2>{escape(title)}</h2>", *(part for part in parts if part),
+    return "\n".join([f'<section id="{name}">', f"<h2>{for_html(title)}</h2>", *(part for part in parts if part),
                       "</section>"])
 
 
 def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of plain text; `kind` is a class of the style sheet."""
-    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+    return f'<p class="{kind}">{for_html(text)}</p>' if kind else f"<p>{for_html(text)}</p>"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], sides: str, total: bool = False) -> str:
@@ -38,7 +38,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], sides: str, to
         made = []
         for number, (text, side) in enumerate(zip(row, sides)):
             name = "th" if tag == "th" or (not headings and number == 0) else "td"
-            made.append(f"<{name}{_RIGHT if side == 'r' else ''}>{escape(text)}</{name}>")
+            made.append(f"<{name}{_RIGHT if side == 'r' else ''}>{for_html(text)}</{name}>")
         return "".join(made)
 
     head = f"<thead><tr>{cells(headings, 'th')}</tr></thead>" if headings else ""
@@ -49,12 +49,12 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], sides: str, to
 
 def code(text: str) -> str:
     """Text of fixed columns, as it is."""
-    return f"<pre>{escape(text)}</pre>"
+    return f"<pre>{for_html(text)}</pre>"
 
 
 def folded(title: str, inside: str) -> str:
     """Something that is opened by a click, or a tap."""
-    return f"<details><summary>{escape(title)}</summary>\n{inside}\n</details>"
+    return f"<details><summary>{for_html(title)}</summary>\n{inside}\n</details>"
 
 
 def description(source: Source) -> str:
@@ -66,9 +66,9 @@ def figure(draw: Callable[[Look], Figure], words: str, kind: str, caption: str =
     """A picture inside the page, drawn twice: as wide as a page, and as a telephone. `words` say what is on it; `kind`
     is "lines" or "grays", which a dark page treats differently."""
     wide, narrow = (b64encode(as_svg(draw(look))).decode() for look in (WIDE, NARROW))
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    below = f"<figcaption>{for_html(caption)}</figcaption>" if caption else ""
     return (f'<figure class="{kind}"><picture><source media="{_PHONE}" srcset="data:image/svg+xml;base64,{narrow}">'
-            f'<img alt="{escape(words, quote=True)}" src="data:image/svg+xml;base64,{wide}"></picture>{below}</figure>')
+            f'<img alt="{for_html(words)}" src="data:image/svg+xml;base64,{wide}"></picture>{below}</figure>')
 
 
 def _coloured(source: Source) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _coloured(source: Source) -> Iterator[str]:
     try:
         for kind, span in read_tokens(source):
             yield _between(text[done:span.start])
-            word = escape(text[span.start:span.end])
+            word = for_html(text[span.start:span.end])
             style = "w" if opened and kind == "SYMBOL" and len(word) > 1 else _KINDS.get(kind, "")
             yield f'<span class="{style}">{word}</span>' if style else word
             done, opened = span.end, kind == "OPEN"
@@ -89,6 +89,6 @@ def _between(text: str) -> str:
     """Blanks and comments."""
     made, done = [], 0
     for found in _COMMENT.finditer(text):
-        made += [escape(text[done:found.start()]), f'<span class="c">{escape(found[0])}</span>']
+        made += [for_html(text[done:found.start()]), f'<span class="c">{for_html(found[0])}</span>']
         done = found.end()
-    return "".join([*made, escape(text[done:])])
+    return "".join([*made, for_html(text[done:])])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import partial
-from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 from snsim.errors import Source
-from snsim.escaping import for_shell
+from snsim.escaping import for_html, for_shell
 from snsim.network.clauses import Clause
 from snsim.network.complete_form import complete_form
 from snsim.plots import confusion, connection_text, curves, maps, misses, net, nlf, rejection, weights
@@ -55,7 +54,7 @@ def as_html(page: Page) -> str:
     """The page as one text: style and pictures are inside."""
     name = page.run.folder.resolve().name
     sections = "\n".join(_SECTIONS[key](page, key) for key in _TITLES)
-    links = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title in _TITLES.items())
+    links = "".join(f'<li><a href="#{key}">{for_html(title)}</a></li>' for key, title in _TITLES.items())
     style = resources.files("snsim.reports").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -63,14 +62,14 @@ def as_html(page: Page) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{escape(name)}: report</title>
+<title>{for_html(name)}: report</title>
 <link rel="icon" href="data:,">
 <style>
 {style}</style>
 </head>
 <body>
 <header>
-<h1>{escape(name)}</h1>
+<h1>{for_html(name)}</h1>
 {paragraph(_verdict(page))}
 {_warning(page)}
 {paragraph(_made(page), "quiet")}

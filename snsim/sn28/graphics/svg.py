@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from xml.sax.saxutils import escape
 
+from snsim.errors import for_terminal
 from snsim.sn28.graphics.canvas import WHITE, Block, Color, Disc, Frame, Line, Mark, Polygon, Squares, Text, Window
 
 
@@ -53,7 +54,7 @@ def _text(mark: Text) -> list[str]:
     left, top, right, bottom = mark.bounds
     return [f'<rect x="{left:g}" y="{top:g}" width="{right - left:g}" height="{bottom - top:g}" fill="{_hex(WHITE)}"/>',
             f'<text x="{mark.x}" y="{mark.y}" font-size="{mark.size:g}" textLength="{right - left:g}" '
-            f'fill="{_hex(mark.color)}">{escape(mark.text)}</text>']
+            f'fill="{_hex(mark.color)}">{escape(for_terminal(mark.text))}</text>']
 
 
 def _hex(color: Color) -> str:
