@@ -424,6 +424,10 @@ class FormReader:
                 opened.append(inside)
                 self._check_nesting(opened)
                 continue
+            elif kind == "MATRIX" and inside.piece.type == "OPEN" and (
+                    matrix := self._matrix(start, self._limits.nesting - len(opened))) is not None:
+                at = matrix.span.end
+                value, span = matrix.value, matrix.span
             elif kind == "CLOSE" and not inside.fed and len(opened) > 1 and opened[-2].takes_elements:
                 at = end
                 span = Span(source, inside.piece.span.start, end)
@@ -437,6 +441,43 @@ class FormReader:
             cell = Pair(value, NIL, span)
             inside.add(cell)
         self._at = at
+
+    def _matrix(self, at: int, levels: int) -> Piece | None:
+        """Read the matrix that begins here, of so many levels at most; None if it has a fault, which the parser tells.
+        """
+        source, text, start = self._source, self._source.text, at
+        match_token = _grammar().token.match
+        opened: list[tuple[str, list[Form]]] = []  # the letters of each row that is open, and what is in it
+        self._at = at
+        while True:
+            token = match_token(text, self._at)
+            kind = None if token is None else token.lastgroup
+            if token is None or kind not in ("MATRIX", "MATRIX_CLOSE"):
+                return None
+            self._at = token.end()
+            if kind == "MATRIX":
+                letters = token[kind][1:]
+                if opened and (letters or opened[-1][1] and not isinstance(opened[-1][1][0], Rows)):
+                    return None
+                if len(opened) == levels:
+                    return None
+                opened.append((letters, []))
+                try:
+                    while (run := self._numbers()) is not None:
+                        opened[-1][1].extend(run.value)
+                except SnError:
+                    return None
+                continue
+            letters, parts = opened.pop()
+            if not parts or isinstance(parts[0], Rows) and any(part.shape != parts[0].shape for part in parts):
+                return None
+            try:
+                rows = Rows.of(parts, letters)
+                if not opened:
+                    return Piece("form", make_matrix(rows), Span(source, start, self._at))
+            except Misread:
+                return None
+            opened[-1][1].append(rows)
 
     def _close(self, work: _Work, token: Piece) -> Piece | None:
         """End a list that the parser was not given; the form, if it ends with it."""

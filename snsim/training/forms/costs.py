@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from snsim.engines.protocol import Cost
 from snsim.language.forms import Node
 from snsim.network.clauses import Faults, arguments, describe, make_node, name, number
-from snsim.network.expressions import Expression, differentiate, parse, substitute
+from snsim.network.expressions import Expression, differentiate, number_text, parse, substitute
 from snsim.network.expressions import number as constant
 from snsim.network.net import Net
 from snsim.registry import Shelf
@@ -126,14 +127,17 @@ def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults:
         if definition.softmax and net is not None:
             _check_linear_output(node, net, faults)
         complete = make_node(["cost", given[0], *values], node.span)
-        return _cost(definition, values, 1 if net is None else net.layers[-1].units), complete
+        texts = tuple(number_text(value) for value in values)
+        return _cost(definition, texts, 1 if net is None else net.layers[-1].units), complete
     return None
 
 
-def _cost(definition: CostDefinition, values: list[float], outputs: int) -> Cost:
+@lru_cache(maxsize=64)
+def _cost(definition: CostDefinition, values: tuple[str, ...], outputs: int) -> Cost:
+    """Make the cost; a text of many trainings states the same one in each. Values are texts, as 0 and -0 are equal."""
     if definition.softmax or definition.e is None:
         return Cost(definition.name, None, None, None, softmax=True)
-    constants = {p: constant(value) for (p, _), value in zip(definition.parameters, values)}
+    constants = {p: constant(float(value)) for (p, _), value in zip(definition.parameters, values)}
     e = substitute(definition.e, {**constants, "n": constant(outputs)})
     de = differentiate(e, "x")
     return Cost(definition.name, e, de, differentiate(de, "x"))
