@@ -16,6 +16,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from importlib import metadata, util
 from pathlib import Path
@@ -29,6 +30,8 @@ import platform  # noqa: E402
 
 import click  # noqa: E402
 import llvmlite.binding as llvm  # noqa: E402
+from install_plugin import install  # noqa: E402
+
 from snsim import experiment, provenance, records  # noqa: E402  (of 7ed90c2)
 from snsim.cli import cli, main  # noqa: E402
 from snsim.doors import words  # noqa: E402
@@ -45,6 +48,7 @@ RUNS: dict[str, tuple[str, list[str], int | None]] = {
     "pruned": ("pruned", [], 3),
     "pruned-reference": ("pruned", ["--engine", "reference", "--dtype", "float64"], 4),
     "gated-torch": ("gated", ["--engine", "torch"], 2),
+    "plugin": ("plugin", ["--engine", "reversed", "--dtype", "float64"], 2),
 }
 
 
@@ -87,7 +91,8 @@ def make_runs() -> None:
     """Each run as it was stopped, and in resumed/ what this version makes of it."""
     for name, (program, options, last) in RUNS.items():
         with stopped_after(last):
-            snsim("run", f"programs/{program}.sn", "--quiet", "--out", "made", *options, code=0 if last is None else 130)
+            snsim("run", f"programs/{program}.sn", "--quiet", "--out", "made", *options,
+                  code=0 if last is None else 130)
         (made,) = Path("made").iterdir()
         made.rename(Path("runs") / name)
         if last is not None:
@@ -138,11 +143,16 @@ def processor() -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["interface"]:  # in a process of its own, which knows no plug-in
+        print(json.dumps(interface(), indent=0, sort_keys=True))
+        sys.exit()
     WORK.mkdir()
     digits = Path(util.find_spec("sklearn").origin).parent / "datasets/data/digits.csv.gz"  # type: ignore[union-attr]
     Path(WORK / "data/digits").mkdir(parents=True)
     shutil.copy(digits, WORK / "data/digits")
     shutil.copytree(HERE / "programs", WORK / "programs")
+    install(HERE / "plugin", WORK / "plugin")
+    sys.path.insert(0, str(WORK / "plugin"))
     os.chdir(WORK)
     Path("runs").mkdir()
     make_weights()
@@ -150,7 +160,8 @@ if __name__ == "__main__":
     make_study()
     snsim("run", "programs/sn28.sn", "--out", "programs-run")
     Path("programs-run/sn28").rename("runs/sn28")
-    Path("interface.json").write_text(json.dumps(interface(), indent=0, sort_keys=True) + "\n")
+    with Path("interface.json").open("w") as file:
+        subprocess.run([sys.executable, __file__, "interface"], stdout=file, check=True)
     Path("machine.json").write_text(json.dumps(processor(), sort_keys=True) + "\n")
     for name in ("runs", "resumed", "study", "weights", "interface.json", "machine.json"):
         there = HERE / name
