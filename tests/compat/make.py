@@ -12,6 +12,7 @@ have other modules, and this script fails with them.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import json
 import os
@@ -125,7 +126,9 @@ def interface() -> dict[str, object]:
     language = {kind.name: sorted(entry.name for entry in kind.entries()) for kind in words.kinds()}
     return {"commands": commands, "arguments": {
         name: [option.name for option in command.params if isinstance(option, click.Argument)]
-        for name, command in all_commands(cli)}, "language": language, "python": sorted(package.__all__)}
+        for name, command in all_commands(cli)}, "language": language, "python": {
+            name: list(inspect.signature(getattr(package, name)).parameters)
+            for name in sorted(package.__all__) if name != "__version__"}}
 
 
 def all_commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
