@@ -99,7 +99,8 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
     if (len(train), len(test)) != data_set.sizes:
         raise fail(f"the data set {name} has {len(train)} train and {len(test)} test patterns, "
                    f"expected {data_set.sizes[0]} and {data_set.sizes[1]}")
-    return Examples(name, train, test, origin_of(places) or "computed, from no file", digest(train, test), data_set.classes)
+    origin = origin_of(places) or "computed, from no file"
+    return Examples(name, train, test, origin, digest(train, test), data_set.classes)
 
 
 def digest(train: Split, test: Split | None) -> str:
