@@ -28,14 +28,17 @@ class Shelf(Generic[T]):
     """Things of one kind by name.
 
     `kind` is the word used in sentences ("scheme"). `plugins` names the entry point group under which installed
-    packages may add things; they are looked for only when a name is not found or all are listed.
+    packages may add things; they are looked for only when a name is not found or all are listed. A plug-in that
+    cannot be loaded, or whose thing is no `plugin_type`, is not listed, and `get` of its name says why.
     """
 
     def __init__(self, kind: str, plugins: str | None = None, parent: Shelf[T] | None = None,
-                 plural: str | None = None):
+                 plural: str | None = None, plugin_type: type | None = None):
         self.kind = kind
         self.plural = plural or f"{kind}s"
         self._plugins = plugins
+        self._plugin_type = plugin_type
+        self._unusable: dict[str, str] = {}  # by name of a plug-in: why it cannot be used
         self._parent = parent
         self._entries: dict[str, Entry[T]] = {}
         self._broken: set[str] = set()
@@ -99,7 +102,7 @@ class Shelf(Generic[T]):
         if found is None and self._parent is not None:
             found = self._parent.entry(name)
         if found is None and self._plugins is not None:
-            self._load_plugins()
+            self._load_plugins(self._plugins)
             found = self._entries.get(name)
         return found
 
@@ -109,12 +112,12 @@ class Shelf(Generic[T]):
         return self._parent._here(name) if found is None and self._parent is not None else found
 
     def __contains__(self, name: str) -> bool:
-        return self.entry(name) is not None
+        return self.entry(name) is not None or name in self._unusable
 
     def __iter__(self) -> Iterator[Entry[T]]:
         """Built-in things first, then what was declared, each in order of arrival."""
         if self._plugins is not None:
-            self._load_plugins()
+            self._load_plugins(self._plugins)
         if self._parent is not None:
             yield from self._parent
         yield from self._entries.values()
@@ -136,16 +139,29 @@ class Shelf(Generic[T]):
             return found.value
         if self.is_broken(name):
             raise SnError(())
+        if name in self._unusable:
+            raise fail(f'the {self.kind} "{name}" cannot be used: {self._unusable[name]}', span,
+                       hint="update or uninstall the package, or choose another name")
         raise fail(f'unknown {self.kind} "{name}"', span, hint=suggest(name, self.names(), self.plural))
 
-    def _load_plugins(self) -> None:
+    def _load_plugins(self, group: str) -> None:
         from importlib import metadata  # not needed by most programs, and slow to import
 
-        group, self._plugins = self._plugins, None
+        self._plugins = None  # once
         for point in metadata.entry_points(group=group):
-            if point.name not in self._entries:
+            if point.name in self._entries:
+                continue
+            package = "a plug-in" if point.dist is None else f"the package {point.dist.name} {point.dist.version}"
+            try:
                 value = point.load()
-                self.add(point.name, value, (value.__doc__ or "").strip().split("\n")[0])
+            except Exception as error:  # of a module that somebody else wrote
+                self._unusable[point.name] = f"{package} fails with {type(error).__name__}: {error}"
+                continue
+            if self._plugin_type is not None and not isinstance(value, self._plugin_type):
+                self._unusable[point.name] = (f"{point.value} of {package} is of the type {type(value).__name__}, "
+                                              f"not {self._plugin_type.__name__}")
+                continue
+            self.add(point.name, value, (value.__doc__ or "").strip().split("\n")[0])
 
 
 def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:

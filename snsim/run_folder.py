@@ -361,24 +361,32 @@ def _read_settings(folder: Path) -> dict[str, Any]:
                    f"there is no run folder {shown_path(folder)}", hint=_nearest_runs(Path("runs"), folder.name))
     if os.path.lexists(folder / PROGRAM):
         raise fail(f"{shown_path(folder)} is the folder of a program that trains by itself; it is not resumed",
-                   hint=f"run the program again: snsim run {for_shell([folder / SOURCES])}/NAME.sn")
+                   hint=f"run the program again: snsim run {for_shell([_kept_text(folder)])}")
     if not os.path.lexists(place):
         raise fail(f"{shown_path(folder)} is no run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
     hint = _restart_hint(folder, {})
     settings: dict[str, Any] = read_json(place, hint)
     json_reader.check(settings, Fields({}), str(place), hint)
-    if settings.get("format") != FORMAT:
-        raise _damaged(place, f"its format is {shown(settings.get('format'))}, and this snsim reads {FORMAT}", hint)
+    number = settings.get("format")
+    if isinstance(number, int) and number > FORMAT:
+        raise fail(f"{place} has the format {shown(number)} of a later snsim; this one reads the format {FORMAT}",
+                   hint="use the snsim that wrote it, or a later one")
+    if number != FORMAT:
+        raise _damaged(place, f"its format is {shown(number)}, and this snsim reads {FORMAT}", hint)
     json_reader.check(settings, run_schema.SETTINGS, str(place), hint)
     return settings
 
 
 def _restart_hint(folder: Path, settings: Mapping[str, Any]) -> str:
     """What to do with a run folder that is damaged: the command, with the text that it keeps."""
-    main = settings["source"]["main"] if settings else next(
-        (place.name for place in sorted((folder / SOURCES).glob("*.sn"))), "NAME.sn")
+    main = folder / SOURCES / settings["source"]["main"] if settings else _kept_text(folder)
     return ("put back the file from a copy of the run folder, or begin a new run with its text: "
-            f"snsim run {for_shell([folder / SOURCES / main])}")
+            f"snsim run {for_shell([main])}")
+
+
+def _kept_text(folder: Path) -> Path:
+    """The first text that lies in source/, for the remedy where no settings tell the main one."""
+    return min((folder / SOURCES).glob("*.sn"), default=folder / SOURCES / "NAME.sn")
 
 
 def _nearest_runs(parent: Path, name: str) -> str:

@@ -44,6 +44,8 @@ LAW: dict[str, set[str]] = {
     "training": {
         "errors", "memory_limit", "registry", "input_files", "array_files", "language", "data", "network", "engines",
     },
+    "learning": {"training"},  # the old path of training, for plug-ins
+    "plugins": {"errors", "language", "data", "network", "engines", "training"},
     "sn28": {
         "errors", "own_files", "atomic_files", "registry", "optional_packages", "input_files", "language", "data",
         "network", "engines",

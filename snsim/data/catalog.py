@@ -1,6 +1,7 @@
 """The data sets by name: for each its files with addresses and digests, and one function from their contents to splits.
 
-An installed package adds a set by an entry point of the group `snsim.datasets` that names a `DataSet`.
+An installed package adds a set by an entry point of the group `snsim.datasets` that names a `DataSet`
+(docs/plugins.md).
 """
 
 from __future__ import annotations
@@ -26,9 +27,21 @@ Reader = Callable[[Contents], tuple[Split, Split]]
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A data set that can be had. `sizes`: patterns in the train and the test split; `shape`: of one picture.
+    """A data set: its files, and one function from their contents to its train and its test patterns.
 
-    `read` gives the two splits from the contents of the files; its docstring is the set's.
+    Parameters
+    ----------
+    read : callable
+        Takes the contents of the files, bytes by name of the file, and returns two `Split`. Its docstring is the
+        set's. It raises SnError (`fail`) if the contents are not what they should be.
+    files : tuple of DataFile
+        May be empty for patterns that `read` makes by itself.
+    sizes : (int, int)
+        Patterns in the train and in the test split. Others are refused.
+    shape : tuple of int
+        Of one pattern: (units,), (rows, columns) or (maps, rows, columns).
+    classes : int or None
+        How many classes the labels count; None if the set has targets.
     """
 
     read: Reader
@@ -41,7 +54,7 @@ class DataSet:
         object.__setattr__(self, "__doc__", self.read.__doc__)
 
 
-DATA_SETS: Shelf[DataSet] = Shelf("data set", plugins="snsim.datasets")
+DATA_SETS: Shelf[DataSet] = Shelf("data set", plugins="snsim.datasets", plugin_type=DataSet)
 
 
 class Found(NamedTuple):
@@ -87,7 +100,8 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
         raise fail(f"the data set {name} has {len(train)} train and {len(test)} test patterns, "
                    f"expected {data_set.sizes[0]} and {data_set.sizes[1]}",
                    hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` fetches them anew")
-    return Examples(name, train, test, origin_of(places), digest(train, test), data_set.classes)
+    origin = origin_of(places) or "computed, from no file"
+    return Examples(name, train, test, origin, digest(train, test), data_set.classes)
 
 
 def digest(train: Split, test: Split | None) -> str:

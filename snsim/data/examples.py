@@ -9,8 +9,17 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Patterns in their stored order. `inputs`: (patterns, ...shape), float64. Either `labels` (class numbers) or
-    `targets` (patterns, outputs) is given."""
+    """Patterns in their stored order. Either `labels` or `targets` is given.
+
+    Parameters
+    ----------
+    inputs : array (patterns, ...shape)
+        float64, or float32 for large sets.
+    labels : array (patterns,) of int or None
+        Class numbers from 0.
+    targets : array (patterns, outputs) or None
+        float64.
+    """
 
     inputs: np.ndarray
     labels: np.ndarray | None = None

@@ -29,10 +29,20 @@ _UNREACHED_HOSTS = 2  # after so many hosts that cannot be reached, and none tha
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a data set and the addresses that have it, best first.
+    """One file of a data set.
 
-    `path`: its place in a data folder; `size` and `sha256` are those of the uncompressed content. `package`: an
-    installed package and the place in it where the file may be too.
+    Parameters
+    ----------
+    path : str
+        Its place in a data folder: ``"usps/zip.train.gz"``.
+    size : int
+        Bytes of the uncompressed content.
+    sha256 : str
+        Digest (hex) of the uncompressed content. A file with another one is refused.
+    addresses : tuple of str
+        Addresses that have it, best first.
+    package : (str, str) or None
+        An installed package, and the place in it where the file may be too. The package is not imported.
     """
 
     path: str

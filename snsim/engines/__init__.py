@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import update_wrapper
 from importlib import import_module
 from types import MappingProxyType, ModuleType
-from typing import Callable, Mapping
+from typing import Mapping
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def needing_memory(memory: MemoryOf) -> Callable[[Maker], EngineKind]:
     return lambda make: EngineKind(make, memory)
 
 
-ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines")
+ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines", plugin_type=Callable)  # type: ignore[arg-type]
 
 
 @ENGINES.register("native")
@@ -84,11 +85,23 @@ def native_package() -> ModuleType:
 
 def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float64,
           constants: Constants = MappingProxyType({})) -> Engine:
-    """The engine of this name for a plan, a cost and an update rule, with all weights 0.
+    """Return the engine of this name for a plan, a cost and an update rule, with all weights 0.
 
-    `constants` are options of the rule that no `Settings` will change; an engine may compile them in.
-    SnError for an unknown engine, one that is not installed, a rule it does not have, a type other than float32 and
-    float64.
+    Parameters
+    ----------
+    name : str
+        "native", "reference", "torch", or an entry point of `snsim.engines`.
+    plan, cost, rule
+        What is computed.
+    dtype
+        float32 or float64.
+    constants : mapping of str to float
+        Options of the rule that no `Settings` will change; an engine may compile them in.
+
+    Raises
+    ------
+    SnError
+        For an unknown engine, one that is not installed, a rule that it does not have, another type.
     """
     if str(np.dtype(dtype)) not in ("float32", "float64"):
         raise fail(f"engines compute in float32 or float64, not {np.dtype(dtype)}",

@@ -77,7 +77,19 @@ NO_NOISES = NO_GATES
 
 
 class Engine(Protocol):
-    """A net that learns. Arrays in and out are numpy; inside, the engine keeps its own, of its own dtype."""
+    """A net that learns. Arrays in and out are numpy; inside, the engine keeps its own, of its own dtype.
+
+    A plug-in makes one by a function or class (plan, cost, rule, dtype, constants), with all weights 0. It raises
+    SnError for a rule, or a part of a net, that it does not compute.
+
+    Attributes
+    ----------
+    name : str
+        The name of the entry point: a run that is resumed asks for it again.
+    dtype : numpy.dtype
+        float32 or float64, as it was asked for.
+    rule : UpdateRule
+    """
 
     name: str
     dtype: np.dtype
@@ -98,10 +110,17 @@ class Engine(Protocol):
               gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:
         """Present the patterns in the order given, updating after every `settings.batch` of them.
 
-        inputs: (patterns, input units); targets: (patterns, output units). A last short batch is an update too.
-        gates: by name of a layer that is computed, (patterns, units): what its states are multiplied by in this
-        presentation (dropout: 0 or 1/(1-P)). noises: likewise what is added to its weighted sums (SN's theta). Both
-        are drawn outside, so that every engine has the same.
+        Parameters
+        ----------
+        inputs : array (patterns, input units)
+        targets : array (patterns, output units)
+        settings : Settings
+            A last short batch is an update too.
+        gates : mapping of str to array (patterns, units)
+            By name of a layer that is computed: what its states are multiplied by in this presentation (dropout: 0
+            or 1/(1-P)). Drawn outside, so that every engine has the same.
+        noises : mapping of str to array (patterns, units)
+            Likewise what is added to its weighted sums (SN's theta).
         """
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:

@@ -49,6 +49,19 @@ class Nlf:
 
 @dataclass(frozen=True)
 class Layer:
+    """One layer of units, numbered from 0 in C order of the shape.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+        (units,), (rows, columns) or (maps, rows, columns).
+    units : int
+        How many there are.
+    maps : (int, int, int) or None
+        Maps, rows and columns; None for a layer without geometry.
+    """
+
     name: str
     shape: tuple[int, ...]
     nlf: Nlf | None = None  # None for the input layer

@@ -287,7 +287,10 @@ class Draft:
         if changes and first.head in CONNECT_OPTIONS:
             return None, given
         if first.is_list and first.head in SCHEMES:
-            return first, given[1:]
+            with self._faults.gathered():
+                SCHEMES.get(first.head, first.items[0].span)  # a plug-in that cannot be used is refused here
+                return first, given[1:]
+            return None, ()
         kind = "scheme or option" if changes else "scheme"
         words = SCHEMES.names() + (CONNECT_OPTIONS.names() if changes else [])
         if first.is_name and first.name in words:

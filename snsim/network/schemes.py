@@ -1,7 +1,10 @@
 """The ways of connecting two layers: `full mask local equal-mask tdnn one-to-one pairs`.
 
 A scheme is one function from the source layer, the target layer and what the clause states to a `Wiring`; it raises
-SnError with every fault it finds. Installed packages add theirs under the entry point group `snsim.schemes`:
+SnError with every fault it finds. Installed packages add theirs under the entry point group `snsim.schemes`
+(docs/plugins.md):
+
+    from snsim.plugins import Layer, Statement, Wiring, scheme
 
     @scheme("(skip-one)", reads=("scale", "fixed"))
     def skip_one(source: Layer, target: Layer, statement: Statement) -> Wiring:
@@ -43,13 +46,29 @@ class Scheme:
         return self._make(source, target, statement)
 
 
-SCHEMES: Shelf[Scheme] = Shelf("scheme", plugins="snsim.schemes")
+SCHEMES: Shelf[Scheme] = Shelf("scheme", plugins="snsim.schemes", plugin_type=Scheme)
 
 WINDOW_OPTIONS = ("table", "step", "border", "exact", "scale", "fixed", "weight-norm")
 
 
 def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable[[Maker], Scheme]:
-    """Decorator: a function as a scheme with this syntax that reads these options."""
+    """Make a scheme of a function: a decorator.
+
+    Parameters
+    ----------
+    syntax : str
+        How the scheme is written, as help shows it: ``"(mask R C)"``.
+    reads : tuple of str
+        The options that may stand behind it, in the order in which they are printed: any of "table", "step",
+        "border", "exact", "scale", "fixed", "weight-norm". Others are refused. "scale", "fixed" and "weight-norm"
+        need no line in the function.
+
+    Returns
+    -------
+    callable
+        Takes the function (source : Layer, target : Layer, statement : Statement) -> Wiring and returns the `Scheme`.
+        The function raises SnError with every fault that it finds. Its docstring is the help.
+    """
     return lambda make: Scheme(make, syntax, reads)
 
 

@@ -353,10 +353,28 @@ class Wiring:
 
 
 def wire(structure: Structure, unread: tuple[int, int] = (0, 0)) -> Wiring:
-    """The wiring that a structure means."""
+    """Return the wiring that a structure means.
+
+    Parameters
+    ----------
+    structure : Dense, Windows or Frames
+        All engines have fast code for these.
+    unread : (int, int)
+        Rows and columns of each source map, border included, that no window reaches. `show` prints them.
+    """
     return Wiring(structure.weight_shape, structure.connections, structure, structure.table, unread)
 
 
 def wire_table(weight_shape: tuple[int, ...], connections: int, build: Callable[[], Table]) -> Wiring:
-    """The wiring of an explicit table."""
+    """Return the wiring of an explicit table: any way to join units, one entry a connection.
+
+    Parameters
+    ----------
+    weight_shape : tuple of int
+        Shape of the array of weights. Every weight must have a connection.
+    connections : int
+        Entries of the table.
+    build : callable
+        Returns the `Table`. It is called when the table is first needed, which counting a net is not.
+    """
     return Wiring(weight_shape, connections, None, build)

@@ -80,7 +80,8 @@ def connection_words(connection: Connection) -> str:
     structure = connection.wiring.structure
     window = getattr(structure, "window", ())
     sizes = window if isinstance(window, tuple) else (window,)
-    words = [_clause(connection.scheme, *sizes)]
+    numbers = [value for value in connection.arguments if isinstance(value, (int, float))]  # of a plug-in's scheme
+    words = [_clause(connection.scheme, *(sizes or numbers))]
     if isinstance(structure, Windows):
         words += _window_options(connection, structure)
     elif isinstance(structure, Frames) and structure.step != 1:

@@ -14,16 +14,30 @@ from snsim.registry import Shelf
 
 Right = Callable[..., np.ndarray]  # (outputs, targets, *numbers) -> bool, one entry a pattern
 
+
 @dataclass(frozen=True)
 class Criterion:
-    """`right(outputs, targets, *numbers)` tells for each pattern whether it counts as right."""
+    """When an output counts as right.
+
+    Parameters
+    ----------
+    name : str
+    parameters : tuple of str
+        Names of the numbers that stand behind it, as help shows them: ``("LO", "HI")`` of ``(correct sgn LO HI)``.
+    right : callable
+        Takes outputs and targets, float64 (patterns, outputs), and the numbers; returns bool (patterns,). Its
+        docstring is the criterion's.
+    """
 
     name: str
     parameters: tuple[str, ...]
     right: Right
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__doc__", self.right.__doc__)
 
-CRITERIA: Shelf[Criterion] = Shelf("criterion", plural="criteria", plugins="snsim.criteria")
+
+CRITERIA: Shelf[Criterion] = Shelf("criterion", plural="criteria", plugins="snsim.criteria", plugin_type=Criterion)
 
 
 def criterion(name: str, *parameters: str) -> Callable[[Right], Right]:
