@@ -13,13 +13,14 @@ from typing import Callable, Generic, Iterator, TypeVar
 from snsim.errors import SnError, Span, fail
 
 T = TypeVar("T")
+Kept = TypeVar("Kept", covariant=True)
 
 
 @dataclass(frozen=True)
-class Entry(Generic[T]):
+class Entry(Generic[Kept]):
     name: str
     doc: str
-    value: T
+    value: Kept
     span: Span | None = None  # where a program declared it; None for what is built in
 
 
@@ -140,7 +141,7 @@ class Shelf(Generic[T]):
         from importlib import metadata  # not needed by most programs, and slow to import
 
         group, self._plugins = self._plugins, None
-        for point in metadata.entry_points(group=group):
+        for point in () if group is None else metadata.entry_points(group=group):
             if point.name not in self._entries:
                 value = point.load()
                 self.add(point.name, value, (value.__doc__ or "").strip().split("\n")[0])

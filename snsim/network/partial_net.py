@@ -39,7 +39,7 @@ LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps ro
 CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
 WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
 # What an option is that is not stated; `exact`, `fixed` and `weight-norm` are then off and have no spelling.
-OPTION_DEFAULTS: dict[str, tuple[object, ...]] = {
+OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
     "table": ("table", "full"), "step": ("step", 1), "border": ("border", 0, 0), "scale": ("scale", 1),
 }
 
@@ -82,7 +82,7 @@ class Draft:
 
     def _inherit(self, parent: Net) -> None:
         for clause in parent.clauses:
-            clause = clause.inherited(parent.name)  # type: ignore[attr-defined]
+            clause = clause.inherited(parent.name)
             node, items = clause.node, clause.node.items
             parts = {part.word: part for part in clause.parts}
             kept = {word: part for word, part in parts.items() if part.origin != DEFAULT}
@@ -95,7 +95,9 @@ class Draft:
                 self.connections.append(
                     DraftConnection(items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept))
             elif clause.word in SYNTAX:
-                self.transforms.append(read_draft(node, clause.origin, self._faults))  # type: ignore[arg-type]
+                draft = read_draft(node, clause.origin, self._faults)
+                assert draft is not None  # the parent has read it
+                self.transforms.append(draft)
 
     # ---- without, default ----------------------------------------------------------------------------------------
 
