@@ -52,7 +52,7 @@ class UpdateRule:
     @property
     def curvature(self) -> str | None:
         """ "gauss-newton", "full" or None: which curvature the rule mentions."""
-        names = {v for group in self.assignments for _, e in group for v in e.variables()}  # type: ignore[attr-defined]
+        names = {v for group in self.assignments for _, e in group for v in e.variables()}
         return "full" if "h-full" in names else "gauss-newton" if "h" in names else None
 
 
