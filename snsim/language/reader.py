@@ -222,7 +222,7 @@ class FormReader:
                            "write ` in place of the '")
             piece = self._piece(token)
             try:
-                parser.feed_token(piece)  # type: ignore[arg-type]
+                parser.feed_token(piece)  # type: ignore[arg-type]  # lark reads only its `type`
             except UnexpectedToken:
                 raise _misplaced(piece, [opening for opening, _ in opened]) from None
             if kind in _OPENERS or kind in _PREFIXES:
@@ -238,7 +238,7 @@ class FormReader:
                 while opened and opened[-1][0].type in _PREFIXES:
                     opened.pop()
                 if not opened:
-                    form: Piece = parser.feed_eof()  # type: ignore[no-untyped-call]
+                    form: Piece = parser.feed_eof()
                     return form
             token = self._token()
 
