@@ -15,7 +15,7 @@ class Whole(click.IntRange):
     name = "whole number"
 
 
-class Percent(click.ParamType):
+class Percent(click.ParamType):  # type: ignore[type-arg]  # older versions of click take no argument
     """A percentage, with or without its sign: `1%`, `0.5`."""
 
     name = "percent"
