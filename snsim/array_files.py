@@ -19,7 +19,7 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Callable, Iterator, Mapping
+from typing import IO, BinaryIO, Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -118,7 +118,7 @@ def _check_size(header: Header, most: int) -> None:
         raise _Damage(f"its {_sized(header)} take {header.nbytes:,} bytes, at most {most:,} are read")
 
 
-def _elements(file: BinaryIO, header: Header) -> np.ndarray:
+def _elements(file: IO[bytes], header: Header) -> np.ndarray:
     array = np.empty(math.prod(header.shape), header.dtype)
     done = copy_into(file, array.view(np.uint8).data) if array.size else 0
     if done != header.nbytes:
@@ -135,7 +135,7 @@ def _sized(header: Header) -> str:
 _NPY_ENTRY = re.compile(r"""(?:'([^']*)'|"([^"]*)"):(?:'([^']*)'|"([^"]*)"|(True|False)|\(([\d,L]*)\))(?:,|$)""")
 
 
-def _read_npy_header(file: BinaryIO) -> tuple[Header, int]:
+def _read_npy_header(file: IO[bytes]) -> tuple[Header, int]:
     """Read the header of an npy file and return it, and where the elements begin.
 
     NumPy's own reader takes memory for whatever length a header claims, and parses it as Python.
@@ -209,8 +209,8 @@ def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> Array
 
     def read(key: str) -> np.ndarray:
         with _told(path, span), _zip_damage(key), archive.open(entries[key]) as member:
-            _read_npy_header(member)  # type: ignore[arg-type]
-            array = _elements(member, headers[key])  # type: ignore[arg-type]
+            _read_npy_header(member)
+            array = _elements(member, headers[key])
             if member.read(1):  # the end, where zipfile compares the checksum
                 raise _Damage(f'"{shown(key)}" is longer than its header says')
             return array
@@ -224,7 +224,7 @@ def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str) -> H
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise _Damage(f'"{shown(key)}" is compressed by method {entry.compress_type}, expected 0 (none) or 8 (deflate)')
     with _zip_damage(key), archive.open(entry) as member:
-        header, begin = _read_npy_header(member)  # type: ignore[arg-type]
+        header, begin = _read_npy_header(member)
     if entry.file_size != begin + header.nbytes:
         raise _Damage(f'"{shown(key)}" has {entry.file_size:,} bytes, its {_sized(header)} take '
                       f"{begin + header.nbytes:,}")

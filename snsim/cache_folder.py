@@ -21,7 +21,7 @@ import stat
 import sys
 import warnings
 from pathlib import Path
-from typing import Callable
+from typing import Callable, TextIO
 
 from snsim.errors import fail
 
@@ -141,13 +141,14 @@ def tell_warnings(tell: Callable[[str], None]) -> None:
     A warning of Python is for who writes a program in Python. The user of a command cannot act on it.
     """
 
-    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
+             line: str | None = None) -> None:
         if issubclass(category, CacheWarning):
             tell(str(message))
 
     warnings.simplefilter("ignore")
     warnings.simplefilter("always", CacheWarning)
-    warnings.showwarning = show  # type: ignore[assignment]
+    warnings.showwarning = show
 
 
 def _checked_way(folder: Path) -> Path:

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, Callable
+from typing import IO, BinaryIO, Callable
 
 from snsim.errors import SnError, Span, fail, for_line, shorten
 
@@ -161,7 +161,7 @@ def _of_another_kind(path: str | Path, mode: int, span: Span | None, hint: str) 
     return fail(f"{shown(path)} is {kind}, not a plain file", span, hint=hint or "name a plain file")
 
 
-def copy_into(file: BinaryIO, buffer: memoryview) -> int:
+def copy_into(file: IO[bytes], buffer: memoryview) -> int:
     """Fill a buffer from a file, piece by piece. Return how many bytes there were."""
     view, done = buffer.cast("B"), 0
     while done < len(view):

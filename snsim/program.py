@@ -32,7 +32,9 @@ from snsim.sn28 import SN28
 from snsim.sn28.graphics.saved_windows import save_pictures, shown, windows
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.net.use_net import declared_nets
-from snsim.sn28.runtime.host import Surroundings, scratch, surroundings
+from snsim.sn28.runtime.host import Surroundings as Surroundings
+from snsim.sn28.runtime.host import scratch as scratch
+from snsim.sn28.runtime.host import surroundings
 from snsim.sn28.runtime.random_numbers import Randomness
 from snsim.sn28.runtime.unsupported import ABSENT
 from snsim.training.forms import words as train_words

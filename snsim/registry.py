@@ -14,13 +14,14 @@ from typing import Callable, Generic, Iterable, Iterator, TypeVar
 from snsim.errors import SnError, Span, fail
 
 T = TypeVar("T")
+Kept = TypeVar("Kept", covariant=True)
 
 
 @dataclass(frozen=True)
-class Entry(Generic[T]):
+class Entry(Generic[Kept]):
     name: str
     doc: str
-    value: T
+    value: Kept
     span: Span | None = None  # where a program declared it; None for what is built in
 
 

@@ -43,7 +43,9 @@ from snsim.escaping import for_shell
 from snsim.input_files import is_file, is_folder
 from snsim.input_files import shown as shown_path
 from snsim.json_reader import Fields, open_plain_file, parse_json, read_json, read_plain_file, shown, unreadable
-from snsim.own_files import CHECKPOINT, PASSES, PROGRAM, SETTINGS, SOURCES, WEIGHTS
+from snsim.own_files import CHECKPOINT, PASSES, PROGRAM, WEIGHTS
+from snsim.own_files import SETTINGS as SETTINGS
+from snsim.own_files import SOURCES as SOURCES
 from snsim.run_schema import FORMAT
 from snsim.tensor_file import read_tensor_file, tensor_file
 from snsim.training.loop import Pass, Snapshot
@@ -70,7 +72,8 @@ class Run:
     @property
     def main_source(self) -> Path:
         """The run's own copy of the program's main file."""
-        return self.folder / SOURCES / self.settings["source"]["main"]
+        main: str = self.settings["source"]["main"]
+        return self.folder / SOURCES / main
 
     def changed_sources(self) -> list[str]:
         """The names of the run's copies of texts that are not what they were when it was begun."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,25 @@ def test_modules_have_telling_names_and_say_what_they_are() -> None:
         if text.strip() and not ast.get_docstring(ast.parse(text)):
             wrong.append(f"{path} has no docstring")
     assert not wrong, "\n".join(wrong)
+
+
+MOST_IGNORED = 20  # lines of snsim/ whose types are not checked
+IGNORE = re.compile(r"#\s*type:\s*ignore(?P<codes>\[[a-z-]+(, ?[a-z-]+)*\])?|#\s*mypy:")
+
+
+def test_types_are_strict_and_few_lines_are_ignored() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    assert settings["files"] == ["snsim"] and settings["strict"] is True
+    for override in settings["overrides"]:  # packages without types, and nothing of snsim
+        assert set(override) == {"module", "ignore_missing_imports"}
+        assert not [module for module in override["module"] if module.split(".")[0] in ("snsim", "*")]
+    found = [(f"{path.relative_to(ROOT)}:{number}", match["codes"])
+             for path in MODULES.values()
+             for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+             for match in IGNORE.finditer(line)]
+    assert [place for place, codes in found if codes is None] == [], "name the code: type: ignore[...]"
+    assert len(found) <= MOST_IGNORED, "\n".join(place for place, _ in found)
+    assert (PACKAGE / "py.typed").is_file()  # tells other programs that snsim has types
 
 
 LIGHT = {"torch", "rich", "pooch", "sklearn", "scipy", "matplotlib", "safetensors", "requests", "prompt_toolkit",

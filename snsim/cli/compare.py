@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 import click
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @click.option("--offline", is_flag=True, help="Never look for data on the network.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each two that are compared.")
-def compare(file: str, module: str | None, **options: object) -> int:
+def compare(file: str, module: str | None, **options: Any) -> int:
     """Hold the training of FILE against a module that was coded by hand in PyTorch, or, without one, the engines
     against each other: same initial weights, patterns, order, shifts, dropout, cost and rates. FILE.py is executed.
 
@@ -60,7 +60,7 @@ def compare(file: str, module: str | None, **options: object) -> int:
     if module is None and options["mapping"]:
         raise WrongUseError("--mapping is for a module, and none is named",
                             "name a FILE.py:Class behind the file, or leave --mapping out")
-    set_values = presets(options["settings"])  # type: ignore[arg-type]
+    set_values = presets(options["settings"])
     chosen = options_from({**options, "passes": None, "out": None}, set_values)
     program = read_reported(file, set_values)
     return compare_file(program, module, chosen, options, bool(options["as_json"]))
@@ -69,7 +69,7 @@ def compare(file: str, module: str | None, **options: object) -> int:
 _COLOURS = {"equal:": (BOLD, GREEN), "DIFFERENT": (BOLD, RED)}
 
 
-def compare_file(program: Program, module: str | None, options: Options, given: dict[str, object],
+def compare_file(program: Program, module: str | None, options: Options, given: Mapping[str, Any],
                  as_json: bool) -> int:
     """Compare and print; exit code 1 where something differs."""
     from snsim.comparison.report import comparison_json, comparison_text
@@ -84,7 +84,7 @@ def compare_file(program: Program, module: str | None, options: Options, given: 
     return 0 if alike else FAULT
 
 
-def _comparisons(program: Program, module: str | None, options: Options, given: dict[str, object],
+def _comparisons(program: Program, module: str | None, options: Options, given: Mapping[str, Any],
                  as_json: bool) -> Iterator[Comparison]:
     from snsim.comparison.compare import compare as compare_module
     from snsim.comparison.compare import compare_engines
@@ -92,11 +92,9 @@ def _comparisons(program: Program, module: str | None, options: Options, given: 
     stated = {name: given[name] for name in ("presentations", "tolerance", "only", "sgd", "seed")}
     say = (lambda sentence: None) if as_json else (lambda sentence: echo(for_line(sentence), err=True))
     if module is None:
-        yield from compare_engines(program, **stated, options=options, say=say)  # type: ignore[arg-type]
+        yield from compare_engines(program, **stated, options=options, say=say)
     else:
-        mapping = given["mapping"]
-        assert mapping is None or isinstance(mapping, Path)
-        yield compare_module(program, module, mapping=mapping, options=options, say=say, **stated)  # type: ignore[arg-type]
+        yield compare_module(program, module, mapping=given["mapping"], options=options, say=say, **stated)
 
 
 def _painted(line: str) -> str:

@@ -11,7 +11,7 @@ import click
 
 from snsim.cli.exit_codes import FAULT
 from snsim.colour import echo
-from snsim.errors import SnError, fail
+from snsim.errors import Fault, SnError, fail
 from snsim.escaping import for_line, for_shell, for_stream
 from snsim.formatter.format import formatted
 from snsim.input_files import is_folder, unwritable
@@ -39,7 +39,7 @@ def format_files(names: Sequence[str], check: bool, show: bool) -> int:
     """Write the files anew that are not laid out so, and name them; folders stand for the .sn files in them. With
     `check` nothing is written, and the exit code is 1 if any would be; with `show` the differences are printed."""
     changed = 0
-    faults = []
+    faults: list[Fault] = []
     files = _files(names)
     for path in files:
         try:

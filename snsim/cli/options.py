@@ -19,7 +19,7 @@ class Whole(click.IntRange):
     name = "whole number"
 
 
-class Percent(click.ParamType):
+class Percent(click.ParamType):  # type: ignore[type-arg]  # older versions of click take no argument
     """A percentage, with or without its sign: `1%`, `0.5`."""
 
     name = "percent"
@@ -36,7 +36,7 @@ class Percent(click.ParamType):
         return number
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]  # as above
     """A size of memory in bytes: `8GB`, `512MB`."""
 
     name = "size"

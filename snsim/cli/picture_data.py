@@ -20,6 +20,7 @@ from snsim.language.interpreter import Word
 from snsim.network.clauses import Faults
 from snsim.network.net import Net, Nlf
 from snsim.network.nlfs import NlfDefinition, read_nlf
+from snsim.own_files import SOURCES
 from snsim.plots.confusion import Confusion, confusion
 from snsim.plots.curves import Curves, curves
 from snsim.plots.maps import Maps, maps
@@ -111,7 +112,7 @@ def net_of_run(made: run_folder.Run) -> Net:
     """The net of a run folder, from its own copy of the text. SnError if it is another one by now."""
     made.check_sources()  # before a text is evaluated
     program = read_program(made.main_source, presets=made.settings["presets"], port=io.StringIO(),
-                           texts=made.folder / run_folder.SOURCES)
+                           texts=made.folder / SOURCES)
     net = program.trainings.get(made.settings["name"]).net
     if net.digest != made.settings["net_digest"]:
         raise fail(f"the net {net.name} is not the one the run {made.folder} was begun with",
@@ -191,7 +192,7 @@ def nlf_by_text(words: Sequence[str], file: Path | None = None) -> Nlf:
 
 
 def _nlf_word(known: Shelf[NlfDefinition], found: list[Nlf]) -> Word:
-    def read(call: Node, interpreter: Interpreter) -> Form:
+    def read(call: Node, interpreter: object) -> Form:
         faults = Faults()
         made = read_nlf(call, known, faults)
         faults.raise_if_any()

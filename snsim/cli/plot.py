@@ -175,7 +175,8 @@ def maps(looked: Looked, pattern: int) -> tuple[str, Any, str]:
 @_of_patterns
 def misses(looked: Looked, most: int | None) -> tuple[str, Any, str]:
     """Draw the patterns that RUN's net gets wrong, each with its label and the net's answer."""
-    from snsim.cli.picture_data import MOST, misses_of
+    from snsim.cli.picture_data import misses_of
+    from snsim.plots.misses import MOST
 
     return "misses", misses_of(looked, most or MOST), _name(looked)
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder that keeps the runs. [default: runs/reproduced]")
 @click.option("--report", "page", type=click.Path(path_type=Path), metavar="FILE.md",
               help="The report, as JSON beside it. [default: in the folder of --out]")
-def reproduce(files: Sequence[str], **options: object) -> int:
+def reproduce(files: Sequence[str], **options: Any) -> int:
     """Run every training of each FILE with all its seeds, and write a report: means and deviations over the seeds
     beside the published figures.
 
@@ -59,7 +59,7 @@ def reproduce(files: Sequence[str], **options: object) -> int:
     if options["cluster"] and options["jobs"]:
         raise WrongUseError("--cluster has as many workers as it has: it does not go together with --jobs",
                             "leave out --jobs, or compute on this machine without --cluster")
-    values = presets(options["settings"])  # type: ignore[arg-type]
+    values = presets(options["settings"])
     run_options, order, say = asked_for(options, values)
     programs = [read_reported(file, values) for file in dict.fromkeys(files)]
     return reproduce_files(programs, run_options, order, say)

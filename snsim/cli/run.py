@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generator, Mapping, Sequence
 
 import click
 
@@ -46,7 +46,7 @@ NEW_RUN_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only",
 @click.option("--windows", is_flag=True, help="Show the windows of a program while it runs.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a stopped run.")
 @click.option("--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Write event files there, too.")
-def run(file: str | None, **options: object) -> int:
+def run(file: str | None, **options: Any) -> int:
     """Train what FILE declares, in order: each training, each of its seeds.
 
     A program in the words of SN-2.8 trains by itself when it is read; it prints as it goes, and what it writes goes
@@ -66,15 +66,15 @@ def run(file: str | None, **options: object) -> int:
     if resumed is not None and stated:
         raise WrongUseError(f"--resume takes everything from the run folder, and so no --{option_name(stated[0])}",
                             f"leave out --{option_name(stated[0])}, or begin a new run: snsim run FILE")
-    set_values = presets(options["settings"])  # type: ignore[arg-type]
+    set_values = presets(options["settings"])
     run_options = options_from(options, set_values)
-    view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)  # type: ignore[arg-type]
+    view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)
     if file is None:
         return resume_run(Path(str(resumed)), run_options, view, say)
     port = sys.stderr if as_json or quiet else sys.stdout
     program = read_acting(file, run_options, options, port, say)
     report(program.warnings)
-    return run_file(program, run_options, options["seeds"], options["only"], view, say)  # type: ignore[arg-type]
+    return run_file(program, run_options, options["seeds"], options["only"], view, say)
 
 
 def run_file(program: Program, options: Options, seeds: Sequence[int], only: Sequence[str], view: View,
@@ -139,17 +139,17 @@ def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
     return [training for training in declared if not only or training.name in only]
 
 
-def options_from(given: Mapping[str, object], presets: Mapping[str, float | str]) -> Options:
+def options_from(given: Mapping[str, Any], presets: Mapping[str, float | str]) -> Options:
     """The options of the command line; WrongUseError for an engine or data set that is not there."""
     from snsim.data.catalog import DATA_SETS
     from snsim.engines import ENGINES
     from snsim.runs.options import Options
 
     _known(ENGINES, [given["engine"]] if given["engine"] else [], "--engine")
-    _known(DATA_SETS, list(given["data"]), "--data")  # type: ignore[call-overload]
+    _known(DATA_SETS, list(given["data"]), "--data")
     stated = {name: given[name] for name in ("engine", "dtype", "data_dir", "initial", "passes", "out", "memory")
               if given[name] is not None}
-    return Options(**stated, data=tuple(given["data"]), online=not given["offline"],  # type: ignore[arg-type]
+    return Options(**stated, data=tuple(given["data"]), online=not given["offline"],
                    presets=presets, command=tuple(sys.argv[1:]))
 
 
@@ -160,7 +160,7 @@ def sayer(as_json: bool, quiet: bool) -> Say:
     return lambda sentence: echo(paint(for_line(sentence), DIM, stream=sys.stderr), err=True)
 
 
-def _known(shelf: Shelf, names: Sequence[str], option: str) -> None:
+def _known(shelf: Shelf[Any], names: Sequence[str], option: str) -> None:
     for name in names:
         try:
             shelf.get(name)

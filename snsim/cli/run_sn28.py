@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Callable, Mapping, TextIO
+from typing import Any, Callable, Mapping, TextIO
 
 import click
 
@@ -20,14 +20,14 @@ from snsim.runs.program_folder import RunFolder
 TRAINING_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only")  # options that speak of trainings
 
 
-def read_acting(file: str, options: Options, given: Mapping[str, object], port: TextIO,
+def read_acting(file: str, options: Options, given: Mapping[str, Any], port: TextIO,
                 say: Callable[[str], None]) -> Program:
     """The program of a file, which has done by then what it does by itself; where it wrote is said.
 
     SnError too for options that say nothing to what it turned out to be.
     """
     kernel = None if given["kernel"] is None else str(given["kernel"])
-    limits = within(ACTING, given["steps"], given["seconds"], given["megabytes"])  # type: ignore[arg-type]
+    limits = within(ACTING, given["steps"], given["seconds"], given["megabytes"])
     source = read_source(file, limits)
     folder = RunFolder(source, options, kernel, bool(given["fast"]))
     around = Surroundings(kernel, options.data_dir, folder.make, _ask if is_terminal(sys.stdin) else None,

@@ -40,11 +40,11 @@ def load_class(place: str) -> nn.Module:
     with _beside(path):
         with raising_faults(f"{file} cannot be executed", f"python {file} must run without an error", file):
             declared = _executed(path)
-        classes = [key for key, value in declared.items() if isinstance(value, type)]
+        classes = {key: value for key, value in declared.items() if isinstance(value, type)}
         if name not in classes:
-            raise fail(f'{file} has no class "{name}"', hint=suggest(name, classes, "classes"))
+            raise fail(f'{file} has no class "{name}"', hint=suggest(name, list(classes), "classes"))
         with raising_faults(f"{file} cannot make {name}", "the class is called without arguments", file):
-            made = declared[name]()  # type: ignore[operator]
+            made = classes[name]()
     if not isinstance(made, nn.Module):
         raise fail(f"{name} of {file} is no torch.nn.Module", hint="derive the class from torch.nn.Module")
     return made

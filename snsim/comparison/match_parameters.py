@@ -153,7 +153,8 @@ def _among_absent(net: Net, p: Parameter, shape: tuple[int, ...]) -> np.ndarray 
     sources, targets = structure.maps.shape
     if shape != (targets, sources, *structure.window):
         return None
-    return np.arange(np.prod(shape)).reshape(shape)[structure.maps.T].reshape(p.shape)
+    order: np.ndarray = np.arange(np.prod(shape)).reshape(shape)[structure.maps.T].reshape(p.shape)
+    return order
 
 
 # ---- What does not fit -------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ _COLUMNS = ("states", "gradients", "weights", "moved")
 def comparison_text(made: Comparison) -> str:
     """The table of layers with the parameters that were matched, then where the two part, then their speed."""
     one, other = made.names
-    rows = [("layer", *_COLUMNS)]
+    rows: list[tuple[str, ...]] = [("layer", *_COLUMNS)]
     rows += [(row.layer, *(_number(value) for value in _values(row))) for row in made.layers]
     head, *body = aligned(rows, "lrrrr")
     lines = [

@@ -45,7 +45,7 @@ class Twin:
         self._shape: tuple[int, ...] | None = None
         self._drops = drops_of(training)
         self._own_cost = getattr(module, "cost", None)
-        self._e = None if training.cost.softmax else program([training.cost.e]).bind(TORCH)  # type: ignore[list-item]
+        self._e = None if training.cost.e is None else program([training.cost.e]).bind(TORCH)
         self._ending = ExitStack()
 
     def __enter__(self) -> Twin:
@@ -132,14 +132,16 @@ class Twin:
                 return torch.stack([_one_number(self._own_cost(x[i:i + 1], d[i:i + 1])) for i in range(len(x))]).sum()
         if self._e is None:
             return -(d * torch.log_softmax(x, 1)).sum()
-        return self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
+        summed: Tensor = self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
+        return summed
 
     def _forward(self, x: Tensor) -> Tensor:
         """The outputs as (patterns, units). The first time, the shapes an input can have are tried in turn."""
         with raising_faults("forward of the module fails", _YOURS):
             if self._shape is None:
                 self._shape = self._accepted(x)
-            return self._module(x.reshape(len(x), *self._shape)).reshape(len(x), -1)
+            outputs: Tensor = self._module(x.reshape(len(x), *self._shape)).reshape(len(x), -1)
+            return outputs
 
     def _accepted(self, x: Tensor) -> tuple[int, ...]:
         layer, output = self._training.net.layers[0], self._training.net.layers[-1]

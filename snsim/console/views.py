@@ -151,7 +151,7 @@ def pruned_line(event: Pruned) -> str:
             f"({event.left.weights:,})")
 
 
-def footer(started: Started, last: Passed | None, finished: Finished) -> str:
+def footer(started: Started, last: Pass | None, finished: Finished) -> str:
     """Published figures beside ours, what it took, and what to type next."""
     lines = [""]
     training = started.training

@@ -13,6 +13,7 @@ import numpy as np
 from snsim.convert.layers import FRAMES, Layers, given_shape, refusal
 from snsim.convert.nlf import number_text
 from snsim.convert.recorder import Call, Construction
+from snsim.network.clauses import all_read
 from snsim.network.connect_options import Border, fit
 from snsim.network.net import BORDER
 from snsim.network.wiring import Frames, Table, Windows
@@ -142,14 +143,14 @@ def _pairs(table: Table) -> str:
 def _windows(net: Construction, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link | None:
     """Windows, if all calls between the two layers laid them in the same manner."""
     calls = sorted(set(net.by[own].tolist()))
-    laid = [_laid(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls]
-    first = laid[0]
-    if first is None or any(one is None or one.manner != first.manner for one in laid):
+    laid = all_read(_laid(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
+    if laid is None or any(one.manner != laid[0].manner for one in laid):
         return None
+    first = laid[0]
     source, target = (_maps(layers.shapes[k]) for k in (s, t))
     maps = np.zeros((source[0], target[0]), bool)
     for one in laid:
-        maps[one.maps] = True  # type: ignore[union-attr]
+        maps[one.maps] = True
     border = (first.border, first.border)
     windows = Windows(source, target, maps, first.window, first.step, border, first.wrap, SHARING[first.kind])
     round_it = Border(first.border, wrap=first.wrap)

@@ -22,7 +22,7 @@ from snsim.language.objects import Object
 from snsim.language.procedures import Function
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 MARK = ";;;NETTOOL"
 TYPES = ("connect", "local-1d-connect", "local-2d-connect", "local-toric-connect", "mask-1d-connect",
@@ -106,10 +106,10 @@ def _layer(interpreter: Interpreter, thing: Object) -> _Layer:
     if len(chosen) > 1:
         raise fail(f"{len(chosen)} of the four flags for the bias of {parts[0]} are set", interpreter.place(),
                    hint="set one of the four to t: none, one a unit, one shared, one a column")
-    x, y = (thing.get(symbol(slot)) for slot in ("x", "y"))
-    place = tuple(float(at) if isinstance(at, float) else 0.0 for at in (x, y))
+    places = (thing.get(symbol(slot)) for slot in ("x", "y"))
+    x, y = (float(at) if isinstance(at, float) else 0.0 for at in places)
     return _Layer(symbol(fold("-".join(parts[0].split()))), rows, columns, _BIASES[chosen[0] if chosen else 0],
-                  place)  # type: ignore[arg-type]
+                  (x, y))
 
 
 def _two(interpreter: Interpreter, given: Form, what: str) -> tuple[int, int]:

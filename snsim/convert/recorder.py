@@ -19,7 +19,7 @@ from snsim.sn28.net.netspace import VAL, Netspace
 from snsim.sn28.net.nlf import NonLinearity
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 # Words that connect, with the places of the layers among their arguments.
 BUILDERS: dict[str, tuple[int, ...]] = {

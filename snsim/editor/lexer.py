@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Iterator
 
 from pygments.lexer import RegexLexer, bygroups
@@ -13,7 +14,7 @@ _SYMBOL = r"(?:[^\s\x00-\x1f\x7f()\[\]{}\"'`,;:~^|]|\|[^|\n]*\|)+"
 _END = r"(?![^\s()\[\]{}\"'`,;:~^|])"
 
 
-class SnLexer(RegexLexer):
+class SnLexer(RegexLexer):  # type: ignore[misc]  # Pygments has no types
     """The language of `.sn` files: SN's Lisp with the declarative words."""
 
     name = "SN"
@@ -21,7 +22,7 @@ class SnLexer(RegexLexer):
     filenames = ["*.sn"]
     mimetypes = ["text/x-sn"]
 
-    def _head(self, match):  # type: ignore[no-untyped-def]
+    def _head(self, match: re.Match[str]) -> Iterator[tuple[int, _TokenType, str]]:
         from snsim.editor.coloured_names import heads
         from snsim.language.forms import fold
 
@@ -54,4 +55,5 @@ class SnLexer(RegexLexer):
 
 def coloured(text: str) -> Iterator[tuple[_TokenType, str]]:
     """The text in pieces, each with its kind."""
-    return SnLexer().get_tokens(text)  # type: ignore[no-any-return]
+    pieces: Iterator[tuple[_TokenType, str]] = SnLexer().get_tokens(text)
+    return pieces

@@ -92,7 +92,8 @@ def make_server() -> LanguageServer:
         known.pop(params.text_document.uri, None)
         server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(params.text_document.uri, []))
 
-    def asked(params: types.TextDocumentPositionParams) -> tuple[Place, list[Definition]]:
+    def asked(params: types.HoverParams | types.CompletionParams | types.DefinitionParams
+              ) -> tuple[Place, list[Definition]]:
         _, source = text_of(params.text_document.uri)
         place = Place(source, _offset(source, params.position))
         return place, known.get(params.text_document.uri) or list(definitions(source))

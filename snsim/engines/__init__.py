@@ -56,7 +56,8 @@ ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines", plugin_type=Cal
 @needing_memory(native_memory)
 def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
     """compiled for this processor, pattern by pattern, every update rule: the quickest."""
-    return native_package().build(plan, cost, rule, dtype, constants)
+    engine: Engine = native_package().build(plan, cost, rule, dtype, constants)
+    return engine
 
 
 @ENGINES.register("reference")

@@ -37,7 +37,8 @@ class WeightNorm:
 
     def weights(self, v: np.ndarray, gain: np.ndarray) -> np.ndarray:
         """w."""
-        return v * (gain / self.lengths(v))[self._owner]
+        w: np.ndarray = v * (gain / self.lengths(v))[self._owner]
+        return w
 
     def gradient(self, v: np.ndarray, gain: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """dE/dv and dE/dgain from g = dE/dw."""
@@ -58,4 +59,5 @@ class WeightNorm:
     def tangent(self, v: np.ndarray, gain: np.ndarray, dv: np.ndarray, dgain: np.ndarray) -> np.ndarray:
         """How w moves with v and the gains."""
         u, _, ratio = self._parts(v, gain)
-        return dgain[self._owner] * u + ratio * (dv - u * self._sums(u * dv)[self._owner])
+        dw: np.ndarray = dgain[self._owner] * u + ratio * (dv - u * self._sums(u * dv)[self._owner])
+        return dw

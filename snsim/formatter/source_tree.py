@@ -57,7 +57,8 @@ class Item:
     @property
     def ends_in_remark(self) -> bool:
         """Whether a comment ends the line on which the item ends."""
-        return self.behind is not None or bool(self.items) and not self.inside and self.items[-1].ends_in_remark
+        last = self.items[-1] if self.items else None
+        return self.behind is not None or last is not None and not self.inside and last.ends_in_remark
 
 
 def read_tree(source: Source) -> Item:
@@ -91,7 +92,9 @@ def read_tree(source: Source) -> Item:
             signs += " "
         item = Item(text, [] if kind in _OPEN else None, _OPEN.get(kind, ""), signs, breaks, blank and end > 0,
                     0 if breaks else gap, held)
-        stack[-1].items.append(item)  # type: ignore[union-attr]
+        around = stack[-1].items
+        assert around is not None  # only brackets are on the stack
+        around.append(item)
         signs, held = "", []
         last = item
         if kind in _OPEN:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Callable, Iterable, Iterator, Mapping, TextIO, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Mapping, TextIO, TypeVar
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class Interpreter(Variables):
         self._hints = 0
         self._calls: list[Pair] = []  # the calls being evaluated, outermost first
         self._top: Span | None = None  # the top-level form being evaluated
-        self._parts: dict[object, object] = {}
+        self._parts: dict[Callable[[Interpreter], Any], Any] = {}
         self._kept = 0  # parts that were there before the program ran
 
     def part(self, kind: Callable[[Interpreter], Part]) -> Part:
@@ -78,7 +78,8 @@ class Interpreter(Variables):
         of a room above the Lisp keep from call to call."""
         if kind not in self._parts:
             self._parts[kind] = kind(self)
-        return self._parts[kind]  # type: ignore[return-value]
+        part: Part = self._parts[kind]
+        return part
 
     def keep(self, kind: Callable[[Interpreter], Part], part: Part) -> None:
         """Have `part(kind)` give this one, which is there before the program runs."""

@@ -6,13 +6,16 @@ and they do not import the evaluator.
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Mapping, Protocol
+from typing import Any, Callable, Iterable, Mapping, Protocol, TextIO, TypeVar
 
 from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.budget import Budget
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol
 from snsim.language.limits import Limits
 from snsim.language.source_files import FileAccess
+from snsim.registry import Shelf
+
+Part = TypeVar("Part")
 
 
 class Stopped(SnError):
@@ -32,6 +35,13 @@ class Interpreter(Protocol):
     including: int
     rewritten: int
     column: int
+    port: TextIO
+    warnings: list[Fault]
+    sources: list[Source]
+    inputs: list[Any]  # of `source_stream.Input`, which imports this file by way of `procedures`
+    functions: Shelf[Any]  # of `procedures.Procedure`
+
+    def part(self, kind: Callable[[Interpreter], Part]) -> Part: ...
 
     # Evaluating
 
@@ -72,6 +82,14 @@ class Interpreter(Protocol):
     def is_set(self, name: Symbol) -> bool: ...
 
     def is_set_globally(self, name: Symbol) -> bool: ...
+
+    def fix(self, name: Symbol, value: Form) -> None: ...
+
+    def procedure(self, name: Symbol) -> Form: ...
+
+    def set_names(self) -> list[str]: ...
+
+    def function_names(self) -> list[str]: ...
 
     def nearest_variable(self, name: Symbol) -> str: ...
 

@@ -117,14 +117,15 @@ def joined(net: Net) -> Iterator[Fault]:
 def maps_fed(net: Net) -> Iterator[Fault]:
     """Every map of a layer is fed by some connection."""
     for layer in net.layers[1:]:
-        windows = [(c, c.wiring.structure) for c in net.entering(layer.name)]
-        if not windows or not all(isinstance(w, Windows) for _, w in windows) or net.transforms_into(layer.name):
+        entering = net.entering(layer.name)
+        windows = [w for w in (c.wiring.structure for c in entering) if isinstance(w, Windows)]
+        if not windows or len(windows) < len(entering) or net.transforms_into(layer.name):
             continue
-        fed = np.any([w.maps.any(axis=0) for _, w in windows], axis=0)  # type: ignore[union-attr]
+        fed = np.any([w.maps.any(axis=0) for w in windows], axis=0)
         unfed = [str(i + 1) for i in np.flatnonzero(~fed)]
         if unfed:
             which = f"map {unfed[0]}" if len(unfed) == 1 else f"maps {', '.join(unfed)}"
-            yield Fault(f"nothing feeds {which} of layer {layer.name} (counted from 1)", windows[-1][0].span,
+            yield Fault(f"nothing feeds {which} of layer {layer.name} (counted from 1)", entering[-1].span,
                         hint="put an x into the columns of these maps in the table, or leave the maps out")
 
 

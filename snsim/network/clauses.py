@@ -10,12 +10,18 @@ import math
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, NoReturn, TypeVar, Union
+
+import numpy as np
 
 from snsim.errors import Fault, SnError, Span
-from snsim.language.forms import Node, symbol
+from snsim.language.forms import Node, Symbol, symbol
 from snsim.language.hidden_characters import refuse_hidden
 from snsim.registry import suggest
+
+T = TypeVar("T")
+
+Plain = Union[Node, str, float, Symbol, np.ndarray, list[Any], tuple["Plain", ...]]  # what `make_node` takes
 
 STATED, DEFAULT = "stated", "default"
 
@@ -63,13 +69,24 @@ class Faults:
 
     def raise_if_any(self) -> None:
         if self.any:
-            raise SnError(dict.fromkeys(self.found))  # what a comma put in several times is said once
+            self.stop()
+
+    def stop(self) -> NoReturn:
+        """Raise SnError with every fault."""
+        raise SnError(dict.fromkeys(self.found))  # what a comma put in several times is said once
+
+
+def all_read(values: Iterable[T | None]) -> tuple[T, ...] | None:
+    """Return the values, or None if one of them is None: it could not be read, and its fault is in the list."""
+    read = tuple(values)
+    known = tuple(value for value in read if value is not None)
+    return known if len(known) == len(read) else None
 
 
 def number(node: Node, what: str, faults: Faults) -> float | None:
     """The number a node states, or None and a fault: `what` says which number belongs there."""
-    if node.is_number and math.isfinite(node.value):  # type: ignore[arg-type]
-        return float(node.value)  # type: ignore[arg-type]
+    if isinstance(node.value, float) and math.isfinite(node.value):
+        return float(node.value)
     if node.is_number:
         faults.add(f"{what} must be a finite number, not {node.value:g}", node.span,
                    "write a number such as 0.5, 3 or 1e-4; a computed one may be too large")
@@ -183,13 +200,13 @@ def sort_clauses(nodes: Iterable[Node], known: Iterable[str], kind: str, repeata
     return kept
 
 
-def make_node(value: object, span: Span) -> Node:
+def make_node(value: Plain, span: Span) -> Node:
     """A node for something computed here: a str is a symbol, a list or tuple a list, a number a number."""
     if isinstance(value, (list, tuple)):
         return Node(tuple(make_node(item, span) for item in value), span)
     if isinstance(value, str):
         return Node(symbol(value), span)
-    return value if isinstance(value, Node) else Node(float(value) if isinstance(value, int) else value, span)  # type: ignore[arg-type]
+    return value if isinstance(value, Node) else Node(float(value) if isinstance(value, int) else value, span)
 
 
 Reader = Callable[[Node, Faults], object]

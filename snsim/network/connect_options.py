@@ -12,7 +12,7 @@ import numpy as np
 
 from snsim.errors import Span, fail
 from snsim.language.forms import Node, Symbol
-from snsim.network.clauses import Faults, arguments, describe, number, whole
+from snsim.network.clauses import Faults, all_read, arguments, describe, number, whole
 from snsim.network.wiring import Windows
 from snsim.registry import Shelf, suggest
 
@@ -50,8 +50,7 @@ class Statement:
         given = arguments(self.scheme, count, count, syntax, self.faults)
         if given is None:
             return None
-        sizes = [whole(node, f"a size of ({self.scheme.head} ...)", self.faults, least=1) for node in given]
-        return None if None in sizes else tuple(sizes)  # type: ignore[arg-type]
+        return all_read([whole(node, f"a size of ({self.scheme.head} ...)", self.faults, least=1) for node in given])
 
     def step(self) -> tuple[int, int]:
         """`(step S)` or `(step SR SC)`: the shift of the window in rows and columns; 1 if not stated."""

@@ -190,8 +190,8 @@ def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expre
     if depth > _DEEPEST and node.is_list:
         faults.add(f"this expression is nested more than {_DEEPEST} deep", node.span, "state parts of it by themselves")
         return ZERO
-    if node.is_number:
-        return number(node.value)  # type: ignore[arg-type]
+    if isinstance(node.value, float):
+        return number(node.value)
     if node.is_symbol:
         if node.name not in variables:
             faults.add(f'unknown variable "{node.name}"', node.span, suggest(node.name, variables, "variables"))

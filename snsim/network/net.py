@@ -16,6 +16,7 @@ from typing import Callable, Iterable, Iterator, TypeVar
 import numpy as np
 
 from snsim.errors import Span, fail
+from snsim.network.clauses import Clause
 from snsim.network.expressions import Expression, to_text
 from snsim.network.wiring import (
     BIAS,
@@ -93,7 +94,8 @@ class Layer:
         """(maps, rows, columns); None for a layer without geometry."""
         if len(self.shape) == 1:
             return None
-        return (1, *self.shape) if len(self.shape) == 2 else self.shape  # type: ignore[return-value]
+        maps, rows, columns = (1, *self.shape) if len(self.shape) == 2 else self.shape
+        return maps, rows, columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +221,7 @@ class Net:
     name: str
     layers: tuple[Layer, ...]
     connections: tuple[Connection, ...]
-    clauses: tuple[object, ...] = ()  # the complete form with origins (network.clauses.Clause), for show
+    clauses: tuple[Clause, ...] = ()  # the complete form with origins, for show
     span: Span | None = None
     transforms: tuple[Transform, ...] = ()
 

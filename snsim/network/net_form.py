@@ -15,6 +15,8 @@ from snsim.network.clauses import (
     STATED,
     Clause,
     Faults,
+    Plain,
+    all_read,
     arguments,
     describe,
     make_node,
@@ -160,10 +162,10 @@ class NetForm:
         for node in self._stated("like"):
             given = arguments(node, 1, 1, "(like NET)", self.faults)
             title = None if given is None else name(given[0], "the net of (like NET)", self.faults)
-            if title is None:
+            if given is None or title is None:
                 raise SnError(self.faults.found)
             with self.faults.gathered():
-                return self.shelves.nets.get(title, given[0].span)  # type: ignore[index]
+                return self.shelves.nets.get(title, given[0].span)
             raise SnError(self.faults.found)
         return None
 
@@ -199,9 +201,8 @@ class NetForm:
             self.faults.add(f"the shape of layer {draft.name} is a list of 2 or 3 numbers, not of {len(node.items)}",
                             node.span, f"write {LAYER_SYNTAX}")
             return None
-        sizes = [whole(n, f"a size of layer {draft.name}", self.faults, least=1)
-                 for n in (node.items if node.is_list else (node,))]
-        return None if None in sizes else tuple(sizes)  # type: ignore[arg-type]
+        return all_read([whole(n, f"a size of layer {draft.name}", self.faults, least=1)
+                         for n in (node.items if node.is_list else (node,))])
 
     def _bias(self, node: Node) -> str:
         given = arguments(node, 1, 1, "(bias unit), map, column or none", self.faults)
@@ -251,8 +252,10 @@ class NetForm:
         return made
 
     def _number(self, node: Node | None, faults: Faults) -> float | None:
-        given = None if node is None else arguments(node, 1, 1, f"({node.head} NUM)", faults)
-        return None if given is None else number(given[0], f"the number of ({node.head} ...)", faults)  # type: ignore
+        if node is None:
+            return None
+        given = arguments(node, 1, 1, f"({node.head} NUM)", faults)
+        return None if given is None else number(given[0], f"the number of ({node.head} ...)", faults)
 
     def _report(self, faults: Faults, draft: DraftConnection | DraftTransform) -> None:
         """Take over the faults; those of an inherited clause say in which net they arise."""
@@ -270,20 +273,21 @@ class NetForm:
         for i, layer in enumerate(draft.layers.values()):
             parts = () if i == 0 else tuple(
                 layer.options.get(word) or Clause(draft.defaults[word].node, DEFAULT) for word in draft.defaults)
-            items = ["layer", layer.name, layer.shape or (), *(p.node for p in parts)]
+            items: list[Plain] = ["layer", layer.name, layer.shape or (), *(p.node for p in parts)]
             clauses.append(Clause(make_node(items, layer.span), layer.origin, parts))
         clauses += [self._complete_connection(c) for c in draft.connections if c.scheme is not None]
         clauses += [Clause(make_node(t.items, t.span), t.origin) for t in draft.transforms]
         return (*clauses, *(Clause(node) for node in self._stated("expect")))
 
     def _complete_connection(self, draft: DraftConnection) -> Clause:
-        parts = []
-        for word in SCHEMES.get(draft.scheme.head).reads:  # type: ignore[union-attr]
+        assert draft.scheme is not None
+        parts: list[Clause] = []
+        for word in SCHEMES.get(draft.scheme.head).reads:
             if word in draft.options:
                 parts.append(draft.options[word])
             elif word in OPTION_DEFAULTS:
                 parts.append(Clause(make_node(OPTION_DEFAULTS[word], draft.span), DEFAULT))
-        items = ["connect", draft.source, draft.target, draft.scheme, *(p.node for p in parts)]
+        items: list[Plain] = ["connect", draft.source, draft.target, draft.scheme, *(p.node for p in parts)]
         return Clause(make_node(items, draft.span), draft.origin, tuple(parts))
 
     def _expected(self) -> dict[str, tuple[int, Node]]:

@@ -10,7 +10,7 @@ from typing import Sequence
 from snsim.errors import SnError, Span
 from snsim.language.forms import Node
 from snsim.network import expressions
-from snsim.network.clauses import Faults, arguments, describe, name, number
+from snsim.network.clauses import Faults, all_read, arguments, describe, name, number
 from snsim.network.expressions import Expression, differentiate, evaluate, number_text, substitute, to_text
 from snsim.network.net import Nlf
 from snsim.registry import Shelf, suggest
@@ -49,7 +49,8 @@ class NlfDefinition:
             return None
         values = dict(zip((p for p, _ in self.parameters), numbers))
         for parameter, default in self.parameters[len(numbers):]:
-            values[parameter] = float(evaluate(default, values))  # type: ignore[arg-type]
+            assert default is not None  # parameters without a default come first, and each has its number
+            values[parameter] = float(evaluate(default, values))
             if not math.isfinite(values[parameter]):
                 stated = " ".join(number_text(n) for n in numbers)
                 faults.add(f"nlf {self.name} has no value of its own for {parameter} with {stated or 'these'}", span,
@@ -97,8 +98,8 @@ def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:
         faults.add("nothing follows the derivative", rest[2].span, f"write {SYNTAX}")
     if faults.any or f is None:
         shelf.mark_broken(title)
-        faults.raise_if_any()
-    definition = NlfDefinition(title, tuple(parameters), f, derivative)  # type: ignore[arg-type]
+        faults.stop()
+    definition = NlfDefinition(title, tuple(parameters), f, derivative)
     return shelf.add(title, definition, doc or to_text(definition.f), given[0].span)
 
 
@@ -181,4 +182,5 @@ def read_nlf(option: Node, shelf: Shelf[NlfDefinition], faults: Faults) -> Nlf |
         if not shelf.is_broken(title):
             faults.add(f'unknown nlf "{title}"', given[0].span, suggest(title, shelf.names(), "nlfs"))
         return None
-    return None if None in numbers else entry.value.make(numbers, option.span, faults)  # type: ignore[arg-type]
+    read = all_read(numbers)
+    return None if read is None else entry.value.make(read, option.span, faults)

@@ -40,7 +40,7 @@ LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps ro
 CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
 WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
 # What an option is that is not stated; `exact`, `fixed` and `weight-norm` are then off and have no spelling.
-OPTION_DEFAULTS: dict[str, tuple[object, ...]] = {
+OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
     "table": ("table", "full"), "step": ("step", 1), "border": ("border", 0, 0), "scale": ("scale", 1),
 }
 
@@ -107,7 +107,7 @@ class Draft:
 
     def _inherit(self, parent: Net) -> None:
         for clause in parent.clauses:
-            clause = clause.inherited(parent.name)  # type: ignore[attr-defined]
+            clause = clause.inherited(parent.name)
             node, items = clause.node, clause.node.items
             parts = {part.word: part for part in clause.parts}
             kept = {word: part for word, part in parts.items() if part.origin != DEFAULT}

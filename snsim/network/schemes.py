@@ -20,7 +20,7 @@ import numpy as np
 
 from snsim.errors import SnError
 from snsim.language.forms import Node
-from snsim.network.clauses import arguments, describe, whole
+from snsim.network.clauses import all_read, arguments, describe, whole
 from snsim.network.connect_options import Statement, check_windows, no_geometry
 from snsim.network.net import Layer
 from snsim.network.wiring import Dense, Frames, Table, Windows, Wiring, wire, wire_table
@@ -142,7 +142,8 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
                    "write (step S) with one number")
     exact = statement.exact()
     faults.raise_if_any()
-    window, frames = sizes[0], source.shape[0]  # type: ignore[index]
+    assert sizes is not None
+    window, frames = sizes[0], source.shape[0]
     fits = (frames - window) // step + 1
     said = f"windows of {window} frames, step {step} on {frames} frames"
     if fits < 1:
@@ -155,7 +156,7 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
         faults.add(f"{said} leave {over} frame{'' if over == 1 else 's'} at the end unread", statement.place("exact"),
                    "change the step or leave (exact) out")
     faults.raise_if_any()
-    structure = Frames(source.shape, target.shape, window, step)  # type: ignore[arg-type]
+    structure = Frames((frames, source.shape[1]), (target.shape[0], target.shape[1]), window, step)
     return wire(structure, (structure.unread, 0))
 
 
@@ -204,13 +205,13 @@ def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tup
         statement.faults.add(f"a pair is (i j) or (i j k), not {describe(node)}", node.span,
                              "write (0 1): from unit 0 of the source to unit 1 of the target; (0 1 5) shares weight 5")
         return None
-    numbers = tuple(whole(n, what, statement.faults) for n, what in zip(
-        node.items, (f"a unit of {source.name}", f"a unit of {target.name}", "the number of a shared weight")))
-    if None in numbers:
+    numbers = all_read([whole(n, what, statement.faults) for n, what in zip(
+        node.items, (f"a unit of {source.name}", f"a unit of {target.name}", "the number of a shared weight"))])
+    if numbers is None:
         return None
     for item, unit, layer in zip(node.items, numbers, (source, target)):
-        if unit is not None and unit >= layer.units:
+        if unit >= layer.units:
             statement.faults.add(f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}", item.span,
                                  f"write 0 to {layer.units - 1}, or give layer {layer.name} {unit + 1} units")
             return None
-    return numbers  # type: ignore[return-value]
+    return numbers

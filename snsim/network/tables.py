@@ -25,20 +25,23 @@ def declare_table(form: Node, shelf: Shelf[np.ndarray]) -> np.ndarray:
     """Read `(table NAME row ...)`, put the matrix on the shelf and return it. SnError with all faults."""
     faults = Faults()
     given = arguments(form, 2, None, SYNTAX, faults)
-    title = None if given is None else name(given[0], "the name of a table", faults)
+    if given is None:
+        faults.stop()
+    title = name(given[0], "the name of a table", faults)
     if title is not None and title in ("full", "one-to-one"):
-        faults.add(f"the table {title} always exists", given[0].span,  # type: ignore[index]
+        faults.add(f"the table {title} always exists", given[0].span,
                    f"write another name, such as my-{title}")
     elif title is not None:
         with faults.gathered():
-            shelf.check_free(title, given[0].span)  # type: ignore[index]
-    matrix = None if given is None else _read(given[1:], faults)
+            shelf.check_free(title, given[0].span)
+    matrix = _read(given[1:], faults)
     if faults.any and title is not None:
         shelf.mark_broken(title)
-    faults.raise_if_any()
-    rows, columns = matrix.shape  # type: ignore[union-attr]
-    doc = f"{rows} to {columns} maps, {int(matrix.sum())} pairs"  # type: ignore[union-attr]
-    return shelf.add(title, matrix, doc, given[0].span)  # type: ignore[arg-type,index]
+    if faults.any or title is None or matrix is None:
+        faults.stop()
+    rows, columns = matrix.shape
+    doc = f"{rows} to {columns} maps, {int(matrix.sum())} pairs"
+    return shelf.add(title, matrix, doc, given[0].span)
 
 
 def _read(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
@@ -63,18 +66,22 @@ def _drawing(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
     return None if faults.any else np.array(drawn)
 
 
-def _row(node: Node, faults: Faults) -> list[float] | None:
+def _row(node: Node, faults: Faults) -> list[float | None] | None:
     if not node.items:
         faults.add(f"a row of a table is a list of signs, not {describe(node)}", node.span, SYNTAX)
         return None
-    signs = []
+    signs: list[float | None] = []
     for item in node.items:
-        sign = FEEDS.get(item.name) if item.is_name else item.value if item.value in (0.0, 1.0) else None
+        sign = FEEDS.get(item.name) if item.is_name else _zero_or_one(item.value)
         if sign is None:
             faults.add(f"a table is drawn with x or 1 and - or 0, not {describe(item)}", item.span,
                        "write x where the source map (row) feeds the target map (column), else -")
         signs.append(sign)
-    return signs  # type: ignore[return-value]
+    return signs
+
+
+def _zero_or_one(value: object) -> float | None:
+    return value if isinstance(value, float) and value in (0.0, 1.0) else None
 
 
 def _from(node: Node, faults: Faults) -> np.ndarray | None:
@@ -143,12 +150,14 @@ def blocks(n: float, m: float, b: float, k: float) -> np.ndarray:
 
 
 def _sizes(*values: object) -> list[int]:
+    sizes: list[int] = []
     for i, value in enumerate(values):
         if not isinstance(value, float | int) or not 1 <= value <= MOST_MAPS or value != int(value):
             shown = f"{value:g}" if isinstance(value, float | int) else "something else"
             raise Misuse(f"a number of maps is a whole number from 1 to {MOST_MAPS}, not {shown}", i,
                          "write (cyclic N M K) or (blocks N M B K) with whole numbers, such as (cyclic 6 16 3)")
-    return [int(value) for value in values]  # type: ignore[call-overload]
+        sizes.append(int(value))
+    return sizes
 
 
 def lisp_functions() -> dict[str, tuple[Callable[..., np.ndarray], str]]:

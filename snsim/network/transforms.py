@@ -10,7 +10,7 @@ from typing import Mapping
 
 from snsim.errors import Span
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, arguments, describe, name, whole
+from snsim.network.clauses import Faults, Plain, all_read, arguments, describe, name, whole
 from snsim.network.net import Layer, Transform
 from snsim.network.wiring import Attention, Normalization
 
@@ -35,7 +35,7 @@ class DraftTransform:
         return self.word, *self.layers
 
     @property
-    def items(self) -> list[object]:
+    def items(self) -> list[Plain]:
         """The clause, complete."""
         return [self.word, *self.layers, *([] if self.heads is None else [self.heads])]
 
@@ -47,13 +47,13 @@ def read_draft(node: Node, origin: str, faults: Faults) -> DraftTransform | None
     given = arguments(node, count + with_heads, count + with_heads, SYNTAX[word], faults)
     if given is None:
         return None
-    layers = [name(item, "a layer", faults) for item in given[:count]]
+    layers = all_read([name(item, "a layer", faults) for item in given[:count]])
     heads = given[count] if with_heads else None
     if heads is not None and heads.head != "heads":
         said = f'the option "{heads.head}"' if heads.head else describe(heads)
         faults.add(f"({word} ...) takes four layers and (heads N), not {said}", heads.span, f"write {SYNTAX[word]}")
         return None
-    return None if None in layers else DraftTransform(word, tuple(layers), heads, origin, node.span)  # type: ignore
+    return None if layers is None else DraftTransform(word, layers, heads, origin, node.span)
 
 
 def transform(draft: DraftTransform, layers: Mapping[str, Layer], known: bool, faults: Faults) -> Transform:

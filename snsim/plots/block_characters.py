@@ -31,7 +31,7 @@ def spark(values: Sequence[float], width: int = 40) -> str:
     return curve(values, width, 1)[0]
 
 
-def curve(values: Sequence[float], width: int = 60, height: int = 6) -> list[str]:
+def curve(values: Sequence[float] | np.ndarray, width: int = 60, height: int = 6) -> list[str]:
     """Values as `height` lines of bars, eighths of a line the steps; more than `width` values are thinned out.
 
     The axis begins at 0 if no value is below it, and no value stands out of the picture: one that is not a finite
@@ -65,7 +65,8 @@ def thinned(values: np.ndarray, most: int) -> np.ndarray:
     """At most `most` of the values, evenly spread, the first and the last among them."""
     if len(values) <= most:
         return values
-    return values[np.round(np.linspace(0, len(values) - 1, most)).astype(int)]
+    kept: np.ndarray = values[np.round(np.linspace(0, len(values) - 1, most)).astype(int)]
+    return kept
 
 
 def _smaller(cells: np.ndarray, times: int) -> np.ndarray:

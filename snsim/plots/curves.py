@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
@@ -28,8 +28,8 @@ class Curves:
     loss: Mapping[str, np.ndarray]
     error: Mapping[str, np.ndarray]
     loss_figure: str = "loss"
-    loss_published: Mapping[str, float] = ()  # type: ignore[assignment]
-    error_published: Mapping[str, float] = ()  # type: ignore[assignment]
+    loss_published: Mapping[str, float] = field(default_factory=dict)
+    error_published: Mapping[str, float] = field(default_factory=dict)
     remark: str = ""
 
     @property

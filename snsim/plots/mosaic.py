@@ -14,6 +14,8 @@ from snsim.plots import block_characters
 from snsim.plots.style import DOTS, PAPER, QUIET, Look, open_figure, title_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 _LARGEST_CELL = 0.16  # inches
@@ -154,7 +156,7 @@ def _has_numbers(panel: Panel, cell: float) -> bool:
     return panel.pitch is not None and panel.pitch[1] * cell > 0.05 and panel.columns > panel.pitch[1]
 
 
-def _number(axes, panel: Panel, cell: float, look: Look) -> None:  # type: ignore[no-untyped-def]  # of matplotlib
+def _number(axes: Axes, panel: Panel, cell: float, look: Look) -> None:
     """The numbers of the rows and columns of tiles; of narrow ones every second, or fifth."""
     axes.tick_params(length=0, pad=1, labelsize=look.letters - 3, labelcolor=QUIET, labeltop=True, labelbottom=False)
     for axis, size, side in ((axes.yaxis, panel.rows, 0), (axes.xaxis, panel.columns, 1)):
@@ -170,7 +172,7 @@ def _number(axes, panel: Panel, cell: float, look: Look) -> None:  # type: ignor
     axes.spines[:].set(color=PAPER, linewidth=min(1.5, 20 * cell))  # so that a white map has an edge
 
 
-def _grays():  # type: ignore[no-untyped-def]  # matplotlib's Colormap
+def _grays() -> Colormap:
     from matplotlib import colormaps
 
     return colormaps["gray"].with_extremes(bad=PAPER)

@@ -27,8 +27,9 @@ INK = {"train": "#0072b2", "test": "#d55e00", "third": "#009e73"}
 STROKES = {"train": (0, (5, 2)), "test": "solid", "third": (0, (1, 1.4))}
 PAPER = "#cfe0f2"  # between kernels and maps, and where there is none: no gray, so it is not taken for a value
 QUIET = "0.45"
-_SETTINGS = {"svg.hashsalt": "snsim", "svg.fonttype": "path"}  # equal figures are equal files
-_IN_A_PAGE = {**_SETTINGS, "svg.fonttype": "none"}  # letters as text: a third of the size, in the reader's own font
+_SETTINGS: dict[Any, Any] = {"svg.hashsalt": "snsim", "svg.fonttype": "path"}  # equal figures are equal files
+# Letters as text: a third of the size, in the reader's own font.
+_IN_A_PAGE: dict[Any, Any] = {**_SETTINGS, "svg.fonttype": "none"}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from snsim.plots.connection_text import draw as draw_signs
 from snsim.plots.style import PAPER, QUIET, WIDE, Look, open_figure
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 _SIDE = 0.24  # inches of a pair of maps, at most
@@ -81,7 +82,7 @@ def text(data: Tables, width: int = 76) -> str:
     return "\n\n".join(parts)
 
 
-def _two_inks():  # type: ignore[no-untyped-def]  # matplotlib's Colormap
+def _two_inks() -> Colormap:
     from matplotlib.colors import ListedColormap
 
     return ListedColormap([PAPER, "0.1"])

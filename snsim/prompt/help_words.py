@@ -13,7 +13,7 @@ from snsim.prompt.prompt_word import PROMPT, prompt_form
 from snsim.prompt.session import session_of
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _MOST = 60  # names that `apropos` tells
 _GENERAL = """\
@@ -83,8 +83,8 @@ def everything(interpreter: Interpreter) -> Iterator[tuple[str, str, str]]:
         yield name, "function of yours", pretty(session.value_of(name), interpreter.printed).split("\n")[0]
     for entry in PROMPT:
         yield entry.name, "prompt", entry.doc
-    for kind in names.kinds():
-        yield from ((entry.name, kind.name, entry.doc) for entry in kind.entries() if entry.name not in PROMPT)
+    for shelf in names.kinds():
+        yield from ((entry.name, shelf.name, entry.doc) for entry in shelf.entries() if entry.name not in PROMPT)
 
 
 def own_functions(interpreter: Interpreter) -> list[str]:

@@ -17,7 +17,7 @@ from snsim.reports.pass_lines import pass_headings, pass_line, published_beside_
 from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _FEW = 20  # misses that are listed; all of them are in the list that is the value
 

@@ -12,7 +12,7 @@ from snsim.prompt.session import Session
 from snsim.runs.options import Options
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 __all__ = ["help_words", "install", "inspect_words", "words_shared_with_sn28", "plot_words", "training_words"]
 

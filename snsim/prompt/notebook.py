@@ -13,6 +13,7 @@ from snsim.errors import SnError, Source, first_faults, render
 from snsim.escaping import for_html
 
 if TYPE_CHECKING:
+    from snsim.language.forms import Form
     from snsim.network.net import Net
     from snsim.prompt.session import Session
 
@@ -31,14 +32,14 @@ class Cells:
         if self._session is None:
             from snsim.prompt.install import open_session
 
-            self._session = open_session(_Output())  # type: ignore[arg-type]
+            self._session = open_session(_Output())  # type: ignore[arg-type]  # what a session uses of TextIO
         return self._session
 
     def run(self, line: str, cell: str | None = None) -> None:
         """Evaluate a line or a cell and show what it declared, printed or gave; a fault is shown with its place."""
         text = line if cell is None else f"{line}\n{cell}"
         session = self.session
-        answers = []
+        answers: list[tuple[Form, Form, bool]] = []
         declared = {id(entry.value) for _, entry in session.declared()}
         try:
             answers += session.forms(Source("<cell>", text))
@@ -76,12 +77,12 @@ def show_net(net: Net) -> None:
     """The table of a net, and its picture where matplotlib is installed."""
     from IPython.display import HTML, SVG, display
 
-    display(HTML(summary_html(net)))  # type: ignore[no-untyped-call]
+    display(HTML(summary_html(net)))
     try:
         from snsim.plots.net import draw
         from snsim.plots.style import WIDE, as_svg
 
-        display(SVG(as_svg(draw(net, WIDE))))  # type: ignore[no-untyped-call]
+        display(SVG(as_svg(draw(net, WIDE))))
     except SnError:
         from snsim.plots.connection_text import describe_connections
 

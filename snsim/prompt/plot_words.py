@@ -25,7 +25,7 @@ from snsim.registry import suggest
 from snsim.training.criteria import CRITERIA
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _ENDINGS = (".png", ".svg", ".pdf")
 
@@ -148,7 +148,8 @@ def _nlf(interpreter: Interpreter, subject: str | None) -> Any:
     nlfs.get(subject, place)
     faults = Faults()
     made = read_nlf(make_node(["nlf", subject], place), nlfs, faults)
-    faults.raise_if_any()
+    if made is None:
+        faults.stop()
     return nlf_curves(made)
 
 

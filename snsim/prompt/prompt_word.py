@@ -11,7 +11,7 @@ from snsim.language.procedures import Misuse, Procedure, Special, function
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 PROMPT: Shelf[Procedure] = Shelf("word of the prompt", plural="words of the prompt")
 F = TypeVar("F", bound=Callable[..., object])

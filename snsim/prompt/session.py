@@ -7,8 +7,9 @@ has the limits of a program to itself.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, TextIO
+from typing import TYPE_CHECKING, Any, Iterator, TextIO
 
 from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.forms import Form, symbol
@@ -23,6 +24,7 @@ from snsim.runs.options import Options
 from snsim.sn28.net.netspace import Netspace
 
 if TYPE_CHECKING:
+    from snsim.language import interpreter as protocol
     from snsim.language.evaluator import Interpreter
     from snsim.prompt.current_training import Pupil
 
@@ -42,9 +44,9 @@ class Session:
             self.own, around or Surroundings(), port, AT_PROMPT, files=FileAccess(Path.cwd()))
         self.interpreter.keep(session_of, self)
         for shelf in self.shelves().values():
-            shelf.replace_by(lambda before, now, kind=shelf.kind: self._say_replaced(kind, before, now))
+            shelf.replace_by(partial(self._say_replaced, shelf.kind))
 
-    def shelves(self) -> dict[str, Shelf]:
+    def shelves(self) -> dict[str, Shelf[Any]]:
         """What can be declared, by the word for one."""
         own = self.own
         return {"table": own.tables, "net": own.nets, "training": own.trainings, "nlf": own.nlfs, "cost": own.costs,
@@ -120,7 +122,7 @@ class Session:
 
     # Names
 
-    def declared(self) -> Iterator[tuple[str, Entry]]:
+    def declared(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Everything that was declared, with the word for what it is."""
         for kind, shelf in self.shelves().items():
             yield from ((kind, entry) for entry in shelf.own())
@@ -135,7 +137,7 @@ class Session:
         """The value of a variable, () if it has none."""
         return self.interpreter.lookup(symbol(name))
 
-    def _say_replaced(self, kind: str, before: Entry, now: Entry) -> None:
+    def _say_replaced(self, kind: str, before: Entry[Any], now: Entry[Any]) -> None:
         users = [f"{word} {entry.name}" for word, entry in self.declared() if entry.value is not now.value
                  and _uses(entry.value, before.value)]
         still = f"; {', '.join(users)} still {'has' if len(users) == 1 else 'have'} the one before: declare " \
@@ -170,6 +172,6 @@ def close(session: Session) -> None:
         save_pictures(session.interpreter, place.output(), place.pictures)
 
 
-def session_of(interpreter: Interpreter) -> Session:
+def session_of(interpreter: protocol.Interpreter) -> Session:
     """The session of an interpreter: that which `interpreter.keep(session_of, ...)` gave it."""
     raise Misuse("this is a word of the prompt, and there is none", None, "start one: snsim repl")

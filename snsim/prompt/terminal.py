@@ -41,7 +41,9 @@ class Loading:
     """Makes the session in the background; whoever asks for it waits."""
 
     def __init__(self, make: Callable[[], Session]):
-        self._make, self._session, self._problem = make, None, None  # type: ignore[var-annotated]
+        self._make = make
+        self._session: Session | None = None
+        self._problem: BaseException | None = None
         self._thread: Thread | None = None
 
     def begin(self) -> None:
@@ -70,7 +72,7 @@ class Loading:
         return self._session
 
 
-def run(make: Callable[[], Session], banner: str, first: Callable[[Session], None] | None = None) -> int:
+def run(make: Callable[[], Session], banner: str, first: Callable[[Session], object] | None = None) -> int:
     """Ask and answer until Ctrl-D. `first` is done before the first prompt."""
     loading = Loading(make)
     echo(banner)

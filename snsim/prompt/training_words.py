@@ -6,7 +6,7 @@ import io
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from snsim.training.initial_files import load_initial
 from snsim.training.loop import Pass, Progress, Pruned
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _PATIENCE = 0.4  # seconds that a pass may take without a line that shows where it is
 _WEIGHT_FILES = (".npz", ".safetensors")
@@ -175,7 +175,8 @@ def save_weights(interpreter: Interpreter, file: Form) -> Form:
     """(save-weights "F.npz"): writes the weights of the net at hand, as (initial "F.npz") reads them"""
     pupil = pupil_at_hand(interpreter, "save-weights")
     path = _to_write(interpreter, "save-weights", file, _WEIGHT_FILES)
-    arrays = {p.name: np.asarray(pupil.last.parameters[p.name], order="C") for p in pupil.net.parameters if p.learns}
+    arrays: dict[str, Any] = {p.name: np.asarray(pupil.last.parameters[p.name], order="C")
+                              for p in pupil.net.parameters if p.learns}
     try:
         if path.suffix == ".npz":
             content = io.BytesIO()

@@ -25,7 +25,7 @@ from snsim.sn28.libload import SUFFIXES
 from snsim.sn28.net.netspace import Netspace
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 @dataclass(frozen=True, eq=False)

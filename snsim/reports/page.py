@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping
 
 from snsim.errors import Source
 from snsim.escaping import for_html, for_shell
-from snsim.network.clauses import Clause
 from snsim.network.complete_form import complete_form
 from snsim.plots import confusion, connection_text, curves, maps, misses, net, nlf, rejection, weights
 from snsim.plots import table as table_plot
@@ -196,8 +195,7 @@ def _settings(page: Page, key: str) -> str:
             ("engine", f"{settings['engine']}, {settings['dtype']}"), ("cost", settings["cost"]),
             ("right", " ".join(map(str, settings["correct"]))), ("update", ", ".join(settings["updates"]))]
     rows += [(f"--set {name}", str(value)) for name, value in settings["presets"].items()]
-    clauses: Sequence[Clause] = training.clauses  # type: ignore[assignment]
-    form = complete_form("train", training.name, clauses, _MOST_ELEMENTS)
+    form = complete_form("train", training.name, training.clauses, _MOST_ELEMENTS)
     return section(key, _TITLES[key], table((), rows, "ll"),
                    folded("every clause, with its origin", description(Source("", form))))
 

@@ -21,8 +21,9 @@ def complete_forms(program: Program, most_elements: int | None = None) -> Iterat
     """What the program declares, complete and in an order in which it can be read: each name before its use."""
     for nlf in program.nlfs.own():
         yield complete_form.nlf_form(nlf.value)
-    for definition in (*program.costs.own(), *program.updates.own()):
-        yield complete_form.node_text(definition.value.node)
+    definitions = [*(cost.value.node for cost in program.costs.own()),
+                   *(rule.value.node for rule in program.updates.own())]
+    yield from (complete_form.node_text(node) for node in definitions if node is not None)
     for table in program.tables.own():
         yield complete_form.table_form(table.name, table.value)
     for net in shown_nets(program):

@@ -24,7 +24,7 @@ from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 SUFFIXES = (".lsh", ".sn", ".tl")  # of texts; those of compiled files mean nothing here
 _NESTED = 100  # texts that are being read, one inside another

@@ -93,7 +93,7 @@ def cluster(address: str) -> Iterator[Executor]:
     no scheduler."""
     with needing("distributed", "dask", what="--cluster", instead="leave --cluster out: --jobs runs on this machine"):
         from distributed import Client
-        from distributed.comm import get_address_host
+        from distributed.comm.addressing import get_address_host
     _silence_cluster_logs()
     try:
         get_address_host(address)  # a client that refuses its address would not be rid of before it is waited for

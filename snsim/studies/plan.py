@@ -138,9 +138,10 @@ def _row(program: Program, training: Training, options: Options, seeds: Iterable
 
 def identity_of(program: Program, training: Training, seed: int, options: Options, data_digest: str) -> str:
     """sha256 (hex) over all that decides the numbers of a run, but for versions and machine."""
-    decisive = [_written(clause.node) for clause in training.clauses  # type: ignore[attr-defined]
-                if clause.word not in _DECIDE_NOTHING | _SAID_OTHERWISE]  # type: ignore[attr-defined]
-    definitions = [_written(entry.value.node) for shelf in (program.costs, program.updates) for entry in shelf.own()]
+    decisive = [_written(clause.node) for clause in training.clauses
+                if clause.word not in _DECIDE_NOTHING | _SAID_OTHERWISE]
+    nodes = [*(cost.value.node for cost in program.costs.own()), *(rule.value.node for rule in program.updates.own())]
+    definitions = [_written(node) for node in nodes if node is not None]
     initial = initial_file(program, training, options)
     described = {
         "net": training.net.digest, "train": decisive, "definitions": definitions, "data": data_digest,

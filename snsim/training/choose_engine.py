@@ -37,8 +37,9 @@ def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, 
     """How the native engine learns in a stage, pattern by pattern: LLVM IR, or assembly for this processor. SnError
     without llvmlite."""
     native = engines.native_package()
-    text = native.asm_text if assembly else native.ir_text
-    return text(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))
+    write = native.asm_text if assembly else native.ir_text
+    text: str = write(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))
+    return text
 
 
 def constant_options(training: Training, stage: Stage) -> dict[str, float]:

@@ -104,5 +104,6 @@ def curvature_along(cost: Cost, outputs: np.ndarray, moved: np.ndarray, targets:
             p = np.exp(x - x.max(1, keepdims=True))
             p /= p.sum(1, keepdims=True)
             return float((d.sum(1) * ((p * t * t).sum(1) - (p * t).sum(1) ** 2)).sum())
-        bend = evaluate(cost.dde, {"x": x, "d": d, "n": float(x.shape[1])})  # type: ignore[arg-type]
+        assert cost.dde is not None  # only softmax has no expressions
+        bend = evaluate(cost.dde, {"x": x, "d": d, "n": float(x.shape[1])})
         return float((bend * t * t).sum())

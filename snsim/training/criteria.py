@@ -53,19 +53,22 @@ def criterion(name: str, *parameters: str) -> Callable[[Right], Right]:
 @criterion("max")
 def right_by_max(x: np.ndarray, d: np.ndarray) -> np.ndarray:
     """the largest output is where the largest target is; on ties the same outputs must tie"""
-    return np.all((x == x.max(axis=1, keepdims=True)) == (d == d.max(axis=1, keepdims=True)), axis=1)
+    right: np.ndarray = np.all((x == x.max(axis=1, keepdims=True)) == (d == d.max(axis=1, keepdims=True)), axis=1)
+    return right
 
 
 @criterion("quadrant")
 def right_by_quadrant(x: np.ndarray, d: np.ndarray) -> np.ndarray:
     """no output has the wrong sign: for a target above 0 it is above 0, for one below 0 below"""
-    return ~np.any(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0)), axis=1)
+    right: np.ndarray = ~np.any(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0)), axis=1)
+    return right
 
 
 @criterion("lms", "M")
 def right_by_lms(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
     """sum (d-x)^2 / n is below M"""
-    return np.mean((d - x) ** 2, axis=1) < margin
+    right: np.ndarray = np.mean((d - x) ** 2, axis=1) < margin
+    return right
 
 
 @criterion("sgn", "LO", "HI")
@@ -73,10 +76,12 @@ def right_by_zones(x: np.ndarray, d: np.ndarray, low: float, high: float) -> np.
     """each output is in the zone of its target: below LO, from LO to HI, above HI; by sign if both are 0"""
     if low == high == 0:
         return right_by_quadrant(x, d)
-    return np.all((x < low) == (d < low), axis=1) & np.all((x > high) == (d > high), axis=1)
+    right: np.ndarray = np.all((x < low) == (d < low), axis=1) & np.all((x > high) == (d > high), axis=1)
+    return right
 
 
 @criterion("hamming", "M")
 def right_by_hamming(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
     """every |d-x| is at most M"""
-    return np.all(np.abs(d - x) <= margin, axis=1)
+    right: np.ndarray = np.all(np.abs(d - x) <= margin, axis=1)
+    return right

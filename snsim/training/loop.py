@@ -194,7 +194,7 @@ def _restore(training: Training, engine: Engine, generators: dict[str, np.random
     engine.load_parameters(_learning(training, start.parameters))
     for name, draw in generators.items():
         if name in start.generators:
-            draw.bit_generator.state = start.generators[name]  # type: ignore[assignment]
+            draw.bit_generator.state = start.generators[name]
 
 
 def _learn(training: Training, stage: Stage, inside: int, number: int, data: PreparedData, engine: Engine, seed: int,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable
+from typing import Callable, Iterable
 
 import numpy as np
 
@@ -53,12 +53,12 @@ def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> f
     if placed.family == "epsilon":
         return value
     lines = fan_in(parameter, counting)
-    divisor = {
+    divisors: dict[str, Callable[[], np.ndarray]] = {
         "epsi-sqrt": lambda: np.sqrt(lines),
         "epsi-inv": lambda: lines,
         "mask-epsi": lambda: np.sqrt(lines * parameter.sharers.reshape(parameter.shape)),
-    }[placed.family]()
-    rates = np.asarray(value / divisor)
+    }
+    rates = np.asarray(value / divisors[placed.family]())
     return float(rates.flat[0]) if np.all(rates == rates.flat[0]) else rates
 
 

@@ -99,8 +99,7 @@ def _targets(training: Training, examples: Examples, split: Split, span: Span | 
 
 
 def _states_targets(training: Training) -> bool:
-    return any(clause.word == "targets" and clause.origin != DEFAULT  # type: ignore[attr-defined]
-               for clause in training.clauses)
+    return any(clause.word == "targets" and clause.origin != DEFAULT for clause in training.clauses)
 
 
 def _check_curvature(training: Training, patterns: int) -> None:

@@ -129,4 +129,5 @@ def _of_last_users(net: Net, parameter: Parameter, lines: np.ndarray) -> np.ndar
         made[net.layer(parameter.layer).bias_index] = lines
         return made
     connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
-    return lines[connection.wiring.last_user()]
+    used: np.ndarray = lines[connection.wiring.last_user()]
+    return used

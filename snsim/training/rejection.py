@@ -54,7 +54,8 @@ class Curve:
     @property
     def error(self) -> np.ndarray:
         """Wrong, in percent of those that are left; 0 where none is."""
-        return 100 * self.misses / np.maximum(1, self.patterns - self.rejected)
+        percent: np.ndarray = 100 * self.misses / np.maximum(1, self.patterns - self.rejected)
+        return percent
 
     def __getitem__(self, k: int) -> Rejection:
         return Rejection(float(self.threshold[k]), self.patterns, int(self.rejected[k]), int(self.misses[k]))

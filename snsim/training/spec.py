@@ -8,6 +8,7 @@ import numpy as np
 
 from snsim.engines.protocol import Cost, UpdateRule
 from snsim.errors import Span
+from snsim.network.clauses import Clause
 from snsim.network.net import Net
 
 
@@ -89,13 +90,13 @@ class Training:
     published: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()  # sentences for the reader of a report
     included: bool = False  # declared by an included file: `snsim run` does not run it
-    clauses: tuple[object, ...] = ()  # the complete form with origins (network.clauses.Clause), for show
-    dropped: tuple[object, ...] = ()  # clauses that `like` brought and nothing reads any more, for show
+    clauses: tuple[Clause, ...] = ()  # the complete form with origins, for show
+    dropped: tuple[Clause, ...] = ()  # clauses that `like` brought and nothing reads any more, for show
     span: Span | None = None
 
     def place(self, *words: str) -> Span | None:
         """Where the first of these clauses stands, in this form or in the one it is from; else where the form does."""
-        nodes = {clause.word: clause.node for clause in self.clauses}  # type: ignore[attr-defined]
+        nodes = {clause.word: clause.node for clause in self.clauses}
         return next((nodes[word].span for word in words if word in nodes), self.span)
 
     @property

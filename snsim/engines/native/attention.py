@@ -147,7 +147,10 @@ class Attended:
                 f.store(total, self._vector(rows.by(e, self.width) + k * self.width, 0, v))
 
         for e0, times, size in blocks(self.size, _WRITTEN_OUT):
-            f.loop(times, lambda b, _, e0=e0, size=size: some(_index(f, b, size, e0), size), name="maps")
+            def maps(b: Index, _: list[Value], e0: int = e0, size: int = size) -> None:
+                some(_index(f, b, size, e0), size)
+
+            f.loop(times, maps, name="maps")
 
     def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
         """How the results move with the states of q, k and v, after `emit_forward`: stored if `first`, else added."""
@@ -186,8 +189,10 @@ class Attended:
                 self._turned(f, self.target.delta[c], h, self.errors[c])
             for c in channels:
                 f.comment(f"{c} through attention")
-                f.loop(self.width // self.lanes, lambda v, _, c=c: self._emit_slopes(
-                    f, c, h, v, wanted), name="queries")
+                def queries(v: Index, _: list[Value], c: str = c) -> None:
+                    self._emit_slopes(f, c, h, v, wanted)
+
+                f.loop(self.width // self.lanes, queries, name="queries")
                 if wanted[0]:
                     self._turned_back(f, self.back, self.q.delta[c], h, first[0])
                 for k, (layer, rows, factors) in enumerate((
@@ -276,7 +281,10 @@ class Attended:
         power: into the errors of k or v."""
         def key(t: Index, _: list[Value]) -> None:
             for e0, times, size in blocks(self.size, self.lanes):
-                f.loop(times, lambda b, _, e0=e0, size=size: some(t, _index(f, b, size, e0), size), name="maps")
+                def maps(b: Index, _: list[Value], e0: int = e0, size: int = size) -> None:
+                    some(t, _index(f, b, size, e0), size)
+
+                f.loop(times, maps, name="maps")
 
         def some(t: Index, e: Index, count: int) -> None:
             def vector(v: Index, sums: list[Value]) -> list[Value]:

@@ -22,7 +22,7 @@ class Diagonal:
         single = isinstance(buffer, Direct)
         self.positions = 1 if single else target.positions
         self.width = target.units if single else target.maps
-        self.step = 0 if single else buffer.length  # of the source, from position to position
+        self.step = 0 if isinstance(buffer, Direct) else buffer.length  # of the source, from position to position
         self.lanes = cells.block.machine.lanes
 
     def _each_vector(self, f: Function, act: Callable[[Index, int], None]) -> None:
@@ -65,8 +65,9 @@ class Diagonal:
             x = f.load(self._source(self.buffer.x, p, v))
             if not squares:
                 return {1: x}
-            pooled = isinstance(self.buffer, Pool)
-            return {1: x, 2: f.load(self._source(self.buffer.squares, p, v)) if pooled else x * x}
+            if isinstance(self.buffer, Pool):
+                return {1: x, 2: f.load(self._source(self.buffer.squares, p, v))}
+            return {1: x, 2: x * x}
 
         def vector(v: Index, count: int) -> None:
             at = self.cells.value.by(v, self.lanes)

@@ -91,7 +91,8 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
     tile_targets, tile_positions = tile_size(f.machine, tiles.targets, where.columns)
     for t0, target_blocks, targets in blocks(tiles.targets, tile_targets):
         for j0, position_blocks, positions in blocks(where.columns, tile_positions):
-            def tile(s: Index, tb: Index, i: Index, jb: Index, t0=t0, targets=targets, j0=j0, positions=positions):
+            def tile(s: Index, tb: Index, i: Index, jb: Index, t0: int = t0, targets: int = targets, j0: int = j0,
+                     positions: int = positions) -> None:
                 window = tiles.window(tiles.buffer.x, s, i, j0, where).by(jb, positions * where.column_step)
                 weights = tiles.weights(s, i, j0, t0).by(tb, targets * tiles.unit)
                 weights = weights.by(jb, positions * tiles.position_stride)

@@ -79,7 +79,7 @@ def emit_nlf(f: Function, stage: Stage, layer: LayerCells, bias: Bias | None, be
 
 def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str], target: Place) -> None:
     """dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
-    if cost.softmax:
+    if cost.softmax or cost.de is None or cost.dde is None:
         return _emit_softmax(f, layer, channels, target)
     run = program([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(Vectors(f).table())
 

@@ -201,8 +201,8 @@ class NativeEngine:
             if isinstance(rate, np.ndarray):
                 self._pack(self._net.cells[name], rate, "rate")
         if settings.held_curvature is not None:
-            for name, value in self._weights.checked(settings.held_curvature, "curvature").items():
-                self._pack_given(name, value, "curvature")
+            for name, curvature in self._weights.checked(settings.held_curvature, "curvature").items():
+                self._pack_given(name, curvature, "curvature")
         numbers = [options[name] for name in compiled.updates.options]
         numbers += [rate if isinstance(rate, float) else 0.0 for rate in rates.values()]
         array = np.array([*numbers, 0.0])

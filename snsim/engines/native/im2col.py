@@ -329,7 +329,10 @@ def each_vector(f: Function, count: int, act: Callable[[At, int], Any]) -> None:
         f.loop(full, lambda v, _: act(lambda place: place.by(v, lanes), lanes), name="vector")
     else:
         for v in range(full):
-            act(lambda place, v=v: place + v * lanes, lanes)
+            def there(place: Place, v: int = v) -> Place:
+                return place + v * lanes
+
+            act(there, lanes)
     if rest:
         act(lambda place: place + full * lanes, rest)
 

@@ -113,7 +113,8 @@ def _address(name: str) -> int:
 
 def assembly(text: str) -> str:
     """The assembly of a module for this machine."""
-    return _target_machine().emit_assembly(_parsed(text))
+    made: str = _target_machine().emit_assembly(_parsed(text))
+    return made
 
 
 def object_key(text: str) -> str:
@@ -129,7 +130,7 @@ def object_code(text: str) -> bytes:
     kept = _read(path)
     if kept is not None:
         return kept
-    made = _target_machine().emit_object(_parsed(text))
+    made: bytes = _target_machine().emit_object(_parsed(text))
     _write(path, made)
     return made
 
@@ -183,4 +184,5 @@ class Code:
         self._library = library.link(self._linker, "snsim")
 
     def address(self, name: str) -> int:
-        return self._library[name]
+        address: int = self._library[name]
+        return address

@@ -84,7 +84,8 @@ class LayerCells:
     def unit_of_cell(self) -> np.ndarray:
         """The unit that stands in each cell, shape (units,)."""
         units = np.arange(self.units).reshape(self.maps, self.positions)
-        return units[self.map_order].T.ravel()
+        made: np.ndarray = units[self.map_order].T.ravel()
+        return made
 
     @cached_property
     def cell_of_unit(self) -> np.ndarray:

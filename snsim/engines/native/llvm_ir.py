@@ -97,8 +97,8 @@ class Function:
         self._lines: list[str] = []
         self._count = 0
         self._block = "entry"
-        self._pointers: dict[tuple, str] = {}
-        self._constants: dict[tuple, Value] = {}
+        self._pointers: dict[tuple[object, ...], str] = {}
+        self._constants: dict[tuple[object, ...], Value] = {}
 
     def __str__(self) -> str:
         return "\n".join([self._head, *self._lines, "  ret void", "}", ""])
@@ -343,7 +343,12 @@ class Function:
         some = self.instruction(f"icmp slt i64 {start.text}, {stop.text}", "i1")
         self._lines.append(f"  br i1 {some.text}, label %{into}, label %{out}\n{into}:")
         self._enter(into)
-        results = self.loop(self.op("sub", stop, start), body, carried, start=start)
+
+        def turn(index: Index, values: list[Value]) -> Any:
+            assert isinstance(index, Value)  # as `start` is
+            return body(index, values)
+
+        results = self.loop(self.op("sub", stop, start), turn, carried, start=start)
         last = self._block
         self._lines.append(f"  br label %{out}\n{out}:")
         self._enter(out)

@@ -55,7 +55,10 @@ class MapLanes:
 
         def row(i: Index, _: list[Value]) -> None:
             for j0, strips, positions in blocks(where.columns, _POSITIONS):
-                f.loop(strips, lambda jb, _, j0=j0, positions=positions: strip(i, jb, j0, positions), name="positions")
+                def strip_of(jb: Index, _: list[Value], j0: int = j0, positions: int = positions) -> None:
+                    strip(i, jb, j0, positions)
+
+                f.loop(strips, strip_of, name="positions")
 
         f.loop(where.rows, row, name="row")
 
@@ -67,7 +70,8 @@ class MapLanes:
             for c0 in range(0, len(self.offsets), at_once):
                 offsets = self.offsets[c0:c0 + at_once]
 
-                def position(i: Index, j: Index, sums: list[Value], offsets=offsets, v=v) -> list[Value]:
+                def position(i: Index, j: Index, sums: list[Value], offsets: list[int] = offsets,
+                             v: int = v) -> list[Value]:
                     window = self.buffer.x.by(i, where.row_step).by(j, where.column_step)
                     made = []
                     for n, c in enumerate(channels):

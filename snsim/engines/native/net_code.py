@@ -215,7 +215,8 @@ class Net:
                 emit_filled(f, self.layers[number].noise, self.layers[number].units, 0.0)
             width = sum(cells.units for cells in layers)
 
-            def one(p: Value | int, _: list[Value], f=f, layers=layers, width=width) -> None:
+            def one(p: Value | int, _: list[Value], f: Function = f, layers: Sequence[LayerCells] = layers,
+                    width: int = width) -> None:
                 self.emit_present(f, forward, p)
                 row = pattern("%made", p, width)
                 for cells in layers:

@@ -179,7 +179,7 @@ def _unrolled(f: Function, count: int, by: int, body: Callable[[Index, list[Valu
               carried: list[Value], copies: int) -> list[Value]:
     """`body(index, values, which copy)` for 0 ... count - 1, `by` at a time."""
     for first, times, size in blocks(count, by):
-        def several(b: Index, values: list[Value], first=first, size=size) -> list[Value]:
+        def several(b: Index, values: list[Value], first: int = first, size: int = size) -> list[Value]:
             for k in range(size):
                 index = first + k if isinstance(b, int) else f.op(
                     "add", f.op("mul", b, Value(f, str(size), "i64")), Value(f, str(first + k), "i64"))
@@ -202,7 +202,8 @@ def emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: Up
                                  // chunk, tiles.targets))
     for t0, target_blocks, targets in blocks(tiles.targets, targets_at_once):
         for v0, _, vectors in _each(blocks(where.vectors, chunk)):
-            def block(s: Index, tb: Index, k: Index, t0=t0, targets=targets, v0=v0, vectors=vectors) -> None:
+            def block(s: Index, tb: Index, k: Index, t0: int = t0, targets: int = targets, v0: int = v0,
+                      vectors: int = vectors) -> None:
                 _emit_block(f, tiles, channels, update, (s, tb, k), t0, targets, v0, vectors, masks)
 
             f.nest({"set": tiles.sets, "maps": target_blocks, "window": where.kernel_rows}, block)
@@ -237,8 +238,10 @@ def _emit_block(f: Function, tiles: Tiles, channels: Sequence[str], update: Upda
 
     def row(i: Index, sums: list[Value]) -> list[Value]:
         for j0, strips, positions in blocks(where.columns, min(_MOST_UNROLLED, 4 if where.columns > 8 else 8)):
-            sums = f.loop(strips, lambda jb, now, j0=j0, positions=positions: positions_from(
-                i, jb, j0, positions, now), sums, "positions")
+            def strip(jb: Index, now: list[Value], j0: int = j0, positions: int = positions) -> list[Value]:
+                return positions_from(i, jb, j0, positions, now)
+
+            sums = f.loop(strips, strip, sums, "positions")
         return sums
 
     sums = f.loop(where.rows, row, [f.zero] * (targets * vectors * len(channels)), "row")

@@ -43,7 +43,7 @@ class Listed:
 
     def _each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
         """`body(target cell, first connection, one past the last)`."""
-        def unit(t: Value, _: list[Value]) -> None:
+        def unit(t: Index, _: list[Value]) -> None:
             t = t if isinstance(t, Value) else Value(f, str(t), "i64")
             following = f.op("add", t, Value(f, "1", "i64"), "nsw")
             body(t, self._index(f, self.starts, t), self._index(f, self.starts, following))
@@ -109,7 +109,7 @@ class Listed:
 
     def _drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
         for c in channels:
-            def back(at: At, n: int, c=c) -> None:
+            def back(at: At, n: int, c: str = c) -> None:
                 value, place = f.load(at(self.back[c])), at(self.source.delta[c])
                 value = value if self.scale == 1.0 else value * self.scale ** POWER[c]
                 f.store_lanes(value if first else value + f.load(place), 0, n, place)

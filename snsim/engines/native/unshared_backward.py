@@ -30,7 +30,7 @@ def emit_own(f: Function, tiles: Tiles, channels: Sequence[str], errors: bool, f
     even = all(mask.lanes is not None and all(mask.lanes) for mask in masks[:-1])
     store = first or not isinstance(tiles.buffer, Direct)
     for v0, times, vectors in _chunks(where.vectors, chunk, even):
-        def at(s: Index, i: Index, b: Index, v0=v0, vectors=vectors) -> None:
+        def at(s: Index, i: Index, b: Index, v0: int = v0, vectors: int = vectors) -> None:
             here = _Here(tiles, s, i, v0 * lanes, b, vectors * lanes)
             _emit_chunk(f, tiles, channels, here, vectors, errors, store, update, masks[v0:v0 + vectors])
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from snsim.engines.folding import folded, is_idle
 from snsim.engines.native.layout import Block, ParameterCells, state_region
-from snsim.engines.native.llvm_ir import Function, Value
+from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Machine, Place
 from snsim.engines.native.vector_math import Vectors
 from snsim.engines.protocol import UpdateRule
@@ -241,7 +241,7 @@ class Sums:
         cells, lanes = self._cells[name], f.machine.lanes
         update, mask = updates.begin(f, name), cells.masks(1)[0]
 
-        def vector(v, _: list[Value]) -> None:
+        def vector(v: Index, _: list[Value]) -> None:
             place = cells.value.by(v, lanes)
             gathered = {}
             for channel in self._channels:

@@ -79,7 +79,7 @@ class _Layer:
             a, parts = link.sums(states[source], values[slot])
             total = a if total is None else total + a
             kept.append(parts)
-        if self.bias is not None:
+        if self.bias is not None and self.bias_index is not None:
             bias = values[self.bias].take(self.bias_index)
             total = bias if total is None else total + bias
         return 0 if total is None else total, kept
@@ -108,7 +108,7 @@ class ReferenceEngine(Holder):
             (link.slot, link.gain, WeightNorm(link.connection.wiring.owners(), plan.parameters[link.gain].size))
             for stage in plan.stages for link in stage.links if link.gain is not None]
         self._prepare_layers()
-        self._cost_slopes = None if cost.softmax else program([cost.de, cost.dde]).bind(NUMPY)
+        self._cost_slopes = None if cost.de is None or cost.dde is None else program([cost.de, cost.dde]).bind(NUMPY)
         self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in self._weights.mentioned]
 
     def _prepare_layers(self) -> None:

@@ -80,7 +80,8 @@ class Normalized:
     def tangent(self, moved: Sequence[np.ndarray], kept: Any) -> np.ndarray:
         (y, rate), x = kept, self._maps(moved[0])
         made = rate * (x - x.mean(-2, keepdims=True) - y * (y * x).mean(-2, keepdims=True))
-        return made.reshape(moved[0].shape)
+        sums: np.ndarray = made.reshape(moved[0].shape)
+        return sums
 
 
 class Attended:
@@ -146,4 +147,5 @@ class Attended:
         (q, k, v, a, _), (dq, dk, dv) = kept, (self._heads(x) for x in moved)
         s = self._scale * (dq.swapaxes(-1, -2) @ k + q.swapaxes(-1, -2) @ dk)
         da = a * (s - (a * s).sum(-1, keepdims=True))
-        return (v @ da.swapaxes(-1, -2) + dv @ a.swapaxes(-1, -2)).reshape(moved[0].shape)
+        sums: np.ndarray = (v @ da.swapaxes(-1, -2) + dv @ a.swapaxes(-1, -2)).reshape(moved[0].shape)
+        return sums

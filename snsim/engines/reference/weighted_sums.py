@@ -55,7 +55,8 @@ class Gathering:
         if self._ragged:
             values = np.concatenate((values, np.zeros(1, values.dtype)))
         picked = values.take(self._rows)
-        return picked[0] if len(picked) == 1 else picked.sum(0)
+        gathered: np.ndarray = picked[0] if len(picked) == 1 else picked.sum(0)
+        return gathered
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +97,9 @@ def _regular(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> l
         shapes[len(group), len(group[0])].append(group)
     made = []
     for alike in shapes.values():
-        rows = np.array(alike)  # groups, blocks, places
+        places = np.array(alike)  # groups, blocks, places
         made.append(Bundle(
-            np.ascontiguousarray(sources[rows[:, 0]].transpose(0, 2, 1)), weights[rows[:, :, 0]], targets[rows]))
+            np.ascontiguousarray(sources[places[:, 0]].transpose(0, 2, 1)), weights[places[:, :, 0]], targets[places]))
     return made
 
 

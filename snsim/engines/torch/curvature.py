@@ -42,7 +42,7 @@ class Curvature:
                 copy.scale, copy.border_value, copy.gain = copy.scale ** 2, copy.border_value ** 2, None
                 self._squared[link.slot] = copy
         self._slopes = {stage.layer: program([stage.df, stage.ddf]).bind(TORCH) for stage in plan.stages}
-        self._bend_of_cost = None if cost.softmax else program([cost.dde]).bind(TORCH)
+        self._bend_of_cost = None if cost.dde is None else program([cost.dde]).bind(TORCH)
 
     def __call__(self, states: list[Tensor], sums: list[Tensor], slopes: Sequence[Tensor | None], d: Tensor,
                  kind: str, gates: Gates) -> dict[str, Tensor]:
@@ -89,12 +89,14 @@ class Curvature:
         df, ddf = self._slopes[layer]({"x": a})
         if layer in gates:  # a gated unit has the nlf gate * f
             df, ddf = df * gates[layer], ddf * gates[layer]
-        h = s * (df * df)
-        return h + y * ddf if kind == "full" else h
+        h: Tensor = s * (df * df)
+        if kind == "full":
+            h = h + y * ddf
+        return h
 
     def _at_sums(self, layer: int, a: Tensor, y: Tensor, gates: Gates) -> Tensor:
         """dE/da."""
-        g = y * self._slopes[layer]({"x": a})[0]
+        g: Tensor = y * self._slopes[layer]({"x": a})[0]
         return g * gates[layer] if layer in gates else g
 
     def _through_connection(self, slot: str, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,6 +111,7 @@ class Curvature:
     def _of_parts(self, link: Link, x: Tensor, h: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor]:
         """From h of the weights that weight-norm gives to that of their parameters; g: dE/da, for the full one."""
         made = self._module.connection(link.slot)
+        assert made.gain is not None  # as link.gain
         v, gain = made.weight.detach().reshape(-1).numpy(), made.gain.detach().numpy()
         slopes = None
         if g is not None:

@@ -60,7 +60,7 @@ class TorchEngine(Holder):
             parameter = self.module.get_parameter(self.module.parameter_names[name])
             parameter.data = torch.from_numpy(self._weights.values[name]).view(parameter.shape)
             self._learning.append(parameter)
-        self._e = None if cost.softmax else program([cost.e]).bind(TORCH)
+        self._e = None if cost.e is None else program([cost.e]).bind(TORCH)
         self._curvature = Curvature(plan, cost, self.module)
         self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in self._weights.mentioned]
 
@@ -104,7 +104,8 @@ class TorchEngine(Holder):
         """E summed over the patterns."""
         if self._e is None:
             return -(d * torch.log_softmax(x, 1)).sum()
-        return self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
+        summed: Tensor = self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
+        return summed
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         return self._evaluated(inputs)[-1]
@@ -145,11 +146,13 @@ class TorchEngine(Holder):
         along = {made: flat[self._weights.places[name]].reshape(at[made].shape) for name, made in names.items()}
 
         def outputs(weights: dict[str, Tensor], chunk: Tensor) -> Tensor:
-            return torch.func.functional_call(self.module, weights, (chunk,)).reshape(len(chunk), -1)
+            rows: Tensor = torch.func.functional_call(self.module, weights, (chunk,)).reshape(len(chunk), -1)
+            return rows
 
         made = [torch.func.jvp(lambda weights, chunk=chunk: outputs(weights, chunk), (at,), (along,))
                 for chunk in x.split(_TOGETHER)]
-        return tuple(torch.cat(part).detach().numpy() for part in zip(*made))  # type: ignore[return-value]
+        values, moved = (torch.cat(part).detach().numpy() for part in zip(*made))
+        return values, moved
 
     def _patterns(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
         x = _given(checked_patterns(inputs, self.plan.input_units, "input", self.dtype))

@@ -35,10 +35,13 @@ def _keep(module: nn.Module, name: str, indices: np.ndarray) -> None:
 class _Connection(nn.Module):
     """One connection: states of its source layer, (patterns, units), to weighted sums, (patterns, units)."""
 
+    weight: Tensor
+    owner: Tensor
+
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__()
         parameter = plan.parameters[link.slot]
-        if parameter.learns:
+        if parameter.fixed is None:
             self.weight = nn.Parameter(torch.zeros(parameter.shape, dtype=dtype))
         else:
             self.register_buffer("weight", torch.full(parameter.shape, parameter.fixed, dtype=dtype), persistent=False)
@@ -51,6 +54,10 @@ class _Connection(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         sums = self.sums(x)
         return sums if self.scale == 1 else sums * self.scale
+
+    def sums(self, x: Tensor) -> Tensor:
+        """The weighted sums without the scale."""
+        raise NotImplementedError
 
     def used(self) -> Tensor:
         """The weights that multiply states: with weight-norm gain * v / |v|, see `engines.weight_norm`."""
@@ -71,9 +78,12 @@ class _Dense(_Connection):
 class _Windows(_Connection):
     """What all windows over maps have: the source maps with their border, as (patterns, maps, rows, columns)."""
 
+    wrapped_rows: Tensor
+    wrapped_columns: Tensor
+
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
-        windows = link.structure
+        windows = _windows_of(link)
         self.source, self.step, self.border, self.wrap = windows.source, windows.step, windows.border, windows.wrap
         if self.wrap:
             _keep(self, "wrapped_rows", _wrapped_cells(windows, 0))
@@ -87,6 +97,11 @@ class _Windows(_Connection):
         return functional.pad(maps, (columns, columns, rows, rows), value=self.border_value)
 
 
+def _windows_of(link: Link) -> Windows:
+    assert isinstance(link.structure, Windows)
+    return link.structure
+
+
 def _wrapped_cells(windows: Windows, axis: int) -> np.ndarray:
     """Rows (axis 0) or columns (1) of a source map in the order in which windows that wrap round pass over them."""
     reach = (windows.target[axis + 1] - 1) * windows.step[axis] + windows.window[axis]
@@ -96,9 +111,11 @@ def _wrapped_cells(windows: Windows, axis: int) -> np.ndarray:
 class _Shared(_Windows):
     """`mask` and `equal-mask`: a convolution whose kernel has zeros where a map does not feed another."""
 
+    kernel_index: Tensor
+
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
-        self.one_to_one, index = _kernel_index(link.structure)
+        self.one_to_one, index = _kernel_index(_windows_of(link))
         _keep(self, "kernel_index", index)
 
     def sums(self, x: Tensor) -> Tensor:
@@ -130,9 +147,12 @@ def _kernel_index(windows: Windows) -> tuple[bool, np.ndarray]:
 class _Local(_Windows):
     """`local`: every unit multiplies its windows by weights of its own."""
 
+    pair_source: Tensor
+    pair_target: Tensor
+
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
-        windows = link.structure
+        windows = _windows_of(link)
         self.window, self.maps = windows.window, windows.target[0]
         target, source = np.nonzero(windows.maps.T)
         _keep(self, "pair_source", source)
@@ -151,6 +171,7 @@ class _Frames(_Connection):
 
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
+        assert isinstance(link.structure, Frames)
         self.source, self.step = link.structure.source, link.structure.step
 
     def sums(self, x: Tensor) -> Tensor:
@@ -160,6 +181,10 @@ class _Frames(_Connection):
 
 class _Listed(_Connection):
     """A connection known by its explicit table only."""
+
+    from_unit: Tensor
+    to_unit: Tensor
+    by_weight: Tensor
 
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
         super().__init__(link, plan, dtype)
@@ -193,12 +218,14 @@ class _Layer(nn.Module):
     order at the sum itself, which has the same value and both derivatives right.
     """
 
+    bias_index: Tensor
+
     def __init__(self, stage: Stage, plan: Plan, dtype: torch.dtype):
         super().__init__()
         self.f = program([stage.f])
         self.stated = None if _autograd_knows(stage) else program([stage.f, stage.df, stage.ddf])
         self.has_bias = stage.bias is not None
-        if self.has_bias:
+        if stage.bias is not None and stage.bias_index is not None:
             self.bias = nn.Parameter(torch.zeros(plan.parameters[stage.bias].shape, dtype=dtype))
             _keep(self, "bias_index", stage.bias_index)
 
@@ -214,7 +241,8 @@ class _Layer(nn.Module):
         if self.stated is not None:
             at = sums.detach()
             value, df, ddf = self.stated.bind(TORCH)({"x": at})
-            return value + (sums - at) * (df + 0.5 * (sums - at) * ddf)
+            expanded: Tensor = value + (sums - at) * (df + 0.5 * (sums - at) * ddf)
+            return expanded
         value = self.f.bind(TORCH)({"x": sums})[0]
         return value if isinstance(value, Tensor) else torch.full_like(sums, value)
 
@@ -341,9 +369,11 @@ class SnModule(nn.Module):
             all_sums.append(sums)
         return states, all_sums
 
-    def connection(self, slot: str) -> nn.Module:
+    def connection(self, slot: str) -> _Connection:
         """The part that computes a connection, by the name of its weights ("input-h1.weight")."""
-        return self.get_submodule(self.parameter_names[slot].removesuffix(".weight"))
+        part = self.get_submodule(self.parameter_names[slot].removesuffix(".weight"))
+        assert isinstance(part, _Connection)
+        return part
 
     def transform(self, name: str) -> nn.Module:
         """The part that computes a transform, by its name ("normalize a b")."""

@@ -40,7 +40,7 @@ def _exp(a: Tensor) -> Tensor:
     return torch.exp(a.clamp(max=LARGEST_EXPONENT[str(a.dtype).removeprefix("torch.")]))
 
 
-TORCH: Mapping[str, Callable[..., Any]] = {name: _tensor(name, function) for name, function in {
+_OF_TENSORS: dict[str, Callable[..., Any]] = {
     "+": lambda a, b: a + b, "-": lambda a, b: a - b, "negate": lambda a: -a, "*": lambda a, b: a * b,
     "/": lambda a, b: a / b, "**": lambda a, b: a ** b, "sqrt": torch.sqrt, "exp": _exp, "log": torch.log,
     "tanh": torch.tanh, "abs": torch.abs, "sgn": torch.sign, "if": _where,
@@ -48,4 +48,5 @@ TORCH: Mapping[str, Callable[..., Any]] = {name: _tensor(name, function) for nam
     "min": lambda a, b: torch.where(a <= b, a, b), "max": lambda a, b: torch.where(a >= b, a, b),
     "<": _truth(torch.lt), "<=": _truth(torch.le), ">": _truth(torch.gt), ">=": _truth(torch.ge), "=": _truth(torch.eq),
     "and": _truth(torch.logical_and), "or": _truth(torch.logical_or), "not": _truth(torch.logical_not),
-}.items()}
+}
+TORCH: Mapping[str, Callable[..., Any]] = {name: _tensor(name, function) for name, function in _OF_TENSORS.items()}

@@ -223,7 +223,8 @@ def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None =
             raise Misuse(f"{interpreter.describe(value)} is no object and has no slots", argument,
                          "write :object:slot for a variable that holds an object")
         value = value if name is None else value.get(name)
-    return value  # type: ignore[no-any-return]
+    assert isinstance(value, Object)
+    return value
 
 
 @function("set", interpreter=True)

@@ -23,7 +23,7 @@ from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _SUFFIX = ".cb"
 _IRIS = ("iris_train", "iris_test")

@@ -24,7 +24,7 @@ from snsim.sn28.graphics.plots import Port, make_port, marker_named
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _CORNERS = (-1.0, -1.0, 1.0, 1.0)
 _DEMO_SIZE = 400.0  # of the window, in pixels on a side

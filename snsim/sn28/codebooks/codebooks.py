@@ -20,7 +20,7 @@ from snsim.language.procedures import ABSENT, Misuse, Procedure
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _LARGEST_LABEL = 1_000_000
 _MOST_WORDS, _MOST_NUMBERS = 10_000_000, 100_000  # in a codebook, and in a word of it

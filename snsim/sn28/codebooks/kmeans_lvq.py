@@ -37,7 +37,7 @@ from snsim.sn28.runtime.random_numbers import Randomness
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _CLOSE, _LITTLE = 1e-5, 1e-4  # k-means ends at such a distortion, or when it falls by such a part of itself
 _RATE, _WINDOW = 0.1, 0.01  # of learn-lvq

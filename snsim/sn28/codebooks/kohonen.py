@@ -29,7 +29,7 @@ from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _LARGEST_GRID = 1_000_000  # nodes
 _ONE = np.float32(1)

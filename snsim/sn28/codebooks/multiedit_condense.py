@@ -19,7 +19,7 @@ from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _LEAST_PARTS = 3  # with two, each part would be judged by the one it judges
 

@@ -21,7 +21,7 @@ from snsim.sn28.codebooks.codebooks import Codebook, codebook, item, two_codeboo
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 NO_CLASS = -1  # what a vote without a majority gives
 

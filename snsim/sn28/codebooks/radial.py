@@ -28,7 +28,7 @@ from snsim.sn28.runtime.random_numbers import Randomness
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _DRAWN = 100  # words whose distances set the first v
 _REACH = 0.5  # |a| of a word at the mean distance of these: its bell then gives 0.42

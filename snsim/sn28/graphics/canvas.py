@@ -15,7 +15,7 @@ from snsim.language.hidden_characters import replace_hidden
 from snsim.language.procedures import Misuse
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 Color = tuple[int, int, int]  # red, green, blue from 0 to 255
 BLACK, WHITE, GRAY = (0, 0, 0), (255, 255, 255), (160, 160, 160)

@@ -32,7 +32,7 @@ from snsim.sn28.graphics.canvas import (
 from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _FOREGROUND, _BACKGROUND, _MIDDLE = -1, -2, -3  # numbers of colors, for `color`
 _LARGEST_PIXEL = 1e6

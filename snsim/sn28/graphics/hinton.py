@@ -19,7 +19,7 @@ from snsim.sn28.graphics.drawing_words import current_window, draw, pixel, pixel
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _GRAYS = 64
 _LARGEST_CELL = 4_096

@@ -9,7 +9,7 @@ from snsim.errors import Fault, SnError, Source
 from snsim.language.forms import symbol
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _TEXT = "nettool.sn"
 

@@ -19,7 +19,7 @@ from snsim.sn28.graphics.drawing_words import current_window, draw, pixel, put_t
 from snsim.sn28.runtime.vocabulary import SN28, word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _RADIUS = 3  # of a marker, in pixels
 _TICK = 5

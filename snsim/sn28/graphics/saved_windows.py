@@ -17,7 +17,7 @@ from snsim.sn28.graphics.svg import svg
 from snsim.sn28.runtime.file_lookup import Files
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 KINDS: dict[str, Callable[[Window], bytes]] = {  # by suffix
     "svg": lambda window: svg(window).encode(),

@@ -20,7 +20,7 @@ from snsim.sn28.runtime.settings import number_in, training_range
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _WIDTH, _HEIGHT = 512, 380  # of a window of curves
 _ERRORS = "Average NMSE"  # SN's name for half the mean squared error of an output

@@ -18,7 +18,7 @@ from snsim.sn28.runtime.settings import DESIRED, OUTPUT, Settings, layer_in
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _OUT_CLASS, _DES_CLASS = symbol("out-class"), symbol("des-class")
 

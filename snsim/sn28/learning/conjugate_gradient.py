@@ -22,7 +22,7 @@ from snsim.sn28.net.netspace import EPSILON, GRAD, Netspace
 from snsim.sn28.runtime.settings import INPUT, NET, OUTPUT, layer_in, number_in, training_range
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 Vector = np.ndarray  # one element a weight, in order of creation, float32
 

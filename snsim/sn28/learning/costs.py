@@ -14,7 +14,7 @@ from snsim.sn28.runtime.settings import Settings
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 @word("set-cost-lms")

@@ -20,7 +20,7 @@ from snsim.sn28.net.netspace import BACKSUM, GGRAD, SQBACKSUM, SUM, VAL, Netspac
 from snsim.sn28.net.nlf import NonLinearity
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _F = np.float32
 

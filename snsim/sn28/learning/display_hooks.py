@@ -17,7 +17,7 @@ from snsim.sn28.runtime.settings import Settings, number_in
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 @word("disp-nil")

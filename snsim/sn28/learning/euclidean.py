@@ -23,7 +23,7 @@ from snsim.sn28.net.nlf import NonLinearity
 from snsim.sn28.net.numpy_sums import move_weights, ranks
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _F = np.float32
 Term = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of units here, at the other end, and weights
@@ -43,7 +43,8 @@ def update_nn_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
 
     def squared(here: np.ndarray, other: np.ndarray, weight: np.ndarray) -> np.ndarray:
         far = w[weight] - x[other]
-        return far * far
+        square: np.ndarray = far * far
+        return square
 
     space.unit[SUM].array[units.index] = _sums(units, space.incoming, squared)
     if theta != 0:
@@ -73,8 +74,10 @@ def update_nn_ggradient(space: Netspace, units: Units, dnlf: NonLinearity, ddnlf
 
     def curved(here: np.ndarray, other: np.ndarray, weight: np.ndarray) -> np.ndarray:
         far = w[weight] - x[here]
-        bent = _F(4) * (far * far) * h[other]
-        return bent if ddnlf is None else bent - _F(2) * g[other]
+        bent: np.ndarray = _F(4) * (far * far) * h[other]
+        if ddnlf is not None:
+            bent = bent - _F(2) * g[other]
+        return bent
 
     some = space.outgoing.counts[units.array] > 0
     s = space.unit[SQBACKSUM].array

@@ -22,7 +22,7 @@ from snsim.sn28.runtime.settings import Settings, number_in, training_range
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _PATTERNS, _DESIRED, _NOISE = symbol("pattern-matrix"), symbol("desired-matrix"), symbol("input-noise")
 _GET = symbol("get-pattern")

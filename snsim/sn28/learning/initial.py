@@ -22,7 +22,7 @@ from snsim.sn28.runtime.settings import Settings
 from snsim.sn28.runtime.vocabulary import special_word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 Scale = Callable[[np.ndarray], np.ndarray]  # of the fan-ins of units, bias included
 

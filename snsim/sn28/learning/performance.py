@@ -17,7 +17,7 @@ from snsim.sn28.runtime.settings import DESIRED, INPUT, NET, OUTPUT, layer_in, n
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _RULE = "-" * 55
 _PRESENT, _FORWARD, _PRESENT_DESIRED, _CLASSIFY, _EVENTS, _COST = (symbol(name) for name in (

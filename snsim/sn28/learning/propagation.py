@@ -22,7 +22,7 @@ from snsim.sn28.net.numpy_sums import in_order
 from snsim.sn28.runtime.random_numbers import Randomness
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _F = np.float32
 

@@ -19,7 +19,7 @@ from snsim.sn28.runtime.lisp_definitions import bound
 from snsim.sn28.runtime.settings import NET, number_in, test_range
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 @net_word("obd-compute-curvature", "iterative", "newton")

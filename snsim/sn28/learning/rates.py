@@ -20,7 +20,7 @@ from snsim.sn28.runtime.settings import number_in
 from snsim.sn28.runtime.vocabulary import special_word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 Scale = Callable[[int], float]  # of the fan-in of a unit, bias included
 

@@ -18,7 +18,7 @@ from snsim.sn28.runtime.lisp_definitions import bound
 from snsim.sn28.runtime.settings import NET, number_in, test_range, training_range
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _AGE, _CURRENT, _ERROR = symbol("age"), symbol("current-pattern"), symbol("local-error")
 _BACKWARD, _BACKWARD_2, _UPDATE, _UPDATE_NEWTON, _NEXT, _DISPLAY = (symbol(name) for name in (

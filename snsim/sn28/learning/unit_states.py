@@ -22,7 +22,7 @@ from snsim.sn28.net.netspace import SPARE1, SPARE2, VAL, Netspace
 from snsim.sn28.runtime.random_numbers import Randomness
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _F = np.float32
 

@@ -18,7 +18,7 @@ from snsim.sn28.net.nlf_words import non_linearity
 from snsim.sn28.runtime.settings import Settings, number_in
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 class Arguments:

@@ -19,7 +19,7 @@ from snsim.sn28.runtime.settings import Settings
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _NLF = (symbol("nlf"), symbol("dnlf"), symbol("ddnlf"))
 _LAYERS = "((name size) (name size (nlf-tanh ...)) ...)"

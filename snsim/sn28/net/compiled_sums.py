@@ -7,6 +7,7 @@ without fused multiply-add. `ranks` does the same in NumPy. Importing this needs
 from __future__ import annotations
 
 import ctypes
+from functools import partial
 from typing import Any, Callable, Sequence
 
 import numpy as np
@@ -190,11 +191,11 @@ class Text:
         for momentum in (False, True):
             self.over_units("learn_momentum" if momentum else "learn", ("alpha", "decay"),
                             ("x", "g", "rate", "w", "delta"), "one weight a connection, e of the unit",
-                            lambda loop, momentum=momentum: _learn(loop, momentum))
+                            partial(_learn, momentum=momentum))
             for newton in (False, True):
                 self.over_units(_by_connection_name(momentum, newton), ("alpha", "decay", "mu"),
                                 ("x", "g", "rate", "sigma", "w", "delta"), "one weight a connection, e of its own",
-                                lambda loop, momentum=momentum, newton=newton: _by_connection(loop, momentum, newton))
+                                partial(_by_connection, momentum=momentum, newton=newton))
 
 
 def _learn(loop: Loop, momentum: bool) -> None:

@@ -22,7 +22,7 @@ from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 Windows = np.ndarray  # (windows, units of a window) units
 Share = Callable[[Windows], np.ndarray]  # the weight of each connection, from 0, in a shape that spreads to theirs

@@ -19,7 +19,7 @@ from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _F = np.float32
 

@@ -22,7 +22,7 @@ from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.net.numpy_sums import in_order
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _F = np.float32
 Values = Callable[[list[np.ndarray]], np.ndarray]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snsim.language.forms import symbol
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 # name of the variable that holds its number -> (number, what it is, modes of the kernel that it needs)
 UNIT_FIELDS: dict[str, tuple[int, str, tuple[str, ...]]] = {

@@ -20,7 +20,7 @@ from snsim.sn28.net.netspace import BACKSUM, GGRAD, GRAD, SIGMA, SPARE1, SPARE2,
 from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 # Fields of units
 

@@ -12,7 +12,7 @@ from snsim.registry import Shelf
 from snsim.sn28.runtime.vocabulary import SN28
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 F = TypeVar("F", bound=Callable[..., object])

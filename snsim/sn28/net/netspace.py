@@ -21,7 +21,7 @@ from snsim.sn28.net.numpy_sums import SumLoops, sum_loops
 from snsim.sn28.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 VAL, SUM, GRAD, BACKSUM, EPSILON = 1, 2, 3, 4, 5
 GGRAD, SQBACKSUM, SIGMA, SPARE1, SPARE2, SPARE3 = 8, 9, 10, 11, 12, 13

@@ -15,7 +15,7 @@ from snsim.language.forms import Form
 from snsim.language.procedures import Misuse, Procedure
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 Values = Callable[[np.ndarray], np.ndarray]
 _F = np.float32
@@ -143,7 +143,8 @@ class Slope(NonLinearity):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         h = _FIRST_STEP
-        return (self.f.values(x + h) - self.f.values(x - h)) / (_F(2) * h)
+        slope: np.ndarray = (self.f.values(x + h) - self.f.values(x - h)) / (_F(2) * h)
+        return slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +156,8 @@ class Bend(NonLinearity):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         h = _SECOND_STEP
-        return ((self.f.values(x + h) + self.f.values(x - h)) - _F(2) * self.f.values(x)) / (h * h)
+        bend: np.ndarray = ((self.f.values(x + h) + self.f.values(x - h)) - _F(2) * self.f.values(x)) / (h * h)
+        return bend
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from snsim.sn28.net.splines import Knots, Spline, SplineBend, SplineSlope
 from snsim.sn28.runtime.settings import DEFAULT_SLOPE
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 Functions = tuple[NonLinearity, NonLinearity, NonLinearity]  # f, f' and f''
 

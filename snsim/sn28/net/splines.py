@@ -45,7 +45,8 @@ class Knots:
 
     def chord(self, i: int) -> np.float32:
         """The slope of the straight line from knot i to the next."""
-        return (self.y[i + 1] - self.y[i]) / (self.x[i + 1] - self.x[i])
+        slope: np.float32 = (self.y[i + 1] - self.y[i]) / (self.x[i + 1] - self.x[i])
+        return slope
 
     def place(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The knot below each x (the last but one at most), the width there, and the shares of both knots."""

@@ -27,7 +27,7 @@ from snsim.sn28.net.nlf_words import FAMILIES, Functions, default_functions
 from snsim.sn28.runtime.lisp_definitions import code
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
     from snsim.network.expressions import Expression
 
 

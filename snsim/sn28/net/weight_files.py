@@ -26,7 +26,7 @@ from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.settings import number_in
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 SUFFIX = ".wei"
 _MATRIX, _MERGE, _OLD_MERGE = 0x1E3D4C51, 0x2D4F1C93, 0x2D4F1C91

@@ -13,7 +13,7 @@ from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _FIELDS = {  # the word's name of the field: (attribute of Netspace, what it is, modes)
     "weight": ("weight_val", "weights", ()),
@@ -35,8 +35,9 @@ def _words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> 
         if target is ABSENT:
             return values.copy()
         _check(f"{field}-to-matrix", target, len(values))
-        target.reshape(-1)[:] = values
-        return target
+        into: np.ndarray = target
+        into.reshape(-1)[:] = values
+        return into
 
     def from_matrix(interpreter: Interpreter, source: Form) -> Form:
         values = vector(interpreter.part(Netspace), attribute)

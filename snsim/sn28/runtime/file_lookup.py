@@ -22,7 +22,7 @@ from snsim.own_files import is_own
 from snsim.sn28.runtime.host import surroundings
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _BYTES_PER_ELEMENT = 16  # more than any format takes for an element of a matrix, as a number of a text
 

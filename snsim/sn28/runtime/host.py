@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Callable, Iterator
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 @dataclass(frozen=True)

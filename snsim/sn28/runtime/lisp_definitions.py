@@ -9,7 +9,7 @@ from snsim.language.forms import Form, make_list, symbol
 from snsim.language.procedures import Function, Parameters
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 def code(*items: Form) -> Form:

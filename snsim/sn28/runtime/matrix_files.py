@@ -25,7 +25,7 @@ from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.vocabulary import SN28, special_word, word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 SUFFIX = ".mat"
 _TYPES = {  # SN's magic numbers and the element types that its matrices have in the Lisp

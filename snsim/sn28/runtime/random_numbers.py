@@ -18,7 +18,7 @@ from snsim.language.procedures import ABSENT
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _SIZE, _LAG, _MASK = 55, 31, 2**31 - 1
 _FIRST, _FACTOR, _TERM = 161803398, 84589, 45989

@@ -13,7 +13,7 @@ from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.procedures import Misuse
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 NUMBERS = {
     "theta": 0.0,  # standard deviation of the noise that forward-prop adds to each weighted sum

@@ -18,7 +18,7 @@ from snsim.sn28.runtime.host import surroundings
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 
 @word("sys")

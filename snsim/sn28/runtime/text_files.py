@@ -22,7 +22,7 @@ from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 _BLANKS, _LINE = " \t\r\n\f", "~\n\xff"
 
@@ -179,4 +179,5 @@ def _class(name: str, wanted: Form) -> str:
 def _input(interpreter: Interpreter, name: str) -> Input:
     if not interpreter.inputs:
         raise Misuse(f"{name}: nothing is being read", None, 'write (reading (open-read "file") form...)')
-    return interpreter.inputs[-1]
+    innermost: Input = interpreter.inputs[-1]
+    return innermost

@@ -9,7 +9,7 @@ from snsim.language.procedures import Procedure, Special, function
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
 
 SN28: Shelf[Procedure] = Shelf("function")
 F = TypeVar("F", bound=Callable[..., object])

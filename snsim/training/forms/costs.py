@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from snsim.engines.protocol import Cost
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, arguments, describe, make_node, name, number
+from snsim.network.clauses import Faults, all_read, arguments, describe, make_node, name, number
 from snsim.network.expressions import Expression, differentiate, number_text, parse, substitute
 from snsim.network.expressions import number as constant
 from snsim.network.net import Net
@@ -45,7 +46,7 @@ def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
     given = arguments(call, 3, 4, DEFINE_COST, faults)
     if given is None:
         remember_broken(costs, call)
-        faults.raise_if_any()
+        faults.stop()
     called = name(given[0], "the name of a cost", faults)
     parameters = _parameters(given[1], faults)
     doc = read_doc(given[2:], faults)
@@ -54,15 +55,15 @@ def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
         faults.add("this cost does not depend on x, the output, so nothing would be learned", given[-1].span,
                    "use x in the body, such as (* 0.5 (** (- x d) 2))")
     with faults.gathered():
-        costs.child().add(called or "", None, "", given[0].span)  # type: ignore[arg-type]  # a taken name is a fault
-    if faults.any:
+        costs.check_free(called or "", given[0].span)
+    if faults.any or called is None:
         remember_broken(costs, call)
-    faults.raise_if_any()
+        faults.stop()
     definition = CostDefinition(called, parameters, e, call)
     return costs.add(called, definition, doc or "a cost of this program", given[0].span)
 
 
-def remember_broken(shelf: Shelf, call: Node) -> None:
+def remember_broken(shelf: Shelf[Any], call: Node) -> None:
     """Remember the name of a form with faults, unless the name means something already."""
     if len(call.items) > 1 and call.items[1].is_name and call.items[1].name not in shelf:
         shelf.mark_broken(call.items[1].name)
@@ -120,10 +121,11 @@ def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults:
             faults.add(f"cost {definition.name} takes {takes}; {len(numbers)} given", given[-1].span,
                        f"write (cost {syntax})")
             return None
-        if None in numbers:
+        read = all_read(numbers)
+        if read is None:
             return None
         values = [default for _, default in definition.parameters]
-        values[:len(numbers)] = numbers  # type: ignore[assignment]
+        values[:len(read)] = read
         if definition.softmax and net is not None:
             _check_linear_output(node, net, faults)
         complete = make_node(["cost", given[0], *values], node.span)

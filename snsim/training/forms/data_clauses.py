@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Container
+from typing import Any, Container
 
 import numpy as np
 
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, arguments, describe, name, number, whole
+from snsim.network.clauses import Faults, all_read, arguments, describe, name, number, whole
 from snsim.network.net import Net
 from snsim.registry import Shelf, suggest
 from snsim.training.criteria import CRITERIA
@@ -16,7 +16,7 @@ from snsim.training.spec import DataChoice
 DATA = "(data SET ...), (data (examples M M)) or (data (patterns \"a\" \"b\"))"
 
 
-def read_data(node: Node, sets: Shelf[object], net: Net | None, faults: Faults) -> DataChoice | None:
+def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> DataChoice | None:
     """`(data SET ...)`, names in order of preference; `(data (examples M M))`; `(data (patterns "a" "b"))`."""
     given = arguments(node, 1, None, DATA, faults)
     if given is None:
@@ -81,11 +81,13 @@ def _read_patterns(node: Node, faults: Faults) -> DataChoice | None:
     given = arguments(node, 2, 2, '(patterns "inputs.pat" "targets.des")', faults)
     if given is None:
         return None
+    files = []
     for item in given:
         if not isinstance(item.value, str):
             faults.add(f"a file is named by a text, not {describe(item)}", item.span, _file_hint(item, node.head))
             return None
-    return DataChoice(patterns=(given[0].value, given[1].value), span=node.span)  # type: ignore[arg-type]
+        files.append(item.value)
+    return DataChoice(patterns=(files[0], files[1]), span=node.span)
 
 
 def _file_hint(node: Node, word: str) -> str:
@@ -96,14 +98,14 @@ def _file_hint(node: Node, word: str) -> str:
 def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
     """`(ensemble a b)`, `(test-set a b)`: patterns a to b, counted from 0, both included (SN-2.8)."""
     given = arguments(node, 2, 2, f"({node.head} FIRST LAST)", faults)
-    ends = [whole(item, f"a pattern of ({node.head} ...)", faults) for item in given or ()]
-    if given is None or None in ends:
+    ends = all_read([whole(item, f"a pattern of ({node.head} ...)", faults) for item in given or ()])
+    if given is None or ends is None:
         return None
-    if ends[1] < ends[0]:  # type: ignore[operator]
+    if ends[1] < ends[0]:
         faults.add(f"patterns {ends[0]} to {ends[1]} are none", node.span,
                    f"write the first one first: ({node.head} {ends[1]} {ends[0]})")
         return None
-    return ends[0], ends[1]  # type: ignore[return-value]
+    return ends[0], ends[1]
 
 
 def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, float] | None:
@@ -128,14 +130,14 @@ def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, f
 def read_targets(node: Node, faults: Faults) -> tuple[float, float] | None:
     """`(targets OFF ON)`: what the outputs should be, for data with classes."""
     given = arguments(node, 2, 2, "(targets OFF ON)", faults)
-    numbers = [number(item, "a target", faults) for item in given or ()]
-    if given is None or None in numbers:
+    numbers = all_read([number(item, "a target", faults) for item in given or ()])
+    if given is None or numbers is None:
         return None
     if numbers[0] == numbers[1]:
         faults.add(f"OFF and ON are both {numbers[0]:g}: the targets would tell nothing", node.span,
                    "write two different numbers, such as (targets -1 1)")
         return None
-    return numbers[0], numbers[1]  # type: ignore[return-value]
+    return numbers[0], numbers[1]
 
 
 def read_correct(node: Node, faults: Faults) -> tuple[str, tuple[float, ...]] | None:
@@ -151,8 +153,8 @@ def read_correct(node: Node, faults: Faults) -> tuple[str, tuple[float, ...]] | 
             takes = "1 number" if len(chosen.parameters) == 1 else f"{len(chosen.parameters)} numbers"
             faults.add(f"(correct {chosen.name} ...) takes {takes}, {len(numbers)} given",
                        node.span, f"write (correct {syntax})")
-        elif None not in numbers:
-            return chosen.name, tuple(numbers)  # type: ignore[arg-type]
+        elif (read := all_read(numbers)) is not None:
+            return chosen.name, read
     return None
 
 
@@ -170,10 +172,10 @@ def read_file(node: Node, faults: Faults) -> str | None:
 
 def read_choice(node: Node, choices: Container[str], syntax: str, faults: Faults) -> str | None:
     """A clause of words of which only some combinations mean something: `(order shuffled once)`."""
-    words = [name(item, f"what follows {node.head}", faults) for item in node.items[1:]]
-    if None in words:
+    words = all_read([name(item, f"what follows {node.head}", faults) for item in node.items[1:]])
+    if words is None:
         return None
-    chosen = " ".join(words)  # type: ignore[arg-type]
+    chosen = " ".join(words)
     if chosen in choices:
         return chosen
     faults.add(f'({node.head} {chosen}) means nothing' if words else f"({node.head}) says nothing", node.span,

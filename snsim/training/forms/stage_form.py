@@ -133,8 +133,8 @@ def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
                 inner.append(Clause(node, clause.origin))
             else:
                 faults.add(f"repeat takes stages, not {describe(node)}", node.span, "write (repeat N (stage ...) ...)")
-        if times is not None and times > 10_000:
-            faults.add(f"{times} repeats are more than 10000", given[0].span,  # type: ignore[index]
+        if given is not None and times is not None and times > 10_000:
+            faults.add(f"{times} repeats are more than 10000", given[0].span,
                        "write 10000 or less, with more passes in each stage")
             times = 1
         for _ in range(times or 1):

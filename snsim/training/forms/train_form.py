@@ -11,7 +11,7 @@ from snsim.data.catalog import DATA_SETS
 from snsim.engines.protocol import Cost
 from snsim.errors import Fault, SnError
 from snsim.language.forms import Node
-from snsim.network.clauses import DEFAULT, STATED, Clause, arguments, make_node, name, sort_clauses
+from snsim.network.clauses import DEFAULT, STATED, Clause, Plain, arguments, make_node, name, sort_clauses
 from snsim.network.net import Net
 from snsim.registry import Shelf, suggest
 from snsim.training.forms import data_clauses
@@ -93,7 +93,7 @@ class _Form:
         clause = self.singles.get(word)
         return None if clause is None else clause.node
 
-    def default(self, word: str, *items: object) -> Node:
+    def default(self, word: str, *items: Plain) -> Node:
         """State the default of a clause, with the place of the form's name."""
         node = make_node([word, *items], self.call.items[1].span)
         self.singles[word] = Clause(node, DEFAULT)
@@ -114,7 +114,7 @@ def read_training(call: Node, trainings: Shelf[Training], costs: Shelf[CostDefin
         faults.raise_if_any()
     called = name(call.items[1], "the name of a training", faults) or ""
     with faults.gathered():
-        trainings.child().add(called, None, "", call.items[1].span)  # type: ignore[arg-type]
+        trainings.check_free(called, call.items[1].span)
     nodes = refuse_epsi(call.items[2:], reading)
     own = [Clause(node) for node in sort_clauses(nodes, CLAUSES.names(), "train", _MANY, faults)]
     parent = _parent(own, call, trainings, reading)
@@ -172,8 +172,8 @@ def _find_net(called: str, own: list[Clause], parent: Training | None, nets: She
 def _merged(call: Node, own: list[Clause], parent: Training | None, reading: Reading) -> _Form:
     """The clauses of `like`, then the own ones: each replaces the earlier whole, in placed families place by place."""
     brought = [] if parent is None else [
-        _as_stated(clause).inherited(parent.name) for clause in parent.clauses  # type: ignore[arg-type, attr-defined]
-        if clause.origin != DEFAULT and clause.word not in _NOT_INHERITED]  # type: ignore[attr-defined]
+        _as_stated(clause).inherited(parent.name) for clause in parent.clauses
+        if clause.origin != DEFAULT and clause.word not in _NOT_INHERITED]
     singles: dict[str, Clause] = {}
     for clause in (*brought, *own):
         if clause.word not in _MANY and clause.word not in ("like", "net"):
@@ -221,12 +221,14 @@ def _build(called: str, form: _Form, costs: Shelf[CostDefinition], net_clause: C
     figures = () if published is None else data_clauses.read_published(published, faults) or ()
     note = form.node("note")
     notes = () if note is None else data_clauses.read_notes(note, faults)
-    if faults.any or None in (data, cost, correct, fan_in, seeds, reading.net):
+    if faults.any or reading.net is None or data is None or cost is None or correct is None:
+        return None
+    if fan_in is None or seeds is None:
         return None
     return Training(
-        name=called, net=reading.net, data=data, cost=cost, criterion=correct,  # type: ignore[arg-type]
-        initial=tuple(s.placed for s in form.initial.values()), stages=stages, seeds=seeds,  # type: ignore[arg-type]
-        targets=targets or (-1.0, 1.0), fan_in=fan_in, initial_file=initial_file,  # type: ignore[arg-type]
+        name=called, net=reading.net, data=data, cost=cost, criterion=correct,
+        initial=tuple(s.placed for s in form.initial.values()), stages=stages, seeds=seeds,
+        targets=targets or (-1.0, 1.0), fan_in=fan_in, initial_file=initial_file,
         ensemble=ranges.get("ensemble"), test_set=ranges.get("test-set"), frame=frame, published=figures,
         notes=notes, included=included, clauses=_complete(form, top, net_clause, stages),
         dropped=tuple(reading.dropped), span=form.call.span)
@@ -235,7 +237,7 @@ def _build(called: str, form: _Form, costs: Shelf[CostDefinition], net_clause: C
 def _read_data(form: _Form) -> DataChoice | None:
     node = form.node("data")
     if node is not None:
-        return data_clauses.read_data(node, DATA_SETS, form.reading.net, form.reading.faults)  # type: ignore[arg-type]
+        return data_clauses.read_data(node, DATA_SETS, form.reading.net, form.reading.faults)
     if form.reading.complete:
         form.reading.faults.add("no data: this training does not say which patterns it learns",
                                 form.call.span, f"add (data SET ...); data sets: {', '.join(DATA_SETS.names())}")
@@ -275,8 +277,8 @@ def _warn_of_one_output(form: _Form, correct: tuple[str, tuple[float, ...]] | No
     net = form.reading.net
     if correct is not None and correct[0] == "max" and net is not None and net.layers[-1].units == 1:
         form.warnings.append(Fault("of one output the largest is always right: (correct max) will report no misses",
-                                   form.node("correct").span,
-                                   hint="write (correct quadrant)",  # type: ignore[union-attr]
+                                   form.singles["correct"].node.span,
+                                   hint="write (correct quadrant)",
                                    severity="warning"))
 
 
@@ -314,10 +316,11 @@ def _complete(form: _Form, top: InForce, net_clause: Clause | None, stages: tupl
     at = form.call.items[1].span
     first = [node.head for node in _first_stage(form.stages)]
     unread = ONE_BY_ONE if stages and stages[0].rule.conjugate else ()
-    for word, items in (("update", ["sgd"]), ("batch", [1]), ("order", ["fixed"])):
+    defaults: tuple[tuple[str, Plain], ...] = (("update", "sgd"), ("batch", 1), ("order", "fixed"))
+    for word, item in defaults:
         if word not in singles and word not in first and word not in unread:
-            singles[word] = Clause(make_node([word, *items], at), DEFAULT)
-    batched = "batch" in singles and _is_batched(singles["batch"].node)
+            singles[word] = Clause(make_node([word, item], at), DEFAULT)
+    batched: bool | None = "batch" in singles and _is_batched(singles["batch"].node)
     if any("batch" in _words(clause.node) for clause in form.stages):
         batched = None  # the batch in force where none is stated may differ from one time round to the next
     if "update" in singles:

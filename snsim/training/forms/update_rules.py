@@ -41,7 +41,7 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
     given = arguments(call, 4, None, DEFINE_UPDATE, faults)
     if given is None:
         remember_broken(updates, call)
-        faults.raise_if_any()
+        faults.stop()
     called = name(given[0], "the name of an update rule", faults)
     options = read_defaults(given[1].items, "option", (*_GIVEN, "curvature"), faults)
     if not given[1].is_list:
@@ -56,10 +56,10 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
     if not any(target == "w" for group in groups for target, _ in group) and not faults.any:
         faults.add("this rule never sets w", call.span, "write for example (setq w (- w (* rate g)))")
     with faults.gathered():
-        updates.child().add(called or "", None, "", given[0].span)  # type: ignore[arg-type]
-    if faults.any:
+        updates.check_free(called or "", given[0].span)
+    if faults.any or called is None:
         remember_broken(updates, call)
-    faults.raise_if_any()
+        faults.stop()
     definition = UpdateDefinition(UpdateRule(called, options, states, groups), call)
     return updates.add(called, definition, doc or "an update rule of this program", given[0].span)
 

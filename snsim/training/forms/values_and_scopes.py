@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Iterable
 
 from snsim.language.forms import Node
-from snsim.network.clauses import STATED, Clause, Faults, arguments, describe, name, number, whole
+from snsim.network.clauses import STATED, Clause, Faults, all_read, arguments, describe, name, number, whole
 from snsim.network.net import Net
 from snsim.registry import listed, suggest
 from snsim.training.parameter_scopes import places_of
@@ -20,8 +20,8 @@ def read_value(node: Node, what: str, faults: Faults) -> Value | None:
     """VALUE: NUM, `(linear a b)` or `(steps (v n) ... (v))`."""
     if node.head == "linear":
         ends = arguments(node, 2, 2, "(linear a b)", faults)
-        numbers = [number(end, what, faults) for end in ends or ()]
-        return None if ends is None or None in numbers else Value("linear", tuple(numbers), span=node.span)
+        numbers = all_read([number(end, what, faults) for end in ends or ()])
+        return None if ends is None or numbers is None else Value("linear", numbers, span=node.span)
     if node.head == "steps":
         return _steps(node, what, faults)
     if node.is_list:
@@ -44,7 +44,10 @@ def _steps(node: Node, what: str, faults: Faults) -> Value | None:
             continue
         numbers.append(number(step.items[0], what, faults))
         lengths += [whole(length, "the passes of a step", faults, 1) for length in step.items[1:]]
-    return Value("steps", tuple(numbers), tuple(lengths), node.span) if len(faults.found) == before else None
+    values, passes = all_read(numbers), all_read(lengths)
+    if values is None or passes is None or len(faults.found) != before:
+        return None
+    return Value("steps", values, passes, node.span)
 
 
 def read_number(node: Node, what: str, faults: Faults) -> Value | None:
@@ -61,8 +64,8 @@ def read_place(node: Node, faults: Faults) -> Place | None:
         layer = name(node.items[1], "the layer of (bias LAYER)", faults)
         return None if layer is None else Place("bias", layer)
     if node.head == "connect" and len(node.items) == 3:
-        ends = [name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:]]
-        return None if None in ends else Place("connection", ends[1], ends[0])
+        ends = all_read([name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:]])
+        return None if ends is None else Place("connection", ends[1], ends[0])
     faults.add(f"a place is {PLACES}, not {describe(node)}", node.span,
                "write for example (epsilon 0.01 output), with the name of a layer")
     return None

@@ -13,7 +13,7 @@ from snsim.training.forms.update_rules import UPDATES, UpdateDefinition, define_
 from snsim.training.spec import Training
 
 if TYPE_CHECKING:
-    from snsim.language.evaluator import Interpreter
+    from snsim.language.interpreter import Interpreter
     from snsim.network.net_form import NetShelves
 
 
