@@ -25,7 +25,7 @@ from snsim.network.complete_form import complete_form
 from snsim.network.net import Parameter
 from snsim.program import Program, read_program
 from snsim.training.criteria import CRITERIA
-from snsim.training.initial import INITIALISERS, generator, initial_weights
+from snsim.training.initial import INITIALISERS, WeightsToDraw, generator, initial_weights
 from snsim.training.initial_files import load_initial
 from snsim.training.loop import presentation_order, train
 from snsim.training.parameter_scopes import rates_at, statement_for
@@ -153,6 +153,14 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
         'frame | stage has no clause "frame"']),
     (BASE + ' (initial "a.npz") (forget 1)', [
         "(forget 1) | nothing reads (forget ...): (initial ...) gives every weight"]),
+    (BASE + " (glorot 1) (he h (linear 1 2) output) (forget 2)", [
+        "1 | (glorot ...) takes no number, and the number 1 is given",
+        "(linear 1 2) | (he ...) takes no number, and the list (linear ...) is"]),
+    (BASE + " (glorot) (he h) (he hh (bias h) (bias)) (forget 1) (constant 0 h)", [
+        'hh | net small has no layer "hh"',
+        "(bias) | a place is biases, a layer, (bias LAYER) or",
+        "(forget 1) | the initial weight everywhere is stated twice in",
+        "h | the initial weight of h is stated twice in this"]),
     (BASE + " (published (misses 3))", ['misses | unknown figure "misses"']),
     (BASE + ' (note "read this" 3)', ["3 | a note is a text, not the number 3"]),
     (BASE + " (like u)", [
@@ -243,6 +251,7 @@ def test_faults_of_the_data_stand_at_the_clause_that_has_them() -> None:
     BASE + " (update lm) (batch all sum) (theta (steps (0.1 1) (0))) (prune 0.25 weights)",
     "(net small) (data digits) (update conjugate-gradient (mu 0.5)) (stage (passes 1)) "
     "(stage (prune 0.5) (update lm) (epsilon 1)) (stage (batch 4 mean) (update newton))",
+    BASE + " (glorot h (bias output)) (he) (constant 0.5 (bias h))",
     '(net small) (data (patterns "a" "b")) (initial "w.npz") (mask-epsi 1) (stage (passes 2)) '
     "(repeat 2 (stage (update adamw) (epsilon 1 h)))"])
 def test_the_complete_form_reads_back_as_itself(clauses: str) -> None:
@@ -345,8 +354,10 @@ def test_initial_weights_stay_in_their_range_and_are_reproduced() -> None:
 
 @given(st.sampled_from(["forget", "forget-sqrt", "forget-inv"]), st.integers(1, 50), st.floats(0.1, 5))
 def test_initialisers_are_uniform_in_their_range(name: str, lines: int, value: float) -> None:
-    weights = INITIALISERS.get(name)(value, np.full((40, 50), float(lines)), (40, 50), generator(1, 0))
-    equal = INITIALISERS.get(name)(value, np.asarray(float(lines)), (40, 50), generator(1, 0))
+    def drawn(lines: np.ndarray) -> np.ndarray:
+        return INITIALISERS.get(name)(WeightsToDraw(value, lines, (40, 50), generator(1, 0), pytest.fail))
+
+    weights, equal = drawn(np.full((40, 50), float(lines))), drawn(np.asarray(float(lines)))
     np.testing.assert_array_equal(weights, equal)
     bound = value / {"forget": 1, "forget-sqrt": np.sqrt(lines), "forget-inv": lines}[name]
     assert weights.shape == (40, 50) and np.abs(weights).max() <= bound
