@@ -388,7 +388,7 @@ class Wiring:
         sender, entering = table.source[last], np.bincount(table.target)
         leaving = np.bincount(table.source[table.source >= 0], minlength=1)
         return (entering[table.target[last]].reshape(self.weight_shape),
-                np.where(sender >= 0, leaving[sender], 1).reshape(self.weight_shape))
+                np.where(sender >= 0, leaving[np.maximum(sender, 0)], 1).reshape(self.weight_shape))
 
     def last_user(self) -> np.ndarray:
         """The last target unit that uses each weight, flat in C order of the weight shape."""
