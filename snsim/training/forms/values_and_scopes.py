@@ -116,7 +116,9 @@ def _statements(clause: Clause, read: ReadValue | None, faults: Faults) -> list[
     if read is not None:
         value, places = read(given[0], f"the value of ({word} ...)", faults), given[1:]
     elif any(_states_value(item) for item in given):
-        value, places = None, _without_values(clause, faults)
+        places = _without_values(clause, faults)
+        if not places:
+            return []
     head = node.items[:1 if read is None else 2]
     stated = [(at, (*head, at), read_place(at, faults)) for at in places] or [(node, head, Place("everywhere"))]
     return [Statement(Placed(word, value, place), Clause(Node(items, node.span), clause.origin), at)
