@@ -25,7 +25,7 @@ from snsim.network.complete_form import complete_form
 from snsim.network.net import Parameter
 from snsim.program import Program, read_program
 from snsim.training.criteria import CRITERIA
-from snsim.training.initial import INITIALISERS, generator, initial_weights
+from snsim.training.initial import INITIALISERS, WeightsToDraw, generator, initial_weights
 from snsim.training.initial_files import load_initial
 from snsim.training.loop import presentation_order, train
 from snsim.training.parameter_scopes import StatedPlaces, rates_at
@@ -153,6 +153,14 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
         'frame | stage has no clause "frame"']),
     (BASE + ' (initial "a.npz") (forget 1)', [
         "(forget 1) | nothing reads (forget ...): (initial ...) gives every weight"]),
+    (BASE + " (glorot 1) (he h (linear 1 2) output) (forget 2)", [
+        "1 | (glorot ...) takes no number, and the number 1 is given",
+        "(linear 1 2) | (he ...) takes no number, and the list (linear ...) is"]),
+    (BASE + " (glorot) (he h) (he hh (bias h) (bias)) (forget 1) (constant 0 h)", [
+        'hh | net small has no layer "hh"',
+        "(bias) | a place is biases, a layer, (bias LAYER) or",
+        "(forget 1) | the initial weight everywhere is stated twice in",
+        "h | the initial weight of h is stated twice in this"]),
     (BASE + " (published (misses 3))", ['misses | unknown figure "misses"']),
     (BASE + ' (note "read this" 3)', ["3 | a note is a text, not the number 3"]),
     (BASE + " (like u)", [
@@ -243,6 +251,7 @@ def test_faults_of_the_data_stand_at_the_clause_that_has_them() -> None:
     BASE + " (update lm) (batch all sum) (theta (steps (0.1 1) (0))) (prune 0.25 weights)",
     "(net small) (data digits) (update conjugate-gradient (mu 0.5)) (stage (passes 1)) "
     "(stage (prune 0.5) (update lm) (epsilon 1)) (stage (batch 4 mean) (update newton))",
+    BASE + " (glorot h (bias output)) (he) (constant 0.5 (bias h))",
     '(net small) (data (patterns "a" "b")) (initial "w.npz") (mask-epsi 1) (stage (passes 2)) '
     "(repeat 2 (stage (update adamw) (epsilon 1 h)))"])
 def test_the_complete_form_reads_back_as_itself(clauses: str) -> None:
@@ -346,12 +355,85 @@ def test_initial_weights_stay_in_their_range_and_are_reproduced() -> None:
 
 @given(st.sampled_from(["forget", "forget-sqrt", "forget-inv"]), st.integers(1, 50), st.floats(0.1, 5))
 def test_initialisers_are_uniform_in_their_range(name: str, lines: int, value: float) -> None:
-    weights = INITIALISERS.get(name)(value, np.full((40, 50), float(lines)), (40, 50), generator(1, 0))
-    equal = INITIALISERS.get(name)(value, np.asarray(float(lines)), (40, 50), generator(1, 0))
+    def drawn(lines: np.ndarray) -> np.ndarray:
+        return INITIALISERS.get(name)(WeightsToDraw(value, lines, (40, 50), generator(1, 0), pytest.fail))
+
+    weights, equal = drawn(np.full((40, 50), float(lines))), drawn(np.asarray(float(lines)))
     np.testing.assert_array_equal(weights, equal)
     bound = value / {"forget": 1, "forget-sqrt": np.sqrt(lines), "forget-inv": lines}[name]
     assert weights.shape == (40, 50) and np.abs(weights).max() <= bound
     assert weights.std() == pytest.approx(bound / np.sqrt(3), rel=0.05)
+
+
+# Layers and scheme of a net, and what draws such weights in PyTorch: the module by whose shape torch.nn.init counts
+# fan-in, and the one by whose it counts fan-out.
+GROUPS = "(x x x - - -) (x x x - - -) (- - - x x x) (- - - x x x)"
+TWINS = [
+    ("30", "10", "(full)", torch.nn.Linear(30, 10), None),
+    ("(3 9 9)", "(8 5 5)", "(mask 5 5) (step 2) (border 2 -1)", torch.nn.Conv2d(3, 8, 5, 2, 2), None),
+    ("(9 9)", "(4 7 5)", "(mask 3 5)", torch.nn.Conv2d(1, 4, (3, 5)), None),
+    ("(20 3)", "(9 7)", "(tdnn 4) (step 2)", torch.nn.Conv1d(3, 7, 4, 2), None),
+    ("(4 5 5)", "(6 3 3)", "(mask 3 3) (table groups)", torch.nn.Conv2d(4, 6, 3, groups=2), torch.nn.Conv2d(2, 3, 3)),
+]
+
+
+@pytest.mark.parametrize("source, target, scheme, twin, group", TWINS, ids=[case[2] for case in TWINS])
+def test_glorot_and_he_are_those_of_torch(source: str, target: str, scheme: str, twin: torch.nn.Module,
+                                          group: torch.nn.Module | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Range and deviation, as torch.nn.init hands them to the generator. For groups PyTorch counts the outputs of all
+    groups as fan-out: there the fan-out is that of one group as a convolution of its own."""
+    chosen = program(f"""(table groups {GROUPS})
+        (net n (layer input {source}) (layer output {target}) (connect input output {scheme}))
+        (train t (net n) (data digits) (epsilon 1) (passes 1))""").trainings.get("t")
+    weight = next(p for p in chosen.net.parameters if p.kind == "weight")
+    fans = chosen.net.connections[0].wiring.fans()
+    counted = [torch.nn.init._calculate_fan_in_and_fan_out(module.weight) for module in (twin, group or twin)]
+    assert [np.unique(fan).tolist() for fan in fans] == [[counted[0][0]], [counted[1][1]]]
+
+    asked: dict[str, float] = {}
+    monkeypatch.setattr(torch.Tensor, "uniform_", lambda tensor, low, high, **_: asked.update(low=low, high=high))
+    monkeypatch.setattr(torch.Tensor, "normal_", lambda tensor, mean, std, **_: asked.update(mean=mean, std=std))
+    torch.nn.init.xavier_uniform_((group or twin).weight)
+    torch.nn.init.kaiming_normal_(twin.weight, mode="fan_in", nonlinearity="relu")
+
+    class Ones:
+        """Instead of a generator: each draw is 1, so that what is drawn is the factor."""
+
+        def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
+            assert (low, high) == (-1, 1)
+            return np.ones(shape)
+
+        def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
+            return np.ones(shape)
+
+    for name, wanted in (("glorot", asked["high"]), ("he", asked["std"])):
+        factors = INITIALISERS.get(name)(WeightsToDraw(
+            float("nan"), np.asarray(np.nan), weight.shape, Ones(), lambda: fans))  # type: ignore[arg-type]
+        assert factors.shape == weight.shape and factors.dtype == np.float64
+        assert (factors == factors.flat[0]).all() and factors.flat[0] == pytest.approx(wanted, rel=4e-16)
+    assert asked["low"] == -asked["high"] and asked["mean"] == 0
+
+
+def test_glorot_and_he_draw_what_they_say() -> None:
+    """Uniform in the range and normal with the deviation, one draw per free weight in the order of the parameters, none
+    for a bias. The connection from b is counted for itself."""
+    net = """(net n (layer input (2 20 20)) (layer (a b) 60) (layer output 50)
+      (connect input a (full)) (connect input b (full)) (connect a output (full)) (connect b output (full)))"""
+    chosen = program(f"""{net} (train t (net n) (data digits) (epsilon 1) (passes 1)
+      (glorot) (he b) (constant 2 (bias a)) (glorot (connect b output) (bias output)))""").trainings.get("t")
+    weights = initial_weights(chosen, 7)
+    assert (weights["a.bias"] == 2).all() and not weights["b.bias"].any() and not weights["output.bias"].any()
+    draw = generator(7, 0)
+    glorot, he = np.sqrt(6 / (800 + 60)), np.sqrt(2 / 800)
+    np.testing.assert_array_equal(weights["input-a.weight"], draw.uniform(-1, 1, (800, 60)) * glorot)
+    np.testing.assert_array_equal(weights["input-b.weight"], draw.standard_normal((800, 60)) * he)
+    for name in ("a-output.weight", "b-output.weight"):
+        np.testing.assert_array_equal(weights[name], draw.uniform(-1, 1, (60, 50)) * np.sqrt(6 / (60 + 50)))
+    uniform, normal = weights["input-a.weight"].ravel(), weights["input-b.weight"].ravel()
+    assert 0.999 * glorot < np.abs(uniform).max() <= glorot and abs(uniform.mean()) < 0.02 * glorot
+    assert uniform.std() == pytest.approx(glorot / np.sqrt(3), rel=0.01)
+    assert normal.std() == pytest.approx(he, rel=0.015) and np.abs(normal).max() > 3.5 * he
+    assert np.mean(np.abs(normal) < he) == pytest.approx(0.6827, abs=0.01)  # erf(1/sqrt 2)
 
 
 def test_initial_files_account_for_every_parameter(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from snsim.network.clauses import make_node
 from snsim.network.connect_options import Statement
 from snsim.network.net import Connection, Layer, Net
 from snsim.network.schemes import SCHEMES
-from snsim.network.wiring import BORDER, Dense, Frames, Table, Windows, Wiring, wire
+from snsim.network.wiring import BORDER, Dense, Frames, Table, Windows, Wiring, wire, wire_table
 
 HERE = Span(Source("<test>", "(scheme)"), 0, 8)
 sizes = st.integers(1, 4)
@@ -153,6 +153,46 @@ def test_weight_shapes_of_a_regular_table(scheme: str, shape: tuple[int, ...]) -
     table = make_node(np.array([[1.0] * 12] * 8), HERE)
     wiring = connect(scheme, 5, 5, source=(8, 8, 8), target=(12, 4, 4), step=2, border=(2, -1), table=table)
     assert wiring.weight_shape == shape and wiring.unread == (1, 1)
+
+
+@given(windows())
+def test_fans_count_the_lines_of_each_unit(w: Windows) -> None:
+    """Where weights are shared: joined maps times cells of a window. Else: the lines of both units, by the table."""
+    table, cells = w.table(), w.window[0] * w.window[1]
+    fan_in, fan_out = (np.broadcast_to(fan, w.weight_shape).ravel().tolist() for fan in wire(w).fans())
+    per_unit = (w.source[1] * w.source[2], w.target[1] * w.target[2])
+    for s, t, weight in entries(table):
+        entering = sum(table.target == t)
+        assert fan_in[weight] == entering == w.maps[:, t // per_unit[1]].sum() * cells
+        if w.sharing == "unit":
+            assert fan_out[weight] == (1 if s == BORDER else sum(table.source == s))
+        elif s != BORDER:
+            assert fan_out[weight] == w.maps[s // per_unit[0]].sum() * cells
+
+
+@given(windows(), st.integers(1, 3))
+def test_fans_of_a_table_are_those_of_the_structure_it_writes_out(w: Windows, traits: int) -> None:
+    for structure in (replace(w, sharing="unit"), Dense(4, traits)):
+        table = wire_table(structure.weight_shape, structure.connections, structure.table)
+        for written, known in zip(table.fans(), wire(structure).fans()):
+            assert written.shape == structure.weight_shape
+            np.testing.assert_array_equal(written, np.broadcast_to(known, structure.weight_shape))
+
+
+def test_fan_out_under_shared_windows_is_that_of_a_unit_inside_with_step_1() -> None:
+    """As many lines as leave a unit that no border is near."""
+    for structure, unit in ((Windows((2, 9, 9), (3, 7, 7), np.array([[1, 1, 0], [0, 1, 1]], bool), (3, 3), (1, 1),
+                                     (0, 0), False, "map"), 40), (Frames((9, 2), (7, 3), 3, 1), 8)):
+        fan_out = np.unique(wire(structure).fans()[1])
+        assert fan_out.tolist() == [np.sum(structure.table().source == unit)]
+
+
+def test_fans_of_pairs_are_those_of_the_last_that_shares_a_weight() -> None:
+    wiring = connect("pairs", (3, 1), (0, 0, 7), (2, 1, 7), (1, 0), (2, 0), source=(4,), target=(2,))
+    assert entries(wiring.table) == [(0, 0, 1), (1, 0, 2), (2, 0, 3), (2, 1, 1), (3, 1, 0)]
+    assert [fan.tolist() for fan in wiring.fans()] == [[2, 2, 3, 3], [1, 2, 1, 2]]
+    one = connect("one-to-one", source=(4,), target=(4,))
+    assert [fan.tolist() for fan in one.fans()] == [[1] * 4, [1] * 4]
 
 
 @given(windows(), windows())

@@ -188,8 +188,9 @@ def normed(option: str, more: str = "") -> Program:
     return program(NORMED.format(option=option, row=" ".join(["0.5"] * 48), more=more))
 
 
-def test_weights_start_as_drawn() -> None:
-    plain, with_norm = normed(""), normed(" (weight-norm)")
+@pytest.mark.parametrize("drawn_by", ["", "(glorot) (he output)"])
+def test_weights_start_as_drawn(drawn_by: str) -> None:
+    plain, with_norm = normed("", drawn_by), normed(" (weight-norm)", drawn_by)
     drawn = initial_weights(plain.trainings.get("n"), 5)
     start = initial_weights(with_norm.trainings.get("n"), 5)
     assert {name: start[name].shape for name in start.keys() - drawn.keys()} == {

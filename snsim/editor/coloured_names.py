@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from snsim.glossary.clauses import CLAUSES
+from snsim.glossary.clauses import clauses
 from snsim.language.procedures import Special
 from snsim.network.schemes import SCHEMES
 from snsim.program import lisp_functions, shelves
@@ -22,7 +22,7 @@ def heads() -> dict[str, str]:
         WORD: [entry.name for entry in shelves().words],
         SPECIAL: [entry.name for entry in functions if isinstance(entry.value, Special)],
         SCHEME: SCHEMES.names(),
-        CLAUSE: [clause.name for clause in CLAUSES],
+        CLAUSE: [clause.name for clause in clauses()],
         FUNCTION: [entry.name for entry in functions],
     }
     return {name: kind for kind in reversed(KINDS) for name in by_kind[kind]}

@@ -11,7 +11,7 @@ from snsim.editor.cursor import Open, is_in_text, open_forms, word_before
 from snsim.editor.definitions import Definition, included_file, layer_of
 from snsim.errors import Source
 from snsim.glossary import names
-from snsim.glossary.clauses import CLAUSES
+from snsim.glossary.clauses import clauses
 from snsim.input_files import is_file, is_folder
 from snsim.language.forms import fold
 
@@ -21,7 +21,6 @@ _WITH_LAYERS = {"connect", "normalize", "attend", "without", "dropout", "bias"}
 _OF_SHELF = {"nlf": "nlf", "cost": "cost", "update": "update", "correct": "criterion", "data": "data"}
 _FIXED = {"order": ("fixed", "shuffled", "random"), "bias": ("unit", "map", "column", "none"),
           "fan-in": ("lines", "weights"), "expect": (), "batch": ("all",)}
-_RATES = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi", "forget", "forget-sqrt", "forget-inv", "constant")
 
 
 @dataclass(frozen=True)
@@ -154,9 +153,9 @@ def _heads(place: Place, found: list[Definition]) -> Iterator[Proposal]:
     inside = {"default": "layer", "stage": "train"}.get(place.inner, place.inner)
     if place.is_declared and inside == "connect":
         yield from _of_kind("scheme")
-    if place.is_declared and inside in {clause.inside for clause in CLAUSES}:
-        yield from (Proposal(c.name, f"clause of {inside}", f"{c.syntax}  {c.doc}") for c in CLAUSES
-                    if c.inside == inside)
+    of_form = [clause for clause in clauses() if clause.inside == inside]
+    if place.is_declared and of_form:
+        yield from (Proposal(c.name, f"clause of {inside}", f"{c.syntax}  {c.doc}") for c in of_form)
         return
     yield from _own(found, "function", "macro")
     yield from _of_kind("word")
@@ -179,8 +178,13 @@ def _arguments(place: Place, found: list[Definition]) -> Iterator[Proposal]:
         yield from _own(found, _OF_SHELF[inner])
         yield from _of_kind(_OF_SHELF[inner])
     yield from (Proposal(name, inner, "") for name in _FIXED.get(inner, ()))
-    if inner in _WITH_LAYERS or inner in _RATES or not inner:
+    if inner in _WITH_LAYERS or inner in _with_places() or not inner:
         yield from _own(found, "layer")
+
+
+def _with_places() -> set[str]:
+    """The clauses that name places of a net: rates and initial distributions."""
+    return {clause.name for clause in clauses() if "PLACE" in clause.syntax}
 
 
 def _own(found: Iterable[Definition], *kinds: str) -> Iterator[Proposal]:

@@ -3,26 +3,41 @@ of layer and connect."""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 
 from snsim.network.net_form import CLAUSES as NET
 from snsim.network.partial_net import CONNECT_OPTIONS, LAYER_OPTIONS
 from snsim.registry import Shelf
-from snsim.training.forms.train_form import CLAUSES as TRAIN
+from snsim.training.forms.train_form import clauses_of_train
+from snsim.training.initial import INITIALISERS
 
 
 @dataclass(frozen=True)
 class Described:
-    """A clause or option: the form it stands in ("net", "layer", "connect" or "train"), its syntax, what it means."""
+    """A clause or option: the form it stands in ("net", "layer", "connect" or "train"), its syntax, what it means.
+
+    `details` are more lines for `snsim help`.
+    """
 
     name: str
     inside: str
     syntax: str
     doc: str
+    details: str = ""
+
+
+def clauses() -> tuple[Described, ...]:
+    """Return every clause and option, those of net first."""
+    return (*_of("net", NET), *_of("layer", LAYER_OPTIONS), *_of("connect", CONNECT_OPTIONS),
+            *_of("train", clauses_of_train()))
 
 
 def _of(inside: str, shelf: Shelf[str]) -> tuple[Described, ...]:
-    return tuple(Described(entry.name, inside, entry.value, entry.doc) for entry in shelf)
+    return tuple(Described(entry.name, inside, entry.value, entry.doc, _details(inside, entry.name)) for entry in shelf)
 
 
-CLAUSES = (*_of("net", NET), *_of("layer", LAYER_OPTIONS), *_of("connect", CONNECT_OPTIONS), *_of("train", TRAIN))
+def _details(inside: str, name: str) -> str:
+    """Return what the docstring of an initial distribution says behind its line of help."""
+    entry = INITIALISERS.entry(name) if inside == "train" else None
+    return "" if entry is None else (inspect.getdoc(entry.value) or "").removeprefix(entry.doc).strip()

@@ -13,7 +13,7 @@ from typing import Callable, Collection
 
 from snsim.colour import is_terminal
 from snsim.errors import fail
-from snsim.glossary.clauses import CLAUSES, Described
+from snsim.glossary.clauses import Described, clauses
 from snsim.network.complete_form import nlf_form, node_text
 from snsim.network.nlfs import NlfDefinition
 from snsim.registry import Entry, suggest
@@ -47,7 +47,7 @@ def kinds() -> tuple[Kind, ...]:
     built_in = shelves()
     return (
         Kind("word", "declarative words", lambda: list(built_in.words)),
-        Kind("clause", "clauses and options", lambda: [Entry(c.name, f"{c.inside}: {c.doc}", c) for c in CLAUSES]),
+        Kind("clause", "clauses and options", lambda: [Entry(c.name, f"{c.inside}: {c.doc}", c) for c in clauses()]),
         Kind("scheme", "schemes of connection", lambda: list(SCHEMES)),
         Kind("nlf", "non-linearities", lambda: list(built_in.nlfs)),
         Kind("cost", "costs", lambda: list(built_in.costs)),
@@ -101,8 +101,8 @@ def _meanings(name: str) -> list[tuple[Kind, Entry[object]]]:
 def _clauses_with(word: str) -> list[str]:
     """The clauses and options in whose syntax a word of at least three letters stands."""
     pattern = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])", re.IGNORECASE)
-    clauses = (Entry(clause.name, clause.doc, clause) for clause in CLAUSES)
-    return [entry.name for entry in clauses if word[2:] and pattern.search(_written(entry))]
+    entries = (Entry(clause.name, clause.doc, clause) for clause in clauses())
+    return [entry.name for entry in entries if word[2:] and pattern.search(_written(entry))]
 
 
 def _folded_name(name: str) -> str:
@@ -129,7 +129,7 @@ def _folded(head: str, text: str, indent: int) -> list[str]:
 def _explanation(kind: Kind, entry: Entry[object]) -> str:
     """Kind, syntax, description, options, and how the language itself defines it, as far as there is of each."""
     place = f" of {entry.value.inside}" if isinstance(entry.value, Described) else ""
-    options = {c.name: c for c in CLAUSES if c.inside == "connect"}
+    options = {c.name: c for c in clauses() if c.inside == "connect"}
     reads = [(options[word].syntax, options[word].doc) for word in getattr(entry.value, "reads", ()) if word in options]
     parts = [_written(entry), _description(entry), "\n".join(["options:", *aligned(reads, "ll")]) if reads else "",
              _definition(entry.value)]
@@ -171,6 +171,6 @@ def _definition(value: object) -> str:
 def _description(entry: Entry[object]) -> str:
     """The whole docstring of a function; the one line where there is no more."""
     if isinstance(entry.value, Described):
-        return entry.value.doc
+        return f"{entry.value.doc}\n\n{entry.value.details}".rstrip()
     described = inspect.getdoc(entry.value)
     return described if described and described.startswith(entry.doc) else entry.doc

@@ -16,6 +16,8 @@ import numpy as np
 BIAS = -1  # source of a bias in an explicit table
 BORDER = -2  # source of a border cell in an explicit table
 
+Fans = tuple[np.ndarray, np.ndarray]  # fan-in and fan-out of each weight
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -65,6 +67,10 @@ class Dense:
     def owners(self) -> np.ndarray:
         """The target unit of each weight, flat in C order of the weight shape."""
         return self.last_user()
+
+    def fans(self) -> Fans:
+        """Return fan-in, the source units, and fan-out, the target units; each one number for all weights."""
+        return np.asarray(self.sources), np.asarray(self.targets)
 
     def table(self) -> Table:
         target, source = np.divmod(np.arange(self.connections), self.sources)
@@ -149,6 +155,33 @@ class Windows:
         """The target map of each weight, for weights of every unit its own the target unit; flat in C order."""
         return self.last_user() if self.sharing == "unit" else self.last_user() // self._units
 
+    def fans(self) -> Fans:
+        """Return fan-in and fan-out of each weight; both broadcast to the weight shape.
+
+        Fan-in is the cells of the windows that one unit of the target map reads: source maps that feed it times cells
+        of a window, border cells included. Where units share weights (`mask`, `equal-mask`), fan-out is the target
+        maps that the source map feeds times cells of a window, whatever step and border are. Where each unit has its
+        own (`local`), fan-out is the windows that read the unit of the source, and 1 for a weight that reads a border
+        cell.
+        """
+        target, source = np.nonzero(self.maps.T)  # of each pair of maps
+        pairs = self.weight_shape[:len(self.weight_shape) - {"map": 2, "unit": 4, "pair": 0}[self.sharing]]
+        shape = pairs + (1,) * (len(self.weight_shape) - len(pairs))
+        fan_in = (self._sources_of_map[target] * self._cells).reshape(shape)
+        fed = np.count_nonzero(self.maps, axis=1)[source].reshape(shape)
+        return fan_in, fed * (self._windows_on_cell() if self.sharing == "unit" else self._cells)
+
+    def _windows_on_cell(self) -> np.ndarray:
+        """Return how many windows of one target map read the cell that each weight reads, shape (target rows, target
+        columns, window rows, window columns); 0 for a border cell."""
+        counts = []
+        for axis in (0, 1):
+            read = self._read(axis)
+            windows = np.bincount(read[read >= 0], minlength=self.source[axis + 1])
+            counts.append(np.where(read >= 0, windows[read], 0))
+        rows, columns = counts
+        return rows[:, None, :, None] * columns[None, :, None, :]
+
     def _read(self, axis: int) -> np.ndarray:
         """Rows (axis 0) or columns (axis 1) that each target row reads: (target rows, window rows), outside -1."""
         size = self.source[axis + 1]
@@ -232,6 +265,11 @@ class Frames:
     def owners(self) -> np.ndarray:
         """The target trait of each weight, flat in C order of the weight shape."""
         return self.last_user() % self.target[1]
+
+    def fans(self) -> Fans:
+        """Return fan-in, window times source traits, and fan-out, window times target traits, whatever the step is;
+        each one number for all weights."""
+        return np.asarray(self.window * self.source[1]), np.asarray(self.window * self.target[1])
 
     @property
     def unread(self) -> int:
@@ -338,6 +376,25 @@ class Wiring:
     def owner_count(self) -> int:
         """How many owners there are; each has one last user."""
         return int(self.owners().max()) + 1 if self.structure is None else len(self.structure.last_users())
+
+    def fans(self) -> Fans:
+        """Return fan-in and fan-out of each weight, whole numbers from 1; both broadcast to the weight shape.
+
+        They count the lines of this connection alone, without the bias. Fan-in is the lines that enter the receiving
+        unit, border cells included; fan-out is the lines that leave the sending unit, and 1 for a border cell. Where
+        target maps share weights both are counted per map, as `fans` of the structure says. Where units of an explicit
+        table share a weight, the last connection that uses it counts, as for F.
+        """
+        if self.structure is not None:
+            fan_in, fan_out = self.structure.fans()
+            return fan_in, np.maximum(fan_out, 1)
+        table = self.table
+        last = np.zeros(self.weights, int)
+        last[table.weight] = np.arange(len(table.weight))  # of several the last one stays
+        sender, entering = table.source[last], np.bincount(table.target)
+        leaving = np.bincount(table.source[table.source >= 0], minlength=1)
+        return (entering[table.target[last]].reshape(self.weight_shape),
+                np.where(sender >= 0, leaving[np.maximum(sender, 0)], 1).reshape(self.weight_shape))
 
     def last_user(self) -> np.ndarray:
         """The last target unit that uses each weight, flat in C order of the weight shape."""

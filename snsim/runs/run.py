@@ -27,7 +27,7 @@ from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options, Say, overridden, run_name
 from snsim.training.choose_engine import default_engines, engine_for, engine_for_pass
-from snsim.training.initial import initial_weights
+from snsim.training.initial import INITIALISERS, initial_weights
 from snsim.training.initial_files import load_initial
 from snsim.training.loop import Pass, Progress, Pruned, Snapshot, steps
 from snsim.training.memory_need import Patterns, check_memory
@@ -200,7 +200,7 @@ def _weights(training: Training, seed: int, options: Options, home: SourceFolder
     weights = initial_weights(training, seed)
     for name, values in weights.items():
         within(values, options.dtype, f"the initial weights of {name}",
-               training.place("forget", "forget-sqrt", "forget-inv", "constant"),
+               training.place(*INITIALISERS.names()),
                "state a smaller range, or run with --dtype float64")
     return weights
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property, partial, update_wrapper
 from typing import Callable, Mapping
 
 import numpy as np
 
 from snsim.errors import fail
-from snsim.network.net import Net, Parameter
+from snsim.network.net import Connection, Net, Parameter
+from snsim.network.wiring import Fans
 from snsim.registry import Shelf
 from snsim.training.parameter_scopes import StatedPlaces, fan_in
 from snsim.training.spec import Training
@@ -15,9 +18,60 @@ from snsim.training.spec import Training
 # Streams: each thing that is drawn has a generator of its own.
 WEIGHTS, ORDER, NOISE, CURVATURE, GATES, THETA = range(6)
 
-Initialiser = Callable[[float, np.ndarray, tuple[int, ...], np.random.Generator], np.ndarray]
 
-INITIALISERS: Shelf[Initialiser] = Shelf("initialiser")
+@dataclass(frozen=True, eq=False)
+class WeightsToDraw:
+    """What an initial distribution is told of the one parameter that it draws."""
+
+    value: float  # V of the clause; NaN where the distribution takes none
+    lines: np.ndarray  # F of each weight, as (fan-in ...) counts it; no dimension where all are equal
+    shape: tuple[int, ...]
+    generator: np.random.Generator
+    count_fans: Callable[[], Fans]  # of weights; not called for a bias
+    is_bias: bool = False
+
+    @cached_property
+    def _fans(self) -> Fans:
+        return self.count_fans()
+
+    @property
+    def fan_in(self) -> np.ndarray:
+        """Return the fan-in of each weight through this connection alone, without the bias; for a bias 1. Broadcasts to
+        the shape. `Wiring.fans` says what is counted."""
+        return np.asarray(1) if self.is_bias else self._fans[0]
+
+    @property
+    def fan_out(self) -> np.ndarray:
+        """Return the fan-out of each weight, as `fan_in`."""
+        return np.asarray(1) if self.is_bias else self._fans[1]
+
+
+class Distribution:
+    """An initial distribution: its function from what is to be drawn to the weights, float64, and its syntax."""
+
+    def __init__(self, draw: Callable[[WeightsToDraw], np.ndarray], syntax: str):
+        self._draw = draw
+        self.syntax = syntax
+        update_wrapper(self, draw)
+
+    def __call__(self, weights: WeightsToDraw) -> np.ndarray:
+        return self._draw(weights)
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether a number V stands before the places."""
+        return "V" in self.syntax.strip("()").split()
+
+
+# Every initial distribution, in the order in which `train` lists them. Each is a clause of `train` of its name. The
+# first line of a docstring is the line of help, the rest stands in `snsim help NAME`.
+INITIALISERS: Shelf[Distribution] = Shelf("initial distribution")
+
+
+def distribution(syntax: str) -> Callable[[Callable[[WeightsToDraw], np.ndarray]], Distribution]:
+    """Make the decorated function a distribution with this syntax: "(NAME V PLACE ...)", or "(NAME PLACE ...)" where
+    it takes no number."""
+    return lambda draw: Distribution(draw, syntax)
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:
@@ -37,27 +91,70 @@ def _scaled(drawn: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
 
 
 @INITIALISERS.register("forget")
-def forget(value: float, lines: np.ndarray, shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
-    """uniform in +-V; `lines` is F for each weight (no dimension where all are equal), one draw per free weight"""
-    return _scaled(draw.uniform(-1.0, 1.0, shape), value)
+@distribution("(forget V PLACE ...)")
+def forget(weights: WeightsToDraw) -> np.ndarray:
+    """initial weights uniform in +-V"""
+    return _scaled(_uniform(weights), weights.value)
 
 
 @INITIALISERS.register("forget-sqrt")
-def forget_sqrt(value: float, lines: np.ndarray, shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
-    """uniform in +-V/sqrt F"""
-    return _scaled(draw.uniform(-1.0, 1.0, shape), value / np.sqrt(lines))
+@distribution("(forget-sqrt V PLACE ...)")
+def forget_sqrt(weights: WeightsToDraw) -> np.ndarray:
+    """initial weights uniform in +-V/sqrt F; with V 1 if none is stated"""
+    return _scaled(_uniform(weights), weights.value / np.sqrt(weights.lines))
 
 
 @INITIALISERS.register("forget-inv")
-def forget_inv(value: float, lines: np.ndarray, shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
-    """uniform in +-V/F"""
-    return _scaled(draw.uniform(-1.0, 1.0, shape), value / lines)
+@distribution("(forget-inv V PLACE ...)")
+def forget_inv(weights: WeightsToDraw) -> np.ndarray:
+    """initial weights uniform in +-V/F"""
+    return _scaled(_uniform(weights), weights.value / weights.lines)
 
 
 @INITIALISERS.register("constant")
-def constant(value: float, lines: np.ndarray, shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
-    """all V; nothing is drawn"""
-    return np.full(shape, value)
+@distribution("(constant V PLACE ...)")
+def constant(weights: WeightsToDraw) -> np.ndarray:
+    """initial weights all V, not drawn"""
+    return np.full(weights.shape, weights.value)
+
+
+@INITIALISERS.register("glorot")
+@distribution("(glorot PLACE ...)")
+def glorot(weights: WeightsToDraw) -> np.ndarray:
+    """initial weights uniform in +-sqrt(6/(fan-in + fan-out)), biases 0
+
+    Both fans count the lines of one connection, without the bias. Fan-in and fan-out of a weight are
+      (full)                      the units of the source, the units of the target
+      (mask R C) (equal-mask R C) R C times the maps that feed the target map, R C times the maps that the source map
+                                  feeds, by the table; step and border do not matter
+      (tdnn N)                    N times the traits of the source, N times the traits of the target
+      any other                   the lines that enter the target unit, border cells included, and the lines that leave
+                                  the source unit; a border cell counts 1
+    Linear and Conv2d get the same from torch.nn.init.xavier_uniform_. For a Conv2d with groups PyTorch counts the
+    outputs of all groups as fan-out; here the table counts, as if each group were a Conv2d.
+    Glorot and Bengio (2010), equation 16.
+    """
+    if weights.is_bias:
+        return np.zeros(weights.shape)
+    return _scaled(_uniform(weights), np.sqrt(6 / (weights.fan_in + weights.fan_out)))
+
+
+@INITIALISERS.register("he")
+@distribution("(he PLACE ...)")
+def he(weights: WeightsToDraw) -> np.ndarray:
+    """initial weights normal with standard deviation sqrt(2/fan-in), biases 0
+
+    Fan-in is what it is for (glorot): see snsim help glorot. Linear and Conv2d, with groups or not, get the same
+    from torch.nn.init.kaiming_normal_. He et al. (2015), equation 10.
+    """
+    if weights.is_bias:
+        return np.zeros(weights.shape)
+    return _scaled(weights.generator.standard_normal(weights.shape), np.sqrt(2 / weights.fan_in))
+
+
+def _uniform(weights: WeightsToDraw) -> np.ndarray:
+    """Draw once for each free weight, from -1 to 1."""
+    return weights.generator.uniform(-1.0, 1.0, weights.shape)
 
 
 def initial_weights(training: Training, seed: int) -> dict[str, np.ndarray]:
@@ -69,8 +166,8 @@ def initial_weights(training: Training, seed: int) -> dict[str, np.ndarray]:
 
 
 def drawn_weights(net: Net, training: Training, draw: np.random.Generator) -> dict[str, np.ndarray]:
-    """One draw per free weight, each parameter by the most specific statement that covers it; gains are not drawn, but
-    such that the weights are those that were (see `gains`)."""
+    """Draw each parameter that learns by the most specific statement that covers it; gains are not drawn, but such that
+    the weights are those that were (see `gains`)."""
     weights: dict[str, np.ndarray] = {}
     stated = StatedPlaces(training.initial)
     for parameter in net.parameters:
@@ -80,16 +177,26 @@ def drawn_weights(net: Net, training: Training, draw: np.random.Generator) -> di
             placed = stated.holding_for(parameter)
             if placed is None:
                 raise ValueError(f"no initial weights are stated for {parameter.name}")
-            lines = fan_in(parameter, training.fan_in)
-            make = INITIALISERS.get(placed.family)
-            weights[parameter.name] = make(placed.value.numbers[0], lines, parameter.shape, draw)
+            value = placed.value.numbers[0] if placed.value.numbers else float("nan")
+            weights[parameter.name] = INITIALISERS.get(placed.family)(WeightsToDraw(
+                value, fan_in(parameter, training.fan_in), parameter.shape, draw,
+                partial(_fans, net, parameter), parameter.kind == "bias"))
     return weights
+
+
+def _fans(net: Net, weights: Parameter) -> Fans:
+    return _connection(net, weights).wiring.fans()
+
+
+def _connection(net: Net, parameter: Parameter) -> Connection:
+    """Return the connection that a weight or gain is of."""
+    return next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
 
 
 def gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> np.ndarray:
     """The gains of a connection with `weight-norm` with which its weights are those in `weights`: their lengths, target
     map by target map (or unit by unit). SnError where all of one are 0."""
-    connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
+    connection = _connection(net, parameter)
     v = weights[f"{connection.name}.weight"].reshape(-1)
     with np.errstate(over="ignore"):  # an engine tells weights beyond its numbers
         squares = v * v

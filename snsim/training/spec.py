@@ -17,7 +17,7 @@ class Value:
     """A number over the passes of its stage: constant, `(linear a b)` or `(steps (v n) ... (v))`."""
 
     kind: str  # "constant", "linear", "steps"
-    numbers: tuple[float, ...]  # (v,), (a, b), or the values of the steps
+    numbers: tuple[float, ...]  # (v,), (a, b), the values of the steps; () of an initial distribution that takes none
     lengths: tuple[int, ...] = ()  # passes of each step; the last may be missing: to the end
     span: Span | None = field(default=None, compare=False)
 
@@ -33,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Placed:
-    """One statement of a placed family: epsilon, epsi-sqrt, ... or forget, forget-sqrt, forget-inv, constant."""
+    """One statement of a placed family: a rate (epsilon, epsi-sqrt, ...) or an initial distribution."""
 
     family: str
     value: Value

@@ -89,7 +89,7 @@ def read_rates(clauses: Iterable[Clause], reading: Reading) -> Family:
     """The rates that the clauses of one form or stage state, by place."""
     chosen = [clause for clause in clauses if clause.word in RATES]
     before = len(reading.faults.found)
-    family = read_family(chosen, read_rate, reading.net, reading.faults, reading.dropped.append)
+    family = read_family(chosen, lambda word: read_rate, reading.net, reading.faults, reading.dropped.append)
     reading.rates_complete = reading.rates_complete and len(reading.faults.found) == before
     return family
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Iterator
+from typing import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -29,13 +29,12 @@ from snsim.training.forms.stage_form import (
 )
 from snsim.training.forms.update_rules import UpdateDefinition, read_update
 from snsim.training.forms.values_and_scopes import Family, read_family, read_number
+from snsim.training.initial import INITIALISERS
 from snsim.training.spec import DataChoice, Stage, Training
 
-INITIAL = ("forget", "forget-sqrt", "forget-inv", "constant")
-
-# Every clause of `train`: its syntax and its line of help, in the order of the complete form.
-CLAUSES: Shelf[str] = Shelf("clause of train")
-for _word, _syntax, _doc in (
+# The clauses of `train` with their syntax and line of help, in the order of the complete form: first these, then the
+# initial distributions, then the others.
+_BEFORE_INITIAL = (
     ("like", "(like TRAIN)", "first clause: the clauses of that training, then these"),
     ("net", "(net NAME)", "the net that learns; else the net called as the training, else that of `like`"),
     ("data", data_clauses.DATA, "where the patterns come from; of several names the first to be had"),
@@ -45,10 +44,8 @@ for _word, _syntax, _doc in (
     ("targets", "(targets OFF ON)", "targets of data with classes; -1 1 if not stated"),
     ("cost", "(cost NAME NUM ...)", "E, minimised per pattern; lms if not stated"),
     ("correct", "(correct NAME NUM ...)", "when an output is right; max if not stated"),
-    ("forget", "(forget V PLACE ...)", "initial weights uniform in +-V"),
-    ("forget-sqrt", "(forget-sqrt V PLACE ...)", "initial weights uniform in +-V/sqrt F; with V 1 if none is stated"),
-    ("forget-inv", "(forget-inv V PLACE ...)", "initial weights uniform in +-V/F"),
-    ("constant", "(constant V PLACE ...)", "initial weights all V, not drawn"),
+)
+_BEHIND_INITIAL = (
     ("fan-in", "(fan-in lines) or (fan-in weights)", "whether F counts the bias (lines, as SN) or not"),
     ("initial", '(initial "FILE")', "initial weights from an npz or safetensors file"),
     ("update", "(update NAME (option VALUE) ... (curvature N))", "the update rule; sgd if not stated"),
@@ -70,11 +67,29 @@ for _word, _syntax, _doc in (
     ("seed", "(seed N ...)", "one run each; 1 if not stated"),
     ("published", "(published (NAME NUM) ...)", "figures to print beside ours: " + " ".join(data_clauses.PUBLISHED)),
     ("note", '(note "TEXT" ...)', "what a reader of the report must know, of the published figures say"),
-):
-    CLAUSES.add(_word, _syntax, _doc)
-
-_MANY = (*RATES, *INITIAL, "stage", "repeat")
+)
 _NOT_INHERITED = ("like", "net", "published", "note")
+
+
+def clauses_of_train() -> Shelf[str]:
+    """Return the syntax of every clause of `train` by its word, in the order of the complete form."""
+    clauses: Shelf[str] = Shelf("clause of train")
+    initial = ((entry.name, entry.value.syntax, entry.doc) for entry in INITIALISERS)
+    for word, syntax, doc in (*_BEFORE_INITIAL, *initial, *_BEHIND_INITIAL):
+        clauses.add(word, syntax, doc)
+    return clauses
+
+
+def _is_many(word: str) -> bool:
+    """Whether a training may state several clauses of this word."""
+    return word in (*RATES, "stage", "repeat") or word in INITIALISERS
+
+
+def _read_initial_family(clauses: Iterable[Clause], reading: Reading, drop: Callable[[Clause], None]) -> Family:
+    """The initial distributions among these clauses, by place."""
+    return read_family([clause for clause in clauses if clause.word in INITIALISERS],
+                       lambda word: read_number if INITIALISERS.get(word).takes_value else None,
+                       reading.net, reading.faults, drop)
 
 
 @dataclass
@@ -116,7 +131,8 @@ def read_training(call: Node, trainings: Shelf[Training], costs: Shelf[CostDefin
     with faults.gathered():
         trainings.check_free(called, call.items[1].span)
     nodes = refuse_epsi(call.items[2:], reading)
-    own = [Clause(node) for node in sort_clauses(nodes, CLAUSES.names(), "train", _MANY, faults)]
+    words = clauses_of_train().names()
+    own = [Clause(node) for node in sort_clauses(nodes, words, "train", filter(_is_many, words), faults)]
     parent = _parent(own, call, trainings, reading)
     net_clause = _find_net(called, own, parent, nets, call, reading)
     form = _merged(call, own, parent, reading)
@@ -176,13 +192,12 @@ def _merged(call: Node, own: list[Clause], parent: Training | None, reading: Rea
         if clause.origin != DEFAULT and clause.word not in _NOT_INHERITED]
     singles: dict[str, Clause] = {}
     for clause in (*brought, *own):
-        if clause.word not in _MANY and clause.word not in ("like", "net"):
+        if not _is_many(clause.word) and clause.word not in ("like", "net"):
             singles[clause.word] = clause
     initial: Family = {}
     rates: Family = {}
     for clauses in (brought, own):
-        stated = [c for c in clauses if c.word in INITIAL]
-        initial.update(read_family(stated, read_number, reading.net, reading.faults, reading.dropped.append))
+        initial.update(_read_initial_family(clauses, reading, reading.dropped.append))
         rates.update(read_rates(clauses, reading))
     stages = [[c for c in clauses if c.word in ("stage", "repeat")] for clauses in (own, brought)]
     return _Form(call, reading, singles, initial, rates, stages[0] or stages[1])
@@ -293,8 +308,7 @@ def _read_initial(form: _Form) -> str | None:
         form.initial.clear()
         return data_clauses.read_file(node, form.reading.faults)
     default = make_node(["forget-sqrt", 1], form.call.items[1].span)
-    family = read_family([Clause(default, DEFAULT)], read_number, form.reading.net, form.reading.faults,
-                         lambda clause: None)
+    family = _read_initial_family([Clause(default, DEFAULT)], form.reading, lambda clause: None)
     form.initial = {**family, **form.initial}
     return None
 
@@ -307,7 +321,7 @@ def _states_initial(form: _Form) -> bool:
 
 
 def _complete(form: _Form, top: InForce, net_clause: Clause | None, stages: tuple[Stage, ...]) -> tuple[Clause, ...]:
-    """Every clause in the order of CLAUSES, defaults included; a placed clause states one place."""
+    """Every clause in the order of `clauses_of_train`, defaults included; a placed clause states one place."""
     dropped = {id(clause) for clause in form.reading.dropped}
     singles = {word: c for word, c in form.singles.items()
                if (word not in SINGLES or word in top.singles) and id(c) not in dropped}
@@ -325,9 +339,10 @@ def _complete(form: _Form, top: InForce, net_clause: Clause | None, stages: tupl
         batched = None  # the batch in force where none is stated may differ from one time round to the next
     if "update" in singles:
         singles["update"] = _completed_update(singles["update"], form.reading, batched)
-    statements = {"forget": list(form.initial.values()), "epsilon": list(top.rates.values())}
+    # All statements of a placed family stand where the first word of the family does.
+    statements = {INITIALISERS.names()[0]: list(form.initial.values()), RATES[0]: list(top.rates.values())}
     clauses: list[Clause] = []
-    for word in CLAUSES.names():
+    for word in clauses_of_train().names():
         if word in statements:
             clauses += [s.clause for s in statements[word] if id(s.clause) not in dropped]
         elif word in singles:

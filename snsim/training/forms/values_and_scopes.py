@@ -9,6 +9,7 @@ from snsim.language.forms import Node
 from snsim.network.clauses import STATED, Clause, Faults, all_read, arguments, describe, name, number, whole
 from snsim.network.net import Net
 from snsim.registry import listed, suggest
+from snsim.training.initial import INITIALISERS
 from snsim.training.parameter_scopes import places_of
 from snsim.training.spec import Place, Placed, Value
 
@@ -67,7 +68,7 @@ def read_place(node: Node, faults: Faults) -> Place | None:
         ends = all_read([name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:]])
         return None if ends is None else Place("connection", ends[1], ends[0])
     faults.add(f"a place is {PLACES}, not {describe(node)}", node.span,
-               "write for example (epsilon 0.01 output), with the name of a layer")
+               "write the name of a layer for all that enters it, or leave the place out: everywhere")
     return None
 
 
@@ -77,15 +78,17 @@ class Statement:
 
     placed: Placed
     clause: Clause
+    at: Node  # the place as it is written; the clause, where it states none
 
 
 Family = dict[Place, Statement]  # later statements have replaced earlier ones of the same place
 ReadValue = Callable[[Node, str, Faults], "Value | None"]
+ReaderOf = Callable[[str], "ReadValue | None"]  # how the value in a clause of this word is read; None: it takes none
 
 
-def read_family(clauses: Iterable[Clause], read: ReadValue, net: Net | None, faults: Faults,
+def read_family(clauses: Iterable[Clause], reader_of: ReaderOf, net: Net | None, faults: Faults,
                 drop: Callable[[Clause], None]) -> Family:
-    """The statements of one form in one placed family, `(WORD V PLACE ...)`, by place.
+    """The statements of one form in one placed family, `(WORD V PLACE ...)` or `(WORD PLACE ...)`, by place.
 
     A place stated twice in the form is a fault with both places, and so is a stated place where the net has nothing
     that learns; a place that `like` brought and that this net lacks goes to `drop`.
@@ -93,7 +96,7 @@ def read_family(clauses: Iterable[Clause], read: ReadValue, net: Net | None, fau
     family: Family = {}
     problems: dict[Place, tuple[str, str] | None] = {}
     for clause in clauses:
-        for statement in _statements(clause, read, faults):
+        for statement in _statements(clause, reader_of(clause.word), faults):
             place = statement.placed.place
             if place not in problems:
                 problems[place] = None if net is None else nothing_there(place, net)
@@ -101,37 +104,49 @@ def read_family(clauses: Iterable[Clause], read: ReadValue, net: Net | None, fau
             if problem is not None and clause.origin != STATED:
                 drop(statement.clause)
             elif problem is not None:
-                faults.add(problem[0], _place_node(statement.clause).span, problem[1])
+                faults.add(problem[0], statement.at.span, problem[1])
             elif place in family:
                 faults.add(f"the {_kind(clause.word)} {spelled(place)} is stated twice in this form",
-                           _place_node(statement.clause).span, "leave one of them out",
-                           (("first here", _place_node(family[place].clause).span),))
+                           statement.at.span, "leave one of them out", (("first here", family[place].at.span),))
             else:
                 family[place] = statement
     return family
 
 
-def _statements(clause: Clause, read: ReadValue, faults: Faults) -> list[Statement]:
-    node = clause.node
-    given = arguments(node, 1, None, f"({clause.word} V PLACE ...)", faults)
+def _statements(clause: Clause, read: ReadValue | None, faults: Faults) -> list[Statement]:
+    node, word = clause.node, clause.word
+    given = arguments(node, 0 if read is None else 1, None, f"({word} V PLACE ...)", faults)
     if given is None:
         return []
-    value = read(given[0], f"the value of ({clause.word} ...)", faults)
-    if len(given) == 1:
-        places: list[tuple[Node | None, Place | None]] = [(None, Place("everywhere"))]
-    else:
-        places = [(place, read_place(place, faults)) for place in given[1:]]
-    return [Statement(Placed(clause.word, value, place),
-                      Clause(Node((*node.items[:2], *([] if at is None else [at])), node.span), clause.origin))
-            for at, place in places if value is not None and place is not None]
+    value: Value | None = Value("constant", (), span=node.span)
+    places = given
+    if read is not None:
+        value, places = read(given[0], f"the value of ({word} ...)", faults), given[1:]
+    elif any(_states_value(item) for item in given):
+        places = _without_values(clause, faults)
+        if not places:
+            return []
+    head = node.items[:1 if read is None else 2]
+    stated = [(at, (*head, at), read_place(at, faults)) for at in places] or [(node, head, Place("everywhere"))]
+    return [Statement(Placed(word, value, place), Clause(Node(items, node.span), clause.origin), at)
+            for at, items, place in stated if value is not None and place is not None]
 
 
-def _place_node(clause: Clause) -> Node:
-    return clause.node.items[2] if len(clause.node.items) > 2 else clause.node
+def _states_value(node: Node) -> bool:
+    return node.is_number or node.head in ("linear", "steps")
+
+
+def _without_values(clause: Clause, faults: Faults) -> tuple[Node, ...]:
+    """The places of a clause that takes no value; a fault for each value among them."""
+    given = clause.node.items[1:]
+    for node in filter(_states_value, given):
+        faults.add(f"({clause.word} ...) takes no number, and {describe(node)} is given", node.span,
+                   f"write ({clause.word}), or ({clause.word} PLACE ...); a place is {PLACES}")
+    return tuple(node for node in given if not _states_value(node))
 
 
 def _kind(word: str) -> str:
-    return "rate" if "epsi" in word else "initial weight"
+    return "initial weight" if word in INITIALISERS else "rate"
 
 
 def spelled(place: Place) -> str:
