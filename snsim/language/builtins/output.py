@@ -78,6 +78,7 @@ def _formatted(interpreter: Interpreter, name: str, pattern: str, values: tuple[
     parts: list[str] = []
     length = end = 0
     for match in _DIRECTIVE.finditer(pattern):
+        interpreter.step()  # one takes as long as a call
         _check_width(interpreter, name, match)
         parts.append(pattern[end:match.start()])
         column = _column(column, parts[-1])

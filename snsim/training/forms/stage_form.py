@@ -22,12 +22,14 @@ from snsim.training.forms.values_and_scopes import Family, Statement, read_famil
 from snsim.training.parameter_scopes import StatedPlaces
 from snsim.training.pruning import keeping
 from snsim.training.schedule import check_filling
-from snsim.training.spec import Stage, Value
+from snsim.training.spec import Place, Stage, Value
 
 T = TypeVar("T")
 
 RATES = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
 SINGLES = ("passes", "update", "batch", "order", "augment", "input-noise", "theta", "dropout", "prune")
+MOST_REPEATS = 10_000  # of one `repeat`
+MOST_STAGES, MOST_RATES = 100_000, 5_000_000  # of one training; a rate counts in each stage in which it holds
 ONE_BY_ONE = ("batch", "order", "augment", "input-noise", "theta", "dropout")  # what conjugate gradient does not read
 
 
@@ -41,6 +43,8 @@ class Reading:
     dropped: list[Clause] = field(default_factory=list)  # clauses that `like` brought and nothing reads here
     complete: bool = True  # False when the form that `like` names has faults: nothing is known to be missing then
     rates_complete: bool = True  # False when a clause of rates has faults: no rate is known to be missing then
+    updates_read: dict[tuple[int, bool], tuple[Clause | None, Update]] = field(default_factory=dict)
+    places_enough: set[frozenset[Place]] = field(default_factory=set)  # with a rate for every parameter that learns
 
     def unread(self, clause: Clause, why: str) -> None:
         """A stated clause that nothing reads is a fault; one that `like` brought is dropped."""
@@ -102,13 +106,22 @@ def read_stages(top: InForce, clauses: list[Clause], at: Node, reading: Reading)
     if not clauses:
         made = _stage(top, top, at, reading, "prune" in top.singles)
         return () if made is None else (made,)
+    if (number := sum(_count(clause.node) for clause in clauses)) > MOST_STAGES:
+        reading.faults.add(f"this training has {number:,} stages; the most is {MOST_STAGES:,}", clauses[0].node.span,
+                           "repeat fewer stages, or let each take more passes")
+        return ()
     stages: list[Stage] = []
-    before, first, pruned = top, True, False
+    before, first, pruned, rates = top, True, False, 0
     for clause in _unrolled(clauses, reading.faults):
         own = _read_stage(clause, reading)
         if first:
             _check_top_is_read(top, own, reading)
         now = before.then(own)
+        rates += len(now.rates)
+        if rates > MOST_RATES:
+            reading.faults.add(f"the stages of this training have more than {MOST_RATES:,} rates in force in all",
+                               clause.node.span, "state fewer stages, or rates at fewer places")
+            return ()
         pruned = pruned or "prune" in now.singles
         made = _stage(now, now if first else own, clause.node, reading, pruned)
         if made is not None:
@@ -117,6 +130,15 @@ def read_stages(top: InForce, clauses: list[Clause], at: Node, reading: Reading)
         done = {word: clause for word, clause in now.singles.items() if word != "prune"}  # cut once, where it is stated
         before, first = InForce(done, now.rates), False
     return tuple(stages)
+
+
+def _count(node: Node) -> int:
+    """Return how many stages `_unrolled` makes of a clause."""
+    if node.head != "repeat":
+        return int(node.head == "stage")
+    times = node.items[1].value if len(node.items) > 1 else 1
+    inner = sum(_count(item) for item in node.items[2:])
+    return inner * int(times) if isinstance(times, float) and 1 <= times <= MOST_REPEATS else inner
 
 
 def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
@@ -133,9 +155,9 @@ def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
                 inner.append(Clause(node, clause.origin))
             else:
                 faults.add(f"repeat takes stages, not {describe(node)}", node.span, "write (repeat N (stage ...) ...)")
-        if given is not None and times is not None and times > 10_000:
-            faults.add(f"{times} repeats are more than 10000", given[0].span,
-                       "write 10000 or less, with more passes in each stage")
+        if given is not None and times is not None and times > MOST_REPEATS:
+            faults.add(f"{times} repeats are more than {MOST_REPEATS}", given[0].span,
+                       f"write {MOST_REPEATS} or less, with more passes in each stage")
             times = 1
         for _ in range(times or 1):
             yield from _unrolled(inner, faults)
@@ -220,8 +242,16 @@ def _read_passes(clause: Clause | None, at: Node, reading: Reading) -> int | Non
 
 
 def _read_update(clause: Clause | None, at: Node, reading: Reading, batched: bool) -> Update | None:
+    """The update of a stage; the clause that many stages share is read once, unless it has faults."""
+    known = reading.updates_read.get((id(clause), batched))
+    if known is not None:
+        return known[1]
+    before = len(reading.faults.found)
     node = make_node(["update", "sgd"], at.span) if clause is None else clause.node
-    return read_update(node, reading.updates, reading.faults, batched)
+    update = read_update(node, reading.updates, reading.faults, batched)
+    if update is not None and len(reading.faults.found) == before:
+        reading.updates_read[id(clause), batched] = clause, update  # kept with it, so that no other has its id
+    return update
 
 
 def _rates_of(update: Update, rates: Family, own_places: Family, at: Node, reading: Reading) -> list[Statement]:
@@ -234,10 +264,15 @@ def _rates_of(update: Update, rates: Family, own_places: Family, at: Node, readi
         return []
     if reading.net is None or not (reading.complete and reading.rates_complete):
         return stated
+    places = frozenset(rates)
+    if places in reading.places_enough:
+        return stated
     placed = StatedPlaces(statement.placed for statement in stated)
     without = [p.name for p in reading.net.parameters if p.learns and placed.holding_for(p) is None]
     if without:
         whose = "" if not stated else f" for {', '.join(without[:4])}{' ...' if len(without) > 4 else ''}"
         reading.faults.add(f"no learning rate{whose}, and the update rule {update.rule.name} has one",
                            at.span, "add (epsilon V), (epsi-sqrt V), (epsi-inv V) or (mask-epsi V)")
+    else:
+        reading.places_enough.add(places)
     return stated
