@@ -7,23 +7,20 @@ the header (JSON: type, shape and place of each tensor), the tensors. Equal tens
 from __future__ import annotations
 
 import json
-import math
-import os
 import struct
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Iterator, Mapping
+from typing import Iterator, Mapping
 
 import numpy as np
 
+from snsim.array_files import open_arrays
 from snsim.errors import SnError, fail
-from snsim.json_reader import Each, Fields, Named, Text, Whole, check, open_plain_file, parse_json, shown, unreadable
+from snsim.input_files import shown
 
 _TYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "int8": "I8", "int16": "I16", "int32": "I32",
           "int64": "I64", "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64", "bool": "BOOL"}
-_NUMPY_TYPES = {theirs: np.dtype(ours).newbyteorder("<") for ours, theirs in _TYPES.items()}
-_MOST_HEADER = 100_000_000  # bytes, as in the library safetensors
-_TENSOR = Fields({"dtype": Text(values=tuple(_NUMPY_TYPES)), "shape": Each(Whole(0)),
-                  "data_offsets": Each(Whole(0), 2)})
 
 
 def tensor_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> Iterator[memoryview]:
@@ -45,50 +42,18 @@ def tensor_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] |
 
 
 def read_tensor_file(path: Path, hint: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the tensors of a file by name, and its metadata.
+    """Return the tensors of a safetensors file by name, and its metadata.
 
-    The header is checked first: the tensors must fill the file exactly, so that no more memory is taken than the file
-    has bytes. SnError with `hint` if the file cannot be read or is damaged.
+    No more memory is taken than the file has bytes. SnError with `hint` if it cannot be read or is damaged.
     """
+    needed = 0
     try:
-        with open_plain_file(path) as file:
-            header, left = _read_header(file, path, hint)
-            metadata = header.pop("__metadata__", {})
-            check(metadata, Named(Text()), f"{path}: metadata", hint)
-            check(header, Named(_TENSOR), str(path), hint)
-            begin, tensors = 0, {}
-            for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-                dtype, shape = _NUMPY_TYPES[entry["dtype"]], tuple(entry["shape"])
-                end = begin + math.prod(shape) * dtype.itemsize
-                if entry["data_offsets"] != [begin, end] or end > left or len(shape) > _MOST_AXES:
-                    raise _damaged_file(path, f"the tensor {shown(name)} does not fit into it", hint)
-                array = np.empty(shape, dtype)
-                if file.readinto(array.reshape(-1).view(np.uint8).data) < array.nbytes:
-                    raise _damaged_file(path, "it is cut short", hint)
-                tensors[name], begin = array.astype(dtype.newbyteorder("="), copy=False), end
-            if begin != left:
-                raise _damaged_file(path, f"it has {left - begin:,} bytes after its last tensor", hint)
-    except OSError as error:
-        raise unreadable(path, error, hint) from None
+        with open_arrays(path, sys.maxsize) as file:
+            needed = sum(header.nbytes for header in file.headers.values())
+            tensors = {name: file.read(name) for name in file.headers}
+            return {name: array.astype(array.dtype.newbyteorder("="), copy=False)
+                    for name, array in tensors.items()}, dict(file.metadata)
+    except SnError as error:
+        raise SnError(replace(fault, hint=hint) for fault in error.faults) from None
     except MemoryError:
-        raise fail(f"{path} needs {left:,} bytes of memory, more than there are", hint=hint) from None
-    return tensors, metadata
-
-
-_MOST_AXES = 32  # of a tensor
-
-
-def _read_header(file: BinaryIO, path: Path, hint: str) -> tuple[dict[str, Any], int]:
-    """Return the header as JSON, and how many bytes follow it."""
-    start = file.read(8)
-    size = int.from_bytes(start, "little")
-    left = os.fstat(file.fileno()).st_size - 8 - size
-    if len(start) < 8 or size > _MOST_HEADER or left < 0:
-        raise _damaged_file(path, "it does not begin with the header of a safetensors file", hint)
-    header = parse_json(file.read(size), f"the header of {path}", hint)
-    check(header, Fields({}), f"the header of {path}", hint)
-    return header, left
-
-
-def _damaged_file(path: Path, why: str, hint: str) -> SnError:
-    return fail(f"{path} is damaged: {why}", hint=hint)
+        raise fail(f"{shown(path)} needs {needed:,} bytes of memory, more than there are", hint=hint) from None

@@ -14,9 +14,11 @@ import io
 import json
 import re
 import time
+import warnings
 from pathlib import Path
 
 import pytest
+from tiny_run import snsim
 
 from snsim.cli.main import main
 from snsim.errors import MOST_FAULTS, Fault, SnError, render
@@ -163,3 +165,29 @@ def test_long_names_are_cut(text, tmp_path, capsys):
     main(["check", str(file)])
     told = capsys.readouterr()
     assert len(told.err) < 5_000 and len(told.out) < 5_000
+
+
+RUN_AWAY = """(net x (default (nlf linear)) (layer i 2) (layer h 3) (layer o 2)
+  (connect i h (full)) (connect h o (full)))
+(net y (layer i 2) (layer o 2) (connect i o (full)))
+(train x (data (examples [[0 1] [1 0] [1 1] [0 0]] [[1e20 1] [1 -1] [-1 1] [-1e20 1]])) (epsi-inv 1e10) (passes 3))
+(train large (net y) (data (examples [[0 1] [1 0] [1e30 1]] [[1 -1] [1 -1] [1e200 1]])) (ensemble 0 1) (test-set 2 2)
+  (epsi-inv 0.1) (passes 2))
+(train beyond (net y) (data (examples [[0 1e39] [1 0]] [[1 -1] [1 -1]])) (epsi-inv 0.1) (passes 1))
+"""
+
+
+@pytest.mark.parametrize("engine", ["reference", "native", "torch"])
+@pytest.mark.parametrize("only, code, told", [
+    ("x", 1, "error: training x ran away in pass 1"), ("large", 0, ""), ("beyond", 1, "is 1e+39, beyond float32")])
+def test_numbers_that_overflow_are_told_by_snsim_and_not_by_python(
+        only: str, code: int, told: str, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line hides warnings of Python; here they are errors, and there are none."""
+    monkeypatch.setattr("snsim.cli.main.tell_warnings", lambda tell: warnings.simplefilter("error", RuntimeWarning))
+    (tmp_path / "x.sn").write_text(RUN_AWAY)
+    done, _, warned = snsim("run", tmp_path / "x.sn", "--only", only, "--engine", engine, "--dtype",
+                            "float32" if only == "beyond" else "float64", "--out", tmp_path)
+    assert done == code and told in warned, warned
+    if code == 0:
+        for command in (["plot", "weights", "--text"], ["plot", "curves", "--text"], ["run", "--resume"]):
+            assert snsim(*command, tmp_path / only)[0] == 0
