@@ -95,6 +95,7 @@ class Budget:
                 raise exceeded("the program makes too many lists: their elements", self.limits.lists, self._place())
             self._lists = min(self.lists + _LISTS, self.limits.lists)
             self.check_memory()
+        self.walk(length)
 
     def check_matrix(self, elements: int, who: str) -> None:
         """Refuse a matrix that is too large, before it is made."""
