@@ -1,6 +1,7 @@
 # make run    set up .venv and train the zip code network of 1989
 # make test   set up .venv and run the tests that a change needs: some minutes on two cores, no network
-# make test-all  the same and the slow ones: kills at every write
+# make test-all  the same and the slow ones: kills at every write, a minute of fuzzing
+# make fuzz SECONDS=60 SEED=1  mutated texts, run folders and data files; what fails is kept in /tmp/snsim-fuzz
 # make lint   style and types
 # make house  draw which room imports which, into docs/house.svg
 #
@@ -11,7 +12,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test test-all lint house clean
+SECONDS ?= 60
+SEED ?= 1
+KEEP ?= /tmp/snsim-fuzz
+
+.PHONY: run test test-all fuzz lint house clean
 
 run: $(READY)
 	@$(BIN)/snsim run nets/lecun89.sn
@@ -21,6 +26,9 @@ test: $(READY)
 
 test-all: $(READY)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+
+fuzz: $(READY)
+	@$(BIN)/python tests/fuzz.py --seconds $(SECONDS) --seed $(SEED) --keep $(KEEP)
 
 lint: $(READY)
 	@$(BIN)/ruff check snsim tests examples benchmarks docs

@@ -252,11 +252,13 @@ def _figures(score: Score) -> dict[str, Any]:
 
 def folder_name(name: str) -> str:
     """Return the name as a file or folder may be called: what is not a letter, a digit or one of . _ - becomes a
-    hyphen. A long name is cut, and a digest of it takes the place of the rest."""
+    hyphen. A long name is cut, and a digest of it takes the place of the rest. A name that it returned stays as it is.
+    """
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", name).strip(".") or "run"
     if len(plain) <= _LONGEST_NAME:
         return plain
-    return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{plain[:_LONGEST_NAME - 1 - len(digest)]}-{digest}"
 
 
 @contextmanager

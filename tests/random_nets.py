@@ -14,6 +14,11 @@ _NLFS = ("sn-tanh", "tanh", "sigmoid", "relu", "linear", "nlf-tanh 0.666 0.05", 
 
 def random_net(seed: int) -> Net:
     """A net of at most some thousand connections."""
+    return read_program(Source("<random>", random_text(seed))).nets.get("random")
+
+
+def random_text(seed: int) -> str:
+    """The text of `random_net`: a net that is called random, its layers l0 to lN, with the tables that it uses."""
     draw = random.Random(seed)
     tdnn = draw.random() < 0.15
     shapes: list[tuple[int, ...]] = [(draw.randint(4, 9), draw.randint(1, 5)) if tdnn else _input_shape(draw)]
@@ -32,8 +37,7 @@ def random_net(seed: int) -> Net:
     connections.append(f"(connect l{len(shapes) - 1} l{len(shapes)} {_last(draw, _units(shapes[-1]), outputs)})")
     connections = _with_weight_norm(random.Random(-seed - 1), connections)
     first = f"(layer l0 {_text(shapes[0])})"
-    text = "\n".join([*tables, "(net random", f"  {first}", *(f"  {c}" for c in [*layers, *connections])]) + ")"
-    return read_program(Source("<random>", text)).nets.get("random")
+    return "\n".join([*tables, "(net random", f"  {first}", *(f"  {c}" for c in [*layers, *connections])]) + ")"
 
 
 def _with_weight_norm(draw: random.Random, connections: list[str]) -> list[str]:

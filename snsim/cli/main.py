@@ -134,6 +134,8 @@ def _cache_warning(sentence: str) -> Fault:
 
 def _run(given: list[str], as_json: bool) -> int:
     try:
+        if any("\0" in word for word in given):  # only Python can give one: a system ends each word there
+            raise click.UsageError("a zero byte stands in a word of the command")
         code = cli.main(given, prog_name="snsim", standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
@@ -159,6 +161,10 @@ def _run(given: list[str], as_json: bool) -> int:
                           hint="make room where standard output goes, or send it elsewhere")])
         else:
             report([system_fault(error)], as_json)
+        return FAULT
+    except MemoryError:
+        report([Fault("there is not enough memory for this",
+                      hint="end other programs, or take a smaller net or fewer patterns")], as_json)
         return FAULT
     except ModuleNotFoundError as error:
         package = (error.name or "snsim").split(".")[0]

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @of_runs
-@click.option("--seeds", "count", type=Whole(min=1), metavar="N", help="Seeds 1 to N, instead of those described.")
+@click.option("--seeds", "count", type=Whole(min=1, max=100_000), metavar="N",
+              help="Seeds 1 to N, instead of those described.")
 @click.option("--jobs", type=Whole(min=1), metavar="N", help="Runs at once. [default: the number of cores]")
 @click.option("--cluster", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
 @click.option("--base", metavar="NAME", help="Tell the differences of each row from this one, seed by seed.")

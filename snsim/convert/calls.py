@@ -17,6 +17,7 @@ import numpy as np
 from snsim.convert.nlf import number_text, sn_nlf
 from snsim.errors import fail
 from snsim.language.builtins import CORE
+from snsim.language.literals import symbol_text
 from snsim.network.net import Connection, Layer, Net
 from snsim.network.wiring import Frames, Table, Windows
 from snsim.sn28.net.use_net import lacks
@@ -68,7 +69,8 @@ def program_of(net: Net) -> str:
     if lacking:
         raise fail(f"SN's units know no {', no '.join(lacking)}", None,
                    hint=f"state {net.name} without, to write it as calls")
-    names = sn_names(net)
+    variables = sn_names(net)
+    names = {layer: symbol_text(variable) for layer, variable in variables.items()}
     calls = [line for layer in net.layers[1:] for line in _bias_calls(layer, names)]
     for layer in net.layers[1:]:
         for connection in net.entering(layer.name):
@@ -80,7 +82,7 @@ def program_of(net: Net) -> str:
     return "\n".join([
         f";;; The net {net.name} in the words of SN-2.8: {counts.units:,} units, {counts.connections:,} connections, "
         f"{counts.weights:,} weights.",
-        *(f";;; The layer {old} is called {new} here: {old} is a word of SN-2.8." for old, new in names.items()
+        *(f";;; The layer {old} is called {new} here: {old} is a word of SN-2.8." for old, new in variables.items()
           if old != new),
         '(libload "sn28/sn28ite")', "",
         *(f"{text}\n" for word, text in _OWN.items() if word in used),
@@ -94,7 +96,7 @@ def sn_names(net: Net) -> dict[str, str]:
              *"nlf dnlf ddnlf t nnum nmax snum smax wnum wmax net out des seen s k".split()}
     made: dict[str, str] = {}
     for layer in net.layers:
-        name = layer.name
+        name = layer.name.replace("|", "/")  # no symbol can have a bar
         while name in taken or name in made.values():
             name += "-layer"
         made[layer.name] = name

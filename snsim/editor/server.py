@@ -16,7 +16,7 @@ from snsim import __version__
 from snsim.editor.definitions import Definition, definitions
 from snsim.editor.diagnostics import check_text
 from snsim.editor.hover_and_completion import Place, definition_of, explanation, proposals
-from snsim.errors import Fault, SnError, Source, Span
+from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.language.source_files import read_source
 from snsim.optional_packages import needing
 
@@ -34,7 +34,12 @@ _KINDS = {"function": types.CompletionItemKind.Function, "macro": types.Completi
 def serve() -> int:
     """Answer until the editor ends it. Exit code."""
     # Streams of its own, as they are closed at the end.
-    make_server().start_io(os.fdopen(os.dup(sys.stdin.fileno()), "rb"), os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
+    given, told = os.fdopen(os.dup(sys.stdin.fileno()), "rb"), os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    try:
+        make_server().start_io(given, told)
+    except MemoryError:  # pygls takes the memory that a message claims before it reads it
+        raise fail("a message of the editor claims more memory than there is",
+                   hint="start the language server from an editor: it speaks no other protocol") from None
     return 0
 
 

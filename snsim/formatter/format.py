@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Iterator
 
 from snsim.errors import Source
 from snsim.formatter.alignment import text_of
 from snsim.formatter.line_breaking import broken
 from snsim.formatter.source_tree import read_tree
+from snsim.language.limits import DEFAULT
 from snsim.language.printer import show
 from snsim.language.reader import read_forms
 
@@ -24,11 +28,26 @@ def formatted(source: Source) -> str:
     if _READS_ITSELF.search(source.text):
         return source.text
     forms = [show(form) for form, _ in read_forms(source)]
-    text = _settled(source)
+    with _deep():
+        text = _settled(source)
     again = [show(form) for form, _ in read_forms(replace(source, text=text))]
     if forms != again:
         raise AssertionError(f"the layout of {source.name} would change what is read")
     return text
+
+
+_FRAMES_PER_LEVEL = 6  # of Python's stack, for a list inside a list
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Room on Python's stack for the deepest text that can be read."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + _FRAMES_PER_LEVEL * DEFAULT.nesting)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _settled(source: Source) -> str:

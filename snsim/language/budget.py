@@ -96,6 +96,7 @@ class Budget:
                                "change lists in place (rplaca, rplacd), or keep the numbers in a matrix: (matrix n)")
             self._lists = min(self.lists + _LISTS, self.limits.lists)
             self.check_memory()
+        self.walk(length)
 
     def check_matrix(self, elements: int, who: str) -> None:
         """Refuse a matrix that is too large, before it is made."""

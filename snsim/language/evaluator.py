@@ -136,6 +136,9 @@ class Interpreter(Variables):
                 except RecursionError:
                     raise exceeded("calls stand too deep inside one another", self.limits.depth, self._top,
                                    _ENDLESS) from None
+                except MemoryError:  # the system gives less than the limit allows
+                    raise LimitError(Fault("the program takes more memory than the system gives", self.place(),
+                                           hint="what is no longer wanted is given free by (setq x ())")) from None
                 except (LimitError, Stopped):
                     raise
                 except SnError as error:

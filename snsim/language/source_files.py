@@ -47,17 +47,27 @@ def _decode(name: str, content: bytes, span: Span | None) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        found = content.decode("utf-8", "replace")
-        at = len(content[:error.start].decode("utf-8", "replace"))
-        place = Span(Source(name, found.replace("\r", "\n"), is_file=True), at, at + 1)
+        place = _place(name, content.decode("utf-8", "replace"), len(content[:error.start].decode("utf-8", "replace")))
         raise fail(f"{shown(name)} is no text in UTF-8: byte {error.start} is {content[error.start]:02x}", place,
                    hint=f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {for_shell([Path(name)])}",
                    also=() if span is None else (("read here", span),)) from None
     if "\0" in text:
-        raise fail(f"{shown(name)} is no text: character {text.index(chr(0)) + 1} is a zero byte", span,
-                   hint="name a file of SN's Lisp, NAME.sn, or save this one as text")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.removesuffix("\x1a")  # the mark of the end of a text under CP/M and MS-DOS
+        at = text.index("\0")
+        raise fail(f"{shown(name)} is no text: character {at + 1} is a zero byte",
+                   _place(name, text, at), hint="name a file of SN's Lisp, NAME.sn, or save this one as text",
+                   also=() if span is None else (("read here", span),))
+    return _newlines(text).removesuffix("\x1a")  # the mark of the end of a text under CP/M and MS-DOS
+
+
+def _newlines(text: str) -> str:
+    """The text with newlines for the ends of line of any system."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _place(name: str, text: str, at: int) -> Span:
+    """The place of a character in a file that is refused."""
+    start = len(_newlines(text[:at]))
+    return Span(Source(name, _newlines(text), is_file=True), start, start + 1)
 
 
 _NEIGHBOURS = 1_000  # files that are compared with the name of an absent one

@@ -12,7 +12,7 @@ from snsim.data.fetch import Search
 from snsim.data.patterns import from_files, from_matrices
 from snsim.data.progress import Progress as DownloadProgress
 from snsim.errors import Source, Span, fail
-from snsim.input_files import PathError, is_file, resolve, shown
+from snsim.input_files import PathError, exists, is_file, open_file, resolve, shown
 from snsim.program import Program
 from snsim.runs.options import Options, Say, overridden
 from snsim.training.spec import Training
@@ -84,7 +84,7 @@ class SourceFolder:
     def file(self, name: str, span: Span | None, folders: list[Path]) -> Path:
         """The file a clause names: beside the text it stands in, else in a data folder. SnError if there is none."""
         beside = self.root if span is None else self._original(_folder_of(span.source))
-        outside = False
+        outside, other = False, None
         for allowed, start in ((self.root, beside), *((folder, folder) for folder in folders)):
             try:
                 place = resolve(start / name)
@@ -95,6 +95,10 @@ class SourceFolder:
                 outside = True
             elif is_file(place):
                 return place
+            elif exists(place):
+                other = other or place
+        if other is not None:  # a folder, a pipe or a device has its name
+            open_file(other, span=span, hint="name a plain file").close()
         where = ", ".join(str(folder) for folder in (beside, *folders))
         if outside:
             raise fail(f'"{shown(name)}" is outside of the folder of the program', span,

@@ -24,7 +24,7 @@ import numpy as np
 
 from snsim.cache_folder import UnsafeError, cache_folder, read_entry, warn_once, write_entry
 from snsim.engines.native.target import Machine
-from snsim.errors import fail
+from snsim.errors import SnError, fail
 
 OPTIMISATION = 2  # of code generation; LLVM's passes over the IR gain nothing and cost a second
 _MARK = b"snsim object 1\n"
@@ -126,13 +126,23 @@ def object_key(text: str) -> str:
 def object_code(text: str) -> bytes:
     """The object of a module: from the cache, or compiled and put there. Where the cache cannot be used, it is compiled
     each time."""
-    path = cache_folder() / "native" / f"{object_key(text)}.o"
-    kept = _read(path)
+    path = _entry(object_key(text))
+    kept = None if path is None else _read(path)
     if kept is not None:
         return kept
     made: bytes = _target_machine().emit_object(_parsed(text))
-    _write(path, made)
+    if path is not None:
+        _write(path, made)
     return made
+
+
+def _entry(key: str) -> Path | None:
+    """Where the object of a key is in the cache; None, and a warning, if no folder is known for the cache."""
+    try:
+        return cache_folder() / "native" / f"{key}.o"
+    except SnError as error:
+        warn_once(UnsafeError(f"{error.faults[0].message}: code is compiled anew for each run", Path()))
+        return None
 
 
 def _read(path: Path) -> bytes | None:

@@ -10,12 +10,23 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Iterator, Sequence
 
 from snsim.atomic_files import write_atomically
 from snsim.data.fetch import Search
 from snsim.errors import Fault, SnError
-from snsim.input_files import PathError, is_file, open_file, resolve, resolve_inside, shown, unreadable, unwritable
+from snsim.input_files import (
+    PathError,
+    exists,
+    is_file,
+    is_folder,
+    open_file,
+    resolve,
+    resolve_inside,
+    shown,
+    unreadable,
+    unwritable,
+)
 from snsim.language.limits import exceeded
 from snsim.language.procedures import Misuse
 from snsim.own_files import is_own
@@ -45,6 +56,10 @@ class Files:
         found = self.find(name, *suffixes, argument=argument)
         if found is not None:
             return found
+        for _, path in self._places(name, suffixes, argument):
+            if exists(path) and not is_folder(path):
+                raise Misuse(f'"{shown(name)}" is a pipe or a device, not a plain file', argument,
+                             "name a plain file")
         folders = {resolve(folder): str(folder) for folder in reversed(list(self._folders()))}
         places = ", ".join(reversed(folders.values())) or "no folder"
         also = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
@@ -53,14 +68,20 @@ class Files:
 
     def find(self, name: str, *suffixes: str, argument: int | None = 0) -> Path | None:
         """The file that a name means, None if there is none. Misuse for a name that can lead to no file."""
+        for given, path in self._places(name, suffixes, argument):
+            if is_file(path):
+                self._tell(name, given, path)
+                return path
+        return None
+
+    def _places(self, name: str, suffixes: Sequence[str], argument: int | None) -> Iterator[tuple[str, Path]]:
+        """Where a file of this name may be, and the part of the name that was looked up there."""
         for given in _shortened(name):
             for folder in self._folders():
                 for suffix in ("", *suffixes):
                     path = _inside(folder, given + suffix, argument)
-                    if path is not None and is_file(path):
-                        self._tell(name, given, path)
-                        return path
-        return None
+                    if path is not None:
+                        yield given, path
 
     def to_write(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """The place of a file to be written, in the run folder, which is made now if this is the first one.
