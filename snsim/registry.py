@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Callable, Generic, Iterable, Iterator, TypeVar
 
-from snsim.errors import SnError, Span, fail
+from snsim.errors import MOST_FAULTS, SnError, Span, fail
 
 T = TypeVar("T")
 Kept = TypeVar("Kept", covariant=True)
@@ -43,6 +43,7 @@ class Shelf(Generic[T]):
         self._parent = parent
         self._entries: dict[str, Entry[T]] = {}
         self._broken: set[str] = set()
+        self._unknown = 0  # how often the nearest of the names of a program was looked for
         self._replaced: Callable[[Entry[T], Entry[T]], None] | None = None
 
     def child(self) -> Shelf[T]:
@@ -93,6 +94,7 @@ class Shelf(Generic[T]):
     def forget_broken(self) -> None:
         """What was reported is done with: from now on a use of such a name is an unknown one."""
         self._broken.clear()
+        self._unknown = 0
 
     def is_broken(self, name: str) -> bool:
         return name in self._broken
@@ -143,7 +145,16 @@ class Shelf(Generic[T]):
         if name in self._unusable:
             raise fail(f'the {self.kind} "{name}" cannot be used: {self._unusable[name]}', span,
                        hint="update or uninstall the package, or choose another name")
-        raise fail(f'unknown {self.kind} "{name}"', span, hint=suggest(name, self.names(), self.plural))
+        raise fail(f'unknown {self.kind} "{name}"', span, hint=self.suggest(name))
+
+    def suggest(self, name: str, more: Iterable[str] = ()) -> str:
+        """Return the remedy for an unknown name: the nearest of the shelf and of `more`, then all of them.
+
+        On the shelf of a program, empty for all but the first unknown names: no more faults are shown, and each takes a
+        way through all names.
+        """
+        self._unknown += self._parent is not None
+        return suggest(name, [*more, *self.names()], self.plural) if self._unknown <= MOST_FAULTS else ""
 
     def _load_plugins(self, group: str) -> None:
         from importlib import metadata  # not needed by most programs, and slow to import

@@ -772,3 +772,21 @@ def test_scores_against_their_definitions(cost: str, loss) -> None:  # type: ign
     assert got.loss == pytest.approx(np.mean([loss(a, b) for a, b in zip(x, d)]))
     assert got.mse == pytest.approx(np.mean((x - d) ** 2)) and got.half_mse == got.mse / 2
     assert (got.misses, got.error, got.patterns) == (misses, 2 * misses, 50)
+
+
+def test_a_training_has_a_bounded_number_of_stages_and_of_rates_in_them() -> None:
+    clauses = "(net small) (data digits) (epsilon 1) "
+    with pytest.raises(SnError, match="1,000,000,000 stages; the most is 100,000"):
+        training(clauses + "(repeat 1000 (repeat 1000 (repeat 1000 (stage (passes 1)))))")
+    rates = "".join(f"(epsilon 1 {place})" for place in ("h", "output", "(bias h)", "(bias output)", "biases"))
+    with pytest.raises(SnError, match="more than 100 rates in force"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("snsim.training.forms.stage_form.MOST_RATES", 100)
+        training(f"{clauses}{rates} (repeat 17 (stage (passes 1)))")
+    assert len(training(f"{clauses}{rates} (repeat 17 (stage (passes 1)))").stages) == 17
+
+
+def test_stages_that_share_an_update_read_it_alike() -> None:
+    stages = training("(net small) (data digits) (epsilon 1) (update newton) (repeat 2 (stage (passes 1)) "
+                      "(stage (passes 1) (update sgd)) (stage (passes 2)))").stages
+    assert [(s.passes, s.rule.name) for s in stages] == [(1, "newton"), (1, "sgd"), (2, "sgd"), (1, "sgd"),
+                                                         (1, "sgd"), (2, "sgd")]

@@ -4,15 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from lark import UnexpectedCharacters
 
-from snsim.errors import SnError, Source
+from snsim.errors import SnError, Source, Span
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Pair, make_list, symbol
 from snsim.language.limits import Limits
+from snsim.language.literals import read_number, read_scope, read_string, read_symbol
 from snsim.language.printer import number_text, show
-from snsim.language.reader import FormReader, read_forms
+from snsim.language.reader import FormReader, _grammar, read_forms, read_tokens
 from snsim.language.source_files import read_source
 
 
@@ -210,6 +212,132 @@ def test_any_text_gives_forms_or_a_fault_with_its_place(text):
             assert equal(read(show(form))[0], form)
     except SnError as error:
         assert all(fault.span is not None for fault in error.faults)
+
+
+# ---- The same by Lark's own lexer and a reader of a few lines, which takes one token after the other ----------------
+
+ATOMS = {"NUMBER": read_number, "STRING": read_string, "SCOPE": read_scope, "SYMBOL": read_symbol}
+SIGNS = {"QUOTE": "quote", "BACKQUOTE": "backquote", "COMMA": "unquote", "SPLICE": "unquote-splice", "TILDE": "null"}
+BLANKS = st.sampled_from([" ", "\n", "\t ", " ; a comment (\n", "\n#? help\n", " #! shell !# "])
+NUMBERS = st.sampled_from(["1", "-2.5", "+.5", "1e3", "0x1A", "1e999", "-0", "007."])
+SINGLE = NUMBERS | st.sampled_from(["a", "A_b", "x|Y z|", ":o:s", '"s\\n"', "()", "1+", "[f 1 2]", "[i@ 3]"])
+
+
+@st.composite
+def texts(draw, depth=0):
+    """One form without a fault, with blanks and comments in it."""
+    kind = draw(st.sampled_from(["single", "list", "list", "matrix", "array", "dot", "sign"]))
+    if kind == "single" or depth == 4:
+        return draw(SINGLE)
+    if kind == "matrix":
+        row = "[" + "".join(draw(NUMBERS) + draw(BLANKS) for _ in range(draw(st.integers(1, 3)))) + "]"
+        for _ in range(draw(st.integers(0, 2))):
+            row = "[" + (row + draw(BLANKS)) * draw(st.integers(1, 3)) + "]"
+        return row
+    if kind == "sign":
+        return draw(st.sampled_from("'`~")) + draw(texts(depth + 1))
+    parts = [draw(texts(depth + 1)) + draw(BLANKS) for _ in range(draw(st.integers(kind != "list", 4)))]
+    if kind == "array":
+        before, after = draw(st.sampled_from([("[a ", "]"), ("#[", "#]")]))
+        return before + "".join(part for part in parts if not part.startswith("[")) + "x " + after
+    end = f". {draw(texts(depth + 1))}" if kind == "dot" else ""
+    return f"({''.join(parts)}{end})"
+
+
+def told(form, span):
+    """A form with the place of everything in it, as nested lists."""
+    if isinstance(form, np.ndarray):
+        inner = form.tolist() if form.dtype != object else [told(x, None) for x in form.ravel()]
+        return [str(form.dtype), form.shape, inner, span and (span.start, span.end)]
+    if not isinstance(form, Pair):
+        return [form, span and (span.start, span.end)]
+    elements, cell = [], form
+    while isinstance(cell, Pair):
+        elements.append(told(cell.car, cell.at))
+        cell = cell.cdr
+    return [elements, told(cell, None), form.span and (form.span.start, form.span.end), span and (span.start, span.end)]
+
+
+def slowly(source, tokens):
+    """The form at the head of a list of tokens, which is taken from it, and its place."""
+    token = tokens.pop(0)
+    place = Span(source, token.start_pos, token.end_pos)
+    if token.type in ATOMS:
+        form = ATOMS[token.type](token.value)
+        if isinstance(form, Pair):
+            form.span = place
+        return form, place
+    if token.type in SIGNS:
+        inner, behind = slowly(source, tokens)
+        span = Span(source, place.start, behind.end)
+        return Pair(symbol(SIGNS[token.type]), Pair(inner, NIL, behind), place, span), span
+    parts, is_dotted = [], False
+    while tokens[0].type not in ("CLOSE", "MATRIX_CLOSE", "HASH_CLOSE"):
+        if tokens[0].type == "DOT":
+            tokens.pop(0)
+            is_dotted = True
+        parts.append(slowly(source, tokens))
+    span = Span(source, place.start, tokens.pop(0).end_pos)
+    if token.type == "OPEN":
+        form = parts.pop()[0] if is_dotted else NIL
+        for element, at in reversed(parts):
+            form = Pair(element, form, at)
+        if form is not NIL:
+            form.span = span
+        return form, span
+    if token.type in ("ARRAY", "HASH"):
+        array = np.empty(len(parts), object)
+        array[:] = [element for element, _ in parts]
+        return array, span
+    kind = {"f": np.float32, "i": np.int32}.get(token.value[1:2], float)
+    matrix = np.array([element for element, _ in parts], kind)
+    return matrix.reshape(()) if "@" in token.value else matrix, span
+
+
+@settings(max_examples=300)
+@given(texts())
+def test_runs_of_atoms_lists_and_matrices_are_read_as_one_by_one(text):
+    source = Source("t.sn", text)
+    tokens = list(_grammar().parser.lex(text))
+    assert [(kind, span.start, span.end) for kind, span in read_tokens(source)] == [
+        (token.type, token.start_pos, token.end_pos) for token in tokens]
+    assert [told(form, span) for form, span in read_forms(source)] == [told(*slowly(source, tokens))]
+    assert tokens == []
+
+
+@given(st.text(st.sampled_from(list("()[]'`,@~:|\"\\;#!?.ab_A10-+ex \n\0^{\xa0")) | st.characters()))
+def test_tokens_are_those_of_the_grammar(text):
+    expected = []
+    try:
+        for token in _grammar().parser.lex(text):
+            expected.append((token.type, token.start_pos, token.end_pos))
+    except UnexpectedCharacters as error:
+        expected.append(error.pos_in_stream)
+    found = []
+    try:
+        for kind, span in read_tokens(Source("t.sn", text)):
+            found.append((kind, span.start, span.end))
+    except SnError as error:
+        found.append(error.faults[0].span.start)
+    assert found == expected
+
+
+@pytest.mark.parametrize("text, line, column, message", [
+    ("(a [[1 2]\n [3]] \"\\q\")", 2, 8, "means nothing"),
+    ("(a [[1 2]\n [3]] b \"\\q\")", 2, 2, "row of the matrix is 1 long"),
+    ("(a [[1 2]\n [3]] (\"\\q\"))", 2, 2, "row of the matrix is 1 long"),
+    ("(a [[1 2]\n 5 1e400])", 2, 4, "too large"),
+    ("(a [1 2 [3]\n])", 1, 9, "side by side"),
+    ("(a (b [1 (2)]))", 1, 10, "numbers only"),
+    ("(a (b c (d . e f)))", 1, 16, "behind a dot"),
+    ("(a (b c (d ] )))", 1, 12, "closes nothing"),
+    ("(a\n(b c)\n(d (e", 1, 1, "never closed"),
+])
+def test_of_several_faults_the_first_is_told(text, line, column, message):
+    with pytest.raises(SnError) as error:
+        read(text)
+    fault = error.value.faults[0]
+    assert (fault.span.line, fault.span.column) == (line, column) and message in fault.message, fault
 
 
 def test_deep_and_long_forms_need_no_stack():

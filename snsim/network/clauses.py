@@ -10,11 +10,12 @@ import math
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Callable, Iterable, Iterator, NoReturn, TypeVar, Union
 
 import numpy as np
 
-from snsim.errors import Fault, SnError, Span
+from snsim.errors import MOST_FAULTS, Fault, SnError, Span
 from snsim.language.forms import Node, Symbol, symbol
 from snsim.language.hidden_characters import refuse_hidden
 from snsim.registry import suggest
@@ -51,7 +52,12 @@ class Faults:
         self.found: list[Fault] = []
         self.silent = False  # something was wrong that is reported elsewhere
 
-    def add(self, message: str, span: Span | None, hint: str, also: tuple[tuple[str, Span], ...] = ()) -> None:
+    def add(self, message: str, span: Span | None, hint: str | Callable[[], str],
+            also: tuple[tuple[str, Span], ...] = ()) -> None:
+        """Add a fault. A hint that takes long, as the nearest of many names, is a function: it is called for as many
+        faults as are shown."""
+        if not isinstance(hint, str):
+            hint = hint() if len(self.found) < MOST_FAULTS else ""
         self.found.append(Fault(message, span, hint=hint, also=also))
 
     @contextmanager
@@ -190,7 +196,8 @@ def sort_clauses(nodes: Iterable[Node], known: Iterable[str], kind: str, repeata
             faults.add(f"a clause of {kind} is a list that begins with a word, not {describe(node)}", node.span,
                        f"clauses: {', '.join(known)}")
         elif node.head not in known:
-            faults.add(f'{kind} has no clause "{node.head}"', node.items[0].span, suggest(node.head, known, "clauses"))
+            faults.add(f'{kind} has no clause "{node.head}"', node.items[0].span,
+                       partial(suggest, node.head, known, "clauses"))
         elif node.head in seen and node.head not in repeatable:
             faults.add(f"({node.head} ...) stands twice in this {kind}", node.items[0].span,
                        "leave one of them out", (("first here", seen[node.head].span),))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Mapping
 
 import numpy as np
@@ -14,7 +15,7 @@ from snsim.errors import Span, fail
 from snsim.language.forms import Node, Symbol
 from snsim.network.clauses import Faults, all_read, arguments, describe, number, whole
 from snsim.network.wiring import Windows
-from snsim.registry import Shelf, suggest
+from snsim.registry import Shelf
 
 MOST_PAIRS = 10**8  # maps x maps: what a table of maps may have
 
@@ -140,8 +141,8 @@ class Statement:
             return None
         entry = self.tables.entry(node.name)
         if entry is None and not self.tables.is_broken(node.name):
-            names = ["full", "one-to-one", *self.tables.names()]
-            self.faults.add(f'unknown table "{node.name}"', node.span, suggest(node.name, names, "tables"))
+            self.faults.add(f'unknown table "{node.name}"', node.span,
+                            partial(self.tables.suggest, node.name, ("full", "one-to-one")))
         if entry is None:
             self.faults.silent = True
             return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Callable, Collection, Mapping, Sequence
 
 import numpy as np
@@ -194,7 +194,8 @@ def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expre
         return number(node.value)
     if node.is_symbol:
         if node.name not in variables:
-            faults.add(f'unknown variable "{node.name}"', node.span, suggest(node.name, variables, "variables"))
+            faults.add(f'unknown variable "{node.name}"', node.span,
+                       partial(suggest, node.name, variables, "variables"))
         return variable(node.name)
     if not node.items:
         faults.add(f"an expression is a number, a variable or (operation ...), not {describe(node)}", node.span,
@@ -204,7 +205,7 @@ def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expre
         first = node.items[0]
         sentence = f'unknown operation "{node.head}"' if node.head else \
             f"an expression in parentheses begins with an operation, not {describe(first)}"
-        faults.add(sentence, first.span, suggest(node.head, list(OPERATIONS), "operations"))
+        faults.add(sentence, first.span, partial(suggest, node.head, list(OPERATIONS), "operations"))
         return ZERO
     args = []
     for item in node.items[1:]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Sequence
 
 from snsim.errors import SnError, Span
@@ -13,7 +13,7 @@ from snsim.network import expressions
 from snsim.network.clauses import Faults, all_read, arguments, describe, name, number
 from snsim.network.expressions import Expression, differentiate, evaluate, number_text, substitute, to_text
 from snsim.network.net import Nlf
-from snsim.registry import Shelf, suggest
+from snsim.registry import Shelf
 
 _KEPT = 64  # nlfs of one definition
 
@@ -180,7 +180,7 @@ def read_nlf(option: Node, shelf: Shelf[NlfDefinition], faults: Faults) -> Nlf |
     if entry is None:
         faults.silent = faults.silent or shelf.is_broken(title)
         if not shelf.is_broken(title):
-            faults.add(f'unknown nlf "{title}"', given[0].span, suggest(title, shelf.names(), "nlfs"))
+            faults.add(f'unknown nlf "{title}"', given[0].span, partial(shelf.suggest, title))
         return None
     read = all_read(numbers)
     return None if read is None else entry.value.make(read, option.span, faults)

@@ -7,7 +7,7 @@ can tell what was stated, inherited or a default.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Iterable
 
 from snsim.errors import Span
@@ -149,7 +149,7 @@ class Draft:
             return
         ends = self._all_known(node.items[1:])
         if ends is not None and self._connections.pop(ends, None) is None:
-            self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._pairs())
+            self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._pairs)
 
     def _without_transform(self, node: Node) -> None:
         """`(normalize FROM TO)` or `(attend Q K V TO)`, the heads stated or not."""
@@ -170,7 +170,7 @@ class Draft:
         layer = name(node, "a layer", self._faults, self._layers_there())
         if layer is None or layer in self.layers:
             return layer
-        self._faults.add(f'there is no layer "{layer}"', node.span, suggest(layer, list(self.layers), "layers"))
+        self._faults.add(f'there is no layer "{layer}"', node.span, lambda: suggest(layer, list(self.layers), "layers"))
         return None
 
     def _all_known(self, nodes: Iterable[Node]) -> tuple[str, ...] | None:
@@ -192,7 +192,7 @@ class Draft:
                                  f"options of {kind}: {', '.join(known)}")
             elif node.head not in known:
                 self._faults.add(f'{kind} reads no option "{node.head}"', node.items[0].span,
-                                 suggest(node.head, list(known), f"options of {kind}"))
+                                 partial(suggest, node.head, list(known), f"options of {kind}"))
             elif node.head in found:
                 self._faults.add(f"({node.head} ...) is stated twice", node.span, "leave one of them out",
                                  (("first here", found[node.head].node.span),))
@@ -229,9 +229,7 @@ class Draft:
         self._stated[title.name] = title.span
         if layer is None:
             if shape is None:
-                inherited = list(self.layers) if self._parent is not None else []
-                hint = f"; {suggest(title.name, inherited, 'inherited layers')}" if inherited else ""
-                self._faults.add(f"layer {title.name} has no shape", title.span, f"write {LAYER_SYNTAX}{hint}")
+                self._faults.add(f"layer {title.name} has no shape", title.span, partial(self._shape_hint, title.name))
             self.layers[title.name] = DraftLayer(title.name, shape, STATED, title.span, dict(options))
             return
         if shape is None and not options:
@@ -240,6 +238,11 @@ class Draft:
         layer.span = title.span
         if shape is not None:
             layer.shape, layer.origin = shape, STATED
+
+    def _shape_hint(self, layer: str) -> str:
+        inherited = list(self.layers) if self._parent is not None else []
+        near = f"; {suggest(layer, inherited, 'inherited layers')}" if inherited else ""
+        return f"write {LAYER_SYNTAX}{near}"
 
     # ---- connections, and what joins layers without weights ------------------------------------------------------
 
@@ -304,7 +307,7 @@ class Draft:
                              f"write {CONNECT_SYNTAX}; schemes: {', '.join(SCHEMES.names())}")
         else:
             self._faults.add(f'unknown {kind} "{first.head}"', first.items[0].span,
-                             suggest(first.head, words, f"{kind}s"))
+                             partial(suggest, first.head, words, f"{kind}s"))
         return None, ()
 
     def _connect_options(self, rest: tuple[Node, ...], scheme: Node | None) -> dict[str, Clause]:

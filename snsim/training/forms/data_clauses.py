@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Container
 
 import numpy as np
@@ -33,16 +34,16 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
             faults.add(f"data are names, (examples M M) or (patterns ...), not {describe(literal)}", literal.span,
                        f"write {DATA}")
         return None
-    before, names = len(faults.found), []
+    before, names = len(faults.found), dict[str, None]()
     for item in given:
         called = name(item, "a data set", faults)
         if called is None:
             continue
         if called in names:
             faults.add(f"data set {called} is named twice", item.span, "leave one of them out")
-        names.append(called)
-        with faults.gathered():
-            sets.get(called, item.span)
+        names[called] = None
+        if called not in sets:
+            faults.add(f'unknown {sets.kind} "{called}"', item.span, partial(sets.suggest, called))
     return DataChoice(names=tuple(names), span=node.span) if len(faults.found) == before else None
 
 
@@ -208,7 +209,8 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
         called = name(item.items[0], "the name of a figure", faults)
         value = number(item.items[1], f"the figure {called}", faults)
         if called is not None and called not in PUBLISHED:
-            faults.add(f'unknown figure "{called}"', item.items[0].span, suggest(called, list(PUBLISHED), "figures"))
+            faults.add(f'unknown figure "{called}"', item.items[0].span,
+                       partial(suggest, called, list(PUBLISHED), "figures"))
         elif called in figures:
             faults.add(f"figure {called} is stated twice", item.items[0].span, "leave one of them out")
         elif called is not None and value is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from snsim.language.forms import Node
 from snsim.network.clauses import Faults, arguments, describe, name, number, whole
 from snsim.network.net import Net
@@ -85,15 +87,15 @@ def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str
     if chance is not None and not 0 <= chance < 1:
         faults.add(f"a state is dropped with a probability from 0 to below 1, not {chance:g}", given[0].span,
                    f"write {chance / 100:g} for {chance:g} percent" if 1 < chance < 100 else "write for example 0.5")
-    layers = [] if net is None else [layer.name for layer in net.layers[:-1]]
+    layers = dict.fromkeys([] if net is None else [layer.name for layer in net.layers[:-1]])
     made: dict[str, float] = {}
     for item in given[1:]:
-        layer = name(item, "a layer", faults, suggest("", layers, "layers"))
+        layer = name(item, "a layer", faults, suggest("", list(layers), "layers"))
         if layer is None or net is None:
             continue
         if layer not in layers:
             why = "the output layer is not dropped" if layer == net.layers[-1].name else f'there is no layer "{layer}"'
-            faults.add(why, item.span, suggest(layer, layers, "layers"))
+            faults.add(why, item.span, partial(suggest, layer, list(layers), "layers"))
         elif layer in made:
             faults.add(f"layer {layer} stands twice", item.span, "leave one of them out")
         else:

@@ -13,7 +13,7 @@ from snsim.errors import Fault, SnError
 from snsim.language.forms import Node
 from snsim.network.clauses import DEFAULT, STATED, Clause, Plain, arguments, make_node, name, sort_clauses
 from snsim.network.net import Net
-from snsim.registry import Shelf, suggest
+from snsim.registry import Shelf
 from snsim.training.forms import data_clauses
 from snsim.training.forms.costs import CostDefinition, check_sums, read_cost, remember_broken
 from snsim.training.forms.stage_clauses import PRUNE
@@ -181,7 +181,7 @@ def _find_net(called: str, own: list[Clause], parent: Training | None, nets: She
         reading.net, origin = parent.net, parent.name
     elif reading.complete:
         faults.add(f'no net: there is none called "{called}", and this training names none', call.items[1].span,
-                   "add (net NAME).  " + suggest(called, nets.names(), "nets"))
+                   lambda: f"add (net NAME).  {nets.suggest(called)}")
     return None if reading.net is None else Clause(make_node(["net", reading.net.name], call.items[1].span), origin)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from snsim.engines.protocol import UpdateRule
 from snsim.language.forms import Node
@@ -96,7 +97,7 @@ def _group(node: Node, states: tuple[str, ...], variables: list[str],
         expression = parse(side, variables, faults)
         if called is not None and called != "w" and called not in states:
             faults.add(f'an update rule sets w and its states, not "{called}"', target.span,
-                       suggest(called, ["w", *states], "names that can be set"))
+                       partial(suggest, called, ["w", *states], "names that can be set"))
         elif called in group:
             faults.add(f'"{called}" is set twice in one setq', target.span, "write a second setq")
         elif called is not None and expression is not None:
@@ -176,7 +177,7 @@ def _stated_options(nodes: tuple[Node, ...], rule: UpdateRule, faults: Faults) -
                        f"options: {', '.join(known)}")
         elif node.head not in known:
             faults.add(f'update rule {rule.name} has no option "{node.head}"', node.items[0].span,
-                       suggest(node.head, known, "options"))
+                       partial(suggest, node.head, known, "options"))
         elif node.head in stated:
             faults.add(f"option {node.head} is stated twice", node.span, "leave one of them out",
                        (("first here", stated[node.head].span),))

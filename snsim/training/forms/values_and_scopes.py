@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable, Iterable
 
 from snsim.language.forms import Node
@@ -94,7 +95,7 @@ def read_family(clauses: Iterable[Clause], reader_of: ReaderOf, net: Net | None,
     that learns; a place that `like` brought and that this net lacks goes to `drop`.
     """
     family: Family = {}
-    problems: dict[Place, tuple[str, str] | None] = {}
+    problems: dict[Place, tuple[str, Callable[[], str] | str] | None] = {}
     for clause in clauses:
         for statement in _statements(clause, reader_of(clause.word), faults):
             place = statement.placed.place
@@ -158,12 +159,15 @@ def spelled(place: Place) -> str:
     return f"of {text}"
 
 
-def nothing_there(place: Place, net: Net) -> tuple[str, str] | None:
+def _nearest_layer(layer: str, net: Net) -> str:
+    return suggest(layer, [one.name for one in net.layers], "layers")
+
+
+def nothing_there(place: Place, net: Net) -> tuple[str, Callable[[], str] | str] | None:
     """Why a place names nothing that learns in this net, and the remedy; None if it names something."""
     for layer in (place.source, place.layer):
         if layer and not net.has_layer(layer):
-            names = [one.name for one in net.layers]
-            return f'net {net.name} has no layer "{layer}"', suggest(layer, names, "layers")
+            return f'net {net.name} has no layer "{layer}"', partial(_nearest_layer, layer, net)
     there = [p for p in (net.parameters_of(place.layer) if place.layer else net.parameters) if place in places_of(p)]
     if any(parameter.learns for parameter in there):
         return None
