@@ -178,7 +178,7 @@ class Shelf(Generic[T]):
 
 def suggest(name: str, names: list[str], plural: str, most: int = 40) -> str:
     """The remedy for an unknown name: the nearest valid one, then all of them."""
-    near = difflib.get_close_matches(name, names, n=1)
+    near = difflib.get_close_matches(name, names, n=1) if name else []
     start = f'did you mean "{near[0]}"?  ' if near else ""
     if not names:
         return f"{start}there are no {plural} yet"

@@ -124,7 +124,7 @@ def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
     return int(value)
 
 
-def name(node: Node, what: str, faults: Faults, hint: str = "") -> str | None:
+def name(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> str | None:
     """Return the name a node states (a symbol, or a string where a name belongs), or None and add a fault.
 
     Hidden characters are refused in all of a declarative form before its word reads it; here once more, for names that
@@ -153,7 +153,7 @@ def _name_hint(node: Node, what: str) -> str:
     return f"write a word, such as {noun}{digits if digits.isdigit() else 1}"
 
 
-def names(node: Node, what: str, faults: Faults, hint: str = "") -> list[Node]:
+def names(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> list[Node]:
     """NAME or (NAME ...): the nodes that are names."""
     nodes = list(node.items) if node.is_list else [node]
     if not nodes:

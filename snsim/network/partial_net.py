@@ -167,7 +167,7 @@ class Draft:
 
     def _known(self, node: Node) -> str | None:
         """The name of a layer that is there; None and a fault with the nearest one if it is not."""
-        layer = name(node, "a layer", self._faults, self._layers_there())
+        layer = name(node, "a layer", self._faults, self._layers_there)
         if layer is None or layer in self.layers:
             return layer
         self._faults.add(f'there is no layer "{layer}"', node.span, lambda: suggest(layer, list(self.layers), "layers"))
@@ -264,7 +264,7 @@ class Draft:
         given = arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
         if given is None:
             return
-        sources, targets = ([title for title in names(n, "a layer", self._faults, self._layers_there())
+        sources, targets = ([title for title in names(n, "a layer", self._faults, self._layers_there)
                              if self._known(title) is not None]
                             for n in given[:2])
         pairs = [(s.name, t) for s in sources for t in targets]

@@ -90,7 +90,7 @@ def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str
     layers = dict.fromkeys([] if net is None else [layer.name for layer in net.layers[:-1]])
     made: dict[str, float] = {}
     for item in given[1:]:
-        layer = name(item, "a layer", faults, suggest("", list(layers), "layers"))
+        layer = name(item, "a layer", faults, lambda: suggest("", list(layers), "layers"))
         if layer is None or net is None:
             continue
         if layer not in layers:

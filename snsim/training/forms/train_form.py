@@ -362,7 +362,7 @@ def _first_stage(stages: list[Clause]) -> tuple[Node, ...]:
 
 def _is_batched(node: Node) -> bool:
     """Whether `(batch ...)` gathers patterns."""
-    return len(node.items) > 1 and node.items[1].value != 1
+    return len(node.items) > 1 and not (node.items[1].is_number and node.items[1].value == 1)
 
 
 def _words(node: Node) -> Iterator[str]:
