@@ -84,8 +84,11 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
     home = SourceFolder(root, (made.folder / run_folder.SOURCES).resolve())
     found = find_examples(training, options, home, say, download)
     if found.examples.digest != used["digest"]:
+        in_text = found.examples.name == "examples"
         raise fail(f"the data {found.examples.name} ({found.examples.origin}) are not those the run was begun with "
-                   f"({used['origin']})", hint="give the folder of those with --data-dir, or begin a new run")
+                   f"({used['origin']})", training.place("data"),
+                   hint="put back the numbers as they were, or begin a new run" if in_text else
+                   "give the folder of those with --data-dir, or begin a new run")
     for sentence in provenance.differences(settings["versions"], provenance.versions(engine_name)):
         say(sentence)
     data = prepare(training, found.examples, dtype)
