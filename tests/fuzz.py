@@ -404,13 +404,14 @@ def keep(folder: Path, name: str, given: Input, why: str, corpus: Corpus) -> Non
 
 
 def fuzz(seconds: float, seed: int, kept: Path | None, targets: Sequence[str], only: int | None = None,
-         first: int = 0) -> int:
-    """Run inputs of the targets in turn until the time is over; print figures; return the number of failures."""
+         first: int = 0, most: float = float("inf")) -> int:
+    """Run inputs of the targets in turn until the time is over, or `most` of each were run; print figures; return the
+    number of failures."""
     counts, seen = dict.fromkeys(targets, 0), dict[str, int]()
     with tempfile.TemporaryDirectory() as place, Containment(Path(place) / "cache") as server:
         fuzzer = Fuzzer(seed, Path(place), server)
         end, number = time.monotonic() + seconds, first if only is None else only
-        while time.monotonic() < end and (only is None or number == only):
+        while time.monotonic() < end and (number < first + most if only is None else number == only):
             for target in targets:
                 given = fuzzer.input(target, number)
                 counts[target] += 1
