@@ -1,7 +1,7 @@
 # make run    set up .venv and train the zip code network of 1989
 # make test   set up .venv and run the tests that a change needs: some minutes on two cores, no network
 # make test-all  the same and the slow ones: kills at every write, a minute of fuzzing
-# make fuzz SECONDS=60 SEED=1  mutated texts, run folders and data files; what fails is kept in /tmp/snsim-fuzz
+# make fuzz SECONDS=60 SEED=1  mutated texts, run folders and data files; what fails is kept in .fuzz
 # make lint   style and types
 # make house  draw which room imports which, into docs/house.svg
 #
@@ -14,7 +14,7 @@ READY := .venv/.ready
 
 SECONDS ?= 60
 SEED ?= 1
-KEEP ?= /tmp/snsim-fuzz
+KEEP ?= .fuzz
 
 .PHONY: run test test-all fuzz lint house clean
 
@@ -38,7 +38,7 @@ house: $(READY)
 	@$(BIN)/python docs/draw_house.py
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -92,5 +92,5 @@ def size_text(size: float) -> str:
 
 
 def enough_text(size: int) -> str:
-    """Return the least whole number of gigabytes that holds so many bytes, as it is written for `--memory`."""
+    """Return a value of `--memory` for a need of `size` bytes: whole gigabytes, rounded up."""
     return f"{max(1, -(-size // _UNITS['GB']))}GB"

@@ -18,6 +18,7 @@ import numpy as np
 from snsim.errors import Fault, Source
 from snsim.language.builtins import CORE
 from snsim.language.evaluator import Interpreter
+from snsim.language.forms import Node
 from snsim.language.includes import include
 from snsim.language.interpreter import Word
 from snsim.language.limits import Limits
@@ -93,6 +94,12 @@ class Program(Shelves):
     def own_trainings(self) -> list[Training]:
         """What `snsim run` runs: the trainings the main text declares, not those that came by `include`."""
         return [entry.value for entry in self.trainings.own() if not entry.value.included]
+
+    @property
+    def own_definitions(self) -> list[Node]:
+        """The forms of the costs and update rules that the text declares, costs first."""
+        nodes = [*(cost.value.node for cost in self.costs.own()), *(rule.value.node for rule in self.updates.own())]
+        return [node for node in nodes if node is not None]
 
 
 def read_program(text: str | Path | Source, *, presets: Mapping[str, float | str] | None = None,

@@ -21,3 +21,8 @@ def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
 def shape_text(shape: Sequence[int]) -> str:
     """Return a shape as a table shows it: "12x8x8"."""
     return "x".join(str(n) for n in shape)
+
+
+def shape_form(shape: Sequence[int]) -> str:
+    """Return a shape as a description states it: "10" or "(12 8 8)"."""
+    return str(shape[0]) if len(shape) == 1 else f"({' '.join(map(str, shape))})"

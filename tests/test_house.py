@@ -40,8 +40,8 @@ LAW: dict[str, set[str]] = {
     "tensor_file": {"errors", "input_files", "array_files"},
     "language": {"errors", "escaping", "registry", "input_files"},
     "formatter": {"errors", "language"},
-    "data": {"errors", "escaping", "registry", "cache_folder", "input_files", "array_files"},
-    "network": {"errors", "registry", "language"},
+    "data": {"errors", "escaping", "text_table", "registry", "cache_folder", "input_files", "array_files"},
+    "network": {"errors", "text_table", "registry", "language"},
     "engines": {"errors", "registry", "optional_packages", "cache_folder", "network"},
     "training": {
         "errors", "memory_limit", "registry", "input_files", "array_files", "language", "data", "network", "engines",
@@ -60,7 +60,7 @@ LAW: dict[str, set[str]] = {
     "plots": {"errors", "own_files", "text_table", "registry", "optional_packages", "network", "training"},
     "api": {"errors", "optional_packages", "network", "engines", "training", "program"},
     "runs": {"errors", "input_files", "language", "data", "network", "engines", "training", "program", "run_folder"},
-    "convert": {"errors", "registry", "language", "network", "sn28", "program"},
+    "convert": {"errors", "text_table", "registry", "language", "network", "sn28", "program"},
     "reports": {
         "errors", "escaping", "text_table", "language", "network", "training", "program", "run_folder",
         "plots",

@@ -82,7 +82,7 @@ def check(files: Sequence[str], settings: Sequence[str], seconds: float | None) 
 
 
 _STAGES_WITH_ARRAYS = ("torch", "llvm", "asm")  # which make arrays as large as the net
-_MUCH = 1_000_000_000  # bytes of memory that are told in the line of `snsim check`
+_MUCH = 1_000_000_000  # bytes; `snsim check` names the memory of a run that needs this much or more
 _MOST_ELEMENTS = 64  # of a matrix that is printed inside a form of the overview
 _MOST_COUNTED = 3  # nets whose counts stand in the line of `snsim check`
 

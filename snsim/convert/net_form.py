@@ -18,6 +18,7 @@ from snsim.language.printer import show
 from snsim.network.net import BORDER, Net
 from snsim.network.wiring import Table
 from snsim.sn28.net.nlf import OfProgram
+from snsim.text_table import shape_form
 
 _WIDE = 110  # characters of a line
 
@@ -47,7 +48,7 @@ def describe(net: Construction, name: str, own_functions: bool = True) -> Descri
     tables, named = _tables(layers, links, name)
     body = [f"(default (nlf {common[0]}) (bias {common[1]}))"]
     for k, (title, shape) in enumerate(zip(layers.names, layers.shapes)):
-        parts = [show(symbol(title)), str(shape[0]) if len(shape) == 1 else f"({' '.join(map(str, shape))})"]
+        parts = [show(symbol(title)), shape_form(shape)]
         if k and nlfs[k - 1] != common[0]:
             parts.append(f"(nlf {nlfs[k - 1]})")
         if k and biases[k - 1] != common[1]:

@@ -99,7 +99,7 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
     if (len(train), len(test)) != data_set.sizes:
         raise fail(f"the data set {name} has {len(train)} train and {len(test)} test patterns, "
                    f"expected {data_set.sizes[0]} and {data_set.sizes[1]}",
-                   hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` fetches them anew")
+                   hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` downloads them again")
     origin = origin_of(places) or "computed, from no file"
     return Examples(name, train, test, origin, digest(train, test), data_set.classes)
 

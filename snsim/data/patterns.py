@@ -14,6 +14,7 @@ from snsim.data.examples import Examples, Split
 from snsim.data.formats import read_idx_file, read_matrix, read_rows
 from snsim.errors import SnError, Span, fail
 from snsim.input_files import foreign_format, open_file, shown, unreadable
+from snsim.text_table import shape_form
 
 _MOST_BYTES = 256_000_000  # of one pattern file, and of what a compressed one holds
 _MOST_CLASSES = 1_000_000
@@ -168,14 +169,10 @@ def shaped(examples: Examples, shape: tuple[int, ...], layer: str = "input", spa
     if np.prod(own) != np.prod(shape) or not same_pictures:
         small = len(own) > 1 and len(shape) > 1 and own[-2] <= shape[-2] and own[-1] <= shape[-1]
         hint = f"(frame {shape[-2]} {shape[-1]} -1) puts them in the middle of cells of -1" if small else \
-            f"write (layer {layer} {_as_written(own)}), or name other data"
+            f"write (layer {layer} {shape_form(own)}), or name other data"
         raise fail(f"the patterns of {examples.name} are {_sizes(own)}, the layer {layer} is {_sizes(shape)}",
                    span, hint=hint)
     return _changed(examples, lambda split: replace(split, inputs=split.inputs.reshape(len(split), *shape)))
-
-
-def _as_written(shape: tuple[int, ...]) -> str:
-    return str(shape[0]) if len(shape) == 1 else f"({' '.join(map(str, shape))})"
 
 
 def one_of_n(labels: np.ndarray, classes: int, off: float, on: float) -> np.ndarray:

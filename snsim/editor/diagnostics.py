@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.limits import LimitError, Limits
@@ -39,4 +39,4 @@ def _inside(fault: Fault, source: Source) -> Fault:
         return fault
     here = next((span for _, span in fault.also if span.source is source), Span(source, 0, 0))
     where = "" if fault.span is None else f"{fault.span}: "
-    return Fault(where + fault.message, here, hint=fault.hint, also=fault.also, severity=fault.severity)
+    return replace(fault, message=where + fault.message, span=here)

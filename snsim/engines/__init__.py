@@ -17,7 +17,6 @@ from snsim.engines.memory import (
     native_memory,
     reference_memory,
     torch_memory,
-    unknown_memory,
 )
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, Engine, UpdateRule
@@ -32,7 +31,7 @@ Maker = Callable[[Plan, Cost, UpdateRule, np.dtype, Constants], Engine]
 class EngineKind:
     """A kind of engine: the function that makes one, and what tells the memory that it needs (`engines.memory`).
 
-    A function alone may stand on the shelf too; then its memory is guessed.
+    A function alone may stand on the shelf too; then it is taken to need what the torch engine needs.
     """
 
     def __init__(self, make: Maker, memory: MemoryOf):
@@ -112,5 +111,5 @@ def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype |
 
 def memory_of(name: str, work: Work) -> Memory:
     """The memory that the engine of this name needs; nothing is made. SnError for an unknown engine."""
-    tells: MemoryOf = getattr(ENGINES.get(name), "memory", unknown_memory)
+    tells: MemoryOf = getattr(ENGINES.get(name), "memory", torch_memory)
     return tells(work)

@@ -15,7 +15,7 @@ import numpy as np
 from snsim.engines.folding import folded
 from snsim.engines.protocol import UpdateRule
 from snsim.network.net import Connection, Net
-from snsim.network.wiring import Attention, Dense, Windows
+from snsim.network.wiring import Attention, Dense, Frames, Windows
 
 NO_RULE = UpdateRule("none", (), (), ())
 _INDEX, _TABLE = 8, 24  # bytes of an index, and of a connection in an explicit table
@@ -122,11 +122,6 @@ def torch_memory(work: Work) -> Memory:
     return Memory(260_000_000, held, b * n, max(updating, together_bytes), b * n * (1 + states))
 
 
-def unknown_memory(work: Work) -> Memory:
-    """For an engine that does not tell: as the torch engine, whatever it holds."""
-    return torch_memory(work)
-
-
 def weights_of(net: Net) -> int:
     """Return how many numbers are in all parameters, fixed ones included."""
     return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in net.connections) + \
@@ -146,9 +141,9 @@ def _is_shared(c: Connection) -> bool:
 def _blocks(c: Connection) -> int:
     """Target maps (or traits), about, that read the same sources in a connection with shared weights."""
     structure = c.wiring.structure
-    if isinstance(structure, Windows):
-        return structure.target[0] // len(_source_sets(structure))
-    return 1 if structure is None or isinstance(structure, Dense) else structure.target[1]
+    assert isinstance(structure, (Windows, Frames))
+    return structure.target[0] // len(_source_sets(structure)) if isinstance(structure, Windows) else \
+        structure.target[1]
 
 
 def _source_sets(windows: Windows) -> set[bytes]:

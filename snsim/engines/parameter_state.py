@@ -19,7 +19,6 @@ class WeightShapes:
     """The weights that learn, as one vector would hold them: `places` has where each parameter stands in it.
 
     Nothing of the size of the net is kept: an engine with numbers of its own checks by this what is handed over.
-    `mentioned` are the variables of the update rule.
     """
 
     def __init__(self, parameters: Mapping[str, Parameter], rule: UpdateRule, dtype: np.dtype):
@@ -30,7 +29,6 @@ class WeightShapes:
         ends = np.cumsum([0, *(p.size for p in learning)])
         self.places = {p.name: slice(int(a), int(b)) for p, a, b in zip(learning, ends, ends[1:])}
         self.size = int(ends[-1])
-        self.mentioned = {v for group in rule.assignments for _, e in group for v in e.variables()}
 
     def checked(self, values: Mapping[str, Any], what: str) -> dict[str, np.ndarray]:
         """The values of the parameters that learn, in order, each a number or of the parameter's shape; not copied.
@@ -71,12 +69,9 @@ class WeightShapes:
 
     def flat(self, values: Mapping[str, Any], what: str) -> np.ndarray:
         """A vector of all from values by name, each a number or of the parameter's shape. SnError as for `checked`."""
-        return self._joined(self.checked(values, what))
-
-    def _joined(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         made = np.empty(self.size, self.dtype)
-        for name, place in self.places.items():
-            made[place] = values[name].reshape(-1)
+        for name, value in self.checked(values, what).items():
+            made[self.places[name]] = value.reshape(-1)
         return made
 
 
@@ -145,7 +140,7 @@ class FreeWeights(WeightShapes):
             return self._last[1]
         env: dict[str, Any] = {"w": self.w, **self.states}
         env.update({name: float(settings.options.get(name, default)) for name, default in self._rule.options})
-        if "rate" in self.mentioned:
+        if "rate" in self._rule.mentions:
             env["rate"] = self._rates(settings.rates)
         if settings.held_curvature is not None:
             env["h"] = env["h-full"] = self.flat(settings.held_curvature, "curvature")

@@ -20,7 +20,7 @@ except ImportError:  # a system that does not tell how much memory a process has
 
 from snsim.errors import Span
 from snsim.language.forms import Form
-from snsim.language.limits import LONG_LIST, LONG_STRING, Limits, exceeded
+from snsim.language.limits import FREE_MEMORY, LONG_LIST, LONG_STRING, Limits, exceeded
 
 _WALKED, _COMPUTED = 20, 1_000
 _STEPS = 2_000  # between two looks at the clock, some milliseconds
@@ -147,7 +147,7 @@ class Budget:
             unit = 1 if sys.platform == "darwin" else 1024
             if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit > self.limits.memory_bytes:
                 raise exceeded("the program takes too many bytes of memory", self.limits.memory_bytes, self._place(),
-                               "make smaller matrices and lists; (setq x ()) frees what the variable x holds")
+                               FREE_MEMORY)
 
     def print(self, characters: int) -> None:
         """Count what is printed."""

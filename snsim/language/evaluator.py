@@ -21,7 +21,7 @@ from snsim.language.builtins.indexing import call_of, index_matrix
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
 from snsim.language.interpreter import Stopped, Word
-from snsim.language.limits import DEFAULT, LONG_LIST, LimitError, Limits, exceeded
+from snsim.language.limits import DEFAULT, FREE_MEMORY, LONG_LIST, LimitError, Limits, exceeded
 from snsim.language.printer import brief, printed
 from snsim.language.procedures import Misuse, Procedure, conversion
 from snsim.language.source_files import FileAccess
@@ -138,7 +138,7 @@ class Interpreter(Variables):
                                    _ENDLESS) from None
                 except MemoryError:  # the system gives less than the limit allows
                     raise LimitError(Fault("the program takes more memory than the system gives", self.place(),
-                                           hint="what is no longer wanted is given free by (setq x ())")) from None
+                                           hint=FREE_MEMORY)) from None
                 except (LimitError, Stopped):
                     raise
                 except SnError as error:

@@ -56,6 +56,7 @@ def within(limits: Limits, steps: int | None = None, seconds: float | None = Non
 
 
 LONG_STRING = "split it into several strings, or print its parts one after the other"
+FREE_MEMORY = "make smaller matrices and lists; (setq x ()) frees what the variable x holds"
 LONG_LIST = "a list that grows in a loop, or holds itself? Split it, or keep the numbers in a matrix: (matrix n)"
 
 

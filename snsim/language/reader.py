@@ -318,10 +318,10 @@ class FormReader:
         except ValueError:  # 0x1A
             numbers = [INFINITY]
         if INFINITY in numbers or -INFINITY in numbers:  # one that is too large, or 1e999
-            numbers = self._one_by_one(match[1], start)
+            numbers = self._numbers_up_to_fault(match[1], start)
         return Piece("NUMBERS", numbers, Span(self._source, start, self._at))
 
-    def _one_by_one(self, written: str, start: int) -> list[float]:
+    def _numbers_up_to_fault(self, written: str, start: int) -> list[float]:
         """Read the numbers of a matrix up to the first that is no number after all, which is then the next."""
         numbers: list[float] = []
         for match in re.finditer(r"\S+", written):
@@ -443,7 +443,9 @@ class FormReader:
         self._at = at
 
     def _matrix(self, at: int, levels: int) -> Piece | None:
-        """Read the matrix that begins here, of so many levels at most; None if it has a fault, which the parser tells.
+        """Return the matrix that begins at `at`, of at most `levels` dimensions.
+
+        None if it has a fault: the parser then reads the matrix again and reports the fault.
         """
         source, text, start = self._source, self._source.text, at
         match_token = _grammar().token.match

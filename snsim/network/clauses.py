@@ -7,7 +7,6 @@ list inside a clause, `(bias map)`.
 from __future__ import annotations
 
 import math
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 from snsim.errors import MOST_FAULTS, Fault, SnError, Span
 from snsim.language.forms import Node, Symbol, symbol
 from snsim.language.hidden_characters import refuse_hidden
+from snsim.language.literals import NUMBER
 from snsim.registry import suggest
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ def number(node: Node, what: str, faults: Faults) -> float | None:
 
 def number_hint(node: Node, example: str = "0.5, 3 or 1e-4") -> str:
     """Return what to type where a number belongs and this node stands."""
-    if isinstance(node.value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", node.value, re.IGNORECASE):
+    if isinstance(node.value, str) and NUMBER.fullmatch(node.value):
         return f"write {node.value}, without quotes"
     computed = f"; for the value of a variable write ,{node.name}" if node.is_symbol else \
         f"; for a computed value write ,({node.head} ...)" if node.head else ""

@@ -12,7 +12,7 @@ from typing import Iterable
 
 from snsim.errors import Span
 from snsim.language.forms import Node
-from snsim.network.clauses import DEFAULT, STATED, Clause, Faults, arguments, describe, make_node, name, names
+from snsim.network.clauses import DEFAULT, STATED, Clause, Faults, all_read, arguments, describe, make_node, name, names
 from snsim.network.net import Net
 from snsim.network.schemes import SCHEMES
 from snsim.network.transforms import SYNTAX, DraftTransform, read_draft
@@ -147,13 +147,13 @@ class Draft:
             self._faults.add(f"(without ...) takes a layer or (connect A B), not {describe(node)}", node.span,
                              f"write {WITHOUT_SYNTAX}")
             return
-        ends = self._all_known(node.items[1:])
+        ends = all_read(map(self._known, node.items[1:]))
         if ends is not None and self._connections.pop(ends, None) is None:
             self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._pairs)
 
     def _without_transform(self, node: Node) -> None:
         """`(normalize FROM TO)` or `(attend Q K V TO)`, the heads stated or not."""
-        layers = self._all_known([item for item in node.items[1:] if item.head != "heads"])
+        layers = all_read([self._known(item) for item in node.items[1:] if item.head != "heads"])
         if layers is not None and self._transforms.pop((node.head, *layers), None) is None:
             there = listed((f"({' '.join(key)})" for key in self._transforms), len(self._transforms)) or "none"
             self._faults.add(f"there is no ({' '.join([node.head, *layers])}) here", node.span,
@@ -172,12 +172,6 @@ class Draft:
             return layer
         self._faults.add(f'there is no layer "{layer}"', node.span, lambda: suggest(layer, list(self.layers), "layers"))
         return None
-
-    def _all_known(self, nodes: Iterable[Node]) -> tuple[str, ...] | None:
-        """The names of some layers; None and faults if they are not all there."""
-        known = [self._known(node) for node in nodes]
-        there = tuple(layer for layer in known if layer is not None)
-        return there if len(there) == len(known) else None
 
     def default(self, node: Node) -> None:
         """`(default (nlf ..) (bias ..))`: for the layers that do not say."""

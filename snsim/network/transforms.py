@@ -13,6 +13,7 @@ from snsim.language.forms import Node
 from snsim.network.clauses import Faults, Plain, all_read, arguments, describe, name, whole
 from snsim.network.net import Layer, Transform
 from snsim.network.wiring import Attention, Normalization
+from snsim.text_table import shape_form
 
 # Syntax by word, and the number of layers in it.
 SYNTAX = {"normalize": "(normalize FROM TO)", "attend": "(attend Q K V TO (heads N))"}
@@ -84,7 +85,8 @@ def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
     if len({layer.shape for layer in layers}) > 1:
         each = ", ".join(f"{layer} is {shape}" for layer, shape in shapes.items())
         faults.add(f"({draft.word} ...) needs layers of one shape: {each}", draft.span,
-                   f"write (layer ({' '.join(shapes)}) {_written(layers[0].shape)}) for all of them, or another shape")
+                   f"write (layer ({' '.join(shapes)}) {shape_form(layers[0].shape)}) for all of them, or another "
+                   "shape")
     elif draft.word == "attend" and len(layers[0].shape) != 3:
         faults.add(f"(attend ...) reads maps, and its layers are {_shape(layers[0])}", draft.span,
                    f"write (MAPS ROWS COLUMNS), such as (layer ({' '.join(shapes)}) (4 1 {layers[0].shape[-1]}))")
@@ -95,10 +97,6 @@ def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
     else:
         return True
     return False
-
-
-def _written(shape: tuple[int, ...]) -> str:
-    return str(shape[0]) if len(shape) == 1 else f"({' '.join(map(str, shape))})"
 
 
 def _divides(heads: int, maps: int, draft: DraftTransform, faults: Faults) -> bool:

@@ -185,8 +185,7 @@ def save_weights(interpreter: Interpreter, file: Form) -> Form:
         else:
             write_output(path, tensor_file(arrays))
     except OSError as error:
-        raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0,
-                     "give a file in a folder that you may write to") from None
+        raise _unwritable(path, error) from None
     return str(path)
 
 
@@ -210,9 +209,13 @@ def save_declared(interpreter: Interpreter, file: Form) -> Form:
     try:
         write_output(path, ("\n\n".join(forms) + "\n").encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise Misuse(f"{path} cannot be written: {error.strerror or error}", 0,
-                     "give a file in a folder that you may write to") from None
+        raise _unwritable(path, error) from None
     return str(path)
+
+
+def _unwritable(path: Path, error: OSError) -> Misuse:
+    return Misuse(f"{path} cannot be written: {error.strerror or error}", 0,
+                  "give a file in a folder that you may write to")
 
 
 def _to_write(interpreter: Interpreter, who: str, file: Form, endings: tuple[str, ...]) -> Path:

@@ -21,9 +21,7 @@ def complete_forms(program: Program, most_elements: int | None = None) -> Iterat
     """What the program declares, complete and in an order in which it can be read: each name before its use."""
     for nlf in program.nlfs.own():
         yield complete_form.nlf_form(nlf.value)
-    definitions = [*(cost.value.node for cost in program.costs.own()),
-                   *(rule.value.node for rule in program.updates.own())]
-    yield from (complete_form.node_text(node) for node in definitions if node is not None)
+    yield from map(complete_form.node_text, program.own_definitions)
     for table in program.tables.own():
         yield complete_form.table_form(table.name, table.value)
     for net in shown_nets(program):

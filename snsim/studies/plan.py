@@ -140,8 +140,7 @@ def identity_of(program: Program, training: Training, seed: int, options: Option
     """sha256 (hex) over all that decides the numbers of a run, but for versions and machine."""
     decisive = [_written(clause.node) for clause in training.clauses
                 if clause.word not in _DECIDE_NOTHING | _SAID_OTHERWISE]
-    nodes = [*(cost.value.node for cost in program.costs.own()), *(rule.value.node for rule in program.updates.own())]
-    definitions = [_written(node) for node in nodes if node is not None]
+    definitions = [_written(node) for node in program.own_definitions]
     initial = initial_file(program, training, options)
     described = {
         "net": training.net.digest, "train": decisive, "definitions": definitions, "data": data_digest,

@@ -21,7 +21,7 @@ WEIGHTS, ORDER, NOISE, CURVATURE, GATES, THETA = range(6)
 
 @dataclass(frozen=True, eq=False)
 class WeightsToDraw:
-    """What an initial distribution is told of the one parameter that it draws."""
+    """The input of an initial distribution: the shape and the fans of one parameter, and the generator."""
 
     value: float  # V of the clause; NaN where the distribution takes none
     lines: np.ndarray  # F of each weight, as (fan-in ...) counts it; no dimension where all are equal

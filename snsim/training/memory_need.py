@@ -82,8 +82,15 @@ def net_memory(net: Net) -> int:
 
 
 def check_module_memory(net: Net, number: int, limit: int | None) -> None:
-    """SnError, at the form of the net, if its torch module with numbers of so many bytes, and the initial weights, need
-    more memory than the limit (None: that of this machine)."""
+    """Raise SnError, at the form of the net, if its torch module needs more memory than the limit.
+
+    Parameters
+    ----------
+    number : int
+        Bytes of one weight: 4 or 8.
+    limit : int or None
+        Bytes; None for the limit of this machine. The initial weights are counted too.
+    """
     allowed = default_limit() if limit is None else limit
     need = engines.memory_of("torch", Work(net, bytes_a_number=number)).held + _drawn(net)
     if allowed is not None and need > allowed:

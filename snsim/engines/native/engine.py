@@ -177,7 +177,7 @@ class NativeEngine:
 
     def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:
         """By learning parameter a number, or an array if its weights differ."""
-        if "rate" not in self._weights.mentioned:
+        if "rate" not in self.rule.mentions:
             return {name: 1.0 for name in self._learning}
         made: dict[str, float | np.ndarray] = {}
         for name, given in self._weights.checked(settings.rates, "learning rate").items():

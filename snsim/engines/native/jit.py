@@ -141,7 +141,8 @@ def _entry(key: str) -> Path | None:
     try:
         return cache_folder() / "native" / f"{key}.o"
     except SnError as error:
-        warn_once(UnsafeError(f"{error.faults[0].message}: code is compiled anew for each run", Path()))
+        warn_once(UnsafeError(f"{error.faults[0].message}: compiled code is not kept, so each run compiles it again",
+                              Path()))
         return None
 
 

@@ -109,7 +109,7 @@ class ReferenceEngine(Holder):
             for stage in plan.stages for link in stage.links if link.gain is not None]
         self._prepare_layers()
         self._cost_slopes = None if cost.de is None or cost.dde is None else program([cost.de, cost.dde]).bind(NUMPY)
-        self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in self._weights.mentioned]
+        self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in rule.mentions]
 
     def _prepare_layers(self) -> None:
         plan = self.plan

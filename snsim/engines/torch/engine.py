@@ -62,7 +62,7 @@ class TorchEngine(Holder):
             self._learning.append(parameter)
         self._e = None if cost.e is None else program([cost.e]).bind(TORCH)
         self._curvature = Curvature(plan, cost, self.module)
-        self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in self._weights.mentioned]
+        self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in rule.mentions]
 
     def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
               gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:

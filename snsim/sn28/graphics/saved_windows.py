@@ -66,7 +66,7 @@ def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> 
         if window.overfull:
             interpreter.warnings.append(Fault(f'more was drawn in the window "{window.title}" than is kept: '
                                               f"{path.name} shows the last of it", None,
-                                              hint="(cls) clears a window that is drawn anew", severity="warning"))
+                                              hint="(cls) clears a window to be used again", severity="warning"))
     return paths
 
 

@@ -68,6 +68,7 @@ _BEHIND_INITIAL = (
     ("published", "(published (NAME NUM) ...)", "figures to print beside ours: " + " ".join(data_clauses.PUBLISHED)),
     ("note", '(note "TEXT" ...)', "what a reader of the report must know, of the published figures say"),
 )
+_MANY = {*RATES, "stage", "repeat"}  # and the initial distributions
 _NOT_INHERITED = ("like", "net", "published", "note")
 
 
@@ -80,9 +81,14 @@ def clauses_of_train() -> Shelf[str]:
     return clauses
 
 
+def _words_of_train() -> list[str]:
+    """Return the words of `clauses_of_train`: each training goes through them, so no shelf is made for it."""
+    return [*(word for word, _, _ in _BEFORE_INITIAL), *INITIALISERS.names(), *(word for word, _, _ in _BEHIND_INITIAL)]
+
+
 def _is_many(word: str) -> bool:
     """Whether a training may state several clauses of this word."""
-    return word in (*RATES, "stage", "repeat") or word in INITIALISERS
+    return word in _MANY or word in INITIALISERS
 
 
 def _read_initial_family(clauses: Iterable[Clause], reading: Reading, drop: Callable[[Clause], None]) -> Family:
@@ -131,7 +137,7 @@ def read_training(call: Node, trainings: Shelf[Training], costs: Shelf[CostDefin
     with faults.gathered():
         trainings.check_free(called, call.items[1].span)
     nodes = refuse_epsi(call.items[2:], reading)
-    words = clauses_of_train().names()
+    words = _words_of_train()
     own = [Clause(node) for node in sort_clauses(nodes, words, "train", filter(_is_many, words), faults)]
     parent = _parent(own, call, trainings, reading)
     net_clause = _find_net(called, own, parent, nets, call, reading)
@@ -342,7 +348,7 @@ def _complete(form: _Form, top: InForce, net_clause: Clause | None, stages: tupl
     # All statements of a placed family stand where the first word of the family does.
     statements = {INITIALISERS.names()[0]: list(form.initial.values()), RATES[0]: list(top.rates.values())}
     clauses: list[Clause] = []
-    for word in clauses_of_train().names():
+    for word in _words_of_train():
         if word in statements:
             clauses += [s.clause for s in statements[word] if id(s.clause) not in dropped]
         elif word in singles:
