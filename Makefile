@@ -32,6 +32,8 @@ fuzz: $(READY)
 
 lint: $(READY)
 	@$(BIN)/ruff check snsim tests examples benchmarks docs
+	@$(BIN)/ruff format --quiet --check snsim tests examples benchmarks docs || { \
+	  echo "some files are not formatted: run  $(BIN)/ruff format snsim tests examples benchmarks docs"; exit 1; }
 	@$(BIN)/mypy
 
 house: $(READY)

@@ -11,8 +11,24 @@ from torch.nn import functional as F
 # Which H1 maps each of the three groups of four H2 maps reads.
 GROUPS = (list(range(8)), list(range(4, 12)), [0, 1, 2, 3, 8, 9, 10, 11])
 # Which S2 maps each C3 map of LeNet-5 reads (Table I of the paper of 1998).
-C3 = ((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5), (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5),
-      (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5), (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5))
+C3 = (
+    (0, 1, 2),
+    (1, 2, 3),
+    (2, 3, 4),
+    (3, 4, 5),
+    (0, 4, 5),
+    (0, 1, 5),
+    (0, 1, 2, 3),
+    (1, 2, 3, 4),
+    (2, 3, 4, 5),
+    (0, 3, 4, 5),
+    (0, 1, 4, 5),
+    (0, 1, 2, 5),
+    (0, 1, 3, 4),
+    (1, 2, 4, 5),
+    (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),
+)
 TABLE = torch.tensor([[t, s] for t, maps in enumerate(C3) for s in maps]).T
 
 
@@ -27,8 +43,9 @@ def border(x: torch.Tensor, cells: int) -> torch.Tensor:
 def lecun89(p: dict[str, torch.Tensor], x: torch.Tensor, f=sn_tanh) -> torch.Tensor:
     h1 = f(F.conv2d(border(x.view(-1, 1, 16, 16), 2), p["input-h1.weight"], stride=2) + p["h1.bias"])
     h1 = border(h1, 2)
-    h2 = torch.cat([F.conv2d(h1[:, maps], p["h1-h2.weight"][4 * k:4 * k + 4], stride=2)
-                    for k, maps in enumerate(GROUPS)], 1)
+    h2 = torch.cat(
+        [F.conv2d(h1[:, maps], p["h1-h2.weight"][4 * k : 4 * k + 4], stride=2) for k, maps in enumerate(GROUPS)], 1
+    )
     h2 = f(h2 + p["h2.bias"])
     h3 = f(h2.flatten(1) @ p["h2-h3.weight"] + p["h3.bias"])
     return f(h3 @ p["h3-output.weight"] + p["output.bias"])
@@ -63,8 +80,13 @@ def lenet_5(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     return sn_tanh(f6 @ p["f6-output.weight"] + p["output.bias"])
 
 
-NETS = {"lecun89-2022": lecun89_2022, "lecun89": lecun89, "lecun89-full": lecun89_full, "net-5": net_5,
-        "lenet-5": lenet_5}
+NETS = {
+    "lecun89-2022": lecun89_2022,
+    "lecun89": lecun89,
+    "lecun89-full": lecun89_full,
+    "net-5": net_5,
+    "lenet-5": lenet_5,
+}
 
 
 class Torch:

@@ -22,31 +22,47 @@ CHANGES = 40
 
 
 def main() -> None:
-    server = subprocess.Popen([sys.executable, "-m", "snsim", "lsp"], cwd=ROOT, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "snsim", "lsp"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     uri, text = FILE.as_uri(), FILE.read_text()
     line = next(n for n, row in enumerate(text.split("\n")) if "(step 2)" in row)
     column = text.split("\n")[line].index("(step 2)") + 1
     send(server, {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}})
     until(server, lambda message: message.get("id") == 1)
     send(server, {"method": "initialized", "params": {}})
-    send(server, {"method": "textDocument/didOpen", "params": {
-        "textDocument": {"uri": uri, "languageId": "sn", "version": 1, "text": text}}})
+    send(
+        server,
+        {
+            "method": "textDocument/didOpen",
+            "params": {"textDocument": {"uri": uri, "languageId": "sn", "version": 1, "text": text}},
+        },
+    )
     until(server, told)
     walls, start = [], processor_seconds(server.pid)
     for number in range(CHANGES):
         was, now = ("step", "stepp") if number % 2 == 0 else ("stepp", "step")
         place = {"start": {"line": line, "character": column}, "end": {"line": line, "character": column + len(was)}}
         began = time.perf_counter()
-        send(server, {"method": "textDocument/didChange", "params": {
-            "textDocument": {"uri": uri, "version": number + 2}, "contentChanges": [{"range": place, "text": now}]}})
+        send(
+            server,
+            {
+                "method": "textDocument/didChange",
+                "params": {
+                    "textDocument": {"uri": uri, "version": number + 2},
+                    "contentChanges": [{"range": place, "text": now}],
+                },
+            },
+        )
         found = until(server, told)["params"]["diagnostics"]
         walls.append(1000 * (time.perf_counter() - began))
         assert len(found) == (number + 1) % 2, found
     spent = 1000 * (processor_seconds(server.pid) - start) / CHANGES
-    print(f"from a change to its faults: median {statistics.median(walls):.0f} ms, least {min(walls):.0f}, most "
-          f"{max(walls):.0f}; processor {spent:.0f} ms a change, with what it does behind; "
-          f"load {os.getloadavg()[0]:.1f}")
+    print(
+        f"from a change to its faults: median {statistics.median(walls):.0f} ms, least {min(walls):.0f}, most "
+        f"{max(walls):.0f}; processor {spent:.0f} ms a change, with what it does behind; "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
     server.kill()
 
 

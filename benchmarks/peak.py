@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -32,8 +32,11 @@ class MultiplyAdds:
         f = module.function("peak", [("ptr", "state"), ("i64", "turns")], "independent multiply-adds", exported=True)
         a, b = f.load(Place(0)), f.load(Place(machine.lanes))
         places = [Place((2 + k) * machine.lanes) for k in range(self.CHAINS)]
-        sums = f.loop(f.argument("turns", "i64"), lambda _, now: [f.fma(x, a, b) for x in now],
-                      [f.load(place) for place in places])
+        sums = f.loop(
+            f.argument("turns", "i64"),
+            lambda _, now: [f.fma(x, a, b) for x in now],
+            [f.load(place) for place in places],
+        )
         for place, value in zip(places, sums):
             f.store(value, place)
         self._code = jit.Code(str(module) + attributes({}), ("peak",))
@@ -65,8 +68,9 @@ class Sweep:
             return [place.by(v, stride) + k * machine.lanes for k in range(self.AT_ONCE)]
 
         def once(_index, _none) -> None:
-            sums = f.loop(turns, lambda v, now: [a + f.load(p) for a, p in zip(now, places(v))],
-                          [f.zero] * self.AT_ONCE)
+            sums = f.loop(
+                turns, lambda v, now: [a + f.load(p) for a, p in zip(now, places(v))], [f.zero] * self.AT_ONCE
+            )
             steps = [total * 1e-30 for total in sums]
             f.loop(turns, lambda v, _: [f.store(f.load(p) + step, p) for step, p in zip(steps, places(v))])
 

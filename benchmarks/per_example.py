@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 
@@ -46,8 +46,12 @@ class Contender:
 
     @property
     def record(self) -> dict:
-        return {"net": self.net, "engine": self.engine, "us_median": round(float(np.median(self.micros)), 3),
-                "us_min": round(min(self.micros), 3)}
+        return {
+            "net": self.net,
+            "engine": self.engine,
+            "us_median": round(float(np.median(self.micros)), 3),
+            "us_min": round(min(self.micros), 3),
+        }
 
 
 def patterns(made: Plan, count: int = 1000) -> tuple[np.ndarray, np.ndarray]:
@@ -62,8 +66,10 @@ def patterns(made: Plan, count: int = 1000) -> tuple[np.ndarray, np.ndarray]:
 
 def first_weights(made: Plan) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(2)
-    return {p.name: (rng.uniform(-1, 1, p.shape) * 2.4 / np.sqrt(p.fan_in.reshape(p.shape))).astype(np.float32)
-            for p in made.parameters.values()}
+    return {
+        p.name: (rng.uniform(-1, 1, p.shape) * 2.4 / np.sqrt(p.fan_in.reshape(p.shape))).astype(np.float32)
+        for p in made.parameters.values()
+    }
 
 
 class Bench:
@@ -91,8 +97,9 @@ class Bench:
 
     def by_hand(self, engine: str, contender: Torch | NumPy, presentations: int) -> None:
         self._check(contender.parameters, lambda x, d: contender.learn(x, d, self.rate), engine)
-        self._add(engine, presentations,
-                  lambda: contender.learn(self.x[:presentations], self.d[:presentations], self.rate))
+        self._add(
+            engine, presentations, lambda: contender.learn(self.x[:presentations], self.d[:presentations], self.rate)
+        )
 
     def _add(self, engine: str, presentations: int, learn: Callable[[], None]) -> None:
         self.made.append(Contender(self.net, engine, presentations, learn))
@@ -154,8 +161,12 @@ def main() -> None:
             for contender in bench.made:
                 contender.measure()
     peak = multiply_adds.flop / min(seconds)
-    limit = {"net": "lecun89-2022", "engine": "limit", "us_median": round(FLOP / peak * 1e6, 3),
-             "us_min": round(FLOP / peak * 1e6, 3)}
+    limit = {
+        "net": "lecun89-2022",
+        "engine": "limit",
+        "us_median": round(FLOP / peak * 1e6, 3),
+        "us_min": round(FLOP / peak * 1e6, 3),
+    }
     records = [c.record for bench in made for c in bench.made] + [limit]
     if asked.json:
         for line in [*records, *ratios(made, peak)]:
@@ -164,8 +175,10 @@ def main() -> None:
     print(f"{'net':14} {'engine':12} {'median us':>10} {'least us':>10}")
     for r in records:
         print(f"{r['net']:14} {r['engine']:12} {r['us_median']:10.2f} {r['us_min']:10.2f}")
-    print(f"\nmultiply-adds of this core: {peak / 1e9:.0f} GFLOP/s; at that rate {FLOP:,} FLOP take "
-          f"{FLOP / peak * 1e6:.2f} us\n")
+    print(
+        f"\nmultiply-adds of this core: {peak / 1e9:.0f} GFLOP/s; at that rate {FLOP:,} FLOP take "
+        f"{FLOP / peak * 1e6:.2f} us\n"
+    )
     for ratio in ratios(made, peak):
         print(ratio.pop("net") + ": " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in ratio.items()))
 

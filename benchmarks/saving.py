@@ -30,9 +30,14 @@ def seconds(command: list[str], folder: Path) -> float:
     """Wall time of `snsim run` with its run folder in a new folder below this one."""
     with tempfile.TemporaryDirectory(prefix="saving-", dir=folder) as out:
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "snsim", "run", *command, "--out", out], cwd=ROOT, check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                       env={**os.environ, "PYTHONPATH": str(ROOT)})
+        subprocess.run(
+            [sys.executable, "-m", "snsim", "run", *command, "--out", out],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         return time.perf_counter() - began
 
 

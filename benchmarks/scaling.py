@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 
@@ -29,17 +29,25 @@ from snsim.engines.protocol import Settings  # noqa: E402
 from snsim.errors import Source  # noqa: E402
 from snsim.program import Program, read_program  # noqa: E402
 
-DENSE = "(net n (layer input {0}) (layer hidden {0}) (layer output 10) " \
-        "(connect input hidden (full)) (connect hidden output (full)))"
-MAPS = "(net n (layer input (16 16)) (layer h1 ({0} 8 8)) (layer h2 ({0} 4 4)) (layer output 10) " \
-       "(connect input h1 (mask 5 5) (step 2) (border 2 -1)) (connect h1 h2 (mask 5 5) (step 2) (border 2 -1)) " \
-       "(connect h2 output (full)))"
-LOCAL = "(net n (layer input (16 16)) (layer h1 ({0} 8 8)) (layer h2 ({0} 4 4)) (layer output 10) " \
-        "(connect input h1 (local 5 5) (step 2) (border 2 -1)) (connect h1 h2 (local 5 5) (step 2) (border 2 -1)) " \
-        "(connect h2 output (full)))"
-LISTED = "(net n (layer input {0}) (layer hidden {0}) (layer output 10) " \
-         "(connect input hidden (pairs ,@(let ((l ())) (for (i 0 (- {0} 1)) (for (j 0 7) " \
-         "(setq l (cons (list i (mod (+ i (* j 5)) {0})) l)))) l))) (connect hidden output (full)))"
+DENSE = (
+    "(net n (layer input {0}) (layer hidden {0}) (layer output 10) "
+    "(connect input hidden (full)) (connect hidden output (full)))"
+)
+MAPS = (
+    "(net n (layer input (16 16)) (layer h1 ({0} 8 8)) (layer h2 ({0} 4 4)) (layer output 10) "
+    "(connect input h1 (mask 5 5) (step 2) (border 2 -1)) (connect h1 h2 (mask 5 5) (step 2) (border 2 -1)) "
+    "(connect h2 output (full)))"
+)
+LOCAL = (
+    "(net n (layer input (16 16)) (layer h1 ({0} 8 8)) (layer h2 ({0} 4 4)) (layer output 10) "
+    "(connect input h1 (local 5 5) (step 2) (border 2 -1)) (connect h1 h2 (local 5 5) (step 2) (border 2 -1)) "
+    "(connect h2 output (full)))"
+)
+LISTED = (
+    "(net n (layer input {0}) (layer hidden {0}) (layer output 10) "
+    "(connect input hidden (pairs ,@(let ((l ())) (for (i 0 (- {0} 1)) (for (j 0 7) "
+    "(setq l (cons (list i (mod (+ i (* j 5)) {0})) l)))) l))) (connect hidden output (full)))"
+)
 
 
 @dataclass(frozen=True)
@@ -56,9 +64,11 @@ class Row:
         counts = self.made.net.counts
         bound = "multiply-adds" if self.flop_micros >= self.bytes_micros else "memory"
         least = max(self.flop_micros, self.bytes_micros)
-        return (f"| {self.what} | {counts.connections:,} | {counts.weights:,} | {self.micros:,.2f} | "
-                f"{self.micros / counts.connections * 1e3:.3f} | {self.flop:,.0f} | {self.bytes:,.0f} | "
-                f"{self.flop_micros:,.2f} | {self.bytes_micros:,.2f} | {bound} | {self.micros / least:.1f} |")
+        return (
+            f"| {self.what} | {counts.connections:,} | {counts.weights:,} | {self.micros:,.2f} | "
+            f"{self.micros / counts.connections * 1e3:.3f} | {self.flop:,.0f} | {self.bytes:,.0f} | "
+            f"{self.flop_micros:,.2f} | {self.bytes_micros:,.2f} | {bound} | {self.micros / least:.1f} |"
+        )
 
 
 def flop_of(made: Plan) -> float:
@@ -79,8 +89,9 @@ class Contest:
         rule = program.updates.get("sgd").rule
         self.engine = build(made, program.trainings.get("n").cost, rule, np.float32, dict(rule.options))
         rng = np.random.default_rng(1)
-        self.engine.load_parameters({p.name: rng.uniform(-1, 1, p.shape) / np.sqrt(p.fan_in.reshape(p.shape))
-                                     for p in made.parameters.values()})
+        self.engine.load_parameters(
+            {p.name: rng.uniform(-1, 1, p.shape) / np.sqrt(p.fan_in.reshape(p.shape)) for p in made.parameters.values()}
+        )
         self.count = int(np.clip(2_000_000 // made.net.counts.connections, 2, 1000))
         self.x = rng.uniform(-1, 1, (self.count, made.input_units)).astype(np.float32)
         self.d = np.where(rng.integers(0, 10, self.count)[:, None] == np.arange(10), 1, -1).astype(np.float32)
@@ -98,8 +109,15 @@ class Contest:
 
     def row(self, peak: float) -> Row:
         flop = flop_of(self.made)
-        return Row(self.what, self.made, self.micros, flop, 12 * self.made.net.counts.weights, flop / peak * 1e6,
-                   self.bytes_micros)
+        return Row(
+            self.what,
+            self.made,
+            self.micros,
+            flop,
+            12 * self.made.net.counts.weights,
+            flop / peak * 1e6,
+            self.bytes_micros,
+        )
 
 
 def program(net: str) -> Program:
@@ -120,11 +138,15 @@ def main() -> None:
         for contest in contests:
             contest.measure()
     peak = multiply_adds.flop / min(seconds)
-    print("# Time of a presentation against size\n\nWritten by `benchmarks/scaling.py`: float32, sgd, one core, least "
-          f"CPU time of many chunks; multiply-adds {peak / 1e9:.0f} GFLOP/s. `over` is the time over the greater of "
-          "the two bounds.\n")
-    print("| net | connections | weights | us | ns per connection | FLOP | bytes | us for FLOP | us for bytes | "
-          "bound by | over |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---:|")
+    print(
+        "# Time of a presentation against size\n\nWritten by `benchmarks/scaling.py`: float32, sgd, one core, least "
+        f"CPU time of many chunks; multiply-adds {peak / 1e9:.0f} GFLOP/s. `over` is the time over the greater of "
+        "the two bounds.\n"
+    )
+    print(
+        "| net | connections | weights | us | ns per connection | FLOP | bytes | us for FLOP | us for bytes | "
+        "bound by | over |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---:|"
+    )
     for contest in contests:
         print(contest.row(peak))
 

@@ -70,16 +70,25 @@ class Contender:
     def record(self) -> dict:
         ours = float(np.median(self.rates)), max(self.rates)
         times = [round(mine / original, 2) for mine, original in zip(ours, self.original)]
-        return {"kernel": self.kernel, "way": self.way, "sums": self.order,
-                "median": round(ours[0]), "original_median": self.original[0], "times_median": times[0],
-                "best": round(ours[1]), "original_best": self.original[1], "times_best": times[1]}
+        return {
+            "kernel": self.kernel,
+            "way": self.way,
+            "sums": self.order,
+            "median": round(ours[0]),
+            "original_median": self.original[0],
+            "times_median": times[0],
+            "best": round(ours[1]),
+            "original_best": self.original[1],
+            "times_best": times[1],
+        }
 
 
 def program(kernel: str, fast: bool) -> Interpreter:
     """A program that has made the net and its patterns."""
     text = (ROOT / "nets" / "lecun89.sn").read_text()
-    interpreter = interpreter_of(own_shelves(), Surroundings(fast=fast), io.StringIO(),
-                                 Limits(steps=10**12, lists=10**12, matrices=10**12))
+    interpreter = interpreter_of(
+        own_shelves(), Surroundings(fast=fast), io.StringIO(), Limits(steps=10**12, lists=10**12, matrices=10**12)
+    )
     rng = np.random.default_rng(1)
     drawn = np.where(rng.random((PATTERNS, 256)) < 0.2, 1, -1).astype(np.float32)
     wanted = np.where(np.arange(PATTERNS)[:, None] % 10 == np.arange(10), 1, -1).astype(np.float32)
@@ -96,8 +105,11 @@ def contenders(quick: bool) -> list[Contender]:
     for order, fast in (("SN's", False), ("--fast", True)):
         programs = {kernel: program(kernel, fast) for kernel in ("sn28ite", "sn28itenew")}
         for kernel, way, call, original in WAYS:
-            made.append(Contender(kernel, way, order, original, programs[kernel],
-                                  call.format(count=count, last=count - 1), count))
+            made.append(
+                Contender(
+                    kernel, way, order, original, programs[kernel], call.format(count=count, last=count - 1), count
+                )
+            )
     return made
 
 
@@ -119,8 +131,10 @@ def main() -> None:
     print(f"presentations a second, sums computed by: {computing}\n")
     print(f"{'kernel':11} {'way':18} {'sums':7} {'median':>7} {'original':>9} {'best':>7} {'original':>9} {'times':>6}")
     for r in (contender.record for contender in made):
-        print(f"{r['kernel']:11} {r['way']:18} {r['sums']:7} {r['median']:7,} {r['original_median']:9,} "
-              f"{r['best']:7,} {r['original_best']:9,} {r['times_best']:6.2f}")
+        print(
+            f"{r['kernel']:11} {r['way']:18} {r['sums']:7} {r['median']:7,} {r['original_median']:9,} "
+            f"{r['best']:7,} {r['original_best']:9,} {r['times_best']:6.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ An arrow that follows from two others is left out: A -> C, where A -> B -> C. te
 from __future__ import annotations
 
 import ast
+import itertools
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Iterator, Mapping
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +36,8 @@ def imports(path: Path, at_start_only: bool = False) -> Iterator[tuple[str, int]
     late: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or (
-                isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")):
+            isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        ):
             late |= {id(inner) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if at_start_only and id(node) in late:
@@ -124,8 +126,12 @@ def needed_arrows(rooms: Graph) -> list[tuple[str, str]]:
 
     for room in rooms:
         reach(room)
-    return [(room, other) for room in rooms for other in sorted(rooms[room])
-            if not any(other in below[between] for between in rooms[room])]
+    return [
+        (room, other)
+        for room in rooms
+        for other in sorted(rooms[room])
+        if not any(other in below[between] for between in rooms[room])
+    ]
 
 
 _WIDTH, _STOREY, _BOX, _ROW, _TOP = 1060, 92, 120, 34, 30  # pixels: picture, floor to floor, box, box height, margin
@@ -165,13 +171,16 @@ def draw(rooms: Graph) -> str:
             if node is not chain[-1]:
                 y += _ROW
                 path.append(f"L{x:.0f} {y:.0f}")
-        lines.append(f'<path d="{" ".join(path)}" fill="none" stroke="#7a8a99" stroke-width="1.2" '
-                     'marker-end="url(#tip)"/>')
+        lines.append(
+            f'<path d="{" ".join(path)}" fill="none" stroke="#7a8a99" stroke-width="1.2" marker-end="url(#tip)"/>'
+        )
     for room in rooms:
         x, y = place[room]
         is_folder = (PACKAGE / room).is_dir()
-        lines.append(f'<rect x="{x - _BOX / 2:.0f}" y="{y:.0f}" width="{_BOX}" height="{_ROW}" rx="5" '
-                     f'fill="{"#e3eef8" if is_folder else "#f6f2e6"}" stroke="#52708c"/>')
+        lines.append(
+            f'<rect x="{x - _BOX / 2:.0f}" y="{y:.0f}" width="{_BOX}" height="{_ROW}" rx="5" '
+            f'fill="{"#e3eef8" if is_folder else "#f6f2e6"}" stroke="#52708c"/>'
+        )
         label = room + ("/" if is_folder else ".py")
         lines.append(f'<text x="{x:.0f}" y="{y + 22:.0f}" text-anchor="middle" fill="#1c2833">{escape(label)}</text>')
     return "\n".join([*lines, "</svg>", ""])
@@ -193,14 +202,15 @@ def _ordered(rooms: Graph, floor: Mapping[str, int], chains: list[list[Node]]) -
     for chain in chains:
         for node in chain[1:-1]:
             levels[node[2]].append(node)  # type: ignore[arg-type,call-overload]
-        for upper, lower in zip(chain, chain[1:]):
+        for upper, lower in itertools.pairwise(chain):
             neighbours[upper].append(lower)
             neighbours[lower].append(upper)
     for sweep in range(_SWEEPS):
         for level in sorted(levels, reverse=bool(sweep % 2)):
             place = _places(levels, max(floor.values()))
-            levels[level].sort(key=lambda node: sum(place[n][0] for n in neighbours[node])
-                               / max(1, len(neighbours[node])))
+            levels[level].sort(
+                key=lambda node: sum(place[n][0] for n in neighbours[node]) / max(1, len(neighbours[node]))
+            )
     return levels
 
 

@@ -1,16 +1,21 @@
 """snsim: networks described in SN's Lisp (Bottou and LeCun, 1988), checked, shown and trained.
 
-    module = snsim.load("nets/lecun89.sn")             a plain torch.nn.Module
-    program = snsim.read_program("nets/lecun89.sn")    what the file declares: nets, tables, trainings
-    snsim.compare("nets/mine.sn", my_module)           whether a hand-coded module learns the same, step by step
+module = snsim.load("nets/lecun89.sn")             a plain torch.nn.Module
+program = snsim.read_program("nets/lecun89.sn")    what the file declares: nets, tables, trainings
+snsim.compare("nets/mine.sn", my_module)           whether a hand-coded module learns the same, step by step
 """
 
 from importlib import import_module
 
 __version__ = "0.1.0"
 
-_HOMES = {"load": "snsim.api", "read_program": "snsim.program", "SnError": "snsim.errors",
-          "compare": "snsim.comparison.compare", "compare_engines": "snsim.comparison.compare"}
+_HOMES = {
+    "load": "snsim.api",
+    "read_program": "snsim.program",
+    "SnError": "snsim.errors",
+    "compare": "snsim.comparison.compare",
+    "compare_engines": "snsim.comparison.compare",
+}
 __all__ = ["SnError", "__version__", "compare", "compare_engines", "load", "read_program"]
 
 

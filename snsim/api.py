@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING
 
 from snsim.engines.plan import plan
 from snsim.errors import fail
@@ -23,8 +24,15 @@ if TYPE_CHECKING:
     from snsim.engines.torch.module import SnModule
 
 
-def load(path: str | Path, net: str | None = None, *, seed: int | None = None, dtype: torch.dtype | None = None,
-         presets: Mapping[str, float | str] | None = None, memory: int | None = None) -> SnModule:
+def load(
+    path: str | Path,
+    net: str | None = None,
+    *,
+    seed: int | None = None,
+    dtype: torch.dtype | None = None,
+    presets: Mapping[str, float | str] | None = None,
+    memory: int | None = None,
+) -> SnModule:
     """The net of a `.sn` file as a module, with the initial weights that its training draws.
 
     `net` names a training or a net of the file; without it, the last training that the file itself declares, or else
@@ -57,8 +65,10 @@ class _Schedule:
 
     def __call__(self, number: int) -> Mapping[str, float | np.ndarray]:
         if not 1 <= number <= self.training.passes:
-            raise fail(f"pass {number} of a training of {self.training.passes} passes",
-                       hint=f"write a pass from 1 to {self.training.passes}")
+            raise fail(
+                f"pass {number} of a training of {self.training.passes} passes",
+                hint=f"write a pass from 1 to {self.training.passes}",
+            )
         stage, inside = stage_of(self.training.stages, number)
         return rates_at(stage, self.training.net, inside, self.training.fan_in)
 
@@ -70,8 +80,9 @@ def _chosen(program: Program, name: str | None) -> tuple[Net, Training | None]:
             return own[-1].net, own[-1]
         nets = program.nets.own()
         if not nets:
-            raise fail(f"{program.sources[0].name} declares no net",
-                       hint="write (net NAME ...) in it, or load another file")
+            raise fail(
+                f"{program.sources[0].name} declares no net", hint="write (net NAME ...) in it, or load another file"
+            )
         return nets[-1].value, None
     if name in program.trainings:
         training = program.trainings.get(name)

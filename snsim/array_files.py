@@ -16,10 +16,11 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, Callable, Iterator, Mapping
+from typing import IO, BinaryIO
 
 import numpy as np
 
@@ -31,8 +32,20 @@ _MOST_HEADER = 10_000  # bytes of the header of one npy file: NumPy's own limit
 _MOST_JSON = 16_000_000  # bytes of the header of a safetensors file
 _DEFLATE = 1032  # the most bytes that one compressed byte can become
 _NPY_MAGIC, _ZIP_MAGIC = b"\x93NUMPY", b"PK"
-_SAFETENSORS_TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8",
-                      "U8": "<u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "BOOL": "|b1"}
+_SAFETENSORS_TYPES = {
+    "F16": "<f2",
+    "F32": "<f4",
+    "F64": "<f8",
+    "I8": "<i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "U8": "<u1",
+    "U16": "<u2",
+    "U32": "<u4",
+    "U64": "<u8",
+    "BOOL": "|b1",
+}
 _FROM_TORCH = "of a model of PyTorch: safetensors.torch.save_file(model.state_dict(), FILE)"
 _AGAIN = "write the file again: numpy.savez(FILE, name=array, ...), or safetensors.numpy.save_file(arrays, FILE)"
 
@@ -53,8 +66,9 @@ class Header:
 class ArrayFile:
     """An open file of arrays: `headers` by name, known without reading an element; `read` gives one array."""
 
-    def __init__(self, path: Path, headers: Mapping[str, Header], metadata: Mapping[str, str],
-                 read: Callable[[str], np.ndarray]):
+    def __init__(
+        self, path: Path, headers: Mapping[str, Header], metadata: Mapping[str, str], read: Callable[[str], np.ndarray]
+    ):
         self.path = path
         self.headers = headers
         self.metadata = metadata
@@ -70,8 +84,9 @@ class _Damage(Exception):
 
 
 @contextmanager
-def open_arrays(path: Path, most: int, span: Span | None = None, what: str = "a file of arrays",
-                hint: str = _AGAIN) -> Iterator[ArrayFile]:
+def open_arrays(
+    path: Path, most: int, span: Span | None = None, what: str = "a file of arrays", hint: str = _AGAIN
+) -> Iterator[ArrayFile]:
     """Open an npz or safetensors file of at most `most` bytes. SnError, at `span`, if there is none or it is damaged.
 
     `hint` is the remedy for a file that is not there or too large.
@@ -95,8 +110,10 @@ def read_npy(file: BinaryIO, name: str, most: int, span: Span | None = None) -> 
         file.seek(0)
         header, begin = _read_npy_header(file)
         if size != begin + header.nbytes:
-            raise _Damage(f"it has {size:,} bytes, {_sized(header)} take {begin + header.nbytes:,}",
-                          "write it again: numpy.save(FILE, array)")
+            raise _Damage(
+                f"it has {size:,} bytes, {_sized(header)} take {begin + header.nbytes:,}",
+                "write it again: numpy.save(FILE, array)",
+            )
         _check_size(header, most)
         return _elements(file, header)
 
@@ -107,8 +124,9 @@ def _told(name: object, span: Span | None) -> Iterator[None]:
     try:
         yield
     except _Damage as damage:
-        raise fail(f"{shown(str(name))} is damaged or holds no plain arrays: {damage}", span,
-                   hint=damage.hint) from None
+        raise fail(
+            f"{shown(str(name))} is damaged or holds no plain arrays: {damage}", span, hint=damage.hint
+        ) from None
     except OSError as error:
         raise unreadable(str(name), error, span) from None
 
@@ -176,8 +194,10 @@ def _parse_npy_header(text: str) -> Header:
         raise _Damage("the header of an array does not say type, order and shape of plain numbers")
     if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?(?:f[248]|[iu][1248]|b1|\?)", descr):
         objects = ": it holds objects of Python, and those are never read" if str(descr).endswith("O") else ""
-        raise _Damage(f'an array has the type "{shown(str(descr)[:20])}", which is not one of plain numbers{objects}',
-                      "give numbers: array.astype('float32')")
+        raise _Damage(
+            f'an array has the type "{shown(str(descr)[:20])}", which is not one of plain numbers{objects}',
+            "give numbers: array.astype('float32')",
+        )
     if len(shape) > _MOST_DIMENSIONS:
         raise _Damage(f"an array has {len(shape)} dimensions, at most {_MOST_DIMENSIONS} are allowed")
     return Header(np.dtype(descr), shape, by_columns)
@@ -185,8 +205,19 @@ def _parse_npy_header(text: str) -> Header:
 
 # ---- npz ---------------------------------------------------------------------------------------------------------
 
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, IndexError, EOFError, NotImplementedError,
-               RuntimeError, OverflowError, struct.error, UnicodeError)  # zipfile raises each of them for some damage
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    KeyError,
+    IndexError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    struct.error,
+    UnicodeError,
+)  # zipfile raises each of them for some damage
 
 
 def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> ArrayFile:
@@ -201,8 +232,10 @@ def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> Array
         if key in headers:
             raise _Damage(f'it holds "{shown(key)}" twice')
         if entry.compress_size > size or entry.file_size > entry.compress_size * _DEFLATE:
-            raise _Damage(f'it says that "{shown(key)}" has {entry.file_size:,} bytes, compressed to '
-                          f"{entry.compress_size:,}; the whole file has {size:,}")
+            raise _Damage(
+                f'it says that "{shown(key)}" has {entry.file_size:,} bytes, compressed to '
+                f"{entry.compress_size:,}; the whole file has {size:,}"
+            )
         headers[key], entries[key] = _npz_header(archive, entry, key), entry
     if sum(entry.compress_size for entry in entries.values()) > size:
         raise _Damage(f"its arrays overlap: together they claim more than its {size:,} bytes")
@@ -226,8 +259,9 @@ def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str) -> H
     with _zip_damage(key), archive.open(entry) as member:
         header, begin = _read_npy_header(member)
     if entry.file_size != begin + header.nbytes:
-        raise _Damage(f'"{shown(key)}" has {entry.file_size:,} bytes, its {_sized(header)} take '
-                      f"{begin + header.nbytes:,}")
+        raise _Damage(
+            f'"{shown(key)}" has {entry.file_size:,} bytes, its {_sized(header)} take {begin + header.nbytes:,}'
+        )
     return header
 
 
@@ -289,16 +323,19 @@ def _safetensors_entry(key: str, entry: object) -> tuple[Header, tuple[int, int]
         raise _Damage(f"{what} does not have a dtype, a shape and data_offsets, and nothing else")
     kind, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(kind, str) or kind not in _SAFETENSORS_TYPES:
-        raise _Damage(f"{what} has the type {shown(str(kind)[:20])}, expected one of {', '.join(_SAFETENSORS_TYPES)}",
-                      "give the array another type before it is saved, such as float32")
+        raise _Damage(
+            f"{what} has the type {shown(str(kind)[:20])}, expected one of {', '.join(_SAFETENSORS_TYPES)}",
+            "give the array another type before it is saved, such as float32",
+        )
     if not _are_sizes(shape) or len(shape) > _MOST_DIMENSIONS:
         raise _Damage(f"the shape of {what} is not a list of at most {_MOST_DIMENSIONS} sizes")
     if not _are_sizes(place) or len(place) != 2:
         raise _Damage(f"the data_offsets of {what} are not two places in the file")
     header = Header(np.dtype(_SAFETENSORS_TYPES[kind]), tuple(shape))
     if place[1] - place[0] != header.nbytes:
-        raise _Damage(f"{what} stands at bytes {place[0]:,} to {place[1]:,}, its {_sized(header)} take "
-                      f"{header.nbytes:,}")
+        raise _Damage(
+            f"{what} stands at bytes {place[0]:,} to {place[1]:,}, its {_sized(header)} take {header.nbytes:,}"
+        )
     return header, (place[0], place[1])
 
 

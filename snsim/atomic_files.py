@@ -13,9 +13,9 @@ import secrets
 import shutil
 import stat
 import threading
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Iterable, Iterator, Mapping, Sequence
 
 try:
     import fcntl
@@ -96,7 +96,7 @@ def write_all(descriptor: int, content: Buffer) -> None:
     """Write all of the content to an open file."""
     left = memoryview(content).cast("B")
     while left:
-        left = left[os.write(descriptor, left[:_AT_ONCE]):]
+        left = left[os.write(descriptor, left[:_AT_ONCE]) :]
 
 
 def flush_folder(folder: Path) -> None:
@@ -215,7 +215,7 @@ def flush_tree(folder: Path) -> None:
     for start in range(0, len(places), _FLUSHED_AT_ONCE):
         with ExitStack() as stack:
             descriptors = []
-            for place in places[start:start + _FLUSHED_AT_ONCE]:
+            for place in places[start : start + _FLUSHED_AT_ONCE]:
                 if os.name == "posix" or not place.is_dir():
                     descriptors.append(os.open(place, os.O_RDONLY if os.name == "posix" else os.O_RDWR))
                     stack.callback(os.close, descriptors[-1])
@@ -255,8 +255,11 @@ def _remove_if_stale(draft: Path) -> None:
     try:
         found = os.lstat(draft)
         is_folder = stat.S_ISDIR(found.st_mode)
-        if found.st_uid != os.getuid() or draft.name.startswith(FOLDER_DRAFT) != is_folder or \
-                not is_folder and not stat.S_ISREG(found.st_mode):
+        if (
+            found.st_uid != os.getuid()
+            or draft.name.startswith(FOLDER_DRAFT) != is_folder
+            or (not is_folder and not stat.S_ISREG(found.st_mode))
+        ):
             return
         descriptor = os.open(draft, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
@@ -294,7 +297,5 @@ def _is_ours(draft: Path, descriptor: int) -> bool:
 
 
 def _remove(draft: Path) -> None:
-    try:
+    with suppress(OSError):
         os.unlink(draft)
-    except OSError:
-        pass

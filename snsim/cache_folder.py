@@ -16,19 +16,26 @@ the permissions of the user's profile; a folder named by SNSIM_CACHE is the user
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, TextIO
+from typing import TextIO
 
 from snsim.errors import fail
 
 _HAS_OWNERS = hasattr(os, "getuid")  # POSIX
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_ENTRY = (os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-          | getattr(os, "O_BINARY", 0))
+_ENTRY = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 class CacheWarning(UserWarning):
@@ -52,13 +59,17 @@ def cache_folder() -> Path:
         try:
             return Path(chosen).expanduser()
         except RuntimeError:
-            raise fail(f"SNSIM_CACHE is {chosen}, and there is no such user",
-                       hint="name a folder with the variable SNSIM_CACHE") from None
+            raise fail(
+                f"SNSIM_CACHE is {chosen}, and there is no such user",
+                hint="name a folder with the variable SNSIM_CACHE",
+            ) from None
     try:
         home = Path.home()
     except RuntimeError:  # a user without an entry in the system's list, and no HOME
-        raise fail("there is no folder for a cache: neither SNSIM_CACHE nor the home folder of this user is known",
-                   hint="name a folder with the variable SNSIM_CACHE") from None
+        raise fail(
+            "there is no folder for a cache: neither SNSIM_CACHE nor the home folder of this user is known",
+            hint="name a folder with the variable SNSIM_CACHE",
+        ) from None
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "snsim" / "Cache"
     if sys.platform == "darwin":
@@ -73,10 +84,8 @@ def private_folder(folder: Path) -> Path:
     """
     place = _checked_way(folder)
     for missing in reversed([part for part in (place, *place.parents) if not os.path.lexists(part)]):
-        try:
+        with contextlib.suppress(FileExistsError):  # another process has made it in the meantime
             os.mkdir(missing, 0o700)
-        except FileExistsError:  # made by another process in the meantime
-            pass
     _check_own(place, os.lstat(place), stat.S_ISDIR)
     return place
 
@@ -141,8 +150,14 @@ def tell_warnings(tell: Callable[[str], None]) -> None:
     A warning of Python is for who writes a program in Python. The user of a command cannot act on it.
     """
 
-    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
-             line: str | None = None) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if issubclass(category, CacheWarning):
             tell(str(message))
 
@@ -197,15 +212,26 @@ def _open_to(status: os.stat_result) -> str:
 
 def _unsafe(place: Path, why: str, is_file: bool = False) -> UnsafeError:
     if is_file:
-        return UnsafeError(f"a file of the cache is not used: {place} {why}. If you do not know who wrote it, delete "
-                           f"the folder {place.parent}; what it held is made again", place.parent)
-    return UnsafeError(f"the cache is not used: {place} {why}. Correct that and delete what others may have put into "
-                       "it, or name another folder in the variable SNSIM_CACHE", place)
+        return UnsafeError(
+            f"a file of the cache is not used: {place} {why}. If you do not know who wrote it, delete "
+            f"the folder {place.parent}; what it held is made again",
+            place.parent,
+        )
+    return UnsafeError(
+        f"the cache is not used: {place} {why}. Correct that and delete what others may have put into "
+        "it, or name another folder in the variable SNSIM_CACHE",
+        place,
+    )
 
 
 def _kind(mode: int) -> str:
-    kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISREG, "a plain file"),
-             (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    kinds = (
+        (stat.S_ISLNK, "a link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISREG, "a plain file"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    )
     return next((name for is_kind, name in kinds if is_kind(mode)), "a device")
 
 

@@ -52,8 +52,9 @@ def write(text: str, stream: IO[str]) -> None:
 def cleaned(text: str, stream: IO[str]) -> str:
     """Return the text without what would steer a terminal; marks of `paint` become colours if the stream has them."""
     colour = "\x1b{}" if has_colours(stream) else ""
-    return "".join(colour.format(part) if at % 2 else for_terminal(part)
-                   for at, part in enumerate(_COLOURS.split(text)))
+    return "".join(
+        colour.format(part) if at % 2 else for_terminal(part) for at, part in enumerate(_COLOURS.split(text))
+    )
 
 
 def painted_fault(fault: Fault, stream: IO[str]) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import bisect
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Iterable, Sequence
+from typing import Final
 
 NO_HINT: Final = ""  # the hint of a fault whose sentence already says all that a user can do; a test lists these faults
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories of Unicode that nobody sees, or that steer a terminal
@@ -25,7 +26,7 @@ def is_hidden(character: str) -> bool:
 
 
 def for_terminal(text: str) -> str:
-    """Return text of several lines with each hidden character as its number (`\\x1b`), but for newlines and tabs."""
+    r"""Return text of several lines with each hidden character as its number (`\\x1b`), but for newlines and tabs."""
     if text.isprintable():
         return text
     return "".join(c if c in _LAID_OUT or not is_hidden(c) else _number(c) for c in text)
@@ -114,9 +115,15 @@ class Fault:
     severity: str = "error"  # or "warning"
 
     def as_json(self) -> dict[str, object]:
-        place = {} if self.span is None else {
-            "file": self.span.source.name, "line": self.span.line, "column": self.span.column,
-        }
+        place = (
+            {}
+            if self.span is None
+            else {
+                "file": self.span.source.name,
+                "line": self.span.line,
+                "column": self.span.column,
+            }
+        )
         return {"severity": self.severity, **place, "message": cut(self.message), "hint": cut(self.hint)}
 
 
@@ -148,8 +155,14 @@ def first_faults(faults: Sequence[Fault]) -> list[Fault]:
         return list(faults)
     severity = "error" if any(fault.severity == "error" for fault in faults[MOST_FAULTS:]) else "warning"
     kind = "fault" if severity == "error" else "warning"
-    return [*faults[:MOST_FAULTS], Fault(f"and {more:,} more {kind}{'s' if more > 1 else ''}",
-                                         hint="mend those above first: one may cause many", severity=severity)]
+    return [
+        *faults[:MOST_FAULTS],
+        Fault(
+            f"and {more:,} more {kind}{'s' if more > 1 else ''}",
+            hint="mend those above first: one may cause many",
+            severity=severity,
+        ),
+    ]
 
 
 def cut(text: str) -> str:
@@ -167,16 +180,13 @@ def shorten(text: str, most: int) -> str:
     """Return a text of more than `most` characters as its beginning, how long it is, and its end."""
     if len(text) <= most:
         return text
-    return f"{text[:most // 2]} ... ({len(text):,} characters) ... {text[-most // 4:]}"
+    return f"{text[: most // 2]} ... ({len(text):,} characters) ... {text[-most // 4 :]}"
 
 
 def render(fault: Fault) -> str:
     """The fault as text: place, severity and sentence, the source line with carets, the remedy, other places."""
     head = f"{fault.severity}: {_inner_lines(cut(fault.message))}"
-    if fault.span is None:
-        lines = [head]
-    else:
-        lines = [f"{fault.span}: {head}", *_excerpt(fault.span)]
+    lines = [head] if fault.span is None else [f"{fault.span}: {head}", *_excerpt(fault.span)]
     if fault.hint:
         lines.append(f"  hint: {_inner_lines(cut(fault.hint))}")
     for label, span in fault.also[:_MOST_PLACES]:
@@ -200,7 +210,7 @@ def _excerpt(span: Span) -> list[str]:
     text = span.source.line(line).rstrip("\r")
     width = max(1, min(span.end - span.start, len(text) - column + 1))
     shift = max(0, column - 1 - _WIDTH // 2) if len(text) > _WIDTH else 0
-    shown = text[shift:shift + _WIDTH].replace("\t", " ")
+    shown = text[shift : shift + _WIDTH].replace("\t", " ")
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
     caret = "^" * max(1, min(width, len(shown) - (column - 1 - shift)))
     gutter = f"{line:5d} | "

@@ -12,13 +12,21 @@ import json
 import math
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import PurePath
-from typing import IO, Iterable
+from typing import IO
 
 from snsim.errors import for_line, for_terminal, is_hidden
 
 __all__ = [
-    "for_html", "for_json", "for_line", "for_markdown", "for_markdown_code", "for_shell", "for_stream", "for_terminal",
+    "for_html",
+    "for_json",
+    "for_line",
+    "for_markdown",
+    "for_markdown_code",
+    "for_shell",
+    "for_stream",
+    "for_terminal",
     "is_hidden",
 ]
 
@@ -35,8 +43,10 @@ def for_shell(arguments: Iterable[object]) -> str:
 
     A path that begins with a hyphen is written as ./-name, so that no command takes it for an option.
     """
-    return " ".join(_quoted(f"./{argument}" if isinstance(argument, PurePath) and str(argument).startswith("-") else
-                            str(argument)) for argument in arguments)
+    return " ".join(
+        _quoted(f"./{argument}" if isinstance(argument, PurePath) and str(argument).startswith("-") else str(argument))
+        for argument in arguments
+    )
 
 
 def for_json(thing: object) -> str:
@@ -84,6 +94,12 @@ def _quoted(argument: str) -> str:
     if argument.isprintable() or not any(map(is_hidden, argument)):
         return shlex.quote(argument)
     # Bytes that are no UTF-8 came as surrogates; in octal each byte is itself, whatever follows it.
-    made = "".join("".join(f"\\{byte:03o}" for byte in c.encode("utf-8", "surrogateescape")) if is_hidden(c) else
-                   "\\" + c if c in "\\'" else c for c in argument)
+    made = "".join(
+        "".join(f"\\{byte:03o}" for byte in c.encode("utf-8", "surrogateescape"))
+        if is_hidden(c)
+        else "\\" + c
+        if c in "\\'"
+        else c
+        for c in argument
+    )
     return f"$'{made}'"

@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, BinaryIO, Callable
+from typing import IO, BinaryIO
 
 from snsim.errors import SnError, Span, fail, for_line, shorten
 
@@ -70,8 +71,9 @@ def expand_user(name: str | Path) -> Path:
         raise PathError("no home folder is known for its ~") from None
 
 
-def open_file(path: str | Path, most: int | None = None, span: Span | None = None, hint: str = "",
-              what: str = "") -> BinaryIO:
+def open_file(
+    path: str | Path, most: int | None = None, span: Span | None = None, hint: str = "", what: str = ""
+) -> BinaryIO:
     """Open a plain file of at most `most` bytes to read. SnError, at `span`, for anything else.
 
     `what` is what the file should be ("a pattern file") in the sentences about a file that is none or too large.
@@ -88,8 +90,11 @@ def open_file(path: str | Path, most: int | None = None, span: Span | None = Non
         if not stat.S_ISREG(status.st_mode):
             raise _of_another_kind(path, status.st_mode, span, hint)
         if most is not None and status.st_size > most:
-            raise fail(f"{shown(path)} has {status.st_size:,} bytes; {what or 'such a file'} may have {most:,}", span,
-                       hint=hint or "is it the right file?")
+            raise fail(
+                f"{shown(path)} has {status.st_size:,} bytes; {what or 'such a file'} may have {most:,}",
+                span,
+                hint=hint or "is it the right file?",
+            )
         return file
     except BaseException:
         file.close()
@@ -104,8 +109,11 @@ def read_file(path: str | Path, most: int, span: Span | None = None, hint: str =
         except OSError as error:
             raise unreadable(path, error, span, hint) from None
     if len(content) > most:  # it grew in the meantime
-        raise fail(f"{shown(path)} has more than {most:,} bytes, which {what or 'such a file'} may have", span,
-                   hint=hint or "is it the right file?")
+        raise fail(
+            f"{shown(path)} has more than {most:,} bytes, which {what or 'such a file'} may have",
+            span,
+            hint=hint or "is it the right file?",
+        )
     return content
 
 
@@ -168,21 +176,36 @@ def copy_into(file: IO[bytes], buffer: memoryview) -> int:
         piece = file.read(min(_AT_ONCE, len(view) - done))
         if not piece:
             break
-        view[done:done + len(piece)] = piece
+        view[done : done + len(piece)] = piece
         done += len(piece)
     return done
 
 
 _FORMATS = (  # how files of well-known formats begin
-    (b"\x89PNG", "a picture (PNG)"), (b"\xff\xd8\xff", "a picture (JPEG)"), (b"GIF8", "a picture (GIF)"),
-    (b"II*\0", "a picture (TIFF)"), (b"MM\0*", "a picture (TIFF)"), (b"P4\n", "a picture (PBM)"),
-    (b"P5\n", "a picture (PGM)"), (b"P6\n", "a picture (PPM)"), (b"%PDF", "a PDF document"),
-    (b"\x93NUMPY", "an array of NumPy (npy)"), (b"\x89HDF", "an HDF5 file"), (b"MATLAB 5", "a file of MATLAB"),
-    (b"PK\3\4", "a zip file (npz, docx, xlsx or torch)"), (b"\x1f\x8b", "a gzip file"), (b"BZh", "a bzip2 file"),
-    (b"\xfd7zXZ", "an xz file"), (b"\x7fELF", "a program"), (b"SNNS pattern", "a file of patterns of SNNS"),
-    (b"\xff\xfe", "a text in UTF-16"), (b"\xfe\xff", "a text in UTF-16"),
-    (b"SNNS network", "a file of a network of SNNS"), (b"\x80\4\x95", "a pickle of Python"),
-    (b"\x80\2}", "a pickle of Python"), (b"\x80\2]", "a pickle of Python"),
+    (b"\x89PNG", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
+    (b"GIF8", "a picture (GIF)"),
+    (b"II*\0", "a picture (TIFF)"),
+    (b"MM\0*", "a picture (TIFF)"),
+    (b"P4\n", "a picture (PBM)"),
+    (b"P5\n", "a picture (PGM)"),
+    (b"P6\n", "a picture (PPM)"),
+    (b"%PDF", "a PDF document"),
+    (b"\x93NUMPY", "an array of NumPy (npy)"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"MATLAB 5", "a file of MATLAB"),
+    (b"PK\3\4", "a zip file (npz, docx, xlsx or torch)"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ", "an xz file"),
+    (b"\x7fELF", "a program"),
+    (b"SNNS pattern", "a file of patterns of SNNS"),
+    (b"\xff\xfe", "a text in UTF-16"),
+    (b"\xfe\xff", "a text in UTF-16"),
+    (b"SNNS network", "a file of a network of SNNS"),
+    (b"\x80\4\x95", "a pickle of Python"),
+    (b"\x80\2}", "a pickle of Python"),
+    (b"\x80\2]", "a pickle of Python"),
 )
 
 

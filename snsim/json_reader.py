@@ -11,9 +11,10 @@ import math
 import os
 import stat
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator, Mapping, NoReturn
+from typing import Any, NoReturn
 
 from snsim.errors import SnError, fail
 
@@ -38,8 +39,9 @@ def parse_json(content: bytes | str, name: str, hint: str) -> Any:
     """
     try:
         text = content.decode() if isinstance(content, bytes) else content
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite,
-                          parse_int=_whole)
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole
+        )
     except UnicodeDecodeError as error:
         raise fail(f"{name} is damaged: byte {error.start} is not UTF-8", hint=hint) from None
     except ValueError as error:
@@ -258,11 +260,21 @@ def _is_like(value: Any, kind: Kind) -> bool:
     if isinstance(kind, Number):
         return type(value) in (int, float) and abs(value) <= sys.float_info.max and _is_within(value, kind)
     if isinstance(kind, Text):
-        return isinstance(value, str) and len(value) <= kind.most and "\0" not in value and (
-            not kind.values or value in kind.values)
+        return (
+            isinstance(value, str)
+            and len(value) <= kind.most
+            and "\0" not in value
+            and (not kind.values or value in kind.values)
+        )
     if isinstance(kind, InnerPath):
-        return isinstance(value, str) and 0 < len(value) <= 4096 and "\0" not in value and \
-            not Path(value).is_absolute() and ".." not in Path(value).parts and value != "."
+        return (
+            isinstance(value, str)
+            and 0 < len(value) <= 4096
+            and "\0" not in value
+            and not Path(value).is_absolute()
+            and ".." not in Path(value).parts
+            and value != "."
+        )
     if isinstance(kind, Each):
         return isinstance(value, list) and len(value) >= kind.least
     if isinstance(kind, Either):
@@ -293,9 +305,9 @@ def shown(value: Any) -> str:
     """Return a value of JSON as a message shows it: on one line, printable, cut."""
     if isinstance(value, (dict, list)):
         return ("an object" if isinstance(value, dict) else "a list") + f" of {len(value):,}"
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10 ** _SHOWN:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**_SHOWN:
         return "a number of many digits"
-    return shown_text(json.dumps(value[:_SHOWN + 1] if isinstance(value, str) else value))
+    return shown_text(json.dumps(value[: _SHOWN + 1] if isinstance(value, str) else value))
 
 
 def shown_text(text: str) -> str:

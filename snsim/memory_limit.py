@@ -11,8 +11,17 @@ import os
 import re
 from pathlib import Path
 
-_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-          "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+_UNITS = {
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 1 << 10,
+    "MIB": 1 << 20,
+    "GIB": 1 << 30,
+    "TIB": 1 << 40,
+}
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([KMGT]?I?B)", re.IGNORECASE | re.ASCII)
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
@@ -25,7 +34,8 @@ def default_limit(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> int | None
 
 def available(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> int | None:
     """Return the memory of this machine in bytes, or the least limit of the control groups of this process if one is
-    smaller; None where the system tells neither. The arguments are the places where Linux tells of control groups."""
+    smaller; None where the system tells neither. The arguments are the places where Linux tells of control groups.
+    """
     told = [size for size in (machine_memory(), *_group_limits(groups, own)) if size is not None]
     return min(told, default=None)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 from snsim.errors import fail
 
 # What to install for a package whose name in Python is not the one to install, or that an extra of snsim brings.
 _INSTALLED_BY = {
-    "IPython": "snsim[notebook]", "PIL": "pillow", "distributed": "snsim[cluster]", "dask": "snsim[cluster]",
-    "lsprotocol": "snsim[lsp]", "pygls": "snsim[lsp]", "tensorboard": "snsim[tensorboard]",
+    "IPython": "snsim[notebook]",
+    "PIL": "pillow",
+    "distributed": "snsim[cluster]",
+    "dask": "snsim[cluster]",
+    "lsprotocol": "snsim[lsp]",
+    "pygls": "snsim[lsp]",
+    "tensorboard": "snsim[tensorboard]",
 }
 
 
@@ -28,8 +33,10 @@ def needing(*packages: str, what: str, instead: str = "") -> Iterator[None]:
         package = str(error.name).split(".")[0]
         missing = isinstance(error, ModuleNotFoundError)
         why = "is not installed here" if missing else f"cannot be loaded: {' '.join(str(error).split())[:200]}"
-        raise fail(f"{what} needs the package {package}, which {why}",
-                   hint=install_hint(package) + (f", or {instead}" if instead else "")) from None
+        raise fail(
+            f"{what} needs the package {package}, which {why}",
+            hint=install_hint(package) + (f", or {instead}" if instead else ""),
+        ) from None
 
 
 def install_hint(package: str) -> str:

@@ -6,21 +6,27 @@ Ground floor: a program of SN-2.8, a picture and a report all need to know which
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable
 
 from snsim.atomic_files import Buffer, write_atomically
 from snsim.errors import fail
 
 SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES = (
-    "run.json", "passes.jsonl", "weights.safetensors", "checkpoint.safetensors", "source")
+    "run.json",
+    "passes.jsonl",
+    "weights.safetensors",
+    "checkpoint.safetensors",
+    "source",
+)
 PROGRAM = "program.json"  # instead of SETTINGS, where a program trains by itself
 OWN = frozenset({SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES, PROGRAM})
 
 
 def is_own(name: str) -> bool:
     """Tell whether a file or folder of this name belongs to the record of a run folder. Some file systems take
-    capitals for small letters, and drop blanks and dots at the end."""
+    capitals for small letters, and drop blanks and dots at the end.
+    """
     return name.casefold().rstrip(" .") in OWN
 
 
@@ -37,13 +43,16 @@ def refuse_own_file(path: str | os.PathLike[str]) -> None:
     """Refuse to write to a file that belongs to the record of a run. SnError with the folder."""
     owner = owner_of(path)
     if owner is not None:
-        raise fail(f"{path} is not overwritten: it belongs to the record of the run {owner}",
-                   hint="give another name, or copy the file elsewhere; snsim keeps these to itself: " +
-                   ", ".join(sorted(OWN)))
+        raise fail(
+            f"{path} is not overwritten: it belongs to the record of the run {owner}",
+            hint="give another name, or copy the file elsewhere; snsim keeps these to itself: "
+            + ", ".join(sorted(OWN)),
+        )
 
 
 def write_output(path: str | os.PathLike[str], content: Buffer | Iterable[Buffer]) -> None:
     """Put what a command writes in place of a file in one step. SnError if it belongs to a run; OSError if it cannot
-    be written."""
+    be written.
+    """
     refuse_own_file(path)
     write_atomically(path, content)

@@ -6,12 +6,13 @@ Here, and only here, the Lisp meets the words of networks and of learning.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Mapping, TextIO
+from typing import TextIO
 
 import numpy as np
 
@@ -84,7 +85,8 @@ class Shelves:
 @dataclass(frozen=True)
 class Program(Shelves):
     """What a text declared, beside what is built in. `sources` are all texts that were read, the main one first;
-    `acted` says that the text did something of its own, in SN-2.8's words, or printed."""
+    `acted` says that the text did something of its own, in SN-2.8's words, or printed.
+    """
 
     sources: tuple[Source, ...]
     warnings: tuple[Fault, ...]
@@ -102,9 +104,15 @@ class Program(Shelves):
         return [node for node in nodes if node is not None]
 
 
-def read_program(text: str | Path | Source, *, presets: Mapping[str, float | str] | None = None,
-                 port: TextIO | None = None, limits: Limits = Limits(),
-                 around: Surroundings | None = None, texts: Path | None = None) -> Program:
+def read_program(
+    text: str | Path | Source,
+    *,
+    presets: Mapping[str, float | str] | None = None,
+    port: TextIO | None = None,
+    limits: Limits = Limits(),
+    around: Surroundings | None = None,
+    texts: Path | None = None,
+) -> Program:
     """Evaluate a `.sn` file (or a text that was read already) and return what it declares.
 
     `presets` are the values of `--set`, taken by `defvar`; `port` is where the program prints (default: standard
@@ -122,13 +130,25 @@ def read_program(text: str | Path | Source, *, presets: Mapping[str, float | str
                 interpreter.run(source)
             acted = interpreter.acted
             if not interpreter.part(Randomness).is_reproducible:
-                interpreter.warnings.append(Fault("random numbers were drawn without a seed: another run draws others",
-                                                  None, hint="(seed 1) before the first one makes runs equal",
-                                                  severity="warning"))
+                interpreter.warnings.append(
+                    Fault(
+                        "random numbers were drawn without a seed: another run draws others",
+                        None,
+                        hint="(seed 1) before the first one makes runs equal",
+                        severity="warning",
+                    )
+                )
         finally:
             _save_pictures(interpreter, place)
-    return Program(own.network, own.learning, own.words, own.functions,
-                   tuple(interpreter.sources), tuple(interpreter.warnings), acted)
+    return Program(
+        own.network,
+        own.learning,
+        own.words,
+        own.functions,
+        tuple(interpreter.sources),
+        tuple(interpreter.warnings),
+        acted,
+    )
 
 
 def own_shelves() -> Shelves:
@@ -137,8 +157,14 @@ def own_shelves() -> Shelves:
     return _with_words(built_in.network.child(), built_in.learning.child())
 
 
-def interpreter_of(own: Shelves, around: Surroundings, port: TextIO | None = None, limits: Limits = Limits(),
-                   presets: Mapping[str, float | str] | None = None, files: FileAccess | None = None) -> Interpreter:
+def interpreter_of(
+    own: Shelves,
+    around: Surroundings,
+    port: TextIO | None = None,
+    limits: Limits = Limits(),
+    presets: Mapping[str, float | str] | None = None,
+    files: FileAccess | None = None,
+) -> Interpreter:
     """The interpreter of one program, which declares on these shelves; the rest as for `read_program`."""
     interpreter = Interpreter(own.functions, own.words, port, limits, presets, files)
     interpreter.absent = ABSENT
@@ -181,7 +207,6 @@ def lisp_functions() -> Shelf[Procedure]:
 def _with_words(network: NetShelves, learning: TrainShelves) -> Shelves:
     """The shelves with the words that put things on them."""
     words: Shelf[Word] = Shelf("declarative word")
-    for name, word in {**net_form.words(network), **train_words.words(learning, network),
-                       "include": include}.items():
+    for name, word in {**net_form.words(network), **train_words.words(learning, network), "include": include}.items():
         words.add(name, word, (word.__doc__ or "").strip().split("\n")[0])
     return Shelves(network, learning, words, lisp_functions())

@@ -7,9 +7,10 @@ names of its own gets a `child`, so that nothing declared in one file is seen by
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Callable, Generic, Iterable, Iterator, TypeVar
+from typing import Generic, TypeVar
 
 from snsim.errors import MOST_FAULTS, SnError, Span, fail
 
@@ -33,8 +34,14 @@ class Shelf(Generic[T]):
     cannot be loaded, or whose thing is no `plugin_type`, is not listed, and `get` of its name says why.
     """
 
-    def __init__(self, kind: str, plugins: str | None = None, parent: Shelf[T] | None = None,
-                 plural: str | None = None, plugin_type: type | None = None):
+    def __init__(
+        self,
+        kind: str,
+        plugins: str | None = None,
+        parent: Shelf[T] | None = None,
+        plural: str | None = None,
+        plugin_type: type | None = None,
+    ):
         self.kind = kind
         self.plural = plural or f"{kind}s"
         self._plugins = plugins
@@ -76,8 +83,12 @@ class Shelf(Generic[T]):
         if taken is not None and not self._gives_way(name):
             also = () if taken.span is None else (("first declared here", taken.span),)
             where = "" if taken.span is not None else " (it is built in)"
-            raise fail(f'"{name}" is the name of another {self.kind} already{where}', span,
-                       hint=f"write another name, such as my-{name}", also=also)
+            raise fail(
+                f'"{name}" is the name of another {self.kind} already{where}',
+                span,
+                hint=f"write another name, such as my-{name}",
+                also=also,
+            )
 
     def register(self, name: str, doc: str | None = None) -> Callable[[T], T]:
         """Decorator: put a function on the shelf under `name`; its docstring's first line is the doc."""
@@ -143,8 +154,11 @@ class Shelf(Generic[T]):
         if self.is_broken(name):
             raise SnError(())
         if name in self._unusable:
-            raise fail(f'the {self.kind} "{name}" cannot be used: {self._unusable[name]}', span,
-                       hint="update or uninstall the package, or choose another name")
+            raise fail(
+                f'the {self.kind} "{name}" cannot be used: {self._unusable[name]}',
+                span,
+                hint="update or uninstall the package, or choose another name",
+            )
         raise fail(f'unknown {self.kind} "{name}"', span, hint=self.suggest(name))
 
     def suggest(self, name: str, more: Iterable[str] = ()) -> str:
@@ -170,8 +184,10 @@ class Shelf(Generic[T]):
                 self._unusable[point.name] = f"{package} fails with {type(error).__name__}: {error}"
                 continue
             if self._plugin_type is not None and not isinstance(value, self._plugin_type):
-                self._unusable[point.name] = (f"{point.value} of {package} is of the type {type(value).__name__}, "
-                                              f"not {self._plugin_type.__name__}")
+                self._unusable[point.name] = (
+                    f"{point.value} of {package} is of the type {type(value).__name__}, "
+                    f"not {self._plugin_type.__name__}"
+                )
                 continue
             self.add(point.name, value, (value.__doc__ or "").strip().split("\n")[0])
 

@@ -29,10 +29,11 @@ import math
 import os
 import re
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -78,8 +79,11 @@ class Run:
     def changed_sources(self) -> list[str]:
         """The names of the run's copies of texts that are not what they were when it was begun."""
         folder, digests = self.folder / SOURCES, self.settings["source"].get("digests", {})
-        return [name for name in self.settings["source"]["files"]
-                if name in digests and _digest_of(folder / name) != digests[name]]
+        return [
+            name
+            for name in self.settings["source"]["files"]
+            if name in digests and _digest_of(folder / name) != digests[name]
+        ]
 
     def check_sources(self) -> None:
         """SnError if a copy of a text is absent, leads out of the folder, or is not what it was."""
@@ -87,8 +91,10 @@ class Run:
         for name in names:
             self.source_text(name)
         if changed := self.changed_sources():
-            raise fail(f"the run {self.folder} was begun with another text: {', '.join(changed)} in its {SOURCES}/",
-                       hint="undo the change, or begin a new run with the changed text")
+            raise fail(
+                f"the run {self.folder} was begun with another text: {', '.join(changed)} in its {SOURCES}/",
+                hint="undo the change, or begin a new run with the changed text",
+            )
 
     def source_text(self, name: str) -> str:
         """The run's own copy of a text. SnError if it cannot be read, or if links lead out of the run folder."""
@@ -129,8 +135,12 @@ def held(folder: Path) -> Iterator[None]:
         try:
             atomic_files.lock(place)
         except LockedError:
-            raise Busy(Fault(f"the run {folder} is being run already, by another snsim",
-                             hint="wait for it, or stop it with Ctrl-C where it runs")) from None
+            raise Busy(
+                Fault(
+                    f"the run {folder} is being run already, by another snsim",
+                    hint="wait for it, or stop it with Ctrl-C where it runs",
+                )
+            ) from None
         yield
     finally:
         os.close(place)
@@ -140,8 +150,14 @@ def held(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def new_run(parent: Path, name: str, sources: Sequence[Source], settings: Mapping[str, Any], start: Snapshot,
-            only_name: bool = False) -> Iterator[Run]:
+def new_run(
+    parent: Path,
+    name: str,
+    sources: Sequence[Source],
+    settings: Mapping[str, Any],
+    start: Snapshot,
+    only_name: bool = False,
+) -> Iterator[Run]:
     """A new folder `parent`/NAME, or NAME-2, NAME-3 ... if there is one already, with the weights before pass 1. It is
     held, as by `held`, during the block.
 
@@ -218,10 +234,12 @@ class Recorder:
         try:
             yield
         except OSError as error:
-            raise NotSavedError(Fault(
-                f"pass {number} cannot be written to {self._folder}: {error.strerror or error}",
-                hint=f"make room or mend the disk, then go on: snsim run --resume {for_shell([self._folder])}",
-            )) from None
+            raise NotSavedError(
+                Fault(
+                    f"pass {number} cannot be written to {self._folder}: {error.strerror or error}",
+                    hint=f"make room or mend the disk, then go on: snsim run --resume {for_shell([self._folder])}",
+                )
+            ) from None
 
 
 def record_settings(run: Run, **changed: object) -> Run:
@@ -230,23 +248,33 @@ def record_settings(run: Run, **changed: object) -> Run:
     try:
         write_atomically(run.folder / SETTINGS, _json_bytes(settings))
     except OSError as error:
-        raise fail(f"{run.folder / SETTINGS} cannot be written: {error.strerror or error}",
-                   hint=f"make room, or change the permissions of {run.folder}, and give the command again") from None
+        raise fail(
+            f"{run.folder / SETTINGS} cannot be written: {error.strerror or error}",
+            hint=f"make room, or change the permissions of {run.folder}, and give the command again",
+        ) from None
     return Run(run.folder, settings, run.passes, run.snapshot)
 
 
 def pass_line(done: Pass) -> dict[str, Any]:
     """A pass as passes.jsonl has it."""
     left = {} if done.left is None else {"left": asdict(done.left)}  # of connections and weights, after pruning
-    return {"pass": done.number, "train": _figures(done.train), "test": done.test and _figures(done.test),
-            "presentations": done.presentations, "seconds": round(done.seconds, 3),
-            "cpu_seconds": round(done.cpu_seconds, 3), **left}
+    return {
+        "pass": done.number,
+        "train": _figures(done.train),
+        "test": done.test and _figures(done.test),
+        "presentations": done.presentations,
+        "seconds": round(done.seconds, 3),
+        "cpu_seconds": round(done.cpu_seconds, 3),
+        **left,
+    }
 
 
 def _figures(score: Score) -> dict[str, Any]:
     rejected = {} if score.rejection is None else {"rejection": score.rejection}
-    figures = {name: value if math.isfinite(value) else None  # JSON has no infinity
-               for name, value in (("loss", score.loss), ("half_mse", score.half_mse), ("mse", score.mse))}
+    figures = {
+        name: value if math.isfinite(value) else None  # JSON has no infinity
+        for name, value in (("loss", score.loss), ("half_mse", score.half_mse), ("mse", score.mse))
+    }
     return {**figures, "error": score.error, "misses": score.misses, "patterns": score.patterns, **rejected}
 
 
@@ -258,7 +286,7 @@ def folder_name(name: str) -> str:
     if len(plain) <= _LONGEST_NAME:
         return plain
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{plain[:_LONGEST_NAME - 1 - len(digest)]}-{digest}"
+    return f"{plain[: _LONGEST_NAME - 1 - len(digest)]}-{digest}"
 
 
 @contextmanager
@@ -266,20 +294,23 @@ def _folder_faults(parent: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise fail(f"no run folder can be made in {parent}: {error.strerror or error}",
-                   hint="give another folder with --out") from None
+        raise fail(
+            f"no run folder can be made in {parent}: {error.strerror or error}", hint="give another folder with --out"
+        ) from None
 
 
 def _new_draft(stack: ExitStack, parent: Path) -> Path:
     """A folder in which the files of a new run folder are written; held and, if it is not moved, removed by the
-    stack."""
+    stack.
+    """
     atomic_files.make_folders(parent)
     return stack.enter_context(atomic_files.draft_folder(parent))
 
 
 def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
     """Flush the finished folder and give it the first name that is free; Busy if only the first one will do, and is
-    not."""
+    not.
+    """
     atomic_files.flush_tree(draft)
     number = 1
     while True:
@@ -292,8 +323,9 @@ def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
                 if not os.path.lexists(folder):  # else another run took the name in the meantime
                     raise
         if only:
-            raise Busy(Fault(f"there is a run {folder} already",
-                             hint=f"resume it: snsim run --resume {for_shell([folder])}"))
+            raise Busy(
+                Fault(f"there is a run {folder} already", hint=f"resume it: snsim run --resume {for_shell([folder])}")
+            )
         number += 1
     atomic_files.flush_folder(parent)
     return folder
@@ -352,21 +384,34 @@ def open_run(path: str | PurePath) -> Run:
     settings = _read_settings(folder)
     snapshot = _read_checkpoint(folder / CHECKPOINT, _restart_hint(folder, settings))
     if snapshot.number > settings["passes"]:
-        raise _damaged(folder / CHECKPOINT, f"it was written after pass {snapshot.number:,}, and {SETTINGS} tells of "
-                       f"{settings['passes']:,} passes", _restart_hint(folder, settings))
-    return Run(folder, settings, tuple(_read_passes(folder / PASSES, snapshot.number,
-                                                    _restart_hint(folder, settings))[0]), snapshot)
+        raise _damaged(
+            folder / CHECKPOINT,
+            f"it was written after pass {snapshot.number:,}, and {SETTINGS} tells of {settings['passes']:,} passes",
+            _restart_hint(folder, settings),
+        )
+    return Run(
+        folder,
+        settings,
+        tuple(_read_passes(folder / PASSES, snapshot.number, _restart_hint(folder, settings))[0]),
+        snapshot,
+    )
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
     """The settings of a run folder. SnError if it is none, or if a field is not as `run_schema` says."""
     place = folder / SETTINGS
     if not is_folder(folder):
-        raise fail(f"{shown_path(folder)} is a file, no run folder" if is_file(folder) else
-                   f"there is no run folder {shown_path(folder)}", hint=_nearest_runs(Path("runs"), folder.name))
+        raise fail(
+            f"{shown_path(folder)} is a file, no run folder"
+            if is_file(folder)
+            else f"there is no run folder {shown_path(folder)}",
+            hint=_nearest_runs(Path("runs"), folder.name),
+        )
     if os.path.lexists(folder / PROGRAM):
-        raise fail(f"{shown_path(folder)} is the folder of a program that trains by itself; it is not resumed",
-                   hint=f"run the program again: snsim run {for_shell([_kept_text(folder)])}")
+        raise fail(
+            f"{shown_path(folder)} is the folder of a program that trains by itself; it is not resumed",
+            hint=f"run the program again: snsim run {for_shell([_kept_text(folder)])}",
+        )
     if not os.path.lexists(place):
         raise fail(f"{shown_path(folder)} is no run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
     hint = _restart_hint(folder, {})
@@ -374,8 +419,10 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     json_reader.check(settings, Fields({}), str(place), hint)
     number = settings.get("format")
     if isinstance(number, int) and number > FORMAT:
-        raise fail(f"{place} has the format {shown(number)} of a later snsim; this one reads the format {FORMAT}",
-                   hint="use the snsim that wrote it, or a later one")
+        raise fail(
+            f"{place} has the format {shown(number)} of a later snsim; this one reads the format {FORMAT}",
+            hint="use the snsim that wrote it, or a later one",
+        )
     if number != FORMAT:
         raise _damaged(place, f"its format is {shown(number)}, and this snsim reads {FORMAT}", hint)
     json_reader.check(settings, run_schema.SETTINGS, str(place), hint)
@@ -385,8 +432,10 @@ def _read_settings(folder: Path) -> dict[str, Any]:
 def _restart_hint(folder: Path, settings: Mapping[str, Any]) -> str:
     """What to do with a run folder that is damaged: the command, with the text that it keeps."""
     main = folder / SOURCES / settings["source"]["main"] if settings else _kept_text(folder)
-    return ("put back the file from a copy of the run folder, or begin a new run with its text: "
-            f"snsim run {for_shell([main])}")
+    return (
+        "put back the file from a copy of the run folder, or begin a new run with its text: "
+        f"snsim run {for_shell([main])}"
+    )
 
 
 def _kept_text(folder: Path) -> Path:
@@ -397,13 +446,17 @@ def _kept_text(folder: Path) -> Path:
 def _nearest_runs(parent: Path, name: str) -> str:
     """A remedy for a path that is no run folder: those in `parent`, the one called `name` first."""
     runs = sorted((place.parent for place in parent.glob(f"*/{SETTINGS}")), key=lambda run: (run.name != name, run))
-    return f"run folders: {', '.join(map(str, runs[:8]))}{' ...' if runs[8:] else ''}" if runs else \
-        "a run folder is runs/NAME"
+    return (
+        f"run folders: {', '.join(map(str, runs[:8]))}{' ...' if runs[8:] else ''}"
+        if runs
+        else "a run folder is runs/NAME"
+    )
 
 
 def reopen_run(path: str | PurePath) -> Run:
     """Read a run folder in order to go on with it, and make it what it was at its checkpoint: lines of later passes
-    are cut off, the weights are those of the checkpoint, and drafts of the run that was killed are removed."""
+    are cut off, the weights are those of the checkpoint, and drafts of the run that was killed are removed.
+    """
     run = open_run(path)
     atomic_files.remove_stale_drafts(run.folder)
     kept = _read_passes(run.folder / PASSES, run.snapshot.number, _restart_hint(run.folder, run.settings))[1]
@@ -412,8 +465,10 @@ def reopen_run(path: str | PurePath) -> Run:
             if not _holds(run.folder / file, content):
                 write_atomically(run.folder / file, content)
     except OSError as error:
-        raise fail(f"{run.folder} cannot be written to: {error.strerror or error}",
-                   hint=f"change its owner, or resume a copy: cp -r {for_shell([run.folder])} COPY") from None
+        raise fail(
+            f"{run.folder} cannot be written to: {error.strerror or error}",
+            hint=f"change its owner, or resume a copy: cp -r {for_shell([run.folder])} COPY",
+        ) from None
     return run
 
 
@@ -435,8 +490,11 @@ def _read_passes(path: Path, last: int, hint: str) -> tuple[list[Mapping[str, An
             for number in range(1, last + 1):
                 line = file.readline(_MOST_OF_A_LINE)
                 if not line.endswith(b"\n"):
-                    raise _damaged(path, f"it has no whole line for pass {number:,}, and the checkpoint was written "
-                                   f"after pass {last:,}", hint)
+                    raise _damaged(
+                        path,
+                        f"it has no whole line for pass {number:,}, and the checkpoint was written after pass {last:,}",
+                        hint,
+                    )
                 content.append(line)
     except OSError as error:
         raise unreadable(path, error, hint) from None
@@ -452,8 +510,12 @@ def _read_passes(path: Path, last: int, hint: str) -> tuple[list[Mapping[str, An
         for split in ("train", "test"):
             if done[split] is not None:
                 if done[split]["misses"] > done[split]["patterns"]:
-                    raise _damaged(path, f"line {number:,} tells of {done[split]['misses']:,} misses among "
-                                   f"{done[split]['patterns']:,} patterns", hint)
+                    raise _damaged(
+                        path,
+                        f"line {number:,} tells of {done[split]['misses']:,} misses among "
+                        f"{done[split]['patterns']:,} patterns",
+                        hint,
+                    )
                 done[split] |= {name: math.nan for name, value in done[split].items() if value is None}
         passes.append(done)
     return passes, b"".join(content)
@@ -468,14 +530,19 @@ def _read_checkpoint(path: Path, hint: str) -> Snapshot:
     json_reader.check(about, run_schema.CHECKPOINT, f"the metadata of {path}", hint)
     number, generators = about["pass"], about["generators"]
     if set(generators) != (set(run_schema.STREAMS) if number else set()):
-        raise _damaged(path, f"the generators of random numbers after pass {number:,} are "
-                       f"{', '.join(map(shown, generators)) or 'missing'}", hint)
+        raise _damaged(
+            path,
+            f"the generators of random numbers after pass {number:,} are "
+            f"{', '.join(map(shown, generators)) or 'missing'}",
+            hint,
+        )
     state = {key.removeprefix("state "): array for key, array in arrays.items() if key.startswith("state ")}
     return Snapshot(number, {key: a for key, a in arrays.items() if not key.startswith("state ")}, state, generators)
 
 
-def check_snapshot(run: Run, parameters: Mapping[str, tuple[int, ...]],
-                   state: Mapping[str, tuple[int, ...]] | None = None) -> None:
+def check_snapshot(
+    run: Run, parameters: Mapping[str, tuple[int, ...]], state: Mapping[str, tuple[int, ...]] | None = None
+) -> None:
     """SnError if the weights (and the update state, if its shapes are given) of the checkpoint have not these names and
     shapes, are of another type than the run's, or hold what is no number.
 
@@ -493,8 +560,12 @@ def check_snapshot(run: Run, parameters: Mapping[str, tuple[int, ...]],
             array = found[name]
             dtype = "int64" if what == "update state" and name == "n" else run.settings["dtype"]
             if array.shape != expected[name] or array.dtype != dtype:
-                raise _damaged(path, f"its {what} are not those of this training: {shown(name)} is {array.dtype} "
-                               f"{array.shape}, not {dtype} {expected[name]}", hint)
+                raise _damaged(
+                    path,
+                    f"its {what} are not those of this training: {shown(name)} is {array.dtype} "
+                    f"{array.shape}, not {dtype} {expected[name]}",
+                    hint,
+                )
             if np.isnan(array).any():
                 raise _damaged(path, f"its {what} {shown(name)} hold what is no number", hint)
     if state is not None and run.snapshot.state["n"] < 0:

@@ -15,38 +15,71 @@ _SEVERAL = Each(_NAME)
 _OPTIONS = Named(Either((Number(), _NAME)))  # the values of --set
 
 _SOURCE = Fields(
-    {"main": InnerPath(), "files": Each(InnerPath(), 1), "root": Text(4096)},
-    {"digests": Named(nullable(_NAME))})
+    {"main": InnerPath(), "files": Each(InnerPath(), 1), "root": Text(4096)}, {"digests": Named(nullable(_NAME))}
+)
 
 SETTINGS = Fields(
     {
-        "format": Whole(FORMAT, FORMAT), "name": _NAME, "net": _NAME, "net_digest": _NAME,
+        "format": Whole(FORMAT, FORMAT),
+        "name": _NAME,
+        "net": _NAME,
+        "net_digest": _NAME,
         "counts": Fields({"units": _COUNT, "connections": _COUNT, "weights": _COUNT}),
-        "passes": Whole(1), "seed": _COUNT, "engine": _NAME, "dtype": Text(values=("float64", "float32")),
-        "cost": _NAME, "correct": Each(Either((_NAME, Number())), 1), "updates": _SEVERAL,
-        "data": Fields({"name": _NAME, "digest": _NAME, "origin": _NAME, "wanted": _SEVERAL, "rank": _COUNT,
-                        "train": Whole(1), "test": _COUNT}),
+        "passes": Whole(1),
+        "seed": _COUNT,
+        "engine": _NAME,
+        "dtype": Text(values=("float64", "float32")),
+        "cost": _NAME,
+        "correct": Each(Either((_NAME, Number())), 1),
+        "updates": _SEVERAL,
+        "data": Fields(
+            {
+                "name": _NAME,
+                "digest": _NAME,
+                "origin": _NAME,
+                "wanted": _SEVERAL,
+                "rank": _COUNT,
+                "train": Whole(1),
+                "test": _COUNT,
+            }
+        ),
         "published": Named(Number()),
         "overrides": Fields({"data": _SEVERAL, "passes": nullable(Whole(1))}, {"initial": nullable(_NAME)}),
-        "presets": _OPTIONS, "versions": Named(_NAME), "started": _NAME, "source": _SOURCE,
+        "presets": _OPTIONS,
+        "versions": Named(_NAME),
+        "started": _NAME,
+        "source": _SOURCE,
     },
     {
-        "finished": nullable(_NAME), "command": _SEVERAL, "platform": _NAME,
+        "finished": nullable(_NAME),
+        "command": _SEVERAL,
+        "platform": _NAME,
         "machine": Fields({}, {"processor": nullable(_NAME), "cores": nullable(Whole(1))}),
-    })
+    },
+)
 
 _FIGURE = nullable(Number())  # null: the number was not finite
 _PERCENT = Number(0, 100)
-_SCORE = Fields({"loss": _FIGURE, "half_mse": _FIGURE, "mse": _FIGURE, "error": _PERCENT, "misses": _COUNT,
-                 "patterns": Whole(1)}, {"rejection": _PERCENT}, closed=True)
+_SCORE = Fields(
+    {"loss": _FIGURE, "half_mse": _FIGURE, "mse": _FIGURE, "error": _PERCENT, "misses": _COUNT, "patterns": Whole(1)},
+    {"rejection": _PERCENT},
+    closed=True,
+)
 
 PASS = Fields(
     {"pass": Whole(1), "train": _SCORE, "test": nullable(_SCORE), "presentations": _COUNT, "seconds": Number(0)},
-    {"cpu_seconds": Number(0), "left": Fields({"connections": _COUNT, "weights": _COUNT})})
+    {"cpu_seconds": Number(0), "left": Fields({"connections": _COUNT, "weights": _COUNT})},
+)
 
-_GENERATOR = Fields({
-    "bit_generator": Text(values=("PCG64",)), "has_uint32": Whole(0, 1), "uinteger": Whole(0, 2 ** 32 - 1),
-    "state": Fields({"state": Whole(0, 2 ** 128 - 1), "inc": Whole(0, 2 ** 128 - 1)}, closed=True)}, closed=True)
+_GENERATOR = Fields(
+    {
+        "bit_generator": Text(values=("PCG64",)),
+        "has_uint32": Whole(0, 1),
+        "uinteger": Whole(0, 2**32 - 1),
+        "state": Fields({"state": Whole(0, 2**128 - 1), "inc": Whole(0, 2**128 - 1)}, closed=True),
+    },
+    closed=True,
+)
 
 STREAMS = ("order", "noise", "curvature")  # of random numbers; none before the first pass
 CHECKPOINT = Fields({"pass": _COUNT, "generators": Named(_GENERATOR)})

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import struct
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, Mapping
 
 import numpy as np
 
@@ -19,14 +19,28 @@ from snsim.array_files import open_arrays
 from snsim.errors import SnError, fail
 from snsim.input_files import shown
 
-_TYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "int8": "I8", "int16": "I16", "int32": "I32",
-          "int64": "I64", "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64", "bool": "BOOL"}
+_TYPES = {
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+    "int8": "I8",
+    "int16": "I16",
+    "int32": "I32",
+    "int64": "I64",
+    "uint8": "U8",
+    "uint16": "U16",
+    "uint32": "U32",
+    "uint64": "U64",
+    "bool": "BOOL",
+}
 
 
 def tensor_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> Iterator[memoryview]:
     """Yield the bytes of the file. The largest numbers come first, so that each tensor is aligned."""
-    arrays = {name: np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(np.shape(value))
-              for name, value in tensors.items()}
+    arrays = {
+        name: np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(np.shape(value))
+        for name, value in tensors.items()
+    }
     names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, arrays[name].dtype.kind != "i", name))
     header: dict[str, object] = {} if metadata is None else {"__metadata__": dict(metadata)}
     end = 0
@@ -51,8 +65,9 @@ def read_tensor_file(path: Path, hint: str) -> tuple[dict[str, np.ndarray], dict
         with open_arrays(path, sys.maxsize) as file:
             needed = sum(header.nbytes for header in file.headers.values())
             tensors = {name: file.read(name) for name in file.headers}
-            return {name: array.astype(array.dtype.newbyteorder("="), copy=False)
-                    for name, array in tensors.items()}, dict(file.metadata)
+            return {
+                name: array.astype(array.dtype.newbyteorder("="), copy=False) for name, array in tensors.items()
+            }, dict(file.metadata)
     except SnError as error:
         raise SnError(replace(fault, hint=hint) for fault in error.faults) from None
     except MemoryError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from snsim.errors import for_line
 
@@ -14,8 +14,12 @@ def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
     """
     rows = [[for_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
-    return ["  ".join(cell.ljust(width) if side == "l" else cell.rjust(width)
-                      for cell, side, width in zip(row, sides, widths)).rstrip() for row in rows]
+    return [
+        "  ".join(
+            cell.ljust(width) if side == "l" else cell.rjust(width) for cell, side, width in zip(row, sides, widths)
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def shape_text(shape: Sequence[int]) -> str:

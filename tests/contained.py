@@ -6,6 +6,7 @@ or takes all memory ends nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -14,19 +15,37 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 SECONDS = 10  # of CPU
 BYTES = 2 << 30  # of memory that a command adds to what the imported modules take
 _WAIT = 120  # seconds that a command may wait for something that never comes: a pipe, a lock
-_MODULES = ("numpy", "llvmlite.binding", "lark", "rich.table", "rich.live", "matplotlib.backends.backend_agg",
-            "matplotlib.figure", "matplotlib.backends.backend_svg", "safetensors.numpy", "snsim.program",
-            "snsim.runs.run", "snsim.runs.resume", "snsim.engines.native", "snsim.engines.reference",
-            "snsim.sn28.libload", "snsim.convert.convert", "snsim.reports.page", "snsim.glossary.names",
-            "snsim.console.views", "torch")
+_MODULES = (
+    "numpy",
+    "llvmlite.binding",
+    "lark",
+    "rich.table",
+    "rich.live",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_svg",
+    "safetensors.numpy",
+    "snsim.program",
+    "snsim.runs.run",
+    "snsim.runs.resume",
+    "snsim.engines.native",
+    "snsim.engines.reference",
+    "snsim.sn28.libload",
+    "snsim.convert.convert",
+    "snsim.reports.page",
+    "snsim.glossary.names",
+    "snsim.console.views",
+    "torch",
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +75,23 @@ class Containment:
     def __enter__(self) -> Containment:
         package = Path(__file__).resolve().parents[1]
         kept = {name: value for name, value in os.environ.items() if name != "SNSIM_DATA"}  # the same on each machine
-        environment = {**kept, "SNSIM_CACHE": str(self._cache), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-                       "MKL_NUM_THREADS": "1", "MPLBACKEND": "agg", "TZ": "UTC",
-                       "PYTHONPATH": os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])])}
-        self._process = subprocess.Popen([sys.executable, "-B", __file__, "serve"], env=environment, text=True,
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        environment = {
+            **kept,
+            "SNSIM_CACHE": str(self._cache),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            "MPLBACKEND": "agg",
+            "TZ": "UTC",
+            "PYTHONPATH": os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-B", __file__, "serve"],
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,14 +101,20 @@ class Containment:
         self._process.stdout.close()
         self._streams.cleanup()
 
-    def run(self, arguments: Sequence[str], folder: Path, given: str = "",
-            environment: Mapping[str, str] | None = None) -> Outcome:
+    def run(
+        self, arguments: Sequence[str], folder: Path, given: str = "", environment: Mapping[str, str] | None = None
+    ) -> Outcome:
         """Run `snsim ARGUMENTS` in a folder; `given` is its standard input."""
         assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None
         paths = {name: os.path.join(self._streams.name, name) for name in ("in", "out", "err")}
         Path(paths["in"]).write_text(given, encoding="utf-8", errors="surrogateescape")
-        order = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment or {}),
-                 **paths, **self._limits}
+        order = {
+            "arguments": list(arguments),
+            "folder": str(folder),
+            "environment": dict(environment or {}),
+            **paths,
+            **self._limits,
+        }
         print(json.dumps(order), file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
@@ -107,16 +144,28 @@ def _serve() -> None:
         if child == 0:
             os._exit(_child(order, own))
         _, status, used = os.wait4(child, 0)
-        print(json.dumps({"code": os.waitstatus_to_exitcode(status), "seconds": used.ru_utime + used.ru_stime,
-                          "bytes": max(0, used.ru_maxrss * 1024 - resting)}), file=answers, flush=True)
+        print(
+            json.dumps(
+                {
+                    "code": os.waitstatus_to_exitcode(status),
+                    "seconds": used.ru_utime + used.ru_stime,
+                    "bytes": max(0, used.ru_maxrss * 1024 - resting),
+                }
+            ),
+            file=answers,
+            flush=True,
+        )
 
 
 def _child(order: dict[str, Any], own: int) -> int:
     """Run one command with its limits, in a forked process; return its exit code."""
     os.setsid()  # what it starts and leaves behind can be found
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, name, flags in ((0, "in", os.O_RDONLY), (1, "out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-                                (2, "err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)):
+    for number, name, flags in (
+        (0, "in", os.O_RDONLY),
+        (1, "out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+        (2, "err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+    ):
         descriptor = os.open(order[name], flags, 0o600)
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -140,10 +189,8 @@ def _child(order: dict[str, Any], own: int) -> int:
             if sys.exc_info()[0] is not None:
                 traceback.print_exc()
         for stream in (sys.stdout, sys.stderr):
-            try:
+            with contextlib.suppress(OSError, ValueError):
                 stream.flush()
-            except (OSError, ValueError):
-                pass
     return code
 
 

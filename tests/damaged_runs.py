@@ -1,6 +1,6 @@
 """Damage run folders in every way that a disk, a person or an attacker might; used by test_damage.py.
 
-    python tests/damaged_runs.py 1 4000        damages 1 to 4000, each held against every reader of a run folder
+python tests/damaged_runs.py 1 4000        damages 1 to 4000, each held against every reader of a run folder
 """
 
 from __future__ import annotations
@@ -12,26 +12,63 @@ import shutil
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from tiny_run import make_runs, snsim
 
 FILES = ("run.json", "passes.jsonl", "checkpoint.safetensors", "weights.safetensors", "source/tiny.sn")
 JSON_FILES = ("run.json", "passes.jsonl", "checkpoint.safetensors")
 VALUES: tuple[Any, ...] = (
-    None, True, 0, -1, 1, 3, 2.5, 1e300, 10 ** 30, 10 ** 400, float("nan"), float("inf"), "", "x", "a\0b", "\x1b[2J",
-    "../..", "/etc/passwd", "é" * 300, [], [[]], {}, {"": None}, ["x"], "tiny", "torch", "float64", "\ud800")
+    None,
+    True,
+    0,
+    -1,
+    1,
+    3,
+    2.5,
+    1e300,
+    10**30,
+    10**400,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "a\0b",
+    "\x1b[2J",
+    "../..",
+    "/etc/passwd",
+    "é" * 300,
+    [],
+    [[]],
+    {},
+    {"": None},
+    ["x"],
+    "tiny",
+    "torch",
+    "float64",
+    "\ud800",
+)
 
 
 def readers(run: Path) -> list[tuple[str, ...]]:
     """Every command that reads a run folder; each page and picture goes into the folder itself."""
     out = str(run / "out.svg")
-    pictures = [("plot", name, str(run), "-o", out) for name in
-                ("curves", "weights", "maps", "misses", "confusion", "rejection", "net", "table")]
+    pictures = [
+        ("plot", name, str(run), "-o", out)
+        for name in ("curves", "weights", "maps", "misses", "confusion", "rejection", "net", "table")
+    ]
     texts = [("plot", name, str(run), "--text") for name in ("curves", "weights", "misses")]
-    return [*pictures, *texts, ("report", str(run)), ("reject", str(run)), ("reject", str(run), "--json"),
-            ("run", "--resume", str(run), "--quiet"), ("run", "--resume", str(run), "--json")]
+    return [
+        *pictures,
+        *texts,
+        ("report", str(run)),
+        ("reject", str(run)),
+        ("reject", str(run), "--json"),
+        ("run", "--resume", str(run), "--quiet"),
+        ("run", "--resume", str(run), "--json"),
+    ]
 
 
 # ---- Damages -----------------------------------------------------------------------------------------------------
@@ -49,7 +86,7 @@ def flip_bits(run: Path, draw: random.Random) -> str:
 def truncate(run: Path, draw: random.Random) -> str:
     path = run / draw.choice(FILES)
     content = path.read_bytes()
-    path.write_bytes(content[:draw.randrange(len(content))] + draw.choice((b"", b"", b"\0" * 100, b"\n" * 5, b"{}")))
+    path.write_bytes(content[: draw.randrange(len(content))] + draw.choice((b"", b"", b"\0" * 100, b"\n" * 5, b"{}")))
     return f"end of {path.name}"
 
 
@@ -66,10 +103,16 @@ def replace_file(run: Path, draw: random.Random) -> str:
     path = run / draw.choice((*FILES, "source"))
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     kind = draw.choice(("nothing", "folder", "pipe", "circle", "device", "link to nothing", "empty", "brackets"))
-    {"nothing": lambda: None, "folder": path.mkdir, "pipe": lambda: os.mkfifo(path),
-     "circle": lambda: path.symlink_to(path), "device": lambda: path.symlink_to("/dev/zero"),
-     "link to nothing": lambda: path.symlink_to(run / "nothing"), "empty": path.touch,
-     "brackets": lambda: path.write_text(draw.choice("[{(") * 200_000)}[kind]()
+    {
+        "nothing": lambda: None,
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "circle": lambda: path.symlink_to(path),
+        "device": lambda: path.symlink_to("/dev/zero"),
+        "link to nothing": lambda: path.symlink_to(run / "nothing"),
+        "empty": path.touch,
+        "brackets": lambda: path.write_text(draw.choice("[{(") * 200_000),
+    }[kind]()
     return f"{kind} in place of {path.name}"
 
 
@@ -115,12 +158,17 @@ def change_tensors(run: Path, draw: random.Random) -> str:
     what = draw.choice(("name", "shape", "type", "nan", "inf", "huge", "less", "more", "metadata", "negative"))
     tensors.pop(name)
     tensors |= {
-        "name": {f"{name}x": array}, "shape": {name: np.zeros((*array.shape, 1), array.dtype)},
+        "name": {f"{name}x": array},
+        "shape": {name: np.zeros((*array.shape, 1), array.dtype)},
         "type": {name: array.astype(draw.choice(("float64", "int8", "float16", "bool", "uint64")))},
         "nan": {name: np.full(array.shape, np.nan, np.float32)},
         "inf": {name: np.full(array.shape, np.inf, np.float32)},
-        "huge": {name: np.full(array.shape, 3e38, np.float32)}, "less": {}, "negative": {name: -np.abs(array) - 1},
-        "more": {name: array, "state more": array, "more": array}, "metadata": {name: array}}[what]
+        "huge": {name: np.full(array.shape, 3e38, np.float32)},
+        "less": {},
+        "negative": {name: -np.abs(array) - 1},
+        "more": {name: array, "state more": array, "more": array},
+        "metadata": {name: array},
+    }[what]
     if what == "metadata":
         about = draw.choice(({}, {"snsim": ""}, {"snsim": "[]"}, {"snsim": '{"pass": 2, "generators": {}}'}))
     save_file({key: np.array(value) for key, value in tensors.items()}, path, metadata=about)
@@ -128,8 +176,17 @@ def change_tensors(run: Path, draw: random.Random) -> str:
 
 
 DAMAGES: tuple[Callable[[Path, random.Random], str], ...] = (
-    flip_bits, truncate, swap_files, replace_file, change_value, change_value, change_value, add_key, nest,
-    change_tensors)
+    flip_bits,
+    truncate,
+    swap_files,
+    replace_file,
+    change_value,
+    change_value,
+    change_value,
+    add_key,
+    nest,
+    change_tensors,
+)
 
 
 def _edit(run: Path, draw: random.Random, change: Callable[[Any, Any], str]) -> str:
@@ -139,7 +196,7 @@ def _edit(run: Path, draw: random.Random, change: Callable[[Any, Any], str]) -> 
     if name == "checkpoint.safetensors":
         content = path.read_bytes()
         size = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8:8 + size])
+        header = json.loads(content[8 : 8 + size])
         if draw.random() < 0.7:
             about = json.loads(header["__metadata__"]["snsim"])
             told = _somewhere(about, draw, change)
@@ -147,7 +204,7 @@ def _edit(run: Path, draw: random.Random, change: Callable[[Any, Any], str]) -> 
         else:
             told = _somewhere(header, draw, change)
         text = json.dumps(header).encode()
-        path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size:])
+        path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
     elif name == "run.json":
         value = json.loads(path.read_text())
         told = _somewhere(value, draw, change)
@@ -176,8 +233,16 @@ def _change(holder: Any, key: Any, draw: random.Random) -> str:
         del holder[key]
         return "nothing"
     before = holder[key]
-    holder[key] = draw.choice((*VALUES, *((before * 1000, -before, before + 1, float(before), str(before))
-                                          if isinstance(before, (int, float)) else ([before], {"x": before}))))
+    holder[key] = draw.choice(
+        (
+            *VALUES,
+            *(
+                (before * 1000, -before, before + 1, float(before), str(before))
+                if isinstance(before, (int, float))
+                else ([before], {"x": before})
+            ),
+        )
+    )
     return repr(holder[key])[:30]
 
 
@@ -193,7 +258,7 @@ def damage(folder: Path, original: Path, number: int) -> tuple[Path, str]:
     told = []
     chosen = [draw.choice(DAMAGES) for _ in range(draw.choice((1, 1, 1, 2)))]
     for kind in sorted(chosen, key=lambda kind: kind is replace_file):  # a pipe or a device is not read here
-        try:
+        try:  # noqa: SIM105
             told.append(kind(run, draw))
         except Exception:  # damaged so much before that this one has no place
             pass
@@ -226,8 +291,10 @@ def main() -> int:
                 if why := failure(code, out, err):
                     failures += 1
                     print(f"--- damage {number} ({told}): snsim {' '.join(command)}: {why}", flush=True)
-    print(f"{3 * (last - first + 1)} commands on {last - first + 1} damaged folders: {refused} refused, "
-          f"{failures} failures")
+    print(
+        f"{3 * (last - first + 1)} commands on {last - first + 1} damaged folders: {refused} refused, "
+        f"{failures} failures"
+    )
     return 1 if failures else 0
 
 

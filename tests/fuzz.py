@@ -18,9 +18,9 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Sequence
 
 from contained import BYTES, SECONDS, Containment, Outcome
 from hostile_cases import make_files, read_cases
@@ -33,11 +33,66 @@ MAIN = "a.sn"
 
 # ---- Texts -------------------------------------------------------------------------------------------------------
 
-NUMBERS = ("0", "-1", "1", "2", "0.5", "1e9", "-1e300", "1e400", "3e38", "1e-400", "999999999999999999999", "07", ".",
-           "2147483648", "16777217", "100", "nan", "1e", "+-1")
-ATOMS = ("()", "[]", "[1 2]", "[[1 2] [3 4]]", "nil", "t", '""', '"a"', "a", ",v", ",@l", "'x", "`(a ,b)", "|a b|",
-         ":a", "#[1]", "(full)", "(mask 3 3)", "(net a)", "(layer a 1)", "(include \"a.sn\")", "~", "\u202e", "\x1b",
-         "\0", "é", "𝒳", "\r", "\f", "\n", ";", "#!", "|", '"', "^x", "é" * 300, "x" * 3000)
+NUMBERS = (
+    "0",
+    "-1",
+    "1",
+    "2",
+    "0.5",
+    "1e9",
+    "-1e300",
+    "1e400",
+    "3e38",
+    "1e-400",
+    "999999999999999999999",
+    "07",
+    ".",
+    "2147483648",
+    "16777217",
+    "100",
+    "nan",
+    "1e",
+    "+-1",
+)
+ATOMS = (
+    "()",
+    "[]",
+    "[1 2]",
+    "[[1 2] [3 4]]",
+    "nil",
+    "t",
+    '""',
+    '"a"',
+    "a",
+    ",v",
+    ",@l",
+    "'x",
+    "`(a ,b)",
+    "|a b|",
+    ":a",
+    "#[1]",
+    "(full)",
+    "(mask 3 3)",
+    "(net a)",
+    "(layer a 1)",
+    '(include "a.sn")',
+    "~",
+    "\u202e",
+    "\x1b",
+    "\0",
+    "é",
+    "𝒳",
+    "\r",
+    "\f",
+    "\n",
+    ";",
+    "#!",
+    "|",
+    '"',
+    "^x",
+    "é" * 300,
+    "x" * 3000,
+)
 _TOKEN = re.compile(r"""\s+|;[^\n]*|"(?:[^"\\\n]|\\.)*"|\|[^|\n]*\||[()\[\]'`,@]|[^\s()\[\]'`,@"|;]+""")
 
 
@@ -99,27 +154,27 @@ def _of_list(parts: list[str], draw: random.Random) -> tuple[int, int]:
 
 def _delete_list(parts: list[str], draw: random.Random, others: Sequence[str]) -> None:
     first, last = _of_list(parts, draw)
-    del parts[first:last + 1]
+    del parts[first : last + 1]
     parts or parts.append(" ")
 
 
 def _repeat_list(parts: list[str], draw: random.Random, others: Sequence[str]) -> None:
     first, last = _of_list(parts, draw)
-    parts[last + 1:last + 1] = [" ", *parts[first:last + 1]] * draw.choice((1, 1, 2, 50))
+    parts[last + 1 : last + 1] = [" ", *parts[first : last + 1]] * draw.choice((1, 1, 2, 50))
 
 
 def _move_list(parts: list[str], draw: random.Random, others: Sequence[str]) -> None:
     first, last = _of_list(parts, draw)
-    piece = parts[first:last + 1]
+    piece = parts[first : last + 1]
     place, end = _of_list(parts, draw)
-    parts[place:end + 1] = piece
+    parts[place : end + 1] = piece
 
 
 def _borrow_list(parts: list[str], draw: random.Random, others: Sequence[str]) -> None:
     theirs = tokens(draw.choice(others)[:20_000])
     first, last = _of_list(theirs, draw)
     place, end = _of_list(parts, draw)
-    parts[place:place if draw.random() < 0.5 else end + 1] = [*theirs[first:last + 1], " "]
+    parts[place : place if draw.random() < 0.5 else end + 1] = [*theirs[first : last + 1], " "]
 
 
 def _wrap(parts: list[str], draw: random.Random, others: Sequence[str]) -> None:
@@ -135,11 +190,27 @@ def _drop_token(parts: list[str], draw: random.Random, others: Sequence[str]) ->
 
 
 def _cut(parts: list[str], draw: random.Random, others: Sequence[str]) -> None:
-    del parts[_at(parts, draw) + 1:]
+    del parts[_at(parts, draw) + 1 :]
 
 
-CHANGES = (_set_number, _set_number, _set_number, _set_atom, _set_atom, _swap_words, _borrow_word, _borrow_word,
-           _delete_list, _repeat_list, _move_list, _borrow_list, _borrow_list, _wrap, _drop_token, _cut)
+CHANGES = (
+    _set_number,
+    _set_number,
+    _set_number,
+    _set_atom,
+    _set_atom,
+    _swap_words,
+    _borrow_word,
+    _borrow_word,
+    _delete_list,
+    _repeat_list,
+    _move_list,
+    _borrow_list,
+    _borrow_list,
+    _wrap,
+    _drop_token,
+    _cut,
+)
 LIGHT = (_set_number, _set_number, _set_number, _set_number, _delete_list, _repeat_list)
 
 
@@ -155,16 +226,16 @@ def mutate_bytes(content: bytes, draw: random.Random) -> bytes:
         if kind < 2 and at < len(data):
             data[at] ^= 1 << draw.randrange(8)
         elif kind == 2 and at < len(data):
-            data[at] = draw.choice((0, 1, 0x7f, 0x80, 0xff))
+            data[at] = draw.choice((0, 1, 0x7F, 0x80, 0xFF))
         elif kind == 3:
-            del data[at:at + draw.choice((1, 4, 100))]
+            del data[at : at + draw.choice((1, 4, 100))]
         elif kind == 4:
-            data[at:at] = data[at:at + draw.choice((1, 8, 200))] * draw.choice((1, 1, 20))
+            data[at:at] = data[at : at + draw.choice((1, 8, 200))] * draw.choice((1, 1, 20))
         elif kind == 5:
             data[at:at] = bytes(draw.randrange(256) for _ in range(draw.choice((1, 4, 8))))
         elif len(data) > 8:
             at = min(at, len(data) - 4)
-            data[at:at + 4] = draw.choice((b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0\0\0\0"))
+            data[at : at + 4] = draw.choice((b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0\0\0\0"))
     return bytes(data)
 
 
@@ -181,12 +252,37 @@ class Input:
     runs: str = ""  # the run folder that is there too, before the files are written
 
 
-_CLAUSES = ("(batch 2)", "(batch all sum)", "(theta 0.1)", "(dropout 0.2 l0)", "(input-noise 0.1)", "(order shuffled)",
-            "(stage (prune 0.2) (passes 1))", "(forget-inv 2.4)", "(constant 0.1)", "(seed 1 2)", "(ensemble 0 2)",
-            "(test-set 1 3)", "(epsilon 0.001 l1)", "(stage (epsilon 0.01 l1) (passes 1))", "(note \"x\")",
-            "(correct hamming 0.5)", "(correct sgn 0 0)", "(cost mean-square)", "(cost thlms 0.5)", "(fan-in lines)")
-_RULES = ("sgd", "sgd (alpha 0.9) (decay 0.01)", "lm (mu 0.05) (gamma 0.05)", "newton (mu 0.1)", "adamw",
-          "conjugate-gradient", "lm (mu 0.02) (curvature 3)")
+_CLAUSES = (
+    "(batch 2)",
+    "(batch all sum)",
+    "(theta 0.1)",
+    "(dropout 0.2 l0)",
+    "(input-noise 0.1)",
+    "(order shuffled)",
+    "(stage (prune 0.2) (passes 1))",
+    "(forget-inv 2.4)",
+    "(constant 0.1)",
+    "(seed 1 2)",
+    "(ensemble 0 2)",
+    "(test-set 1 3)",
+    "(epsilon 0.001 l1)",
+    "(stage (epsilon 0.01 l1) (passes 1))",
+    '(note "x")',
+    "(correct hamming 0.5)",
+    "(correct sgn 0 0)",
+    "(cost mean-square)",
+    "(cost thlms 0.5)",
+    "(fan-in lines)",
+)
+_RULES = (
+    "sgd",
+    "sgd (alpha 0.9) (decay 0.01)",
+    "lm (mu 0.05) (gamma 0.05)",
+    "newton (mu 0.1)",
+    "adamw",
+    "conjugate-gradient",
+    "lm (mu 0.02) (curvature 3)",
+)
 
 
 def random_training(seed: int) -> str:
@@ -195,23 +291,31 @@ def random_training(seed: int) -> str:
     net = random_net(seed)
 
     def matrix(units: int) -> str:
-        return "[" + " ".join("[" + " ".join(f"{draw.uniform(-1, 1):.1f}" for _ in range(units)) + "]"
-                              for _ in range(4)) + "]"
+        return (
+            "["
+            + " ".join("[" + " ".join(f"{draw.uniform(-1, 1):.1f}" for _ in range(units)) + "]" for _ in range(4))
+            + "]"
+        )
 
     rule = draw.choice(_RULES)
     rate = "" if rule.startswith("conj") else " (epsi-inv 0.1)"
     batch = " (batch all sum)" if rule.startswith("conj") else ""
     clauses = [clause for clause in draw.sample(_CLAUSES, draw.randrange(4)) if not (batch and "batch" in clause)]
-    return (f"{random_text(seed)}\n(train random (data (examples {matrix(net.layers[0].units)} "
-            f"{matrix(net.layers[-1].units)}))\n  (update {rule}){rate}{batch} {' '.join(clauses)} (passes 1))\n")
+    return (
+        f"{random_text(seed)}\n(train random (data (examples {matrix(net.layers[0].units)} "
+        f"{matrix(net.layers[-1].units)}))\n  (update {rule}){rate}{batch} {' '.join(clauses)} (passes 1))\n"
+    )
 
 
 class Corpus:
     """What is mutated."""
 
     def __init__(self, folder: Path):
-        texts = [path for name in ("nets", "examples/sn28", "tests/nets", "tests/errors", "tests/hostile/files")
-                 for path in sorted((ROOT / name).rglob("*.sn"))]
+        texts = [
+            path
+            for name in ("nets", "examples/sn28", "tests/nets", "tests/errors", "tests/hostile/files")
+            for path in sorted((ROOT / name).rglob("*.sn"))
+        ]
         self.declared = [path.read_text(encoding="utf-8") for path in texts if "sn28" not in path.parts]
         self.acting = [path.read_text(encoding="utf-8") for path in texts if "sn28" in path.parts]
         data = os.environ.get("SNSIM_DATA")
@@ -236,8 +340,14 @@ class Corpus:
                 place.mkdir()
                 make_files(place, case.files)
                 for path in sorted(place.iterdir()):
-                    if path.suffix != ".sn" and path.name != "t.mat" and path.is_file() and not path.is_symlink() \
-                            and 0 < path.stat().st_size < MAX and (place / MAIN).is_file():
+                    if (
+                        path.suffix != ".sn"
+                        and path.name != "t.mat"
+                        and path.is_file()
+                        and not path.is_symlink()
+                        and 0 < path.stat().st_size < MAX
+                        and (place / MAIN).is_file()
+                    ):
                         found += [(path.name, (place / MAIN).read_text(), path.read_bytes())] * (1 if case.code else 8)
         return found
 
@@ -264,8 +374,25 @@ def _run(corpus: Corpus, draw: random.Random) -> Input:
     text = mutate_text(draw.choice(corpus.small), draw, corpus.small, True)
     engine = draw.choice(("native", "native", "reference"))
     more = ("--dtype", "float64") if draw.random() < 0.3 else ()
-    return Input({MAIN: text}, ("run", MAIN, "--passes", "1", "--quiet", "--offline", "--seconds", "5", "--megabytes",
-                                "20", "--engine", engine, *more), MAIN)
+    return Input(
+        {MAIN: text},
+        (
+            "run",
+            MAIN,
+            "--passes",
+            "1",
+            "--quiet",
+            "--offline",
+            "--seconds",
+            "5",
+            "--megabytes",
+            "20",
+            "--engine",
+            engine,
+            *more,
+        ),
+        MAIN,
+    )
 
 
 def _sn28(corpus: Corpus, draw: random.Random) -> Input:
@@ -283,8 +410,16 @@ def _runs(corpus: Corpus, draw: random.Random) -> Input:
         content = mutate_text(content.decode(), draw, [content.decode(), *corpus.declared])
     else:
         content = mutate_bytes(content, draw)
-    command = draw.choice((f"report {name}", f"reject {name}", f"plot curves {name} -o c.svg", f"plot weights {name} "
-                           "-o w.svg", f"run --resume {name} --quiet", f"plot maps {name} -o m.svg"))
+    command = draw.choice(
+        (
+            f"report {name}",
+            f"reject {name}",
+            f"plot curves {name} -o c.svg",
+            f"plot weights {name} -o w.svg",
+            f"run --resume {name} --quiet",
+            f"plot maps {name} -o m.svg",
+        )
+    )
     return Input({relative: content}, tuple(command.split(" ")), relative, name)
 
 
@@ -297,10 +432,16 @@ def _data(corpus: Corpus, draw: random.Random) -> Input:
 
 
 TARGETS: dict[str, Callable[[Corpus, random.Random], Input]] = {
-    "reader": _reader, "check": _text_target(f"check {MAIN} --seconds 5"),
-    "show": _text_target(*(f"show {MAIN} --seconds 5{more}" for more in ("", " --stage net", " --stage plan",
-                                                                         " --stage llvm"))),
-    "fmt": _text_target(f"fmt {MAIN}", f"fmt {MAIN} --check"), "run": _run, "sn28": _sn28, "runs": _runs, "data": _data,
+    "reader": _reader,
+    "check": _text_target(f"check {MAIN} --seconds 5"),
+    "show": _text_target(
+        *(f"show {MAIN} --seconds 5{more}" for more in ("", " --stage net", " --stage plan", " --stage llvm"))
+    ),
+    "fmt": _text_target(f"fmt {MAIN}", f"fmt {MAIN} --check"),
+    "run": _run,
+    "sn28": _sn28,
+    "runs": _runs,
+    "data": _data,
 }
 
 
@@ -331,8 +472,11 @@ def failure(given: Input, outcome: Outcome) -> str:
         return "fails without a fault"
     for head in heads:
         names = (given.changed, given.changed.rsplit("/")[0], Path(given.changed).name)
-        if not head["place"] and not any(name in head["message"] for name in names) \
-                and not _WHOLE.search(head["message"]):
+        if (
+            not head["place"]
+            and not any(name in head["message"] for name in names)
+            and not _WHOLE.search(head["message"])
+        ):
             return f"fault without a place: {head['message'][:100]}"
     return ""
 
@@ -367,14 +511,16 @@ class Fuzzer:
         kind = _kind(why)
         content = given.files[given.changed]
         text = given.changed.endswith((".sn", ".json", ".jsonl"))
-        parts: list[bytes] = [part.encode("utf-8", "surrogateescape") for part in
-                              tokens(content.decode("utf-8", "surrogateescape"))] if text else \
-            [content[at:at + 1] for at in range(len(content))]
+        parts: list[bytes] = (
+            [part.encode("utf-8", "surrogateescape") for part in tokens(content.decode("utf-8", "surrogateescape"))]
+            if text
+            else [content[at : at + 1] for at in range(len(content))]
+        )
         size = max(1, len(parts) // 2)
         while size and most:
             at = 0
             while at < len(parts) and most:
-                fewer = parts[:at] + parts[at + size:]
+                fewer = parts[:at] + parts[at + size :]
                 tried = Input({**given.files, given.changed: b"".join(fewer)}, given.command, given.changed, given.runs)
                 most -= 1
                 if _kind(self.judge(tried)) == kind:
@@ -403,8 +549,15 @@ def keep(folder: Path, name: str, given: Input, why: str, corpus: Corpus) -> Non
     (place / "README").write_text(f"{why}\n\ncd {place} && python -m snsim {' '.join(given.command)}\n")
 
 
-def fuzz(seconds: float, seed: int, kept: Path | None, targets: Sequence[str], only: int | None = None,
-         first: int = 0, most: float = float("inf")) -> int:
+def fuzz(
+    seconds: float,
+    seed: int,
+    kept: Path | None,
+    targets: Sequence[str],
+    only: int | None = None,
+    first: int = 0,
+    most: float = float("inf"),
+) -> int:
     """Run inputs of the targets in turn until the time is over, or `most` of each were run; print figures; return the
     number of failures."""
     counts, seen = dict.fromkeys(targets, 0), dict[str, int]()
@@ -421,17 +574,23 @@ def fuzz(seconds: float, seed: int, kept: Path | None, targets: Sequence[str], o
                 seen[_kind(why)] = seen.get(_kind(why), 0) + 1
                 if seen[_kind(why)] > 1:
                     continue
-                print(f"FAILED {target}:{number}: {why}\n  again: python tests/fuzz.py --seed {seed} "
-                      f"--only {target}:{number}", flush=True)
+                print(
+                    f"FAILED {target}:{number}: {why}\n  again: python tests/fuzz.py --seed {seed} "
+                    f"--only {target}:{number}",
+                    flush=True,
+                )
                 small = fuzzer.smaller(given, why)
-                print(f"  snsim {' '.join(small.command)}   with {small.changed}: "
-                      f"{small.files[small.changed][:300]!r}", flush=True)
+                print(
+                    f"  snsim {' '.join(small.command)}   with {small.changed}: {small.files[small.changed][:300]!r}",
+                    flush=True,
+                )
                 if kept is not None:
                     keep(kept, f"{target}-{seed}-{number}", small, why, fuzzer.corpus)
             number += 1
     figures = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    print(f"seed {seed}: {sum(counts.values()):,} inputs ({figures}); {sum(seen.values())} failures of {len(seen)} "
-          f"kinds")
+    print(
+        f"seed {seed}: {sum(counts.values()):,} inputs ({figures}); {sum(seen.values())} failures of {len(seen)} kinds"
+    )
     for kind, count in seen.items():
         print(f"  {count} x {kind}")
     return sum(seen.values())

@@ -11,9 +11,10 @@ import shutil
 import struct
 import tomllib
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 HOSTILE = Path(__file__).parent / "hostile"
 
@@ -67,13 +68,30 @@ def _read_case(kind: str, entry: Mapping[str, Any]) -> list[Case]:
     if strange := set(entry) - _KEYS:
         raise ValueError(f"{kind}: {entry.get('name')}: what is {', '.join(strange)}?")
     name = entry["name"]
-    commands = {name: entry["command"]} if "command" in entry else {
-        f"{name}-{number}-{_words(command)[0][:20]}": command for number, command in enumerate(entry["commands"], 1)}
+    commands = (
+        {name: entry["command"]}
+        if "command" in entry
+        else {
+            f"{name}-{number}-{_words(command)[0][:20]}": command for number, command in enumerate(entry["commands"], 1)
+        }
+    )
     says = entry.get("says", [])
-    return [Case(kind, title, _words(command), entry["code"], (says,) if isinstance(says, str) else tuple(says),
-                 entry.get("files", {}), tuple(map(_words, entry.get("first", []))), entry.get("then", {}),
-                 entry.get("given", ""), entry.get("environment", {}), entry.get("runs", False))
-            for title, command in commands.items()]
+    return [
+        Case(
+            kind,
+            title,
+            _words(command),
+            entry["code"],
+            (says,) if isinstance(says, str) else tuple(says),
+            entry.get("files", {}),
+            tuple(map(_words, entry.get("first", []))),
+            entry.get("then", {}),
+            entry.get("given", ""),
+            entry.get("environment", {}),
+            entry.get("runs", False),
+        )
+        for title, command in commands.items()
+    ]
 
 
 def _words(command: str | list[str]) -> tuple[str, ...]:
@@ -145,8 +163,11 @@ def _npy(value: list[int], more: dict[str, Any], path: Path | None) -> bytes:
 
     array = np.full(value, more.get("value", 0), more.get("type", "<f8"))
     file = io.BytesIO()
-    header = {"descr": more.get("claims-type", array.dtype.str), "fortran_order": False,
-              "shape": tuple(more.get("claims", value))}
+    header = {
+        "descr": more.get("claims-type", array.dtype.str),
+        "fortran_order": False,
+        "shape": tuple(more.get("claims", value)),
+    }
     np.lib.format.write_array_header_1_0(file, header)
     return file.getvalue() + array.tobytes()
 
@@ -196,7 +217,13 @@ def _flipped(value: int, more: dict[str, Any], path: Path | None) -> bytes:
 
 
 _RECIPES: dict[str, Any] = {
-    "text": _text, "copy": _copy, "repeat": _repeat, "npy": _npy, "zip": _zip, "safetensors": _safetensors, "idx": _idx,
+    "text": _text,
+    "copy": _copy,
+    "repeat": _repeat,
+    "npy": _npy,
+    "zip": _zip,
+    "safetensors": _safetensors,
+    "idx": _idx,
     "hex": lambda value, more, path: bytes.fromhex(value),
     "parts": lambda value, more, path: content_of(value, path),
     "gzip": lambda value, more, path: gzip.compress(content_of(value), mtime=0),

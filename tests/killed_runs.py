@@ -14,9 +14,10 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from snsim.program import read_program
 from snsim.runs.options import Options
@@ -39,7 +40,7 @@ class Killer:
             self.calls += 1
             if self.calls == self._last:
                 if name == "write":
-                    real(arguments[0], arguments[1][:len(arguments[1]) // 2])
+                    real(arguments[0], arguments[1][: len(arguments[1]) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*arguments, **options)
 

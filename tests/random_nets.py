@@ -8,8 +8,17 @@ from snsim.errors import Source
 from snsim.network.net import Net
 from snsim.program import read_program
 
-_NLFS = ("sn-tanh", "tanh", "sigmoid", "relu", "linear", "nlf-tanh 0.666 0.05", "(/ x (+ 1 (abs x)))",
-         "(log (+ 1 (exp x)))", "(if (< (abs x) 0.5) (* x x) (sqrt (+ 0.1 (abs x))))")
+_NLFS = (
+    "sn-tanh",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "linear",
+    "nlf-tanh 0.666 0.05",
+    "(/ x (+ 1 (abs x)))",
+    "(log (+ 1 (exp x)))",
+    "(if (< (abs x) 0.5) (* x x) (sqrt (+ 0.1 (abs x))))",
+)
 
 
 def random_net(seed: int) -> Net:
@@ -43,8 +52,10 @@ def random_text(seed: int) -> str:
 def _with_weight_norm(draw: random.Random, connections: list[str]) -> list[str]:
     """The clauses, some of those that can have it with weight-norm."""
     lacks = ("(one-to-one)", "(pairs", "(fixed")
-    return [f"{clause[:-1]} (weight-norm))" if draw.random() < 0.2 and not any(word in clause for word in lacks) else
-            clause for clause in connections]
+    return [
+        f"{clause[:-1]} (weight-norm))" if draw.random() < 0.2 and not any(word in clause for word in lacks) else clause
+        for clause in connections
+    ]
 
 
 def _input_shape(draw: random.Random) -> tuple[int, ...]:
@@ -83,8 +94,9 @@ def _last(draw: random.Random, units: int, outputs: int) -> str:
     return "(pairs " + " ".join(f"({i} {j} {draw.randint(1, 6)})" for i, j in sorted(pairs)) + ")"
 
 
-def _entering(draw: random.Random, source: tuple[int, ...], number: int, tables: list[str],
-              tdnn: bool) -> tuple[tuple[int, ...], str]:
+def _entering(
+    draw: random.Random, source: tuple[int, ...], number: int, tables: list[str], tdnn: bool
+) -> tuple[tuple[int, ...], str]:
     """A shape for the next layer and the clause that connects layer `number` to it."""
     ends = f"l{number} l{number + 1}"
     if tdnn and len(source) == 2:
@@ -99,8 +111,9 @@ def _entering(draw: random.Random, source: tuple[int, ...], number: int, tables:
     return _windows(draw, source, ends, number, tables)
 
 
-def _windows(draw: random.Random, source: tuple[int, ...], ends: str, number: int,
-             tables: list[str]) -> tuple[tuple[int, ...], str]:
+def _windows(
+    draw: random.Random, source: tuple[int, ...], ends: str, number: int, tables: list[str]
+) -> tuple[tuple[int, ...], str]:
     maps, rows, columns = source if len(source) == 3 else (1, *source)
     wrap, border = draw.random() < 0.25, draw.choice((0, 0, 1, 2))
     if wrap:
@@ -117,13 +130,18 @@ def _windows(draw: random.Random, source: tuple[int, ...], ends: str, number: in
     table = ""
     if draw.random() < 0.6:
         entries = _table(draw, maps, targets)
-        tables.append(f"(table t{number} " + " ".join(
-            "(" + " ".join("x" if fed else "-" for fed in row) + ")" for row in entries) + ")")
+        tables.append(
+            f"(table t{number} "
+            + " ".join("(" + " ".join("x" if fed else "-" for fed in row) + ")" for row in entries)
+            + ")"
+        )
         table = f" (table t{number})"
     scheme = draw.choice(("mask", "mask", "local", "equal-mask"))
     fixed = draw.choice(("", "", "", " (fixed 0.25)"))
-    return (targets, *size), (f"(connect {ends} ({scheme} {window[0]} {window[1]}) (step {steps[0]} {steps[1]})"
-                              f"{edge}{table}{_scale(draw)}{fixed})")
+    return (targets, *size), (
+        f"(connect {ends} ({scheme} {window[0]} {window[1]}) (step {steps[0]} {steps[1]})"
+        f"{edge}{table}{_scale(draw)}{fixed})"
+    )
 
 
 def _table(draw: random.Random, maps: int, targets: int) -> list[list[bool]]:

@@ -10,9 +10,9 @@ import struct
 import tracemalloc
 import warnings
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import pytest
@@ -26,8 +26,9 @@ from snsim.errors import SnError, Source
 from snsim.program import read_program
 from snsim.training.initial_files import load_initial
 
-NET = read_program(Source("<test>", "(net n (layer input 2) (layer output 3) (connect input output (full)))")
-                   ).nets.get("n")
+NET = read_program(Source("<test>", "(net n (layer input 2) (layer output 3) (connect input output (full)))")).nets.get(
+    "n"
+)
 ARRAYS = {"input-output.weight": np.arange(6.0).reshape(2, 3), "output.bias": np.array([1, -1, 0.5], np.float32)}
 
 
@@ -79,8 +80,12 @@ def declared(**fields: int) -> bytes:
     content = bytearray(GOOD["npz"])
     at = content.index(b"PK\1\2")
     for name, value in fields.items():
-        struct.pack_into("<I" if "size" in name else "<H", content,
-                         at + {"flag": 8, "method": 10, "compress_size": 20, "file_size": 24}[name], value)
+        struct.pack_into(
+            "<I" if "size" in name else "<H",
+            content,
+            at + {"flag": 8, "method": 10, "compress_size": 20, "file_size": 24}[name],
+            value,
+        )
     return bytes(content)
 
 
@@ -95,14 +100,17 @@ DAMAGES: dict[str, tuple[bytes, str]] = {
     "a structure": (zip_of(a__npy=npy(np.zeros(2, [("x", "f4")]))), "does not say type, order and shape"),
     "texts": (npz(a=np.array(["one"])), 'the type "<U3"'),
     "a header of code": (zip_of(a__npy=npy_with("{'descr': __import__('os').system('true')}")), "does not say type"),
-    "a header that is too long": (zip_of(a__npy=b"\x93NUMPY\2\0" + struct.pack("<I", 2**32 - 1) + b"{}"),
-                                  "claims 4,294,967,295 bytes, at most 10,000"),
+    "a header that is too long": (
+        zip_of(a__npy=b"\x93NUMPY\2\0" + struct.pack("<I", 2**32 - 1) + b"{}"),
+        "claims 4,294,967,295 bytes, at most 10,000",
+    ),
     "a header cut short": (zip_of(a__npy=npy_with("{}", length=500)), "ends in the header of an array, after 2 of 500"),
     "an array cut short": (zip_of(a__npy=npy(np.zeros(9))[:-8]), "has 192 bytes, its 9 elements of 8 bytes take 200"),
-    "an array that claims more": (zip_of(a__npy=npy_with(
-        "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000)}", b"12345678")),
-        "its 1000000 x 1000000 elements of 8 bytes take 8,000,000,000,0"),
-    "a bomb": (BOMB, 'names no parameter of net n'),
+    "an array that claims more": (
+        zip_of(a__npy=npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000)}", b"12345678")),
+        "its 1000000 x 1000000 elements of 8 bytes take 8,000,000,000,0",
+    ),
+    "a bomb": (BOMB, "names no parameter of net n"),
     "a claim of terabytes": (declared(file_size=2**32 - 2), "has 4,294,967,294 bytes, compressed to"),
     "encrypted": (declared(flag=1), "is encrypted"),
     "an unknown method": (declared(method=12), "is compressed by method 12"),
@@ -148,8 +156,12 @@ def test_good_files_are_read(tmp_path: Path, content: str) -> None:
 
 
 def test_arrays_of_every_order_and_type_are_read(tmp_path: Path) -> None:
-    arrays = {"columns": np.asfortranarray(np.arange(6, dtype=">i2").reshape(2, 3)), "one": np.array(3.5),
-              "none": np.zeros((0, 4)), "half": np.ones(3, np.float16)}
+    arrays = {
+        "columns": np.asfortranarray(np.arange(6, dtype=">i2").reshape(2, 3)),
+        "one": np.array(3.5),
+        "none": np.zeros((0, 4)),
+        "half": np.ones(3, np.float16),
+    }
     (tmp_path / "a.npz").write_bytes(npz(**arrays))
     with open_arrays(tmp_path / "a.npz", 10_000) as file:
         for name, array in arrays.items():
@@ -182,10 +194,22 @@ def idx(shape: tuple[int, ...], body: bytes, kind: int = 8) -> bytes:
 def test_patterns_of_every_format_are_the_same(tmp_path: Path) -> None:
     table = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]
     rows = "-1 -1\n1 -1\n1 1\n-1 1\n"
-    for content in (rows, rows.strip(), "\ufeff" + rows, rows.replace("\n", "\r\n"), rows.replace("\n", "\r"),
-                    rows.replace(" ", ","), rows.replace(" ", ";"), rows.replace(" ", "\t"), "# two inputs\n\n" + rows,
-                    ".MAT 2 4 2\n" + rows, "\ufeff.MAT 2 4 2\r\n" + rows, npy(np.array(table)),
-                    npy(np.array(table, ">f4")), gzip.compress(idx((4, 2), np.array(table, ">i1").tobytes(), 9))):
+    for content in (
+        rows,
+        rows.strip(),
+        "\ufeff" + rows,
+        rows.replace("\n", "\r\n"),
+        rows.replace("\n", "\r"),
+        rows.replace(" ", ","),
+        rows.replace(" ", ";"),
+        rows.replace(" ", "\t"),
+        "# two inputs\n\n" + rows,
+        ".MAT 2 4 2\n" + rows,
+        "\ufeff.MAT 2 4 2\r\n" + rows,
+        npy(np.array(table)),
+        npy(np.array(table, ">f4")),
+        gzip.compress(idx((4, 2), np.array(table, ">i1").tobytes(), 9)),
+    ):
         (tmp_path / "x").write_bytes(content.encode() if isinstance(content, str) else content)
         assert read_patterns(tmp_path / "x").tolist() == table, content
 
@@ -217,8 +241,11 @@ WRONG_PATTERNS: dict[str, tuple[bytes, str, str]] = {  # content, message, hint
     "npz": (GOOD["npz"], "is a zip file", "numpy.save"),
     "npy of objects": (npy(np.array([{}], object)), "never read", "float32"),
     "npy cut short": (npy(np.zeros(9))[:-8], "has 192 bytes, 9 elements of 8 bytes take 200", "numpy.save"),
-    "npy that claims more": (npy_with("{'descr':'<f8','fortran_order':False,'shape':(9999999999,)}"),
-                             "9999999999 elements of 8 bytes take 80,000,000,061", "numpy.save"),
+    "npy that claims more": (
+        npy_with("{'descr':'<f8','fortran_order':False,'shape':(9999999999,)}"),
+        "9999999999 elements of 8 bytes take 80,000,000,061",
+        "numpy.save",
+    ),
     "idx that claims more": (idx((60000, 28, 28), b"few"), "its header claims 47040016", "damaged"),
     "a gz bomb": (gzip.compress(idx((2, 2), bytes(30_000_000))), "expected 16", "damaged"),
     "gz that claims more": (gzip.compress(idx((60000, 280, 280), b"few")), "its header claims 4704000016", "damaged"),
@@ -258,11 +285,15 @@ def test_a_text_takes_the_memory_of_its_numbers(tmp_path: Path) -> None:
 
 # ---- Random damage -----------------------------------------------------------------------------------------------
 
-KINDS = {**GOOD, "npy": npy(np.arange(12.0).reshape(3, 4)), "idx": idx((3, 4), bytes(range(12))),
-         "idx.gz": gzip.compress(idx((3, 4), bytes(range(12))), mtime=0),
-         "mat": b".MAT 2 3 4\n" + b"1.5 -2 3e1 4\n" * 3,
-         "binary mat": struct.pack("<5i", 0x1E3D4C51, 2, 3, 4, 1) + np.arange(12, dtype="<f4").tobytes(),
-         "rows": b"1.5,-2,3e1,4\n" * 3}
+KINDS = {
+    **GOOD,
+    "npy": npy(np.arange(12.0).reshape(3, 4)),
+    "idx": idx((3, 4), bytes(range(12))),
+    "idx.gz": gzip.compress(idx((3, 4), bytes(range(12))), mtime=0),
+    "mat": b".MAT 2 3 4\n" + b"1.5 -2 3e1 4\n" * 3,
+    "binary mat": struct.pack("<5i", 0x1E3D4C51, 2, 3, 4, 1) + np.arange(12, dtype="<f4").tobytes(),
+    "rows": b"1.5,-2,3e1,4\n" * 3,
+}
 
 
 def read_twice(place: Path) -> None:
@@ -271,15 +302,16 @@ def read_twice(place: Path) -> None:
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(sorted(KINDS)), st.integers(0, 2**32), st.integers(0, 6),
-       st.sampled_from(["keep", "cut", "add"]))
+@given(
+    st.sampled_from(sorted(KINDS)), st.integers(0, 2**32), st.integers(0, 6), st.sampled_from(["keep", "cut", "add"])
+)
 def test_random_damage_yields_arrays_or_faults(tmp_path: Path, kind: str, seed: int, flips: int, end: str) -> None:
     draw = random.Random(seed)
     content = bytearray(KINDS[kind])
     for _ in range(flips):
         content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
     if end == "cut":
-        del content[draw.randrange(len(content)):]
+        del content[draw.randrange(len(content)) :]
     elif end == "add":
         content += draw.randbytes(draw.randrange(40))
     (tmp_path / "w").write_bytes(content)
@@ -297,7 +329,9 @@ def test_random_damage_yields_arrays_or_faults(tmp_path: Path, kind: str, seed: 
 
 
 PROGRAMS = {  # of SN-2.8: what reads a file, and a good one
-    '(load-matrix "f")': KINDS["binary mat"], '(load-array "f")': KINDS["mat"], '(load-matrix m "f")': KINDS["idx"],
+    '(load-matrix "f")': KINDS["binary mat"],
+    '(load-array "f")': KINDS["mat"],
+    '(load-matrix m "f")': KINDS["idx"],
     '(import-text-matrix (matrix 3 4) "f")': KINDS["mat"][11:],
     '(import-raw-matrix (float-matrix 3) "f" 4)': b"1234" * 4,
     '(load-codebook "f")': struct.pack("<2i3fi3fi", 2, 3, 1, 2, 3, 0, 4, 5, 6, 1),
@@ -312,14 +346,15 @@ XOR = """(libload "sn28/sn28ite") (alloc-net 20 50) (setq all (build-net '((inpu
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(PROGRAMS)), st.integers(0, 2**32), st.integers(0, 4), st.booleans())
-def test_random_damage_of_files_of_sn28_is_told_with_a_place(tmp_path: Path, word: str, seed: int, flips: int,
-                                                             cut: bool) -> None:
+def test_random_damage_of_files_of_sn28_is_told_with_a_place(
+    tmp_path: Path, word: str, seed: int, flips: int, cut: bool
+) -> None:
     draw = random.Random(seed)
     content = bytearray(PROGRAMS[word])
     for _ in range(flips):
         content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
     if cut:
-        del content[draw.randrange(len(content)):]
+        del content[draw.randrange(len(content)) :]
     text = word.replace("(new-code)", XOR)
     printed(XOR, tmp_path)  # what is loaded at the first call is not measured
 

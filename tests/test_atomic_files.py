@@ -54,7 +54,7 @@ def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["", "missing/file", "loop"])
 def test_what_cannot_be_written(place: str, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(OSError):
+    with pytest.raises(OSError):  # noqa: PT011
         write_atomically(tmp_path / place, b"content")
     assert [p.name for p in tmp_path.iterdir()] == ["loop"]
 
@@ -71,8 +71,16 @@ with draft_folder(Path(sys.argv[1])) as draft:
 
 def test_only_drafts_of_dead_processes_are_removed(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    living, dead = (subprocess.Popen([sys.executable, "-c", LIVING, str(tmp_path)], env=environment, text=True,
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2))
+    living, dead = (
+        subprocess.Popen(
+            [sys.executable, "-c", LIVING, str(tmp_path)],
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for _ in range(2)
+    )
     assert living.stdout is not None and dead.stdout is not None
     drafts = [Path(process.stdout.readline().strip()) for process in (living, dead)]  # type: ignore[union-attr]
     (drafts[1] / "source").mkdir()
@@ -117,8 +125,14 @@ def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
 
 def test_a_tensor_file_is_that_of_safetensors() -> None:
     draw = np.random.default_rng(0)
-    tensors = {"w": draw.normal(size=(2, 3)).astype("f4"), "v": draw.normal(size=3), "n": np.array(5),
-               "\u00e9\"": np.ones(2, bool), "empty": np.zeros((0, 3), "f4"), "turned": draw.normal(size=(3, 4)).T}
+    tensors = {
+        "w": draw.normal(size=(2, 3)).astype("f4"),
+        "v": draw.normal(size=3),
+        "n": np.array(5),
+        '\u00e9"': np.ones(2, bool),
+        "empty": np.zeros((0, 3), "f4"),
+        "turned": draw.normal(size=(3, 4)).T,
+    }
     for metadata in (None, {"snsim": json.dumps({"pass": 1, "text": "\u00e9"})}):
         expected = save({name: np.asarray(value, order="C") for name, value in tensors.items()}, metadata)
         assert b"".join(tensor_file(tensors, metadata)) == expected

@@ -7,8 +7,8 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
@@ -129,8 +129,14 @@ def test_a_folder_with_the_sticky_bit_is_safe(tmp_path: Path) -> None:
 
 def run(tmp_path: Path, cache: Path) -> subprocess.CompletedProcess[str]:
     (tmp_path / "n.sn").write_text(PROGRAM)
-    return subprocess.run([sys.executable, "-m", "snsim", "run", "n.sn", "--out", "runs"], cwd=tmp_path, timeout=300,
-                          env={**os.environ, "SNSIM_CACHE": str(cache)}, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "snsim", "run", "n.sn", "--out", "runs"],
+        cwd=tmp_path,
+        timeout=300,
+        env={**os.environ, "SNSIM_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_a_planted_object_is_not_linked_and_the_run_goes_on(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ CITATION = re.compile(rf"docs/reference/sn28\.md,\s(?:sections?|appendix)\s({NUM
 LOOSE = re.compile(
     r"\bsn28(?:\.md)?\s(?:[0-9]+\.[0-9]|sections?\s|appendix\s)"
     r"|SN-2\.8(?:(?!docs/|[0-9]{4}).){0,40}?sections?\s[0-9]"
-    r"|sections?\s[0-9.]+(?:\sand\s[0-9.]+)?\sof\s(?:sn28|SN-2\.8|the\sreference)", re.I)
+    r"|sections?\s[0-9.]+(?:\sand\s[0-9.]+)?\sof\s(?:sn28|SN-2\.8|the\sreference)",
+    re.I,
+)
 
 
 def plain(text: str) -> str:
@@ -31,8 +33,13 @@ FILES = {
     for path in sorted((ROOT / folder).rglob("*"))
     if path.suffix in (".py", ".sn", ".lark") and path != Path(__file__).resolve()
 }
-CITED = [(path.relative_to(ROOT), number) for path, text in FILES.items()
-         for match in CITATION.finditer(text) for number in match.groups() if number]
+CITED = [
+    (path.relative_to(ROOT), number)
+    for path, text in FILES.items()
+    for match in CITATION.finditer(text)
+    for number in match.groups()
+    if number
+]
 
 
 def test_each_section_has_a_number_of_its_own_and_stands_in_order():
@@ -59,11 +66,21 @@ def test_all_citations_have_one_form():
         assert loose is None, f"{path}: {loose[0]!r} names no page"
 
 
-@pytest.mark.parametrize("words", [
-    "sn28 section 3.16", "sn28\n# section 5", "sn28 3.16", "sn28.md 3.12", "sn28 appendix A", "SN-2.8 (section 3.7)",
-    "SN-2.8, section 1.1", "SN-2.8's `set-class-...` (section 3.9)", "Sections 3.10 and 3.13 of sn28",
-    "section 5 of the reference",
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sn28 section 3.16",
+        "sn28\n# section 5",
+        "sn28 3.16",
+        "sn28.md 3.12",
+        "sn28 appendix A",
+        "SN-2.8 (section 3.7)",
+        "SN-2.8, section 1.1",
+        "SN-2.8's `set-class-...` (section 3.9)",
+        "Sections 3.10 and 3.13 of sn28",
+        "section 5 of the reference",
+    ],
+)
 def test_other_forms_are_found(words):
     assert LOOSE.search(plain(f"# As in {words}."))
 
@@ -71,8 +88,10 @@ def test_other_forms_are_found(words):
 def test_references_inside_the_page_lead_somewhere():
     for number in re.findall(r"\((?:section )?([1-9]\.[0-9]+)\)|section ([1-9]\.[0-9]+)", TEXT):
         assert "".join(number) in SECTIONS
-    anchors = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-               for line in re.findall(r"^##+ .*$", TEXT, re.M)}
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        for line in re.findall(r"^##+ .*$", TEXT, re.M)
+    }
     links = re.findall(r"\]\(([^)]+)\)", TEXT)
     assert len(links) > 8
     for link in links:
@@ -83,4 +102,5 @@ def test_references_inside_the_page_lead_somewhere():
 def test_the_golden_numbers_are_those_of_the_tests():
     rows = dict(re.findall(r"^\| `(\([a-z-]+ [0-9]\))` \| ([-0-9. |]+) \|$", TEXT, re.M))
     assert {call: numbers.replace(" | ", " ") for call, numbers in rows.items()} == {
-        call or "(forget 1)": numbers for call, numbers in GOLDEN.items()}
+        call or "(forget 1)": numbers for call, numbers in GOLDEN.items()
+    }

@@ -46,7 +46,7 @@ class Done:
 def snsim(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> Done:
     """The command inside this process: no terminal, its own folder and environment."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(cwd), mock.patch.dict(os.environ, environment):
+    with contextlib.chdir(cwd), mock.patch.dict(os.environ, environment):  # noqa: SIM117
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([str(argument) for argument in arguments])
     return Done(code, out.getvalue(), err.getvalue())
@@ -54,9 +54,14 @@ def snsim(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> Done:
 
 def start(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.Popen[str]:
     """The command as a process of its own, its output in pipes."""
-    return subprocess.Popen([sys.executable, "-m", "snsim", *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+    return subprocess.Popen(
+        [sys.executable, "-m", "snsim", *map(str, arguments)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
 
 
 @pytest.fixture
@@ -65,32 +70,35 @@ def small(tmp_path: Path) -> Path:
     return tmp_path / "small.sn"
 
 
-@pytest.mark.parametrize("arguments, code", [
-    (["check", "nets/lecun89.sn"], 0),
-    (["show", "nets/xor.sn"], 0),
-    (["help", "mask"], 0),
-    (["list", "scheme"], 0),
-    (["data"], 0),
-    (["--version"], 0),
-    (["check", "tests/errors/many-faults.sn"], 1),
-    (["check", "no/such/file.sn"], 1),
-    (["show", "nets"], 1),
-    (["run", "tests/errors/unclosed.sn"], 1),
-    (["help", "maks"], 1),
-    (["list", "shceme"], 1),
-    (["data", "zipcod"], 1),
-    (["run", "nets/xor.sn", "--only", "nor"], 1),
-    ([], 2),
-    (["chekc"], 2),
-    (["check"], 2),
-    (["run"], 2),
-    (["run", "nets/xor.sn", "--resume", "runs/xor"], 2),
-    (["run", "nets/xor.sn", "--seed", "-1"], 2),
-    (["run", "nets/xor.sn", "--passes", "none"], 2),
-    (["run", "nets/xor.sn", "--passes", "0"], 2),
-    (["run", "nets/xor.sn", "--set", "rate"], 2),
-    (["show", "nets/xor.sn", "--stage", "lisp"], 2),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["check", "nets/lecun89.sn"], 0),
+        (["show", "nets/xor.sn"], 0),
+        (["help", "mask"], 0),
+        (["list", "scheme"], 0),
+        (["data"], 0),
+        (["--version"], 0),
+        (["check", "tests/errors/many-faults.sn"], 1),
+        (["check", "no/such/file.sn"], 1),
+        (["show", "nets"], 1),
+        (["run", "tests/errors/unclosed.sn"], 1),
+        (["help", "maks"], 1),
+        (["list", "shceme"], 1),
+        (["data", "zipcod"], 1),
+        (["run", "nets/xor.sn", "--only", "nor"], 1),
+        ([], 2),
+        (["chekc"], 2),
+        (["check"], 2),
+        (["run"], 2),
+        (["run", "nets/xor.sn", "--resume", "runs/xor"], 2),
+        (["run", "nets/xor.sn", "--seed", "-1"], 2),
+        (["run", "nets/xor.sn", "--passes", "none"], 2),
+        (["run", "nets/xor.sn", "--passes", "0"], 2),
+        (["run", "nets/xor.sn", "--set", "rate"], 2),
+        (["show", "nets/xor.sn", "--stage", "lisp"], 2),
+    ],
+)
 def test_exit_codes(arguments: list[str], code: int) -> None:
     done = snsim(*arguments)
     assert done.returncode == code, done.stdout + done.stderr
@@ -241,8 +249,17 @@ def test_quiet_is_one_line(options: list[str], small: Path) -> None:
 def test_data_that_are_not_the_first_choice_are_said(tmp_path: Path) -> None:
     program = tmp_path / "choice.sn"
     program.write_text(SMALL.replace("(data digits)", "(data zipcode digits)"))
-    done = snsim("run", program, "--offline", "--passes", "1", cwd=tmp_path, SNSIM_DATA=str(tmp_path),
-                 XDG_CACHE_HOME=str(tmp_path / "cache"), HOME=str(tmp_path))
+    done = snsim(
+        "run",
+        program,
+        "--offline",
+        "--passes",
+        "1",
+        cwd=tmp_path,
+        SNSIM_DATA=str(tmp_path),
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+        HOME=str(tmp_path),
+    )
     assert done.returncode == 0, done.stderr
     assert re.search(r"digits.*not.*zipcode", done.stdout + done.stderr, re.I)
 
@@ -260,8 +277,10 @@ def test_interrupted_run_can_be_resumed(how: signal.Signals, small: Path) -> Non
     """After the first pass: exit code 130, a sentence with the command, and the same end as unbroken. All passes that
     were printed are kept."""
     passes = ("--passes", "100")
-    whole = [json.loads(line) for line in snsim("run", small, "--json", "--offline", *passes,
-                                                cwd=small.parent).stdout.splitlines()]
+    whole = [
+        json.loads(line)
+        for line in snsim("run", small, "--json", "--offline", *passes, cwd=small.parent).stdout.splitlines()
+    ]
     process = start("run", small, "--json", "--offline", *passes, "--out", "broken", cwd=small.parent)
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["pass"] == 1
@@ -291,8 +310,13 @@ def test_reader_that_goes_away(arguments: list[str]) -> None:
 def test_output_that_cannot_be_written(arguments: list[str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snsim", *arguments, *(["--out", str(tmp_path)] if "run" in arguments else [])]
     for place, code, told in ((" > /dev/full", 1, "cannot be written: No space left"), (" >&-", 0, "")):
-        done = subprocess.run([*"sh -c".split(), shlex.join(command) + place], cwd=ROOT, stderr=subprocess.PIPE,
-                              text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        done = subprocess.run(
+            [*["sh", "-c"], shlex.join(command) + place],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         assert done.returncode == code and told in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert done.stderr == ""
 
@@ -311,8 +335,13 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 80, 0, 0))
     clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
-    process = subprocess.Popen([sys.executable, "-m", "snsim", *arguments], cwd=ROOT, stdout=theirs, stderr=theirs,
-                               env={**clean, "PYTHONPATH": str(ROOT), "TERM": "xterm", **environment})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snsim", *arguments],
+        cwd=ROOT,
+        stdout=theirs,
+        stderr=theirs,
+        env={**clean, "PYTHONPATH": str(ROOT), "TERM": "xterm", **environment},
+    )
     os.close(theirs)
     written = b""
     with contextlib.suppress(OSError):  # the end of a terminal is an error
@@ -398,12 +427,15 @@ def test_start_is_quick(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--passes", "1"], ["--passes", "1", "--json"], ["--passes", "1", "--quiet"]])
 def test_engine_that_is_not_here_is_said_and_another_runs(arguments: list[str], tmp_path: Path) -> None:
     """Without llvmlite the reference engine runs; asked for by name, native is refused."""
+
     def run(*more: str) -> subprocess.CompletedProcess[str]:
-        code = ("import sys; sys.modules['llvmlite'] = None; "
-                "from snsim.cli.main import main; sys.exit(main(sys.argv[1:]))")
+        code = (
+            "import sys; sys.modules['llvmlite'] = None; from snsim.cli.main import main; sys.exit(main(sys.argv[1:]))"
+        )
         command = [sys.executable, "-c", code, "run", str(ROOT / "nets" / "xor.sn"), *arguments, *more]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True,
-                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
 
     done = run()
     assert done.returncode == 0, done.stderr

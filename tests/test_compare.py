@@ -61,12 +61,15 @@ def compared(net: str, module: nn.Module, presentations: int = 4, **how: object)
 # ---- Twins -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("net, file, presentations, how", [
-    ("lecun89-2022.sn", "lecun89_torch.py", 100, {}),
-    ("ladder.sn", "ladder_torch.py", 100, {"only": "ladder-5"}),
-    ("net-5.sn", "net5_torch.py", 500, {"sgd": 0.01}),
-    ("lenet-5.sn", "lenet5_torch.py", 50, {"sgd": 0.01}),
-])
+@pytest.mark.parametrize(
+    ("net", "file", "presentations", "how"),
+    [
+        ("lecun89-2022.sn", "lecun89_torch.py", 100, {}),
+        ("ladder.sn", "ladder_torch.py", 100, {"only": "ladder-5"}),
+        ("net-5.sn", "net5_torch.py", 500, {"sgd": 0.01}),
+        ("lenet-5.sn", "lenet5_torch.py", 50, {"sgd": 0.01}),
+    ],
+)
 def test_the_examples_are_twins(net, file, presentations, how):
     """On real digits (the README's commands: 500 presentations); every layer is seen, and every layer learns."""
     made = snsim.compare(ROOT / "nets" / net, f"examples/{file}:Net", "digits", presentations=presentations, **how)
@@ -122,8 +125,11 @@ def test_a_layer_that_is_computed_in_another_way_is_no_fault():
             h1 = example("net5_torch").squash(self.h1(F.pad(x, (1, 1, 1, 1), value=-1.0)) + self.h1_bias)
             sums = self.h2(F.pad(h1, (2, 2, 2, 2), value=-1.0)) + self.h2_bias
             h2 = example("net5_torch").SCALE * torch.tanh(2 / 3 * sums.permute(0, 2, 3, 1).contiguous())
-            return example("net5_torch").squash(F.linear(
-                h2.flatten(1), self.output.weight.reshape(10, 4, 16).transpose(1, 2).flatten(1), self.output.bias))
+            return example("net5_torch").squash(
+                F.linear(
+                    h2.flatten(1), self.output.weight.reshape(10, 4, 16).transpose(1, 2).flatten(1), self.output.bias
+                )
+            )
 
     made = compared("net-5.sn", Last(), sgd=0.01)
     assert made.equal
@@ -162,8 +168,9 @@ class Lecun(LECUN):
         x = F.pad(x, (2, 2, 2, 2), value=self.h1_border)
         h1 = torch.tanh(F.conv2d(x, self.h1_weight, stride=2) + self.h1_bias)
         h1 = F.pad(h1, (2, 2, 2, 2), value=self.h2_border)
-        groups = [F.conv2d(h1[:, maps], self.h2_weight[4 * k:4 * k + 4], stride=2)
-                  for k, maps in enumerate(self.blocks)]
+        groups = [
+            F.conv2d(h1[:, maps], self.h2_weight[4 * k : 4 * k + 4], stride=2) for k, maps in enumerate(self.blocks)
+        ]
         h2 = torch.tanh(torch.cat(groups, dim=1) + self.of_bias(self.h2_bias))
         h3 = torch.tanh(self.before_h3(h2).flatten(1) @ self.h3_weight + self.h3_bias)
         return torch.tanh(h3 @ self.output_weight + self.output_bias)
@@ -219,17 +226,21 @@ def test_the_place_for_faults_is_none_itself():
     assert compared("lecun89-2022.sn", Lecun(), 8).equal
 
 
-@pytest.mark.parametrize("module, number, what, layer, note", [
-    (SwappedColumns, 1, "states", "h2", ""),
-    (NoBackground, 1, "states", "h1", ""),
-    (NoBackgroundOfH1, 1, "states", "h2", ""),
-    (SharedBias, 1, "gradients", "h2", ""),
-    (Cut, 1, "gradients", "h2", "gradient of h1-h2.weight is in Cut 0 times"),
-    (HalfRate, 1, "weights", "h1", "step of h1.bias is in HalfRate 0.5 times what it is in reference"),
-    (HalfRateOfH3, 1, "weights", "h3", "step of h2-h3.weight is in HalfRateOfH3 0.5 times"),
-    (SumOfSquares, 1, "cost", "output", "cost is in SumOfSquares 10 times"),
-    (HalfRateLater, 9, "weights", "h1", "0.5 times"),  # eight patterns a pass
-], ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("module", "number", "what", "layer", "note"),
+    [
+        (SwappedColumns, 1, "states", "h2", ""),
+        (NoBackground, 1, "states", "h1", ""),
+        (NoBackgroundOfH1, 1, "states", "h2", ""),
+        (SharedBias, 1, "gradients", "h2", ""),
+        (Cut, 1, "gradients", "h2", "gradient of h1-h2.weight is in Cut 0 times"),
+        (HalfRate, 1, "weights", "h1", "step of h1.bias is in HalfRate 0.5 times what it is in reference"),
+        (HalfRateOfH3, 1, "weights", "h3", "step of h2-h3.weight is in HalfRateOfH3 0.5 times"),
+        (SumOfSquares, 1, "cost", "output", "cost is in SumOfSquares 10 times"),
+        (HalfRateLater, 9, "weights", "h1", "0.5 times"),  # eight patterns a pass
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
 def test_a_planted_fault_is_found_and_its_layer_named(module, number, what, layer, note):
     made = compared("lecun89-2022.sn", module(), 12, data=digits())
     assert not made.equal
@@ -259,8 +270,11 @@ def test_a_table_that_is_not_kept():
 def test_a_bias_of_another_shape_is_told_before_anything_runs():
     module = LECUN()
     module.h1_bias = nn.Parameter(torch.zeros(12, 1, 1))
-    with pytest.raises(snsim.SnError, match=r"h1.bias, which enters layer h1, is \(12 x 8 x 8\); h1_bias of the module "
-                                            r"is \(12 x 1 x 1\)"):
+    with pytest.raises(
+        snsim.SnError,
+        match=r"h1.bias, which enters layer h1, is \(12 x 8 x 8\); h1_bias of the module "
+        r"is \(12 x 1 x 1\)",
+    ):
         compared("lecun89-2022.sn", module)
 
 
@@ -271,8 +285,11 @@ def test_a_bias_of_another_shape_is_told_before_anything_runs():
 def test_engines_with_each_other(net):
     """All that can run the training, lm without torch included, which is said."""
     said: list[str] = []
-    made = list(snsim.compare_engines(ROOT / "nets" / net, "digits" if net == "net-2.sn" else None, presentations=30,
-                                      say=said.append))
+    made = list(
+        snsim.compare_engines(
+            ROOT / "nets" / net, "digits" if net == "net-2.sn" else None, presentations=30, say=said.append
+        )
+    )
     assert {one.names for one in made} >= {("native", "reference")} and all(one.equal for one in made)
     named = {one.names[1] for one in made} | {word for sentence in said for word in sentence.split()}
     assert {"reference", "torch"} <= {name.rstrip(":") for name in named}
@@ -281,9 +298,20 @@ def test_engines_with_each_other(net):
 def test_the_command(capsys, tmp_path):
     (tmp_path / "mine.py").write_text(
         (ROOT / "examples" / "net5_torch.py").read_text() + "\n\nclass Wrong(Net):\n    def cost(self, x, d):\n"
-        "        return (x - d).abs().sum()\n")
-    call = ["compare", "nets/net-5.sn", "--sgd", "0.01", "--data", "digits", "--presentations", "3", "--engine",
-            "reference"]
+        "        return (x - d).abs().sum()\n"
+    )
+    call = [
+        "compare",
+        "nets/net-5.sn",
+        "--sgd",
+        "0.01",
+        "--data",
+        "digits",
+        "--presentations",
+        "3",
+        "--engine",
+        "reference",
+    ]
     assert main([*call, f"{tmp_path}/mine.py:Net"]) == 0
     shown = capsys.readouterr().out
     assert "equal: nothing differs by more than 1e-05" in shown and "h1.bias = h1_bias" in shown
@@ -318,15 +346,18 @@ class NoModule:
 """
 
 
-@pytest.mark.parametrize("place, told", [
-    ("mine.py", "does not say which class"),
-    ("none.py:Net", "there is no file none.py"),
-    ("mine.py:Nett", 'has no class "Nett"'),
-    ("mine.py:Wants", "cannot make Wants: TypeError: .*units"),
-    ("mine.py:Raises", "cannot make Raises: NameError: .*no_such_name.* \\(mine.py:12\\)"),
-    ("mine.py:NoModule", "is no torch.nn.Module"),
-    ("broken.py:Net", "broken.py cannot be executed: SyntaxError: .*broken.py:1"),
-])
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("mine.py", "does not say which class"),
+        ("none.py:Net", "there is no file none.py"),
+        ("mine.py:Nett", 'has no class "Nett"'),
+        ("mine.py:Wants", "cannot make Wants: TypeError: .*units"),
+        ("mine.py:Raises", "cannot make Raises: NameError: .*no_such_name.* \\(mine.py:12\\)"),
+        ("mine.py:NoModule", "is no torch.nn.Module"),
+        ("broken.py:Net", "broken.py cannot be executed: SyntaxError: .*broken.py:1"),
+    ],
+)
 def test_a_class_that_cannot_be_had(place, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(FILE)
@@ -341,11 +372,14 @@ def fault(told, call):
         assert one.hint and "Traceback" not in one.message
 
 
-@pytest.mark.parametrize("own, told", [
-    (lambda outputs, targets: (outputs - targets) ** 2, r"a tensor of shape \(1, 10\), not a tensor of one number"),
-    (lambda outputs, targets: 1.0, "gives a float, not a tensor of one number"),
-    (lambda outputs: outputs.sum(), r"of the module fails: TypeError: .* takes 1 .* given\n"),
-])
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        (lambda outputs, targets: (outputs - targets) ** 2, r"a tensor of shape \(1, 10\), not a tensor of one number"),
+        (lambda outputs, targets: 1.0, "gives a float, not a tensor of one number"),
+        (lambda outputs: outputs.sum(), r"of the module fails: TypeError: .* takes 1 .* given\n"),
+    ],
+)
 def test_a_cost_that_is_none(own, told):
     fault(told, lambda: snsim.compare(ROOT / "nets" / "net-5.sn", Changed(cost=own), "digits", sgd=0.01, options=QUICK))
 
@@ -365,41 +399,62 @@ class Forward(NET5):
         self.forward = forward
 
 
-@pytest.mark.parametrize("module, told", [
-    (lambda: Changed(more=nn.Linear(3, 4)), r"left of net net-5: nothing; left of the module: more.weight \(4 x 3\)"),
-    (lambda: Changed(h2_bias=None), r"left of net net-5: h2.bias \(4 x 4 x 4\); left of the module: nothing"),
-    (lambda: Changed(output=nn.Linear(48, 10)), r"h2-output.weight, .* \(64 x 10\); output.weight .* \(10 x 48\)"),
-    (lambda: Forward(lambda x: x @ torch.zeros(3, 10)), "takes an input of none of the shapes of layer input"),
-    (lambda: Forward(lambda x: x.sum()), r"gives \(\), not \(1, 10\)"),
-    (lambda: Forward(lambda x: no_such_name), "NameError"),  # noqa: F821
-    (lambda: Forward(lambda x: F.dropout2d(x).flatten(1)[:, :10]), "dropout2d"),
-    (lambda: Forward(lambda x: F.dropout(x, 0.3).flatten(1)[:, :10]), "with p = 0.3, has no counterpart"),
-    (lambda: Changed(cost=lambda x, d: x.no_such), "cost.* fails: AttributeError"),
-    (lambda: Changed(configure_optimizers=lambda: 1 / 0), "configure_optimizers.* fails: ZeroDivisionError"),
-    (lambda: Changed(configure_optimizers=lambda: "adam"), "gives a str"),
-])
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        (
+            lambda: Changed(more=nn.Linear(3, 4)),
+            r"left of net net-5: nothing; left of the module: more.weight \(4 x 3\)",
+        ),
+        (lambda: Changed(h2_bias=None), r"left of net net-5: h2.bias \(4 x 4 x 4\); left of the module: nothing"),
+        (lambda: Changed(output=nn.Linear(48, 10)), r"h2-output.weight, .* \(64 x 10\); output.weight .* \(10 x 48\)"),
+        (lambda: Forward(lambda x: x @ torch.zeros(3, 10)), "takes an input of none of the shapes of layer input"),
+        (lambda: Forward(lambda x: x.sum()), r"gives \(\), not \(1, 10\)"),
+        (lambda: Forward(lambda x: no_such_name), "NameError"),  # noqa: F821
+        (lambda: Forward(lambda x: F.dropout2d(x).flatten(1)[:, :10]), "dropout2d"),
+        (lambda: Forward(lambda x: F.dropout(x, 0.3).flatten(1)[:, :10]), "with p = 0.3, has no counterpart"),
+        (lambda: Changed(cost=lambda x, d: x.no_such), "cost.* fails: AttributeError"),
+        (lambda: Changed(configure_optimizers=lambda: 1 / 0), "configure_optimizers.* fails: ZeroDivisionError"),
+        (lambda: Changed(configure_optimizers=lambda: "adam"), "gives a str"),
+    ],
+)
 def test_a_module_that_does_not_fit(module, told):
     fault(told, lambda: compared("net-5.sn", module(), 2, sgd=0.01))
 
 
-@pytest.mark.parametrize("net, how, told", [
-    ("lecun89.sn", {}, "learns by lm, which needs second derivatives"),
-    ("ladder.sn", {}, "declares 7 trainings: which"),
-    ("ladder.sn", {"only": "ladder-8"}, 'declares no training "ladder-8"'),
-    ('(include "net-5.sn")', {}, "declares no training of its own"),
-    ("net-5.sn", {"sgd": -1.0}, "a number above 0, not -1"),
-    ("net-5.sn", {"sgd": 0.1, "presentations": 0}, "1 or more presentations are compared, not 0"),
-    ("net-5.sn", {"sgd": 0.1, "tolerance": float("nan")}, "a number from 0 on, not nan"),
-    ("net-5.sn", {"sgd": 0.1, "data": (np.zeros((2, 256)), np.zeros((2, 9)))}, "have 9 numbers a pattern"),
-    ("net-5.sn", {"sgd": 0.1, "mapping": {"h3.bias": "h1_bias"}}, 'names "h3.bias", which is no parameter of net'),
-    ("net-5.sn", {"sgd": 0.1, "mapping": {"h1.bias": "h3_bias"}}, 'names "h3_bias", which is no parameter of the mod'),
-    ("net-5.sn", {"sgd": 0.1, "mapping": {"h1.bias": "h2_bias"}}, r"h1.bias, .* \(2 x 8 x 8\); h2_bias of the module"),
-    ("net-5.sn", {"sgd": 0.1, "mapping": {"h1.bias": "h1_bias", "h2.bias": "h1_bias"}}, "to more than one parameter"),
-    ("net-5.sn", {"sgd": 0.1, "mapping": "nets/no-such.json"}, "there is no file nets/no-such.json"),
-    ("net-5.sn", {"sgd": 0.1, "mapping": "nets/net-5.sn"}, "is damaged: Expecting value"),
-    ("ladder.sn", {"only": "ladder-5"}, "drops states of layer h2 .* and the module calls dropout 0 times"),
-    ('(include "net-5.sn") (train cut (like net-5) (prune 0.1))', {"sgd": 0.1}, "cut begins by cutting weights"),
-])
+@pytest.mark.parametrize(
+    ("net", "how", "told"),
+    [
+        ("lecun89.sn", {}, "learns by lm, which needs second derivatives"),
+        ("ladder.sn", {}, "declares 7 trainings: which"),
+        ("ladder.sn", {"only": "ladder-8"}, 'declares no training "ladder-8"'),
+        ('(include "net-5.sn")', {}, "declares no training of its own"),
+        ("net-5.sn", {"sgd": -1.0}, "a number above 0, not -1"),
+        ("net-5.sn", {"sgd": 0.1, "presentations": 0}, "1 or more presentations are compared, not 0"),
+        ("net-5.sn", {"sgd": 0.1, "tolerance": float("nan")}, "a number from 0 on, not nan"),
+        ("net-5.sn", {"sgd": 0.1, "data": (np.zeros((2, 256)), np.zeros((2, 9)))}, "have 9 numbers a pattern"),
+        ("net-5.sn", {"sgd": 0.1, "mapping": {"h3.bias": "h1_bias"}}, 'names "h3.bias", which is no parameter of net'),
+        (
+            "net-5.sn",
+            {"sgd": 0.1, "mapping": {"h1.bias": "h3_bias"}},
+            'names "h3_bias", which is no parameter of the mod',
+        ),
+        (
+            "net-5.sn",
+            {"sgd": 0.1, "mapping": {"h1.bias": "h2_bias"}},
+            r"h1.bias, .* \(2 x 8 x 8\); h2_bias of the module",
+        ),
+        (
+            "net-5.sn",
+            {"sgd": 0.1, "mapping": {"h1.bias": "h1_bias", "h2.bias": "h1_bias"}},
+            "to more than one parameter",
+        ),
+        ("net-5.sn", {"sgd": 0.1, "mapping": "nets/no-such.json"}, "there is no file nets/no-such.json"),
+        ("net-5.sn", {"sgd": 0.1, "mapping": "nets/net-5.sn"}, "is damaged: Expecting value"),
+        ("ladder.sn", {"only": "ladder-5"}, "drops states of layer h2 .* and the module calls dropout 0 times"),
+        ('(include "net-5.sn") (train cut (like net-5) (prune 0.1))', {"sgd": 0.1}, "cut begins by cutting weights"),
+    ],
+)
 def test_a_call_that_cannot_be(net, how, told):
     module = Lecun() if net in ("ladder.sn", "lecun89.sn") else NET5()
     fault(told, lambda: compared(net, module, **how))

@@ -11,9 +11,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import click
 import numpy as np
@@ -37,9 +38,11 @@ def is_the_machine() -> bool:
     import llvmlite.binding as llvm
 
     then = json.loads((OLD / "machine.json").read_text())
-    now = {"cpu": llvm.get_host_cpu_name(),
-           "features": sorted(name for name, there in llvm.get_host_cpu_features().items() if there),
-           "versions": {name: metadata.version(name) for name in then["versions"]}}
+    now = {
+        "cpu": llvm.get_host_cpu_name(),
+        "features": sorted(name for name, there in llvm.get_host_cpu_features().items() if there),
+        "versions": {name: metadata.version(name) for name in then["versions"]},
+    }
     return bool(now == then)
 
 
@@ -47,7 +50,8 @@ def assert_same_weights(found: Path, expected: Path) -> None:
     """The same bits where the machine is the same, else the same but for the last digits."""
     mine, theirs = load_file(found), load_file(expected)
     assert {name: (a.shape, a.dtype) for name, a in mine.items()} == {
-        name: (a.shape, a.dtype) for name, a in theirs.items()}
+        name: (a.shape, a.dtype) for name, a in theirs.items()
+    }
     for name, array in mine.items():
         if is_the_machine():
             assert array.tobytes() == theirs[name].tobytes(), name
@@ -85,7 +89,10 @@ def runs(tmp_path: Path) -> Path:
 def test_there_are_runs_of_each_engine_and_each_kind_of_state() -> None:
     settings = [json.loads((OLD / "runs" / name / "run.json").read_text()) for name in RUNS]
     assert {(s["engine"], s["dtype"]) for s in settings} == {
-        ("native", "float32"), ("reference", "float64"), ("torch", "float32")}
+        ("native", "float32"),
+        ("reference", "float64"),
+        ("torch", "float32"),
+    }
     assert {rule for s in settings for rule in s["updates"]} == {"sgd", "lm", "heavy", "conjugate-gradient", "adamw"}
     assert all(s["format"] == 1 for s in settings)
 
@@ -96,7 +103,7 @@ def test_a_stopped_run_resumes_to_the_weights_it_had(name: str, runs: Path) -> N
     code, _, err = snsim("run", "--resume", runs / name, "--quiet", "--offline")
     assert code == 0, err
     expected = OLD / "resumed" / name
-    assert passes(runs / name / "passes.jsonl")[:len(before)] == before
+    assert passes(runs / name / "passes.jsonl")[: len(before)] == before
     assert_same_passes(runs / name / "passes.jsonl", expected / "passes.jsonl")
     assert_same_weights(runs / name / "weights.safetensors", expected / "weights.safetensors")
 
@@ -125,8 +132,9 @@ def test_a_run_tells_what_it_must_reject(runs: Path) -> None:
     assert code == 0 and json.loads(out.splitlines()[0]), err
 
 
-@pytest.mark.parametrize("command", [("run", "--resume"), ("report",), ("plot", "curves"), ("plot", "weights"),
-                                     ("reject",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [("run", "--resume"), ("report",), ("plot", "curves"), ("plot", "weights"), ("reject",)], ids=" ".join
+)
 def test_a_later_format_is_refused_with_its_number(command: tuple[str, ...], runs: Path) -> None:
     place = runs / "digits" / "run.json"
     place.write_text(place.read_text().replace('"format": 1,', '"format": 17,'))
@@ -143,12 +151,22 @@ def test_a_later_format_is_refused_with_its_number(command: tuple[str, ...], run
 def test_a_study_takes_the_runs_that_are_there(tmp_path: Path) -> None:
     for folder in ("study", "programs"):
         shutil.copytree(OLD / folder, tmp_path / folder)
-    code, out, err = snsim("reproduce", tmp_path / "programs" / "study.sn", "--out", tmp_path / "study", "--report",
-                           tmp_path / "new.md", "--jobs", "1")
+    code, out, err = snsim(
+        "reproduce",
+        tmp_path / "programs" / "study.sn",
+        "--out",
+        tmp_path / "study",
+        "--report",
+        tmp_path / "new.md",
+        "--jobs",
+        "1",
+    )
     assert code == 0, err
     assert out.count("done before") == 2
-    mine, theirs = (json.loads(path.read_text())["studies"][0]["rows"] for path in (
-        tmp_path / "new.json", OLD / "resumed" / "study.json"))
+    mine, theirs = (
+        json.loads(path.read_text())["studies"][0]["rows"]
+        for path in (tmp_path / "new.json", OLD / "resumed" / "study.json")
+    )
     assert [row["training"] for row in mine] == [row["training"] for row in theirs] == ["slow", "quick"]
     for one, other in zip(mine, theirs):
         assert one["notes"] == other["notes"] and one["published"] == other["published"]
@@ -163,13 +181,27 @@ def test_a_study_takes_the_runs_that_are_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["xor.npz", "xor.safetensors"])
 def test_weights_are_loaded(file: str, tmp_path: Path) -> None:
     """They are those of `xor` after three passes, whose loss the log of runs/xor has."""
-    code, _, err = snsim("run", OLD / "programs" / "xor.sn", "--initial", OLD / "weights" / file, "--set", "rate=0",
-                         "--passes", "1", "--quiet", "--out", tmp_path)
+    code, _, err = snsim(
+        "run",
+        OLD / "programs" / "xor.sn",
+        "--initial",
+        OLD / "weights" / file,
+        "--set",
+        "rate=0",
+        "--passes",
+        "1",
+        "--quiet",
+        "--out",
+        tmp_path,
+    )
     assert code == 0, err
     third = passes(OLD / "runs" / "xor" / "passes.jsonl")[2]
     (mine,) = passes(tmp_path / "xor" / "passes.jsonl")
-    assert mine["train"] == third["train"] if is_the_machine() else mine["train"]["loss"] == pytest.approx(
-        third["train"]["loss"], rel=1e-4)
+    assert (
+        mine["train"] == third["train"]
+        if is_the_machine()
+        else mine["train"]["loss"] == pytest.approx(third["train"]["loss"], rel=1e-4)
+    )
     stored = dict(np.load(OLD / "weights" / "xor.npz"))
     for name, array in load_file(tmp_path / "xor" / "weights.safetensors").items():
         assert array.tobytes() == stored[name].astype(np.float32).tobytes(), name
@@ -184,8 +216,14 @@ def test_declarations_that_the_prompt_wrote_are_read(tmp_path: Path) -> None:
 
 def test_the_prompt_loads_weights(tmp_path: Path) -> None:
     forms = f'(load "{OLD}/programs/xor.sn") (train-now \'xor 1) (load-weights "{OLD}/weights/xor.npz") (perf)'
-    done = subprocess.run([sys.executable, "-m", "snsim", "repl"], cwd=tmp_path, capture_output=True, text=True,
-                          input=forms, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "-m", "snsim", "repl"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        input=forms,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     loss = passes(OLD / "runs" / "xor" / "passes.jsonl")[2]["train"]["loss"]
     assert done.returncode == 0, done.stderr
     assert f"{loss:.4f}" in done.stdout or f"{loss:.4e}" in done.stdout, done.stdout
@@ -236,8 +274,11 @@ def test_a_program_reads_the_files(tmp_path: Path) -> None:
 """)
     code, _, err = snsim("run", tmp_path / "read.sn", "--out", tmp_path / "runs", "--quiet")
     assert code == 0, err
-    for file, again in (("xor.wei", "again.wei"), ("patterns.mat", "patterns-again.mat"),
-                        ("desired.mat", "desired-again.mat")):
+    for file, again in (
+        ("xor.wei", "again.wei"),
+        ("patterns.mat", "patterns-again.mat"),
+        ("desired.mat", "desired-again.mat"),
+    ):
         assert (tmp_path / "runs" / "read" / again).read_bytes() == (tmp_path / file).read_bytes(), file
 
 
@@ -285,18 +326,29 @@ def test_every_public_name_of_python_is_still_there() -> None:
     assert set(INTERFACE["python"]) | {"__version__"} <= set(package.__all__)
     for name, arguments in INTERFACE["python"].items():
         there = list(inspect.signature(getattr(package, name)).parameters.values())
-        assert [one.name for one in there][:len(arguments)] == arguments, name
-        assert all(one.default is not one.empty or one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
-                   for one in there[len(arguments):]), f"{name} has a new argument that must be given"
+        assert [one.name for one in there][: len(arguments)] == arguments, name
+        assert all(
+            one.default is not one.empty or one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+            for one in there[len(arguments) :]
+        ), f"{name} has a new argument that must be given"
 
 
 def test_the_notebook_extension_has_its_name() -> None:
-    done = subprocess.run([sys.executable, "-c", """
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            """
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 shell.run_line_magic("load_ext", "snsim.notebook")
 shell.run_line_magic("sn", "(* 6 7)")
-"""], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+""",
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0 and "42" in done.stdout, done.stderr
 
 
@@ -305,12 +357,17 @@ shell.run_line_magic("sn", "(* 6 7)")
 
 def with_plugin(site: Path, folder: Path, *commands: tuple[str | Path, ...]) -> list[tuple[int, str, str]]:
     """Exit code, output and error of each command in one process that has the packages of `site`."""
-    script = ("import json, sys; sys.path.insert(0, sys.argv[1]); from tiny_run import snsim\n"
-              "print(json.dumps([snsim(*command) for command in json.loads(sys.argv[2])]))")
+    script = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); from tiny_run import snsim\n"
+        "print(json.dumps([snsim(*command) for command in json.loads(sys.argv[2])]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script, str(ROOT / "tests"), json.dumps([[str(a) for a in c] for c in commands])],
-        cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(site)])})
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(site)])},
+    )
     assert done.returncode == 0, done.stderr
     return [tuple(outcome) for outcome in json.loads(done.stdout)]
 
@@ -318,9 +375,16 @@ def with_plugin(site: Path, folder: Path, *commands: tuple[str | Path, ...]) -> 
 def test_a_plugin_of_then_works_and_its_run_resumes(tmp_path: Path, runs: Path) -> None:
     install(OLD / "plugin", tmp_path / "site")
     (checked, resumed, plotted, reported, listed, told, data) = with_plugin(
-        tmp_path / "site", tmp_path, ("check", OLD / "programs" / "plugin.sn"),
-        ("run", "--resume", runs / "plugin", "--quiet"), ("plot", "curves", runs / "plugin", "-o", "curves.svg"),
-        ("report", runs / "plugin"), ("list",), ("help", "share"), ("data", "lines"))
+        tmp_path / "site",
+        tmp_path,
+        ("check", OLD / "programs" / "plugin.sn"),
+        ("run", "--resume", runs / "plugin", "--quiet"),
+        ("plot", "curves", runs / "plugin", "-o", "curves.svg"),
+        ("report", runs / "plugin"),
+        ("list",),
+        ("help", "share"),
+        ("data", "lines"),
+    )
     for outcome in (checked, resumed, plotted, reported, listed, told, data):
         assert outcome[0] == 0, outcome[2]
     assert_same_passes(runs / "plugin" / "passes.jsonl", OLD / "resumed" / "plugin" / "passes.jsonl")
@@ -341,8 +405,9 @@ def test_a_run_without_its_plugin_is_refused_with_its_name(runs: Path) -> None:
 @pytest.fixture(scope="module")
 def page_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of docs/plugins.md, and its program."""
-    blocks = dict(re.findall(r"^```(toml|python|lisp)\n(.*?)^```", (ROOT / "docs" / "plugins.md").read_text(),
-                             re.M | re.S))
+    blocks = dict(
+        re.findall(r"^```(toml|python|lisp)\n(.*?)^```", (ROOT / "docs" / "plugins.md").read_text(), re.M | re.S)
+    )
     folder = tmp_path_factory.mktemp("plugin")
     (folder / "snsim_ring").mkdir()
     (folder / "pyproject.toml").write_text(blocks["toml"])
@@ -354,13 +419,26 @@ def page_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_plugin_of_the_page_works(page_project: Path, tmp_path: Path) -> None:
     install(page_project, tmp_path / "site")
     text = (page_project / "ring.sn").read_text()
-    for name, change in (("ring", ("", "")), ("wide", ("(ring 3)", "(ring 7)")), ("none", ("(ring 3)", "(ring)")),
-                         ("uneven", ("(layer h 4)", "(layer h 5)")), ("option", ("(ring 3)", "(ring 3) (step 2)"))):
+    for name, change in (
+        ("ring", ("", "")),
+        ("wide", ("(ring 3)", "(ring 7)")),
+        ("none", ("(ring 3)", "(ring)")),
+        ("uneven", ("(layer h 4)", "(layer h 5)")),
+        ("option", ("(ring 3)", "(ring 3) (step 2)")),
+    ):
         (tmp_path / f"{name}.sn").write_text(text.replace(*change))
     ran, shown, wide, none, uneven, option, listed, data = with_plugin(
-        tmp_path / "site", tmp_path, ("run", "ring.sn", "--engine", "rounded", "--dtype", "float64", "--quiet"),
-        ("show", "ring.sn"), ("check", "wide.sn"), ("check", "none.sn"), ("check", "uneven.sn"), ("check", "option.sn"),
-        ("list",), ("data", "parity"))
+        tmp_path / "site",
+        tmp_path,
+        ("run", "ring.sn", "--engine", "rounded", "--dtype", "float64", "--quiet"),
+        ("show", "ring.sn"),
+        ("check", "wide.sn"),
+        ("check", "none.sn"),
+        ("check", "uneven.sn"),
+        ("check", "option.sn"),
+        ("list",),
+        ("data", "parity"),
+    )
     assert ran[0] == shown[0] == data[0] == 0, ran[2] + shown[2] + data[2]
     assert "input > h   12  (ring 3)" in shown[1]
     weights = load_file(tmp_path / "runs" / "ring" / "weights.safetensors")
@@ -377,21 +455,25 @@ def test_the_plugin_of_the_page_works(page_project: Path, tmp_path: Path) -> Non
 DAMAGES = {
     "absent": (("import numpy as np", "import numpy as np, no_such_package"), "ModuleNotFoundError: No module named"),
     "raises": (("import numpy as np", "1 / 0"), "ZeroDivisionError: division by zero"),
-    "other type": (('@scheme("(ring K)", reads=("scale", "fixed"))\n', ""),
-                   "snsim_ring:ring of the package snsim-ring 1.0 is of the type function, not Scheme"),
+    "other type": (
+        ('@scheme("(ring K)", reads=("scale", "fixed"))\n', ""),
+        "snsim_ring:ring of the package snsim-ring 1.0 is of the type function, not Scheme",
+    ),
 }
 
 
-@pytest.mark.parametrize("damage, why", DAMAGES.values(), ids=DAMAGES)
-def test_a_plugin_that_fails_is_told_where_its_name_is_used(page_project: Path, tmp_path: Path,
-                                                            damage: tuple[str, str], why: str) -> None:
+@pytest.mark.parametrize(("damage", "why"), DAMAGES.values(), ids=DAMAGES)
+def test_a_plugin_that_fails_is_told_where_its_name_is_used(
+    page_project: Path, tmp_path: Path, damage: tuple[str, str], why: str
+) -> None:
     install(page_project, tmp_path / "site")
     place = tmp_path / "site" / "snsim_ring" / "__init__.py"
     assert damage[0] in place.read_text()
     place.write_text(place.read_text().replace(*damage))
     shutil.copy(page_project / "ring.sn", tmp_path)
-    used, other, listed = with_plugin(tmp_path / "site", tmp_path, ("check", "ring.sn"),
-                                      ("check", ROOT / "nets" / "xor.sn"), ("list", "scheme"))
+    used, other, listed = with_plugin(
+        tmp_path / "site", tmp_path, ("check", "ring.sn"), ("check", ROOT / "nets" / "xor.sn"), ("list", "scheme")
+    )
     assert used[0] == 1 and 'ring.sn:3:21: error: the scheme "ring" cannot be used' in used[2] and why in used[2]
     assert "hint: update or uninstall the package" in used[2]
     assert other[0] == 0 and listed[0] == 0 and "one-to-one" in listed[1] and "  ring" not in listed[1]
@@ -405,7 +487,11 @@ def test_plugins_gathers_documented_names_and_brings_no_torch() -> None:
         if inspect.isclass(value) or inspect.isfunction(value):
             document = inspect.getdoc(value) or ""
             assert len(document) > 20 and not document.startswith(f"{name}("), name  # not the one dataclass writes
-    done = subprocess.run([sys.executable, "-c", "import sys, snsim.plugins; print(sorted(sys.modules))"],
-                          capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, snsim.plugins; print(sorted(sys.modules))"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0 and "'snsim.plugins'" in done.stdout
     assert "'torch'" not in done.stdout and "'llvmlite'" not in done.stdout and "'matplotlib'" not in done.stdout

@@ -8,6 +8,7 @@ weights; the last layer of any net), and where no unit has two ways to the outpu
 from __future__ import annotations
 
 import io
+import itertools
 from functools import cache
 from pathlib import Path
 
@@ -38,10 +39,13 @@ HEAD = """(define-nlf swish (x) (/ x (+ 1 (exp (- x)))))
 """
 # Every scheme, between an input and an output of these shapes.
 SCHEMES = {
-    "(full)": ("6", "3"), "(one-to-one)": ("5", "5"), "(pairs (0 0 0) (1 1 0) (2 1 1) (3 2 1) (3 0 2))": ("4", "3"),
+    "(full)": ("6", "3"),
+    "(one-to-one)": ("5", "5"),
+    "(pairs (0 0 0) (1 1 0) (2 1 1) (3 2 1) (3 0 2))": ("4", "3"),
     "(mask 3 2) (step 1 2) (border 1 -1) (scale 0.7)": ("(2 4 4)", "(3 4 3)"),
     "(mask 2 2) (border 0 wrap) (table some)": ("(2 3 3)", "(3 3 3)"),
-    "(local 2 3) (border 1 0.5)": ("(2 3 3)", "(1 4 3)"), "(tdnn 3) (step 2)": ("(7 2)", "(3 3)"),
+    "(local 2 3) (border 1 0.5)": ("(2 3 3)", "(1 4 3)"),
+    "(tdnn 3) (step 2)": ("(7 2)", "(3 3)"),
 }
 
 
@@ -72,8 +76,10 @@ def case(text: str, cost: str, seed: int) -> tuple[Plan, Cost, dict[str, np.ndar
 def stated_cost(made: Program, cost: str, outputs: int) -> Cost:
     """The cost as a clause states it."""
     targets = " ".join(["0"] * outputs)
-    text = (f"(net c (layer input 1) (layer output {outputs}) (connect input output (full)))"
-            f"(train c (data (examples [[0]] [[{targets}]])) (cost {cost}) (epsilon 1) (passes 1) (correct lms 1))")
+    text = (
+        f"(net c (layer input 1) (layer output {outputs}) (connect input output (full)))"
+        f"(train c (data (examples [[0]] [[{targets}]])) (cost {cost}) (epsilon 1) (passes 1) (correct lms 1))"
+    )
     return read(text).trainings.get("c").cost
 
 
@@ -85,8 +91,10 @@ def outputs(net: Plan, values: dict[str, torch.Tensor], x: torch.Tensor) -> list
         for link in stage.links:
             framed = torch.cat([states[link.source], torch.full((1,), link.border_value, dtype=x.dtype)])
             source = np.where(link.table.source == BORDER, len(framed) - 1, link.table.source)
-            products = framed[torch.from_numpy(source)] * values[link.slot].reshape(-1)[torch.from_numpy(
-                np.array(link.table.weight))]
+            products = (
+                framed[torch.from_numpy(source)]
+                * values[link.slot].reshape(-1)[torch.from_numpy(np.array(link.table.weight))]
+            )
             a = a.index_add(0, torch.from_numpy(np.array(link.table.target)), link.scale * products)
         if stage.bias is not None:
             a = a + values[stage.bias].reshape(-1)[torch.from_numpy(np.array(stage.bias_index))]
@@ -101,35 +109,40 @@ def e_of(cost: Cost, x: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
     return program([cost.e]).bind(TORCH)({"x": x, "d": d, "n": float(len(x))})[0].sum()
 
 
-def exact(net: Plan, cost: Cost, weights: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray,
-          kind: str) -> dict[str, np.ndarray]:
+def exact(
+    net: Plan, cost: Cost, weights: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray, kind: str
+) -> dict[str, np.ndarray]:
     """The diagonal of the Hessian by autograd, mean over the patterns; of J' (d2E/dx2) J for "gauss-newton"."""
     names, sizes = list(weights), [w.size for w in weights.values()]
     flat = torch.cat([torch.from_numpy(w.ravel()) for w in weights.values()])
 
     def outputs_of(vector: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
         parts = dict(zip(names, vector.split(sizes)))
-        fixed = {p.name: torch.full(p.shape, p.fixed, dtype=vector.dtype) for p in net.parameters.values()
-                 if not p.learns}
+        fixed = {
+            p.name: torch.full(p.shape, p.fixed, dtype=vector.dtype) for p in net.parameters.values() if not p.learns
+        }
         return outputs(net, {**parts, **fixed}, row)[-1]
 
     total = torch.zeros_like(flat)
     for row, target in zip(torch.from_numpy(x), torch.from_numpy(d)):
         if kind == "full":
             total += torch.autograd.functional.hessian(
-                lambda v, row=row, target=target: e_of(cost, outputs_of(v, row), target), flat).diagonal()
+                lambda v, row=row, target=target: e_of(cost, outputs_of(v, row), target), flat
+            ).diagonal()
         else:
             slopes = torch.autograd.functional.jacobian(lambda v, row=row: outputs_of(v, row), flat)
             bend = torch.autograd.functional.hessian(
-                lambda o, target=target: e_of(cost, o, target), outputs_of(flat, row))
+                lambda o, target=target: e_of(cost, o, target), outputs_of(flat, row)
+            )
             total += torch.einsum("iw,ij,jw->w", slopes, bend, slopes)
     diagonal = (total / len(x)).numpy()
     ends = np.cumsum([0, *sizes])
     return {n: diagonal[a:b].reshape(weights[n].shape) for n, a, b in zip(names, ends, ends[1:])}
 
 
-def computed(name: str, net: Plan, cost: Cost, weights: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray,
-             kind: str) -> dict[str, np.ndarray]:
+def computed(
+    name: str, net: Plan, cost: Cost, weights: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray, kind: str
+) -> dict[str, np.ndarray]:
     engine = build(name, net, cost, read("").updates.get("sgd").rule, "float64")
     engine.load_parameters(weights)
     return engine.curvature(x, d, kind)
@@ -157,8 +170,14 @@ def test_one_layer_is_exact(engine: str, scheme: str, kind: str) -> None:
 
 
 @settings(max_examples=16, deadline=None)
-@given(st.sampled_from(sorted(SCHEMES)), st.sampled_from(NLFS), st.sampled_from(COSTS), st.sampled_from(KINDS),
-       st.sampled_from(["reference", "torch"]), st.integers(0, 10**6))
+@given(
+    st.sampled_from(sorted(SCHEMES)),
+    st.sampled_from(NLFS),
+    st.sampled_from(COSTS),
+    st.sampled_from(KINDS),
+    st.sampled_from(["reference", "torch"]),
+    st.integers(0, 10**6),
+)
 @example("(full)", "linear", "cross-entropy", "full", "reference", 1)
 def test_one_layer_is_exact_for_every_nlf_and_cost(scheme, f, cost, kind, engine, seed) -> None:  # type: ignore[no-untyped-def]
     shared = cost == "cross-entropy"  # E couples the outputs: then each weight must enter one of them alone
@@ -170,20 +189,35 @@ def test_one_layer_is_exact_for_every_nlf_and_cost(scheme, f, cost, kind, engine
 
 
 @settings(max_examples=16, deadline=None)
-@given(st.lists(st.sampled_from(NLFS), min_size=2, max_size=4), st.sampled_from(COSTS[:4]), st.sampled_from(KINDS),
-       st.integers(1, 3), st.sampled_from(["reference", "torch"]), st.integers(0, 10**6))
+@given(
+    st.lists(st.sampled_from(NLFS), min_size=2, max_size=4),
+    st.sampled_from(COSTS[:4]),
+    st.sampled_from(KINDS),
+    st.integers(1, 3),
+    st.sampled_from(["reference", "torch"]),
+    st.integers(0, 10**6),
+)
 def test_nets_without_two_ways_are_exact(nlfs, cost, kind, units, engine, seed) -> None:  # type: ignore[no-untyped-def]
     """Chains of layers joined unit to unit: every weight and bias of every layer."""
     names = ["input", *(f"l{k}" for k in range(len(nlfs)))]
-    text = net_text([(n, str(units), f) for n, f in zip(names, ["", *nlfs])],
-                    [f"(connect {a} {b} (one-to-one) (scale 1.5))" for a, b in zip(names, names[1:])])
+    text = net_text(
+        [(n, str(units), f) for n, f in zip(names, ["", *nlfs])],
+        [f"(connect {a} {b} (one-to-one) (scale 1.5))" for a, b in itertools.pairwise(names)],
+    )
     drawn = case(text, cost, seed)
     equal(computed(engine, *drawn, kind), exact(*drawn, kind))
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.sampled_from(NLFS), st.sampled_from(NLFS), st.sampled_from(COSTS[:4]), st.sampled_from(KINDS),
-       st.booleans(), st.sampled_from(["reference", "torch"]), st.integers(0, 10**6))
+@given(
+    st.sampled_from(NLFS),
+    st.sampled_from(NLFS),
+    st.sampled_from(COSTS[:4]),
+    st.sampled_from(KINDS),
+    st.booleans(),
+    st.sampled_from(["reference", "torch"]),
+    st.integers(0, 10**6),
+)
 def test_the_last_layer_of_any_net_is_exact(first, last, cost, kind, skip, engine, seed) -> None:  # type: ignore[no-untyped-def]
     connects = ["(connect input h (mask 2 2))", "(connect h output (full))"]
     connects += ["(connect input output (full))"] * skip
@@ -197,13 +231,15 @@ def test_the_last_layer_of_any_net_is_exact(first, last, cost, kind, skip, engin
 # ---- The recursion -----------------------------------------------------------------------------------------------
 
 
-def recursion(net: Plan, cost: Cost, weights: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray,
-              kind: str) -> dict[str, np.ndarray]:
+def recursion(
+    net: Plan, cost: Cost, weights: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray, kind: str
+) -> dict[str, np.ndarray]:
     """Layer by layer: autograd differentiates what is between the sums of one layer and those of the next, and E by
     the sums; only the diagonal is kept on the way, and each connection is a weight by itself until the end."""
-    values = {**{n: torch.from_numpy(w) for n, w in weights.items()},
-              **{p.name: torch.full(p.shape, p.fixed, dtype=torch.float64) for p in net.parameters.values()
-                 if not p.learns}}
+    values = {
+        **{n: torch.from_numpy(w) for n, w in weights.items()},
+        **{p.name: torch.full(p.shape, p.fixed, dtype=torch.float64) for p in net.parameters.values() if not p.learns},
+    }
     total = {n: np.zeros(w.size) for n, w in weights.items()}
     for row, target in zip(torch.from_numpy(x), torch.from_numpy(d)):
         *sums, last = outputs(net, values, row)
@@ -230,15 +266,17 @@ def recursion(net: Plan, cost: Cost, weights: dict[str, np.ndarray], x: np.ndarr
                     jacobian = torch.zeros(net.stages[link.source - 1].units, stage.units, dtype=torch.float64)
                     inside = link.table.source != BORDER
                     w = link.scale * values[link.slot].reshape(-1)[torch.from_numpy(np.array(link.table.weight))]
-                    ends = tuple(torch.from_numpy(np.array(unit[inside]))
-                                 for unit in (link.table.source, link.table.target))
-                    jacobian.index_put_(ends, (w ** 2)[torch.from_numpy(inside)], accumulate=True)
+                    ends = tuple(
+                        torch.from_numpy(np.array(unit[inside])) for unit in (link.table.source, link.table.target)
+                    )
+                    jacobian.index_put_(ends, (w**2)[torch.from_numpy(inside)], accumulate=True)
                     s[link.source] = s[link.source] + jacobian @ h
     return {n: (h / len(x)).reshape(weights[n].shape) for n, h in total.items()}
 
 
-def _slopes_by_state(net: Plan, values: dict[str, torch.Tensor], states: list[torch.Tensor], cost: Cost,
-                     d: torch.Tensor) -> dict[int, torch.Tensor]:
+def _slopes_by_state(
+    net: Plan, values: dict[str, torch.Tensor], states: list[torch.Tensor], cost: Cost, d: torch.Tensor
+) -> dict[int, torch.Tensor]:
     """dE/dx of every computed layer: E as a function of what is added to its states, at 0."""
     added = [torch.zeros_like(state, requires_grad=True) for state in states[1:]]
     moved = [states[0]]
@@ -258,19 +296,33 @@ def _slopes_by_state(net: Plan, values: dict[str, torch.Tensor], states: list[to
 
 
 DEEP = {
-    "masks": [("a", "(3 4 4)", "(connect input a (mask 3 3) (border 1 -1))"),
-              ("b", "(2 2 2)", "(connect a b (equal-mask 2 2) (step 2) (scale 0.25) (table some2))"),
-              ("output", "3", "(connect b output (full)) (connect input output (full))")],
-    "local": [("a", "(2 3 3)", "(connect input a (local 2 2))"), ("b", "4", "(connect a b (full))"),
-              ("output", "4", "(connect b output (one-to-one)) (connect a output (full))")],
-    "fixed": [("a", "(4 4)", "(connect input a (one-to-one) (fixed 0.5))"), ("b", "5", "(connect a b (full))"),
-              ("output", "2", "(connect b output (full))")],
+    "masks": [
+        ("a", "(3 4 4)", "(connect input a (mask 3 3) (border 1 -1))"),
+        ("b", "(2 2 2)", "(connect a b (equal-mask 2 2) (step 2) (scale 0.25) (table some2))"),
+        ("output", "3", "(connect b output (full)) (connect input output (full))"),
+    ],
+    "local": [
+        ("a", "(2 3 3)", "(connect input a (local 2 2))"),
+        ("b", "4", "(connect a b (full))"),
+        ("output", "4", "(connect b output (one-to-one)) (connect a output (full))"),
+    ],
+    "fixed": [
+        ("a", "(4 4)", "(connect input a (one-to-one) (fixed 0.5))"),
+        ("b", "5", "(connect a b (full))"),
+        ("output", "2", "(connect b output (full))"),
+    ],
 }
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.sampled_from(sorted(DEEP)), st.lists(st.sampled_from(NLFS), min_size=3, max_size=3), st.sampled_from(COSTS),
-       st.sampled_from(KINDS), st.sampled_from(["reference", "torch"]), st.integers(0, 10**6))
+@given(
+    st.sampled_from(sorted(DEEP)),
+    st.lists(st.sampled_from(NLFS), min_size=3, max_size=3),
+    st.sampled_from(COSTS),
+    st.sampled_from(KINDS),
+    st.sampled_from(["reference", "torch"]),
+    st.integers(0, 10**6),
+)
 def test_deep_nets_follow_the_recursion(shape, nlfs, cost, kind, engine, seed) -> None:  # type: ignore[no-untyped-def]
     nlfs = [*nlfs[:2], "linear"] if cost == "cross-entropy" else nlfs
     layers = [("input", "(4 4)", ""), *((n, s, f) for (n, s, _), f in zip(DEEP[shape], nlfs))]
@@ -306,14 +358,50 @@ INITIAL = [-0.8915148, 0.4387804, 0.7404791, 0.6792325, 0.7845657, -0.7461449, 0
 GOLDEN = {
     "learn": [-0.8853403, 0.4290766, 0.7521431, 0.6730580, 0.7942696, -0.7523194, 0.3214452, 0.6072592, -0.8844495],
     "learn-lm": [-0.8672536, 0.4212993, 0.7554373, 0.6549713, 0.8020468, -0.7704061, 0.3292225, 0.6002389, -0.8960707],
-    "learn-newton": [-0.8652704, 0.4241412, 0.7540708, 0.6529881, 0.7992049, -0.7723893, 0.3263806, 0.6017634,
-                     -0.8943549],
-    "learn-batch": [-0.9145469, 0.5595047, 0.6682407, 0.6645391, 0.7485597, -0.5993339, 0.2452694, 0.5140826,
-                    -0.8184035],
-    "learn-batch-lm": [-0.9178584, 0.4865626, 0.7215642, 0.6624265, 0.7703146, -0.5782261, 0.2854320, 0.5950066,
-                       -0.8525655],
-    "learn-batch-cg": [-0.9133536, 1.1433150, 0.4899584, 0.6714981, 0.3942760, 0.2541620, 0.3978845, 0.0522742,
-                       -0.1936015],
+    "learn-newton": [
+        -0.8652704,
+        0.4241412,
+        0.7540708,
+        0.6529881,
+        0.7992049,
+        -0.7723893,
+        0.3263806,
+        0.6017634,
+        -0.8943549,
+    ],
+    "learn-batch": [
+        -0.9145469,
+        0.5595047,
+        0.6682407,
+        0.6645391,
+        0.7485597,
+        -0.5993339,
+        0.2452694,
+        0.5140826,
+        -0.8184035,
+    ],
+    "learn-batch-lm": [
+        -0.9178584,
+        0.4865626,
+        0.7215642,
+        0.6624265,
+        0.7703146,
+        -0.5782261,
+        0.2854320,
+        0.5950066,
+        -0.8525655,
+    ],
+    "learn-batch-cg": [
+        -0.9133536,
+        1.1433150,
+        0.4899584,
+        0.6714981,
+        0.3942760,
+        0.2541620,
+        0.3978845,
+        0.0522742,
+        -0.1936015,
+    ],
 }
 SIGMA = {
     "learn-lm": [0.2045011, 0.5051048, 0.7297729, 0.2045011, 0.5051048, 0.2045011, 0.5051048, 0.5378639, 0.3652176],
@@ -341,8 +429,14 @@ def test_the_numbers_of_the_original(name: str, engine: str) -> None:
     data = prepare(chosen, from_matrices(chosen.data.inputs, chosen.data.targets), np.float32)
     ready = engine_for(chosen, chosen.stages[0], engine, np.float32)
     start = np.array(INITIAL, np.float32)
-    ready.load_parameters({"hidden.bias": start[:2], "output.bias": start[2:3],
-                           "input-hidden.weight": start[3:7].reshape(2, 2), "hidden-output.weight": start[7:][:, None]})
+    ready.load_parameters(
+        {
+            "hidden.bias": start[:2],
+            "output.bias": start[2:3],
+            "input-hidden.weight": start[3:7].reshape(2, 2),
+            "hidden-output.weight": start[7:][:, None],
+        }
+    )
     of_weights, of_sigma = ROUGH.get(name, (1e-6 if name == "learn-batch-cg" else 2e-7, 5e-7))
     if name in SIGMA:
         h = ready.curvature(data.train.inputs, data.train.targets, "full" if "newton" in name else "gauss-newton")
@@ -355,7 +449,7 @@ def test_the_numbers_of_the_original(name: str, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES.names())
-@pytest.mark.parametrize("rule, kind", [("lm", "gauss-newton"), ("newton", "full")])
+@pytest.mark.parametrize(("rule", "kind"), [("lm", "gauss-newton"), ("newton", "full")])
 @pytest.mark.parametrize("of", ["sum", "mean"])
 def test_a_batch_steps_by_its_gradient_over_its_curvature(engine: str, rule: str, kind: str, of: str) -> None:
     """SN's batch Newton: acc and hess over the set, w less rate acc/(mu + |hess|); unstated, gamma is 1."""
@@ -372,16 +466,19 @@ def test_a_batch_steps_by_its_gradient_over_its_curvature(engine: str, rule: str
         x, d = data.train.inputs, data.train.targets
         over = len(x) if of == "mean" else 1
         g, h = check.gradient(x, d), check.curvature(x, d, kind)
-        check.load_parameters({n: w - 0.1 * (g[n] / over) / (0.3 + np.abs(h[n] * len(x) / over))
-                               for n, w in check.parameters().items()})
+        check.load_parameters(
+            {n: w - 0.1 * (g[n] / over) / (0.3 + np.abs(h[n] * len(x) / over)) for n, w in check.parameters().items()}
+        )
         equal(ready.parameters(), check.parameters(), 1e-9)
 
 
 # ---- What engines give to conjugate gradient ---------------------------------------------------------------------
 
 HERE = Path(__file__).parent
-FILES = [*(HERE / "nets" / f"{name}.sn" for name in ("joined", "windows", "nonlinear", "weight-norm")),
-         HERE.parent / "nets" / "lecun89.sn"]
+FILES = [
+    *(HERE / "nets" / f"{name}.sn" for name in ("joined", "windows", "nonlinear", "weight-norm")),
+    HERE.parent / "nets" / "lecun89.sn",
+]
 
 
 @cache
@@ -392,13 +489,14 @@ def declared(path: Path) -> dict[str, Plan]:
 NETS = [pytest.param(path, name, id=name) for path in FILES for name in declared(path)]
 
 
-@pytest.mark.parametrize("path, name", NETS)
+@pytest.mark.parametrize(("path", "name"), NETS)
 def test_gradients_and_tangents_of_every_engine(path: Path, name: str) -> None:
     """The same of all; the tangents are differences of the outputs, the gradient what learning subtracts."""
     net, made = declared(path)[name], read("")
     draw = np.random.default_rng(3)
-    weights, along = ({p.name: draw.uniform(-1, 1, p.shape) for p in net.parameters.values() if p.learns}
-                      for _ in range(2))
+    weights, along = (
+        {p.name: draw.uniform(-1, 1, p.shape) for p in net.parameters.values() if p.learns} for _ in range(2)
+    )
     x, d = draw.uniform(-1, 1, (3, net.input_units)), draw.uniform(-1, 1, (3, net.output_units))
     cost, sgd = stated_cost(made, "quartic 0.3", net.output_units), made.updates.get("sgd").rule
     engines = [build(engine, net, cost, sgd, "float64") for engine in ENGINES.names()]

@@ -10,8 +10,8 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from damaged_runs import damage, failure, readers
@@ -80,7 +80,7 @@ def _copy_plain(source: str, target: str) -> None:
 
 
 CHANGES: list[tuple[str, Callable[[dict], object], str]] = [  # type: ignore[type-arg]
-    ("run.json", lambda it: it.update(passes=10 ** 9), "it tells of 1,000,000,000 passes, and its text .* has 4"),
+    ("run.json", lambda it: it.update(passes=10**9), "it tells of 1,000,000,000 passes, and its text .* has 4"),
     ("run.json", lambda it: it.update(passes=2), "written after pass 4, and run.json tells of 2 passes"),
     ("run.json", lambda it: it["data"].update(rank="0"), 'data.rank must be a whole number from 0 on, not "0"'),
     ("run.json", lambda it: it["source"].update(main="../tiny.sn"), "source.main must be a relative path"),
@@ -94,9 +94,14 @@ CHANGES: list[tuple[str, Callable[[dict], object], str]] = [  # type: ignore[typ
 ]
 
 
-@pytest.mark.parametrize("file, change, message", CHANGES)
-def test_a_fault_names_file_and_field(file: str, change: Callable[[dict], object], message: str,  # type: ignore[type-arg]
-                                      tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("file", "change", "message"), CHANGES)
+def test_a_fault_names_file_and_field(
+    file: str,
+    change: Callable[[dict], object],
+    message: str,  # type: ignore[type-arg]
+    tiny: Path,
+    tmp_path: Path,
+) -> None:
     run = shutil.copytree(tiny, tmp_path / "tiny")
     first, *others = (run / file).read_text().splitlines() if file == "passes.jsonl" else [(run / file).read_text()]
     value = json.loads(first)
@@ -109,12 +114,21 @@ def test_a_fault_names_file_and_field(file: str, change: Callable[[dict], object
     assert file in str(caught.value) and str(run) in caught.value.faults[0].hint + str(caught.value)
 
 
-@pytest.mark.parametrize("content, message", [
-    ("[" * 200_000, "nested too deeply"), ('{"a":' * 200_000, "nested too deeply"),
-    ('{"a": 1, "b": 2, "a": 3}', 'the key "a" stands twice'), ("[NaN]", "NaN is no number"),
-    ("-Infinity", "-Infinity is no number"), ("1e999", "1e999 is too large"), ("9" * 5000, "a number has 5,000 digits"),
-    ('{"a": 1', "delimiter: line 1 column 8"), ("", "Expecting value"), (b'"\xff"', "byte 1 is not UTF-8"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[" * 200_000, "nested too deeply"),
+        ('{"a":' * 200_000, "nested too deeply"),
+        ('{"a": 1, "b": 2, "a": 3}', 'the key "a" stands twice'),
+        ("[NaN]", "NaN is no number"),
+        ("-Infinity", "-Infinity is no number"),
+        ("1e999", "1e999 is too large"),
+        ("9" * 5000, "a number has 5,000 digits"),
+        ('{"a": 1', "delimiter: line 1 column 8"),
+        ("", "Expecting value"),
+        (b'"\xff"', "byte 1 is not UTF-8"),
+    ],
+)
 def test_json_that_is_refused(content: str | bytes, message: str) -> None:
     with pytest.raises(SnError, match=message) as caught:
         parse_json(content, "some.json", "mend it")
@@ -126,9 +140,15 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     (tmp_path / "large").write_bytes(b"12345")
-    for name, message in (("pipe", "no plain file"), ("circle", "cannot be read"), ("large", "has 5 bytes"),
-                          (".", "is a folder"), ("a\0b", "cannot be read"), ("a" * 300, "cannot be read"),
-                          ("nothing", "there is no file")):
+    for name, message in (
+        ("pipe", "no plain file"),
+        ("circle", "cannot be read"),
+        ("large", "has 5 bytes"),
+        (".", "is a folder"),
+        ("a\0b", "cannot be read"),
+        ("a" * 300, "cannot be read"),
+        ("nothing", "there is no file"),
+    ):
         with pytest.raises(SnError, match=message):
             read_plain_file(tmp_path / name, 4, "")
 
@@ -148,8 +168,9 @@ def test_files_that_may_not_be_read(file: str, tiny: Path, tmp_path: Path) -> No
     run = shutil.copytree(tiny, tmp_path / "tiny")
     mode = (run / file).stat().st_mode
     (run / file).chmod(0)
-    done = subprocess.run([sys.executable, "-c", POWERLESS, "run", "--resume", str(run)], capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", POWERLESS, "run", "--resume", str(run)], capture_output=True, text=True
+    )
     (run / file).chmod(mode)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     assert "Permission denied" in done.stderr and str(run) in done.stderr

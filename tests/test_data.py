@@ -64,8 +64,9 @@ def test_packed_matrix_counts_in_sixteenths():
 
 
 def test_text_matrix_in_any_layout():
-    assert np.array_equal(formats.read_matrix(b".MAT 2\n2 3 +1 -1.0\n\t.5 0 1e1 2 and more", "t"),
-                          [[1, -1, 0.5], [0, 10, 2]])
+    assert np.array_equal(
+        formats.read_matrix(b".MAT 2\n2 3 +1 -1.0\n\t.5 0 1e1 2 and more", "t"), [[1, -1, 0.5], [0, 10, 2]]
+    )
 
 
 GOOD = sn_matrix(np.ones((2, 3), "<f4"), 0x51, "<")
@@ -99,9 +100,13 @@ def test_wrong_matrices_are_named_with_numbers(content):
 def test_idx():
     content = bytes([0, 0, 8, 2]) + struct.pack(">2I", 2, 3) + bytes(range(6))
     assert formats.read_idx(content, "i").tolist() == [[0, 1, 2], [3, 4, 5]]
-    for wrong, expected in {content[:-1]: "has 17 bytes, expected 18", content + b"x": "has 19 bytes, expected 18",
-                            b"\0\0\7\2": "begins with 00000702", content[:7]: "expected a header of 12 bytes",
-                            b"\0\0\x0e\3" + b"\xff" * 12: "expected 633825299671"}.items():
+    for wrong, expected in {
+        content[:-1]: "has 17 bytes, expected 18",
+        content + b"x": "has 19 bytes, expected 18",
+        b"\0\0\7\2": "begins with 00000702",
+        content[:7]: "expected a header of 12 bytes",
+        b"\0\0\x0e\3" + b"\xff" * 12: "expected 633825299671",
+    }.items():
         with pytest.raises(SnError, match=expected):
             formats.read_idx(wrong, "i")
 
@@ -110,9 +115,13 @@ def test_zip_text_does_not_count_blanks():
     line = "9.0000 " + "0.5 -1 " * 128
     pictures, labels = formats.read_zip_text(f"{line}\n3   {line[7:]}".encode(), "z")
     assert pictures.shape == (2, 16, 16) and labels.tolist() == [9, 3] and pictures[1, 0, :2].tolist() == [0.5, -1]
-    for wrong, expected in {line[:-4]: "has 256 numbers, expected a multiple of 257", "": "has 0 numbers",
-                            "11 " + line[7:]: "the class of digit 0 is 11", "9 1.5 " + line[11:]: "value 1.5",
-                            line.replace("-1", "nan", 1): "number 3 of 257 is nan"}.items():
+    for wrong, expected in {
+        line[:-4]: "has 256 numbers, expected a multiple of 257",
+        "": "has 0 numbers",
+        "11 " + line[7:]: "the class of digit 0 is 11",
+        "9 1.5 " + line[11:]: "value 1.5",
+        line.replace("-1", "nan", 1): "number 3 of 257 is nan",
+    }.items():
         with pytest.raises(SnError, match=expected):
             formats.read_zip_text(wrong.encode(), "z")
 
@@ -128,13 +137,15 @@ def test_any_bytes_give_an_array_or_an_error(tail, head):
 
 # Scaling, shifts, patterns ---------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("sizes", [(28, 28, 16, 16), (8, 8, 16, 16), (9, 7, 16, 13), (16, 16, 16, 16)])
 def test_scaling_is_torch_bilinear(sizes):
     torch = pytest.importorskip("torch")
     rows, columns, *wanted = sizes
     pictures = np.random.default_rng(1).uniform(-1, 1, (5, rows, columns)).astype(np.float32)
-    oracle = torch.nn.functional.interpolate(torch.from_numpy(pictures)[:, None], size=wanted, mode="bilinear",
-                                             align_corners=False)[:, 0].numpy()
+    oracle = torch.nn.functional.interpolate(
+        torch.from_numpy(pictures)[:, None], size=wanted, mode="bilinear", align_corners=False
+    )[:, 0].numpy()
     scaled = scale(pictures, *wanted)
     assert scaled.dtype == np.float32 and np.abs(scaled - oracle).max() <= 1e-6
 
@@ -148,7 +159,7 @@ def test_shift_moves_each_picture_by_its_own_amount(seed, shape):
     for k in range(6):
         assert np.array_equal(wrapped[k], np.roll(pictures[k], (down[k], right[k]), (-2, -1)))
         wide = np.pad(pictures[k], [(0, 0)] * (len(shape) - 2) + [(6, 6), (6, 6)], constant_values=-9.0)
-        assert np.array_equal(filled[k], wide[..., 6 - down[k]:10 - down[k], 6 - right[k]:11 - right[k]])
+        assert np.array_equal(filled[k], wide[..., 6 - down[k] : 10 - down[k], 6 - right[k] : 11 - right[k]])
 
 
 def numbered(train: int, test: int) -> catalog.Examples:
@@ -179,7 +190,12 @@ def test_frame_puts_the_odd_cells_below_and_to_the_right():
     framed = patterns.frame(numbered(2, 1), 5, 6, -1.0)
     assert framed.shape == (5, 6)
     assert framed.train.inputs[1].tolist() == [
-        [-1] * 6, [-1, 1, 1, 1, -1, -1], [-1, 1, 1, 1, -1, -1], [-1] * 6, [-1] * 6]
+        [-1] * 6,
+        [-1, 1, 1, 1, -1, -1],
+        [-1, 1, 1, 1, -1, -1],
+        [-1] * 6,
+        [-1] * 6,
+    ]
     with pytest.raises(SnError, match="pictures of numbered are 2 x 3"):
         patterns.frame(numbered(2, 1), 1, 6, -1.0)
 
@@ -217,19 +233,29 @@ def test_one_of_n():
 # The catalogue ---------------------------------------------------------------------------------------------------
 
 COUNTS = {
-    "zipcode": ([1194, 1005, 731, 658, 652, 556, 664, 645, 542, 644],
-                [359, 264, 198, 166, 200, 160, 170, 147, 166, 177]),
-    "mnist": ([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
-              [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
-    "sn28-digits": ([32] * 10, [16] * 10), "sn28-digits-by-drawing": ([32] * 10, [16] * 10),
+    "zipcode": (
+        [1194, 1005, 731, 658, 652, 556, 664, 645, 542, 644],
+        [359, 264, 198, 166, 200, 160, 170, 147, 166, 177],
+    ),
+    "mnist": (
+        [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+        [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+    ),
+    "sn28-digits": ([32] * 10, [16] * 10),
+    "sn28-digits-by-drawing": ([32] * 10, [16] * 10),
 }
-FIRST_LABELS = {"zipcode": ("6547363101", "9636600069"), "mnist": ("5041921314", "7210414959"),
-                "mnist-16": ("5041921314", "7210414959"), "sn28-digits": ("0123456789", "0123456789")}
+FIRST_LABELS = {
+    "zipcode": ("6547363101", "9636600069"),
+    "mnist": ("5041921314", "7210414959"),
+    "mnist-16": ("5041921314", "7210414959"),
+    "sn28-digits": ("0123456789", "0123456789"),
+}
 
 
 @needs_data
-@pytest.mark.parametrize("name", ["zipcode", "mnist-1989", "mnist", "mnist-16", "mnist-50000", "sn28-digits",
-                                  "sn28-digits-by-drawing"])
+@pytest.mark.parametrize(
+    "name", ["zipcode", "mnist-1989", "mnist", "mnist-16", "mnist-50000", "sn28-digits", "sn28-digits-by-drawing"]
+)
 def test_data_set(name):
     said: list[str] = []
     examples, rank = find([name], Search(environment=Path(DATA), online=False), said.append)
@@ -248,11 +274,15 @@ def test_data_set(name):
 @needs_data
 def test_no_drawing_is_in_both_parts_if_the_split_is_by_drawing():
     def drawings(split):
-        return {np.roll(picture, -np.flatnonzero((picture > 0).any(axis=0))[0], axis=1).tobytes()
-                for picture in split.inputs}
+        return {
+            np.roll(picture, -np.flatnonzero((picture > 0).any(axis=0))[0], axis=1).tobytes()
+            for picture in split.inputs
+        }
 
-    by_file, by_drawing = (find([name], Search(environment=Path(DATA), online=False)).examples
-                           for name in ("sn28-digits", "sn28-digits-by-drawing"))
+    by_file, by_drawing = (
+        find([name], Search(environment=Path(DATA), online=False)).examples
+        for name in ("sn28-digits", "sn28-digits-by-drawing")
+    )
     assert len(drawings(by_drawing.train)) == 80 and len(drawings(by_drawing.test)) == 40
     assert not drawings(by_drawing.train) & drawings(by_drawing.test)
     in_training = drawings(by_file.train)
@@ -305,8 +335,11 @@ def test_digits_are_those_of_scikit_learn(tmp_path):
 def test_digest_depends_on_every_array_and_not_on_byte_order():
     split = Split(np.arange(6.0).reshape(2, 3), np.array([0, 1]))
     assert digest(split, None) == digest(replace(split, inputs=split.inputs.astype(">f8")), None)
-    others = [replace(split, labels=np.array([1, 0])), replace(split, inputs=split.inputs.reshape(2, 3, 1)),
-              replace(split, labels=None)]
+    others = [
+        replace(split, labels=np.array([1, 0])),
+        replace(split, inputs=split.inputs.reshape(2, 3, 1)),
+        replace(split, labels=None),
+    ]
     assert len({digest(split, None), digest(split, split), *(digest(other, None) for other in others)}) == 5
 
 
@@ -354,8 +387,13 @@ class Answers(BaseHTTPRequestHandler):
             self._body(kind)
 
     def _body(self, kind: str) -> None:
-        body = {"plain": CONTENT, "unpacked": PACKED, "wrong": gzip.compress(b"<html>no such thing</html>"),
-                "cut": PACKED[:-2000], "huge": bytes(len(PACKED) + 2_000_000)}.get(kind, PACKED)
+        body = {
+            "plain": CONTENT,
+            "unpacked": PACKED,
+            "wrong": gzip.compress(b"<html>no such thing</html>"),
+            "cut": PACKED[:-2000],
+            "huge": bytes(len(PACKED) + 2_000_000),
+        }.get(kind, PACKED)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         if kind == "unpacked":
@@ -370,7 +408,7 @@ class Answers(BaseHTTPRequestHandler):
                 self.server.stopped.wait(3)
             elif kind == "drip":
                 for start in range(3000):
-                    self.wfile.write(body[start:start + 1])
+                    self.wfile.write(body[start : start + 1])
                     if self.server.stopped.wait(0.02):
                         break
             else:
@@ -407,8 +445,9 @@ def unused_address() -> str:
         return f"http://127.0.0.1:{gone.server_port}/it.dat.gz"
 
 
-@pytest.mark.parametrize("kind, stored", [("good", "it.dat.gz"), ("plain", "it.dat"), ("unpacked", "it.dat"),
-                                          ("redirect", "it.dat.gz")])
+@pytest.mark.parametrize(
+    ("kind", "stored"), [("good", "it.dat.gz"), ("plain", "it.dat"), ("unpacked", "it.dat"), ("redirect", "it.dat.gz")]
+)
 def test_a_download_is_kept_in_the_cache(server, tmp_path, kind, stored):
     file, said = served(server, kind), []
     content, place = Fetcher(Search(cache=tmp_path, patience=PATIENCE), said.append).read(file)
@@ -446,8 +485,15 @@ def test_when_all_mirrors_fail_every_one_is_named_and_nothing_is_left(server, tm
     shelf.add("far", DataSet(lambda contents: (None, None), (file,), (1, 1), (1,)), "a set that is far away")
     with pytest.raises(SnError) as raised:
         find(["far"], Search(cache=tmp_path, patience=PATIENCE), shelf=shelf)
-    for part in ("the data set far cannot be had", f"not in the cache {tmp_path}", *file.addresses, "404 Not Found",
-                 file.sha256, f"put it.dat.gz in {tmp_path / 'set'} by hand", "(data digits)"):
+    for part in (
+        "the data set far cannot be had",
+        f"not in the cache {tmp_path}",
+        *file.addresses,
+        "404 Not Found",
+        file.sha256,
+        f"put it.dat.gz in {tmp_path / 'set'} by hand",
+        "(data digits)",
+    ):
         assert part in message(raised)
     assert os.listdir(tmp_path / "set") == []
 
@@ -495,8 +541,17 @@ def test_folders_of_the_user_come_first(server, tmp_path, place):
     assert server.asked == [] and not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("damage", [PACKED[:-2000], CONTENT[:-1], CONTENT[:-1] + b"?", gzip.compress(CONTENT + b"?"),
-                                    PACKED[:50] + b"????" + PACKED[54:], b""])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        PACKED[:-2000],
+        CONTENT[:-1],
+        CONTENT[:-1] + b"?",
+        gzip.compress(CONTENT + b"?"),
+        PACKED[:50] + b"????" + PACKED[54:],
+        b"",
+    ],
+)
 def test_a_damaged_file_of_the_user_is_an_error_and_one_in_the_cache_is_fetched_anew(server, tmp_path, damage):
     place = tmp_path / "set" / "it.dat.gz"
     place.parent.mkdir()

@@ -6,8 +6,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 from lsp_fuzz import problems
@@ -25,8 +26,13 @@ class Editor:
     """Speaks with a server process as an editor does; `told` are its notifications by method."""
 
     def __init__(self) -> None:
-        self.server = subprocess.Popen([sys.executable, "-m", "snsim", "lsp"], cwd=ROOT, stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", "snsim", "lsp"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         self.number = 0
 
     def send(self, **message: Any) -> None:
@@ -76,17 +82,23 @@ def test_an_exchange_with_the_language_server(editor: Editor, tmp_path: Path) ->
     assert {"hoverProvider", "completionProvider", "definitionProvider", "documentFormattingProvider"} <= set(able)
     editor.send(method="initialized", params={})
     text, uri = NET.read_text(), NET.as_uri()
-    editor.send(method="textDocument/didOpen", params={
-        "textDocument": {"uri": uri, "languageId": "sn", "version": 1, "text": text}})
+    editor.send(
+        method="textDocument/didOpen",
+        params={"textDocument": {"uri": uri, "languageId": "sn", "version": 1, "text": text}},
+    )
     assert editor.faults() == []
 
     def change(version: int, part: str, instead: str) -> list[dict[str, Any]]:
         nonlocal text
         start, end = position(text, part, 0), position(text, part, len(part))
         text = text.replace(part, instead, 1)
-        editor.send(method="textDocument/didChange", params={
-            "textDocument": {"uri": uri, "version": version},
-            "contentChanges": [{"range": {"start": start, "end": end}, "text": instead}]})
+        editor.send(
+            method="textDocument/didChange",
+            params={
+                "textDocument": {"uri": uri, "version": version},
+                "contentChanges": [{"range": {"start": start, "end": end}, "text": instead}],
+            },
+        )
         return editor.faults()
 
     found = change(2, "(step 2)", "(stepp 2)")  # two faults at once, each in its place
@@ -94,7 +106,8 @@ def test_an_exchange_with_the_language_server(editor: Editor, tmp_path: Path) ->
     assert found[0]["range"]["start"] == position(text, "(stepp", 1) and 'did you mean "step"' in found[0]["message"]
     found = change(3, "(cost       lms)", "(cost       lsm)")
     assert {fault["range"]["start"]["line"] for fault in found} == {
-        position(text, part)["line"] for part in ("(stepp", "lsm")}
+        position(text, part)["line"] for part in ("(stepp", "lsm")
+    }
     change(4, "lsm", "lms")
     assert change(5, "stepp", "step") == []
     assert "never closed" in change(6, "(passes     23)", "(passes     23")[0]["message"]
@@ -106,11 +119,17 @@ def test_an_exchange_with_the_language_server(editor: Editor, tmp_path: Path) ->
     told = editor.ask("textDocument/hover", {**here, "position": position(text, "h1 h2 ", 1)})
     assert told["contents"]["value"] == "layer h1 of net lecun89, lecun89.sn:27\n(layer h1 (12 8 8))"
     assert editor.ask("textDocument/hover", {**here, "position": {"line": 0, "character": 8}}) is None
-    names = {item["label"] for item in editor.ask("textDocument/completion", {
-        **here, "position": position(text, "(border 2 -1)", 1)})}
+    names = {
+        item["label"]
+        for item in editor.ask("textDocument/completion", {**here, "position": position(text, "(border 2 -1)", 1)})
+    }
     assert {"mask", "local", "step", "border", "table"} <= names and not names & {"passes", "car"}
-    names = {item["label"] for item in editor.ask("textDocument/completion", {
-        **here, "position": position(text, "(table three-blocks))", 7)})}
+    names = {
+        item["label"]
+        for item in editor.ask(
+            "textDocument/completion", {**here, "position": position(text, "(table three-blocks))", 7)}
+        )
+    }
     assert names == {"full", "one-to-one", "three-blocks"}
     found = editor.ask("textDocument/definition", {**here, "position": position(text, "(table three-blocks))", 9)})
     assert found["uri"] == uri and found["range"]["start"] == position(text, "(table three-blocks ", 7)
@@ -122,8 +141,10 @@ def test_an_exchange_with_the_language_server(editor: Editor, tmp_path: Path) ->
 
     other = ROOT / "nets" / "net-5.sn"
     text = other.read_text()
-    editor.send(method="textDocument/didOpen", params={
-        "textDocument": {"uri": other.as_uri(), "languageId": "sn", "version": 1, "text": text}})
+    editor.send(
+        method="textDocument/didOpen",
+        params={"textDocument": {"uri": other.as_uri(), "languageId": "sn", "version": 1, "text": text}},
+    )
     assert editor.faults() == []
     here = {"textDocument": {"uri": other.as_uri()}}
     found = editor.ask("textDocument/definition", {**here, "position": position(text, '"net-1.sn"', 3)})
@@ -144,8 +165,11 @@ def test_the_extension_is_what_is_generated() -> None:
 
 def test_the_grammar_knows_every_name() -> None:
     """Each name at the head of a form is coloured, by its first kind."""
-    patterns = [(re.compile(rule["match"]), rule["name"]) for rule in grammar()["patterns"]  # type: ignore[index,union-attr]
-                if "match" in rule and "(?<=" in rule["match"]]
+    patterns = [
+        (re.compile(rule["match"]), rule["name"])
+        for rule in grammar()["patterns"]  # type: ignore[index,union-attr]
+        if "match" in rule and "(?<=" in rule["match"]
+    ]
     for name in heads():
         assert any(m and m.group(1) == name for m in (p.search(f"({name} x)") for p, _ in patterns)), name
     assert not any(pattern.search("(no-such-word x)") for pattern, _ in patterns)
@@ -157,7 +181,11 @@ def test_colours() -> None:
     text = '(net n ; a net\n  (layer h1 (12 8 8)) (connect a b (mask 5 5)) "text" \'q ,(car x)) [1 2] :g:s #? old\n'
     found = {value: str(kind) for kind, value in SnLexer().get_tokens(text)}
     assert {found[word] for word in ("net", "layer", "mask", "car")} == {
-        "Token.Keyword.Declaration", "Token.Name.Attribute", "Token.Name.Decorator", "Token.Name.Builtin"}
+        "Token.Keyword.Declaration",
+        "Token.Name.Attribute",
+        "Token.Name.Decorator",
+        "Token.Name.Builtin",
+    }
     assert found["; a net"] == "Token.Comment.Single" and found['"text"'] == "Token.Literal.String"
     assert "Token.Error" not in found.values() and isinstance(get_lexer_by_name("sn"), SnLexer)
     for path in sorted((ROOT / "nets").glob("*.sn")):
@@ -165,12 +193,16 @@ def test_colours() -> None:
         assert "".join(value for _, value in tokens) == path.read_text()
 
 
-@pytest.mark.parametrize("text, names, word, column", [
-    ("(net n\n  (layer h", ["net", "layer"], "h", 9),
-    ('(print "(" ; (\n ', ["print"], "", 7),
-    ("(de f (x)", ["de"], "", 2),
-    ("", [], "", 0),
-    ("(setq m [[1 2] [3", ["setq"], "3", 16)])
+@pytest.mark.parametrize(
+    ("text", "names", "word", "column"),
+    [
+        ("(net n\n  (layer h", ["net", "layer"], "h", 9),
+        ('(print "(" ; (\n ', ["print"], "", 7),
+        ("(de f (x)", ["de"], "", 2),
+        ("", [], "", 0),
+        ("(setq m [[1 2] [3", ["setq"], "3", 16),
+    ],
+)
 def test_what_is_open_while_one_types(text: str, names: list[str], word: str, column: int) -> None:
     found = [head for head in open_heads(text) if not head[0].isdigit()]
     assert (found, word_before(text), indentation(text)) == (names, word, column)

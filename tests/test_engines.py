@@ -33,7 +33,7 @@ def declared(path: Path) -> dict:
 
 
 NETS = [pytest.param(path, name, id=f"{path.stem}:{name}") for path in FILES for name in declared(path)]
-every_net = pytest.mark.parametrize("path, name", NETS)
+every_net = pytest.mark.parametrize(("path", "name"), NETS)
 
 
 def tree(form) -> object:
@@ -52,12 +52,24 @@ def cost(form) -> Cost:
 HALF_SQUARES = cost(("*", 0.5, ("**", ("-", "x", "d"), 2)))
 CURVED = cost(("/", ("+", ("tanh", ("*", "x", "x")), ("exp", ("*", "d", "x"))), "n"))  # slope and bend vary with x
 SOFTMAX = Cost("cross-entropy", None, None, None, softmax=True)
-SGD = UpdateRule("sgd", (("alpha", 0.0), ("decay", 0.0)), ("delta",), (
-    (("delta", tree(("-", ("*", "alpha", "delta"), ("*", ("*", ("-", 1, "alpha"), "rate"), "g")))),),
-    (("w", tree(("+", ("*", ("-", 1, ("*", "rate", "decay")), "w"), "delta"))),)))
-LM = UpdateRule("lm", (("mu", 0.05), ("gamma", 0.1)), ("hess",), (
-    (("hess", tree(("+", ("*", ("-", 1, "gamma"), "hess"), ("*", "gamma", "h")))),),
-    (("w", tree(("-", "w", ("/", ("*", "rate", "g"), ("+", "mu", "hess"))))),)))
+SGD = UpdateRule(
+    "sgd",
+    (("alpha", 0.0), ("decay", 0.0)),
+    ("delta",),
+    (
+        (("delta", tree(("-", ("*", "alpha", "delta"), ("*", ("*", ("-", 1, "alpha"), "rate"), "g")))),),
+        (("w", tree(("+", ("*", ("-", 1, ("*", "rate", "decay")), "w"), "delta"))),),
+    ),
+)
+LM = UpdateRule(
+    "lm",
+    (("mu", 0.05), ("gamma", 0.1)),
+    ("hess",),
+    (
+        (("hess", tree(("+", ("*", ("-", 1, "gamma"), "hess"), ("*", "gamma", "h")))),),
+        (("w", tree(("-", "w", ("/", ("*", "rate", "g"), ("+", "mu", "hess"))))),),
+    ),
+)
 
 
 def taking(variable_: str) -> UpdateRule:
@@ -72,8 +84,11 @@ def patterns(made: Plan, count: int = 4, seed: int = 1) -> tuple[np.ndarray, np.
 
 def weights(made: Plan, seed: int = 2) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return {p.name: rng.uniform(-1, 1, p.shape) * 2 / np.sqrt(p.fan_in.reshape(p.shape))
-            for p in made.parameters.values() if p.learns}
+    return {
+        p.name: rng.uniform(-1, 1, p.shape) * 2 / np.sqrt(p.fan_in.reshape(p.shape))
+        for p in made.parameters.values()
+        if p.learns
+    }
 
 
 def engine(kind: str, made: Plan, rule: UpdateRule, of: Cost = HALF_SQUARES, dtype: str = "float64"):
@@ -97,8 +112,10 @@ class Literal:
 
     def __init__(self, made: Plan, values: dict[str, np.ndarray], of: Cost):
         self.plan, self.cost = made, of
-        self.values = {p.name: np.full(p.size, p.fixed) if p.fixed is not None else values[p.name].ravel()
-                       for p in made.parameters.values()}
+        self.values = {
+            p.name: np.full(p.size, p.fixed) if p.fixed is not None else values[p.name].ravel()
+            for p in made.parameters.values()
+        }
         self.parts = {}
         for link in (link for stage in made.stages for link in stage.links if link.gain is not None):
             self.parts[link] = {name: torch.from_numpy(values[name].ravel()) for name in (link.slot, link.gain)}
@@ -139,10 +156,10 @@ class Literal:
                     w = link.scale * self.values[link.slot][weight]
                     state = link.border_value if source == BORDER else states[link.source][source]
                     g[link.slot][weight] += link.scale * g_unit[target] * state
-                    h[link.slot][weight] += link.scale ** 2 * h_unit[target] * state ** 2
+                    h[link.slot][weight] += link.scale**2 * h_unit[target] * state**2
                     if source != BORDER:
                         y[link.source][source] += w * g_unit[target]
-                        s[link.source][source] += w ** 2 * h_unit[target]
+                        s[link.source][source] += w**2 * h_unit[target]
             for transfer in stage.transfers:
                 for source, g_back, h_back in transform_oracles.passed_back(transfer, states, g_unit, h_unit, full):
                     y[source] += g_back
@@ -167,7 +184,7 @@ def test_reference_is_the_definition(path, name):
     large = made.net.counts.connections > 50_000
     x, d = patterns(made, 1)
     literal = Literal(made, weights(made), CURVED)
-    for full, kind, mentioned in ((True, "full", "h-full"), (False, "gauss-newton", "h"))[:1 if large else 2]:
+    for full, kind, mentioned in ((True, "full", "h-full"), (False, "gauss-newton", "h"))[: 1 if large else 2]:
         states, g, h = literal.present(x[0], d[0], full)
         ready = engine("reference", made, taking("g"), CURVED)
         for computed, state in zip(ready.states(x).values(), states):
@@ -193,7 +210,8 @@ def plain_outputs(made: Plan, values: dict[str, torch.Tensor], x: torch.Tensor) 
             w = w if link.gain is None else transform_oracles.normed(link, w, values[link.gain])
             w = w[torch.from_numpy(np.array(link.table.weight))]
             matrix = torch.zeros(units + 1, stage.units, dtype=x.dtype).index_put(
-                (source, torch.from_numpy(np.array(link.table.target))), w, accumulate=True)
+                (source, torch.from_numpy(np.array(link.table.target))), w, accumulate=True
+            )
             border = torch.full((len(x), 1), link.border_value, dtype=x.dtype)
             a = a + link.scale * (torch.cat([states[link.source], border], 1) @ matrix)
         for transfer in stage.transfers:
@@ -210,8 +228,10 @@ def test_module_is_the_net(path, name):
     made = plan(declared(path)[name])
     x, d = (torch.from_numpy(a) for a in patterns(made, 3))
     net = module(made, torch.float64)
-    values = {**{p.name: torch.full(p.shape, p.fixed or 0.0, dtype=x.dtype) for p in made.parameters.values()},
-              **{n: torch.from_numpy(v).requires_grad_() for n, v in weights(made).items()}}
+    values = {
+        **{p.name: torch.full(p.shape, p.fixed or 0.0, dtype=x.dtype) for p in made.parameters.values()},
+        **{n: torch.from_numpy(v).requires_grad_() for n, v in weights(made).items()},
+    }
     net.load_state_dict({net.parameter_names[n]: v for n, v in weights_as_tensors(made).items()})
     out, plain = net(x).reshape(3, -1), plain_outputs(made, values, x)
     np.testing.assert_allclose(out.detach(), plain.detach(), rtol=1e-9, atol=1e-12)
@@ -219,8 +239,9 @@ def test_module_is_the_net(path, name):
     if name != "branches":  # autograd alone has other derivatives there than are meant
         (0.5 * (plain - d) ** 2).sum().backward()
         for n in weights(made):
-            np.testing.assert_allclose(net.get_parameter(net.parameter_names[n]).grad, values[n].grad, rtol=1e-8,
-                                       atol=1e-10, err_msg=n)
+            np.testing.assert_allclose(
+                net.get_parameter(net.parameter_names[n]).grad, values[n].grad, rtol=1e-8, atol=1e-10, err_msg=n
+            )
 
 
 def weights_as_tensors(made: Plan) -> dict[str, torch.Tensor]:
@@ -296,7 +317,7 @@ def test_curvature_of_patterns_and_held(small):
     """The mean over patterns; a held one is used as it is; a batch takes the sum or the mean."""
     x, d = patterns(small)
     ready = engine("reference", small, LM)
-    each = [ready.curvature(x[k:k + 1], d[k:k + 1], "gauss-newton") for k in range(4)]
+    each = [ready.curvature(x[k : k + 1], d[k : k + 1], "gauss-newton") for k in range(4)]
     mean = ready.curvature(x, d, "gauss-newton")
     close(mean, {name: sum(one[name] for one in each) / 4 for name in mean})
     assert all((h >= 0).all() for h in mean.values())
@@ -310,7 +331,7 @@ def test_curvature_of_patterns_and_held(small):
     close(ready.parameters(), held)
 
 
-@pytest.mark.parametrize("kind, rule", [("reference", LM), ("reference", SGD), ("torch", SGD)])
+@pytest.mark.parametrize(("kind", "rule"), [("reference", LM), ("reference", SGD), ("torch", SGD)])
 def test_pieces_and_resumption(small, kind, rule):
     """Learning in several calls, and in another engine that was given the state, gives the very same bits."""
     x, d = patterns(small, 6)
@@ -353,9 +374,16 @@ def test_fixed_weights_stay():
 
 def test_swap_in_one_group(small):
     """Right sides are computed before any is assigned, also where they are plain variables."""
-    rule = UpdateRule("swap", (), ("a", "b"), (
-        (("a", tree(("+", "a", 1))), ("b", tree(("+", "b", 2)))), (("a", tree("b")), ("b", tree("a"))),
-        (("w", tree("n")),)))
+    rule = UpdateRule(
+        "swap",
+        (),
+        ("a", "b"),
+        (
+            (("a", tree(("+", "a", 1))), ("b", tree(("+", "b", 2)))),
+            (("a", tree("b")), ("b", tree("a"))),
+            (("w", tree("n")),),
+        ),
+    )
     ready = engine("reference", small, rule)
     x, d = patterns(small, 1)
     ready.learn(x, d, settings(small))
@@ -363,21 +391,38 @@ def test_swap_in_one_group(small):
     assert (ready.parameters()["k.bias"] == 1).all()
 
 
-@pytest.mark.parametrize("call, sentence", [
-    (lambda p: build("numpy", p, HALF_SQUARES, SGD), 'unknown engine "numpy"'),
-    (lambda p: build("reference", p, HALF_SQUARES, SGD, np.int32), "engines compute in float32 or float64, not int32"),
-    (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p), "half"), 'unknown curvature "half"'),
-    (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p, 0), "full"), "there are none"),
-    (lambda p: TorchEngine(p, HALF_SQUARES, LM).learn(*patterns(p), settings(p, held_curvature={})), "no curvature"),
-    (lambda p: ReferenceEngine(p, HALF_SQUARES, SGD).outputs(np.zeros((2, 5))), r"input patterns of shape \(2, 5\)"),
-    (lambda p: ReferenceEngine(p, HALF_SQUARES, SGD).learn(patterns(p)[0], patterns(p, 3)[1], settings(p)),
-     "4 input patterns, 3 target patterns"),
-    (lambda p: engine("reference", p, SGD).learn(*patterns(p), Settings({}, {})), "no learning rate for input-h"),
-    (lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "k.bias": np.zeros(3)}), "has the shape"),
-    (lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "q.bias": np.zeros(3)}), "no parameter of"),
-    (lambda p: engine("reference", p, SGD).curvature(*patterns(p, 0), "full"), "there are none"),
-    (lambda p: engine("reference", p, SGD).curvature(*patterns(p), "half"), 'unknown curvature "half"'),
-])
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda p: build("numpy", p, HALF_SQUARES, SGD), 'unknown engine "numpy"'),
+        (
+            lambda p: build("reference", p, HALF_SQUARES, SGD, np.int32),
+            "engines compute in float32 or float64, not int32",
+        ),
+        (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p), "half"), 'unknown curvature "half"'),
+        (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p, 0), "full"), "there are none"),
+        (
+            lambda p: TorchEngine(p, HALF_SQUARES, LM).learn(*patterns(p), settings(p, held_curvature={})),
+            "no curvature",
+        ),
+        (
+            lambda p: ReferenceEngine(p, HALF_SQUARES, SGD).outputs(np.zeros((2, 5))),
+            r"input patterns of shape \(2, 5\)",
+        ),
+        (
+            lambda p: ReferenceEngine(p, HALF_SQUARES, SGD).learn(patterns(p)[0], patterns(p, 3)[1], settings(p)),
+            "4 input patterns, 3 target patterns",
+        ),
+        (lambda p: engine("reference", p, SGD).learn(*patterns(p), Settings({}, {})), "no learning rate for input-h"),
+        (lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "k.bias": np.zeros(3)}), "has the shape"),
+        (
+            lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "q.bias": np.zeros(3)}),
+            "no parameter of",
+        ),
+        (lambda p: engine("reference", p, SGD).curvature(*patterns(p, 0), "full"), "there are none"),
+        (lambda p: engine("reference", p, SGD).curvature(*patterns(p), "half"), 'unknown curvature "half"'),
+    ],
+)
 def test_faults(small, call, sentence):
     with pytest.raises(SnError, match=sentence):
         call(small)
@@ -397,12 +442,19 @@ def test_arrangement_and_gathering():
     target = np.sort(rng.integers(0, 20, 300))
     table = Table(rng.integers(-2, 30, 300), target, rng.integers(0, 9, 300))
     table = Table(np.where(table.source == -1, BORDER, table.source), target, table.weight)
-    found = [(int(b.source[g, line, p]), int(b.target[g, k, p]), int(b.weight[g, k, line]))
-             for b in bundles(table, 30)
-             for g, k, p in np.ndindex(b.target.shape) for line in range(b.weight.shape[2])]
+    found = [
+        (int(b.source[g, line, p]), int(b.target[g, k, p]), int(b.weight[g, k, line]))
+        for b in bundles(table, 30)
+        for g, k, p in np.ndindex(b.target.shape)
+        for line in range(b.weight.shape[2])
+    ]
     assert sorted(found) == sorted(zip(np.where(table.source < 0, 30, table.source), table.target, table.weight))
-    for index, slots in ((rng.integers(-2, 12, 200), 9), (np.zeros(500, int), 400), (np.arange(5), 5),
-                         (np.ones(0, int), 3)):
+    for index, slots in (
+        (rng.integers(-2, 12, 200), 9),
+        (np.zeros(500, int), 400),
+        (np.arange(5), 5),
+        (np.ones(0, int), 3),
+    ):
         values, expected = rng.normal(size=index.size), np.zeros(slots)
         np.add.at(expected, index[(index >= 0) & (index < slots)], values[(index >= 0) & (index < slots)])
         np.testing.assert_allclose(Gathering(index, slots)(values), expected, atol=1e-12)

@@ -54,10 +54,12 @@ def test_faults_are_where_the_program_says(path: Path) -> None:
     found = list(faults_of(path))
     for line, column, text, hint in marks:
         places = [(f.span.line, f.span.column) if f.span else (None, None) for f in found]
-        match = [f for f, place in zip(found, places)
-                 if place == (line, column) and text in f.message and hint in f.hint]
-        assert match, f"no fault at {line}:{column} with {text!r} => {hint!r}; there are:\n" + \
-            "\n".join(map(render, found))
+        match = [
+            f for f, place in zip(found, places) if place == (line, column) and text in f.message and hint in f.hint
+        ]
+        assert match, f"no fault at {line}:{column} with {text!r} => {hint!r}; there are:\n" + "\n".join(
+            map(render, found)
+        )
         found.remove(match[0])
     assert not found, "faults that no mark tells:\n" + "\n".join(map(render, found))
 
@@ -131,10 +133,14 @@ def test_net_of_a_million_million_connections(tmp_path: Path) -> None:
     assert fault.span is not None and fault.span.column == 71 and "1,000,000,000,000" in fault.message
 
 
-@pytest.mark.parametrize("make, words", [
-    (lambda path: None, "no file"),
-    (lambda path: path.mkdir(), "folder"),
-], ids=["missing", "folder"])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "no file"),
+        (lambda path: path.mkdir(), "folder"),
+    ],
+    ids=["missing", "folder"],
+)
 def test_what_is_no_file(tmp_path: Path, make, words: str) -> None:
     path = tmp_path / "thing.sn"
     make(path)
@@ -157,8 +163,16 @@ def test_only_the_first_faults_are_shown(tmp_path, capsys):
     assert last["event"] == "more" and last["count"] == more
 
 
-@pytest.mark.parametrize("text", ["({0} 1)", "(setq a {0})", "(net {0} (nothing))", '(concat 1 "{0}")',
-                                  "(net a (layer {0} 2) (layer b 1) (connect {0} c (full)))"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "({0} 1)",
+        "(setq a {0})",
+        "(net {0} (nothing))",
+        '(concat 1 "{0}")',
+        "(net a (layer {0} 2) (layer b 1) (connect {0} c (full)))",
+    ],
+)
 def test_long_names_are_cut(text, tmp_path, capsys):
     file = tmp_path / "long.sn"
     file.write_text(text.format("x" * 100_000))
@@ -178,15 +192,28 @@ RUN_AWAY = """(net x (default (nlf linear)) (layer i 2) (layer h 3) (layer o 2)
 
 
 @pytest.mark.parametrize("engine", ["reference", "native", "torch"])
-@pytest.mark.parametrize("only, code, told", [
-    ("x", 1, "error: training x ran away in pass 1"), ("large", 0, ""), ("beyond", 1, "is 1e+39, beyond float32")])
+@pytest.mark.parametrize(
+    ("only", "code", "told"),
+    [("x", 1, "error: training x ran away in pass 1"), ("large", 0, ""), ("beyond", 1, "is 1e+39, beyond float32")],
+)
 def test_numbers_that_overflow_are_told_by_snsim_and_not_by_python(
-        only: str, code: int, told: str, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only: str, code: int, told: str, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command line hides warnings of Python; here they are errors, and there are none."""
     monkeypatch.setattr("snsim.cli.main.tell_warnings", lambda tell: warnings.simplefilter("error", RuntimeWarning))
     (tmp_path / "x.sn").write_text(RUN_AWAY)
-    done, _, warned = snsim("run", tmp_path / "x.sn", "--only", only, "--engine", engine, "--dtype",
-                            "float32" if only == "beyond" else "float64", "--out", tmp_path)
+    done, _, warned = snsim(
+        "run",
+        tmp_path / "x.sn",
+        "--only",
+        only,
+        "--engine",
+        engine,
+        "--dtype",
+        "float32" if only == "beyond" else "float64",
+        "--out",
+        tmp_path,
+    )
     assert done == code and told in warned, warned
     if code == 0:
         for command in (["plot", "weights", "--text"], ["plot", "curves", "--text"], ["run", "--resume"]):

@@ -34,11 +34,20 @@ def test_file_names_that_steer_a_terminal_are_shown_escaped(tmp_path: Path) -> N
     good.write_text(XOR.replace("NAME", "x").replace("LAYER", "in").replace("NOTE", '"n"'))
     bad.write_text("(net x (layre a 1))")
     out = tmp_path / "runs\x1b[2J"
-    for command in (["check", good], ["check", bad], ["check", tmp_path / "no\x1b[2Jfile"], ["show", good],
-                    ["run", good, "--out", out], ["run", good, "--out", out, "--quiet"],
-                    ["run", good, "--out", out, "--json"], ["fmt", "--check", good], ["plot", "net", good, "--text"],
-                    ["plot", "net", good, "-o", tmp_path / "p\x1b.png"], ["run", good, "--only", "\x1b[2J"],
-                    ["\x1b[2J"]):
+    for command in (
+        ["check", good],
+        ["check", bad],
+        ["check", tmp_path / "no\x1b[2Jfile"],
+        ["show", good],
+        ["run", good, "--out", out],
+        ["run", good, "--out", out, "--quiet"],
+        ["run", good, "--out", out, "--json"],
+        ["fmt", "--check", good],
+        ["plot", "net", good, "--text"],
+        ["plot", "net", good, "-o", tmp_path / "p\x1b.png"],
+        ["run", good, "--only", "\x1b[2J"],
+        ["\x1b[2J"],
+    ):
         _, told, warned = snsim(*command)
         assert told + warned and not steers(told + warned), command
         assert not any(line.startswith("error: forged") for line in (told + warned).split("\n")), command
@@ -71,14 +80,32 @@ def test_a_printed_command_is_the_one_meant(argument: str) -> None:
 
 
 # What the reader takes between bars, and what a shell, a page, Markdown, a plot or the table of Rich takes for its own.
-HOSTILE = ["<script>alert(1)</script>", "x`y", "$x$", "$\\\\frac{$", "a&b^c~d", "\"it's\"", "[red]", "]]>",
-           "&amp;", "</pre><b>", "\u4e2d\U0001f600", "*x* [y](z)", "-x", "50%"]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "x`y",
+    "$x$",
+    "$\\\\frac{$",
+    "a&b^c~d",
+    '"it\'s"',
+    "[red]",
+    "]]>",
+    "&amp;",
+    "</pre><b>",
+    "\u4e2d\U0001f600",
+    "*x* [y](z)",
+    "-x",
+    "50%",
+]
 
 
 def write_hostile(folder: Path) -> Path:
     """Write a file with a net and a training for each hostile name."""
-    parts = [XOR.replace("NAME", f"|{name}|").replace("LAYER", f"|l{name}|").replace(
-        "NOTE", '"{} | `x`"'.format(name.replace("\\", "").replace('"', "'"))) for name in HOSTILE]
+    parts = [
+        XOR.replace("NAME", f"|{name}|")
+        .replace("LAYER", f"|l{name}|")
+        .replace("NOTE", '"{} | `x`"'.format(name.replace("\\", "").replace('"', "'")))
+        for name in HOSTILE
+    ]
     file = folder / "it's $x.sn"
     file.write_text("".join(parts))
     return file
@@ -88,7 +115,7 @@ def test_plots_draw_hostile_names_without_a_warning(tmp_path: Path, recwarn: pyt
     for number, name in enumerate(HOSTILE):
         file = tmp_path / f"{number}.sn"
         file.write_text(XOR.replace("NAME", f"|{name}|").replace("LAYER", f"|l{name}|").replace("NOTE", '"n"'))
-        code, told, warned = snsim("plot", "net", file, "-o", tmp_path / f"{number}.svg")
+        code, _told, warned = snsim("plot", "net", file, "-o", tmp_path / f"{number}.svg")
         assert (code, warned) == (0, ""), (name, warned)
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
 
@@ -187,8 +214,9 @@ def test_only_snsim_colours(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(shutil.which("iconv") is None, reason="there is no iconv")
 @pytest.mark.parametrize("name", ["a.sn", "-l.sn", "it's $x.sn", "\x1b[2J\n.sn", f"{'long' * 50}.sn"])
 @pytest.mark.parametrize("encoding", ["utf-16", "latin1"])
-def test_the_command_that_a_hint_gives_works(name: str, encoding: str, tmp_path: Path,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_that_a_hint_gives_works(
+    name: str, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path(name).write_bytes('"\u00e9"'.encode(encoding))
     _, _, warned = snsim("check", "--", name)

@@ -7,7 +7,7 @@ from snsim.errors import SnError
 
 VALUES = [
     # truth, quoting, variables
-    ("(list (if 0 1 2) (if \"\" 1 2) (if () 1 2 3) (not 3) ~() t)", "(1 1 3 () t t)"),
+    ('(list (if 0 1 2) (if "" 1 2) (if () 1 2 3) (not 3) ~() t)', "(1 1 3 () t t)"),
     ("(list (and 1 2) (and 1 () 2) (and) (or () 3) (or ()))", "(2 () t 3 ())"),
     ("(setq n 0) (de f () (incr n) ()) (apply 'and (list 1 () 2))", "()"),
     ("(setq a 1 b 2) (setq a b b a) (list a b)", "(2 1)"),
@@ -25,15 +25,21 @@ VALUES = [
     ("(let ((x 2)) (defparameter x 1) (list x :x))", "(2 1)"),
     ("(list ~() ~~() unset (eval) (eval ''a ''b))", "(t () () () b)"),
     # functions
-    ("(de f (a &optional b (c (+ 1 2)) &rest d) (list a b c d)) (list (f 1) (f 1 2 3 4 5))",
-     "((1 () (+ 1 2) ()) (1 2 3 (4 5)))"),
+    (
+        "(de f (a &optional b (c (+ 1 2)) &rest d) (list a b c d)) (list (f 1) (f 1 2 3 4 5))",
+        "((1 () (+ 1 2) ()) (1 2 3 (4 5)))",
+    ),
     ("(de f ((x y) . z) (list x y z)) (f '(1 2) 3 4)", "(1 2 (3 4))"),
     ("(de f l l) (f 1 2)", "(1 2)"),
     ("(df f (x) x) (df g l l) (list (f (car y)) (g a b))", "((car y) (a b))"),
-    ("(de f (&optional a (b (c d))) (list a b)) (de g (&rest r) r) (list (f) (f 1 2) (g) (g 1))",
-     "((() (c d)) (1 2) () (1))"),
-    ("(list ((flambda (x) x) (a b)) ((mlambda (m x) (list 'quote x)) (a b)) ((list 'lambda '(x) 'x) 3))",
-     "((a b) (a b) 3)"),
+    (
+        "(de f (&optional a (b (c d))) (list a b)) (de g (&rest r) r) (list (f) (f 1 2) (g) (g 1))",
+        "((() (c d)) (1 2) () (1))",
+    ),
+    (
+        "(list ((flambda (x) x) (a b)) ((mlambda (m x) (list 'quote x)) (a b)) ((list 'lambda '(x) 'x) 3))",
+        "((a b) (a b) 3)",
+    ),
     ("(list ((if () '+ '-) 3 1) ((car (list car)) '(7)) ('car '(8)))", "(2 7 8)"),
     ("(de f (car) (g)) (de g () (car '(1 2))) (list (f 3) (f cdr))", "(1 (2))"),
     ("(setq car 3 list ()) (list (car '(1)) car)", "(1 3)"),
@@ -42,8 +48,10 @@ VALUES = [
     ("(de f (list) (list list 1)) (f 3)", "(3 1)"),
     ("((lambda (a b) (- b a)) 3 10)", "7"),
     ("(de make (k) (eval `(lambda (x) (* x ,k)))) ((make 3) 5)", "15"),
-    ("(setq g car) (list (g '(7)) (mapcar '1+ '(1 2)) (mapcar (lambda (x y) (+ x y)) '(1 2) '(3 4)))",
-     "(7 (2 3) (4 6))"),
+    (
+        "(setq g car) (list (g '(7)) (mapcar '1+ '(1 2)) (mapcar (lambda (x y) (+ x y)) '(1 2) '(3 4)))",
+        "(7 (2 3) (4 6))",
+    ),
     ("(de area (r) (* r r)) (let ((area (lambda (r) 0))) (area 9))", "0"),
     ("(dm twice (name x) `(progn ,x ,x)) (setq n 0) (twice (incr n)) n", "2"),
     ("(dmd up (x) `(setq ,x (1+ ,x))) (setq a 1) (de g () (up a)) (g) (g) a", "3"),
@@ -51,18 +59,24 @@ VALUES = [
     ("(dmd m (x) x) (setq c '((m 5))) (list (eval (car c)) (eval (car c)) c)", "(5 5 ((progn 5)))"),
     ("(defmacro swap (x y) `(setq ,x ,y ,y ,x)) (setq p 1 q 2) (swap p q) (list p q)", "(2 1)"),
     # control
-    ("(list (cond ((= 1 2) 'a) ((< 1 2) 'b 'c) (t 'd)) (cond (5)) (cond) (cond (() 1)) (when 1) (when () 1) (if () 1))",
-     "(c () () () () () ())"),
+    (
+        "(list (cond ((= 1 2) 'a) ((< 1 2) 'b 'c) (t 'd)) (cond (5)) (cond) (cond (() 1)) (when 1) (when () 1) (if () 1))",  # noqa: E501
+        "(c () () () () () ())",
+    ),
     ("(list (selectq '(1 2) ((1 2) 'low)) (selectq 5 (1 'a)) (selectq 5 (t)) (selectq 'x ((y x) 1)))", "(low () () 1)"),
-    ("(list (repeat 0 1) (repeat 2.7 'x) (while () 1) (do-while () 3) (each () 1) (all ((x ())) x))",
-     "(() x () 3 () ())"),
+    (
+        "(list (repeat 0 1) (repeat 2.7 'x) (while () 1) (do-while () 3) (each () 1) (all ((x ())) x))",
+        "(() x () 3 () ())",
+    ),
     ("(let ((n 0)) (for (i 1 3) (setq i 10) (incr n)) (for (i 3 1) (incr n 100)) n)", "3"),
     ("(setq i 7) (list (for (i 1 2) (* 10 i)) (for (i 0 1 0.25) i) i)", "(20 1 7)"),
     ("(let ((n 0)) (for (x 0 1 0.1) (incr n)) n)", "11"),
     ("(list (selectq 3 (1 'a) ((2 3) 'b) (t 'c)) (selectq () (() 'nil)) (selectq \"x\" (\"x\" 1)))", "(b nil 1)"),
     ("(let ((i 0)) (list (while (< i 3) (incr i)) (do-while (< i 3) (incr i))))", "(3 4)"),
-    ("(list (repeat 3 'x) (mapfor (i 1 3) (* i i)) (mapfor (i 1 0) i) (mapfor (i 3 1 -1) i) (mapfor (i 0 1 0.5) i))",
-     "(x (1 4 9) () (3 2 1) (0 0.5 1))"),
+    (
+        "(list (repeat 3 'x) (mapfor (i 1 3) (* i i)) (mapfor (i 1 0) i) (mapfor (i 3 1 -1) i) (mapfor (i 0 1 0.5) i))",
+        "(x (1 4 9) () (3 2 1) (0 0.5 1))",
+    ),
     ("(list (each (((a b) '((1 2) (3 4))) (c '(5 6))) (+ a b c)) (all ((x '(1 2))) (- x)))", "(13 (-1 -2))"),
     ("(let ((i 0)) (mapwhile (< i 3) (incr i)))", "(1 2 3)"),
     ("(list (rmapcar '1+ '(1 (2 (3)))) (mapc 'car '((1) (2))) (prog1 1 2))", "((2 (3 (4))) 2 1)"),
@@ -71,16 +85,16 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("text, expected", VALUES)
+@pytest.mark.parametrize(("text", "expected"), VALUES)
 def test_value(text, expected):
     assert value_of(text) == expected
 
 
 ERRORS = [
     ("\n(foo 1)", 2, 2, 'no function "foo"'),
-    ("(lenght '(1))", 1, 2, "did you mean \"length\"?"),
+    ("(lenght '(1))", 1, 2, 'did you mean "length"?'),
     ("(list\n (car 3))", 2, 7, "car: 3 is no list"),
-    ("(+ 1\n   \"a\")", 2, 4, '+: "a" is no number'),
+    ('(+ 1\n   "a")', 2, 4, '+: "a" is no number'),
     ("(1 2)", 1, 2, "1 is no function"),
     ("(1+ 1 2)", 1, 1, "1+: too many arguments, 2 given, 1 taken"),
     ("(de f (x) x)\n(f)", 2, 1, "f: too few arguments, 0 given, 1 taken"),
@@ -96,7 +110,7 @@ ERRORS = [
     ("(list 1 . 2)", 1, 1, "without a dot"),
     (",x", 1, 1, "a comma computes inside a declarative form"),
     ("(progn ,(f))", 1, 8, "a comma computes inside a declarative form"),
-    ("(error 'where \"what\" 3)", 1, 1, "where: what: 3"),
+    ('(error \'where "what" 3)', 1, 1, "where: what: 3"),
     ("(- 5 ())", 1, 6, "-: () is no number"),
     ("(- 5 x)", 1, 6, "-: () is no number"),
     ("(let (x) x)", 1, 6, "a variable and its value"),
@@ -111,9 +125,9 @@ ERRORS = [
     ("(each ((x 3)) x)", 1, 11, "each: 3 is no list"),
     ("(setq a 1 b)", 1, 11, "without a value"),
     ("(setq 3 4)", 1, 7, "3 is no variable"),
-    ("(set \"x\" 3)", 1, 6, "is no name"),
+    ('(set "x" 3)', 1, 6, "is no name"),
     ("(incr x)", 1, 7, "incr: () is no number"),
-    ("(setq x 1) (incr x \"a\")", 1, 20, '"a" is no number'),
+    ('(setq x 1) (incr x "a")', 1, 20, '"a" is no number'),
     ("(de 3 (x) 1)", 1, 5, "a name is wanted"),
     ("(de f (3) 1)", 1, 7, "names only"),
     ("(de f (a &rest b c) 1)", 1, 7, "one name stands behind &rest"),
@@ -126,7 +140,7 @@ ERRORS = [
     ("(not 1 2)", 1, 1, "not: too many arguments"),
     ("(setq (o s) 3)", 1, 7, "is no variable"),
     ("(setq :o:s 3)", 1, 7, "() is no object and has no slots"),
-    ("(include \"x.sn\")", 1, 10, "a text without a folder"),
+    ('(include "x.sn")', 1, 10, "a text without a folder"),
     # declarative forms
     ("(net ,x)", 1, 7, '"x" has no value'),
     ("(net 'a)", 1, 6, "nothing is evaluated here"),
@@ -137,7 +151,7 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("text, line, column, message", ERRORS)
+@pytest.mark.parametrize(("text", "line", "column", "message"), ERRORS)
 def test_error(text, line, column, message):
     found, *place = fault_of(text)
     assert message in found and place == [line, column]
@@ -167,16 +181,20 @@ def test_bindings_are_restored_after_an_error():
 
 # Declarative words
 
-@pytest.mark.parametrize("text, declared", [
-    ("(net a (layer h 3) \"text\" [1 2])", ["(net a (layer h 3) \"text\" [1 2])"]),
-    ("(setq k 3) (net ,(sprintf \"n-%d\" k) (a ,k ,@(list 1 'b)) ,@() ())", ['(net "n-3" (a 3 1 b) ())']),
-    ("(each ((k '(1 2))) (net a ,k))", ["(net a 1)", "(net a 2)"]),
-    ("(eval (list 'net 'a '(b 3)))", ["(net a (b 3))"]),
-    ("(setq net 3) (let ((net ())) (net a))", ["(net a)"]),
-    ("(de net (x) x) (net 3)", []),
-    ("(setq i 0) (net ,(incr i) ,(incr i) ,(incr i))", ["(net 1 2 3)"]),
-    ("(de block (k) `((layer ,k) (bias (map ,k)))) (net ,@(block 2))", ["(net (layer 2) (bias (map 2)))"]),
-])
+
+@pytest.mark.parametrize(
+    ("text", "declared"),
+    [
+        ('(net a (layer h 3) "text" [1 2])', ['(net a (layer h 3) "text" [1 2])']),
+        ('(setq k 3) (net ,(sprintf "n-%d" k) (a ,k ,@(list 1 \'b)) ,@() ())', ['(net "n-3" (a 3 1 b) ())']),
+        ("(each ((k '(1 2))) (net a ,k))", ["(net a 1)", "(net a 2)"]),
+        ("(eval (list 'net 'a '(b 3)))", ["(net a (b 3))"]),
+        ("(setq net 3) (let ((net ())) (net a))", ["(net a)"]),
+        ("(de net (x) x) (net 3)", []),
+        ("(setq i 0) (net ,(incr i) ,(incr i) ,(incr i))", ["(net 1 2 3)"]),
+        ("(de block (k) `((layer ,k) (bias (map ,k)))) (net ,@(block 2))", ["(net (layer 2) (bias (map 2)))"]),
+    ],
+)
 def test_a_declarative_call_is_data(text, declared):
     program = Program()
     program.run(text)
@@ -196,18 +214,23 @@ def test_faults_of_declarative_forms_are_gathered_and_lisp_errors_stop():
     with pytest.raises(SnError) as error:
         program.run("(net bad)\n(net ,x ,(car 3))\n(net good)\n(car 4)\n(net late)")
     assert [(f.message, f.span.line) for f in error.value.faults] == [
-        ("a bad net", 1), ('"x" has no value', 2), ("car: 3 is no list", 2), ("car: 4 is no list", 4)]
+        ("a bad net", 1),
+        ('"x" has no value', 2),
+        ("car: 3 is no list", 2),
+        ("car: 4 is no list", 4),
+    ]
     assert program.declared == ["(net good)"]
 
 
 def test_presets():
     assert Program(presets={"Width": 8}).run("(defvar width 12) (defvar width 3) width") == "8"
     assert Program(presets={"name": "x"}).run("(defvar name 12) name") == '"x"'
-    with pytest.raises(SnError, match='no \\(defvar widht .*\n.*width'):
+    with pytest.raises(SnError, match="no \\(defvar widht .*\n.*width"):
         Program(presets={"widht": 8.0}).run("(defvar width 12)")
 
 
 # include
+
 
 @pytest.fixture
 def tree(tmp_path):
@@ -236,14 +259,24 @@ def test_include_reads_each_file_once_relative_to_the_file_it_stands_in(tree):
     assert program.declared == ["(net a)", "(net b)", "(net main)"]
     assert [depth for _, depth in program.calls] == [1, 2, 0]
     assert [source.name for source in program.interpreter.sources] == [
-        name, str(tree / "sub" / "a.sn"), str(tree / "sub" / "b.sn")]
+        name,
+        str(tree / "sub" / "a.sn"),
+        str(tree / "sub" / "b.sn"),
+    ]
 
 
-@pytest.mark.parametrize("name, message", [
-    ("../../out.sn", "outside of"), ("../beside.txt", "outside of"), ("link.sn", "outside of"),
-    ("/etc/hostname", "outside of"), ("absent.sn", "there is no file"), ("sub", "is a folder"),
-    ("a\\x00b", "cannot be read|outside of"),
-])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../../out.sn", "outside of"),
+        ("../beside.txt", "outside of"),
+        ("link.sn", "outside of"),
+        ("/etc/hostname", "outside of"),
+        ("absent.sn", "there is no file"),
+        ("sub", "is a folder"),
+        ("a\\x00b", "cannot be read|outside of"),
+    ],
+)
 def test_include_refuses(tree, name, message):
     program = Program()
     with pytest.raises(SnError, match=message) as error:
@@ -262,11 +295,14 @@ def test_a_folder_of_texts_is_open_to_a_folder_in_it(tree):
             Program().run(f'(include "{name}")', str(tree / "sub" / "study.sn"))
 
 
-@pytest.mark.parametrize("name, line, column, declared", [
-    ("broken.sn", 2, 6, ["(net fine)", "(net later)", "(net main)"]),
-    ("lisp.sn", 2, 6, ["(net fine)"]),
-    ("open.sn", 1, 1, []),
-])
+@pytest.mark.parametrize(
+    ("name", "line", "column", "declared"),
+    [
+        ("broken.sn", 2, 6, ["(net fine)", "(net later)", "(net main)"]),
+        ("lisp.sn", 2, 6, ["(net fine)"]),
+        ("open.sn", 1, 1, []),
+    ],
+)
 def test_an_error_inside_an_included_file_shows_both_places(tree, name, line, column, declared):
     program = Program()
     with pytest.raises(SnError) as error:

@@ -35,16 +35,35 @@ def node(form, span):
 
 def read(text, variables=("x", "y"), faults=None):
     """The expression that a text states."""
-    (form, span), = read_forms(Source("test", text))
+    ((form, span),) = read_forms(Source("test", text))
     return parse(node(form, span), variables, faults)
 
 
-SMOOTH = ["(+ x y)", "(- x)", "(- x y)", "(* x y x)", "(/ x y)", "(/ y)", "(** y 3)", "(** y x)", "(** 2 x)",
-          "(sqrt y)", "(exp (- x))", "(log y)", "(tanh (* x y))", "(abs x)", "(min x y 3)", "(max (- x) y)", "(sgn x)",
-          "(if (< x y) (* x x) (tanh y))", "(if (and (> x 0) (or (< y 1) (not (= x y)))) x (* 2 y))",
-          "(* 1.7159 (tanh (* (/ 2 3) x)))", "(/ 1 (+ 1 (exp (- x))))", "(* 0.5 (** (- x y) 2))"]
-LEAVES = st.one_of(st.just(variable("x")), st.just(variable("y")),
-                   st.floats(-3, 3).map(lambda v: number(round(v, 2))))
+SMOOTH = [
+    "(+ x y)",
+    "(- x)",
+    "(- x y)",
+    "(* x y x)",
+    "(/ x y)",
+    "(/ y)",
+    "(** y 3)",
+    "(** y x)",
+    "(** 2 x)",
+    "(sqrt y)",
+    "(exp (- x))",
+    "(log y)",
+    "(tanh (* x y))",
+    "(abs x)",
+    "(min x y 3)",
+    "(max (- x) y)",
+    "(sgn x)",
+    "(if (< x y) (* x x) (tanh y))",
+    "(if (and (> x 0) (or (< y 1) (not (= x y)))) x (* 2 y))",
+    "(* 1.7159 (tanh (* (/ 2 3) x)))",
+    "(/ 1 (+ 1 (exp (- x))))",
+    "(* 0.5 (** (- x y) 2))",
+]
+LEAVES = st.one_of(st.just(variable("x")), st.just(variable("y")), st.floats(-3, 3).map(lambda v: number(round(v, 2))))
 FORMS = [lambda a, b, c, op=op: apply(op, a, b) for op in ("+", "-", "*", "min", "max", "<", ">=", "and", "or")]
 FORMS += [lambda a, b, c, op=op: apply(op, a) for op in ("tanh", "abs", "-", "sgn", "not")]
 FORMS += [
@@ -54,8 +73,13 @@ FORMS += [
     lambda a, b, c: apply("/", a, apply("+", number(1), apply("*", b, b))),
     lambda a, b, c: apply("sqrt", apply("+", number(0.5), apply("*", a, a))),
 ]
-TREES = st.recursive(LEAVES, lambda inner: st.tuples(st.sampled_from(range(len(FORMS))), inner, inner, inner).map(
-    lambda parts: FORMS[parts[0]](*parts[1:])), max_leaves=12)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.tuples(st.sampled_from(range(len(FORMS))), inner, inner, inner).map(
+        lambda parts: FORMS[parts[0]](*parts[1:])
+    ),
+    max_leaves=12,
+)
 VALUES = st.floats(-2, 2).map(lambda v: round(v, 3))
 
 
@@ -143,31 +167,43 @@ def test_each_part_is_computed_once():
 
 
 def test_simplified():
-    for text, short in (("(* 1 (+ 0 x))", "x"), ("(- 3 (* 0 x))", "3"), ("(- (- x y))", "(- y x)"), ("(+ x (- y))",
-                        "(- x y)"), ("(** x 1)", "x"), ("(if (< 1 2) x y)", "x"), ("(* 2 (* 3 x))", "(* 6 x)"),
-                        ("(/ 0 x)", "0"), ("(+ x 1 y)", "(+ x 1 y)"), ("(and 2)", "1"), ("(* 1e300 1e300 x)",
-                        "(* 1e+300 1e+300 x)")):
+    for text, short in (
+        ("(* 1 (+ 0 x))", "x"),
+        ("(- 3 (* 0 x))", "3"),
+        ("(- (- x y))", "(- y x)"),
+        ("(+ x (- y))", "(- x y)"),
+        ("(** x 1)", "x"),
+        ("(if (< 1 2) x y)", "x"),
+        ("(* 2 (* 3 x))", "(* 6 x)"),
+        ("(/ 0 x)", "0"),
+        ("(+ x 1 y)", "(+ x 1 y)"),
+        ("(and 2)", "1"),
+        ("(* 1e300 1e300 x)", "(* 1e+300 1e+300 x)"),
+    ):
         assert to_text(read(text)) == short
     assert to_text(differentiate(read("(tanh x)"), "x")) == "(- 1 (** (tanh x) 2))"
     assert to_text(substitute(read("(* x y)"), {"y": number(2)})) == "(* 2 x)"
     assert read("(+ x (* y 3))").variables() == {"x", "y"}
 
 
-@pytest.mark.parametrize("text, sentence, hint", [
-    ("(tahn x)", 'unknown operation "tahn"', 'did you mean "tanh"?'),
-    ("(+ x z)", 'unknown variable "z"', "variables: x, y"),
-    ("(tanh x y)", "(tanh ...) takes 1 argument, 2 given", ""),
-    ("(- x y x)", "(- ...) takes 1 or 2 arguments, 3 given", ""),
-    ("(+)", "(+ ...) takes 1 or more arguments, 0 given", ""),
-    ("(2 x)", "an expression in parentheses begins with an operation, not the number 2", ""),
-    ('"x"', 'an expression is a number, a variable or (operation ...), not the text "x"', ""),
-    ("()", "an expression is a number, a variable or (operation ...), not an empty list", ""),
-    ("(+ 1 " * 220 + "x" + ")" * 220, "this expression is nested more than 200 deep", ""),
-])
+@pytest.mark.parametrize(
+    ("text", "sentence", "hint"),
+    [
+        ("(tahn x)", 'unknown operation "tahn"', 'did you mean "tanh"?'),
+        ("(+ x z)", 'unknown variable "z"', "variables: x, y"),
+        ("(tanh x y)", "(tanh ...) takes 1 argument, 2 given", ""),
+        ("(- x y x)", "(- ...) takes 1 or 2 arguments, 3 given", ""),
+        ("(+)", "(+ ...) takes 1 or more arguments, 0 given", ""),
+        ("(2 x)", "an expression in parentheses begins with an operation, not the number 2", ""),
+        ('"x"', 'an expression is a number, a variable or (operation ...), not the text "x"', ""),
+        ("()", "an expression is a number, a variable or (operation ...), not an empty list", ""),
+        ("(+ 1 " * 220 + "x" + ")" * 220, "this expression is nested more than 200 deep", ""),
+    ],
+)
 def test_faults(text, sentence, hint):
     with pytest.raises(SnError) as error:
         read(text)
-    fault, = error.value.faults
+    (fault,) = error.value.faults
     assert fault.message == sentence and fault.hint.startswith(hint) and isinstance(fault.span, Span)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
 if not hasattr(os, "fork"):
     pytest.skip("the inputs run in forked processes", allow_module_level=True)
 
-import fuzz  # noqa: E402
-from contained import BYTES, Containment, Outcome  # noqa: E402
+import fuzz
+from contained import BYTES, Containment, Outcome
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +27,27 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fuzz.Fuzzer]:
 CHECK = fuzz.Input({"a.sn": b"(net"}, ("check", "a.sn"), "a.sn")
 
 
-@pytest.mark.parametrize("code, err, bytes, why", [
-    (1, "a.sn:1:1: error: this ( is never closed\n", 0, ""),
-    (1, "error: a.sn is a text in UTF-16\n", 0, ""),
-    (0, "a.sn:1:1: warning: odd\n", 0, ""),
-    (1, "error: something is wrong\n", 0, "fault without a place: something is wrong"),
-    (1, "", 0, "fails without a fault"),
-    (70, 'Traceback (most recent call last):\n  File "snsim/x.py", line 1, in f\nKeyError: 1\n', 0,
-     "exception: KeyError: 1 in x.py"),
-    (-24, "", 0, "more than 10 s of CPU"), (-14, "", 0, "waits without end"), (-11, "", 0, "exit code -11"),
-    (0, "", BYTES + 1, "2048 MB"), (0, "x.py:1: RuntimeWarning: overflow\n", 0, "warning of Python"),
-])
+@pytest.mark.parametrize(
+    ("code", "err", "bytes", "why"),
+    [
+        (1, "a.sn:1:1: error: this ( is never closed\n", 0, ""),
+        (1, "error: a.sn is a text in UTF-16\n", 0, ""),
+        (0, "a.sn:1:1: warning: odd\n", 0, ""),
+        (1, "error: something is wrong\n", 0, "fault without a place: something is wrong"),
+        (1, "", 0, "fails without a fault"),
+        (
+            70,
+            'Traceback (most recent call last):\n  File "snsim/x.py", line 1, in f\nKeyError: 1\n',
+            0,
+            "exception: KeyError: 1 in x.py",
+        ),
+        (-24, "", 0, "more than 10 s of CPU"),
+        (-14, "", 0, "waits without end"),
+        (-11, "", 0, "exit code -11"),
+        (0, "", BYTES + 1, "2048 MB"),
+        (0, "x.py:1: RuntimeWarning: overflow\n", 0, "warning of Python"),
+    ],
+)
 def test_what_fails(code: int, err: str, bytes: int, why: str) -> None:
     found = fuzz.failure(CHECK, Outcome(code, "", err, 0.1, bytes))
     assert found.startswith(why) if why else not found

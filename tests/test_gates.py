@@ -18,11 +18,14 @@ from snsim.training.forms.update_rules import UpdateDefinition
 E = apply("*", number(0.5), apply("**", apply("-", variable("x"), variable("d")), number(2)))
 LMS = Cost("lms", E, differentiate(E, "x"), differentiate(differentiate(E, "x"), "x"))
 NETS = Path(__file__).parent.parent / "nets"
-HALVED = Source("<halved>", """
+HALVED = Source(
+    "<halved>",
+    """
 (net whole (layer input (6 6)) (layer h1 (2 3 3) (nlf tanh)) (layer output 3)
   (connect input h1 (mask 2 2) (step 2)) (connect (input h1) output (full)))
 (net halved (like whole) (layer h1 (nlf (* 0.5 (tanh x)))))
-""")
+""",
+)
 
 
 def engine(name: str, made: Plan, program: Program, rule: str, seed: int = 1):

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 import io
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
@@ -35,8 +35,16 @@ NOTHING_TO_ADD = [
 MOST_WITHOUT = 60
 
 # Where the remedy stands in a call: its place among the arguments, if it may stand there.
-PLACES = {"fail": None, "Fault": None, "exceeded": 3, "add": 2, "_fault": 2, "Misread": 1, "Misuse": 2,
-          "WrongUseError": 1}
+PLACES = {
+    "fail": None,
+    "Fault": None,
+    "exceeded": 3,
+    "add": 2,
+    "_fault": 2,
+    "Misread": 1,
+    "Misuse": 2,
+    "WrongUseError": 1,
+}
 MAY_LACK_ONE = {"Misuse"}  # it gets that of the word that was called
 
 
@@ -95,34 +103,41 @@ def wanting(tree: ast.AST) -> list[tuple[int, str, bool]]:
         for outcome in outcomes(hint):
             if isinstance(outcome, ast.Name) and outcome.id == "NO_HINT":
                 found.append((call.lineno, sentence, True))
-            elif (isinstance(outcome, ast.Constant) and not str(outcome.value or "").strip()) or \
-                    (isinstance(outcome, ast.Name) and outcome.id in empty and called(call) not in MAY_LACK_ONE):
+            elif (isinstance(outcome, ast.Constant) and not str(outcome.value or "").strip()) or (
+                isinstance(outcome, ast.Name) and outcome.id in empty and called(call) not in MAY_LACK_ONE
+            ):
                 found.append((call.lineno, sentence, False))
     return found
 
 
 @cache
 def in_the_code() -> list[tuple[str, int, str, bool]]:
-    return [(path.relative_to(ROOT).as_posix(), *found) for path in sorted(ROOT.rglob("*.py"))
-            for found in wanting(ast.parse(path.read_text(encoding="utf-8")))]
+    return [
+        (path.relative_to(ROOT).as_posix(), *found)
+        for path in sorted(ROOT.rglob("*.py"))
+        for found in wanting(ast.parse(path.read_text(encoding="utf-8")))
+    ]
 
 
-@pytest.mark.parametrize("text, wanted", [
-    ('raise fail("wrong", span)', [False]),
-    ('raise fail("wrong", hint="")', [False]),
-    ('raise fail("wrong", hint=" " if a else "write b")', [False]),
-    ('raise fail("wrong", hint=a or "")', [False]),
-    ('raise fail("wrong", hint=NO_HINT)', [True]),
-    ('raise fail("wrong", hint=hint or "write b")', []),
-    ('self.faults.add("wrong", span)', [False]),
-    ('self.names.add("wrong")', []),
-    ('raise exceeded("much", 3, span)', [False]),
-    ('raise Misuse("wrong")', []),
-    ('raise Misuse("wrong", 1, "")', [False]),
-    ('def f(hint=""):\n    return Fault("wrong", hint=hint)', [False]),
-    ('def f(hint=""):\n    return Fault("wrong", hint=hint or "write b")', []),
-    ('def f(hint):\n    return Fault("wrong", hint=hint)', []),
-])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('raise fail("wrong", span)', [False]),
+        ('raise fail("wrong", hint="")', [False]),
+        ('raise fail("wrong", hint=" " if a else "write b")', [False]),
+        ('raise fail("wrong", hint=a or "")', [False]),
+        ('raise fail("wrong", hint=NO_HINT)', [True]),
+        ('raise fail("wrong", hint=hint or "write b")', []),
+        ('self.faults.add("wrong", span)', [False]),
+        ('self.names.add("wrong")', []),
+        ('raise exceeded("much", 3, span)', [False]),
+        ('raise Misuse("wrong")', []),
+        ('raise Misuse("wrong", 1, "")', [False]),
+        ('def f(hint=""):\n    return Fault("wrong", hint=hint)', [False]),
+        ('def f(hint=""):\n    return Fault("wrong", hint=hint or "write b")', []),
+        ('def f(hint):\n    return Fault("wrong", hint=hint)', []),
+    ],
+)
 def test_the_search_finds_what_lacks_a_remedy(text: str, wanted: list[bool]) -> None:
     assert [marked for _, _, marked in wanting(ast.parse(text))] == wanted
 
@@ -146,6 +161,7 @@ def test_what_has_nothing_to_add_is_listed() -> None:
 
 # Words of the language that are called wrongly
 
+
 def forms_in(doc: str) -> list[str]:
     """The calls that a line of help shows: `(- a b)` and `(- a)` of "(- a b): the difference; (- a): the opposite"."""
     found, depth, start = [], 0, 0
@@ -155,7 +171,7 @@ def forms_in(doc: str) -> list[str]:
         elif sign == ")" and depth:
             depth -= 1
             if depth == 0:
-                found.append(doc[start:i + 1])
+                found.append(doc[start : i + 1])
     return found
 
 
@@ -191,8 +207,11 @@ def primitives() -> list[tuple[str, str, Primitive]]:
 
 
 def test_every_function_says_how_it_is_called() -> None:
-    wrong = [entry.name for entry in lisp_functions()
-             if not entry.doc.startswith((f"({entry.name} ", f"({entry.name})")) or ": " not in entry.doc]
+    wrong = [
+        entry.name
+        for entry in lisp_functions()
+        if not entry.doc.startswith((f"({entry.name} ", f"({entry.name})")) or ": " not in entry.doc
+    ]
     assert not wrong
 
 
@@ -204,16 +223,29 @@ def test_the_help_of_a_function_takes_what_the_function_takes() -> None:
         shown = [arguments_of(form) for form in forms_in(doc) if form.startswith((f"({name} ", f"({name})"))]
         least = min(few for few, _ in shown)
         most = None if any(many is None for _, many in shown) else max(many or 0 for _, many in shown)
-        if (least, most) != (primitive.least, primitive.most) if primitive.most is not None else \
-                least + (most is None) < primitive.least:
+        if (
+            (least, most) != (primitive.least, primitive.most)
+            if primitive.most is not None
+            else least + (most is None) < primitive.least
+        ):
             wrong.append(f"{doc}  shows {least} to {most}, takes {primitive.least} to {primitive.most}")
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("form, takes", [
-    ("(f)", (0, 0)), ("(f a b)", (2, 2)), ("(f a [b])", (1, 2)), ("(f a [b [c d]])", (1, 4)), ("(f x...)", (0, None)),
-    ("(f a x...)", (1, None)), ("(f (a b) c)", (2, 2)), ('(f "a b" [x...])', (1, None)), ("(f [[x y] w])", (0, 3)),
-])
+@pytest.mark.parametrize(
+    ("form", "takes"),
+    [
+        ("(f)", (0, 0)),
+        ("(f a b)", (2, 2)),
+        ("(f a [b])", (1, 2)),
+        ("(f a [b [c d]])", (1, 4)),
+        ("(f x...)", (0, None)),
+        ("(f a x...)", (1, None)),
+        ("(f (a b) c)", (2, 2)),
+        ('(f "a b" [x...])', (1, None)),
+        ("(f [[x y] w])", (0, 3)),
+    ],
+)
 def test_arguments_of_a_form_are_counted(form: str, takes: tuple[int, int | None]) -> None:
     assert arguments_of(form) == takes
 
@@ -228,9 +260,11 @@ def lisp(text: str) -> Fault | None:
     return None
 
 
-@pytest.mark.parametrize("name, doc, most", [
-    (name, doc, primitive.most) for name, doc, primitive in primitives() if primitive.most is not None
-], ids=lambda value: value if isinstance(value, str) and not value.startswith("(") else "")
+@pytest.mark.parametrize(
+    ("name", "doc", "most"),
+    [(name, doc, primitive.most) for name, doc, primitive in primitives() if primitive.most is not None],
+    ids=lambda value: value if isinstance(value, str) and not value.startswith("(") else "",
+)
 def test_a_call_with_too_many_arguments_is_told_how_it_is_written(name: str, doc: str, most: int) -> None:
     fault = lisp(f"({name}{' 1' * (most + 1)})")
     assert fault is not None
@@ -265,11 +299,17 @@ LISP = [
     ("(concat 'h1)", """write "h1", or (nameof 'h1)""", """(concat "h1") (concat (nameof 'h1))"""),
     ("(setq x 0) (/ 1 x)", "(if (0= x) 0 (/ a x))", "(setq a 1 x 0) (if (0= x) 0 (/ a x))"),
     ("(setq m [[1 2][3 4]]) (car m)", "write (m () ())", "(setq m [[1 2][3 4]]) (car (m () ()))"),
-    ("(setq m [[1 2][3 4]]) (m 0)", "write (m i1 i2), or (m i1 i2 x) to set it",
-     "(setq m [[1 2][3 4]]) (m 0 1) (m 0 1 5)"),
+    (
+        "(setq m [[1 2][3 4]]) (m 0)",
+        "write (m i1 i2), or (m i1 i2 x) to set it",
+        "(setq m [[1 2][3 4]]) (m 0 1) (m 0 1 5)",
+    ),
     ("(setq m [1 2 3]) (m 3)", "write 2 for the last, () for all", "(setq m [1 2 3]) (m 2) (m ())"),
-    ("(setq m [1 2 3]) (m 'a)", "write a number from 0 to 2, () for all, or '(0 2) for a range",
-     "(setq m [1 2 3]) (m 0) (m ()) (m '(0 2))"),
+    (
+        "(setq m [1 2 3]) (m 'a)",
+        "write a number from 0 to 2, () for all, or '(0 2) for a range",
+        "(setq m [1 2 3]) (m 0) (m ()) (m '(0 2))",
+    ),
     ("(m+m [1 2] [1])", "made by (matrix 2)", "(m+m [1 2] (matrix 2))"),
     ("(redim [1 2 3 4] 3)", "such as (redim m 4)", "(setq m [1 2 3 4]) (redim m 4)"),
     ("(submatrix [[1 2][3 4]] 0)", "write (submatrix m () ())", "(setq m [[1 2][3 4]]) (submatrix m () '(0 1))"),
@@ -281,7 +321,7 @@ LISP = [
     ("(de f (a 1) a)", "put a name in place of 1", "(de f (a b) a)"),
     ("(str 'a)", "write (pname x) for a value of any kind", "(pname 'a)"),
     ("(lenght '(1))", 'did you mean "length"?', "(length '(1))"),
-    ("(regex-match \"(\" \"(\")", r'as in "\\("', '(regex-match "\\\\(" "(")'),
+    ('(regex-match "(" "(")', r'as in "\\("', '(regex-match "\\\\(" "(")'),
     ("(setq t 1)", "choose another name, such as my-t", "(setq my-t 1)"),
     ("(makelist -1 0)", "such as (makelist 10 x)", "(makelist 10 0)"),
     ("[[1 2][3]]", "write as many as in the first row, 2", "[[1 2][3 4]]"),
@@ -291,7 +331,7 @@ LISP = [
 ]
 
 
-@pytest.mark.parametrize("wrong, told, mended", LISP, ids=[wrong for wrong, _, _ in LISP])
+@pytest.mark.parametrize(("wrong", "told", "mended"), LISP, ids=[wrong for wrong, _, _ in LISP])
 def test_lisp_that_does_what_it_is_told_is_accepted(wrong: str, told: str, mended: str) -> None:
     fault = lisp(wrong)
     assert fault is not None and told in fault.hint, fault
@@ -302,44 +342,95 @@ NET = "(net a {0} (layer output 2) {1})"
 TRAIN = "(net a (layer input 4) (layer output 2) (connect input output (full)))\n(train a (data digits) {0} {1})"
 # As above; the part of the program that differs.
 FORMS = [
-    (NET, ("(layer 1 3)", "(connect 1 output (full))"), "write a word, such as layer1",
-     ("(layer layer1 3)", "(connect layer1 output (full))")),
-    (NET, ('(layer input "3")', "(connect input output (full))"), "write (layer NAMES SHAPE option ...)",
-     ("(layer input 3)", "(connect input output (full))")),
-    (NET, ("(layer input 3)", "(connect input 7 (full))"), "layers: input, output",
-     ("(layer input 3)", "(connect input output (full))")),
-    (NET, ("(layer input 3)", '(connect input output (full) (scale "2"))'), "write 2, without quotes",
-     ("(layer input 3)", "(connect input output (full) (scale 2))")),
-    (NET, ("(layer input 2.5)", "(connect input output (full))"), "write 2 or 3",
-     ("(layer input 3)", "(connect input output (full))")),
-    (NET, ("(layer input 3)", "(connect input output (full)) (expect (units 6))"), "write (units 5)",
-     ("(layer input 3)", "(connect input output (full)) (expect (units 5))")),
-    (NET, ("(layer input 3)", ""), "add (connect input output (full))",
-     ("(layer input 3)", "(connect input output (full))")),
-    (NET, ("(layer input 3) (layer h 3 3)", "(connect input h (full)) (connect h output (full))"),
-     "write a shape of several numbers as a list: (12 8 8)",
-     ("(layer input 3) (layer h (3 3))", "(connect input h (full)) (connect h output (full))")),
-    (NET, ("(layer input 3) (layer h 3)", "(connect input h (full) (weight-norm)) (connect h output (one-to-one))"),
-     "give output 3 units, or connect them with (full)",
-     ("(layer input 3) (layer h 3)", "(connect input h (full) (weight-norm)) (connect h output (full))")),
+    (
+        NET,
+        ("(layer 1 3)", "(connect 1 output (full))"),
+        "write a word, such as layer1",
+        ("(layer layer1 3)", "(connect layer1 output (full))"),
+    ),
+    (
+        NET,
+        ('(layer input "3")', "(connect input output (full))"),
+        "write (layer NAMES SHAPE option ...)",
+        ("(layer input 3)", "(connect input output (full))"),
+    ),
+    (
+        NET,
+        ("(layer input 3)", "(connect input 7 (full))"),
+        "layers: input, output",
+        ("(layer input 3)", "(connect input output (full))"),
+    ),
+    (
+        NET,
+        ("(layer input 3)", '(connect input output (full) (scale "2"))'),
+        "write 2, without quotes",
+        ("(layer input 3)", "(connect input output (full) (scale 2))"),
+    ),
+    (
+        NET,
+        ("(layer input 2.5)", "(connect input output (full))"),
+        "write 2 or 3",
+        ("(layer input 3)", "(connect input output (full))"),
+    ),
+    (
+        NET,
+        ("(layer input 3)", "(connect input output (full)) (expect (units 6))"),
+        "write (units 5)",
+        ("(layer input 3)", "(connect input output (full)) (expect (units 5))"),
+    ),
+    (
+        NET,
+        ("(layer input 3)", ""),
+        "add (connect input output (full))",
+        ("(layer input 3)", "(connect input output (full))"),
+    ),
+    (
+        NET,
+        ("(layer input 3) (layer h 3 3)", "(connect input h (full)) (connect h output (full))"),
+        "write a shape of several numbers as a list: (12 8 8)",
+        ("(layer input 3) (layer h (3 3))", "(connect input h (full)) (connect h output (full))"),
+    ),
+    (
+        NET,
+        ("(layer input 3) (layer h 3)", "(connect input h (full) (weight-norm)) (connect h output (one-to-one))"),
+        "give output 3 units, or connect them with (full)",
+        ("(layer input 3) (layer h 3)", "(connect input h (full) (weight-norm)) (connect h output (full))"),
+    ),
     (TRAIN, ("(epsilon -0.1)", "(passes 1)"), "write 0.1, without the minus sign", ("(epsilon 0.1)", "(passes 1)")),
-    (TRAIN, ("(epsilon (0.1))", "(passes 1)"), "(linear 0.1 0.01) or (steps (0.1 10) (0.01))",
-     ("(epsilon (linear 0.1 0.01))", "(passes 1)")),
+    (
+        TRAIN,
+        ("(epsilon (0.1))", "(passes 1)"),
+        "(linear 0.1 0.01) or (steps (0.1 10) (0.01))",
+        ("(epsilon (linear 0.1 0.01))", "(passes 1)"),
+    ),
     (TRAIN, ("(epsilon 0.1)", ""), "add (passes N)", ("(epsilon 0.1)", "(passes 1)")),
     (TRAIN, ("", "(passes 1)"), "add (epsilon V)", ("(epsilon 0.1)", "(passes 1)")),
     (TRAIN, ("(epsi 0.1)", "(passes 1)"), "write (epsi-inv x)", ("(epsi-inv 0.1)", "(passes 1)")),
-    (TRAIN, ("(epsilon 0.1)", "(passes 1) (targets 1 1)"), "such as (targets -1 1)",
-     ("(epsilon 0.1)", "(passes 1) (targets -1 1)")),
-    (TRAIN, ("(epsilon 0.1)", "(passes 1) (dropout 50 input)"), "write 0.5 for 50 percent",
-     ("(epsilon 0.1)", "(passes 1) (dropout 0.5 input)")),
-    (TRAIN, ("(epsilon 0.1)", "(passes 1) (ensemble 9 0)"), "write the first one first: (ensemble 0 9)",
-     ("(epsilon 0.1)", "(passes 1) (ensemble 0 9)")),
+    (
+        TRAIN,
+        ("(epsilon 0.1)", "(passes 1) (targets 1 1)"),
+        "such as (targets -1 1)",
+        ("(epsilon 0.1)", "(passes 1) (targets -1 1)"),
+    ),
+    (
+        TRAIN,
+        ("(epsilon 0.1)", "(passes 1) (dropout 50 input)"),
+        "write 0.5 for 50 percent",
+        ("(epsilon 0.1)", "(passes 1) (dropout 0.5 input)"),
+    ),
+    (
+        TRAIN,
+        ("(epsilon 0.1)", "(passes 1) (ensemble 9 0)"),
+        "write the first one first: (ensemble 0 9)",
+        ("(epsilon 0.1)", "(passes 1) (ensemble 0 9)"),
+    ),
 ]
 
 
-@pytest.mark.parametrize("form, wrong, told, mended", FORMS, ids=[" ".join(wrong) for _, wrong, _, _ in FORMS])
-def test_forms_that_do_what_they_are_told_are_accepted(form: str, wrong: tuple[str, str], told: str,
-                                                       mended: tuple[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "wrong", "told", "mended"), FORMS, ids=[" ".join(wrong) for _, wrong, _, _ in FORMS])
+def test_forms_that_do_what_they_are_told_are_accepted(
+    form: str, wrong: tuple[str, str], told: str, mended: tuple[str, str], tmp_path: Path
+) -> None:
     file = tmp_path / "a.sn"
     file.write_text(form.format(*wrong))
     with pytest.raises(SnError) as caught:
@@ -359,28 +450,31 @@ def test_a_hint_says_more_than_its_sentence(path: Path) -> None:
         assert words or fault.hint.startswith("write ("), fault
 
 
-@pytest.mark.parametrize("arguments, told", [
-    (["rnu", "a.sn"], 'did you mean "run"?'),
-    (["a.sn"], "write snsim run a.sn"),
-    (["run"], "write snsim run FILE"),
-    (["run", "a.sn", "--resume", "runs/a"], "write snsim run --resume runs/a"),
-    (["run", "--resume", "runs/a", "--passes", "3"], "leave out --passes"),
-    (["run", "a.sn", "--set", "rate"], "write --set rate=0.1"),
-    (["run", "a.sn", "--seed", "x"], "`snsim run --help` tells what it takes"),
-    (["run", "a.sn", "--engine", "natvie"], 'did you mean "native"?'),
-    (["compare", "a.sn", "--mapping", "m.json"], "name a FILE.py:Class behind the file"),
-    (["convert", "a.sn", "--to", "sn28", "--kernel", "sn28new"], "leave out one of --kernel and --to sn28"),
-    (["plot", "mpas", "a.sn"], 'did you mean "maps"?'),
-    (["plot", "nlf", "sn-tanh", "--from", "2", "--to", "-2"], "write --from -2 --to 2"),
-    (["reproduce", "a.sn", "--seeds", "2", "--seed", "1"], "leave out --seeds"),
-    (["reproduce", "a.sn", "--report", "page.html"], "write --report page.md"),
-    (["help", "lenght"], 'did you mean "length"?'),
-    (["list", "wrods"], 'did you mean "word"?'),
-    (["data", "digist"], 'did you mean "digits"?'),
-])
-def test_a_wrong_command_is_told_what_to_type(arguments: list[str], told: str, tmp_path: Path,
-                                              monkeypatch: pytest.MonkeyPatch,
-                                              capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["rnu", "a.sn"], 'did you mean "run"?'),
+        (["a.sn"], "write snsim run a.sn"),
+        (["run"], "write snsim run FILE"),
+        (["run", "a.sn", "--resume", "runs/a"], "write snsim run --resume runs/a"),
+        (["run", "--resume", "runs/a", "--passes", "3"], "leave out --passes"),
+        (["run", "a.sn", "--set", "rate"], "write --set rate=0.1"),
+        (["run", "a.sn", "--seed", "x"], "`snsim run --help` tells what it takes"),
+        (["run", "a.sn", "--engine", "natvie"], 'did you mean "native"?'),
+        (["compare", "a.sn", "--mapping", "m.json"], "name a FILE.py:Class behind the file"),
+        (["convert", "a.sn", "--to", "sn28", "--kernel", "sn28new"], "leave out one of --kernel and --to sn28"),
+        (["plot", "mpas", "a.sn"], 'did you mean "maps"?'),
+        (["plot", "nlf", "sn-tanh", "--from", "2", "--to", "-2"], "write --from -2 --to 2"),
+        (["reproduce", "a.sn", "--seeds", "2", "--seed", "1"], "leave out --seeds"),
+        (["reproduce", "a.sn", "--report", "page.html"], "write --report page.md"),
+        (["help", "lenght"], 'did you mean "length"?'),
+        (["list", "wrods"], 'did you mean "word"?'),
+        (["data", "digist"], 'did you mean "digits"?'),
+    ],
+)
+def test_a_wrong_command_is_told_what_to_type(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.sn").write_text("(net a (layer input 1) (layer output 1) (connect input output (full)))\n")
     assert main(arguments) in (1, 2)

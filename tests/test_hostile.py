@@ -9,8 +9,8 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, Sequence
 
 import pytest
 from hostile_cases import HOSTILE, Case, make_files, read_cases
@@ -21,8 +21,8 @@ from snsim.errors import is_hidden
 if not hasattr(os, "fork"):
     pytest.skip("the cases run in forked processes", allow_module_level=True)
 
-from contained import Containment, Outcome  # noqa: E402
-from tiny_run import make_runs  # noqa: E402
+from contained import Containment, Outcome
+from tiny_run import make_runs
 
 CASES = read_cases()
 
@@ -30,10 +30,20 @@ CASES = read_cases()
 COMMANDS_OF_A_TEXT = {
     "run": "run {} --passes 1 --quiet --offline --seconds 1 --megabytes 5 --out runs",
     "reproduce": "reproduce {} --passes 1 --seed 1 --jobs 1 --offline --quiet --out runs",
-    "show": "show {} --seconds 1", "check": "check {} --seconds 1",
-    "compare": "compare {} --presentations 2 --offline", "reject": "reject {}", "plot": "plot net {} -o net.svg",
-    "report": "report {}", "convert": "convert {} -o out.sn", "list": "list {}", "help": "help {}", "data": "data {}",
-    "repl": "repl {} --offline", "fmt": "fmt {}", "lsp": "lsp", "editor": "editor {}",
+    "show": "show {} --seconds 1",
+    "check": "check {} --seconds 1",
+    "compare": "compare {} --presentations 2 --offline",
+    "reject": "reject {}",
+    "plot": "plot net {} -o net.svg",
+    "report": "report {}",
+    "convert": "convert {} -o out.sn",
+    "list": "list {}",
+    "help": "help {}",
+    "data": "data {}",
+    "repl": "repl {} --offline",
+    "fmt": "fmt {}",
+    "lsp": "lsp",
+    "editor": "editor {}",
 }
 
 
@@ -105,8 +115,11 @@ TEXTS = list({str(case.files): case for case in CASES if case.main}.values())
 
 def others(case: Case, all_commands: bool) -> list[str]:
     """Commands that the text of a case is tried on beside its own: all, or one in turn."""
-    names = [name for name, command in COMMANDS_OF_A_TEXT.items()
-             if name != case.command[0] and ("--seconds" in command or "--seconds" not in case.command)]
+    names = [
+        name
+        for name, command in COMMANDS_OF_A_TEXT.items()
+        if name != case.command[0] and ("--seconds" in command or "--seconds" not in case.command)
+    ]
     return names if all_commands else [names[TEXTS.index(case) % len(names)]]
 
 
@@ -118,16 +131,22 @@ def opened_in_an_editor(path: Path) -> str:
         {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}},
         {"method": "initialized", "params": {}},
         {"method": "textDocument/didOpen", "params": {"textDocument": document}},
-        {"id": 2, "method": "textDocument/formatting",
-         "params": {"textDocument": document, "options": {"tabSize": 2, "insertSpaces": True}}},
-        {"id": 3, "method": "shutdown"}, {"method": "exit"}]
+        {
+            "id": 2,
+            "method": "textDocument/formatting",
+            "params": {"textDocument": document, "options": {"tabSize": 2, "insertSpaces": True}},
+        },
+        {"id": 3, "method": "shutdown"},
+        {"method": "exit"},
+    ]
     bodies = [json.dumps({"jsonrpc": "2.0", **message}) for message in messages]
     return "".join(f"Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies)
 
 
 @pytest.mark.parametrize("case", TEXTS, ids=lambda case: case.title)
-def test_a_case_harms_no_other_command(case: Case, folder: Path, runs: Path, contained: Containment,
-                                       all_commands: bool = False) -> None:
+def test_a_case_harms_no_other_command(
+    case: Case, folder: Path, runs: Path, contained: Containment, all_commands: bool = False
+) -> None:
     prepare(case, folder, runs, contained)
     assert case.main is not None
     for name in others(case, all_commands):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -22,9 +23,18 @@ from snsim.cli.exit_codes import FAULT, USAGE
 from snsim.escaping import is_hidden
 
 HOSTILE = {
-    "escape": "e\x1b[31m\x1b]0;t\x07f", "right to left": "r\u202el", "new line": "n\nFORGED: line\r\tend",
-    "no text": "b\udcff", "separator": "s\u2028t\u200b\x9bu\x7f", "long": "l" * 240, "too long": "m" * 300,
-    "markup": "<script>&\"'`|]]>", "tags": "[red]$x$%s{0}*", "option": "-x", "blank": " ", "empty": "",
+    "escape": "e\x1b[31m\x1b]0;t\x07f",
+    "right to left": "r\u202el",
+    "new line": "n\nFORGED: line\r\tend",
+    "no text": "b\udcff",
+    "separator": "s\u2028t\u200b\x9bu\x7f",
+    "long": "l" * 240,
+    "too long": "m" * 300,
+    "markup": "<script>&\"'`|]]>",
+    "tags": "[red]$x$%s{0}*",
+    "option": "-x",
+    "blank": " ",
+    "empty": "",
 }
 FILES = [name for name in HOSTILE if name not in ("too long", "empty")]  # names that a file can have
 MODULE = "import torch\nclass M(torch.nn.Linear):\n def __init__(self):\n  super().__init__(2, 1)\n"
@@ -32,43 +42,125 @@ MODULE = "import torch\nclass M(torch.nn.Linear):\n def __init__(self):\n  super
 # {sn} a program of that name, {bad} one with a fault, {run} a run folder, {npz}, {py} and {json} files, {dir} a folder
 # with a program that names pattern files; {} the name itself, which nothing has.
 ON_FILES = (
-    "check -- {sn}", "show -- {sn}", "show --stage forms -- {sn}", "show --stage net -- {sn}",
-    "show --stage plan -- {sn}", "show --stage torch -- {sn}", "show --stage llvm -- {sn}", "show --stage asm -- {sn}",
-    "run --quiet --out {dir} -- {sn}", "run --json --out {dir} -- {sn}", "run --resume {run}",
-    "run --resume {run} --json", "reproduce --passes 1 --seeds 1 --jobs 1 --out {dir} --report {dir}/r.md -- {sn}",
-    "compare --only one --presentations 3 -- {sn}", "compare --only one --presentations 3 --json -- {sn}",
+    "check -- {sn}",
+    "show -- {sn}",
+    "show --stage forms -- {sn}",
+    "show --stage net -- {sn}",
+    "show --stage plan -- {sn}",
+    "show --stage torch -- {sn}",
+    "show --stage llvm -- {sn}",
+    "show --stage asm -- {sn}",
+    "run --quiet --out {dir} -- {sn}",
+    "run --json --out {dir} -- {sn}",
+    "run --resume {run}",
+    "run --resume {run} --json",
+    "reproduce --passes 1 --seeds 1 --jobs 1 --out {dir} --report {dir}/r.md -- {sn}",
+    "compare --only one --presentations 3 -- {sn}",
+    "compare --only one --presentations 3 --json -- {sn}",
     "reject -- {run}",
     "reject --json --plot {dir}/r.svg -- {run}",
-    *(f"plot {kind} -o {{dir}}/{kind}.svg -- {{run}}" for kind in
-      ("curves", "weights", "maps", "misses", "confusion", "rejection", "net", "table")),
+    *(
+        f"plot {kind} -o {{dir}}/{kind}.svg -- {{run}}"
+        for kind in ("curves", "weights", "maps", "misses", "confusion", "rejection", "net", "table")
+    ),
     *(f"plot {kind} --text -- {{run}}" for kind in ("curves", "weights", "misses", "confusion", "rejection")),
-    "plot net -o {dir}/n.svg -- {sn}", "plot nlf tanh --file {sn} -o {dir}/nlf.svg", "report -o {dir}/r.html -- {run}",
-    "convert --to sn28 -- {sn}", "convert --to sn28 -o {dir}/c.sn -- {sn}", "fmt --diff -- {sn}",
-    "data --data-dir {dir}", "data digits --offline --data-dir {dir}", "repl -- {sn}", "editor -- {dir}/new",
-    "run --out {dir}/runs -- {dir}/files.sn", "run --json --out {dir}/runs -- {dir}/files.sn",
-    "reproduce --jobs 1 --out {dir}/runs -- {dir}/files.sn", "check -- {dir}/files.sn",
-    "run --data-dir {dir} --out {dir} one.sn")
+    "plot net -o {dir}/n.svg -- {sn}",
+    "plot nlf tanh --file {sn} -o {dir}/nlf.svg",
+    "report -o {dir}/r.html -- {run}",
+    "convert --to sn28 -- {sn}",
+    "convert --to sn28 -o {dir}/c.sn -- {sn}",
+    "fmt --diff -- {sn}",
+    "data --data-dir {dir}",
+    "data digits --offline --data-dir {dir}",
+    "repl -- {sn}",
+    "editor -- {dir}/new",
+    "run --out {dir}/runs -- {dir}/files.sn",
+    "run --json --out {dir}/runs -- {dir}/files.sn",
+    "reproduce --jobs 1 --out {dir}/runs -- {dir}/files.sn",
+    "check -- {dir}/files.sn",
+    "run --data-dir {dir} --out {dir} one.sn",
+)
 FAULTY = (
-    "check -- {bad}", "show -- {bad}", "run --out {dir} -- {bad}", "reproduce -- {bad}", "compare -- {bad}",
-    "fmt -- {bad}", "fmt --check -- {bad}", "repl -- {bad}", "convert -- {bad}", "convert -- {sn}",
-    "run --initial {npz} --out {dir} -- {sn}", "compare --mapping {json} one.sn module.py:M",
-    "compare -- one.sn {py}:N", "compare --presentations 3 -- one.sn {py}:M", "editor --check -- {dir}",
-    "plot -o {dir} -- {run}", "run --resume {dir}", "report -- {dir}", "reject -- {dir}",
-    "run -- {dir}", "check -- {dir}", "data mnist --offline --data-dir {dir}", "run --initial {json} one.sn",
-    "compare -- one.sn {json}:M", "compare --mapping {npz} one.sn module.py:M")
+    "check -- {bad}",
+    "show -- {bad}",
+    "run --out {dir} -- {bad}",
+    "reproduce -- {bad}",
+    "compare -- {bad}",
+    "fmt -- {bad}",
+    "fmt --check -- {bad}",
+    "repl -- {bad}",
+    "convert -- {bad}",
+    "convert -- {sn}",
+    "run --initial {npz} --out {dir} -- {sn}",
+    "compare --mapping {json} one.sn module.py:M",
+    "compare -- one.sn {py}:N",
+    "compare --presentations 3 -- one.sn {py}:M",
+    "editor --check -- {dir}",
+    "plot -o {dir} -- {run}",
+    "run --resume {dir}",
+    "report -- {dir}",
+    "reject -- {dir}",
+    "run -- {dir}",
+    "check -- {dir}",
+    "data mnist --offline --data-dir {dir}",
+    "run --initial {json} one.sn",
+    "compare -- one.sn {json}:M",
+    "compare --mapping {npz} one.sn module.py:M",
+)
 ON_NAMES = (
-    "{}", "--{}x", "check -- {}", "show -- {}", "show one.sn --stage {}", "show one.sn --set {}=1",
-    "check one.sn --set {}", "check one.sn --set a={}", "run -- {}", "run one.sn --only {}",
-    "run one.sn --data {} --offline", "run one.sn --engine {}", "run one.sn --dtype {}", "run one.sn --seed {}",
-    "run one.sn --passes {}", "run one.sn --initial {}", "run one.sn --set {}=1", "run one.sn --pictures {}",
-    "run one.sn --{} 1", "run --resume {}", "reproduce -- {}", "reproduce one.sn --base {}",
-    "reproduce one.sn --only {}", "reproduce one.sn --data {} --offline", "compare -- {}", "compare one.sn {}",
-    "compare one.sn {}:M", "compare one.sn module.py:{}", "compare one.sn --only {}",
-    "compare one.sn module.py:M --mapping {}", "reject -- {}", "reject tiny --error {}", "reject tiny --plot {}.gif",
-    "plot -- {}", "plot {} tiny", "plot weights tiny --only {}", "plot net one.sn --only {}",
-    "plot maps tiny --pattern {}", "plot nlf -- {}", "plot tiny -o {}.gif", "report -- {}", "report tiny --pattern {}",
-    "convert -- {}", "convert one.sn --net {}", "convert one.sn --to {}", "list -- {}", "help -- {}", "data -- {}",
-    "data {} --offline", "repl --engine {}", "fmt -- {}", "lsp -- {}")
+    "{}",
+    "--{}x",
+    "check -- {}",
+    "show -- {}",
+    "show one.sn --stage {}",
+    "show one.sn --set {}=1",
+    "check one.sn --set {}",
+    "check one.sn --set a={}",
+    "run -- {}",
+    "run one.sn --only {}",
+    "run one.sn --data {} --offline",
+    "run one.sn --engine {}",
+    "run one.sn --dtype {}",
+    "run one.sn --seed {}",
+    "run one.sn --passes {}",
+    "run one.sn --initial {}",
+    "run one.sn --set {}=1",
+    "run one.sn --pictures {}",
+    "run one.sn --{} 1",
+    "run --resume {}",
+    "reproduce -- {}",
+    "reproduce one.sn --base {}",
+    "reproduce one.sn --only {}",
+    "reproduce one.sn --data {} --offline",
+    "compare -- {}",
+    "compare one.sn {}",
+    "compare one.sn {}:M",
+    "compare one.sn module.py:{}",
+    "compare one.sn --only {}",
+    "compare one.sn module.py:M --mapping {}",
+    "reject -- {}",
+    "reject tiny --error {}",
+    "reject tiny --plot {}.gif",
+    "plot -- {}",
+    "plot {} tiny",
+    "plot weights tiny --only {}",
+    "plot net one.sn --only {}",
+    "plot maps tiny --pattern {}",
+    "plot nlf -- {}",
+    "plot tiny -o {}.gif",
+    "report -- {}",
+    "report tiny --pattern {}",
+    "convert -- {}",
+    "convert one.sn --net {}",
+    "convert one.sn --to {}",
+    "list -- {}",
+    "help -- {}",
+    "data -- {}",
+    "data {} --offline",
+    "repl --engine {}",
+    "fmt -- {}",
+    "lsp -- {}",
+)
 
 
 class Page(HTMLParser):
@@ -94,7 +186,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run `tiny`, a program `one.sn` whose training takes no time, and files of each kind."""
     folder = make_runs(tmp_path_factory.mktemp("original"))
     text = (folder / "tiny.sn").read_text()
-    (folder / "one.sn").write_text(text[text.index("(net scalar"):])
+    (folder / "one.sn").write_text(text[text.index("(net scalar") :])
     (folder / "bad.sn").write_text("(net x (layre a 1)) (train")
     (folder / "module.py").write_text(MODULE)
     (folder / "map.json").write_text(json.dumps({name: name for name in HOSTILE.values()}))
@@ -150,9 +242,15 @@ SLOW = ("report -o {dir}/r.html", "reproduce", "show --stage torch", "compare") 
 FEW = ("new line", "no text", "markup")  # the names that they get
 
 
-@pytest.mark.parametrize("command, code, name", [
-    (command, code, name) for code, commands in ((0, ON_FILES), (FAULT, FAULTY)) for command in commands
-    for name in (FEW if command.startswith(SLOW) else FILES)])
+@pytest.mark.parametrize(
+    ("command", "code", "name"),
+    [
+        (command, code, name)
+        for code, commands in ((0, ON_FILES), (FAULT, FAULTY))
+        for command in commands
+        for name in (FEW if command.startswith(SLOW) else FILES)
+    ],
+)
 def test_files_of_hostile_names(command: str, code: int, name: str, original: Path, here: Path) -> None:
     places = hostile_files(HOSTILE[name], original, here)
     check_output([word.format(**places) for word in command.split()], code)
@@ -164,9 +262,15 @@ def test_hostile_names_of_nothing(name: str, here: Path) -> None:
         check_output([word.replace("{}", HOSTILE[name]) for word in command.split()], 0, FAULT, USAGE)
 
 
-READERS = ("report {}", "run --resume {}", "run --resume {} --json", "reject {}", "reject {} --json",
-           *(f"plot {kind} {{}} --text" for kind in ("curves", "weights", "misses", "confusion", "rejection")),
-           *(f"plot {kind} {{}} -o {{}}/p.svg" for kind in ("curves", "maps", "net", "table")))
+READERS = (
+    "report {}",
+    "run --resume {}",
+    "run --resume {} --json",
+    "reject {}",
+    "reject {} --json",
+    *(f"plot {kind} {{}} --text" for kind in ("curves", "weights", "misses", "confusion", "rejection")),
+    *(f"plot {kind} {{}} -o {{}}/p.svg" for kind in ("curves", "maps", "net", "table")),
+)
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name not in ("option", "blank", "empty")])
@@ -175,21 +279,27 @@ def test_run_folders_with_hostile_settings(name: str, here: Path) -> None:
     settings = json.loads(Path("tiny/run.json").read_text())
     for number, changed in enumerate(with_a_text_changed(settings, HOSTILE[name])):
         Path("tiny/run.json").write_text(json.dumps(changed))
-        for command in READERS[number % 3::3]:
+        for command in READERS[number % 3 :: 3]:
             check_output([word.replace("{}", "tiny") for word in command.split()], 0, FAULT)
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name not in ("no text", "blank")])
 @pytest.mark.parametrize("variable", ["SNSIM_DATA", "SNSIM_CACHE"])
-def test_hostile_values_of_the_environment(variable: str, name: str, here: Path,
-                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_values_of_the_environment(
+    variable: str, name: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(variable, HOSTILE[name])
     for is_there in (False, True):
         if is_there:
             Path(HOSTILE[name]).mkdir(exist_ok=True)
             Path(HOSTILE[name]).chmod(0o777)  # a cache that others can write is not used
-        for command in ("data", "data digits --offline", "data mnist --offline", "run one.sn --data digits --offline",
-                        "show one.sn --stage llvm"):
+        for command in (
+            "data",
+            "data digits --offline",
+            "data mnist --offline",
+            "run one.sn --data digits --offline",
+            "show one.sn --stage llvm",
+        ):
             check_output(command.split(), 0, FAULT)
 
 
@@ -202,8 +312,11 @@ def hostile_files(name: str, original: Path, here: Path) -> dict[str, str]:
     shutil.copytree(original / "tiny", here / places["run"])
     folder = here / places["dir"]
     folder.mkdir()
-    (folder / "files.sn").write_text((original / "one.sn").read_text().replace(
-        "(examples [[0 1] [1 0] [1 1] [0 0]] [[1] [1] [-1] [-1]])", '(patterns "in.txt" "out.txt")'))
+    (folder / "files.sn").write_text(
+        (original / "one.sn")
+        .read_text()
+        .replace("(examples [[0 1] [1 0] [1 1] [0 0]] [[1] [1] [-1] [-1]])", '(patterns "in.txt" "out.txt")')
+    )
     (folder / "in.txt").write_text("0 1\n1 0\n")
     (folder / "out.txt").write_text("0.5\n-0.5\n")
     return places
@@ -215,7 +328,7 @@ def with_a_text_changed(value: Any, text: str) -> Iterator[Any]:
         yield text
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from ([*value[:number], other, *value[number + 1:]] for other in with_a_text_changed(item, text))
+            yield from ([*value[:number], other, *value[number + 1 :]] for other in with_a_text_changed(item, text))
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from ({**value, key: other} for other in with_a_text_changed(item, text))

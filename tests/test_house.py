@@ -44,17 +44,40 @@ LAW: dict[str, set[str]] = {
     "network": {"errors", "text_table", "registry", "language"},
     "engines": {"errors", "registry", "optional_packages", "cache_folder", "network"},
     "training": {
-        "errors", "memory_limit", "registry", "input_files", "array_files", "language", "data", "network", "engines",
+        "errors",
+        "memory_limit",
+        "registry",
+        "input_files",
+        "array_files",
+        "language",
+        "data",
+        "network",
+        "engines",
     },
     "learning": {"training"},  # the old path of training, for plug-ins
     "plugins": {"errors", "language", "data", "network", "engines", "training"},
     "sn28": {
-        "errors", "own_files", "atomic_files", "registry", "optional_packages", "input_files", "language", "data",
-        "network", "engines",
+        "errors",
+        "own_files",
+        "atomic_files",
+        "registry",
+        "optional_packages",
+        "input_files",
+        "language",
+        "data",
+        "network",
+        "engines",
     },
     "program": {"errors", "registry", "language", "network", "training", "sn28"},
     "run_folder": {
-        "errors", "own_files", "escaping", "atomic_files", "json_reader", "run_schema", "tensor_file", "input_files",
+        "errors",
+        "own_files",
+        "escaping",
+        "atomic_files",
+        "json_reader",
+        "run_schema",
+        "tensor_file",
+        "input_files",
         "training",
     },
     "plots": {"errors", "own_files", "text_table", "registry", "optional_packages", "network", "training"},
@@ -62,41 +85,130 @@ LAW: dict[str, set[str]] = {
     "runs": {"errors", "input_files", "language", "data", "network", "engines", "training", "program", "run_folder"},
     "convert": {"errors", "text_table", "registry", "language", "network", "sn28", "program"},
     "reports": {
-        "errors", "escaping", "text_table", "language", "network", "training", "program", "run_folder",
+        "errors",
+        "escaping",
+        "text_table",
+        "language",
+        "network",
+        "training",
+        "program",
+        "run_folder",
         "plots",
     },
     "glossary": {
-        "errors", "text_table", "registry", "colour", "data", "network", "engines", "training", "program",
+        "errors",
+        "text_table",
+        "registry",
+        "colour",
+        "data",
+        "network",
+        "engines",
+        "training",
+        "program",
         "plots",
     },
     "comparison": {
-        "errors", "text_table", "registry", "optional_packages", "json_reader", "input_files", "network",
-        "engines", "training", "program", "runs", "reports",
+        "errors",
+        "text_table",
+        "registry",
+        "optional_packages",
+        "json_reader",
+        "input_files",
+        "network",
+        "engines",
+        "training",
+        "program",
+        "runs",
+        "reports",
     },
     "studies": {
-        "errors", "escaping", "registry", "optional_packages", "cache_folder", "language", "data", "training",
-        "program", "run_folder", "runs",
+        "errors",
+        "escaping",
+        "registry",
+        "optional_packages",
+        "cache_folder",
+        "language",
+        "data",
+        "training",
+        "program",
+        "run_folder",
+        "runs",
     },
     "console": {
-        "errors", "escaping", "text_table", "optional_packages", "colour", "training", "plots", "runs",
+        "errors",
+        "escaping",
+        "text_table",
+        "optional_packages",
+        "colour",
+        "training",
+        "plots",
+        "runs",
         "reports",
     },
     "editor": {
-        "errors", "own_files", "optional_packages", "input_files", "language", "formatter", "network",
-        "program", "glossary",
+        "errors",
+        "own_files",
+        "optional_packages",
+        "input_files",
+        "language",
+        "formatter",
+        "network",
+        "program",
+        "glossary",
     },
     "prompt": {
-        "errors", "own_files", "escaping", "text_table", "registry", "tensor_file", "cache_folder", "colour",
-        "input_files", "language", "data", "network", "training", "sn28", "program", "run_folder", "plots",
-        "runs", "reports", "glossary", "editor",
+        "errors",
+        "own_files",
+        "escaping",
+        "text_table",
+        "registry",
+        "tensor_file",
+        "cache_folder",
+        "colour",
+        "input_files",
+        "language",
+        "data",
+        "network",
+        "training",
+        "sn28",
+        "program",
+        "run_folder",
+        "plots",
+        "runs",
+        "reports",
+        "glossary",
+        "editor",
     },
     "notebook": {"prompt"},
     "cli": {
-        "errors", "own_files", "escaping", "text_table", "registry", "optional_packages", "cache_folder",
-        "colour", "memory_limit", "input_files", "language", "formatter", "data", "network", "engines", "training",
+        "errors",
+        "own_files",
+        "escaping",
+        "text_table",
+        "registry",
+        "optional_packages",
+        "cache_folder",
+        "colour",
+        "memory_limit",
+        "input_files",
+        "language",
+        "formatter",
+        "data",
+        "network",
+        "engines",
+        "training",
         "program",
-        "run_folder", "plots", "runs", "convert", "reports", "glossary", "comparison", "studies", "console",
-        "editor", "prompt",
+        "run_folder",
+        "plots",
+        "runs",
+        "convert",
+        "reports",
+        "glossary",
+        "comparison",
+        "studies",
+        "console",
+        "editor",
+        "prompt",
     },
     "__main__": {"cli"},
 }
@@ -121,11 +233,22 @@ KEPT_FOR = {
 
 # What must be imported inside the function that needs it, never when a module starts.
 LAZY: dict[str, set[str]] = {
-    "torch": {"engines/torch", "comparison/match_parameters.py", "comparison/torch_side.py",
-              "comparison/torch_hooks.py"},
-    "rich": set(), "pooch": set(), "matplotlib": set(), "distributed": set(), "tensorboard": set(),
-    "prompt_toolkit": {"prompt/terminal.py"}, "pygments": {"editor/lexer.py"}, "pygls": {"editor/server.py"},
-    "lsprotocol": {"editor/server.py"}, "IPython": set(),
+    "torch": {
+        "engines/torch",
+        "comparison/match_parameters.py",
+        "comparison/torch_side.py",
+        "comparison/torch_hooks.py",
+    },
+    "rich": set(),
+    "pooch": set(),
+    "matplotlib": set(),
+    "distributed": set(),
+    "tensorboard": set(),
+    "prompt_toolkit": {"prompt/terminal.py"},
+    "pygments": {"editor/lexer.py"},
+    "pygls": {"editor/server.py"},
+    "lsprotocol": {"editor/server.py"},
+    "IPython": set(),
 }
 
 MOST_FLOORS = 12
@@ -154,8 +277,12 @@ def test_rooms_import_only_what_the_law_allows() -> None:
 
 def test_the_law_has_no_arrow_up() -> None:
     order = list(LAW)
-    up = [f"{room} names {other}, which stands above it" for number, room in enumerate(order)
-          for other in LAW[room] if order.index(other) >= number]
+    up = [
+        f"{room} names {other}, which stands above it"
+        for number, room in enumerate(order)
+        for other in LAW[room]
+        if order.index(other) >= number
+    ]
     assert not up, "\n".join(up)
 
 
@@ -211,8 +338,11 @@ def test_no_module_hides_a_public_function() -> None:
 
 
 def test_modules_have_telling_names_and_say_what_they_are() -> None:
-    wrong = [f"{path}: the name says nothing" for path in MODULES.values()
-             if path.stem in FORBIDDEN_NAMES or path.parent.name in FORBIDDEN_NAMES]
+    wrong = [
+        f"{path}: the name says nothing"
+        for path in MODULES.values()
+        if path.stem in FORBIDDEN_NAMES or path.parent.name in FORBIDDEN_NAMES
+    ]
     for path in MODULES.values():
         text = path.read_text(encoding="utf-8")
         if text.strip() and not ast.get_docstring(ast.parse(text)):
@@ -230,33 +360,67 @@ def test_types_are_strict_and_few_lines_are_ignored() -> None:
     for override in settings["overrides"]:  # packages without types, and nothing of snsim
         assert set(override) == {"module", "ignore_missing_imports"}
         assert not [module for module in override["module"] if module.split(".")[0] in ("snsim", "*")]
-    found = [(f"{path.relative_to(ROOT)}:{number}", match["codes"])
-             for path in MODULES.values()
-             for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
-             for match in IGNORE.finditer(line)]
+    found = [
+        (f"{path.relative_to(ROOT)}:{number}", match["codes"])
+        for path in MODULES.values()
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+        for match in IGNORE.finditer(line)
+    ]
     assert [place for place, codes in found if codes is None] == [], "name the code: type: ignore[...]"
     assert len(found) <= MOST_IGNORED, "\n".join(place for place, _ in found)
     assert (PACKAGE / "py.typed").is_file()  # tells other programs that snsim has types
 
 
-LIGHT = {"torch", "rich", "pooch", "sklearn", "scipy", "matplotlib", "safetensors", "requests", "prompt_toolkit",
-         "pygments", "pygls"}
+LIGHT = {
+    "torch",
+    "rich",
+    "pooch",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "safetensors",
+    "requests",
+    "prompt_toolkit",
+    "pygments",
+    "pygls",
+}
 NO_ARRAYS = LIGHT | {"numpy", "lark"}
 
 
-@pytest.mark.parametrize("arguments, code, kept_out", [
-    (["--help"], 0, NO_ARRAYS),
-    *[([command, "--help"], 0, NO_ARRAYS) for command in (
-        "run", "reproduce", "show", "check", "compare", "reject", "plot", "report", "convert", "list", "help", "data",
-        "repl", "lsp", "editor")],
-    (["fmt", "--help"], 0, LIGHT),
-    (["run", "--no-such-option"], 2, NO_ARRAYS),
-    (["check", "nets/lecun89.sn"], 0, LIGHT),
-    (["show", "nets/lecun89.sn"], 0, LIGHT),
-    (["show", "nets/lecun89.sn", "--stage", "net"], 0, LIGHT),
-    (["list"], 0, LIGHT),
-    (["help", "mask"], 0, LIGHT),
-], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "code", "kept_out"),
+    [
+        (["--help"], 0, NO_ARRAYS),
+        *[
+            ([command, "--help"], 0, NO_ARRAYS)
+            for command in (
+                "run",
+                "reproduce",
+                "show",
+                "check",
+                "compare",
+                "reject",
+                "plot",
+                "report",
+                "convert",
+                "list",
+                "help",
+                "data",
+                "repl",
+                "lsp",
+                "editor",
+            )
+        ],
+        (["fmt", "--help"], 0, LIGHT),
+        (["run", "--no-such-option"], 2, NO_ARRAYS),
+        (["check", "nets/lecun89.sn"], 0, LIGHT),
+        (["show", "nets/lecun89.sn"], 0, LIGHT),
+        (["show", "nets/lecun89.sn", "--stage", "net"], 0, LIGHT),
+        (["list"], 0, LIGHT),
+        (["help", "mask"], 0, LIGHT),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
 def test_start_is_light(arguments: list[str], code: int, kept_out: set[str]) -> None:
     """The questions that one asks all day load neither torch nor what only reports and data need."""
     script = (

@@ -36,7 +36,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory):
 # ---- Names -------------------------------------------------------------------------------------------------------
 
 NET = "(net a (layer i 2) (layer o 1) (connect i o (full)))\n"
-TRAIN = '(train a (data (examples [[1 2]] [[1]])) (correct quadrant) (epsilon 0.1) (passes 1) %s)'
+TRAIN = "(train a (data (examples [[1 2]] [[1]])) (correct quadrant) (epsilon 0.1) (passes 1) %s)"
 
 # Every place in which a program states a name or a text that is shown; X is the name.
 DECLARATIONS = [
@@ -46,7 +46,7 @@ DECLARATIONS = [
     "(table X (x -) (- x))",
     "(define-nlf X (x) (tanh x))",
     "(define-nlf n (x |X|) x)",
-    '(define-nlf n (x) X (tanh x))',
+    "(define-nlf n (x) X (tanh x))",
     "(define-cost X (x d) (** (- x d) 2))",
     "(define-cost c (x d (X 1)) (** (- x d) 2))",
     "(define-cost c (x d) X (** (- x d) 2))",
@@ -55,17 +55,44 @@ DECLARATIONS = [
     "(define-update u () (X) (setq w (- w g)))",
     "(define-update u () () X (setq w (- w g)))",
     NET + "(train X (net a))",
-    *(NET + TRAIN % clause for clause in (
-        "(note X)", "(published (X 1))", "(dropout 0.1 X)", "(forget 1 X)", "(epsilon 0.1 X)", "(cost X)",
-        "(update X)", "(update sgd (X 1))", "(stage (X 1))", "(order X)", "(net X)", "(like X)")),
+    *(
+        NET + TRAIN % clause
+        for clause in (
+            "(note X)",
+            "(published (X 1))",
+            "(dropout 0.1 X)",
+            "(forget 1 X)",
+            "(epsilon 0.1 X)",
+            "(cost X)",
+            "(update X)",
+            "(update sgd (X 1))",
+            "(stage (X 1))",
+            "(order X)",
+            "(net X)",
+            "(like X)",
+        )
+    ),
     "(setq v X) (net ,v (layer i 2))",
     "(setq v '(layer X 2)) (net a ,v (layer o 1) (connect i o (full)))",
     "(setq v X) (net a (layer i 2) ,@(list (list 'layer v 1)))",
 ]
 LISP = [
-    "(de X (a) a)", "(df X (a) a)", "(dm X (a) a)", "(dmd X (a) a)", "(defun X (a) a)", "(defmacro X (a) a)",
-    "(de f (X) 1)", "(de f (a &optional X) 1)", "(de f (a &rest X) 1)", "(lambda (X) 1)", "(let ((X 1)) 2)",
-    "(defvar X 1)", "(defparameter X 1)", "(defclass X object)", "(defclass c object X)", "(defclass c object (X 1))",
+    "(de X (a) a)",
+    "(df X (a) a)",
+    "(dm X (a) a)",
+    "(dmd X (a) a)",
+    "(defun X (a) a)",
+    "(defmacro X (a) a)",
+    "(de f (X) 1)",
+    "(de f (a &optional X) 1)",
+    "(de f (a &rest X) 1)",
+    "(lambda (X) 1)",
+    "(let ((X 1)) 2)",
+    "(defvar X 1)",
+    "(defparameter X 1)",
+    "(defclass X object)",
+    "(defclass c object X)",
+    "(defclass c object (X 1))",
     "(defclass c object) (defmethod c X () 1)",
 ]
 HIDDEN = ["\n", "\r", "\t", "\0", "\x1b", "\x7f", "\x85", "\xad"]  # what a string of SN can spell: up to \xff
@@ -120,9 +147,27 @@ def test_visible_names_are_taken(name: str) -> None:
 # ---- The IR ------------------------------------------------------------------------------------------------------
 
 HOSTILE = [
-    'q"quoted" \\22 \\', "c\ndefine void @mine() {\n  ret void\n}\n;", "a\r\n}\n@g = global i32 0\n;",
-    "@llvm.global_ctors", "%state", "llvm.memcpy", "learn", "evaluate", "\x01memcpy", "日本 🙂 \u202e", "n" * 10_000,
-    "n" * 9_999 + "m", "o forward", "~2", "%0A", "}", "!0 = !{}", 'attributes #0 = { "x" }', "\0", "\ud800", "llvm.",
+    'q"quoted" \\22 \\',
+    "c\ndefine void @mine() {\n  ret void\n}\n;",
+    "a\r\n}\n@g = global i32 0\n;",
+    "@llvm.global_ctors",
+    "%state",
+    "llvm.memcpy",
+    "learn",
+    "evaluate",
+    "\x01memcpy",
+    "日本 🙂 \u202e",
+    "n" * 10_000,
+    "n" * 9_999 + "m",
+    "o forward",
+    "~2",
+    "%0A",
+    "}",
+    "!0 = !{}",
+    'attributes #0 = { "x" }',
+    "\0",
+    "\ud800",
+    "llvm.",
     ".init_array",
 ]
 POSITIONS = 9  # of names in PROGRAM
@@ -177,8 +222,10 @@ def test_the_ir_holds_no_text_of_the_program(start: int, monkeypatch: pytest.Mon
     for module in modules:
         module.verify()
         assert not list(module.global_variables)
-    defined, declared = ([[f.name for f in module.functions if bool(f.is_declaration) is kind] for module in modules]
-                         for kind in (False, True))
+    defined, declared = (
+        [[f.name for f in module.functions if bool(f.is_declaration) is kind] for module in modules]
+        for kind in (False, True)
+    )
     assert declared[0] == declared[1] and all(name.startswith("llvm.") for name in declared[0])
     assert len(defined[0]) == len(defined[1]) == texts[0].count("\ndefine ")
     assert {"learn", "evaluate", "states"} <= set(defined[0])
@@ -203,26 +250,36 @@ def test_plain_names_stay_readable_in_the_ir() -> None:
 
 CALLS = "declare i32 @{0}(ptr)\ndefine void @f(ptr %p) {{\n  %r = call i32 @{0}(ptr %p)\n  ret void\n}}\n"
 STORES = "define void @f(ptr %p) {\n  store i32 7, ptr %p\n  ret void\n}\n"
-CONSTRUCTORS = "@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] " \
-               "[{ i32, ptr, ptr } { i32 65535, ptr @c, ptr null }]\n" \
-               "define internal void @c() {\n  ret void\n}\n" + STORES
+CONSTRUCTORS = (
+    "@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] "
+    "[{ i32, ptr, ptr } { i32 65535, ptr @c, ptr null }]\n"
+    "define internal void @c() {\n  ret void\n}\n" + STORES
+)
 
 
-@pytest.mark.parametrize("text, reason", [
-    *((CALLS.format(name), f"calls {name}") for name in ("system", "getpid", "dlsym", "mprotect", "memcpy2")),
-    ("declare double @llvm.exp.f64(double)\ndefine void @f(ptr %p) {\n  %1 = call double @llvm.exp.f64(double 2.0)\n"
-     "  store double %1, ptr %p\n  ret void\n}\n", "calls exp"),  # LLVM itself calls the function
-    ("@g = global i32 0\n" + STORES, "global variable"),
-    (CONSTRUCTORS, "llvm.global_ctors"),
-])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        *((CALLS.format(name), f"calls {name}") for name in ("system", "getpid", "dlsym", "mprotect", "memcpy2")),
+        (
+            "declare double @llvm.exp.f64(double)\ndefine void @f(ptr %p) {\n  %1 = call double @llvm.exp.f64(double 2.0)\n"  # noqa: E501
+            "  store double %1, ptr %p\n  ret void\n}\n",
+            "calls exp",
+        ),  # LLVM itself calls the function
+        ("@g = global i32 0\n" + STORES, "global variable"),
+        (CONSTRUCTORS, "llvm.global_ctors"),
+    ],
+)
 @pytest.mark.parametrize("cached", [False, True])
-def test_code_that_reaches_further_is_not_linked(text: str, reason: str, cached: bool,
-                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_reaches_further_is_not_linked(
+    text: str, reason: str, cached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("llvmlite", reason="the native engine needs llvmlite")
     from snsim.engines.native import jit
 
     if cached:  # an object that was not checked as a module
         import llvmlite.binding as llvm
+
         jit.machine("float64")
         module = llvm.parse_assembly(text)
         image = jit._target_machine().emit_object(module)
@@ -240,8 +297,10 @@ def test_a_function_of_the_library_is_linked_by_its_address() -> None:
 
     from snsim.engines.native import jit
 
-    text = "declare double @tanh(double)\ndefine void @f(ptr %p) {\n  %x = load double, ptr %p\n" \
-           "  %t = call double @tanh(double %x)\n  store double %t, ptr %p\n  ret void\n}\n"
+    text = (
+        "declare double @tanh(double)\ndefine void @f(ptr %p) {\n  %x = load double, ptr %p\n"
+        "  %t = call double @tanh(double %x)\n  store double %t, ptr %p\n  ret void\n}\n"
+    )
     code = jit.Code(text, ("f",))
     x = np.array([0.3])
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("f"))(x.ctypes.data)
@@ -251,11 +310,21 @@ def test_a_function_of_the_library_is_linked_by_its_address() -> None:
 # ---- Names that the native engine uses itself --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("option, state", [
-    ("k", "mask"), ("k", "sum g"), ("k", "curvature"), ("k", "rate o.bias"), ("uniform 0", "v"),
-    ("rate i-o.weight", "v"),
-    ("option k", "uniform 0"), ("k", "a/b"), ("%state", "@g = global i32 0"), ("}", "\" \\22"),
-])
+@pytest.mark.parametrize(
+    ("option", "state"),
+    [
+        ("k", "mask"),
+        ("k", "sum g"),
+        ("k", "curvature"),
+        ("k", "rate o.bias"),
+        ("uniform 0", "v"),
+        ("rate i-o.weight", "v"),
+        ("option k", "uniform 0"),
+        ("k", "a/b"),
+        ("%state", "@g = global i32 0"),
+        ("}", '" \\22'),
+    ],
+)
 def test_options_and_states_are_taken_for_nothing_of_the_engines_own(option: str, state: str) -> None:
     text = f"""(net a (layer i 3) (layer o 5) (connect i o (full)))
         (define-update u ((|{option}| 0.5) (other 2)) (b |{state}|)
@@ -269,8 +338,11 @@ def test_options_and_states_are_taken_for_nothing_of_the_engines_own(option: str
     weights = {name: rng.normal(size=p.shape) for name, p in made.parameters.items()}
     rates = {name: np.full(p.shape, 0.01) + 0.01 * rng.random(p.shape) for name, p in made.parameters.items()}
     held = {name: np.ones(p.shape) for name, p in made.parameters.items()}
-    for settings in (Settings({name: 0.01 * (k + 1) for k, name in enumerate(made.parameters)}, dict(rule.options)),
-                     Settings(rates, dict(rule.options), 3), Settings(rates, dict(rule.options), 2, True, held)):
+    for settings in (
+        Settings({name: 0.01 * (k + 1) for k, name in enumerate(made.parameters)}, dict(rule.options)),
+        Settings(rates, dict(rule.options), 3),
+        Settings(rates, dict(rule.options), 2, True, held),
+    ):
         results = []
         for kind in ("native", "reference"):
             engine = build(kind, made, named.cost, rule, np.float64, {})
@@ -286,10 +358,28 @@ def test_options_and_states_are_taken_for_nothing_of_the_engines_own(option: str
 # ---- Nothing else turns text into code ---------------------------------------------------------------------------
 
 # Functions that run a text or a file as code, or start a program, and the files that may call them.
-RUNS_CODE = {"exec", "eval", "compile", "__import__", "system", "popen", "Popen", "check_output", "check_call",
-             "getoutput", "execv", "spawnv", "loads", "load_source", "exec_module", "literal_eval", "fork"}
+RUNS_CODE = {
+    "exec",
+    "eval",
+    "compile",
+    "__import__",
+    "system",
+    "popen",
+    "Popen",
+    "check_output",
+    "check_call",
+    "getoutput",
+    "execv",
+    "spawnv",
+    "loads",
+    "load_source",
+    "exec_module",
+    "literal_eval",
+    "fork",
+}
 MAY = {
-    ("comparison/load_module.py", "exec"), ("comparison/load_module.py", "compile"),  # the user's module, on demand
+    ("comparison/load_module.py", "exec"),
+    ("comparison/load_module.py", "compile"),  # the user's module, on demand
 }
 
 
@@ -318,8 +408,9 @@ def test_no_file_runs_text_as_code() -> None:
 
 
 @pytest.mark.parametrize("name", ["../../out", "TOP/out", "..", "a/b", "-rf", "x" * 70_000, "日本", "~", "c\\d", "*"])
-def test_no_name_of_a_program_leads_out_of_its_folder(name: str, tmp_path: Path,
-                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_name_of_a_program_leads_out_of_its_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from snsim.cli.main import main
 
     top = tmp_path / "a" / "b"

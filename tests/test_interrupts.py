@@ -62,8 +62,10 @@ BEGUN = "import sys; from snsim.__main__ import main; print('begun', flush=True)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
-@pytest.mark.parametrize("text, code, told", [
-    (LOST, 0, "heard\n"), (IN_A_CALLBACK, 0, "heard\n"), (IN_EXEC, 130, ""), (WHILE_IMPORTING, 130, "interrupted\n")])
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [(LOST, 0, "heard\n"), (IN_A_CALLBACK, 0, "heard\n"), (IN_EXEC, 130, ""), (WHILE_IMPORTING, 130, "interrupted\n")],
+)
 def test_an_interrupt_is_never_lost(text: str, code: int, told: str) -> None:
     done = subprocess.run([sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert (done.returncode, done.stdout) == (code, told)
@@ -78,16 +80,23 @@ def test_interrupts_at_random_moments(engine: str, tmp_path: Path) -> None:
     for number in range(8):
         runs = tmp_path / f"runs{number}"
         environment = {**os.environ, "SNSIM_CACHE": str(tmp_path / f"cache{number}")}
-        _interrupt(["run", "tiny.sn", "--engine", engine, "--out", str(runs)], draw.uniform(0.05, 1.5), tmp_path,
-                   environment)
+        _interrupt(
+            ["run", "tiny.sn", "--engine", engine, "--out", str(runs)], draw.uniform(0.05, 1.5), tmp_path, environment
+        )
         if (runs / "tiny").exists():
             _interrupt(["run", "--resume", str(runs / "tiny"), "--quiet"], 1, tmp_path, environment)
 
 
 def _interrupt(arguments: list[str], seconds: float, folder: Path, environment: dict[str, str]) -> None:
     """Send Ctrl-C to a command `seconds` after its first line ran, however long Python takes to start."""
-    process = subprocess.Popen([sys.executable, "-c", BEGUN, *arguments], cwd=folder, env=environment,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", BEGUN, *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None and process.stdout.readline() == "begun\n"
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)

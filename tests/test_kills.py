@@ -8,8 +8,9 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +28,9 @@ KINDS = {
     "held": "(update lm (mu 0.5) (curvature 20)) (epsi-sqrt 0.1) (order shuffled once) (passes 3)",
     "conjugate": "(update conjugate-gradient (mu 0.1)) (passes 3)",
     "pruned": "(epsi-sqrt 0.1) (stage (passes 1) (update sgd)) (stage (prune 0.2 weights) (passes 1))"
-              "(stage (prune 0.2 connections) (update lm (mu 0.5) (curvature 20)) (passes 1))",
+    "(stage (prune 0.2 connections) (update lm (mu 0.5) (curvature 20)) (passes 1))",
     "adamw": "(update adamw) (epsilon 0.01) (batch 7 mean) (order shuffled) (dropout 0.25 h) (augment (shift 1 0))"
-             "(input-noise 0.1) (passes 3)",
+    "(input-noise 0.1) (passes 3)",
 }
 MANY = 300  # passes of the runs that are killed at a random moment
 DRAFTS = (".new-*", ".snsim-new-*")
@@ -40,8 +41,10 @@ class Killed:
 
     def __init__(self, folder: Path) -> None:
         draw = np.random.default_rng(0)
-        for name, matrix in (("x.pat", draw.normal(size=(60, 36))),
-                             ("x.des", 2 * np.eye(3)[draw.integers(0, 3, 60)] - 1)):
+        for name, matrix in (
+            ("x.pat", draw.normal(size=(60, 36))),
+            ("x.des", 2 * np.eye(3)[draw.integers(0, 3, 60)] - 1),
+        ):
             numbers = " ".join(f"{value:.6f}" for value in matrix.ravel())
             (folder / name).write_text(f".MAT 2 {matrix.shape[0]} {matrix.shape[1]}\n{numbers}\n")
         for kind, clauses in KINDS.items():
@@ -50,9 +53,13 @@ class Killed:
         self._whole: dict[tuple[str, int | None], tuple[Path, int]] = {}
         places = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
         warm = json.dumps({"program": str(folder / "sgd.sn"), "out": str(folder / "warm"), "save_every": 1.0})
-        self._process = subprocess.Popen([sys.executable, str(Path(__file__).parent / "killed_runs.py"), warm],
-                                         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         env={**os.environ, "PYTHONPATH": places})
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).parent / "killed_runs.py"), warm],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": places},
+        )
 
     def do(self, kind: str, out: Path, **task: Any) -> dict[str, Any]:
         """Do one run; how it ended."""
@@ -87,8 +94,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killed]:
     made.close()
 
 
-def check_resumed(killed: Killed, kind: str, out: Path, passes: int | None,
-                  again: dict[str, Any] | None = None) -> None:
+def check_resumed(
+    killed: Killed, kind: str, out: Path, passes: int | None, again: dict[str, Any] | None = None
+) -> None:
     """Resume the run (and let that be killed once, as `again` says), or begin it again if it had no folder yet: it is
     equal to the one that was not killed, and no draft is left."""
     whole, _ = killed.whole(kind, passes)
@@ -112,8 +120,10 @@ def equal(folder: Path, whole: Path) -> None:
 def _without_times(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "passes.jsonl").read_text().splitlines()]
     settings = json.loads((folder / "run.json").read_text())
-    return [{key: value for key, value in entry.items() if key not in ("seconds", "cpu_seconds", "started", "finished")}
-            for entry in [*lines, settings]]
+    return [
+        {key: value for key, value in entry.items() if key not in ("seconds", "cpu_seconds", "started", "finished")}
+        for entry in [*lines, settings]
+    ]
 
 
 def kill_at_calls(killed: Killed, kind: str, calls: list[int], out: Path, draw: random.Random) -> None:
@@ -133,8 +143,11 @@ def kill_at_moments(killed: Killed, kind: str, times: int, out: Path, draw: rand
     longest = time.monotonic() - began
     caught = 0
     for number in range(times):
-        caught += bool(killed.do(kind, out / str(number), passes=MANY, seconds=draw.uniform(0.0, longest),
-                                 save_every=0.02)["killed"])
+        caught += bool(
+            killed.do(kind, out / str(number), passes=MANY, seconds=draw.uniform(0.0, longest), save_every=0.02)[
+                "killed"
+            ]
+        )
         check_resumed(killed, kind, out / str(number), MANY)
     return caught
 
@@ -152,8 +165,9 @@ def test_kills_at_writes(kind: str, killed: Killed, tmp_path: Path) -> None:
     """Every call of a run that writes is in one of the kinds: they write at the same places of the program."""
     calls = killed.whole(kind)[1]
     assert calls > 100
-    kill_at_calls(killed, kind, list(range(1 + list(KINDS).index(kind), calls + 1, len(KINDS))), tmp_path,
-                  random.Random(kind))
+    kill_at_calls(
+        killed, kind, list(range(1 + list(KINDS).index(kind), calls + 1, len(KINDS))), tmp_path, random.Random(kind)
+    )
 
 
 @pytest.mark.slow

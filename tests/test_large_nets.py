@@ -31,8 +31,11 @@ def test_a_net_is_counted_in_little_memory(clauses, command, tmp_path):
         "sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, command, str(path)], capture_output=True, text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4096 * MEGABYTE, 4096 * MEGABYTE)))
+        [sys.executable, "-c", script, command, str(path)],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4096 * MEGABYTE, 4096 * MEGABYTE)),
+    )
     assert done.returncode == 0, done.stderr
     assert f"{NETS[clauses]:,}" in done.stdout
     if "(full)" in clauses or "(local" in clauses:  # few weights take less than what `check` tells

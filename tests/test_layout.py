@@ -29,11 +29,45 @@ def test_the_gallery_is_laid_out(path: Path) -> None:
     assert formatted(Source(str(path), text)) == text
 
 
-BLANKS = st.sampled_from([" ", "  ", "   ", "\t", "\n", "\n  ", "\n\n\n", " ; a remark\n", "\n;; above\n   ",
-                          "\n\n     ; far\n", " ;one\n ;two\n", " #? old help\n"])
-ATOMS = st.sampled_from(["x", "-", "h1", "1.50", "-3", "1e-3", '"a text"', '"of two \\\nlines"', "|Barred x|", ":a:b",
-                         "[1 2]", "[[1 2][3  4]]", "[f 0.5 1]", "[a x (y)]", "#[ x (y) #]", "[@ 3]", "()", "net",
-                         "a-rather-long-name-that-fills-the-line-soon"])
+BLANKS = st.sampled_from(
+    [
+        " ",
+        "  ",
+        "   ",
+        "\t",
+        "\n",
+        "\n  ",
+        "\n\n\n",
+        " ; a remark\n",
+        "\n;; above\n   ",
+        "\n\n     ; far\n",
+        " ;one\n ;two\n",
+        " #? old help\n",
+    ]
+)
+ATOMS = st.sampled_from(
+    [
+        "x",
+        "-",
+        "h1",
+        "1.50",
+        "-3",
+        "1e-3",
+        '"a text"',
+        '"of two \\\nlines"',
+        "|Barred x|",
+        ":a:b",
+        "[1 2]",
+        "[[1 2][3  4]]",
+        "[f 0.5 1]",
+        "[a x (y)]",
+        "#[ x (y) #]",
+        "[@ 3]",
+        "()",
+        "net",
+        "a-rather-long-name-that-fills-the-line-soon",
+    ]
+)
 HEADS = st.sampled_from(["net", "train", "table", "layer", "connect", "de", "let", "if", "from", "foo", "3", ""])
 SIGNS = st.sampled_from(["", "", "", "", "'", "`", "~", "`'"])
 
@@ -47,7 +81,8 @@ def lists(draw: st.DrawFn, parts: st.SearchStrategy[str]) -> str:
 
 
 PROGRAMS = st.lists(st.tuples(BLANKS, st.recursive(ATOMS, lists, max_leaves=12)), max_size=3).map(
-    lambda pairs: "".join(blank + form for blank, form in pairs))
+    lambda pairs: "".join(blank + form for blank, form in pairs)
+)
 
 
 @settings(max_examples=500, deadline=None)
@@ -63,7 +98,7 @@ def test_any_program_keeps_its_forms_and_remarks(program: str, end: str) -> None
 
 def remarks(text: str) -> list[str]:
     """The comments; none of the strings and names above has a sign that begins one."""
-    return [line[line.index(sign):].rstrip() for line in text.split("\n") for sign in ("#?", ";") if sign in line]
+    return [line[line.index(sign) :].rstrip() for line in text.split("\n") for sign in ("#?", ";") if sign in line]
 
 
 def test_what_it_makes_of_a_hasty_text() -> None:
@@ -81,7 +116,9 @@ def test_what_it_makes_of_a_hasty_text() -> None:
      (- x) )
 (train n (data digits)(passes 3)  (update lm (mu 0.05) (gamma 0.05)) (epsilon (steps (5e-4 2) (2e-4 3))) (seed 1 2 3 4)
 )"""
-    assert formatted(Source("<test>", hasty)) == """;;; hasty
+    assert (
+        formatted(Source("<test>", hasty))
+        == """;;; hasty
 (net n (layer input (4 4))  ; the picture
   (layer output 2)
   (layer (h1
@@ -99,6 +136,7 @@ def test_what_it_makes_of_a_hasty_text() -> None:
   (epsilon (steps (5e-4 2) (2e-4 3)))
   (seed 1 2 3 4))
 """
+    )
 
 
 def test_a_text_that_reads_itself_is_left_alone() -> None:
@@ -108,8 +146,13 @@ def test_a_text_that_reads_itself_is_left_alone() -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     def fmt(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "snsim", "fmt", *arguments], cwd=tmp_path, capture_output=True,
-                              text=True, input=given.get("text"))
+        return subprocess.run(
+            [sys.executable, "-m", "snsim", "fmt", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            input=given.get("text"),
+        )
 
     (tmp_path / "a.sn").write_text("(print   1\n)")
     (tmp_path / "b.sn").write_text("(print 1)\n")

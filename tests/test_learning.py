@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Mapping
 
 import numpy as np
 import pytest
@@ -57,8 +57,10 @@ def faults(text: str) -> list[str]:
     """For every fault of the text: what stands at its place, and its message."""
     with pytest.raises(SnError) as caught:
         program(text)
-    return [f"{'' if f.span is None else f.span.source.text[f.span.start:f.span.end]} | {f.message}"
-            for f in caught.value.faults]
+    return [
+        f"{'' if f.span is None else f.span.source.text[f.span.start : f.span.end]} | {f.message}"
+        for f in caught.value.faults
+    ]
 
 
 def data_for(chosen: Training, patterns: int = 12, seed: int = 0) -> PreparedData:
@@ -80,96 +82,169 @@ def engine_for(chosen: Training, name: str = "reference", dtype: type = np.float
 BASE = "(net small) (data digits) (passes 3) (epsilon 0.1)"
 
 FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at its place and how its sentence begins
-    ("(net small)", [
-        "form | no data: this training does not say which patterns",
-        "form | no passes: this training does not say how often",
-        "form | no learning rate, and the update rule sgd has"]),
+    (
+        "(net small)",
+        [
+            "form | no data: this training does not say which patterns",
+            "form | no passes: this training does not say how often",
+            "form | no learning rate, and the update rule sgd has",
+        ],
+    ),
     ("(data digits) (passes 1) (epsilon 1)", ['t | no net: there is none called "t", and this']),
     ("(net smal) (data digit) (passes 1)", ['smal | unknown net "smal"', 'digit | unknown data set "digit"']),
-    (BASE + " (dropout 1 h h output wrong)", [
-        "1 | a state is dropped with a probability from 0 to below 1, not 1",
-        "h | layer h stands twice", "output | the output layer is not dropped", 'wrong | there is no layer "wrong"']),
-    (BASE + " (theta -1) (prune 1)", [
-        "(theta -1) | noise has a standard deviation of 0 or more, not",
-        "1 | a fraction between 0 and 1 of what remains"]),
+    (
+        BASE + " (dropout 1 h h output wrong)",
+        [
+            "1 | a state is dropped with a probability from 0 to below 1, not 1",
+            "h | layer h stands twice",
+            "output | the output layer is not dropped",
+            'wrong | there is no layer "wrong"',
+        ],
+    ),
+    (
+        BASE + " (theta -1) (prune 1)",
+        [
+            "(theta -1) | noise has a standard deviation of 0 or more, not",
+            "1 | a fraction between 0 and 1 of what remains",
+        ],
+    ),
     (BASE + " (prune 0.5 layers)", ["layers | connections or weights are cut, not"]),
-    (BASE + " (update conjugate-gradient (alpha 1))", [
-        "(epsilon 0.1) | nothing reads (epsilon ...): the update rule conjugate-gradient has",
-        'alpha | update rule conjugate-gradient has no option "alpha"']),
-    (BASE + " (update conjugate-gradient) (order shuffled) (theta 1)", [
-        "(epsilon 0.1) | nothing reads (epsilon ...): the update rule conjugate-gradient has",
-        "(order shuffled) | nothing reads (order ...): a pass of conjugate-gradient",
-        "(theta 1) | nothing reads (theta ...): a pass of conjugate-gradient"]),
+    (
+        BASE + " (update conjugate-gradient (alpha 1))",
+        [
+            "(epsilon 0.1) | nothing reads (epsilon ...): the update rule conjugate-gradient has",
+            'alpha | update rule conjugate-gradient has no option "alpha"',
+        ],
+    ),
+    (
+        BASE + " (update conjugate-gradient) (order shuffled) (theta 1)",
+        [
+            "(epsilon 0.1) | nothing reads (epsilon ...): the update rule conjugate-gradient has",
+            "(order shuffled) | nothing reads (order ...): a pass of conjugate-gradient",
+            "(theta 1) | nothing reads (theta ...): a pass of conjugate-gradient",
+        ],
+    ),
     (BASE + " (epsi 1)", ["epsi | in SN (epsi x) divides x by the fan-in;"]),
     (BASE + " (epsi-sqrt 1)", ["(epsi-sqrt 1) | the rate everywhere is stated twice in this form"]),
     (BASE + " (epsilon 1 h (bias h) h)", ["h | the rate of h is stated twice in this"]),
-    (BASE + " (epsilon 1 hh input (connect input output))", [
-        'hh | net small has no layer "hh"',
-        "input | nothing enters input, the input layer of net small",
-        "(connect input output) | net small does not connect input to output"]),
-    (BASE + " (epsilon (linear 1) (bias))", [
-        "(linear 1) | (linear ...) takes 2 arguments, 1 given",
-        "(bias) | a place is biases, a layer, (bias LAYER) or"]),
+    (
+        BASE + " (epsilon 1 hh input (connect input output))",
+        [
+            'hh | net small has no layer "hh"',
+            "input | nothing enters input, the input layer of net small",
+            "(connect input output) | net small does not connect input to output",
+        ],
+    ),
+    (
+        BASE + " (epsilon (linear 1) (bias))",
+        [
+            "(linear 1) | (linear ...) takes 2 arguments, 1 given",
+            "(bias) | a place is biases, a layer, (bias LAYER) or",
+        ],
+    ),
     ("(net small) (data digits) (passes 1) (epsilon a)", ["a | the value of (epsilon ...) must be a number, not"]),
     (BASE + " (epsilon -1 h)", ["-1 | a rate is not below 0, and -1 is:"]),
-    ("(net held) (data digits) (passes 1) (epsilon 1) (forget 1 (connect input h)) (epsilon 0 (bias output))", [
-        "(connect input h) | the weights of (connect input h) are fixed: they",
-        "(bias output) | layer output of net held has no bias"]),
-    ("(net small) (data digits) (passes 1) (epsilon 1 h)", [
-        "form | no learning rate for h-output.weight, output.bias, and the update"]),
-    (BASE + " (update sgd (alpha (steps (0.1 1) (0.2 1))) (beta 1) (decay))", [
-        "(steps (0.1 1) (0.2 1)) | the steps fill 2 passes, the training or stage",
-        'beta | update rule sgd has no option "beta"',
-        "(decay) | (decay ...) takes 1 argument, 0 given"]),
-    (BASE + " (update lm (gamma 0.1) (curvature 5))", [
-        "(gamma 0.1) | (curvature N) holds the mean curvature during a pass,"]),
+    (
+        "(net held) (data digits) (passes 1) (epsilon 1) (forget 1 (connect input h)) (epsilon 0 (bias output))",
+        [
+            "(connect input h) | the weights of (connect input h) are fixed: they",
+            "(bias output) | layer output of net held has no bias",
+        ],
+    ),
+    (
+        "(net small) (data digits) (passes 1) (epsilon 1 h)",
+        ["form | no learning rate for h-output.weight, output.bias, and the update"],
+    ),
+    (
+        BASE + " (update sgd (alpha (steps (0.1 1) (0.2 1))) (beta 1) (decay))",
+        [
+            "(steps (0.1 1) (0.2 1)) | the steps fill 2 passes, the training or stage",
+            'beta | update rule sgd has no option "beta"',
+            "(decay) | (decay ...) takes 1 argument, 0 given",
+        ],
+    ),
+    (
+        BASE + " (update lm (gamma 0.1) (curvature 5))",
+        ["(gamma 0.1) | (curvature N) holds the mean curvature during a pass,"],
+    ),
     (BASE + " (update sgd (curvature 5))", ['curvature | update rule sgd has no option "curvature"']),
     (BASE + " (batch 4)", ["(batch 4) | is the gradient of a batch the sum or"]),
     (BASE + " (batch 4 median)", ["median | a batch takes the sum or the mean, not"]),
-    (BASE + " (order once) (seed 1 1) (correct lms) (cost thlms 1 2) (fan-in half)", [
-        "(order once) | (order once) means nothing",
-        "1 | seed 1 is stated twice",
-        "(correct lms) | (correct lms ...) takes 1 number, 0 given",
-        "2 | cost thlms takes th; 2 given",
-        "(fan-in half) | (fan-in half) means nothing"]),
-    (BASE + " (augment (shift 1 0)) (frame 9 9 0)", [
-        "(augment (shift 1 0)) | the input layer input has 3 units and no",
-        "(frame 9 9 0) | the frame is 9 x 9, the input layer"]),
+    (
+        BASE + " (order once) (seed 1 1) (correct lms) (cost thlms 1 2) (fan-in half)",
+        [
+            "(order once) | (order once) means nothing",
+            "1 | seed 1 is stated twice",
+            "(correct lms) | (correct lms ...) takes 1 number, 0 given",
+            "2 | cost thlms takes th; 2 given",
+            "(fan-in half) | (fan-in half) means nothing",
+        ],
+    ),
+    (
+        BASE + " (augment (shift 1 0)) (frame 9 9 0)",
+        [
+            "(augment (shift 1 0)) | the input layer input has 3 units and no",
+            "(frame 9 9 0) | the frame is 9 x 9, the input layer",
+        ],
+    ),
     (BASE + " (passes 4)", ["passes | (passes ...) stands twice in this train"]),
-    (BASE + " (cost cross-entropy)", [
-        "(cost cross-entropy) | cross-entropy takes the softmax of the outputs itself, so",
-        "(cost cross-entropy) | cross-entropy needs targets that sum to 1; -1 and"]),
-    ("(net shared) (data digits) (passes 1) (epsilon 1) (cost cross-entropy) (targets 0.1 0.9)", [
-        "(targets 0.1 0.9) | cross-entropy needs targets that sum to 1; 0.1 and"]),
-    ("(net small) (passes 1) (epsilon 1) (data (examples [[1 2]] [[1 2] [3 4]])) (targets 0 1)", [
-        "(examples [[1 2]] [[1 2] [3 4]]) | 1 rows of inputs, 2 rows of targets",
-        "[[1 2]] | 2 inputs a pattern, 3 units in layer input",
-        "(targets 0 1) | nothing reads (targets ...): examples and patterns state their"]),
-    (BASE + " (stage (epsilon 1) (passes 2))", [
-        "(passes 3) | nothing reads (passes ...): the first stage states its",
-        "(epsilon 0.1) | nothing reads (epsilon ...): the first stage states its"]),
-    ("(net small) (data digits) (stage (epsilon 1)) (repeat 2 (stage (frame 1 1 1) (passes 2)))", [
-        "(stage (epsilon 1)) | no passes: this stage does not say how often",
-        'frame | stage has no clause "frame"']),
-    (BASE + ' (initial "a.npz") (forget 1)', [
-        "(forget 1) | nothing reads (forget ...): (initial ...) gives every weight"]),
-    (BASE + " (glorot 1) (he h (linear 1 2) output) (forget 2)", [
-        "1 | (glorot ...) takes no number, and the number 1 is given",
-        "(linear 1 2) | (he ...) takes no number, and the list (linear ...) is"]),
-    (BASE + " (glorot) (he h) (he hh (bias h) (bias)) (forget 1) (constant 0 h)", [
-        'hh | net small has no layer "hh"',
-        "(bias) | a place is biases, a layer, (bias LAYER) or",
-        "(forget 1) | the initial weight everywhere is stated twice in",
-        "h | the initial weight of h is stated twice in this"]),
+    (
+        BASE + " (cost cross-entropy)",
+        [
+            "(cost cross-entropy) | cross-entropy takes the softmax of the outputs itself, so",
+            "(cost cross-entropy) | cross-entropy needs targets that sum to 1; -1 and",
+        ],
+    ),
+    (
+        "(net shared) (data digits) (passes 1) (epsilon 1) (cost cross-entropy) (targets 0.1 0.9)",
+        ["(targets 0.1 0.9) | cross-entropy needs targets that sum to 1; 0.1 and"],
+    ),
+    (
+        "(net small) (passes 1) (epsilon 1) (data (examples [[1 2]] [[1 2] [3 4]])) (targets 0 1)",
+        [
+            "(examples [[1 2]] [[1 2] [3 4]]) | 1 rows of inputs, 2 rows of targets",
+            "[[1 2]] | 2 inputs a pattern, 3 units in layer input",
+            "(targets 0 1) | nothing reads (targets ...): examples and patterns state their",
+        ],
+    ),
+    (
+        BASE + " (stage (epsilon 1) (passes 2))",
+        [
+            "(passes 3) | nothing reads (passes ...): the first stage states its",
+            "(epsilon 0.1) | nothing reads (epsilon ...): the first stage states its",
+        ],
+    ),
+    (
+        "(net small) (data digits) (stage (epsilon 1)) (repeat 2 (stage (frame 1 1 1) (passes 2)))",
+        ["(stage (epsilon 1)) | no passes: this stage does not say how often", 'frame | stage has no clause "frame"'],
+    ),
+    (
+        BASE + ' (initial "a.npz") (forget 1)',
+        ["(forget 1) | nothing reads (forget ...): (initial ...) gives every weight"],
+    ),
+    (
+        BASE + " (glorot 1) (he h (linear 1 2) output) (forget 2)",
+        [
+            "1 | (glorot ...) takes no number, and the number 1 is given",
+            "(linear 1 2) | (he ...) takes no number, and the list (linear ...) is",
+        ],
+    ),
+    (
+        BASE + " (glorot) (he h) (he hh (bias h) (bias)) (forget 1) (constant 0 h)",
+        [
+            'hh | net small has no layer "hh"',
+            "(bias) | a place is biases, a layer, (bias LAYER) or",
+            "(forget 1) | the initial weight everywhere is stated twice in",
+            "h | the initial weight of h is stated twice in this",
+        ],
+    ),
     (BASE + " (published (misses 3))", ['misses | unknown figure "misses"']),
     (BASE + ' (note "read this" 3)', ["3 | a note is a text, not the number 3"]),
-    (BASE + " (like u)", [
-        "(like u) | (like ...) is not the first clause, and everything",
-        'u | unknown training "u"']),
+    (BASE + " (like u)", ["(like u) | (like ...) is not the first clause, and everything", 'u | unknown training "u"']),
 ]
 
 
-@pytest.mark.parametrize("clauses, wanted", FAULTS, ids=[str(i) for i in range(len(FAULTS))])
+@pytest.mark.parametrize(("clauses", "wanted"), FAULTS, ids=[str(i) for i in range(len(FAULTS))])
 def test_every_fault_of_a_training_at_its_place(clauses: str, wanted: list[str]) -> None:
     text = f"(train t {clauses})"
     found = [fault.replace(text, "form") for fault in faults(text)]
@@ -179,8 +254,10 @@ def test_every_fault_of_a_training_at_its_place(clauses: str, wanted: list[str])
 
 
 def test_a_broken_net_or_training_is_told_once() -> None:
-    found = faults("(net bad (layer input 2))\n(train bad (data digits) (passes 1) (epsilon 1))\n"
-                   "(train more (like bad))\n(train last (net bad) (data digits) (passes x) (epsilon 1))")
+    found = faults(
+        "(net bad (layer input 2))\n(train bad (data digits) (passes 1) (epsilon 1))\n"
+        "(train more (like bad))\n(train last (net bad) (data digits) (passes x) (epsilon 1))"
+    )
     assert len(found) == 2 and found[0].startswith("bad | net bad has")
     assert found[1].startswith("x | the passes must be a number")
 
@@ -193,8 +270,10 @@ def test_a_name_twice_has_both_places() -> None:
 
 
 def test_own_costs_and_updates_are_checked() -> None:
-    found = faults('(define-update u ((rate 1) (k 2)) (w) (setq g 1))\n(define-update v () () "help" (setq v 1))\n'
-                   "(define-cost lms (x d) (* x d))\n(define-cost c (d x) x)\n(define-cost e (x d (k 1)) (* q k))")
+    found = faults(
+        '(define-update u ((rate 1) (k 2)) (w) (setq g 1))\n(define-update v () () "help" (setq v 1))\n'
+        "(define-cost lms (x d) (* x d))\n(define-cost c (d x) x)\n(define-cost e (x d (k 1)) (* q k))"
+    )
     assert [fault.split(" | ")[0] for fault in found] == ["rate", "w", "g", "v", "lms", "(d x)", "q"]
 
 
@@ -211,11 +290,18 @@ def test_like_merges_place_by_place_and_drops_what_nothing_reads() -> None:
       (net bare (like held) (layer h (bias none)))
       (train g (like f) (net bare))""").trainings
     b, c, d, e, g = (made.get(name) for name in "bcdeg")
-    stated = {(placed.family, placed.place.kind, placed.place.layer): placed.value.numbers
-              for placed in (*b.stages[0].rates, *b.initial)}
-    assert stated == {("epsilon", "everywhere", ""): (1, 0), ("epsilon", "layer", "h"): (0.3,),
-                      ("epsilon", "layer", "output"): (0.2,), ("forget-sqrt", "everywhere", ""): (1,),
-                      ("constant", "biases", ""): (0,), ("constant", "bias", "h"): (1,)}
+    stated = {
+        (placed.family, placed.place.kind, placed.place.layer): placed.value.numbers
+        for placed in (*b.stages[0].rates, *b.initial)
+    }
+    assert stated == {
+        ("epsilon", "everywhere", ""): (1, 0),
+        ("epsilon", "layer", "h"): (0.3,),
+        ("epsilon", "layer", "output"): (0.2,),
+        ("forget-sqrt", "everywhere", ""): (1,),
+        ("constant", "biases", ""): (0,),
+        ("constant", "bias", "h"): (1,),
+    }
     assert b.published == () and b.stages[0].options["alpha"].numbers == (0.9,)
     assert c.net.name == "shared" and set(c.stages[0].options) == {"mu", "gamma", "alpha", "decay"}
     assert {clause.origin for clause in c.clauses if clause.word == "epsilon"} == {"a", "b"}
@@ -236,50 +322,70 @@ def test_initial_weights_stated_anew_replace_an_inherited_file() -> None:
 
 def test_faults_of_the_data_stand_at_the_clause_that_has_them() -> None:
     examples = from_matrices(np.ones((4, 3)), np.ones((4, 2)))
-    for clauses, place in (("(ensemble 0 4)", "(ensemble 0 4)"), ("(ensemble 0 1) (test-set 2 9)", "(test-set 2 9)"),
-                           ("(update lm (curvature 5))", "(update lm (curvature 5))")):
+    for clauses, place in (
+        ("(ensemble 0 4)", "(ensemble 0 4)"),
+        ("(ensemble 0 1) (test-set 2 9)", "(test-set 2 9)"),
+        ("(update lm (curvature 5))", "(update lm (curvature 5))"),
+    ):
         with pytest.raises(SnError) as caught:
             prepare(training(BASE + clauses), examples)
         span = caught.value.faults[0].span
-        assert span is not None and span.source.text[span.start:span.end] == place
+        assert span is not None and span.source.text[span.start : span.end] == place
 
 
-@pytest.mark.parametrize("clauses", [
-    BASE, BASE + " (epsilon (steps (1 1) (2)) h (bias output)) (update lm (mu 0.1) (curvature 3)) (batch all mean)",
-    BASE + " (cost thlms) (correct sgn -1 1) (order shuffled once) (input-noise 0.1) (seed 3 4) (constant 2 biases)",
-    "(net identity) (data digits) (passes 1)",
-    BASE + " (update lm) (batch all sum) (theta (steps (0.1 1) (0))) (prune 0.25 weights)",
-    "(net small) (data digits) (update conjugate-gradient (mu 0.5)) (stage (passes 1)) "
-    "(stage (prune 0.5) (update lm) (epsilon 1)) (stage (batch 4 mean) (update newton))",
-    BASE + " (glorot h (bias output)) (he) (constant 0.5 (bias h))",
-    '(net small) (data (patterns "a" "b")) (initial "w.npz") (mask-epsi 1) (stage (passes 2)) '
-    "(repeat 2 (stage (update adamw) (epsilon 1 h)))"])
+@pytest.mark.parametrize(
+    "clauses",
+    [
+        BASE,
+        BASE + " (epsilon (steps (1 1) (2)) h (bias output)) (update lm (mu 0.1) (curvature 3)) (batch all mean)",
+        BASE
+        + " (cost thlms) (correct sgn -1 1) (order shuffled once) (input-noise 0.1) (seed 3 4) (constant 2 biases)",
+        "(net identity) (data digits) (passes 1)",
+        BASE + " (update lm) (batch all sum) (theta (steps (0.1 1) (0))) (prune 0.25 weights)",
+        "(net small) (data digits) (update conjugate-gradient (mu 0.5)) (stage (passes 1)) "
+        "(stage (prune 0.5) (update lm) (epsilon 1)) (stage (batch 4 mean) (update newton))",
+        BASE + " (glorot h (bias output)) (he) (constant 0.5 (bias h))",
+        '(net small) (data (patterns "a" "b")) (initial "w.npz") (mask-epsi 1) (stage (passes 2)) '
+        "(repeat 2 (stage (update adamw) (epsilon 1 h)))",
+    ],
+)
 def test_the_complete_form_reads_back_as_itself(clauses: str) -> None:
     first = training(clauses)
     text = complete_form("train", "t", first.clauses)
     again = program(text).trainings.get("t")
-    bare = ["".join(line.split(";")[0] for line in form.split("\n")).split()
-            for form in (text, complete_form("train", "t", again.clauses))]
+    bare = [
+        "".join(line.split(";")[0] for line in form.split("\n")).split()
+        for form in (text, complete_form("train", "t", again.clauses))
+    ]
     assert bare[0] == bare[1]
     assert again.stages[0].rates == first.stages[0].rates and again.initial == first.initial
     assert any(clause.origin == DEFAULT for clause in first.clauses)
 
 
 def test_stages_are_each_like_the_one_before() -> None:
-    chosen = training("(net small) (data digits) (epsi-sqrt 0.5) (passes 2) (batch 3 sum) (stage (order shuffled)) "
-                      "(repeat 2 (stage (passes 3) (epsilon 1 h)) (stage (update lm (mu 1)) (epsi-inv 2)))")
+    chosen = training(
+        "(net small) (data digits) (epsi-sqrt 0.5) (passes 2) (batch 3 sum) (stage (order shuffled)) "
+        "(repeat 2 (stage (passes 3) (epsilon 1 h)) (stage (update lm (mu 1)) (epsi-inv 2)))"
+    )
     assert [s.passes for s in chosen.stages] == [2, 3, 3, 3, 3] and chosen.passes == 14
     assert [s.rule.name for s in chosen.stages] == ["sgd", "sgd", "lm", "lm", "lm"]
     assert all(s.order == "shuffled" and s.batch == 3 for s in chosen.stages)
     assert [[p.family for p in s.rates] for s in chosen.stages[:3]] == [
-        ["epsi-sqrt"], ["epsi-sqrt", "epsilon"], ["epsi-inv", "epsilon"]]
+        ["epsi-sqrt"],
+        ["epsi-sqrt", "epsilon"],
+        ["epsi-inv", "epsilon"],
+    ]
 
 
 # ---- Schedules and places ----------------------------------------------------------------------------------------
 
 steps_values = st.lists(st.tuples(st.floats(0, 9), st.integers(1, 5)), min_size=1, max_size=5).flatmap(
-    lambda steps: st.booleans().map(lambda is_open: Value(
-        "steps", tuple(v for v, _ in steps), tuple(n for _, n in (steps[:-1] if is_open else steps)))))
+    lambda steps: st.booleans().map(
+        lambda is_open: Value(
+            "steps", tuple(v for v, _ in steps), tuple(n for _, n in (steps[:-1] if is_open else steps))
+        )
+    )
+)
 
 
 @given(steps_values, st.integers(1, 30))
@@ -304,25 +410,34 @@ def test_linear_goes_from_the_first_to_the_last_pass() -> None:
 
 
 def test_other_passes_cut_stages_or_let_the_last_run_on() -> None:
-    chosen = training("(net small) (data digits) (stage (passes 3) (epsilon (steps (1 1) (2 2)))) "
-                      "(stage (passes 2) (epsilon (steps (5 1) (6))))")
+    chosen = training(
+        "(net small) (data digits) (stage (passes 3) (epsilon (steps (1 1) (2 2)))) "
+        "(stage (passes 2) (epsilon (steps (5 1) (6))))"
+    )
     assert [(s.passes, s.rates[0].value.numbers) for s in fitted_stages(chosen.stages, 2)] == [(2, (1, 2))]
     assert [s.passes for s in fitted_stages(chosen.stages, 9)] == [3, 6]
     assert [s.passes for s in fitted_stages(chosen.stages, 4)] == [3, 1]
 
 
 places = st.one_of(
-    st.just(Place("everywhere")), st.just(Place("biases")), st.builds(Place, st.just("layer"), st.sampled_from("ab")),
+    st.just(Place("everywhere")),
+    st.just(Place("biases")),
+    st.builds(Place, st.just("layer"), st.sampled_from("ab")),
     st.builds(Place, st.just("bias"), st.sampled_from("ab")),
-    st.builds(Place, st.just("connection"), st.sampled_from("ab"), st.sampled_from(["input", "a"])))
+    st.builds(Place, st.just("connection"), st.sampled_from("ab"), st.sampled_from(["input", "a"])),
+)
 
 
 @given(st.lists(places, unique=True), st.sampled_from("ab"), st.sampled_from([None, "input", "a"]))
 def test_the_more_specific_place_wins(stated: list[Place], layer: str, source: str | None) -> None:
     kind = "bias" if source is None else "weight"
     parameter = Parameter("p", kind, layer, source, (1,), *[lambda: np.ones(1)] * 4, True)
-    order = [Place("everywhere"), Place("biases"), Place("layer", layer),
-             Place("bias", layer) if source is None else Place("connection", layer, source)]
+    order = [
+        Place("everywhere"),
+        Place("biases"),
+        Place("layer", layer),
+        Place("bias", layer) if source is None else Place("connection", layer, source),
+    ]
     wanted = [place for place in order if place in stated and not (place.kind == "biases" and source is not None)]
     statements = [Placed("epsilon", Value("constant", (1.0,)), place) for place in stated]
     found = StatedPlaces(statements).holding_for(parameter)
@@ -330,17 +445,27 @@ def test_the_more_specific_place_wins(stated: list[Place], layer: str, source: s
 
 
 def test_rates_divide_by_fan_in_and_sharers() -> None:
-    chosen = training("(net shared) (data digits) (passes 1) (epsilon 1) (epsi-sqrt 2 (connect input h)) "
-                      "(mask-epsi 3 (bias h)) (epsi-inv 4 output)")
+    chosen = training(
+        "(net shared) (data digits) (passes 1) (epsilon 1) (epsi-sqrt 2 (connect input h)) "
+        "(mask-epsi 3 (bias h)) (epsi-inv 4 output)"
+    )
     rates = rates_at(chosen.stages[0], chosen.net, 1)
-    assert rates == pytest.approx({"input-h.weight": 2 / np.sqrt(10), "h.bias": 3 / np.sqrt(10 * 16),
-                                   "h-output.weight": 4 / 33, "output.bias": 4 / 33})
+    assert rates == pytest.approx(
+        {
+            "input-h.weight": 2 / np.sqrt(10),
+            "h.bias": 3 / np.sqrt(10 * 16),
+            "h-output.weight": 4 / 33,
+            "output.bias": 4 / 33,
+        }
+    )
     assert rates_at(chosen.stages[0], chosen.net, 1, "weights")["input-h.weight"] == pytest.approx(2 / 3)
 
 
 def test_initial_weights_stay_in_their_range_and_are_reproduced() -> None:
-    chosen = training("(net shared) (data digits) (passes 1) (epsilon 1) (forget-inv 2.4) (forget 3 (bias output)) "
-                      "(constant -1 (bias h)) (forget-sqrt 2 (connect h output))")
+    chosen = training(
+        "(net shared) (data digits) (passes 1) (epsilon 1) (forget-inv 2.4) (forget 3 (bias output)) "
+        "(constant -1 (bias h)) (forget-sqrt 2 (connect h output))"
+    )
     weights = initial_weights(chosen, 7)
     assert list(weights) == ["input-h.weight", "h.bias", "h-output.weight", "output.bias"]
     bounds = {"input-h.weight": 0.24, "h-output.weight": 2 / np.sqrt(33), "output.bias": 3}
@@ -377,9 +502,15 @@ TWINS = [
 ]
 
 
-@pytest.mark.parametrize("source, target, scheme, twin, group", TWINS, ids=[case[2] for case in TWINS])
-def test_glorot_and_he_are_those_of_torch(source: str, target: str, scheme: str, twin: torch.nn.Module,
-                                          group: torch.nn.Module | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("source", "target", "scheme", "twin", "group"), TWINS, ids=[case[2] for case in TWINS])
+def test_glorot_and_he_are_those_of_torch(
+    source: str,
+    target: str,
+    scheme: str,
+    twin: torch.nn.Module,
+    group: torch.nn.Module | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Range and deviation, as torch.nn.init hands them to the generator. For groups PyTorch counts the outputs of all
     groups as fan-out: there the fan-out is that of one group as a convolution of its own."""
     chosen = program(f"""(table groups {GROUPS})
@@ -407,8 +538,9 @@ def test_glorot_and_he_are_those_of_torch(source: str, target: str, scheme: str,
             return np.ones(shape)
 
     for name, wanted in (("glorot", asked["high"]), ("he", asked["std"])):
-        factors = INITIALISERS.get(name)(WeightsToDraw(
-            float("nan"), np.asarray(np.nan), weight.shape, Ones(), lambda: fans))  # type: ignore[arg-type]
+        factors = INITIALISERS.get(name)(
+            WeightsToDraw(float("nan"), np.asarray(np.nan), weight.shape, Ones(), lambda: fans)
+        )  # type: ignore[arg-type]
         assert factors.shape == weight.shape and factors.dtype == np.float64
         assert (factors == factors.flat[0]).all() and factors.flat[0] == pytest.approx(wanted, rel=4e-16)
     assert asked["low"] == -asked["high"] and asked["mean"] == 0
@@ -444,18 +576,29 @@ def test_initial_files_account_for_every_parameter(tmp_path: Path) -> None:
     short = dict(zip(("Hw", "hB", "outw", "OUTPUTb"), arrays.values()))
     np.savez(tmp_path / "short.npz", **short)
     from safetensors.numpy import save_file
+
     save_file(arrays, tmp_path / "long.safetensors")
     save_file({name.replace("-", "_"): array for name, array in arrays.items()}, tmp_path / "module.safetensors")
     for file in ("short.npz", "long.safetensors", "module.safetensors"):
         loaded = load_initial(tmp_path / file, net)
         assert all(np.array_equal(loaded[name], arrays[name]) for name in arrays)
-    np.savez(tmp_path / "bad.npz", Hw=np.zeros((2, 3)), more=np.zeros(3), outb=np.full(3, np.nan),
-             **{"output.bias": np.zeros(3)})
+    np.savez(
+        tmp_path / "bad.npz",
+        Hw=np.zeros((2, 3)),
+        more=np.zeros(3),
+        outb=np.full(3, np.nan),
+        **{"output.bias": np.zeros(3)},
+    )
     with pytest.raises(SnError) as caught:
         load_initial(tmp_path / "bad.npz", net)
     said = "\n".join(fault.message for fault in caught.value.faults)
-    for piece in ("is 2 x 3, input-h.weight is 2 x 1 x 3 x 3", '"more" in', "are both output.bias",
-                  "nothing for h.bias, 2", "nothing for h-output.weight, 32 x 3"):
+    for piece in (
+        "is 2 x 3, input-h.weight is 2 x 1 x 3 x 3",
+        '"more" in',
+        "are both output.bias",
+        "nothing for h.bias, 2",
+        "nothing for h-output.weight, 32 x 3",
+    ):
         assert piece in said
     (tmp_path / "text").write_text("no weights")
     np.save(tmp_path / "pickled.npy", np.array([{}]), allow_pickle=True)
@@ -483,11 +626,17 @@ def torch_twin(chosen: Training, data: PreparedData, optimiser, passes: int) -> 
     return {name: value.detach().numpy() for name, value in weights.items()}
 
 
-@pytest.mark.parametrize("update, optimiser", [
-    ("(update sgd (decay 0.1))", lambda w: torch.optim.SGD(w, 0.05, weight_decay=0.1)),
-    ("(update sgd (alpha 0.7))", lambda w: torch.optim.SGD(w, 0.05 * 0.3, momentum=0.7)),
-    ("(update adamw (decay 0.02) (beta1 0.8))", lambda w: torch.optim.AdamW(w, 0.05, (0.8, 0.999), weight_decay=0.02)),
-])
+@pytest.mark.parametrize(
+    ("update", "optimiser"),
+    [
+        ("(update sgd (decay 0.1))", lambda w: torch.optim.SGD(w, 0.05, weight_decay=0.1)),
+        ("(update sgd (alpha 0.7))", lambda w: torch.optim.SGD(w, 0.05 * 0.3, momentum=0.7)),
+        (
+            "(update adamw (decay 0.02) (beta1 0.8))",
+            lambda w: torch.optim.AdamW(w, 0.05, (0.8, 0.999), weight_decay=0.02),
+        ),
+    ],
+)
 @pytest.mark.parametrize("engine", ["reference", "torch"])
 def test_update_rules_against_torch(update: str, optimiser, engine: str) -> None:  # type: ignore[no-untyped-def]
     chosen = training(f"(net small) (data digits) (passes 3) (epsilon 0.05) {update}")
@@ -498,7 +647,7 @@ def test_update_rules_against_torch(update: str, optimiser, engine: str) -> None
         assert value == pytest.approx(twin[name], abs=1e-10), name
 
 
-@pytest.mark.parametrize("rule, full", [("lm", False), ("newton", True)])
+@pytest.mark.parametrize(("rule", "full"), [("lm", False), ("newton", True)])
 @pytest.mark.parametrize("held", [None, 5])
 def test_second_order_rules_against_a_literal_loop(rule: str, full: bool, held: int | None) -> None:
     own = f"(curvature {held})" if held else "(gamma 0.1)"
@@ -526,22 +675,33 @@ def test_second_order_rules_against_a_literal_loop(rule: str, full: bool, held: 
         assert value == pytest.approx(w[name], abs=1e-12), name
 
 
-def derivatives(w: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray,
-                full: bool) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def derivatives(
+    w: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray, full: bool
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """g and h of the net `small` for one pattern, written out: sn28's first and second backward pass."""
     h = np.tanh(x @ w["input-h.weight"] + w["h.bias"])
     out = np.tanh(h @ w["h-output.weight"] + w["output.bias"])
-    df_out, df_h = 1 - out ** 2, 1 - h ** 2
+    df_out, df_h = 1 - out**2, 1 - h**2
     y_out = out - d
     g_out = y_out * df_out
     y_h = w["h-output.weight"] @ g_out
     g_h = y_h * df_h
-    s_out = df_out ** 2 + (y_out * -2 * out * df_out if full else 0)
-    s_h = df_h ** 2 * (w["h-output.weight"] ** 2 @ s_out) + (y_h * -2 * h * df_h if full else 0)
-    return ({"input-h.weight": np.outer(x, g_h), "h.bias": g_h, "h-output.weight": np.outer(h, g_out),
-             "output.bias": g_out},
-            {"input-h.weight": np.outer(x ** 2, s_h), "h.bias": s_h, "h-output.weight": np.outer(h ** 2, s_out),
-             "output.bias": s_out})
+    s_out = df_out**2 + (y_out * -2 * out * df_out if full else 0)
+    s_h = df_h**2 * (w["h-output.weight"] ** 2 @ s_out) + (y_h * -2 * h * df_h if full else 0)
+    return (
+        {
+            "input-h.weight": np.outer(x, g_h),
+            "h.bias": g_h,
+            "h-output.weight": np.outer(h, g_out),
+            "output.bias": g_out,
+        },
+        {
+            "input-h.weight": np.outer(x**2, s_h),
+            "h.bias": s_h,
+            "h-output.weight": np.outer(h**2, s_out),
+            "output.bias": s_out,
+        },
+    )
 
 
 def test_a_rate_of_zero_freezes() -> None:
@@ -562,8 +722,10 @@ def test_xor_is_learned(engine: str) -> None:
 
 
 def test_stages_carry_the_weights_over_to_another_rule() -> None:
-    both = training("(net small) (data digits) (epsilon 0.05) (stage (passes 2) (update sgd (alpha 0.5))) "
-                    "(stage (update lm) (passes 1))")
+    both = training(
+        "(net small) (data digits) (epsilon 0.05) (stage (passes 2) (update sgd (alpha 0.5))) "
+        "(stage (update lm) (passes 1))"
+    )
     data = data_for(both)
     passes = list(train(both, data, engine_for(both), 1))
     alone = replace(both, stages=both.stages[1:])
@@ -595,8 +757,14 @@ class Watcher:
         self.settings: list[Settings] = []
         self._outputs = outputs
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
-              gates: Mapping[str, np.ndarray], noises: Mapping[str, np.ndarray]) -> None:
+    def learn(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        settings: Settings,
+        gates: Mapping[str, np.ndarray],
+        noises: Mapping[str, np.ndarray],
+    ) -> None:
         self.shown.append(inputs)
         self.gates.append(gates)
         self.noises.append(noises)
@@ -616,8 +784,7 @@ def shown(clauses: str, seed: int = 1, patterns: int = 600, progress=None) -> li
     return watched(clauses, seed, patterns, progress)[0]
 
 
-def watched(clauses: str, seed: int = 1, patterns: int = 600,
-            progress=None) -> tuple[list[np.ndarray], Watcher]:  # type: ignore[no-untyped-def]
+def watched(clauses: str, seed: int = 1, patterns: int = 600, progress=None) -> tuple[list[np.ndarray], Watcher]:  # type: ignore[no-untyped-def]
     chosen = training(f"(net shared) (data digits) (epsilon 0.1) (passes 2) {clauses}")
     inputs = np.arange(patterns)[:, None, None] * np.ones((1, 6, 6))
     data = prepare(chosen, from_matrices(inputs, np.ones((patterns, 3))))
@@ -625,12 +792,14 @@ def watched(clauses: str, seed: int = 1, patterns: int = 600,
     list(train(chosen, data, watcher, seed, progress=progress))  # type: ignore[arg-type]
     both = np.concatenate(watcher.shown)
     batch = watcher.settings[0].batch
-    assert all(len(part) % batch == 0 for part in watcher.shown[:len(watcher.shown) // 2 - 1]), "a batch was cut"
+    assert all(len(part) % batch == 0 for part in watcher.shown[: len(watcher.shown) // 2 - 1]), "a batch was cut"
     return [both[:patterns], both[patterns:]], watcher
 
 
-@pytest.mark.parametrize("order, sorted_is_all, passes_equal", [
-    ("fixed", True, True), ("shuffled", True, False), ("shuffled once", True, True), ("random", False, False)])
+@pytest.mark.parametrize(
+    ("order", "sorted_is_all", "passes_equal"),
+    [("fixed", True, True), ("shuffled", True, False), ("shuffled once", True, True), ("random", False, False)],
+)
 def test_orders(order: str, sorted_is_all: bool, passes_equal: bool) -> None:
     first, second = (p[:, 0] for p in shown(f"(order {order}) (batch 7 sum)"))
     assert np.array_equal(np.sort(first), np.arange(600)) == sorted_is_all
@@ -645,9 +814,10 @@ def test_shifts_and_noise_are_anew_at_each_presentation() -> None:
     told: list[tuple[int, int]] = []
     first, second = shown("(augment (shift 2 -1))", progress=lambda done, total: told.append((done, total)))
     assert told[0][0] < told[-1][0] == 600 and [total for _, total in told] == [600] * len(told)
-    borders = (first.reshape(600, 6, 6) == -1)
-    assert set(borders.sum(axis=(1, 2))) == {36 - (6 - abs(r)) * (6 - abs(c))
-                                             for r, c in itertools.product(range(-2, 3), repeat=2)}
+    borders = first.reshape(600, 6, 6) == -1
+    assert set(borders.sum(axis=(1, 2))) == {
+        36 - (6 - abs(r)) * (6 - abs(c)) for r, c in itertools.product(range(-2, 3), repeat=2)
+    }
     assert not np.array_equal(first, second)
     assert np.array_equal(shown("(augment (shift 2 wrap))")[0], np.arange(600)[:, None] * np.ones(36))
     first, second = shown("(input-noise (linear 0.1 0.3))")
@@ -658,6 +828,7 @@ def test_shifts_and_noise_are_anew_at_each_presentation() -> None:
 def test_dropout_is_drawn_for_each_presentation_and_the_same_again() -> None:
     """Gates of 0 and 1/(1-P) in the stated share, whatever the pieces in which patterns are learned; others next pass
     and for another seed; of the input layer they are in the inputs."""
+
     def gates(seed: int) -> np.ndarray:
         watcher = watched("(dropout 0.25 h)", seed)[1]
         assert all(list(one) == ["h"] for one in watcher.gates)
@@ -677,8 +848,9 @@ def test_theta_is_noise_on_all_sums_anew_in_each_pass() -> None:
     def noises(clauses: str, seed: int = 1) -> list[dict[str, np.ndarray]]:
         learned = watched(clauses, seed)[1].noises
         drawn = [{layer: np.concatenate([one[layer] for one in learned]) for layer in learned[0]}]
-        return [{layer: values[half] for layer, values in drawn[0].items()}
-                for half in (slice(0, 600), slice(600, 1200))]
+        return [
+            {layer: values[half] for layer, values in drawn[0].items()} for half in (slice(0, 600), slice(600, 1200))
+        ]
 
     first, second = noises("(theta (linear 0.1 0.3))")
     assert list(first) == ["h", "output"] and first["h"].shape == (600, 32)
@@ -702,16 +874,20 @@ def test_what_conjugate_gradient_does_not_read_is_dropped() -> None:
     made = program("""(train a (net shared) (data digits) (passes 3) (epsilon 0.1) (batch 4 mean) (order shuffled)
                                (augment (shift 1 0)) (dropout 0.1 h))
                       (train b (like a) (update conjugate-gradient))
-                      (train c (like b) (stage (update conjugate-gradient)) (stage (update sgd) (epsilon 1)))"""
-                   ).trainings
+                      (train c (like b) (stage (update conjugate-gradient)) (stage (update sgd) (epsilon 1)))""").trainings  # noqa: E501
     assert [clause.word for clause in made.get("b").dropped] == ["batch", "order", "augment", "dropout", "epsilon"]
     words = [clause.word for clause in made.get("b").clauses]
     assert not {"batch", "order", "augment", "dropout", "epsilon"} & set(words)
     assert ";; not read here: (batch 4 mean), from a" in complete_form(
-        "train", "b", made.get("b").clauses, dropped=made.get("b").dropped)
+        "train", "b", made.get("b").clauses, dropped=made.get("b").dropped
+    )
     second = made.get("c").stages[1]
     assert (second.batch, second.order, second.rule.name, made.get("c").stages[0].rule.conjugate) == (
-        1, "fixed", "sgd", True)
+        1,
+        "fixed",
+        "sgd",
+        True,
+    )
 
 
 # ---- Data --------------------------------------------------------------------------------------------------------
@@ -722,8 +898,9 @@ def test_sizes_that_do_not_fit_are_named() -> None:
     pictures = Examples("pics", Split(np.zeros((5, 4, 4)), np.array([0, 1, 2, 0, 1])), None, "", "", 3)
     with pytest.raises(SnError, match="pics are 4 x 4, the layer input is 6 x 6"):
         prepare(chosen, pictures)
-    framed = training("(net shared) (data digits) (passes 1) (epsilon 1) (frame 6 6 -1) (ensemble 1 3) (test-set 4 4) "
-                      "(targets 0 1)")
+    framed = training(
+        "(net shared) (data digits) (passes 1) (epsilon 1) (frame 6 6 -1) (ensemble 1 3) (test-set 4 4) (targets 0 1)"
+    )
     data = prepare(framed, pictures)
     assert len(data.train) == 3 and data.test is not None and len(data.test) == 1
     assert data.train.inputs[0].reshape(6, 6)[:, 0] == pytest.approx(-1) and data.train.inputs[0].sum() == -20
@@ -739,8 +916,9 @@ def test_sizes_that_do_not_fit_are_named() -> None:
 
 # ---- Criteria and scores -----------------------------------------------------------------------------------------
 
-rows = st.integers(1, 5).flatmap(lambda n: st.tuples(*[st.lists(st.sampled_from([-1.0, -0.4, 0.0, 0.3, 1.0]),
-                                                                min_size=n, max_size=n)] * 2))
+rows = st.integers(1, 5).flatmap(
+    lambda n: st.tuples(*[st.lists(st.sampled_from([-1.0, -0.4, 0.0, 0.3, 1.0]), min_size=n, max_size=n)] * 2)
+)
 
 
 @given(rows)
@@ -759,10 +937,15 @@ def test_criteria_against_their_definitions(row: tuple[list[float], list[float]]
         assert CRITERIA.get(name).right(np.array([x]), np.array([d]), *numbers).tolist() == [wanted], name
 
 
-@pytest.mark.parametrize("cost, loss", [
-    ("lms", lambda x, d: 0.5 * np.sum((d - x) ** 2)), ("mean-square", lambda x, d: np.mean((d - x) ** 2)),
-    ("thlms 0.1", lambda x, d: 0.5 * sum((b - a) ** 2 for a, b in zip(x, d) if (b > a if b > 0.1 else b < a))),
-    ("cross-entropy", lambda x, d: -np.sum(d * np.log(np.exp(x) / np.exp(x).sum())))])
+@pytest.mark.parametrize(
+    ("cost", "loss"),
+    [
+        ("lms", lambda x, d: 0.5 * np.sum((d - x) ** 2)),
+        ("mean-square", lambda x, d: np.mean((d - x) ** 2)),
+        ("thlms 0.1", lambda x, d: 0.5 * sum((b - a) ** 2 for a, b in zip(x, d) if (b > a if b > 0.1 else b < a))),
+        ("cross-entropy", lambda x, d: -np.sum(d * np.log(np.exp(x) / np.exp(x).sum()))),
+    ],
+)
 def test_scores_against_their_definitions(cost: str, loss) -> None:  # type: ignore[no-untyped-def]
     chosen = training(f"(net shared) (data digits) (passes 1) (epsilon 1) (targets 0 1) (cost {cost})")
     draw = np.random.default_rng(3)
@@ -786,7 +969,15 @@ def test_a_training_has_a_bounded_number_of_stages_and_of_rates_in_them() -> Non
 
 
 def test_stages_that_share_an_update_read_it_alike() -> None:
-    stages = training("(net small) (data digits) (epsilon 1) (update newton) (repeat 2 (stage (passes 1)) "
-                      "(stage (passes 1) (update sgd)) (stage (passes 2)))").stages
-    assert [(s.passes, s.rule.name) for s in stages] == [(1, "newton"), (1, "sgd"), (2, "sgd"), (1, "sgd"),
-                                                         (1, "sgd"), (2, "sgd")]
+    stages = training(
+        "(net small) (data digits) (epsilon 1) (update newton) (repeat 2 (stage (passes 1)) "
+        "(stage (passes 1) (update sgd)) (stage (passes 2)))"
+    ).stages
+    assert [(s.passes, s.rule.name) for s in stages] == [
+        (1, "newton"),
+        (1, "sgd"),
+        (2, "sgd"),
+        (1, "sgd"),
+        (1, "sgd"),
+        (2, "sgd"),
+    ]

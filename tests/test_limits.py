@@ -12,8 +12,16 @@ from snsim.errors import Fault, SnError
 from snsim.language.builtins import CORE
 from snsim.language.limits import Limits
 
-SMALL = Limits(steps=100_000, list_length=20_000, lists=200_000, matrix_elements=50_000, matrices=200_000,
-               string_length=10_000, strings=100_000, output_characters=100_000)
+SMALL = Limits(
+    steps=100_000,
+    list_length=20_000,
+    lists=200_000,
+    matrix_elements=50_000,
+    matrices=200_000,
+    string_length=10_000,
+    strings=100_000,
+    output_characters=100_000,
+)
 LONG = '(setq s "ab") (repeat 12 (setq s (concat s s)))'
 
 REFUSED = [
@@ -82,15 +90,18 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("text, column, message", REFUSED)
+@pytest.mark.parametrize(("text", "column", "message"), REFUSED)
 def test_what_is_refused(text, column, message):
     found, line, at = fault_of(text, limits=SMALL)
     assert message in found and (line, at) == (1, column)
 
 
 def test_the_clock_ends_a_program():
-    for text, column in (("(while t)", 1), ("(setq l (range 9999)) (while t (reverse l))", 32),
-                         ("(setq m (matrix 200 200)) (while t (m+m m m m))", 36)):
+    for text, column in (
+        ("(while t)", 1),
+        ("(setq l (range 9999)) (while t (reverse l))", 32),
+        ("(setq m (matrix 200 200)) (while t (m+m m m m))", 36),
+    ):
         found, line, at = fault_of(text, limits=replace(SMALL, steps=10**9, seconds=0, lists=10**9, matrices=10**12))
         assert "too many seconds of CPU (0 is the limit)" in found and (line, at) == (1, column)
 
@@ -113,13 +124,25 @@ def test_the_limits_count_what_all_forms_of_a_program_do():
             program.run("(repeat 1000 (+ 1 1))")
 
 
-@pytest.mark.parametrize("definition", [
-    "(de f (x) (+ 1 (f x)))", "(de f (x) (mapcar 'f (list x)))", "(de f (x) (apply 'and (list (f x))))",
-    "(de f (x &optional y) (sort-list '(1 2) f))", "(de f (x) `(a ,(f x)))",
-    "(de f (x) (net a ,(f x)))", "(dm f (n x) `(f (,x)))", "(de f (x) (eval '(f 1)))", "(de f (x) (filter 'f '(1)))",
-    "(de f (x) (each ((y (list (f 1)))) y))", "(de f (x) (let ((y x)) (cond ((progn (when t (f y)))))))",
-    "(de f (x) (for (i 1 1) (f x)))", "(de f (x) (rmapcar 'f '((1))))", "(de f (x) (on-error 1 (f x)))",
-])
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "(de f (x) (+ 1 (f x)))",
+        "(de f (x) (mapcar 'f (list x)))",
+        "(de f (x) (apply 'and (list (f x))))",
+        "(de f (x &optional y) (sort-list '(1 2) f))",
+        "(de f (x) `(a ,(f x)))",
+        "(de f (x) (net a ,(f x)))",
+        "(dm f (n x) `(f (,x)))",
+        "(de f (x) (eval '(f 1)))",
+        "(de f (x) (filter 'f '(1)))",
+        "(de f (x) (each ((y (list (f 1)))) y))",
+        "(de f (x) (let ((y x)) (cond ((progn (when t (f y)))))))",
+        "(de f (x) (for (i 1 1) (f x)))",
+        "(de f (x) (rmapcar 'f '((1))))",
+        "(de f (x) (on-error 1 (f x)))",
+    ],
+)
 def test_the_depth_limit_holds_whatever_recurses(definition):
     with pytest.raises(SnError, match="too deep"):
         Program().run(definition + "(f 1)")
@@ -137,21 +160,48 @@ def test_what_a_program_prints_of_a_list_without_end_is_cut():
 
 # Anything at all
 
+
 def test_every_function_shows_its_call_in_its_help():
     for entry in CORE:
         assert entry.doc.startswith(f"({entry.name}") and ": " in entry.doc, entry.name
 
 
 NUMBERS = st.sampled_from(["0", "-1", "1", "2", "2.5", "1e9", "1e308", "1e999", "x", "(+ 1 2)", "-0.0"])
-LISTS = st.sampled_from(["l", "()", "'(3 1 2)", "'((1 2) (3 4))", "'(a b . c)", "ring", "self", "'(\"a\" \"b\")",
-                         "(range 5)", "'((a . 1))", "'(i 1 3)", "'(&optional a)"])
+LISTS = st.sampled_from(
+    [
+        "l",
+        "()",
+        "'(3 1 2)",
+        "'((1 2) (3 4))",
+        "'(a b . c)",
+        "ring",
+        "self",
+        '\'("a" "b")',
+        "(range 5)",
+        "'((a . 1))",
+        "'(i 1 3)",
+        "'(&optional a)",
+    ]
+)
 MATRICES = st.sampled_from(["m", "a", "[1 2]", "[[1 2][3 4]]", "[i 1 2]", "[@ 3]", "(array 2)", "(select m 0 0)"])
 STRINGS = st.sampled_from(['"hello"', '""', '"(a*)*b"', '"a%d %5.2f"', '"%l"', '"[a-c]+"', '"-1.5"', '"%1%%"'])
 FUNCTIONS = st.sampled_from(["car", "'car", "+", "<", "(lambda (x) x)", "f", "'quote", "'if"])
 OTHERS = st.sampled_from(["'x", "x", "'net", ":x", "t", "(x)", "'(lambda (x) x)", "`(a ,x)"])
 ATOMS = st.one_of(NUMBERS, LISTS, MATRICES, STRINGS, FUNCTIONS, OTHERS)
-KINDS = {"n": NUMBERS, "k": NUMBERS, "i": NUMBERS, "d": NUMBERS, "m": MATRICES, "list": LISTS, "list...": LISTS,
-         "string": STRINGS, "format": STRINGS, "regex": STRINGS, "new": STRINGS, "f": FUNCTIONS}
+KINDS = {
+    "n": NUMBERS,
+    "k": NUMBERS,
+    "i": NUMBERS,
+    "d": NUMBERS,
+    "m": MATRICES,
+    "list": LISTS,
+    "list...": LISTS,
+    "string": STRINGS,
+    "format": STRINGS,
+    "regex": STRINGS,
+    "new": STRINGS,
+    "f": FUNCTIONS,
+}
 
 
 @st.composite
@@ -173,8 +223,18 @@ PREPARED = """(setq x 1 l (list 1 2 3) m (matrix 2 2) a (array 2 2) ring (list 1
 @settings(max_examples=400, deadline=None)
 @given(st.lists(calls(), max_size=4))
 def test_any_program_ends_with_a_value_or_a_fault(forms):
-    program = Program(limits=Limits(steps=5_000, list_length=2_000, lists=20_000, matrix_elements=5_000,
-                                    matrices=20_000, string_length=5_000, strings=50_000, output_characters=50_000))
+    program = Program(
+        limits=Limits(
+            steps=5_000,
+            list_length=2_000,
+            lists=20_000,
+            matrix_elements=5_000,
+            matrices=20_000,
+            string_length=5_000,
+            strings=50_000,
+            output_characters=50_000,
+        )
+    )
     program.run(PREPARED)
     for form in forms:
         try:

@@ -14,8 +14,10 @@ from snsim.convert.convert import CONVERTING
 from snsim.language.limits import ACTING, AT_PROMPT, DEFAULT, Limits
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
-LISP = {row[0]: row[1:] for row in
-        re.findall(r"^\| `(\w+)`: [^|]* \| ([\d,]+|none) \| ([\d,]+|none) \| ([^|]*)\|$", PAGE, re.M)}
+LISP = {
+    row[0]: row[1:]
+    for row in re.findall(r"^\| `(\w+)`: [^|]* \| ([\d,]+|none) \| ([\d,]+|none) \| ([^|]*)\|$", PAGE, re.M)
+}
 PLACES = re.findall(r"^\| [^|]* \| ([\d,]+) \| `([\w.]+):(\w+)` \|$", PAGE, re.M)
 
 
@@ -39,11 +41,14 @@ def test_what_the_page_says_of_the_prompt() -> None:
 
 def test_what_the_page_says_of_convert() -> None:
     said = re.search(r"`snsim convert` .*: ([\d,]+) steps, ([\d,]+) seconds, ([\d,]+) bytes", PAGE)
-    assert said and [number(text) for text in said.groups()] == [CONVERTING.steps, CONVERTING.acting_seconds,
-                                                                 CONVERTING.written_bytes]
+    assert said and [number(text) for text in said.groups()] == [
+        CONVERTING.steps,
+        CONVERTING.acting_seconds,
+        CONVERTING.written_bytes,
+    ]
 
 
-@pytest.mark.parametrize("stated, module, name", PLACES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("stated", "module", "name"), PLACES, ids=lambda value: str(value))
 def test_the_other_numbers_are_those_of_the_code(stated: str, module: str, name: str) -> None:
     assert getattr(import_module(module), name) == number(stated)
 
@@ -56,8 +61,11 @@ def test_the_options_are_there() -> None:
     stated = set()
     for *_, cell in LISP.values():
         for option in re.findall(r"--\w+", cell):
-            named = [name for name in re.findall(r"`(\w+)", cell + " ".join(re.findall(r"`(\w+) --", cell)))
-                     if name in COMMANDS]
+            named = [
+                name
+                for name in re.findall(r"`(\w+)", cell + " ".join(re.findall(r"`(\w+) --", cell)))
+                if name in COMMANDS
+            ]
             assert named, cell
             for command in named:
                 assert option in {o for p in Commands()[command].params for o in p.opts}, (command, option)

@@ -27,8 +27,10 @@ def lines(template: str, count: int, start: int = 0) -> str:
 
 
 def deep(count: int, more: str = "") -> str:
-    return (f"(net deep (layer l0 1)\n{lines('(layer l{0} 1)', count, 1)}\n"
-            f"{lines('(connect l{0} l{1} (full))', count)} {more})\n")
+    return (
+        f"(net deep (layer l0 1)\n{lines('(layer l{0} 1)', count, 1)}\n"
+        f"{lines('(connect l{0} l{1} (full))', count)} {more})\n"
+    )
 
 
 def pairs(count: int) -> str:
@@ -38,14 +40,19 @@ def pairs(count: int) -> str:
 SHAPES = {
     "layers": deep,
     "layers of a net like another": lambda n: deep(n) + f"(net d2 (like deep)\n{lines('(layer l{0} 2)', n)})",
-    "connections of a net like another":
-        lambda n: deep(n) + f"(net d2 (like deep)\n{lines('(connect l{0} l{1} (scale 2))', n)})",
-    "layers taken out": lambda n: deep(n) + f"(net d2 (like deep)\n{lines('(without l{0})', n - 2, 1)}"
-                                            f"(connect l0 l{n} (full)) (connect l0 l{n - 1} (full)))",
-    "layers normalized": lambda n: "(net t (layer l0 (2 1 1))\n" + lines("(layer l{0} (2 1 1))", n, 1)
-                                   + lines("(normalize l{0} l{1})", n) + ")",
-    "rates of layers": lambda n: deep(n) + f"(train deep (data (examples [[1]] [[1]])) (passes 1) "
-                                           f"{lines('(epsilon 0.1 l{0})', n, 1)})",
+    "connections of a net like another": lambda n: (
+        deep(n) + f"(net d2 (like deep)\n{lines('(connect l{0} l{1} (scale 2))', n)})"
+    ),
+    "layers taken out": lambda n: (
+        deep(n) + f"(net d2 (like deep)\n{lines('(without l{0})', n - 2, 1)}"
+        f"(connect l0 l{n} (full)) (connect l0 l{n - 1} (full)))"
+    ),
+    "layers normalized": lambda n: (
+        "(net t (layer l0 (2 1 1))\n" + lines("(layer l{0} (2 1 1))", n, 1) + lines("(normalize l{0} l{1})", n) + ")"
+    ),
+    "rates of layers": lambda n: (
+        deep(n) + f"(train deep (data (examples [[1]] [[1]])) (passes 1) {lines('(epsilon 0.1 l{0})', n, 1)})"
+    ),
     "pairs": pairs,
     "numbers of a matrix": lambda n: f"(setq m [[{lines('{0}', n)}][{lines('{1}', n)}]])",
     "rows of a matrix": lambda n: f"(setq m [{lines('[{0} 0.5]', n)}])",
@@ -68,13 +75,16 @@ SHAPES = {
 # The same for texts with as many faults.
 FAULTY = {
     "a rate at one place": lambda n: deep(n) + f"(train deep {CLAUSES} {lines('(epsilon 1 biases)', n)})",
-    "rates at layers that nothing enters":
-        lambda n: deep(n) + f"(train deep {CLAUSES} {lines('(epsilon 1 (connect l{0} l0))', n)})",
+    "rates at layers that nothing enters": lambda n: (
+        deep(n) + f"(train deep {CLAUSES} {lines('(epsilon 1 (connect l{0} l0))', n)})"
+    ),
     "published figures": lambda n: f"{NET}(train x {CLAUSES} (epsilon 1) (published {lines('(train-loss {0})', n)}))",
     "seeds": lambda n: f"{NET}(train x {CLAUSES} (epsilon 1) (seed {lines('7', n)}))",
     "names of layers": lambda n: f"(net deep {lines('(layer l{0} 1)', 9)} {lines('(connect m{0} k{0} (full))', n)})",
-    "names of nets": lambda n: lines("(net n{0} (layer a 1) (layer b 1) (connect a b (full)))", 9)
-                               + lines(f"(train t{{0}} (net m{{0}}) {CLAUSES} (epsilon 1))", n),
+    "names of nets": lambda n: (
+        lines("(net n{0} (layer a 1) (layer b 1) (connect a b (full)))", 9)
+        + lines(f"(train t{{0}} (net m{{0}}) {CLAUSES} (epsilon 1))", n)
+    ),
     "data sets": lambda n: f"{NET}(train x (passes 1) (epsilon 1) (data {lines('d{0}', n)}))",
     "shapes": lambda n: f"(net deep {lines('(layer l{0} -1)', n)})",
     "rows of a table": lambda n: f"(table t (x x) {lines('(x - z)', n)})",

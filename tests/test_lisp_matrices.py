@@ -6,19 +6,25 @@ from lisp_programs import fault_of, value_of
 M = "(setq m [[1 2 3][4 5 6]])"
 
 MAKING = [
-    ("(list (matrix 2) (double-array 1 2) (float-matrix 2) (int-matrix 2) (matrix))",
-     "([0 0] [[0 0]] [f 0 0] [i 0 0] [@ 0])"),
+    (
+        "(list (matrix 2) (double-array 1 2) (float-matrix 2) (int-matrix 2) (matrix))",
+        "([0 0] [[0 0]] [f 0 0] [i 0 0] [@ 0])",
+    ),
     ("(setq v 1) (de f (v) (dim v 2) :v) (list (f 3) v)", "([f 0 0] [f 0 0])"),
     ("(dim v 2 1) (v 0 0 0.1) v", "[f[0.10000000149011612] [0]]"),
-    ("(setq a (array 2 2)) (list (a 0 0) (bound a) (a () ()) (atom-array 1))",
-     "(() (2 2) ((() ()) (() ())) ::ARRAY:1)"),
+    (
+        "(setq a (array 2 2)) (list (a 0 0) (bound a) (a () ()) (atom-array 1))",
+        "(() (2 2) ((() ()) (() ())) ::ARRAY:1)",
+    ),
     (f"{M} (list (bound m) (bound m 0) (bound m 1) (bound m 2))", "((2 3) 2 1 2)"),
 ]
 
 ELEMENTS = [
     (f"{M} (list (m 0 1) (m 1 2) (m 1.9 0))", "(2 6 4)"),
-    (f"{M} (list (m () 1) (m 1 ()) (m () ()) (m '(0 1) '(1 2)) (m 0 '(1 1)) (m 0 '(2 1)))",
-     "((2 5) (4 5 6) ((1 2 3) (4 5 6)) ((2 3) (5 6)) (2) ())"),
+    (
+        f"{M} (list (m () 1) (m 1 ()) (m () ()) (m '(0 1) '(1 2)) (m 0 '(1 1)) (m 0 '(2 1)))",
+        "((2 5) (4 5 6) ((1 2 3) (4 5 6)) ((2 3) (5 6)) (2) ())",
+    ),
     ("(list ([5 6] 1) ((matrix 1) 0) (apply [5 6] '(0)) (mapcar [5 6] '(1 0)))", "(6 0 5 (6 5))"),
     ("([@ 3])", "3"),
     ("(setq z (matrix)) (z 5) z", "[@ 5]"),
@@ -32,7 +38,7 @@ ELEMENTS = [
     ("(setq m (matrix 2 2)) (m 0 () '(1 2)) (m 1 () [3 4]) m", "[[1 2] [3 4]]"),
     ("(setq m (int-matrix 3)) (m 0 3.7) (m 1 -3.7) m", "[i 3 -3 0]"),
     ("(((array 4 4) () () (range 16)) '(0 1) '(2 3))", "((3 4) (7 8))"),
-    ("(setq a (array 2)) (a 0 '(x \"y\")) (a 1 [1 2]) (list (a 0) (a 1) (a () ))", '((x "y") [1 2] ((x "y") [1 2]))'),
+    ('(setq a (array 2)) (a 0 \'(x "y")) (a 1 [1 2]) (list (a 0) (a 1) (a () ))', '((x "y") [1 2] ((x "y") [1 2]))'),
     ("(setq a (array 2)) (a () '((1) (2))) (list (a 0) (a 1 1 )) (a 1)", "1"),
     ("(setq a (array 2 2)) (a () () '(1 2 3 4)) (list (a 1 0) (a () 1))", "(3 (2 4))"),
 ]
@@ -40,14 +46,22 @@ ELEMENTS = [
 VIEWS = [
     (f"{M} (setq s (submatrix m () '(1 2))) (s 0 0 9) (list s m)", "([[9 3] [5 6]] [[1 9 3] [4 5 6]])"),
     (f"{M} (list (submatrix m 1 ()) (submatrix m 1 2) (submatrix m '(1 1) '(0 0)))", "([4 5 6] [@ 6] [[4]])"),
-    (f"{M} (setq s (select m 0 1)) (s 0 7) (list (select m 1 0) m (select [5 6] 0 1))",
-     "([1 7] [[1 2 3] [7 5 6]] [@ 6])"),
-    (f"{M} (setq s (narrow m 1 2 1)) (s 0 0 9) (list s m (narrow m 0 1))",
-     "([[9 3] [5 6]] [[1 9 3] [4 5 6]] [[1 9 3]])"),
-    (f"{M} (setq s (transpose m)) (s 0 1 9) (list s m (transpose [1 2]))",
-     "([[1 9] [2 5] [3 6]] [[1 2 3] [9 5 6]] [[1 2]])"),
-    (f"{M} (setq s (redim m 3 2)) (s 0 0 9) (list s m (redim (transpose m) 6))",
-     "([[9 2] [3 4] [5 6]] [[9 2 3] [4 5 6]] [9 4 2 5 3 6])"),
+    (
+        f"{M} (setq s (select m 0 1)) (s 0 7) (list (select m 1 0) m (select [5 6] 0 1))",
+        "([1 7] [[1 2 3] [7 5 6]] [@ 6])",
+    ),
+    (
+        f"{M} (setq s (narrow m 1 2 1)) (s 0 0 9) (list s m (narrow m 0 1))",
+        "([[9 3] [5 6]] [[1 9 3] [4 5 6]] [[1 9 3]])",
+    ),
+    (
+        f"{M} (setq s (transpose m)) (s 0 1 9) (list s m (transpose [1 2]))",
+        "([[1 9] [2 5] [3 6]] [[1 2 3] [9 5 6]] [[1 2]])",
+    ),
+    (
+        f"{M} (setq s (redim m 3 2)) (s 0 0 9) (list s m (redim (transpose m) 6))",
+        "([[9 2] [3 4] [5 6]] [[9 2 3] [4 5 6]] [9 4 2 5 3 6])",
+    ),
     ("(setq u (unfold [1 2 3 4 5] 0 3 2)) (u 0 2 9) u", "[[1 2 9] [9 4 5]]"),
     ("(setq a (array 2)) ((select a 0 1) '(x)) (a ())", "(() (x))"),
     (f"{M} (setq c (copy-matrix m)) (c 0 0 9) (list (m 0 0) (copy-matrix m (matrix 6)))", "(1 [1 2 3 4 5 6])"),
@@ -57,11 +71,15 @@ VIEWS = [
 ]
 
 ARITHMETIC = [
-    ("(list (m+m [1 2] [3 4]) (m-m [1 2] [3 5]) (mxm [1 2] [3 4]) (m/m [1 2] [4 4]))",
-     "([f 4 6] [f -2 -3] [f 3 8] [f 0.25 0.5])"),
+    (
+        "(list (m+m [1 2] [3 4]) (m-m [1 2] [3 5]) (mxm [1 2] [3 4]) (m/m [1 2] [4 4]))",
+        "([f 4 6] [f -2 -3] [f 3 8] [f 0.25 0.5])",
+    ),
     ("(list (m*c [[1 2]] 2) (m+c [1 2] 0.5) (m+c [i 1] 1))", "([f[2 4]] [f 1.5 2.5] [f 2])"),
-    ("(list (m*m [[1 2][3 4]] [[1][1]]) (m*m [[1 2][3 4]] [1 1]) (m*m [1 2] [[3 4]]) (m*m [[1 2][3 4]] [[0 1][1 0]]))",
-     "([f 3 7] [f 3 7] [f[3 4] [6 8]] [f[2 1] [4 3]])"),
+    (
+        "(list (m*m [[1 2][3 4]] [[1][1]]) (m*m [[1 2][3 4]] [1 1]) (m*m [1 2] [[3 4]]) (m*m [[1 2][3 4]] [[0 1][1 0]]))",  # noqa: E501
+        "([f 3 7] [f 3 7] [f[3 4] [6 8]] [f[2 1] [4 3]])",
+    ),
     ("(setq d (matrix 2)) (list (== d (m+m [1 2] [3 4] d)) d)", "(t [4 6])"),
     ("(setq a [1 2]) (m*c a 3 a) a", "[3 6]"),
     ("(setq a [[1 2][3 4]]) (m*m a a a) a", "[[7 10] [15 22]]"),
@@ -74,53 +92,53 @@ ARITHMETIC = [
 ]
 
 
-@pytest.mark.parametrize("text, expected", [*MAKING, *ELEMENTS, *VIEWS, *ARITHMETIC])
+@pytest.mark.parametrize(("text", "expected"), [*MAKING, *ELEMENTS, *VIEWS, *ARITHMETIC])
 def test_value(text, expected):
     assert value_of(text) == expected
 
 
 ERRORS = [
-    ('(matrix 0)', 9, 'at least one element, 0 given'),
-    ("(matrix 'a)", 9, 'a is no number'),
-    ('(dim 3 2)', 6, 'a name is wanted'),
-    ('([1 2] 2)', 8, 'index 2 lies outside of 0 to 1'),
-    ('([1 2] -1)', 8, 'index -1 lies outside'),
-    ("([1 2] '(0 2))", 8, 'index 2 lies outside'),
-    ("([1 2] '(0))", 8, 'number, () or (a b), not (0)'),
-    ("([1 2] '(0 1 1))", 8, 'number, () or (a b)'),
-    ("([1 2] 'a)", 8, 'number, () or (a b), not a'),
-    ('([1 2])', 1, 'takes 1 indices'),
-    ('([1 2] 0 0 0)', 1, 'takes 1 indices'),
+    ("(matrix 0)", 9, "at least one element, 0 given"),
+    ("(matrix 'a)", 9, "a is no number"),
+    ("(dim 3 2)", 6, "a name is wanted"),
+    ("([1 2] 2)", 8, "index 2 lies outside of 0 to 1"),
+    ("([1 2] -1)", 8, "index -1 lies outside"),
+    ("([1 2] '(0 2))", 8, "index 2 lies outside"),
+    ("([1 2] '(0))", 8, "number, () or (a b), not (0)"),
+    ("([1 2] '(0 1 1))", 8, "number, () or (a b)"),
+    ("([1 2] 'a)", 8, "number, () or (a b), not a"),
+    ("([1 2])", 1, "takes 1 indices"),
+    ("([1 2] 0 0 0)", 1, "takes 1 indices"),
     ('([1 2] 0 "a")', 1, '"a" is no number'),
-    ("([1 2] () '(1 2 3))", 1, 'list of 3 is given for 2 elements'),
-    ('([1 2] () [1])', 1, '1 elements is given for 2'),
-    ("([[1 2][3 4]] () () '(1 2 3))", 1, 'list of 3 is given for 2 rows of 4 elements'),
-    ("([[1 2][3 4]] () () '((1 2) (3)))", 1, 'list of 1 is given for 2 elements'),
-    ('([b 1] 0 200)', 1, '200 does not fit in a matrix of numbers from -128 to 127'),
-    ('(bound [1] 2)', 12, 'has 1 dimensions, not 2'),
-    ('(bound 3)', 8, '3 is no matrix'),
-    ("(submatrix [1 2] '(1 0))", 18, 'nothing in the range (1 0)'),
-    ('(submatrix [1 2])', 1, '1 dimensions, 0 ranges'),
-    ('(select [1 2] 1 0)', 15, 'dimensions 0 to 0, not 1'),
-    ('(narrow [1 2] 0 3)', 17, 'do not lie in 0 to 1'),
-    ('(redim [1 2] 3)', 1, '2 elements do not fill 3'),
-    ('(unfold [1 2] 0 3 1)', 17, 'do not fit in 2 indices'),
-    ('(copy-matrix [1 2] (matrix 3))', 20, '2 elements do not fill 3'),
-    ('(copy-matrix (array 1) [1])', 1, '() is no number'),
-    ('(m+m [1 2] [1 2 3])', 12, '2 and 3 elements'),
-    ('(m+m (array 1) [1])', 6, 'is no matrix of numbers'),
-    ('(m/m [1] [0])', 1, 'm/m: division by zero'),
-    ('(m*c [1e300] 1)', 1, 'too large'),
-    ('(m*m [[1 2]] [[1 2]])', 14, 'give a second matrix of 2 rows'),
-    ('(m*m [[[1]]] [1])', 6, 'one or two dimensions'),
-    ('(m+m [1] [1] [1 2])', 14, '1 and 2 elements'),
-    ('(dot-product [[1 2][3 4]] [1])', 14, 'one dimension'),
-    ('(idx-sum [1] [1])', 14, 'without dimensions'),
-    ('(net ,(array 2))', 7, 'cannot stand here'),
+    ("([1 2] () '(1 2 3))", 1, "list of 3 is given for 2 elements"),
+    ("([1 2] () [1])", 1, "1 elements is given for 2"),
+    ("([[1 2][3 4]] () () '(1 2 3))", 1, "list of 3 is given for 2 rows of 4 elements"),
+    ("([[1 2][3 4]] () () '((1 2) (3)))", 1, "list of 1 is given for 2 elements"),
+    ("([b 1] 0 200)", 1, "200 does not fit in a matrix of numbers from -128 to 127"),
+    ("(bound [1] 2)", 12, "has 1 dimensions, not 2"),
+    ("(bound 3)", 8, "3 is no matrix"),
+    ("(submatrix [1 2] '(1 0))", 18, "nothing in the range (1 0)"),
+    ("(submatrix [1 2])", 1, "1 dimensions, 0 ranges"),
+    ("(select [1 2] 1 0)", 15, "dimensions 0 to 0, not 1"),
+    ("(narrow [1 2] 0 3)", 17, "do not lie in 0 to 1"),
+    ("(redim [1 2] 3)", 1, "2 elements do not fill 3"),
+    ("(unfold [1 2] 0 3 1)", 17, "do not fit in 2 indices"),
+    ("(copy-matrix [1 2] (matrix 3))", 20, "2 elements do not fill 3"),
+    ("(copy-matrix (array 1) [1])", 1, "() is no number"),
+    ("(m+m [1 2] [1 2 3])", 12, "2 and 3 elements"),
+    ("(m+m (array 1) [1])", 6, "is no matrix of numbers"),
+    ("(m/m [1] [0])", 1, "m/m: division by zero"),
+    ("(m*c [1e300] 1)", 1, "too large"),
+    ("(m*m [[1 2]] [[1 2]])", 14, "give a second matrix of 2 rows"),
+    ("(m*m [[[1]]] [1])", 6, "one or two dimensions"),
+    ("(m+m [1] [1] [1 2])", 14, "1 and 2 elements"),
+    ("(dot-product [[1 2][3 4]] [1])", 14, "one dimension"),
+    ("(idx-sum [1] [1])", 14, "without dimensions"),
+    ("(net ,(array 2))", 7, "cannot stand here"),
 ]
 
 
-@pytest.mark.parametrize("text, column, message", ERRORS)
+@pytest.mark.parametrize(("text", "column", "message"), ERRORS)
 def test_error(text, column, message):
     found, line, at = fault_of(text)
     assert message in found and (line, at) == (1, column)

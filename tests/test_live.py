@@ -68,8 +68,17 @@ def test_time_left() -> None:
 def test_event_files_say_what_the_passes_say(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     (tmp_path / "tiny.sn").write_text(program())
-    code, out, err = snsim("run", tmp_path / "tiny.sn", "--json", "--engine", "reference", "--out", tmp_path / "runs",
-                           "--tensorboard", tmp_path / "events")
+    code, out, err = snsim(
+        "run",
+        tmp_path / "tiny.sn",
+        "--json",
+        "--engine",
+        "reference",
+        "--out",
+        tmp_path / "runs",
+        "--tensorboard",
+        tmp_path / "events",
+    )
     assert code == 0, err
     lines = [json.loads(line) for line in out.splitlines()]  # nothing but JSON
     assert [line["event"] for line in lines] == ["pass"] * 4 + ["done"] + ["pass"] * 2 + ["done"]

@@ -26,15 +26,25 @@ PATTERNS = 4
 # ---- Sizes and limits --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text, size", [
-    ("8GB", 8 * 10**9), ("512MB", 512 * 10**6), ("1.5 gb", 15 * 10**8), ("2GiB", 2 * 2**30), ("70000 KB", 7 * 10**7),
-    ("12B", 12), ("1TB", 10**12)])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("8GB", 8 * 10**9),
+        ("512MB", 512 * 10**6),
+        ("1.5 gb", 15 * 10**8),
+        ("2GiB", 2 * 2**30),
+        ("70000 KB", 7 * 10**7),
+        ("12B", 12),
+        ("1TB", 10**12),
+    ],
+)
 def test_a_size_is_a_number_and_a_unit(text: str, size: int) -> None:
     assert read_size(text) == size
 
 
-@pytest.mark.parametrize("text", [
-    "8", "GB", "-1GB", "8XB", "1e3GB", "0MB", "0.1B", "", "8GBs", "inf GB", "9" * 400 + "GB"])
+@pytest.mark.parametrize(
+    "text", ["8", "GB", "-1GB", "8XB", "1e3GB", "0MB", "0.1B", "", "8GBs", "inf GB", "9" * 400 + "GB"]
+)
 def test_what_is_no_size_is_told_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="8GB, 512MB"):
         read_size(text)
@@ -42,8 +52,16 @@ def test_what_is_no_size_is_told_with_an_example(text: str) -> None:
     assert code == 2 and not out and "--memory" in err and "8GB, 512MB" in err
 
 
-@pytest.mark.parametrize("size, text", [(14_400_000_000, "14.4 GB"), (512_300_000, "512 MB"), (4_000, "4 KB"),
-                                        (123_456_000_000, "123 GB"), (2_000_000_000_000, "2.0 TB")])
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (14_400_000_000, "14.4 GB"),
+        (512_300_000, "512 MB"),
+        (4_000, "4 KB"),
+        (123_456_000_000, "123 GB"),
+        (2_000_000_000_000, "2.0 TB"),
+    ],
+)
 def test_a_size_is_shown_with_a_unit(size: int, text: str) -> None:
     assert size_text(size) == text
 
@@ -56,8 +74,13 @@ def test_the_size_of_the_hint_is_enough(size: int) -> None:
 def groups(folder: Path, own: str, **limits: str) -> tuple[Path, Path]:
     """A tree of control groups and the file that tells a process its own: `a__b` is the file of the group a/b."""
     for place, limit in limits.items():
-        file = folder / "groups" / place.replace("__", "/").replace("memory_max", "memory.max").replace(
-            "memory_limit", "memory.limit_in_bytes")
+        file = (
+            folder
+            / "groups"
+            / place.replace("__", "/")
+            .replace("memory_max", "memory.max")
+            .replace("memory_limit", "memory.limit_in_bytes")
+        )
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(limit + "\n")
     (folder / "own").write_text(own)
@@ -66,25 +89,43 @@ def groups(folder: Path, own: str, **limits: str) -> tuple[Path, Path]:
 
 def test_every_group_round_a_process_limits_it(tmp_path: Path) -> None:
     own = "0::/a/b\n"
-    for number, limits in enumerate([
+    for number, limits in enumerate(
+        [
             {"a__b__memory_max": "300000000", "a__memory_max": "max"},
             {"a__b__memory_max": "max", "a__memory_max": "300000000"},
             {"a__b__memory_max": "900000000", "a__memory_max": "500000000", "memory_max": "300000000"},
-            {"unified__a__memory_max": "300000000"}]):
+            {"unified__a__memory_max": "300000000"},
+        ]
+    ):
         assert available(*groups(tmp_path / str(number), own, **limits)) == 300_000_000
     assert default_limit(*groups(tmp_path / "again", own, a__memory_max="300000000")) == 150_000_000
 
 
 def test_groups_of_version_1_limit_too(tmp_path: Path) -> None:
     own = "3:cpu,memory:/a\n2:cpuset:/a\n"
-    assert available(*groups(tmp_path / "1", own, memory__a__memory_limit="300000000",
-                             memory__memory_limit="9223372036854771712")) == 300_000_000
+    assert (
+        available(
+            *groups(
+                tmp_path / "1", own, memory__a__memory_limit="300000000", memory__memory_limit="9223372036854771712"
+            )
+        )
+        == 300_000_000
+    )
     # In a container the path is that of the host, and its own group is mounted at the top.
     assert available(*groups(tmp_path / "2", "4:memory:/docker/123\n", memory__memory_limit="300000000")) == 300_000_000
 
 
-@pytest.mark.parametrize("own, limit", [("0::/a\n", "max"), ("0::/a\n", "no number"), ("0::/a\n", "\u0663"),
-                                        ("damaged", "5"), ("", "5"), ("0::/../../x\n", "max")])
+@pytest.mark.parametrize(
+    ("own", "limit"),
+    [
+        ("0::/a\n", "max"),
+        ("0::/a\n", "no number"),
+        ("0::/a\n", "\u0663"),
+        ("damaged", "5"),
+        ("", "5"),
+        ("0::/../../x\n", "max"),
+    ],
+)
 def test_without_a_group_the_machine_counts(own: str, limit: str, tmp_path: Path) -> None:
     assert available(*groups(tmp_path, own, a__memory_max=limit)) == memory_limit.machine_memory()
     assert available(tmp_path / "none", tmp_path / "none") == memory_limit.machine_memory()
@@ -104,16 +145,19 @@ def written(folder: Path, inputs: int, outputs: int, net: str, train: str) -> Pa
     np.save(folder / "x.npy", draw.uniform(-1, 1, (PATTERNS, inputs)).astype(np.float32))
     np.save(folder / "d.npy", draw.uniform(-1, 1, (PATTERNS, outputs)).astype(np.float32))
     path = folder / "n.sn"
-    path.write_text(f'(net n {net})\n'
-                    f'(train n (data (patterns "x.npy" "d.npy")) {train} (passes 2) (correct quadrant))\n')
+    path.write_text(
+        f'(net n {net})\n(train n (data (patterns "x.npy" "d.npy")) {train} (passes 2) (correct quadrant))\n'
+    )
     return path
 
 
 def peak(*arguments: str | Path) -> int:
     """The greatest memory of a process that runs a command, in bytes."""
-    script = ("import sys; from snsim.cli.main import main; code = main(sys.argv[1:]); "
-              "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')), "
-              "file=sys.stderr); sys.exit(code)")
+    script = (
+        "import sys; from snsim.cli.main import main; code = main(sys.argv[1:]); "
+        "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')), "
+        "file=sys.stderr); sys.exit(code)"
+    )
     done = subprocess.run([sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return 1024 * int(done.stderr.split()[-1])
@@ -131,11 +175,17 @@ LARGE = {
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the system does not tell the peak of a process")
-@pytest.mark.parametrize("engine, dtype, case", [
-    *[(engine, "float32", "full") for engine in ("native", "reference", "torch")],
-    *[(engine, "float32", "local") for engine in ("native", "reference", "torch")],
-    ("native", "float64", "full"), ("native", "float32", "curvature"), ("native", "float32", "pruned"),
-    ("reference", "float32", "shared")])
+@pytest.mark.parametrize(
+    ("engine", "dtype", "case"),
+    [
+        *[(engine, "float32", "full") for engine in ("native", "reference", "torch")],
+        *[(engine, "float32", "local") for engine in ("native", "reference", "torch")],
+        ("native", "float64", "full"),
+        ("native", "float32", "curvature"),
+        ("native", "float32", "pruned"),
+        ("reference", "float32", "shared"),
+    ],
+)
 def test_the_estimate_is_near_the_peak(engine: str, dtype: str, case: str, tmp_path: Path) -> None:
     inputs, outputs, net, train = LARGE[case]
     path = written(tmp_path, inputs, outputs, net, train)
@@ -198,17 +248,33 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_runs(tmp_path_factory.mktemp("memory"))
 
 
-@pytest.mark.parametrize("command", [
-    "run tiny.sn --only tiny --out refused", "run tiny.sn --only tiny --out refused --engine reference",
-    "run tiny.sn --only tiny --out refused --engine torch --dtype float64", "run --resume tiny",
-    "reproduce tiny.sn --only tiny --out refused --jobs 1", "compare tiny.sn --only tiny",
-    "plot maps tiny -o refused.png", "plot misses tiny --text", "report tiny -o refused.html", "reject tiny"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run tiny.sn --only tiny --out refused",
+        "run tiny.sn --only tiny --out refused --engine reference",
+        "run tiny.sn --only tiny --out refused --engine torch --dtype float64",
+        "run --resume tiny",
+        "reproduce tiny.sn --only tiny --out refused --jobs 1",
+        "compare tiny.sn --only tiny",
+        "plot maps tiny -o refused.png",
+        "plot misses tiny --text",
+        "report tiny -o refused.html",
+        "reject tiny",
+    ],
+)
 def test_every_command_with_an_engine_refuses(command: str, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(runs)
     code, out, err = snsim(*command.split(), "--memory", "20MB")
     assert code == 1, out + err
-    assert re.search(r"tiny\.sn:3:6: error: training tiny needs \d+ MB of memory with the engine \w+ in float\d\d, and "
-                     r"the limit is 20 MB", err) or "reproduce" in command
+    assert (
+        re.search(
+            r"tiny\.sn:3:6: error: training tiny needs \d+ MB of memory with the engine \w+ in float\d\d, and "
+            r"the limit is 20 MB",
+            err,
+        )
+        or "reproduce" in command
+    )
     assert re.search(r"training tiny needs \d+ MB of memory", err) and "Traceback" not in err
     if "reproduce" not in command:
         assert "    3 | (net tiny\n             ^^^^\n" in err and "--memory 1GB allows it" in err
@@ -218,8 +284,13 @@ def test_every_command_with_an_engine_refuses(command: str, runs: Path, monkeypa
 
 
 def test_the_prompt_refuses(runs: Path) -> None:
-    typed = subprocess.run([sys.executable, "-m", "snsim", "repl", "tiny.sn", "--memory", "20MB"], cwd=runs,
-                           input="(train-now 'tiny 1)\n(+ 1 2)\n", capture_output=True, text=True)
+    typed = subprocess.run(
+        [sys.executable, "-m", "snsim", "repl", "tiny.sn", "--memory", "20MB"],
+        cwd=runs,
+        input="(train-now 'tiny 1)\n(+ 1 2)\n",
+        capture_output=True,
+        text=True,
+    )
     assert "training tiny needs" in typed.stderr and "--memory 1GB" in typed.stderr
     assert "Traceback" not in typed.stderr and "pass" not in typed.stdout
 
@@ -238,11 +309,14 @@ def test_from_python_the_options_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [[], ["--engine", "reference"], ["--engine", "torch"]], ids=" ".join)
 def test_a_large_net_is_refused_before_its_arrays_are_made(options: list[str], tmp_path: Path) -> None:
     path = written(tmp_path, 20000, 20000, "(layer i 20000) (layer o 20000) (connect i o (full))", SGD)
-    script = ("import sys; from snsim.cli.main import main; code = main(sys.argv[1:]); "
-              "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')), "
-              "'torch' in sys.modules, code, file=sys.stderr)")
-    done = subprocess.run([sys.executable, "-c", script, "run", str(path), "--memory", "1GB", *options],
-                          capture_output=True, text=True)
+    script = (
+        "import sys; from snsim.cli.main import main; code = main(sys.argv[1:]); "
+        "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')), "
+        "'torch' in sys.modules, code, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "run", str(path), "--memory", "1GB", *options], capture_output=True, text=True
+    )
     kilobytes, has_torch, code = done.stderr.split()[-3:]
     assert code == "1" and has_torch == "False" and int(kilobytes) < 150_000, done.stderr
     assert "400,020,000 weights and 400,020,000 connections" in done.stderr
@@ -260,8 +334,10 @@ def test_a_limit_that_the_hint_names_is_enough(tmp_path: Path) -> None:
 
 def test_a_leaner_engine_is_named_where_it_would_do(tmp_path: Path) -> None:
     path = written(tmp_path, 900, 900, "(layer i 900) (layer o 900) (connect i o (full))", SGD)
-    need = {name: run_memory(read_program(path).own_trainings[0], name, patterns=Patterns(PATTERNS, PATTERNS))
-            for name in ("native", "torch")}
+    need = {
+        name: run_memory(read_program(path).own_trainings[0], name, patterns=Patterns(PATTERNS, PATTERNS))
+        for name in ("native", "torch")
+    }
     between = f"{(need['native'] + need['torch']) // 2}B"
     code, _, err = snsim("run", path, "--engine", "torch", "--memory", between, "--out", tmp_path / "runs")
     assert code == 1 and f"--engine native --dtype float32 needs {size_text(need['native'])} only" in err
@@ -283,8 +359,10 @@ def test_a_module_that_is_too_large_is_not_made(tmp_path: Path) -> None:
 
 def test_show_tells_the_need_and_both_warn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "n.sn"
-    path.write_text("(net n (layer i 9000) (layer o 9000) (connect i o (full)))\n"
-                    "(net m (layer i 3) (layer o 2) (connect i o (full)))\n")
+    path.write_text(
+        "(net n (layer i 9000) (layer o 9000) (connect i o (full)))\n"
+        "(net m (layer i 3) (layer o 2) (connect i o (full)))\n"
+    )
     need = size_text(130 * MEGABYTE + 16 * 9000**2)
     code, out, err = snsim("show", path)
     assert code == 0 and f"a run would need {need} of memory" in out and "a run would need 130 MB of memory" in out

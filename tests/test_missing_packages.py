@@ -19,8 +19,10 @@ sys.meta_path.insert(0, Missing())
 """
 COMMAND = "from snsim.cli.main import main; sys.exit(main(sys.argv[1:]))"
 LOADED = "import snsim\ntry: snsim.load('tiny.sn')\nexcept snsim.SnError as error: print(error); sys.exit(1)"
-COMPARED = ("import snsim\ntry: snsim.compare('tiny.sn', 'module.py:M', only='tiny')\n"
-            "except snsim.SnError as error: print(error); sys.exit(1)")
+COMPARED = (
+    "import snsim\ntry: snsim.compare('tiny.sn', 'module.py:M', only='tiny')\n"
+    "except snsim.SnError as error: print(error); sys.exit(1)"
+)
 
 CASES = [  # packages that are missing, program, arguments, what needs them, what to install
     ("torch", COMMAND, "show tiny.sn --stage torch", "--stage torch needs the package torch", "pip install torch"),
@@ -32,10 +34,20 @@ CASES = [  # packages that are missing, program, arguments, what needs them, wha
     ("llvmlite", COMMAND, "show tiny.sn --stage llvm", "the native engine needs the package llvmlite", "pip install"),
     ("matplotlib", COMMAND, "plot runs/tiny", "a plot needs the package matplotlib", "pip install matplotlib"),
     ("matplotlib", COMMAND, "report runs/tiny", "needs the package matplotlib", "pip install matplotlib"),
-    ("distributed dask", COMMAND, "reproduce tiny.sn --cluster tcp://127.0.0.1:1", "--cluster needs the package",
-     'pip install "snsim[cluster]"'),
-    ("tensorboard", COMMAND, "run tiny.sn --tensorboard t", "--tensorboard needs the package tensorboard",
-     'pip install "snsim[tensorboard]"'),
+    (
+        "distributed dask",
+        COMMAND,
+        "reproduce tiny.sn --cluster tcp://127.0.0.1:1",
+        "--cluster needs the package",
+        'pip install "snsim[cluster]"',
+    ),
+    (
+        "tensorboard",
+        COMMAND,
+        "run tiny.sn --tensorboard t",
+        "--tensorboard needs the package tensorboard",
+        'pip install "snsim[tensorboard]"',
+    ),
     ("pygls", COMMAND, "lsp", "the language server needs the package pygls", 'pip install "snsim[lsp]"'),
     ("lsprotocol", COMMAND, "lsp", "the language server needs the package lsprotocol", 'pip install "snsim[lsp]"'),
     ("lark", COMMAND, "check tiny.sn", "snsim needs the package lark", "pip install lark"),
@@ -52,12 +64,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("missing, program, arguments, sentence, hint", CASES)
-def test_what_to_install_is_told(missing: str, program: str, arguments: str, sentence: str, hint: str,
-                                 folder: Path) -> None:
+@pytest.mark.parametrize(("missing", "program", "arguments", "sentence", "hint"), CASES)
+def test_what_to_install_is_told(
+    missing: str, program: str, arguments: str, sentence: str, hint: str, folder: Path
+) -> None:
     text = WITHOUT.format(names=set(missing.split())) + program
-    done = subprocess.run([sys.executable, "-c", text, *arguments.split()], cwd=folder, capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [sys.executable, "-c", text, *arguments.split()],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     told = done.stdout + done.stderr
     assert done.returncode == 1 and "Traceback" not in told, told
     assert sentence in told and hint in told, told

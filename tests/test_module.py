@@ -43,7 +43,12 @@ def test_states_and_weights_by_name(lecun89):
     net, x = module(lecun89), torch.rand(7, 16, 16)
     for given in (x, x.reshape(7, 256)):
         assert [tuple(state.shape) for state in net.states(given).values()] == [
-            (7, 256), (7, 768), (7, 192), (7, 30), (7, 10)]
+            (7, 256),
+            (7, 768),
+            (7, 192),
+            (7, 30),
+            (7, 10),
+        ]
     with pytest.raises(SnError, match="an input of shape"):
         net.states(torch.zeros(7, 255))
     net.load_weights({"h3.bias": np.full(30, 0.5)})
@@ -58,8 +63,15 @@ def test_names_and_tables(lecun89):
     """Parameters by what they are, explicit tables by name, every weight in a table, no weights for absent pairs."""
     net = module(lecun89)
     assert list(dict(net.named_parameters())) == [
-        "input_h1.weight", "h1.bias", "h1_h2.weight", "h2.bias", "h2_h3.weight", "h3.bias", "h3_output.weight",
-        "output.bias"]
+        "input_h1.weight",
+        "h1.bias",
+        "h1_h2.weight",
+        "h2.bias",
+        "h2_h3.weight",
+        "h3.bias",
+        "h3_output.weight",
+        "output.bias",
+    ]
     assert sum(p.numel() for p in net.parameters()) == 9760
     assert list(net.state_dict()) == list(net.parameter_names.values())
     assert sum(len(table) for table in net.tables.values()) == 64660
@@ -72,8 +84,10 @@ def test_names_and_tables(lecun89):
 
 def test_taken_names(tmp_path):
     """A layer called like a connection, like an attribute of every module, and one with a dot in its name."""
-    text = "(net n (layer a 2) (layer a-b 2) (layer forward 2) (layer b 2) (connect a (a-b b) (full))" \
-           " (connect a-b forward (full)) (connect forward b (full)))"
+    text = (
+        "(net n (layer a 2) (layer a-b 2) (layer forward 2) (layer b 2) (connect a (a-b b) (full))"
+        " (connect a-b forward (full)) (connect forward b (full)))"
+    )
     (tmp_path / "n.sn").write_text(text)
     made = planned(tmp_path / "n.sn", "n")
     net = module(made)
@@ -84,8 +98,10 @@ def test_taken_names(tmp_path):
     assert net(torch.zeros(3, 2)).shape == (3, 2)
 
 
-@pytest.mark.parametrize("file, name", [("windows", "rectangular"), ("windows", "irregular-local"),
-                                        ("joined", "by-pairs"), ("nonlinear", "branches")])
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("windows", "rectangular"), ("windows", "irregular-local"), ("joined", "by-pairs"), ("nonlinear", "branches")],
+)
 def test_export(file, name):
     """`torch.export` with any number of patterns, and a module sent to another type."""
     net = module(planned(HERE / "nets" / f"{file}.sn", name), torch.float64)

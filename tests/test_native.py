@@ -16,14 +16,14 @@ from random_nets import random_net
 
 pytest.importorskip("llvmlite", reason="the native engine needs llvmlite")
 
-from snsim.engines.native import build, jit  # noqa: E402
-from snsim.engines.native.target import Machine  # noqa: E402
-from snsim.engines.plan import Plan, plan  # noqa: E402
-from snsim.engines.protocol import NO_GATES, Cost, Settings, UpdateRule  # noqa: E402
-from snsim.engines.reference.engine import ReferenceEngine  # noqa: E402
-from snsim.errors import SnError, Source  # noqa: E402
-from snsim.network.expressions import apply, differentiate, number, variable  # noqa: E402
-from snsim.program import read_program, shelves  # noqa: E402
+from snsim.engines.native import build, jit
+from snsim.engines.native.target import Machine
+from snsim.engines.plan import Plan, plan
+from snsim.engines.protocol import NO_GATES, Cost, Settings, UpdateRule
+from snsim.engines.reference.engine import ReferenceEngine
+from snsim.errors import SnError, Source
+from snsim.network.expressions import apply, differentiate, number, variable
+from snsim.program import read_program, shelves
 
 HERE = Path(__file__).parent
 FILES = sorted([*(HERE.parent / "nets").glob("*.sn"), *(HERE / "nets").glob("*.sn")])
@@ -61,8 +61,9 @@ def cost(e) -> Cost:
 
 X, D = variable("x"), variable("d")
 HALF_SQUARES = cost(apply("*", number(0.5), apply("**", apply("-", X, D), number(2))))
-THRESHOLD = cost(apply("if", apply("if", apply(">", D, number(0)), apply(">", X, D), apply("<", X, D)), number(0),
-                       HALF_SQUARES.e))
+THRESHOLD = cost(
+    apply("if", apply("if", apply(">", D, number(0)), apply(">", X, D), apply("<", X, D)), number(0), HALF_SQUARES.e)
+)
 CURVED = cost(apply("/", apply("+", apply("tanh", apply("*", X, X)), apply("exp", apply("*", D, X))), variable("n")))
 SOFTMAX = Cost("cross-entropy", None, None, None, softmax=True)
 
@@ -81,8 +82,11 @@ def patterns(made: Plan, count: int, dtype: str = "float64", seed: int = 1) -> t
 
 def weights(made: Plan, dtype: str = "float64", seed: int = 2) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return {p.name: (rng.uniform(-1, 1, p.shape) * 2 / np.sqrt(p.fan_in.reshape(p.shape))).astype(dtype)
-            for p in made.parameters.values() if p.learns}
+    return {
+        p.name: (rng.uniform(-1, 1, p.shape) * 2 / np.sqrt(p.fan_in.reshape(p.shape))).astype(dtype)
+        for p in made.parameters.values()
+        if p.learns
+    }
 
 
 def settings(made: Plan, of: UpdateRule, rate: float = 0.01, batch: int = 1, mean: bool = False, **stated) -> Settings:
@@ -108,14 +112,15 @@ def close(a: dict, b: dict, tolerance: float) -> None:
     """Equal up to `tolerance` times the greatest value, or 1."""
     assert a.keys() == b.keys()
     for name in a:
-        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=tolerance * max(1.0, np.abs(b[name]).max()),
-                                   err_msg=name)
+        np.testing.assert_allclose(
+            a[name], b[name], rtol=0, atol=tolerance * max(1.0, np.abs(b[name]).max()), err_msg=name
+        )
 
 
 # ---- Agreement with the reference --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path, name", EVERY_NET)
+@pytest.mark.parametrize(("path", "name"), EVERY_NET)
 def test_every_net_after_100_presentations(path: Path, name: str) -> None:
     """As its training would have it: pattern by pattern, 1e-12 in float64 and 1e-5 in float32."""
     made = plan(declared(path)[name])
@@ -147,7 +152,7 @@ def test_one_pass_of_the_net_of_2022() -> None:
     assert abs(losses[0] / losses[1] - 1) < 1e-5 and losses[1] < 0.1
 
 
-@pytest.mark.parametrize("path, name", EVERY_NET)
+@pytest.mark.parametrize(("path", "name"), EVERY_NET)
 @pytest.mark.parametrize("by", RULES)
 def test_every_rule_on_every_net(path: Path, name: str, by: str) -> None:
     made = plan(declared(path)[name])
@@ -171,8 +176,9 @@ def test_random_nets(seed: int) -> None:
     by, of = rule(RULES[seed % 4]), (HALF_SQUARES, CURVED, THRESHOLD, SOFTMAX)[seed // 4 % 4]
     engine, reference = pair(made, of, by, constants=options(by) if seed % 3 == 0 else None)
     x, d = patterns(made, 7)
-    chosen = settings(made, by, 0.003, batch=(1, 1, 3)[seed // 16 % 3], mean=seed % 2 == 0,
-                      **({} if seed % 3 == 0 else MOVING))
+    chosen = settings(
+        made, by, 0.003, batch=(1, 1, 3)[seed // 16 % 3], mean=seed % 2 == 0, **({} if seed % 3 == 0 else MOVING)
+    )
     for one in (engine, reference):
         one.learn(x, np.abs(d), chosen, gates(made, len(x)) if seed % 5 == 0 else NO_GATES)
     close(engine.parameters(), reference.parameters(), 1e-9)
@@ -184,7 +190,7 @@ def test_random_nets(seed: int) -> None:
         close({n: here[n] / scale[n] for n in here}, {n: there[n] / scale[n] for n in there}, 1e-8)
 
 
-@pytest.mark.parametrize("lanes, registers", [(2, 16), (4, 16), (4, 32), (8, 16), (16, 32)])
+@pytest.mark.parametrize(("lanes", "registers"), [(2, 16), (4, 16), (4, 32), (8, 16), (16, 32)])
 def test_other_processors(lanes: int, registers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code for vectors of any size gives the same; seeds with windows, frames, pooling and tables among them."""
     monkeypatch.setattr(jit, "machine", lambda dtype: Machine(np.dtype(dtype), lanes, registers))
@@ -244,10 +250,14 @@ def test_settings_may_change_from_pass_to_pass(small: Plan) -> None:
     held = reference.curvature(x, d, "gauss-newton")
     frozen = {**one_rate.rates, "input-h.weight": 0.0, "h.bias": np.zeros(small.parameters["h.bias"].shape)}
     for chosen in (
-        one_rate, Settings(spread, options(by)), Settings(frozen, options(by, alpha=0.5)),
+        one_rate,
+        Settings(spread, options(by)),
+        Settings(frozen, options(by, alpha=0.5)),
         Settings(one_rate.rates, options(by, decay=0.1, gamma=0.2), batch=4, batch_mean=True),
-        Settings(spread, options(by), batch=4), Settings(one_rate.rates, options(by, gamma=1), 1, False, held),
-        Settings(spread, options(by, gamma=1), 3, True, held), one_rate,
+        Settings(spread, options(by), batch=4),
+        Settings(one_rate.rates, options(by, gamma=1), 1, False, held),
+        Settings(spread, options(by, gamma=1), 3, True, held),
+        one_rate,
     ):
         for one in (engine, reference):
             one.learn(x, d, chosen)
@@ -255,7 +265,7 @@ def test_settings_may_change_from_pass_to_pass(small: Plan) -> None:
         close(engine.state(), reference.state(), 1e-11)
 
 
-@pytest.mark.parametrize("by, batch", [("newton", 1), ("sgd", 3)])
+@pytest.mark.parametrize(("by", "batch"), [("newton", 1), ("sgd", 3)])
 def test_gates(small: Plan, by: str, batch: int) -> None:
     """Dropout: states and derivatives times the gate while learning, and nowhere else."""
     engine, reference = pair(small, CURVED, rule(by))
@@ -320,9 +330,13 @@ def test_a_rule_of_the_users_own(small: Plan) -> None:
 def test_wrong_patterns_and_wrong_names(small: Plan) -> None:
     engine = build(small, HALF_SQUARES, rule("sgd"))
     x, d = patterns(small, 3)
-    for call in (lambda: engine.outputs(x[:, 1:]), lambda: engine.learn(x, d[1:], settings(small, rule("sgd"))),
-                 lambda: engine.load_parameters({"nothing": x}), lambda: engine.curvature(x, d, "whole"),
-                 lambda: engine.curvature(x[:0], d[:0], "full")):
+    for call in (
+        lambda: engine.outputs(x[:, 1:]),
+        lambda: engine.learn(x, d[1:], settings(small, rule("sgd"))),
+        lambda: engine.load_parameters({"nothing": x}),
+        lambda: engine.curvature(x, d, "whole"),
+        lambda: engine.curvature(x[:0], d[:0], "full"),
+    ):
         with pytest.raises(SnError):
             call()
     assert engine.outputs(x[:0]).shape == (0, small.output_units)

@@ -14,15 +14,15 @@ import pytest
 
 pytest.importorskip("llvmlite", reason="the native engine needs llvmlite")
 
-from test_native import HALF_SQUARES, HERE, RULES, declared, own_cache, patterns, rule, small, weights  # noqa: E402
+from test_native import HALF_SQUARES, HERE, RULES, declared, own_cache, patterns, rule, small, weights
 
-from snsim.engines.native import asm_text, build, ir_text, jit  # noqa: E402
-from snsim.engines.native.layout import aligned_block  # noqa: E402
-from snsim.engines.native.llvm_ir import Module  # noqa: E402
-from snsim.engines.native.target import Place, attributes  # noqa: E402
-from snsim.engines.native.vector_math import Vectors, sums_of  # noqa: E402
-from snsim.engines.plan import Plan, plan  # noqa: E402
-from snsim.errors import SnError  # noqa: E402
+from snsim.engines.native import asm_text, build, ir_text, jit
+from snsim.engines.native.layout import aligned_block
+from snsim.engines.native.llvm_ir import Module
+from snsim.engines.native.target import Place, attributes
+from snsim.engines.native.vector_math import Vectors, sums_of
+from snsim.engines.plan import Plan, plan
+from snsim.errors import SnError
 
 __all__ = ["own_cache", "small"]  # fixtures
 
@@ -46,10 +46,10 @@ def compiled(dtype: str, write) -> ctypes._CFuncPtr:
 
     def on(values: np.ndarray) -> np.ndarray:
         x, made = aligned_block(4096, np.dtype(dtype)), aligned_block(4096, np.dtype(dtype))
-        x[:len(values)] = values
+        x[: len(values)] = values
         call(x.ctypes.data, made.ctypes.data)
         assert code is not None  # the code lives as long as this function
-        return made[:len(values)]
+        return made[: len(values)]
 
     return on
 
@@ -62,9 +62,10 @@ def test_functions_within_8_units_in_the_last_place(dtype: str, name: str) -> No
     most = {"float32": 87.0, "float64": 708.0}[dtype]
     found = []
     for k in range(50):
-        x = {"exp": rng.uniform(-most, most, 4096),
-             "tanh": rng.choice((-1, 1), 4096) * np.exp(rng.uniform(-15, 3.2, 4096))}.get(
-                 name, np.exp(rng.uniform(-80, 80, 4096)) if k % 2 else rng.uniform(0.5, 2, 4096)).astype(dtype)
+        x = {
+            "exp": rng.uniform(-most, most, 4096),
+            "tanh": rng.choice((-1, 1), 4096) * np.exp(rng.uniform(-15, 3.2, 4096)),
+        }.get(name, np.exp(rng.uniform(-80, 80, 4096)) if k % 2 else rng.uniform(0.5, 2, 4096)).astype(dtype)
         exact = getattr(np, name)(x.astype(np.longdouble))
         found.append(np.abs(on(x).astype(np.longdouble) - exact) / np.spacing(np.abs(exact.astype(dtype))))
     ulp = np.concatenate(found)
@@ -78,8 +79,12 @@ def test_functions_at_the_edges(dtype: str) -> None:
     x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, tiny, -tiny, 1.0, -1.0, 1e4, -1e4, 0.3], dtype)
     with np.errstate(all="ignore"):
         for name in ("log", "tanh", "sqrt"):
-            np.testing.assert_allclose(compiled(dtype, lambda f, v: Vectors(f).table()[name](v))(x),  # noqa: B023
-                                       getattr(np, name)(x), rtol=1e-6, err_msg=name)
+            np.testing.assert_allclose(
+                compiled(dtype, lambda f, v: Vectors(f).table()[name](v))(x),  # noqa: B023
+                getattr(np, name)(x),
+                rtol=1e-6,
+                err_msg=name,
+            )
     grown = compiled(dtype, lambda f, v: Vectors(f).table()["exp"](v))(x)
     assert np.isfinite(grown[~np.isnan(x)]).all() and np.isnan(grown[4]) and grown[3] == 0 and grown[2] > 1e37
     low = np.array([{"float32": -90.0, "float64": -720.0}[dtype]], dtype)
@@ -122,7 +127,7 @@ def test_damaged_entries_are_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyP
     expected = outputs()
     (entry,) = tmp_path.rglob("*.o")
     good = entry.read_bytes()
-    for damaged in (good[:len(good) // 2], b"", good[:-1] + bytes([good[-1] ^ 1]), b"x" + good[1:]):
+    for damaged in (good[: len(good) // 2], b"", good[:-1] + bytes([good[-1] ^ 1]), b"x" + good[1:]):
         entry.write_bytes(damaged)
         assert (outputs() == expected).all()
         assert entry.read_bytes() == good
@@ -142,11 +147,19 @@ def test_two_processes_may_write_the_cache_at_once_and_torch_stays_out(tmp_path:
         "engine.load_parameters(weights(made))\n"
         "x, d = patterns(made, 20)\n"
         "engine.learn(x, d, settings(made, rule('newton'), 0.001, **MOVING))\n"
-        "print(float(engine.outputs(x).sum()), 'torch' in sys.modules)\n")
-    environment = {**os.environ, "SNSIM_CACHE": str(tmp_path),
-                   "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
-    running = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True, env=environment) for _ in range(3)]
+        "print(float(engine.outputs(x).sum()), 'torch' in sys.modules)\n"
+    )
+    environment = {
+        **os.environ,
+        "SNSIM_CACHE": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)]),
+    }
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in range(3)
+    ]
     told = [process.communicate(timeout=300) for process in running]
     assert len({out for out, _ in told}) == 1, told
     assert told[0][0].endswith("False\n"), told

@@ -115,10 +115,15 @@ PAIRS = """
   (connect input a (one-to-one) (scale 2)) (connect a b (pairs (0 0) (1 0 5) (2 1 5))))
 """
 NETS = {
-    "lenet-1": (LENET_1, (4634, 98442, 2578)), "lenet-5": (LENET_5, (9118, 340918, 60850)),
-    "tdnn": (TDNN, (374, 6233, 518)), "tdnn-maps": (TDNN_MAPS, (374, 6233, 518)),
-    "net-3": (NET_3, (346, 1226, 1226)), "net-5": (NET_5, (458, 5194, 1060)),
-    "netmask": (NETMASK, (458, 3146, 746)), "skip": (SKIP, (326, 19490, 19490)), "pairs": (PAIRS, (34, 35, 34)),
+    "lenet-1": (LENET_1, (4634, 98442, 2578)),
+    "lenet-5": (LENET_5, (9118, 340918, 60850)),
+    "tdnn": (TDNN, (374, 6233, 518)),
+    "tdnn-maps": (TDNN_MAPS, (374, 6233, 518)),
+    "net-3": (NET_3, (346, 1226, 1226)),
+    "net-5": (NET_5, (458, 5194, 1060)),
+    "netmask": (NETMASK, (458, 3146, 746)),
+    "skip": (SKIP, (326, 19490, 19490)),
+    "pairs": (PAIRS, (34, 35, 34)),
 }
 
 
@@ -133,18 +138,28 @@ def test_lecun89() -> None:
     n = net(LECUN89, "lecun89")
     assert [n.layer_counts(layer.name).weights for layer in n.layers] == [0, 1068, 2592, 5790, 310]
     assert [(p.name, p.shape) for p in n.parameters[:4]] == [
-        ("input-h1.weight", (12, 1, 5, 5)), ("h1.bias", (12, 8, 8)),
-        ("h1-h2.weight", (12, 8, 5, 5)), ("h2.bias", (12, 4, 4))]
+        ("input-h1.weight", (12, 1, 5, 5)),
+        ("h1.bias", (12, 8, 8)),
+        ("h1-h2.weight", (12, 8, 5, 5)),
+        ("h2.bias", (12, 4, 4)),
+    ]
     assert [set(p.fan_in.tolist()) for p in n.parameters[::2]] == [{26}, {201}, {193}, {31}]
     assert n.parameters[0].sharers.tolist() == [64] * 300
     assert [c.wiring.unread for c in n.connections] == [(1, 1), (1, 1), (0, 0), (0, 0)]
 
 
-@pytest.mark.parametrize("text", ["(net n (layer i 3000000) (layer o 30) (connect i o (full)))", """
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(net n (layer i 3000000) (layer o 30) (connect i o (full)))",
+        """
 (net n (layer i (1000 1000)) (layer h (3 1000 1000)) (layer o 1)
-  (connect i h (mask 5 5) (border 2 0)) (connect h o (full)))"""])
+  (connect i h (mask 5 5) (border 2 0)) (connect h o (full)))""",
+    ],
+)
 def test_a_large_net_is_read_without_its_tables(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from snsim.network import wiring
+
     monkeypatch.setattr(wiring.Wiring, "table", property(lambda self: pytest.fail("a table was built")))
     n = net(text)
     assert n.counts.connections > 7 * 10**7 and len(n.digest) == 64
@@ -158,15 +173,25 @@ def test_the_complete_form_reads_back_as_the_same_net(name: str) -> None:
     again = run(printed, shelves).nets.get("again")
     assert again.digest == first.digest
     assert [c.node.head for c in again.clauses] == [c.node.head for c in first.clauses]
-    assert complete_form("net", "again", again.clauses).replace("; default", "").split() == \
-        printed.replace("; default", "").split()
+    assert (
+        complete_form("net", "again", again.clauses).replace("; default", "").split()
+        == printed.replace("; default", "").split()
+    )
 
 
 def test_digests_differ_where_nets_do() -> None:
-    changes = ["", "(layer h1 (nlf relu))", "(layer h1 (bias map))", "(connect h1 h2 (table full))",
-               "(connect input h1 (border 2 0))", "(connect h2 h3 (scale 2))", "(connect h2 h3 (fixed 2))",
-               "(connect h2 h3 (mask 4 4)) (layer h3 (30 1 1))", "(layer h1 (nlf nlf-bin 1 0))",
-               "(layer h1 (nlf nlf-bin 2 0 1))"]
+    changes = [
+        "",
+        "(layer h1 (nlf relu))",
+        "(layer h1 (bias map))",
+        "(connect h1 h2 (table full))",
+        "(connect input h1 (border 2 0))",
+        "(connect h2 h3 (scale 2))",
+        "(connect h2 h3 (fixed 2))",
+        "(connect h2 h3 (mask 4 4)) (layer h3 (30 1 1))",
+        "(layer h1 (nlf nlf-bin 1 0))",
+        "(layer h1 (nlf nlf-bin 2 0 1))",
+    ]
     shelves = declare(LECUN89 + "".join(f"(net n{i} (like lecun89) {c})" for i, c in enumerate(changes)))
     digests = [shelves.nets.get(name).digest for name in ("lecun89", *(f"n{i}" for i in range(len(changes))))]
     assert digests[0] == digests[1] and len(set(digests)) == len(changes)
@@ -188,7 +213,11 @@ def test_like_changes_only_what_is_stated() -> None:
     assert origins["h1",].origin == origins["h1", "h2"].origin == "lecun89"  # of shape and scheme
     assert {p.word: p.origin for p in origins["h1",].parts} == {"nlf": STATED, "bias": DEFAULT}
     assert {p.word: p.origin for p in origins["h1", "h2"].parts} == {
-        "table": STATED, "step": "lecun89", "border": "lecun89", "scale": DEFAULT}
+        "table": STATED,
+        "step": "lecun89",
+        "border": "lecun89",
+        "scale": DEFAULT,
+    }
 
 
 def test_a_scheme_replaces_scheme_and_options() -> None:
@@ -204,7 +233,10 @@ def test_a_new_default_reaches_layers_that_do_not_say() -> None:
         (net b (like a) (default (nlf relu)) (layer h (bias unit)))
         (net c (like b) (layer h (nlf tanh)))""")
     assert [(x.nlf.name, x.bias) for x in shelves.nets.get("c").layers[1:]] == [
-        ("tanh", "unit"), ("relu", "map"), ("linear", "map")]
+        ("tanh", "unit"),
+        ("relu", "map"),
+        ("linear", "map"),
+    ]
     clause = next(c for c in shelves.nets.get("c").clauses if c.word == "layer" and c.node.items[1].name == "h")
     assert {p.word: p.origin for p in clause.parts} == {"nlf": STATED, "bias": "b"}
 
@@ -257,8 +289,10 @@ NLFS = {  # option: f, f' at x
     "nlf-lin 0 1 2": (lambda x: max(-2, min(2, x)), lambda x: float(abs(x) <= 2)),
     "nlf-lin 0.1 -1.1": (lambda x: -1.2 * max(-1.1 / 1.2, min(1.1 / 1.2, x)) + 0.1 * x, None),
     "nlf-bin 0.6 0 2 1": (lambda x: 2 * (1 if x >= 0 else -1) + 1, lambda x: 1.2 * (1 - math.tanh(0.6 * x) ** 2)),
-    "nlf-bell": (lambda x: (1 - x * x) ** 3 if abs(x) < 1 else 0,
-                 lambda x: -6 * x * (1 - x * x) ** 2 if abs(x) < 1 else 0),
+    "nlf-bell": (
+        lambda x: (1 - x * x) ** 3 if abs(x) < 1 else 0,
+        lambda x: -6 * x * (1 - x * x) ** 2 if abs(x) < 1 else 0,
+    ),
     "(* x x)": (lambda x: x * x, lambda x: 2 * x),
     "x": (lambda x: x, lambda x: 1),
 }
@@ -311,8 +345,7 @@ FAULTS = [
     ("<(layer h 3 4)>", [(2, 12, "a layer has one shape")]),
     ("<(layer h (nlf relu))>", [(2, 8, "layer h has no shape")]),
     ("<(without i)>", [(2, 1, "there is no (like NET)")]),
-    ("<(layer (h k) 3 (nlf rely)) (connect i (h k) (full)) (connect (h k) o (full))>",
-     [(2, 21, 'unknown nlf "rely"')]),
+    ("<(layer (h k) 3 (nlf rely)) (connect i (h k) (full)) (connect (h k) o (full))>", [(2, 21, 'unknown nlf "rely"')]),
     ("<(layer h 3 (bias uni)) (connect i h (full)) (connect h o (full))>", [(2, 18, "a bias is unit, map, column or")]),
     ("<(layer h 3 (bias map)) (connect i h (full)) (connect h o (full))>", [(2, 8, "no bias per map")]),
     ("<(default (nlf nlf-lin 0.1 0.5))>", [(2, 10, "has no value of its own for th with 0.1 0.5")]),
@@ -320,29 +353,48 @@ FAULTS = [
     ("<(default (nlf (+ 1 2)))>", [(2, 15, "does not depend on x")]),
     ("<(default (nlf relu) (nlf tanh))>", [(2, 21, "(nlf ...) is stated twice")]),
     ("<(default (nlp relu))>", [(2, 11, 'reads no option "nlp"')]),
-    ("<(layer h 1000000000000) (connect i h (full)) (connect h o (full))>",
-     [(2, 8, "layer h has 1,000,000,000,000 units"), (2, 36, "4,000,000,000,000 connections"), (2, 57, "connections")]),
+    (
+        "<(layer h 1000000000000) (connect i h (full)) (connect h o (full))>",
+        [
+            (2, 8, "layer h has 1,000,000,000,000 units"),
+            (2, 36, "4,000,000,000,000 connections"),
+            (2, 57, "connections"),
+        ],
+    ),
     ("<(expect (units 7))>", [(2, 9, "net n has 6 units, 7 expected")]),
     ("<(expect (unit 7))>", [(2, 10, 'expect has no clause "unit"')]),
     ("(net n (layer i 4 (bias unit)) (layer o 2) (connect i o (full)))", [(1, 19, "layer i is the input")]),
     ("(net n (layer i 4) (layer o 2) (connect i o (full) (step 2)))", [(1, 53, '(full ...) reads no option "step"')]),
     ("(net n (layer i 4) (layer o 2) (connect i o (step 2) (full)))", [(1, 45, "the scheme comes first")]),
     ("(net n (layer i 4) (layer o 2) (connect i o full))", [(1, 45, "written in parentheses")]),
-    ("(net n (layer i 4) (layer o 2) (connect i o (mask 1 1)))",
-     [(1, 45, "layer i is 4 units without geometry"), (1, 45, "layer o is 2 units without geometry")]),
-    ("(net n (layer i (4 4)) (layer o (2 4 4)) (connect i o (mask 1 1) (table ,(cyclic 12 10 2))))",
-     [(1, 74, "12 source maps in the table, 1 in layer i; 10 target maps in the table, 2 in layer o")]),
-    ("(net n (layer i (4 4)) (layer o (2 4 4)) (connect i o (mask 1 1) (table tree)))",
-     [(1, 73, 'unknown table "tree"')]),
-    ("(net n (layer i (4 4)) (layer o (2 4 4)) (connect i o (mask 1 1) (table [[1 0]])))",
-     [(1, 53, "nothing feeds map 2 of layer o")]),
-    ("(net n (layer (i a a-b) 1) (layer (b-c c o) 1) (connect i (a a-b) (full)) (connect a b-c (full))\n"
-     "(connect a-b c (full)) (connect (b-c c) o (full)))", [(2, 14, "would both be called a-b-c")]),
+    (
+        "(net n (layer i 4) (layer o 2) (connect i o (mask 1 1)))",
+        [(1, 45, "layer i is 4 units without geometry"), (1, 45, "layer o is 2 units without geometry")],
+    ),
+    (
+        "(net n (layer i (4 4)) (layer o (2 4 4)) (connect i o (mask 1 1) (table ,(cyclic 12 10 2))))",
+        [(1, 74, "12 source maps in the table, 1 in layer i; 10 target maps in the table, 2 in layer o")],
+    ),
+    (
+        "(net n (layer i (4 4)) (layer o (2 4 4)) (connect i o (mask 1 1) (table tree)))",
+        [(1, 73, 'unknown table "tree"')],
+    ),
+    (
+        "(net n (layer i (4 4)) (layer o (2 4 4)) (connect i o (mask 1 1) (table [[1 0]])))",
+        [(1, 53, "nothing feeds map 2 of layer o")],
+    ),
+    (
+        "(net n (layer (i a a-b) 1) (layer (b-c c o) 1) (connect i (a a-b) (full)) (connect a b-c (full))\n"
+        "(connect a-b c (full)) (connect (b-c c) o (full)))",
+        [(2, 14, "would both be called a-b-c")],
+    ),
     ("(net n (like m))", [(1, 14, 'unknown net "m"')]),
     ("(table t (x -) (x))", [(1, 16, "this row has 1 signs, the first has 2")]),
     ("(table t (x o))", [(1, 13, 'a table is drawn with x or 1 and - or 0, not the name "o"')]),
-    ("(table t (from 1 (1 0) (2 2)))", [
-        (1, 21, "maps are counted from 1 here, there is no 0"), (1, 27, "map 2 stands twice")]),
+    (
+        "(table t (from 1 (1 0) (2 2)))",
+        [(1, 21, "maps are counted from 1 here, there is no 0"), (1, 27, "map 2 stands twice")],
+    ),
     ("(table t [[1 2]])", [(1, 10, "this one has 2 in row 1, column 2")]),
     ("(table t ,(cyclic 3 3 4))", [(1, 23, "a target cannot read 4 of 3 maps")]),
     ("(table full (x))", [(1, 8, "the table full always exists")]),
@@ -353,7 +405,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("text, expected", FAULTS, ids=[text[:50] for text, _ in FAULTS])
+@pytest.mark.parametrize(("text", "expected"), FAULTS, ids=[text[:50] for text, _ in FAULTS])
 def test_fault(text: str, expected: list[tuple[int, int, str]]) -> None:
     if text.startswith("<"):
         text = f"(net n (layer i 4)\n{text[1:-1]}\n(layer o 2) (connect i o (full)))"
@@ -376,8 +428,10 @@ def test_all_faults_of_a_form_at_once() -> None:
 
 def test_a_broken_name_is_reported_once() -> None:
     with pytest.raises(SnError) as raised:
-        declare("(table t (y))\n(net n (layer i (4 4)) (layer o (4 4)) (connect i o (mask 1 1) (table t)))\n"
-                "(net m (like n) (layer o (nlf relu)))")
+        declare(
+            "(table t (y))\n(net n (layer i (4 4)) (layer o (4 4)) (connect i o (mask 1 1) (table t)))\n"
+            "(net m (like n) (layer o (nlf relu)))"
+        )
     assert [fault.span.line for fault in raised.value.faults] == [1]
 
 

@@ -5,9 +5,10 @@ Each test adds to the shelf alone, as the README says, and the shelf has its old
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,24 +82,34 @@ def test_an_initial_distribution_is_added_in_one_place(tmp_path: Path) -> None:
 
 
 def check_distributions(file: Path) -> None:
-    code, out, err = snsim("run", file, "--only", "n", "--quiet", "--out", file.parent)
+    code, _out, err = snsim("run", file, "--only", "n", "--quiet", "--out", file.parent)
     assert code == 0, err
     weights = load_file(file.parent / "n" / "weights.safetensors")
     assert {name: np.unique(values).tolist() for name, values in weights.items()} == {
-        "input-h.weight": [2 * 2 + 3], "h.bias": [2 * 1 + 1], "h-output.weight": [-0.25], "output.bias": [-0.25]}
+        "input-h.weight": [2 * 2 + 3],
+        "h.bias": [2 * 1 + 1],
+        "h-output.weight": [-0.25],
+        "output.bias": [-0.25],
+    }
 
     shown = snsim("show", file, "--stage", "net")[1]
     assert "(by-fans 2 h)  " in shown and "(by-lines output)  " in shown and "; from n" in shown
     clauses = [line.split()[0] for line in snsim("list", "clause")[1].splitlines()[1:]]
     first = clauses.index(INITIALISERS.names()[0])
-    assert clauses[first:first + len(INITIALISERS.names())] == INITIALISERS.names()
+    assert clauses[first : first + len(INITIALISERS.names())] == INITIALISERS.names()
     assert {"by-fans", "by-lines"} <= set(clauses)
     told = snsim("help", "by-fans")[1]
-    assert all(part in told for part in (
-        "by-fans: clause of train", "(by-fans V PLACE ...)\n    PLACE: biases, a layer", "V times fan-in, plus fan-out",
-        "With a second paragraph."))
+    assert all(
+        part in told
+        for part in (
+            "by-fans: clause of train",
+            "(by-fans V PLACE ...)\n    PLACE: biases, a layer",
+            "V times fan-in, plus fan-out",
+            "With a second paragraph.",
+        )
+    )
 
-    begun = INITIAL[:INITIAL.index("(by-fans")]
+    begun = INITIAL[: INITIAL.index("(by-fans")]
     assert proposed(begun + "(by-f") == ["by-fans"] and proposed(begun + "(by-lines outp") == ["output"]
     assert "(by-lines PLACE ...)" in hover(INITIAL, "by-lines")
     assert heads()["by-fans"] == "clause" and r"|by[-_]fans|" in str(grammar())

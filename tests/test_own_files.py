@@ -25,7 +25,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     (folder / "a.sn").write_text(TEXT)
     assert main(["run", str(folder / "a.sn"), "--out", str(folder / "runs"), "--quiet"]) == 0
-    run, = (folder / "runs").iterdir()
+    (run,) = (folder / "runs").iterdir()
     (folder / "link").symlink_to(run)
     return {"folder": folder, "run": run, "link": folder / "link", "file": folder / "a.sn"}
 

@@ -68,8 +68,9 @@ def test_curves_are_the_passes(runs: Path) -> None:
         for split in ("train", "test"):
             assert list(drawn[split].get_ydata()) == [line[split][field] for line in made.passes]
             assert list(drawn[split].get_xdata()) == [1, 2, 3, 4]
-    levels = [[line.get_ydata()[0] for line in axes.lines if line.get_label().startswith("_")]
-              for axes in (above, below)]
+    levels = [
+        [line.get_ydata()[0] for line in axes.lines if line.get_label().startswith("_")] for axes in (above, below)
+    ]
     assert levels == [[0.25], [10.0]]  # 2 misses of 20 patterns
     assert drawn["train"].get_linestyle() != drawn["test"].get_linestyle()
 
@@ -94,10 +95,10 @@ def test_kernels_stand_where_the_table_says(runs: Path) -> None:
     tile = 2 * 2 + 1
     for number, (source, target) in enumerate([(0, 0), (1, 0), (1, 1)]):
         row, column = source * (tile + 2), target * (tile + 2)
-        at = shown["a > b"][row:row + tile, column:column + tile]
+        at = shown["a > b"][row : row + tile, column : column + tile]
         assert np.allclose(at, mosaic(own[number]), equal_nan=True)
-    assert np.isnan(shown["a > b"][:tile, tile + 2:]).all()  # `-` in the table
-    limits = {(axes.images[0].norm.vmin, axes.images[0].norm.vmax) for axes in figure.axes[:len(data.panels)]}
+    assert np.isnan(shown["a > b"][:tile, tile + 2 :]).all()  # `-` in the table
+    limits = {(axes.images[0].norm.vmin, axes.images[0].norm.vmax) for axes in figure.axes[: len(data.panels)]}
     assert limits == {(-data.reach, data.reach)}
 
 
@@ -106,8 +107,9 @@ def test_every_weight_of_the_gallery_is_drawn_once(path: Path) -> None:
     for training in read_program(path).own_trainings[:2]:
         values = effective_weights(training.net, initial_weights(training, 1))
         data = weights.weights(training.net, values, "x")
-        by_unit = {f"{c.name}.weight": len(c.table.source) for c in training.net.connections
-                   if c.wiring.structure is None}  # what no structure tells is drawn connection by connection
+        by_unit = {
+            f"{c.name}.weight": len(c.table.source) for c in training.net.connections if c.wiring.structure is None
+        }  # what no structure tells is drawn connection by connection
         sizes = [by_unit.get(p.name, p.size) for p in training.net.parameters if p.kind != "gain" and p.size]
         assert [int(np.isfinite(panel.picture).sum()) for panel in data.panels] == sizes
 
@@ -182,8 +184,17 @@ def test_table_and_net(runs: Path) -> None:
         table.tables(chosen_net(runs / "one", None, {}))
 
 
-@pytest.mark.parametrize("name, look", [("lecun89", WIDE), ("lecun89", NARROW), ("net-5", WIDE), ("lenet-5", NARROW),
-                                        ("micro-vit", NARROW), ("encoder", NARROW)])
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [
+        ("lecun89", WIDE),
+        ("lecun89", NARROW),
+        ("net-5", WIDE),
+        ("lenet-5", NARROW),
+        ("micro-vit", NARROW),
+        ("encoder", NARROW),
+    ],
+)
 def test_words_beside_a_net_have_room(name: str, look: Look) -> None:
     training = read_program(ROOT / "nets" / f"{name}.sn").own_trainings[0]
     figure = net.draw(training.net, look)
@@ -207,10 +218,21 @@ def test_derivatives_are_those_of_the_function(words: list[str]) -> None:
 # ---- The command -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["tiny"], ["weights", "tiny"], ["maps", "tiny", "--pattern", "2"],
-                                       ["misses", "tiny"], ["confusion", "tiny", "--of", "train"],
-                                       ["rejection", "tiny"], ["net", "tiny"], ["table", "tiny"],
-                                       ["nlf", "sn-tanh"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tiny"],
+        ["weights", "tiny"],
+        ["maps", "tiny", "--pattern", "2"],
+        ["misses", "tiny"],
+        ["confusion", "tiny", "--of", "train"],
+        ["rejection", "tiny"],
+        ["net", "tiny"],
+        ["table", "tiny"],
+        ["nlf", "sn-tanh"],
+    ],
+    ids=" ".join,
+)
 def test_files_and_text(arguments: list[str], runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(runs)
     svg = tmp_path / "made" / "a.svg"
@@ -233,22 +255,26 @@ def test_default_file(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (tmp_path / "tiny-curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("arguments, code, sentence", [
-    (["maps", "tiny", "--pattern", "20"], 1, "there is no pattern 20: the test patterns of"),
-    (["confusion", "one"], 1, "no classes"),
-    (["weights", "tiny", "--only", "a-c"], 1, 'no weights "a-c"'),
-    (["nowhere"], 1, "there is no run folder"),
-    (["pie", "tiny"], 2, 'unknown picture "pie"\n  hint: pictures: curves, weights, maps'),
-    (["tiny", "-o", "tiny.sn/a.png"], 1, "a file in a folder that you may write to"),
-    (["tiny", "-o", "a.gif"], 1, "ends with .png, .svg, .pdf, not a.gif"),
-    (["tiny", "-o", "a.png", "--text"], 2, "exclude one another"),
-    (["net", "tiny.sn"], 1, "declares 2 nets, and one is drawn"),
-    (["net", "tiny.sn", "--only", "tny"], 1, 'did you mean "tiny"'),
-    (["nlf", "sn-tahn"], 1, 'unknown nlf "sn-tahn"'),
-    (["nlf", "sn-tanh", "--from", "1", "--to", "1"], 2, "is not below"),
-])
-def test_wrong_calls(arguments: list[str], code: int, sentence: str, runs: Path,
-                     monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["maps", "tiny", "--pattern", "20"], 1, "there is no pattern 20: the test patterns of"),
+        (["confusion", "one"], 1, "no classes"),
+        (["weights", "tiny", "--only", "a-c"], 1, 'no weights "a-c"'),
+        (["nowhere"], 1, "there is no run folder"),
+        (["pie", "tiny"], 2, 'unknown picture "pie"\n  hint: pictures: curves, weights, maps'),
+        (["tiny", "-o", "tiny.sn/a.png"], 1, "a file in a folder that you may write to"),
+        (["tiny", "-o", "a.gif"], 1, "ends with .png, .svg, .pdf, not a.gif"),
+        (["tiny", "-o", "a.png", "--text"], 2, "exclude one another"),
+        (["net", "tiny.sn"], 1, "declares 2 nets, and one is drawn"),
+        (["net", "tiny.sn", "--only", "tny"], 1, 'did you mean "tiny"'),
+        (["nlf", "sn-tahn"], 1, 'unknown nlf "sn-tahn"'),
+        (["nlf", "sn-tanh", "--from", "1", "--to", "1"], 2, "is not below"),
+    ],
+)
+def test_wrong_calls(
+    arguments: list[str], code: int, sentence: str, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(runs)
     found, out, err = snsim("plot", *arguments)
     assert (found, out) == (code, "") and sentence in err, err
@@ -264,12 +290,22 @@ def test_windows_need_a_screen(runs: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_nothing_is_loaded_before_something_is_drawn(tmp_path: Path) -> None:
     """A run as JSON, and a picture as text, go without matplotlib."""
-    code = ("import sys; from snsim.cli.main import main; assert main(sys.argv[1:]) == 0; "
-            "assert 'matplotlib' not in sys.modules")
-    for arguments in (["run", str(ROOT / "nets" / "xor.sn"), "--json", "--passes", "2", "--out", "runs"],
-                      ["plot", "runs/xor", "--text"], ["plot", "--help"]):
-        done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True,
-                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+    code = (
+        "import sys; from snsim.cli.main import main; assert main(sys.argv[1:]) == 0; "
+        "assert 'matplotlib' not in sys.modules"
+    )
+    for arguments in (
+        ["run", str(ROOT / "nets" / "xor.sn"), "--json", "--passes", "2", "--out", "runs"],
+        ["plot", "runs/xor", "--text"],
+        ["plot", "--help"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         assert done.returncode == 0, done.stderr
 
 

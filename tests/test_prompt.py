@@ -59,9 +59,14 @@ def test_a_dialogue_on_a_terminal(tmp_path: Path) -> None:
     """From loading the net of 1989 to its misses: the listing of README, on a real terminal."""
     data = {key: value for key, value in os.environ.items() if key != "SNSIM_DATA"}
     child = pexpect.spawn(
-        sys.executable, ["-m", "snsim", "repl", "--data", "digits", "--offline"], cwd=str(ROOT), encoding="utf-8",
-        dimensions=(50, 110), timeout=300,
-        env={**data, "TERM": "xterm", "NO_COLOR": "1", "PROMPT_TOOLKIT_NO_CPR": "1", "SNSIM_CACHE": str(tmp_path)})
+        sys.executable,
+        ["-m", "snsim", "repl", "--data", "digits", "--offline"],
+        cwd=str(ROOT),
+        encoding="utf-8",
+        dimensions=(50, 110),
+        timeout=300,
+        env={**data, "TERM": "xterm", "NO_COLOR": "1", "PROMPT_TOOLKIT_NO_CPR": "1", "SNSIM_CACHE": str(tmp_path)},
+    )
 
     def said(text: str, *wanted: str) -> None:
         child.expect_exact("\x1b[?2004h")  # a prompt is there
@@ -88,15 +93,20 @@ def test_a_dialogue_on_a_terminal(tmp_path: Path) -> None:
 
 
 def test_a_script_needs_no_terminal(tmp_path: Path) -> None:
-    script = "(setq a 3)\n(+ a\n   b)\n(+ a 1)\n(save-declared \"all.sn\")\n" + TINY + \
-        '(save-declared "all.sn")\n(de f (x) x)\n(quit)\n(never)'
-    done = subprocess.run([sys.executable, "-m", "snsim", "repl"], input=script, capture_output=True, text=True,
-                          cwd=tmp_path)
+    script = (
+        '(setq a 3)\n(+ a\n   b)\n(+ a 1)\n(save-declared "all.sn")\n'
+        + TINY
+        + '(save-declared "all.sn")\n(de f (x) x)\n(quit)\n(never)'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "snsim", "repl"], input=script, capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 1 and "= 3\n" in done.stdout and "= 4\n" in done.stdout
     assert "<stdin>:2:1: error: +: () is no number" in done.stderr or "<stdin>:3:4" in done.stderr
     assert "never" not in done.stdout + done.stderr
-    checked = subprocess.run([sys.executable, "-m", "snsim", "check", "all.sn"], capture_output=True, text=True,
-                             cwd=tmp_path)
+    checked = subprocess.run(
+        [sys.executable, "-m", "snsim", "check", "all.sn"], capture_output=True, text=True, cwd=tmp_path
+    )
     assert checked.returncode == 0 and "net tiny" in checked.stdout
     stray = subprocess.run([sys.executable, "-m", "snsim", "repl"], input="(+ 1 2)\n)", capture_output=True, text=True)
     assert stray.stdout == "= 3\n" and "<stdin>:2:1: warning: this ) closes nothing" in stray.stderr
@@ -135,8 +145,9 @@ def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> No
     assert calls and all(np.array_equal(value, pupil.engine.parameters()[name]) for name, value in kept.items())
     typed.say("(train-now)")
     whole = Typed(TINY, "(train-now 'tiny)").session.pupil
-    assert whole is not None and all(np.array_equal(value, pupil.last.parameters[name])
-                                     for name, value in whole.last.parameters.items())
+    assert whole is not None and all(
+        np.array_equal(value, pupil.last.parameters[name]) for name, value in whole.last.parameters.items()
+    )
 
 
 def test_other_data_for_a_session() -> None:
@@ -227,9 +238,21 @@ def test_help_knows_what_there_is(trained: Typed) -> None:
         assert entry.doc.startswith(f"({entry.name}") and "): " in entry.doc
 
 
-@pytest.mark.parametrize("text, complete", [
-    ("(+ 1", False), ("(+ 1)", True), ("'(a . (b)", False), ('(print ")")', True), ('(print "(', True), ("'", False),
-    ("; (\n", True), (")", True), ("(car 3) (", False), ("[1 2", False)])
+@pytest.mark.parametrize(
+    ("text", "complete"),
+    [
+        ("(+ 1", False),
+        ("(+ 1)", True),
+        ("'(a . (b)", False),
+        ('(print ")")', True),
+        ('(print "(', True),
+        ("'", False),
+        ("; (\n", True),
+        (")", True),
+        ("(car 3) (", False),
+        ("[1 2", False),
+    ],
+)
 def test_a_line_ends_a_text_where_its_brackets_are_closed(text: str, complete: bool) -> None:
     assert is_complete(text) is complete
 

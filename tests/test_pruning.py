@@ -37,8 +37,10 @@ NETS = """
   (connect input h (mask 3 3)) (connect h p (mask 2 2) (step 2) (fixed 0.25) (table one-to-one))
   (connect p output (full)))
 """
-OWN = "(define-cost distance (x d) (abs (- x d)))" \
-      "(define-update always () () (setq w (- (- w (* 0.05 g)) 0.001)))"  # no rate, and w moves where nothing else does
+OWN = (
+    "(define-cost distance (x d) (abs (- x d)))"
+    "(define-update always () () (setq w (- (- w (* 0.05 g)) 0.001)))"
+)  # no rate, and w moves where nothing else does
 
 
 def read(text: str) -> Program:
@@ -145,7 +147,8 @@ def literally_cut(net: Net, h: dict, w: dict, before: dict, fraction: float, of:
             for k in range(p.size):
                 if before[p.name].flat[k]:
                     each += [(h[p.name].flat[k] * w[p.name].flat[k] ** 2, p.name, k)] * (
-                        int(p.sharers[k]) if of == "connections" else 1)
+                        int(p.sharers[k]) if of == "connections" else 1
+                    )
     limit = sorted(s for s, *_ in each)[int(len(each) * fraction)]
     kept = {name: remains.copy() for name, remains in before.items()}
     for saliency, name, k in each:
@@ -155,8 +158,13 @@ def literally_cut(net: Net, h: dict, w: dict, before: dict, fraction: float, of:
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.sampled_from(["two", "pictures", "pooled"]), st.floats(0.01, 0.99), st.floats(0.01, 0.99),
-       st.sampled_from(["connections", "weights"]), st.integers(0, 10**6))
+@given(
+    st.sampled_from(["two", "pictures", "pooled"]),
+    st.floats(0.01, 0.99),
+    st.floats(0.01, 0.99),
+    st.sampled_from(["connections", "weights"]),
+    st.integers(0, 10**6),
+)
 def test_what_is_cut_is_what_the_original_cuts(net, first, second, of, seed) -> None:  # type: ignore[no-untyped-def]
     chosen = plain(net)
     data, ready = data_for(chosen, seed=seed), engine(chosen)
@@ -171,16 +179,24 @@ def test_what_is_cut_is_what_the_original_cuts(net, first, second, of, seed) -> 
     assert left.weights == sum(int(k.sum()) for k in before.values())
 
 
-RULES = ["sgd (alpha 0.5) (decay 0.1)", "lm", "newton (alpha 0.3)", "adamw (decay 0.1)", "conjugate-gradient (mu 1)",
-         "always"]
+RULES = [
+    "sgd (alpha 0.5) (decay 0.1)",
+    "lm",
+    "newton (alpha 0.3)",
+    "adamw (decay 0.1)",
+    "conjugate-gradient (mu 1)",
+    "always",
+]
 
 
 @pytest.mark.parametrize("name", ENGINES.names())
 @pytest.mark.parametrize("rule", RULES)
 def test_what_is_cut_stays_cut_under_every_rule(rule: str, name: str) -> None:
     rates = "(epsilon 0.02)" if rule.split()[0] in ("sgd", "lm", "newton", "adamw") else ""
-    then = f"(stage (passes 1) (update {rule}) {rates}) (stage (prune 0.4) (passes 2)) (stage (prune 0.3 weights))" \
-           "(stage (passes 1) (update sgd (alpha 0.5)) (epsilon 0.01))"
+    then = (
+        f"(stage (passes 1) (update {rule}) {rates}) (stage (prune 0.4) (passes 2)) (stage (prune 0.3 weights))"
+        "(stage (passes 1) (update sgd (alpha 0.5)) (epsilon 0.01))"
+    )
     chosen = training("pictures", then)
     data = data_for(chosen)
     events = []
@@ -202,8 +218,10 @@ def test_what_is_cut_stays_cut_under_every_rule(rule: str, name: str) -> None:
         assert np.any(value != passes[2].snapshot.parameters[name_of]) or not kept[name_of].any()
 
 
-@pytest.mark.parametrize("rule, rates", [("sgd (alpha 0.5)", "(epsi-sqrt 0.1)"), ("lm", "(mask-epsi 0.05)"),
-                                         ("conjugate-gradient (mu 1)", "")])
+@pytest.mark.parametrize(
+    ("rule", "rates"),
+    [("sgd (alpha 0.5)", "(epsi-sqrt 0.1)"), ("lm", "(mask-epsi 0.05)"), ("conjugate-gradient (mu 1)", "")],
+)
 @pytest.mark.parametrize("name", ENGINES.names())
 def test_a_pruned_net_learns_as_one_without_what_was_cut(name: str, rule: str, rates: str) -> None:
     """The net of the connections that are left, stated one by one, with as many lines and sharers, from its weights."""
@@ -215,15 +233,24 @@ def test_a_pruned_net_learns_as_one_without_what_was_cut(name: str, rule: str, r
     *_, pruned = train(chosen, data, ready, 1)
     text, weights = without(chosen.net, kept)
     row = f"[[{'0 ' * 25}]] [[{'0 ' * 3}]]"
-    fewer = read(text + f"(train t (net fewer) (data (examples {row})) (update {rule}) {rates} (passes 3))"
-                 ).trainings.get("t")
+    fewer = read(
+        text + f"(train t (net fewer) (data (examples {row})) (update {rule}) {rates} (passes 3))"
+    ).trainings.get("t")
     other = engine(fewer, name)
-    other.load_parameters({made: start[of].ravel()[entries].reshape(other.parameters()[made].shape)
-                           for made, (of, entries) in weights.items()})
+    other.load_parameters(
+        {
+            made: start[of].ravel()[entries].reshape(other.parameters()[made].shape)
+            for made, (of, entries) in weights.items()
+        }
+    )
     *_, alike = train(fewer, data, other, 1)
     for made, (of, entries) in weights.items():
-        np.testing.assert_allclose(alike.snapshot.parameters[made].ravel(),
-                                   pruned.snapshot.parameters[of].ravel()[entries], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            alike.snapshot.parameters[made].ravel(),
+            pruned.snapshot.parameters[of].ravel()[entries],
+            rtol=1e-9,
+            atol=1e-12,
+        )
     assert alike.train.loss == pytest.approx(pruned.train.loss, rel=1e-9)
 
 
@@ -232,14 +259,19 @@ def without(net: Net, kept: dict[str, np.ndarray]) -> tuple[str, dict[str, tuple
     parameters, those of the net given and the entries of them that are left."""
     connects, weights = [], {}
     for connection in net.connections:
-        pairs, entries = _pairs(connection.table.source, connection.table.target, connection.table.weight,
-                                kept[f"{connection.name}.weight"].ravel())
+        pairs, entries = _pairs(
+            connection.table.source,
+            connection.table.target,
+            connection.table.weight,
+            kept[f"{connection.name}.weight"].ravel(),
+        )
         connects.append(f"(connect {connection.source} {connection.target} (pairs {pairs}))")
         weights[f"{connection.name}.weight"] = f"{connection.name}.weight", entries
     for layer in net.layers[1:]:
         index = layer.bias_index
-        pairs, entries = _pairs(np.zeros(len(index), int), np.arange(len(index)), index,
-                                kept[f"{layer.name}.bias"].ravel())
+        pairs, entries = _pairs(
+            np.zeros(len(index), int), np.arange(len(index)), index, kept[f"{layer.name}.bias"].ravel()
+        )
         if len(entries):
             connects.append(f"(connect one {layer.name} (pairs {pairs}) (scale 2))")
             weights[f"one-{layer.name}.weight"] = f"{layer.name}.bias", entries
@@ -248,8 +280,7 @@ def without(net: Net, kept: dict[str, np.ndarray]) -> tuple[str, dict[str, tuple
     return f"(net fewer (layer input {net.layers[0].units}) {one} {layers} {' '.join(connects)})", weights
 
 
-def _pairs(source: np.ndarray, target: np.ndarray, weight: np.ndarray,
-           kept: np.ndarray) -> tuple[str, np.ndarray]:
+def _pairs(source: np.ndarray, target: np.ndarray, weight: np.ndarray, kept: np.ndarray) -> tuple[str, np.ndarray]:
     left = [(s, t, w) for s, t, w in zip(source, target, weight) if kept[w]]
     entries = np.array(list(dict.fromkeys(w for *_, w in left)), int)  # weights are numbered as they come
     return " ".join(f"({s} {t} {w})" for s, t, w in left), entries
@@ -257,8 +288,10 @@ def _pairs(source: np.ndarray, target: np.ndarray, weight: np.ndarray,
 
 def test_weight_norm_is_not_pruned() -> None:
     with pytest.raises(SnError, match=r"\(connect input output ...\) has weight-norm, under which a weight is no"):
-        read("(net n (layer input 4) (layer output 2) (connect input output (full) (weight-norm)))"
-             "(train n (data (examples [[0 0 0 0]] [[1 0]])) (epsilon 1) (passes 1) (prune 0.5))")
+        read(
+            "(net n (layer input 4) (layer output 2) (connect input output (full) (weight-norm)))"
+            "(train n (data (examples [[0 0 0 0]] [[1 0]])) (epsilon 1) (passes 1) (prune 0.5))"
+        )
 
 
 # ---- Runs --------------------------------------------------------------------------------------------------------
@@ -281,8 +314,11 @@ def main(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pruned")
     draw = np.random.default_rng(0)
     for name, matrix in (("x.pat", draw.normal(size=(20, 36))), ("x.des", 2 * np.eye(3)[draw.integers(0, 3, 20)] - 1)):
-        (folder / name).write_text(f".MAT 2 {matrix.shape[0]} {matrix.shape[1]}\n"
-                                   + " ".join(f"{value:.6f}" for value in matrix.ravel()) + "\n")
+        (folder / name).write_text(
+            f".MAT 2 {matrix.shape[0]} {matrix.shape[1]}\n"
+            + " ".join(f"{value:.6f}" for value in matrix.ravel())
+            + "\n"
+        )
     (folder / "main.sn").write_text(PROGRAM)
     return folder / "main.sn"
 

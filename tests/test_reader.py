@@ -26,79 +26,87 @@ def shown(text):
     return " ".join(show(form) for form in read(text))
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("+1 .5 1. 1e3 -0x1A 0X1a", "1 0.5 1 1000 -26 26"),
-    ("1+ 1- 2* 2/ 0= 0<> -3a 1.2.3 a.b ... m+m", "1+ 1- 2* 2/ 0= 0<> -3a 1.2.3 a.b ... m+m"),
-    ("+ - .. 1e 1e+ 0x 0x1g .e5 +.5 -.5e-1 1. 00012 0xff", "+ - .. 1e 1e+ 0x 0x1g .e5 0.5 -0.05 1 12 255"),
-    ("1e999 -1e999 1e-400 -0", "1e999 -1e999 0 -0"),
-    ("A_B _X_Y __a a_ 'Update_State Kanerva-recall", "a-b _x-y _-a a- 'update-state kanerva-recall"),
-    ("a'b \"c\"d e\"f\"g a#b", "a 'b \"c\" d e \"f\" g a#b"),
-    ("(a .b) (a. b) (1 .5) (a b . c)", "(a .b) (a. b) (1 0.5) (a b . c)"),
-    ("|a b| || |1| |a;b|", "|a b| || |1| |a;b|"),
-    ("|A_B| |A_B|_C a|B|", "|A_B| |A_B-c| |aB|"),
-    ("(a . b) (a . (b c)) () (a.b)", "(a . b) (a b c) () (a.b)"),
-    ("'x `(a ,b ,@c) ,x ,@x , @x", "'x `(a ,b ,@c) ,x ,@x , @x"),
-    ("~x ~~x :a :o:Slot :|A b|:c", "(null x) (null (null x)) (scope a) (scope o slot) (scope |A b| c)"),
-    ("''a ``a '(quote) '(quote x y) (quote . x)", "''a ``a '(quote) '(quote x y) (quote . x)"),
-    ("`(f ',x)", "`(f ',x)"),
-    ("a;comment\nb #! shell\nlines !# c #? help\nd", "a b c d"),
-    ("a ;one\rb\r\n\fc\td", "a b c d"),
-    ("[[1 2][3 4]] [f[1][2]] [i 1 -2] [u 255] [@ 3] [f@ .5]",
-     "[[1 2] [3 4]] [f[1] [2]] [i 1 -2] [u 255] [@ 3] [f@ 0.5]"),
-    ("[-1 +2 0x10;c\n .5] [ [1]\n[2] ] [F 1] [s 1] [b -1] [d 1]", "[-1 2 16 0.5] [[1] [2]] [f 1] [s 1] [b -1] [1]"),
-    (r'"a\"b\\\n\x41\101\^A\e\+A"', '"a\\"b\\\\\\nAA\\x01\xff\xc1"'),
-    ('"one \\\nline"', '"one line"'),
-    ("", ""),
-    ("; only a comment", ""),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("+1 .5 1. 1e3 -0x1A 0X1a", "1 0.5 1 1000 -26 26"),
+        ("1+ 1- 2* 2/ 0= 0<> -3a 1.2.3 a.b ... m+m", "1+ 1- 2* 2/ 0= 0<> -3a 1.2.3 a.b ... m+m"),
+        ("+ - .. 1e 1e+ 0x 0x1g .e5 +.5 -.5e-1 1. 00012 0xff", "+ - .. 1e 1e+ 0x 0x1g .e5 0.5 -0.05 1 12 255"),
+        ("1e999 -1e999 1e-400 -0", "1e999 -1e999 0 -0"),
+        ("A_B _X_Y __a a_ 'Update_State Kanerva-recall", "a-b _x-y _-a a- 'update-state kanerva-recall"),
+        ('a\'b "c"d e"f"g a#b', 'a \'b "c" d e "f" g a#b'),
+        ("(a .b) (a. b) (1 .5) (a b . c)", "(a .b) (a. b) (1 0.5) (a b . c)"),
+        ("|a b| || |1| |a;b|", "|a b| || |1| |a;b|"),
+        ("|A_B| |A_B|_C a|B|", "|A_B| |A_B-c| |aB|"),
+        ("(a . b) (a . (b c)) () (a.b)", "(a . b) (a b c) () (a.b)"),
+        ("'x `(a ,b ,@c) ,x ,@x , @x", "'x `(a ,b ,@c) ,x ,@x , @x"),
+        ("~x ~~x :a :o:Slot :|A b|:c", "(null x) (null (null x)) (scope a) (scope o slot) (scope |A b| c)"),
+        ("''a ``a '(quote) '(quote x y) (quote . x)", "''a ``a '(quote) '(quote x y) (quote . x)"),
+        ("`(f ',x)", "`(f ',x)"),
+        ("a;comment\nb #! shell\nlines !# c #? help\nd", "a b c d"),
+        ("a ;one\rb\r\n\fc\td", "a b c d"),
+        (
+            "[[1 2][3 4]] [f[1][2]] [i 1 -2] [u 255] [@ 3] [f@ .5]",
+            "[[1 2] [3 4]] [f[1] [2]] [i 1 -2] [u 255] [@ 3] [f@ 0.5]",
+        ),
+        ("[-1 +2 0x10;c\n .5] [ [1]\n[2] ] [F 1] [s 1] [b -1] [d 1]", "[-1 2 16 0.5] [[1] [2]] [f 1] [s 1] [b -1] [1]"),
+        (r'"a\"b\\\n\x41\101\^A\e\+A"', '"a\\"b\\\\\\nAA\\x01\xff\xc1"'),
+        ('"one \\\nline"', '"one line"'),
+        ("", ""),
+        ("; only a comment", ""),
+    ],
+)
 def test_what_is_read(text, expected):
     assert shown(text) == expected
 
 
-@pytest.mark.parametrize("text, line, column, message", [
-    ("(net a\n  (layer b\n", 1, 1, "this ( is never closed"),
-    ("x\n (a [1 2", 2, 2, "this ( is never closed"),
-    ("[1 2", 1, 1, "this [ is never closed"),
-    ('(a\n "b)', 2, 2, "string is not closed"),
-    ("(a |b)", 1, 4, "this | has no second one"),
-    ("#! a\nb", 1, 1, "no !# behind it"),
-    ("'(a\n ,b)", 2, 2, "a comma under '"),
-    ("'`(a ,(b ,c))", 1, 10, "a comma under '"),
-    ("(a]", 1, 3, "this ] closes nothing"),
-    ("[1)", 1, 3, "a ] is missing"),
-    ("[1 a]", 1, 4, "holds numbers only"),
-    ("[[1 2]\n [3]]", 2, 2, "row of the matrix is 1 long, and the first is 2"),
-    ("[1 [2]]", 1, 4, "side by side"),
-    ("[]", 1, 1, "at least one element"),
-    ("[q 1]", 1, 1, "no matrix type"),
-    ("[b 1 300]", 1, 1, "300 is no whole number from -128 to 127"),
-    ("[" * 40 + "1" + "]" * 40, 1, 8, "at most 32 dimensions"),
-    ("(. a)", 1, 2, "a dot stands in a list only"),
-    ("(a . b c)", 1, 8, "behind a dot"),
-    ("(a ')", 1, 4, "nothing stands behind this '"),
-    ("`", 1, 1, "nothing stands behind this `"),
-    ('(a "b\\qc")', 1, 6, "\\q means nothing in a string"),
-    ("a \0 b", 1, 3, "control character 0"),
-    ('"\\8"', 1, 2, "\\8 means nothing in a string"),
-    ("'", 1, 1, "nothing stands behind this '"),
-    ("(a . b . c)", 1, 8, "a dot stands in a list only"),
-    ("(a . )", 1, 6, "behind a dot"),
-    ("(a 1e400)", 1, 4, "the number is too large"),
-    ("[f 1e300]", 1, 1, "too large for single precision"),
-    ("[[1] 2]", 1, 6, "side by side"),
-    ("[[f 1]]", 1, 2, "at its outermost bracket"),
-    ("[@ 1 2]", 1, 1, "[@ takes one number"),
-    ("[i 1.5]", 1, 1, "1.5 is no whole number"),
-    ("{a}", 1, 1, "LEFT CURLY BRACKET"),
-    ("^Pf", 1, 1, "CIRCUMFLEX ACCENT"),
-    ("#{ c #}", 1, 1, "NUMBER SIGN"),
-    (": a", 1, 1, "COLON"),
-    ("(a\N{ZERO WIDTH SPACE}b)", 1, 2, "invisible character stands in this name: ZERO WIDTH SPACE"),
-    ("\x1a", 1, 1, "control character 26"),
-    ("(a\N{NO-BREAK SPACE}b)", 1, 3, "NO-BREAK SPACE"),
-    ("(" * 100_000, 1, 501, "more than 500 lists"),
-    ("'" * 100_000, 1, 501, "more than 500 lists"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("(net a\n  (layer b\n", 1, 1, "this ( is never closed"),
+        ("x\n (a [1 2", 2, 2, "this ( is never closed"),
+        ("[1 2", 1, 1, "this [ is never closed"),
+        ('(a\n "b)', 2, 2, "string is not closed"),
+        ("(a |b)", 1, 4, "this | has no second one"),
+        ("#! a\nb", 1, 1, "no !# behind it"),
+        ("'(a\n ,b)", 2, 2, "a comma under '"),
+        ("'`(a ,(b ,c))", 1, 10, "a comma under '"),
+        ("(a]", 1, 3, "this ] closes nothing"),
+        ("[1)", 1, 3, "a ] is missing"),
+        ("[1 a]", 1, 4, "holds numbers only"),
+        ("[[1 2]\n [3]]", 2, 2, "row of the matrix is 1 long, and the first is 2"),
+        ("[1 [2]]", 1, 4, "side by side"),
+        ("[]", 1, 1, "at least one element"),
+        ("[q 1]", 1, 1, "no matrix type"),
+        ("[b 1 300]", 1, 1, "300 is no whole number from -128 to 127"),
+        ("[" * 40 + "1" + "]" * 40, 1, 8, "at most 32 dimensions"),
+        ("(. a)", 1, 2, "a dot stands in a list only"),
+        ("(a . b c)", 1, 8, "behind a dot"),
+        ("(a ')", 1, 4, "nothing stands behind this '"),
+        ("`", 1, 1, "nothing stands behind this `"),
+        ('(a "b\\qc")', 1, 6, "\\q means nothing in a string"),
+        ("a \0 b", 1, 3, "control character 0"),
+        ('"\\8"', 1, 2, "\\8 means nothing in a string"),
+        ("'", 1, 1, "nothing stands behind this '"),
+        ("(a . b . c)", 1, 8, "a dot stands in a list only"),
+        ("(a . )", 1, 6, "behind a dot"),
+        ("(a 1e400)", 1, 4, "the number is too large"),
+        ("[f 1e300]", 1, 1, "too large for single precision"),
+        ("[[1] 2]", 1, 6, "side by side"),
+        ("[[f 1]]", 1, 2, "at its outermost bracket"),
+        ("[@ 1 2]", 1, 1, "[@ takes one number"),
+        ("[i 1.5]", 1, 1, "1.5 is no whole number"),
+        ("{a}", 1, 1, "LEFT CURLY BRACKET"),
+        ("^Pf", 1, 1, "CIRCUMFLEX ACCENT"),
+        ("#{ c #}", 1, 1, "NUMBER SIGN"),
+        (": a", 1, 1, "COLON"),
+        ("(a\N{ZERO WIDTH SPACE}b)", 1, 2, "invisible character stands in this name: ZERO WIDTH SPACE"),
+        ("\x1a", 1, 1, "control character 26"),
+        ("(a\N{NO-BREAK SPACE}b)", 1, 3, "NO-BREAK SPACE"),
+        ("(" * 100_000, 1, 501, "more than 500 lists"),
+        ("'" * 100_000, 1, 501, "more than 500 lists"),
+    ],
+)
 def test_what_is_refused_and_where(text, line, column, message):
     with pytest.raises(SnError) as error:
         read(text)
@@ -110,7 +118,7 @@ def test_what_is_refused_and_where(text, line, column, message):
 def test_an_unclosed_form_names_the_form_that_it_takes_in():
     with pytest.raises(SnError) as error:
         read("(net a\n  (layer b 3)\n(net c)\n")
-    (label, place), = error.value.faults[0].also
+    ((label, place),) = error.value.faults[0].also
     assert "begins a line" in label and place.line == 3
 
 
@@ -135,9 +143,9 @@ def test_every_pair_knows_its_place():
 
 
 def test_one_form_is_read_at_a_time():
-    reader = FormReader(Source("t.sn", "(a)(b) text that is no form \" { ]"))
+    reader = FormReader(Source("t.sn", '(a)(b) text that is no form " { ]'))
     assert reader.read(0)[2] == 3
-    form, span, after = reader.read(3)
+    form, _span, after = reader.read(3)
     assert (show(form), after) == ("(b)", 6)
     assert show(reader.read(0)[0]) == "(a)"
     with pytest.raises(SnError):
@@ -153,9 +161,14 @@ def test_a_large_text_is_refused_before_it_is_read():
         read("\N{EURO SIGN}\N{EURO SIGN}", limits=Limits(source_bytes=5))
 
 
-@pytest.mark.parametrize("content, message", [
-    (b"(a)\n\xff\xfe", ":2:1: "), (b"(a \0)", "zero byte"), (b"x" * 4_000_001, "4,000,000 is the limit"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"(a)\n\xff\xfe", ":2:1: "),
+        (b"(a \0)", "zero byte"),
+        (b"x" * 4_000_001, "4,000,000 is the limit"),
+    ],
+)
 def test_files_that_are_no_texts(tmp_path, content, message):
     path = tmp_path / "f.sn"
     path.write_bytes(content)
@@ -173,28 +186,48 @@ def test_ends_of_line_of_any_system(tmp_path):
     assert [span.line for _, span in read_forms(read_source(path))] == [2]
 
 
-@pytest.mark.parametrize("number, text", [
-    (3.14159, "3.1416"), (-2.5, "-2.5"), (3.0, "3"), (0.00012345, "0.00012345"), (1e11, "1e+11"), (0.0, "0"),
-    (math.nan, "Nan"), (math.inf, "Inf"), (0.000996027, "0.000996027"), (1e10, "10000000000"),
-])
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (3.14159, "3.1416"),
+        (-2.5, "-2.5"),
+        (3.0, "3"),
+        (0.00012345, "0.00012345"),
+        (1e11, "1e+11"),
+        (0.0, "0"),
+        (math.nan, "Nan"),
+        (math.inf, "Inf"),
+        (0.000996027, "0.000996027"),
+        (1e10, "10000000000"),
+    ],
+)
 def test_number_format_of_print(number, text):
     assert number_text(number) == text
 
 
 names = st.text(st.characters(exclude_characters="|\n", exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
-    [".", "1", "1e5", "-", "a_b", "_a", "A", "@x", "#a", "unquote", "quote", "backquote", "unquote-splice", "0x1"])
+    [".", "1", "1e5", "-", "a_b", "_a", "A", "@x", "#a", "unquote", "quote", "backquote", "unquote-splice", "0x1"]
+)
 numbers = st.floats(allow_nan=False)
 matrices = st.builds(
     lambda values, kind, column: np.array(values, kind).reshape((-1, 1) if column else (-1,)),
-    st.lists(st.integers(0, 100), min_size=1, max_size=5), st.sampled_from("dfihbB"), st.booleans()
+    st.lists(st.integers(0, 100), min_size=1, max_size=5),
+    st.sampled_from("dfihbB"),
+    st.booleans(),
 ) | st.floats(allow_nan=False, width=32).map(lambda x: np.array(x, "f"))
 atoms = st.none() | names.map(symbol) | numbers | st.text(st.characters(exclude_categories=["Cs"])) | matrices
 forms = st.recursive(
     atoms,
-    lambda inner: st.builds(make_list, st.lists(inner, max_size=4), st.none() | inner)
-    | st.builds(lambda head, x: make_list([symbol(head), x]),
-                st.sampled_from(["quote", "backquote", "unquote", "unquote-splice"]), inner),
-    max_leaves=25)
+    lambda inner: (
+        st.builds(make_list, st.lists(inner, max_size=4), st.none() | inner)
+        | st.builds(
+            lambda head, x: make_list([symbol(head), x]),
+            st.sampled_from(["quote", "backquote", "unquote", "unquote-splice"]),
+            inner,
+        )
+    ),
+    max_leaves=25,
+)
 
 
 @given(forms)
@@ -300,7 +333,8 @@ def test_runs_of_atoms_lists_and_matrices_are_read_as_one_by_one(text):
     source = Source("t.sn", text)
     tokens = list(_grammar().parser.lex(text))
     assert [(kind, span.start, span.end) for kind, span in read_tokens(source)] == [
-        (token.type, token.start_pos, token.end_pos) for token in tokens]
+        (token.type, token.start_pos, token.end_pos) for token in tokens
+    ]
     assert [told(form, span) for form, span in read_forms(source)] == [told(*slowly(source, tokens))]
     assert tokens == []
 
@@ -322,17 +356,20 @@ def test_tokens_are_those_of_the_grammar(text):
     assert found == expected
 
 
-@pytest.mark.parametrize("text, line, column, message", [
-    ("(a [[1 2]\n [3]] \"\\q\")", 2, 8, "means nothing"),
-    ("(a [[1 2]\n [3]] b \"\\q\")", 2, 2, "row of the matrix is 1 long"),
-    ("(a [[1 2]\n [3]] (\"\\q\"))", 2, 2, "row of the matrix is 1 long"),
-    ("(a [[1 2]\n 5 1e400])", 2, 4, "too large"),
-    ("(a [1 2 [3]\n])", 1, 9, "side by side"),
-    ("(a (b [1 (2)]))", 1, 10, "numbers only"),
-    ("(a (b c (d . e f)))", 1, 16, "behind a dot"),
-    ("(a (b c (d ] )))", 1, 12, "closes nothing"),
-    ("(a\n(b c)\n(d (e", 1, 1, "never closed"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ('(a [[1 2]\n [3]] "\\q")', 2, 8, "means nothing"),
+        ('(a [[1 2]\n [3]] b "\\q")', 2, 2, "row of the matrix is 1 long"),
+        ('(a [[1 2]\n [3]] ("\\q"))', 2, 2, "row of the matrix is 1 long"),
+        ("(a [[1 2]\n 5 1e400])", 2, 4, "too large"),
+        ("(a [1 2 [3]\n])", 1, 9, "side by side"),
+        ("(a (b [1 (2)]))", 1, 10, "numbers only"),
+        ("(a (b c (d . e f)))", 1, 16, "behind a dot"),
+        ("(a (b c (d ] )))", 1, 12, "closes nothing"),
+        ("(a\n(b c)\n(d (e", 1, 1, "never closed"),
+    ],
+)
 def test_of_several_faults_the_first_is_told(text, line, column, message):
     with pytest.raises(SnError) as error:
         read(text)

@@ -15,8 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
 PAGES = [TEXT, *(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))]
-COMMANDS = [line for page in PAGES for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
-            for line in block.splitlines()]
+COMMANDS = [
+    line
+    for page in PAGES
+    for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
+    for line in block.splitlines()
+]
 LISTINGS = re.findall(r"^```lisp\n(.*?)^```", TEXT, re.M | re.S)
 
 
@@ -43,8 +47,9 @@ def test_command_runs_as_shown(command: str, place: Path) -> None:
     if ("--data zipcode" in command or "--data mnist" in command) and "SNSIM_DATA" not in os.environ:
         pytest.skip("SNSIM_DATA is not set: the data of this command would have to be fetched")
     environment = {**os.environ, "PATH": f"{place / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(["sh", "-c", command], cwd=place, env=environment, capture_output=True, text=True,
-                          timeout=300)
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=place, env=environment, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip()
 
@@ -68,8 +73,11 @@ def test_error_that_is_shown_is_the_error_that_comes(tmp_path: Path) -> None:
 
     line = re.search(r"^ +4 \| (.*)$", shown[1], re.M)
     assert line is not None
-    source = Source("nets/mine.sn", f"(net mine\n  (layer input (16 16))\n  (layer h1 (4 8 8)) (layer output 10)\n"
-                                    f"{line[1]}\n  (connect h1 output (full)))\n")
+    source = Source(
+        "nets/mine.sn",
+        f"(net mine\n  (layer input (16 16))\n  (layer h1 (4 8 8)) (layer output 10)\n"
+        f"{line[1]}\n  (connect h1 output (full)))\n",
+    )
     with pytest.raises(SnError) as caught:
         read_program(source)
     assert str(caught.value).strip() == shown[1].strip()

@@ -21,8 +21,10 @@ NUMBERS = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 1.0])  # few, so that mar
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 2)), min_size=1, max_size=25),
-       st.sampled_from([0.0, 1.0, 10.0, 34.0, 60.0]))
+@given(
+    st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 2)), min_size=1, max_size=25),
+    st.sampled_from([0.0, 1.0, 10.0, 34.0, 60.0]),
+)
 def test_against_every_threshold(rows: list[tuple[float, float, float, int]], error: float) -> None:
     x = np.array([row[:3] for row in rows])
     d = np.eye(3)[[row[3] for row in rows]]
@@ -87,8 +89,11 @@ def test_the_command(runs: Path) -> None:
     code, out, _ = snsim("reject", runs / "small", "--json", "--error", "2%")
     told = json.loads(out)
     assert code == 0 and told["error"] == 2 and told["pass"] == 2 and told["plot"] is None
-    on_test, on_train, carried = (told["chosen_on_test"]["test"], told["chosen_on_train"]["train"],
-                                  told["chosen_on_train"]["test"])
+    on_test, on_train, carried = (
+        told["chosen_on_test"]["test"],
+        told["chosen_on_train"]["train"],
+        told["chosen_on_train"]["test"],
+    )
     assert on_test["error"] <= 2 and on_train["error"] <= 2 and on_test["patterns"] == carried["patterns"] == 360
     assert carried["threshold"] == on_train["threshold"]
     assert on_test["percent"] == pytest.approx(100 * on_test["rejected"] / 360)
@@ -110,7 +115,7 @@ def test_wrong_calls(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert code == 1 and "a plot is a file that ends with .png" in err
 
 
-@pytest.mark.parametrize("ending, magic", [("png", b"\x89PNG"), ("svg", b"<?xml")])
+@pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_the_plot(runs: Path, tmp_path: Path, ending: str, magic: bytes) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     assert snsim("reject", runs / "small", "--plot", tmp_path / f"curve.{ending}")[0] == 0

@@ -12,8 +12,24 @@ from pathlib import Path
 import pytest
 from tiny_run import make_runs, program, snsim
 
-SECTIONS = ["figures", "curves", "repeat", "description", "net", "tables", "settings", "data", "kernels", "maps",
-            "misses", "confusion", "rejection", "nlfs", "passes", "versions"]
+SECTIONS = [
+    "figures",
+    "curves",
+    "repeat",
+    "description",
+    "net",
+    "tables",
+    "settings",
+    "data",
+    "kernels",
+    "maps",
+    "misses",
+    "confusion",
+    "rejection",
+    "nlfs",
+    "passes",
+    "versions",
+]
 VOID = {"meta", "link", "img", "source", "br", "hr"}
 
 
@@ -77,7 +93,7 @@ def test_it_loads_nothing(page: Read, runs: Path) -> None:
         for name in ("src", "srcset", "href", "data", "poster"):
             assert re.match(r"#|data:", attributes.get(name) or "#"), attributes
     text = (runs / "page.html").read_text(encoding="utf-8")
-    style = text[text.index("<style>"):text.index("</style>")]
+    style = text[text.index("<style>") : text.index("</style>")]
     assert "@import" not in style and "url(" not in style and "prefers-color-scheme: dark" in style
 
 

@@ -46,8 +46,10 @@ def write_study(folder: Path) -> Path:
     """nets/studies/two.sn, which includes a text of the folder above, and its patterns."""
     draw = np.random.default_rng(1)
     (folder / "nets" / "studies").mkdir(parents=True)
-    for name, matrix in (("x.pat", draw.normal(size=(300, 36))),
-                         ("x.des", 2 * np.eye(3)[draw.integers(0, 3, 300)] - 1)):
+    for name, matrix in (
+        ("x.pat", draw.normal(size=(300, 36))),
+        ("x.des", 2 * np.eye(3)[draw.integers(0, 3, 300)] - 1),
+    ):
         numbers = " ".join(f"{value:.4f}" for value in matrix.ravel())
         (folder / "nets" / name).write_text(f".MAT 2 {matrix.shape[0]} {matrix.shape[1]}\n{numbers}\n")
     (folder / "nets" / "parts.sn").write_text(PARTS)
@@ -56,8 +58,14 @@ def write_study(folder: Path) -> Path:
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", "snsim", "reproduce", *arguments], cwd=folder, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return subprocess.Popen(
+        [sys.executable, "-m", "snsim", "reproduce", *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
 
 
 def reproduce(folder: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
@@ -93,14 +101,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_report_is_made_of_the_runs(undisturbed: Path) -> None:
-    study, = report(undisturbed)["studies"]
+    (study,) = report(undisturbed)["studies"]
     slow, quick = study["rows"]
     assert [run["seed"] for run in slow["runs"]] == [3, 1, 2] and [run["seed"] for run in quick["runs"]] == [1, 2, 4]
     for row in (slow, quick):
         last = [open_run(undisturbed / "runs" / "reproduced" / run["folder"]).passes[-1] for run in row["runs"]]
-        for name, values in (("train-misses", [line["train"]["misses"] for line in last]),
-                             ("test-error", [line["test"]["error"] for line in last]),
-                             ("test-half-mse", [line["test"]["half_mse"] for line in last])):
+        for name, values in (
+            ("train-misses", [line["train"]["misses"] for line in last]),
+            ("test-error", [line["test"]["error"] for line in last]),
+            ("test-half-mse", [line["test"]["half_mse"] for line in last]),
+        ):
             assert row["figures"][name]["mean"] == pytest.approx(np.mean(values))
             assert row["figures"][name]["deviation"] == pytest.approx(np.std(values, ddof=1))
     assert study["introduction"] == "Two ways to learn some pictures.\nNobody published them."
@@ -122,7 +132,8 @@ def test_the_command_of_a_row_repeats_it(undisturbed: Path) -> None:
     assert told.count("done before") == 3
     again = json.loads((undisturbed / "again" / "quick.json").read_text())["studies"][0]["rows"]
     assert [run["figures"]["test-loss"] for run in again[0]["runs"]] == [
-        run["figures"]["test-loss"] for run in report(undisturbed)["studies"][0]["rows"][1]["runs"]]
+        run["figures"]["test-loss"] for run in report(undisturbed)["studies"][0]["rows"][1]["runs"]
+    ]
     fresh, _ = reproduce(undisturbed, *shlex.split(command)[2:], "--out", "fresh", "--seed", "4", "--json")
     lines = [json.loads(line) for line in fresh.splitlines()]
     assert [line["event"] for line in lines] == ["run", "done"] and not lines[0]["before"]
@@ -172,14 +183,18 @@ def test_stopped_half_way_and_begun_again(how: signal.Signals, undisturbed: Path
         assert process.returncode == 130
         assert "to go on:\n  snsim reproduce nets/studies/two.sn" in faults and "Traceback" not in faults
     runs = folder / "runs" / "reproduced"
-    ended = {run.name: (run / "checkpoint.safetensors").stat().st_mtime_ns for run in runs.glob("*-seed*")
-             if open_run(run).is_finished}
+    ended = {
+        run.name: (run / "checkpoint.safetensors").stat().st_mtime_ns
+        for run in runs.glob("*-seed*")
+        if open_run(run).is_finished
+    }
     assert 1 <= len(ended) < 6
     told, _ = reproduce(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2")
     assert told.count("done before") == len(ended)
     assert report(folder) == report(undisturbed)
-    assert all((runs / name).joinpath("checkpoint.safetensors").stat().st_mtime_ns == then
-               for name, then in ended.items()), "a finished run was run again"
+    assert all(
+        (runs / name).joinpath("checkpoint.safetensors").stat().st_mtime_ns == then for name, then in ended.items()
+    ), "a finished run was run again"
     assert len(list(runs.glob("*-seed*"))) == 6
 
 
@@ -196,16 +211,17 @@ def test_two_commands_at_once_share_the_runs(undisturbed: Path, tmp_path: Path) 
 def test_a_killed_worker_of_a_cluster(undisturbed: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     folder = write_study(tmp_path)
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
-                                  silence_logs=50) as cluster:
-        with distributed.Client(cluster) as client:
-            workers = list(client.run(os.getpid).values())
-            assert len(set(workers)) == 2
-            process = start(folder, "nets/studies/two.sn", *SLOWLY, "--cluster", cluster.scheduler_address)
-            assert process.stdout is not None and process.stdout.readline().startswith("[1 of 6]")
-            os.kill(workers[0], signal.SIGKILL)
-            told, faults = process.communicate(timeout=300)
-            assert process.returncode == 0, told + faults
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        workers = list(client.run(os.getpid).values())
+        assert len(set(workers)) == 2
+        process = start(folder, "nets/studies/two.sn", *SLOWLY, "--cluster", cluster.scheduler_address)
+        assert process.stdout is not None and process.stdout.readline().startswith("[1 of 6]")
+        os.kill(workers[0], signal.SIGKILL)
+        told, faults = process.communicate(timeout=300)
+        assert process.returncode == 0, told + faults
     assert report(folder) == report(undisturbed)
     assert len(list((folder / "runs" / "reproduced").glob("*-seed*"))) == 6
 
@@ -227,8 +243,9 @@ def test_a_killed_scheduler_is_told_as_a_fault(undisturbed: Path, tmp_path: Path
     """Without the tracebacks that the loggers of Dask print; the same command goes on."""
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     folder = write_study(tmp_path)
-    scheduler = subprocess.Popen([sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                 text=True, cwd=folder)
+    scheduler = subprocess.Popen(
+        [sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder
+    )
     assert scheduler.stdout is not None
     with scheduler, scheduler.stdout:
         process = start(folder, "nets/studies/two.sn", *SLOWLY, "--cluster", scheduler.stdout.readline().strip())
@@ -253,11 +270,17 @@ def test_a_run_is_known_by_what_decides_its_numbers(tmp_path: Path) -> None:
     before = folders(folder)
     assert len(set(before)) == 6
     for file, old, new, kept in (
-            (study, "invented", "made up", 6), (study, ";;; Two", "; 2", 6),
-            (study, "(train-misses 30)", "(test-mse 1)", 6),
-            (study, "(seed 1 2 4)", "(seed 2 4 9)", 5), (study, "(epsilon 0.05)", "(epsilon 0.06)", 3),
-            (parts, "(epsilon 0.01)", "(epsilon 0.01) (batch 1)", 6), (parts, "(passes 5)", "(passes 6)", 0),
-            (parts, "h 12", "h 13", 0), (parts, "(correct max)", "(correct quadrant)", 0), (patterns, "0.3", "0.4", 0)):
+        (study, "invented", "made up", 6),
+        (study, ";;; Two", "; 2", 6),
+        (study, "(train-misses 30)", "(test-mse 1)", 6),
+        (study, "(seed 1 2 4)", "(seed 2 4 9)", 5),
+        (study, "(epsilon 0.05)", "(epsilon 0.06)", 3),
+        (parts, "(epsilon 0.01)", "(epsilon 0.01) (batch 1)", 6),
+        (parts, "(passes 5)", "(passes 6)", 0),
+        (parts, "h 12", "h 13", 0),
+        (parts, "(correct max)", "(correct quadrant)", 0),
+        (patterns, "0.3", "0.4", 0),
+    ):
         text = file.read_text()
         assert old in text
         file.write_text(text.replace(old, new))
@@ -272,8 +295,9 @@ def test_a_run_that_cannot_be_ended_is_told_and_the_others_are_not_lost(tmp_path
     folder = write_study(tmp_path)
     study = folder / "nets" / "studies" / "two.sn"
     wild = "(net wild (like pictures) (layer output (nlf linear)))\n"
-    study.write_text(STUDY.replace("(train quick", f"{wild}(train quick")
-                     .replace("(epsilon 0.05)", "(net wild) (epsilon 1e30)"))
+    study.write_text(
+        STUDY.replace("(train quick", f"{wild}(train quick").replace("(epsilon 0.05)", "(net wild) (epsilon 1e30)")
+    )
     for _ in range(2):  # it ends in the same way when it is gone on with
         told, faults = reproduce(folder, "nets/studies/two.sn", "--passes", "2", code=1)
         assert "ran away" in faults and "3 runs, 3 not ended" in told
@@ -294,24 +318,28 @@ def test_a_page_is_called_after_all_rows_that_are_asked_for_and_stays_in_its_fol
     folder = write_study(tmp_path)
     names = ["../a", "b", "c", "d", "e"]
     (folder / "nets" / "studies" / "two.sn").write_text(
-        STUDY + "".join(f'(train "{name}" (like pictures) (passes 1))\n' for name in names))
+        STUDY + "".join(f'(train "{name}" (like pictures) (passes 1))\n' for name in names)
+    )
     only = [word for name in names for word in ("--only", name)]
     told, _ = reproduce(folder, "nets/studies/two.sn", *only)
     assert "5 runs; the report is runs/reproduced/two-..-a-b-c-d-e.md" in told
     assert (folder / "runs" / "reproduced" / "two-..-a-b-c-d-e.json").is_file()
 
 
-@pytest.mark.parametrize("arguments, code, message", [
-    (["nets/parts.sn", "nets/none.sn"], 1, "nets/none.sn declares no training of its own"),
-    (["nets/studies/two.sn", "--only", "quik"], 1, 'did you mean "quick"'),
-    (["nets/studies/two.sn", "nets/parts.sn", "--only", "one"], 1, "declare no training"),
-    (["nets/studies/two.sn", "--base", "quik"], 1, 'did you mean "quick"'),
-    (["nets/studies/two.sn", "--seeds", "2", "--seed", "3"], 2, "does not go together"),
-    (["nets/studies/two.sn", "--cluster", "tcp://127.0.0.1:1", "--jobs", "2"], 2, "does not go together"),
-    (["nets/studies/two.sn", "--report", "page.html"], 2, "FILE.md"),
-    (["nets/studies/two.sn", "--engine", "nativ"], 2, 'did you mean "native"'),
-    ([], 2, "FILE"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nets/parts.sn", "nets/none.sn"], 1, "nets/none.sn declares no training of its own"),
+        (["nets/studies/two.sn", "--only", "quik"], 1, 'did you mean "quick"'),
+        (["nets/studies/two.sn", "nets/parts.sn", "--only", "one"], 1, "declare no training"),
+        (["nets/studies/two.sn", "--base", "quik"], 1, 'did you mean "quick"'),
+        (["nets/studies/two.sn", "--seeds", "2", "--seed", "3"], 2, "does not go together"),
+        (["nets/studies/two.sn", "--cluster", "tcp://127.0.0.1:1", "--jobs", "2"], 2, "does not go together"),
+        (["nets/studies/two.sn", "--report", "page.html"], 2, "FILE.md"),
+        (["nets/studies/two.sn", "--engine", "nativ"], 2, 'did you mean "native"'),
+        ([], 2, "FILE"),
+    ],
+)
 def test_errors(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
     folder = write_study(tmp_path)
     (folder / "nets" / "none.sn").write_text('(include "parts.sn")')
@@ -330,9 +358,8 @@ def test_no_scheduler_at_the_address(address: str, monkeypatch: pytest.MonkeyPat
     made: list[object] = []
     real = distributed.Client
     monkeypatch.setattr(distributed, "Client", lambda *told, **how: made.append(told) or real(*told, **how))
-    with pytest.raises(SnError, match="there is no Dask scheduler at"):
-        with executors.cluster(address):
-            pass
+    with pytest.raises(SnError, match="there is no Dask scheduler at"), executors.cluster(address):
+        pass
     assert len(made) == (address == "tcp://127.0.0.1:1")  # one that cannot be reached; none for what is no address
 
 

@@ -50,8 +50,10 @@ def write_program(folder: Path, patterns: int = 60) -> Path:
     draw = np.random.default_rng(0)
     (folder / "parts").mkdir(parents=True)
     (folder / "parts" / "net.sn").write_text(NET)
-    for name, matrix in (("x.pat", draw.normal(size=(patterns, 36))),
-                         ("x.des", 2 * np.eye(3)[draw.integers(0, 3, patterns)] - 1)):
+    for name, matrix in (
+        ("x.pat", draw.normal(size=(patterns, 36))),
+        ("x.des", 2 * np.eye(3)[draw.integers(0, 3, patterns)] - 1),
+    ):
         numbers = " ".join(f"{value:.6f}" for value in matrix.ravel())
         (folder / "parts" / name).write_text(f".MAT 2 {matrix.shape[0]} {matrix.shape[1]}\n{numbers}\n")
     main = folder / "main.sn"
@@ -68,6 +70,7 @@ def start(main: Path, out: Path, **options: object):  # type: ignore[no-untyped-
 
 def same(a: Run, b: Run) -> None:
     """All that came out is equal: passes but for their seconds, weights, update state, generators."""
+
     def lines(made: Run) -> list[dict[str, object]]:
         return [{key: value for key, value in line.items() if "seconds" not in key} for line in made.passes]
 
@@ -105,13 +108,15 @@ def test_stopped_after_any_pass(after: int, unstopped: Run, tmp_path: Path) -> N
     same(open_run(started.run), unstopped)
 
 
-@pytest.mark.parametrize("engine, dtype", [("torch", "float64"), ("reference", "float32")])
+@pytest.mark.parametrize(("engine", "dtype"), [("torch", "float64"), ("reference", "float32")])
 def test_any_engine_and_type_is_resumed(engine: str, dtype: str, tmp_path: Path) -> None:
     main = tmp_path / "batches.sn"
     examples = "(examples [[1 0 1] [0 1 1] [1 1 0]] [[1 0] [0 1] [1 1]])"
-    main.write_text("(net small (layer input 3) (layer h 4) (layer output 2) (connect input h (full))"
-                    f"(connect h output (full))) (train small (data {examples}) (passes 5) (batch 2 mean)"
-                    "(update adamw) (epsilon 0.05) (order shuffled))")
+    main.write_text(
+        "(net small (layer input 3) (layer h 4) (layer output 2) (connect input h (full))"
+        f"(connect h output (full))) (train small (data {examples}) (passes 5) (batch 2 mean)"
+        "(update adamw) (epsilon 0.05) (order shuffled))"
+    )
     program = read_program(main, port=io.StringIO())
     chosen = program.trainings.get("small")
     options = Options(out=tmp_path / "runs", engine=engine, dtype=dtype)
@@ -148,8 +153,10 @@ def test_a_checkpoint_at_most_once_a_second(tmp_path: Path) -> None:
     start = Snapshot(0, engine.parameters(), engine.state(), {})
     times = [100.0, 100.9, 101.0, 101.5, 101.6, 102.2, 102.5, 103.0]  # begin; pass 1; 2, saved; 3; 4; 5, saved
     saved = []
-    with new_run(tmp_path, "several", program.sources, {"passes": PASSES}, start) as made, \
-            closing(Recorder(made, 1.0, Clock(*times))) as recorder:
+    with (
+        new_run(tmp_path, "several", program.sources, {"passes": PASSES}, start) as made,
+        closing(Recorder(made, 1.0, Clock(*times))) as recorder,
+    ):
         for step in steps(chosen, data, engine, 4):
             if isinstance(step, Pass):
                 recorder.add(step)
@@ -159,7 +166,7 @@ def test_a_checkpoint_at_most_once_a_second(tmp_path: Path) -> None:
     assert saved[:6] == [0, 2, 2, 2, 5, 5]
 
 
-@pytest.mark.parametrize("seconds, saved", [(0.0, [0, 1, 2, 3, 4, 5, 6, 7]), (1e9, [0, 0, 0, 3, 3, 5, 5, 7])])
+@pytest.mark.parametrize(("seconds", "saved"), [(0.0, [0, 1, 2, 3, 4, 5, 6, 7]), (1e9, [0, 0, 0, 3, 3, 5, 5, 7])])
 def test_killed_after_any_pass(seconds: float, saved: list[int], unstopped: Run, tmp_path: Path) -> None:
     """The folder as a kill leaves it goes on from its last checkpoint: stages end with passes 3, 5 and 7."""
     copies = []
@@ -182,8 +189,10 @@ def test_killed_after_any_pass(seconds: float, saved: list[int], unstopped: Run,
 
 def test_a_run_that_fails_keeps_the_passes_that_were_told(tmp_path: Path) -> None:
     main = tmp_path / "diverging.sn"
-    main.write_text("(net n (layer input 1) (layer output 1) (connect input output (full)) (default (nlf linear)))"
-                    "(train n (data (examples [[1] [2]] [[1] [-1]])) (epsilon 30) (passes 400))")
+    main.write_text(
+        "(net n (layer input 1) (layer output 1) (connect input output (full)) (default (nlf linear)))"
+        "(train n (data (examples [[1] [2]] [[1] [-1]])) (epsilon 30) (passes 400))"
+    )
     program = read_program(main, port=io.StringIO())
     told = []
     with pytest.raises(SnError, match="ran away in pass") as caught:
@@ -225,7 +234,12 @@ def test_the_folder_is_the_truth(unstopped: Run, tmp_path: Path) -> None:
     assert line["pass"] == 3 and line["presentations"] == 180 and line["test"] is None
     assert set(line["train"]) == {"loss", "half_mse", "mse", "error", "misses", "patterns"}
     assert {p.name for p in unstopped.folder.iterdir()} == {
-        "source", "run.json", "passes.jsonl", "weights.safetensors", "checkpoint.safetensors"}
+        "source",
+        "run.json",
+        "passes.jsonl",
+        "weights.safetensors",
+        "checkpoint.safetensors",
+    }
     events = list(resume(unstopped.folder))  # nothing is left to do
     assert [type(event) for event in events] == [Started, Finished] and events[1].presentations == 0
 
@@ -256,10 +270,22 @@ def test_other_data_or_another_net_is_refused(tmp_path: Path) -> None:
     assert isinstance(last, Finished) and last.completed and len(open_run(folder).passes) == 2
 
 
-@pytest.mark.parametrize("file, content", [
-    ("run.json", b"{"), ("run.json", b"[]"), ("run.json", b'{"format": 1}'), ("run.json", b'{"format": 2}'),
-    ("checkpoint.safetensors", b"short"), ("checkpoint.safetensors", b"\xff" * 200), ("passes.jsonl", b"{}\n" * 7),
-    ("passes.jsonl", b""), ("run.json", None), ("checkpoint.safetensors", None), ("passes.jsonl", None)])
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("run.json", b"{"),
+        ("run.json", b"[]"),
+        ("run.json", b'{"format": 1}'),
+        ("run.json", b'{"format": 2}'),
+        ("checkpoint.safetensors", b"short"),
+        ("checkpoint.safetensors", b"\xff" * 200),
+        ("passes.jsonl", b"{}\n" * 7),
+        ("passes.jsonl", b""),
+        ("run.json", None),
+        ("checkpoint.safetensors", None),
+        ("passes.jsonl", None),
+    ],
+)
 def test_a_damaged_folder_is_a_clear_error(file: str, content: bytes | None, unstopped: Run, tmp_path: Path) -> None:
     folder = shutil.copytree(unstopped.folder, tmp_path / "run")
     if content is None:
@@ -272,8 +298,18 @@ def test_a_damaged_folder_is_a_clear_error(file: str, content: bytes | None, uns
         assert file in str(caught.value)
 
 
-@pytest.mark.parametrize("part, key", [("", "name"), ("", "seed"), ("", "versions"), ("", "data"), ("data", "wanted"),
-                                       ("overrides", "data"), ("source", "root")])
+@pytest.mark.parametrize(
+    ("part", "key"),
+    [
+        ("", "name"),
+        ("", "seed"),
+        ("", "versions"),
+        ("", "data"),
+        ("data", "wanted"),
+        ("overrides", "data"),
+        ("source", "root"),
+    ],
+)
 def test_settings_of_another_kind_are_a_clear_error(part: str, key: str, unstopped: Run, tmp_path: Path) -> None:
     folder = shutil.copytree(unstopped.folder, tmp_path / "run")
     settings = json.loads((folder / "run.json").read_text())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
-from typing import Callable
 
 import numpy as np
 import pytest
@@ -56,8 +56,9 @@ def by_rule(w: Windows) -> list[tuple[int, int, int]]:
     pairs = [(t, s) for t in range(targets) for s in range(sources) if w.maps[s, t]]
     shape = {"map": (len(pairs), *w.window), "unit": (len(pairs), rows, columns, *w.window), "pair": (len(pairs),)}
     found = []
-    for t, i, j, s, r, c in product(range(targets), range(rows), range(columns), range(sources),
-                                    range(w.window[0]), range(w.window[1])):
+    for t, i, j, s, r, c in product(
+        range(targets), range(rows), range(columns), range(sources), range(w.window[0]), range(w.window[1])
+    ):
         if not w.maps[s, t]:
             continue
         y, x = i * w.step[0] - w.border[0] + r, j * w.step[1] - w.border[1] + c
@@ -66,8 +67,13 @@ def by_rule(w: Windows) -> list[tuple[int, int, int]]:
         inside = 0 <= y < height and 0 <= x < width
         pair = pairs.index((t, s))
         index = {"map": (pair, r, c), "unit": (pair, i, j, r, c), "pair": (pair,)}[w.sharing]
-        found.append(((s * height + y) * width + x if inside else BORDER, (t * rows + i) * columns + j,
-                      int(np.ravel_multi_index(index, shape[w.sharing]))))
+        found.append(
+            (
+                (s * height + y) * width + x if inside else BORDER,
+                (t * rows + i) * columns + j,
+                int(np.ravel_multi_index(index, shape[w.sharing])),
+            )
+        )
     return found
 
 
@@ -122,14 +128,21 @@ def test_frames(window: int, step: int, count: int, inputs: int, outputs: int, o
     assert structure.unread == frames - len({i * step + n for i in range(count) for n in range(window)})
     assert entries(wiring.table) == [
         ((i * step + n) * inputs + trait, i * outputs + o, (n * inputs + trait) * outputs + o)
-        for i in range(count) for o in range(outputs) for n in range(window) for trait in range(inputs)]
+        for i in range(count)
+        for o in range(outputs)
+        for n in range(window)
+        for trait in range(inputs)
+    ]
     check_against_table(wiring, count * outputs, lambda target: target % outputs)
 
 
-def connect(scheme: str, *arguments: object, source: tuple[int, ...], target: tuple[int, ...],
-            **options: object) -> Wiring:
-    stated = {word: make_node([word, *(value if isinstance(value, tuple) else (value,))], HERE)
-              for word, value in options.items()}
+def connect(
+    scheme: str, *arguments: object, source: tuple[int, ...], target: tuple[int, ...], **options: object
+) -> Wiring:
+    stated = {
+        word: make_node([word, *(value if isinstance(value, tuple) else (value,))], HERE)
+        for word, value in options.items()
+    }
     statement = Statement(make_node([scheme, *arguments], HERE), stated)
     return SCHEMES.get(scheme)(Layer("a", source), Layer("b", target), statement)
 
@@ -146,9 +159,14 @@ def test_pairs_share_by_name_and_are_sorted_by_target() -> None:
     assert wiring.sharers().tolist() == [1, 2, 1]
 
 
-@pytest.mark.parametrize("scheme, shape", [
-    ("mask", (12, 8, 5, 5)), ("local", (12, 8, 4, 4, 5, 5)), ("equal-mask", (12, 8)),
-])
+@pytest.mark.parametrize(
+    ("scheme", "shape"),
+    [
+        ("mask", (12, 8, 5, 5)),
+        ("local", (12, 8, 4, 4, 5, 5)),
+        ("equal-mask", (12, 8)),
+    ],
+)
 def test_weight_shapes_of_a_regular_table(scheme: str, shape: tuple[int, ...]) -> None:
     table = make_node(np.array([[1.0] * 12] * 8), HERE)
     wiring = connect(scheme, 5, 5, source=(8, 8, 8), target=(12, 4, 4), step=2, border=(2, -1), table=table)
@@ -181,8 +199,13 @@ def test_fans_of_a_table_are_those_of_the_structure_it_writes_out(w: Windows, tr
 
 def test_fan_out_under_shared_windows_is_that_of_a_unit_inside_with_step_1() -> None:
     """As many lines as leave a unit that no border is near."""
-    for structure, unit in ((Windows((2, 9, 9), (3, 7, 7), np.array([[1, 1, 0], [0, 1, 1]], bool), (3, 3), (1, 1),
-                                     (0, 0), False, "map"), 40), (Frames((9, 2), (7, 3), 3, 1), 8)):
+    for structure, unit in (
+        (
+            Windows((2, 9, 9), (3, 7, 7), np.array([[1, 1, 0], [0, 1, 1]], bool), (3, 3), (1, 1), (0, 0), False, "map"),
+            40,
+        ),
+        (Frames((9, 2), (7, 3), 3, 1), 8),
+    ):
         fan_out = np.unique(wire(structure).fans()[1])
         assert fan_out.tolist() == [np.sum(structure.table().source == unit)]
 
@@ -219,8 +242,13 @@ def test_fan_in_of_weights_is_that_of_the_last_unit_that_shares_them(first: Wind
 
 
 FAULTS = [
-    (("mask", 5, 5), {"step": 2, "border": (2, 0)}, (16, 16), (12, 7, 8),
-     "windows of 5x5, step 2, border 2 on 16x16 give 8x8; layer b is 12x7x8"),
+    (
+        ("mask", 5, 5),
+        {"step": 2, "border": (2, 0)},
+        (16, 16),
+        (12, 7, 8),
+        "windows of 5x5, step 2, border 2 on 16x16 give 8x8; layer b is 12x7x8",
+    ),
     (("mask", 5, 5), {}, (4, 4), (1, 1), "windows of 5x5, step 1, border 0 on 4x4 do not fit"),
     (("mask", 5), {}, (16, 16), (12, 12), "(mask ...) takes 2 arguments, 1 given"),
     (("mask", 5, 0.5), {}, (16, 16), (12, 12), "must be a whole number from 1, not 0.5"),
@@ -241,7 +269,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("scheme, options, source, target, sentence", FAULTS)
+@pytest.mark.parametrize(("scheme", "options", "source", "target", "sentence"), FAULTS)
 def test_fault(scheme: tuple, options: dict, source: tuple, target: tuple, sentence: str) -> None:
     with pytest.raises(SnError) as raised:
         connect(*scheme, source=source, target=target, **options)

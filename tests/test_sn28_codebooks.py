@@ -18,8 +18,9 @@ from snsim.sn28.codebooks.nearest_neighbours import nearest, nearest_k, nearest_
 from snsim.sn28.graphics.canvas import BLACK, Disc, Line, Screen
 
 DATA = os.environ.get("SNSIM_DATA")
-needs_iris = pytest.mark.skipif(not DATA or not (Path(DATA) / "sn28" / "iris_train.cb").exists(),
-                                reason="SNSIM_DATA has no sn28/iris_train.cb")
+needs_iris = pytest.mark.skipif(
+    not DATA or not (Path(DATA) / "sn28" / "iris_train.cb").exists(), reason="SNSIM_DATA has no sn28/iris_train.cb"
+)
 
 
 def iris(name):
@@ -112,10 +113,11 @@ def k_means_of_reference(words, k):
 def program(words, labels, text):
     """A program that begins with a codebook `data` of these words and labels."""
     rows = " ".join("(" + " ".join(repr(float(x)) for x in w) + ")" for w in words)
-    return (f"(setq data (new-codebook {len(words)} {words.shape[1]}))"
-            f"((codebook-word data) () () '({rows}))"
-            f"(each ((i (range 0 {len(words) - 1})) (l '({' '.join(map(str, labels))}))) (codebook-label data i l))"
-            + text)
+    return (
+        f"(setq data (new-codebook {len(words)} {words.shape[1]}))"
+        f"((codebook-word data) () () '({rows}))"
+        f"(each ((i (range 0 {len(words) - 1})) (l '({' '.join(map(str, labels))}))) (codebook-label data i l))" + text
+    )
 
 
 def printed_numbers(text):
@@ -168,8 +170,10 @@ def test_learning_vector_quantisation_is_that_of_the_reference(version):
     references = np.concatenate([words[labels == c][:2] for c in range(3)])
     window = 0.01 if version == 1 else 0.6
     rows = " ".join("(" + " ".join(repr(float(x)) for x in w) + ")" for w in references)
-    text = (f"(setq m (float-matrix 6 2))(m () () '({rows}))(setq ref (new-codebook m [0 0 1 1 2 2]))"
-            f"(learn-lvq {version} data ref 5 0.1{'' if version == 1 else ' 0.6'})" + SHOW)
+    text = (
+        f"(setq m (float-matrix 6 2))(m () () '({rows}))(setq ref (new-codebook m [0 0 1 1 2 2]))"
+        f"(learn-lvq {version} data ref 5 0.1{'' if version == 1 else ' 0.6'})" + SHOW
+    )
     found = printed_numbers(program(words, labels, text)).reshape(6, 2)
     expected = lvq_of_reference(version, words, labels, references, of, 5, win=window)
     assert np.abs(found - expected).max() < 2e-5
@@ -199,11 +203,11 @@ def test_the_iris_demonstration_gives_what_sn_gave():
 @needs_iris
 def test_a_net_of_radial_functions_learns_as_its_formulas_say():
     """Against the same in double precision: bells (1 - a^2)^3 of a weighted distance, outputs 1.7159 tanh(2a/3)."""
-    text = """
-      (seed 0) (load-iris) (init-rbf iris-a 2) (setq m (codebook-word rbf-codebook)) %s
-      (printf "%%.9g\\n" (sval (car input-layer) (car bell-layer)))
-      (learn-rbf iris-a 4) (perf-rbf iris-t) (printf "%%.9g" global-error)
-    """ % SHOW
+    text = f"""
+      (seed 0) (load-iris) (init-rbf iris-a 2) (setq m (codebook-word rbf-codebook)) {SHOW}
+      (printf "%.9g\\n" (sval (car input-layer) (car bell-layer)))
+      (learn-rbf iris-a 4) (perf-rbf iris-t) (printf "%.9g" global-error)
+    """
     lines = printed(text).split("\n")
     *centres, width = map(float, lines[0].split())
     centres = np.array(centres).reshape(6, 4)
@@ -227,16 +231,20 @@ def test_a_net_of_radial_functions_learns_as_its_formulas_say():
             weights += of_classes * (1 - sweep / 4) * np.outer(g, h)
             bias += of_classes * (1 - sweep / 4) * g
             bells += of_bells * (1 - sweep / 4) * back * distances
-    errors = [((np.where(np.arange(3) == label, 1, -1) - forward(x)[-1]) ** 2).mean() / 2
-              for x, label in zip(test_words.astype(float), test_labels)]
+    errors = [
+        ((np.where(np.arange(3) == label, 1, -1) - forward(x)[-1]) ** 2).mean() / 2
+        for x, label in zip(test_words.astype(float), test_labels)
+    ]
     assert float(lines[-1]) == pytest.approx(np.mean(errors), rel=1e-4)
     right = [forward(x)[-1].argmax() == label for x, label in zip(test_words.astype(float), test_labels)]
     assert lines[-2].endswith(f"performance={100 * np.mean(right):g}") and np.mean(right) > 0.8
 
 
 def test_editing_drops_what_its_neighbours_contradict_and_condensing_keeps_the_borders():
-    words = np.array([[0], [1], [2], [10], [11], [0.5], [1.5], [2.5], [10.5], [11.5], [0.45], [1.52], [2.1], [10.2],
-                      [1.1]], np.float32)
+    words = np.array(
+        [[0], [1], [2], [10], [11], [0.5], [1.5], [2.5], [10.5], [11.5], [0.45], [1.52], [2.1], [10.2], [1.1]],
+        np.float32,
+    )
     labels = [0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1]  # the last lies among those of the other class
     text = """(setq edited (multiedit data 3)) (print edited) (setq few (condense edited))
               (print (codebook-label few) (perf-knn edited few) (bound (codebook-word (condense data))))"""
@@ -247,7 +255,8 @@ def test_editing_and_condensing_tell_how_they_go_on():
     text = "(multiedit data 3 t) (condense data t)"
     words = np.array([[0], [10], [1], [11], [2], [12]], np.float32)
     assert printed(program(words, [0, 1, 0, 1, 0, 1], text)) == (
-        "multiedit: 0 dropped, 6 of 6 left\ncondense: 1 added, 2 of 6 kept\ncondense: 0 added, 2 of 6 kept\n")
+        "multiedit: 0 dropped, 6 of 6 left\ncondense: 1 added, 2 of 6 kept\ncondense: 0 added, 2 of 6 kept\n"
+    )
 
 
 @needs_iris
@@ -259,45 +268,67 @@ def test_a_net_of_radial_functions_knows_the_flowers_as_sn_did():
 
 
 def test_parts_share_words_and_copies_do_not():
-    text = program(np.arange(8, dtype=np.float32).reshape(4, 2), [0, 1, 0, 1], """
+    text = program(
+        np.arange(8, dtype=np.float32).reshape(4, 2),
+        [0, 1, 0, 1],
+        """
       (setq part (codebook-split data 1 2)) (setq copy (codebook-select (lambda (c) (= c 1)) data))
       (part 0 0 99) (codebook-label part 0 5) (copy 0 1 77)
       (print (data 1 ()) (codebook-label data) (codebook-labels part) (codebook-labels (codebook-merge part copy)))
       (let (((p d) (codebook-to-patdes data)))
         (print (bound p) d (codebook-label (patdes-to-codebook p d))))
-    """)
-    assert printed(text) == ("(99 3) [i    0     1     0     1 ] (0 5) (0 1 5)\n(4 2) [[ 1.00 -1.00 ]\n"
-                             + " " * 7 + "[-1.00  1.00 ]\n" + " " * 7 + "[ 1.00 -1.00 ]\n" + " " * 7
-                             + "[-1.00  1.00 ]] [i    0     1     0     1 ]\n")
+    """,
+    )
+    assert printed(text) == (
+        "(99 3) [i    0     1     0     1 ] (0 5) (0 1 5)\n(4 2) [[ 1.00 -1.00 ]\n"
+        + " " * 7
+        + "[-1.00  1.00 ]\n"
+        + " " * 7
+        + "[ 1.00 -1.00 ]\n"
+        + " " * 7
+        + "[-1.00  1.00 ]] [i    0     1     0     1 ]\n"
+    )
 
 
 def test_files_keep_every_bit_or_six_decimals(tmp_path):
     words = np.array([[1 / 3, 1e-20], [-7, 3e8]], np.float32)
-    text = program(words, [0, 12], """
+    text = program(
+        words,
+        [0, 12],
+        f"""
       (save-codebook data "b") (save-ascii-codebook data "a")
-      (setq m (codebook-word (load-codebook "b"))) %s (print (codebook-label (load-codebook "b")))
-      (setq m (codebook-word (load-ascii-codebook "a.cb"))) %s
-    """ % (SHOW, SHOW))
-    assert printed(text, tmp_path).split("\n") == ["0.333333343 9.99999968e-21 -7 300000000 [i    0    12 ]",
-                                                   "0.333332986 0 -7 300000000 "]
+      (setq m (codebook-word (load-codebook "b"))) {SHOW} (print (codebook-label (load-codebook "b")))
+      (setq m (codebook-word (load-ascii-codebook "a.cb"))) {SHOW}
+    """,
+    )
+    assert printed(text, tmp_path).split("\n") == [
+        "0.333333343 9.99999968e-21 -7 300000000 [i    0    12 ]",
+        "0.333332986 0 -7 300000000 ",
+    ]
 
 
-@pytest.mark.parametrize("text, sentence", [
-    ("(new-codebook [[1 2]])", "in single precision is wanted"),
-    ("(knn [f 1 2] (new-codebook 3 2) 4)", "4 of the 3 words"),
-    ("(knn [f 1 2 3] (new-codebook 3 2) 1)", "with 2 numbers is wanted"),
-    ("(codebook-label (new-codebook 3 2) 3)", "words 0 to 2, not 3"),
-    ("(codebook-label (new-codebook 3 2) 0 -1)", "from 0 to 1,000,000, not -1"),
-    ("(perf-knn (new-codebook 3 2) (new-codebook 3 4))", "words of 2 numbers and words of 4"),
-    ("(condense (new-codebook 0 2))", "has no words"),
-    ("(setq cb (new-codebook 2 1)) (codebook-label cb 1 1) (condense cb)", "word 1 stands in the codebook with two"),
-    ("(multiedit (new-codebook 9 2) 2)", "3 parts or more"),
-    ("(learn-lvq 1 (new-codebook 2 2) (new-codebook 2 2) 5 0.1 0.3)", "LVQ1 has no window"),
-    ("(learn-lvq 4 (new-codebook 2 2) (new-codebook 2 2) 5)", "there is no version 4"),
-    ("(save-codebook (new-codebook 2 2) \"x\") (load-ascii-codebook \"x.cb\")", "no codebook in text"),
-    ("(save-ascii-codebook (new-codebook 2 2) \"x\") (load-codebook \"x\")", "no binary codebook"),
-    ("(new-window) (bidim-query \"cities\")", "nobody can click"),
-])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("(new-codebook [[1 2]])", "in single precision is wanted"),
+        ("(knn [f 1 2] (new-codebook 3 2) 4)", "4 of the 3 words"),
+        ("(knn [f 1 2 3] (new-codebook 3 2) 1)", "with 2 numbers is wanted"),
+        ("(codebook-label (new-codebook 3 2) 3)", "words 0 to 2, not 3"),
+        ("(codebook-label (new-codebook 3 2) 0 -1)", "from 0 to 1,000,000, not -1"),
+        ("(perf-knn (new-codebook 3 2) (new-codebook 3 4))", "words of 2 numbers and words of 4"),
+        ("(condense (new-codebook 0 2))", "has no words"),
+        (
+            "(setq cb (new-codebook 2 1)) (codebook-label cb 1 1) (condense cb)",
+            "word 1 stands in the codebook with two",
+        ),
+        ("(multiedit (new-codebook 9 2) 2)", "3 parts or more"),
+        ("(learn-lvq 1 (new-codebook 2 2) (new-codebook 2 2) 5 0.1 0.3)", "LVQ1 has no window"),
+        ("(learn-lvq 4 (new-codebook 2 2) (new-codebook 2 2) 5)", "there is no version 4"),
+        ('(save-codebook (new-codebook 2 2) "x") (load-ascii-codebook "x.cb")', "no codebook in text"),
+        ('(save-ascii-codebook (new-codebook 2 2) "x") (load-codebook "x")', "no binary codebook"),
+        ('(new-window) (bidim-query "cities")', "nobody can click"),
+    ],
+)
 def test_what_is_wrong_is_said(text, sentence, tmp_path):
     assert sentence in fault(text, tmp_path)[0]
 
@@ -310,7 +341,14 @@ def test_the_distances_of_grids():
       (print ((tmap-dst-lin 4) 2 0.5) ((tmap-dst-lin 4) 2.5 0.5) ((tmap-dst-const 1) 1 0) ((tmap-epsi-lin 0.5) 0.5))
     """
     assert printed(text).split("\n") == [
-        "(3 2 1 0 1)", "(1 0 1 2 3 2)", "(2 1 2 1 0 1)", "(3 2 2 1 2 1 1 0)", "(0 1 1 2 2 3)", "1 () 1 0.25", ""]
+        "(3 2 1 0 1)",
+        "(1 0 1 2 3 2)",
+        "(2 1 2 1 0 1)",
+        "(3 2 2 1 2 1 1 0)",
+        "(0 1 1 2 2 3)",
+        "1 () 1 0.25",
+        "",
+    ]
 
 
 def test_a_map_learns_by_its_rule():
@@ -336,8 +374,14 @@ def test_a_map_learns_by_its_rule():
 
 def test_first_nodes_in_the_plane():
     words = np.array([[0, 0], [2, 0], [0, 2], [2, 2]], np.float32)  # mean 1 1, variance 1
-    text = program(words, [0] * 4, "(setq m (codebook-word (bidim-init-ring data 4)))" + SHOW
-                   + '(printf "\\n") (setq m (codebook-word (bidim-init-2d data 2 3)))' + SHOW)
+    text = program(
+        words,
+        [0] * 4,
+        "(setq m (codebook-word (bidim-init-ring data 4)))"
+        + SHOW
+        + '(printf "\\n") (setq m (codebook-word (bidim-init-2d data 2 3)))'
+        + SHOW,
+    )
     ring, net = (np.array(line.split(), float).reshape(-1, 2) for line in printed(text).split("\n"))
     angles = np.arange(4) * np.pi / 2
     assert np.abs(ring - np.stack([1 + 2 * np.cos(angles), 1 + 2 * np.sin(angles)], axis=1)).max() < 1e-6
@@ -360,21 +404,38 @@ def test_demonstrations_learn_what_is_clicked():
 def test_maps_are_drawn_in_the_plane():
     """Data as circles, nodes as lines: the square -1 to 1 is the whole window of 100 x 100 pixels."""
     interpreter = Interpreter(lisp_functions())
-    interpreter.run(Source("<test>", """
+    interpreter.run(
+        Source(
+            "<test>",
+            """
       (setq m (float-matrix 4 2)) (m () () '((-0.5 -0.5) (0.5 -0.5) (-0.5 0.5) (0.5 0.5))) (setq cb (new-codebook m))
       (new-window 100 100) (bidim-display-dots cb -1 -1 1 1) (bidim-display-ring cb -1 -1 1 1)
       (new-window 100 100) ((tmap-display-bidim-2d 2 2) cb cb 0)
-    """))
+    """,
+        )
+    )
     ring, net = (made.marks for made in interpreter.part(Screen).windows)
     circles = [Disc(BLACK, x, y, 3, False) for x, y in ((25, 75), (75, 75), (25, 25), (75, 25))]
-    assert ring == [*circles, Line(BLACK, 25, 75, 75, 75), Line(BLACK, 75, 75, 25, 25), Line(BLACK, 25, 25, 75, 25),
-                    Line(BLACK, 75, 25, 25, 75)]
-    assert net == [*circles, Line(BLACK, 25, 75, 75, 75), Line(BLACK, 25, 25, 75, 25), Line(BLACK, 25, 75, 25, 25),
-                   Line(BLACK, 75, 75, 75, 25)]
+    assert ring == [
+        *circles,
+        Line(BLACK, 25, 75, 75, 75),
+        Line(BLACK, 75, 75, 25, 25),
+        Line(BLACK, 25, 25, 75, 25),
+        Line(BLACK, 75, 25, 25, 75),
+    ]
+    assert net == [
+        *circles,
+        Line(BLACK, 25, 75, 75, 75),
+        Line(BLACK, 25, 25, 75, 25),
+        Line(BLACK, 25, 75, 25, 25),
+        Line(BLACK, 75, 75, 75, 25),
+    ]
 
 
 def test_a_codebook_is_its_matrix_when_it_is_called():
     book = Codebook.of(np.arange(6, dtype=np.float32).reshape(3, 2))
     assert (len(book), book.width, str(book)) == (3, 2, "::CODEBOOK:3x2")
-    assert printed("(setq cb (new-codebook 2 2)) (cb 1 0 5) (print (cb 1 0) (cb () 0) cb (codebookp cb) (codebookp 1))"
-                   ) == "5 (0 5) ::CODEBOOK:2x2 ::CODEBOOK:2x2 ()\n"
+    assert (
+        printed("(setq cb (new-codebook 2 2)) (cb 1 0 5) (print (cb 1 0) (cb () 0) cb (codebookp cb) (codebookp 1))")
+        == "5 (0 5) ::CODEBOOK:2x2 ::CODEBOOK:2x2 ()\n"
+    )

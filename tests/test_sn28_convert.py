@@ -27,12 +27,17 @@ from snsim.sn28.net.netspace import VAL, Netspace
 
 ROOT = Path(__file__).resolve().parents[1]
 BOTH = "(alloc-net 3000 90000 90000)\n"
-MASKS = BOTH + """
+MASKS = (
+    BOTH
+    + """
 (build-net-nobias '((retina 64) (m1 16) (m2 16) (s1 4) (out 3)) ())
 (each ((m (list m1 m2 s1))) (shared-bias-connect m)) (bias-connect out)
 (each ((m (list m1 m2))) (mask-toric-connect retina 8 8 m 4 4 2 2 3 3) (mask-toric-connect m 4 4 s1 2 2 2 2 3 3))
 (connect s1 out)"""
-FRAMED = BOTH + """
+)
+FRAMED = (
+    BOTH
+    + """
 (build-net-nobias '((in 16) (h 12) (out 2)) ())
 (bias-connect h)
 (let ((cells (newneurons 20)) (frame ()) (left in))
@@ -43,15 +48,21 @@ FRAMED = BOTH + """
   (for (k 0 2)
     (WORD-2d-connect (reverse frame) 6 6 (range (+ (car h) (* 4 k)) (+ (car h) (* 4 k) 3)) 2 2 3 3 3 3)))
 (connect h out)"""
+)
 
 PROGRAMS = {  # program: lines of the text
-    "(build-net '((in 2) (hid 2) (out 1)) '((in hid) (hid out)))":
-        ["(layer hid 2)", "(connect in hid (full))", "(expect (units 5) (connections 9) (weights 9))"],
+    "(build-net '((in 2) (hid 2) (out 1)) '((in hid) (hid out)))": [
+        "(layer hid 2)",
+        "(connect in hid (full))",
+        "(expect (units 5) (connections 9) (weights 9))",
+    ],
     "(build-net-nobias '((in 3 (nlf-bin 1 0 1 0)) (out 3 (nlf-lin 1 1))) ()) (each ((k '(0 1 2))) "
-    "(connect (nth k in) (nth k out)))":
-        ["(default (nlf linear) (bias none))", "(connect in out (one-to-one))"],
-    MASKS: ["(layer m1 (4 4) (bias map))", "(connect retina (m1 m2) (mask 3 3) (step 2) (border wrap))",
-            "(connect (m1 m2) s1 (mask 3 3) (step 2) (border wrap))"],
+    "(connect (nth k in) (nth k out)))": ["(default (nlf linear) (bias none))", "(connect in out (one-to-one))"],
+    MASKS: [
+        "(layer m1 (4 4) (bias map))",
+        "(connect retina (m1 m2) (mask 3 3) (step 2) (border wrap))",
+        "(connect (m1 m2) s1 (mask 3 3) (step 2) (border wrap))",
+    ],
     FRAMED.replace("WORD", "mask"): ["(layer h (3 2 2))", "(connect in h (mask 3 3) (step 3) (border 1 -0.5))"],
     FRAMED.replace("WORD", "local"): ["(connect in h (local 3 3) (step 3) (border 1 -0.5))"],
     FRAMED.replace("WORD", "equal-mask"): ["(connect in h (equal-mask 3 3) (step 3) (border 1 -0.5))"],
@@ -60,22 +71,34 @@ PROGRAMS = {  # program: lines of the text
     "(build-net-nobias '((in 20) (h 9) (out 2)) ()) (shared-bias-connect h) (mask-1d-connect in 20 h 9 2 4) "
     "(connect h out)": ["(layer in (1 20))", "(layer h (1 9) (bias map))", "(connect in h (mask 1 4) (step 1 2))"],
     "(build-net-nobias '((in 36) (h 20) (out 8)) ()) (tdnn-connect in 12 3 h 5 4 2 4) (tdnn-bias-connect h 5 4) "
-    "(tdnn-connect h 5 4 out 1 8 1 5)":
-        ["(layer in (12 3))", "(layer h (5 4) (bias column))", "(connect in h (tdnn 4) (step 2))",
-         "(connect h out (full))"],
+    "(tdnn-connect h 5 4 out 1 8 1 5)": [
+        "(layer in (12 3))",
+        "(layer h (5 4) (bias column))",
+        "(connect in h (tdnn 4) (step 2))",
+        "(connect h out (full))",
+    ],
     # windows that do not fit are pushed back inside by SN: no scheme here, so pair by pair
-    "(build-net-nobias '((in 9) (h 4) (out 1)) ()) (mask-2d-connect in 3 3 h 2 2 2 2 2 2) (connect h out)":
-        ["(layer in (3 3))", "(connect in h (pairs (0 0 0) (1 0 1) (3 0 2) (4 0 3) (1 1 0)"],
+    "(build-net-nobias '((in 9) (h 4) (out 1)) ()) (mask-2d-connect in 3 3 h 2 2 2 2 2 2) (connect h out)": [
+        "(layer in (3 3))",
+        "(connect in h (pairs (0 0 0) (1 0 1) (3 0 2) (4 0 3) (1 1 0)",
+    ],
     "(build-net-nobias '((in 3) (out 2)) ()) (connect (car in) (car out)) "
-    "(dup-connection (car in) (car out) (cadr in) (cadr out)) (connect (nth 2 in) out)":
-        ["(connect in out (pairs (0 0 0) (2 0) (1 1 0) (2 1)))"],
+    "(dup-connection (car in) (car out) (cadr in) (cadr out)) (connect (nth 2 in) out)": [
+        "(connect in out (pairs (0 0 0) (2 0) (1 1 0) (2 1)))"
+    ],
     # layers without build-net, by the variables that hold them
-    "(setq a (newneurons 4) b (newneurons 2) unused (newneurons 3)) (make-input a) (make-output b) (connect a b)":
-        ["(layer a 4)", "(connect a b (full))", ";; not carried over: the layer unused"],
-    "(build-net '((a 2) (b 2 (setq nlf (nlf-f-lisp (lambda (x) (max 0 x))) dnlf (nlf-f-0))) (c 1)) '((a b) (b c)))":
-        ["(layer b 2 (nlf (max 0 x)))"],
-    "(build-net '((a 2) (b 2 (nlf-spline '(-1 0 1) '(-1 0 2))) (c 1)) '((a b) (b c)))":
-        ["(layer b 2 (nlf linear))", ";; not carried over: the non-linearity of b"],
+    "(setq a (newneurons 4) b (newneurons 2) unused (newneurons 3)) (make-input a) (make-output b) (connect a b)": [
+        "(layer a 4)",
+        "(connect a b (full))",
+        ";; not carried over: the layer unused",
+    ],
+    "(build-net '((a 2) (b 2 (setq nlf (nlf-f-lisp (lambda (x) (max 0 x))) dnlf (nlf-f-0))) (c 1)) '((a b) (b c)))": [
+        "(layer b 2 (nlf (max 0 x)))"
+    ],
+    "(build-net '((a 2) (b 2 (nlf-spline '(-1 0 1) '(-1 0 2))) (c 1)) '((a b) (b c)))": [
+        "(layer b 2 (nlf linear))",
+        ";; not carried over: the non-linearity of b",
+    ],
 }
 
 
@@ -96,7 +119,7 @@ def edges(space: Netspace, order: list[int]) -> Table:
     """All connections of a net whose units have the places `order`; cells of constant state are BORDER."""
     place = np.full(space.nnum, BORDER)
     place[order] = np.arange(len(order))
-    living = np.flatnonzero(space.alive[:space.snum])
+    living = np.flatnonzero(space.alive[: space.snum])
     pre, post = space.pre.array[living], space.post.array[living]
     return Table(np.where(pre == 0, len(order), place[pre]), place[post], space.weight.array[living].astype(int))
 
@@ -109,7 +132,8 @@ def declared_edges(net) -> Table:
     source, target, weight, used = [], [], [], 0
     for layer in net.layers[1:]:
         for table, begin, size in [(net.bias_table(layer.name), None, int(np.prod(layer.bias_shape)))] + [
-                (c.table, first[c.source], c.wiring.weights) for c in net.entering(layer.name)]:
+            (c.table, first[c.source], c.wiring.weights) for c in net.entering(layer.name)
+        ]:
             ends = table.source + begin if begin is not None else np.full(len(table.source), total)
             source.append(np.where(table.source == BORDER, BORDER, ends))
             target.append(table.target + first[layer.name])
@@ -125,11 +149,11 @@ def test_a_program_becomes_a_net_of_the_same_connections(text):
         assert line in result.text
     space = made_by(text)
     net = read_program(Source("new.sn", result.text), port=io.StringIO()).nets.get("old")
-    fed = set(space.post.array[:space.snum].tolist())
+    fed = set(space.post.array[: space.snum].tolist())
     inputs = net.layers[0].units
     units = [*range(1, inputs + 1), *(unit for unit in range(inputs + 1, space.nnum) if unit in fed)]
     assert same_sharing(declared_edges(net), edges(space, units))
-    assert (net.counts.connections, net.counts.weights) == (space.snum, len(set(space.weight.array[:space.snum])))
+    assert (net.counts.connections, net.counts.weights) == (space.snum, len(set(space.weight.array[: space.snum])))
 
 
 @pytest.mark.parametrize("file", ["encoder", "lecun89", "net-2", "net-3", "net-4", "net-5", "xor"])
@@ -137,9 +161,11 @@ def test_every_net_is_written_as_calls_and_read_back(file):
     program = read_program(ROOT / "nets" / f"{file}.sn", port=io.StringIO())
     net = [entry.value for entry in program.nets.own()][-1]
     text = to_sn28(program, net.name).text
-    assert same_sharing(declared_edges(net), edges(made := made_by(text), [
-        unit for unit in range(1, net.counts.units + 1)]))
-    cells = made.unit[VAL].array[net.counts.units + 1 + net.layers[-1].units:made.nnum]
+    assert same_sharing(
+        declared_edges(net),
+        edges(made := made_by(text), [unit for unit in range(1, net.counts.units + 1)]),  # noqa: RUF018
+    )
+    cells = made.unit[VAL].array[net.counts.units + 1 + net.layers[-1].units : made.nnum]
     assert set(cells.tolist()) <= {c.border_value for c in net.connections}
     back = converted(text).nets[0]
     assert back.counts == net.counts and same_sharing(declared_edges(back), declared_edges(net))
@@ -147,12 +173,15 @@ def test_every_net_is_written_as_calls_and_read_back(file):
         assert back.digest == net.digest
 
 
-@pytest.mark.parametrize("file, name, lacking", [
-    ("lenet-1", None, ["no scale 0.25 (h1-h2), no scale 0.25 (h3-h4)"]),
-    ("tdnn", "tdnn", ["no fixed 1 (h2-output)"]),
-    ("micro-vit", None, ["no normalize (normalize o0 n1)", "no attend (attend q1 k1 v1 a1)", "no fixed 1 (o0-r1)"]),
-    ("ladder-weight-norm", None, ["no weight-norm (input-h1)"]),
-])
+@pytest.mark.parametrize(
+    ("file", "name", "lacking"),
+    [
+        ("lenet-1", None, ["no scale 0.25 (h1-h2), no scale 0.25 (h3-h4)"]),
+        ("tdnn", "tdnn", ["no fixed 1 (h2-output)"]),
+        ("micro-vit", None, ["no normalize (normalize o0 n1)", "no attend (attend q1 k1 v1 a1)", "no fixed 1 (o0-r1)"]),
+        ("ladder-weight-norm", None, ["no weight-norm (input-h1)"]),
+    ],
+)
 def test_what_sn_lacks_is_named(file, name, lacking):
     with pytest.raises(SnError) as refused:
         to_sn28(read_program(ROOT / "nets" / f"{file}.sn", port=io.StringIO()), name)
@@ -169,8 +198,11 @@ def test_random_windows_go_there_and_back(data):
     wrap = data.draw(st.booleans())
     rows, columns = (n - n % step if wrap else n for n in (rows, columns))
     fits = [n // step if wrap else (n + 2 * border - window) // step + 1 for n in (rows, columns)]
-    table = data.draw(st.lists(st.lists(st.sampled_from([0, 1]), min_size=fed, max_size=fed), min_size=maps,
-                               max_size=maps).filter(lambda t: all(any(column) for column in zip(*t))))
+    table = data.draw(
+        st.lists(st.lists(st.sampled_from([0, 1]), min_size=fed, max_size=fed), min_size=maps, max_size=maps).filter(
+            lambda t: all(any(column) for column in zip(*t))
+        )
+    )
     kind = data.draw(st.sampled_from(["mask", "local", "equal-mask"]))
     drawn = " ".join("(" + " ".join("-x"[x] for x in row) + ")" for row in table)
     around = "wrap" if wrap else f"{border} -0.25"
@@ -188,34 +220,45 @@ def test_random_windows_go_there_and_back(data):
     assert same_sharing(declared_edges(back), declared_edges(net))
 
 
-@pytest.mark.parametrize("text, sentence", [
-    ("(setq a (newneurons 3)) (connect a (reverse (cdr a)))", "declared layers feed later ones"),
-    ("(build-net '((a 2) (b 2) (c 1)) '((a b) (b c) (c b)))", "the layers b, c feed each other in a circle"),
-    ("(build-net-nobias '((a 2) (b 2)) '((a b))) (connect 0 (car b))", "1 of the 2 units of b have a bias"),
-    ("(build-net-nobias '((a 2) (b 2) (c 2)) ()) (connect a b) (dup-connection a b a c)",
-     "a weight is shared by a to b and a to c"),
-    ("(build-net-nobias '((a 2) (b 2)) '((a b))) (setq more (newneurons 2)) (connect more b)",
-     "nothing enters the units of more"),
-    ("(print 1)", "makes no net with connections"),
-    ("(build-net '((a 2) (b 1)) '((a b))) (no-such-word)", "no-such-word"),
-])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("(setq a (newneurons 3)) (connect a (reverse (cdr a)))", "declared layers feed later ones"),
+        ("(build-net '((a 2) (b 2) (c 1)) '((a b) (b c) (c b)))", "the layers b, c feed each other in a circle"),
+        ("(build-net-nobias '((a 2) (b 2)) '((a b))) (connect 0 (car b))", "1 of the 2 units of b have a bias"),
+        (
+            "(build-net-nobias '((a 2) (b 2) (c 2)) ()) (connect a b) (dup-connection a b a c)",
+            "a weight is shared by a to b and a to c",
+        ),
+        (
+            "(build-net-nobias '((a 2) (b 2)) '((a b))) (setq more (newneurons 2)) (connect more b)",
+            "nothing enters the units of more",
+        ),
+        ("(print 1)", "makes no net with connections"),
+        ("(build-net '((a 2) (b 1)) '((a b))) (no-such-word)", "no-such-word"),
+    ],
+)
 def test_what_cannot_be_stated_is_said(text, sentence):
     with pytest.raises(SnError) as refused:
         converted(text)
     assert sentence in refused.value.faults[0].message
 
 
-LEARNS = BOTH + """(build-net '((in 2) (hid 2) (out 1)) '((in hid) (hid out)))
+LEARNS = (
+    BOTH
+    + """(build-net '((in 2) (hid 2) (out 1)) '((in hid) (hid out)))
 (setq pattern-matrix [[-1 -1][1 -1][1 1][-1 1]] desired-matrix [[1][-1][1][-1]])
 (ensemble 0 3) (seed 3) (forget-sqrt 2) (forget-layer 0.1 out) (epsi 0.5) (set-class-lms 0.2) (setq alpha 0.9)
 (perf) (run 4 10) (while (< good-an-percent 100) (learn-cycle 5) (perf))
 (forget 1) (epsi-sqrt-layer 0.1 hid) (learn-lm 10) (printf "%d\\n" (nth 99 '(1)))
 """
+)
 
 
 def test_learning_becomes_trainings_and_what_does_not_is_said():
     result = converted(LEARNS)
-    assert """(train old
+    assert (
+        """(train old
   (data (examples [[-1 -1] [1 -1] [1 1] [-1 1]]
                   [[1] [-1] [1] [-1]]))
   (ensemble 0 3)
@@ -227,31 +270,45 @@ def test_learning_becomes_trainings_and_what_does_not_is_said():
   (seed 3)
   (update sgd (alpha 0.9))
   (epsi-inv 0.5)
-  (passes 15))""" in result.text
-    assert """  (forget 1)
+  (passes 15))"""
+        in result.text
+    )
+    assert (
+        """  (forget 1)
   (seed 3)
   (update lm (mu 0.05) (gamma 0.05) (alpha 0.9))
   (epsi-inv 0.5)
   (epsi-sqrt 0.1 hid)
-  (passes 2))""" in result.text
+  (passes 2))"""
+        in result.text
+    )
     said = " ".join(result.notes)
-    for note in ("a loop goes round that waits for a measurement", "10 presentations of 4 patterns: 2 whole passes",
-                 "an error of the program in line 6"):
+    for note in (
+        "a loop goes round that waits for a measurement",
+        "10 presentations of 4 patterns: 2 whole passes",
+        "an error of the program in line 6",
+    ):
         assert note in said
     trainings = read_program(Source("new.sn", result.text), port=io.StringIO()).own_trainings
     assert [(t.name, t.net.name) for t in trainings] == [("old", "old"), ("old-2", "old")]
 
 
 def test_methods_prunings_and_batches_become_stages():
-    result = converted(MASKS + """
+    result = converted(
+        MASKS
+        + """
       (setq pattern-matrix (matrix 5 64) desired-matrix (matrix 5 3)) (ensemble 0 4) (seed 1) (smartforget)
       (mask-epsi 0.1) (trun 5 2) (run 5 1) (obd-compute-curvature 0 4) (obd-prune 0.2) (learn-batch 3)
-      (learn-batch-cg 4) (epsilon 0.01) (learn-lm 5)""")
-    assert """
+      (learn-batch-cg 4) (epsilon 0.01) (learn-lm 5)"""
+    )
+    assert (
+        """
   (stage (passes 3) (update sgd) (mask-epsi 0.1) (batch 1))
   (stage (passes 3) (prune 0.2) (update sgd) (mask-epsi 0.1) (batch all sum))
   (stage (passes 4) (update conjugate-gradient))
-  (stage (passes 1) (update lm (mu 0.05) (gamma 0.05)) (epsilon 0.01) (batch 1)))""" in result.text
+  (stage (passes 1) (update lm (mu 0.05) (gamma 0.05)) (epsilon 0.01) (batch 1)))"""
+        in result.text
+    )
     assert len(read_program(Source("new.sn", result.text), port=io.StringIO()).own_trainings[0].stages) == 4
 
 
@@ -276,8 +333,13 @@ NETTOOL = """;;;NETTOOL3 CREATED
 
 def test_a_nettool_file_is_read_as_a_description():
     result = converted(NETTOOL)
-    for line in ("(layer retina (6 8))", "(layer map (3 4) (bias map))", "(layer the-answer 3)",
-                 "(connect retina map (mask 3 3) (step 2) (border wrap))", "(connect (map part) the-answer (full))"):
+    for line in (
+        "(layer retina (6 8))",
+        "(layer map (3 4) (bias map))",
+        "(layer the-answer 3)",
+        "(connect retina map (mask 3 3) (step 2) (border wrap))",
+        "(connect (map part) the-answer (full))",
+    ):
         assert line in result.text
     net = result.nets[0]
     cells = net.entering("part")[0].table  # columns 1 to 3 and rows 2 to 4 of 8 by 6, in windows of 2x2
@@ -298,15 +360,18 @@ def test_a_nettool_file_of_a_time_delay_net_and_one_with_its_program_only():
     assert "(connect in out (full))" in converted(program).text
 
 
-@pytest.mark.parametrize("old, new, sentence", [
-    ("ct-mask-toric-connect", "'ct-mask-connect", "ct-mask-connect is no type of connection"),
-    ('"2x2"', '"2 by 2"', "not columns and rows"),
-    ("'(1 2) '(3 4)", "'(1 2) '(3 6)", "are not in retina"),
-    ("(8 6) t () () ()", "(8 6) t () t ()", "2 of the four flags for the bias of retina are set"),
-    ("nettool-net", "other-net", "defines neither nettool-net nor create-net"),
-    ("(new c-connection map answer", "(new c-connection 7 answer", "which is no layer"),
-    ("'(3 3) '(2 2)", "'(9 3) '(2 2)", "does not go around"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("ct-mask-toric-connect", "'ct-mask-connect", "ct-mask-connect is no type of connection"),
+        ('"2x2"', '"2 by 2"', "not columns and rows"),
+        ("'(1 2) '(3 4)", "'(1 2) '(3 6)", "are not in retina"),
+        ("(8 6) t () () ()", "(8 6) t () t ()", "2 of the four flags for the bias of retina are set"),
+        ("nettool-net", "other-net", "defines neither nettool-net nor create-net"),
+        ("(new c-connection map answer", "(new c-connection 7 answer", "which is no layer"),
+        ("'(3 3) '(2 2)", "'(9 3) '(2 2)", "does not go around"),
+    ],
+)
 def test_faults_of_a_nettool_file(old, new, sentence):
     with pytest.raises(SnError) as refused:
         converted(NETTOOL.replace(old, new))
@@ -315,7 +380,7 @@ def test_faults_of_a_nettool_file(old, new, sentence):
 
 def snsim(folder: Path, *arguments: str) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(folder), mock.patch.dict("os.environ", {"SNSIM_DATA": str(folder)}):
+    with contextlib.chdir(folder), mock.patch.dict("os.environ", {"SNSIM_DATA": str(folder)}):  # noqa: SIM117
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(list(arguments))
     return code, out.getvalue(), err.getvalue()
@@ -327,7 +392,9 @@ def test_the_command(tmp_path):
     assert (code, out) == (0, "new.sn: net mine, 2 2 1; 5 units, 9 connections, 9 weights\n")
     assert "warning: not carried over: " in err and sorted(p.name for p in tmp_path.iterdir()) == ["new.sn", "old.sn"]
     assert snsim(tmp_path, "check", "new.sn")[:2] == (
-        0, "new.sn: net mine, 5 units, 9 connections, 9 weights; 2 trainings; no faults\n")
+        0,
+        "new.sn: net mine, 5 units, 9 connections, 9 weights; 2 trainings; no faults\n",
+    )
     code, out, err = snsim(tmp_path, "convert", "--to", "sn28", "new.sn")
     assert err.count("warning: not carried over: (train ") == 2 and "(libload" in out and "not carried over" in out
     (tmp_path / "calls.sn").write_text(out)

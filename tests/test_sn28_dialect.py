@@ -9,8 +9,11 @@ from sn28_programs import fault, printed
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = (DOCS / "sn28-dialect.md").read_text()
 NET = ("(alloc-net 20 40)", "(build-net '((in 2) (mid 2) (out 1)) '((in mid) (mid out)))")
-ROWS = [line.rpartition(";=> ")[::2] for block in re.findall(r"^```sn28\n(.*?)^```", PAGE, re.M | re.S)
-        for line in block.splitlines()]
+ROWS = [
+    line.rpartition(";=> ")[::2]
+    for block in re.findall(r"^```sn28\n(.*?)^```", PAGE, re.M | re.S)
+    for line in block.splitlines()
+]
 
 
 def test_the_page_has_its_rows():
@@ -18,7 +21,7 @@ def test_the_page_has_its_rows():
     assert all(f"`{call}`" in PAGE for call in NET)
 
 
-@pytest.mark.parametrize("program, says", ROWS)
+@pytest.mark.parametrize(("program", "says"), ROWS)
 def test_row(program, says, tmp_path):
     text = re.sub(r"(^|(?<=\) ))N ", " ".join(NET) + " ", program.rstrip())
     if says.startswith("error: "):

@@ -28,7 +28,9 @@ def recalled(out):
     return {int(noise): float(percent) for noise, percent in rows}
 
 
-@pytest.mark.parametrize("name, at_ten, at_forty", [("hopfield", 95, 60), ("hamming", 100, 90), ("kanerva", 90, 60)])
+@pytest.mark.parametrize(
+    ("name", "at_ten", "at_forty"), [("hopfield", 95, 60), ("hamming", 100, 90), ("kanerva", 90, 60)]
+)
 def test_memories_recall_what_is_not_damaged_too_much(name, at_ten, at_forty, tmp_path):
     out, pictures = run(name, tmp_path)
     table = recalled(out)
@@ -49,8 +51,10 @@ def test_a_map_unfolds(tmp_path):
     assert len(distances) == 21 and distances[0] > 0.5 and distances[-1] < 0.08 and pictures == ["1-map"]
 
 
-@pytest.mark.skipif(not os.environ.get("SNSIM_DATA") or not (
-    Path(os.environ["SNSIM_DATA"]) / "sn28" / "iris_train.cb").exists(), reason="SNSIM_DATA has no sn28/iris_train.cb")
+@pytest.mark.skipif(
+    not os.environ.get("SNSIM_DATA") or not (Path(os.environ["SNSIM_DATA"]) / "sn28" / "iris_train.cb").exists(),
+    reason="SNSIM_DATA has no sn28/iris_train.cb",
+)
 def test_few_flowers_stand_for_many(tmp_path):
     out, pictures = run("lvq-iris", tmp_path)
     percents = [float(p) for p in re.findall(r"([\d.]+) % of 50 flowers", out)]
@@ -102,8 +106,10 @@ def test_conjugate_gradient_needs_the_fewest_presentations(tmp_path):
     assert pictures == ["1-conjugate-gradient", "2-on-line-gradient", "3-levenberg-marquardt"]
 
 
-DIGITS = pytest.mark.skipif(not os.environ.get("SNSIM_DATA") or not (
-    Path(os.environ["SNSIM_DATA"]) / "sn28" / "dig.pat").exists(), reason="SNSIM_DATA has no sn28/dig.pat")
+DIGITS = pytest.mark.skipif(
+    not os.environ.get("SNSIM_DATA") or not (Path(os.environ["SNSIM_DATA"]) / "sn28" / "dig.pat").exists(),
+    reason="SNSIM_DATA has no sn28/dig.pat",
+)
 
 
 @DIGITS
@@ -129,6 +135,6 @@ def test_the_net_of_1989_learns_in_the_words_of_sn(tmp_path):
 def test_the_net_of_1989_is_that_of_the_gallery():
     """Its declaration stands in the example, which may not read files of another folder; it must not drift."""
     text = (EXAMPLES / "lecun89.sn").read_text()
-    declared = text[text.index("(table"):text.index('(libload')]
+    declared = text[text.index("(table") : text.index("(libload")]
     gallery = read_program(EXAMPLES.parents[1] / "nets" / "lecun89.sn")
     assert read_program(Source("<declared>", declared)).nets.get("lecun89").digest == gallery.nets.get("lecun89").digest

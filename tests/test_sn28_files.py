@@ -1,6 +1,5 @@
 """Files of SN-2.8's programs: where names lead, streams, matrices, loading, and what is refused."""
 
-
 import struct
 
 import numpy as np
@@ -20,25 +19,34 @@ TYPES = [np.float32, np.float64, np.int32, np.uint8, np.int16, np.int8]
 # Streams
 
 STREAMS = [
-    ('(writing (open-write "a" ".txt") (printf "a b c\\n(1 2) end\\nline"))'
-     '(reading (open-read "a.txt") (print (read) (skip-char) (read-string) (read) (read-string "a-z ")))'
-     '(print (reading "a.txt" (read-string 3)))', 'a "b" "b c" (1 2) " end"\n"a b"\n'),
-    ('(setq f (open-append "b")) (writing f (print 1)) (print 2) (writing f (print 3))'
-     '(reading "b" (print (read) (read) (= (skip-char) "\\e")))', "2\n1 3 t\n"),
-    ('(writing "c" (prin 12345) (print [[1][2]])) (print (reading "c" (read-string "~\\e")))',
-     '"12345[[ 1.00 ]\\n      [ 2.00 ]]\\n"\n'),
+    (
+        '(writing (open-write "a" ".txt") (printf "a b c\\n(1 2) end\\nline"))'
+        '(reading (open-read "a.txt") (print (read) (skip-char) (read-string) (read) (read-string "a-z ")))'
+        '(print (reading "a.txt" (read-string 3)))',
+        'a "b" "b c" (1 2) " end"\n"a b"\n',
+    ),
+    (
+        '(setq f (open-append "b")) (writing f (print 1)) (print 2) (writing f (print 3))'
+        '(reading "b" (print (read) (read) (= (skip-char) "\\e")))',
+        "2\n1 3 t\n",
+    ),
+    (
+        '(writing "c" (prin 12345) (print [[1][2]])) (print (reading "c" (read-string "~\\e")))',
+        '"12345[[ 1.00 ]\\n      [ 2.00 ]]\\n"\n',
+    ),
     ('(setq f (open-read "given.txt")) (print (reading f (read))) (print (reading f (read)))', "one\ntwo\n"),
     ('(writing "d" (print 1)) (print (unlink "d") (unlink "d") (filep "d"))', "t () ()\n"),
     ('(print (basename "a/b.wei" ".wei") (dirname "a/b.wei") (concat-fname "a" "b"))', '"b" "a" "a/b"\n'),
 ]
 
 
-@pytest.mark.parametrize("text, expected", STREAMS)
+@pytest.mark.parametrize(("text", "expected"), STREAMS)
 def test_streams(text, expected, tmp_path):
     assert printed(text, tmp_path, {"given.txt": "one two"}) == expected
 
 
 # Where names lead
+
 
 def test_a_name_is_looked_for_in_order(tmp_path, monkeypatch):
     data, library = tmp_path / "data", tmp_path / "sn"
@@ -70,8 +78,7 @@ def test_a_name_that_leads_out_is_sought_in_the_data(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["../x", "{folder}/x", "a/../../x", "..", ""])
-@pytest.mark.parametrize("call", ['(open-write "{}")', '(save-matrix [1] "{}")', '(unlink "{}")',
-                                  '(open-append "{}")'])
+@pytest.mark.parametrize("call", ['(open-write "{}")', '(save-matrix [1] "{}")', '(unlink "{}")', '(open-append "{}")'])
 def test_writing_outside_of_the_run_folder_is_refused(call, name, tmp_path):
     found, line, _ = fault("\n" + call.format(name.format(folder=tmp_path)), tmp_path / "home")
     assert "run folder only" in found and line == 2
@@ -92,8 +99,9 @@ def test_without_a_run_folder_nothing_is_written(tmp_path):
 
 # Loading
 
+
 def test_load_evaluates_a_file_and_libload_does_once(tmp_path):
-    files = {"a.sn": "(incr n) (print 'a n)", "sub/b.sn": "(load \"c\") (print 'b)", "sub/c.lsh": "(print 'c)"}
+    files = {"a.sn": "(incr n) (print 'a n)", "sub/b.sn": '(load "c") (print \'b)', "sub/c.lsh": "(print 'c)"}
     text = '(setq n 0) (load "a") (libload "a.sn") (libload "a") (libload "a" t) (load "sub/b")'
     assert printed(text, tmp_path, files) == "a 1\na 2\na 3\nc\nb\n"
 
@@ -110,12 +118,15 @@ def test_autoload_loads_when_the_function_is_called(tmp_path):
     assert "does not define none" in fault(text + "(none)", tmp_path, files=files)[0]
 
 
-@pytest.mark.parametrize("text, message", [
-    ('(libload "sn29/kernel")', 'there is no library "sn29/kernel"'),
-    ('(load "nothing")', 'there is no file "nothing" (nor with .lsh or .sn or .tl)'),
-    ('(load "loop")', "is the limit"),
-    ('(load "bad")', "no function"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('(libload "sn29/kernel")', 'there is no library "sn29/kernel"'),
+        ('(load "nothing")', 'there is no file "nothing" (nor with .lsh or .sn or .tl)'),
+        ('(load "loop")', "is the limit"),
+        ('(load "bad")', "no function"),
+    ],
+)
 def test_loading_that_fails(text, message, tmp_path):
     files = {"loop.sn": '(load "loop")', "bad.sn": "\n\n(no-such-function 1)"}
     found, line, _ = fault(text, tmp_path, files=files)
@@ -126,7 +137,7 @@ def test_a_fault_in_a_file_says_where_it_was_loaded(tmp_path):
     (tmp_path / "bad.sn").write_text("(car 3)")
     with pytest.raises(SnError) as error:
         printed('(print 1)\n(load "bad")', tmp_path)
-    (label, span), = error.value.faults[0].also
+    ((label, span),) = error.value.faults[0].also
     assert label == "loaded here" and span.line == 2
 
 
@@ -138,6 +149,7 @@ def test_libraries_are_built_in():
 
 
 # The user and the system
+
 
 def test_questions_are_put_to_the_user_or_answered_by_yes():
     asked = []
@@ -153,9 +165,16 @@ def test_the_system_is_out_of_reach():
 
 # Matrices
 
-@given(st.sampled_from(TYPES).flatmap(lambda kind: arrays.arrays(
-    kind, arrays.array_shapes(min_dims=1, max_dims=5, max_side=4),
-    elements={"allow_nan": False, "allow_infinity": False} if np.issubdtype(kind, np.floating) else None)))
+
+@given(
+    st.sampled_from(TYPES).flatmap(
+        lambda kind: arrays.arrays(
+            kind,
+            arrays.array_shapes(min_dims=1, max_dims=5, max_side=4),
+            elements={"allow_nan": False, "allow_infinity": False} if np.issubdtype(kind, np.floating) else None,
+        )
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_a_matrix_reads_back(values):
     content = bytes_of(values)
@@ -178,8 +197,10 @@ def test_the_bytes_of_a_matrix_are_those_of_the_original():
 
 
 MATRICES = [
-    ('(save-matrix [[1 2][3 4]] "m") (print (load-matrix "m") (filep "m.mat"))',
-     "[[ 1.00  2.00 ]\n [ 3.00  4.00 ]] t\n"),
+    (
+        '(save-matrix [[1 2][3 4]] "m") (print (load-matrix "m") (filep "m.mat"))',
+        "[[ 1.00  2.00 ]\n [ 3.00  4.00 ]] t\n",
+    ),
     ('(load-matrix p "given") (print (bound p) (p 1 0))', "(2 3) 4\n"),
     ('(save-ascii-matrix [0.123456 2] "m.txt") (print (filep "m.txt") ((load-matrix "m.txt") 0))', "t 0.1235\n"),
     ('(export-raw-matrix [i 1 2] "r") (setq m (int-matrix 2)) (print (import-raw-matrix m "r"))', "[i    1     2 ]\n"),
@@ -188,21 +209,24 @@ MATRICES = [
 ]
 
 
-@pytest.mark.parametrize("text, expected", MATRICES)
+@pytest.mark.parametrize(("text", "expected"), MATRICES)
 def test_matrix_files(text, expected, tmp_path):
     assert printed(text, tmp_path, {"given.mat": ".MAT 2 2 3\n1 2 3\n+4 5.0 6e0 trailing"}) == expected
 
 
-@pytest.mark.parametrize("text, message", [
-    ('(load-matrix "given.mat")', "2 numbers, expected 4"),
-    ('(load-matrix p "none")', 'no file "none" (nor with .mat)'),
-    ("(load-matrix p)", "is no string"),
-    ('(load-matrix a b "c")', "a variable at most"),
-    ('(save-matrix (array 2) "m")', "no matrix of numbers"),
-    ('(save-matrix 3 "m")', "is no matrix"),
-    ('(import-raw-matrix (matrix 9) "given.mat")', "72 are wanted"),
-    ('(import-text-matrix (matrix 2) "given.mat")', "expected a number"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('(load-matrix "given.mat")', "2 numbers, expected 4"),
+        ('(load-matrix p "none")', 'no file "none" (nor with .mat)'),
+        ("(load-matrix p)", "is no string"),
+        ('(load-matrix a b "c")', "a variable at most"),
+        ('(save-matrix (array 2) "m")', "no matrix of numbers"),
+        ('(save-matrix 3 "m")', "is no matrix"),
+        ('(import-raw-matrix (matrix 9) "given.mat")', "72 are wanted"),
+        ('(import-text-matrix (matrix 2) "given.mat")', "expected a number"),
+    ],
+)
 def test_matrix_files_that_are_refused(text, message, tmp_path):
     assert message in fault(text, tmp_path, files={"given.mat": ".MAT 2 2 2\n1 2"})[0]
 
@@ -216,8 +240,6 @@ def test_the_digits_of_sn(monkeypatch):
     assert printed(text) == "(480 256) (-1 -1 1 1) 1 -1\n"
 
 
-
-
 # How much is written, and what is not overwritten
 
 BOUNDED = [
@@ -229,7 +251,7 @@ BOUNDED = [
 ]
 
 
-@pytest.mark.parametrize("text, column, message", BOUNDED)
+@pytest.mark.parametrize(("text", "column", "message"), BOUNDED)
 def test_what_a_program_writes_is_bounded(text, column, message, tmp_path):
     found, line, at = fault(text, tmp_path, limits=Limits(written_bytes=100_000, written_files=10))
     assert message in found and (line, at) == (1, column)
@@ -237,13 +259,16 @@ def test_what_a_program_writes_is_bounded(text, column, message, tmp_path):
 
 
 def test_files_that_are_replaced_or_removed_count_once(tmp_path):
-    text = ('(setq m (matrix 100 100)) (for (i 1 20) (save-matrix m "m")) (unlink "m.mat")'
-            '(for (i 1 20) (save-matrix m (sprintf "m%d" i)) (unlink (sprintf "m%d.mat" i)))')
+    text = (
+        '(setq m (matrix 100 100)) (for (i 1 20) (save-matrix m "m")) (unlink "m.mat")'
+        '(for (i 1 20) (save-matrix m (sprintf "m%d" i)) (unlink (sprintf "m%d.mat" i)))'
+    )
     assert printed(text, tmp_path, limits=Limits(written_bytes=100_000, written_files=3)) == ""
 
 
-@pytest.mark.parametrize("name", [
-    "program.json", "./program.json", "Program.JSON", "source/a.sn", "SOURCE", "run.json"])
+@pytest.mark.parametrize(
+    "name", ["program.json", "./program.json", "Program.JSON", "source/a.sn", "SOURCE", "run.json"]
+)
 def test_the_record_is_not_overwritten(name, tmp_path):
     for text in (f'(save-matrix [1 2] "{name}")', f'(open-append "{name}")', f'(unlink "{name}")'):
         found, _, _ = fault(text, tmp_path)

@@ -30,8 +30,10 @@ from snsim.sn28.net.numpy_sums import Ranks, sum_loops
 F = np.float32
 DATA = os.environ.get("SNSIM_DATA")
 REFERENCE = Path(DATA).parent / "reference" if DATA else None
-needs_reference = pytest.mark.skipif(REFERENCE is None or not (REFERENCE / "sn28-traces.json").is_file(),
-                                     reason="the original's numbers stand beside the data: set SNSIM_DATA")
+needs_reference = pytest.mark.skipif(
+    REFERENCE is None or not (REFERENCE / "sn28-traces.json").is_file(),
+    reason="the original's numbers stand beside the data: set SNSIM_DATA",
+)
 COMPILED = sum_loops()
 needs_compiled = pytest.mark.skipif(COMPILED.name != "native", reason="there is no llvmlite")
 KINDS = [pytest.param(Ranks(), id="numpy"), pytest.param(COMPILED, id="compiled", marks=needs_compiled)]
@@ -56,6 +58,7 @@ def start(text="", kernel=None, loops=None):
 
 # Random nets
 
+
 class Case:
     """A net of random connections, some with a shared weight, and random numbers everywhere."""
 
@@ -71,7 +74,7 @@ class Case:
         self.living = np.flatnonzero(~dead)
         self.incoming = edges(units, self.post, self.pre, self.weight, self.living)
         self.outgoing = edges(units, self.pre, self.post, self.weight, self.living)
-        chosen = rng.permutation(units)[:rng.integers(0, units + 1)]
+        chosen = rng.permutation(units)[: rng.integers(0, units + 1)]
         self.chosen = Units(chosen)
         self.rng_state = rng.bit_generator.state
 
@@ -80,8 +83,10 @@ class Case:
         rng = np.random.default_rng()
         rng.bit_generator.state = self.rng_state
         units = {name: memory(rng.standard_normal(self.units).astype(F)) for name in ("x", "g", "out", "e")}
-        links = {name: memory(rng.standard_normal(max(1, self.count)).astype(F))
-                 for name in ("w", "d", "acc", "rate", "sigma")}
+        links = {
+            name: memory(rng.standard_normal(max(1, self.count)).astype(F))
+            for name in ("w", "d", "acc", "rate", "sigma")
+        }
         return {**units, **links}
 
     def in_order(self, edges_, unit):
@@ -175,8 +180,12 @@ def test_accumulators_take_connections_unit_by_unit_newest_first(case, on_connec
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.builds(Case, st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(0, 1), st.just(False)), small, small,
-       st.sampled_from([None, 0.05]))
+@given(
+    st.builds(Case, st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(0, 1), st.just(False)),
+    small,
+    small,
+    st.sampled_from([None, 0.05]),
+)
 def test_weights_that_nothing_shares_move_as_each_kernel_groups_it(case, alpha, decay, mu):
     a, b = F(alpha), F(F(1) - F(alpha))
 
@@ -200,18 +209,35 @@ def test_weights_that_nothing_shares_move_as_each_kernel_groups_it(case, alpha, 
                 move(n, weight, F(n["x"][other] * F(g * e)), e)
 
     agree(case, "learn", case.incoming, alpha, decay, "x", "g", "e", "w", "d", by_hand=learn)
-    agree(case, "learn_by_connection", case.incoming, alpha, decay, "x", "g", "rate", "sigma", mu, "w", "d",
-          by_hand=by_connection)
+    agree(
+        case,
+        "learn_by_connection",
+        case.incoming,
+        alpha,
+        decay,
+        "x",
+        "g",
+        "rate",
+        "sigma",
+        mu,
+        "w",
+        "d",
+        by_hand=by_connection,
+    )
 
 
 @needs_compiled
 @settings(deadline=None, max_examples=30)
 @given(cases)
 def test_reordered_sums_differ_by_rounding_only(case):
-    for method, arguments in (("weighted_sum", ("w", "x", "out")), ("square_sum", ("w", "g", "out")),
-                              ("moved_sum", ("w", "g", "d", "x", "out"))):
-        strict, fast = (run(loops, case, method, case.incoming, *arguments)["out"]
-                        for loops in (COMPILED, sum_loops(True)))
+    for method, arguments in (
+        ("weighted_sum", ("w", "x", "out")),
+        ("square_sum", ("w", "g", "out")),
+        ("moved_sum", ("w", "g", "d", "x", "out")),
+    ):
+        strict, fast = (
+            run(loops, case, method, case.incoming, *arguments)["out"] for loops in (COMPILED, sum_loops(True))
+        )
         np.testing.assert_allclose(fast, strict, rtol=1e-4, atol=1e-4)
 
 
@@ -229,25 +255,34 @@ GOLDEN = {  # docs/reference/sn28.md, appendix A: weights 0>3 0>4 0>5 1>3 1>4 2>
     "": "-0.8915148 0.4387804 0.7404791 0.6792325 0.7845657 -0.7461449 0.3117414 0.6172727 -0.8761981",
     "(learn 1)": "-0.8853403 0.4290766 0.7521431 0.6730580 0.7942696 -0.7523194 0.3214452 0.6072592 -0.8844495",
     "(learn-lm 1)": "-0.8672536 0.4212993 0.7554373 0.6549713 0.8020468 -0.7704061 0.3292225 0.6002389 -0.8960707",
-    "(learn-newton 1)": "-0.8652704 0.4241412 0.7540708 0.6529881 0.7992049 -0.7723893 0.3263806 0.6017634 "
-                        "-0.8943549",
+    "(learn-newton 1)": "-0.8652704 0.4241412 0.7540708 0.6529881 0.7992049 -0.7723893 0.3263806 0.6017634 -0.8943549",
     "(learn-batch 1)": "-0.9145469 0.5595047 0.6682407 0.6645391 0.7485597 -0.5993339 0.2452694 0.5140826 -0.8184035",
     "(learn-batch-lm 1)": "-0.9178584 0.4865626 0.7215642 0.6624265 0.7703146 -0.5782261 0.2854320 0.5950066 "
-                          "-0.8525655",
-    "(learn-batch-cg 3)": "-0.9133536 1.1433150 0.4899584 0.6714981 0.3942760 0.2541620 0.3978845 0.0522742 "
-                          "-0.1936015",
+    "-0.8525655",
+    "(learn-batch-cg 3)": "-0.9133536 1.1433150 0.4899584 0.6714981 0.3942760 0.2541620 0.3978845 0.0522742 -0.1936015",
 }
 GOLDEN_HESS = {
-    "(learn-lm 1)": [.2045011, .5051048, .7297729, .2045011, .5051048, .2045011, .5051048, .5378639, .3652176],
-    "(learn-newton 1)": [.1852692, .6128657, .8081757, .1852692, .6128657, .1852692, .6128657, .5956491, .4044546],
+    "(learn-lm 1)": [0.2045011, 0.5051048, 0.7297729, 0.2045011, 0.5051048, 0.2045011, 0.5051048, 0.5378639, 0.3652176],
+    "(learn-newton 1)": [
+        0.1852692,
+        0.6128657,
+        0.8081757,
+        0.1852692,
+        0.6128657,
+        0.1852692,
+        0.6128657,
+        0.5956491,
+        0.4044546,
+    ],
 }
 
 
 @pytest.mark.parametrize("loops", KINDS)
 @pytest.mark.parametrize("step", GOLDEN)
 def test_one_step_of_every_rule(step, loops):
-    interpreter, space = start(XOR_NET + "(seed 0) (forget 1) (epsilon 0.1) (setq mu 0.05 gamma 1)" + step,
-                               "sn28itenew", loops)
+    interpreter, _space = start(
+        XOR_NET + "(seed 0) (forget 1) (epsilon 0.1) (setq mu 0.05 gamma 1)" + step, "sn28itenew", loops
+    )
     pairs = [(0, 3), (0, 4), (0, 5), (1, 3), (1, 4), (2, 3), (2, 4), (3, 5), (4, 5)]
     got = [interpreter.call("sval", float(i), float(j)) for i, j in pairs]
     if "cg" in step:  # this row differs by 3e-7 from the printed traces of programs, which are met to all digits
@@ -281,7 +316,7 @@ def test_a_single_presentation_step_by_step():
     for kernel in KERNELS:
         interpreter, space = start(XOR_NET + "(seed 0) (forget 1)", kernel)
         f, df, _ = default_functions(interpreter)
-        inputs, hidden, output, desired = (Units(np.array(u)) for u in ([1, 2], [3, 4], [5], [6]))
+        _inputs, hidden, output, desired = (Units(np.array(u)) for u in ([1, 2], [3, 4], [5], [6]))
         space.unit[VAL].array[1:3], space.unit[VAL].array[6] = (-1, -1), 1
         propagation.update_state(space, hidden, f)
         propagation.update_state(space, output, f)
@@ -292,6 +327,7 @@ def test_a_single_presentation_step_by_step():
 
 # Second order and distances against finite differences
 
+
 def chain(loops=None):
     """Two inputs, two hidden units, one output, weights drawn."""
     interpreter, space = start(XOR_NET + "(seed 3) (forget 1)", "sn28itenew", loops)
@@ -300,20 +336,20 @@ def chain(loops=None):
 
 
 def test_delta_states_are_a_directional_derivative():
-    interpreter, space, (inputs, hidden, output, desired) = chain()
+    interpreter, space, (_inputs, hidden, output, _desired) = chain()
     f, df, _ = default_functions(interpreter)
     direction = np.random.default_rng(0).standard_normal(space.wnum).astype(F)
-    base = space.weight_val.array[:space.wnum].copy()
+    base = space.weight_val.array[: space.wnum].copy()
     states = []
     for sign in (1, -1):
-        space.weight_val.array[:space.wnum] = base + sign * F(0.01) * direction
+        space.weight_val.array[: space.wnum] = base + sign * F(0.01) * direction
         for units in (hidden, output):
             propagation.update_state(space, units, f)
         states.append(float(space.unit[VAL].array[5]))
-    space.weight_val.array[:space.wnum] = base
+    space.weight_val.array[: space.wnum] = base
     for units in (hidden, output):
         propagation.update_state(space, units, f)
-    space.delta.array[:space.wnum] = direction
+    space.delta.array[: space.wnum] = direction
     space.unit[GRAD].array[:] = 0
     for units in (hidden, output):
         propagation.update_deltastate(space, units, df)
@@ -321,7 +357,7 @@ def test_delta_states_are_a_directional_derivative():
 
 
 def test_curvature_is_that_of_the_formula():
-    interpreter, space, (inputs, hidden, output, desired) = chain()
+    interpreter, space, (_inputs, hidden, output, desired) = chain()
     f, df, ddf = default_functions(interpreter)
     for units in (hidden, output):
         propagation.update_state(space, units, f)
@@ -332,19 +368,19 @@ def test_curvature_is_that_of_the_formula():
         for units in (output, hidden):
             curvature.update_ggradient(space, units, df, second, 0.25)
         a = space.unit[SUM].array.astype(float)
-        slope = {u: float(df.values(a[u:u + 1].astype(F))[0]) for u in (3, 4, 5)}
-        bend = {u: 0.0 if second is None else float(second.values(a[u:u + 1].astype(F))[0]) for u in (3, 4, 5)}
+        slope = {u: float(df.values(a[u : u + 1].astype(F))[0]) for u in (3, 4, 5)}
+        bend = {u: 0.0 if second is None else float(second.values(a[u : u + 1].astype(F))[0]) for u in (3, 4, 5)}
         y = space.unit[4].array.astype(float)
-        h5 = slope[5]**2 - y[5] * bend[5]
+        h5 = slope[5] ** 2 - y[5] * bend[5]
         w = interpreter.call("sval", 3.0, 5.0)
-        h3 = w * w * h5 * slope[3]**2 - y[3] * bend[3]
+        h3 = w * w * h5 * slope[3] ** 2 - y[3] * bend[3]
         assert space.unit[GGRAD].array[3] == pytest.approx(h3, rel=1e-5)
         assert interpreter.call("ssigma", 1.0, 3.0) == pytest.approx(0.75 * 2 + 0.25 * h3 * 0.09, rel=1e-5)
 
 
 def test_distances_and_their_gradient():
     """A weight's step is half of minus the derivative; the back sum takes the lower unit's sum for its state."""
-    interpreter, space, (inputs, hidden, output, desired) = chain()
+    interpreter, space, (_inputs, hidden, output, desired) = chain()
     interpreter.run(Source("<more>", "(nlf-lin 0.5 0.5) (epsilon 1)"))
     df = interpreter.lookup("dnlf")
     val = space.unit[VAL].array
@@ -360,7 +396,7 @@ def test_distances_and_their_gradient():
     for new in (old + h, old - h, old):
         w(1, 3, new)
         costs.append(cost())
-    assert space.unit[SUM].array[3] == pytest.approx(sum((w(i, 3) - val[i])**2 for i in (0, 1, 2)), rel=1e-5)
+    assert space.unit[SUM].array[3] == pytest.approx(sum((w(i, 3) - val[i]) ** 2 for i in (0, 1, 2)), rel=1e-5)
     true_back_sum = 2 * (val[3] - w(3, 5)) * space.unit[GRAD].array[5]
     space.unit[GRAD].array[3] = 0.5 * true_back_sum
     weights.clear_acc(space)
@@ -368,13 +404,15 @@ def test_distances_and_their_gradient():
     assert -2 * interpreter.call("sacc", 1.0, 3.0) == pytest.approx((costs[0] - costs[1]) / (2 * h), rel=1e-2)
     euclidean.update_nn_back_sum(space, hidden)
     assert interpreter.call("nbacksum", 3.0) == pytest.approx(
-        2 * (space.unit[SUM].array[3] - w(3, 5)) * space.unit[GRAD].array[5], rel=1e-5)
+        2 * (space.unit[SUM].array[3] - w(3, 5)) * space.unit[GRAD].array[5], rel=1e-5
+    )
     before = w(1, 3)
     interpreter.call("update-nn-weight", 0.0, 0.0)
     assert w(1, 3) == pytest.approx(before + (before - val[1]) * space.unit[GRAD].array[3], rel=1e-5)
 
 
 # Kernels
+
 
 def test_the_kernel_is_the_least_one_that_has_all_the_words_of_the_text():
     def least(text):
@@ -390,12 +428,15 @@ def test_the_kernel_is_the_least_one_that_has_all_the_words_of_the_text():
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_kernel_says_what_it_is_and_refuses_what_it_has_not(kernel):
-    text = (f'(libload "sn28/{kernel}") (print (iterative-mode) (newton-mode) (synepsilon-mode) (desired-mode))')
+    text = f'(libload "sn28/{kernel}") (print (iterative-mode) (newton-mode) (synepsilon-mode) (desired-mode))'
     yes = {True: "t", False: "()"}
     k = KERNELS[kernel]
     assert printed(text).split() == [yes[k.iterative], yes[k.newton], yes[k.newton], "()"]
-    for word, modes in (("(clear-acc)", ["iterative"]), ("(nggrad 0)", ["newton"]),
-                        ("(clear-hess)", ["iterative", "newton"])):
+    for word, modes in (
+        ("(clear-acc)", ["iterative"]),
+        ("(nggrad 0)", ["newton"]),
+        ("(clear-hess)", ["iterative", "newton"]),
+    ):
         program = text + "(alloc-net 3 3)" + word
         if k.has(modes):
             printed(program)
@@ -427,8 +468,9 @@ def test_a_rate_stands_on_the_unit_or_on_its_connections():
 
 
 def test_a_step_of_layers_in_a_sharing_kernel_goes_unit_by_unit():
-    net = ("(alloc-net 9 9) (newneurons 4) (connect 1 '(3 4)) (nval 1 2) (set-nfield '(3 4) 3 1) (set-nfield '(3 4) 5 "
-           "0.5)")
+    net = (
+        "(alloc-net 9 9) (newneurons 4) (connect 1 '(3 4)) (nval 1 2) (set-nfield '(3 4) 3 1) (set-nfield '(3 4) 5 0.5)"
+    )
     whole = start(net + "(update-weight 0 0.5)", "sn28ite")[1].weight_val.array[:2].tolist()
     assert whole == [1.0, 1.0]
     pieces = start(net + "(update-weight 0 0.5 '(3 4))", "sn28ite")[1].weight_val.array[:2].tolist()
@@ -437,6 +479,7 @@ def test_a_step_of_layers_in_a_sharing_kernel_goes_unit_by_unit():
 
 
 # Connections and fields
+
 
 def test_connections_keep_their_order_and_share_weights():
     text = """(libload "sn28/sn28ite") (alloc-net 20 20)
@@ -451,35 +494,45 @@ def test_connections_keep_their_order_and_share_weights():
       (print (sindex 2 4 3) (scounter 2 4) (scounter 2 5))"""
     text = "(de vector-of (k) ((weight-to-matrix) k))" + text
     assert printed(text).splitlines() == [
-        "(1 2 3) (4 5) 6 20", "(1 2 3 0) (4 5) 4 0 7 7", "0.5 () 1 0 ()", "0.5 2 0 7 9", "1 3", "1 1 () ()",
-        "0 10 7 (2 3 0)", "3 2 2"]
+        "(1 2 3) (4 5) 6 20",
+        "(1 2 3 0) (4 5) 4 0 7 7",
+        "0.5 () 1 0 ()",
+        "0.5 2 0 7 9",
+        "1 3",
+        "1 1 () ()",
+        "0 10 7 (2 3 0)",
+        "3 2 2",
+    ]
 
 
-@pytest.mark.parametrize("call, sentence", [
-    ("(connect 1 '(2 2))", "connect: unit 1 is connected to unit 2 already"),
-    ("(connect 2 3) (connect 2 3)", "connect: unit 2 is connected to unit 3 already"),
-    ("(connect 1 7)", "connect: there is no unit 7: the net has units 0 to 3"),
-    ("(connect 1 '(2.5))", "connect: there is no unit 2.5"),
-    ("(connect '(a) 1)", "connect: a is no unit"),
-    ("(connect '(0 1 2 3) '(0 1 2 3))", "connect: 16 connections do not fit in the 9 that were reserved"),
-    ("(newneurons 20)", "newneurons: 20 more units are 24 with the bias, and there is room for 10"),
-    ("(sval 1 2 3)", "sval: there is no connection from unit 1 to unit 2"),
-    ("(cut-connection 1 2)", "cut-connection: there is no connection from unit 1 to unit 2"),
-    ("(dup-connection 1 2 2 1)", "there is no connection from unit 1 to unit 2 whose weight could be shared"),
-    ("(dup-connection '(1 2) 3 1 2)", "the lists on the pre side have 2 and 1 units"),
-    ("(nfield 1 6)", "nfield: a unit has no field 6"),
-    ("(copy-nfield '(1 2) 1 '(3) 2)", "copy-nfield: the layers have 2 and 1 units"),
-    ("(get-pattern [[1 2]] 0 '(1 2 3))", "get-pattern: 2 numbers are too few for 3 units"),
-    ("(get-pattern [[1 2]] 1 '(1 2))", "get-pattern: there is no row 1: the matrix has rows 0 to 0"),
-    ("(update-state 'f '(1))", "f is no non-linear function"),
-    ("(update-state 0 nlf)", "no layer is given"),
-    ("(init-grad-lms dnlf '(1 2) '(3))", "2 outputs have 1 desired values"),
-    ("(update-wghtonly-conjgrad 0)", "the curvature is 0, and must be more than 0"),
-    ("(matrix-to-weight [1 2])", "the matrix has 2 numbers, and there are 0 weights"),
-    ("(alloc-net 3 4 5)", "5 weights are more than the 4 connections"),
-    ("(nlf-lin 0 0.5)", "with slope 0.5 no threshold gives f(1) = 1 or -1"),
-    ("(nlf-spline '(1 0) '(1 2))", "the places of a spline are two or more numbers, ascending"),
-])
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        ("(connect 1 '(2 2))", "connect: unit 1 is connected to unit 2 already"),
+        ("(connect 2 3) (connect 2 3)", "connect: unit 2 is connected to unit 3 already"),
+        ("(connect 1 7)", "connect: there is no unit 7: the net has units 0 to 3"),
+        ("(connect 1 '(2.5))", "connect: there is no unit 2.5"),
+        ("(connect '(a) 1)", "connect: a is no unit"),
+        ("(connect '(0 1 2 3) '(0 1 2 3))", "connect: 16 connections do not fit in the 9 that were reserved"),
+        ("(newneurons 20)", "newneurons: 20 more units are 24 with the bias, and there is room for 10"),
+        ("(sval 1 2 3)", "sval: there is no connection from unit 1 to unit 2"),
+        ("(cut-connection 1 2)", "cut-connection: there is no connection from unit 1 to unit 2"),
+        ("(dup-connection 1 2 2 1)", "there is no connection from unit 1 to unit 2 whose weight could be shared"),
+        ("(dup-connection '(1 2) 3 1 2)", "the lists on the pre side have 2 and 1 units"),
+        ("(nfield 1 6)", "nfield: a unit has no field 6"),
+        ("(copy-nfield '(1 2) 1 '(3) 2)", "copy-nfield: the layers have 2 and 1 units"),
+        ("(get-pattern [[1 2]] 0 '(1 2 3))", "get-pattern: 2 numbers are too few for 3 units"),
+        ("(get-pattern [[1 2]] 1 '(1 2))", "get-pattern: there is no row 1: the matrix has rows 0 to 0"),
+        ("(update-state 'f '(1))", "f is no non-linear function"),
+        ("(update-state 0 nlf)", "no layer is given"),
+        ("(init-grad-lms dnlf '(1 2) '(3))", "2 outputs have 1 desired values"),
+        ("(update-wghtonly-conjgrad 0)", "the curvature is 0, and must be more than 0"),
+        ("(matrix-to-weight [1 2])", "the matrix has 2 numbers, and there are 0 weights"),
+        ("(alloc-net 3 4 5)", "5 weights are more than the 4 connections"),
+        ("(nlf-lin 0 0.5)", "with slope 0.5 no threshold gives f(1) = 1 or -1"),
+        ("(nlf-spline '(1 0) '(1 2))", "the places of a spline are two or more numbers, ascending"),
+    ],
+)
 def test_what_is_wrong_is_said(call, sentence):
     message, line, _ = fault('(libload "sn28/sn28ite") (alloc-net 10 9) (newneurons 3)\n' + call)
     assert sentence in message and line == 2
@@ -496,13 +549,21 @@ def test_sizes_are_read_only():
         assert f"the variable {variable} is only to be read" in sentence and line == 2
 
 
-@pytest.mark.parametrize("change, seen", [
-    ("(rplaca layer 2)", "0 1 0"), ("(rplacd layer ())", "1 0 0"), ("(nconc layer '(3))", "1 1 1"),
-    ("(nconc1 layer 3)", "1 1 1"), ("(setq layer '(3))", "0 0 1"),
-])
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        ("(rplaca layer 2)", "0 1 0"),
+        ("(rplacd layer ())", "1 0 0"),
+        ("(nconc layer '(3))", "1 1 1"),
+        ("(nconc1 layer 3)", "1 1 1"),
+        ("(setq layer '(3))", "0 0 1"),
+    ],
+)
 def test_a_layer_that_was_changed_in_place_is_seen(change, seen):
-    text = ("(alloc-net 10 9) (newneurons 3) (setq layer (list 1 2)) (set-nfield layer n-val 5) "
-            f"(set-nfield '(1 2 3) n-val 0) {change} (set-nfield layer n-val 1) (print (nval 1) (nval 2) (nval 3))")
+    text = (
+        "(alloc-net 10 9) (newneurons 3) (setq layer (list 1 2)) (set-nfield layer n-val 5) "
+        f"(set-nfield '(1 2 3) n-val 0) {change} (set-nfield layer n-val 1) (print (nval 1) (nval 2) (nval 3))"
+    )
     assert printed(text).split() == seen.split()
 
 
@@ -538,8 +599,13 @@ DECLARED = """(net twin (layer in 2) (layer hid 2) (layer out 1) (connect in hid
 def test_a_declared_net_learns_as_the_same_one_in_sn_s_words():
     """Weights of (full) are made source by source, as by connect: the run of the trace, digit for digit."""
     run = json.loads((REFERENCE / "sn28-traces.json").read_text())["xor"]
-    text = DECLARED + "(use-net 'twin)" + XOR_NET.split("\n", 2)[2] + '''(seed 0) (forget 1) (epsi 1)
-      (repeat 40 (learn 4) (performance 0 3) (printf "%.9g\\n" global-error))'''
+    text = (
+        DECLARED
+        + "(use-net 'twin)"
+        + XOR_NET.split("\n", 2)[2]
+        + """(seed 0) (forget 1) (epsi 1)
+      (repeat 40 (learn 4) (performance 0 3) (printf "%.9g\\n" global-error))"""
+    )
     assert printed(text, kernel="sn28ite").split() == [f"{c['error']:.9g}" for c in run["per_cycle"][1:]]
 
 
@@ -577,17 +643,20 @@ def test_a_declared_net_computes_what_its_engine_computes():
     space = interpreter.part(Netspace)
     values, at = {}, 0
     for layer in net.layers[1:]:
-        for name, shape in [(f"{layer.name}.bias", layer.bias_shape), *(
-                (f"{c.name}.weight", c.wiring.weight_shape) for c in net.entering(layer.name))]:
+        for name, shape in [
+            (f"{layer.name}.bias", layer.bias_shape),
+            *((f"{c.name}.weight", c.wiring.weight_shape) for c in net.entering(layer.name)),
+        ]:
             size = int(np.prod(shape))
-            values[name] = space.weight_val.array[at:at + size].astype(float).reshape(shape)
+            values[name] = space.weight_val.array[at : at + size].astype(float).reshape(shape)
             at += size
     engine.load_parameters(values)
     pattern = np.random.default_rng(0).choice([-1.0, 1.0], 256)
     space.unit[VAL].array[1:257] = pattern
     interpreter.call("forward-prop", interpreter.lookup("net-struc"))
     assert np.array(list(interpreter.call("state", interpreter.lookup("output")))) == pytest.approx(
-        engine.outputs(pattern[None])[0], abs=2e-6)
+        engine.outputs(pattern[None])[0], abs=2e-6
+    )
 
 
 def test_one_call_makes_a_whole_block():

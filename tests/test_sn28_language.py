@@ -21,16 +21,20 @@ READER = [
     ('(printf "%d%s%s%d%s" (len "\\x41\\^A\\101\\e") "a\\tb" "\\\\" (len "ab\\\ncd") "\\n")', "4a\tb\\4\n"),
     ('(print (= "\\e" "\\xff") (= "\\+a" "\\xe1"))', "t t\n"),
     ("(print (bound [[1 2 3] [4 5 6]]) ([f 1.5 2.5] 1) ([i 3] 0) ([@ 7]))", "(2 3) 2.5 3 7\n"),
-    ("(print ([a x (y 1)] 1) (#[ a \"s\" #] 1) (bound [a [ x 1] [ y [d 2]]]) ([a [ x 1] [ y z]] 1 1))",
-     '(y 1) "s" (2 2) z\n'),
+    (
+        '(print ([a x (y 1)] 1) (#[ a "s" #] 1) (bound [a [ x 1] [ y [d 2]]]) ([a [ x 1] [ y z]] 1 1))',
+        '(y 1) "s" (2 2) z\n',
+    ),
 ]
 
 HERE_DOCUMENTS = [
-    ('(printf (read-string "~@"))\nFirst, 100%% of it.\n  Second.\n@\n(print (quote after))',
-     "\nFirst, 100% of it.\n  Second.\nafter\n"),
+    (
+        '(printf (read-string "~@"))\nFirst, 100%% of it.\n  Second.\n@\n(print (quote after))',
+        "\nFirst, 100% of it.\n  Second.\nafter\n",
+    ),
     ("(setq x (read)) (a list of data)\n(print x)", "(a list of data)\n"),
-    ('(setq s (read-string 5))hello(print s)', '"hello"\n'),
-    ('(setq l (read-string)) the rest\n(print l)', '" the rest"\n'),
+    ("(setq s (read-string 5))hello(print s)", '"hello"\n'),
+    ("(setq l (read-string)) the rest\n(print l)", '" the rest"\n'),
     ('(setq d (progn (skip-char) (read-string "0-9")))\n  42abc(print d)', '"42"\n'),
     ('(print (skip-char " \\n"))\n\n\n(print 2)', '"("\n2\n'),
     ('(progn (read-string "~%") (read-string 1) (print (= (skip-char) "\\e")))  anything, (here\n%  \n', "t\n"),
@@ -45,10 +49,14 @@ EVALUATION = [
     ("(de present (n) n) (de show () (present 3)) (print (show) (let ((present 1+)) (show)) (show))", "3 4 3\n"),
     ("(setq plus +) (print (plus 1 2) ((lambda (a b) (- b a)) 3 10) ((car (list plus)) 3 4))", "3 7 7\n"),
     ("(setq m [[1 2] [3 4]]) (print (m 1 0) ((car (list m)) 0 1))", "3 2\n"),
-    ("(de f (a &optional b (c (+ 1 2))) (list a b c)) (print (f 1) (f 1 2) (f 1 2 3))",
-     "(1 () (+ 1 2)) (1 2 (+ 1 2)) (1 2 3)\n"),
-    ("(de f (a &rest r) (list a r)) (de g l l) (de h (a . r) r) (print (f 1 2 3) (g 1 2) (h 1 2))",
-     "(1 (2 3)) (1 2) (2)\n"),
+    (
+        "(de f (a &optional b (c (+ 1 2))) (list a b c)) (print (f 1) (f 1 2) (f 1 2 3))",
+        "(1 () (+ 1 2)) (1 2 (+ 1 2)) (1 2 3)\n",
+    ),
+    (
+        "(de f (a &rest r) (list a r)) (de g l l) (de h (a . r) r) (print (f 1 2 3) (g 1 2) (h 1 2))",
+        "(1 (2 3)) (1 2) (2)\n",
+    ),
     ("(de f ((x y) z) (list y z x)) (print (f '(1 2) 3) (let (((a b) '(1 2))) b))", "(2 3 1) 2\n"),
     ("(dm add1 (call x) `(+ 1 ,x)) (print (add1 4))", "5\n"),
     ("(df name (x) x) (print (name unset))", "unset\n"),
@@ -69,10 +77,14 @@ EVALUATION = [
 ]
 
 PRINTING = [
-    ("(print 3.14159265 -2.5 3 100000 0.00012345 1e11 (/ 1 3) 0.001)",
-     "3.1416 -2.5 3 100000 0.00012345 1e+11 0.3333 0.001\n"),
-    ('(printf "%g %f %d %l|%g\\n" 0.25 0.333333 3.7 \'(1.23456 a) 0.000996027)',
-     "0.25 0.3333 3 (1.2346 a)|0.000996027\n"),
+    (
+        "(print 3.14159265 -2.5 3 100000 0.00012345 1e11 (/ 1 3) 0.001)",
+        "3.1416 -2.5 3 100000 0.00012345 1e+11 0.3333 0.001\n",
+    ),
+    (
+        '(printf "%g %f %d %l|%g\\n" 0.25 0.333333 3.7 \'(1.23456 a) 0.000996027)',
+        "0.25 0.3333 3 (1.2346 a)|0.000996027\n",
+    ),
     ('(printf "%9.5f|%.6g|%5d|%-5s|%%\\n" 0.25 3.14159265 3.7 "ab")', "  0.25000|3.14159|    3|ab   |%\n"),
     ("(prin 'x) (print [[1 2][3 4]])", "x[[ 1.00  2.00 ]\n  [ 3.00  4.00 ]]\n"),
     ("(print 'a [f 1 2] [i 3 4])", "a [f 1.00  2.00 ] [i    3     4 ]\n"),
@@ -95,22 +107,26 @@ OBJECT_ROWS = [
     ("(print (==> d up) :d:n)", '"loud" 0\n"loud" 6\n12 12\n'),
     ("(setq :c:n 9) (incr :c:n) (print :c:n (==> c up) (send c 'up))", "10 14 18\n"),
     ("(print (==> d both '(1 2) 3))", '(1 2 3 "loud")\n'),
-    ("(print (classof c) (is-of-class d counter) (is-of-class c loud) (is-of-class 3 'number) (classp counter))",
-     "::class:counter t () t ::class:counter\n"),
+    (
+        "(print (classof c) (is-of-class d counter) (is-of-class c loud) (is-of-class 3 'number) (classp counter))",
+        "::class:counter t () t ::class:counter\n",
+    ),
     ("(setq l (list c 1)) (delete c) (print c l)", "gone 0\n() (() 1)\n"),
     # a message to the object while one of its methods runs sees, and leaves, the same slots
-    ("(defmethod counter reset () (setq n 0)) (defmethod counter f () (setq n 5) (==> this reset) n) (print (==> c f))",
-     "0\n"),
+    (
+        "(defmethod counter reset () (setq n 0)) (defmethod counter f () (setq n 5) (==> this reset) n) (print (==> c f))",  # noqa: E501
+        "0\n",
+    ),
     ("(de peek () n) (defmethod counter g () (setq n 7) (list (peek) :c:n)) (print (==> c g))", "(7 7)\n"),
 ]
 
 
-@pytest.mark.parametrize("text, expected", [*READER, *HERE_DOCUMENTS, *EVALUATION, *PRINTING])
+@pytest.mark.parametrize(("text", "expected"), [*READER, *HERE_DOCUMENTS, *EVALUATION, *PRINTING])
 def test_program(text, expected):
     assert printed(text) == expected
 
 
-@pytest.mark.parametrize("text, expected", OBJECT_ROWS)
+@pytest.mark.parametrize(("text", "expected"), OBJECT_ROWS)
 def test_object(text, expected):
     assert printed(OBJECTS + text) == expected
 
@@ -124,7 +140,7 @@ def test_on_error_runs_its_handler_and_the_error_goes_on(tmp_path):
     text = """(on-error (writing "handled" (print 'yes)) (car 3))\n(writing "never" (print 1))"""
     assert fault(text, tmp_path)[1:] == (1, 49)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["handled"]
-    assert fault("(error 'where \"that is wrong\" 7)")[0].startswith("where: that is wrong: 7")
+    assert fault('(error \'where "that is wrong" 7)')[0].startswith("where: that is wrong: 7")
 
 
 ERRORS = [
@@ -146,7 +162,7 @@ ERRORS = [
     ("(new 3)", 1, 6, "is no class"),
     ("(==> 3 go)", 1, 6, "is no object"),
     ("(defclass a nowhere)", 1, 13, "there is no class nowhere"),
-    ('(print (read))', 1, 8, "is at its end"),
+    ("(print (read))", 1, 8, "is at its end"),
     ('(read-string "z-a")', 1, 1, "runs backwards"),
     ("(reading 3 (read))", 1, 10, "is no stream"),
     # what of SN is not here says so
@@ -170,15 +186,15 @@ def test_names_that_are_not_here_are_free():
     assert printed("(print row (let ((column 3)) column)) (de clip (x) (* 2 x)) (print (clip 4))") == "() 3\n8\n"
 
 
-
-@pytest.mark.parametrize("text, line, column, message", ERRORS)
+@pytest.mark.parametrize(("text", "line", "column", "message"), ERRORS)
 def test_error(text, line, column, message):
     found, *place = fault(text)
     assert message in found and place == [line, column]
 
 
-@pytest.mark.parametrize("text", ["(while t 1)", "(de f () (f)) (f)", "(setq i 0) (do-while t (incr i))",
-                                  "(for (i 0 1e9) i)"])
+@pytest.mark.parametrize(
+    "text", ["(while t 1)", "(de f () (f)) (f)", "(setq i 0) (do-while t (incr i))", "(for (i 0 1e9) i)"]
+)
 def test_an_endless_program_ends_with_its_place(text):
     found, line, _ = fault("\n" + text, limits=Limits(steps=20_000))
     assert "is the limit" in found and line == 2

@@ -28,10 +28,8 @@ UPDATES = {
     "(learn-lm 1)": "-0.8672536 0.4212993 0.7554373 0.6549713 0.8020468 -0.7704061 0.3292225 0.6002389 -0.8960707",
     "(learn-newton 1)": "-0.8652704 0.4241412 0.7540708 0.6529881 0.7992049 -0.7723893 0.3263806 0.6017634 -0.8943549",
     "(learn-batch 1)": "-0.9145469 0.5595047 0.6682407 0.6645391 0.7485597 -0.5993339 0.2452694 0.5140826 -0.8184035",
-    "(learn-batch-lm 1)":
-        "-0.9178584 0.4865626 0.7215642 0.6624265 0.7703146 -0.5782261 0.2854320 0.5950066 -0.8525655",
-    "(learn-batch-cg 3)":
-        "-0.9133536 1.1433150 0.4899584 0.6714981 0.3942760 0.2541620 0.3978845 0.0522742 -0.1936015",
+    "(learn-batch-lm 1)": "-0.9178584 0.4865626 0.7215642 0.6624265 0.7703146 -0.5782261 0.2854320 0.5950066 -0.8525655",  # noqa: E501
+    "(learn-batch-cg 3)": "-0.9133536 1.1433150 0.4899584 0.6714981 0.3942760 0.2541620 0.3978845 0.0522742 -0.1936015",
 }
 HESSIANS = {
     "(learn-lm 1)": "0.2045011 0.5051048 0.7297729 0.2045011 0.5051048 0.2045011 0.5051048 0.5378639 0.3652176",
@@ -45,6 +43,7 @@ def xor(text, kernel="sn28itenew", folder=None):
 
 
 # Learning
+
 
 @pytest.mark.parametrize("step", UPDATES)
 def test_a_step_gives_the_weights_of_the_original(step):
@@ -65,18 +64,24 @@ def test_errors_are_those_of_the_original():
     assert xor('(learn-batch 1) (printf "%.8f %d %d" global-error age current-pattern)') == "0.80398017 4 0"
 
 
-@pytest.mark.parametrize(("a", "b"), [
-    ("(repeat 8 (basic-iteration current-pattern) (setq current-pattern (next-pattern current-pattern)))", "(learn 8)"),
-    ("(learn-cycle 2)", "(learn 8)"),
-    ("(learn-cycle-lm 1)", "(learn-lm 4)"),
-    ("(let ((lev-mar t)) (learn-newton 4))", "(learn-lm 4)"),
-    ("(batch-iteration 0 3) (batch-iteration 0 3)", "(learn-batch 2)"),
-    ("(let ((lev-mar t)) (batch-newton-iteration 0 3))", "(learn-batch-lm 1)"),
-    ("(run-batch-cg 2 2)", "(let ((l (learn-batch-cg 2))) (apply learn-batch-cg l))"),
-    ("(run 2 4)", "(learn 8)"),
-    ("(run-lm 2 2)", "(learn-lm 4)"),
-    ("(test-set 0 3) (trun-batch-newton 1 2)", "(learn-batch-newton 2)"),
-])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (
+            "(repeat 8 (basic-iteration current-pattern) (setq current-pattern (next-pattern current-pattern)))",
+            "(learn 8)",
+        ),
+        ("(learn-cycle 2)", "(learn 8)"),
+        ("(learn-cycle-lm 1)", "(learn-lm 4)"),
+        ("(let ((lev-mar t)) (learn-newton 4))", "(learn-lm 4)"),
+        ("(batch-iteration 0 3) (batch-iteration 0 3)", "(learn-batch 2)"),
+        ("(let ((lev-mar t)) (batch-newton-iteration 0 3))", "(learn-batch-lm 1)"),
+        ("(run-batch-cg 2 2)", "(let ((l (learn-batch-cg 2))) (apply learn-batch-cg l))"),
+        ("(run 2 4)", "(learn 8)"),
+        ("(run-lm 2 2)", "(learn-lm 4)"),
+        ("(test-set 0 3) (trun-batch-newton 1 2)", "(learn-batch-newton 2)"),
+    ],
+)
 def test_two_ways_of_the_same_learning(a, b):
     weights = '(print "weights") (show sval)'
     assert xor(a + weights).split('"weights"')[1] == xor(b + weights).split('"weights"')[1]
@@ -122,43 +127,61 @@ NETMASK = """
 
 
 @DIGITS
-@pytest.mark.parametrize(("settings_", "expected"), [
-    ("(epsi-sqrt 0.1)", "0.0866 86.56 0.0918 85.00"),
-    ("(mask-epsi 0.1) (setq alpha 0.5 decay 0.0001)", "0.1397 60.94 0.1441 51.88"),
-])
+@pytest.mark.parametrize(
+    ("settings_", "expected"),
+    [
+        ("(epsi-sqrt 0.1)", "0.0866 86.56 0.0918 85.00"),
+        ("(mask-epsi 0.1) (setq alpha 0.5 decay 0.0001)", "0.1397 60.94 0.1441 51.88"),
+    ],
+)
 def test_a_sweep_of_the_digits_is_that_of_the_original(settings_, expected):
     assert printed(NETMASK + settings_ + "(learn 320) (measure)") == expected
 
 
 @DIGITS
 def test_the_rates_of_shared_weights():
-    assert printed(NETMASK + '(mask-epsi 0.1) (printf "%.4f %.4f %.4f %d %d" (nepsilon (car big1)) '
-                             '(nepsilon (car small1)) (nepsilon (car answer)) snum wnum)') == (
-        "0.0040 0.0057 0.0124 3146 746")
+    assert printed(
+        NETMASK + '(mask-epsi 0.1) (printf "%.4f %.4f %.4f %d %d" (nepsilon (car big1)) '
+        "(nepsilon (car small1)) (nepsilon (car answer)) snum wnum)"
+    ) == ("0.0040 0.0057 0.0124 3146 746")
 
 
 # Functions that a program gives another meaning
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("(de present-pattern (l n) (state l '(0 0))) (test-pattern 1) (print (state input))", "(0 0)\n"),
-    ("(de classify (n) (= n 2)) (performance 0 3) (print good-an-percent)", "25\n"),
-    ("(print (let ((classify (lambda (n) ()))) (performance 0 3)) (let ((classify (lambda (n) t))) (performance 0 3)))",
-     "0 100\n"),
-    ("(let ((present-pattern (lambda (l n) (state l 7)))) (test-pattern 0)) (print (state input))", "(7 7)\n"),
-    ("(de forward-prop (net) (state output 0.5)) (print (test-pattern 0) (state output))", "0.125 (0.5)\n"),
-    ("(setq n 0) (de basic-iteration (p) (incr n) (setq good-answer t)) (learn 5) (print n age current-pattern)",
-     "5 0 1\n"),
-    ("(de do-update-weight (net) (setq seen net)) (learn 1) (print (= seen net-struc)) (show sval)",
-     "t\n " + UPDATES[""]),
-    ("(de next-choice (n) 2) (learn 1) (print current-pattern)", "2\n"),
-    ("(de perf l (print l) 1) (run 1 1) (test-set 1 2) (trun 1 1)",
-     "()\n()\n** Test set size = 2, 90% confidence interval = +-86.54%.\n()\n(1 2)\n()\n(1 2)\n"),
-    ("(de learn (n) (print 'mine) (list n)) (de perf l 50) (print (run 3 2))", "mine\nmine\n50\n"),
-    ("(de disp-user (n) (prin n)) (set-disp-user) (learn 3) (performance 0 1) (set-disp-nil) (learn 3)", "01201"),
-    ("(de init-grad (f out des) (init-grad-lms f out des) 7) (print (test-pattern 0))", "7\n"),
-    ("(setq l ()) (de test-pattern (n) (setq l (cons n l) good-answer ()) n) (performance 1 3) (print l global-error)",
-     "(3 2 1) 2\n"),
-])
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(de present-pattern (l n) (state l '(0 0))) (test-pattern 1) (print (state input))", "(0 0)\n"),
+        ("(de classify (n) (= n 2)) (performance 0 3) (print good-an-percent)", "25\n"),
+        (
+            "(print (let ((classify (lambda (n) ()))) (performance 0 3)) (let ((classify (lambda (n) t))) (performance 0 3)))",  # noqa: E501
+            "0 100\n",
+        ),
+        ("(let ((present-pattern (lambda (l n) (state l 7)))) (test-pattern 0)) (print (state input))", "(7 7)\n"),
+        ("(de forward-prop (net) (state output 0.5)) (print (test-pattern 0) (state output))", "0.125 (0.5)\n"),
+        (
+            "(setq n 0) (de basic-iteration (p) (incr n) (setq good-answer t)) (learn 5) (print n age current-pattern)",
+            "5 0 1\n",
+        ),
+        (
+            "(de do-update-weight (net) (setq seen net)) (learn 1) (print (= seen net-struc)) (show sval)",
+            "t\n " + UPDATES[""],
+        ),
+        ("(de next-choice (n) 2) (learn 1) (print current-pattern)", "2\n"),
+        (
+            "(de perf l (print l) 1) (run 1 1) (test-set 1 2) (trun 1 1)",
+            "()\n()\n** Test set size = 2, 90% confidence interval = +-86.54%.\n()\n(1 2)\n()\n(1 2)\n",
+        ),
+        ("(de learn (n) (print 'mine) (list n)) (de perf l 50) (print (run 3 2))", "mine\nmine\n50\n"),
+        ("(de disp-user (n) (prin n)) (set-disp-user) (learn 3) (performance 0 1) (set-disp-nil) (learn 3)", "01201"),
+        ("(de init-grad (f out des) (init-grad-lms f out des) 7) (print (test-pattern 0))", "7\n"),
+        (
+            "(setq l ()) (de test-pattern (n) (setq l (cons n l) good-answer ()) n) (performance 1 3) (print l global-error)",  # noqa: E501
+            "(3 2 1) 2\n",
+        ),
+    ],
+)
 def test_the_library_calls_functions_by_their_names(text, expected):
     assert xor(text) == expected
 
@@ -185,25 +208,42 @@ def test_what_build_net_sets():
         (build-net '((a n) (b (1+ 1)) (c 1)) '((a c) (b c)))
         (print a b c net-struc layer-names input-layer output-layer desired-layer nnum snum)
         (print (amont (car b)) (amont (car c)))"""
-    assert printed(text) == ("(1 2 3) (4 5) (6) (((1 2 3) (4 5) (6)) 7) (a b c) (1 2 3) (6) (7) 8 8\n"
-                             "(0) (0 1 2 3 4 5)\n")
+    assert printed(text) == (
+        "(1 2 3) (4 5) (6) (((1 2 3) (4 5) (6)) 7) (a b c) (1 2 3) (6) (7) 8 8\n(0) (0 1 2 3 4 5)\n"
+    )
 
 
 # Measuring
 
+
 def test_perf_prints_and_logs(tmp_path):
-    out = xor("""(setq perf-file "log" input-noise 3) (learn 4) (print (perf) input-noise) (perf 1 2)
+    out = xor(
+        """(setq perf-file "log" input-noise 3) (learn 4) (print (perf) input-noise) (perf 1 2)
                  (forget-sqrt 1) (epsi-sqrt 0.1) (epsi 1) (epsilon 0.25) (mask-epsi 1) (new-mu 0.5) (test-set 2 3)
-                 (ensemble 1 3) (forget-layer 1 hidden) (save-perf "%d;" 7)""", folder=tmp_path)
+                 (ensemble 1 3) (forget-layer 1 hidden) (save-perf "%d;" 7)""",
+        folder=tmp_path,
+    )
     rule = "-" * 55
-    assert re.fullmatch(rf"{rule}\npatterns\{{0-3\}}, age=4, error=([0-9.]+), performance=50\n50 3\n{rule}\n"
-                        r"patterns\{1-2\}, age=4, error=[0-9.]+, performance=0\n\*\* Test set size = 2, 90% confidence"
-                        r" interval = \+-86.54%.\n", out), out
+    assert re.fullmatch(
+        rf"{rule}\npatterns\{{0-3\}}, age=4, error=([0-9.]+), performance=50\n50 3\n{rule}\n"
+        r"patterns\{1-2\}, age=4, error=[0-9.]+, performance=0\n\*\* Test set size = 2, 90% confidence"
+        r" interval = \+-86.54%.\n",
+        out,
+    ), out
     lines = (tmp_path / "run" / "log.perf").read_text().splitlines()
     assert re.fullmatch(r"     4 0\.\d{8}  50\.00 ;\{0-3\}", lines[0])
-    assert lines[2:] == [";;; (forget-sqrt 1)", ";;; (epsi-sqrt 0.1)", ";;; (epsi 1)", ";;; (epsilon 0.25)",
-                         ";;; (mask-epsi 1)", ";;; (mu 0.5)", ";;; (test-set 2 3)", ";;; (ensemble 1 3)",
-                         ";;; (forget-layer 1 hidden)", "7;"]
+    assert lines[2:] == [
+        ";;; (forget-sqrt 1)",
+        ";;; (epsi-sqrt 0.1)",
+        ";;; (epsi 1)",
+        ";;; (epsilon 0.25)",
+        ";;; (mask-epsi 1)",
+        ";;; (mu 0.5)",
+        ";;; (test-set 2 3)",
+        ";;; (ensemble 1 3)",
+        ";;; (forget-layer 1 hidden)",
+        "7;",
+    ]
 
 
 def test_a_run_logs_itself(tmp_path):
@@ -214,13 +254,19 @@ def test_a_run_logs_itself(tmp_path):
 
 
 CLASSES = [
-    ("(set-class-quadrant)", "(0.1 -3)", "(1 -1)", True), ("(set-class-quadrant)", "(0.1 0)", "(1 -1)", False),
-    ("(set-class-quadrant)", "(5 -1)", "(0 -1)", True), ("(set-class-max)", "(0.2 0.1)", "(1 -1)", True),
-    ("(set-class-max)", "(0.2 0.2)", "(1 -1)", False), ("(set-class-max)", "(0.2 0.2)", "(1 1)", True),
+    ("(set-class-quadrant)", "(0.1 -3)", "(1 -1)", True),
+    ("(set-class-quadrant)", "(0.1 0)", "(1 -1)", False),
+    ("(set-class-quadrant)", "(5 -1)", "(0 -1)", True),
+    ("(set-class-max)", "(0.2 0.1)", "(1 -1)", True),
+    ("(set-class-max)", "(0.2 0.2)", "(1 -1)", False),
+    ("(set-class-max)", "(0.2 0.2)", "(1 1)", True),
     ("(set-class-sgn -0.5 0.5)", "(0.4 -0.6)", "(0 -1)", True),
-    ("(set-class-sgn -0.5 0.5)", "(0.6 -0.6)", "(0 -1)", False), ("(set-class-sgn 0 0)", "(0 1)", "(1 1)", False),
-    ("(set-class-lms 0.25)", "(0.5 0)", "(1 0)", True), ("(set-class-lms 0.125)", "(0.5 0)", "(1 0)", False),
-    ("(set-class-hamming 0.5)", "(0.5 0)", "(1 0)", True), ("(set-class-hamming 0.4)", "(0.5 0)", "(1 0)", False),
+    ("(set-class-sgn -0.5 0.5)", "(0.6 -0.6)", "(0 -1)", False),
+    ("(set-class-sgn 0 0)", "(0 1)", "(1 1)", False),
+    ("(set-class-lms 0.25)", "(0.5 0)", "(1 0)", True),
+    ("(set-class-lms 0.125)", "(0.5 0)", "(1 0)", False),
+    ("(set-class-hamming 0.5)", "(0.5 0)", "(1 0)", True),
+    ("(set-class-hamming 0.4)", "(0.5 0)", "(1 0)", False),
     ("(set-class-nil)", "(0 0)", "(9 9)", True),
 ]
 
@@ -238,8 +284,10 @@ def test_classes_of_the_greatest_output():
     assert printed(text) == "1 (0 2)\n"
 
 
-@pytest.mark.parametrize(("output", "desired", "error"), [("1.5", "1", "0"), ("-1.5", "-1", "0"), ("0.5", "1", "0.125"),
-                                                        ("-0.5", "-1", "0.125"), ("-1", "1", "2")])
+@pytest.mark.parametrize(
+    ("output", "desired", "error"),
+    [("1.5", "1", "0"), ("-1.5", "-1", "0"), ("0.5", "1", "0.125"), ("-0.5", "-1", "0.125"), ("-1", "1", "2")],
+)
 def test_thlms_forgives_what_is_beyond_the_target(output, desired, error):
     text = f"""(libload "sn28/sn28") (alloc-net 9 9) (build-net '((a 1) (b 1)) ()) (set-cost-thlms 0)
                (state b {output}) (state desired-layer {desired}) (print (do-compute-err b desired-layer))"""
@@ -249,11 +297,14 @@ def test_thlms_forgives_what_is_beyond_the_target(output, desired, error):
 
 # Rates, first weights, access by layer
 
+
 def test_rates_and_what_they_come_to():
     for kernel in ("sn28", "sn28new"):
-        out = printed(XOR % kernel + '(epsi 1) (printf "%.6f %g " (nepsilon 3) eps) (epsi-sqrt 1) '
-                      '(printf "%.6f " (nepsilon 3)) (epsi-layer 3 hidden) (print (epsilon hidden)) (epsilon 0.5) '
-                      '(print eps (epsilon output)) (epsilon hidden 0.25) (print (epsilon hidden))')
+        out = printed(
+            XOR % kernel + '(epsi 1) (printf "%.6f %g " (nepsilon 3) eps) (epsi-sqrt 1) '
+            '(printf "%.6f " (nepsilon 3)) (epsi-layer 3 hidden) (print (epsilon hidden)) (epsilon 0.5) '
+            "(print eps (epsilon output)) (epsilon hidden 0.25) (print (epsilon hidden))"
+        )
         assert out == "0.333333 1 0.577350 (1 1)\n1 (0.5)\n(0.25 0.25)\n"
     text = "(sigma hidden 0.2) (epsilon 0.5) (new-mu 0.3) (print mu (epsilon hidden) (real-epsilon hidden))"
     assert xor(text) == "0.3 (0.5 0.5) (1 1)\n"
@@ -276,21 +327,28 @@ def test_a_shared_weight_keeps_the_number_drawn_last():
     assert first.split()[1:] == second.split()[1:] and first.startswith("t ")
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("(print (state hidden '(0.5 -2)) (state hidden) (state (list 0 hidden)))", "(0.5 -2) (0.5 -2) (1 0.5 -2)\n"),
-    ("(state 3) (print (nval 0) (nval 1) (nval 6) (length (state)))", "1 3 3 7\n"),
-    ("(state () 9) (print (state ()) (length (state)) (mapncar nval '(())) (state output))", "() 7 () (0)\n"),
-    ("(gradient output 2) (print (gradient output) (weighted-sum output) (spare-field hidden 4) (nspare1 3))",
-     "(2) (0) 4 4\n"),
-    ("(set-weight 3 '(1 2 3)) (print (weight 3) (weight 3 '(2 4 0)) (sval 1 3))", "(1 2 3) (3 () 1) 2\n"),
-    ("(set-deltaw 3 '(1 2 3)) (print (deltaw 3) (sdelta 2 3))", "(1 2 3) 3\n"),
-    ("(setq l (dump-weights)) (forget 0) (rest-weights l) (show sval)", " " + UPDATES[""]),
-    ("(setq l ()) (all-neuron (i) (setq l (cons i l))) (print l)", "(6 5 4 3 2 1 0)\n"),
-    ("(setq l ()) (print (all-synapse (i j) (setq l (cons i l)) j) l)", "5 (4 3 0 2 1 0 2 1 0)\n"),
-    ("(print (length (mapncar nval '())) (mapncar 'nfanin (list hidden)))", "7 (3 3)\n"),
-    ("(mapncar nval (list hidden 3)) (mapncar 'nval (list output '(4))) (print (state hidden) (state output))",
-     "(3 3) (4)\n"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(print (state hidden '(0.5 -2)) (state hidden) (state (list 0 hidden)))", "(0.5 -2) (0.5 -2) (1 0.5 -2)\n"),
+        ("(state 3) (print (nval 0) (nval 1) (nval 6) (length (state)))", "1 3 3 7\n"),
+        ("(state () 9) (print (state ()) (length (state)) (mapncar nval '(())) (state output))", "() 7 () (0)\n"),
+        (
+            "(gradient output 2) (print (gradient output) (weighted-sum output) (spare-field hidden 4) (nspare1 3))",
+            "(2) (0) 4 4\n",
+        ),
+        ("(set-weight 3 '(1 2 3)) (print (weight 3) (weight 3 '(2 4 0)) (sval 1 3))", "(1 2 3) (3 () 1) 2\n"),
+        ("(set-deltaw 3 '(1 2 3)) (print (deltaw 3) (sdelta 2 3))", "(1 2 3) 3\n"),
+        ("(setq l (dump-weights)) (forget 0) (rest-weights l) (show sval)", " " + UPDATES[""]),
+        ("(setq l ()) (all-neuron (i) (setq l (cons i l))) (print l)", "(6 5 4 3 2 1 0)\n"),
+        ("(setq l ()) (print (all-synapse (i j) (setq l (cons i l)) j) l)", "5 (4 3 0 2 1 0 2 1 0)\n"),
+        ("(print (length (mapncar nval '())) (mapncar 'nfanin (list hidden)))", "7 (3 3)\n"),
+        (
+            "(mapncar nval (list hidden 3)) (mapncar 'nval (list output '(4))) (print (state hidden) (state output))",
+            "(3 3) (4)\n",
+        ),
+    ],
+)
 def test_fields_layer_by_layer(text, expected):
     assert xor(text) == expected
 
@@ -302,6 +360,7 @@ def test_what_is_printed_while_learning():
 
 
 # Windows and masks
+
 
 def connections(text, kernel="sn28ite", allocated="200 5000"):
     """(pre, post, weight) of all connections of a program, oldest first by unit; weights are told apart by numbers."""
@@ -321,13 +380,18 @@ def windows(made):
 def test_inexact_windows_are_pushed_back_with_a_warning():
     text = "(build-net-nobias '((a 16) (b 9)) ()) (local-2d-connect a 4 4 b 3 3 2 2 3 3)"
     out = printed(f'(libload "sn28/sn28") (alloc-net 99 999) {text} (print (amont 17) (amont 25) (amont 19))')
-    assert out == ("local-2d-connect:[warning]:inexact layer size.\n(1 2 3 5 6 7 9 10 11) (6 7 8 10 11 12 14 15 16) "
-                   "(2 3 4 6 7 8 10 11 12)\n")
+    assert out == (
+        "local-2d-connect:[warning]:inexact layer size.\n(1 2 3 5 6 7 9 10 11) (6 7 8 10 11 12 14 15 16) "
+        "(2 3 4 6 7 8 10 11 12)\n"
+    )
 
 
 def test_windows_of_a_torus_wrap():
-    made = windows(connections("(build-net-nobias '((a 256) (b 64)) ()) (mask-toric-connect a 16 16 b 8 8 2 2 3 3)",
-                               allocated="500 2000"))
+    made = windows(
+        connections(
+            "(build-net-nobias '((a 256) (b 64)) ()) (mask-toric-connect a 16 16 b 8 8 2 2 3 3)", allocated="500 2000"
+        )
+    )
     assert [(u - 1) % 16 for u in made[257 + 7]] == [14, 15, 0] * 3
     assert [(u - 1) // 16 for u in made[257 + 63]] == [14] * 3 + [15] * 3 + [0] * 3
 
@@ -357,26 +421,42 @@ def test_the_net_as_text():
 def test_exact_windows_are_where_they_should_be(r2, c2, xs, ys, xz, yz):
     r1, c1 = (r2 - 1) * ys + yz, (c2 - 1) * xs + xz
     first = r1 * c1 + 1
-    for word, sharing in (("local", lambda k, place: k * xz * yz + place), ("mask", lambda k, place: place),
-                          ("equal-mask", lambda k, place: 0)):
-        made = connections(f"(build-net-nobias '((a {r1 * c1}) (b {r2 * c2})) ()) "
-                           f"({word}-2d-connect a {r1} {c1} b {r2} {c2} {xs} {ys} {xz} {yz})", allocated="400 9000")
-        assert made == [(1 + (i * ys + y) * c1 + j * xs + x, first + i * c2 + j, sharing(i * c2 + j, y * xz + x))
-                        for i in range(r2) for j in range(c2) for y in range(yz) for x in range(xz)]
+    for word, sharing in (
+        ("local", lambda k, place: k * xz * yz + place),
+        ("mask", lambda k, place: place),
+        ("equal-mask", lambda k, place: 0),
+    ):
+        made = connections(
+            f"(build-net-nobias '((a {r1 * c1}) (b {r2 * c2})) ()) "
+            f"({word}-2d-connect a {r1} {c1} b {r2} {c2} {xs} {ys} {xz} {yz})",
+            allocated="400 9000",
+        )
+        assert made == [
+            (1 + (i * ys + y) * c1 + j * xs + x, first + i * c2 + j, sharing(i * c2 + j, y * xz + x))
+            for i in range(r2)
+            for j in range(c2)
+            for y in range(yz)
+            for x in range(xz)
+        ]
 
 
 def test_biases_and_warnings():
-    made = connections("(build-net-nobias '((a 4) (b 4)) ()) (bias-connect a) (shared-bias-connect '(5 6)) "
-                       "(tdnn-bias-connect '(7 8) 1 2)")
+    made = connections(
+        "(build-net-nobias '((a 4) (b 4)) ()) (bias-connect a) (shared-bias-connect '(5 6)) "
+        "(tdnn-bias-connect '(7 8) 1 2)"
+    )
     assert made == [(0, 1, 0), (0, 2, 1), (0, 3, 2), (0, 4, 3), (0, 5, 4), (0, 6, 4), (0, 7, 5), (0, 8, 6)]
-    for call, warning in (("equal-mask-1d-connect a 5 b 2 2 2", "mask-1d-connect:[warning]:inexact layer size."),
-                          ("tdnn-connect a 5 1 b 2 1 1 3", "tdnn-connect:[benign warning] bad frame numbers."),
-                          ("local-1d-connect a 5 b 2 2 2", "local-1d-connect:[warning]:inexact layer size.")):
+    for call, warning in (
+        ("equal-mask-1d-connect a 5 b 2 2 2", "mask-1d-connect:[warning]:inexact layer size."),
+        ("tdnn-connect a 5 1 b 2 1 1 3", "tdnn-connect:[benign warning] bad frame numbers."),
+        ("local-1d-connect a 5 b 2 2 2", "local-1d-connect:[warning]:inexact layer size."),
+    ):
         text = f'(libload "sn28/sn28ite") (alloc-net 20 90) (build-net-nobias \'((a 5) (b 2)) ()) ({call})'
         assert printed(text) == warning + "\n"
 
 
 # Pruning, growing
+
 
 def test_the_least_salient_connections_are_cut():
     text = """(de saliencies () (let ((l ()))
@@ -404,24 +484,32 @@ def test_training_ends_when_the_best_is_half_as_old_as_the_net():
 
 # Weight files
 
+
 def test_a_file_of_all_weights(tmp_path):
-    out = xor("""(save-net "w") (save-ascii-net "t.wei") (forget 0) (load-net "w") (show sval) (forget 0)
-                 (load-net "t") (show sval)""", folder=tmp_path)
+    out = xor(
+        """(save-net "w") (save-ascii-net "t.wei") (forget 0) (load-net "w") (show sval) (forget 0)
+                 (load-net "t") (show sval)""",
+        folder=tmp_path,
+    )
     exact, rounded = out.split()[:9], out.split()[9:]
     assert exact == UPDATES[""].split()
     assert [round(float(w), 4) for w in UPDATES[""].split()] == [float(w) for w in rounded]
     content = (tmp_path / "run" / "w.wei").read_bytes()
     assert content[:20] == struct.pack("<5i", 0x1E3D4C51, 1, 9, 1, 1) and len(content) == 20 + 36
     # in order of creation: biases 0-3 0-4 0-5, then 1-3 1-4 2-3 2-4 3-5 4-5
-    np.testing.assert_allclose(np.frombuffer(content, "<f4", offset=20), [float(w) for w in UPDATES[""].split()],
-                               atol=1e-7)
+    np.testing.assert_allclose(
+        np.frombuffer(content, "<f4", offset=20), [float(w) for w in UPDATES[""].split()], atol=1e-7
+    )
     assert (tmp_path / "run" / "t.wei").read_text().split()[:4] == [".MAT", "1", "9", "-0.8915"]
 
 
 @pytest.mark.parametrize("word", ["save-net", "save-ascii-net"])
 def test_a_file_of_connections_between_some_units(tmp_path, word):
-    out = xor(f"""(setq age 17) ({word} "w" hidden output) (print (merge-net "w")) (forget 0)
-                  (print (merge-net "w" (append hidden output)) age) (show sval)""", folder=tmp_path)
+    out = xor(
+        f"""(setq age 17) ({word} "w" hidden output) (print (merge-net "w")) (forget 0)
+                  (print (merge-net "w" (append hidden output)) age) (show sval)""",
+        folder=tmp_path,
+    )
     expected = UPDATES[""].split()
     expected[3:7] = ["0.0000000"] * 4  # not between these units
     assert out.split() == ["3", '"w"', "0", *expected]
@@ -444,11 +532,13 @@ def test_files_of_either_byte_order_and_of_old_times(tmp_path, order, magic):
 def test_a_file_of_another_net_is_refused(tmp_path):
     blind = struct.pack("<5i", 0x1E3D4C51, 1, 2, 1, 1) + struct.pack("<2f", 1, 2)
     merge = struct.pack("<3i", 0x2D4F1C93, 6, 0) + struct.pack("<2if", 1, 2, 1)
-    for name, content, sentence in (("a.wei", blind, "has 2 weights, the net has 9"),
-                                    ("b.wei", merge, "no connection from unit 1 to unit 2"),
-                                    ("c.wei", merge[:-1], "ends in the middle of a connection"),
-                                    ("d.wei", b"nothing of the kind", "not an SN matrix"),
-                                    ("e.wei", b".WEI 6 0\n 1 2 x", 'word 5 is "x", expected a number')):
+    for name, content, sentence in (
+        ("a.wei", blind, "has 2 weights, the net has 9"),
+        ("b.wei", merge, "no connection from unit 1 to unit 2"),
+        ("c.wei", merge[:-1], "ends in the middle of a connection"),
+        ("d.wei", b"nothing of the kind", "not an SN matrix"),
+        ("e.wei", b".WEI 6 0\n 1 2 x", 'word 5 is "x", expected a number'),
+    ):
         assert sentence in fault(XOR % "sn28" + f'(load-net "{name}")', tmp_path, files={name: content})[0]
 
 
@@ -460,32 +550,46 @@ def test_weights_as_c(tmp_path):
 
 # What cannot be
 
-@pytest.mark.parametrize(("text", "sentence"), [
-    ("(build-net '((a 2)) ())", "1 layers are given; a net has an input and an output"),
-    ("(build-net '((a 2) (b 0)) ())", "the layer b has the size 0"),
-    ("(build-net '((a 2) (3 1)) ())", "3 is no name for a layer"),
-    ("(build-net '((a 2) (b)) ())", "(b) has 1 elements"),
-    ("(build-net '((a 2) (b 1)) '((a)))", "(a) has 1 elements"),
-    ("(build-net 5 ())", "5 is no list"),
-    ("(ensemble 3 1)", "there are no patterns 3 to 1"), ("(perf)", "patt-min and patt-max are () and ()"),
-    ("(learn 1)", "there is no input-layer yet"), ("(learn -1)", "-1 is no number of times"),
-    ("(run 1 1)", "patt-min and patt-max"), ("(perf 1)", "the first and the last pattern, or nothing"),
-    ("(setq alpha 'x) (ensemble 0 1) (set-cost-thlms 'a)", "a is no number"),
-    ("(hoeffding 1 3 1)", "no bound for a risk of 3"), ("(rank-of-max ())", "the list is empty"),
-    ("(all-synapse (i) i)", "2 names are wanted first"), ("(all-neuron i i)", "1 name is wanted first"),
-    ("(weight 99)", "there is no unit 99"), ("(set-weight 0 '(1))", "1 values are given for the 0 connections"),
-    ("(state '(0) '(1 2))", "2 values are given for 1 units"), ("(state 1 2 3)", "3 arguments are given, at most 2"),
-    ("(local-1d-connect '(0) 2 '(0) 1 1 2)", "2 units are announced, the layer has 1"),
-    ("(local-1d-connect '(0) 1 '(0) 1 1 2)", "a window of 2 does not fit in the 1 units"),
-    ("(local-toric-connect '(0) 1 1 '(0) 1 1 2 1 1 1)", "a window of 1 with a step of 2 does not go around"),
-    ("(local-1d-connect '(0) 1 '(0) 1e14 1 1)", "100000000000000 units are announced"),
-    ("(local-1d-connect '(0) 1 '(0) 1 0 1)", "0 is no size and no step"),
-    ("(local-1d-connect 1 '(0) 1 '(0) 1 1)", "(0) is no size and no step `snsim help local-1d-connect`"),
-    ("(obd-prune 2)", "2 is no fraction"), ("(load-net \"none\")", 'there is no file "none"'),
-    ("(save-net \"w\")", "there are no weights yet"), ("(save-weights-as-c \"w\" \"1 a\")", '"1 a" is no name in C'),
-    ("(epsi-layer 1)", "epsi-layer takes a number and a layer"), ("(epsi-layer 1 nobody)", "nobody is no layer"),
-    ("(learn-batch-cg 1 [f 1 2])", "is no vector of 0 weights"),
-])
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("(build-net '((a 2)) ())", "1 layers are given; a net has an input and an output"),
+        ("(build-net '((a 2) (b 0)) ())", "the layer b has the size 0"),
+        ("(build-net '((a 2) (3 1)) ())", "3 is no name for a layer"),
+        ("(build-net '((a 2) (b)) ())", "(b) has 1 elements"),
+        ("(build-net '((a 2) (b 1)) '((a)))", "(a) has 1 elements"),
+        ("(build-net 5 ())", "5 is no list"),
+        ("(ensemble 3 1)", "there are no patterns 3 to 1"),
+        ("(perf)", "patt-min and patt-max are () and ()"),
+        ("(learn 1)", "there is no input-layer yet"),
+        ("(learn -1)", "-1 is no number of times"),
+        ("(run 1 1)", "patt-min and patt-max"),
+        ("(perf 1)", "the first and the last pattern, or nothing"),
+        ("(setq alpha 'x) (ensemble 0 1) (set-cost-thlms 'a)", "a is no number"),
+        ("(hoeffding 1 3 1)", "no bound for a risk of 3"),
+        ("(rank-of-max ())", "the list is empty"),
+        ("(all-synapse (i) i)", "2 names are wanted first"),
+        ("(all-neuron i i)", "1 name is wanted first"),
+        ("(weight 99)", "there is no unit 99"),
+        ("(set-weight 0 '(1))", "1 values are given for the 0 connections"),
+        ("(state '(0) '(1 2))", "2 values are given for 1 units"),
+        ("(state 1 2 3)", "3 arguments are given, at most 2"),
+        ("(local-1d-connect '(0) 2 '(0) 1 1 2)", "2 units are announced, the layer has 1"),
+        ("(local-1d-connect '(0) 1 '(0) 1 1 2)", "a window of 2 does not fit in the 1 units"),
+        ("(local-toric-connect '(0) 1 1 '(0) 1 1 2 1 1 1)", "a window of 1 with a step of 2 does not go around"),
+        ("(local-1d-connect '(0) 1 '(0) 1e14 1 1)", "100000000000000 units are announced"),
+        ("(local-1d-connect '(0) 1 '(0) 1 0 1)", "0 is no size and no step"),
+        ("(local-1d-connect 1 '(0) 1 '(0) 1 1)", "(0) is no size and no step `snsim help local-1d-connect`"),
+        ("(obd-prune 2)", "2 is no fraction"),
+        ('(load-net "none")', 'there is no file "none"'),
+        ('(save-net "w")', "there are no weights yet"),
+        ('(save-weights-as-c "w" "1 a")', '"1 a" is no name in C'),
+        ("(epsi-layer 1)", "epsi-layer takes a number and a layer"),
+        ("(epsi-layer 1 nobody)", "nobody is no layer"),
+        ("(learn-batch-cg 1 [f 1 2])", "is no vector of 0 weights"),
+    ],
+)
 def test_misuse_is_said_with_a_remedy(text, sentence):
     assert sentence in fault(f'(libload "sn28/sn28itenew") (alloc-net 9 9) {text}')[0]
 

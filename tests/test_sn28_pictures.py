@@ -34,17 +34,21 @@ def drawn(picture, color=BLACK):
     return {(int(x), int(y)) for y, x in np.argwhere((picture == color).all(axis=2))}
 
 
-@pytest.mark.parametrize("mark, expected", [
-    (Block(BLACK, 2, 3, 3, 2), {(x, y) for x in (2, 3, 4) for y in (3, 4)}),
-    (Block(BLACK, -5, -5, 6, 6), {(0, 0)}),
-    (Line(BLACK, 1, 1, 4, 4), {(i, i) for i in range(1, 5)}),
-    (Line(BLACK, 3, 2, 3, 2), {(3, 2)}),
-    (Frame(BLACK, 1, 1, 3, 2), {(1, 1), (2, 1), (3, 1), (4, 1), (1, 3), (2, 3), (3, 3), (4, 3), (1, 2), (4, 2)}),
-    (Disc(BLACK, 5, 5, 1, True), {(5, 5), (4, 5), (6, 5), (5, 4), (5, 6), (4, 4), (4, 6), (6, 4), (6, 6)}),
-    (Disc(BLACK, 5, 5, 1, False), {(4, 5), (6, 5), (5, 4), (5, 6), (4, 4), (4, 6), (6, 4), (6, 6)}),
-    (Polygon(BLACK, ((0, 0), (4, 0), (4, 4), (0, 4))), {(x, y) for x in range(4) for y in range(4)}),
-    (Line(BLACK, 100, 100, 200, 200), set()),
-], ids=str)
+@pytest.mark.parametrize(
+    ("mark", "expected"),
+    [
+        (Block(BLACK, 2, 3, 3, 2), {(x, y) for x in (2, 3, 4) for y in (3, 4)}),
+        (Block(BLACK, -5, -5, 6, 6), {(0, 0)}),
+        (Line(BLACK, 1, 1, 4, 4), {(i, i) for i in range(1, 5)}),
+        (Line(BLACK, 3, 2, 3, 2), {(3, 2)}),
+        (Frame(BLACK, 1, 1, 3, 2), {(1, 1), (2, 1), (3, 1), (4, 1), (1, 3), (2, 3), (3, 3), (4, 3), (1, 2), (4, 2)}),
+        (Disc(BLACK, 5, 5, 1, True), {(5, 5), (4, 5), (6, 5), (5, 4), (5, 6), (4, 4), (4, 6), (6, 4), (6, 6)}),
+        (Disc(BLACK, 5, 5, 1, False), {(4, 5), (6, 5), (5, 4), (5, 6), (4, 4), (4, 6), (6, 4), (6, 6)}),
+        (Polygon(BLACK, ((0, 0), (4, 0), (4, 4), (0, 4))), {(x, y) for x in range(4) for y in range(4)}),
+        (Line(BLACK, 100, 100, 200, 200), set()),
+    ],
+    ids=str,
+)
 def test_marks_color_their_pixels(mark, expected):
     assert drawn(pixels(window(mark), 1)) == expected
     twice = drawn(pixels(window(mark), 2))
@@ -56,18 +60,22 @@ def test_squares_have_the_area_of_their_values_and_lie_in_the_middle():
     printed_window = printed_marks("(draw-list 1 1 '(1 -0.25 0 2) 2 1 8 6)")
     assert printed_window == [Squares(1, 1, 2, 8, (6, 3, 0, 6), (WHITE, BLACK, BLACK, WHITE), GRAY)]
     picture = pixels(window(*printed_window, width=20, height=20), 1)
-    assert drawn(picture, GRAY) | drawn(picture, BLACK) | {(x, y) for x, y in drawn(picture, WHITE)
-                                                          if 1 <= x <= 16 and 1 <= y <= 16} == {
-        (x, y) for x in range(1, 17) for y in range(1, 17)}
+    assert drawn(picture, GRAY) | drawn(picture, BLACK) | {
+        (x, y) for x, y in drawn(picture, WHITE) if 1 <= x <= 16 and 1 <= y <= 16
+    } == {(x, y) for x in range(1, 17) for y in range(1, 17)}
     assert {(x, y) for x, y in drawn(picture, WHITE) if x <= 8 and y <= 8 and x and y} == {
-        (x, y) for x in range(2, 8) for y in range(2, 8)}
+        (x, y) for x in range(2, 8) for y in range(2, 8)
+    }
     assert drawn(picture, BLACK) == {(x, y) for x in range(11, 14) for y in range(3, 6)}
 
 
-@pytest.mark.parametrize("low, high, expected", [
-    (-1, 1, [0, 0, 130, 255]),  # levels 0 0 32 63 of 63
-    (1.2, -1.2, [255, 235, 130, 20]),  # as NetTool calls it: ink, +1, is dark; levels 63 58 32 5
-])
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-1, 1, [0, 0, 130, 255]),  # levels 0 0 32 63 of 63
+        (1.2, -1.2, [255, 235, 130, 20]),  # as NetTool calls it: ink, +1, is dark; levels 63 58 32 5
+    ],
+)
 def test_grays_have_64_levels(low, high, expected):
     marks = printed_marks(f"(gray-draw-list 0 0 '(-3 -1 0 1) 4 {low} {high} 5)")
     assert [color[0] for color in marks[0].colors] == expected
@@ -94,14 +102,21 @@ def test_words_draw_in_the_current_window():
     """)
     assert (one.width, one.height, one.title, two.width, two.title) == (300, 200, "one", 400, "two")
     assert two.marks == [Line(BLACK, 1, 2, 3, 4), Disc(BLACK, 5, 6, 2, False)]
-    assert one.marks == [Block(RED, 0, 0, 2, 2), Frame(RED, 1, 1, 5, 5), Disc(RED, 1, 1, 1, True),
-                         Polygon(BLACK, ((0, 0), (4, 0), (4, 4))), Text(3, 15, "ab", 20.0, RED),
-                         Text(0, 9, "16711680", 20.0, RED)]
+    assert one.marks == [
+        Block(RED, 0, 0, 2, 2),
+        Frame(RED, 1, 1, 5, 5),
+        Disc(RED, 1, 1, 1, True),
+        Polygon(BLACK, ((0, 0), (4, 0), (4, 4))),
+        Text(3, 15, "ab", 20.0, RED),
+        Text(0, 9, "16711680", 20.0, RED),
+    ]
 
 
 def test_an_animation_does_not_grow():
-    frame = "(for (t 1 400) (draw-list 5 5 (list t -1) 2 400 20 20) (gprintf 5 60 \"age=%3d\" t) " \
-            "(color-rgb (/ t 400) 0 0) (draw-line 0 0 99 99))"
+    frame = (
+        '(for (t 1 400) (draw-list 5 5 (list t -1) 2 400 20 20) (gprintf 5 60 "age=%3d" t) '
+        "(color-rgb (/ t 400) 0 0) (draw-line 0 0 99 99))"
+    )
     marks = printed_marks(frame)
     assert len(marks) == 3 and marks[0].sizes[0] == 20 and marks[1].text == "age=400"
     assert len(printed_marks("(for (i 1 99) (draw-line i 0 0 i)) (fill-rect -1 -1 200 200)")) == 1
@@ -124,9 +139,9 @@ def test_png_files_hold_the_pixels():
     chunks, rest = {}, content[8:]
     while rest:
         length, kind = struct.unpack(">I4s", rest[:8])
-        body, check = rest[8:8 + length], struct.unpack(">I", rest[8 + length:12 + length])[0]
+        body, check = rest[8 : 8 + length], struct.unpack(">I", rest[8 + length : 12 + length])[0]
         assert zlib.crc32(kind + body) == check
-        chunks[kind], rest = body, rest[12 + length:]
+        chunks[kind], rest = body, rest[12 + length :]
     assert list(chunks) == [b"IHDR", b"IDAT", b"IEND"]
     assert struct.unpack(">2I5B", chunks[b"IHDR"]) == (40, 32, 8, 2, 0, 0, 0)
     rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(32, 121)
@@ -134,17 +149,25 @@ def test_png_files_hold_the_pixels():
 
 
 def test_svg_files_hold_the_marks():
-    made = window(Block(RED, 1, 2, 3, 4), Line(BLACK, 0, 0, 9, 5), Frame(BLACK, 1, 1, 3, 2),
-                  Disc(BLACK, 5, 5, 2, False), Disc(RED, 5, 5, 1, True), Polygon(BLACK, ((0, 0), (4, 0), (4, 4))),
-                  Text(2, 9, "<&\"\x1b", 10.0, RED), Squares(0, 0, 2, 4, (4, 2, 4), (WHITE, BLACK, BLACK), GRAY),
-                  width=200, height=160)
+    made = window(
+        Block(RED, 1, 2, 3, 4),
+        Line(BLACK, 0, 0, 9, 5),
+        Frame(BLACK, 1, 1, 3, 2),
+        Disc(BLACK, 5, 5, 2, False),
+        Disc(RED, 5, 5, 1, True),
+        Polygon(BLACK, ((0, 0), (4, 0), (4, 4))),
+        Text(2, 9, '<&"\x1b', 10.0, RED),
+        Squares(0, 0, 2, 4, (4, 2, 4), (WHITE, BLACK, BLACK), GRAY),
+        width=200,
+        height=160,
+    )
     root = ElementTree.fromstring(svg(made))
     marks = list(root[-1])
     assert root.attrib["viewBox"] == "0 0 200 160"
     names = [mark.tag.rpartition("}")[2] for mark in marks]
     assert names == ["path", "line", "rect", "circle", "circle", "polygon", "rect", "text", "path", "path", "path"]
     assert marks[0].attrib == {"fill": "#ff0000", "d": "M1 2h3v4h-3z"}
-    assert marks[7].text == "<&\"\\x1b" and marks[7].attrib["textLength"] == "24"
+    assert marks[7].text == '<&"\\x1b' and marks[7].attrib["textLength"] == "24"
     assert marks[-1].attrib == {"fill": "#000000", "d": "M5 1h2v2h-2zM0 4h4v4h-4z"}
 
 
@@ -166,13 +189,25 @@ def test_curves_end_at_the_border_of_their_box():
 
 
 def test_axes_have_labels_and_a_title():
-    made, = run_windows('(new-window 300 200) (print (nice-brect)) (setup-axes 0 -1 4 1 2 0.5 "title")'
-                        "(plot-lists '(0 4) '(-1 1))")
+    (made,) = run_windows(
+        "(new-window 300 200) (print (nice-brect)) (setup-axes 0 -1 4 1 2 0.5 \"title\")(plot-lists '(0 4) '(-1 1))"
+    )
     assert [mark.text for mark in made.marks if isinstance(mark, Text)] == [
-        "0", "2", "4", "-1", "-0.5", "0", "0.5", "1", "title"]
+        "0",
+        "2",
+        "4",
+        "-1",
+        "-0.5",
+        "0",
+        "0.5",
+        "1",
+        "title",
+    ]
     assert Frame(BLACK, 60, 40, 190, 130) in made.marks and Line(BLACK, 60, 170, 250, 40) in made.marks
     assert [mark for mark in made.marks if isinstance(mark, Disc)] == [
-        Disc(BLACK, 60, 170, 3, False), Disc(BLACK, 250, 40, 3, False)]
+        Disc(BLACK, 60, 170, 3, False),
+        Disc(BLACK, 250, 40, 3, False),
+    ]
 
 
 XOR = """
@@ -184,10 +219,13 @@ XOR = """
 
 
 def test_learning_is_plotted():
-    text = XOR + """
+    text = (
+        XOR
+        + """
       (init-error-plotting 8 4) (init-perf-plotting 8) (de draw-net (l n) (setq drawn (cons n drawn)))
       (trun 3 8) (set-disp-net-and-error) (learn 2) (test-pattern 1) (print drawn)
     """
+    )
     error, performance, each = run_windows(text)
     for made, points in ((error, 18), (performance, 18)):
         discs = [mark for mark in made.marks if isinstance(mark, Disc)]
@@ -215,10 +253,14 @@ NETTOOL = """
 
 def test_the_net_of_a_nettool_file_is_drawn():
     """In the form in which NetTool writes its function; the window in which the program itself draws stays."""
-    own, net = run_windows(XOR + NETTOOL + """
+    own, net = run_windows(
+        XOR
+        + NETTOOL
+        + """
       (setq mine (new-window 300 200 "mine")) (set-disp-net) (learn 3) (draw-line 0 0 9 9)
       (print (== window mine) (windowp draw-net-window))
-    """)
+    """
+    )
     assert own.marks == [Line(BLACK, 0, 0, 9, 9)]
     assert (net.title, net.width, net.height) == ("Network Window", 200, 100)
     kinds = [type(mark) for mark in net.marks]
@@ -241,8 +283,11 @@ def test_any_log_is_plotted(errors, tmp_path):
     assert len(list((tmp_path / "run").glob("*.svg"))) == 2
 
 
-@pytest.mark.parametrize("low, high", [(0.0, width * 10.0 ** power) for width in (1.0, 2.4, 7.99, 8.04, 9.99)
-                                       for power in (-9, -1, 0, 12)] + [(-0.37, 8.2), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.0, width * 10.0**power) for width in (1.0, 2.4, 7.99, 8.04, 9.99) for power in (-9, -1, 0, 12)]
+    + [(-0.37, 8.2), (0.0, 0.0)],
+)
 def test_a_round_range_holds_the_values_in_few_steps(low, high):
     bottom, top, step = round_range(low, high)
     assert bottom <= low <= high <= top and (top - bottom) / step <= 10.001
@@ -283,7 +328,7 @@ def test_windows_are_shown_while_the_program_runs(monkeypatch, tmp_path):
     assert len(drawn(images[0])) > 4 * 16 and images[0].shape == (40, 60, 3)
 
 
-@pytest.mark.parametrize("module, sentence", [(None, "matplotlib, which is not installed"), ("agg", "no screen")])
+@pytest.mark.parametrize(("module", "sentence"), [(None, "matplotlib, which is not installed"), ("agg", "no screen")])
 def test_windows_that_cannot_be_shown_are_refused(module, sentence, monkeypatch):
     stand_in = None
     if module is not None:
@@ -302,21 +347,24 @@ def test_nothing_is_saved_without_a_window_or_a_wish(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("text, sentence", [
-    ("(draw-line 0 0 1 1)", "draw-line: there is no window to draw in"),
-    ("(new-window 0 10)", "1 to 4,096 pixels on a side, not 0 x 10"),
-    ("(new-window 1 2 3 4)", "4 arguments given"),
-    ("(new-window) (draw-list 0 0 '(1 a) 2 1 10 10)", "a in the list is no number"),
-    ("(new-window) (draw-list 0 0 '(1) 2 0 10 10)", "the greatest value is 0"),
-    ("(new-window) (draw-list 0 0 '(1) 0 1 10 10)", "0 columns"),
-    ("(new-window) (gray-draw-list 0 0 '(1) 2 1 1 10)", "lo and hi are both 1"),
-    ("(new-window) (plt-draw 1 1)", "no place to plot in"),
-    ("(new-window) (color 99999999)", "the number of no color"),
-    ("(new-window) (color-rgb 2 0 0)", "from 0 to 1, not 2"),
-    ("(while t (new-window))", "more than 200 windows"),
-    ("(new-window) (setup-axes 0 0 0 1)", "nothing between 0 and 0"),
-    ("(disp-net 1)", "nothing says how the net is drawn"),
-    ("(init-perf-plotting 10)", "patt-min"),
-])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("(draw-line 0 0 1 1)", "draw-line: there is no window to draw in"),
+        ("(new-window 0 10)", "1 to 4,096 pixels on a side, not 0 x 10"),
+        ("(new-window 1 2 3 4)", "4 arguments given"),
+        ("(new-window) (draw-list 0 0 '(1 a) 2 1 10 10)", "a in the list is no number"),
+        ("(new-window) (draw-list 0 0 '(1) 2 0 10 10)", "the greatest value is 0"),
+        ("(new-window) (draw-list 0 0 '(1) 0 1 10 10)", "0 columns"),
+        ("(new-window) (gray-draw-list 0 0 '(1) 2 1 1 10)", "lo and hi are both 1"),
+        ("(new-window) (plt-draw 1 1)", "no place to plot in"),
+        ("(new-window) (color 99999999)", "the number of no color"),
+        ("(new-window) (color-rgb 2 0 0)", "from 0 to 1, not 2"),
+        ("(while t (new-window))", "more than 200 windows"),
+        ("(new-window) (setup-axes 0 0 0 1)", "nothing between 0 and 0"),
+        ("(disp-net 1)", "nothing says how the net is drawn"),
+        ("(init-perf-plotting 10)", "patt-min"),
+    ],
+)
 def test_what_is_wrong_is_said(text, sentence):
     assert sentence in fault('(libload "sn28/sn28")' + text)[0]

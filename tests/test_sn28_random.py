@@ -43,7 +43,7 @@ def test_gauss_and_ranges():
     assert tuple(one_by_one.rand_range(-1, 1) for _ in range(5)) == SYMMETRIC
 
 
-@given(st.integers(-2**40, 2**40), st.lists(st.booleans(), max_size=60))
+@given(st.integers(-(2**40), 2**40), st.lists(st.booleans(), max_size=60))
 @settings(max_examples=40, deadline=None)
 def test_the_recurrence(n, kinds):
     """Uniform and normal draws mixed, against the rule written out with its table and its two places."""
@@ -67,8 +67,11 @@ def test_the_recurrence(n, kinds):
                 low = v & 0xFFFFFF
                 total += low - 2**24 if low >= 2**23 else low
                 table[a] = v
-        table[a] = (v * 84589 + 45989) & mask if not normal else ((low - 2**24 if low >= 2**23 else low) * 84589
-                                                                  + 45989) & mask
+        table[a] = (
+            (v * 84589 + 45989) & mask
+            if not normal
+            else ((low - 2**24 if low >= 2**23 else low) * 84589 + 45989) & mask
+        )
         expected = np.float32(total) * np.float32(2**-24) if normal else np.float32(table[a]) * np.float32(2**-31)
         assert (randomness.gauss() if normal else randomness.rand()) == float(expected)
 
@@ -89,7 +92,7 @@ WORDS = [
 ]
 
 
-@pytest.mark.parametrize("text, expected", WORDS)
+@pytest.mark.parametrize(("text", "expected"), WORDS)
 def test_words(text, expected):
     assert printed(text) == expected
 
@@ -99,8 +102,17 @@ def test_what_is_refused():
     assert fault("(rand 0 'a)")[1:] == (1, 9)
 
 
-@pytest.mark.parametrize("text, warns", [("(rand)", True), ("(seed 1) (rand)", False), ("(rand) (seed 1)", True),
-                                         ("(seed 1) (seed 2)", False), ("(print 1)", False), ("(gauss)", True)])
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        ("(rand)", True),
+        ("(seed 1) (rand)", False),
+        ("(rand) (seed 1)", True),
+        ("(seed 1) (seed 2)", False),
+        ("(print 1)", False),
+        ("(gauss)", True),
+    ],
+)
 def test_numbers_without_a_seed_are_said(text, warns):
     warnings = [fault.message for fault in read_program(Source("<test>", text), port=io.StringIO()).warnings]
     assert any("without a seed" in message for message in warnings) is warns

@@ -28,7 +28,7 @@ ACTS = """(libload "sn28/sn28ite")
 def snsim(folder: Path, *arguments: str) -> tuple[int, str, str]:
     """Exit code, output and errors of a command run in a folder."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(folder), mock.patch.dict("os.environ", {"SNSIM_DATA": str(folder)}):
+    with contextlib.chdir(folder), mock.patch.dict("os.environ", {"SNSIM_DATA": str(folder)}):  # noqa: SIM117
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(list(arguments))
     return code, out.getvalue(), err.getvalue()
@@ -60,7 +60,7 @@ def test_looking_at_a_program_leaves_no_files(tmp_path):
 
 
 def test_a_program_that_declares_a_training_too_does_both(tmp_path):
-    (tmp_path / "both.sn").write_text(f"(seed 3) (print (filep \"x\"))\n(writing \"x\" (print 1))\n{NET}")
+    (tmp_path / "both.sn").write_text(f'(seed 3) (print (filep "x"))\n(writing "x" (print 1))\n{NET}')
     code, out, err = snsim(tmp_path, "run", "both.sn", "--engine", "reference", "--quiet")
     assert code == 0 and "small, seed 1, pass 1" in out and err.startswith("()\n")
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["both", "small"]
@@ -84,26 +84,35 @@ def test_sums_in_another_order_differ_in_the_last_digits(tmp_path):
     (tmp_path / "p.sn").write_text("""(libload "sn28/sn28ite") (seed 1) (alloc-net 200 2000)
 (build-net '((in 40) (mid 30) (out 1)) '((in mid) (mid out)))
 (forget 2) (state in 0.3) (forward-prop net-struc) (save-net "w") (printf "%.12g" (car (state out)))""")
-    exact, fast = (snsim(tmp_path, "run", "p.sn", "--out", name, *options)
-                   for name, options in (("exact", []), ("fast", ["--fast"])))
+    exact, fast = (
+        snsim(tmp_path, "run", "p.sn", "--out", name, *options)
+        for name, options in (("exact", []), ("fast", ["--fast"]))
+    )
     assert exact[1] != fast[1] and float(exact[1]) == pytest.approx(float(fast[1]), abs=1e-5)
     assert json.loads((tmp_path / "fast" / "p" / "program.json").read_text())["fast"] is True
 
 
-@pytest.mark.parametrize("text, options, message", [
-    ("(print 1)", ["--passes", "2"], "--passes says nothing to it"),
-    ("(print 1)", ["--seed", "2"], "--seed says nothing to it"),
-    ("(print 1)", ["--only", "a"], "--only says nothing to it"),
-    (NET, ["--kernel", "sn28"], "--kernel says nothing to it"),
-    (NET, ["--fast"], "--fast says nothing to it"),
-    ("(setq a 1)", [], "there is nothing to run"),
-    ("(print 1)\n(foget 1)", [], 'p.sn:2:2: error: there is no function "foget"'),
-    ("(print 1)\n(foget 1)", [], "did you mean"),
-    ("\n  (while t 1)", ["--steps", "1000"], "p.sn:2:3: error: the program takes too many steps (1,000 is the limit)"),
-    ("\n  (while t 1)", ["--steps", "1000"], "`snsim run --steps N` allows more"),
-    ('(sys "ls")', [], "is not run"),
-    ('(save-matrix [1] "{folder}/m")', [], "run folder only"),
-])
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("(print 1)", ["--passes", "2"], "--passes says nothing to it"),
+        ("(print 1)", ["--seed", "2"], "--seed says nothing to it"),
+        ("(print 1)", ["--only", "a"], "--only says nothing to it"),
+        (NET, ["--kernel", "sn28"], "--kernel says nothing to it"),
+        (NET, ["--fast"], "--fast says nothing to it"),
+        ("(setq a 1)", [], "there is nothing to run"),
+        ("(print 1)\n(foget 1)", [], 'p.sn:2:2: error: there is no function "foget"'),
+        ("(print 1)\n(foget 1)", [], "did you mean"),
+        (
+            "\n  (while t 1)",
+            ["--steps", "1000"],
+            "p.sn:2:3: error: the program takes too many steps (1,000 is the limit)",
+        ),
+        ("\n  (while t 1)", ["--steps", "1000"], "`snsim run --steps N` allows more"),
+        ('(sys "ls")', [], "is not run"),
+        ('(save-matrix [1] "{folder}/m")', [], "run folder only"),
+    ],
+)
 def test_what_is_refused(text, options, message, tmp_path):
     (tmp_path / "p.sn").write_text(text.format(folder=tmp_path))
     code, _, err = snsim(tmp_path, "run", "p.sn", *options)

@@ -58,13 +58,17 @@ def test_they_have_no_weights_and_no_connections() -> None:
 
 
 def test_a_variation_changes_heads_and_leaves_out() -> None:
-    text = BLOCK + """
+    text = (
+        BLOCK
+        + """
       (net three (like block) (attend q k v a (heads 3)))
       (net plain (like block) (without (normalize a n)) (connect a n (one-to-one)))
       (net less (like block) (without (attend q k v a)) (without k) (without v) (connect q a (mask 1 1)))"""
+    )
     assert structures(net(text, "three")) == [
         ("normalize a n", "Normalization(maps=6, positions=4)"),
-        ("attend q k v a", "Attention(maps=6, positions=4, heads=3)")]
+        ("attend q k v a", "Attention(maps=6, positions=4, heads=3)"),
+    ]
     assert [name for name, _ in structures(net(text, "plain"))] == ["attend q k v a"]
     assert [name for name, _ in structures(net(text, "less"))] == ["normalize a n"]
     digests = {net(text, name).digest for name in ("block", "three", "plain", "less")}
@@ -83,8 +87,13 @@ def test_the_complete_form_reads_back() -> None:
 def test_a_net_of_vision_reads_as_it_stands() -> None:
     made = read_program(HERE.parent / "nets" / "micro-vit.sn").nets.get("micro-vit")
     assert [t.name for t in made.transforms] == [
-        "normalize o0 n1", "normalize r1 m1", "normalize o1 n2", "normalize r2 m2", "attend q1 k1 v1 a1",
-        "attend q2 k2 v2 a2"]
+        "normalize o0 n1",
+        "normalize r1 m1",
+        "normalize o1 n2",
+        "normalize r2 m2",
+        "attend q1 k1 v1 a1",
+        "attend q2 k2 v2 a2",
+    ]
     assert made.counts.weights == 13_978
 
 
@@ -92,8 +101,12 @@ def test_a_net_of_vision_reads_as_it_stands() -> None:
 
 
 def test_positions_have_mean_0_and_variance_1() -> None:
-    made = plan(net("(net n (layer input (5 2 3)) (layer output (5 2 3) (nlf linear) (bias none))"
-                    " (normalize input output))", "n"))
+    made = plan(
+        net(
+            "(net n (layer input (5 2 3)) (layer output (5 2 3) (nlf linear) (bias none)) (normalize input output))",
+            "n",
+        )
+    )
     rule, cost = UpdateRule("none", (), (), ((("w", variable("w")),),)), Cost("none", number(0), number(0), number(0))
     x = np.random.default_rng(0).normal(2, 3, (4, 30))
     for name in ("reference", "torch", "native"):
@@ -108,10 +121,13 @@ LAST = """
 """
 
 
-@pytest.mark.parametrize("what, clauses", [
-    ("normalized", "(normalize q output) (connect (k v) output (one-to-one) (fixed 1))"),
-    ("attended", "(attend q k v output (heads 2))"),
-])
+@pytest.mark.parametrize(
+    ("what", "clauses"),
+    [
+        ("normalized", "(normalize q output) (connect (k v) output (one-to-one) (fixed 1))"),
+        ("attended", "(attend q k v output (heads 2))"),
+    ],
+)
 def test_full_curvature_is_exact_below_the_outputs(what: str, clauses: str) -> None:
     """Where nothing but a transform lies between a layer and the outputs, the recursion is the diagonal of the Hessian
     of the biases: that of autograd."""
@@ -137,11 +153,16 @@ def test_full_curvature_is_exact_below_the_outputs(what: str, clauses: str) -> N
         ready.load_parameters(values)
         found = ready.curvature(inputs, targets, "full")
         for k, name in enumerate(names):
-            np.testing.assert_allclose(found[name].ravel(), hessian[k][k].reshape(16, 16).diagonal(), rtol=1e-9,
-                                       atol=1e-12, err_msg=f"{engine} {name}")
+            np.testing.assert_allclose(
+                found[name].ravel(),
+                hessian[k][k].reshape(16, 16).diagonal(),
+                rtol=1e-9,
+                atol=1e-12,
+                err_msg=f"{engine} {name}",
+            )
 
 
-@pytest.mark.parametrize("name, file", [("two-heads", "transforms"), ("normed", "weight-norm")])
+@pytest.mark.parametrize(("name", "file"), [("two-heads", "transforms"), ("normed", "weight-norm")])
 def test_engines_move_alike_along_a_direction(name: str, file: str) -> None:
     """Derivatives along a direction of all parameters, of three engines and by differences."""
     made = plan(read_program(HERE / "nets" / f"{file}.sn").nets.get(name))
@@ -166,8 +187,13 @@ def test_modules_can_be_exported() -> None:
     for file, name in (("transforms", "with-itself"), ("weight-norm", "normed")):
         made = plan(read_program(HERE / "nets" / f"{file}.sn").nets.get(name))
         ready = module(made)
-        ready.load_weights({p.name: np.random.default_rng(3).normal(size=p.shape).astype("float32")
-                            for p in made.parameters.values() if p.learns})
+        ready.load_weights(
+            {
+                p.name: np.random.default_rng(3).normal(size=p.shape).astype("float32")
+                for p in made.parameters.values()
+                if p.learns
+            }
+        )
         x = torch.randn(3, *made.input_shape)
         exported = torch.export.export(ready, (x,)).module()
         torch.testing.assert_close(exported(x), ready(x))
@@ -194,12 +220,15 @@ def test_weights_start_as_drawn(drawn_by: str) -> None:
     drawn = initial_weights(plain.trainings.get("n"), 5)
     start = initial_weights(with_norm.trainings.get("n"), 5)
     assert {name: start[name].shape for name in start.keys() - drawn.keys()} == {
-        "input-h.gain": (4,), "h-output.gain": (3,)}
+        "input-h.gain": (4,),
+        "h-output.gain": (3,),
+    }
     assert all((drawn[name] == start[name]).all() for name in drawn)
     for link in (link for stage in plan(with_norm.nets.get("n")).stages for link in stage.links):
         norm = WeightNorm(link.connection.wiring.owners(), len(start[link.gain]))
-        np.testing.assert_allclose(norm.weights(start[link.slot].ravel(), start[link.gain]), drawn[link.slot].ravel(),
-                                   rtol=1e-12)
+        np.testing.assert_allclose(
+            norm.weights(start[link.slot].ravel(), start[link.gain]), drawn[link.slot].ravel(), rtol=1e-12
+        )
     columns = np.sqrt((start["h-output.weight"] ** 2).sum(0))
     np.testing.assert_allclose(start["h-output.gain"], columns, rtol=1e-12)
 

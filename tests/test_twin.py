@@ -21,21 +21,52 @@ from snsim.training.parameter_scopes import rates_at
 
 ROOT = Path(__file__).parent.parent
 BY_HAND = {  # parameter of nets/lecun89-2022.sn -> attribute of the hand-coded net
-    "input-h1.weight": "h1_weight", "h1.bias": "h1_bias",
-    "h1-h2.weight": "h2_weight", "h2.bias": "h2_bias",
-    "h2-h3.weight": "h3_weight", "h3.bias": "h3_bias",
-    "h3-output.weight": "output_weight", "output.bias": "output_bias",
+    "input-h1.weight": "h1_weight",
+    "h1.bias": "h1_bias",
+    "h1-h2.weight": "h2_weight",
+    "h2.bias": "h2_bias",
+    "h2-h3.weight": "h3_weight",
+    "h3.bias": "h3_bias",
+    "h3-output.weight": "output_weight",
+    "output.bias": "output_bias",
 }
 # What the script of 2022 gives, run with PyTorch 2.13 from its own initial weights: for each pass the misses on train
 # and test; then the losses of the first and of the last of these passes.
 OF_2022 = {
-    "zipcode": ([
-        (321, 179), (210, 140), (168, 131), (126, 126), (97, 128), (96, 127), (81, 127), (68, 130), (69, 133),
-        (57, 136), (50, 130), (45, 123), (43, 121), (39, 119), (39, 116), (37, 117), (33, 116), (32, 118),
-        (31, 119), (27, 118), (24, 118), (23, 118), (23, 119)],
-        (3.501162e-02, 5.962237e-02), (2.082711e-03, 3.942006e-02)),
-    "mnist-1989": ([(656, 206), (493, 168), (393, 152), (325, 146), (253, 114)],
-                   (6.303318e-02, 6.877645e-02), (2.540228e-02, 4.001119e-02)),
+    "zipcode": (
+        [
+            (321, 179),
+            (210, 140),
+            (168, 131),
+            (126, 126),
+            (97, 128),
+            (96, 127),
+            (81, 127),
+            (68, 130),
+            (69, 133),
+            (57, 136),
+            (50, 130),
+            (45, 123),
+            (43, 121),
+            (39, 119),
+            (39, 116),
+            (37, 117),
+            (33, 116),
+            (32, 118),
+            (31, 119),
+            (27, 118),
+            (24, 118),
+            (23, 118),
+            (23, 119),
+        ],
+        (3.501162e-02, 5.962237e-02),
+        (2.082711e-03, 3.942006e-02),
+    ),
+    "mnist-1989": (
+        [(656, 206), (493, 168), (393, 152), (325, 146), (253, 114)],
+        (6.303318e-02, 6.877645e-02),
+        (2.540228e-02, 4.001119e-02),
+    ),
 }
 
 
@@ -101,7 +132,7 @@ def test_initial_weights_of_2022(tmp_path):
         assert np.array_equal(ours[name], theirs[name]), name
 
 
-@pytest.mark.parametrize("engine, passes", [("native", 23), ("reference", 1)])
+@pytest.mark.parametrize(("engine", "passes"), [("native", 23), ("reference", 1)])
 @pytest.mark.parametrize("data", OF_2022)
 def test_the_misses_of_2022(data, engine, passes, tmp_path):
     """Exactly, pass by pass, on both sets; losses to 1e-4. On MNIST five passes: later on, rounding parts them."""
@@ -110,8 +141,9 @@ def test_the_misses_of_2022(data, engine, passes, tmp_path):
     misses, first, last = OF_2022[data]
     passes = min(passes, len(misses))
     hand_coded().save_initial(tmp_path / "init.npz")
-    options = Options(engine=engine, data=(data,), initial=tmp_path / "init.npz", passes=passes,
-                                 out=tmp_path, online=False)
+    options = Options(
+        engine=engine, data=(data,), initial=tmp_path / "init.npz", passes=passes, out=tmp_path, online=False
+    )
     events = run(program(), program().trainings.get("lecun89-2022"), 1, options)
     done = [event.done for event in events if isinstance(event, Passed)]
     assert [(one.train.misses, one.test.misses) for one in done] == misses[:passes]

@@ -27,18 +27,20 @@ def of_pattern(transfer: Transfer, states: list[np.ndarray]) -> np.ndarray:
     return results(transfer, *(torch.from_numpy(np.array(states[k]))[None] for k in transfer.sources))[0].numpy()
 
 
-def passed_back(transfer: Transfer, states: list[np.ndarray], g: np.ndarray, h: np.ndarray,
-                full: bool) -> list[tuple[int, np.ndarray, np.ndarray]]:
+def passed_back(
+    transfer: Transfer, states: list[np.ndarray], g: np.ndarray, h: np.ndarray, full: bool
+) -> list[tuple[int, np.ndarray, np.ndarray]]:
     """For each source its layer, sum g_j dn_j/dx_i and sum h_j (dn_j/dx_i)^2, if full + g_j d2n_j/dx_i2."""
     made = []
     xs = [torch.from_numpy(np.array(states[k])) for k in transfer.sources]
     g, h = torch.from_numpy(np.array(g)), torch.from_numpy(np.array(h))
     for k, layer in enumerate(transfer.sources):
+
         def of_one(x: Tensor, k: int = k) -> Tensor:
             return results(transfer, *(x[None] if i == k else other[None] for i, other in enumerate(xs)))[0]
 
         slopes = torch.autograd.functional.jacobian(of_one, xs[k], vectorize=True)
-        second = h @ slopes ** 2
+        second = h @ slopes**2
         if full:
             second = second + torch.func.hessian(lambda x, f=of_one: g @ f(x))(xs[k]).diagonal()
         made.append((layer, (g @ slopes).numpy(), second.numpy()))
@@ -50,23 +52,30 @@ def normed(link: Link, v: Tensor, gain: Tensor) -> Tensor:
     target, frames = link.table.target, isinstance(link.structure, Frames)
     shared = isinstance(link.structure, Windows) and link.structure.sharing != "unit"
     owner = np.zeros(len(v), int)
-    owner[link.table.weight] = target % link.structure.target[1] if frames else \
-        target // (link.structure.target[1] * link.structure.target[2]) if shared else target
+    owner[link.table.weight] = (
+        target % link.structure.target[1]
+        if frames
+        else target // (link.structure.target[1] * link.structure.target[2])
+        if shared
+        else target
+    )
     owner = torch.from_numpy(np.unique(owner, return_inverse=True)[1].reshape(-1))
     return v * (gain / torch.zeros_like(gain).index_add(0, owner, v * v).sqrt())[owner]
 
 
-def of_parts(link: Link, parts: dict[str, Tensor], g: np.ndarray, h: np.ndarray,
-             full: bool) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def of_parts(
+    link: Link, parts: dict[str, Tensor], g: np.ndarray, h: np.ndarray, full: bool
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """From g and h of the weights to those of v and the gains, by name."""
     first, second = {}, {}
     g, h = torch.from_numpy(g), torch.from_numpy(h)
     for name in parts:
+
         def of_one(x: Tensor, name: str = name) -> Tensor:
             return normed(link, **{**parts, name: x})
 
         slopes = torch.func.jacrev(of_one)(parts[name])
-        first[name], second[name] = (g @ slopes).numpy(), (h @ slopes ** 2).numpy()
+        first[name], second[name] = (g @ slopes).numpy(), (h @ slopes**2).numpy()
         if full:
             bends = torch.func.hessian(lambda x, f=of_one: g @ f(x))(parts[name])
             second[name] = second[name] + bends.diagonal().numpy()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,18 +25,34 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file")
 @click.argument("module", required=False, metavar="[FILE.py:Class]")
-@click.option("--presentations", type=Whole(min=1), metavar="N", default=500, show_default=True,
-              help="How many presentations both learn.")
-@click.option("--tolerance", type=float, metavar="X", default=1e-5, show_default=True,
-              help="What numbers may differ by.")
+@click.option(
+    "--presentations",
+    type=Whole(min=1),
+    metavar="N",
+    default=500,
+    show_default=True,
+    help="How many presentations both learn.",
+)
+@click.option(
+    "--tolerance", type=float, metavar="X", default=1e-5, show_default=True, help="What numbers may differ by."
+)
 @click.option("--only", metavar="NAME", help="The training, where FILE declares several.")
 @click.option("--sgd", type=float, metavar="RATE", help="Both learn by plain gradient descent, at this rate.")
-@click.option("--mapping", type=click.Path(path_type=Path), metavar="FILE.json",
-              help='Parameters whose names differ: {"h1.bias": "conv1.bias"}.')
+@click.option(
+    "--mapping",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help='Parameters whose names differ: {"h1.bias": "conv1.bias"}.',
+)
 @click.option("--seed", type=Whole(min=0), metavar="N", help="Seed. [default: the first of the training]")
 @click.option("--engine", metavar="NAME", help="Engine that computes; `snsim list engine` names them.")
-@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True,
-              help="Precision of both.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float64", "float32"]),
+    default="float64",
+    show_default=True,
+    help="Precision of both.",
+)
 @click.option("--data", "data", multiple=True, metavar="NAME", help="Data set; repeat it in order of preference.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
 @click.option("--initial", type=click.Path(path_type=Path), help="Initial weights from an npz or safetensors file.")
@@ -58,8 +75,10 @@ def compare(file: str, module: str | None, **options: Any) -> int:
     from snsim.cli.run import options_from
 
     if module is None and options["mapping"]:
-        raise WrongUseError("--mapping is for a module, and none is named",
-                            "name a FILE.py:Class behind the file, or leave --mapping out")
+        raise WrongUseError(
+            "--mapping is for a module, and none is named",
+            "name a FILE.py:Class behind the file, or leave --mapping out",
+        )
     set_values = presets(options["settings"])
     chosen = options_from({**options, "passes": None, "out": None}, set_values)
     program = read_reported(file, set_values)
@@ -69,8 +88,9 @@ def compare(file: str, module: str | None, **options: Any) -> int:
 _COLOURS = {"equal:": (BOLD, GREEN), "DIFFERENT": (BOLD, RED)}
 
 
-def compare_file(program: Program, module: str | None, options: Options, given: Mapping[str, Any],
-                 as_json: bool) -> int:
+def compare_file(
+    program: Program, module: str | None, options: Options, given: Mapping[str, Any], as_json: bool
+) -> int:
     """Compare and print; exit code 1 where something differs."""
     from snsim.comparison.report import comparison_json, comparison_text
 
@@ -84,8 +104,9 @@ def compare_file(program: Program, module: str | None, options: Options, given: 
     return 0 if alike else FAULT
 
 
-def _comparisons(program: Program, module: str | None, options: Options, given: Mapping[str, Any],
-                 as_json: bool) -> Iterator[Comparison]:
+def _comparisons(
+    program: Program, module: str | None, options: Options, given: Mapping[str, Any], as_json: bool
+) -> Iterator[Comparison]:
     from snsim.comparison.compare import compare as compare_module
     from snsim.comparison.compare import compare_engines
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import click
 
@@ -19,19 +19,44 @@ from snsim.own_files import write_output
 
 @click.command()
 @click.argument("file")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
-              help="Where the text goes. [default: the standard output]")
-@click.option("--to", "language", type=click.Choice(["net", "sn28"]), default="net", show_default=True,
-              help="What is written: (net ...) and (train ...), or calls of SN-2.8.")
-@click.option("--net", "name", metavar="NAME",
-              help="The net: how it is called [default: like FILE], or, with --to sn28, which of several.")
-@click.option("--kernel", type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
-              help="Kernel of SN-2.8 for a program that chooses none.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the text goes. [default: the standard output]",
+)
+@click.option(
+    "--to",
+    "language",
+    type=click.Choice(["net", "sn28"]),
+    default="net",
+    show_default=True,
+    help="What is written: (net ...) and (train ...), or calls of SN-2.8.",
+)
+@click.option(
+    "--net",
+    "name",
+    metavar="NAME",
+    help="The net: how it is called [default: like FILE], or, with --to sn28, which of several.",
+)
+@click.option(
+    "--kernel",
+    type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
+    help="Kernel of SN-2.8 for a program that chooses none.",
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which its files are looked for first.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
-def convert(file: str, output: Path | None, language: str, name: str | None, kernel: str | None,
-            data_dir: Path | None, settings: Sequence[str]) -> None:
-    """Turn FILE, a program of SN-2.8 or a file of its editor NetTool, into declarative text: (net ...) with an
+def convert(
+    file: str,
+    output: Path | None,
+    language: str,
+    name: str | None,
+    kernel: str | None,
+    data_dir: Path | None,
+    settings: Sequence[str],
+) -> None:
+    r"""Turn FILE, a program of SN-2.8 or a file of its editor NetTool, into declarative text: (net ...) with an
     (expect ...) that holds, and (train ...) as far as what the program does has a declarative meaning. The program is
     run, but what learns in it is only noted. What was not carried over is said, and stands in comments.
 
@@ -50,8 +75,10 @@ def convert(file: str, output: Path | None, language: str, name: str | None, ker
     given = presets(settings)
     if language == "sn28":
         if kernel is not None:
-            raise WrongUseError("--kernel is for a program of SN-2.8, and --to sn28 reads declared nets",
-                                "leave out one of --kernel and --to sn28")
+            raise WrongUseError(
+                "--kernel is for a program of SN-2.8, and --to sn28 reads declared nets",
+                "leave out one of --kernel and --to sn28",
+            )
         program = read_program(file, presets=given, port=sys.stderr)
         converted = to_sn28(program, name)
     else:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="Never look for data on the network.")
 def data(name: str | None, data_dir: Path | None, offline: bool) -> None:
     """List the data sets and where they are, or describe the data set NAME."""
-
     echo(overview(data_dir) if name is None else describe(name, data_dir, offline))
 
 
@@ -40,12 +39,19 @@ def overview(data_dir: Path | None) -> str:
     rows = [("data set", "train", "test", "shape", "where")]
     for entry in DATA_SETS:
         train, test = entry.value.sizes
-        rows.append((entry.name, f"{train:,}", f"{test:,}", shape_text(entry.value.shape),
-                     _whereabouts(entry.value, fetcher)))
+        rows.append(
+            (entry.name, f"{train:,}", f"{test:,}", shape_text(entry.value.shape), _whereabouts(entry.value, fetcher))
+        )
     places = [f"{for_line(folder)} ({origin})" for origin, folder in search.folders()]
     places += [f"{for_line(search.cache)} (the cache)", "public addresses"]
-    return "\n".join([*aligned(rows, "lrrll"), "", f"looked for in {', '.join(places)}",
-                      "`snsim data NAME` fetches one and tells what is in it"])
+    return "\n".join(
+        [
+            *aligned(rows, "lrrll"),
+            "",
+            f"looked for in {', '.join(places)}",
+            "`snsim data NAME` fetches one and tells what is in it",
+        ]
+    )
 
 
 def describe(name: str, data_dir: Path | None, offline: bool) -> str:
@@ -81,7 +87,6 @@ def _contents(split: Split) -> str:
 
 def _class_counts(split: Split, classes: int) -> list[str]:
     import numpy as np
-
 
     if split.labels is None:
         return ["-"] * classes

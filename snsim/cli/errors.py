@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import sys
-from typing import Sequence
+from collections.abc import Sequence
 
 import click
 
@@ -57,17 +57,21 @@ def report_own_fault(as_json: bool) -> None:
     text = traceback.format_exc()
     if as_json:
         echo(for_json({"event": "error", "severity": "internal", "message": text.strip().split("\n")[-1]}))
-    echo(f"{text}\nThis is a fault of snsim, not of your program. Please report it with the lines above and "
-         f"the command:\n  snsim {for_shell(sys.argv[1:])}", err=True)
+    echo(
+        f"{text}\nThis is a fault of snsim, not of your program. Please report it with the lines above and "
+        f"the command:\n  snsim {for_shell(sys.argv[1:])}",
+        err=True,
+    )
 
 
 def prepare_streams() -> None:
     """Streams that take whatever is printed: closed ones lead nowhere, and a character that the encoding of one lacks
-    is written as its number."""
+    is written as its number.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w"))
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (it stays open)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
@@ -112,6 +116,10 @@ def system_fault(error: OSError) -> Fault:
     """The fault for what the system refuses: the file that it is about, if it tells, and why."""
     reason = error.strerror or str(error) or type(error).__name__
     names = [shown(str(name)) for name in (error.filename, error.filename2) if name is not None]
-    hint = _REMEDIES.get(error.errno or 0, "check that the file can be used: ls -l" if names else
-                         "check the disk and the limits of the system: df, ulimit -a")
+    hint = _REMEDIES.get(
+        error.errno or 0,
+        "check that the file can be used: ls -l"
+        if names
+        else "check the disk and the limits of the system: df, ulimit -a",
+    )
     return Fault(f"{' and '.join(names)}: {reason}" if names else f"the system refuses to go on: {reason}", hint=hint)

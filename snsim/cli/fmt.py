@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import click
 
@@ -29,7 +29,6 @@ def fmt(files: Sequence[str], check: bool, diff: bool) -> int:
     What is read stays the same, line ends and comments too. Two blanks or more inside a line make a column, which is
     lined up in the lines around it.
     """
-
     if list(files) == ["-"]:
         return format_stream(check or diff, diff)
     return format_files(files, check or diff, diff)
@@ -37,7 +36,8 @@ def fmt(files: Sequence[str], check: bool, diff: bool) -> int:
 
 def format_files(names: Sequence[str], check: bool, show: bool) -> int:
     """Write the files anew that are not laid out so, and name them; folders stand for the .sn files in them. With
-    `check` nothing is written, and the exit code is 1 if any would be; with `show` the differences are printed."""
+    `check` nothing is written, and the exit code is 1 if any would be; with `show` the differences are printed.
+    """
     changed = 0
     faults: list[Fault] = []
     files = _files(names)

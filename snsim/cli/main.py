@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Iterator, Mapping, Sequence
 
 import click
 
@@ -38,17 +38,20 @@ from snsim.registry import suggest
 # Where each command is, and its line in the help. A command is imported when it is asked for, so that help is quick.
 COMMANDS = {
     "run": ("snsim.cli.run:run", "Train what a file declares."),
-    "reproduce": ("snsim.cli.reproduce:reproduce",
-                  "Run studies, all seeds, over the cores or a cluster, and report."),
+    "reproduce": ("snsim.cli.reproduce:reproduce", "Run studies, all seeds, over the cores or a cluster, and report."),
     "show": ("snsim.cli.show:show", "Show nets: layers, connections, tables, every default."),
     "check": ("snsim.cli.show:check", "Report every fault, or counts where there is none."),
-    "compare": ("snsim.cli.compare:compare",
-                "Hold a training against hand-coded PyTorch, or engines against each other."),
+    "compare": (
+        "snsim.cli.compare:compare",
+        "Hold a training against hand-coded PyTorch, or engines against each other.",
+    ),
     "reject": ("snsim.cli.reject:reject", "Say how many patterns a run must reject to be right on the rest."),
     "plot": ("snsim.cli.plot:plot", "Draw a run, a net or an nlf."),
     "report": ("snsim.cli.report:report", "Write a run as one page of HTML."),
-    "convert": ("snsim.cli.convert:convert",
-                "Turn a program of SN-2.8 into declarative text, or a net into its calls."),
+    "convert": (
+        "snsim.cli.convert:convert",
+        "Turn a program of SN-2.8 into declarative text, or a net into its calls.",
+    ),
     "list": ("snsim.cli.help:list_names", "List every name that means something."),
     "help": ("snsim.cli.help:help_name", "Say what a name is."),
     "data": ("snsim.cli.data:data", "List the data sets, or describe one."),
@@ -82,11 +85,17 @@ class InOrder(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def resolve_command(self, ctx: click.Context,
-                        args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise WrongUseError(f'there is no command "{args[0]}"', f"write snsim run {for_shell(args[:1])}"
-                                if args[0].endswith(".sn") else suggest(args[0], list(COMMANDS), "commands"), ctx)
+            raise WrongUseError(
+                f'there is no command "{args[0]}"',
+                f"write snsim run {for_shell(args[:1])}"
+                if args[0].endswith(".sn")
+                else suggest(args[0], list(COMMANDS), "commands"),
+                ctx,
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -94,12 +103,16 @@ class InOrder(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-@click.group(cls=InOrder, commands=Commands(), invoke_without_command=True,
-             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=InOrder,
+    commands=Commands(),
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="snsim %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> int | None:
-    """Networks described in SN's Lisp: checked, shown and trained. Alone on a terminal, snsim is a prompt.
+    r"""Networks described in SN's Lisp: checked, shown and trained. Alone on a terminal, snsim is a prompt.
 
     \b
     snsim check nets/lecun89.sn     every fault of the description, or its counts
@@ -157,22 +170,37 @@ def _run(given: list[str], as_json: bool) -> int:
     except OSError as error:
         if is_output_broken(error):
             leave_stdout()
-            report([Fault(f"what snsim prints cannot be written: {error.strerror or error}",
-                          hint="make room where standard output goes, or send it elsewhere")])
+            report(
+                [
+                    Fault(
+                        f"what snsim prints cannot be written: {error.strerror or error}",
+                        hint="make room where standard output goes, or send it elsewhere",
+                    )
+                ]
+            )
         else:
             report([system_fault(error)], as_json)
         return FAULT
     except MemoryError:
-        report([Fault("there is not enough memory for this",
-                      hint="end other programs, or take a smaller net or fewer patterns")], as_json)
+        report(
+            [
+                Fault(
+                    "there is not enough memory for this",
+                    hint="end other programs, or take a smaller net or fewer patterns",
+                )
+            ],
+            as_json,
+        )
         return FAULT
     except ModuleNotFoundError as error:
         package = (error.name or "snsim").split(".")[0]
         if package == "snsim":
             report_own_fault(as_json)
             return OWN_FAULT
-        report([Fault(f"snsim needs the package {package}, which is not installed here", hint=install_hint(package))],
-               as_json)
+        report(
+            [Fault(f"snsim needs the package {package}, which is not installed here", hint=install_hint(package))],
+            as_json,
+        )
         return FAULT
     except SystemExit as stop:  # click's own: 1 where the pipe broke while a command printed, 0 after completion
         return BROKEN_PIPE if stop.code == 1 else int(stop.code or 0)

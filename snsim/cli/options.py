@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import click
 
@@ -51,20 +52,24 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # as above
 
 
 memory_option = click.option(
-    "--memory", type=Size(), metavar="SIZE",
-    help="Memory that a run may need, as 8GB; one that needs more is refused. [default: half of this machine's]")
+    "--memory",
+    type=Size(),
+    metavar="SIZE",
+    help="Memory that a run may need, as 8GB; one that needs more is refused. [default: half of this machine's]",
+)
 
 _OF_RUNS = (
-    click.option("--passes", type=Whole(min=1), metavar="N",
-                 help="Passes over the training set, instead of (passes N)."),
+    click.option(
+        "--passes", type=Whole(min=1), metavar="N", help="Passes over the training set, instead of (passes N)."
+    ),
     click.option("--seed", "seeds", type=Whole(min=0), metavar="N", multiple=True, help="Seed; may be repeated."),
     click.option("--engine", metavar="NAME", help="Engine that computes; `snsim list engine` names them."),
-    click.option("--dtype", type=click.Choice(["float64", "float32"]),
-                 help="Precision of the engine. [default: float32]"),
+    click.option(
+        "--dtype", type=click.Choice(["float64", "float32"]), help="Precision of the engine. [default: float32]"
+    ),
     click.option("--data", "data", multiple=True, metavar="NAME", help="Data set; repeat it in order of preference."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first."),
-    click.option("--initial", type=click.Path(path_type=Path),
-                 help="Initial weights from an npz or safetensors file."),
+    click.option("--initial", type=click.Path(path_type=Path), help="Initial weights from an npz or safetensors file."),
     memory_option,
     click.option("--only", multiple=True, metavar="NAME", help="Run this training only; may be repeated."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...)."),
@@ -83,7 +88,8 @@ def of_runs(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def of_opened_run(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: the options with which a run folder is opened again; the command is given them as `options`, a
-    `runs.options.Options`."""
+    `runs.options.Options`.
+    """
 
     @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
     @click.option("--offline", is_flag=True, help="Never look for data on the network.")
@@ -99,8 +105,12 @@ def of_opened_run(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def seconds_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator: the option `--seconds`, for commands that read a program; `default` ends the line of its help."""
-    return click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="N",
-                        help=f"CPU seconds that the Lisp may take. [default: {default}]")
+    return click.option(
+        "--seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        help=f"CPU seconds that the Lisp may take. [default: {default}]",
+    )
 
 
 def presets(settings: Sequence[str]) -> dict[str, float | str]:
@@ -109,16 +119,18 @@ def presets(settings: Sequence[str]) -> dict[str, float | str]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name:
-            raise WrongUseError(f"--set takes NAME=VALUE, not {setting!r}",
-                                f"write --set {name or 'NAME'}=0.1 for example")
+            raise WrongUseError(
+                f"--set takes NAME=VALUE, not {setting!r}", f"write --set {name or 'NAME'}=0.1 for example"
+            )
         try:
             values[name] = float(text)
         except ValueError:
             values[name] = text
             continue
         if not math.isfinite(float(text)):  # no text of the language has such a number, and JSON has none
-            raise WrongUseError(f"--set {name} takes a finite number or a text, not {text}",
-                                f"write a number such as --set {name}=0.1")
+            raise WrongUseError(
+                f"--set {name} takes a finite number or a text, not {text}", f"write a number such as --set {name}=0.1"
+            )
     return values
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -71,7 +71,8 @@ class Looked:
 
 def look_at(run: Path, split: str | None, options: Options, say: Say) -> Looked:
     """A run folder with its weights in an engine and its outputs; the test patterns where there are some, unless
-    `split` is stated. SnError if the folder or its data cannot be had."""
+    `split` is stated. SnError if the folder or its data cannot be had.
+    """
     again = learned(run, options, say)
     return answers(again, split)
 
@@ -80,11 +81,11 @@ def answers(again: Reopened, split: str | None = None) -> Looked:
     """What the net of a run answers to the patterns of one set."""
     data = again.data
     if split == "test" and data.test is None:
-        raise fail(f"the run {again.made.folder} has no test patterns",
-                   hint="write --of train for those that it learns")
+        raise fail(
+            f"the run {again.made.folder} has no test patterns", hint="write --of train for those that it learns"
+        )
     chosen = data.train if split == "train" or data.test is None else data.test
-    return Looked(again, "train" if chosen is data.train else "test", chosen,
-                  outputs_of(again.engine, chosen.inputs))
+    return Looked(again, "train" if chosen is data.train else "test", chosen, outputs_of(again.engine, chosen.inputs))
 
 
 def title_of(made: run_folder.Run) -> str:
@@ -111,12 +112,15 @@ def weights_of(made: run_folder.Run, only: str | None = None) -> Weights:
 def net_of_run(made: run_folder.Run) -> Net:
     """The net of a run folder, from its own copy of the text. SnError if it is another one by now."""
     made.check_sources()  # before a text is evaluated
-    program = read_program(made.main_source, presets=made.settings["presets"], port=io.StringIO(),
-                           texts=made.folder / SOURCES)
+    program = read_program(
+        made.main_source, presets=made.settings["presets"], port=io.StringIO(), texts=made.folder / SOURCES
+    )
     net = program.trainings.get(made.settings["name"]).net
     if net.digest != made.settings["net_digest"]:
-        raise fail(f"the net {net.name} is not the one the run {made.folder} was begun with",
-                   hint="its source was changed, or this snsim builds another net from it: begin a new run")
+        raise fail(
+            f"the net {net.name} is not the one the run {made.folder} was begun with",
+            hint="its source was changed, or this snsim builds another net from it: begin a new run",
+        )
     return net
 
 
@@ -124,28 +128,43 @@ def maps_of(looked: Looked, pattern: int) -> Maps:
     """Pattern `pattern` (from 0) in the net. SnError if there is none of this number."""
     count = len(looked.patterns)
     if not 0 <= pattern < count:
-        raise fail(f"there is no pattern {pattern}: the {looked.split} patterns of {looked.again.data.name} are 0 to "
-                   f"{count - 1}", hint=f"choose one of 0 to {count - 1} with --pattern")
-    states = looked.again.engine.states(looked.patterns.inputs[pattern:pattern + 1])
+        raise fail(
+            f"there is no pattern {pattern}: the {looked.split} patterns of {looked.again.data.name} are 0 to "
+            f"{count - 1}",
+            hint=f"choose one of 0 to {count - 1} with --pattern",
+        )
+    states = looked.again.engine.states(looked.patterns.inputs[pattern : pattern + 1])
     target, output = looked.patterns.targets[pattern], looked.outputs[pattern]
     verdict = f": label {target.argmax()}, answer {output.argmax()}" if looked.with_classes else ""
-    title = (f"Pattern {pattern} of the {looked.split} patterns of {looked.again.data.name}{verdict}\n"
-             f"in {title_of(looked.again.made)}")
+    title = (
+        f"Pattern {pattern} of the {looked.split} patterns of {looked.again.data.name}{verdict}\n"
+        f"in {title_of(looked.again.made)}"
+    )
     return maps(looked.net, {name: x[0] for name, x in states.items()}, title, target, looked.with_classes)
 
 
 def misses_of(looked: Looked, most: int = MOST) -> Misses:
     """The patterns that are wrong, as the training counts them."""
     shape = looked.net.layers[0].shape
-    return misses(looked.patterns.inputs, shape, looked.outputs, looked.patterns.targets, looked.right, looked.title,
-                  looked.with_classes, most)
+    return misses(
+        looked.patterns.inputs,
+        shape,
+        looked.outputs,
+        looked.patterns.targets,
+        looked.right,
+        looked.title,
+        looked.with_classes,
+        most,
+    )
 
 
 def confusion_of(looked: Looked) -> Confusion:
     """Labels and answers. SnError where there are no classes."""
     if not looked.with_classes:
-        raise fail(f"the patterns of {looked.again.data.name} have no classes to confuse",
-                   hint="name data with classes: --data NAME, and give the net one output for each")
+        raise fail(
+            f"the patterns of {looked.again.data.name} have no classes to confuse",
+            hint="name data with classes: --data NAME, and give the net one output for each",
+        )
     return confusion(looked.outputs, looked.patterns.targets, looked.title)
 
 
@@ -153,11 +172,20 @@ def rejection_of(looked: Looked, error: float) -> Rejections:
     """The curves of rejection on all sets of the run, with the points of at most `error` percent on the rest."""
     again = looked.again
     sets = {"test": again.data.test, "train": again.data.train}
-    outputs = {split: (looked.outputs if split == looked.split else outputs_of(again.engine, patterns.inputs),
-                       patterns.targets) for split, patterns in sets.items() if patterns is not None}
-    return Rejections(f"{title_of(again.made)}, {again.data.name}",
-                      {split: curve(*shown) for split, shown in outputs.items()},
-                      {split: rejection(*shown, error) for split, shown in outputs.items()}, error)
+    outputs = {
+        split: (
+            looked.outputs if split == looked.split else outputs_of(again.engine, patterns.inputs),
+            patterns.targets,
+        )
+        for split, patterns in sets.items()
+        if patterns is not None
+    }
+    return Rejections(
+        f"{title_of(again.made)}, {again.data.name}",
+        {split: curve(*shown) for split, shown in outputs.items()},
+        {split: rejection(*shown, error) for split, shown in outputs.items()},
+        error,
+    )
 
 
 def chosen_net(path: Path, only: str | None, presets: Mapping[str, float | str]) -> Net:
@@ -172,22 +200,26 @@ def chosen_net(path: Path, only: str | None, presets: Mapping[str, float | str])
     if not found:
         raise fail(f'{path} declares no net "{only}"', hint=suggest(only or "", names, "nets"))
     if len(found) > 1:
-        raise fail(f"{path} declares {len(found)} nets, and one is drawn",
-                   hint=f"choose with --only: {', '.join(names)}")
+        raise fail(
+            f"{path} declares {len(found)} nets, and one is drawn", hint=f"choose with --only: {', '.join(names)}"
+        )
     return found[0]
 
 
 def nlf_by_text(words: Sequence[str], file: Path | None = None) -> Nlf:
     """The nlf that `(nlf WORD ...)` states: a name with its numbers, or an expression; of those that `file` declares
-    too. SnError for what is none."""
+    too. SnError for what is none.
+    """
     known = shelves().nlfs if file is None else read_program(file, port=sys.stderr).nlfs
     found: list[Nlf] = []
     only_word: Shelf[Word] = Shelf("declarative word")
     only_word.add("nlf", _nlf_word(known, found), "the nlf to draw")
     Interpreter(lisp_functions(), only_word, io.StringIO()).run(Source("<nlf>", f"(nlf {' '.join(words)})"))
     if len(found) != 1:
-        raise fail(f"{' '.join(words)} is not one nlf",
-                   hint="write the name of one, such as sn-tanh; `snsim list nlf` names them")
+        raise fail(
+            f"{' '.join(words)} is not one nlf",
+            hint="write the name of one, such as sn-tanh; `snsim list nlf` names them",
+        )
     return found[0]
 
 

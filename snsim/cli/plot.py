@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,12 +29,14 @@ class PictureGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
-    def resolve_command(self, ctx: click.Context,
-                        args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands:
             if len(args) > 1 and not args[1].startswith("-") and not exists(args[0]):
-                raise WrongUseError(f'unknown picture "{args[0]}"',
-                                    suggest(args[0], list(self.commands), "pictures"), ctx)
+                raise WrongUseError(
+                    f'unknown picture "{args[0]}"', suggest(args[0], list(self.commands), "pictures"), ctx
+                )
             args = [_USUAL, *args]
         return super().resolve_command(ctx, args)
 
@@ -46,7 +49,7 @@ class PictureGroup(click.Group):
 
 @click.group(cls=PictureGroup, subcommand_metavar="[PICTURE] RUN|FILE|NAME")
 def plot() -> None:
-    """Draw a picture into a file (PNG, SVG or PDF), a window or the terminal.
+    r"""Draw a picture into a file (PNG, SVG or PDF), a window or the terminal.
 
     \b
     snsim plot RUN                      the curves of loss and error
@@ -58,15 +61,22 @@ def plot() -> None:
 def _into(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: where a picture goes. The command makes (picture name, prepared data, name of the file)."""
 
-    @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
-                  help="The file: .png, .svg or .pdf. [default: NAME-PICTURE.png, here]")
+    @click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The file: .png, .svg or .pdf. [default: NAME-PICTURE.png, here]",
+    )
     @click.option("--show", is_flag=True, help="Show it in a window instead.")
     @click.option("--text", "as_text", is_flag=True, help="Print it in block characters instead.")
     @wraps(command)
     def placed(output: Path | None, show: bool, as_text: bool, **given: Any) -> None:
         if (output is not None) + show + as_text > 1:
-            raise WrongUseError("-o, --show and --text exclude one another: a picture goes to one place",
-                                "give one of them, and the command again for another")
+            raise WrongUseError(
+                "-o, --show and --text exclude one another: a picture goes to one place",
+                "give one of them, and the command again for another",
+            )
         from snsim.plots import style
 
         if output is not None:
@@ -102,8 +112,9 @@ def _of_patterns(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: a picture of what a run's net answers; the command is given a Looked for them."""
 
     @click.argument("run", type=click.Path(path_type=Path))
-    @click.option("--of", "split", type=click.Choice(["test", "train"]),
-                  help="Which patterns. [default: test, if there are some]")
+    @click.option(
+        "--of", "split", type=click.Choice(["test", "train"]), help="Which patterns. [default: test, if there are some]"
+    )
     @of_opened_run
     @wraps(command)
     def looking(run: Path, split: str | None, options: Options, **given: Any) -> Any:
@@ -233,8 +244,10 @@ def nlf(name: str, numbers: Sequence[str], file: Path | None, low: float, high: 
     from snsim.plots.nlf import nlf_curves
 
     if not low < high:
-        raise WrongUseError(f"--from {low:g} is not below --to {high:g}",
-                            f"write --from {high:g} --to {low:g}" if high < low else f"write --to {low + 1:g}, or more")
+        raise WrongUseError(
+            f"--from {low:g} is not below --to {high:g}",
+            f"write --from {high:g} --to {low:g}" if high < low else f"write --to {low + 1:g}, or more",
+        )
     found = nlf_by_text([name, *numbers], file)
     return "nlf", nlf_curves(found, low, high), name if name.replace("-", "").isalnum() else "expression"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Mapping, TextIO
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TextIO
 
 from snsim.cli.errors import report
 from snsim.errors import Fault
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
     from snsim.program import Program
 
 
-def read_reported(file: str, values: Mapping[str, float | str], port: TextIO | None = None,
-                  seconds: float | None = None) -> Program:
+def read_reported(
+    file: str, values: Mapping[str, float | str], port: TextIO | None = None, seconds: float | None = None
+) -> Program:
     """The program of a file; what it prints goes to `port` (standard error if none is given), its warnings too.
 
     It may take so many seconds of CPU, where they are given.
@@ -24,6 +26,13 @@ def read_reported(file: str, values: Mapping[str, float | str], port: TextIO | N
     program = read_program(file, presets=values, port=port or sys.stderr, limits=within(DEFAULT, seconds=seconds))
     report(program.warnings)
     if not program.sources[0].text.strip():
-        report([Fault(f"{file} is empty", hint="write (net NAME clause ...) in it, or name another file",
-                      severity="warning")])
+        report(
+            [
+                Fault(
+                    f"{file} is empty",
+                    hint="write (net NAME clause ...) in it, or name another file",
+                    severity="warning",
+                )
+            ]
+        )
     return program

@@ -43,10 +43,14 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, o
 
     again = learned(run, options, say)
     if again.data.test is None:
-        raise fail(f"the run {run} has no test patterns to reject",
-                   hint="its training names data without a test set: state (test-set A B)")
-    outputs = {split: (outputs_of(again.engine, patterns.inputs), patterns.targets)
-               for split, patterns in (("test", again.data.test), ("train", again.data.train))}
+        raise fail(
+            f"the run {run} has no test patterns to reject",
+            hint="its training names data without a test set: state (test-set A B)",
+        )
+    outputs = {
+        split: (outputs_of(again.engine, patterns.inputs), patterns.targets)
+        for split, patterns in (("test", again.data.test), ("train", again.data.train))
+    }
     chosen = {split: rejection(*shown, error) for split, shown in outputs.items()}
     carried = at(*outputs["test"], chosen["train"].threshold)
     if plot is not None:
@@ -58,17 +62,30 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, o
         title = f"{again.training.name}, pass {again.made.snapshot.number}, {again.data.name}"
         style.write(draw(Rejections(title, curves, chosen, error)), plot)
     if as_json:
-        echo(for_json({
-            "run": str(run), "pass": again.made.snapshot.number, "data": again.data.name, "error": error,
-            "chosen_on_test": {"test": _figures(chosen["test"])},
-            "chosen_on_train": {"train": _figures(chosen["train"]), "test": _figures(carried)},
-            "plot": None if plot is None else str(plot)}))
+        echo(
+            for_json(
+                {
+                    "run": str(run),
+                    "pass": again.made.snapshot.number,
+                    "data": again.data.name,
+                    "error": error,
+                    "chosen_on_test": {"test": _figures(chosen["test"])},
+                    "chosen_on_train": {"train": _figures(chosen["train"]), "test": _figures(carried)},
+                    "plot": None if plot is None else str(plot),
+                }
+            )
+        )
         return
-    echo(f"{again.training.name} after pass {again.made.snapshot.number}, {again.data.name}: "
-               f"what is rejected for at most {error:g} % error on the rest\n")
-    rows = [("threshold chosen on", "threshold", "patterns", "rejected", "wrong of the rest"),
-            ("test", *_row("test", chosen["test"])), ("train", *_row("train", chosen["train"])),
-            ("", *_row("test", carried))]
+    echo(
+        f"{again.training.name} after pass {again.made.snapshot.number}, {again.data.name}: "
+        f"what is rejected for at most {error:g} % error on the rest\n"
+    )
+    rows = [
+        ("threshold chosen on", "threshold", "patterns", "rejected", "wrong of the rest"),
+        ("test", *_row("test", chosen["test"])),
+        ("train", *_row("train", chosen["train"])),
+        ("", *_row("test", carried)),
+    ]
     echo("\n".join(aligned(rows, "lrlrr")))
     if plot is not None:
         echo(f"\n{for_line(plot)} has the curves")
@@ -76,14 +93,23 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, o
 
 def _row(split: str, made: Rejection) -> tuple[str, str, str, str]:
     left = made.patterns - made.rejected
-    return (f"{made.threshold:.4g}", f"{made.patterns:,} {split}", f"{made.rejected:,} ({made.percent:.2f} %)",
-            f"{made.misses:,} of {left:,} ({made.error:.2f} %)")
+    return (
+        f"{made.threshold:.4g}",
+        f"{made.patterns:,} {split}",
+        f"{made.rejected:,} ({made.percent:.2f} %)",
+        f"{made.misses:,} of {left:,} ({made.error:.2f} %)",
+    )
 
 
 def _figures(made: Rejection) -> dict[str, float | int | None]:
     import numpy as np
 
-
     finite = np.isfinite(made.threshold)
-    return {"threshold": made.threshold if finite else None, "patterns": made.patterns, "rejected": made.rejected,
-            "percent": made.percent, "misses": made.misses, "error": made.error}
+    return {
+        "threshold": made.threshold if finite else None,
+        "patterns": made.patterns,
+        "rejected": made.rejected,
+        "percent": made.percent,
+        "misses": made.misses,
+        "error": made.error,
+    }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
-              help="The page. [default: report.html in the run folder]")
-@click.option("--pattern", "patterns", type=Whole(min=0), multiple=True, metavar="N",
-              help="Test pattern whose maps are shown; may be repeated. [default: 0]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The page. [default: report.html in the run folder]",
+)
+@click.option(
+    "--pattern",
+    "patterns",
+    type=Whole(min=0),
+    multiple=True,
+    metavar="N",
+    help="Test pattern whose maps are shown; may be repeated. [default: 0]",
+)
 @click.option("--error", type=Percent(), default="1%", show_default=True, help="Errors after rejection.")
 @of_opened_run
 def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: float, options: Options) -> None:
@@ -43,8 +55,10 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
         place.parent.mkdir(parents=True, exist_ok=True)  # before the pictures, which take some seconds
         write_output(place, as_html(page_of(looked, patterns or (0,), error)).encode())
     except OSError as problem:
-        raise fail(f"{place} cannot be written: {problem.strerror or problem}",
-                   hint="give the name of a file in a folder that you may write to, with -o") from None
+        raise fail(
+            f"{place} cannot be written: {problem.strerror or problem}",
+            hint="give the name of a file in a folder that you may write to, with -o",
+        ) from None
     echo(for_line(place))
 
 
@@ -58,8 +72,10 @@ def page_of(looked: Looked, patterns: tuple[int, ...], error: float) -> Page:
 
     made, training = looked.again.made, looked.again.training
     parts: dict[str, Callable[[], Any]] = {
-        "curves": lambda: picture_data.curves_of(made), "weights": lambda: picture_data.weights_of(made),
-        "table": lambda: tables(training.net), "misses": lambda: picture_data.misses_of(looked),
+        "curves": lambda: picture_data.curves_of(made),
+        "weights": lambda: picture_data.weights_of(made),
+        "table": lambda: tables(training.net),
+        "misses": lambda: picture_data.misses_of(looked),
         "confusion": lambda: picture_data.confusion_of(looked),
         "rejection": lambda: picture_data.rejection_of(looked, error),
     }
@@ -71,9 +87,16 @@ def page_of(looked: Looked, patterns: tuple[int, ...], error: float) -> Page:
         except SnError as refused:
             left[name] = refused.faults[0].message
     nlfs = {layer.nlf.name: layer.nlf for layer in training.net.layers if layer.nlf is not None}
-    return Page(made, training, _sources(looked), found,
-                tuple(picture_data.maps_of(looked, pattern) for pattern in patterns),
-                tuple(nlf_curves(nlf) for nlf in nlfs.values()), left, provenance.now())
+    return Page(
+        made,
+        training,
+        _sources(looked),
+        found,
+        tuple(picture_data.maps_of(looked, pattern) for pattern in patterns),
+        tuple(nlf_curves(nlf) for nlf in nlfs.values()),
+        left,
+        provenance.now(),
+    )
 
 
 def _sources(looked: Looked) -> tuple[Source, ...]:

@@ -6,12 +6,13 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,14 +39,20 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @of_runs
-@click.option("--seeds", "count", type=Whole(min=1, max=100_000), metavar="N",
-              help="Seeds 1 to N, instead of those described.")
+@click.option(
+    "--seeds", "count", type=Whole(min=1, max=100_000), metavar="N", help="Seeds 1 to N, instead of those described."
+)
 @click.option("--jobs", type=Whole(min=1), metavar="N", help="Runs at once. [default: the number of cores]")
 @click.option("--cluster", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
 @click.option("--base", metavar="NAME", help="Tell the differences of each row from this one, seed by seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder that keeps the runs. [default: runs/reproduced]")
-@click.option("--report", "page", type=click.Path(path_type=Path), metavar="FILE.md",
-              help="The report, as JSON beside it. [default: in the folder of --out]")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE.md",
+    help="The report, as JSON beside it. [default: in the folder of --out]",
+)
 def reproduce(files: Sequence[str], **options: Any) -> int:
     """Run every training of each FILE with all its seeds, and write a report: means and deviations over the seeds
     beside the published figures.
@@ -53,13 +60,16 @@ def reproduce(files: Sequence[str], **options: Any) -> int:
     Runs that are finished already are taken, one that was stopped or killed goes on: the same command again ends what
     an earlier one began.
     """
-
     if options["count"] and options["seeds"]:
-        raise WrongUseError("--seeds N means seeds 1 to N: it does not go together with --seed",
-                            "leave out --seeds, and name each seed: --seed 1 --seed 2")
+        raise WrongUseError(
+            "--seeds N means seeds 1 to N: it does not go together with --seed",
+            "leave out --seeds, and name each seed: --seed 1 --seed 2",
+        )
     if options["cluster"] and options["jobs"]:
-        raise WrongUseError("--cluster has as many workers as it has: it does not go together with --jobs",
-                            "leave out --jobs, or compute on this machine without --cluster")
+        raise WrongUseError(
+            "--cluster has as many workers as it has: it does not go together with --jobs",
+            "leave out --jobs, or compute on this machine without --cluster",
+        )
     values = presets(options["settings"])
     run_options, order, say = asked_for(options, values)
     programs = [read_reported(file, values) for file in dict.fromkeys(files)]
@@ -110,8 +120,12 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
     except KeyboardInterrupt:
         echo(f"interrupted; what is done is kept in {for_line(options.out)}; to go on:\n  {_own_command()}", err=True)
         return INTERRUPTED
-    report = study_page.Report(_own_command(), datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
-                               tuple(_as_read(study, failures, order) for study in studies), order.base)
+    report = study_page.Report(
+        _own_command(),
+        datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
+        tuple(_as_read(study, failures, order) for study in studies),
+        order.base,
+    )
     _write(page, report)
     _tell_end(page, report, failures, order)
     return FAULT if failures else 0
@@ -119,27 +133,54 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
 
 def asked_for(given: Mapping[str, Any], presets: Mapping[str, float | str]) -> tuple[Options, Order, Say]:
     """The options of the command line; WrongUseError for an engine or data set that is not there, or for a report
-    that would be its own JSON."""
+    that would be its own JSON.
+    """
     from snsim.cli.run import options_from, sayer
 
     page = given["page"]
     if page is not None and page.suffix != ".md":
-        raise WrongUseError(f"--report names a page of Markdown, FILE.md, not {page}",
-                            f"write --report {for_shell([page.parent / ((page.stem or 'page') + '.md')])}")
+        raise WrongUseError(
+            f"--report names a page of Markdown, FILE.md, not {page}",
+            f"write --report {for_shell([page.parent / ((page.stem or 'page') + '.md')])}",
+        )
     options = options_from({**given, "out": given["out"] or Path("runs") / "reproduced"}, presets)
     count = given["count"]
-    order = Order(tuple(given["only"]), tuple(range(1, count + 1)) if count else tuple(given["seeds"]), given["jobs"],
-                  given["cluster"], given["base"], page, _repeated(given), given["as_json"], given["quiet"])
+    order = Order(
+        tuple(given["only"]),
+        tuple(range(1, count + 1)) if count else tuple(given["seeds"]),
+        given["jobs"],
+        given["cluster"],
+        given["base"],
+        page,
+        _repeated(given),
+        given["as_json"],
+        given["quiet"],
+    )
     return options, order, sayer(order.as_json, order.quiet)
 
 
 def _repeated(given: Mapping[str, Any]) -> tuple[str, ...]:
     """The options that a row's command must have too."""
-    stated = [(option, given[name]) for option, name in (
-        ("--seeds", "count"), ("--seed", "seeds"), ("--passes", "passes"), ("--engine", "engine"), ("--dtype", "dtype"),
-        ("--data", "data"), ("--initial", "initial"), ("--set", "settings"))]
-    return tuple(text for option, value in stated if value
-                 for one in (value if isinstance(value, tuple) else (value,)) for text in (option, str(one)))
+    stated = [
+        (option, given[name])
+        for option, name in (
+            ("--seeds", "count"),
+            ("--seed", "seeds"),
+            ("--passes", "passes"),
+            ("--engine", "engine"),
+            ("--dtype", "dtype"),
+            ("--data", "data"),
+            ("--initial", "initial"),
+            ("--set", "settings"),
+        )
+    ]
+    return tuple(
+        text
+        for option, value in stated
+        if value
+        for one in (value if isinstance(value, tuple) else (value,))
+        for text in (option, str(one))
+    )
 
 
 # ---- Running -----------------------------------------------------------------------------------------------------
@@ -150,8 +191,10 @@ def _shares(tasks: list[plan.Task], order: Order, jobs: int) -> list[plan.Task]:
     limit = default_limit()
     if order.cluster is not None or limit is None:
         return tasks
-    return [task if task.options.memory is not None else
-            replace(task, options=replace(task.options, memory=limit // jobs)) for task in tasks]
+    return [
+        task if task.options.memory is not None else replace(task, options=replace(task.options, memory=limit // jobs))
+        for task in tasks
+    ]
 
 
 @contextmanager
@@ -177,7 +220,8 @@ class _Progress:
 
     def told_before(self, task: plan.Task) -> bool:
         """Whether the run was finished by an earlier command; then its line is printed. What is wrong with its folder
-        is told by the attempt to go on, so that the other runs are not lost."""
+        is told by the attempt to go on, so that the other runs are not lost.
+        """
         from snsim.studies.one_run import Outcome, is_finished
 
         try:
@@ -197,10 +241,24 @@ class _Progress:
         task, run = outcome.task, None if outcome.faults else run_folder.open_run(outcome.task.folder)
         found = {} if run is None else figures.figures_of(run)
         if self._order.as_json:
-            told = {"run": str(task.folder), "figures": found} if run is not None else \
-                {"errors": [fault.as_json() for fault in outcome.faults]}
-            echo(for_json({"event": "run", "training": task.training, "seed": task.seed,
-                                   "before": bool(how), "done": self._done, "of": self._total, **told}))
+            told = (
+                {"run": str(task.folder), "figures": found}
+                if run is not None
+                else {"errors": [fault.as_json() for fault in outcome.faults]}
+            )
+            echo(
+                for_json(
+                    {
+                        "event": "run",
+                        "training": task.training,
+                        "seed": task.seed,
+                        "before": bool(how),
+                        "done": self._done,
+                        "of": self._total,
+                        **told,
+                    }
+                )
+            )
         elif run is None:
             echo(paint(f"{task.training}, seed {task.seed} was not ended:", RED, stream=sys.stderr), err=True)
             for fault in outcome.faults:
@@ -230,11 +288,17 @@ def _as_read(study: plan.Study, failures: dict[Path, str], order: Order) -> figu
     rows = []
     for row in study.rows:
         training, ended = row.training, [task for task in row.tasks if task.folder not in failures]
-        rows.append(figures.Row(
-            training.name, _command(["reproduce", study.file, "--only", training.name, *order.rows]),
-            training.published, training.notes, not training.cost.softmax,
-            {task.seed: run_folder.open_run(task.folder) for task in ended},
-            {task.seed: failures[task.folder] for task in row.tasks if task.folder in failures}))
+        rows.append(
+            figures.Row(
+                training.name,
+                _command(["reproduce", study.file, "--only", training.name, *order.rows]),
+                training.published,
+                training.notes,
+                not training.cost.softmax,
+                {task.seed: run_folder.open_run(task.folder) for task in ended},
+                {task.seed: failures[task.folder] for task in row.tasks if task.folder in failures},
+            )
+        )
     return figures.Study(_stem(study), study.file, study.introduction, tuple(rows))
 
 
@@ -247,8 +311,10 @@ def _write(page: Path, report: study_page.Report) -> None:
         text = json.dumps(study_page.as_json(report), indent=1, ensure_ascii=False)
         write_output(page.with_suffix(".json"), text.encode(errors="backslashreplace") + b"\n")
     except OSError as error:
-        raise fail(f"the report {page} cannot be written: {error.strerror or error}",
-                   hint="name another file with --report; the runs are kept") from None
+        raise fail(
+            f"the report {page} cannot be written: {error.strerror or error}",
+            hint="name another file with --report; the runs are kept",
+        ) from None
 
 
 def _tell_end(page: Path, report: study_page.Report, failures: dict[Path, str], order: Order) -> None:
@@ -259,9 +325,13 @@ def _tell_end(page: Path, report: study_page.Report, failures: dict[Path, str], 
         return
     ended = "1 run" if len(report.runs) == 1 else f"{len(report.runs)} runs"
     ended += f", {len(failures)} not ended" if failures else ""
-    echo(paint(f"{ended}; the report is {for_line(page)}, and the same as JSON "
-                     f"{for_line(page.with_suffix('.json').name)}",
-                     RED if failures else GREEN, stream=sys.stdout))
+    echo(
+        paint(
+            f"{ended}; the report is {for_line(page)}, and the same as JSON {for_line(page.with_suffix('.json').name)}",
+            RED if failures else GREEN,
+            stream=sys.stdout,
+        )
+    )
 
 
 def _check_base(studies: Sequence[plan.Study], base: str | None) -> None:

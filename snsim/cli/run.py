@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,24 +26,50 @@ if TYPE_CHECKING:
     from snsim.runs.run import Event
     from snsim.training.spec import Training
 
-NEW_RUN_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only", "out", "settings",
-                "kernel", "fast", "steps", "seconds", "megabytes", "pictures", "windows")  # not with --resume
+NEW_RUN_ONLY = (
+    "passes",
+    "seeds",
+    "engine",
+    "dtype",
+    "data",
+    "initial",
+    "only",
+    "out",
+    "settings",
+    "kernel",
+    "fast",
+    "steps",
+    "seconds",
+    "megabytes",
+    "pictures",
+    "windows",
+)  # not with --resume
 
 
 @click.command()
 @click.argument("file", required=False)
 @of_runs
 @click.option("--out", type=click.Path(path_type=Path), help="Folder in which run folders are made. [default: runs]")
-@click.option("--kernel", type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
-              help="Kernel of SN-2.8 for a program that chooses none. [default: the first that has its words]")
-@click.option("--fast", is_flag=True,
-              help="Add the sums of an SN-2.8 program in another order: faster, and the last digits change.")
+@click.option(
+    "--kernel",
+    type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
+    help="Kernel of SN-2.8 for a program that chooses none. [default: the first that has its words]",
+)
+@click.option(
+    "--fast",
+    is_flag=True,
+    help="Add the sums of an SN-2.8 program in another order: faster, and the last digits change.",
+)
 @click.option("--steps", type=Whole(min=1), metavar="N", help="Steps that the Lisp may take. [default: 30 million]")
 @seconds_option("60 for a text that only declares, else no limit")
-@click.option("--megabytes", type=Whole(min=1), metavar="N",
-              help="Megabytes that an SN-2.8 program may write. [default: 2000]")
-@click.option("--pictures", type=click.Choice(["svg", "png", "none"]),
-              help="Files in which the windows of a program are saved. [default: svg]")
+@click.option(
+    "--megabytes", type=Whole(min=1), metavar="N", help="Megabytes that an SN-2.8 program may write. [default: 2000]"
+)
+@click.option(
+    "--pictures",
+    type=click.Choice(["svg", "png", "none"]),
+    help="Files in which the windows of a program are saved. [default: svg]",
+)
 @click.option("--windows", is_flag=True, help="Show the windows of a program while it runs.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a stopped run.")
 @click.option("--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Write event files there, too.")
@@ -57,15 +84,21 @@ def run(file: str | None, **options: Any) -> int:
 
     resumed, as_json, quiet = options["resume"], bool(options["as_json"]), bool(options["quiet"])
     if file is None and resumed is None:
-        raise WrongUseError("no FILE is named, and no run to go on with",
-                            "write snsim run FILE, or snsim run --resume RUN, whose folder has the source")
+        raise WrongUseError(
+            "no FILE is named, and no run to go on with",
+            "write snsim run FILE, or snsim run --resume RUN, whose folder has the source",
+        )
     if file is not None and resumed is not None:
-        raise WrongUseError(f"--resume takes its source from the run folder: {file} and --resume do not go together",
-                            f"write snsim run --resume {for_shell([resumed])}")
+        raise WrongUseError(
+            f"--resume takes its source from the run folder: {file} and --resume do not go together",
+            f"write snsim run --resume {for_shell([resumed])}",
+        )
     stated = sorted(name for name in NEW_RUN_ONLY if options[name])
     if resumed is not None and stated:
-        raise WrongUseError(f"--resume takes everything from the run folder, and so no --{option_name(stated[0])}",
-                            f"leave out --{option_name(stated[0])}, or begin a new run: snsim run FILE")
+        raise WrongUseError(
+            f"--resume takes everything from the run folder, and so no --{option_name(stated[0])}",
+            f"leave out --{option_name(stated[0])}, or begin a new run: snsim run FILE",
+        )
     set_values = presets(options["settings"])
     run_options = options_from(options, set_values)
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)
@@ -77,8 +110,9 @@ def run(file: str | None, **options: Any) -> int:
     return run_file(program, run_options, options["seeds"], options["only"], view, say)
 
 
-def run_file(program: Program, options: Options, seeds: Sequence[int], only: Sequence[str], view: View,
-             say: Say) -> int:
+def run_file(
+    program: Program, options: Options, seeds: Sequence[int], only: Sequence[str], view: View, say: Say
+) -> int:
     """Run the trainings the program's own file declares, each with each of its seeds (or those given); exit code.
 
     What the program did by itself is done: there may be no training left to run.
@@ -131,8 +165,10 @@ def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
     names = [training.name for training in declared]
     file = program.sources[0].name
     if not declared and not program.acted:
-        raise fail(f"{file} declares no training of its own: there is nothing to run",
-                   hint="(train NAME clause ...) declares one; what comes by include is declared, not run")
+        raise fail(
+            f"{file} declares no training of its own: there is nothing to run",
+            hint="(train NAME clause ...) declares one; what comes by include is declared, not run",
+        )
     for name in only:
         if name not in names:
             raise fail(f'{file} declares no training "{name}"', hint=suggest(name, names, "trainings"))
@@ -147,10 +183,14 @@ def options_from(given: Mapping[str, Any], presets: Mapping[str, float | str]) -
 
     _known(ENGINES, [given["engine"]] if given["engine"] else [], "--engine")
     _known(DATA_SETS, list(given["data"]), "--data")
-    stated = {name: given[name] for name in ("engine", "dtype", "data_dir", "initial", "passes", "out", "memory")
-              if given[name] is not None}
-    return Options(**stated, data=tuple(given["data"]), online=not given["offline"],
-                   presets=presets, command=tuple(sys.argv[1:]))
+    stated = {
+        name: given[name]
+        for name in ("engine", "dtype", "data_dir", "initial", "passes", "out", "memory")
+        if given[name] is not None
+    }
+    return Options(
+        **stated, data=tuple(given["data"]), online=not given["offline"], presets=presets, command=tuple(sys.argv[1:])
+    )
 
 
 def sayer(as_json: bool, quiet: bool) -> Say:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Mapping, TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
 import click
 
@@ -20,8 +21,9 @@ from snsim.runs.program_folder import RunFolder
 TRAINING_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only")  # options that speak of trainings
 
 
-def read_acting(file: str, options: Options, given: Mapping[str, Any], port: TextIO,
-                say: Callable[[str], None]) -> Program:
+def read_acting(
+    file: str, options: Options, given: Mapping[str, Any], port: TextIO, say: Callable[[str], None]
+) -> Program:
     """The program of a file, which has done by then what it does by itself; where it wrote is said.
 
     SnError too for options that say nothing to what it turned out to be.
@@ -30,9 +32,15 @@ def read_acting(file: str, options: Options, given: Mapping[str, Any], port: Tex
     limits = within(ACTING, given["steps"], given["seconds"], given["megabytes"])
     source = read_source(file, limits)
     folder = RunFolder(source, options, kernel, bool(given["fast"]))
-    around = Surroundings(kernel, options.data_dir, folder.make, _ask if is_terminal(sys.stdin) else None,
-                          windows=bool(given["windows"]), fast=bool(given["fast"]),
-                          pictures=None if given["pictures"] == "none" else str(given["pictures"] or "svg"))
+    around = Surroundings(
+        kernel,
+        options.data_dir,
+        folder.make,
+        _ask if is_terminal(sys.stdin) else None,
+        windows=bool(given["windows"]),
+        fast=bool(given["fast"]),
+        pictures=None if given["pictures"] == "none" else str(given["pictures"] or "svg"),
+    )
     try:
         program = read_program(source, presets=options.presets, port=port, limits=limits, around=around)
     finally:
@@ -46,8 +54,10 @@ def _check_options(program: Program, given: Mapping[str, object]) -> None:
     file = program.sources[0].name
     stated = [name for name in TRAINING_ONLY if given[name]]
     if program.acted and not program.own_trainings and stated:
-        raise fail(f"{file} ran, and declares no training: --{option_name(stated[0])} says nothing to it",
-                   hint="leave the option out; a program that trains by itself states what it does in its text")
+        raise fail(
+            f"{file} ran, and declares no training: --{option_name(stated[0])} says nothing to it",
+            hint="leave the option out; a program that trains by itself states what it does in its text",
+        )
     for option in ("kernel", "fast"):
         if given[option] and not program.acted:
             raise fail(f"{file} uses no word of SN-2.8: --{option} says nothing to it", hint="leave the option out")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file")
-@click.option("--stage", type=click.Choice(["forms", "net", "plan", "torch", "llvm", "asm"]),
-              help="One stage on the way from text to engine, instead of the overview.")
+@click.option(
+    "--stage",
+    type=click.Choice(["forms", "net", "plan", "torch", "llvm", "asm"]),
+    help="One stage on the way from text to engine, instead of the overview.",
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @seconds_option("60")
 @memory_option
 def show(file: str, stage: str | None, settings: Sequence[str], seconds: float | None, memory: int | None) -> None:
-    """Show the nets of FILE: layers, connections, tables, the memory that a run would need, and every clause with its
+    r"""Show the nets of FILE: layers, connections, tables, the memory that a run would need, and every clause with its
     origin.
 
     \b
@@ -44,7 +48,6 @@ def show(file: str, stage: str | None, settings: Sequence[str], seconds: float |
                     stage of each training
     --stage asm     the same as assembly for this processor
     """
-
     if stage == "forms":
         print_forms(file)
         return
@@ -53,8 +56,14 @@ def show(file: str, stage: str | None, settings: Sequence[str], seconds: float |
         _refuse_large(program, stage, memory)
     elif stage is None:
         report(_large(program, memory))
-    {"net": print_complete_forms, "plan": print_plans, "torch": print_modules,
-     "llvm": print_ir, "asm": print_assembly, None: print_overview}[stage](program)
+    {
+        "net": print_complete_forms,
+        "plan": print_plans,
+        "torch": print_modules,
+        "llvm": print_ir,
+        "asm": print_assembly,
+        None: print_overview,
+    }[stage](program)
 
 
 @click.command()
@@ -66,7 +75,6 @@ def check(files: Sequence[str], settings: Sequence[str], seconds: float | None) 
 
     The line tells the memory that a run would need where that is 1 GB or more.
     """
-
     faulty = 0
     for file in files:
         try:
@@ -93,13 +101,22 @@ def print_overview(program: Program) -> None:
 
     nets = shown_nets(program)
     if not nets:
-        raise fail(f"{program.sources[0].name} declares no net",
-                   hint="`snsim convert FILE` writes what a program of SN-2.8 makes as (net ...)" if program.acted else
-                   "(net NAME clause ...) declares one; `snsim show FILE --stage forms` prints the text")
+        raise fail(
+            f"{program.sources[0].name} declares no net",
+            hint="`snsim convert FILE` writes what a program of SN-2.8 makes as (net ...)"
+            if program.acted
+            else "(net NAME clause ...) declares one; `snsim show FILE --stage forms` prints the text",
+        )
     for net in nets:
         _print_net(net, _training_of(program, net))
-        echo(paint(f"a run would need {size_text(_memory_of(net, program))} of memory, and what its data take", DIM,
-                   stream=sys.stdout) + "\n")
+        echo(
+            paint(
+                f"a run would need {size_text(_memory_of(net, program))} of memory, and what its data take",
+                DIM,
+                stream=sys.stdout,
+            )
+            + "\n"
+        )
     for form in complete_forms(program, _MOST_ELEMENTS):
         echo(_painted_form(form) + "\n")
 
@@ -162,8 +179,10 @@ def _print_code(program: Program, assembly: bool) -> None:
     for training in program.own_trainings:
         echo(native_code(training, training.stages[0], "float32", assembly))
     if not program.own_trainings:
-        raise fail(f"{program.sources[0].name} declares no training of its own, and code is made for one",
-                   hint="(train NAME clause ...) declares one")
+        raise fail(
+            f"{program.sources[0].name} declares no training of its own, and code is made for one",
+            hint="(train NAME clause ...) declares one",
+        )
 
 
 def check_line(file: str, program: Program) -> str:
@@ -221,16 +240,24 @@ def _large(program: Program, memory: int | None) -> list[Fault]:
     for net in shown_nets(program):
         need = _memory_of(net, program)
         if limit is not None and need > limit:
-            found.append(Fault(f"a run of net {net.name} would need {size_text(need)} of memory, and the limit is "
-                               f"{size_text(limit)}", net.span,
-                               hint=f"`snsim run --memory {enough_text(need)}` allows it, where there is that much; "
-                                    "or make its layers smaller", severity="warning"))
+            found.append(
+                Fault(
+                    f"a run of net {net.name} would need {size_text(need)} of memory, and the limit is "
+                    f"{size_text(limit)}",
+                    net.span,
+                    hint=f"`snsim run --memory {enough_text(need)}` allows it, where there is that much; "
+                    "or make its layers smaller",
+                    severity="warning",
+                )
+            )
     return found
 
 
 def _refuse_large(program: Program, stage: str, memory: int | None) -> None:
-    faults = [replace(fault, severity="error", message=f"--stage {stage} makes the arrays of a run: {fault.message}")
-              for fault in _large(program, memory)]
+    faults = [
+        replace(fault, severity="error", message=f"--stage {stage} makes the arrays of a run: {fault.message}")
+        for fault in _large(program, memory)
+    ]
     if faults:
         raise SnError([replace(fault, hint=fault.hint.replace("snsim run", "snsim show")) for fault in faults])
 
@@ -250,5 +277,4 @@ def _painted_form(form: str) -> str:
 
 def _count_text(net: Net) -> str:
     counts = net.counts
-    return (f"net {net.name}, {counts.units:,} units, {counts.connections:,} connections, "
-            f"{counts.weights:,} weights")
+    return f"net {net.name}, {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"

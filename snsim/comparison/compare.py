@@ -8,9 +8,10 @@ part.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,10 +44,20 @@ Data = str | tuple[np.ndarray, np.ndarray] | None  # a data set, inputs and targ
 _EXACT = Options(dtype="float64")  # single precision alone parts two nets in the sixth digit
 
 
-def compare(net: str | Path | Program, module: str | nn.Module, data: Data = None, *, presentations: int = 500,
-            tolerance: float = 1e-5, only: str | None = None, sgd: float | None = None, seed: int | None = None,
-            mapping: Mapping[str, str] | str | Path | None = None, options: Options = _EXACT,
-            say: Say = lambda sentence: None) -> Comparison:
+def compare(
+    net: str | Path | Program,
+    module: str | nn.Module,
+    data: Data = None,
+    *,
+    presentations: int = 500,
+    tolerance: float = 1e-5,
+    only: str | None = None,
+    sgd: float | None = None,
+    seed: int | None = None,
+    mapping: Mapping[str, str] | str | Path | None = None,
+    options: Options = _EXACT,
+    say: Say = lambda sentence: None,
+) -> Comparison:
     """Hold a training of a `.sn` file against a module: one of torch, or `FILE.py:Class`, whose file is executed.
 
     `presentations` of the training's first stage are learned by both. `only` names the training where the file
@@ -61,9 +72,12 @@ def compare(net: str | Path | Program, module: str | nn.Module, data: Data = Non
     training, program = _chosen(net, only, sgd, data)
     _check(presentations, tolerance)
     if training.stages[0].rule.curvature is not None:
-        raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
-                   "derivatives, and a module has none", training.place("update", "stage", "repeat"),
-                   hint="hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
+        raise fail(
+            f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
+            "derivatives, and a module has none",
+            training.place("update", "stage", "repeat"),
+            hint="hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
+        )
     with needing("torch", what="a comparison with a module", instead="compare the engines: name no module"):
         from snsim.comparison.match_parameters import pairings
         from snsim.comparison.torch_side import Twin
@@ -76,10 +90,18 @@ def compare(net: str | Path | Program, module: str | nn.Module, data: Data = Non
     return replace(made, pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs))
 
 
-def compare_engines(net: str | Path | Program, data: Data = None, *, presentations: int = 500,
-                    tolerance: float = 1e-5, only: str | None = None, sgd: float | None = None,
-                    seed: int | None = None, options: Options = _EXACT,
-                    say: Say = lambda sentence: None) -> Iterator[Comparison]:
+def compare_engines(
+    net: str | Path | Program,
+    data: Data = None,
+    *,
+    presentations: int = 500,
+    tolerance: float = 1e-5,
+    only: str | None = None,
+    sgd: float | None = None,
+    seed: int | None = None,
+    options: Options = _EXACT,
+    say: Say = lambda sentence: None,
+) -> Iterator[Comparison]:
     """Hold the engine of the options, or the one that would run, against each other engine that can run the training.
 
     Arguments as in `compare`. `say` is told which engine cannot, and why. SnError for faults, or if there is no other.
@@ -100,8 +122,10 @@ def compare_engines(net: str | Path | Program, data: Data = None, *, presentatio
         compared += 1
         yield _compared(begun, EngineSide(other, begun.training), presentations, tolerance)
     if not compared:
-        raise fail(f"no engine but {begun.engine.name} can run training {training.name} here",
-                   hint="name a FILE.py:Class to compare with")
+        raise fail(
+            f"no engine but {begun.engine.name} can run training {training.name} here",
+            hint="name a FILE.py:Class to compare with",
+        )
 
 
 # ---- What is compared --------------------------------------------------------------------------------------------
@@ -111,8 +135,10 @@ def _check(presentations: int, tolerance: float) -> None:
     if presentations < 1:
         raise fail(f"1 or more presentations are compared, not {presentations}", hint="write --presentations 500")
     if not tolerance >= 0 or math.isinf(tolerance):
-        raise fail(f"the tolerance is a number from 0 on, not {tolerance:g}",
-                   hint="write --tolerance 1e-5: it tells a fault from rounding")
+        raise fail(
+            f"the tolerance is a number from 0 on, not {tolerance:g}",
+            hint="write --tolerance 1e-5: it tells a fault from rounding",
+        )
 
 
 def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data: Data) -> tuple[Training, Program]:
@@ -123,20 +149,30 @@ def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data
     if only is not None and only not in declared:
         raise fail(f'{file} declares no training "{only}"', hint=suggest(only, names, "trainings"))
     if not declared:
-        raise fail(f"{file} declares no training of its own, and cost, rates and data are those of one",
-                   hint="(train NAME clause ...) declares one")
+        raise fail(
+            f"{file} declares no training of its own, and cost, rates and data are those of one",
+            hint="(train NAME clause ...) declares one",
+        )
     if only is None and len(declared) > 1:
-        raise fail(f"{file} declares {len(declared)} trainings: which is to be compared?",
-                   hint=f"name one with --only: {', '.join(names)}")
+        raise fail(
+            f"{file} declares {len(declared)} trainings: which is to be compared?",
+            hint=f"name one with --only: {', '.join(names)}",
+        )
     training = declared[only] if only is not None else next(iter(declared.values()))
     training = replace(training, stages=training.stages[:1])
     if training.stages[0].rule.conjugate and sgd is None:
-        raise fail(f"training {training.name} learns by {training.stages[0].rule.name}, which moves all weights once a "
-                   "pass, and presentations are compared", training.place("update", "stage", "repeat"),
-                   hint="compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)")
+        raise fail(
+            f"training {training.name} learns by {training.stages[0].rule.name}, which moves all weights once a "
+            "pass, and presentations are compared",
+            training.place("update", "stage", "repeat"),
+            hint="compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
+        )
     if training.stages[0].prune is not None:
-        raise fail(f"training {training.name} begins by cutting weights, and both sides begin with all of them",
-                   training.place("prune", "stage", "repeat"), hint="compare a training without (prune ...)")
+        raise fail(
+            f"training {training.name} begins by cutting weights, and both sides begin with all of them",
+            training.place("prune", "stage", "repeat"),
+            hint="compare a training without (prune ...)",
+        )
     if isinstance(data, tuple):
         inputs, targets = (np.asarray(part, np.float64) for part in data)
         training = replace(training, data=DataChoice(inputs=inputs, targets=targets))
@@ -146,12 +182,19 @@ def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data
 def _under_sgd(program: Program, training: Training, rate: float) -> Training:
     """The training with plain gradient descent at one rate in the place of its update rule."""
     if not 0 < rate < math.inf:
-        raise fail(f"the rate of gradient descent is a number above 0, not {rate:g}",
-                   hint="write --sgd 0.001: a net that runs away cannot be compared")
+        raise fail(
+            f"the rate of gradient descent is a number above 0, not {rate:g}",
+            hint="write --sgd 0.001: a net that runs away cannot be compared",
+        )
     rule = program.updates.get("sgd").rule
     everywhere = Placed("epsilon", constant(rate), Place("everywhere"))
-    stage = replace(training.stages[0], rule=rule, rates=(everywhere,), curvature_patterns=None,
-                    options={name: constant(default) for name, default in rule.options})
+    stage = replace(
+        training.stages[0],
+        rule=rule,
+        rates=(everywhere,),
+        curvature_patterns=None,
+        options={name: constant(default) for name, default in rule.options},
+    )
     return replace(training, stages=(stage,))
 
 
@@ -166,8 +209,15 @@ class _Begun:
     weights: Mapping[str, np.ndarray]
 
 
-def _begun(program: Program, training: Training, seed: int | None, data: Data, options: Options, say: Say,
-           others: Sequence[str]) -> _Begun:
+def _begun(
+    program: Program,
+    training: Training,
+    seed: int | None,
+    data: Data,
+    options: Options,
+    say: Say,
+    others: Sequence[str],
+) -> _Begun:
     """What the comparison begins with; `others` are the engines that may be the other side."""
     options = replace(options, data=(data,)) if isinstance(data, str) else options
     training = overridden(training, options)
@@ -183,7 +233,8 @@ def _begun(program: Program, training: Training, seed: int | None, data: Data, o
 
 def _besides(training: Training, others: Sequence[str], dtype: str, data: PreparedData) -> int:
     """Bytes that a comparison needs beside a run: the other side, an engine for the gradients of each, and what both
-    show of an update."""
+    show of an update.
+    """
     shown = 8 * 2 * weights_of(training.net) * np.dtype(dtype).itemsize
     return shown + max(engine_memory(training, name, dtype, Patterns.of(data)) for name in others)
 
@@ -202,6 +253,15 @@ def _compared(begun: _Begun, other: Side, presentations: int, tolerance: float) 
         side.start(start)
         seconds.append(side.seconds(presented))
     return Comparison(
-        training.name, training.net.name, begun.data.name, (one.name, other.name), str(begun.engine.dtype),
-        presented[-1].end, tolerance, tuple(differences.of_layer(layer.name) for layer in training.net.layers[1:]),
-        differences.of_cost, differences.first, (seconds[0], seconds[1]))
+        training.name,
+        training.net.name,
+        begun.data.name,
+        (one.name, other.name),
+        str(begun.engine.dtype),
+        presented[-1].end,
+        tolerance,
+        tuple(differences.of_layer(layer.name) for layer in training.net.layers[1:]),
+        differences.of_cost,
+        differences.first,
+        (seconds[0], seconds[1]),
+    )

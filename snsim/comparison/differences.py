@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Iterator, Mapping
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class LayerDifference:
     """The largest differences of single numbers of a layer over all presentations: of states, and of the gradients and
     the weights (after each update) that enter it. None: there is nothing to compare; for states, that the module
     computes nothing that agrees with them although it learns the same. `moved` is not a difference of the two: how far
-    the weights are at the end from where they began, at most."""
+    the weights are at the end from where they began, at most.
+    """
 
     layer: str
     states: float | None
@@ -51,7 +52,8 @@ class Parting:
 @dataclass(frozen=True)
 class Comparison:
     """What came of it. `seconds` are those of processor time for learning all `presentations`, and nothing else: of the
-    first and of the second."""
+    first and of the second.
+    """
 
     training: str
     net: str
@@ -80,7 +82,8 @@ class Comparison:
 @dataclass
 class Differences:
     """The differences so far of two sides by their names, which begin with the same weights. Of the first,
-    `Shown.hidden` has the hidden layers in order."""
+    `Shown.hidden` has the hidden layers in order.
+    """
 
     net: Net
     names: tuple[str, str]
@@ -111,10 +114,12 @@ class Differences:
     def of_layer(self, layer: str) -> LayerDifference:
         states, gradients, weights = (self.most.get((what, layer)) for what in ("states", "gradients", "weights"))
         now = self._before[0]
-        moved = [_distance(now[p.name], self.start[p.name]) for p in self.net.parameters
-                 if p.layer == layer and p.learns]
-        return LayerDifference(layer, None if layer in self.unseen else states, gradients, weights,
-                               max(moved, default=None))
+        moved = [
+            _distance(now[p.name], self.start[p.name]) for p in self.net.parameters if p.layer == layer and p.learns
+        ]
+        return LayerDifference(
+            layer, None if layer in self.unseen else states, gradients, weights, max(moved, default=None)
+        )
 
     @property
     def of_cost(self) -> float:
@@ -131,13 +136,16 @@ class Differences:
             entering = [p.name for p in self.net.parameters if p.layer == layer.name and p.learns]
             if entering:
                 stray = other.stray.get(layer.name, 0.0)
-                yield ("gradients", layer.name), max(stray, *(
-                    _distance(one.gradients[name], other.gradients[name]) for name in entering))
-                yield ("weights", layer.name), max(
-                    _distance(one.weights[name], other.weights[name]) for name in entering)
+                yield (
+                    ("gradients", layer.name),
+                    max(stray, *(_distance(one.gradients[name], other.gradients[name]) for name in entering)),
+                )
+                yield (
+                    ("weights", layer.name),
+                    max(_distance(one.weights[name], other.weights[name]) for name in entering),
+                )
 
-    def _parting(self, update: Update, over: set[_Part], made: dict[_Part, float], one: Shown,
-                 other: Shown) -> Parting:
+    def _parting(self, update: Update, over: set[_Part], made: dict[_Part, float], one: Shown, other: Shown) -> Parting:
         order = [layer.name for layer in self.net.layers[1:]]
         what = next(part for part in PARTS if any(part == found for found, _ in over))
         differing = tuple(name for name in order if (what, name) in over)
@@ -156,8 +164,10 @@ class Differences:
         for p in self.net.parameters:
             if p.layer == layer and p.learns:
                 sides = zip((one, other), self._before)
-                ours, theirs = (shown.gradients[p.name] if what == "gradients" else shown.weights[p.name] - w[p.name]
-                                for shown, w in sides)
+                ours, theirs = (
+                    shown.gradients[p.name] if what == "gradients" else shown.weights[p.name] - w[p.name]
+                    for shown, w in sides
+                )
                 notes.append(self._times(f"{'gradient' if what == 'gradients' else 'step'} of {p.name}", ours, theirs))
         return "; ".join(note for note in notes if note)
 
@@ -174,7 +184,8 @@ class Differences:
 
 def _first_behind(order: list[str], over: set[_Part], made: dict[_Part, float]) -> str:
     """The first layer behind the last one whose states agree. One before it may differ because the module computes it
-    in another way; one behind it, of which the module shows nothing, is as likely to be at fault."""
+    in another way; one behind it, of which the module shows nothing, is as likely to be at fault.
+    """
     agree = [k for k, name in enumerate(order) if ("states", name) in made and ("states", name) not in over]
     if agree and agree[-1] + 1 < len(order):
         return order[agree[-1] + 1]

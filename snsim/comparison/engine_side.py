@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Mapping, Protocol, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -48,12 +49,14 @@ class Side(Protocol):
 
     def seconds(self, updates: Sequence[Update]) -> float:
         """Learn all of the updates, and nothing but that, from the weights of the start; seconds of processor time,
-        which other programs on a busy machine do not lengthen."""
+        which other programs on a busy machine do not lengthen.
+        """
 
 
 class EngineSide:
     """An engine. Its gradients come from a second one of its kind and weights, under a rule that subtracts them: an
-    engine shows no gradients, and the change of a weight tells them under few rules."""
+    engine shows no gradients, and the change of a weight tells them under few rules.
+    """
 
     def __init__(self, engine: Engine, training: Training):
         net = training.net

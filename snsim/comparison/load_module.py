@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 from snsim.errors import SnError, fail
 from snsim.input_files import is_file, shown
@@ -65,8 +66,11 @@ def raising_faults(what: str, hint: str, file: str | None = None) -> Iterator[No
 
 
 def _told(error: BaseException, file: str | None) -> str:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-              if frame.filename == file or (file is None and not Path(frame.filename).is_relative_to(_SNSIM))]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == file or (file is None and not Path(frame.filename).is_relative_to(_SNSIM))
+    ]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     if isinstance(error, SyntaxError):
         place = f" ({error.filename}:{error.lineno})"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ _MAPPING = '--mapping FILE.json states pairs, {"h1.bias": "conv1.bias"}: our nam
 @dataclass(frozen=True, eq=False)
 class Pairing:
     """One of our parameters and the module's. `places`, of our shape: where each of our weights stands in theirs,
-    flattened; theirs may have more, for pairs of maps that are not joined, and those are 0."""
+    flattened; theirs may have more, for pairs of maps that are not joined, and those are 0.
+    """
 
     ours: Parameter
     name: str  # theirs
@@ -71,9 +72,13 @@ def pairings(net: Net, module: nn.Module, mapping: Mapping[str, str]) -> list[Pa
     while True:
         taken = {pair.name for pair in found.values()}
         fitting = [
-            Pairing(p, name, theirs[name], places) for p in ours.values() for name in theirs
-            if p.name not in found and name not in taken
-            and (places := _places(net, p, module, name, theirs[name])) is not None]
+            Pairing(p, name, theirs[name], places)
+            for p in ours.values()
+            for name in theirs
+            if p.name not in found
+            and name not in taken
+            and (places := _places(net, p, module, name, theirs[name])) is not None
+        ]
         only = _only(fitting)
         if only is None:
             break
@@ -83,23 +88,31 @@ def pairings(net: Net, module: nn.Module, mapping: Mapping[str, str]) -> list[Pa
     return [found[name] for name in ours]
 
 
-def _unknown(mapping: Mapping[str, str], net: Net, ours: Mapping[str, Parameter],
-             theirs: Mapping[str, nn.Parameter]) -> Iterator[Fault]:
+def _unknown(
+    mapping: Mapping[str, str], net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter]
+) -> Iterator[Fault]:
     """Names of the mapping that nobody has, and those it has twice."""
     for name, their_name in mapping.items():
         if name not in ours:
-            yield Fault(f'the mapping names "{name}", which is no parameter of net {net.name} that learns',
-                        hint=suggest(name, list(ours), "parameters"))
+            yield Fault(
+                f'the mapping names "{name}", which is no parameter of net {net.name} that learns',
+                hint=suggest(name, list(ours), "parameters"),
+            )
         if their_name not in theirs:
-            yield Fault(f'the mapping names "{their_name}", which is no parameter of the module that learns',
-                        hint=suggest(their_name, list(theirs), "parameters"))
+            yield Fault(
+                f'the mapping names "{their_name}", which is no parameter of the module that learns',
+                hint=suggest(their_name, list(theirs), "parameters"),
+            )
         if list(mapping.values()).count(their_name) > 1:
-            yield Fault(f'the mapping gives "{their_name}" to more than one parameter, {name} among them',
-                        hint=f"give {name} another parameter of the module, or leave it out")
+            yield Fault(
+                f'the mapping gives "{their_name}" to more than one parameter, {name} among them',
+                hint=f"give {name} another parameter of the module, or leave it out",
+            )
 
 
-def _named(net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter],
-           mapping: Mapping[str, str]) -> Iterator[tuple[Parameter, str]]:
+def _named(
+    net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter], mapping: Mapping[str, str]
+) -> Iterator[tuple[Parameter, str]]:
     """The pairs whose names mean the same, but for those the mapping has."""
     taken = set(mapping.values())
     for p in ours.values():
@@ -161,21 +174,26 @@ def _among_absent(net: Net, p: Parameter, shape: tuple[int, ...]) -> np.ndarray 
 
 
 def _misfit(p: Parameter, name: str, theirs: nn.Parameter) -> Fault:
-    return Fault(f"{p.name}, which enters layer {p.layer}, is {_size(p.shape)}; {name} of the module is "
-                 f"{_size(tuple(theirs.shape))}",
-                 hint="give it our shape ((outputs, inputs) will do for a full connection), or map another to it: "
-                      + _MAPPING)
+    return Fault(
+        f"{p.name}, which enters layer {p.layer}, is {_size(p.shape)}; {name} of the module is "
+        f"{_size(tuple(theirs.shape))}",
+        hint="give it our shape ((outputs, inputs) will do for a full connection), or map another to it: " + _MAPPING,
+    )
 
 
-def _left_over(net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter],
-               found: Mapping[str, Pairing]) -> Fault | None:
+def _left_over(
+    net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter], found: Mapping[str, Pairing]
+) -> Fault | None:
     taken = {pair.name for pair in found.values()}
     of_net = [f"{name} {_size(p.shape)}" for name, p in ours.items() if name not in found]
     of_module = [f"{name} {_size(tuple(p.shape))}" for name, p in theirs.items() if name not in taken]
     if not of_net and not of_module:
         return None
-    return Fault(f"not every parameter has its counterpart; left of net {net.name}: {', '.join(of_net) or 'nothing'}; "
-                 f"left of the module: {', '.join(of_module) or 'nothing'}", hint=_MAPPING)
+    return Fault(
+        f"not every parameter has its counterpart; left of net {net.name}: {', '.join(of_net) or 'nothing'}; "
+        f"left of the module: {', '.join(of_module) or 'nothing'}",
+        hint=_MAPPING,
+    )
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -45,8 +46,14 @@ class _Tape:
     def __getattr__(self, name: str) -> Any:  # all else is the engine's
         return getattr(self._engine, name)
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
-              gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:
+    def learn(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        settings: Settings,
+        gates: Mapping[str, np.ndarray] = NO_GATES,
+        noises: Mapping[str, np.ndarray] = NO_NOISES,
+    ) -> None:
         self.heard.append((inputs, targets, settings, gates, noises))
         self._engine.learn(inputs, targets, settings, gates, noises)
 
@@ -72,13 +79,23 @@ def updates(training: Training, data: PreparedData, engine: Engine, seed: int, p
         if made and made[-1].end >= presentations:
             return made
     if not made:
-        raise fail(f"training {training.name} presents no patterns to learn from in its first stage", training.span,
-                   hint="compare a training that begins with one that learns")
+        raise fail(
+            f"training {training.name} presents no patterns to learn from in its first stage",
+            training.span,
+            hint="compare a training that begins with one that learns",
+        )
     return made
 
 
-def _batches(inputs: np.ndarray, targets: np.ndarray, settings: Settings, gates: Mapping[str, np.ndarray],
-             noises: Mapping[str, np.ndarray], done: int, number: int) -> Iterator[Update]:
+def _batches(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    settings: Settings,
+    gates: Mapping[str, np.ndarray],
+    noises: Mapping[str, np.ndarray],
+    done: int,
+    number: int,
+) -> Iterator[Update]:
     for start in range(0, len(inputs), settings.batch):
         batch = slice(start, min(start + settings.batch, len(inputs)))
         drawn = ({layer: values[batch] for layer, values in of_layers.items()} for of_layers in (gates, noises))

@@ -21,8 +21,14 @@ def comparison_text(made: Comparison) -> str:
     head, *body = aligned(rows, "lrrrr")
     lines = [
         f"training {made.training} of net {made.net} on {made.data}: {one} and {other}, {made.dtype}, "
-        f"{made.presentations:,} presentations", "", head, "-" * len(head), *body, "",
-        "largest differences of the two; moved: how far the weights went from where both began"]
+        f"{made.presentations:,} presentations",
+        "",
+        head,
+        "-" * len(head),
+        *body,
+        "",
+        "largest differences of the two; moved: how far the weights went from where both began",
+    ]
     if made.pairs:
         pairs = ", ".join(f"{ours} = {theirs}" for ours, theirs in made.pairs)
         lines += ["", *textwrap.wrap(f"matched: {pairs}", 110, subsequent_indent="  ", break_on_hyphens=False)]
@@ -33,31 +39,45 @@ def comparison_text(made: Comparison) -> str:
     lines.append(_verdict(made))
     if not made.equal and made.dtype == "float32":
         lines.append("  in float32 rounding alone may come to this: see what --dtype float64 tells")
-    lines.append(f"processor time for {made.presentations:,} presentations: {one} {_time(made.seconds[0])}, {other} "
-                 f"{_time(made.seconds[1])}, ratio {_ratio(made.ratio)}")
+    lines.append(
+        f"processor time for {made.presentations:,} presentations: {one} {_time(made.seconds[0])}, {other} "
+        f"{_time(made.seconds[1])}, ratio {_ratio(made.ratio)}"
+    )
     return "\n".join(lines)
 
 
 def comparison_json(made: Comparison) -> dict[str, Any]:
     """The same as one JSON object; a difference that is no finite number is the text "inf"."""
     return {
-        "event": "comparison", "training": made.training, "net": made.net, "data": made.data,
-        "compared": list(made.names), "dtype": made.dtype, "presentations": made.presentations,
-        "tolerance": made.tolerance, "equal": made.equal,
-        "layers": [{"layer": row.layer, **dict(zip(_COLUMNS, map(_plain, _values(row))))}
-                   for row in made.layers],
+        "event": "comparison",
+        "training": made.training,
+        "net": made.net,
+        "data": made.data,
+        "compared": list(made.names),
+        "dtype": made.dtype,
+        "presentations": made.presentations,
+        "tolerance": made.tolerance,
+        "equal": made.equal,
+        "layers": [{"layer": row.layer, **dict(zip(_COLUMNS, map(_plain, _values(row))))} for row in made.layers],
         "cost": _plain(made.cost),
-        "first": None if made.first is None else {
-            "presentation": made.first.number, "layer": made.first.layer, "what": made.first.what,
-            "differing": list(made.first.differing), "note": made.first.note},
-        "seconds": list(made.seconds), "ratio": _plain(made.ratio), "parameters": dict(made.pairs),
+        "first": None
+        if made.first is None
+        else {
+            "presentation": made.first.number,
+            "layer": made.first.layer,
+            "what": made.first.what,
+            "differing": list(made.first.differing),
+            "note": made.first.note,
+        },
+        "seconds": list(made.seconds),
+        "ratio": _plain(made.ratio),
+        "parameters": dict(made.pairs),
     }
 
 
 def _verdict(made: Comparison) -> str:
     if made.first is None:
-        return (f"equal: nothing differs by more than {made.tolerance:g} "
-                f"(cost of a pattern: {_number(made.cost)})")
+        return f"equal: nothing differs by more than {made.tolerance:g} (cost of a pattern: {_number(made.cost)})"
     return _parted(made.first, made)
 
 

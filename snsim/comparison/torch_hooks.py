@@ -6,8 +6,9 @@ Imports torch when it starts.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,14 @@ from torch.overrides import TorchFunctionMode
 from snsim.errors import Span, fail
 from snsim.training.spec import Training
 
-_OTHERS = {functional.alpha_dropout: "alpha_dropout", functional.feature_alpha_dropout: "feature_alpha_dropout",
-           functional.dropout1d: "dropout1d", functional.dropout2d: "dropout2d", functional.dropout3d: "dropout3d",
-           torch.dropout: "torch.dropout"}
+_OTHERS = {
+    functional.alpha_dropout: "alpha_dropout",
+    functional.feature_alpha_dropout: "feature_alpha_dropout",
+    functional.dropout1d: "dropout1d",
+    functional.dropout2d: "dropout2d",
+    functional.dropout3d: "dropout3d",
+    torch.dropout: "torch.dropout",
+}
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,11 @@ def drops_of(training: Training) -> list[Drop]:
     """The layers with dropout in the training's first stage, in order of computation."""
     chances = dict(training.stages[0].dropout)
     first, place = training.net.layers[0].name, training.place("dropout", "stage", "repeat")
-    return [Drop(layer.name, layer.units, chances[layer.name], layer.name == first, place)
-            for layer in training.net.layers if layer.name in chances]
+    return [
+        Drop(layer.name, layer.units, chances[layer.name], layer.name == first, place)
+        for layer in training.net.layers
+        if layer.name in chances
+    ]
 
 
 class Dropping(TorchFunctionMode):
@@ -62,8 +71,11 @@ class Dropping(TorchFunctionMode):
         if func is functional.dropout:
             return self._dropped(*args, **(kwargs or {}))
         if func in _OTHERS:
-            raise fail(f"the module calls {_OTHERS[func]}, and only nn.Dropout and functional.dropout can be given the "
-                       "gates of a training", hint="write nn.Dropout(P) in the module, which drops single units")
+            raise fail(
+                f"the module calls {_OTHERS[func]}, and only nn.Dropout and functional.dropout can be given the "
+                "gates of a training",
+                hint="write nn.Dropout(P) in the module, which drops single units",
+            )
         return func(*args, **(kwargs or {}))
 
     def _dropped(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -71,16 +83,21 @@ class Dropping(TorchFunctionMode):
             return x
         if self._called == len(self._drops):
             stated = ", ".join(drop.layer for drop in self._drops) or "none"
-            raise fail(f"call {self._called + 1} of dropout in the module, with p = {p:g}, has no counterpart: layers "
-                       f"with dropout in training {self._training}: {stated}",
-                       hint="(dropout P LAYER) states it in a training; or leave it out of the module")
+            raise fail(
+                f"call {self._called + 1} of dropout in the module, with p = {p:g}, has no counterpart: layers "
+                f"with dropout in training {self._training}: {stated}",
+                hint="(dropout P LAYER) states it in a training; or leave it out of the module",
+            )
         drop, number = self._drops[self._called], self._called
         self._called += 1
         units = x.numel() // len(x) if x.dim() else 1
         if units != drop.units or p != drop.chance:
-            raise fail(f"call {self._called} of dropout in the module has p = {p:g} and {units} units, training "
-                       f"{self._training} has {drop.chance:g} for the {drop.units} of layer {drop.layer}", drop.place,
-                       hint=f"write nn.Dropout({drop.chance:g}) there; dropout is matched in the order of its calls")
+            raise fail(
+                f"call {self._called} of dropout in the module has p = {p:g} and {units} units, training "
+                f"{self._training} has {drop.chance:g} for the {drop.units} of layer {drop.layer}",
+                drop.place,
+                hint=f"write nn.Dropout({drop.chance:g}) there; dropout is matched in the order of its calls",
+            )
         gate = self._gates[number] if self._gates is not None else None
         return x if gate is None else x * gate.reshape(x.shape)
 
@@ -88,14 +105,18 @@ class Dropping(TorchFunctionMode):
         """SnError if the module did not drop every layer that the training drops."""
         if self._called < len(self._drops):
             drop = self._drops[self._called]
-            raise fail(f"training {self._training} drops states of layer {drop.layer} with probability "
-                       f"{drop.chance:g}, and the module calls dropout {self._called} times", drop.place,
-                       hint=f"put nn.Dropout({drop.chance:g}) behind that layer; masks drawn by hand are not seen")
+            raise fail(
+                f"training {self._training} drops states of layer {drop.layer} with probability "
+                f"{drop.chance:g}, and the module calls dropout {self._called} times",
+                drop.place,
+                hint=f"put nn.Dropout({drop.chance:g}) behind that layer; masks drawn by hand are not seen",
+            )
 
 
 class Watching(Dropping):
     """Drops nothing, and keeps a copy of every tensor of certain sizes that is computed: the states of layers are
-    among them, even where a module has no submodule for a layer."""
+    among them, even where a module has no submodule for a layer.
+    """
 
     def __init__(self, training: str, drops: Sequence[Drop], sizes: Collection[int]):
         super().__init__(training, drops)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,8 +80,12 @@ class Twin:
 
     def present(self, update: Update) -> Shown:
         if update.noises:
-            raise fail(f"training {self._training.name} adds noise to the weighted sums of {', '.join(update.noises)}, "
-                       "which cannot be put into a module", self._training.span, hint="compare a training without it")
+            raise fail(
+                f"training {self._training.name} adds noise to the weighted sums of {', '.join(update.noises)}, "
+                "which cannot be put into a module",
+                self._training.span,
+                hint="compare a training without it",
+            )
         outputs, cost, seen = self._watched(update)
         x, d = self._given(update.inputs), self._given(update.targets)
         gates = [drop.gate(update.gates, self._dtype, self._device) for drop in self._drops]
@@ -91,15 +96,23 @@ class Twin:
         else:
             made = self._forward(x)
         self._back(made, d, update.settings)
-        slopes = {pair: torch.zeros_like(pair.theirs) if pair.theirs.grad is None else pair.theirs.grad.clone()
-                  for pair in self.pairs}
+        slopes = {
+            pair: torch.zeros_like(pair.theirs) if pair.theirs.grad is None else pair.theirs.grad.clone()
+            for pair in self.pairs
+        }
         with raising_faults("the optimizer of the module fails", _YOURS):
             self._learner.step(update.settings, update.number)
         stray: dict[str, float] = {}
         for pair, slope in slopes.items():
             stray[pair.ours.layer] = max(stray.get(pair.ours.layer, 0.0), pair.stray(slope))
-        return Shown(outputs, cost, seen, {pair.ours.name: pair.to_ours(slope) for pair, slope in slopes.items()},
-                     {pair.ours.name: pair.to_ours(pair.theirs) for pair in self.pairs}, stray)
+        return Shown(
+            outputs,
+            cost,
+            seen,
+            {pair.ours.name: pair.to_ours(slope) for pair, slope in slopes.items()},
+            {pair.ours.name: pair.to_ours(pair.theirs) for pair in self.pairs},
+            stray,
+        )
 
     def _watched(self, update: Update) -> tuple[np.ndarray, float, list[np.ndarray]]:
         """Outputs (patterns, units), cost, and all that may be states; buffers are left as they were."""
@@ -129,7 +142,9 @@ class Twin:
         """E, summed over the patterns; x and d are (patterns, units)."""
         if callable(self._own_cost):
             with raising_faults("cost(outputs, targets) of the module fails", _YOURS):
-                return torch.stack([_one_number(self._own_cost(x[i:i + 1], d[i:i + 1])) for i in range(len(x))]).sum()
+                return torch.stack(
+                    [_one_number(self._own_cost(x[i : i + 1], d[i : i + 1])) for i in range(len(x))]
+                ).sum()
         if self._e is None:
             return -(d * torch.log_softmax(x, 1)).sum()
         summed: Tensor = self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
@@ -160,9 +175,11 @@ class Twin:
                 return shape
             gives = str(tuple(made.shape)) if isinstance(made, Tensor) else f"a {type(made).__name__}"
             refused.append(f"{(len(x), *shape)}: gives {gives}, not {(len(x), output.units)}")
-        raise fail(f"the module takes an input of none of the shapes of layer {layer.name}: {'; '.join(refused)}",
-                   hint=f"forward takes (patterns, maps, rows, columns) or (patterns, units), and gives (patterns, "
-                        f"{output.units})")
+        raise fail(
+            f"the module takes an input of none of the shapes of layer {layer.name}: {'; '.join(refused)}",
+            hint=f"forward takes (patterns, maps, rows, columns) or (patterns, units), and gives (patterns, "
+            f"{output.units})",
+        )
 
     # ---- Speed ---------------------------------------------------------------------------------------------------
 
@@ -181,8 +198,10 @@ def _one_number(cost: object) -> Tensor:
     if isinstance(cost, Tensor) and cost.numel() == 1:
         return cost.reshape(())
     gives = f"a tensor of shape {tuple(cost.shape)}" if isinstance(cost, Tensor) else f"a {type(cost).__name__}"
-    raise fail(f"cost(outputs, targets) of the module gives {gives}, not a tensor of one number",
-               hint="sum it over the outputs, as in ((outputs - targets) ** 2).sum()")
+    raise fail(
+        f"cost(outputs, targets) of the module gives {gives}, not a tensor of one number",
+        hint="sum it over the outputs, as in ((outputs - targets) ** 2).sum()",
+    )
 
 
 class _Described:
@@ -190,13 +209,16 @@ class _Described:
 
     def __init__(self, pairs: Sequence[Pairing], rule: UpdateRule, dtype: torch.dtype):
         self._pairs = pairs
-        self._weights = FreeWeights({pair.ours.name: pair.ours for pair in pairs}, rule,
-                                    np.dtype(str(dtype).removeprefix("torch.")))
+        self._weights = FreeWeights(
+            {pair.ours.name: pair.ours for pair in pairs}, rule, np.dtype(str(dtype).removeprefix("torch."))
+        )
         self._weights.load_parameters({pair.ours.name: pair.to_ours(pair.theirs) for pair in pairs})
 
     def step(self, settings: Settings, number: int) -> None:
-        slopes = [np.zeros(pair.ours.shape) if pair.theirs.grad is None else pair.to_ours(pair.theirs.grad)
-                  for pair in self._pairs]
+        slopes = [
+            np.zeros(pair.ours.shape) if pair.theirs.grad is None else pair.to_ours(pair.theirs.grad)
+            for pair in self._pairs
+        ]
         g = np.concatenate([slope.reshape(-1) for slope in slopes]).astype(self._weights.dtype)
         with np.errstate(all="ignore"):
             self._weights.update(self._weights.environment(settings), g, {})
@@ -211,8 +233,10 @@ class _Own:
         parts = tuple(made) if isinstance(made, (tuple, list)) else (made,)
         known = 1 <= len(parts) <= 2 and isinstance(parts[0], torch.optim.Optimizer) and hasattr(parts[-1], "step")
         if not known:
-            raise fail(f"configure_optimizers() of the module gives a {type(made).__name__}",
-                       hint="return an optimizer of torch.optim, or (optimizer, scheduler)")
+            raise fail(
+                f"configure_optimizers() of the module gives a {type(made).__name__}",
+                hint="return an optimizer of torch.optim, or (optimizer, scheduler)",
+            )
         self._optimizer, self._scheduler = parts[0], parts[1] if len(parts) == 2 else None
         self._number = 1
 

@@ -75,8 +75,13 @@ class TerminalView(PlainView):
         if self._live is None:
             from rich.live import Live
 
-            self._live = Live(get_renderable=self._below, transient=True, refresh_per_second=5,
-                              redirect_stdout=False, redirect_stderr=False)
+            self._live = Live(
+                get_renderable=self._below,
+                transient=True,
+                refresh_per_second=5,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._live.start()
 
     def _below(self) -> RenderableType:
@@ -92,8 +97,12 @@ class TerminalView(PlainView):
         grid = Table.grid(padding=(0, 1))
         for _ in range(4):
             grid.add_column(no_wrap=True)
-        grid.add_row(f"pass {number} of {passes}", ProgressBar(total=at.total, completed=at.done, width=20),
-                     f"{at.done:,}/{at.total:,}" if at.done else "", time_left(self._elapsed(), self._share()))
+        grid.add_row(
+            f"pass {number} of {passes}",
+            ProgressBar(total=at.total, completed=at.done, width=20),
+            f"{at.done:,}/{at.total:,}" if at.done else "",
+            time_left(self._elapsed(), self._share()),
+        )
         room = min(_WIDTH, shutil.get_terminal_size().columns - 24)
         if len(self._errors) < _FEWEST or room < 10:
             return Group(Text(), grid)
@@ -115,7 +124,8 @@ class TerminalView(PlainView):
 
 def time_left(seconds: float, share: float) -> str:
     """In words, when the rest will be done if it goes on as it went: `share` of it took `seconds`. Nothing is said
-    before a hundredth is done."""
+    before a hundredth is done.
+    """
     if share < 0.01:
         return ""
     rest = seconds * (1 - share) / share

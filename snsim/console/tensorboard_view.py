@@ -16,7 +16,8 @@ from snsim.training.loop import Pass
 
 class TensorBoardView:
     """Another view, with the figures of each pass written beside it: `DIR/NAME/events.out...`, NAME that of the run
-    folder, the tags `loss/train`, `error/test` and so on, the step the number of the pass."""
+    folder, the tags `loss/train`, `error/test` and so on, the step the number of the pass.
+    """
 
     def __init__(self, view: View, folder: Path):
         """SnError if tensorboard is not installed, or the folder cannot be written to."""
@@ -25,8 +26,10 @@ class TensorBoardView:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
-            raise fail(f"{folder} cannot be written to: {problem.strerror or problem}",
-                       hint="name another folder with --tensorboard") from None
+            raise fail(
+                f"{folder} cannot be written to: {problem.strerror or problem}",
+                hint="name another folder with --tensorboard",
+            ) from None
         self._view, self._folder, self._opener = view, folder, EventFileWriter
         self._writer: Any = None
 
@@ -37,8 +40,10 @@ class TensorBoardView:
             try:
                 self._writer = self._opener(str(place))
             except (OSError, ValueError) as problem:  # ValueError: a name that is no UTF-8
-                raise fail(f"{place} cannot be written to: {getattr(problem, 'strerror', None) or problem}",
-                           hint="name another folder with --tensorboard") from None
+                raise fail(
+                    f"{place} cannot be written to: {getattr(problem, 'strerror', None) or problem}",
+                    hint="name another folder with --tensorboard",
+                ) from None
         elif isinstance(event, Passed) and self._writer is not None:
             self._write(event.done)
         elif isinstance(event, Finished):
@@ -54,8 +59,11 @@ class TensorBoardView:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         scores = {"train": done.train, **({} if done.test is None else {"test": done.test})}
-        values = [Summary.Value(tag=f"{figure}/{split}", simple_value=value)
-                  for split, score in scores.items() for figure, value in named_figures(score).items()]
+        values = [
+            Summary.Value(tag=f"{figure}/{split}", simple_value=value)
+            for split, score in scores.items()
+            for figure, value in named_figures(score).items()
+        ]
         values.append(Summary.Value(tag="seconds", simple_value=done.seconds))
         self._writer.add_event(Written(wall_time=time.time(), step=done.number, summary=Summary(value=values)))
         self._writer.flush()

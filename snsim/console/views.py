@@ -44,8 +44,11 @@ class JsonView:
             _warn(event)
         elif isinstance(event, Passed):
             done = event.done
-            self._last |= {"pass": done.number, "train": named_figures(done.train),
-                           "test": None if done.test is None else named_figures(done.test)}
+            self._last |= {
+                "pass": done.number,
+                "train": named_figures(done.train),
+                "test": None if done.test is None else named_figures(done.test),
+            }
             if done.left is not None:
                 self._last["left"] = asdict(done.left)
             if not self._quiet:
@@ -53,9 +56,17 @@ class JsonView:
         elif isinstance(event, Pruned) and not self._quiet:
             _echo_json({"event": "pruned", **asdict(event)})
         elif isinstance(event, Finished) and event.completed and self._started is not None:
-            _echo_json({"event": "done", "run": str(event.run), "data": self._started.data,
-                        "engine": self._started.engine, "presentations": event.presentations,
-                        "seconds": round(event.seconds, 3), **(self._last if self._quiet else {})})
+            _echo_json(
+                {
+                    "event": "done",
+                    "run": str(event.run),
+                    "data": self._started.data,
+                    "engine": self._started.engine,
+                    "presentations": event.presentations,
+                    "seconds": round(event.seconds, 3),
+                    **(self._last if self._quiet else {}),
+                }
+            )
 
     def close(self) -> None:
         pass
@@ -77,8 +88,10 @@ class QuietView:
         elif isinstance(event, Finished) and self._started is not None:
             begun = f"{self._started.training.name}, seed {self._started.seed}"
             if self._last is not None:
-                echo(f"{begun}, pass {self._last.number}: {summary_line(self._last.train, self._last.test)}; "
-                           f"{for_line(event.run)}")
+                echo(
+                    f"{begun}, pass {self._last.number}: {summary_line(self._last.train, self._last.test)}; "
+                    f"{for_line(event.run)}"
+                )
             elif event.completed:
                 echo(f"{begun}: {nothing_left(self._started)}; {for_line(event.run)}")
 
@@ -122,14 +135,19 @@ def header(event: Started) -> str:
     """What is about to be run, a line each: training, net, data, engine, seed, folder."""
     training, counts = event.training, event.counts
     place = "" if training.span is None else f"   {for_line(training.span.source.name)}"
-    lines = [paint(training.name, BOLD, stream=sys.stdout) + place, *_labelled([
-        ("net", ", ".join(f"{layer.name} {shape_text(layer.shape)}" for layer in training.net.layers)),
-        ("", f"{counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"),
-        ("data", f"{event.data}, {_patterns(*event.patterns)}"),
-        ("engine", f"{event.engine}, {event.dtype}"),
-        ("seed", f"{event.seed}"),
-        ("run", for_line(event.run)),
-    ])]
+    lines = [
+        paint(training.name, BOLD, stream=sys.stdout) + place,
+        *_labelled(
+            [
+                ("net", ", ".join(f"{layer.name} {shape_text(layer.shape)}" for layer in training.net.layers)),
+                ("", f"{counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"),
+                ("data", f"{event.data}, {_patterns(*event.patterns)}"),
+                ("engine", f"{event.engine}, {event.dtype}"),
+                ("seed", f"{event.seed}"),
+                ("run", for_line(event.run)),
+            ]
+        ),
+    ]
     if event.rank:
         lines.append("  " + paint(f" {data_warning(event)} ", BOLD, YELLOW, REVERSE, stream=sys.stdout))
         if training.published:
@@ -145,10 +163,13 @@ def header(event: Started) -> str:
 
 def pruned_line(event: Pruned) -> str:
     """What was cut before a pass, and what is left."""
-    connections, weights = (getattr(event.before, what) - getattr(event.left, what)
-                            for what in ("connections", "weights"))
-    return (f"      {connections:,} connections ({weights:,} weights) cut; left are {event.left.connections:,} "
-            f"({event.left.weights:,})")
+    connections, weights = (
+        getattr(event.before, what) - getattr(event.left, what) for what in ("connections", "weights")
+    )
+    return (
+        f"      {connections:,} connections ({weights:,} weights) cut; left are {event.left.connections:,} "
+        f"({event.left.weights:,})"
+    )
 
 
 def footer(started: Started, last: Pass | None, finished: Finished) -> str:
@@ -157,8 +178,11 @@ def footer(started: Started, last: Pass | None, finished: Finished) -> str:
     training = started.training
     if training.published and last is not None:
         theirs = _first_choice(training)
-        headings = ("published", "ours") if theirs in (None, started.data) else \
-            (f"published on {theirs}", f"ours on {started.data}")
+        headings = (
+            ("published", "ours")
+            if theirs in (None, started.data)
+            else (f"published on {theirs}", f"ours on {started.data}")
+        )
         lines += [published_beside_ours(training.published, last.train, last.test, *headings), ""]
     if finished.presentations:
         speed = finished.presentations / finished.seconds if finished.seconds else 0.0
@@ -188,7 +212,7 @@ def nothing_left(event: Started) -> str:
 
 def data_warning(event: Started) -> str:
     """The sentence for data that are not those the description asks for first."""
-    return f"{event.data}, NOT {' or '.join(event.wanted[:event.rank])}, which could not be had"
+    return f"{event.data}, NOT {' or '.join(event.wanted[: event.rank])}, which could not be had"
 
 
 def _labelled(rows: list[tuple[str, str]]) -> list[str]:

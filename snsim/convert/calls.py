@@ -7,10 +7,10 @@ by rows, over which the windows move.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
 from textwrap import indent, wrap
-from typing import Callable, Sequence
 
 import numpy as np
 
@@ -67,8 +67,9 @@ def program_of(net: Net) -> str:
     """The text of the program. SnError, naming all of them, for what SN's kernels do not have."""
     lacking = lacks(net)
     if lacking:
-        raise fail(f"SN's units know no {', no '.join(lacking)}", None,
-                   hint=f"state {net.name} without, to write it as calls")
+        raise fail(
+            f"SN's units know no {', no '.join(lacking)}", None, hint=f"state {net.name} without, to write it as calls"
+        )
     variables = sn_names(net)
     names = {layer: symbol_text(variable) for layer, variable in variables.items()}
     calls = [line for layer in net.layers[1:] for line in _bias_calls(layer, names)]
@@ -77,23 +78,62 @@ def program_of(net: Net) -> str:
             calls += _calls(net, connection, names)
     used = {word for word in _OWN if any(f"({word} " in call for call in calls)}
     counts = net.counts
-    units = 1 + counts.units + net.layers[-1].units + sum(
-        _cells(c.wiring.structure) for c in net.connections if isinstance(c.wiring.structure, Windows))
-    return "\n".join([
-        f";;; The net {net.name} in the words of SN-2.8: {counts.units:,} units, {counts.connections:,} connections, "
-        f"{counts.weights:,} weights.",
-        *(f";;; The layer {old} is called {new} here: {old} is a word of SN-2.8." for old, new in variables.items()
-          if old != new),
-        '(libload "sn28/sn28ite")', "",
-        *(f"{text}\n" for word, text in _OWN.items() if word in used),
-        f"(alloc-net {units} {counts.connections} {counts.weights})",
-        "(build-net-nobias", _layer_entries(net, names), "  ())", "", *calls, ""])
+    units = (
+        1
+        + counts.units
+        + net.layers[-1].units
+        + sum(_cells(c.wiring.structure) for c in net.connections if isinstance(c.wiring.structure, Windows))
+    )
+    return "\n".join(
+        [
+            f";;; The net {net.name} in the words of SN-2.8: {counts.units:,} units, {counts.connections:,} "
+            f"connections, {counts.weights:,} weights.",
+            *(
+                f";;; The layer {old} is called {new} here: {old} is a word of SN-2.8."
+                for old, new in variables.items()
+                if old != new
+            ),
+            '(libload "sn28/sn28ite")',
+            "",
+            *(f"{text}\n" for word, text in _OWN.items() if word in used),
+            f"(alloc-net {units} {counts.connections} {counts.weights})",
+            "(build-net-nobias",
+            _layer_entries(net, names),
+            "  ())",
+            "",
+            *calls,
+            "",
+        ]
+    )
 
 
 def sn_names(net: Net) -> dict[str, str]:
     """The variable of each layer: its own name, unless that is a word or a variable of SN-2.8."""
-    taken = {*(entry.name for entry in (*CORE, *SN28)), *NUMBERS, *FUNCTIONS, *UNSET, *_OWN,
-             *"nlf dnlf ddnlf t nnum nmax snum smax wnum wmax net out des seen s k".split()}
+    taken = {
+        *(entry.name for entry in (*CORE, *SN28)),
+        *NUMBERS,
+        *FUNCTIONS,
+        *UNSET,
+        *_OWN,
+        *[
+            "nlf",
+            "dnlf",
+            "ddnlf",
+            "t",
+            "nnum",
+            "nmax",
+            "snum",
+            "smax",
+            "wnum",
+            "wmax",
+            "net",
+            "out",
+            "des",
+            "seen",
+            "s",
+            "k",
+        ],
+    }
     made: dict[str, str] = {}
     for layer in net.layers:
         name = layer.name.replace("|", "/")  # no symbol can have a bar
@@ -141,13 +181,17 @@ def _calls(net: Net, connection: Connection, names: dict[str, str]) -> list[str]
         return _windows(structure, connection, source, target, names)
     if isinstance(structure, Frames):
         (n, p), (m, q) = structure.source, structure.target
-        return [f"(tdnn-connect {names[source.name]} {n} {p} {names[target.name]} {m} {q} {structure.step} "
-                f"{structure.window})"]
+        return [
+            f"(tdnn-connect {names[source.name]} {n} {p} {names[target.name]} {m} {q} {structure.step} "
+            f"{structure.window})"
+        ]
     if structure is not None:
         return [f"(connect {ends})"]
     table = connection.table
-    if source.units == target.units == len(table.source) == connection.wiring.weights and \
-            (table.source == table.target).all():
+    if (
+        source.units == target.units == len(table.source) == connection.wiring.weights
+        and (table.source == table.target).all()
+    ):
         return [f"(connect-each {ends})"]
     pairs = "\n".join(wrap(_pairs(table), 108, initial_indent="    ", subsequent_indent="    "))
     return [f"(connect-pairs {ends}\n  '(\n{pairs}))"]
@@ -163,6 +207,7 @@ def _pairs(table: Table) -> str:
 
 
 # Windows
+
 
 def _frame(windows: Windows) -> tuple[int, int]:
     """Rows and columns of what the windows move over: all that they read, and the whole map if it has a border."""
@@ -185,12 +230,16 @@ def _cells(windows: Windows) -> int:
 
 def _is_toric(windows: Windows) -> bool:
     """Whether the words for windows that wrap around lay them."""
-    return windows.wrap and windows.border == (0, 0) and all(
-        windows.step[k] <= windows.window[k] <= windows.source[k + 1] for k in (0, 1))
+    return (
+        windows.wrap
+        and windows.border == (0, 0)
+        and all(windows.step[k] <= windows.window[k] <= windows.source[k + 1] for k in (0, 1))
+    )
 
 
-def _windows(windows: Windows, connection: Connection, source: Layer, target: Layer,
-             names: dict[str, str]) -> list[str]:
+def _windows(
+    windows: Windows, connection: Connection, source: Layer, target: Layer, names: dict[str, str]
+) -> list[str]:
     """Calls for all pairs of maps: a loop over the maps of the source that feed the same ones, and over these."""
     _, to_rows, to_columns = windows.target
     tail = f"{to_rows} {to_columns} {windows.step[1]} {windows.step[0]} {windows.window[1]} {windows.window[0]})"
@@ -212,12 +261,16 @@ def _windows(windows: Windows, connection: Connection, source: Layer, target: La
     if _is_diagonal(windows) and not framed and len(windows.maps) >= _LOOP:
         maps = [_piece_of(names, layer, "k") for layer in (source, target)]
         return [f"(for (k 0 {len(windows.maps) - 1})\n{_inside([pair(*maps)])})"]
-    return [call for sources, fed in _groups(windows)
-            for call in _over(source, names, sources, "s", partial(of_map, fed=fed))]
+    return [
+        call
+        for sources, fed in _groups(windows)
+        for call in _over(source, names, sources, "s", partial(of_map, fed=fed))
+    ]
 
 
-def _over(layer: Layer, names: dict[str, str], chosen: Sequence[int], variable: str,
-          calls: Callable[[str], list[str]]) -> list[str]:
+def _over(
+    layer: Layer, names: dict[str, str], chosen: Sequence[int], variable: str, calls: Callable[[str], list[str]]
+) -> list[str]:
     """The calls for each of some maps of a layer; in a loop if there are many."""
     maps = layer.maps[0] if layer.maps else 1
     if len(chosen) < _LOOP:

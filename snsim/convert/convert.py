@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Mapping
 
 from snsim.convert import nettool
 from snsim.convert.calls import program_of, sn_names
@@ -25,8 +25,15 @@ from snsim.network.net import Net
 from snsim.program import Program, Surroundings, interpreter_of, own_shelves, read_program
 from snsim.sn28.runtime.host import scratch
 
-CONVERTING = Limits(steps=10_000_000, lists=500_000_000, matrix_elements=100_000_000, matrices=5_000_000_000,
-                    seconds=120, acting_seconds=120, written_bytes=500_000_000)
+CONVERTING = Limits(
+    steps=10_000_000,
+    lists=500_000_000,
+    matrix_elements=100_000_000,
+    matrices=5_000_000_000,
+    seconds=120,
+    acting_seconds=120,
+    written_bytes=500_000_000,
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,9 @@ class Converted:
     notes: tuple[str, ...]
 
 
-def constructions(source: Source, around: Surroundings,
-                  presets: Mapping[str, float | str] | None = None) -> tuple[list[Construction], list[str]]:
+def constructions(
+    source: Source, around: Surroundings, presets: Mapping[str, float | str] | None = None
+) -> tuple[list[Construction], list[str]]:
     """The nets that a program makes, and how far it was followed. SnError if it fails before it learns."""
     own = own_shelves()
     shelves = replace(own, functions=watched(own.functions))
@@ -66,8 +74,9 @@ def constructions(source: Source, around: Surroundings,
         try:
             nettool.create(interpreter, source.name)
         except Misuse as misuse:
-            raise fail(misuse.message, None,
-                       hint=misuse.hint or "mend (nettool-net ...) in the file of NetTool") from None
+            raise fail(
+                misuse.message, None, hint=misuse.hint or "mend (nettool-net ...) in the file of NetTool"
+            ) from None
         watch.finish()
     return watch.nets, notes
 
@@ -77,8 +86,9 @@ def _not_followed(fault: Fault) -> str:
     return f"what comes behind an error of the program{place}, which was read and not trained: {fault.message}"
 
 
-def to_declarative(source: Source, around: Surroundings, name: str | None = None,
-                   presets: Mapping[str, float | str] | None = None) -> Converted:
+def to_declarative(
+    source: Source, around: Surroundings, name: str | None = None, presets: Mapping[str, float | str] | None = None
+) -> Converted:
     """The declarative text for the nets that a program of SN-2.8, or a file of NetTool, makes.
 
     `name` is that of the net, by default that of the file; a second net is NAME-2. `presets`: the values of `--set`.
@@ -87,9 +97,12 @@ def to_declarative(source: Source, around: Surroundings, name: str | None = None
     """
     made, notes = constructions(source, around, presets)
     if not made:
-        raise fail(f"{source.name} makes no net with connections", None,
-                   hint="a program does by build-net, connect and the words of connect.sn; what is declared already by "
-                   "(net ...) is written as calls by --to sn28")
+        raise fail(
+            f"{source.name} makes no net with connections",
+            None,
+            hint="a program does by build-net, connect and the words of connect.sn; what is declared already by "
+            "(net ...) is written as calls by --to sn28",
+        )
     title = name or fold(PurePath(source.name).stem.replace(" ", "-"))
     texts, nets = [], []
     for k, construction in enumerate(made, 1):
@@ -99,8 +112,11 @@ def to_declarative(source: Source, around: Surroundings, name: str | None = None
         notes += said
     notes = list(dict.fromkeys(notes))
     head = [f";;; Converted from the program {PurePath(source.name).name} of SN-2.8."]
-    head += [line for note in notes for line in textwrap.wrap(
-        f"not carried over: {note}", 112, initial_indent=";; ", subsequent_indent=";;   ")]
+    head += [
+        line
+        for note in notes
+        for line in textwrap.wrap(f"not carried over: {note}", 112, initial_indent=";; ", subsequent_indent=";;   ")
+    ]
     return Converted("\n".join(head) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes))
 
 
@@ -131,6 +147,7 @@ def _read(source: Source, text: str, around: Surroundings) -> Program:
 
 # Back
 
+
 def to_sn28(program: Program, name: str | None = None) -> Converted:
     """A declared net as a program of SN-2.8 that makes it, which is run and held against it.
 
@@ -141,13 +158,17 @@ def to_sn28(program: Program, name: str | None = None) -> Converted:
     with scratch() as around:
         made, _ = constructions(Source(f"<calls of {net.name}>", text), around)
     if len(made) != 1:
-        raise fail(f"the program that was written for {net.name} makes {len(made)} nets",
-                   hint=f"state the net in fewer clauses, or train it as it is: snsim run {program.sources[0].name}")
+        raise fail(
+            f"the program that was written for {net.name} makes {len(made)} nets",
+            hint=f"state the net in fewer clauses, or train it as it is: snsim run {program.sources[0].name}",
+        )
     layers = layers_of(made[0])
     compare_with(made[0], layers, net, sn_names(net))
     trainings = [entry.value for entry in program.trainings.own() if entry.value.net is net]
-    notes = tuple(f"(train {training.name} ...): a net alone is written; words of SN-2.8 such as run train it"
-                  for training in trainings)
+    notes = tuple(
+        f"(train {training.name} ...): a net alone is written; words of SN-2.8 such as run train it"
+        for training in trainings
+    )
     said = "".join(f";; not carried over: {note}\n" for note in notes)
     return Converted(text.replace("(libload ", f"{said}(libload ", 1), (net,), notes)
 
@@ -160,8 +181,11 @@ def _chosen(program: Program, name: str | None) -> Net:
     main = program.sources[0]
     stated = [net for net in own if net.span is not None and net.span.source is main] or own
     if not stated:
-        raise fail(f"{file} declares no net", None,
-                   hint="write (net NAME clause ...) in it; a program of SN-2.8 is converted without --to")
+        raise fail(
+            f"{file} declares no net",
+            None,
+            hint="write (net NAME clause ...) in it; a program of SN-2.8 is converted without --to",
+        )
     if len(stated) > 1:
         names = ", ".join(net.name for net in stated)
         raise fail(f"{file} declares {len(stated)} nets: {names}", None, hint=f"choose one: --net {stated[0].name}")

@@ -39,7 +39,8 @@ class Piece:
 @dataclass(frozen=True)
 class Framed:
     """A map and the cells round it, as a word was given them: `above` rows of cells, and as many columns at its
-    left."""
+    left.
+    """
 
     piece: Piece
     shape: tuple[int, int]
@@ -69,14 +70,16 @@ class Layers:
 
 def layers_of(net: Construction) -> Layers:
     """The layers of a net. SnError if they are not in an order of computation, or a unit of constant state is none
-    of a border."""
+    of a border.
+    """
     order, dropped, cells = _ordered(net)
     names, units = [net.groups[g][0] for g in order], [net.groups[g][1] for g in order]
     layer_of, index = np.full(len(net.values), -1), np.zeros(len(net.values), int)
     for k, own in enumerate(units):
         layer_of[own], index[own] = k, np.arange(len(own))
-    plain = Layers(tuple(_unlike(names)), tuple(units), tuple((len(own),) for own in units), layer_of, index, {},
-                   tuple(dropped))
+    plain = Layers(
+        tuple(_unlike(names)), tuple(units), tuple((len(own),) for own in units), layer_of, index, {}, tuple(dropped)
+    )
     sources = _sources(net, plain)
     _check_cells(net, plain, sources, cells)
     shapes = _shapes(net, plain, sources)
@@ -95,6 +98,7 @@ def _unlike(names: list[str]) -> list[str]:
 
 # Order
 
+
 def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
     """The numbers of the groups in order of computation; the names of those without connections; groups of cells."""
     group_of = np.full(len(net.values), -1)
@@ -109,8 +113,9 @@ def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
     before = {divmod(int(ends), len(net.groups)) for ends in joined}
     for a, b in sorted(before):
         if a == b:
-            raise refusal(f"units of {net.groups[a][0]} feed units of the same layer; declared layers feed later ones",
-                          _LOOPS)
+            raise refusal(
+                f"units of {net.groups[a][0]} feed units of the same layer; declared layers feed later ones", _LOOPS
+            )
     entered = {b for _, b in before} | set(group_of[net.post].tolist())
     connected = entered | {a for a, _ in before}
     given = {int(group_of[unit]) for unit in net.inputs if group_of[unit] >= 0}
@@ -118,19 +123,22 @@ def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
     inputs = [g for g in roots if g in given] or roots[:1]
     if len(inputs) != 1:
         names = " and ".join(net.groups[g][0] for g in inputs)
-        raise refusal(f"the net has the input layers {names or 'none'}; a declared net has one"
-                      if inputs else "no layer is the input: each is fed by another",
-                      "make one layer of them" if inputs else _LOOPS)
+        raise refusal(
+            f"the net has the input layers {names or 'none'}; a declared net has one"
+            if inputs
+            else "no layer is the input: each is fed by another",
+            "make one layer of them" if inputs else _LOOPS,
+        )
     cells = [g for g in roots if g not in inputs]
     silent = set(net.desired.tolist())
-    dropped = [name for g, (name, units) in enumerate(net.groups)
-               if g not in connected and not set(units.tolist()) <= silent]
+    dropped = [
+        name for g, (name, units) in enumerate(net.groups) if g not in connected and not set(units.tolist()) <= silent
+    ]
     last = {int(group_of[unit]) for unit in net.outputs if group_of[unit] >= 0}
     return _sorted(net, connected - set(cells), before, inputs[0], last), dropped, cells
 
 
-def _sorted(net: Construction, groups: set[int], before: set[tuple[int, int]], first: int,
-            last: set[int]) -> list[int]:
+def _sorted(net: Construction, groups: set[int], before: set[tuple[int, int]], first: int, last: set[int]) -> list[int]:
     """Sources before targets, else as they were made, the input first and the output last."""
     order, left = [first], sorted(groups - {first})
     while left:
@@ -145,6 +153,7 @@ def _sorted(net: Construction, groups: set[int], before: set[tuple[int, int]], f
 
 
 # What the words were given
+
 
 def _sources(net: Construction, layers: Layers) -> dict[int, Framed]:
     """For each call that read a layer, or a map in a frame of cells, what it read."""
@@ -194,10 +203,13 @@ def _check_cells(net: Construction, layers: Layers, sources: dict[int, Framed], 
             if k not in sources:
                 raise refusal(
                     f"nothing enters the units of {name}, and they are no cells round a map: a declared net has one "
-                    "input layer", "make the input layer of them all")
+                    "input layer",
+                    "make the input layer of them all",
+                )
 
 
 # Geometry
+
 
 def _shapes(net: Construction, layers: Layers, sources: dict[int, Framed]) -> tuple[tuple[int, ...], ...]:
     """The shape that most calls state of a layer, or of its pieces; the number of units if none does."""
@@ -211,11 +223,14 @@ def _shapes(net: Construction, layers: Layers, sources: dict[int, Framed]) -> tu
         piece = layers.piece(units) if call.name in (*ONE_MAP, "tdnn-bias-connect") or k in sources else None
         if piece is not None and target is not None:
             _vote(votes, layers, piece, target)
-        elif piece is not None and (len(units) < len(layers.units[piece.layer])
-                                    or call.name in ONE_MAP and len(units) > 1):
+        elif piece is not None and (
+            len(units) < len(layers.units[piece.layer]) or (call.name in ONE_MAP and len(units) > 1)
+        ):
             _vote(weak, layers, piece, (1, len(units)))  # a bias for all units of a layer needs a layer of one map
-    return tuple((stated or loose).most_common(1)[0][0] if stated or loose else (len(units),)
-                 for stated, loose, units in zip(votes, weak, layers.units))
+    return tuple(
+        (stated or loose).most_common(1)[0][0] if stated or loose else (len(units),)
+        for stated, loose, units in zip(votes, weak, layers.units)
+    )
 
 
 def _vote(votes: list[Counter[tuple[int, ...]]], layers: Layers, piece: Piece, shape: tuple[int, ...]) -> None:
@@ -227,6 +242,7 @@ def _vote(votes: list[Counter[tuple[int, ...]]], layers: Layers, piece: Piece, s
 
 
 # Biases
+
 
 def bias_of(net: Construction, layers: Layers, k: int) -> str:
     """`unit`, `map`, `column` or `none`: how the units of a layer share their biases. SnError if otherwise."""

@@ -106,10 +106,14 @@ def _check_sharing(net: Construction, layers: Layers, source: np.ndarray, target
     weight, s, t = net.weight[order], source[order], target[order]
     apart = np.flatnonzero((weight[1:] == weight[:-1]) & ((s[1:] != s[:-1]) | (t[1:] != t[:-1])))
     if len(apart):
-        said = [f"the bias of {layers.names[t[k]]}" if s[k] < 0 else f"{layers.names[s[k]]} to {layers.names[t[k]]}"
-                for k in (apart[0], apart[0] + 1)]
-        raise refusal(f"a weight is shared by {said[0]} and {said[1]}; declared connections share within two layers",
-                      "make one layer, of several maps, of the layers that share")
+        said = [
+            f"the bias of {layers.names[t[k]]}" if s[k] < 0 else f"{layers.names[s[k]]} to {layers.names[t[k]]}"
+            for k in (apart[0], apart[0] + 1)
+        ]
+        raise refusal(
+            f"a weight is shared by {said[0]} and {said[1]}; declared connections share within two layers",
+            "make one layer, of several maps, of the layers that share",
+        )
 
 
 def link(net: Construction, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link:
@@ -122,8 +126,10 @@ def link(net: Construction, layers: Layers, s: int, t: int, table: Table, own: n
     if laid is not None:
         return laid
     if (table.source == BORDER).any():
-        raise refusal(f"{layers.names[s]} to {layers.names[t]} reads cells of constant state, and not as windows of "
-                      "one size and step over maps with a border do")
+        raise refusal(
+            f"{layers.names[s]} to {layers.names[t]} reads cells of constant state, and not as windows of "
+            "one size and step over maps with a border do"
+        )
     if alone and sizes[0] == sizes[1] == len(own) and (table.source == table.target).all():
         return Link(s, t, "(one-to-one)")
     return Link(s, t, _pairs(table))
@@ -201,8 +207,11 @@ def _laid(call: Call, layers: Layers, k: int, s: int, t: int) -> _Laid | None:
     areas = [a[0] * a[1] for a in shapes if a is not None]
     maps = framed.piece.first // areas[1], to.first // areas[0]
     sizes = [int(x) for x in call.others if isinstance(x, float)]
-    step, window = ((1, sizes[2]), (1, sizes[3])) if call.name.endswith("-1d-connect") else \
-        ((sizes[5], sizes[4]), (sizes[7], sizes[6]))
+    step, window = (
+        ((1, sizes[2]), (1, sizes[3]))
+        if call.name.endswith("-1d-connect")
+        else ((sizes[5], sizes[4]), (sizes[7], sizes[6]))
+    )
     return _Laid(kind, maps, framed.above, framed.cells, "toric" in call.name, window, step)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Mapping
 
 import numpy as np
 
@@ -63,8 +63,9 @@ def describe(net: Construction, name: str, own_functions: bool = True) -> Descri
 
 def _folded(clause: str) -> list[str]:
     """A clause as lines that are not too wide."""
-    return wrap(clause, _WIDE, initial_indent="  ", subsequent_indent="    ", break_long_words=False,
-                break_on_hyphens=False)
+    return wrap(
+        clause, _WIDE, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _nlfs(net: Construction, layers: Layers, notes: list[str], own_functions: bool) -> list[str]:
@@ -114,10 +115,12 @@ def _names(layers: Layers, numbers: list[int] | tuple[int, ...]) -> str:
 
 # The check
 
+
 def compare_with(net: Construction, layers: Layers, declared: Net, names: Mapping[str, str] | None = None) -> None:
     """See that the declared net is the one that the program made: the same units joined, the same connections sharing
     a weight, the same value round its maps. SnError, naming the layers, if it is not. `names`: what the program calls
-    the declared layers, where it does otherwise."""
+    the declared layers, where it does otherwise.
+    """
     called = names or {layer.name: layer.name for layer in declared.layers}
     places = {name: layers.names.index(other) for name, other in called.items() if other in layers.names}
     lost = next((layer.name for layer in declared.layers if layer.name not in places), None)
@@ -126,10 +129,13 @@ def compare_with(net: Construction, layers: Layers, declared: Net, names: Mappin
     left = tables_of(net, layers)
     for c in declared.connections:
         found = left.pop((places[c.source], places[c.target]), None)
-        if found is None or not same_sharing(c.table, found[0]) or not _same_border(net, found[0], found[1],
-                                                                                    c.border_value):
+        if (
+            found is None
+            or not same_sharing(c.table, found[0])
+            or not _same_border(net, found[0], found[1], c.border_value)
+        ):
             raise _differs(f"{c.source} to {c.target}")
-    for (s, t) in left:
+    for s, t in left:
         raise _differs(f"{layers.names[s]} to {layers.names[t]}")
     for layer in declared.layers:
         own = np.flatnonzero((net.pre == 0) & (layers.layer_of[net.post] == places[layer.name]))

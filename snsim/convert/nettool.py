@@ -25,8 +25,18 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 MARK = ";;;NETTOOL"
-TYPES = ("connect", "local-1d-connect", "local-2d-connect", "local-toric-connect", "mask-1d-connect",
-         "mask-2d-connect", "mask-toric-connect", "equal-mask-1d-connect", "equal-mask-2d-connect", "tdnn-connect")
+TYPES = (
+    "connect",
+    "local-1d-connect",
+    "local-2d-connect",
+    "local-toric-connect",
+    "mask-1d-connect",
+    "mask-2d-connect",
+    "mask-toric-connect",
+    "equal-mask-1d-connect",
+    "equal-mask-2d-connect",
+    "tdnn-connect",
+)
 _BIASES = (None, "bias-connect", "shared-bias-connect", "tdnn-bias-connect")
 _CLASSES = """
 (defclass c-layer object spec x y w h)
@@ -74,14 +84,17 @@ def create(interpreter: Interpreter, file: str) -> None:
     """Make the net that a file of NetTool describes. SnError if it describes none, or one that does not fit."""
     if not isinstance(interpreter.procedure(symbol("nettool-net")), Function):
         if not isinstance(interpreter.procedure(symbol("create-net")), Function):
-            raise fail(f"{file} defines neither nettool-net nor create-net", None,
-                       hint="give a file that NetTool saved, or a program of SN-2.8 without a net of NetTool")
+            raise fail(
+                f"{file} defines neither nettool-net nor create-net",
+                None,
+                hint="give a file that NetTool saved, or a program of SN-2.8 without a net of NetTool",
+            )
         interpreter.call("create-net")
         return
     interpreter.call("nettool-net")
     made = {id(thing): _layer(interpreter, thing) for thing in _objects(interpreter, "nettool-layers")}
     if not made:
-        raise fail(f"nettool-net of {file} makes no layer", None, hint="(new c-layer '(\"name\" (16 16) ...) x y w h)")
+        raise fail(f"nettool-net of {file} makes no layer", None, hint='(new c-layer \'("name" (16 16) ...) x y w h)')
     connections = [_connection(interpreter, thing, made) for thing in _objects(interpreter, "nettool-connections")]
     layers = sorted(made.values(), key=lambda layer: layer.place)  # from left to right, as the editor does
     _build(interpreter, layers, connections)
@@ -99,17 +112,22 @@ def _parts(interpreter: Interpreter, thing: Object) -> list[Form]:
 def _layer(interpreter: Interpreter, thing: Object) -> _Layer:
     parts = _parts(interpreter, thing)
     if len(parts) < 2 or not isinstance(parts[0], str):
-        raise fail("a layer of NetTool is a name, a size and seven flags", interpreter.place(),
-                   hint="(new c-layer '(\"name\" (COLUMNS ROWS) () t () () t () ()) x y w h)")
+        raise fail(
+            "a layer of NetTool is a name, a size and seven flags",
+            interpreter.place(),
+            hint='(new c-layer \'("name" (COLUMNS ROWS) () t () () t () ()) x y w h)',
+        )
     columns, rows = _two(interpreter, parts[1], f"the size of {parts[0]}")
     chosen = [k for k, flag in enumerate(parts[2:6]) if flag is not NIL]
     if len(chosen) > 1:
-        raise fail(f"{len(chosen)} of the four flags for the bias of {parts[0]} are set", interpreter.place(),
-                   hint="set one of the four to t: none, one a unit, one shared, one a column")
+        raise fail(
+            f"{len(chosen)} of the four flags for the bias of {parts[0]} are set",
+            interpreter.place(),
+            hint="set one of the four to t: none, one a unit, one shared, one a column",
+        )
     places = (thing.get(symbol(slot)) for slot in ("x", "y"))
     x, y = (float(at) if isinstance(at, float) else 0.0 for at in places)
-    return _Layer(symbol(fold("-".join(parts[0].split()))), rows, columns, _BIASES[chosen[0] if chosen else 0],
-                  (x, y))
+    return _Layer(symbol(fold("-".join(parts[0].split()))), rows, columns, _BIASES[chosen[0] if chosen else 0], (x, y))
 
 
 def _two(interpreter: Interpreter, given: Form, what: str) -> tuple[int, int]:
@@ -120,8 +138,11 @@ def _two(interpreter: Interpreter, given: Form, what: str) -> tuple[int, int]:
     except (TypeError, ValueError):
         first = second = 0
     if first < 1 or second < 1:
-        raise fail(f"{what} is {interpreter.describe(given)}, not columns and rows", interpreter.place(),
-                   hint='write (COLUMNS ROWS) or "4x4"')
+        raise fail(
+            f"{what} is {interpreter.describe(given)}, not columns and rows",
+            interpreter.place(),
+            hint='write (COLUMNS ROWS) or "4x4"',
+        )
     return first, second
 
 
@@ -132,25 +153,34 @@ def _connection(interpreter: Interpreter, thing: Object, made: dict[int, _Layer]
         name = fold(end) if isinstance(end, str) else end.name if isinstance(end, Symbol) else None
         layer = made.get(id(end)) or next((one for one in made.values() if one.name.name == name), None)
         if layer is None:
-            raise fail(f"a connection of NetTool leads {slot} {interpreter.describe(end)}, which is no layer",
-                       interpreter.place(), hint="make the layer before, by (new c-layer ...)")
+            raise fail(
+                f"a connection of NetTool leads {slot} {interpreter.describe(end)}, which is no layer",
+                interpreter.place(),
+                hint="make the layer before, by (new c-layer ...)",
+            )
         ends.append(layer)
     parts = _parts(interpreter, thing)
     kind = parts[0].name.removeprefix("ct-") if parts and isinstance(parts[0], Symbol) else ""
     if kind not in TYPES:
-        raise fail(f"{interpreter.describe(parts[0] if parts else NIL)} is no type of connection", interpreter.place(),
-                   hint="the types are " + ", ".join(f"ct-{known}" for known in TYPES))
+        raise fail(
+            f"{interpreter.describe(parts[0] if parts else NIL)} is no type of connection",
+            interpreter.place(),
+            hint="the types are " + ", ".join(f"ct-{known}" for known in TYPES),
+        )
     return ends[0], ends[1], [symbol(kind), *parts[1:]]
 
 
 # The net
 
-def _build(interpreter: Interpreter, layers: list[_Layer],
-           connections: list[tuple[_Layer, _Layer, list[Form]]]) -> None:
+
+def _build(
+    interpreter: Interpreter, layers: list[_Layer], connections: list[tuple[_Layer, _Layer, list[Form]]]
+) -> None:
     """As `create-net` does: room, layers, biases, connections by the layer they leave."""
     units = 1 + sum(layer.units for layer in layers) + layers[-1].units
     lines = sum(layer.units for layer in layers) + sum(
-        source.units * target.units for source, target, _ in connections)  # what there is at most
+        source.units * target.units for source, target, _ in connections
+    )  # what there is at most
     interpreter.call("alloc-net", float(units), float(lines))
     entries = make_list(make_list([layer.name, float(layer.units)]) for layer in layers)
     interpreter.call("build-net-nobias", entries, NIL)
@@ -173,8 +203,11 @@ def _join(interpreter: Interpreter, source: _Layer, target: _Layer, kind: str, g
         interpreter.call(kind, units, to)
         return
     if len(given) < 2:
-        raise fail(f"the connection of {what} has no size and step of its windows", interpreter.place(),
-                   hint=f"(list ct-{kind} '(XSIZE YSIZE) '(XSTEP YSTEP))")
+        raise fail(
+            f"the connection of {what} has no size and step of its windows",
+            interpreter.place(),
+            hint=f"(list ct-{kind} '(XSIZE YSIZE) '(XSTEP YSTEP))",
+        )
     (xsize, ysize), (xstep, ystep) = (_two(interpreter, two, f"a size or step of {what}") for two in given[:2])
     if kind.endswith("-1d-connect"):
         numbers = [rows * columns, to, target.units, xstep * ystep, xsize * ysize]  # the other one is 1
@@ -189,19 +222,26 @@ def _join(interpreter: Interpreter, source: _Layer, target: _Layer, kind: str, g
 
 def _seen(interpreter: Interpreter, source: _Layer, given: list[Form]) -> tuple[Form, int, int]:
     """The units of a layer that a connection reads, by rows: all, or those of the rectangle that it states by two
-    corners, columns first, counted from 0, both in it."""
+    corners, columns first, counted from 0, both in it.
+    """
     units = interpreter.lookup(source.name)
     if len(given) < 4:
         return units, source.rows, source.columns
     corners = [[x for x in corner if isinstance(x, float)] for corner in given[2:4] if isinstance(corner, Pair)]
     if len(corners) != 2 or any(len(corner) != 2 for corner in corners):
-        raise fail(f"the part of {source.name.name} that is read is not stated by two corners", interpreter.place(),
-                   hint="write '(X0 Y0) '(X1 Y1), the upper left and the lower right corner")
+        raise fail(
+            f"the part of {source.name.name} that is read is not stated by two corners",
+            interpreter.place(),
+            hint="write '(X0 Y0) '(X1 Y1), the upper left and the lower right corner",
+        )
     (x0, y0), (x1, y1) = ((int(x), int(y)) for x, y in corners)
     grid = np.array(interpreter.elements(units, "nettool-net")).reshape(source.rows, source.columns)
-    part = grid[y0:y1 + 1, x0:x1 + 1]
+    part = grid[y0 : y1 + 1, x0 : x1 + 1]
     if min(x0, y0) < 0 or x1 >= source.columns or y1 >= source.rows or not part.size:
-        raise fail(f"the corners ({x0} {y0}) and ({x1} {y1}) are not in {source.name.name}, which has {source.columns} "
-                   f"columns and {source.rows} rows", interpreter.place(),
-                   hint=f"write corners from (0 0) to ({source.columns - 1} {source.rows - 1}), the upper left first")
+        raise fail(
+            f"the corners ({x0} {y0}) and ({x1} {y1}) are not in {source.name.name}, which has {source.columns} "
+            f"columns and {source.rows} rows",
+            interpreter.place(),
+            hint=f"write corners from (0 0) to ({source.columns - 1} {source.rows - 1}), the upper left first",
+        )
     return make_list(part.reshape(-1).tolist()), part.shape[0], part.shape[1]

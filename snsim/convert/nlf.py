@@ -14,7 +14,9 @@ from snsim.sn28.net.nlf_words import FAMILIES
 from snsim.sn28.runtime.settings import DEFAULT_SLOPE
 
 _SN_CALLS = {  # of declared ones without numbers
-    "linear": "(nlf-lin 1 1)", "tanh": "(nlf-tanh 1 0 1 0)", "sigmoid": "(nlf-tanh 0.5 0 0.5 0.5)",
+    "linear": "(nlf-lin 1 1)",
+    "tanh": "(nlf-tanh 1 0 1 0)",
+    "sigmoid": "(nlf-tanh 0.5 0 0.5 0.5)",
 }
 _NAMED = {"1 0 1 0": "tanh", "0.5 0 0.5 0.5": "sigmoid"}  # by mx, dmin, scale, offset
 _CONDITIONS = {"<", "<=", ">", ">=", "=", "and", "or", "not"}
@@ -77,6 +79,7 @@ def _line(slope: float, offset: float) -> str:
 
 
 # Back
+
 
 def sn_nlf(function: Nlf) -> str | None:
     """The call that a layer of `build-net` has for this non-linearity; None for SN's own, which needs no call."""

@@ -6,8 +6,9 @@ wanted. A net is looked at when the program ends, or when it makes room for anot
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,24 +24,61 @@ if TYPE_CHECKING:
 
 # Words that connect, with the places of the layers among their arguments.
 BUILDERS: dict[str, tuple[int, ...]] = {
-    "connect": (0, 1), "dup-connection": (0, 1, 2, 3),
+    "connect": (0, 1),
+    "dup-connection": (0, 1, 2, 3),
     **{f"{kind}-1d-connect": (0, 2) for kind in ("local", "mask", "equal-mask")},
     **{f"{kind}-2d-connect": (0, 3) for kind in ("local", "mask", "equal-mask")},
-    "local-toric-connect": (0, 3), "mask-toric-connect": (0, 3), "mask-2d-reverse": (0, 3), "tdnn-connect": (0, 3),
-    "bias-connect": (0,), "shared-bias-connect": (0,), "tdnn-bias-connect": (0,),
+    "local-toric-connect": (0, 3),
+    "mask-toric-connect": (0, 3),
+    "mask-2d-reverse": (0, 3),
+    "tdnn-connect": (0, 3),
+    "bias-connect": (0,),
+    "shared-bias-connect": (0,),
+    "tdnn-bias-connect": (0,),
 }
 LEARNING = tuple(
-    [f"{word}{kind}" for word in ("learn", "learn-cycle", "run", "trun") for kind in ("", "-newton", "-lm")] +
-    [f"{word}-batch{kind}" for word in ("learn", "run", "trun") for kind in ("", "-newton", "-lm", "-cg")] +
-    ["basic-iteration", "basic-newton-iteration", "batch-iteration", "batch-newton-iteration",
-     "obd-compute-curvature", "obd-prune", "netenv-auto-train", "netenv-auto-arch"])
+    [f"{word}{kind}" for word in ("learn", "learn-cycle", "run", "trun") for kind in ("", "-newton", "-lm")]
+    + [f"{word}-batch{kind}" for word in ("learn", "run", "trun") for kind in ("", "-newton", "-lm", "-cg")]
+    + [
+        "basic-iteration",
+        "basic-newton-iteration",
+        "batch-iteration",
+        "batch-newton-iteration",
+        "obd-compute-curvature",
+        "obd-prune",
+        "netenv-auto-train",
+        "netenv-auto-arch",
+    ]
+)
 MEASURES = ("performance", "test-pattern")
-INITIAL = ("forget", "forget-inv", "forget-sqrt", "smartforget", "forget-layer", "forget-inv-layer",
-           "forget-sqrt-layer")
+INITIAL = (
+    "forget",
+    "forget-inv",
+    "forget-sqrt",
+    "smartforget",
+    "forget-layer",
+    "forget-inv-layer",
+    "forget-sqrt-layer",
+)
 RATES = ("epsilon", "epsi", "epsi-sqrt", "mask-epsi", "epsi-layer", "epsi-sqrt-layer")
-EXAMPLES = ("load-patterns", "ensemble", "test-set", "set-cost-lms", "set-cost-thlms", "set-class-quadrant",
-            "set-class-max", "set-class-sgn", "set-class-lms", "set-class-hamming", "set-class-nil",
-            "set-nextcho-seq", "set-nextcho-rnd", "set-nextpat-seq", "set-nextpat-stay", "seed")
+EXAMPLES = (
+    "load-patterns",
+    "ensemble",
+    "test-set",
+    "set-cost-lms",
+    "set-cost-thlms",
+    "set-class-quadrant",
+    "set-class-max",
+    "set-class-sgn",
+    "set-class-lms",
+    "set-class-hamming",
+    "set-class-nil",
+    "set-nextcho-seq",
+    "set-nextcho-rnd",
+    "set-nextpat-seq",
+    "set-nextpat-stay",
+    "seed",
+)
 FRESH = ("alloc-net", "clear-net", "use-net")  # what was there is gone
 LAYERS = ("build-net", "build-net-nobias", "newneurons", "make-desired")
 SETTINGS = ("alpha", "decay", "mu", "gamma", "theta", "input-noise")
@@ -67,7 +105,8 @@ def presentations(call: str, numbers: list[float], size: int) -> float:
 class Call:
     """One call of a watched word. `layers` are the units of the layers among its arguments, `others` the rest;
     `first` to `last` (not included) the connections it made; `settings` SN's variables at that moment (lev-mar 1 or
-    0)."""
+    0).
+    """
 
     name: str
     layers: tuple[np.ndarray, ...] = ()
@@ -83,7 +122,8 @@ class Construction:
     """A net as a program made it: connection k leads from unit pre[k] (0: the bias) to post[k] with weight[k], and
     call by[k] of `calls` made it (-1: none that is watched). `groups` are the layers by name, in the order of their
     making, `values` the states of all units, `nlfs` the non-linearity of a layer that has one of its own, `said`
-    what was said about learning."""
+    what was said about learning.
+    """
 
     groups: tuple[tuple[str, np.ndarray], ...]
     pre: np.ndarray
@@ -126,7 +166,7 @@ class Watch:
     def finish(self) -> None:
         """The net there is, if it has connections, is one of those the program made; another may come."""
         space = self.interpreter.part(Netspace)
-        if space.alive[:space.snum].any() and not self.declared:
+        if space.alive[: space.snum].any() and not self.declared:
             self.nets.append(_construction(self.interpreter, self))
         self.made = []
         self.said = [call for call in self.said if call.name in EXAMPLES]
@@ -172,8 +212,9 @@ class _WatchedKernelWord(KernelWord):
         super().__init__(word.primitive, word.modes)
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        return _do(interpreter, self.name, arguments, lambda: super(_WatchedKernelWord, self).apply(
-            interpreter, arguments))
+        return _do(
+            interpreter, self.name, arguments, lambda: super(_WatchedKernelWord, self).apply(interpreter, arguments)
+        )
 
 
 def _do(interpreter: Interpreter, name: str, arguments: list[Form], work: Callable[[], Form]) -> Form:
@@ -221,13 +262,19 @@ def _instead_of_learning(interpreter: Interpreter, watch: Watch, name: str, argu
 
 def _instead_of_measuring(interpreter: Interpreter, watch: Watch) -> Form:
     """Find a net that knows nothing before it has learnt, and everything after: so that loops which wait for that
-    end. The value of `test-pattern` and of a step, the error; the rest in SN's variables."""
+    end. The value of `test-pattern` and of a step, the error; the rest in SN's variables.
+    """
     watch.measured += 1
     good = watch.trained or watch.measured > MOST_MEASURED
     watch.answered = watch.answered or good
     values: dict[str, Form] = {
-        "global-error": 0.0 if good else 1.0, "local-error": 0.0 if good else 1.0, "good-an-num": float(good),
-        "good-an-percent": 100.0 * good, "pnum": 1.0, "good-answer": TRUE if good else NIL}
+        "global-error": 0.0 if good else 1.0,
+        "local-error": 0.0 if good else 1.0,
+        "good-an-num": float(good),
+        "good-an-percent": 100.0 * good,
+        "pnum": 1.0,
+        "good-answer": TRUE if good else NIL,
+    }
     for name, value in values.items():
         interpreter.assign(symbol(name), value)
     return values["local-error"]
@@ -244,10 +291,17 @@ def _note(interpreter: Interpreter, name: str, arguments: list[Form], value: For
         at = tuple(i for i, argument in enumerate(arguments) if isinstance(argument, Pair))
     settings = {key: number for key in SETTINGS if isinstance(number := interpreter.lookup(key), float)}
     settings["lev-mar"] = float(interpreter.lookup("lev-mar") is not NIL)
-    interpreter.part(Watch).note(Call(
-        name, tuple(space.units(layer, name).array.copy() for layer in layers),
-        tuple(argument for i, argument in enumerate(arguments) if i not in at), first, space.snum, settings,
-        _examples(interpreter) if name in LEARNING else 0))
+    interpreter.part(Watch).note(
+        Call(
+            name,
+            tuple(space.units(layer, name).array.copy() for layer in layers),
+            tuple(argument for i, argument in enumerate(arguments) if i not in at),
+            first,
+            space.snum,
+            settings,
+            _examples(interpreter) if name in LEARNING else 0,
+        )
+    )
 
 
 def _examples(interpreter: Interpreter) -> int:
@@ -258,20 +312,34 @@ def _examples(interpreter: Interpreter) -> int:
 
 # A net that was made
 
+
 def _construction(interpreter: Interpreter, watch: Watch) -> Construction:
     space = interpreter.part(Netspace)
     by = np.full(space.snum, -1)
     for k, call in enumerate(watch.made):
         if call.name in BUILDERS:
-            by[call.first:call.last] = k  # a word that calls another is noted behind it
-    living = np.flatnonzero(space.alive[:space.snum])
+            by[call.first : call.last] = k  # a word that calls another is noted behind it
+    living = np.flatnonzero(space.alive[: space.snum])
     groups = _groups(interpreter, watch)
     pre, post, weight = (a.array[living].astype(int) for a in (space.pre, space.post, space.weight))
     inputs, outputs, desired = (_units_in(interpreter, f"{name}-layer") for name in ("input", "output", "desired"))
     return Construction(
-        tuple(groups), pre, post, weight, by[living], tuple(watch.made), space.unit[VAL].array[:space.nnum].copy(),
-        inputs, outputs, desired, _own_functions(interpreter), interpreter.lookup("nlf"), tuple(watch.said),
-        space.kernel.name, (interpreter.lookup("pattern-matrix"), interpreter.lookup("desired-matrix")))
+        tuple(groups),
+        pre,
+        post,
+        weight,
+        by[living],
+        tuple(watch.made),
+        space.unit[VAL].array[: space.nnum].copy(),
+        inputs,
+        outputs,
+        desired,
+        _own_functions(interpreter),
+        interpreter.lookup("nlf"),
+        tuple(watch.said),
+        space.kernel.name,
+        (interpreter.lookup("pattern-matrix"), interpreter.lookup("desired-matrix")),
+    )
 
 
 def _units_in(interpreter: Interpreter, name: str) -> np.ndarray:
@@ -347,7 +415,9 @@ def _own_functions(interpreter: Interpreter) -> dict[str, Form]:
             if isinstance(part, Symbol) and f is not None:
                 found.setdefault(part.name, f)
             elif isinstance(part, Symbol) and part.name not in ("theta", "nlf"):
-                given = next((p for p in parts[1:] if isinstance(p, Symbol) and
-                              isinstance(interpreter.lookup(p), NonLinearity)), None)
+                given = next(
+                    (p for p in parts[1:] if isinstance(p, Symbol) and isinstance(interpreter.lookup(p), NonLinearity)),
+                    None,
+                )
                 found.setdefault(part.name, interpreter.lookup(given if given is not None else "nlf"))
     return found

@@ -195,15 +195,17 @@ class _Reader:
         settings, (rule, batch) = call.settings, _method(call)
         if rule == "conjugate-gradient":
             return ["(update conjugate-gradient)"]
-        options = [f"({key} {exact_text(settings[key])})" for key in ("mu", "gamma")
-                   if rule != "sgd" and key in settings]
+        options = [
+            f"({key} {exact_text(settings[key])})" for key in ("mu", "gamma") if rule != "sgd" and key in settings
+        ]
         if rule != "sgd" and batch:
             self.notes.append("the curvature of a batch: SN-2.8 sums it over the patterns of one sweep")
         if settings.get("alpha"):
             options.append(f"(alpha {exact_text(settings['alpha'])})")
         if settings.get("decay") and self.net.kernel in ("sn28ite", "sn28itenew"):
-            self.notes.append(f"decay {exact_text(settings['decay'])}: kernel {self.net.kernel} does not "
-                              "multiply it by the rate")
+            self.notes.append(
+                f"decay {exact_text(settings['decay'])}: kernel {self.net.kernel} does not multiply it by the rate"
+            )
         elif settings.get("decay"):
             options.append(f"(decay {exact_text(settings['decay'])})")
         clauses = [f"({' '.join(['update', rule, *options])})", *self.rates]
@@ -211,8 +213,9 @@ class _Reader:
             self.notes.append("the learning rates: none is set, so they are 0")
             clauses.append("(epsilon 0)")
         clauses.append("(batch all sum)" if batch else "(batch 1)")
-        return clauses + [f"({key} {exact_text(settings[key])})" for key in ("theta", "input-noise")
-                          if settings.get(key)]
+        return clauses + [
+            f"({key} {exact_text(settings[key])})" for key in ("theta", "input-noise") if settings.get(key)
+        ]
 
     def _clauses(self) -> list[str]:
         """All clauses of the training that was read; none, and a note, if its examples are not known."""
@@ -224,8 +227,16 @@ class _Reader:
         one_by_one = any("(batch 1)" in stage.clauses for stage, _ in stages)  # else their order says nothing
         order = [self.order] if one_by_one else []
         initial = self.training.initial or ["(constant 0)"]
-        clauses = [data, *self.ranges, *filter(None, [self.test]), self.cost, self.correct, *order, *initial,
-                   *filter(None, [self.seed])]
+        clauses = [
+            data,
+            *self.ranges,
+            *filter(None, [self.test]),
+            self.cost,
+            self.correct,
+            *order,
+            *initial,
+            *filter(None, [self.seed]),
+        ]
         if len(stages) == 1 and not stages[0][0].prune:
             stage, passes = stages[0]
             return [*clauses, *(c for c in stage.clauses if c != "(batch 1)"), f"(passes {passes})"]
@@ -237,8 +248,10 @@ class _Reader:
     def _passes(self, stage: _Stage) -> int:
         passes = stage.presentations / self.size
         if passes != int(passes):
-            self.notes.append(f"{stage.presentations:g} presentations of {self.size} patterns: {max(1, round(passes))} "
-                              "whole passes stand for them")
+            self.notes.append(
+                f"{stage.presentations:g} presentations of {self.size} patterns: {max(1, round(passes))} "
+                "whole passes stand for them"
+            )
         return max(1, round(passes))
 
 

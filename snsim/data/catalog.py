@@ -7,9 +7,10 @@ An installed package adds a set by an entry point of the group `snsim.datasets` 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Mapping, NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,9 +65,14 @@ class Found(NamedTuple):
     rank: int
 
 
-def find(names: Sequence[str], search: Search | None = None, say: Say = lambda sentence: None,
-         progress: Progress | None = None, spans: Sequence[Span | None] | None = None,
-         shelf: Shelf[DataSet] = DATA_SETS) -> Found:
+def find(
+    names: Sequence[str],
+    search: Search | None = None,
+    say: Say = lambda sentence: None,
+    progress: Progress | None = None,
+    spans: Sequence[Span | None] | None = None,
+    shelf: Shelf[DataSet] = DATA_SETS,
+) -> Found:
     """The first of the named data sets that can be had; each of its files from the first place that has it.
 
     `say` gets one sentence for every step, `progress` the course of a download. `spans`: where each name was written.
@@ -97,9 +103,11 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
         places.append(place)
     train, test = data_set.read(contents)
     if (len(train), len(test)) != data_set.sizes:
-        raise fail(f"the data set {name} has {len(train)} train and {len(test)} test patterns, "
-                   f"expected {data_set.sizes[0]} and {data_set.sizes[1]}",
-                   hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` downloads them again")
+        raise fail(
+            f"the data set {name} has {len(train)} train and {len(test)} test patterns, "
+            f"expected {data_set.sizes[0]} and {data_set.sizes[1]}",
+            hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` downloads them again",
+        )
     origin = origin_of(places) or "computed, from no file"
     return Examples(name, train, test, origin, digest(train, test), data_set.classes)
 
@@ -173,36 +181,63 @@ def _file(path: str, size: int, sha256: str, folders: tuple[str, ...]) -> DataFi
 
 
 ZIP_FILES = (
-    _file("usps/zip.train.gz", 14_512_253, "abc9f5c75b997cabe66b5d01727d5a681c69298e1641a8d37b55433a52129dc0",
-          _ZIP_ADDRESSES),
-    _file("usps/zip.test.gz", 2_029_542, "6bde17b4f1cd68e0630cd2751d6495b5795d9165ab2dc4a0be8b7002b732f4cc",
-          _ZIP_ADDRESSES),
+    _file(
+        "usps/zip.train.gz",
+        14_512_253,
+        "abc9f5c75b997cabe66b5d01727d5a681c69298e1641a8d37b55433a52129dc0",
+        _ZIP_ADDRESSES,
+    ),
+    _file(
+        "usps/zip.test.gz",
+        2_029_542,
+        "6bde17b4f1cd68e0630cd2751d6495b5795d9165ab2dc4a0be8b7002b732f4cc",
+        _ZIP_ADDRESSES,
+    ),
 )
 MNIST_FILES = (
-    _file("mnist/train-images-idx3-ubyte.gz", 47_040_016,
-          "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", _MNIST_ADDRESSES),
-    _file("mnist/train-labels-idx1-ubyte.gz", 60_008,
-          "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", _MNIST_ADDRESSES),
-    _file("mnist/t10k-images-idx3-ubyte.gz", 7_840_016,
-          "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", _MNIST_ADDRESSES),
-    _file("mnist/t10k-labels-idx1-ubyte.gz", 10_008,
-          "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", _MNIST_ADDRESSES),
+    _file(
+        "mnist/train-images-idx3-ubyte.gz",
+        47_040_016,
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        _MNIST_ADDRESSES,
+    ),
+    _file(
+        "mnist/train-labels-idx1-ubyte.gz",
+        60_008,
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        _MNIST_ADDRESSES,
+    ),
+    _file(
+        "mnist/t10k-images-idx3-ubyte.gz",
+        7_840_016,
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        _MNIST_ADDRESSES,
+    ),
+    _file(
+        "mnist/t10k-labels-idx1-ubyte.gz",
+        10_008,
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        _MNIST_ADDRESSES,
+    ),
 )
 DIG_FILES = (
-    _file("sn28/dig.pat", 122_933, "4d34649511ad2cd3460227dbd6802a94628b36a5371537fa5bee28bd622565f5",
-          _DIG_ADDRESSES),
-    _file("sn28/dig.des", 4_820, "791dfa9c457f351afaa4594dd462e350796b7d23bc67cb2e02499f1cdb2ebb42",
-          _DIG_ADDRESSES),
+    _file("sn28/dig.pat", 122_933, "4d34649511ad2cd3460227dbd6802a94628b36a5371537fa5bee28bd622565f5", _DIG_ADDRESSES),
+    _file("sn28/dig.des", 4_820, "791dfa9c457f351afaa4594dd462e350796b7d23bc67cb2e02499f1cdb2ebb42", _DIG_ADDRESSES),
 )
 DIGITS_FILES = (
-    DataFile("digits/digits.csv.gz", 264_712, "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8",
-             (f"{_RAW}/scikit-learn/scikit-learn/1.5.0/sklearn/datasets/data/digits.csv.gz",),
-             package=("snsim", "data/digits.csv.gz")),
+    DataFile(
+        "digits/digits.csv.gz",
+        264_712,
+        "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8",
+        (f"{_RAW}/scikit-learn/scikit-learn/1.5.0/sklearn/datasets/data/digits.csv.gz",),
+        package=("snsim", "data/digits.csv.gz"),
+    ),
 )
 
 
-def _put(name: str, files: tuple[DataFile, ...], sizes: tuple[int, int],
-         shape: tuple[int, int]) -> Callable[[Reader], Reader]:
+def _put(
+    name: str, files: tuple[DataFile, ...], sizes: tuple[int, int], shape: tuple[int, int]
+) -> Callable[[Reader], Reader]:
     """Decorator: put the set that this function reads on the shelf."""
 
     def put(read: Reader) -> Reader:
@@ -272,8 +307,9 @@ def sn28_digits_by_drawing(contents: Contents) -> tuple[Split, Split]:
     In the order of the file 156 of the 160 test pictures are drawings that are in the training part too, shifted.
     Here the first eight drawings of a digit, as they come in the file, are for training.
     """
-    pictures, labels = (np.concatenate(parts) for parts in zip(*((split.inputs, split.labels)
-                                                                 for split in sn28_digits(contents))))
+    pictures, labels = (
+        np.concatenate(parts) for parts in zip(*((split.inputs, split.labels) for split in sn28_digits(contents)))
+    )
     seen: list[list[bytes]] = [[] for _ in range(10)]  # by digit: its drawings so far, moved to the left edge
     trains = []
     for picture, label in zip(pictures, labels):
@@ -331,5 +367,5 @@ def _grey(images: np.ndarray) -> np.ndarray:
 
 def _grey_16(images: np.ndarray) -> np.ndarray:
     """The same scaled to 16 x 16, some thousands at a time: the unscaled floats never exist all at once."""
-    pieces = (images[start:start + 4000] for start in range(0, len(images), 4000))
+    pieces = (images[start : start + 4000] for start in range(0, len(images), 4000))
     return np.concatenate([scale(_grey(piece), 16, 16) for piece in pieces])

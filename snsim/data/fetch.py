@@ -11,9 +11,9 @@ import importlib.util
 import os
 import tempfile
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator
 
 from snsim.cache_folder import UnsafeError, cache_folder, private_folder, read_entry
 from snsim.data.download import Patience, Refused, download, host_of
@@ -81,8 +81,10 @@ class Search:
         for origin, folder in (("--data-dir", self.data_dir), ("SNSIM_DATA", self.environment)):
             if folder is not None:
                 if not is_folder(folder):
-                    raise fail(f"{origin} is {shown(folder)}, and there is no such folder",
-                               hint="give a folder that holds the data files, or leave it out")
+                    raise fail(
+                        f"{origin} is {shown(folder)}, and there is no such folder",
+                        hint="give a folder that holds the data files, or leave it out",
+                    )
                 yield origin, folder
 
 
@@ -126,8 +128,10 @@ class Fetcher:
                 return _verified(read_file(place, file.size + _SLACK), file), place
             except (Damaged, SnError) as damage:
                 why = damage.faults[0].message if isinstance(damage, SnError) else str(damage)
-                raise fail(f"{place} is not the file of the data set, or is damaged: {why}",
-                           hint=_remedy_for_damage(file, place)) from None
+                raise fail(
+                    f"{place} is not the file of the data set, or is damaged: {why}",
+                    hint=_remedy_for_damage(file, place),
+                ) from None
         for place in _candidates(self.search.cache, file):
             try:
                 content = read_entry(place, file.size + _SLACK)
@@ -188,7 +192,8 @@ class Fetcher:
 
     def _downloaded(self, file: DataFile, address: str) -> tuple[bytes, Path]:
         """Download beside its final place, verify, and only then give it its name. Where others can change the cache,
-        the file is not kept."""
+        the file is not kept.
+        """
         try:
             folder = private_folder((self.search.cache / file.path).parent)
         except UnsafeError as reason:
@@ -196,8 +201,10 @@ class Fetcher:
             with tempfile.TemporaryDirectory(prefix="snsim-") as scratch:
                 return self._downloaded_to(Path(scratch), file, address)[0], Path(host_of(address)) / file.name
         except OSError as error:
-            raise fail(f"the cache {self.search.cache} cannot be written: {error.strerror or error}",
-                       hint="name another folder with the variable SNSIM_CACHE") from None
+            raise fail(
+                f"the cache {self.search.cache} cannot be written: {error.strerror or error}",
+                hint="name another folder with the variable SNSIM_CACHE",
+            ) from None
         return self._downloaded_to(folder, file, address)
 
     def _downloaded_to(self, folder: Path, file: DataFile, address: str) -> tuple[bytes, Path]:
@@ -205,8 +212,10 @@ class Fetcher:
             handle, name = tempfile.mkstemp(prefix=f"{file.name}~", dir=folder)
             os.close(handle)
         except OSError as error:
-            raise fail(f"the cache {folder} cannot be written: {error.strerror or error}",
-                       hint="name another folder with the variable SNSIM_CACHE") from None
+            raise fail(
+                f"the cache {folder} cannot be written: {error.strerror or error}",
+                hint="name another folder with the variable SNSIM_CACHE",
+            ) from None
         try:
             download(address, Path(name), file.size + _SLACK, self.search.patience, self._progress)
             self._reached = True
@@ -216,8 +225,10 @@ class Fetcher:
             os.replace(name, place)
             return content, place
         except OSError as error:
-            raise fail(f"{file.name} cannot be kept in {folder}: {error.strerror or error}",
-                       hint="make room there, or name another folder with the variable SNSIM_CACHE") from None
+            raise fail(
+                f"{file.name} cannot be kept in {folder}: {error.strerror or error}",
+                hint="make room there, or name another folder with the variable SNSIM_CACHE",
+            ) from None
         finally:
             Path(name).unlink(missing_ok=True)
 
@@ -230,8 +241,10 @@ def _candidates(folder: Path, file: DataFile) -> list[Path]:
     try:
         return [place for place in dict.fromkeys(places) if place.is_file()]
     except OSError as error:
-        raise fail(f"{folder} cannot be searched for {file.name}: {error.strerror or error}",
-                   hint="give a folder that can be read") from None
+        raise fail(
+            f"{folder} cannot be searched for {file.name}: {error.strerror or error}",
+            hint="give a folder that can be read",
+        ) from None
 
 
 def _in_package(package: str, inside: str) -> Iterator[Path]:
@@ -277,8 +290,10 @@ def _remedy_for_damage(file: DataFile, place: Path) -> str:
     """What to do with a file of the right name and another content. It may be the user's own work: it stays."""
     source = f"; the file of the set is at {file.addresses[0]}" if file.addresses else ""
     own = '"IMAGES" "LABELS"' if "idx" in file.name else '"INPUTS" "TARGETS"'
-    return (f"to learn your own data, name your files: (data (patterns {own})) reads idx, npy and text; to learn the "
-            f"data set, keep your files in another folder than {place.parent}{source}")
+    return (
+        f"to learn your own data, name your files: (data (patterns {own})) reads idx, npy and text; to learn the "
+        f"data set, keep your files in another folder than {place.parent}{source}"
+    )
 
 
 def unavailable_error(names: list[str], failures: list[Unavailable], search: Search) -> SnError:

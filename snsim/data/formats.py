@@ -13,7 +13,8 @@ import re
 import struct
 import warnings
 import zlib
-from typing import BinaryIO, Iterator
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 
@@ -28,8 +29,13 @@ _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0
 
 # SN's magic numbers: element type and what one unit of it is worth ("packed" holds sixteenths in one byte)
 _SN_TYPES = {
-    0x1E3D4C51: ("f4", 1.0), 0x1E3D4C52: ("i1", 1 / 16), 0x1E3D4C53: ("f8", 1.0), 0x1E3D4C54: ("i4", 1.0),
-    0x1E3D4C55: ("u1", 1.0), 0x1E3D4C56: ("i2", 1.0), 0x1E3D4C57: ("i1", 1.0),
+    0x1E3D4C51: ("f4", 1.0),
+    0x1E3D4C52: ("i1", 1 / 16),
+    0x1E3D4C53: ("f8", 1.0),
+    0x1E3D4C54: ("i4", 1.0),
+    0x1E3D4C55: ("u1", 1.0),
+    0x1E3D4C56: ("i2", 1.0),
+    0x1E3D4C57: ("i1", 1.0),
 }
 _SN_TEXT = b".MAT"
 _SN_HEADER = 4096  # bytes in which the sizes of a text matrix stand
@@ -49,8 +55,7 @@ def read_idx(content: bytes, name: str) -> np.ndarray:
     wanted = begin + math.prod(shape) * kind.itemsize
     if len(content) != wanted:
         more = "" if len(content) < wanted else "; an idx file ends with its last element"
-        raise fail(f"{name} has {len(content)} bytes, expected {wanted} for {_sizes(shape)} elements{more}",
-                   hint=_ANEW)
+        raise fail(f"{name} has {len(content)} bytes, expected {wanted} for {_sizes(shape)} elements{more}", hint=_ANEW)
     return np.frombuffer(content, kind, math.prod(shape), begin).reshape(shape)
 
 
@@ -67,11 +72,16 @@ def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
     kind, shape, begin = _read_idx_header(start, name)
     wanted = begin + math.prod(shape) * kind.itemsize
     if wanted > (size * _DEFLATE if packed else size):
-        raise fail(f"{name} has {size} bytes{' (gzip)' if packed else ''}, its header claims {wanted} for "
-                   f"{_sizes(shape)} elements", hint=_ANEW)
+        raise fail(
+            f"{name} has {size} bytes{' (gzip)' if packed else ''}, its header claims {wanted} for "
+            f"{_sizes(shape)} elements",
+            hint=_ANEW,
+        )
     if wanted > most:
-        raise fail(f"{name} holds {wanted:,} bytes for {_sizes(shape)} elements; such a file may hold {most:,}",
-                   hint="split it into files of fewer patterns")
+        raise fail(
+            f"{name} holds {wanted:,} bytes for {_sizes(shape)} elements; such a file may hold {most:,}",
+            hint="split it into files of fewer patterns",
+        )
     file.seek(0)
     return read_idx(_unpacked(file, name, wanted + 1) if packed else file.read(wanted + 1), name)
 
@@ -79,16 +89,17 @@ def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
 def _read_idx_header(content: bytes, name: str) -> tuple[np.dtype, tuple[int, ...], int]:
     """Element type, sizes, and where the elements begin."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not content[3]:
-        raise fail(f"{name} is not an idx file: it begins with {_shown(content)}, expected 0000, a type from 08 to 0e "
-                   "and the number of dimensions",
-                   hint="name an idx file: MNIST's images begin with 00000803, its labels with 00000801")
+        raise fail(
+            f"{name} is not an idx file: it begins with {_shown(content)}, expected 0000, a type from 08 to 0e "
+            "and the number of dimensions",
+            hint="name an idx file: MNIST's images begin with 00000803, its labels with 00000801",
+        )
     dimensions = content[3]
     if dimensions > _MOST_DIMENSIONS:
         raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
     if len(content) < 4 + 4 * dimensions:
         raise _short(name, f"a header of {4 + 4 * dimensions} bytes", len(content))
-    return (np.dtype(_IDX_TYPES[content[2]]), struct.unpack_from(f">{dimensions}I", content, 4),
-            4 + 4 * dimensions)
+    return (np.dtype(_IDX_TYPES[content[2]]), struct.unpack_from(f">{dimensions}I", content, 4), 4 + 4 * dimensions)
 
 
 def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:
@@ -116,14 +127,20 @@ def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) 
     values = read_numbers(content, name)
     width = 1 + rows * columns
     if not len(values) or len(values) % width:
-        raise fail(f"{name} has {len(values)} numbers, expected a multiple of {width}: a class and {rows} x {columns} "
-                   "grey values a line", hint=_ANOTHER)
+        raise fail(
+            f"{name} has {len(values)} numbers, expected a multiple of {width}: a class and {rows} x {columns} "
+            "grey values a line",
+            hint=_ANOTHER,
+        )
     table = values.reshape(-1, width)
     labels = table[:, 0].astype(np.int64)
     wrong = np.flatnonzero((labels != table[:, 0]) | (labels < 0) | (labels > 9))
     if len(wrong):
-        raise fail(f"{name}: the class of digit {wrong[0]} is {table[wrong[0], 0]:g}, expected 0 to 9 "
-                   f"({len(wrong)} of {len(labels)} digits are so)", hint=_ANOTHER)
+        raise fail(
+            f"{name}: the class of digit {wrong[0]} is {table[wrong[0], 0]:g}, expected 0 to 9 "
+            f"({len(wrong)} of {len(labels)} digits are so)",
+            hint=_ANOTHER,
+        )
     pictures = table[:, 1:].reshape(-1, rows, columns)
     outside = np.flatnonzero((np.abs(pictures) > 1).any(axis=(1, 2)))
     if len(outside):
@@ -139,12 +156,16 @@ def read_digits_csv(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """
     values = read_numbers(content.replace(b",", b" "), name)
     if not len(values) or len(values) % 65:
-        raise fail(f"{name} has {len(values)} numbers, expected a multiple of 65: 8 x 8 counts and the class a line",
-                   hint=_ANOTHER)
+        raise fail(
+            f"{name} has {len(values)} numbers, expected a multiple of 65: 8 x 8 counts and the class a line",
+            hint=_ANOTHER,
+        )
     table = values.reshape(-1, 65)
     if table[:, :64].min() < 0 or table[:, :64].max() > 16:
-        raise fail(f"{name} has counts from {table[:, :64].min():g} to {table[:, :64].max():g}, expected 0 to 16",
-                   hint=_ANOTHER)
+        raise fail(
+            f"{name} has counts from {table[:, :64].min():g} to {table[:, :64].max():g}, expected 0 to 16",
+            hint=_ANOTHER,
+        )
     return table[:, :64].reshape(-1, 8, 8), table[:, 64].astype(np.int64)
 
 
@@ -167,17 +188,29 @@ def read_matrix(content: bytes | BinaryIO, name: str, most: int | None = None) -
             if magic in _SN_TYPES:
                 return _read_binary_matrix(file, start, size, name, order, *_SN_TYPES[magic], dimensions, most)
     known = foreign_format(start)
-    raise fail(f"{name} is {known}, not an SN matrix" if known else
-               f"{name} is not an SN matrix: it begins with {_shown(start)}, expected 1e3d4c51 to 1e3d4c57 in either "
-               "byte order, or the characters .MAT", hint=SN_REMEDY)
+    raise fail(
+        f"{name} is {known}, not an SN matrix"
+        if known
+        else f"{name} is not an SN matrix: it begins with {_shown(start)}, expected 1e3d4c51 to 1e3d4c57 in either "
+        "byte order, or the characters .MAT",
+        hint=SN_REMEDY,
+    )
 
 
-SN_REMEDY = ("a text matrix is .MAT, the number of dimensions, the sizes and the numbers: "
-             ".MAT 2 4 2 -1 -1 1 -1 1 1 -1 1")
+SN_REMEDY = "a text matrix is .MAT, the number of dimensions, the sizes and the numbers: .MAT 2 4 2 -1 -1 1 -1 1 1 -1 1"
 
 
-def _read_binary_matrix(file: BinaryIO, head: bytes, size: int, name: str, order: str, kind: str, unit: float,
-                        dimensions: int, most: int | None) -> np.ndarray:
+def _read_binary_matrix(
+    file: BinaryIO,
+    head: bytes,
+    size: int,
+    name: str,
+    order: str,
+    kind: str,
+    unit: float,
+    dimensions: int,
+    most: int | None,
+) -> np.ndarray:
     if not 1 <= dimensions <= _MOST_DIMENSIONS:
         raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
     start = 8 + 4 * max(3, dimensions)
@@ -187,8 +220,12 @@ def _read_binary_matrix(file: BinaryIO, head: bytes, size: int, name: str, order
     count = _count(shape, name, most)
     element = np.dtype(order + kind)
     if size < start + count * element.itemsize:
-        raise _short(name, f"{start + count * element.itemsize} for {_sizes(shape)} elements of {element.itemsize} "
-                           f"byte{'s' if element.itemsize > 1 else ''}", size)
+        raise _short(
+            name,
+            f"{start + count * element.itemsize} for {_sizes(shape)} elements of {element.itemsize} "
+            f"byte{'s' if element.itemsize > 1 else ''}",
+            size,
+        )
     file.seek(start)
     values = np.empty(count, element)
     if copy_into(file, values.view(np.uint8).data) < values.nbytes:
@@ -208,13 +245,13 @@ def _read_text_matrix(file: BinaryIO, head: bytes, size: int, name: str, most: i
         raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=SN_REMEDY)
     if len(words) < 1 + dimensions:
         raise fail(f"{name} ends after {len(words) - 1} sizes, expected {dimensions}", hint=SN_REMEDY)
-    shape = tuple(_whole(word, name, "a size") for word in words[1:1 + dimensions])
+    shape = tuple(_whole(word, name, "a size") for word in words[1 : 1 + dimensions])
     count = _count(shape, name, most)
     sizes = re.match(rb"\s*" + rb"\S+\s*" * (1 + dimensions), head[begin:])
     file.seek(begin + (sizes.end() if sizes else 0))
     if count > size // 2 + 1:  # a number and a blank take two bytes
         raise _too_few(sum(len(piece.split()) for piece in _pieces(file)), count, shape, name)
-    lines = head[:file.tell()].count(b"\n")
+    lines = head[: file.tell()].count(b"\n")
     numbers = _read_into(file, np.empty(count), name, lines)
     if len(numbers) < count:
         raise _too_few(len(numbers), count, shape, name)
@@ -222,8 +259,10 @@ def _read_text_matrix(file: BinaryIO, head: bytes, size: int, name: str, most: i
 
 
 def _too_few(found: int, count: int, shape: tuple[int, ...], name: str) -> SnError:
-    return fail(f"{name} has {found} numbers, expected {count} for {_sizes(shape)}",
-                hint="correct the sizes behind .MAT, or add the numbers")
+    return fail(
+        f"{name} has {found} numbers, expected {count} for {_sizes(shape)}",
+        hint="correct the sizes behind .MAT, or add the numbers",
+    )
 
 
 def read_rows(file: BinaryIO, name: str, most: int) -> np.ndarray:
@@ -243,18 +282,22 @@ def read_rows(file: BinaryIO, name: str, most: int) -> np.ndarray:
             _read_words(text.split(b"\n")[full[0]], name, 0, at_line - 1)  # a line of headings is told as such
         wrong = full[counts[full] != width]
         if len(wrong):
-            raise fail(f"{name}: line {line + wrong[0] + 1} has {counts[wrong[0]]} numbers, line {at_line} has {width}",
-                       hint="write one pattern a line, the same number of numbers in each")
+            raise fail(
+                f"{name}: line {line + wrong[0] + 1} has {counts[wrong[0]]} numbers, line {at_line} has {width}",
+                hint="write one pattern a line, the same number of numbers in each",
+            )
         rows += len(full)
     if not rows:
         raise fail(f"{name} holds no numbers", hint="write one pattern a line, with blanks or commas between numbers")
     if rows * width > most:
-        raise fail(f"{name} holds {rows:,} x {width:,} numbers; such a file may hold {most:,}",
-                   hint="split it into files of fewer patterns")
+        raise fail(
+            f"{name} holds {rows:,} x {width:,} numbers; such a file may hold {most:,}",
+            hint="split it into files of fewer patterns",
+        )
     table = np.empty(rows * width)
     for line, text in _row_pieces(file, name):
         numbers = _read_words(text, name, done, line)
-        table[done:done + len(numbers)] = numbers
+        table[done : done + len(numbers)] = numbers
         done += len(numbers)
     return _finite(table, name).reshape(rows, width)
 
@@ -265,7 +308,8 @@ _ROWS = bytes.maketrans(b",;\r", b"  \n")
 
 def _row_pieces(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
     """The text of a file in pieces of whole lines, with blanks between numbers and without remarks, each with the
-    number of lines before it."""
+    number of lines before it.
+    """
     file.seek(0)
     file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
     left, line = b"", 0
@@ -277,8 +321,9 @@ def _row_pieces(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
             yield line, _REMARK.sub(b"", whole)
             line += whole.count(b"\n") + 1
         if len(left) > _LONGEST_LINE:
-            raise fail(f"{name}: line {line + 1} is longer than {_LONGEST_LINE:,} bytes",
-                       hint="write one pattern a line")
+            raise fail(
+                f"{name}: line {line + 1} is longer than {_LONGEST_LINE:,} bytes", hint="write one pattern a line"
+            )
     yield line, _REMARK.sub(b"", left)
 
 
@@ -293,7 +338,8 @@ def _words_by_line(text: bytes) -> np.ndarray:
 
 def read_numbers(content: bytes, name: str, most: int | None = None) -> np.ndarray:
     """The numbers of a text, in any layout, float64: all, or the first `most`. SnError at the first word that is
-    none."""
+    none.
+    """
     file = io.BytesIO(content)
     if content[:3] == _BOM:
         file.seek(3)
@@ -312,7 +358,7 @@ def _read_into(file: BinaryIO, numbers: np.ndarray, name: str, line: int = 0) ->
         if done == len(numbers):
             break
         read = _read_words(piece, name, done, line, len(numbers) - done)
-        numbers[done:done + len(read)] = read
+        numbers[done : done + len(read)] = read
         done += len(read)
         line += piece.count(b"\n")
     return numbers[:done]
@@ -339,7 +385,7 @@ def _read_words(text: bytes, name: str, before: int, line: int, most: int = -1) 
     if not text.strip():
         return np.empty(0)
     if 0 <= most <= len(text) // 2 and len(words := text.split(None, most)) > most:
-        text = text[:len(text) - len(words[-1])]  # a count would make NumPy read the beginning of the last word only
+        text = text[: len(text) - len(words[-1])]  # a count would make NumPy read the beginning of the last word only
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         try:
@@ -364,28 +410,37 @@ def _not_a_number(text: bytes, name: str, before: int, line: int) -> SnError:
     for place, word in enumerate(re.finditer(rb"[^ \t\n\r\f\v]+", text)):
         if len(word[0]) > _LONGEST_WORD or not _NUMBER.fullmatch(word[0]):
             line += text.count(b"\n", 0, word.start()) + 1
-            advice = next((words for looks, words in _ADVICE if looks.fullmatch(word[0][:_LONGEST_WORD])),
-                          "correct it or leave it out")
-            return fail(f'{name}: word {before + place + 1} is "{_plain(word[0])}", expected a number',
-                        hint=f"line {line} of the file: {advice}")
-    return fail(f"{name} is not a text of numbers",
-                hint="name a text with one pattern a line, an npy, an idx or an SN file")
+            advice = next(
+                (words for looks, words in _ADVICE if looks.fullmatch(word[0][:_LONGEST_WORD])),
+                "correct it or leave it out",
+            )
+            return fail(
+                f'{name}: word {before + place + 1} is "{_plain(word[0])}", expected a number',
+                hint=f"line {line} of the file: {advice}",
+            )
+    return fail(
+        f"{name} is not a text of numbers", hint="name a text with one pattern a line, an npy, an idx or an SN file"
+    )
 
 
 def _finite(values: np.ndarray, name: str) -> np.ndarray:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         kind = "nan: not a number" if np.isnan(values[wrong[0]]) else f"{values[wrong[0]]}: beyond 1.8e308"
-        raise fail(f"{name}: number {wrong[0] + 1} of {len(values)} is {values[wrong[0]]}; "
-                   f"{len(wrong)} of them are no finite number", hint=f"replace it: number {wrong[0] + 1} is {kind}")
+        raise fail(
+            f"{name}: number {wrong[0] + 1} of {len(values)} is {values[wrong[0]]}; "
+            f"{len(wrong)} of them are no finite number",
+            hint=f"replace it: number {wrong[0] + 1} is {kind}",
+        )
     return values
 
 
-def within(values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Span | None = None,
-           hint: str = "") -> np.ndarray:
+def within(
+    values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Span | None = None, hint: str = ""
+) -> np.ndarray:
     """The numbers, if all that are finite are finite in a type too. SnError with the first that is beyond it."""
     kind = np.dtype(dtype)
-    if kind.kind != "f" or values.dtype.kind == "f" and values.dtype.itemsize <= kind.itemsize or not values.size:
+    if kind.kind != "f" or (values.dtype.kind == "f" and values.dtype.itemsize <= kind.itemsize) or not values.size:
         return values
     most = float(np.finfo(kind).max)
     if -most <= values.min() and values.max() <= most:
@@ -395,9 +450,12 @@ def within(values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Sp
     if not len(wrong):
         return values
     place = " ".join(map(str, wrong[0]))
-    raise fail(f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {kind}, which ends at {most:.3g}"
-               + (f" ({len(wrong)} numbers are so)" if len(wrong) > 1 else ""), span,
-               hint=hint or "divide the numbers by their largest before they are written")
+    raise fail(
+        f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {kind}, which ends at {most:.3g}"
+        + (f" ({len(wrong)} numbers are so)" if len(wrong) > 1 else ""),
+        span,
+        hint=hint or "divide the numbers by their largest before they are written",
+    )
 
 
 def _count(shape: tuple[int, ...], name: str, most: int | None = None) -> int:
@@ -405,8 +463,10 @@ def _count(shape: tuple[int, ...], name: str, most: int | None = None) -> int:
         raise fail(f"{name} claims the sizes {_sizes(shape)}, expected every size to be 1 or more", hint=_ANEW)
     count = math.prod(shape)
     if most is not None and count > most:
-        raise fail(f"{name} claims {_sizes(shape)} elements; a matrix may have {most:,}",
-                   hint="split it into matrices of fewer rows")
+        raise fail(
+            f"{name} claims {_sizes(shape)} elements; a matrix may have {most:,}",
+            hint="split it into matrices of fewer rows",
+        )
     return count
 
 

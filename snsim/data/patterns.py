@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 
@@ -19,11 +19,12 @@ from snsim.text_table import shape_form
 _MOST_BYTES = 256_000_000  # of one pattern file, and of what a compressed one holds
 _MOST_CLASSES = 1_000_000
 _HEAD = 256  # bytes by which a format is recognised
-_REMEDY = ("give a text of numbers with one pattern a line, an npy or idx file, or a matrix of SN: "
-           "numpy.save(FILE, array)")
+_REMEDY = (
+    "give a text of numbers with one pattern a line, an npy or idx file, or a matrix of SN: numpy.save(FILE, array)"
+)
 _REMEDIES = {
     "a file of patterns of SNNS": "write its input patterns to one text, one pattern a line, its output patterns to "
-                                  "another, and name both: (patterns \"INPUTS\" \"OUTPUTS\")",
+    'another, and name both: (patterns "INPUTS" "OUTPUTS")',
     "a zip file (npz, docx, xlsx or torch)": "write each of its arrays to a file: numpy.save(FILE, array)",
     "a text in UTF-16": "save it as UTF-8: iconv -f utf-16 -t utf-8",
     "a pickle of Python": "a pickle can run code and is never read: numpy.save(FILE, array)",
@@ -31,8 +32,13 @@ _REMEDIES = {
 Range = tuple[int, int]  # first and last pattern, both included, from 0
 
 
-def from_matrices(inputs: np.ndarray, targets: np.ndarray, origin: str = "stated in the program",
-                  name: str = "examples", span: Span | None = None) -> Examples:
+def from_matrices(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    origin: str = "stated in the program",
+    name: str = "examples",
+    span: Span | None = None,
+) -> Examples:
     """Examples from two matrices: one pattern a row, its input in one and its target in the other.
 
     `inputs`: (patterns, units) or (patterns, rows, columns) ...; `targets`: (patterns, outputs). No test split.
@@ -42,18 +48,30 @@ def from_matrices(inputs: np.ndarray, targets: np.ndarray, origin: str = "stated
         inputs, targets = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
     for what, matrix in (("inputs", inputs), ("targets", targets)):
         if matrix.ndim < 2 or not matrix.size:
-            raise fail(f"the {what} of {name} have the sizes {_sizes(matrix.shape)}, expected one row for each pattern",
-                       span, hint="give one row a pattern: [[-1 1] [1 1]]")
+            raise fail(
+                f"the {what} of {name} have the sizes {_sizes(matrix.shape)}, expected one row for each pattern",
+                span,
+                hint="give one row a pattern: [[-1 1] [1 1]]",
+            )
         if not np.isfinite(matrix).all():
             wrong = np.argwhere(~np.isfinite(matrix))[0]
-            raise fail(f"the {what} of {name} have the value {matrix[tuple(wrong)]} in pattern {wrong[0]}", span,
-                       hint="replace it by a number, or leave this pattern out")
+            raise fail(
+                f"the {what} of {name} have the value {matrix[tuple(wrong)]} in pattern {wrong[0]}",
+                span,
+                hint="replace it by a number, or leave this pattern out",
+            )
     if len(inputs) != len(targets):
-        raise fail(f"{len(inputs)} patterns in the inputs of {name}, {len(targets)} in its targets", span,
-                   hint=f"give both {min(len(inputs), len(targets))} rows, or add the rows that are missing")
+        raise fail(
+            f"{len(inputs)} patterns in the inputs of {name}, {len(targets)} in its targets",
+            span,
+            hint=f"give both {min(len(inputs), len(targets))} rows, or add the rows that are missing",
+        )
     if targets.ndim != 2:
-        raise fail(f"the targets of {name} have the sizes {_sizes(targets.shape)}, expected patterns x outputs", span,
-                   hint="give one row of targets a pattern: [[-1] [1]]")
+        raise fail(
+            f"the targets of {name} have the sizes {_sizes(targets.shape)}, expected patterns x outputs",
+            span,
+            hint="give one row of targets a pattern: [[-1] [1]]",
+        )
     train = Split(inputs, targets=targets)
     return Examples(name, train, None, origin, digest(train, None))
 
@@ -70,18 +88,23 @@ def from_files(inputs: Path, targets: Path, span: Span | None = None) -> Example
     if pictures.dtype == np.uint8 and pictures.ndim > 2:
         pictures = pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
     if wanted.ndim > 1 or wanted.dtype.kind not in "iub":
-        return from_matrices(pictures, wanted.reshape(len(wanted), -1) if wanted.ndim == 1 else wanted, origin,
-                             inputs.name, span)
+        return from_matrices(
+            pictures, wanted.reshape(len(wanted), -1) if wanted.ndim == 1 else wanted, origin, inputs.name, span
+        )
     return _labelled(pictures, wanted, origin, inputs.name, targets.name, span)
 
 
-def _labelled(inputs: np.ndarray, labels: np.ndarray, origin: str, name: str, labels_name: str,
-              span: Span | None) -> Examples:
+def _labelled(
+    inputs: np.ndarray, labels: np.ndarray, origin: str, name: str, labels_name: str, span: Span | None
+) -> Examples:
     """Examples of which each has a class number."""
     if not len(labels) or labels.min() < 0 or labels.max() > _MOST_CLASSES:
         found = f"go from {labels.min()} to {labels.max()}" if len(labels) else "are none"
-        raise fail(f"the labels of {labels_name} {found}, expected whole numbers from 0 to {_MOST_CLASSES:,}", span,
-                   hint="count the classes from 0")
+        raise fail(
+            f"the labels of {labels_name} {found}, expected whole numbers from 0 to {_MOST_CLASSES:,}",
+            span,
+            hint="count the classes from 0",
+        )
     plain = from_matrices(inputs, np.zeros((len(labels), 1)), origin, name, span)
     train = Split(plain.train.inputs, labels=labels.astype(np.int64))
     return Examples(name, train, None, origin, digest(train, None), int(labels.max()) + 1)
@@ -118,8 +141,13 @@ def _is_text_of_rows(start: bytes) -> bool:
     return not any(c < 9 or 13 < c < 32 for c in start)
 
 
-def select(examples: Examples, ensemble: Range | None, test_set: Range | None, span: Span | None = None,
-           test_span: Span | None = None) -> Examples:
+def select(
+    examples: Examples,
+    ensemble: Range | None,
+    test_set: Range | None,
+    span: Span | None = None,
+    test_span: Span | None = None,
+) -> Examples:
     """SN's `ensemble` and `test-set`: train on the patterns of one range, test on those of the other.
 
     Patterns are counted from 0 over the whole set, the train split's first and then the test split's; both ends are
@@ -128,8 +156,11 @@ def select(examples: Examples, ensemble: Range | None, test_set: Range | None, s
     count = len(examples.train) + (0 if examples.test is None else len(examples.test))
     for word, chosen, place in (("ensemble", ensemble, span), ("test-set", test_set, test_span or span)):
         if chosen is not None and not 0 <= chosen[0] <= chosen[1] < count:
-            raise fail(f"({word} {chosen[0]} {chosen[1]}): {examples.name} has the patterns 0 to {count - 1}", place,
-                       hint=f"give the first and the last pattern, both of 0 to {count - 1}")
+            raise fail(
+                f"({word} {chosen[0]} {chosen[1]}): {examples.name} has the patterns 0 to {count - 1}",
+                place,
+                hint=f"give the first and the last pattern, both of 0 to {count - 1}",
+            )
     train = examples.train if ensemble is None else _part(examples, ensemble)
     test = examples.test if test_set is None else _part(examples, test_set)
     return replace(examples, train=train, test=test, digest=digest(train, test))
@@ -142,16 +173,22 @@ def frame(examples: Examples, rows: int, columns: int, value: float, span: Span 
     """
     shape = examples.shape
     if len(shape) < 2:
-        raise fail(f"(frame ...): the inputs of {examples.name} are {shape[0]} units without rows and columns", span,
-                   hint="leave (frame ...) out, or name data that are pictures")
+        raise fail(
+            f"(frame ...): the inputs of {examples.name} are {shape[0]} units without rows and columns",
+            span,
+            hint="leave (frame ...) out, or name data that are pictures",
+        )
     if shape[-2] > rows or shape[-1] > columns:
-        raise fail(f"(frame {rows} {columns} ...): the pictures of {examples.name} are {shape[-2]} x {shape[-1]}", span,
-                   hint=f"write (frame {max(rows, shape[-2])} {max(columns, shape[-1])} {value:g}), or larger")
+        raise fail(
+            f"(frame {rows} {columns} ...): the pictures of {examples.name} are {shape[-2]} x {shape[-1]}",
+            span,
+            hint=f"write (frame {max(rows, shape[-2])} {max(columns, shape[-1])} {value:g}), or larger",
+        )
 
     def framed(split: Split) -> Split:
         top, left = (rows - shape[-2]) // 2, (columns - shape[-1]) // 2
         cells = np.full((*split.inputs.shape[:-2], rows, columns), value, split.inputs.dtype)
-        cells[..., top:top + shape[-2], left:left + shape[-1]] = split.inputs
+        cells[..., top : top + shape[-2], left : left + shape[-1]] = split.inputs
         return replace(split, inputs=cells)
 
     return _changed(examples, framed)
@@ -168,10 +205,14 @@ def shaped(examples: Examples, shape: tuple[int, ...], layer: str = "input", spa
     same_pictures = len(own) == 1 or len(shape) == 1 or _picture(own) == _picture(shape)
     if np.prod(own) != np.prod(shape) or not same_pictures:
         small = len(own) > 1 and len(shape) > 1 and own[-2] <= shape[-2] and own[-1] <= shape[-1]
-        hint = f"(frame {shape[-2]} {shape[-1]} -1) puts them in the middle of cells of -1" if small else \
-            f"write (layer {layer} {shape_form(own)}), or name other data"
-        raise fail(f"the patterns of {examples.name} are {_sizes(own)}, the layer {layer} is {_sizes(shape)}",
-                   span, hint=hint)
+        hint = (
+            f"(frame {shape[-2]} {shape[-1]} -1) puts them in the middle of cells of -1"
+            if small
+            else f"write (layer {layer} {shape_form(own)}), or name other data"
+        )
+        raise fail(
+            f"the patterns of {examples.name} are {_sizes(own)}, the layer {layer} is {_sizes(shape)}", span, hint=hint
+        )
     return _changed(examples, lambda split: replace(split, inputs=split.inputs.reshape(len(split), *shape)))
 
 
@@ -193,13 +234,19 @@ def _part(examples: Examples, chosen: Range) -> Split:
         start += len(split)
     if len(pieces) == 1:
         return pieces[0]
-    return Split(np.concatenate([piece.inputs for piece in pieces]),
-                 _joined([piece.labels for piece in pieces]), _joined([piece.targets for piece in pieces]))
+    return Split(
+        np.concatenate([piece.inputs for piece in pieces]),
+        _joined([piece.labels for piece in pieces]),
+        _joined([piece.targets for piece in pieces]),
+    )
 
 
 def _slice(split: Split, low: int, high: int) -> Split:
-    return Split(split.inputs[low:high], None if split.labels is None else split.labels[low:high],
-                 None if split.targets is None else split.targets[low:high])
+    return Split(
+        split.inputs[low:high],
+        None if split.labels is None else split.labels[low:high],
+        None if split.targets is None else split.targets[low:high],
+    )
 
 
 def _joined(arrays: list[np.ndarray | None]) -> np.ndarray | None:

@@ -11,8 +11,27 @@ from dataclasses import dataclass
 _SIGNS = re.compile(r'"(?:[^"\\]|\\[\s\S])*"?|;[^\n]*|\|[^|\n]*\|?|[()\[\]]')
 _AFTER_WORD = re.compile(r"[\s()\[\]{}\"'`,;~^|]")
 _HEAD = re.compile(r"\s*([^\s()\[\]{}\"'`,;~^|]+)")
-_BLOCKS = ("net", "train", "table", "de", "df", "dm", "dmd", "defun", "defmacro", "let", "let*", "while", "when", "for",
-           "each", "all", "repeat", "lambda", "progn")  # whose forms stand two blanks in
+_BLOCKS = (
+    "net",
+    "train",
+    "table",
+    "de",
+    "df",
+    "dm",
+    "dmd",
+    "defun",
+    "defmacro",
+    "let",
+    "let*",
+    "while",
+    "when",
+    "for",
+    "each",
+    "all",
+    "repeat",
+    "lambda",
+    "progn",
+)  # whose forms stand two blanks in
 
 
 @dataclass(frozen=True)
@@ -42,7 +61,7 @@ def open_heads(text: str) -> list[str]:
 def word_before(text: str) -> str:
     """The part of a name that stands at the end of a text."""
     end = _AFTER_WORD.search(text[::-1])  # backwards: a search for the last word takes a square of the letters
-    return text if end is None else text[len(text) - end.start():]
+    return text if end is None else text[len(text) - end.start() :]
 
 
 def is_in_text(text: str) -> bool:
@@ -63,7 +82,7 @@ def indentation(text: str) -> int:
     column = inner.offset - (text.rfind("\n", 0, inner.offset) + 1)
     if text[inner.offset] == "[" or not inner.head:
         return column + 1
-    behind = text[inner.offset + 1:].lstrip()[len(inner.head):]
+    behind = text[inner.offset + 1 :].lstrip()[len(inner.head) :]
     line = behind.split("\n")[0]
     if inner.head in _BLOCKS or not line.strip() or line.strip().startswith(";"):
         return column + 2

@@ -1,11 +1,12 @@
 """Where names are defined: nets, tables, trainings, layers, functions, included files. From the forms alone, so that a
-text that is wrong somewhere still has its definitions."""
+text that is wrong somewhere still has its definitions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 from snsim.errors import SnError, Source, Span
 from snsim.input_files import PathError, resolve
@@ -14,10 +15,25 @@ from snsim.language.printer import show
 from snsim.language.reader import FormReader
 from snsim.language.source_files import read_source
 
-_DECLARING = {"table": "table", "net": "net", "train": "training", "define-nlf": "nlf", "define-cost": "cost",
-              "define-update": "update"}
-_DEFINING = {"de": "function", "df": "function", "dm": "macro", "dmd": "macro", "defun": "function",
-             "defmacro": "macro", "defvar": "variable", "defparameter": "variable", "setq": "variable"}
+_DECLARING = {
+    "table": "table",
+    "net": "net",
+    "train": "training",
+    "define-nlf": "nlf",
+    "define-cost": "cost",
+    "define-update": "update",
+}
+_DEFINING = {
+    "de": "function",
+    "df": "function",
+    "dm": "macro",
+    "dmd": "macro",
+    "defun": "function",
+    "defmacro": "macro",
+    "defvar": "variable",
+    "defparameter": "variable",
+    "setq": "variable",
+}
 _MOST_FILES = 100  # that one text includes
 
 

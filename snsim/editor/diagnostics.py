@@ -23,7 +23,8 @@ class Checked:
 
 def check_text(source: Source) -> Checked:
     """Evaluate a text as far as it can be and say what is wrong. A program that trains by itself is evaluated for a
-    moment only; that it was not ended is no fault of it."""
+    moment only; that it was not ended is no fault of it.
+    """
     try:
         program = read_program(source, port=io.StringIO(), limits=PATIENT)
     except LimitError:

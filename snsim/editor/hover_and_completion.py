@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator
 
 from snsim.editor.cursor import Open, is_in_text, open_forms, word_before
 from snsim.editor.definitions import Definition, included_file, layer_of
@@ -19,8 +19,13 @@ _REST = re.compile(r"[^\s()\[\]{}\"'`,;~^|]*")
 _INCLUDED = re.compile(r'\(\s*include\s+"([^"\n]*)$', re.IGNORECASE)
 _WITH_LAYERS = {"connect", "normalize", "attend", "without", "dropout", "bias"}
 _OF_SHELF = {"nlf": "nlf", "cost": "cost", "update": "update", "correct": "criterion", "data": "data"}
-_FIXED = {"order": ("fixed", "shuffled", "random"), "bias": ("unit", "map", "column", "none"),
-          "fan-in": ("lines", "weights"), "expect": (), "batch": ("all",)}
+_FIXED = {
+    "order": ("fixed", "shuffled", "random"),
+    "bias": ("unit", "map", "column", "none"),
+    "fan-in": ("lines", "weights"),
+    "expect": (),
+    "batch": ("all",),
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Place:
 
     @property
     def before(self) -> str:
-        return self.source.text[:self.offset]
+        return self.source.text[: self.offset]
 
     @property
     def start(self) -> int:
@@ -56,12 +61,12 @@ class Place:
     @property
     def around(self) -> list[Open]:
         """The forms that are open before the name, without the one that it is the head of."""
-        forms = open_forms(self.source.text[:self.start])
+        forms = open_forms(self.source.text[: self.start])
         return forms[:-1] if self.is_head else forms
 
     @property
     def is_head(self) -> bool:
-        return self.source.text[:self.start].rstrip().endswith("(") and not is_in_text(self.before)
+        return self.source.text[: self.start].rstrip().endswith("(") and not is_in_text(self.before)
 
     @property
     def inner(self) -> str:
@@ -72,7 +77,7 @@ class Place:
         """The name of the net or training in which the place is."""
         for form in self.around:
             if form.head in ("net", "train"):
-                match = re.match(r"\(\s*\S+\s+([^\s()]+)", self.source.text[form.offset:])
+                match = re.match(r"\(\s*\S+\s+([^\s()]+)", self.source.text[form.offset :])
                 return fold(match.group(1)) if match else ""
         return ""
 
@@ -87,7 +92,7 @@ def definition_of(place: Place, found: list[Definition]) -> Definition | Path | 
     line = place.before.rpartition("\n")[2]
     if _INCLUDED.search(line):
         start = line.rpartition('"')[2]
-        rest = place.source.text[place.offset:].partition('"')[0]
+        rest = place.source.text[place.offset :].partition('"')[0]
         path = included_file(place.source, start + rest)
         return path if is_file(path) else None
     name = place.name
@@ -112,8 +117,14 @@ def _kinds_at(place: Place) -> tuple[str, ...]:
         return everything
     outer = place.around[0].head
     first: tuple[str, ...] = {
-        "table": ("table",), "like": ("training",) if outer == "train" else ("net",), "net": ("net",),
-        "nlf": ("nlf",), "cost": ("cost",), "update": ("update",), "train": ("training",)}.get(place.inner, ("layer",))
+        "table": ("table",),
+        "like": ("training",) if outer == "train" else ("net",),
+        "net": ("net",),
+        "nlf": ("nlf",),
+        "cost": ("cost",),
+        "update": ("update",),
+        "train": ("training",),
+    }.get(place.inner, ("layer",))
     return (*first, *(kind for kind in everything if kind not in first))
 
 
@@ -140,8 +151,13 @@ def proposals(place: Place, found: list[Definition]) -> Iterator[Proposal]:
     if included is None and is_in_text(place.before):
         return
     begun = fold(word_before(place.before)) if included is None else included.group(1).rpartition("/")[2]
-    made = _files(place.source, included.group(1)) if included is not None else \
-        _heads(place, found) if place.is_head else _arguments(place, found)
+    made = (
+        _files(place.source, included.group(1))
+        if included is not None
+        else _heads(place, found)
+        if place.is_head
+        else _arguments(place, found)
+    )
     seen: set[str] = set()
     for proposal in made:
         if proposal.name.startswith(begun) and proposal.name not in seen:

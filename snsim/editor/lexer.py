@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from collections.abc import Iterator
 
 from pygments.lexer import RegexLexer, bygroups
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Text, _TokenType
 
-_TOKENS = {"word": Keyword.Declaration, "special": Keyword, "scheme": Name.Decorator, "clause": Name.Attribute,
-           "function": Name.Builtin}
+_TOKENS = {
+    "word": Keyword.Declaration,
+    "special": Keyword,
+    "scheme": Name.Decorator,
+    "clause": Name.Attribute,
+    "function": Name.Builtin,
+}
 _SYMBOL = r"(?:[^\s\x00-\x1f\x7f()\[\]{}\"'`,;:~^|]|\|[^|\n]*\|)+"
 _END = r"(?![^\s()\[\]{}\"'`,;:~^|])"
 

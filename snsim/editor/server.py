@@ -25,10 +25,16 @@ with needing("lsprotocol", "pygls", what="the language server"):
     from pygls.lsp.server import LanguageServer
     from pygls.workspace import TextDocument
 
-_KINDS = {"function": types.CompletionItemKind.Function, "macro": types.CompletionItemKind.Function,
-          "variable": types.CompletionItemKind.Variable, "layer": types.CompletionItemKind.Field,
-          "file": types.CompletionItemKind.File, "net": types.CompletionItemKind.Class,
-          "training": types.CompletionItemKind.Class, "table": types.CompletionItemKind.Constant}
+_KINDS = {
+    "function": types.CompletionItemKind.Function,
+    "macro": types.CompletionItemKind.Function,
+    "variable": types.CompletionItemKind.Variable,
+    "layer": types.CompletionItemKind.Field,
+    "file": types.CompletionItemKind.File,
+    "net": types.CompletionItemKind.Class,
+    "training": types.CompletionItemKind.Class,
+    "table": types.CompletionItemKind.Constant,
+}
 
 
 def serve() -> int:
@@ -38,8 +44,10 @@ def serve() -> int:
     try:
         make_server().start_io(given, told)
     except MemoryError:  # pygls takes the memory that a message claims before it reads it
-        raise fail("a message of the editor claims more memory than there is",
-                   hint="start the language server from an editor: it speaks no other protocol") from None
+        raise fail(
+            "a message of the editor claims more memory than there is",
+            hint="start the language server from an editor: it speaks no other protocol",
+        ) from None
     return 0
 
 
@@ -64,7 +72,8 @@ def make_server() -> LanguageServer:
 
     def text_of(uri: str) -> tuple[TextDocument, Source]:
         """The text of a document under the name of its file: as it is open in the editor, else as it is on the disk;
-        empty if there is no such file, or if it is no text."""
+        empty if there is no such file, or if it is no text.
+        """
         document = server.workspace.get_text_document(uri)
         on_disk = bool(document.path) and "\0" not in document.path
         name = document.path if on_disk else "<untitled>"
@@ -97,8 +106,9 @@ def make_server() -> LanguageServer:
         known.pop(params.text_document.uri, None)
         server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(params.text_document.uri, []))
 
-    def asked(params: types.HoverParams | types.CompletionParams | types.DefinitionParams
-              ) -> tuple[Place, list[Definition]]:
+    def asked(
+        params: types.HoverParams | types.CompletionParams | types.DefinitionParams,
+    ) -> tuple[Place, list[Definition]]:
         _, source = text_of(params.text_document.uri)
         place = Place(source, _offset(source, params.position))
         return place, known.get(params.text_document.uri) or list(definitions(source))
@@ -112,8 +122,12 @@ def make_server() -> LanguageServer:
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["(", '"', "/"]))
     def _(params: types.CompletionParams) -> list[types.CompletionItem]:
         place, found = asked(params)
-        return [types.CompletionItem(p.name, kind=_KINDS.get(p.kind, types.CompletionItemKind.Keyword),
-                                     detail=p.kind, documentation=p.doc) for p in proposals(place, found)]
+        return [
+            types.CompletionItem(
+                p.name, kind=_KINDS.get(p.kind, types.CompletionItemKind.Keyword), detail=p.kind, documentation=p.doc
+            )
+            for p in proposals(place, found)
+        ]
 
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     def _(params: types.DefinitionParams) -> types.Location | None:
@@ -147,12 +161,17 @@ def make_server() -> LanguageServer:
 def _diagnostic(fault: Fault) -> types.Diagnostic:
     assert fault.span is not None, "the faults of a text have their places in it"
     hint = f"\n{fault.hint}" if fault.hint else ""
-    related = [types.DiagnosticRelatedInformation(types.Location(Path(span.source.name).resolve().as_uri(),
-                                                                 _range(span)), label)
-               for label, span in fault.also if span.source.path is not None]
+    related = [
+        types.DiagnosticRelatedInformation(
+            types.Location(Path(span.source.name).resolve().as_uri(), _range(span)), label
+        )
+        for label, span in fault.also
+        if span.source.path is not None
+    ]
     severity = types.DiagnosticSeverity.Error if fault.severity == "error" else types.DiagnosticSeverity.Warning
-    return types.Diagnostic(_range(fault.span), fault.message + hint, severity, source="snsim",
-                            related_information=related)
+    return types.Diagnostic(
+        _range(fault.span), fault.message + hint, severity, source="snsim", related_information=related
+    )
 
 
 def _range(span: Span) -> types.Range:
@@ -162,16 +181,17 @@ def _range(span: Span) -> types.Range:
 def _position(source: Source, offset: int) -> types.Position:
     """A place as the protocol counts it: lines from 0, and in them units of UTF-16."""
     line, column = source.position(offset)
-    before = source.line(line)[:column - 1]
+    before = source.line(line)[: column - 1]
     return types.Position(line - 1, len(before.encode("utf-16-le", "surrogatepass")) // 2)
 
 
 def _offset(source: Source, position: types.Position) -> int:
     """The offset of a place as the protocol counts it. A place beyond a line is its end, one beyond the text the end
-    of the text."""
+    of the text.
+    """
     lines = source.text.split("\n", position.line + 1) if position.line >= 0 else []
     if not 0 <= position.line < len(lines):
         return len(source.text) if position.line >= 0 else 0
     line = lines[position.line].removesuffix("\r")
-    units = line.encode("utf-16-le", "surrogatepass")[:2 * max(0, position.character)]
-    return sum(len(before) + 1 for before in lines[:position.line]) + len(units.decode("utf-16-le", "ignore"))
+    units = line.encode("utf-16-le", "surrogatepass")[: 2 * max(0, position.character)]
+    return sum(len(before) + 1 for before in lines[: position.line]) + len(units.decode("utf-16-le", "ignore"))

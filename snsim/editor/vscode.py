@@ -12,11 +12,15 @@ from snsim.errors import fail
 from snsim.input_files import unwritable
 from snsim.own_files import write_output
 
-_SCOPES = {WORD: "keyword.declaration.sn", SPECIAL: "keyword.control.sn", SCHEME: "entity.name.type.scheme.sn",
-           CLAUSE: "entity.other.attribute-name.sn", FUNCTION: "support.function.sn"}
+_SCOPES = {
+    WORD: "keyword.declaration.sn",
+    SPECIAL: "keyword.control.sn",
+    SCHEME: "entity.name.type.scheme.sn",
+    CLAUSE: "entity.other.attribute-name.sn",
+    FUNCTION: "support.function.sn",
+}
 _END = r"(?=[\s()\[\]{}\"'`,;~^]|$)"
-_NUMBER = (r"(?<![^\s()\[\]{}\"'`,;:~^])[+-]?(0[xX][0-9a-fA-F]+|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)"
-           + _END)
+_NUMBER = r"(?<![^\s()\[\]{}\"'`,;:~^])[+-]?(0[xX][0-9a-fA-F]+|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)" + _END
 _SYMBOL = r"[^\s()\[\]{}\"'`,;:~^|]+"
 
 
@@ -40,23 +44,35 @@ def write_extension(folder: Path, check: bool = False) -> list[Path]:
 
 def files() -> dict[str, str]:
     """The texts of the extension by their names in its folder."""
-    return {"package.json": _json(_package()), "language-configuration.json": _json(_configuration()),
-            "syntaxes/sn.tmLanguage.json": _json(grammar()), "extension.js": _STARTER, "README.md": _README}
+    return {
+        "package.json": _json(_package()),
+        "language-configuration.json": _json(_configuration()),
+        "syntaxes/sn.tmLanguage.json": _json(grammar()),
+        "extension.js": _STARTER,
+        "README.md": _README,
+    }
 
 
 def grammar() -> dict[str, object]:
     """The TextMate grammar: comments, strings, numbers, and each name at the head of a form by what it is."""
     heads: list[dict[str, object]] = [
         {"match": rf"(?i)(?<=\()\s*({'|'.join(map(_spelled, names_of(kind)))}){_END}", "name": scope}
-        for kind, scope in _SCOPES.items()]
+        for kind, scope in _SCOPES.items()
+    ]
     return {
-        "name": "SN", "scopeName": "source.sn", "fileTypes": ["sn"],
+        "name": "SN",
+        "scopeName": "source.sn",
+        "fileTypes": ["sn"],
         "patterns": [
             {"match": r";.*$", "name": "comment.line.semicolon.sn"},
             {"match": r"#\?.*$", "name": "comment.line.help.sn"},
             {"begin": r"#!", "end": r"!#", "name": "comment.block.sn"},
-            {"begin": '"', "end": '"', "name": "string.quoted.double.sn",
-             "patterns": [{"match": r"\\.", "name": "constant.character.escape.sn"}]},
+            {
+                "begin": '"',
+                "end": '"',
+                "name": "string.quoted.double.sn",
+                "patterns": [{"match": r"\\.", "name": "constant.character.escape.sn"}],
+            },
             {"match": r"\|[^|\n]*\|", "name": "variable.other.sn"},
             {"match": _NUMBER, "name": "constant.numeric.sn"},
             {"match": rf"'{_SYMBOL}", "name": "constant.other.symbol.sn"},
@@ -73,17 +89,31 @@ def _spelled(name: str) -> str:
 
 def _package() -> dict[str, object]:
     return {
-        "name": "sn", "displayName": "SN (snsim)", "version": __version__, "publisher": "snsim", "license": "MIT",
+        "name": "sn",
+        "displayName": "SN (snsim)",
+        "version": __version__,
+        "publisher": "snsim",
+        "license": "MIT",
         "description": "Networks described in SN's Lisp: colours, faults as you type, help, completion, definitions.",
-        "engines": {"vscode": "^1.75.0"}, "categories": ["Programming Languages"], "main": "./extension.js",
+        "engines": {"vscode": "^1.75.0"},
+        "categories": ["Programming Languages"],
+        "main": "./extension.js",
         "activationEvents": ["onLanguage:sn"],
         "contributes": {
-            "languages": [{"id": "sn", "aliases": ["SN"], "extensions": [".sn"],
-                           "configuration": "./language-configuration.json"}],
+            "languages": [
+                {"id": "sn", "aliases": ["SN"], "extensions": [".sn"], "configuration": "./language-configuration.json"}
+            ],
             "grammars": [{"language": "sn", "scopeName": "source.sn", "path": "./syntaxes/sn.tmLanguage.json"}],
-            "configuration": {"title": "SN", "properties": {"sn.command": {
-                "type": "string", "default": "snsim",
-                "description": "The snsim that answers, a path where it is not found by its name."}}},
+            "configuration": {
+                "title": "SN",
+                "properties": {
+                    "sn.command": {
+                        "type": "string",
+                        "default": "snsim",
+                        "description": "The snsim that answers, a path where it is not found by its name.",
+                    }
+                },
+            },
         },
         "dependencies": {"vscode-languageclient": "^9.0.1"},
     }
@@ -93,8 +123,11 @@ def _configuration() -> dict[str, object]:
     return {
         "comments": {"lineComment": ";"},
         "brackets": [["(", ")"], ["[", "]"]],
-        "autoClosingPairs": [{"open": "(", "close": ")"}, {"open": "[", "close": "]"},
-                             {"open": '"', "close": '"', "notIn": ["string", "comment"]}],
+        "autoClosingPairs": [
+            {"open": "(", "close": ")"},
+            {"open": "[", "close": "]"},
+            {"open": '"', "close": '"', "notIn": ["string", "comment"]},
+        ],
         "surroundingPairs": [["(", ")"], ["[", "]"], ['"', '"']],
         "wordPattern": r"[^\s()\[\]{}\"'`,;:~^|]+",
     }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from importlib import import_module
 from types import MappingProxyType, ModuleType
-from typing import Mapping
 
 import numpy as np
 
@@ -83,8 +82,14 @@ def native_package() -> ModuleType:
         return import_module("snsim.engines.native")
 
 
-def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float64,
-          constants: Constants = MappingProxyType({})) -> Engine:
+def build(
+    name: str,
+    plan: Plan,
+    cost: Cost,
+    rule: UpdateRule,
+    dtype: np.dtype | type | str = np.float64,
+    constants: Constants = MappingProxyType({}),
+) -> Engine:
     """Return the engine of this name for a plan, a cost and an update rule, with all weights 0.
 
     Parameters
@@ -104,8 +109,10 @@ def build(name: str, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype |
         For an unknown engine, one that is not installed, a rule that it does not have, another type.
     """
     if str(np.dtype(dtype)) not in ("float32", "float64"):
-        raise fail(f"engines compute in float32 or float64, not {np.dtype(dtype)}",
-                   hint='write dtype="float32" or dtype="float64"')
+        raise fail(
+            f"engines compute in float32 or float64, not {np.dtype(dtype)}",
+            hint='write dtype="float32" or dtype="float64"',
+        )
     return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype), constants)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from snsim.engines.protocol import UpdateRule
 from snsim.network.expressions import Expression, number, substitute, variable
@@ -10,7 +10,8 @@ from snsim.network.expressions import Expression, number, substitute, variable
 
 def folded(rule: UpdateRule, constants: Mapping[str, float], zeros: Iterable[str] = ()) -> dict[str, Expression]:
     """What w and the states become, in terms of what they were: no groups, constants put in, and only the states
-    that w will ever depend on. `zeros` are options that are 0 now and may not be later."""
+    that w will ever depend on. `zeros` are options that are 0 now and may not be later.
+    """
     results = _results(rule, constants)
     needed, waiting = {"w"}, ["w"]
     while waiting:

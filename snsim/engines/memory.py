@@ -6,9 +6,9 @@ estimate is within about 0.8 to 1.5 times the peak; `tests/test_memory.py` holds
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Callable, Mapping
 
 import numpy as np
 
@@ -50,7 +50,8 @@ class Work:
 @dataclass(frozen=True)
 class Memory:
     """Bytes. `base`: the process with its packages. `held`: all that the engine keeps. Beyond that at a time: `making`
-    the engine, `working` (learning and evaluation), `copied` (`parameters()` with `state()`)."""
+    the engine, `working` (learning and evaluation), `copied` (`parameters()` with `state()`).
+    """
 
     base: int
     held: int
@@ -72,12 +73,18 @@ def native_memory(work: Work) -> Memory:
     cells = n + sum(_padding(c) for c in work.net.connections)
     normed = sum(c.wiring.weights for c in work.net.connections if c.weight_norm)
     layers = work.units * (8 * b + 3 * _INDEX)
-    held = cells * (4 + b * beside) + normed * b * (1 + sums) + layers + sum(
-        _buffers(c, work.net) * 4 * b for c in work.net.connections) + _attention(work.net) * b
+    held = (
+        cells * (4 + b * beside)
+        + normed * b * (1 + sums)
+        + layers
+        + sum(_buffers(c, work.net) * 4 * b for c in work.net.connections)
+        + _attention(work.net) * b
+    )
     held += sum(c.wiring.connections * (_TABLE + 8) for c in work.net.connections if c.wiring.structure is None)
     largest = max((c.wiring.weights for c in work.net.connections), default=0)
-    return Memory(130_000_000, held, 8 * largest, (6 * b if work.held or rule.conjugate else 0) * n,
-                  b * n * (1 + states))
+    return Memory(
+        130_000_000, held, 8 * largest, (6 * b if work.held or rule.conjugate else 0) * n, b * n * (1 + states)
+    )
 
 
 def reference_memory(work: Work) -> Memory:
@@ -124,8 +131,9 @@ def torch_memory(work: Work) -> Memory:
 
 def weights_of(net: Net) -> int:
     """Return how many numbers are in all parameters, fixed ones included."""
-    return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in net.connections) + \
-        sum(prod(layer.bias_shape) for layer in net.layers if layer.bias != "none")
+    return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in net.connections) + sum(
+        prod(layer.bias_shape) for layer in net.layers if layer.bias != "none"
+    )
 
 
 # ---- Counts of connections ---------------------------------------------------------------------------------------
@@ -134,16 +142,20 @@ def weights_of(net: Net) -> int:
 def _is_shared(c: Connection) -> bool:
     """Whether units share weights, so that the reference engine keeps one row for several."""
     structure = c.wiring.structure
-    return not (structure is None or isinstance(structure, Dense) or
-                isinstance(structure, Windows) and structure.sharing == "unit")
+    return not (
+        structure is None
+        or isinstance(structure, Dense)
+        or (isinstance(structure, Windows) and structure.sharing == "unit")
+    )
 
 
 def _blocks(c: Connection) -> int:
     """Target maps (or traits), about, that read the same sources in a connection with shared weights."""
     structure = c.wiring.structure
     assert isinstance(structure, (Windows, Frames))
-    return structure.target[0] // len(_source_sets(structure)) if isinstance(structure, Windows) else \
-        structure.target[1]
+    return (
+        structure.target[0] // len(_source_sets(structure)) if isinstance(structure, Windows) else structure.target[1]
+    )
 
 
 def _source_sets(windows: Windows) -> set[bytes]:
@@ -177,13 +189,19 @@ def _buffers(c: Connection, net: Net) -> int:
         row = structure.window[1] * structure.source[0]
         if structure.sharing != "map" or row < _VECTOR:
             return positions * prod(structure.window) * structure.source[0]
-        return len(_source_sets(structure)) * prod(
-            (count - 1) * step + window for count, step, window in
-            zip(structure.target[1:], structure.step, structure.window)) * structure.source[0]
+        return (
+            len(_source_sets(structure))
+            * prod(
+                (count - 1) * step + window
+                for count, step, window in zip(structure.target[1:], structure.step, structure.window)
+            )
+            * structure.source[0]
+        )
     return net.layer(c.source).units
 
 
 def _attention(net: Net) -> int:
     """Numbers in the matrices of attention."""
-    return sum(4 * t.structure.heads * t.structure.positions ** 2 for t in net.transforms
-               if isinstance(t.structure, Attention))
+    return sum(
+        4 * t.structure.heads * t.structure.positions**2 for t in net.transforms if isinstance(t.structure, Attention)
+    )

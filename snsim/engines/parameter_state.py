@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -37,34 +38,47 @@ class WeightShapes:
         """
         for name in values:
             if name not in self._parameters:
-                raise fail(f'{what} for "{name}", which is no parameter of this net',
-                           hint=suggest(name, list(self._parameters), "parameters"))
+                raise fail(
+                    f'{what} for "{name}", which is no parameter of this net',
+                    hint=suggest(name, list(self._parameters), "parameters"),
+                )
         made = {}
         for name in self.places:
             if name not in values:
-                raise fail(f"no {what} for {name}",
-                           hint=f"hand over an array of shape {self._parameters[name].shape}, or a number")
+                raise fail(
+                    f"no {what} for {name}",
+                    hint=f"hand over an array of shape {self._parameters[name].shape}, or a number",
+                )
             shape = self._parameters[name].shape
             made[name] = np.asarray(values[name])
             if made[name].ndim and made[name].shape != shape:
-                raise fail(f"{what} for {name} has the shape {made[name].shape}, the parameter {shape}",
-                           hint=f"hand over a number, or an array of shape {shape}")
+                raise fail(
+                    f"{what} for {name} has the shape {made[name].shape}, the parameter {shape}",
+                    hint=f"hand over a number, or an array of shape {shape}",
+                )
         return made
 
     def checked_state(self, values: Mapping[str, np.ndarray]) -> tuple[dict[str, dict[str, np.ndarray]], int]:
         """By state of the rule what `checked` gives of its values, and the number of updates so far. SnError as there,
-        or without that number."""
+        or without that number.
+        """
         known = {f"{name}/{state}": name for state in self._rule.states for name in self.places}
         made = {}
         for state in self._rule.states:
             ending = f"/{state}"  # which may end the name of another state too
-            made[state] = self.checked({
-                name[:-len(ending)]: array for name, array in values.items()
-                if name.endswith(ending) and known.get(name, name[:-len(ending)]) == name[:-len(ending)]
-            }, f'state "{state}"')
+            made[state] = self.checked(
+                {
+                    name[: -len(ending)]: array
+                    for name, array in values.items()
+                    if name.endswith(ending) and known.get(name, name[: -len(ending)]) == name[: -len(ending)]
+                },
+                f'state "{state}"',
+            )
         if "n" not in values:
-            raise fail('the number of updates so far, "n", is not among the values of the update state',
-                       hint="hand over all that state() of an engine gave, or put n=0 with it to begin")
+            raise fail(
+                'the number of updates so far, "n", is not among the values of the update state',
+                hint="hand over all that state() of an engine gave, or put n=0 with it to begin",
+            )
         return made, int(values["n"])
 
     def flat(self, values: Mapping[str, Any], what: str) -> np.ndarray:
@@ -90,8 +104,9 @@ class FreeWeights(WeightShapes):
             for p in parameters.values()
         }
         self.states = {name: np.zeros_like(self.w) for name in rule.states}
-        self._groups = [([name for name, _ in group], program([e for _, e in group]).bind(NUMPY))
-                        for group in rule.assignments]
+        self._groups = [
+            ([name for name, _ in group], program([e for _, e in group]).bind(NUMPY)) for group in rule.assignments
+        ]
         self._updates = 0
         self._last: tuple[Settings, dict[str, Any]] | None = None
 
@@ -113,8 +128,7 @@ class FreeWeights(WeightShapes):
 
     def shaped(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """Copies of the entries of a vector like `w`, by name, in the parameters' shapes."""
-        return {name: vector[place].reshape(self._parameters[name].shape).copy()
-                for name, place in self.places.items()}
+        return {name: vector[place].reshape(self._parameters[name].shape).copy() for name, place in self.places.items()}
 
     def parameters(self) -> dict[str, np.ndarray]:
         return {p.name: self.values[p.name].reshape(p.shape).copy() for p in self._parameters.values()}
@@ -124,8 +138,11 @@ class FreeWeights(WeightShapes):
             self.w[self.places[name]] = value.reshape(-1)
 
     def state(self) -> dict[str, np.ndarray]:
-        made = {f"{name}/{state}": array for state, vector in self.states.items()
-                for name, array in self.shaped(vector).items()}
+        made = {
+            f"{name}/{state}": array
+            for state, vector in self.states.items()
+            for name, array in self.shaped(vector).items()
+        }
         return {**made, "n": np.array(self._updates)}
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None:
@@ -173,32 +190,42 @@ class Holder:
         self._weights.load_state(values)
 
 
-def checked_patterns(values: np.ndarray, units: int, what: str, dtype: np.dtype,
-                     patterns: int | None = None) -> np.ndarray:
+def checked_patterns(
+    values: np.ndarray, units: int, what: str, dtype: np.dtype, patterns: int | None = None
+) -> np.ndarray:
     """The patterns as (patterns, units) of the engine's type; SnError with the numbers if they do not fit."""
     array = np.asarray(values, dtype)
     array = array.reshape(len(array), -1) if array.ndim > 2 else array
     if array.ndim != 2 or array.shape[1] != units:
-        raise fail(f"{what} patterns of shape {array.shape} for a net with {units} {what} units",
-                   hint=f"hand over an array of shape (patterns, {units})")
+        raise fail(
+            f"{what} patterns of shape {array.shape} for a net with {units} {what} units",
+            hint=f"hand over an array of shape (patterns, {units})",
+        )
     if patterns is not None and len(array) != patterns:
-        raise fail(f"{patterns} input patterns, {len(array)} {what} patterns",
-                   hint=f"hand over {patterns} {what} patterns, a row for each input pattern")
+        raise fail(
+            f"{patterns} input patterns, {len(array)} {what} patterns",
+            hint=f"hand over {patterns} {what} patterns, a row for each input pattern",
+        )
     return array
 
 
-def checked_gates(gates: Mapping[str, np.ndarray], plan: Plan, dtype: np.dtype, patterns: int,
-                  what: str = "gate") -> dict[int, np.ndarray]:
+def checked_gates(
+    gates: Mapping[str, np.ndarray], plan: Plan, dtype: np.dtype, patterns: int, what: str = "gate"
+) -> dict[int, np.ndarray]:
     """The gates (or noises) by number of their layer, each (patterns, units) of the engine's type; SnError if one does
-    not fit."""
+    not fit.
+    """
     made = {}
     stages = {stage.name: stage for stage in plan.stages}
     for name, values in gates.items():
         if name not in stages:
-            raise fail(f'{what}s for "{name}", which is no layer that is computed',
-                       hint=suggest(name, list(stages), "layers"))
+            raise fail(
+                f'{what}s for "{name}", which is no layer that is computed', hint=suggest(name, list(stages), "layers")
+            )
         made[stages[name].layer] = checked_patterns(values, stages[name].units, f"{name} {what}", dtype)
         if len(made[stages[name].layer]) != patterns:
-            raise fail(f"{patterns} input patterns, {what}s for {len(values)} at layer {name}",
-                       hint=f"hand over an array of shape ({patterns}, {stages[name].units})")
+            raise fail(
+                f"{patterns} input patterns, {what}s for {len(values)} at layer {name}",
+                hint=f"hand over an array of shape ({patterns}, {stages[name].units})",
+            )
     return made

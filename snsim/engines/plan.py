@@ -5,9 +5,9 @@ An engine needs nothing else about the net. Layers are numbered from 0 (the inpu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable
 
 import numpy as np
 
@@ -113,12 +113,24 @@ class Plan:
         rows = [("parameter", "shape", "weights", "fan-in", "sharers", "")]
         for p in self.parameters.values():
             note = "" if p.learns else f"fixed at {p.fixed:g}"
-            rows.append((p.name, _shape(p.shape), str(p.size),
-                         _range(p.fan_in_range) if p.size else "-", _range(p.sharers_range) if p.size else "-", note))
+            rows.append(
+                (
+                    p.name,
+                    _shape(p.shape),
+                    str(p.size),
+                    _range(p.fan_in_range) if p.size else "-",
+                    _range(p.sharers_range) if p.size else "-",
+                    note,
+                )
+            )
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         left = (True, True, False, False, False, True)
-        table = ["  ".join(cell.ljust(width) if to_left else cell.rjust(width)
-                           for cell, width, to_left in zip(row, widths, left)).rstrip() for row in rows]
+        table = [
+            "  ".join(
+                cell.ljust(width) if to_left else cell.rjust(width) for cell, width, to_left in zip(row, widths, left)
+            ).rstrip()
+            for row in rows
+        ]
         head = f"plan of {self.net.name}"
         first = f"0  {self.net.layers[0].name}: {self.input_units} units {_shape(self.input_shape)}"
         return "\n".join([head, "", *table, "", first, *(str(stage) for stage in self.stages)])
@@ -133,8 +145,15 @@ def plan(net: Net) -> Plan:
 
 def _stage(net: Net, layer: Layer, number: dict[str, int]) -> Stage:
     links = tuple(
-        Link(number[c.source], f"{c.name}.weight", c.wiring.structure, c.border_value, c.scale, c,
-             f"{c.name}.gain" if c.weight_norm else None)
+        Link(
+            number[c.source],
+            f"{c.name}.weight",
+            c.wiring.structure,
+            c.border_value,
+            c.scale,
+            c,
+            f"{c.name}.gain" if c.weight_norm else None,
+        )
         for c in net.entering(layer.name)
     )
     transfers = tuple(_transfer(t, number) for t in net.transforms_into(layer.name))
@@ -143,8 +162,9 @@ def _stage(net: Net, layer: Layer, number: dict[str, int]) -> Stage:
         bias, index = f"{layer.name}.bias", layer.bias_index
     nlf = layer.nlf
     assert nlf is not None, f"layer {layer.name} has no nlf"
-    return Stage(number[layer.name], layer.name, layer.shape, layer.units, links, transfers, bias, index, nlf.f,
-                 nlf.df, nlf.ddf)
+    return Stage(
+        number[layer.name], layer.name, layer.shape, layer.units, links, transfers, bias, index, nlf.f, nlf.df, nlf.ddf
+    )
 
 
 def _transfer(transform: Transform, number: dict[str, int]) -> Transfer:
@@ -154,7 +174,8 @@ def _transfer(transform: Transform, number: dict[str, int]) -> Transfer:
 
 def explicit_tables(plan: Plan) -> dict[str, Callable[[], np.ndarray]]:
     """By name of a connection ("input-h1") or bias ("h1.bias"), what makes its table: int64, (connections, 3), columns
-    source unit (BIAS, BORDER), target unit, weight."""
+    source unit (BIAS, BORDER), target unit, weight.
+    """
     made: dict[str, Callable[[], np.ndarray]] = {}
     for stage in plan.stages:
         for link in stage.links:
@@ -191,6 +212,11 @@ def _describe(structure: Dense | Windows | Frames | None) -> str:
     (rows, columns), (down, right) = structure.window, structure.border
     edge = f"border {down} {right}{' wrapped' if structure.wrap else ''}" if down or right or structure.wrap else ""
     fed, of = int(structure.maps.sum()), structure.maps.size
-    parts = [kinds[structure.sharing], f"{rows}x{columns}", f"step {structure.step[0]} {structure.step[1]}", edge,
-             f"{fed} of {of} pairs of maps"]
+    parts = [
+        kinds[structure.sharing],
+        f"{rows}x{columns}",
+        f"step {structure.step[0]} {structure.step[1]}",
+        edge,
+        f"{fed} of {of} pairs of maps",
+    ]
     return ", ".join(part for part in parts if part)

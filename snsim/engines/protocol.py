@@ -6,10 +6,11 @@ Sign and names follow the papers: E is the cost of one pattern, `g` = dE/dw summ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Mapping, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class UpdateRule:
 
     @property
     def curvature(self) -> str | None:
-        """ "gauss-newton", "full" or None: which curvature the rule mentions."""
+        """Return the curvature that the rule mentions: "gauss-newton", "full" or None."""
         return "full" if "h-full" in self.mentions else "gauss-newton" if "h" in self.mentions else None
 
 
@@ -106,8 +107,14 @@ class Engine(Protocol):
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None: ...
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
-              gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:
+    def learn(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        settings: Settings,
+        gates: Mapping[str, np.ndarray] = NO_GATES,
+        noises: Mapping[str, np.ndarray] = NO_NOISES,
+    ) -> None:
         """Present the patterns in the order given, updating after every `settings.batch` of them.
 
         Parameters
@@ -137,4 +144,5 @@ class Engine(Protocol):
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Outputs, and their derivatives along a direction of all parameters that learn (by name, each of its shape):
-        dx/dr where the weights are w + r * direction, at r = 0. Both (patterns, output units)."""
+        dx/dr where the weights are w + r * direction, at r = 0. Both (patterns, output units).
+        """

@@ -15,7 +15,8 @@ import numpy as np
 
 class WeightNorm:
     """The weights of one connection. All arrays are flat: v, w and their derivatives with an entry for each weight, the
-    gains one for each owner."""
+    gains one for each owner.
+    """
 
     def __init__(self, owner: np.ndarray, gains: int):
         self._owner, self._gains = owner, gains
@@ -46,8 +47,9 @@ class WeightNorm:
         along = self._sums(u * g)
         return ratio * (g - u * along[self._owner]), along
 
-    def curvature(self, v: np.ndarray, gain: np.ndarray, h: np.ndarray,
-                  g: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def curvature(
+        self, v: np.ndarray, gain: np.ndarray, h: np.ndarray, g: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The curvature of v and of the gains from that of w; the full one if g = dE/dw is given."""
         u, lengths, ratio = self._parts(v, gain)
         along = self._sums(u * u * h)

@@ -7,7 +7,7 @@ blanks part groups, and stay.
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from snsim.formatter.line_breaking import Line, Word, end_of
 
@@ -140,9 +140,9 @@ def _set_columns(lines: list[Line], ends: list[int], where: list[int]) -> list[i
     goes_on = False
     for number, line in enumerate(lines):
         stood = where[groups[-1][0]] if goes_on else -1
-        if goes_on and line.remark is not None and where[number] == stood and not line.blank_before:
-            groups[-1].append(number)
-        elif goes_on and line.behind is not None and abs(where[number] - stood) <= _NEAR and not line.blank_before:
+        if (goes_on and line.remark is not None and where[number] == stood and not line.blank_before) or (
+            goes_on and line.behind is not None and abs(where[number] - stood) <= _NEAR and not line.blank_before
+        ):
             groups[-1].append(number)
         else:
             goes_on = line.behind is not None

@@ -12,10 +12,39 @@ from snsim.formatter.source_tree import Item, Remark
 
 WIDTH = 120  # columns of a line, without its comment
 _BLOCKS = {  # forms whose parts stand two blanks in, and how many items stay with the head
-    "net": 2, "train": 2, "table": 2, "de": 3, "df": 3, "dm": 3, "dmd": 3, "defun": 3, "defmacro": 3, "lambda": 2,
-    "define-update": 4, "define-cost": 3, "define-nlf": 3, "let": 2, "let*": 2, "while": 2, "when": 2, "for": 2,
-    "each": 2, "all": 2, "repeat": 2, "do-while": 2, "progn": 1, "defclass": 3, "defmethod": 4, "mapfor": 2,
-    "graphics-batch": 1, "gsave": 1, "stage": 1, "defvar": 2, "defparameter": 2, "selectq": 2, "from": 2,
+    "net": 2,
+    "train": 2,
+    "table": 2,
+    "de": 3,
+    "df": 3,
+    "dm": 3,
+    "dmd": 3,
+    "defun": 3,
+    "defmacro": 3,
+    "lambda": 2,
+    "define-update": 4,
+    "define-cost": 3,
+    "define-nlf": 3,
+    "let": 2,
+    "let*": 2,
+    "while": 2,
+    "when": 2,
+    "for": 2,
+    "each": 2,
+    "all": 2,
+    "repeat": 2,
+    "do-while": 2,
+    "progn": 1,
+    "defclass": 3,
+    "defmethod": 4,
+    "mapfor": 2,
+    "graphics-batch": 1,
+    "gsave": 1,
+    "stage": 1,
+    "defvar": 2,
+    "defparameter": 2,
+    "selectq": 2,
+    "from": 2,
 }
 _HANGING = {"from"}  # whose parts stand two blanks in from the line's beginning and not from theirs
 _DEEP = 9  # deeper than columns are set
@@ -100,10 +129,20 @@ class _Lines:
     def remark(self, remark: Remark, anchor: Word | None, offset: int, apart: bool) -> None:
         self.lines.append(Line(anchor, offset, remark.blank_before and apart, remark=remark))
 
-    def put(self, item: Item, blank: bool, tail: int, depth: int = 0, number: int = 0, declared: bool = False,
-            head: str = "", wide: bool = False) -> None:
+    def put(
+        self,
+        item: Item,
+        blank: bool,
+        tail: int,
+        depth: int = 0,
+        number: int = 0,
+        declared: bool = False,
+        head: str = "",
+        wide: bool = False,
+    ) -> None:
         """Put an item at the end of the last line. `depth` and `number`: how it stands in the form of the line; `tail`:
-        closing brackets that follow it."""
+        closing brackets that follow it.
+        """
         line = self.lines[-1]
         path = (self._form, number) if depth == 1 else (self._form, 0) if depth == 0 else None
         word = self._word(item.signs + item.text, blank and bool(line.words), path, item.gap > 1)
@@ -133,7 +172,7 @@ class _Lines:
         for number, child in enumerate(items):
             last = number == len(items) - 1
             room = tail if last else 0
-            glued = number == 0 and (item.text in "([" or child.text in "([" and item.text != "#[")
+            glued = number == 0 and (item.text in "([" or (child.text in "([" and item.text != "#["))
             anchor, offset = opening, len(item.signs) + 2
             if item.head in _HANGING:
                 anchor = first_line.words[0]
@@ -150,8 +189,12 @@ class _Lines:
             at = self.lines[-1].raw_end + 1
             fits = at + _width(child) + room <= WIDTH or not _is_flat(child)
             here = self.lines[-1].words[-1] is opening
-            if (wants and number > 0) or child.before or self.must_end or (
-                    not fits and not here and number > 0 and at > anchor.raw + offset):
+            if (
+                (wants and number > 0)
+                or child.before
+                or self.must_end
+                or (not fits and not here and number > 0 and at > anchor.raw + offset)
+            ):
                 self.begin(child, item, anchor, offset)
                 self.put(child, False, room, 0, 0, declared)
             else:
@@ -164,7 +207,7 @@ class _Lines:
         body = opening, (len(item.signs) + 2 if block is not None else inner)
         for remark in item.inside:
             self.remark(remark, *body, True)
-        if item.inside or self.must_end and self.lines[-1].remark is not None:
+        if item.inside or (self.must_end and self.lines[-1].remark is not None):
             self.lines.append(Line(*body))
             self.lines[-1].words.append(Word(item.closing, False, raw=self.lines[-1].raw))
         else:
@@ -179,8 +222,9 @@ def _is_data(item: Item) -> bool:
 
 def _is_flat(item: Item) -> bool:
     """Whether all of an item stands on one line."""
-    return item.items is None or not (item.inside or any(
-        child.breaks or child.before or child.behind or not _is_flat(child) for child in item.items))
+    return item.items is None or not (
+        item.inside or any(child.breaks or child.before or child.behind or not _is_flat(child) for child in item.items)
+    )
 
 
 def _width(item: Item) -> int:

@@ -58,12 +58,13 @@ class Item:
     def ends_in_remark(self) -> bool:
         """Whether a comment ends the line on which the item ends."""
         last = self.items[-1] if self.items else None
-        return self.behind is not None or last is not None and not self.inside and last.ends_in_remark
+        return self.behind is not None or (last is not None and not self.inside and last.ends_in_remark)
 
 
 def read_tree(source: Source) -> Item:
     """The text as one item whose items are its forms; comments behind the last are its `inside`. The text must be one
-    that can be read; a `)` that closes nothing is an atom of its own."""
+    that can be read; a `)` that closes nothing is an atom of its own.
+    """
     root = Item("", [])
     stack = [root]
     signs = ""
@@ -80,7 +81,7 @@ def read_tree(source: Source) -> Item:
             blank, gap = lines > 1, span.start - end
         held += [replace(remark, own=True) for remark in found]
         end = span.end
-        text = source.text[span.start:end]
+        text = source.text[span.start : end]
         if kind in _SIGNS:
             signs += text
             continue
@@ -90,8 +91,16 @@ def read_tree(source: Source) -> Item:
             continue
         if signs.endswith(",") and text.startswith("@"):
             signs += " "
-        item = Item(text, [] if kind in _OPEN else None, _OPEN.get(kind, ""), signs, breaks, blank and end > 0,
-                    0 if breaks else gap, held)
+        item = Item(
+            text,
+            [] if kind in _OPEN else None,
+            _OPEN.get(kind, ""),
+            signs,
+            breaks,
+            blank and end > 0,
+            0 if breaks else gap,
+            held,
+        )
         around = stack[-1].items
         assert around is not None  # only brackets are on the stack
         around.append(item)

@@ -1,5 +1,6 @@
 """What can stand inside the declarative words, gathered from the rooms that read it: clauses of net and train, options
-of layer and connect."""
+of layer and connect.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +30,12 @@ class Described:
 
 def clauses() -> tuple[Described, ...]:
     """Return every clause and option, those of net first."""
-    return (*_of("net", NET), *_of("layer", LAYER_OPTIONS), *_of("connect", CONNECT_OPTIONS),
-            *_of("train", clauses_of_train()))
+    return (
+        *_of("net", NET),
+        *_of("layer", LAYER_OPTIONS),
+        *_of("connect", CONNECT_OPTIONS),
+        *_of("train", clauses_of_train()),
+    )
 
 
 def _of(inside: str, shelf: Shelf[str]) -> tuple[Described, ...]:

@@ -7,9 +7,9 @@ import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Callable, Collection
 
 from snsim.colour import is_terminal
 from snsim.errors import fail
@@ -80,8 +80,9 @@ def explain(name: str) -> str:
     if not meanings:
         inside = _clauses_with(_folded_name(name))
         if inside:
-            raise fail(f'"{name}" has no meaning by itself',
-                       hint=f"it stands in {', '.join(inside)}: snsim help {inside[0]}")
+            raise fail(
+                f'"{name}" has no meaning by itself', hint=f"it stands in {', '.join(inside)}: snsim help {inside[0]}"
+            )
         near = get_close_matches(name, {entry.name for kind in kinds() for entry in kind.entries()}, n=1)
         guess = f'did you mean "{near[0]}"?  ' if near else ""
         raise fail(f'nothing is called "{name}"', hint=f"{guess}`snsim list` names everything")
@@ -131,10 +132,15 @@ def _explanation(kind: Kind, entry: Entry[object]) -> str:
     place = f" of {entry.value.inside}" if isinstance(entry.value, Described) else ""
     options = {c.name: c for c in clauses() if c.inside == "connect"}
     reads = [(options[word].syntax, options[word].doc) for word in getattr(entry.value, "reads", ()) if word in options]
-    parts = [_written(entry), _description(entry), "\n".join(["options:", *aligned(reads, "ll")]) if reads else "",
-             _definition(entry.value)]
-    return "\n".join([f"{entry.name}: {kind.name}{place}",
-                      *("\n" + textwrap.indent(part, "  ") for part in parts if part)])
+    parts = [
+        _written(entry),
+        _description(entry),
+        "\n".join(["options:", *aligned(reads, "ll")]) if reads else "",
+        _definition(entry.value),
+    ]
+    return "\n".join(
+        [f"{entry.name}: {kind.name}{place}", *("\n" + textwrap.indent(part, "  ") for part in parts if part)]
+    )
 
 
 def _written(entry: Entry[object]) -> str:

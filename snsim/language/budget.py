@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -38,7 +38,10 @@ class Budget:
         self._end: float | None = None  # of the time to declare, by the clock of the thread
         self.lists = self.matrices = self.strings = self.output = 0
         self._lists, self._matrices, self._strings = (  # where a look is due: at the limit, or before
-            min(_LISTS, limits.lists), min(_MATRICES, limits.matrices), min(_STRINGS, limits.strings))
+            min(_LISTS, limits.lists),
+            min(_MATRICES, limits.matrices),
+            min(_STRINGS, limits.strings),
+        )
         self._place, self._acts = place, acts
 
     def step(self, count: int = 1) -> None:
@@ -51,8 +54,12 @@ class Budget:
         """Compare the steps with their limit, and the clock with its own; then both are due some steps later."""
         limits = self.limits
         if self.steps > limits.steps:
-            raise exceeded("the program takes too many steps", limits.steps, self._place(),
-                           "a loop that does not end? If it does, `snsim run --steps N` allows more")
+            raise exceeded(
+                "the program takes too many steps",
+                limits.steps,
+                self._place(),
+                "a loop that does not end? If it does, `snsim run --steps N` allows more",
+            )
         self.due = min(self.steps + _STEPS, limits.steps)
         now = time.thread_time()
         if self._end is None:
@@ -60,9 +67,13 @@ class Budget:
         elif now > self._end:
             seconds = limits.acting_seconds if self._acts() else limits.seconds
             if now > self._end - limits.seconds + seconds:
-                raise exceeded("the program takes too many seconds of CPU", seconds, self._place(),
-                               "a loop that does not end? If it does, `snsim check --seconds N` and `snsim run "
-                               "--seconds N` allow more")
+                raise exceeded(
+                    "the program takes too many seconds of CPU",
+                    seconds,
+                    self._place(),
+                    "a loop that does not end? If it does, `snsim check --seconds N` and `snsim run "
+                    "--seconds N` allow more",
+                )
 
     def walk(self, elements: int) -> None:
         """Count a way through so many elements of a list, or characters of a string."""
@@ -92,8 +103,12 @@ class Budget:
         self.lists += length
         if self.lists > self._lists:
             if self.lists > self.limits.lists:
-                raise exceeded("the program makes too many lists: their elements", self.limits.lists, self._place(),
-                               "change lists in place (rplaca, rplacd), or keep the numbers in a matrix: (matrix n)")
+                raise exceeded(
+                    "the program makes too many lists: their elements",
+                    self.limits.lists,
+                    self._place(),
+                    "change lists in place (rplaca, rplacd), or keep the numbers in a matrix: (matrix n)",
+                )
             self._lists = min(self.lists + _LISTS, self.limits.lists)
             self.check_memory()
         self.walk(length)
@@ -101,8 +116,12 @@ class Budget:
     def check_matrix(self, elements: int, who: str) -> None:
         """Refuse a matrix that is too large, before it is made."""
         if elements > self.limits.matrix_elements:
-            raise exceeded(f"{who}: the matrix would have {elements:.4g} elements", self.limits.matrix_elements,
-                           self._place(), "make its dimensions smaller, or several matrices one after the other")
+            raise exceeded(
+                f"{who}: the matrix would have {elements:.4g} elements",
+                self.limits.matrix_elements,
+                self._place(),
+                "make its dimensions smaller, or several matrices one after the other",
+            )
 
     def make_matrix(self, elements: int, who: str) -> None:
         """Count a matrix that is being made."""
@@ -110,9 +129,12 @@ class Budget:
         self.matrices += elements
         if self.matrices > self._matrices:
             if self.matrices > self.limits.matrices:
-                raise exceeded("the program makes too many matrices: their elements", self.limits.matrices,
-                               self._place(), "make a matrix once, before the loop, and give it to the functions that "
-                               "take one for the result")
+                raise exceeded(
+                    "the program makes too many matrices: their elements",
+                    self.limits.matrices,
+                    self._place(),
+                    "make a matrix once, before the loop, and give it to the functions that take one for the result",
+                )
             self._matrices = min(self.matrices + _MATRICES, self.limits.matrices)
             self.check_memory()
         self.compute(elements)
@@ -128,8 +150,12 @@ class Budget:
         self.strings += length
         if self.strings > self._strings:
             if self.strings > self.limits.strings:
-                raise exceeded("the program makes too many strings: their characters", self.limits.strings,
-                               self._place(), "print the parts as they come, with (print ...) or (printf ...)")
+                raise exceeded(
+                    "the program makes too many strings: their characters",
+                    self.limits.strings,
+                    self._place(),
+                    "print the parts as they come, with (print ...) or (printf ...)",
+                )
             self._strings = min(self.strings + _STRINGS, self.limits.strings)
             self.check_memory()
         self.walk(length)
@@ -146,12 +172,17 @@ class Budget:
         if resource is not None:
             unit = 1 if sys.platform == "darwin" else 1024
             if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit > self.limits.memory_bytes:
-                raise exceeded("the program takes too many bytes of memory", self.limits.memory_bytes, self._place(),
-                               FREE_MEMORY)
+                raise exceeded(
+                    "the program takes too many bytes of memory", self.limits.memory_bytes, self._place(), FREE_MEMORY
+                )
 
     def print(self, characters: int) -> None:
         """Count what is printed."""
         self.output += characters
         if self.output > self.limits.output_characters:
-            raise exceeded("the program prints too much", self.limits.output_characters, self._place(),
-                           "print less often: (if (0= (mod n 1000)) (print n)) prints every thousandth")
+            raise exceeded(
+                "the program prints too much",
+                self.limits.output_characters,
+                self._place(),
+                "print less often: (if (0= (mod n 1000)) (print n)) prints every thousandth",
+            )

@@ -7,9 +7,10 @@ gets its call as data. Evaluation recurses in Python, within `limits.depth`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any, Callable, Iterable, Iterator, Mapping, TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import numpy as np
 
@@ -39,9 +40,15 @@ _HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is looked up, and 
 class Interpreter(Variables):
     """One program while it runs: its variables, its limits, where it prints, and what was said."""
 
-    def __init__(self, functions: Shelf[Procedure], words: Shelf[Word] | None = None, port: TextIO | None = None,
-                 limits: Limits = DEFAULT, presets: Mapping[str, float | str] | None = None,
-                 files: FileAccess | None = None):
+    def __init__(
+        self,
+        functions: Shelf[Procedure],
+        words: Shelf[Word] | None = None,
+        port: TextIO | None = None,
+        limits: Limits = DEFAULT,
+        presets: Mapping[str, float | str] | None = None,
+        files: FileAccess | None = None,
+    ):
         """`functions`: the built-in functions, `builtins.CORE` or a child of it. `words`: the declarative words,
         found last. `port`: where printing goes (default: the standard output).
 
@@ -75,7 +82,8 @@ class Interpreter(Variables):
 
     def part(self, kind: Callable[[Interpreter], Part]) -> Part:
         """The one `kind` of this program (its random numbers, say), made when it is first asked for: what functions
-        of a room above the Lisp keep from call to call."""
+        of a room above the Lisp keep from call to call.
+        """
         if kind not in self._parts:
             self._parts[kind] = kind(self)
         part: Part = self._parts[kind]
@@ -134,11 +142,13 @@ class Interpreter(Variables):
                     with self._deep():
                         value = self.evaluate(form, self._top)
                 except RecursionError:
-                    raise exceeded("calls stand too deep inside one another", self.limits.depth, self._top,
-                                   _ENDLESS) from None
+                    raise exceeded(
+                        "calls stand too deep inside one another", self.limits.depth, self._top, _ENDLESS
+                    ) from None
                 except MemoryError:  # the system gives less than the limit allows
-                    raise LimitError(Fault("the program takes more memory than the system gives", self.place(),
-                                           hint=FREE_MEMORY)) from None
+                    raise LimitError(
+                        Fault("the program takes more memory than the system gives", self.place(), hint=FREE_MEMORY)
+                    ) from None
                 except (LimitError, Stopped):
                     raise
                 except SnError as error:
@@ -157,8 +167,14 @@ class Interpreter(Variables):
     def _unused_presets(self, source: Source) -> list[Fault]:
         names = [name for name in self.presets if name not in self.used_presets]
         known = suggest("", self.preset_names, "variables that can be set") if self.preset_names else ""
-        return [Fault(f'no (defvar {name} ...) takes the value given for "{name}"', None,
-                      hint=known or f"write (defvar {name} ...) in {source.name} and use ,{name}") for name in names]
+        return [
+            Fault(
+                f'no (defvar {name} ...) takes the value given for "{name}"',
+                None,
+                hint=known or f"write (defvar {name} ...) in {source.name} and use ,{name}",
+            )
+            for name in names
+        ]
 
     @contextmanager
     def _deep(self) -> Iterator[None]:
@@ -194,8 +210,9 @@ class Interpreter(Variables):
                 return procedure.call(self, form)
             return self._declare(form) if procedure is None else index_matrix(self, procedure, self.arguments(form))
         except Misuse as misuse:
-            raise fail(misuse.message, self._argument_place(form, misuse.argument),
-                       hint=misuse.hint or self.usage(form.car)) from None
+            raise fail(
+                misuse.message, self._argument_place(form, misuse.argument), hint=misuse.hint or self.usage(form.car)
+            ) from None
         finally:
             calls.pop()
 
@@ -212,11 +229,16 @@ class Interpreter(Variables):
                 values.append(self.value(argument, cell.at) if kind is Symbol else argument)
             cell = cell.cdr
             if len(values) > most:
-                raise exceeded("the call has too many arguments", most, self.place(),
-                               f"put them in a list, and write (apply '{brief(form.car)} list)")
+                raise exceeded(
+                    "the call has too many arguments",
+                    most,
+                    self.place(),
+                    f"put them in a list, and write (apply '{brief(form.car)} list)",
+                )
         if cell is not NIL:
-            raise Misuse("a call is a list without a dot", None,
-                         f"leave the dot out: ({brief(form.car)} ... {brief(cell)})")
+            raise Misuse(
+                "a call is a list without a dot", None, f"leave the dot out: ({brief(form.car)} ... {brief(cell)})"
+            )
         if len(values) > 8:
             self.budget.make_list(len(values), "a call")
         return values
@@ -277,8 +299,11 @@ class Interpreter(Variables):
         value = self.evaluate(form.car, form.at)
         procedure = self._to_procedure(value)
         if procedure is None:
-            raise fail(f"{self.describe(value)} is no function", form.at or self.place(),
-                       hint="a call begins with a function or its name; a list as data is written '(...)")
+            raise fail(
+                f"{self.describe(value)} is no function",
+                form.at or self.place(),
+                hint="a call begins with a function or its name; a list as data is written '(...)",
+            )
         return procedure
 
     # Variables
@@ -290,8 +315,14 @@ class Interpreter(Variables):
             return stack[-1]
         if not self.is_set(name) and name not in self._unset:
             self._unset.add(name)
-            self.warnings.append(Fault(f'"{name.name}" has no value; () is taken', at or self.place(),
-                                       hint=self.nearest_variable(name), severity="warning"))
+            self.warnings.append(
+                Fault(
+                    f'"{name.name}" has no value; () is taken',
+                    at or self.place(),
+                    hint=self.nearest_variable(name),
+                    severity="warning",
+                )
+            )
         return self.lookup(name)
 
     def global_value(self, name: Symbol, at: Span | None = None) -> Form:
@@ -317,8 +348,11 @@ class Interpreter(Variables):
         if word is None:
             name = form.car.name
             if name in ("unquote", "unquote-splice"):
-                raise fail("a comma computes inside a declarative form or behind a ` only", self.place(),
-                           hint="leave the comma out")
+                raise fail(
+                    "a comma computes inside a declarative form or behind a ` only",
+                    self.place(),
+                    hint="leave the comma out",
+                )
             raise fail(f'there is no function "{name}"', form.at or self.place(), hint=self._nearest_function(form.car))
         return word(self.literal(form), self)
 
@@ -387,8 +421,11 @@ class Interpreter(Variables):
         if cell is not NIL:
             message = f"{who}: {self.describe(value)} is no list"
             hint = conversion(value, "list")
-            raise Misuse(message, None, hint) if at is None else \
-                fail(message, at, hint=hint or f"write a list, such as '({brief(cell)})")
+            raise (
+                Misuse(message, None, hint)
+                if at is None
+                else fail(message, at, hint=hint or f"write a list, such as '({brief(cell)})")
+            )
         return items
 
     def nearest_variable(self, name: Symbol) -> str:

@@ -9,8 +9,9 @@ first pair of a list only), and `at`, the place of its `car`, so that an error c
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -23,7 +24,7 @@ NIL = None
 class Symbol:
     """A name. Symbols are unique: `symbol("a") is symbol("a")`."""
 
-    __slots__ = ("name", "__weakref__")
+    __slots__ = ("__weakref__", "name")
 
     def __init__(self, name: str):
         self.name = name
@@ -51,7 +52,7 @@ def python_name(name: str) -> str:
 class Pair:
     """One cell of a list: `car`, `cdr` (a Pair, NIL, or an atom for a dotted end), and places when it was read."""
 
-    __slots__ = ("car", "cdr", "at", "span")
+    __slots__ = ("at", "car", "cdr", "span")
 
     def __init__(self, car: Form, cdr: Form = NIL, at: Span | None = None, span: Span | None = None):
         self.car = car

@@ -15,8 +15,13 @@ import unicodedata
 
 from snsim.escaping import is_hidden
 
-_KINDS = {"Cc": "control character", "Cf": "invisible character", "Cs": "half of a surrogate pair",
-          "Zl": "line separator", "Zp": "paragraph separator"}
+_KINDS = {
+    "Cc": "control character",
+    "Cf": "invisible character",
+    "Cs": "half of a surrogate pair",
+    "Zl": "line separator",
+    "Zp": "paragraph separator",
+}
 _CONTROLS = {"\0": "NUL", "\t": "tab", "\n": "line feed", "\r": "carriage return", "\x1b": "escape"}
 _SHOWN = 40  # characters of the text in a sentence
 
@@ -30,8 +35,11 @@ def find_hidden(text: str) -> int | None:
 
 def replace_hidden(text: str) -> str:
     """Return a text of a program as it is shown: a replacement character stands for each refused one."""
-    return text if text.isprintable() else "".join(
-        "\N{REPLACEMENT CHARACTER}" if is_hidden(character) else character for character in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join("\N{REPLACEMENT CHARACTER}" if is_hidden(character) else character for character in text)
+    )
 
 
 def refuse_hidden(text: str, what: str) -> tuple[str, str] | None:
@@ -47,8 +55,9 @@ def refuse_hidden(text: str, what: str) -> tuple[str, str] | None:
     title = _CONTROLS.get(character) or unicodedata.name(character, "").lower()
     described = f"{_KINDS[category]} U+{ord(character):04X}" + (f" ({title})" if title else "")
     sentence = f"character {at + 1} of this {what} is the {described}"
-    visible = "".join(" " if character in "\t\n\r" else "" if is_hidden(character) else character
-                      for character in text[:4 * _SHOWN]).strip()[:_SHOWN]
+    visible = "".join(
+        " " if character in "\t\n\r" else "" if is_hidden(character) else character for character in text[: 4 * _SHOWN]
+    ).strip()[:_SHOWN]
     if not visible:
         return sentence, "write letters, digits or other visible characters"
     more = "" if len(text) <= _SHOWN else " ..."

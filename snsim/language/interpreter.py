@@ -6,7 +6,8 @@ and they do not import the evaluator.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Mapping, Protocol, TextIO, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TextIO, TypeVar
 
 from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.budget import Budget

@@ -35,15 +35,23 @@ DEFAULT = Limits()
 
 # A program that trains by itself and is run on purpose: some minutes of Lisp. What its functions make in all is bounded
 # by that too; what there is at once, by the memory. It computes in the words of SN-2.8 for as long as it likes.
-ACTING = Limits(steps=30_000_000, lists=500_000_000, matrix_elements=100_000_000, matrices=50_000_000_000,
-                strings=1_000_000_000, acting_seconds=math.inf, written_bytes=2_000_000_000)
+ACTING = Limits(
+    steps=30_000_000,
+    lists=500_000_000,
+    matrix_elements=100_000_000,
+    matrices=50_000_000_000,
+    strings=1_000_000_000,
+    acting_seconds=math.inf,
+    written_bytes=2_000_000_000,
+)
 
 # A form at the prompt: it may train for hours.
 AT_PROMPT = replace(ACTING, seconds=math.inf)
 
 
-def within(limits: Limits, steps: int | None = None, seconds: float | None = None,
-           megabytes: int | None = None) -> Limits:
+def within(
+    limits: Limits, steps: int | None = None, seconds: float | None = None, megabytes: int | None = None
+) -> Limits:
     """Return the limits with those replaced that a user stated."""
     stated: dict[str, Any] = {}
     if steps is not None:

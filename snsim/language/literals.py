@@ -24,7 +24,13 @@ class Misread(Exception):
 
 # SN's type letters, and the type of the elements.
 MATRIX_TYPES: dict[str, type[np.generic]] = {
-    "": np.float64, "d": np.float64, "f": np.float32, "i": np.int32, "s": np.int16, "b": np.int8, "u": np.uint8,
+    "": np.float64,
+    "d": np.float64,
+    "f": np.float32,
+    "i": np.int32,
+    "s": np.int16,
+    "b": np.int8,
+    "u": np.uint8,
 }
 MOST_DIMENSIONS = 32
 INFINITY = float("inf")
@@ -105,9 +111,11 @@ def read_string(text: str) -> str:
         if letter in _ESCAPES:
             return _ESCAPES[letter]
         shown = letter if letter.isprintable() else f"character {ord(letter)}"
-        raise Misread(f"\\{shown} means nothing in a string",
-                      'escapes: \\" \\\\ \\n \\r \\t \\b \\f \\e \\xHH \\ooo \\^A \\+c; a backslash is written \\\\',
-                      *match.span())
+        raise Misread(
+            f"\\{shown} means nothing in a string",
+            'escapes: \\" \\\\ \\n \\r \\t \\b \\f \\e \\xHH \\ooo \\^A \\+c; a backslash is written \\\\',
+            *match.span(),
+        )
 
     return _ESCAPE.sub(resolve, text)[1:-1]
 
@@ -127,7 +135,8 @@ def _escape(match: re.Match[str]) -> str:
 @dataclass(frozen=True)
 class Rows:
     """A matrix or an array while it is read: its shape, its elements in row order, what follows its bracket (`f`,
-    `@`)."""
+    `@`).
+    """
 
     shape: tuple[int, ...]
     elements: list[Form]
@@ -156,24 +165,33 @@ def make_matrix(rows: Rows) -> np.ndarray:
     scalar = rows.letters.endswith("@")
     kind = MATRIX_TYPES.get(rows.letters.rstrip("@").lower())
     if kind is None or rows.letters.count("@") > 1:
-        raise Misread(f'no matrix type is written "[{rows.letters}"',
-                      "types: [ or [d double, [f float, [i int, [s short, [b byte, [u unsigned byte, [a anything",
-                      0, 1 + len(rows.letters))
+        raise Misread(
+            f'no matrix type is written "[{rows.letters}"',
+            "types: [ or [d double, [f float, [i int, [s short, [b byte, [u unsigned byte, [a anything",
+            0,
+            1 + len(rows.letters),
+        )
     if scalar and rows.shape != (1,):
-        raise Misread(f"[@ takes one number, {len(rows.elements)} given",
-                      f"take the @ out for several: [{rows.letters.rstrip('@')} ...]")
+        raise Misread(
+            f"[@ takes one number, {len(rows.elements)} given",
+            f"take the @ out for several: [{rows.letters.rstrip('@')} ...]",
+        )
     numbers = np.array(rows.elements, np.float64)
     if np.issubdtype(kind, np.integer):
         bounds = np.iinfo(np.dtype(kind).name)
         wrong = numbers[(numbers < bounds.min) | (numbers > bounds.max) | (numbers != np.floor(numbers))]
         if wrong.size:
-            raise Misread(f"{wrong[0]:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} "
-                          "needs", f"round it, or write [ in place of [{rows.letters}, which takes any number")
+            raise Misread(
+                f"{wrong[0]:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} needs",
+                f"round it, or write [ in place of [{rows.letters}, which takes any number",
+            )
     with np.errstate(over="ignore"):
         matrix = numbers.astype(kind).reshape(() if scalar else rows.shape)
     if kind is np.float32:
         wrong = numbers[np.isinf(matrix).ravel() & np.isfinite(numbers)]
         if wrong.size:
-            raise Misread(f"{wrong[0]:g} is too large for single precision, which [{rows.letters} asks for",
-                          f"write [ in place of [{rows.letters}, for double precision")
+            raise Misread(
+                f"{wrong[0]:g} is too large for single precision, which [{rows.letters} asks for",
+                f"write [ in place of [{rows.letters}, for double precision",
+            )
     return matrix

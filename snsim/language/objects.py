@@ -6,9 +6,10 @@ all see one value.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
 from snsim.language.procedures import Function, Misuse
@@ -81,8 +82,11 @@ class Object:
         if slot not in self.slots:
             near = get_close_matches(slot.name, [name.name for name in self.slots], n=1)
             known = ", ".join(name.name for name in self.slots) or "none"
-            raise Misuse(f"an object of class {self.kind and self.kind.name} has no slot {slot}", None,
-                         f"did you mean {near[0]}?" if near else f"its slots are {known}")
+            raise Misuse(
+                f"an object of class {self.kind and self.kind.name} has no slot {slot}",
+                None,
+                f"did you mean {near[0]}?" if near else f"its slots are {known}",
+            )
 
     def __str__(self) -> str:
         return f"::{self.kind.name}" if self.kind is not None else "()"
@@ -96,16 +100,20 @@ class _Frame:
     variables: list[tuple[Symbol, list[Form], int]]
 
 
-def send(interpreter: Interpreter, receiver: Object, selector: Symbol, arguments: list[Form],
-         start: Class | None = None) -> Form:
+def send(
+    interpreter: Interpreter, receiver: Object, selector: Symbol, arguments: list[Form], start: Class | None = None
+) -> Form:
     """The value of the method for a message, looked for from the class `start` upwards (default: the receiver's)."""
     kind = start or receiver.kind
     found = None if kind is None else kind.method(selector)
     if kind is None or found is None:
         known = [] if kind is None else sorted({name.name for one in kind.line() for name in one.methods})
         near = get_close_matches(selector.name, known, n=1)
-        raise Misuse(f"class {kind and kind.name} has no method {selector}", 1,
-                     f"did you mean {near[0]}?" if near else f"its methods are {', '.join(known) or 'none'}")
+        raise Misuse(
+            f"class {kind and kind.name} has no method {selector}",
+            1,
+            f"did you mean {near[0]}?" if near else f"its methods are {', '.join(known) or 'none'}",
+        )
     method, owner = found
     bound = [*method.parameters.bind(selector.name, arguments), (THIS, receiver)]
     receiver.store()
@@ -129,13 +137,19 @@ def upwards(interpreter: Interpreter, receiver: Object, name: Symbol) -> Class:
     value = interpreter.lookup(name)
     if isinstance(value, Class):
         if receiver.kind is not None and value not in receiver.kind.line():
-            raise Misuse(f"class {receiver.kind.name} does not come from class {name}", 1,
-                         f"name one of {', '.join(str(one.name) for one in receiver.kind.line())}")
+            raise Misuse(
+                f"class {receiver.kind.name} does not come from class {name}",
+                1,
+                f"name one of {', '.join(str(one.name) for one in receiver.kind.line())}",
+            )
         return value
     parent = receiver.running[-1].owner.parent if name.name == "super" and receiver.running else None
     if parent is None:
-        raise Misuse(f"{name} is no class that this object comes from", 1,
-                     "write (class . message) with a class above that of the object, or in a method (super . message)")
+        raise Misuse(
+            f"{name} is no class that this object comes from",
+            1,
+            "write (class . message) with a class above that of the object, or in a method (super . message)",
+        )
     return parent
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 from snsim.language.forms import NIL, Form, Pair, make_list, symbol
 from snsim.language.procedures import Function, Macro

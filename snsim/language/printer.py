@@ -5,8 +5,8 @@ See docs/reference/sn28.md, section 1.5.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Callable, Iterator
 
 import numpy as np
 
@@ -158,7 +158,7 @@ def _exact_matrix(matrix: np.ndarray, most: int) -> str:
     if matrix.ndim == 0:
         return f"[{letters}@ {values[0]}]"
     for size in reversed(matrix.shape):
-        values = ["[" + " ".join(values[i:i + size]) + "]" for i in range(0, len(values), size)]
+        values = ["[" + " ".join(values[i : i + size]) + "]" for i in range(0, len(values), size)]
     return values[0] if not letters else f"[{letters}{' ' if values[0][1] != '[' else ''}{values[0][1:]}"
 
 
@@ -169,11 +169,11 @@ def printed_matrix(matrix: np.ndarray, column: int = 0) -> str:
     letter = _LETTERS.get(matrix.dtype, "")
     whole = np.issubdtype(matrix.dtype, np.integer)
     values = [f"{int(x):5d} " if whole else f"{float(x):5.2f} " for x in matrix.ravel()]
-    rows = ["[" + "".join(values[i:i + matrix.shape[-1]]) + "]" for i in range(0, len(values), matrix.shape[-1])]
+    rows = ["[" + "".join(values[i : i + matrix.shape[-1]]) + "]" for i in range(0, len(values), matrix.shape[-1])]
     indent = column + len(letter) + matrix.ndim - 1
     for size in reversed(matrix.shape[:-1]):
         between = "\n" + " " * indent
-        rows = ["[" + between.join(rows[i:i + size]) + "]" for i in range(0, len(rows), size)]
+        rows = ["[" + between.join(rows[i : i + size]) + "]" for i in range(0, len(rows), size)]
         indent -= 1
     return rows[0][0] + letter + rows[0][1:]
 

@@ -6,8 +6,9 @@ call as it stands. Both say what is wrong with `Misuse`, and the evaluator adds 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -68,8 +69,11 @@ class Procedure:
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         """The value for these arguments."""
-        raise Misuse(f"{self.name} cannot be applied to a list of arguments", None,
-                     f"call it by its name, ({self.name} ...), or apply a function: (lambda (x) ({self.name} x))")
+        raise Misuse(
+            f"{self.name} cannot be applied to a list of arguments",
+            None,
+            f"call it by its name, ({self.name} ...), or apply a function: (lambda (x) ({self.name} x))",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +94,7 @@ class Primitive(Procedure):
         count = len(arguments)
         if count < self.least or (self.most is not None and count > self.most):
             raise Misuse(wrong_count(self.name, self.least, self.most, count))
-        if self.wants_interpreter:
-            result = self.function(interpreter, *arguments)
-        else:
-            result = self.function(*arguments)
+        result = self.function(interpreter, *arguments) if self.wants_interpreter else self.function(*arguments)
         if type(result) is float:
             return result
         if isinstance(result, (int, np.number, np.bool_)):
@@ -182,8 +183,9 @@ class Parameters:
             return list(zip(self.required, values))
         least, most = len(self.required), len(self.required) + len(self.optional)
         if len(values) < least or (self.rest is None and len(values) > most):
-            raise Misuse(wrong_count(name, least, None if self.rest else most, len(values)), None,
-                         f"write {self.usage(name)}")
+            raise Misuse(
+                wrong_count(name, least, None if self.rest else most, len(values)), None, f"write {self.usage(name)}"
+            )
         bound: list[tuple[Symbol, Form]] = []
         for pattern, value in zip(self.required, values):
             if type(pattern) is Symbol:
@@ -196,7 +198,6 @@ class Parameters:
             bound.append((self.rest, make_list(values[most:])))
         return bound
 
-
     def usage(self, name: str) -> str:
         """Return how a call of a function is written: `(name a b [optional] rest...)`."""
         names = [brief(item) for item in self.required] + [f"[{variable}]" for variable, _ in self.optional]
@@ -204,13 +205,17 @@ class Parameters:
 
 
 def _too_many_names() -> Misuse:
-    return Misuse(f"an argument list holds at most {_MOST_NAMES:,} names", None,
-                  "take a list of values as one argument: (de f values ...)")
+    return Misuse(
+        f"an argument list holds at most {_MOST_NAMES:,} names",
+        None,
+        "take a list of values as one argument: (de f values ...)",
+    )
 
 
 def _no_name(item: Form) -> Misuse:
-    return Misuse("an argument list holds names only", None,
-                  f"put a name in place of {brief(item)}, as in (de f (a b) ...)")
+    return Misuse(
+        "an argument list holds names only", None, f"put a name in place of {brief(item)}, as in (de f (a b) ...)"
+    )
 
 
 def _optional(item: Form) -> tuple[Symbol, Form]:
@@ -223,8 +228,11 @@ def _optional(item: Form) -> tuple[Symbol, Form]:
             return item.car, NIL
         if isinstance(item.cdr, Pair) and item.cdr.cdr is NIL:
             return item.car, item.cdr.car
-    raise Misuse("behind &optional stands a name or (name default)", None,
-                 f"put one in place of {brief(item)}, as in (a &optional b (c 1))")
+    raise Misuse(
+        "behind &optional stands a name or (name default)",
+        None,
+        f"put one in place of {brief(item)}, as in (a &optional b (c 1))",
+    )
 
 
 def _pattern(item: Form) -> Form:
@@ -248,8 +256,11 @@ def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) 
     """Bind the names of a pattern to the parts of a value of the same form: ((a b) c) with ((1 2) 3)."""
     while isinstance(pattern, Pair):
         if not isinstance(value, Pair):
-            raise Misuse("the value has too few elements for the pattern of names", None,
-                         f"take {brief(pattern.car)} out of the pattern, or make the list longer")
+            raise Misuse(
+                "the value has too few elements for the pattern of names",
+                None,
+                f"take {brief(pattern.car)} out of the pattern, or make the list longer",
+            )
         if len(bound) > 100 * _MOST_NAMES:
             # it was changed after it was looked at
             raise Misuse("the pattern of names has no end", None, "write the names out, as in (de f (a b) ...)")
@@ -258,8 +269,11 @@ def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) 
     if isinstance(pattern, Symbol):
         bound.append((pattern, value))
     elif value is not NIL:
-        raise Misuse("the value has too many elements for the pattern of names", None,
-                     f"write (a b . rest) for a pattern that takes {brief(value)} too")
+        raise Misuse(
+            "the value has too many elements for the pattern of names",
+            None,
+            f"write (a b . rest) for a pattern that takes {brief(value)} too",
+        )
 
 
 def check_name(name: Symbol, argument: int | None = None) -> None:
@@ -272,8 +286,11 @@ def check_name(name: Symbol, argument: int | None = None) -> None:
 def check_pattern(pattern: Form) -> Form:
     """The pattern, or Misuse if it is neither a name nor a list of names."""
     if pattern is NIL or not isinstance(pattern, (Symbol, Pair)):
-        raise Misuse("a name, or a list of names, is wanted here", None,
-                     f"put a name, such as x, or (x y) in place of {brief(pattern)}")
+        raise Misuse(
+            "a name, or a list of names, is wanted here",
+            None,
+            f"put a name, such as x, or (x y) in place of {brief(pattern)}",
+        )
     return _pattern(pattern)
 
 
@@ -334,8 +351,9 @@ CORE: Shelf[Procedure] = Shelf("function")
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def function(name: str, interpreter: bool = False, shelf: Shelf[Procedure] = CORE,
-             makes: bool = False) -> Callable[[F], F]:
+def function(
+    name: str, interpreter: bool = False, shelf: Shelf[Procedure] = CORE, makes: bool = False
+) -> Callable[[F], F]:
     """Decorator: put a Python function on a shelf as a function of the language.
 
     Its positional parameters are the arguments; with `interpreter` it gets the interpreter before them. The first

@@ -136,8 +136,11 @@ class _Literal:
     def _spliced(self, inner: Pair, at: Span, depth: int) -> list[Node]:
         values = self._computed(inner, at)
         if values is not NIL and not isinstance(values, Pair):
-            self._fault(f",@ puts the elements of a list here, and {self.interpreter.describe(values)} is none",
-                        at, "a single value is put here by , without the @")
+            self._fault(
+                f",@ puts the elements of a list here, and {self.interpreter.describe(values)} is none",
+                at,
+                "a single value is put here by , without the @",
+            )
             return []
         return [self._data(value, at, depth) for value in self.interpreter.elements(values, ",@", at)]
 
@@ -165,8 +168,11 @@ class _Literal:
             return self._list([self._data(item, span, depth + 1) for item in values], span)
         if isinstance(value, (float, str, Symbol)) or (isinstance(value, np.ndarray) and value.dtype != object):
             return Node(value, span)
-        self._fault(f"{self.interpreter.describe(value)} cannot stand here", span,
-                    "a comma gives a number, a name, a string, a list or a matrix")
+        self._fault(
+            f"{self.interpreter.describe(value)} cannot stand here",
+            span,
+            "a comma gives a number, a name, a string, a list or a matrix",
+        )
         return Node((), span)
 
     def _list(self, items: list[Node], span: Span) -> Node:
@@ -193,5 +199,9 @@ class _Literal:
         if depth > limits.nesting:
             raise exceeded("the form is nested too deep", limits.nesting, span, _SHALLOWER)
         if self.nodes > 2 * limits.list_length:
-            raise exceeded("the form has too many parts", limits.list_length, span,
-                           "a list that holds itself? Write the form in parts: (net NAME (like OTHER) ...)")
+            raise exceeded(
+                "the form has too many parts",
+                limits.list_length,
+                span,
+                "a list that holds itself? Write the form in parts: (net NAME (like OTHER) ...)",
+            )

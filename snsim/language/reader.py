@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any
 
 from lark import Lark, Transformer, UnexpectedToken
 from lark.parsers.lalr_interactive_parser import InteractiveParser
@@ -75,7 +76,10 @@ class _Open:
 
 _PREFIXES = {"QUOTE": QUOTE, "BACKQUOTE": BACKQUOTE, "COMMA": UNQUOTE, "SPLICE": SPLICE, "TILDE": symbol("null")}
 _ATOMS: dict[str, Callable[[str], Form]] = {
-    "NUMBER": read_number, "STRING": read_string, "SCOPE": read_scope, "SYMBOL": read_symbol,
+    "NUMBER": read_number,
+    "STRING": read_string,
+    "SCOPE": read_scope,
+    "SYMBOL": read_symbol,
 }
 _ARRAYS = {"ARRAY", "ARRAY_ROW", "HASH"}
 _OUTSIDE = Context()  # of every bracket and sign
@@ -116,16 +120,26 @@ class _Builder(Transformer[Piece, Piece]):
         opening, parts = pieces[0], pieces[1:-1]
         for part in parts:
             if part.type != parts[0].type:
-                raise fail("rows and numbers stand side by side in a matrix", _first_number(part),
-                           hint="put every number of a row between [ and ]", also=(("the matrix", opening.span),))
+                raise fail(
+                    "rows and numbers stand side by side in a matrix",
+                    _first_number(part),
+                    hint="put every number of a row between [ and ]",
+                    also=(("the matrix", opening.span),),
+                )
             if part.type == "rows" and part.value.shape != parts[0].value.shape:
-                raise fail(f"this row of the matrix is {_shape(part)} long, and the first is {_shape(parts[0])}",
-                           part.span, hint=f"write as many as in the first row, {_shape(parts[0])}",
-                           also=(("the first row", parts[0].span),))
+                raise fail(
+                    f"this row of the matrix is {_shape(part)} long, and the first is {_shape(parts[0])}",
+                    part.span,
+                    hint=f"write as many as in the first row, {_shape(parts[0])}",
+                    also=(("the first row", parts[0].span),),
+                )
             if part.type == "rows" and part.value.letters:
-                raise fail("the type of a matrix stands at its outermost bracket", part.span,
-                           hint=f"write [{part.value.letters} at the outermost bracket, and [ at the rows",
-                           also=(("the matrix", opening.span),))
+                raise fail(
+                    "the type of a matrix stands at its outermost bracket",
+                    part.span,
+                    hint=f"write [{part.value.letters} at the outermost bracket, and [ at the rows",
+                    also=(("the matrix", opening.span),),
+                )
         values = [part.value for part in parts]
         if parts[0].type == "NUMBERS":
             values = [number for run in values for number in run] if len(values) > 1 else values[0]
@@ -139,12 +153,19 @@ class _Builder(Transformer[Piece, Piece]):
         opening, parts = pieces[0], [part for piece in pieces[1:-1] for part in _one_by_one(piece)]
         for part in parts:
             if (part.type == "array row") is not (parts[0].type == "array row"):
-                raise fail("rows and elements stand side by side in an array", part.span,
-                           hint="put the elements of a row between [ and ]", also=(("the array", opening.span),))
+                raise fail(
+                    "rows and elements stand side by side in an array",
+                    part.span,
+                    hint="put the elements of a row between [ and ]",
+                    also=(("the array", opening.span),),
+                )
             if part.type == "array row" and part.value.shape != parts[0].value.shape:
-                raise fail(f"this row of the array is {_shape(part)} long, and the first is {_shape(parts[0])}",
-                           part.span, hint=f"write as many as in the first row, {_shape(parts[0])}",
-                           also=(("the first row", parts[0].span),))
+                raise fail(
+                    f"this row of the array is {_shape(part)} long, and the first is {_shape(parts[0])}",
+                    part.span,
+                    hint=f"write as many as in the first row, {_shape(parts[0])}",
+                    also=(("the first row", parts[0].span),),
+                )
         try:
             return Piece("array row", Rows.of([part.value for part in parts], "a"), _covering(opening, pieces[-1]))
         except Misread as misread:
@@ -217,7 +238,7 @@ class _Work:
         level = len(self.opened)
         while level > 0 and not self.opened[level - 1].fed:
             level -= 1
-        for one in self.opened[max(level - 1, 0):]:
+        for one in self.opened[max(level - 1, 0) :]:
             if not one.fed:
                 self._feed(one.piece)
                 one.fed = True
@@ -245,8 +266,15 @@ class _Work:
 def _grammar() -> _Grammar:
     """The tables of the grammar: built once a process, in a few hundredths of a second, and kept nowhere else."""
     text = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    parser = Lark(text, start="form", parser="lalr", lexer="basic", keep_all_tokens=True, transformer=_Builder(),
-                  maybe_placeholders=False)
+    parser = Lark(
+        text,
+        start="form",
+        parser="lalr",
+        lexer="basic",
+        keep_all_tokens=True,
+        transformer=_Builder(),
+        maybe_placeholders=False,
+    )
     written = {terminal.name: terminal.pattern.to_regexp() for terminal in parser.terminals}
     ignored = f"(?:{'|'.join(written[name] for name in parser.ignore_tokens)})*+"
     # Of several terminals that match at one place, the first of this order is the token: it is that of Lark.
@@ -264,8 +292,11 @@ class FormReader:
         text = source.text
         too_large = exceeds_source(len(text) if text.isascii() else len(text.encode("utf-8", "replace")), limits)
         if too_large:
-            raise fail(f"{source.name}: {too_large}", None,
-                       hint="split it into files, and put them together by (include \"F.sn\")")
+            raise fail(
+                f"{source.name}: {too_large}",
+                None,
+                hint='split it into files, and put them together by (include "F.sn")',
+            )
         self._source = source
         self._limits = limits
         self._warn = warn or (lambda fault: None)
@@ -343,8 +374,14 @@ class FormReader:
             last, count = token, count + 1
             token = self._token()
         what = "this ) closes nothing" if count == 1 else f"these {count} ) close nothing"
-        self._warn(Fault(f"{what} and {'is' if count == 1 else 'are'} skipped", _covering(first, last),
-                         hint="take it out, or look for a ( that is missing above", severity="warning"))
+        self._warn(
+            Fault(
+                f"{what} and {'is' if count == 1 else 'are'} skipped",
+                _covering(first, last),
+                hint="take it out, or look for a ( that is missing above",
+                severity="warning",
+            )
+        )
         return token
 
     def _form(self, token: Piece | None) -> Piece:
@@ -379,16 +416,26 @@ class FormReader:
             token.type = "ARRAY_ROW"
         kind, context = token.type, _OUTSIDE if inside is None else inside.context
         if kind in ("COMMA", "SPLICE") and not context.allows_comma:
-            raise fail(f"a comma under ' computes nothing: '...{token.value}", token.span,
-                       hint="write ` in place of the '")
+            raise fail(
+                f"a comma under ' computes nothing: '...{token.value}", token.span, hint="write ` in place of the '"
+            )
         piece = self._piece(token)
-        is_plain = kind == "OPEN" and not work.may_complete and (
-            inside is None or inside.takes_elements or inside.piece.type in _PREFIXES)
+        is_plain = (
+            kind == "OPEN"
+            and not work.may_complete
+            and (inside is None or inside.takes_elements or inside.piece.type in _PREFIXES)
+        )
         if not is_plain:
             work.feed(piece)
         if kind in _OPENERS or kind in _PREFIXES:
-            opened.append(_Open(piece, context.inside(_PREFIXES[kind]) if kind in _PREFIXES else context,
-                                kind in _OPENERS and kind != "MATRIX", not is_plain))
+            opened.append(
+                _Open(
+                    piece,
+                    context.inside(_PREFIXES[kind]) if kind in _PREFIXES else context,
+                    kind in _OPENERS and kind != "MATRIX",
+                    not is_plain,
+                )
+            )
             self._check_nesting(opened)
         elif kind == "DOT":
             opened[-1].takes_elements = False
@@ -424,8 +471,11 @@ class FormReader:
                 opened.append(inside)
                 self._check_nesting(opened)
                 continue
-            elif kind == "MATRIX" and inside.piece.type == "OPEN" and (
-                    matrix := self._matrix(start, self._limits.nesting - len(opened))) is not None:
+            elif (
+                kind == "MATRIX"
+                and inside.piece.type == "OPEN"
+                and (matrix := self._matrix(start, self._limits.nesting - len(opened))) is not None
+            ):
                 at = matrix.span.end
                 value, span = matrix.value, matrix.span
             elif kind == "CLOSE" and not inside.fed and len(opened) > 1 and opened[-2].takes_elements:
@@ -459,7 +509,7 @@ class FormReader:
             self._at = token.end()
             if kind == "MATRIX":
                 letters = token[kind][1:]
-                if opened and (letters or opened[-1][1] and not isinstance(opened[-1][1][0], Rows)):
+                if opened and (letters or (opened[-1][1] and not isinstance(opened[-1][1][0], Rows))):
                     return None
                 if len(opened) == levels:
                     return None
@@ -471,7 +521,7 @@ class FormReader:
                     return None
                 continue
             letters, parts = opened.pop()
-            if not parts or isinstance(parts[0], Rows) and any(part.shape != parts[0].shape for part in parts):
+            if not parts or (isinstance(parts[0], Rows) and any(part.shape != parts[0].shape for part in parts)):
                 return None
             try:
                 rows = Rows.of(parts, letters)
@@ -499,9 +549,12 @@ class FormReader:
 
     def _check_nesting(self, opened: list[_Open]) -> None:
         if len(opened) > self._limits.nesting:
-            raise fail(f"more than {self._limits.nesting} lists stand inside one another", opened[-1].piece.span,
-                       hint="close some before, or build the inner lists with functions: (setq a (list b c))",
-                       also=(("the outermost", opened[0].piece.span),))
+            raise fail(
+                f"more than {self._limits.nesting} lists stand inside one another",
+                opened[-1].piece.span,
+                hint="close some before, or build the inner lists with functions: (setq a (list b c))",
+                also=(("the outermost", opened[0].piece.span),),
+            )
 
     def _piece(self, token: Piece) -> Piece:
         """The token with the value it stands for."""
@@ -534,9 +587,16 @@ class FormReader:
         if break_in is not None:
             also = (("it takes in this form, which begins a line", break_in.span),)
         ends = "".join({"OPEN": ")", "HASH": "#]"}.get(piece.type, "]") for piece in reversed(brackets))
-        return Unfinished(Fault(f"this {sign} is never closed", first.span,
-                                hint=f"write {ends} where the form ends" if len(ends) <= 20 else
-                                f"write {len(brackets)} closing brackets where the form ends", also=also))
+        return Unfinished(
+            Fault(
+                f"this {sign} is never closed",
+                first.span,
+                hint=f"write {ends} where the form ends"
+                if len(ends) <= 20
+                else f"write {len(brackets)} closing brackets where the form ends",
+                also=also,
+            )
+        )
 
     def _unreadable(self, offset: int) -> SnError:
         """No token begins at this offset."""
@@ -544,26 +604,43 @@ class FormReader:
         sign = text[offset]
         span = Span(self._source, offset, offset + 1)
         if sign == '"':
-            return fail("this string is not closed on its line", span,
-                        hint='end it with ", or put a backslash before the end of the line to go on in the next one')
+            return fail(
+                "this string is not closed on its line",
+                span,
+                hint='end it with ", or put a backslash before the end of the line to go on in the next one',
+            )
         if sign == "|":
-            return fail("this | has no second one on its line", span,
-                        hint="write |NAME| for a name with odd signs, or take the | out")
+            return fail(
+                "this | has no second one on its line",
+                span,
+                hint="write |NAME| for a name with odd signs, or take the | out",
+            )
         if text.startswith("#!", offset):
             return fail("this #! has no !# behind it", span, hint="put !# at the end of the comment: #! COMMENT !#")
         if sign == "\0" or (sign < " " and sign not in "\t\n\r\f\v"):
-            return fail(f"control character {ord(sign)}: this is no text of SN's Lisp", span,
-                        hint="name a text of Lisp: weights and patterns are read by words such as load-matrix")
+            return fail(
+                f"control character {ord(sign)}: this is no text of SN's Lisp",
+                span,
+                hint="name a text of Lisp: weights and patterns are read by words such as load-matrix",
+            )
         name = unicodedata.name(sign, "") or f"character {ord(sign)}"
         shown = f"{sign} ({name})" if sign.isprintable() and sign != " " else name
-        plain = "write a plain blank" if unicodedata.category(sign) in ("Zs", "Cf") else \
-            f"take it out; in a text write \"{sign}\", in a name |{sign}|" if sign.isprintable() else "take it out"
+        plain = (
+            "write a plain blank"
+            if unicodedata.category(sign) in ("Zs", "Cf")
+            else f'take it out; in a text write "{sign}", in a name |{sign}|'
+            if sign.isprintable()
+            else "take it out"
+        )
         return fail(f"{shown} has no meaning here", span, hint=_OF_THE_PAST.get(sign, plain))
 
 
 def _nothing_behind(prefix: Piece) -> Fault:
-    return Fault(f"nothing stands behind this {prefix.value}", prefix.span,
-                 hint=f"write a form behind it, such as {prefix.value}x, or take it out")
+    return Fault(
+        f"nothing stands behind this {prefix.value}",
+        prefix.span,
+        hint=f"write a form behind it, such as {prefix.value}x, or take it out",
+    )
 
 
 def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
@@ -573,33 +650,58 @@ def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
     if inside is not None and inside.type in _ARRAYS and piece.type in _CLOSERS:
         closing = "#]" if inside.type == "HASH" else "]"
         if piece.value == closing:
-            return fail("an array has at least one element", inside.span,
-                        hint=f"put one in it, {inside.value} 0{closing}; (matrix n) makes one of n zeros")
-        return fail(f"a {closing} is missing before this {piece.value}", piece.span,
-                    hint=f"write {closing}{piece.value} here, or take this {piece.value} out",
-                    also=((f"the {inside.value} that is open", inside.span),))
+            return fail(
+                "an array has at least one element",
+                inside.span,
+                hint=f"put one in it, {inside.value} 0{closing}; (matrix n) makes one of n zeros",
+            )
+        return fail(
+            f"a {closing} is missing before this {piece.value}",
+            piece.span,
+            hint=f"write {closing}{piece.value} here, or take this {piece.value} out",
+            also=((f"the {inside.value} that is open", inside.span),),
+        )
     if inside is not None and inside.type == "MATRIX":
         if piece.type == "MATRIX_CLOSE":
-            return fail("a matrix has at least one element", inside.span,
-                        hint="put numbers in it, [1 2 3]; (matrix n) makes one of n zeros")
+            return fail(
+                "a matrix has at least one element",
+                inside.span,
+                hint="put numbers in it, [1 2 3]; (matrix n) makes one of n zeros",
+            )
         if piece.type == "CLOSE":
-            return fail("a ] is missing before this )", piece.span, hint="write ]) here, or take this ) out",
-                        also=(("the [ that is open", inside.span),))
+            return fail(
+                "a ] is missing before this )",
+                piece.span,
+                hint="write ]) here, or take this ) out",
+                also=(("the [ that is open", inside.span),),
+            )
         hint = "build a matrix of computed numbers with (matrix ...) and set its elements"
-        written = piece.span.source.text[piece.span.start:piece.span.end][:40]
+        written = piece.span.source.text[piece.span.start : piece.span.end][:40]
         if (plain := written.translate(_PLAIN)) != written:
             hint = f"write the hyphen of the keyboard for minus: {plain}"
         return fail("a matrix holds numbers only", piece.span, hint=hint, also=also)
     if piece.type == "DOT":
-        return fail("a dot stands in a list only, before its last element", piece.span,
-                    hint="write (a . b), or a blank in its place", also=also)
+        return fail(
+            "a dot stands in a list only, before its last element",
+            piece.span,
+            hint="write (a . b), or a blank in its place",
+            also=also,
+        )
     if piece.type in ("MATRIX_CLOSE", "HASH_CLOSE"):
-        return fail(f"this {piece.value} closes nothing", piece.span,
-                    hint="a list ends with )" if inside else "take it out", also=also)
+        return fail(
+            f"this {piece.value} closes nothing",
+            piece.span,
+            hint="a list ends with )" if inside else "take it out",
+            also=also,
+        )
     if inside is not None and inside.type in _PREFIXES:
         return SnError(_nothing_behind(inside))
-    return fail("one element, and then ), stands behind a dot", piece.span,
-                hint="write (a . b), or leave the dot out: (a b c)", also=also)
+    return fail(
+        "one element, and then ), stands behind a dot",
+        piece.span,
+        hint="write (a . b), or leave the dot out: (a b c)",
+        also=also,
+    )
 
 
 def read_forms(source: Source, limits: Limits = DEFAULT, warn: Warn | None = None) -> Iterator[tuple[Form, Span]]:
@@ -614,6 +716,7 @@ def read_forms(source: Source, limits: Limits = DEFAULT, warn: Warn | None = Non
 
 def read_tokens(source: Source) -> Iterator[tuple[str, Span]]:
     """The tokens of a text in order, each with its kind (a terminal of the grammar) and its place; blanks and comments
-    stand between them. SnError at a sign that begins none."""
+    stand between them. SnError at a sign that begins none.
+    """
     reader = FormReader(source)
     yield from ((token.type, token.span) for token in reader.tokens())

@@ -1,4 +1,4 @@
-"""SN's regular expressions, matched in a time that grows with text times pattern and no faster.
+r"""SN's regular expressions, matched in a time that grows with text times pattern and no faster.
 
 `.` any character, `[a-z]` and `[^...]` sets, `( )` groups, `|` or, `* + ?` behind one of these, `^` and `$` the ends of
 the text, `\\` before a sign that means itself. Of several ways to match, the first in the order of the pattern is
@@ -8,8 +8,8 @@ taken, with as much as possible for `*` and `+`. All ways are followed side by s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from snsim.language.procedures import Misuse
 
@@ -19,7 +19,8 @@ _LONGEST, _DEEPEST = 1_000, 100  # characters of a pattern, parentheses inside o
 @dataclass(frozen=True)
 class Instruction:
     """`take` a character of a set, `go` to one of several places (the first is tried first), `save` where a group
-    begins or ends, be at the `begin` or the `end` of the text, or `done`."""
+    begins or ends, be at the `begin` or the `end` of the text, or `done`.
+    """
 
     kind: str
     targets: tuple[int, ...] = ()
@@ -48,8 +49,11 @@ class _Parser:
 
     def __init__(self, pattern: str):
         if len(pattern) > _LONGEST:
-            raise Misuse(f"the regular expression has {len(pattern):,} characters, {_LONGEST:,} is the limit", 0,
-                         "match its parts one after the other: (regex-seek regex string start)")
+            raise Misuse(
+                f"the regular expression has {len(pattern):,} characters, {_LONGEST:,} is the limit",
+                0,
+                "match its parts one after the other: (regex-seek regex string start)",
+            )
         self.pattern = pattern
         self.at = 0
         self.groups = 0
@@ -62,11 +66,14 @@ class _Parser:
         return code
 
     def wrong(self, what: str) -> Misuse:
-        return Misuse(f'regular expression "{self.pattern}", character {self.at + 1}: {what}', 0,
-                      r'write \\ in a string before a sign that stands for itself, as in "\\(" for a bracket')
+        return Misuse(
+            f'regular expression "{self.pattern}", character {self.at + 1}: {what}',
+            0,
+            r'write \\ in a string before a sign that stands for itself, as in "\\(" for a bracket',
+        )
 
     def peek(self) -> str:
-        return self.pattern[self.at:self.at + 1]
+        return self.pattern[self.at : self.at + 1]
 
     def alternatives(self) -> Code:
         """One or more sequences with | between them; groups are numbered anew in each."""
@@ -139,10 +146,10 @@ class _Parser:
         ranges: list[tuple[str, str]] = []
         while self.peek() != "]" or not ranges:
             low = self.peek()
-            high = self.pattern[self.at + 2:self.at + 3]
+            high = self.pattern[self.at + 2 : self.at + 3]
             if not low:
                 raise self.wrong("a ] is missing")
-            if self.pattern[self.at + 1:self.at + 2] == "-" and high not in ("", "]"):
+            if self.pattern[self.at + 1 : self.at + 2] == "-" and high not in ("", "]"):
                 ranges.append((low, high))
                 self.at += 3
             else:
@@ -213,6 +220,6 @@ class Regex:
                 work += [(place + target, saved) for target in reversed(instruction.targets)]
             elif instruction.kind == "save":
                 slot = instruction.targets[0]
-                work.append((place + 1, (*saved[:slot], at, *saved[slot + 1:])))
+                work.append((place + 1, (*saved[:slot], at, *saved[slot + 1 :])))
             elif at == (0 if instruction.kind == "begin" else len(text)):
                 work.append((place + 1, saved))

@@ -28,8 +28,9 @@ def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = 
     except OSError as error:
         raise unreadable(name, error, span) from None
     if too_large:
-        raise fail(f"{shown(name)}: {too_large}", span,
-                   hint="split it into files, and put them together by (include \"F.sn\")")
+        raise fail(
+            f"{shown(name)}: {too_large}", span, hint='split it into files, and put them together by (include "F.sn")'
+        )
     return Source(name, _decode(name, content, span), is_file=True)
 
 
@@ -40,22 +41,31 @@ def read_input() -> Source:
 
 def _decode(name: str, content: bytes, span: Span | None) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise fail(f"{shown(name)} is a text in UTF-16; snsim reads UTF-8", span,
-                   hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {for_shell([Path(name)])}")
+        raise fail(
+            f"{shown(name)} is a text in UTF-16; snsim reads UTF-8",
+            span,
+            hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {for_shell([Path(name)])}",
+        )
     if known := foreign_format(content):
         raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, hint="name a file of SN's Lisp, NAME.sn")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        place = _place(name, content.decode("utf-8", "replace"), len(content[:error.start].decode("utf-8", "replace")))
-        raise fail(f"{shown(name)} is no text in UTF-8: byte {error.start} is {content[error.start]:02x}", place,
-                   hint=f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {for_shell([Path(name)])}",
-                   also=() if span is None else (("read here", span),)) from None
+        place = _place(name, content.decode("utf-8", "replace"), len(content[: error.start].decode("utf-8", "replace")))
+        raise fail(
+            f"{shown(name)} is no text in UTF-8: byte {error.start} is {content[error.start]:02x}",
+            place,
+            hint=f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {for_shell([Path(name)])}",
+            also=() if span is None else (("read here", span),),
+        ) from None
     if "\0" in text:
         at = text.index("\0")
-        raise fail(f"{shown(name)} is no text: character {at + 1} is a zero byte",
-                   _place(name, text, at), hint="name a file of SN's Lisp, NAME.sn, or save this one as text",
-                   also=() if span is None else (("read here", span),))
+        raise fail(
+            f"{shown(name)} is no text: character {at + 1} is a zero byte",
+            _place(name, text, at),
+            hint="name a file of SN's Lisp, NAME.sn, or save this one as text",
+            also=() if span is None else (("read here", span),),
+        )
     return _newlines(text).removesuffix("\x1a")  # the mark of the end of a text under CP/M and MS-DOS
 
 
@@ -96,11 +106,13 @@ def _holds_texts(folder: Path) -> bool:
 
 class FileAccess:
     """The files that a program may read: those in the folder tree of its first text, and `.sn` files of the tree above
-    it where that is one of `.sn` files, as the folder of nets is for a folder of studies in it."""
+    it where that is one of `.sn` files, as the folder of nets is for a folder of studies in it.
+    """
 
     def __init__(self, root: Path | None, texts: Path | None = None):
         """`root`: the top of the tree; None for a text that has no folder. `texts`: the top of the tree of `.sn` files;
-        None for the folder above if that holds some, else `root`."""
+        None for the folder above if that holds some, else `root`.
+        """
         self.root = None if root is None else root.resolve()
         above = self.root if self.root is None or not _holds_texts(self.root.parent) else self.root.parent
         self.texts = above if texts is None else texts.resolve()
@@ -118,20 +130,28 @@ class FileAccess:
     def find(self, name: str, beside: Source, span: Span) -> Path:
         """The path that `name` means in a text: relative to its file. SnError if it lies outside of the tree."""
         if self.root is None:
-            raise fail(f'a text without a folder cannot include "{name}"', span,
-                       hint="write the form into a file, and run that: snsim run FILE.sn")
+            raise fail(
+                f'a text without a folder cannot include "{name}"',
+                span,
+                hint="write the form into a file, and run that: snsim run FILE.sn",
+            )
         path = Path(os.path.normpath(os.path.join(os.path.dirname(beside.name), name)))
         try:
             resolved = resolve(path)
         except PathError as reason:
-            raise fail(f'"{shown(name)}" cannot be read: {reason}', span,
-                       hint="name a file below the folder of the program") from None
+            raise fail(
+                f'"{shown(name)}" cannot be read: {reason}', span, hint="name a file below the folder of the program"
+            ) from None
         inside = resolved.is_relative_to(self.root) or (
-            resolved.suffix == ".sn" and self.texts is not None and resolved.is_relative_to(self.texts))
+            resolved.suffix == ".sn" and self.texts is not None and resolved.is_relative_to(self.texts)
+        )
         if not inside:
-            raise fail(f'"{shown(name)}" lies outside of {self.root}, the folder of the program', span,
-                       hint=f"copy {shown(path.name)} into that folder, or into one in it; .sn files may stand in the "
-                       "folder above too, where that is one of .sn files")
+            raise fail(
+                f'"{shown(name)}" lies outside of {self.root}, the folder of the program',
+                span,
+                hint=f"copy {shown(path.name)} into that folder, or into one in it; .sn files may stand in the "
+                "folder above too, where that is one of .sn files",
+            )
         return path
 
     def first_time(self, path: Path) -> bool:

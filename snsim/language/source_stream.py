@@ -38,7 +38,7 @@ class Input:
         """The next characters, fewer at the end of the text."""
         start = self.offset
         self.offset = min(len(self.source.text), start + count)
-        return self.source.text[start:self.offset]
+        return self.source.text[start : self.offset]
 
     def while_in(self, characters: str) -> str:
         """The characters up to the first one outside of a class: "a-z", "~@" (all but @)."""
@@ -52,7 +52,7 @@ class Input:
 
     def peek(self) -> str:
         """The next character, which stays where it is; END behind the last."""
-        return self.source.text[self.offset:self.offset + 1] or END
+        return self.source.text[self.offset : self.offset + 1] or END
 
 
 @lru_cache(maxsize=64)
@@ -64,15 +64,19 @@ def _class(characters: str) -> tuple[frozenset[str], bool]:
     i = 0
     while i < len(body):
         first = last = body[i]
-        if body[i + 1:i + 2] == "-" and i + 2 < len(body):
+        if body[i + 1 : i + 2] == "-" and i + 2 < len(body):
             last = body[i + 2]
             i += 2
         if first > last:
-            raise Misuse(f'the range {first}-{last} of the class "{characters}" runs backwards', None,
-                         f"write {last}-{first}")
+            raise Misuse(
+                f'the range {first}-{last} of the class "{characters}" runs backwards', None, f"write {last}-{first}"
+            )
         if ord(last) - ord(first) > 0xFF:
-            raise Misuse(f'the range {first}-{last} of the class "{characters}" is too wide', None,
-                         "write several ranges, such as a-zA-Z, or ~ and the characters that are not meant")
+            raise Misuse(
+                f'the range {first}-{last} of the class "{characters}" is too wide',
+                None,
+                "write several ranges, such as a-zA-Z, or ~ and the characters that are not meant",
+            )
         allowed.update(map(chr, range(ord(first), ord(last) + 1)))
         i += 1
     return frozenset(allowed), inverted

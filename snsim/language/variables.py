@@ -5,7 +5,7 @@ See docs/reference/sn28.md, section 1.2.
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -85,5 +85,8 @@ class Variables:
 
 
 def _fixed(name: Symbol) -> Misuse:
-    return Misuse("t is always t" if name is TRUE else f"the variable {name.name} is only to be read", None,
-                  f"choose another name, such as my-{name.name}")
+    return Misuse(
+        "t is always t" if name is TRUE else f"the variable {name.name} is only to be read",
+        None,
+        f"choose another name, such as my-{name.name}",
+    )

@@ -5,7 +5,7 @@ None builds a table: a net of any size is checked from its structure.
 
 from __future__ import annotations
 
-from typing import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import numpy as np
 
@@ -31,8 +31,11 @@ def check(net: Net, skip: Collection[str] = ()) -> list[Fault]:
 def two_layers(net: Net) -> Iterator[Fault]:
     """A net has an input layer and at least one more."""
     if len(net.layers) < 2:
-        yield Fault(f"net {net.name} has {len(net.layers) or 'no'} layer{'s' * (not net.layers)}; the least is two",
-                    net.span, hint="write (layer input N) first and (layer output N) last")
+        yield Fault(
+            f"net {net.name} has {len(net.layers) or 'no'} layer{'s' * (not net.layers)}; the least is two",
+            net.span,
+            hint="write (layer input N) first and (layer output N) last",
+        )
 
 
 @CHECKS.register("order")
@@ -41,19 +44,30 @@ def forward(net: Net) -> Iterator[Fault]:
     order = {layer.name: i for i, layer in enumerate(net.layers)}
     for c in net.connections:
         if c.source == c.target:
-            yield Fault(f"layer {c.source} is connected to itself: a cycle", c.span,
-                        hint=f"leave it out, or name a later layer: (connect {c.source} LAYER (full))")
+            yield Fault(
+                f"layer {c.source} is connected to itself: a cycle",
+                c.span,
+                hint=f"leave it out, or name a later layer: (connect {c.source} LAYER (full))",
+            )
         elif order[c.source] > order[c.target]:
-            yield Fault(f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
-                        f"{c.source}, so this would be a cycle", c.span,
-                        hint=f"turn it round, or state layer {c.source} before {c.target}")
+            yield Fault(
+                f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
+                f"{c.source}, so this would be a cycle",
+                c.span,
+                hint=f"turn it round, or state layer {c.source} before {c.target}",
+            )
     for t in net.transforms:
         for source in dict.fromkeys(t.sources):
             if order[source] >= order[t.target]:
-                yield Fault(f"({t.name}) leads backward: {t.target} is computed before {source}, so this would be a "
-                            f"cycle" if source != t.target else f"({t.name}) leads from {source} to itself: a cycle",
-                            t.span, hint=f"state layer {source} before {t.target}" if source != t.target else
-                            "name a later layer as the last one")
+                yield Fault(
+                    f"({t.name}) leads backward: {t.target} is computed before {source}, so this would be a cycle"
+                    if source != t.target
+                    else f"({t.name}) leads from {source} to itself: a cycle",
+                    t.span,
+                    hint=f"state layer {source} before {t.target}"
+                    if source != t.target
+                    else "name a later layer as the last one",
+                )
 
 
 @CHECKS.register("pairs of layers")
@@ -85,13 +99,19 @@ def distinct_names(net: Net) -> Iterator[Fault]:
     for c in net.connections:
         before = first.setdefault(c.name, c)
         if (before.source, before.target) != (c.source, c.target):
-            yield Fault(f"the weights from {c.source} to {c.target} and those from {before.source} to {before.target} "
-                        f"would both be called {c.name}", c.span,
-                        hint=f"rename one of the layers, such as {c.target} to {c.target}2")
+            yield Fault(
+                f"the weights from {c.source} to {c.target} and those from {before.source} to {before.target} "
+                f"would both be called {c.name}",
+                c.span,
+                hint=f"rename one of the layers, such as {c.target} to {c.target}2",
+            )
     for layer in net.layers:
         if layer.name == "biases":
-            yield Fault('a layer cannot be called "biases"', layer.span,
-                        hint="write another name, such as bias-layer: in a training biases means all of them")
+            yield Fault(
+                'a layer cannot be called "biases"',
+                layer.span,
+                hint="write another name, such as bias-layer: in a training biases means all of them",
+            )
 
 
 @CHECKS.register("ends")
@@ -102,15 +122,24 @@ def joined(net: Net) -> Iterator[Fault]:
     for i, layer in enumerate(net.layers if len(net.layers) > 1 else ()):
         enters, leaves = i == 0 or layer.name in entered, i == len(net.layers) - 1 or layer.name in left
         if not enters and not leaves:
-            yield Fault(f"layer {layer.name} is connected to nothing", layer.span,
-                        hint=f"add (connect FROM {layer.name} (full)) and (connect {layer.name} TO (full))")
+            yield Fault(
+                f"layer {layer.name} is connected to nothing",
+                layer.span,
+                hint=f"add (connect FROM {layer.name} (full)) and (connect {layer.name} TO (full))",
+            )
         elif not enters:
-            yield Fault(f"nothing enters layer {layer.name}", layer.span,
-                        hint=f"add (connect {net.layers[i - 1].name} {layer.name} (full)) or another connection to it")
+            yield Fault(
+                f"nothing enters layer {layer.name}",
+                layer.span,
+                hint=f"add (connect {net.layers[i - 1].name} {layer.name} (full)) or another connection to it",
+            )
         elif not leaves:
             following = net.layers[i + 1].name
-            yield Fault(f"nothing leaves layer {layer.name}", layer.span,
-                        hint=f"add (connect {layer.name} {following} (full)) or another connection from it")
+            yield Fault(
+                f"nothing leaves layer {layer.name}",
+                layer.span,
+                hint=f"add (connect {layer.name} {following} (full)) or another connection from it",
+            )
 
 
 @CHECKS.register("maps")
@@ -125,8 +154,11 @@ def maps_fed(net: Net) -> Iterator[Fault]:
         unfed = [str(i + 1) for i in np.flatnonzero(~fed)]
         if unfed:
             which = f"map {unfed[0]}" if len(unfed) == 1 else f"maps {', '.join(unfed)}"
-            yield Fault(f"nothing feeds {which} of layer {layer.name} (counted from 1)", entering[-1].span,
-                        hint="put an x into the columns of these maps in the table, or leave the maps out")
+            yield Fault(
+                f"nothing feeds {which} of layer {layer.name} (counted from 1)",
+                entering[-1].span,
+                hint="put an x into the columns of these maps in the table, or leave the maps out",
+            )
 
 
 @CHECKS.register("bias")
@@ -134,9 +166,11 @@ def bias_has_geometry(net: Net) -> Iterator[Fault]:
     """A bias by map or column needs a layer with rows and columns."""
     for layer in net.layers[1:]:
         if layer.bias in ("map", "column") and layer.maps is None:
-            yield Fault(f"layer {layer.name} is {layer.units} units without geometry, so it has no bias per "
-                        f"{layer.bias}", layer.span,
-                        hint=f"write (layer {layer.name} {layer.units} (bias unit)), or give it rows and columns")
+            yield Fault(
+                f"layer {layer.name} is {layer.units} units without geometry, so it has no bias per {layer.bias}",
+                layer.span,
+                hint=f"write (layer {layer.name} {layer.units} (bias unit)), or give it rows and columns",
+            )
 
 
 @CHECKS.register("size")
@@ -144,23 +178,38 @@ def small_enough(net: Net) -> Iterator[Fault]:
     """A net has at most 10^7 units, 10^9 connections and in one `attend` 10^8 pairs of positions."""
     for layer in net.layers:
         if layer.units > MOST_UNITS:
-            yield Fault(f"layer {layer.name} has {layer.units:,} units; a net has at most {MOST_UNITS:,}", layer.span,
-                        hint="write fewer units, or smaller maps: (layer NAME (MAPS ROWS COLUMNS))")
+            yield Fault(
+                f"layer {layer.name} has {layer.units:,} units; a net has at most {MOST_UNITS:,}",
+                layer.span,
+                hint="write fewer units, or smaller maps: (layer NAME (MAPS ROWS COLUMNS))",
+            )
     units = sum(layer.units for layer in net.layers)
     if units > MOST_UNITS and all(layer.units <= MOST_UNITS for layer in net.layers):
-        yield Fault(f"net {net.name} has {units:,} units; the most is {MOST_UNITS:,}", net.span,
-                    hint=f"use smaller layers: the largest is {max(net.layers, key=lambda layer: layer.units).name}")
+        yield Fault(
+            f"net {net.name} has {units:,} units; the most is {MOST_UNITS:,}",
+            net.span,
+            hint=f"use smaller layers: the largest is {max(net.layers, key=lambda layer: layer.units).name}",
+        )
     for c in net.connections:
         if c.wiring.connections > MOST_CONNECTIONS:
-            yield Fault(f"{c.source} to {c.target} has {c.wiring.connections:,} connections; a net has at most "
-                        f"{MOST_CONNECTIONS:,}", c.span,
-                        hint="connect them by (mask ROWS COLUMNS) in place of (full), or make them smaller")
+            yield Fault(
+                f"{c.source} to {c.target} has {c.wiring.connections:,} connections; a net has at most "
+                f"{MOST_CONNECTIONS:,}",
+                c.span,
+                hint="connect them by (mask ROWS COLUMNS) in place of (full), or make them smaller",
+            )
     connections = sum(c.wiring.connections for c in net.connections)
     if connections > MOST_CONNECTIONS and all(c.wiring.connections <= MOST_CONNECTIONS for c in net.connections):
-        yield Fault(f"net {net.name} has {connections:,} connections; the most is {MOST_CONNECTIONS:,}", net.span,
-                    hint="connect layers by (mask ROWS COLUMNS) in place of (full), or make them smaller")
+        yield Fault(
+            f"net {net.name} has {connections:,} connections; the most is {MOST_CONNECTIONS:,}",
+            net.span,
+            hint="connect layers by (mask ROWS COLUMNS) in place of (full), or make them smaller",
+        )
     for t in net.transforms:
         if isinstance(t.structure, Attention) and t.structure.heads * t.structure.positions**2 > MOST_ATTENTION:
-            yield Fault(f"({t.name}) attends from {t.structure.positions:,} positions to {t.structure.positions:,} in "
-                        f"{t.structure.heads} heads; the most is {MOST_ATTENTION:,} pairs", t.span,
-                        hint="use smaller maps or fewer heads")
+            yield Fault(
+                f"({t.name}) attends from {t.structure.positions:,} positions to {t.structure.positions:,} in "
+                f"{t.structure.heads} heads; the most is {MOST_ATTENTION:,} pairs",
+                t.span,
+                hint="use smaller maps or fewer heads",
+            )

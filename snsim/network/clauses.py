@@ -7,10 +7,11 @@ list inside a clause, `(bias map)`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Callable, Iterable, Iterator, NoReturn, TypeVar, Union
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from snsim.registry import suggest
 
 T = TypeVar("T")
 
-Plain = Union[Node, str, float, Symbol, np.ndarray, list[Any], tuple["Plain", ...]]  # what `make_node` takes
+Plain = Node | str | float | Symbol | np.ndarray | list[Any] | tuple["Plain", ...]  # what `make_node` takes
 
 STATED, DEFAULT = "stated", "default"
 
@@ -40,7 +41,7 @@ class Clause:
         return self.node.head
 
     def inherited(self, name: str) -> Clause:
-        """This clause as a form sees it that is `like` the form called `name`."""
+        """Return this clause as a form that is `like` the form called `name` sees it."""
         parts = tuple(part.inherited(name) for part in self.parts)
         return replace(self, origin=name if self.origin == STATED else self.origin, parts=parts)
 
@@ -52,10 +53,12 @@ class Faults:
         self.found: list[Fault] = []
         self.silent = False  # something was wrong that is reported elsewhere
 
-    def add(self, message: str, span: Span | None, hint: str | Callable[[], str],
-            also: tuple[tuple[str, Span], ...] = ()) -> None:
+    def add(
+        self, message: str, span: Span | None, hint: str | Callable[[], str], also: tuple[tuple[str, Span], ...] = ()
+    ) -> None:
         """Add a fault. A hint that takes long, as the nearest of many names, is a function: it is called for as many
-        faults as are shown."""
+        faults as are shown.
+        """
         if not isinstance(hint, str):
             hint = hint() if len(self.found) < MOST_FAULTS else ""
         self.found.append(Fault(message, span, hint=hint, also=also))
@@ -94,8 +97,11 @@ def number(node: Node, what: str, faults: Faults) -> float | None:
     if isinstance(node.value, float) and math.isfinite(node.value):
         return float(node.value)
     if node.is_number:
-        faults.add(f"{what} must be a finite number, not {node.value:g}", node.span,
-                   "write a number such as 0.5, 3 or 1e-4; a computed one may be too large")
+        faults.add(
+            f"{what} must be a finite number, not {node.value:g}",
+            node.span,
+            "write a number such as 0.5, 3 or 1e-4; a computed one may be too large",
+        )
         return None
     faults.add(f"{what} must be a number, not {describe(node)}", node.span, number_hint(node))
     return None
@@ -105,8 +111,13 @@ def number_hint(node: Node, example: str = "0.5, 3 or 1e-4") -> str:
     """Return what to type where a number belongs and this node stands."""
     if isinstance(node.value, str) and NUMBER.fullmatch(node.value):
         return f"write {node.value}, without quotes"
-    computed = f"; for the value of a variable write ,{node.name}" if node.is_symbol else \
-        f"; for a computed value write ,({node.head} ...)" if node.head else ""
+    computed = (
+        f"; for the value of a variable write ,{node.name}"
+        if node.is_symbol
+        else f"; for a computed value write ,({node.head} ...)"
+        if node.head
+        else ""
+    )
     return f"write digits, such as {example}{computed}"
 
 
@@ -118,8 +129,11 @@ def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
     if not math.isfinite(value) or value != int(value) or value < least:
         below, above = max(least, math.floor(value)), max(least, math.ceil(value))
         near = f"{below}" if below == above else f"{below} or {above}"
-        faults.add(f"{what} must be a whole number from {least}, not {value:g}", node.span,
-                   f"write {near}" + (", or more" if above == least else ""))
+        faults.add(
+            f"{what} must be a whole number from {least}, not {value:g}",
+            node.span,
+            f"write {near}" + (", or more" if above == least else ""),
+        )
         return None
     return int(value)
 
@@ -179,28 +193,40 @@ def arguments(node: Node, least: int, most: int | None, syntax: str, faults: Fau
     given = node.items[1:]
     if len(given) < least or (most is not None and len(given) > most):
         count = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
-        faults.add(f"({node.head} ...) takes {count} argument{'' if count == '1' else 's'}, {len(given)} given",
-                   node.span, f"write {syntax}")
+        faults.add(
+            f"({node.head} ...) takes {count} argument{'' if count == '1' else 's'}, {len(given)} given",
+            node.span,
+            f"write {syntax}",
+        )
         return None
     return given
 
 
-def sort_clauses(nodes: Iterable[Node], known: Iterable[str], kind: str, repeatable: Iterable[str],
-                 faults: Faults) -> list[Node]:
+def sort_clauses(
+    nodes: Iterable[Node], known: Iterable[str], kind: str, repeatable: Iterable[str], faults: Faults
+) -> list[Node]:
     """The nodes that are clauses of a known word; faults for the others and for a clause that stands twice."""
     known, repeatable = list(known), set(repeatable)
     seen: dict[str, Node] = {}
     kept: list[Node] = []
     for node in nodes:
         if not node.head:
-            faults.add(f"a clause of {kind} is a list that begins with a word, not {describe(node)}", node.span,
-                       f"clauses: {', '.join(known)}")
+            faults.add(
+                f"a clause of {kind} is a list that begins with a word, not {describe(node)}",
+                node.span,
+                f"clauses: {', '.join(known)}",
+            )
         elif node.head not in known:
-            faults.add(f'{kind} has no clause "{node.head}"', node.items[0].span,
-                       partial(suggest, node.head, known, "clauses"))
+            faults.add(
+                f'{kind} has no clause "{node.head}"', node.items[0].span, partial(suggest, node.head, known, "clauses")
+            )
         elif node.head in seen and node.head not in repeatable:
-            faults.add(f"({node.head} ...) stands twice in this {kind}", node.items[0].span,
-                       "leave one of them out", (("first here", seen[node.head].span),))
+            faults.add(
+                f"({node.head} ...) stands twice in this {kind}",
+                node.items[0].span,
+                "leave one of them out",
+                (("first here", seen[node.head].span),),
+            )
         else:
             seen.setdefault(node.head, node)
             kept.append(node)

@@ -5,7 +5,7 @@ The text reads back as the same form: origins stand in comments.
 
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from snsim.network.nlfs import NlfDefinition
 _FAR = 88  # comments of longer lines stand right behind them
 
 
-def complete_form(word: str, name: str, clauses: Iterable[Clause], most_elements: int | None = None,
-                  dropped: Iterable[Clause] = ()) -> str:
+def complete_form(
+    word: str, name: str, clauses: Iterable[Clause], most_elements: int | None = None, dropped: Iterable[Clause] = ()
+) -> str:
     """`(word name clause ...)`, a clause a line, options from elsewhere on lines of their own, with `; default` or
     `; from NAME` in one column; behind it in comments the `dropped` clauses, which `like` brought and nothing reads.
 
@@ -29,8 +30,9 @@ def complete_form(word: str, name: str, clauses: Iterable[Clause], most_elements
     for clause in clauses:
         lines += _clause_lines(clause, most_elements)
     lines[-1] = (lines[-1][0] + ")", lines[-1][1])
-    unread = [f";; not read here: {node_text(clause.node, most_elements)}, {_comment(clause.origin)}"
-              for clause in dropped]
+    unread = [
+        f";; not read here: {node_text(clause.node, most_elements)}, {_comment(clause.origin)}" for clause in dropped
+    ]
     return "\n".join([*commented(lines), *dict.fromkeys(unread)])
 
 
@@ -42,8 +44,7 @@ def table_form(name: str, table: np.ndarray) -> str:
 
 def nlf_form(definition: NlfDefinition) -> str:
     """`(define-nlf name (x (p default) ...) expression)`, with `(derivative expression)` where one is stated."""
-    parameters = ["x", *(p if default is None else f"({p} {to_text(default)})"
-                         for p, default in definition.parameters)]
+    parameters = ["x", *(p if default is None else f"({p} {to_text(default)})" for p, default in definition.parameters)]
     form = f"(define-nlf {show(symbol(definition.name))} ({' '.join(parameters)}) {to_text(definition.f)}"
     return form + (")" if definition.derivative is None else f" (derivative {to_text(definition.derivative)}))")
 

@@ -1,13 +1,13 @@
 """What a connect clause states for its scheme to read: arguments and options, with their places.
 
-    (connect h1 h2 (mask 5 5) (step 2) (border 2 -1) (table three-blocks))
+(connect h1 h2 (mask 5 5) (step 2) (border 2 -1) (table three-blocks))
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Mapping
 
 import numpy as np
 
@@ -74,15 +74,19 @@ class Statement:
         wrap = given[-1].is_name and given[-1].name == "wrap"
         if len(given) == 1:
             if not wrap:
-                self.faults.add(f"(border ...) needs the value of its cells, or wrap, beside {describe(given[0])}",
-                                node.span, f"write {syntax}")
+                self.faults.add(
+                    f"(border ...) needs the value of its cells, or wrap, beside {describe(given[0])}",
+                    node.span,
+                    f"write {syntax}",
+                )
             return Border(wrap=wrap)
         cells = whole(given[0], "the number of border cells", self.faults) or 0
         if wrap:
             return Border(cells, wrap=True)
         if given[1].is_symbol:
-            self.faults.add(f'a border is a number or wrap, not the name "{given[1].name}"', given[1].span,
-                            f"write {syntax}")
+            self.faults.add(
+                f'a border is a number or wrap, not the name "{given[1].name}"', given[1].span, f"write {syntax}"
+            )
             return Border(cells)
         return Border(cells, number(given[1], "the value of the border", self.faults) or 0.0)
 
@@ -97,8 +101,12 @@ class Statement:
         if node is None:
             return False
         if fixed is not None:
-            self.faults.add("(fixed ...) weights never learn, and (weight-norm) is a way of learning them", node.span,
-                            "leave one of them out", (("fixed here", fixed.span),))
+            self.faults.add(
+                "(fixed ...) weights never learn, and (weight-norm) is a way of learning them",
+                node.span,
+                "leave one of them out",
+                (("fixed here", fixed.span),),
+            )
         return arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
 
     def maps(self, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
@@ -107,8 +115,11 @@ class Statement:
         `full`, the default, and `one-to-one` always exist. None, and a fault, if the table does not fit the layers.
         """
         if sources * targets > MOST_PAIRS:
-            self.faults.add(f"{sources} maps to {targets} maps are {sources * targets} pairs; the most is {MOST_PAIRS}",
-                            self.span, "write fewer maps, such as (layer NAME (16 ROWS COLUMNS))")
+            self.faults.add(
+                f"{sources} maps to {targets} maps are {sources * targets} pairs; the most is {MOST_PAIRS}",
+                self.span,
+                "write fewer maps, such as (layer NAME (16 ROWS COLUMNS))",
+            )
             return None
         node = self.options.get("table")
         if node is None:
@@ -126,9 +137,11 @@ class Statement:
             return np.ones((sources, targets), bool)
         if sources == targets:
             return np.eye(sources, dtype=bool)
-        self.faults.add(f"one-to-one needs as many maps in both layers: {sources} in {names[0]}, "
-                        f"{targets} in {names[1]}", node.span,
-                        f"give {names[1]} {sources} maps, or {names[0]} {targets}")
+        self.faults.add(
+            f"one-to-one needs as many maps in both layers: {sources} in {names[0]}, {targets} in {names[1]}",
+            node.span,
+            f"give {names[1]} {sources} maps, or {names[0]} {targets}",
+        )
         return None
 
     def _table(self, node: Node) -> np.ndarray | None:
@@ -136,30 +149,45 @@ class Statement:
         if isinstance(node.value, np.ndarray):
             return zero_one(node, self.faults)
         if not node.is_name:
-            self.faults.add(f"a table is given by name or as a matrix, not as {describe(node)}", node.span,
-                            "write (table NAME) or (table ,matrix)")
+            self.faults.add(
+                f"a table is given by name or as a matrix, not as {describe(node)}",
+                node.span,
+                "write (table NAME) or (table ,matrix)",
+            )
             return None
         entry = self.tables.entry(node.name)
         if entry is None and not self.tables.is_broken(node.name):
-            self.faults.add(f'unknown table "{node.name}"', node.span,
-                            partial(self.tables.suggest, node.name, ("full", "one-to-one")))
+            self.faults.add(
+                f'unknown table "{node.name}"',
+                node.span,
+                partial(self.tables.suggest, node.name, ("full", "one-to-one")),
+            )
         if entry is None:
             self.faults.silent = True
             return None
         return np.asarray(entry.value).astype(bool)
 
-    def _fitting(self, table: np.ndarray, node: Node, sources: int, targets: int,
-                 names: tuple[str, str]) -> np.ndarray | None:
+    def _fitting(
+        self, table: np.ndarray, node: Node, sources: int, targets: int, names: tuple[str, str]
+    ) -> np.ndarray | None:
         if table.shape == (sources, targets):
             return table
         entry = self.tables.entry(node.name) if node.is_name else None
         also = () if entry is None or entry.span is None else (("the table", entry.span),)
-        wrong = [f"{have} {side} maps in the table, {want} in layer {layer}" for have, want, side, layer in (
-            (table.shape[0], sources, "source", names[0]), (table.shape[1], targets, "target", names[1]))
-            if have != want]
-        self.faults.add("; ".join(wrong), node.span,
-                        f"write {sources} rows (maps of {names[0]}) and {targets} columns "
-                        f"(maps of {names[1]})", also)
+        wrong = [
+            f"{have} {side} maps in the table, {want} in layer {layer}"
+            for have, want, side, layer in (
+                (table.shape[0], sources, "source", names[0]),
+                (table.shape[1], targets, "target", names[1]),
+            )
+            if have != want
+        ]
+        self.faults.add(
+            "; ".join(wrong),
+            node.span,
+            f"write {sources} rows (maps of {names[0]}) and {targets} columns (maps of {names[1]})",
+            also,
+        )
         return None
 
 
@@ -167,20 +195,29 @@ def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
     """The matrix of a node as bool, shape (source maps, target maps); None and a fault if it is not a 0/1 table."""
     matrix = np.asarray(node.value)
     if matrix.ndim != 2 or matrix.size == 0:
-        faults.add(f"a table has two dimensions, this matrix has shape {'x'.join(map(str, matrix.shape))}", node.span,
-                   "write [[1 0][0 1]]: a row for each source map, a column for each target map")
+        faults.add(
+            f"a table has two dimensions, this matrix has shape {'x'.join(map(str, matrix.shape))}",
+            node.span,
+            "write [[1 0][0 1]]: a row for each source map, a column for each target map",
+        )
         return None
     try:
         values = matrix.astype(float)
     except (TypeError, ValueError):
-        faults.add("a table holds 0 and 1, this matrix holds elements that are not numbers", node.span,
-                   "write rows of 0 and 1, such as [[1 0][0 1]]")
+        faults.add(
+            "a table holds 0 and 1, this matrix holds elements that are not numbers",
+            node.span,
+            "write rows of 0 and 1, such as [[1 0][0 1]]",
+        )
         return None
     wrong = np.argwhere((values != 0) & (values != 1))
     if len(wrong):
         i, j = wrong[0]
-        faults.add(f"a table holds 0 and 1, this one has {values[i, j]:g} in row {i + 1}, column {j + 1}", node.span,
-                   "write 1 where the source map (row) feeds the target map (column), else 0")
+        faults.add(
+            f"a table holds 0 and 1, this one has {values[i, j]:g} in row {i + 1}, column {j + 1}",
+            node.span,
+            "write 1 where the source map (row) feeds the target map (column), else 0",
+        )
         return None
     return values.astype(bool)
 
@@ -195,32 +232,52 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
     source, target = windows.source[1:], windows.target[1:]
     (r, c), (sr, sc), (h, w) = windows.window, windows.step, source
     step = f"{sr}" if sr == sc else f"{sr} {sc}"
-    around = "border wrap" if border.wrap and not border.cells else \
-        f"border {border.cells} wrap" if border.wrap else f"border {border.cells}"
+    around = (
+        "border wrap"
+        if border.wrap and not border.cells
+        else f"border {border.cells} wrap"
+        if border.wrap
+        else f"border {border.cells}"
+    )
     said = f"windows of {r}x{c}, step {step}, {around} on {h}x{w}"
     faults, place = statement.faults, statement.span
     if border.wrap and (h % sr or w % sc):
-        faults.add(f"{said}: a step must divide a map that wraps round", statement.place("step", "border"),
-                   f"write (step {_dividing(h, sr)} {_dividing(w, sc)}), or give the border a value in place of wrap")
+        faults.add(
+            f"{said}: a step must divide a map that wraps round",
+            statement.place("step", "border"),
+            f"write (step {_dividing(h, sr)} {_dividing(w, sc)}), or give the border a value in place of wrap",
+        )
         return
     if border.wrap and (r > h or c > w):
-        faults.add(f"{said}: the window is larger than the map that wraps round", place,
-                   f"write a window of at most {h} rows and {w} columns")
+        faults.add(
+            f"{said}: the window is larger than the map that wraps round",
+            place,
+            f"write a window of at most {h} rows and {w} columns",
+        )
         return
     fits = fit(h, border, r, sr), fit(w, border, c, sc)
     if min(fits) < 1:
-        faults.add(f"{said} do not fit: layer {names[0]} is too small", place,
-                   f"write a window of at most {h} rows and {w} columns, or a wider border")
+        faults.add(
+            f"{said} do not fit: layer {names[0]} is too small",
+            place,
+            f"write a window of at most {h} rows and {w} columns, or a wider border",
+        )
     elif fits != target:
         layer = "x".join(map(str, windows.target))
-        faults.add(f"{said} give {fits[0]}x{fits[1]}; layer {names[1]} is {layer}", place,
-                   f"give {names[1]} the rows and columns {fits[0]} {fits[1]}, or change window, step or border")
+        faults.add(
+            f"{said} give {fits[0]}x{fits[1]}; layer {names[1]} is {layer}",
+            place,
+            f"give {names[1]} the rows and columns {fits[0]} {fits[1]}, or change window, step or border",
+        )
     elif statement.exact() and not border.wrap:
         over = (h + 2 * border.cells - r) % sr, (w + 2 * border.cells - c) % sc
         if any(over):
             unread = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in zip(over, ("row", "column")) if n)
-            faults.add(f"{said} leave {unread} at the far edge unread",
-                       statement.place("exact"), "leave (exact) out, or write another (border CELLS VALUE)")
+            faults.add(
+                f"{said} leave {unread} at the far edge unread",
+                statement.place("exact"),
+                "leave (exact) out, or write another (border CELLS VALUE)",
+            )
 
 
 def _dividing(size: int, step: int) -> int:
@@ -230,8 +287,11 @@ def _dividing(size: int, step: int) -> int:
 
 def no_geometry(layer: str, units: int, scheme: str, span: Span) -> Exception:
     """The error for a layer without geometry under a scheme that needs one."""
-    return fail(f"({scheme} ...) reads maps, and layer {layer} is {units} units without geometry", span,
-                hint=f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)")
+    return fail(
+        f"({scheme} ...) reads maps, and layer {layer} is {units} units without geometry",
+        span,
+        hint=f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)",
+    )
 
 
 def plain(node: Node) -> object:

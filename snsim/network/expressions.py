@@ -13,9 +13,10 @@ finite for every x. The form `(/ (+ 1 (tanh (/ x 2))) 2)` of the sigmoid is quic
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +28,28 @@ from snsim.registry import suggest
 
 # Operation as written -> least and most arguments (None: any number).
 OPERATIONS: Mapping[str, tuple[int, int | None]] = {
-    "+": (1, None), "-": (1, 2), "*": (1, None), "/": (1, 2), "**": (2, 2),
-    "sqrt": (1, 1), "exp": (1, 1), "log": (1, 1), "tanh": (1, 1), "abs": (1, 1), "sgn": (1, 1),
-    "min": (1, None), "max": (1, None), "if": (3, 3),
-    "<": (2, 2), "<=": (2, 2), ">": (2, 2), ">=": (2, 2), "=": (2, 2),
-    "and": (1, None), "or": (1, None), "not": (1, 1),
+    "+": (1, None),
+    "-": (1, 2),
+    "*": (1, None),
+    "/": (1, 2),
+    "**": (2, 2),
+    "sqrt": (1, 1),
+    "exp": (1, 1),
+    "log": (1, 1),
+    "tanh": (1, 1),
+    "abs": (1, 1),
+    "sgn": (1, 1),
+    "min": (1, None),
+    "max": (1, None),
+    "if": (3, 3),
+    "<": (2, 2),
+    "<=": (2, 2),
+    ">": (2, 2),
+    ">=": (2, 2),
+    "=": (2, 2),
+    "and": (1, None),
+    "or": (1, None),
+    "not": (1, 1),
 }
 _FOLDED = {"+", "*", "min", "max", "and", "or"}  # of many arguments: kept as binary ones, from the left
 _LOGICAL = {"<", "<=", ">", ">=", "=", "and", "or", "not"}
@@ -163,7 +181,13 @@ def _choose(condition: Expression, a: Expression, b: Expression) -> Expression |
 
 
 _SIMPLIFY: Mapping[str, Callable[..., Expression | None]] = {
-    "+": _plus, "-": _minus, "negate": _negate, "*": _times, "/": _over, "**": _power, "if": _choose,
+    "+": _plus,
+    "-": _minus,
+    "negate": _negate,
+    "*": _times,
+    "/": _over,
+    "**": _power,
+    "if": _choose,
 }
 
 
@@ -194,17 +218,24 @@ def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expre
         return number(node.value)
     if node.is_symbol:
         if node.name not in variables:
-            faults.add(f'unknown variable "{node.name}"', node.span,
-                       partial(suggest, node.name, variables, "variables"))
+            faults.add(
+                f'unknown variable "{node.name}"', node.span, partial(suggest, node.name, variables, "variables")
+            )
         return variable(node.name)
     if not node.items:
-        faults.add(f"an expression is a number, a variable or (operation ...), not {describe(node)}", node.span,
-                   suggest("", variables, "variables"))
+        faults.add(
+            f"an expression is a number, a variable or (operation ...), not {describe(node)}",
+            node.span,
+            suggest("", variables, "variables"),
+        )
         return ZERO
     if node.head not in OPERATIONS:
         first = node.items[0]
-        sentence = f'unknown operation "{node.head}"' if node.head else \
-            f"an expression in parentheses begins with an operation, not {describe(first)}"
+        sentence = (
+            f'unknown operation "{node.head}"'
+            if node.head
+            else f"an expression in parentheses begins with an operation, not {describe(first)}"
+        )
         faults.add(sentence, first.span, partial(suggest, node.head, list(OPERATIONS), "operations"))
         return ZERO
     args = []
@@ -213,9 +244,12 @@ def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expre
     least, most = OPERATIONS[node.head]
     if len(args) < least or (most is not None and len(args) > most):
         takes = f"{least} or more" if most is None else f"{least}" if most == least else f"{least} or {most}"
-        names = [*"ABC"[:least], *(f"[{c}]" for c in "ABC"[least:most or least]), *(["..."] if most is None else [])]
-        faults.add(f"({node.head} ...) takes {takes} argument{'' if takes == '1' else 's'}, {len(args)} given",
-                   node.span, f"write ({' '.join([node.head, *names])})")
+        names = [*"ABC"[:least], *(f"[{c}]" for c in "ABC"[least : most or least]), *(["..."] if most is None else [])]
+        faults.add(
+            f"({node.head} ...) takes {takes} argument{'' if takes == '1' else 's'}, {len(args)} given",
+            node.span,
+            f"write ({' '.join([node.head, *names])})",
+        )
         return ZERO
     return apply(node.head, *args)
 

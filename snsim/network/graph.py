@@ -21,6 +21,21 @@ from snsim.network.net import (
 )
 
 __all__ = [
-    "BIAS", "BORDER", "Attention", "Connection", "Counts", "Dense", "Frames", "Layer", "Net", "Nlf", "Normalization",
-    "Parameter", "Structure", "Table", "Transform", "Windows", "Wiring",
+    "BIAS",
+    "BORDER",
+    "Attention",
+    "Connection",
+    "Counts",
+    "Dense",
+    "Frames",
+    "Layer",
+    "Net",
+    "Nlf",
+    "Normalization",
+    "Parameter",
+    "Structure",
+    "Table",
+    "Transform",
+    "Windows",
+    "Wiring",
 ]

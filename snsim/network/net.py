@@ -8,10 +8,11 @@ Units of a layer are numbered from 0 in C order of its shape.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Callable, Iterable, Iterator, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -33,8 +34,23 @@ from snsim.network.wiring import (
 from snsim.registry import suggest
 
 __all__ = [
-    "BIAS", "BORDER", "Attention", "Connection", "Counts", "Dense", "Frames", "Layer", "Net", "Nlf", "Normalization",
-    "Parameter", "Structure", "Table", "Transform", "Windows", "Wiring",
+    "BIAS",
+    "BORDER",
+    "Attention",
+    "Connection",
+    "Counts",
+    "Dense",
+    "Frames",
+    "Layer",
+    "Net",
+    "Nlf",
+    "Normalization",
+    "Parameter",
+    "Structure",
+    "Table",
+    "Transform",
+    "Windows",
+    "Wiring",
 ]
 
 
@@ -76,8 +92,12 @@ class Layer:
     @property
     def bias_shape(self) -> tuple[int, ...]:
         """Shape of the layer's bias parameter; () if it has none."""
-        return {"unit": self.shape, "map": (self.shape[0] if len(self.shape) == 3 else 1,),
-                "column": self.shape[-1:], "none": ()}[self.bias]
+        return {
+            "unit": self.shape,
+            "map": (self.shape[0] if len(self.shape) == 3 else 1,),
+            "column": self.shape[-1:],
+            "none": (),
+        }[self.bias]
 
     @property
     def bias_index(self) -> np.ndarray:
@@ -293,6 +313,7 @@ class Net:
             if connection.weight_norm:
                 yield _gains(self, connection, has_bias)
         if has_bias:
+
             def fan_in() -> np.ndarray:
                 values = np.zeros(prod(layer.bias_shape), int)
                 values[layer.bias_index] = self.lines(layer.name)  # of several sharers the last one stays
@@ -301,15 +322,25 @@ class Net:
             def sharers() -> np.ndarray:
                 return np.bincount(layer.bias_index)
 
-            yield Parameter(f"{layer.name}.bias", "bias", layer.name, None, layer.bias_shape, fan_in,
-                            sharers, sharers, fan_in, True)
+            yield Parameter(
+                f"{layer.name}.bias", "bias", layer.name, None, layer.bias_shape, fan_in, sharers, sharers, fan_in, True
+            )
 
     def _weights_of(self, connection: Connection, has_bias: bool) -> Parameter:
         wiring, target = connection.wiring, connection.target
-        return Parameter(f"{connection.name}.weight", "weight", target, connection.source, wiring.weight_shape,
-                         lambda: self.lines(target)[wiring.last_user()], wiring.sharers,
-                         wiring.sharers_values, lambda: self.lines(target)[wiring.last_users()], has_bias,
-                         connection.fixed)
+        return Parameter(
+            f"{connection.name}.weight",
+            "weight",
+            target,
+            connection.source,
+            wiring.weight_shape,
+            lambda: self.lines(target)[wiring.last_user()],
+            wiring.sharers,
+            wiring.sharers_values,
+            lambda: self.lines(target)[wiring.last_users()],
+            has_bias,
+            connection.fixed,
+        )
 
     def bias_table(self, name: str) -> Table:
         """The connections of the layer's bias, one a unit, each with source BIAS; empty if it has none."""
@@ -348,8 +379,17 @@ class Net:
         nlf = [] if layer.nlf is None else [to_text(layer.nlf.f), to_text(layer.nlf.df)]
         yield repr(("layer", layer.name, layer.shape, layer.bias, *nlf)).encode()
         for c in self.entering(layer.name):
-            yield repr(("connect", c.source, c.wiring.weight_shape, c.border_value, c.scale, c.fixed,
-                        *(["weight-norm"] if c.weight_norm else []))).encode()
+            yield repr(
+                (
+                    "connect",
+                    c.source,
+                    c.wiring.weight_shape,
+                    c.border_value,
+                    c.scale,
+                    c.fixed,
+                    *(["weight-norm"] if c.weight_norm else []),
+                )
+            ).encode()
             yield from _structure(c.wiring)
         for t in self.transforms_into(layer.name):
             yield repr((t.word, t.sources, t.structure)).encode()
@@ -379,20 +419,40 @@ def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:
     def sharers() -> np.ndarray:
         return np.bincount(wiring.owners(), wiring.sharers()).astype(int)
 
-    return Parameter(f"{connection.name}.gain", "gain", connection.target, connection.source, shape, fan_in,
-                     sharers, sharers,
-                     lambda: net.lines(connection.target)[wiring.last_users()], has_bias)
+    return Parameter(
+        f"{connection.name}.gain",
+        "gain",
+        connection.target,
+        connection.source,
+        shape,
+        fan_in,
+        sharers,
+        sharers,
+        lambda: net.lines(connection.target)[wiring.last_users()],
+        has_bias,
+    )
 
 
 def _structure(wiring: Wiring) -> Iterator[bytes]:
     """The wiring as bytes, without building the table of a structure that says it all."""
     structure = wiring.structure
     if structure is None:
-        yield from (np.ascontiguousarray(a, "<i8").tobytes() for a in (
-            wiring.table.source, wiring.table.target, wiring.table.weight))
+        yield from (
+            np.ascontiguousarray(a, "<i8").tobytes()
+            for a in (wiring.table.source, wiring.table.target, wiring.table.weight)
+        )
     elif isinstance(structure, Windows):
-        yield repr((structure.source, structure.target, structure.window, structure.step, structure.border,
-                    structure.wrap, structure.sharing)).encode()
+        yield repr(
+            (
+                structure.source,
+                structure.target,
+                structure.window,
+                structure.step,
+                structure.border,
+                structure.wrap,
+                structure.sharing,
+            )
+        ).encode()
         yield np.packbits(structure.maps).tobytes()
     else:
         yield repr(structure).encode()

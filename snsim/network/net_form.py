@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 
@@ -124,8 +125,11 @@ class NetForm:
         repeatable = ("layer", "connect", "without", *TRANSFORMS)
         self._clauses = sort_clauses(nodes, CLAUSES.names(), "net", repeatable, faults)
         if self._stated("like") and nodes[0].head != "like":
-            faults.add("(like NET) must be the first clause", self._stated("like")[0].span,
-                       f"move it directly behind the name: (net {title} (like NET) ...)")
+            faults.add(
+                "(like NET) must be the first clause",
+                self._stated("like")[0].span,
+                f"move it directly behind the name: (net {title} (like NET) ...)",
+            )
         self._nlfs: dict[int, tuple[Node, Nlf]] = {}  # by the identity of the option, which is kept with it
         self._unsound: set[str] = set()  # layers whose shape is not known
 
@@ -136,8 +140,13 @@ class NetForm:
         """The net, checked; SnError with every fault of the form."""
         self._parent = self._like()
         draft = Draft(self._parent, self.span, self.faults)
-        for word, apply in (("without", draft.without), ("default", draft.default), ("layer", draft.layer),
-                            ("connect", draft.connect), *((word, draft.transform) for word in TRANSFORMS)):
+        for word, apply in (
+            ("without", draft.without),
+            ("default", draft.default),
+            ("layer", draft.layer),
+            ("connect", draft.connect),
+            *((word, draft.transform) for word in TRANSFORMS),
+        ):
             for node in self._stated(word):
                 apply(node)
         read_whole = not self.faults.any
@@ -194,15 +203,25 @@ class NetForm:
         node = draft.shape
         assert node is not None
         if not node.is_list and not node.is_number:
-            self.faults.add(f"a shape or an option belongs here, not {describe(node)}", node.span,
-                            f"write {LAYER_SYNTAX}; several layers are named in a list: (layer (h1 h2) 30)")
+            self.faults.add(
+                f"a shape or an option belongs here, not {describe(node)}",
+                node.span,
+                f"write {LAYER_SYNTAX}; several layers are named in a list: (layer (h1 h2) 30)",
+            )
             return None
         if node.is_list and len(node.items) not in (2, 3):
-            self.faults.add(f"the shape of layer {draft.name} is a list of 2 or 3 numbers, not of {len(node.items)}",
-                            node.span, f"write {LAYER_SYNTAX}")
+            self.faults.add(
+                f"the shape of layer {draft.name} is a list of 2 or 3 numbers, not of {len(node.items)}",
+                node.span,
+                f"write {LAYER_SYNTAX}",
+            )
             return None
-        return all_read([whole(n, f"a size of layer {draft.name}", self.faults, least=1)
-                         for n in (node.items if node.is_list else (node,))])
+        return all_read(
+            [
+                whole(n, f"a size of layer {draft.name}", self.faults, least=1)
+                for n in (node.items if node.is_list else (node,))
+            ]
+        )
 
     def _bias(self, node: Node) -> str:
         given = arguments(node, 1, 1, "(bias unit), map, column or none", self.faults)
@@ -210,15 +229,21 @@ class NetForm:
             return "none"
         if given[0].is_name and given[0].name in BIASES:
             return given[0].name
-        self.faults.add(f"a bias is unit, map, column or none, not {describe(given[0])}", given[0].span,
-                        "write (bias unit) for one a unit, (bias map) for a shared one, or (bias none)")
+        self.faults.add(
+            f"a bias is unit, map, column or none, not {describe(given[0])}",
+            given[0].span,
+            "write (bias unit) for one a unit, (bias map) for a shared one, or (bias none)",
+        )
         return "none"
 
     def _input(self, layer: Layer, draft: Draft) -> Layer:
         stated = {word: option for word, option in draft.layers[layer.name].options.items() if option.origin == STATED}
         for word, option in stated.items():
-            self.faults.add(f"layer {layer.name} is the input (the first layer), which takes no ({word} ...)",
-                            option.node.span, f"leave ({word} ...) out, or state it for a later layer")
+            self.faults.add(
+                f"layer {layer.name} is the input (the first layer), which takes no ({word} ...)",
+                option.node.span,
+                f"leave ({word} ...) out, or state it for a later layer",
+            )
         return Layer(layer.name, layer.shape, span=layer.span)
 
     # ---- connections ---------------------------------------------------------------------------------------------
@@ -240,8 +265,19 @@ class NetForm:
             border = statement.border()
             stated = {word: _value(node) for word, node in options.items()}
             arguments_ = tuple(plain(node) for node in draft.scheme.items[1:])
-            connection = Connection(draft.source, draft.target, draft.scheme.head, stated, wiring, border.value,
-                                    1.0 if scale is None else scale, fixed, draft.span, arguments_, weight_norm)
+            connection = Connection(
+                draft.source,
+                draft.target,
+                draft.scheme.head,
+                stated,
+                wiring,
+                border.value,
+                1.0 if scale is None else scale,
+                fixed,
+                draft.span,
+                arguments_,
+                weight_norm,
+            )
         self._report(faults, draft)
         return connection
 
@@ -271,8 +307,13 @@ class NetForm:
         origin = next((p.origin for p in sorted(defaults, key=_rank)), DEFAULT)
         clauses = [Clause(make_node(["default", *(p.node for p in defaults)], self.span), origin, defaults)]
         for i, layer in enumerate(draft.layers.values()):
-            parts = () if i == 0 else tuple(
-                layer.options.get(word) or Clause(draft.defaults[word].node, DEFAULT) for word in draft.defaults)
+            parts = (
+                ()
+                if i == 0
+                else tuple(
+                    layer.options.get(word) or Clause(draft.defaults[word].node, DEFAULT) for word in draft.defaults
+                )
+            )
             items: list[Plain] = ["layer", layer.name, layer.shape or (), *(p.node for p in parts)]
             clauses.append(Clause(make_node(items, layer.span), layer.origin, parts))
         clauses += [self._complete_connection(c) for c in draft.connections if c.scheme is not None]
@@ -307,9 +348,13 @@ class NetForm:
             found = getattr(net.counts, what)
             if found != value:
                 each = ", ".join(
-                    f"{layer.name} {getattr(net.layer_counts(layer.name), what):,}" for layer in net.layers)
-                self.faults.add(f"net {net.name} has {found:,} {what}, {value:,} expected", node.span,
-                                f"write ({what} {found}) if that is meant; layer by layer: {each}")
+                    f"{layer.name} {getattr(net.layer_counts(layer.name), what):,}" for layer in net.layers
+                )
+                self.faults.add(
+                    f"net {net.name} has {found:,} {what}, {value:,} expected",
+                    node.span,
+                    f"write ({what} {found}) if that is meant; layer by layer: {each}",
+                )
 
 
 def _rank(clause: Clause) -> int:

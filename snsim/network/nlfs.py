@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Sequence
 
 from snsim.errors import SnError, Span
 from snsim.language.forms import Node
@@ -44,17 +44,23 @@ class NlfDefinition:
         least = sum(default is None for _, default in self.parameters)
         if not least <= len(numbers) <= len(self.parameters):
             takes = f"{least}" if least == len(self.parameters) else f"{least} to {len(self.parameters)}"
-            faults.add(f"nlf {self.name} takes {takes} parameter{'' if takes == '1' else 's'}, {len(numbers)} given",
-                       span, f"write {self.syntax}")
+            faults.add(
+                f"nlf {self.name} takes {takes} parameter{'' if takes == '1' else 's'}, {len(numbers)} given",
+                span,
+                f"write {self.syntax}",
+            )
             return None
         values = dict(zip((p for p, _ in self.parameters), numbers))
-        for parameter, default in self.parameters[len(numbers):]:
+        for parameter, default in self.parameters[len(numbers) :]:
             assert default is not None  # parameters without a default come first, and each has its number
             values[parameter] = float(evaluate(default, values))
             if not math.isfinite(values[parameter]):
                 stated = " ".join(number_text(n) for n in numbers)
-                faults.add(f"nlf {self.name} has no value of its own for {parameter} with {stated or 'these'}", span,
-                           f"state {parameter}: {self.syntax}")
+                faults.add(
+                    f"nlf {self.name} has no value of its own for {parameter} with {stated or 'these'}",
+                    span,
+                    f"state {parameter}: {self.syntax}",
+                )
                 return None
         title = " ".join([self.name, *(number_text(n) for n in numbers)])
         made = self._made.get(title)
@@ -83,8 +89,11 @@ def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:
     with faults.gathered():
         shelf.check_free(title, given[0].span)
     if title == "x":
-        faults.add("an nlf cannot be called x: (nlf x) is the expression x", given[0].span,
-                   "write another name, such as identity")
+        faults.add(
+            "an nlf cannot be called x: (nlf x) is the expression x",
+            given[0].span,
+            "write another name, such as identity",
+        )
     rest = list(given[2:])
     doc = str(rest.pop(0).value) if isinstance(rest[0].value, str) else ""
     parameters = _parameters(given[1], faults)
@@ -106,27 +115,37 @@ def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:
 def _parameters(node: Node, faults: Faults) -> list[tuple[str, Expression | None]] | None:
     """`(x p (q default) ...)`: the parameters behind x, with their defaults. None if it is no such list."""
     if not node.items or not node.items[0].is_symbol or node.items[0].name != "x":
-        faults.add(f"the variables of an nlf are (x p (q default) ...), not {describe(node)}", node.span,
-                   "write (x), or (x p (q 0.5)) with parameters; x is the sum that enters the unit")
+        faults.add(
+            f"the variables of an nlf are (x p (q default) ...), not {describe(node)}",
+            node.span,
+            "write (x), or (x p (q 0.5)) with parameters; x is the sum that enters the unit",
+        )
         return None
     parameters: list[tuple[str, Expression | None]] = []
     for item in node.items[1:]:
         has_default = item.is_list and len(item.items) == 2
         title = item.items[0] if has_default else item
         if not title.is_symbol:
-            faults.add(f"a parameter is a name or (name default), not {describe(item)}", item.span,
-                       "write p, or (p 0.5) for a parameter with the default 0.5")
+            faults.add(
+                f"a parameter is a name or (name default), not {describe(item)}",
+                item.span,
+                "write p, or (p 0.5) for a parameter with the default 0.5",
+            )
             continue
         if title.name in ("x", *(p for p, _ in parameters)):
-            faults.add(f'"{title.name}" stands twice among the variables', title.span,
-                       f"call one of them {title.name}2")
+            faults.add(
+                f'"{title.name}" stands twice among the variables', title.span, f"call one of them {title.name}2"
+            )
             continue
         default = None
         if has_default:
             default = expressions.parse(item.items[1], [p for p, _ in parameters], faults)
         elif any(d is not None for _, d in parameters):
-            faults.add(f"parameter {title.name} has no default, but one before it has", title.span,
-                       "put the parameters that must be stated first")
+            faults.add(
+                f"parameter {title.name} has no default, but one before it has",
+                title.span,
+                "put the parameters that must be stated first",
+            )
         parameters.append((title.name, default))
     return parameters
 
@@ -140,8 +159,9 @@ def _expression(rest: list[Node], variables: list[str], form: Node, faults: Faul
 
 def _derivative(node: Node, variables: list[str], faults: Faults) -> Expression | None:
     if node.head != "derivative":
-        faults.add(f"only (derivative EXPR) may follow the expression, not {describe(node)}", node.span,
-                   f"write {SYNTAX}")
+        faults.add(
+            f"only (derivative EXPR) may follow the expression, not {describe(node)}", node.span, f"write {SYNTAX}"
+        )
         return None
     given = arguments(node, 1, 1, "(derivative EXPR)", faults)
     return None if given is None else expressions.parse(given[0], variables, faults)
@@ -151,8 +171,9 @@ def _of_x(node: Node, variables: list[str], faults: Faults) -> Expression | None
     """The expression a node states, which must depend on x."""
     f = expressions.parse(node, variables, faults)
     if f is not None and "x" not in f.variables():
-        faults.add("this expression does not depend on x", node.span,
-                   "use x, the sum that enters the unit, as in (tanh x)")
+        faults.add(
+            "this expression does not depend on x", node.span, "use x, the sum that enters the unit, as in (tanh x)"
+        )
         return None
     return f
 
@@ -164,8 +185,9 @@ def read_nlf(option: Node, shelf: Shelf[NlfDefinition], faults: Faults) -> Nlf |
         return None
     if given[0].is_list or given[0].is_number or (given[0].is_symbol and given[0].name == "x"):
         if len(given) > 1:
-            faults.add("an expression stands alone in (nlf EXPR)", given[1].span,
-                       "write one expression: (nlf (tanh x))")
+            faults.add(
+                "an expression stands alone in (nlf EXPR)", given[1].span, "write one expression: (nlf (tanh x))"
+            )
             return None
         f = _of_x(given[0], ["x"], faults)
         if f is None:

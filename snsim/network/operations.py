@@ -9,7 +9,8 @@ Overflow and division by 0 give inf and nan; callers silence NumPy's warnings wi
 from __future__ import annotations
 
 import operator
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -55,10 +56,27 @@ def _raise(a: Any, b: Any) -> Any:
 
 
 NUMPY: Mapping[str, Callable[..., Any]] = {
-    "+": operator.add, "-": operator.sub, "negate": operator.neg, "*": operator.mul,
-    "/": _plain(np.divide), "**": _plain(_raise),
-    "sqrt": _plain(np.sqrt), "exp": _plain(_exp), "log": _plain(np.log), "tanh": _plain(np.tanh),
-    "abs": _plain(np.abs), "sgn": _plain(np.sign), "min": _plain(np.minimum), "max": _plain(np.maximum), "if": _where,
-    "<": _truth(np.less), "<=": _truth(np.less_equal), ">": _truth(np.greater), ">=": _truth(np.greater_equal),
-    "=": _truth(np.equal), "and": _truth(np.logical_and), "or": _truth(np.logical_or), "not": _truth(np.logical_not),
+    "+": operator.add,
+    "-": operator.sub,
+    "negate": operator.neg,
+    "*": operator.mul,
+    "/": _plain(np.divide),
+    "**": _plain(_raise),
+    "sqrt": _plain(np.sqrt),
+    "exp": _plain(_exp),
+    "log": _plain(np.log),
+    "tanh": _plain(np.tanh),
+    "abs": _plain(np.abs),
+    "sgn": _plain(np.sign),
+    "min": _plain(np.minimum),
+    "max": _plain(np.maximum),
+    "if": _where,
+    "<": _truth(np.less),
+    "<=": _truth(np.less_equal),
+    ">": _truth(np.greater),
+    ">=": _truth(np.greater_equal),
+    "=": _truth(np.equal),
+    "and": _truth(np.logical_and),
+    "or": _truth(np.logical_or),
+    "not": _truth(np.logical_not),
 }

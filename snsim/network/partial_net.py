@@ -6,9 +6,9 @@ can tell what was stated, inherited or a default.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Iterable
 
 from snsim.errors import Span
 from snsim.language.forms import Node
@@ -26,13 +26,22 @@ for _shelf, _word, _syntax, _doc in (
     (LAYER_OPTIONS, "bias", "(bias unit), map, column or none", "one per unit, one shared per map or per column, none"),
     (CONNECT_OPTIONS, "table", "(table NAME) or (table ,matrix)", "which maps feed which; full if not stated"),
     (CONNECT_OPTIONS, "step", "(step S) or (step SR SC)", "shift of the window in rows and columns; 1 if not stated"),
-    (CONNECT_OPTIONS, "border", "(border N V), (border N wrap) or (border wrap)",
-     "N cells all round held at V, or the map's other side; none if not stated"),
+    (
+        CONNECT_OPTIONS,
+        "border",
+        "(border N V), (border N wrap) or (border wrap)",
+        "N cells all round held at V, or the map's other side; none if not stated",
+    ),
     (CONNECT_OPTIONS, "exact", "(exact)", "refuse cells at the far edge that no window reaches"),
     (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; 1 if not stated"),
     (CONNECT_OPTIONS, "fixed", "(fixed NUM)", "all weights are this number and never learn"),
-    (CONNECT_OPTIONS, "weight-norm", "(weight-norm)",
-     "weights gain * v / |v|, v those of one target map (mask, equal-mask), trait (tdnn) or unit; the gains learn too"),
+    (
+        CONNECT_OPTIONS,
+        "weight-norm",
+        "(weight-norm)",
+        "weights gain * v / |v|, v those of one target map (mask, equal-mask), trait (tdnn) or unit; "
+        "the gains learn too",
+    ),
 ):
     _shelf.add(_word, _syntax, _doc)
 
@@ -41,7 +50,10 @@ CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
 WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
 # What an option is that is not stated; `exact`, `fixed` and `weight-norm` are then off and have no spelling.
 OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
-    "table": ("table", "full"), "step": ("step", 1), "border": ("border", 0, 0), "scale": ("scale", 1),
+    "table": ("table", "full"),
+    "step": ("step", 1),
+    "border": ("border", 0, 0),
+    "scale": ("scale", 1),
 }
 
 
@@ -75,8 +87,10 @@ class Draft:
         self._transforms: dict[tuple[str, ...], DraftTransform] = {}  # what `like` brought, by word and layers
         self._added_connections: list[DraftConnection] = []
         self._added_transforms: list[DraftTransform] = []
-        self.defaults = {word: Clause(make_node(form, span), DEFAULT)
-                         for word, form in (("nlf", ("nlf", "sn-tanh")), ("bias", ("bias", "unit")))}
+        self.defaults = {
+            word: Clause(make_node(form, span), DEFAULT)
+            for word, form in (("nlf", ("nlf", "sn-tanh")), ("bias", ("bias", "unit")))
+        }
         self._parent = parent
         self._faults = faults
         self._stated: dict[str, Span] = {}  # layers of this form
@@ -118,7 +132,8 @@ class Draft:
                 self.layers[layer] = DraftLayer(layer, items[2], clause.origin, node.span, kept)
             elif clause.word == "connect":
                 self._connections[items[1].name, items[2].name] = DraftConnection(
-                    items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept)
+                    items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept
+                )
             elif clause.word in SYNTAX:
                 draft = read_draft(node, clause.origin, self._faults)
                 assert draft is not None, "a clause of a net without faults"
@@ -132,8 +147,11 @@ class Draft:
         if given is None:
             return
         if self._parent is None:
-            self._faults.add("(without ...) removes from what (like NET) brought, and there is no (like NET)",
-                             node.span, "begin the net with (like NET), or leave the layer out")
+            self._faults.add(
+                "(without ...) removes from what (like NET) brought, and there is no (like NET)",
+                node.span,
+                "begin the net with (like NET), or leave the layer out",
+            )
         elif given[0].is_list:
             (self._without_transform if given[0].head in SYNTAX else self._without_connection)(given[0])
         elif (layer := self._known(given[0])) is not None:
@@ -144,8 +162,11 @@ class Draft:
 
     def _without_connection(self, node: Node) -> None:
         if node.head != "connect" or len(node.items) != 3:
-            self._faults.add(f"(without ...) takes a layer or (connect A B), not {describe(node)}", node.span,
-                             f"write {WITHOUT_SYNTAX}")
+            self._faults.add(
+                f"(without ...) takes a layer or (connect A B), not {describe(node)}",
+                node.span,
+                f"write {WITHOUT_SYNTAX}",
+            )
             return
         ends = all_read(map(self._known, node.items[1:]))
         if ends is not None and self._connections.pop(ends, None) is None:
@@ -156,8 +177,9 @@ class Draft:
         layers = all_read([self._known(item) for item in node.items[1:] if item.head != "heads"])
         if layers is not None and self._transforms.pop((node.head, *layers), None) is None:
             there = listed((f"({' '.join(key)})" for key in self._transforms), len(self._transforms)) or "none"
-            self._faults.add(f"there is no ({' '.join([node.head, *layers])}) here", node.span,
-                             f"clauses of this kind: {there}")
+            self._faults.add(
+                f"there is no ({' '.join([node.head, *layers])}) here", node.span, f"clauses of this kind: {there}"
+            )
 
     def _pairs(self) -> str:
         return "connections: " + listed((" ".join(ends) for ends in self._connections), len(self._connections))
@@ -182,14 +204,24 @@ class Draft:
         found: dict[str, Clause] = {}
         for node in nodes:
             if not node.head:
-                self._faults.add(f"an option is a list that begins with a word, not {describe(node)}", node.span,
-                                 f"options of {kind}: {', '.join(known)}")
+                self._faults.add(
+                    f"an option is a list that begins with a word, not {describe(node)}",
+                    node.span,
+                    f"options of {kind}: {', '.join(known)}",
+                )
             elif node.head not in known:
-                self._faults.add(f'{kind} reads no option "{node.head}"', node.items[0].span,
-                                 partial(suggest, node.head, list(known), f"options of {kind}"))
+                self._faults.add(
+                    f'{kind} reads no option "{node.head}"',
+                    node.items[0].span,
+                    partial(suggest, node.head, list(known), f"options of {kind}"),
+                )
             elif node.head in found:
-                self._faults.add(f"({node.head} ...) is stated twice", node.span, "leave one of them out",
-                                 (("first here", found[node.head].node.span),))
+                self._faults.add(
+                    f"({node.head} ...) is stated twice",
+                    node.span,
+                    "leave one of them out",
+                    (("first here", found[node.head].node.span),),
+                )
             else:
                 found[node.head] = Clause(node)
         return found
@@ -205,8 +237,9 @@ class Draft:
         rest = list(given[1:])
         shape = rest.pop(0) if rest and not rest[0].head else None
         if rest and rest[0].is_number and shape is not None and not shape.is_name:
-            self._faults.add("a layer has one shape", rest[0].span,
-                             "write a shape of several numbers as a list: (12 8 8)")
+            self._faults.add(
+                "a layer has one shape", rest[0].span, "write a shape of several numbers as a list: (12 8 8)"
+            )
         if rest and not rest[0].is_list:
             rest = []
         options = self._options(rest, LAYER_OPTIONS.names(), "(layer ...)")
@@ -216,9 +249,12 @@ class Draft:
     def _state_layer(self, title: Node, shape: Node | None, options: dict[str, Clause], node: Node) -> None:
         layer = self.layers.get(title.name)
         if title.name in self._stated:
-            self._faults.add(f"layer {title.name} is stated twice", title.span,
-                             "leave one out, or give it another name",
-                             (("first here", self._stated[title.name]),))
+            self._faults.add(
+                f"layer {title.name} is stated twice",
+                title.span,
+                "leave one out, or give it another name",
+                (("first here", self._stated[title.name]),),
+            )
             return
         self._stated[title.name] = title.span
         if layer is None:
@@ -242,7 +278,8 @@ class Draft:
 
     def transform(self, node: Node) -> None:
         """`(normalize FROM TO)` or `(attend Q K V TO (heads N))`; one that `like` brought between the same layers is
-        replaced."""
+        replaced.
+        """
         draft = read_draft(node, STATED, self._faults)
         known = {item.name for item in node.items[1:] if item.is_name and self._known(item) is not None}
         if draft is None or not known.issuperset(draft.layers):
@@ -258,12 +295,16 @@ class Draft:
         given = arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
         if given is None:
             return
-        sources, targets = ([title for title in names(n, "a layer", self._faults, self._layers_there)
-                             if self._known(title) is not None]
-                            for n in given[:2])
+        sources, targets = (
+            [title for title in names(n, "a layer", self._faults, self._layers_there) if self._known(title) is not None]
+            for n in given[:2]
+        )
         pairs = [(s.name, t) for s in sources for t in targets]
-        inherited = {ends: c for ends in ((s, t.name) for s, t in pairs)
-                     if (c := self._connections.get(ends)) is not None and not c.stated}
+        inherited = {
+            ends: c
+            for ends in ((s, t.name) for s, t in pairs)
+            if (c := self._connections.get(ends)) is not None and not c.stated
+        }
         scheme, rest = self._scheme(given[2:], bool(pairs) and all((s, t.name) in inherited for s, t in pairs))
         for source, target in pairs:
             changed = inherited.get((source, target.name))
@@ -291,17 +332,25 @@ class Draft:
         kind = "scheme or option" if changes else "scheme"
         words = SCHEMES.names() + (CONNECT_OPTIONS.names() if changes else [])
         if first.is_name and first.name in words:
-            self._faults.add(f'a {kind} is written in parentheses: "{first.name}" is not', first.span,
-                             f"write ({first.name} ...)")
+            self._faults.add(
+                f'a {kind} is written in parentheses: "{first.name}" is not', first.span, f"write ({first.name} ...)"
+            )
         elif not first.head:
-            self._faults.add(f"a {kind} belongs here, not {describe(first)}", first.span,
-                             f"write {CONNECT_SYNTAX}; schemes: {', '.join(SCHEMES.names())}")
+            self._faults.add(
+                f"a {kind} belongs here, not {describe(first)}",
+                first.span,
+                f"write {CONNECT_SYNTAX}; schemes: {', '.join(SCHEMES.names())}",
+            )
         elif first.head in CONNECT_OPTIONS:
-            self._faults.add(f"({first.head} ...) is an option; the scheme comes first", first.span,
-                             f"write {CONNECT_SYNTAX}; schemes: {', '.join(SCHEMES.names())}")
+            self._faults.add(
+                f"({first.head} ...) is an option; the scheme comes first",
+                first.span,
+                f"write {CONNECT_SYNTAX}; schemes: {', '.join(SCHEMES.names())}",
+            )
         else:
-            self._faults.add(f'unknown {kind} "{first.head}"', first.items[0].span,
-                             partial(suggest, first.head, words, f"{kind}s"))
+            self._faults.add(
+                f'unknown {kind} "{first.head}"', first.items[0].span, partial(suggest, first.head, words, f"{kind}s")
+            )
         return None, ()
 
     def _connect_options(self, rest: tuple[Node, ...], scheme: Node | None) -> dict[str, Clause]:

@@ -13,8 +13,8 @@ SnError with every fault it finds. Installed packages add theirs under the entry
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import update_wrapper
-from typing import Callable
 
 import numpy as np
 
@@ -120,8 +120,11 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
     windows = Windows(source.maps, target.maps, maps, (window[0], window[1]), step, cells, border.wrap, sharing)
     check_windows(windows, border, statement, names)
     if not maps.any():
-        statement.faults.add(f"the table feeds no map of {target.name}", statement.place("table"),
-                             f"put an x or a 1 into each column: a column is a map of {target.name}")
+        statement.faults.add(
+            f"the table feeds no map of {target.name}",
+            statement.place("table"),
+            f"put an x or a 1 into each column: a column is a map of {target.name}",
+        )
     statement.faults.raise_if_any()
     return wire(windows, windows.unread)
 
@@ -134,12 +137,18 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
     for layer in (source, target):
         if len(layer.shape) != 2:
             shape = "x".join(map(str, layer.shape))
-            faults.add(f"(tdnn ...) needs layers of (frames traits), and layer {layer.name} is {shape}",
-                       statement.span, f"give {layer.name} a shape (frames traits)")
+            faults.add(
+                f"(tdnn ...) needs layers of (frames traits), and layer {layer.name} is {shape}",
+                statement.span,
+                f"give {layer.name} a shape (frames traits)",
+            )
     sizes, (step, across) = statement.sizes(1, "(tdnn N)"), statement.step()
     if across != step:
-        faults.add("(tdnn ...) moves along the frames only: it takes one step", statement.place("step"),
-                   "write (step S) with one number")
+        faults.add(
+            "(tdnn ...) moves along the frames only: it takes one step",
+            statement.place("step"),
+            "write (step S) with one number",
+        )
     exact = statement.exact()
     faults.raise_if_any()
     assert sizes is not None
@@ -149,12 +158,18 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
     if fits < 1:
         faults.add(f"{said} do not fit: layer {source.name} is too small", statement.span, "use a smaller window")
     elif fits != target.shape[0]:
-        faults.add(f"{said} give {fits} frames; layer {target.name} has {target.shape[0]}", statement.span,
-                   f"give {target.name} {fits} frames, or change the window or the step")
+        faults.add(
+            f"{said} give {fits} frames; layer {target.name} has {target.shape[0]}",
+            statement.span,
+            f"give {target.name} {fits} frames, or change the window or the step",
+        )
     elif exact and (frames - window) % step:
         over = (frames - window) % step
-        faults.add(f"{said} leave {over} frame{'' if over == 1 else 's'} at the end unread", statement.place("exact"),
-                   "change the step or leave (exact) out")
+        faults.add(
+            f"{said} leave {over} frame{'' if over == 1 else 's'} at the end unread",
+            statement.place("exact"),
+            "change the step or leave (exact) out",
+        )
     faults.raise_if_any()
     structure = Frames((frames, source.shape[1]), (target.shape[0], target.shape[1]), window, step)
     return wire(structure, (structure.unread, 0))
@@ -166,9 +181,12 @@ def one_to_one(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Unit k to unit k, each with a weight of its own."""
     arguments(statement.scheme, 0, 0, "(one-to-one)", statement.faults)
     if source.units != target.units:
-        statement.faults.add(f"(one-to-one) needs as many units in both layers: {source.units} in {source.name}, "
-                             f"{target.units} in {target.name}", statement.span,
-                             f"give {target.name} {source.units} units, or connect them with (full)")
+        statement.faults.add(
+            f"(one-to-one) needs as many units in both layers: {source.units} in {source.name}, "
+            f"{target.units} in {target.name}",
+            statement.span,
+            f"give {target.name} {source.units} units, or connect them with (full)",
+        )
     statement.faults.raise_if_any()
     count = source.units
     return wire_table((count,), count, lambda: Table(*(np.arange(count) for _ in range(3))))
@@ -186,14 +204,20 @@ def pairs(source: Layer, target: Layer, statement: Statement) -> Wiring:
             continue
         where = pair[:2]
         if where in stated:
-            faults.add(f"unit {where[0]} of {source.name} to unit {where[1]} of {target.name} stands twice", node.span,
-                       "leave one of them out", (("first here", stated[where][1].span),))
+            faults.add(
+                f"unit {where[0]} of {source.name} to unit {where[1]} of {target.name} stands twice",
+                node.span,
+                "leave one of them out",
+                (("first here", stated[where][1].span),),
+            )
         stated.setdefault(where, (pair, node))
     faults.raise_if_any()
     # Weights are numbered as they come: a pair of its own takes the next number, a name that of its first pair.
     numbers: dict[object, int] = {}
-    weights = {where: numbers.setdefault(("name", pair[2]) if len(pair) == 3 else where, len(numbers))
-               for where, (pair, _) in stated.items()}
+    weights = {
+        where: numbers.setdefault(("name", pair[2]) if len(pair) == 3 else where, len(numbers))
+        for where, (pair, _) in stated.items()
+    }
     order = sorted(stated, key=lambda where: (where[1], where[0]))
     table = Table(*(np.array(column, int) for column in zip(*((i, j, weights[i, j]) for i, j in order))))
     return wire_table((len(numbers),), len(order), lambda: table)
@@ -202,16 +226,28 @@ def pairs(source: Layer, target: Layer, statement: Statement) -> Wiring:
 def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tuple[int, ...] | None:
     """The numbers of one (i j) or (i j k); None and a fault if they are not."""
     if not node.is_list or len(node.items) not in (2, 3):
-        statement.faults.add(f"a pair is (i j) or (i j k), not {describe(node)}", node.span,
-                             "write (0 1): from unit 0 of the source to unit 1 of the target; (0 1 5) shares weight 5")
+        statement.faults.add(
+            f"a pair is (i j) or (i j k), not {describe(node)}",
+            node.span,
+            "write (0 1): from unit 0 of the source to unit 1 of the target; (0 1 5) shares weight 5",
+        )
         return None
-    numbers = all_read([whole(n, what, statement.faults) for n, what in zip(
-        node.items, (f"a unit of {source.name}", f"a unit of {target.name}", "the number of a shared weight"))])
+    numbers = all_read(
+        [
+            whole(n, what, statement.faults)
+            for n, what in zip(
+                node.items, (f"a unit of {source.name}", f"a unit of {target.name}", "the number of a shared weight")
+            )
+        ]
+    )
     if numbers is None:
         return None
     for item, unit, layer in zip(node.items, numbers, (source, target)):
         if unit >= layer.units:
-            statement.faults.add(f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}", item.span,
-                                 f"write 0 to {layer.units - 1}, or give layer {layer.name} {unit + 1} units")
+            statement.faults.add(
+                f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}",
+                item.span,
+                f"write 0 to {layer.units - 1}, or give layer {layer.name} {unit + 1} units",
+            )
             return None
     return numbers

@@ -6,7 +6,7 @@ A table is a matrix of 0 and 1, one row a source map, one column a target map.
 from __future__ import annotations
 
 import math
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -29,8 +29,7 @@ def declare_table(form: Node, shelf: Shelf[np.ndarray]) -> np.ndarray:
         faults.stop()
     title = name(given[0], "the name of a table", faults)
     if title is not None and title in ("full", "one-to-one"):
-        faults.add(f"the table {title} always exists", given[0].span,
-                   f"write another name, such as my-{title}")
+        faults.add(f"the table {title} always exists", given[0].span, f"write another name, such as my-{title}")
     elif title is not None:
         with faults.gathered():
             shelf.check_free(title, given[0].span)
@@ -61,8 +60,12 @@ def _drawing(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
     drawn = [_row(row, faults) for row in rows]
     for row, node in zip(drawn, rows):
         if row is not None and drawn[0] is not None and len(row) != len(drawn[0]):
-            faults.add(f"this row has {len(row)} signs, the first has {len(drawn[0])}", node.span,
-                       f"write {len(drawn[0])} signs, one for each target map", (("the first row", rows[0].span),))
+            faults.add(
+                f"this row has {len(row)} signs, the first has {len(drawn[0])}",
+                node.span,
+                f"write {len(drawn[0])} signs, one for each target map",
+                (("the first row", rows[0].span),),
+            )
     return None if faults.any else np.array(drawn)
 
 
@@ -74,8 +77,11 @@ def _row(node: Node, faults: Faults) -> list[float | None] | None:
     for item in node.items:
         sign = FEEDS.get(item.name) if item.is_name else _zero_or_one(item.value)
         if sign is None:
-            faults.add(f"a table is drawn with x or 1 and - or 0, not {describe(item)}", item.span,
-                       "write x where the source map (row) feeds the target map (column), else -")
+            faults.add(
+                f"a table is drawn with x or 1 and - or 0, not {describe(item)}",
+                item.span,
+                "write x where the source map (row) feeds the target map (column), else -",
+            )
         signs.append(sign)
     return signs
 
@@ -91,8 +97,9 @@ def _from(node: Node, faults: Faults) -> np.ndarray | None:
     if first is None or given is None:
         return None
     if first > 1:
-        faults.add(f"maps are counted from 0 or 1, not from {first}", given[0].span,
-                   "write (from 0 ...) or (from 1 ...)")
+        faults.add(
+            f"maps are counted from 0 or 1, not from {first}", given[0].span, "write (from 0 ...) or (from 1 ...)"
+        )
         return None
     targets = [_sources(target, first, faults) for target in given[1:]]
     if faults.any:
@@ -106,8 +113,11 @@ def _from(node: Node, faults: Faults) -> np.ndarray | None:
 def _sources(node: Node, first: int, faults: Faults) -> list[int]:
     """The source maps of one target map, counted from 0."""
     if not node.items:
-        faults.add(f"the source maps of a target map are a list of numbers, not {describe(node)}", node.span,
-                   "write (from 1 (1 2) (2 3) ...)")
+        faults.add(
+            f"the source maps of a target map are a list of numbers, not {describe(node)}",
+            node.span,
+            "write (from 1 (1 2) (2 3) ...)",
+        )
         return []
     found: list[int] = []
     for item in node.items:
@@ -115,13 +125,19 @@ def _sources(node: Node, first: int, faults: Faults) -> list[int]:
         if number is None:
             continue
         if number < first:
-            faults.add(f"maps are counted from {first} here, there is no {number}", item.span,
-                       "write (from 0 ...) to count from 0")
+            faults.add(
+                f"maps are counted from {first} here, there is no {number}",
+                item.span,
+                "write (from 0 ...) to count from 0",
+            )
         elif number - first in found:
             faults.add(f"map {number} stands twice in this list", item.span, "leave one of them out")
         elif number > MOST_MAPS:
-            faults.add(f"a table has at most {MOST_MAPS} maps, not {number}", item.span,
-                       f"write a map from {first} to {MOST_MAPS}")
+            faults.add(
+                f"a table has at most {MOST_MAPS} maps, not {number}",
+                item.span,
+                f"write a map from {first} to {MOST_MAPS}",
+            )
         else:
             found.append(number - first)
     return found
@@ -131,8 +147,9 @@ def cyclic(n: float, m: float, k: float) -> np.ndarray:
     """(cyclic n m k): table of n to m maps in which target j reads sources j ... j+k-1 modulo n."""
     sources, targets, width = _sizes(n, m, k)
     if width > sources:
-        raise Misuse(f"a target cannot read {width} of {sources} maps", 2,
-                     f"write {sources} or less for the third number")
+        raise Misuse(
+            f"a target cannot read {width} of {sources} maps", 2, f"write {sources} or less for the third number"
+        )
     ahead = np.arange(sources)[:, None] - np.arange(targets)
     return (ahead % sources < width).astype(float)
 
@@ -141,11 +158,15 @@ def blocks(n: float, m: float, b: float, k: float) -> np.ndarray:
     """(blocks n m b k): both sides cut in b blocks; target block j reads source blocks j ... j+k-1 modulo b."""
     sources, targets, count, width = _sizes(n, m, b, k)
     if sources % count or targets % count:
-        raise Misuse(f"{sources} and {targets} maps are not both a multiple of {count} blocks", 2,
-                     f"write a third number that divides both, such as {math.gcd(sources, targets)}")
+        raise Misuse(
+            f"{sources} and {targets} maps are not both a multiple of {count} blocks",
+            2,
+            f"write a third number that divides both, such as {math.gcd(sources, targets)}",
+        )
     if width > count:
-        raise Misuse(f"a block cannot read {width} of {count} blocks", 3,
-                     f"write {count} or less for the fourth number")
+        raise Misuse(
+            f"a block cannot read {width} of {count} blocks", 3, f"write {count} or less for the fourth number"
+        )
     return np.kron(cyclic(count, count, width), np.ones((sources // count, targets // count)))
 
 
@@ -154,8 +175,11 @@ def _sizes(*values: object) -> list[int]:
     for i, value in enumerate(values):
         if not isinstance(value, float | int) or not 1 <= value <= MOST_MAPS or value != int(value):
             shown = f"{value:g}" if isinstance(value, float | int) else "something else"
-            raise Misuse(f"a number of maps is a whole number from 1 to {MOST_MAPS}, not {shown}", i,
-                         "write (cyclic N M K) or (blocks N M B K) with whole numbers, such as (cyclic 6 16 3)")
+            raise Misuse(
+                f"a number of maps is a whole number from 1 to {MOST_MAPS}, not {shown}",
+                i,
+                "write (cyclic N M K) or (blocks N M B K) with whole numbers, such as (cyclic 6 16 3)",
+            )
         sizes.append(int(value))
     return sizes
 

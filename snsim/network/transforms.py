@@ -5,8 +5,8 @@ A draft keeps what a clause states and whence it is; `transform` makes of it, wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 from snsim.errors import Span
 from snsim.language.forms import Node
@@ -84,16 +84,24 @@ def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
     shapes = {layer.name: _shape(layer) for layer in layers}
     if len({layer.shape for layer in layers}) > 1:
         each = ", ".join(f"{layer} is {shape}" for layer, shape in shapes.items())
-        faults.add(f"({draft.word} ...) needs layers of one shape: {each}", draft.span,
-                   f"write (layer ({' '.join(shapes)}) {shape_form(layers[0].shape)}) for all of them, or another "
-                   "shape")
+        faults.add(
+            f"({draft.word} ...) needs layers of one shape: {each}",
+            draft.span,
+            f"write (layer ({' '.join(shapes)}) {shape_form(layers[0].shape)}) for all of them, or another shape",
+        )
     elif draft.word == "attend" and len(layers[0].shape) != 3:
-        faults.add(f"(attend ...) reads maps, and its layers are {_shape(layers[0])}", draft.span,
-                   f"write (MAPS ROWS COLUMNS), such as (layer ({' '.join(shapes)}) (4 1 {layers[0].shape[-1]}))")
+        faults.add(
+            f"(attend ...) reads maps, and its layers are {_shape(layers[0])}",
+            draft.span,
+            f"write (MAPS ROWS COLUMNS), such as (layer ({' '.join(shapes)}) (4 1 {layers[0].shape[-1]}))",
+        )
     elif draft.word == "normalize" and (layers[0].maps or (layers[0].units,))[0] < 2:
-        faults.add(f"(normalize ...) is over the maps, and {layers[0].name} is {_shape(layers[0])}, one at each "
-                   f"position: all of {layers[-1].name} would be 0", draft.span,
-                   f"write two maps or more: (layer {layers[0].name} (2 ROWS COLUMNS))")
+        faults.add(
+            f"(normalize ...) is over the maps, and {layers[0].name} is {_shape(layers[0])}, one at each "
+            f"position: all of {layers[-1].name} would be 0",
+            draft.span,
+            f"write two maps or more: (layer {layers[0].name} (2 ROWS COLUMNS))",
+        )
     else:
         return True
     return False
@@ -104,8 +112,11 @@ def _divides(heads: int, maps: int, draft: DraftTransform, faults: Faults) -> bo
         return True
     assert draft.heads is not None
     fitting = ", ".join(str(n) for n in range(1, maps + 1) if maps % n == 0)
-    faults.add(f"{heads} heads do not divide the {maps} maps of {draft.layers[0]}", draft.heads.span,
-               f"write (heads N) with one of {fitting}: each head has as many maps as the others")
+    faults.add(
+        f"{heads} heads do not divide the {maps} maps of {draft.layers[0]}",
+        draft.heads.span,
+        f"write (heads N) with one of {fitting}: each head has as many maps as the others",
+    )
     return False
 
 

@@ -6,10 +6,10 @@ table says the same entry by entry, is built on demand, and is what the structur
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Callable
 
 import numpy as np
 
@@ -165,7 +165,7 @@ class Windows:
         cell.
         """
         target, source = np.nonzero(self.maps.T)  # of each pair of maps
-        pairs = self.weight_shape[:len(self.weight_shape) - {"map": 2, "unit": 4, "pair": 0}[self.sharing]]
+        pairs = self.weight_shape[: len(self.weight_shape) - {"map": 2, "unit": 4, "pair": 0}[self.sharing]]
         shape = pairs + (1,) * (len(self.weight_shape) - len(pairs))
         fan_in = (self._sources_of_map[target] * self._cells).reshape(shape)
         fed = np.count_nonzero(self.maps, axis=1)[source].reshape(shape)
@@ -173,7 +173,8 @@ class Windows:
 
     def _windows_on_cell(self) -> np.ndarray:
         """Return how many windows of one target map read the cell that each weight reads, shape (target rows, target
-        columns, window rows, window columns); 0 for a border cell."""
+        columns, window rows, window columns); 0 for a border cell.
+        """
         counts = []
         for axis in (0, 1):
             read = self._read(axis)
@@ -268,7 +269,8 @@ class Frames:
 
     def fans(self) -> Fans:
         """Return fan-in, window times source traits, and fan-out, window times target traits, whatever the step is;
-        each one number for all weights."""
+        each one number for all weights.
+        """
         return np.asarray(self.window * self.source[1]), np.asarray(self.window * self.target[1])
 
     @property
@@ -368,7 +370,8 @@ class Wiring:
 
     def owners(self) -> np.ndarray:
         """What each weight belongs to: the target map or trait where units share weights, else the target unit.
-        Numbered from 0 without a gap, flat in C order of the weight shape."""
+        Numbered from 0 without a gap, flat in C order of the weight shape.
+        """
         owners = self.last_user() if self.structure is None else self.structure.owners()
         return np.unique(owners, return_inverse=True)[1].reshape(-1)
 
@@ -393,8 +396,10 @@ class Wiring:
         last[table.weight] = np.arange(len(table.weight))  # of several the last one stays
         sender, entering = table.source[last], np.bincount(table.target)
         leaving = np.bincount(table.source[table.source >= 0], minlength=1)
-        return (entering[table.target[last]].reshape(self.weight_shape),
-                np.where(sender >= 0, leaving[np.maximum(sender, 0)], 1).reshape(self.weight_shape))
+        return (
+            entering[table.target[last]].reshape(self.weight_shape),
+            np.where(sender >= 0, leaving[np.maximum(sender, 0)], 1).reshape(self.weight_shape),
+        )
 
     def last_user(self) -> np.ndarray:
         """The last target unit that uses each weight, flat in C order of the weight shape."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -49,16 +49,19 @@ def curve(values: Sequence[float] | np.ndarray, width: int = 60, height: int = 6
 
 def line(values: Sequence[float], low: float, high: float, height: int = 12) -> list[str]:
     """A function drawn as a line, a character for each value across, half a line the steps up; `low` and `high` are
-    the bottom and the top."""
+    the bottom and the top.
+    """
     y = np.asarray(values, np.float64)
     steps = 2 * height
     place = np.clip(np.round((high - y) / ((high - low) or 1.0) * (steps - 1)), 0, steps - 1).astype(int)
     inked = np.zeros((steps, len(y)), bool)
     for column, here in enumerate(place):
         before = place[column - 1] if column else here
-        inked[min(before + (here > before), here):max(before - (here < before), here) + 1, column] = True
-    return ["".join(_HALVES[bool(top), bool(bottom)] for top, bottom in zip(*inked[row:row + 2])).rstrip()
-            for row in range(0, steps, 2)]
+        inked[min(before + (here > before), here) : max(before - (here < before), here) + 1, column] = True
+    return [
+        "".join(_HALVES[bool(top), bool(bottom)] for top, bottom in zip(*inked[row : row + 2])).rstrip()
+        for row in range(0, steps, 2)
+    ]
 
 
 def thinned(values: np.ndarray, most: int) -> np.ndarray:
@@ -73,7 +76,7 @@ def _smaller(cells: np.ndarray, times: int) -> np.ndarray:
     """Means of squares of `times` by `times` cells, those that are NaN left out."""
     rows, columns = (-(-n // times) for n in cells.shape)
     whole = np.full((rows * times, columns * times), np.nan)
-    whole[:cells.shape[0], :cells.shape[1]] = cells
+    whole[: cells.shape[0], : cells.shape[1]] = cells
     squares = whole.reshape(rows, times, columns, times)
     there = np.isfinite(squares)
     count = there.sum(axis=(1, 3))

@@ -31,10 +31,13 @@ class Confusion:
 
 def confusion(outputs: np.ndarray, targets: np.ndarray, title: str) -> Confusion:
     """Counts over patterns: outputs and targets are (patterns, classes), label and answer the largest of each.
-    SnError for fewer than two outputs."""
+    SnError for fewer than two outputs.
+    """
     if outputs.ndim != 2 or outputs.shape[1] < 2:
-        raise fail("a confusion table goes by the largest output, and this net has one output",
-                   hint="give the last layer a unit for each class, such as (layer output 10)")
+        raise fail(
+            "a confusion table goes by the largest output, and this net has one output",
+            hint="give the last layer a unit for each class, such as (layer output 10)",
+        )
     classes = outputs.shape[1]
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (np.argmax(targets, axis=1), np.argmax(outputs, axis=1)), 1)
@@ -55,8 +58,15 @@ def draw(data: Confusion, look: Look = WIDE) -> Figure:
         for (label, answer), count in np.ndenumerate(data.counts):
             if count:
                 dark = label != answer and count > 0.6 * most
-                axes.text(answer, label, f"{count:,}", ha="center", va="center", fontsize=letters,
-                          color="white" if dark else "0.45" if label == answer else "black")
+                axes.text(
+                    answer,
+                    label,
+                    f"{count:,}",
+                    ha="center",
+                    va="center",
+                    fontsize=letters,
+                    color="white" if dark else "0.45" if label == answer else "black",
+                )
     every = next(n for n in (1, 2, 5, 10, 100, 10_000) if n == 10_000 or classes / n <= 30)
     axes.set_xticks(range(0, classes, every))
     axes.set_yticks(range(0, classes, every))
@@ -65,15 +75,16 @@ def draw(data: Confusion, look: Look = WIDE) -> Figure:
     axes.xaxis.set_label_position("top")
     axes.set_ylabel("label", fontsize=look.letters)
     axes.spines[:].set_linewidth(0.5)
-    head(figure, f"{data.title}\n{data.wrong:,} of {int(data.counts.sum()):,} confused",
-         Look(side, look.letters))
+    head(figure, f"{data.title}\n{data.wrong:,} of {int(data.counts.sum()):,} confused", Look(side, look.letters))
     return figure
 
 
 def text(data: Confusion, width: int = 76) -> str:
     """The counts as a table; a dot where there is none."""
     classes = len(data.counts)
-    rows = [("", *map(str, range(classes))),
-            *((str(n), *(str(count) if count else "·" for count in row)) for n, row in enumerate(data.counts))]
+    rows = [
+        ("", *map(str, range(classes))),
+        *((str(n), *(str(count) if count else "·" for count in row)) for n, row in enumerate(data.counts)),
+    ]
     heading = f"{data.title}: {data.wrong:,} of {int(data.counts.sum()):,} confused; a row a label, a column an answer"
     return "\n".join([heading, *aligned(rows, "r" * (classes + 1))])

@@ -12,7 +12,8 @@ _PLAIN_WIDTH = 76  # columns of text within which entries are set apart by blank
 
 def describe_connections(net: Net) -> str:
     """A line for each connection: layers, count, scheme and options; under it what no window reads. Then one for each
-    `normalize` and `attend`, which have no connections to count."""
+    `normalize` and `attend`, which have no connections to count.
+    """
     names = [f"{c.source} > {c.target}" for c in net.connections]
     counts = [f"{c.wiring.connections:,}" for c in net.connections]
     without = [(f"{' '.join(t.sources)} > {t.target}", transform_words(t)) for t in net.transforms]
@@ -29,8 +30,11 @@ def describe_connections(net: Net) -> str:
 
 def drawn_tables(net: Net) -> str:
     """The table of each connection that joins some maps and not others, under its name; "" if there is none."""
-    drawings = [_drawing(c, c.wiring.structure.maps) for c in net.connections
-                if isinstance(c.wiring.structure, Windows) and _is_partial(c.wiring.structure.maps)]
+    drawings = [
+        _drawing(c, c.wiring.structure.maps)
+        for c in net.connections
+        if isinstance(c.wiring.structure, Windows) and _is_partial(c.wiring.structure.maps)
+    ]
     return "\n\n".join(drawings)
 
 
@@ -68,8 +72,7 @@ def _is_partial(maps: np.ndarray) -> bool:
 
 def _drawing(connection: Connection, maps: np.ndarray) -> str:
     rows, columns = maps.shape
-    title = (f"{connection.source} > {connection.target}: "
-             f"{int(maps.sum())} of {rows * columns} pairs of maps are joined")
+    title = f"{connection.source} > {connection.target}: {int(maps.sum())} of {rows * columns} pairs of maps are joined"
     if max(rows, columns) > MOST_DRAWN:
         return f"{title} (more than {MOST_DRAWN} maps on a side: not drawn)"
     return "\n".join([title, *("  " + line for line in draw(maps, connection.source, connection.target))])
@@ -128,8 +131,9 @@ def _once(numbers: tuple[int, int]) -> tuple[int, ...]:
 def _unread(connection: Connection) -> str:
     """What no window reaches at the far edge, and whether it is border or map."""
     rows, columns = connection.wiring.unread
-    lines = " and ".join(f"{count} {what}{'' if count == 1 else 's'}"
-                         for count, what in ((rows, "row"), (columns, "column")) if count)
+    lines = " and ".join(
+        f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((rows, "row"), (columns, "column")) if count
+    )
     border = getattr(connection.wiring.structure, "border", (0, 0))
     if rows <= border[0] and columns <= border[1]:
         return f"unread at the far edge: {lines} of the border"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +23,8 @@ _LABELS = {"half_mse": "1/2 mean square error", "mse": "mean square error", "los
 @dataclass(frozen=True, eq=False)
 class Curves:
     """`loss` and `error` (percent): by split, one entry a pass, pass 1 first. `loss_figure` is what the loss is: "loss"
-    (the cost), "half_mse" or "mse". `loss_published`, `error_published`: by split. `remark`: why some are not drawn."""
+    (the cost), "half_mse" or "mse". `loss_published`, `error_published`: by split. `remark`: why some are not drawn.
+    """
 
     title: str
     loss: Mapping[str, np.ndarray]
@@ -37,16 +39,22 @@ class Curves:
         return len(self.loss["train"])
 
 
-def curves(passes: Sequence[Mapping[str, Any]], title: str, published: Mapping[str, float] | None = None,
-           comparable: bool = True) -> Curves:
+def curves(
+    passes: Sequence[Mapping[str, Any]],
+    title: str,
+    published: Mapping[str, float] | None = None,
+    comparable: bool = True,
+) -> Curves:
     """The curves of passes, each as a line of passes.jsonl. `published`: figures by name ("test-misses").
 
     Where a half or whole mean square error was published, that is drawn as the loss. Misses are drawn in percent of
     our patterns. With data that are not `comparable` no published figure is drawn. SnError if there is no pass.
     """
     if not passes:
-        raise fail(f"{title} has no pass yet: there is no curve to draw",
-                   hint="let it run for a pass: snsim run --resume RUN, at the prompt (train-now)")
+        raise fail(
+            f"{title} has no pass yet: there is no curve to draw",
+            hint="let it run for a pass: snsim run --resume RUN, at the prompt (train-now)",
+        )
     published = dict(published or {})
     remark = ""
     if published and not comparable:
@@ -89,20 +97,42 @@ def text(data: Curves, width: int = 76) -> str:
     for split, values in data.error.items():
         lines = block_characters.curve(values, width - 14, 5)
         marks = [f"{float(np.nanmax(values)):8.2f} %", *[""] * (len(lines) - 2), f"{0:8d} %"]
-        parts.append("\n".join([f"{split} error, last {values[-1]:.2f} %",
-                                *(f"{mark:>10}  {line}".rstrip() for mark, line in zip(marks, lines))]))
+        parts.append(
+            "\n".join(
+                [
+                    f"{split} error, last {values[-1]:.2f} %",
+                    *(f"{mark:>10}  {line}".rstrip() for mark, line in zip(marks, lines)),
+                ]
+            )
+        )
     stated = [f"published: {split} error {value:.3g} %" for split, value in dict(data.error_published).items()]
     return "\n\n".join([*parts, *stated, *([data.remark] if data.remark else [])])
 
 
 def _lines(axes: Axes, values: Mapping[str, np.ndarray], published: Mapping[str, float], look: Look) -> None:
     for split, y in values.items():
-        axes.plot(np.arange(1, len(y) + 1), y, color=INK[split], linestyle=STROKES[split], linewidth=1.5,
-                  marker="o" if len(y) < 40 else "", markersize=2.6, label=split)
+        axes.plot(
+            np.arange(1, len(y) + 1),
+            y,
+            color=INK[split],
+            linestyle=STROKES[split],
+            linewidth=1.5,
+            marker="o" if len(y) < 40 else "",
+            markersize=2.6,
+            label=split,
+        )
     for split, value in published.items():
         axes.axhline(value, color=INK[split], linestyle=STROKES["third"], linewidth=1)
-        axes.annotate(f"published\n{split}\n{value:.3g}", (1, value), (3, 0), xycoords=("axes fraction", "data"),
-                      textcoords="offset points", va="center", fontsize=look.letters - 2, color=INK[split])
+        axes.annotate(
+            f"published\n{split}\n{value:.3g}",
+            (1, value),
+            (3, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            fontsize=look.letters - 2,
+            color=INK[split],
+        )
 
 
 def _errors(published: Mapping[str, float], patterns: Mapping[str, int]) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +22,8 @@ _MOST_NUMBERED = 20  # output units with their numbers below them
 @dataclass(frozen=True, eq=False)
 class Maps:
     """The states of every layer, in order of computation, and last the targets. Each is (maps, rows, columns); a layer
-    without geometry is a row of maps of one cell. `answer` and `label` are output units, None where no one is."""
+    without geometry is a row of maps of one cell. `answer` and `label` are output units, None where no one is.
+    """
 
     title: str
     layers: tuple[tuple[str, np.ndarray], ...]
@@ -34,8 +36,9 @@ class Maps:
         return Scale(-reach, reach, "state")
 
 
-def maps(net: Net, states: Mapping[str, np.ndarray], title: str, target: np.ndarray | None = None,
-         with_classes: bool = False) -> Maps:
+def maps(
+    net: Net, states: Mapping[str, np.ndarray], title: str, target: np.ndarray | None = None, with_classes: bool = False
+) -> Maps:
     """What the layers of a net show. `states`: by layer, (units,), of one pattern; `target`: (output units,).
 
     `with_classes` says that the largest output is the answer and the largest target the label.

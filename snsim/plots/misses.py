@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +22,8 @@ _TILE = 0.42  # inches of a pattern across, about
 @dataclass(frozen=True, eq=False)
 class Misses:
     """`pictures`: (shown misses, rows, columns); `captions` and `numbers` (of the pattern, from 0) one each. `total`
-    counts all misses of `patterns`, drawn or not."""
+    counts all misses of `patterns`, drawn or not.
+    """
 
     title: str
     pictures: np.ndarray
@@ -39,8 +41,16 @@ class Misses:
         return f"{self.title}\n{self.total:,} of {self.patterns:,} wrong{first}, label→answer"
 
 
-def misses(inputs: np.ndarray, shape: Sequence[int], outputs: np.ndarray, targets: np.ndarray, right: np.ndarray,
-           title: str, with_classes: bool = True, most: int = MOST) -> Misses:
+def misses(
+    inputs: np.ndarray,
+    shape: Sequence[int],
+    outputs: np.ndarray,
+    targets: np.ndarray,
+    right: np.ndarray,
+    title: str,
+    with_classes: bool = True,
+    most: int = MOST,
+) -> Misses:
     """The patterns of `inputs` (patterns, units of `shape`) that are not `right` (patterns,), at most `most` of them.
 
     `with_classes`: the answer and the label are the largest output and target. Else they are the values where there is
@@ -89,8 +99,10 @@ def _panel(data: Misses, across: int) -> Panel:
     tiles[:, :rows] = data.pictures
     if not count:
         return Panel("none", np.full((1, across), np.nan))
-    captions = tuple(((n % across) * (columns + 1) + (columns - 1) / 2, (n // across) * (rows + below + 1) + rows - 0.5,
-                      caption) for n, caption in enumerate(data.captions))
+    captions = tuple(
+        ((n % across) * (columns + 1) + (columns - 1) / 2, (n // across) * (rows + below + 1) + rows - 0.5, caption)
+        for n, caption in enumerate(data.captions)
+    )
     return Panel("", mosaic(in_rows(tiles, across)), captions=captions)
 
 

@@ -5,8 +5,9 @@ As in SN's windows, low is black and high is white (`gray-draw-list`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,7 +29,8 @@ _NARROWEST_TICK = 0.15  # inches between two numbers beside a panel
 class Panel:
     """One gray picture. `picture`: (rows, columns), NaN where the paper shows. `pitch`: cells from one row of tiles to
     the next, and from one column; their numbers, from 0, stand beside and above. `captions`: texts under the point
-    (column, row), in cells. `marks`: cells (column, row) with a ring round them."""
+    (column, row), in cells. `marks`: cells (column, row) with a ring round them.
+    """
 
     title: str
     picture: np.ndarray
@@ -60,8 +62,9 @@ def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
     down, across, height, width = tiles.shape
     made = np.full((down, height + gap, across, width + gap), np.nan)
     made[:, :height, :, :width] = np.asarray(tiles, np.float64).transpose(0, 2, 1, 3)
-    return made.reshape(down * (height + gap), across * (width + gap))[:down * (height + gap) - gap,
-                                                                      :across * (width + gap) - gap]
+    return made.reshape(down * (height + gap), across * (width + gap))[
+        : down * (height + gap) - gap, : across * (width + gap) - gap
+    ]
 
 
 def in_rows(tiles: np.ndarray, across: int) -> np.ndarray:
@@ -82,21 +85,50 @@ def draw_sheet(title: str, panels: Sequence[Panel], scale: Scale, look: Look) ->
     figure.text(_EDGE / width, 1 - _EDGE / height, title, va="top", fontsize=look.letters + 1.5)
     shown = None
     for panel, (x, top) in zip(panels, placed):
-        axes = figure.add_axes((x / width, 1 - (top + panel.rows * cell) / height, panel.columns * cell / width,
-                                panel.rows * cell / height))
-        shown = axes.imshow(panel.picture, _grays(), vmin=scale.low, vmax=scale.high, interpolation="nearest",
-                            aspect="auto")
+        axes = figure.add_axes(
+            (
+                x / width,
+                1 - (top + panel.rows * cell) / height,
+                panel.columns * cell / width,
+                panel.rows * cell / height,
+            )
+        )
+        shown = axes.imshow(
+            panel.picture, _grays(), vmin=scale.low, vmax=scale.high, interpolation="nearest", aspect="auto"
+        )
         axes.set_title(panel.title, fontsize=look.letters, loc="left", pad=3 + 8 * _has_numbers(panel, cell))
         _number(axes, panel, cell, look)
         for column, row, text in panel.captions:
-            axes.annotate(text, (column, row), (0, -1), textcoords="offset points", ha="center", va="top",
-                          fontsize=look.letters - 1.5, annotation_clip=False)
+            axes.annotate(
+                text,
+                (column, row),
+                (0, -1),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=look.letters - 1.5,
+                annotation_clip=False,
+            )
         for column, row in panel.marks:
-            axes.plot([column], [row], "o", markersize=max(4, 72 * cell * 0.9), markerfacecolor="none",
-                      markeredgecolor="#d55e00", markeredgewidth=1.6, clip_on=False)
+            axes.plot(
+                [column],
+                [row],
+                "o",
+                markersize=max(4, 72 * cell * 0.9),
+                markerfacecolor="none",
+                markeredgecolor="#d55e00",
+                markeredgewidth=1.6,
+                clip_on=False,
+            )
     side = min(2.2, height - _title_height(title, look) - 0.3)
-    axes = figure.add_axes(((width - _BAR + 0.04) / width, 1 - (_title_height(title, look) + 0.2 + side) / height,
-                            0.11 / width, side / height))
+    axes = figure.add_axes(
+        (
+            (width - _BAR + 0.04) / width,
+            1 - (_title_height(title, look) + 0.2 + side) / height,
+            0.11 / width,
+            side / height,
+        )
+    )
     if shown is not None:
         bar = figure.colorbar(shown, cax=axes, extend="both" if scale.beyond else "neither", extendfrac=0.04)
         bar.ax.tick_params(labelsize=look.letters - 2, length=2)
@@ -124,7 +156,8 @@ def available(look: Look) -> float:
 
 def _placed(panels: Sequence[Panel], look: Look, top: float) -> tuple[list[tuple[float, float]], float, float]:
     """Where each panel's upper left corner is (inches from the left and from the top), the side of a cell, and the
-    height of the sheet. Panels stand side by side where there is room."""
+    height of the sheet. Panels stand side by side where there is room.
+    """
     widest = max((panel.columns for panel in panels), default=1)
     left = 0.1 + 0.13 * any(panel.pitch for panel in panels)
     cell = min(_LARGEST_CELL, (available(look) - left) / widest)
@@ -165,8 +198,9 @@ def _number(axes: Axes, panel: Panel, cell: float, look: Look) -> None:
             pitch = panel.pitch[side]
             every = next((n for n in (1, 2, 5, 10, 20, 50, 100) if n * pitch * cell >= _NARROWEST_TICK), 500)
             ticks = list(range(0, -(-size // pitch), every))
-            axis.set_ticks([n * pitch + (min(pitch, size) - 1) / 2 - (pitch > 1) / 2 for n in ticks],
-                           [str(n) for n in ticks])
+            axis.set_ticks(
+                [n * pitch + (min(pitch, size) - 1) / 2 - (pitch > 1) / 2 for n in ticks], [str(n) for n in ticks]
+            )
         if not ticks:
             axis.set_ticks([])
     axes.spines[:].set(color=PAPER, linewidth=min(1.5, 20 * cell))  # so that a white map has an edge

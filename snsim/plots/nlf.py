@@ -36,8 +36,10 @@ def nlf_curves(nlf: Nlf, low: float = -REACH, high: float = REACH, points: int =
     """An nlf and the derivatives that learning uses, from `low` to `high`."""
     x = np.linspace(low, high, points)
     with np.errstate(all="ignore"):
-        values = {name: np.broadcast_to(np.asarray(evaluate(getattr(nlf, name), {"x": x}), np.float64), x.shape).copy()
-                  for name in _NAMES}
+        values = {
+            name: np.broadcast_to(np.asarray(evaluate(getattr(nlf, name), {"x": x}), np.float64), x.shape).copy()
+            for name in _NAMES
+        }
     return NlfCurves(nlf.name, to_text(nlf.f), x, values)
 
 
@@ -48,8 +50,7 @@ def draw(data: NlfCurves, look: Look = WIDE) -> Figure:
     axes.axhline(0, color="0.75", linewidth=0.7)
     axes.axvline(0, color="0.75", linewidth=0.7)
     for name, y in data.values.items():
-        axes.plot(data.x, y, color=INK[_LINE[name]], linestyle=STROKES[_LINE[name]], linewidth=1.6,
-                  label=_NAMES[name])
+        axes.plot(data.x, y, color=INK[_LINE[name]], linestyle=STROKES[_LINE[name]], linewidth=1.6, label=_NAMES[name])
     axes.set_xlabel("x")
     axes.set_xlim(data.x[0], data.x[-1])
     plain_axes(axes, look)
@@ -69,6 +70,12 @@ def text(data: NlfCurves, width: int = 76) -> str:
         shown = np.nan_to_num(block_characters.thinned(y, width - 12), nan=low, posinf=high, neginf=low)
         drawn = block_characters.line(shown, low, high, 8)
         marks = [f"{high:9.3g}", *[""] * (len(drawn) - 2), f"{low:9.3g}"]
-        parts.append("\n".join([f"{_NAMES[name]}, x from {data.x[0]:g} to {data.x[-1]:g}",
-                                *(f"{mark:>9}  {line}".rstrip() for mark, line in zip(marks, drawn))]))
+        parts.append(
+            "\n".join(
+                [
+                    f"{_NAMES[name]}, x from {data.x[0]:g} to {data.x[-1]:g}",
+                    *(f"{mark:>9}  {line}".rstrip() for mark, line in zip(marks, drawn)),
+                ]
+            )
+        )
     return "\n\n".join(parts)

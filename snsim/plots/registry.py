@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from snsim.plots import confusion, curves, maps, misses, net, nlf, rejection, table, weights
 from snsim.plots.style import WIDE, Look
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Picture:
     """`draw(data, look)` makes the figure, `text(data, width)` the lines. `of` is what is drawn: a "run", a "net" or
-    an "nlf"; the data are those that the file of the picture prepares (its first dataclass)."""
+    an "nlf"; the data are those that the file of the picture prepares (its first dataclass).
+    """
 
     of: str
     draw: Callable[[Any, Look], Figure]

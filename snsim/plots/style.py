@@ -6,10 +6,11 @@ import io
 import logging
 import textwrap
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any
 
 from snsim.errors import fail, for_terminal
 from snsim.optional_packages import needing
@@ -59,7 +60,8 @@ def open_figure(look: Look, height: float, **options: Any) -> Figure:
 
 def write(figure: Figure, path: Path) -> None:
     """Write the figure as the file's ending says. SnError for an ending that is none of FORMATS, or a file that cannot
-    be written."""
+    be written.
+    """
     check_ending(path)
     refuse_own_file(path)
     import matplotlib
@@ -69,19 +71,24 @@ def write(figure: Figure, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             written = io.BytesIO()
-            figure.savefig(written, format=path.suffix[1:], dpi=DOTS,
-                           metadata={"Date": None} if path.suffix == ".svg" else None)
+            figure.savefig(
+                written, format=path.suffix[1:], dpi=DOTS, metadata={"Date": None} if path.suffix == ".svg" else None
+            )
             write_output(path, written.getbuffer())
         except OSError as problem:
-            raise fail(f"{path} cannot be written: {problem.strerror or problem}",
-                       hint="give the name of a file in a folder that you may write to") from None
+            raise fail(
+                f"{path} cannot be written: {problem.strerror or problem}",
+                hint="give the name of a file in a folder that you may write to",
+            ) from None
 
 
 def check_ending(path: Path) -> None:
     """SnError if no picture is written to a file of this ending."""
     if path.suffix not in FORMATS:
-        raise fail(f"a plot is a file that ends with {', '.join(FORMATS)}, not {path.name}",
-                   hint=f"write {path.stem or 'plot'}.png")
+        raise fail(
+            f"a plot is a file that ends with {', '.join(FORMATS)}, not {path.name}",
+            hint=f"write {path.stem or 'plot'}.png",
+        )
 
 
 def as_svg(figure: Figure) -> bytes:
@@ -126,8 +133,13 @@ def show_texts_as_they_are(figure: Figure) -> None:
     """
     from matplotlib.text import Text
 
-    numbers = {id(text) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
-               for text in axis.findobj(Text) if text is not axis.label}
+    numbers = {
+        id(text)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for text in axis.findobj(Text)
+        if text is not axis.label
+    }
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         text.set_usetex(False)
@@ -167,7 +179,8 @@ def _window(look: Look, height: float, options: dict[str, Any]) -> Figure:
     import matplotlib.pyplot as pyplot
 
     if matplotlib.get_backend().lower() == "agg":
-        raise fail("there is no screen to show windows on",
-                   hint="leave --show out: then the picture is written to a file")
+        raise fail(
+            "there is no screen to show windows on", hint="leave --show out: then the picture is written to a file"
+        )
     figure: Figure = pyplot.figure(figsize=(look.width, height), **options)
     return figure

@@ -23,7 +23,8 @@ _SIDE = 0.24  # inches of a pair of maps, at most
 @dataclass(frozen=True, eq=False)
 class Tables:
     """`tables`: (source layer, target layer, bool matrix of source maps x target maps) of each connection by windows
-    between maps."""
+    between maps.
+    """
 
     net: str
     tables: tuple[tuple[str, str, np.ndarray], ...]
@@ -31,11 +32,16 @@ class Tables:
 
 def tables(net: Net) -> Tables:
     """The tables of a net, those that join some maps and not others alone if there are any. SnError if none is."""
-    found = [(c.source, c.target, c.wiring.structure.maps) for c in net.connections
-             if isinstance(c.wiring.structure, Windows)]
+    found = [
+        (c.source, c.target, c.wiring.structure.maps)
+        for c in net.connections
+        if isinstance(c.wiring.structure, Windows)
+    ]
     if not found:
-        raise fail(f"net {net.name} joins no maps: it has no connection table to draw",
-                   hint="draw another net, with a connection by (mask ...), (local ...) or (equal-mask ...)")
+        raise fail(
+            f"net {net.name} joins no maps: it has no connection table to draw",
+            hint="draw another net, with a connection by (mask ...), (local ...) or (equal-mask ...)",
+        )
     partial = [entry for entry in found if not entry[2].all()]
     return Tables(net.name, tuple(partial or found))
 
@@ -49,12 +55,19 @@ def draw(data: Tables, look: Look = WIDE) -> Figure:
     head, foot, top = 0.6, 0.15, 0.3
     height = top + rows * side + len(data.tables) * (head + foot)
     figure = open_figure(Look(width, look.letters, look.windows), height)
-    figure.text(0.12 / width, 1 - 0.12 / height, f"Connection tables of {data.net}", va="top",
-                fontsize=look.letters + 1.5)
+    figure.text(
+        0.12 / width, 1 - 0.12 / height, f"Connection tables of {data.net}", va="top", fontsize=look.letters + 1.5
+    )
     for source, target, maps in data.tables:
         top += head
-        axes = figure.add_axes((0.62 / width, 1 - (top + maps.shape[0] * side) / height,
-                                maps.shape[1] * side / width, maps.shape[0] * side / height))
+        axes = figure.add_axes(
+            (
+                0.62 / width,
+                1 - (top + maps.shape[0] * side) / height,
+                maps.shape[1] * side / width,
+                maps.shape[0] * side / height,
+            )
+        )
         top += maps.shape[0] * side + foot
         axes.imshow(maps, _two_inks(), vmin=0, vmax=1, aspect="auto", interpolation="nearest")
         axes.set_xticks(np.arange(1, maps.shape[1]) - 0.5, minor=True)
@@ -63,12 +76,17 @@ def draw(data: Tables, look: Look = WIDE) -> Figure:
         for axis, count in ((axes.xaxis, maps.shape[1]), (axes.yaxis, maps.shape[0])):
             every = next((n for n in (1, 2, 5, 10, 50) if n * side >= 0.16), 100)
             axis.set_ticks(range(0, count, every), [str(n) for n in range(0, count, every)])
-        axes.tick_params(which="both", length=0, labelsize=look.letters - 2, labeltop=True, labelbottom=False,
-                         labelcolor=QUIET)
+        axes.tick_params(
+            which="both", length=0, labelsize=look.letters - 2, labeltop=True, labelbottom=False, labelcolor=QUIET
+        )
         axes.spines[:].set_visible(False)
         axes.set_ylabel(f"map of {source}", fontsize=look.letters)
-        axes.set_title(f"{source} > {target}: {int(maps.sum())} of {maps.size} pairs of maps are joined\n"
-                       f"map of {target}", fontsize=look.letters, loc="left", pad=4)
+        axes.set_title(
+            f"{source} > {target}: {int(maps.sum())} of {maps.size} pairs of maps are joined\nmap of {target}",
+            fontsize=look.letters,
+            loc="left",
+            pad=4,
+        )
     return figure
 
 

@@ -6,8 +6,9 @@ serves layers of 25 and of 200 inputs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -49,8 +50,10 @@ def weights(net: Net, values: Mapping[str, np.ndarray], title: str, only: str | 
     chosen = [p for p in kinds if only is None or only in (p.name, p.name.removesuffix(".weight"))]
     if not chosen:
         names = [p.name.removesuffix(".weight") for p in kinds]
-        raise fail(f'net {net.name} has no weights "{only}"' if only else f"net {net.name} has no weights to draw",
-                   hint=suggest(only or "", names, "weights"))
+        raise fail(
+            f'net {net.name} has no weights "{only}"' if only else f"net {net.name} has no weights to draw",
+            hint=suggest(only or "", names, "weights"),
+        )
     panels = tuple(_panel(net, p, np.asarray(values[p.name], np.float64)) for p in chosen)
     drawn = np.concatenate([np.abs(panel.picture[np.isfinite(panel.picture)]) for panel in panels])
     return Weights(title, panels, float(np.quantile(drawn, _WITHIN)) or 1.0)
@@ -74,10 +77,14 @@ def _panel(net: Net, parameter: Parameter, values: np.ndarray) -> Panel:
     tiles = _tiles(net, connection, scaled)
     source, target, rows, columns = tiles.shape
     if tiles.size > _MOST_CELLS:
-        raise fail(f"{connection.source} > {connection.target} has {source} x {target} kernels of {rows}x{columns}: "
-                   f"more than {_MOST_CELLS:,} cells are not drawn", hint="choose another connection with --only NAME")
+        raise fail(
+            f"{connection.source} > {connection.target} has {source} x {target} kernels of {rows}x{columns}: "
+            f"more than {_MOST_CELLS:,} cells are not drawn",
+            hint="choose another connection with --only NAME",
+        )
     title = f"{connection.source} > {connection.target}: " + (
-        f"{source} x {target}" if rows == columns == 1 else f"{source} x {target} of {rows}x{columns}")
+        f"{source} x {target}" if rows == columns == 1 else f"{source} x {target} of {rows}x{columns}"
+    )
     gap = 0 if rows == columns == 1 else 2 if _is_local(connection) else 1
     across = max(1, _WIDEST // (columns + gap))
     if target <= across:
@@ -85,7 +92,7 @@ def _panel(net: Net, parameter: Parameter, values: np.ndarray) -> Panel:
     bands = []
     for first in range(0, target, across):
         band = np.full((source, across, rows, columns), np.nan)
-        band[:, :tiles[:, first:first + across].shape[1]] = tiles[:, first:first + across]
+        band[:, : tiles[:, first : first + across].shape[1]] = tiles[:, first : first + across]
         bands += [mosaic(band, gap), np.full((3, across * (columns + gap) - gap), np.nan)]
     return Panel(f"{title}, {across} a line", np.concatenate(bands[:-1]))
 
@@ -111,9 +118,11 @@ def _tiles(net: Net, connection: Connection, w: np.ndarray) -> np.ndarray:
         return _window_tiles(structure, w)
     units = net.layer(connection.target).units
     if source.units * units > _MOST_CELLS:
-        raise fail(f"{connection.source} > {connection.target} joins {source.units:,} and {units:,} units by "
-                   f"{connection.scheme}: more than {_MOST_CELLS:,} cells are not drawn",
-                   hint="choose another connection with --only NAME")
+        raise fail(
+            f"{connection.source} > {connection.target} joins {source.units:,} and {units:,} units by "
+            f"{connection.scheme}: more than {_MOST_CELLS:,} cells are not drawn",
+            hint="choose another connection with --only NAME",
+        )
     table, matrix = connection.table, np.full((source.units, units), np.nan)
     inside = table.source >= 0
     matrix[table.source[inside], table.target[inside]] = w[table.weight[inside]]

@@ -6,8 +6,9 @@ weights are then those after the last whole pass, from which learning goes on as
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +35,15 @@ from snsim.training.spec import Training
 class Pupil:
     """`last` is the state after the last whole pass, `at` the pattern at hand: its split and its number from 0."""
 
-    def __init__(self, program: Program, training: Training, seed: int, options: Options, say: Say,
-                 download: DownloadProgress | None = None):
+    def __init__(
+        self,
+        program: Program,
+        training: Training,
+        seed: int,
+        options: Options,
+        say: Say,
+        download: DownloadProgress | None = None,
+    ):
         """SnError for data, weights or sizes that do not fit."""
         self.declared = training  # before the options of the session, and more passes than it says, are put in
         training = overridden(training, options)
@@ -44,8 +52,11 @@ class Pupil:
         self.data = prepare(training, examples, options.dtype)
         self.engine, self.instead = engine_of(training, options, self.data)
         file = initial_file(program, training, options)
-        self.engine.load_parameters(initial_weights(training, seed) if file is None else
-                                    load_initial(file, training.net, training.place("initial"), options.dtype))
+        self.engine.load_parameters(
+            initial_weights(training, seed)
+            if file is None
+            else load_initial(file, training.net, training.place("initial"), options.dtype)
+        )
         self.last = Snapshot(0, self._learning(), self.engine.state(), {})
         self.lines: list[Mapping[str, Any]] = []  # of the passes, as a run folder has them
         self.at = ("train" if self.data.test is None else "test", 0)
@@ -102,8 +113,12 @@ class Pupil:
 
     def scores(self) -> tuple[Score, Score | None]:
         """How the net does now, on the training and on the test patterns."""
-        on = [None if p is None else evaluate_on(self.engine, p.inputs, p.targets, self.training.cost,
-                                                 self.training.criterion) for p in (self.data.train, self.data.test)]
+        on = [
+            None
+            if p is None
+            else evaluate_on(self.engine, p.inputs, p.targets, self.training.cost, self.training.criterion)
+            for p in (self.data.train, self.data.test)
+        ]
         assert on[0] is not None
         return on[0], on[1]
 
@@ -125,13 +140,13 @@ class Pupil:
         if not 0 <= number < len(patterns):
             raise fail(f"there is no {split} pattern {number}", hint=f"write 0 to {len(patterns) - 1}")
         self.at = (split, number)
-        outputs = self.engine.outputs(patterns.inputs[number:number + 1])
-        return mean_cost(self.training.cost, outputs.astype(np.float64), patterns.targets[number:number + 1])
+        outputs = self.engine.outputs(patterns.inputs[number : number + 1])
+        return mean_cost(self.training.cost, outputs.astype(np.float64), patterns.targets[number : number + 1])
 
     def states(self) -> Mapping[str, np.ndarray]:
         """The states of every layer for the pattern at hand, each in the shape of its layer."""
         split, number = self.at
-        found = self.engine.states(self.patterns(split).inputs[number:number + 1])
+        found = self.engine.states(self.patterns(split).inputs[number : number + 1])
         return {layer.name: found[layer.name][0].reshape(layer.shape) for layer in self.net.layers}
 
     # Weights
@@ -143,8 +158,10 @@ class Pupil:
         for layer in (target,) if source is None else (source, target):
             self.net.layer(layer)
         if wanted not in found:
-            raise fail(f"{target} has no bias" if source is None else f"nothing connects {source} to {target}",
-                       hint=f"weights: {', '.join(found)}")
+            raise fail(
+                f"{target} has no bias" if source is None else f"nothing connects {source} to {target}",
+                hint=f"weights: {', '.join(found)}",
+            )
         return found[wanted]
 
     def set_weights(self, values: Mapping[str, np.ndarray]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Iterator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from snsim.glossary import names as names
 from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, fold, symbol
@@ -60,8 +61,11 @@ def apropos(interpreter: Interpreter, form: Pair) -> Form:
     wanted = _named(interpreter, form, "apropos")
     if not wanted:
         raise Misuse("apropos: a text is wanted", None, 'write (apropos "text")')
-    found = [(name, what, doc) for name, what, doc in everything(interpreter)
-             if wanted in name.lower() or wanted in doc.lower()]
+    found = [
+        (name, what, doc)
+        for name, what, doc in everything(interpreter)
+        if wanted in name.lower() or wanted in doc.lower()
+    ]
     found.sort(key=lambda entry: (wanted not in entry[0], entry[0]))
     if not found:
         interpreter.print_text(f'nothing speaks of "{wanted}"\n')
@@ -98,9 +102,11 @@ def show_other(interpreter: Interpreter, title: str) -> Form:
     parts = list(_meanings(interpreter, title))
     if not parts:
         known = [entry.name for _, entry in interpreter.part(session_of).declared()]
-        raise Misuse(f'show: nothing declared is called "{title}"', 0,
-                     f"declared: {', '.join(known)}" if known else
-                     'declare it first, by (net NAME ...) or (load "FILE.sn")')
+        raise Misuse(
+            f'show: nothing declared is called "{title}"',
+            0,
+            f"declared: {', '.join(known)}" if known else 'declare it first, by (net NAME ...) or (load "FILE.sn")',
+        )
     interpreter.print_text("\n\n".join(parts) + "\n")
     return NIL
 

@@ -61,8 +61,9 @@ def test_pattern(interpreter: Interpreter, number: Form, split: Form = ABSENT) -
     outputs = pupil.states()[pupil.net.layers[-1].name].ravel()
     target = pupil.patterns(part).targets[pupil.at[1]]
     if len(outputs) > 1:
-        interpreter.print_text(f"{part} pattern {pupil.at[1]:,}: a {int(target.argmax())}, answered "
-                               f"{int(outputs.argmax())}\n")
+        interpreter.print_text(
+            f"{part} pattern {pupil.at[1]:,}: a {int(target.argmax())}, answered {int(outputs.argmax())}\n"
+        )
     return cost
 
 
@@ -81,7 +82,7 @@ def misses(interpreter: Interpreter, split: Form = ABSENT) -> Form:
         width = max(map(len, cells)) + 3
         across = max(1, min(80, shutil.get_terminal_size().columns) // width)
         for i in range(0, len(cells), across):
-            interpreter.print_text("".join(cell.ljust(width) for cell in cells[i:i + across]).rstrip() + "\n")
+            interpreter.print_text("".join(cell.ljust(width) for cell in cells[i : i + across]).rstrip() + "\n")
         if len(wrong) > _FEW:
             interpreter.print_text(f"... and {len(wrong) - _FEW:,} more (label→answer)\n")
     return interpreter.new_list([float(number) for number, _, _ in wrong], "misses")
@@ -102,8 +103,11 @@ def weights(interpreter: Interpreter, source: Form, target: Form = ABSENT, value
     parameter = pupil.parameter(first, second) if second else pupil.parameter(None, first)
     if values is not ABSENT:
         if not parameter.learns:
-            raise Misuse(f"weights: {parameter.name} is fixed by the net", None,
-                         "leave the new value out; (weights 'FROM 'TO) shows those that are there")
+            raise Misuse(
+                f"weights: {parameter.name} is fixed by the net",
+                None,
+                "leave the new value out; (weights 'FROM 'TO) shows those that are there",
+            )
         pupil.set_weights({parameter.name: _as_shape(interpreter, values, parameter.shape)})
     return np.array(pupil.last.parameters[parameter.name], np.float32)
 
@@ -113,13 +117,16 @@ def _as_shape(interpreter: Interpreter, values: Form, shape: tuple[int, ...]) ->
     made = np.asarray(values, np.float64) if is_numeric else None
     if made is None or made.shape not in ((), shape):
         given = interpreter.describe(values) if made is None else f"a matrix of {shape_text(made.shape)}"
-        raise Misuse(f"weights: they are {shape_text(shape)}, and {given} does not fit", None,
-                     "give a number for all of them, or a matrix of this size")
+        raise Misuse(
+            f"weights: they are {shape_text(shape)}, and {given} does not fit",
+            None,
+            "give a number for all of them, or a matrix of this size",
+        )
     return np.broadcast_to(made, shape).copy()
 
 
 def split_of(interpreter: Interpreter, who: str, split: Form, pupil: Pupil, argument: int) -> str:
-    """"train" or "test"; the latter where there are test patterns and nothing is said."""
+    """Return "train" or "test": "test" by default where there are test patterns."""
     if split is ABSENT:
         return "train" if pupil.data.test is None else "test"
     name = name_of(who, split, "patterns", interpreter, argument)

@@ -14,7 +14,7 @@ from snsim.runs.options import Options
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-__all__ = ["help_words", "install", "inspect_words", "words_shared_with_sn28", "plot_words", "training_words"]
+__all__ = ["help_words", "inspect_words", "install", "plot_words", "training_words", "words_shared_with_sn28"]
 
 
 def open_session(port: TextIO, options: Options = Options(), around: Surroundings | None = None) -> Session:

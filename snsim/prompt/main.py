@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from snsim import __version__
 from snsim.colour import BOLD, is_terminal, paint
@@ -18,13 +19,15 @@ _BANNER = "(help) says what can be typed here; Ctrl-D leaves"
 
 def start(file: str | None, options: Callable[[], Options], windows: bool) -> int:
     """Ask and answer; with a file, that is evaluated first. `options` is called when the first form is evaluated;
-    `windows`: whether those of SN's words are shown. Exit code."""
+    `windows`: whether those of SN's words are shown. Exit code.
+    """
     if is_terminal(sys.stdin) and is_terminal(sys.stdout):
         from snsim.prompt import terminal
 
         banner = f"{paint(f'snsim {__version__}', BOLD, stream=sys.stdout)}   {_BANNER}"
-        return terminal.run(lambda: _session(options(), windows), banner,
-                            None if file is None else lambda s: _load(s, file))
+        return terminal.run(
+            lambda: _session(options(), windows), banner, None if file is None else lambda s: _load(s, file)
+        )
     from snsim.language.source_files import read_input
     from snsim.prompt.responses import run_script
 
@@ -44,8 +47,7 @@ def _session(options: Options, windows: bool) -> Session:
 
     folder = RunFolder(Source("<prompt>", ""), options, None)
     asks = is_terminal(sys.stdin)
-    around = Surroundings(None, options.data_dir, folder.make,
-                          _ask if asks else None, windows=windows, pictures="svg")
+    around = Surroundings(None, options.data_dir, folder.make, _ask if asks else None, windows=windows, pictures="svg")
     return open_session(sys.stdout, options, around)
 
 

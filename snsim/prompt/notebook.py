@@ -96,11 +96,14 @@ def summary_html(net: Net) -> str:
     from snsim.reports.tables import headings, summary
 
     head = "".join(f"<th style='text-align:left'>{for_html(name)}</th>" for name in headings(False))
-    cells = [[f"<td style='text-align:left'>{for_html(cell)}</td>" for cell in astuple(row)[:-1]]
-             for row in summary(net)]
+    cells = [
+        [f"<td style='text-align:left'>{for_html(cell)}</td>" for cell in astuple(row)[:-1]] for row in summary(net)
+    ]
     rows = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
-    return (f"<p><b>net {for_html(net.name)}</b>: {for_html(net.summary)}</p>"
-            f"<table style='{_STYLE}'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+    return (
+        f"<p><b>net {for_html(net.name)}</b>: {for_html(net.summary)}</p>"
+        f"<table style='{_STYLE}'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,8 +62,11 @@ def _file_and_name(interpreter: Interpreter, rest: list[Form]) -> tuple[Path | N
         path = typed_path(text("plot", rest.pop()))
         session, place = interpreter.part(session_of), interpreter.place()
         if place is None or place.source.path is not None:
-            raise Misuse("plot: no file may write another one", None,
-                         "type (plot ...) at the prompt, or run the file and then: snsim plot")
+            raise Misuse(
+                "plot: no file may write another one",
+                None,
+                "type (plot ...) at the prompt, or run the file and then: snsim plot",
+            )
         if exists(path) and resolve(path) not in session.saved:
             raise Misuse(f"there is a file {path} already", None, "give another name, or remove it first")
         session.saved.add(resolve(path))
@@ -77,12 +81,16 @@ def _data(interpreter: Interpreter, title: str, subject: str | None) -> Any:
     if title == "nlf":
         return _nlf(interpreter, subject)
     if title in _OF_NET:
-        net = pupil_at_hand(interpreter, "plot").net if subject is None else \
-            session.own.nets.get(subject, interpreter.place())
+        net = (
+            pupil_at_hand(interpreter, "plot").net
+            if subject is None
+            else session.own.nets.get(subject, interpreter.place())
+        )
         return _OF_NET[title](net)
     if subject is not None:
-        raise Misuse(f"plot: {title} is a picture of the training at hand, and takes no name", 1,
-                     f"write (plot '{title})")
+        raise Misuse(
+            f"plot: {title} is a picture of the training at hand, and takes no name", 1, f"write (plot '{title})"
+        )
     return _OF_PUPIL[title](pupil_at_hand(interpreter, "plot"))
 
 
@@ -97,8 +105,10 @@ def _weights(pupil: Pupil) -> Any:
     from snsim.plots.weights import weights
 
     if any(connection.weight_norm for connection in pupil.net.connections):
-        raise fail("weights with (weight-norm) are not drawn at the prompt",
-                   hint="save the run, and draw it: snsim plot weights RUN")
+        raise fail(
+            "weights with (weight-norm) are not drawn at the prompt",
+            hint="save the run, and draw it: snsim plot weights RUN",
+        )
     return weights(pupil.net, pupil.engine.parameters(), f"{pupil.training.name}, pass {pupil.last.number}")
 
 
@@ -107,8 +117,13 @@ def _maps(pupil: Pupil) -> Any:
 
     split, number = pupil.at
     states = {name: values.ravel() for name, values in pupil.states().items()}
-    return maps(pupil.net, states, f"{split} pattern {number} of {pupil.data.name}",
-                pupil.patterns(split).targets[number], pupil.net.layers[-1].units > 1)
+    return maps(
+        pupil.net,
+        states,
+        f"{split} pattern {number} of {pupil.data.name}",
+        pupil.patterns(split).targets[number],
+        pupil.net.layers[-1].units > 1,
+    )
 
 
 def _misses(pupil: Pupil) -> Any:
@@ -118,8 +133,14 @@ def _misses(pupil: Pupil) -> Any:
     patterns, outputs = pupil.patterns(split), pupil.outputs(split)
     name, numbers = pupil.training.criterion
     right = CRITERIA.get(name).right(outputs.astype(np.float64), patterns.targets, *numbers)
-    return misses(patterns.inputs, pupil.data.shape, outputs, patterns.targets, right,
-                  f"{pupil.training.name}, {split} patterns of {pupil.data.name}")
+    return misses(
+        patterns.inputs,
+        pupil.data.shape,
+        outputs,
+        patterns.targets,
+        right,
+        f"{pupil.training.name}, {split} patterns of {pupil.data.name}",
+    )
 
 
 def _confusion(pupil: Pupil) -> Any:
@@ -154,5 +175,10 @@ def _nlf(interpreter: Interpreter, subject: str | None) -> Any:
 
 
 _OF_PUPIL: dict[str, Callable[[Pupil], Any]] = {
-    "curves": _curves, "weights": _weights, "maps": _maps, "misses": _misses, "confusion": _confusion}
+    "curves": _curves,
+    "weights": _weights,
+    "maps": _maps,
+    "misses": _misses,
+    "confusion": _confusion,
+}
 _OF_NET: dict[str, Callable[[Net], Any]] = {"net": _net, "table": _tables}

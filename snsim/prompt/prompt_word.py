@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from snsim.input_files import PathError, expand_user, resolve, shown
 from snsim.language.forms import Form, Pair, Symbol, fold
@@ -36,8 +37,11 @@ def name_of(who: str, value: Form, what: str, interpreter: Interpreter, argument
     """The name that a symbol or a string stands for. Misuse if it is neither."""
     if isinstance(value, (Symbol, str)):
         return value.name if isinstance(value, Symbol) else fold(value)
-    raise Misuse(f"{who}: {interpreter.describe(value)} is no name of {what}", argument,
-                 "a name that is meant itself has a quote: 'name")
+    raise Misuse(
+        f"{who}: {interpreter.describe(value)} is no name of {what}",
+        argument,
+        "a name that is meant itself has a quote: 'name",
+    )
 
 
 def typed_path(name: str) -> Path:

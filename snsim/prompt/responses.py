@@ -1,5 +1,6 @@
 """What is answered to what is typed: values, warnings and faults as text. The terminal, and a script without one,
-are two ways of asking."""
+are two ways of asking.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +86,7 @@ def _drawn(matrix: np.ndarray) -> str:
     sheet = np.full((-(-shown // across) * (rows + 1) - 1, across * (columns + 1) - 1), np.nan)
     for n in range(shown):
         i, j = n // across * (rows + 1), n % across * (columns + 1)
-        sheet[i:i + rows, j:j + columns] = maps[n]
+        sheet[i : i + rows, j : j + columns] = maps[n]
     head = f"matrix {shape_text(matrix.shape)}, {low:.4g} to {high:.4g}"
     more = [] if shown == count else [f"... {count - shown:,} maps more"]
     return "\n".join([head, *block_characters.grey(sheet, low, high, _ACROSS)[:_DOWN], *more])
@@ -120,7 +121,7 @@ def run_script(session: Session, text: str, name: str = "<stdin>") -> int:
             _warn(session, sys.stderr)
             return 0 if good else 1
         _, span, at = found
-        form = replace(source, text=_blank(text[:span.start]) + text[span.start:at])
+        form = replace(source, text=_blank(text[: span.start]) + text[span.start : at])
         try:
             good = answer(session, form, sys.stderr) and good
         except SystemExit:  # (quit)

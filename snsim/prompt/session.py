@@ -6,10 +6,11 @@ has the limits of a program to itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.forms import Form, symbol
@@ -41,7 +42,8 @@ class Session:
         self.told = 0  # warnings that were handed out
         self._units: object = None  # of the net of SN's words when the training became the net at hand
         self.interpreter: Interpreter = interpreter_of(
-            self.own, around or Surroundings(), port, AT_PROMPT, files=FileAccess(Path.cwd()))
+            self.own, around or Surroundings(), port, AT_PROMPT, files=FileAccess(Path.cwd())
+        )
         self.interpreter.keep(session_of, self)
         for shelf in self.shelves().values():
             shelf.replace_by(partial(self._say_replaced, shelf.kind))
@@ -49,22 +51,36 @@ class Session:
     def shelves(self) -> dict[str, Shelf[Any]]:
         """What can be declared, by the word for one."""
         own = self.own
-        return {"table": own.tables, "net": own.nets, "training": own.trainings, "nlf": own.nlfs, "cost": own.costs,
-                "update": own.updates}
+        return {
+            "table": own.tables,
+            "net": own.nets,
+            "training": own.trainings,
+            "nlf": own.nlfs,
+            "cost": own.costs,
+            "update": own.updates,
+        }
 
     @property
     def program(self) -> Program:
         """All that was declared so far, as `read_program` would give it."""
         run = self.interpreter
         sources = tuple(run.sources) or (Source("<prompt>", ""),)
-        return Program(self.own.network, self.own.learning, self.own.words, self.own.functions, sources,
-                       tuple(run.warnings), run.acted)
+        return Program(
+            self.own.network,
+            self.own.learning,
+            self.own.words,
+            self.own.functions,
+            sources,
+            tuple(run.warnings),
+            run.acted,
+        )
 
     # Evaluating
 
     def forms(self, source: Source) -> Iterator[tuple[Form, Form, bool]]:
         """Evaluate a text form by form: each with its value and whether it printed. SnError ends it; a later call
-        with the rest goes on."""
+        with the rest goes on.
+        """
         reader, at = FormReader(source, self.interpreter.limits, self.interpreter.warnings.append), 0
         while (found := reader.read(at)) is not None:
             form, span, end = found
@@ -104,7 +120,7 @@ class Session:
 
     def new_warnings(self) -> list[Fault]:
         """The warnings that were not handed out yet."""
-        found = self.interpreter.warnings[self.told:]
+        found = self.interpreter.warnings[self.told :]
         self.told += len(found)
         return found
 
@@ -138,10 +154,17 @@ class Session:
         return self.interpreter.lookup(symbol(name))
 
     def _say_replaced(self, kind: str, before: Entry[Any], now: Entry[Any]) -> None:
-        users = [f"{word} {entry.name}" for word, entry in self.declared() if entry.value is not now.value
-                 and _uses(entry.value, before.value)]
-        still = f"; {', '.join(users)} still {'has' if len(users) == 1 else 'have'} the one before: declare " \
-                f"{'it' if len(users) == 1 else 'them'} again" if users else ""
+        users = [
+            f"{word} {entry.name}"
+            for word, entry in self.declared()
+            if entry.value is not now.value and _uses(entry.value, before.value)
+        ]
+        still = (
+            f"; {', '.join(users)} still {'has' if len(users) == 1 else 'have'} the one before: declare "
+            f"{'it' if len(users) == 1 else 'them'} again"
+            if users
+            else ""
+        )
         self.interpreter.print_text(f"; {kind} {now.name} is replaced{still}\n")
 
 

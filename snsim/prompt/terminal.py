@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Callable, Iterable
+from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
@@ -31,10 +32,17 @@ if TYPE_CHECKING:
     from snsim.prompt.session import Session
 
 PROMPT_SIGN = "? "  # SN's
-_STYLE = Style.from_dict({
-    "keyword": "bold", "name.builtin": "ansiblue", "comment": "ansibrightblack", "string": "ansigreen",
-    "number": "ansimagenta", "name.decorator": "ansicyan", "bottom-toolbar": "noreverse ansibrightblack",
-})
+_STYLE = Style.from_dict(
+    {
+        "keyword": "bold",
+        "name.builtin": "ansiblue",
+        "comment": "ansibrightblack",
+        "string": "ansigreen",
+        "number": "ansimagenta",
+        "name.decorator": "ansicyan",
+        "bottom-toolbar": "noreverse ansibrightblack",
+    }
+)
 
 
 class Loading:
@@ -89,10 +97,19 @@ def run(make: Callable[[], Session], banner: str, first: Callable[[Session], obj
 
 def _ask(loading: Loading) -> int:
     asking: PromptSession[str] = PromptSession(
-        history=_history(), lexer=_Colours(loading), completer=_Names(loading), complete_while_typing=False,
-        multiline=True, key_bindings=_keys(), style=_STYLE, auto_suggest=AutoSuggestFromHistory(),
-        bottom_toolbar=lambda: _toolbar(asking, loading), prompt_continuation="  ", reserve_space_for_menu=6,
-        input_processors=[ConditionalProcessor(HighlightMatchingBracketProcessor(chars="()[]"), ~is_done)])
+        history=_history(),
+        lexer=_Colours(loading),
+        completer=_Names(loading),
+        complete_while_typing=False,
+        multiline=True,
+        key_bindings=_keys(),
+        style=_STYLE,
+        auto_suggest=AutoSuggestFromHistory(),
+        bottom_toolbar=lambda: _toolbar(asking, loading),
+        prompt_continuation="  ",
+        reserve_space_for_menu=6,
+        input_processors=[ConditionalProcessor(HighlightMatchingBracketProcessor(chars="()[]"), ~is_done)],
+    )
     asking.app.after_render += lambda _: loading.begin()
     while True:
         try:

@@ -41,6 +41,7 @@ _WEIGHT_FILES = (".npz", ".safetensors")
 
 # Training
 
+
 @prompt_word("train-now")
 def train_now(interpreter: Interpreter, name: Form = ABSENT, passes: Form = ABSENT) -> Form:
     """(train-now ['NAME] [n]): runs a declared training at once, or n passes of it; it goes on where it stopped
@@ -54,12 +55,16 @@ def train_now(interpreter: Interpreter, name: Form = ABSENT, passes: Form = ABSE
     pupil = pupil_at_hand(interpreter, "train-now") if name is ABSENT else _chosen(interpreter, name)
     count = pupil.passes_left if passes is ABSENT else whole("train-now", passes, 0 if name is ABSENT else 1)
     if passes is ABSENT and not count:
-        interpreter.print_text(f"all {pupil.training.passes} passes are done: (train-now 5) goes on for 5 more, "
-                               "(restart) begins anew\n")
+        interpreter.print_text(
+            f"all {pupil.training.passes} passes are done: (train-now 5) goes on for 5 more, (restart) begins anew\n"
+        )
         return NIL
     if count < 1:
-        raise Misuse(f"train-now: {count} is no number of passes", 0 if name is ABSENT else 1,
-                     "write (train-now 'NAME 3) for three passes")
+        raise Misuse(
+            f"train-now: {count} is no number of passes",
+            0 if name is ABSENT else 1,
+            "write (train-now 'NAME 3) for three passes",
+        )
     _follow(interpreter, pupil, count)
     return NIL
 
@@ -89,13 +94,21 @@ def _begin(interpreter: Interpreter, title: str, seed: int) -> Pupil:
     session = interpreter.part(session_of)
     training = session.own.trainings.get(title, interpreter.place())
     bar = ProgressBar(sys.stderr) if is_terminal(sys.stderr) else None
-    pupil = Pupil(session.program, training, seed, session.options,
-                  lambda sentence: interpreter.print_text(f"; {sentence}\n"), bar)
+    pupil = Pupil(
+        session.program,
+        training,
+        seed,
+        session.options,
+        lambda sentence: interpreter.print_text(f"; {sentence}\n"),
+        bar,
+    )
     session.take(pupil)
     data, tests = pupil.data, 0 if pupil.data.test is None else len(pupil.data.test)
-    interpreter.print_text(f"{title}, seed {seed}: {training.net.summary}\n"
-                           f"{data.name}, {len(data.train):,} train and {tests:,} test patterns; "
-                           f"engine {pupil.engine.name}, {pupil.engine.dtype}\n")
+    interpreter.print_text(
+        f"{title}, seed {seed}: {training.net.summary}\n"
+        f"{data.name}, {len(data.train):,} train and {tests:,} test patterns; "
+        f"engine {pupil.engine.name}, {pupil.engine.dtype}\n"
+    )
     wanted = pupil.training.data.names
     if wanted and data.name != wanted[0]:
         interpreter.print_text(f"; {data.name}, NOT {wanted[0]}, which could not be had\n")
@@ -127,18 +140,23 @@ def _follow(interpreter: Interpreter, pupil: Pupil, passes: int) -> None:
     except KeyboardInterrupt:
         if drawn:
             port.write("\r" + " " * len(drawn) + "\r")
-        interpreter.print_text(f"interrupted in pass {now.number} at {now.done:,} of {now.total:,} patterns: the net "
-                               f"is as it was after pass {pupil.last.number}; (train-now) goes on\n")
+        interpreter.print_text(
+            f"interrupted in pass {now.number} at {now.done:,} of {now.total:,} patterns: the net "
+            f"is as it was after pass {pupil.last.number}; (train-now) goes on\n"
+        )
 
 
 def _line(step: Pass | Pruned) -> str:
     if isinstance(step, Pass):
         return pass_line(step.number, step.train, step.test)
-    return (f"      before pass {step.number} {step.before.connections - step.left.connections:,} connections are cut; "
-            f"left are {step.left.connections:,}")
+    return (
+        f"      before pass {step.number} {step.before.connections - step.left.connections:,} connections are cut; "
+        f"left are {step.left.connections:,}"
+    )
 
 
 # What was declared
+
 
 @prompt_word("show")
 def show(interpreter: Interpreter, name: Form) -> Form:
@@ -149,8 +167,12 @@ def show(interpreter: Interpreter, name: Form) -> Form:
     parts = []
     if net is not None:
         of_it = training.value if training is not None and training.value.net is net.value else None
-        parts += [plain(summary(net.value, of_it), with_rates=of_it is not None), describe_connections(net.value),
-                  drawn_tables(net.value), complete_form("net", title, net.value.clauses, 64)]
+        parts += [
+            plain(summary(net.value, of_it), with_rates=of_it is not None),
+            describe_connections(net.value),
+            drawn_tables(net.value),
+            complete_form("net", title, net.value.clauses, 64),
+        ]
     if training is not None:
         parts.append(complete_form("train", title, training.value.clauses, 64, training.value.dropped))
     if not parts:
@@ -170,13 +192,15 @@ def declared(interpreter: Interpreter) -> Form:
 
 # Files
 
+
 @prompt_word("save-weights")
 def save_weights(interpreter: Interpreter, file: Form) -> Form:
     """(save-weights "F.npz"): writes the weights of the net at hand, as (initial "F.npz") reads them"""
     pupil = pupil_at_hand(interpreter, "save-weights")
     path = _to_write(interpreter, "save-weights", file, _WEIGHT_FILES)
-    arrays: dict[str, Any] = {p.name: np.asarray(pupil.last.parameters[p.name], order="C")
-                              for p in pupil.net.parameters if p.learns}
+    arrays: dict[str, Any] = {
+        p.name: np.asarray(pupil.last.parameters[p.name], order="C") for p in pupil.net.parameters if p.learns
+    }
     try:
         if path.suffix == ".npz":
             content = io.BytesIO()
@@ -193,8 +217,9 @@ def save_weights(interpreter: Interpreter, file: Form) -> Form:
 def load_weights(interpreter: Interpreter, file: Form) -> Form:
     """(load-weights "F.npz"): puts weights from a file into the net at hand"""
     pupil = pupil_at_hand(interpreter, "load-weights")
-    pupil.set_weights(load_initial(typed_path(text("load-weights", file)), pupil.net, interpreter.place(),
-                                   pupil.engine.dtype))
+    pupil.set_weights(
+        load_initial(typed_path(text("load-weights", file)), pupil.net, interpreter.place(), pupil.engine.dtype)
+    )
     return str(file)
 
 
@@ -214,8 +239,9 @@ def save_declared(interpreter: Interpreter, file: Form) -> Form:
 
 
 def _unwritable(path: Path, error: OSError) -> Misuse:
-    return Misuse(f"{path} cannot be written: {error.strerror or error}", 0,
-                  "give a file in a folder that you may write to")
+    return Misuse(
+        f"{path} cannot be written: {error.strerror or error}", 0, "give a file in a folder that you may write to"
+    )
 
 
 def _to_write(interpreter: Interpreter, who: str, file: Form, endings: tuple[str, ...]) -> Path:
@@ -226,8 +252,9 @@ def _to_write(interpreter: Interpreter, who: str, file: Form, endings: tuple[str
         raise Misuse(f"{who} is for the prompt: no file may write another one", None, f"type ({who} ...) at the prompt")
     path = typed_path(text(who, file))
     if path.suffix not in endings:
-        raise Misuse(f"{who}: {path.name} does not end with {' or '.join(endings)}", 0,
-                     f'write "{path.stem}{endings[0]}"')
+        raise Misuse(
+            f"{who}: {path.name} does not end with {' or '.join(endings)}", 0, f'write "{path.stem}{endings[0]}"'
+        )
     if exists(path) and resolve(path) not in session.saved:
         raise Misuse(f"there is a file {path} already", 0, "give another name, or remove it first")
     session.saved.add(resolve(path))

@@ -66,8 +66,11 @@ class State(AtHand):
                 return self.own.apply(interpreter, arguments)
             arguments = [interpreter.value(arguments[0]), *arguments[1:]]
         elif arguments == [NIL] and (pupil := interpreter.part(session_of).at_hand()) is not None:
-            raise Misuse("state: () is no layer", 0, f"write (state 'NAME): "
-                         f"{', '.join(layer.name for layer in pupil.net.layers)}")
+            raise Misuse(
+                "state: () is no layer",
+                0,
+                f"write (state 'NAME): {', '.join(layer.name for layer in pupil.net.layers)}",
+            )
         return self.sn.apply(interpreter, arguments)
 
 
@@ -102,7 +105,7 @@ def use_net(interpreter: Interpreter, name: Form) -> Form:
     if pupil is not None and pupil.net.name == name_of("use-net", name, "a net", interpreter):
         space = interpreter.part(Netspace)
         learned = _in_order(pupil)
-        space.weight_val.array[:len(learned)] = learned
+        space.weight_val.array[: len(learned)] = learned
         interpreter.print_text(f"; with the weights after {pupil.last.number} passes\n")
     return made
 
@@ -125,10 +128,12 @@ def use_data(interpreter: Interpreter) -> Form:
     if pupil is None:
         raise Misuse("use-data: no training was begun", None, "(train-now 'NAME) begins one")
     splits = [pupil.data.train, *([pupil.data.test] if pupil.data.test is not None else [])]
-    interpreter.assign_global(symbol("pattern-matrix"),
-                              np.concatenate([np.asarray(s.inputs, np.float32) for s in splits]))
-    interpreter.assign_global(symbol("desired-matrix"),
-                              np.concatenate([np.asarray(s.targets, np.float32) for s in splits]))
+    interpreter.assign_global(
+        symbol("pattern-matrix"), np.concatenate([np.asarray(s.inputs, np.float32) for s in splits])
+    )
+    interpreter.assign_global(
+        symbol("desired-matrix"), np.concatenate([np.asarray(s.targets, np.float32) for s in splits])
+    )
     train = len(pupil.data.train)
     interpreter.call("ensemble", 0.0, float(train - 1))
     if pupil.data.test is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from snsim.errors import SnError, Source
 from snsim.escaping import for_html
@@ -22,8 +23,9 @@ _RIGHT, _TOTAL = ' class="right"', ' class="total"'
 
 def section(name: str, title: str, *parts: str) -> str:
     """A section with an anchor and a heading; empty parts are left out."""
-    return "\n".join([f'<section id="{name}">', f"<h2>{for_html(title)}</h2>", *(part for part in parts if part),
-                      "</section>"])
+    return "\n".join(
+        [f'<section id="{name}">', f"<h2>{for_html(title)}</h2>", *(part for part in parts if part), "</section>"]
+    )
 
 
 def paragraph(text: str, kind: str = "") -> str:
@@ -33,7 +35,9 @@ def paragraph(text: str, kind: str = "") -> str:
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], sides: str, total: bool = False) -> str:
     """A table of plain texts, columns to the left ("l") or right ("r"); `total` sets the last row apart. One without
-    headings has names in its first column."""
+    headings has names in its first column.
+    """
+
     def cells(row: Sequence[str], tag: str) -> str:
         made = []
         for number, (text, side) in enumerate(zip(row, sides)):
@@ -64,19 +68,22 @@ def description(source: Source) -> str:
 
 def figure(draw: Callable[[Look], Figure], words: str, kind: str, caption: str = "") -> str:
     """A picture inside the page, drawn twice: as wide as a page, and as a telephone. `words` say what is on it; `kind`
-    is "lines" or "grays", which a dark page treats differently."""
+    is "lines" or "grays", which a dark page treats differently.
+    """
     wide, narrow = (b64encode(as_svg(draw(look))).decode() for look in (WIDE, NARROW))
     below = f"<figcaption>{for_html(caption)}</figcaption>" if caption else ""
-    return (f'<figure class="{kind}"><picture><source media="{_PHONE}" srcset="data:image/svg+xml;base64,{narrow}">'
-            f'<img alt="{for_html(words)}" src="data:image/svg+xml;base64,{wide}"></picture>{below}</figure>')
+    return (
+        f'<figure class="{kind}"><picture><source media="{_PHONE}" srcset="data:image/svg+xml;base64,{narrow}">'
+        f'<img alt="{for_html(words)}" src="data:image/svg+xml;base64,{wide}"></picture>{below}</figure>'
+    )
 
 
 def _coloured(source: Source) -> Iterator[str]:
     text, done, opened = source.text, 0, False
     try:
         for kind, span in read_tokens(source):
-            yield _between(text[done:span.start])
-            word = for_html(text[span.start:span.end])
+            yield _between(text[done : span.start])
+            word = for_html(text[span.start : span.end])
             style = "w" if opened and kind == "SYMBOL" and len(word) > 1 else _KINDS.get(kind, "")
             yield f'<span class="{style}">{word}</span>' if style else word
             done, opened = span.end, kind == "OPEN"
@@ -89,6 +96,6 @@ def _between(text: str) -> str:
     """Blanks and comments."""
     made, done = [], 0
     for found in _COMMENT.finditer(text):
-        made += [for_html(text[done:found.start()]), f'<span class="c">{for_html(found[0])}</span>']
+        made += [for_html(text[done : found.start()]), f'<span class="c">{for_html(found[0])}</span>']
         done = found.end()
     return "".join([*made, for_html(text[done:])])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any
 
 from snsim.errors import Source
 from snsim.escaping import for_html, for_shell
@@ -23,17 +24,30 @@ from snsim.training.spec import Training
 
 _MOST_ELEMENTS = 64  # of a matrix inside a form
 _TITLES = {
-    "figures": "Figures", "curves": "Curves", "repeat": "To repeat it", "description": "Description", "net": "Net",
-    "tables": "Connection tables", "settings": "Settings", "data": "Data", "kernels": "Kernels", "maps": "Maps",
-    "misses": "Misses", "confusion": "Confusion", "rejection": "Rejection", "nlfs": "Non-linearities",
-    "passes": "Passes", "versions": "Versions",
+    "figures": "Figures",
+    "curves": "Curves",
+    "repeat": "To repeat it",
+    "description": "Description",
+    "net": "Net",
+    "tables": "Connection tables",
+    "settings": "Settings",
+    "data": "Data",
+    "kernels": "Kernels",
+    "maps": "Maps",
+    "misses": "Misses",
+    "confusion": "Confusion",
+    "rejection": "Rejection",
+    "nlfs": "Non-linearities",
+    "passes": "Passes",
+    "versions": "Versions",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Page:
     """What a report tells of a run. `pictures`: prepared data of the pictures by name ("curves", "weights" ...);
-    `left`: why one of them is not there. `nlfs` and `maps`: several pictures of a kind."""
+    `left`: why one of them is not there. `nlfs` and `maps`: several pictures of a kind.
+    """
 
     run: Run
     training: Training
@@ -84,8 +98,19 @@ def as_html(page: Page) -> str:
 
 def command_of(settings: Mapping[str, Any], main: str) -> str:
     """The command that repeats a run from the text `main`: all that was said beside the description."""
-    words: list[object] = ["snsim", "run", Path(main), "--only", settings["name"], "--seed", str(settings["seed"]),
-             "--engine", settings["engine"], "--dtype", settings["dtype"]]
+    words: list[object] = [
+        "snsim",
+        "run",
+        Path(main),
+        "--only",
+        settings["name"],
+        "--seed",
+        str(settings["seed"]),
+        "--engine",
+        settings["engine"],
+        "--dtype",
+        settings["dtype"],
+    ]
     overrides = settings["overrides"]
     for data in overrides["data"]:
         words += ["--data", data]
@@ -118,21 +143,25 @@ def _verdict(page: Page) -> str:
 def _warning(page: Page) -> str:
     data = page.settings["data"]
     if data["rank"]:
-        wanted = " or ".join(data["wanted"][:data["rank"]])
-        return paragraph(f"Run on {data['name']}, NOT {wanted}, which could not be had: published figures do not "
-                         "compare.", "warning")
+        wanted = " or ".join(data["wanted"][: data["rank"]])
+        return paragraph(
+            f"Run on {data['name']}, NOT {wanted}, which could not be had: published figures do not compare.", "warning"
+        )
     if page.settings["overrides"]["data"] and page.settings["published"]:
-        return paragraph(f"Run on {data['name']}, as the command line asked: published figures may not compare.",
-                         "warning")
+        return paragraph(
+            f"Run on {data['name']}, as the command line asked: published figures may not compare.", "warning"
+        )
     return ""
 
 
 def _made(page: Page) -> str:
     settings, counts = page.settings, page.settings["counts"]
     ended = settings.get("finished")
-    return (f"{counts['units']:,} units, {counts['connections']:,} connections, {counts['weights']:,} weights; "
-            f"seed {settings['seed']}; {settings['engine']} in {settings['dtype']}; begun {settings['started']}, "
-            f"{'ended ' + ended if ended else 'not ended'}; this page was written {page.written}.")
+    return (
+        f"{counts['units']:,} units, {counts['connections']:,} connections, {counts['weights']:,} weights; "
+        f"seed {settings['seed']}; {settings['engine']} in {settings['dtype']}; begun {settings['started']}, "
+        f"{'ended ' + ended if ended else 'not ended'}; this page was written {page.written}."
+    )
 
 
 # ---- Sections ----------------------------------------------------------------------------------------------------
@@ -142,14 +171,21 @@ def _figures(page: Page, key: str) -> str:
     scores = _scores(page)
     if scores is None:
         return section(key, _TITLES[key], paragraph("There are none before the first pass is done."))
-    rows = [(split, f"{s.patterns:,}", f"{s.misses:,}", f"{s.error:.2f} %", f"{s.loss:.4g}", f"{s.half_mse:.4g}")
-            for split, s in zip(("train", "test"), scores) if s is not None]
+    rows = [
+        (split, f"{s.patterns:,}", f"{s.misses:,}", f"{s.error:.2f} %", f"{s.loss:.4g}", f"{s.half_mse:.4g}")
+        for split, s in zip(("train", "test"), scores)
+        if s is not None
+    ]
     published = list(page.settings["published"].items())
     beside = table(("figure", "published", "ours"), published_rows(published, *scores), "lrr") if published else ""
     notes = "".join(paragraph(note) for note in page.training.notes)
-    return section(key, _TITLES[key],
-                   table(("patterns", "number", "misses", "error", "loss", "half mse"), rows, "lrrrrr"),
-                   beside, notes)
+    return section(
+        key,
+        _TITLES[key],
+        table(("patterns", "number", "misses", "error", "loss", "half mse"), rows, "lrrrrr"),
+        beside,
+        notes,
+    )
 
 
 def _curves(page: Page, key: str) -> str:
@@ -160,16 +196,27 @@ def _repeat(page: Page, key: str) -> str:
     main = str(page.run.main_source)
     typed = page.settings.get("command") or []
     first = [paragraph("It was begun by"), code(for_shell(["snsim", *typed]))] if typed else []
-    return section(key, _TITLES[key], *first, paragraph("This run alone, from the copy of its text that it keeps:"),
-                   code(command_of(page.settings, main)),
-                   paragraph("Initial weights, order of the patterns, shifts and noise all come from the seed."))
+    return section(
+        key,
+        _TITLES[key],
+        *first,
+        paragraph("This run alone, from the copy of its text that it keeps:"),
+        code(command_of(page.settings, main)),
+        paragraph("Initial weights, order of the patterns, shifts and noise all come from the seed."),
+    )
 
 
 def _description(page: Page, key: str) -> str:
     main, *others = page.sources
     included = [folded(source.name, description(source)) for source in others]
-    return section(key, _TITLES[key], paragraph(main.name, "quiet"), description(main),
-                   paragraph("It includes:") if included else "", *included)
+    return section(
+        key,
+        _TITLES[key],
+        paragraph(main.name, "quiet"),
+        description(main),
+        paragraph("It includes:") if included else "",
+        *included,
+    )
 
 
 def _net(page: Page, key: str) -> str:
@@ -180,38 +227,68 @@ def _net(page: Page, key: str) -> str:
     sides = "".join("l" if name in ("layer", "nlf", "bias", "rate") else "r" for name in names)
     cells = [tuple(str(getattr(row, name.replace("-", "_"))) for name in names) for row in rows]
     words = f"{drawn.name}: {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
-    return section(key, _TITLES[key], figure(partial(net.draw, drawn), words, "lines"),
-                   table(names, cells, sides, total=True), code(connection_text.describe_connections(drawn)))
+    return section(
+        key,
+        _TITLES[key],
+        figure(partial(net.draw, drawn), words, "lines"),
+        table(names, cells, sides, total=True),
+        code(connection_text.describe_connections(drawn)),
+    )
 
 
 def _tables(page: Page, key: str) -> str:
-    return _picture(page, key, "table", table_plot.draw, "which map feeds which", "lines",
-                    "Filled where a map of the layer at the left feeds one of the layer above.")
+    return _picture(
+        page,
+        key,
+        "table",
+        table_plot.draw,
+        "which map feeds which",
+        "lines",
+        "Filled where a map of the layer at the left feeds one of the layer above.",
+    )
 
 
 def _settings(page: Page, key: str) -> str:
     settings, training = page.settings, page.training
-    rows = [("passes", str(settings["passes"])), ("seed", str(settings["seed"])),
-            ("engine", f"{settings['engine']}, {settings['dtype']}"), ("cost", settings["cost"]),
-            ("right", " ".join(map(str, settings["correct"]))), ("update", ", ".join(settings["updates"]))]
+    rows = [
+        ("passes", str(settings["passes"])),
+        ("seed", str(settings["seed"])),
+        ("engine", f"{settings['engine']}, {settings['dtype']}"),
+        ("cost", settings["cost"]),
+        ("right", " ".join(map(str, settings["correct"]))),
+        ("update", ", ".join(settings["updates"])),
+    ]
     rows += [(f"--set {name}", str(value)) for name, value in settings["presets"].items()]
     form = complete_form("train", training.name, training.clauses, _MOST_ELEMENTS)
-    return section(key, _TITLES[key], table((), rows, "ll"),
-                   folded("every clause, with its origin", description(Source("", form))))
+    return section(
+        key, _TITLES[key], table((), rows, "ll"), folded("every clause, with its origin", description(Source("", form)))
+    )
 
 
 def _data(page: Page, key: str) -> str:
     data = page.settings["data"]
-    rows = [("name", data["name"]), ("found", data["origin"]), ("training patterns", f"{data['train']:,}"),
-            ("test patterns", f"{data['test']:,}"), ("asked for", ", then ".join(data["wanted"])),
-            ("sha256", data["digest"])]
+    rows = [
+        ("name", data["name"]),
+        ("found", data["origin"]),
+        ("training patterns", f"{data['train']:,}"),
+        ("test patterns", f"{data['test']:,}"),
+        ("asked for", ", then ".join(data["wanted"])),
+        ("sha256", data["digest"]),
+    ]
     return section(key, _TITLES[key], table((), rows, "ll"))
 
 
 def _kernels(page: Page, key: str) -> str:
-    return _picture(page, key, "weights", weights.draw, "the kernels of every connection", "grays",
-                    "A row a source map, a column a target map; each weight times the square root of its fan-in F, "
-                    "black negative, white positive. 99 of 100 weights have a gray of their own.")
+    return _picture(
+        page,
+        key,
+        "weights",
+        weights.draw,
+        "the kernels of every connection",
+        "grays",
+        "A row a source map, a column a target map; each weight times the square root of its fan-in F, "
+        "black negative, white positive. 99 of 100 weights have a gray of their own.",
+    )
 
 
 def _maps(page: Page, key: str) -> str:
@@ -224,14 +301,28 @@ def _misses(page: Page, key: str) -> str:
 
 
 def _confusion(page: Page, key: str) -> str:
-    return _picture(page, key, "confusion", confusion.draw, "which class is taken for which", "lines",
-                    "Those that are right stand on the diagonal.")
+    return _picture(
+        page,
+        key,
+        "confusion",
+        confusion.draw,
+        "which class is taken for which",
+        "lines",
+        "Those that are right stand on the diagonal.",
+    )
 
 
 def _rejection(page: Page, key: str) -> str:
     told = rejection.text(page.pictures["rejection"]).split("\n") if "rejection" in page.pictures else []
-    return _picture(page, key, "rejection", rejection.draw, "error on the rest over what is rejected", "lines",
-                    "; ".join(", ".join(re.split(r"\s{2,}", line)) for line in told[1:]))
+    return _picture(
+        page,
+        key,
+        "rejection",
+        rejection.draw,
+        "error on the rest over what is rejected",
+        "lines",
+        "; ".join(", ".join(re.split(r"\s{2,}", line)) for line in told[1:]),
+    )
 
 
 def _nlfs(page: Page, key: str) -> str:
@@ -255,15 +346,19 @@ def _passes(page: Page, key: str) -> str:
 def _versions(page: Page, key: str) -> str:
     settings = page.settings
     machine = settings.get("machine") or {}
-    rows = [*settings["versions"].items(), ("platform", settings.get("platform", "unknown")),
-            ("processor", f"{machine.get('processor') or 'unknown'}, {machine.get('cores') or '?'} cores"),
-            ("net", settings["net_digest"]),
-            *((f"text {name}", digest) for name, digest in settings["source"].get("digests", {}).items())]
+    rows = [
+        *settings["versions"].items(),
+        ("platform", settings.get("platform", "unknown")),
+        ("processor", f"{machine.get('processor') or 'unknown'}, {machine.get('cores') or '?'} cores"),
+        ("net", settings["net_digest"]),
+        *((f"text {name}", digest) for name, digest in settings["source"].get("digests", {}).items()),
+    ]
     return section(key, _TITLES[key], table((), rows, "ll"))
 
 
-def _picture(page: Page, key: str, name: str, draw: Callable[..., Any], words: str, kind: str,
-             caption: str = "") -> str:
+def _picture(
+    page: Page, key: str, name: str, draw: Callable[..., Any], words: str, kind: str, caption: str = ""
+) -> str:
     """A section that is one picture, or the sentence that says why it is not there."""
     if name not in page.pictures:
         return section(key, _TITLES[key], _why_not(page, name))
@@ -276,7 +371,20 @@ def _why_not(page: Page, name: str) -> str:
 
 
 _SECTIONS: dict[str, Callable[[Page, str], str]] = {
-    "figures": _figures, "curves": _curves, "repeat": _repeat, "description": _description, "net": _net,
-    "tables": _tables, "settings": _settings, "data": _data, "kernels": _kernels, "maps": _maps, "misses": _misses,
-    "confusion": _confusion, "rejection": _rejection, "nlfs": _nlfs, "passes": _passes, "versions": _versions,
+    "figures": _figures,
+    "curves": _curves,
+    "repeat": _repeat,
+    "description": _description,
+    "net": _net,
+    "tables": _tables,
+    "settings": _settings,
+    "data": _data,
+    "kernels": _kernels,
+    "maps": _maps,
+    "misses": _misses,
+    "confusion": _confusion,
+    "rejection": _rejection,
+    "nlfs": _nlfs,
+    "passes": _passes,
+    "versions": _versions,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 from snsim.text_table import aligned
 from snsim.training.scores import Score
@@ -33,15 +33,22 @@ def summary_line(train: Score, test: Score | None) -> str:
     return ", ".join(f"{name} {_misses(score.misses)} ({score.error:.2f} %)" for name, score in parts if score)
 
 
-def published_beside_ours(published: Sequence[tuple[str, float]], train: Score, test: Score | None,
-                          theirs: str = "published", ours: str = "ours") -> str:
+def published_beside_ours(
+    published: Sequence[tuple[str, float]],
+    train: Score,
+    test: Score | None,
+    theirs: str = "published",
+    ours: str = "ours",
+) -> str:
     """A line for each published figure: its name, the number published, ours ("-" for what this run has not), under
-    their headings."""
+    their headings.
+    """
     return "\n".join(aligned([("", theirs, ours), *published_rows(published, train, test)], "lrr"))
 
 
-def published_rows(published: Sequence[tuple[str, float]], train: Score,
-                   test: Score | None) -> list[tuple[str, str, str]]:
+def published_rows(
+    published: Sequence[tuple[str, float]], train: Score, test: Score | None
+) -> list[tuple[str, str, str]]:
     """For each published figure its name, the number published and ours ("-" for what this run has not), as text."""
     return [(name, _number(value), _ours(name, train, test)) for name, value in published]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Sequence
 
 from snsim.network.net import Layer, Net
 from snsim.text_table import aligned, shape_text
@@ -71,9 +71,17 @@ def _row(net: Net, layer: Layer, rates: StatedPlaces | None) -> Row:
     counts = net.layer_counts(layer.name)
     if layer.nlf is None:
         return Row(layer.name, shape_text(layer.shape), f"{layer.units:,}", NONE, NONE, NONE, NONE, NONE, NONE)
-    return Row(layer.name, shape_text(layer.shape), f"{layer.units:,}", f"{counts.connections:,}",
-               f"{counts.weights:,}", _fan_in(net, layer.name), layer.nlf.name, layer.bias,
-               NONE if rates is None else _rate(net, layer.name, rates))
+    return Row(
+        layer.name,
+        shape_text(layer.shape),
+        f"{layer.units:,}",
+        f"{counts.connections:,}",
+        f"{counts.weights:,}",
+        _fan_in(net, layer.name),
+        layer.nlf.name,
+        layer.bias,
+        NONE if rates is None else _rate(net, layer.name, rates),
+    )
 
 
 def _fan_in(net: Net, layer: str) -> str:

@@ -18,8 +18,9 @@ from snsim.runs.options import Options, Say, overridden
 from snsim.training.spec import Training
 
 
-def examples_of(program: Program, training: Training, options: Options, say: Say,
-                download: DownloadProgress | None = None) -> Examples:
+def examples_of(
+    program: Program, training: Training, options: Options, say: Say, download: DownloadProgress | None = None
+) -> Examples:
     """The examples that a run of this training would learn and be tested on. SnError if they cannot be had."""
     folder = SourceFolder.of(program.sources)
     return find_examples(overridden(training, options), options, folder, say, download).examples
@@ -41,8 +42,9 @@ class FoundExamples:
     reasons: tuple[str, ...]
 
 
-def find_examples(training: Training, options: Options, home: SourceFolder, say: Say,
-              download: DownloadProgress | None) -> FoundExamples:
+def find_examples(
+    training: Training, options: Options, home: SourceFolder, say: Say, download: DownloadProgress | None
+) -> FoundExamples:
     choice = training.data
     if choice.names:
         sentences: list[str] = []
@@ -89,8 +91,11 @@ class SourceFolder:
             try:
                 place = resolve(start / name)
             except PathError as reason:
-                raise fail(f'"{shown(name)}" cannot be read: {reason}', span,
-                           hint="name a file below the folder of the program, or below that of --data-dir") from None
+                raise fail(
+                    f'"{shown(name)}" cannot be read: {reason}',
+                    span,
+                    hint="name a file below the folder of the program, or below that of --data-dir",
+                ) from None
             if not place.is_relative_to(resolve(allowed)):
                 outside = True
             elif is_file(place):
@@ -101,8 +106,11 @@ class SourceFolder:
             open_file(other, span=span, hint="name a plain file").close()
         where = ", ".join(str(folder) for folder in (beside, *folders))
         if outside:
-            raise fail(f'"{shown(name)}" is outside of the folder of the program', span,
-                       hint=f"put it below {self.root}, or below the folder of --data-dir")
+            raise fail(
+                f'"{shown(name)}" is outside of the folder of the program',
+                span,
+                hint=f"put it below {self.root}, or below the folder of --data-dir",
+            )
         raise fail(f'there is no file "{shown(name)}" in {where}', span, hint=f"put it in {beside}")
 
     def _original(self, folder: Path) -> Path:

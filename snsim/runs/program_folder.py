@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from snsim import __version__, run_folder
@@ -24,8 +24,13 @@ class RunFolder:
     def make(self) -> Path:
         if self.path is not None:
             return self.path
-        settings = {"kernel": self.kernel, "fast": self.fast, "presets": dict(self.options.presets),
-                    "snsim": __version__, "command": list(self.options.command),
-                    "started": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+        settings = {
+            "kernel": self.kernel,
+            "fast": self.fast,
+            "presets": dict(self.options.presets),
+            "snsim": __version__,
+            "command": list(self.options.command),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         self.path = run_folder.create_program_folder(self.options.out, self.source, settings)
         return self.path

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from datetime import datetime, timezone
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from importlib import metadata
-from typing import Iterator, Mapping
 
 
 def machine() -> dict[str, str | int | None]:
@@ -29,13 +29,15 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str
     """Why a resumed run may differ in its last bits from one that was not stopped."""
     for name, version in now.items():
         if then.get(name) != version:
-            yield f"this run was begun with {name} {then.get(name, 'of an unknown version')}, now it is {version}: " \
-                  "the last bits may differ"
+            yield (
+                f"this run was begun with {name} {then.get(name, 'of an unknown version')}, now it is {version}: "
+                "the last bits may differ"
+            )
 
 
 def now() -> str:
     """The time, UTC, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _version(package: str) -> str:

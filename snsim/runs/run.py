@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Generator
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,8 @@ from snsim.training.spec import Training
 @dataclass(frozen=True)
 class Started:
     """The run folder is made. `rank` is the place of the data among `wanted` (0: first choice), `reasons` the
-    sentences said while they were looked for; `done` is the number of passes that were done before (resumed)."""
+    sentences said while they were looked for; `done` is the number of passes that were done before (resumed).
+    """
 
     run: Path
     training: Training
@@ -76,41 +78,66 @@ class Finished:
 Event = Started | Progress | Pruned | Passed | Finished
 
 
-def run(program: Program, training: Training, seed: int, options: Options = Options(),
-        say: Say = lambda sentence: None, download: DownloadProgress | None = None) -> Generator[Event, None, None]:
+def run(
+    program: Program,
+    training: Training,
+    seed: int,
+    options: Options = Options(),
+    say: Say = lambda sentence: None,
+    download: DownloadProgress | None = None,
+) -> Generator[Event, None, None]:
     """Run a training of the program with one of its seeds. SnError for data, weights or sizes that do not fit;
-    Busy if the folder that the options name is there already."""
+    Busy if the folder that the options name is there already.
+    """
     return _run(program, training, seed, options, say, download)
 
 
 # ---- A new run ---------------------------------------------------------------------------------------------------
 
 
-def _run(program: Program, training: Training, seed: int, options: Options, say: Say,
-         download: DownloadProgress | None) -> Generator[Event, None, None]:
+def _run(
+    program: Program, training: Training, seed: int, options: Options, say: Say, download: DownloadProgress | None
+) -> Generator[Event, None, None]:
     began = time.perf_counter()
     training = overridden(training, options)
     home = SourceFolder.of(program.sources)
     found = find_examples(training, options, home, say, download)
     if options.data_digest not in (None, found.examples.digest):
-        raise fail(f"the data {found.examples.name} ({found.examples.origin}) are not those that were asked for: "
-                   f"their digest is {found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
-                   hint="give the folder of those with --data-dir")
+        raise fail(
+            f"the data {found.examples.name} ({found.examples.origin}) are not those that were asked for: "
+            f"their digest is {found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
+            hint="give the folder of those with --data-dir",
+        )
     data = prepare(training, found.examples, options.dtype)
     engine, instead = engine_of(training, options, data)
     engine.load_parameters(_weights(training, seed, options, home))
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
-    with run_folder.new_run(options.out, name, program.sources, settings,
-                            Snapshot(0, engine.parameters(), engine.state(), {}), options.folder is not None) as made:
+    with run_folder.new_run(
+        options.out,
+        name,
+        program.sources,
+        settings,
+        Snapshot(0, engine.parameters(), engine.state(), {}),
+        options.folder is not None,
+    ) as made:
         yield started_event(made.folder, training, found, data, engine, seed, instead=instead)
         yield from record_passes(made, training, data, engine, seed, None, began, options.save_every)
 
 
-def record_passes(made: run_folder.Run, training: Training, data: PreparedData, engine: Engine, seed: int,
-                  start: Snapshot | None, began: float, save_every: float) -> Generator[Event, None, None]:
+def record_passes(
+    made: run_folder.Run,
+    training: Training,
+    data: PreparedData,
+    engine: Engine,
+    seed: int,
+    start: Snapshot | None,
+    began: float,
+    save_every: float,
+) -> Generator[Event, None, None]:
     """The passes from `start` on, each in the log before it is told. However they end, but for a kill, all that were
-    told are saved. An interrupt (Ctrl-C, SIGTERM) ends them without an exception."""
+    told are saved. An interrupt (Ctrl-C, SIGTERM) ends them without an exception.
+    """
     before = 0 if start is None else start.number
     ends = set(accumulate(stage.passes for stage in training.stages))
     with closing(run_folder.Recorder(made, save_every)) as recorder, Interrupts() as interrupts:
@@ -138,8 +165,9 @@ def record_passes(made: run_folder.Run, training: Training, data: PreparedData, 
     yield Finished(made.folder, (done - before) * len(data.train), time.perf_counter() - began, completed)
 
 
-def _save_told(recorder: run_folder.Recorder, last: Pass | None, training: Training, data: PreparedData,
-               engine: Engine, seed: int) -> None:
+def _save_told(
+    recorder: run_folder.Recorder, last: Pass | None, training: Training, data: PreparedData, engine: Engine, seed: int
+) -> None:
     """Save a checkpoint after the last pass in the log.
 
     `last` is that pass if training has not gone on. If it has, the state is gone: the passes since the checkpoint, at
@@ -171,7 +199,7 @@ def engine_of(training: Training, options: Options, data: PreparedData, besides:
     """
     names = default_engines(training) if options.engine is None else (options.engine,)
     instead = ""
-    for name, other in zip(names, names[1:]):
+    for name, other in pairwise(names):
         check_memory(training, name, options.dtype, options.memory, Patterns.of(data), besides=besides)
         try:
             engine = engine_for(training, training.stages[0], name, options.dtype)
@@ -183,8 +211,9 @@ def engine_of(training: Training, options: Options, data: PreparedData, besides:
     return engine_for(training, training.stages[0], names[-1], options.dtype), instead
 
 
-def engine_again(training: Training, number: int, name: str, dtype: str, options: Options,
-                 data: PreparedData) -> Engine:
+def engine_again(
+    training: Training, number: int, name: str, dtype: str, options: Options, data: PreparedData
+) -> Engine:
     """The engine for pass `number` of a run whose checkpoint is in memory. SnError as for `engine_of`."""
     check_memory(training, name, dtype, options.memory, Patterns.of(data), resumed=True)
     return engine_for_pass(training, number, name, dtype)
@@ -199,38 +228,83 @@ def _weights(training: Training, seed: int, options: Options, home: SourceFolder
         return load_initial(file, training.net, span, options.dtype)
     weights = initial_weights(training, seed)
     for name, values in weights.items():
-        within(values, options.dtype, f"the initial weights of {name}",
-               training.place(*INITIALISERS.names()),
-               "state a smaller range, or run with --dtype float64")
+        within(
+            values,
+            options.dtype,
+            f"the initial weights of {name}",
+            training.place(*INITIALISERS.names()),
+            "state a smaller range, or run with --dtype float64",
+        )
     return weights
 
 
 # ---- What is recorded --------------------------------------------------------------------------------------------
 
 
-def started_event(folder: Path, training: Training, found: FoundExamples, data: PreparedData, engine: Engine, seed: int,
-             done: int = 0, instead: str = "") -> Started:
-    return Started(folder, training, training.net.counts, data.name, data.origin, found.wanted, found.rank,
-                   found.reasons, (len(data.train), 0 if data.test is None else len(data.test)), engine.name,
-                   str(engine.dtype), seed, done, instead)
+def started_event(
+    folder: Path,
+    training: Training,
+    found: FoundExamples,
+    data: PreparedData,
+    engine: Engine,
+    seed: int,
+    done: int = 0,
+    instead: str = "",
+) -> Started:
+    return Started(
+        folder,
+        training,
+        training.net.counts,
+        data.name,
+        data.origin,
+        found.wanted,
+        found.rank,
+        found.reasons,
+        (len(data.train), 0 if data.test is None else len(data.test)),
+        engine.name,
+        str(engine.dtype),
+        seed,
+        done,
+        instead,
+    )
 
 
-def _settings(training: Training, seed: int, options: Options, found: FoundExamples, data: PreparedData,
-              engine: Engine) -> dict[str, Any]:
+def _settings(
+    training: Training, seed: int, options: Options, found: FoundExamples, data: PreparedData, engine: Engine
+) -> dict[str, Any]:
     counts = training.net.counts
     return {
-        "name": training.name, "net": training.net.name, "net_digest": training.net.digest,
+        "name": training.name,
+        "net": training.net.name,
+        "net_digest": training.net.digest,
         "counts": {"units": counts.units, "connections": counts.connections, "weights": counts.weights},
-        "passes": training.passes, "seed": seed, "engine": engine.name, "dtype": str(engine.dtype),
-        "cost": training.cost.name, "correct": [training.criterion[0], *training.criterion[1]],
+        "passes": training.passes,
+        "seed": seed,
+        "engine": engine.name,
+        "dtype": str(engine.dtype),
+        "cost": training.cost.name,
+        "correct": [training.criterion[0], *training.criterion[1]],
         "updates": list(dict.fromkeys(stage.rule.name for stage in training.stages)),
-        "data": {"name": data.name, "digest": data.digest, "origin": data.origin, "wanted": list(found.wanted),
-                 "rank": found.rank, "train": len(data.train), "test": 0 if data.test is None else len(data.test)},
+        "data": {
+            "name": data.name,
+            "digest": data.digest,
+            "origin": data.origin,
+            "wanted": list(found.wanted),
+            "rank": found.rank,
+            "train": len(data.train),
+            "test": 0 if data.test is None else len(data.test),
+        },
         "published": dict(training.published),
-        "overrides": {"data": list(options.data), "passes": options.passes,
-                      "initial": None if options.initial is None else str(options.initial)},
-        "presets": dict(options.presets), "command": list(options.command),
-        "versions": provenance.versions(engine.name), "platform": platform.platform(),
+        "overrides": {
+            "data": list(options.data),
+            "passes": options.passes,
+            "initial": None if options.initial is None else str(options.initial),
+        },
+        "presets": dict(options.presets),
+        "command": list(options.command),
+        "versions": provenance.versions(engine.name),
+        "platform": platform.platform(),
         "machine": provenance.machine(),
-        "started": provenance.now(), "finished": None,
+        "started": provenance.now(),
+        "finished": None,
     }

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 SUFFIXES = (".lsh", ".sn", ".tl")  # of texts; those of compiled files mean nothing here
 _NESTED = 100  # texts that are being read, one inside another
 LIBRARIES = (  # what is built in, and needs no loading
-    "connect", "connect-epsi", "knnenv", "libnum", "math-env", "netenv", "nettool", "perf-file", "plot-nlf", "plotenv",
+    "connect",
+    "connect-epsi",
+    "knnenv",
+    "libnum",
+    "math-env",
+    "netenv",
+    "nettool",
+    "perf-file",
+    "plot-nlf",
+    "plotenv",
     "tl3",
 )
 
@@ -60,8 +69,11 @@ def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
     path = interpreter.part(Files).find(title, *SUFFIXES)
     if path is None:
         known = ", ".join([*(f"sn28/{kernel}" for kernel in KERNELS), *LIBRARIES])
-        raise Misuse(f'there is no library "{title}", and no such file beside the program or among its data', 0,
-                     f"built in are {known}")
+        raise Misuse(
+            f'there is no library "{title}", and no such file beside the program or among its data',
+            0,
+            f"built in are {known}",
+        )
     paths = interpreter.part(Loaded).paths
     resolved = resolve(path)
     if resolved in paths and again is NIL:
@@ -86,8 +98,12 @@ def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
     """Evaluate a file; its faults say where it was loaded."""
     place = interpreter.place()
     if len(interpreter.inputs) > _NESTED:
-        raise exceeded(f"load: {path} and the files that load it stand too deep inside one another", _NESTED, place,
-                       "a file that loads itself? Take out the (load ...) that does")
+        raise exceeded(
+            f"load: {path} and the files that load it stand too deep inside one another",
+            _NESTED,
+            place,
+            "a file that loads itself? Take out the (load ...) that does",
+        )
     source = read_source(path, interpreter.limits, place)
     interpreter.budget.walk(len(source.text))
     faults: list[Fault] = []
@@ -123,8 +139,11 @@ class Autoload(Procedure):
         load(interpreter, self.file)
         found = interpreter.procedure(self.symbol)
         if found is None or found is self or not isinstance(found, Procedure):
-            raise fail(f'the file "{self.file}" does not define {self.name}', interpreter.place(),
-                       hint=f"write (de {self.name} (...) ...) in it, or take {self.name} out of (autoload ...)")
+            raise fail(
+                f'the file "{self.file}" does not define {self.name}',
+                interpreter.place(),
+                hint=f"write (de {self.name} (...) ...) in it, or take {self.name} out of (autoload ...)",
+            )
         return found
 
     def __str__(self) -> str:
@@ -136,8 +155,7 @@ def autoload(interpreter: Interpreter, form: Pair) -> Form:
     """(autoload "file" name...): the functions that a file defines; it is loaded when one is first called"""
     parts = interpreter.elements(form.cdr, "autoload")
     if len(parts) < 2 or not isinstance(parts[0], str) or not all(isinstance(name, Symbol) for name in parts[1:]):
-        raise Misuse("autoload: a file and the names of functions are wanted", None,
-                     'write (autoload "file" name...)')
+        raise Misuse("autoload: a file and the names of functions are wanted", None, 'write (autoload "file" name...)')
     for name in parts[1:]:
         if interpreter.procedure(name) is None:
             interpreter.assign_global(name, Autoload(name, parts[0]))

@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from typing import Iterator, Sequence
 
 from snsim.cache_folder import tell_warnings
 from snsim.errors import fail
@@ -23,13 +23,14 @@ from snsim.studies.plan import Task
 
 def reproduce(tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
     """Do the tasks, each once, the longest first; the outcomes as they come. Closing the iterator (or an interrupt)
-    leaves what was not begun. SnError if the workers are gone."""
+    leaves what was not begun. SnError if the workers are gone.
+    """
     once = {task.folder: task for task in sorted(tasks, key=lambda task: -task.work)}
     futures: list[Future[Outcome]] = []
     try:
-        with _deaf_to_interrupts():  # and so are the processes that are started here
-            with _worker_faults():
-                futures += [executor.submit(attempt, task) for task in once.values()]
+        # The processes that start here ignore interrupts as well.
+        with _deaf_to_interrupts(), _worker_faults():
+            futures += [executor.submit(attempt, task) for task in once.values()]
         for future in as_completed(futures):
             with _worker_faults():
                 outcome = future.result()
@@ -45,16 +46,22 @@ def _worker_faults() -> Iterator[None]:
     try:
         yield
     except (BrokenProcessPool, CancelledError):
-        raise fail("the workers are gone: one of them was killed (is there too little memory?), or their cluster ended",
-                   hint="the same command goes on; --jobs 1 needs least memory") from None
+        raise fail(
+            "the workers are gone: one of them was killed (is there too little memory?), or their cluster ended",
+            hint="the same command goes on; --jobs 1 needs least memory",
+        ) from None
     except ImportError as error:
-        raise fail(f"a worker cannot import what the task needs: {first_line(error)}",
-                   hint="install the same version of snsim where each worker runs") from None
+        raise fail(
+            f"a worker cannot import what the task needs: {first_line(error)}",
+            hint="install the same version of snsim where each worker runs",
+        ) from None
     except Exception as error:
         if type(error).__module__.split(".")[0] not in _CLUSTER_PACKAGES and not isinstance(error, OSError):
             raise
-        raise fail(f"the cluster gives up: {first_line(error)}",
-                   hint="the logs of the scheduler and of the workers say why; the same command goes on") from None
+        raise fail(
+            f"the cluster gives up: {first_line(error)}",
+            hint="the logs of the scheduler and of the workers say why; the same command goes on",
+        ) from None
 
 
 _CLUSTER_PACKAGES = ("asyncio", "dask", "distributed", "tornado")
@@ -90,7 +97,8 @@ def processes(jobs: int) -> Iterator[Executor]:
 @contextmanager
 def cluster(address: str) -> Iterator[Executor]:
     """The workers of the Dask scheduler at `address`, which see the same folders and have snsim. SnError if there is
-    no scheduler."""
+    no scheduler.
+    """
     with needing("distributed", "dask", what="--cluster", instead="leave --cluster out: --jobs runs on this machine"):
         from distributed import Client
         from distributed.comm.addressing import get_address_host
@@ -99,8 +107,10 @@ def cluster(address: str) -> Iterator[Executor]:
         get_address_host(address)  # a client that refuses its address would not be rid of before it is waited for
         client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except Exception as error:  # a scheduler of another version, or what is none, answers with anything
-        raise fail(f"there is no Dask scheduler at {address}: {first_line(error)}",
-                   hint="the command `dask scheduler` prints its address, tcp://HOST:8786") from None
+        raise fail(
+            f"there is no Dask scheduler at {address}: {first_line(error)}",
+            hint="the command `dask scheduler` prints its address, tcp://HOST:8786",
+        ) from None
     executor = client.get_executor(pure=False)
     try:
         yield executor

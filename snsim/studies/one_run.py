@@ -56,8 +56,10 @@ def _go_on(task: Task) -> None:
         training = program.trainings.get(task.training)
         found = identity_of(program, training, task.seed, task.options, str(task.options.data_digest))
         if found != task.identity:
-            raise fail(f"{task.file} is not what it was when the study was begun",
-                       hint="begin the study again: what is done already is kept")
+            raise fail(
+                f"{task.file} is not what it was when the study was begun",
+                hint="begin the study again: what is done already is kept",
+            )
         events = run(program, training, task.seed, task.options)
     for event in events:
         if isinstance(event, Finished) and not event.completed:

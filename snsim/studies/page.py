@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any
 
 from snsim.escaping import for_line, for_markdown, for_markdown_code
 from snsim.run_folder import Run
@@ -35,9 +36,14 @@ class Report:
 def as_json(report: Report) -> dict[str, Any]:
     """The report in values that JSON writes."""
     made: dict[str, Any] = {
-        "format": 1, "command": report.command, "date": report.date,
-        "machines": _machines(report.runs), "versions": _versions(report.runs), "engines": _engines(report.runs),
-        "data": _data_sets(report.runs), "studies": [study_json(study) for study in report.studies],
+        "format": 1,
+        "command": report.command,
+        "date": report.date,
+        "machines": _machines(report.runs),
+        "versions": _versions(report.runs),
+        "engines": _engines(report.runs),
+        "data": _data_sets(report.runs),
+        "studies": [study_json(study) for study in report.studies],
     }
     if report.base is not None:
         made["base"] = report.base
@@ -59,8 +65,14 @@ def as_markdown(report: Report) -> str:
     for study in report.studies:
         parts += [f"## {for_markdown(study.name)}", _escaped_lines(study.introduction)] if several else ["## Results"]
         parts += [_results(study), _remarks(study), _difference_table(study, report.base)]
-    parts += ["## Every run", *(_every_run(study, several) for study in report.studies
-                                if any(row.runs for row in study.rows))] if report.runs else []
+    parts += (
+        [
+            "## Every run",
+            *(_every_run(study, several) for study in report.studies if any(row.runs for row in study.rows)),
+        ]
+        if report.runs
+        else []
+    )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -68,13 +80,22 @@ def as_markdown(report: Report) -> str:
 
 
 def _provenance(report: Report) -> str:
-    versions = "; ".join(for_markdown(", ".join(f"{name} {version}" for name, version in found.items()))
-                         for found in _versions(report.runs))
-    machines = "; ".join(f"{for_markdown(machine['processor'])}, {machine['cores']} cores"
-                         for machine in _machines(report.runs))
-    lines = [f"Written on {report.date} by", "", f"    {for_line(report.command)}", "",
-             f"Machine: {machines or 'unknown'}.", f"Engine: {', '.join(map(for_markdown, _engines(report.runs)))}.",
-             f"Versions: {versions}."]
+    versions = "; ".join(
+        for_markdown(", ".join(f"{name} {version}" for name, version in found.items()))
+        for found in _versions(report.runs)
+    )
+    machines = "; ".join(
+        f"{for_markdown(machine['processor'])}, {machine['cores']} cores" for machine in _machines(report.runs)
+    )
+    lines = [
+        f"Written on {report.date} by",
+        "",
+        f"    {for_line(report.command)}",
+        "",
+        f"Machine: {machines or 'unknown'}.",
+        f"Engine: {', '.join(map(for_markdown, _engines(report.runs)))}.",
+        f"Versions: {versions}.",
+    ]
     return "\n".join(lines)
 
 
@@ -104,9 +125,15 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
 
 
 def _data_table(runs: Iterable[Run]) -> str:
-    rows = [(for_markdown_code(data["name"]), f"{data['train']:,}", f"{data['test']:,}",
-             for_markdown_code(data["digest"][:16]))
-            for data in _data_sets(runs)]
+    rows = [
+        (
+            for_markdown_code(data["name"]),
+            f"{data['train']:,}",
+            f"{data['test']:,}",
+            for_markdown_code(data["digest"][:16]),
+        )
+        for data in _data_sets(runs)
+    ]
     return _table(("data", "train patterns", "test patterns", "sha256 begins"), rows, "lrrl") if rows else ""
 
 
@@ -117,9 +144,12 @@ def _results(study: Study) -> str:
     """A row a training: for each figure what was published, if it was for any row, and ours."""
     published = [dict(row.published) for row in study.rows]
     summaries = [row.summaries() for row in study.rows]
-    columns = [column for column in COLUMNS
-               if (column.always and any(column.figure in found for found in summaries))
-               or any(column.figure in figures for figures in published)]
+    columns = [
+        column
+        for column in COLUMNS
+        if (column.always and any(column.figure in found for found in summaries))
+        or any(column.figure in figures for figures in published)
+    ]
     headings, sides = ["training", "runs"], "lr"
     for column in columns:
         stated = any(column.figure in figures for figures in published)
@@ -143,9 +173,14 @@ def _difference_table(study: Study, base: str | None) -> str:
         return ""
     found = [(row.name, differences(row, first)) for row in study.rows if row is not first]
     columns = [column for column in COLUMNS if column.always and any(column.figure in made for _, made in found)]
-    lines = [(for_markdown(name), str(max((s.runs for s in made.values()), default=0)),
-              *(_summary_text(column, made.get(column.figure), sign=True) for column in columns))
-             for name, made in found]
+    lines = [
+        (
+            for_markdown(name),
+            str(max((s.runs for s in made.values()), default=0)),
+            *(_summary_text(column, made.get(column.figure), sign=True) for column in columns),
+        )
+        for name, made in found
+    ]
     table = _table(("training", "pairs", *(column.heading for column in columns)), lines, "lr" + "r" * len(columns))
     title = f"Differences from {for_markdown(first.name)}"
     return f"{title}, run by run of the same seed: their mean and ± their deviation.\n\n{table}"
@@ -167,10 +202,11 @@ def _warnings(row: Row) -> list[str]:
     warnings = []
     if row.published:
         others = _distinct(run.settings["data"]["name"] for run in row.runs.values() if _is_other_data(run))
-        warnings += [f"run on {name}, which is not the first choice of the description: the published figures do not "
-                     "compare" for name in others]
-    return warnings + [f"seed {seed} was not ended: {sentence}"
-                       for seed, sentence in row.failures.items()]
+        warnings += [
+            f"run on {name}, which is not the first choice of the description: the published figures do not compare"
+            for name in others
+        ]
+    return warnings + [f"seed {seed} was not ended: {sentence}" for seed, sentence in row.failures.items()]
 
 
 def _is_other_data(run: Run) -> bool:
@@ -185,8 +221,11 @@ def _every_run(study: Study, several: bool) -> str:
         for seed, figures in row.figures().items():
             cells = [_plain(column, figures.get(column.figure)) for column in columns]
             lines.append((for_markdown(row.name), str(seed), *cells, for_markdown_code(row.runs[seed].folder.name)))
-    table = _table(("training", "seed", *(column.heading for column in columns), "run folder"), lines,
-                   "lr" + "r" * len(columns) + "l")
+    table = _table(
+        ("training", "seed", *(column.heading for column in columns), "run folder"),
+        lines,
+        "lr" + "r" * len(columns) + "l",
+    )
     return f"### {for_markdown(study.name)}\n\n{table}" if several else table
 
 

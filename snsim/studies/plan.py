@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -79,8 +80,14 @@ class Study:
         return "\n".join(lines).strip()
 
 
-def plan(programs: Sequence[Program], options: Options, only: Sequence[str] = (), seeds: Sequence[int] = (),
-         say: Say = lambda sentence: None, download: Progress | None = None) -> tuple[Study, ...]:
+def plan(
+    programs: Sequence[Program],
+    options: Options,
+    only: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    say: Say = lambda sentence: None,
+    download: Progress | None = None,
+) -> tuple[Study, ...]:
     """The studies of some programs: the trainings that each file declares (those of `only`), with their own seeds or
     with `seeds`. Every data set is found, and fetched if need be, here and once.
 
@@ -91,8 +98,16 @@ def plan(programs: Sequence[Program], options: Options, only: Sequence[str] = ()
     studies = []
     for program in programs:
         chosen = [training for training in program.own_trainings if not only or training.name in only]
-        rows = tuple(_row(program, training, options, seeds or training.seeds,
-                          _examples(program, training, options, found, say, download)) for training in chosen)
+        rows = tuple(
+            _row(
+                program,
+                training,
+                options,
+                seeds or training.seeds,
+                _examples(program, training, options, found, say, download),
+            )
+            for training in chosen
+        )
         if rows:
             studies.append(Study(program, rows))
     return tuple(studies)
@@ -100,20 +115,33 @@ def plan(programs: Sequence[Program], options: Options, only: Sequence[str] = ()
 
 def _check(programs: Sequence[Program], only: Sequence[str]) -> None:
     empty = [program.sources[0].name for program in programs if not program.own_trainings]
-    faults = [Fault(f"{file} declares no training of its own: there is nothing to reproduce",
-                    hint="(train NAME clause ...) declares one; what comes by include is declared, not run")
-              for file in empty]
+    faults = [
+        Fault(
+            f"{file} declares no training of its own: there is nothing to reproduce",
+            hint="(train NAME clause ...) declares one; what comes by include is declared, not run",
+        )
+        for file in empty
+    ]
     names = list(dict.fromkeys(training.name for program in programs for training in program.own_trainings))
     files = " and ".join(program.sources[0].name for program in programs)
     declare = "declares" if len(programs) == 1 else "declare"
-    faults += [Fault(f'{files} {declare} no training "{name}"', hint=suggest(name, names, "trainings"))
-               for name in only if names and name not in names]
+    faults += [
+        Fault(f'{files} {declare} no training "{name}"', hint=suggest(name, names, "trainings"))
+        for name in only
+        if names and name not in names
+    ]
     if faults:
         raise SnError(faults)
 
 
-def _examples(program: Program, training: Training, options: Options, found: dict[tuple[str, ...], Examples], say: Say,
-              download: Progress | None) -> Examples:
+def _examples(
+    program: Program,
+    training: Training,
+    options: Options,
+    found: dict[tuple[str, ...], Examples],
+    say: Say,
+    download: Progress | None,
+) -> Examples:
     """The examples of a training; what the catalogue has is read once and kept in `found`."""
     names = tuple(options.data) or training.data.names
     if names in found:
@@ -138,13 +166,20 @@ def _row(program: Program, training: Training, options: Options, seeds: Iterable
 
 def identity_of(program: Program, training: Training, seed: int, options: Options, data_digest: str) -> str:
     """sha256 (hex) over all that decides the numbers of a run, but for versions and machine."""
-    decisive = [_written(clause.node) for clause in training.clauses
-                if clause.word not in _DECIDE_NOTHING | _SAID_OTHERWISE]
+    decisive = [
+        _written(clause.node) for clause in training.clauses if clause.word not in _DECIDE_NOTHING | _SAID_OTHERWISE
+    ]
     definitions = [_written(node) for node in program.own_definitions]
     initial = initial_file(program, training, options)
     described = {
-        "net": training.net.digest, "train": decisive, "definitions": definitions, "data": data_digest,
-        "seed": seed, "passes": options.passes, "engine": options.engine, "dtype": options.dtype,
+        "net": training.net.digest,
+        "train": decisive,
+        "definitions": definitions,
+        "data": data_digest,
+        "seed": seed,
+        "passes": options.passes,
+        "engine": options.engine,
+        "dtype": options.dtype,
         "initial": None if initial is None else _digest_of(initial),
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
@@ -155,8 +190,10 @@ def _written(node: Node) -> Any:
     if node.is_list:
         return [_written(item) for item in node.items]
     if isinstance(node.value, np.ndarray):
-        return {"matrix": hashlib.sha256(np.ascontiguousarray(node.value).tobytes()).hexdigest(),
-                "shape": list(node.value.shape)}
+        return {
+            "matrix": hashlib.sha256(np.ascontiguousarray(node.value).tobytes()).hexdigest(),
+            "shape": list(node.value.shape),
+        }
     if node.is_symbol:
         return {"symbol": node.name}
     return node.value
@@ -166,5 +203,7 @@ def _digest_of(file: Path) -> str:
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise fail(f"{file} cannot be read: {error.strerror or error}",
-                   hint="a run reads it too: put it in its place, or change its permissions with chmod") from None
+        raise fail(
+            f"{file} cannot be read: {error.strerror or error}",
+            hint="a run reads it too: put it in its place, or change its permissions with chmod",
+        ) from None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 from snsim.run_folder import Run
 
@@ -37,11 +38,16 @@ class Column:
 
 
 COLUMNS = (
-    Column("train-misses", "train misses", ",.1f"), Column("test-misses", "test misses", ",.1f"),
-    Column("train-error", "train error %", ".2f", False), Column("test-error", "test error %", ".2f"),
-    Column("train-loss", "train E", ".3g"), Column("test-loss", "test E", ".3g"),
-    Column("train-half-mse", "train half-mse", ".3g"), Column("test-half-mse", "test half-mse", ".3g"),
-    Column("train-mse", "train mse", ".3g", False), Column("test-mse", "test mse", ".3g", False),
+    Column("train-misses", "train misses", ",.1f"),
+    Column("test-misses", "test misses", ",.1f"),
+    Column("train-error", "train error %", ".2f", False),
+    Column("test-error", "test error %", ".2f"),
+    Column("train-loss", "train E", ".3g"),
+    Column("test-loss", "test E", ".3g"),
+    Column("train-half-mse", "train half-mse", ".3g"),
+    Column("test-half-mse", "test half-mse", ".3g"),
+    Column("train-mse", "train mse", ".3g", False),
+    Column("test-mse", "test mse", ".3g", False),
     Column("test-rejection", "test rejected % for 1 %", ".1f", False),
     Column("cpu-seconds", "CPU s a run", ".1f"),
 )
@@ -70,8 +76,10 @@ class Row:
 
     def figures(self) -> dict[int, Figures]:
         """By seed: the figures of the run."""
-        return {seed: {name: value for name, value in figures_of(run).items() if self.squares or "mse" not in name}
-                for seed, run in self.runs.items()}
+        return {
+            seed: {name: value for name, value in figures_of(run).items() if self.squares or "mse" not in name}
+            for seed, run in self.runs.items()
+        }
 
     def summaries(self) -> dict[str, Summary]:
         """By name: the figures that all runs have, over the runs."""
@@ -90,13 +98,18 @@ class Study:
 
 def figures_of(run: Run) -> dict[str, float]:
     """What a run has to tell, by name: the scores after its last pass as `published` calls them, and `cpu-seconds`,
-    which its passes took for learning and scoring."""
+    which its passes took for learning and scoring.
+    """
     if not run.passes:
         return {}
     last = run.passes[-1]
-    found = {f"{split}-{name.replace('_', '-')}": float(last[split][name])
-             for split in ("train", "test") if last[split] is not None for name in _SCORE
-             if name in last[split] and math.isfinite(last[split][name])}
+    found = {
+        f"{split}-{name.replace('_', '-')}": float(last[split][name])
+        for split in ("train", "test")
+        if last[split] is not None
+        for name in _SCORE
+        if name in last[split] and math.isfinite(last[split][name])
+    }
     if all("cpu_seconds" in line for line in run.passes):
         found["cpu-seconds"] = sum(line["cpu_seconds"] for line in run.passes)
     return found
@@ -106,22 +119,31 @@ def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
     """Mean and deviation of each figure that all have."""
     names = [name for name in (figures[0] if figures else {}) if all(name in other for other in figures)]
     values = {name: [one[name] for one in figures] for name in names}
-    return {name: Summary(statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else None, len(found))
-            for name, found in values.items()}
+    return {
+        name: Summary(statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else None, len(found))
+        for name, found in values.items()
+    }
 
 
 def differences(row: Row, other: Row) -> dict[str, Summary]:
     """Row minus other, seed by seed: the figures that both have, over the seeds that both have."""
     ours, theirs = row.figures(), other.figures()
-    paired = [{name: ours[seed][name] - theirs[seed][name] for name in ours[seed] if name in theirs[seed]}
-              for seed in ours if seed in theirs]
+    paired = [
+        {name: ours[seed][name] - theirs[seed][name] for name in ours[seed] if name in theirs[seed]}
+        for seed in ours
+        if seed in theirs
+    ]
     return summarise(paired)
 
 
 def study_json(study: Study) -> dict[str, Any]:
     """The study in values that JSON writes: for each row its summaries and every run."""
-    return {"name": study.name, "file": study.file, "introduction": study.introduction,
-            "rows": [_row_json(row) for row in study.rows]}
+    return {
+        "name": study.name,
+        "file": study.file,
+        "introduction": study.introduction,
+        "rows": [_row_json(row) for row in study.rows],
+    }
 
 
 def summaries_json(summaries: Mapping[str, Summary]) -> dict[str, Any]:
@@ -131,10 +153,21 @@ def summaries_json(summaries: Mapping[str, Summary]) -> dict[str, Any]:
 def _row_json(row: Row) -> dict[str, Any]:
     figures = row.figures()
     return {
-        "training": row.name, "command": row.command, "published": dict(row.published), "notes": list(row.notes),
+        "training": row.name,
+        "command": row.command,
+        "published": dict(row.published),
+        "notes": list(row.notes),
         "figures": summaries_json(row.summaries()),
-        "runs": [{"seed": seed, "folder": str(run.folder), "engine": run.settings["engine"],
-                  "data": run.settings["data"]["name"], "passes": run.settings["passes"], "figures": figures[seed]}
-                 for seed, run in row.runs.items()],
+        "runs": [
+            {
+                "seed": seed,
+                "folder": str(run.folder),
+                "engine": run.settings["engine"],
+                "data": run.settings["data"]["name"],
+                "passes": run.settings["passes"],
+                "figures": figures[seed],
+            }
+            for seed, run in row.runs.items()
+        ],
         "failures": [{"seed": seed, "error": sentence} for seed, sentence in row.failures.items()],
     }

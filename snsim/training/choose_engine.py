@@ -24,8 +24,7 @@ def default_engines(training: Training) -> tuple[str, ...]:
 
 def engine_for(training: Training, stage: Stage, name: str, dtype: np.dtype | type | str) -> Engine:
     """An engine of this name for the rule of a stage, all weights 0. SnError if it cannot run it or is not here."""
-    return engines.build(name, plan(training.net), training.cost, stage.rule, dtype,
-                         constant_options(training, stage))
+    return engines.build(name, plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))
 
 
 def engine_for_pass(training: Training, number: int, name: str, dtype: np.dtype | type | str) -> Engine:
@@ -35,7 +34,8 @@ def engine_for_pass(training: Training, number: int, name: str, dtype: np.dtype 
 
 def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False) -> str:
     """How the native engine learns in a stage, pattern by pattern: LLVM IR, or assembly for this processor. SnError
-    without llvmlite."""
+    without llvmlite.
+    """
     native = engines.native_package()
     write = native.asm_text if assembly else native.ir_text
     text: str = write(plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))

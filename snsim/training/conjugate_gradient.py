@@ -13,7 +13,7 @@ outputs along d; for another cost that of its quadratic part, the second derivat
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -27,8 +27,9 @@ _TOGETHER = 1000  # patterns between two signs of progress: what is summed in on
 Arrays = dict[str, np.ndarray]
 
 
-def step(engine: Engine, patterns: Patterns, cost: Cost, mu: float, kept: Mapping[str, np.ndarray] | None,
-         number: int) -> Iterator[int]:
+def step(
+    engine: Engine, patterns: Patterns, cost: Cost, mu: float, kept: Mapping[str, np.ndarray] | None, number: int
+) -> Iterator[int]:
     """One step in pass `number`. Yields how many of the patterns are done; the weights move after the last.
 
     The engine keeps the gradient and the direction of the step before as its update state; where there is none (no
@@ -85,9 +86,11 @@ def _dot(a: Arrays, b: Arrays) -> float:
 
 def _positive(curvature: float, number: int) -> float:
     if not curvature > 0 or not np.isfinite(curvature):
-        raise fail(f"the curvature along the direction of pass {number} is {curvature:g}, so that no length of the "
-                   "step follows from it", hint="state a damping, (update conjugate-gradient (mu V)), or begin with "
-                   "other passes or weights")
+        raise fail(
+            f"the curvature along the direction of pass {number} is {curvature:g}, so that no length of the "
+            "step follows from it",
+            hint="state a damping, (update conjugate-gradient (mu V)), or begin with other passes or weights",
+        )
     return curvature
 
 

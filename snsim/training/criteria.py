@@ -5,8 +5,8 @@ x are the outputs, d the targets, one row a pattern.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -15,15 +15,20 @@ _TOGETHER = 2000  # patterns whose outputs are computed in one go
 
 def outputs_of(engine: Engine, inputs: np.ndarray) -> np.ndarray:
     """The outputs (patterns, output units) for inputs (patterns, input units)."""
-    return np.concatenate([engine.outputs(inputs[start:start + _TOGETHER])
-                           for start in range(0, len(inputs), _TOGETHER)])
+    return np.concatenate(
+        [engine.outputs(inputs[start : start + _TOGETHER]) for start in range(0, len(inputs), _TOGETHER)]
+    )
 
 
 def effective_weights(net: Net, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The weights and biases of a net by parameter name, each of its shape: those of `weight-norm` with their gains put
-    in, gain * v / |v|, and fixed ones where `parameters` has them not."""
-    made = {p.name: np.asarray(parameters[p.name], np.float64) if p.fixed is None else np.full(p.shape, p.fixed)
-            for p in net.parameters if p.kind != "gain"}
+    in, gain * v / |v|, and fixed ones where `parameters` has them not.
+    """
+    made = {
+        p.name: np.asarray(parameters[p.name], np.float64) if p.fixed is None else np.full(p.shape, p.fixed)
+        for p in net.parameters
+        if p.kind != "gain"
+    }
     for connection in net.connections:
         if connection.weight_norm:
             name = f"{connection.name}.weight"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial, update_wrapper
-from typing import Callable, Mapping
 
 import numpy as np
 
@@ -37,7 +37,8 @@ class WeightsToDraw:
     @property
     def fan_in(self) -> np.ndarray:
         """Return the fan-in of each weight through this connection alone, without the bias; for a bias 1. Broadcasts to
-        the shape. `Wiring.fans` says what is counted."""
+        the shape. `Wiring.fans` says what is counted.
+        """
         return np.asarray(1) if self.is_bias else self._fans[0]
 
     @property
@@ -70,7 +71,8 @@ INITIALISERS: Shelf[Distribution] = Shelf("initial distribution")
 
 def distribution(syntax: str) -> Callable[[Callable[[WeightsToDraw], np.ndarray]], Distribution]:
     """Make the decorated function a distribution with this syntax: "(NAME V PLACE ...)", or "(NAME PLACE ...)" where
-    it takes no number."""
+    it takes no number.
+    """
     return lambda draw: Distribution(draw, syntax)
 
 
@@ -81,7 +83,8 @@ def generator(seed: int, stream: int) -> np.random.Generator:
 
 def layer_generator(seed: int, stream: int, number: int, layer: int) -> np.random.Generator:
     """The generator of what a stream (dropout, theta) draws in pass `number` at its `layer`-th layer: Philox, which
-    counts (Salmon et al. 2011), so that a pass draws the same however it was come by and whatever engine learns."""
+    counts (Salmon et al. 2011), so that a pass draws the same however it was come by and whatever engine learns.
+    """
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, stream, number, layer])))
 
 
@@ -167,7 +170,8 @@ def initial_weights(training: Training, seed: int) -> dict[str, np.ndarray]:
 
 def drawn_weights(net: Net, training: Training, draw: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw each parameter that learns by the most specific statement that covers it; gains are not drawn, but such that
-    the weights are those that were (see `gains`)."""
+    the weights are those that were (see `gains`).
+    """
     weights: dict[str, np.ndarray] = {}
     stated = StatedPlaces(training.initial)
     for parameter in net.parameters:
@@ -178,9 +182,16 @@ def drawn_weights(net: Net, training: Training, draw: np.random.Generator) -> di
             if placed is None:
                 raise ValueError(f"no initial weights are stated for {parameter.name}")
             value = placed.value.numbers[0] if placed.value.numbers else float("nan")
-            weights[parameter.name] = INITIALISERS.get(placed.family)(WeightsToDraw(
-                value, fan_in(parameter, training.fan_in), parameter.shape, draw,
-                partial(_fans, net, parameter), parameter.kind == "bias"))
+            weights[parameter.name] = INITIALISERS.get(placed.family)(
+                WeightsToDraw(
+                    value,
+                    fan_in(parameter, training.fan_in),
+                    parameter.shape,
+                    draw,
+                    partial(_fans, net, parameter),
+                    parameter.kind == "bias",
+                )
+            )
     return weights
 
 
@@ -195,14 +206,18 @@ def _connection(net: Net, parameter: Parameter) -> Connection:
 
 def gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> np.ndarray:
     """The gains of a connection with `weight-norm` with which its weights are those in `weights`: their lengths, target
-    map by target map (or unit by unit). SnError where all of one are 0."""
+    map by target map (or unit by unit). SnError where all of one are 0.
+    """
     connection = _connection(net, parameter)
     v = weights[f"{connection.name}.weight"].reshape(-1)
     with np.errstate(over="ignore"):  # an engine tells weights beyond its numbers
         squares = v * v
     lengths = np.sqrt(np.bincount(connection.wiring.owners(), squares, parameter.size))
     if not lengths.all():
-        raise fail(f"the initial weights of {connection.name} are all 0 at {int((lengths == 0).sum())} of its "
-                   f"{parameter.size} gains, and (weight-norm) divides by their length", connection.span,
-                   hint="draw them: (forget-sqrt 1)")
+        raise fail(
+            f"the initial weights of {connection.name} are all 0 at {int((lengths == 0).sum())} of its "
+            f"{parameter.size} gains, and (weight-norm) divides by their length",
+            connection.span,
+            hint="draw them: (forget-sqrt 1)",
+        )
     return lengths.reshape(parameter.shape)

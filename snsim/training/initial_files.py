@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 import numpy as np
 
@@ -16,14 +16,17 @@ from snsim.input_files import shown
 from snsim.network.net import Net, Parameter
 from snsim.training.initial import gains
 
-KEYS = ("keys are parameter names, those of snsim or of its torch module, or NAMEw and NAMEb with NAME a layer or the "
-        "beginning of its name")
+KEYS = (
+    "keys are parameter names, those of snsim or of its torch module, or NAMEw and NAMEb with NAME a layer or the "
+    "beginning of its name"
+)
 _BYTES_A_NUMBER = 8
 _SLACK = 1 << 20  # bytes for the names and headers of a file, and for what does not belong in it
 
 
-def load_initial(path: Path, net: Net, span: Span | None = None,
-                 dtype: np.dtype | type | str = np.float64) -> dict[str, np.ndarray]:
+def load_initial(
+    path: Path, net: Net, span: Span | None = None, dtype: np.dtype | type | str = np.float64
+) -> dict[str, np.ndarray]:
     """The weights in a file for every parameter of the net that learns, float64. `dtype` is that of the engine.
 
     Keys are our parameter names, those of `snsim.load`'s module (`_` for a hyphen), or NAMEw (the weights that enter
@@ -34,8 +37,13 @@ def load_initial(path: Path, net: Net, span: Span | None = None,
     """
     learning = {p.name: p for p in net.parameters if p.learns}
     numbers = sum(math.prod(p.shape) for p in learning.values())
-    with open_arrays(path, _BYTES_A_NUMBER * numbers + _SLACK, span, f"a file of the {numbers:,} weights of {net.name}",
-                     "give the npz or safetensors file of this net") as file:
+    with open_arrays(
+        path,
+        _BYTES_A_NUMBER * numbers + _SLACK,
+        span,
+        f"a file of the {numbers:,} weights of {net.name}",
+        "give the npz or safetensors file of this net",
+    ) as file:
         keys = _keys_of(file, net, learning, span)
         made = {name: _finite_array(file, key, learning[name], dtype, span) for name, key in keys.items()}
     made |= {p.name: gains(net, p, made) for p in learning.values() if p.name not in made}
@@ -54,13 +62,21 @@ def _keys_of(file: ArrayFile, net: Net, learning: Mapping[str, Parameter], span:
         if name is None:
             faults.append(Fault(f"{_named(file, key)} {why}", span, hint=KEYS))
         elif name in found:
-            faults.append(Fault(f'"{shown(found[name])}" and {_named(file, key)} are both {name}', span,
-                                hint=f'leave one of them out: "{shown(key)}"'))
+            faults.append(
+                Fault(
+                    f'"{shown(found[name])}" and {_named(file, key)} are both {name}',
+                    span,
+                    hint=f'leave one of them out: "{shown(key)}"',
+                )
+            )
         else:
             found[name] = key
             faults += _faults_of(file, key, header, learning[name], span)
-    faults += [Fault(f"{shown(file.path)} has nothing for {name}, {_size(parameter.shape)}", span, hint=KEYS)
-               for name, parameter in learning.items() if name not in found and parameter.kind != "gain"]
+    faults += [
+        Fault(f"{shown(file.path)} has nothing for {name}, {_size(parameter.shape)}", span, hint=KEYS)
+        for name, parameter in learning.items()
+        if name not in found and parameter.kind != "gain"
+    ]
     if faults:
         raise SnError(faults)
     return found
@@ -70,22 +86,32 @@ def _faults_of(file: ArrayFile, key: str, header: Header, parameter: Parameter, 
     what = _named(file, key)
     if header.shape != parameter.shape:
         turned = header.shape[::-1] == parameter.shape
-        return [Fault(f"{what} is {_size(header.shape)}, {parameter.name} is {_size(parameter.shape)}", span,
-                      hint=f'transpose "{shown(key)}" before it is saved' if turned else
-                      f'save an array of {_size(parameter.shape)} as "{shown(key)}"')]
+        return [
+            Fault(
+                f"{what} is {_size(header.shape)}, {parameter.name} is {_size(parameter.shape)}",
+                span,
+                hint=f'transpose "{shown(key)}" before it is saved'
+                if turned
+                else f'save an array of {_size(parameter.shape)} as "{shown(key)}"',
+            )
+        ]
     if header.dtype.kind not in "fiu":
         return [Fault(f"{what} holds {header.dtype}, not numbers", span, hint="save it as float32")]
     return []
 
 
-def _finite_array(file: ArrayFile, key: str, parameter: Parameter, dtype: np.dtype | type | str,
-                  span: Span | None) -> np.ndarray:
+def _finite_array(
+    file: ArrayFile, key: str, parameter: Parameter, dtype: np.dtype | type | str, span: Span | None
+) -> np.ndarray:
     array = file.read(key)
     wrong = np.flatnonzero(~np.isfinite(array))
     if len(wrong):
         place = " ".join(map(str, np.unravel_index(wrong[0], array.shape))) or "0"
-        raise fail(f"{_named(file, key)} holds {len(wrong)} of {array.size} numbers that are not finite, "
-                   f"the first at {place}", span, hint=f"give finite numbers for {parameter.name}")
+        raise fail(
+            f"{_named(file, key)} holds {len(wrong)} of {array.size} numbers that are not finite, the first at {place}",
+            span,
+            hint=f"give finite numbers for {parameter.name}",
+        )
     within(array, dtype, _named(file, key), span, "give smaller weights, or run with --dtype float64")
     return array.astype(np.float64)
 
@@ -99,8 +125,9 @@ def _spelled(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
-def _parameter_for(key: str, net: Net, learning: Mapping[str, Parameter],
-                   spellings: Mapping[str, list[str]]) -> tuple[str | None, str]:
+def _parameter_for(
+    key: str, net: Net, learning: Mapping[str, Parameter], spellings: Mapping[str, list[str]]
+) -> tuple[str | None, str]:
     """The name of the parameter that a key means, or None and why there is none."""
     if key in learning:
         return key, ""

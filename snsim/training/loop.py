@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,8 @@ class LazySnapshot:
 @dataclass(frozen=True, eq=False)
 class Pass:
     """Pass `number` (from 1) is over. `presentations` count from the start of the run; `seconds` of wall clock were
-    spent learning in this pass, `cpu_seconds` of this thread learning and scoring."""
+    spent learning in this pass, `cpu_seconds` of this thread learning and scoring.
+    """
 
     number: int
     train: Score
@@ -112,8 +114,14 @@ class Progress:
     total: int
 
 
-def train(training: Training, data: PreparedData, engine: Engine, seed: int, start: Snapshot | None = None,
-          progress: Callable[[int, int], None] | None = None) -> Iterator[Pass]:
+def train(
+    training: Training,
+    data: PreparedData,
+    engine: Engine,
+    seed: int,
+    start: Snapshot | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Pass]:
     """Train, pass by pass, each with its snapshot taken. The engine has the initial weights, or `start` is where an
     earlier run stopped.
 
@@ -130,10 +138,12 @@ def train(training: Training, data: PreparedData, engine: Engine, seed: int, sta
             progress(step.done, step.total)
 
 
-def steps(training: Training, data: PreparedData, engine: Engine, seed: int,
-          start: Snapshot | None = None) -> Iterator[Progress | Pass | Pruned]:
+def steps(
+    training: Training, data: PreparedData, engine: Engine, seed: int, start: Snapshot | None = None
+) -> Iterator[Progress | Pass | Pruned]:
     """As `train`, with the progress inside a pass, and what is cut before one, among what is yielded. Snapshots are
-    taken by who asks for them."""
+    taken by who asks for them.
+    """
     generators = {name: generator(seed, stream) for name, stream in _STREAMS.items()}
     first = 1 if start is None else start.number + 1
     state: Mapping[str, np.ndarray] = {}  # of the update rule after the pass before; empty before the first
@@ -143,7 +153,7 @@ def steps(training: Training, data: PreparedData, engine: Engine, seed: int,
     for number in range(first, training.passes + 1):
         stage, inside = stage_of(training.stages, number)
         before = None if number == 1 else stage_of(training.stages, number - 1)[0]
-        if stage.prune is not None and inside == 1 or before is not None and before.rule != stage.rule:
+        if (stage.prune is not None and inside == 1) or (before is not None and before.rule != stage.rule):
             state = engine.state() if number > first else state
             engine, pruned = _begun(training, stage, before, number, engine, state, data)
             if pruned is not None:
@@ -159,10 +169,18 @@ def steps(training: Training, data: PreparedData, engine: Engine, seed: int,
             done.lazy_snapshot.expire()
 
 
-def _begun(training: Training, stage: Stage, before: Stage | None, number: int, engine: Engine,
-           state: Mapping[str, np.ndarray], data: PreparedData) -> tuple[Engine, Pruned | None]:
+def _begun(
+    training: Training,
+    stage: Stage,
+    before: Stage | None,
+    number: int,
+    engine: Engine,
+    state: Mapping[str, np.ndarray],
+    data: PreparedData,
+) -> tuple[Engine, Pruned | None]:
     """The engine with which a stage begins: for its rule, with the weights of the one given; less what the stage cuts,
-    and what that was. `state` is the update state after the stage `before`."""
+    and what that was. `state` is the update state after the stage `before`.
+    """
     kept, net, pruned = kept_weights(training.net, state), training.net, None
     weights = _learning(training, engine.parameters())
     if stage.prune is not None:
@@ -180,7 +198,8 @@ def _begun(training: Training, stage: Stage, before: Stage | None, number: int, 
 
 def _goes_on(before: Stage, stage: Stage) -> bool:
     """Whether the update state of one stage means something in the next. Conjugate directions do not where weights are
-    cut."""
+    cut.
+    """
     if before.rule == stage.rule:
         return stage.prune is None or not stage.rule.conjugate
     return keeping(before.rule) == stage.rule and not stage.rule.conjugate
@@ -197,8 +216,16 @@ def _restore(training: Training, engine: Engine, generators: dict[str, np.random
             draw.bit_generator.state = start.generators[name]
 
 
-def _learn(training: Training, stage: Stage, inside: int, number: int, data: PreparedData, engine: Engine, seed: int,
-           generators: dict[str, np.random.Generator]) -> Iterator[Progress]:
+def _learn(
+    training: Training,
+    stage: Stage,
+    inside: int,
+    number: int,
+    data: PreparedData,
+    engine: Engine,
+    seed: int,
+    generators: dict[str, np.random.Generator],
+) -> Iterator[Progress]:
     """One pass: every training pattern once (or as many draws), in chunks of whole batches."""
     patterns, net = data.train, training.net
     total = len(patterns)
@@ -211,12 +238,16 @@ def _learn(training: Training, stage: Stage, inside: int, number: int, data: Pre
         return
     parameters = None if kept is None else with_remaining_lines(net, kept, training.fan_in)
     settings = Settings(
-        rates=rates_at(stage, net, inside, training.fan_in, parameters), options=options,
-        batch=batch, batch_mean=stage.batch_mean,
-        held_curvature=held_curvature(stage, patterns, engine, generators["curvature"]))
+        rates=rates_at(stage, net, inside, training.fan_in, parameters),
+        options=options,
+        batch=batch,
+        batch_mean=stage.batch_mean,
+        held_curvature=held_curvature(stage, patterns, engine, generators["curvature"]),
+    )
     order = presentation_order(stage.order, total, seed, generators["order"])
-    moved = None if stage.shift is None else generators["noise"].integers(
-        -stage.shift[0], stage.shift[0] + 1, (total, 2))
+    moved = (
+        None if stage.shift is None else generators["noise"].integers(-stage.shift[0], stage.shift[0] + 1, (total, 2))
+    )
     noise = 0.0 if stage.input_noise is None else value_at(stage.input_noise, inside, stage.passes)
     dropped = {layer: layer_generator(seed, GATES, number, k) for k, (layer, _) in enumerate(stage.dropout)}
     theta = 0.0 if stage.theta is None else value_at(stage.theta, inside, stage.passes)
@@ -234,8 +265,14 @@ def _learn(training: Training, stage: Stage, inside: int, number: int, data: Pre
         gates = _gates(stage, training, len(inputs), dropped)
         of_inputs = gates.pop(net.layers[0].name, None)
         inputs = inputs if of_inputs is None else inputs * of_inputs
-        noises = {} if not theta else {layer: theta * draw.standard_normal((len(inputs), net.layer(layer).units))
-                                       for layer, draw in disturbed.items()}
+        noises = (
+            {}
+            if not theta
+            else {
+                layer: theta * draw.standard_normal((len(inputs), net.layer(layer).units))
+                for layer, draw in disturbed.items()
+            }
+        )
         engine.learn(inputs, patterns.targets[chosen], settings, gates, noises)
         begin = piece.stop
         if time.perf_counter() - since < _MOMENT:  # how many are learned in one go changes nothing but the time
@@ -249,11 +286,14 @@ def _shifted(inputs: np.ndarray, shape: tuple[int, ...], cells: np.ndarray, fill
     return shift(pictures, cells[:, 0], cells[:, 1], fill).reshape(len(inputs), -1)
 
 
-def _gates(stage: Stage, training: Training, patterns: int,
-           draws: Mapping[str, np.random.Generator]) -> dict[str, np.ndarray]:
+def _gates(
+    stage: Stage, training: Training, patterns: int, draws: Mapping[str, np.random.Generator]
+) -> dict[str, np.ndarray]:
     """By name of a layer with dropout, what its states are multiplied by: 0, or 1/(1-P)."""
-    return {layer: (draws[layer].random((patterns, training.net.layer(layer).units)) >= chance) / (1.0 - chance)
-            for layer, chance in stage.dropout}
+    return {
+        layer: (draws[layer].random((patterns, training.net.layer(layer).units)) >= chance) / (1.0 - chance)
+        for layer, chance in stage.dropout
+    }
 
 
 def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Generator) -> np.ndarray:
@@ -270,26 +310,51 @@ def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Gen
     return draw.integers(0, patterns, patterns)
 
 
-def _finished_pass(training: Training, stage: Stage, number: int, data: PreparedData, engine: Engine, seconds: float,
-                   cpu: float, generators: dict[str, np.random.Generator]) -> Pass:
+def _finished_pass(
+    training: Training,
+    stage: Stage,
+    number: int,
+    data: PreparedData,
+    engine: Engine,
+    seconds: float,
+    cpu: float,
+    generators: dict[str, np.random.Generator],
+) -> Pass:
     """The pass with its scores; `cpu` is what this thread's clock showed when it began."""
-    scores = [None if patterns is None else
-              evaluate_on(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
-              for patterns in (data.train, data.test)]
+    scores = [
+        None
+        if patterns is None
+        else evaluate_on(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
+        for patterns in (data.train, data.test)
+    ]
     on_train = scores[0]
     assert on_train is not None
     if not np.isfinite(on_train.loss):
-        raise fail(f"training {training.name} ran away in pass {number}: its cost is {on_train.loss}", training.span,
-                   hint="lower the learning rate; the weights of the pass before are kept")
+        raise fail(
+            f"training {training.name} ran away in pass {number}: its cost is {on_train.loss}",
+            training.span,
+            hint="lower the learning rate; the weights of the pass before are kept",
+        )
     kept = _kept(training.net, stage, engine)
-    return Pass(number, on_train, scores[1], number * len(data.train), seconds, time.thread_time() - cpu,
-                LazySnapshot(lambda: _snapshot(number, engine, generators)),
-                None if kept is None else remaining(training.net, kept))
+    return Pass(
+        number,
+        on_train,
+        scores[1],
+        number * len(data.train),
+        seconds,
+        time.thread_time() - cpu,
+        LazySnapshot(lambda: _snapshot(number, engine, generators)),
+        None if kept is None else remaining(training.net, kept),
+    )
 
 
 def _snapshot(number: int, engine: Engine, generators: Mapping[str, np.random.Generator]) -> Snapshot:
-    return Snapshot(number, engine.parameters(), engine.state(),
-                    {name: draw.bit_generator.state for name, draw in generators.items()})
+    return Snapshot(
+        number,
+        engine.parameters(),
+        engine.state(),
+        {name: draw.bit_generator.state for name, draw in generators.items()},
+    )
 
 
 def _kept(net: Net, stage: Stage, engine: Engine) -> Kept | None:

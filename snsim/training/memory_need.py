@@ -43,8 +43,13 @@ class Patterns:
         return Patterns(sum(counts), max(counts))
 
 
-def run_memory(training: Training, engine: str | None = None, dtype: np.dtype | type | str = "float32",
-               patterns: Patterns = Patterns(), resumed: bool = False) -> int:
+def run_memory(
+    training: Training,
+    engine: str | None = None,
+    dtype: np.dtype | type | str = "float32",
+    patterns: Patterns = Patterns(),
+    resumed: bool = False,
+) -> int:
     """The bytes that a run needs at most at a time, with an engine of this name (default: the first by default).
 
     Data that are not here yet are not counted. SnError for an unknown engine.
@@ -52,8 +57,10 @@ def run_memory(training: Training, engine: str | None = None, dtype: np.dtype | 
     name = default_engines(training)[0] if engine is None else engine
     net, number = training.net, np.dtype(dtype).itemsize
     n = weights_of(net)
-    of_rule = {stage.rule: engines.memory_of(name, _work(training, stage, number, patterns.together))
-               for stage in training.stages}
+    of_rule = {
+        stage.rule: engines.memory_of(name, _work(training, stage, number, patterns.together))
+        for stage in training.stages
+    }
     first = of_rule[training.stages[0].rule]
     peak = first.held + max(first.making, _drawn(net) + (_BY_WEIGHT * n if _draws_by_weight(training) else 0))
     held = 0
@@ -67,8 +74,9 @@ def run_memory(training: Training, engine: str | None = None, dtype: np.dtype | 
     return max(memory.base for memory in of_rule.values()) + peak + _data(net, patterns.count, number)
 
 
-def engine_memory(training: Training, engine: str, dtype: np.dtype | type | str,
-                  patterns: Patterns = Patterns()) -> int:
+def engine_memory(
+    training: Training, engine: str, dtype: np.dtype | type | str, patterns: Patterns = Patterns()
+) -> int:
     """The bytes that one more engine needs in a process, for the rule of the first stage; with its packages."""
     work = _work(training, training.stages[0], np.dtype(dtype).itemsize, patterns.together)
     memory = engines.memory_of(engine, work)
@@ -94,14 +102,23 @@ def check_module_memory(net: Net, number: int, limit: int | None) -> None:
     allowed = default_limit() if limit is None else limit
     need = engines.memory_of("torch", Work(net, bytes_a_number=number)).held + _drawn(net)
     if allowed is not None and need > allowed:
-        raise fail(f"the module of net {net.name} needs {size_text(need)} of memory, and the limit is "
-                   f"{size_text(allowed)}: it has {net.counts.weights:,} weights", net.span,
-                   hint=f"snsim.load(..., memory={need}) allows it, where there is that much; or make its layers "
-                        "smaller")
+        raise fail(
+            f"the module of net {net.name} needs {size_text(need)} of memory, and the limit is "
+            f"{size_text(allowed)}: it has {net.counts.weights:,} weights",
+            net.span,
+            hint=f"snsim.load(..., memory={need}) allows it, where there is that much; or make its layers smaller",
+        )
 
 
-def check_memory(training: Training, engine: str, dtype: np.dtype | type | str, limit: int | None,
-                 patterns: Patterns = Patterns(), resumed: bool = False, besides: int = 0) -> None:
+def check_memory(
+    training: Training,
+    engine: str,
+    dtype: np.dtype | type | str,
+    limit: int | None,
+    patterns: Patterns = Patterns(),
+    resumed: bool = False,
+    besides: int = 0,
+) -> None:
     """SnError, at the form of the net, if a run needs more memory than the limit (None: that of this machine).
 
     `besides` are bytes that are needed beside those of the run.
@@ -113,33 +130,56 @@ def check_memory(training: Training, engine: str, dtype: np.dtype | type | str, 
     raise SnError(_too_large(training, engine, dtype, need, allowed, patterns, besides))
 
 
-def _too_large(training: Training, engine: str, dtype: np.dtype | type | str, need: int, allowed: int,
-               patterns: Patterns, besides: int) -> Fault:
+def _too_large(
+    training: Training,
+    engine: str,
+    dtype: np.dtype | type | str,
+    need: int,
+    allowed: int,
+    patterns: Patterns,
+    besides: int,
+) -> Fault:
     net, there = training.net, available()
     if there is None or need <= there:
         hint = f"--memory {enough_text(need)} allows it"
     else:
-        hint = f"make its layers smaller: there are {size_text(there)} of memory here; --memory {enough_text(need)} " \
-               "allows it on a larger machine"
+        hint = (
+            f"make its layers smaller: there are {size_text(there)} of memory here; --memory {enough_text(need)} "
+            "allows it on a larger machine"
+        )
     lean = run_memory(training, "native", "float32", patterns) + besides
     if (engine, np.dtype(dtype).name) != ("native", "float32") and lean <= allowed:
         hint += f"; --engine native --dtype float32 needs {size_text(lean)} only"
-    return Fault(f"training {training.name} needs {size_text(need)} of memory with the engine {engine} in "
-                 f"{np.dtype(dtype).name}, and the limit is {size_text(allowed)}: net {net.name} has "
-                 f"{net.counts.weights:,} weights and {net.counts.connections:,} connections", net.span,
-                 hint=f"{hint}; `snsim show` tells the counts of each layer")
+    return Fault(
+        f"training {training.name} needs {size_text(need)} of memory with the engine {engine} in "
+        f"{np.dtype(dtype).name}, and the limit is {size_text(allowed)}: net {net.name} has "
+        f"{net.counts.weights:,} weights and {net.counts.connections:,} connections",
+        net.span,
+        hint=f"{hint}; `snsim show` tells the counts of each layer",
+    )
 
 
 def _work(training: Training, stage: Stage, number: int, together: int) -> Work:
-    return Work(training.net, stage.rule, number, constant_options(training, stage), stage.batch != 1,
-                stage.curvature_patterns is not None, together)
+    return Work(
+        training.net,
+        stage.rule,
+        number,
+        constant_options(training, stage),
+        stage.batch != 1,
+        stage.curvature_patterns is not None,
+        together,
+    )
 
 
 def _rates(training: Training, rule: UpdateRule, number: int) -> int:
     """Bytes that the loop over the passes takes while an engine learns by a rule: rates, conjugate directions."""
     net, n = training.net, weights_of(training.net)
-    by_weight = any(placed.family == "mask-epsi" or placed.family != "epsilon" and _is_uneven(net)
-                    for stage in training.stages if stage.rule == rule for placed in stage.rates)
+    by_weight = any(
+        placed.family == "mask-epsi" or (placed.family != "epsilon" and _is_uneven(net))
+        for stage in training.stages
+        if stage.rule == rule
+        for placed in stage.rates
+    )
     return (_BY_WEIGHT * n if by_weight else 0) + ((_WIDE + 7 * number) * n if rule.conjugate else 0)
 
 
@@ -156,17 +196,17 @@ def _drawn(net: Net) -> int:
 
 def _draws_by_weight(training: Training) -> bool:
     """Whether initial weights of one parameter may have different ranges, so that F is counted for each."""
-    return _is_uneven(training.net) and any(
-        placed.family not in ("forget", "constant") for placed in training.initial)
+    return _is_uneven(training.net) and any(placed.family not in ("forget", "constant") for placed in training.initial)
 
 
 def _is_uneven(net: Net) -> bool:
     """Whether units of one layer may have different numbers of connections."""
     structures = [c.wiring.structure for c in net.connections]
-    return any(s is None or isinstance(s, Windows) and len(set(s.maps.sum(axis=0).tolist())) > 1 for s in structures)
+    return any(s is None or (isinstance(s, Windows) and len(set(s.maps.sum(axis=0).tolist())) > 1) for s in structures)
 
 
 def _data(net: Net, patterns: int, number: int) -> int:
     """Bytes of the patterns: as they were read, as the engine takes them, and what is made to present and score
-    them."""
+    them.
+    """
     return patterns * (net.layers[0].units * (_WIDE + 2 * number) + net.layers[-1].units * 5 * _WIDE)

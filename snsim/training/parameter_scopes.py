@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -62,8 +62,9 @@ def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> f
     return float(rates.flat[0]) if np.all(rates == rates.flat[0]) else rates
 
 
-def rates_at(stage: Stage, net: Net, number: int, counting: str = "lines",
-             parameters: Iterable[Parameter] | None = None) -> dict[str, float | np.ndarray]:
+def rates_at(
+    stage: Stage, net: Net, number: int, counting: str = "lines", parameters: Iterable[Parameter] | None = None
+) -> dict[str, float | np.ndarray]:
     """The rate of every parameter that learns, in pass `number` (from 1) of the stage, by parameter name.
 
     Empty for a rule that has no rate. `parameters` may be given instead of the net's, with another F.

@@ -9,8 +9,8 @@ and every engine, which knows nothing of pruning, keeps to it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Mapping
 
 import numpy as np
 
@@ -52,8 +52,10 @@ def remaining(net: Net, kept: Kept | None) -> Remaining:
     learning = [p for p in net.parameters if p.learns]
     if kept is None:
         return Remaining(sum(_connections(net, p) for p in learning), sum(p.size for p in learning))
-    return Remaining(sum(int(p.sharers[kept[p.name].ravel()].sum()) for p in learning),
-                     sum(int(kept[p.name].sum()) for p in learning))
+    return Remaining(
+        sum(int(p.sharers[kept[p.name].ravel()].sum()) for p in learning),
+        sum(int(kept[p.name].sum()) for p in learning),
+    )
 
 
 def _connections(net: Net, parameter: Parameter) -> int:
@@ -77,8 +79,10 @@ def still_kept(net: Net, engine: Engine, patterns: Patterns, kept: Kept | None, 
     if of == "connections":
         every = np.repeat(every, np.concatenate([p.sharers[before[p.name].ravel()] for p in learning]))
     if not np.isfinite(every).all():
-        raise fail("the curvature over the training patterns is not finite, so nothing can be cut by it",
-                   hint="lower the learning rate of the passes before")
+        raise fail(
+            "the curvature over the training patterns is not finite, so nothing can be cut by it",
+            hint="lower the learning rate of the passes before",
+        )
     if not len(every):
         return before
     limit = np.partition(every, int(len(every) * fraction))[int(len(every) * fraction)]
@@ -114,8 +118,10 @@ def with_remaining_lines(net: Net, kept: Kept, counting: str) -> tuple[Parameter
         if layer.bias != "none":
             total += 1 if counting == "weights" else kept[f"{layer.name}.bias"].ravel()[layer.bias_index]
         lines[layer.name] = total
-    return tuple(_with_fan_in(p, np.maximum(_of_last_users(net, p, lines[p.layer]), 1 + (counting == "weights")))
-                 for p in net.parameters)
+    return tuple(
+        _with_fan_in(p, np.maximum(_of_last_users(net, p, lines[p.layer]), 1 + (counting == "weights")))
+        for p in net.parameters
+    )
 
 
 def _with_fan_in(parameter: Parameter, fan_in: np.ndarray) -> Parameter:

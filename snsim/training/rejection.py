@@ -18,7 +18,8 @@ from snsim.training.criteria import right_by_max
 @dataclass(frozen=True)
 class Rejection:
     """What a threshold does to `patterns` patterns: those with a smaller difference between the two most active outputs
-    are `rejected`, `misses` of the rest are wrong. The threshold is infinite where all are rejected."""
+    are `rejected`, `misses` of the rest are wrong. The threshold is infinite where all are rejected.
+    """
 
     threshold: float
     patterns: int
@@ -39,7 +40,8 @@ class Rejection:
 @dataclass(frozen=True, eq=False)
 class Curve:
     """Every choice of a threshold: entry k rejects `rejected[k]` patterns and leaves `misses[k]` that are wrong, from
-    nothing rejected, by a threshold of 0, to everything. Patterns of equal difference are rejected together."""
+    nothing rejected, by a threshold of 0, to everything. Patterns of equal difference are rejected together.
+    """
 
     threshold: np.ndarray
     rejected: np.ndarray
@@ -94,9 +96,10 @@ def margins(outputs: np.ndarray) -> np.ndarray:
     """The difference between the two most active outputs of each pattern, float64."""
     x = np.asarray(outputs, np.float64)
     if x.ndim != 2 or x.shape[1] < 2:
-        raise fail("rejection goes by the two most active outputs, and this net has "
-                   f"{x.shape[1] if x.ndim == 2 else 1}",
-                   hint="give the last layer a unit for each class, such as (layer output 10)")
+        raise fail(
+            f"rejection goes by the two most active outputs, and this net has {x.shape[1] if x.ndim == 2 else 1}",
+            hint="give the last layer a unit for each class, such as (layer output 10)",
+        )
     if not len(x):
         raise fail("there are no patterns to reject", hint="name data that have test patterns: --data NAME")
     two = np.partition(x, -2, axis=1)

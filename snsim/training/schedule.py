@@ -37,8 +37,11 @@ def check_filling(value: Value, passes: int, faults: Faults) -> None:
     filled, open_end = sum(value.lengths), len(value.lengths) < len(value.numbers)
     said = f"the steps fill {filled} passes, the training or stage has {passes}"
     if open_end and filled >= passes:
-        faults.add(f"{said}: none is left for the last value, {value.numbers[-1]:g}", value.span,
-                   "shorten the steps or state more passes")
+        faults.add(
+            f"{said}: none is left for the last value, {value.numbers[-1]:g}",
+            value.span,
+            "shorten the steps or state more passes",
+        )
     elif not open_end and filled != passes:
         last = value.numbers[-1]
         more = f", or end with ({last:g}), which holds to the end" if filled < passes else ""
@@ -57,7 +60,7 @@ def fitted(value: Value, passes: int) -> Value:
         lengths.append(min(length, left))
         left -= lengths[-1]
     if left == 0:
-        return replace(value, numbers=value.numbers[:len(lengths)], lengths=tuple(lengths))
+        return replace(value, numbers=value.numbers[: len(lengths)], lengths=tuple(lengths))
     closed = len(value.lengths) == len(value.numbers)
     return replace(value, lengths=tuple(lengths[:-1] if closed else lengths))
 
@@ -77,11 +80,13 @@ def fitted_stages(stages: tuple[Stage, ...], passes: int) -> tuple[Stage, ...]:
 
 def _with_passes(stage: Stage, passes: int) -> Stage:
     return replace(
-        stage, passes=passes,
+        stage,
+        passes=passes,
         options={name: fitted(value, passes) for name, value in stage.options.items()},
         rates=tuple(replace(rate, value=fitted(rate.value, passes)) for rate in stage.rates),
         input_noise=None if stage.input_noise is None else fitted(stage.input_noise, passes),
-        theta=None if stage.theta is None else fitted(stage.theta, passes))
+        theta=None if stage.theta is None else fitted(stage.theta, passes),
+    )
 
 
 def stage_of(stages: tuple[Stage, ...], number: int) -> tuple[Stage, int]:

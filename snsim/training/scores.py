@@ -56,7 +56,8 @@ def score(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str,
         return Score(mean_cost(cost, x, d), mse / 2, mse, 100 * misses / len(x), misses, len(x), rejected)
 
 
-def evaluate_on(engine: Engine, inputs: np.ndarray, targets: np.ndarray, cost: Cost,
-                rule: tuple[str, tuple[float, ...]]) -> Score:
+def evaluate_on(
+    engine: Engine, inputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]
+) -> Score:
     """The score of the engine's net on patterns (patterns, input units), as it is now."""
     return score(outputs_of(engine, inputs), targets, cost, rule)

@@ -54,7 +54,8 @@ class DataChoice:
 @dataclass(frozen=True, eq=False)
 class Stage:
     """A stretch of passes under the same rules; the weights and the update state go on from stage to stage
-    (the update state starts anew where the rule changes)."""
+    (the update state starts anew where the rule changes).
+    """
 
     passes: int
     rule: UpdateRule

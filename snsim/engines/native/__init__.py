@@ -1,13 +1,13 @@
 """The native engine: LLVM IR made from a plan, compiled for this processor. Needs llvmlite.
 
-    build       an engine                                   engine.py, jit.py
-    ir_text     the IR it runs, with comments               net_code.py, kernel_choice.py and the kernels they choose
-    asm_text    the same as assembly
+build       an engine                                   engine.py, jit.py
+ir_text     the IR it runs, with comments               net_code.py, kernel_choice.py and the kernels they choose
+asm_text    the same as assembly
 """
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -19,16 +19,27 @@ from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
 
 
-def build(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float32,
-          options: Mapping[str, float] | None = None) -> NativeEngine:
+def build(
+    plan: Plan,
+    cost: Cost,
+    rule: UpdateRule,
+    dtype: np.dtype | type | str = np.float32,
+    options: Mapping[str, float] | None = None,
+) -> NativeEngine:
     """An engine with all weights 0. `options` are those of the rule that stay what they are for the whole run."""
     return NativeEngine(plan, cost, rule, dtype, options)
 
 
-def ir_text(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float32,
-            options: Mapping[str, float] | None = None) -> str:
+def ir_text(
+    plan: Plan,
+    cost: Cost,
+    rule: UpdateRule,
+    dtype: np.dtype | type | str = np.float32,
+    options: Mapping[str, float] | None = None,
+) -> str:
     """The module that learns pattern by pattern with one rate for each parameter. `options` as for `build`; the
-    defaults of the rule if there are none."""
+    defaults of the rule if there are none.
+    """
     net = Net(plan, cost, jit.machine(dtype))
     constants = dict(rule.options) if options is None else options
     rates = tuple((name, "number") for name, p in plan.parameters.items() if p.learns)
@@ -36,7 +47,12 @@ def ir_text(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | s
     return net.learning_module(updates, updates.channels())
 
 
-def asm_text(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float32,
-             options: Mapping[str, float] | None = None) -> str:
+def asm_text(
+    plan: Plan,
+    cost: Cost,
+    rule: UpdateRule,
+    dtype: np.dtype | type | str = np.float32,
+    options: Mapping[str, float] | None = None,
+) -> str:
     """`ir_text` as assembly for this processor."""
     return jit.assembly(ir_text(plan, cost, rule, dtype, options))

@@ -8,8 +8,8 @@ Sums over the positions of q, for k and v, add up lanes. See `engines.reference.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import sqrt
-from typing import Callable, Sequence
 
 from snsim.engines.native.layout import Block, LayerCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
@@ -23,8 +23,14 @@ _WRITTEN_OUT = 8  # products of a sum, or sums side by side, before there is a l
 class Attended:
     """One `attend`; all four layers store their maps in the order of their numbers."""
 
-    def __init__(self, structure: Attention, sources: Sequence[LayerCells], target: LayerCells, block: Block,
-                 channels: Sequence[str]):
+    def __init__(
+        self,
+        structure: Attention,
+        sources: Sequence[LayerCells],
+        target: LayerCells,
+        block: Block,
+        channels: Sequence[str],
+    ):
         self.q, self.k, self.v = sources
         self.target = target
         self.heads, self.size, self.positions = structure.heads, structure.size, structure.positions
@@ -57,11 +63,16 @@ class Attended:
 
     def _turned(self, f: Function, layer_place: Place, h: Index, rows: Place) -> None:
         """A head of a layer as rows of positions, one a map."""
-        self._each_number(f, lambda p, e: f.store(f.load_scalar(self._states(layer_place, h, p).by(e, 1)),
-                                                  rows.by(e, self.width).by(p, 1)))
+        self._each_number(
+            f,
+            lambda p, e: f.store(
+                f.load_scalar(self._states(layer_place, h, p).by(e, 1)), rows.by(e, self.width).by(p, 1)
+            ),
+        )
 
     def _turned_back(self, f: Function, rows: Place, layer_place: Place, h: Index, first: bool) -> None:
         """Rows of positions into a head of a layer: stored if `first`, else added."""
+
         def number(p: Index, e: Index) -> None:
             value, place = f.load_scalar(rows.by(e, self.width).by(p, 1)), self._states(layer_place, h, p).by(e, 1)
             f.store(value if first else value + f.load_scalar(place), place)
@@ -74,6 +85,7 @@ class Attended:
         """A sum over the maps of a head: `add(map, sum so far)`."""
         total = f.zero
         for first, times, size in blocks(self.size, _WRITTEN_OUT):
+
             def some(b: Index, now: list[Value], first: int = first, size: int = size) -> list[Value]:
                 total = now[0]
                 for k in range(size):
@@ -85,8 +97,9 @@ class Attended:
 
     def _products(self, f: Function, rows: Place, v: Index, numbers: Place) -> Value:
         """Over the maps of a head: the sum of a row's vector times a number."""
-        return self._over_maps(f, lambda e, total: f.fma(
-            f.load(self._vector(rows, e, v)), f.broadcast(numbers.by(e, 1)), total))
+        return self._over_maps(
+            f, lambda e, total: f.fma(f.load(self._vector(rows, e, v)), f.broadcast(numbers.by(e, 1)), total)
+        )
 
     def _over_positions(self, f: Function, term: Callable[[Index, list[Value]], list[Value]], sums: int) -> list[Value]:
         """Sums over the positions of k: `term(t, sums so far)`."""
@@ -135,7 +148,9 @@ class Attended:
 
     def _emit_means(self, f: Function, h: Index, v: Index, parts: Sequence[tuple[Place, Place]], rows: Place) -> None:
         """Into a row for each map the sum over the positions of k of weights times states, for each of the parts:
-        (rows of weights, states of a layer)."""
+        (rows of weights, states of a layer).
+        """
+
         def some(e: Index, count: int) -> None:
             def key(t: Index, sums: list[Value]) -> list[Value]:
                 for weights, states in parts:
@@ -147,6 +162,7 @@ class Attended:
                 f.store(total, self._vector(rows.by(e, self.width) + k * self.width, 0, v))
 
         for e0, times, size in blocks(self.size, _WRITTEN_OUT):
+
             def maps(b: Index, _: list[Value], e0: int = e0, size: int = size) -> None:
                 some(_index(f, b, size, e0), size)
 
@@ -154,14 +170,16 @@ class Attended:
 
     def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
         """How the results move with the states of q, k and v, after `emit_forward`: stored if `first`, else added."""
+
         def head(h: Index, _: list[Value]) -> None:
             queries, weights = self._head(self.queries, h, self.size), self._head(self.weights, h, self.positions)
             self._turned(f, moved[0], h, self.back)
 
             def vector(v: Index, _: list[Value]) -> None:
                 def key(t: Index, now: list[Value]) -> list[Value]:
-                    s = self._products(f, self.back, v, self._states(self.k.x, h, t)) + \
-                        self._products(f, queries, v, self._states(moved[1], h, t))
+                    s = self._products(f, self.back, v, self._states(self.k.x, h, t)) + self._products(
+                        f, queries, v, self._states(moved[1], h, t)
+                    )
                     f.store(s * self.scale, self._vector(self.excess, t, v))
                     return [f.fma(f.load(self._vector(weights, t, v)), s * self.scale, now[0])]
 
@@ -181,23 +199,30 @@ class Attended:
 
     # ---- Backward ------------------------------------------------------------------------------------------------
 
-    def emit_backward(self, f: Function, channels: Sequence[str], wanted: Sequence[bool],
-                      first: Sequence[bool]) -> None:
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
+    ) -> None:
         """Of each channel what goes back to q, k and v where it is wanted: stored if `first`, else added."""
+
         def head(h: Index, _: list[Value]) -> None:
             for c in channels:
                 self._turned(f, self.target.delta[c], h, self.errors[c])
             for c in channels:
                 f.comment(f"{c} through attention")
+
                 def queries(v: Index, _: list[Value], c: str = c) -> None:
                     self._emit_slopes(f, c, h, v, wanted)
 
                 f.loop(self.width // self.lanes, queries, name="queries")
                 if wanted[0]:
                     self._turned_back(f, self.back, self.q.delta[c], h, first[0])
-                for k, (layer, rows, factors) in enumerate((
+                for k, (layer, rows, factors) in enumerate(
+                    (
                         (self.k, self.slopes, self._head(self.queries, h, self.size)),
-                        (self.v, self._head(self.weights, h, self.positions), self.errors[c])), 1):
+                        (self.v, self._head(self.weights, h, self.positions), self.errors[c]),
+                    ),
+                    1,
+                ):
                     if wanted[k]:
                         powers = (1, 1) if c == "g" else (1, 2) if k == 1 else (2, 1)
                         self._emit_over_queries(f, rows, factors, powers, layer.delta[c], h, first[k])
@@ -219,6 +244,7 @@ class Attended:
 
     def _emit_first(self, f: Function, h: Index, v: Index, weights: Place) -> None:
         """`excess` and `slopes` of the gradient."""
+
         def key(t: Index, now: list[Value]) -> list[Value]:
             value = self._products(f, self.errors["g"], v, self._states(self.v.x, h, t))
             f.store(value, self._vector(self.excess, t, v))
@@ -247,12 +273,13 @@ class Attended:
             value = a * self._over_maps(f, spread)
             if c == "h-full":
                 value = f.fma(f.constant(1.0) - a * 2.0, f.load(self._vector(self.excess, t, v)), value)
-            f.store(a * value * self.scale ** 2, self._vector(self.slopes, t, v))
+            f.store(a * value * self.scale**2, self._vector(self.slopes, t, v))
 
         f.loop(self.positions, key, name="key")
 
     def _emit_second_of_q(self, f: Function, c: str, h: Index, v: Index, e: Index, weights: Place) -> None:
         """One row of `back`."""
+
         def weight_and_key(t: Index) -> tuple[Value, Value]:
             return f.load(self._vector(weights, t, v)), f.broadcast(self._states(self.k.x, h, t).by(e, 1))
 
@@ -268,19 +295,24 @@ class Attended:
 
         total = self._over_maps(f, squared)
         if c == "h-full":
+
             def bent(t: Index, now: list[Value]) -> list[Value]:
                 a, k = weight_and_key(t)
                 return [f.fma(a * (k - mean) * (k - mean), f.load(self._vector(self.excess, t, v)), now[0])]
 
             total = f.loop(self.positions, bent, [total], "key")[0]
-        f.store(total * self.scale ** 2, self._vector(self.back, e, v))
+        f.store(total * self.scale**2, self._vector(self.back, e, v))
 
-    def _emit_over_queries(self, f: Function, rows: Place, factors: Place, powers: tuple[int, int], into: Place,
-                           h: Index, first: bool) -> None:
+    def _emit_over_queries(
+        self, f: Function, rows: Place, factors: Place, powers: tuple[int, int], into: Place, h: Index, first: bool
+    ) -> None:
         """For each position of k and each map the sum over the positions of q of a row times a factor, each to its
-        power: into the errors of k or v."""
+        power: into the errors of k or v.
+        """
+
         def key(t: Index, _: list[Value]) -> None:
             for e0, times, size in blocks(self.size, self.lanes):
+
                 def maps(b: Index, _: list[Value], e0: int = e0, size: int = size) -> None:
                     some(t, _index(f, b, size, e0), size)
 
@@ -290,8 +322,9 @@ class Attended:
             def vector(v: Index, sums: list[Value]) -> list[Value]:
                 row = _power(f.load(self._vector(rows, t, v)), powers[0])
                 at = factors.by(e, self.width).by(v, self.lanes)
-                return [f.fma(row, _power(f.load(at + k * self.width), powers[1]), total)
-                        for k, total in enumerate(sums)]
+                return [
+                    f.fma(row, _power(f.load(at + k * self.width), powers[1]), total) for k, total in enumerate(sums)
+                ]
 
             sums = f.loop(self.width // self.lanes, vector, [f.zero] * count, "queries")
             place, total = self._states(into, h, t).by(e, 1), sums_of(f, sums)

@@ -5,7 +5,7 @@ Takes the sums over windows (or the layer itself) and weights, maps in lanes; em
 
 from __future__ import annotations
 
-from typing import Callable, Sequence, Union
+from collections.abc import Callable, Sequence
 
 from snsim.engines.native.im2col import Direct, Pool
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells
@@ -17,7 +17,7 @@ from snsim.engines.native.update_rules import Update
 class Diagonal:
     """One link: lane m of a position of the source feeds lane m of the same position of the target."""
 
-    def __init__(self, buffer: Union[Direct, Pool], cells: ParameterCells, target: LayerCells):
+    def __init__(self, buffer: Direct | Pool, cells: ParameterCells, target: LayerCells):
         self.buffer, self.cells, self.target = buffer, cells, target
         single = isinstance(buffer, Direct)
         self.positions = 1 if single else target.positions

@@ -8,7 +8,6 @@ register the partial sums of one unit in its lanes; at the end a tree of shuffle
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 from snsim.engines.native.im2col import Direct, Patch, Pool, Window, Windowing
 from snsim.engines.native.layout import LayerCells, ParameterCells, blocks
@@ -16,7 +15,7 @@ from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Machine, Place
 from snsim.engines.native.vector_math import sums_of
 
-Buffer = Union[Direct, Window, Patch, Pool]
+Buffer = Direct | Window | Patch | Pool
 _LONG = 4  # vectors in a row that are written out; longer rows become a loop
 
 
@@ -75,7 +74,8 @@ class Tiles:
 
 def tile_size(machine: Machine, targets: int, positions: int) -> tuple[int, int]:
     """(target maps, positions) of a tile: half of the registers hold sums, about as many maps as positions, so that
-    each weight and each state that is loaded serves several products."""
+    each weight and each state that is loaded serves several products.
+    """
     sums = machine.registers // 2
     side = 1
     while side * side < sums:
@@ -91,8 +91,17 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
     tile_targets, tile_positions = tile_size(f.machine, tiles.targets, where.columns)
     for t0, target_blocks, targets in blocks(tiles.targets, tile_targets):
         for j0, position_blocks, positions in blocks(where.columns, tile_positions):
-            def tile(s: Index, tb: Index, i: Index, jb: Index, t0: int = t0, targets: int = targets, j0: int = j0,
-                     positions: int = positions) -> None:
+
+            def tile(
+                s: Index,
+                tb: Index,
+                i: Index,
+                jb: Index,
+                t0: int = t0,
+                targets: int = targets,
+                j0: int = j0,
+                positions: int = positions,
+            ) -> None:
                 window = tiles.window(tiles.buffer.x, s, i, j0, where).by(jb, positions * where.column_step)
                 weights = tiles.weights(s, i, j0, t0).by(tb, targets * tiles.unit)
                 weights = weights.by(jb, positions * tiles.position_stride)
@@ -103,8 +112,9 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
             f.nest({"set": tiles.sets, "maps": target_blocks, "row": where.rows, "positions": position_blocks}, tile)
 
 
-def _emit_tile(f: Function, tiles: Tiles, window: Place, weights: Place, units: Place, targets: int, positions: int,
-               first: bool) -> None:
+def _emit_tile(
+    f: Function, tiles: Tiles, window: Place, weights: Place, units: Place, targets: int, positions: int, first: bool
+) -> None:
     where, lanes = tiles.windowing, f.machine.lanes
     vectors = where.vectors
 
@@ -131,7 +141,7 @@ def _emit_tile(f: Function, tiles: Tiles, window: Place, weights: Place, units: 
     sums = f.loop(where.kernel_rows, row, start, "window")
     if targets == tiles.target.maps:  # the units of the tile are neighbours
         for k in range(0, len(sums), lanes):
-            _put(f, sums_of(f, sums[k:k + lanes]), 0, min(lanes, len(sums) - k), units + k, first)
+            _put(f, sums_of(f, sums[k : k + lanes]), 0, min(lanes, len(sums) - k), units + k, first)
         return
     per = max(1, lanes // targets)  # positions whose sums fill one vector
     for p in range(0, positions, per):

@@ -6,7 +6,7 @@ expression makes of them.
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from snsim.network.expressions import program
 
 class Bias:
     """The bias of a layer whose entries follow one another in the order of cells, over and over: `period` entries,
-    `repeats` times. Repeated ones are also kept cell by cell in `spread`, to be added to the sums."""
+    `repeats` times. Repeated ones are also kept cell by cell in `spread`, to be added to the sums.
+    """
 
     def __init__(self, layer: LayerCells, name: str, entries: np.ndarray, period: int, block: Block):
         self.layer, self.period, self.repeats = layer, period, layer.units // period
@@ -42,15 +43,28 @@ class Bias:
 
     def emit_spread(self, f: Function) -> None:
         if self.repeats > 1:
-            f.loop(self.repeats, lambda p, _: each_vector(f, self.period, lambda at, n: f.store_lanes(
-                f.load(at(self.cells.value)), 0, n, at(self.spread.by(p, self.period)))), name="position")
+            f.loop(
+                self.repeats,
+                lambda p, _: each_vector(
+                    f,
+                    self.period,
+                    lambda at, n: f.store_lanes(f.load(at(self.cells.value)), 0, n, at(self.spread.by(p, self.period))),
+                ),
+                name="position",
+            )
 
     def emit_update(self, f: Function, channels: Sequence[str], update: Update) -> None:
         """Of repeated entries: the errors of all positions summed."""
+
         def vector(at: At, count: int) -> None:
-            sums = f.loop(self.repeats, lambda p, now: [
-                total + f.load(at(self.layer.delta[c].by(p, self.period))) for c, total in zip(channels, now)],
-                [f.zero] * len(channels), "position")
+            sums = f.loop(
+                self.repeats,
+                lambda p, now: [
+                    total + f.load(at(self.layer.delta[c].by(p, self.period))) for c, total in zip(channels, now)
+                ],
+                [f.zero] * len(channels),
+                "position",
+            )
             gathered = {c: update.scaled(c, total) for c, total in zip(channels, sums)}
             update.emit(at(self.cells.value), gathered, self.mask(f, count), None)
 
@@ -58,10 +72,12 @@ class Bias:
         self.emit_spread(f)
 
 
-def emit_nlf(f: Function, stage: Stage, layer: LayerCells, bias: Bias | None, bends: bool, gated: bool,
-             noisy: bool) -> None:
+def emit_nlf(
+    f: Function, stage: Stage, layer: LayerCells, bias: Bias | None, bends: bool, gated: bool, noisy: bool
+) -> None:
     """States, f'(a) and, if `bends`, f''(a) from the sums that stand in the place of the states. A unit that is `gated`
-    has the nlf gate * f; if `noisy`, the noise is added to the sums first."""
+    has the nlf gate * f; if `noisy`, the noise is added to the sums first.
+    """
     run = program([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(Vectors(f).table())
 
     def vector(at: At, count: int) -> None:
@@ -109,8 +125,9 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
         return now + e
 
     total = over_lanes(f, folded(f, units, f.zero, add_exp), lambda a, b: a + b)
-    mass = over_lanes(f, folded(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)),
-                       lambda a, b: a + b)
+    mass = over_lanes(
+        f, folded(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)), lambda a, b: a + b
+    )
 
     def vector(at: At, count: int) -> None:
         p, d = f.load(at(layer.delta[channels[0]])) / total, f.load_first(at(target), count)
@@ -140,10 +157,12 @@ def over_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Valu
     return value
 
 
-def emit_through_nlf(f: Function, layer: LayerCells, channels: Sequence[str], bias: Bias | None,
-                     update: Update | None) -> None:
+def emit_through_nlf(
+    f: Function, layer: LayerCells, channels: Sequence[str], bias: Bias | None, update: Update | None
+) -> None:
     """From derivatives by the states to derivatives by the sums, in place; on the way the update of biases that are
-    one per cell."""
+    one per cell.
+    """
     fused = update if bias is not None and bias.repeats == 1 else None
 
     def vector(at: At, count: int) -> None:
@@ -168,8 +187,15 @@ def emit_through_nlf(f: Function, layer: LayerCells, channels: Sequence[str], bi
 
 def emit_copy(f: Function, source: Place, target: Place, count: int, exact: bool = True) -> None:
     """`count` numbers; if not `exact` zeros fill up the last vector of the target."""
-    each_vector(f, count, lambda at, n: f.store_lanes(f.load_first(at(source), n), 0, n, at(target)) if exact
-                else f.store(f.load_first(at(source), n), at(target)))
+    each_vector(
+        f,
+        count,
+        lambda at, n: (
+            f.store_lanes(f.load_first(at(source), n), 0, n, at(target))
+            if exact
+            else f.store(f.load_first(at(source), n), at(target))
+        ),
+    )
 
 
 def emit_filled(f: Function, place: Place, count: int, number: float) -> None:

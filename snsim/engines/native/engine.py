@@ -8,8 +8,9 @@ outside Python's lock, on a block of numbers that belongs to this engine alone.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -53,12 +54,19 @@ def _call(code: jit.Code, name: str, *arguments: tuple[Any, Any]) -> None:
 class NativeEngine:
     """See the module. `options` are numbers of the update rule that hold for as long as the engine is used: they are
     compiled in, and states on which no weight can depend then (momentum 0) are not kept: `state` gives what was loaded
-    for them, or 0."""
+    for them, or 0.
+    """
 
     name = "native"
 
-    def __init__(self, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float32,
-                 options: Mapping[str, float] | None = None):
+    def __init__(
+        self,
+        plan: Plan,
+        cost: Cost,
+        rule: UpdateRule,
+        dtype: np.dtype | type | str = np.float32,
+        options: Mapping[str, float] | None = None,
+    ):
         self.plan, self.cost, self.rule = plan, cost, rule
         self.dtype = np.dtype(dtype)
         self._constants = {name: float(value) for name, value in (options or {}).items()}
@@ -84,10 +92,10 @@ class NativeEngine:
         block = self._net.block
         if block.size > len(self._memory):
             larger = aligned_block(block.size, self.dtype)
-            larger[:len(self._memory)] = self._memory
+            larger[: len(self._memory)] = self._memory
             self._memory = larger
-        for place, numbers in block.fills[self._filled:]:
-            self._memory[place.offset:place.offset + len(numbers)] = numbers
+        for place, numbers in block.fills[self._filled :]:
+            self._memory[place.offset : place.offset + len(numbers)] = numbers
         self._filled = len(block.fills)
 
     def _pack(self, cells: ParameterCells, values: np.ndarray, what: str | None = None) -> None:
@@ -123,8 +131,11 @@ class NativeEngine:
         for state in self.rule.states:
             for name in self._learning:
                 kept = self._net.cells[name].has(state_region(state))  # else it is 0, and takes no memory
-                made[f"{name}/{state}"] = self._taken_out(name, state_region(state)) if kept else \
-                    np.zeros(self.plan.parameters[name].shape, self.dtype)
+                made[f"{name}/{state}"] = (
+                    self._taken_out(name, state_region(state))
+                    if kept
+                    else np.zeros(self.plan.parameters[name].shape, self.dtype)
+                )
         return {**made, "n": np.array(self._updates)}
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None:
@@ -136,8 +147,9 @@ class NativeEngine:
 
     # ---- Compiling -----------------------------------------------------------------------------------------------
 
-    def _made(self, key: object, text: str, exported: tuple[str, ...], updates: Updates | None,
-              channels: tuple[str, ...]) -> _Compiled:
+    def _made(
+        self, key: object, text: str, exported: tuple[str, ...], updates: Updates | None, channels: tuple[str, ...]
+    ) -> _Compiled:
         self._grow()
         made = self._compiled[key] = _Compiled(jit.Code(text, exported), updates, channels)
         return made
@@ -161,19 +173,35 @@ class NativeEngine:
             return self._compiled["gathered", channels]
         kind = Kind(tuple((name, "number") for name in self._learning), batched=True)
         updates = self._net.updates(_CHANGES_ALL, kind)
-        return self._made(("gathered", channels), self._net.learning_module(updates, channels),
-                          ("gather", "apply", "evaluate", "states"), updates, channels)
+        return self._made(
+            ("gathered", channels),
+            self._net.learning_module(updates, channels),
+            ("gather", "apply", "evaluate", "states"),
+            updates,
+            channels,
+        )
 
     def _kind(self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: Drawn) -> Kind:
-        zeros = tuple(name for name, default in self.rule.options
-                      if name not in self._constants and settings.options.get(name, default) == 0)
+        zeros = tuple(
+            name
+            for name, default in self.rule.options
+            if name not in self._constants and settings.options.get(name, default) == 0
+        )
         if zeros not in self._freezes:  # whether a rate of 0 changes nothing: asked each pass, the same for all
             self._freezes[zeros] = is_idle(folded(self.rule, {**self._constants, "rate": 0.0}, zeros))
         freezes = self._freezes[zeros]
-        kinds = tuple((name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 and freezes else "number")
-                      for name, rate in rates.items())
-        return Kind(kinds, tuple(sorted(self._constants.items())), zeros, settings.batch > 1,
-                    settings.held_curvature is not None, *drawn)
+        kinds = tuple(
+            (name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 and freezes else "number")
+            for name, rate in rates.items()
+        )
+        return Kind(
+            kinds,
+            tuple(sorted(self._constants.items())),
+            zeros,
+            settings.batch > 1,
+            settings.held_curvature is not None,
+            *drawn,
+        )
 
     def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:
         """By learning parameter a number, or an array if its weights differ."""
@@ -192,8 +220,10 @@ class NativeEngine:
         options = {name: float(settings.options.get(name, default)) for name, default in self.rule.options}
         for name, value in self._constants.items():
             if options.get(name, value) != value:
-                raise fail(f"option {name} of {self.rule.name} was compiled in as {value:g}, not {options[name]:g}",
-                           hint="build the engine without that option among the constant ones")
+                raise fail(
+                    f"option {name} of {self.rule.name} was compiled in as {value:g}, not {options[name]:g}",
+                    hint="build the engine without that option among the constant ones",
+                )
         rates = self._rates(settings)
         compiled = self._learning_code(self._kind(settings, rates, drawn))
         assert compiled.updates is not None
@@ -226,21 +256,31 @@ class NativeEngine:
     def _base(self) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
         return (_POINTER, self._memory.ctypes.data), (_POINTER, self._tables.ctypes.data)
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
-              gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:
+    def learn(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        settings: Settings,
+        gates: Mapping[str, np.ndarray] = NO_GATES,
+        noises: Mapping[str, np.ndarray] = NO_NOISES,
+    ) -> None:
         x = self._inputs(inputs)
         d = self._targets(targets, len(x))
-        by_layer = [sorted(checked_gates(given, self.plan, self.dtype, len(x), what).items())
-                    for given, what in ((gates, "gate"), (noises, "noise"))]
+        by_layer = [
+            sorted(checked_gates(given, self.plan, self.dtype, len(x), what).items())
+            for given, what in ((gates, "gate"), (noises, "noise"))
+        ]
         if not len(x):
             return
         drawn = tuple(layer for layer, _ in by_layer[0]), tuple(layer for layer, _ in by_layer[1])
-        rows = np.concatenate([self._in_cells(values, layer) for part in by_layer for layer, values in part]
-                              or [x[:, :0]], axis=1)
+        rows = np.concatenate(
+            [self._in_cells(values, layer) for part in by_layer for layer, values in part] or [x[:, :0]], axis=1
+        )
         compiled, numbers = self._prepared(settings, drawn)
         if settings.batch == 1:
-            compiled.run("learn", *self._patterns(x, d, rows), (_POINTER, numbers.ctypes.data),
-                         (_COUNT, self._updates + 1))
+            compiled.run(
+                "learn", *self._patterns(x, d, rows), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates + 1)
+            )
             self._updates += len(x)
             return
         number_type = ctypes.c_float if self.dtype == np.float32 else ctypes.c_double
@@ -249,8 +289,9 @@ class NativeEngine:
             self._gather(compiled, x[batch], d[batch], rows[batch])
             self._updates += 1
             factor = 1 / (batch.stop - start) if settings.batch_mean else 1.0
-            compiled.run("apply", *self._base(), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates),
-                         (number_type, factor))
+            compiled.run(
+                "apply", *self._base(), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates), (number_type, factor)
+            )
 
     def _gather(self, compiled: _Compiled, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
         """Add up what the patterns give, in pieces between which an interrupt is heard: then the sums are 0 again."""
@@ -269,8 +310,13 @@ class NativeEngine:
 
     def _patterns(self, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> tuple[tuple[Any, Any], ...]:
         """The first arguments of `learn` and `gather`."""
-        return (*self._base(), (_POINTER, x.ctypes.data), (_POINTER, d.ctypes.data), (_COUNT, len(x)),
-                (_POINTER, gates.ctypes.data))
+        return (
+            *self._base(),
+            (_POINTER, x.ctypes.data),
+            (_POINTER, d.ctypes.data),
+            (_COUNT, len(x)),
+            (_POINTER, gates.ctypes.data),
+        )
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         made = self._evaluated("evaluate", inputs, self.plan.output_units)
@@ -280,8 +326,10 @@ class NativeEngine:
         units = [cells.units for cells in self._net.layers]
         made = self._evaluated("states", inputs, sum(units))
         parts = np.split(made, np.cumsum(units)[:-1], axis=1)
-        return {name: np.ascontiguousarray(self._in_units(part, k))
-                for k, (name, part) in enumerate(zip(self.plan.layer_names, parts))}
+        return {
+            name: np.ascontiguousarray(self._in_units(part, k))
+            for k, (name, part) in enumerate(zip(self.plan.layer_names, parts))
+        }
 
     def _in_units(self, rows: np.ndarray, layer: int) -> np.ndarray:
         cells = self._net.layers[layer]
@@ -301,8 +349,9 @@ class NativeEngine:
         x = self._inputs(inputs)
         d = self._targets(targets, len(x))
         if not len(x):
-            raise fail("the curvature is a mean over patterns, and there are none",
-                       hint="hand over one pattern or more")
+            raise fail(
+                "the curvature is a mean over patterns, and there are none", hint="hand over one pattern or more"
+            )
         channel = _CURVATURES[kind]
         made = self._gathered(x, d, ("g", channel))
         return {name: h / self.dtype.type(len(x)) for name, h in made.items()}
@@ -327,8 +376,11 @@ class NativeEngine:
             self._tangent_code = jit.Code(self._tangents.module(), ("tangents",))
             self._tables = self._net.tables.joined()
             self._grow()
-        weights, along = moving({name: self._taken_out(name).ravel() for name in self.plan.parameters},
-                                {name: flat[place] for name, place in self._weights.places.items()}, self.plan)
+        weights, along = moving(
+            {name: self._taken_out(name).ravel() for name in self.plan.parameters},
+            {name: flat[place] for name, place in self._weights.places.items()},
+            self.plan,
+        )
         for of, values in ((self._tangents.weights, weights), (self._tangents.directions, along)):
             for name, cells in of.items():
                 self._pack(cells, values[name])

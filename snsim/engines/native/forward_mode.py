@@ -9,8 +9,8 @@ t on as they are moved by it. t is 0 at the inputs and at the border.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Mapping
 
 import numpy as np
 
@@ -39,8 +39,9 @@ class _Moved:
     bias: Bias | None  # the direction of the bias
 
 
-def moving(weights: Mapping[str, np.ndarray], along: Mapping[str, np.ndarray],
-           plan: Plan) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def moving(
+    weights: Mapping[str, np.ndarray], along: Mapping[str, np.ndarray], plan: Plan
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The weights that connections use, and how these move where the parameters that learn move `along`; flat."""
     used = dict(weights)
     moved = {name: along[name] if name in along else np.zeros_like(value) for name, value in weights.items()}
@@ -55,7 +56,8 @@ def moving(weights: Mapping[str, np.ndarray], along: Mapping[str, np.ndarray],
 
 class Tangents:
     """The twin of a net. `weights` and `directions` are the cells into which each parameter is packed a second time,
-    and its direction."""
+    and its direction.
+    """
 
     def __init__(self, net: Net):
         self._net = net
@@ -63,8 +65,10 @@ class Tangents:
         self.weights: dict[str, ParameterCells] = {}
         self.directions: dict[str, ParameterCells] = {}
         shapes = [net.plan.input_shape, *(stage.shape for stage in net.plan.stages)]
-        self._cells = [layer_cells(net.block, cells.name, shape, order, ())
-                       for cells, shape, order in zip(net.layers, shapes, map_orders(net.plan))]
+        self._cells = [
+            layer_cells(net.block, cells.name, shape, order, ())
+            for cells, shape, order in zip(net.layers, shapes, map_orders(net.plan))
+        ]
         self._moved = [self._layer(layer) for layer in net.stages]
 
     def _layer(self, layer: Layer) -> _Moved:
@@ -90,20 +94,28 @@ class Tangents:
     def _scattered_bias(self, stage: Stage, cells: LayerCells) -> Connection:
         assert stage.bias is not None and stage.bias_index is not None
         made = self.directions[stage.bias] = ParameterCells(
-            stage.bias, self._net.cells[stage.bias].index, self._net.block)
+            stage.bias, self._net.cells[stage.bias].index, self._net.block
+        )
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        return ByTable(Listed(self._net.layers[0], cells, table, made, 1.0, 1.0, self._net.block, self._net.tables, ()),
-                       stage.bias)
+        return ByTable(
+            Listed(self._net.layers[0], cells, table, made, 1.0, 1.0, self._net.block, self._net.tables, ()), stage.bias
+        )
 
     def module(self) -> str:
         """Exports `tangents`: for each pattern a row of `made`, the cells of the outputs and then those of their t."""
         net = self._net
         module = net.module("tangents")
         forward = net.emit_forward(module, False, Kind(()))
-        moved = [self._emit_moved(module.function(f"{m.cells.name} moved", STATE, f"how {m.cells.name} moves"), m)
-                 for m in self._moved]
-        f = module.function("tangents", [*STATE, ("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")],
-                            "rows of outputs and how they move", True)
+        moved = [
+            self._emit_moved(module.function(f"{m.cells.name} moved", STATE, f"how {m.cells.name} moves"), m)
+            for m in self._moved
+        ]
+        f = module.function(
+            "tangents",
+            [*STATE, ("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")],
+            "rows of outputs and how they move",
+            True,
+        )
         net.emit_spread(f)
         for m in self._moved:
             if m.bias is not None:
@@ -127,8 +139,9 @@ class Tangents:
             link.emit_forward(f, first=k == 0)
         for transfer, transformed in moved.layer.transfers:
             sources = [self._cells[source].x for source in transfer.sources]
-            transformed.emit_tangent(f, sources, moved.cells.x, first=not moved.links and
-                                     transfer is moved.layer.transfers[0][0])
+            transformed.emit_tangent(
+                f, sources, moved.cells.x, first=not moved.links and transfer is moved.layer.transfers[0][0]
+            )
         slope, cells = moved.layer.cells.slope, moved.cells
 
         def vector(at: At, count: int) -> None:

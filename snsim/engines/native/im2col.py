@@ -10,8 +10,9 @@ over each window.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ At = Callable[[Place], Place]  # moves a place to the vector at hand
 @dataclass(frozen=True)
 class Windowing:
     """Where a window lies: position (i, j) starts `i*row_step + j*column_step` numbers after the buffer's start and has
-    `kernel_rows` rows `pitch` apart, each of `vectors` vectors (the last filled up with lanes of weight 0)."""
+    `kernel_rows` rows `pitch` apart, each of `vectors` vectors (the last filled up with lanes of weight 0).
+    """
 
     rows: int  # positions
     columns: int
@@ -74,8 +76,14 @@ class Direct:
 class Window:
     """For each set of maps a padded copy of the layer: rows of cells, the maps of the set innermost."""
 
-    def __init__(self, layer: LayerCells, geometry: Geometry, sets: Sequence[Sequence[int]], block: Block,
-                 channels: Sequence[str]):
+    def __init__(
+        self,
+        layer: LayerCells,
+        geometry: Geometry,
+        sets: Sequence[Sequence[int]],
+        block: Block,
+        channels: Sequence[str],
+    ):
         """`sets` has places of maps (as stored) for each copy; all of one length."""
         self.layer, self.geometry, self.sets = layer, geometry, [tuple(s) for s in sets]
         self.whole = self.sets == [tuple(range(layer.maps))]
@@ -101,7 +109,7 @@ class Window:
 
     def _borders(self) -> np.ndarray:
         one = np.zeros((self.size[0], self.pitch))
-        one[:, :self.size[1] * self.depth] = self.geometry.border_value * self.geometry.scale
+        one[:, : self.size[1] * self.depth] = self.geometry.border_value * self.geometry.scale
         return np.tile(np.append(one.ravel(), np.zeros(self.lanes)), len(self.sets))
 
     def _segments(self, axis: int) -> list[tuple[int, int, int]]:
@@ -120,8 +128,10 @@ class Window:
         return made
 
     def _covers_once(self) -> bool:
-        return all(self._segments(axis) == [(self.geometry.border[axis], 0, n)]
-                   for axis, n in enumerate((self.layer.rows, self.layer.columns)))
+        return all(
+            self._segments(axis) == [(self.geometry.border[axis], 0, n)]
+            for axis, n in enumerate((self.layer.rows, self.layer.columns))
+        )
 
     def fill(self, f: Function) -> None:
         if self.direct:
@@ -134,7 +144,7 @@ class Window:
                 self._fill_rows(f, source, target, rows, columns)
 
     def _scaled(self, f: Function, value: Value, power: int = 1) -> Value:
-        scale = self.geometry.scale ** power
+        scale = self.geometry.scale**power
         return value if scale == 1.0 else value * scale
 
     def _fill_rows(self, f: Function, source: Place, target: Place, rows: int, columns: int) -> None:
@@ -143,8 +153,11 @@ class Window:
 
     def _fill_row(self, f: Function, source: Place, target: Place, columns: int) -> None:
         if self.whole:
-            each_vector(f, columns * self.depth,
-                        lambda at, n: f.store_lanes(self._scaled(f, f.load(at(source))), 0, n, at(target)))
+            each_vector(
+                f,
+                columns * self.depth,
+                lambda at, n: f.store_lanes(self._scaled(f, f.load(at(source))), 0, n, at(target)),
+            )
             return
 
         def position(j: Index, _: list[Value]) -> None:
@@ -153,7 +166,7 @@ class Window:
             for number, maps in enumerate(self.sets):
                 there = (target + number * self.stride).by(j, self.depth)
                 for v in range(0, self.depth, self.lanes):
-                    part = maps[v:v + self.lanes]
+                    part = maps[v : v + self.lanes]
                     f.store_lanes(picked(f, vectors, part), 0, len(part), there + v)
 
         f.loop(columns, position, name="column")
@@ -174,11 +187,15 @@ class Window:
                     target = self.layer.delta[c] + (to_row * self.layer.columns + to_column) * self.layer.maps
                     self._drain_rows(f, source, target, rows, columns, POWER[c], adds)
 
-    def _drain_rows(self, f: Function, source: Place, target: Place, rows: int, columns: int, power: int,
-                    adds: bool) -> None:
+    def _drain_rows(
+        self, f: Function, source: Place, target: Place, rows: int, columns: int, power: int, adds: bool
+    ) -> None:
         step = self.layer.columns * self.layer.maps
-        f.loop(rows, lambda i, _: self._drain_row(
-            f, source.by(i, self.pitch), target.by(i, step), columns, power, adds), name="row")
+        f.loop(
+            rows,
+            lambda i, _: self._drain_row(f, source.by(i, self.pitch), target.by(i, step), columns, power, adds),
+            name="row",
+        )
 
     def _drain_row(self, f: Function, source: Place, target: Place, columns: int, power: int, adds: bool) -> None:
         def put(value: Value, count: int, place: Place) -> None:
@@ -216,7 +233,8 @@ class Patch:
         self.x = block.take(self.stride * len(window.sets))
         self.back = {c: block.take(self.stride * len(window.sets)) for c in channels}
         self.windowing = self.x_windowing = Windowing(
-            1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes)
+            1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes
+        )
 
     def fill(self, f: Function) -> None:
         self.window.fill(f)
@@ -242,9 +260,11 @@ class Patch:
             self._each_row(f, self.window.back[c], self.window.windowing, self.back[c], add)
         self.window.drain(f, channels, first)
 
-    def _each_row(self, f: Function, window: Place, where: Windowing, patch: Place,
-                  move: Callable[[Place, Place], None]) -> None:
+    def _each_row(
+        self, f: Function, window: Place, where: Windowing, patch: Place, move: Callable[[Place, Place], None]
+    ) -> None:
         """`move(place in the window, place in the patch)` for every row of every window."""
+
         def rows(s: Index, i: Index, j: Index) -> None:
             wide = window.by(s, self.window.stride).by(i, where.row_step).by(j, where.column_step)
             narrow = patch.by(s, self.stride).by(i, self.length * where.columns).by(j, self.length)
@@ -265,10 +285,12 @@ class Pool:
         self.squares = block.take(self.length * g.rows * g.columns)
         self.back = {c: block.take(self.length * g.rows * g.columns) for c in channels}
         self.windowing = self.x_windowing = Windowing(
-            1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes)
+            1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes
+        )
 
-    def _each(self, f: Function, window: Place, where: Windowing, pool: Place,
-              act: Callable[[list[Place], Place], None]) -> None:
+    def _each(
+        self, f: Function, window: Place, where: Windowing, pool: Place, act: Callable[[list[Place], Place], None]
+    ) -> None:
         """`act(places of the cells, place of the sum)` for every window."""
         width = self.window.geometry.window[1]
 
@@ -329,6 +351,7 @@ def each_vector(f: Function, count: int, act: Callable[[At, int], Any]) -> None:
         f.loop(full, lambda v, _: act(lambda place: place.by(v, lanes), lanes), name="vector")
     else:
         for v in range(full):
+
             def there(place: Place, v: int = v) -> Place:
                 return place + v * lanes
 

@@ -57,12 +57,14 @@ def machine(dtype: np.dtype | type | str) -> Machine:
 def _target_machine() -> llvm.TargetMachine:
     triple, name, features = _host()
     return llvm.Target.from_triple(triple).create_target_machine(
-        cpu=name, features=features, opt=OPTIMISATION, reloc="pic", codemodel="small", jit=True)
+        cpu=name, features=features, opt=OPTIMISATION, reloc="pic", codemodel="small", jit=True
+    )
 
 
 def _parsed(text: str) -> llvm.ModuleRef:
     """Parse a module. RuntimeError if it is wrong, or holds anything but functions and declarations of LLVM's and of
-    LIBRARY: a list of constructors would be a global variable."""
+    LIBRARY: a list of constructors would be a global variable.
+    """
     module = llvm.parse_assembly(text)
     module.triple = _host()[0]
     module.verify()
@@ -86,8 +88,10 @@ def _imports(image: bytes) -> tuple[str, ...]:
     Which symbols are undefined is read from objects of the format ELF; for others all of LIBRARY is returned, and the
     check of the module (`_parsed`) stands alone.
     """
-    sections = {(section.name() or b"").decode(errors="replace"): section.data()
-                for section in llvm.ObjectFileRef.from_data(image).sections()}
+    sections = {
+        (section.name() or b"").decode(errors="replace"): section.data()
+        for section in llvm.ObjectFileRef.from_data(image).sections()
+    }
     for name in sections:
         if name.lower().startswith(_RUN_AT_LOAD):
             raise RuntimeError(f"the object has the section {name}, which runs when the object is loaded")
@@ -96,7 +100,7 @@ def _imports(image: bytes) -> tuple[str, ...]:
     names, needed = sections.get(".strtab", b""), []
     for at, _, _, section, _, _ in struct.iter_unpack("<IBBHQQ", sections.get(".symtab", b"")):
         if section == 0 and at:  # undefined, and not the empty first entry
-            needed.append(names[at:names.index(b"\0", at)].decode(errors="replace"))
+            needed.append(names[at : names.index(b"\0", at)].decode(errors="replace"))
             _check_allowed(needed[-1])
     return tuple(needed)
 
@@ -125,7 +129,8 @@ def object_key(text: str) -> str:
 
 def object_code(text: str) -> bytes:
     """The object of a module: from the cache, or compiled and put there. Where the cache cannot be used, it is compiled
-    each time."""
+    each time.
+    """
     path = _entry(object_key(text))
     kept = None if path is None else _read(path)
     if kept is not None:
@@ -141,8 +146,9 @@ def _entry(key: str) -> Path | None:
     try:
         return cache_folder() / "native" / f"{key}.o"
     except SnError as error:
-        warn_once(UnsafeError(f"{error.faults[0].message}: compiled code is not kept, so each run compiles it again",
-                              Path()))
+        warn_once(
+            UnsafeError(f"{error.faults[0].message}: compiled code is not kept, so each run compiles it again", Path())
+        )
         return None
 
 
@@ -157,7 +163,7 @@ def _read(path: Path) -> bytes | None:
         return None
     if content is None:
         return None
-    head, body = content[:len(_MARK) + 32], content[len(_MARK) + 32:]
+    head, body = content[: len(_MARK) + 32], content[len(_MARK) + 32 :]
     return body if head == _MARK + hashlib.sha256(body).digest() else None
 
 
@@ -181,8 +187,10 @@ class Code:
             self._link(text, exported)
         except RuntimeError as error:  # all that llvmlite raises
             reason = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
-            raise fail(f"LLVM cannot compile this net for the processor {_host()[1]}: {reason}",
-                       hint="use another engine: reference or torch") from error
+            raise fail(
+                f"LLVM cannot compile this net for the processor {_host()[1]}: {reason}",
+                hint="use another engine: reference or torch",
+            ) from error
 
     def _link(self, text: str, exported: tuple[str, ...]) -> None:
         self._linker = llvm.create_lljit_compiler(_target_machine())

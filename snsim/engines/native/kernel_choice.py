@@ -6,8 +6,8 @@ errors and updates. The choice between ways that all are right goes by an estima
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Sequence
 
 import numpy as np
 
@@ -46,8 +46,9 @@ class Tiled:
         self.tiles.buffer.fill(f)
         emit_sums(f, self.tiles, first)
 
-    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
-                      sink: Updates | Sums) -> None:
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+    ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         buffer = self.tiles.buffer
         if self.tiles.own:
@@ -78,8 +79,9 @@ class InMapLanes:
         self.kernel.buffer.fill(f)
         self.kernel.emit_sums(f, first)
 
-    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
-                      sink: Updates | Sums) -> None:
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+    ) -> None:
         assert not errors, "chosen for sources that want no errors"
         if self.name in sink.updated:
             self.kernel.emit_gradient(f, channels, sink.begin(f, self.name))
@@ -98,8 +100,9 @@ class OneToOne:
         self.kernel.buffer.fill(f)
         self.kernel.emit_sums(f, first)
 
-    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
-                      sink: Updates | Sums) -> None:
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+    ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if errors or update is not None:
             self.kernel.emit_back(f, channels, errors, first, update)
@@ -119,8 +122,9 @@ class ByTable:
     def emit_forward(self, f: Function, first: bool) -> None:
         self.kernel.emit_sums(f, first)
 
-    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
-                      sink: Updates | Sums) -> None:
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+    ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if errors or update is not None:
             self.kernel.emit_back(f, channels, errors, first, update)
@@ -131,7 +135,8 @@ class ByTable:
 
 def map_orders(plan: Plan) -> list[np.ndarray]:
     """In which order the maps of each layer stand: such that target maps with the same sources are neighbours, but as
-    they are numbered in layers that are normalized or attended to, or come of that."""
+    they are numbered in layers that are normalized or attended to, or come of that.
+    """
     shapes = [plan.input_shape, *(stage.shape for stage in plan.stages)]
     orders = [np.arange(shape[0] if len(shape) == 3 else 1) for shape in shapes]
     transfers = [(stage.layer, *transfer.sources) for stage in plan.stages for transfer in stage.transfers]
@@ -207,7 +212,7 @@ class Builder:
     def _in_rows(self, index: np.ndarray) -> np.ndarray:
         """The last axis filled up to whole vectors."""
         wide = np.full((*index.shape[:-1], self.block.machine.padded(index.shape[-1])), -1, np.int32)
-        wide[..., :index.shape[-1]] = index
+        wide[..., : index.shape[-1]] = index
         return wide
 
     def _dense(self, link: Link, source: LayerCells, target: LayerCells) -> Connection:
@@ -222,10 +227,13 @@ class Builder:
         return Tiled(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, own=True), link.slot)
 
     def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> Connection:
-        views = [replace(layer, maps=traits, rows=1, columns=frames, map_order=np.arange(traits))
-                 for layer, (frames, traits) in ((source, structure.source), (target, structure.target))]
-        geometry = Geometry(1, structure.target[0], (1, structure.window), (1, structure.step), (0, 0), False, 0.0,
-                            link.scale)
+        views = [
+            replace(layer, maps=traits, rows=1, columns=frames, map_order=np.arange(traits))
+            for layer, (frames, traits) in ((source, structure.source), (target, structure.target))
+        ]
+        geometry = Geometry(
+            1, structure.target[0], (1, structure.window), (1, structure.step), (0, 0), False, 0.0, link.scale
+        )
         traits = structure.source[1]
         window = Window(views[0], geometry, [range(traits)], self.block, self.channels)
         outputs = structure.target[1]
@@ -236,15 +244,20 @@ class Builder:
     def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> Connection:
         table = link.table
         units = np.arange(source.units)
-        one_to_one = source.units == target.units == len(table.source) and link.scale == 1.0 and all(
-            (entries == units).all() for entries in (table.source, table.target, table.weight))
+        one_to_one = (
+            source.units == target.units == len(table.source)
+            and link.scale == 1.0
+            and all((entries == units).all() for entries in (table.source, table.target, table.weight))
+        )
         if one_to_one and (source.unit_of_cell == target.unit_of_cell).all():
             cells = self._parameter(link, self._in_rows(source.unit_of_cell))
             return OneToOne(Diagonal(Direct(source, self.block), cells, target), link.slot)
         weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
         cells = self._parameter(link, self._in_rows(weights if link.gain is None else _by_owner(link, weights)))
-        return ByTable(Listed(source, target, table, cells, link.border_value, link.scale, self.block, self.tables,
-                              self.channels), link.slot)
+        return ByTable(
+            Listed(source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels),
+            link.slot,
+        )
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
 
@@ -252,8 +265,11 @@ class Builder:
         return Geometry(s.target[1], s.target[2], s.window, s.step, s.border, s.wrap, link.border_value, link.scale)
 
     def _pooled(self, link: Link, s: Windows, source: LayerCells, target: LayerCells) -> Connection:
-        pool = Pool(Window(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
-                    self.block, self.channels)
+        pool = Pool(
+            Window(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
+            self.block,
+            self.channels,
+        )
         pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
         if _is_identity(s.maps) and (source.map_order == target.map_order).all() and link.gain is None:
             cells = self._parameter(link, self._in_rows(np.diag(pairs)))
@@ -263,18 +279,22 @@ class Builder:
 
     def _windows(self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
         geometry, own = self._geometry(link, s), s.sharing == "unit"
-        ways = [_Way(sets, patch) for sets in self._groupings(s, source, target) for patch in (False, True)
-                if patch or not own]
+        ways = [
+            _Way(sets, patch)
+            for sets in self._groupings(s, source, target)
+            for patch in (False, True)
+            if patch or not own
+        ]
         best = min(ways, key=lambda way: self._cost(way, s, errors))
         in_lanes = self.block.machine.padded(target.maps) // self.lanes
         cells_of_window = s.window[0] * s.window[1] * source.maps
-        if not own and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None:
-            if 2 * target.positions * cells_of_window * in_lanes < self._cost(best, s, errors):
-                window = Window(source, geometry, [range(source.maps)], self.block, self.channels)
-                index = self._window_index(s, source, target, [range(source.maps)], own)
-                index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
-                cells = self._parameter(link, self._in_rows(index))
-                return InMapLanes(MapLanes(window, cells, target), link.slot)
+        fits = not own and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None
+        if fits and 2 * target.positions * cells_of_window * in_lanes < self._cost(best, s, errors):
+            window = Window(source, geometry, [range(source.maps)], self.block, self.channels)
+            index = self._window_index(s, source, target, [range(source.maps)], own)
+            index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
+            cells = self._parameter(link, self._in_rows(index))
+            return InMapLanes(MapLanes(window, cells, target), link.slot)
         window = Window(source, geometry, best.sets, self.block, self.channels)
         index = self._window_index(s, source, target, best.sets, own)
         buffer: Window | Patch = window
@@ -290,7 +310,8 @@ class Builder:
 
     def _groupings(self, s: Windows, source: LayerCells, target: LayerCells) -> list[list[tuple[int, ...]]]:
         """Ways of copying the source maps: all at once, or each distinct set of sources, if these are of one size, feed
-        equally many target maps, and those are neighbours."""
+        equally many target maps, and those are neighbours.
+        """
         everything = [tuple(range(source.maps))]
         columns = s.maps[np.ix_(source.map_order, target.map_order)].T
         sets, counts = [columns[0]], [0]
@@ -316,13 +337,14 @@ class Builder:
             copied += s.source[1] * s.source[2] * 3
         return products + copies * copied
 
-    def _window_index(self, s: Windows, source: LayerCells, target: LayerCells, sets: Sequence[Sequence[int]],
-                      own: bool) -> np.ndarray:
+    def _window_index(
+        self, s: Windows, source: LayerCells, target: LayerCells, sets: Sequence[Sequence[int]], own: bool
+    ) -> np.ndarray:
         """Index of the weight by [set][position, 1 if shared][target map of the set][row][column][source map]."""
         rows, columns = s.window
         pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
         targets = target.maps // len(sets)
-        of_set = np.stack([pairs[k * targets:(k + 1) * targets][:, list(maps)] for k, maps in enumerate(sets)])
+        of_set = np.stack([pairs[k * targets : (k + 1) * targets][:, list(maps)] for k, maps in enumerate(sets)])
         pair = of_set[:, None, :, None, None, :]
         cell = np.arange(rows * columns).reshape(1, 1, 1, rows, columns, 1)
         if not own:
@@ -337,7 +359,7 @@ def _by_owner(link: Link, weights: np.ndarray) -> np.ndarray:
     rows = [weights[owners == owner] for owner in range(int(owners.max()) + 1)]
     made = np.full((len(rows), max(map(len, rows))), -1)
     for row, mine in zip(made, rows):
-        row[:len(mine)] = mine
+        row[: len(mine)] = mine
     return made
 
 

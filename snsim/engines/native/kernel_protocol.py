@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from snsim.engines.native.layout import ParameterCells
 from snsim.engines.native.llvm_ir import Function
@@ -21,8 +22,9 @@ class Connection(Protocol):
     def emit_forward(self, f: Function, first: bool) -> None:
         """The sums of the target: stored if `first`, else added."""
 
-    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
-                      sink: Updates | Sums) -> None:
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+    ) -> None:
         """What goes back to the source, if it wants `errors` (stored if `first`), then the updates."""
 
 
@@ -32,8 +34,9 @@ class Transformed(Protocol):
     def emit_forward(self, f: Function, first: bool) -> None:
         """Results into the sums of the target: stored if `first`, else added."""
 
-    def emit_backward(self, f: Function, channels: Sequence[str], wanted: Sequence[bool],
-                      first: Sequence[bool]) -> None:
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
+    ) -> None:
         """What goes back to each source that wants it: stored if `first`, else added."""
 
     def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:

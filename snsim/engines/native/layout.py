@@ -8,9 +8,9 @@ weight or -1; its update states, rates and sums are regions of the same form.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -99,8 +99,9 @@ class LayerCells:
         return bool((self.unit_of_cell == np.arange(self.units)).all())
 
 
-def layer_cells(block: Block, name: str, shape: Sequence[int], map_order: np.ndarray, channels: Sequence[str]
-                ) -> LayerCells:
+def layer_cells(
+    block: Block, name: str, shape: Sequence[int], map_order: np.ndarray, channels: Sequence[str]
+) -> LayerCells:
     units = int(np.prod(shape))
     maps, rows, columns = shape if len(shape) == 3 else (1, *shape) if len(shape) == 2 else (units, 1, 1)
     order = map_order if len(shape) == 3 else np.arange(maps)
@@ -146,14 +147,14 @@ class ParameterCells:
         for first, index in self._pieces():
             piece = flat.take(index, mode="clip")
             piece[index < 0] = 0
-            memory[start + first:start + first + len(index)] = piece
+            memory[start + first : start + first + len(index)] = piece
 
     def unpack(self, memory: np.ndarray, size: int, what: str | None = None) -> np.ndarray:
         """The parameter's entries, flat. Each stands in just one cell."""
         start, made = self._start(what), np.zeros(size, memory.dtype)
         for first, index in self._pieces():
             used = index >= 0
-            made[index[used]] = memory[start + first:start + first + len(index)][used]
+            made[index[used]] = memory[start + first : start + first + len(index)][used]
         return made
 
     def _start(self, what: str | None) -> int:
@@ -162,7 +163,7 @@ class ParameterCells:
     def _pieces(self) -> Iterator[tuple[int, np.ndarray]]:
         """The index in pieces, each with its first cell: what is made of one for a moment stays small."""
         for first in range(0, len(self.index), _PIECE):
-            yield first, self.index[first:first + _PIECE]
+            yield first, self.index[first : first + _PIECE]
 
     # ---- Lanes that hold no weight must stay 0 -------------------------------------------------------------------
 
@@ -199,7 +200,7 @@ def aligned_block(size: int, dtype: np.dtype) -> np.ndarray:
     """Zeros that start on a whole vector of any processor (64 bytes)."""
     raw = np.zeros(size + 64 // dtype.itemsize, dtype)
     start = (-raw.ctypes.data % 64) // dtype.itemsize
-    return raw[start:start + size]
+    return raw[start : start + size]
 
 
 def blocks(count: int, size: int) -> list[tuple[int, int, int]]:

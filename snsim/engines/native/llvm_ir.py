@@ -9,7 +9,8 @@ Takes a `Machine` (lanes, registers, number type); gives the text of a module.
 from __future__ import annotations
 
 import struct
-from typing import Any, Callable, Mapping, Sequence, Union
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Union
 
 from snsim.engines.native.target import Machine, Place, number_text, pieces, plain_text
 
@@ -40,7 +41,7 @@ class Value:
         return self.function.instruction(f"fneg {self.type} {self.text}", self.type)
 
 
-Index = Union[Value, int]
+Index = Value | int
 
 
 class Module:
@@ -57,8 +58,9 @@ class Module:
         self._symbols: set[str] = set()
         self._declarations: dict[str, None] = {}
 
-    def function(self, name: str, arguments: Sequence[tuple[str, str]], comment: str,
-                 exported: bool = False) -> Function:
+    def function(
+        self, name: str, arguments: Sequence[tuple[str, str]], comment: str, exported: bool = False
+    ) -> Function:
         """A function of no value, to be written; `arguments` are (type, name).
 
         An exported function keeps its name, which no program chooses; the others are called as like it as can be.
@@ -91,9 +93,11 @@ class Function:
     def __init__(self, module: Module, symbol: str, arguments: Sequence[tuple[str, str]], comment: str, exported: bool):
         self.module, self.machine, self._symbol = module, module.machine, f'@"{symbol}"'
         linkage = "" if exported else "internal "
-        self._head = f"; {plain_text(comment)}\ndefine {linkage}void {self._symbol}(" + ", ".join(
-            f"{type}{' noalias' if type == 'ptr' else ''} %{called}" for type, called in arguments
-        ) + ") #0 {\nentry:"
+        self._head = (
+            f"; {plain_text(comment)}\ndefine {linkage}void {self._symbol}("
+            + ", ".join(f"{type}{' noalias' if type == 'ptr' else ''} %{called}" for type, called in arguments)
+            + ") #0 {\nentry:"
+        )
         self._lines: list[str] = []
         self._count = 0
         self._block = "entry"
@@ -174,7 +178,8 @@ class Function:
         assert isinstance(like, Value)
         a, b = self._lift(a, like), self._lift(b, like)
         return self.instruction(
-            f"select {condition.type} {condition.text}, {a.type} {a.text}, {b.type} {b.text}", a.type)
+            f"select {condition.type} {condition.text}, {a.type} {a.text}, {b.type} {b.text}", a.type
+        )
 
     def mask(self, chosen: Sequence[bool]) -> Value:
         """A constant truth for each lane."""
@@ -221,7 +226,8 @@ class Function:
                     term = text if stride == 1 else self.instruction(f"mul nsw i64 {text}, {stride}", "i64", "i").text
                     total = self.instruction(f"add nsw i64 {total}, {term}", "i64", "i").text if total else term
                 self._pointers[key] = self.instruction(
-                    f"getelementptr inbounds {scalar}, ptr {base}, i64 {total}", "ptr", "p").text
+                    f"getelementptr inbounds {scalar}, ptr {base}, i64 {total}", "ptr", "p"
+                ).text
             base = self._pointers[key]
         if place.offset == 0:
             return base
@@ -233,8 +239,9 @@ class Function:
     def load(self, place: Place) -> Value:
         """A vector."""
         m = self.machine
-        return self.instruction(f"load {m.vector}, ptr {self.pointer(place)}, align {self._align(place, m.lanes)}",
-                                m.vector)
+        return self.instruction(
+            f"load {m.vector}, ptr {self.pointer(place)}, align {self._align(place, m.lanes)}", m.vector
+        )
 
     def load_scalar(self, place: Place) -> Value:
         m = self.machine
@@ -265,7 +272,8 @@ class Function:
             if size == 1:
                 scalar = self.load_scalar(at)
                 result = self.instruction(
-                    f"insertelement {m.vector} {result.text}, {m.scalar} {scalar.text}, i64 {start}", m.vector)
+                    f"insertelement {m.vector} {result.text}, {m.scalar} {scalar.text}, i64 {start}", m.vector
+                )
                 continue
             type = f"<{size} x {m.scalar}>"
             piece = self.instruction(f"load {type}, ptr {self.pointer(at)}, align {m.dtype.itemsize}", type)
@@ -286,13 +294,18 @@ class Function:
                 self.store(self.lane(value, lanes[0]), at)
                 continue
             part = self.shuffle(value, None, lanes)
-            self._lines.append(
-                f"  store {part.type} {part.text}, ptr {self.pointer(at)}, align {m.dtype.itemsize}")
+            self._lines.append(f"  store {part.type} {part.text}, ptr {self.pointer(at)}, align {m.dtype.itemsize}")
 
     # ---- Loops ---------------------------------------------------------------------------------------------------
 
-    def loop(self, count: Index, body: Callable[[Index, list[Value]], Any], carried: Sequence[Value] = (),
-             name: str = "loop", start: Index = 0) -> list[Value]:
+    def loop(
+        self,
+        count: Index,
+        body: Callable[[Index, list[Value]], Any],
+        carried: Sequence[Value] = (),
+        name: str = "loop",
+        start: Index = 0,
+    ) -> list[Value]:
         """Run `body(index, values)` for index = start ... start + count - 1 (at least once).
 
         It gives the next values of what is carried (if nothing is, what it gives is ignored); those after the last
@@ -318,8 +331,9 @@ class Function:
         following = self.op("add", index, Value(self, "1", "i64"), "nsw")
         heads = [f"  {index.text} = phi i64 [ {first.text}, %{before} ], [ {following.text}, %{self._block} ]"]
         for phi, value, result in zip(phis, carried, results):
-            heads.append(f"  {phi.text} = phi {phi.type} [ {value.text}, %{before} ], "
-                         f"[ {result.text}, %{self._block} ]")
+            heads.append(
+                f"  {phi.text} = phi {phi.type} [ {value.text}, %{before} ], [ {result.text}, %{self._block} ]"
+            )
         self._lines[at:at] = heads
         more = self.instruction(f"icmp slt i64 {following.text}, {last}", "i1")
         self._lines.append(f"  br i1 {more.text}, label %{head}, label %{done}\n{done}:")
@@ -328,6 +342,7 @@ class Function:
 
     def nest(self, counts: Mapping[str, Index], body: Callable[..., Any]) -> None:
         """Loops one inside the other, the first outermost, with nothing carried: `body(index, index, ...)`."""
+
         def inside(names: list[str], indices: tuple[Index, ...]) -> Any:
             if not names:
                 return body(*indices)
@@ -335,8 +350,9 @@ class Function:
 
         inside(list(counts), ())
 
-    def while_loop(self, start: Value, stop: Value, body: Callable[[Value, list[Value]], Any],
-                   carried: Sequence[Value]) -> list[Value]:
+    def while_loop(
+        self, start: Value, stop: Value, body: Callable[[Value, list[Value]], Any], carried: Sequence[Value]
+    ) -> list[Value]:
         """As `loop` for index = start ... stop - 1, which may be no turn at all."""
         self._count += 1
         into, out, before = f"some{self._count}", f"none{self._count}", self._block
@@ -352,9 +368,10 @@ class Function:
         last = self._block
         self._lines.append(f"  br label %{out}\n{out}:")
         self._enter(out)
-        return [self.instruction(
-            f"phi {value.type} [ {value.text}, %{before} ], [ {result.text}, %{last} ]", value.type)
-            for value, result in zip(carried, results)]
+        return [
+            self.instruction(f"phi {value.type} [ {value.text}, %{before} ], [ {result.text}, %{last} ]", value.type)
+            for value, result in zip(carried, results)
+        ]
 
     def _enter(self, block: str) -> None:
         self._block = block

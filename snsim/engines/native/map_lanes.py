@@ -7,7 +7,7 @@ registers while all positions pass by).
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from snsim.engines.native.im2col import Window
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells, blocks
@@ -55,6 +55,7 @@ class MapLanes:
 
         def row(i: Index, _: list[Value]) -> None:
             for j0, strips, positions in blocks(where.columns, _POSITIONS):
+
                 def strip_of(jb: Index, _: list[Value], j0: int = j0, positions: int = positions) -> None:
                     strip(i, jb, j0, positions)
 
@@ -68,10 +69,11 @@ class MapLanes:
         at_once = max(1, (f.machine.registers - 6) // len(channels))
         for v in range(self.vectors):
             for c0 in range(0, len(self.offsets), at_once):
-                offsets = self.offsets[c0:c0 + at_once]
+                offsets = self.offsets[c0 : c0 + at_once]
 
-                def position(i: Index, j: Index, sums: list[Value], offsets: list[int] = offsets,
-                             v: int = v) -> list[Value]:
+                def position(
+                    i: Index, j: Index, sums: list[Value], offsets: list[int] = offsets, v: int = v
+                ) -> list[Value]:
                     window = self.buffer.x.by(i, where.row_step).by(j, where.column_step)
                     made = []
                     for n, c in enumerate(channels):
@@ -83,9 +85,12 @@ class MapLanes:
                             made.append(f.fma(factor, x, sums[n * len(offsets) + k]))
                     return made
 
-                sums = f.loop(where.rows, lambda i, row: f.loop(
-                    where.columns, lambda j, now: position(i, j, now), row, "column"),
-                    [f.zero] * (len(offsets) * len(channels)), "row")
+                sums = f.loop(
+                    where.rows,
+                    lambda i, row: f.loop(where.columns, lambda j, now: position(i, j, now), row, "column"),
+                    [f.zero] * (len(offsets) * len(channels)),
+                    "row",
+                )
                 for k in range(len(offsets)):
                     place = self._weight(c0 + k, v)
                     gathered = {c: update.scaled(c, sums[n * len(offsets) + k]) for n, c in enumerate(channels)}

@@ -12,8 +12,8 @@ Exported: `evaluate`, `states`; `learn` (an update after every pattern), or `gat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 
@@ -61,8 +61,10 @@ class Net:
         channels = tuple(POWER)
         self.cells: dict[str, ParameterCells] = {}
         shapes = [(plan.net.layers[0].name, plan.input_shape), *((s.name, s.shape) for s in plan.stages)]
-        self.layers = [layer_cells(self.block, name, shape, order, channels)
-                       for (name, shape), order in zip(shapes, map_orders(plan))]
+        self.layers = [
+            layer_cells(self.block, name, shape, order, channels)
+            for (name, shape), order in zip(shapes, map_orders(plan))
+        ]
         learns = self.active(frozenset(p.name for p in plan.parameters.values() if p.learns))
         builder = Builder(self.block, self.tables, channels)
         self.stages = [self._stage(stage, builder, learns) for stage in plan.stages]
@@ -78,8 +80,10 @@ class Net:
 
     def _stage(self, stage: Stage, builder: Builder, learns: list[bool]) -> Layer:
         target = self.layers[stage.layer]
-        links = [(link.source, builder.connect(link, self.layers[link.source], target, learns[link.source]))
-                 for link in stage.links]
+        links = [
+            (link.source, builder.connect(link, self.layers[link.source], target, learns[link.source]))
+            for link in stage.links
+        ]
         for link, (_, connection) in zip(stage.links, links):
             self.cells[link.slot] = connection.cells
             if isinstance(connection, WeightNormed):
@@ -92,8 +96,10 @@ class Net:
                 self.cells[stage.bias] = bias.cells
             else:
                 links.append((0, self._scattered_bias(stage, target, size)))
-        transfers = [(transfer, builder.transfer(transfer, [self.layers[k] for k in transfer.sources], target))
-                     for transfer in stage.transfers]
+        transfers = [
+            (transfer, builder.transfer(transfer, [self.layers[k] for k in transfer.sources], target))
+            for transfer in stage.transfers
+        ]
         return Layer(stage, target, links, transfers, bias)
 
     def _scattered_bias(self, stage: Stage, target: LayerCells, size: int) -> Connection:
@@ -117,7 +123,8 @@ class Net:
 
     def learning_module(self, updates: Updates, channels: Sequence[str]) -> str:
         """Exports `learn`, or `gather` and `apply` if the patterns of a batch are gathered; and what a forward module
-        does. `channels` are gathered ("g" always)."""
+        does. `channels` are gathered ("g" always).
+        """
         module = self.module(f"update rule {updates.rule.name}")
         forward = self.emit_forward(module, "h-full" in channels, updates.kind)
         self._emit_evaluation(module, forward, updates.kind)
@@ -133,8 +140,10 @@ class Net:
         head = f"net {self.plan.net.name}: {what}, {self.machine.lanes} numbers in a vector"
         lines = [head, "", "Where the numbers of the state stand:"]
         for cells in self.layers:
-            lines.append(f"{cells.x.offset:9}  states of {cells.name} ({cells.units}); "
-                         f"f' {cells.slope.offset}, errors {cells.delta['g'].offset}")
+            lines.append(
+                f"{cells.x.offset:9}  states of {cells.name} ({cells.units}); "
+                f"f' {cells.slope.offset}, errors {cells.delta['g'].offset}"
+            )
         lines += [f"{cells.value.offset:9}  {name} ({len(cells.index)})" for name, cells in self.cells.items()]
         return Module(self.machine, *lines)
 
@@ -182,8 +191,9 @@ class Net:
                 if any(wanted):
                     title = transfer.transform.name
                     f = module.function(f"{title} back", STATE, f"from {name} back through ({title})")
-                    first = [source not in (*reached, *transfer.sources[:k])
-                             for k, source in enumerate(transfer.sources)]
+                    first = [
+                        source not in (*reached, *transfer.sources[:k]) for k, source in enumerate(transfer.sources)
+                    ]
                     transformed.emit_backward(f, channels, wanted, first)
                     reached.update(source for source, wants in zip(transfer.sources, wanted) if wants)
                     made.append(f)
@@ -215,8 +225,13 @@ class Net:
                 emit_filled(f, self.layers[number].noise, self.layers[number].units, 0.0)
             width = sum(cells.units for cells in layers)
 
-            def one(p: Value | int, _: list[Value], f: Function = f, layers: Sequence[LayerCells] = layers,
-                    width: int = width) -> None:
+            def one(
+                p: Value | int,
+                _: list[Value],
+                f: Function = f,
+                layers: Sequence[LayerCells] = layers,
+                width: int = width,
+            ) -> None:
                 self.emit_present(f, forward, p)
                 row = pattern("%made", p, width)
                 for cells in layers:
@@ -225,8 +240,9 @@ class Net:
 
             f.loop(f.argument("patterns", "i64"), one, name="pattern")
 
-    def _emit_pattern(self, f: Function, forward: Sequence[Function], back: Sequence[Function], kind: Kind,
-                      p: Value | int) -> None:
+    def _emit_pattern(
+        self, f: Function, forward: Sequence[Function], back: Sequence[Function], kind: Kind, p: Value | int
+    ) -> None:
         """Forward and back; a row of `%gates` has the gates of all gated layers, then the noise of all noisy ones."""
         places = [*((n, self.layers[n].gate) for n in kind.gated), *((n, self.layers[n].noise) for n in kind.noisy)]
         row = pattern("%gates", p, sum(self.layers[number].units for number, _ in places))
@@ -239,14 +255,29 @@ class Net:
         for function in back[1:]:
             f.run(function, "%state", "%tables")
 
-    def _emit_learn(self, module: Module, forward: Sequence[Function], back: Sequence[Function],
-                    updates: Updates) -> None:
-        prepare = module.function("prepare", [*STATE, ("ptr", "settings"), ("i64", "number")],
-                                  "what is the same for all weights in one update")
+    def _emit_learn(
+        self, module: Module, forward: Sequence[Function], back: Sequence[Function], updates: Updates
+    ) -> None:
+        prepare = module.function(
+            "prepare",
+            [*STATE, ("ptr", "settings"), ("i64", "number")],
+            "what is the same for all weights in one update",
+        )
         updates.emit_prepare(prepare, prepare.argument("number", "i64"))
-        f = module.function("learn", [*STATE, ("ptr", "inputs"), ("ptr", "targets"), ("i64", "patterns"),
-                                      ("ptr", "gates"), ("ptr", "settings"), ("i64", "number")],
-                            "patterns one after the other, an update after each; number is that of the first", True)
+        f = module.function(
+            "learn",
+            [
+                *STATE,
+                ("ptr", "inputs"),
+                ("ptr", "targets"),
+                ("i64", "patterns"),
+                ("ptr", "gates"),
+                ("ptr", "settings"),
+                ("i64", "number"),
+            ],
+            "patterns one after the other, an update after each; number is that of the first",
+            True,
+        )
         self.emit_spread(f)
         number = f.argument("number", "i64")
         each_time = updates.changes_with_n()
@@ -260,15 +291,27 @@ class Net:
 
         f.loop(f.argument("patterns", "i64"), one, name="pattern")
 
-    def _emit_batches(self, module: Module, forward: Sequence[Function], back: Sequence[Function], sums: Sums,
-                      updates: Updates) -> None:
-        gather = module.function("gather", [*STATE, ("ptr", "inputs"), ("ptr", "targets"), ("i64", "patterns"),
-                                            ("ptr", "gates")], "add up what the patterns give", True)
+    def _emit_batches(
+        self, module: Module, forward: Sequence[Function], back: Sequence[Function], sums: Sums, updates: Updates
+    ) -> None:
+        gather = module.function(
+            "gather",
+            [*STATE, ("ptr", "inputs"), ("ptr", "targets"), ("i64", "patterns"), ("ptr", "gates")],
+            "add up what the patterns give",
+            True,
+        )
         self.emit_spread(gather)
-        gather.loop(gather.argument("patterns", "i64"), lambda p, _: self._emit_pattern(
-            gather, forward, back, updates.kind, p), name="pattern")
-        f = module.function("apply", [*STATE, ("ptr", "settings"), ("i64", "number"), (self.machine.scalar, "factor")],
-                            "one update with the sums times factor, which become 0", True)
+        gather.loop(
+            gather.argument("patterns", "i64"),
+            lambda p, _: self._emit_pattern(gather, forward, back, updates.kind, p),
+            name="pattern",
+        )
+        f = module.function(
+            "apply",
+            [*STATE, ("ptr", "settings"), ("i64", "number"), (self.machine.scalar, "factor")],
+            "one update with the sums times factor, which become 0",
+            True,
+        )
         updates.emit_prepare(f, f.argument("number", "i64"))
         factor = f.splat(f.argument("factor", self.machine.scalar))
         for name in sorted(updates.updated):

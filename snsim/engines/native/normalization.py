@@ -6,7 +6,7 @@ for each position, 1/sqrt(variance + eps). See `engines.reference.transforms.Nor
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from snsim.engines.native.elementwise import folded, over_lanes
 from snsim.engines.native.im2col import At, each_vector
@@ -56,8 +56,9 @@ class Normalized:
 
         f.loop(self.positions, position, name="position")
 
-    def emit_backward(self, f: Function, channels: Sequence[str], wanted: Sequence[bool],
-                      first: Sequence[bool]) -> None:
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
+    ) -> None:
         """Of each channel what goes back to the source, stored if `first`, else added."""
         if not wanted[0]:
             return
@@ -75,15 +76,25 @@ class Normalized:
 
     def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
         """How the results move with the states, after `emit_forward`: stored if `first`, else added."""
-        f.loop(self.positions, lambda p, _: self._emit_slopes(
-            f, self._row(moved[0], p), self._row(into, p), self._row(self.y, p), f.broadcast(self.rate.by(p, 1)),
-            first), name="position")
+        f.loop(
+            self.positions,
+            lambda p, _: self._emit_slopes(
+                f,
+                self._row(moved[0], p),
+                self._row(into, p),
+                self._row(self.y, p),
+                f.broadcast(self.rate.by(p, 1)),
+                first,
+            ),
+            name="position",
+        )
 
     def _numbers(self, f: Function, place: Place, at: At, n: int) -> Value:
         return f.first_lanes(f.load(at(place)), n)
 
     def _moment(self, f: Function, place: Place, y: Place, power: int) -> Value:
         """The sum over the maps of a number times y^power."""
+
         def value(at: At, n: int) -> Value:
             made = self._numbers(f, place, at, n)
             for _ in range(power):
@@ -105,8 +116,9 @@ class Normalized:
 
         each_vector(f, self.maps, vector)
 
-    def _emit_second(self, f: Function, channel: str, p: Index, into: Place, y: Place, rate: Value,
-                     first: bool) -> None:
+    def _emit_second(
+        self, f: Function, channel: str, p: Index, into: Place, y: Place, rate: Value, first: bool
+    ) -> None:
         d, g = (self._row(self.target.delta[c], p) for c in (channel, "g"))
         maps, full = float(self.maps), channel == "h-full"
         of_g = [self._moment(f, g, y, power) for power in (0, 1)] if full else []

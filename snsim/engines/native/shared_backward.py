@@ -7,9 +7,9 @@ loops with w^2 and x^2.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import Callable, Sequence
 
 from snsim.engines.native.dot_tiles import Tiles
 from snsim.engines.native.im2col import Pool, Window
@@ -28,8 +28,10 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
     def window_rows(s: Index, i: Index, i0: int, k0: int, rows: int, adds: bool) -> None:
         """Window rows k0 ... k0 + rows - 1 of the positions in row i0 + i."""
         for strip in strips:
-            f.nest({"positions": strip.blocks, "window": rows}, lambda b, k, strip=strip: _emit_strip(
-                f, tiles, channels, strip, (s, i, b, k), (i0, k0), adds))
+            f.nest(
+                {"positions": strip.blocks, "window": rows},
+                lambda b, k, strip=strip: _emit_strip(f, tiles, channels, strip, (s, i, b, k), (i0, k0), adds),
+            )
 
     whole = where.kernel_rows
     if not isinstance(buffer, Window):  # windows share nothing
@@ -60,7 +62,8 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
 @dataclass(frozen=True)
 class _Strip:
     """Neighbouring positions of a row whose sums share registers, and a part of the vectors of their windows: `blocks`
-    times `positions` positions from `start` on, `hop` from one block to the next."""
+    times `positions` positions from `start` on, `hop` from one block to the next.
+    """
 
     start: int
     positions: int
@@ -85,8 +88,10 @@ def _strips(f: Function, tiles: Tiles, channels: int) -> list[_Strip]:
         for j0, count, positions in blocks(where.columns, at_once):
             period = _period(positions * where.column_step, lanes)  # strips, until one lies in its vectors as the first
             for first, times, size in blocks(count, period):
-                made += [_Strip(j0 + s * positions, positions, times, size * positions, v0, vectors)
-                         for s in range(first, first + size)]
+                made += [
+                    _Strip(j0 + s * positions, positions, times, size * positions, v0, vectors)
+                    for s in range(first, first + size)
+                ]
     return made
 
 
@@ -101,8 +106,9 @@ def _whole_periods(count: int, period: int) -> int:
 
 def _sums_of_strip(column_step: int, lanes: int, positions: int, vectors: int) -> int:
     """Registers for the sums of so many positions from the first on."""
-    return len({((p * column_step) % lanes, (p * column_step) // lanes + v)
-                for p in range(positions) for v in range(vectors)})
+    return len(
+        {((p * column_step) % lanes, (p * column_step) // lanes + v) for p in range(positions) for v in range(vectors)}
+    )
 
 
 def _each(parts: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
@@ -110,8 +116,15 @@ def _each(parts: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     return [(first + b * size, 1, size) for first, count, size in parts for b in range(count)]
 
 
-def _emit_strip(f: Function, tiles: Tiles, channels: Sequence[str], strip: _Strip,
-                at: tuple[Index, Index, Index, Index], origin: tuple[int, int], adds: bool) -> None:
+def _emit_strip(
+    f: Function,
+    tiles: Tiles,
+    channels: Sequence[str],
+    strip: _Strip,
+    at: tuple[Index, Index, Index, Index],
+    origin: tuple[int, int],
+    adds: bool,
+) -> None:
     """One row of the windows of a strip: sums over all target maps, then into the buffer.
 
     `at`: set, row of positions, block of the strip, row of the window; the rows count from `origin`.
@@ -127,8 +140,10 @@ def _emit_strip(f: Function, tiles: Tiles, channels: Sequence[str], strip: _Stri
     reach = [(p, *divmod((j + p) * where.column_step, lanes)) for p in range(positions)]
     keys = sorted({(phase, q + v0 + v) for _, q, phase in reach for v in range(vectors)})
     slot = {key: n for n, key in enumerate(keys)}
-    start = {c: tiles.units(tiles.target.delta[c], s, i, j, 0).by(b, strip.hop * maps) + i0 * where.columns * maps
-             for c in channels}
+    start = {
+        c: tiles.units(tiles.target.delta[c], s, i, j, 0).by(b, strip.hop * maps) + i0 * where.columns * maps
+        for c in channels
+    }
     weights = tiles.weights(s, i, j, 0).by(k, tiles.row) + k0 * tiles.row + v0 * lanes
 
     count = len(keys) * len(channels)
@@ -153,7 +168,7 @@ def _emit_strip(f: Function, tiles: Tiles, channels: Sequence[str], strip: _Stri
     for n, c in enumerate(channels):
         row = tiles.buffer.back[c].by(s, tiles.set_stride).by(i, where.row_step).by(k, where.pitch)
         row = row.by(b, strip.hop * where.column_step) + i0 * where.row_step + k0 * where.pitch
-        for q, total in _in_place(f, keys, sums[n * len(keys):(n + 1) * len(keys)]):
+        for q, total in _in_place(f, keys, sums[n * len(keys) : (n + 1) * len(keys)]):
             place = row + q * lanes
             f.store(f.load(place) + total if adds else total, place)
 
@@ -175,14 +190,24 @@ def _in_place(f: Function, keys: list[tuple[int, int]], sums: Sequence[Value]) -
     return sorted(made.items())
 
 
-def _unrolled(f: Function, count: int, by: int, body: Callable[[Index, list[Value], int], list[Value]],
-              carried: list[Value], copies: int) -> list[Value]:
+def _unrolled(
+    f: Function,
+    count: int,
+    by: int,
+    body: Callable[[Index, list[Value], int], list[Value]],
+    carried: list[Value],
+    copies: int,
+) -> list[Value]:
     """`body(index, values, which copy)` for 0 ... count - 1, `by` at a time."""
     for first, times, size in blocks(count, by):
+
         def several(b: Index, values: list[Value], first: int = first, size: int = size) -> list[Value]:
             for k in range(size):
-                index = first + k if isinstance(b, int) else f.op(
-                    "add", f.op("mul", b, Value(f, str(size), "i64")), Value(f, str(first + k), "i64"))
+                index = (
+                    first + k
+                    if isinstance(b, int)
+                    else f.op("add", f.op("mul", b, Value(f, str(size), "i64")), Value(f, str(first + k), "i64"))
+                )
                 values = body(index, values, k % copies)
             return values
 
@@ -198,19 +223,41 @@ def emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: Up
     masks = tiles.cells.masks(where.vectors)
     room = f.machine.registers // 2 // len(channels)
     chunk = min(where.vectors, max(1, room // 2))
-    targets_at_once = max(1, min(4 if f.machine.registers > 16 else 2, f.machine.registers * 3 // 4 // len(channels)
-                                 // chunk, tiles.targets))
+    targets_at_once = max(
+        1,
+        min(
+            4 if f.machine.registers > 16 else 2, f.machine.registers * 3 // 4 // len(channels) // chunk, tiles.targets
+        ),
+    )
     for t0, target_blocks, targets in blocks(tiles.targets, targets_at_once):
         for v0, _, vectors in _each(blocks(where.vectors, chunk)):
-            def block(s: Index, tb: Index, k: Index, t0: int = t0, targets: int = targets, v0: int = v0,
-                      vectors: int = vectors) -> None:
+
+            def block(
+                s: Index,
+                tb: Index,
+                k: Index,
+                t0: int = t0,
+                targets: int = targets,
+                v0: int = v0,
+                vectors: int = vectors,
+            ) -> None:
                 _emit_block(f, tiles, channels, update, (s, tb, k), t0, targets, v0, vectors, masks)
 
             f.nest({"set": tiles.sets, "maps": target_blocks, "window": where.kernel_rows}, block)
 
 
-def _emit_block(f: Function, tiles: Tiles, channels: Sequence[str], update: Update, at: tuple[Index, Index, Index],
-                t0: int, targets: int, v0: int, vectors: int, masks: list[Mask]) -> None:
+def _emit_block(
+    f: Function,
+    tiles: Tiles,
+    channels: Sequence[str],
+    update: Update,
+    at: tuple[Index, Index, Index],
+    t0: int,
+    targets: int,
+    v0: int,
+    vectors: int,
+    masks: list[Mask],
+) -> None:
     s, tb, k = at
     squares = any(POWER[c] == 2 for c in channels)
     where, lanes, maps = tiles.windowing, f.machine.lanes, tiles.target.maps
@@ -238,6 +285,7 @@ def _emit_block(f: Function, tiles: Tiles, channels: Sequence[str], update: Upda
 
     def row(i: Index, sums: list[Value]) -> list[Value]:
         for j0, strips, positions in blocks(where.columns, min(_MOST_UNROLLED, 4 if where.columns > 8 else 8)):
+
             def strip(jb: Index, now: list[Value], j0: int = j0, positions: int = positions) -> list[Value]:
                 return positions_from(i, jb, j0, positions, now)
 

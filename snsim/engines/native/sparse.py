@@ -6,7 +6,7 @@ the source cell and the weight. Border cells are cells behind the source layer's
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -21,8 +21,18 @@ from snsim.network.wiring import BORDER, Table
 class Listed:
     """One link by its table. The source is copied (times the scale) with a cell of the border value after it."""
 
-    def __init__(self, source: LayerCells, target: LayerCells, table: Table, cells: ParameterCells, border_value: float,
-                 scale: float, block: Block, tables: Tables, channels: Sequence[str]):
+    def __init__(
+        self,
+        source: LayerCells,
+        target: LayerCells,
+        table: Table,
+        cells: ParameterCells,
+        border_value: float,
+        scale: float,
+        block: Block,
+        tables: Tables,
+        channels: Sequence[str],
+    ):
         self.source, self.target, self.cells, self.scale = source, target, cells, scale
         padded = block.machine.padded(source.units)
         self.x = block.take_filled(np.append(np.zeros(padded), border_value * scale))
@@ -43,6 +53,7 @@ class Listed:
 
     def _each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
         """`body(target cell, first connection, one past the last)`."""
+
         def unit(t: Index, _: list[Value]) -> None:
             t = t if isinstance(t, Value) else Value(f, str(t), "i64")
             following = f.op("add", t, Value(f, "1", "i64"), "nsw")
@@ -109,6 +120,7 @@ class Listed:
 
     def _drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
         for c in channels:
+
             def back(at: At, n: int, c: str = c) -> None:
                 value, place = f.load(at(self.back[c])), at(self.source.delta[c])
                 value = value if self.scale == 1.0 else value * self.scale ** POWER[c]

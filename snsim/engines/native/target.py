@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import string
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Place:
         return replace(self, offset=self.offset + offset)
 
     def by(self, index: Any, stride: int) -> Place:
-        """This place for index 0, `stride` numbers further for each."""
+        """Return this place for index 0, moved by `stride` numbers for each further index."""
         if isinstance(index, int) or stride == 0:
             return self + (index if isinstance(index, int) else 0) * stride
         return replace(self, terms=(*self.terms, (index.text, stride)))
@@ -93,8 +94,9 @@ def plain_text(text: str) -> str:
     """
     encoded = "".join(
         c if c in _LETTERS else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogatepass"))
-        for c in text[:_MOST])
-    return encoded if len(encoded) <= _MOST and len(text) <= _MOST else encoded[:_MOST - 3] + "..."
+        for c in text[:_MOST]
+    )
+    return encoded if len(encoded) <= _MOST and len(text) <= _MOST else encoded[: _MOST - 3] + "..."
 
 
 def number_text(number: float, dtype: np.dtype) -> str:

@@ -7,7 +7,7 @@ before the weight changes.
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from snsim.engines.native.dot_tiles import Tiles
 from snsim.engines.native.im2col import Direct
@@ -17,10 +17,12 @@ from snsim.engines.native.target import Place
 from snsim.engines.native.update_rules import Update
 
 
-def emit_own(f: Function, tiles: Tiles, channels: Sequence[str], errors: bool, first: bool,
-             update: Update | None) -> None:
+def emit_own(
+    f: Function, tiles: Tiles, channels: Sequence[str], errors: bool, first: bool, update: Update | None
+) -> None:
     """`errors`: whether the source wants its errors. `first`: nothing has arrived there yet. `update`: None if the
-    weights do not change."""
+    weights do not change.
+    """
     where, lanes = tiles.windowing, f.machine.lanes
     registers = f.machine.registers - 6
     chunk = max(1, registers // (2 * len(channels)))
@@ -30,16 +32,18 @@ def emit_own(f: Function, tiles: Tiles, channels: Sequence[str], errors: bool, f
     even = all(mask.lanes is not None and all(mask.lanes) for mask in masks[:-1])
     store = first or not isinstance(tiles.buffer, Direct)
     for v0, times, vectors in _chunks(where.vectors, chunk, even):
+
         def at(s: Index, i: Index, b: Index, v0: int = v0, vectors: int = vectors) -> None:
             here = _Here(tiles, s, i, v0 * lanes, b, vectors * lanes)
-            _emit_chunk(f, tiles, channels, here, vectors, errors, store, update, masks[v0:v0 + vectors])
+            _emit_chunk(f, tiles, channels, here, vectors, errors, store, update, masks[v0 : v0 + vectors])
 
         f.nest({"set": tiles.sets, "position": where.positions, "inputs": times}, at)
 
 
 def _chunks(vectors: int, chunk: int, even: bool) -> list[tuple[int, int, int]]:
     """(first, times, size). The last vector, whose lanes may be masked, is in a chunk that is not part of a loop; if
-    masks differ from vector to vector, no chunk is."""
+    masks differ from vector to vector, no chunk is.
+    """
     made = []
     for first, times, size in blocks(vectors, chunk):
         if not even:
@@ -75,8 +79,17 @@ class _Here:
         return (place + tiles.first_target).by(self._s, tiles.targets).by(self._i, tiles.target.maps).by(t, 1)
 
 
-def _emit_chunk(f: Function, tiles: Tiles, channels: Sequence[str], here: _Here, vectors: int, errors: bool,
-                store: bool, update: Update | None, masks: list[Mask]) -> None:
+def _emit_chunk(
+    f: Function,
+    tiles: Tiles,
+    channels: Sequence[str],
+    here: _Here,
+    vectors: int,
+    errors: bool,
+    store: bool,
+    update: Update | None,
+    masks: list[Mask],
+) -> None:
     lanes = f.machine.lanes
     squares = any(POWER[c] == 2 for c in channels)
     x: dict[int, list[Value]] = {}

@@ -6,8 +6,8 @@ a vector of weights. The settings themselves are data: an array of doubles, opti
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -24,8 +24,9 @@ _OURS = "\n"  # how variables begin that are made here: no name of a program hol
 _UNIFORM = f"{_OURS}uniform "
 
 
-def hoisted(results: Mapping[str, Expression],
-            uniform: frozenset[str]) -> tuple[dict[str, Expression], list[Expression]]:
+def hoisted(
+    results: Mapping[str, Expression], uniform: frozenset[str]
+) -> tuple[dict[str, Expression], list[Expression]]:
     """The results with every greatest part that uses `uniform` variables alone replaced by a variable; the parts."""
     parts: list[Expression] = []
     names: dict[Expression, str] = {}
@@ -55,7 +56,8 @@ def hoisted(results: Mapping[str, Expression],
 
 def factored(results: Mapping[str, Expression], channel: str) -> tuple[dict[str, Expression], Expression | None]:
     """If g (or h) enters only as a product with one and the same uniform or number, that factor, and the results in
-    terms of the product; kernels can then multiply once for many weights."""
+    terms of the product; kernels can then multiply once for many weights.
+    """
     factors: set[Expression] = set()
     plain = False
     seen: set[int] = set()
@@ -88,8 +90,13 @@ def factored(results: Mapping[str, Expression], channel: str) -> tuple[dict[str,
 
     def rebuilt(e: Expression) -> Expression:
         if id(e) not in done:
-            done[id(e)] = variable(channel) if factor_of(e) is not None else \
-                Expression(e.op, tuple(rebuilt(a) for a in e.args)) if e.args else e
+            done[id(e)] = (
+                variable(channel)
+                if factor_of(e) is not None
+                else Expression(e.op, tuple(rebuilt(a) for a in e.args))
+                if e.args
+                else e
+            )
         return done[id(e)]
 
     return {name: rebuilt(e) for name, e in results.items()}, factors.pop()
@@ -100,7 +107,8 @@ class Kind:
     """What of the settings shapes the code: for each learning parameter whether its rate is one "number", "zero" or
     an "array"; the options that never change, and those that are 0 now; whether patterns are gathered into batches;
     whether the curvature is held; the layers (by number) whose states are multiplied by gates, and those with noise on
-    their sums."""
+    their sums.
+    """
 
     rates: tuple[tuple[str, str], ...]
     constants: tuple[tuple[str, float], ...] = ()
@@ -119,7 +127,7 @@ class Update:
     they are products of.
     """
 
-    emit: Callable[[Place, Mapping[str, Value], "Value | None", "Value | None"], None]
+    emit: Callable[[Place, Mapping[str, Value], Value | None, Value | None], None]
     factors: Mapping[str, Value]
 
     def scaled(self, channel: str, value: Value) -> Value:
@@ -166,7 +174,8 @@ class Updates:
 
     def emit_prepare(self, f: Function, updates: Value) -> None:
         """Compute what is the same for all weights, in double precision, from `%settings` and the number of updates
-        (an i64, this one included); every lane of its place gets it."""
+        (an i64, this one included); every lane of its place gets it.
+        """
         if not self._uniform_places:
             return
         narrow, wide = f.machine, Machine(np.dtype(np.float64), 2, f.machine.registers)

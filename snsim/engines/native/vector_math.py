@@ -11,7 +11,8 @@ tanh from exp(2x)-1, which loses nothing near 0.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,19 +25,45 @@ _LN2 = {32: (0.69287109375, 0.00027608680994530941723), 64: (0.69314718036912381
 # (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2
 _EXP = {
     32: (0.5, 0.166665769896987757, 0.0416665546172045742, 0.00836317905272257737, 0.00139261835877134945),
-    64: (0.5, 0.16666666666666671, 0.0416666666666666698, 0.00833333333332613513, 0.00138888888888837483,
-         0.000198412698748206253, 0.0000248015873255477412, 2.75572554002064244e-6, 2.75572736431102953e-7,
-         2.51052170047207452e-8, 2.09146869680868772e-9),
+    64: (
+        0.5,
+        0.16666666666666671,
+        0.0416666666666666698,
+        0.00833333333332613513,
+        0.00138888888888837483,
+        0.000198412698748206253,
+        0.0000248015873255477412,
+        2.75572554002064244e-6,
+        2.75572736431102953e-7,
+        2.51052170047207452e-8,
+        2.09146869680868772e-9,
+    ),
 }
 # (exp(r) - 1 - r - r^2/2) / r^3, for tanh in float64
-_EXP_LESS_1 = (0.166666666666666675, 0.0416666666666666672, 0.00833333333333006183, 0.00138888888888865525,
-               0.000198412698630536169, 0.000024801587317144499, 2.75572684599970648e-6, 2.75572829695499527e-7,
-               2.51003854955103191e-8, 2.09112366302615445e-9)
+_EXP_LESS_1 = (
+    0.166666666666666675,
+    0.0416666666666666672,
+    0.00833333333333006183,
+    0.00138888888888865525,
+    0.000198412698630536169,
+    0.000024801587317144499,
+    2.75572684599970648e-6,
+    2.75572829695499527e-7,
+    2.51003854955103191e-8,
+    2.09112366302615445e-9,
+)
 # (log((1+s)/(1-s))/s - 2) / s^2 in s^2, for s = f/(2+f) and 1+f from sqrt(1/2) to sqrt(2)
 _LOG = {
     32: (0.666666665540420124, 0.400001222118106494, 0.285507786331919654, 0.233316144718434992),
-    64: (0.666666666666666971, 0.399999999998988905, 0.285714286262538376, 0.222222110893794962,
-         0.181828924325368712, 0.153316117220550079, 0.14617807153417325),
+    64: (
+        0.666666666666666971,
+        0.399999999998988905,
+        0.285714286262538376,
+        0.222222110893794962,
+        0.181828924325368712,
+        0.153316117220550079,
+        0.14617807153417325,
+    ),
 }
 # tanh(x)/x = P(x^2)/Q(x^2) for |x| <= 9.02, in float32
 _TANH_P = (0.9999999790268248, 0.13379718179676747, 0.003494034738174126, 2.0583480115063248e-05, 1.331906292309016e-08)
@@ -60,16 +87,28 @@ class Vectors:
     def table(self) -> Mapping[str, Callable[..., Any]]:
         """The operations by name. Arguments may be values or plain numbers."""
         return {
-            "+": self._plain("fadd"), "-": self._plain("fsub"), "*": self._plain("fmul"), "/": self._plain("fdiv"),
-            "negate": lambda a: -self.number(a), "**": self.power,
+            "+": self._plain("fadd"),
+            "-": self._plain("fsub"),
+            "*": self._plain("fmul"),
+            "/": self._plain("fdiv"),
+            "negate": lambda a: -self.number(a),
+            "**": self.power,
             "sqrt": lambda a: self.f.call("sqrt", self.number(a)),
-            "exp": lambda a: self.exp(self.number(a)), "log": lambda a: self.log(self.number(a)),
-            "tanh": lambda a: self.tanh(self.number(a)), "abs": lambda a: self.f.call("fabs", self.number(a)),
-            "sgn": self.sign, "min": lambda a, b: self._extreme("olt", a, b),
-            "max": lambda a, b: self._extreme("ogt", a, b), "if": self._choose,
-            "<": self._compared("olt"), "<=": self._compared("ole"), ">": self._compared("ogt"),
-            ">=": self._compared("oge"), "=": self._compared("oeq"),
-            "and": self._logical("and"), "or": self._logical("or"),
+            "exp": lambda a: self.exp(self.number(a)),
+            "log": lambda a: self.log(self.number(a)),
+            "tanh": lambda a: self.tanh(self.number(a)),
+            "abs": lambda a: self.f.call("fabs", self.number(a)),
+            "sgn": self.sign,
+            "min": lambda a, b: self._extreme("olt", a, b),
+            "max": lambda a, b: self._extreme("ogt", a, b),
+            "if": self._choose,
+            "<": self._compared("olt"),
+            "<=": self._compared("ole"),
+            ">": self._compared("ogt"),
+            ">=": self._compared("oge"),
+            "=": self._compared("oeq"),
+            "and": self._logical("and"),
+            "or": self._logical("or"),
             "not": lambda a: self._truth_op("xor", self.truth(a), self.f.mask([True] * self.f.machine.lanes)),
         }
 
@@ -137,7 +176,8 @@ class Vectors:
 
     def _rounded(self, x: Value) -> tuple[Value, Value]:
         """The nearest whole number, as a float and as an integer (|x| < 2^21). Adding 1.5 * 2^mantissa leaves it in
-        the low bits."""
+        the low bits.
+        """
         f, magic = self.f, 1.5 * 2.0 ** _MANTISSA[self.bits]
         shifted = x + magic
         bits = f.op("sub", self._bits(shifted), self._bits(f.constant(magic)))
@@ -180,12 +220,12 @@ class Vectors:
         """Natural logarithm; -inf of 0, not a number below."""
         f, bits, width = self.f, self.bits, _MANTISSA[self.bits]
         tiny = f.compare("olt", x, float(np.finfo(f.machine.dtype).tiny))
-        scaled = f.select(tiny, x * 2.0 ** width, x)
+        scaled = f.select(tiny, x * 2.0**width, x)
         # Subtracting sqrt(1/2) in bits moves the border between exponents there.
         offset = f.op("sub", self._bits(scaled), self._bits(f.constant(np.sqrt(0.5))))
         exponent = f.op("ashr", offset, self._integer(width))
         mantissa = f.op("sub", self._bits(scaled), f.op("shl", exponent, self._integer(width)))
-        magic = 1.5 * 2.0 ** width
+        magic = 1.5 * 2.0**width
         k = self._floats(f.op("add", exponent, self._bits(f.constant(magic)))) - magic
         k = f.select(tiny, k - float(width), k)
         excess = self._floats(mantissa) - 1.0
@@ -249,7 +289,8 @@ class Vectors:
 
 def sums_of(function: Function, vectors: Sequence[Value]) -> Value:
     """The vector whose lane i is the sum of all lanes of vector i, by a tree of shuffles. Fewer vectors than lanes:
-    the other lanes are unspecified."""
+    the other lanes are unspecified.
+    """
     lanes = function.machine.lanes
     order = _tree_order(lanes)
     level = [vectors[k] if k < len(vectors) else None for k in order]
@@ -271,13 +312,15 @@ def _paired(f: Function, a: Value | None, b: Value | None, low: list[int], high:
 
 def _tree_steps(lanes: int) -> list[tuple[list[int], list[int]]]:
     """For each level of the tree the two shuffles of a pair. Blocks of 4 lanes are exchanged first, whole; then all
-    happens inside each block of 4, where shuffles are cheap."""
+    happens inside each block of 4, where shuffles are cheap.
+    """
     steps = []
     block = lanes // 2
     while block >= 4:
         starts = range(0, lanes, 2 * block)
-        halves = [[v * lanes + s + part * block + k for v in (0, 1) for s in starts for k in range(block)]
-                  for part in (0, 1)]
+        halves = [
+            [v * lanes + s + part * block + k for v in (0, 1) for s in starts for k in range(block)] for part in (0, 1)
+        ]
         steps.append((halves[0], halves[1]))
         block //= 2
     inner = min(lanes, 4)
@@ -296,7 +339,8 @@ def _tree_steps(lanes: int) -> list[tuple[list[int], list[int]]]:
 
 def _tree_order(lanes: int) -> list[int]:
     """In which order the tree must be given its vectors so that lane i holds the sum of vector i: the steps are run
-    on the numbers of the vectors."""
+    on the numbers of the vectors.
+    """
     level = [[k] * lanes for k in range(lanes)]
     for low, _ in _tree_steps(lanes):
         level = [[(a + b)[k] for k in low] for a, b in zip(level[::2], level[1::2])]

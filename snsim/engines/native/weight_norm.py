@@ -8,7 +8,8 @@ one gain are neighbours, a run of whole vectors.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class WeightNormed:
         of_run = _owners_of_runs(kernel.cells.index, owners)
         self.runs, self.length = len(of_run), len(kernel.cells.index) // len(of_run)
         index = np.full(block.machine.padded(self.runs), -1)
-        index[:self.runs] = of_run
+        index[: self.runs] = of_run
         self.gains = ParameterCells(gain, index, block)
         self.inverse, self.ratio = block.take(self.runs), block.take(self.runs)  # 1/|v| and gain/|v| of each run
         self.of_gains = {c: block.take(self.runs) for c in channels}
@@ -63,8 +64,9 @@ class WeightNormed:
         """Over the weights of a run, in every lane; lanes without a weight are 0."""
         return over_lanes(f, folded(f, self.length, f.zero, step), lambda a, b: a + b)
 
-    def emit_backward(self, f: Function, channels: Sequence[str], errors: bool, first: bool,
-                      sink: Updates | Sums) -> None:
+    def emit_backward(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+    ) -> None:
         updated = self.name in sink.updated or self.gain in sink.updated
         gathered = Sums({self.name: self.kernel.cells}, frozenset([self.name] if updated else ()), channels)
         self.kernel.emit_backward(f, channels, errors, first, gathered)
@@ -108,6 +110,7 @@ class WeightNormed:
 
     def _along(self, f: Function, v: Place, derivative: Place, inverse: Value, squared: bool) -> Value:
         """The sum over a run of u, or u^2, times a derivative by w."""
+
         def step(at: At, n: int, now: Value) -> Value:
             u = f.load(at(v)) * inverse
             return f.fma(u * u if squared else u, f.load(at(derivative)), now)

@@ -19,8 +19,9 @@ sum g_j d2n_j/dx_i2. The same calls give the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,8 @@ class _Layer:
         self.units = stage.units
         self.links = links  # source layer, parameter, sums
         self.transfers: list[tuple[tuple[int, ...], Transformed]] = [
-            (transfer.sources, transformed(transfer.structure)) for transfer in stage.transfers]
+            (transfer.sources, transformed(transfer.structure)) for transfer in stage.transfers
+        ]
         self.f = program([stage.f]).bind(NUMPY)
         self.f_df = program([stage.f, stage.df]).bind(NUMPY)
         self.f_df_ddf = program([stage.f, stage.df, stage.ddf]).bind(NUMPY)
@@ -67,7 +69,7 @@ class _Layer:
         """a of every unit, (..., units), and what the way back needs of each link and each transfer."""
         total, kept = self.weighted(states, values)
         for sources, transfer in self.transfers:
-            a, one = transfer.sums([states[source][..., :self.units] for source in sources])
+            a, one = transfer.sums([states[source][..., : self.units] for source in sources])
             total = total + a
             kept.append(one)
         return total, kept
@@ -89,8 +91,8 @@ class _Layer:
         moved: Any = 0
         for source, slot, link in self.links:
             moved = moved + link.sums(tangents[source], values[slot])[0]
-        for (sources, transfer), one in zip(self.transfers, kept[len(self.links):]):
-            moved = moved + transfer.tangent([tangents[source][..., :self.units] for source in sources], one)
+        for (sources, transfer), one in zip(self.transfers, kept[len(self.links) :]):
+            moved = moved + transfer.tangent([tangents[source][..., : self.units] for source in sources], one)
         return moved
 
 
@@ -106,7 +108,10 @@ class ReferenceEngine(Holder):
         self._values = dict(self._weights.values)  # those with weight-norm as they are used: see _normalize
         self._normed = [
             (link.slot, link.gain, WeightNorm(link.connection.wiring.owners(), plan.parameters[link.gain].size))
-            for stage in plan.stages for link in stage.links if link.gain is not None]
+            for stage in plan.stages
+            for link in stage.links
+            if link.gain is not None
+        ]
         self._prepare_layers()
         self._cost_slopes = None if cost.de is None or cost.dde is None else program([cost.de, cost.dde]).bind(NUMPY)
         self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in rule.mentions]
@@ -125,8 +130,13 @@ class ReferenceEngine(Holder):
                     values.append(link.border_value)
                 border = units[link.source] + values.index(link.border_value)
                 size = plan.parameters[link.slot].size
-                links.append((link.source, link.slot, WeightedSums(
-                    link.table, units[link.source], stage.units, size, border, link.scale)))
+                links.append(
+                    (
+                        link.source,
+                        link.slot,
+                        WeightedSums(link.table, units[link.source], stage.units, size, border, link.scale),
+                    )
+                )
             own = any(slot in self._weights.places for slot in (stage.bias, *(link.slot for link in stage.links)))
             sources = [*(link.source for link in stage.links), *(k for t in stage.transfers for k in t.sources)]
             self._learns[stage.layer] = own or any(self._learns[source] for source in sources)
@@ -139,7 +149,8 @@ class ReferenceEngine(Holder):
 
     def _normalize(self) -> None:
         """Put the weights that weight-norm gives in the place of their parameters; to be called where these may have
-        changed."""
+        changed.
+        """
         for slot, gain, norm in self._normed:
             self._values[slot] = norm.weights(self._weights.values[slot], self._weights.values[gain])
 
@@ -159,7 +170,7 @@ class ReferenceEngine(Holder):
         made = np.empty((len(x), self.plan.output_units), self.dtype)
         for start in range(0, len(x), self._chunk):
             chunk = slice(start, start + self._chunk)
-            made[chunk] = self._forward(x[chunk])[-1][:, :self._units[-1]]
+            made[chunk] = self._forward(x[chunk])[-1][:, : self._units[-1]]
         return made
 
     def states(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -168,25 +179,27 @@ class ReferenceEngine(Holder):
         for start in range(0, len(x), self._chunk):
             chunk = slice(start, start + self._chunk)
             for all_states, states in zip(made, self._forward(x[chunk])):
-                all_states[chunk] = states[:, :all_states.shape[1]]
+                all_states[chunk] = states[:, : all_states.shape[1]]
         return dict(zip(self.plan.layer_names, made))
 
     def _forward(self, inputs: np.ndarray) -> list[np.ndarray]:
         """States with border cells of every layer, for (patterns, input units)."""
         states = self._blank((len(inputs),))
-        states[0][:, :self._units[0]] = inputs
+        states[0][:, : self._units[0]] = inputs
         with np.errstate(all="ignore"):
             self._normalize()
             for layer in self._layers:
                 a, _ = layer.sums(states, self._values)
-                states[layer.number][:, :layer.units] = layer.f({"x": a})[0]
+                states[layer.number][:, : layer.units] = layer.f({"x": a})[0]
         return states
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
         flat = self._weights.flat(direction, "direction")
-        along = {name: flat[self._weights.places[name]] if name in self._weights.places else np.zeros_like(value)
-                 for name, value in self._weights.values.items()}
+        along = {
+            name: flat[self._weights.places[name]] if name in self._weights.places else np.zeros_like(value)
+            for name, value in self._weights.values.items()
+        }
         for slot, gain, norm in self._normed:
             along[slot] = norm.tangent(self._weights.values[slot], self._weights.values[gain], along[slot], along[gain])
         made = np.empty((2, len(x), self.plan.output_units), self.dtype)
@@ -197,23 +210,30 @@ class ReferenceEngine(Holder):
 
     def _moved(self, inputs: np.ndarray, along: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Outputs and their derivatives along a direction: t_j = f'(a_j) * sum over incoming connections of scale *
-        (w * t_i + direction * x_i), 0 at the inputs and the border."""
+        (w * t_i + direction * x_i), 0 at the inputs and the border.
+        """
         states, tangents = self._blank((len(inputs),)), [np.zeros_like(s) for s in self._blank((len(inputs),))]
-        states[0][:, :self._units[0]] = inputs
+        states[0][:, : self._units[0]] = inputs
         with np.errstate(all="ignore"):
             self._normalize()
             for layer in self._layers:
                 a, kept = layer.sums(states, self._values)
                 moved = layer.weighted(states, along)[0] + layer.tangent(tangents, self._values, kept)
                 value, slope = layer.f_df({"x": a})
-                states[layer.number][:, :layer.units] = value
-                tangents[layer.number][:, :layer.units] = slope * moved
-        return states[-1][:, :self._units[-1]], tangents[-1][:, :self._units[-1]]
+                states[layer.number][:, : layer.units] = value
+                tangents[layer.number][:, : layer.units] = slope * moved
+        return states[-1][:, : self._units[-1]], tangents[-1][:, : self._units[-1]]
 
     # ---- Learning ------------------------------------------------------------------------------------------------
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
-              gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:
+    def learn(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        settings: Settings,
+        gates: Mapping[str, np.ndarray] = NO_GATES,
+        noises: Mapping[str, np.ndarray] = NO_NOISES,
+    ) -> None:
         x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
         d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
         gate = checked_gates(gates, self.plan, self.dtype, len(x))
@@ -227,8 +247,15 @@ class ReferenceEngine(Holder):
                 g, curvatures = self._gathered(x[start:stop], d[start:stop], kinds, settings.batch_mean, *of_batch)
                 self._weights.update(env, g, curvatures)
 
-    def _gathered(self, x: np.ndarray, d: np.ndarray, kinds: list[tuple[str, str]], mean: bool, gates: Gates = NONE,
-                  noises: Gates = NONE) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _gathered(
+        self,
+        x: np.ndarray,
+        d: np.ndarray,
+        kinds: list[tuple[str, str]],
+        mean: bool,
+        gates: Gates = NONE,
+        noises: Gates = NONE,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """g and, by variable, the curvatures of the patterns, summed or their mean, for all free weights."""
         g, hs = self._present(x[0], d[0], kinds, _of_pattern(gates, 0), _of_pattern(noises, 0))
         for k in range(1, len(x)):
@@ -248,8 +275,9 @@ class ReferenceEngine(Holder):
         x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
         d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
         if not len(x):
-            raise fail("the curvature is a mean over patterns, and there are none",
-                       hint="hand over one pattern or more")
+            raise fail(
+                "the curvature is a mean over patterns, and there are none", hint="hand over one pattern or more"
+            )
         with np.errstate(all="ignore"):
             return self._weights.shaped(self._gathered(x, d, [("h", kind)], True)[1]["h"])
 
@@ -261,12 +289,13 @@ class ReferenceEngine(Holder):
         with np.errstate(all="ignore"):
             return self._weights.shaped(self._gathered(x, d, [], False)[0])
 
-    def _present(self, x: np.ndarray, d: np.ndarray, kinds: list[tuple[str, str]], gates: Gates,
-                 noises: Gates) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _present(
+        self, x: np.ndarray, d: np.ndarray, kinds: list[tuple[str, str]], gates: Gates, noises: Gates
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Forward, backward and second backward for one pattern: g, and h by variable, for all free weights."""
         self._normalize()
         states = self._one
-        states[0][:self._units[0]] = x
+        states[0][: self._units[0]] = x
         full = any(kind == "full" for _, kind in kinds)
         work: list[tuple[list[Any], list[Any]]] = []
         for layer in self._layers:
@@ -276,9 +305,9 @@ class ReferenceEngine(Holder):
             if layer.number in gates:  # a gated unit has the nlf gate * f
                 gate = gates[layer.number]
                 value, slopes = value * gate, [slope * gate for slope in slopes]
-            states[layer.number][:layer.units] = value
+            states[layer.number][: layer.units] = value
             work.append((parts, slopes))
-        slope, bend = self._slopes_of_cost(states[-1][:self._units[-1]], d)
+        slope, bend = self._slopes_of_cost(states[-1][: self._units[-1]], d)
 
         g = np.zeros_like(self._weights.w)
         y: list[Any] = [None] * len(self._units)
@@ -310,7 +339,8 @@ class ReferenceEngine(Holder):
 
     def _carry_over(self, derivatives: np.ndarray, *of_curvature: np.ndarray | None) -> None:
         """From the weights that weight-norm gives to its parameters, in a vector of all: gradients, or curvatures with
-        the gradient by those weights if they are full."""
+        the gradient by those weights if they are full.
+        """
         places, values = self._weights.places, self._weights.values
         for slot, gain, norm in self._normed:
             at = derivatives[places[slot]]
@@ -321,8 +351,16 @@ class ReferenceEngine(Holder):
                 made = norm.gradient(values[slot], values[gain], at)
             derivatives[places[slot]], derivatives[places[gain]] = made
 
-    def _back(self, layer: _Layer, kept: list[Any], delta: np.ndarray, into: list[Any], weights: np.ndarray,
-              for_weights: Any, for_sources: Any) -> None:
+    def _back(
+        self,
+        layer: _Layer,
+        kept: list[Any],
+        delta: np.ndarray,
+        into: list[Any],
+        weights: np.ndarray,
+        for_weights: Any,
+        for_sources: Any,
+    ) -> None:
         """From the deltas of a layer: its entries of `weights`, and what its source layers get, added to `into`."""
         places = self._weights.places
         if layer.bias in places:
@@ -336,7 +374,7 @@ class ReferenceEngine(Holder):
 
     def _transfer_back(self, layer: _Layer, kept: list[Any], into: list[Any], how: str, delta: np.ndarray) -> None:
         """What the sources of a layer's transfers get by one of the methods of `Transformed`, added to `into`."""
-        for (sources, transfer), one in zip(layer.transfers, kept[len(layer.links):]):
+        for (sources, transfer), one in zip(layer.transfers, kept[len(layer.links) :]):
             if any(self._learns[source] for source in sources):
                 for source, more in zip(sources, getattr(transfer, how)(delta, one)):
                     into[source] = more if into[source] is None else into[source] + more

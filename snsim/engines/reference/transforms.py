@@ -12,8 +12,9 @@ another unit, or the same one by another way, nothing is said. With y the result
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
-from typing import Any, Protocol, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class Normalized:
     def back_squared(self, h: np.ndarray, kept: Any) -> Arrays:
         (y, rate), h, maps = kept, self._maps(h), self._structure.maps
         crossed = h.sum(0) + 2 * y * (h * y).sum(0) + y * y * (h * y * y).sum(0)  # sum of (1 + y_m y_i)^2 h_m
-        return ((rate * rate * (h - 2 * h * (1 + y * y) / maps + crossed / maps ** 2)).reshape(-1),)
+        return ((rate * rate * (h - 2 * h * (1 + y * y) / maps + crossed / maps**2)).reshape(-1),)
 
     def bent(self, g: np.ndarray, kept: Any) -> Arrays:
         (y, rate), g, maps = kept, self._maps(g), self._structure.maps
@@ -125,18 +126,24 @@ class Attended:
 
     def back_squared(self, h: np.ndarray, kept: Any) -> Arrays:
         (q, k, v, a, y), h = kept, self._heads(h)
-        squared = self._scale ** 2
+        squared = self._scale**2
         by_q = np.einsum("hept,hct->hecp", a[:, None] * self._from_mean(k, a), v)
         spread = ((v[:, :, None] - y[..., None]) ** 2 * h[..., None]).sum(1)  # (heads, p, t)
-        return (squared * (by_q * by_q * h[:, None]).sum(2)).reshape(-1), \
-            (squared * ((q * q) @ (a * a * spread))).reshape(-1), (h @ (a * a)).reshape(-1)
+        return (
+            (squared * (by_q * by_q * h[:, None]).sum(2)).reshape(-1),
+            (squared * ((q * q) @ (a * a * spread))).reshape(-1),
+            (h @ (a * a)).reshape(-1),
+        )
 
     def bent(self, g: np.ndarray, kept: Any) -> Arrays:
         (q, k, v, a, _), g = kept, self._heads(g)
-        excess, squared = self._excess(g, v, a), self._scale ** 2
+        excess, squared = self._excess(g, v, a), self._scale**2
         by_q = (a * excess)[:, None] * self._from_mean(k, a) ** 2
-        return (squared * by_q.sum(-1)).reshape(-1), (squared * ((q * q) @ (a * (1 - 2 * a) * excess))).reshape(-1), \
-            np.zeros_like(v).reshape(-1)
+        return (
+            (squared * by_q.sum(-1)).reshape(-1),
+            (squared * ((q * q) @ (a * (1 - 2 * a) * excess))).reshape(-1),
+            np.zeros_like(v).reshape(-1),
+        )
 
     def _from_mean(self, k: np.ndarray, a: np.ndarray) -> np.ndarray:
         """(heads, size, p, t): k_et less its mean over t with the weights of p."""

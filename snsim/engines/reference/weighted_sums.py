@@ -77,11 +77,15 @@ def bundles(table: Table, source_units: int) -> list[Bundle]:
     source = np.where(table.source == BORDER, source_units, table.source)
     first = np.flatnonzero(np.diff(table.target, prepend=-1))
     lines = np.diff(np.append(first, len(table.target)))
-    return [bundle for n in np.unique(lines) for bundle in _regular(
-        table.target[first[lines == n]],
-        source[first[lines == n][:, None] + np.arange(n)],
-        table.weight[first[lines == n][:, None] + np.arange(n)],
-    )]
+    return [
+        bundle
+        for n in np.unique(lines)
+        for bundle in _regular(
+            table.target[first[lines == n]],
+            source[first[lines == n][:, None] + np.arange(n)],
+            table.weight[first[lines == n][:, None] + np.arange(n)],
+        )
+    ]
 
 
 def _regular(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> list[Bundle]:
@@ -98,8 +102,13 @@ def _regular(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> l
     made = []
     for alike in shapes.values():
         places = np.array(alike)  # groups, blocks, places
-        made.append(Bundle(
-            np.ascontiguousarray(sources[places[:, 0]].transpose(0, 2, 1)), weights[places[:, :, 0]], targets[places]))
+        made.append(
+            Bundle(
+                np.ascontiguousarray(sources[places[:, 0]].transpose(0, 2, 1)),
+                weights[places[:, :, 0]],
+                targets[places],
+            )
+        )
     return made
 
 
@@ -152,7 +161,7 @@ class WeightedSums:
 
     def curvature(self, h: np.ndarray, parts: Parts) -> np.ndarray:
         """Per weight, the sum over its connections of scale^2 * h[target] * x[source]^2."""
-        return self._scaled(self._for_weights(h, [x * x for x, _ in parts]), self._scale ** 2)
+        return self._scaled(self._for_weights(h, [x * x for x, _ in parts]), self._scale**2)
 
     def back(self, g: np.ndarray, parts: Parts) -> np.ndarray:
         """Per source unit, the sum over what leaves it of scale * w * g[target]."""
@@ -190,7 +199,10 @@ class WeightedSums:
 
 
 def _kind(bundle: Bundle) -> str:
-    """ "single": every target has weights and sources of its own; "dense": all have the same sources; else "shared"."""
+    """Return how the targets share sources.
+
+    "single": every target has weights and sources of its own; "dense": all have the same sources; else "shared".
+    """
     groups, blocks, places = bundle.target.shape
     if places > 1:
         return "shared"

@@ -12,8 +12,8 @@ which is one step of autograd through a copy of the connection, whatever its sch
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -39,13 +39,20 @@ class Curvature:
         for stage in plan.stages:
             for link in stage.links:
                 copy = deepcopy(module.connection(link.slot))
-                copy.scale, copy.border_value, copy.gain = copy.scale ** 2, copy.border_value ** 2, None
+                copy.scale, copy.border_value, copy.gain = copy.scale**2, copy.border_value**2, None
                 self._squared[link.slot] = copy
         self._slopes = {stage.layer: program([stage.df, stage.ddf]).bind(TORCH) for stage in plan.stages}
         self._bend_of_cost = None if cost.dde is None else program([cost.dde]).bind(TORCH)
 
-    def __call__(self, states: list[Tensor], sums: list[Tensor], slopes: Sequence[Tensor | None], d: Tensor,
-                 kind: str, gates: Gates) -> dict[str, Tensor]:
+    def __call__(
+        self,
+        states: list[Tensor],
+        sums: list[Tensor],
+        slopes: Sequence[Tensor | None],
+        d: Tensor,
+        kind: str,
+        gates: Gates,
+    ) -> dict[str, Tensor]:
         """Per parameter that learns h (or h-full) summed over the patterns.
 
         states: of every layer; sums and slopes (dE/dx): of every layer but the input, None where nothing learns in
@@ -72,8 +79,9 @@ class Curvature:
             for transfer in stage.transfers:
                 g = self._at_sums(stage.layer, a.detach(), slope, gates) if kind == "full" else None
                 xs = [states[source].detach() for source in transfer.sources]
-                for source, back in zip(transfer.sources, passed_back(
-                        self._module.transform(transfer.transform.name), xs, h, g)):
+                for source, back in zip(
+                    transfer.sources, passed_back(self._module.transform(transfer.transform.name), xs, h, g)
+                ):
                     arrived[source] = back + arrived[source] if source in arrived else back
         return {name: made[name] for name, p in self.plan.parameters.items() if p.learns and name in made}
 

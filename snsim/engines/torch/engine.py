@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -32,7 +32,8 @@ def _given(array: np.ndarray) -> Tensor:
 @contextmanager
 def _threads(wanted: int | None) -> Iterator[None]:
     """That many threads inside torch, and as before afterwards; None leaves them alone. For one pattern at a time a
-    second thread is never quicker, and on a busy machine waiting for it is many times slower."""
+    second thread is never quicker, and on a busy machine waiting for it is many times slower.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(wanted or before)
     try:
@@ -64,12 +65,22 @@ class TorchEngine(Holder):
         self._curvature = Curvature(plan, cost, self.module)
         self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in rule.mentions]
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray, settings: Settings,
-              gates: Mapping[str, np.ndarray] = NO_GATES, noises: Mapping[str, np.ndarray] = NO_NOISES) -> None:
+    def learn(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        settings: Settings,
+        gates: Mapping[str, np.ndarray] = NO_GATES,
+        noises: Mapping[str, np.ndarray] = NO_NOISES,
+    ) -> None:
         x, d = self._patterns(inputs, targets)
-        gate, noise = ({layer: _given(values) for layer, values in
-                        checked_gates(drawn, self.plan, self.dtype, len(x), what).items()}
-                       for drawn, what in ((gates, "gate"), (noises, "noise")))
+        gate, noise = (
+            {
+                layer: _given(values)
+                for layer, values in checked_gates(drawn, self.plan, self.dtype, len(x), what).items()
+            }
+            for drawn, what in ((gates, "gate"), (noises, "noise"))
+        )
         env = self._weights.environment(settings)
         kinds = [] if settings.held_curvature is not None else self._kinds
         with np.errstate(all="ignore"), _threads(1 if settings.batch == 1 else None):
@@ -80,23 +91,32 @@ class TorchEngine(Holder):
                 g, curvatures = self._gathered(x[batch], d[batch], kinds, over, *of_batch)
                 self._weights.update(env, g, curvatures)
 
-    def _gathered(self, x: Tensor, d: Tensor, kinds: Sequence[tuple[str, str]], over: float = 1.0,
-                  gates: Gates = NONE, noises: Gates = NONE) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _gathered(
+        self,
+        x: Tensor,
+        d: Tensor,
+        kinds: Sequence[tuple[str, str]],
+        over: float = 1.0,
+        gates: Gates = NONE,
+        noises: Gates = NONE,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """g and, by variable, the curvatures: summed over the patterns and divided by `over`, for all free weights."""
         states, sums = self.module._presented(x, gates, noises)
         cost = self._cost(states[-1], d) / over
         layers = [state for state in states[1:] if kinds and state.requires_grad]
         slopes = torch.autograd.grad(cost, [*self._learning, *layers], allow_unused=True, materialize_grads=True)
-        g = torch.cat([slope.reshape(-1) for slope in slopes[:len(self._learning)]]).numpy()
+        g = torch.cat([slope.reshape(-1) for slope in slopes[: len(self._learning)]]).numpy()
         if not kinds:
             return g, {}
-        of_layers = iter(slopes[len(self._learning):])
+        of_layers = iter(slopes[len(self._learning) :])
         ys = [next(of_layers) * over if state.requires_grad else None for state in states[1:]]
         curvatures = {}
         for name, kind in kinds:
             made = self._curvature(states, sums, ys, d, kind, gates)
-            h = [made[slot].numpy() if slot in made else np.zeros(place.stop - place.start, self.dtype)
-                 for slot, place in self._weights.places.items()]
+            h = [
+                made[slot].numpy() if slot in made else np.zeros(place.stop - place.start, self.dtype)
+                for slot, place in self._weights.places.items()
+            ]
             curvatures[name] = np.concatenate(h) / self.dtype.type(over)
         return g, curvatures
 
@@ -117,7 +137,7 @@ class TorchEngine(Holder):
         """States of every layer, (patterns, units)."""
         x = _given(checked_patterns(inputs, self.plan.input_units, "input", self.dtype))
         with torch.no_grad():
-            chunks = [self.module._states(x[start:start + 1024]) for start in range(0, max(len(x), 1), 1024)]
+            chunks = [self.module._states(x[start : start + 1024]) for start in range(0, max(len(x), 1), 1024)]
         return [torch.cat(layer).numpy() for layer in zip(*chunks)]
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
@@ -125,17 +145,20 @@ class TorchEngine(Holder):
             raise fail(f'unknown curvature "{kind}"', hint=f"curvatures: {', '.join(CURVATURES.values())}")
         x, d = self._patterns(inputs, targets)
         if not len(x):
-            raise fail("the curvature is a mean over patterns, and there are none",
-                       hint="hand over one pattern or more")
-        pieces = [self._gathered(x[start:start + _TOGETHER], d[start:start + _TOGETHER], [("h", kind)])[1]["h"]
-                  for start in range(0, len(x), _TOGETHER)]
+            raise fail(
+                "the curvature is a mean over patterns, and there are none", hint="hand over one pattern or more"
+            )
+        pieces = [
+            self._gathered(x[start : start + _TOGETHER], d[start : start + _TOGETHER], [("h", kind)])[1]["h"]
+            for start in range(0, len(x), _TOGETHER)
+        ]
         return self._weights.shaped(sum(pieces[1:], pieces[0]) / self.dtype.type(len(x)))
 
     def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
         x, d = self._patterns(inputs, targets)
         total = np.zeros_like(self._weights.w)
         for start in range(0, len(x), _TOGETHER):
-            total += self._gathered(x[start:start + _TOGETHER], d[start:start + _TOGETHER], ())[0]
+            total += self._gathered(x[start : start + _TOGETHER], d[start : start + _TOGETHER], ())[0]
         return self._weights.shaped(total)
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -149,8 +172,10 @@ class TorchEngine(Holder):
             rows: Tensor = torch.func.functional_call(self.module, weights, (chunk,)).reshape(len(chunk), -1)
             return rows
 
-        made = [torch.func.jvp(lambda weights, chunk=chunk: outputs(weights, chunk), (at,), (along,))
-                for chunk in x.split(_TOGETHER)]
+        made = [
+            torch.func.jvp(lambda weights, chunk=chunk: outputs(weights, chunk), (at,), (along,))
+            for chunk in x.split(_TOGETHER)
+        ]
         values, moved = (torch.cat(part).detach().numpy() for part in zip(*made))
         return values, moved
 

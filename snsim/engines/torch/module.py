@@ -9,7 +9,8 @@ buffers outside of the `state_dict`.
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -258,8 +259,12 @@ def _autograd_knows(stage: Stage) -> bool:
     def is_number(step: int) -> bool:
         return steps[step][0] == "number"
 
-    daring = any(op in ("sqrt", "log") or (op in ("/", "**") and not is_number(args[1])) or
-                 (op == "**" and steps[args[1]][2] < 1) for op, args, _, _ in steps)
+    daring = any(
+        op in ("sqrt", "log")
+        or (op in ("/", "**") and not is_number(args[1]))
+        or (op == "**" and steps[args[1]][2] < 1)
+        for op, args, _, _ in steps
+    )
     return not (daring and any(op == "if" for op, *_ in steps))
 
 
@@ -343,8 +348,10 @@ class SnModule(nn.Module):
         shaped, in_a_row = _ends_with(x, self.input_shape), _ends_with(x, (units,))
         single = (shaped and x.dim() == rank) or (in_a_row and x.dim() == 1)
         if not (single or (shaped and x.dim() == rank + 1) or (in_a_row and x.dim() == 2)):
-            raise fail(f"an input of shape {tuple(x.shape)} for a net whose input layer is {self.input_shape}",
-                       hint=f"hand over (patterns, {', '.join(map(str, self.input_shape))}) or (patterns, {units})")
+            raise fail(
+                f"an input of shape {tuple(x.shape)} for a net whose input layer is {self.input_shape}",
+                hint=f"hand over (patterns, {', '.join(map(str, self.input_shape))}) or (patterns, {units})",
+            )
         return x.reshape(1 if single else x.shape[0], units), single
 
     def states(self, x: Tensor) -> dict[str, Tensor]:
@@ -355,8 +362,9 @@ class SnModule(nn.Module):
         """States of every layer; those of the layers in `gates` (by number) times the gates."""
         return self._presented(x, gates or {}, {})[0]
 
-    def _presented(self, x: Tensor, gates: Mapping[int, Tensor],
-                   noises: Mapping[int, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def _presented(
+        self, x: Tensor, gates: Mapping[int, Tensor], noises: Mapping[int, Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """States of every layer, and the weighted sums (with bias and noise) of every layer but the input."""
         states, all_sums = [x], []
         for layer, entering in self._order:
@@ -387,8 +395,10 @@ class SnModule(nn.Module):
                 raise fail(f'no parameter is called "{name}"', hint=suggest(name, list(self.parameter_names), "names"))
             parameter = self.get_parameter(self.parameter_names[name])
             if parameter.shape != array.shape:
-                raise fail(f"{name} has the shape {tuple(parameter.shape)}, not {array.shape}",
-                           hint=f"hand over an array of shape {tuple(parameter.shape)}")
+                raise fail(
+                    f"{name} has the shape {tuple(parameter.shape)}, not {array.shape}",
+                    hint=f"hand over an array of shape {tuple(parameter.shape)}",
+                )
             parameter.copy_(torch.from_numpy(array))
 
     def parameter_groups(self, number: int) -> list[dict[str, Any]]:
@@ -398,12 +408,17 @@ class SnModule(nn.Module):
         if there is no schedule, or rates differ inside a parameter.
         """
         if self.schedule is None:
-            raise fail("this module knows no learning rates: it was made from a net without a training",
-                       hint="state a (train ...) form for the net, or set module.schedule to a function of the pass")
+            raise fail(
+                "this module knows no learning rates: it was made from a net without a training",
+                hint="state a (train ...) form for the net, or set module.schedule to a function of the pass",
+            )
         rates = self.schedule(number)
         named = dict(self.named_parameters())
-        return [{"params": [named[made]], "lr": _one_rate(name, rates), "name": name}
-                for name, made in self.parameter_names.items() if made in named]
+        return [
+            {"params": [named[made]], "lr": _one_rate(name, rates), "name": name}
+            for name, made in self.parameter_names.items()
+            if made in named
+        ]
 
 
 def _ends_with(x: Tensor, shape: tuple[int, ...]) -> bool:
@@ -413,12 +428,17 @@ def _ends_with(x: Tensor, shape: tuple[int, ...]) -> bool:
 def _one_rate(name: str, rates: Mapping[str, Any]) -> float:
     """The rate of a parameter as a number, for optimisers that take one a parameter; SnError if its weights differ."""
     if name not in rates:
-        raise fail(f"the schedule has no learning rate for {name}",
-                   hint=f"put one under the key {name!r} in what module.schedule gives")
+        raise fail(
+            f"the schedule has no learning rate for {name}",
+            hint=f"put one under the key {name!r} in what module.schedule gives",
+        )
     values = np.unique(np.asarray(rates[name], float))
     if len(values) != 1:
-        raise fail(f"the weights of {name} have learning rates from {values[0]:g} to {values[-1]:g}, and an optimiser "
-                   "of torch takes one for a parameter", hint="train it with snsim, or set one rate for it")
+        raise fail(
+            f"the weights of {name} have learning rates from {values[0]:g} to {values[-1]:g}, and an optimiser "
+            "of torch takes one for a parameter",
+            hint="train it with snsim, or set one rate for it",
+        )
     return float(values[0])
 
 

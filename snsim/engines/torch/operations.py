@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,12 +42,29 @@ def _exp(a: Tensor) -> Tensor:
 
 
 _OF_TENSORS: dict[str, Callable[..., Any]] = {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "negate": lambda a: -a, "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b, "**": lambda a, b: a ** b, "sqrt": torch.sqrt, "exp": _exp, "log": torch.log,
-    "tanh": torch.tanh, "abs": torch.abs, "sgn": torch.sign, "if": _where,
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "negate": lambda a: -a,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "**": lambda a, b: a**b,
+    "sqrt": torch.sqrt,
+    "exp": _exp,
+    "log": torch.log,
+    "tanh": torch.tanh,
+    "abs": torch.abs,
+    "sgn": torch.sign,
+    "if": _where,
     # As the derivatives of expressions: of equal ones the first.
-    "min": lambda a, b: torch.where(a <= b, a, b), "max": lambda a, b: torch.where(a >= b, a, b),
-    "<": _truth(torch.lt), "<=": _truth(torch.le), ">": _truth(torch.gt), ">=": _truth(torch.ge), "=": _truth(torch.eq),
-    "and": _truth(torch.logical_and), "or": _truth(torch.logical_or), "not": _truth(torch.logical_not),
+    "min": lambda a, b: torch.where(a <= b, a, b),
+    "max": lambda a, b: torch.where(a >= b, a, b),
+    "<": _truth(torch.lt),
+    "<=": _truth(torch.le),
+    ">": _truth(torch.gt),
+    ">=": _truth(torch.ge),
+    "=": _truth(torch.eq),
+    "and": _truth(torch.logical_and),
+    "or": _truth(torch.logical_or),
+    "not": _truth(torch.logical_not),
 }
 TORCH: Mapping[str, Callable[..., Any]] = {name: _tensor(name, function) for name, function in _OF_TENSORS.items()}

@@ -1,11 +1,12 @@
 """`normalize` and `attend` with torch: modules from the states of their sources to sums, and what they pass back of
 second derivatives, by automatic differentiation: right for any such module, and slow (units of a layer times as long
-as a way back)."""
+as a way back).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import sqrt
-from typing import Callable, Sequence
 
 import torch
 from torch import Tensor, nn

@@ -16,5 +16,18 @@ from snsim.language.builtins import (
 )
 from snsim.language.procedures import CORE
 
-__all__ = ["CORE", "control", "definitions", "lists", "matrices", "matrix_arithmetic", "vectors_as_lists", "arithmetic",
-           "objects", "output", "predicates", "strings", "views"]
+__all__ = [
+    "CORE",
+    "arithmetic",
+    "control",
+    "definitions",
+    "lists",
+    "matrices",
+    "matrix_arithmetic",
+    "objects",
+    "output",
+    "predicates",
+    "strings",
+    "vectors_as_lists",
+    "views",
+]

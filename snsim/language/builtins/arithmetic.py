@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form
 from snsim.language.printer import brief, show
@@ -41,8 +42,11 @@ def checked(name: str, compute: Callable[[], float]) -> float:
     except OverflowError:
         raise Misuse(f"{name}: the result is too large", None, _TOO_LARGE) from None
     except ValueError:
-        raise Misuse(f"{name}: there is no result for this argument", None,
-                     f"test it before: (if (> x 0) ({name} x) 0) gives 0 where x is not above 0") from None
+        raise Misuse(
+            f"{name}: there is no result for this argument",
+            None,
+            f"test it before: (if (> x 0) ({name} x) 0) gives 0 where x is not above 0",
+        ) from None
     return finite(name, float(result))
 
 
@@ -56,8 +60,11 @@ def whole(name: str, x: Form, argument: int | None = 0, largest: float = _LARGES
     """The number truncated to a whole one, as SN does where a whole one is wanted."""
     value = number(name, x, argument)
     if not abs(value) <= largest:
-        raise Misuse(f"{name}: {show(value)} is {'too large' if value == value else 'no whole number'}", argument,
-                     f"write a number from -{largest:g} to {largest:g}")
+        raise Misuse(
+            f"{name}: {show(value)} is {'too large' if value == value else 'no whole number'}",
+            argument,
+            f"write a number from -{largest:g} to {largest:g}",
+        )
     return int(value)
 
 
@@ -98,7 +105,7 @@ def power(a: Form, b: Form) -> float:
     x, y = number("**", a), number("**", b, 1)
     if x < 0:
         raise Misuse(f"** of the negative number {show(x)}", 0, "write (* x x) for the square of x")
-    return checked("**", lambda: x ** y)
+    return checked("**", lambda: x**y)
 
 
 @function("div")

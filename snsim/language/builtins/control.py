@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from snsim.errors import NO_HINT, Fault, SnError
 from snsim.language.forms import BACKQUOTE, NIL, Form, Pair, Symbol
@@ -105,8 +106,14 @@ def selectq(interpreter: Interpreter, form: Pair) -> Form:
         if not isinstance(clause, Pair):
             raise Misuse("a case of selectq is a list", None, "write (selectq x (case form...)... (t form...))")
         case = clause.car
-        if case is TRUE or interpreter.equal(case, value) or (isinstance(case, Pair) and any(
-                interpreter.equal(value, item) for item in interpreter.elements(case, "selectq"))):
+        if (
+            case is TRUE
+            or interpreter.equal(case, value)
+            or (
+                isinstance(case, Pair)
+                and any(interpreter.equal(value, item) for item in interpreter.elements(case, "selectq"))
+            )
+        ):
             return interpreter.body(clause.cdr)
     return NIL
 
@@ -251,15 +258,19 @@ def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tu
     lists: list[list[Form]] = []
     for binding in interpreter.elements(header, name):
         if not is_pair_of_two(binding):
-            raise Misuse(f"{name}: a variable and its list are wanted, not {interpreter.describe(binding)}", 0,
-                         f"write {syntax}")
+            raise Misuse(
+                f"{name}: a variable and its list are wanted, not {interpreter.describe(binding)}", 0, f"write {syntax}"
+            )
         cell = binding.cdr
         patterns.append(check_pattern(binding.car))
         lists.append(interpreter.elements(interpreter.evaluate(cell.car, cell.at), name, cell.at))
     lengths = {len(values) for values in lists}
     if len(lengths) > 1:
-        raise Misuse(f"{name}: the lists have {', '.join(str(len(v)) for v in lists)} elements", 0,
-                     "cut the longer ones, or make the others as long: they are taken in parallel")
+        raise Misuse(
+            f"{name}: the lists have {', '.join(str(len(v)) for v in lists)} elements",
+            0,
+            "cut the longer ones, or make the others as long: they are taken in parallel",
+        )
     for values in zip(*lists):
         interpreter.step()
         bound: list[tuple[Symbol, Form]] = []
@@ -290,8 +301,11 @@ def _parallel(interpreter: Interpreter, name: str, lists: tuple[Form, ...]) -> l
     columns = [interpreter.elements(values, name) for values in lists]
     lengths = {len(column) for column in columns}
     if len(lengths) > 1:
-        raise Misuse(f"{name}: the lists have {', '.join(str(len(c)) for c in columns)} elements", None,
-                     "cut the longer ones, or make the others as long: they are taken in parallel")
+        raise Misuse(
+            f"{name}: the lists have {', '.join(str(len(c)) for c in columns)} elements",
+            None,
+            "cut the longer ones, or make the others as long: they are taken in parallel",
+        )
     return list(zip(*columns))
 
 
@@ -315,8 +329,12 @@ def mapc(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
 
 def _recursive(interpreter: Interpreter, f: Form, tree: Form, name: str, depth: int = 0) -> Form:
     if depth > interpreter.limits.nesting:
-        raise exceeded(f"{name}: the list is nested too deep", interpreter.limits.nesting, interpreter.place(),
-                       "a list that holds itself? Give one that does not, such as (flatten list)")
+        raise exceeded(
+            f"{name}: the list is nested too deep",
+            interpreter.limits.nesting,
+            interpreter.place(),
+            "a list that holds itself? Give one that does not, such as (flatten list)",
+        )
     interpreter.step()
     results = []
     for item in interpreter.elements(tree, name):

@@ -118,8 +118,11 @@ def _bindings(interpreter: Interpreter, form: Pair, name: str) -> list[tuple[For
     pairs = []
     for binding in interpreter.elements(rest_of(form, 1, syntax).car, name):
         if not is_pair_of_two(binding):
-            raise Misuse(f"{name}: a variable and its value are wanted, not {interpreter.describe(binding)}", 0,
-                         f"write {syntax}")
+            raise Misuse(
+                f"{name}: a variable and its value are wanted, not {interpreter.describe(binding)}",
+                0,
+                f"write {syntax}",
+            )
         pairs.append((check_pattern(binding.car), binding.cdr))
     return pairs
 
@@ -220,8 +223,11 @@ def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None =
     value = interpreter.value(path[0])
     for name in (*path[1:], None):
         if not isinstance(value, Object) or value.kind is None:
-            raise Misuse(f"{interpreter.describe(value)} is no object and has no slots", argument,
-                         "write :object:slot for a variable that holds an object")
+            raise Misuse(
+                f"{interpreter.describe(value)} is no object and has no slots",
+                argument,
+                "write :object:slot for a variable that holds an object",
+            )
         value = value if name is None else value.get(name)
     assert isinstance(value, Object)
     return value
@@ -231,8 +237,9 @@ def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None =
 def set_(interpreter: Interpreter, name: Form, value: Form) -> Form:
     """(set 'a x): sets the variable whose name is computed"""
     if not isinstance(name, Symbol):
-        raise Misuse(f"set: {interpreter.describe(name)} is no name", 0,
-                     "write a name with a quote, (set 'a x), or (setq a x)")
+        raise Misuse(
+            f"set: {interpreter.describe(name)} is no name", 0, "write a name with a quote, (set 'a x), or (setq a x)"
+        )
     interpreter.assign(name, value)
     return value
 
@@ -251,8 +258,11 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
         raise Misuse("incr: a variable is wanted", 0, "write (incr variable [n])")
     if not isinstance(value, float) or not isinstance(by, float):
         wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
-        raise Misuse(f"incr: {interpreter.describe(wrong)} is no number", argument,
-                     conversion(by, "number") if argument else f"set it first: (setq {interpreter.describe(target)} 0)")
+        raise Misuse(
+            f"incr: {interpreter.describe(wrong)} is no number",
+            argument,
+            conversion(by, "number") if argument else f"set it first: (setq {interpreter.describe(target)} 0)",
+        )
     if isinstance(target, Symbol):
         interpreter.assign(target, value + by)
     else:

@@ -181,8 +181,11 @@ def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABS
 def makelist(interpreter: Interpreter, n: Form, x: Form) -> Form:
     """(makelist n x): n times x"""
     if not isinstance(n, float) or not n >= 0:
-        raise Misuse(f"makelist: {interpreter.describe(n)} is no number of elements", 0,
-                     "write 0 or more, such as (makelist 10 x)")
+        raise Misuse(
+            f"makelist: {interpreter.describe(n)} is no number of elements",
+            0,
+            "write 0 or more, such as (makelist 10 x)",
+        )
     return interpreter.new_list([x] * int(min(n, interpreter.limits.list_length + 1)), "makelist")
 
 
@@ -267,7 +270,7 @@ def sort_list(interpreter: Interpreter, values: Form, comes_after: Form) -> Form
         merged = []
         for i in range(0, len(runs) - 1, 2):
             merged.append(_merge(interpreter, runs[i], runs[i + 1], comes_after))
-        runs = merged + runs[len(merged) * 2:]
+        runs = merged + runs[len(merged) * 2 :]
     return interpreter.new_list(runs[0] if runs else [], "sort-list")
 
 

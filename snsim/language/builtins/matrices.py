@@ -22,8 +22,11 @@ def matrix(name: str, x: Form, argument: int | None = 0, objects: bool = False) 
     """x if it is a matrix (or, with `objects`, an array), else Misuse."""
     if isinstance(x, np.ndarray) and (objects or x.dtype != object):
         return x
-    raise Misuse(f"{name}: {brief(x)} is no matrix{' of numbers' if isinstance(x, np.ndarray) else ''}", argument,
-                 "copy it: (copy-matrix a (matrix n m))" if isinstance(x, np.ndarray) else conversion(x, "matrix"))
+    raise Misuse(
+        f"{name}: {brief(x)} is no matrix{' of numbers' if isinstance(x, np.ndarray) else ''}",
+        argument,
+        "copy it: (copy-matrix a (matrix n m))" if isinstance(x, np.ndarray) else conversion(x, "matrix"),
+    )
 
 
 def _new(interpreter: Interpreter, name: str, sizes: tuple[Form, ...], kind: type[Any]) -> np.ndarray:
@@ -32,8 +35,11 @@ def _new(interpreter: Interpreter, name: str, sizes: tuple[Form, ...], kind: typ
         if size < 1:
             raise Misuse(f"{name}: a dimension has at least one element, {size} given", i, "write a size of 1 or more")
     if len(shape) > MOST_DIMENSIONS:
-        raise Misuse(f"{name}: a matrix has at most {MOST_DIMENSIONS} dimensions", MOST_DIMENSIONS,
-                     f"write {MOST_DIMENSIONS} sizes or fewer: one can be the product of two")
+        raise Misuse(
+            f"{name}: a matrix has at most {MOST_DIMENSIONS} dimensions",
+            MOST_DIMENSIONS,
+            f"write {MOST_DIMENSIONS} sizes or fewer: one can be the product of two",
+        )
     interpreter.budget.check_matrix(math.prod(shape), name)
     return np.full(shape, NIL, object) if kind is object else np.zeros(shape, kind)
 
@@ -88,8 +94,11 @@ def bound(m: Form, k: Form = ABSENT) -> Form:
         return make_list([float(size) for size in a.shape])
     i = whole("bound", k, 1)
     if not 0 <= i <= a.ndim:
-        raise Misuse(f"bound: the matrix has {a.ndim} dimensions, not {i}", 1,
-                     f"write 1 to {a.ndim}, or 0 for the number of dimensions" if a.ndim else "write (bound m 0)")
+        raise Misuse(
+            f"bound: the matrix has {a.ndim} dimensions, not {i}",
+            1,
+            f"write 1 to {a.ndim}, or 0 for the number of dimensions" if a.ndim else "write (bound m 0)",
+        )
     return float(a.ndim if i == 0 else a.shape[i - 1] - 1)
 
 
@@ -101,8 +110,11 @@ def copy_matrix(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> np.ndarr
         return source.copy()
     target = matrix("copy-matrix", b, 1, objects=True)
     if source.size != target.size:
-        raise Misuse(f"copy-matrix: {source.size} elements do not fill {target.size}", 1,
-                     f"leave the second matrix out, or make it by ({' '.join(['matrix', *map(str, source.shape)])})")
+        raise Misuse(
+            f"copy-matrix: {source.size} elements do not fill {target.size}",
+            1,
+            f"leave the second matrix out, or make it by ({' '.join(['matrix', *map(str, source.shape)])})",
+        )
     interpreter.budget.compute(source.size)
     put(target, source.reshape(target.shape))
     return target

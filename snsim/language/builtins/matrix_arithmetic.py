@@ -5,7 +5,8 @@ The last argument of `m+m` and its like is where the result goes, if it is given
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,17 +26,22 @@ def _single(a: np.ndarray) -> np.ndarray:
     return a.astype(np.float32)
 
 
-def _result(interpreter: Interpreter, name: str, operation: Arithmetic, a: np.ndarray, b: np.ndarray,
-            target: Form) -> np.ndarray:
+def _result(
+    interpreter: Interpreter, name: str, operation: Arithmetic, a: np.ndarray, b: np.ndarray, target: Form
+) -> np.ndarray:
     """operation(a, b) in single precision, in the target if there is one."""
     interpreter.budget.compute(a.size)
     with np.errstate(all="ignore"):
         result = operation(_single(a), _single(b))
     if not np.isfinite(result).all() and np.isfinite(a).all() and np.isfinite(b).all():
         division = operation is np.divide and not b.all()
-        raise Misuse(f"{name}: division by zero" if division else f"{name}: the result is too large", None,
-                     "add a small number to the divisor before: (m+c b 1e-6)" if division else
-                     f"divide the elements before: in single precision the largest is {np.finfo(np.float32).max:.3g}")
+        raise Misuse(
+            f"{name}: division by zero" if division else f"{name}: the result is too large",
+            None,
+            "add a small number to the divisor before: (m+c b 1e-6)"
+            if division
+            else f"divide the elements before: in single precision the largest is {np.finfo(np.float32).max:.3g}",
+        )
     if target is ABSENT:
         return result
     place = matrix(name, target, 2)
@@ -46,8 +52,11 @@ def _result(interpreter: Interpreter, name: str, operation: Arithmetic, a: np.nd
 
 def _check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
     if a.shape != b.shape:
-        raise Misuse(f"{name}: {_sizes(a)} and {_sizes(b)} elements", argument,
-                     f"give a matrix of {_sizes(a)} elements, made by ({' '.join(['matrix', *map(str, a.shape)])})")
+        raise Misuse(
+            f"{name}: {_sizes(a)} and {_sizes(b)} elements",
+            argument,
+            f"give a matrix of {_sizes(a)} elements, made by ({' '.join(['matrix', *map(str, a.shape)])})",
+        )
 
 
 def _sizes(a: np.ndarray) -> str:
@@ -56,23 +65,40 @@ def _sizes(a: np.ndarray) -> str:
 
 def _add_elementwise() -> None:
     operations: dict[str, tuple[Arithmetic, str]] = {
-        "m+m": (np.add, "sums"), "m-m": (np.subtract, "differences"), "mxm": (np.multiply, "products"),
+        "m+m": (np.add, "sums"),
+        "m-m": (np.subtract, "differences"),
+        "mxm": (np.multiply, "products"),
         "m/m": (np.divide, "quotients"),
     }
     for name, (operation, what) in operations.items():
 
-        def call(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT, name: str = name,
-                 operation: Arithmetic = operation) -> np.ndarray:
+        def call(
+            interpreter: Interpreter,
+            a: Form,
+            b: Form,
+            target: Form = ABSENT,
+            name: str = name,
+            operation: Arithmetic = operation,
+        ) -> np.ndarray:
             x, y = matrix(name, a), matrix(name, b, 1)
             _check_equal_shapes(name, x, y, 1)
             return _result(interpreter, name, operation, x, y, target)
 
-        CORE.add(name, Primitive(name, call, 2, 3, True, makes=True),
-                 f"({name} a b [c]): the {what} of the elements, put in c")
+        CORE.add(
+            name,
+            Primitive(name, call, 2, 3, True, makes=True),
+            f"({name} a b [c]): the {what} of the elements, put in c",
+        )
     for name, operation, what in (("m+c", np.add, "x + each element"), ("m*c", np.multiply, "x times each element")):
 
-        def call_with_number(interpreter: Interpreter, a: Form, x: Form, target: Form = ABSENT, name: str = name,
-                             operation: Arithmetic = operation) -> np.ndarray:
+        def call_with_number(
+            interpreter: Interpreter,
+            a: Form,
+            x: Form,
+            target: Form = ABSENT,
+            name: str = name,
+            operation: Arithmetic = operation,
+        ) -> np.ndarray:
             return _result(interpreter, name, operation, matrix(name, a), np.array(number(name, x, 1)), target)
 
         CORE.add(name, Primitive(name, call_with_number, 2, 3, True, makes=True), f"({name} a x [c]): {what}, put in c")
@@ -86,8 +112,11 @@ def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = AB
     """(m*m a b [c]): the product of two matrices, put in c"""
     x, y = _as_two_dimensions("m*m", a, 0), _as_two_dimensions("m*m", b, 1)
     if x.shape[1] != y.shape[0]:
-        raise Misuse(f"m*m: {_sizes(x)} and {_sizes(y)} elements", 1,
-                     f"give a second matrix of {x.shape[1]} rows; (transpose m) turns one of {x.shape[1]} columns")
+        raise Misuse(
+            f"m*m: {_sizes(x)} and {_sizes(y)} elements",
+            1,
+            f"give a second matrix of {x.shape[1]} rows; (transpose m) turns one of {x.shape[1]} columns",
+        )
     interpreter.budget.check_matrix(x.shape[0] * y.shape[1], "m*m")
     interpreter.budget.compute(x.size * y.shape[1])
 
@@ -101,8 +130,11 @@ def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = AB
 def _as_two_dimensions(name: str, x: Form, argument: int) -> np.ndarray:
     a = matrix(name, x, argument)
     if not 1 <= a.ndim <= 2:
-        raise Misuse(f"{name}: a matrix of one or two dimensions is wanted, this one has {a.ndim}", argument,
-                     "cut out a part of two dimensions with (select m d i), or write (redim m rows columns)")
+        raise Misuse(
+            f"{name}: a matrix of one or two dimensions is wanted, this one has {a.ndim}",
+            argument,
+            "cut out a part of two dimensions with (select m d i), or write (redim m rows columns)",
+        )
     return a[:, np.newaxis] if a.ndim == 1 else a
 
 
@@ -115,8 +147,9 @@ def _add_measures() -> None:
     }
     for name, (measure, what) in measures.items():
 
-        def call(interpreter: Interpreter, a: Form, name: str = name,
-                 measure: Callable[[np.ndarray], np.number] = measure) -> float:
+        def call(
+            interpreter: Interpreter, a: Form, name: str = name, measure: Callable[[np.ndarray], np.number] = measure
+        ) -> float:
             x = matrix(name, a)
             interpreter.budget.compute(x.size)
             with np.errstate(all="ignore"):
@@ -150,8 +183,11 @@ def dot_product(interpreter: Interpreter, a: Form, b: Form) -> float:
     """(dot-product a b): the sum of the products of the elements of two matrices of one dimension"""
     for i, x in enumerate((a, b)):
         if matrix("dot-product", x, i).squeeze().ndim > 1:
-            raise Misuse("dot-product: a matrix of one dimension is wanted", i,
-                         f"write (redim m {np.size(x)}) for all its elements in one")
+            raise Misuse(
+                "dot-product: a matrix of one dimension is wanted",
+                i,
+                f"write (redim m {np.size(x)}) for all its elements in one",
+            )
     return _sum_of_products(interpreter, "dot-product", a, b)
 
 

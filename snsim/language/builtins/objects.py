@@ -23,15 +23,21 @@ def defclass(interpreter: Interpreter, form: Pair) -> Form:
     cell = rest_of(form, 2, "(defclass name parent slot (slot value)...)")
     name, above = cell.car, cell.cdr.car
     if not isinstance(name, Symbol) or not isinstance(above, Symbol):
-        raise Misuse("defclass: the name of the class and that of its parent are wanted", 0,
-                     "write (defclass name object slot...)")
+        raise Misuse(
+            "defclass: the name of the class and that of its parent are wanted",
+            0,
+            "write (defclass name object slot...)",
+        )
     check_name(name, 0)
     parent = None if above is _OBJECT else interpreter.lookup(above)
     if parent is not None and not isinstance(parent, Class):
         raise Misuse(f"defclass: {above} is no class", 1, "the parent is a class, or object")
     if above is not _OBJECT and parent is None:
-        raise Misuse(f"defclass: there is no class {above}", 1,
-                     interpreter.absent.get(above.name, "define the parent first, or write object"))
+        raise Misuse(
+            f"defclass: there is no class {above}",
+            1,
+            interpreter.absent.get(above.name, "define the parent first, or write object"),
+        )
     made = Class(name, parent)
     for slot in interpreter.elements(cell.cdr.cdr, "defclass"):
         if isinstance(slot, Symbol):
@@ -69,16 +75,16 @@ def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
     if not isinstance(kind, Class):
         name = interpreter.written(0)
         if kind is NIL and isinstance(name, Symbol):
-            raise Misuse(f"new: there is no class {name}", 0,
-                         interpreter.absent.get(name.name, "(defclass ...) makes one"))
+            raise Misuse(
+                f"new: there is no class {name}", 0, interpreter.absent.get(name.name, "(defclass ...) makes one")
+            )
         raise Misuse(f"new: {interpreter.describe(kind)} is no class", 0, "(defclass ...) makes one")
     made = Object(kind)
     interpreter.budget.make_list(len(made.slots) + 1, "new")
     if kind.name in kind.methods:
         send(interpreter, made, kind.name, list(arguments), kind)
     elif arguments:
-        raise Misuse(f"new: class {kind.name} takes no arguments", 1,
-                     f"a method named {kind.name} would take them")
+        raise Misuse(f"new: class {kind.name} takes no arguments", 1, f"a method named {kind.name} would take them")
     return made
 
 
@@ -137,8 +143,14 @@ def _class_of(x: Form) -> Form:
     if isinstance(x, Object):
         return x.kind
     kinds: tuple[tuple[type, str], ...] = (
-        (float, "number"), (str, "string"), (Symbol, "symbol"), (Pair, "cons"), (np.ndarray, "matrix"),
-        (Procedure, "function"), (Class, "class"))
+        (float, "number"),
+        (str, "string"),
+        (Symbol, "symbol"),
+        (Pair, "cons"),
+        (np.ndarray, "matrix"),
+        (Procedure, "function"),
+        (Class, "class"),
+    )
     return next((symbol(name) for kind, name in kinds if isinstance(x, kind)), NIL)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Iterator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
@@ -49,8 +50,12 @@ def tab(interpreter: Interpreter, column: Form = ABSENT) -> float:
     if column is not ABSENT:
         n = whole("tab", column)
         if n > interpreter.limits.string_length:
-            raise exceeded("tab: the line is too long", interpreter.limits.string_length, interpreter.place(),
-                           "write the column in characters from 0, such as (tab 40)")
+            raise exceeded(
+                "tab: the line is too long",
+                interpreter.limits.string_length,
+                interpreter.place(),
+                "write the column in characters from 0, such as (tab 40)",
+            )
         interpreter.print_text(" " * (n - interpreter.column))
     return float(interpreter.column)
 
@@ -80,7 +85,7 @@ def _formatted(interpreter: Interpreter, name: str, pattern: str, values: tuple[
     for match in _DIRECTIVE.finditer(pattern):
         interpreter.step()  # one takes as long as a call
         _check_width(interpreter, name, match)
-        parts.append(pattern[end:match.start()])
+        parts.append(pattern[end : match.start()])
         column = _column(column, parts[-1])
         parts.append(_directive(interpreter, name, match, given, column))
         column = _column(column, parts[-1])
@@ -89,8 +94,11 @@ def _formatted(interpreter: Interpreter, name: str, pattern: str, values: tuple[
         interpreter.budget.check_string(length, name)
     rest = len(list(given))
     if rest:
-        raise Misuse(f"{name}: {rest} value{'s' if rest > 1 else ''} more than the format takes", None,
-                     f'put a directive for each in the format, as in ({name} "%d %s\\n" x name)')
+        raise Misuse(
+            f"{name}: {rest} value{'s' if rest > 1 else ''} more than the format takes",
+            None,
+            f'put a directive for each in the format, as in ({name} "%d %s\\n" x name)',
+        )
     result = "".join([*parts, pattern[end:]])
     interpreter.budget.check_string(len(result), name)
     return result
@@ -106,33 +114,47 @@ def _check_width(interpreter: Interpreter, name: str, match: re.Match[str]) -> N
     limit = interpreter.limits.string_length
     for digits in (match[2], (match[3] or "").lstrip(".")):
         if len(digits) > 7 or int(digits or 0) > limit:
-            raise exceeded(f"{name}: the string is too long", limit, interpreter.place(),
-                           f"write a smaller width and precision than in {brief(match[0])}, such as %8.3f")
+            raise exceeded(
+                f"{name}: the string is too long",
+                limit,
+                interpreter.place(),
+                f"write a smaller width and precision than in {brief(match[0])}, such as %8.3f",
+            )
 
 
-def _directive(interpreter: Interpreter, name: str, match: re.Match[str], given: Iterator[tuple[int, Form]],
-               column: int) -> str:
+def _directive(
+    interpreter: Interpreter, name: str, match: re.Match[str], given: Iterator[tuple[int, Form]], column: int
+) -> str:
     """The text of one directive, for the next value."""
-    left, width, precision, letter = match.groups()
+    left, width, _precision, letter = match.groups()
     if letter == "%":
         return "%"
     if letter not in tuple("dsfeglp"):
         raise Misuse(f"{name}: {match[0]} is no directive", 0, "directives: %d %s %f %e %g %l %p %%")
     argument, value = next(given, (0, NIL))
     if argument == 0:
-        raise Misuse(f"{name}: there is no value for {match[0]}", 0,
-                     f"put the value behind the format; for a percent sign itself write %{match[0]}")
+        raise Misuse(
+            f"{name}: there is no value for {match[0]}",
+            0,
+            f"put the value behind the format; for a percent sign itself write %{match[0]}",
+        )
     if letter in "lp":
         shown = interpreter.printed(value, column) if letter == "l" else pretty(value, interpreter.printed)
         return shown.ljust(int(width or 0)) if left else shown.rjust(int(width or 0))
     if letter == "s":
         if not isinstance(value, (str, Symbol)):
-            raise Misuse(f"{name}: %s takes a string or a name, not {interpreter.describe(value)}", argument,
-                         "write %l for any value, or %g for a number")
+            raise Misuse(
+                f"{name}: %s takes a string or a name, not {interpreter.describe(value)}",
+                argument,
+                "write %l for any value, or %g for a number",
+            )
         return str(match[0] % (value if isinstance(value, str) else value.name))
     if not isinstance(value, float):
-        raise Misuse(f"{name}: %{letter} takes a number, not {interpreter.describe(value)}", argument,
-                     "write %s for a string or a name, %l for any value")
+        raise Misuse(
+            f"{name}: %{letter} takes a number, not {interpreter.describe(value)}",
+            argument,
+            "write %s for a string or a name, %l for any value",
+        )
     return _number(value, match[0], letter)
 
 

@@ -34,7 +34,7 @@ def concat(interpreter: Interpreter, *strings: Form) -> str:
 @function("left", makes=True)
 def left(string: Form, n: Form) -> str:
     """(left string n): its first n characters"""
-    return text("left", string)[:_count("left", n, 1)]
+    return text("left", string)[: _count("left", n, 1)]
 
 
 def _count(name: str, n: Form, argument: int) -> int:
@@ -48,7 +48,7 @@ def _count(name: str, n: Form, argument: int) -> int:
 def right(string: Form, n: Form) -> str:
     """(right string n): its last n characters"""
     s, count = text("right", string), _count("right", n, 1)
-    return s[len(s) - min(count, len(s)):]
+    return s[len(s) - min(count, len(s)) :]
 
 
 @function("mid", makes=True)
@@ -56,9 +56,12 @@ def mid(string: Form, start: Form, n: Form = ABSENT) -> str:
     """(mid string start [n]): n characters from place start on, or all behind it"""
     s, first = text("mid", string), whole("mid", start, 1)
     if first < 1:
-        raise Misuse(f"mid: places in a string count from 1, {first} given", 1,
-                     "write 1 for the first character: (mid string 1 [n])")
-    return s[first - 1:] if n is ABSENT else s[first - 1:first - 1 + _count("mid", n, 2)]
+        raise Misuse(
+            f"mid: places in a string count from 1, {first} given",
+            1,
+            "write 1 for the first character: (mid string 1 [n])",
+        )
+    return s[first - 1 :] if n is ABSENT else s[first - 1 : first - 1 + _count("mid", n, 2)]
 
 
 @function("index", interpreter=True)
@@ -113,8 +116,11 @@ def pname(interpreter: Interpreter, x: Form) -> str:
 def nameof(name: Form) -> str:
     """(nameof symbol): its name as a string"""
     if not isinstance(name, Symbol):
-        raise Misuse(f"nameof: {brief(name)} is no symbol", 0,
-                     "write a name with a quote, (nameof 'h1); (pname x) takes a value of any kind")
+        raise Misuse(
+            f"nameof: {brief(name)} is no symbol",
+            0,
+            "write a name with a quote, (nameof 'h1); (pname x) takes a value of any kind",
+        )
     return name.name
 
 
@@ -123,8 +129,11 @@ _NO_NAME = {ord("|"): "-", ord("\n"): "-"}
 
 def _symbol(function_name: str, name: str) -> Symbol:
     if "|" in name or "\n" in name:
-        raise Misuse(f"{function_name}: a name holds neither | nor a newline", 0,
-                     f"write it without them: {brief(name.translate(_NO_NAME))}")
+        raise Misuse(
+            f"{function_name}: a name holds neither | nor a newline",
+            0,
+            f"write it without them: {brief(name.translate(_NO_NAME))}",
+        )
     return symbol(name)
 
 
@@ -165,14 +174,17 @@ def regex_subst(interpreter: Interpreter, pattern: Form, replacement: Form, stri
     regex, new = _regex(interpreter, "regex-subst", pattern), text("regex-subst", replacement, 1)
     s = text("regex-subst", string, 2)
     if "%" in _GROUP.sub("", new):
-        raise Misuse(f"regex-subst: behind the % stands a digit or a %, in {brief(new)}", 1,
-                     "write %0 for the whole match, %1 for the first group, %% for a percent sign")
+        raise Misuse(
+            f"regex-subst: behind the % stands a digit or a %, in {brief(new)}",
+            1,
+            "write %0 for the whole match, %1 for the first group, %% for a percent sign",
+        )
     parts: list[str] = []
     at = length = 0
     while (match := regex.search(s, at)) is not None:
         end = max(match.end, match.start + 1)  # nothing is put in the place of nothing
-        put = _substitute(new, match.groups) if match.end > match.start else s[match.start:end]
-        parts += [s[at:match.start], put]
+        put = _substitute(new, match.groups) if match.end > match.start else s[match.start : end]
+        parts += [s[at : match.start], put]
         length += len(parts[-2]) + len(put)
         interpreter.budget.check_string(length, "regex-subst")
         at = end

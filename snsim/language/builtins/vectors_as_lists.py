@@ -17,8 +17,11 @@ def _numbers(interpreter: Interpreter, name: str, values: Form, least: int = 0) 
     items = interpreter.elements(values, name)
     for item in items:
         if not isinstance(item, float):
-            raise Misuse(f"{name}: {interpreter.describe(item)} in the list is no number", None,
-                         conversion(item, "number") or "leave it out: (filter numberp list) keeps the numbers")
+            raise Misuse(
+                f"{name}: {interpreter.describe(item)} in the list is no number",
+                None,
+                conversion(item, "number") or "leave it out: (filter numberp list) keeps the numbers",
+            )
     if len(items) < least:
         raise Misuse(f"{name}: the list is empty", None, f"test it before: (if list ({name} list) 0)")
     return items
@@ -29,8 +32,11 @@ def _two(interpreter: Interpreter, name: str, a: Form, b: Form) -> list[tuple[fl
     x = _numbers(interpreter, name, a)
     y = [0.0] * len(x) if b is ABSENT else _numbers(interpreter, name, b)
     if len(x) != len(y):
-        raise Misuse(f"{name}: one list has {len(x)} elements, the other {len(y)}", None,
-                     f"give both {max(len(x), len(y))} elements")
+        raise Misuse(
+            f"{name}: one list has {len(x)} elements, the other {len(y)}",
+            None,
+            f"give both {max(len(x), len(y))} elements",
+        )
     return list(zip(x, y))
 
 
@@ -72,8 +78,11 @@ def quantile(interpreter: Interpreter, values: Form, fraction: Form) -> float:
     """(quantile list f): the element that f of the n elements lie below: number floor(n f) in order, from 0"""
     x = sorted(_numbers(interpreter, "quantile", values, 1))
     if not isinstance(fraction, float) or not math.isfinite(fraction):
-        raise Misuse(f"quantile: {interpreter.describe(fraction)} is no fraction", 1,
-                     "write a number from 0 to 1, such as 0.5 for the median")
+        raise Misuse(
+            f"quantile: {interpreter.describe(fraction)} is no fraction",
+            1,
+            "write a number from 0 to 1, such as 0.5 for the median",
+        )
     return x[min(max(math.floor(len(x) * fraction), 0), len(x) - 1)]
 
 
@@ -127,8 +136,9 @@ def hamming_dist(interpreter: Interpreter, *arguments: Form) -> float:
     has_margin = bool(arguments) and isinstance(arguments[0], float)
     margin, *lists = arguments if has_margin else (0.0, *arguments)
     if len(lists) not in (1, 2):
-        raise Misuse(f"hamming-dist: one or two lists are wanted, {len(lists)} given", None,
-                     "write (hamming-dist [margin] a b)")
+        raise Misuse(
+            f"hamming-dist: one or two lists are wanted, {len(lists)} given", None, "write (hamming-dist [margin] a b)"
+        )
     pairs = _two(interpreter, "hamming-dist", lists[0], lists[1] if len(lists) == 2 else ABSENT)
     return float(sum(abs(x - y) > margin for x, y in pairs))
 

@@ -26,21 +26,30 @@ def submatrix(interpreter: Interpreter, m: Form, *ranges: Form) -> np.ndarray:
     """(submatrix m r...): the part of a matrix in these ranges, (a b), () or i for each dimension; storage shared"""
     a = matrix("submatrix", m, objects=True)
     if len(ranges) != a.ndim:
-        raise Misuse(f"submatrix: the matrix has {a.ndim} dimensions, {len(ranges)} ranges given", None,
-                     f"write (submatrix m{' ()' * a.ndim}), with '(a b) or i in place of a ()")
+        raise Misuse(
+            f"submatrix: the matrix has {a.ndim} dimensions, {len(ranges)} ranges given",
+            None,
+            f"write (submatrix m{' ()' * a.ndim}), with '(a b) or i in place of a ()",
+        )
     selected = [selection(interpreter, r, size, i) for i, (r, size) in enumerate(zip(ranges, a.shape), 1)]
     for i, part in enumerate(selected, 1):
         if isinstance(part, slice) and part.start >= part.stop:
-            raise Misuse(f"submatrix: there is nothing in the range {interpreter.describe(ranges[i - 1])}", i,
-                         "write the first index and then the last, which is not below it: '(0 4) is 5 indices")
+            raise Misuse(
+                f"submatrix: there is nothing in the range {interpreter.describe(ranges[i - 1])}",
+                i,
+                "write the first index and then the last, which is not below it: '(0 4) is 5 indices",
+            )
     return a[(*selected, ...)]
 
 
 def _dimension(name: str, a: np.ndarray, k: Form, argument: int) -> int:
     i = whole(name, k, argument)
     if not 0 <= i < a.ndim:
-        raise Misuse(f"{name}: the matrix has dimensions 0 to {a.ndim - 1}, not {i}", argument,
-                     f"write {a.ndim - 1} for the last dimension" if a.ndim else "write (m) for its one element")
+        raise Misuse(
+            f"{name}: the matrix has dimensions 0 to {a.ndim - 1}, not {i}",
+            argument,
+            f"write {a.ndim - 1} for the last dimension" if a.ndim else "write (m) for its one element",
+        )
     return i
 
 
@@ -59,9 +68,13 @@ def narrow(m: Form, dimension: Form, size: Form, offset: Form = 0.0) -> np.ndarr
     a = matrix("narrow", m, objects=True)
     axis, n, first = _dimension("narrow", a, dimension, 1), whole("narrow", size, 2), whole("narrow", offset, 3)
     if n < 1 or first < 0 or first + n > a.shape[axis]:
-        raise Misuse(f"narrow: {n} indices from {first} do not lie in 0 to {a.shape[axis] - 1}", 2,
-                     f"write 1 to {a.shape[axis] - first} indices from {first}" if 0 <= first < a.shape[axis] else
-                     f"write a first index from 0 to {a.shape[axis] - 1}, behind the number of indices")
+        raise Misuse(
+            f"narrow: {n} indices from {first} do not lie in 0 to {a.shape[axis] - 1}",
+            2,
+            f"write 1 to {a.shape[axis] - first} indices from {first}"
+            if 0 <= first < a.shape[axis]
+            else f"write a first index from 0 to {a.shape[axis] - 1}, behind the number of indices",
+        )
     return a[tuple([slice(first, first + n) if k == axis else slice(None) for k in range(a.ndim)])]
 
 
@@ -78,8 +91,11 @@ def redim(interpreter: Interpreter, m: Form, *sizes: Form) -> np.ndarray:
     a = matrix("redim", m, objects=True)
     shape = [whole("redim", size, i + 1) for i, size in enumerate(sizes)]
     if any(size < 1 for size in shape) or math.prod(shape) != a.size or len(shape) > MOST_DIMENSIONS:
-        raise Misuse(f"redim: {a.size} elements do not fill {' x '.join(map(str, shape)) or 'nothing'}", None,
-                     f"write at most {MOST_DIMENSIONS} sizes whose product is {a.size}, such as (redim m {a.size})")
+        raise Misuse(
+            f"redim: {a.size} elements do not fill {' x '.join(map(str, shape)) or 'nothing'}",
+            None,
+            f"write at most {MOST_DIMENSIONS} sizes whose product is {a.size}, such as (redim m {a.size})",
+        )
     if not a.flags.c_contiguous:
         interpreter.budget.make_matrix(a.size, "redim")  # NumPy may have to copy it
     return a.reshape(shape)
@@ -91,8 +107,11 @@ def unfold(interpreter: Interpreter, m: Form, dimension: Form, size: Form, step:
     a = matrix("unfold", m, objects=True)
     axis, n, by = _dimension("unfold", a, dimension, 1), whole("unfold", size, 2), whole("unfold", step, 3)
     if not 1 <= n <= a.shape[axis] or by < 1 or a.ndim >= MOST_DIMENSIONS:
-        raise Misuse(f"unfold: windows of {n} with step {by} do not fit in {a.shape[axis]} indices", 2,
-                     f"write a window of 1 to {a.shape[axis]} and a step of 1 or more")
+        raise Misuse(
+            f"unfold: windows of {n} with step {by} do not fit in {a.shape[axis]} indices",
+            2,
+            f"write a window of 1 to {a.shape[axis]} and a step of 1 or more",
+        )
     interpreter.budget.check_matrix(a.size // a.shape[axis] * ((a.shape[axis] - n) // by + 1) * n, "unfold")
     windows = np.lib.stride_tricks.sliding_window_view(a, n, axis=axis, writeable=True)
     return windows[tuple([slice(None, None, by) if k == axis else slice(None) for k in range(a.ndim)])]

@@ -46,8 +46,9 @@ def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
             book.words[:] = items["word"]
             return _with_labels(book, items["label"].astype(np.int64), path)
     hint = "it is text: (load-ascii-codebook file) reads it" if content[:1].isdigit() else ""
-    raise Misuse(f"{path} is no binary codebook: its {len(content):,} bytes do not fit a number of words and a width",
-                 0, hint)
+    raise Misuse(
+        f"{path} is no binary codebook: its {len(content):,} bytes do not fit a number of words and a width", 0, hint
+    )
 
 
 @word("load-ascii-codebook")
@@ -61,20 +62,30 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
     try:
         numbers = within(read_numbers(interpreter.part(Files).content(path), shown(path)), np.float32, shown(path))
     except SnError as error:
-        raise Misuse(f"{path} is no codebook in text: {error.faults[0].message}", 0,
-                     "(load-codebook file) reads a binary one") from None
+        raise Misuse(
+            f"{path} is no codebook in text: {error.faults[0].message}", 0, "(load-codebook file) reads a binary one"
+        ) from None
     words, width = (int(x) for x in numbers[:2].tolist()) if len(numbers) >= 2 else (0, 0)
     if words < 1 or width < 1:
-        raise Misuse(f"{path} is no codebook in text: it does not begin with two sizes", 0,
-                     "(save-ascii-codebook codebook file) writes one; (load-codebook file) reads a binary one")
+        raise Misuse(
+            f"{path} is no codebook in text: it does not begin with two sizes",
+            0,
+            "(save-ascii-codebook codebook file) writes one; (load-codebook file) reads a binary one",
+        )
     if len(numbers) < 2 + words * (width + 1):
-        raise Misuse(f"{path} ends early: {words} words of {width} numbers and a label take "
-                     f"{words * (width + 1):,} numbers, {len(numbers) - 2:,} are there", 0,
-                     "the file is cut off: write it again with (save-ascii-codebook codebook file)")
-    rows = numbers[2:2 + words * (width + 1)].reshape(words, width + 1)
+        raise Misuse(
+            f"{path} ends early: {words} words of {width} numbers and a label take "
+            f"{words * (width + 1):,} numbers, {len(numbers) - 2:,} are there",
+            0,
+            "the file is cut off: write it again with (save-ascii-codebook codebook file)",
+        )
+    rows = numbers[2 : 2 + words * (width + 1)].reshape(words, width + 1)
     if (numbers[:2] % 1).any() or (rows[:, -1] % 1).any() or (np.abs(rows[:, -1]) > 2**31).any():
-        raise Misuse(f"{path} is no codebook in text: its sizes and labels are not all whole numbers below 2**31", 0,
-                     "(save-ascii-codebook codebook file) writes one")
+        raise Misuse(
+            f"{path} is no codebook in text: its sizes and labels are not all whole numbers below 2**31",
+            0,
+            "(save-ascii-codebook codebook file) writes one",
+        )
     book = make_codebook(interpreter, word_name, words, width)
     book.words[:] = rows[:, :-1]
     return _with_labels(book, rows[:, -1].astype(np.int64), path)
@@ -82,8 +93,11 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
 
 def _with_labels(book: Codebook, labels: np.ndarray, path: Path) -> Codebook:
     if labels.min() < 0:
-        raise Misuse(f"{path} gives word {int(labels.argmin())} the label {int(labels.min())}; a label is not negative",
-                     0, "count the labels from 0, and write the file again")
+        raise Misuse(
+            f"{path} gives word {int(labels.argmin())} the label {int(labels.min())}; a label is not negative",
+            0,
+            "count the labels from 0, and write the file again",
+        )
     book.labels[:] = labels
     return book
 

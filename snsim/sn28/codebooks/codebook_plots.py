@@ -36,8 +36,11 @@ def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
     """The points of a codebook, float64, n × 2."""
     book = codebook(interpreter, name, cb)
     if book.width < 2:
-        raise Misuse(f"{name}: words of two numbers are wanted, these have {book.width}", 0,
-                     "give a codebook of two numbers a word: (new-codebook words 2)")
+        raise Misuse(
+            f"{name}: words of two numbers are wanted, these have {book.width}",
+            0,
+            "give a codebook of two numbers a word: (new-codebook words 2)",
+        )
     interpreter.budget.compute(book.words.size)
     points: np.ndarray = book.words[:, :2].astype(np.float64)
     return points
@@ -45,15 +48,17 @@ def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
 
 def _port(interpreter: Interpreter, name: str, corners: tuple[Form, ...], before: int) -> tuple[Port, Window]:
     """The window, and a port as large as it with the corners xmin ymin xmax ymax and open circles for the points; the
-    corners stand in a call behind `before` other arguments."""
+    corners stand in a call behind `before` other arguments.
+    """
     window = current_window(interpreter, name)
     numbers = [number(name, corner, before + i) for i, corner in enumerate(corners)]
     box = (0.0, float(window.height), float(window.width), 0.0)
     return make_port(name, box, numbers, marker_named(interpreter, "open-circle")), window
 
 
-def _draw_paths(interpreter: Interpreter, name: str, corners: tuple[Form, ...], before: int,
-                paths: list[np.ndarray]) -> Form:
+def _draw_paths(
+    interpreter: Interpreter, name: str, corners: tuple[Form, ...], before: int, paths: list[np.ndarray]
+) -> Form:
     """Each path is a line from point to point."""
     port, window = _port(interpreter, name, corners, before)
     for path in paths:
@@ -88,19 +93,24 @@ def bidim_display_ring(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x
 
 
 @word("bidim-display-2d")
-def bidim_display_2d(interpreter: Interpreter, cb: Form, n: Form, m: Form, x0: Form, y0: Form, x1: Form,
-                     y1: Form) -> Form:
+def bidim_display_2d(
+    interpreter: Interpreter, cb: Form, n: Form, m: Form, x0: Form, y0: Form, x1: Form, y1: Form
+) -> Form:
     """(bidim-display-2d cb n m xmin ymin xmax ymax): draw the words as a net of n rows of m"""
     points = _points(interpreter, "bidim-display-2d", cb)
     rows, columns = whole("bidim-display-2d", n, 1), whole("bidim-display-2d", m, 2)
     if rows < 1 or columns < 1 or rows * columns != len(points):
-        raise Misuse(f"bidim-display-2d: {len(points)} words are no net of {rows} x {columns}", 1,
-                     f"write two numbers whose product is {len(points)}, such as 1 and {len(points)}")
+        raise Misuse(
+            f"bidim-display-2d: {len(points)} words are no net of {rows} x {columns}",
+            1,
+            f"write two numbers whose product is {len(points)}, such as 1 and {len(points)}",
+        )
     net = points.reshape(rows, columns, 2)
     return _draw_paths(interpreter, "bidim-display-2d", (x0, y0, x1, y1), 3, [*net, *net.swapaxes(0, 1)])
 
 
 # First nodes
+
 
 @word("bidim-init-ring")
 def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
@@ -110,8 +120,11 @@ def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
     """
     points, count = _points(interpreter, "bidim-init-ring", data), whole("bidim-init-ring", n, 1)
     if count < 1 or not len(points):
-        raise Misuse(f"bidim-init-ring: {count} nodes around {len(points)} words", 1,
-                     "write 1 node or more, and give a codebook with words")
+        raise Misuse(
+            f"bidim-init-ring: {count} nodes around {len(points)} words",
+            1,
+            "write 1 node or more, and give a codebook with words",
+        )
     nodes = make_codebook(interpreter, "bidim-init-ring", count, 2)
     angles = math.tau * np.arange(count) / count
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -125,9 +138,12 @@ def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Cod
     points = _points(interpreter, "bidim-init-2d", data)
     rows, columns = whole("bidim-init-2d", n, 1), whole("bidim-init-2d", m, 2)
     if min(rows, columns) < 2 or not len(points):
-        raise Misuse(f"bidim-init-2d: a net has 2 x 2 nodes or more, over some words; {rows} x {columns} over "
-                     f"{len(points)} are given", 1,
-                     "write (bidim-init-2d data 2 2), or more, with a codebook that has words")
+        raise Misuse(
+            f"bidim-init-2d: a net has 2 x 2 nodes or more, over some words; {rows} x {columns} over "
+            f"{len(points)} are given",
+            1,
+            "write (bidim-init-2d data 2 2), or more, with a codebook that has words",
+        )
     nodes = make_codebook(interpreter, "bidim-init-2d", rows * columns, 2)
     middle, reach = points.mean(axis=0), 2 * points.var(axis=0)
     xs, ys = (np.linspace(middle[i] - reach[i], middle[i] + reach[i], steps) for i, steps in ((0, columns), (1, rows)))
@@ -137,9 +153,11 @@ def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Cod
 
 # Clicked points
 
+
 @word("bidim-query")
-def bidim_query(interpreter: Interpreter, question: Form, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT,
-                y1: Form = ABSENT) -> Codebook:
+def bidim_query(
+    interpreter: Interpreter, question: Form, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
+) -> Codebook:
     """(bidim-query text [xmin ymin xmax ymax]): a codebook of the points clicked in the window, till its top is
 
     The text stands at the top of the window; a click on it is the last. The corners are -1 -1 1 1 unless given.
@@ -156,8 +174,11 @@ def bidim_query(interpreter: Interpreter, question: Form, x0: Form = ABSENT, y0:
     while True:
         place = interpreter.elements(interpreter.call("get-click"), "get-click")
         if len(place) != 2:
-            raise Misuse("bidim-query: get-click gives a list of two numbers, the place (x y)", None,
-                         "take out the get-click of your own, or let it give (list x y)")
+            raise Misuse(
+                "bidim-query: get-click gives a list of two numbers, the place (x y)",
+                None,
+                "take out the get-click of your own, or let it give (list x y)",
+            )
         across, down = (number("get-click", x, None) for x in place)
         if down <= base_line + _MARGIN:
             break
@@ -173,8 +194,11 @@ def _ask(interpreter: Interpreter, name: str, title: str) -> Codebook:
     interpreter.call("new-window", _DEMO_SIZE, _DEMO_SIZE, title)
     points = codebook(interpreter, name, interpreter.call("bidim-query", "Click the points, then here"))
     if len(points) < 2:
-        raise Misuse(f"{name}: {len(points)} points are clicked, two or more are wanted", None,
-                     "click two points or more, and then above the top of the window")
+        raise Misuse(
+            f"{name}: {len(points)} points are clicked, two or more are wanted",
+            None,
+            "click two points or more, and then above the top of the window",
+        )
     return points
 
 
@@ -190,10 +214,20 @@ def tsp_demo(interpreter: Interpreter, sweeps: Form = NIL, rate: Form = 0.33) ->
     ring = interpreter.call("bidim-init-ring", cities, 2.0 * len(cities))
     topology = interpreter.call("tmap-topo-ring", 2.0 * len(cities))
     display = interpreter.call("tmap-display-bidim-ring")
-    for n, epsi, dst in ((float(len(cities) if count is None else count), e, ("tmap-dst-lin", len(cities) / 2)),
-                         (1.0, 1.0, ("tmap-dst-const", 0.0))):
-        interpreter.call("learn-tmap", cities, ring, n, topology, interpreter.call("tmap-epsi-const", epsi),
-                         interpreter.call(*dst), display)
+    for n, epsi, dst in (
+        (float(len(cities) if count is None else count), e, ("tmap-dst-lin", len(cities) / 2)),
+        (1.0, 1.0, ("tmap-dst-const", 0.0)),
+    ):
+        interpreter.call(
+            "learn-tmap",
+            cities,
+            ring,
+            n,
+            topology,
+            interpreter.call("tmap-epsi-const", epsi),
+            interpreter.call(*dst),
+            display,
+        )
     return ring
 
 
@@ -203,7 +237,14 @@ def grid_demo(interpreter: Interpreter) -> Form:
     points = _ask(interpreter, "grid-demo", "a net over points")
     side = float(_GRID_SIDE)
     nodes = interpreter.call("bidim-init-2d", points, side, side)
-    interpreter.call("learn-tmap", points, nodes, float(_GRID_SWEEPS), interpreter.call("tmap-topo-2d", side, side),
-                     interpreter.call("tmap-epsi-lin", _GRID_RATE), interpreter.call("tmap-dst-lin", side / 2),
-                     interpreter.call("tmap-display-bidim-2d", side, side))
+    interpreter.call(
+        "learn-tmap",
+        points,
+        nodes,
+        float(_GRID_SWEEPS),
+        interpreter.call("tmap-topo-2d", side, side),
+        interpreter.call("tmap-epsi-lin", _GRID_RATE),
+        interpreter.call("tmap-dst-lin", side / 2),
+        interpreter.call("tmap-display-bidim-2d", side, side),
+    )
     return nodes

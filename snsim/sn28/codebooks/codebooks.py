@@ -70,18 +70,25 @@ def codebook(interpreter: Interpreter, name: str, x: Form, argument: int = 0) ->
     """x if it is a codebook, else Misuse."""
     if isinstance(x, Codebook):
         return x
-    raise Misuse(f"{name}: {interpreter.describe(x)} is no codebook", argument,
-                 "(new-codebook words width) makes one, (load-codebook file) reads one")
+    raise Misuse(
+        f"{name}: {interpreter.describe(x)} is no codebook",
+        argument,
+        "(new-codebook words width) makes one, (load-codebook file) reads one",
+    )
 
 
-def two_codebooks(interpreter: Interpreter, name: str, data: Form, references: Form,
-                  arguments: tuple[int, int] = (0, 1)) -> tuple[Codebook, Codebook]:
+def two_codebooks(
+    interpreter: Interpreter, name: str, data: Form, references: Form, arguments: tuple[int, int] = (0, 1)
+) -> tuple[Codebook, Codebook]:
     """Two codebooks with words of one width, which stand in these places of a call; else Misuse."""
     one = codebook(interpreter, name, data, arguments[0])
     other = codebook(interpreter, name, references, arguments[1])
     if one.width != other.width:
-        raise Misuse(f"{name}: words of {one.width} numbers and words of {other.width}", arguments[1],
-                     f"make the second one of {one.width} numbers a word: (new-codebook words {one.width})")
+        raise Misuse(
+            f"{name}: words of {one.width} numbers and words of {other.width}",
+            arguments[1],
+            f"make the second one of {one.width} numbers a word: (new-codebook words {one.width})",
+        )
     return one, other
 
 
@@ -89,8 +96,11 @@ def item(name: str, book: Codebook, i: Form, argument: int = 1) -> int:
     """The place of a word, from 0; Misuse if there is none."""
     place = whole(name, i, argument)
     if not 0 <= place < len(book):
-        raise Misuse(f"{name}: the codebook has words 0 to {len(book) - 1}, not {place}", argument,
-                     f"write 0 to {len(book) - 1}" if len(book) else "give one with words: (new-codebook words width)")
+        raise Misuse(
+            f"{name}: the codebook has words 0 to {len(book) - 1}, not {place}",
+            argument,
+            f"write 0 to {len(book) - 1}" if len(book) else "give one with words: (new-codebook words width)",
+        )
     return place
 
 
@@ -98,16 +108,22 @@ def merged(name: str, books: list[Codebook]) -> Codebook:
     """All words of some codebooks of one width, in order, copied with their labels."""
     widths = {book.width for book in books}
     if len(widths) > 1:
-        raise Misuse(f"{name}: words of {' and '.join(map(str, sorted(widths)))} numbers", None,
-                     "give codebooks of one width: (new-codebook words width) makes one")
+        raise Misuse(
+            f"{name}: words of {' and '.join(map(str, sorted(widths)))} numbers",
+            None,
+            "give codebooks of one width: (new-codebook words width) makes one",
+        )
     return Codebook(np.concatenate([book.words for book in books]), np.concatenate([book.labels for book in books]))
 
 
 def make_codebook(interpreter: Interpreter, name: str, words: int, width: int) -> Codebook:
     """A codebook of zeros; Misuse for a size that is none."""
     if not 0 <= words <= _MOST_WORDS or not 1 <= width <= _MOST_NUMBERS:
-        raise Misuse(f"{name}: {words} words of {width} numbers; there are 0 to {_MOST_WORDS:,} of 1 to "
-                     f"{_MOST_NUMBERS:,}", None, "write (new-codebook words width), such as (new-codebook 100 16)")
+        raise Misuse(
+            f"{name}: {words} words of {width} numbers; there are 0 to {_MOST_WORDS:,} of 1 to {_MOST_NUMBERS:,}",
+            None,
+            "write (new-codebook words width), such as (new-codebook 100 16)",
+        )
     interpreter.budget.make_matrix(words * width, name)
     return Codebook.of(np.zeros((words, width), np.float32))
 
@@ -120,14 +136,20 @@ def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) ->
             raise Misuse("new-codebook: a matrix or two numbers are wanted", 0, "write (new-codebook words width)")
         return make_codebook(interpreter, "new-codebook", whole("new-codebook", words), whole("new-codebook", width, 1))
     if words.dtype != np.float32 or words.ndim != 2:
-        raise Misuse("new-codebook: a matrix of two dimensions in single precision is wanted", 0,
-                     "make it by (float-matrix n d), or copy it into one with copy-matrix")
+        raise Misuse(
+            "new-codebook: a matrix of two dimensions in single precision is wanted",
+            0,
+            "make it by (float-matrix n d), or copy it into one with copy-matrix",
+        )
     book = Codebook.of(words)
     if width is not ABSENT:
         labels = width
         if not isinstance(labels, np.ndarray) or labels.dtype == object or labels.shape != (len(book),):
-            raise Misuse(f"new-codebook: a matrix of {len(book)} labels is wanted, one for each word", 1,
-                         f"make it by (int-matrix {len(book)})")
+            raise Misuse(
+                f"new-codebook: a matrix of {len(book)} labels is wanted, one for each word",
+                1,
+                f"make it by (int-matrix {len(book)})",
+            )
         book.labels[:] = [_label("new-codebook", float(x), 1) for x in labels.tolist()]
     return book
 
@@ -165,8 +187,11 @@ def codebook_label(interpreter: Interpreter, cb: Form, i: Form = ABSENT, label: 
 def _label(name: str, x: Form, argument: int) -> int:
     label = whole(name, x, argument)
     if not 0 <= label <= _LARGEST_LABEL:
-        raise Misuse(f"{name}: a label is a whole number from 0 to {_LARGEST_LABEL:,}, not {label}", argument,
-                     "count the labels from 0")
+        raise Misuse(
+            f"{name}: a label is a whole number from 0 to {_LARGEST_LABEL:,}, not {label}",
+            argument,
+            "count the labels from 0",
+        )
     return label
 
 
@@ -182,8 +207,11 @@ def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Code
     book = codebook(interpreter, "codebook-split", cb)
     first, last = item("codebook-split", book, a, 1), item("codebook-split", book, b, 2)
     if first > last:
-        raise Misuse(f"codebook-split: {first} comes behind {last}", 1,
-                     f"write the smaller one first: (codebook-split cb {last} {first})")
+        raise Misuse(
+            f"codebook-split: {first} comes behind {last}",
+            1,
+            f"write the smaller one first: (codebook-split cb {last} {first})",
+        )
     return book.part(first, last + 1)
 
 
@@ -202,8 +230,9 @@ def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> 
     """(codebook-select f cb...): a copy of the words for whose label f is true"""
     if not books:
         raise Misuse("codebook-select: a codebook is wanted behind the function")
-    whole_book = merged("codebook-select", [codebook(interpreter, "codebook-select", book, i)
-                                            for i, book in enumerate(books, 1)])
+    whole_book = merged(
+        "codebook-select", [codebook(interpreter, "codebook-select", book, i) for i, book in enumerate(books, 1)]
+    )
     kept = [interpreter.apply(predicate, [float(label)]) is not NIL for label in whole_book.labels.tolist()]
     chosen = np.array(kept, bool)
     interpreter.budget.make_matrix(int(chosen.sum()) * whole_book.width, "codebook-select")
@@ -224,10 +253,12 @@ def codebook_to_patdes(interpreter: Interpreter, cb: Form) -> Form:
 def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) -> Codebook:
     """(patdes-to-codebook p d): the rows of p, shared; each label is the column of the greatest in the row of d"""
     book = new_codebook(interpreter, patterns)
-    if not isinstance(desired, np.ndarray) or desired.dtype == object or desired.ndim != 2 \
-            or len(desired) != len(book):
-        raise Misuse(f"patdes-to-codebook: a matrix of {len(book)} rows of targets is wanted", 1,
-                     f"give a row of targets for each of the {len(book)} words, such as (matrix {len(book)} 10)")
+    if not isinstance(desired, np.ndarray) or desired.dtype == object or desired.ndim != 2 or len(desired) != len(book):
+        raise Misuse(
+            f"patdes-to-codebook: a matrix of {len(book)} rows of targets is wanted",
+            1,
+            f"give a row of targets for each of the {len(book)} words, such as (matrix {len(book)} 10)",
+        )
     book.labels[:] = desired.argmax(axis=1)
     return book
 
@@ -235,8 +266,11 @@ def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) 
 def vector(interpreter: Interpreter, name: str, x: Form, book: Codebook, argument: int = 0) -> np.ndarray:
     """x as a vector of single precision as wide as the words of a codebook; Misuse if it is none."""
     if not isinstance(x, np.ndarray) or x.dtype == object or x.shape != (book.width,):
-        raise Misuse(f"{name}: a matrix of one dimension with {book.width} numbers is wanted, as the words have; not "
-                     f"{interpreter.describe(x)}", argument,
-                     f"make it by (float-matrix {book.width}), or take a word: (codebook-word cb 0)")
+        raise Misuse(
+            f"{name}: a matrix of one dimension with {book.width} numbers is wanted, as the words have; not "
+            f"{interpreter.describe(x)}",
+            argument,
+            f"make it by (float-matrix {book.width}), or take a word: (codebook-word cb 0)",
+        )
     with np.errstate(over="ignore"):
         return x.astype(np.float32)

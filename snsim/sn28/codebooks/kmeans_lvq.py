@@ -15,8 +15,9 @@ about the plane between them; they are two ways to choose the pair.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,6 +49,7 @@ Pair = tuple[int, int]  # the places of a reference of a wrong class and of one 
 
 # k-means
 
+
 def k_means(interpreter: Interpreter, data: Codebook, k: int) -> Codebook:
     """k references, at first copies of the first k words with n = 1 each; all have the label 0.
 
@@ -78,13 +80,17 @@ def _to_mean(means: np.ndarray, counts: np.ndarray, x: np.ndarray) -> None:
 
 def k_means_of_classes(interpreter: Interpreter, name: str, data: Codebook, k: int, classes: list[int]) -> Codebook:
     """k references for each of the classes, one class behind the other, each by the k-means of the words of its class;
-    Misuse if a class has fewer words."""
+    Misuse if a class has fewer words.
+    """
     of_classes = []
     for label in classes:
         own = Codebook.of(data.words[data.labels == label])
         if len(own) < k:
-            raise Misuse(f"{name}: {len(own)} words have the label {label}, fewer than {k} references", 1,
-                         f"write {len(own)} or less for k, or give more words the label {label}")
+            raise Misuse(
+                f"{name}: {len(own)} words have the label {label}, fewer than {k} references",
+                1,
+                f"write {len(own)} or less for k, or give more words the label {label}",
+            )
         references = k_means(interpreter, own, k)
         references.labels[:] = label
         of_classes.append(references)
@@ -112,6 +118,7 @@ def assign_labels(interpreter: Interpreter, data: Codebook, references: Codebook
 
 
 # Learning vector quantisation
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -150,10 +157,15 @@ def learn_lvq1(lesson: Lesson, interpreter: Interpreter) -> None:
                 lesson.move(place, x, -in_use)
 
 
-def learn_lvq_of_pairs(lesson: Lesson, pair_for: Callable[[np.ndarray, Codebook, int], Pair | None],
-                       window: float, interpreter: Interpreter) -> None:
+def learn_lvq_of_pairs(
+    lesson: Lesson,
+    pair_for: Callable[[np.ndarray, Codebook, int], Pair | None],
+    window: float,
+    interpreter: Interpreter,
+) -> None:
     """LVQ2 and LVQ3: of the pair for a misclassified word in the window, the wrong one is pushed away and the right
-    one drawn near. `pair_for` gives None where no pair is to be moved."""
+    one drawn near. `pair_for` gives None where no pair is to be moved.
+    """
     for sweep in range(lesson.sweeps):
         rate = lesson.rate_in(sweep)
         count_distances(interpreter, len(lesson.data), lesson.references)
@@ -200,11 +212,13 @@ _PAIRS = {2: pair_of_lvq2, 3: pair_of_lvq3}
 
 # Words
 
+
 def _with_words(interpreter: Interpreter, name: str, data: Form) -> Codebook:
     book = codebook(interpreter, name, data)
     if not len(book):
-        raise Misuse(f"{name}: the codebook has no words", 0,
-                     "fill it before: (load-codebook file) or (codebook-merge cb...)")
+        raise Misuse(
+            f"{name}: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
+        )
     return book
 
 
@@ -229,8 +243,11 @@ def codebook_assign_labels(interpreter: Interpreter, data: Form, references: For
     """(codebook-assign-labels data ref [k]): label references as most items do whose k (1) nearest they are"""
     items, book = two_codebooks(interpreter, "codebook-assign-labels", data, references)
     if not len(items):
-        raise Misuse("codebook-assign-labels: there are no items", 0,
-                     "give data with words: (load-codebook file) or (patdes-to-codebook matrix targets)")
+        raise Misuse(
+            "codebook-assign-labels: there are no items",
+            0,
+            "give data with words: (load-codebook file) or (patdes-to-codebook matrix targets)",
+        )
     assign_labels(interpreter, items, book, neighbours("codebook-assign-labels", k, book, 2))
     return book
 
@@ -253,8 +270,15 @@ def init_lvq_class(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
 
 
 @word("learn-lvq")
-def learn_lvq(interpreter: Interpreter, version: Form, data: Form, references: Form, sweeps: Form, rate: Form = _RATE,
-              window: Form = ABSENT) -> Form:
+def learn_lvq(
+    interpreter: Interpreter,
+    version: Form,
+    data: Form,
+    references: Form,
+    sweeps: Form,
+    rate: Form = _RATE,
+    window: Form = ABSENT,
+) -> Form:
     """(learn-lvq v data ref n [a [w]]): n sweeps of LVQ 1, 2 or 3 at a rate from a (0.1) to 0, with window w (0.01)"""
     which, count = whole("learn-lvq", version), whole("learn-lvq", sweeps, 3)
     items, book = two_codebooks(interpreter, "learn-lvq", data, references, (1, 2))
@@ -265,12 +289,18 @@ def learn_lvq(interpreter: Interpreter, version: Form, data: Form, references: F
     if count < 0:
         raise Misuse(f"learn-lvq: {count} sweeps", 3, "write 0 or more, such as 10")
     if len(book) < min(which, 2):
-        raise Misuse(f"learn-lvq: {len(book)} references are too few for LVQ{which}", 2,
-                     "give two references or more, of different labels: (init-lvq-class data k)")
+        raise Misuse(
+            f"learn-lvq: {len(book)} references are too few for LVQ{which}",
+            2,
+            "give two references or more, of different labels: (init-lvq-class data k)",
+        )
     unknown = np.setdiff1d(items.labels, book.labels)
     if which == 3 and len(unknown):
-        raise Misuse(f"learn-lvq: no reference has the label {unknown[0]} of an item", 2,
-                     "(init-lvq-class data k) gives each class k references")
+        raise Misuse(
+            f"learn-lvq: no reference has the label {unknown[0]} of an item",
+            2,
+            "(init-lvq-class data k) gives each class k references",
+        )
     lesson = Lesson(items, book, count, number("learn-lvq", rate, 4))
     with np.errstate(over="ignore", invalid="ignore"):
         if which == 1:

@@ -36,8 +36,16 @@ _ONE = np.float32(1)
 
 
 @word("learn-tmap")
-def learn_tmap(interpreter: Interpreter, data: Form, nodes: Form, sweeps: Form, topology: Form, epsi: Form, dst: Form,
-               display: Form = NIL) -> Form:
+def learn_tmap(
+    interpreter: Interpreter,
+    data: Form,
+    nodes: Form,
+    sweeps: Form,
+    topology: Form,
+    epsi: Form,
+    dst: Form,
+    display: Form = NIL,
+) -> Form:
     """(learn-tmap data ref n topo epsi dst [display]): n sweeps; each item draws the nodes near to its winner
 
     c is (n - t)/n in sweep t, from 0. (epsi c) is asked once a sweep, (dst d c) once for each distance that occurs in
@@ -45,8 +53,9 @@ def learn_tmap(interpreter: Interpreter, data: Form, nodes: Form, sweeps: Form, 
     """
     items, net = two_codebooks(interpreter, "learn-tmap", data, nodes)
     if not len(net):
-        raise Misuse("learn-tmap: a map has nodes", 1,
-                     "give a codebook with a word for each node: (new-codebook nodes width)")
+        raise Misuse(
+            "learn-tmap: a map has nodes", 1, "give a codebook with a word for each node: (new-codebook nodes width)"
+        )
     count = whole("learn-tmap", sweeps, 2)
     if count < 0:
         raise Misuse(f"learn-tmap: {count} sweeps", 2, "write 0 or more, such as 10")
@@ -83,30 +92,37 @@ class Reach:
     def _at(self, distance: float) -> float:
         if distance not in self._known:
             share = self._interpreter.apply(self._dst, [distance, self._left])
-            self._known[distance] = (math.nan if share is NIL
-                                     else number("learn-tmap: dst", share, None) * self._rate)
+            self._known[distance] = math.nan if share is NIL else number("learn-tmap: dst", share, None) * self._rate
         return self._known[distance]
 
 
 # Grids
 
+
 def _grid(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive:
     """The topology of a grid of these sizes, its nodes numbered row by row: a distance is the sum over the dimensions
-    of the steps from node to node, in a closed one the shorter way round."""
+    of the steps from node to node, in a closed one the shorter way round.
+    """
     lengths = [whole(name, size, i) for i, size in enumerate(sizes)]
     nodes = math.prod(lengths)
     if not lengths or min(lengths) < 1 or nodes > _LARGEST_GRID:
-        raise Misuse(f"{name}: a grid has 1 to {_LARGEST_GRID:,} nodes", None,
-                     "write a size of 1 or more for each dimension, such as (tmap-topo-2d 8 8)")
+        raise Misuse(
+            f"{name}: a grid has 1 to {_LARGEST_GRID:,} nodes",
+            None,
+            "write a size of 1 or more for each dimension, such as (tmap-topo-2d 8 8)",
+        )
     places = np.indices(lengths).reshape(len(lengths), nodes)
     around = np.array(lengths)[:, np.newaxis]
 
     def fill(interpreter: Interpreter, i: Form, target: Form) -> Form:
         node, into = whole(name, i), matrix(name, target, 1)
         if not 0 <= node < nodes or into.size != nodes:
-            raise Misuse(f"{name}: a grid of {' x '.join(map(str, lengths))} has {nodes} nodes; node {node} and a "
-                         f"matrix of {into.size} numbers are given", None,
-                         "give the grid as many nodes as the map of learn-tmap has words")
+            raise Misuse(
+                f"{name}: a grid of {' x '.join(map(str, lengths))} has {nodes} nodes; node {node} and a "
+                f"matrix of {into.size} numbers are given",
+                None,
+                "give the grid as many nodes as the map of learn-tmap has words",
+            )
         interpreter.budget.compute(places.size)
         steps = abs(places - places[:, [node]])
         if closed:
@@ -148,6 +164,7 @@ def tnettopo_kd(interpreter: Interpreter, *sizes: Form) -> Primitive:
 
 
 # Rates and shares
+
 
 def _rate(name: str, rate: Form, falls: bool) -> Primitive:
     e = number(name, rate)
@@ -195,6 +212,7 @@ def tnetdst_lin(interpreter: Interpreter, radius: Form) -> Primitive:
 
 # Pictures of a map that learns
 
+
 def _picture(name: str, drawing: str, corners: tuple[Form, ...], *grid: Form) -> Primitive:
     """The display that clears the window, and has `bidim-display-dots` draw the data, the word `drawing` the nodes."""
     given = [corner for corner in corners if corner is not ABSENT]
@@ -212,21 +230,30 @@ def _picture(name: str, drawing: str, corners: tuple[Form, ...], *grid: Form) ->
 
 
 @word("tmap-display-bidim-1d")
-def tnetdisplay_bidim_1d(interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT,
-                          y1: Form = ABSENT) -> Primitive:
+def tnetdisplay_bidim_1d(
+    interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
+) -> Primitive:
     """(tmap-display-bidim-1d [xmin ymin xmax ymax]): for learn-tmap: draw the nodes as a line among the data"""
     return _picture("tmap-display-bidim-1d", "bidim-display-1d", (x0, y0, x1, y1))
 
 
 @word("tmap-display-bidim-ring")
-def tnetdisplay_bidim_ring(interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT,
-                            y1: Form = ABSENT) -> Primitive:
+def tnetdisplay_bidim_ring(
+    interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
+) -> Primitive:
     """(tmap-display-bidim-ring [xmin ymin xmax ymax]): for learn-tmap: draw the nodes as a ring among the data"""
     return _picture("tmap-display-bidim-ring", "bidim-display-ring", (x0, y0, x1, y1))
 
 
 @word("tmap-display-bidim-2d")
-def tnetdisplay_bidim_2d(interpreter: Interpreter, n: Form, m: Form, x0: Form = ABSENT, y0: Form = ABSENT,
-                          x1: Form = ABSENT, y1: Form = ABSENT) -> Primitive:
+def tnetdisplay_bidim_2d(
+    interpreter: Interpreter,
+    n: Form,
+    m: Form,
+    x0: Form = ABSENT,
+    y0: Form = ABSENT,
+    x1: Form = ABSENT,
+    y1: Form = ABSENT,
+) -> Primitive:
     """(tmap-display-bidim-2d n m [xmin ymin xmax ymax]): for learn-tmap: draw n x m nodes as a net among the data"""
     return _picture("tmap-display-bidim-2d", "bidim-display-2d", (x0, y0, x1, y1), n, m)

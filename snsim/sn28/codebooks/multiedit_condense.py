@@ -34,13 +34,19 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
     """
     book, n = codebook(interpreter, "multiedit", cb), whole("multiedit", parts, 1)
     if n < _LEAST_PARTS:
-        raise Misuse(f"multiedit: {_LEAST_PARTS} parts or more are wanted, not {n}", 1,
-                     f"write (multiedit cb {_LEAST_PARTS}), or a larger number")
+        raise Misuse(
+            f"multiedit: {_LEAST_PARTS} parts or more are wanted, not {n}",
+            1,
+            f"write (multiedit cb {_LEAST_PARTS}), or a larger number",
+        )
     left, dropped = np.arange(len(book)), -1
     while dropped:
         if len(left) < n:
-            raise Misuse(f"multiedit: {len(left)} words are left, too few for {n} parts", 0,
-                         f"write a smaller number of parts, at most {max(len(left), 1)}, or give more words")
+            raise Misuse(
+                f"multiedit: {len(left)} words are left, too few for {n} parts",
+                0,
+                f"write a smaller number of parts, at most {max(len(left), 1)}, or give more words",
+            )
         stretches = np.array_split(left, n)
         judges = stretches[1:] + stretches[:1]
         kept = [_agreed(interpreter, book, part, judge) for part, judge in zip(stretches, judges)]
@@ -70,8 +76,9 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
     """
     book = codebook(interpreter, "condense", cb)
     if not len(book):
-        raise Misuse("condense: the codebook has no words", 0,
-                     "fill it before: (load-codebook file) or (codebook-merge cb...)")
+        raise Misuse(
+            "condense: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
+        )
     store, before = [0], 0
     while before < len(store):
         before = len(store)
@@ -81,8 +88,9 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
             if stored.labels[nearest(x, stored.words)] == label:
                 continue
             if i in store:  # another word in the store is as near as the word itself
-                raise Misuse(f"condense: word {i} stands in the codebook with two labels", 0,
-                             "(multiedit cb) drops such words")
+                raise Misuse(
+                    f"condense: word {i} stands in the codebook with two labels", 0, "(multiedit cb) drops such words"
+                )
             store.append(i)
         if verbose is not NIL:
             interpreter.print_text(f"condense: {len(store) - before} added, {len(store)} of {len(book)} kept\n")

@@ -78,8 +78,9 @@ def neighbours(name: str, k: Form, book: Codebook, argument: int) -> int:
     count = whole(name, k, argument)
     if 1 <= count <= len(book):
         return count
-    raise Misuse(f"{name}: {count} of the {len(book)} words of the codebook are asked for", argument,
-                 f"write 1 to {len(book)}")
+    raise Misuse(
+        f"{name}: {count} of the {len(book)} words of the codebook are asked for", argument, f"write 1 to {len(book)}"
+    )
 
 
 def count_distances(interpreter: Interpreter, vectors: int, references: Codebook) -> None:
@@ -88,6 +89,7 @@ def count_distances(interpreter: Interpreter, vectors: int, references: Codebook
 
 
 # Distances
+
 
 @word("codebook-distances", makes=True)
 def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form = ABSENT) -> np.ndarray:
@@ -100,8 +102,11 @@ def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form
         return distances
     given = matrix("codebook-distances", target, 2)
     if given.shape != distances.shape:
-        raise Misuse(f"codebook-distances: a matrix of {len(book)} numbers takes the distances", 2,
-                     f"leave it out, or make it by (float-matrix {len(book)})")
+        raise Misuse(
+            f"codebook-distances: a matrix of {len(book)} numbers takes the distances",
+            2,
+            f"leave it out, or make it by (float-matrix {len(book)})",
+        )
     put(given, distances)
     return given
 
@@ -123,13 +128,17 @@ def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) 
     items, book = two_codebooks(interpreter, "codebook-distorsion", data, references)
     for argument, each in enumerate((items, book)):
         if not len(each):
-            raise Misuse("codebook-distorsion: a codebook without words has none", argument,
-                         "fill it before: (load-codebook file) or (codebook-merge cb...)")
+            raise Misuse(
+                "codebook-distorsion: a codebook without words has none",
+                argument,
+                "fill it before: (load-codebook file) or (codebook-merge cb...)",
+            )
     count_distances(interpreter, len(items), book)
     return float(distortion(items, book))
 
 
 # Classes
+
 
 @word("knn")
 def knn(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> Form:
@@ -158,13 +167,17 @@ def test_knn(interpreter: Interpreter, data: Form, i: Form, references: Form, k:
     return bool(items.labels[place] == classify(items.words[place], book, count))
 
 
-def _answers(interpreter: Interpreter, name: str, data: Form, references: Form,
-             k: Form) -> tuple[Codebook, Codebook, np.ndarray]:
+def _answers(
+    interpreter: Interpreter, name: str, data: Form, references: Form, k: Form
+) -> tuple[Codebook, Codebook, np.ndarray]:
     """The data, the references, and the class that the k nearest of these give each of the data."""
     items, book = two_codebooks(interpreter, name, data, references)
     if not len(items):
-        raise Misuse(f"{name}: the codebook has no words to classify", 0,
-                     "fill it before: (load-codebook file) or (codebook-merge cb...)")
+        raise Misuse(
+            f"{name}: the codebook has no words to classify",
+            0,
+            "fill it before: (load-codebook file) or (codebook-merge cb...)",
+        )
     count = neighbours(name, k, book, 2)
     count_distances(interpreter, len(items), book)
     return items, book, np.array([classify(x, book, count) for x in items.words])
@@ -185,8 +198,11 @@ def confusion_knn(interpreter: Interpreter, data: Form, references: Form, k: For
     """(confusion-knn data ref [k]): a matrix, in row c and column d how many of class c were taken for class d"""
     items, book, found = _answers(interpreter, "confusion-knn", data, references, k)
     if (found == NO_CLASS).any():
-        raise Misuse(f"confusion-knn: with {whole('confusion-knn', k, 2)} neighbours a vote is a tie, which has no "
-                     "column", 2, "(perf-knn data ref k t) counts ties; with 1 neighbour there is none")
+        raise Misuse(
+            f"confusion-knn: with {whole('confusion-knn', k, 2)} neighbours a vote is a tie, which has no column",
+            2,
+            "(perf-knn data ref k t) counts ties; with 1 neighbour there is none",
+        )
     classes = max(items.class_count(), book.class_count())
     interpreter.budget.check_matrix(classes * classes, "confusion-knn")
     table = np.zeros((classes, classes))

@@ -12,8 +12,9 @@ be drawn, saved and measured as other nets are. Its layers are `distance-layer`,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -40,13 +41,17 @@ def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
     """(init-rbf data k): build a net, k centres a label by k-means; (init-rbf data cb): with these centres"""
     items = codebook(interpreter, "init-rbf", data)
     if not len(items):
-        raise Misuse("init-rbf: the codebook has no words", 0,
-                     "fill it before: (load-codebook file) or (codebook-merge cb...)")
+        raise Misuse(
+            "init-rbf: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
+        )
     if isinstance(centres, Codebook):
         book = centres
         if not len(book) or book.width != items.width:
-            raise Misuse(f"init-rbf: {len(book)} centres of {book.width} numbers for words of {items.width}", 1,
-                         f"take the centres from the data: (k-means data {max(len(book), 1)})")
+            raise Misuse(
+                f"init-rbf: {len(book)} centres of {book.width} numbers for words of {items.width}",
+                1,
+                f"take the centres from the data: (k-means data {max(len(book), 1)})",
+            )
     else:
         k = neighbours("init-rbf", centres, items, 1)
         book = k_means_of_classes(interpreter, "init-rbf", items, k, items.classes())
@@ -64,8 +69,13 @@ def _make_net(interpreter: Interpreter, bells: int, classes: int) -> None:
     """Layers and connections; all weights are 0."""
     units = 1 + 2 * bells + 2 * classes  # with the bias, and what the outputs should be
     interpreter.call("alloc-net", float(units), float(bells + classes * (bells + 1)))
-    layers = make_list([code("distance-layer", float(bells)), code("bell-layer", float(bells), code("nlf-bell")),
-                        code("class-layer", float(classes))])
+    layers = make_list(
+        [
+            code("distance-layer", float(bells)),
+            code("bell-layer", float(bells), code("nlf-bell")),
+            code("class-layer", float(classes)),
+        ]
+    )
     interpreter.call("build-net-nobias", layers, NIL)
     for unit, bell in _pairs(interpreter):
         interpreter.call("connect", unit, bell)
@@ -90,13 +100,16 @@ def _first_v(interpreter: Interpreter, items: Codebook, centres: Codebook) -> fl
         drawn = min(int(randomness.rand() * len(items)), len(items) - 1)  # rand may be 1
         total += float(squared_distances(items.words[drawn], centres.words).mean(dtype=np.float64))
     if not 0.0 < total < np.inf:
-        raise Misuse("init-rbf: all words are the same" if total == 0.0 else "init-rbf: the distances are too large", 0,
-                     "give words that differ" if total == 0.0 else
-                     "divide the words before: (m*c (codebook-word cb) 0.001)")
+        raise Misuse(
+            "init-rbf: all words are the same" if total == 0.0 else "init-rbf: the distances are too large",
+            0,
+            "give words that differ" if total == 0.0 else "divide the words before: (m*c (codebook-word cb) 0.001)",
+        )
     return _REACH * _DRAWN / total
 
 
 # Words as patterns
+
 
 @word("rbf-present-pattern")
 def rbf_present_pattern(interpreter: Interpreter, layer: Form, i: Form) -> Form:
@@ -119,8 +132,11 @@ def _presented(interpreter: Interpreter, name: str, i: Form) -> tuple[np.ndarray
     """Word i of the codebook that is presented, and its label."""
     items, place = codebook(interpreter, f"{name}: rbf-cbdata", interpreter.lookup("rbf-cbdata")), whole(name, i, 1)
     if not 0 <= place < len(items):
-        raise Misuse(f"{name}: the codebook has words 0 to {len(items) - 1}, not {place}", 1,
-                     f"words count from 0: write 0 to {len(items) - 1}")
+        raise Misuse(
+            f"{name}: the codebook has words 0 to {len(items) - 1}, not {place}",
+            1,
+            f"words count from 0: write 0 to {len(items) - 1}",
+        )
     return items.words[place], int(items.labels[place])
 
 
@@ -132,15 +148,25 @@ def _as_patterns(interpreter: Interpreter, name: str, data: Form) -> Iterator[No
     if not isinstance(centres, Codebook):
         raise Misuse(f"{name}: there is no net of radial basis functions", None, "(init-rbf data k) builds one")
     if not len(items) or items.width != centres.width:
-        raise Misuse(f"{name}: {len(items)} words of {items.width} numbers for centres of {centres.width}", 0,
-                     "build the net for these words: (init-rbf data k)")
+        raise Misuse(
+            f"{name}: {len(items)} words of {items.width} numbers for centres of {centres.width}",
+            0,
+            "build the net for these words: (init-rbf data k)",
+        )
     if items.class_count() > number(name, interpreter.lookup("rbf-classes"), None):
-        raise Misuse(f"{name}: the net has no output for the label {items.class_count() - 1}", 0,
-                     "build the net with data of all classes: (init-rbf data k)")
-    values = {"rbf-cbdata": items, "patt-min": 0.0, "patt-max": float(len(items) - 1),
-              "classify": interpreter.procedure(symbol("class-max")),
-              "present-pattern": interpreter.procedure(symbol("rbf-present-pattern")),
-              "present-desired": interpreter.procedure(symbol("rbf-present-desired"))}
+        raise Misuse(
+            f"{name}: the net has no output for the label {items.class_count() - 1}",
+            0,
+            "build the net with data of all classes: (init-rbf data k)",
+        )
+    values = {
+        "rbf-cbdata": items,
+        "patt-min": 0.0,
+        "patt-max": float(len(items) - 1),
+        "classify": interpreter.procedure(symbol("class-max")),
+        "present-pattern": interpreter.procedure(symbol("rbf-present-pattern")),
+        "present-desired": interpreter.procedure(symbol("rbf-present-desired")),
+    }
     with ExitStack() as stack:
         for variable, value in values.items():
             stack.enter_context(bound(interpreter, variable, value))
@@ -148,8 +174,9 @@ def _as_patterns(interpreter: Interpreter, name: str, data: Form) -> Iterator[No
 
 
 @word("learn-rbf")
-def learn_rbf(interpreter: Interpreter, data: Form, sweeps: Form, bell_rate: Form = NIL,
-              class_rate: Form = NIL) -> Form:
+def learn_rbf(
+    interpreter: Interpreter, data: Form, sweeps: Form, bell_rate: Form = NIL, class_rate: Form = NIL
+) -> Form:
     """(learn-rbf data n [es ec]): n sweeps over the words, at rates from es (bells) and ec (outputs) to 0
 
     In sweep t of n a rate is e (1 - t/n), t from 0. By default es is 0.02 times the mean weight of the bells, ec 0.02
@@ -160,10 +187,12 @@ def learn_rbf(interpreter: Interpreter, data: Form, sweeps: Form, bell_rate: For
         raise Misuse(f"learn-rbf: {count} sweeps", 1, "write 1 or more, such as 10")
     with _as_patterns(interpreter, "learn-rbf", data):
         weights = [number("sval", interpreter.call("sval", *pair), None) for pair in _pairs(interpreter)]
-        rates = {"bell-layer": _RATE * sum(weights) / len(weights) if bell_rate is NIL
-                 else number("learn-rbf", bell_rate, 2),
-                 "class-layer": _RATE / len(weights) ** 0.5 if class_rate is NIL
-                 else number("learn-rbf", class_rate, 3)}
+        rates = {
+            "bell-layer": _RATE * sum(weights) / len(weights)
+            if bell_rate is NIL
+            else number("learn-rbf", bell_rate, 2),
+            "class-layer": _RATE / len(weights) ** 0.5 if class_rate is NIL else number("learn-rbf", class_rate, 3),
+        }
         for sweep in range(count):
             for layer, rate in rates.items():
                 interpreter.call("epsilon", interpreter.lookup(layer), rate * (1 - sweep / count))

@@ -8,8 +8,9 @@ one that covers others removes them, so an animation does not grow.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Callable, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from snsim.language.hidden_characters import replace_hidden
 from snsim.language.procedures import Misuse
@@ -178,13 +179,23 @@ class Squares(Mark):
 
     def blocks(self) -> list[Block]:
         """The same as filled rectangles."""
-        made = [] if self.ground is None else [
-            Block(self.ground, self.x, self.y, self.columns * self.cell, self.rows * self.cell)]
+        made = (
+            []
+            if self.ground is None
+            else [Block(self.ground, self.x, self.y, self.columns * self.cell, self.rows * self.cell)]
+        )
         for i, (size, color) in enumerate(zip(self.sizes, self.colors)):
             if size > 0:
                 margin = int((self.cell - size) / 2)
-                made.append(Block(color, self.x + i % self.columns * self.cell + margin,
-                                  self.y + i // self.columns * self.cell + margin, size, size))
+                made.append(
+                    Block(
+                        color,
+                        self.x + i % self.columns * self.cell + margin,
+                        self.y + i // self.columns * self.cell + margin,
+                        size,
+                        size,
+                    )
+                )
         return made
 
 
@@ -215,8 +226,11 @@ class Window:
         if right <= 0 or bottom <= 0 or left >= self.width or top >= self.height:
             return
         marks, place = self._marks, mark.place
-        if marks.pop(place, None) is None and mark.covers and (
-                (right - left) * (bottom - top) >= _COVERING * self.width * self.height):
+        if (
+            marks.pop(place, None) is None
+            and mark.covers
+            and ((right - left) * (bottom - top) >= _COVERING * self.width * self.height)
+        ):
             self._uncover(left, top, right, bottom)
         marks[place] = mark
         if len(marks) > _MOST_MARKS:
@@ -226,7 +240,7 @@ class Window:
     def _uncover(self, left: float, top: float, right: float, bottom: float) -> None:
         """Forget the marks that lie inside, up to the borders of the window."""
         right, bottom = (10**9 if right >= self.width else right), (10**9 if bottom >= self.height else bottom)
-        left, top = (-10**9 if left <= 0 else left), (-10**9 if top <= 0 else top)
+        left, top = (-(10**9) if left <= 0 else left), (-(10**9) if top <= 0 else top)
         for place, mark in list(self._marks.items()):
             a, b, c, d = mark.bounds
             if a >= left and b >= top and c <= right and d <= bottom:
@@ -243,11 +257,15 @@ class Screen:
     def open(self, width: int, height: int, title: str) -> Window:
         """A new window, hidden characters in its title replaced; Misuse for a wrong size, or too many windows."""
         if not (1 <= width <= _LARGEST and 1 <= height <= _LARGEST):
-            raise Misuse(f"a window has 1 to {_LARGEST:,} pixels on a side, not {width} x {height}", None,
-                         'write (new-window 512 512 "title")')
+            raise Misuse(
+                f"a window has 1 to {_LARGEST:,} pixels on a side, not {width} x {height}",
+                None,
+                'write (new-window 512 512 "title")',
+            )
         if len(self.windows) >= _MOST_WINDOWS:
-            raise Misuse(f"the program opens more than {_MOST_WINDOWS} windows", None,
-                         "(cls) clears a window to be used again")
+            raise Misuse(
+                f"the program opens more than {_MOST_WINDOWS} windows", None, "(cls) clears a window to be used again"
+            )
         window = Window(len(self.windows) + 1, width, height, replace_hidden(title))
         self.windows.append(window)
         return window

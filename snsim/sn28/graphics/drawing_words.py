@@ -51,8 +51,9 @@ def pixel(name: str, x: Form, argument: int | None) -> int:
     """A number truncated to a pixel; one far outside of any window is taken to be at the border of what is drawn."""
     value = number(name, x, argument)
     if value != value:
-        raise Misuse(f"{name}: {value} is no place", argument,
-                     "write whole numbers of pixels, from 0 at the left and at the top")
+        raise Misuse(
+            f"{name}: {value} is no place", argument, "write whole numbers of pixels, from 0 at the left and at the top"
+        )
     return int(max(-_LARGEST_PIXEL, min(value, _LARGEST_PIXEL)))
 
 
@@ -71,6 +72,7 @@ def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
 
 
 # Windows
+
 
 @word("new-window")
 def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
@@ -117,11 +119,15 @@ def ysize(interpreter: Interpreter) -> float:
 @word("get-click")
 def get_click(interpreter: Interpreter) -> Form:
     """(get-click): would wait for a click; there is no mouse in a program that runs by itself, and this says so"""
-    raise Misuse("get-click: nobody can click in a picture", None,
-                 "give the points in the program, as a codebook: (new-codebook m) of a matrix of single precision")
+    raise Misuse(
+        "get-click: nobody can click in a picture",
+        None,
+        "give the points in the program, as a codebook: (new-codebook m) of a matrix of single precision",
+    )
 
 
 # Color and font
+
 
 @word("color")
 def color(interpreter: Interpreter, c: Form = ABSENT) -> float:
@@ -151,8 +157,11 @@ def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
     parts = [number("alloccolor", x, i) for i, x in enumerate((r, g, b))]
     for i, part in enumerate(parts):
         if not 0.0 <= part <= 1.0:
-            raise Misuse(f"alloccolor: a part of a color is from 0 to 1, not {part:g}", i,
-                         f"write {part / 255:g} for {part:g} of 255" if 1 < part <= 255 else "write for example 0.5")
+            raise Misuse(
+                f"alloccolor: a part of a color is from 0 to 1, not {part:g}",
+                i,
+                f"write {part / 255:g} for {part:g} of 255" if 1 < part <= 255 else "write for example 0.5",
+            )
     red, green, blue = (round(255 * part) for part in parts)
     return _number_of((red, green, blue))
 
@@ -175,6 +184,7 @@ def font(interpreter: Interpreter, name: Form = ABSENT) -> str:
 
 
 # Shapes
+
 
 @word("draw-line")
 def draw_line(interpreter: Interpreter, x1: Form, y1: Form, x2: Form, y2: Form) -> Form:
@@ -226,14 +236,18 @@ def fill_polygon(interpreter: Interpreter, *points: Form) -> Form:
     """(fill-polygon x1 y1 x2 y2...): a filled polygon with these corners"""
     window = current_window(interpreter, "fill-polygon")
     if len(points) < 4 or len(points) % 2:
-        raise Misuse("fill-polygon: two points or more are wanted, two numbers each", None,
-                     "write (fill-polygon x1 y1 x2 y2 x3 y3) for a triangle")
+        raise Misuse(
+            "fill-polygon: two points or more are wanted, two numbers each",
+            None,
+            "write (fill-polygon x1 y1 x2 y2 x3 y3) for a triangle",
+        )
     ends = pixels("fill-polygon", *points)
     draw(interpreter, window, Polygon(window.color, tuple(zip(ends[::2], ends[1::2]))))
     return NIL
 
 
 # Text
+
 
 @word("draw-text")
 def draw_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
@@ -257,16 +271,20 @@ def put_text(interpreter: Interpreter, window: Window, x: int, y: int, string: s
     for i, line in enumerate(string.split("\n")):
         if line:
             shown = "".join(c if c.isprintable() else " " for c in line[:1_000])
-            draw(interpreter, window, Text(x, y + round(i * 1.2 * window.font_size), shown, window.font_size,
-                                           window.color))
+            draw(
+                interpreter,
+                window,
+                Text(x, y + round(i * 1.2 * window.font_size), shown, window.font_size, window.color),
+            )
 
 
 @word("rect-text")
 def rect_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
     """(rect-text x y string): the rectangle (x y w h) that a text would take"""
     window = current_window(interpreter, "rect-text")
-    mark = Text(pixel("rect-text", x, 0), pixel("rect-text", y, 1), text("rect-text", string, 2), window.font_size,
-                BLACK)
+    mark = Text(
+        pixel("rect-text", x, 0), pixel("rect-text", y, 1), text("rect-text", string, 2), window.font_size, BLACK
+    )
     if not mark.text:
         return NIL
     left, top, right, bottom = mark.bounds
@@ -275,12 +293,12 @@ def rect_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
 
 # Rectangles
 
+
 @word("point-in-rect")
 def point_in_rect(interpreter: Interpreter, x: Form, y: Form, rectangle: Form) -> bool:
     """(point-in-rect x y (x y w h)): whether a point lies in a rectangle"""
     left, top, width, height = _rectangle(interpreter, "point-in-rect", rectangle, 2)
-    return (left <= number("point-in-rect", x) < left + width) and (
-        top <= number("point-in-rect", y, 1) < top + height)
+    return (left <= number("point-in-rect", x) < left + width) and (top <= number("point-in-rect", y, 1) < top + height)
 
 
 @word("bounding-rect")
@@ -294,12 +312,16 @@ def bounding_rect(interpreter: Interpreter, one: Form, other: Form) -> Form:
 def _rectangle(interpreter: Interpreter, name: str, rectangle: Form, argument: int) -> list[float]:
     items = interpreter.elements(rectangle, name)
     if len(items) != 4:
-        raise Misuse(f"{name}: a rectangle is a list (x y w h), not {interpreter.describe(rectangle)}", argument,
-                     "write '(0 0 100 50), or (list x y w h)")
+        raise Misuse(
+            f"{name}: a rectangle is a list (x y w h), not {interpreter.describe(rectangle)}",
+            argument,
+            "write '(0 0 100 50), or (list x y w h)",
+        )
     return [number(name, item, argument) for item in items]
 
 
 # Forms
+
 
 @special_word("graphics-batch")
 def graphics_batch(interpreter: Interpreter, form: Pair) -> Form:

@@ -50,8 +50,11 @@ class LiveWindows:
             self._pyplot.show(block=True)
 
     def _open(self, window: Window) -> tuple[Any, Any]:
-        figure = self._pyplot.figure(window.title or f"window {window.number}", dpi=_DOTS_PER_INCH,
-                                     figsize=(window.width / _DOTS_PER_INCH, window.height / _DOTS_PER_INCH))
+        figure = self._pyplot.figure(
+            window.title or f"window {window.number}",
+            dpi=_DOTS_PER_INCH,
+            figsize=(window.width / _DOTS_PER_INCH, window.height / _DOTS_PER_INCH),
+        )
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         image = axes.imshow(pixels(window))
@@ -65,6 +68,13 @@ def open_live() -> LiveWindows:
         import matplotlib
         import matplotlib.pyplot as pyplot
     if matplotlib.get_backend().lower() == "agg":
-        raise SnError([Fault("there is no screen to show windows on", None,
-                             hint="leave --windows out: then they are saved as pictures")])
+        raise SnError(
+            [
+                Fault(
+                    "there is no screen to show windows on",
+                    None,
+                    hint="leave --windows out: then they are saved as pictures",
+                )
+            ]
+        )
     return LiveWindows(pyplot)

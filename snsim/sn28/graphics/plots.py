@@ -7,8 +7,9 @@ the range is not drawn: lines end at the border of the box.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, make_list, symbol
@@ -74,8 +75,9 @@ class Port:
             interpreter.apply(self.marker, [float(round(across)), float(round(down))])
 
 
-def _inside(start: tuple[float, float], end: tuple[float, float],
-            borders: Four) -> tuple[tuple[float, float], tuple[float, float]] | None:
+def _inside(
+    start: tuple[float, float], end: tuple[float, float], borders: Four
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """The part of a line that lies within the borders, None if there is none (Liang and Barsky 1984)."""
     (x, y), dx, dy = start, end[0] - start[0], end[1] - start[1]
     x0, x1 = sorted((borders[0], borders[2]))
@@ -98,20 +100,28 @@ def make_port(name: str, box: Sequence[float], corners: Sequence[float], marker:
     """A port; Misuse if its range is empty."""
     x0, y0, x1, y1 = corners
     if x0 == x1 or y0 == y1 or not all(math.isfinite(c) for c in (*box, *corners)):
-        raise Misuse(f"{name}: there is nothing between {x0:g} and {x1:g}, and between {y0:g} and {y1:g}", None,
-                     "write two different numbers for the ends of each axis: (setup-axes xmin ymin xmax ymax)")
+        raise Misuse(
+            f"{name}: there is nothing between {x0:g} and {x1:g}, and between {y0:g} and {y1:g}",
+            None,
+            "write two different numbers for the ends of each axis: (setup-axes xmin ymin xmax ymax)",
+        )
     left, bottom, right, top = box
     return Port((left, bottom, right, top), (x0, y0, x1, y1), marker)
 
 
 def nice_box(window: Window) -> Four:
     """The box of a window that leaves room for labels and a title."""
-    return (float(_LEFT), float(max(window.height - _BELOW, _ABOVE + 1)), float(max(window.width - _RIGHT, _LEFT + 1)),
-            float(_ABOVE))
+    return (
+        float(_LEFT),
+        float(max(window.height - _BELOW, _ABOVE + 1)),
+        float(max(window.width - _RIGHT, _LEFT + 1)),
+        float(_ABOVE),
+    )
 
 
-def draw_box(interpreter: Interpreter, window: Window, box: Four, x_labels: list[str], y_labels: list[str],
-             title: str) -> None:
+def draw_box(
+    interpreter: Interpreter, window: Window, box: Four, x_labels: list[str], y_labels: list[str], title: str
+) -> None:
     """A frame, labels at equal distances from corner to corner with ticks, and the title above."""
     left, bottom, right, top = (round(x) for x in box)
     draw(interpreter, window, Frame(window.color, left, top, right - left, bottom - top))
@@ -144,6 +154,7 @@ def round_range(low: float, high: float) -> tuple[float, float, float]:
 
 # Words on ports
 
+
 def _current(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
     port = interpreter.lookup("plot-port")
     if not isinstance(port, Port):
@@ -154,16 +165,23 @@ def _current(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
 def _four(interpreter: Interpreter, name: str, x: Form, argument: int) -> list[float]:
     items = interpreter.elements(x, name)
     if len(items) != 4:
-        raise Misuse(f"{name}: a list of four numbers is wanted, not {interpreter.describe(x)}", argument,
-                     "write '(0 0 1 1), or (list xmin ymin xmax ymax)")
+        raise Misuse(
+            f"{name}: a list of four numbers is wanted, not {interpreter.describe(x)}",
+            argument,
+            "write '(0 0 1 1), or (list xmin ymin xmax ymax)",
+        )
     return [number(name, item, argument) for item in items]
 
 
 @word("new-plot-port")
 def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Form = NIL) -> Port:
     """(new-plot-port (left bottom right top) (xmin ymin xmax ymax) [marker]): a new place to plot in"""
-    port = make_port("new-plot-port", _four(interpreter, "new-plot-port", box, 0),
-                     _four(interpreter, "new-plot-port", corners, 1), marker)
+    port = make_port(
+        "new-plot-port",
+        _four(interpreter, "new-plot-port", box, 0),
+        _four(interpreter, "new-plot-port", corners, 1),
+        marker,
+    )
     interpreter.assign(symbol("plot-port"), port)
     return port
 
@@ -172,8 +190,11 @@ def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Fo
 def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) -> Port:
     """(copy-plot-port port [marker]): the same place to plot in, with a pen and a marker of its own"""
     if not isinstance(port, Port):
-        raise Misuse(f"copy-plot-port: {interpreter.describe(port)} is no place to plot in", 0,
-                     "(new-plot-port ...) makes one; (setup-axes xmin ymin xmax ymax) plots without one")
+        raise Misuse(
+            f"copy-plot-port: {interpreter.describe(port)} is no place to plot in",
+            0,
+            "(new-plot-port ...) makes one; (setup-axes xmin ymin xmax ymax) plots without one",
+        )
     return Port(port.box, port.range, port.marker if marker is ABSENT else marker)
 
 
@@ -209,6 +230,7 @@ def plt_clear(interpreter: Interpreter) -> Form:
 
 # Axes
 
+
 @word("nice-brect")
 def nice_brect(interpreter: Interpreter) -> Form:
     """(nice-brect): the box (left bottom right top) of the window that leaves room for labels"""
@@ -216,13 +238,20 @@ def nice_brect(interpreter: Interpreter) -> Form:
 
 
 @word("draw-axes")
-def draw_axes(interpreter: Interpreter, box: Form, x_labels: Form = NIL, y_labels: Form = NIL,
-              title: Form = "") -> Form:
+def draw_axes(
+    interpreter: Interpreter, box: Form, x_labels: Form = NIL, y_labels: Form = NIL, title: Form = ""
+) -> Form:
     """(draw-axes box [xlabels [ylabels [title]]]): a frame with labels at equal distances, and a title"""
     window = current_window(interpreter, "draw-axes")
     left, bottom, right, top = _four(interpreter, "draw-axes", box, 0)
-    draw_box(interpreter, window, (left, bottom, right, top), _labels(interpreter, x_labels),
-             _labels(interpreter, y_labels), _label(interpreter, title))
+    draw_box(
+        interpreter,
+        window,
+        (left, bottom, right, top),
+        _labels(interpreter, x_labels),
+        _labels(interpreter, y_labels),
+        _label(interpreter, title),
+    )
     return NIL
 
 
@@ -236,8 +265,17 @@ def _label(interpreter: Interpreter, x: Form) -> str:
 
 
 @word("setup-axes")
-def setup_axes(interpreter: Interpreter, x0: Form, y0: Form, x1: Form, y1: Form, x_step: Form = NIL, y_step: Form = NIL,
-               title: Form = "", marker: Form = ABSENT) -> Port:
+def setup_axes(
+    interpreter: Interpreter,
+    x0: Form,
+    y0: Form,
+    x1: Form,
+    y1: Form,
+    x_step: Form = NIL,
+    y_step: Form = NIL,
+    title: Form = "",
+    marker: Form = ABSENT,
+) -> Port:
     """(setup-axes xmin ymin xmax ymax [xstep ystep title marker]): clear the window, draw axes, and plot in them"""
     window = current_window(interpreter, "setup-axes")
     corners = [number("setup-axes", x, i) for i, x in enumerate((x0, y0, x1, y1))]
@@ -258,8 +296,11 @@ def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
     port, window = _current(interpreter, "plot-lists")
     across, down = (interpreter.elements(values, "plot-lists") for values in (xs, ys))
     if len(across) != len(down):
-        raise Misuse(f"plot-lists: one list has {len(across)} elements, the other {len(down)}", 1,
-                     f"cut one to {min(len(across), len(down))} elements, or lengthen the other")
+        raise Misuse(
+            f"plot-lists: one list has {len(across)} elements, the other {len(down)}",
+            1,
+            f"cut one to {min(len(across), len(down))} elements, or lengthen the other",
+        )
     port.pen = None
     for x, y in zip(across, down):
         port.draw(window, number("plot-lists", x), number("plot-lists", y, 1), interpreter)
@@ -268,6 +309,7 @@ def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
 
 
 # Markers
+
 
 def marker_named(interpreter: Interpreter, name: str) -> Form:
     """The marker of a name, as the program has it now."""
@@ -285,8 +327,13 @@ def _add_markers() -> None:
     }
     for name, (what, shape) in shapes.items():
 
-        def call(interpreter: Interpreter, x: Form, y: Form, name: str = name,
-                 shape: Callable[[Color, int, int], Mark] | None = shape) -> Form:
+        def call(
+            interpreter: Interpreter,
+            x: Form,
+            y: Form,
+            name: str = name,
+            shape: Callable[[Color, int, int], Mark] | None = shape,
+        ) -> Form:
             window = current_window(interpreter, name)
             place = pixel(name, x, 0), pixel(name, y, 1)
             if shape is not None:

@@ -6,6 +6,7 @@ written for. The letters are strokes of their own (`letters`), as no font can be
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 
@@ -30,8 +31,12 @@ def png(picture: np.ndarray) -> bytes:
     """A picture of `pixels` as the bytes of a PNG file (8 bits a color, no filter)."""
     height, width, _ = picture.shape
     rows = np.concatenate([np.zeros((height, 1), np.uint8), picture.reshape(height, width * 3)], axis=1)
-    return (b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
-            + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 9)) + _chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
+        + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 9))
+        + _chunk(b"IEND", b"")
+    )
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
@@ -59,17 +64,19 @@ def _draw(picture: np.ndarray, mark: Mark, scale: int) -> None:
 def _part(picture: np.ndarray, bounds: tuple[float, float, float, float], scale: int) -> tuple[slice, slice]:
     """The rows and columns of what lies inside of the picture."""
     height, width, _ = picture.shape
-    left, top, right, bottom = (int(round(b * scale)) for b in bounds)
+    left, top, right, bottom = (round(b * scale) for b in bounds)
     return slice(min(max(top, 0), height), min(max(bottom, 0), height)), slice(
-        min(max(left, 0), width), min(max(right, 0), width))
+        min(max(left, 0), width), min(max(right, 0), width)
+    )
 
 
 def _fill(picture: np.ndarray, bounds: tuple[float, float, float, float], color: Color, scale: int) -> None:
     picture[_part(picture, bounds, scale)] = color
 
 
-def _stroke(picture: np.ndarray, start: tuple[float, float], end: tuple[float, float], width: int,
-            color: Color) -> None:
+def _stroke(
+    picture: np.ndarray, start: tuple[float, float], end: tuple[float, float], width: int, color: Color
+) -> None:
     """A line with a square pen, of pixels of the picture; its places are the upper left corner of the pen."""
     count = int(max(abs(end[0] - start[0]), abs(end[1] - start[1]))) + 1
     shares = np.linspace(0.0, 1.0, min(count, 4 * max(picture.shape)))
@@ -84,8 +91,12 @@ def _stroke(picture: np.ndarray, start: tuple[float, float], end: tuple[float, f
 
 def _draw_frame(picture: np.ndarray, frame: Frame, scale: int) -> None:
     left, top, right, bottom = frame.bounds
-    for side in ((left, top, right, top + 1), (left, bottom - 1, right, bottom),
-                 (left, top, left + 1, bottom), (right - 1, top, right, bottom)):
+    for side in (
+        (left, top, right, top + 1),
+        (left, bottom - 1, right, bottom),
+        (left, top, left + 1, bottom),
+        (right - 1, top, right, bottom),
+    ):
         _fill(picture, side, frame.color, scale)
 
 
@@ -123,5 +134,5 @@ def _draw_text(picture: np.ndarray, mark: Text, scale: int) -> None:
         left, base = mark.x * scale + i * ADVANCE * unit, mark.y * scale
         for points in strokes(letter):
             places = [(left + x * unit, base + (y - BASE) * unit) for x, y in points]
-            for start, end in zip(places, places[1:]):
+            for start, end in itertools.pairwise(places):
                 _stroke(picture, start, end, pen, mark.color)

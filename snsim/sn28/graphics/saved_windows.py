@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Iterator
+from typing import TYPE_CHECKING
 
 from snsim.atomic_files import write_atomically
 from snsim.errors import Fault, fail
@@ -64,9 +65,14 @@ def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> 
             raise fail(sentence, hint=remedy) from None
         paths.append(path)
         if window.overfull:
-            interpreter.warnings.append(Fault(f'more was drawn in the window "{window.title}" than is kept: '
-                                              f"{path.name} shows the last of it", None,
-                                              hint="(cls) clears a window to be used again", severity="warning"))
+            interpreter.warnings.append(
+                Fault(
+                    f'more was drawn in the window "{window.title}" than is kept: {path.name} shows the last of it',
+                    None,
+                    hint="(cls) clears a window to be used again",
+                    severity="warning",
+                )
+            )
     return paths
 
 

@@ -11,11 +11,13 @@ from snsim.sn28.graphics.canvas import WHITE, Block, Color, Disc, Frame, Line, M
 
 def svg(window: Window) -> str:
     """The text of an SVG file of what the window shows."""
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{window.width}" height="{window.height}" '
-             f'viewBox="0 0 {window.width} {window.height}">',
-             f"<title>{escape(window.title or f'window {window.number}')}</title>",
-             '<rect width="100%" height="100%" fill="#ffffff"/>',
-             '<g shape-rendering="crispEdges" stroke-width="1" font-family="monospace" xml:space="preserve">']
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{window.width}" height="{window.height}" '
+        f'viewBox="0 0 {window.width} {window.height}">',
+        f"<title>{escape(window.title or f'window {window.number}')}</title>",
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        '<g shape-rendering="crispEdges" stroke-width="1" font-family="monospace" xml:space="preserve">',
+    ]
     for mark in window.marks:
         lines += _elements(mark)
     return "\n".join([*lines, "</g>", "</svg>", ""])
@@ -29,18 +31,24 @@ def _elements(mark: Mark) -> list[str]:
     if isinstance(mark, Line):
         if (mark.x1, mark.y1) == (mark.x2, mark.y2):
             return [_path([Block(mark.color, mark.x1, mark.y1, 1, 1)])]
-        return [f'<line x1="{mark.x1 + .5}" y1="{mark.y1 + .5}" x2="{mark.x2 + .5}" y2="{mark.y2 + .5}" '
-                f'stroke="{_hex(mark.color)}"/>']
+        return [
+            f'<line x1="{mark.x1 + 0.5}" y1="{mark.y1 + 0.5}" x2="{mark.x2 + 0.5}" y2="{mark.y2 + 0.5}" '
+            f'stroke="{_hex(mark.color)}"/>'
+        ]
     if isinstance(mark, Frame):
         left, top, right, bottom = mark.bounds
-        return [f'<rect x="{left + .5}" y="{top + .5}" width="{max(right - left - 1, 0)}" '
-                f'height="{max(bottom - top - 1, 0)}" fill="none" stroke="{_hex(mark.color)}"/>']
+        return [
+            f'<rect x="{left + 0.5}" y="{top + 0.5}" width="{max(right - left - 1, 0)}" '
+            f'height="{max(bottom - top - 1, 0)}" fill="none" stroke="{_hex(mark.color)}"/>'
+        ]
     if isinstance(mark, Disc):
         paint = f'fill="{_hex(mark.color)}"' if mark.filled else f'fill="none" stroke="{_hex(mark.color)}"'
-        return [f'<circle cx="{mark.x + .5}" cy="{mark.y + .5}" r="{mark.radius + (.5 if mark.filled else 0)}" {paint} '
-                'shape-rendering="auto"/>']
+        return [
+            f'<circle cx="{mark.x + 0.5}" cy="{mark.y + 0.5}" r="{mark.radius + (0.5 if mark.filled else 0)}" {paint} '
+            'shape-rendering="auto"/>'
+        ]
     if isinstance(mark, Polygon):
-        points = " ".join(f"{x + .5},{y + .5}" for x, y in mark.points)
+        points = " ".join(f"{x + 0.5},{y + 0.5}" for x, y in mark.points)
         return [f'<polygon points="{points}" fill="{_hex(mark.color)}" fill-rule="evenodd"/>']
     return _text(mark) if isinstance(mark, Text) else []
 
@@ -52,9 +60,11 @@ def _path(blocks: list[Block]) -> str:
 
 def _text(mark: Text) -> list[str]:
     left, top, right, bottom = mark.bounds
-    return [f'<rect x="{left:g}" y="{top:g}" width="{right - left:g}" height="{bottom - top:g}" fill="{_hex(WHITE)}"/>',
-            f'<text x="{mark.x}" y="{mark.y}" font-size="{mark.size:g}" textLength="{right - left:g}" '
-            f'fill="{_hex(mark.color)}">{escape(for_terminal(mark.text))}</text>']
+    return [
+        f'<rect x="{left:g}" y="{top:g}" width="{right - left:g}" height="{bottom - top:g}" fill="{_hex(WHITE)}"/>',
+        f'<text x="{mark.x}" y="{mark.y}" font-size="{mark.size:g}" textLength="{right - left:g}" '
+        f'fill="{_hex(mark.color)}">{escape(for_terminal(mark.text))}</text>',
+    ]
 
 
 def _hex(color: Color) -> str:

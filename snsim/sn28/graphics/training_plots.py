@@ -29,8 +29,14 @@ _POINTS = 100  # of a plotted function
 _MARKERS = ("open-circle", "closed-circle", "open-square", "closed-square")
 
 
-def _axes(interpreter: Interpreter, title: str, label: str, corners: Four,
-          window: Window | None = None, y_step: float | None = None) -> tuple[Window, Port]:
+def _axes(
+    interpreter: Interpreter,
+    title: str,
+    label: str,
+    corners: Four,
+    window: Window | None = None,
+    y_step: float | None = None,
+) -> tuple[Window, Port]:
     """A window with axes between these corners of the data, and the port to plot in it."""
     window = window or interpreter.part(Screen).open(_WIDTH, _HEIGHT, title)
     window.clear()
@@ -44,8 +50,9 @@ def _ages(interpreter: Interpreter, name: str, sweeps: Form) -> tuple[float, flo
     first, last = training_range(interpreter)
     count, age = number(name, sweeps), number_in(interpreter, "age", 0.0)
     if not count > 0:
-        raise Misuse(f"{name}: {count:g} sweeps are no axis", 0,
-                     "write the number of sweeps that the axis is for, such as 20")
+        raise Misuse(
+            f"{name}: {count:g} sweeps are no axis", 0, "write the number of sweeps that the axis is for, such as 20"
+        )
     return age, age + count * (last - first + 1)
 
 
@@ -58,8 +65,11 @@ def _start(interpreter: Interpreter, kind: str, title: str, label: str, corners:
     """Open or clear the window for `error` or `perf`, with a port for the training set and one for the test set."""
     window, port = _axes(interpreter, title, label, corners, _window_in(interpreter, f"{kind}-plotting-window"))
     tests = Port(port.box, port.range, marker_named(interpreter, "closed-circle"))
-    for variable, value in ((f"{kind}-plotting-window", window), (f"training-{kind}-port", port),
-                            (f"test-{kind}-port", tests)):
+    for variable, value in (
+        (f"{kind}-plotting-window", window),
+        (f"training-{kind}-port", port),
+        (f"test-{kind}-port", tests),
+    ):
         interpreter.assign_global(symbol(variable), value)
 
 
@@ -73,8 +83,9 @@ def _cancel(interpreter: Interpreter, kind: str) -> Form:
 def init_error_plotting(interpreter: Interpreter, sweeps: Form, most: Form) -> Form:
     """(init-error-plotting n max): from now on run and trun plot the mean error, for n sweeps and up to max"""
     first, last = _ages(interpreter, "init-error-plotting", sweeps)
-    _start(interpreter, "error", "error", f"{_ERRORS} by age",
-           (first, 0.0, last, number("init-error-plotting", most, 1)))
+    _start(
+        interpreter, "error", "error", f"{_ERRORS} by age", (first, 0.0, last, number("init-error-plotting", most, 1))
+    )
     return NIL
 
 
@@ -151,13 +162,18 @@ def auto_plot_test(interpreter: Interpreter) -> Form:
 
 # While each pattern is learned
 
+
 @word("init-disp-error")
 def init_disp_error(interpreter: Interpreter, sweeps: Form = 10.0, most: Form = 4.0) -> Form:
     """(init-disp-error [n max]): a window for the error of each pattern, for n (10) sweeps and up to max (4)"""
     first, last = _ages(interpreter, "init-disp-error", sweeps)
-    window, port = _axes(interpreter, "instantaneous error", "Error of each pattern by age",
-                         (first, 0.0, last, number("init-disp-error", most, 1)),
-                         _window_in(interpreter, "disp-error-window"))
+    window, port = _axes(
+        interpreter,
+        "instantaneous error",
+        "Error of each pattern by age",
+        (first, 0.0, last, number("init-disp-error", most, 1)),
+        _window_in(interpreter, "disp-error-window"),
+    )
     interpreter.assign_global(symbol("disp-error-window"), window)
     interpreter.assign_global(symbol("disp-error-port"), port)
     return NIL
@@ -188,8 +204,11 @@ def disp_error(interpreter: Interpreter, n: Form) -> Form:
 def disp_net(interpreter: Interpreter, n: Form) -> Form:
     """(disp-net n): show the net by the program's own function (draw-net layers n)"""
     if interpreter.procedure(symbol("draw-net")) is None:
-        raise Misuse("disp-net: nothing says how the net is drawn", None,
-                     "define (de draw-net (layers n) ...), which draws it in a window")
+        raise Misuse(
+            "disp-net: nothing says how the net is drawn",
+            None,
+            "define (de draw-net (layers n) ...), which draws it in a window",
+        )
     return interpreter.call("draw-net", interpreter.lookup("net-struc"), n)
 
 
@@ -203,17 +222,21 @@ def disp_everything(interpreter: Interpreter, n: Form) -> Form:
 
 # Functions and files
 
+
 @word("plot-nlf")
 def plot_nlf(interpreter: Interpreter, x1: Form, x2: Form) -> Form:
     """(plot-nlf x1 x2): plot the non-linearity and its two derivatives from x1 to x2 in a window"""
     low, high = number("plot-nlf", x1), number("plot-nlf", x2, 1)
     places = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
-    curves = [[number("plot-nlf", interpreter.apply(interpreter.lookup(name), [x]), None) for x in places]
-              for name in ("nlf", "dnlf", "ddnlf")]
+    curves = [
+        [number("plot-nlf", interpreter.apply(interpreter.lookup(name), [x]), None) for x in places]
+        for name in ("nlf", "dnlf", "ddnlf")
+    ]
     values = [value for curve in curves for value in curve if math.isfinite(value)]
     bottom, top, step = round_range(min(values, default=0.0), max(values, default=0.0))
-    window, port = _axes(interpreter, "non-linearity", "nlf, dnlf (blue) and ddnlf (red)", (low, bottom, high, top),
-                         y_step=step)
+    window, port = _axes(
+        interpreter, "non-linearity", "nlf, dnlf (blue) and ddnlf (red)", (low, bottom, high, top), y_step=step
+    )
     for curve, color in zip(curves, ((0, 0, 0), (0, 0, 200), (200, 0, 0))):
         window.color, port.pen = color, None
         for x, y in zip(places, curve):
@@ -237,9 +260,10 @@ def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
     first, last = min(ages), max(max(ages), min(ages) + 1.0)
     errors = [error for _, error, _ in points if math.isfinite(error)]
     _, worst, step = round_range(0.0, max(errors, default=0.0) or 1.0)
-    plots = [(*_axes(interpreter, f"performance of {path.name}", f"{_PERCENT} by age", (first, 0.0, last, 100.0)), 2),
-             (*_axes(interpreter, f"error of {path.name}", f"{_ERRORS} by age", (first, 0.0, last, worst),
-                     y_step=step), 1)]
+    plots = [
+        (*_axes(interpreter, f"performance of {path.name}", f"{_PERCENT} by age", (first, 0.0, last, 100.0)), 2),
+        (*_axes(interpreter, f"error of {path.name}", f"{_ERRORS} by age", (first, 0.0, last, worst), y_step=step), 1),
+    ]
     for i, (patterns, curve) in enumerate(measured.items()):
         name_of_marker = _MARKERS[i % len(_MARKERS)]
         interpreter.print_text(f"{name_of_marker}: {patterns}\n")
@@ -249,8 +273,9 @@ def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
     return NIL
 
 
-def _plot_curve(interpreter: Interpreter, window: Window, port: Port, curve: list[tuple[float, float, float]],
-                field: int) -> None:
+def _plot_curve(
+    interpreter: Interpreter, window: Window, port: Port, curve: list[tuple[float, float, float]], field: int
+) -> None:
     """A curve; where the age does not grow, another begins."""
     last = float("-inf")
     for point in curve:

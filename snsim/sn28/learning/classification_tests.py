@@ -6,7 +6,8 @@ those of `desired-layer`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, symbol
@@ -28,8 +29,11 @@ def _answers(interpreter: Interpreter) -> tuple[list[float], list[float]]:
     actual = field(interpreter, "classify", VAL, layer_in(interpreter, OUTPUT))
     desired = field(interpreter, "classify", VAL, layer_in(interpreter, DESIRED))
     if len(actual) != len(desired):
-        raise Misuse(f"output-layer has {len(actual)} units, desired-layer {len(desired)}", None,
-                     "make-desired takes a layer as long as that of make-output")
+        raise Misuse(
+            f"output-layer has {len(actual)} units, desired-layer {len(desired)}",
+            None,
+            "make-desired takes a layer as long as that of make-output",
+        )
     return actual, desired
 
 
@@ -106,6 +110,7 @@ def _same_side(a: float, b: float, low: float, high: float) -> bool:
 
 
 # Choosing one
+
 
 def _choose(interpreter: Interpreter, test: str, *numbers: float) -> Form:
     """Make a test the function `classify`, with the numbers it takes behind the pattern."""

@@ -50,8 +50,11 @@ def _vector(interpreter: Interpreter, given: Form, argument: int) -> Vector | No
         return None
     weights = interpreter.part(Netspace).wnum
     if not isinstance(given, np.ndarray) or given.shape != (weights,):
-        raise Misuse(f"learn-batch-cg: {interpreter.describe(given)} is no vector of {weights} weights", argument,
-                     "hand back the list that learn-batch-cg gave, or begin afresh with (learn-batch-cg n)")
+        raise Misuse(
+            f"learn-batch-cg: {interpreter.describe(given)} is no vector of {weights} weights",
+            argument,
+            "hand back the list that learn-batch-cg gave, or begin afresh with (learn-batch-cg n)",
+        )
     return given
 
 

@@ -31,5 +31,9 @@ def set_thlms(interpreter: Interpreter, threshold: Form) -> Form:
     """(set-cost-thlms th): as lms, but an output beyond its target, on the target's side of th, has no error"""
     interpreter.part(Settings)
     limit = number("set-cost-thlms", threshold)
-    return define(interpreter, "init-grad", symbol("layers"),
-                  code("apply", code("quote", "init-grad-thlms"), code("append", "layers", code("list", limit))))
+    return define(
+        interpreter,
+        "init-grad",
+        symbol("layers"),
+        code("apply", code("quote", "init-grad-thlms"), code("append", "layers", code("list", limit))),
+    )

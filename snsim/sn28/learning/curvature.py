@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 _F = np.float32
 
 
-def update_ggradient(space: Netspace, units: Units, dnlf: NonLinearity, ddnlf: NonLinearity | None,
-                     gamma: float) -> None:
+def update_ggradient(
+    space: Netspace, units: Units, dnlf: NonLinearity, ddnlf: NonLinearity | None, gamma: float
+) -> None:
     """s = sum of w^2 h over what a unit feeds (left alone if it feeds nothing); h = s f'^2 - y f''; then the running
-    mean of each incoming connection, sigma = (1 - gamma) sigma + gamma h x^2. Without `ddnlf`, h = s f'^2."""
+    mean of each incoming connection, sigma = (1 - gamma) sigma + gamma h x^2. Without `ddnlf`, h = s f'^2.
+    """
     space.loops.square_sum(units, space.outgoing, space.weight_val, space.unit[GGRAD], space.unit[SQBACKSUM])
     total = space.unit[SUM].array[units.index]
     slope = dnlf.values(total)

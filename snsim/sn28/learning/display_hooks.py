@@ -36,8 +36,14 @@ def disp_user(interpreter: Interpreter, n: Form) -> Form:
 def disp_text(interpreter: Interpreter, n: Form) -> Form:
     """(disp-text n): prints a line: age, pattern, error, and whether the answer was good"""
     mark = "**arrgh**" if interpreter.lookup("good-answer") is NIL else "  ok  "
-    return interpreter.call("printf", "age=%d  pattern=%d  error=%9.5f  %s\n", number_in(interpreter, "age", 0.0), n,
-                            number_in(interpreter, "local-error"), mark)
+    return interpreter.call(
+        "printf",
+        "age=%d  pattern=%d  error=%9.5f  %s\n",
+        number_in(interpreter, "age", 0.0),
+        n,
+        number_in(interpreter, "local-error"),
+        mark,
+    )
 
 
 def _add_setter(name: str, learning: str, measuring: str) -> None:
@@ -51,21 +57,27 @@ def _add_setter(name: str, learning: str, measuring: str) -> None:
     word(name)(choose)
 
 
-for _setter in (("set-disp-nil", "disp-nil", "disp-nil"), ("set-disp-text", "disp-text", "disp-text"),
-                ("set-disp-error", "disp-error", "disp-nil"), ("set-disp-net", "disp-net", "disp-net"),
-                ("set-disp-net-and-error", "disp-error", "disp-net"),
-                ("set-disp-everything", "disp-everything", "disp-nil"), ("set-disp-user", "disp-user", "disp-user")):
+for _setter in (
+    ("set-disp-nil", "disp-nil", "disp-nil"),
+    ("set-disp-text", "disp-text", "disp-text"),
+    ("set-disp-error", "disp-error", "disp-nil"),
+    ("set-disp-net", "disp-net", "disp-net"),
+    ("set-disp-net-and-error", "disp-error", "disp-net"),
+    ("set-disp-everything", "disp-everything", "disp-nil"),
+    ("set-disp-user", "disp-user", "disp-user"),
+):
     _add_setter(*_setter)
 
 
 # The net as text
+
 
 @net_word("print-layer")
 def print_layer(interpreter: Interpreter, layer: Form) -> Form:
     """(print-layer layer): prints the states of a layer, ten in a row"""
     states = field(interpreter, "print-layer", VAL, layer)
     for i in range(0, len(states), 10):
-        interpreter.print_text("".join(f"{x:8.4f}" for x in states[i:i + 10]) + "\n")
+        interpreter.print_text("".join(f"{x:8.4f}" for x in states[i : i + 10]) + "\n")
     return NIL
 
 
@@ -86,8 +98,10 @@ def prsyn(interpreter: Interpreter) -> Form:
     interpreter.print_text("from   to       val     delta\n")
     for connection in every_connection(net).tolist():
         weight = net.weight.array[connection]
-        interpreter.print_text(f"{net.pre.array[connection]:4d} {net.post.array[connection]:4d}"
-                               f"{net.weight_val.array[weight]:10.5f}{net.delta.array[weight]:10.5f}\n")
+        interpreter.print_text(
+            f"{net.pre.array[connection]:4d} {net.post.array[connection]:4d}"
+            f"{net.weight_val.array[weight]:10.5f}{net.delta.array[weight]:10.5f}\n"
+        )
     return NIL
 
 

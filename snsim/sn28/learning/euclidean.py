@@ -8,7 +8,8 @@ state, and the factor 2 of the derivative by a weight is left out of every step 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -61,15 +62,16 @@ def update_nn_back_sum(space: Netspace, units: Units) -> None:
 def update_nn_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
     """The directional derivative along delta, in place of the gradients: g = f'(a) 2 sum of (w - x) (delta - g)."""
     w, x, d, t = (m.array for m in (space.weight_val, space.unit[VAL], space.delta, space.unit[GRAD]))
-    total = _sums(units, space.incoming,
-                  lambda here, other, weight: (w[weight] - x[other]) * (d[weight] - t[other]))
+    total = _sums(units, space.incoming, lambda here, other, weight: (w[weight] - x[other]) * (d[weight] - t[other]))
     t[units.index] = dnlf.values(space.unit[SUM].array[units.index]) * (_F(2) * total)
 
 
-def update_nn_ggradient(space: Netspace, units: Units, dnlf: NonLinearity, ddnlf: NonLinearity | None,
-                        gamma: float) -> None:
+def update_nn_ggradient(
+    space: Netspace, units: Units, dnlf: NonLinearity, ddnlf: NonLinearity | None, gamma: float
+) -> None:
     """s = sum of 4 (w - x)^2 h - 2 g over what a unit feeds; h = s f'^2 - y f''; sigma of an incoming connection is
-    the running mean of h (w - x)^2. Without `ddnlf` (Gauss-Newton) the terms - 2 g and - y f'' are left out."""
+    the running mean of h (w - x)^2. Without `ddnlf` (Gauss-Newton) the terms - 2 g and - y f'' are left out.
+    """
     w, x, h, g = (m.array for m in (space.weight_val, space.unit[VAL], space.unit[GGRAD], space.unit[GRAD]))
 
     def curved(here: np.ndarray, other: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -108,8 +110,9 @@ def update_nn_acc(space: Netspace, units: Units | None = None) -> None:
     np.add.at(space.acc.array, space.weight.array[which], far * (space.unit[GRAD].array[own] * rates))
 
 
-def update_nn_weight(space: Netspace, alpha: float, decay: float, mu: float | None = None,
-                     units: Units | None = None) -> None:
+def update_nn_weight(
+    space: Netspace, alpha: float, decay: float, mu: float | None = None, units: Units | None = None
+) -> None:
     """As `weights.update_weight`, or with `mu` as `update_w_newton`, w - x in place of x."""
     if space.kernel.iterative:
         clear_acc(space)
@@ -127,11 +130,20 @@ def update_nn_weight(space: Netspace, alpha: float, decay: float, mu: float | No
     if mu is not None:
         rates = rates / (_F(mu) + np.abs(space.sigma.array[which]))
     step = space.unit[GRAD].array[own] * rates
-    move_weights(space.weight.array[which], far, step if alpha == 0 else (_F(1) - _F(alpha)) * step, alpha, rates,
-                 decay, space.weight_val.array, space.delta.array)
+    move_weights(
+        space.weight.array[which],
+        far,
+        step if alpha == 0 else (_F(1) - _F(alpha)) * step,
+        alpha,
+        rates,
+        decay,
+        space.weight_val.array,
+        space.delta.array,
+    )
 
 
 # The words
+
 
 @net_word("update-nn-sum")
 def word_nn_sum(interpreter: Interpreter, *given: Form) -> Form:

@@ -35,15 +35,23 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
     for variable, name in (("pattern-matrix", patterns), ("desired-matrix", desired)):
         matrix = interpreter.call("load-matrix", name)
         if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
-            raise Misuse(f"load-patterns: {interpreter.describe(name)} is no matrix of two dimensions", len(loaded),
-                         "write a file of rows, one for each example: .MAT 2 ROWS COLUMNS and the numbers")
+            raise Misuse(
+                f"load-patterns: {interpreter.describe(name)} is no matrix of two dimensions",
+                len(loaded),
+                "write a file of rows, one for each example: .MAT 2 ROWS COLUMNS and the numbers",
+            )
         interpreter.assign(symbol(variable), matrix)
         loaded.append(matrix)
     rows = [len(matrix) for matrix in loaded]
     if rows[0] != rows[1]:
-        interpreter.warnings.append(Fault(f"there are {rows[0]} patterns and {rows[1]} desired outputs",
-                                          interpreter.place(), hint="write a row of each for every pattern",
-                                          severity="warning"))
+        interpreter.warnings.append(
+            Fault(
+                f"there are {rows[0]} patterns and {rows[1]} desired outputs",
+                interpreter.place(),
+                hint="write a row of each for every pattern",
+                severity="warning",
+            )
+        )
     log(interpreter, f';;; (load-patterns "{patterns}" "{desired}")')
     return interpreter.call("ensemble", 0.0, float(rows[0] - 1))
 
@@ -70,8 +78,10 @@ def test_set(interpreter: Interpreter, first: Form, last: Form) -> Form:
     interpreter.assign(symbol("tpatt-max"), b)
     confidence, size = number_in(interpreter, "confidence"), b - a + 1.0
     half_width = interpreter.call("hoeffding", 100.0, 1.0 - confidence / 100.0, size)
-    interpreter.print_text(f"** Test set size = {number_text(size)}, {number_text(confidence)}% confidence interval = "
-                           f"+-{half_width:.2f}%.\n")
+    interpreter.print_text(
+        f"** Test set size = {number_text(size)}, {number_text(confidence)}% confidence interval = "
+        f"+-{half_width:.2f}%.\n"
+    )
     log(interpreter, f";;; (test-set {number_text(a)} {number_text(b)})")
     return interpreter.new_list([a, b], "test-set")
 
@@ -84,20 +94,27 @@ def hoeffding(interpreter: Interpreter, scale: Form, risk: Form, size: Form) -> 
     """
     tau, eta, n = number("hoeffding", scale), number("hoeffding", risk, 1), number("hoeffding", size, 2)
     if not 0 < eta <= 2 or n <= 0:
-        raise Misuse(f"hoeffding: there is no bound for a risk of {eta:g} and {n:g} values", 1 if n > 0 else 2,
-                     "write a risk between 0 and 1, such as 0.05, and 1 value or more")
+        raise Misuse(
+            f"hoeffding: there is no bound for a risk of {eta:g} and {n:g} values",
+            1 if n > 0 else 2,
+            "write a risk between 0 and 1, such as 0.05, and 1 value or more",
+        )
     return tau * math.sqrt(-math.log(eta / 2.0) / (2.0 * n))
 
 
 def _pattern_range(who: str, first: Form, last: Form) -> tuple[float, float]:
     a, b = float(whole(who, first)), float(whole(who, last, 1))
     if not 0 <= a <= b:
-        raise Misuse(f"{who}: there are no patterns {number_text(a)} to {number_text(b)}", 0,
-                     "give the first and the last, from 0")
+        raise Misuse(
+            f"{who}: there are no patterns {number_text(a)} to {number_text(b)}",
+            0,
+            "give the first and the last, from 0",
+        )
     return a, b
 
 
 # Presenting one
+
 
 @word("present-pattern")
 def present_pattern(interpreter: Interpreter, layer: Form, n: Form) -> Form:
@@ -125,6 +142,7 @@ def _examples(interpreter: Interpreter, variable: Symbol) -> Form:
 
 
 # Which comes next
+
 
 @word("nextcho-seq")
 def next_in_order(interpreter: Interpreter, n: Form) -> float:

@@ -6,7 +6,8 @@ weight that several share keeps the number drawn last, from the range of the uni
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 

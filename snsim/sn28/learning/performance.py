@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 _RULE = "-" * 55
-_PRESENT, _FORWARD, _PRESENT_DESIRED, _CLASSIFY, _EVENTS, _COST = (symbol(name) for name in (
-    "present-pattern", "forward-prop", "present-desired", "classify", "process-pending-events", "do-compute-err"))
+_PRESENT, _FORWARD, _PRESENT_DESIRED, _CLASSIFY, _EVENTS, _COST = (
+    symbol(name)
+    for name in (
+        "present-pattern",
+        "forward-prop",
+        "present-desired",
+        "classify",
+        "process-pending-events",
+        "do-compute-err",
+    )
+)
 _GOOD_ANSWER, _LOCAL_ERROR = symbol("good-answer"), symbol("local-error")
 _DISPLAY = symbol("disp-perf-iteration")
 
@@ -56,20 +65,29 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
     """(performance a b): measures patterns a to b: sets global-error, the mean, good-an-num and good-an-percent"""
     a, b = whole("performance", first), whole("performance", last, 1)
     if b < a:
-        raise Misuse(f"performance: there are no patterns {a} to {b}", 0,
-                     "write the first and the last, such as (performance 0 9)")
+        raise Misuse(
+            f"performance: there are no patterns {a} to {b}",
+            0,
+            "write the first and the last, such as (performance 0 9)",
+        )
     total, good = 0.0, 0
     for n in range(a, b + 1):
         error = interpreter.call("test-pattern", float(n))
         if not isinstance(error, float):
-            raise Misuse(f"performance: test-pattern gave {interpreter.describe(error)}, not the error of pattern {n}",
-                         None,
-                         "let the test-pattern of your own end with a number, the error of the pattern")
+            raise Misuse(
+                f"performance: test-pattern gave {interpreter.describe(error)}, not the error of pattern {n}",
+                None,
+                "let the test-pattern of your own end with a number, the error of the pattern",
+            )
         total += error
         good += interpreter.lookup(_GOOD_ANSWER) is not NIL
     count = b - a + 1
-    for name, value in (("pnum", count), ("global-error", total / count), ("good-an-num", good),
-                        ("good-an-percent", 100.0 * good / count)):
+    for name, value in (
+        ("pnum", count),
+        ("global-error", total / count),
+        ("good-an-num", good),
+        ("good-an-percent", 100.0 * good / count),
+    ):
         interpreter.assign(symbol(name), float(value))
     return interpreter.lookup("good-an-percent")
 
@@ -84,8 +102,15 @@ def perf(interpreter: Interpreter, first: Form = ABSENT, last: Form = ABSENT) ->
         interpreter.call("performance", float(a), float(b))
     age = number_in(interpreter, "age", 0.0)
     error, percent = number_in(interpreter, "global-error"), number_in(interpreter, "good-an-percent")
-    interpreter.call("printf", _RULE + "\npatterns{%d-%d}, age=%d, error=%g, performance=%g\n",
-                     float(a), float(b), age, error, percent)
+    interpreter.call(
+        "printf",
+        _RULE + "\npatterns{%d-%d}, age=%d, error=%g, performance=%g\n",
+        float(a),
+        float(b),
+        age,
+        error,
+        percent,
+    )
     if interpreter.lookup("perf-file") is not NIL:
         interpreter.call("save-perf", "%6d %10.8f %6.2f ;{%d-%d}\n", age, error, percent, float(a), float(b))
     return percent

@@ -53,8 +53,9 @@ def update_state(space: Netspace, units: Units, nlf: NonLinearity, theta: float 
     update_state_only(space, units, nlf)
 
 
-def init_grad_lms(space: Netspace, output: Units, desired: Units, dnlf: NonLinearity,
-                  threshold: float | None = None) -> float:
+def init_grad_lms(
+    space: Netspace, output: Units, desired: Units, dnlf: NonLinearity, threshold: float | None = None
+) -> float:
     """y = d - x and g = y f'(a) of the outputs; gives half the sum of (d - x)^2, added in order.
 
     With a threshold (thlms) an output that lies beyond its target, on the target's side of the threshold, has no error.
@@ -99,6 +100,7 @@ def update_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None
 
 # The words
 
+
 @net_word("update-weighted-sum")
 def word_weighted_sum(interpreter: Interpreter, *given: Form) -> Form:
     """(update-weighted-sum [theta] layer...): sums of the weighted states, with noise of deviation theta"""
@@ -135,8 +137,11 @@ def _init_grad(interpreter: Interpreter, name: str, given: tuple[Form, ...], thr
     threshold = a.optional_number(0.0) if thresholded else None
     a.end()
     if output.count != desired.count:
-        raise Misuse(f"{name}: {output.count} outputs have {desired.count} desired values", None,
-                     f"give two layers of equal length: (make-desired ...) takes one of {output.count} units")
+        raise Misuse(
+            f"{name}: {output.count} outputs have {desired.count} desired values",
+            None,
+            f"give two layers of equal length: (make-desired ...) takes one of {output.count} units",
+        )
     return init_grad_lms(a.space, output, desired, dnlf, threshold)
 
 
@@ -192,6 +197,7 @@ def word_deltastate(interpreter: Interpreter, *given: Form) -> Form:
 
 
 # Excitation and inhibition
+
 
 def update_one_sided(space: Netspace, units: Units, positive: bool) -> None:
     """spare1 = sum of the positive w x, or spare2 = sum of the negative ones."""

@@ -1,5 +1,6 @@
 """Connections that matter least are cut (optimal brain damage), and a search for the size of a hidden layer
-(docs/reference/sn28.md, section 3.13; LeCun, Denker, Solla, Optimal brain damage, 1990)."""
+(docs/reference/sn28.md, section 3.13; LeCun, Denker, Solla, Optimal brain damage, 1990).
+"""
 
 from __future__ import annotations
 
@@ -27,8 +28,11 @@ def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> 
     """(obd-compute-curvature a b): sums the curvature of every weight over patterns a to b, for obd-prune"""
     a, b = whole("obd-compute-curvature", first), whole("obd-compute-curvature", last, 1)
     if b < a:
-        raise Misuse(f"obd-compute-curvature: there are no patterns {a} to {b}", 0,
-                     "write the first and the last, such as (obd-compute-curvature 0 9)")
+        raise Misuse(
+            f"obd-compute-curvature: there are no patterns {a} to {b}",
+            0,
+            "write the first and the last, such as (obd-compute-curvature 0 9)",
+        )
     with bound(interpreter, "gamma", 1.0), bound(interpreter, "lev-mar", NIL):
         interpreter.call("clear-hess")
         for n in range(a, b + 1):
@@ -64,6 +68,7 @@ def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
 
 # One hidden layer, of a size that is found
 
+
 @net_word("netenv-auto-train", "iterative")
 def netenv_auto_train(interpreter: Interpreter) -> float:
     """(netenv-auto-train): conjugate gradient from new weights; keeps those that are best on the test set; their error
@@ -86,15 +91,18 @@ def netenv_auto_train(interpreter: Interpreter) -> float:
 
 
 @net_word("netenv-auto-arch", "iterative")
-def netenv_auto_arch(interpreter: Interpreter, check: Form = ABSENT, inputs: Form = ABSENT,
-                     outputs: Form = ABSENT) -> float:
+def netenv_auto_arch(
+    interpreter: Interpreter, check: Form = ABSENT, inputs: Form = ABSENT, outputs: Form = ABSENT
+) -> float:
     """(netenv-auto-arch [check in out]): builds and trains nets of one hidden layer of growing size; the best size
 
     `check`: a function of a size and its test error, that ends the search by (). `in`, `out`: sizes of the layers,
     those of the patterns if absent. The net of the best size is built and trained again at the end.
     """
-    sizes = [_columns(interpreter, given, matrix, i) for i, (given, matrix) in enumerate(
-        ((inputs, "pattern-matrix"), (outputs, "desired-matrix")), 1)]
+    sizes = [
+        _columns(interpreter, given, matrix, i)
+        for i, (given, matrix) in enumerate(((inputs, "pattern-matrix"), (outputs, "desired-matrix")), 1)
+    ]
     hidden, best, least = 0, 0, math.inf
     while hidden < 10 + 2 * best:
         hidden = int(hidden + 1 + 0.2 * hidden)
@@ -127,6 +135,9 @@ def _train_with(interpreter: Interpreter, inputs: int, hidden: int, outputs: int
     interpreter.call("build-net", layers, links)
     error = interpreter.call("netenv-auto-train")
     if not isinstance(error, float):
-        raise Misuse(f"netenv-auto-train gave {interpreter.describe(error)}, not an error", None,
-                     "let netenv-auto-train end with a number, the error")
+        raise Misuse(
+            f"netenv-auto-train gave {interpreter.describe(error)}, not an error",
+            None,
+            "let netenv-auto-train end with a number, the error",
+        )
     return error

@@ -7,7 +7,8 @@ yet keeps nothing, and reading the rate of a unit gives the mean of those of its
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, symbol
@@ -85,8 +86,11 @@ def layer_and_number(interpreter: Interpreter, form: Pair, who: str) -> tuple[Fo
     """The values of the two arguments of a word that logs the name of a layer, and that name."""
     cells = interpreter.elements(form.cdr, who)
     if len(cells) != 2:
-        raise Misuse(f"{who} takes a number and a layer, {len(cells)} argument{'s' * (len(cells) != 1)} given", None,
-                     f"write ({who} x layer)")
+        raise Misuse(
+            f"{who} takes a number and a layer, {len(cells)} argument{'s' * (len(cells) != 1)} given",
+            None,
+            f"write ({who} x layer)",
+        )
     x, layer = interpreter.evaluate(cells[0], form.cdr.at), interpreter.evaluate(cells[1], form.cdr.cdr.at)
     if layer is NIL:
         raise Misuse(f"{who}: {interpreter.describe(cells[1])} is no layer", 1, f"write ({who} x layer)")

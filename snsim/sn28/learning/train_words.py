@@ -21,12 +21,21 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 _AGE, _CURRENT, _ERROR = symbol("age"), symbol("current-pattern"), symbol("local-error")
-_BACKWARD, _BACKWARD_2, _UPDATE, _UPDATE_NEWTON, _NEXT, _DISPLAY = (symbol(name) for name in (
-    "backward-prop", "backward-2-prop", "do-update-weight", "do-update-weight-newton", "next-pattern",
-    "disp-basic-iteration"))
+_BACKWARD, _BACKWARD_2, _UPDATE, _UPDATE_NEWTON, _NEXT, _DISPLAY = (
+    symbol(name)
+    for name in (
+        "backward-prop",
+        "backward-2-prop",
+        "do-update-weight",
+        "do-update-weight-newton",
+        "next-pattern",
+        "disp-basic-iteration",
+    )
+)
 
 
 # One step
+
 
 @net_word("basic-iteration")
 def basic_iteration(interpreter: Interpreter, n: Form) -> Form:
@@ -120,6 +129,7 @@ def learn_cycle_lm(interpreter: Interpreter, n: Form) -> Form:
 
 # Batches
 
+
 @net_word("batch-iteration", "iterative")
 def batch_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
     """(batch-iteration a b): one change of the weights by the gradient summed over patterns a to b; the mean error"""
@@ -135,8 +145,13 @@ def batch_newton_iteration(interpreter: Interpreter, first: Form, last: Form) ->
     interpreter.assign(symbol("gamma"), 1.0)
     interpreter.call("clear-acc")
     interpreter.call("clear-hess")
-    error = accumulate(interpreter, "batch-newton-iteration", first, last,
-                       ["backward-prop", "backward-2-prop", "do-update-acc", "do-update-hess"])
+    error = accumulate(
+        interpreter,
+        "batch-newton-iteration",
+        first,
+        last,
+        ["backward-prop", "backward-2-prop", "do-update-acc", "do-update-hess"],
+    )
     interpreter.call("hessian-scale", number_in(interpreter, "mu"))
     _change_weights(interpreter)
     return error
@@ -146,8 +161,9 @@ def accumulate(interpreter: Interpreter, who: str, first: Form, last: Form, work
     """Present patterns a to b and call these functions for each; the mean error, also in global-error."""
     a, b = whole(who, first), whole(who, last, 1)
     if b < a:
-        raise Misuse(f"{who}: there are no patterns {a} to {b}", 0,
-                     f"write the first and the last, such as ({who} 0 9)")
+        raise Misuse(
+            f"{who}: there are no patterns {a} to {b}", 0, f"write the first and the last, such as ({who} 0 9)"
+        )
     total = 0.0
     for n in range(a, b + 1):
         propagate(interpreter, float(n))
@@ -200,8 +216,9 @@ def batch_cg1_iteration(interpreter: Interpreter, first: Form, last: Form) -> Fo
 
 
 @net_word("learn-batch-cg", "iterative")
-def learn_by_conjugate_gradient(interpreter: Interpreter, n: Form, newest: Form = ABSENT, before: Form = ABSENT,
-                                direction: Form = ABSENT) -> Form:
+def learn_by_conjugate_gradient(
+    interpreter: Interpreter, n: Form, newest: Form = ABSENT, before: Form = ABSENT, direction: Form = ABSENT
+) -> Form:
     """(learn-batch-cg n [g1 g2 p]): n sweeps of conjugate gradient; a list that `apply` goes on with. Rates become 1"""
     return learn_batch_cg(interpreter, n, _times("learn-batch-cg", n), newest, before, direction)
 

@@ -31,17 +31,24 @@ def present(space: Netspace, values: np.ndarray, layers: list[Units], who: str) 
     """Copy numbers, shape (n,), into the states of the units in their order. Misuse if there are fewer than units."""
     count = sum(units.count for units in layers)
     if len(values) < count:
-        raise Misuse(f"{who}: {len(values)} numbers are too few for {count} units", 0,
-                     f"give {count} numbers, or a layer of {len(values)} units")
+        raise Misuse(
+            f"{who}: {len(values)} numbers are too few for {count} units",
+            0,
+            f"give {count} numbers, or a layer of {len(values)} units",
+        )
     if len(values) > count and not space.told_of_longer_patterns:
         space.told_of_longer_patterns = True
-        space.interpreter.warnings.append(Fault(
-            f"{who}: a pattern has {len(values)} numbers and its layer {count} units; the rest is not used",
-            space.interpreter.place(), hint=f"cut the patterns to {count} columns, or give the layer more units",
-            severity="warning"))
+        space.interpreter.warnings.append(
+            Fault(
+                f"{who}: a pattern has {len(values)} numbers and its layer {count} units; the rest is not used",
+                space.interpreter.place(),
+                hint=f"cut the patterns to {count} columns, or give the layer more units",
+                severity="warning",
+            )
+        )
     at = 0
     for units in layers:
-        space.unit[VAL].array[units.index] = values[at:at + units.count]
+        space.unit[VAL].array[units.index] = values[at : at + units.count]
         at += units.count
 
 
@@ -52,8 +59,11 @@ def get_pattern(interpreter: Interpreter, patterns: Form, n: Form, *layers: Form
     index = whole("get-pattern", n, 1)
     if rows.ndim < 1 or not 0 <= index < rows.shape[0]:
         there = f"rows 0 to {rows.shape[0] - 1}" if rows.ndim else "no rows"
-        raise Misuse(f"get-pattern: there is no row {index}: the matrix has {there}", 1,
-                     "rows count from 0: look at (bound m) for how many there are")
+        raise Misuse(
+            f"get-pattern: there is no row {index}: the matrix has {there}",
+            1,
+            "rows count from 0: look at (bound m) for how many there are",
+        )
     a = Arguments(interpreter, "get-pattern", layers)
     present(a.space, rows[index].ravel(), a.layers(), "get-pattern")
     return NIL
@@ -90,8 +100,9 @@ def _extreme(interpreter: Interpreter, who: str, layer: Form, largest: bool) -> 
     space = interpreter.part(Netspace)
     units = space.units(layer, who)
     if not units.count:
-        raise Misuse(f"{who}: the layer is empty", 0,
-                     "give a layer with units, such as output-layer of (build-net ...)")
+        raise Misuse(
+            f"{who}: the layer is empty", 0, "give a layer with units, such as output-layer of (build-net ...)"
+        )
     states = space.unit[VAL].array[units.index]
     return float(units.array[np.argmax(states) if largest else np.argmin(states)])
 
@@ -113,8 +124,7 @@ def find_loser(interpreter: Interpreter, layer: Form) -> float:
 _ACTIVATION = "al be ga min max rest dec"
 
 
-def _activation(interpreter: Interpreter, who: str, layer: Form, given: tuple[Form, ...],
-                apart: bool) -> Form:
+def _activation(interpreter: Interpreter, who: str, layer: Form, given: tuple[Form, ...], apart: bool) -> Form:
     """x += net (max - x) if net > 0, else net (x - min), minus dec (x - rest); net = ga x + al spare1 + be spare2.
 
     With `apart`, excitation ga x + al spare1 and inhibition be spare2 each draw to their side.

@@ -33,18 +33,25 @@ _F = np.float32
 
 
 def clear_acc(space: Netspace) -> None:
-    space.acc.array[:space.wnum] = 0
+    space.acc.array[: space.wnum] = 0
 
 
 def clear_hess(space: Netspace) -> None:
-    space.hess.array[:space.wnum] = 0
+    space.hess.array[: space.wnum] = 0
 
 
 def update_acc(space: Netspace, units: Units | None = None) -> None:
     """acc += x (g e) for every connection that enters the units (all by default): unit by unit, newest first."""
     by_connection = space.kernel.newton
-    space.loops.accumulate(units or space.everything, space.incoming, space.unit[VAL], space.unit[GRAD],
-                           space.rate if by_connection else space.unit[EPSILON], by_connection, space.acc)
+    space.loops.accumulate(
+        units or space.everything,
+        space.incoming,
+        space.unit[VAL],
+        space.unit[GRAD],
+        space.rate if by_connection else space.unit[EPSILON],
+        by_connection,
+        space.acc,
+    )
 
 
 def update_hess(space: Netspace, units: Units | None = None) -> None:
@@ -54,30 +61,33 @@ def update_hess(space: Netspace, units: Units | None = None) -> None:
 
 def hessian_scale(space: Netspace, mu: float) -> None:
     """acc = acc / (mu + |hess|)"""
-    acc, hess = space.acc.array[:space.wnum], space.hess.array[:space.wnum]
+    acc, hess = space.acc.array[: space.wnum], space.hess.array[: space.wnum]
     acc[:] = acc / (_F(mu) + np.abs(hess))
 
 
 def update_delta(space: Netspace, alpha: float) -> None:
     """delta = alpha delta + (1 - alpha) acc"""
-    acc, delta = space.acc.array[:space.wnum], space.delta.array[:space.wnum]
+    acc, delta = space.acc.array[: space.wnum], space.delta.array[: space.wnum]
     delta[:] = acc if alpha == 0 else _F(alpha) * delta + (_F(1) - _F(alpha)) * acc
 
 
 def update_wghtonly(space: Netspace, decay: float) -> None:
     """w = (1 - decay) w + delta"""
     space.learned = True
-    w = space.weight_val.array[:space.wnum]
-    w[:] = (_F(1) - _F(decay)) * w + space.delta.array[:space.wnum]
+    w = space.weight_val.array[: space.wnum]
+    w[:] = (_F(1) - _F(decay)) * w + space.delta.array[: space.wnum]
 
 
 def update_wghtonly_conjgrad(space: Netspace, curvature: float) -> None:
     """w = w + (sum of acc delta / curvature) delta, the sum in the order of the weights."""
     if not _F(curvature) > 0:
-        raise Misuse(f"update-wghtonly-conjgrad: the curvature is {curvature:g}, and must be more than 0", 0,
-                     "(setq safe-cg t) adds mu to it")
+        raise Misuse(
+            f"update-wghtonly-conjgrad: the curvature is {curvature:g}, and must be more than 0",
+            0,
+            "(setq safe-cg t) adds mu to it",
+        )
     space.learned = True
-    w, acc, delta = (m.array[:space.wnum] for m in (space.weight_val, space.acc, space.delta))
+    w, acc, delta = (m.array[: space.wnum] for m in (space.weight_val, space.acc, space.delta))
     w[:] = w + (in_order(acc * delta) / _F(curvature)) * delta
 
 
@@ -106,20 +116,24 @@ def update_w_newton(space: Netspace, alpha: float, decay: float, mu: float, unit
     _learn_by_unit_or_connection(space, alpha, decay, mu, units)
 
 
-def _learn_by_unit_or_connection(space: Netspace, alpha: float, decay: float, mu: float | None,
-                                 units: Units | None) -> None:
+def _learn_by_unit_or_connection(
+    space: Netspace, alpha: float, decay: float, mu: float | None, units: Units | None
+) -> None:
     space.learned = True
     units, edges = units or space.everything, space.incoming
     state, gradient = space.unit[VAL], space.unit[GRAD]
     if space.kernel.newton:
-        space.loops.learn_by_connection(units, edges, alpha, decay, state, gradient, space.rate, space.sigma, mu,
-                                        space.weight_val, space.delta)
+        space.loops.learn_by_connection(
+            units, edges, alpha, decay, state, gradient, space.rate, space.sigma, mu, space.weight_val, space.delta
+        )
     else:
-        space.loops.learn(units, edges, alpha, decay, state, gradient, space.unit[EPSILON], space.weight_val,
-                          space.delta)
+        space.loops.learn(
+            units, edges, alpha, decay, state, gradient, space.unit[EPSILON], space.weight_val, space.delta
+        )
 
 
 # The words
+
 
 def _pieces(a: Arguments) -> list[Units | None]:
     """What a step goes through: all at once; with layers, unit by unit in a kernel with sharing, as SN does."""

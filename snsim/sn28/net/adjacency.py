@@ -32,7 +32,7 @@ class Units:
     A run of consecutive units has a slice for its index, so that picking them copies nothing.
     """
 
-    __slots__ = ("memory", "count", "index")
+    __slots__ = ("count", "index", "memory")
 
     def __init__(self, numbers: np.ndarray):
         self.memory = whole_numbers(numbers)
@@ -84,5 +84,4 @@ def edges(units: int, here: np.ndarray, there: np.ndarray, weight: np.ndarray, c
     order = newest[np.argsort(here[newest], kind="stable")]
     start = np.zeros(units + 1, np.int64)
     np.cumsum(np.bincount(here[newest], minlength=units), out=start[1:])
-    return Edges(whole_numbers(start), whole_numbers(there[order]), whole_numbers(weight[order]),
-                 whole_numbers(order))
+    return Edges(whole_numbers(start), whole_numbers(there[order]), whole_numbers(weight[order]), whole_numbers(order))

@@ -7,7 +7,8 @@ See docs/reference/sn28.md, section 3.2.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair
 from snsim.language.procedures import Misuse
@@ -62,8 +63,11 @@ class Arguments:
     def layer(self, what: str = "layer") -> Units:
         """One layer, which must stand here."""
         if self._taken >= len(self._given):
-            raise Misuse(f"{self.who}: a {what} is missing", None,
-                         f"write one behind the last argument; `snsim help {self.who}` tells the order")
+            raise Misuse(
+                f"{self.who}: a {what} is missing",
+                None,
+                f"write one behind the last argument; `snsim help {self.who}` tells the order",
+            )
         self._taken += 1
         return self.space.units(self._given[self._taken - 1], self.who)
 
@@ -75,7 +79,7 @@ class Arguments:
 
     def rest(self) -> list[Units]:
         """All that is left, as layers."""
-        found = [self.space.units(given, self.who) for given in self._given[self._taken:]]
+        found = [self.space.units(given, self.who) for given in self._given[self._taken :]]
         self._taken = len(self._given)
         return found
 
@@ -86,5 +90,6 @@ class Arguments:
     def end(self) -> None:
         """Nothing may be left."""
         if self._taken < len(self._given):
-            raise Misuse(f"{self.who}: {len(self._given)} arguments are {len(self._given) - self._taken} too many",
-                         self._taken)
+            raise Misuse(
+                f"{self.who}: {len(self._given)} arguments are {len(self._given) - self._taken} too many", self._taken
+            )

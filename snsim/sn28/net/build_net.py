@@ -109,14 +109,18 @@ def _new_layer(interpreter: Interpreter, who: str, entry: list[Form]) -> Form:
         raise Misuse(f"{who}: {interpreter.describe(name)} is no name for a layer", 0, f"write {_LAYERS}")
     count = interpreter.evaluate(size)
     if not isinstance(count, float) or whole(who, count) < 1:
-        raise Misuse(f"{who}: the layer {name.name} has the size {interpreter.describe(count)}", 0,
-                     "a size is a number of units, 1 or more, or a form that gives one")
+        raise Misuse(
+            f"{who}: the layer {name.name} has the size {interpreter.describe(count)}",
+            0,
+            "a size is a number of units, 1 or more, or a form that gives one",
+        )
     units = interpreter.call("newneurons", count)
     interpreter.assign(name, units)
     return units
 
 
 # The functions of a net
+
 
 @word("define-net")
 def define_net(interpreter: Interpreter, layers: Form) -> Form:
@@ -125,8 +129,11 @@ def define_net(interpreter: Interpreter, layers: Form) -> Form:
     for item in _items(interpreter, "define-net", layers, 0, "((name [nlf-call]) ...)"):
         parts = _items(interpreter, "define-net", item, 0, "((name [nlf-call]) ...)")
         if not 1 <= len(parts) <= 2:
-            raise Misuse(f"define-net: {interpreter.describe(item)} is not (name [nlf-call])", 0,
-                         "write a name, or (name (nlf-f-tanh a b c d))")
+            raise Misuse(
+                f"define-net: {interpreter.describe(item)} is not (name [nlf-call])",
+                0,
+                "write a name, or (name (nlf-f-tanh a b c d))",
+            )
         named.append((parts[0], _own_functions(interpreter, parts[1]) if len(parts) == 2 else _NLF))
     if len(named) < 2:
         raise Misuse("define-net: a net has an input and an output layer", 0, "write ((name [nlf-call]) ...)")
@@ -135,22 +142,32 @@ def define_net(interpreter: Interpreter, layers: Form) -> Form:
     errors = code("init-grad", output[1][1], "out", "des")
     definitions = {
         "forward-prop": [code("update-state", "theta", f, layer) for layer, (f, _, _) in computed],
-        "backward-prop": [code("do-compute-err", "output-layer", "desired-layer"),
-                          *[code("update-gradient", df, layer) for layer, (_, df, _) in reversed(hidden)]],
+        "backward-prop": [
+            code("do-compute-err", "output-layer", "desired-layer"),
+            *[code("update-gradient", df, layer) for layer, (_, df, _) in reversed(hidden)],
+        ],
         "do-update-weight": [code("update-weight", "alpha", "decay")],
         "do-update-acc": [code("update-acc")],
         "do-update-hess": [code("update-hess")],
         "forward-2-prop": [code("update-deltastate", df, layer) for layer, (_, df, _) in computed],
-        "backward-2-prop": [code(
-            "if", "lev-mar",
-            code("progn", *[code("update-lmggradient", df, "gamma", layer) for layer, (_, df, _) in back_to_first]),
-            *[code("update-ggradient", df, ddf, "gamma", layer) for layer, (_, df, ddf) in back_to_first])],
+        "backward-2-prop": [
+            code(
+                "if",
+                "lev-mar",
+                code("progn", *[code("update-lmggradient", df, "gamma", layer) for layer, (_, df, _) in back_to_first]),
+                *[code("update-ggradient", df, ddf, "gamma", layer) for layer, (_, df, ddf) in back_to_first],
+            )
+        ],
         "do-update-weight-newton": [code("update-w-newton", "alpha", "decay", "mu")],
     }
     for name, body in definitions.items():
         define(interpreter, name, code("net"), *body)
-    define(interpreter, "do-compute-err", code("out", "des"),
-           code("setq", "local-error", code("/", errors, code("length", "out"))))
+    define(
+        interpreter,
+        "do-compute-err",
+        code("out", "des"),
+        code("setq", "local-error", code("/", errors, code("length", "out"))),
+    )
     return NIL
 
 

@@ -7,8 +7,9 @@ without fused multiply-add. `ranks` does the same in NumPy. Importing this needs
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,15 +32,21 @@ class Loops:
         self.name = "native, sums reordered" if reordered else "native"
         text, signatures = ir_text(reordered)
         self._code = jit.Code(text, tuple(signatures))
-        calls = {name: ctypes.CFUNCTYPE(None, *(_C[kind] for kind in kinds))(self._code.address(name))
-                 for name, kinds in signatures.items()}
+        calls = {
+            name: ctypes.CFUNCTYPE(None, *(_C[kind] for kind in kinds))(self._code.address(name))
+            for name, kinds in signatures.items()
+        }
         self._tanh, self._weighted_sum, self._square_sum = (
-            calls[name] for name in ("tanh_of", "weighted_sum", "square_sum"))
+            calls[name] for name in ("tanh_of", "weighted_sum", "square_sum")
+        )
         self._moved_sum, self._gather, self._average = (calls[name] for name in ("moved_sum", "gather", "average"))
         self._accumulate = {False: calls["accumulate"], True: calls["accumulate_by_connection"]}
         self._learn, self._learn_momentum = calls["learn"], calls["learn_momentum"]
-        self._by_connection = {(momentum, newton): calls[_by_connection_name(momentum, newton)]
-                               for momentum in (False, True) for newton in (False, True)}
+        self._by_connection = {
+            (momentum, newton): calls[_by_connection_name(momentum, newton)]
+            for momentum in (False, True)
+            for newton in (False, True)
+        }
 
     def tanh(self, x: np.ndarray) -> np.ndarray:
         x = np.ascontiguousarray(x)
@@ -56,8 +63,9 @@ class Loops:
     def moved_sum(self, units: Units, edges: Edges, w: Memory, t: Memory, d: Memory, x: Memory, out: Memory) -> None:
         self._moved_sum(*_over(units, edges), w.address, t.address, d.address, x.address, out.address)
 
-    def accumulate(self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool,
-                   acc: Memory) -> None:
+    def accumulate(
+        self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool, acc: Memory
+    ) -> None:
         self._accumulate[on_connection](*_over(units, edges), x.address, g.address, rate.address, acc.address)
 
     def gather(self, units: Units, edges: Edges, sigma: Memory, hess: Memory) -> None:
@@ -66,24 +74,62 @@ class Loops:
     def average(self, units: Units, edges: Edges, gamma: float, gg: Memory, x: Memory, sigma: Memory) -> None:
         self._average(*_over(units, edges), gamma, gg.address, x.address, sigma.address)
 
-    def learn(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory, rate: Memory,
-              w: Memory, delta: Memory) -> None:
+    def learn(
+        self,
+        units: Units,
+        edges: Edges,
+        alpha: float,
+        decay: float,
+        x: Memory,
+        g: Memory,
+        rate: Memory,
+        w: Memory,
+        delta: Memory,
+    ) -> None:
         which = self._learn if alpha == 0 else self._learn_momentum
         which(*_over(units, edges), alpha, decay, x.address, g.address, rate.address, w.address, delta.address)
 
-    def learn_by_connection(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory,
-                            rate: Memory, sigma: Memory, mu: float | None, w: Memory, delta: Memory) -> None:
+    def learn_by_connection(
+        self,
+        units: Units,
+        edges: Edges,
+        alpha: float,
+        decay: float,
+        x: Memory,
+        g: Memory,
+        rate: Memory,
+        sigma: Memory,
+        mu: float | None,
+        w: Memory,
+        delta: Memory,
+    ) -> None:
         self._by_connection[alpha != 0, mu is not None](
-            *_over(units, edges), alpha, decay, 0.0 if mu is None else mu, x.address, g.address, rate.address,
-            sigma.address, w.address, delta.address)
+            *_over(units, edges),
+            alpha,
+            decay,
+            0.0 if mu is None else mu,
+            x.address,
+            g.address,
+            rate.address,
+            sigma.address,
+            w.address,
+            delta.address,
+        )
 
 
 def _over(units: Units, edges: Edges) -> tuple[int, ...]:
-    return (units.memory.address, units.count, edges.start.address, edges.other.address, edges.weight.address,
-            edges.connection.address)
+    return (
+        units.memory.address,
+        units.count,
+        edges.start.address,
+        edges.other.address,
+        edges.weight.address,
+        edges.connection.address,
+    )
 
 
 # The text
+
 
 def ir_text(reordered: bool = False) -> tuple[str, dict[str, tuple[str, ...]]]:
     """The module, and the types of the arguments of each function in it."""
@@ -111,11 +157,21 @@ class Text:
         self.signatures[name] = tuple(kind for kind, _ in arguments)
         return self.module.function(name, arguments, comment, exported=True)
 
-    def over_units(self, name: str, numbers: Sequence[str], arrays: Sequence[str], comment: str,
-                   body: Callable[[Loop], Any]) -> None:
+    def over_units(
+        self, name: str, numbers: Sequence[str], arrays: Sequence[str], comment: str, body: Callable[[Loop], Any]
+    ) -> None:
         """A function that runs `body` for each of the given units."""
-        f = self.function(name, [("ptr", "units"), ("i64", "count"), *(("ptr", name) for name in _EDGES),
-                                 *(("float", name) for name in numbers), *(("ptr", name) for name in arrays)], comment)
+        f = self.function(
+            name,
+            [
+                ("ptr", "units"),
+                ("i64", "count"),
+                *(("ptr", name) for name in _EDGES),
+                *(("float", name) for name in numbers),
+                *(("ptr", name) for name in arrays),
+            ],
+            comment,
+        )
         count = f.argument("count", "i64")
 
         def one(i: Any, _: list[Value]) -> None:
@@ -145,12 +201,16 @@ class Text:
 
             old = loop.load("out")
             total = loop.total(term)
-            loop.store("out", loop.f.instruction(
-                f"select i1 {loop.has_some.text}, float {total.text}, float {old.text}", "float"))
+            loop.store(
+                "out",
+                loop.f.instruction(f"select i1 {loop.has_some.text}, float {total.text}, float {old.text}", "float"),
+            )
 
         def moved(loop: Loop) -> None:
-            loop.store("out", loop.total(
-                lambda c, s: (s + c.of_weight("w") * c.of_other("t")) + c.of_weight("d") * c.of_other("x")))
+            loop.store(
+                "out",
+                loop.total(lambda c, s: (s + c.of_weight("w") * c.of_other("t")) + c.of_weight("d") * c.of_other("x")),
+            )
 
         self.over_units("weighted_sum", (), ("w", "x", "out"), "out = sum of w x", weighted)
         self.over_units("square_sum", (), ("w", "h", "out"), "out = sum of w^2 h, if there is any", square)
@@ -163,8 +223,9 @@ class Text:
 
         def by_connection(loop: Loop) -> None:
             g = loop.load("g")
-            loop.each(lambda c: c.store(
-                "acc", c.weight, c.of_weight("acc") + c.of_other("x") * (g * c.of_connection("rate"))))
+            loop.each(
+                lambda c: c.store("acc", c.weight, c.of_weight("acc") + c.of_other("x") * (g * c.of_connection("rate")))
+            )
 
         def gather(loop: Loop) -> None:
             loop.each(lambda c: c.store("hess", c.weight, c.of_weight("hess") + c.of_connection("sigma")))
@@ -181,21 +242,35 @@ class Text:
             loop.each(one)
 
         self.over_units("accumulate", (), ("x", "g", "rate", "acc"), "acc += x (g e), e of the unit", accumulate)
-        self.over_units("accumulate_by_connection", (), ("x", "g", "rate", "acc"),
-                        "acc += x (g e), e of the connection", by_connection)
+        self.over_units(
+            "accumulate_by_connection",
+            (),
+            ("x", "g", "rate", "acc"),
+            "acc += x (g e), e of the connection",
+            by_connection,
+        )
         self.over_units("gather", (), ("sigma", "hess"), "hess += sigma", gather)
-        self.over_units("average", ("gamma",), ("gg", "x", "sigma"),
-                        "sigma = (1 - gamma) sigma + (gamma gg) x^2", average)
+        self.over_units(
+            "average", ("gamma",), ("gg", "x", "sigma"), "sigma = (1 - gamma) sigma + (gamma gg) x^2", average
+        )
 
     def write_updates(self) -> None:
         for momentum in (False, True):
-            self.over_units("learn_momentum" if momentum else "learn", ("alpha", "decay"),
-                            ("x", "g", "rate", "w", "delta"), "one weight a connection, e of the unit",
-                            partial(_learn, momentum=momentum))
+            self.over_units(
+                "learn_momentum" if momentum else "learn",
+                ("alpha", "decay"),
+                ("x", "g", "rate", "w", "delta"),
+                "one weight a connection, e of the unit",
+                partial(_learn, momentum=momentum),
+            )
             for newton in (False, True):
-                self.over_units(_by_connection_name(momentum, newton), ("alpha", "decay", "mu"),
-                                ("x", "g", "rate", "sigma", "w", "delta"), "one weight a connection, e of its own",
-                                partial(_by_connection, momentum=momentum, newton=newton))
+                self.over_units(
+                    _by_connection_name(momentum, newton),
+                    ("alpha", "decay", "mu"),
+                    ("x", "g", "rate", "sigma", "w", "delta"),
+                    "one weight a connection, e of its own",
+                    partial(_by_connection, momentum=momentum, newton=newton),
+                )
 
 
 def _learn(loop: Loop, momentum: bool) -> None:

@@ -11,7 +11,8 @@ reading order; within a window from its first unit to its last.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,17 +31,24 @@ Share = Callable[[Windows], np.ndarray]  # the weight of each connection, from 0
 
 # Where windows begin
 
+
 def _axis(who: str, source: int, target: int, step: int, size: int, toric: bool) -> np.ndarray:
     """The places, along one axis, of each window: shape (target, size)."""
     if toric:
         if not step <= size <= source:
-            raise Misuse(f"{who}: a window of {size} with a step of {step} does not go around {source} units", None,
-                         f"write a window that is not smaller than its step, and at most {source}")
+            raise Misuse(
+                f"{who}: a window of {size} with a step of {step} does not go around {source} units",
+                None,
+                f"write a window that is not smaller than its step, and at most {source}",
+            )
         starts = np.minimum(np.arange(target) * step, source - step)
         return (starts[:, None] + np.arange(size)) % source
     if size > source:
-        raise Misuse(f"{who}: a window of {size} does not fit in the {source} units there are", None,
-                     f"write at most {source}; a window is given as columns, rows, a layer as rows, columns")
+        raise Misuse(
+            f"{who}: a window of {size} does not fit in the {source} units there are",
+            None,
+            f"write at most {source}; a window is given as columns, rows, a layer as rows, columns",
+        )
     return np.minimum(np.arange(target) * step, source - size)[:, None] + np.arange(size)
 
 
@@ -60,8 +68,11 @@ class _Builder:
         """Sizes and steps, 1 or more."""
         for i, x in enumerate(given, first_argument):
             if not isinstance(x, float):
-                raise Misuse(f"{self.who}: {self.interpreter.describe(x)} is no size and no step", i,
-                             f"`snsim help {self.who}` tells in what order they stand")
+                raise Misuse(
+                    f"{self.who}: {self.interpreter.describe(x)} is no size and no step",
+                    i,
+                    f"`snsim help {self.who}` tells in what order they stand",
+                )
         numbers = [whole(self.who, x, i) for i, x in enumerate(given, first_argument)]
         for i, n in enumerate(numbers, first_argument):
             if n < 1:
@@ -72,9 +83,11 @@ class _Builder:
         """The units of a layer, shape `sizes`."""
         units = self.net.units(given, self.who).array
         if len(units) != math.prod(sizes):
-            raise Misuse(f"{self.who}: {' x '.join(map(str, sizes))} units are announced, the layer has {len(units)}",
-                         None,
-                         f"write sizes whose product is {len(units)}")
+            raise Misuse(
+                f"{self.who}: {' x '.join(map(str, sizes))} units are announced, the layer has {len(units)}",
+                None,
+                f"write sizes whose product is {len(units)}",
+            )
         shaped: np.ndarray = units.reshape(sizes)
         return shaped
 
@@ -88,8 +101,14 @@ class _Builder:
         windows: Windows = source[_axis(self.who, len(source), target, step, size, False)]
         return windows
 
-    def windows_2d(self, source: np.ndarray, target: tuple[int, int], step: tuple[int, int], size: tuple[int, int],
-                   toric: bool = False) -> Windows:
+    def windows_2d(
+        self,
+        source: np.ndarray,
+        target: tuple[int, int],
+        step: tuple[int, int],
+        size: tuple[int, int],
+        toric: bool = False,
+    ) -> Windows:
         """All pairs in rows, columns."""
         self.interpreter.budget.check_matrix(target[0] * target[1] * size[0] * size[1], self.who)
         axes = list(zip(source.shape, target, step, size))
@@ -119,19 +138,26 @@ def _one(windows: Windows) -> np.ndarray:
     return np.zeros((1, 1), int)
 
 
-def _connect_1d(interpreter: Interpreter, who: str, share: Share, arguments: tuple[Form, ...],
-                warned_as: str = "") -> Form:
+def _connect_1d(
+    interpreter: Interpreter, who: str, share: Share, arguments: tuple[Form, ...], warned_as: str = ""
+) -> Form:
     source, n, target, m, step, size = arguments
     builder = _Builder(interpreter, who, f"{warned_as or who}:[warning]:inexact layer size.")
-    source_size, = builder.sizes(1, n)
+    (source_size,) = builder.sizes(1, n)
     target_size, by, width = builder.sizes(3, m, step, size)
     seen, seeing = builder.layer(source, source_size), builder.layer(target, target_size)
     windows = builder.windows_1d(seen, target_size, by, width)
     return builder.join(windows, seeing[:, None], share(windows))
 
 
-def _connect_2d(interpreter: Interpreter, who: str, share: Share, arguments: tuple[Form, ...], warned_as: str = "",
-                toric: bool = False) -> Form:
+def _connect_2d(
+    interpreter: Interpreter,
+    who: str,
+    share: Share,
+    arguments: tuple[Form, ...],
+    warned_as: str = "",
+    toric: bool = False,
+) -> Form:
     source, rows, columns, target, to_rows, to_columns, *window = arguments
     builder = _Builder(interpreter, who, f"{warned_as or who}:[warning]:inexact layer size.")
     from_size = builder.sizes(1, rows, columns)
@@ -143,69 +169,143 @@ def _connect_2d(interpreter: Interpreter, who: str, share: Share, arguments: tup
 
 # Windows
 
+
 @net_word("local-1d-connect")
-def local_1d_connect(interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form,
-                     size: Form) -> Form:
+def local_1d_connect(
+    interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form, size: Form
+) -> Form:
     """(local-1d-connect L1 n1 L2 n2 step size): each unit of L2 sees a window of L1, with weights of its own"""
     return _connect_1d(interpreter, "local-1d-connect", _apart, (source, n, target, m, step, size))
 
 
 @net_word("mask-1d-connect", "iterative")
-def mask_1d_connect(interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form,
-                    size: Form) -> Form:
+def mask_1d_connect(
+    interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form, size: Form
+) -> Form:
     """(mask-1d-connect L1 n1 L2 n2 step size): as local-1d-connect, all windows with the same weights"""
     return _connect_1d(interpreter, "mask-1d-connect", _mask, (source, n, target, m, step, size))
 
 
 @net_word("equal-mask-1d-connect", "iterative")
-def equal_mask_1d_connect(interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form,
-                          size: Form) -> Form:
+def equal_mask_1d_connect(
+    interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form, size: Form
+) -> Form:
     """(equal-mask-1d-connect L1 n1 L2 n2 step size): as local-1d-connect, one weight for all connections"""
-    return _connect_1d(interpreter, "equal-mask-1d-connect", _one, (source, n, target, m, step, size),
-                       "mask-1d-connect")
+    return _connect_1d(
+        interpreter, "equal-mask-1d-connect", _one, (source, n, target, m, step, size), "mask-1d-connect"
+    )
 
 
 @net_word("local-2d-connect")
-def local_2d_connect(interpreter: Interpreter, source: Form, r1: Form, c1: Form, target: Form, r2: Form, c2: Form,
-                     xs: Form, ys: Form, xz: Form, yz: Form) -> Form:
+def local_2d_connect(
+    interpreter: Interpreter,
+    source: Form,
+    r1: Form,
+    c1: Form,
+    target: Form,
+    r2: Form,
+    c2: Form,
+    xs: Form,
+    ys: Form,
+    xz: Form,
+    yz: Form,
+) -> Form:
     """(local-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): each unit of L2 sees a window of L1"""
     return _connect_2d(interpreter, "local-2d-connect", _apart, (source, r1, c1, target, r2, c2, xs, ys, xz, yz))
 
 
 @net_word("mask-2d-connect", "iterative")
-def mask_2d_connect(interpreter: Interpreter, source: Form, r1: Form, c1: Form, target: Form, r2: Form, c2: Form,
-                    xs: Form, ys: Form, xz: Form, yz: Form) -> Form:
+def mask_2d_connect(
+    interpreter: Interpreter,
+    source: Form,
+    r1: Form,
+    c1: Form,
+    target: Form,
+    r2: Form,
+    c2: Form,
+    xs: Form,
+    ys: Form,
+    xz: Form,
+    yz: Form,
+) -> Form:
     """(mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): as local-2d-connect, windows share their weights"""
     return _connect_2d(interpreter, "mask-2d-connect", _mask, (source, r1, c1, target, r2, c2, xs, ys, xz, yz))
 
 
 @net_word("equal-mask-2d-connect", "iterative")
-def equal_mask_2d_connect(interpreter: Interpreter, source: Form, r1: Form, c1: Form, target: Form, r2: Form, c2: Form,
-                          xs: Form, ys: Form, xz: Form, yz: Form) -> Form:
+def equal_mask_2d_connect(
+    interpreter: Interpreter,
+    source: Form,
+    r1: Form,
+    c1: Form,
+    target: Form,
+    r2: Form,
+    c2: Form,
+    xs: Form,
+    ys: Form,
+    xz: Form,
+    yz: Form,
+) -> Form:
     """(equal-mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): as local-2d-connect, one weight for all"""
-    return _connect_2d(interpreter, "equal-mask-2d-connect", _one, (source, r1, c1, target, r2, c2, xs, ys, xz, yz),
-                       "mask-2d-connect")
+    return _connect_2d(
+        interpreter, "equal-mask-2d-connect", _one, (source, r1, c1, target, r2, c2, xs, ys, xz, yz), "mask-2d-connect"
+    )
 
 
 @net_word("local-toric-connect")
-def local_toric_connect(interpreter: Interpreter, source: Form, r1: Form, c1: Form, target: Form, r2: Form, c2: Form,
-                        xs: Form, ys: Form, xz: Form, yz: Form) -> Form:
+def local_toric_connect(
+    interpreter: Interpreter,
+    source: Form,
+    r1: Form,
+    c1: Form,
+    target: Form,
+    r2: Form,
+    c2: Form,
+    xs: Form,
+    ys: Form,
+    xz: Form,
+    yz: Form,
+) -> Form:
     """(local-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): as local-2d-connect, windows wrap around"""
-    return _connect_2d(interpreter, "local-toric-connect", _apart, (source, r1, c1, target, r2, c2, xs, ys, xz, yz),
-                       toric=True)
+    return _connect_2d(
+        interpreter, "local-toric-connect", _apart, (source, r1, c1, target, r2, c2, xs, ys, xz, yz), toric=True
+    )
 
 
 @net_word("mask-toric-connect", "iterative")
-def mask_toric_connect(interpreter: Interpreter, source: Form, r1: Form, c1: Form, target: Form, r2: Form, c2: Form,
-                       xs: Form, ys: Form, xz: Form, yz: Form) -> Form:
+def mask_toric_connect(
+    interpreter: Interpreter,
+    source: Form,
+    r1: Form,
+    c1: Form,
+    target: Form,
+    r2: Form,
+    c2: Form,
+    xs: Form,
+    ys: Form,
+    xz: Form,
+    yz: Form,
+) -> Form:
     """(mask-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): as mask-2d-connect, windows wrap around"""
-    return _connect_2d(interpreter, "mask-toric-connect", _mask, (source, r1, c1, target, r2, c2, xs, ys, xz, yz),
-                       toric=True)
+    return _connect_2d(
+        interpreter, "mask-toric-connect", _mask, (source, r1, c1, target, r2, c2, xs, ys, xz, yz), toric=True
+    )
 
 
 @net_word("mask-2d-reverse", "iterative")
-def mask_2d_reverse(interpreter: Interpreter, source: Form, rs: Form, cs: Form, target: Form, rb: Form, cb: Form,
-                    xs: Form, ys: Form, xz: Form, yz: Form) -> Form:
+def mask_2d_reverse(
+    interpreter: Interpreter,
+    source: Form,
+    rs: Form,
+    cs: Form,
+    target: Form,
+    rb: Form,
+    cb: Form,
+    xs: Form,
+    ys: Form,
+    xz: Form,
+    yz: Form,
+) -> Form:
     """(mask-2d-reverse L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): each unit of L1 feeds a window of the larger L2"""
     builder = _Builder(interpreter, "mask-2d-reverse")
     r, c = builder.sizes(1, rs, cs)
@@ -216,8 +316,17 @@ def mask_2d_reverse(interpreter: Interpreter, source: Form, rs: Form, cs: Form, 
 
 
 @net_word("tdnn-connect", "iterative")
-def tdnn_connect(interpreter: Interpreter, source: Form, frames1: Form, traits1: Form, target: Form, frames2: Form,
-                 traits2: Form, step: Form, size: Form) -> Form:
+def tdnn_connect(
+    interpreter: Interpreter,
+    source: Form,
+    frames1: Form,
+    traits1: Form,
+    target: Form,
+    frames2: Form,
+    traits2: Form,
+    step: Form,
+    size: Form,
+) -> Form:
     """(tdnn-connect L1 frames1 traits1 L2 frames2 traits2 step size): each frame of L2 sees `size` frames of L1"""
     builder = _Builder(interpreter, "tdnn-connect", "tdnn-connect:[benign warning] bad frame numbers.")
     n, p = builder.sizes(1, frames1, traits1)
@@ -229,6 +338,7 @@ def tdnn_connect(interpreter: Interpreter, source: Form, frames1: Form, traits1:
 
 
 # Biases
+
 
 @net_word("bias-connect")
 def bias_connect(interpreter: Interpreter, layer: Form) -> Form:
@@ -242,8 +352,9 @@ def shared_bias_connect(interpreter: Interpreter, layer: Form) -> Form:
     builder = _Builder(interpreter, "shared-bias-connect")
     units = builder.net.units(layer, builder.who).array
     if not len(units):
-        raise Misuse("shared-bias-connect: the layer is empty", 0,
-                     "give a layer with units, such as hidden of (build-net ...)")
+        raise Misuse(
+            "shared-bias-connect: the layer is empty", 0, "give a layer with units, such as hidden of (build-net ...)"
+        )
     return builder.join(np.zeros(1, int), units, np.zeros(1, int))
 
 

@@ -29,8 +29,9 @@ def connect(space: Netspace, pre: np.ndarray, post: np.ndarray, who: str = "conn
     return space.join(pre, post, np.arange(len(pre)), who, fresh=len(pre))
 
 
-def share_weights(space: Netspace, pre: np.ndarray, post: np.ndarray, weight: np.ndarray,
-                  who: str = "dup-connection") -> int:
+def share_weights(
+    space: Netspace, pre: np.ndarray, post: np.ndarray, weight: np.ndarray, who: str = "dup-connection"
+) -> int:
     """Connections pre[k] to post[k], in order, that share the existing weights; the number of the first.
 
     What these weights have accumulated and their last changes become 0.
@@ -45,14 +46,17 @@ def weights_between(space: Netspace, pre: np.ndarray, post: np.ndarray, who: str
     found = [space.found.get(ends) for ends in zip(pre.tolist(), post.tolist())]
     if None in found:
         k = found.index(None)
-        raise Misuse(f"{who}: there is no connection from unit {pre[k]} to unit {post[k]} whose weight could be shared",
-                     None,
-                     f"make it first: (connect {pre[k]} {post[k]})")
+        raise Misuse(
+            f"{who}: there is no connection from unit {pre[k]} to unit {post[k]} whose weight could be shared",
+            None,
+            f"make it first: (connect {pre[k]} {post[k]})",
+        )
     weights: np.ndarray = space.weight.array[np.array(found, np.intp)]
     return weights
 
 
 # Room
+
 
 @net_word("alloc-net")
 def alloc_net(interpreter: Interpreter, units: Form, connections: Form, weights: Form = ABSENT) -> float:
@@ -79,6 +83,7 @@ def newneurons(interpreter: Interpreter, count: Form) -> Form:
 
 # Connections
 
+
 @net_word("connect")
 def word_connect(interpreter: Interpreter, pre: Form, post: Form, value: Form = ABSENT, rate: Form = ABSENT) -> Form:
     """(connect pre post [w [epsilon]]): from each unit of pre to each of post, with weights w (0)"""
@@ -94,16 +99,27 @@ def word_connect(interpreter: Interpreter, pre: Form, post: Form, value: Form = 
 
 
 @net_word("dup-connection", "iterative")
-def word_dup_connection(interpreter: Interpreter, source_pre: Form, source_post: Form, pre: Form, post: Form,
-                        value: Form = ABSENT, rate: Form = ABSENT) -> Form:
+def word_dup_connection(
+    interpreter: Interpreter,
+    source_pre: Form,
+    source_post: Form,
+    pre: Form,
+    post: Form,
+    value: Form = ABSENT,
+    rate: Form = ABSENT,
+) -> Form:
     """(dup-connection spre spost pre post [w [epsilon]]): connect pre to post with the weights of spre to spost"""
     who, space = "dup-connection", interpreter.part(Netspace)
     from_pre, from_post, to_pre, to_post = (
-        space.units(layer, who).array for layer in (source_pre, source_post, pre, post))
+        space.units(layer, who).array for layer in (source_pre, source_post, pre, post)
+    )
     for side, a, b in (("pre", from_pre, to_pre), ("post", from_post, to_post)):
         if len(a) != len(b):
-            raise Misuse(f"{who}: the lists on the {side} side have {len(a)} and {len(b)} units", None,
-                         f"give lists of equal length, such as {len(a)}: one unit shares with one")
+            raise Misuse(
+                f"{who}: the lists on the {side} side have {len(a)} and {len(b)} units",
+                None,
+                f"give lists of equal length, such as {len(a)}: one unit shares with one",
+            )
     inner = len(to_post)
     weights = weights_between(space, np.repeat(from_pre, inner), np.tile(from_post, len(from_pre)), who)
     first = share_weights(space, np.repeat(to_pre, inner), np.tile(to_post, len(to_pre)), weights, who)
@@ -133,8 +149,11 @@ def word_cut_connection(interpreter: Interpreter, pre: Form, post: Form) -> Form
         for target in targets:
             interpreter.step()
             if not space.cut(source, target):
-                raise Misuse(f"cut-connection: there is no connection from unit {source} to unit {target}", None,
-                             f"(amont {target}) lists the units that feed unit {target}")
+                raise Misuse(
+                    f"cut-connection: there is no connection from unit {source} to unit {target}",
+                    None,
+                    f"(amont {target}) lists the units that feed unit {target}",
+                )
     return NIL
 
 
@@ -186,13 +205,17 @@ def sindex(interpreter: Interpreter, pre: Form, post: Form, weight: Form = ABSEN
     if weight is not ABSENT:
         index = whole("sindex", weight, 2)
         if not 0 <= index < space.wnum:
-            raise Misuse(f"sindex: there is no weight {index}: there are 0 to {space.wnum - 1}", 2,
-                         f"write 0 to {space.wnum - 1}")
+            raise Misuse(
+                f"sindex: there is no weight {index}: there are 0 to {space.wnum - 1}",
+                2,
+                f"write 0 to {space.wnum - 1}",
+            )
         space.share(connection, index)
     return float(space.weight.array[connection])
 
 
 # Types of units: there is one
+
 
 @net_word("set-neurtype-regular")
 def set_neurtype_regular(interpreter: Interpreter, layer: Form) -> Form:
@@ -210,7 +233,8 @@ def get_neurtype(interpreter: Interpreter, unit: Form) -> str:
 
 def every_connection(space: Netspace) -> np.ndarray:
     """The numbers of all connections in the order of `all-synapse`: by the unit they enter, those of a unit oldest
-    first."""
-    living = np.flatnonzero(space.alive[:space.snum])
+    first.
+    """
+    living = np.flatnonzero(space.alive[: space.snum])
     numbers: np.ndarray = living[np.argsort(space.post.array[living], kind="stable")]
     return numbers

@@ -8,7 +8,8 @@ single precision.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -59,7 +60,8 @@ class _OfLinks:
 
     def compute(self, target: int, sources: list[int], values: Values) -> np.ndarray:
         """As for units. A weight that several connections share is computed once for each of them, one after the
-        other."""
+        other.
+        """
         array, at = link_index(self.space, target, self.connections)
         if target not in sources or len(np.unique(at)) == len(at):
             array[at] = made = values([_take(self.space, source, self.connections) for source in sources])
@@ -126,16 +128,19 @@ def copy_nfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
     source = to if third is ABSENT else space.units(second, "copy-nfield")
     at = field_number(space, second if third is ABSENT else third, "copy-nfield", argument=2 + (third is not ABSENT))
     if to.count != source.count:
-        raise Misuse(f"copy-nfield: the layers have {to.count} and {source.count} units", None,
-                     f"give two layers of equal length, such as {source.count} units")
-    write_units(space, field_number(space, field, "copy-nfield", argument=1), to,
-                read_units(space, at, source).copy())
+        raise Misuse(
+            f"copy-nfield: the layers have {to.count} and {source.count} units",
+            None,
+            f"give two layers of equal length, such as {source.count} units",
+        )
+    write_units(space, field_number(space, field, "copy-nfield", argument=1), to, read_units(space, at, source).copy())
     return NIL
 
 
 @net_word("op-nfield")
-def op_nfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c2: Form, f3: Form = ABSENT,
-              c3: Form = ABSENT) -> Form:
+def op_nfield(
+    interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c2: Form, f3: Form = ABSENT, c3: Form = ABSENT
+) -> Form:
     """(op-nfield layer f1 f2 c2 [f3 c3]): f1 = c2 f2 + c3 f3 for every unit"""
     return _op(interpreter, "op-nfield", _OfUnits, layer, (f1, f2, c2, f3, c3))
 
@@ -164,9 +169,12 @@ def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
     to = _OfLinks(interpreter, "copy-sfield", layer)
     source = to if third is ABSENT else _OfLinks(interpreter, "copy-sfield", second)
     if len(to.connections) != len(source.connections):
-        raise Misuse(f"copy-sfield: {len(to.connections)} connections enter the one layer and "
-                     f"{len(source.connections)} the other", None,
-                     "give two layers into which equally many connections lead")
+        raise Misuse(
+            f"copy-sfield: {len(to.connections)} connections enter the one layer and "
+            f"{len(source.connections)} the other",
+            None,
+            "give two layers into which equally many connections lead",
+        )
     at = source.field(second if third is ABSENT else third, 2 + (third is not ABSENT))
     array, places = link_index(to.space, to.field(field, 1), to.connections)
     array[places] = _take(to.space, at, source.connections)
@@ -174,8 +182,9 @@ def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
 
 
 @net_word("op-sfield")
-def op_sfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c2: Form, f3: Form = ABSENT,
-              c3: Form = ABSENT) -> Form:
+def op_sfield(
+    interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c2: Form, f3: Form = ABSENT, c3: Form = ABSENT
+) -> Form:
     """(op-sfield layer f1 f2 c2 [f3 c3]): f1 = c2 f2 + c3 f3 for every connection that enters the layer"""
     return _op(interpreter, "op-sfield", _OfLinks, layer, (f1, f2, c2, f3, c3))
 
@@ -193,6 +202,7 @@ def invert_sfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c: 
 
 
 # From units to connections
+
 
 def _from_predecessors(interpreter: Interpreter, who: str, unit: Form, sf: Form, nf: Form, adding: bool) -> Form:
     on = _OfLinks(interpreter, who, unit)

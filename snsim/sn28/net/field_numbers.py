@@ -38,7 +38,8 @@ LINK_FIELDS: dict[str, tuple[int, str, tuple[str, ...]]] = {
 
 class FieldNumbers:
     """The variables n-val ... s-hess of one program: `interpreter.part(FieldNumbers)` gives those that are unset
-    their numbers, once."""
+    their numbers, once.
+    """
 
     def __init__(self, interpreter: Interpreter):
         numbers = {name: at for fields in (UNIT_FIELDS, LINK_FIELDS) for name, (at, _, _) in fields.items()}

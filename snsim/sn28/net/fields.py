@@ -36,8 +36,9 @@ def field_number(space: Netspace, given: Form, who: str, of_links: bool = False,
     field = whole(who, given, argument)
     if field not in known:
         names = ", ".join(f"{at} ({name})" for at, (name, _) in known.items())
-        raise Misuse(f"{who}: a {'connection' if of_links else 'unit'} has no field {field}", argument,
-                     f"fields: {names}")
+        raise Misuse(
+            f"{who}: a {'connection' if of_links else 'unit'} has no field {field}", argument, f"fields: {names}"
+        )
     space.require(known[field][1], f"field {known[field][0]}")
     return field
 
@@ -69,8 +70,12 @@ def _means(edges: Edges, units: Units, of_links: np.ndarray) -> np.ndarray:
 def link_array(space: Netspace, field: int) -> tuple[np.ndarray, bool]:
     """The array of a connection's field, and whether it is one over connections (else over weights)."""
     memory, own = {
-        1: (space.weight_val, False), 2: (space.delta, False), 3: (space.acc, False),
-        4: (space.rate, True), 5: (space.sigma, True), 6: (space.hess, False),
+        1: (space.weight_val, False),
+        2: (space.delta, False),
+        3: (space.acc, False),
+        4: (space.rate, True),
+        5: (space.sigma, True),
+        6: (space.hess, False),
     }[field]
     return memory.array, own
 
@@ -82,6 +87,7 @@ def link_index(space: Netspace, field: int, connections: np.ndarray) -> tuple[np
 
 
 # The words of units
+
 
 def _access_unit(interpreter: Interpreter, who: str, field: int, unit: Form, value: Form) -> float:
     space = interpreter.part(Netspace)
@@ -119,6 +125,7 @@ def nfield(interpreter: Interpreter, unit: Form, field: Form, value: Form = ABSE
 
 # The words of connections
 
+
 def _access_link(interpreter: Interpreter, who: str, field: int, pre: Form, post: Form, value: Form) -> Form:
     space = interpreter.part(Netspace)
     ends = space.number(pre, who, 0), space.number(post, who, 1)
@@ -126,8 +133,11 @@ def _access_link(interpreter: Interpreter, who: str, field: int, pre: Form, post
     if connection is None:
         if value is ABSENT:
             return NIL
-        raise Misuse(f"{who}: there is no connection from unit {ends[0]} to unit {ends[1]}", None,
-                     f"(connect {ends[0]} {ends[1]}) makes one")
+        raise Misuse(
+            f"{who}: there is no connection from unit {ends[0]} to unit {ends[1]}",
+            None,
+            f"(connect {ends[0]} {ends[1]}) makes one",
+        )
     array, own = link_array(space, field)
     at = connection if own else space.weight.array[connection]
     if value is not ABSENT:

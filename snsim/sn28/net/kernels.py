@@ -13,8 +13,8 @@ They differ in numbers where a program uses momentum, decay or rates, so one mus
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Iterable
 
 from snsim.errors import Source
 from snsim.language.forms import fold
@@ -25,7 +25,8 @@ from snsim.registry import Shelf, suggest
 @dataclass(frozen=True)
 class Kernel:
     """One of the four. `iterative`: weights may be shared and are accumulated. `newton`: there are second
-    derivatives, and the rate of a connection stands on it and not on the unit it enters (SN's SYNEPSILON)."""
+    derivatives, and the rate of a connection stands on it and not on the unit it enters (SN's SYNEPSILON).
+    """
 
     name: str
     iterative: bool
@@ -35,10 +36,15 @@ class Kernel:
         return all(getattr(self, mode) for mode in modes)
 
 
-KERNELS = {kernel.name: kernel for kernel in (
-    Kernel("sn28", False, False), Kernel("sn28ite", True, False),
-    Kernel("sn28new", False, True), Kernel("sn28itenew", True, True),
-)}
+KERNELS = {
+    kernel.name: kernel
+    for kernel in (
+        Kernel("sn28", False, False),
+        Kernel("sn28ite", True, False),
+        Kernel("sn28new", False, True),
+        Kernel("sn28itenew", True, True),
+    )
+}
 
 
 def kernel_named(name: str) -> Kernel:
@@ -58,9 +64,12 @@ def missing(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> Misu
     """The refusal of a word that the kernel does not have."""
     having = [k.name for k in KERNELS.values() if k.has(modes)]
     wider = smallest({*modes, *(mode for mode in ("iterative", "newton") if now.has([mode]))}).name
-    return Misuse(f"kernel {now.name} has no {name}{why}: {' and '.join(having)} " +
-                  ("has it" if len(having) == 1 else "have it"), None,
-                  f'begin the program with (libload "sn28/{wider}"), or run it with --kernel {wider}')
+    return Misuse(
+        f"kernel {now.name} has no {name}{why}: {' and '.join(having)} "
+        + ("has it" if len(having) == 1 else "have it"),
+        None,
+        f'begin the program with (libload "sn28/{wider}"), or run it with --kernel {wider}',
+    )
 
 
 # What a program needs

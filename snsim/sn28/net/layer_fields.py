@@ -5,7 +5,8 @@ See docs/reference/sn28.md, section 3.14.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 # Fields of units
+
 
 def layer_units(interpreter: Interpreter, who: str, layer: Form) -> Units:
     """The units of a layer, all if none is given."""
@@ -46,16 +48,22 @@ def set_field(interpreter: Interpreter, who: str, number_of_field: int, value: F
         return
     values = [number(who, x, None) for x in interpreter.elements(value, who)]
     if len(values) != units.count:
-        raise Misuse(f"{who}: {len(values)} values are given for {units.count} units", None,
-                     f"give {units.count} values, or one number for all")
+        raise Misuse(
+            f"{who}: {len(values)} values are given for {units.count} units",
+            None,
+            f"give {units.count} values, or one number for all",
+        )
     write_units(space, number_of_field, units, np.array(values))
 
 
 def access(interpreter: Interpreter, name: str, number_of_field: int, arguments: tuple[Form, ...]) -> Form:
     """What `state` does for its field: () gives all, (l) a layer's; (x), (l x) and (l list) set."""
     if len(arguments) > 2:
-        raise Misuse(f"{name}: {len(arguments)} arguments are given, at most 2 taken", None,
-                     f"write ({name} layer) or ({name} layer x)")
+        raise Misuse(
+            f"{name}: {len(arguments)} arguments are given, at most 2 taken",
+            None,
+            f"write ({name} layer) or ({name} layer x)",
+        )
     if arguments and (len(arguments) == 2 or isinstance(arguments[0], float)):
         set_field(interpreter, name, number_of_field, arguments[-1], *arguments[:-1])
         return arguments[-1]
@@ -76,8 +84,11 @@ def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
     units = (everything if len(given) == 1 else layer_units(interpreter, "mapncar", given[0]).array).tolist()
     values = interpreter.elements(value, "mapncar") if isinstance(value, Pair) else [value] * len(units)
     if len(values) != len(units):
-        raise Misuse(f"mapncar: {len(values)} values are given for {len(units)} units", 1,
-                     f"give {len(units)} values, or a layer of {len(values)} units")
+        raise Misuse(
+            f"mapncar: {len(values)} values are given for {len(units)} units",
+            1,
+            f"give {len(units)} values, or a layer of {len(values)} units",
+        )
     for unit, x in zip(units, values):
         interpreter.apply(function, [float(unit), x])
     return value
@@ -102,8 +113,9 @@ def _add_access(name: str, number_of_field: int, modes: tuple[str, ...], meaning
     def read_or_set(interpreter: Interpreter, *arguments: Form) -> Form:
         return access(interpreter, name, number_of_field, arguments)
 
-    read_or_set.__doc__ = (f"({name} [layer] [x]): the {meaning} of a layer, or of all units; with a number or a list, "
-                           "sets them")
+    read_or_set.__doc__ = (
+        f"({name} [layer] [x]): the {meaning} of a layer, or of all units; with a number or a list, sets them"
+    )
     net_word(name, *modes)(read_or_set)
 
 
@@ -112,6 +124,7 @@ for _field in _FIELDS:
 
 
 # Weights of a unit
+
 
 def connections_into(net: Netspace, unit: int) -> np.ndarray:
     """Where the connections into a unit stand in `net.incoming`, oldest first."""
@@ -150,8 +163,9 @@ def _of_weights(interpreter: Interpreter, who: str, kind: str, unit: Form, layer
         numbers = net.incoming.weight.array[connections_into(net, target)]
         return interpreter.new_list(values[numbers].astype(float).tolist(), who)
     joined = [net.found.get((source, target)) for source in net.units(layer, who).array.tolist()]
-    return interpreter.new_list([NIL if connection is None else float(values[net.weight.array[connection]])
-                                 for connection in joined], who)
+    return interpreter.new_list(
+        [NIL if connection is None else float(values[net.weight.array[connection]]) for connection in joined], who
+    )
 
 
 def _set_weights(interpreter: Interpreter, who: str, kind: str, unit: Form, values: Form) -> Form:
@@ -160,8 +174,11 @@ def _set_weights(interpreter: Interpreter, who: str, kind: str, unit: Form, valu
     numbers = net.incoming.weight.array[connections_into(net, target)]
     given = [number(who, x, 1) for x in interpreter.elements(values, who)]
     if len(given) != len(numbers):
-        raise Misuse(f"{who}: {len(given)} values are given for the {len(numbers)} connections into unit {target}", 1,
-                     f"give {len(numbers)} values; the bias counts, if it is connected")
+        raise Misuse(
+            f"{who}: {len(given)} values are given for the {len(numbers)} connections into unit {target}",
+            1,
+            f"give {len(numbers)} values; the bias counts, if it is connected",
+        )
     getattr(net, kind).array[numbers] = given
     return values
 
@@ -179,14 +196,18 @@ def rest_weights(interpreter: Interpreter, dumped: Form) -> Form:
     net = interpreter.part(Netspace)
     lists = interpreter.elements(dumped, "rest-weights")
     if len(lists) != net.nnum:
-        raise Misuse(f"rest-weights: the weights of {len(lists)} units are given, the net has {net.nnum}", 0,
-                     "give the list that (dump-weights) made of this net")
+        raise Misuse(
+            f"rest-weights: the weights of {len(lists)} units are given, the net has {net.nnum}",
+            0,
+            "give the list that (dump-weights) made of this net",
+        )
     for unit, values in enumerate(lists):
         interpreter.call("set-weight", float(unit), values)
     return dumped
 
 
 # Loops
+
 
 @special_word("all-neuron")
 def all_neuron(interpreter: Interpreter, form: Pair) -> Form:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -20,7 +21,8 @@ F = TypeVar("F", bound=Callable[..., object])
 
 class KernelWord(Procedure):
     """A word that computes with the net: it needs a kernel with some modes, and lets numbers run to infinity, as C
-    does, when a net diverges."""
+    does, when a net diverges.
+    """
 
     def __init__(self, primitive: Primitive, modes: frozenset[str]):
         self.name, self.modes = primitive.name, modes
@@ -43,6 +45,7 @@ def net_word(name: str, *modes: str, makes: bool = False) -> Callable[[F], F]:
 
     A program that calls it with another kernel is told which ones have it.
     """
+
     def put(body: F) -> F:
         shelf: Shelf[Procedure] = Shelf("function")
         function(name, interpreter=True, shelf=shelf, makes=makes)(body)

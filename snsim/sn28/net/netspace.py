@@ -8,7 +8,8 @@ weight one too: without sharing, connection and weight k are made together. Newe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -75,8 +76,11 @@ class Netspace:
         """The program's own `libload`. Misuse if it has a net of another kernel already."""
         wanted = kernel_named(name)
         if self._kernel not in (None, wanted) and self.nnum > 1:
-            raise Misuse(f"the net was made with kernel {self._kernel.name}, {name} comes too late", 0,
-                         f'write (libload "sn28/{name}") before the net is made')
+            raise Misuse(
+                f"the net was made with kernel {self._kernel.name}, {name} comes too late",
+                0,
+                f'write (libload "sn28/{name}") before the net is made',
+            )
         self._kernel, self._stated = wanted, "the program"
         self.interpreter.part(Settings)
         self.interpreter.part(FieldNumbers)
@@ -97,8 +101,8 @@ class Netspace:
             raise missing(who, modes, now, ", with which this program has learnt already")
         wider = smallest([m for m in ("iterative", "newton") if m in modes or now.has([m])])
         if wider.newton and not now.newton:
-            own = self.post.array[:self.snum]
-            self.rate.array[:self.snum] = self.unit[EPSILON].array[own]
+            own = self.post.array[: self.snum]
+            self.rate.array[: self.snum] = self.unit[EPSILON].array[own]
         self._kernel = wider
         self.tell_sizes()
 
@@ -110,11 +114,17 @@ class Netspace:
             self.require(["iterative"], "alloc-net with a number of weights")
         weights = connections if weights is None else weights
         if units < 1 or connections < 0 or weights < 0:
-            raise Misuse(f"alloc-net: no net has {units} units, {connections} connections and {weights} weights", 0,
-                         "write (alloc-net units connections [weights]); the bias is one of the units")
+            raise Misuse(
+                f"alloc-net: no net has {units} units, {connections} connections and {weights} weights",
+                0,
+                "write (alloc-net units connections [weights]); the bias is one of the units",
+            )
         if weights > connections:
-            raise Misuse(f"alloc-net: {weights} weights are more than the {connections} connections", 2,
-                         f"write at most {connections}, or leave the weights out")
+            raise Misuse(
+                f"alloc-net: {weights} weights are more than the {connections} connections",
+                2,
+                f"write at most {connections}, or leave the weights out",
+            )
         self.interpreter.budget.check_matrix(max(units, connections), "alloc-net")
         self._allocate(units, connections, weights)
         self._begin()
@@ -148,7 +158,7 @@ class Netspace:
     def _begin(self) -> None:
         """The bias, and nothing else; all fields are 0."""
         self._empty(min(1, self.nmax))
-        self.unit[VAL].array[:self.nnum] = 1
+        self.unit[VAL].array[: self.nnum] = 1
         self.tell_sizes()
 
     def _fields(self) -> list[Memory]:
@@ -192,7 +202,7 @@ class Netspace:
         return self._everything
 
     def _living(self) -> np.ndarray:
-        return np.flatnonzero(self.alive[:self.snum])
+        return np.flatnonzero(self.alive[: self.snum])
 
     # Building
 
@@ -201,8 +211,12 @@ class Netspace:
         if count < 0:
             raise Misuse(f"newneurons: {count} is no number of units", 0, "write 1 or more")
         if self.nnum + count > self.nmax:
-            raise Misuse(f"newneurons: {count} more units are {self.nnum + count} with the bias, and there is room for "
-                         f"{self.nmax}", 0, "reserve more: (alloc-net units connections)")
+            raise Misuse(
+                f"newneurons: {count} more units are {self.nnum + count} with the bias, and there is room for "
+                f"{self.nmax}",
+                0,
+                "reserve more: (alloc-net units connections)",
+            )
         first = self.nnum
         self.nnum += count
         self._everything = self._incoming = self._outgoing = None
@@ -218,17 +232,26 @@ class Netspace:
         """
         first, count = self.snum, len(pre)
         if first + count > self.smax:
-            raise Misuse(f"{who}: {first + count:,} connections do not fit in the {self.smax:,} that were reserved",
-                         None, "reserve more: (alloc-net units connections)")
+            raise Misuse(
+                f"{who}: {first + count:,} connections do not fit in the {self.smax:,} that were reserved",
+                None,
+                "reserve more: (alloc-net units connections)",
+            )
         if self.wnum + fresh > self.wmax:
-            raise Misuse(f"{who}: {self.wnum + fresh:,} weights do not fit in the {self.wmax:,} that were reserved",
-                         None, "reserve more: (alloc-net units connections [weights])")
+            raise Misuse(
+                f"{who}: {self.wnum + fresh:,} weights do not fit in the {self.wmax:,} that were reserved",
+                None,
+                "reserve more: (alloc-net units connections [weights])",
+            )
         keys = list(zip(pre.tolist(), post.tolist()))
         new = dict(zip(keys, range(first, first + count)))
         if len(new) < count or not self.found.keys().isdisjoint(new):
             twice = next(key for k, key in enumerate(keys) if key in self.found or new[key] != first + k)
-            raise Misuse(f"{who}: unit {twice[0]} is connected to unit {twice[1]} already", None,
-                         f"leave it out, or change its weight: (sval {twice[0]} {twice[1]} 0.5)")
+            raise Misuse(
+                f"{who}: unit {twice[0]} is connected to unit {twice[1]} already",
+                None,
+                f"leave it out, or change its weight: (sval {twice[0]} {twice[1]} 0.5)",
+            )
         self.interpreter.budget.compute(100 * count)
         self.found.update(new)
         own = weight + self.wnum if fresh else weight
@@ -285,13 +308,18 @@ class Netspace:
     def number(self, unit: Form, who: str, argument: int | None = None) -> int:
         """The number of one unit."""
         if not isinstance(unit, float):
-            raise Misuse(f"{who}: {self.interpreter.describe(unit)} is no unit", argument,
-                         "write a number such as 1, or a layer such as input-layer")
+            raise Misuse(
+                f"{who}: {self.interpreter.describe(unit)} is no unit",
+                argument,
+                "write a number such as 1, or a layer such as input-layer",
+            )
         if not (0 <= unit < self.nnum and unit == int(unit)):
             there = f"the net has units 0 to {self.nnum - 1}" if self.nnum else "there is no net yet"
-            raise Misuse(f"{who}: there is no unit {unit:g}: {there}", argument,
-                         f"write a unit from 0 to {self.nnum - 1}" if self.nnum else
-                         "begin with (alloc-net units connections)")
+            raise Misuse(
+                f"{who}: there is no unit {unit:g}: {there}",
+                argument,
+                f"write a unit from 0 to {self.nnum - 1}" if self.nnum else "begin with (alloc-net units connections)",
+            )
         return int(unit)
 
     def _numbers(self, layer: Form, who: str) -> list[int]:

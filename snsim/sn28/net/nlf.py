@@ -6,8 +6,9 @@ Everything is computed in single precision, step by step as SN does, so that the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -172,7 +173,9 @@ class OfProgram(NonLinearity):
         made = [self.interpreter.apply(self.function, [value]) for value in x.astype(float).tolist()]
         for value in made:
             if not isinstance(value, float):
-                raise Misuse(f"the non-linear function gives {self.interpreter.describe(value)}, which is no number",
-                         None,
-                             "let the function end with a number: (nlf-f-lisp (lambda (x) (tanh x)))")
+                raise Misuse(
+                    f"the non-linear function gives {self.interpreter.describe(value)}, which is no number",
+                    None,
+                    "let the function end with a number: (nlf-f-lisp (lambda (x) (tanh x)))",
+                )
         return np.array(made, _F)

@@ -6,7 +6,8 @@ See docs/reference/sn28.md, section 3.5.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,8 +33,11 @@ def non_linearity(interpreter: Interpreter, f: Form, who: str, argument: int | N
         return f
     if isinstance(f, Procedure):
         return nlf.OfProgram(interpreter, f)
-    raise Misuse(f"{who}: {interpreter.describe(f)} is no non-linear function", argument,
-                 "make one: (nlf-f-tanh a b c d), (nlf-f-lisp (lambda (x) ...)) ...")
+    raise Misuse(
+        f"{who}: {interpreter.describe(f)} is no non-linear function",
+        argument,
+        "make one: (nlf-f-tanh a b c d), (nlf-f-lisp (lambda (x) ...)) ...",
+    )
 
 
 def tanh_functions(interpreter: Interpreter, a: float, b: float, c: float, d: float) -> tuple[nlf.Tanh, nlf.TanhSlope]:
@@ -47,8 +51,9 @@ def default_functions(interpreter: Interpreter) -> Functions:
     return _tanh(interpreter, DEFAULT_SLOPE, 0.0)
 
 
-def _tanh(interpreter: Interpreter, mx: float, dmin: float, scale: float | None = None,
-          offset: float = 0.0) -> Functions:
+def _tanh(
+    interpreter: Interpreter, mx: float, dmin: float, scale: float | None = None, offset: float = 0.0
+) -> Functions:
     if scale is None:
         scale = _unit_scale(interpreter, mx, dmin)
     f, df = tanh_functions(interpreter, scale, mx, dmin, offset)
@@ -74,8 +79,9 @@ def _four(name: str, given: tuple[Form, ...]) -> list[float]:
     return [number(name, x, i) for i, x in enumerate(given)]
 
 
-def _bin(interpreter: Interpreter, mx: float, dmin: float, scale: float | None = None,
-         offset: float = 0.0) -> Functions:
+def _bin(
+    interpreter: Interpreter, mx: float, dmin: float, scale: float | None = None, offset: float = 0.0
+) -> Functions:
     if scale is None:
         scale = _unit_scale(interpreter, mx, dmin)
     f = nlf.Threshold(scale, mx, dmin, offset)
@@ -88,8 +94,9 @@ def _lin(interpreter: Interpreter, dmin: float, dmax: float, th: float | None = 
         return f, nlf.Slope(f), nlf.Zero()
     if th is None:
         if abs(dmax) < 1:
-            raise Misuse(f"nlf-lin: with slope {dmax:g} no threshold gives f(1) = 1 or -1", 1,
-                         "state it: (nlf-lin dmin dmax th)")
+            raise Misuse(
+                f"nlf-lin: with slope {dmax:g} no threshold gives f(1) = 1 or -1", 1, "state it: (nlf-lin dmin dmax th)"
+            )
         th = (math.copysign(1.0, dmax) - dmin) / (dmax - dmin)
     if th == 0:
         raise Misuse("nlf-lin: the threshold is not 0", 2, "write (nlf-lin dmin dmax th) with a threshold such as 1")
@@ -102,7 +109,10 @@ def _bell(interpreter: Interpreter) -> Functions:
 
 
 FAMILIES: dict[str, Callable[..., Functions]] = {  # of (interpreter, numbers ...)
-    "nlf-tanh": _tanh, "nlf-bin": _bin, "nlf-lin": _lin, "nlf-bell": _bell,
+    "nlf-tanh": _tanh,
+    "nlf-bin": _bin,
+    "nlf-lin": _lin,
+    "nlf-bell": _bell,
 }
 
 

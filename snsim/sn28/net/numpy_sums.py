@@ -7,8 +7,9 @@ twin there; a product and a sum are each rounded to single precision. All arrays
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cache
-from typing import Iterator, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -24,22 +25,47 @@ class SumLoops(Protocol):
     def tanh(self, x: np.ndarray) -> np.ndarray: ...
     def weighted_sum(self, units: Units, edges: Edges, w: Memory, x: Memory, out: Memory) -> None: ...
     def square_sum(self, units: Units, edges: Edges, w: Memory, h: Memory, out: Memory) -> None: ...
-    def moved_sum(self, units: Units, edges: Edges, w: Memory, t: Memory, d: Memory, x: Memory,
-                  out: Memory) -> None: ...
-    def accumulate(self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool,
-                   acc: Memory) -> None: ...
+    def moved_sum(
+        self, units: Units, edges: Edges, w: Memory, t: Memory, d: Memory, x: Memory, out: Memory
+    ) -> None: ...
+    def accumulate(
+        self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool, acc: Memory
+    ) -> None: ...
     def gather(self, units: Units, edges: Edges, sigma: Memory, hess: Memory) -> None: ...
     def average(self, units: Units, edges: Edges, gamma: float, gg: Memory, x: Memory, sigma: Memory) -> None: ...
-    def learn(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory, rate: Memory,
-              w: Memory, delta: Memory) -> None: ...
-    def learn_by_connection(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory,
-                            rate: Memory, sigma: Memory, mu: float | None, w: Memory, delta: Memory) -> None: ...
+    def learn(
+        self,
+        units: Units,
+        edges: Edges,
+        alpha: float,
+        decay: float,
+        x: Memory,
+        g: Memory,
+        rate: Memory,
+        w: Memory,
+        delta: Memory,
+    ) -> None: ...
+    def learn_by_connection(
+        self,
+        units: Units,
+        edges: Edges,
+        alpha: float,
+        decay: float,
+        x: Memory,
+        g: Memory,
+        rate: Memory,
+        sigma: Memory,
+        mu: float | None,
+        w: Memory,
+        delta: Memory,
+    ) -> None: ...
 
 
 @cache
 def sum_loops(reordered: bool = False) -> SumLoops:
     """The compiled loops, or those in NumPy where there is no llvmlite. `reordered`: compiled sums may be added in
-    another order than SN's."""
+    another order than SN's.
+    """
     try:
         from snsim.sn28.net.compiled_sums import Loops  # compiling is for programs that use SN's nets only
 
@@ -95,8 +121,9 @@ class Ranks:
             total[having] += d.array[weight] * x.array[other]
         out.array[units.array] = total
 
-    def accumulate(self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool,
-                   acc: Memory) -> None:
+    def accumulate(
+        self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool, acc: Memory
+    ) -> None:
         """acc += x (g rate) for every connection; the rate is that of the unit or of the connection."""
         at = edges.places(units.array)
         own = np.repeat(units.array, edges.counts[units.array])
@@ -116,20 +143,51 @@ class Ranks:
         kept = (np.float32(1) - share) * sigma.array[which]
         sigma.array[which] = kept + (share * gg.array[own]) * (state * state)
 
-    def learn(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory, rate: Memory,
-              w: Memory, delta: Memory) -> None:
+    def learn(
+        self,
+        units: Units,
+        edges: Edges,
+        alpha: float,
+        decay: float,
+        x: Memory,
+        g: Memory,
+        rate: Memory,
+        w: Memory,
+        delta: Memory,
+    ) -> None:
         """delta = alpha delta + x ((1 - alpha) (g e)), w = (1 - e decay) w + delta, e the rate of the unit."""
         at = edges.places(units.array)
         own = np.repeat(units.array, edges.counts[units.array])
         weight, state, e = edges.weight.array[at], x.array[edges.other.array[at]], rate.array[own]
         step = g.array[own] * e
-        move_weights(weight, state, step if alpha == 0 else (np.float32(1) - np.float32(alpha)) * step, alpha,
-              e, decay, w.array, delta.array)
+        move_weights(
+            weight,
+            state,
+            step if alpha == 0 else (np.float32(1) - np.float32(alpha)) * step,
+            alpha,
+            e,
+            decay,
+            w.array,
+            delta.array,
+        )
 
-    def learn_by_connection(self, units: Units, edges: Edges, alpha: float, decay: float, x: Memory, g: Memory,
-                            rate: Memory, sigma: Memory, mu: float | None, w: Memory, delta: Memory) -> None:
+    def learn_by_connection(
+        self,
+        units: Units,
+        edges: Edges,
+        alpha: float,
+        decay: float,
+        x: Memory,
+        g: Memory,
+        rate: Memory,
+        sigma: Memory,
+        mu: float | None,
+        w: Memory,
+        delta: Memory,
+    ) -> None:
         """As `learn`, e that of the connection: delta = alpha delta + x (((1 - alpha) g) e). With `mu`, e is divided
-        by mu + |sigma|."""
+        by mu + |sigma|.
+        """
         at = edges.places(units.array)
         own = np.repeat(units.array, edges.counts[units.array])
         which = edges.connection.array[at]
@@ -141,8 +199,16 @@ class Ranks:
         move_weights(weight, state, step, alpha, e, decay, w.array, delta.array)
 
 
-def move_weights(weight: np.ndarray, state: np.ndarray, step: np.ndarray, alpha: float, e: np.ndarray, decay: float,
-          w: np.ndarray, delta: np.ndarray) -> None:
+def move_weights(
+    weight: np.ndarray,
+    state: np.ndarray,
+    step: np.ndarray,
+    alpha: float,
+    e: np.ndarray,
+    decay: float,
+    w: np.ndarray,
+    delta: np.ndarray,
+) -> None:
     """The step of weights that nothing shares."""
     move = state * step
     if alpha != 0:

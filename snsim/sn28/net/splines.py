@@ -22,11 +22,17 @@ class Knots:
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
-            raise Misuse(f"a spline takes as many values as places: {len(self.x)} and {len(self.y)} given", None,
-                         f"give {max(len(self.x), len(self.y))} of each")
+            raise Misuse(
+                f"a spline takes as many values as places: {len(self.x)} and {len(self.y)} given",
+                None,
+                f"give {max(len(self.x), len(self.y))} of each",
+            )
         if len(self.x) < 2 or not (np.diff(self.x) > 0).all():
-            raise Misuse("the places of a spline are two or more numbers, ascending", 0,
-                         "write them in order, as in '(-1 0 1), each once")
+            raise Misuse(
+                "the places of a spline are two or more numbers, ascending",
+                0,
+                "write them in order, as in '(-1 0 1), each once",
+            )
 
     @cached_property
     def bends(self) -> np.ndarray:
@@ -54,8 +60,9 @@ class Knots:
         width = self.x[low + 1] - self.x[low]
         return low, width, (self.x[low + 1] - x) / width, (x - self.x[low]) / width
 
-    def outside(self, x: np.ndarray, inside: np.ndarray, below: np.ndarray | np.float32,
-                above: np.ndarray | np.float32) -> np.ndarray:
+    def outside(
+        self, x: np.ndarray, inside: np.ndarray, below: np.ndarray | np.float32, above: np.ndarray | np.float32
+    ) -> np.ndarray:
         return np.where(x < self.x[0], below, np.where(x > self.x[-1], above, inside)).astype(_F)
 
 
@@ -85,8 +92,11 @@ class SplineSlope(NonLinearity):
         k = self.knots
         low, width, a, b = k.place(x)
         three, six, one = _F(3), _F(6), _F(1)
-        inside = ((k.y[low + 1] - k.y[low]) / width - (three * a * a - one) / six * width * k.bends[low]
-                  + (three * b * b - one) / six * width * k.bends[low + 1])
+        inside = (
+            (k.y[low + 1] - k.y[low]) / width
+            - (three * a * a - one) / six * width * k.bends[low]
+            + (three * b * b - one) / six * width * k.bends[low + 1]
+        )
         return k.outside(x, inside, k.chord(0), k.chord(-2))
 
 

@@ -70,8 +70,12 @@ def use_net(interpreter: Interpreter, name: Form) -> Form:
     space = interpreter.part(Netspace)
     borders = sum(_border_cells(connection) for connection in net.connections)
     counts = net.counts
-    alloc_net(interpreter, float(1 + counts.units + borders + net.layers[-1].units),
-              float(counts.connections), float(counts.weights))
+    alloc_net(
+        interpreter,
+        float(1 + counts.units + borders + net.layers[-1].units),
+        float(counts.connections),
+        float(counts.weights),
+    )
     layers = _make_layers(interpreter, net)
     _connect_layers(space, net, {layer.name: int(units.car) for layer, units in zip(net.layers, layers)})
     return interpreter.lookup("net-struc")
@@ -94,8 +98,11 @@ def check_usable(net: Net) -> None:
     """Misuse, naming all of them, for what SN's kernels do not have."""
     lacking = lacks(net)
     if lacking:
-        raise Misuse(f"use-net: SN's units know no {', no '.join(lacking)}", 0,
-                     f'train "{net.name}" by (train ...), or state it without')
+        raise Misuse(
+            f"use-net: SN's units know no {', no '.join(lacking)}",
+            0,
+            f'train "{net.name}" by (train ...), or state it without',
+        )
 
 
 def _make_layers(interpreter: Interpreter, net: Net) -> list[Pair]:
@@ -125,15 +132,20 @@ def _connect_layers(space: Netspace, net: Net, first: dict[str, int]) -> None:
     for layer in net.layers[1:]:
         bias = net.bias_table(layer.name)
         if layer.bias != "none":
-            space.join(np.zeros(layer.units, int), first[layer.name] + bias.target, bias.weight, "use-net",
-                       prod(layer.bias_shape))
+            space.join(
+                np.zeros(layer.units, int),
+                first[layer.name] + bias.target,
+                bias.weight,
+                "use-net",
+                prod(layer.bias_shape),
+            )
         for connection in net.entering(layer.name):
             table = connection.table
             pre = np.where(table.source == BORDER, 0, first[connection.source] + table.source)
             cells = _border_cells(connection)
             if cells:
                 units = space.newneurons(cells)
-                space.unit[VAL].array[units.start:units.stop] = connection.border_value
+                space.unit[VAL].array[units.start : units.stop] = connection.border_value
                 at_border = table.source == BORDER
                 pre[at_border] = units.start + _rank_in_target(table)[at_border]
             space.join(pre, first[layer.name] + table.target, table.weight, "use-net", connection.wiring.weights)

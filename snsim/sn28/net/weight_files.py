@@ -38,6 +38,7 @@ _RECORD = np.dtype([("pre", np.int64), ("post", np.int64), ("weight", np.float64
 
 # Writing
 
+
 @net_word("save-net")
 def save_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
     """(save-net "f"): writes all weights; (save-net "f" layer ...): the connections between these units, and the age"""
@@ -83,14 +84,14 @@ def save_weights_as_c(interpreter: Interpreter, name: Form, array: Form = ABSENT
     if not title.replace("_", "a").isalnum() or title[0].isdigit() or not title.isascii():
         raise Misuse(f'save-weights-as-c: "{title}" is no name in C', 1, "write letters, digits and _, such as net_1")
     weights = _weights(interpreter).astype(float).tolist()
-    rows = ["  " + ", ".join(map(number_text, weights[i:i + 8])) for i in range(0, len(weights), 8)]
+    rows = ["  " + ", ".join(map(number_text, weights[i : i + 8])) for i in range(0, len(weights), 8)]
     lines = [f"float {title}[{len(weights)}] = {{", ",\n".join(rows), "};"]
     return _write(interpreter, "save-weights-as-c", name, _as_text(lines), ".c")
 
 
 def _weights(interpreter: Interpreter) -> np.ndarray:
     net = interpreter.part(Netspace)
-    values: np.ndarray = net.weight_val.array[:net.wnum]
+    values: np.ndarray = net.weight_val.array[: net.wnum]
     if not len(values):
         raise Misuse("there are no weights yet", None, "build-net makes a net, connect joins its units")
     return values
@@ -125,6 +126,7 @@ def _write(interpreter: Interpreter, who: str, name: Form, content: bytes, suffi
 
 # Reading
 
+
 @net_word("load-net")
 def load_net(interpreter: Interpreter, name: Form) -> Form:
     """(load-net "f"): sets the weights to those of a file of any of the formats; of one with units, the age too"""
@@ -141,9 +143,12 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
     except SnError as error:
         raise Misuse(error.faults[0].message, 0, "save-net writes files that load-net reads") from None
     if weights.shape != (net.wnum,):
-        raise Misuse(f'"{name}" has {" x ".join(map(str, weights.shape))} weights, the net has {net.wnum}', 0,
-                     "build the net that wrote it first")
-    net.weight_val.array[:net.wnum] = weights
+        raise Misuse(
+            f'"{name}" has {" x ".join(map(str, weights.shape))} weights, the net has {net.wnum}',
+            0,
+            "build the net that wrote it first",
+        )
+    net.weight_val.array[: net.wnum] = weights
     return name
 
 
@@ -154,12 +159,15 @@ def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> For
     if units is ABSENT:
         return NIL if read is None else float(read[0])
     if read is None:
-        raise Misuse(f'"{name}" does not say which units its weights join', 0, "(load-net \"f\") reads such a file")
+        raise Misuse(f'"{name}" does not say which units its weights join', 0, '(load-net "f") reads such a file')
     count, _, records = read
     listed = interpreter.part(Netspace).units(units, "merge-net").array
     if len(listed) < count:
-        raise Misuse(f'"{name}" has {count} units, {len(listed)} are listed', 1,
-                     f"list {count} units, or write the file again for these with (save-net/merge file layer...)")
+        raise Misuse(
+            f'"{name}" has {count} units, {len(listed)} are listed',
+            1,
+            f"list {count} units, or write the file again for these with (save-net/merge file layer...)",
+        )
     _set_weights(interpreter, "merge-net", listed, records)
     return name
 
@@ -175,13 +183,19 @@ def _set_weights(interpreter: Interpreter, who: str, listed: np.ndarray, records
     units = np.concatenate([[0], listed])
     for pre, post, weight, rate in records.tolist():
         if not (0 <= pre < len(units) and 0 <= post < len(units)):
-            raise Misuse(f"{who}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units", 0,
-                         "build the net first, as it was when the file was written")
+            raise Misuse(
+                f"{who}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units",
+                0,
+                "build the net first, as it was when the file was written",
+            )
         ends = (int(units[pre]), int(units[post]))
         connection = net.found.get(ends)
         if connection is None:
-            raise Misuse(f"{who}: the net has no connection from unit {ends[0]} to unit {ends[1]}, the file has", 0,
-                         "build the net first, as it was when the file was written")
+            raise Misuse(
+                f"{who}: the net has no connection from unit {ends[0]} to unit {ends[1]}, the file has",
+                0,
+                "build the net first, as it was when the file was written",
+            )
         net.weight_val.array[net.weight.array[connection]] = weight
         if rate == rate:
             if net.kernel.newton:
@@ -201,16 +215,22 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
                 fields = [("pre", f"{order}i4"), ("post", f"{order}i4"), ("weight", f"{order}f4")]
                 kind = np.dtype(fields + [("rate", f"{order}f4")] * (magic == _OLD_MERGE))
                 if (len(content) - 12) % kind.itemsize:
-                    raise Misuse(f'"{name}" ends in the middle of a connection', 0,
-                                 "write it again with (save-net/merge file layer...)")
+                    raise Misuse(
+                        f'"{name}" ends in the middle of a connection',
+                        0,
+                        "write it again with (save-net/merge file layer...)",
+                    )
                 held = np.frombuffer(content, kind, -1, 12)
                 records = np.empty(len(held), _RECORD)
                 records["rate"] = np.nan
                 for field in kind.names or ():
                     records[field] = held[field]
                 if not (np.isfinite(held["weight"]).all() and (magic == _MERGE or np.isfinite(held["rate"]).all())):
-                    raise Misuse(f'"{name}" holds a weight or a rate that is no finite number', 0,
-                                 "the file is damaged: write it again with save-net/merge")
+                    raise Misuse(
+                        f'"{name}" holds a weight or a rate that is no finite number',
+                        0,
+                        "the file is damaged: write it again with save-net/merge",
+                    )
                 return count, age, records
     return None
 
@@ -221,15 +241,22 @@ def _read_text_merge(content: bytes, name: str) -> tuple[int, int, Records]:
     except SnError as error:
         raise Misuse(error.faults[0].message, 0, error.faults[0].hint) from None
     if len(numbers) < 2 or not all(float(x).is_integer() and abs(x) < 2**53 for x in numbers[:2]):
-        raise Misuse(f'"{name}" does not begin with the number of units and the age, two whole numbers', 0,
-                     "(save-ascii-net/merge FILE layer ...) writes such a file")
+        raise Misuse(
+            f'"{name}" does not begin with the number of units and the age, two whole numbers',
+            0,
+            "(save-ascii-net/merge FILE layer ...) writes such a file",
+        )
     if (len(numbers) - 2) % 3:
         raise Misuse(f'"{name}" ends in the middle of a connection', 0, "write each line as FROM TO WEIGHT")
     (count, age), rows = numbers[:2].astype(np.int64).tolist(), numbers[2:].reshape(-1, 3)
     wrong = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
     if len(wrong):
-        raise Misuse(f'"{name}": connection {wrong[0] + 1} joins {rows[wrong[0], 0]:g} to {rows[wrong[0], 1]:g}; units '
-                     "are whole numbers", 0, "write each line as FROM TO WEIGHT")
+        raise Misuse(
+            f'"{name}": connection {wrong[0] + 1} joins {rows[wrong[0], 0]:g} to {rows[wrong[0], 1]:g}; units '
+            "are whole numbers",
+            0,
+            "write each line as FROM TO WEIGHT",
+        )
     records = np.empty(len(rows), _RECORD)
     records["pre"], records["post"], records["weight"], records["rate"] = rows[:, 0], rows[:, 1], rows[:, 2], np.nan
     return count, age, records

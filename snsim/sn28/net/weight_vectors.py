@@ -25,7 +25,7 @@ _FIELDS = {  # the word's name of the field: (attribute of Netspace, what it is,
 
 def vector(space: Netspace, attribute: str) -> np.ndarray:
     """A field over the weights there are, shape (wnum,), float32; it is the field itself and no copy."""
-    part: np.ndarray = getattr(space, attribute).array[:space.wnum]
+    part: np.ndarray = getattr(space, attribute).array[: space.wnum]
     return part
 
 
@@ -54,8 +54,11 @@ def _words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> 
 def _check(who: str, given: Form, weights: int) -> None:
     found = matrix(who, given)
     if found.size != weights or not found.flags.c_contiguous:
-        raise Misuse(f"{who}: the matrix has {found.size:,} numbers, and there are {weights:,} weights", 0,
-                     f"give a matrix of {weights} numbers, made by (float-matrix {weights})")
+        raise Misuse(
+            f"{who}: the matrix has {found.size:,} numbers, and there are {weights:,} weights",
+            0,
+            f"give a matrix of {weights} numbers, made by (float-matrix {weights})",
+        )
 
 
 for _field, (_attribute, _meaning, _modes) in _FIELDS.items():

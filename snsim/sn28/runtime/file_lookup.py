@@ -8,9 +8,10 @@ it stands, then with the suffixes of the word. A program reads nowhere else, and
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Iterator, Sequence
+from typing import TYPE_CHECKING, BinaryIO
 
 from snsim.atomic_files import write_atomically
 from snsim.data.fetch import Search
@@ -58,13 +59,15 @@ class Files:
             return found
         for _, path in self._places(name, suffixes, argument):
             if exists(path) and not is_folder(path):
-                raise Misuse(f'"{shown(name)}" is a pipe or a device, not a plain file', argument,
-                             "name a plain file")
+                raise Misuse(f'"{shown(name)}" is a pipe or a device, not a plain file', argument, "name a plain file")
         folders = {resolve(folder): str(folder) for folder in reversed(list(self._folders()))}
         places = ", ".join(reversed(folders.values())) or "no folder"
         also = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
-        raise Misuse(f'there is no file "{shown(name)}"{also} in {places}', argument,
-                     "put it beside the program, or name its folder by --data-dir or in SNSIM_DATA")
+        raise Misuse(
+            f'there is no file "{shown(name)}"{also} in {places}',
+            argument,
+            "put it beside the program, or name its folder by --data-dir or in SNSIM_DATA",
+        )
 
     def find(self, name: str, *suffixes: str, argument: int | None = 0) -> Path | None:
         """The file that a name means, None if there is none. Misuse for a name that can lead to no file."""
@@ -90,8 +93,11 @@ class Files:
         """
         output = self._interpreter.part(surroundings).output
         if output is None:
-            raise Misuse(f'"{shown(name)}" is not written: there is no run folder here', argument,
-                         "snsim run gives the program a run folder, and puts there what it writes")
+            raise Misuse(
+                f'"{shown(name)}" is not written: there is no run folder here',
+                argument,
+                "snsim run gives the program a run folder, and puts there what it writes",
+            )
         _check_relative(name, argument)
         _inside(Path(), name, argument)  # before a run folder is made for it
         if suffixes and not PurePosixPath(name).suffix:
@@ -99,9 +105,12 @@ class Files:
         if self._output is None:
             self._output = output()
         path = _inside(self._output, name, argument)
-        if path is None or os.path.lexists(path) and not is_file(path):
-            raise Misuse(f'"{shown(name)}" is {"no plain file" if path else "outside"} of the run folder', argument,
-                         "give another name")
+        if path is None or (os.path.lexists(path) and not is_file(path)):
+            raise Misuse(
+                f'"{shown(name)}" is {"no plain file" if path else "outside"} of the run folder',
+                argument,
+                "give another name",
+            )
         for folder in reversed([path, *path.relative_to(self._output).parents][:-1]):
             self.count(self._output / folder, 0)
         try:
@@ -166,11 +175,19 @@ class Files:
             return
         self._sizes[path] = size
         if len(self._sizes) > limits.written_files:
-            raise exceeded("the program writes too many files", limits.written_files, place(),
-                           "write more into each: (open-append ...) adds to a file, (unlink ...) removes one")
+            raise exceeded(
+                "the program writes too many files",
+                limits.written_files,
+                place(),
+                "write more into each: (open-append ...) adds to a file, (unlink ...) removes one",
+            )
         if self._total > limits.written_bytes:
-            raise exceeded("the program writes too many bytes", limits.written_bytes, place(),
-                           "write less, or remove files by (unlink ...); `snsim run --megabytes N` allows more")
+            raise exceeded(
+                "the program writes too many bytes",
+                limits.written_bytes,
+                place(),
+                "write less, or remove files by (unlink ...); `snsim run --megabytes N` allows more",
+            )
 
     def _folders(self) -> Iterator[Path]:
         """Where a name is looked for, in order."""
@@ -194,24 +211,34 @@ class Files:
         """A name that leads out of its folder is said to be found elsewhere, once."""
         if name != given and name not in self._told:
             self._told.add(name)
-            self._interpreter.warnings.append(Fault(
-                f'"{name}" leads out of its folder; {path} is read', self._interpreter.place(),
-                hint=f'write "{path.name}", or the folder of the data with --data-dir', severity="warning"))
+            self._interpreter.warnings.append(
+                Fault(
+                    f'"{name}" leads out of its folder; {path} is read',
+                    self._interpreter.place(),
+                    hint=f'write "{path.name}", or the folder of the data with --data-dir',
+                    severity="warning",
+                )
+            )
 
 
 def _check_relative(name: str, argument: int | None = 0) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.name:
-        raise Misuse(f'"{shown(name)}" lies outside of the run folder', argument,
-                     "a program changes files of its run folder only: give a relative name without ..")
+        raise Misuse(
+            f'"{shown(name)}" lies outside of the run folder',
+            argument,
+            "a program changes files of its run folder only: give a relative name without ..",
+        )
     if is_own(path.parts[0]):
-        raise Misuse(f'"{shown(name)}" is a name that snsim keeps to itself in a run folder', argument,
-                     "give another name")
+        raise Misuse(
+            f'"{shown(name)}" is a name that snsim keeps to itself in a run folder', argument, "give another name"
+        )
 
 
 def _shortened(name: str) -> Iterator[str]:
     """The name; of one that begins with `..` (demonstrations named their data so, relative to the library of the
-    simulator) also what is left without `..` and then without the first folders."""
+    simulator) also what is left without `..` and then without the first folders.
+    """
     yield name
     parts = PurePosixPath(name).parts
     if ".." in parts:

@@ -29,15 +29,21 @@ if TYPE_CHECKING:
 
 SUFFIX = ".mat"
 _TYPES = {  # SN's magic numbers and the element types that its matrices have in the Lisp
-    0x1E3D4C51: np.float32, 0x1E3D4C52: np.float32, 0x1E3D4C53: np.float64, 0x1E3D4C54: np.int32,
-    0x1E3D4C55: np.uint8, 0x1E3D4C56: np.int16, 0x1E3D4C57: np.int8,
+    0x1E3D4C51: np.float32,
+    0x1E3D4C52: np.float32,
+    0x1E3D4C53: np.float64,
+    0x1E3D4C54: np.int32,
+    0x1E3D4C55: np.uint8,
+    0x1E3D4C56: np.int16,
+    0x1E3D4C57: np.int8,
 }
 _MAGIC = {np.dtype(kind): magic for magic, kind in _TYPES.items() if magic != 0x1E3D4C52}
 
 
 def matrix_of(content: bytes | BinaryIO, name: str, most: int | None = None) -> np.ndarray:
     """The matrix that a file holds, in the element type of the file. SnError if it holds none, or one of more than
-    `most` elements."""
+    `most` elements.
+    """
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     start = file.read(4)
     file.seek(0)
@@ -56,8 +62,11 @@ def bytes_of(values: np.ndarray) -> bytes:
     """A binary file of a matrix: magic number, dimensions (three at least), sizes, elements; low byte first."""
     magic, order = _MAGIC.get(values.dtype), values.dtype.newbyteorder("<")
     if magic is None or not values.ndim:
-        raise Misuse(f"no file holds a matrix of {values.ndim} dimensions and type {values.dtype}", 0,
-                     "copy it into one of numbers before: (copy-matrix m (matrix rows columns))")
+        raise Misuse(
+            f"no file holds a matrix of {values.ndim} dimensions and type {values.dtype}",
+            0,
+            "copy it into one of numbers before: (copy-matrix m (matrix rows columns))",
+        )
     sizes = [*values.shape, *[1] * (3 - values.ndim)]
     return struct.pack(f"<{2 + len(sizes)}i", magic, values.ndim, *sizes) + values.astype(order).tobytes()
 
@@ -74,8 +83,11 @@ def load_matrix(interpreter: Interpreter, form: Pair) -> Form:
     parts = interpreter.elements(form.cdr, "load-matrix")
     variable = parts[0] if len(parts) == 2 and isinstance(parts[0], Symbol) else None
     if len(parts) != (1 if variable is None else 2):
-        raise Misuse("load-matrix: a file is wanted, and before it a variable at most", None,
-                     'write (load-matrix "f.mat"), or (load-matrix variable "f.mat")')
+        raise Misuse(
+            "load-matrix: a file is wanted, and before it a variable at most",
+            None,
+            'write (load-matrix "f.mat"), or (load-matrix variable "f.mat")',
+        )
     at, argument = (form.cdr, 0) if variable is None else (form.cdr.cdr, 1)
     name = text("load-matrix", interpreter.evaluate(at.car, at.at), argument)
     files = interpreter.part(Files)
@@ -97,8 +109,9 @@ def save_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
 @word("save-ascii-matrix")
 def save_ascii_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
     """(save-ascii-matrix m "f"): writes a matrix as text, with four decimals; no suffix is added to the name"""
-    return _save(interpreter, text_of(_numbers(interpreter, "save-ascii-matrix", m)),
-                 text("save-ascii-matrix", name, 1))
+    return _save(
+        interpreter, text_of(_numbers(interpreter, "save-ascii-matrix", m)), text("save-ascii-matrix", name, 1)
+    )
 
 
 @word("export-raw-matrix")
@@ -125,8 +138,11 @@ def import_raw_matrix(interpreter: Interpreter, m: Form, name: Form, offset: For
     start = whole("import-raw-matrix", offset, 2)
     end = start + target.size * target.itemsize
     if not 0 <= start <= end <= len(content):
-        raise Misuse(f"{title} has {len(content)} bytes, {end} are wanted for {target.size} elements", 1,
-                     "read it into a smaller matrix, or from an earlier byte on")
+        raise Misuse(
+            f"{title} has {len(content)} bytes, {end} are wanted for {target.size} elements",
+            1,
+            "read it into a smaller matrix, or from an earlier byte on",
+        )
     values = np.frombuffer(content[start:end], target.dtype.newbyteorder("<"))
     _check_finite(values, title)
     put(target, values.reshape(target.shape))
@@ -143,9 +159,12 @@ def import_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
     except SnError as error:
         raise Misuse(error.faults[0].message, 1, error.faults[0].hint) from None
     if len(values) < target.size:
-        raise Misuse(f"{title} has {len(values)} numbers, the matrix {target.size} elements", 1,
-                     f"read it into a matrix of {len(values)} elements: (matrix {len(values)})")
-    put(target, values[:target.size].reshape(target.shape))
+        raise Misuse(
+            f"{title} has {len(values)} numbers, the matrix {target.size} elements",
+            1,
+            f"read it into a matrix of {len(values)} elements: (matrix {len(values)})",
+        )
+    put(target, values[: target.size].reshape(target.shape))
     return target
 
 
@@ -170,8 +189,9 @@ def _content(interpreter: Interpreter, who: str, name: Form) -> tuple[bytes, str
 
 def _check_finite(values: np.ndarray, title: str) -> None:
     if not np.isfinite(values).all():
-        raise Misuse(f"{title} holds something that is no number", 1,
-                     "keep only numbers in it, with blanks between them")
+        raise Misuse(
+            f"{title} holds something that is no number", 1, "keep only numbers in it, with blanks between them"
+        )
 
 
 alias("save-array", "save-matrix", SN28)

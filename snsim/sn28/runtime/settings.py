@@ -28,16 +28,46 @@ NUMBERS = {
     "confidence": 90.0,  # in percent, for test-set
 }
 FUNCTIONS = {
-    "init-grad": "init-grad-lms", "classify": "class-quadrant", "next-choice": "nextcho-seq",
-    "next-pattern": "nextpat-seq", "disp-basic-iteration": "disp-nil", "disp-perf-iteration": "disp-nil",
-    "pre-syn": "amont", "post-syn": "aval",
+    "init-grad": "init-grad-lms",
+    "classify": "class-quadrant",
+    "next-choice": "nextcho-seq",
+    "next-pattern": "nextpat-seq",
+    "disp-basic-iteration": "disp-nil",
+    "disp-perf-iteration": "disp-nil",
+    "pre-syn": "amont",
+    "post-syn": "aval",
 }
 UNSET = (
-    "lev-mar", "safe-cg", "patt-min", "patt-max", "tpatt-min", "tpatt-max", "pattern-matrix", "desired-matrix",
-    "input-layer", "output-layer", "desired-layer", "net-struc", "layer-names", "local-error", "good-answer",
-    "global-error", "good-an-num", "good-an-percent", "out-class", "des-class", "pnum", "perf-file",
-    "error-plotting-window", "perf-plotting-window", "training-error-port", "test-error-port", "training-perf-port",
-    "test-perf-port", "disp-error-window", "disp-error-port",
+    "lev-mar",
+    "safe-cg",
+    "patt-min",
+    "patt-max",
+    "tpatt-min",
+    "tpatt-max",
+    "pattern-matrix",
+    "desired-matrix",
+    "input-layer",
+    "output-layer",
+    "desired-layer",
+    "net-struc",
+    "layer-names",
+    "local-error",
+    "good-answer",
+    "global-error",
+    "good-an-num",
+    "good-an-percent",
+    "out-class",
+    "des-class",
+    "pnum",
+    "perf-file",
+    "error-plotting-window",
+    "perf-plotting-window",
+    "training-error-port",
+    "test-error-port",
+    "training-perf-port",
+    "test-perf-port",
+    "disp-error-window",
+    "disp-error-port",
 )
 INPUT, OUTPUT, DESIRED, NET = (symbol(name) for name in ("input-layer", "output-layer", "desired-layer", "net-struc"))
 DEFAULT_SLOPE = 0.66666666  # of the default non-linearity, (nlf-tanh 0.66666666 0)
@@ -45,7 +75,8 @@ DEFAULT_SLOPE = 0.66666666  # of the default non-linearity, (nlf-tanh 0.66666666
 
 class Settings:
     """The variables of the library in one program: `interpreter.part(Settings)` gives those that are unset their
-    defaults, once."""
+    defaults, once.
+    """
 
     def __init__(self, interpreter: Interpreter):
         for name, number in NUMBERS.items():
@@ -72,8 +103,9 @@ def number_in(interpreter: Interpreter, name: str | Symbol, otherwise: float | N
         return value
     if value is NIL and otherwise is not None:
         return otherwise
-    raise Misuse(f"the variable {name} is {interpreter.describe(value)}, not a number", None,
-                 f"set it: (setq {name} ...)")
+    raise Misuse(
+        f"the variable {name} is {interpreter.describe(value)}, not a number", None, f"set it: (setq {name} ...)"
+    )
 
 
 def layer_in(interpreter: Interpreter, name: Symbol) -> Form:
@@ -97,6 +129,7 @@ def test_range(interpreter: Interpreter) -> tuple[int, int]:
 def _range(interpreter: Interpreter, first: str, last: str, remedy: str) -> tuple[int, int]:
     ends = [interpreter.lookup(first), interpreter.lookup(last)]
     if not all(isinstance(end, float) for end in ends):
-        raise Misuse(f"{first} and {last} are {' and '.join(map(interpreter.describe, ends))}, not two numbers", None,
-                     remedy)
+        raise Misuse(
+            f"{first} and {last} are {' and '.join(map(interpreter.describe, ends))}, not two numbers", None, remedy
+        )
     return int(ends[0]), int(ends[1])

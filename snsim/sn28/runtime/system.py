@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 @word("sys")
 def sys(interpreter: Interpreter, command: Form) -> Form:
     """(sys "command"): refused: a program runs no commands of the system"""
-    raise Misuse(f"sys: the command {interpreter.describe(command)} is not run: a program has no way to the system",
-                 0, "take the call out; run the command yourself if it is needed")
+    raise Misuse(
+        f"sys: the command {interpreter.describe(command)} is not run: a program has no way to the system",
+        0,
+        "take the call out; run the command yourself if it is needed",
+    )
 
 
 @word("unlink")
@@ -39,8 +42,11 @@ def unlink(interpreter: Interpreter, name: Form) -> Form:
         path.unlink()
         files.count_again(path)
     except OSError as error:
-        raise Misuse(f"{path} cannot be removed: {error.strerror or error}", 0,
-                     "name a file that this program wrote, not a folder") from None
+        raise Misuse(
+            f"{path} cannot be removed: {error.strerror or error}",
+            0,
+            "name a file that this program wrote, not a folder",
+        ) from None
     return TRUE
 
 
@@ -95,9 +101,14 @@ def ask(interpreter: Interpreter, question: Form) -> Form:
     answer = interpreter.part(surroundings).ask
     if answer is not None:
         return TRUE if answer(asked) else NIL
-    interpreter.warnings.append(Fault(
-        f'"{asked}" is taken as answered by yes: there is no terminal', interpreter.place(),
-        hint="take the question out, or call the program at the prompt: snsim repl", severity="warning"))
+    interpreter.warnings.append(
+        Fault(
+            f'"{asked}" is taken as answered by yes: there is no terminal',
+            interpreter.place(),
+            hint="take the question out, or call the program at the prompt: snsim repl",
+            severity="warning",
+        )
+    )
     return TRUE
 
 

@@ -6,9 +6,10 @@ where its printing goes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 from snsim.errors import Source
 from snsim.language.builtins.arithmetic import whole
@@ -95,8 +96,11 @@ def reading(interpreter: Interpreter, form: Pair) -> Form:
     if isinstance(stream, str):
         stream = _open_read(interpreter, stream)
     if not isinstance(stream, ReadingStream):
-        raise Misuse(f"reading: {interpreter.describe(stream)} is no stream for reading", 0,
-                     'write (reading (open-read "file") form...)')
+        raise Misuse(
+            f"reading: {interpreter.describe(stream)} is no stream for reading",
+            0,
+            'write (reading (open-read "file") form...)',
+        )
     interpreter.inputs.append(stream)
     try:
         return interpreter.body(cell.cdr)
@@ -112,8 +116,11 @@ def writing(interpreter: Interpreter, form: Pair) -> Form:
     if isinstance(stream, str):
         stream = open_write(interpreter, stream)
     if not isinstance(stream, WritingStream):
-        raise Misuse(f"writing: {interpreter.describe(stream)} is no stream for writing", 0,
-                     'write (writing (open-write "file") form...)')
+        raise Misuse(
+            f"writing: {interpreter.describe(stream)} is no stream for writing",
+            0,
+            'write (writing (open-write "file") form...)',
+        )
     with _printing_to(interpreter, stream):
         return interpreter.body(cell.cdr)
 
@@ -131,8 +138,11 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
                 stream.column = interpreter.column
         interpreter.part(Files).count_again(stream.path)
     except OSError as error:
-        raise Misuse(f"{stream.path} cannot be written: {error.strerror or error}", 0,
-                     "make room on that disk, or begin the run again in another folder: --out FOLDER") from None
+        raise Misuse(
+            f"{stream.path} cannot be written: {error.strerror or error}",
+            0,
+            "make room on that disk, or begin the run again in another folder: --out FOLDER",
+        ) from None
     finally:
         interpreter.port, interpreter.column = port, column
 
@@ -155,15 +165,18 @@ def read_string(interpreter: Interpreter, wanted: Form = _LINE) -> str:
     if isinstance(wanted, float):
         count = whole("read-string", wanted)
         if count < 0:
-            raise Misuse("read-string: a number of characters is not negative", 0,
-                         'write 0 or more, or a class of characters such as "a-z"')
+            raise Misuse(
+                "read-string: a number of characters is not negative",
+                0,
+                'write 0 or more, or a class of characters such as "a-z"',
+            )
         return stream.characters(count)
     return stream.while_in(_class("read-string", wanted))
 
 
 @word("skip-char")
 def skip_char(interpreter: Interpreter, wanted: Form = _BLANKS) -> str:
-    """(skip-char ["class"]): skips blanks, or characters of a class; the next one, which stays; "\\e" at the end"""
+    r"""(skip-char ["class"]): skips blanks, or characters of a class; the next one, which stays; "\\e" at the end"""
     stream = _input(interpreter, "skip-char")
     interpreter.budget.walk(len(stream.while_in(_class("skip-char", wanted))))
     return stream.peek()

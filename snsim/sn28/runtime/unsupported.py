@@ -5,23 +5,61 @@ They are no words: a program may give any of them a meaning of its own, and as v
 
 from __future__ import annotations
 
-_WIDGET = ("it belongs to Ogre, SN's library of panels and buttons, which is not here: call from the text what the "
-           "button would call; for pictures there are new-window, draw-list, plot-lists")
+_WIDGET = (
+    "it belongs to Ogre, SN's library of panels and buttons, which is not here: call from the text what the "
+    "button would call; for pictures there are new-window, draw-list, plot-lists"
+)
 _PANEL = "it was a panel of windows, which snsim has not: words of matrices compute what it did"
 _TOOL = "it belongs to a panel of SN's that is not here"
 _WRITTEN = "build-net writes it for the net that it builds (define-net for the layers it is given): call that first"
 _LOG = 'it was a part of plot-perf-file: (plot-perf-file "f") plots a whole log'
 
 ABSENT: dict[str, str] = {
-    **dict.fromkeys((
-        "checkbox", "column", "colorp", "darkspace", "draw-up-rect", "editnumber",
-        "editstring", "fill-down-rect", "framesize", "grid", "hilite", "menu", "ogre", "radiobutton",
-        "render-brace-text", "requester", "row", "setcolor", "stdbutton", "string", "windowobject", "yesnorequester",
-    ), _WIDGET),
-    **dict.fromkeys(("load-perf-file", "perf-file-port", "error-file-port", "age-to-labels", "perf-plot-ens",
-                     "error-plot-ens"), _LOG),
-    **dict.fromkeys(("forward-prop", "backward-prop", "do-compute-err", "do-update-weight", "do-update-acc",
-                     "do-update-hess", "forward-2-prop", "backward-2-prop", "do-update-weight-newton"), _WRITTEN),
+    **dict.fromkeys(
+        (
+            "checkbox",
+            "column",
+            "colorp",
+            "darkspace",
+            "draw-up-rect",
+            "editnumber",
+            "editstring",
+            "fill-down-rect",
+            "framesize",
+            "grid",
+            "hilite",
+            "menu",
+            "ogre",
+            "radiobutton",
+            "render-brace-text",
+            "requester",
+            "row",
+            "setcolor",
+            "stdbutton",
+            "string",
+            "windowobject",
+            "yesnorequester",
+        ),
+        _WIDGET,
+    ),
+    **dict.fromkeys(
+        ("load-perf-file", "perf-file-port", "error-file-port", "age-to-labels", "perf-plot-ens", "error-plot-ens"),
+        _LOG,
+    ),
+    **dict.fromkeys(
+        (
+            "forward-prop",
+            "backward-prop",
+            "do-compute-err",
+            "do-update-weight",
+            "do-update-acc",
+            "do-update-hess",
+            "forward-2-prop",
+            "backward-2-prop",
+            "do-update-weight-newton",
+        ),
+        _WRITTEN,
+    ),
     **dict.fromkeys(("imagetool", "matrixtool"), _PANEL),
     "x11-configure": "windows need no preparation here: leave the call out",
     "class-ext-to-int": f"{_TOOL}; codebook-label sets the label of an item, a whole number",

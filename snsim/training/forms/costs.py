@@ -33,8 +33,11 @@ class CostDefinition:
 
 
 COSTS: Shelf[CostDefinition] = Shelf("cost")
-COSTS.add("cross-entropy", CostDefinition("cross-entropy", (), None, softmax=True),
-          "- sum d log softmax(x); the output layer is linear and the targets sum to 1")
+COSTS.add(
+    "cross-entropy",
+    CostDefinition("cross-entropy", (), None, softmax=True),
+    "- sum d log softmax(x); the output layer is linear and the targets sum to 1",
+)
 
 
 def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
@@ -52,8 +55,11 @@ def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
     doc = read_doc(given[2:], faults)
     e = parse(given[-1], [*_GIVEN, *(p for p, _ in parameters)], faults)
     if e is not None and "x" not in e.variables():
-        faults.add("this cost does not depend on x, the output, so nothing would be learned", given[-1].span,
-                   "use x in the body, such as (* 0.5 (** (- x d) 2))")
+        faults.add(
+            "this cost does not depend on x, the output, so nothing would be learned",
+            given[-1].span,
+            "use x in the body, such as (* 0.5 (** (- x d) 2))",
+        )
     with faults.gathered():
         costs.check_free(called or "", given[0].span)
     if faults.any or called is None:
@@ -71,26 +77,34 @@ def remember_broken(shelf: Shelf[Any], call: Node) -> None:
 
 def _parameters(node: Node, faults: Faults) -> tuple[tuple[str, float], ...]:
     if [item.name if item.is_symbol else "" for item in node.items[:2]] != ["x", "d"]:
-        faults.add("the variables of a cost begin with x, the output, and d, the target", node.span,
-                   f"write {DEFINE_COST}")
+        faults.add(
+            "the variables of a cost begin with x, the output, and d, the target", node.span, f"write {DEFINE_COST}"
+        )
         return ()
     return read_defaults(node.items[2:], "parameter", _GIVEN, faults)
 
 
-def read_defaults(nodes: tuple[Node, ...], what: str, taken: tuple[str, ...],
-                  faults: Faults) -> tuple[tuple[str, float], ...]:
+def read_defaults(
+    nodes: tuple[Node, ...], what: str, taken: tuple[str, ...], faults: Faults
+) -> tuple[tuple[str, float], ...]:
     """`(NAME default) ...`; a name that stands twice or means something already is a fault."""
     found: dict[str, float] = {}
     for node in nodes:
         if len(node.items) != 2:
-            faults.add(f"the default of each {what} is stated, (NAME NUM), not {describe(node)}", node.span,
-                       f"write ({node.name if node.is_name and node.name else 'NAME'} 0.5) for the default 0.5")
+            faults.add(
+                f"the default of each {what} is stated, (NAME NUM), not {describe(node)}",
+                node.span,
+                f"write ({node.name if node.is_name and node.name else 'NAME'} 0.5) for the default 0.5",
+            )
             continue
         called = name(node.items[0], f"the name of the {what}", faults)
         default = number(node.items[1], f"the default of {called or 'it'}", faults)
         if called in found or called in taken:
-            faults.add(f'"{called}" means something here already', node.items[0].span,
-                       f"write another name, such as my-{called}")
+            faults.add(
+                f'"{called}" means something here already',
+                node.items[0].span,
+                f"write another name, such as my-{called}",
+            )
         elif called is not None and default is not None:
             found[called] = default
     return tuple(found.items())
@@ -102,8 +116,11 @@ def read_doc(nodes: tuple[Node, ...], faults: Faults) -> str:
         return ""
     if isinstance(nodes[0].value, str):
         return nodes[0].value
-    faults.add(f"before the body only a line of help may stand, a text, not {describe(nodes[0])}", nodes[0].span,
-               'write the help in quotes, "TEXT", and one expression behind it')
+    faults.add(
+        f"before the body only a line of help may stand, a text, not {describe(nodes[0])}",
+        nodes[0].span,
+        'write the help in quotes, "TEXT", and one expression behind it',
+    )
     return ""
 
 
@@ -118,14 +135,15 @@ def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults:
         if len(numbers) > len(definition.parameters):
             takes = ", ".join(p for p, _ in definition.parameters) or "no number"
             syntax = " ".join([definition.name, *(f"[{p}]" for p, _ in definition.parameters)])
-            faults.add(f"cost {definition.name} takes {takes}; {len(numbers)} given", given[-1].span,
-                       f"write (cost {syntax})")
+            faults.add(
+                f"cost {definition.name} takes {takes}; {len(numbers)} given", given[-1].span, f"write (cost {syntax})"
+            )
             return None
         read = all_read(numbers)
         if read is None:
             return None
         values = [default for _, default in definition.parameters]
-        values[:len(read)] = read
+        values[: len(read)] = read
         if definition.softmax and net is not None:
             _check_linear_output(node, net, faults)
         complete = make_node(["cost", given[0], *values], node.span)
@@ -148,9 +166,12 @@ def _cost(definition: CostDefinition, values: tuple[str, ...], outputs: int) -> 
 def _check_linear_output(node: Node, net: Net, faults: Faults) -> None:
     layer = net.layers[-1]
     if layer.nlf is not None and layer.nlf.df != constant(1):
-        faults.add("cross-entropy takes the softmax of the outputs itself, so the output layer must be linear; that "
-                   f"of net {net.name} has the nlf {layer.nlf.name}", node.span,
-                   f"write (layer {layer.name} (nlf linear)) in a net that is like {net.name}")
+        faults.add(
+            "cross-entropy takes the softmax of the outputs itself, so the output layer must be linear; that "
+            f"of net {net.name} has the nlf {layer.nlf.name}",
+            node.span,
+            f"write (layer {layer.name} (nlf linear)) in a net that is like {net.name}",
+        )
 
 
 def check_sums(cost: Cost, off: float, on: float, outputs: int, node: Node, faults: Faults) -> None:
@@ -158,6 +179,8 @@ def check_sums(cost: Cost, off: float, on: float, outputs: int, node: Node, faul
     total = off * (outputs - 1) + on
     if cost.softmax and abs(total - 1) > 1e-6:
         soft = 0.1 / outputs
-        faults.add(f"cross-entropy needs targets that sum to 1; {off:g} and {on:g} over {outputs} outputs sum to "
-                   f"{total:g}", node.span,
-                   f"write (targets 0 1), or softer (targets {soft:g} {1 - soft * (outputs - 1):g})")
+        faults.add(
+            f"cross-entropy needs targets that sum to 1; {off:g} and {on:g} over {outputs} outputs sum to {total:g}",
+            node.span,
+            f"write (targets 0 1), or softer (targets {soft:g} {1 - soft * (outputs - 1):g})",
+        )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import partial
-from typing import Any, Container
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from snsim.registry import Shelf, suggest
 from snsim.training.criteria import CRITERIA
 from snsim.training.spec import DataChoice
 
-DATA = "(data SET ...), (data (examples M M)) or (data (patterns \"a\" \"b\"))"
+DATA = '(data SET ...), (data (examples M M)) or (data (patterns "a" "b"))'
 
 
 def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> DataChoice | None:
@@ -31,8 +32,11 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
         elif literal.head == "patterns":
             return _read_patterns(literal, faults)
         else:
-            faults.add(f"data are names, (examples M M) or (patterns ...), not {describe(literal)}", literal.span,
-                       f"write {DATA}")
+            faults.add(
+                f"data are names, (examples M M) or (patterns ...), not {describe(literal)}",
+                literal.span,
+                f"write {DATA}",
+            )
         return None
     before, names = len(faults.found), dict[str, None]()
     for item in given:
@@ -53,28 +57,46 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
         return None
     for item, what in zip(given, ("inputs", "targets")):
         if not isinstance(item.value, np.ndarray):
-            faults.add(f"the {what} are a matrix, [[...] ...] or ,m, not {describe(item)}", item.span,
-                       f"write ,{item.name} for the value of the variable" if item.is_symbol else
-                       "write a row for each pattern, such as [[0 1][1 0]]")
+            faults.add(
+                f"the {what} are a matrix, [[...] ...] or ,m, not {describe(item)}",
+                item.span,
+                f"write ,{item.name} for the value of the variable"
+                if item.is_symbol
+                else "write a row for each pattern, such as [[0 1][1 0]]",
+            )
             return None
     inputs, targets = (np.asarray(item.value, np.float64) for item in given)
     for item, matrix, what in zip(given, (inputs, targets), ("inputs", "targets")):
         if matrix.ndim != 2 or not matrix.size:
-            faults.add(f"the {what} have {matrix.ndim} dimensions of sizes {matrix.shape}, not a row a pattern",
-                       item.span, "write two dimensions, such as [[0 1][1 0]]: two patterns of two numbers")
+            faults.add(
+                f"the {what} have {matrix.ndim} dimensions of sizes {matrix.shape}, not a row a pattern",
+                item.span,
+                "write two dimensions, such as [[0 1][1 0]]: two patterns of two numbers",
+            )
             return None
         if not np.isfinite(matrix).all():
-            faults.add(f"the {what} hold a number that is not finite", item.span,
-                       "replace each inf and nan of this matrix by a number")
+            faults.add(
+                f"the {what} hold a number that is not finite",
+                item.span,
+                "replace each inf and nan of this matrix by a number",
+            )
     if len(inputs) != len(targets):
-        faults.add(f"{len(inputs)} rows of inputs, {len(targets)} rows of targets", node.span,
-                   "state one row of each for every pattern")
+        faults.add(
+            f"{len(inputs)} rows of inputs, {len(targets)} rows of targets",
+            node.span,
+            "state one row of each for every pattern",
+        )
     if net is not None:
-        for item, matrix, layer, what in ((given[0], inputs, net.layers[0], "inputs"),
-                                          (given[1], targets, net.layers[-1], "targets")):
+        for item, matrix, layer, what in (
+            (given[0], inputs, net.layers[0], "inputs"),
+            (given[1], targets, net.layers[-1], "targets"),
+        ):
             if matrix.shape[1] != layer.units:
-                faults.add(f"{matrix.shape[1]} {what} a pattern, {layer.units} units in layer {layer.name}", item.span,
-                           f"write {layer.units} numbers in each row, or (layer {layer.name} {matrix.shape[1]})")
+                faults.add(
+                    f"{matrix.shape[1]} {what} a pattern, {layer.units} units in layer {layer.name}",
+                    item.span,
+                    f"write {layer.units} numbers in each row, or (layer {layer.name} {matrix.shape[1]})",
+                )
     return DataChoice(inputs=inputs, targets=targets, span=node.span)
 
 
@@ -103,8 +125,11 @@ def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
     if given is None or ends is None:
         return None
     if ends[1] < ends[0]:
-        faults.add(f"patterns {ends[0]} to {ends[1]} are none", node.span,
-                   f"write the first one first: ({node.head} {ends[1]} {ends[0]})")
+        faults.add(
+            f"patterns {ends[0]} to {ends[1]} are none",
+            node.span,
+            f"write the first one first: ({node.head} {ends[1]} {ends[0]})",
+        )
         return None
     return ends[0], ends[1]
 
@@ -123,8 +148,11 @@ def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, f
         layer = net.layers[0]
         if layer.maps is None or layer.maps[1:] != (rows, columns):
             size = " x ".join(str(n) for n in layer.shape)
-            faults.add(f"the frame is {rows} x {columns}, the input layer {layer.name} {size}", node.span,
-                       "the frame is the size of the input layer")
+            faults.add(
+                f"the frame is {rows} x {columns}, the input layer {layer.name} {size}",
+                node.span,
+                "the frame is the size of the input layer",
+            )
     return rows, columns, value
 
 
@@ -135,8 +163,11 @@ def read_targets(node: Node, faults: Faults) -> tuple[float, float] | None:
     if given is None or numbers is None:
         return None
     if numbers[0] == numbers[1]:
-        faults.add(f"OFF and ON are both {numbers[0]:g}: the targets would tell nothing", node.span,
-                   "write two different numbers, such as (targets -1 1)")
+        faults.add(
+            f"OFF and ON are both {numbers[0]:g}: the targets would tell nothing",
+            node.span,
+            "write two different numbers, such as (targets -1 1)",
+        )
         return None
     return numbers[0], numbers[1]
 
@@ -152,8 +183,11 @@ def read_correct(node: Node, faults: Faults) -> tuple[str, tuple[float, ...]] | 
         if len(numbers) != len(chosen.parameters):
             syntax = " ".join([chosen.name, *chosen.parameters])
             takes = "1 number" if len(chosen.parameters) == 1 else f"{len(chosen.parameters)} numbers"
-            faults.add(f"(correct {chosen.name} ...) takes {takes}, {len(numbers)} given",
-                       node.span, f"write (correct {syntax})")
+            faults.add(
+                f"(correct {chosen.name} ...) takes {takes}, {len(numbers)} given",
+                node.span,
+                f"write (correct {syntax})",
+            )
         elif (read := all_read(numbers)) is not None:
             return chosen.name, read
     return None
@@ -165,8 +199,9 @@ def read_file(node: Node, faults: Faults) -> str | None:
     if given is None:
         return None
     if not isinstance(given[0].value, str):
-        faults.add(f"a file is named by a text, not {describe(given[0])}", given[0].span,
-                   _file_hint(given[0], node.head))
+        faults.add(
+            f"a file is named by a text, not {describe(given[0])}", given[0].span, _file_hint(given[0], node.head)
+        )
         return None
     return given[0].value
 
@@ -179,8 +214,11 @@ def read_choice(node: Node, choices: Container[str], syntax: str, faults: Faults
     chosen = " ".join(words)
     if chosen in choices:
         return chosen
-    faults.add(f'({node.head} {chosen}) means nothing' if words else f"({node.head}) says nothing", node.span,
-               f"write {syntax}")
+    faults.add(
+        f"({node.head} {chosen}) means nothing" if words else f"({node.head}) says nothing",
+        node.span,
+        f"write {syntax}",
+    )
     return None
 
 
@@ -199,18 +237,23 @@ def read_seeds(node: Node, faults: Faults) -> tuple[int, ...] | None:
 
 def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] | None:
     """`(published (NAME NUM) ...)`: train- or test- with misses, error (percent), loss, mse, half-mse or
-    rejection (percent to reject for 1 % error on the rest)."""
+    rejection (percent to reject for 1 % error on the rest).
+    """
     figures: dict[str, float] = {}
     for item in arguments(node, 1, None, "(published (NAME NUM) ...)", faults) or ():
         if len(item.items) != 2:
-            faults.add(f"a figure is (NAME NUM), not {describe(item)}", item.span,
-                       "write for example (published (test-error 5.0))")
+            faults.add(
+                f"a figure is (NAME NUM), not {describe(item)}",
+                item.span,
+                "write for example (published (test-error 5.0))",
+            )
             continue
         called = name(item.items[0], "the name of a figure", faults)
         value = number(item.items[1], f"the figure {called}", faults)
         if called is not None and called not in PUBLISHED:
-            faults.add(f'unknown figure "{called}"', item.items[0].span,
-                       partial(suggest, called, list(PUBLISHED), "figures"))
+            faults.add(
+                f'unknown figure "{called}"', item.items[0].span, partial(suggest, called, list(PUBLISHED), "figures")
+            )
         elif called in figures:
             faults.add(f"figure {called} is stated twice", item.items[0].span, "leave one of them out")
         elif called is not None and value is not None:
@@ -229,5 +272,8 @@ def read_notes(node: Node, faults: Faults) -> tuple[str, ...]:
     return tuple(notes)
 
 
-PUBLISHED = tuple(f"{split}-{figure}" for split in ("train", "test")
-                  for figure in ("misses", "error", "loss", "mse", "half-mse", "rejection"))
+PUBLISHED = tuple(
+    f"{split}-{figure}"
+    for split in ("train", "test")
+    for figure in ("misses", "error", "loss", "mse", "half-mse", "rejection")
+)

@@ -24,8 +24,11 @@ def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
         return None
     everything = given[0].is_name and given[0].name == "all"
     if given[0].is_name and not everything:
-        faults.add(f"a batch is a number of patterns or all of them, not {describe(given[0])}", given[0].span,
-                   f"write {syntax}")
+        faults.add(
+            f"a batch is a number of patterns or all of them, not {describe(given[0])}",
+            given[0].span,
+            f"write {syntax}",
+        )
         return None
     size = None if everything else whole(given[0], "the patterns of a batch", faults, 1)
     if size is None and not everything:
@@ -33,8 +36,11 @@ def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
     if len(given) == 1:
         if size == 1:
             return 1, False
-        faults.add("is the gradient of a batch the sum or the mean over its patterns? This decides the rate",
-                   node.span, f"write {syntax}")
+        faults.add(
+            "is the gradient of a batch the sum or the mean over its patterns? This decides the rate",
+            node.span,
+            f"write {syntax}",
+        )
         return None
     if not given[1].is_name or given[1].name not in ("sum", "mean"):
         faults.add(f"a batch takes the sum or the mean, not {describe(given[1])}", given[1].span, f"write {syntax}")
@@ -54,26 +60,37 @@ def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, floa
     if given is None:
         return None
     if given[0].head != "shift" or len(given[0].items) != 3:
-        faults.add(f"pictures can be augmented by (shift N FILL), not by {describe(given[0])}", given[0].span,
-                   f"write {syntax}")
+        faults.add(
+            f"pictures can be augmented by (shift N FILL), not by {describe(given[0])}",
+            given[0].span,
+            f"write {syntax}",
+        )
         return None
     cells = whole(given[0].items[1], "the cells of a shift", faults)  # 0: no shift, where a stage before had one
     wrap = given[0].items[2].is_name and given[0].items[2].name == "wrap"
     fill = None if wrap else number(given[0].items[2], "the fill of a shift", faults)
     if net is not None and net.layers[0].maps is None:
-        faults.add(f"the input layer {net.layers[0].name} has {net.layers[0].units} units and no rows and columns, so "
-                   "its patterns cannot be shifted", node.span, "give it the shape (rows columns)")
+        faults.add(
+            f"the input layer {net.layers[0].name} has {net.layers[0].units} units and no rows and columns, so "
+            "its patterns cannot be shifted",
+            node.span,
+            "give it the shape (rows columns)",
+        )
     return None if cells is None or (fill is None and not wrap) else (cells, fill)
 
 
 def read_noise(node: Node, faults: Faults) -> Value | None:
     """`(input-noise VALUE)`, `(theta VALUE)`: standard deviation of the Gaussian noise on presented patterns, on the
-    weighted sums."""
+    weighted sums.
+    """
     given = arguments(node, 1, 1, f"({node.head} VALUE)", faults)
     value = read_value(given[0], f"the value of ({node.head} ...)", faults) if given else None
     if value is not None and min(value.numbers) < 0:
-        faults.add(f"noise has a standard deviation of 0 or more, not {min(value.numbers):g}", node.span,
-                   f"write {-min(value.numbers):g}, or leave ({node.head} ...) out for no noise")
+        faults.add(
+            f"noise has a standard deviation of 0 or more, not {min(value.numbers):g}",
+            node.span,
+            f"write {-min(value.numbers):g}, or leave ({node.head} ...) out for no noise",
+        )
         return None
     return value
 
@@ -85,8 +102,11 @@ def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str
         return None
     chance = number(given[0], "the probability of dropout", faults)
     if chance is not None and not 0 <= chance < 1:
-        faults.add(f"a state is dropped with a probability from 0 to below 1, not {chance:g}", given[0].span,
-                   f"write {chance / 100:g} for {chance:g} percent" if 1 < chance < 100 else "write for example 0.5")
+        faults.add(
+            f"a state is dropped with a probability from 0 to below 1, not {chance:g}",
+            given[0].span,
+            f"write {chance / 100:g} for {chance:g} percent" if 1 < chance < 100 else "write for example 0.5",
+        )
     layers = dict.fromkeys([] if net is None else [layer.name for layer in net.layers[:-1]])
     made: dict[str, float] = {}
     for item in given[1:]:
@@ -110,13 +130,20 @@ def read_prune(node: Node, net: Net | None, faults: Faults) -> tuple[float, str]
         return None
     fraction = number(given[0], "the fraction that is cut", faults)
     if fraction is not None and not 0 < fraction < 1:
-        faults.add(f"a fraction between 0 and 1 of what remains is cut, not {fraction:g}", given[0].span,
-                   "write (prune 0.1) to cut a tenth")
+        faults.add(
+            f"a fraction between 0 and 1 of what remains is cut, not {fraction:g}",
+            given[0].span,
+            "write (prune 0.1) to cut a tenth",
+        )
         return None
     normed = [] if net is None else [c for c in net.connections if c.weight_norm]
     if normed:
-        faults.add(f"(connect {normed[0].source} {normed[0].target} ...) has weight-norm, under which a weight is no "
-                   "parameter of its own that could be cut", node.span, "prune a net without weight-norm")
+        faults.add(
+            f"(connect {normed[0].source} {normed[0].target} ...) has weight-norm, under which a weight is no "
+            "parameter of its own that could be cut",
+            node.span,
+            "prune a net without weight-norm",
+        )
         return None
     of = "connections" if len(given) == 1 else given[1].name if given[1].is_name else ""
     if of not in ("connections", "weights"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, Iterator, TypeVar
+from typing import TypeVar
 
 from snsim.language.forms import Node
 from snsim.network.clauses import STATED, Clause, Faults, arguments, describe, make_node, sort_clauses, whole
@@ -72,8 +73,11 @@ def refuse_epsi(nodes: Iterable[Node], reading: Reading) -> list[Node]:
     for node in nodes:
         if node.head == "epsi":
             reading.rates_complete = False
-            reading.faults.add("in SN (epsi x) divides x by the fan-in; inside a form that rate is called epsi-inv",
-                               node.items[0].span, "write (epsi-inv x), or (epsilon x) for the constant rate x")
+            reading.faults.add(
+                "in SN (epsi x) divides x by the fan-in; inside a form that rate is called epsi-inv",
+                node.items[0].span,
+                "write (epsi-inv x), or (epsilon x) for the constant rate x",
+            )
         else:
             kept.append(node)
     return kept
@@ -83,8 +87,11 @@ def read_rate(node: Node, what: str, faults: Faults) -> Value | None:
     """A learning rate: VALUE, nowhere below 0."""
     value = read_value(node, what, faults)
     if value is not None and min(value.numbers) < 0:
-        faults.add(f"a rate is not below 0, and {min(value.numbers):g} is: the weights would climb", node.span,
-                   f"write {-min(value.numbers):g}, without the minus sign")
+        faults.add(
+            f"a rate is not below 0, and {min(value.numbers):g} is: the weights would climb",
+            node.span,
+            f"write {-min(value.numbers):g}, without the minus sign",
+        )
         return None
     return value
 
@@ -107,8 +114,11 @@ def read_stages(top: InForce, clauses: list[Clause], at: Node, reading: Reading)
         made = _stage(top, top, at, reading, "prune" in top.singles)
         return () if made is None else (made,)
     if (number := sum(_count(clause.node) for clause in clauses)) > MOST_STAGES:
-        reading.faults.add(f"this training has {number:,} stages; the most is {MOST_STAGES:,}", clauses[0].node.span,
-                           "repeat fewer stages, or let each take more passes")
+        reading.faults.add(
+            f"this training has {number:,} stages; the most is {MOST_STAGES:,}",
+            clauses[0].node.span,
+            "repeat fewer stages, or let each take more passes",
+        )
         return ()
     stages: list[Stage] = []
     before, first, pruned, rates = top, True, False, 0
@@ -119,8 +129,11 @@ def read_stages(top: InForce, clauses: list[Clause], at: Node, reading: Reading)
         now = before.then(own)
         rates += len(now.rates)
         if rates > MOST_RATES:
-            reading.faults.add(f"the stages of this training have more than {MOST_RATES:,} rates in force in all",
-                               clause.node.span, "state fewer stages, or rates at fewer places")
+            reading.faults.add(
+                f"the stages of this training have more than {MOST_RATES:,} rates in force in all",
+                clause.node.span,
+                "state fewer stages, or rates at fewer places",
+            )
             return ()
         pruned = pruned or "prune" in now.singles
         made = _stage(now, now if first else own, clause.node, reading, pruned)
@@ -156,8 +169,11 @@ def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
             else:
                 faults.add(f"repeat takes stages, not {describe(node)}", node.span, "write (repeat N (stage ...) ...)")
         if given is not None and times is not None and times > MOST_REPEATS:
-            faults.add(f"{times} repeats are more than {MOST_REPEATS}", given[0].span,
-                       f"write {MOST_REPEATS} or less, with more passes in each stage")
+            faults.add(
+                f"{times} repeats are more than {MOST_REPEATS}",
+                given[0].span,
+                f"write {MOST_REPEATS} or less, with more passes in each stage",
+            )
             times = 1
         for _ in range(times or 1):
             yield from _unrolled(inner, faults)
@@ -187,7 +203,8 @@ def _check_top_is_read(top: InForce, first: InForce, reading: Reading) -> None:
 
 def _stage(now: InForce, own: InForce, at: Node, reading: Reading, pruned: bool) -> Stage | None:
     """The stage these clauses make; `own` are those stated for it, not for a stage before. `pruned`: whether weights
-    are cut by then."""
+    are cut by then.
+    """
     faults, before = reading.faults, len(reading.faults.found)
     passes = _read_passes(now.singles.get("passes"), at, reading)
     of_batch = Faults()
@@ -212,9 +229,21 @@ def _stage(now: InForce, own: InForce, at: Node, reading: Reading, pruned: bool)
         check_filling(value, passes, faults)
     if len(faults.found) > before:
         return None
-    return Stage(passes, keeping(update.rule) if pruned else update.rule, update.options,
-                 tuple(r.placed for r in rates), update.curvature_patterns, batch[0], batch[1], order, shift, noise,
-                 dropout, theta, prune)
+    return Stage(
+        passes,
+        keeping(update.rule) if pruned else update.rule,
+        update.options,
+        tuple(r.placed for r in rates),
+        update.curvature_patterns,
+        batch[0],
+        batch[1],
+        order,
+        shift,
+        noise,
+        dropout,
+        theta,
+        prune,
+    )
 
 
 def _one_step_a_pass(now: InForce, own: InForce, update: Update, reading: Reading) -> InForce:
@@ -236,8 +265,11 @@ def _read_passes(clause: Clause | None, at: Node, reading: Reading) -> int | Non
         return whole(given[0], "the passes", reading.faults, 1) if given else None
     if reading.complete:
         what = "stage" if at.head == "stage" else "training"
-        reading.faults.add(f"no passes: this {what} does not say how often the training patterns are presented",
-                           at.span, "add (passes N)")
+        reading.faults.add(
+            f"no passes: this {what} does not say how often the training patterns are presented",
+            at.span,
+            "add (passes N)",
+        )
     return None
 
 
@@ -271,8 +303,11 @@ def _rates_of(update: Update, rates: Family, own_places: Family, at: Node, readi
     without = [p.name for p in reading.net.parameters if p.learns and placed.holding_for(p) is None]
     if without:
         whose = "" if not stated else f" for {', '.join(without[:4])}{' ...' if len(without) > 4 else ''}"
-        reading.faults.add(f"no learning rate{whose}, and the update rule {update.rule.name} has one",
-                           at.span, "add (epsilon V), (epsi-sqrt V), (epsi-inv V) or (mask-epsi V)")
+        reading.faults.add(
+            f"no learning rate{whose}, and the update rule {update.rule.name} has one",
+            at.span,
+            "add (epsilon V), (epsi-sqrt V), (epsi-inv V) or (mask-epsi V)",
+        )
     else:
         reading.places_enough.add(places)
     return stated

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -59,8 +59,11 @@ _BEHIND_INITIAL = (
     ("input-noise", "(input-noise VALUE)", "standard deviation of Gaussian noise on the inputs"),
     ("theta", "(theta VALUE)", "standard deviation of Gaussian noise on the weighted sums while learning"),
     ("dropout", "(dropout P LAYER ...)", "while learning states are 0 with probability P, the others divided by 1-P"),
-    ("prune", PRUNE, "before this stage alone: cut the fraction F of the remaining connections (or free weights) of "
-                     "least h w^2"),
+    (
+        "prune",
+        PRUNE,
+        "before this stage alone: cut the fraction F of the remaining connections (or free weights) of least h w^2",
+    ),
     ("passes", "(passes N)", "every training pattern once, N times"),
     ("stage", "(stage clause ...)", "a stretch of passes, like the one before but for its clauses"),
     ("repeat", "(repeat N (stage ...) ...)", "the stages N times"),
@@ -93,9 +96,13 @@ def _is_many(word: str) -> bool:
 
 def _read_initial_family(clauses: Iterable[Clause], reading: Reading, drop: Callable[[Clause], None]) -> Family:
     """The initial distributions among these clauses, by place."""
-    return read_family([clause for clause in clauses if clause.word in INITIALISERS],
-                       lambda word: read_number if INITIALISERS.get(word).takes_value else None,
-                       reading.net, reading.faults, drop)
+    return read_family(
+        [clause for clause in clauses if clause.word in INITIALISERS],
+        lambda word: read_number if INITIALISERS.get(word).takes_value else None,
+        reading.net,
+        reading.faults,
+        drop,
+    )
 
 
 @dataclass
@@ -125,9 +132,14 @@ class _Form:
         self.reading.unread(self.singles.pop(word), why)
 
 
-def read_training(call: Node, trainings: Shelf[Training], costs: Shelf[CostDefinition],
-                  updates: Shelf[UpdateDefinition], nets: Shelf[Net],
-                  included: bool = False) -> tuple[Training, list[Fault]]:
+def read_training(
+    call: Node,
+    trainings: Shelf[Training],
+    costs: Shelf[CostDefinition],
+    updates: Shelf[UpdateDefinition],
+    nets: Shelf[Net],
+    included: bool = False,
+) -> tuple[Training, list[Fault]]:
     """The training a form declares, put on the shelf, and warnings. SnError with every fault of the form."""
     reading = Reading(None, updates)
     faults = reading.faults
@@ -155,8 +167,11 @@ def _parent(own: list[Clause], call: Node, trainings: Shelf[Training], reading: 
     if clause is None:
         return None
     if clause.node is not call.items[2]:
-        reading.faults.add("(like ...) is not the first clause, and everything after it replaces what it brings",
-                           clause.node.span, "put it first")
+        reading.faults.add(
+            "(like ...) is not the first clause, and everything after it replaces what it brings",
+            clause.node.span,
+            "put it first",
+        )
     given = arguments(clause.node, 1, 1, "(like TRAIN)", reading.faults)
     reading.complete = False  # until the form that it names is found without faults
     if given is None or name(given[0], "a training", reading.faults) is None:
@@ -168,8 +183,9 @@ def _parent(own: list[Clause], call: Node, trainings: Shelf[Training], reading: 
     return None
 
 
-def _find_net(called: str, own: list[Clause], parent: Training | None, nets: Shelf[Net], call: Node,
-              reading: Reading) -> Clause | None:
+def _find_net(
+    called: str, own: list[Clause], parent: Training | None, nets: Shelf[Net], call: Node, reading: Reading
+) -> Clause | None:
     """Set the net: `(net N)` if stated, else the net called as the training, else that of `like`. Its clause."""
     faults = reading.faults
     stated = next((c for c in own if c.word == "net"), None)
@@ -186,16 +202,25 @@ def _find_net(called: str, own: list[Clause], parent: Training | None, nets: She
     elif parent is not None:
         reading.net, origin = parent.net, parent.name
     elif reading.complete:
-        faults.add(f'no net: there is none called "{called}", and this training names none', call.items[1].span,
-                   lambda: f"add (net NAME).  {nets.suggest(called)}")
+        faults.add(
+            f'no net: there is none called "{called}", and this training names none',
+            call.items[1].span,
+            lambda: f"add (net NAME).  {nets.suggest(called)}",
+        )
     return None if reading.net is None else Clause(make_node(["net", reading.net.name], call.items[1].span), origin)
 
 
 def _merged(call: Node, own: list[Clause], parent: Training | None, reading: Reading) -> _Form:
     """The clauses of `like`, then the own ones: each replaces the earlier whole, in placed families place by place."""
-    brought = [] if parent is None else [
-        _as_stated(clause).inherited(parent.name) for clause in parent.clauses
-        if clause.origin != DEFAULT and clause.word not in _NOT_INHERITED]
+    brought = (
+        []
+        if parent is None
+        else [
+            _as_stated(clause).inherited(parent.name)
+            for clause in parent.clauses
+            if clause.origin != DEFAULT and clause.word not in _NOT_INHERITED
+        ]
+    )
     singles: dict[str, Clause] = {}
     for clause in (*brought, *own):
         if not _is_many(clause.word) and clause.word not in ("like", "net"):
@@ -213,27 +238,42 @@ def _as_stated(clause: Clause) -> Clause:
     """The clause without options that are defaults: those may be others where it is inherited."""
     defaults = {id(part.node) for part in clause.parts if part.origin == DEFAULT}
     kept = tuple(item for item in clause.node.items if id(item) not in defaults)
-    return replace(clause, node=Node(kept, clause.node.span), parts=tuple(
-        part for part in clause.parts if part.origin != DEFAULT)) if defaults else clause
+    return (
+        replace(
+            clause,
+            node=Node(kept, clause.node.span),
+            parts=tuple(part for part in clause.parts if part.origin != DEFAULT),
+        )
+        if defaults
+        else clause
+    )
 
 
 # ---- Reading the merged clauses ----------------------------------------------------------------------------------
 
 
-def _build(called: str, form: _Form, costs: Shelf[CostDefinition], net_clause: Clause | None,
-           included: bool) -> Training | None:
+def _build(
+    called: str, form: _Form, costs: Shelf[CostDefinition], net_clause: Clause | None, included: bool
+) -> Training | None:
     reading, faults = form.reading, form.reading.faults
     data = _read_data(form)
-    ranges = {word: data_clauses.read_range(node, faults) for word in ("ensemble", "test-set")
-              if (node := form.node(word)) is not None}
+    ranges = {
+        word: data_clauses.read_range(node, faults)
+        for word in ("ensemble", "test-set")
+        if (node := form.node(word)) is not None
+    }
     frame_node = form.node("frame")
     frame = None if frame_node is None else data_clauses.read_frame(frame_node, reading.net, faults)
     targets = _read_targets(form, data)
     cost = _read_cost(form, costs, data, targets)
     correct = data_clauses.read_correct(form.node("correct") or form.default("correct", "max"), faults)
     _warn_of_one_output(form, correct)
-    fan_in = data_clauses.read_choice(form.node("fan-in") or form.default("fan-in", "lines"), ("lines", "weights"),
-                                  "(fan-in lines) or (fan-in weights)", faults)
+    fan_in = data_clauses.read_choice(
+        form.node("fan-in") or form.default("fan-in", "lines"),
+        ("lines", "weights"),
+        "(fan-in lines) or (fan-in weights)",
+        faults,
+    )
     initial_file = _read_initial(form)
     top = InForce({word: form.singles[word] for word in SINGLES if word in form.singles}, form.rates)
     stages = read_stages(top, form.stages, form.call, reading)
@@ -247,12 +287,27 @@ def _build(called: str, form: _Form, costs: Shelf[CostDefinition], net_clause: C
     if fan_in is None or seeds is None:
         return None
     return Training(
-        name=called, net=reading.net, data=data, cost=cost, criterion=correct,
-        initial=tuple(s.placed for s in form.initial.values()), stages=stages, seeds=seeds,
-        targets=targets or (-1.0, 1.0), fan_in=fan_in, initial_file=initial_file,
-        ensemble=ranges.get("ensemble"), test_set=ranges.get("test-set"), frame=frame, published=figures,
-        notes=notes, included=included, clauses=_complete(form, top, net_clause, stages),
-        dropped=tuple(reading.dropped), span=form.call.span)
+        name=called,
+        net=reading.net,
+        data=data,
+        cost=cost,
+        criterion=correct,
+        initial=tuple(s.placed for s in form.initial.values()),
+        stages=stages,
+        seeds=seeds,
+        targets=targets or (-1.0, 1.0),
+        fan_in=fan_in,
+        initial_file=initial_file,
+        ensemble=ranges.get("ensemble"),
+        test_set=ranges.get("test-set"),
+        frame=frame,
+        published=figures,
+        notes=notes,
+        included=included,
+        clauses=_complete(form, top, net_clause, stages),
+        dropped=tuple(reading.dropped),
+        span=form.call.span,
+    )
 
 
 def _read_data(form: _Form) -> DataChoice | None:
@@ -260,8 +315,11 @@ def _read_data(form: _Form) -> DataChoice | None:
     if node is not None:
         return data_clauses.read_data(node, DATA_SETS, form.reading.net, form.reading.faults)
     if form.reading.complete:
-        form.reading.faults.add("no data: this training does not say which patterns it learns",
-                                form.call.span, f"add (data SET ...); data sets: {', '.join(DATA_SETS.names())}")
+        form.reading.faults.add(
+            "no data: this training does not say which patterns it learns",
+            form.call.span,
+            f"add (data SET ...); data sets: {', '.join(DATA_SETS.names())}",
+        )
     return None
 
 
@@ -274,8 +332,9 @@ def _read_targets(form: _Form, data: DataChoice | None) -> tuple[float, float] |
     return data_clauses.read_targets(form.node("targets") or form.default("targets", -1, 1), form.reading.faults)
 
 
-def _read_cost(form: _Form, costs: Shelf[CostDefinition], data: DataChoice | None,
-               targets: tuple[float, float] | None) -> Cost | None:
+def _read_cost(
+    form: _Form, costs: Shelf[CostDefinition], data: DataChoice | None, targets: tuple[float, float] | None
+) -> Cost | None:
     faults, net = form.reading.faults, form.reading.net
     read = read_cost(form.node("cost") or form.default("cost", "lms"), costs, net, faults)
     if read is None:
@@ -289,18 +348,25 @@ def _read_cost(form: _Form, costs: Shelf[CostDefinition], data: DataChoice | Non
         sums = data.targets.sum(axis=1)
         if np.abs(sums - 1).max() > 1e-6:
             row = int(np.abs(sums - 1).argmax())
-            faults.add(f"cross-entropy needs targets that sum to 1; those of pattern {row} sum to {sums[row]:g}",
-                       data.span, "state targets of which one is 1 and the others 0")
+            faults.add(
+                f"cross-entropy needs targets that sum to 1; those of pattern {row} sum to {sums[row]:g}",
+                data.span,
+                "state targets of which one is 1 and the others 0",
+            )
     return cost
 
 
 def _warn_of_one_output(form: _Form, correct: tuple[str, tuple[float, ...]] | None) -> None:
     net = form.reading.net
     if correct is not None and correct[0] == "max" and net is not None and net.layers[-1].units == 1:
-        form.warnings.append(Fault("of one output the largest is always right: (correct max) will report no misses",
-                                   form.singles["correct"].node.span,
-                                   hint="write (correct quadrant)",
-                                   severity="warning"))
+        form.warnings.append(
+            Fault(
+                "of one output the largest is always right: (correct max) will report no misses",
+                form.singles["correct"].node.span,
+                hint="write (correct quadrant)",
+                severity="warning",
+            )
+        )
 
 
 def _read_initial(form: _Form) -> str | None:
@@ -329,8 +395,11 @@ def _states_initial(form: _Form) -> bool:
 def _complete(form: _Form, top: InForce, net_clause: Clause | None, stages: tuple[Stage, ...]) -> tuple[Clause, ...]:
     """Every clause in the order of `clauses_of_train`, defaults included; a placed clause states one place."""
     dropped = {id(clause) for clause in form.reading.dropped}
-    singles = {word: c for word, c in form.singles.items()
-               if (word not in SINGLES or word in top.singles) and id(c) not in dropped}
+    singles = {
+        word: c
+        for word, c in form.singles.items()
+        if (word not in SINGLES or word in top.singles) and id(c) not in dropped
+    }
     if net_clause is not None:
         singles["net"] = net_clause
     at = form.call.items[1].span
@@ -384,21 +453,28 @@ def _completed_update(clause: Clause, reading: Reading, batched: bool | None) ->
     node = _completed(clause.node, reading, batched)
     before = {part.word: part.origin for part in clause.parts}  # of a clause that `like` brought
     stated = {option.head for option in clause.node.items[2:]}
-    parts = [Clause(option, before.get(option.head, clause.origin if option.head in stated else DEFAULT))
-             for option in node.items[2:]]
+    parts = [
+        Clause(option, before.get(option.head, clause.origin if option.head in stated else DEFAULT))
+        for option in node.items[2:]
+    ]
     return replace(clause, node=node, parts=tuple(parts))
 
 
 def _completed(node: Node, reading: Reading, batched: bool | None) -> Node:
     """A clause in which every `(update ...)` states all its options; but for gamma, whose default depends on whether
-    patterns are `batched` there, where that is not known (None)."""
+    patterns are `batched` there, where that is not known (None).
+    """
     if node.head == "update":
         update = read_update(node, reading.updates, reading.faults, bool(batched))
         if update is None:
             return node
         stated = {item.head for item in node.items}
-        return Node(tuple(item for item in update.node.items
-                          if batched is not None or item.head != "gamma" or "gamma" in stated), node.span)
+        return Node(
+            tuple(
+                item for item in update.node.items if batched is not None or item.head != "gamma" or "gamma" in stated
+            ),
+            node.span,
+        )
     if node.head in ("stage", "repeat"):
         own = next((item for item in node.items if node.head == "stage" and item.head == "batch"), None)
         batched = batched if own is None else _is_batched(own)
@@ -421,4 +497,4 @@ def _sorted(found: list[Fault], call: Node) -> list[Fault]:
         inside = span is None or (span.source is here.source and call.span.start <= span.start < call.span.end)
         shown = fault if inside else replace(fault, also=(*fault.also, ("brought by like to this training", here)))
         unique.setdefault((fault.message, fault.span), shown)
-    return sorted(unique.values(), key=lambda f: (-1 if f.span is None else f.span.start))
+    return sorted(unique.values(), key=lambda f: -1 if f.span is None else f.span.start)

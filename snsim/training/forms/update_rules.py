@@ -28,9 +28,11 @@ class UpdateDefinition:
 
 
 UPDATES: Shelf[UpdateDefinition] = Shelf("update rule")
-UPDATES.add("conjugate-gradient",
-            UpdateDefinition(UpdateRule("conjugate-gradient", (("mu", 0.0),), ("gradient", "direction"), (), True)),
-            "SN's: one step a pass along a conjugate direction, its length by the Gauss-Newton curvature (plus mu)")
+UPDATES.add(
+    "conjugate-gradient",
+    UpdateDefinition(UpdateRule("conjugate-gradient", (("mu", 0.0),), ("gradient", "direction"), (), True)),
+    "SN's: one step a pass along a conjugate direction, its length by the Gauss-Newton curvature (plus mu)",
+)
 
 
 def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinition:
@@ -46,8 +48,11 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
     called = name(given[0], "the name of an update rule", faults)
     options = read_defaults(given[1].items, "option", (*_GIVEN, "curvature"), faults)
     if not given[1].is_list:
-        faults.add(f"the options are a list of (option default), not {describe(given[1])}", given[1].span,
-                   "write ((momentum 0.9)), or () if there are none")
+        faults.add(
+            f"the options are a list of (option default), not {describe(given[1])}",
+            given[1].span,
+            "write ((momentum 0.9)), or () if there are none",
+        )
     states = _states(given[2], [*_GIVEN, *(o for o, _ in options)], faults)
     body = given[3:]
     doc = ""
@@ -68,8 +73,11 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
 def _states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
     states: list[str] = []
     if not node.is_list:
-        faults.add(f"the states are a list of names, () if there is none, not {describe(node)}", node.span,
-                   f"put parentheses around it: ({node.name})" if node.is_name else "write (v) for a state called v")
+        faults.add(
+            f"the states are a list of names, () if there is none, not {describe(node)}",
+            node.span,
+            f"put parentheses around it: ({node.name})" if node.is_name else "write (v) for a state called v",
+        )
     for item in node.items:
         state = name(item, "a state", faults)
         if state in taken or state in states:
@@ -79,25 +87,35 @@ def _states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
     return tuple(states)
 
 
-def _group(node: Node, states: tuple[str, ...], variables: list[str],
-           faults: Faults) -> tuple[tuple[str, Expression], ...]:
+def _group(
+    node: Node, states: tuple[str, ...], variables: list[str], faults: Faults
+) -> tuple[tuple[str, Expression], ...]:
     """`(setq NAME EXPR NAME EXPR ...)`: all right sides are computed before any is assigned."""
     pairs = node.items[1:]
     if node.head != "setq":
-        faults.add(f"the body of an update rule is (setq NAME EXPR ...), not {describe(node)}", node.span,
-                   "write for example (setq w (- w (* rate g)))")
+        faults.add(
+            f"the body of an update rule is (setq NAME EXPR ...), not {describe(node)}",
+            node.span,
+            "write for example (setq w (- w (* rate g)))",
+        )
         return ()
     if not pairs or len(pairs) % 2:
-        faults.add(f"(setq ...) takes names and expressions in pairs, {len(pairs)} arguments given", node.span,
-                   "write (setq NAME EXPR ...)")
+        faults.add(
+            f"(setq ...) takes names and expressions in pairs, {len(pairs)} arguments given",
+            node.span,
+            "write (setq NAME EXPR ...)",
+        )
         return ()
     group: dict[str, Expression] = {}
     for target, side in zip(pairs[::2], pairs[1::2]):
         called = name(target, "what setq sets", faults)
         expression = parse(side, variables, faults)
         if called is not None and called != "w" and called not in states:
-            faults.add(f'an update rule sets w and its states, not "{called}"', target.span,
-                       partial(suggest, called, ["w", *states], "names that can be set"))
+            faults.add(
+                f'an update rule sets w and its states, not "{called}"',
+                target.span,
+                partial(suggest, called, ["w", *states], "names that can be set"),
+            )
         elif called in group:
             faults.add(f'"{called}" is set twice in one setq', target.span, "write a second setq")
         elif called is not None and expression is not None:
@@ -141,9 +159,12 @@ def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, ba
             counts = arguments(stated["curvature"], 1, 1, "(curvature N)", faults)
             patterns = whole(counts[0], "the patterns of (curvature N)", faults, 1) if counts else None
             if "gamma" in stated:
-                faults.add("(curvature N) holds the mean curvature during a pass, so nothing reads gamma",
-                           stated["gamma"].span, "leave one of them out",
-                           (("the curvature is held here", stated["curvature"].span),))
+                faults.add(
+                    "(curvature N) holds the mean curvature during a pass, so nothing reads gamma",
+                    stated["gamma"].span,
+                    "leave one of them out",
+                    (("the curvature is held here", stated["curvature"].span),),
+                )
         options = {option: constant(_default(option, default, rule, batched)) for option, default in rule.options}
         for option in options:
             if option in stated:
@@ -152,8 +173,7 @@ def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, ba
                 options[option] = read or options[option]
                 if read and (rule.curvature or rule.conjugate):
                     _check_range(option, options[option], stated[option], faults)
-        return Update(rule, _held(options, patterns), patterns,
-                      _complete(given[0], rule, stated, node, batched))
+        return Update(rule, _held(options, patterns), patterns, _complete(given[0], rule, stated, node, batched))
     return None
 
 
@@ -161,11 +181,18 @@ def _check_range(option: str, value: Value, stated: Node, faults: Faults) -> Non
     """mu damps and gamma averages: outside of their ranges they would do neither."""
     low, high = min(value.numbers), max(value.numbers)
     if option == "mu" and low < 0:
-        faults.add(f"mu is added to the curvature and is not below 0, and {low:g} is: it would not damp",
-                   stated.span, "write (mu 0.05), or (mu 0) to damp nothing")
+        faults.add(
+            f"mu is added to the curvature and is not below 0, and {low:g} is: it would not damp",
+            stated.span,
+            "write (mu 0.05), or (mu 0) to damp nothing",
+        )
     elif option == "gamma" and not 0 <= low <= high <= 1:
-        faults.add("gamma is the part that a pattern has in the running mean of h, from 0 to 1, not "
-                   f"{high if high > 1 else low:g}", stated.span, "write (gamma 0.05)")
+        faults.add(
+            "gamma is the part that a pattern has in the running mean of h, from 0 to 1, not "
+            f"{high if high > 1 else low:g}",
+            stated.span,
+            "write (gamma 0.05)",
+        )
 
 
 def _stated_options(nodes: tuple[Node, ...], rule: UpdateRule, faults: Faults) -> dict[str, Node]:
@@ -173,14 +200,24 @@ def _stated_options(nodes: tuple[Node, ...], rule: UpdateRule, faults: Faults) -
     stated: dict[str, Node] = {}
     for node in nodes:
         if not node.head:
-            faults.add(f"an option of {rule.name} is (NAME VALUE), not {describe(node)}", node.span,
-                       f"options: {', '.join(known)}")
+            faults.add(
+                f"an option of {rule.name} is (NAME VALUE), not {describe(node)}",
+                node.span,
+                f"options: {', '.join(known)}",
+            )
         elif node.head not in known:
-            faults.add(f'update rule {rule.name} has no option "{node.head}"', node.items[0].span,
-                       partial(suggest, node.head, known, "options"))
+            faults.add(
+                f'update rule {rule.name} has no option "{node.head}"',
+                node.items[0].span,
+                partial(suggest, node.head, known, "options"),
+            )
         elif node.head in stated:
-            faults.add(f"option {node.head} is stated twice", node.span, "leave one of them out",
-                       (("first here", stated[node.head].span),))
+            faults.add(
+                f"option {node.head} is stated twice",
+                node.span,
+                "leave one of them out",
+                (("first here", stated[node.head].span),),
+            )
         else:
             stated[node.head] = node
     return stated

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable, Iterable
 
 from snsim.language.forms import Node
 from snsim.network.clauses import STATED, Clause, Faults, all_read, arguments, describe, name, number, whole
@@ -27,8 +27,11 @@ def read_value(node: Node, what: str, faults: Faults) -> Value | None:
     if node.head == "steps":
         return _steps(node, what, faults)
     if node.is_list:
-        faults.add(f"{what} must be {VALUE}, not {describe(node)}", node.span,
-                   "write for example 0.1, (linear 0.1 0.01) or (steps (0.1 10) (0.01))")
+        faults.add(
+            f"{what} must be {VALUE}, not {describe(node)}",
+            node.span,
+            "write for example 0.1, (linear 0.1 0.01) or (steps (0.1 10) (0.01))",
+        )
         return None
     stated = number(node, what, faults)
     return None if stated is None else Value("constant", (stated,), span=node.span)
@@ -41,8 +44,11 @@ def _steps(node: Node, what: str, faults: Faults) -> Value | None:
     numbers, lengths, before = [], [], len(faults.found)
     for step in steps:
         if len(step.items) not in ((1, 2) if step is steps[-1] else (2,)):
-            faults.add(f"a step is (v n), value and passes, not {describe(step)}", step.span,
-                       "only the last may be (v), which holds to the end")
+            faults.add(
+                f"a step is (v n), value and passes, not {describe(step)}",
+                step.span,
+                "only the last may be (v), which holds to the end",
+            )
             continue
         numbers.append(number(step.items[0], what, faults))
         lengths += [whole(length, "the passes of a step", faults, 1) for length in step.items[1:]]
@@ -68,8 +74,11 @@ def read_place(node: Node, faults: Faults) -> Place | None:
     if node.head == "connect" and len(node.items) == 3:
         ends = all_read([name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:]])
         return None if ends is None else Place("connection", ends[1], ends[0])
-    faults.add(f"a place is {PLACES}, not {describe(node)}", node.span,
-               "write the name of a layer for all that enters it, or leave the place out: everywhere")
+    faults.add(
+        f"a place is {PLACES}, not {describe(node)}",
+        node.span,
+        "write the name of a layer for all that enters it, or leave the place out: everywhere",
+    )
     return None
 
 
@@ -87,8 +96,9 @@ ReadValue = Callable[[Node, str, Faults], "Value | None"]
 ReaderOf = Callable[[str], "ReadValue | None"]  # how the value in a clause of this word is read; None: it takes none
 
 
-def read_family(clauses: Iterable[Clause], reader_of: ReaderOf, net: Net | None, faults: Faults,
-                drop: Callable[[Clause], None]) -> Family:
+def read_family(
+    clauses: Iterable[Clause], reader_of: ReaderOf, net: Net | None, faults: Faults, drop: Callable[[Clause], None]
+) -> Family:
     """The statements of one form in one placed family, `(WORD V PLACE ...)` or `(WORD PLACE ...)`, by place.
 
     A place stated twice in the form is a fault with both places, and so is a stated place where the net has nothing
@@ -107,8 +117,12 @@ def read_family(clauses: Iterable[Clause], reader_of: ReaderOf, net: Net | None,
             elif problem is not None:
                 faults.add(problem[0], statement.at.span, problem[1])
             elif place in family:
-                faults.add(f"the {_kind(clause.word)} {spelled(place)} is stated twice in this form",
-                           statement.at.span, "leave one of them out", (("first here", family[place].at.span),))
+                faults.add(
+                    f"the {_kind(clause.word)} {spelled(place)} is stated twice in this form",
+                    statement.at.span,
+                    "leave one of them out",
+                    (("first here", family[place].at.span),),
+                )
             else:
                 family[place] = statement
     return family
@@ -127,10 +141,13 @@ def _statements(clause: Clause, read: ReadValue | None, faults: Faults) -> list[
         places = _without_values(clause, faults)
         if not places:
             return []
-    head = node.items[:1 if read is None else 2]
+    head = node.items[: 1 if read is None else 2]
     stated = [(at, (*head, at), read_place(at, faults)) for at in places] or [(node, head, Place("everywhere"))]
-    return [Statement(Placed(word, value, place), Clause(Node(items, node.span), clause.origin), at)
-            for at, items, place in stated if value is not None and place is not None]
+    return [
+        Statement(Placed(word, value, place), Clause(Node(items, node.span), clause.origin), at)
+        for at, items, place in stated
+        if value is not None and place is not None
+    ]
 
 
 def _states_value(node: Node) -> bool:
@@ -141,8 +158,11 @@ def _without_values(clause: Clause, faults: Faults) -> tuple[Node, ...]:
     """The places of a clause that takes no value; a fault for each value among them."""
     given = clause.node.items[1:]
     for node in filter(_states_value, given):
-        faults.add(f"({clause.word} ...) takes no number, and {describe(node)} is given", node.span,
-                   f"write ({clause.word}), or ({clause.word} PLACE ...); a place is {PLACES}")
+        faults.add(
+            f"({clause.word} ...) takes no number, and {describe(node)} is given",
+            node.span,
+            f"write ({clause.word}), or ({clause.word} PLACE ...); a place is {PLACES}",
+        )
     return tuple(node for node in given if not _states_value(node))
 
 
@@ -154,8 +174,12 @@ def spelled(place: Place) -> str:
     """A place in a sentence: "everywhere", "of h1", "of (bias h1)"."""
     if place.kind == "everywhere":
         return "everywhere"
-    text = {"biases": "biases", "layer": place.layer, "bias": f"(bias {place.layer})",
-            "connection": f"(connect {place.source} {place.layer})"}[place.kind]
+    text = {
+        "biases": "biases",
+        "layer": place.layer,
+        "bias": f"(bias {place.layer})",
+        "connection": f"(connect {place.source} {place.layer})",
+    }[place.kind]
     return f"of {text}"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 from snsim.language.forms import Node
 from snsim.registry import Shelf
@@ -35,8 +36,9 @@ def words(shelves: TrainShelves, nets: NetShelves) -> dict[str, Callable[[Node, 
 
     def train(call: Node, interpreter: Interpreter) -> Training:
         """(train NAME clause ...): declare one experiment: a net, its data, and how it learns."""
-        training, warnings = read_training(call, shelves.trainings, shelves.costs, shelves.updates, nets.nets,
-                                           included=interpreter.including > 0)
+        training, warnings = read_training(
+            call, shelves.trainings, shelves.costs, shelves.updates, nets.nets, included=interpreter.including > 0
+        )
         interpreter.warnings.extend(warnings)
         return training
 
