@@ -27,6 +27,12 @@ from hostile_cases import make_files, read_cases
 from random_nets import random_net, random_text
 from tiny_run import make_runs
 
+from snsim.language.procedures import Primitive
+from snsim.program import lisp_functions
+from snsim.sn28.net.kernels import KERNELS as KERNEL_TABLE
+from snsim.sn28.runtime.settings import FUNCTIONS, UNSET
+from snsim.sn28.runtime.settings import NUMBERS as NUMBERS_OF_THE_LIBRARY
+
 ROOT = Path(__file__).resolve().parents[1]
 MAX = 60_000  # bytes of a text that is mutated
 MAIN = "a.sn"
@@ -327,6 +333,11 @@ class Corpus:
         self.small = [self.declared[-1], *map(random_training, range(60))]
         self.arrays = self._array_files(folder)
         self.all = self.declared + self.acting
+        self.words = sorted(
+            (entry.name, primitive.least, primitive.most)
+            for entry in lisp_functions()
+            if isinstance(primitive := getattr(entry.value, "primitive", entry.value), Primitive)
+        )
 
     @staticmethod
     def _array_files(folder: Path) -> list[tuple[str, str, bytes]]:
@@ -400,6 +411,103 @@ def _sn28(corpus: Corpus, draw: random.Random) -> Input:
     return Input({MAIN: text}, ("run", MAIN, "--quiet", "--offline", "--seconds", "4", "--megabytes", "20"), MAIN)
 
 
+_PRELUDE = """(libload "sn28/sn28new")
+(seed 1)
+(setq pattern-matrix [[-1 -1] [1 -1] [-1 1] [1 1]])
+(setq desired-matrix [[-1] [1] [1] [-1]])
+(ensemble 0 2)
+(test-set 3 3)
+(alloc-net 10 20)
+(build-net '((in 2) (hidden 2) (out 1)) '((in hidden) (hidden out)))
+(forget 1)
+(epsi 0.3)
+(defvar m (copy-matrix [[1 2] [3 4]]))
+(defvar v [1 2 3])
+(defvar long (range 1 300))
+(defvar o (array 2))
+(o 0 '(a))
+(defclass kind object first second)
+(defvar object-of (new kind))
+(de f (x) (* 2 x))
+(defvar cb (new-codebook 4 2))
+(new-window 0 0 99 99 "w")
+"""
+KERNELS = sorted(KERNEL_TABLE)
+VARIABLES = (*NUMBERS_OF_THE_LIBRARY, *FUNCTIONS, *UNSET, "m", "in", "out")
+_VALUES = (  # of each kind that an argument can have
+    "()",
+    "t",
+    "0",
+    "1",
+    "-1",
+    "2",
+    "0.5",
+    "3",
+    "7",
+    "100",
+    "1e300",
+    "-1e300",
+    "3e38",
+    "1e-300",
+    "2147483648",
+    '""',
+    '"a"',
+    '"f"',
+    '"%d %s"',
+    '"1.5"',
+    "'a",
+    "'in",
+    "'(1 2)",
+    "'(a b)",
+    "'(1 . 2)",
+    "'((1 2) (3 4))",
+    "'(())",
+    "in",
+    "hidden",
+    "out",
+    "net-struc",
+    "m",
+    "v",
+    "long",
+    "o",
+    "object-of",
+    "kind",
+    "f",
+    "(lambda (x) x)",
+    "(lambda () 1)",
+    "cb",
+    "pattern-matrix",
+    "desired-matrix",
+    "(matrix 2 2 2)",
+    "(matrix 1)",
+    "(int-matrix 2)",
+    "[[1 2 3]]",
+    "(nlf-tanh 1 1)",
+    "car",
+    "window",
+    "(- 1e300 (* 9 1e299))",
+    "age",
+    "pre-syn",
+    "'pattern-matrix",
+)
+
+
+def _calls(corpus: Corpus, draw: random.Random) -> Input:
+    """Words of SN-2.8 and of the Lisp with arguments of any kind, after variables of the library with any value."""
+    lines = []
+    for _ in range(draw.choice((0, 0, 0, 1, 2))):
+        lines.append(f"(setq {draw.choice(VARIABLES)} {draw.choice(_VALUES)})")
+    for _ in range(draw.choice((1, 1, 2, 3))):
+        name, least, most = draw.choice(corpus.words)
+        number = draw.randint(least, least + 3 if most is None else most)
+        wild = [draw.choice(_VALUES[3:15] if draw.random() < 0.4 else _VALUES) for _ in range(number)]
+        lines.append(f"({name}{''.join(' ' + value for value in wild)})")
+    text = _PRELUDE.replace("sn28new", draw.choice(KERNELS)) + "\n".join(lines) + "\n"
+    return Input(
+        {MAIN: text.encode()}, ("run", MAIN, "--quiet", "--offline", "--seconds", "4", "--megabytes", "20"), MAIN
+    )
+
+
 def _runs(corpus: Corpus, draw: random.Random) -> Input:
     """Damages of tests/damaged_runs.py, as files that differ from those of the run; then bytes of one file."""
     name = draw.choice(("tiny", "one"))
@@ -440,6 +548,7 @@ TARGETS: dict[str, Callable[[Corpus, random.Random], Input]] = {
     "fmt": _text_target(f"fmt {MAIN}", f"fmt {MAIN} --check"),
     "run": _run,
     "sn28": _sn28,
+    "calls": _calls,
     "runs": _runs,
     "data": _data,
 }

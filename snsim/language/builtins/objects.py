@@ -135,7 +135,7 @@ def is_of_class(x: Form, kind: Form) -> Form:
     """(is-of-class x class): t if x is an object of a class or of one that comes from it"""
     actual = _class_of(x)
     if isinstance(actual, Class):
-        return TRUE if kind in actual.line() or kind is _OBJECT else NIL
+        return TRUE if kind is _OBJECT or any(kind is above for above in actual.line()) else NIL
     return TRUE if actual is kind else NIL
 
 

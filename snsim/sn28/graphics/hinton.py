@@ -98,7 +98,7 @@ def gray_draw_matrix(
             2,
             "cut out a part of two dimensions: (select m d i)",
         )
-    if height is not ABSENT and height != cell:
+    if height is not ABSENT and number("gray-draw-matrix", height, 6) != number("gray-draw-matrix", cell, 5):
         raise Misuse("gray-draw-matrix: cells are as wide as they are high", 6, "write the same number for both")
     side = whole("gray-draw-matrix", cell, 5, _LARGEST_CELL)
     interpreter.budget.make_list(values.size, "gray-draw-matrix")

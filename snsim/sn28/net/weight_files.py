@@ -111,7 +111,19 @@ def _between(interpreter: Interpreter, who: str, layers: tuple[Form, ...]) -> tu
     records["pre"], records["post"] = pre[inside], post[inside]
     records["weight"] = net.weight_val.array[net.weight.array[connections[inside]]]
     records["rate"] = np.nan
-    return len(units), int(number_in(interpreter, "age", 0.0)), records
+    return len(units), _age(interpreter), records
+
+
+def _age(interpreter: Interpreter) -> int:
+    """Return the age, truncated as C does; Misuse if it does not fit into the 32 bits that a file has for it."""
+    age = number_in(interpreter, "age", 0.0)
+    if not abs(age) < 2**31:
+        raise Misuse(
+            f"the age is {age:g}, and a file of weights holds ages below {2**31:,}",
+            None,
+            "set it before: (setq age 0)",
+        )
+    return int(age)
 
 
 def _as_text(lines: list[str]) -> bytes:
