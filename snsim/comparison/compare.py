@@ -20,7 +20,7 @@ from snsim.comparison.differences import Comparison, Differences
 from snsim.comparison.engine_side import EngineSide, Side
 from snsim.comparison.load_module import load_class, read_mapping
 from snsim.comparison.presentations import updates
-from snsim.engines.memory import weights_of
+from snsim.engines.memory import count_weights
 from snsim.engines.protocol import Engine
 from snsim.errors import SnError, fail
 from snsim.optional_packages import needing
@@ -235,7 +235,7 @@ def _besides(training: Training, others: Sequence[str], dtype: str, data: Prepar
     """Bytes that a comparison needs beside a run: the other side, an engine for the gradients of each, and what both
     show of an update.
     """
-    shown = 8 * 2 * weights_of(training.net) * np.dtype(dtype).itemsize
+    shown = 8 * 2 * count_weights(training.net) * np.dtype(dtype).itemsize
     return shown + max(engine_memory(training, name, dtype, Patterns.of(data)) for name in others)
 
 

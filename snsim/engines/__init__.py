@@ -10,9 +10,9 @@ from types import MappingProxyType, ModuleType
 import numpy as np
 
 from snsim.engines.memory import (
-    Memory,
-    MemoryOf,
-    Work,
+    MemoryEstimate,
+    MemoryNeed,
+    Workload,
     native_memory,
     reference_memory,
     torch_memory,
@@ -33,7 +33,7 @@ class EngineKind:
     A function alone may stand on the shelf too; then it is taken to need what the torch engine needs.
     """
 
-    def __init__(self, make: Maker, memory: MemoryOf):
+    def __init__(self, make: Maker, memory: MemoryEstimate):
         self._make = make
         self.memory = memory
         update_wrapper(self, make)
@@ -42,7 +42,7 @@ class EngineKind:
         return self._make(plan, cost, rule, dtype, constants)
 
 
-def needing_memory(memory: MemoryOf) -> Callable[[Maker], EngineKind]:
+def needing_memory(memory: MemoryEstimate) -> Callable[[Maker], EngineKind]:
     """Decorator: a function that makes an engine, with what tells the memory of one."""
     return lambda make: EngineKind(make, memory)
 
@@ -116,7 +116,7 @@ def build(
     return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype), constants)
 
 
-def memory_of(name: str, work: Work) -> Memory:
+def estimate_memory(name: str, work: Workload) -> MemoryNeed:
     """The memory that the engine of this name needs; nothing is made. SnError for an unknown engine."""
-    tells: MemoryOf = getattr(ENGINES.get(name), "memory", torch_memory)
+    tells: MemoryEstimate = getattr(ENGINES.get(name), "memory", torch_memory)
     return tells(work)

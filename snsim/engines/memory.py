@@ -23,7 +23,7 @@ _VECTOR = 16  # numbers in the widest vector of the native engine
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class Workload:
     """What an engine is asked to do. `bytes_a_number` is 4 or 8; `constants` are as for `engines.build`.
 
     `batched`: an update after several patterns. `held`: the curvature is estimated before a pass. `together`: the most
@@ -40,7 +40,7 @@ class Work:
 
     @property
     def weights(self) -> int:
-        return weights_of(self.net)
+        return count_weights(self.net)
 
     @property
     def units(self) -> int:
@@ -48,7 +48,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryNeed:
     """Bytes. `base`: the process with its packages. `held`: all that the engine keeps. Beyond that at a time: `making`
     the engine, `working` (learning and evaluation), `copied` (`parameters()` with `state()`).
     """
@@ -60,10 +60,10 @@ class Memory:
     copied: int
 
 
-MemoryOf = Callable[[Work], Memory]
+MemoryEstimate = Callable[[Workload], MemoryNeed]
 
 
-def native_memory(work: Work) -> Memory:
+def native_memory(work: Workload) -> MemoryNeed:
     """One block of numbers: the weights with what stands beside each, the layers, copies for windows."""
     b, n, rule = work.bytes_a_number, work.weights, work.rule
     kept = folded(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
@@ -82,12 +82,12 @@ def native_memory(work: Work) -> Memory:
     )
     held += sum(c.wiring.connections * (_TABLE + 8) for c in work.net.connections if c.wiring.structure is None)
     largest = max((c.wiring.weights for c in work.net.connections), default=0)
-    return Memory(
+    return MemoryNeed(
         130_000_000, held, 8 * largest, (6 * b if work.held or rule.conjugate else 0) * n, b * n * (1 + states)
     )
 
 
-def reference_memory(work: Work) -> Memory:
+def reference_memory(work: Workload) -> MemoryNeed:
     """Explicit tables of connections, arranged for sums: many bytes a connection."""
     b, n, states = work.bytes_a_number, work.weights, len(work.rule.states)
     held = making = width = 0
@@ -99,10 +99,10 @@ def reference_memory(work: Work) -> Memory:
         width += count if not shared else c.wiring.connections // max(1, _blocks(c))
     held += b * n * (1 + states) + work.units * (4 * b + 2 * _INDEX)
     normed = sum(c.wiring.weights for c in work.net.connections if c.weight_norm)
-    return Memory(60_000_000, held + normed * (b + _INDEX), making, 2 * b * width + 6 * b * n, b * n * (1 + states))
+    return MemoryNeed(60_000_000, held + normed * (b + _INDEX), making, 2 * b * width + 6 * b * n, b * n * (1 + states))
 
 
-def torch_memory(work: Work) -> Memory:
+def torch_memory(work: Workload) -> MemoryNeed:
     """Tensors of the module, their copies for curvature, and what autograd keeps of the patterns that are together."""
     b, n, rule = work.bytes_a_number, work.weights, work.rule
     states, together = len(rule.states), min(work.together, 1024)
@@ -126,10 +126,10 @@ def torch_memory(work: Work) -> Memory:
     curved = rule.curvature is not None
     updating = b * (n * (4 + 2 * states + (3 if curved else 0)) + 8 * unshared)
     together_bytes = together * b * (expanded + 2 * work.units + _attention(work.net))
-    return Memory(260_000_000, held, b * n, max(updating, together_bytes), b * n * (1 + states))
+    return MemoryNeed(260_000_000, held, b * n, max(updating, together_bytes), b * n * (1 + states))
 
 
-def weights_of(net: Net) -> int:
+def count_weights(net: Net) -> int:
     """Return how many numbers are in all parameters, fixed ones included."""
     return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in net.connections) + sum(
         prod(layer.bias_shape) for layer in net.layers if layer.bias != "none"

@@ -50,7 +50,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class PlannedRow:
     """One training of a study and its tasks, one a seed."""
 
     training: Training
@@ -59,11 +59,11 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class PlannedStudy:
     """One file and its rows, in the order of its trainings."""
 
     program: Program
-    rows: tuple[Row, ...]
+    rows: tuple[PlannedRow, ...]
 
     @property
     def file(self) -> str:
@@ -87,7 +87,7 @@ def plan(
     seeds: Sequence[int] = (),
     say: Say = lambda sentence: None,
     download: Progress | None = None,
-) -> tuple[Study, ...]:
+) -> tuple[PlannedStudy, ...]:
     """The studies of some programs: the trainings that each file declares (those of `only`), with their own seeds or
     with `seeds`. Every data set is found, and fetched if need be, here and once.
 
@@ -109,7 +109,7 @@ def plan(
             for training in chosen
         )
         if rows:
-            studies.append(Study(program, rows))
+            studies.append(PlannedStudy(program, rows))
     return tuple(studies)
 
 
@@ -152,7 +152,9 @@ def _examples(
     return examples
 
 
-def _row(program: Program, training: Training, options: Options, seeds: Iterable[int], examples: Examples) -> Row:
+def _row(
+    program: Program, training: Training, options: Options, seeds: Iterable[int], examples: Examples
+) -> PlannedRow:
     changed = overridden(training, options)
     work = float(changed.passes) * len(examples.train) * training.net.counts.connections
     tasks = []
@@ -161,7 +163,7 @@ def _row(program: Program, training: Training, options: Options, seeds: Iterable
         folder = folder_name(f"{training.name}-seed{seed}-{identity[:12]}")
         own = replace(options, out=Path(os.path.abspath(options.out)), folder=folder, data_digest=examples.digest)
         tasks.append(Task(Path(program.sources[0].name).resolve(), training.name, seed, own, identity, work))
-    return Row(training, examples.name, tuple(tasks))
+    return PlannedRow(training, examples.name, tuple(tasks))
 
 
 def identity_of(program: Program, training: Training, seed: int, options: Options, data_digest: str) -> str:

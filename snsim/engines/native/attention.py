@@ -13,8 +13,8 @@ from math import sqrt
 
 from snsim.engines.native.layout import Block, LayerCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
-from snsim.engines.native.vector_math import Vectors, sums_of
+from snsim.engines.native.target import Address
+from snsim.engines.native.vector_math import VectorOperations, sums_of
 from snsim.network.wiring import Attention
 
 _WRITTEN_OUT = 8  # products of a sum, or sums side by side, before there is a loop
@@ -47,21 +47,21 @@ class Attended:
 
     # ---- Places --------------------------------------------------------------------------------------------------
 
-    def _head(self, place: Place, h: Index, rows: int) -> Place:
+    def _head(self, place: Address, h: Index, rows: int) -> Address:
         return place.by(h, rows * self.width)
 
-    def _states(self, layer_place: Place, h: Index, p: Index) -> Place:
+    def _states(self, layer_place: Address, h: Index, p: Index) -> Address:
         """The states of a head at one position: `size` neighbours."""
         return layer_place.by(p, self.maps).by(h, self.size)
 
-    def _vector(self, place: Place, row: Index, v: Index) -> Place:
+    def _vector(self, place: Address, row: Index, v: Index) -> Address:
         """Vector v of a row over the positions of q."""
         return place.by(row, self.width).by(v, self.lanes)
 
     def _each_number(self, f: Function, act: Callable[[Index, Index], None]) -> None:
         f.nest({"position": self.positions, "map": self.size}, act)
 
-    def _turned(self, f: Function, layer_place: Place, h: Index, rows: Place) -> None:
+    def _turned(self, f: Function, layer_place: Address, h: Index, rows: Address) -> None:
         """A head of a layer as rows of positions, one a map."""
         self._each_number(
             f,
@@ -70,7 +70,7 @@ class Attended:
             ),
         )
 
-    def _turned_back(self, f: Function, rows: Place, layer_place: Place, h: Index, first: bool) -> None:
+    def _turned_back(self, f: Function, rows: Address, layer_place: Address, h: Index, first: bool) -> None:
         """Rows of positions into a head of a layer: stored if `first`, else added."""
 
         def number(p: Index, e: Index) -> None:
@@ -95,7 +95,7 @@ class Attended:
             total = f.loop(times, some, [total], "map")[0]
         return total
 
-    def _products(self, f: Function, rows: Place, v: Index, numbers: Place) -> Value:
+    def _products(self, f: Function, rows: Address, v: Index, numbers: Address) -> Value:
         """Over the maps of a head: the sum of a row's vector times a number."""
         return self._over_maps(
             f, lambda e, total: f.fma(f.load(self._vector(rows, e, v)), f.broadcast(numbers.by(e, 1)), total)
@@ -122,8 +122,8 @@ class Attended:
 
         f.loop(self.heads, head, name="head")
 
-    def _emit_softmax(self, f: Function, h: Index, v: Index, queries: Place, weights: Place) -> None:
-        ops, greater = Vectors(f), Vectors(f).table()["max"]
+    def _emit_softmax(self, f: Function, h: Index, v: Index, queries: Address, weights: Address) -> None:
+        ops, greater = VectorOperations(f), VectorOperations(f).table()["max"]
 
         def product(t: Index, now: list[Value]) -> list[Value]:
             s = self._products(f, queries, v, self._states(self.k.x, h, t)) * self.scale
@@ -146,7 +146,9 @@ class Attended:
 
         f.loop(self.positions, divided, name="key")
 
-    def _emit_means(self, f: Function, h: Index, v: Index, parts: Sequence[tuple[Place, Place]], rows: Place) -> None:
+    def _emit_means(
+        self, f: Function, h: Index, v: Index, parts: Sequence[tuple[Address, Address]], rows: Address
+    ) -> None:
         """Into a row for each map the sum over the positions of k of weights times states, for each of the parts:
         (rows of weights, states of a layer).
         """
@@ -168,7 +170,7 @@ class Attended:
 
             f.loop(times, maps, name="maps")
 
-    def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
+    def emit_tangent(self, f: Function, moved: Sequence[Address], into: Address, first: bool) -> None:
         """How the results move with the states of q, k and v, after `emit_forward`: stored if `first`, else added."""
 
         def head(h: Index, _: list[Value]) -> None:
@@ -242,7 +244,7 @@ class Attended:
         if wanted[0]:
             f.loop(self.size, lambda e, _: self._emit_second_of_q(f, c, h, v, e, weights), name="map")
 
-    def _emit_first(self, f: Function, h: Index, v: Index, weights: Place) -> None:
+    def _emit_first(self, f: Function, h: Index, v: Index, weights: Address) -> None:
         """`excess` and `slopes` of the gradient."""
 
         def key(t: Index, now: list[Value]) -> list[Value]:
@@ -260,7 +262,7 @@ class Attended:
 
         f.loop(self.positions, less, name="key")
 
-    def _emit_second_of_k(self, f: Function, c: str, h: Index, v: Index, weights: Place) -> None:
+    def _emit_second_of_k(self, f: Function, c: str, h: Index, v: Index, weights: Address) -> None:
         results = self._head(self.results, h, self.size)
 
         def key(t: Index, _: list[Value]) -> None:
@@ -277,7 +279,7 @@ class Attended:
 
         f.loop(self.positions, key, name="key")
 
-    def _emit_second_of_q(self, f: Function, c: str, h: Index, v: Index, e: Index, weights: Place) -> None:
+    def _emit_second_of_q(self, f: Function, c: str, h: Index, v: Index, e: Index, weights: Address) -> None:
         """One row of `back`."""
 
         def weight_and_key(t: Index) -> tuple[Value, Value]:
@@ -304,7 +306,14 @@ class Attended:
         f.store(total * self.scale**2, self._vector(self.back, e, v))
 
     def _emit_over_queries(
-        self, f: Function, rows: Place, factors: Place, powers: tuple[int, int], into: Place, h: Index, first: bool
+        self,
+        f: Function,
+        rows: Address,
+        factors: Address,
+        powers: tuple[int, int],
+        into: Address,
+        h: Index,
+        first: bool,
     ) -> None:
         """For each position of k and each map the sum over the positions of q of a row times a factor, each to its
         power: into the errors of k or v.

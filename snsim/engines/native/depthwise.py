@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from snsim.engines.native.im2col import Direct, Pool
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import Update
 
 
@@ -33,10 +33,10 @@ class Diagonal:
         if rest:
             act(full, rest)
 
-    def _source(self, place: Place, p: Index, v: Index) -> Place:
+    def _source(self, place: Address, p: Index, v: Index) -> Address:
         return place.by(p, self.step).by(v, self.lanes)
 
-    def _unit(self, place: Place, p: Index, v: Index) -> Place:
+    def _unit(self, place: Address, p: Index, v: Index) -> Address:
         return place.by(p, self.target.maps).by(v, self.lanes)
 
     def emit_sums(self, f: Function, first: bool) -> None:

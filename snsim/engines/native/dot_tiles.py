@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from snsim.engines.native.im2col import Direct, Patch, Pool, Window, Windowing
 from snsim.engines.native.layout import LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Machine, Place
+from snsim.engines.native.target import Address, Machine
 from snsim.engines.native.vector_math import sums_of
 
 Buffer = Direct | Window | Patch | Pool
@@ -58,15 +58,15 @@ class Tiles:
     def set_weights(self) -> int:
         return self.unit * self.targets * (self.windowing.positions if self.own else 1)
 
-    def window(self, place: Place, s: Index, i: Index, j: Index, where: Windowing) -> Place:
+    def window(self, place: Address, s: Index, i: Index, j: Index, where: Windowing) -> Address:
         return place.by(s, self.set_stride).by(i, where.row_step).by(j, where.column_step)
 
-    def weights(self, s: Index, i: Index, j: Index, t: Index) -> Place:
+    def weights(self, s: Index, i: Index, j: Index, t: Index) -> Address:
         step = self.position_stride
         position = self.cells.value.by(s, self.set_weights).by(i, step * self.windowing.columns).by(j, step)
         return position.by(t, self.unit)
 
-    def units(self, place: Place, s: Index, i: Index, j: Index, t: Index) -> Place:
+    def units(self, place: Address, s: Index, i: Index, j: Index, t: Index) -> Address:
         """The cell of target map t (of the set) at a position, in a region of the target."""
         maps = self.target.maps
         return (place + self.first_target).by(s, self.targets).by(i, maps * self.windowing.columns).by(j, maps).by(t, 1)
@@ -113,12 +113,19 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
 
 
 def _emit_tile(
-    f: Function, tiles: Tiles, window: Place, weights: Place, units: Place, targets: int, positions: int, first: bool
+    f: Function,
+    tiles: Tiles,
+    window: Address,
+    weights: Address,
+    units: Address,
+    targets: int,
+    positions: int,
+    first: bool,
 ) -> None:
     where, lanes = tiles.windowing, f.machine.lanes
     vectors = where.vectors
 
-    def products(at_x: Place, at_w: Place, count: int, sums: list[Value]) -> list[Value]:
+    def products(at_x: Address, at_w: Address, count: int, sums: list[Value]) -> list[Value]:
         """Of `count` vectors. The sums are numbered position * targets + map."""
         sums = list(sums)
         for v in range(count):
@@ -154,7 +161,7 @@ def _emit_tile(
                 _put(f, total, q * count, count, units + (p + q) * tiles.target.maps + t, first)
 
 
-def _put(f: Function, value: Value, lane: int, count: int, place: Place, first: bool) -> None:
+def _put(f: Function, value: Value, lane: int, count: int, place: Address, first: bool) -> None:
     """Lanes of a value to `count` cells; added to what is there unless it is the first."""
     if not first:
         width = f.machine.lanes

@@ -13,9 +13,9 @@ import numpy as np
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import Update
-from snsim.engines.native.vector_math import Vectors
+from snsim.engines.native.vector_math import VectorOperations
 from snsim.engines.plan import Stage
 from snsim.engines.protocol import Cost
 from snsim.network.expressions import program
@@ -78,7 +78,7 @@ def emit_nlf(
     """States, f'(a) and, if `bends`, f''(a) from the sums that stand in the place of the states. A unit that is `gated`
     has the nlf gate * f; if `noisy`, the noise is added to the sums first.
     """
-    run = program([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(Vectors(f).table())
+    run = program([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(VectorOperations(f).table())
 
     def vector(at: At, count: int) -> None:
         a = f.load(at(layer.x))
@@ -86,30 +86,30 @@ def emit_nlf(
             a = a + f.load(at(bias.spread))
         a = a + f.load(at(layer.noise)) if noisy else a
         for result, place in zip(run({"x": a}), (layer.x, layer.slope, layer.bend)):
-            value = Vectors(f).number(result)
+            value = VectorOperations(f).number(result)
             value = value * f.load(at(layer.gate)) if gated else value
             f.store(f.first_lanes(value, count), at(place))
 
     each_vector(f, layer.units, vector)
 
 
-def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str], target: Place) -> None:
+def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str], target: Address) -> None:
     """dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
     if cost.softmax or cost.de is None or cost.dde is None:
         return _emit_softmax(f, layer, channels, target)
-    run = program([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(Vectors(f).table())
+    run = program([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(VectorOperations(f).table())
 
     def vector(at: At, count: int) -> None:
         env = {"x": f.load(at(layer.x)), "d": f.load_first(at(target), count), "n": f.constant(float(layer.units))}
         for c, value in zip(channels, run(env)):
-            f.store(f.first_lanes(Vectors(f).number(value), count), at(layer.delta[c]))
+            f.store(f.first_lanes(VectorOperations(f).number(value), count), at(layer.delta[c]))
 
     each_vector(f, layer.units, vector)
 
 
-def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], target: Place) -> None:
+def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], target: Address) -> None:
     lanes, units = f.machine.lanes, layer.units
-    ops = Vectors(f)
+    ops = VectorOperations(f)
     greater = ops.table()["max"]
 
     def load_x(at: At, count: int) -> Value:
@@ -185,7 +185,7 @@ def emit_through_nlf(
         bias.emit_update(f, channels, update)
 
 
-def emit_copy(f: Function, source: Place, target: Place, count: int, exact: bool = True) -> None:
+def emit_copy(f: Function, source: Address, target: Address, count: int, exact: bool = True) -> None:
     """`count` numbers; if not `exact` zeros fill up the last vector of the target."""
     each_vector(
         f,
@@ -198,11 +198,11 @@ def emit_copy(f: Function, source: Place, target: Place, count: int, exact: bool
     )
 
 
-def emit_filled(f: Function, place: Place, count: int, number: float) -> None:
+def emit_filled(f: Function, place: Address, count: int, number: float) -> None:
     """`count` times the number."""
     each_vector(f, count, lambda at, n: f.store(f.first_lanes(f.constant(number), n), at(place)))
 
 
-def pattern(base: str, index: Index, size: int) -> Place:
+def pattern(base: str, index: Index, size: int) -> Address:
     """Row `index` of an array of patterns."""
-    return Place(0, base=base).by(index, size)
+    return Address(0, base=base).by(index, size)

@@ -18,9 +18,9 @@ import numpy as np
 
 from snsim.engines.native.layout import POWER, Block, LayerCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 
-At = Callable[[Place], Place]  # moves a place to the vector at hand
+At = Callable[[Address], Address]  # moves a place to the vector at hand
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,11 @@ class Window:
         scale = self.geometry.scale**power
         return value if scale == 1.0 else value * scale
 
-    def _fill_rows(self, f: Function, source: Place, target: Place, rows: int, columns: int) -> None:
+    def _fill_rows(self, f: Function, source: Address, target: Address, rows: int, columns: int) -> None:
         step = self.layer.columns * self.layer.maps
         f.loop(rows, lambda i, _: self._fill_row(f, source.by(i, step), target.by(i, self.pitch), columns), name="row")
 
-    def _fill_row(self, f: Function, source: Place, target: Place, columns: int) -> None:
+    def _fill_row(self, f: Function, source: Address, target: Address, columns: int) -> None:
         if self.whole:
             each_vector(
                 f,
@@ -188,7 +188,7 @@ class Window:
                     self._drain_rows(f, source, target, rows, columns, POWER[c], adds)
 
     def _drain_rows(
-        self, f: Function, source: Place, target: Place, rows: int, columns: int, power: int, adds: bool
+        self, f: Function, source: Address, target: Address, rows: int, columns: int, power: int, adds: bool
     ) -> None:
         step = self.layer.columns * self.layer.maps
         f.loop(
@@ -197,8 +197,8 @@ class Window:
             name="row",
         )
 
-    def _drain_row(self, f: Function, source: Place, target: Place, columns: int, power: int, adds: bool) -> None:
-        def put(value: Value, count: int, place: Place) -> None:
+    def _drain_row(self, f: Function, source: Address, target: Address, columns: int, power: int, adds: bool) -> None:
+        def put(value: Value, count: int, place: Address) -> None:
             value = self._scaled(f, value, power)
             f.store_lanes(value + f.load(place) if adds else value, 0, count, place)
 
@@ -239,7 +239,7 @@ class Patch:
     def fill(self, f: Function) -> None:
         self.window.fill(f)
 
-        def move(wide: Place, narrow: Place) -> None:
+        def move(wide: Address, narrow: Address) -> None:
             each_vector(f, self.row, lambda at, n: f.store(f.load(at(wide)), at(narrow)))  # too much is overwritten
 
         self._each_row(f, self.window.x, self.window.x_windowing, self.x, move)
@@ -250,7 +250,7 @@ class Patch:
     def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
         self.window.clear(f, channels)
 
-        def add(wide: Place, narrow: Place) -> None:
+        def add(wide: Address, narrow: Address) -> None:
             def vector(at: At, n: int) -> None:
                 f.store_lanes(f.load(at(narrow)) + f.load(at(wide)), 0, n, at(wide))
 
@@ -261,7 +261,7 @@ class Patch:
         self.window.drain(f, channels, first)
 
     def _each_row(
-        self, f: Function, window: Place, where: Windowing, patch: Place, move: Callable[[Place, Place], None]
+        self, f: Function, window: Address, where: Windowing, patch: Address, move: Callable[[Address, Address], None]
     ) -> None:
         """`move(place in the window, place in the patch)` for every row of every window."""
 
@@ -289,7 +289,12 @@ class Pool:
         )
 
     def _each(
-        self, f: Function, window: Place, where: Windowing, pool: Place, act: Callable[[list[Place], Place], None]
+        self,
+        f: Function,
+        window: Address,
+        where: Windowing,
+        pool: Address,
+        act: Callable[[list[Address], Address], None],
     ) -> None:
         """`act(places of the cells, place of the sum)` for every window."""
         width = self.window.geometry.window[1]
@@ -309,8 +314,8 @@ class Pool:
         """Into `squares` the sums of the squares: what the curvature of a weight that all cells share is made of."""
         self._fill_sums(f, self.squares, lambda x: x * x)
 
-    def _fill_sums(self, f: Function, pool: Place, power: Callable[[Value], Value]) -> None:
-        def total(cells: list[Place], pool: Place) -> None:
+    def _fill_sums(self, f: Function, pool: Address, power: Callable[[Value], Value]) -> None:
+        def total(cells: list[Address], pool: Address) -> None:
             def chunk(at: At, n: int) -> None:
                 value = power(f.load(at(cells[0])))
                 for cell in cells[1:]:
@@ -327,7 +332,7 @@ class Pool:
     def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
         self.window.clear(f, channels)
 
-        def spread(cells: list[Place], pool: Place) -> None:
+        def spread(cells: list[Address], pool: Address) -> None:
             def chunk(at: At, n: int) -> None:
                 value = f.load(at(pool))
                 for cell in cells:
@@ -352,7 +357,7 @@ def each_vector(f: Function, count: int, act: Callable[[At, int], Any]) -> None:
     else:
         for v in range(full):
 
-            def there(place: Place, v: int = v) -> Place:
+            def there(place: Address, v: int = v) -> Address:
                 return place + v * lanes
 
             act(there, lanes)
@@ -360,7 +365,7 @@ def each_vector(f: Function, count: int, act: Callable[[At, int], Any]) -> None:
         act(lambda place: place + full * lanes, rest)
 
 
-def zero_fill(f: Function, place: Place, count: int) -> None:
+def zero_fill(f: Function, place: Address, count: int) -> None:
     """Zeros for `count` numbers and the rest of their last vector."""
     each_vector(f, count, lambda at, n: f.store(f.zero, at(place)))
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from snsim.engines.native.layout import ParameterCells
 from snsim.engines.native.llvm_ir import Function
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import Sums, Updates
 
 
@@ -39,5 +39,5 @@ class Transformed(Protocol):
     ) -> None:
         """What goes back to each source that wants it: stored if `first`, else added."""
 
-    def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
+    def emit_tangent(self, f: Function, moved: Sequence[Address], into: Address, first: bool) -> None:
         """How the results move where the states of the sources do: stored if `first`, else added."""

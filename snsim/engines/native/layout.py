@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from snsim.engines.native.llvm_ir import Function, Value
-from snsim.engines.native.target import Machine, Place
+from snsim.engines.native.target import Address, Machine
 
 _PIECE = 1 << 20  # cells that are packed or unpacked at a time
 POWER: Mapping[str, int] = {"g": 1, "h": 2, "h-full": 2}  # channels on the way back: in which power w and x enter
@@ -27,15 +27,15 @@ class Block:
     def __init__(self, machine: Machine):
         self.machine = machine
         self.size = machine.lanes
-        self.fills: list[tuple[Place, np.ndarray]] = []  # what regions must contain before anything runs
+        self.fills: list[tuple[Address, np.ndarray]] = []  # what regions must contain before anything runs
 
-    def take(self, count: int) -> Place:
+    def take(self, count: int) -> Address:
         """A region for `count` numbers and one vector more, which may be read or written past the end."""
-        place = Place(self.size)
+        place = Address(self.size)
         self.size += self.machine.padded(count) + self.machine.lanes
         return place
 
-    def take_filled(self, numbers: np.ndarray) -> Place:
+    def take_filled(self, numbers: np.ndarray) -> Address:
         place = self.take(len(numbers))
         self.fills.append((place, numbers))
         return place
@@ -69,12 +69,12 @@ class LayerCells:
     rows: int
     columns: int
     map_order: np.ndarray
-    x: Place  # states
-    slope: Place  # f'(a)
-    bend: Place  # f''(a)
-    gate: Place  # what the states are multiplied by, where there are gates
-    noise: Place  # what is added to the sums, where there is noise
-    delta: dict[str, Place]  # by channel: dE/dx, then dE/da; d2E/dx2, then d2E/da2
+    x: Address  # states
+    slope: Address  # f'(a)
+    bend: Address  # f''(a)
+    gate: Address  # what the states are multiplied by, where there are gates
+    noise: Address  # what is added to the sums, where there is noise
+    delta: dict[str, Address]  # by channel: dE/dx, then dE/da; d2E/dx2, then d2E/da2
 
     @property
     def positions(self) -> int:
@@ -117,8 +117,8 @@ class ParameterCells:
     name: str
     index: np.ndarray  # of a whole number of vectors
     block: Block
-    value: Place = field(init=False)
-    _beside: dict[str, Place] = field(default_factory=dict)
+    value: Address = field(init=False)
+    _beside: dict[str, Address] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.index = self.index.ravel()
@@ -184,7 +184,7 @@ class Mask:
     cells: ParameterCells
     lanes: tuple[bool, ...] | None
 
-    def truth(self, f: Function, place: Place) -> Value | None:
+    def truth(self, f: Function, place: Address) -> Value | None:
         """None if all do."""
         if self.lanes is None:
             return f.compare("une", f.load(place + self.cells.beside("mask")), 0.0)

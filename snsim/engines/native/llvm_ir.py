@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
-from snsim.engines.native.target import Machine, Place, number_text, pieces, plain_text
+from snsim.engines.native.target import Address, Machine, number_text, pieces, plain_text
 
 Number = Union["Value", float, int]
 
@@ -215,7 +215,7 @@ class Function:
 
     # ---- Memory --------------------------------------------------------------------------------------------------
 
-    def pointer(self, place: Place) -> str:
+    def pointer(self, place: Address) -> str:
         """The address of a place; what the loop indices contribute is computed once in a block."""
         scalar, base = self.machine.scalar, place.base
         if place.terms:
@@ -233,17 +233,17 @@ class Function:
             return base
         return self.instruction(f"getelementptr inbounds {scalar}, ptr {base}, i64 {place.offset}", "ptr", "p").text
 
-    def _align(self, place: Place, lanes: int) -> int:
+    def _align(self, place: Address, lanes: int) -> int:
         return self.machine.dtype.itemsize * (lanes if place.is_aligned(lanes) else 1)
 
-    def load(self, place: Place) -> Value:
+    def load(self, place: Address) -> Value:
         """A vector."""
         m = self.machine
         return self.instruction(
             f"load {m.vector}, ptr {self.pointer(place)}, align {self._align(place, m.lanes)}", m.vector
         )
 
-    def load_scalar(self, place: Place) -> Value:
+    def load_scalar(self, place: Address) -> Value:
         m = self.machine
         return self.instruction(f"load {m.scalar}, ptr {self.pointer(place)}, align {m.dtype.itemsize}", m.scalar, "s")
 
@@ -252,16 +252,16 @@ class Function:
         at = self.instruction(f"getelementptr inbounds i32, ptr {base}, i64 {index.text}", "ptr", "p").text
         return self.cast(self.instruction(f"load i32, ptr {at}, align 4", "i32", "i"), "i64", "sext")
 
-    def broadcast(self, place: Place) -> Value:
+    def broadcast(self, place: Address) -> Value:
         """One number in every lane."""
         return self.splat(self.load_scalar(place))
 
-    def store(self, value: Value, place: Place) -> None:
+    def store(self, value: Value, place: Address) -> None:
         lanes = self.machine.lanes if value.type.startswith("<") else 1
         text = f"  store {value.type} {value.text}, ptr {self.pointer(place)}, align {self._align(place, lanes)}"
         self._lines.append(text)
 
-    def load_first(self, place: Place, count: int) -> Value:
+    def load_first(self, place: Address, count: int) -> Value:
         """A vector whose first `count` lanes are read (nothing beyond them is), the others 0."""
         m = self.machine
         if count >= m.lanes:
@@ -282,7 +282,7 @@ class Function:
             result = self.shuffle(result, wide, [m.lanes + k - start if k in inside else k for k in range(m.lanes)])
         return result
 
-    def store_lanes(self, value: Value, first: int, count: int, place: Place) -> None:
+    def store_lanes(self, value: Value, first: int, count: int, place: Address) -> None:
         """Store `count` lanes from lane `first` on, and nothing else."""
         m = self.machine
         if count == m.lanes:

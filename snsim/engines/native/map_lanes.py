@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from snsim.engines.native.im2col import Window
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import Update
 
 _POSITIONS = 8
@@ -29,7 +29,7 @@ class MapLanes:
         where = buffer.x_windowing
         self.offsets = [k * where.pitch + m for k in range(where.kernel_rows) for m in range(width)]
 
-    def _weight(self, cell: int, v: int) -> Place:
+    def _weight(self, cell: int, v: int) -> Address:
         return self.cells.value + (cell * self.vectors + v) * self.lanes
 
     def emit_sums(self, f: Function, first: bool) -> None:

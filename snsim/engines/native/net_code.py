@@ -31,7 +31,7 @@ from snsim.engines.native.kernel_protocol import Connection, Transformed
 from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, Tables, layer_cells
 from snsim.engines.native.llvm_ir import Function, Module, Value
 from snsim.engines.native.sparse import Listed
-from snsim.engines.native.target import Machine, Place, attributes
+from snsim.engines.native.target import Address, Machine, attributes
 from snsim.engines.native.update_rules import Kind, Sums, Updates
 from snsim.engines.native.weight_norm import WeightNormed
 from snsim.engines.plan import Plan, Stage, Transfer
@@ -168,7 +168,7 @@ class Net:
         reached: set[int] = {len(self.stages)}
         made = []
         output = module.function("cost", [*STATE, ("ptr", "target")], f"cost {self.cost.name}: slope at the outputs")
-        emit_cost(output, self.cost, self.layers[-1], channels, Place(0, base="%target"))
+        emit_cost(output, self.cost, self.layers[-1], channels, Address(0, base="%target"))
         made.append(output)
         for layer in reversed(self.stages):
             number, name = layer.stage.layer, layer.stage.name

@@ -12,7 +12,7 @@ from snsim.engines.native.elementwise import folded, over_lanes
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, LayerCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 from snsim.network.wiring import Normalization
 
 
@@ -24,7 +24,7 @@ class Normalized:
         self.maps, self.positions, self.epsilon = structure.maps, structure.positions, structure.EPSILON
         self.y, self.rate = block.take(target.units), block.take(structure.positions)
 
-    def _row(self, place: Place, p: Index) -> Place:
+    def _row(self, place: Address, p: Index) -> Address:
         return place.by(p, self.maps)
 
     def _sum(self, f: Function, value: Callable[[At, int], Value]) -> Value:
@@ -74,7 +74,7 @@ class Normalized:
 
         f.loop(self.positions, position, name="position")
 
-    def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
+    def emit_tangent(self, f: Function, moved: Sequence[Address], into: Address, first: bool) -> None:
         """How the results move with the states, after `emit_forward`: stored if `first`, else added."""
         f.loop(
             self.positions,
@@ -89,10 +89,10 @@ class Normalized:
             name="position",
         )
 
-    def _numbers(self, f: Function, place: Place, at: At, n: int) -> Value:
+    def _numbers(self, f: Function, place: Address, at: At, n: int) -> Value:
         return f.first_lanes(f.load(at(place)), n)
 
-    def _moment(self, f: Function, place: Place, y: Place, power: int) -> Value:
+    def _moment(self, f: Function, place: Address, y: Address, power: int) -> Value:
         """The sum over the maps of a number times y^power."""
 
         def value(at: At, n: int) -> Value:
@@ -103,10 +103,10 @@ class Normalized:
 
         return self._sum(f, value)
 
-    def _put(self, f: Function, value: Value, n: int, place: Place, first: bool) -> None:
+    def _put(self, f: Function, value: Value, n: int, place: Address, first: bool) -> None:
         f.store_lanes(value if first else value + f.load(place), 0, n, place)
 
-    def _emit_slopes(self, f: Function, d: Place, into: Place, y: Place, rate: Value, first: bool) -> None:
+    def _emit_slopes(self, f: Function, d: Address, into: Address, y: Address, rate: Value, first: bool) -> None:
         """Numbers of a position times dy/dx, which is symmetric: the same forward and back."""
         moments = [self._moment(f, d, y, power) for power in (0, 1)]
 
@@ -117,7 +117,7 @@ class Normalized:
         each_vector(f, self.maps, vector)
 
     def _emit_second(
-        self, f: Function, channel: str, p: Index, into: Place, y: Place, rate: Value, first: bool
+        self, f: Function, channel: str, p: Index, into: Address, y: Address, rate: Value, first: bool
     ) -> None:
         d, g = (self._row(self.target.delta[c], p) for c in (channel, "g"))
         maps, full = float(self.maps), channel == "h-full"

@@ -13,7 +13,7 @@ import numpy as np
 from snsim.engines.native.im2col import At, each_vector, zero_fill
 from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, Tables
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import Update
 from snsim.network.wiring import BORDER, Table
 
@@ -115,7 +115,7 @@ class Listed:
 
             f.loop(self.cells.vectors, vector, name="vector")
 
-    def _add(self, f: Function, place: Place, a: Value, b: Value) -> None:
+    def _add(self, f: Function, place: Address, a: Value, b: Value) -> None:
         f.store(f.fma(a, b, f.load_scalar(place)), place)
 
     def _drain(self, f: Function, channels: Sequence[str], first: bool) -> None:

@@ -50,7 +50,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Place:
+class Address:
     """Where numbers stand: `offset` numbers after the start of the block `base`, and an amount per loop index.
 
     Alignment is worked out from it: the state block begins on a whole vector.
@@ -60,10 +60,10 @@ class Place:
     terms: tuple[tuple[str, int], ...] = ()  # text of an i64, how many numbers it is worth
     base: str = "%state"
 
-    def __add__(self, offset: int) -> Place:
+    def __add__(self, offset: int) -> Address:
         return replace(self, offset=self.offset + offset)
 
-    def by(self, index: Any, stride: int) -> Place:
+    def by(self, index: Any, stride: int) -> Address:
         """Return this place for index 0, moved by `stride` numbers for each further index."""
         if isinstance(index, int) or stride == 0:
             return self + (index if isinstance(index, int) else 0) * stride

@@ -13,7 +13,7 @@ from snsim.engines.native.dot_tiles import Tiles
 from snsim.engines.native.im2col import Direct
 from snsim.engines.native.layout import POWER, Mask, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import Update
 
 
@@ -62,19 +62,19 @@ class _Here:
         self._tiles, self._s, self._i = tiles, s, i
         self._start, self._b, self._stride = start, b, stride
 
-    def _inputs(self, place: Place) -> Place:
+    def _inputs(self, place: Address) -> Address:
         return (place + self._start).by(self._b, self._stride)
 
-    def x(self, place: Place) -> Place:
+    def x(self, place: Address) -> Address:
         tiles = self._tiles
         return self._inputs(place.by(self._s, tiles.set_stride).by(self._i, tiles.windowing.column_step))
 
-    def weights(self, t: Index) -> Place:
+    def weights(self, t: Index) -> Address:
         tiles = self._tiles
         at = tiles.cells.value.by(self._s, tiles.set_weights).by(self._i, tiles.position_stride).by(t, tiles.unit)
         return self._inputs(at)
 
-    def unit(self, place: Place, t: Index) -> Place:
+    def unit(self, place: Address, t: Index) -> Address:
         tiles = self._tiles
         return (place + tiles.first_target).by(self._s, tiles.targets).by(self._i, tiles.target.maps).by(t, 1)
 

@@ -14,8 +14,8 @@ import numpy as np
 from snsim.engines.folding import folded, is_idle
 from snsim.engines.native.layout import Block, ParameterCells, state_region
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Machine, Place
-from snsim.engines.native.vector_math import Vectors
+from snsim.engines.native.target import Address, Machine
+from snsim.engines.native.vector_math import VectorOperations
 from snsim.engines.protocol import UpdateRule
 from snsim.network.expressions import Expression, program, substitute, variable
 
@@ -127,7 +127,7 @@ class Update:
     they are products of.
     """
 
-    emit: Callable[[Place, Mapping[str, Value], Value | None, Value | None], None]
+    emit: Callable[[Address, Mapping[str, Value], Value | None, Value | None], None]
     factors: Mapping[str, Value]
 
     def scaled(self, channel: str, value: Value) -> Value:
@@ -142,7 +142,7 @@ class Updates:
         fixed = {*dict(kind.constants), *kind.zeros}
         self.options = [name for name, _ in rule.options if name not in fixed]
         self.settings = [*self.options, *(_rate_of(name) for name, _ in kind.rates)]
-        self._uniform_places: dict[Expression, Place] = {}
+        self._uniform_places: dict[Expression, Address] = {}
         self._results: dict[str, tuple[dict[str, Expression], list[Expression]]] = {}
         for name, rate in kind.rates:
             constants = {**dict(kind.constants), **({"rate": 0.0} if rate == "zero" else {})}
@@ -182,9 +182,9 @@ class Updates:
         f.machine = wide
         env = {"n": f.splat(f.cast(updates, "double", "sitofp"))}
         for k, name in enumerate(self.settings):
-            env[name] = f.broadcast(Place(k, base="%settings"))
-        values = program(list(self._uniform_places)).bind(Vectors(f).table())(env)
-        scalars = [f.lane(Vectors(f).number(value), 0) for value in values]
+            env[name] = f.broadcast(Address(k, base="%settings"))
+        values = program(list(self._uniform_places)).bind(VectorOperations(f).table())(env)
+        scalars = [f.lane(VectorOperations(f).number(value), 0) for value in values]
         f.machine = narrow
         for scalar, place in zip(scalars, self._uniform_places.values()):
             if narrow.scalar == "float":
@@ -202,14 +202,14 @@ class Updates:
                 factors[channel] = f.constant(factor.number) if factor.op == "number" else shared[factor.name]
         cells, steps = self._cells[name], program(list(results.values()))
         loaded = {v for e in results.values() for v in e.variables()}
-        run = steps.bind(Vectors(f).table())
+        run = steps.bind(VectorOperations(f).table())
 
-        def emit(place: Place, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
+        def emit(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             env = {**shared, **gathered, "w": w or f.load(place)}
             for name in sorted(loaded - env.keys()):  # the same text, and key of the cache, in every process
                 env[name] = f.load(place + self._beside(cells, name))
             for name, value in zip(results, run(env)):
-                value = Vectors(f).number(value)
+                value = VectorOperations(f).number(value)
                 if name == "w":
                     f.store(value if mask is None else f.select(mask, value, f.zero), place)
                 elif value is not env.get(name):
@@ -238,7 +238,7 @@ class Sums:
     def begin(self, f: Function, name: str) -> Update:
         cells = self._cells[name]
 
-        def add(place: Place, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
+        def add(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             for channel, value in gathered.items():
                 there = place + cells.beside(f"sum {channel}")
                 f.store(f.load(there) + value, there)

@@ -77,7 +77,7 @@ _GREATEST = {32: 89.0, 64: 710.0}  # exp of this is infinite
 _LARGEST_INTEGER_POWER = 32
 
 
-class Vectors:
+class VectorOperations:
     """Operations on vectors (and, where it matters, truths of lanes) inside one function."""
 
     def __init__(self, function: Function):

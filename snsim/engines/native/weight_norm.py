@@ -17,7 +17,7 @@ from snsim.engines.native.elementwise import folded, over_lanes
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 from snsim.engines.native.update_rules import Sums, Update, Updates
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class WeightNormed:
 
         each_vector(f, self.length, vector)
 
-    def _along(self, f: Function, v: Place, derivative: Place, inverse: Value, squared: bool) -> Value:
+    def _along(self, f: Function, v: Address, derivative: Address, inverse: Value, squared: bool) -> Value:
         """The sum over a run of u, or u^2, times a derivative by w."""
 
         def step(at: At, n: int, now: Value) -> Value:

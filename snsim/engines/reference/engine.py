@@ -29,7 +29,7 @@ from snsim.engines.parameter_state import FreeWeights, Holder, checked_gates, ch
 from snsim.engines.plan import Plan, Stage
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.engines.reference.transforms import Transformed, transformed
-from snsim.engines.reference.weighted_sums import Gathering, WeightedSums
+from snsim.engines.reference.weighted_sums import ScatterAdd, WeightedSums
 from snsim.engines.weight_norm import WeightNorm
 from snsim.errors import fail
 from snsim.network.expressions import program
@@ -63,7 +63,7 @@ class _Layer:
         self.bias = stage.bias
         self.bias_index = stage.bias_index
         if stage.bias_index is not None:
-            self.by_bias = Gathering(stage.bias_index, biases)
+            self.by_bias = ScatterAdd(stage.bias_index, biases)
 
     def sums(self, states: list[np.ndarray], values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[Any]]:
         """a of every unit, (..., units), and what the way back needs of each link and each transfer."""

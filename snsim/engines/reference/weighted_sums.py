@@ -20,7 +20,7 @@ import numpy as np
 from snsim.network.wiring import BORDER, Table
 
 
-class Gathering:
+class ScatterAdd:
     """Sums values into slots: `slots[index[k]] += values[k]`, for a fixed `index`, always in the same order.
 
     `index` has an entry for each value: the slot it goes to, or one outside 0..slots-1 for a value nobody wants.
@@ -130,8 +130,8 @@ class WeightedSums:
         self._target_units = target_units
         self.width = max(max(b.source.size, b.weight.size) for b in made)  # numbers in the largest array, per pattern
         self._scale = scale
-        self._by_weight = Gathering(np.concatenate([b.weight.ravel() for b in made]), weights)
-        self._by_source = Gathering(np.concatenate([b.source.ravel() for b in made]), source_units)
+        self._by_weight = ScatterAdd(np.concatenate([b.weight.ravel() for b in made]), weights)
+        self._by_source = ScatterAdd(np.concatenate([b.source.ravel() for b in made]), source_units)
 
     def sums(self, states: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, Parts]:
         """Weighted sums, (..., target units), and the parts that the other methods need."""

@@ -14,7 +14,7 @@ from snsim.engines.parameter_state import FreeWeights, Holder, checked_gates, ch
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.engines.torch.curvature import Curvature, Gates
-from snsim.engines.torch.module import module
+from snsim.engines.torch.module import build_module
 from snsim.engines.torch.operations import TORCH
 from snsim.errors import fail
 from snsim.network.expressions import program
@@ -54,7 +54,7 @@ class TorchEngine(Holder):
     def __init__(self, plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype | type | str = np.float64):
         self.plan, self.cost, self.rule = plan, cost, rule
         self.dtype = np.dtype(dtype)
-        self.module = module(plan, getattr(torch, self.dtype.name))
+        self.module = build_module(plan, getattr(torch, self.dtype.name))
         self._weights = FreeWeights(plan.parameters, rule, self.dtype)
         self._learning = []
         for name in self._weights.places:  # the module's parameters are views into the one vector that is updated

@@ -442,6 +442,6 @@ def _one_rate(name: str, rates: Mapping[str, Any]) -> float:
     return float(values[0])
 
 
-def module(plan: Plan, dtype: torch.dtype = torch.float32) -> SnModule:
+def build_module(plan: Plan, dtype: torch.dtype = torch.float32) -> SnModule:
     """The net of a plan as a module, with all weights that learn 0."""
     return SnModule(plan, dtype)
