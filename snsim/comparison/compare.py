@@ -64,12 +64,12 @@ def compare(
     declares several; `sgd` is a rate at which both learn by plain gradient descent instead of its update rule. Weights
     are matched by name and shape (`snsim.comparison.match_parameters`) or by `mapping`, from our names to the
     module's, or a JSON file of it. What the module says itself of cost, optimizer and dropout is told at
-    `snsim.comparison.torch_side.Twin`.
+    `snsim.comparison.torch_side.ModuleSide`.
     `options.engine` is what it is held against. Afterwards the module is as it was.
     SnError for faults of the file, the module or the data, for update rules with curvature, and for a first stage
     that cuts weights.
     """
-    training, program = _chosen(net, only, sgd, data)
+    training, program = _choose_training(net, only, sgd, data)
     _check(presentations, tolerance)
     if training.stages[0].rule.curvature is not None:
         raise fail(
@@ -79,14 +79,14 @@ def compare(
             hint="hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
         )
     with needing("torch", what="a comparison with a module", instead="compare the engines: name no module"):
-        from snsim.comparison.match_parameters import pairings
-        from snsim.comparison.torch_side import Twin
+        from snsim.comparison.match_parameters import match_parameters
+        from snsim.comparison.torch_side import ModuleSide
     pairs = read_mapping(Path(mapping)) if isinstance(mapping, (str, Path)) else dict(mapping or {})
     held = load_class(module) if isinstance(module, str) else module
-    pairings(training.net, held, pairs)  # its faults before the data are looked for
-    begun = _begun(program, training, seed, data, options, say, ["torch"])
-    with Twin(held, begun.training, options.dtype, pairs) as twin:
-        made = _compared(begun, twin, presentations, tolerance)
+    match_parameters(training.net, held, pairs)  # its faults before the data are looked for
+    begun = _prepare_start(program, training, seed, data, options, say, ["torch"])
+    with ModuleSide(held, begun.training, options.dtype, pairs) as twin:
+        made = _compare_sides(begun, twin, presentations, tolerance)
     return replace(made, pairs=tuple((pair.ours.name, pair.name) for pair in twin.pairs))
 
 
@@ -106,9 +106,9 @@ def compare_engines(
 
     Arguments as in `compare`. `say` is told which engine cannot, and why. SnError for faults, or if there is no other.
     """
-    training, program = _chosen(net, only, sgd, data)
+    training, program = _choose_training(net, only, sgd, data)
     _check(presentations, tolerance)
-    begun = _begun(program, training, seed, data, options, say, engines.ENGINES.names())
+    begun = _prepare_start(program, training, seed, data, options, say, engines.ENGINES.names())
     compared = 0
     for name in engines.ENGINES.names():
         if name == begun.engine.name:
@@ -120,7 +120,7 @@ def compare_engines(
             say(f"not compared with {name}: {error.faults[0].message}")
             continue
         compared += 1
-        yield _compared(begun, EngineSide(other, begun.training), presentations, tolerance)
+        yield _compare_sides(begun, EngineSide(other, begun.training), presentations, tolerance)
     if not compared:
         raise fail(
             f"no engine but {begun.engine.name} can run training {training.name} here",
@@ -141,7 +141,9 @@ def _check(presentations: int, tolerance: float) -> None:
         )
 
 
-def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data: Data) -> tuple[Training, Program]:
+def _choose_training(
+    net: str | Path | Program, only: str | None, sgd: float | None, data: Data
+) -> tuple[Training, Program]:
     """The training that is meant, of its first stage only, with the rule and the data it is compared under."""
     program = net if isinstance(net, Program) else read_program(net)
     declared = {training.name: training for training in program.own_trainings}
@@ -176,10 +178,10 @@ def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data
     if isinstance(data, tuple):
         inputs, targets = (np.asarray(part, np.float64) for part in data)
         training = replace(training, data=DataChoice(inputs=inputs, targets=targets))
-    return training if sgd is None else _under_sgd(program, training, sgd), program
+    return training if sgd is None else _with_sgd(program, training, sgd), program
 
 
-def _under_sgd(program: Program, training: Training, rate: float) -> Training:
+def _with_sgd(program: Program, training: Training, rate: float) -> Training:
     """The training with plain gradient descent at one rate in the place of its update rule."""
     if not 0 < rate < math.inf:
         raise fail(
@@ -199,7 +201,7 @@ def _under_sgd(program: Program, training: Training, rate: float) -> Training:
 
 
 @dataclass(frozen=True, eq=False)
-class _Begun:
+class _Start:
     """What a run would begin with: the engine, and the weights that both sides start from."""
 
     training: Training
@@ -209,7 +211,7 @@ class _Begun:
     weights: Mapping[str, np.ndarray]
 
 
-def _begun(
+def _prepare_start(
     program: Program,
     training: Training,
     seed: int | None,
@@ -217,21 +219,21 @@ def _begun(
     options: Options,
     say: Say,
     others: Sequence[str],
-) -> _Begun:
+) -> _Start:
     """What the comparison begins with; `others` are the engines that may be the other side."""
     options = replace(options, data=(data,)) if isinstance(data, str) else options
     training = overridden(training, options)
     seed = training.seeds[0] if seed is None else seed
     prepared = prepare(training, examples_of(program, training, options, say), options.dtype)
     file = initial_file(program, training, options)
-    engine, instead = engine_of(training, options, prepared, _besides(training, others, options.dtype, prepared))
+    engine, instead = engine_of(training, options, prepared, _extra_memory(training, others, options.dtype, prepared))
     if instead:
         say(instead)
     weights = initial_weights(training, seed) if file is None else load_initial(file, training.net, dtype=options.dtype)
-    return _Begun(training, prepared, engine, seed, weights)
+    return _Start(training, prepared, engine, seed, weights)
 
 
-def _besides(training: Training, others: Sequence[str], dtype: str, data: PreparedData) -> int:
+def _extra_memory(training: Training, others: Sequence[str], dtype: str, data: PreparedData) -> int:
     """Bytes that a comparison needs beside a run: the other side, an engine for the gradients of each, and what both
     show of an update.
     """
@@ -239,7 +241,7 @@ def _besides(training: Training, others: Sequence[str], dtype: str, data: Prepar
     return shown + max(engine_memory(training, name, dtype, Patterns.of(data)) for name in others)
 
 
-def _compared(begun: _Begun, other: Side, presentations: int, tolerance: float) -> Comparison:
+def _compare_sides(begun: _Start, other: Side, presentations: int, tolerance: float) -> Comparison:
     training, one, start = begun.training, EngineSide(begun.engine, begun.training), begun.weights
     one.start(start)
     presented = updates(training, begun.data, begun.engine, begun.seed, presentations)

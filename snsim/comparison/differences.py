@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from snsim.comparison.engine_side import Shown
+from snsim.comparison.engine_side import UpdateResult
 from snsim.comparison.presentations import Update
 from snsim.network.net import Net
 
@@ -33,7 +33,7 @@ class LayerDifference:
 
 
 @dataclass(frozen=True)
-class Parting:
+class Divergence:
     """Where the two first differ by more than the tolerance: in presentation `number` (from 1; the last of its batch),
     at `layer`.
 
@@ -64,7 +64,7 @@ class Comparison:
     tolerance: float
     layers: tuple[LayerDifference, ...]
     cost: float  # the largest difference of the cost of a batch
-    first: Parting | None
+    first: Divergence | None
     seconds: tuple[float, float]
     pairs: tuple[tuple[str, str], ...] = ()  # our parameter, the module's
 
@@ -82,7 +82,7 @@ class Comparison:
 @dataclass
 class Differences:
     """The differences so far of two sides by their names, which begin with the same weights. Of the first,
-    `Shown.hidden` has the hidden layers in order.
+    `UpdateResult.hidden` has the hidden layers in order.
     """
 
     net: Net
@@ -90,13 +90,13 @@ class Differences:
     tolerance: float
     start: Mapping[str, np.ndarray]
     most: dict[_Part, float] = field(default_factory=dict)
-    first: Parting | None = None
+    first: Divergence | None = None
     unseen: set[str] = field(default_factory=set)  # hidden layers of which the second shows no states
 
     def __post_init__(self) -> None:
         self._before = (self.start, self.start)
 
-    def add(self, update: Update, one: Shown, other: Shown) -> None:
+    def add(self, update: Update, one: UpdateResult, other: UpdateResult) -> None:
         """Take in one update; if it is the first in which the two differ, say where."""
         made = dict(self._made(one, other))
         over = {key for key, value in made.items() if value > self.tolerance}
@@ -125,7 +125,7 @@ class Differences:
     def of_cost(self) -> float:
         return self.most.get(("cost", ""), 0.0)
 
-    def _made(self, one: Shown, other: Shown) -> Iterator[tuple[_Part, float]]:
+    def _made(self, one: UpdateResult, other: UpdateResult) -> Iterator[tuple[_Part, float]]:
         for layer, states in zip(self.net.layers[1:-1], one.hidden):
             found = [_distance(states, tensor) for tensor in other.hidden if tensor.size == states.size]
             if found:  # the nearest that the second computes in as many numbers
@@ -145,18 +145,20 @@ class Differences:
                     max(_distance(one.weights[name], other.weights[name]) for name in entering),
                 )
 
-    def _parting(self, update: Update, over: set[_Part], made: dict[_Part, float], one: Shown, other: Shown) -> Parting:
+    def _parting(
+        self, update: Update, over: set[_Part], made: dict[_Part, float], one: UpdateResult, other: UpdateResult
+    ) -> Divergence:
         order = [layer.name for layer in self.net.layers[1:]]
         what = next(part for part in PARTS if any(part == found for found, _ in over))
         differing = tuple(name for name in order if (what, name) in over)
         if what == "states":
-            return Parting(update.end, _first_behind(order, over, made), what, differing)
+            return Divergence(update.end, _first_behind(order, over, made), what, differing)
         if what == "cost":
-            return Parting(update.end, order[-1], what, (), self._times("cost", one.cost, other.cost))
+            return Divergence(update.end, order[-1], what, (), self._times("cost", one.cost, other.cost))
         layer = differing[-1] if what == "gradients" else differing[0]
-        return Parting(update.end, layer, what, differing, self._note(what, layer, one, other))
+        return Divergence(update.end, layer, what, differing, self._note(what, layer, one, other))
 
-    def _note(self, what: str, layer: str, one: Shown, other: Shown) -> str:
+    def _note(self, what: str, layer: str, one: UpdateResult, other: UpdateResult) -> str:
         """What the layer's gradients, or the steps of its weights, have in common."""
         if what == "gradients" and other.stray.get(layer, 0.0) > self.tolerance:
             return f"{self.names[1]} learns weights between maps that are not joined"

@@ -22,7 +22,7 @@ _GRADIENT = UpdateRule("gradient", (), (), ((("w", apply("-", variable("w"), var
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class UpdateResult:
     """What a side shows of one update. States and cost are those before it, with nothing dropped.
 
     `outputs` has (patterns, units), `cost` is the sum of E over the patterns. `hidden`: what may be the states of
@@ -45,7 +45,7 @@ class Side(Protocol):
 
     def start(self, weights: Mapping[str, np.ndarray]) -> None: ...
 
-    def present(self, update: Update) -> Shown: ...
+    def present(self, update: Update) -> UpdateResult: ...
 
     def seconds(self, updates: Sequence[Update]) -> float:
         """Learn all of the updates, and nothing but that, from the weights of the start; seconds of processor time,
@@ -72,7 +72,7 @@ class EngineSide:
         self._now = self._weights(self._engine)
         self._engine.load_state({key: np.zeros_like(value) for key, value in self._engine.state().items()})
 
-    def present(self, update: Update) -> Shown:
+    def present(self, update: Update) -> UpdateResult:
         states = self._engine.states(update.inputs)
         outputs = np.asarray(states[self._output], np.float64)
         with np.errstate(all="ignore"):  # what ran away is told as a difference
@@ -81,7 +81,7 @@ class EngineSide:
         self._engine.learn(update.inputs, update.targets, update.settings, update.gates, update.noises)
         self._now = self._weights(self._engine)
         hidden = [np.asarray(states[name]).reshape(-1) for name in self._hidden]
-        return Shown(outputs, cost, hidden, gradients, self._now)
+        return UpdateResult(outputs, cost, hidden, gradients, self._now)
 
     def _gradients(self, update: Update) -> dict[str, np.ndarray]:
         self._differentiating.load_parameters(self._now)

@@ -38,9 +38,9 @@ def load_class(place: str) -> nn.Module:
     with needing("torch", what="a comparison with a module"):
         from torch import nn
 
-    with _beside(path):
+    with _importing_beside(path):
         with raising_faults(f"{file} cannot be executed", f"python {file} must run without an error", file):
-            declared = _executed(path)
+            declared = _execute(path)
         classes = {key: value for key, value in declared.items() if isinstance(value, type)}
         if name not in classes:
             raise fail(f'{file} has no class "{name}"', hint=suggest(name, list(classes), "classes"))
@@ -62,10 +62,10 @@ def raising_faults(what: str, hint: str, file: str | None = None) -> Iterator[No
     except SnError:
         raise
     except (Exception, SystemExit) as error:
-        raise fail(f"{what}: {_told(error, file)}", hint=hint) from error
+        raise fail(f"{what}: {_describe_error(error, file)}", hint=hint) from error
 
 
-def _told(error: BaseException, file: str | None) -> str:
+def _describe_error(error: BaseException, file: str | None) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -79,7 +79,7 @@ def _told(error: BaseException, file: str | None) -> str:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[None]:
+def _importing_beside(path: Path) -> Iterator[None]:
     """Imports find what stands beside the file, as under `python FILE`."""
     before = list(sys.path)
     sys.path.insert(0, str(path.resolve().parent))
@@ -89,7 +89,7 @@ def _beside(path: Path) -> Iterator[None]:
         sys.path[:] = before
 
 
-def _executed(path: Path) -> dict[str, object]:
+def _execute(path: Path) -> dict[str, object]:
     """What the file declares, by name."""
     spec = importlib.util.spec_from_loader(f"snsim_compared_{path.stem}", None, origin=str(path))
     assert spec is not None

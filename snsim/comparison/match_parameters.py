@@ -19,7 +19,7 @@ _MAPPING = '--mapping FILE.json states pairs, {"h1.bias": "conv1.bias"}: our nam
 
 
 @dataclass(frozen=True, eq=False)
-class Pairing:
+class ParameterMatch:
     """One of our parameters and the module's. `places`, of our shape: where each of our weights stands in theirs,
     flattened; theirs may have more, for pairs of maps that are not joined, and those are 0.
     """
@@ -47,7 +47,7 @@ class Pairing:
         return float(flat.max(initial=0.0))
 
 
-def pairings(net: Net, module: nn.Module, mapping: Mapping[str, str]) -> list[Pairing]:
+def match_parameters(net: Net, module: nn.Module, mapping: Mapping[str, str]) -> list[ParameterMatch]:
     """Which parameter of the module is which of the net: by `mapping`, by name, then by a shape only one pair has.
 
     Names are compared without regard to case, dots, hyphens and underscores: ours, as `input-h1.weight`, or layer and
@@ -59,20 +59,20 @@ def pairings(net: Net, module: nn.Module, mapping: Mapping[str, str]) -> list[Pa
     theirs = {name: p for name, p in module.named_parameters() if p.requires_grad}
     faults = list(_unknown(mapping, net, ours, theirs))
     stated = {**{p.name: name for p, name in _named(net, ours, theirs, mapping)}, **mapping}
-    found: dict[str, Pairing] = {}
+    found: dict[str, ParameterMatch] = {}
     for name, their_name in stated.items():
         if name in ours and their_name in theirs:
             places = _places(net, ours[name], module, their_name, theirs[their_name])
             if places is None:
                 faults.append(_misfit(ours[name], their_name, theirs[their_name]))
             else:
-                found[name] = Pairing(ours[name], their_name, theirs[their_name], places)
+                found[name] = ParameterMatch(ours[name], their_name, theirs[their_name], places)
     if faults:
         raise SnError(faults)
     while True:
         taken = {pair.name for pair in found.values()}
         fitting = [
-            Pairing(p, name, theirs[name], places)
+            ParameterMatch(p, name, theirs[name], places)
             for p in ours.values()
             for name in theirs
             if p.name not in found
@@ -132,7 +132,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
 
 
-def _only(fitting: list[Pairing]) -> Pairing | None:
+def _only(fitting: list[ParameterMatch]) -> ParameterMatch | None:
     """A pair of which neither has another that fits."""
     for pair in fitting:
         if sum(pair.ours is other.ours for other in fitting) == 1 == sum(pair.name == other.name for other in fitting):
@@ -182,7 +182,7 @@ def _misfit(p: Parameter, name: str, theirs: nn.Parameter) -> Fault:
 
 
 def _left_over(
-    net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter], found: Mapping[str, Pairing]
+    net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter], found: Mapping[str, ParameterMatch]
 ) -> Fault | None:
     taken = {pair.name for pair in found.values()}
     of_net = [f"{name} {_size(p.shape)}" for name, p in ours.items() if name not in found]

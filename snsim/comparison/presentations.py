@@ -33,15 +33,15 @@ class Update:
     noises: Mapping[str, np.ndarray]
 
 
-_Heard = tuple[np.ndarray, np.ndarray, Settings, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
+_LearnCall = tuple[np.ndarray, np.ndarray, Settings, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 
 
-class _Tape:
+class _RecordingEngine:
     """An engine that keeps what it is given to learn, and learns it."""
 
     def __init__(self, engine: Engine):
         self._engine = engine
-        self.heard: list[_Heard] = []
+        self.heard: list[_LearnCall] = []
 
     def __getattr__(self, name: str) -> Any:  # all else is the engine's
         return getattr(self._engine, name)
@@ -63,7 +63,7 @@ def updates(training: Training, data: PreparedData, engine: Engine, seed: int, p
 
     The engine, which has the initial weights, learns them: a curvature held during a pass is that of its weights.
     """
-    tape = _Tape(engine)
+    tape = _RecordingEngine(engine)
     made: list[Update] = []
     number, heard = 1, 0
     for step in steps(training, data, cast(Engine, tape), seed):

@@ -6,7 +6,7 @@ import math
 import textwrap
 from typing import Any
 
-from snsim.comparison.differences import Comparison, LayerDifference, Parting
+from snsim.comparison.differences import Comparison, Divergence, LayerDifference
 from snsim.reports.tables import NONE
 from snsim.text_table import aligned
 
@@ -78,10 +78,10 @@ def comparison_json(made: Comparison) -> dict[str, Any]:
 def _verdict(made: Comparison) -> str:
     if made.first is None:
         return f"equal: nothing differs by more than {made.tolerance:g} (cost of a pattern: {_number(made.cost)})"
-    return _parted(made.first, made)
+    return _divergence_text(made.first, made)
 
 
-def _parted(first: Parting, made: Comparison) -> str:
+def _divergence_text(first: Divergence, made: Comparison) -> str:
     what = "the cost" if first.what == "cost" else f"{first.what} of layer {first.layer}"
     others = [name for name in first.differing if name != first.layer]
     more = f" (also those of {', '.join(others)})" if others else ""

@@ -30,7 +30,7 @@ _OTHERS = {
 
 
 @dataclass(frozen=True)
-class Drop:
+class DropoutLayer:
     """A layer with dropout: its states are dropped with probability `chance`. `place`: where the training says so."""
 
     layer: str
@@ -44,18 +44,18 @@ class Drop:
         return None if self.is_input else torch.from_numpy(np.array(gates[self.layer])).to(device, dtype)
 
 
-def drops_of(training: Training) -> list[Drop]:
+def dropout_layers(training: Training) -> list[DropoutLayer]:
     """The layers with dropout in the training's first stage, in order of computation."""
     chances = dict(training.stages[0].dropout)
     first, place = training.net.layers[0].name, training.place("dropout", "stage", "repeat")
     return [
-        Drop(layer.name, layer.units, chances[layer.name], layer.name == first, place)
+        DropoutLayer(layer.name, layer.units, chances[layer.name], layer.name == first, place)
         for layer in training.net.layers
         if layer.name in chances
     ]
 
 
-class Dropping(TorchFunctionMode):
+class DropoutOverride(TorchFunctionMode):
     """Puts drawn gates in the place of the dropout that a module calls: the k-th call is for the k-th of `drops`.
 
     `gates` has one for each of them, None to let the states through; without `gates` nothing is dropped. A dropout of
@@ -63,7 +63,7 @@ class Dropping(TorchFunctionMode):
     `check` is for those that never came.
     """
 
-    def __init__(self, training: str, drops: Sequence[Drop], gates: Sequence[Tensor | None] | None = None):
+    def __init__(self, training: str, drops: Sequence[DropoutLayer], gates: Sequence[Tensor | None] | None = None):
         super().__init__()
         self._training, self._drops, self._gates, self._called = training, drops, gates, 0
 
@@ -113,12 +113,12 @@ class Dropping(TorchFunctionMode):
             )
 
 
-class Watching(Dropping):
+class TensorRecorder(DropoutOverride):
     """Drops nothing, and keeps a copy of every tensor of certain sizes that is computed: the states of layers are
     among them, even where a module has no submodule for a layer.
     """
 
-    def __init__(self, training: str, drops: Sequence[Drop], sizes: Collection[int]):
+    def __init__(self, training: str, drops: Sequence[DropoutLayer], sizes: Collection[int]):
         super().__init__(training, drops)
         self._sizes = set(sizes)
         self.seen: list[Tensor] = []

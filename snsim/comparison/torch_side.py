@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snsim.comparison.engine_side import Shown
+from snsim.comparison.engine_side import UpdateResult
 from snsim.comparison.load_module import raising_faults
-from snsim.comparison.match_parameters import Pairing, pairings
+from snsim.comparison.match_parameters import ParameterMatch, match_parameters
 from snsim.comparison.presentations import Update
-from snsim.comparison.torch_hooks import Dropping, Watching, drops_of
+from snsim.comparison.torch_hooks import DropoutOverride, TensorRecorder, dropout_layers
 from snsim.engines.parameter_state import FreeWeights
 from snsim.engines.protocol import Settings, UpdateRule
 from snsim.engines.torch.operations import TORCH
@@ -27,7 +27,7 @@ from snsim.training.spec import Training
 _YOURS = "the comparison calls forward, and where they exist cost(outputs, targets) and configure_optimizers()"
 
 
-class Twin:
+class ModuleSide:
     """A module with our weights, of our type, that learns what a training presents, in its training mode.
 
     What the module states itself is taken from it: a method `cost(outputs, targets)`, of one pattern, both (1, units),
@@ -39,17 +39,17 @@ class Twin:
 
     def __init__(self, module: nn.Module, training: Training, dtype: str, mapping: Mapping[str, str]):
         self.name = type(module).__name__
-        self.pairs = pairings(training.net, module, mapping)
+        self.pairs = match_parameters(training.net, module, mapping)
         self._module, self._training = module, training
         self._dtype = getattr(torch, dtype)
         self._device = next((pair.theirs.device for pair in self.pairs), None)
         self._shape: tuple[int, ...] | None = None
-        self._drops = drops_of(training)
+        self._drops = dropout_layers(training)
         self._own_cost = getattr(module, "cost", None)
         self._e = None if training.cost.e is None else program([training.cost.e]).bind(TORCH)
         self._ending = ExitStack()
 
-    def __enter__(self) -> Twin:
+    def __enter__(self) -> ModuleSide:
         end = self._ending
         for part in self._module.modules():
             end.callback(setattr, part, "training", part.training)
@@ -74,11 +74,11 @@ class Twin:
         with raising_faults("configure_optimizers() of the module fails", _YOURS):
             made = getattr(self._module, "configure_optimizers", lambda: None)()
         rule = self._training.stages[0].rule
-        self._learner = _Described(self.pairs, rule, self._dtype) if made is None else _Own(made)
+        self._learner = _TrainingOptimizer(self.pairs, rule, self._dtype) if made is None else _ModuleOptimizer(made)
 
     # ---- One update ----------------------------------------------------------------------------------------------
 
-    def present(self, update: Update) -> Shown:
+    def present(self, update: Update) -> UpdateResult:
         if update.noises:
             raise fail(
                 f"training {self._training.name} adds noise to the weighted sums of {', '.join(update.noises)}, "
@@ -90,7 +90,7 @@ class Twin:
         x, d = self._given(update.inputs), self._given(update.targets)
         gates = [drop.gate(update.gates, self._dtype, self._device) for drop in self._drops]
         if gates:
-            with Dropping(self._training.name, self._drops, gates) as dropping:
+            with DropoutOverride(self._training.name, self._drops, gates) as dropping:
                 made = self._forward(x)
             dropping.check()
         else:
@@ -105,7 +105,7 @@ class Twin:
         stray: dict[str, float] = {}
         for pair, slope in slopes.items():
             stray[pair.ours.layer] = max(stray.get(pair.ours.layer, 0.0), pair.stray(slope))
-        return Shown(
+        return UpdateResult(
             outputs,
             cost,
             seen,
@@ -120,7 +120,7 @@ class Twin:
         sizes = {layer.units * len(update.inputs) for layer in self._training.net.layers}
         with torch.no_grad():
             x = self._given(update.inputs)
-            with Watching(self._training.name, self._drops, sizes) as watching:
+            with TensorRecorder(self._training.name, self._drops, sizes) as watching:
                 outputs = self._forward(x)
             watching.check()
             cost = float(self._cost(outputs, self._given(update.targets)))
@@ -166,7 +166,7 @@ class Twin:
         refused = []
         for shape in shapes:
             try:
-                with torch.no_grad(), Dropping(self._training.name, self._drops):
+                with torch.no_grad(), DropoutOverride(self._training.name, self._drops):
                     made = self._module(x.reshape(len(x), *shape))
             except (RuntimeError, ValueError, IndexError, TypeError) as error:
                 refused.append(f"{(len(x), *shape)}: {' '.join(str(error).split())[:200]}")
@@ -204,10 +204,10 @@ def _one_number(cost: object) -> Tensor:
     )
 
 
-class _Described:
+class _TrainingOptimizer:
     """The update rule and the rates of the training, from the gradients that the module computes."""
 
-    def __init__(self, pairs: Sequence[Pairing], rule: UpdateRule, dtype: torch.dtype):
+    def __init__(self, pairs: Sequence[ParameterMatch], rule: UpdateRule, dtype: torch.dtype):
         self._pairs = pairs
         self._weights = FreeWeights(
             {pair.ours.name: pair.ours for pair in pairs}, rule, np.dtype(str(dtype).removeprefix("torch."))
@@ -226,7 +226,7 @@ class _Described:
             pair.put(self._weights.values[pair.ours.name].reshape(pair.ours.shape))
 
 
-class _Own:
+class _ModuleOptimizer:
     """What `configure_optimizers()` gave: an optimizer, or that and a scheduler that is stepped after each pass."""
 
     def __init__(self, made: Any):

@@ -14,8 +14,8 @@ from pathlib import PurePath
 from snsim.convert import nettool
 from snsim.convert.calls import program_of, sn_names
 from snsim.convert.layers import layers_of
-from snsim.convert.net_form import compare_with, describe
-from snsim.convert.recorder import Construction, Followed, Watch, watched
+from snsim.convert.net_form import check_same_net, describe
+from snsim.convert.recorder import BuiltNet, LearningLimitError, ProgramWatch, watch_functions
 from snsim.convert.train_form import trainings
 from snsim.errors import Fault, SnError, Source, fail
 from snsim.language.forms import fold
@@ -37,7 +37,7 @@ CONVERTING = Limits(
 
 
 @dataclass(frozen=True)
-class Converted:
+class Conversion:
     """`text`: what was written. `nets`: the declared nets. `notes`: what was not carried over, a sentence each."""
 
     text: str
@@ -45,28 +45,28 @@ class Converted:
     notes: tuple[str, ...]
 
 
-def constructions(
+def built_nets(
     source: Source, around: Surroundings, presets: Mapping[str, float | str] | None = None
-) -> tuple[list[Construction], list[str]]:
+) -> tuple[list[BuiltNet], list[str]]:
     """The nets that a program makes, and how far it was followed. SnError if it fails before it learns."""
     own = own_shelves()
-    shelves = replace(own, functions=watched(own.functions))
+    shelves = replace(own, functions=watch_functions(own.functions))
     interpreter = interpreter_of(shelves, around, io.StringIO(), CONVERTING, presets)
     notes: list[str] = []
     is_nettool = nettool.is_nettool(source)
-    watch = interpreter.part(Watch)
+    watch = interpreter.part(ProgramWatch)
     try:
         if is_nettool:
             nettool.prepare(interpreter)
         interpreter.run(source)
-    except Followed:
+    except LearningLimitError:
         notes.append("what follows when the program has called what learns 20,000 times: it was not read further")
     except SnError as error:
         if not watch.learned and not isinstance(error, LimitError):
             raise
         if not watch.made and not watch.nets:
             raise
-        notes.append(_not_followed(error.faults[0]))
+        notes.append(_unread_note(error.faults[0]))
     if watch.answered and any(loop in text.text for text in interpreter.sources for loop in ("(while", "(until")):
         notes.append("how often a loop goes round that waits for a measurement: nothing was trained, so once")
     watch.finish()
@@ -81,21 +81,21 @@ def constructions(
     return watch.nets, notes
 
 
-def _not_followed(fault: Fault) -> str:
+def _unread_note(fault: Fault) -> str:
     place = "" if fault.span is None else f" in line {fault.span.line}"
     return f"what comes behind an error of the program{place}, which was read and not trained: {fault.message}"
 
 
 def to_declarative(
     source: Source, around: Surroundings, name: str | None = None, presets: Mapping[str, float | str] | None = None
-) -> Converted:
+) -> Conversion:
     """The declarative text for the nets that a program of SN-2.8, or a file of NetTool, makes.
 
     `name` is that of the net, by default that of the file; a second net is NAME-2. `presets`: the values of `--set`.
     Raises SnError for what fails in the program, and for a net that the declarative words cannot state, which it
     names.
     """
-    made, notes = constructions(source, around, presets)
+    made, notes = built_nets(source, around, presets)
     if not made:
         raise fail(
             f"{source.name} makes no net with connections",
@@ -106,7 +106,7 @@ def to_declarative(
     title = name or fold(PurePath(source.name).stem.replace(" ", "-"))
     texts, nets = [], []
     for k, construction in enumerate(made, 1):
-        text, net, said = _one(source, construction, title if k == 1 else f"{title}-{k}", around)
+        text, net, said = _convert_net(source, construction, title if k == 1 else f"{title}-{k}", around)
         texts.append(text)
         nets.append(net)
         notes += said
@@ -117,10 +117,12 @@ def to_declarative(
         for note in notes
         for line in textwrap.wrap(f"not carried over: {note}", 112, initial_indent=";; ", subsequent_indent=";;   ")
     ]
-    return Converted("\n".join(head) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes))
+    return Conversion("\n".join(head) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes))
 
 
-def _one(source: Source, construction: Construction, title: str, around: Surroundings) -> tuple[str, Net, list[str]]:
+def _convert_net(
+    source: Source, construction: BuiltNet, title: str, around: Surroundings
+) -> tuple[str, Net, list[str]]:
     """The forms for one net, each read again; its trainings stand in comments where they cannot be read."""
     described = describe(construction, title)
     try:
@@ -128,7 +130,7 @@ def _one(source: Source, construction: Construction, title: str, around: Surroun
     except SnError:  # where it is for a function of the program, which is no expression, the net is read without it
         described = describe(construction, title, own_functions=False)
         net = _read(source, described.text, around).nets.get(title)
-    compare_with(construction, described.layers, net)
+    check_same_net(construction, described.layers, net)
     learned = trainings(construction, described.layers, title)
     texts, notes = [described.text], [*described.notes, *learned.notes]
     for name, form in learned.forms.items():
@@ -148,32 +150,32 @@ def _read(source: Source, text: str, around: Surroundings) -> Program:
 # Back
 
 
-def to_sn28(program: Program, name: str | None = None) -> Converted:
+def to_sn28(program: Program, name: str | None = None) -> Conversion:
     """A declared net as a program of SN-2.8 that makes it, which is run and held against it.
 
     `name` chooses one of several nets. Raises SnError, naming all of it, for what SN-2.8 lacks.
     """
-    net = _chosen(program, name)
+    net = _choose_net(program, name)
     text = program_of(net)
     with scratch() as around:
-        made, _ = constructions(Source(f"<calls of {net.name}>", text), around)
+        made, _ = built_nets(Source(f"<calls of {net.name}>", text), around)
     if len(made) != 1:
         raise fail(
             f"the program that was written for {net.name} makes {len(made)} nets",
             hint=f"state the net in fewer clauses, or train it as it is: snsim run {program.sources[0].name}",
         )
     layers = layers_of(made[0])
-    compare_with(made[0], layers, net, sn_names(net))
+    check_same_net(made[0], layers, net, sn_names(net))
     trainings = [entry.value for entry in program.trainings.own() if entry.value.net is net]
     notes = tuple(
         f"(train {training.name} ...): a net alone is written; words of SN-2.8 such as run train it"
         for training in trainings
     )
     said = "".join(f";; not carried over: {note}\n" for note in notes)
-    return Converted(text.replace("(libload ", f"{said}(libload ", 1), (net,), notes)
+    return Conversion(text.replace("(libload ", f"{said}(libload ", 1), (net,), notes)
 
 
-def _chosen(program: Program, name: str | None) -> Net:
+def _choose_net(program: Program, name: str | None) -> Net:
     file = program.sources[0].name
     if name is not None:
         return program.nets.get(fold(name))

@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from snsim.convert.recorder import Call, Construction
+from snsim.convert.recorder import BuiltNet, Call
 from snsim.errors import SnError, fail
 from snsim.network.net import BIAS, Layer
 from snsim.network.wiring import Table
@@ -29,7 +29,7 @@ def refusal(message: str, hint: str = "") -> SnError:
 
 
 @dataclass(frozen=True)
-class Piece:
+class LayerPart:
     """Units of one layer, one behind the other: `first` is the first of them, counted in the layer."""
 
     layer: int
@@ -37,12 +37,12 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Framed:
+class FramedMap:
     """A map and the cells round it, as a word was given them: `above` rows of cells, and as many columns at its
     left.
     """
 
-    piece: Piece
+    piece: LayerPart
     shape: tuple[int, int]
     above: int
     cells: bool
@@ -57,18 +57,18 @@ class Layers:
     shapes: tuple[tuple[int, ...], ...]
     layer_of: np.ndarray  # of every unit, -1: none, that is the bias, a cell, or a unit without connections
     index: np.ndarray  # of every unit in its layer
-    sources: dict[int, Framed]
+    sources: dict[int, FramedMap]
     dropped: tuple[str, ...]  # layers without any connection
 
-    def piece(self, units: np.ndarray) -> Piece | None:
+    def piece(self, units: np.ndarray) -> LayerPart | None:
         """Where these units lie in a layer, one behind the other; None if they do not."""
         layers, places = self.layer_of[units], self.index[units]
         if not len(units) or layers[0] < 0 or (layers != layers[0]).any() or (np.diff(places) != 1).any():
             return None
-        return Piece(int(layers[0]), int(places[0]))
+        return LayerPart(int(layers[0]), int(places[0]))
 
 
-def layers_of(net: Construction) -> Layers:
+def layers_of(net: BuiltNet) -> Layers:
     """The layers of a net. SnError if they are not in an order of computation, or a unit of constant state is none
     of a border.
     """
@@ -99,7 +99,7 @@ def _unlike(names: list[str]) -> list[str]:
 # Order
 
 
-def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
+def _ordered(net: BuiltNet) -> tuple[list[int], list[str], list[int]]:
     """The numbers of the groups in order of computation; the names of those without connections; groups of cells."""
     group_of = np.full(len(net.values), -1)
     for g, (_, units) in enumerate(net.groups):
@@ -138,7 +138,7 @@ def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
     return _sorted(net, connected - set(cells), before, inputs[0], last), dropped, cells
 
 
-def _sorted(net: Construction, groups: set[int], before: set[tuple[int, int]], first: int, last: set[int]) -> list[int]:
+def _sorted(net: BuiltNet, groups: set[int], before: set[tuple[int, int]], first: int, last: set[int]) -> list[int]:
     """Sources before targets, else as they were made, the input first and the output last."""
     order, left = [first], sorted(groups - {first})
     while left:
@@ -155,7 +155,7 @@ def _sorted(net: Construction, groups: set[int], before: set[tuple[int, int]], f
 # What the words were given
 
 
-def _sources(net: Construction, layers: Layers) -> dict[int, Framed]:
+def _sources(net: BuiltNet, layers: Layers) -> dict[int, FramedMap]:
     """For each call that read a layer, or a map in a frame of cells, what it read."""
     found = {}
     for k, call in enumerate(net.calls):
@@ -168,10 +168,10 @@ def _sources(net: Construction, layers: Layers) -> dict[int, Framed]:
     return found
 
 
-def _framed(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> Framed | None:
+def _framed(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> FramedMap | None:
     whole = layers.piece(units)
     if whole is not None:
-        return Framed(whole, shape, 0, False)
+        return FramedMap(whole, shape, 0, False)
     inside = layers.layer_of[units].reshape(shape) >= 0
     if not inside.any():
         return None
@@ -181,7 +181,7 @@ def _framed(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> Framed
     piece = layers.piece(inner.reshape(-1)) if inside[top:bottom, left:right].all() else None
     if piece is None or top != left:
         return None
-    return Framed(piece, (bottom - top, right - left), top, True)
+    return FramedMap(piece, (bottom - top, right - left), top, True)
 
 
 def given_shape(call: Call, side: int) -> tuple[int, int] | None:
@@ -196,7 +196,7 @@ def given_shape(call: Call, side: int) -> tuple[int, int] | None:
     return None
 
 
-def _check_cells(net: Construction, layers: Layers, sources: dict[int, Framed], cells: list[int]) -> None:
+def _check_cells(net: BuiltNet, layers: Layers, sources: dict[int, FramedMap], cells: list[int]) -> None:
     for g in cells:
         name, units = net.groups[g]
         for k in set(net.by[np.isin(net.pre, units)].tolist()):
@@ -211,7 +211,7 @@ def _check_cells(net: Construction, layers: Layers, sources: dict[int, Framed], 
 # Geometry
 
 
-def _shapes(net: Construction, layers: Layers, sources: dict[int, Framed]) -> tuple[tuple[int, ...], ...]:
+def _shapes(net: BuiltNet, layers: Layers, sources: dict[int, FramedMap]) -> tuple[tuple[int, ...], ...]:
     """The shape that most calls state of a layer, or of its pieces; the number of units if none does."""
     votes: list[Counter[tuple[int, ...]]] = [Counter() for _ in layers.units]
     weak: list[Counter[tuple[int, ...]]] = [Counter() for _ in layers.units]
@@ -233,7 +233,7 @@ def _shapes(net: Construction, layers: Layers, sources: dict[int, Framed]) -> tu
     )
 
 
-def _vote(votes: list[Counter[tuple[int, ...]]], layers: Layers, piece: Piece, shape: tuple[int, ...]) -> None:
+def _vote(votes: list[Counter[tuple[int, ...]]], layers: Layers, piece: LayerPart, shape: tuple[int, ...]) -> None:
     size, units = prod(shape), len(layers.units[piece.layer])
     if units == size:
         votes[piece.layer][shape] += 1
@@ -244,7 +244,7 @@ def _vote(votes: list[Counter[tuple[int, ...]]], layers: Layers, piece: Piece, s
 # Biases
 
 
-def bias_of(net: Construction, layers: Layers, k: int) -> str:
+def bias_of(net: BuiltNet, layers: Layers, k: int) -> str:
     """`unit`, `map`, `column` or `none`: how the units of a layer share their biases. SnError if otherwise."""
     name, units = layers.names[k], layers.units[k]
     own = np.flatnonzero((net.pre == 0) & (layers.layer_of[net.post] == k))

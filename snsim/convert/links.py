@@ -12,7 +12,7 @@ import numpy as np
 
 from snsim.convert.layers import FRAMES, Layers, given_shape, refusal
 from snsim.convert.nlf import number_text
-from snsim.convert.recorder import Call, Construction
+from snsim.convert.recorder import BuiltNet, Call
 from snsim.network.clauses import all_read
 from snsim.network.connect_options import Border, fit
 from snsim.network.net import BORDER
@@ -32,7 +32,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class _Laid:
+class _WindowCall:
     """Windows that one call laid: from a map of the source layer to one of the target layer."""
 
     kind: str
@@ -80,7 +80,7 @@ def _border_readers(table: Table) -> dict[int, tuple[int, ...]]:
     return {weight: tuple(targets) for weight, targets in readers.items()}
 
 
-def tables_of(net: Construction, layers: Layers) -> dict[tuple[int, int], tuple[Table, np.ndarray]]:
+def tables_of(net: BuiltNet, layers: Layers) -> dict[tuple[int, int], tuple[Table, np.ndarray]]:
     """For each pair of layers its explicit table, and the connections of the net that it holds.
 
     SnError where connections of two pairs share a weight, or of a pair and a bias.
@@ -101,7 +101,7 @@ def tables_of(net: Construction, layers: Layers) -> dict[tuple[int, int], tuple[
     return found
 
 
-def _check_sharing(net: Construction, layers: Layers, source: np.ndarray, target: np.ndarray) -> None:
+def _check_sharing(net: BuiltNet, layers: Layers, source: np.ndarray, target: np.ndarray) -> None:
     order = np.argsort(net.weight, kind="stable")
     weight, s, t = net.weight[order], source[order], target[order]
     apart = np.flatnonzero((weight[1:] == weight[:-1]) & ((s[1:] != s[:-1]) | (t[1:] != t[:-1])))
@@ -116,7 +116,7 @@ def _check_sharing(net: Construction, layers: Layers, source: np.ndarray, target
         )
 
 
-def link(net: Construction, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link:
+def link(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link:
     """The scheme for the table of two layers. SnError where cells of a border are in no window."""
     sizes = len(layers.units[s]), len(layers.units[t])
     alone = len(np.unique(table.weight)) == len(own)
@@ -146,10 +146,10 @@ def _pairs(table: Table) -> str:
     return f"(pairs {' '.join(texts)})"
 
 
-def _windows(net: Construction, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link | None:
+def _windows(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link | None:
     """Windows, if all calls between the two layers laid them in the same manner."""
     calls = sorted(set(net.by[own].tolist()))
-    laid = all_read(_laid(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
+    laid = all_read(_window_call(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
     if laid is None or any(one.manner != laid[0].manner for one in laid):
         return None
     first = laid[0]
@@ -192,7 +192,7 @@ def _maps(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return made[0], made[1], made[2]
 
 
-def _laid(call: Call, layers: Layers, k: int, s: int, t: int) -> _Laid | None:
+def _window_call(call: Call, layers: Layers, k: int, s: int, t: int) -> _WindowCall | None:
     """What a call laid between maps of the two layers; None if it laid no windows over whole maps of them."""
     kind = next((kind for kind in SHARING if call.name.startswith(kind + "-")), None)
     framed = layers.sources.get(k)
@@ -212,10 +212,10 @@ def _laid(call: Call, layers: Layers, k: int, s: int, t: int) -> _Laid | None:
         if call.name.endswith("-1d-connect")
         else ((sizes[5], sizes[4]), (sizes[7], sizes[6]))
     )
-    return _Laid(kind, maps, framed.above, framed.cells, "toric" in call.name, window, step)
+    return _WindowCall(kind, maps, framed.above, framed.cells, "toric" in call.name, window, step)
 
 
-def _frames(net: Construction, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link | None:
+def _frames(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link | None:
     """The windows over time of one `tdnn-connect`."""
     calls = set(net.by[own].tolist())
     source, target = layers.shapes[s], layers.shapes[t]

@@ -11,7 +11,7 @@ import numpy as np
 from snsim.convert.layers import Layers, bias_of, layers_of, refusal
 from snsim.convert.links import Link, link, same_sharing, tables_of
 from snsim.convert.nlf import declared_nlf
-from snsim.convert.recorder import Construction
+from snsim.convert.recorder import BuiltNet
 from snsim.errors import SnError
 from snsim.language.forms import symbol
 from snsim.language.printer import show
@@ -24,7 +24,7 @@ _WIDE = 110  # characters of a line
 
 
 @dataclass(frozen=True)
-class Described:
+class NetForms:
     """`text`: the forms that state the net, tables first. `notes`: what they leave out, a sentence each."""
 
     text: str
@@ -32,7 +32,7 @@ class Described:
     layers: Layers
 
 
-def describe(net: Construction, name: str, own_functions: bool = True) -> Described:
+def describe(net: BuiltNet, name: str, own_functions: bool = True) -> NetForms:
     """The `net` form, with its tables and an `expect`. SnError if the declarative words cannot state the net.
 
     `own_functions`: non-linearities that the program defines stand as expressions, which may not be readable.
@@ -58,7 +58,7 @@ def describe(net: Construction, name: str, own_functions: bool = True) -> Descri
     units = sum(len(own) for own in layers.units)
     body.append(f"(expect (units {units}) (connections {len(net.pre)}) (weights {len(np.unique(net.weight))}))")
     lines = [f"(net {show(symbol(name))}", *(line for clause in body for line in _folded(clause))]
-    return Described("\n\n".join([*tables, "\n".join(lines) + ")"]), tuple(notes), layers)
+    return NetForms("\n\n".join([*tables, "\n".join(lines) + ")"]), tuple(notes), layers)
 
 
 def _folded(clause: str) -> list[str]:
@@ -68,7 +68,7 @@ def _folded(clause: str) -> list[str]:
     )
 
 
-def _nlfs(net: Construction, layers: Layers, notes: list[str], own_functions: bool) -> list[str]:
+def _nlfs(net: BuiltNet, layers: Layers, notes: list[str], own_functions: bool) -> list[str]:
     """The non-linearity of each layer but the first."""
     found = []
     for name in layers.names[1:]:
@@ -116,7 +116,7 @@ def _names(layers: Layers, numbers: list[int] | tuple[int, ...]) -> str:
 # The check
 
 
-def compare_with(net: Construction, layers: Layers, declared: Net, names: Mapping[str, str] | None = None) -> None:
+def check_same_net(net: BuiltNet, layers: Layers, declared: Net, names: Mapping[str, str] | None = None) -> None:
     """See that the declared net is the one that the program made: the same units joined, the same connections sharing
     a weight, the same value round its maps. SnError, naming the layers, if it is not. `names`: what the program calls
     the declared layers, where it does otherwise.
@@ -125,7 +125,7 @@ def compare_with(net: Construction, layers: Layers, declared: Net, names: Mappin
     places = {name: layers.names.index(other) for name, other in called.items() if other in layers.names}
     lost = next((layer.name for layer in declared.layers if layer.name not in places), None)
     if lost is not None or len(layers.names) != len(declared.layers):
-        raise _differs(f"its layers {lost or ''}".strip())
+        raise _difference_error(f"its layers {lost or ''}".strip())
     left = tables_of(net, layers)
     for c in declared.connections:
         found = left.pop((places[c.source], places[c.target]), None)
@@ -134,19 +134,19 @@ def compare_with(net: Construction, layers: Layers, declared: Net, names: Mappin
             or not same_sharing(c.table, found[0])
             or not _same_border(net, found[0], found[1], c.border_value)
         ):
-            raise _differs(f"{c.source} to {c.target}")
+            raise _difference_error(f"{c.source} to {c.target}")
     for s, t in left:
-        raise _differs(f"{layers.names[s]} to {layers.names[t]}")
+        raise _difference_error(f"{layers.names[s]} to {layers.names[t]}")
     for layer in declared.layers:
         own = np.flatnonzero((net.pre == 0) & (layers.layer_of[net.post] == places[layer.name]))
         actual = Table(np.full(len(own), -1), layers.index[net.post[own]], net.weight[own])
         if not same_sharing(declared.bias_table(layer.name), actual):
-            raise _differs(f"the bias of {layer.name}")
+            raise _difference_error(f"the bias of {layer.name}")
 
 
-def _same_border(net: Construction, table: Table, own: np.ndarray, value: float) -> bool:
+def _same_border(net: BuiltNet, table: Table, own: np.ndarray, value: float) -> bool:
     return bool((net.values[net.pre[own][table.source == BORDER]] == np.float32(value)).all())
 
 
-def _differs(what: str) -> SnError:
+def _difference_error(what: str) -> SnError:
     return refusal(f"what was written and what it was written from differ in {what}: nothing is converted")

@@ -86,7 +86,7 @@ MOST_LEARNING = 20_000  # calls that learn; behind them the program is not follo
 MOST_MEASURED = 50  # measurements that find nothing learnt, in a program that learns by words that are not watched
 
 
-class Followed(Exception):
+class LearningLimitError(Exception):
     """The program has said enough: it calls what learns again and again."""
 
 
@@ -118,7 +118,7 @@ class Call:
 
 
 @dataclass(frozen=True, eq=False)
-class Construction:
+class BuiltNet:
     """A net as a program made it: connection k leads from unit pre[k] (0: the bias) to post[k] with weight[k], and
     call by[k] of `calls` made it (-1: none that is watched). `groups` are the layers by name, in the order of their
     making, `values` the states of all units, `nlfs` the non-linearity of a layer that has one of its own, `said`
@@ -142,12 +142,12 @@ class Construction:
     matrices: tuple[Form, Form]
 
 
-class Watch:
+class ProgramWatch:
     """What one program did. `interpreter.part(Watch)` gives it."""
 
     def __init__(self, interpreter: Interpreter):
         self.interpreter = interpreter
-        self.nets: list[Construction] = []
+        self.nets: list[BuiltNet] = []
         self.made: list[Call] = []  # of the net that is being made
         self.said: list[Call] = []
         self.learned = 0  # calls that learn
@@ -167,24 +167,24 @@ class Watch:
         """The net there is, if it has connections, is one of those the program made; another may come."""
         space = self.interpreter.part(Netspace)
         if space.alive[: space.snum].any() and not self.declared:
-            self.nets.append(_construction(self.interpreter, self))
+            self.nets.append(_built_net(self.interpreter, self))
         self.made = []
         self.said = [call for call in self.said if call.name in EXAMPLES]
 
 
-def watched(functions: Shelf[Procedure]) -> Shelf[Procedure]:
+def watch_functions(functions: Shelf[Procedure]) -> Shelf[Procedure]:
     """The functions of the Lisp, those that make nets or learn watched."""
     names = {*BUILDERS, *LEARNING, *INITIAL, *RATES, *EXAMPLES, *FRESH, *LAYERS, *MEASURES}
     shelf: Shelf[Procedure] = Shelf("function")
     for entry in functions:
         value = entry.value
         if entry.name in names:
-            value = _WatchedKernelWord(value) if isinstance(value, KernelWord) else _Watched(value)
+            value = _WatchedKernelWord(value) if isinstance(value, KernelWord) else _WatchedWord(value)
         shelf.add(entry.name, value, entry.doc)
     return shelf
 
 
-class _Watched(Procedure):
+class _WatchedWord(Procedure):
     """A word that is noted when it is called."""
 
     def __init__(self, word: Procedure):
@@ -199,7 +199,7 @@ class _Watched(Procedure):
         return value
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        return _do(interpreter, self.name, arguments, lambda: self.word.apply(interpreter, arguments))
+        return _watch_call(interpreter, self.name, arguments, lambda: self.word.apply(interpreter, arguments))
 
     def __str__(self) -> str:
         return str(self.word)
@@ -212,14 +212,14 @@ class _WatchedKernelWord(KernelWord):
         super().__init__(word.primitive, word.modes)
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        return _do(
+        return _watch_call(
             interpreter, self.name, arguments, lambda: super(_WatchedKernelWord, self).apply(interpreter, arguments)
         )
 
 
-def _do(interpreter: Interpreter, name: str, arguments: list[Form], work: Callable[[], Form]) -> Form:
+def _watch_call(interpreter: Interpreter, name: str, arguments: list[Form], work: Callable[[], Form]) -> Form:
     """Do what the word does, unless it learns, and note it."""
-    watch = interpreter.part(Watch)
+    watch = interpreter.part(ProgramWatch)
     if name in LEARNING:
         return _instead_of_learning(interpreter, watch, name, arguments)
     if name in MEASURES:
@@ -241,10 +241,10 @@ def _do(interpreter: Interpreter, name: str, arguments: list[Form], work: Callab
     return value
 
 
-def _instead_of_learning(interpreter: Interpreter, watch: Watch, name: str, arguments: list[Form]) -> Form:
+def _instead_of_learning(interpreter: Interpreter, watch: ProgramWatch, name: str, arguments: list[Form]) -> Form:
     """Note what would be learnt, and let `age` say that it was."""
     if watch.learned >= MOST_LEARNING:
-        raise Followed
+        raise LearningLimitError
     watch.learned += 1
     _note(interpreter, name, arguments, NIL, 0)
     if name.startswith(("obd", "netenv")):
@@ -260,7 +260,7 @@ def _instead_of_learning(interpreter: Interpreter, watch: Watch, name: str, argu
     return make_list(arguments[:1]) if name.startswith("learn") else NIL
 
 
-def _instead_of_measuring(interpreter: Interpreter, watch: Watch) -> Form:
+def _instead_of_measuring(interpreter: Interpreter, watch: ProgramWatch) -> Form:
     """Find a net that knows nothing before it has learnt, and everything after: so that loops which wait for that
     end. The value of `test-pattern` and of a step, the error; the rest in SN's variables.
     """
@@ -291,7 +291,7 @@ def _note(interpreter: Interpreter, name: str, arguments: list[Form], value: For
         at = tuple(i for i, argument in enumerate(arguments) if isinstance(argument, Pair))
     settings = {key: number for key in SETTINGS if isinstance(number := interpreter.lookup(key), float)}
     settings["lev-mar"] = float(interpreter.lookup("lev-mar") is not NIL)
-    interpreter.part(Watch).note(
+    interpreter.part(ProgramWatch).note(
         Call(
             name,
             tuple(space.units(layer, name).array.copy() for layer in layers),
@@ -313,7 +313,7 @@ def _examples(interpreter: Interpreter) -> int:
 # A net that was made
 
 
-def _construction(interpreter: Interpreter, watch: Watch) -> Construction:
+def _built_net(interpreter: Interpreter, watch: ProgramWatch) -> BuiltNet:
     space = interpreter.part(Netspace)
     by = np.full(space.snum, -1)
     for k, call in enumerate(watch.made):
@@ -323,7 +323,7 @@ def _construction(interpreter: Interpreter, watch: Watch) -> Construction:
     groups = _groups(interpreter, watch)
     pre, post, weight = (a.array[living].astype(int) for a in (space.pre, space.post, space.weight))
     inputs, outputs, desired = (_units_in(interpreter, f"{name}-layer") for name in ("input", "output", "desired"))
-    return Construction(
+    return BuiltNet(
         tuple(groups),
         pre,
         post,
@@ -350,7 +350,7 @@ def _units_in(interpreter: Interpreter, name: str) -> np.ndarray:
         return np.array([], int)
 
 
-def _groups(interpreter: Interpreter, watch: Watch) -> list[tuple[str, np.ndarray]]:
+def _groups(interpreter: Interpreter, watch: ProgramWatch) -> list[tuple[str, np.ndarray]]:
     """Layers: those of `build-net`, then what else `newneurons` gave, named by the variables that hold it."""
     named: list[tuple[str, np.ndarray]] = []
     taken: set[int] = set()

@@ -12,7 +12,7 @@ import numpy as np
 
 from snsim.convert.layers import Layers
 from snsim.convert.nlf import number_text
-from snsim.convert.recorder import INITIAL, LEARNING, RATES, Call, Construction, presentations
+from snsim.convert.recorder import INITIAL, LEARNING, RATES, BuiltNet, Call, presentations
 from snsim.language.forms import Form, symbol
 from snsim.language.printer import exact_text, show
 
@@ -44,9 +44,9 @@ class Trainings:
     notes: tuple[str, ...]
 
 
-def trainings(net: Construction, layers: Layers, name: str) -> Trainings:
+def trainings(net: BuiltNet, layers: Layers, name: str) -> Trainings:
     """The trainings of a program, all of the net `name`."""
-    reader = _Reader(net, layers)
+    reader = _TrainingReader(net, layers)
     for call in net.said:
         reader.read(call)
     reader.end()
@@ -62,10 +62,10 @@ def trainings(net: Construction, layers: Layers, name: str) -> Trainings:
     return Trainings(forms, tuple(dict.fromkeys(reader.notes)))
 
 
-class _Reader:
+class _TrainingReader:
     """The calls of one program, read in order."""
 
-    def __init__(self, net: Construction, layers: Layers):
+    def __init__(self, net: BuiltNet, layers: Layers):
         self.net, self.layers = net, layers
         self.notes: list[str] = []
         self.made: list[_Training] = []

@@ -8,7 +8,7 @@ from snsim.engines.protocol import UpdateRule
 from snsim.network.expressions import Expression, number, substitute, variable
 
 
-def folded(rule: UpdateRule, constants: Mapping[str, float], zeros: Iterable[str] = ()) -> dict[str, Expression]:
+def fold_rule(rule: UpdateRule, constants: Mapping[str, float], zeros: Iterable[str] = ()) -> dict[str, Expression]:
     """What w and the states become, in terms of what they were: no groups, constants put in, and only the states
     that w will ever depend on. `zeros` are options that are 0 now and may not be later.
     """

@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from snsim.engines.folding import folded
+from snsim.engines.folding import fold_rule
 from snsim.engines.protocol import UpdateRule
 from snsim.network.net import Connection, Net
 from snsim.network.wiring import Attention, Dense, Frames, Windows
@@ -66,7 +66,7 @@ MemoryEstimate = Callable[[Workload], MemoryNeed]
 def native_memory(work: Workload) -> MemoryNeed:
     """One block of numbers: the weights with what stands beside each, the layers, copies for windows."""
     b, n, rule = work.bytes_a_number, work.weights, work.rule
-    kept = folded(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
+    kept = fold_rule(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
     states = len(kept)
     sums = 1 + (rule.curvature is not None)
     beside = 1 + states + (sums if work.batched else 0) + (3 if work.held else 0) + (4 if rule.conjugate else 0)

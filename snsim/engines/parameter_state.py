@@ -172,7 +172,7 @@ class FreeWeights(WeightShapes):
         return numbers.pop() if plain and len(numbers) == 1 else vector
 
 
-class Holder:
+class WeightAccess:
     """The part of an engine that hands its numbers out and takes them: see `snsim.engines.protocol.Engine`."""
 
     _weights: FreeWeights
@@ -190,7 +190,7 @@ class Holder:
         self._weights.load_state(values)
 
 
-def checked_patterns(
+def check_patterns(
     values: np.ndarray, units: int, what: str, dtype: np.dtype, patterns: int | None = None
 ) -> np.ndarray:
     """The patterns as (patterns, units) of the engine's type; SnError with the numbers if they do not fit."""
@@ -209,7 +209,7 @@ def checked_patterns(
     return array
 
 
-def checked_gates(
+def check_gates(
     gates: Mapping[str, np.ndarray], plan: Plan, dtype: np.dtype, patterns: int, what: str = "gate"
 ) -> dict[int, np.ndarray]:
     """The gates (or noises) by number of their layer, each (patterns, units) of the engine's type; SnError if one does
@@ -222,7 +222,7 @@ def checked_gates(
             raise fail(
                 f'{what}s for "{name}", which is no layer that is computed', hint=suggest(name, list(stages), "layers")
             )
-        made[stages[name].layer] = checked_patterns(values, stages[name].units, f"{name} {what}", dtype)
+        made[stages[name].layer] = check_patterns(values, stages[name].units, f"{name} {what}", dtype)
         if len(made[stages[name].layer]) != patterns:
             raise fail(
                 f"{patterns} input patterns, {what}s for {len(values)} at layer {name}",

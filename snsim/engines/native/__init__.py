@@ -13,8 +13,8 @@ import numpy as np
 
 from snsim.engines.native import jit
 from snsim.engines.native.engine import NativeEngine
-from snsim.engines.native.net_code import Net
-from snsim.engines.native.update_rules import Kind
+from snsim.engines.native.net_code import NetCode
+from snsim.engines.native.update_rules import CodeVariant
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
 
@@ -40,10 +40,10 @@ def ir_text(
     """The module that learns pattern by pattern with one rate for each parameter. `options` as for `build`; the
     defaults of the rule if there are none.
     """
-    net = Net(plan, cost, jit.machine(dtype))
+    net = NetCode(plan, cost, jit.machine(dtype))
     constants = dict(rule.options) if options is None else options
     rates = tuple((name, "number") for name, p in plan.parameters.items() if p.learns)
-    updates = net.updates(rule, Kind(rates, tuple(sorted(constants.items()))))
+    updates = net.updates(rule, CodeVariant(rates, tuple(sorted(constants.items()))))
     return net.learning_module(updates, updates.channels())
 
 

@@ -3,7 +3,7 @@
 Lanes lie along the positions of q, so that softmax needs no sums over lanes: of each head the states of q stand as
 [map][position, filled up to whole vectors], the softmax as [position of k][position of q], while a state of k or v is
 one number in every lane. Lanes beyond the last position hold numbers that count nowhere: what comes back there is 0.
-Sums over the positions of q, for k and v, add up lanes. See `engines.reference.transforms.Attended` for the formulas.
+Sums over the positions of q, for k and v, add up lanes. See `engines.reference.transforms.AttentionKernel` for the formulas.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from snsim.network.wiring import Attention
 _WRITTEN_OUT = 8  # products of a sum, or sums side by side, before there is a loop
 
 
-class Attended:
+class AttentionKernel:
     """One `attend`; all four layers store their maps in the order of their numbers."""
 
     def __init__(

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from snsim.engines.native.im2col import Direct, Pool
+from snsim.engines.native.im2col import DirectBuffer, PoolBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.update_rules import WeightUpdate
 
 
-class Diagonal:
+class DiagonalKernel:
     """One link: lane m of a position of the source feeds lane m of the same position of the target."""
 
-    def __init__(self, buffer: Direct | Pool, cells: ParameterCells, target: LayerCells):
+    def __init__(self, buffer: DirectBuffer | PoolBuffer, cells: ParameterCells, target: LayerCells):
         self.buffer, self.cells, self.target = buffer, cells, target
-        single = isinstance(buffer, Direct)
+        single = isinstance(buffer, DirectBuffer)
         self.positions = 1 if single else target.positions
         self.width = target.units if single else target.maps
-        self.step = 0 if isinstance(buffer, Direct) else buffer.length  # of the source, from position to position
+        self.step = 0 if isinstance(buffer, DirectBuffer) else buffer.length  # of the source, from position to position
         self.lanes = cells.block.machine.lanes
 
     def _each_vector(self, f: Function, act: Callable[[Index, int], None]) -> None:
@@ -52,12 +52,14 @@ class Diagonal:
 
         self._each_vector(f, vector)
 
-    def emit_back(self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: Update | None) -> None:
+    def emit_back(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
+    ) -> None:
         """Errors of the source, then the update of the weights, vector by vector."""
         last = self.cells.masks(self.cells.vectors)[-1]
-        store = first or isinstance(self.buffer, Pool)
+        store = first or isinstance(self.buffer, PoolBuffer)
         squares = any(POWER[c] == 2 for c in channels)
-        if isinstance(self.buffer, Pool) and squares and update is not None:
+        if isinstance(self.buffer, PoolBuffer) and squares and update is not None:
             self.buffer.fill_squares(f)
 
         def states(p: Index, v: Index) -> dict[int, Value]:
@@ -65,7 +67,7 @@ class Diagonal:
             x = f.load(self._source(self.buffer.x, p, v))
             if not squares:
                 return {1: x}
-            if isinstance(self.buffer, Pool):
+            if isinstance(self.buffer, PoolBuffer):
                 return {1: x, 2: f.load(self._source(self.buffer.squares, p, v))}
             return {1: x, 2: x * x}
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from snsim.engines.native.im2col import Direct, Patch, Pool, Window, Windowing
+from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowLayout
 from snsim.engines.native.layout import LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address, Machine
 from snsim.engines.native.vector_math import sums_of
 
-Buffer = Direct | Window | Patch | Pool
+Buffer = DirectBuffer | WindowBuffer | PatchBuffer | PoolBuffer
 _LONG = 4  # vectors in a row that are written out; longer rows become a loop
 
 
@@ -46,9 +46,9 @@ class Tiles:
         return self.row * self.windowing.kernel_rows
 
     @property
-    def windowing(self) -> Windowing:
+    def windowing(self) -> WindowLayout:
         """Of what is read; what goes back may stand otherwise."""
-        return self.buffer.x_windowing if not isinstance(self.buffer, Direct) else self.buffer.windowing
+        return self.buffer.x_windowing if not isinstance(self.buffer, DirectBuffer) else self.buffer.windowing
 
     @property
     def position_stride(self) -> int:
@@ -58,7 +58,7 @@ class Tiles:
     def set_weights(self) -> int:
         return self.unit * self.targets * (self.windowing.positions if self.own else 1)
 
-    def window(self, place: Address, s: Index, i: Index, j: Index, where: Windowing) -> Address:
+    def window(self, place: Address, s: Index, i: Index, j: Index, where: WindowLayout) -> Address:
         return place.by(s, self.set_stride).by(i, where.row_step).by(j, where.column_step)
 
     def weights(self, s: Index, i: Index, j: Index, t: Index) -> Address:

@@ -14,7 +14,7 @@ from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.update_rules import WeightUpdate
 from snsim.engines.native.vector_math import VectorOperations
 from snsim.engines.plan import Stage
 from snsim.engines.protocol import Cost
@@ -53,7 +53,7 @@ class Bias:
                 name="position",
             )
 
-    def emit_update(self, f: Function, channels: Sequence[str], update: Update) -> None:
+    def emit_update(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
         """Of repeated entries: the errors of all positions summed."""
 
         def vector(at: At, count: int) -> None:
@@ -117,16 +117,16 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
         return x if count == lanes else f.select(f.mask([k < count for k in range(lanes)]), x, f.constant(-np.inf))
 
     least = f.constant(-np.inf)
-    largest = over_lanes(f, folded(f, units, least, lambda at, n, now: greater(now, load_x(at, n))), greater)
+    largest = reduce_lanes(f, reduce_vectors(f, units, least, lambda at, n, now: greater(now, load_x(at, n))), greater)
 
     def add_exp(at: At, count: int, now: Value) -> Value:
         e = f.first_lanes(ops.exp(load_x(at, count) - largest), count)
         f.store(e, at(layer.delta[channels[0]]))
         return now + e
 
-    total = over_lanes(f, folded(f, units, f.zero, add_exp), lambda a, b: a + b)
-    mass = over_lanes(
-        f, folded(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)), lambda a, b: a + b
+    total = reduce_lanes(f, reduce_vectors(f, units, f.zero, add_exp), lambda a, b: a + b)
+    mass = reduce_lanes(
+        f, reduce_vectors(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)), lambda a, b: a + b
     )
 
     def vector(at: At, count: int) -> None:
@@ -137,7 +137,7 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
     each_vector(f, units, vector)
 
 
-def folded(f: Function, count: int, start: Value, step: Callable[[At, int, Value], Value]) -> Value:
+def reduce_vectors(f: Function, count: int, start: Value, step: Callable[[At, int, Value], Value]) -> Value:
     """`step(at, lanes that count, value so far)` over all vectors."""
     lanes = f.machine.lanes
     full, rest = divmod(count, lanes)
@@ -147,7 +147,7 @@ def folded(f: Function, count: int, start: Value, step: Callable[[At, int, Value
     return step(lambda place: place + full * lanes, rest, value) if rest else value
 
 
-def over_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Value]) -> Value:
+def reduce_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Value]) -> Value:
     """All lanes combined, in every lane."""
     lanes = f.machine.lanes
     half = lanes // 2
@@ -158,7 +158,7 @@ def over_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Valu
 
 
 def emit_through_nlf(
-    f: Function, layer: LayerCells, channels: Sequence[str], bias: Bias | None, update: Update | None
+    f: Function, layer: LayerCells, channels: Sequence[str], bias: Bias | None, update: WeightUpdate | None
 ) -> None:
     """From derivatives by the states to derivatives by the sums, in place; on the way the update of biases that are
     one per cell.
@@ -203,6 +203,6 @@ def emit_filled(f: Function, place: Address, count: int, number: float) -> None:
     each_vector(f, count, lambda at, n: f.store(f.first_lanes(f.constant(number), n), at(place)))
 
 
-def pattern(base: str, index: Index, size: int) -> Address:
+def pattern_address(base: str, index: Index, size: int) -> Address:
     """Row `index` of an array of patterns."""
     return Address(0, base=base).by(index, size)

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from snsim.engines.folding import folded, is_idle
+from snsim.engines.folding import fold_rule, is_idle
 from snsim.engines.native import jit
-from snsim.engines.native.forward_mode import Tangents, moving
+from snsim.engines.native.forward_mode import TangentCode, tangent_weights
 from snsim.engines.native.layout import ParameterCells, aligned_block, state_region
-from snsim.engines.native.net_code import Net
-from snsim.engines.native.update_rules import Kind, Updates
-from snsim.engines.parameter_state import WeightShapes, checked_gates, checked_patterns
+from snsim.engines.native.net_code import NetCode
+from snsim.engines.native.update_rules import CodeVariant, UpdateCode
+from snsim.engines.parameter_state import WeightShapes, check_gates, check_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.errors import fail
@@ -30,15 +30,15 @@ _CURVATURES = {"gauss-newton": "h", "full": "h-full"}
 _CHANGES_ALL = UpdateRule("none, sums only", (), (), ((("w", variable("g")),),))
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 _PIECE = 1000  # patterns of a batch in one call of compiled code
-Drawn = tuple[tuple[int, ...], tuple[int, ...]]  # the layers with gates, and those with noise
+GatedAndNoisy = tuple[tuple[int, ...], tuple[int, ...]]  # the layers with gates, and those with noise
 
 
 @dataclass(frozen=True, eq=False)
-class _Compiled:
+class _CompiledCode:
     """Linked code with what it was made for."""
 
     code: jit.Code
-    updates: Updates | None
+    updates: UpdateCode | None
     channels: tuple[str, ...]
 
     def run(self, name: str, *arguments: tuple[Any, Any]) -> None:
@@ -71,15 +71,15 @@ class NativeEngine:
         self.dtype = np.dtype(dtype)
         self._constants = {name: float(value) for name, value in (options or {}).items()}
         self._weights = WeightShapes(plan.parameters, rule, self.dtype)  # checks what is handed over
-        self._net = Net(plan, cost, jit.machine(self.dtype))
+        self._net = NetCode(plan, cost, jit.machine(self.dtype))
         self._tables = self._net.tables.joined()
         self._memory = aligned_block(0, self.dtype)
         self._filled = 0
         self._updates = 0
-        self._compiled: dict[object, _Compiled] = {}
+        self._compiled: dict[object, _CompiledCode] = {}
         self._freezes: dict[tuple[str, ...], bool] = {}
-        self._tangents: Tangents | None = None  # made when they are first asked for
-        self._last: tuple[Settings, Drawn, _Compiled, np.ndarray] | None = None
+        self._tangents: TangentCode | None = None  # made when they are first asked for
+        self._last: tuple[Settings, GatedAndNoisy, _CompiledCode, np.ndarray] | None = None
         self._grow()
         for name, parameter in plan.parameters.items():
             if parameter.fixed is not None:
@@ -148,13 +148,13 @@ class NativeEngine:
     # ---- Compiling -----------------------------------------------------------------------------------------------
 
     def _made(
-        self, key: object, text: str, exported: tuple[str, ...], updates: Updates | None, channels: tuple[str, ...]
-    ) -> _Compiled:
+        self, key: object, text: str, exported: tuple[str, ...], updates: UpdateCode | None, channels: tuple[str, ...]
+    ) -> _CompiledCode:
         self._grow()
-        made = self._compiled[key] = _Compiled(jit.Code(text, exported), updates, channels)
+        made = self._compiled[key] = _CompiledCode(jit.Code(text, exported), updates, channels)
         return made
 
-    def _learning_code(self, kind: Kind) -> _Compiled:
+    def _learning_code(self, kind: CodeVariant) -> _CompiledCode:
         if kind in self._compiled:
             return self._compiled[kind]
         updates = self._net.updates(self.rule, kind)
@@ -162,16 +162,16 @@ class NativeEngine:
         exported = (*(("gather", "apply") if kind.batched else ("learn",)), "evaluate", "states")
         return self._made(kind, self._net.learning_module(updates, channels), exported, updates, channels)
 
-    def _evaluation_code(self) -> _Compiled:
+    def _evaluation_code(self) -> _CompiledCode:
         for made in self._compiled.values():
             return made
         return self._made("forward", self._net.forward_module(), ("evaluate", "states"), None, ())
 
-    def _gathering_code(self, channels: tuple[str, ...]) -> _Compiled:
+    def _gathering_code(self, channels: tuple[str, ...]) -> _CompiledCode:
         """What adds up derivatives by all weights and updates none."""
         if ("gathered", channels) in self._compiled:
             return self._compiled["gathered", channels]
-        kind = Kind(tuple((name, "number") for name in self._learning), batched=True)
+        kind = CodeVariant(tuple((name, "number") for name in self._learning), batched=True)
         updates = self._net.updates(_CHANGES_ALL, kind)
         return self._made(
             ("gathered", channels),
@@ -181,20 +181,20 @@ class NativeEngine:
             channels,
         )
 
-    def _kind(self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: Drawn) -> Kind:
+    def _kind(self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: GatedAndNoisy) -> CodeVariant:
         zeros = tuple(
             name
             for name, default in self.rule.options
             if name not in self._constants and settings.options.get(name, default) == 0
         )
         if zeros not in self._freezes:  # whether a rate of 0 changes nothing: asked each pass, the same for all
-            self._freezes[zeros] = is_idle(folded(self.rule, {**self._constants, "rate": 0.0}, zeros))
+            self._freezes[zeros] = is_idle(fold_rule(self.rule, {**self._constants, "rate": 0.0}, zeros))
         freezes = self._freezes[zeros]
         kinds = tuple(
             (name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 and freezes else "number")
             for name, rate in rates.items()
         )
-        return Kind(
+        return CodeVariant(
             kinds,
             tuple(sorted(self._constants.items())),
             zeros,
@@ -213,7 +213,7 @@ class NativeEngine:
             made[name] = float(given.flat[0]) if (entries == entries[0]).all() else entries
         return made
 
-    def _prepared(self, settings: Settings, drawn: Drawn) -> tuple[_Compiled, np.ndarray]:
+    def _prepared(self, settings: Settings, drawn: GatedAndNoisy) -> tuple[_CompiledCode, np.ndarray]:
         """The code for these settings, and their numbers as it reads them."""
         if self._last is not None and self._last[0] is settings and self._last[1] == drawn:
             return self._last[2:]
@@ -243,10 +243,10 @@ class NativeEngine:
 
     def _inputs(self, inputs: np.ndarray) -> np.ndarray:
         """Checked, of the engine's type, each row in the order of cells."""
-        return self._in_cells(checked_patterns(inputs, self.plan.input_units, "input", self.dtype), 0)
+        return self._in_cells(check_patterns(inputs, self.plan.input_units, "input", self.dtype), 0)
 
     def _targets(self, targets: np.ndarray, patterns: int) -> np.ndarray:
-        checked = checked_patterns(targets, self.plan.output_units, "target", self.dtype, patterns)
+        checked = check_patterns(targets, self.plan.output_units, "target", self.dtype, patterns)
         return self._in_cells(checked, -1)
 
     def _in_cells(self, rows: np.ndarray, layer: int) -> np.ndarray:
@@ -267,7 +267,7 @@ class NativeEngine:
         x = self._inputs(inputs)
         d = self._targets(targets, len(x))
         by_layer = [
-            sorted(checked_gates(given, self.plan, self.dtype, len(x), what).items())
+            sorted(check_gates(given, self.plan, self.dtype, len(x), what).items())
             for given, what in ((gates, "gate"), (noises, "noise"))
         ]
         if not len(x):
@@ -293,7 +293,7 @@ class NativeEngine:
                 "apply", *self._base(), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates), (number_type, factor)
             )
 
-    def _gather(self, compiled: _Compiled, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
+    def _gather(self, compiled: _CompiledCode, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
         """Add up what the patterns give, in pieces between which an interrupt is heard: then the sums are 0 again."""
         try:
             for start in range(0, len(x), _PIECE):
@@ -303,7 +303,7 @@ class NativeEngine:
             self._clear_sums(compiled)
             raise
 
-    def _clear_sums(self, compiled: _Compiled) -> None:
+    def _clear_sums(self, compiled: _CompiledCode) -> None:
         for name in self._learning:
             for channel in compiled.channels:
                 self._pack(self._net.cells[name], np.zeros(self.plan.parameters[name].size), f"sum {channel}")
@@ -372,11 +372,11 @@ class NativeEngine:
         x, units = self._inputs(inputs), self.plan.output_units
         flat = self._weights.flat(direction, "direction")
         if self._tangents is None:
-            self._tangents = Tangents(self._net)
+            self._tangents = TangentCode(self._net)
             self._tangent_code = jit.Code(self._tangents.module(), ("tangents",))
             self._tables = self._net.tables.joined()
             self._grow()
-        weights, along = moving(
+        weights, along = tangent_weights(
             {name: self._taken_out(name).ravel() for name in self.plan.parameters},
             {name: flat[place] for name, place in self._weights.places.items()},
             self.plan,

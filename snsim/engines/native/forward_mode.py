@@ -2,7 +2,7 @@
 
     t_j = f'(a_j) * (sum over incoming connections of scale * (w * t_i + direction * x_i) + direction of the bias)
 
-Takes a laid out `Net`; adds to its block, for every layer that is computed, cells for t, and for every connection its
+Takes a laid out `NetCode`; adds to its block, for every layer that is computed, cells for t, and for every connection its
 kernel twice: once reading t with the weights, once reading the states with the direction. `normalize` and `attend` pass
 t on as they are moved by it. t is 0 at the inputs and at the border.
 """
@@ -14,32 +14,32 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snsim.engines.native.elementwise import Bias, emit_copy, pattern
+from snsim.engines.native.elementwise import Bias, emit_copy, pattern_address
 from snsim.engines.native.im2col import At, each_vector
-from snsim.engines.native.kernel_choice import Builder, ByTable, map_orders
-from snsim.engines.native.kernel_protocol import Connection
+from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, map_orders
+from snsim.engines.native.kernel_protocol import ConnectionKernel
 from snsim.engines.native.layout import LayerCells, ParameterCells, layer_cells
 from snsim.engines.native.llvm_ir import Function, Value
-from snsim.engines.native.net_code import ATTRIBUTES, STATE, Layer, Net
-from snsim.engines.native.sparse import Listed
+from snsim.engines.native.net_code import ATTRIBUTES, STATE, LayerCode, NetCode
+from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import attributes
-from snsim.engines.native.update_rules import Kind
+from snsim.engines.native.update_rules import CodeVariant
 from snsim.engines.plan import Plan, Stage
 from snsim.engines.weight_norm import WeightNorm
 from snsim.network.wiring import BORDER, Table
 
 
 @dataclass(eq=False)
-class _Moved:
+class _LayerTangent:
     """What t of one layer is made of."""
 
-    layer: Layer
+    layer: LayerCode
     cells: LayerCells  # t
-    links: list[Connection]
+    links: list[ConnectionKernel]
     bias: Bias | None  # the direction of the bias
 
 
-def moving(
+def tangent_weights(
     weights: Mapping[str, np.ndarray], along: Mapping[str, np.ndarray], plan: Plan
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The weights that connections use, and how these move where the parameters that learn move `along`; flat."""
@@ -54,14 +54,14 @@ def moving(
     return used, moved
 
 
-class Tangents:
+class TangentCode:
     """The twin of a net. `weights` and `directions` are the cells into which each parameter is packed a second time,
     and its direction.
     """
 
-    def __init__(self, net: Net):
+    def __init__(self, net: NetCode):
         self._net = net
-        self._builder = Builder(net.block, net.tables, ())
+        self._builder = KernelBuilder(net.block, net.tables, ())
         self.weights: dict[str, ParameterCells] = {}
         self.directions: dict[str, ParameterCells] = {}
         shapes = [net.plan.input_shape, *(stage.shape for stage in net.plan.stages)]
@@ -71,9 +71,9 @@ class Tangents:
         ]
         self._moved = [self._layer(layer) for layer in net.stages]
 
-    def _layer(self, layer: Layer) -> _Moved:
+    def _layer(self, layer: LayerCode) -> _LayerTangent:
         stage, cells = layer.stage, self._cells[layer.stage.layer]
-        links: list[Connection] = []
+        links: list[ConnectionKernel] = []
         for link in stage.links:
             along = self._builder.kernel(link, self._net.layers[link.source], cells, False)
             self.directions[link.slot] = along.cells
@@ -83,29 +83,30 @@ class Tangents:
                 self.weights[link.slot] = through.cells
                 links.append(through)
         if stage.bias is None:
-            return _Moved(layer, cells, links, None)
+            return _LayerTangent(layer, cells, links, None)
         if layer.bias is None:
             links.append(self._scattered_bias(stage, cells))
-            return _Moved(layer, cells, links, None)
+            return _LayerTangent(layer, cells, links, None)
         bias = Bias(cells, stage.bias, layer.bias.cells.index, layer.bias.period, self._net.block)
         self.directions[stage.bias] = bias.cells
-        return _Moved(layer, cells, links, bias)
+        return _LayerTangent(layer, cells, links, bias)
 
-    def _scattered_bias(self, stage: Stage, cells: LayerCells) -> Connection:
+    def _scattered_bias(self, stage: Stage, cells: LayerCells) -> ConnectionKernel:
         assert stage.bias is not None and stage.bias_index is not None
         made = self.directions[stage.bias] = ParameterCells(
             stage.bias, self._net.cells[stage.bias].index, self._net.block
         )
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        return ByTable(
-            Listed(self._net.layers[0], cells, table, made, 1.0, 1.0, self._net.block, self._net.tables, ()), stage.bias
+        return SparseConnection(
+            SparseKernel(self._net.layers[0], cells, table, made, 1.0, 1.0, self._net.block, self._net.tables, ()),
+            stage.bias,
         )
 
     def module(self) -> str:
         """Exports `tangents`: for each pattern a row of `made`, the cells of the outputs and then those of their t."""
         net = self._net
         module = net.module("tangents")
-        forward = net.emit_forward(module, False, Kind(()))
+        forward = net.emit_forward(module, False, CodeVariant(()))
         moved = [
             self._emit_moved(module.function(f"{m.cells.name} moved", STATE, f"how {m.cells.name} moves"), m)
             for m in self._moved
@@ -126,7 +127,7 @@ class Tangents:
             net.emit_present(f, forward, p)
             for function in moved:
                 f.run(function, "%state", "%tables")
-            row = pattern("%made", p, 2 * outputs[0].units)
+            row = pattern_address("%made", p, 2 * outputs[0].units)
             for cells in outputs:
                 emit_copy(f, cells.x, row, cells.units)
                 row = row + cells.units
@@ -134,7 +135,7 @@ class Tangents:
         f.loop(f.argument("patterns", "i64"), one, name="pattern")
         return str(module) + attributes(ATTRIBUTES)
 
-    def _emit_moved(self, f: Function, moved: _Moved) -> Function:
+    def _emit_moved(self, f: Function, moved: _LayerTangent) -> Function:
         for k, link in enumerate(moved.links):
             link.emit_forward(f, first=k == 0)
         for transfer, transformed in moved.layer.transfers:

@@ -1,10 +1,10 @@
 """Copies of a source layer in the form in which windows read it, and the way back for what they send down.
 
 Takes a layer and the geometry of windows; gives a place where the cells under a window are rows of contiguous numbers
-(`Windowing` tells where), functions that fill it, and functions that add what arrived in its twin `back` into the
+(`WindowLayout` tells where), functions that fill it, and functions that add what arrived in its twin `back` into the
 layer. Borders and wrapped cells are stored like any others, so no kernel ever asks whether it is at an edge.
 
-`Direct`: the layer itself.  `Window`: a padded copy of chosen maps.  `Patch`: each window by itself.  `Pool`: the sums
+`DirectBuffer`: the layer itself.  `WindowBuffer`: a padded copy of chosen maps.  `PatchBuffer`: each window by itself.  `PoolBuffer`: the sums
 over each window.
 """
 
@@ -24,7 +24,7 @@ At = Callable[[Address], Address]  # moves a place to the vector at hand
 
 
 @dataclass(frozen=True)
-class Windowing:
+class WindowLayout:
     """Where a window lies: position (i, j) starts `i*row_step + j*column_step` numbers after the buffer's start and has
     `kernel_rows` rows `pitch` apart, each of `vectors` vectors (the last filled up with lanes of weight 0).
     """
@@ -43,7 +43,7 @@ class Windowing:
 
 
 @dataclass(frozen=True, eq=False)
-class Geometry:
+class WindowGeometry:
     """Windows over maps, as in network.graph.Windows, without the maps."""
 
     rows: int  # of the target
@@ -56,12 +56,12 @@ class Geometry:
     scale: float
 
 
-class Direct:
+class DirectBuffer:
     """The layer itself, read whole."""
 
     def __init__(self, layer: LayerCells, block: Block):
         self.layer, self.x, self.back = layer, layer.x, layer.delta
-        self.windowing = Windowing(1, 1, 0, 0, 1, 0, block.machine.padded(layer.units) // block.machine.lanes)
+        self.windowing = WindowLayout(1, 1, 0, 0, 1, 0, block.machine.padded(layer.units) // block.machine.lanes)
 
     def fill(self, f: Function) -> None:
         """Nothing to copy."""
@@ -73,13 +73,13 @@ class Direct:
         """Nothing to copy."""
 
 
-class Window:
+class WindowBuffer:
     """For each set of maps a padded copy of the layer: rows of cells, the maps of the set innermost."""
 
     def __init__(
         self,
         layer: LayerCells,
-        geometry: Geometry,
+        geometry: WindowGeometry,
         sets: Sequence[Sequence[int]],
         block: Block,
         channels: Sequence[str],
@@ -103,9 +103,9 @@ class Window:
         self.x_windowing = self._windowing(x_pitch, vectors)
         self.windowing = self._windowing(self.pitch, vectors)  # of `back`
 
-    def _windowing(self, pitch: int, vectors: int) -> Windowing:
+    def _windowing(self, pitch: int, vectors: int) -> WindowLayout:
         g = self.geometry
-        return Windowing(g.rows, g.columns, g.step[0] * pitch, g.step[1] * self.depth, g.window[0], pitch, vectors)
+        return WindowLayout(g.rows, g.columns, g.step[0] * pitch, g.step[1] * self.depth, g.window[0], pitch, vectors)
 
     def _borders(self) -> np.ndarray:
         one = np.zeros((self.size[0], self.pitch))
@@ -167,7 +167,7 @@ class Window:
                 there = (target + number * self.stride).by(j, self.depth)
                 for v in range(0, self.depth, self.lanes):
                     part = maps[v : v + self.lanes]
-                    f.store_lanes(picked(f, vectors, part), 0, len(part), there + v)
+                    f.store_lanes(pick_lanes(f, vectors, part), 0, len(part), there + v)
 
         f.loop(columns, position, name="column")
 
@@ -214,17 +214,17 @@ class Window:
                     where = [maps.index(m) if m in maps else -1 for m in range(v, v + count)]
                     if max(where) >= 0:
                         vectors = [f.load(here + number * self.stride + d) for d in range(0, self.depth, self.lanes)]
-                        value = picked(f, vectors, where)
+                        value = pick_lanes(f, vectors, where)
                         total = value if total is None else total + value
                 put(f.zero if total is None else total, count, there + v)
 
         f.loop(columns, position, name="column")
 
 
-class Patch:
+class PatchBuffer:
     """Each window by itself, all its rows in one: for windows whose rows would fill their vectors badly."""
 
-    def __init__(self, window: Window, block: Block, channels: Sequence[str]):
+    def __init__(self, window: WindowBuffer, block: Block, channels: Sequence[str]):
         self.window = window
         self.row = window.geometry.window[1] * window.depth
         g = window.geometry
@@ -232,7 +232,7 @@ class Patch:
         self.stride = self.length * g.rows * g.columns + block.machine.lanes
         self.x = block.take(self.stride * len(window.sets))
         self.back = {c: block.take(self.stride * len(window.sets)) for c in channels}
-        self.windowing = self.x_windowing = Windowing(
+        self.windowing = self.x_windowing = WindowLayout(
             1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes
         )
 
@@ -261,7 +261,12 @@ class Patch:
         self.window.drain(f, channels, first)
 
     def _each_row(
-        self, f: Function, window: Address, where: Windowing, patch: Address, move: Callable[[Address, Address], None]
+        self,
+        f: Function,
+        window: Address,
+        where: WindowLayout,
+        patch: Address,
+        move: Callable[[Address, Address], None],
     ) -> None:
         """`move(place in the window, place in the patch)` for every row of every window."""
 
@@ -274,17 +279,17 @@ class Patch:
         f.nest({"set": len(self.window.sets), "row": where.rows, "column": where.columns}, rows)
 
 
-class Pool:
+class PoolBuffer:
     """The sum over each window, for every map: position * padded maps + map."""
 
-    def __init__(self, window: Window, block: Block, channels: Sequence[str]):
+    def __init__(self, window: WindowBuffer, block: Block, channels: Sequence[str]):
         self.window = window
         g, self.depth = window.geometry, window.depth
         self.length = block.machine.padded(self.depth)
         self.x = block.take(self.length * g.rows * g.columns)
         self.squares = block.take(self.length * g.rows * g.columns)
         self.back = {c: block.take(self.length * g.rows * g.columns) for c in channels}
-        self.windowing = self.x_windowing = Windowing(
+        self.windowing = self.x_windowing = WindowLayout(
             1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes
         )
 
@@ -292,7 +297,7 @@ class Pool:
         self,
         f: Function,
         window: Address,
-        where: Windowing,
+        where: WindowLayout,
         pool: Address,
         act: Callable[[list[Address], Address], None],
     ) -> None:
@@ -370,7 +375,7 @@ def zero_fill(f: Function, place: Address, count: int) -> None:
     each_vector(f, count, lambda at, n: f.store(f.zero, at(place)))
 
 
-def picked(f: Function, vectors: Sequence[Value], lanes: Sequence[int]) -> Value:
+def pick_lanes(f: Function, vectors: Sequence[Value], lanes: Sequence[int]) -> Value:
     """The vector whose lane k is number lanes[k] of the vectors laid end to end; 0 where that is -1."""
     width = f.machine.lanes
     wanted = [*lanes, *[-1] * (width - len(lanes))]

@@ -1,6 +1,6 @@
 """Which kernel computes a connection, and how its weights lie.
 
-Takes a `Link` of the plan with its layers; gives a `Connection` that emits the sums of the target and, on the way back,
+Takes a `Link` of the plan with its layers; gives a `ConnectionKernel` that emits the sums of the target and, on the way back,
 errors and updates. The choice between ways that all are right goes by an estimate of the vector operations.
 """
 
@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snsim.engines.native.attention import Attended
-from snsim.engines.native.depthwise import Diagonal
+from snsim.engines.native.attention import AttentionKernel
+from snsim.engines.native.depthwise import DiagonalKernel
 from snsim.engines.native.dot_tiles import Tiles, emit_sums
-from snsim.engines.native.im2col import Direct, Geometry, Patch, Pool, Window
-from snsim.engines.native.kernel_protocol import Connection, Transformed
-from snsim.engines.native.layout import Block, LayerCells, ParameterCells, Tables
+from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowGeometry
+from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
+from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function
-from snsim.engines.native.map_lanes import MapLanes
-from snsim.engines.native.normalization import Normalized
+from snsim.engines.native.map_lanes import MapLanesKernel
+from snsim.engines.native.normalization import NormalizationKernel
 from snsim.engines.native.shared_backward import emit_errors, emit_gradient
-from snsim.engines.native.sparse import Listed
-from snsim.engines.native.unshared_backward import emit_own
-from snsim.engines.native.update_rules import Sums, Updates
-from snsim.engines.native.weight_norm import WeightNormed
+from snsim.engines.native.sparse import SparseKernel
+from snsim.engines.native.unshared_backward import emit_unshared_backward
+from snsim.engines.native.update_rules import GradientSums, UpdateCode
+from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Link, Plan, Transfer
 from snsim.network.wiring import Dense, Frames, Normalization, Windows
 
@@ -32,7 +32,7 @@ _MOST_MAP_LANES = 160  # vectors of weights that MapLanes writes out
 
 
 @dataclass(eq=False)
-class Tiled:
+class TiledConnection:
     """dot_tiles.py, with shared_backward.py or unshared_backward.py for the way back."""
 
     tiles: Tiles
@@ -47,13 +47,13 @@ class Tiled:
         emit_sums(f, self.tiles, first)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         buffer = self.tiles.buffer
         if self.tiles.own:
             if errors or update is not None:
-                emit_own(f, self.tiles, channels, errors, first, update)
+                emit_unshared_backward(f, self.tiles, channels, errors, first, update)
             if errors:
                 buffer.drain(f, channels, first)
             return
@@ -67,8 +67,8 @@ class Tiled:
 
 
 @dataclass(eq=False)
-class InMapLanes:
-    kernel: MapLanes
+class MapLanesConnection:
+    kernel: MapLanesKernel
     name: str
 
     @property
@@ -80,7 +80,7 @@ class InMapLanes:
         self.kernel.emit_sums(f, first)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         assert not errors, "chosen for sources that want no errors"
         if self.name in sink.updated:
@@ -88,8 +88,8 @@ class InMapLanes:
 
 
 @dataclass(eq=False)
-class OneToOne:
-    kernel: Diagonal
+class DiagonalConnection:
+    kernel: DiagonalKernel
     name: str
 
     @property
@@ -101,7 +101,7 @@ class OneToOne:
         self.kernel.emit_sums(f, first)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if errors or update is not None:
@@ -111,8 +111,8 @@ class OneToOne:
 
 
 @dataclass(eq=False)
-class ByTable:
-    kernel: Listed
+class SparseConnection:
+    kernel: SparseKernel
     name: str
 
     @property
@@ -123,7 +123,7 @@ class ByTable:
         self.kernel.emit_sums(f, first)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if errors or update is not None:
@@ -169,25 +169,25 @@ def _is_identity(maps: np.ndarray) -> bool:
 
 
 @dataclass
-class Builder:
+class KernelBuilder:
     """What all connections of a net are made with."""
 
     block: Block
-    tables: Tables
+    tables: IndexTables
     channels: Sequence[str]
 
     @property
     def lanes(self) -> int:
         return self.block.machine.lanes
 
-    def connect(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
+    def connect(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
         """`errors`: whether the source may ever want errors."""
         kernel = self.kernel(link, source, target, errors)
         if link.gain is None:
             return kernel
-        return WeightNormed(kernel, link.gain, link.connection.wiring.owners(), self.block, self.channels)
+        return WeightNormConnection(kernel, link.gain, link.connection.wiring.owners(), self.block, self.channels)
 
-    def kernel(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
+    def kernel(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
         """What computes with the weights as they are used."""
         structure = link.structure
         if isinstance(structure, Dense):
@@ -200,11 +200,11 @@ class Builder:
             return self._windows(link, structure, source, target, errors)
         return self._listed(link, source, target)
 
-    def transfer(self, transfer: Transfer, sources: Sequence[LayerCells], target: LayerCells) -> Transformed:
+    def transfer(self, transfer: Transfer, sources: Sequence[LayerCells], target: LayerCells) -> TransformKernel:
         structure = transfer.structure
         if isinstance(structure, Normalization):
-            return Normalized(structure, sources, target, self.block)
-        return Attended(structure, sources, target, self.block, self.channels)
+            return NormalizationKernel(structure, sources, target, self.block)
+        return AttentionKernel(structure, sources, target, self.block, self.channels)
 
     def _parameter(self, link: Link, index: np.ndarray) -> ParameterCells:
         return ParameterCells(link.slot, index.astype(np.int32, copy=False), self.block)
@@ -215,33 +215,33 @@ class Builder:
         wide[..., : index.shape[-1]] = index
         return wide
 
-    def _dense(self, link: Link, source: LayerCells, target: LayerCells) -> Connection:
+    def _dense(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         flat_source, flat_target = (replace(layer, maps=layer.units, rows=1, columns=1) for layer in (source, target))
         inputs, outputs = (layer.unit_of_cell.astype(np.int32) for layer in (source, target))
         index = inputs[None, :] * np.int32(target.units) + outputs[:, None]
-        buffer: Direct | Window = Direct(source, self.block)
+        buffer: DirectBuffer | WindowBuffer = DirectBuffer(source, self.block)
         if link.scale != 1.0:
-            plain = Geometry(1, 1, (1, 1), (1, 1), (0, 0), False, 0.0, link.scale)
-            buffer = Window(flat_source, plain, [range(source.units)], self.block, self.channels)
+            plain = WindowGeometry(1, 1, (1, 1), (1, 1), (0, 0), False, 0.0, link.scale)
+            buffer = WindowBuffer(flat_source, plain, [range(source.units)], self.block, self.channels)
         cells = self._parameter(link, self._in_rows(index))
-        return Tiled(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, own=True), link.slot)
+        return TiledConnection(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, own=True), link.slot)
 
-    def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> Connection:
+    def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         views = [
             replace(layer, maps=traits, rows=1, columns=frames, map_order=np.arange(traits))
             for layer, (frames, traits) in ((source, structure.source), (target, structure.target))
         ]
-        geometry = Geometry(
+        geometry = WindowGeometry(
             1, structure.target[0], (1, structure.window), (1, structure.step), (0, 0), False, 0.0, link.scale
         )
         traits = structure.source[1]
-        window = Window(views[0], geometry, [range(traits)], self.block, self.channels)
+        window = WindowBuffer(views[0], geometry, [range(traits)], self.block, self.channels)
         outputs = structure.target[1]
         index = np.arange(structure.window * traits * outputs).reshape(-1, outputs).T
         cells = self._parameter(link, self._in_rows(index))
-        return Tiled(Tiles(window, cells, views[1], 1, 0, 0, outputs, own=False), link.slot)
+        return TiledConnection(Tiles(window, cells, views[1], 1, 0, 0, outputs, own=False), link.slot)
 
-    def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> Connection:
+    def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         table = link.table
         units = np.arange(source.units)
         one_to_one = (
@@ -251,36 +251,42 @@ class Builder:
         )
         if one_to_one and (source.unit_of_cell == target.unit_of_cell).all():
             cells = self._parameter(link, self._in_rows(source.unit_of_cell))
-            return OneToOne(Diagonal(Direct(source, self.block), cells, target), link.slot)
+            return DiagonalConnection(DiagonalKernel(DirectBuffer(source, self.block), cells, target), link.slot)
         weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
         cells = self._parameter(link, self._in_rows(weights if link.gain is None else _by_owner(link, weights)))
-        return ByTable(
-            Listed(source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels),
+        return SparseConnection(
+            SparseKernel(
+                source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels
+            ),
             link.slot,
         )
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
 
-    def _geometry(self, link: Link, s: Windows) -> Geometry:
-        return Geometry(s.target[1], s.target[2], s.window, s.step, s.border, s.wrap, link.border_value, link.scale)
+    def _geometry(self, link: Link, s: Windows) -> WindowGeometry:
+        return WindowGeometry(
+            s.target[1], s.target[2], s.window, s.step, s.border, s.wrap, link.border_value, link.scale
+        )
 
-    def _pooled(self, link: Link, s: Windows, source: LayerCells, target: LayerCells) -> Connection:
-        pool = Pool(
-            Window(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
+    def _pooled(self, link: Link, s: Windows, source: LayerCells, target: LayerCells) -> ConnectionKernel:
+        pool = PoolBuffer(
+            WindowBuffer(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
             self.block,
             self.channels,
         )
         pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
         if _is_identity(s.maps) and (source.map_order == target.map_order).all() and link.gain is None:
             cells = self._parameter(link, self._in_rows(np.diag(pairs)))
-            return OneToOne(Diagonal(pool, cells, target), link.slot)
+            return DiagonalConnection(DiagonalKernel(pool, cells, target), link.slot)
         cells = self._parameter(link, self._in_rows(pairs))
-        return Tiled(Tiles(pool, cells, target, 1, 0, 0, target.maps, own=False), link.slot)
+        return TiledConnection(Tiles(pool, cells, target, 1, 0, 0, target.maps, own=False), link.slot)
 
-    def _windows(self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
+    def _windows(
+        self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool
+    ) -> ConnectionKernel:
         geometry, own = self._geometry(link, s), s.sharing == "unit"
         ways = [
-            _Way(sets, patch)
+            _WindowStrategy(sets, patch)
             for sets in self._groupings(s, source, target)
             for patch in (False, True)
             if patch or not own
@@ -290,23 +296,23 @@ class Builder:
         cells_of_window = s.window[0] * s.window[1] * source.maps
         fits = not own and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None
         if fits and 2 * target.positions * cells_of_window * in_lanes < self._cost(best, s, errors):
-            window = Window(source, geometry, [range(source.maps)], self.block, self.channels)
+            window = WindowBuffer(source, geometry, [range(source.maps)], self.block, self.channels)
             index = self._window_index(s, source, target, [range(source.maps)], own)
             index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
             cells = self._parameter(link, self._in_rows(index))
-            return InMapLanes(MapLanes(window, cells, target), link.slot)
-        window = Window(source, geometry, best.sets, self.block, self.channels)
+            return MapLanesConnection(MapLanesKernel(window, cells, target), link.slot)
+        window = WindowBuffer(source, geometry, best.sets, self.block, self.channels)
         index = self._window_index(s, source, target, best.sets, own)
-        buffer: Window | Patch = window
+        buffer: WindowBuffer | PatchBuffer = window
         if best.patch:
-            buffer = Patch(window, self.block, self.channels)
+            buffer = PatchBuffer(window, self.block, self.channels)
             index = index.reshape(*index.shape[:3], 1, -1)
         else:
             index = index.reshape(*index.shape[:4], -1)
-        stride = buffer.stride if isinstance(buffer, Patch) else window.stride
+        stride = buffer.stride if isinstance(buffer, PatchBuffer) else window.stride
         cells = self._parameter(link, self._in_rows(index))
         sets = len(best.sets)
-        return Tiled(Tiles(buffer, cells, target, sets, stride, 0, target.maps // sets, own), link.slot)
+        return TiledConnection(Tiles(buffer, cells, target, sets, stride, 0, target.maps // sets, own), link.slot)
 
     def _groupings(self, s: Windows, source: LayerCells, target: LayerCells) -> list[list[tuple[int, ...]]]:
         """Ways of copying the source maps: all at once, or each distinct set of sources, if these are of one size, feed
@@ -324,7 +330,7 @@ class Builder:
         even = len(set(counts)) == 1 and len({len(g) for g in groups}) == 1
         return [everything, groups] if even and len(groups) > 1 else [everything]
 
-    def _cost(self, way: _Way, s: Windows, errors: bool) -> float:
+    def _cost(self, way: _WindowStrategy, s: Windows, errors: bool) -> float:
         """Vector operations of one presentation, about."""
         positions, lanes, depth = s.target[1] * s.target[2], self.lanes, len(way.sets[0])
         rows, width = s.window[0], s.window[1] * depth
@@ -364,7 +370,7 @@ def _by_owner(link: Link, weights: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Way:
+class _WindowStrategy:
     sets: list[tuple[int, ...]]
     patch: bool
 

@@ -8,10 +8,10 @@ from typing import Protocol
 from snsim.engines.native.layout import ParameterCells
 from snsim.engines.native.llvm_ir import Function
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import Sums, Updates
+from snsim.engines.native.update_rules import GradientSums, UpdateCode
 
 
-class Connection(Protocol):
+class ConnectionKernel(Protocol):
     """A link ready to be emitted."""
 
     name: str  # of the parameter with its weights
@@ -23,12 +23,12 @@ class Connection(Protocol):
         """The sums of the target: stored if `first`, else added."""
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         """What goes back to the source, if it wants `errors` (stored if `first`), then the updates."""
 
 
-class Transformed(Protocol):
+class TransformKernel(Protocol):
     """A transfer ready to be emitted: attention.py, normalization.py."""
 
     def emit_forward(self, f: Function, first: bool) -> None:

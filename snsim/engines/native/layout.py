@@ -41,7 +41,7 @@ class Block:
         return place
 
 
-class Tables:
+class IndexTables:
     """Constant arrays of int32, one after the other behind one pointer."""
 
     def __init__(self) -> None:
@@ -167,18 +167,18 @@ class ParameterCells:
 
     # ---- Lanes that hold no weight must stay 0 -------------------------------------------------------------------
 
-    def masks(self, vectors: int) -> list[Mask]:
+    def masks(self, vectors: int) -> list[LaneMask]:
         """For vector v of every row of `vectors` vectors: which lanes may change."""
         used = (self.index >= 0).reshape(-1, vectors, self.block.machine.lanes)
         made = []
         for v in range(vectors):
             same = bool((used[:, v] == used[0, v]).all())
-            made.append(Mask(self, tuple(bool(u) for u in used[0, v]) if same else None))
+            made.append(LaneMask(self, tuple(bool(u) for u in used[0, v]) if same else None))
         return made
 
 
 @dataclass(frozen=True, eq=False)
-class Mask:
+class LaneMask:
     """Which lanes of a vector hold weights: the same ones in every row, or as a region beside the values tells."""
 
     cells: ParameterCells

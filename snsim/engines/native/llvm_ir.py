@@ -196,9 +196,9 @@ class Function:
     def shuffle(self, a: Value, b: Value | None, lanes: Sequence[int]) -> Value:
         """Lanes of a (numbered from 0) and b (numbered on from there); -1 is any."""
         b_text = "poison" if b is None else b.text
-        picked = ", ".join("i32 poison" if lane < 0 else f"i32 {lane}" for lane in lanes)
+        lane_texts = ", ".join("i32 poison" if lane < 0 else f"i32 {lane}" for lane in lanes)
         type = self.machine.vector if len(lanes) == self.machine.lanes else f"<{len(lanes)} x {self.machine.scalar}>"
-        text = f"shufflevector {a.type} {a.text}, {a.type} {b_text}, <{len(lanes)} x i32> <{picked}>"
+        text = f"shufflevector {a.type} {a.text}, {a.type} {b_text}, <{len(lanes)} x i32> <{lane_texts}>"
         return self.instruction(text, type)
 
     def splat(self, scalar: Value) -> Value:

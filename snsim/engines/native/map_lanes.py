@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snsim.engines.native.im2col import Window
+from snsim.engines.native.im2col import WindowBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.update_rules import WeightUpdate
 
 _POSITIONS = 8
 
 
-class MapLanes:
+class MapLanesKernel:
     """One link; weights in lanes beyond the last target map are 0 and stay so."""
 
-    def __init__(self, buffer: Window, cells: ParameterCells, target: LayerCells):
+    def __init__(self, buffer: WindowBuffer, cells: ParameterCells, target: LayerCells):
         self.buffer, self.cells, self.target = buffer, cells, target
         self.lanes = cells.block.machine.lanes
         self.vectors = cells.block.machine.padded(target.maps) // self.lanes
@@ -63,7 +63,7 @@ class MapLanes:
 
         f.loop(where.rows, row, name="row")
 
-    def emit_gradient(self, f: Function, channels: Sequence[str], update: Update) -> None:
+    def emit_gradient(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
         where, maps = self.buffer.x_windowing, self.target.maps
         masks = self.cells.masks(self.vectors)
         at_once = max(1, (f.machine.registers - 6) // len(channels))

@@ -1,6 +1,6 @@
 """From a plan to the text of a module that trains and evaluates it.
 
-Takes plan, cost, rule and `Machine`; a `Net` lays everything out in one block of numbers; `forward_module` and
+Takes plan, cost, rule and `Machine`; a `NetCode` lays everything out in one block of numbers; `forward_module` and
 `learning_module` give LLVM IR. One function per layer and phase, named after the layer, so that the text and the
 assembly can be read:
 
@@ -24,16 +24,16 @@ from snsim.engines.native.elementwise import (
     emit_filled,
     emit_nlf,
     emit_through_nlf,
-    pattern,
+    pattern_address,
 )
-from snsim.engines.native.kernel_choice import Builder, ByTable, map_orders
-from snsim.engines.native.kernel_protocol import Connection, Transformed
-from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, Tables, layer_cells
+from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, map_orders
+from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
+from snsim.engines.native.layout import POWER, Block, IndexTables, LayerCells, ParameterCells, layer_cells
 from snsim.engines.native.llvm_ir import Function, Module, Value
-from snsim.engines.native.sparse import Listed
+from snsim.engines.native.sparse import SparseKernel
 from snsim.engines.native.target import Address, Machine, attributes
-from snsim.engines.native.update_rules import Kind, Sums, Updates
-from snsim.engines.native.weight_norm import WeightNormed
+from snsim.engines.native.update_rules import CodeVariant, GradientSums, UpdateCode
+from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Plan, Stage, Transfer
 from snsim.engines.protocol import Cost, UpdateRule
 from snsim.network.wiring import BORDER, Table
@@ -42,22 +42,22 @@ STATE = [("ptr", "state"), ("ptr", "tables")]
 
 
 @dataclass(eq=False)
-class Layer:
+class LayerCode:
     """A stage with its cells and what enters it."""
 
     stage: Stage
     cells: LayerCells
-    links: list[tuple[int, Connection]]  # source layer, connection
-    transfers: list[tuple[Transfer, Transformed]]
+    links: list[tuple[int, ConnectionKernel]]  # source layer, connection
+    transfers: list[tuple[Transfer, TransformKernel]]
     bias: Bias | None
 
 
-class Net:
+class NetCode:
     """A plan laid out in a block."""
 
     def __init__(self, plan: Plan, cost: Cost, machine: Machine):
         self.plan, self.cost, self.machine = plan, cost, machine
-        self.block, self.tables = Block(machine), Tables()
+        self.block, self.tables = Block(machine), IndexTables()
         channels = tuple(POWER)
         self.cells: dict[str, ParameterCells] = {}
         shapes = [(plan.net.layers[0].name, plan.input_shape), *((s.name, s.shape) for s in plan.stages)]
@@ -66,7 +66,7 @@ class Net:
             for (name, shape), order in zip(shapes, map_orders(plan))
         ]
         learns = self.active(frozenset(p.name for p in plan.parameters.values() if p.learns))
-        builder = Builder(self.block, self.tables, channels)
+        builder = KernelBuilder(self.block, self.tables, channels)
         self.stages = [self._stage(stage, builder, learns) for stage in plan.stages]
 
     def active(self, updated: frozenset[str]) -> list[bool]:
@@ -78,7 +78,7 @@ class Net:
             made[stage.layer] = own or any(made[source] for source in sources)
         return made
 
-    def _stage(self, stage: Stage, builder: Builder, learns: list[bool]) -> Layer:
+    def _stage(self, stage: Stage, builder: KernelBuilder, learns: list[bool]) -> LayerCode:
         target = self.layers[stage.layer]
         links = [
             (link.source, builder.connect(link, self.layers[link.source], target, learns[link.source]))
@@ -86,7 +86,7 @@ class Net:
         ]
         for link, (_, connection) in zip(stage.links, links):
             self.cells[link.slot] = connection.cells
-            if isinstance(connection, WeightNormed):
+            if isinstance(connection, WeightNormConnection):
                 self.cells[connection.gain] = connection.gains
         bias = None
         if stage.bias is not None and stage.bias_index is not None:
@@ -100,37 +100,37 @@ class Net:
             (transfer, builder.transfer(transfer, [self.layers[k] for k in transfer.sources], target))
             for transfer in stage.transfers
         ]
-        return Layer(stage, target, links, transfers, bias)
+        return LayerCode(stage, target, links, transfers, bias)
 
-    def _scattered_bias(self, stage: Stage, target: LayerCells, size: int) -> Connection:
+    def _scattered_bias(self, stage: Stage, target: LayerCells, size: int) -> ConnectionKernel:
         """A bias whose entries lie in no regular order: connections from border cells of state 1."""
         assert stage.bias is not None and stage.bias_index is not None
         index = np.full(self.machine.padded(size), -1)
         index[:size] = np.arange(size)
         cells = self.cells[stage.bias] = ParameterCells(stage.bias, index, self.block)
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        kernel = Listed(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
-        return ByTable(kernel, stage.bias)
+        kernel = SparseKernel(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
+        return SparseConnection(kernel, stage.bias)
 
     # ---- Modules -------------------------------------------------------------------------------------------------
 
     def forward_module(self) -> str:
         """Exports `evaluate` and `states`."""
         module = self.module("evaluation")
-        plain = Kind(())
+        plain = CodeVariant(())
         self._emit_evaluation(module, self.emit_forward(module, False, plain), plain)
         return str(module) + attributes(ATTRIBUTES)
 
-    def learning_module(self, updates: Updates, channels: Sequence[str]) -> str:
+    def learning_module(self, updates: UpdateCode, channels: Sequence[str]) -> str:
         """Exports `learn`, or `gather` and `apply` if the patterns of a batch are gathered; and what a forward module
         does. `channels` are gathered ("g" always).
         """
         module = self.module(f"update rule {updates.rule.name}")
         forward = self.emit_forward(module, "h-full" in channels, updates.kind)
         self._emit_evaluation(module, forward, updates.kind)
-        sink = Sums(self.cells, updates.updated, channels) if updates.kind.batched else updates
+        sink = GradientSums(self.cells, updates.updated, channels) if updates.kind.batched else updates
         back = self._emit_back(module, channels, sink)
-        if isinstance(sink, Sums):
+        if isinstance(sink, GradientSums):
             self._emit_batches(module, forward, back, sink, updates)
         else:
             self._emit_learn(module, forward, back, updates)
@@ -147,7 +147,7 @@ class Net:
         lines += [f"{cells.value.offset:9}  {name} ({len(cells.index)})" for name, cells in self.cells.items()]
         return Module(self.machine, *lines)
 
-    def emit_forward(self, module: Module, bends: bool, kind: Kind) -> list[Function]:
+    def emit_forward(self, module: Module, bends: bool, kind: CodeVariant) -> list[Function]:
         made = []
         for layer in self.stages:
             f = module.function(f"{layer.stage.name} forward", STATE, f"{layer.stage.name}: sums and states")
@@ -163,7 +163,7 @@ class Net:
             made.append(f)
         return made
 
-    def _emit_back(self, module: Module, channels: Sequence[str], sink: Updates | Sums) -> list[Function]:
+    def _emit_back(self, module: Module, channels: Sequence[str], sink: UpdateCode | GradientSums) -> list[Function]:
         active = self.active(sink.updated)
         reached: set[int] = {len(self.stages)}
         made = []
@@ -204,17 +204,17 @@ class Net:
             if layer.bias is not None:
                 layer.bias.emit_spread(f)
             for _, link in layer.links:
-                if isinstance(link, WeightNormed):
+                if isinstance(link, WeightNormConnection):
                     link.emit_used(f)
 
     def emit_present(self, f: Function, forward: Sequence[Function], index: Value | int) -> None:
         """The input of pattern `index`, and every layer after it."""
         units = self.layers[0].units
-        emit_copy(f, pattern("%inputs", index, units), self.layers[0].x, units, exact=False)
+        emit_copy(f, pattern_address("%inputs", index, units), self.layers[0].x, units, exact=False)
         for function in forward:
             f.run(function, "%state", "%tables")
 
-    def _emit_evaluation(self, module: Module, forward: Sequence[Function], kind: Kind) -> None:
+    def _emit_evaluation(self, module: Module, forward: Sequence[Function], kind: CodeVariant) -> None:
         arguments = [*STATE, ("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")]
         for name, layers in (("evaluate", self.layers[-1:]), ("states", self.layers)):
             f = module.function(name, arguments, f"{name}: rows of cells of {', '.join(c.name for c in layers)}", True)
@@ -233,7 +233,7 @@ class Net:
                 width: int = width,
             ) -> None:
                 self.emit_present(f, forward, p)
-                row = pattern("%made", p, width)
+                row = pattern_address("%made", p, width)
                 for cells in layers:
                     emit_copy(f, cells.x, row, cells.units)
                     row = row + cells.units
@@ -241,22 +241,22 @@ class Net:
             f.loop(f.argument("patterns", "i64"), one, name="pattern")
 
     def _emit_pattern(
-        self, f: Function, forward: Sequence[Function], back: Sequence[Function], kind: Kind, p: Value | int
+        self, f: Function, forward: Sequence[Function], back: Sequence[Function], kind: CodeVariant, p: Value | int
     ) -> None:
         """Forward and back; a row of `%gates` has the gates of all gated layers, then the noise of all noisy ones."""
         places = [*((n, self.layers[n].gate) for n in kind.gated), *((n, self.layers[n].noise) for n in kind.noisy)]
-        row = pattern("%gates", p, sum(self.layers[number].units for number, _ in places))
+        row = pattern_address("%gates", p, sum(self.layers[number].units for number, _ in places))
         for number, place in places:
             emit_copy(f, row, place, self.layers[number].units)
             row = row + self.layers[number].units
         self.emit_present(f, forward, p)
-        target = f.pointer(pattern("%targets", p, self.layers[-1].units))
+        target = f.pointer(pattern_address("%targets", p, self.layers[-1].units))
         f.run(back[0], "%state", "%tables", target)
         for function in back[1:]:
             f.run(function, "%state", "%tables")
 
     def _emit_learn(
-        self, module: Module, forward: Sequence[Function], back: Sequence[Function], updates: Updates
+        self, module: Module, forward: Sequence[Function], back: Sequence[Function], updates: UpdateCode
     ) -> None:
         prepare = module.function(
             "prepare",
@@ -292,7 +292,12 @@ class Net:
         f.loop(f.argument("patterns", "i64"), one, name="pattern")
 
     def _emit_batches(
-        self, module: Module, forward: Sequence[Function], back: Sequence[Function], sums: Sums, updates: Updates
+        self,
+        module: Module,
+        forward: Sequence[Function],
+        back: Sequence[Function],
+        sums: GradientSums,
+        updates: UpdateCode,
     ) -> None:
         gather = module.function(
             "gather",
@@ -318,8 +323,8 @@ class Net:
             f.comment(name)
             sums.emit_apply(f, name, updates, factor)
 
-    def updates(self, rule: UpdateRule, kind: Kind) -> Updates:
-        return Updates(rule, kind, self.cells, self.block)
+    def updates(self, rule: UpdateRule, kind: CodeVariant) -> UpdateCode:
+        return UpdateCode(rule, kind, self.cells, self.block)
 
 
 ATTRIBUTES = {"reciprocal-estimates": "vec-divf"}

@@ -1,14 +1,14 @@
 """`normalize`: each position of the source to mean 0 and variance 1 over the maps, and the way back through it.
 
 A position is a row of `maps` neighbouring cells, so lanes lie along the maps. Kept for the way back: the results and,
-for each position, 1/sqrt(variance + eps). See `engines.reference.transforms.Normalized` for the formulas.
+for each position, 1/sqrt(variance + eps). See `engines.reference.transforms.NormalizationKernel` for the formulas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from snsim.engines.native.elementwise import folded, over_lanes
+from snsim.engines.native.elementwise import reduce_lanes, reduce_vectors
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, LayerCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
@@ -16,7 +16,7 @@ from snsim.engines.native.target import Address
 from snsim.network.wiring import Normalization
 
 
-class Normalized:
+class NormalizationKernel:
     """One `normalize`; source and target store their maps in the same order."""
 
     def __init__(self, structure: Normalization, sources: Sequence[LayerCells], target: LayerCells, block: Block):
@@ -29,7 +29,9 @@ class Normalized:
 
     def _sum(self, f: Function, value: Callable[[At, int], Value]) -> Value:
         """The sum over the maps of a position, in every lane; `value(at, lanes that count)` is 0 in the others."""
-        return over_lanes(f, folded(f, self.maps, f.zero, lambda at, n, now: now + value(at, n)), lambda a, b: a + b)
+        return reduce_lanes(
+            f, reduce_vectors(f, self.maps, f.zero, lambda at, n, now: now + value(at, n)), lambda a, b: a + b
+        )
 
     def emit_forward(self, f: Function, first: bool) -> None:
         def position(p: Index, _: list[Value]) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from math import gcd
 
 from snsim.engines.native.dot_tiles import Tiles
-from snsim.engines.native.im2col import Pool, Window
-from snsim.engines.native.layout import POWER, Mask, blocks
+from snsim.engines.native.im2col import PoolBuffer, WindowBuffer
+from snsim.engines.native.layout import POWER, LaneMask, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.update_rules import WeightUpdate
 
 _MOST_UNROLLED = 8  # positions of a row that are written out
 
@@ -34,7 +34,7 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
             )
 
     whole = where.kernel_rows
-    if not isinstance(buffer, Window):  # windows share nothing
+    if not isinstance(buffer, WindowBuffer):  # windows share nothing
         f.nest({"set": tiles.sets, "row": where.rows}, lambda s, i: window_rows(s, i, 0, 0, whole, False))
         return
     step = buffer.geometry.step
@@ -215,10 +215,10 @@ def _unrolled(
     return carried
 
 
-def emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: Update) -> None:
+def emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: WeightUpdate) -> None:
     """For every weight the sum over the positions of error times state, and its update."""
     where = tiles.windowing
-    if isinstance(tiles.buffer, Pool) and any(POWER[c] == 2 for c in channels):
+    if isinstance(tiles.buffer, PoolBuffer) and any(POWER[c] == 2 for c in channels):
         tiles.buffer.fill_squares(f)
     masks = tiles.cells.masks(where.vectors)
     room = f.machine.registers // 2 // len(channels)
@@ -250,13 +250,13 @@ def _emit_block(
     f: Function,
     tiles: Tiles,
     channels: Sequence[str],
-    update: Update,
+    update: WeightUpdate,
     at: tuple[Index, Index, Index],
     t0: int,
     targets: int,
     v0: int,
     vectors: int,
-    masks: list[Mask],
+    masks: list[LaneMask],
 ) -> None:
     s, tb, k = at
     squares = any(POWER[c] == 2 for c in channels)
@@ -269,7 +269,7 @@ def _emit_block(
         window = window.by(k, where.pitch) + v0 * lanes
         for p in range(positions):
             x = {1: [f.load(window + p * where.column_step + v * lanes) for v in range(vectors)]}
-            if isinstance(tiles.buffer, Pool):  # the sum of squares is not the square of the sum
+            if isinstance(tiles.buffer, PoolBuffer):  # the sum of squares is not the square of the sum
                 pool = window + (tiles.buffer.squares.offset - tiles.buffer.x.offset)
                 x[2] = [f.load(pool + p * where.column_step + v * lanes) for v in range(vectors)] if squares else []
             elif squares:

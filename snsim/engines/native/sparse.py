@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from snsim.engines.native.im2col import At, each_vector, zero_fill
-from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, Tables
+from snsim.engines.native.layout import POWER, Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.update_rules import WeightUpdate
 from snsim.network.wiring import BORDER, Table
 
 
-class Listed:
+class SparseKernel:
     """One link by its table. The source is copied (times the scale) with a cell of the border value after it."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Listed:
         border_value: float,
         scale: float,
         block: Block,
-        tables: Tables,
+        tables: IndexTables,
         channels: Sequence[str],
     ):
         self.source, self.target, self.cells, self.scale = source, target, cells, scale
@@ -80,7 +80,9 @@ class Listed:
 
         self._each_target(f, unit)
 
-    def emit_back(self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: Update | None) -> None:
+    def emit_back(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
+    ) -> None:
         for c in channels:
             if errors:
                 zero_fill(f, self.back[c], self.source.units + f.machine.lanes)

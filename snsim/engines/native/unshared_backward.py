@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from snsim.engines.native.dot_tiles import Tiles
-from snsim.engines.native.im2col import Direct
-from snsim.engines.native.layout import POWER, Mask, blocks
+from snsim.engines.native.im2col import DirectBuffer
+from snsim.engines.native.layout import POWER, LaneMask, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.update_rules import WeightUpdate
 
 
-def emit_own(
-    f: Function, tiles: Tiles, channels: Sequence[str], errors: bool, first: bool, update: Update | None
+def emit_unshared_backward(
+    f: Function, tiles: Tiles, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
 ) -> None:
     """`errors`: whether the source wants its errors. `first`: nothing has arrived there yet. `update`: None if the
     weights do not change.
@@ -30,11 +30,11 @@ def emit_own(
     chunk = -(-where.vectors // pieces)  # as even as can be
     masks = tiles.cells.masks(where.vectors)
     even = all(mask.lanes is not None and all(mask.lanes) for mask in masks[:-1])
-    store = first or not isinstance(tiles.buffer, Direct)
+    store = first or not isinstance(tiles.buffer, DirectBuffer)
     for v0, times, vectors in _chunks(where.vectors, chunk, even):
 
         def at(s: Index, i: Index, b: Index, v0: int = v0, vectors: int = vectors) -> None:
-            here = _Here(tiles, s, i, v0 * lanes, b, vectors * lanes)
+            here = _ChunkAddresses(tiles, s, i, v0 * lanes, b, vectors * lanes)
             _emit_chunk(f, tiles, channels, here, vectors, errors, store, update, masks[v0 : v0 + vectors])
 
         f.nest({"set": tiles.sets, "position": where.positions, "inputs": times}, at)
@@ -55,7 +55,7 @@ def _chunks(vectors: int, chunk: int, even: bool) -> list[tuple[int, int, int]]:
     return made
 
 
-class _Here:
+class _ChunkAddresses:
     """The places of one position and one chunk of its inputs. Positions lie evenly in every buffer used here."""
 
     def __init__(self, tiles: Tiles, s: Index, i: Index, start: int, b: Index, stride: int):
@@ -83,12 +83,12 @@ def _emit_chunk(
     f: Function,
     tiles: Tiles,
     channels: Sequence[str],
-    here: _Here,
+    here: _ChunkAddresses,
     vectors: int,
     errors: bool,
     store: bool,
-    update: Update | None,
-    masks: list[Mask],
+    update: WeightUpdate | None,
+    masks: list[LaneMask],
 ) -> None:
     lanes = f.machine.lanes
     squares = any(POWER[c] == 2 for c in channels)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snsim.engines.folding import folded, is_idle
+from snsim.engines.folding import fold_rule, is_idle
 from snsim.engines.native.layout import Block, ParameterCells, state_region
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address, Machine
@@ -24,7 +24,7 @@ _OURS = "\n"  # how variables begin that are made here: no name of a program hol
 _UNIFORM = f"{_OURS}uniform "
 
 
-def hoisted(
+def hoist_uniform_parts(
     results: Mapping[str, Expression], uniform: frozenset[str]
 ) -> tuple[dict[str, Expression], list[Expression]]:
     """The results with every greatest part that uses `uniform` variables alone replaced by a variable; the parts."""
@@ -54,7 +54,7 @@ def hoisted(
     return {name: rebuilt(e) for name, e in results.items()}, parts
 
 
-def factored(results: Mapping[str, Expression], channel: str) -> tuple[dict[str, Expression], Expression | None]:
+def factor_out(results: Mapping[str, Expression], channel: str) -> tuple[dict[str, Expression], Expression | None]:
     """If g (or h) enters only as a product with one and the same uniform or number, that factor, and the results in
     terms of the product; kernels can then multiply once for many weights.
     """
@@ -103,7 +103,7 @@ def factored(results: Mapping[str, Expression], channel: str) -> tuple[dict[str,
 
 
 @dataclass(frozen=True)
-class Kind:
+class CodeVariant:
     """What of the settings shapes the code: for each learning parameter whether its rate is one "number", "zero" or
     an "array"; the options that never change, and those that are 0 now; whether patterns are gathered into batches;
     whether the curvature is held; the layers (by number) whose states are multiplied by gates, and those with noise on
@@ -120,7 +120,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Update:
+class WeightUpdate:
     """What becomes of the derivatives of a vector of weights.
 
     `emit(place, {"g": .., "h": ..}, mask, w or None)` with derivatives that went through `scaled`, one by one or what
@@ -134,10 +134,10 @@ class Update:
         return value * self.factors[channel] if channel in self.factors else value
 
 
-class Updates:
+class UpdateCode:
     """The update code of one kind of settings."""
 
-    def __init__(self, rule: UpdateRule, kind: Kind, cells: Mapping[str, ParameterCells], block: Block):
+    def __init__(self, rule: UpdateRule, kind: CodeVariant, cells: Mapping[str, ParameterCells], block: Block):
         self.rule, self.kind, self._cells, self._block = rule, kind, cells, block
         fixed = {*dict(kind.constants), *kind.zeros}
         self.options = [name for name, _ in rule.options if name not in fixed]
@@ -146,11 +146,11 @@ class Updates:
         self._results: dict[str, tuple[dict[str, Expression], list[Expression]]] = {}
         for name, rate in kind.rates:
             constants = {**dict(kind.constants), **({"rate": 0.0} if rate == "zero" else {})}
-            results = folded(rule, constants, kind.zeros)
+            results = fold_rule(rule, constants, kind.zeros)
             if is_idle(results):
                 continue
             uniform = frozenset({"n", *self.options, *(["rate"] if rate == "number" else [])})
-            rest, parts = hoisted(results, uniform)
+            rest, parts = hoist_uniform_parts(results, uniform)
             named = [substitute(part, {"rate": variable(_rate_of(name))}) for part in parts]
             for part in named:
                 self._uniform_places.setdefault(part, block.take(block.machine.lanes))
@@ -191,13 +191,13 @@ class Updates:
                 scalar = f.cast(scalar, "float", "fptrunc")
             f.store(f.splat(scalar), place)
 
-    def begin(self, f: Function, name: str) -> Update:
+    def begin(self, f: Function, name: str) -> WeightUpdate:
         """To be called where a block starts that all updates of parameter `name` are in: loads what they share."""
         results, parts = self._results[name]
         shared = {f"{_UNIFORM}{k}": f.load(self._uniform_places[part]) for k, part in enumerate(parts)}
         factors: dict[str, Value] = {}
         for channel in self.channels():
-            results, factor = factored(results, channel)
+            results, factor = factor_out(results, channel)
             if factor is not None:
                 factors[channel] = f.constant(factor.number) if factor.op == "number" else shared[factor.name]
         cells, steps = self._cells[name], program(list(results.values()))
@@ -215,7 +215,7 @@ class Updates:
                 elif value is not env.get(name):
                     f.store(value, place + self._beside(cells, name))
 
-        return Update(emit, factors)
+        return WeightUpdate(emit, factors)
 
     def _beside(self, cells: ParameterCells, name: str) -> int:
         """How far the region of a variable that has one a weight is from the weights."""
@@ -229,13 +229,13 @@ def _rate_of(parameter: str) -> str:
     return f"{_OURS}rate {parameter}"
 
 
-class Sums:
+class GradientSums:
     """Instead of updates: what is gathered over the patterns of a batch, added up beside the weights."""
 
     def __init__(self, cells: Mapping[str, ParameterCells], updated: frozenset[str], channels: Sequence[str]):
         self._cells, self.updated, self._channels = cells, updated, channels
 
-    def begin(self, f: Function, name: str) -> Update:
+    def begin(self, f: Function, name: str) -> WeightUpdate:
         cells = self._cells[name]
 
         def add(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
@@ -243,9 +243,9 @@ class Sums:
                 there = place + cells.beside(f"sum {channel}")
                 f.store(f.load(there) + value, there)
 
-        return Update(add, {})
+        return WeightUpdate(add, {})
 
-    def emit_apply(self, f: Function, name: str, updates: Updates, factor: Value) -> None:
+    def emit_apply(self, f: Function, name: str, updates: UpdateCode, factor: Value) -> None:
         """One update of every weight of the parameter with its sums times `factor`, which become 0."""
         cells, lanes = self._cells[name], f.machine.lanes
         update, mask = updates.begin(f, name), cells.masks(1)[0]

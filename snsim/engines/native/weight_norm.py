@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snsim.engines.native.elementwise import folded, over_lanes
+from snsim.engines.native.elementwise import reduce_lanes, reduce_vectors
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address
-from snsim.engines.native.update_rules import Sums, Update, Updates
+from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
 
 if TYPE_CHECKING:
-    from snsim.engines.native.kernel_protocol import Connection
+    from snsim.engines.native.kernel_protocol import ConnectionKernel
 
 
-class WeightNormed:
-    """A link with weight-norm; satisfies `kernel_protocol.Connection`. `kernel` computes with the weights w."""
+class WeightNormConnection:
+    """A link with weight-norm; satisfies `kernel_protocol.ConnectionKernel`. `kernel` computes with the weights w."""
 
-    def __init__(self, kernel: Connection, gain: str, owners: np.ndarray, block: Block, channels: Sequence[str]):
+    def __init__(self, kernel: ConnectionKernel, gain: str, owners: np.ndarray, block: Block, channels: Sequence[str]):
         self.kernel, self.name, self.gain = kernel, kernel.name, gain
         self.cells = ParameterCells(kernel.name, kernel.cells.index, block)  # v
         of_run = _owners_of_runs(kernel.cells.index, owners)
@@ -62,13 +62,13 @@ class WeightNormed:
 
     def _sum(self, f: Function, step: Callable[[At, int, Value], Value]) -> Value:
         """Over the weights of a run, in every lane; lanes without a weight are 0."""
-        return over_lanes(f, folded(f, self.length, f.zero, step), lambda a, b: a + b)
+        return reduce_lanes(f, reduce_vectors(f, self.length, f.zero, step), lambda a, b: a + b)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         updated = self.name in sink.updated or self.gain in sink.updated
-        gathered = Sums({self.name: self.kernel.cells}, frozenset([self.name] if updated else ()), channels)
+        gathered = GradientSums({self.name: self.kernel.cells}, frozenset([self.name] if updated else ()), channels)
         self.kernel.emit_backward(f, channels, errors, first, gathered)
         if not updated:
             return
@@ -77,10 +77,10 @@ class WeightNormed:
         f.loop(self.runs, lambda r, _: self._emit_run(f, channels, r, update), name="run")
         if self.gain in sink.updated:
             self._emit_gains(f, channels, sink.begin(f, self.gain))
-        if isinstance(sink, Updates):
+        if isinstance(sink, UpdateCode):
             self.emit_used(f)
 
-    def _emit_run(self, f: Function, channels: Sequence[str], r: Index, update: Update | None) -> None:
+    def _emit_run(self, f: Function, channels: Sequence[str], r: Index, update: WeightUpdate | None) -> None:
         inverse, ratio = (f.broadcast(place.by(r, 1)) for place in (self.inverse, self.ratio))
         v, w = (cells.value.by(r, self.length) for cells in (self.cells, self.kernel.cells))
         sums = {c: w + self.kernel.cells.beside(f"sum {c}") for c in channels}
@@ -117,7 +117,7 @@ class WeightNormed:
 
         return self._sum(f, step)
 
-    def _emit_gains(self, f: Function, channels: Sequence[str], update: Update) -> None:
+    def _emit_gains(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
         mask = self.gains.masks(1)[0]
 
         def vector(at: At, n: int) -> None:

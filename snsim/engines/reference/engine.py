@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from snsim.engines.parameter_state import FreeWeights, Holder, checked_gates, checked_patterns
+from snsim.engines.parameter_state import FreeWeights, WeightAccess, check_gates, check_patterns
 from snsim.engines.plan import Plan, Stage
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
-from snsim.engines.reference.transforms import Transformed, transformed
+from snsim.engines.reference.transforms import TransformKernel, transform_kernel
 from snsim.engines.reference.weighted_sums import ScatterAdd, WeightedSums
 from snsim.engines.weight_norm import WeightNorm
 from snsim.errors import fail
@@ -47,15 +47,15 @@ def _of_pattern(gates: Gates, k: int) -> Gates:
     return {layer: values[k] for layer, values in gates.items()}
 
 
-class _Layer:
+class _LayerComputation:
     """A stage of the plan made ready to be computed."""
 
     def __init__(self, stage: Stage, links: list[tuple[int, str, WeightedSums]], biases: int):
         self.number = stage.layer
         self.units = stage.units
         self.links = links  # source layer, parameter, sums
-        self.transfers: list[tuple[tuple[int, ...], Transformed]] = [
-            (transfer.sources, transformed(transfer.structure)) for transfer in stage.transfers
+        self.transfers: list[tuple[tuple[int, ...], TransformKernel]] = [
+            (transfer.sources, transform_kernel(transfer.structure)) for transfer in stage.transfers
         ]
         self.f = program([stage.f]).bind(NUMPY)
         self.f_df = program([stage.f, stage.df]).bind(NUMPY)
@@ -96,7 +96,7 @@ class _Layer:
         return moved
 
 
-class ReferenceEngine(Holder):
+class ReferenceEngine(WeightAccess):
     """See the module; satisfies `snsim.engines.protocol.Engine`."""
 
     name = "reference"
@@ -121,7 +121,7 @@ class ReferenceEngine(Holder):
         units = [plan.input_units, *(stage.units for stage in plan.stages)]
         borders: list[list[float]] = [[] for _ in units]  # values of the border cells that stand behind a layer's units
         self._learns = [False] * len(units)  # whether anything learns in a layer or below it
-        self._layers: list[_Layer] = []
+        self._layers: list[_LayerComputation] = []
         for stage in plan.stages:
             links = []
             for link in stage.links:
@@ -141,7 +141,7 @@ class ReferenceEngine(Holder):
             sources = [*(link.source for link in stage.links), *(k for t in stage.transfers for k in t.sources)]
             self._learns[stage.layer] = own or any(self._learns[source] for source in sources)
             biases = 0 if stage.bias is None else plan.parameters[stage.bias].size
-            self._layers.append(_Layer(stage, links, biases))
+            self._layers.append(_LayerComputation(stage, links, biases))
         self._units = units
         self._borders = [np.array(values, self.dtype) for values in borders]
         self._chunk = max(1, _CHUNK // max([*units, *(link.width for s in self._layers for _, _, link in s.links)]))
@@ -166,7 +166,7 @@ class ReferenceEngine(Holder):
     # ---- Forward -------------------------------------------------------------------------------------------------
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
         made = np.empty((len(x), self.plan.output_units), self.dtype)
         for start in range(0, len(x), self._chunk):
             chunk = slice(start, start + self._chunk)
@@ -174,7 +174,7 @@ class ReferenceEngine(Holder):
         return made
 
     def states(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
         made = [np.empty((len(x), units), self.dtype) for units in self._units]
         for start in range(0, len(x), self._chunk):
             chunk = slice(start, start + self._chunk)
@@ -194,7 +194,7 @@ class ReferenceEngine(Holder):
         return states
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
         flat = self._weights.flat(direction, "direction")
         along = {
             name: flat[self._weights.places[name]] if name in self._weights.places else np.zeros_like(value)
@@ -234,10 +234,10 @@ class ReferenceEngine(Holder):
         gates: Mapping[str, np.ndarray] = NO_GATES,
         noises: Mapping[str, np.ndarray] = NO_NOISES,
     ) -> None:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
-        d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
-        gate = checked_gates(gates, self.plan, self.dtype, len(x))
-        noise = checked_gates(noises, self.plan, self.dtype, len(x), "noise")
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        d = check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        gate = check_gates(gates, self.plan, self.dtype, len(x))
+        noise = check_gates(noises, self.plan, self.dtype, len(x), "noise")
         env = self._weights.environment(settings)
         kinds = [] if settings.held_curvature is not None else self._kinds
         with np.errstate(all="ignore"):
@@ -272,8 +272,8 @@ class ReferenceEngine(Holder):
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
         if kind not in CURVATURES.values():
             raise fail(f'unknown curvature "{kind}"', hint=f"curvatures: {', '.join(CURVATURES.values())}")
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
-        d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        d = check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
         if not len(x):
             raise fail(
                 "the curvature is a mean over patterns, and there are none", hint="hand over one pattern or more"
@@ -282,8 +282,8 @@ class ReferenceEngine(Holder):
             return self._weights.shaped(self._gathered(x, d, [("h", kind)], True)[1]["h"])
 
     def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
-        d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        d = check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
         if not len(x):
             return self._weights.shaped(np.zeros_like(self._weights.w))
         with np.errstate(all="ignore"):
@@ -353,7 +353,7 @@ class ReferenceEngine(Holder):
 
     def _back(
         self,
-        layer: _Layer,
+        layer: _LayerComputation,
         kept: list[Any],
         delta: np.ndarray,
         into: list[Any],
@@ -372,8 +372,10 @@ class ReferenceEngine(Holder):
                 back = for_sources(link, delta, parts)
                 into[source] = back if into[source] is None else into[source] + back
 
-    def _transfer_back(self, layer: _Layer, kept: list[Any], into: list[Any], how: str, delta: np.ndarray) -> None:
-        """What the sources of a layer's transfers get by one of the methods of `Transformed`, added to `into`."""
+    def _transfer_back(
+        self, layer: _LayerComputation, kept: list[Any], into: list[Any], how: str, delta: np.ndarray
+    ) -> None:
+        """What the sources of a layer's transfers get by one of the methods of `TransformKernel`, added to `into`."""
         for (sources, transfer), one in zip(layer.transfers, kept[len(layer.links) :]):
             if any(self._learns[source] for source in sources):
                 for source, more in zip(sources, getattr(transfer, how)(delta, one)):

@@ -1,6 +1,6 @@
 """What layers pass on without weights, in NumPy: `normalize` and `attend`, forward and back.
 
-Each has the methods of `Transformed`. States are (..., units), with patterns in front where they are many; what goes
+Each has the methods of `TransformKernel`. States are (..., units), with patterns in front where they are many; what goes
 back is for one pattern. Derivatives by one unit of one source alone, as everywhere in the second backward pass: of
 another unit, or the same one by another way, nothing is said. With y the results:
 
@@ -23,7 +23,7 @@ from snsim.network.wiring import Attention, Normalization
 Arrays = tuple[np.ndarray, ...]  # one for each source
 
 
-class Transformed(Protocol):
+class TransformKernel(Protocol):
     """A transform ready to be computed; `kept` is what its `sums` gave for the way back."""
 
     def sums(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, Any]: ...
@@ -37,12 +37,12 @@ class Transformed(Protocol):
     def tangent(self, moved: Sequence[np.ndarray], kept: Any) -> np.ndarray: ...
 
 
-def transformed(structure: Normalization | Attention) -> Transformed:
+def transform_kernel(structure: Normalization | Attention) -> TransformKernel:
     """What computes a structure."""
-    return Normalized(structure) if isinstance(structure, Normalization) else Attended(structure)
+    return NormalizationKernel(structure) if isinstance(structure, Normalization) else AttentionKernel(structure)
 
 
-class Normalized:
+class NormalizationKernel:
     """y_m = (x_m - mean) * rate with rate = 1 / sqrt(variance + eps), over the M maps of each position, so that
 
     dy_m/dx_i   = rate (d_mi - (1 + y_m y_i) / M)      with d_mi 1 for m = i, otherwise 0
@@ -85,7 +85,7 @@ class Normalized:
         return sums
 
 
-class Attended:
+class AttentionKernel:
     """For each head, with e and c numbers of its maps, p a position of q and t one of k and v:
 
     s_pt = scale sum_e q_ep k_et    a_pt = exp s_pt / sum_t exp s_pt    y_cp = sum_t a_pt v_ct    scale = 1/sqrt(size)

@@ -80,7 +80,7 @@ def bundles(table: Table, source_units: int) -> list[Bundle]:
     return [
         bundle
         for n in np.unique(lines)
-        for bundle in _regular(
+        for bundle in _bundle_equal_rows(
             table.target[first[lines == n]],
             source[first[lines == n][:, None] + np.arange(n)],
             table.weight[first[lines == n][:, None] + np.arange(n)],
@@ -88,7 +88,7 @@ def bundles(table: Table, source_units: int) -> list[Bundle]:
     ]
 
 
-def _regular(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> list[Bundle]:
+def _bundle_equal_rows(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> list[Bundle]:
     """targets: (m,); sources and weights: (m, lines)."""
     blocks: dict[bytes, list[int]] = defaultdict(list)  # rows with the same weights
     for row in range(len(targets)):
@@ -176,7 +176,7 @@ class WeightedSums:
         for (_, _, target, kind), x in zip(self._bundles, xs):
             d = self._of_targets(delta, target)
             made.append(d * x[..., 0][:, None] if kind != "shared" else d @ x.swapaxes(1, 2))
-        return self._by_weight(_joined(made))
+        return self._by_weight(_concatenate(made))
 
     def _for_sources(self, delta: np.ndarray, ws: list[np.ndarray]) -> np.ndarray:
         made = []
@@ -188,7 +188,7 @@ class WeightedSums:
                 made.append(d[0, :, 0] @ w[0])
             else:
                 made.append(w.swapaxes(1, 2) @ d)
-        return self._by_source(_joined(made))
+        return self._by_source(_concatenate(made))
 
     def _of_targets(self, delta: np.ndarray, target: np.ndarray) -> np.ndarray:
         """The entries of the targets; where they stand in order they are the vector itself."""
@@ -209,5 +209,5 @@ def _kind(bundle: Bundle) -> str:
     return "single" if blocks == 1 else "dense" if groups == 1 else "shared"
 
 
-def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+def _concatenate(arrays: list[np.ndarray]) -> np.ndarray:
     return arrays[0] if len(arrays) == 1 else np.concatenate([a.reshape(-1) for a in arrays])

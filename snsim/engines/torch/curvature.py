@@ -23,7 +23,7 @@ from snsim.engines.plan import Link, Plan
 from snsim.engines.protocol import Cost
 from snsim.engines.torch.module import SnModule
 from snsim.engines.torch.operations import TORCH
-from snsim.engines.torch.transforms import passed_back
+from snsim.engines.torch.transforms import second_derivatives_back
 from snsim.engines.weight_norm import WeightNorm
 from snsim.network.expressions import program
 
@@ -80,7 +80,7 @@ class Curvature:
                 g = self._at_sums(stage.layer, a.detach(), slope, gates) if kind == "full" else None
                 xs = [states[source].detach() for source in transfer.sources]
                 for source, back in zip(
-                    transfer.sources, passed_back(self._module.transform(transfer.transform.name), xs, h, g)
+                    transfer.sources, second_derivatives_back(self._module.transform(transfer.transform.name), xs, h, g)
                 ):
                     arrived[source] = back + arrived[source] if source in arrived else back
         return {name: made[name] for name, p in self.plan.parameters.items() if p.learns and name in made}

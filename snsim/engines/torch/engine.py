@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snsim.engines.parameter_state import FreeWeights, Holder, checked_gates, checked_patterns
+from snsim.engines.parameter_state import FreeWeights, WeightAccess, check_gates, check_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.engines.torch.curvature import Curvature, Gates
@@ -24,7 +24,7 @@ CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update ru
 _TOGETHER = 1024  # patterns evaluated in one go
 
 
-def _given(array: np.ndarray) -> Tensor:
+def _as_tensor(array: np.ndarray) -> Tensor:
     """The array as a tensor; torch takes over only what it might write to."""
     return torch.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else array.copy())
 
@@ -42,7 +42,7 @@ def _threads(wanted: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class TorchEngine(Holder):
+class TorchEngine(WeightAccess):
     """Learning through the module and autograd, on the processor; satisfies `snsim.engines.protocol.Engine`.
 
     Diagonal second derivatives go a way back of their own, see `torch_curvature`; directional ones are forward-mode
@@ -76,8 +76,8 @@ class TorchEngine(Holder):
         x, d = self._patterns(inputs, targets)
         gate, noise = (
             {
-                layer: _given(values)
-                for layer, values in checked_gates(drawn, self.plan, self.dtype, len(x), what).items()
+                layer: _as_tensor(values)
+                for layer, values in check_gates(drawn, self.plan, self.dtype, len(x), what).items()
             }
             for drawn, what in ((gates, "gate"), (noises, "noise"))
         )
@@ -135,7 +135,7 @@ class TorchEngine(Holder):
 
     def _evaluated(self, inputs: np.ndarray) -> list[np.ndarray]:
         """States of every layer, (patterns, units)."""
-        x = _given(checked_patterns(inputs, self.plan.input_units, "input", self.dtype))
+        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
         with torch.no_grad():
             chunks = [self.module._states(x[start : start + 1024]) for start in range(0, max(len(x), 1), 1024)]
         return [torch.cat(layer).numpy() for layer in zip(*chunks)]
@@ -162,7 +162,7 @@ class TorchEngine(Holder):
         return self._weights.shaped(total)
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        x = _given(checked_patterns(inputs, self.plan.input_units, "input", self.dtype))
+        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
         flat = torch.from_numpy(self._weights.flat(direction, "direction"))
         names = {name: self.module.parameter_names[name] for name in self._weights.places}
         at = {made: self.module.get_parameter(made).detach() for made in names.values()}
@@ -180,5 +180,5 @@ class TorchEngine(Holder):
         return values, moved
 
     def _patterns(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
-        x = _given(checked_patterns(inputs, self.plan.input_units, "input", self.dtype))
-        return x, _given(checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x)))
+        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
+        return x, _as_tensor(check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x)))

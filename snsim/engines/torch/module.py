@@ -33,7 +33,7 @@ def _keep(module: nn.Module, name: str, indices: np.ndarray) -> None:
     module.register_buffer(name, torch.from_numpy(np.array(indices, np.int64)), persistent=False)
 
 
-class _Connection(nn.Module):
+class ConnectionModule(nn.Module):
     """One connection: states of its source layer, (patterns, units), to weighted sums, (patterns, units)."""
 
     weight: Tensor
@@ -69,14 +69,14 @@ class _Connection(nn.Module):
         return (v * (self.gain / lengths)[self.owner]).reshape(self.weight.shape)
 
 
-class _Dense(_Connection):
+class DenseConnection(ConnectionModule):
     """`full`: a product of matrices."""
 
     def sums(self, x: Tensor) -> Tensor:
         return x @ self.used()
 
 
-class _Windows(_Connection):
+class WindowConnection(ConnectionModule):
     """What all windows over maps have: the source maps with their border, as (patterns, maps, rows, columns)."""
 
     wrapped_rows: Tensor
@@ -109,7 +109,7 @@ def _wrapped_cells(windows: Windows, axis: int) -> np.ndarray:
     return (np.arange(reach) - windows.border[axis]) % windows.source[axis + 1]
 
 
-class _Shared(_Windows):
+class SharedWindows(WindowConnection):
     """`mask` and `equal-mask`: a convolution whose kernel has zeros where a map does not feed another."""
 
     kernel_index: Tensor
@@ -145,7 +145,7 @@ def _kernel_index(windows: Windows) -> tuple[bool, np.ndarray]:
     return own, index.reshape(*pair.shape, *windows.window)
 
 
-class _Local(_Windows):
+class LocalWindows(WindowConnection):
     """`local`: every unit multiplies its windows by weights of its own."""
 
     pair_source: Tensor
@@ -167,7 +167,7 @@ class _Local(_Windows):
         return sums.index_add(1, self.pair_target, pairs).flatten(1)
 
 
-class _Frames(_Connection):
+class TimeWindows(ConnectionModule):
     """`tdnn`: windows over frames, shared along them."""
 
     def __init__(self, link: Link, plan: Plan, dtype: torch.dtype):
@@ -180,7 +180,7 @@ class _Frames(_Connection):
         return torch.einsum("nfiw,wio->nfo", read, self.used()).flatten(1)
 
 
-class _Listed(_Connection):
+class TableConnection(ConnectionModule):
     """A connection known by its explicit table only."""
 
     from_unit: Tensor
@@ -203,16 +203,16 @@ class _Listed(_Connection):
         return products.new_zeros((products.shape[0], self.units)).index_add(1, self.to_unit, products)
 
 
-def _connection(link: Link, plan: Plan, dtype: torch.dtype) -> _Connection:
+def _connection(link: Link, plan: Plan, dtype: torch.dtype) -> ConnectionModule:
     structure = link.structure
     if isinstance(structure, Dense):
-        return _Dense(link, plan, dtype)
+        return DenseConnection(link, plan, dtype)
     if isinstance(structure, Windows):
-        return (_Local if structure.sharing == "unit" else _Shared)(link, plan, dtype)
-    return (_Frames if isinstance(structure, Frames) else _Listed)(link, plan, dtype)
+        return (LocalWindows if structure.sharing == "unit" else SharedWindows)(link, plan, dtype)
+    return (TimeWindows if isinstance(structure, Frames) else TableConnection)(link, plan, dtype)
 
 
-class _Layer(nn.Module):
+class LayerModule(nn.Module):
     """The bias and the nlf of a layer: sums of what enters it, (patterns, units), to its states.
 
     Where autograd would not find the derivative that is meant, the nlf is written as its Taylor polynomial of second
@@ -224,7 +224,7 @@ class _Layer(nn.Module):
     def __init__(self, stage: Stage, plan: Plan, dtype: torch.dtype):
         super().__init__()
         self.f = program([stage.f])
-        self.stated = None if _autograd_knows(stage) else program([stage.f, stage.df, stage.ddf])
+        self.stated = None if _autograd_suffices(stage) else program([stage.f, stage.df, stage.ddf])
         self.has_bias = stage.bias is not None
         if stage.bias is not None and stage.bias_index is not None:
             self.bias = nn.Parameter(torch.zeros(plan.parameters[stage.bias].shape, dtype=dtype))
@@ -248,7 +248,7 @@ class _Layer(nn.Module):
         return value if isinstance(value, Tensor) else torch.full_like(sums, value)
 
 
-def _autograd_knows(stage: Stage) -> bool:
+def _autograd_suffices(stage: Stage) -> bool:
     """Whether autograd finds df from f: not where another derivative is stated, nor where the branch of an `if` that
     is not taken may be infinite or no number, which autograd multiplies by 0.
     """
@@ -271,7 +271,7 @@ def _autograd_knows(stage: Stage) -> bool:
 # ---- The module --------------------------------------------------------------------------------------------------
 
 
-class Tables(Mapping[str, Tensor]):
+class ConnectionTables(Mapping[str, Tensor]):
     """Explicit connection tables by name: "input-h1" a connection, "h1.bias" the bias of a layer.
 
     Each is an int64 tensor (connections, 3): source unit, target unit, index of the weight in the flattened
@@ -295,7 +295,7 @@ class SnModule(nn.Module):
     """A net. Takes one pattern of the input layer's shape (or its units in a row), or several with their number in
     front; returns the output layer's states in its shape, for several patterns with their number in front.
 
-    tables: explicit connection tables, see `Tables`.
+    tables: explicit connection tables, see `ConnectionTables`.
     parameter_names: from snsim's name of a parameter ("input-h1.weight") to the module's ("input_h1.weight"), in
         snsim's order; fixed ones, which are buffers, included.
     schedule: from the number of a pass (from 1) to the learning rate of each parameter by snsim's name; set where the
@@ -309,7 +309,7 @@ class SnModule(nn.Module):
         self.parameter_names: dict[str, str] = {}
         self.layer_names = plan.layer_names
         self._order: list[tuple[str, list[tuple[tuple[int, ...], str]]]] = []
-        self.tables = Tables(explicit_tables(plan))
+        self.tables = ConnectionTables(explicit_tables(plan))
         self._transforms: dict[str, str] = {}
         for stage in plan.stages:
             entering: list[tuple[tuple[int, ...], str]] = []
@@ -325,7 +325,7 @@ class SnModule(nn.Module):
                 self.add_module(made, transform(transfer.structure))
                 entering.append((transfer.sources, made))
             made = self._name(stage.name)
-            self.add_module(made, _Layer(stage, plan, dtype))
+            self.add_module(made, LayerModule(stage, plan, dtype))
             if stage.bias is not None:
                 self.parameter_names[stage.bias] = f"{made}.bias"
             self._order.append((made, entering))
@@ -377,10 +377,10 @@ class SnModule(nn.Module):
             all_sums.append(sums)
         return states, all_sums
 
-    def connection(self, slot: str) -> _Connection:
+    def connection(self, slot: str) -> ConnectionModule:
         """The part that computes a connection, by the name of its weights ("input-h1.weight")."""
         part = self.get_submodule(self.parameter_names[slot].removesuffix(".weight"))
-        assert isinstance(part, _Connection)
+        assert isinstance(part, ConnectionModule)
         return part
 
     def transform(self, name: str) -> nn.Module:

@@ -51,7 +51,7 @@ def transform(structure: Normalization | Attention) -> nn.Module:
     return Normalize(structure) if isinstance(structure, Normalization) else Attend(structure)
 
 
-def passed_back(module: nn.Module, states: Sequence[Tensor], h: Tensor, g: Tensor | None) -> list[Tensor]:
+def second_derivatives_back(module: nn.Module, states: Sequence[Tensor], h: Tensor, g: Tensor | None) -> list[Tensor]:
     """For each source sum h_j (dn_j/dx_i)^2 over the results n and, if g is given, sum g_j d2n_j/dx_i2 with it.
 
     states: of each source; h and g: at the sums; all (patterns, units), as what is given back.
