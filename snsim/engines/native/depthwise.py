@@ -1,6 +1,7 @@
-"""One weight per map and no crossing of maps: pooling with a coefficient for each map, unit to unit connections.
+"""Kernels with one weight per map: pooling with a coefficient for each map, one-to-one connections.
 
-Takes the sums over windows (or the layer itself) and weights, maps in lanes; emits products lane by lane.
+The kernel reads the sums over windows (or the layer itself) and the weights, with maps in lanes, and emits products
+lane by lane.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class DiagonalKernel:
         self.lanes = cells.block.machine.lanes
 
     def _each_vector(self, f: Function, act: Callable[[Index, int], None]) -> None:
-        """`act(vector index, lanes that count)`; the last by itself."""
+        """Call `act(vector index, used lanes)` in a loop over full vectors, then for the last one."""
         full, rest = divmod(self.width, self.lanes)
         if full:
             f.loop(full, lambda v, _: act(v, self.lanes), name="vector")
@@ -55,7 +56,7 @@ class DiagonalKernel:
     def emit_back(
         self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
     ) -> None:
-        """Errors of the source, then the update of the weights, vector by vector."""
+        """Emit the errors of the source, then the update of the weights, vector by vector."""
         last = self.cells.masks(self.cells.vectors)[-1]
         store = first or isinstance(self.buffer, PoolBuffer)
         squares = any(POWER[c] == 2 for c in channels)
@@ -63,7 +64,7 @@ class DiagonalKernel:
             self.buffer.fill_squares(f)
 
         def states(p: Index, v: Index) -> dict[int, Value]:
-            """Of each power, what the weight's derivative is made of."""
+            """Return the state to each power that the derivative of the weight needs."""
             x = f.load(self._source(self.buffer.x, p, v))
             if not squares:
                 return {1: x}
@@ -76,7 +77,7 @@ class DiagonalKernel:
             w = f.load(at)
 
             def position(p: Index, sums: list[Value]) -> list[Value]:
-                made = []
+                totals = []
                 x = states(p, v) if update is not None else {}
                 for c, total in zip(channels, sums or [f.zero] * len(channels)):
                     d = f.load_first(self._unit(self.target.delta[c], p, v), count)
@@ -84,8 +85,8 @@ class DiagonalKernel:
                         place = self._source(self.buffer.back[c], p, v)
                         back = d * (w * w if POWER[c] == 2 else w)
                         f.store(back if store else back + f.load(place), place)
-                    made.append(f.fma(d, x[POWER[c]], total) if update is not None else total)
-                return made
+                    totals.append(f.fma(d, x[POWER[c]], total) if update is not None else total)
+                return totals
 
             carried = [f.zero] * len(channels) if update is not None else []
             sums = f.loop(self.positions, position, carried, "position")

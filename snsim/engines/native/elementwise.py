@@ -1,7 +1,7 @@
-"""What is done cell by cell: non-linearities, the cost, errors through the non-linearity, biases.
+"""Cell-by-cell code: non-linearities, the cost, errors through the non-linearity, biases.
 
-Takes layers and expressions; emits loops over whole vectors. Lanes after the last cell are kept 0, whatever the
-expression makes of them.
+The functions take layers and expressions and emit loops over whole vectors. Lanes after the last cell are kept 0,
+whatever the expression makes of them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from snsim.network.expressions import program
 
 
 class Bias:
-    """The bias of a layer whose entries follow one another in the order of cells, over and over: `period` entries,
-    `repeats` times. Repeated ones are also kept cell by cell in `spread`, to be added to the sums.
+    """The bias of a layer whose entries repeat in the order of cells: `period` entries, `repeats` times.
+
+    Repeated entries are also kept cell by cell in `spread`, to be added to the sums.
     """
 
     def __init__(self, layer: LayerCells, name: str, entries: np.ndarray, period: int, block: Block):
@@ -54,7 +55,7 @@ class Bias:
             )
 
     def emit_update(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
-        """Of repeated entries: the errors of all positions summed."""
+        """Emit the update of the bias; for repeated entries the errors of all positions are summed."""
 
         def vector(at: At, count: int) -> None:
             sums = f.loop(
@@ -75,8 +76,9 @@ class Bias:
 def emit_nlf(
     f: Function, stage: Stage, layer: LayerCells, bias: Bias | None, bends: bool, gated: bool, noisy: bool
 ) -> None:
-    """States, f'(a) and, if `bends`, f''(a) from the sums that stand in the place of the states. A unit that is `gated`
-    has the nlf gate * f; if `noisy`, the noise is added to the sums first.
+    """Emit states, f'(a) and, if `bends`, f''(a) from the sums, which stand in the place of the states.
+
+    A `gated` unit has the non-linearity gate * f. If `noisy`, the noise is added to the sums first.
     """
     run = program([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(VectorOperations(f).table())
 
@@ -94,7 +96,7 @@ def emit_nlf(
 
 
 def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str], target: Address) -> None:
-    """dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
+    """Emit dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
     if cost.softmax or cost.de is None or cost.dde is None:
         return _emit_softmax(f, layer, channels, target)
     run = program([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(VectorOperations(f).table())
@@ -138,7 +140,7 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
 
 
 def reduce_vectors(f: Function, count: int, start: Value, step: Callable[[At, int, Value], Value]) -> Value:
-    """`step(at, lanes that count, value so far)` over all vectors."""
+    """Emit `step(at, used lanes, value so far)` over all vectors, and return the last value."""
     lanes = f.machine.lanes
     full, rest = divmod(count, lanes)
     value = start
@@ -148,7 +150,7 @@ def reduce_vectors(f: Function, count: int, start: Value, step: Callable[[At, in
 
 
 def reduce_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Value]) -> Value:
-    """All lanes combined, in every lane."""
+    """Emit the combination of all lanes, and return it in every lane."""
     lanes = f.machine.lanes
     half = lanes // 2
     while half:
@@ -160,8 +162,9 @@ def reduce_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Va
 def emit_through_nlf(
     f: Function, layer: LayerCells, channels: Sequence[str], bias: Bias | None, update: WeightUpdate | None
 ) -> None:
-    """From derivatives by the states to derivatives by the sums, in place; on the way the update of biases that are
-    one per cell.
+    """Emit the step from derivatives by the states to derivatives by the sums, in place.
+
+    Biases with one entry per cell are updated on the way.
     """
     fused = update if bias is not None and bias.repeats == 1 else None
 
@@ -186,7 +189,7 @@ def emit_through_nlf(
 
 
 def emit_copy(f: Function, source: Address, target: Address, count: int, exact: bool = True) -> None:
-    """`count` numbers; if not `exact` zeros fill up the last vector of the target."""
+    """Emit a copy of `count` numbers; unless `exact`, zeros fill up the last vector of the target."""
     each_vector(
         f,
         count,
@@ -199,10 +202,10 @@ def emit_copy(f: Function, source: Address, target: Address, count: int, exact: 
 
 
 def emit_filled(f: Function, place: Address, count: int, number: float) -> None:
-    """`count` times the number."""
+    """Emit the store of one number in `count` cells."""
     each_vector(f, count, lambda at, n: f.store(f.first_lanes(f.constant(number), n), at(place)))
 
 
 def pattern_address(base: str, index: Index, size: int) -> Address:
-    """Row `index` of an array of patterns."""
+    """Return the address of row `index` of an array of patterns."""
     return Address(0, base=base).by(index, size)

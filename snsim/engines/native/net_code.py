@@ -1,11 +1,12 @@
-"""From a plan to the text of a module that trains and evaluates it.
+"""Generate the LLVM module that trains and evaluates a plan.
 
-Takes plan, cost, rule and `Machine`; a `NetCode` lays everything out in one block of numbers; `forward_module` and
-`learning_module` give LLVM IR. One function per layer and phase, named after the layer, so that the text and the
-assembly can be read:
+A `NetCode` takes plan, cost and `Machine` and lays everything out in one block of numbers. `forward_module` and
+`learning_module` return LLVM IR. There is one function per layer and phase, named after the layer, so that the text and
+the assembly can be read:
 
     layer forward     copies for windows, sums of all links, non-linearity
-    layer back        errors through the non-linearity, biases, then for each link errors of its source and updates
+    layer errors      errors through the non-linearity, biases
+    link back         errors of the source of a link, and updates
 
 Exported: `evaluate`, `states`; `learn` (an update after every pattern), or `gather` and `apply` (after a batch).
 """
@@ -43,7 +44,7 @@ STATE = [("ptr", "state"), ("ptr", "tables")]
 
 @dataclass(eq=False)
 class LayerCode:
-    """A stage with its cells and what enters it."""
+    """A stage with its cells and the kernels of what enters it."""
 
     stage: Stage
     cells: LayerCells
@@ -70,13 +71,13 @@ class NetCode:
         self.stages = [self._stage(stage, builder, learns) for stage in plan.stages]
 
     def active(self, updated: frozenset[str]) -> list[bool]:
-        """For every layer whether one of these parameters enters it or a layer below."""
-        made = [False] * (len(self.plan.stages) + 1)
+        """Return for every layer whether one of these parameters enters it or a layer below it."""
+        active = [False] * (len(self.plan.stages) + 1)
         for stage in self.plan.stages:
-            own = stage.bias in updated or any({link.slot, link.gain} & updated for link in stage.links)
+            has_updated_weights = stage.bias in updated or any({link.slot, link.gain} & updated for link in stage.links)
             sources = [*(link.source for link in stage.links), *(k for t in stage.transfers for k in t.sources)]
-            made[stage.layer] = own or any(made[source] for source in sources)
-        return made
+            active[stage.layer] = has_updated_weights or any(active[source] for source in sources)
+        return active
 
     def _stage(self, stage: Stage, builder: KernelBuilder, learns: list[bool]) -> LayerCode:
         target = self.layers[stage.layer]
@@ -103,7 +104,7 @@ class NetCode:
         return LayerCode(stage, target, links, transfers, bias)
 
     def _scattered_bias(self, stage: Stage, target: LayerCells, size: int) -> ConnectionKernel:
-        """A bias whose entries lie in no regular order: connections from border cells of state 1."""
+        """Return a bias with irregular entries, as connections from border cells of state 1."""
         assert stage.bias is not None and stage.bias_index is not None
         index = np.full(self.machine.padded(size), -1)
         index[:size] = np.arange(size)
@@ -115,20 +116,21 @@ class NetCode:
     # ---- Modules -------------------------------------------------------------------------------------------------
 
     def forward_module(self) -> str:
-        """Exports `evaluate` and `states`."""
+        """Return the module that exports `evaluate` and `states`."""
         module = self.module("evaluation")
         plain = CodeVariant(())
         self._emit_evaluation(module, self.emit_forward(module, False, plain), plain)
         return str(module) + attributes(ATTRIBUTES)
 
     def learning_module(self, updates: UpdateCode, channels: Sequence[str]) -> str:
-        """Exports `learn`, or `gather` and `apply` if the patterns of a batch are gathered; and what a forward module
-        does. `channels` are gathered ("g" always).
+        """Return the module that exports `learn`, or `gather` and `apply` for batches, and the forward functions.
+
+        `channels` are gathered ("g" always).
         """
         module = self.module(f"update rule {updates.rule.name}")
-        forward = self.emit_forward(module, "h-full" in channels, updates.kind)
-        self._emit_evaluation(module, forward, updates.kind)
-        sink = GradientSums(self.cells, updates.updated, channels) if updates.kind.batched else updates
+        forward = self.emit_forward(module, "h-full" in channels, updates.variant)
+        self._emit_evaluation(module, forward, updates.variant)
+        sink = GradientSums(self.cells, updates.updated, channels) if updates.variant.batched else updates
         back = self._emit_back(module, channels, sink)
         if isinstance(sink, GradientSums):
             self._emit_batches(module, forward, back, sink, updates)
@@ -148,7 +150,7 @@ class NetCode:
         return Module(self.machine, *lines)
 
     def emit_forward(self, module: Module, bends: bool, kind: CodeVariant) -> list[Function]:
-        made = []
+        functions = []
         for layer in self.stages:
             f = module.function(f"{layer.stage.name} forward", STATE, f"{layer.stage.name}: sums and states")
             for k, (source, link) in enumerate(layer.links):
@@ -160,16 +162,16 @@ class NetCode:
             f.comment(f"nlf of {layer.stage.name}")
             number = layer.stage.layer
             emit_nlf(f, layer.stage, layer.cells, layer.bias, bends, number in kind.gated, number in kind.noisy)
-            made.append(f)
-        return made
+            functions.append(f)
+        return functions
 
     def _emit_back(self, module: Module, channels: Sequence[str], sink: UpdateCode | GradientSums) -> list[Function]:
         active = self.active(sink.updated)
         reached: set[int] = {len(self.stages)}
-        made = []
+        functions = []
         output = module.function("cost", [*STATE, ("ptr", "target")], f"cost {self.cost.name}: slope at the outputs")
         emit_cost(output, self.cost, self.layers[-1], channels, Address(0, base="%target"))
-        made.append(output)
+        functions.append(output)
         for layer in reversed(self.stages):
             number, name = layer.stage.layer, layer.stage.name
             if not active[number]:
@@ -178,14 +180,14 @@ class NetCode:
             assert number in reached, f"nothing comes back to {name}"
             bias = layer.bias if layer.bias is not None and layer.bias.cells.name in sink.updated else None
             emit_through_nlf(f, layer.cells, channels, bias, sink.begin(f, bias.cells.name) if bias else None)
-            made.append(f)
+            functions.append(f)
             for source, link in reversed(layer.links):
                 below = self.layers[source].name
                 f = module.function(f"{link.name} back", STATE, f"from {name} back to {below}, and the weights between")
                 link.emit_backward(f, channels, active[source], source not in reached, sink)
                 if active[source]:
                     reached.add(source)
-                made.append(f)
+                functions.append(f)
             for transfer, transformed in layer.transfers:
                 wanted = [active[source] for source in transfer.sources]
                 if any(wanted):
@@ -196,8 +198,8 @@ class NetCode:
                     ]
                     transformed.emit_backward(f, channels, wanted, first)
                     reached.update(source for source, wants in zip(transfer.sources, wanted) if wants)
-                    made.append(f)
-        return made
+                    functions.append(f)
+        return functions
 
     def emit_spread(self, f: Function) -> None:
         for layer in self.stages:
@@ -205,10 +207,10 @@ class NetCode:
                 layer.bias.emit_spread(f)
             for _, link in layer.links:
                 if isinstance(link, WeightNormConnection):
-                    link.emit_used(f)
+                    link.emit_weights(f)
 
     def emit_present(self, f: Function, forward: Sequence[Function], index: Value | int) -> None:
-        """The input of pattern `index`, and every layer after it."""
+        """Emit the input of pattern `index`, and every layer after it."""
         units = self.layers[0].units
         emit_copy(f, pattern_address("%inputs", index, units), self.layers[0].x, units, exact=False)
         for function in forward:
@@ -243,7 +245,10 @@ class NetCode:
     def _emit_pattern(
         self, f: Function, forward: Sequence[Function], back: Sequence[Function], kind: CodeVariant, p: Value | int
     ) -> None:
-        """Forward and back; a row of `%gates` has the gates of all gated layers, then the noise of all noisy ones."""
+        """Emit the forward and backward pass of a pattern.
+
+        A row of `%gates` has the gates of all gated layers, then the noise of all noisy ones.
+        """
         places = [*((n, self.layers[n].gate) for n in kind.gated), *((n, self.layers[n].noise) for n in kind.noisy)]
         row = pattern_address("%gates", p, sum(self.layers[number].units for number, _ in places))
         for number, place in places:
@@ -287,7 +292,7 @@ class NetCode:
         def one(p: Value | int, _: list[Value]) -> None:
             if each_time:
                 f.run(prepare, "%state", "%tables", "%settings", f.op("add", number, p))
-            self._emit_pattern(f, forward, back, updates.kind, p)
+            self._emit_pattern(f, forward, back, updates.variant, p)
 
         f.loop(f.argument("patterns", "i64"), one, name="pattern")
 
@@ -308,7 +313,7 @@ class NetCode:
         self.emit_spread(gather)
         gather.loop(
             gather.argument("patterns", "i64"),
-            lambda p, _: self._emit_pattern(gather, forward, back, updates.kind, p),
+            lambda p, _: self._emit_pattern(gather, forward, back, updates.variant, p),
             name="pattern",
         )
         f = module.function(

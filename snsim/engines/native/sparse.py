@@ -1,7 +1,7 @@
-"""Any connections at all: scalar loops over the explicit table. Slow (a few nanoseconds each), and always right.
+"""The kernel for any connections: scalar loops over the explicit table. Slow (a few nanoseconds each), always right.
 
-Takes the table as three arrays of int32: for each target cell where its connections begin, and for each connection
-the source cell and the weight. Border cells are cells behind the source layer's copy.
+The table is three arrays of int32: for each target cell where its connections begin, and for each connection the source
+cell and the weight. Border cells are cells behind the copy of the source layer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from snsim.network.wiring import BORDER, Table
 
 
 class SparseKernel:
-    """One link by its table. The source is copied (times the scale) with a cell of the border value after it."""
+    """One link by its table. The source is copied (times the scale), with a cell of the border value after it."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class SparseKernel:
         return f.load_index("%tables", f.op("add", entry, Value(f, str(array), "i64"), "nsw"))
 
     def _each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
-        """`body(target cell, first connection, one past the last)`."""
+        """Emit a loop of `body(target cell, first connection, one past the last)`."""
 
         def unit(t: Index, _: list[Value]) -> None:
             t = t if isinstance(t, Value) else Value(f, str(t), "i64")
