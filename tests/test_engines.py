@@ -400,7 +400,7 @@ def test_swap_in_one_group(small):
             "engines compute in float32 or float64, not int32",
         ),
         (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p), "half"), 'unknown curvature "half"'),
-        (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p, 0), "full"), "there are none"),
+        (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p, 0), "full"), "no pattern was given"),
         (
             lambda p: TorchEngine(p, HALF_SQUARES, LM).learn(*patterns(p), settings(p, held_curvature={})),
             "no curvature",
@@ -414,12 +414,12 @@ def test_swap_in_one_group(small):
             "4 input patterns, 3 target patterns",
         ),
         (lambda p: engine("reference", p, SGD).learn(*patterns(p), Settings({}, {})), "no learning rate for input-h"),
-        (lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "k.bias": np.zeros(3)}), "has the shape"),
+        (lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "k.bias": np.zeros(3)}), "has shape"),
         (
             lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "q.bias": np.zeros(3)}),
-            "no parameter of",
+            "not a parameter of",
         ),
-        (lambda p: engine("reference", p, SGD).curvature(*patterns(p, 0), "full"), "there are none"),
+        (lambda p: engine("reference", p, SGD).curvature(*patterns(p, 0), "full"), "no pattern was given"),
         (lambda p: engine("reference", p, SGD).curvature(*patterns(p), "half"), 'unknown curvature "half"'),
     ],
 )
