@@ -233,10 +233,10 @@ def test_the_place_for_faults_is_none_itself():
         (NoBackground, 1, "states", "h1", ""),
         (NoBackgroundOfH1, 1, "states", "h2", ""),
         (SharedBias, 1, "gradients", "h2", ""),
-        (Cut, 1, "gradients", "h2", "gradient of h1-h2.weight is in Cut 0 times"),
+        (Cut, 1, "gradients", "h2", "gradient of h1-h2.weight in Cut is 0 times"),
         (HalfRate, 1, "weights", "h1", "step of h1.bias in HalfRate is 0.5 times that in reference"),
-        (HalfRateOfH3, 1, "weights", "h3", "step of h2-h3.weight is in HalfRateOfH3 0.5 times"),
-        (SumOfSquares, 1, "cost", "output", "cost is in SumOfSquares 10 times"),
+        (HalfRateOfH3, 1, "weights", "h3", "step of h2-h3.weight in HalfRateOfH3 is 0.5 times"),
+        (SumOfSquares, 1, "cost", "output", "cost in SumOfSquares is 10 times"),
         (HalfRateLater, 9, "weights", "h1", "0.5 times"),  # eight patterns a pass
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -59,7 +59,7 @@ class _RecordingEngine:
 
 
 def updates(training: Training, data: PreparedData, engine: Engine, seed: int, presentations: int) -> list[Update]:
-    """Return the updates of a training for so many presentations (whole batches), or until the training ends.
+    """Return the updates of a training for this many presentations (whole batches), or until it ends.
 
     The engine, which has the initial weights, learns them: a curvature held during a pass is that of its weights.
     """

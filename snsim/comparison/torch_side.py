@@ -89,7 +89,7 @@ class ModuleSide:
                 self._training.span,
                 hint="compare a training without this noise",
             )
-        outputs, cost, seen = self._evaluate(update)
+        outputs, cost, hidden = self._evaluate(update)
         x, d = self._as_tensor(update.inputs), self._as_tensor(update.targets)
         gates = [drop.gate(update.gates, self._dtype, self._device) for drop in self._drops]
         if gates:
@@ -111,7 +111,7 @@ class ModuleSide:
         return UpdateResult(
             outputs,
             cost,
-            seen,
+            hidden,
             {pair.ours.name: pair.to_ours(slope) for pair, slope in slopes.items()},
             {pair.ours.name: pair.to_ours(pair.theirs) for pair in self.pairs},
             stray,

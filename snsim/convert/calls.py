@@ -115,24 +115,7 @@ def sn_names(net: Net) -> dict[str, str]:
         *FUNCTIONS,
         *UNSET,
         *_HELPERS,
-        *[
-            "nlf",
-            "dnlf",
-            "ddnlf",
-            "t",
-            "nnum",
-            "nmax",
-            "snum",
-            "smax",
-            "wnum",
-            "wmax",
-            "net",
-            "out",
-            "des",
-            "seen",
-            "s",
-            "k",
-        ],
+        *"nlf dnlf ddnlf t nnum nmax snum smax wnum wmax net out des seen s k".split(),
     }
     names: dict[str, str] = {}
     for layer in net.layers:

@@ -1,7 +1,7 @@
 """Record what an SN-2.8 program does while it makes its net: which words it calls, and what they make.
 
-The program runs, but calls that learn or measure are only recorded: the converter needs the net and what is said about
-learning. A net is read when the program ends, or when it makes room for another one.
+The program runs, but calls that learn or measure are only recorded: the converter needs only the net and the
+settings of learning. A net is read when the program ends, or when it makes room for another one.
 """
 
 from __future__ import annotations

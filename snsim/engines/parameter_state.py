@@ -19,7 +19,7 @@ from snsim.registry import suggest
 class WeightShapes:
     """The shapes of the weights that learn, and the slice of each parameter in one flat vector (`places`).
 
-    It stores nothing of the size of the net. An engine with its own memory checks with it what callers hand over.
+    It stores no array of the size of the net. An engine with its own memory uses it to check values from callers.
     """
 
     def __init__(self, parameters: Mapping[str, Parameter], rule: UpdateRule, dtype: np.dtype):

@@ -47,7 +47,7 @@ class _CompiledCode:
 
 
 def _call(code: jit.Code, name: str, *arguments: tuple[Any, Any]) -> None:
-    function = ctypes.CFUNCTYPE(None, *(kind for kind, _ in arguments))(code.address(name))
+    function = ctypes.CFUNCTYPE(None, *(ctype for ctype, _ in arguments))(code.address(name))
     function(*(value for _, value in arguments))
 
 

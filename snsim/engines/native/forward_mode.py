@@ -131,7 +131,7 @@ class TangentCode:
                 tangent.bias.emit_spread(f)
         outputs = net.layers[-1], self._cells[-1]
 
-        def one(p: Value | int, _: list[Value]) -> None:
+        def pattern(p: Value | int, _: list[Value]) -> None:
             net.emit_present(f, forward, p)
             for function in tangent_functions:
                 f.run(function, "%state", "%tables")
@@ -140,7 +140,7 @@ class TangentCode:
                 emit_copy(f, cells.x, row, cells.units)
                 row = row + cells.units
 
-        f.loop(f.argument("patterns", "i64"), one, name="pattern")
+        f.loop(f.argument("patterns", "i64"), pattern, name="pattern")
         return str(module) + attributes(ATTRIBUTES)
 
     def _emit_tangent(self, f: Function, tangent: _LayerTangent) -> Function:

@@ -39,5 +39,5 @@ class TransformKernel(Protocol):
     ) -> None:
         """Emit the errors of each source that wants them: stored if `first`, else added."""
 
-    def emit_tangent(self, f: Function, moved: Sequence[Address], into: Address, first: bool) -> None:
+    def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
         """Emit the derivative of the results along the tangents of the sources: stored if `first`, else added."""

@@ -149,7 +149,7 @@ class NetCode:
         lines += [f"{cells.value.offset:9}  {name} ({len(cells.index)})" for name, cells in self.cells.items()]
         return Module(self.machine, *lines)
 
-    def emit_forward(self, module: Module, bends: bool, kind: CodeVariant) -> list[Function]:
+    def emit_forward(self, module: Module, bends: bool, variant: CodeVariant) -> list[Function]:
         functions = []
         for layer in self.stages:
             f = module.function(f"{layer.stage.name} forward", STATE, f"{layer.stage.name}: sums and states")
@@ -161,7 +161,7 @@ class NetCode:
                 transformed.emit_forward(f, first=k == 0 and not layer.links)
             f.comment(f"nlf of {layer.stage.name}")
             number = layer.stage.layer
-            emit_nlf(f, layer.stage, layer.cells, layer.bias, bends, number in kind.gated, number in kind.noisy)
+            emit_nlf(f, layer.stage, layer.cells, layer.bias, bends, number in variant.gated, number in variant.noisy)
             functions.append(f)
         return functions
 
@@ -216,18 +216,18 @@ class NetCode:
         for function in forward:
             f.run(function, "%state", "%tables")
 
-    def _emit_evaluation(self, module: Module, forward: Sequence[Function], kind: CodeVariant) -> None:
+    def _emit_evaluation(self, module: Module, forward: Sequence[Function], variant: CodeVariant) -> None:
         arguments = [*STATE, ("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")]
         for name, layers in (("evaluate", self.layers[-1:]), ("states", self.layers)):
             f = module.function(name, arguments, f"{name}: rows of cells of {', '.join(c.name for c in layers)}", True)
             self.emit_spread(f)
-            for number in kind.gated:
+            for number in variant.gated:
                 emit_filled(f, self.layers[number].gate, self.layers[number].units, 1.0)
-            for number in kind.noisy:
+            for number in variant.noisy:
                 emit_filled(f, self.layers[number].noise, self.layers[number].units, 0.0)
             width = sum(cells.units for cells in layers)
 
-            def one(
+            def pattern(
                 p: Value | int,
                 _: list[Value],
                 f: Function = f,
@@ -240,16 +240,19 @@ class NetCode:
                     emit_copy(f, cells.x, row, cells.units)
                     row = row + cells.units
 
-            f.loop(f.argument("patterns", "i64"), one, name="pattern")
+            f.loop(f.argument("patterns", "i64"), pattern, name="pattern")
 
     def _emit_pattern(
-        self, f: Function, forward: Sequence[Function], back: Sequence[Function], kind: CodeVariant, p: Value | int
+        self, f: Function, forward: Sequence[Function], back: Sequence[Function], variant: CodeVariant, p: Value | int
     ) -> None:
         """Emit the forward and backward pass of a pattern.
 
         A row of `%gates` has the gates of all gated layers, then the noise of all noisy ones.
         """
-        places = [*((n, self.layers[n].gate) for n in kind.gated), *((n, self.layers[n].noise) for n in kind.noisy)]
+        places = [
+            *((n, self.layers[n].gate) for n in variant.gated),
+            *((n, self.layers[n].noise) for n in variant.noisy),
+        ]
         row = pattern_address("%gates", p, sum(self.layers[number].units for number, _ in places))
         for number, place in places:
             emit_copy(f, row, place, self.layers[number].units)
@@ -289,12 +292,12 @@ class NetCode:
         if not each_time:
             f.run(prepare, "%state", "%tables", "%settings", number)
 
-        def one(p: Value | int, _: list[Value]) -> None:
+        def pattern(p: Value | int, _: list[Value]) -> None:
             if each_time:
                 f.run(prepare, "%state", "%tables", "%settings", f.op("add", number, p))
             self._emit_pattern(f, forward, back, updates.variant, p)
 
-        f.loop(f.argument("patterns", "i64"), one, name="pattern")
+        f.loop(f.argument("patterns", "i64"), pattern, name="pattern")
 
     def _emit_batches(
         self,
@@ -328,8 +331,8 @@ class NetCode:
             f.comment(name)
             sums.emit_apply(f, name, updates, factor)
 
-    def updates(self, rule: UpdateRule, kind: CodeVariant) -> UpdateCode:
-        return UpdateCode(rule, kind, self.cells, self.block)
+    def updates(self, rule: UpdateRule, variant: CodeVariant) -> UpdateCode:
+        return UpdateCode(rule, variant, self.cells, self.block)
 
 
 ATTRIBUTES = {"reciprocal-estimates": "vec-divf"}

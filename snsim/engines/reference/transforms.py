@@ -34,7 +34,7 @@ class TransformKernel(Protocol):
 
     def bent(self, g: np.ndarray, kept: Any) -> Arrays: ...
 
-    def tangent(self, moved: Sequence[np.ndarray], kept: Any) -> np.ndarray: ...
+    def tangent(self, dx: Sequence[np.ndarray], kept: Any) -> np.ndarray: ...
 
 
 def transform_kernel(structure: Normalization | Attention) -> TransformKernel:
@@ -80,10 +80,10 @@ class NormalizationKernel:
         first = 2 * y * (g - (g.sum(0) + y * along) / maps)
         return ((-rate * rate / maps * (first + along * (1 - (1 + y * y) / maps))).reshape(-1),)
 
-    def tangent(self, moved: Sequence[np.ndarray], kept: Any) -> np.ndarray:
-        (y, rate), x = kept, self._maps(moved[0])
+    def tangent(self, dx: Sequence[np.ndarray], kept: Any) -> np.ndarray:
+        (y, rate), x = kept, self._maps(dx[0])
         dy = rate * (x - x.mean(-2, keepdims=True) - y * (y * x).mean(-2, keepdims=True))
-        sums: np.ndarray = dy.reshape(moved[0].shape)
+        sums: np.ndarray = dy.reshape(dx[0].shape)
         return sums
 
 
@@ -157,9 +157,9 @@ class AttentionKernel:
         deviation: np.ndarray = k[:, :, None] - (k @ a.swapaxes(-1, -2))[..., None]
         return deviation
 
-    def tangent(self, moved: Sequence[np.ndarray], kept: Any) -> np.ndarray:
-        (q, k, v, a, _), (dq, dk, dv) = kept, (self._heads(x) for x in moved)
+    def tangent(self, dx: Sequence[np.ndarray], kept: Any) -> np.ndarray:
+        (q, k, v, a, _), (dq, dk, dv) = kept, (self._heads(x) for x in dx)
         s = self._scale * (dq.swapaxes(-1, -2) @ k + q.swapaxes(-1, -2) @ dk)
         da = a * (s - (a * s).sum(-1, keepdims=True))
-        sums: np.ndarray = (v @ da.swapaxes(-1, -2) + dv @ a.swapaxes(-1, -2)).reshape(moved[0].shape)
+        sums: np.ndarray = (v @ da.swapaxes(-1, -2) + dv @ a.swapaxes(-1, -2)).reshape(dx[0].shape)
         return sums

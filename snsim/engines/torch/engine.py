@@ -166,19 +166,19 @@ class TorchEngine(WeightAccess):
         x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
         flat = torch.from_numpy(self._weights.flat(direction, "direction"))
         names = {name: self.module.parameter_names[name] for name in self._weights.places}
-        at = {made: self.module.get_parameter(made).detach() for made in names.values()}
-        along = {made: flat[self._weights.places[name]].reshape(at[made].shape) for name, made in names.items()}
+        at = {chunks: self.module.get_parameter(chunks).detach() for chunks in names.values()}
+        along = {chunks: flat[self._weights.places[name]].reshape(at[chunks].shape) for name, chunks in names.items()}
 
         def outputs(weights: dict[str, Tensor], chunk: Tensor) -> Tensor:
             rows: Tensor = torch.func.functional_call(self.module, weights, (chunk,)).reshape(len(chunk), -1)
             return rows
 
-        made = [
+        chunks = [
             torch.func.jvp(lambda weights, chunk=chunk: outputs(weights, chunk), (at,), (along,))
             for chunk in x.split(_TOGETHER)
         ]
-        values, moved = (torch.cat(part).detach().numpy() for part in zip(*made))
-        return values, moved
+        values, tangents = (torch.cat(part).detach().numpy() for part in zip(*chunks))
+        return values, tangents
 
     def _patterns(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
         x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
