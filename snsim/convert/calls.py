@@ -26,6 +26,11 @@ from snsim.sn28.runtime.vocabulary import SN28
 
 _LOOP = 3  # from this many maps on a loop is written
 _KINDS = {"map": "mask", "unit": "local", "pair": "equal-mask"}
+# fmt: off
+_PROGRAM_VARIABLES = (  # of the written program and of SN-2.8
+    "nlf", "dnlf", "ddnlf", "t", "nnum", "nmax", "snum", "smax", "wnum", "wmax", "net", "out", "des", "seen", "s", "k",
+)
+# fmt: on
 _HELPERS = {  # helper functions of the written program
     "piece": """;; so many units of a layer, from one on (from 0)
 (de piece (layer from count)
@@ -115,7 +120,7 @@ def sn_names(net: Net) -> dict[str, str]:
         *FUNCTIONS,
         *UNSET,
         *_HELPERS,
-        *"nlf dnlf ddnlf t nnum nmax snum smax wnum wmax net out des seen s k".split(),
+        *_PROGRAM_VARIABLES,
     }
     names: dict[str, str] = {}
     for layer in net.layers:
