@@ -11,7 +11,7 @@ import numpy as np
 from snsim.engines.native import jit
 from snsim.engines.native.layout import aligned_block
 from snsim.engines.native.llvm_ir import Module
-from snsim.engines.native.target import Place, attributes
+from snsim.engines.native.target import Address, attributes
 
 
 def cpu_time(act: Callable[[], None]) -> float:
@@ -30,8 +30,8 @@ class MultiplyAdds:
         machine = jit.machine(dtype)
         module = Module(machine, "peak")
         f = module.function("peak", [("ptr", "state"), ("i64", "turns")], "independent multiply-adds", exported=True)
-        a, b = f.load(Place(0)), f.load(Place(machine.lanes))
-        places = [Place((2 + k) * machine.lanes) for k in range(self.CHAINS)]
+        a, b = f.load(Address(0)), f.load(Address(machine.lanes))
+        places = [Address((2 + k) * machine.lanes) for k in range(self.CHAINS)]
         sums = f.loop(
             f.argument("turns", "i64"),
             lambda _, now: [f.fma(x, a, b) for x in now],
@@ -62,9 +62,9 @@ class Sweep:
         arguments = [("ptr", "state"), ("i64", "turns"), ("i64", "repeats")]
         f = module.function("sweep", arguments, "read; read and write", exported=True)
         turns = f.argument("turns", "i64")
-        place = Place(machine.lanes)
+        place = Address(machine.lanes)
 
-        def places(v) -> list[Place]:
+        def places(v) -> list[Address]:
             return [place.by(v, stride) + k * machine.lanes for k in range(self.AT_ONCE)]
 
         def once(_index, _none) -> None:

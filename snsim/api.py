@@ -45,12 +45,12 @@ def load(
     Raises SnError with every fault of the description.
     """
     with needing("torch", what="snsim.load"):
-        from snsim.engines.torch.module import module as make_module
+        from snsim.engines.torch.module import build_module
 
     program = read_program(path, presets=presets)
     chosen, training = _chosen(program, net)
     check_module_memory(chosen, 4 if dtype is None else dtype.itemsize, memory)
-    made = make_module(plan(chosen)) if dtype is None else make_module(plan(chosen), dtype)
+    made = build_module(plan(chosen)) if dtype is None else build_module(plan(chosen), dtype)
     if training is not None:
         made.load_weights(initial_weights(training, training.seeds[0] if seed is None else seed))
         made.schedule = _Schedule(training)

@@ -233,10 +233,10 @@ def test_the_place_for_faults_is_none_itself():
         (NoBackground, 1, "states", "h1", ""),
         (NoBackgroundOfH1, 1, "states", "h2", ""),
         (SharedBias, 1, "gradients", "h2", ""),
-        (Cut, 1, "gradients", "h2", "gradient of h1-h2.weight is in Cut 0 times"),
-        (HalfRate, 1, "weights", "h1", "step of h1.bias is in HalfRate 0.5 times what it is in reference"),
-        (HalfRateOfH3, 1, "weights", "h3", "step of h2-h3.weight is in HalfRateOfH3 0.5 times"),
-        (SumOfSquares, 1, "cost", "output", "cost is in SumOfSquares 10 times"),
+        (Cut, 1, "gradients", "h2", "gradient of h1-h2.weight in Cut is 0 times"),
+        (HalfRate, 1, "weights", "h1", "step of h1.bias in HalfRate is 0.5 times that in reference"),
+        (HalfRateOfH3, 1, "weights", "h3", "step of h2-h3.weight in HalfRateOfH3 is 0.5 times"),
+        (SumOfSquares, 1, "cost", "output", "cost in SumOfSquares is 10 times"),
         (HalfRateLater, 9, "weights", "h1", "0.5 times"),  # eight patterns a pass
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -255,7 +255,7 @@ def test_mean_instead_of_sum():
 
     made = compared("net-5.sn", Mean(), sgd=0.01)
     assert (made.first.what, made.first.layer) == ("cost", "output")
-    assert made.first.note == "the cost is in Mean 0.1 times what it is in reference"
+    assert made.first.note == "the cost in Mean is 0.1 times that in reference"
 
 
 def test_a_table_that_is_not_kept():
@@ -264,7 +264,7 @@ def test_a_table_that_is_not_kept():
     module.joined.fill_(1)
     made = compared("ladder.sn", module, only="ladder-5")
     assert (made.first.number, made.first.what, made.first.layer) == (1, "gradients", "h2")
-    assert made.first.note == "Net learns weights between maps that are not joined"
+    assert made.first.note == "Net learns weights between maps that are not connected"
 
 
 def test_a_bias_of_another_shape_is_told_before_anything_runs():
@@ -354,7 +354,7 @@ class NoModule:
         ("mine.py:Nett", 'has no class "Nett"'),
         ("mine.py:Wants", "cannot make Wants: TypeError: .*units"),
         ("mine.py:Raises", "cannot make Raises: NameError: .*no_such_name.* \\(mine.py:12\\)"),
-        ("mine.py:NoModule", "is no torch.nn.Module"),
+        ("mine.py:NoModule", "is not a torch.nn.Module"),
         ("broken.py:Net", "broken.py cannot be executed: SyntaxError: .*broken.py:1"),
     ],
 )
@@ -376,7 +376,7 @@ def fault(told, call):
     ("own", "told"),
     [
         (lambda outputs, targets: (outputs - targets) ** 2, r"a tensor of shape \(1, 10\), not a tensor of one number"),
-        (lambda outputs, targets: 1.0, "gives a float, not a tensor of one number"),
+        (lambda outputs, targets: 1.0, "returns a float, not a tensor of one number"),
         (lambda outputs: outputs.sum(), r"of the module fails: TypeError: .* takes 1 .* given\n"),
     ],
 )
@@ -404,18 +404,18 @@ class Forward(NET5):
     [
         (
             lambda: Changed(more=nn.Linear(3, 4)),
-            r"left of net net-5: nothing; left of the module: more.weight \(4 x 3\)",
+            r"in net net-5: none; in the module: more.weight \(4 x 3\)",
         ),
-        (lambda: Changed(h2_bias=None), r"left of net net-5: h2.bias \(4 x 4 x 4\); left of the module: nothing"),
+        (lambda: Changed(h2_bias=None), r"in net net-5: h2.bias \(4 x 4 x 4\); in the module: none"),
         (lambda: Changed(output=nn.Linear(48, 10)), r"h2-output.weight, .* \(64 x 10\); output.weight .* \(10 x 48\)"),
-        (lambda: Forward(lambda x: x @ torch.zeros(3, 10)), "takes an input of none of the shapes of layer input"),
-        (lambda: Forward(lambda x: x.sum()), r"gives \(\), not \(1, 10\)"),
+        (lambda: Forward(lambda x: x @ torch.zeros(3, 10)), "accepts none of the input shapes of layer input"),
+        (lambda: Forward(lambda x: x.sum()), r"returns \(\), not \(1, 10\)"),
         (lambda: Forward(lambda x: no_such_name), "NameError"),  # noqa: F821
         (lambda: Forward(lambda x: F.dropout2d(x).flatten(1)[:, :10]), "dropout2d"),
-        (lambda: Forward(lambda x: F.dropout(x, 0.3).flatten(1)[:, :10]), "with p = 0.3, has no counterpart"),
+        (lambda: Forward(lambda x: F.dropout(x, 0.3).flatten(1)[:, :10]), "with p = 0.3, matches no layer"),
         (lambda: Changed(cost=lambda x, d: x.no_such), "cost.* fails: AttributeError"),
         (lambda: Changed(configure_optimizers=lambda: 1 / 0), "configure_optimizers.* fails: ZeroDivisionError"),
-        (lambda: Changed(configure_optimizers=lambda: "adam"), "gives a str"),
+        (lambda: Changed(configure_optimizers=lambda: "adam"), "returns a str"),
     ],
 )
 def test_a_module_that_does_not_fit(module, told):
@@ -426,18 +426,22 @@ def test_a_module_that_does_not_fit(module, told):
     ("net", "how", "told"),
     [
         ("lecun89.sn", {}, "learns by lm, which needs second derivatives"),
-        ("ladder.sn", {}, "declares 7 trainings: which"),
+        ("ladder.sn", {}, "declares 7 trainings, but"),
         ("ladder.sn", {"only": "ladder-8"}, 'declares no training "ladder-8"'),
         ('(include "net-5.sn")', {}, "declares no training of its own"),
-        ("net-5.sn", {"sgd": -1.0}, "a number above 0, not -1"),
-        ("net-5.sn", {"sgd": 0.1, "presentations": 0}, "1 or more presentations are compared, not 0"),
-        ("net-5.sn", {"sgd": 0.1, "tolerance": float("nan")}, "a number from 0 on, not nan"),
+        ("net-5.sn", {"sgd": -1.0}, "a finite number above 0, not -1"),
+        ("net-5.sn", {"sgd": 0.1, "presentations": 0}, "presentations must be 1 or more, not 0"),
+        ("net-5.sn", {"sgd": 0.1, "tolerance": float("nan")}, "a finite number of 0 or more, not nan"),
         ("net-5.sn", {"sgd": 0.1, "data": (np.zeros((2, 256)), np.zeros((2, 9)))}, "have 9 numbers a pattern"),
-        ("net-5.sn", {"sgd": 0.1, "mapping": {"h3.bias": "h1_bias"}}, 'names "h3.bias", which is no parameter of net'),
+        (
+            "net-5.sn",
+            {"sgd": 0.1, "mapping": {"h3.bias": "h1_bias"}},
+            'names "h3.bias", which is not a learning parameter of net',
+        ),
         (
             "net-5.sn",
             {"sgd": 0.1, "mapping": {"h1.bias": "h3_bias"}},
-            'names "h3_bias", which is no parameter of the mod',
+            'names "h3_bias", which is not a learning parameter of the mod',
         ),
         (
             "net-5.sn",
@@ -447,12 +451,12 @@ def test_a_module_that_does_not_fit(module, told):
         (
             "net-5.sn",
             {"sgd": 0.1, "mapping": {"h1.bias": "h1_bias", "h2.bias": "h1_bias"}},
-            "to more than one parameter",
+            "more than once, for",
         ),
         ("net-5.sn", {"sgd": 0.1, "mapping": "nets/no-such.json"}, "there is no file nets/no-such.json"),
         ("net-5.sn", {"sgd": 0.1, "mapping": "nets/net-5.sn"}, "is damaged: Expecting value"),
-        ("ladder.sn", {"only": "ladder-5"}, "drops states of layer h2 .* and the module calls dropout 0 times"),
-        ('(include "net-5.sn") (train cut (like net-5) (prune 0.1))', {"sgd": 0.1}, "cut begins by cutting weights"),
+        ("ladder.sn", {"only": "ladder-5"}, "drops states of layer h2 .* but the module calls dropout 0 times"),
+        ('(include "net-5.sn") (train cut (like net-5) (prune 0.1))', {"sgd": 0.1}, "cut starts by pruning weights"),
     ],
 )
 def test_a_call_that_cannot_be(net, how, told):

@@ -15,9 +15,9 @@ from snsim.engines import ENGINES, build
 from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Cost, Settings, UpdateRule
 from snsim.engines.reference.engine import ReferenceEngine
-from snsim.engines.reference.weighted_sums import Gathering, bundles
+from snsim.engines.reference.weighted_sums import ScatterAdd, bundles
 from snsim.engines.torch.engine import TorchEngine
-from snsim.engines.torch.module import TORCH, module
+from snsim.engines.torch.module import TORCH, build_module
 from snsim.errors import SnError
 from snsim.network.expressions import apply, differentiate, evaluate, number, program, variable
 from snsim.network.wiring import BORDER, Table
@@ -227,7 +227,7 @@ def test_module_is_the_net(path, name):
     """Outputs and gradients of the module, and of plain autograd through the explicit tables."""
     made = plan(declared(path)[name])
     x, d = (torch.from_numpy(a) for a in patterns(made, 3))
-    net = module(made, torch.float64)
+    net = build_module(made, torch.float64)
     values = {
         **{p.name: torch.full(p.shape, p.fixed or 0.0, dtype=x.dtype) for p in made.parameters.values()},
         **{n: torch.from_numpy(v).requires_grad_() for n, v in weights(made).items()},
@@ -400,7 +400,7 @@ def test_swap_in_one_group(small):
             "engines compute in float32 or float64, not int32",
         ),
         (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p), "half"), 'unknown curvature "half"'),
-        (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p, 0), "full"), "there are none"),
+        (lambda p: TorchEngine(p, HALF_SQUARES, SGD).curvature(*patterns(p, 0), "full"), "no pattern was given"),
         (
             lambda p: TorchEngine(p, HALF_SQUARES, LM).learn(*patterns(p), settings(p, held_curvature={})),
             "no curvature",
@@ -414,12 +414,12 @@ def test_swap_in_one_group(small):
             "4 input patterns, 3 target patterns",
         ),
         (lambda p: engine("reference", p, SGD).learn(*patterns(p), Settings({}, {})), "no learning rate for input-h"),
-        (lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "k.bias": np.zeros(3)}), "has the shape"),
+        (lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "k.bias": np.zeros(3)}), "has shape"),
         (
             lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "q.bias": np.zeros(3)}),
-            "no parameter of",
+            "not a parameter of",
         ),
-        (lambda p: engine("reference", p, SGD).curvature(*patterns(p, 0), "full"), "there are none"),
+        (lambda p: engine("reference", p, SGD).curvature(*patterns(p, 0), "full"), "no pattern was given"),
         (lambda p: engine("reference", p, SGD).curvature(*patterns(p), "half"), 'unknown curvature "half"'),
     ],
 )
@@ -457,7 +457,7 @@ def test_arrangement_and_gathering():
     ):
         values, expected = rng.normal(size=index.size), np.zeros(slots)
         np.add.at(expected, index[(index >= 0) & (index < slots)], values[(index >= 0) & (index < slots)])
-        np.testing.assert_allclose(Gathering(index, slots)(values), expected, atol=1e-12)
+        np.testing.assert_allclose(ScatterAdd(index, slots)(values), expected, atol=1e-12)
 
 
 def test_plan_prints(lecun89):

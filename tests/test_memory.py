@@ -13,7 +13,7 @@ import pytest
 from tiny_run import make_runs, snsim
 
 from snsim import engines, memory_limit
-from snsim.engines.memory import Memory, Work, native_memory
+from snsim.engines.memory import MemoryNeed, Workload, native_memory
 from snsim.errors import SnError
 from snsim.memory_limit import available, default_limit, enough_text, read_size, size_text
 from snsim.program import read_program
@@ -208,7 +208,9 @@ def test_a_state_that_no_weight_depends_on_takes_no_memory(tmp_path: Path) -> No
     path = written(tmp_path, 300, 300, "(layer i 300) (layer o 300) (connect i o (full))", SGD)
     training = read_program(path).own_trainings[0]
     rule, net = training.stages[0].rule, training.net
-    without, with_it = (native_memory(Work(net, rule, constants={"alpha": alpha, "decay": 0.0})) for alpha in (0, 0.9))
+    without, with_it = (
+        native_memory(Workload(net, rule, constants={"alpha": alpha, "decay": 0.0})) for alpha in (0, 0.9)
+    )
     assert with_it.held - without.held == 4 * 300 * 301 + 4 * 300 * (-300 % 16)
 
 
@@ -230,7 +232,7 @@ def test_an_engine_tells_its_memory_in_one_place(tmp_path: Path, monkeypatch: py
 
     shelf = engines.ENGINES.child()
     monkeypatch.setattr(engines, "ENGINES", shelf)
-    kind = engines.needing_memory(lambda work: Memory(0, 10**15, 0, 0, 0))(make)  # type: ignore[arg-type]
+    kind = engines.needing_memory(lambda work: MemoryNeed(0, 10**15, 0, 0, 0))(make)  # type: ignore[arg-type]
     shelf.add("greedy", kind, "needs a thousand terabytes")
     path = written(tmp_path, 3, 2, "(layer i 3) (layer o 2) (connect i o (full))", SGD)
     code, _, err = snsim("run", path, "--engine", "greedy", "--out", tmp_path / "runs")

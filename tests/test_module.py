@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from snsim.engines.plan import Plan, plan
-from snsim.engines.torch.module import module
+from snsim.engines.torch.module import build_module
 from snsim.errors import SnError
 from snsim.program import read_program
 
@@ -28,11 +28,11 @@ def lecun89() -> Plan:
 
 
 def test_shapes_of_the_module(lecun89):
-    net = module(lecun89)
+    net = build_module(lecun89)
     x = torch.zeros(7, 16, 16)
     assert net(x).shape == net(x.reshape(7, 256)).shape == (7, 10)
     assert net(x[0]).shape == net(x[0].reshape(256)).shape == (10,)
-    net = module(planned(HERE.parent / "nets" / "tdnn.sn", "tdnn-maps"))
+    net = build_module(planned(HERE.parent / "nets" / "tdnn.sn", "tdnn-maps"))
     assert net(torch.zeros(2, 16, 15, 1)).shape == (2, 3, 1, 1) and net(torch.zeros(16, 15, 1)).shape == (3, 1, 1)
     with pytest.raises(SnError, match=r"an input of shape \(2, 5\) for a net whose input layer is \(16, 15, 1\)"):
         net(torch.zeros(2, 5))
@@ -40,7 +40,7 @@ def test_shapes_of_the_module(lecun89):
 
 def test_states_and_weights_by_name(lecun89):
     """States are in rows, however the patterns are handed over; weights must have their parameter's name and shape."""
-    net, x = module(lecun89), torch.rand(7, 16, 16)
+    net, x = build_module(lecun89), torch.rand(7, 16, 16)
     for given in (x, x.reshape(7, 256)):
         assert [tuple(state.shape) for state in net.states(given).values()] == [
             (7, 256),
@@ -61,7 +61,7 @@ def test_states_and_weights_by_name(lecun89):
 
 def test_names_and_tables(lecun89):
     """Parameters by what they are, explicit tables by name, every weight in a table, no weights for absent pairs."""
-    net = module(lecun89)
+    net = build_module(lecun89)
     assert list(dict(net.named_parameters())) == [
         "input_h1.weight",
         "h1.bias",
@@ -90,7 +90,7 @@ def test_taken_names(tmp_path):
     )
     (tmp_path / "n.sn").write_text(text)
     made = planned(tmp_path / "n.sn", "n")
-    net = module(made)
+    net = build_module(made)
     assert net.parameter_names["a-a-b.weight"] == "a_a_b.weight"
     assert net.parameter_names["forward.bias"] == "forward_.bias"
     assert {net.parameter_names["a-b.bias"], net.parameter_names["a-b.weight"]} == {"a_b.bias", "a_b_.weight"}
@@ -104,7 +104,7 @@ def test_taken_names(tmp_path):
 )
 def test_export(file, name):
     """`torch.export` with any number of patterns, and a module sent to another type."""
-    net = module(planned(HERE / "nets" / f"{file}.sn", name), torch.float64)
+    net = build_module(planned(HERE / "nets" / f"{file}.sn", name), torch.float64)
     for parameter in net.parameters():
         torch.nn.init.uniform_(parameter, -0.5, 0.5)
     x = torch.rand(5, *net.input_shape, dtype=torch.float64)
@@ -114,7 +114,7 @@ def test_export(file, name):
 
 
 def test_parameter_groups(lecun89):
-    net = module(lecun89)
+    net = build_module(lecun89)
     with pytest.raises(SnError, match="this module knows no learning rates"):
         net.parameter_groups(1)
     rates = {name: 0.1 * (k + 1) for k, name in enumerate(lecun89.parameters)}
@@ -129,7 +129,7 @@ def test_parameter_groups(lecun89):
 
 def test_pickled_and_copied(lecun89):
     """A module goes through pickle and copy whole, its tables with it."""
-    net = module(lecun89)
+    net = build_module(lecun89)
     torch.nn.init.uniform_(net.h1_h2.weight)
     x = torch.rand(2, 16, 16)
     for other in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):

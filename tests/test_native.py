@@ -402,7 +402,7 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
     whole.learn(x, d, settings(made, by, batch=7))
 
     monkeypatch.setattr(native, "_PIECE", 2)
-    run, calls = native._Compiled.run, []
+    run, calls = native._CompiledCode.run, []
 
     def interrupted(self, name, *arguments):
         calls.append(name)
@@ -410,7 +410,7 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
             raise KeyboardInterrupt
         run(self, name, *arguments)
 
-    monkeypatch.setattr(native._Compiled, "run", interrupted)
+    monkeypatch.setattr(native._CompiledCode, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         broken.learn(x, d, settings(made, by, batch=7))
     broken.learn(x, d, settings(made, by, batch=7))

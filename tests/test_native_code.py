@@ -19,8 +19,8 @@ from test_native import HALF_SQUARES, HERE, RULES, declared, own_cache, patterns
 from snsim.engines.native import asm_text, build, ir_text, jit
 from snsim.engines.native.layout import aligned_block
 from snsim.engines.native.llvm_ir import Module
-from snsim.engines.native.target import Place, attributes
-from snsim.engines.native.vector_math import Vectors, sums_of
+from snsim.engines.native.target import Address, attributes
+from snsim.engines.native.vector_math import VectorOperations, sums_of
 from snsim.engines.plan import Plan, plan
 from snsim.errors import SnError
 
@@ -37,8 +37,8 @@ def compiled(dtype: str, write) -> ctypes._CFuncPtr:
     f = module.function("run", [("ptr", "state"), ("ptr", "made")], "test", exported=True)
 
     def body(i, _) -> None:
-        x = f.load(Place(0).by(i, machine.lanes))
-        f.store(write(f, x), Place(0, base="%made").by(i, machine.lanes))
+        x = f.load(Address(0).by(i, machine.lanes))
+        f.store(write(f, x), Address(0, base="%made").by(i, machine.lanes))
 
     f.loop(4096 // machine.lanes, body)
     code = jit.Code(str(module) + attributes({}), ("run",))
@@ -57,7 +57,7 @@ def compiled(dtype: str, write) -> ctypes._CFuncPtr:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["exp", "log", "tanh", "sqrt"])
 def test_functions_within_8_units_in_the_last_place(dtype: str, name: str) -> None:
-    on = compiled(dtype, lambda f, x: Vectors(f).table()[name](x))
+    on = compiled(dtype, lambda f, x: VectorOperations(f).table()[name](x))
     rng = np.random.default_rng(4)
     most = {"float32": 87.0, "float64": 708.0}[dtype]
     found = []
@@ -80,15 +80,17 @@ def test_functions_at_the_edges(dtype: str) -> None:
     with np.errstate(all="ignore"):
         for name in ("log", "tanh", "sqrt"):
             np.testing.assert_allclose(
-                compiled(dtype, lambda f, v: Vectors(f).table()[name](v))(x),  # noqa: B023
+                compiled(dtype, lambda f, v: VectorOperations(f).table()[name](v))(x),  # noqa: B023
                 getattr(np, name)(x),
                 rtol=1e-6,
                 err_msg=name,
             )
-    grown = compiled(dtype, lambda f, v: Vectors(f).table()["exp"](v))(x)
+    grown = compiled(dtype, lambda f, v: VectorOperations(f).table()["exp"](v))(x)
     assert np.isfinite(grown[~np.isnan(x)]).all() and np.isnan(grown[4]) and grown[3] == 0 and grown[2] > 1e37
     low = np.array([{"float32": -90.0, "float64": -720.0}[dtype]], dtype)
-    np.testing.assert_allclose(compiled(dtype, lambda f, v: Vectors(f).table()["exp"](v))(low), np.exp(low), rtol=1e-3)
+    np.testing.assert_allclose(
+        compiled(dtype, lambda f, v: VectorOperations(f).table()["exp"](v))(low), np.exp(low), rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("power", [2.0, 3.0, -2.0, 0.5, 1.7, 0.0, -0.5])
@@ -96,8 +98,10 @@ def test_powers(power: float) -> None:
     x = np.array([0.0, 0.5, 1.0, 2.0, 10.0, -2.0, np.nan, 1e-300])
     with np.errstate(all="ignore"):
         expected = np.power(x, power)
-    np.testing.assert_allclose(compiled("float64", lambda f, v: Vectors(f).power(v, power))(x), expected, rtol=1e-12)
-    both = compiled("float64", lambda f, v: Vectors(f).power(v, f.constant(power)))(x)
+    np.testing.assert_allclose(
+        compiled("float64", lambda f, v: VectorOperations(f).power(v, power))(x), expected, rtol=1e-12
+    )
+    both = compiled("float64", lambda f, v: VectorOperations(f).power(v, f.constant(power)))(x)
     np.testing.assert_allclose(both, expected, rtol=1e-12)
 
 

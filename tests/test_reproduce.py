@@ -240,7 +240,7 @@ if __name__ == "__main__":
 
 
 def test_a_killed_scheduler_is_told_as_a_fault(undisturbed: Path, tmp_path: Path) -> None:
-    """Without the tracebacks that the loggers of Dask print; the same command goes on."""
+    """Without the tracebacks that the loggers of Dask print; run the same command to resume."""
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     folder = write_study(tmp_path)
     scheduler = subprocess.Popen(
@@ -253,7 +253,7 @@ def test_a_killed_scheduler_is_told_as_a_fault(undisturbed: Path, tmp_path: Path
         scheduler.kill()
         _, faults = process.communicate(timeout=300)
     assert process.returncode == 1 and "Traceback" not in faults and faults.startswith("error: the "), faults
-    assert "the same command goes on" in faults
+    assert "run the same command to resume" in faults
     reproduce(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "1")
     assert report(folder) == report(undisturbed)
 
@@ -303,7 +303,7 @@ def test_a_run_that_cannot_be_ended_is_told_and_the_others_are_not_lost(tmp_path
         assert "ran away" in faults and "3 runs, 3 not ended" in told
     quick = report(folder)["studies"][0]["rows"][1]
     assert quick["runs"] == [] and [failure["seed"] for failure in quick["failures"]] == [1, 2, 4]
-    assert "seed 4 was not ended" in (folder / "runs" / "reproduced" / "two.md").read_text()
+    assert "seed 4 did not finish" in (folder / "runs" / "reproduced" / "two.md").read_text()
 
 
 def test_what_is_at_the_place_of_a_run_and_is_none(tmp_path: Path) -> None:

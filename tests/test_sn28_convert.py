@@ -223,7 +223,7 @@ def test_random_windows_go_there_and_back(data):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("(setq a (newneurons 3)) (connect a (reverse (cdr a)))", "declared layers feed later ones"),
+        ("(setq a (newneurons 3)) (connect a (reverse (cdr a)))", "but declared layers feed later ones"),
         ("(build-net '((a 2) (b 2) (c 1)) '((a b) (b c) (c b)))", "the layers b, c feed each other in a circle"),
         ("(build-net-nobias '((a 2) (b 2)) '((a b))) (connect 0 (car b))", "1 of the 2 units of b have a bias"),
         (
@@ -284,7 +284,7 @@ def test_learning_becomes_trainings_and_what_does_not_is_said():
     )
     said = " ".join(result.notes)
     for note in (
-        "a loop goes round that waits for a measurement",
+        "a loop that waits for a measurement",
         "10 presentations of 4 patterns: 2 whole passes",
         "an error of the program in line 6",
     ):
@@ -363,12 +363,12 @@ def test_a_nettool_file_of_a_time_delay_net_and_one_with_its_program_only():
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("ct-mask-toric-connect", "'ct-mask-connect", "ct-mask-connect is no type of connection"),
+        ("ct-mask-toric-connect", "'ct-mask-connect", "ct-mask-connect is not a type of connection"),
         ('"2x2"', '"2 by 2"', "not columns and rows"),
         ("'(1 2) '(3 4)", "'(1 2) '(3 6)", "are not in retina"),
         ("(8 6) t () () ()", "(8 6) t () t ()", "2 of the four flags for the bias of retina are set"),
         ("nettool-net", "other-net", "defines neither nettool-net nor create-net"),
-        ("(new c-connection map answer", "(new c-connection 7 answer", "which is no layer"),
+        ("(new c-connection map answer", "(new c-connection 7 answer", "which is not a layer"),
         ("'(3 3) '(2 2)", "'(9 3) '(2 2)", "does not go around"),
     ],
 )

@@ -11,7 +11,7 @@ import torch
 from snsim.engines import build
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Cost, Settings, UpdateRule
-from snsim.engines.torch.module import module
+from snsim.engines.torch.module import build_module
 from snsim.engines.weight_norm import WeightNorm
 from snsim.errors import SnError, Source
 from snsim.network.complete_form import complete_form
@@ -138,7 +138,7 @@ def test_full_curvature_is_exact_below_the_outputs(what: str, clauses: str) -> N
     rng = np.random.default_rng(1)
     values = {p.name: rng.normal(size=p.shape) for p in made.parameters.values() if p.learns}
     inputs, targets = rng.normal(size=(1, 16)), rng.normal(size=(1, 16))
-    parts = module(made, torch.float64)
+    parts = build_module(made, torch.float64)
     parts.load_weights(values)
     names = ["q.bias", "k.bias", "v.bias"]
 
@@ -186,7 +186,7 @@ def test_engines_move_alike_along_a_direction(name: str, file: str) -> None:
 def test_modules_can_be_exported() -> None:
     for file, name in (("transforms", "with-itself"), ("weight-norm", "normed")):
         made = plan(read_program(HERE / "nets" / f"{file}.sn").nets.get(name))
-        ready = module(made)
+        ready = build_module(made)
         ready.load_weights(
             {
                 p.name: np.random.default_rng(3).normal(size=p.shape).astype("float32")

@@ -280,7 +280,7 @@ def _progress(order: Order, total: int) -> Iterator[_Progress]:
 # ---- The report --------------------------------------------------------------------------------------------------
 
 
-def _as_read(study: plan.Study, failures: dict[Path, str], order: Order) -> figures.Study:
+def _as_read(study: plan.PlannedStudy, failures: dict[Path, str], order: Order) -> figures.Study:
     """The study with its runs as they stand in their folders."""
     from snsim import run_folder
     from snsim.studies import results as figures
@@ -334,17 +334,17 @@ def _tell_end(page: Path, report: study_page.Report, failures: dict[Path, str], 
     )
 
 
-def _check_base(studies: Sequence[plan.Study], base: str | None) -> None:
+def _check_base(studies: Sequence[plan.PlannedStudy], base: str | None) -> None:
     names = [row.training.name for study in studies for row in study.rows]
     if base is not None and base not in names:
         raise fail(f'no row is called "{base}"', hint=suggest(base, names, "rows"))
 
 
-def _stem(study: plan.Study) -> str:
+def _stem(study: plan.PlannedStudy) -> str:
     return Path(study.file).stem
 
 
-def _page_name(studies: Sequence[plan.Study], order: Order) -> str:
+def _page_name(studies: Sequence[plan.PlannedStudy], order: Order) -> str:
     """Of the whole study, or with the rows that are asked for, so that a row does not take the place of the whole."""
     from snsim import run_folder
 

@@ -151,11 +151,11 @@ def print_modules(program: Program) -> None:
     from snsim.optional_packages import needing
 
     with needing("torch", what="--stage torch", instead="choose another stage: forms, net, plan, llvm or asm"):
-        from snsim.engines.torch.module import module
+        from snsim.engines.torch.module import build_module
     from snsim.reports.program_forms import shown_nets
 
     for net in shown_nets(program):
-        made = module(plan(net))
+        made = build_module(plan(net))
         echo(str(made))
         parameters = [(name, tuple(value.shape)) for name, value in made.named_parameters()]
         width = max((len(name) for name, _ in parameters), default=0)

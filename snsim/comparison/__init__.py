@@ -1,0 +1,1 @@
+"""Compare a training on two engines, or on an engine and a hand-coded PyTorch module, step by step."""

@@ -1,4 +1,4 @@
-"""What is held against another: a side, which learns update by update and shows what it computes. An engine is one."""
+"""One side of a comparison: the protocol `Side`, and an engine as a side."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from snsim.network.expressions import apply, variable
 from snsim.training.scores import mean_cost
 from snsim.training.spec import Training
 
-# After one update by this rule, the weights before less the weights after are the gradient.
+# After one update by this rule, the weights before minus the weights after are the gradient.
 _GRADIENT = UpdateRule("gradient", (), (), ((("w", apply("-", variable("w"), variable("g"))),),))
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """What a side shows of one update. States and cost are those before it, with nothing dropped.
+class UpdateResult:
+    """What one side computes in one update. States and cost are those before the update, without dropout.
 
-    `outputs` has (patterns, units), `cost` is the sum of E over the patterns. `hidden`: what may be the states of
-    hidden layers, flat; an engine has one array for each, in order. `gradients` and `weights` (after the update) are
-    by parameter, of its shape. `stray` tells by layer the largest gradient of weights that the net does not have.
+    `outputs` is (patterns, units). `cost` is the sum of E over the patterns. `hidden` are flat arrays that may be the
+    states of hidden layers; an engine has one array for each hidden layer, in order. `gradients` and `weights` (after
+    the update) are by parameter, of its shape. `stray` has by layer the largest gradient of weights that the net does
+    not have.
     """
 
     outputs: np.ndarray
@@ -39,23 +40,30 @@ class Shown:
 
 
 class Side(Protocol):
-    """What learns. `start` sets the weights, by our names, and forgets what the update rule remembers."""
+    """One side of a comparison, which learns.
+
+    `start` sets the weights, by our names, and clears the state of the update rule.
+    """
 
     name: str
 
     def start(self, weights: Mapping[str, np.ndarray]) -> None: ...
 
-    def present(self, update: Update) -> Shown: ...
+    def present(self, update: Update) -> UpdateResult: ...
 
     def seconds(self, updates: Sequence[Update]) -> float:
-        """Learn all of the updates, and nothing but that, from the weights of the start; seconds of processor time,
-        which other programs on a busy machine do not lengthen.
+        """Learn all updates from the initial weights, and return the seconds of processor time.
+
+        Other programs on a busy machine do not lengthen processor time.
         """
 
 
 class EngineSide:
-    """An engine. Its gradients come from a second one of its kind and weights, under a rule that subtracts them: an
-    engine shows no gradients, and the change of a weight tells them under few rules.
+    """An engine as a side.
+
+    Its gradients come from a second engine of the same kind and weights, under a rule that subtracts the gradient: an
+    engine does not return gradients of a batch with dropout, and few update rules let them be read from the change of a
+    weight.
     """
 
     def __init__(self, engine: Engine, training: Training):
@@ -72,16 +80,16 @@ class EngineSide:
         self._now = self._weights(self._engine)
         self._engine.load_state({key: np.zeros_like(value) for key, value in self._engine.state().items()})
 
-    def present(self, update: Update) -> Shown:
+    def present(self, update: Update) -> UpdateResult:
         states = self._engine.states(update.inputs)
         outputs = np.asarray(states[self._output], np.float64)
-        with np.errstate(all="ignore"):  # what ran away is told as a difference
+        with np.errstate(all="ignore"):  # divergence is reported as a difference
             cost = mean_cost(self._cost, outputs, update.targets) * len(outputs)
         gradients = self._gradients(update)
         self._engine.learn(update.inputs, update.targets, update.settings, update.gates, update.noises)
         self._now = self._weights(self._engine)
         hidden = [np.asarray(states[name]).reshape(-1) for name in self._hidden]
-        return Shown(outputs, cost, hidden, gradients, self._now)
+        return UpdateResult(outputs, cost, hidden, gradients, self._now)
 
     def _gradients(self, update: Update) -> dict[str, np.ndarray]:
         self._differentiating.load_parameters(self._now)
@@ -95,15 +103,17 @@ class EngineSide:
         return {name: values[name] for name in self._learning}
 
     def seconds(self, updates: Sequence[Update]) -> float:
-        """Each pass is handed over whole, as when it trains."""
-        taken = 0.0
+        """Learn the updates, each pass in one call as in a run; return the seconds of processor time."""
+        seconds = 0.0
         for settings in dict.fromkeys(update.settings for update in updates):
-            own = [update for update in updates if update.settings is settings]
-            inputs = np.concatenate([update.inputs for update in own])
-            targets = np.concatenate([update.targets for update in own])
-            gates = {layer: np.concatenate([update.gates[layer] for update in own]) for layer in own[0].gates}
-            noises = {layer: np.concatenate([update.noises[layer] for update in own]) for layer in own[0].noises}
+            of_pass = [update for update in updates if update.settings is settings]
+            inputs = np.concatenate([update.inputs for update in of_pass])
+            targets = np.concatenate([update.targets for update in of_pass])
+            gates = {layer: np.concatenate([update.gates[layer] for update in of_pass]) for layer in of_pass[0].gates}
+            noises = {
+                layer: np.concatenate([update.noises[layer] for update in of_pass]) for layer in of_pass[0].noises
+            }
             began = time.process_time()
             self._engine.learn(inputs, targets, settings, gates, noises)
-            taken += time.process_time() - began
-        return taken
+            seconds += time.process_time() - began
+        return seconds

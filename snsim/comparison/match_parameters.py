@@ -1,4 +1,4 @@
-"""Which parameter of a module of PyTorch is which of a net, and how its numbers lie. Imports torch when it starts."""
+"""Match the parameters of a PyTorch module with those of a net, and the order of their numbers. Imports torch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ _MAPPING = '--mapping FILE.json states pairs, {"h1.bias": "conv1.bias"}: our nam
 
 
 @dataclass(frozen=True, eq=False)
-class Pairing:
-    """One of our parameters and the module's. `places`, of our shape: where each of our weights stands in theirs,
-    flattened; theirs may have more, for pairs of maps that are not joined, and those are 0.
+class ParameterMatch:
+    """One of our parameters and the module's.
+
+    `places`, of our shape, is the index of each of our weights in theirs, flattened. Theirs may have more numbers, for
+    pairs of maps that are not connected; those are 0.
     """
 
     ours: Parameter
@@ -37,75 +39,75 @@ class Pairing:
             self.theirs.copy_(torch.from_numpy(flat).reshape(self.theirs.shape))
 
     def to_ours(self, tensor: Tensor) -> np.ndarray:
-        """A copy, of our shape, of the numbers of a tensor of their shape."""
+        """Return a copy, of our shape, of the numbers of a tensor of their shape."""
         return np.ascontiguousarray(tensor.detach().cpu().numpy().reshape(-1)[self.places])
 
     def stray(self, tensor: Tensor) -> float:
-        """The largest number, without sign, of such a tensor where we have no weight."""
+        """Return the largest absolute value of a tensor of their shape where we have no weight."""
         flat = np.abs(tensor.detach().cpu().numpy().reshape(-1).astype(np.float64))
         flat[self.places] = 0.0
         return float(flat.max(initial=0.0))
 
 
-def pairings(net: Net, module: nn.Module, mapping: Mapping[str, str]) -> list[Pairing]:
-    """Which parameter of the module is which of the net: by `mapping`, by name, then by a shape only one pair has.
+def match_parameters(net: Net, module: nn.Module, mapping: Mapping[str, str]) -> list[ParameterMatch]:
+    """Return the matches of all parameters: by `mapping`, by name, then by a shape that only one pair has.
 
-    Names are compared without regard to case, dots, hyphens and underscores: ours, as `input-h1.weight`, or layer and
-    kind, as `h1_weight`. Shapes are ours, up to axes of 1; (outputs, inputs) for a full connection; or (maps, source
-    maps, rows, columns) for windows with a table of which some pairs are absent. Parameters that do not learn (fixed
-    here, requires_grad false there) take no part. SnError with every name and shape that does not fit or is left over.
+    Names are compared without case, dots, hyphens and underscores: ours, as `input-h1.weight`, or layer and kind, as
+    `h1_weight`. Shapes are ours, up to axes of 1; (outputs, inputs) for a full connection; or (maps, source maps, rows,
+    columns) for windows with a table of which some pairs are absent. Parameters that do not learn (fixed here,
+    requires_grad false there) are ignored. Raises SnError with every name and shape that does not fit or is left over.
     """
     ours = {p.name: p for p in net.parameters if p.learns}
     theirs = {name: p for name, p in module.named_parameters() if p.requires_grad}
     faults = list(_unknown(mapping, net, ours, theirs))
     stated = {**{p.name: name for p, name in _named(net, ours, theirs, mapping)}, **mapping}
-    found: dict[str, Pairing] = {}
+    matches: dict[str, ParameterMatch] = {}
     for name, their_name in stated.items():
         if name in ours and their_name in theirs:
             places = _places(net, ours[name], module, their_name, theirs[their_name])
             if places is None:
-                faults.append(_misfit(ours[name], their_name, theirs[their_name]))
+                faults.append(_shape_fault(ours[name], their_name, theirs[their_name]))
             else:
-                found[name] = Pairing(ours[name], their_name, theirs[their_name], places)
+                matches[name] = ParameterMatch(ours[name], their_name, theirs[their_name], places)
     if faults:
         raise SnError(faults)
     while True:
-        taken = {pair.name for pair in found.values()}
+        used_names = {pair.name for pair in matches.values()}
         fitting = [
-            Pairing(p, name, theirs[name], places)
+            ParameterMatch(p, name, theirs[name], places)
             for p in ours.values()
             for name in theirs
-            if p.name not in found
-            and name not in taken
+            if p.name not in matches
+            and name not in used_names
             and (places := _places(net, p, module, name, theirs[name])) is not None
         ]
-        only = _only(fitting)
+        only = _unique_match(fitting)
         if only is None:
             break
-        found[only.ours.name] = only
-    if left := _left_over(net, ours, theirs, found):
-        raise SnError(left)
-    return [found[name] for name in ours]
+        matches[only.ours.name] = only
+    if leftover := _leftover_fault(net, ours, theirs, matches):
+        raise SnError(leftover)
+    return [matches[name] for name in ours]
 
 
 def _unknown(
     mapping: Mapping[str, str], net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter]
 ) -> Iterator[Fault]:
-    """Names of the mapping that nobody has, and those it has twice."""
+    """Yield a fault for each name of the mapping that does not exist or stands twice."""
     for name, their_name in mapping.items():
         if name not in ours:
             yield Fault(
-                f'the mapping names "{name}", which is no parameter of net {net.name} that learns',
+                f'the mapping names "{name}", which is not a learning parameter of net {net.name}',
                 hint=suggest(name, list(ours), "parameters"),
             )
         if their_name not in theirs:
             yield Fault(
-                f'the mapping names "{their_name}", which is no parameter of the module that learns',
+                f'the mapping names "{their_name}", which is not a learning parameter of the module',
                 hint=suggest(their_name, list(theirs), "parameters"),
             )
         if list(mapping.values()).count(their_name) > 1:
             yield Fault(
-                f'the mapping gives "{their_name}" to more than one parameter, {name} among them',
+                f'the mapping uses "{their_name}" more than once, for {name} among others',
                 hint=f"give {name} another parameter of the module, or leave it out",
             )
 
@@ -113,17 +115,17 @@ def _unknown(
 def _named(
     net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter], mapping: Mapping[str, str]
 ) -> Iterator[tuple[Parameter, str]]:
-    """The pairs whose names mean the same, but for those the mapping has."""
-    taken = set(mapping.values())
+    """Yield the pairs whose names mean the same, except those in the mapping."""
+    used_names = set(mapping.values())
     for p in ours.values():
-        meaning = [name for name in theirs if name not in taken and _plain(name) in _spellings(p, net)]
-        if p.name not in mapping and meaning:
-            taken.add(meaning[0])
-            yield p, meaning[0]
+        candidates = [name for name in theirs if name not in used_names and _plain(name) in _spellings(p, net)]
+        if p.name not in mapping and candidates:
+            used_names.add(candidates[0])
+            yield p, candidates[0]
 
 
 def _spellings(p: Parameter, net: Net) -> set[str]:
-    """The plain names that mean a parameter: ours, and layer and kind where the layer has one of the kind."""
+    """Return the plain names that mean a parameter: ours, and layer and kind if the layer has one of the kind."""
     alone = sum(q.learns and q.layer == p.layer and q.kind == p.kind for q in net.parameters) == 1
     return {_plain(p.name)} | ({_plain(p.layer + p.kind), _plain(p.layer + p.kind[0])} if alone else set())
 
@@ -132,8 +134,8 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
 
 
-def _only(fitting: list[Pairing]) -> Pairing | None:
-    """A pair of which neither has another that fits."""
+def _unique_match(fitting: list[ParameterMatch]) -> ParameterMatch | None:
+    """Return a match of which neither parameter fits another one; None if there is none."""
     for pair in fitting:
         if sum(pair.ours is other.ours for other in fitting) == 1 == sum(pair.name == other.name for other in fitting):
             return pair
@@ -144,22 +146,25 @@ def _only(fitting: list[Pairing]) -> Pairing | None:
 
 
 def _places(net: Net, p: Parameter, module: nn.Module, name: str, theirs: nn.Parameter) -> np.ndarray | None:
-    """Where each weight of p stands in theirs, flattened; None if the shapes do not fit."""
+    """Return the index of each weight of p in theirs, flattened; None if the shapes do not fit."""
     shape, numbers = tuple(theirs.shape), np.arange(theirs.numel())
     full = p.kind == "weight" and len(p.shape) == 2 and shape == p.shape[::-1]
     if full and isinstance(module.get_submodule(name.rpartition(".")[0]), nn.Linear):
         return numbers.reshape(shape).T
     if _without_ones(shape) == _without_ones(p.shape):
         return numbers.reshape(p.shape)
-    return numbers.reshape(shape).T if full else _among_absent(net, p, shape)
+    return numbers.reshape(shape).T if full else _places_in_whole_kernel(net, p, shape)
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for n in shape if n != 1)
 
 
-def _among_absent(net: Net, p: Parameter, shape: tuple[int, ...]) -> np.ndarray | None:
-    """For windows shared in a map, where theirs is a whole kernel with 0 for pairs of maps that are not joined."""
+def _places_in_whole_kernel(net: Net, p: Parameter, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return the indices for windows shared in a map, where theirs is a whole kernel; else None.
+
+    The whole kernel has 0 for pairs of maps that are not connected.
+    """
     structure = next((c.wiring.structure for c in net.connections if f"{c.name}.weight" == p.name), None)
     if not isinstance(structure, Windows) or structure.sharing != "map":
         return None
@@ -173,25 +178,25 @@ def _among_absent(net: Net, p: Parameter, shape: tuple[int, ...]) -> np.ndarray 
 # ---- What does not fit -------------------------------------------------------------------------------------------
 
 
-def _misfit(p: Parameter, name: str, theirs: nn.Parameter) -> Fault:
+def _shape_fault(p: Parameter, name: str, theirs: nn.Parameter) -> Fault:
     return Fault(
         f"{p.name}, which enters layer {p.layer}, is {_size(p.shape)}; {name} of the module is "
         f"{_size(tuple(theirs.shape))}",
-        hint="give it our shape ((outputs, inputs) will do for a full connection), or map another to it: " + _MAPPING,
+        hint="use our shape, or (outputs, inputs) for a full connection, or map another parameter to it: " + _MAPPING,
     )
 
 
-def _left_over(
-    net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter], found: Mapping[str, Pairing]
+def _leftover_fault(
+    net: Net, ours: Mapping[str, Parameter], theirs: Mapping[str, nn.Parameter], matches: Mapping[str, ParameterMatch]
 ) -> Fault | None:
-    taken = {pair.name for pair in found.values()}
-    of_net = [f"{name} {_size(p.shape)}" for name, p in ours.items() if name not in found]
-    of_module = [f"{name} {_size(tuple(p.shape))}" for name, p in theirs.items() if name not in taken]
+    used_names = {pair.name for pair in matches.values()}
+    of_net = [f"{name} {_size(p.shape)}" for name, p in ours.items() if name not in matches]
+    of_module = [f"{name} {_size(tuple(p.shape))}" for name, p in theirs.items() if name not in used_names]
     if not of_net and not of_module:
         return None
     return Fault(
-        f"not every parameter has its counterpart; left of net {net.name}: {', '.join(of_net) or 'nothing'}; "
-        f"left of the module: {', '.join(of_module) or 'nothing'}",
+        f"some parameters have no match; in net {net.name}: {', '.join(of_net) or 'none'}; "
+        f"in the module: {', '.join(of_module) or 'none'}",
         hint=_MAPPING,
     )
 

@@ -1,4 +1,4 @@
-"""What a training presents, update by update, as it does when it runs: drawn once and then shown to both sides."""
+"""The updates of a training, recorded while it runs and then shown to both sides of a comparison."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from snsim.training.spec import Training
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """One update of the weights: the patterns of a batch, shifted, noisy and with their gates as the training has it.
+    """One update of the weights: the patterns of a batch with shifts, noise and gates as the training draws them.
 
-    `end` presentations are done after it; `number` is that of the pass, from 1. Inputs (patterns, input units) have
-    gates of the input layer multiplied in already; `gates` are those of other layers, `noises` what is added to their
-    weighted sums, (patterns, units).
+    `end` presentations are done after it. `number` is the number of the pass, from 1. Inputs are (patterns, input
+    units), already multiplied by gates of the input layer. `gates` are those of the other layers. `noises` are added to
+    their weighted sums, (patterns, units).
     """
 
     end: int
@@ -33,15 +33,15 @@ class Update:
     noises: Mapping[str, np.ndarray]
 
 
-_Heard = tuple[np.ndarray, np.ndarray, Settings, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
+_LearnCall = tuple[np.ndarray, np.ndarray, Settings, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 
 
-class _Tape:
-    """An engine that keeps what it is given to learn, and learns it."""
+class _RecordingEngine:
+    """An engine that records the arguments of `learn`, and learns."""
 
     def __init__(self, engine: Engine):
         self._engine = engine
-        self.heard: list[_Heard] = []
+        self.calls: list[_LearnCall] = []
 
     def __getattr__(self, name: str) -> Any:  # all else is the engine's
         return getattr(self._engine, name)
@@ -54,37 +54,37 @@ class _Tape:
         gates: Mapping[str, np.ndarray] = NO_GATES,
         noises: Mapping[str, np.ndarray] = NO_NOISES,
     ) -> None:
-        self.heard.append((inputs, targets, settings, gates, noises))
+        self.calls.append((inputs, targets, settings, gates, noises))
         self._engine.learn(inputs, targets, settings, gates, noises)
 
 
 def updates(training: Training, data: PreparedData, engine: Engine, seed: int, presentations: int) -> list[Update]:
-    """The updates of a training until so many presentations are done, whole batches, or until it ends.
+    """Return the updates of a training for this many presentations (whole batches), or until it ends.
 
     The engine, which has the initial weights, learns them: a curvature held during a pass is that of its weights.
     """
-    tape = _Tape(engine)
-    made: list[Update] = []
-    number, heard = 1, 0
-    for step in steps(training, data, cast(Engine, tape), seed):
+    recorder = _RecordingEngine(engine)
+    recorded: list[Update] = []
+    number, read_calls = 1, 0
+    for step in steps(training, data, cast(Engine, recorder), seed):
         if isinstance(step, Pass):
             number = step.number + 1
             continue
-        for piece in tape.heard[heard:]:
-            for update in _batches(*piece, made[-1].end if made else 0, number):
-                if made and made[-1].end >= presentations:
-                    return made
-                made.append(update)
-        heard = len(tape.heard)
-        if made and made[-1].end >= presentations:
-            return made
-    if not made:
+        for call in recorder.calls[read_calls:]:
+            for update in _batches(*call, recorded[-1].end if recorded else 0, number):
+                if recorded and recorded[-1].end >= presentations:
+                    return recorded
+                recorded.append(update)
+        read_calls = len(recorder.calls)
+        if recorded and recorded[-1].end >= presentations:
+            return recorded
+    if not recorded:
         raise fail(
-            f"training {training.name} presents no patterns to learn from in its first stage",
+            f"training {training.name} presents no patterns in its first stage",
             training.span,
-            hint="compare a training that begins with one that learns",
+            hint="compare a training whose first stage has patterns to learn",
         )
-    return made
+    return recorded
 
 
 def _batches(

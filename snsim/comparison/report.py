@@ -1,4 +1,4 @@
-"""What a comparison found, as text and as JSON."""
+"""The result of a comparison, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -6,87 +6,89 @@ import math
 import textwrap
 from typing import Any
 
-from snsim.comparison.differences import Comparison, LayerDifference, Parting
+from snsim.comparison.differences import Comparison, Divergence, LayerDifference
 from snsim.reports.tables import NONE
 from snsim.text_table import aligned
 
 _COLUMNS = ("states", "gradients", "weights", "moved")
 
 
-def comparison_text(made: Comparison) -> str:
-    """The table of layers with the parameters that were matched, then where the two part, then their speed."""
-    one, other = made.names
+def comparison_text(comparison: Comparison) -> str:
+    """Return the table of layers, the matched parameters, where the two sides diverge, and their speed."""
+    one, other = comparison.names
     rows: list[tuple[str, ...]] = [("layer", *_COLUMNS)]
-    rows += [(row.layer, *(_number(value) for value in _values(row))) for row in made.layers]
+    rows += [(row.layer, *(_number(value) for value in _values(row))) for row in comparison.layers]
     head, *body = aligned(rows, "lrrrr")
     lines = [
-        f"training {made.training} of net {made.net} on {made.data}: {one} and {other}, {made.dtype}, "
-        f"{made.presentations:,} presentations",
+        f"training {comparison.training} of net {comparison.net} on {comparison.data}: "
+        f"{one} and {other}, {comparison.dtype}, "
+        f"{comparison.presentations:,} presentations",
         "",
         head,
         "-" * len(head),
         *body,
         "",
-        "largest differences of the two; moved: how far the weights went from where both began",
+        "largest differences between the two; moved: largest distance of a weight from its initial value",
     ]
-    if made.pairs:
-        pairs = ", ".join(f"{ours} = {theirs}" for ours, theirs in made.pairs)
+    if comparison.pairs:
+        pairs = ", ".join(f"{ours} = {theirs}" for ours, theirs in comparison.pairs)
         lines += ["", *textwrap.wrap(f"matched: {pairs}", 110, subsequent_indent="  ", break_on_hyphens=False)]
     lines.append("")
-    unseen = [row.layer for row in made.layers if row.states is None]
+    unseen = [row.layer for row in comparison.layers if row.states is None]
     if unseen:
-        lines.append(f"{other} shows no states that agree with those of {', '.join(unseen)}, and learns the same")
-    lines.append(_verdict(made))
-    if not made.equal and made.dtype == "float32":
-        lines.append("  in float32 rounding alone may come to this: see what --dtype float64 tells")
+        lines.append(f"{other} computes no states equal to those of {', '.join(unseen)}, but learns the same")
+    lines.append(_verdict(comparison))
+    if not comparison.equal and comparison.dtype == "float32":
+        lines.append("  in float32 rounding alone can cause this: try --dtype float64")
     lines.append(
-        f"processor time for {made.presentations:,} presentations: {one} {_time(made.seconds[0])}, {other} "
-        f"{_time(made.seconds[1])}, ratio {_ratio(made.ratio)}"
+        f"processor time for {comparison.presentations:,} presentations: {one} {_time(comparison.seconds[0])}, {other} "
+        f"{_time(comparison.seconds[1])}, ratio {_ratio(comparison.ratio)}"
     )
     return "\n".join(lines)
 
 
-def comparison_json(made: Comparison) -> dict[str, Any]:
-    """The same as one JSON object; a difference that is no finite number is the text "inf"."""
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Return the result as one JSON object; a difference that is not a finite number is the text "inf"."""
     return {
         "event": "comparison",
-        "training": made.training,
-        "net": made.net,
-        "data": made.data,
-        "compared": list(made.names),
-        "dtype": made.dtype,
-        "presentations": made.presentations,
-        "tolerance": made.tolerance,
-        "equal": made.equal,
-        "layers": [{"layer": row.layer, **dict(zip(_COLUMNS, map(_plain, _values(row))))} for row in made.layers],
-        "cost": _plain(made.cost),
+        "training": comparison.training,
+        "net": comparison.net,
+        "data": comparison.data,
+        "compared": list(comparison.names),
+        "dtype": comparison.dtype,
+        "presentations": comparison.presentations,
+        "tolerance": comparison.tolerance,
+        "equal": comparison.equal,
+        "layers": [{"layer": row.layer, **dict(zip(_COLUMNS, map(_plain, _values(row))))} for row in comparison.layers],
+        "cost": _plain(comparison.cost),
         "first": None
-        if made.first is None
+        if comparison.first is None
         else {
-            "presentation": made.first.number,
-            "layer": made.first.layer,
-            "what": made.first.what,
-            "differing": list(made.first.differing),
-            "note": made.first.note,
+            "presentation": comparison.first.number,
+            "layer": comparison.first.layer,
+            "what": comparison.first.what,
+            "differing": list(comparison.first.differing),
+            "note": comparison.first.note,
         },
-        "seconds": list(made.seconds),
-        "ratio": _plain(made.ratio),
-        "parameters": dict(made.pairs),
+        "seconds": list(comparison.seconds),
+        "ratio": _plain(comparison.ratio),
+        "parameters": dict(comparison.pairs),
     }
 
 
-def _verdict(made: Comparison) -> str:
-    if made.first is None:
-        return f"equal: nothing differs by more than {made.tolerance:g} (cost of a pattern: {_number(made.cost)})"
-    return _parted(made.first, made)
+def _verdict(comparison: Comparison) -> str:
+    if comparison.first is None:
+        cost = _number(comparison.cost)
+        return f"equal: nothing differs by more than {comparison.tolerance:g} (cost of a pattern: {cost})"
+    return _divergence_text(comparison.first, comparison)
 
 
-def _parted(first: Parting, made: Comparison) -> str:
+def _divergence_text(first: Divergence, comparison: Comparison) -> str:
     what = "the cost" if first.what == "cost" else f"{first.what} of layer {first.layer}"
     others = [name for name in first.differing if name != first.layer]
     more = f" (also those of {', '.join(others)})" if others else ""
     where = f" behind layer {first.layer}" if first.what == "cost" else ""
-    line = f"DIFFERENT from presentation {first.number} on: {what}{where} by more than {made.tolerance:g}{more}"
+    line = f"DIFFERENT from presentation {first.number} on: {what}{where} by more than {comparison.tolerance:g}{more}"
     return f"{line}\n  {first.note}" if first.note else line
 
 

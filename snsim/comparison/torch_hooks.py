@@ -1,7 +1,7 @@
-"""A module of PyTorch watched from outside while it computes: what may be states of layers, and its dropout.
+"""Observe a PyTorch module while it computes: tensors that may be states of layers, and its dropout.
 
-Both by a mode of `torch.overrides`, which sees every call of a function of torch; no module need be written for it.
-Imports torch when it starts.
+Both use a mode of `torch.overrides`, which sees every call of a torch function, so the module needs no change. Imports
+torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from snsim.errors import Span, fail
 from snsim.training.spec import Training
 
-_OTHERS = {
+_UNSUPPORTED = {
     functional.alpha_dropout: "alpha_dropout",
     functional.feature_alpha_dropout: "feature_alpha_dropout",
     functional.dropout1d: "dropout1d",
@@ -30,8 +30,8 @@ _OTHERS = {
 
 
 @dataclass(frozen=True)
-class Drop:
-    """A layer with dropout: its states are dropped with probability `chance`. `place`: where the training says so."""
+class DropoutLayer:
+    """A layer whose states are dropped with probability `chance`. `place`: where the training says so."""
 
     layer: str
     units: int
@@ -40,61 +40,61 @@ class Drop:
     place: Span | None = None
 
     def gate(self, gates: Mapping[str, np.ndarray], dtype: torch.dtype, device: torch.device | None) -> Tensor | None:
-        """What its states are multiplied by, (patterns, units); None for the input, which comes multiplied."""
+        """Return the factors of its states, (patterns, units); None for the input, which is already multiplied."""
         return None if self.is_input else torch.from_numpy(np.array(gates[self.layer])).to(device, dtype)
 
 
-def drops_of(training: Training) -> list[Drop]:
-    """The layers with dropout in the training's first stage, in order of computation."""
+def dropout_layers(training: Training) -> list[DropoutLayer]:
+    """Return the layers with dropout in the training's first stage, in order of computation."""
     chances = dict(training.stages[0].dropout)
     first, place = training.net.layers[0].name, training.place("dropout", "stage", "repeat")
     return [
-        Drop(layer.name, layer.units, chances[layer.name], layer.name == first, place)
+        DropoutLayer(layer.name, layer.units, chances[layer.name], layer.name == first, place)
         for layer in training.net.layers
         if layer.name in chances
     ]
 
 
-class Dropping(TorchFunctionMode):
-    """Puts drawn gates in the place of the dropout that a module calls: the k-th call is for the k-th of `drops`.
+class DropoutOverride(TorchFunctionMode):
+    """Replaces the dropout that a module calls by given gates: the k-th call belongs to the k-th of `drops`.
 
-    `gates` has one for each of them, None to let the states through; without `gates` nothing is dropped. A dropout of
-    probability 0 is none. SnError if a call drops another number of units, with another probability, or one too many;
-    `check` is for those that never came.
+    `gates` has one for each of them, None to let the states through. Without `gates` nothing is dropped. A dropout of
+    probability 0 does not count. Raises SnError if a call drops another number of units, has another probability, or is
+    one too many. `check` finds calls that are missing.
     """
 
-    def __init__(self, training: str, drops: Sequence[Drop], gates: Sequence[Tensor | None] | None = None):
+    def __init__(self, training: str, drops: Sequence[DropoutLayer], gates: Sequence[Tensor | None] | None = None):
         super().__init__()
         self._training, self._drops, self._gates, self._called = training, drops, gates, 0
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is functional.dropout:
-            return self._dropped(*args, **(kwargs or {}))
-        if func in _OTHERS:
+            return self._apply_dropout(*args, **(kwargs or {}))
+        if func in _UNSUPPORTED:
             raise fail(
-                f"the module calls {_OTHERS[func]}, and only nn.Dropout and functional.dropout can be given the "
+                f"the module calls {_UNSUPPORTED[func]}, but only nn.Dropout and functional.dropout can use the "
                 "gates of a training",
                 hint="write nn.Dropout(P) in the module, which drops single units",
             )
         return func(*args, **(kwargs or {}))
 
-    def _dropped(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    def _apply_dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if p == 0:
             return x
         if self._called == len(self._drops):
-            stated = ", ".join(drop.layer for drop in self._drops) or "none"
+            layers = ", ".join(drop.layer for drop in self._drops) or "none"
             raise fail(
-                f"call {self._called + 1} of dropout in the module, with p = {p:g}, has no counterpart: layers "
-                f"with dropout in training {self._training}: {stated}",
-                hint="(dropout P LAYER) states it in a training; or leave it out of the module",
+                f"call {self._called + 1} of dropout in the module, with p = {p:g}, matches no layer; layers "
+                f"with dropout in training {self._training}: {layers}",
+                hint="add (dropout P LAYER) to the training, or remove the dropout from the module",
             )
         drop, number = self._drops[self._called], self._called
         self._called += 1
         units = x.numel() // len(x) if x.dim() else 1
         if units != drop.units or p != drop.chance:
             raise fail(
-                f"call {self._called} of dropout in the module has p = {p:g} and {units} units, training "
-                f"{self._training} has {drop.chance:g} for the {drop.units} of layer {drop.layer}",
+                f"call {self._called} of dropout in the module has p = {p:g} and {units} units, but training "
+                f"{self._training} has {drop.chance:g} for the {drop.units} units of layer {drop.layer}",
                 drop.place,
                 hint=f"write nn.Dropout({drop.chance:g}) there; dropout is matched in the order of its calls",
             )
@@ -102,29 +102,30 @@ class Dropping(TorchFunctionMode):
         return x if gate is None else x * gate.reshape(x.shape)
 
     def check(self) -> None:
-        """SnError if the module did not drop every layer that the training drops."""
+        """Raise SnError if the module did not drop every layer that the training drops."""
         if self._called < len(self._drops):
             drop = self._drops[self._called]
             raise fail(
                 f"training {self._training} drops states of layer {drop.layer} with probability "
-                f"{drop.chance:g}, and the module calls dropout {self._called} times",
+                f"{drop.chance:g}, but the module calls dropout {self._called} times",
                 drop.place,
-                hint=f"put nn.Dropout({drop.chance:g}) behind that layer; masks drawn by hand are not seen",
+                hint=f"put nn.Dropout({drop.chance:g}) after that layer; masks drawn by hand are not recognised",
             )
 
 
-class Watching(Dropping):
-    """Drops nothing, and keeps a copy of every tensor of certain sizes that is computed: the states of layers are
-    among them, even where a module has no submodule for a layer.
+class TensorRecorder(DropoutOverride):
+    """Drops nothing, and keeps a copy of every computed tensor of certain sizes.
+
+    The states of layers are among them, even where a module has no submodule for a layer.
     """
 
-    def __init__(self, training: str, drops: Sequence[Drop], sizes: Collection[int]):
+    def __init__(self, training: str, drops: Sequence[DropoutLayer], sizes: Collection[int]):
         super().__init__(training, drops)
         self._sizes = set(sizes)
-        self.seen: list[Tensor] = []
+        self.tensors: list[Tensor] = []
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = super().__torch_function__(func, types, args, kwargs)
-        if isinstance(made, Tensor) and made.is_floating_point() and made.numel() in self._sizes:
-            self.seen.append(made.detach().clone())
-        return made
+        result = super().__torch_function__(func, types, args, kwargs)
+        if isinstance(result, Tensor) and result.is_floating_point() and result.numel() in self._sizes:
+            self.tensors.append(result.detach().clone())
+        return result

@@ -1,4 +1,4 @@
-"""A net that was coded by hand in PyTorch as a side of a comparison. Imports torch when it starts."""
+"""A hand-coded PyTorch module as one side of a comparison. Imports torch at the start."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snsim.comparison.engine_side import Shown
+from snsim.comparison.engine_side import UpdateResult
 from snsim.comparison.load_module import raising_faults
-from snsim.comparison.match_parameters import Pairing, pairings
+from snsim.comparison.match_parameters import ParameterMatch, match_parameters
 from snsim.comparison.presentations import Update
-from snsim.comparison.torch_hooks import Dropping, Watching, drops_of
+from snsim.comparison.torch_hooks import DropoutOverride, TensorRecorder, dropout_layers
 from snsim.engines.parameter_state import FreeWeights
 from snsim.engines.protocol import Settings, UpdateRule
 from snsim.engines.torch.operations import TORCH
@@ -24,44 +24,45 @@ from snsim.errors import fail
 from snsim.network.expressions import program
 from snsim.training.spec import Training
 
-_YOURS = "the comparison calls forward, and where they exist cost(outputs, targets) and configure_optimizers()"
+_METHODS_HINT = "the comparison calls forward and, if they exist, cost(outputs, targets) and configure_optimizers()"
 
 
-class Twin:
-    """A module with our weights, of our type, that learns what a training presents, in its training mode.
+class ModuleSide:
+    """A module with our weights and our dtype, in training mode, that learns what a training presents.
 
-    What the module states itself is taken from it: a method `cost(outputs, targets)`, of one pattern, both (1, units),
-    is what it minimises, summed over the patterns of a batch (their mean with `(batch-mean)`); `configure_optimizers()`
-    gives the optimizer of torch.optim that updates it, or that and a scheduler, stepped after each pass. Without them,
-    the cost, the update rule and the rates of the training hold. Dropout drops what the training drops.
-    A context: at its end the module has its own weights, type and mode again.
+    The module may have two methods of its own. `cost(outputs, targets)` is the cost of one pattern, both (1, units); it
+    is minimised as the sum over the patterns of a batch (their mean with `(batch-mean)`). `configure_optimizers()`
+    returns the optimizer of torch.optim that updates the module, or that and a scheduler, stepped after each pass.
+    Without them, the cost, the update rule and the rates of the training apply. Dropout drops what the training drops.
+
+    It is a context manager: at its end the module has its old weights, dtype and mode again.
     """
 
     def __init__(self, module: nn.Module, training: Training, dtype: str, mapping: Mapping[str, str]):
         self.name = type(module).__name__
-        self.pairs = pairings(training.net, module, mapping)
+        self.pairs = match_parameters(training.net, module, mapping)
         self._module, self._training = module, training
         self._dtype = getattr(torch, dtype)
         self._device = next((pair.theirs.device for pair in self.pairs), None)
         self._shape: tuple[int, ...] | None = None
-        self._drops = drops_of(training)
-        self._own_cost = getattr(module, "cost", None)
+        self._drops = dropout_layers(training)
+        self._module_cost = getattr(module, "cost", None)
         self._e = None if training.cost.e is None else program([training.cost.e]).bind(TORCH)
         self._ending = ExitStack()
 
-    def __enter__(self) -> Twin:
+    def __enter__(self) -> ModuleSide:
         end = self._ending
         for part in self._module.modules():
             end.callback(setattr, part, "training", part.training)
             for name, buffer in part.named_buffers(recurse=False):
-                end.callback(_put_back_buffer, part, name, buffer, buffer.clone())
+                end.callback(_restore_buffer, part, name, buffer, buffer.clone())
         for parameter in self._module.parameters():
-            end.callback(_put_back, parameter, parameter.data, parameter.grad, parameter.data.clone())
+            end.callback(_restore, parameter, parameter.data, parameter.grad, parameter.data.clone())
         end.enter_context(torch.random.fork_rng(devices=[]))
         end.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(1)  # for one pattern at a time a second thread is never quicker
+        torch.set_num_threads(1)  # for one pattern at a time a second thread is never faster
         end.callback(torch.set_default_dtype, torch.get_default_dtype())
-        torch.set_default_dtype(self._dtype)  # for constants that its forward makes
+        torch.set_default_dtype(self._dtype)  # for constants that forward creates
         self._module.train().to(self._dtype)
         return self
 
@@ -71,79 +72,84 @@ class Twin:
     def start(self, weights: Mapping[str, np.ndarray]) -> None:
         for pair in self.pairs:
             pair.put(weights[pair.ours.name])
-        with raising_faults("configure_optimizers() of the module fails", _YOURS):
-            made = getattr(self._module, "configure_optimizers", lambda: None)()
+        with raising_faults("configure_optimizers() of the module fails", _METHODS_HINT):
+            configured = getattr(self._module, "configure_optimizers", lambda: None)()
         rule = self._training.stages[0].rule
-        self._learner = _Described(self.pairs, rule, self._dtype) if made is None else _Own(made)
+        self._learner = (
+            _TrainingOptimizer(self.pairs, rule, self._dtype) if configured is None else _ModuleOptimizer(configured)
+        )
 
     # ---- One update ----------------------------------------------------------------------------------------------
 
-    def present(self, update: Update) -> Shown:
+    def present(self, update: Update) -> UpdateResult:
         if update.noises:
             raise fail(
                 f"training {self._training.name} adds noise to the weighted sums of {', '.join(update.noises)}, "
-                "which cannot be put into a module",
+                "which a module cannot take over",
                 self._training.span,
-                hint="compare a training without it",
+                hint="compare a training without this noise",
             )
-        outputs, cost, seen = self._watched(update)
-        x, d = self._given(update.inputs), self._given(update.targets)
+        outputs, cost, hidden = self._evaluate(update)
+        x, d = self._as_tensor(update.inputs), self._as_tensor(update.targets)
         gates = [drop.gate(update.gates, self._dtype, self._device) for drop in self._drops]
         if gates:
-            with Dropping(self._training.name, self._drops, gates) as dropping:
-                made = self._forward(x)
+            with DropoutOverride(self._training.name, self._drops, gates) as dropping:
+                outputs_to_learn = self._forward(x)
             dropping.check()
         else:
-            made = self._forward(x)
-        self._back(made, d, update.settings)
+            outputs_to_learn = self._forward(x)
+        self._backward(outputs_to_learn, d, update.settings)
         slopes = {
             pair: torch.zeros_like(pair.theirs) if pair.theirs.grad is None else pair.theirs.grad.clone()
             for pair in self.pairs
         }
-        with raising_faults("the optimizer of the module fails", _YOURS):
+        with raising_faults("the optimizer of the module fails", _METHODS_HINT):
             self._learner.step(update.settings, update.number)
         stray: dict[str, float] = {}
         for pair, slope in slopes.items():
             stray[pair.ours.layer] = max(stray.get(pair.ours.layer, 0.0), pair.stray(slope))
-        return Shown(
+        return UpdateResult(
             outputs,
             cost,
-            seen,
+            hidden,
             {pair.ours.name: pair.to_ours(slope) for pair, slope in slopes.items()},
             {pair.ours.name: pair.to_ours(pair.theirs) for pair in self.pairs},
             stray,
         )
 
-    def _watched(self, update: Update) -> tuple[np.ndarray, float, list[np.ndarray]]:
-        """Outputs (patterns, units), cost, and all that may be states; buffers are left as they were."""
+    def _evaluate(self, update: Update) -> tuple[np.ndarray, float, list[np.ndarray]]:
+        """Return the outputs (patterns, units), the cost, and all tensors that may be states.
+
+        Buffers of the module are restored.
+        """
         buffers = copy.deepcopy(dict(self._module.named_buffers()))
         sizes = {layer.units * len(update.inputs) for layer in self._training.net.layers}
         with torch.no_grad():
-            x = self._given(update.inputs)
-            with Watching(self._training.name, self._drops, sizes) as watching:
+            x = self._as_tensor(update.inputs)
+            with TensorRecorder(self._training.name, self._drops, sizes) as watching:
                 outputs = self._forward(x)
             watching.check()
-            cost = float(self._cost(outputs, self._given(update.targets)))
+            cost = float(self._cost(outputs, self._as_tensor(update.targets)))
             for name, buffer in self._module.named_buffers():
                 buffer.copy_(buffers[name])
-        return outputs.cpu().numpy(), cost, [tensor.cpu().numpy().reshape(-1) for tensor in watching.seen]
+        return outputs.cpu().numpy(), cost, [tensor.cpu().numpy().reshape(-1) for tensor in watching.tensors]
 
-    def _back(self, outputs: Tensor, targets: Tensor, settings: Settings) -> None:
+    def _backward(self, outputs: Tensor, targets: Tensor, settings: Settings) -> None:
         self._module.zero_grad(set_to_none=True)
         cost = self._cost(outputs, targets)
         if cost.requires_grad:
-            with raising_faults("the gradient of the module cannot be computed", _YOURS):
+            with raising_faults("the gradient of the module cannot be computed", _METHODS_HINT):
                 (cost / len(outputs) if settings.batch_mean else cost).backward()
 
-    def _given(self, array: np.ndarray) -> Tensor:
+    def _as_tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(array)).to(self._device, self._dtype)
 
     def _cost(self, x: Tensor, d: Tensor) -> Tensor:
-        """E, summed over the patterns; x and d are (patterns, units)."""
-        if callable(self._own_cost):
-            with raising_faults("cost(outputs, targets) of the module fails", _YOURS):
+        """Return E summed over the patterns; x and d are (patterns, units)."""
+        if callable(self._module_cost):
+            with raising_faults("cost(outputs, targets) of the module fails", _METHODS_HINT):
                 return torch.stack(
-                    [_one_number(self._own_cost(x[i : i + 1], d[i : i + 1])) for i in range(len(x))]
+                    [_one_number(self._module_cost(x[i : i + 1], d[i : i + 1])) for i in range(len(x))]
                 ).sum()
         if self._e is None:
             return -(d * torch.log_softmax(x, 1)).sum()
@@ -151,14 +157,14 @@ class Twin:
         return summed
 
     def _forward(self, x: Tensor) -> Tensor:
-        """The outputs as (patterns, units). The first time, the shapes an input can have are tried in turn."""
-        with raising_faults("forward of the module fails", _YOURS):
+        """Return the outputs as (patterns, units). The first time, try the possible shapes of the input in turn."""
+        with raising_faults("forward of the module fails", _METHODS_HINT):
             if self._shape is None:
-                self._shape = self._accepted(x)
+                self._shape = self._find_input_shape(x)
             outputs: Tensor = self._module(x.reshape(len(x), *self._shape)).reshape(len(x), -1)
             return outputs
 
-    def _accepted(self, x: Tensor) -> tuple[int, ...]:
+    def _find_input_shape(self, x: Tensor) -> tuple[int, ...]:
         layer, output = self._training.net.layers[0], self._training.net.layers[-1]
         shapes = [layer.shape]
         if layer.maps is not None:
@@ -166,48 +172,54 @@ class Twin:
         refused = []
         for shape in shapes:
             try:
-                with torch.no_grad(), Dropping(self._training.name, self._drops):
-                    made = self._module(x.reshape(len(x), *shape))
+                with torch.no_grad(), DropoutOverride(self._training.name, self._drops):
+                    outputs = self._module(x.reshape(len(x), *shape))
             except (RuntimeError, ValueError, IndexError, TypeError) as error:
                 refused.append(f"{(len(x), *shape)}: {' '.join(str(error).split())[:200]}")
                 continue
-            if isinstance(made, Tensor) and made.numel() == len(x) * output.units:
+            if isinstance(outputs, Tensor) and outputs.numel() == len(x) * output.units:
                 return shape
-            gives = str(tuple(made.shape)) if isinstance(made, Tensor) else f"a {type(made).__name__}"
-            refused.append(f"{(len(x), *shape)}: gives {gives}, not {(len(x), output.units)}")
+            result_text = str(tuple(outputs.shape)) if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
+            refused.append(f"{(len(x), *shape)}: returns {result_text}, not {(len(x), output.units)}")
         raise fail(
-            f"the module takes an input of none of the shapes of layer {layer.name}: {'; '.join(refused)}",
-            hint=f"forward takes (patterns, maps, rows, columns) or (patterns, units), and gives (patterns, "
+            f"the module accepts none of the input shapes of layer {layer.name}: {'; '.join(refused)}",
+            hint=f"forward must take (patterns, maps, rows, columns) or (patterns, units), and return (patterns, "
             f"{output.units})",
         )
 
     # ---- Speed ---------------------------------------------------------------------------------------------------
 
     def seconds(self, updates: Sequence[Update]) -> float:
-        """With the dropout that the module draws itself; only forward, cost, backward and update are timed."""
-        ready = [(self._given(update.inputs), self._given(update.targets), update) for update in updates]
+        """Learn the updates and return the processor time of forward, cost, backward and update.
+
+        Dropout is drawn by the module itself.
+        """
+        ready = [(self._as_tensor(update.inputs), self._as_tensor(update.targets), update) for update in updates]
         began = time.process_time()
         for x, d, update in ready:
-            self._back(self._forward(x), d, update.settings)
+            self._backward(self._forward(x), d, update.settings)
             self._learner.step(update.settings, update.number)
         return time.process_time() - began
 
 
 def _one_number(cost: object) -> Tensor:
-    """The cost of a pattern, (); SnError unless it is a tensor of one number: PyTorch has no gradient of others."""
+    """Return the cost of a pattern, shape ().
+
+    Raises SnError unless it is a tensor of one number: PyTorch has no gradient of others.
+    """
     if isinstance(cost, Tensor) and cost.numel() == 1:
         return cost.reshape(())
-    gives = f"a tensor of shape {tuple(cost.shape)}" if isinstance(cost, Tensor) else f"a {type(cost).__name__}"
+    result_text = f"a tensor of shape {tuple(cost.shape)}" if isinstance(cost, Tensor) else f"a {type(cost).__name__}"
     raise fail(
-        f"cost(outputs, targets) of the module gives {gives}, not a tensor of one number",
+        f"cost(outputs, targets) of the module returns {result_text}, not a tensor of one number",
         hint="sum it over the outputs, as in ((outputs - targets) ** 2).sum()",
     )
 
 
-class _Described:
-    """The update rule and the rates of the training, from the gradients that the module computes."""
+class _TrainingOptimizer:
+    """The update rule and the rates of the training, applied to the gradients of the module."""
 
-    def __init__(self, pairs: Sequence[Pairing], rule: UpdateRule, dtype: torch.dtype):
+    def __init__(self, pairs: Sequence[ParameterMatch], rule: UpdateRule, dtype: torch.dtype):
         self._pairs = pairs
         self._weights = FreeWeights(
             {pair.ours.name: pair.ours for pair in pairs}, rule, np.dtype(str(dtype).removeprefix("torch."))
@@ -226,15 +238,15 @@ class _Described:
             pair.put(self._weights.values[pair.ours.name].reshape(pair.ours.shape))
 
 
-class _Own:
-    """What `configure_optimizers()` gave: an optimizer, or that and a scheduler that is stepped after each pass."""
+class _ModuleOptimizer:
+    """The result of `configure_optimizers()`: an optimizer, or that and a scheduler stepped after each pass."""
 
-    def __init__(self, made: Any):
-        parts = tuple(made) if isinstance(made, (tuple, list)) else (made,)
-        known = 1 <= len(parts) <= 2 and isinstance(parts[0], torch.optim.Optimizer) and hasattr(parts[-1], "step")
-        if not known:
+    def __init__(self, configured: Any):
+        parts = tuple(configured) if isinstance(configured, (tuple, list)) else (configured,)
+        is_valid = 1 <= len(parts) <= 2 and isinstance(parts[0], torch.optim.Optimizer) and hasattr(parts[-1], "step")
+        if not is_valid:
             raise fail(
-                f"configure_optimizers() of the module gives a {type(made).__name__}",
+                f"configure_optimizers() of the module returns a {type(configured).__name__}",
                 hint="return an optimizer of torch.optim, or (optimizer, scheduler)",
             )
         self._optimizer, self._scheduler = parts[0], parts[1] if len(parts) == 2 else None
@@ -247,11 +259,11 @@ class _Own:
         self._optimizer.step()
 
 
-def _put_back(parameter: nn.Parameter, data: Tensor, grad: Tensor | None, values: Tensor) -> None:
-    parameter.grad = None  # of another type, perhaps
+def _restore(parameter: nn.Parameter, data: Tensor, grad: Tensor | None, values: Tensor) -> None:
+    parameter.grad = None  # it may have another dtype
     parameter.data = data.copy_(values)
     parameter.grad = grad
 
 
-def _put_back_buffer(part: nn.Module, name: str, buffer: Tensor, values: Tensor) -> None:
+def _restore_buffer(part: nn.Module, name: str, buffer: Tensor, values: Tensor) -> None:
     setattr(part, name, buffer.copy_(values))

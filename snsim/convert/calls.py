@@ -1,7 +1,7 @@
-"""A declared net as a program of SN-2.8 that makes the same net: the same units joined, the same weights shared.
+"""Write a declared net as an SN-2.8 program that makes the same net: the same connections, the same sharing.
 
-Layers are made by `build-net-nobias`, connected by the words of connect.sn. Cells of a border are units of a constant
-state, other ones for every map that is read, as SN joins two units at most once; they stand with the map in a frame
+Layers are made by `build-net-nobias` and connected by the words of connect.sn. Border cells are units of constant
+state. Every map that is read has its own cells, because SN connects two units at most once. Map and cells form a frame,
 by rows, over which the windows move.
 """
 
@@ -24,9 +24,14 @@ from snsim.sn28.net.use_net import lacks
 from snsim.sn28.runtime.settings import FUNCTIONS, NUMBERS, UNSET
 from snsim.sn28.runtime.vocabulary import SN28
 
-_LOOP = 3  # so many maps are gone through by a loop
+_LOOP = 3  # from this many maps on a loop is written
 _KINDS = {"map": "mask", "unit": "local", "pair": "equal-mask"}
-_OWN = {  # what the program defines for itself, and when
+# fmt: off
+_PROGRAM_VARIABLES = (  # of the written program and of SN-2.8
+    "nlf", "dnlf", "ddnlf", "t", "nnum", "nmax", "snum", "smax", "wnum", "wmax", "net", "out", "des", "seen", "s", "k",
+)
+# fmt: on
+_HELPERS = {  # helper functions of the written program
     "piece": """;; so many units of a layer, from one on (from 0)
 (de piece (layer from count)
   (range (+ (car layer) from) (+ (car layer) from count -1)))""",
@@ -64,11 +69,11 @@ _OWN = {  # what the program defines for itself, and when
 
 
 def program_of(net: Net) -> str:
-    """The text of the program. SnError, naming all of them, for what SN's kernels do not have."""
+    """Return the text of the program. SnError, with a list, for what SN's kernels do not have."""
     lacking = lacks(net)
     if lacking:
         raise fail(
-            f"SN's units know no {', no '.join(lacking)}", None, hint=f"state {net.name} without, to write it as calls"
+            f"SN's units know no {', no '.join(lacking)}", None, hint=f"remove this from {net.name} to convert it"
         )
     variables = sn_names(net)
     names = {layer: symbol_text(variable) for layer, variable in variables.items()}
@@ -76,7 +81,7 @@ def program_of(net: Net) -> str:
     for layer in net.layers[1:]:
         for connection in net.entering(layer.name):
             calls += _calls(net, connection, names)
-    used = {word for word in _OWN if any(f"({word} " in call for call in calls)}
+    used = {word for word in _HELPERS if any(f"({word} " in call for call in calls)}
     counts = net.counts
     units = (
         1
@@ -95,7 +100,7 @@ def program_of(net: Net) -> str:
             ),
             '(libload "sn28/sn28ite")',
             "",
-            *(f"{text}\n" for word, text in _OWN.items() if word in used),
+            *(f"{text}\n" for word, text in _HELPERS.items() if word in used),
             f"(alloc-net {units} {counts.connections} {counts.weights})",
             "(build-net-nobias",
             _layer_entries(net, names),
@@ -108,39 +113,22 @@ def program_of(net: Net) -> str:
 
 
 def sn_names(net: Net) -> dict[str, str]:
-    """The variable of each layer: its own name, unless that is a word or a variable of SN-2.8."""
-    taken = {
+    """Return the variable of each layer: its own name, unless that is a word or a variable of SN-2.8."""
+    reserved = {
         *(entry.name for entry in (*CORE, *SN28)),
         *NUMBERS,
         *FUNCTIONS,
         *UNSET,
-        *_OWN,
-        *[
-            "nlf",
-            "dnlf",
-            "ddnlf",
-            "t",
-            "nnum",
-            "nmax",
-            "snum",
-            "smax",
-            "wnum",
-            "wmax",
-            "net",
-            "out",
-            "des",
-            "seen",
-            "s",
-            "k",
-        ],
+        *_HELPERS,
+        *_PROGRAM_VARIABLES,
     }
-    made: dict[str, str] = {}
+    names: dict[str, str] = {}
     for layer in net.layers:
         name = layer.name.replace("|", "/")  # no symbol can have a bar
-        while name in taken or name in made.values():
+        while name in reserved or name in names.values():
             name += "-layer"
-        made[layer.name] = name
-    return made
+        names[layer.name] = name
+    return names
 
 
 def _layer_entries(net: Net, names: dict[str, str]) -> str:
@@ -152,13 +140,13 @@ def _layer_entries(net: Net, names: dict[str, str]) -> str:
 
 
 def _piece(names: dict[str, str], layer: Layer, k: int) -> str:
-    """Map k of a layer."""
+    """Return the call for map k of a layer."""
     maps, rows, columns = layer.maps or (1, 1, layer.units)
     return names[layer.name] if maps == 1 else f"(piece {names[layer.name]} {k * rows * columns} {rows * columns})"
 
 
 def _piece_of(names: dict[str, str], layer: Layer, variable: str) -> str:
-    """The map whose number is in a variable."""
+    """Return the call for the map whose number is in a variable."""
     _, rows, columns = layer.maps or (1, 1, layer.units)
     return f"(piece {names[layer.name]} (* {rows * columns} {variable}) {rows * columns})"
 
@@ -210,11 +198,17 @@ def _pairs(table: Table) -> str:
 
 
 def _frame(windows: Windows) -> tuple[int, int]:
-    """Rows and columns of what the windows move over: all that they read, and the whole map if it has a border."""
-    read = [(windows.target[k + 1] - 1) * windows.step[k] + windows.window[k] for k in (0, 1)]
+    """Return the rows and columns that the windows move over.
+
+    They are all that the windows read, and the whole map if it has a border.
+    """
+    extent = [(windows.target[k + 1] - 1) * windows.step[k] + windows.window[k] for k in (0, 1)]
     if windows.wrap:
-        return read[0], read[1]
-    return (max(read[0], windows.border[0] + windows.source[1]), max(read[1], windows.border[1] + windows.source[2]))
+        return extent[0], extent[1]
+    return (
+        max(extent[0], windows.border[0] + windows.source[1]),
+        max(extent[1], windows.border[1] + windows.source[2]),
+    )
 
 
 def _framed(windows: Windows) -> bool:
@@ -222,14 +216,14 @@ def _framed(windows: Windows) -> bool:
 
 
 def _cells(windows: Windows) -> int:
-    """How many units round maps the windows need."""
+    """Return how many units the windows need around maps."""
     height, width = _frame(windows)
     each = height * width - windows.source[1] * windows.source[2]
     return each * int(windows.maps.any(1).sum()) if _framed(windows) else 0
 
 
 def _is_toric(windows: Windows) -> bool:
-    """Whether the words for windows that wrap around lay them."""
+    """Return whether SN's words for windows that wrap around can make these windows."""
     return (
         windows.wrap
         and windows.border == (0, 0)
@@ -240,7 +234,7 @@ def _is_toric(windows: Windows) -> bool:
 def _windows(
     windows: Windows, connection: Connection, source: Layer, target: Layer, names: dict[str, str]
 ) -> list[str]:
-    """Calls for all pairs of maps: a loop over the maps of the source that feed the same ones, and over these."""
+    """Return calls for all pairs of maps: a loop over source maps that feed the same maps, and over these."""
     _, to_rows, to_columns = windows.target
     tail = f"{to_rows} {to_columns} {windows.step[1]} {windows.step[0]} {windows.window[1]} {windows.window[0]})"
     kind = _KINDS[windows.sharing]
@@ -271,7 +265,7 @@ def _windows(
 def _over(
     layer: Layer, names: dict[str, str], chosen: Sequence[int], variable: str, calls: Callable[[str], list[str]]
 ) -> list[str]:
-    """The calls for each of some maps of a layer; in a loop if there are many."""
+    """Return the calls for each of some maps of a layer; in a loop if there are many."""
     maps = layer.maps[0] if layer.maps else 1
     if len(chosen) < _LOOP:
         return [call for k in chosen for call in calls(_piece(names, layer, k))]
@@ -286,7 +280,7 @@ def _inside(calls: list[str]) -> str:
 
 
 def _frame_call(windows: Windows, read: str, value: float) -> str:
-    """The map in its frame, by rows."""
+    """Return the call for the map in its frame, by rows."""
     _, rows, columns = windows.source
     height, width = _frame(windows)
     around = f"{read} {rows} {columns} {windows.border[0]} {height} {width}"
@@ -298,7 +292,7 @@ def _is_diagonal(windows: Windows) -> bool:
 
 
 def _groups(windows: Windows) -> list[tuple[list[int], list[int]]]:
-    """Maps of the source, one behind the other, that feed the same maps; and these."""
+    """Return consecutive source maps that feed the same maps, with these maps."""
     groups: list[tuple[list[int], list[int]]] = []
     for s in range(windows.source[0]):
         fed = np.flatnonzero(windows.maps[s]).tolist()

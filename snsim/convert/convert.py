@@ -1,6 +1,6 @@
-"""From programs of SN-2.8, and files of its editor NetTool, to declarative text, and from declared nets back.
+"""Convert SN-2.8 programs and files of its editor NetTool to declarative text, and declared nets back.
 
-What is written is read again and held against the net that it was made from, connection by connection.
+The result is read again and compared with the original net, connection by connection.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import PurePath
 from snsim.convert import nettool
 from snsim.convert.calls import program_of, sn_names
 from snsim.convert.layers import layers_of
-from snsim.convert.net_form import compare_with, describe
-from snsim.convert.recorder import Construction, Followed, Watch, watched
+from snsim.convert.net_form import check_same_net, describe
+from snsim.convert.recorder import BuiltNet, LearningLimitError, ProgramWatch, watch_functions
 from snsim.convert.train_form import trainings
 from snsim.errors import Fault, SnError, Source, fail
 from snsim.language.forms import fold
@@ -37,101 +37,105 @@ CONVERTING = Limits(
 
 
 @dataclass(frozen=True)
-class Converted:
-    """`text`: what was written. `nets`: the declared nets. `notes`: what was not carried over, a sentence each."""
+class Conversion:
+    """The written `text`, the declared `nets`, and `notes` on what was not carried over, one sentence each."""
 
     text: str
     nets: tuple[Net, ...]
     notes: tuple[str, ...]
 
 
-def constructions(
+def built_nets(
     source: Source, around: Surroundings, presets: Mapping[str, float | str] | None = None
-) -> tuple[list[Construction], list[str]]:
-    """The nets that a program makes, and how far it was followed. SnError if it fails before it learns."""
-    own = own_shelves()
-    shelves = replace(own, functions=watched(own.functions))
+) -> tuple[list[BuiltNet], list[str]]:
+    """Return the nets that a program makes, and notes on what was not followed.
+
+    Raises SnError if the program fails before it learns.
+    """
+    program_shelves = own_shelves()
+    shelves = replace(program_shelves, functions=watch_functions(program_shelves.functions))
     interpreter = interpreter_of(shelves, around, io.StringIO(), CONVERTING, presets)
     notes: list[str] = []
     is_nettool = nettool.is_nettool(source)
-    watch = interpreter.part(Watch)
+    watch = interpreter.part(ProgramWatch)
     try:
         if is_nettool:
             nettool.prepare(interpreter)
         interpreter.run(source)
-    except Followed:
-        notes.append("what follows when the program has called what learns 20,000 times: it was not read further")
+    except LearningLimitError:
+        notes.append("everything after 20,000 calls that learn: the program was not followed further")
     except SnError as error:
         if not watch.learned and not isinstance(error, LimitError):
             raise
-        if not watch.made and not watch.nets:
+        if not watch.net_calls and not watch.nets:
             raise
-        notes.append(_not_followed(error.faults[0]))
+        notes.append(_unread_note(error.faults[0]))
     if watch.answered and any(loop in text.text for text in interpreter.sources for loop in ("(while", "(until")):
-        notes.append("how often a loop goes round that waits for a measurement: nothing was trained, so once")
+        notes.append("the number of turns of a loop that waits for a measurement: nothing was trained, so it ran once")
     watch.finish()
     if is_nettool and not watch.nets:
         try:
             nettool.create(interpreter, source.name)
         except Misuse as misuse:
             raise fail(
-                misuse.message, None, hint=misuse.hint or "mend (nettool-net ...) in the file of NetTool"
+                misuse.message, None, hint=misuse.hint or "correct (nettool-net ...) in the NetTool file"
             ) from None
         watch.finish()
     return watch.nets, notes
 
 
-def _not_followed(fault: Fault) -> str:
+def _unread_note(fault: Fault) -> str:
     place = "" if fault.span is None else f" in line {fault.span.line}"
-    return f"what comes behind an error of the program{place}, which was read and not trained: {fault.message}"
+    return f"everything after an error of the program{place} (the program was run without training): {fault.message}"
 
 
 def to_declarative(
     source: Source, around: Surroundings, name: str | None = None, presets: Mapping[str, float | str] | None = None
-) -> Converted:
-    """The declarative text for the nets that a program of SN-2.8, or a file of NetTool, makes.
+) -> Conversion:
+    """Return the declarative text for the nets that an SN-2.8 program, or a NetTool file, makes.
 
-    `name` is that of the net, by default that of the file; a second net is NAME-2. `presets`: the values of `--set`.
-    Raises SnError for what fails in the program, and for a net that the declarative words cannot state, which it
-    names.
+    `name` is the name of the net, by default that of the file; a second net is NAME-2. `presets` are the values of
+    `--set`. Raises SnError for faults of the program, and for a net that the declarative words cannot state.
     """
-    made, notes = constructions(source, around, presets)
-    if not made:
+    built, notes = built_nets(source, around, presets)
+    if not built:
         raise fail(
             f"{source.name} makes no net with connections",
             None,
-            hint="a program does by build-net, connect and the words of connect.sn; what is declared already by "
-            "(net ...) is written as calls by --to sn28",
+            hint="make one with build-net, connect or the words of connect.sn; for a net that is declared by "
+            "(net ...) use --to sn28",
         )
     title = name or fold(PurePath(source.name).stem.replace(" ", "-"))
     texts, nets = [], []
-    for k, construction in enumerate(made, 1):
-        text, net, said = _one(source, construction, title if k == 1 else f"{title}-{k}", around)
+    for k, construction in enumerate(built, 1):
+        text, net, net_notes = _convert_net(source, construction, title if k == 1 else f"{title}-{k}", around)
         texts.append(text)
         nets.append(net)
-        notes += said
+        notes += net_notes
     notes = list(dict.fromkeys(notes))
-    head = [f";;; Converted from the program {PurePath(source.name).name} of SN-2.8."]
-    head += [
+    header = [f";;; Converted from the program {PurePath(source.name).name} of SN-2.8."]
+    header += [
         line
         for note in notes
         for line in textwrap.wrap(f"not carried over: {note}", 112, initial_indent=";; ", subsequent_indent=";;   ")
     ]
-    return Converted("\n".join(head) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes))
+    return Conversion("\n".join(header) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes))
 
 
-def _one(source: Source, construction: Construction, title: str, around: Surroundings) -> tuple[str, Net, list[str]]:
-    """The forms for one net, each read again; its trainings stand in comments where they cannot be read."""
-    described = describe(construction, title)
+def _convert_net(
+    source: Source, construction: BuiltNet, title: str, around: Surroundings
+) -> tuple[str, Net, list[str]]:
+    """Return the forms for one net, each read again; trainings that cannot be read become comments."""
+    net_forms = describe(construction, title)
     try:
-        net = _read(source, described.text, around).nets.get(title)
-    except SnError:  # where it is for a function of the program, which is no expression, the net is read without it
-        described = describe(construction, title, own_functions=False)
-        net = _read(source, described.text, around).nets.get(title)
-    compare_with(construction, described.layers, net)
-    learned = trainings(construction, described.layers, title)
-    texts, notes = [described.text], [*described.notes, *learned.notes]
-    for name, form in learned.forms.items():
+        net = _read(source, net_forms.text, around).nets.get(title)
+    except SnError:  # perhaps a function of the program is not an expression: read the net without it
+        net_forms = describe(construction, title, own_functions=False)
+        net = _read(source, net_forms.text, around).nets.get(title)
+    check_same_net(construction, net_forms.layers, net)
+    train_forms = trainings(construction, net_forms.layers, title)
+    texts, notes = [net_forms.text], [*net_forms.notes, *train_forms.notes]
+    for name, form in train_forms.forms.items():
         try:
             _read(source, "\n\n".join([*texts, form]), around)
             texts.append(form)
@@ -148,45 +152,47 @@ def _read(source: Source, text: str, around: Surroundings) -> Program:
 # Back
 
 
-def to_sn28(program: Program, name: str | None = None) -> Converted:
-    """A declared net as a program of SN-2.8 that makes it, which is run and held against it.
+def to_sn28(program: Program, name: str | None = None) -> Conversion:
+    """Return a program of SN-2.8 that makes a declared net; it is run and compared with the net.
 
-    `name` chooses one of several nets. Raises SnError, naming all of it, for what SN-2.8 lacks.
+    `name` chooses one of several nets. Raises SnError, with a list, for what SN-2.8 lacks.
     """
-    net = _chosen(program, name)
+    net = _choose_net(program, name)
     text = program_of(net)
     with scratch() as around:
-        made, _ = constructions(Source(f"<calls of {net.name}>", text), around)
-    if len(made) != 1:
+        built, _ = built_nets(Source(f"<calls of {net.name}>", text), around)
+    if len(built) != 1:
         raise fail(
-            f"the program that was written for {net.name} makes {len(made)} nets",
-            hint=f"state the net in fewer clauses, or train it as it is: snsim run {program.sources[0].name}",
+            f"the program written for {net.name} makes {len(built)} nets instead of one",
+            hint=f"declare the net in fewer clauses, or train it directly: snsim run {program.sources[0].name}",
         )
-    layers = layers_of(made[0])
-    compare_with(made[0], layers, net, sn_names(net))
+    layers = layers_of(built[0])
+    check_same_net(built[0], layers, net, sn_names(net))
     trainings = [entry.value for entry in program.trainings.own() if entry.value.net is net]
     notes = tuple(
-        f"(train {training.name} ...): a net alone is written; words of SN-2.8 such as run train it"
+        f"(train {training.name} ...): only the net is written; train it with SN-2.8 words such as run"
         for training in trainings
     )
-    said = "".join(f";; not carried over: {note}\n" for note in notes)
-    return Converted(text.replace("(libload ", f"{said}(libload ", 1), (net,), notes)
+    comments = "".join(f";; not carried over: {note}\n" for note in notes)
+    return Conversion(text.replace("(libload ", f"{comments}(libload ", 1), (net,), notes)
 
 
-def _chosen(program: Program, name: str | None) -> Net:
+def _choose_net(program: Program, name: str | None) -> Net:
     file = program.sources[0].name
     if name is not None:
         return program.nets.get(fold(name))
-    own = [entry.value for entry in program.nets.own()]
+    declared = [entry.value for entry in program.nets.own()]
     main = program.sources[0]
-    stated = [net for net in own if net.span is not None and net.span.source is main] or own
-    if not stated:
+    candidates = [net for net in declared if net.span is not None and net.span.source is main] or declared
+    if not candidates:
         raise fail(
             f"{file} declares no net",
             None,
-            hint="write (net NAME clause ...) in it; a program of SN-2.8 is converted without --to",
+            hint="add (net NAME clause ...); to convert a program of SN-2.8, leave out --to",
         )
-    if len(stated) > 1:
-        names = ", ".join(net.name for net in stated)
-        raise fail(f"{file} declares {len(stated)} nets: {names}", None, hint=f"choose one: --net {stated[0].name}")
-    return stated[0]
+    if len(candidates) > 1:
+        names = ", ".join(net.name for net in candidates)
+        raise fail(
+            f"{file} declares {len(candidates)} nets: {names}", None, hint=f"choose one: --net {candidates[0].name}"
+        )
+    return candidates[0]

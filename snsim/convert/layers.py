@@ -1,7 +1,7 @@
-"""The layers of a net that a program of SN-2.8 made: their order, their geometry, their biases, cells of borders.
+"""Find the layers of a net that an SN-2.8 program made: order, geometry, biases, border cells.
 
-SN's layers are lists of units; how they lie in rows and columns is known from the words that connected them, which
-take a layer or a piece of it (a map) with its sizes.
+SN's layers are lists of units. Their rows and columns are known only from the words that connected them, which take a
+layer or a piece of it (a map) with its sizes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from snsim.convert.recorder import Call, Construction
+from snsim.convert.recorder import BuiltNet, Call
 from snsim.errors import SnError, fail
 from snsim.network.net import BIAS, Layer
 from snsim.network.wiring import Table
@@ -20,29 +20,27 @@ from snsim.network.wiring import Table
 ONE_MAP, WINDOWS, FRAMES = ("shared-bias-connect",), ("local", "mask", "equal-mask"), ("tdnn-connect",)
 
 
-_LOOPS = "train the program as it is, snsim run FILE: a net with loops has no declarative form"
+_LOOPS = "run the program unchanged, snsim run FILE: a net with loops has no declarative form"
 
 
 def refusal(message: str, hint: str = "") -> SnError:
-    """What the declarative words cannot state."""
-    return fail(message, None, hint=hint or "the program still runs as it is: snsim run FILE")
+    """Return the SnError for a net that the declarative words cannot state."""
+    return fail(message, None, hint=hint or "run the program unchanged: snsim run FILE")
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Units of one layer, one behind the other: `first` is the first of them, counted in the layer."""
+class LayerPart:
+    """Consecutive units of one layer; `first` is the position of the first one in the layer."""
 
     layer: int
     first: int
 
 
 @dataclass(frozen=True)
-class Framed:
-    """A map and the cells round it, as a word was given them: `above` rows of cells, and as many columns at its
-    left.
-    """
+class FramedMap:
+    """A map and the cells around it, as passed to a word: `above` rows of cells, and as many columns at its left."""
 
-    piece: Piece
+    piece: LayerPart
     shape: tuple[int, int]
     above: int
     cells: bool
@@ -50,35 +48,42 @@ class Framed:
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """The layers in order of computation, with what was read of the calls: `sources[k]` is what call k read."""
+    """The layers in order of computation; `sources[k]` is the map that call k read."""
 
     names: tuple[str, ...]
     units: tuple[np.ndarray, ...]
     shapes: tuple[tuple[int, ...], ...]
     layer_of: np.ndarray  # of every unit, -1: none, that is the bias, a cell, or a unit without connections
     index: np.ndarray  # of every unit in its layer
-    sources: dict[int, Framed]
+    sources: dict[int, FramedMap]
     dropped: tuple[str, ...]  # layers without any connection
 
-    def piece(self, units: np.ndarray) -> Piece | None:
-        """Where these units lie in a layer, one behind the other; None if they do not."""
+    def piece(self, units: np.ndarray) -> LayerPart | None:
+        """Return where these units lie consecutively in a layer; None if they do not."""
         layers, places = self.layer_of[units], self.index[units]
         if not len(units) or layers[0] < 0 or (layers != layers[0]).any() or (np.diff(places) != 1).any():
             return None
-        return Piece(int(layers[0]), int(places[0]))
+        return LayerPart(int(layers[0]), int(places[0]))
 
 
-def layers_of(net: Construction) -> Layers:
-    """The layers of a net. SnError if they are not in an order of computation, or a unit of constant state is none
-    of a border.
+def layers_of(net: BuiltNet) -> Layers:
+    """Return the layers of a net.
+
+    Raises SnError if there is no order of computation, or if a unit of constant state is not part of a border.
     """
-    order, dropped, cells = _ordered(net)
+    order, dropped, cells = _order_groups(net)
     names, units = [net.groups[g][0] for g in order], [net.groups[g][1] for g in order]
     layer_of, index = np.full(len(net.values), -1), np.zeros(len(net.values), int)
-    for k, own in enumerate(units):
-        layer_of[own], index[own] = k, np.arange(len(own))
+    for k, layer_units in enumerate(units):
+        layer_of[layer_units], index[layer_units] = k, np.arange(len(layer_units))
     plain = Layers(
-        tuple(_unlike(names)), tuple(units), tuple((len(own),) for own in units), layer_of, index, {}, tuple(dropped)
+        tuple(_unique_names(names)),
+        tuple(units),
+        tuple((len(layer_units),) for layer_units in units),
+        layer_of,
+        index,
+        {},
+        tuple(dropped),
     )
     sources = _sources(net, plain)
     _check_cells(net, plain, sources, cells)
@@ -86,48 +91,48 @@ def layers_of(net: Construction) -> Layers:
     return Layers(plain.names, plain.units, shapes, layer_of, index, sources, plain.dropped)
 
 
-def _unlike(names: list[str]) -> list[str]:
-    """The names, with a number where one stands twice."""
+def _unique_names(names: list[str]) -> list[str]:
+    """Return the names, with a number where one stands twice."""
     seen: Counter[str] = Counter()
-    made = []
+    unique_names = []
     for name in names:
         seen[name] += 1
-        made.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
-    return made
+        unique_names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return unique_names
 
 
 # Order
 
 
-def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
-    """The numbers of the groups in order of computation; the names of those without connections; groups of cells."""
+def _order_groups(net: BuiltNet) -> tuple[list[int], list[str], list[int]]:
+    """Return the groups in order of computation, the names of groups without connections, and the groups of cells."""
     group_of = np.full(len(net.values), -1)
     for g, (_, units) in enumerate(net.groups):
         group_of[units] = g
     real = net.pre > 0
-    lost = np.flatnonzero((group_of[net.post] < 0) | (real & (group_of[net.pre] < 0)))
-    if len(lost):
-        k = int(lost[0])
-        raise refusal(f"the connection from unit {net.pre[k]} to unit {net.post[k]} is of no layer")
+    outside = np.flatnonzero((group_of[net.post] < 0) | (real & (group_of[net.pre] < 0)))
+    if len(outside):
+        k = int(outside[0])
+        raise refusal(f"the connection from unit {net.pre[k]} to unit {net.post[k]} belongs to no layer")
     joined = np.unique(group_of[net.pre[real]] * len(net.groups) + group_of[net.post[real]])
     before = {divmod(int(ends), len(net.groups)) for ends in joined}
     for a, b in sorted(before):
         if a == b:
             raise refusal(
-                f"units of {net.groups[a][0]} feed units of the same layer; declared layers feed later ones", _LOOPS
+                f"units of {net.groups[a][0]} feed units of the same layer, but declared layers feed later ones", _LOOPS
             )
     entered = {b for _, b in before} | set(group_of[net.post].tolist())
     connected = entered | {a for a, _ in before}
-    given = {int(group_of[unit]) for unit in net.inputs if group_of[unit] >= 0}
+    set_inputs = {int(group_of[unit]) for unit in net.inputs if group_of[unit] >= 0}
     roots = [g for g in range(len(net.groups)) if g in connected and g not in entered]
-    inputs = [g for g in roots if g in given] or roots[:1]
+    inputs = [g for g in roots if g in set_inputs] or roots[:1]
     if len(inputs) != 1:
         names = " and ".join(net.groups[g][0] for g in inputs)
         raise refusal(
-            f"the net has the input layers {names or 'none'}; a declared net has one"
+            f"the net has the input layers {names or 'none'}, but a declared net has one"
             if inputs
-            else "no layer is the input: each is fed by another",
-            "make one layer of them" if inputs else _LOOPS,
+            else "no layer is the input: every layer is fed by another",
+            "put their units into one layer" if inputs else _LOOPS,
         )
     cells = [g for g in roots if g not in inputs]
     silent = set(net.desired.tolist())
@@ -135,11 +140,13 @@ def _ordered(net: Construction) -> tuple[list[int], list[str], list[int]]:
         name for g, (name, units) in enumerate(net.groups) if g not in connected and not set(units.tolist()) <= silent
     ]
     last = {int(group_of[unit]) for unit in net.outputs if group_of[unit] >= 0}
-    return _sorted(net, connected - set(cells), before, inputs[0], last), dropped, cells
+    return _sort_groups(net, connected - set(cells), before, inputs[0], last), dropped, cells
 
 
-def _sorted(net: Construction, groups: set[int], before: set[tuple[int, int]], first: int, last: set[int]) -> list[int]:
-    """Sources before targets, else as they were made, the input first and the output last."""
+def _sort_groups(
+    net: BuiltNet, groups: set[int], before: set[tuple[int, int]], first: int, last: set[int]
+) -> list[int]:
+    """Sort sources before targets, else in the order of creation, with the input first and the output last."""
     order, left = [first], sorted(groups - {first})
     while left:
         ready = [g for g in left if not any((other, g) in before for other in left)]
@@ -155,23 +162,23 @@ def _sorted(net: Construction, groups: set[int], before: set[tuple[int, int]], f
 # What the words were given
 
 
-def _sources(net: Construction, layers: Layers) -> dict[int, Framed]:
-    """For each call that read a layer, or a map in a frame of cells, what it read."""
-    found = {}
+def _sources(net: BuiltNet, layers: Layers) -> dict[int, FramedMap]:
+    """Return what each call read, for calls that read a layer or a map in a frame of cells."""
+    sources = {}
     for k, call in enumerate(net.calls):
         shape = given_shape(call, 0)
         if shape is None or len(call.layers) < 2:
             continue
-        framed = _framed(layers, call.layers[0].astype(int), shape)
+        framed = _framed_map(layers, call.layers[0].astype(int), shape)
         if framed is not None:
-            found[k] = framed
-    return found
+            sources[k] = framed
+    return sources
 
 
-def _framed(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> Framed | None:
+def _framed_map(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> FramedMap | None:
     whole = layers.piece(units)
     if whole is not None:
-        return Framed(whole, shape, 0, False)
+        return FramedMap(whole, shape, 0, False)
     inside = layers.layer_of[units].reshape(shape) >= 0
     if not inside.any():
         return None
@@ -181,11 +188,11 @@ def _framed(layers: Layers, units: np.ndarray, shape: tuple[int, int]) -> Framed
     piece = layers.piece(inner.reshape(-1)) if inside[top:bottom, left:right].all() else None
     if piece is None or top != left:
         return None
-    return Framed(piece, (bottom - top, right - left), top, True)
+    return FramedMap(piece, (bottom - top, right - left), top, True)
 
 
 def given_shape(call: Call, side: int) -> tuple[int, int] | None:
-    """Rows and columns (tdnn: frames, traits) that a call states of its source (side 0) or target (side 1)."""
+    """Return the rows and columns (tdnn: frames, traits) that a call states for its source (side 0) or target (1)."""
     sizes = [int(x) for x in call.others if isinstance(x, float)]
     if call.name.endswith("-1d-connect"):
         return (1, sizes[side])
@@ -196,25 +203,25 @@ def given_shape(call: Call, side: int) -> tuple[int, int] | None:
     return None
 
 
-def _check_cells(net: Construction, layers: Layers, sources: dict[int, Framed], cells: list[int]) -> None:
+def _check_cells(net: BuiltNet, layers: Layers, sources: dict[int, FramedMap], cells: list[int]) -> None:
     for g in cells:
         name, units = net.groups[g]
         for k in set(net.by[np.isin(net.pre, units)].tolist()):
             if k not in sources:
                 raise refusal(
-                    f"nothing enters the units of {name}, and they are no cells round a map: a declared net has one "
-                    "input layer",
-                    "make the input layer of them all",
+                    f"nothing enters the units of {name}, and they are not border cells of a map; a declared net has "
+                    "one input layer",
+                    "put all of them into the input layer",
                 )
 
 
 # Geometry
 
 
-def _shapes(net: Construction, layers: Layers, sources: dict[int, Framed]) -> tuple[tuple[int, ...], ...]:
-    """The shape that most calls state of a layer, or of its pieces; the number of units if none does."""
+def _shapes(net: BuiltNet, layers: Layers, sources: dict[int, FramedMap]) -> tuple[tuple[int, ...], ...]:
+    """Return the shape that most calls state for a layer or its pieces; the number of units if none does."""
     votes: list[Counter[tuple[int, ...]]] = [Counter() for _ in layers.units]
-    weak: list[Counter[tuple[int, ...]]] = [Counter() for _ in layers.units]
+    guesses: list[Counter[tuple[int, ...]]] = [Counter() for _ in layers.units]
     for k, call in enumerate(net.calls):
         if k in sources:
             _vote(votes, layers, sources[k].piece, sources[k].shape)
@@ -226,14 +233,14 @@ def _shapes(net: Construction, layers: Layers, sources: dict[int, Framed]) -> tu
         elif piece is not None and (
             len(units) < len(layers.units[piece.layer]) or (call.name in ONE_MAP and len(units) > 1)
         ):
-            _vote(weak, layers, piece, (1, len(units)))  # a bias for all units of a layer needs a layer of one map
+            _vote(guesses, layers, piece, (1, len(units)))  # one bias for all units needs a layer of one map
     return tuple(
-        (stated or loose).most_common(1)[0][0] if stated or loose else (len(units),)
-        for stated, loose, units in zip(votes, weak, layers.units)
+        (counted or guessed).most_common(1)[0][0] if counted or guessed else (len(units),)
+        for counted, guessed, units in zip(votes, guesses, layers.units)
     )
 
 
-def _vote(votes: list[Counter[tuple[int, ...]]], layers: Layers, piece: Piece, shape: tuple[int, ...]) -> None:
+def _vote(votes: list[Counter[tuple[int, ...]]], layers: Layers, piece: LayerPart, shape: tuple[int, ...]) -> None:
     size, units = prod(shape), len(layers.units[piece.layer])
     if units == size:
         votes[piece.layer][shape] += 1
@@ -244,20 +251,25 @@ def _vote(votes: list[Counter[tuple[int, ...]]], layers: Layers, piece: Piece, s
 # Biases
 
 
-def bias_of(net: Construction, layers: Layers, k: int) -> str:
-    """`unit`, `map`, `column` or `none`: how the units of a layer share their biases. SnError if otherwise."""
+def bias_of(net: BuiltNet, layers: Layers, k: int) -> str:
+    """Return how the units of a layer share their biases: `unit`, `map`, `column` or `none`.
+
+    Raises SnError if they share them in another way.
+    """
     name, units = layers.names[k], layers.units[k]
-    own = np.flatnonzero((net.pre == 0) & (layers.layer_of[net.post] == k))
-    if not len(own):
+    biases = np.flatnonzero((net.pre == 0) & (layers.layer_of[net.post] == k))
+    if not len(biases):
         return "none"
-    if len(own) < len(units):
-        raise refusal(f"{len(own)} of the {len(units)} units of {name} have a bias; in a declared layer all or none")
-    actual = Table(np.full(len(own), BIAS), layers.index[net.post[own]], net.weight[own])
-    for way in ("unit", "map", "column"):
-        index = Layer(name, layers.shapes[k], None, way).bias_index
-        if way == "column" and len(layers.shapes[k]) < 2:
+    if len(biases) < len(units):
+        raise refusal(
+            f"{len(biases)} of the {len(units)} units of {name} have a bias, but a declared layer has all or none"
+        )
+    actual = Table(np.full(len(biases), BIAS), layers.index[net.post[biases]], net.weight[biases])
+    for sharing in ("unit", "map", "column"):
+        index = Layer(name, layers.shapes[k], None, sharing).bias_index
+        if sharing == "column" and len(layers.shapes[k]) < 2:
             continue
-        seen = set(zip(index[actual.target].tolist(), actual.weight.tolist()))
-        if len(seen) == len({a for a, _ in seen}) == len({b for _, b in seen}):
-            return way
-    raise refusal(f"the units of {name} share biases neither by map nor by column, and not all have their own")
+        pairs = set(zip(index[actual.target].tolist(), actual.weight.tolist()))
+        if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
+            return sharing
+    raise refusal(f"the units of {name} share biases neither by map nor by column, and not every unit has its own")

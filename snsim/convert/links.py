@@ -1,6 +1,6 @@
-"""The connections between two layers as a scheme: windows where a word of SN-2.8 laid them, else pair by pair.
+"""Express the connections between two layers as a scheme: windows where SN-2.8 made windows, else pair by pair.
 
-A scheme is only taken if its table is that of the net: the same ends, and the same connections share weights.
+A scheme is used only if its table equals that of the net: the same ends, and the same connections share weights.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from snsim.convert.layers import FRAMES, Layers, given_shape, refusal
 from snsim.convert.nlf import number_text
-from snsim.convert.recorder import Call, Construction
+from snsim.convert.recorder import BuiltNet, Call
 from snsim.network.clauses import all_read
 from snsim.network.connect_options import Border, fit
 from snsim.network.net import BORDER
@@ -23,7 +23,10 @@ SHARING = {"mask": "map", "local": "unit", "equal-mask": "pair"}
 
 @dataclass(frozen=True)
 class Link:
-    """What joins two layers: the text of its scheme with options, and the table of maps that it names, if any."""
+    """The connections of two layers.
+
+    `scheme` is the text of the scheme with its options, `maps` the table of maps that it names, if any.
+    """
 
     source: int
     target: int
@@ -32,8 +35,8 @@ class Link:
 
 
 @dataclass(frozen=True)
-class _Laid:
-    """Windows that one call laid: from a map of the source layer to one of the target layer."""
+class _WindowCall:
+    """The windows that one call made: from a map of the source layer to a map of the target layer."""
 
     kind: str
     maps: tuple[int, int]
@@ -49,9 +52,9 @@ class _Laid:
 
 
 def same_sharing(one: Table, other: Table) -> bool:
-    """Whether two tables join the same units, and the same of their connections share weights.
+    """Return whether two tables connect the same units, and the same connections share weights.
 
-    Cells of a border are all alike: of those that enter a unit it does not matter which is which.
+    Border cells are all alike, so those that enter a unit may be exchanged.
     """
     real = [t.source != BORDER for t in (one, other)]
     ends, weights = [], []
@@ -72,7 +75,7 @@ def same_sharing(one: Table, other: Table) -> bool:
 
 
 def _border_readers(table: Table) -> dict[int, tuple[int, ...]]:
-    """For each weight the units, in order, that it leads to from cells of the border."""
+    """Return for each weight the units, in order, that it leads to from border cells."""
     readers: dict[int, list[int]] = defaultdict(list)
     at_border = table.source == BORDER
     for target, weight in sorted(zip(table.target[at_border].tolist(), table.weight[at_border].tolist())):
@@ -80,10 +83,10 @@ def _border_readers(table: Table) -> dict[int, tuple[int, ...]]:
     return {weight: tuple(targets) for weight, targets in readers.items()}
 
 
-def tables_of(net: Construction, layers: Layers) -> dict[tuple[int, int], tuple[Table, np.ndarray]]:
-    """For each pair of layers its explicit table, and the connections of the net that it holds.
+def tables_of(net: BuiltNet, layers: Layers) -> dict[tuple[int, int], tuple[Table, np.ndarray]]:
+    """Return for each pair of layers its explicit table, and its connections in the net.
 
-    SnError where connections of two pairs share a weight, or of a pair and a bias.
+    Raises SnError where a weight is shared by two pairs of layers, or by a pair and a bias.
     """
     read = np.full(len(net.calls) + 1, -1)  # the layer that each call read, in a frame of cells or not; the last: none
     for k, framed in layers.sources.items():
@@ -92,51 +95,52 @@ def tables_of(net: Construction, layers: Layers) -> dict[tuple[int, int], tuple[
     source = np.where((source < 0) & (net.pre > 0), read[net.by], source)
     target = layers.layer_of[net.post]
     _check_sharing(net, layers, source, target)
-    found = {}
+    tables = {}
     for s, t in sorted({(s, t) for s, t in zip(source.tolist(), target.tolist()) if s >= 0}):
-        own = np.flatnonzero((source == s) & (target == t))
-        pre = net.pre[own]
+        connections = np.flatnonzero((source == s) & (target == t))
+        pre = net.pre[connections]
         ends = np.where(layers.layer_of[pre] < 0, BORDER, layers.index[pre])
-        found[s, t] = Table(ends, layers.index[net.post[own]], net.weight[own]), own
-    return found
+        tables[s, t] = Table(ends, layers.index[net.post[connections]], net.weight[connections]), connections
+    return tables
 
 
-def _check_sharing(net: Construction, layers: Layers, source: np.ndarray, target: np.ndarray) -> None:
+def _check_sharing(net: BuiltNet, layers: Layers, source: np.ndarray, target: np.ndarray) -> None:
     order = np.argsort(net.weight, kind="stable")
     weight, s, t = net.weight[order], source[order], target[order]
-    apart = np.flatnonzero((weight[1:] == weight[:-1]) & ((s[1:] != s[:-1]) | (t[1:] != t[:-1])))
-    if len(apart):
-        said = [
+    conflicts = np.flatnonzero((weight[1:] == weight[:-1]) & ((s[1:] != s[:-1]) | (t[1:] != t[:-1])))
+    if len(conflicts):
+        places = [
             f"the bias of {layers.names[t[k]]}" if s[k] < 0 else f"{layers.names[s[k]]} to {layers.names[t[k]]}"
-            for k in (apart[0], apart[0] + 1)
+            for k in (conflicts[0], conflicts[0] + 1)
         ]
         raise refusal(
-            f"a weight is shared by {said[0]} and {said[1]}; declared connections share within two layers",
-            "make one layer, of several maps, of the layers that share",
+            f"a weight is shared by {places[0]} and {places[1]}, but declared connections "
+            "share weights only between two layers",
+            "put the layers that share weights into one layer of several maps",
         )
 
 
-def link(net: Construction, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link:
-    """The scheme for the table of two layers. SnError where cells of a border are in no window."""
+def link(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connections: np.ndarray) -> Link:
+    """Return the scheme for the table of two layers. SnError where border cells are in no window."""
     sizes = len(layers.units[s]), len(layers.units[t])
-    alone = len(np.unique(table.weight)) == len(own)
-    if alone and len(own) == sizes[0] * sizes[1] and (table.source != BORDER).all():
+    unshared = len(np.unique(table.weight)) == len(connections)
+    if unshared and len(connections) == sizes[0] * sizes[1] and (table.source != BORDER).all():
         return Link(s, t, "(full)")
-    laid = _windows(net, layers, s, t, table, own) or _frames(net, layers, s, t, table, own)
-    if laid is not None:
-        return laid
+    windows = _windows(net, layers, s, t, table, connections) or _frames(net, layers, s, t, table, connections)
+    if windows is not None:
+        return windows
     if (table.source == BORDER).any():
         raise refusal(
-            f"{layers.names[s]} to {layers.names[t]} reads cells of constant state, and not as windows of "
-            "one size and step over maps with a border do"
+            f"{layers.names[s]} to {layers.names[t]} reads cells of constant state, but not in windows of "
+            "one size and step over maps with a border"
         )
-    if alone and sizes[0] == sizes[1] == len(own) and (table.source == table.target).all():
+    if unshared and sizes[0] == sizes[1] == len(connections) and (table.source == table.target).all():
         return Link(s, t, "(one-to-one)")
     return Link(s, t, _pairs(table))
 
 
 def _pairs(table: Table) -> str:
-    """`(pairs (i j) (i j k) ...)`; k, from 0, only where several connections share."""
+    """Return `(pairs (i j) (i j k) ...)`; k, from 0, only where several connections share a weight."""
     order = np.lexsort((table.source, table.target))
     uses = Counter(table.weight.tolist())
     names: dict[int, int] = {}
@@ -146,28 +150,28 @@ def _pairs(table: Table) -> str:
     return f"(pairs {' '.join(texts)})"
 
 
-def _windows(net: Construction, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link | None:
-    """Windows, if all calls between the two layers laid them in the same manner."""
-    calls = sorted(set(net.by[own].tolist()))
-    laid = all_read(_laid(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
-    if laid is None or any(one.manner != laid[0].manner for one in laid):
+def _windows(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connections: np.ndarray) -> Link | None:
+    """Return the windows, if all calls between the two layers made them in the same manner."""
+    calls = sorted(set(net.by[connections].tolist()))
+    window_calls = all_read(_window_call(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
+    if window_calls is None or any(window_call.manner != window_calls[0].manner for window_call in window_calls):
         return None
-    first = laid[0]
+    first = window_calls[0]
     source, target = (_maps(layers.shapes[k]) for k in (s, t))
     maps = np.zeros((source[0], target[0]), bool)
-    for one in laid:
-        maps[one.maps] = True
+    for window_call in window_calls:
+        maps[window_call.maps] = True
     border = (first.border, first.border)
     windows = Windows(source, target, maps, first.window, first.step, border, first.wrap, SHARING[first.kind])
-    round_it = Border(first.border, wrap=first.wrap)
-    fits = [fit(source[axis + 1], round_it, first.window[axis], first.step[axis]) for axis in (0, 1)]
+    border_option = Border(first.border, wrap=first.wrap)
+    fits = [fit(source[axis + 1], border_option, first.window[axis], first.step[axis]) for axis in (0, 1)]
     if tuple(fits) != target[1:] or not same_sharing(windows.table(), table):
         return None
     options = [] if first.step == (1, 1) else [_step(first.step)]
     if first.wrap:
         options.append("(border wrap)")
     elif first.cells:
-        values = np.unique(net.values[net.pre[own][table.source == BORDER]])
+        values = np.unique(net.values[net.pre[connections][table.source == BORDER]])
         if len(values) > 1:
             return None
         value = values[0] if len(values) else 0
@@ -188,12 +192,12 @@ def _step(step: tuple[int, int]) -> str:
 
 
 def _maps(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    made = (1,) * (3 - len(shape)) + tuple(shape)
-    return made[0], made[1], made[2]
+    three_axes = (1,) * (3 - len(shape)) + tuple(shape)
+    return three_axes[0], three_axes[1], three_axes[2]
 
 
-def _laid(call: Call, layers: Layers, k: int, s: int, t: int) -> _Laid | None:
-    """What a call laid between maps of the two layers; None if it laid no windows over whole maps of them."""
+def _window_call(call: Call, layers: Layers, k: int, s: int, t: int) -> _WindowCall | None:
+    """Return what a call made between maps of the two layers; None if it made no windows over whole maps."""
     kind = next((kind for kind in SHARING if call.name.startswith(kind + "-")), None)
     framed = layers.sources.get(k)
     to = layers.piece(call.layers[-1].astype(int)) if kind and framed else None
@@ -212,12 +216,12 @@ def _laid(call: Call, layers: Layers, k: int, s: int, t: int) -> _Laid | None:
         if call.name.endswith("-1d-connect")
         else ((sizes[5], sizes[4]), (sizes[7], sizes[6]))
     )
-    return _Laid(kind, maps, framed.above, framed.cells, "toric" in call.name, window, step)
+    return _WindowCall(kind, maps, framed.above, framed.cells, "toric" in call.name, window, step)
 
 
-def _frames(net: Construction, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link | None:
-    """The windows over time of one `tdnn-connect`."""
-    calls = set(net.by[own].tolist())
+def _frames(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connections: np.ndarray) -> Link | None:
+    """Return the windows over time of one `tdnn-connect`."""
+    calls = set(net.by[connections].tolist())
     source, target = layers.shapes[s], layers.shapes[t]
     if len(calls) > 1 or -1 in calls:
         return None

@@ -1,4 +1,4 @@
-"""The declarative text of a net that a program of SN-2.8 made."""
+"""Write the net that an SN-2.8 program made as a declarative `net` form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from snsim.convert.layers import Layers, bias_of, layers_of, refusal
 from snsim.convert.links import Link, link, same_sharing, tables_of
 from snsim.convert.nlf import declared_nlf
-from snsim.convert.recorder import Construction
+from snsim.convert.recorder import BuiltNet
 from snsim.errors import SnError
 from snsim.language.forms import symbol
 from snsim.language.printer import show
@@ -20,28 +20,29 @@ from snsim.network.wiring import Table
 from snsim.sn28.net.nlf import OfProgram
 from snsim.text_table import shape_form
 
-_WIDE = 110  # characters of a line
+_LINE_LENGTH = 110  # characters of a line
 
 
 @dataclass(frozen=True)
-class Described:
-    """`text`: the forms that state the net, tables first. `notes`: what they leave out, a sentence each."""
+class NetForms:
+    """The forms that declare a net, tables first (`text`), and what they leave out, one sentence each (`notes`)."""
 
     text: str
     notes: tuple[str, ...]
     layers: Layers
 
 
-def describe(net: Construction, name: str, own_functions: bool = True) -> Described:
-    """The `net` form, with its tables and an `expect`. SnError if the declarative words cannot state the net.
+def describe(net: BuiltNet, name: str, own_functions: bool = True) -> NetForms:
+    """Return the `net` form, with its tables and an `expect` clause.
 
-    `own_functions`: non-linearities that the program defines stand as expressions, which may not be readable.
+    `own_functions`: write non-linearities that the program defines as expressions, which the declarative reader may not
+    accept. Raises SnError if the declarative words cannot state the net.
     """
     layers = layers_of(net)
     links = [link(net, layers, s, t, table, own) for (s, t), (table, own) in tables_of(net, layers).items()]
-    notes = [f"the layer {lost}: it has no connections" for lost in layers.dropped]
+    notes = [f"the layer {lost}, which has no connections" for lost in layers.dropped]
     if len(layers.names) < 2:
-        raise refusal(f"the net has {len(layers.names)} layer with connections; a declared net has two at least")
+        raise refusal(f"the net has {len(layers.names)} layer with connections, but a declared net needs two or more")
     nlfs = _nlfs(net, layers, notes, own_functions)
     biases = [bias_of(net, layers, k) for k in range(1, len(layers.names))]
     common = nlfs[0] if len(set(nlfs)) == 1 else "sn-tanh", biases[0] if len(set(biases)) == 1 else "unit"
@@ -54,54 +55,59 @@ def describe(net: Construction, name: str, own_functions: bool = True) -> Descri
         if k and biases[k - 1] != common[1]:
             parts.append(f"(bias {biases[k - 1]})")
         body.append(f"(layer {' '.join(parts)})")
-    body += _connects(layers, links, named)
+    body += _connect_clauses(layers, links, named)
     units = sum(len(own) for own in layers.units)
     body.append(f"(expect (units {units}) (connections {len(net.pre)}) (weights {len(np.unique(net.weight))}))")
-    lines = [f"(net {show(symbol(name))}", *(line for clause in body for line in _folded(clause))]
-    return Described("\n\n".join([*tables, "\n".join(lines) + ")"]), tuple(notes), layers)
+    lines = [f"(net {show(symbol(name))}", *(line for clause in body for line in _wrap_clause(clause))]
+    return NetForms("\n\n".join([*tables, "\n".join(lines) + ")"]), tuple(notes), layers)
 
 
-def _folded(clause: str) -> list[str]:
-    """A clause as lines that are not too wide."""
+def _wrap_clause(clause: str) -> list[str]:
+    """Wrap a clause into lines that are not too long."""
     return wrap(
-        clause, _WIDE, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        clause,
+        _LINE_LENGTH,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
-def _nlfs(net: Construction, layers: Layers, notes: list[str], own_functions: bool) -> list[str]:
-    """The non-linearity of each layer but the first."""
-    found = []
+def _nlfs(net: BuiltNet, layers: Layers, notes: list[str], own_functions: bool) -> list[str]:
+    """Return the non-linearity of each layer but the first."""
+    nlfs = []
     for name in layers.names[1:]:
         f = net.nlfs.get(name, net.nlf)
         text = declared_nlf(f) if own_functions or not isinstance(f, OfProgram) else None
         if text is None:
-            notes.append(f"the non-linearity of {name}, {f}: linear stands for it; state yours by (define-nlf ...)")
-        found.append(text or "linear")
-    return found
+            notes.append(f"the non-linearity of {name}, {f}: replaced by linear; declare yours with (define-nlf ...)")
+        nlfs.append(text or "linear")
+    return nlfs
 
 
 def _tables(layers: Layers, links: list[Link], net: str) -> tuple[list[str], dict[int, str]]:
-    """The drawings of the tables that links name, and the name by the number of the link; equal ones stand once."""
+    """Return the drawings of the tables, each once, and the name of the table of each link by its number."""
     texts: list[str] = []
     names: dict[int, str] = {}
     drawn: dict[str, str] = {}
-    for k, one in enumerate(links):
-        if one.maps is None:
+    for k, connection in enumerate(links):
+        if connection.maps is None:
             continue
-        rows = "\n".join("  (" + " ".join("x" if fed else "-" for fed in row) + ")" for row in one.maps)
+        rows = "\n".join("  (" + " ".join("x" if fed else "-" for fed in row) + ")" for row in connection.maps)
         if rows not in drawn:
-            drawn[rows] = show(symbol(f"{net}-{layers.names[one.source]}-{layers.names[one.target]}"))
+            drawn[rows] = show(symbol(f"{net}-{layers.names[connection.source]}-{layers.names[connection.target]}"))
             texts.append(f"(table {drawn[rows]}\n{rows})")
         names[k] = drawn[rows]
     return texts, names
 
 
-def _connects(layers: Layers, links: list[Link], named: dict[int, str]) -> list[str]:
-    """The connect clauses; layers that are joined to the same ones in the same way stand in one."""
+def _connect_clauses(layers: Layers, links: list[Link], named: dict[int, str]) -> list[str]:
+    """Return the connect clauses; layers with the same connections share a clause."""
     targets: dict[tuple[str, int], list[int]] = {}
-    for k, one in enumerate(links):
-        scheme = one.scheme + (f" (table {named[k]})" if k in named else "")
-        targets.setdefault((scheme, one.source), []).append(one.target)
+    for k, connection in enumerate(links):
+        scheme = connection.scheme + (f" (table {named[k]})" if k in named else "")
+        targets.setdefault((scheme, connection.source), []).append(connection.target)
     sources: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for (scheme, s), ts in targets.items():
         sources.setdefault((scheme, tuple(ts)), []).append(s)
@@ -116,37 +122,41 @@ def _names(layers: Layers, numbers: list[int] | tuple[int, ...]) -> str:
 # The check
 
 
-def compare_with(net: Construction, layers: Layers, declared: Net, names: Mapping[str, str] | None = None) -> None:
-    """See that the declared net is the one that the program made: the same units joined, the same connections sharing
-    a weight, the same value round its maps. SnError, naming the layers, if it is not. `names`: what the program calls
-    the declared layers, where it does otherwise.
+def check_same_net(net: BuiltNet, layers: Layers, declared: Net, names: Mapping[str, str] | None = None) -> None:
+    """Check that the declared net is the one that the program made.
+
+    The same units must be connected, the same connections must share a weight, and borders must have the same value.
+    Raises SnError, naming the layers, if they differ. `names`: the program's names of declared layers, where they
+    differ.
     """
     called = names or {layer.name: layer.name for layer in declared.layers}
     places = {name: layers.names.index(other) for name, other in called.items() if other in layers.names}
-    lost = next((layer.name for layer in declared.layers if layer.name not in places), None)
-    if lost is not None or len(layers.names) != len(declared.layers):
-        raise _differs(f"its layers {lost or ''}".strip())
-    left = tables_of(net, layers)
+    missing = next((layer.name for layer in declared.layers if layer.name not in places), None)
+    if missing is not None or len(layers.names) != len(declared.layers):
+        raise _difference_error(f"its layers {missing or ''}".strip())
+    remaining = tables_of(net, layers)
     for c in declared.connections:
-        found = left.pop((places[c.source], places[c.target]), None)
+        actual_table = remaining.pop((places[c.source], places[c.target]), None)
         if (
-            found is None
-            or not same_sharing(c.table, found[0])
-            or not _same_border(net, found[0], found[1], c.border_value)
+            actual_table is None
+            or not same_sharing(c.table, actual_table[0])
+            or not _same_border(net, actual_table[0], actual_table[1], c.border_value)
         ):
-            raise _differs(f"{c.source} to {c.target}")
-    for s, t in left:
-        raise _differs(f"{layers.names[s]} to {layers.names[t]}")
+            raise _difference_error(f"{c.source} to {c.target}")
+    for s, t in remaining:
+        raise _difference_error(f"{layers.names[s]} to {layers.names[t]}")
     for layer in declared.layers:
-        own = np.flatnonzero((net.pre == 0) & (layers.layer_of[net.post] == places[layer.name]))
-        actual = Table(np.full(len(own), -1), layers.index[net.post[own]], net.weight[own])
+        bias_connections = np.flatnonzero((net.pre == 0) & (layers.layer_of[net.post] == places[layer.name]))
+        actual = Table(
+            np.full(len(bias_connections), -1), layers.index[net.post[bias_connections]], net.weight[bias_connections]
+        )
         if not same_sharing(declared.bias_table(layer.name), actual):
-            raise _differs(f"the bias of {layer.name}")
+            raise _difference_error(f"the bias of {layer.name}")
 
 
-def _same_border(net: Construction, table: Table, own: np.ndarray, value: float) -> bool:
-    return bool((net.values[net.pre[own][table.source == BORDER]] == np.float32(value)).all())
+def _same_border(net: BuiltNet, table: Table, connections: np.ndarray, value: float) -> bool:
+    return bool((net.values[net.pre[connections][table.source == BORDER]] == np.float32(value)).all())
 
 
-def _differs(what: str) -> SnError:
-    return refusal(f"what was written and what it was written from differ in {what}: nothing is converted")
+def _difference_error(what: str) -> SnError:
+    return refusal(f"the converted net differs from the original in {what}, so nothing is written")

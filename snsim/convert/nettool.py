@@ -1,9 +1,7 @@
-"""The files of NetTool, SN-2.8's editor of nets: the description in one becomes the net.
+"""Read the files of NetTool, SN-2.8's editor of nets (docs/reference/sn28.md, section 6.2).
 
-See docs/reference/sn28.md, section 6.2.
-
-A file defines `nettool-net`, which makes the objects of the editor, and `create-net`, the program that the editor
-wrote from them. The description is taken where there is one; no window is opened.
+A file defines `nettool-net`, which makes the objects of the editor, and `create-net`, the program that the editor wrote
+from them. The objects are used if there are any. No window is opened.
 
     (new c-layer '("name" (COLUMNS ROWS) none full shared column none hinton gray) x y width height)
     (new c-connection from to (list ct-mask-2d-connect '(XSIZE YSIZE) '(XSTEP YSTEP) ['(X0 Y0) '(X1 Y1)]))
@@ -52,6 +50,8 @@ _CLASSES = """
 
 @dataclass(frozen=True)
 class _Layer:
+    """A layer of NetTool: name, size, the word for its bias, and its place in the window."""
+
     name: Symbol
     rows: int
     columns: int
@@ -64,7 +64,7 @@ class _Layer:
 
 
 def is_nettool(source: Source) -> bool:
-    """Whether a text is a file of NetTool, by its first line."""
+    """Return whether a text is a NetTool file, by its first line."""
     return source.text.lstrip().startswith(MARK)
 
 
@@ -81,91 +81,101 @@ def prepare(interpreter: Interpreter) -> None:
 
 
 def create(interpreter: Interpreter, file: str) -> None:
-    """Make the net that a file of NetTool describes. SnError if it describes none, or one that does not fit."""
+    """Make the net that a NetTool file describes. SnError if it describes none, or one that does not fit."""
     if not isinstance(interpreter.procedure(symbol("nettool-net")), Function):
         if not isinstance(interpreter.procedure(symbol("create-net")), Function):
             raise fail(
                 f"{file} defines neither nettool-net nor create-net",
                 None,
-                hint="give a file that NetTool saved, or a program of SN-2.8 without a net of NetTool",
+                hint="use a file saved by NetTool, or remove its first line to read it as a program of SN-2.8",
             )
         interpreter.call("create-net")
         return
     interpreter.call("nettool-net")
-    made = {id(thing): _layer(interpreter, thing) for thing in _objects(interpreter, "nettool-layers")}
-    if not made:
-        raise fail(f"nettool-net of {file} makes no layer", None, hint='(new c-layer \'("name" (16 16) ...) x y w h)')
-    connections = [_connection(interpreter, thing, made) for thing in _objects(interpreter, "nettool-connections")]
-    layers = sorted(made.values(), key=lambda layer: layer.place)  # from left to right, as the editor does
+    layer_of_object = {id(item): _layer(interpreter, item) for item in _objects(interpreter, "nettool-layers")}
+    if not layer_of_object:
+        raise fail(
+            f"nettool-net of {file} makes no layer", None, hint='add (new c-layer \'("name" (16 16) ...) x y w h)'
+        )
+    connections = [
+        _connection(interpreter, item, layer_of_object) for item in _objects(interpreter, "nettool-connections")
+    ]
+    layers = sorted(layer_of_object.values(), key=lambda layer: layer.place)  # from left to right, as the editor does
     _build(interpreter, layers, connections)
 
 
 def _objects(interpreter: Interpreter, name: str) -> list[Object]:
-    return [thing for thing in interpreter.elements(interpreter.lookup(name), name) if isinstance(thing, Object)]
+    return [item for item in interpreter.elements(interpreter.lookup(name), name) if isinstance(item, Object)]
 
 
-def _parts(interpreter: Interpreter, thing: Object) -> list[Form]:
-    spec = thing.get(symbol("spec"))
+def _parts(interpreter: Interpreter, item: Object) -> list[Form]:
+    spec = item.get(symbol("spec"))
     return interpreter.elements(spec, "nettool-net") if isinstance(spec, Pair) else []
 
 
-def _layer(interpreter: Interpreter, thing: Object) -> _Layer:
-    parts = _parts(interpreter, thing)
+def _layer(interpreter: Interpreter, item: Object) -> _Layer:
+    parts = _parts(interpreter, item)
     if len(parts) < 2 or not isinstance(parts[0], str):
         raise fail(
-            "a layer of NetTool is a name, a size and seven flags",
+            "a layer of NetTool needs a name, a size and seven flags",
             interpreter.place(),
-            hint='(new c-layer \'("name" (COLUMNS ROWS) () t () () t () ()) x y w h)',
+            hint='write (new c-layer \'("name" (COLUMNS ROWS) () t () () t () ()) x y w h)',
         )
-    columns, rows = _two(interpreter, parts[1], f"the size of {parts[0]}")
-    chosen = [k for k, flag in enumerate(parts[2:6]) if flag is not NIL]
-    if len(chosen) > 1:
+    columns, rows = _columns_and_rows(interpreter, parts[1], f"the size of {parts[0]}")
+    set_flags = [k for k, flag in enumerate(parts[2:6]) if flag is not NIL]
+    if len(set_flags) > 1:
         raise fail(
-            f"{len(chosen)} of the four flags for the bias of {parts[0]} are set",
+            f"{len(set_flags)} of the four flags for the bias of {parts[0]} are set",
             interpreter.place(),
             hint="set one of the four to t: none, one a unit, one shared, one a column",
         )
-    places = (thing.get(symbol(slot)) for slot in ("x", "y"))
+    places = (item.get(symbol(slot)) for slot in ("x", "y"))
     x, y = (float(at) if isinstance(at, float) else 0.0 for at in places)
-    return _Layer(symbol(fold("-".join(parts[0].split()))), rows, columns, _BIASES[chosen[0] if chosen else 0], (x, y))
+    return _Layer(
+        symbol(fold("-".join(parts[0].split()))), rows, columns, _BIASES[set_flags[0] if set_flags else 0], (x, y)
+    )
 
 
-def _two(interpreter: Interpreter, given: Form, what: str) -> tuple[int, int]:
-    """Columns and rows: a list of two, or a text "4x4" in files of the second version."""
-    items = given.lower().split("x") if isinstance(given, str) else list(given) if isinstance(given, Pair) else []
+def _columns_and_rows(interpreter: Interpreter, size: Form, what: str) -> tuple[int, int]:
+    """Return columns and rows, from a list of two or, in files of the second version, a text "4x4"."""
+    items = size.lower().split("x") if isinstance(size, str) else list(size) if isinstance(size, Pair) else []
     try:
         first, second = (int(item) for item in items)
     except (TypeError, ValueError):
         first = second = 0
     if first < 1 or second < 1:
         raise fail(
-            f"{what} is {interpreter.describe(given)}, not columns and rows",
+            f"{what} is {interpreter.describe(size)}, not columns and rows",
             interpreter.place(),
             hint='write (COLUMNS ROWS) or "4x4"',
         )
     return first, second
 
 
-def _connection(interpreter: Interpreter, thing: Object, made: dict[int, _Layer]) -> tuple[_Layer, _Layer, list[Form]]:
+def _connection(
+    interpreter: Interpreter, item: Object, layer_of_object: dict[int, _Layer]
+) -> tuple[_Layer, _Layer, list[Form]]:
     ends = []
     for slot in ("from", "to"):
-        end = thing.get(symbol(slot))
+        end = item.get(symbol(slot))
         name = fold(end) if isinstance(end, str) else end.name if isinstance(end, Symbol) else None
-        layer = made.get(id(end)) or next((one for one in made.values() if one.name.name == name), None)
+        layer = layer_of_object.get(id(end)) or next(
+            (candidate for candidate in layer_of_object.values() if candidate.name.name == name), None
+        )
         if layer is None:
             raise fail(
-                f"a connection of NetTool leads {slot} {interpreter.describe(end)}, which is no layer",
+                f"a connection of NetTool leads {slot} {interpreter.describe(end)}, which is not a layer",
                 interpreter.place(),
-                hint="make the layer before, by (new c-layer ...)",
+                hint="make the layer first, with (new c-layer ...)",
             )
         ends.append(layer)
-    parts = _parts(interpreter, thing)
+    parts = _parts(interpreter, item)
     kind = parts[0].name.removeprefix("ct-") if parts and isinstance(parts[0], Symbol) else ""
     if kind not in TYPES:
         raise fail(
-            f"{interpreter.describe(parts[0] if parts else NIL)} is no type of connection",
+            f"{interpreter.describe(parts[0] if parts else NIL)} is not a type of connection",
             interpreter.place(),
-            hint="the types are " + ", ".join(f"ct-{known}" for known in TYPES),
+            hint="use one of " + ", ".join(f"ct-{known}" for known in TYPES),
         )
     return ends[0], ends[1], [symbol(kind), *parts[1:]]
 
@@ -176,11 +186,11 @@ def _connection(interpreter: Interpreter, thing: Object, made: dict[int, _Layer]
 def _build(
     interpreter: Interpreter, layers: list[_Layer], connections: list[tuple[_Layer, _Layer, list[Form]]]
 ) -> None:
-    """As `create-net` does: room, layers, biases, connections by the layer they leave."""
+    """Make the net as `create-net` does: room, layers, biases, connections in the order of their source layers."""
     units = 1 + sum(layer.units for layer in layers) + layers[-1].units
     lines = sum(layer.units for layer in layers) + sum(
         source.units * target.units for source, target, _ in connections
-    )  # what there is at most
+    )  # an upper bound
     interpreter.call("alloc-net", float(units), float(lines))
     entries = make_list(make_list([layer.name, float(layer.units)]) for layer in layers)
     interpreter.call("build-net-nobias", entries, NIL)
@@ -190,27 +200,29 @@ def _build(
         elif layer.bias is not None:
             interpreter.call(layer.bias, interpreter.lookup(layer.name))
     for source in layers:
-        for start, target, (kind, *given) in connections:
+        for start, target, (kind, *arguments) in connections:
             if start is source:
-                _join(interpreter, source, target, kind.name, given)
+                _connect(interpreter, source, target, kind.name, arguments)
 
 
-def _join(interpreter: Interpreter, source: _Layer, target: _Layer, kind: str, given: list[Form]) -> None:
-    units, rows, columns = _seen(interpreter, source, given)
+def _connect(interpreter: Interpreter, source: _Layer, target: _Layer, kind: str, arguments: list[Form]) -> None:
+    units, rows, columns = _units_read(interpreter, source, arguments)
     to = interpreter.lookup(target.name)
     what = f"{source.name.name} to {target.name.name}"
     if kind == "connect":
         interpreter.call(kind, units, to)
         return
-    if len(given) < 2:
+    if len(arguments) < 2:
         raise fail(
-            f"the connection of {what} has no size and step of its windows",
+            f"the connection from {what} has no size and step of its windows",
             interpreter.place(),
-            hint=f"(list ct-{kind} '(XSIZE YSIZE) '(XSTEP YSTEP))",
+            hint=f"write (list ct-{kind} '(XSIZE YSIZE) '(XSTEP YSTEP))",
         )
-    (xsize, ysize), (xstep, ystep) = (_two(interpreter, two, f"a size or step of {what}") for two in given[:2])
+    (xsize, ysize), (xstep, ystep) = (
+        _columns_and_rows(interpreter, two, f"a size or step of {what}") for two in arguments[:2]
+    )
     if kind.endswith("-1d-connect"):
-        numbers = [rows * columns, to, target.units, xstep * ystep, xsize * ysize]  # the other one is 1
+        numbers = [rows * columns, to, target.units, xstep * ystep, xsize * ysize]  # one factor is 1
     elif kind == "tdnn-connect":
         along = [(xstep, xsize)] if rows == (target.rows - 1) * xstep + xsize else []
         along = [(ystep, ysize)] if rows == (target.rows - 1) * ystep + ysize or not along else along
@@ -220,17 +232,18 @@ def _join(interpreter: Interpreter, source: _Layer, target: _Layer, kind: str, g
     interpreter.call(kind, units, *(float(n) if isinstance(n, int) else n for n in numbers))
 
 
-def _seen(interpreter: Interpreter, source: _Layer, given: list[Form]) -> tuple[Form, int, int]:
-    """The units of a layer that a connection reads, by rows: all, or those of the rectangle that it states by two
-    corners, columns first, counted from 0, both in it.
+def _units_read(interpreter: Interpreter, source: _Layer, arguments: list[Form]) -> tuple[Form, int, int]:
+    """Return the units of a layer that a connection reads, by rows, with the number of rows and columns.
+
+    These are all units, or the rectangle of two corners: columns first, counted from 0, both included.
     """
     units = interpreter.lookup(source.name)
-    if len(given) < 4:
+    if len(arguments) < 4:
         return units, source.rows, source.columns
-    corners = [[x for x in corner if isinstance(x, float)] for corner in given[2:4] if isinstance(corner, Pair)]
+    corners = [[x for x in corner if isinstance(x, float)] for corner in arguments[2:4] if isinstance(corner, Pair)]
     if len(corners) != 2 or any(len(corner) != 2 for corner in corners):
         raise fail(
-            f"the part of {source.name.name} that is read is not stated by two corners",
+            f"the part of {source.name.name} that is read needs two corners",
             interpreter.place(),
             hint="write '(X0 Y0) '(X1 Y1), the upper left and the lower right corner",
         )

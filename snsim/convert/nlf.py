@@ -1,4 +1,4 @@
-"""Non-linearities from SN-2.8's objects to declared ones, and back to SN-2.8's calls."""
+"""Convert non-linearities from SN-2.8's objects to declared ones, and back to SN-2.8's calls."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _CONDITIONS = {"<", "<=", ">", ">=", "=", "and", "or", "not"}
 
 
 def number_text(x: float) -> str:
-    """The shortest numeral that is this number in single precision."""
+    """Return the shortest numeral of this number in single precision."""
     single = np.float32(x)
     return str(int(single)) if single == int(single) and abs(single) < 1e7 else str(single)
 
 
 def declared_nlf(f: Form) -> str | None:
-    """What stands in `(nlf ...)` for a non-linearity of SN-2.8; None if the declarative words have no such.
+    """Return the text inside `(nlf ...)` for a non-linearity of SN-2.8, or None if no declarative word has it.
 
-    A function of the program of one argument x stands as the expression that it is; whether the declarative words
-    can read that is seen later.
+    A function of the program with one argument x is written as an expression. Whether the declarative reader accepts it
+    is checked later.
     """
     if isinstance(f, nlf.OfProgram):
         return _expression_of(f.function)
@@ -49,10 +49,10 @@ def declared_nlf(f: Form) -> str | None:
 
 
 def _expression_of(function: Form) -> str | None:
-    """The body of a function (lambda (x) EXPR), as text."""
+    """Return the body of a function (lambda (x) EXPR), as text."""
     if isinstance(function, Function) and isinstance(function.body, Pair) and function.body.cdr is NIL:
-        given = function.parameters
-        if given.plain and given.required == (symbol("x"),):
+        parameters = function.parameters
+        if parameters.plain and parameters.required == (symbol("x"),):
             return show(function.body.car)
     return None
 
@@ -61,14 +61,14 @@ def _tanh(f: nlf.Tanh) -> str:
     scale = 1 / np.float32(np.tanh(np.float32(DEFAULT_SLOPE)))
     if f.b == np.float32(DEFAULT_SLOPE) and f.c == f.d == 0 and np.isclose(f.a, scale, rtol=1e-6, atol=0):
         return "sn-tanh"
-    rule = f.d == 0 and np.isclose(f.a * (np.tanh(f.b) + f.c), 1, rtol=1e-6)
+    is_normalized = f.d == 0 and np.isclose(f.a * (np.tanh(f.b) + f.c), 1, rtol=1e-6)
     if _four(f) in _NAMED:
         return _NAMED[_four(f)]
-    return f"nlf-tanh {number_text(f.b)} {number_text(f.c)}" if rule else f"nlf-tanh {_four(f)}"
+    return f"nlf-tanh {number_text(f.b)} {number_text(f.c)}" if is_normalized else f"nlf-tanh {_four(f)}"
 
 
 def _four(f: nlf.Constants) -> str:
-    """The numbers mx, dmin, scale and offset of a family."""
+    """Return the numbers mx, dmin, scale and offset of a family."""
     return " ".join(number_text(x) for x in (f.b, f.c, f.a, f.d))
 
 
@@ -82,7 +82,7 @@ def _line(slope: float, offset: float) -> str:
 
 
 def sn_nlf(function: Nlf) -> str | None:
-    """The call that a layer of `build-net` has for this non-linearity; None for SN's own, which needs no call."""
+    """Return the call for this non-linearity in a layer of `build-net`; None for SN's default, which needs none."""
     if function.name == "sn-tanh":
         return None
     title = function.name.split(" ")[0]
@@ -97,7 +97,7 @@ def _of_program(function: Nlf) -> str:
 
 
 def _lisp(e: Expression) -> str:
-    """An expression as SN's Lisp computes it: what is 1 or 0 there is t or () here."""
+    """Return an expression in SN's Lisp, where truth values are t or () instead of 1 or 0."""
     if e.op == "number":
         return repr(e.number) if e.number != int(e.number) else str(int(e.number))
     if e.op == "variable":

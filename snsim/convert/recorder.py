@@ -1,7 +1,7 @@
-"""A program of SN-2.8 watched while it makes its net: which words it called, and what they made.
+"""Record what an SN-2.8 program does while it makes its net: which words it calls, and what they make.
 
-The program runs, but what learns or measures is noted and not done: only the net and what was said about learning are
-wanted. A net is looked at when the program ends, or when it makes room for another one.
+The program runs, but calls that learn or measure are only recorded: the converter needs only the net and the
+settings of learning. A net is read when the program ends, or when it makes room for another one.
 """
 
 from __future__ import annotations
@@ -79,33 +79,36 @@ EXAMPLES = (
     "set-nextpat-stay",
     "seed",
 )
-FRESH = ("alloc-net", "clear-net", "use-net")  # what was there is gone
+FRESH = ("alloc-net", "clear-net", "use-net")  # words that discard the current net
 LAYERS = ("build-net", "build-net-nobias", "newneurons", "make-desired")
 SETTINGS = ("alpha", "decay", "mu", "gamma", "theta", "input-noise")
-MOST_LEARNING = 20_000  # calls that learn; behind them the program is not followed
-MOST_MEASURED = 50  # measurements that find nothing learnt, in a program that learns by words that are not watched
+MOST_LEARNING = 20_000  # calls that learn; after that the program is not followed
+MOST_MEASURED = (
+    50  # measurements without learning before all is right: the program may learn by words that are not recorded
+)
 
 
-class Followed(Exception):
-    """The program has said enough: it calls what learns again and again."""
+class LearningLimitError(Exception):
+    """Raised to stop a program that has called words that learn MOST_LEARNING times."""
 
 
 def presentations(call: str, numbers: list[float], size: int) -> float:
-    """How many patterns a call that learns presents, of `size` training patterns, with these numbers given."""
+    """Return how many patterns a learning call presents, with these arguments and `size` training patterns."""
     if call.startswith("basic-"):
         return 1.0
     if call.startswith("batch-"):
         return numbers[1] - numbers[0] + 1 if len(numbers) == 2 else 0.0
-    given = numbers[:2] if call.startswith(("run", "trun")) else numbers[:1]
+    counts = numbers[:2] if call.startswith(("run", "trun")) else numbers[:1]
     sweeps = "-batch" in call or call.startswith("learn-cycle")
-    return float(np.prod(given)) * (size if sweeps else 1) if given else 0.0
+    return float(np.prod(counts)) * (size if sweeps else 1) if counts else 0.0
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a watched word. `layers` are the units of the layers among its arguments, `others` the rest;
-    `first` to `last` (not included) the connections it made; `settings` SN's variables at that moment (lev-mar 1 or
-    0).
+    """One call of a recorded word.
+
+    `layers` are the units of the layers among its arguments, `others` the remaining arguments. `first` to `last`
+    (excluded) are the connections that it made. `settings` are SN's variables at that moment (lev-mar: 1 or 0).
     """
 
     name: str
@@ -118,11 +121,12 @@ class Call:
 
 
 @dataclass(frozen=True, eq=False)
-class Construction:
-    """A net as a program made it: connection k leads from unit pre[k] (0: the bias) to post[k] with weight[k], and
-    call by[k] of `calls` made it (-1: none that is watched). `groups` are the layers by name, in the order of their
-    making, `values` the states of all units, `nlfs` the non-linearity of a layer that has one of its own, `said`
-    what was said about learning.
+class BuiltNet:
+    """A net as a program made it.
+
+    Connection k leads from unit pre[k] (0: the bias) to post[k] with weight[k], and call by[k] of `calls` made it (-1:
+    no recorded call). `groups` are the layers by name, in the order of creation. `values` are the states of all units.
+    `nlfs` has the non-linearity of each layer with its own. `learning_calls` are the calls about learning.
     """
 
     groups: tuple[tuple[str, np.ndarray], ...]
@@ -137,19 +141,19 @@ class Construction:
     desired: np.ndarray
     nlfs: dict[str, Form]
     nlf: Form
-    said: tuple[Call, ...]
+    learning_calls: tuple[Call, ...]
     kernel: str
     matrices: tuple[Form, Form]
 
 
-class Watch:
-    """What one program did. `interpreter.part(Watch)` gives it."""
+class ProgramWatch:
+    """What one program did so far; `interpreter.part(ProgramWatch)` returns it."""
 
     def __init__(self, interpreter: Interpreter):
         self.interpreter = interpreter
-        self.nets: list[Construction] = []
-        self.made: list[Call] = []  # of the net that is being made
-        self.said: list[Call] = []
+        self.nets: list[BuiltNet] = []
+        self.net_calls: list[Call] = []  # of the net that is being made
+        self.learning_calls: list[Call] = []
         self.learned = 0  # calls that learn
         self.measured = 0  # measurements since the weights were drawn
         self.trained = False  # whether anything was learnt since then
@@ -157,35 +161,35 @@ class Watch:
         self.inside = 0  # watched words that are at work
         self.declared = False  # whether the net is a declared one, which `use-net` took
 
-    def note(self, call: Call) -> None:
+    def record(self, call: Call) -> None:
         if call.name in BUILDERS or call.name in LAYERS:
-            self.made.append(call)
+            self.net_calls.append(call)
         elif call.name not in FRESH:
-            self.said.append(call)
+            self.learning_calls.append(call)
 
     def finish(self) -> None:
-        """The net there is, if it has connections, is one of those the program made; another may come."""
+        """Add the current net, if it has connections, to the nets of the program; another may follow."""
         space = self.interpreter.part(Netspace)
         if space.alive[: space.snum].any() and not self.declared:
-            self.nets.append(_construction(self.interpreter, self))
-        self.made = []
-        self.said = [call for call in self.said if call.name in EXAMPLES]
+            self.nets.append(_built_net(self.interpreter, self))
+        self.net_calls = []
+        self.learning_calls = [call for call in self.learning_calls if call.name in EXAMPLES]
 
 
-def watched(functions: Shelf[Procedure]) -> Shelf[Procedure]:
-    """The functions of the Lisp, those that make nets or learn watched."""
+def watch_functions(functions: Shelf[Procedure]) -> Shelf[Procedure]:
+    """Return the functions of the Lisp, with recording for those that make nets or learn."""
     names = {*BUILDERS, *LEARNING, *INITIAL, *RATES, *EXAMPLES, *FRESH, *LAYERS, *MEASURES}
     shelf: Shelf[Procedure] = Shelf("function")
     for entry in functions:
         value = entry.value
         if entry.name in names:
-            value = _WatchedKernelWord(value) if isinstance(value, KernelWord) else _Watched(value)
+            value = _WatchedKernelWord(value) if isinstance(value, KernelWord) else _WatchedWord(value)
         shelf.add(entry.name, value, entry.doc)
     return shelf
 
 
-class _Watched(Procedure):
-    """A word that is noted when it is called."""
+class _WatchedWord(Procedure):
+    """A word that is recorded when it is called."""
 
     def __init__(self, word: Procedure):
         self.name, self.word = word.name, word
@@ -194,32 +198,32 @@ class _Watched(Procedure):
         if not isinstance(self.word, Special):
             return self.apply(interpreter, interpreter.arguments(form))
         value = self.word.call(interpreter, form)
-        given = [interpreter.evaluate(argument) for argument in interpreter.elements(form.cdr, self.name)]
-        _note(interpreter, self.name, given, value, 0)
+        arguments = [interpreter.evaluate(argument) for argument in interpreter.elements(form.cdr, self.name)]
+        _record(interpreter, self.name, arguments, value, 0)
         return value
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        return _do(interpreter, self.name, arguments, lambda: self.word.apply(interpreter, arguments))
+        return _watch_call(interpreter, self.name, arguments, lambda: self.word.apply(interpreter, arguments))
 
     def __str__(self) -> str:
         return str(self.word)
 
 
 class _WatchedKernelWord(KernelWord):
-    """The same for a word that needs a kernel, and so tells which one a program needs."""
+    """A recorded word that needs a kernel, and so shows which kernel a program needs."""
 
     def __init__(self, word: KernelWord):
         super().__init__(word.primitive, word.modes)
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        return _do(
+        return _watch_call(
             interpreter, self.name, arguments, lambda: super(_WatchedKernelWord, self).apply(interpreter, arguments)
         )
 
 
-def _do(interpreter: Interpreter, name: str, arguments: list[Form], work: Callable[[], Form]) -> Form:
-    """Do what the word does, unless it learns, and note it."""
-    watch = interpreter.part(Watch)
+def _watch_call(interpreter: Interpreter, name: str, arguments: list[Form], work: Callable[[], Form]) -> Form:
+    """Do what the word does, unless it learns, and record it."""
+    watch = interpreter.part(ProgramWatch)
     if name in LEARNING:
         return _instead_of_learning(interpreter, watch, name, arguments)
     if name in MEASURES:
@@ -237,16 +241,16 @@ def _do(interpreter: Interpreter, name: str, arguments: list[Form], work: Callab
         watch.inside -= name in FRESH
     if name in FRESH and not watch.inside:
         watch.declared = name == "use-net"
-    _note(interpreter, name, arguments, value, first)
+    _record(interpreter, name, arguments, value, first)
     return value
 
 
-def _instead_of_learning(interpreter: Interpreter, watch: Watch, name: str, arguments: list[Form]) -> Form:
-    """Note what would be learnt, and let `age` say that it was."""
+def _instead_of_learning(interpreter: Interpreter, watch: ProgramWatch, name: str, arguments: list[Form]) -> Form:
+    """Record a learning call, and advance `age` as if it had learned."""
     if watch.learned >= MOST_LEARNING:
-        raise Followed
+        raise LearningLimitError
     watch.learned += 1
-    _note(interpreter, name, arguments, NIL, 0)
+    _record(interpreter, name, arguments, NIL, 0)
     if name.startswith(("obd", "netenv")):
         return 0.0
     ends = [interpreter.lookup(end) for end in ("patt-min", "patt-max")]
@@ -260,9 +264,11 @@ def _instead_of_learning(interpreter: Interpreter, watch: Watch, name: str, argu
     return make_list(arguments[:1]) if name.startswith("learn") else NIL
 
 
-def _instead_of_measuring(interpreter: Interpreter, watch: Watch) -> Form:
-    """Find a net that knows nothing before it has learnt, and everything after: so that loops which wait for that
-    end. The value of `test-pattern` and of a step, the error; the rest in SN's variables.
+def _instead_of_measuring(interpreter: Interpreter, watch: ProgramWatch) -> Form:
+    """Set the result of a measurement: all wrong before any learning, all right after it.
+
+    Loops that wait for good results therefore end. Returns the value of `test-pattern` and of a step, the error; the
+    other results are in SN's variables.
     """
     watch.measured += 1
     good = watch.trained or watch.measured > MOST_MEASURED
@@ -280,7 +286,7 @@ def _instead_of_measuring(interpreter: Interpreter, watch: Watch) -> Form:
     return values["local-error"]
 
 
-def _note(interpreter: Interpreter, name: str, arguments: list[Form], value: Form, first: int) -> None:
+def _record(interpreter: Interpreter, name: str, arguments: list[Form], value: Form, first: int) -> None:
     space = interpreter.part(Netspace)
     at = BUILDERS.get(name, ())
     layers = [arguments[i] for i in at]
@@ -291,7 +297,7 @@ def _note(interpreter: Interpreter, name: str, arguments: list[Form], value: For
         at = tuple(i for i, argument in enumerate(arguments) if isinstance(argument, Pair))
     settings = {key: number for key in SETTINGS if isinstance(number := interpreter.lookup(key), float)}
     settings["lev-mar"] = float(interpreter.lookup("lev-mar") is not NIL)
-    interpreter.part(Watch).note(
+    interpreter.part(ProgramWatch).record(
         Call(
             name,
             tuple(space.units(layer, name).array.copy() for layer in layers),
@@ -305,7 +311,7 @@ def _note(interpreter: Interpreter, name: str, arguments: list[Form], value: For
 
 
 def _examples(interpreter: Interpreter) -> int:
-    """A number that tells the examples there are from others."""
+    """Return a number that identifies the current examples."""
     matrices = [interpreter.lookup(name) for name in ("pattern-matrix", "desired-matrix")]
     return hash(tuple(m.tobytes() for m in matrices if isinstance(m, np.ndarray) and m.size < 100_000))
 
@@ -313,30 +319,30 @@ def _examples(interpreter: Interpreter) -> int:
 # A net that was made
 
 
-def _construction(interpreter: Interpreter, watch: Watch) -> Construction:
+def _built_net(interpreter: Interpreter, watch: ProgramWatch) -> BuiltNet:
     space = interpreter.part(Netspace)
     by = np.full(space.snum, -1)
-    for k, call in enumerate(watch.made):
+    for k, call in enumerate(watch.net_calls):
         if call.name in BUILDERS:
             by[call.first : call.last] = k  # a word that calls another is noted behind it
     living = np.flatnonzero(space.alive[: space.snum])
     groups = _groups(interpreter, watch)
     pre, post, weight = (a.array[living].astype(int) for a in (space.pre, space.post, space.weight))
     inputs, outputs, desired = (_units_in(interpreter, f"{name}-layer") for name in ("input", "output", "desired"))
-    return Construction(
+    return BuiltNet(
         tuple(groups),
         pre,
         post,
         weight,
         by[living],
-        tuple(watch.made),
+        tuple(watch.net_calls),
         space.unit[VAL].array[: space.nnum].copy(),
         inputs,
         outputs,
         desired,
-        _own_functions(interpreter),
+        _layer_nlfs(interpreter),
         interpreter.lookup("nlf"),
-        tuple(watch.said),
+        tuple(watch.learning_calls),
         space.kernel.name,
         (interpreter.lookup("pattern-matrix"), interpreter.lookup("desired-matrix")),
     )
@@ -350,57 +356,60 @@ def _units_in(interpreter: Interpreter, name: str) -> np.ndarray:
         return np.array([], int)
 
 
-def _groups(interpreter: Interpreter, watch: Watch) -> list[tuple[str, np.ndarray]]:
-    """Layers: those of `build-net`, then what else `newneurons` gave, named by the variables that hold it."""
+def _groups(interpreter: Interpreter, watch: ProgramWatch) -> list[tuple[str, np.ndarray]]:
+    """Return the layers: those of `build-net`, then other results of `newneurons`.
+
+    The latter are named by the variables that hold them.
+    """
     named: list[tuple[str, np.ndarray]] = []
-    taken: set[int] = set()
-    if any(call.name.startswith("build-net") for call in watch.made):
+    used_units: set[int] = set()
+    if any(call.name.startswith("build-net") for call in watch.net_calls):
         for name in interpreter.elements(interpreter.lookup("layer-names"), "layer-names"):
             units = _units_in(interpreter, name.name)
-            if len(units) and not taken & set(units.tolist()):
+            if len(units) and not used_units & set(units.tolist()):
                 named.append((name.name, units))
-                taken |= set(units.tolist())
-    holding = _variables(interpreter)
-    for call in watch.made:
-        if call.name != "newneurons" or taken & set(call.layers[0].tolist()):
+                used_units |= set(units.tolist())
+    variables = _variables(interpreter)
+    for call in watch.net_calls:
+        if call.name != "newneurons" or used_units & set(call.layers[0].tolist()):
             continue
         units = call.layers[0].astype(int)
-        named += _parts(units, holding)
-        taken |= set(units.tolist())
+        named += _parts(units, variables)
+        used_units |= set(units.tolist())
     return named
 
 
-def _parts(units: np.ndarray, holding: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
-    """New units as one layer, or as the layers that variables hold if together they are these units."""
-    same = next((name for name, other in holding.items() if np.array_equal(other, units)), None)
+def _parts(units: np.ndarray, variables: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    """Return new units as one layer, or as the layers that variables hold if together they are these units."""
+    same = next((name for name, other in variables.items() if np.array_equal(other, units)), None)
     if same is not None:
         return [(same, units)]
-    left, parts = set(units.tolist()), []
-    for name, other in sorted(holding.items(), key=lambda item: -len(item[1])):
-        own = set(other.tolist())
-        if own and own <= left:
+    remaining, parts = set(units.tolist()), []
+    for name, other in sorted(variables.items(), key=lambda item: -len(item[1])):
+        units_of_variable = set(other.tolist())
+        if units_of_variable and units_of_variable <= remaining:
             parts.append((name, other))
-            left -= own
-    return sorted(parts, key=lambda part: int(part[1][0])) if not left else [(f"units-{units[0]}", units)]
+            remaining -= units_of_variable
+    return sorted(parts, key=lambda part: int(part[1][0])) if not remaining else [(f"units-{units[0]}", units)]
 
 
 def _variables(interpreter: Interpreter) -> dict[str, np.ndarray]:
-    """The variables that hold lists of different units, by name."""
-    own = ("input-layer", "output-layer", "desired-layer", "net-struc", "layer-names")
-    held: dict[str, np.ndarray] = {}
+    """Return the variables that hold lists of different units, by name."""
+    sn_variables = ("input-layer", "output-layer", "desired-layer", "net-struc", "layer-names")
+    lists: dict[str, np.ndarray] = {}
     for name in interpreter.set_names():
         value = interpreter.lookup(symbol(name))
-        if name not in own and isinstance(value, Pair) and all(isinstance(item, float) for item in value):
+        if name not in sn_variables and isinstance(value, Pair) and all(isinstance(item, float) for item in value):
             units = _units_in(interpreter, name)
             if len(units) and len(np.unique(units)) == len(units) and units.min() > 0:
-                held[name] = units
-    return held
+                lists[name] = units
+    return lists
 
 
-def _own_functions(interpreter: Interpreter) -> dict[str, Form]:
-    """What `forward-prop` computes each layer with: a non-linearity by the name of the layer."""
+def _layer_nlfs(interpreter: Interpreter) -> dict[str, Form]:
+    """Return the non-linearity that `forward-prop` uses for each layer, by name of the layer."""
     forward = interpreter.procedure(symbol("forward-prop"))
-    found: dict[str, Form] = {}
+    functions: dict[str, Form] = {}
     work = [forward.body] if isinstance(forward, Function) else []
     while work:
         form = work.pop()
@@ -413,11 +422,11 @@ def _own_functions(interpreter: Interpreter) -> dict[str, Form]:
         f = next((part for part in parts[1:] if isinstance(part, NonLinearity)), None)
         for part in parts[1:]:
             if isinstance(part, Symbol) and f is not None:
-                found.setdefault(part.name, f)
+                functions.setdefault(part.name, f)
             elif isinstance(part, Symbol) and part.name not in ("theta", "nlf"):
-                given = next(
+                nlf_symbol = next(
                     (p for p in parts[1:] if isinstance(p, Symbol) and isinstance(interpreter.lookup(p), NonLinearity)),
                     None,
                 )
-                found.setdefault(part.name, interpreter.lookup(given if given is not None else "nlf"))
-    return found
+                functions.setdefault(part.name, interpreter.lookup(nlf_symbol if nlf_symbol is not None else "nlf"))
+    return functions

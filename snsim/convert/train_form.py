@@ -1,7 +1,7 @@
-"""What a program of SN-2.8 said about learning, as `train` forms; what has no declarative meaning, as sentences.
+"""Write what an SN-2.8 program says about learning as `train` forms; what has no declarative form becomes a note.
 
-A new start of the weights after some learning begins another training; a change of method, of rates or of the net
-begins another stage. SN's generator is another than that of a training: the same seed draws other numbers.
+If the weights are initialised again after some learning, another training starts. A change of the method, of the rates
+or of the net starts another stage. SN's random generator is not that of a training: the same seed draws other numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from snsim.convert.layers import Layers
 from snsim.convert.nlf import number_text
-from snsim.convert.recorder import INITIAL, LEARNING, RATES, Call, Construction, presentations
+from snsim.convert.recorder import INITIAL, LEARNING, RATES, BuiltNet, Call, presentations
 from snsim.language.forms import Form, symbol
 from snsim.language.printer import exact_text, show
 
@@ -22,7 +22,7 @@ _MOST_STATED = 4000  # numbers of examples that are written into a form
 
 @dataclass
 class _Stage:
-    """Learning in one manner: `clauses` but for the passes, and so many presentations."""
+    """Learning in one manner: its `clauses` except passes, and the number of presentations."""
 
     clauses: tuple[str, ...]
     presentations: float
@@ -31,6 +31,8 @@ class _Stage:
 
 @dataclass
 class _Training:
+    """The parts of one train form."""
+
     initial: list[str]
     stages: list[_Stage] = field(default_factory=list)
     clauses: list[str] = field(default_factory=list)
@@ -38,37 +40,39 @@ class _Training:
 
 @dataclass(frozen=True)
 class Trainings:
-    """`forms`: the text of each training, by its name; `notes`: what they leave out."""
+    """The text of each training by its name (`forms`), and what they leave out (`notes`)."""
 
     forms: dict[str, str]
     notes: tuple[str, ...]
 
 
-def trainings(net: Construction, layers: Layers, name: str) -> Trainings:
-    """The trainings of a program, all of the net `name`."""
-    reader = _Reader(net, layers)
-    for call in net.said:
+def trainings(net: BuiltNet, layers: Layers, name: str) -> Trainings:
+    """Return the trainings of a program, all of the net `name`."""
+    reader = _TrainingReader(net, layers)
+    for call in net.learning_calls:
         reader.read(call)
     reader.end()
-    if net.said and not reader.made:
-        reader.notes.append("learning: the program calls none of the words learn, run, trun ... with examples")
-    if len({call.examples for call in net.said if call.name in LEARNING}) > 1:
-        reader.notes.append("the examples of earlier learning: they change, and the last ones stand here")
+    if net.learning_calls and not reader.trainings:
+        reader.notes.append("learning: the program never calls learn, run, trun ... with examples")
+    if len({call.examples for call in net.learning_calls if call.name in LEARNING}) > 1:
+        reader.notes.append(
+            "the examples of earlier learning: the program changes them, and only the last ones are written"
+        )
     forms = {}
-    for k, training in enumerate(reader.made, 1):
+    for k, training in enumerate(reader.trainings, 1):
         title = name if k == 1 else f"{name}-{k}"
         clauses = [*([f"(net {show(symbol(name))})"] if k > 1 else []), *training.clauses]
         forms[title] = "\n  ".join([f"(train {show(symbol(title))}", *clauses]) + ")"
     return Trainings(forms, tuple(dict.fromkeys(reader.notes)))
 
 
-class _Reader:
-    """The calls of one program, read in order."""
+class _TrainingReader:
+    """Reads the calls of one program, in order."""
 
-    def __init__(self, net: Construction, layers: Layers):
+    def __init__(self, net: BuiltNet, layers: Layers):
         self.net, self.layers = net, layers
         self.notes: list[str] = []
-        self.made: list[_Training] = []
+        self.trainings: list[_Training] = []
         self.training = _Training([])
         self.rates: list[str] = []
         self.prune = ""
@@ -89,20 +93,20 @@ class _Reader:
             self._example(call, numbers)
 
     def end(self) -> None:
-        """The training that was read last is one of those made, if anything learned in it."""
+        """End the current training; it counts if anything was learned in it."""
         if self.prune:
-            self.notes.append(f"{self.prune}: nothing is learned after it")
+            self.notes.append(f"{self.prune}: no learning follows it")
             self.prune = ""
         if self.training.stages:
             self.training.clauses = self._clauses()
             if self.training.clauses:
-                self.made.append(self.training)
+                self.trainings.append(self.training)
         self.training = _Training([])
 
     # Weights and rates
 
     def _place(self, call: Call) -> str | None:
-        """The layer that a call is about: "" if about all, None if about units that are no layer."""
+        """Return the layer that a call is about: "" for all, None for units that are not a layer."""
         if not call.layers:
             return ""
         for name, units in zip(self.layers.names, self.layers.units):
@@ -121,7 +125,9 @@ class _Reader:
             self.end()
         if call.name == "smartforget" or place == "":
             self.training.initial = []
-        self.training.initial = [old for old in self.training.initial if not place or not old.endswith(f"{place})")]
+        self.training.initial = [
+            clause for clause in self.training.initial if not place or not clause.endswith(f"{place})")
+        ]
         self.training.initial.append(f"({word} {value}{place})")
 
     def _rate(self, call: Call, x: float) -> None:
@@ -130,34 +136,34 @@ class _Reader:
         if place is None:
             self.notes.append(f"({call.name} {exact_text(x)} ...) of units that are no layer")
             return
-        self.rates = [] if not place else [old for old in self.rates if not old.endswith(f"{place})")]
+        self.rates = [] if not place else [clause for clause in self.rates if not clause.endswith(f"{place})")]
         self.rates.append(f"({word} {exact_text(x)}{place})")
 
     # Examples
 
     def _example(self, call: Call, numbers: list[float]) -> None:
-        said = " ".join(exact_text(x) for x in numbers)
+        argument_text = " ".join(exact_text(x) for x in numbers)
         name = call.name
         if name == "load-patterns":
             self.data = tuple(show(x) for x in call.others if isinstance(x, str))
         elif name == "ensemble":
-            self.ranges, self.size = (f"(ensemble {said})",), int(numbers[1] - numbers[0]) + 1
+            self.ranges, self.size = (f"(ensemble {argument_text})",), int(numbers[1] - numbers[0]) + 1
         elif name == "test-set":
-            self.test = f"(test-set {said})"
+            self.test = f"(test-set {argument_text})"
         elif name == "seed":
-            self.seed = f"(seed {said})" if numbers and numbers[0] == int(numbers[0]) >= 0 else ""
+            self.seed = f"(seed {argument_text})" if numbers and numbers[0] == int(numbers[0]) >= 0 else ""
             if not self.seed:
-                self.notes.append(f"(seed {said}): a seed here is a whole number")
+                self.notes.append(f"(seed {argument_text}): a declared seed is a whole number of 0 or more")
         elif name.startswith("set-cost-"):
-            self.cost = f"({' '.join(['cost', name.removeprefix('set-cost-'), *said.split()])})"
+            self.cost = f"({' '.join(['cost', name.removeprefix('set-cost-'), *argument_text.split()])})"
         elif name == "set-class-nil":
-            self.notes.append("(set-class-nil): when an answer is good must be said here")
+            self.notes.append("(set-class-nil): a training needs a criterion for correct answers")
         elif name.startswith("set-class-"):
-            self.correct = f"({' '.join(['correct', name.removeprefix('set-class-'), *said.split()])})"
+            self.correct = f"({' '.join(['correct', name.removeprefix('set-class-'), *argument_text.split()])})"
         elif name.startswith("set-nextcho-"):
             self.order = "(order random)" if name.endswith("rnd") else "(order fixed)"
         elif name == "set-nextpat-stay":
-            self.notes.append("(set-nextpat-stay): here each pattern comes once a pass")
+            self.notes.append("(set-nextpat-stay): a declared training presents each pattern once per pass")
 
     def _data(self) -> str:
         if self.data:
@@ -176,7 +182,7 @@ class _Reader:
             self.prune = f"(prune {exact_text(numbers[0])})" if numbers else ""
         if call.name.startswith(("obd", "netenv")):
             if call.name.startswith("netenv"):
-                self.notes.append(f"({call.name} ...): the net that it would make")
+                self.notes.append(f"({call.name} ...): the net that it makes")
             return
         count = presentations(call.name, numbers, self.size)
         if not count or not self.size:
@@ -184,14 +190,14 @@ class _Reader:
             return
         stage = _Stage(tuple(self._manner(call)), count, self.prune)
         self.prune = ""
-        before = self.training.stages[-1] if self.training.stages else None
-        if before is not None and before.clauses == stage.clauses and not stage.prune:
-            before.presentations += count
+        last_stage = self.training.stages[-1] if self.training.stages else None
+        if last_stage is not None and last_stage.clauses == stage.clauses and not stage.prune:
+            last_stage.presentations += count
         else:
             self.training.stages.append(stage)
 
     def _manner(self, call: Call) -> list[str]:
-        """The clauses of one stage, but for its passes."""
+        """Return the clauses of one stage, except its passes."""
         settings, (rule, batch) = call.settings, _method(call)
         if rule == "conjugate-gradient":
             return ["(update conjugate-gradient)"]
@@ -199,7 +205,7 @@ class _Reader:
             f"({key} {exact_text(settings[key])})" for key in ("mu", "gamma") if rule != "sgd" and key in settings
         ]
         if rule != "sgd" and batch:
-            self.notes.append("the curvature of a batch: SN-2.8 sums it over the patterns of one sweep")
+            self.notes.append("the curvature of a batch, which SN-2.8 sums over the patterns of one sweep")
         if settings.get("alpha"):
             options.append(f"(alpha {exact_text(settings['alpha'])})")
         if settings.get("decay") and self.net.kernel in ("sn28ite", "sn28itenew"):
@@ -210,7 +216,7 @@ class _Reader:
             options.append(f"(decay {exact_text(settings['decay'])})")
         clauses = [f"({' '.join(['update', rule, *options])})", *self.rates]
         if not self.rates:
-            self.notes.append("the learning rates: none is set, so they are 0")
+            self.notes.append("the learning rates: the program sets none, so they are 0")
             clauses.append("(epsilon 0)")
         clauses.append("(batch all sum)" if batch else "(batch 1)")
         return clauses + [
@@ -218,10 +224,10 @@ class _Reader:
         ]
 
     def _clauses(self) -> list[str]:
-        """All clauses of the training that was read; none, and a note, if its examples are not known."""
+        """Return all clauses of the training; none, with a note, if its examples are not known."""
         data = self._data()
         if not data:
-            self.notes.append("the training: its examples are not in files of patterns and no small matrices")
+            self.notes.append("the training: its examples are neither pattern files nor small matrices")
             return []
         stages = [(stage, self._passes(stage)) for stage in self.training.stages]
         one_by_one = any("(batch 1)" in stage.clauses for stage, _ in stages)  # else their order says nothing
@@ -250,13 +256,13 @@ class _Reader:
         if passes != int(passes):
             self.notes.append(
                 f"{stage.presentations:g} presentations of {self.size} patterns: {max(1, round(passes))} "
-                "whole passes stand for them"
+                "whole passes replace them"
             )
         return max(1, round(passes))
 
 
 def _method(call: Call) -> tuple[str, bool]:
-    """The update rule of a call that learns, and whether it goes through all patterns first."""
+    """Return the update rule of a learning call, and whether it learns in one batch of all patterns."""
     batch = "batch" in call.name
     if call.name.endswith("-cg"):
         return "conjugate-gradient", batch
@@ -266,6 +272,6 @@ def _method(call: Call) -> tuple[str, bool]:
 
 
 def _literal(matrix: Form) -> str:
-    """The rows of a matrix, with as many digits as single precision has."""
+    """Return the rows of a matrix, with the digits of single precision."""
     rows = ["[" + " ".join(number_text(x) for x in row) + "]" for row in np.asarray(matrix, float)]
     return "[" + " ".join(rows) + "]"

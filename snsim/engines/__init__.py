@@ -1,4 +1,7 @@
-"""The backends that compute a plan: `ENGINES`, and `build` to make one. Each is imported when it is asked for."""
+"""Choose and build the engine that computes a plan: `ENGINES` and `build`.
+
+Each engine is imported only when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from types import MappingProxyType, ModuleType
 import numpy as np
 
 from snsim.engines.memory import (
-    Memory,
-    MemoryOf,
-    Work,
+    MemoryEstimate,
+    MemoryNeed,
+    Workload,
     native_memory,
     reference_memory,
     torch_memory,
@@ -23,17 +26,17 @@ from snsim.errors import fail
 from snsim.optional_packages import needing
 from snsim.registry import Shelf
 
-Constants = Mapping[str, float]  # options of the rule that stay what they are for as long as the engine is used
+Constants = Mapping[str, float]  # options of the rule that stay constant for the life of the engine
 Maker = Callable[[Plan, Cost, UpdateRule, np.dtype, Constants], Engine]
 
 
 class EngineKind:
-    """A kind of engine: the function that makes one, and what tells the memory that it needs (`engines.memory`).
+    """A kind of engine: the function that builds one, and the function that estimates its memory.
 
-    A function alone may stand on the shelf too; then it is taken to need what the torch engine needs.
+    A plug-in may register a function alone. Its memory is then estimated as that of the torch engine.
     """
 
-    def __init__(self, make: Maker, memory: MemoryOf):
+    def __init__(self, make: Maker, memory: MemoryEstimate):
         self._make = make
         self.memory = memory
         update_wrapper(self, make)
@@ -42,8 +45,8 @@ class EngineKind:
         return self._make(plan, cost, rule, dtype, constants)
 
 
-def needing_memory(memory: MemoryOf) -> Callable[[Maker], EngineKind]:
-    """Decorator: a function that makes an engine, with what tells the memory of one."""
+def needing_memory(memory: MemoryEstimate) -> Callable[[Maker], EngineKind]:
+    """Return a decorator that pairs a function that builds an engine with its memory estimate."""
     return lambda make: EngineKind(make, memory)
 
 
@@ -53,7 +56,7 @@ ENGINES: Shelf[Maker] = Shelf("engine", plugins="snsim.engines", plugin_type=Cal
 @ENGINES.register("native")
 @needing_memory(native_memory)
 def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
-    """compiled for this processor, pattern by pattern, every update rule: the quickest."""
+    """compiled for this processor, pattern by pattern, every update rule: the fastest."""
     engine: Engine = native_package().build(plan, cost, rule, dtype, constants)
     return engine
 
@@ -61,7 +64,7 @@ def _native(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants
 @ENGINES.register("reference")
 @needing_memory(reference_memory)
 def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
-    """NumPy, from explicit connection tables, every update rule: says what is meant."""
+    """NumPy, from explicit connection tables, every update rule: slow, and defines the results."""
     from snsim.engines.reference.engine import ReferenceEngine
 
     return ReferenceEngine(plan, cost, rule, dtype)
@@ -70,14 +73,14 @@ def _reference(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, consta
 @ENGINES.register("torch")
 @needing_memory(torch_memory)
 def _torch(plan: Plan, cost: Cost, rule: UpdateRule, dtype: np.dtype, constants: Constants) -> Engine:
-    """PyTorch, gradients by autograd, every update rule; quick in batches."""
+    """PyTorch, gradients by autograd, every update rule: fast in batches."""
     with needing("torch", what="the torch engine", instead="use the native or the reference engine"):
         from snsim.engines.torch.engine import TorchEngine
     return TorchEngine(plan, cost, rule, dtype)
 
 
 def native_package() -> ModuleType:
-    """The package of the native engine, which makes engines and prints their code; SnError without llvmlite."""
+    """Return the package `snsim.engines.native`. SnError if llvmlite is not installed."""
     with needing("llvmlite", what="the native engine", instead="use another engine: reference or torch"):
         return import_module("snsim.engines.native")
 
@@ -95,18 +98,22 @@ def build(
     Parameters
     ----------
     name : str
-        "native", "reference", "torch", or an entry point of `snsim.engines`.
-    plan, cost, rule
-        What is computed.
+        "native", "reference", "torch", or the name of an entry point of the group `snsim.engines`.
+    plan : Plan
+        The layers, connections and parameters to compute.
+    cost : Cost
+        The cost to minimise.
+    rule : UpdateRule
+        The update of one weight.
     dtype
         float32 or float64.
     constants : mapping of str to float
-        Options of the rule that no `Settings` will change; an engine may compile them in.
+        Options of the rule that stay constant for the life of the engine. An engine may compile them in.
 
     Raises
     ------
     SnError
-        For an unknown engine, one that is not installed, a rule that it does not have, another type.
+        If the engine is unknown or not installed, if it does not compute this rule, or for another dtype.
     """
     if str(np.dtype(dtype)) not in ("float32", "float64"):
         raise fail(
@@ -116,7 +123,7 @@ def build(
     return ENGINES.get(name)(plan, cost, rule, np.dtype(dtype), constants)
 
 
-def memory_of(name: str, work: Work) -> Memory:
-    """The memory that the engine of this name needs; nothing is made. SnError for an unknown engine."""
-    tells: MemoryOf = getattr(ENGINES.get(name), "memory", torch_memory)
-    return tells(work)
+def estimate_memory(name: str, work: Workload) -> MemoryNeed:
+    """Return the memory that an engine needs, without building it. SnError for an unknown engine."""
+    estimate: MemoryEstimate = getattr(ENGINES.get(name), "memory", torch_memory)
+    return estimate(work)

@@ -1,4 +1,4 @@
-"""An update rule with its constant options put in: what w and the states become, and which states w depends on."""
+"""Substitute the constant options of an update rule into its assignments."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from snsim.engines.protocol import UpdateRule
 from snsim.network.expressions import Expression, number, substitute, variable
 
 
-def folded(rule: UpdateRule, constants: Mapping[str, float], zeros: Iterable[str] = ()) -> dict[str, Expression]:
-    """What w and the states become, in terms of what they were: no groups, constants put in, and only the states
-    that w will ever depend on. `zeros` are options that are 0 now and may not be later.
+def fold_rule(rule: UpdateRule, constants: Mapping[str, float], zeros: Iterable[str] = ()) -> dict[str, Expression]:
+    """Return the new values of w and the states as expressions of their old values.
+
+    The groups are merged, constants are substituted, and only the states on which w can ever depend are kept. `zeros`
+    are options that are 0 now and may change later.
     """
     results = _results(rule, constants)
     needed, waiting = {"w"}, ["w"]
@@ -19,18 +21,18 @@ def folded(rule: UpdateRule, constants: Mapping[str, float], zeros: Iterable[str
             if name in rule.states and name not in needed:
                 needed.add(name)
                 waiting.append(name)
-    now = _results(rule, {**constants, **{name: 0.0 for name in zeros}})
-    return {name: e for name, e in now.items() if name in needed}
+    assignments = _results(rule, {**constants, **{name: 0.0 for name in zeros}})
+    return {name: e for name, e in assignments.items() if name in needed}
 
 
 def _results(rule: UpdateRule, constants: Mapping[str, float]) -> dict[str, Expression]:
-    """All assignments in terms of what the variables were before the first."""
-    now: dict[str, Expression] = {name: number(value) for name, value in constants.items()}
+    """Return all assignments in terms of the values before the first one."""
+    values: dict[str, Expression] = {name: number(value) for name, value in constants.items()}
     for group in rule.assignments:
-        now.update({name: substitute(e, now) for name, e in group})
-    return {name: e for name, e in now.items() if name == "w" or name in rule.states}
+        values.update({name: substitute(e, values) for name, e in group})
+    return {name: e for name, e in values.items() if name == "w" or name in rule.states}
 
 
 def is_idle(results: Mapping[str, Expression]) -> bool:
-    """Whether an update changes nothing at all."""
+    """Return whether an update changes nothing."""
     return all(e.op == "variable" and e.name == name for name, e in results.items())

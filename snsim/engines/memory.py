@@ -1,7 +1,7 @@
-"""How much memory an engine needs for a net: told from counts alone, before anything is made.
+"""Estimate the memory that an engine needs for a net, from counts alone.
 
-The numbers were measured: peaks of `snsim run` for nets from 10^5 to 4*10^7 weights. For nets above 10^6 weights an
-estimate is within about 0.8 to 1.5 times the peak; `tests/test_memory.py` holds it.
+The factors were measured as peaks of `snsim run` for nets of 10^5 to 4*10^7 weights. For nets above 10^6 weights an
+estimate is within about 0.8 to 1.5 times the peak; `tests/test_memory.py` checks this.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from snsim.engines.folding import folded
+from snsim.engines.folding import fold_rule
 from snsim.engines.protocol import UpdateRule
 from snsim.network.net import Connection, Net
 from snsim.network.wiring import Attention, Dense, Frames, Windows
@@ -23,11 +23,12 @@ _VECTOR = 16  # numbers in the widest vector of the native engine
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
-    """What an engine is asked to do. `bytes_a_number` is 4 or 8; `constants` are as for `engines.build`.
+class Workload:
+    """What an engine will have to do.
 
-    `batched`: an update after several patterns. `held`: the curvature is estimated before a pass. `together`: the most
-    patterns that there are to evaluate, 1 if that is not known.
+    `bytes_a_number` is 4 or 8. `constants` are those of `engines.build`. `batched`: an update follows several patterns.
+    `held`: the curvature is estimated before a pass and kept. `together`: the largest number of patterns evaluated at
+    once, 1 if it is not known.
     """
 
     net: Net
@@ -40,7 +41,7 @@ class Work:
 
     @property
     def weights(self) -> int:
-        return weights_of(self.net)
+        return count_weights(self.net)
 
     @property
     def units(self) -> int:
@@ -48,8 +49,10 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Bytes. `base`: the process with its packages. `held`: all that the engine keeps. Beyond that at a time: `making`
+class MemoryNeed:
+    """The memory of an engine in bytes.
+
+    `base`: the process with its packages. `held`: all that the engine keeps. On top of that, one at a time: `making`
     the engine, `working` (learning and evaluation), `copied` (`parameters()` with `state()`).
     """
 
@@ -60,13 +63,16 @@ class Memory:
     copied: int
 
 
-MemoryOf = Callable[[Work], Memory]
+MemoryEstimate = Callable[[Workload], MemoryNeed]
 
 
-def native_memory(work: Work) -> Memory:
-    """One block of numbers: the weights with what stands beside each, the layers, copies for windows."""
+def native_memory(work: Workload) -> MemoryNeed:
+    """Estimate the memory of the native engine.
+
+    It keeps one block of numbers: weights with their states and sums, layers, and copies for windows.
+    """
     b, n, rule = work.bytes_a_number, work.weights, work.rule
-    kept = folded(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
+    kept = fold_rule(rule, work.constants).keys() - {"w"} if rule.assignments else set(rule.states)
     states = len(kept)
     sums = 1 + (rule.curvature is not None)
     beside = 1 + states + (sums if work.batched else 0) + (3 if work.held else 0) + (4 if rule.conjugate else 0)
@@ -82,13 +88,16 @@ def native_memory(work: Work) -> Memory:
     )
     held += sum(c.wiring.connections * (_TABLE + 8) for c in work.net.connections if c.wiring.structure is None)
     largest = max((c.wiring.weights for c in work.net.connections), default=0)
-    return Memory(
+    return MemoryNeed(
         130_000_000, held, 8 * largest, (6 * b if work.held or rule.conjugate else 0) * n, b * n * (1 + states)
     )
 
 
-def reference_memory(work: Work) -> Memory:
-    """Explicit tables of connections, arranged for sums: many bytes a connection."""
+def reference_memory(work: Workload) -> MemoryNeed:
+    """Estimate the memory of the reference engine.
+
+    It keeps explicit tables of connections, sorted for sums: many bytes per connection.
+    """
     b, n, states = work.bytes_a_number, work.weights, len(work.rule.states)
     held = making = width = 0
     for c in work.net.connections:
@@ -99,11 +108,15 @@ def reference_memory(work: Work) -> Memory:
         width += count if not shared else c.wiring.connections // max(1, _blocks(c))
     held += b * n * (1 + states) + work.units * (4 * b + 2 * _INDEX)
     normed = sum(c.wiring.weights for c in work.net.connections if c.weight_norm)
-    return Memory(60_000_000, held + normed * (b + _INDEX), making, 2 * b * width + 6 * b * n, b * n * (1 + states))
+    return MemoryNeed(60_000_000, held + normed * (b + _INDEX), making, 2 * b * width + 6 * b * n, b * n * (1 + states))
 
 
-def torch_memory(work: Work) -> Memory:
-    """Tensors of the module, their copies for curvature, and what autograd keeps of the patterns that are together."""
+def torch_memory(work: Workload) -> MemoryNeed:
+    """Estimate the memory of the torch engine.
+
+    It keeps the tensors of the module, their copies for the curvature, and what autograd stores for the patterns of one
+    batch.
+    """
     b, n, rule = work.bytes_a_number, work.weights, work.rule
     states, together = len(rule.states), min(work.together, 1024)
     indices = expanded = unshared = 0
@@ -126,11 +139,11 @@ def torch_memory(work: Work) -> Memory:
     curved = rule.curvature is not None
     updating = b * (n * (4 + 2 * states + (3 if curved else 0)) + 8 * unshared)
     together_bytes = together * b * (expanded + 2 * work.units + _attention(work.net))
-    return Memory(260_000_000, held, b * n, max(updating, together_bytes), b * n * (1 + states))
+    return MemoryNeed(260_000_000, held, b * n, max(updating, together_bytes), b * n * (1 + states))
 
 
-def weights_of(net: Net) -> int:
-    """Return how many numbers are in all parameters, fixed ones included."""
+def count_weights(net: Net) -> int:
+    """Return how many numbers all parameters have, fixed ones included."""
     return sum(c.wiring.weights + (c.wiring.owner_count if c.weight_norm else 0) for c in net.connections) + sum(
         prod(layer.bias_shape) for layer in net.layers if layer.bias != "none"
     )
@@ -140,7 +153,7 @@ def weights_of(net: Net) -> int:
 
 
 def _is_shared(c: Connection) -> bool:
-    """Whether units share weights, so that the reference engine keeps one row for several."""
+    """Return whether units share weights, so that the reference engine keeps one row for several units."""
     structure = c.wiring.structure
     return not (
         structure is None
@@ -150,7 +163,7 @@ def _is_shared(c: Connection) -> bool:
 
 
 def _blocks(c: Connection) -> int:
-    """Target maps (or traits), about, that read the same sources in a connection with shared weights."""
+    """Return about how many target maps (or traits) read the same sources, for shared weights."""
     structure = c.wiring.structure
     assert isinstance(structure, (Windows, Frames))
     return (
@@ -159,12 +172,15 @@ def _blocks(c: Connection) -> int:
 
 
 def _source_sets(windows: Windows) -> set[bytes]:
-    """The different sets of source maps that target maps read."""
+    """Return the distinct sets of source maps that target maps read."""
     return {column.tobytes() for column in np.packbits(windows.maps, axis=0).T}
 
 
 def _padding(c: Connection) -> int:
-    """Cells of the native engine for weights that are not there: of absent pairs of maps, and at the ends of rows."""
+    """Return the cells of the native engine that hold no weight.
+
+    They stand for absent pairs of maps and fill up the ends of rows.
+    """
     structure = c.wiring.structure
     if isinstance(structure, Dense):
         return structure.targets * (-structure.sources % _VECTOR)
@@ -180,7 +196,7 @@ def _padding(c: Connection) -> int:
 
 
 def _buffers(c: Connection, net: Net) -> int:
-    """Numbers in the copy of the source layer that windows read."""
+    """Return how many numbers the copy of the source layer for windows has."""
     structure = c.wiring.structure
     if isinstance(structure, Dense) or structure is None:
         return 0
@@ -201,7 +217,7 @@ def _buffers(c: Connection, net: Net) -> int:
 
 
 def _attention(net: Net) -> int:
-    """Numbers in the matrices of attention."""
+    """Return how many numbers the matrices of attention have."""
     return sum(
         4 * t.structure.heads * t.structure.positions**2 for t in net.transforms if isinstance(t.structure, Attention)
     )

@@ -1,4 +1,4 @@
-"""The numbers an engine holds: parameters, the state of the update rule, and what a rule is evaluated with."""
+"""The numbers of an engine: its parameters, the state of its update rule, and the variables of the rule."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from snsim.registry import suggest
 
 
 class WeightShapes:
-    """The weights that learn, as one vector would hold them: `places` has where each parameter stands in it.
+    """The shapes of the weights that learn, and the slice of each parameter in one flat vector (`places`).
 
-    Nothing of the size of the net is kept: an engine with numbers of its own checks by this what is handed over.
+    It stores no array of the size of the net. An engine with its own memory uses it to check values from callers.
     """
 
     def __init__(self, parameters: Mapping[str, Parameter], rule: UpdateRule, dtype: np.dtype):
@@ -32,41 +32,43 @@ class WeightShapes:
         self.size = int(ends[-1])
 
     def checked(self, values: Mapping[str, Any], what: str) -> dict[str, np.ndarray]:
-        """The values of the parameters that learn, in order, each a number or of the parameter's shape; not copied.
+        """Return the values of the parameters that learn, in order, without copying them.
 
-        SnError for a learning parameter without a value, a name of no learning parameter, a wrong shape.
+        Each value is a number or an array of the parameter's shape. Raises SnError for a parameter without a value, for
+        a name that is no parameter of the net, and for a wrong shape.
         """
         for name in values:
             if name not in self._parameters:
                 raise fail(
-                    f'{what} for "{name}", which is no parameter of this net',
+                    f'{what} given for "{name}", which is not a parameter of this net',
                     hint=suggest(name, list(self._parameters), "parameters"),
                 )
-        made = {}
+        arrays = {}
         for name in self.places:
             if name not in values:
                 raise fail(
                     f"no {what} for {name}",
-                    hint=f"hand over an array of shape {self._parameters[name].shape}, or a number",
+                    hint=f"pass an array of shape {self._parameters[name].shape}, or a number",
                 )
             shape = self._parameters[name].shape
-            made[name] = np.asarray(values[name])
-            if made[name].ndim and made[name].shape != shape:
+            arrays[name] = np.asarray(values[name])
+            if arrays[name].ndim and arrays[name].shape != shape:
                 raise fail(
-                    f"{what} for {name} has the shape {made[name].shape}, the parameter {shape}",
-                    hint=f"hand over a number, or an array of shape {shape}",
+                    f"{what} for {name} has shape {arrays[name].shape}, but the parameter has shape {shape}",
+                    hint=f"pass a number, or an array of shape {shape}",
                 )
-        return made
+        return arrays
 
     def checked_state(self, values: Mapping[str, np.ndarray]) -> tuple[dict[str, dict[str, np.ndarray]], int]:
-        """By state of the rule what `checked` gives of its values, and the number of updates so far. SnError as there,
-        or without that number.
+        """Return the values of each state of the rule (as `checked`), and the number of updates so far.
+
+        Raises SnError as `checked` does, and if "n", the number of updates, is missing.
         """
         known = {f"{name}/{state}": name for state in self._rule.states for name in self.places}
-        made = {}
+        states = {}
         for state in self._rule.states:
             ending = f"/{state}"  # which may end the name of another state too
-            made[state] = self.checked(
+            states[state] = self.checked(
                 {
                     name[: -len(ending)]: array
                     for name, array in values.items()
@@ -76,24 +78,27 @@ class WeightShapes:
             )
         if "n" not in values:
             raise fail(
-                'the number of updates so far, "n", is not among the values of the update state',
-                hint="hand over all that state() of an engine gave, or put n=0 with it to begin",
+                'the update state has no "n", the number of updates so far',
+                hint="pass everything that state() returned, or add n=0 for a new start",
             )
-        return made, int(values["n"])
+        return states, int(values["n"])
 
     def flat(self, values: Mapping[str, Any], what: str) -> np.ndarray:
-        """A vector of all from values by name, each a number or of the parameter's shape. SnError as for `checked`."""
-        made = np.empty(self.size, self.dtype)
+        """Return one vector of all weights from values by name.
+
+        Each value is a number or an array of the parameter's shape. Raises SnError as `checked` does.
+        """
+        vector = np.empty(self.size, self.dtype)
         for name, value in self.checked(values, what).items():
-            made[self.places[name]] = value.reshape(-1)
-        return made
+            vector[self.places[name]] = value.reshape(-1)
+        return vector
 
 
 class FreeWeights(WeightShapes):
-    """All weights that learn, in one vector, so that an update is one evaluation of the rule.
+    """All weights that learn in one vector `w`, so that an update evaluates the rule once.
 
-    `values` has every parameter flat by name (views into `w`; fixed ones beside it), `places` where each learning
-    one stands in `w`. `states` has one vector like `w` for each state of the rule.
+    `values` has every parameter flat by name: views into `w`, and arrays of their own for fixed parameters. `places`
+    has the slice of each learning parameter in `w`. `states` has one vector like `w` for each state of the rule.
     """
 
     def __init__(self, parameters: Mapping[str, Parameter], rule: UpdateRule, dtype: np.dtype):
@@ -111,9 +116,9 @@ class FreeWeights(WeightShapes):
         self._last: tuple[Settings, dict[str, Any]] | None = None
 
     def update(self, env: dict[str, Any], g: np.ndarray, curvatures: Mapping[str, np.ndarray]) -> None:
-        """One update: the rule's groups in order, each computed whole before any of it is assigned.
+        """Apply the rule once: its groups in order, each computed whole before any value is assigned.
 
-        `env` is `environment(settings)`, g and the curvatures (by variable) are vectors like `w`.
+        `env` is `environment(settings)`. `g` and the curvatures (by variable) are vectors like `w`.
         """
         self._updates += 1
         env["n"] = float(self._updates)
@@ -127,7 +132,7 @@ class FreeWeights(WeightShapes):
                 env[name][:] = value
 
     def shaped(self, vector: np.ndarray) -> dict[str, np.ndarray]:
-        """Copies of the entries of a vector like `w`, by name, in the parameters' shapes."""
+        """Return copies of the entries of a vector like `w`, by name, in the parameters' shapes."""
         return {name: vector[place].reshape(self._parameters[name].shape).copy() for name, place in self.places.items()}
 
     def parameters(self) -> dict[str, np.ndarray]:
@@ -138,21 +143,21 @@ class FreeWeights(WeightShapes):
             self.w[self.places[name]] = value.reshape(-1)
 
     def state(self) -> dict[str, np.ndarray]:
-        made = {
+        arrays = {
             f"{name}/{state}": array
             for state, vector in self.states.items()
             for name, array in self.shaped(vector).items()
         }
-        return {**made, "n": np.array(self._updates)}
+        return {**arrays, "n": np.array(self._updates)}
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None:
         states, self._updates = self.checked_state(values)
-        for state, given in states.items():
-            for name, value in given.items():
+        for state, arrays in states.items():
+            for name, value in arrays.items():
                 self.states[state][self.places[name]] = value.reshape(-1)
 
     def environment(self, settings: Settings) -> dict[str, Any]:
-        """The variables of the rule but g, n and a curvature that has to be computed."""
+        """Return the variables of the rule except g, n and any curvature that must be computed."""
         if self._last is not None and self._last[0] is settings:
             return self._last[1]
         env: dict[str, Any] = {"w": self.w, **self.states}
@@ -165,15 +170,15 @@ class FreeWeights(WeightShapes):
         return env
 
     def _rates(self, rates: Mapping[str, Any]) -> Any:
-        """The rates of all free weights: a number if they are the same everywhere, else a vector."""
+        """Return the rates of all weights: one number if they are all the same, else a vector."""
         vector = self.flat(rates, "learning rate")
         numbers = {float(rate) for name, rate in rates.items() if name in self.places and np.ndim(rate) == 0}
-        plain = all(np.ndim(rates[name]) == 0 for name in self.places)
-        return numbers.pop() if plain and len(numbers) == 1 else vector
+        all_numbers = all(np.ndim(rates[name]) == 0 for name in self.places)
+        return numbers.pop() if all_numbers and len(numbers) == 1 else vector
 
 
-class Holder:
-    """The part of an engine that hands its numbers out and takes them: see `snsim.engines.protocol.Engine`."""
+class WeightAccess:
+    """The part of an engine that reads and sets its weights and state; see `snsim.engines.protocol.Engine`."""
 
     _weights: FreeWeights
 
@@ -190,42 +195,43 @@ class Holder:
         self._weights.load_state(values)
 
 
-def checked_patterns(
+def check_patterns(
     values: np.ndarray, units: int, what: str, dtype: np.dtype, patterns: int | None = None
 ) -> np.ndarray:
-    """The patterns as (patterns, units) of the engine's type; SnError with the numbers if they do not fit."""
+    """Return the patterns as (patterns, units) of the engine's dtype. SnError, with the numbers, if they do not fit."""
     array = np.asarray(values, dtype)
     array = array.reshape(len(array), -1) if array.ndim > 2 else array
     if array.ndim != 2 or array.shape[1] != units:
         raise fail(
             f"{what} patterns of shape {array.shape} for a net with {units} {what} units",
-            hint=f"hand over an array of shape (patterns, {units})",
+            hint=f"pass an array of shape (patterns, {units})",
         )
     if patterns is not None and len(array) != patterns:
         raise fail(
             f"{patterns} input patterns, {len(array)} {what} patterns",
-            hint=f"hand over {patterns} {what} patterns, a row for each input pattern",
+            hint=f"pass {patterns} {what} patterns, one row for each input pattern",
         )
     return array
 
 
-def checked_gates(
+def check_gates(
     gates: Mapping[str, np.ndarray], plan: Plan, dtype: np.dtype, patterns: int, what: str = "gate"
 ) -> dict[int, np.ndarray]:
-    """The gates (or noises) by number of their layer, each (patterns, units) of the engine's type; SnError if one does
-    not fit.
+    """Return the gates (or noises) by number of their layer, each (patterns, units) of the engine's dtype.
+
+    Raises SnError if one does not fit.
     """
-    made = {}
+    arrays = {}
     stages = {stage.name: stage for stage in plan.stages}
     for name, values in gates.items():
         if name not in stages:
             raise fail(
-                f'{what}s for "{name}", which is no layer that is computed', hint=suggest(name, list(stages), "layers")
+                f'{what}s for "{name}", which is not a computed layer', hint=suggest(name, list(stages), "layers")
             )
-        made[stages[name].layer] = checked_patterns(values, stages[name].units, f"{name} {what}", dtype)
-        if len(made[stages[name].layer]) != patterns:
+        arrays[stages[name].layer] = check_patterns(values, stages[name].units, f"{name} {what}", dtype)
+        if len(arrays[stages[name].layer]) != patterns:
             raise fail(
                 f"{patterns} input patterns, {what}s for {len(values)} at layer {name}",
-                hint=f"hand over an array of shape ({patterns}, {stages[name].units})",
+                hint=f"pass an array of shape ({patterns}, {stages[name].units})",
             )
-    return made
+    return arrays

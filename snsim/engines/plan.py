@@ -1,6 +1,7 @@
-"""From a `Net` to numbers: parameter slots and order of work. No word of any backend.
+"""Turn a `Net` into the order of work that engines compute: stages, links and parameters.
 
-An engine needs nothing else about the net. Layers are numbered from 0 (the input) in order of computation.
+An engine needs nothing else about the net, and nothing here depends on an engine. Layers are numbered from 0 (the
+input) in order of computation.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from snsim.network.wiring import Attention, Dense, Frames, Normalization, Table,
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """One connection as work: states of layer `source` times `scale`, weighted, into the sums of its target.
+    """One connection to compute: add `scale` * weight * state of layer `source` to the sums of the target.
 
-    Border cells are inputs like any other: their value is multiplied by `scale` too.
+    Border cells are inputs like any others: their value is multiplied by `scale` too.
     """
 
     source: int  # number of the source layer
@@ -33,21 +34,24 @@ class Link:
 
     @property
     def table(self) -> Table:
-        """The explicit connection table."""
+        """Return the explicit connection table."""
         return self.connection.table
 
     def __str__(self) -> str:
-        kind, windows = _describe(self.structure), self.structure
+        text, windows = _describe(self.structure), self.structure
         if isinstance(windows, Windows) and any(windows.border) and not windows.wrap:
-            kind += f", border held at {self.border_value:g}"
+            text += f", border held at {self.border_value:g}"
         scale = "" if self.scale == 1 else f", times {self.scale:g}"
         gain = "" if self.gain is None else f" normalized by {self.gain}"
-        return f"from layer {self.source} with {self.slot}{gain}: {kind}{scale}"
+        return f"from layer {self.source} with {self.slot}{gain}: {text}{scale}"
 
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """One transform as work: states of the layers `sources`, in order, without weights into the sums of its target."""
+    """One transform to compute: add the result of `normalize` or `attend` to the sums of the target.
+
+    It reads the states of the layers `sources`, in order, and has no weights.
+    """
 
     sources: tuple[int, ...]
     structure: Normalization | Attention
@@ -63,7 +67,7 @@ class Transfer:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """All that computes one layer: links in order of statement, transfers, then the bias, then the nlf."""
+    """One layer to compute: its links in the order of the text, its transfers, the bias, then the non-linearity."""
 
     layer: int
     name: str
@@ -85,7 +89,10 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Stages and parameters of one net, in order of computation. Prints as `snsim show --stage plan` shows it."""
+    """The stages and parameters of one net, in order of computation.
+
+    Its text is what `snsim show --stage plan` prints.
+    """
 
     net: Net
     input_shape: tuple[int, ...]
@@ -106,7 +113,7 @@ class Plan:
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """Names of the layers by number, the input's first."""
+        """Return the names of the layers by number, the input's first."""
         return tuple(layer.name for layer in self.net.layers)
 
     def __str__(self) -> str:
@@ -137,7 +144,7 @@ class Plan:
 
 
 def plan(net: Net) -> Plan:
-    """The plan of a checked net."""
+    """Return the plan of a checked net."""
     number = {layer.name: k for k, layer in enumerate(net.layers)}
     stages = tuple(_stage(net, layer, number) for layer in net.layers[1:])
     return Plan(net, net.layers[0].shape, stages, {p.name: p for p in net.parameters})
@@ -173,17 +180,18 @@ def _transfer(transform: Transform, number: dict[str, int]) -> Transfer:
 
 
 def explicit_tables(plan: Plan) -> dict[str, Callable[[], np.ndarray]]:
-    """By name of a connection ("input-h1") or bias ("h1.bias"), what makes its table: int64, (connections, 3), columns
-    source unit (BIAS, BORDER), target unit, weight.
+    """Return, by name of a connection ("input-h1") or bias ("h1.bias"), a function that builds its table.
+
+    A table is an int64 array (connections, 3) with the columns source unit (or BIAS, BORDER), target unit and weight.
     """
-    made: dict[str, Callable[[], np.ndarray]] = {}
+    builders: dict[str, Callable[[], np.ndarray]] = {}
     for stage in plan.stages:
         for link in stage.links:
-            known = link.table if link.structure is None else link.structure.table
-            made[link.connection.name] = partial(_columns, known)
+            table = link.table if link.structure is None else link.structure.table
+            builders[link.connection.name] = partial(_columns, table)
         if stage.bias is not None:
-            made[stage.bias] = partial(_columns, plan.net.bias_table(stage.name))
-    return made
+            builders[stage.bias] = partial(_columns, plan.net.bias_table(stage.name))
+    return builders
 
 
 def _columns(table: Table | Callable[[], Table]) -> np.ndarray:
@@ -201,22 +209,22 @@ def _range(ends: tuple[int, int]) -> str:
 
 
 def _describe(structure: Dense | Windows | Frames | None) -> str:
-    """What a fast kernel may rely on, in words."""
+    """Describe in words what a fast kernel may rely on."""
     if structure is None:
         return "an explicit table only"
     if isinstance(structure, Dense):
         return "dense"
     if isinstance(structure, Frames):
         return f"{structure.window} frames of {structure.source[1]} traits, step {structure.step}"
-    kinds = {"map": "shared windows", "unit": "windows for each unit", "pair": "one weight per pair of maps"}
+    sharing_texts = {"map": "shared windows", "unit": "windows for each unit", "pair": "one weight per pair of maps"}
     (rows, columns), (down, right) = structure.window, structure.border
     edge = f"border {down} {right}{' wrapped' if structure.wrap else ''}" if down or right or structure.wrap else ""
-    fed, of = int(structure.maps.sum()), structure.maps.size
+    fed, pairs = int(structure.maps.sum()), structure.maps.size
     parts = [
-        kinds[structure.sharing],
+        sharing_texts[structure.sharing],
         f"{rows}x{columns}",
         f"step {structure.step[0]} {structure.step[1]}",
         edge,
-        f"{fed} of {of} pairs of maps",
+        f"{fed} of {pairs} pairs of maps",
     ]
     return ", ".join(part for part in parts if part)

@@ -1,7 +1,7 @@
-"""What learning asks of an engine, and what it tells it. Every backend satisfies `Engine`.
+"""What training asks of an engine: the protocol `Engine` and the values that it receives.
 
-Sign and names follow the papers: E is the cost of one pattern, `g` = dE/dw summed over the connections that share w,
-`h` the diagonal curvature d2E/dw2 summed likewise, `rate` the learning rate of the weight.
+Signs and names follow the papers. E is the cost of one pattern. `g` = dE/dw, summed over the connections that share w.
+`h` is the diagonal curvature d2E/dw2, summed likewise. `rate` is the learning rate of the weight.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from snsim.network.expressions import Expression
 
 @dataclass(frozen=True)
 class Cost:
-    """What is minimised per pattern. E = sum over outputs of `e`, an expression in x (output), d (target), with n
-    (number of outputs) and parameters put in; `de` and `dde` are its derivatives by x.
+    """The cost of one pattern: E, the sum of the expression `e` over the outputs.
 
-    `softmax` marks cross-entropy, -sum d log softmax(x), which couples the outputs: e, de, dde are then None;
-    gradient softmax(x)*sum(d) - d, curvature p(1-p)*sum(d) with p = softmax(x).
+    The variables of `e` are x (output), d (target) and n (number of outputs); parameters of the cost are already
+    substituted. `de` and `dde` are the first and second derivatives of `e` by x.
+
+    `softmax` marks cross-entropy, -sum d log softmax(x), which couples the outputs. Then e, de and dde are None, the
+    gradient is softmax(x)*sum(d) - d, and the curvature is p(1-p)*sum(d) with p = softmax(x).
     """
 
     name: str
@@ -35,14 +37,16 @@ class Cost:
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """One update of one free weight. `assignments` are groups run in order; inside a group all right sides are
-    computed before any is assigned. Variables: w g h h-full rate n, the options and the states.
+    """The update of one weight, as groups of assignments that run in order.
 
-    h is the curvature with the f'' term dropped (Gauss-Newton, Levenberg-Marquardt: never negative), h-full the one
-    with it (Newton). n counts the updates so far, from 1. States start at 0.
+    Inside a group all right sides are computed before any value is assigned. The variables are w, g, h, h-full, rate,
+    n, the options and the states. n counts the updates from 1. States start at 0.
 
-    `conjugate` marks conjugate gradient, which moves all weights together, once a pass: no expression of one weight
-    tells it, so no engine updates by it. Engines keep its states; `training.conjugate_gradient` steps.
+    h is the curvature without the f'' term (Gauss-Newton, Levenberg-Marquardt), which is never negative. h-full is the
+    curvature with it (Newton).
+
+    `conjugate` marks conjugate gradient, which moves all weights together once per pass. It is not an expression of one
+    weight, so engines only keep its states, and `training.conjugate_gradient` computes the steps.
     """
 
     name: str
@@ -53,24 +57,27 @@ class UpdateRule:
 
     @cached_property
     def mentions(self) -> frozenset[str]:
-        """The variables in its expressions."""
+        """Return the variables in the expressions of the rule."""
         return frozenset(v for group in self.assignments for _, e in group for v in e.variables())
 
     @property
     def curvature(self) -> str | None:
-        """Return the curvature that the rule mentions: "gauss-newton", "full" or None."""
+        """Return the curvature that the rule uses: "gauss-newton", "full" or None."""
         return "full" if "h-full" in self.mentions else "gauss-newton" if "h" in self.mentions else None
 
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """What holds during one pass. `rates` has, per learning parameter, a float or an array of its shape."""
+    """The numbers that stay constant during one pass.
+
+    `rates` has a float, or an array of the parameter's shape, for each parameter that learns.
+    """
 
     rates: Mapping[str, float | np.ndarray]
     options: Mapping[str, float]  # of the update rule, after schedules
     batch: int = 1  # patterns per update
     batch_mean: bool = False  # whether g and h are divided by the patterns of the batch
-    held_curvature: Mapping[str, np.ndarray] | None = None  # given: h is this and not computed
+    held_curvature: Mapping[str, np.ndarray] | None = None  # if given, it is used as h instead of being computed
 
 
 NO_GATES: Mapping[str, np.ndarray] = MappingProxyType({})
@@ -78,17 +85,17 @@ NO_NOISES = NO_GATES
 
 
 class Engine(Protocol):
-    """A net that learns. Arrays in and out are numpy; inside, the engine keeps its own, of its own dtype.
+    """A net that learns. Arrays in and out are NumPy arrays; inside, an engine may keep any form.
 
-    A plug-in makes one by a function or class (plan, cost, rule, dtype, constants), with all weights 0. It raises
-    SnError for a rule, or a part of a net, that it does not compute.
+    A plug-in is a function or class (plan, cost, rule, dtype, constants) that returns an engine with all weights 0. It
+    raises SnError for a rule, or a part of a net, that it does not compute.
 
     Attributes
     ----------
     name : str
-        The name of the entry point: a run that is resumed asks for it again.
+        The name of the entry point. A resumed run asks for the engine of this name.
     dtype : numpy.dtype
-        float32 or float64, as it was asked for.
+        float32 or float64, as requested.
     rule : UpdateRule
     """
 
@@ -97,15 +104,19 @@ class Engine(Protocol):
     rule: UpdateRule
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Copies of all parameters by name, each of its `Parameter.shape`, fixed ones included."""
+        """Return copies of all parameters by name, each of its `Parameter.shape`, fixed ones included."""
 
     def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set parameters (all of plan.parameters that learn)."""
+        """Set the parameters. `values` must have all parameters of the plan that learn."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """The update state: "NAME/STATE" for each parameter and state of the rule, and "n" (updates so far)."""
+        """Return the state of the update rule.
 
-    def load_state(self, values: Mapping[str, np.ndarray]) -> None: ...
+        It has "NAME/STATE" for each parameter and each state of the rule, and "n", the number of updates so far.
+        """
+
+    def load_state(self, values: Mapping[str, np.ndarray]) -> None:
+        """Set the state of the update rule: values as `state` returns them."""
 
     def learn(
         self,
@@ -115,34 +126,36 @@ class Engine(Protocol):
         gates: Mapping[str, np.ndarray] = NO_GATES,
         noises: Mapping[str, np.ndarray] = NO_NOISES,
     ) -> None:
-        """Present the patterns in the order given, updating after every `settings.batch` of them.
+        """Learn the patterns in the given order, with an update after every `settings.batch` of them.
 
         Parameters
         ----------
         inputs : array (patterns, input units)
         targets : array (patterns, output units)
         settings : Settings
-            A last short batch is an update too.
+            A last batch with fewer patterns makes an update too.
         gates : mapping of str to array (patterns, units)
-            By name of a layer that is computed: what its states are multiplied by in this presentation (dropout: 0
-            or 1/(1-P)). Drawn outside, so that every engine has the same.
+            For a computed layer, by its name: the factors of its states (dropout: 0 or 1/(1-P)). They are drawn
+            outside, so that every engine receives the same ones.
         noises : mapping of str to array (patterns, units)
-            Likewise what is added to its weighted sums (SN's theta).
+            For a computed layer, by its name: the numbers added to its weighted sums (SN's theta).
         """
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """States of the output layer, (patterns, output units), for all inputs; nothing is learned."""
+        """Return the states of the output layer, (patterns, output units), without learning."""
 
     def states(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """States of every layer by name, (patterns, units)."""
+        """Return the states of every layer by name, (patterns, units)."""
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
-        """Mean over the patterns of h ("gauss-newton") or h-full ("full"), by parameter name."""
+        """Return the mean over the patterns of h ("gauss-newton") or h-full ("full"), by parameter name."""
 
     def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
-        """g summed over the patterns, by parameter name; nothing is learned."""
+        """Return g summed over the patterns, by parameter name, without learning."""
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs, and their derivatives along a direction of all parameters that learn (by name, each of its shape):
-        dx/dr where the weights are w + r * direction, at r = 0. Both (patterns, output units).
+        """Return the outputs and their derivatives along a direction of the weights.
+
+        The derivatives are dx/dr at r = 0 where the weights are w + r * direction. `direction` has an array of the
+        parameter's shape for each parameter that learns. Both results are (patterns, output units).
         """

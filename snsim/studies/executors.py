@@ -1,4 +1,4 @@
-"""Tasks given to an executor, and the executors there are: processes of this machine, workers of a Dask cluster."""
+"""Run tasks on an executor: worker processes of this machine, or workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ from snsim.studies.plan import Task
 
 
 def reproduce(tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
-    """Do the tasks, each once, the longest first; the outcomes as they come. Closing the iterator (or an interrupt)
-    leaves what was not begun. SnError if the workers are gone.
+    """Run the tasks, each once, the longest first, and yield their outcomes as they finish.
+
+    Closing the iterator (or an interrupt) cancels the tasks that have not started. Raises SnError if the workers are
+    gone.
     """
     once = {task.folder: task for task in sorted(tasks, key=lambda task: -task.work)}
     futures: list[Future[Outcome]] = []
     try:
         # The processes that start here ignore interrupts as well.
-        with _deaf_to_interrupts(), _worker_faults():
+        with _ignoring_interrupts(), _worker_faults():
             futures += [executor.submit(attempt, task) for task in once.values()]
         for future in as_completed(futures):
             with _worker_faults():
@@ -42,25 +44,25 @@ def reproduce(tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
 
 @contextmanager
 def _worker_faults() -> Iterator[None]:
-    """SnError for what pools of processes and Dask raise when workers, or the scheduler, are gone or cannot be used."""
+    """Raise SnError for what process pools and Dask raise if workers or the scheduler are gone or unusable."""
     try:
         yield
     except (BrokenProcessPool, CancelledError):
         raise fail(
-            "the workers are gone: one of them was killed (is there too little memory?), or their cluster ended",
-            hint="the same command goes on; --jobs 1 needs least memory",
+            "the workers are gone: one was killed (out of memory?), or their cluster ended",
+            hint="run the same command to resume; --jobs 1 needs the least memory",
         ) from None
     except ImportError as error:
         raise fail(
             f"a worker cannot import what the task needs: {first_line(error)}",
-            hint="install the same version of snsim where each worker runs",
+            hint="install the same version of snsim on every worker",
         ) from None
     except Exception as error:
         if type(error).__module__.split(".")[0] not in _CLUSTER_PACKAGES and not isinstance(error, OSError):
             raise
         raise fail(
-            f"the cluster gives up: {first_line(error)}",
-            hint="the logs of the scheduler and of the workers say why; the same command goes on",
+            f"the cluster failed: {first_line(error)}",
+            hint="read the logs of the scheduler and the workers, then run the same command to resume",
         ) from None
 
 
@@ -73,16 +75,19 @@ def first_line(error: BaseException) -> str:
 
 
 def cores() -> int:
-    """The number of cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def processes(jobs: int) -> Iterator[Executor]:
-    """`jobs` worker processes. They end with the block, at once if it ends by an exception, and with this process."""
+    """Provide `jobs` worker processes.
+
+    They end with the block (at once if it ends by an exception) and with this process.
+    """
     context = multiprocessing.get_context("spawn")  # no locks or threads of this process are copied into a worker
-    watched, lifeline = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=(watched,))
+    watched_end, lifeline = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=(watched_end,))
     try:
         yield pool
     except BaseException:
@@ -91,25 +96,26 @@ def processes(jobs: int) -> Iterator[Executor]:
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         lifeline.close()
-        watched.close()
+        watched_end.close()
 
 
 @contextmanager
 def cluster(address: str) -> Iterator[Executor]:
-    """The workers of the Dask scheduler at `address`, which see the same folders and have snsim. SnError if there is
-    no scheduler.
+    """Provide the workers of the Dask scheduler at `address`, which must see the same folders and have snsim.
+
+    Raises SnError if there is no scheduler.
     """
     with needing("distributed", "dask", what="--cluster", instead="leave --cluster out: --jobs runs on this machine"):
         from distributed import Client
         from distributed.comm.addressing import get_address_host
     _silence_cluster_logs()
     try:
-        get_address_host(address)  # a client that refuses its address would not be rid of before it is waited for
-        client = Client(address, timeout=_PATIENCE, set_as_default=False)
-    except Exception as error:  # a scheduler of another version, or what is none, answers with anything
+        get_address_host(address)  # a client with an invalid address could only be closed after a wait
+        client = Client(address, timeout=_SCHEDULER_TIMEOUT, set_as_default=False)
+    except Exception as error:  # another version, or another program at this address, answers with anything
         raise fail(
             f"there is no Dask scheduler at {address}: {first_line(error)}",
-            hint="the command `dask scheduler` prints its address, tcp://HOST:8786",
+            hint="start one with `dask scheduler`, which prints its address, tcp://HOST:8786",
         ) from None
     executor = client.get_executor(pure=False)
     try:
@@ -118,28 +124,28 @@ def cluster(address: str) -> Iterator[Executor]:
         with suppress(Exception):  # the scheduler may be gone
             executor.shutdown(wait=False)
         with suppress(Exception):
-            client.close(timeout=_GOODBYE)
+            client.close(timeout=_CLOSE_TIMEOUT)
 
 
-_PATIENCE = "10s"  # for a scheduler to answer
-_GOODBYE = 2  # seconds for it to answer that it is left
+_SCHEDULER_TIMEOUT = "10s"  # for the scheduler to answer
+_CLOSE_TIMEOUT = 2  # seconds for the scheduler to confirm the end
 
 
 def _silence_cluster_logs() -> None:
-    """Keep the loggers of Dask quiet: they print tracebacks when a scheduler dies. What fails is told as a fault."""
+    """Silence the loggers of Dask, which print tracebacks when a scheduler dies; faults are reported anyway."""
     for name in (*_CLUSTER_PACKAGES, *logging.root.manager.loggerDict):
         if name.split(".")[0] in _CLUSTER_PACKAGES:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def _begin_worker(watched: Connection) -> None:
-    """End this worker process when nobody holds the other end any more; Ctrl-C is for who started it."""
+def _begin_worker(watched_end: Connection) -> None:
+    """End this worker process when the other end of the pipe closes; leave Ctrl-C to the main process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tell_warnings(lambda sentence: print(f"warning: {sentence}", file=sys.stderr, flush=True))
 
     def watch() -> None:
         try:
-            watched.recv()
+            watched_end.recv()
         except (EOFError, OSError):
             os._exit(1)
 
@@ -147,7 +153,7 @@ def _begin_worker(watched: Connection) -> None:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def _ignoring_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

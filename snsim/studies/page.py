@@ -11,17 +11,20 @@ from snsim.run_folder import Run
 from snsim.studies.results import COLUMNS, SPREAD, Column, Row, Study, Summary, differences, study_json, summaries_json
 
 _NONE = "-"
-_READING = f"""\
-{SPREAD}. E is the row's own
-cost, the mean over the whole set, and misses are counted one by one, both with the weights after the last pass;
-half-mse is 1/2 sum (d-x)^2 over the number of outputs, the error that SN prints. CPU seconds are those of one thread
-that learns, and scores both sets after each pass; reading the data and compiling are not in them. A command takes the
-runs that its folder keeps; with another one, `--out FOLDER`, it runs all of them anew."""
+_READING_GUIDE = f"""\
+{SPREAD}. E is the cost of
+the training, the mean over the whole set. E and the misses are measured with the weights after the last pass. half-mse
+is 1/2 sum (d-x)^2 divided by the number of outputs, the error that SN prints. CPU seconds are those of one thread for
+learning and for scoring both sets after each pass; reading data and compiling are not included. A command reuses the
+runs in its folder; with `--out FOLDER` in a new folder it runs all of them again."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Studies that were run by one command. `base`: the name of the row from which the others' differences are told."""
+    """Studies that were run by one command.
+
+    `base` is the name of the row from which the differences of the other rows are computed.
+    """
 
     command: str
     date: str
@@ -34,8 +37,8 @@ class Report:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report in values that JSON writes."""
-    made: dict[str, Any] = {
+    """Return the report in values that JSON can write."""
+    values: dict[str, Any] = {
         "format": 1,
         "command": report.command,
         "date": report.date,
@@ -46,25 +49,25 @@ def as_json(report: Report) -> dict[str, Any]:
         "studies": [study_json(study) for study in report.studies],
     }
     if report.base is not None:
-        made["base"] = report.base
-        for study, told in zip(report.studies, made["studies"]):
+        values["base"] = report.base
+        for study, study_values in zip(report.studies, values["studies"]):
             base = _base_row(study, report.base)
-            for row, values in zip(study.rows, told["rows"]):
-                values["differences"] = summaries_json({} if base in (None, row) else differences(row, base))
-    return made
+            for row, row_values in zip(study.rows, study_values["rows"]):
+                row_values["differences"] = summaries_json({} if base in (None, row) else differences(row, base))
+    return values
 
 
 def as_markdown(report: Report) -> str:
-    """The report as a page: what was run and where, a table a study, notes, every run."""
+    """Return the report as a page: what was run and where, a table for each study, notes, every run."""
     several = len(report.studies) > 1
     title = ", ".join(for_markdown(study.name) for study in report.studies)
     parts = [f"# {title}"]
     if not several:
         parts += [_escaped_lines(report.studies[0].introduction)]
-    parts += [_provenance(report), _data_table(report.runs), _READING]
+    parts += [_provenance(report), _data_table(report.runs), _READING_GUIDE]
     for study in report.studies:
         parts += [f"## {for_markdown(study.name)}", _escaped_lines(study.introduction)] if several else ["## Results"]
-        parts += [_results(study), _remarks(study), _difference_table(study, report.base)]
+        parts += [_results(study), _notes_and_warnings(study), _difference_table(study, report.base)]
     parts += (
         [
             "## Every run",
@@ -81,8 +84,8 @@ def as_markdown(report: Report) -> str:
 
 def _provenance(report: Report) -> str:
     versions = "; ".join(
-        for_markdown(", ".join(f"{name} {version}" for name, version in found.items()))
-        for found in _versions(report.runs)
+        for_markdown(", ".join(f"{name} {version}" for name, version in version_set.items()))
+        for version_set in _versions(report.runs)
     )
     machines = "; ".join(
         f"{for_markdown(machine['processor'])}, {machine['cores']} cores" for machine in _machines(report.runs)
@@ -116,7 +119,7 @@ def _data_sets(runs: Iterable[Run]) -> list[dict[str, Any]]:
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
-    """Each value once, in order; they need not be hashable."""
+    """Return each value once, in order; the values need not be hashable."""
     kept: list[Any] = []
     for value in values:
         if value not in kept:
@@ -141,48 +144,50 @@ def _data_table(runs: Iterable[Run]) -> str:
 
 
 def _results(study: Study) -> str:
-    """A row a training: for each figure what was published, if it was for any row, and ours."""
+    """Return one row for each training: for each figure the published value, if any row has one, and ours."""
     published = [dict(row.published) for row in study.rows]
     summaries = [row.summaries() for row in study.rows]
     columns = [
         column
         for column in COLUMNS
-        if (column.always and any(column.figure in found for found in summaries))
+        if (column.always and any(column.figure in figures_of_row for figures_of_row in summaries))
         or any(column.figure in figures for figures in published)
     ]
     headings, sides = ["training", "runs"], "lr"
     for column in columns:
-        stated = any(column.figure in figures for figures in published)
-        headings += [f"{column.heading}, published", "ours"] if stated else [column.heading]
-        sides += "rr" if stated else "r"
+        has_published = any(column.figure in figures for figures in published)
+        headings += [f"{column.heading}, published", "ours"] if has_published else [column.heading]
+        sides += "rr" if has_published else "r"
     lines = []
     for row, theirs, ours in zip(study.rows, published, summaries):
         cells = [for_markdown(row.name), str(len(row.runs))]
         for column in columns:
             if any(column.figure in figures for figures in published):
-                cells.append(_stated(theirs.get(column.figure)))
+                cells.append(_published_text(theirs.get(column.figure)))
             cells.append(_summary_text(column, ours.get(column.figure)))
         lines.append((*cells, for_markdown_code(row.command)))
     return _table((*headings, "command"), lines, sides + "l")
 
 
 def _difference_table(study: Study, base: str | None) -> str:
-    """Each row minus the base row, seed by seed."""
-    first = None if base is None else _base_row(study, base)
-    if first is None:
+    """Return a table of each row minus the base row, seed by seed."""
+    base_row = None if base is None else _base_row(study, base)
+    if base_row is None:
         return ""
-    found = [(row.name, differences(row, first)) for row in study.rows if row is not first]
-    columns = [column for column in COLUMNS if column.always and any(column.figure in made for _, made in found)]
+    by_row = [(row.name, differences(row, base_row)) for row in study.rows if row is not base_row]
+    columns = [
+        column for column in COLUMNS if column.always and any(column.figure in summaries for _, summaries in by_row)
+    ]
     lines = [
         (
             for_markdown(name),
-            str(max((s.runs for s in made.values()), default=0)),
-            *(_summary_text(column, made.get(column.figure), sign=True) for column in columns),
+            str(max((s.runs for s in summaries.values()), default=0)),
+            *(_summary_text(column, summaries.get(column.figure), sign=True) for column in columns),
         )
-        for name, made in found
+        for name, summaries in by_row
     ]
     table = _table(("training", "pairs", *(column.heading for column in columns)), lines, "lr" + "r" * len(columns))
-    title = f"Differences from {for_markdown(first.name)}"
+    title = f"Differences from {for_markdown(base_row.name)}"
     return f"{title}, run by run of the same seed: their mean and ± their deviation.\n\n{table}"
 
 
@@ -190,8 +195,8 @@ def _base_row(study: Study, base: str) -> Row | None:
     return next((row for row in study.rows if row.name == base), None)
 
 
-def _remarks(study: Study) -> str:
-    """What a reader of the table must know: notes of the file, other data than the published, runs that failed."""
+def _notes_and_warnings(study: Study) -> str:
+    """Return what a reader of the table must know: notes of the file, other data than published, failed runs."""
     lines = []
     for row in study.rows:
         lines += [f"- **{for_markdown(row.name)}**: {for_markdown(note)}" for note in (*row.notes, *_warnings(row))]
@@ -203,10 +208,10 @@ def _warnings(row: Row) -> list[str]:
     if row.published:
         others = _distinct(run.settings["data"]["name"] for run in row.runs.values() if _is_other_data(run))
         warnings += [
-            f"run on {name}, which is not the first choice of the description: the published figures do not compare"
+            f"run on {name}, not on the first data set of its training, so the published figures are not comparable"
             for name in others
         ]
-    return warnings + [f"seed {seed} was not ended: {sentence}" for seed, sentence in row.failures.items()]
+    return warnings + [f"seed {seed} did not finish: {sentence}" for seed, sentence in row.failures.items()]
 
 
 def _is_other_data(run: Run) -> bool:
@@ -214,12 +219,14 @@ def _is_other_data(run: Run) -> bool:
 
 
 def _every_run(study: Study, several: bool) -> str:
-    found = [figures for row in study.rows for figures in row.figures().values()]
-    columns = [column for column in COLUMNS if column.always and any(column.figure in figures for figures in found)]
+    figures_of_runs = [figures for row in study.rows for figures in row.figures().values()]
+    columns = [
+        column for column in COLUMNS if column.always and any(column.figure in figures for figures in figures_of_runs)
+    ]
     lines = []
     for row in study.rows:
         for seed, figures in row.figures().items():
-            cells = [_plain(column, figures.get(column.figure)) for column in columns]
+            cells = [_figure_text(column, figures.get(column.figure)) for column in columns]
             lines.append((for_markdown(row.name), str(seed), *cells, for_markdown_code(row.runs[seed].folder.name)))
     table = _table(
         ("training", "seed", *(column.heading for column in columns), "run folder"),
@@ -230,13 +237,13 @@ def _every_run(study: Study, several: bool) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> str:
-    """A table of cells that are escaped already."""
+    """Return a table of cells that are already escaped."""
     rules = [":--" if side == "l" else "--:" for side in sides]
     return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rules, *rows))
 
 
 def _escaped_lines(text: str) -> str:
-    """The comment of a file as lines of plain text."""
+    """Return the comment of a file as lines of plain text."""
     return "\n".join(map(for_markdown, text.split("\n")))
 
 
@@ -248,19 +255,19 @@ def _summary_text(column: Column, summary: Summary | None, sign: bool = False) -
     return mean if summary.deviation is None else f"{mean} ± {column.spread(summary.deviation)}"
 
 
-def _plain(column: Column, value: float | None) -> str:
-    """A figure of one run: misses are whole."""
+def _figure_text(column: Column, value: float | None) -> str:
+    """Return a figure of one run as text; misses are whole numbers."""
     if value is None:
         return _NONE
     return f"{value:,.0f}" if column.figure.endswith("misses") else column.text(value)
 
 
-def _stated(value: float | None) -> str:
+def _published_text(value: float | None) -> str:
     return _NONE if value is None else f"{value:,g}"
 
 
 def figures_line(figures: Mapping[str, float]) -> str:
-    """The figures of one run in words: `train 45 misses (0.62 %), test 82 misses (4.09 %)`."""
+    """Return the figures of one run in words: `train 45 misses (0.62 %), test 82 misses (4.09 %)`."""
     parts = []
     for split in ("train", "test"):
         if f"{split}-misses" in figures:

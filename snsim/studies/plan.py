@@ -1,7 +1,7 @@
-"""What a study runs: a row for each training of its file, a task for each of its seeds, a run folder for each task.
+"""Plan a study: a row for each training of its file, a task for each seed, a run folder for each task.
 
-A run folder is named after all that decides its numbers, so that whoever runs the study again, after a kill or with
-one row more, takes what is there, and never the run of another description.
+A run folder is named after everything that decides its numbers. If a study runs again, after a kill or with one row
+more, it reuses these folders, and never the run of another description.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
 from snsim.training.spec import Training
 
-_DECIDE_NOTHING = {"like", "seed", "published", "note"}  # clauses of train that no number of a run depends on
-_SAID_OTHERWISE = {"net", "data"}  # by the digests of the net and of the examples
+_WITHOUT_EFFECT = {"like", "seed", "published", "note"}  # clauses of train that no number of a run depends on
+_BY_DIGEST = {"net", "data"}  # these count by the digests of the net and of the examples
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,19 @@ class Task:
     training: str
     seed: int
     options: Options
-    identity: str  # sha256 (hex) over all that decides the numbers of the run, but for versions and machine
-    work: float  # multiply-adds, roughly: what takes longest is begun first
+    identity: str  # sha256 (hex) of everything that decides the numbers of the run, except versions and machine
+    work: float  # about how many multiply-adds: the longest tasks start first
 
     @property
     def folder(self) -> Path:
-        """The run folder, of this task and no other."""
+        """Return the run folder, of this task and no other."""
         assert self.options.folder is not None
         return self.options.out / self.options.folder
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """One training of a study and its tasks, one a seed."""
+class PlannedRow:
+    """One training of a study and its tasks, one for each seed."""
 
     training: Training
     data: str  # the name of the examples that were found
@@ -59,11 +59,11 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class PlannedStudy:
     """One file and its rows, in the order of its trainings."""
 
     program: Program
-    rows: tuple[Row, ...]
+    rows: tuple[PlannedRow, ...]
 
     @property
     def file(self) -> str:
@@ -71,7 +71,7 @@ class Study:
 
     @property
     def introduction(self) -> str:
-        """The comment that the file begins with, without its semicolons."""
+        """Return the comment at the start of the file, without its semicolons."""
         lines: list[str] = []
         for line in self.program.sources[0].text.splitlines():
             if not line.startswith(";"):
@@ -87,14 +87,15 @@ def plan(
     seeds: Sequence[int] = (),
     say: Say = lambda sentence: None,
     download: Progress | None = None,
-) -> tuple[Study, ...]:
-    """The studies of some programs: the trainings that each file declares (those of `only`), with their own seeds or
-    with `seeds`. Every data set is found, and fetched if need be, here and once.
+) -> tuple[PlannedStudy, ...]:
+    """Return the studies of some programs: the trainings that each file declares, with their seeds or with `seeds`.
 
-    SnError for files that declare no training, for names of `only` that no file has, for data that cannot be had.
+    `only` restricts them to the trainings of these names. Every data set is found, and downloaded if necessary, here
+    and once. Raises SnError for files that declare no training, for names of `only` that no file has, and for data that
+    cannot be found.
     """
     _check(programs, only)
-    found: dict[tuple[str, ...], Examples] = {}
+    known_examples: dict[tuple[str, ...], Examples] = {}
     studies = []
     for program in programs:
         chosen = [training for training in program.own_trainings if not only or training.name in only]
@@ -104,12 +105,12 @@ def plan(
                 training,
                 options,
                 seeds or training.seeds,
-                _examples(program, training, options, found, say, download),
+                _examples(program, training, options, known_examples, say, download),
             )
             for training in chosen
         )
         if rows:
-            studies.append(Study(program, rows))
+            studies.append(PlannedStudy(program, rows))
     return tuple(studies)
 
 
@@ -118,7 +119,7 @@ def _check(programs: Sequence[Program], only: Sequence[str]) -> None:
     faults = [
         Fault(
             f"{file} declares no training of its own: there is nothing to reproduce",
-            hint="(train NAME clause ...) declares one; what comes by include is declared, not run",
+            hint="declare one with (train NAME clause ...); trainings of included files are not run",
         )
         for file in empty
     ]
@@ -138,40 +139,44 @@ def _examples(
     program: Program,
     training: Training,
     options: Options,
-    found: dict[tuple[str, ...], Examples],
+    known_examples: dict[tuple[str, ...], Examples],
     say: Say,
     download: Progress | None,
 ) -> Examples:
-    """The examples of a training; what the catalogue has is read once and kept in `found`."""
+    """Return the examples of a training; data sets of the catalogue are read once and kept in `known_examples`."""
     names = tuple(options.data) or training.data.names
-    if names in found:
-        return found[names]
+    if names in known_examples:
+        return known_examples[names]
     examples = examples_of(program, training, options, say, download)
     if names:
-        found[names] = examples
+        known_examples[names] = examples
     return examples
 
 
-def _row(program: Program, training: Training, options: Options, seeds: Iterable[int], examples: Examples) -> Row:
+def _row(
+    program: Program, training: Training, options: Options, seeds: Iterable[int], examples: Examples
+) -> PlannedRow:
     changed = overridden(training, options)
     work = float(changed.passes) * len(examples.train) * training.net.counts.connections
     tasks = []
     for seed in seeds:
         identity = identity_of(program, training, seed, options, examples.digest)
         folder = folder_name(f"{training.name}-seed{seed}-{identity[:12]}")
-        own = replace(options, out=Path(os.path.abspath(options.out)), folder=folder, data_digest=examples.digest)
-        tasks.append(Task(Path(program.sources[0].name).resolve(), training.name, seed, own, identity, work))
-    return Row(training, examples.name, tuple(tasks))
+        task_options = replace(
+            options, out=Path(os.path.abspath(options.out)), folder=folder, data_digest=examples.digest
+        )
+        tasks.append(Task(Path(program.sources[0].name).resolve(), training.name, seed, task_options, identity, work))
+    return PlannedRow(training, examples.name, tuple(tasks))
 
 
 def identity_of(program: Program, training: Training, seed: int, options: Options, data_digest: str) -> str:
-    """sha256 (hex) over all that decides the numbers of a run, but for versions and machine."""
+    """Return the sha256 (hex) of everything that decides the numbers of a run, except versions and machine."""
     decisive = [
-        _written(clause.node) for clause in training.clauses if clause.word not in _DECIDE_NOTHING | _SAID_OTHERWISE
+        _json_values(clause.node) for clause in training.clauses if clause.word not in _WITHOUT_EFFECT | _BY_DIGEST
     ]
-    definitions = [_written(node) for node in program.own_definitions]
+    definitions = [_json_values(node) for node in program.own_definitions]
     initial = initial_file(program, training, options)
-    described = {
+    description = {
         "net": training.net.digest,
         "train": decisive,
         "definitions": definitions,
@@ -182,13 +187,13 @@ def identity_of(program: Program, training: Training, seed: int, options: Option
         "dtype": options.dtype,
         "initial": None if initial is None else _digest_of(initial),
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
-def _written(node: Node) -> Any:
-    """A form in values that JSON writes: symbols and texts apart, matrices by their digest."""
+def _json_values(node: Node) -> Any:
+    """Return a form in values that JSON can write: symbols and texts differ, matrices are digests."""
     if node.is_list:
-        return [_written(item) for item in node.items]
+        return [_json_values(item) for item in node.items]
     if isinstance(node.value, np.ndarray):
         return {
             "matrix": hashlib.sha256(np.ascontiguousarray(node.value).tobytes()).hexdigest(),
@@ -205,5 +210,5 @@ def _digest_of(file: Path) -> str:
     except OSError as error:
         raise fail(
             f"{file} cannot be read: {error.strerror or error}",
-            hint="a run reads it too: put it in its place, or change its permissions with chmod",
+            hint="put the file back, or change its permissions with chmod: the run reads it too",
         ) from None

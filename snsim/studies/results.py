@@ -1,7 +1,7 @@
-"""A study as figures: for each row the means and deviations over its runs, beside what was published.
+"""The figures of a study: for each row means and deviations over its runs, beside the published figures.
 
-What one run has to tell is a dictionary of figures by name, made in `figures_of` and nowhere else; COLUMNS says how
-each is headed and printed. A new figure is a line in both.
+`figures_of` turns a run into a dictionary of figures by name, and nothing else does. COLUMNS says how each figure is
+headed and printed. A new figure needs a line in both.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _SCORE = ("misses", "error", "loss", "mse", "half_mse", "rejection")
 
 @dataclass(frozen=True)
 class Column:
-    """A figure in a table: its heading, and how a number of it is written."""
+    """A figure in a table: its heading, and the format of its numbers."""
 
     figure: str
     heading: str
     form: str  # of the number
-    always: bool = True  # or only where a figure of this name was published
+    always: bool = True  # False: shown only if a figure of this name was published
 
     def text(self, value: float) -> str:
         return format(value, self.form)
 
     def spread(self, deviation: float) -> str:
-        """A deviation, of which two digits tell all there is to know."""
+        """Return a deviation as text; two digits are enough for it."""
         return format(deviation, ".2g" if self.form.endswith("g") else self.form)
 
 
@@ -55,7 +55,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Summary:
-    """The mean of a figure over `runs` runs, and its deviation: that of the sample, None of a single run."""
+    """The mean of a figure over `runs` runs, and the deviation of the sample (None for a single run)."""
 
     mean: float
     deviation: float | None
@@ -64,31 +64,31 @@ class Summary:
 
 @dataclass(frozen=True)
 class Row:
-    """One training: what was said of it, and its runs by seed. `failures` are runs that could not be ended."""
+    """One training: its published figures and notes, and its runs by seed. `failures` are runs that did not finish."""
 
     name: str
-    command: str  # that repeats the row
+    command: str  # the command that repeats the row
     published: tuple[tuple[str, float], ...]
     notes: tuple[str, ...]
-    squares: bool  # whether errors in squares mean something: not under cross-entropy
+    squares: bool  # whether squared errors are meaningful: not under cross-entropy
     runs: Mapping[int, Run]
     failures: Mapping[int, str]
 
     def figures(self) -> dict[int, Figures]:
-        """By seed: the figures of the run."""
+        """Return the figures of each run, by seed."""
         return {
             seed: {name: value for name, value in figures_of(run).items() if self.squares or "mse" not in name}
             for seed, run in self.runs.items()
         }
 
     def summaries(self) -> dict[str, Summary]:
-        """By name: the figures that all runs have, over the runs."""
+        """Return, by name, summaries of the figures that all runs have."""
         return summarise(list(self.figures().values()))
 
 
 @dataclass(frozen=True)
 class Study:
-    """The rows of one file, with the comment that it begins with."""
+    """The rows of one file, with the comment at its start."""
 
     name: str
     file: str
@@ -97,13 +97,15 @@ class Study:
 
 
 def figures_of(run: Run) -> dict[str, float]:
-    """What a run has to tell, by name: the scores after its last pass as `published` calls them, and `cpu-seconds`,
-    which its passes took for learning and scoring.
+    """Return the figures of a run by name.
+
+    They are the scores after its last pass, as `published` calls them, and `cpu-seconds`, the time of its passes for
+    learning and scoring.
     """
     if not run.passes:
         return {}
     last = run.passes[-1]
-    found = {
+    figures = {
         f"{split}-{name.replace('_', '-')}": float(last[split][name])
         for split in ("train", "test")
         if last[split] is not None
@@ -111,22 +113,22 @@ def figures_of(run: Run) -> dict[str, float]:
         if name in last[split] and math.isfinite(last[split][name])
     }
     if all("cpu_seconds" in line for line in run.passes):
-        found["cpu-seconds"] = sum(line["cpu_seconds"] for line in run.passes)
-    return found
+        figures["cpu-seconds"] = sum(line["cpu_seconds"] for line in run.passes)
+    return figures
 
 
 def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
-    """Mean and deviation of each figure that all have."""
+    """Return mean and deviation of each figure that all runs have."""
     names = [name for name in (figures[0] if figures else {}) if all(name in other for other in figures)]
-    values = {name: [one[name] for one in figures] for name in names}
+    values = {name: [run_figures[name] for run_figures in figures] for name in names}
     return {
-        name: Summary(statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else None, len(found))
-        for name, found in values.items()
+        name: Summary(statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None, len(numbers))
+        for name, numbers in values.items()
     }
 
 
 def differences(row: Row, other: Row) -> dict[str, Summary]:
-    """Row minus other, seed by seed: the figures that both have, over the seeds that both have."""
+    """Return row minus other, seed by seed: the figures that both have, over the seeds that both have."""
     ours, theirs = row.figures(), other.figures()
     paired = [
         {name: ours[seed][name] - theirs[seed][name] for name in ours[seed] if name in theirs[seed]}
@@ -137,7 +139,7 @@ def differences(row: Row, other: Row) -> dict[str, Summary]:
 
 
 def study_json(study: Study) -> dict[str, Any]:
-    """The study in values that JSON writes: for each row its summaries and every run."""
+    """Return the study in values that JSON can write: for each row its summaries and every run."""
     return {
         "name": study.name,
         "file": study.file,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snsim import engines
-from snsim.engines.memory import Work, weights_of
+from snsim.engines.memory import Workload, count_weights
 from snsim.engines.protocol import UpdateRule
 from snsim.errors import Fault, SnError, fail
 from snsim.memory_limit import available, default_limit, enough_text, size_text
@@ -56,9 +56,9 @@ def run_memory(
     """
     name = default_engines(training)[0] if engine is None else engine
     net, number = training.net, np.dtype(dtype).itemsize
-    n = weights_of(net)
+    n = count_weights(net)
     of_rule = {
-        stage.rule: engines.memory_of(name, _work(training, stage, number, patterns.together))
+        stage.rule: engines.estimate_memory(name, _work(training, stage, number, patterns.together))
         for stage in training.stages
     }
     first = of_rule[training.stages[0].rule]
@@ -79,13 +79,13 @@ def engine_memory(
 ) -> int:
     """The bytes that one more engine needs in a process, for the rule of the first stage; with its packages."""
     work = _work(training, training.stages[0], np.dtype(dtype).itemsize, patterns.together)
-    memory = engines.memory_of(engine, work)
+    memory = engines.estimate_memory(engine, work)
     return memory.base + memory.held + max(memory.making, memory.working)
 
 
 def net_memory(net: Net) -> int:
     """The bytes that a run of a net needs, about, under plain gradient descent on the native engine in float32."""
-    memory = engines.memory_of("native", Work(net))
+    memory = engines.estimate_memory("native", Workload(net))
     return memory.base + memory.held + max(memory.making, _drawn(net))
 
 
@@ -100,7 +100,7 @@ def check_module_memory(net: Net, number: int, limit: int | None) -> None:
         Bytes; None for the limit of this machine. The initial weights are counted too.
     """
     allowed = default_limit() if limit is None else limit
-    need = engines.memory_of("torch", Work(net, bytes_a_number=number)).held + _drawn(net)
+    need = engines.estimate_memory("torch", Workload(net, bytes_a_number=number)).held + _drawn(net)
     if allowed is not None and need > allowed:
         raise fail(
             f"the module of net {net.name} needs {size_text(need)} of memory, and the limit is "
@@ -159,8 +159,8 @@ def _too_large(
     )
 
 
-def _work(training: Training, stage: Stage, number: int, together: int) -> Work:
-    return Work(
+def _work(training: Training, stage: Stage, number: int, together: int) -> Workload:
+    return Workload(
         training.net,
         stage.rule,
         number,
@@ -173,7 +173,7 @@ def _work(training: Training, stage: Stage, number: int, together: int) -> Work:
 
 def _rates(training: Training, rule: UpdateRule, number: int) -> int:
     """Bytes that the loop over the passes takes while an engine learns by a rule: rates, conjugate directions."""
-    net, n = training.net, weights_of(training.net)
+    net, n = training.net, count_weights(training.net)
     by_weight = any(
         placed.family == "mask-epsi" or (placed.family != "epsilon" and _is_uneven(net))
         for stage in training.stages
@@ -186,12 +186,12 @@ def _rates(training: Training, rule: UpdateRule, number: int) -> int:
 def _pruned(training: Training, rule: UpdateRule) -> int:
     """Bytes that are taken to choose the weights that are cut, and to count what is left."""
     cuts = any(stage.prune is not None for stage in training.stages if stage.rule == rule)
-    return _PRUNING * weights_of(training.net) if cuts else 0
+    return _PRUNING * count_weights(training.net) if cuts else 0
 
 
 def _drawn(net: Net) -> int:
     """Bytes of the initial weights, and what it takes to find the lengths of those with gains."""
-    return weights_of(net) * (_WIDE + (_OWNERS if any(c.weight_norm for c in net.connections) else 0))
+    return count_weights(net) * (_WIDE + (_OWNERS if any(c.weight_norm for c in net.connections) else 0))
 
 
 def _draws_by_weight(training: Training) -> bool:

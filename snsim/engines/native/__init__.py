@@ -1,7 +1,7 @@
-"""The native engine: LLVM IR made from a plan, compiled for this processor. Needs llvmlite.
+"""The native engine: LLVM IR generated from a plan and compiled for this processor. Needs llvmlite.
 
 build       an engine                                   engine.py, jit.py
-ir_text     the IR it runs, with comments               net_code.py, kernel_choice.py and the kernels they choose
+ir_text     the IR that it runs, with comments          net_code.py, kernel_choice.py and the kernels they choose
 asm_text    the same as assembly
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from snsim.engines.native import jit
 from snsim.engines.native.engine import NativeEngine
-from snsim.engines.native.net_code import Net
-from snsim.engines.native.update_rules import Kind
+from snsim.engines.native.net_code import NetCode
+from snsim.engines.native.update_rules import CodeVariant
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Cost, UpdateRule
 
@@ -26,7 +26,7 @@ def build(
     dtype: np.dtype | type | str = np.float32,
     options: Mapping[str, float] | None = None,
 ) -> NativeEngine:
-    """An engine with all weights 0. `options` are those of the rule that stay what they are for the whole run."""
+    """Return an engine with all weights 0. `options` of the rule stay constant for the whole run."""
     return NativeEngine(plan, cost, rule, dtype, options)
 
 
@@ -37,13 +37,14 @@ def ir_text(
     dtype: np.dtype | type | str = np.float32,
     options: Mapping[str, float] | None = None,
 ) -> str:
-    """The module that learns pattern by pattern with one rate for each parameter. `options` as for `build`; the
-    defaults of the rule if there are none.
+    """Return the LLVM IR that learns pattern by pattern, with one rate for each parameter.
+
+    `options` are those of `build`; without them the defaults of the rule are used.
     """
-    net = Net(plan, cost, jit.machine(dtype))
+    net = NetCode(plan, cost, jit.machine(dtype))
     constants = dict(rule.options) if options is None else options
     rates = tuple((name, "number") for name, p in plan.parameters.items() if p.learns)
-    updates = net.updates(rule, Kind(rates, tuple(sorted(constants.items()))))
+    updates = net.updates(rule, CodeVariant(rates, tuple(sorted(constants.items()))))
     return net.learning_module(updates, updates.channels())
 
 
@@ -54,5 +55,5 @@ def asm_text(
     dtype: np.dtype | type | str = np.float32,
     options: Mapping[str, float] | None = None,
 ) -> str:
-    """`ir_text` as assembly for this processor."""
+    """Return `ir_text` as assembly for this processor."""
     return jit.assembly(ir_text(plan, cost, rule, dtype, options))

@@ -1,9 +1,9 @@
-"""`attend`: softmax(q k / sqrt(size)) v over the positions, head by head, and the way back through it.
+"""`attend`: softmax(q k / sqrt(size)) v over the positions, head by head, and its backward pass.
 
-Lanes lie along the positions of q, so that softmax needs no sums over lanes: of each head the states of q stand as
-[map][position, filled up to whole vectors], the softmax as [position of k][position of q], while a state of k or v is
-one number in every lane. Lanes beyond the last position hold numbers that count nowhere: what comes back there is 0.
-Sums over the positions of q, for k and v, add up lanes. See `engines.reference.transforms.Attended` for the formulas.
+Lanes lie along the positions of q, so that softmax needs no sums over lanes. For each head the states of q are stored
+as [map][position, padded to whole vectors] and the softmax as [position of k][position of q]; a state of k or v is one
+number in every lane. Lanes beyond the last position hold numbers that are never used, and their errors are 0. Sums over
+the positions of q, for k and v, add up lanes. See `engines.reference.transforms.AttentionKernel` for the formulas.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from math import sqrt
 
 from snsim.engines.native.layout import Block, LayerCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
-from snsim.engines.native.vector_math import Vectors, sums_of
+from snsim.engines.native.target import Address
+from snsim.engines.native.vector_math import VectorOperations, sums_of
 from snsim.network.wiring import Attention
 
 _WRITTEN_OUT = 8  # products of a sum, or sums side by side, before there is a loop
 
 
-class Attended:
-    """One `attend`; all four layers store their maps in the order of their numbers."""
+class AttentionKernel:
+    """One `attend`. All four layers store their maps in the order of their numbers."""
 
     def __init__(
         self,
@@ -40,29 +40,29 @@ class Attended:
         per_head, weights = self.size * self.width, self.positions * self.width
         self.queries, self.results = block.take(self.heads * per_head), block.take(self.heads * per_head)
         self.weights = block.take(self.heads * weights)
-        # Of one head, on the way back: errors of the results, errors of the queries; dE/da less its mean, dE/ds.
+        # For the backward pass of one head: errors of the results, errors of the queries; dE/da minus its mean, dE/ds.
         self.errors = {c: block.take(per_head) for c in channels}
         self.back = block.take(per_head)
         self.excess, self.slopes = block.take(weights), block.take(weights)
 
     # ---- Places --------------------------------------------------------------------------------------------------
 
-    def _head(self, place: Place, h: Index, rows: int) -> Place:
+    def _head(self, place: Address, h: Index, rows: int) -> Address:
         return place.by(h, rows * self.width)
 
-    def _states(self, layer_place: Place, h: Index, p: Index) -> Place:
-        """The states of a head at one position: `size` neighbours."""
+    def _states(self, layer_place: Address, h: Index, p: Index) -> Address:
+        """Return the states of a head at one position: `size` neighbours."""
         return layer_place.by(p, self.maps).by(h, self.size)
 
-    def _vector(self, place: Place, row: Index, v: Index) -> Place:
-        """Vector v of a row over the positions of q."""
+    def _vector(self, place: Address, row: Index, v: Index) -> Address:
+        """Return vector v of a row over the positions of q."""
         return place.by(row, self.width).by(v, self.lanes)
 
     def _each_number(self, f: Function, act: Callable[[Index, Index], None]) -> None:
         f.nest({"position": self.positions, "map": self.size}, act)
 
-    def _turned(self, f: Function, layer_place: Place, h: Index, rows: Place) -> None:
-        """A head of a layer as rows of positions, one a map."""
+    def _transpose(self, f: Function, layer_place: Address, h: Index, rows: Address) -> None:
+        """Emit a copy of a head of a layer as rows of positions, one row per map."""
         self._each_number(
             f,
             lambda p, e: f.store(
@@ -70,8 +70,8 @@ class Attended:
             ),
         )
 
-    def _turned_back(self, f: Function, rows: Place, layer_place: Place, h: Index, first: bool) -> None:
-        """Rows of positions into a head of a layer: stored if `first`, else added."""
+    def _transpose_back(self, f: Function, rows: Address, layer_place: Address, h: Index, first: bool) -> None:
+        """Emit rows of positions into a head of a layer: stored if `first`, else added."""
 
         def number(p: Index, e: Index) -> None:
             value, place = f.load_scalar(rows.by(e, self.width).by(p, 1)), self._states(layer_place, h, p).by(e, 1)
@@ -81,8 +81,8 @@ class Attended:
 
     # ---- Sums ----------------------------------------------------------------------------------------------------
 
-    def _over_maps(self, f: Function, add: Callable[[Index, Value], Value]) -> Value:
-        """A sum over the maps of a head: `add(map, sum so far)`."""
+    def _sum_over_maps(self, f: Function, add: Callable[[Index, Value], Value]) -> Value:
+        """Emit a sum over the maps of a head: `add(map, sum so far)`."""
         total = f.zero
         for first, times, size in blocks(self.size, _WRITTEN_OUT):
 
@@ -95,14 +95,16 @@ class Attended:
             total = f.loop(times, some, [total], "map")[0]
         return total
 
-    def _products(self, f: Function, rows: Place, v: Index, numbers: Place) -> Value:
-        """Over the maps of a head: the sum of a row's vector times a number."""
-        return self._over_maps(
+    def _products(self, f: Function, rows: Address, v: Index, numbers: Address) -> Value:
+        """Emit, over the maps of a head, the sum of a row's vector times a number."""
+        return self._sum_over_maps(
             f, lambda e, total: f.fma(f.load(self._vector(rows, e, v)), f.broadcast(numbers.by(e, 1)), total)
         )
 
-    def _over_positions(self, f: Function, term: Callable[[Index, list[Value]], list[Value]], sums: int) -> list[Value]:
-        """Sums over the positions of k: `term(t, sums so far)`."""
+    def _sum_over_positions(
+        self, f: Function, term: Callable[[Index, list[Value]], list[Value]], sums: int
+    ) -> list[Value]:
+        """Emit sums over the positions of k: `term(t, sums so far)`."""
         return f.loop(self.positions, term, [f.zero] * sums, "key")
 
     # ---- Forward -------------------------------------------------------------------------------------------------
@@ -111,19 +113,19 @@ class Attended:
         def head(h: Index, _: list[Value]) -> None:
             queries, weights = self._head(self.queries, h, self.size), self._head(self.weights, h, self.positions)
             results = self._head(self.results, h, self.size)
-            self._turned(f, self.q.x, h, queries)
+            self._transpose(f, self.q.x, h, queries)
 
             def vector(v: Index, _: list[Value]) -> None:
                 self._emit_softmax(f, h, v, queries, weights)
                 self._emit_means(f, h, v, [(weights, self.v.x)], results)
 
             f.loop(self.width // self.lanes, vector, name="queries")
-            self._turned_back(f, results, self.target.x, h, first)
+            self._transpose_back(f, results, self.target.x, h, first)
 
         f.loop(self.heads, head, name="head")
 
-    def _emit_softmax(self, f: Function, h: Index, v: Index, queries: Place, weights: Place) -> None:
-        ops, greater = Vectors(f), Vectors(f).table()["max"]
+    def _emit_softmax(self, f: Function, h: Index, v: Index, queries: Address, weights: Address) -> None:
+        ops, greater = VectorOperations(f), VectorOperations(f).table()["max"]
 
         def product(t: Index, now: list[Value]) -> list[Value]:
             s = self._products(f, queries, v, self._states(self.k.x, h, t)) * self.scale
@@ -132,23 +134,26 @@ class Attended:
 
         largest = f.loop(self.positions, product, [f.constant(float("-inf"))], "key")[0]
 
-        def grown(t: Index, now: list[Value]) -> list[Value]:
+        def exponentiate(t: Index, now: list[Value]) -> list[Value]:
             place = self._vector(weights, t, v)
             e = ops.exp(f.load(place) - largest)
             f.store(e, place)
             return [now[0] + e]
 
-        share = f.constant(1.0) / self._over_positions(f, grown, 1)[0]
+        share = f.constant(1.0) / self._sum_over_positions(f, exponentiate, 1)[0]
 
-        def divided(t: Index, _: list[Value]) -> None:
+        def divide(t: Index, _: list[Value]) -> None:
             place = self._vector(weights, t, v)
             f.store(f.load(place) * share, place)
 
-        f.loop(self.positions, divided, name="key")
+        f.loop(self.positions, divide, name="key")
 
-    def _emit_means(self, f: Function, h: Index, v: Index, parts: Sequence[tuple[Place, Place]], rows: Place) -> None:
-        """Into a row for each map the sum over the positions of k of weights times states, for each of the parts:
-        (rows of weights, states of a layer).
+    def _emit_means(
+        self, f: Function, h: Index, v: Index, parts: Sequence[tuple[Address, Address]], rows: Address
+    ) -> None:
+        """Emit into a row for each map the sum over the positions of k of weights times states.
+
+        The sum runs over all `parts`: (rows of weights, states of a layer).
         """
 
         def some(e: Index, count: int) -> None:
@@ -158,7 +163,7 @@ class Attended:
                     sums = [f.fma(w, f.broadcast(numbers + k), total) for k, total in enumerate(sums)]
                 return sums
 
-            for k, total in enumerate(self._over_positions(f, key, count)):
+            for k, total in enumerate(self._sum_over_positions(f, key, count)):
                 f.store(total, self._vector(rows.by(e, self.width) + k * self.width, 0, v))
 
         for e0, times, size in blocks(self.size, _WRITTEN_OUT):
@@ -168,32 +173,35 @@ class Attended:
 
             f.loop(times, maps, name="maps")
 
-    def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
-        """How the results move with the states of q, k and v, after `emit_forward`: stored if `first`, else added."""
+    def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
+        """Emit the derivative of the results along the tangents of q, k and v, after `emit_forward`.
+
+        It is stored if `first`, else added.
+        """
 
         def head(h: Index, _: list[Value]) -> None:
             queries, weights = self._head(self.queries, h, self.size), self._head(self.weights, h, self.positions)
-            self._turned(f, moved[0], h, self.back)
+            self._transpose(f, tangents[0], h, self.back)
 
             def vector(v: Index, _: list[Value]) -> None:
                 def key(t: Index, now: list[Value]) -> list[Value]:
                     s = self._products(f, self.back, v, self._states(self.k.x, h, t)) + self._products(
-                        f, queries, v, self._states(moved[1], h, t)
+                        f, queries, v, self._states(tangents[1], h, t)
                     )
                     f.store(s * self.scale, self._vector(self.excess, t, v))
                     return [f.fma(f.load(self._vector(weights, t, v)), s * self.scale, now[0])]
 
-                mean = self._over_positions(f, key, 1)[0]
+                mean = self._sum_over_positions(f, key, 1)[0]
 
-                def less(t: Index, _: list[Value]) -> None:
-                    away = f.load(self._vector(self.excess, t, v)) - mean
-                    f.store(away * f.load(self._vector(weights, t, v)), self._vector(self.slopes, t, v))
+                def subtract_mean(t: Index, _: list[Value]) -> None:
+                    deviation = f.load(self._vector(self.excess, t, v)) - mean
+                    f.store(deviation * f.load(self._vector(weights, t, v)), self._vector(self.slopes, t, v))
 
-                f.loop(self.positions, less, name="key")
-                self._emit_means(f, h, v, [(self.slopes, self.v.x), (weights, moved[2])], self.errors["g"])
+                f.loop(self.positions, subtract_mean, name="key")
+                self._emit_means(f, h, v, [(self.slopes, self.v.x), (weights, tangents[2])], self.errors["g"])
 
             f.loop(self.width // self.lanes, vector, name="queries")
-            self._turned_back(f, self.errors["g"], into, h, first)
+            self._transpose_back(f, self.errors["g"], into, h, first)
 
         f.loop(self.heads, head, name="head")
 
@@ -202,11 +210,11 @@ class Attended:
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """Of each channel what goes back to q, k and v where it is wanted: stored if `first`, else added."""
+        """Emit for each channel the errors of q, k and v where wanted: stored if `first`, else added."""
 
         def head(h: Index, _: list[Value]) -> None:
             for c in channels:
-                self._turned(f, self.target.delta[c], h, self.errors[c])
+                self._transpose(f, self.target.delta[c], h, self.errors[c])
             for c in channels:
                 f.comment(f"{c} through attention")
 
@@ -215,7 +223,7 @@ class Attended:
 
                 f.loop(self.width // self.lanes, queries, name="queries")
                 if wanted[0]:
-                    self._turned_back(f, self.back, self.q.delta[c], h, first[0])
+                    self._transpose_back(f, self.back, self.q.delta[c], h, first[0])
                 for k, (layer, rows, factors) in enumerate(
                     (
                         (self.k, self.slopes, self._head(self.queries, h, self.size)),
@@ -230,7 +238,7 @@ class Attended:
         f.loop(self.heads, head, name="head")
 
     def _emit_slopes(self, f: Function, c: str, h: Index, v: Index, wanted: Sequence[bool]) -> None:
-        """`slopes`, by what k is found from, and `back`: what goes to q."""
+        """Emit `slopes`, from which the errors of k follow, and `back`, the errors of q."""
         weights = self._head(self.weights, h, self.positions)
         if c == "g":
             self._emit_first(f, h, v, weights)
@@ -242,25 +250,25 @@ class Attended:
         if wanted[0]:
             f.loop(self.size, lambda e, _: self._emit_second_of_q(f, c, h, v, e, weights), name="map")
 
-    def _emit_first(self, f: Function, h: Index, v: Index, weights: Place) -> None:
-        """`excess` and `slopes` of the gradient."""
+    def _emit_first(self, f: Function, h: Index, v: Index, weights: Address) -> None:
+        """Emit `excess` and `slopes` of the gradient."""
 
         def key(t: Index, now: list[Value]) -> list[Value]:
             value = self._products(f, self.errors["g"], v, self._states(self.v.x, h, t))
             f.store(value, self._vector(self.excess, t, v))
             return [f.fma(f.load(self._vector(weights, t, v)), value, now[0])]
 
-        mean = self._over_positions(f, key, 1)[0]
+        mean = self._sum_over_positions(f, key, 1)[0]
 
-        def less(t: Index, _: list[Value]) -> None:
+        def subtract_mean(t: Index, _: list[Value]) -> None:
             place = self._vector(self.excess, t, v)
             excess = f.load(place) - mean
             f.store(excess, place)
             f.store(excess * f.load(self._vector(weights, t, v)) * self.scale, self._vector(self.slopes, t, v))
 
-        f.loop(self.positions, less, name="key")
+        f.loop(self.positions, subtract_mean, name="key")
 
-    def _emit_second_of_k(self, f: Function, c: str, h: Index, v: Index, weights: Place) -> None:
+    def _emit_second_of_k(self, f: Function, c: str, h: Index, v: Index, weights: Address) -> None:
         results = self._head(self.results, h, self.size)
 
         def key(t: Index, _: list[Value]) -> None:
@@ -270,30 +278,30 @@ class Attended:
                 away = f.broadcast(numbers.by(e, 1)) - f.load(self._vector(results, e, v))
                 return f.fma(away * away, f.load(self._vector(self.errors[c], e, v)), total)
 
-            value = a * self._over_maps(f, spread)
+            value = a * self._sum_over_maps(f, spread)
             if c == "h-full":
                 value = f.fma(f.constant(1.0) - a * 2.0, f.load(self._vector(self.excess, t, v)), value)
             f.store(a * value * self.scale**2, self._vector(self.slopes, t, v))
 
         f.loop(self.positions, key, name="key")
 
-    def _emit_second_of_q(self, f: Function, c: str, h: Index, v: Index, e: Index, weights: Place) -> None:
-        """One row of `back`."""
+    def _emit_second_of_q(self, f: Function, c: str, h: Index, v: Index, e: Index, weights: Address) -> None:
+        """Emit one row of `back`."""
 
         def weight_and_key(t: Index) -> tuple[Value, Value]:
             return f.load(self._vector(weights, t, v)), f.broadcast(self._states(self.k.x, h, t).by(e, 1))
 
-        mean = self._over_positions(f, lambda t, now: [f.fma(*weight_and_key(t), now[0])], 1)[0]
+        mean = self._sum_over_positions(f, lambda t, now: [f.fma(*weight_and_key(t), now[0])], 1)[0]
 
         def squared(i: Index, total: Value) -> Value:
             def key(t: Index, now: list[Value]) -> list[Value]:
                 a, k = weight_and_key(t)
                 return [f.fma(a * (k - mean), f.broadcast(self._states(self.v.x, h, t).by(i, 1)), now[0])]
 
-            slope = self._over_positions(f, key, 1)[0]
+            slope = self._sum_over_positions(f, key, 1)[0]
             return f.fma(slope * slope, f.load(self._vector(self.errors[c], i, v)), total)
 
-        total = self._over_maps(f, squared)
+        total = self._sum_over_maps(f, squared)
         if c == "h-full":
 
             def bent(t: Index, now: list[Value]) -> list[Value]:
@@ -304,10 +312,19 @@ class Attended:
         f.store(total * self.scale**2, self._vector(self.back, e, v))
 
     def _emit_over_queries(
-        self, f: Function, rows: Place, factors: Place, powers: tuple[int, int], into: Place, h: Index, first: bool
+        self,
+        f: Function,
+        rows: Address,
+        factors: Address,
+        powers: tuple[int, int],
+        into: Address,
+        h: Index,
+        first: bool,
     ) -> None:
-        """For each position of k and each map the sum over the positions of q of a row times a factor, each to its
-        power: into the errors of k or v.
+        """Emit the errors of k or v.
+
+        For each position of k and each map they are the sum over the positions of q of a row times a factor, each to
+        its power in `powers`.
         """
 
         def key(t: Index, _: list[Value]) -> None:
@@ -338,7 +355,7 @@ def _power(value: Value, power: int) -> Value:
 
 
 def _index(f: Function, block: Index, size: int, offset: int) -> Index:
-    """offset + block * size as a number, or as a value where the block is one."""
+    """Return offset + block * size: a number, or a value where the block is one."""
     if isinstance(block, int):
         return offset + block * size
     scaled = f.op("mul", block, Value(f, str(size), "i64"), "nsw")

@@ -1,42 +1,43 @@
-"""One weight per map and no crossing of maps: pooling with a coefficient for each map, unit to unit connections.
+"""Kernels with one weight per map: pooling with a coefficient for each map, one-to-one connections.
 
-Takes the sums over windows (or the layer itself) and weights, maps in lanes; emits products lane by lane.
+The kernel reads the sums over windows (or the layer itself) and the weights, with maps in lanes, and emits products
+lane by lane.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from snsim.engines.native.im2col import Direct, Pool
+from snsim.engines.native.im2col import DirectBuffer, PoolBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.target import Address
+from snsim.engines.native.update_rules import WeightUpdate
 
 
-class Diagonal:
+class DiagonalKernel:
     """One link: lane m of a position of the source feeds lane m of the same position of the target."""
 
-    def __init__(self, buffer: Direct | Pool, cells: ParameterCells, target: LayerCells):
+    def __init__(self, buffer: DirectBuffer | PoolBuffer, cells: ParameterCells, target: LayerCells):
         self.buffer, self.cells, self.target = buffer, cells, target
-        single = isinstance(buffer, Direct)
+        single = isinstance(buffer, DirectBuffer)
         self.positions = 1 if single else target.positions
         self.width = target.units if single else target.maps
-        self.step = 0 if isinstance(buffer, Direct) else buffer.length  # of the source, from position to position
+        self.step = 0 if isinstance(buffer, DirectBuffer) else buffer.length  # of the source, from position to position
         self.lanes = cells.block.machine.lanes
 
     def _each_vector(self, f: Function, act: Callable[[Index, int], None]) -> None:
-        """`act(vector index, lanes that count)`; the last by itself."""
+        """Call `act(vector index, used lanes)` in a loop over full vectors, then for the last one."""
         full, rest = divmod(self.width, self.lanes)
         if full:
             f.loop(full, lambda v, _: act(v, self.lanes), name="vector")
         if rest:
             act(full, rest)
 
-    def _source(self, place: Place, p: Index, v: Index) -> Place:
+    def _source(self, place: Address, p: Index, v: Index) -> Address:
         return place.by(p, self.step).by(v, self.lanes)
 
-    def _unit(self, place: Place, p: Index, v: Index) -> Place:
+    def _unit(self, place: Address, p: Index, v: Index) -> Address:
         return place.by(p, self.target.maps).by(v, self.lanes)
 
     def emit_sums(self, f: Function, first: bool) -> None:
@@ -52,20 +53,22 @@ class Diagonal:
 
         self._each_vector(f, vector)
 
-    def emit_back(self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: Update | None) -> None:
-        """Errors of the source, then the update of the weights, vector by vector."""
+    def emit_back(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
+    ) -> None:
+        """Emit the errors of the source, then the update of the weights, vector by vector."""
         last = self.cells.masks(self.cells.vectors)[-1]
-        store = first or isinstance(self.buffer, Pool)
+        store = first or isinstance(self.buffer, PoolBuffer)
         squares = any(POWER[c] == 2 for c in channels)
-        if isinstance(self.buffer, Pool) and squares and update is not None:
+        if isinstance(self.buffer, PoolBuffer) and squares and update is not None:
             self.buffer.fill_squares(f)
 
         def states(p: Index, v: Index) -> dict[int, Value]:
-            """Of each power, what the weight's derivative is made of."""
+            """Return the state to each power that the derivative of the weight needs."""
             x = f.load(self._source(self.buffer.x, p, v))
             if not squares:
                 return {1: x}
-            if isinstance(self.buffer, Pool):
+            if isinstance(self.buffer, PoolBuffer):
                 return {1: x, 2: f.load(self._source(self.buffer.squares, p, v))}
             return {1: x, 2: x * x}
 
@@ -74,7 +77,7 @@ class Diagonal:
             w = f.load(at)
 
             def position(p: Index, sums: list[Value]) -> list[Value]:
-                made = []
+                totals = []
                 x = states(p, v) if update is not None else {}
                 for c, total in zip(channels, sums or [f.zero] * len(channels)):
                     d = f.load_first(self._unit(self.target.delta[c], p, v), count)
@@ -82,8 +85,8 @@ class Diagonal:
                         place = self._source(self.buffer.back[c], p, v)
                         back = d * (w * w if POWER[c] == 2 else w)
                         f.store(back if store else back + f.load(place), place)
-                    made.append(f.fma(d, x[POWER[c]], total) if update is not None else total)
-                return made
+                    totals.append(f.fma(d, x[POWER[c]], total) if update is not None else total)
+                return totals
 
             carried = [f.zero] * len(channels) if update is not None else []
             sums = f.loop(self.positions, position, carried, "position")

@@ -1,27 +1,28 @@
-"""Sums of products whose lanes lie along the rows of windows: dense layers, shared windows, windows of own weights.
+"""Sums of products with lanes along the rows of windows: dense layers, shared windows, local windows.
 
-Takes a buffer of rows (im2col.py) and weights laid out alike, [set][position, if each has its own][target map][row of
-the window][vectors]; emits the sums of the target. A tile of positions and target maps is kept in registers, each
-register the partial sums of one unit in its lanes; at the end a tree of shuffles adds up each register's lanes.
+The kernel reads a buffer of rows (im2col.py) and weights in the same order, [set][position, if unshared][target
+map][row of the window][vectors], and emits the sums of the target. A tile of positions and target maps stays in
+registers; each register holds the partial sums of one unit in its lanes. At the end a tree of shuffles adds up the
+lanes of each register.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from snsim.engines.native.im2col import Direct, Patch, Pool, Window, Windowing
+from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowLayout
 from snsim.engines.native.layout import LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Machine, Place
+from snsim.engines.native.target import Address, Machine
 from snsim.engines.native.vector_math import sums_of
 
-Buffer = Direct | Window | Patch | Pool
+Buffer = DirectBuffer | WindowBuffer | PatchBuffer | PoolBuffer
 _LONG = 4  # vectors in a row that are written out; longer rows become a loop
 
 
 @dataclass(eq=False)
 class Tiles:
-    """One link, or the part of it whose windows have the same form: `sets` copies of the geometry one after the other.
+    """One link, or the part of it whose windows have the same form: `sets` copies of the geometry, one after the other.
 
     Set s reads its own copy in the buffer and feeds `targets` neighbouring maps from `first_target + s * targets` on.
     """
@@ -33,48 +34,50 @@ class Tiles:
     set_stride: int  # in the buffer
     first_target: int
     targets: int
-    own: bool  # whether each position has its own weights
+    unshared: bool  # whether each position has its own weights
 
     @property
     def row(self) -> int:
-        """Numbers in a row of weights."""
-        return self.windowing.vectors * self.cells.block.machine.lanes
+        """Return how many numbers a row of weights has."""
+        return self.layout.vectors * self.cells.block.machine.lanes
 
     @property
     def unit(self) -> int:
-        """Numbers in the weights of one target unit (of a position)."""
-        return self.row * self.windowing.kernel_rows
+        """Return how many numbers the weights of one target unit (of a position) have."""
+        return self.row * self.layout.kernel_rows
 
     @property
-    def windowing(self) -> Windowing:
-        """Of what is read; what goes back may stand otherwise."""
-        return self.buffer.x_windowing if not isinstance(self.buffer, Direct) else self.buffer.windowing
+    def layout(self) -> WindowLayout:
+        """Return the layout of the windows that are read; the backward buffer may have another one."""
+        return self.buffer.x_layout if not isinstance(self.buffer, DirectBuffer) else self.buffer.layout
 
     @property
     def position_stride(self) -> int:
-        return self.unit * self.targets if self.own else 0
+        return self.unit * self.targets if self.unshared else 0
 
     @property
     def set_weights(self) -> int:
-        return self.unit * self.targets * (self.windowing.positions if self.own else 1)
+        return self.unit * self.targets * (self.layout.positions if self.unshared else 1)
 
-    def window(self, place: Place, s: Index, i: Index, j: Index, where: Windowing) -> Place:
+    def window(self, place: Address, s: Index, i: Index, j: Index, where: WindowLayout) -> Address:
         return place.by(s, self.set_stride).by(i, where.row_step).by(j, where.column_step)
 
-    def weights(self, s: Index, i: Index, j: Index, t: Index) -> Place:
+    def weights(self, s: Index, i: Index, j: Index, t: Index) -> Address:
         step = self.position_stride
-        position = self.cells.value.by(s, self.set_weights).by(i, step * self.windowing.columns).by(j, step)
+        position = self.cells.value.by(s, self.set_weights).by(i, step * self.layout.columns).by(j, step)
         return position.by(t, self.unit)
 
-    def units(self, place: Place, s: Index, i: Index, j: Index, t: Index) -> Place:
-        """The cell of target map t (of the set) at a position, in a region of the target."""
+    def units(self, place: Address, s: Index, i: Index, j: Index, t: Index) -> Address:
+        """Return the cell of target map t (of the set) at a position, in a region of the target."""
         maps = self.target.maps
-        return (place + self.first_target).by(s, self.targets).by(i, maps * self.windowing.columns).by(j, maps).by(t, 1)
+        return (place + self.first_target).by(s, self.targets).by(i, maps * self.layout.columns).by(j, maps).by(t, 1)
 
 
 def tile_size(machine: Machine, targets: int, positions: int) -> tuple[int, int]:
-    """(target maps, positions) of a tile: half of the registers hold sums, about as many maps as positions, so that
-    each weight and each state that is loaded serves several products.
+    """Return the (target maps, positions) of a tile.
+
+    Half of the registers hold sums, about as many maps as positions, so that each loaded weight and each loaded state
+    serves several products.
     """
     sums = machine.registers // 2
     side = 1
@@ -86,8 +89,8 @@ def tile_size(machine: Machine, targets: int, positions: int) -> tuple[int, int]
 
 
 def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
-    """Add to the sums of the target (or store them, if this is the first link)."""
-    where = tiles.windowing
+    """Emit the sums of the target: stored if this is the first link, else added."""
+    where = tiles.layout
     tile_targets, tile_positions = tile_size(f.machine, tiles.targets, where.columns)
     for t0, target_blocks, targets in blocks(tiles.targets, tile_targets):
         for j0, position_blocks, positions in blocks(where.columns, tile_positions):
@@ -113,19 +116,26 @@ def emit_sums(f: Function, tiles: Tiles, first: bool) -> None:
 
 
 def _emit_tile(
-    f: Function, tiles: Tiles, window: Place, weights: Place, units: Place, targets: int, positions: int, first: bool
+    f: Function,
+    tiles: Tiles,
+    window: Address,
+    weights: Address,
+    units: Address,
+    targets: int,
+    positions: int,
+    first: bool,
 ) -> None:
-    where, lanes = tiles.windowing, f.machine.lanes
+    where, lanes = tiles.layout, f.machine.lanes
     vectors = where.vectors
 
-    def products(at_x: Place, at_w: Place, count: int, sums: list[Value]) -> list[Value]:
+    def products(at_x: Address, at_w: Address, count: int, sums: list[Value]) -> list[Value]:
         """Of `count` vectors. The sums are numbered position * targets + map."""
         sums = list(sums)
         for v in range(count):
             x = [f.load(at_x + p * where.column_step + v * lanes) for p in range(positions)]
             for t in range(targets):
                 for p in range(positions):
-                    if p == 0 or tiles.own:
+                    if p == 0 or tiles.unshared:
                         w = f.load(at_w + p * tiles.position_stride + t * tiles.unit + v * lanes)
                     k = p * targets + t
                     sums[k] = f.fma(w, x[p], sums[k])
@@ -154,8 +164,8 @@ def _emit_tile(
                 _put(f, total, q * count, count, units + (p + q) * tiles.target.maps + t, first)
 
 
-def _put(f: Function, value: Value, lane: int, count: int, place: Place, first: bool) -> None:
-    """Lanes of a value to `count` cells; added to what is there unless it is the first."""
+def _put(f: Function, value: Value, lane: int, count: int, place: Address, first: bool) -> None:
+    """Emit the store of `count` lanes of a value, from `lane` on: stored if `first`, else added."""
     if not first:
         width = f.machine.lanes
         there = f.load_first(place, count)

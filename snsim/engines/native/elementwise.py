@@ -1,7 +1,7 @@
-"""What is done cell by cell: non-linearities, the cost, errors through the non-linearity, biases.
+"""Cell-by-cell code: non-linearities, the cost, errors through the non-linearity, biases.
 
-Takes layers and expressions; emits loops over whole vectors. Lanes after the last cell are kept 0, whatever the
-expression makes of them.
+The functions take layers and expressions and emit loops over whole vectors. Lanes after the last cell are kept 0,
+whatever the expression makes of them.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import numpy as np
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
-from snsim.engines.native.update_rules import Update
-from snsim.engines.native.vector_math import Vectors
+from snsim.engines.native.target import Address
+from snsim.engines.native.update_rules import WeightUpdate
+from snsim.engines.native.vector_math import VectorOperations
 from snsim.engines.plan import Stage
 from snsim.engines.protocol import Cost
 from snsim.network.expressions import program
 
 
 class Bias:
-    """The bias of a layer whose entries follow one another in the order of cells, over and over: `period` entries,
-    `repeats` times. Repeated ones are also kept cell by cell in `spread`, to be added to the sums.
+    """The bias of a layer whose entries repeat in the order of cells: `period` entries, `repeats` times.
+
+    Repeated entries are also kept cell by cell in `spread`, to be added to the sums.
     """
 
     def __init__(self, layer: LayerCells, name: str, entries: np.ndarray, period: int, block: Block):
@@ -53,8 +54,8 @@ class Bias:
                 name="position",
             )
 
-    def emit_update(self, f: Function, channels: Sequence[str], update: Update) -> None:
-        """Of repeated entries: the errors of all positions summed."""
+    def emit_update(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
+        """Emit the update of the bias; for repeated entries the errors of all positions are summed."""
 
         def vector(at: At, count: int) -> None:
             sums = f.loop(
@@ -75,10 +76,11 @@ class Bias:
 def emit_nlf(
     f: Function, stage: Stage, layer: LayerCells, bias: Bias | None, bends: bool, gated: bool, noisy: bool
 ) -> None:
-    """States, f'(a) and, if `bends`, f''(a) from the sums that stand in the place of the states. A unit that is `gated`
-    has the nlf gate * f; if `noisy`, the noise is added to the sums first.
+    """Emit states, f'(a) and, if `bends`, f''(a) from the sums, which stand in the place of the states.
+
+    A `gated` unit has the non-linearity gate * f. If `noisy`, the noise is added to the sums first.
     """
-    run = program([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(Vectors(f).table())
+    run = program([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(VectorOperations(f).table())
 
     def vector(at: At, count: int) -> None:
         a = f.load(at(layer.x))
@@ -86,30 +88,30 @@ def emit_nlf(
             a = a + f.load(at(bias.spread))
         a = a + f.load(at(layer.noise)) if noisy else a
         for result, place in zip(run({"x": a}), (layer.x, layer.slope, layer.bend)):
-            value = Vectors(f).number(result)
+            value = VectorOperations(f).number(result)
             value = value * f.load(at(layer.gate)) if gated else value
             f.store(f.first_lanes(value, count), at(place))
 
     each_vector(f, layer.units, vector)
 
 
-def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str], target: Place) -> None:
-    """dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
+def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str], target: Address) -> None:
+    """Emit dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
     if cost.softmax or cost.de is None or cost.dde is None:
         return _emit_softmax(f, layer, channels, target)
-    run = program([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(Vectors(f).table())
+    run = program([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(VectorOperations(f).table())
 
     def vector(at: At, count: int) -> None:
         env = {"x": f.load(at(layer.x)), "d": f.load_first(at(target), count), "n": f.constant(float(layer.units))}
         for c, value in zip(channels, run(env)):
-            f.store(f.first_lanes(Vectors(f).number(value), count), at(layer.delta[c]))
+            f.store(f.first_lanes(VectorOperations(f).number(value), count), at(layer.delta[c]))
 
     each_vector(f, layer.units, vector)
 
 
-def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], target: Place) -> None:
+def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], target: Address) -> None:
     lanes, units = f.machine.lanes, layer.units
-    ops = Vectors(f)
+    ops = VectorOperations(f)
     greater = ops.table()["max"]
 
     def load_x(at: At, count: int) -> Value:
@@ -117,16 +119,16 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
         return x if count == lanes else f.select(f.mask([k < count for k in range(lanes)]), x, f.constant(-np.inf))
 
     least = f.constant(-np.inf)
-    largest = over_lanes(f, folded(f, units, least, lambda at, n, now: greater(now, load_x(at, n))), greater)
+    largest = reduce_lanes(f, reduce_vectors(f, units, least, lambda at, n, now: greater(now, load_x(at, n))), greater)
 
     def add_exp(at: At, count: int, now: Value) -> Value:
         e = f.first_lanes(ops.exp(load_x(at, count) - largest), count)
         f.store(e, at(layer.delta[channels[0]]))
         return now + e
 
-    total = over_lanes(f, folded(f, units, f.zero, add_exp), lambda a, b: a + b)
-    mass = over_lanes(
-        f, folded(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)), lambda a, b: a + b
+    total = reduce_lanes(f, reduce_vectors(f, units, f.zero, add_exp), lambda a, b: a + b)
+    mass = reduce_lanes(
+        f, reduce_vectors(f, units, f.zero, lambda at, n, now: now + f.load_first(at(target), n)), lambda a, b: a + b
     )
 
     def vector(at: At, count: int) -> None:
@@ -137,8 +139,8 @@ def _emit_softmax(f: Function, layer: LayerCells, channels: Sequence[str], targe
     each_vector(f, units, vector)
 
 
-def folded(f: Function, count: int, start: Value, step: Callable[[At, int, Value], Value]) -> Value:
-    """`step(at, lanes that count, value so far)` over all vectors."""
+def reduce_vectors(f: Function, count: int, start: Value, step: Callable[[At, int, Value], Value]) -> Value:
+    """Emit `step(at, used lanes, value so far)` over all vectors, and return the last value."""
     lanes = f.machine.lanes
     full, rest = divmod(count, lanes)
     value = start
@@ -147,8 +149,8 @@ def folded(f: Function, count: int, start: Value, step: Callable[[At, int, Value
     return step(lambda place: place + full * lanes, rest, value) if rest else value
 
 
-def over_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Value]) -> Value:
-    """All lanes combined, in every lane."""
+def reduce_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Value]) -> Value:
+    """Emit the combination of all lanes, and return it in every lane."""
     lanes = f.machine.lanes
     half = lanes // 2
     while half:
@@ -158,10 +160,11 @@ def over_lanes(f: Function, value: Value, combine: Callable[[Value, Value], Valu
 
 
 def emit_through_nlf(
-    f: Function, layer: LayerCells, channels: Sequence[str], bias: Bias | None, update: Update | None
+    f: Function, layer: LayerCells, channels: Sequence[str], bias: Bias | None, update: WeightUpdate | None
 ) -> None:
-    """From derivatives by the states to derivatives by the sums, in place; on the way the update of biases that are
-    one per cell.
+    """Emit the step from derivatives by the states to derivatives by the sums, in place.
+
+    Biases with one entry per cell are updated on the way.
     """
     fused = update if bias is not None and bias.repeats == 1 else None
 
@@ -185,8 +188,8 @@ def emit_through_nlf(
         bias.emit_update(f, channels, update)
 
 
-def emit_copy(f: Function, source: Place, target: Place, count: int, exact: bool = True) -> None:
-    """`count` numbers; if not `exact` zeros fill up the last vector of the target."""
+def emit_copy(f: Function, source: Address, target: Address, count: int, exact: bool = True) -> None:
+    """Emit a copy of `count` numbers; unless `exact`, zeros fill up the last vector of the target."""
     each_vector(
         f,
         count,
@@ -198,11 +201,11 @@ def emit_copy(f: Function, source: Place, target: Place, count: int, exact: bool
     )
 
 
-def emit_filled(f: Function, place: Place, count: int, number: float) -> None:
-    """`count` times the number."""
+def emit_filled(f: Function, place: Address, count: int, number: float) -> None:
+    """Emit the store of one number in `count` cells."""
     each_vector(f, count, lambda at, n: f.store(f.first_lanes(f.constant(number), n), at(place)))
 
 
-def pattern(base: str, index: Index, size: int) -> Place:
-    """Row `index` of an array of patterns."""
-    return Place(0, base=base).by(index, size)
+def pattern_address(base: str, index: Index, size: int) -> Address:
+    """Return the address of row `index` of an array of patterns."""
+    return Address(0, base=base).by(index, size)

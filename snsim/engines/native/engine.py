@@ -1,8 +1,8 @@
 """The native engine: a plan compiled for this processor, learning pattern by pattern.
 
-Satisfies `snsim.engines.protocol.Engine`. Code is compiled when it is first needed, and again when the kind of the
-settings changes (a rate that becomes an array, a batch), not when their numbers do. Learning and evaluation run
-outside Python's lock, on a block of numbers that belongs to this engine alone.
+It satisfies `snsim.engines.protocol.Engine`. Code is compiled when it is first needed, and again when the variant of
+the settings changes (a rate becomes an array, a batch), not when their numbers change. Learning and evaluation run
+without Python's global lock, on a block of numbers that belongs to this engine alone.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from typing import Any
 
 import numpy as np
 
-from snsim.engines.folding import folded, is_idle
+from snsim.engines.folding import fold_rule, is_idle
 from snsim.engines.native import jit
-from snsim.engines.native.forward_mode import Tangents, moving
+from snsim.engines.native.forward_mode import TangentCode, tangent_weights
 from snsim.engines.native.layout import ParameterCells, aligned_block, state_region
-from snsim.engines.native.net_code import Net
-from snsim.engines.native.update_rules import Kind, Updates
-from snsim.engines.parameter_state import WeightShapes, checked_gates, checked_patterns
+from snsim.engines.native.net_code import NetCode
+from snsim.engines.native.update_rules import CodeVariant, UpdateCode
+from snsim.engines.parameter_state import WeightShapes, check_gates, check_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
 from snsim.errors import fail
 from snsim.network.expressions import variable
 
 _CURVATURES = {"gauss-newton": "h", "full": "h-full"}
-_CHANGES_ALL = UpdateRule("none, sums only", (), (), ((("w", variable("g")),),))
+_SUMS_ONLY = UpdateRule("none, sums only", (), (), ((("w", variable("g")),),))
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 _PIECE = 1000  # patterns of a batch in one call of compiled code
-Drawn = tuple[tuple[int, ...], tuple[int, ...]]  # the layers with gates, and those with noise
+GatedAndNoisy = tuple[tuple[int, ...], tuple[int, ...]]  # the layers with gates, and those with noise
 
 
 @dataclass(frozen=True, eq=False)
-class _Compiled:
-    """Linked code with what it was made for."""
+class _CompiledCode:
+    """Linked code with the update code and the channels that it was compiled for."""
 
     code: jit.Code
-    updates: Updates | None
+    updates: UpdateCode | None
     channels: tuple[str, ...]
 
     def run(self, name: str, *arguments: tuple[Any, Any]) -> None:
@@ -47,14 +47,15 @@ class _Compiled:
 
 
 def _call(code: jit.Code, name: str, *arguments: tuple[Any, Any]) -> None:
-    function = ctypes.CFUNCTYPE(None, *(kind for kind, _ in arguments))(code.address(name))
+    function = ctypes.CFUNCTYPE(None, *(ctype for ctype, _ in arguments))(code.address(name))
     function(*(value for _, value in arguments))
 
 
 class NativeEngine:
-    """See the module. `options` are numbers of the update rule that hold for as long as the engine is used: they are
-    compiled in, and states on which no weight can depend then (momentum 0) are not kept: `state` gives what was loaded
-    for them, or 0.
+    """The engine of this module.
+
+    `options` are numbers of the update rule that stay constant for the life of the engine. They are compiled in. States
+    on which no weight can then depend (momentum 0) are not kept: `state` returns what was loaded for them, or 0.
     """
 
     name = "native"
@@ -70,16 +71,16 @@ class NativeEngine:
         self.plan, self.cost, self.rule = plan, cost, rule
         self.dtype = np.dtype(dtype)
         self._constants = {name: float(value) for name, value in (options or {}).items()}
-        self._weights = WeightShapes(plan.parameters, rule, self.dtype)  # checks what is handed over
-        self._net = Net(plan, cost, jit.machine(self.dtype))
+        self._weights = WeightShapes(plan.parameters, rule, self.dtype)  # checks values from callers
+        self._net = NetCode(plan, cost, jit.machine(self.dtype))
         self._tables = self._net.tables.joined()
         self._memory = aligned_block(0, self.dtype)
         self._filled = 0
         self._updates = 0
-        self._compiled: dict[object, _Compiled] = {}
+        self._compiled: dict[object, _CompiledCode] = {}
         self._freezes: dict[tuple[str, ...], bool] = {}
-        self._tangents: Tangents | None = None  # made when they are first asked for
-        self._last: tuple[Settings, Drawn, _Compiled, np.ndarray] | None = None
+        self._tangents: TangentCode | None = None  # made on first use
+        self._last: tuple[Settings, GatedAndNoisy, _CompiledCode, np.ndarray] | None = None
         self._grow()
         for name, parameter in plan.parameters.items():
             if parameter.fixed is not None:
@@ -88,7 +89,7 @@ class NativeEngine:
     # ---- The block -----------------------------------------------------------------------------------------------
 
     def _grow(self) -> None:
-        """Make room for regions that were handed out since, and write what they must contain."""
+        """Enlarge the block for regions allocated since, and write their initial contents."""
         block = self._net.block
         if block.size > len(self._memory):
             larger = aligned_block(block.size, self.dtype)
@@ -104,12 +105,12 @@ class NativeEngine:
             self._grow()
         cells.pack(self._memory, values, what)
 
-    def _pack_given(self, name: str, value: np.ndarray, what: str | None = None) -> None:
-        """Pack what `WeightShapes.checked` gives of a parameter: a number, or an array of its shape."""
+    def _pack_checked(self, name: str, value: np.ndarray, what: str | None = None) -> None:
+        """Pack a checked value of a parameter: a number, or an array of its shape."""
         shape = self.plan.parameters[name].shape
         self._pack(self._net.cells[name], value if value.ndim else np.broadcast_to(value, shape), what)
 
-    def _taken_out(self, name: str, what: str | None = None) -> np.ndarray:
+    def _unpack(self, name: str, what: str | None = None) -> np.ndarray:
         parameter = self.plan.parameters[name]
         return self._net.cells[name].unpack(self._memory, parameter.size, what).reshape(parameter.shape)
 
@@ -120,60 +121,60 @@ class NativeEngine:
     # ---- What an engine holds ------------------------------------------------------------------------------------
 
     def parameters(self) -> dict[str, np.ndarray]:
-        return {name: self._taken_out(name) for name in self.plan.parameters}
+        return {name: self._unpack(name) for name in self.plan.parameters}
 
     def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
         for name, value in self._weights.checked(values, "weights").items():
-            self._pack_given(name, value)
+            self._pack_checked(name, value)
 
     def state(self) -> dict[str, np.ndarray]:
-        made: dict[str, np.ndarray] = {}
+        arrays: dict[str, np.ndarray] = {}
         for state in self.rule.states:
             for name in self._learning:
                 kept = self._net.cells[name].has(state_region(state))  # else it is 0, and takes no memory
-                made[f"{name}/{state}"] = (
-                    self._taken_out(name, state_region(state))
+                arrays[f"{name}/{state}"] = (
+                    self._unpack(name, state_region(state))
                     if kept
                     else np.zeros(self.plan.parameters[name].shape, self.dtype)
                 )
-        return {**made, "n": np.array(self._updates)}
+        return {**arrays, "n": np.array(self._updates)}
 
     def load_state(self, values: Mapping[str, np.ndarray]) -> None:
         states, self._updates = self._weights.checked_state(values)
-        for state, given in states.items():
-            for name, value in given.items():
+        for state, arrays in states.items():
+            for name, value in arrays.items():
                 if self._net.cells[name].has(state_region(state)) or value.any():
-                    self._pack_given(name, value, state_region(state))
+                    self._pack_checked(name, value, state_region(state))
 
     # ---- Compiling -----------------------------------------------------------------------------------------------
 
-    def _made(
-        self, key: object, text: str, exported: tuple[str, ...], updates: Updates | None, channels: tuple[str, ...]
-    ) -> _Compiled:
+    def _compile(
+        self, key: object, text: str, exported: tuple[str, ...], updates: UpdateCode | None, channels: tuple[str, ...]
+    ) -> _CompiledCode:
         self._grow()
-        made = self._compiled[key] = _Compiled(jit.Code(text, exported), updates, channels)
-        return made
+        compiled = self._compiled[key] = _CompiledCode(jit.Code(text, exported), updates, channels)
+        return compiled
 
-    def _learning_code(self, kind: Kind) -> _Compiled:
-        if kind in self._compiled:
-            return self._compiled[kind]
-        updates = self._net.updates(self.rule, kind)
+    def _learning_code(self, variant: CodeVariant) -> _CompiledCode:
+        if variant in self._compiled:
+            return self._compiled[variant]
+        updates = self._net.updates(self.rule, variant)
         channels = updates.channels()
-        exported = (*(("gather", "apply") if kind.batched else ("learn",)), "evaluate", "states")
-        return self._made(kind, self._net.learning_module(updates, channels), exported, updates, channels)
+        exported = (*(("gather", "apply") if variant.batched else ("learn",)), "evaluate", "states")
+        return self._compile(variant, self._net.learning_module(updates, channels), exported, updates, channels)
 
-    def _evaluation_code(self) -> _Compiled:
-        for made in self._compiled.values():
-            return made
-        return self._made("forward", self._net.forward_module(), ("evaluate", "states"), None, ())
+    def _evaluation_code(self) -> _CompiledCode:
+        for compiled in self._compiled.values():
+            return compiled
+        return self._compile("forward", self._net.forward_module(), ("evaluate", "states"), None, ())
 
-    def _gathering_code(self, channels: tuple[str, ...]) -> _Compiled:
-        """What adds up derivatives by all weights and updates none."""
+    def _gathering_code(self, channels: tuple[str, ...]) -> _CompiledCode:
+        """Return the code that adds up derivatives by all weights and updates none."""
         if ("gathered", channels) in self._compiled:
             return self._compiled["gathered", channels]
-        kind = Kind(tuple((name, "number") for name in self._learning), batched=True)
-        updates = self._net.updates(_CHANGES_ALL, kind)
-        return self._made(
+        variant = CodeVariant(tuple((name, "number") for name in self._learning), batched=True)
+        updates = self._net.updates(_SUMS_ONLY, variant)
+        return self._compile(
             ("gathered", channels),
             self._net.learning_module(updates, channels),
             ("gather", "apply", "evaluate", "states"),
@@ -181,21 +182,23 @@ class NativeEngine:
             channels,
         )
 
-    def _kind(self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: Drawn) -> Kind:
+    def _variant(
+        self, settings: Settings, rates: Mapping[str, float | np.ndarray], drawn: GatedAndNoisy
+    ) -> CodeVariant:
         zeros = tuple(
             name
             for name, default in self.rule.options
             if name not in self._constants and settings.options.get(name, default) == 0
         )
         if zeros not in self._freezes:  # whether a rate of 0 changes nothing: asked each pass, the same for all
-            self._freezes[zeros] = is_idle(folded(self.rule, {**self._constants, "rate": 0.0}, zeros))
+            self._freezes[zeros] = is_idle(fold_rule(self.rule, {**self._constants, "rate": 0.0}, zeros))
         freezes = self._freezes[zeros]
-        kinds = tuple(
+        rate_kinds = tuple(
             (name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 and freezes else "number")
             for name, rate in rates.items()
         )
-        return Kind(
-            kinds,
+        return CodeVariant(
+            rate_kinds,
             tuple(sorted(self._constants.items())),
             zeros,
             settings.batch > 1,
@@ -204,17 +207,17 @@ class NativeEngine:
         )
 
     def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:
-        """By learning parameter a number, or an array if its weights differ."""
+        """Return for each learning parameter a number, or an array if its weights have different rates."""
         if "rate" not in self.rule.mentions:
             return {name: 1.0 for name in self._learning}
-        made: dict[str, float | np.ndarray] = {}
-        for name, given in self._weights.checked(settings.rates, "learning rate").items():
-            entries = given.reshape(-1).astype(self.dtype)
-            made[name] = float(given.flat[0]) if (entries == entries[0]).all() else entries
-        return made
+        rates: dict[str, float | np.ndarray] = {}
+        for name, rate in self._weights.checked(settings.rates, "learning rate").items():
+            entries = rate.reshape(-1).astype(self.dtype)
+            rates[name] = float(rate.flat[0]) if (entries == entries[0]).all() else entries
+        return rates
 
-    def _prepared(self, settings: Settings, drawn: Drawn) -> tuple[_Compiled, np.ndarray]:
-        """The code for these settings, and their numbers as it reads them."""
+    def _code_and_numbers(self, settings: Settings, drawn: GatedAndNoisy) -> tuple[_CompiledCode, np.ndarray]:
+        """Return the code for these settings, and their numbers in the form that it reads."""
         if self._last is not None and self._last[0] is settings and self._last[1] == drawn:
             return self._last[2:]
         options = {name: float(settings.options.get(name, default)) for name, default in self.rule.options}
@@ -222,17 +225,17 @@ class NativeEngine:
             if options.get(name, value) != value:
                 raise fail(
                     f"option {name} of {self.rule.name} was compiled in as {value:g}, not {options[name]:g}",
-                    hint="build the engine without that option among the constant ones",
+                    hint=f"build the engine without {name} in its constants, or keep the value",
                 )
         rates = self._rates(settings)
-        compiled = self._learning_code(self._kind(settings, rates, drawn))
+        compiled = self._learning_code(self._variant(settings, rates, drawn))
         assert compiled.updates is not None
         for name, rate in rates.items():
             if isinstance(rate, np.ndarray):
                 self._pack(self._net.cells[name], rate, "rate")
         if settings.held_curvature is not None:
             for name, curvature in self._weights.checked(settings.held_curvature, "curvature").items():
-                self._pack_given(name, curvature, "curvature")
+                self._pack_checked(name, curvature, "curvature")
         numbers = [options[name] for name in compiled.updates.options]
         numbers += [rate if isinstance(rate, float) else 0.0 for rate in rates.values()]
         array = np.array([*numbers, 0.0])
@@ -242,11 +245,11 @@ class NativeEngine:
     # ---- Running -------------------------------------------------------------------------------------------------
 
     def _inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Checked, of the engine's type, each row in the order of cells."""
-        return self._in_cells(checked_patterns(inputs, self.plan.input_units, "input", self.dtype), 0)
+        """Return the inputs, checked, of the engine's dtype, each row in the order of cells."""
+        return self._in_cells(check_patterns(inputs, self.plan.input_units, "input", self.dtype), 0)
 
     def _targets(self, targets: np.ndarray, patterns: int) -> np.ndarray:
-        checked = checked_patterns(targets, self.plan.output_units, "target", self.dtype, patterns)
+        checked = check_patterns(targets, self.plan.output_units, "target", self.dtype, patterns)
         return self._in_cells(checked, -1)
 
     def _in_cells(self, rows: np.ndarray, layer: int) -> np.ndarray:
@@ -267,8 +270,8 @@ class NativeEngine:
         x = self._inputs(inputs)
         d = self._targets(targets, len(x))
         by_layer = [
-            sorted(checked_gates(given, self.plan, self.dtype, len(x), what).items())
-            for given, what in ((gates, "gate"), (noises, "noise"))
+            sorted(check_gates(values_by_name, self.plan, self.dtype, len(x), what).items())
+            for values_by_name, what in ((gates, "gate"), (noises, "noise"))
         ]
         if not len(x):
             return
@@ -276,7 +279,7 @@ class NativeEngine:
         rows = np.concatenate(
             [self._in_cells(values, layer) for part in by_layer for layer, values in part] or [x[:, :0]], axis=1
         )
-        compiled, numbers = self._prepared(settings, drawn)
+        compiled, numbers = self._code_and_numbers(settings, drawn)
         if settings.batch == 1:
             compiled.run(
                 "learn", *self._patterns(x, d, rows), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates + 1)
@@ -293,8 +296,11 @@ class NativeEngine:
                 "apply", *self._base(), (_POINTER, numbers.ctypes.data), (_COUNT, self._updates), (number_type, factor)
             )
 
-    def _gather(self, compiled: _Compiled, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
-        """Add up what the patterns give, in pieces between which an interrupt is heard: then the sums are 0 again."""
+    def _gather(self, compiled: _CompiledCode, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> None:
+        """Add up the derivatives of the patterns, in pieces, so that an interrupt is noticed between them.
+
+        If one is, the sums are cleared.
+        """
         try:
             for start in range(0, len(x), _PIECE):
                 piece = slice(start, start + _PIECE)
@@ -303,13 +309,13 @@ class NativeEngine:
             self._clear_sums(compiled)
             raise
 
-    def _clear_sums(self, compiled: _Compiled) -> None:
+    def _clear_sums(self, compiled: _CompiledCode) -> None:
         for name in self._learning:
             for channel in compiled.channels:
                 self._pack(self._net.cells[name], np.zeros(self.plan.parameters[name].size), f"sum {channel}")
 
     def _patterns(self, x: np.ndarray, d: np.ndarray, gates: np.ndarray) -> tuple[tuple[Any, Any], ...]:
-        """The first arguments of `learn` and `gather`."""
+        """Return the first arguments of `learn` and `gather`."""
         return (
             *self._base(),
             (_POINTER, x.ctypes.data),
@@ -319,13 +325,13 @@ class NativeEngine:
         )
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        made = self._evaluated("evaluate", inputs, self.plan.output_units)
-        return self._in_units(made, -1)
+        rows = self._evaluate("evaluate", inputs, self.plan.output_units)
+        return self._in_units(rows, -1)
 
     def states(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         units = [cells.units for cells in self._net.layers]
-        made = self._evaluated("states", inputs, sum(units))
-        parts = np.split(made, np.cumsum(units)[:-1], axis=1)
+        rows = self._evaluate("states", inputs, sum(units))
+        parts = np.split(rows, np.cumsum(units)[:-1], axis=1)
         return {
             name: np.ascontiguousarray(self._in_units(part, k))
             for k, (name, part) in enumerate(zip(self.plan.layer_names, parts))
@@ -335,13 +341,13 @@ class NativeEngine:
         cells = self._net.layers[layer]
         return rows if cells.is_plain else rows[:, cells.cell_of_unit]
 
-    def _evaluated(self, function: str, inputs: np.ndarray, width: int) -> np.ndarray:
+    def _evaluate(self, function: str, inputs: np.ndarray, width: int) -> np.ndarray:
         x = self._inputs(inputs)
-        made = np.empty((len(x), width), self.dtype)
+        rows = np.empty((len(x), width), self.dtype)
         if len(x):
-            places = (_POINTER, x.ctypes.data), (_POINTER, made.ctypes.data)
+            places = (_POINTER, x.ctypes.data), (_POINTER, rows.ctypes.data)
             self._evaluation_code().run(function, *self._base(), *places, (_COUNT, len(x)))
-        return made
+        return rows
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
         if kind not in _CURVATURES:
@@ -350,42 +356,42 @@ class NativeEngine:
         d = self._targets(targets, len(x))
         if not len(x):
             raise fail(
-                "the curvature is a mean over patterns, and there are none", hint="hand over one pattern or more"
+                "the curvature is a mean over patterns, and no pattern was given", hint="pass at least one pattern"
             )
         channel = _CURVATURES[kind]
-        made = self._gathered(x, d, ("g", channel))
-        return {name: h / self.dtype.type(len(x)) for name, h in made.items()}
+        sums = self._summed(x, d, ("g", channel))
+        return {name: h / self.dtype.type(len(x)) for name, h in sums.items()}
 
     def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
         x = self._inputs(inputs)
-        return self._gathered(x, self._targets(targets, len(x)), ("g",))
+        return self._summed(x, self._targets(targets, len(x)), ("g",))
 
-    def _gathered(self, x: np.ndarray, d: np.ndarray, channels: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """The last channel summed over the patterns, by parameter name."""
+    def _summed(self, x: np.ndarray, d: np.ndarray, channels: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Return the last channel summed over the patterns, by parameter name."""
         compiled = self._gathering_code(channels)
         self._gather(compiled, x, d, x[:, :0])
-        made = {name: self._taken_out(name, f"sum {channels[-1]}") for name in self._learning}
+        sums = {name: self._unpack(name, f"sum {channels[-1]}") for name in self._learning}
         self._clear_sums(compiled)
-        return made
+        return sums
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         x, units = self._inputs(inputs), self.plan.output_units
         flat = self._weights.flat(direction, "direction")
         if self._tangents is None:
-            self._tangents = Tangents(self._net)
+            self._tangents = TangentCode(self._net)
             self._tangent_code = jit.Code(self._tangents.module(), ("tangents",))
             self._tables = self._net.tables.joined()
             self._grow()
-        weights, along = moving(
-            {name: self._taken_out(name).ravel() for name in self.plan.parameters},
+        weights, along = tangent_weights(
+            {name: self._unpack(name).ravel() for name in self.plan.parameters},
             {name: flat[place] for name, place in self._weights.places.items()},
             self.plan,
         )
-        for of, values in ((self._tangents.weights, weights), (self._tangents.directions, along)):
-            for name, cells in of.items():
+        for targets, values in ((self._tangents.weights, weights), (self._tangents.directions, along)):
+            for name, cells in targets.items():
                 self._pack(cells, values[name])
-        made = np.empty((len(x), 2 * units), self.dtype)
+        rows = np.empty((len(x), 2 * units), self.dtype)
         if len(x):
-            places = (_POINTER, x.ctypes.data), (_POINTER, made.ctypes.data)
+            places = (_POINTER, x.ctypes.data), (_POINTER, rows.ctypes.data)
             _call(self._tangent_code, "tangents", *self._base(), *places, (_COUNT, len(x)))
-        return self._in_units(made[:, :units], -1), self._in_units(made[:, units:], -1)
+        return self._in_units(rows[:, :units], -1), self._in_units(rows[:, units:], -1)

@@ -1,11 +1,12 @@
-"""Copies of a source layer in the form in which windows read it, and the way back for what they send down.
+"""im2col: copy a layer so that each window is contiguous, and col2im for the errors.
 
-Takes a layer and the geometry of windows; gives a place where the cells under a window are rows of contiguous numbers
-(`Windowing` tells where), functions that fill it, and functions that add what arrived in its twin `back` into the
-layer. Borders and wrapped cells are stored like any others, so no kernel ever asks whether it is at an edge.
+A buffer takes a layer and the geometry of windows. It has a region where the cells under a window are rows of
+contiguous numbers (`WindowLayout` describes where), code that fills it, and code that adds the errors in its twin
+`back` to the errors of the layer. Borders and wrapped cells are stored like any others, so no kernel has to test for
+edges.
 
-`Direct`: the layer itself.  `Window`: a padded copy of chosen maps.  `Patch`: each window by itself.  `Pool`: the sums
-over each window.
+`DirectBuffer`: the layer itself. `WindowBuffer`: a padded copy of chosen maps. `PatchBuffer`: each window by itself.
+`PoolBuffer`: the sum over each window.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ import numpy as np
 
 from snsim.engines.native.layout import POWER, Block, LayerCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 
-At = Callable[[Place], Place]  # moves a place to the vector at hand
+At = Callable[[Address], Address]  # moves a place to the vector at hand
 
 
 @dataclass(frozen=True)
-class Windowing:
-    """Where a window lies: position (i, j) starts `i*row_step + j*column_step` numbers after the buffer's start and has
-    `kernel_rows` rows `pitch` apart, each of `vectors` vectors (the last filled up with lanes of weight 0).
+class WindowLayout:
+    """Where the windows lie in a buffer.
+
+    Position (i, j) starts `i*row_step + j*column_step` numbers after the start of the buffer. It has `kernel_rows` rows
+    `pitch` numbers apart, each of `vectors` vectors, the last padded with lanes of weight 0.
     """
 
     rows: int  # positions
@@ -43,8 +46,8 @@ class Windowing:
 
 
 @dataclass(frozen=True, eq=False)
-class Geometry:
-    """Windows over maps, as in network.graph.Windows, without the maps."""
+class WindowGeometry:
+    """Windows over maps, as in `network.wiring.Windows`, without the table of maps."""
 
     rows: int  # of the target
     columns: int
@@ -56,35 +59,35 @@ class Geometry:
     scale: float
 
 
-class Direct:
+class DirectBuffer:
     """The layer itself, read whole."""
 
     def __init__(self, layer: LayerCells, block: Block):
         self.layer, self.x, self.back = layer, layer.x, layer.delta
-        self.windowing = Windowing(1, 1, 0, 0, 1, 0, block.machine.padded(layer.units) // block.machine.lanes)
+        self.layout = WindowLayout(1, 1, 0, 0, 1, 0, block.machine.padded(layer.units) // block.machine.lanes)
 
     def fill(self, f: Function) -> None:
-        """Nothing to copy."""
+        """Emit nothing: there is no copy."""
 
     def clear(self, f: Function, channels: Sequence[str]) -> None:
-        """Kernels write here themselves."""
+        """Emit nothing: kernels write to the layer themselves."""
 
     def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
-        """Nothing to copy."""
+        """Emit nothing: there is no copy."""
 
 
-class Window:
+class WindowBuffer:
     """For each set of maps a padded copy of the layer: rows of cells, the maps of the set innermost."""
 
     def __init__(
         self,
         layer: LayerCells,
-        geometry: Geometry,
+        geometry: WindowGeometry,
         sets: Sequence[Sequence[int]],
         block: Block,
         channels: Sequence[str],
     ):
-        """`sets` has places of maps (as stored) for each copy; all of one length."""
+        """Make one copy for each of `sets`: places of maps (as stored), all of one length."""
         self.layer, self.geometry, self.sets = layer, geometry, [tuple(s) for s in sets]
         self.whole = self.sets == [tuple(range(layer.maps))]
         self.depth = len(self.sets[0])
@@ -100,32 +103,32 @@ class Window:
         self.direct = plain and self.size[0] <= layer.rows and self.size[1] <= layer.columns
         x_pitch = layer.columns * layer.maps if self.direct else self.pitch
         self.x = layer.x if self.direct else block.take_filled(self._borders())
-        self.x_windowing = self._windowing(x_pitch, vectors)
-        self.windowing = self._windowing(self.pitch, vectors)  # of `back`
+        self.x_layout = self._layout_of(x_pitch, vectors)
+        self.layout = self._layout_of(self.pitch, vectors)  # of `back`
 
-    def _windowing(self, pitch: int, vectors: int) -> Windowing:
+    def _layout_of(self, pitch: int, vectors: int) -> WindowLayout:
         g = self.geometry
-        return Windowing(g.rows, g.columns, g.step[0] * pitch, g.step[1] * self.depth, g.window[0], pitch, vectors)
+        return WindowLayout(g.rows, g.columns, g.step[0] * pitch, g.step[1] * self.depth, g.window[0], pitch, vectors)
 
     def _borders(self) -> np.ndarray:
-        one = np.zeros((self.size[0], self.pitch))
-        one[:, : self.size[1] * self.depth] = self.geometry.border_value * self.geometry.scale
-        return np.tile(np.append(one.ravel(), np.zeros(self.lanes)), len(self.sets))
+        cells = np.zeros((self.size[0], self.pitch))
+        cells[:, : self.size[1] * self.depth] = self.geometry.border_value * self.geometry.scale
+        return np.tile(np.append(cells.ravel(), np.zeros(self.lanes)), len(self.sets))
 
     def _segments(self, axis: int) -> list[tuple[int, int, int]]:
-        """Where the layer's rows or columns lie in the copy: (first in the copy, first in the layer, how many)."""
+        """Return where rows or columns of the layer lie: (first in the copy, first in the layer, how many)."""
         g, size, extent = self.geometry, self.size[axis], (self.layer.rows, self.layer.columns)[axis]
         border = g.border[axis]
         if not g.wrap:
             count = min(extent, size - border)
             return [(border, 0, count)] if count > 0 else []
-        made, at = [], 0
+        segments, at = [], 0
         while at < size:
             start = (at - border) % extent
             count = min(extent - start, size - at)
-            made.append((at, start, count))
+            segments.append((at, start, count))
             at += count
-        return made
+        return segments
 
     def _covers_once(self) -> bool:
         return all(
@@ -147,11 +150,11 @@ class Window:
         scale = self.geometry.scale**power
         return value if scale == 1.0 else value * scale
 
-    def _fill_rows(self, f: Function, source: Place, target: Place, rows: int, columns: int) -> None:
+    def _fill_rows(self, f: Function, source: Address, target: Address, rows: int, columns: int) -> None:
         step = self.layer.columns * self.layer.maps
         f.loop(rows, lambda i, _: self._fill_row(f, source.by(i, step), target.by(i, self.pitch), columns), name="row")
 
-    def _fill_row(self, f: Function, source: Place, target: Place, columns: int) -> None:
+    def _fill_row(self, f: Function, source: Address, target: Address, columns: int) -> None:
         if self.whole:
             each_vector(
                 f,
@@ -167,7 +170,7 @@ class Window:
                 there = (target + number * self.stride).by(j, self.depth)
                 for v in range(0, self.depth, self.lanes):
                     part = maps[v : v + self.lanes]
-                    f.store_lanes(picked(f, vectors, part), 0, len(part), there + v)
+                    f.store_lanes(pick_lanes(f, vectors, part), 0, len(part), there + v)
 
         f.loop(columns, position, name="column")
 
@@ -188,7 +191,7 @@ class Window:
                     self._drain_rows(f, source, target, rows, columns, POWER[c], adds)
 
     def _drain_rows(
-        self, f: Function, source: Place, target: Place, rows: int, columns: int, power: int, adds: bool
+        self, f: Function, source: Address, target: Address, rows: int, columns: int, power: int, adds: bool
     ) -> None:
         step = self.layer.columns * self.layer.maps
         f.loop(
@@ -197,8 +200,8 @@ class Window:
             name="row",
         )
 
-    def _drain_row(self, f: Function, source: Place, target: Place, columns: int, power: int, adds: bool) -> None:
-        def put(value: Value, count: int, place: Place) -> None:
+    def _drain_row(self, f: Function, source: Address, target: Address, columns: int, power: int, adds: bool) -> None:
+        def put(value: Value, count: int, place: Address) -> None:
             value = self._scaled(f, value, power)
             f.store_lanes(value + f.load(place) if adds else value, 0, count, place)
 
@@ -214,17 +217,17 @@ class Window:
                     where = [maps.index(m) if m in maps else -1 for m in range(v, v + count)]
                     if max(where) >= 0:
                         vectors = [f.load(here + number * self.stride + d) for d in range(0, self.depth, self.lanes)]
-                        value = picked(f, vectors, where)
+                        value = pick_lanes(f, vectors, where)
                         total = value if total is None else total + value
                 put(f.zero if total is None else total, count, there + v)
 
         f.loop(columns, position, name="column")
 
 
-class Patch:
-    """Each window by itself, all its rows in one: for windows whose rows would fill their vectors badly."""
+class PatchBuffer:
+    """Each window by itself, with all its rows in one: for windows whose rows would fill vectors badly."""
 
-    def __init__(self, window: Window, block: Block, channels: Sequence[str]):
+    def __init__(self, window: WindowBuffer, block: Block, channels: Sequence[str]):
         self.window = window
         self.row = window.geometry.window[1] * window.depth
         g = window.geometry
@@ -232,38 +235,44 @@ class Patch:
         self.stride = self.length * g.rows * g.columns + block.machine.lanes
         self.x = block.take(self.stride * len(window.sets))
         self.back = {c: block.take(self.stride * len(window.sets)) for c in channels}
-        self.windowing = self.x_windowing = Windowing(
+        self.layout = self.x_layout = WindowLayout(
             1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes
         )
 
     def fill(self, f: Function) -> None:
         self.window.fill(f)
 
-        def move(wide: Place, narrow: Place) -> None:
-            each_vector(f, self.row, lambda at, n: f.store(f.load(at(wide)), at(narrow)))  # too much is overwritten
+        def move(wide: Address, narrow: Address) -> None:
+            # Lanes past the row are overwritten by the next one.
+            each_vector(f, self.row, lambda at, n: f.store(f.load(at(wide)), at(narrow)))
 
-        self._each_row(f, self.window.x, self.window.x_windowing, self.x, move)
+        self._each_row(f, self.window.x, self.window.x_layout, self.x, move)
 
     def clear(self, f: Function, channels: Sequence[str]) -> None:
-        """Every window is written whole."""
+        """Emit nothing: every window is written whole."""
 
     def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
         self.window.clear(f, channels)
 
-        def add(wide: Place, narrow: Place) -> None:
+        def add(wide: Address, narrow: Address) -> None:
             def vector(at: At, n: int) -> None:
                 f.store_lanes(f.load(at(narrow)) + f.load(at(wide)), 0, n, at(wide))
 
             each_vector(f, self.row, vector)
 
         for c in channels:
-            self._each_row(f, self.window.back[c], self.window.windowing, self.back[c], add)
+            self._each_row(f, self.window.back[c], self.window.layout, self.back[c], add)
         self.window.drain(f, channels, first)
 
     def _each_row(
-        self, f: Function, window: Place, where: Windowing, patch: Place, move: Callable[[Place, Place], None]
+        self,
+        f: Function,
+        window: Address,
+        where: WindowLayout,
+        patch: Address,
+        move: Callable[[Address, Address], None],
     ) -> None:
-        """`move(place in the window, place in the patch)` for every row of every window."""
+        """Emit `move(address in the window, address in the patch)` for every row of every window."""
 
         def rows(s: Index, i: Index, j: Index) -> None:
             wide = window.by(s, self.window.stride).by(i, where.row_step).by(j, where.column_step)
@@ -274,24 +283,29 @@ class Patch:
         f.nest({"set": len(self.window.sets), "row": where.rows, "column": where.columns}, rows)
 
 
-class Pool:
+class PoolBuffer:
     """The sum over each window, for every map: position * padded maps + map."""
 
-    def __init__(self, window: Window, block: Block, channels: Sequence[str]):
+    def __init__(self, window: WindowBuffer, block: Block, channels: Sequence[str]):
         self.window = window
         g, self.depth = window.geometry, window.depth
         self.length = block.machine.padded(self.depth)
         self.x = block.take(self.length * g.rows * g.columns)
         self.squares = block.take(self.length * g.rows * g.columns)
         self.back = {c: block.take(self.length * g.rows * g.columns) for c in channels}
-        self.windowing = self.x_windowing = Windowing(
+        self.layout = self.x_layout = WindowLayout(
             1, g.rows * g.columns, 0, self.length, 1, 0, self.length // block.machine.lanes
         )
 
     def _each(
-        self, f: Function, window: Place, where: Windowing, pool: Place, act: Callable[[list[Place], Place], None]
+        self,
+        f: Function,
+        window: Address,
+        where: WindowLayout,
+        pool: Address,
+        act: Callable[[list[Address], Address], None],
     ) -> None:
-        """`act(places of the cells, place of the sum)` for every window."""
+        """Emit `act(addresses of the cells, address of the sum)` for every window."""
         width = self.window.geometry.window[1]
 
         def position(i: Index, j: Index) -> None:
@@ -306,11 +320,14 @@ class Pool:
         self._fill_sums(f, self.x, lambda x: x)
 
     def fill_squares(self, f: Function) -> None:
-        """Into `squares` the sums of the squares: what the curvature of a weight that all cells share is made of."""
+        """Emit the sums of squares into `squares`.
+
+        The curvature of a weight that all cells of a window share is made of them.
+        """
         self._fill_sums(f, self.squares, lambda x: x * x)
 
-    def _fill_sums(self, f: Function, pool: Place, power: Callable[[Value], Value]) -> None:
-        def total(cells: list[Place], pool: Place) -> None:
+    def _fill_sums(self, f: Function, pool: Address, power: Callable[[Value], Value]) -> None:
+        def total(cells: list[Address], pool: Address) -> None:
             def chunk(at: At, n: int) -> None:
                 value = power(f.load(at(cells[0])))
                 for cell in cells[1:]:
@@ -319,15 +336,15 @@ class Pool:
 
             each_vector(f, self.depth, chunk)
 
-        self._each(f, self.window.x, self.window.x_windowing, pool, total)
+        self._each(f, self.window.x, self.window.x_layout, pool, total)
 
     def clear(self, f: Function, channels: Sequence[str]) -> None:
-        """Every sum is written."""
+        """Emit nothing: every sum is written."""
 
     def drain(self, f: Function, channels: Sequence[str], first: bool) -> None:
         self.window.clear(f, channels)
 
-        def spread(cells: list[Place], pool: Place) -> None:
+        def spread(cells: list[Address], pool: Address) -> None:
             def chunk(at: At, n: int) -> None:
                 value = f.load(at(pool))
                 for cell in cells:
@@ -336,7 +353,7 @@ class Pool:
             each_vector(f, self.depth, chunk)
 
         for c in channels:
-            self._each(f, self.window.back[c], self.window.windowing, self.back[c], spread)
+            self._each(f, self.window.back[c], self.window.layout, self.back[c], spread)
         self.window.drain(f, channels, first)
 
 
@@ -344,7 +361,7 @@ _UNROLLED = 8  # vectors that are written out; more become a loop
 
 
 def each_vector(f: Function, count: int, act: Callable[[At, int], Any]) -> None:
-    """`act(at, n)` for every vector of `count` numbers: `at` moves a place there, n lanes of it count."""
+    """Emit `act(at, n)` for every vector of `count` numbers: `at` moves an address there, and n lanes are used."""
     lanes = f.machine.lanes
     full, rest = divmod(count, lanes)
     if full > _UNROLLED:
@@ -352,7 +369,7 @@ def each_vector(f: Function, count: int, act: Callable[[At, int], Any]) -> None:
     else:
         for v in range(full):
 
-            def there(place: Place, v: int = v) -> Place:
+            def there(place: Address, v: int = v) -> Address:
                 return place + v * lanes
 
             act(there, lanes)
@@ -360,13 +377,13 @@ def each_vector(f: Function, count: int, act: Callable[[At, int], Any]) -> None:
         act(lambda place: place + full * lanes, rest)
 
 
-def zero_fill(f: Function, place: Place, count: int) -> None:
-    """Zeros for `count` numbers and the rest of their last vector."""
+def zero_fill(f: Function, place: Address, count: int) -> None:
+    """Emit zeros for `count` numbers and the rest of their last vector."""
     each_vector(f, count, lambda at, n: f.store(f.zero, at(place)))
 
 
-def picked(f: Function, vectors: Sequence[Value], lanes: Sequence[int]) -> Value:
-    """The vector whose lane k is number lanes[k] of the vectors laid end to end; 0 where that is -1."""
+def pick_lanes(f: Function, vectors: Sequence[Value], lanes: Sequence[int]) -> Value:
+    """Return the vector whose lane k is number lanes[k] of the vectors laid end to end; 0 where that is -1."""
     width = f.machine.lanes
     wanted = [*lanes, *[-1] * (width - len(lanes))]
     result = f.zero

@@ -1,12 +1,12 @@
-"""From the text of a module to code that runs: the host, object code with its cache, the linker.
+"""Compile the text of an LLVM module to code that runs: host, object code with its cache, linker.
 
-An object is kept in the user's cache folder under the hash of everything that shapes it (text, processor, its
-features, LLVM, level of optimisation). A file that is damaged or was cut short does not match its own checksum and is
-made anew. The checksum is no protection: only files of this user that nobody else can write are linked
+An object is kept in the user's cache folder under the hash of everything that it depends on: text, processor and its
+features, LLVM, optimisation level. A file that is damaged or cut short does not match its checksum and is compiled
+again. The checksum is no protection: only files of this user that nobody else can write are linked
 (`snsim.cache_folder`).
 
-Code that is linked can call the functions of LIBRARY and nothing else of the process. LLVM's linker would look up any
-symbol in the process, so a module or an object that asks for another one is refused before it is linked.
+Linked code can call the functions of LIBRARY and nothing else of the process. LLVM's linker would look up any symbol in
+the process, so a module or an object that asks for another one is refused before it is linked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from snsim.cache_folder import UnsafeError, cache_folder, read_entry, warn_once,
 from snsim.engines.native.target import Machine
 from snsim.errors import SnError, fail
 
-OPTIMISATION = 2  # of code generation; LLVM's passes over the IR gain nothing and cost a second
+OPTIMISATION = 2  # level of code generation; LLVM's passes over the IR gain nothing and cost a second
 _MARK = b"snsim object 1\n"
 _MOST_BYTES = 1 << 30  # of an object in the cache
 
@@ -38,14 +38,14 @@ _RUN_AT_LOAD = (".init", ".fini", ".preinit", ".ctors", ".dtors", "__mod_init", 
 
 @lru_cache(maxsize=1)
 def _host() -> tuple[str, str, str]:
-    """Triple, processor name and features of this machine."""
+    """Return the target triple, the processor name and the features of this machine."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 def machine(dtype: np.dtype | type | str) -> Machine:
-    """Vectors of the host for numbers of this type: 64 bytes with AVX-512, 32 with AVX, else 16."""
+    """Return the vectors of the host for numbers of this dtype: 64 bytes with AVX-512, 32 with AVX, else 16."""
     triple, _, features = _host()
     has = set(features.split(","))
     width, registers = (64, 32) if "+avx512f" in has else (32, 16) if "+avx" in has else (16, 16)
@@ -61,9 +61,11 @@ def _target_machine() -> llvm.TargetMachine:
     )
 
 
-def _parsed(text: str) -> llvm.ModuleRef:
-    """Parse a module. RuntimeError if it is wrong, or holds anything but functions and declarations of LLVM's and of
-    LIBRARY: a list of constructors would be a global variable.
+def _parse(text: str) -> llvm.ModuleRef:
+    """Parse a module.
+
+    Raises RuntimeError if it is invalid, or holds anything but functions and declarations of LLVM and of LIBRARY. A
+    list of constructors would be a global variable.
     """
     module = llvm.parse_assembly(text)
     module.triple = _host()[0]
@@ -82,11 +84,10 @@ def _check_allowed(name: str) -> None:
 
 
 def _imports(image: bytes) -> tuple[str, ...]:
-    """Return what an object needs of LIBRARY. RuntimeError if it needs another function, or has code that runs when it
-    is loaded.
+    """Return the functions of LIBRARY that an object needs.
 
-    Which symbols are undefined is read from objects of the format ELF; for others all of LIBRARY is returned, and the
-    check of the module (`_parsed`) stands alone.
+    Raises RuntimeError if it needs another function, or has code that runs when it is loaded. Undefined symbols are
+    read from objects of the format ELF. For other formats all of LIBRARY is returned, and `_parse` is the only check.
     """
     sections = {
         (section.name() or b"").decode(errors="replace"): section.data()
@@ -116,44 +117,50 @@ def _address(name: str) -> int:
 
 
 def assembly(text: str) -> str:
-    """The assembly of a module for this machine."""
-    made: str = _target_machine().emit_assembly(_parsed(text))
-    return made
+    """Return the assembly of a module for this machine."""
+    text_of_code: str = _target_machine().emit_assembly(_parse(text))
+    return text_of_code
 
 
 def object_key(text: str) -> str:
-    """sha256 of all that an object depends on."""
+    """Return the sha256 of everything that an object depends on."""
     parts = (text, *_host(), llvmlite.__version__, str(llvm.llvm_version_info), str(OPTIMISATION))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def object_code(text: str) -> bytes:
-    """The object of a module: from the cache, or compiled and put there. Where the cache cannot be used, it is compiled
-    each time.
+    """Return the object of a module, from the cache or newly compiled and cached.
+
+    If the cache cannot be used, the module is compiled each time.
     """
-    path = _entry(object_key(text))
-    kept = None if path is None else _read(path)
-    if kept is not None:
-        return kept
-    made: bytes = _target_machine().emit_object(_parsed(text))
+    path = _object_path(object_key(text))
+    cached = None if path is None else _read_object(path)
+    if cached is not None:
+        return cached
+    image: bytes = _target_machine().emit_object(_parse(text))
     if path is not None:
-        _write(path, made)
-    return made
+        _write_object(path, image)
+    return image
 
 
-def _entry(key: str) -> Path | None:
-    """Where the object of a key is in the cache; None, and a warning, if no folder is known for the cache."""
+def _object_path(key: str) -> Path | None:
+    """Return the path of an object in the cache; warn and return None if there is no cache folder."""
     try:
         return cache_folder() / "native" / f"{key}.o"
     except SnError as error:
         warn_once(
-            UnsafeError(f"{error.faults[0].message}: compiled code is not kept, so each run compiles it again", Path())
+            UnsafeError(
+                f"{error.faults[0].message}: compiled code is not cached, so each run compiles it again", Path()
+            )
         )
         return None
 
 
-def _read(path: Path) -> bytes | None:
-    """What `_write` wrote; None if the file is absent or damaged, or if somebody else could have written it."""
+def _read_object(path: Path) -> bytes | None:
+    """Return what `_write_object` wrote.
+
+    None if the file is absent or damaged, or if another user could have written it.
+    """
     try:
         content = read_entry(path, _MOST_BYTES)
     except UnsafeError as reason:
@@ -167,7 +174,7 @@ def _read(path: Path) -> bytes | None:
     return body if head == _MARK + hashlib.sha256(body).digest() else None
 
 
-def _write(path: Path, body: bytes) -> None:
+def _write_object(path: Path, body: bytes) -> None:
     try:
         write_entry(path, _MARK + hashlib.sha256(body).digest() + body)
     except UnsafeError as reason:
@@ -179,7 +186,7 @@ def _write(path: Path, body: bytes) -> None:
 class Code:
     """Linked code: `address(name)` of its exported functions, valid while this object lives.
 
-    SnError if LLVM cannot make code of the text for this processor.
+    Raises SnError if LLVM cannot compile the text for this processor.
     """
 
     def __init__(self, text: str, exported: tuple[str, ...]):

@@ -1,7 +1,8 @@
-"""Which kernel computes a connection, and how its weights lie.
+"""Choose the kernel that computes a connection, and the layout of its weights.
 
-Takes a `Link` of the plan with its layers; gives a `Connection` that emits the sums of the target and, on the way back,
-errors and updates. The choice between ways that all are right goes by an estimate of the vector operations.
+`KernelBuilder` takes a `Link` of the plan with its layers and returns a `ConnectionKernel` that emits the sums of the
+target and, on the backward pass, errors and updates. Where several kernels are correct, it takes the one with the
+fewest estimated vector operations.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snsim.engines.native.attention import Attended
-from snsim.engines.native.depthwise import Diagonal
+from snsim.engines.native.attention import AttentionKernel
+from snsim.engines.native.depthwise import DiagonalKernel
 from snsim.engines.native.dot_tiles import Tiles, emit_sums
-from snsim.engines.native.im2col import Direct, Geometry, Patch, Pool, Window
-from snsim.engines.native.kernel_protocol import Connection, Transformed
-from snsim.engines.native.layout import Block, LayerCells, ParameterCells, Tables
+from snsim.engines.native.im2col import DirectBuffer, PatchBuffer, PoolBuffer, WindowBuffer, WindowGeometry
+from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
+from snsim.engines.native.layout import Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function
-from snsim.engines.native.map_lanes import MapLanes
-from snsim.engines.native.normalization import Normalized
+from snsim.engines.native.map_lanes import MapLanesKernel
+from snsim.engines.native.normalization import NormalizationKernel
 from snsim.engines.native.shared_backward import emit_errors, emit_gradient
-from snsim.engines.native.sparse import Listed
-from snsim.engines.native.unshared_backward import emit_own
-from snsim.engines.native.update_rules import Sums, Updates
-from snsim.engines.native.weight_norm import WeightNormed
+from snsim.engines.native.sparse import SparseKernel
+from snsim.engines.native.unshared_backward import emit_unshared_backward
+from snsim.engines.native.update_rules import GradientSums, UpdateCode
+from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Link, Plan, Transfer
 from snsim.network.wiring import Dense, Frames, Normalization, Windows
 
@@ -32,8 +33,8 @@ _MOST_MAP_LANES = 160  # vectors of weights that MapLanes writes out
 
 
 @dataclass(eq=False)
-class Tiled:
-    """dot_tiles.py, with shared_backward.py or unshared_backward.py for the way back."""
+class TiledConnection:
+    """dot_tiles.py, with shared_backward.py or unshared_backward.py for the backward pass."""
 
     tiles: Tiles
     name: str
@@ -47,13 +48,13 @@ class Tiled:
         emit_sums(f, self.tiles, first)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         buffer = self.tiles.buffer
-        if self.tiles.own:
+        if self.tiles.unshared:
             if errors or update is not None:
-                emit_own(f, self.tiles, channels, errors, first, update)
+                emit_unshared_backward(f, self.tiles, channels, errors, first, update)
             if errors:
                 buffer.drain(f, channels, first)
             return
@@ -67,8 +68,10 @@ class Tiled:
 
 
 @dataclass(eq=False)
-class InMapLanes:
-    kernel: MapLanes
+class MapLanesConnection:
+    """map_lanes.py, for sources that want no errors."""
+
+    kernel: MapLanesKernel
     name: str
 
     @property
@@ -80,7 +83,7 @@ class InMapLanes:
         self.kernel.emit_sums(f, first)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         assert not errors, "chosen for sources that want no errors"
         if self.name in sink.updated:
@@ -88,8 +91,10 @@ class InMapLanes:
 
 
 @dataclass(eq=False)
-class OneToOne:
-    kernel: Diagonal
+class DiagonalConnection:
+    """depthwise.py."""
+
+    kernel: DiagonalKernel
     name: str
 
     @property
@@ -101,7 +106,7 @@ class OneToOne:
         self.kernel.emit_sums(f, first)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if errors or update is not None:
@@ -111,8 +116,10 @@ class OneToOne:
 
 
 @dataclass(eq=False)
-class ByTable:
-    kernel: Listed
+class SparseConnection:
+    """sparse.py."""
+
+    kernel: SparseKernel
     name: str
 
     @property
@@ -123,7 +130,7 @@ class ByTable:
         self.kernel.emit_sums(f, first)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         update = sink.begin(f, self.name) if self.name in sink.updated else None
         if errors or update is not None:
@@ -134,8 +141,10 @@ class ByTable:
 
 
 def map_orders(plan: Plan) -> list[np.ndarray]:
-    """In which order the maps of each layer stand: such that target maps with the same sources are neighbours, but as
-    they are numbered in layers that are normalized or attended to, or come of that.
+    """Return the order in which each layer stores its maps.
+
+    Target maps with the same sources are neighbours. Layers that are normalized or attended to, or are the result of
+    that, keep the order of their numbers.
     """
     shapes = [plan.input_shape, *(stage.shape for stage in plan.stages)]
     orders = [np.arange(shape[0] if len(shape) == 3 else 1) for shape in shapes]
@@ -169,26 +178,26 @@ def _is_identity(maps: np.ndarray) -> bool:
 
 
 @dataclass
-class Builder:
-    """What all connections of a net are made with."""
+class KernelBuilder:
+    """Builds the kernels of all connections of a net in one memory block."""
 
     block: Block
-    tables: Tables
+    tables: IndexTables
     channels: Sequence[str]
 
     @property
     def lanes(self) -> int:
         return self.block.machine.lanes
 
-    def connect(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
-        """`errors`: whether the source may ever want errors."""
+    def connect(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
+        """Return the kernel of a link, with its weight-norm. `errors`: whether the source may ever want errors."""
         kernel = self.kernel(link, source, target, errors)
         if link.gain is None:
             return kernel
-        return WeightNormed(kernel, link.gain, link.connection.wiring.owners(), self.block, self.channels)
+        return WeightNormConnection(kernel, link.gain, link.connection.wiring.owners(), self.block, self.channels)
 
-    def kernel(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
-        """What computes with the weights as they are used."""
+    def kernel(self, link: Link, source: LayerCells, target: LayerCells, errors: bool) -> ConnectionKernel:
+        """Return the kernel that computes with the effective weights."""
         structure = link.structure
         if isinstance(structure, Dense):
             return self._dense(link, source, target)
@@ -200,48 +209,48 @@ class Builder:
             return self._windows(link, structure, source, target, errors)
         return self._listed(link, source, target)
 
-    def transfer(self, transfer: Transfer, sources: Sequence[LayerCells], target: LayerCells) -> Transformed:
+    def transfer(self, transfer: Transfer, sources: Sequence[LayerCells], target: LayerCells) -> TransformKernel:
         structure = transfer.structure
         if isinstance(structure, Normalization):
-            return Normalized(structure, sources, target, self.block)
-        return Attended(structure, sources, target, self.block, self.channels)
+            return NormalizationKernel(structure, sources, target, self.block)
+        return AttentionKernel(structure, sources, target, self.block, self.channels)
 
     def _parameter(self, link: Link, index: np.ndarray) -> ParameterCells:
         return ParameterCells(link.slot, index.astype(np.int32, copy=False), self.block)
 
     def _in_rows(self, index: np.ndarray) -> np.ndarray:
-        """The last axis filled up to whole vectors."""
+        """Pad the last axis to whole vectors with -1."""
         wide = np.full((*index.shape[:-1], self.block.machine.padded(index.shape[-1])), -1, np.int32)
         wide[..., : index.shape[-1]] = index
         return wide
 
-    def _dense(self, link: Link, source: LayerCells, target: LayerCells) -> Connection:
+    def _dense(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         flat_source, flat_target = (replace(layer, maps=layer.units, rows=1, columns=1) for layer in (source, target))
         inputs, outputs = (layer.unit_of_cell.astype(np.int32) for layer in (source, target))
         index = inputs[None, :] * np.int32(target.units) + outputs[:, None]
-        buffer: Direct | Window = Direct(source, self.block)
+        buffer: DirectBuffer | WindowBuffer = DirectBuffer(source, self.block)
         if link.scale != 1.0:
-            plain = Geometry(1, 1, (1, 1), (1, 1), (0, 0), False, 0.0, link.scale)
-            buffer = Window(flat_source, plain, [range(source.units)], self.block, self.channels)
+            plain = WindowGeometry(1, 1, (1, 1), (1, 1), (0, 0), False, 0.0, link.scale)
+            buffer = WindowBuffer(flat_source, plain, [range(source.units)], self.block, self.channels)
         cells = self._parameter(link, self._in_rows(index))
-        return Tiled(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, own=True), link.slot)
+        return TiledConnection(Tiles(buffer, cells, flat_target, 1, 0, 0, target.units, unshared=True), link.slot)
 
-    def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> Connection:
+    def _frames(self, link: Link, structure: Frames, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         views = [
             replace(layer, maps=traits, rows=1, columns=frames, map_order=np.arange(traits))
             for layer, (frames, traits) in ((source, structure.source), (target, structure.target))
         ]
-        geometry = Geometry(
+        geometry = WindowGeometry(
             1, structure.target[0], (1, structure.window), (1, structure.step), (0, 0), False, 0.0, link.scale
         )
         traits = structure.source[1]
-        window = Window(views[0], geometry, [range(traits)], self.block, self.channels)
+        window = WindowBuffer(views[0], geometry, [range(traits)], self.block, self.channels)
         outputs = structure.target[1]
         index = np.arange(structure.window * traits * outputs).reshape(-1, outputs).T
         cells = self._parameter(link, self._in_rows(index))
-        return Tiled(Tiles(window, cells, views[1], 1, 0, 0, outputs, own=False), link.slot)
+        return TiledConnection(Tiles(window, cells, views[1], 1, 0, 0, outputs, unshared=False), link.slot)
 
-    def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> Connection:
+    def _listed(self, link: Link, source: LayerCells, target: LayerCells) -> ConnectionKernel:
         table = link.table
         units = np.arange(source.units)
         one_to_one = (
@@ -251,66 +260,74 @@ class Builder:
         )
         if one_to_one and (source.unit_of_cell == target.unit_of_cell).all():
             cells = self._parameter(link, self._in_rows(source.unit_of_cell))
-            return OneToOne(Diagonal(Direct(source, self.block), cells, target), link.slot)
+            return DiagonalConnection(DiagonalKernel(DirectBuffer(source, self.block), cells, target), link.slot)
         weights = np.arange(int(np.prod(link.connection.wiring.weight_shape)))
         cells = self._parameter(link, self._in_rows(weights if link.gain is None else _by_owner(link, weights)))
-        return ByTable(
-            Listed(source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels),
+        return SparseConnection(
+            SparseKernel(
+                source, target, table, cells, link.border_value, link.scale, self.block, self.tables, self.channels
+            ),
             link.slot,
         )
 
     # ---- Windows over maps ---------------------------------------------------------------------------------------
 
-    def _geometry(self, link: Link, s: Windows) -> Geometry:
-        return Geometry(s.target[1], s.target[2], s.window, s.step, s.border, s.wrap, link.border_value, link.scale)
+    def _geometry(self, link: Link, s: Windows) -> WindowGeometry:
+        return WindowGeometry(
+            s.target[1], s.target[2], s.window, s.step, s.border, s.wrap, link.border_value, link.scale
+        )
 
-    def _pooled(self, link: Link, s: Windows, source: LayerCells, target: LayerCells) -> Connection:
-        pool = Pool(
-            Window(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
+    def _pooled(self, link: Link, s: Windows, source: LayerCells, target: LayerCells) -> ConnectionKernel:
+        pool = PoolBuffer(
+            WindowBuffer(source, self._geometry(link, s), [range(source.maps)], self.block, self.channels),
             self.block,
             self.channels,
         )
         pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
         if _is_identity(s.maps) and (source.map_order == target.map_order).all() and link.gain is None:
             cells = self._parameter(link, self._in_rows(np.diag(pairs)))
-            return OneToOne(Diagonal(pool, cells, target), link.slot)
+            return DiagonalConnection(DiagonalKernel(pool, cells, target), link.slot)
         cells = self._parameter(link, self._in_rows(pairs))
-        return Tiled(Tiles(pool, cells, target, 1, 0, 0, target.maps, own=False), link.slot)
+        return TiledConnection(Tiles(pool, cells, target, 1, 0, 0, target.maps, unshared=False), link.slot)
 
-    def _windows(self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool) -> Connection:
-        geometry, own = self._geometry(link, s), s.sharing == "unit"
-        ways = [
-            _Way(sets, patch)
+    def _windows(
+        self, link: Link, s: Windows, source: LayerCells, target: LayerCells, errors: bool
+    ) -> ConnectionKernel:
+        geometry, unshared = self._geometry(link, s), s.sharing == "unit"
+        strategies = [
+            _WindowStrategy(sets, patch)
             for sets in self._groupings(s, source, target)
             for patch in (False, True)
-            if patch or not own
+            if patch or not unshared
         ]
-        best = min(ways, key=lambda way: self._cost(way, s, errors))
+        best = min(strategies, key=lambda strategy: self._cost(strategy, s, errors))
         in_lanes = self.block.machine.padded(target.maps) // self.lanes
         cells_of_window = s.window[0] * s.window[1] * source.maps
-        fits = not own and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None
+        fits = not unshared and not errors and cells_of_window * in_lanes <= _MOST_MAP_LANES and link.gain is None
         if fits and 2 * target.positions * cells_of_window * in_lanes < self._cost(best, s, errors):
-            window = Window(source, geometry, [range(source.maps)], self.block, self.channels)
-            index = self._window_index(s, source, target, [range(source.maps)], own)
+            window = WindowBuffer(source, geometry, [range(source.maps)], self.block, self.channels)
+            index = self._window_index(s, source, target, [range(source.maps)], unshared)
             index = np.moveaxis(index[0, 0], 0, -1).reshape(-1, target.maps)  # cell of the window, target map
             cells = self._parameter(link, self._in_rows(index))
-            return InMapLanes(MapLanes(window, cells, target), link.slot)
-        window = Window(source, geometry, best.sets, self.block, self.channels)
-        index = self._window_index(s, source, target, best.sets, own)
-        buffer: Window | Patch = window
+            return MapLanesConnection(MapLanesKernel(window, cells, target), link.slot)
+        window = WindowBuffer(source, geometry, best.sets, self.block, self.channels)
+        index = self._window_index(s, source, target, best.sets, unshared)
+        buffer: WindowBuffer | PatchBuffer = window
         if best.patch:
-            buffer = Patch(window, self.block, self.channels)
+            buffer = PatchBuffer(window, self.block, self.channels)
             index = index.reshape(*index.shape[:3], 1, -1)
         else:
             index = index.reshape(*index.shape[:4], -1)
-        stride = buffer.stride if isinstance(buffer, Patch) else window.stride
+        stride = buffer.stride if isinstance(buffer, PatchBuffer) else window.stride
         cells = self._parameter(link, self._in_rows(index))
         sets = len(best.sets)
-        return Tiled(Tiles(buffer, cells, target, sets, stride, 0, target.maps // sets, own), link.slot)
+        return TiledConnection(Tiles(buffer, cells, target, sets, stride, 0, target.maps // sets, unshared), link.slot)
 
     def _groupings(self, s: Windows, source: LayerCells, target: LayerCells) -> list[list[tuple[int, ...]]]:
-        """Ways of copying the source maps: all at once, or each distinct set of sources, if these are of one size, feed
-        equally many target maps, and those are neighbours.
+        """Return the possible ways to copy the source maps.
+
+        All at once; or each distinct set of sources, if these have one size, feed equally many target maps, and those
+        are neighbours.
         """
         everything = [tuple(range(source.maps))]
         columns = s.maps[np.ix_(source.map_order, target.map_order)].T
@@ -324,52 +341,54 @@ class Builder:
         even = len(set(counts)) == 1 and len({len(g) for g in groups}) == 1
         return [everything, groups] if even and len(groups) > 1 else [everything]
 
-    def _cost(self, way: _Way, s: Windows, errors: bool) -> float:
-        """Vector operations of one presentation, about."""
-        positions, lanes, depth = s.target[1] * s.target[2], self.lanes, len(way.sets[0])
+    def _cost(self, strategy: _WindowStrategy, s: Windows, errors: bool) -> float:
+        """Return about how many vector operations one presentation takes."""
+        positions, lanes, depth = s.target[1] * s.target[2], self.lanes, len(strategy.sets[0])
         rows, width = s.window[0], s.window[1] * depth
-        vectors = -(-width * rows // lanes) if way.patch else rows * -(-width // lanes)
+        vectors = -(-width * rows // lanes) if strategy.patch else rows * -(-width // lanes)
         passes = 3 if errors else 2
         products = passes * positions * s.target[0] * vectors + 3 * positions * s.target[0]
-        copies = (2 if errors else 1) * len(way.sets)
-        copied = positions * rows * -(-width // lanes) * 3 if way.patch else 0
-        if len(way.sets) > 1:
+        copies = (2 if errors else 1) * len(strategy.sets)
+        copied = positions * rows * -(-width // lanes) * 3 if strategy.patch else 0
+        if len(strategy.sets) > 1:
             copied += s.source[1] * s.source[2] * 3
         return products + copies * copied
 
     def _window_index(
-        self, s: Windows, source: LayerCells, target: LayerCells, sets: Sequence[Sequence[int]], own: bool
+        self, s: Windows, source: LayerCells, target: LayerCells, sets: Sequence[Sequence[int]], unshared: bool
     ) -> np.ndarray:
-        """Index of the weight by [set][position, 1 if shared][target map of the set][row][column][source map]."""
+        """Return the weight by [set][position, 1 if shared][target map of the set][row][column][source map]."""
         rows, columns = s.window
         pairs = _pair_numbers(s)[np.ix_(target.map_order, source.map_order)]
         targets = target.maps // len(sets)
         of_set = np.stack([pairs[k * targets : (k + 1) * targets][:, list(maps)] for k, maps in enumerate(sets)])
         pair = of_set[:, None, :, None, None, :]
         cell = np.arange(rows * columns).reshape(1, 1, 1, rows, columns, 1)
-        if not own:
+        if not unshared:
             return np.where(pair >= 0, pair * rows * columns + cell, -1)
         position = np.arange(target.positions).reshape(1, -1, 1, 1, 1, 1)
         return np.where(pair >= 0, (pair * target.positions + position) * rows * columns + cell, -1)
 
 
 def _by_owner(link: Link, weights: np.ndarray) -> np.ndarray:
-    """The weights in a row for each gain of a link with weight-norm, -1 where a row is longer than they are many."""
+    """Return the weights in one row for each gain of a link with weight-norm, padded with -1."""
     owners = link.connection.wiring.owners()
     rows = [weights[owners == owner] for owner in range(int(owners.max()) + 1)]
-    made = np.full((len(rows), max(map(len, rows))), -1)
-    for row, mine in zip(made, rows):
-        row[: len(mine)] = mine
-    return made
+    table = np.full((len(rows), max(map(len, rows))), -1)
+    for row, owned in zip(table, rows):
+        row[: len(owned)] = owned
+    return table
 
 
 @dataclass(frozen=True)
-class _Way:
+class _WindowStrategy:
+    """A way to compute windows: the sets of source maps that are copied, and whether each window is copied."""
+
     sets: list[tuple[int, ...]]
     patch: bool
 
 
 def _pair_numbers(s: Windows) -> np.ndarray:
-    """Number of each pair of maps by (target, source), -1 where it is absent."""
+    """Return the number of each pair of maps by (target, source), -1 where it is absent."""
     fed = s.maps.T
     return np.where(fed, np.cumsum(fed).reshape(fed.shape) - 1, -1)

@@ -1,4 +1,4 @@
-"""What the code of a net asks of a kernel: the protocol of connections."""
+"""What the code of a net asks of its kernels: the protocols of connections and transforms."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Protocol
 
 from snsim.engines.native.layout import ParameterCells
 from snsim.engines.native.llvm_ir import Function
-from snsim.engines.native.target import Place
-from snsim.engines.native.update_rules import Sums, Updates
+from snsim.engines.native.target import Address
+from snsim.engines.native.update_rules import GradientSums, UpdateCode
 
 
-class Connection(Protocol):
-    """A link ready to be emitted."""
+class ConnectionKernel(Protocol):
+    """A link that can emit its code."""
 
     name: str  # of the parameter with its weights
 
@@ -20,24 +20,24 @@ class Connection(Protocol):
     def cells(self) -> ParameterCells: ...
 
     def emit_forward(self, f: Function, first: bool) -> None:
-        """The sums of the target: stored if `first`, else added."""
+        """Emit the sums of the target: stored if `first`, else added."""
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
-        """What goes back to the source, if it wants `errors` (stored if `first`), then the updates."""
+        """Emit the errors of the source, if it wants `errors` (stored if `first`, else added), then the updates."""
 
 
-class Transformed(Protocol):
-    """A transfer ready to be emitted: attention.py, normalization.py."""
+class TransformKernel(Protocol):
+    """A transfer that can emit its code: attention.py, normalization.py."""
 
     def emit_forward(self, f: Function, first: bool) -> None:
-        """Results into the sums of the target: stored if `first`, else added."""
+        """Emit the results into the sums of the target: stored if `first`, else added."""
 
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """What goes back to each source that wants it: stored if `first`, else added."""
+        """Emit the errors of each source that wants them: stored if `first`, else added."""
 
-    def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
-        """How the results move where the states of the sources do: stored if `first`, else added."""
+    def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
+        """Emit the derivative of the results along the tangents of the sources: stored if `first`, else added."""

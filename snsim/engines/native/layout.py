@@ -1,9 +1,9 @@
-"""Where everything stands: layers, parameters and buffers in one block of numbers.
+"""Lay out layers, parameters and buffers in one block of numbers.
 
-Takes shapes; gives places. A layer of maps is stored with its maps innermost ("cell" = position * maps + map), so that
-all maps of a row of neighbouring positions are contiguous; every other layer as its units are numbered. What stands in
-the lanes after the last cell is 0. A parameter is a region of whole vectors with, for each cell, the index of its
-weight or -1; its update states, rates and sums are regions of the same form.
+A layer of maps is stored with its maps innermost ("cell" = position * maps + map), so that all maps of neighbouring
+positions in a row are contiguous. Every other layer is stored in the order of its units. Lanes after the last cell are
+0. A parameter is a region of whole vectors with, for each cell, the index of its weight or -1. Its update states, rates
+and sums are regions of the same form.
 """
 
 from __future__ import annotations
@@ -15,33 +15,34 @@ from functools import cached_property
 import numpy as np
 
 from snsim.engines.native.llvm_ir import Function, Value
-from snsim.engines.native.target import Machine, Place
+from snsim.engines.native.target import Address, Machine
 
 _PIECE = 1 << 20  # cells that are packed or unpacked at a time
-POWER: Mapping[str, int] = {"g": 1, "h": 2, "h-full": 2}  # channels on the way back: in which power w and x enter
+# Channels of the backward pass, with the power of w and x in them.
+POWER: Mapping[str, int] = {"g": 1, "h": 2, "h-full": 2}
 
 
 class Block:
-    """Hands out regions of the block, each on a whole vector. It only grows, so places stay what they are."""
+    """Allocates regions of the block, each on a whole vector. It only grows, so addresses stay valid."""
 
     def __init__(self, machine: Machine):
         self.machine = machine
         self.size = machine.lanes
-        self.fills: list[tuple[Place, np.ndarray]] = []  # what regions must contain before anything runs
+        self.fills: list[tuple[Address, np.ndarray]] = []  # what regions must contain before anything runs
 
-    def take(self, count: int) -> Place:
-        """A region for `count` numbers and one vector more, which may be read or written past the end."""
-        place = Place(self.size)
+    def take(self, count: int) -> Address:
+        """Allocate a region for `count` numbers, plus one vector that may be read or written past the end."""
+        place = Address(self.size)
         self.size += self.machine.padded(count) + self.machine.lanes
         return place
 
-    def take_filled(self, numbers: np.ndarray) -> Place:
+    def take_filled(self, numbers: np.ndarray) -> Address:
         place = self.take(len(numbers))
         self.fills.append((place, numbers))
         return place
 
 
-class Tables:
+class IndexTables:
     """Constant arrays of int32, one after the other behind one pointer."""
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class Tables:
         self._size = 0
 
     def take(self, numbers: np.ndarray) -> int:
-        """Where the array begins, in entries."""
+        """Add an array, and return where it begins, in entries."""
         start = self._size
         self._arrays.append(np.asarray(numbers, np.int32))
         self._size += len(numbers)
@@ -69,12 +70,12 @@ class LayerCells:
     rows: int
     columns: int
     map_order: np.ndarray
-    x: Place  # states
-    slope: Place  # f'(a)
-    bend: Place  # f''(a)
-    gate: Place  # what the states are multiplied by, where there are gates
-    noise: Place  # what is added to the sums, where there is noise
-    delta: dict[str, Place]  # by channel: dE/dx, then dE/da; d2E/dx2, then d2E/da2
+    x: Address  # states
+    slope: Address  # f'(a)
+    bend: Address  # f''(a)
+    gate: Address  # what the states are multiplied by, where there are gates
+    noise: Address  # what is added to the sums, where there is noise
+    delta: dict[str, Address]  # by channel: dE/dx, then dE/da; d2E/dx2, then d2E/da2
 
     @property
     def positions(self) -> int:
@@ -82,10 +83,10 @@ class LayerCells:
 
     @cached_property
     def unit_of_cell(self) -> np.ndarray:
-        """The unit that stands in each cell, shape (units,)."""
+        """Return the unit that each cell holds, shape (units,)."""
         units = np.arange(self.units).reshape(self.maps, self.positions)
-        made: np.ndarray = units[self.map_order].T.ravel()
-        return made
+        cells: np.ndarray = units[self.map_order].T.ravel()
+        return cells
 
     @cached_property
     def cell_of_unit(self) -> np.ndarray:
@@ -95,7 +96,7 @@ class LayerCells:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether cells and units are numbered alike."""
+        """Return whether cells and units have the same numbers."""
         return bool((self.unit_of_cell == np.arange(self.units)).all())
 
 
@@ -117,8 +118,8 @@ class ParameterCells:
     name: str
     index: np.ndarray  # of a whole number of vectors
     block: Block
-    value: Place = field(init=False)
-    _beside: dict[str, Place] = field(default_factory=dict)
+    value: Address = field(init=False)
+    _beside: dict[str, Address] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.index = self.index.ravel()
@@ -129,7 +130,10 @@ class ParameterCells:
         return len(self.index) // self.block.machine.lanes
 
     def beside(self, what: str) -> int:
-        """How far the region for `what` (a state, rates, sums) is from that of the values; made if there is none."""
+        """Return the distance from the values to the region for `what` (a state, rates, sums).
+
+        The region is allocated if there is none.
+        """
         if what not in self._beside:
             if what == "mask":
                 self._beside[what] = self.block.take_filled((self.index >= 0).astype(float))
@@ -138,11 +142,11 @@ class ParameterCells:
         return self._beside[what].offset - self.value.offset
 
     def has(self, what: str) -> bool:
-        """Whether there is a region for `what`."""
+        """Return whether there is a region for `what`."""
         return what in self._beside
 
     def pack(self, memory: np.ndarray, values: np.ndarray, what: str | None = None) -> None:
-        """Put the parameter's entries (any shape, C order) into its cells, or into the region beside."""
+        """Put the parameter's entries (any shape, C order) into its cells, or into the region for `what`."""
         start, flat = self._start(what), np.asarray(values).reshape(-1)
         for first, index in self._pieces():
             piece = flat.take(index, mode="clip")
@@ -150,60 +154,60 @@ class ParameterCells:
             memory[start + first : start + first + len(index)] = piece
 
     def unpack(self, memory: np.ndarray, size: int, what: str | None = None) -> np.ndarray:
-        """The parameter's entries, flat. Each stands in just one cell."""
-        start, made = self._start(what), np.zeros(size, memory.dtype)
+        """Return the parameter's entries, flat. Each entry is in exactly one cell."""
+        start, entries = self._start(what), np.zeros(size, memory.dtype)
         for first, index in self._pieces():
             used = index >= 0
-            made[index[used]] = memory[start + first : start + first + len(index)][used]
-        return made
+            entries[index[used]] = memory[start + first : start + first + len(index)][used]
+        return entries
 
     def _start(self, what: str | None) -> int:
         return self.value.offset + (self.beside(what) if what else 0)
 
     def _pieces(self) -> Iterator[tuple[int, np.ndarray]]:
-        """The index in pieces, each with its first cell: what is made of one for a moment stays small."""
+        """Yield the index in pieces, each with its first cell, so that temporary arrays stay small."""
         for first in range(0, len(self.index), _PIECE):
             yield first, self.index[first : first + _PIECE]
 
     # ---- Lanes that hold no weight must stay 0 -------------------------------------------------------------------
 
-    def masks(self, vectors: int) -> list[Mask]:
-        """For vector v of every row of `vectors` vectors: which lanes may change."""
+    def masks(self, vectors: int) -> list[LaneMask]:
+        """Return, for vector v of every row of `vectors` vectors, which lanes may change."""
         used = (self.index >= 0).reshape(-1, vectors, self.block.machine.lanes)
-        made = []
+        masks = []
         for v in range(vectors):
             same = bool((used[:, v] == used[0, v]).all())
-            made.append(Mask(self, tuple(bool(u) for u in used[0, v]) if same else None))
-        return made
+            masks.append(LaneMask(self, tuple(bool(u) for u in used[0, v]) if same else None))
+        return masks
 
 
 @dataclass(frozen=True, eq=False)
-class Mask:
-    """Which lanes of a vector hold weights: the same ones in every row, or as a region beside the values tells."""
+class LaneMask:
+    """Which lanes of a vector hold weights: the same ones in every row, or as a region beside the values says."""
 
     cells: ParameterCells
     lanes: tuple[bool, ...] | None
 
-    def truth(self, f: Function, place: Place) -> Value | None:
-        """None if all do."""
+    def truth(self, f: Function, place: Address) -> Value | None:
+        """Return the mask as a value; None if all lanes hold weights."""
         if self.lanes is None:
             return f.compare("une", f.load(place + self.cells.beside("mask")), 0.0)
         return None if all(self.lanes) else f.mask(self.lanes)
 
 
 def state_region(state: str) -> str:
-    """Return the name of the region for a state of the update rule, so that no state is taken for one of the others."""
+    """Return the name of the region for a state of the update rule, distinct from all other regions."""
     return f"state {state}"
 
 
 def aligned_block(size: int, dtype: np.dtype) -> np.ndarray:
-    """Zeros that start on a whole vector of any processor (64 bytes)."""
+    """Return zeros that start on a whole vector of any processor (64 bytes)."""
     raw = np.zeros(size + 64 // dtype.itemsize, dtype)
     start = (-raw.ctypes.data % 64) // dtype.itemsize
     return raw[start : start + size]
 
 
 def blocks(count: int, size: int) -> list[tuple[int, int, int]]:
-    """`count` things in blocks of `size` and what remains: (first, how many blocks, things in each)."""
+    """Split `count` into blocks of `size` and a rest: (first, number of blocks, size of each)."""
     full, rest = divmod(count, size)
     return [part for part in ((0, full, size), (full * size, 1, rest)) if part[1] and part[2]]

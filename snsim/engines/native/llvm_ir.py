@@ -1,9 +1,7 @@
-"""LLVM IR as text: vectors, counted loops and places in memory, under names that stay readable.
+"""Write LLVM IR as text: vectors, counted loops and addresses, under readable names.
 
-Python is the macro language: a Python loop unrolls, `Function.loop` emits a loop. Values overload + - * /, so that
-a polynomial is written as one.
-
-Takes a `Machine` (lanes, registers, number type); gives the text of a module.
+Python is the macro language: a Python loop unrolls, `Function.loop` emits a loop. Values overload + - * /, so that a
+polynomial looks like one. A `Module` takes a `Machine` (lanes, registers, number type) and gives its text.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
-from snsim.engines.native.target import Machine, Place, number_text, pieces, plain_text
+from snsim.engines.native.target import Address, Machine, number_text, pieces, plain_text
 
 Number = Union["Value", float, int]
 
@@ -47,11 +45,11 @@ Index = Value | int
 class Module:
     """The text of one LLVM module: functions, and declarations of the intrinsics that they use.
 
-    Names and comments may hold any text: what stands in the IR is `plain_text` of them.
+    Names and comments may be any text: the IR holds `plain_text` of them.
     """
 
     def __init__(self, machine: Machine, *title: str):
-        """`title`: the lines of comment at the top."""
+        """Start a module; `title` are the comment lines at the top."""
         self.machine = machine
         self._title = title
         self._functions: list[Function] = []
@@ -61,16 +59,16 @@ class Module:
     def function(
         self, name: str, arguments: Sequence[tuple[str, str]], comment: str, exported: bool = False
     ) -> Function:
-        """A function of no value, to be written; `arguments` are (type, name).
+        """Start a function that returns nothing; `arguments` are (type, name).
 
-        An exported function keeps its name, which no program chooses; the others are called as like it as can be.
+        An exported function keeps its name, which no program chooses. The others get a symbol close to their name.
         """
         assert not exported or (name.isidentifier() and name.isascii() and name not in self._symbols)
         symbol = name if exported else self._free_symbol(name)
         self._symbols.add(symbol)
-        made = Function(self, symbol, arguments, comment, exported)
-        self._functions.append(made)
-        return made
+        function = Function(self, symbol, arguments, comment, exported)
+        self._functions.append(function)
+        return function
 
     def _free_symbol(self, name: str) -> str:
         """Return a symbol for a function: its own number is added where two names would become one symbol."""
@@ -88,7 +86,7 @@ class Module:
 
 
 class Function:
-    """One function while it is written, block by block. Every method that computes gives a Value."""
+    """One function while it is written, block by block. Every method that computes returns a Value."""
 
     def __init__(self, module: Module, symbol: str, arguments: Sequence[tuple[str, str]], comment: str, exported: bool):
         self.module, self.machine, self._symbol = module, module.machine, f'@"{symbol}"'
@@ -119,7 +117,7 @@ class Function:
         return Value(self, name, type)
 
     def constant(self, number: float, type: str | None = None) -> Value:
-        """A number in every lane (or one number, if the type is the scalar one)."""
+        """Return a number in every lane (or one number, if the type is the scalar one)."""
         type = type or self.machine.vector
         key = (float(number), struct.pack("d", number), type)
         if key not in self._constants:
@@ -137,7 +135,7 @@ class Function:
         return value if isinstance(value, Value) else self.constant(value, like.type)
 
     def op(self, name: str, a: Number, b: Number, flags: str = "") -> Value:
-        """`fadd fsub fmul fdiv` and the integer operations, on values of one type."""
+        """Emit `fadd fsub fmul fdiv` or an integer operation on values of one type."""
         if not isinstance(a, Value):
             assert isinstance(b, Value)
             a = self._lift(a, b)
@@ -145,7 +143,7 @@ class Function:
         return self.instruction(f"{name} {flags + ' ' if flags else ''}{a.type} {a.text}, {b.text}", a.type)
 
     def call(self, intrinsic: str, *args: Value) -> Value:
-        """An LLVM intrinsic on values of one floating type, which it gives as well."""
+        """Emit a call of an LLVM intrinsic on values of one floating type, which is also the type of the result."""
         type = args[0].type
         suffix = self.machine.suffix if type.startswith("<") else f"f{self.machine.bits}"
         name = f"@llvm.{intrinsic}.{suffix}"
@@ -153,13 +151,13 @@ class Function:
         return self.instruction(f"call {type} {name}({', '.join(f'{a.type} {a.text}' for a in args)})", type)
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
-        """a * b + c, rounded once where the processor can."""
+        """Emit a * b + c, rounded once where the processor can."""
         if c.text == "zeroinitializer":
             return a * b
         return self.call("fmuladd", a, b, c)
 
     def run(self, function: Function, *args: Value | str) -> None:
-        """Call a function of this module; a string is a `ptr`."""
+        """Emit a call of a function of this module; a string is a `ptr`."""
         texts = (f"{a.type} {a.text}" if isinstance(a, Value) else f"ptr {a}" for a in args)
         self._lines.append(f"  call void {function._symbol}({', '.join(texts)})")
 
@@ -182,23 +180,23 @@ class Function:
         )
 
     def mask(self, chosen: Sequence[bool]) -> Value:
-        """A constant truth for each lane."""
+        """Return a constant truth value for each lane."""
         text = "<" + ", ".join(f"i1 {int(c)}" for c in chosen) + ">"
         return Value(self, text, self.machine.truths)
 
     def first_lanes(self, value: Value, count: int) -> Value:
-        """The value with 0 in all lanes from `count` on."""
+        """Emit the value with 0 in all lanes from `count` on."""
         lanes = self.machine.lanes
         return value if count >= lanes else self.select(self.mask([k < count for k in range(lanes)]), value, self.zero)
 
     # ---- Lanes ---------------------------------------------------------------------------------------------------
 
     def shuffle(self, a: Value, b: Value | None, lanes: Sequence[int]) -> Value:
-        """Lanes of a (numbered from 0) and b (numbered on from there); -1 is any."""
+        """Emit lanes of a (numbered from 0) and b (numbered on from there); -1 is any lane."""
         b_text = "poison" if b is None else b.text
-        picked = ", ".join("i32 poison" if lane < 0 else f"i32 {lane}" for lane in lanes)
+        lane_texts = ", ".join("i32 poison" if lane < 0 else f"i32 {lane}" for lane in lanes)
         type = self.machine.vector if len(lanes) == self.machine.lanes else f"<{len(lanes)} x {self.machine.scalar}>"
-        text = f"shufflevector {a.type} {a.text}, {a.type} {b_text}, <{len(lanes)} x i32> <{picked}>"
+        text = f"shufflevector {a.type} {a.text}, {a.type} {b_text}, <{len(lanes)} x i32> <{lane_texts}>"
         return self.instruction(text, type)
 
     def splat(self, scalar: Value) -> Value:
@@ -215,8 +213,8 @@ class Function:
 
     # ---- Memory --------------------------------------------------------------------------------------------------
 
-    def pointer(self, place: Place) -> str:
-        """The address of a place; what the loop indices contribute is computed once in a block."""
+    def pointer(self, place: Address) -> str:
+        """Return the pointer to an address; the part from loop indices is computed once in a block."""
         scalar, base = self.machine.scalar, place.base
         if place.terms:
             key = (place.base, place.terms)
@@ -233,36 +231,36 @@ class Function:
             return base
         return self.instruction(f"getelementptr inbounds {scalar}, ptr {base}, i64 {place.offset}", "ptr", "p").text
 
-    def _align(self, place: Place, lanes: int) -> int:
+    def _align(self, place: Address, lanes: int) -> int:
         return self.machine.dtype.itemsize * (lanes if place.is_aligned(lanes) else 1)
 
-    def load(self, place: Place) -> Value:
-        """A vector."""
+    def load(self, place: Address) -> Value:
+        """Emit the load of a vector."""
         m = self.machine
         return self.instruction(
             f"load {m.vector}, ptr {self.pointer(place)}, align {self._align(place, m.lanes)}", m.vector
         )
 
-    def load_scalar(self, place: Place) -> Value:
+    def load_scalar(self, place: Address) -> Value:
         m = self.machine
         return self.instruction(f"load {m.scalar}, ptr {self.pointer(place)}, align {m.dtype.itemsize}", m.scalar, "s")
 
     def load_index(self, base: str, index: Value) -> Value:
-        """Entry `index` of an array of int32 as an i64."""
+        """Emit the load of entry `index` of an array of int32, as an i64."""
         at = self.instruction(f"getelementptr inbounds i32, ptr {base}, i64 {index.text}", "ptr", "p").text
         return self.cast(self.instruction(f"load i32, ptr {at}, align 4", "i32", "i"), "i64", "sext")
 
-    def broadcast(self, place: Place) -> Value:
-        """One number in every lane."""
+    def broadcast(self, place: Address) -> Value:
+        """Emit the load of one number into every lane."""
         return self.splat(self.load_scalar(place))
 
-    def store(self, value: Value, place: Place) -> None:
+    def store(self, value: Value, place: Address) -> None:
         lanes = self.machine.lanes if value.type.startswith("<") else 1
         text = f"  store {value.type} {value.text}, ptr {self.pointer(place)}, align {self._align(place, lanes)}"
         self._lines.append(text)
 
-    def load_first(self, place: Place, count: int) -> Value:
-        """A vector whose first `count` lanes are read (nothing beyond them is), the others 0."""
+    def load_first(self, place: Address, count: int) -> Value:
+        """Emit the load of a vector with only `count` lanes: nothing beyond is read, and the other lanes are 0."""
         m = self.machine
         if count >= m.lanes:
             return self.load(place)
@@ -282,8 +280,8 @@ class Function:
             result = self.shuffle(result, wide, [m.lanes + k - start if k in inside else k for k in range(m.lanes)])
         return result
 
-    def store_lanes(self, value: Value, first: int, count: int, place: Place) -> None:
-        """Store `count` lanes from lane `first` on, and nothing else."""
+    def store_lanes(self, value: Value, first: int, count: int, place: Address) -> None:
+        """Emit the store of `count` lanes from lane `first` on, and nothing else."""
         m = self.machine
         if count == m.lanes:
             return self.store(value, place)
@@ -306,10 +304,10 @@ class Function:
         name: str = "loop",
         start: Index = 0,
     ) -> list[Value]:
-        """Run `body(index, values)` for index = start ... start + count - 1 (at least once).
+        """Emit a loop of `body(index, values)` for index = start ... start + count - 1 (at least one turn).
 
-        It gives the next values of what is carried (if nothing is, what it gives is ignored); those after the last
-        turn are the result. A count of 1 emits no loop.
+        `body` returns the next values of `carried` (if nothing is carried, its result is ignored). The result of `loop`
+        is the values after the last turn. A count of 1 emits no loop.
         """
         if isinstance(count, int) and count == 1:
             return _values(body(start, list(carried)), carried)
@@ -341,7 +339,7 @@ class Function:
         return results
 
     def nest(self, counts: Mapping[str, Index], body: Callable[..., Any]) -> None:
-        """Loops one inside the other, the first outermost, with nothing carried: `body(index, index, ...)`."""
+        """Emit nested loops, the first outermost, that carry no values: `body(index, index, ...)`."""
 
         def inside(names: list[str], indices: tuple[Index, ...]) -> Any:
             if not names:
@@ -353,7 +351,7 @@ class Function:
     def while_loop(
         self, start: Value, stop: Value, body: Callable[[Value, list[Value]], Any], carried: Sequence[Value]
     ) -> list[Value]:
-        """As `loop` for index = start ... stop - 1, which may be no turn at all."""
+        """Emit a loop as `loop` does, for index = start ... stop - 1, which may be no turn at all."""
         self._count += 1
         into, out, before = f"some{self._count}", f"none{self._count}", self._block
         some = self.instruction(f"icmp slt i64 {start.text}, {stop.text}", "i1")

@@ -1,39 +1,39 @@
-"""Shared windows whose lanes are the target maps: for sources of few maps that need no errors, such as the input.
+"""Shared windows with lanes along the target maps: for sources of few maps that need no errors, such as the input.
 
-Takes a buffer of windows and weights laid out [cell of the window][target maps, filled up to whole vectors]; emits the
-sums (each state of a window broadcast, several positions in registers) and the gradient (the weights of many cells in
-registers while all positions pass by).
+The kernel reads a buffer of windows and weights as [cell of the window][target maps, padded to whole vectors]. It emits
+the sums (each state of a window broadcast, several positions in registers) and the gradient (the weights of many cells
+in registers while all positions pass by).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snsim.engines.native.im2col import Window
+from snsim.engines.native.im2col import WindowBuffer
 from snsim.engines.native.layout import POWER, LayerCells, ParameterCells, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.target import Address
+from snsim.engines.native.update_rules import WeightUpdate
 
 _POSITIONS = 8
 
 
-class MapLanes:
-    """One link; weights in lanes beyond the last target map are 0 and stay so."""
+class MapLanesKernel:
+    """One link. Weights in lanes beyond the last target map are 0 and stay 0."""
 
-    def __init__(self, buffer: Window, cells: ParameterCells, target: LayerCells):
+    def __init__(self, buffer: WindowBuffer, cells: ParameterCells, target: LayerCells):
         self.buffer, self.cells, self.target = buffer, cells, target
         self.lanes = cells.block.machine.lanes
         self.vectors = cells.block.machine.padded(target.maps) // self.lanes
         width = buffer.geometry.window[1] * buffer.depth
-        where = buffer.x_windowing
+        where = buffer.x_layout
         self.offsets = [k * where.pitch + m for k in range(where.kernel_rows) for m in range(width)]
 
-    def _weight(self, cell: int, v: int) -> Place:
+    def _weight(self, cell: int, v: int) -> Address:
         return self.cells.value + (cell * self.vectors + v) * self.lanes
 
     def emit_sums(self, f: Function, first: bool) -> None:
-        where, maps = self.buffer.x_windowing, self.target.maps
+        where, maps = self.buffer.x_layout, self.target.maps
 
         def strip(i: Index, jb: Index, j0: int, positions: int) -> None:
             window = self.buffer.x.by(i, where.row_step).by(jb, positions * where.column_step) + j0 * where.column_step
@@ -63,8 +63,8 @@ class MapLanes:
 
         f.loop(where.rows, row, name="row")
 
-    def emit_gradient(self, f: Function, channels: Sequence[str], update: Update) -> None:
-        where, maps = self.buffer.x_windowing, self.target.maps
+    def emit_gradient(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
+        where, maps = self.buffer.x_layout, self.target.maps
         masks = self.cells.masks(self.vectors)
         at_once = max(1, (f.machine.registers - 6) // len(channels))
         for v in range(self.vectors):
@@ -75,15 +75,15 @@ class MapLanes:
                     i: Index, j: Index, sums: list[Value], offsets: list[int] = offsets, v: int = v
                 ) -> list[Value]:
                     window = self.buffer.x.by(i, where.row_step).by(j, where.column_step)
-                    made = []
+                    totals = []
                     for n, c in enumerate(channels):
                         units = self.target.delta[c].by(i, maps * where.columns).by(j, maps)
                         d = f.load(units + v * self.lanes)
                         for k, offset in enumerate(offsets):
                             x = f.broadcast(window + offset)
                             factor = d * x if POWER[c] == 2 else d
-                            made.append(f.fma(factor, x, sums[n * len(offsets) + k]))
-                    return made
+                            totals.append(f.fma(factor, x, sums[n * len(offsets) + k]))
+                    return totals
 
                 sums = f.loop(
                     where.rows,

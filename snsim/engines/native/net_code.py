@@ -1,11 +1,12 @@
-"""From a plan to the text of a module that trains and evaluates it.
+"""Generate the LLVM module that trains and evaluates a plan.
 
-Takes plan, cost, rule and `Machine`; a `Net` lays everything out in one block of numbers; `forward_module` and
-`learning_module` give LLVM IR. One function per layer and phase, named after the layer, so that the text and the
-assembly can be read:
+A `NetCode` takes plan, cost and `Machine` and lays everything out in one block of numbers. `forward_module` and
+`learning_module` return LLVM IR. There is one function per layer and phase, named after the layer, so that the text and
+the assembly can be read:
 
     layer forward     copies for windows, sums of all links, non-linearity
-    layer back        errors through the non-linearity, biases, then for each link errors of its source and updates
+    layer errors      errors through the non-linearity, biases
+    link back         errors of the source of a link, and updates
 
 Exported: `evaluate`, `states`; `learn` (an update after every pattern), or `gather` and `apply` (after a batch).
 """
@@ -24,16 +25,16 @@ from snsim.engines.native.elementwise import (
     emit_filled,
     emit_nlf,
     emit_through_nlf,
-    pattern,
+    pattern_address,
 )
-from snsim.engines.native.kernel_choice import Builder, ByTable, map_orders
-from snsim.engines.native.kernel_protocol import Connection, Transformed
-from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, Tables, layer_cells
+from snsim.engines.native.kernel_choice import KernelBuilder, SparseConnection, map_orders
+from snsim.engines.native.kernel_protocol import ConnectionKernel, TransformKernel
+from snsim.engines.native.layout import POWER, Block, IndexTables, LayerCells, ParameterCells, layer_cells
 from snsim.engines.native.llvm_ir import Function, Module, Value
-from snsim.engines.native.sparse import Listed
-from snsim.engines.native.target import Machine, Place, attributes
-from snsim.engines.native.update_rules import Kind, Sums, Updates
-from snsim.engines.native.weight_norm import WeightNormed
+from snsim.engines.native.sparse import SparseKernel
+from snsim.engines.native.target import Address, Machine, attributes
+from snsim.engines.native.update_rules import CodeVariant, GradientSums, UpdateCode
+from snsim.engines.native.weight_norm import WeightNormConnection
 from snsim.engines.plan import Plan, Stage, Transfer
 from snsim.engines.protocol import Cost, UpdateRule
 from snsim.network.wiring import BORDER, Table
@@ -42,22 +43,22 @@ STATE = [("ptr", "state"), ("ptr", "tables")]
 
 
 @dataclass(eq=False)
-class Layer:
-    """A stage with its cells and what enters it."""
+class LayerCode:
+    """A stage with its cells and the kernels of what enters it."""
 
     stage: Stage
     cells: LayerCells
-    links: list[tuple[int, Connection]]  # source layer, connection
-    transfers: list[tuple[Transfer, Transformed]]
+    links: list[tuple[int, ConnectionKernel]]  # source layer, connection
+    transfers: list[tuple[Transfer, TransformKernel]]
     bias: Bias | None
 
 
-class Net:
+class NetCode:
     """A plan laid out in a block."""
 
     def __init__(self, plan: Plan, cost: Cost, machine: Machine):
         self.plan, self.cost, self.machine = plan, cost, machine
-        self.block, self.tables = Block(machine), Tables()
+        self.block, self.tables = Block(machine), IndexTables()
         channels = tuple(POWER)
         self.cells: dict[str, ParameterCells] = {}
         shapes = [(plan.net.layers[0].name, plan.input_shape), *((s.name, s.shape) for s in plan.stages)]
@@ -66,19 +67,19 @@ class Net:
             for (name, shape), order in zip(shapes, map_orders(plan))
         ]
         learns = self.active(frozenset(p.name for p in plan.parameters.values() if p.learns))
-        builder = Builder(self.block, self.tables, channels)
+        builder = KernelBuilder(self.block, self.tables, channels)
         self.stages = [self._stage(stage, builder, learns) for stage in plan.stages]
 
     def active(self, updated: frozenset[str]) -> list[bool]:
-        """For every layer whether one of these parameters enters it or a layer below."""
-        made = [False] * (len(self.plan.stages) + 1)
+        """Return for every layer whether one of these parameters enters it or a layer below it."""
+        active = [False] * (len(self.plan.stages) + 1)
         for stage in self.plan.stages:
-            own = stage.bias in updated or any({link.slot, link.gain} & updated for link in stage.links)
+            has_updated_weights = stage.bias in updated or any({link.slot, link.gain} & updated for link in stage.links)
             sources = [*(link.source for link in stage.links), *(k for t in stage.transfers for k in t.sources)]
-            made[stage.layer] = own or any(made[source] for source in sources)
-        return made
+            active[stage.layer] = has_updated_weights or any(active[source] for source in sources)
+        return active
 
-    def _stage(self, stage: Stage, builder: Builder, learns: list[bool]) -> Layer:
+    def _stage(self, stage: Stage, builder: KernelBuilder, learns: list[bool]) -> LayerCode:
         target = self.layers[stage.layer]
         links = [
             (link.source, builder.connect(link, self.layers[link.source], target, learns[link.source]))
@@ -86,7 +87,7 @@ class Net:
         ]
         for link, (_, connection) in zip(stage.links, links):
             self.cells[link.slot] = connection.cells
-            if isinstance(connection, WeightNormed):
+            if isinstance(connection, WeightNormConnection):
                 self.cells[connection.gain] = connection.gains
         bias = None
         if stage.bias is not None and stage.bias_index is not None:
@@ -100,37 +101,38 @@ class Net:
             (transfer, builder.transfer(transfer, [self.layers[k] for k in transfer.sources], target))
             for transfer in stage.transfers
         ]
-        return Layer(stage, target, links, transfers, bias)
+        return LayerCode(stage, target, links, transfers, bias)
 
-    def _scattered_bias(self, stage: Stage, target: LayerCells, size: int) -> Connection:
-        """A bias whose entries lie in no regular order: connections from border cells of state 1."""
+    def _scattered_bias(self, stage: Stage, target: LayerCells, size: int) -> ConnectionKernel:
+        """Return a bias with irregular entries, as connections from border cells of state 1."""
         assert stage.bias is not None and stage.bias_index is not None
         index = np.full(self.machine.padded(size), -1)
         index[:size] = np.arange(size)
         cells = self.cells[stage.bias] = ParameterCells(stage.bias, index, self.block)
         table = Table(np.full(stage.units, BORDER), np.arange(stage.units), stage.bias_index)
-        kernel = Listed(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
-        return ByTable(kernel, stage.bias)
+        kernel = SparseKernel(self.layers[0], target, table, cells, 1.0, 1.0, self.block, self.tables, tuple(POWER))
+        return SparseConnection(kernel, stage.bias)
 
     # ---- Modules -------------------------------------------------------------------------------------------------
 
     def forward_module(self) -> str:
-        """Exports `evaluate` and `states`."""
+        """Return the module that exports `evaluate` and `states`."""
         module = self.module("evaluation")
-        plain = Kind(())
+        plain = CodeVariant(())
         self._emit_evaluation(module, self.emit_forward(module, False, plain), plain)
         return str(module) + attributes(ATTRIBUTES)
 
-    def learning_module(self, updates: Updates, channels: Sequence[str]) -> str:
-        """Exports `learn`, or `gather` and `apply` if the patterns of a batch are gathered; and what a forward module
-        does. `channels` are gathered ("g" always).
+    def learning_module(self, updates: UpdateCode, channels: Sequence[str]) -> str:
+        """Return the module that exports `learn`, or `gather` and `apply` for batches, and the forward functions.
+
+        `channels` are gathered ("g" always).
         """
         module = self.module(f"update rule {updates.rule.name}")
-        forward = self.emit_forward(module, "h-full" in channels, updates.kind)
-        self._emit_evaluation(module, forward, updates.kind)
-        sink = Sums(self.cells, updates.updated, channels) if updates.kind.batched else updates
+        forward = self.emit_forward(module, "h-full" in channels, updates.variant)
+        self._emit_evaluation(module, forward, updates.variant)
+        sink = GradientSums(self.cells, updates.updated, channels) if updates.variant.batched else updates
         back = self._emit_back(module, channels, sink)
-        if isinstance(sink, Sums):
+        if isinstance(sink, GradientSums):
             self._emit_batches(module, forward, back, sink, updates)
         else:
             self._emit_learn(module, forward, back, updates)
@@ -147,8 +149,8 @@ class Net:
         lines += [f"{cells.value.offset:9}  {name} ({len(cells.index)})" for name, cells in self.cells.items()]
         return Module(self.machine, *lines)
 
-    def emit_forward(self, module: Module, bends: bool, kind: Kind) -> list[Function]:
-        made = []
+    def emit_forward(self, module: Module, bends: bool, variant: CodeVariant) -> list[Function]:
+        functions = []
         for layer in self.stages:
             f = module.function(f"{layer.stage.name} forward", STATE, f"{layer.stage.name}: sums and states")
             for k, (source, link) in enumerate(layer.links):
@@ -159,17 +161,17 @@ class Net:
                 transformed.emit_forward(f, first=k == 0 and not layer.links)
             f.comment(f"nlf of {layer.stage.name}")
             number = layer.stage.layer
-            emit_nlf(f, layer.stage, layer.cells, layer.bias, bends, number in kind.gated, number in kind.noisy)
-            made.append(f)
-        return made
+            emit_nlf(f, layer.stage, layer.cells, layer.bias, bends, number in variant.gated, number in variant.noisy)
+            functions.append(f)
+        return functions
 
-    def _emit_back(self, module: Module, channels: Sequence[str], sink: Updates | Sums) -> list[Function]:
+    def _emit_back(self, module: Module, channels: Sequence[str], sink: UpdateCode | GradientSums) -> list[Function]:
         active = self.active(sink.updated)
         reached: set[int] = {len(self.stages)}
-        made = []
+        functions = []
         output = module.function("cost", [*STATE, ("ptr", "target")], f"cost {self.cost.name}: slope at the outputs")
-        emit_cost(output, self.cost, self.layers[-1], channels, Place(0, base="%target"))
-        made.append(output)
+        emit_cost(output, self.cost, self.layers[-1], channels, Address(0, base="%target"))
+        functions.append(output)
         for layer in reversed(self.stages):
             number, name = layer.stage.layer, layer.stage.name
             if not active[number]:
@@ -178,14 +180,14 @@ class Net:
             assert number in reached, f"nothing comes back to {name}"
             bias = layer.bias if layer.bias is not None and layer.bias.cells.name in sink.updated else None
             emit_through_nlf(f, layer.cells, channels, bias, sink.begin(f, bias.cells.name) if bias else None)
-            made.append(f)
+            functions.append(f)
             for source, link in reversed(layer.links):
                 below = self.layers[source].name
                 f = module.function(f"{link.name} back", STATE, f"from {name} back to {below}, and the weights between")
                 link.emit_backward(f, channels, active[source], source not in reached, sink)
                 if active[source]:
                     reached.add(source)
-                made.append(f)
+                functions.append(f)
             for transfer, transformed in layer.transfers:
                 wanted = [active[source] for source in transfer.sources]
                 if any(wanted):
@@ -196,36 +198,36 @@ class Net:
                     ]
                     transformed.emit_backward(f, channels, wanted, first)
                     reached.update(source for source, wants in zip(transfer.sources, wanted) if wants)
-                    made.append(f)
-        return made
+                    functions.append(f)
+        return functions
 
     def emit_spread(self, f: Function) -> None:
         for layer in self.stages:
             if layer.bias is not None:
                 layer.bias.emit_spread(f)
             for _, link in layer.links:
-                if isinstance(link, WeightNormed):
-                    link.emit_used(f)
+                if isinstance(link, WeightNormConnection):
+                    link.emit_weights(f)
 
     def emit_present(self, f: Function, forward: Sequence[Function], index: Value | int) -> None:
-        """The input of pattern `index`, and every layer after it."""
+        """Emit the input of pattern `index`, and every layer after it."""
         units = self.layers[0].units
-        emit_copy(f, pattern("%inputs", index, units), self.layers[0].x, units, exact=False)
+        emit_copy(f, pattern_address("%inputs", index, units), self.layers[0].x, units, exact=False)
         for function in forward:
             f.run(function, "%state", "%tables")
 
-    def _emit_evaluation(self, module: Module, forward: Sequence[Function], kind: Kind) -> None:
+    def _emit_evaluation(self, module: Module, forward: Sequence[Function], variant: CodeVariant) -> None:
         arguments = [*STATE, ("ptr", "inputs"), ("ptr", "made"), ("i64", "patterns")]
         for name, layers in (("evaluate", self.layers[-1:]), ("states", self.layers)):
             f = module.function(name, arguments, f"{name}: rows of cells of {', '.join(c.name for c in layers)}", True)
             self.emit_spread(f)
-            for number in kind.gated:
+            for number in variant.gated:
                 emit_filled(f, self.layers[number].gate, self.layers[number].units, 1.0)
-            for number in kind.noisy:
+            for number in variant.noisy:
                 emit_filled(f, self.layers[number].noise, self.layers[number].units, 0.0)
             width = sum(cells.units for cells in layers)
 
-            def one(
+            def pattern(
                 p: Value | int,
                 _: list[Value],
                 f: Function = f,
@@ -233,30 +235,36 @@ class Net:
                 width: int = width,
             ) -> None:
                 self.emit_present(f, forward, p)
-                row = pattern("%made", p, width)
+                row = pattern_address("%made", p, width)
                 for cells in layers:
                     emit_copy(f, cells.x, row, cells.units)
                     row = row + cells.units
 
-            f.loop(f.argument("patterns", "i64"), one, name="pattern")
+            f.loop(f.argument("patterns", "i64"), pattern, name="pattern")
 
     def _emit_pattern(
-        self, f: Function, forward: Sequence[Function], back: Sequence[Function], kind: Kind, p: Value | int
+        self, f: Function, forward: Sequence[Function], back: Sequence[Function], variant: CodeVariant, p: Value | int
     ) -> None:
-        """Forward and back; a row of `%gates` has the gates of all gated layers, then the noise of all noisy ones."""
-        places = [*((n, self.layers[n].gate) for n in kind.gated), *((n, self.layers[n].noise) for n in kind.noisy)]
-        row = pattern("%gates", p, sum(self.layers[number].units for number, _ in places))
+        """Emit the forward and backward pass of a pattern.
+
+        A row of `%gates` has the gates of all gated layers, then the noise of all noisy ones.
+        """
+        places = [
+            *((n, self.layers[n].gate) for n in variant.gated),
+            *((n, self.layers[n].noise) for n in variant.noisy),
+        ]
+        row = pattern_address("%gates", p, sum(self.layers[number].units for number, _ in places))
         for number, place in places:
             emit_copy(f, row, place, self.layers[number].units)
             row = row + self.layers[number].units
         self.emit_present(f, forward, p)
-        target = f.pointer(pattern("%targets", p, self.layers[-1].units))
+        target = f.pointer(pattern_address("%targets", p, self.layers[-1].units))
         f.run(back[0], "%state", "%tables", target)
         for function in back[1:]:
             f.run(function, "%state", "%tables")
 
     def _emit_learn(
-        self, module: Module, forward: Sequence[Function], back: Sequence[Function], updates: Updates
+        self, module: Module, forward: Sequence[Function], back: Sequence[Function], updates: UpdateCode
     ) -> None:
         prepare = module.function(
             "prepare",
@@ -284,15 +292,20 @@ class Net:
         if not each_time:
             f.run(prepare, "%state", "%tables", "%settings", number)
 
-        def one(p: Value | int, _: list[Value]) -> None:
+        def pattern(p: Value | int, _: list[Value]) -> None:
             if each_time:
                 f.run(prepare, "%state", "%tables", "%settings", f.op("add", number, p))
-            self._emit_pattern(f, forward, back, updates.kind, p)
+            self._emit_pattern(f, forward, back, updates.variant, p)
 
-        f.loop(f.argument("patterns", "i64"), one, name="pattern")
+        f.loop(f.argument("patterns", "i64"), pattern, name="pattern")
 
     def _emit_batches(
-        self, module: Module, forward: Sequence[Function], back: Sequence[Function], sums: Sums, updates: Updates
+        self,
+        module: Module,
+        forward: Sequence[Function],
+        back: Sequence[Function],
+        sums: GradientSums,
+        updates: UpdateCode,
     ) -> None:
         gather = module.function(
             "gather",
@@ -303,7 +316,7 @@ class Net:
         self.emit_spread(gather)
         gather.loop(
             gather.argument("patterns", "i64"),
-            lambda p, _: self._emit_pattern(gather, forward, back, updates.kind, p),
+            lambda p, _: self._emit_pattern(gather, forward, back, updates.variant, p),
             name="pattern",
         )
         f = module.function(
@@ -318,8 +331,8 @@ class Net:
             f.comment(name)
             sums.emit_apply(f, name, updates, factor)
 
-    def updates(self, rule: UpdateRule, kind: Kind) -> Updates:
-        return Updates(rule, kind, self.cells, self.block)
+    def updates(self, rule: UpdateRule, variant: CodeVariant) -> UpdateCode:
+        return UpdateCode(rule, variant, self.cells, self.block)
 
 
 ATTRIBUTES = {"reciprocal-estimates": "vec-divf"}

@@ -1,22 +1,23 @@
-"""`normalize`: each position of the source to mean 0 and variance 1 over the maps, and the way back through it.
+"""`normalize`: each position of the source to mean 0 and variance 1 over its maps, and its backward pass.
 
-A position is a row of `maps` neighbouring cells, so lanes lie along the maps. Kept for the way back: the results and,
-for each position, 1/sqrt(variance + eps). See `engines.reference.transforms.Normalized` for the formulas.
+A position is a row of `maps` neighbouring cells, so lanes lie along the maps. The results and, for each position,
+1/sqrt(variance + eps) are kept for the backward pass. See `engines.reference.transforms.NormalizationKernel` for the
+formulas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from snsim.engines.native.elementwise import folded, over_lanes
+from snsim.engines.native.elementwise import reduce_lanes, reduce_vectors
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, LayerCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
+from snsim.engines.native.target import Address
 from snsim.network.wiring import Normalization
 
 
-class Normalized:
+class NormalizationKernel:
     """One `normalize`; source and target store their maps in the same order."""
 
     def __init__(self, structure: Normalization, sources: Sequence[LayerCells], target: LayerCells, block: Block):
@@ -24,12 +25,14 @@ class Normalized:
         self.maps, self.positions, self.epsilon = structure.maps, structure.positions, structure.EPSILON
         self.y, self.rate = block.take(target.units), block.take(structure.positions)
 
-    def _row(self, place: Place, p: Index) -> Place:
+    def _row(self, place: Address, p: Index) -> Address:
         return place.by(p, self.maps)
 
     def _sum(self, f: Function, value: Callable[[At, int], Value]) -> Value:
-        """The sum over the maps of a position, in every lane; `value(at, lanes that count)` is 0 in the others."""
-        return over_lanes(f, folded(f, self.maps, f.zero, lambda at, n, now: now + value(at, n)), lambda a, b: a + b)
+        """Emit the sum over the maps of a position, in every lane; `value(at, used lanes)` is 0 in the others."""
+        return reduce_lanes(
+            f, reduce_vectors(f, self.maps, f.zero, lambda at, n, now: now + value(at, n)), lambda a, b: a + b
+        )
 
     def emit_forward(self, f: Function, first: bool) -> None:
         def position(p: Index, _: list[Value]) -> None:
@@ -40,8 +43,8 @@ class Normalized:
                 return f.first_lanes(f.load(at(x)) - mean, n)
 
             def squared(at: At, n: int) -> Value:
-                away = centred(at, n)
-                return away * away
+                deviation = centred(at, n)
+                return deviation * deviation
 
             variance = self._sum(f, squared) / float(self.maps)
             rate = f.constant(1.0) / f.call("sqrt", variance + self.epsilon)
@@ -59,7 +62,7 @@ class Normalized:
     def emit_backward(
         self, f: Function, channels: Sequence[str], wanted: Sequence[bool], first: Sequence[bool]
     ) -> None:
-        """Of each channel what goes back to the source, stored if `first`, else added."""
+        """Emit for each channel the errors of the source: stored if `first`, else added."""
         if not wanted[0]:
             return
 
@@ -74,13 +77,16 @@ class Normalized:
 
         f.loop(self.positions, position, name="position")
 
-    def emit_tangent(self, f: Function, moved: Sequence[Place], into: Place, first: bool) -> None:
-        """How the results move with the states, after `emit_forward`: stored if `first`, else added."""
+    def emit_tangent(self, f: Function, tangents: Sequence[Address], into: Address, first: bool) -> None:
+        """Emit the derivative of the results along the tangents of the states, after `emit_forward`.
+
+        It is stored if `first`, else added.
+        """
         f.loop(
             self.positions,
             lambda p, _: self._emit_slopes(
                 f,
-                self._row(moved[0], p),
+                self._row(tangents[0], p),
                 self._row(into, p),
                 self._row(self.y, p),
                 f.broadcast(self.rate.by(p, 1)),
@@ -89,25 +95,25 @@ class Normalized:
             name="position",
         )
 
-    def _numbers(self, f: Function, place: Place, at: At, n: int) -> Value:
+    def _numbers(self, f: Function, place: Address, at: At, n: int) -> Value:
         return f.first_lanes(f.load(at(place)), n)
 
-    def _moment(self, f: Function, place: Place, y: Place, power: int) -> Value:
-        """The sum over the maps of a number times y^power."""
+    def _moment(self, f: Function, place: Address, y: Address, power: int) -> Value:
+        """Emit the sum over the maps of a number times y^power."""
 
         def value(at: At, n: int) -> Value:
-            made = self._numbers(f, place, at, n)
+            product = self._numbers(f, place, at, n)
             for _ in range(power):
-                made = made * f.load(at(y))
-            return made
+                product = product * f.load(at(y))
+            return product
 
         return self._sum(f, value)
 
-    def _put(self, f: Function, value: Value, n: int, place: Place, first: bool) -> None:
+    def _put(self, f: Function, value: Value, n: int, place: Address, first: bool) -> None:
         f.store_lanes(value if first else value + f.load(place), 0, n, place)
 
-    def _emit_slopes(self, f: Function, d: Place, into: Place, y: Place, rate: Value, first: bool) -> None:
-        """Numbers of a position times dy/dx, which is symmetric: the same forward and back."""
+    def _emit_slopes(self, f: Function, d: Address, into: Address, y: Address, rate: Value, first: bool) -> None:
+        """Emit numbers of a position times dy/dx, which is symmetric: the same forward and backward."""
         moments = [self._moment(f, d, y, power) for power in (0, 1)]
 
         def vector(at: At, n: int) -> None:
@@ -117,7 +123,7 @@ class Normalized:
         each_vector(f, self.maps, vector)
 
     def _emit_second(
-        self, f: Function, channel: str, p: Index, into: Place, y: Place, rate: Value, first: bool
+        self, f: Function, channel: str, p: Index, into: Address, y: Address, rate: Value, first: bool
     ) -> None:
         d, g = (self._row(self.target.delta[c], p) for c in (channel, "g"))
         maps, full = float(self.maps), channel == "h-full"

@@ -1,7 +1,7 @@
-"""The way back through windows whose weights are shared by all positions (see dot_tiles.py for the layout).
+"""The backward pass of windows with weights shared by all positions (see dot_tiles.py for the layout).
 
-Takes the errors of the target; emits what goes back into the buffer of the source, and the gradient of each weight,
-summed over the positions in registers and handed to the update at once. Channels of power 2 carry curvature: the same
+It reads the errors of the target and emits the errors of the source into its buffer, and the gradient of each weight,
+summed over the positions in registers and passed to the update at once. Channels of power 2 carry curvature: the same
 loops with w^2 and x^2.
 """
 
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from math import gcd
 
 from snsim.engines.native.dot_tiles import Tiles
-from snsim.engines.native.im2col import Pool, Window
-from snsim.engines.native.layout import POWER, Mask, blocks
+from snsim.engines.native.im2col import PoolBuffer, WindowBuffer
+from snsim.engines.native.layout import POWER, LaneMask, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.update_rules import WeightUpdate
 
 _MOST_UNROLLED = 8  # positions of a row that are written out
 
 
 def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
-    """Into `buffer.back`: for every window, errors times weights. Windows that share cells add up there."""
-    where, buffer = tiles.buffer.windowing, tiles.buffer
+    """Emit errors times weights into `buffer.back`, for every window. Windows that share cells add up there."""
+    where, buffer = tiles.buffer.layout, tiles.buffer
     strips = _strips(f, tiles, len(channels))
 
     def window_rows(s: Index, i: Index, i0: int, k0: int, rows: int, adds: bool) -> None:
-        """Window rows k0 ... k0 + rows - 1 of the positions in row i0 + i."""
+        """Emit window rows k0 ... k0 + rows - 1 of the positions in row i0 + i."""
         for strip in strips:
             f.nest(
                 {"positions": strip.blocks, "window": rows},
@@ -34,7 +34,7 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
             )
 
     whole = where.kernel_rows
-    if not isinstance(buffer, Window):  # windows share nothing
+    if not isinstance(buffer, WindowBuffer):  # windows share nothing
         f.nest({"set": tiles.sets, "row": where.rows}, lambda s, i: window_rows(s, i, 0, 0, whole, False))
         return
     step = buffer.geometry.step
@@ -44,7 +44,7 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
         return
 
     def windows_of_set(s: Index) -> None:
-        """Each row of positions is the first to reach its last `step` rows of the buffer; the others it adds to."""
+        """Emit each row of positions: it stores its last `step` rows of the buffer and adds to the others."""
         window_rows(s, 0, 0, 0, whole, False)
         if where.rows == 1:
             return
@@ -61,8 +61,9 @@ def emit_errors(f: Function, tiles: Tiles, channels: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class _Strip:
-    """Neighbouring positions of a row whose sums share registers, and a part of the vectors of their windows: `blocks`
-    times `positions` positions from `start` on, `hop` from one block to the next.
+    """Neighbouring positions of a row whose sums share registers, with a part of the vectors of their windows.
+
+    There are `blocks` times `positions` positions from `start` on, with `hop` from one block to the next.
     """
 
     start: int
@@ -74,7 +75,7 @@ class _Strip:
 
 
 def _strips(f: Function, tiles: Tiles, channels: int) -> list[_Strip]:
-    lanes, where = f.machine.lanes, tiles.buffer.windowing
+    lanes, where = f.machine.lanes, tiles.buffer.layout
     room = f.machine.registers * 3 // 4 // channels
     chunk = min(where.vectors, room)
     at_once = 1
@@ -83,20 +84,20 @@ def _strips(f: Function, tiles: Tiles, channels: int) -> list[_Strip]:
             break
         at_once += 1
     at_once = _whole_periods(at_once, _period(where.column_step, lanes))
-    made = []
+    strips = []
     for v0, _, vectors in _each(blocks(where.vectors, chunk)):
         for j0, count, positions in blocks(where.columns, at_once):
             period = _period(positions * where.column_step, lanes)  # strips, until one lies in its vectors as the first
             for first, times, size in blocks(count, period):
-                made += [
+                strips += [
                     _Strip(j0 + s * positions, positions, times, size * positions, v0, vectors)
                     for s in range(first, first + size)
                 ]
-    return made
+    return strips
 
 
 def _period(step: int, lanes: int) -> int:
-    """After how many steps one ends at the start of a vector again."""
+    """Return after how many steps a step ends at the start of a vector again."""
     return lanes // gcd(lanes, step) if step else 1
 
 
@@ -105,14 +106,14 @@ def _whole_periods(count: int, period: int) -> int:
 
 
 def _sums_of_strip(column_step: int, lanes: int, positions: int, vectors: int) -> int:
-    """Registers for the sums of so many positions from the first on."""
+    """Return how many registers the sums of this many positions take, from the first on."""
     return len(
         {((p * column_step) % lanes, (p * column_step) // lanes + v) for p in range(positions) for v in range(vectors)}
     )
 
 
 def _each(parts: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Blocks one by one."""
+    """Return the blocks one by one."""
     return [(first + b * size, 1, size) for first, count, size in parts for b in range(count)]
 
 
@@ -125,18 +126,17 @@ def _emit_strip(
     origin: tuple[int, int],
     adds: bool,
 ) -> None:
-    """One row of the windows of a strip: sums over all target maps, then into the buffer.
+    """Emit one row of the windows of a strip: sums over all target maps, then into the buffer.
 
-    `at`: set, row of positions, block of the strip, row of the window; the rows count from `origin`.
-    The rows of different positions lie `column_step` apart, in general not whole vectors; sums of the same phase share
-    registers, and those of other phases are shifted into place at the end, so that the buffer sees whole aligned
-    vectors only.
+    `at`: set, row of positions, block of the strip, row of the window; the rows count from `origin`. The rows of
+    different positions lie `column_step` apart, in general not whole vectors. Sums of the same phase share registers.
+    Sums of other phases are shifted into place at the end, so that the buffer sees whole aligned vectors only.
     """
     s, i, b, k = at
     i0, k0 = origin
     j, positions, v0, vectors = strip.start, strip.positions, strip.first_vector, strip.vectors
     lanes = f.machine.lanes
-    where, maps = tiles.buffer.windowing, tiles.target.maps
+    where, maps = tiles.buffer.layout, tiles.target.maps
     reach = [(p, *divmod((j + p) * where.column_step, lanes)) for p in range(positions)]
     keys = sorted({(phase, q + v0 + v) for _, q, phase in reach for v in range(vectors)})
     slot = {key: n for n, key in enumerate(keys)}
@@ -174,20 +174,20 @@ def _emit_strip(
 
 
 def _in_place(f: Function, keys: list[tuple[int, int]], sums: Sequence[Value]) -> list[tuple[int, Value]]:
-    """The sums as whole vectors of the row: those of phase p moved up by p lanes."""
+    """Return the sums as whole vectors of the row: those of phase p are shifted up by p lanes."""
     lanes = f.machine.lanes
-    made: dict[int, Value] = {}
+    by_vector: dict[int, Value] = {}
     value = dict(zip(keys, sums))
     for phase in sorted({p for p, _ in keys}):
-        mine = {q for p, q in keys if p == phase}
-        for q in sorted(mine if phase == 0 else mine | {q + 1 for q in mine}):
+        of_phase = {q for p, q in keys if p == phase}
+        for q in sorted(of_phase if phase == 0 else of_phase | {q + 1 for q in of_phase}):
             if phase == 0:
-                moved = value[phase, q]
+                shifted = value[phase, q]
             else:
                 low, high = value.get((phase, q - 1), f.zero), value.get((phase, q), f.zero)
-                moved = f.shuffle(low, high, [lanes - phase + k for k in range(lanes)])
-            made[q] = made[q] + moved if q in made else moved
-    return sorted(made.items())
+                shifted = f.shuffle(low, high, [lanes - phase + k for k in range(lanes)])
+            by_vector[q] = by_vector[q] + shifted if q in by_vector else shifted
+    return sorted(by_vector.items())
 
 
 def _unrolled(
@@ -198,7 +198,7 @@ def _unrolled(
     carried: list[Value],
     copies: int,
 ) -> list[Value]:
-    """`body(index, values, which copy)` for 0 ... count - 1, `by` at a time."""
+    """Emit `body(index, values, which copy)` for 0 ... count - 1, `by` at a time."""
     for first, times, size in blocks(count, by):
 
         def several(b: Index, values: list[Value], first: int = first, size: int = size) -> list[Value]:
@@ -215,10 +215,10 @@ def _unrolled(
     return carried
 
 
-def emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: Update) -> None:
-    """For every weight the sum over the positions of error times state, and its update."""
-    where = tiles.windowing
-    if isinstance(tiles.buffer, Pool) and any(POWER[c] == 2 for c in channels):
+def emit_gradient(f: Function, tiles: Tiles, channels: Sequence[str], update: WeightUpdate) -> None:
+    """Emit for every weight the sum over the positions of error times state, and its update."""
+    where = tiles.layout
+    if isinstance(tiles.buffer, PoolBuffer) and any(POWER[c] == 2 for c in channels):
         tiles.buffer.fill_squares(f)
     masks = tiles.cells.masks(where.vectors)
     room = f.machine.registers // 2 // len(channels)
@@ -250,26 +250,26 @@ def _emit_block(
     f: Function,
     tiles: Tiles,
     channels: Sequence[str],
-    update: Update,
+    update: WeightUpdate,
     at: tuple[Index, Index, Index],
     t0: int,
     targets: int,
     v0: int,
     vectors: int,
-    masks: list[Mask],
+    masks: list[LaneMask],
 ) -> None:
     s, tb, k = at
     squares = any(POWER[c] == 2 for c in channels)
-    where, lanes, maps = tiles.windowing, f.machine.lanes, tiles.target.maps
+    where, lanes, maps = tiles.layout, f.machine.lanes, tiles.target.maps
 
     def positions_from(i: Index, jb: Index, j0: int, positions: int, sums: list[Value]) -> list[Value]:
-        """The sums are numbered (channel * targets + map) * vectors + vector."""
+        """Return the sums, numbered (channel * targets + map) * vectors + vector."""
         sums = list(sums)
         window = tiles.window(tiles.buffer.x, s, i, j0, where).by(jb, positions * where.column_step)
         window = window.by(k, where.pitch) + v0 * lanes
         for p in range(positions):
             x = {1: [f.load(window + p * where.column_step + v * lanes) for v in range(vectors)]}
-            if isinstance(tiles.buffer, Pool):  # the sum of squares is not the square of the sum
+            if isinstance(tiles.buffer, PoolBuffer):  # the sum of squares is not the square of the sum
                 pool = window + (tiles.buffer.squares.offset - tiles.buffer.x.offset)
                 x[2] = [f.load(pool + p * where.column_step + v * lanes) for v in range(vectors)] if squares else []
             elif squares:

@@ -1,7 +1,7 @@
-"""Any connections at all: scalar loops over the explicit table. Slow (a few nanoseconds each), and always right.
+"""The kernel for any connections: scalar loops over the explicit table. Slow (a few nanoseconds each), always right.
 
-Takes the table as three arrays of int32: for each target cell where its connections begin, and for each connection
-the source cell and the weight. Border cells are cells behind the source layer's copy.
+The table is three arrays of int32: for each target cell where its connections begin, and for each connection the source
+cell and the weight. Border cells are cells behind the copy of the source layer.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from snsim.engines.native.im2col import At, each_vector, zero_fill
-from snsim.engines.native.layout import POWER, Block, LayerCells, ParameterCells, Tables
+from snsim.engines.native.layout import POWER, Block, IndexTables, LayerCells, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.target import Address
+from snsim.engines.native.update_rules import WeightUpdate
 from snsim.network.wiring import BORDER, Table
 
 
-class Listed:
-    """One link by its table. The source is copied (times the scale) with a cell of the border value after it."""
+class SparseKernel:
+    """One link by its table. The source is copied (times the scale), with a cell of the border value after it."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Listed:
         border_value: float,
         scale: float,
         block: Block,
-        tables: Tables,
+        tables: IndexTables,
         channels: Sequence[str],
     ):
         self.source, self.target, self.cells, self.scale = source, target, cells, scale
@@ -52,7 +52,7 @@ class Listed:
         return f.load_index("%tables", f.op("add", entry, Value(f, str(array), "i64"), "nsw"))
 
     def _each_target(self, f: Function, body: Callable[[Value, Value, Value], None]) -> None:
-        """`body(target cell, first connection, one past the last)`."""
+        """Emit a loop of `body(target cell, first connection, one past the last)`."""
 
         def unit(t: Index, _: list[Value]) -> None:
             t = t if isinstance(t, Value) else Value(f, str(t), "i64")
@@ -80,7 +80,9 @@ class Listed:
 
         self._each_target(f, unit)
 
-    def emit_back(self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: Update | None) -> None:
+    def emit_back(
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
+    ) -> None:
         for c in channels:
             if errors:
                 zero_fill(f, self.back[c], self.source.units + f.machine.lanes)
@@ -115,7 +117,7 @@ class Listed:
 
             f.loop(self.cells.vectors, vector, name="vector")
 
-    def _add(self, f: Function, place: Place, a: Value, b: Value) -> None:
+    def _add(self, f: Function, place: Address, a: Value, b: Value) -> None:
         f.store(f.fma(a, b, f.load_scalar(place)), place)
 
     def _drain(self, f: Function, channels: Sequence[str], first: bool) -> None:

@@ -1,4 +1,4 @@
-"""What code is made for, where numbers stand in memory, and how both are written in LLVM IR."""
+"""The processor that code is generated for, addresses in memory, and how both are written in LLVM IR."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Machine:
-    """What code is made for: numbers of `dtype`, `lanes` of them in a vector, that many vector registers."""
+    """The processor: `lanes` numbers of `dtype` in a vector, and its number of vector registers."""
 
     dtype: np.dtype
     lanes: int
@@ -25,7 +25,7 @@ class Machine:
 
     @property
     def suffix(self) -> str:
-        """Of the names of LLVM's intrinsics."""
+        """Return the suffix of the names of LLVM's vector intrinsics."""
         return f"v{self.lanes}f{self.bits}"
 
     @property
@@ -45,26 +45,26 @@ class Machine:
         return f"<{self.lanes} x i1>"
 
     def padded(self, count: int) -> int:
-        """The least multiple of the lanes that holds `count` numbers."""
+        """Return the smallest multiple of the lanes that holds `count` numbers."""
         return -(-count // self.lanes) * self.lanes
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where numbers stand: `offset` numbers after the start of the block `base`, and an amount per loop index.
+class Address:
+    """The address of numbers: `offset` numbers after the start of the block `base`, plus a stride for each loop index.
 
-    Alignment is worked out from it: the state block begins on a whole vector.
+    The alignment follows from it: the state block starts on a whole vector.
     """
 
     offset: int
     terms: tuple[tuple[str, int], ...] = ()  # text of an i64, how many numbers it is worth
     base: str = "%state"
 
-    def __add__(self, offset: int) -> Place:
+    def __add__(self, offset: int) -> Address:
         return replace(self, offset=self.offset + offset)
 
-    def by(self, index: Any, stride: int) -> Place:
-        """Return this place for index 0, moved by `stride` numbers for each further index."""
+    def by(self, index: Any, stride: int) -> Address:
+        """Return this address moved by `index` times `stride` numbers."""
         if isinstance(index, int) or stride == 0:
             return self + (index if isinstance(index, int) else 0) * stride
         return replace(self, terms=(*self.terms, (index.text, stride)))
@@ -74,13 +74,13 @@ class Place:
 
 
 def pieces(count: int) -> list[tuple[int, int]]:
-    """`count` as powers of two, greatest first: (start, size) of each."""
-    made, start = [], 0
+    """Split `count` into powers of two, largest first: (start, size) of each."""
+    parts, start = [], 0
     while start < count:
         size = 1 << ((count - start).bit_length() - 1)
-        made.append((start, size))
+        parts.append((start, size))
         start += size
-    return made
+    return parts
 
 
 _LETTERS = frozenset(string.ascii_letters + string.digits + " _.,:;()+-*/='^<>")
@@ -90,7 +90,7 @@ _MOST = 500  # characters of a symbol or of a line of comment
 def plain_text(text: str) -> str:
     """Return a text as LLVM IR may hold it: letters of a fixed alphabet, all others as %XX, cut if it is long.
 
-    Names of a program reach the IR here and nowhere else, so that none of them can end a comment or a symbol.
+    Names from a program reach the IR through this function only, so that none can end a comment or a symbol.
     """
     encoded = "".join(
         c if c in _LETTERS else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogatepass"))
@@ -100,12 +100,12 @@ def plain_text(text: str) -> str:
 
 
 def number_text(number: float, dtype: np.dtype) -> str:
-    """A number, rounded to the type, as LLVM reads it: the bits of the double of the same value."""
+    """Return a number, rounded to the dtype, as LLVM reads it: the bits of the double of the same value."""
     with np.errstate(over="ignore"):
         value = float(dtype.type(number))
     return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
 
 
 def attributes(extra: Mapping[str, str]) -> str:
-    """Attribute group 0, which all functions have."""
+    """Return the text of attribute group 0, which all functions have."""
     return "attributes #0 = { nounwind " + " ".join(f'"{key}"="{value}"' for key, value in extra.items()) + " }\n"

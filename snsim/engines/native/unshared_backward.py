@@ -1,8 +1,8 @@
-"""The way back where each unit has its own weights: dense layers and local windows (see dot_tiles.py for the layout).
+"""The backward pass where each unit has its own weights: dense layers and local windows (layout: dot_tiles.py).
 
-Takes the errors of the target; in one sweep over the weights emits what goes back to the source and the update of
-each weight, which is error times state, with nothing summed: each weight is loaded once. What goes back is computed
-before the weight changes.
+It reads the errors of the target. One sweep over the weights emits the errors of the source and the update of each
+weight, which is error times state with nothing summed, so each weight is loaded once. The errors are computed before
+the weight changes.
 """
 
 from __future__ import annotations
@@ -10,71 +10,75 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from snsim.engines.native.dot_tiles import Tiles
-from snsim.engines.native.im2col import Direct
-from snsim.engines.native.layout import POWER, Mask, blocks
+from snsim.engines.native.im2col import DirectBuffer
+from snsim.engines.native.layout import POWER, LaneMask, blocks
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
-from snsim.engines.native.update_rules import Update
+from snsim.engines.native.target import Address
+from snsim.engines.native.update_rules import WeightUpdate
 
 
-def emit_own(
-    f: Function, tiles: Tiles, channels: Sequence[str], errors: bool, first: bool, update: Update | None
+def emit_unshared_backward(
+    f: Function, tiles: Tiles, channels: Sequence[str], errors: bool, first: bool, update: WeightUpdate | None
 ) -> None:
-    """`errors`: whether the source wants its errors. `first`: nothing has arrived there yet. `update`: None if the
-    weights do not change.
+    """Emit errors of the source and updates of the weights.
+
+    `errors`: whether the source wants its errors. `first`: nothing has arrived there yet. `update`: None if the weights
+    do not change.
     """
-    where, lanes = tiles.windowing, f.machine.lanes
+    where, lanes = tiles.layout, f.machine.lanes
     registers = f.machine.registers - 6
     chunk = max(1, registers // (2 * len(channels)))
     pieces = -(-where.vectors // chunk)
     chunk = -(-where.vectors // pieces)  # as even as can be
     masks = tiles.cells.masks(where.vectors)
     even = all(mask.lanes is not None and all(mask.lanes) for mask in masks[:-1])
-    store = first or not isinstance(tiles.buffer, Direct)
+    store = first or not isinstance(tiles.buffer, DirectBuffer)
     for v0, times, vectors in _chunks(where.vectors, chunk, even):
 
         def at(s: Index, i: Index, b: Index, v0: int = v0, vectors: int = vectors) -> None:
-            here = _Here(tiles, s, i, v0 * lanes, b, vectors * lanes)
-            _emit_chunk(f, tiles, channels, here, vectors, errors, store, update, masks[v0 : v0 + vectors])
+            addresses = _ChunkAddresses(tiles, s, i, v0 * lanes, b, vectors * lanes)
+            _emit_chunk(f, tiles, channels, addresses, vectors, errors, store, update, masks[v0 : v0 + vectors])
 
         f.nest({"set": tiles.sets, "position": where.positions, "inputs": times}, at)
 
 
 def _chunks(vectors: int, chunk: int, even: bool) -> list[tuple[int, int, int]]:
-    """(first, times, size). The last vector, whose lanes may be masked, is in a chunk that is not part of a loop; if
-    masks differ from vector to vector, no chunk is.
+    """Return chunks of vectors: (first, times, size).
+
+    The last vector, whose lanes may be masked, is in a chunk that is not part of a loop. If masks differ from vector to
+    vector, no chunk is part of a loop.
     """
-    made = []
+    chunks = []
     for first, times, size in blocks(vectors, chunk):
         if not even:
-            made += [(first + k * size, 1, size) for k in range(times)]
+            chunks += [(first + k * size, 1, size) for k in range(times)]
         elif first + times * size == vectors and times > 1:
-            made += [(first, times - 1, size), (first + (times - 1) * size, 1, size)]
+            chunks += [(first, times - 1, size), (first + (times - 1) * size, 1, size)]
         else:
-            made.append((first, times, size))
-    return made
+            chunks.append((first, times, size))
+    return chunks
 
 
-class _Here:
-    """The places of one position and one chunk of its inputs. Positions lie evenly in every buffer used here."""
+class _ChunkAddresses:
+    """The addresses of one position and one chunk of its inputs. Positions are evenly spaced in these buffers."""
 
     def __init__(self, tiles: Tiles, s: Index, i: Index, start: int, b: Index, stride: int):
         self._tiles, self._s, self._i = tiles, s, i
         self._start, self._b, self._stride = start, b, stride
 
-    def _inputs(self, place: Place) -> Place:
+    def _inputs(self, place: Address) -> Address:
         return (place + self._start).by(self._b, self._stride)
 
-    def x(self, place: Place) -> Place:
+    def x(self, place: Address) -> Address:
         tiles = self._tiles
-        return self._inputs(place.by(self._s, tiles.set_stride).by(self._i, tiles.windowing.column_step))
+        return self._inputs(place.by(self._s, tiles.set_stride).by(self._i, tiles.layout.column_step))
 
-    def weights(self, t: Index) -> Place:
+    def weights(self, t: Index) -> Address:
         tiles = self._tiles
         at = tiles.cells.value.by(self._s, tiles.set_weights).by(self._i, tiles.position_stride).by(t, tiles.unit)
         return self._inputs(at)
 
-    def unit(self, place: Place, t: Index) -> Place:
+    def unit(self, place: Address, t: Index) -> Address:
         tiles = self._tiles
         return (place + tiles.first_target).by(self._s, tiles.targets).by(self._i, tiles.target.maps).by(t, 1)
 
@@ -83,28 +87,28 @@ def _emit_chunk(
     f: Function,
     tiles: Tiles,
     channels: Sequence[str],
-    here: _Here,
+    addresses: _ChunkAddresses,
     vectors: int,
     errors: bool,
     store: bool,
-    update: Update | None,
-    masks: list[Mask],
+    update: WeightUpdate | None,
+    masks: list[LaneMask],
 ) -> None:
     lanes = f.machine.lanes
     squares = any(POWER[c] == 2 for c in channels)
     x: dict[int, list[Value]] = {}
     if update is not None:
-        x[1] = [f.load(here.x(tiles.buffer.x) + v * lanes) for v in range(vectors)]
+        x[1] = [f.load(addresses.x(tiles.buffer.x) + v * lanes) for v in range(vectors)]
         if squares:
             x[2] = [value * value for value in x[1]]
 
     def target(t: Index, sums: list[Value]) -> list[Value]:
-        """The sums, if any, are numbered channel * vectors + vector."""
+        """Return the sums, if any, numbered channel * vectors + vector."""
         sums = list(sums)
-        d = {c: f.broadcast(here.unit(tiles.target.delta[c], t)) for c in channels}
+        d = {c: f.broadcast(addresses.unit(tiles.target.delta[c], t)) for c in channels}
         steps = {} if update is None else {c: update.scaled(c, d[c]) for c in channels}
         for v in range(vectors):
-            place = here.weights(t) + v * lanes
+            place = addresses.weights(t) + v * lanes
             w = f.load(place)
             if errors:
                 squared = w * w if squares else w
@@ -120,5 +124,5 @@ def _emit_chunk(
     sums = f.loop(tiles.targets, target, start, "unit")
     for k, total in enumerate(sums):
         n, v = divmod(k, vectors)
-        place = here.x(tiles.buffer.back[channels[n]]) + v * lanes
+        place = addresses.x(tiles.buffer.back[channels[n]]) + v * lanes
         f.store(total if store else total + f.load(place), place)

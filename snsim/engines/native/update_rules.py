@@ -1,7 +1,8 @@
-"""Update rules as code: what is constant folded in, what is the same for all weights computed once per update.
+"""Compile update rules: substitute constants, and compute once per update what is the same for all weights.
 
-Takes an `UpdateRule` and what is known of its settings; gives, for each parameter, a function that emits one update of
-a vector of weights. The settings themselves are data: an array of doubles, options first, then a rate per parameter.
+`UpdateCode` takes an `UpdateRule` and the known facts about its settings, and returns for each parameter a function
+that emits one update of a vector of weights. The settings themselves are data: an array of doubles, options first, then
+a rate for each parameter.
 """
 
 from __future__ import annotations
@@ -11,23 +12,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snsim.engines.folding import folded, is_idle
+from snsim.engines.folding import fold_rule, is_idle
 from snsim.engines.native.layout import Block, ParameterCells, state_region
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Machine, Place
-from snsim.engines.native.vector_math import Vectors
+from snsim.engines.native.target import Address, Machine
+from snsim.engines.native.vector_math import VectorOperations
 from snsim.engines.protocol import UpdateRule
 from snsim.network.expressions import Expression, program, substitute, variable
 
 CURVATURES = ("h", "h-full")
-_OURS = "\n"  # how variables begin that are made here: no name of a program holds a line feed
-_UNIFORM = f"{_OURS}uniform "
+_PREFIX = "\n"  # of the variables made here: no name in a program holds a line feed
+_UNIFORM = f"{_PREFIX}uniform "
 
 
-def hoisted(
+def hoist_uniform_parts(
     results: Mapping[str, Expression], uniform: frozenset[str]
 ) -> tuple[dict[str, Expression], list[Expression]]:
-    """The results with every greatest part that uses `uniform` variables alone replaced by a variable; the parts."""
+    """Replace each largest part that uses only `uniform` variables by a variable; return results and parts."""
     parts: list[Expression] = []
     names: dict[Expression, str] = {}
     done: dict[int, Expression] = {}
@@ -43,20 +44,22 @@ def hoisted(
             if e not in names:
                 names[e] = f"{_UNIFORM}{len(parts)}"
                 parts.append(e)
-            made = variable(names[e])
+            result = variable(names[e])
         elif e.args:
-            made = Expression(e.op, tuple(rebuilt(a) for a in e.args))
+            result = Expression(e.op, tuple(rebuilt(a) for a in e.args))
         else:
-            made = e
-        done[id(e)] = made
-        return made
+            result = e
+        done[id(e)] = result
+        return result
 
     return {name: rebuilt(e) for name, e in results.items()}, parts
 
 
-def factored(results: Mapping[str, Expression], channel: str) -> tuple[dict[str, Expression], Expression | None]:
-    """If g (or h) enters only as a product with one and the same uniform or number, that factor, and the results in
-    terms of the product; kernels can then multiply once for many weights.
+def factor_out(results: Mapping[str, Expression], channel: str) -> tuple[dict[str, Expression], Expression | None]:
+    """Return the common factor of g (or h), and the results in terms of the product; None if there is none.
+
+    There is one if g (or h) enters only as a product with one and the same uniform variable or number. Kernels can then
+    multiply once for many weights.
     """
     factors: set[Expression] = set()
     plain = False
@@ -103,11 +106,12 @@ def factored(results: Mapping[str, Expression], channel: str) -> tuple[dict[str,
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What of the settings shapes the code: for each learning parameter whether its rate is one "number", "zero" or
-    an "array"; the options that never change, and those that are 0 now; whether patterns are gathered into batches;
-    whether the curvature is held; the layers (by number) whose states are multiplied by gates, and those with noise on
-    their sums.
+class CodeVariant:
+    """The facts about the settings that decide the code.
+
+    For each learning parameter whether its rate is one "number", "zero" or an "array"; the options that never change,
+    and those that are 0 now; whether patterns are gathered into batches; whether the curvature is held; the layers (by
+    number) with gates on their states, and those with noise on their sums.
     """
 
     rates: tuple[tuple[str, str], ...]
@@ -120,37 +124,37 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Update:
-    """What becomes of the derivatives of a vector of weights.
+class WeightUpdate:
+    """The code that consumes the derivatives of a vector of weights.
 
-    `emit(place, {"g": .., "h": ..}, mask, w or None)` with derivatives that went through `scaled`, one by one or what
-    they are products of.
+    `emit(address, {"g": .., "h": ..}, mask, w or None)` takes derivatives that went through `scaled`, either the
+    derivatives themselves or the factors of which they are products.
     """
 
-    emit: Callable[[Place, Mapping[str, Value], Value | None, Value | None], None]
+    emit: Callable[[Address, Mapping[str, Value], Value | None, Value | None], None]
     factors: Mapping[str, Value]
 
     def scaled(self, channel: str, value: Value) -> Value:
         return value * self.factors[channel] if channel in self.factors else value
 
 
-class Updates:
-    """The update code of one kind of settings."""
+class UpdateCode:
+    """The update code of one variant of the settings."""
 
-    def __init__(self, rule: UpdateRule, kind: Kind, cells: Mapping[str, ParameterCells], block: Block):
-        self.rule, self.kind, self._cells, self._block = rule, kind, cells, block
-        fixed = {*dict(kind.constants), *kind.zeros}
+    def __init__(self, rule: UpdateRule, variant: CodeVariant, cells: Mapping[str, ParameterCells], block: Block):
+        self.rule, self.variant, self._cells, self._block = rule, variant, cells, block
+        fixed = {*dict(variant.constants), *variant.zeros}
         self.options = [name for name, _ in rule.options if name not in fixed]
-        self.settings = [*self.options, *(_rate_of(name) for name, _ in kind.rates)]
-        self._uniform_places: dict[Expression, Place] = {}
+        self.settings = [*self.options, *(_rate_of(name) for name, _ in variant.rates)]
+        self._uniform_places: dict[Expression, Address] = {}
         self._results: dict[str, tuple[dict[str, Expression], list[Expression]]] = {}
-        for name, rate in kind.rates:
-            constants = {**dict(kind.constants), **({"rate": 0.0} if rate == "zero" else {})}
-            results = folded(rule, constants, kind.zeros)
+        for name, rate in variant.rates:
+            constants = {**dict(variant.constants), **({"rate": 0.0} if rate == "zero" else {})}
+            results = fold_rule(rule, constants, variant.zeros)
             if is_idle(results):
                 continue
             uniform = frozenset({"n", *self.options, *(["rate"] if rate == "number" else [])})
-            rest, parts = hoisted(results, uniform)
+            rest, parts = hoist_uniform_parts(results, uniform)
             named = [substitute(part, {"rate": variable(_rate_of(name))}) for part in parts]
             for part in named:
                 self._uniform_places.setdefault(part, block.take(block.machine.lanes))
@@ -158,23 +162,24 @@ class Updates:
 
     @property
     def updated(self) -> frozenset[str]:
-        """The parameters that change at all."""
+        """Return the parameters that change at all."""
         return frozenset(self._results)
 
     def variables(self) -> set[str]:
         return {v for results, _ in self._results.values() for e in results.values() for v in e.variables()}
 
     def channels(self) -> tuple[str, ...]:
-        """What has to be computed on the way back."""
+        """Return the channels that the backward pass must compute."""
         used = self.variables()
-        return ("g", *(c for c in CURVATURES if c in used and not self.kind.held))
+        return ("g", *(c for c in CURVATURES if c in used and not self.variant.held))
 
     def changes_with_n(self) -> bool:
         return any("n" in part.variables() for part in self._uniform_places)
 
     def emit_prepare(self, f: Function, updates: Value) -> None:
-        """Compute what is the same for all weights, in double precision, from `%settings` and the number of updates
-        (an i64, this one included); every lane of its place gets it.
+        """Emit what is the same for all weights, in double precision, into every lane of its address.
+
+        It reads `%settings` and the number of updates (an i64, this one included).
         """
         if not self._uniform_places:
             return
@@ -182,43 +187,43 @@ class Updates:
         f.machine = wide
         env = {"n": f.splat(f.cast(updates, "double", "sitofp"))}
         for k, name in enumerate(self.settings):
-            env[name] = f.broadcast(Place(k, base="%settings"))
-        values = program(list(self._uniform_places)).bind(Vectors(f).table())(env)
-        scalars = [f.lane(Vectors(f).number(value), 0) for value in values]
+            env[name] = f.broadcast(Address(k, base="%settings"))
+        values = program(list(self._uniform_places)).bind(VectorOperations(f).table())(env)
+        scalars = [f.lane(VectorOperations(f).number(value), 0) for value in values]
         f.machine = narrow
         for scalar, place in zip(scalars, self._uniform_places.values()):
             if narrow.scalar == "float":
                 scalar = f.cast(scalar, "float", "fptrunc")
             f.store(f.splat(scalar), place)
 
-    def begin(self, f: Function, name: str) -> Update:
-        """To be called where a block starts that all updates of parameter `name` are in: loads what they share."""
+    def begin(self, f: Function, name: str) -> WeightUpdate:
+        """Start a block that holds all updates of parameter `name`: emit the loads that they share."""
         results, parts = self._results[name]
         shared = {f"{_UNIFORM}{k}": f.load(self._uniform_places[part]) for k, part in enumerate(parts)}
         factors: dict[str, Value] = {}
         for channel in self.channels():
-            results, factor = factored(results, channel)
+            results, factor = factor_out(results, channel)
             if factor is not None:
                 factors[channel] = f.constant(factor.number) if factor.op == "number" else shared[factor.name]
         cells, steps = self._cells[name], program(list(results.values()))
         loaded = {v for e in results.values() for v in e.variables()}
-        run = steps.bind(Vectors(f).table())
+        run = steps.bind(VectorOperations(f).table())
 
-        def emit(place: Place, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
+        def emit(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             env = {**shared, **gathered, "w": w or f.load(place)}
             for name in sorted(loaded - env.keys()):  # the same text, and key of the cache, in every process
                 env[name] = f.load(place + self._beside(cells, name))
             for name, value in zip(results, run(env)):
-                value = Vectors(f).number(value)
+                value = VectorOperations(f).number(value)
                 if name == "w":
                     f.store(value if mask is None else f.select(mask, value, f.zero), place)
                 elif value is not env.get(name):
                     f.store(value, place + self._beside(cells, name))
 
-        return Update(emit, factors)
+        return WeightUpdate(emit, factors)
 
     def _beside(self, cells: ParameterCells, name: str) -> int:
-        """How far the region of a variable that has one a weight is from the weights."""
+        """Return the distance from the weights to the region of a variable with one number per weight."""
         if name in self.rule.states:
             return cells.beside(state_region(name))
         return cells.beside("curvature" if name in CURVATURES else name)
@@ -226,27 +231,27 @@ class Updates:
 
 def _rate_of(parameter: str) -> str:
     """Return the name of the variable for the learning rate of a parameter."""
-    return f"{_OURS}rate {parameter}"
+    return f"{_PREFIX}rate {parameter}"
 
 
-class Sums:
-    """Instead of updates: what is gathered over the patterns of a batch, added up beside the weights."""
+class GradientSums:
+    """The sink for batches: derivatives are added up beside the weights instead of updating them."""
 
     def __init__(self, cells: Mapping[str, ParameterCells], updated: frozenset[str], channels: Sequence[str]):
         self._cells, self.updated, self._channels = cells, updated, channels
 
-    def begin(self, f: Function, name: str) -> Update:
+    def begin(self, f: Function, name: str) -> WeightUpdate:
         cells = self._cells[name]
 
-        def add(place: Place, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
+        def add(place: Address, gathered: Mapping[str, Value], mask: Value | None, w: Value | None) -> None:
             for channel, value in gathered.items():
                 there = place + cells.beside(f"sum {channel}")
                 f.store(f.load(there) + value, there)
 
-        return Update(add, {})
+        return WeightUpdate(add, {})
 
-    def emit_apply(self, f: Function, name: str, updates: Updates, factor: Value) -> None:
-        """One update of every weight of the parameter with its sums times `factor`, which become 0."""
+    def emit_apply(self, f: Function, name: str, updates: UpdateCode, factor: Value) -> None:
+        """Emit one update of every weight of the parameter with its sums times `factor`, and clear the sums."""
         cells, lanes = self._cells[name], f.machine.lanes
         update, mask = updates.begin(f, name), cells.masks(1)[0]
 

@@ -1,12 +1,12 @@
 """The operations of `snsim.network.expressions` on vectors: exp, log, tanh, powers, choices.
 
-Takes the function that is being written; gives a table of operations for `Program.bind`. Within 8 units in the last
-place, on average below 1, for float32 and float64 (measured in tests/test_native.py). What is not a number stays so;
-exp stops at the largest number of its type, as everywhere in snsim.
+`VectorOperations` takes the function that is being written and returns a table of operations for `Program.bind`. The
+error is at most 8 units in the last place, on average below 1, for float32 and float64 (measured in
+tests/test_native.py). NaN stays NaN; exp stops at the largest number of its type, as everywhere in snsim.
 
-The polynomials interpolate at Chebyshev nodes, computed with 60 digits; the rational function was fitted to the least
-greatest relative error (2.1e-8) by reweighted least squares. Reductions: exp and log as usual (Cody and Waite 1980),
-tanh from exp(2x)-1, which loses nothing near 0.
+The polynomials interpolate at Chebyshev nodes, computed with 60 digits. The rational function was fitted to the least
+greatest relative error (2.1e-8) by reweighted least squares. Argument reduction: exp and log as usual (Cody and Waite
+1980), tanh from exp(2x)-1, which loses nothing near 0.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ _GREATEST = {32: 89.0, 64: 710.0}  # exp of this is infinite
 _LARGEST_INTEGER_POWER = 32
 
 
-class Vectors:
-    """Operations on vectors (and, where it matters, truths of lanes) inside one function."""
+class VectorOperations:
+    """Operations on vectors (and on truth values of lanes) inside one function."""
 
     def __init__(self, function: Function):
         self.f = function
         self.bits = function.machine.bits
 
     def table(self) -> Mapping[str, Callable[..., Any]]:
-        """The operations by name. Arguments may be values or plain numbers."""
+        """Return the operations by name. Arguments may be values or plain numbers."""
         return {
             "+": self._plain("fadd"),
             "-": self._plain("fsub"),
@@ -115,7 +115,7 @@ class Vectors:
     # ---- Numbers and truths --------------------------------------------------------------------------------------
 
     def number(self, value: Value | float) -> Value:
-        """A vector: of a plain number, or 1 and 0 of a truth."""
+        """Return a vector: of a plain number, or 1 and 0 of a truth value."""
         if not isinstance(value, Value):
             return self.f.constant(value)
         if value.type == self.f.machine.truths:
@@ -123,13 +123,13 @@ class Vectors:
         return value
 
     def truth(self, value: Value | float) -> Value:
-        """Whether each lane is not 0."""
+        """Return whether each lane is not 0."""
         if isinstance(value, Value) and value.type == self.f.machine.truths:
             return value
         return self.f.compare("une", self.number(value), 0.0)
 
     def _plain(self, name: str) -> Callable[..., Value]:
-        """A sum or product may become part of a fused multiply-add ("contract")."""
+        """Return an operation; a sum or product may become part of a fused multiply-add ("contract")."""
         flags = "arcp" if name == "fdiv" and self.bits == 32 else "" if name == "fdiv" else "contract"
         return lambda a, b: self.f.op(name, self.number(a), self.number(b), flags)
 
@@ -146,7 +146,7 @@ class Vectors:
         return self.f.select(self.truth(condition), self.number(a), self.number(b))
 
     def _extreme(self, how: str, a: Value | float, b: Value | float) -> Value:
-        """The lesser or greater; not a number if one of them is not."""
+        """Emit the smaller or the larger; NaN if one of them is NaN."""
         left, right = self.number(a), self.number(b)
         chosen = self.f.select(self.f.compare(how, left, right), left, right)
         return chosen if not isinstance(a, Value) else self.f.select(self.f.compare("uno", left, left), left, chosen)
@@ -175,8 +175,9 @@ class Vectors:
         return self.f.cast(x, self.f.machine.vector)
 
     def _rounded(self, x: Value) -> tuple[Value, Value]:
-        """The nearest whole number, as a float and as an integer (|x| < 2^21). Adding 1.5 * 2^mantissa leaves it in
-        the low bits.
+        """Emit the nearest whole number, as a float and as an integer (|x| < 2^21).
+
+        Adding 1.5 * 2^mantissa leaves it in the low bits.
         """
         f, magic = self.f, 1.5 * 2.0 ** _MANTISSA[self.bits]
         shifted = x + magic
@@ -184,7 +185,7 @@ class Vectors:
         return shifted - magic, bits
 
     def _times_power_of_2(self, x: Value, n: Value) -> Value:
-        """x * 2^n in two steps, so that the result may be denormal."""
+        """Emit x * 2^n in two steps, so that the result may be denormal."""
         f, one = self.f, self._integer(1)
         half = f.op("ashr", n, one)
         for part in (half, f.op("sub", n, half)):
@@ -195,21 +196,21 @@ class Vectors:
     # ---- The functions -------------------------------------------------------------------------------------------
 
     def polynomial(self, coefficients: Sequence[float], x: Value) -> Value:
-        """By Horner's rule, constant term first."""
+        """Emit a polynomial by Horner's rule, constant term first."""
         total = self.f.constant(coefficients[-1])
         for c in coefficients[-2::-1]:
             total = self.f.fma(total, x, self.f.constant(c))
         return total
 
     def _reduced(self, x: Value) -> tuple[Value, Value]:
-        """(r, n) with x = n ln 2 + r, |r| <= ln(2)/2."""
+        """Emit (r, n) with x = n ln 2 + r, |r| <= ln(2)/2."""
         whole, n = self._rounded(x * _LOG2_E)
         high, low = _LN2[self.bits]
         r = self.f.fma(whole, self.f.constant(-high), x)
         return self.f.fma(whole, self.f.constant(-low), r), n
 
     def exp(self, x: Value, greatest: float | None = None) -> Value:
-        """exp, of numbers up to `greatest` (what is above counts as that)."""
+        """Emit exp of x, where numbers above `greatest` count as `greatest`."""
         limit = LARGEST_EXPONENT[self.f.machine.dtype.name] if greatest is None else greatest
         x = self._not_below(self._not_above(x, limit), _LEAST[self.bits])
         r, n = self._reduced(x)
@@ -217,7 +218,7 @@ class Vectors:
         return self._times_power_of_2(tail + 1.0, n)
 
     def log(self, x: Value) -> Value:
-        """Natural logarithm; -inf of 0, not a number below."""
+        """Emit the natural logarithm: -inf of 0, NaN below 0."""
         f, bits, width = self.f, self.bits, _MANTISSA[self.bits]
         tiny = f.compare("olt", x, float(np.finfo(f.machine.dtype).tiny))
         scaled = f.select(tiny, x * 2.0**width, x)
@@ -257,7 +258,10 @@ class Vectors:
         return self.f.call("copysign", grown / (grown + 2.0), x)
 
     def power(self, a: Value | float, b: Value | float) -> Value:
-        """a to the power b: products for whole constants, exp(b log a) otherwise, with the sign of whole powers."""
+        """Emit a to the power b.
+
+        Whole constants become products. Otherwise it is exp(b log a), with the sign of whole powers.
+        """
         x = self.number(a)
         if not isinstance(b, Value):
             if b == 0.5:
@@ -276,7 +280,7 @@ class Vectors:
         return f.select(f.compare("oeq", x, 1.0), f.constant(1.0), result)
 
     def _whole_power(self, x: Value, n: int) -> Value:
-        """By squaring."""
+        """Emit a whole power by squaring."""
         result = None
         while n:
             if n & 1:
@@ -288,8 +292,9 @@ class Vectors:
 
 
 def sums_of(function: Function, vectors: Sequence[Value]) -> Value:
-    """The vector whose lane i is the sum of all lanes of vector i, by a tree of shuffles. Fewer vectors than lanes:
-    the other lanes are unspecified.
+    """Emit the vector whose lane i is the sum of all lanes of vector i, by a tree of shuffles.
+
+    With fewer vectors than lanes the other lanes are unspecified.
     """
     lanes = function.machine.lanes
     order = _tree_order(lanes)
@@ -311,8 +316,9 @@ def _paired(f: Function, a: Value | None, b: Value | None, low: list[int], high:
 
 
 def _tree_steps(lanes: int) -> list[tuple[list[int], list[int]]]:
-    """For each level of the tree the two shuffles of a pair. Blocks of 4 lanes are exchanged first, whole; then all
-    happens inside each block of 4, where shuffles are cheap.
+    """Return, for each level of the tree, the two shuffles of a pair.
+
+    Blocks of 4 lanes are exchanged first, whole. The rest happens inside each block of 4, where shuffles are cheap.
     """
     steps = []
     block = lanes // 2
@@ -338,8 +344,9 @@ def _tree_steps(lanes: int) -> list[tuple[list[int], list[int]]]:
 
 
 def _tree_order(lanes: int) -> list[int]:
-    """In which order the tree must be given its vectors so that lane i holds the sum of vector i: the steps are run
-    on the numbers of the vectors.
+    """Return the order of the vectors for the tree, so that lane i holds the sum of vector i.
+
+    The steps are run on the numbers of the vectors.
     """
     level = [[k] * lanes for k in range(lanes)]
     for low, _ in _tree_steps(lanes):

@@ -1,9 +1,9 @@
-"""Weight normalisation: w = gain * v / |v| for the weights of one target map or unit, around the kernel of a link.
+"""Weight normalisation, w = gain * v / |v| for the weights of one target map or unit, around the kernel of a link.
 
-The kernel works with w as with any weights, and adds up their derivatives beside them instead of updating. The
-parameters are v, laid out as w, and the gains; after each pattern the derivatives are carried over to them (see
-`engines.weight_norm` for the formulas) and handed to the update, and after an update w is computed anew. The weights of
-one gain are neighbours, a run of whole vectors.
+The kernel works with w as with any weights, and sums the derivatives by w instead of updating them. The parameters are
+v, with the layout of w, and the gains. After each pattern the derivatives by w are converted to derivatives by v and
+gain (see `engines.weight_norm` for the formulas) and updated; then w is computed again. The weights of one gain are
+neighbours, a run of whole vectors.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snsim.engines.native.elementwise import folded, over_lanes
+from snsim.engines.native.elementwise import reduce_lanes, reduce_vectors
 from snsim.engines.native.im2col import At, each_vector
 from snsim.engines.native.layout import Block, ParameterCells
 from snsim.engines.native.llvm_ir import Function, Index, Value
-from snsim.engines.native.target import Place
-from snsim.engines.native.update_rules import Sums, Update, Updates
+from snsim.engines.native.target import Address
+from snsim.engines.native.update_rules import GradientSums, UpdateCode, WeightUpdate
 
 if TYPE_CHECKING:
-    from snsim.engines.native.kernel_protocol import Connection
+    from snsim.engines.native.kernel_protocol import ConnectionKernel
 
 
-class WeightNormed:
-    """A link with weight-norm; satisfies `kernel_protocol.Connection`. `kernel` computes with the weights w."""
+class WeightNormConnection:
+    """A link with weight-norm; satisfies `ConnectionKernel`. `kernel` computes with the weights w."""
 
-    def __init__(self, kernel: Connection, gain: str, owners: np.ndarray, block: Block, channels: Sequence[str]):
+    def __init__(self, kernel: ConnectionKernel, gain: str, owners: np.ndarray, block: Block, channels: Sequence[str]):
         self.kernel, self.name, self.gain = kernel, kernel.name, gain
         self.cells = ParameterCells(kernel.name, kernel.cells.index, block)  # v
         of_run = _owners_of_runs(kernel.cells.index, owners)
@@ -41,8 +41,8 @@ class WeightNormed:
     def emit_forward(self, f: Function, first: bool) -> None:
         self.kernel.emit_forward(f, first)
 
-    def emit_used(self, f: Function) -> None:
-        """The weights w from v and the gains."""
+    def emit_weights(self, f: Function) -> None:
+        """Emit the weights w from v and the gains."""
         f.comment(f"weights from {self.name} and {self.gain}")
 
         def run(r: Index, _: list[Value]) -> None:
@@ -61,14 +61,14 @@ class WeightNormed:
         f.loop(self.runs, run, name="run")
 
     def _sum(self, f: Function, step: Callable[[At, int, Value], Value]) -> Value:
-        """Over the weights of a run, in every lane; lanes without a weight are 0."""
-        return over_lanes(f, folded(f, self.length, f.zero, step), lambda a, b: a + b)
+        """Emit a sum over the weights of a run, in every lane; lanes without a weight are 0."""
+        return reduce_lanes(f, reduce_vectors(f, self.length, f.zero, step), lambda a, b: a + b)
 
     def emit_backward(
-        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: Updates | Sums
+        self, f: Function, channels: Sequence[str], errors: bool, first: bool, sink: UpdateCode | GradientSums
     ) -> None:
         updated = self.name in sink.updated or self.gain in sink.updated
-        gathered = Sums({self.name: self.kernel.cells}, frozenset([self.name] if updated else ()), channels)
+        gathered = GradientSums({self.name: self.kernel.cells}, frozenset([self.name] if updated else ()), channels)
         self.kernel.emit_backward(f, channels, errors, first, gathered)
         if not updated:
             return
@@ -77,10 +77,10 @@ class WeightNormed:
         f.loop(self.runs, lambda r, _: self._emit_run(f, channels, r, update), name="run")
         if self.gain in sink.updated:
             self._emit_gains(f, channels, sink.begin(f, self.gain))
-        if isinstance(sink, Updates):
-            self.emit_used(f)
+        if isinstance(sink, UpdateCode):
+            self.emit_weights(f)
 
-    def _emit_run(self, f: Function, channels: Sequence[str], r: Index, update: Update | None) -> None:
+    def _emit_run(self, f: Function, channels: Sequence[str], r: Index, update: WeightUpdate | None) -> None:
         inverse, ratio = (f.broadcast(place.by(r, 1)) for place in (self.inverse, self.ratio))
         v, w = (cells.value.by(r, self.length) for cells in (self.cells, self.kernel.cells))
         sums = {c: w + self.kernel.cells.beside(f"sum {c}") for c in channels}
@@ -93,23 +93,23 @@ class WeightNormed:
         def vector(at: At, n: int) -> None:
             u, one = f.load(at(v)) * inverse, f.constant(1.0)
             of_w = {c: f.load(at(sums[c])) for c in channels}
-            made = {"g": ratio * (of_w["g"] - u * along["g"])}
+            of_v = {"g": ratio * (of_w["g"] - u * along["g"])}
             for c in channels[1:]:
                 squared = u * u
-                made[c] = ratio * ratio * (of_w[c] * (one - squared * 2.0) + squared * along[c])
+                of_v[c] = ratio * ratio * (of_w[c] * (one - squared * 2.0) + squared * along[c])
                 if c == "h-full":
-                    bent = u * of_w["g"] * 2.0 + (one - squared * 3.0) * along["g"]
-                    made[c] = made[c] - ratio * inverse * bent
+                    from_gradient = u * of_w["g"] * 2.0 + (one - squared * 3.0) * along["g"]
+                    of_v[c] = of_v[c] - ratio * inverse * from_gradient
             for c in channels:
                 f.store(f.zero, at(sums[c]))
             if update is not None:
-                place, gathered = at(v), {c: update.scaled(c, value) for c, value in made.items()}
+                place, gathered = at(v), {c: update.scaled(c, value) for c, value in of_v.items()}
                 update.emit(place, gathered, mask.truth(f, place), None)
 
         each_vector(f, self.length, vector)
 
-    def _along(self, f: Function, v: Place, derivative: Place, inverse: Value, squared: bool) -> Value:
-        """The sum over a run of u, or u^2, times a derivative by w."""
+    def _along(self, f: Function, v: Address, derivative: Address, inverse: Value, squared: bool) -> Value:
+        """Emit the sum over a run of u, or u^2, times a derivative by w."""
 
         def step(at: At, n: int, now: Value) -> Value:
             u = f.load(at(v)) * inverse
@@ -117,7 +117,7 @@ class WeightNormed:
 
         return self._sum(f, step)
 
-    def _emit_gains(self, f: Function, channels: Sequence[str], update: Update) -> None:
+    def _emit_gains(self, f: Function, channels: Sequence[str], update: WeightUpdate) -> None:
         mask = self.gains.masks(1)[0]
 
         def vector(at: At, n: int) -> None:
@@ -129,9 +129,9 @@ class WeightNormed:
 
 
 def _owners_of_runs(index: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """The owner of each run: the cells cut into equally many for each owner."""
+    """Return the owner of each run: the cells are cut into equally many for each owner."""
     rows = index.reshape(int(owners.max()) + 1, -1)
     of_cell = np.where(rows >= 0, owners[rows], -1)
-    made: np.ndarray = of_cell.max(axis=1)
-    assert ((of_cell == made[:, None]) | (rows < 0)).all(), "the weights of one gain must be neighbours"
-    return made
+    of_run: np.ndarray = of_cell.max(axis=1)
+    assert ((of_cell == of_run[:, None]) | (rows < 0)).all(), "the weights of one gain must be neighbours"
+    return of_run

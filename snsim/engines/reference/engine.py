@@ -1,7 +1,7 @@
-"""The engine that says what is meant: NumPy, from the explicit connection tables alone, one pattern after the other.
+"""The reference engine, which defines the results: NumPy, explicit connection tables, one pattern after the other.
 
-With a_j the sum of unit j, x_j = f(a_j) its state, E the cost of the pattern (LeCun et al. 1998, Appendix C; OBD
-eq. 5-8; the names are SN's):
+With a_j the weighted sum of unit j, x_j = f(a_j) its state and E the cost of the pattern (LeCun et al. 1998, Appendix
+C; LeCun, Denker and Solla 1990, "Optimal Brain Damage", eq. 5-8; the names are SN's):
 
     forward          a_j = sum over incoming connections of scale * w * x_i, and the bias
     backward         y_i = dE/dx_i = sum over outgoing connections of scale * w * g_j;   g_i = y_i f'(a_i)
@@ -11,10 +11,13 @@ eq. 5-8; the names are SN's):
     per weight       dE/dw = sum over its connections of scale * g_j * x_i  (with weight-norm: engines.weight_norm)
                      h_w   = sum over its connections of scale^2 * h_j * x_i^2
 
-At the outputs y is the derivative of the cost and s its second derivative. A bias is a connection from a unit of
-state 1, a border cell a unit of constant state. `normalize` and `attend` add their results, n of layers of states x,
-to the sums; to y, s and, if "full", s once more they pass back sum g_j dn_j/dx_i, sum h_j (dn_j/dx_i)^2 and
-sum g_j d2n_j/dx_i2. The same calls give the same bits.
+At the outputs y is the derivative of the cost and s its second derivative. A bias is a connection from a unit of state
+1. A border cell is a unit of constant state.
+
+`normalize` and `attend` add their results n, functions of the states x of their sources, to the sums. Backward they add
+sum g_j dn_j/dx_i to y and sum h_j (dn_j/dx_i)^2 to s; if "full", also sum g_j d2n_j/dx_i2 to s.
+
+Equal calls give equal bits.
 """
 
 from __future__ import annotations
@@ -25,11 +28,11 @@ from typing import Any
 
 import numpy as np
 
-from snsim.engines.parameter_state import FreeWeights, Holder, checked_gates, checked_patterns
+from snsim.engines.parameter_state import FreeWeights, WeightAccess, check_gates, check_patterns
 from snsim.engines.plan import Plan, Stage
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
-from snsim.engines.reference.transforms import Transformed, transformed
-from snsim.engines.reference.weighted_sums import Gathering, WeightedSums
+from snsim.engines.reference.transforms import TransformKernel, transform_kernel
+from snsim.engines.reference.weighted_sums import ScatterAdd, WeightedSums
 from snsim.engines.weight_norm import WeightNorm
 from snsim.errors import fail
 from snsim.network.expressions import program
@@ -47,15 +50,15 @@ def _of_pattern(gates: Gates, k: int) -> Gates:
     return {layer: values[k] for layer, values in gates.items()}
 
 
-class _Layer:
-    """A stage of the plan made ready to be computed."""
+class _LayerComputation:
+    """A stage of the plan, ready to compute."""
 
     def __init__(self, stage: Stage, links: list[tuple[int, str, WeightedSums]], biases: int):
         self.number = stage.layer
         self.units = stage.units
         self.links = links  # source layer, parameter, sums
-        self.transfers: list[tuple[tuple[int, ...], Transformed]] = [
-            (transfer.sources, transformed(transfer.structure)) for transfer in stage.transfers
+        self.transfers: list[tuple[tuple[int, ...], TransformKernel]] = [
+            (transfer.sources, transform_kernel(transfer.structure)) for transfer in stage.transfers
         ]
         self.f = program([stage.f]).bind(NUMPY)
         self.f_df = program([stage.f, stage.df]).bind(NUMPY)
@@ -63,19 +66,25 @@ class _Layer:
         self.bias = stage.bias
         self.bias_index = stage.bias_index
         if stage.bias_index is not None:
-            self.by_bias = Gathering(stage.bias_index, biases)
+            self.by_bias = ScatterAdd(stage.bias_index, biases)
 
     def sums(self, states: list[np.ndarray], values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[Any]]:
-        """a of every unit, (..., units), and what the way back needs of each link and each transfer."""
+        """Return the weighted sum of every unit, (..., units), and what the backward pass needs.
+
+        The second result has an entry for each link, then one for each transfer.
+        """
         total, kept = self.weighted(states, values)
         for sources, transfer in self.transfers:
-            a, one = transfer.sums([states[source][..., : self.units] for source in sources])
+            a, transfer_kept = transfer.sums([states[source][..., : self.units] for source in sources])
             total = total + a
-            kept.append(one)
+            kept.append(transfer_kept)
         return total, kept
 
     def weighted(self, states: list[np.ndarray], values: Mapping[str, np.ndarray]) -> tuple[Any, list[Any]]:
-        """The part of the sums that is linear in the weights, 0 if there are none; what the way back needs of links."""
+        """Return the part of the sums that is linear in the weights, and what the backward pass needs of each link.
+
+        The sum is 0 if the layer has no links and no bias.
+        """
         total, kept = None, []
         for source, slot, link in self.links:
             a, parts = link.sums(states[source], values[slot])
@@ -87,17 +96,19 @@ class _Layer:
         return 0 if total is None else total, kept
 
     def tangent(self, tangents: list[np.ndarray], values: Mapping[str, np.ndarray], kept: list[Any]) -> Any:
-        """How the sums move with the states."""
-        moved: Any = 0
+        """Return the derivative of the sums along the tangents of the states (forward mode)."""
+        sum_tangents: Any = 0
         for source, slot, link in self.links:
-            moved = moved + link.sums(tangents[source], values[slot])[0]
-        for (sources, transfer), one in zip(self.transfers, kept[len(self.links) :]):
-            moved = moved + transfer.tangent([tangents[source][..., : self.units] for source in sources], one)
-        return moved
+            sum_tangents = sum_tangents + link.sums(tangents[source], values[slot])[0]
+        for (sources, transfer), transfer_kept in zip(self.transfers, kept[len(self.links) :]):
+            sum_tangents = sum_tangents + transfer.tangent(
+                [tangents[source][..., : self.units] for source in sources], transfer_kept
+            )
+        return sum_tangents
 
 
-class ReferenceEngine(Holder):
-    """See the module; satisfies `snsim.engines.protocol.Engine`."""
+class ReferenceEngine(WeightAccess):
+    """The engine of this module; satisfies `snsim.engines.protocol.Engine`."""
 
     name = "reference"
 
@@ -105,7 +116,7 @@ class ReferenceEngine(Holder):
         self.plan, self.cost, self.rule = plan, cost, rule
         self.dtype = np.dtype(dtype)
         self._weights = FreeWeights(plan.parameters, rule, self.dtype)
-        self._values = dict(self._weights.values)  # those with weight-norm as they are used: see _normalize
+        self._values = dict(self._weights.values)  # with weight-norm, the normalised weights: see _normalize
         self._normed = [
             (link.slot, link.gain, WeightNorm(link.connection.wiring.owners(), plan.parameters[link.gain].size))
             for stage in plan.stages
@@ -121,7 +132,7 @@ class ReferenceEngine(Holder):
         units = [plan.input_units, *(stage.units for stage in plan.stages)]
         borders: list[list[float]] = [[] for _ in units]  # values of the border cells that stand behind a layer's units
         self._learns = [False] * len(units)  # whether anything learns in a layer or below it
-        self._layers: list[_Layer] = []
+        self._layers: list[_LayerComputation] = []
         for stage in plan.stages:
             links = []
             for link in stage.links:
@@ -137,53 +148,56 @@ class ReferenceEngine(Holder):
                         WeightedSums(link.table, units[link.source], stage.units, size, border, link.scale),
                     )
                 )
-            own = any(slot in self._weights.places for slot in (stage.bias, *(link.slot for link in stage.links)))
+            has_learning_weights = any(
+                slot in self._weights.places for slot in (stage.bias, *(link.slot for link in stage.links))
+            )
             sources = [*(link.source for link in stage.links), *(k for t in stage.transfers for k in t.sources)]
-            self._learns[stage.layer] = own or any(self._learns[source] for source in sources)
+            self._learns[stage.layer] = has_learning_weights or any(self._learns[source] for source in sources)
             biases = 0 if stage.bias is None else plan.parameters[stage.bias].size
-            self._layers.append(_Layer(stage, links, biases))
+            self._layers.append(_LayerComputation(stage, links, biases))
         self._units = units
         self._borders = [np.array(values, self.dtype) for values in borders]
         self._chunk = max(1, _CHUNK // max([*units, *(link.width for s in self._layers for _, _, link in s.links)]))
-        self._one = self._blank(())
+        self._pattern_states = self._blank(())
 
     def _normalize(self) -> None:
-        """Put the weights that weight-norm gives in the place of their parameters; to be called where these may have
-        changed.
+        """Compute the weights of connections with weight-norm from their parameters.
+
+        Call this wherever the parameters may have changed.
         """
         for slot, gain, norm in self._normed:
             self._values[slot] = norm.weights(self._weights.values[slot], self._weights.values[gain])
 
     def _blank(self, patterns: tuple[int, ...]) -> list[np.ndarray]:
-        """For every layer an array for its states, with the border cells behind them filled in."""
-        made = []
+        """Return an array for the states of each layer, with the border cells behind them filled in."""
+        layers = []
         for units, borders in zip(self._units, self._borders):
             states = np.empty((*patterns, units + len(borders)), self.dtype)
             states[..., units:] = borders
-            made.append(states)
-        return made
+            layers.append(states)
+        return layers
 
     # ---- Forward -------------------------------------------------------------------------------------------------
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
-        made = np.empty((len(x), self.plan.output_units), self.dtype)
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        outputs = np.empty((len(x), self.plan.output_units), self.dtype)
         for start in range(0, len(x), self._chunk):
             chunk = slice(start, start + self._chunk)
-            made[chunk] = self._forward(x[chunk])[-1][:, : self._units[-1]]
-        return made
+            outputs[chunk] = self._forward(x[chunk])[-1][:, : self._units[-1]]
+        return outputs
 
     def states(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
-        made = [np.empty((len(x), units), self.dtype) for units in self._units]
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        layers = [np.empty((len(x), units), self.dtype) for units in self._units]
         for start in range(0, len(x), self._chunk):
             chunk = slice(start, start + self._chunk)
-            for all_states, states in zip(made, self._forward(x[chunk])):
+            for all_states, states in zip(layers, self._forward(x[chunk])):
                 all_states[chunk] = states[:, : all_states.shape[1]]
-        return dict(zip(self.plan.layer_names, made))
+        return dict(zip(self.plan.layer_names, layers))
 
     def _forward(self, inputs: np.ndarray) -> list[np.ndarray]:
-        """States with border cells of every layer, for (patterns, input units)."""
+        """Return the states of every layer, with border cells, for inputs (patterns, input units)."""
         states = self._blank((len(inputs),))
         states[0][:, : self._units[0]] = inputs
         with np.errstate(all="ignore"):
@@ -194,7 +208,7 @@ class ReferenceEngine(Holder):
         return states
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
         flat = self._weights.flat(direction, "direction")
         along = {
             name: flat[self._weights.places[name]] if name in self._weights.places else np.zeros_like(value)
@@ -202,15 +216,19 @@ class ReferenceEngine(Holder):
         }
         for slot, gain, norm in self._normed:
             along[slot] = norm.tangent(self._weights.values[slot], self._weights.values[gain], along[slot], along[gain])
-        made = np.empty((2, len(x), self.plan.output_units), self.dtype)
+        results = np.empty((2, len(x), self.plan.output_units), self.dtype)
         for start in range(0, len(x), self._chunk):
             chunk = slice(start, start + self._chunk)
-            made[:, chunk] = self._moved(x[chunk], along)
-        return made[0], made[1]
+            results[:, chunk] = self._outputs_and_tangents(x[chunk], along)
+        return results[0], results[1]
 
-    def _moved(self, inputs: np.ndarray, along: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs and their derivatives along a direction: t_j = f'(a_j) * sum over incoming connections of scale *
-        (w * t_i + direction * x_i), 0 at the inputs and the border.
+    def _outputs_and_tangents(
+        self, inputs: np.ndarray, along: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the outputs and their derivatives along a direction of the weights.
+
+        t_j = f'(a_j) * sum over incoming connections of scale * (w * t_i + direction * x_i). t is 0 at the inputs and
+        at the border.
         """
         states, tangents = self._blank((len(inputs),)), [np.zeros_like(s) for s in self._blank((len(inputs),))]
         states[0][:, : self._units[0]] = inputs
@@ -218,10 +236,10 @@ class ReferenceEngine(Holder):
             self._normalize()
             for layer in self._layers:
                 a, kept = layer.sums(states, self._values)
-                moved = layer.weighted(states, along)[0] + layer.tangent(tangents, self._values, kept)
+                sum_tangents = layer.weighted(states, along)[0] + layer.tangent(tangents, self._values, kept)
                 value, slope = layer.f_df({"x": a})
                 states[layer.number][:, : layer.units] = value
-                tangents[layer.number][:, : layer.units] = slope * moved
+                tangents[layer.number][:, : layer.units] = slope * sum_tangents
         return states[-1][:, : self._units[-1]], tangents[-1][:, : self._units[-1]]
 
     # ---- Learning ------------------------------------------------------------------------------------------------
@@ -234,20 +252,20 @@ class ReferenceEngine(Holder):
         gates: Mapping[str, np.ndarray] = NO_GATES,
         noises: Mapping[str, np.ndarray] = NO_NOISES,
     ) -> None:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
-        d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
-        gate = checked_gates(gates, self.plan, self.dtype, len(x))
-        noise = checked_gates(noises, self.plan, self.dtype, len(x), "noise")
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        d = check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        gate = check_gates(gates, self.plan, self.dtype, len(x))
+        noise = check_gates(noises, self.plan, self.dtype, len(x), "noise")
         env = self._weights.environment(settings)
         kinds = [] if settings.held_curvature is not None else self._kinds
         with np.errstate(all="ignore"):
             for start in range(0, len(x), settings.batch):
                 stop = min(start + settings.batch, len(x))
                 of_batch = [{layer: values[start:stop] for layer, values in drawn.items()} for drawn in (gate, noise)]
-                g, curvatures = self._gathered(x[start:stop], d[start:stop], kinds, settings.batch_mean, *of_batch)
+                g, curvatures = self._accumulate(x[start:stop], d[start:stop], kinds, settings.batch_mean, *of_batch)
                 self._weights.update(env, g, curvatures)
 
-    def _gathered(
+    def _accumulate(
         self,
         x: np.ndarray,
         d: np.ndarray,
@@ -256,12 +274,12 @@ class ReferenceEngine(Holder):
         gates: Gates = NONE,
         noises: Gates = NONE,
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """g and, by variable, the curvatures of the patterns, summed or their mean, for all free weights."""
+        """Return g and, by variable, the curvatures of all weights: the sum, or the mean, over patterns."""
         g, hs = self._present(x[0], d[0], kinds, _of_pattern(gates, 0), _of_pattern(noises, 0))
         for k in range(1, len(x)):
-            more, more_hs = self._present(x[k], d[k], kinds, _of_pattern(gates, k), _of_pattern(noises, k))
-            g += more
-            for name, h in more_hs.items():
+            pattern_g, pattern_hs = self._present(x[k], d[k], kinds, _of_pattern(gates, k), _of_pattern(noises, k))
+            g += pattern_g
+            for name, h in pattern_hs.items():
                 hs[name] += h
         if mean and len(x) > 1:
             g /= len(x)
@@ -272,32 +290,35 @@ class ReferenceEngine(Holder):
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
         if kind not in CURVATURES.values():
             raise fail(f'unknown curvature "{kind}"', hint=f"curvatures: {', '.join(CURVATURES.values())}")
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
-        d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        d = check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
         if not len(x):
             raise fail(
-                "the curvature is a mean over patterns, and there are none", hint="hand over one pattern or more"
+                "the curvature is a mean over patterns, and no pattern was given", hint="pass at least one pattern"
             )
         with np.errstate(all="ignore"):
-            return self._weights.shaped(self._gathered(x, d, [("h", kind)], True)[1]["h"])
+            return self._weights.shaped(self._accumulate(x, d, [("h", kind)], True)[1]["h"])
 
     def gradient(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
-        x = checked_patterns(inputs, self.plan.input_units, "input", self.dtype)
-        d = checked_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
+        x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
+        d = check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
         if not len(x):
             return self._weights.shaped(np.zeros_like(self._weights.w))
         with np.errstate(all="ignore"):
-            return self._weights.shaped(self._gathered(x, d, [], False)[0])
+            return self._weights.shaped(self._accumulate(x, d, [], False)[0])
 
     def _present(
         self, x: np.ndarray, d: np.ndarray, kinds: list[tuple[str, str]], gates: Gates, noises: Gates
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Forward, backward and second backward for one pattern: g, and h by variable, for all free weights."""
+        """Run forward, backward and second backward for one pattern.
+
+        Returns g, and h by variable, each a vector of all weights that learn.
+        """
         self._normalize()
-        states = self._one
+        states = self._pattern_states
         states[0][: self._units[0]] = x
         full = any(kind == "full" for _, kind in kinds)
-        work: list[tuple[list[Any], list[Any]]] = []
+        computed: list[tuple[list[Any], list[Any]]] = []
         for layer in self._layers:
             a, parts = layer.sums(states, self._values)
             a = a + noises[layer.number] if layer.number in noises else a
@@ -306,54 +327,56 @@ class ReferenceEngine(Holder):
                 gate = gates[layer.number]
                 value, slopes = value * gate, [slope * gate for slope in slopes]
             states[layer.number][: layer.units] = value
-            work.append((parts, slopes))
-        slope, bend = self._slopes_of_cost(states[-1][: self._units[-1]], d)
+            computed.append((parts, slopes))
+        slope, second = self._cost_derivatives(states[-1][: self._units[-1]], d)
 
         g = np.zeros_like(self._weights.w)
         y: list[Any] = [None] * len(self._units)
         y[-1] = np.broadcast_to(np.asarray(slope, self.dtype), self._units[-1:])
-        for layer, (parts, slopes) in zip(reversed(self._layers), reversed(work)):
+        for layer, (parts, slopes) in zip(reversed(self._layers), reversed(computed)):
             if self._learns[layer.number]:
                 delta = y[layer.number] * slopes[0]
-                self._back(layer, parts, delta, y, g, WeightedSums.gradient, WeightedSums.back)
-                self._transfer_back(layer, parts, y, "back", delta)
+                self._links_back(layer, parts, delta, y, g, WeightedSums.gradient, WeightedSums.back)
+                self._transfers_back(layer, parts, y, "back", delta)
 
         curvatures = {}
         for name, kind in kinds:
             h = np.zeros_like(g)
             s: list[Any] = [None] * len(self._units)
-            s[-1] = np.broadcast_to(np.asarray(bend, self.dtype), self._units[-1:])
-            for layer, (parts, slopes) in zip(reversed(self._layers), reversed(work)):
+            s[-1] = np.broadcast_to(np.asarray(second, self.dtype), self._units[-1:])
+            for layer, (parts, slopes) in zip(reversed(self._layers), reversed(computed)):
                 if self._learns[layer.number]:
-                    bent = s[layer.number] * (slopes[0] * slopes[0])
+                    h_sums = s[layer.number] * (slopes[0] * slopes[0])
                     if kind == "full":
-                        bent = bent + y[layer.number] * slopes[1]
-                    self._back(layer, parts, bent, s, h, WeightedSums.curvature, WeightedSums.back_squared)
-                    self._transfer_back(layer, parts, s, "back_squared", bent)
+                        h_sums = h_sums + y[layer.number] * slopes[1]
+                    self._links_back(layer, parts, h_sums, s, h, WeightedSums.curvature, WeightedSums.back_squared)
+                    self._transfers_back(layer, parts, s, "back_squared", h_sums)
                     if kind == "full":
-                        self._transfer_back(layer, parts, s, "bent", y[layer.number] * slopes[0])
-            self._carry_over(h, g if kind == "full" else None)
+                        self._transfers_back(layer, parts, s, "bent", y[layer.number] * slopes[0])
+            self._to_parameters(h, g if kind == "full" else None)
             curvatures[name] = h
-        self._carry_over(g)
+        self._to_parameters(g)
         return g, curvatures
 
-    def _carry_over(self, derivatives: np.ndarray, *of_curvature: np.ndarray | None) -> None:
-        """From the weights that weight-norm gives to its parameters, in a vector of all: gradients, or curvatures with
-        the gradient by those weights if they are full.
+    def _to_parameters(self, derivatives: np.ndarray, *gradient: np.ndarray | None) -> None:
+        """Convert derivatives by normalised weights to derivatives by their parameters, in place.
+
+        `derivatives` are gradients, or curvatures if a second argument follows: None for Gauss-Newton, the gradient by
+        the normalised weights for the full curvature.
         """
         places, values = self._weights.places, self._weights.values
         for slot, gain, norm in self._normed:
-            at = derivatives[places[slot]]
-            if of_curvature:
-                g = None if of_curvature[0] is None else of_curvature[0][places[slot]]
-                made = norm.curvature(values[slot], values[gain], at, g)
+            by_weight = derivatives[places[slot]]
+            if gradient:
+                g = None if gradient[0] is None else gradient[0][places[slot]]
+                parts = norm.curvature(values[slot], values[gain], by_weight, g)
             else:
-                made = norm.gradient(values[slot], values[gain], at)
-            derivatives[places[slot]], derivatives[places[gain]] = made
+                parts = norm.gradient(values[slot], values[gain], by_weight)
+            derivatives[places[slot]], derivatives[places[gain]] = parts
 
-    def _back(
+    def _links_back(
         self,
-        layer: _Layer,
+        layer: _LayerComputation,
         kept: list[Any],
         delta: np.ndarray,
         into: list[Any],
@@ -361,7 +384,10 @@ class ReferenceEngine(Holder):
         for_weights: Any,
         for_sources: Any,
     ) -> None:
-        """From the deltas of a layer: its entries of `weights`, and what its source layers get, added to `into`."""
+        """Propagate the deltas of a layer back through its bias and links.
+
+        Writes the entries of `weights` for its parameters and adds the errors of its source layers to `into`.
+        """
         places = self._weights.places
         if layer.bias in places:
             weights[places[layer.bias]] = layer.by_bias(delta)
@@ -372,15 +398,17 @@ class ReferenceEngine(Holder):
                 back = for_sources(link, delta, parts)
                 into[source] = back if into[source] is None else into[source] + back
 
-    def _transfer_back(self, layer: _Layer, kept: list[Any], into: list[Any], how: str, delta: np.ndarray) -> None:
-        """What the sources of a layer's transfers get by one of the methods of `Transformed`, added to `into`."""
-        for (sources, transfer), one in zip(layer.transfers, kept[len(layer.links) :]):
+    def _transfers_back(
+        self, layer: _LayerComputation, kept: list[Any], into: list[Any], method: str, delta: np.ndarray
+    ) -> None:
+        """Add what one method of `TransformKernel` passes back to the sources of a layer's transfers."""
+        for (sources, transfer), transfer_kept in zip(layer.transfers, kept[len(layer.links) :]):
             if any(self._learns[source] for source in sources):
-                for source, more in zip(sources, getattr(transfer, how)(delta, one)):
+                for source, more in zip(sources, getattr(transfer, method)(delta, transfer_kept)):
                     into[source] = more if into[source] is None else into[source] + more
 
-    def _slopes_of_cost(self, x: np.ndarray, d: np.ndarray) -> tuple[Any, Any]:
-        """dE/dx and d2E/dx2 at the outputs."""
+    def _cost_derivatives(self, x: np.ndarray, d: np.ndarray) -> tuple[Any, Any]:
+        """Return dE/dx and d2E/dx2 at the outputs."""
         if self._cost_slopes is not None:
             return self._cost_slopes({"x": x, "d": d, "n": float(len(x))})
         p = np.exp(x - x.max())

@@ -1,13 +1,13 @@
-"""What layers pass on without weights, in NumPy: `normalize` and `attend`, forward and back.
+"""Forward and backward passes of `normalize` and `attend`, the transforms without weights, in NumPy.
 
-Each has the methods of `Transformed`. States are (..., units), with patterns in front where they are many; what goes
-back is for one pattern. Derivatives by one unit of one source alone, as everywhere in the second backward pass: of
-another unit, or the same one by another way, nothing is said. With y the results:
+Each class satisfies `TransformKernel`. States are (..., units), with the patterns first if there are several; the
+backward methods take one pattern. As everywhere in the second backward pass, second derivatives are diagonal: by one
+unit of one source at a time. With y the results:
 
     back          sum over the results of g * dy/dx
     back_squared  sum over the results of h * (dy/dx)^2
     bent          sum over the results of g * d2y/dx2
-    tangent       sum over the sources of dy/dx * (how x moves)
+    tangent       sum over the sources of dy/dx * dx
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from snsim.network.wiring import Attention, Normalization
 Arrays = tuple[np.ndarray, ...]  # one for each source
 
 
-class Transformed(Protocol):
-    """A transform ready to be computed; `kept` is what its `sums` gave for the way back."""
+class TransformKernel(Protocol):
+    """A transform ready to compute. `kept` is what its `sums` returned for the backward pass."""
 
     def sums(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, Any]: ...
 
@@ -34,19 +34,21 @@ class Transformed(Protocol):
 
     def bent(self, g: np.ndarray, kept: Any) -> Arrays: ...
 
-    def tangent(self, moved: Sequence[np.ndarray], kept: Any) -> np.ndarray: ...
+    def tangent(self, dx: Sequence[np.ndarray], kept: Any) -> np.ndarray: ...
 
 
-def transformed(structure: Normalization | Attention) -> Transformed:
-    """What computes a structure."""
-    return Normalized(structure) if isinstance(structure, Normalization) else Attended(structure)
+def transform_kernel(structure: Normalization | Attention) -> TransformKernel:
+    """Return the kernel that computes a structure."""
+    return NormalizationKernel(structure) if isinstance(structure, Normalization) else AttentionKernel(structure)
 
 
-class Normalized:
-    """y_m = (x_m - mean) * rate with rate = 1 / sqrt(variance + eps), over the M maps of each position, so that
+class NormalizationKernel:
+    """Normalisation over the M maps of each position.
 
-    dy_m/dx_i   = rate (d_mi - (1 + y_m y_i) / M)      with d_mi 1 for m = i, otherwise 0
-    d2y_m/dx_i2 = -rate^2 / M (2 y_i (d_mi - (1 + y_m y_i) / M) + y_m (1 - (1 + y_i^2) / M))
+    y_m = (x_m - mean) * rate with rate = 1 / sqrt(variance + eps), so that
+
+        dy_m/dx_i   = rate (d_mi - (1 + y_m y_i) / M)      with d_mi 1 for m = i, otherwise 0
+        d2y_m/dx_i2 = -rate^2 / M (2 y_i (d_mi - (1 + y_m y_i) / M) + y_m (1 - (1 + y_i^2) / M))
     """
 
     def __init__(self, structure: Normalization):
@@ -54,7 +56,7 @@ class Normalized:
         self._shape = structure.maps, structure.positions
 
     def _maps(self, values: np.ndarray) -> np.ndarray:
-        """As (..., maps, positions)."""
+        """Return the values as (..., maps, positions)."""
         return values.reshape(*values.shape[:-1], *self._shape)
 
     def sums(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, Any]:
@@ -78,23 +80,28 @@ class Normalized:
         first = 2 * y * (g - (g.sum(0) + y * along) / maps)
         return ((-rate * rate / maps * (first + along * (1 - (1 + y * y) / maps))).reshape(-1),)
 
-    def tangent(self, moved: Sequence[np.ndarray], kept: Any) -> np.ndarray:
-        (y, rate), x = kept, self._maps(moved[0])
-        made = rate * (x - x.mean(-2, keepdims=True) - y * (y * x).mean(-2, keepdims=True))
-        sums: np.ndarray = made.reshape(moved[0].shape)
+    def tangent(self, dx: Sequence[np.ndarray], kept: Any) -> np.ndarray:
+        (y, rate), x = kept, self._maps(dx[0])
+        dy = rate * (x - x.mean(-2, keepdims=True) - y * (y * x).mean(-2, keepdims=True))
+        sums: np.ndarray = dy.reshape(dx[0].shape)
         return sums
 
 
-class Attended:
-    """For each head, with e and c numbers of its maps, p a position of q and t one of k and v:
+class AttentionKernel:
+    """Attention, head by head (Vaswani et al. 2017, eq. 1).
 
-    s_pt = scale sum_e q_ep k_et    a_pt = exp s_pt / sum_t exp s_pt    y_cp = sum_t a_pt v_ct    scale = 1/sqrt(size)
+    For each head, with e and c numbers of its maps, p a position of q and t one of k and v:
+
+        s_pt = scale sum_e q_ep k_et    a_pt = exp s_pt / sum_t exp s_pt    y_cp = sum_t a_pt v_ct    scale =
+        1/sqrt(size)
 
     so that, with m_ep = sum_t a_pt k_et,
 
-    dy_cp/dv_ct = a_pt                                  d2y_cp/dv_ct2 = 0
-    dy_cp/dq_ep = scale sum_t a_pt (k_et - m_ep) v_ct   d2y_cp/dq_ep2 = scale^2 sum_t a_pt (k_et - m_ep)^2 (v_ct - y_cp)
-    dy_cp/dk_et = scale q_ep a_pt (v_ct - y_cp)         d2y_cp/dk_et2 = scale^2 q_ep^2 a_pt (1 - 2 a_pt) (v_ct - y_cp)
+        dy_cp/dv_ct = a_pt                                 d2y_cp/dv_ct2 = 0
+        dy_cp/dq_ep = scale sum_t a_pt (k_et - m_ep) v_ct
+        d2y_cp/dq_ep2 = scale^2 sum_t a_pt (k_et - m_ep)^2 (v_ct - y_cp)
+        dy_cp/dk_et = scale q_ep a_pt (v_ct - y_cp)        d2y_cp/dk_et2 = scale^2 q_ep^2 a_pt (1 - 2 a_pt) (v_ct -
+        y_cp)
     """
 
     def __init__(self, structure: Attention):
@@ -102,7 +109,7 @@ class Attended:
         self._scale = 1 / sqrt(structure.size)
 
     def _heads(self, values: np.ndarray) -> np.ndarray:
-        """As (..., heads, size, positions)."""
+        """Return the values as (..., heads, size, positions)."""
         return values.reshape(*values.shape[:-1], *self._shape)
 
     def sums(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, Any]:
@@ -114,7 +121,7 @@ class Attended:
         return y.reshape(states[0].shape), (q, k, v, a, y)
 
     def _excess(self, g: np.ndarray, v: np.ndarray, a: np.ndarray) -> np.ndarray:
-        """(heads, p, t): sum over c of g_cp (v_ct - y_cp)."""
+        """Return (heads, p, t): sum over c of g_cp (v_ct - y_cp)."""
         by_weight = g.swapaxes(-1, -2) @ v
         excess: np.ndarray = by_weight - (a * by_weight).sum(-1, keepdims=True)
         return excess
@@ -146,13 +153,13 @@ class Attended:
         )
 
     def _from_mean(self, k: np.ndarray, a: np.ndarray) -> np.ndarray:
-        """(heads, size, p, t): k_et less its mean over t with the weights of p."""
-        away: np.ndarray = k[:, :, None] - (k @ a.swapaxes(-1, -2))[..., None]
-        return away
+        """Return (heads, size, p, t): k_et minus its mean over t with the weights of p."""
+        deviation: np.ndarray = k[:, :, None] - (k @ a.swapaxes(-1, -2))[..., None]
+        return deviation
 
-    def tangent(self, moved: Sequence[np.ndarray], kept: Any) -> np.ndarray:
-        (q, k, v, a, _), (dq, dk, dv) = kept, (self._heads(x) for x in moved)
+    def tangent(self, dx: Sequence[np.ndarray], kept: Any) -> np.ndarray:
+        (q, k, v, a, _), (dq, dk, dv) = kept, (self._heads(x) for x in dx)
         s = self._scale * (dq.swapaxes(-1, -2) @ k + q.swapaxes(-1, -2) @ dk)
         da = a * (s - (a * s).sum(-1, keepdims=True))
-        sums: np.ndarray = (v @ da.swapaxes(-1, -2) + dv @ a.swapaxes(-1, -2)).reshape(moved[0].shape)
+        sums: np.ndarray = (v @ da.swapaxes(-1, -2) + dv @ a.swapaxes(-1, -2)).reshape(dx[0].shape)
         return sums

@@ -1,12 +1,12 @@
-"""An explicit connection table arranged for weighted sums.
+"""Sort an explicit connection table into arrays, so that weighted sums are products of matrices.
 
-Nothing but the table is looked at, so any connection can be arranged. Targets that use the very same weights are put
-side by side, and such blocks of targets that read the very same sources are stacked:
+Only the table is used, so any connection can be computed. Targets that use the same weights stand side by side, as one
+block. Blocks that read the same sources are stacked, as one group:
 
     sums[group, block, place] = sum over line of weights[group, block, line] * states[group, line, place]
 
-In a connection with shared windows a block is a map and a group the maps that read the same ones; in a full
-connection every target is a block and there is one group; at worst every target is a group of its own. A table whose
+In a connection with shared windows a block is a map, and a group is the maps that read the same ones. In a full
+connection every target is a block and there is one group. In the worst case every target is a group. A table whose
 targets have unequal numbers of connections takes several such arrays.
 """
 
@@ -20,10 +20,10 @@ import numpy as np
 from snsim.network.wiring import BORDER, Table
 
 
-class Gathering:
-    """Sums values into slots: `slots[index[k]] += values[k]`, for a fixed `index`, always in the same order.
+class ScatterAdd:
+    """Add values into slots: `slots[index[k]] += values[k]` for a fixed `index`, always in the same order.
 
-    `index` has an entry for each value: the slot it goes to, or one outside 0..slots-1 for a value nobody wants.
+    `index` has an entry for each value: its slot, or a number outside 0..slots-1 to drop the value.
     """
 
     def __init__(self, index: np.ndarray, slots: int):
@@ -35,8 +35,8 @@ class Gathering:
         self._slots = slots
         self._identity = np.array_equal(index, np.arange(slots))
         self._order, self._sorted = order, index[order]
-        # One row for each rank inside a slot, ragged ends pointing at a zero behind the values: unless that is
-        # mostly ends, adding row to row is the quickest way.
+        # Row r has the r-th value of each slot; slots with fewer values point at a zero behind all values. Adding row
+        # to row is fastest, unless most entries would be such zeros.
         self._rows: np.ndarray | None = None
         if deepest * slots <= 4 * len(order) + 64:
             start = np.cumsum(count) - count
@@ -46,7 +46,10 @@ class Gathering:
         self._ragged = self._rows is not None and bool((count != deepest).any())
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """values: any shape with as many entries as `index`. Returns (slots,), perhaps the values themselves."""
+        """Return the sums, (slots,), of values of any shape with as many entries as `index`.
+
+        The result may be the values themselves.
+        """
         values = values.reshape(-1)
         if self._identity:
             return values
@@ -61,10 +64,10 @@ class Gathering:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Targets with equally many connections: the arrays of the module's formula.
+    """Targets with equally many connections: the arrays of the formula above.
 
-    source: (groups, lines, places), units of the source layer, `source units` for a border cell;
-    weight: (groups, blocks, lines); target: (groups, blocks, places).
+    source: (groups, lines, places), units of the source layer, `source units` for a border cell; weight: (groups,
+    blocks, lines); target: (groups, blocks, places).
     """
 
     source: np.ndarray
@@ -73,14 +76,14 @@ class Bundle:
 
 
 def bundles(table: Table, source_units: int) -> list[Bundle]:
-    """The table arranged; every connection stands in exactly one place of one bundle."""
+    """Return the table as bundles; every connection stands in exactly one place of one bundle."""
     source = np.where(table.source == BORDER, source_units, table.source)
     first = np.flatnonzero(np.diff(table.target, prepend=-1))
     lines = np.diff(np.append(first, len(table.target)))
     return [
         bundle
         for n in np.unique(lines)
-        for bundle in _regular(
+        for bundle in _bundle_equal_rows(
             table.target[first[lines == n]],
             source[first[lines == n][:, None] + np.arange(n)],
             table.weight[first[lines == n][:, None] + np.arange(n)],
@@ -88,8 +91,8 @@ def bundles(table: Table, source_units: int) -> list[Bundle]:
     ]
 
 
-def _regular(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> list[Bundle]:
-    """targets: (m,); sources and weights: (m, lines)."""
+def _bundle_equal_rows(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> list[Bundle]:
+    """Return the bundles of targets (m,) with sources and weights (m, lines)."""
     blocks: dict[bytes, list[int]] = defaultdict(list)  # rows with the same weights
     for row in range(len(targets)):
         blocks[weights[row].tobytes()].append(row)
@@ -99,56 +102,56 @@ def _regular(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> l
     shapes: dict[tuple[int, int], list[list[list[int]]]] = defaultdict(list)  # groups of the same shape
     for group in groups.values():
         shapes[len(group), len(group[0])].append(group)
-    made = []
-    for alike in shapes.values():
-        places = np.array(alike)  # groups, blocks, places
-        made.append(
+    arrays = []
+    for equal_groups in shapes.values():
+        places = np.array(equal_groups)  # groups, blocks, places
+        arrays.append(
             Bundle(
                 np.ascontiguousarray(sources[places[:, 0]].transpose(0, 2, 1)),
                 weights[places[:, :, 0]],
                 targets[places],
             )
         )
-    return made
+    return arrays
 
 
 Parts = list[tuple[np.ndarray, np.ndarray]]  # states and weights as read, for each bundle
 
 
 class WeightedSums:
-    """The sums of one connection and what goes back through it.
+    """The sums of one connection, forward and backward.
 
-    `border` is where the border value stands in the states of the source layer, behind its units. States are
-    (source units + border cells,) or have patterns in front; what goes back is for one pattern.
+    `border` is the place of the border value in the states of the source layer, behind its units. States are (source
+    units + border cells,), with patterns first if there are several; the backward methods take one pattern.
     """
 
     def __init__(self, table: Table, source_units: int, target_units: int, weights: int, border: int, scale: float):
-        made = bundles(table, border)
-        self._bundles = [(b.source, b.weight, b.target, _kind(b)) for b in made]
-        self._targets = np.concatenate([b.target.ravel() for b in made])
+        parts = bundles(table, border)
+        self._bundles = [(b.source, b.weight, b.target, _sharing(b)) for b in parts]
+        self._targets = np.concatenate([b.target.ravel() for b in parts])
         self._in_order = np.array_equal(self._targets, np.arange(target_units))
         self._target_units = target_units
-        self.width = max(max(b.source.size, b.weight.size) for b in made)  # numbers in the largest array, per pattern
+        self.width = max(max(b.source.size, b.weight.size) for b in parts)  # numbers in the largest array, per pattern
         self._scale = scale
-        self._by_weight = Gathering(np.concatenate([b.weight.ravel() for b in made]), weights)
-        self._by_source = Gathering(np.concatenate([b.source.ravel() for b in made]), source_units)
+        self._by_weight = ScatterAdd(np.concatenate([b.weight.ravel() for b in parts]), weights)
+        self._by_source = ScatterAdd(np.concatenate([b.source.ravel() for b in parts]), source_units)
 
     def sums(self, states: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, Parts]:
-        """Weighted sums, (..., target units), and the parts that the other methods need."""
-        parts, made = [], []
-        for source, weight, target, kind in self._bundles:
+        """Return the weighted sums, (..., target units), and the parts that the other methods need."""
+        parts, sums = [], []
+        for source, weight, target, sharing in self._bundles:
             x, w = states.take(source, -1), weights.take(weight)
             if self._scale != 1:
                 w *= self._scale
             parts.append((x, w))
-            if kind == "single":
+            if sharing == "single":
                 a = (x[..., 0] * w[:, 0]).sum(-1)
-            elif kind == "dense":
+            elif sharing == "dense":
                 a = x[..., 0, :, 0] @ w[0].T
             else:
                 a = w @ x
-            made.append(a.reshape(*states.shape[:-1], target.size))
-        a = made[0] if len(made) == 1 else np.concatenate(made, -1)
+            sums.append(a.reshape(*states.shape[:-1], target.size))
+        a = sums[0] if len(sums) == 1 else np.concatenate(sums, -1)
         if self._in_order:
             return a, parts
         ordered = np.zeros((*states.shape[:-1], self._target_units), a.dtype)
@@ -156,49 +159,49 @@ class WeightedSums:
         return ordered, parts
 
     def gradient(self, g: np.ndarray, parts: Parts) -> np.ndarray:
-        """Per weight, the sum over its connections of scale * g[target] * x[source]. g: (target units,)."""
+        """Return per weight the sum over its connections of scale * g[target] * x[source], g (target units,)."""
         return self._scaled(self._for_weights(g, [x for x, _ in parts]), self._scale)
 
     def curvature(self, h: np.ndarray, parts: Parts) -> np.ndarray:
-        """Per weight, the sum over its connections of scale^2 * h[target] * x[source]^2."""
+        """Return per weight the sum over its connections of scale^2 * h[target] * x[source]^2."""
         return self._scaled(self._for_weights(h, [x * x for x, _ in parts]), self._scale**2)
 
     def back(self, g: np.ndarray, parts: Parts) -> np.ndarray:
-        """Per source unit, the sum over what leaves it of scale * w * g[target]."""
+        """Return per source unit the sum over outgoing connections of scale * w * g[target]."""
         return self._for_sources(g, [w for _, w in parts])
 
     def back_squared(self, h: np.ndarray, parts: Parts) -> np.ndarray:
-        """Per source unit, the sum over what leaves it of scale^2 * w^2 * h[target]."""
+        """Return per source unit the sum over outgoing connections of scale^2 * w^2 * h[target]."""
         return self._for_sources(h, [w * w for _, w in parts])
 
     def _for_weights(self, delta: np.ndarray, xs: list[np.ndarray]) -> np.ndarray:
-        made = []
-        for (_, _, target, kind), x in zip(self._bundles, xs):
+        products = []
+        for (_, _, target, sharing), x in zip(self._bundles, xs):
             d = self._of_targets(delta, target)
-            made.append(d * x[..., 0][:, None] if kind != "shared" else d @ x.swapaxes(1, 2))
-        return self._by_weight(_joined(made))
+            products.append(d * x[..., 0][:, None] if sharing != "shared" else d @ x.swapaxes(1, 2))
+        return self._by_weight(_concatenate(products))
 
     def _for_sources(self, delta: np.ndarray, ws: list[np.ndarray]) -> np.ndarray:
-        made = []
-        for (_, _, target, kind), w in zip(self._bundles, ws):
+        products = []
+        for (_, _, target, sharing), w in zip(self._bundles, ws):
             d = self._of_targets(delta, target)
-            if kind == "single":
-                made.append(w * d)
-            elif kind == "dense":
-                made.append(d[0, :, 0] @ w[0])
+            if sharing == "single":
+                products.append(w * d)
+            elif sharing == "dense":
+                products.append(d[0, :, 0] @ w[0])
             else:
-                made.append(w.swapaxes(1, 2) @ d)
-        return self._by_source(_joined(made))
+                products.append(w.swapaxes(1, 2) @ d)
+        return self._by_source(_concatenate(products))
 
     def _of_targets(self, delta: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """The entries of the targets; where they stand in order they are the vector itself."""
+        """Return the entries of the targets; if they stand in order, this is the vector itself."""
         return delta.reshape(target.shape) if self._in_order and len(self._bundles) == 1 else delta.take(target)
 
     def _scaled(self, values: np.ndarray, scale: float) -> np.ndarray:
         return values if scale == 1 else values * scale
 
 
-def _kind(bundle: Bundle) -> str:
+def _sharing(bundle: Bundle) -> str:
     """Return how the targets share sources.
 
     "single": every target has weights and sources of its own; "dense": all have the same sources; else "shared".
@@ -209,5 +212,5 @@ def _kind(bundle: Bundle) -> str:
     return "single" if blocks == 1 else "dense" if groups == 1 else "shared"
 
 
-def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+def _concatenate(arrays: list[np.ndarray]) -> np.ndarray:
     return arrays[0] if len(arrays) == 1 else np.concatenate([a.reshape(-1) for a in arrays])

@@ -1,4 +1,4 @@
-"""The operations of expressions on torch's tensors; see `snsim.network.operations` for NumPy's."""
+"""The operations of expressions on torch tensors; for those on NumPy arrays see `snsim.network.operations`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snsim.network.operations import LARGEST_EXPONENT, NUMPY
 
 
 def _tensor(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The operation on tensors; on numbers alone what NumPy's is, so that they stay numbers."""
+    """Return the operation on tensors, which stays the one of NumPy if all arguments are plain numbers."""
 
     def call(*args: Any) -> Any:
         return function(*args) if any(isinstance(a, Tensor) for a in args) else NUMPY[name](*args)
@@ -21,7 +21,7 @@ def _tensor(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _truth(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A comparison that gives 1 and 0 of its arguments' type."""
+    """Return a comparison whose result is 1 and 0 of the type of its arguments."""
 
     def call(*args: Any) -> Tensor:
         like = next(a for a in args if isinstance(a, Tensor))
@@ -55,7 +55,7 @@ _OF_TENSORS: dict[str, Callable[..., Any]] = {
     "abs": torch.abs,
     "sgn": torch.sign,
     "if": _where,
-    # As the derivatives of expressions: of equal ones the first.
+    # Of equal arguments the first, as the derivatives of expressions have it.
     "min": lambda a, b: torch.where(a <= b, a, b),
     "max": lambda a, b: torch.where(a >= b, a, b),
     "<": _truth(torch.lt),

@@ -1,6 +1,7 @@
-"""`normalize` and `attend` with torch: modules from the states of their sources to sums, and what they pass back of
-second derivatives, by automatic differentiation: right for any such module, and slow (units of a layer times as long
-as a way back).
+"""`normalize` and `attend` as torch modules, and their diagonal second derivatives.
+
+The second derivatives come from automatic differentiation. That is right for any such module, and slow: it takes as
+many backward passes as the layer has units.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from snsim.network.wiring import Attention, Normalization
 
 
 class Normalize(nn.Module):
-    """States of the source, (patterns, units), to sums, (patterns, units)."""
+    """From the states of the source, (patterns, units), to sums, (patterns, units)."""
 
     def __init__(self, structure: Normalization):
         super().__init__()
@@ -31,7 +32,7 @@ class Normalize(nn.Module):
 
 
 class Attend(nn.Module):
-    """States of queries, keys and values, each (patterns, units), to sums, (patterns, units)."""
+    """From the states of queries, keys and values, each (patterns, units), to sums, (patterns, units)."""
 
     def __init__(self, structure: Attention):
         super().__init__()
@@ -47,28 +48,28 @@ class Attend(nn.Module):
 
 
 def transform(structure: Normalization | Attention) -> nn.Module:
-    """The module of a structure."""
+    """Return the module of a structure."""
     return Normalize(structure) if isinstance(structure, Normalization) else Attend(structure)
 
 
-def passed_back(module: nn.Module, states: Sequence[Tensor], h: Tensor, g: Tensor | None) -> list[Tensor]:
-    """For each source sum h_j (dn_j/dx_i)^2 over the results n and, if g is given, sum g_j d2n_j/dx_i2 with it.
+def second_derivatives_back(module: nn.Module, states: Sequence[Tensor], h: Tensor, g: Tensor | None) -> list[Tensor]:
+    """Return for each source sum h_j (dn_j/dx_i)^2 over the results n, plus sum g_j d2n_j/dx_i2 if g is given.
 
-    states: of each source; h and g: at the sums; all (patterns, units), as what is given back.
+    states: of each source; h and g: at the sums. Arguments and results are (patterns, units).
     """
-    made = [torch.zeros_like(x) for x in states]
+    by_source = [torch.zeros_like(x) for x in states]
     for pattern in range(len(h)):
         xs = tuple(x[pattern] for x in states)
         for k in range(len(xs)):
             results = _of_source(module, xs, k)
             slopes = torch.func.jacrev(results)(xs[k])
-            made[k][pattern] = h[pattern] @ (slopes * slopes)
+            by_source[k][pattern] = h[pattern] @ (slopes * slopes)
             if g is not None:
-                bends = torch.func.hessian(lambda x, f=results, g=g[pattern]: (g * f(x)).sum())(xs[k])
-                made[k][pattern] += bends.diagonal()
-    return made
+                hessian = torch.func.hessian(lambda x, f=results, g=g[pattern]: (g * f(x)).sum())(xs[k])
+                by_source[k][pattern] += hessian.diagonal()
+    return by_source
 
 
 def _of_source(module: nn.Module, xs: tuple[Tensor, ...], k: int) -> Callable[[Tensor], Tensor]:
-    """The results for one pattern as a function of one source, the others held."""
+    """Return the results for one pattern as a function of source k, with the other sources constant."""
     return lambda x: module(*(x[None] if i == k else other[None] for i, other in enumerate(xs)))[0]

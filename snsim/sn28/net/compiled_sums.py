@@ -15,7 +15,7 @@ import numpy as np
 
 from snsim.engines.native import jit
 from snsim.engines.native.llvm_ir import Function, Module, Value
-from snsim.engines.native.target import Machine, Place
+from snsim.engines.native.target import Address, Machine
 from snsim.sn28.net.adjacency import Edges, Memory, Units
 
 _EDGES = ("start", "other", "weight", "connection")
@@ -306,8 +306,8 @@ def _move(link: Link, move: Value, kept: Value, momentum: bool) -> None:
     link.store("w", link.weight, kept * link.of_weight("w") + move)
 
 
-def _at(base: str, index: Value) -> Place:
-    return Place(0, ((index.text, 1),), f"%{base}")
+def _at(base: str, index: Value) -> Address:
+    return Address(0, ((index.text, 1),), f"%{base}")
 
 
 class Loop:
