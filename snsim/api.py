@@ -13,8 +13,8 @@ from snsim.optional_packages import needing
 from snsim.program import Program, read_program
 from snsim.training.initial import initial_weights
 from snsim.training.memory_need import check_module_memory
-from snsim.training.parameter_scopes import rates_at
-from snsim.training.schedule import stage_of
+from snsim.training.parameter_scopes import rates_in_pass
+from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Training
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class _Schedule:
                 f"pass {number} of a training of {self.training.passes} passes",
                 hint=f"write a pass from 1 to {self.training.passes}",
             )
-        stage, inside = stage_of(self.training.stages, number)
-        return rates_at(stage, self.training.net, inside, self.training.fan_in)
+        stage, inside = stage_of_pass(self.training.stages, number)
+        return rates_in_pass(stage, self.training.net, inside, self.training.fan_in)
 
 
 def _chosen(program: Program, name: str | None) -> tuple[Net, Training | None]:

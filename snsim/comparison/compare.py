@@ -29,13 +29,13 @@ from snsim.registry import suggest
 from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import engine_of
-from snsim.training.choose_engine import engine_for
+from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights
 from snsim.training.initial_files import load_initial
-from snsim.training.memory_need import Patterns, engine_memory
-from snsim.training.prepare import PreparedData, prepare
-from snsim.training.schedule import constant
-from snsim.training.spec import DataChoice, Place, Placed, Training
+from snsim.training.memory_need import PatternCounts, engine_memory
+from snsim.training.prepare import PreparedData, prepare_data
+from snsim.training.schedule import constant_value
+from snsim.training.spec import DataChoice, Scope, ScopedValue, Training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +75,7 @@ def compare(
         raise fail(
             f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
             "derivatives, and a module has none",
-            training.place("update", "stage", "repeat"),
+            training.span_of("update", "stage", "repeat"),
             hint="hold it against the module under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
         )
     with needing("torch", what="a comparison with a module", instead="compare the engines: name no module"):
@@ -114,7 +114,7 @@ def compare_engines(
         if name == begun.engine.name:
             continue
         try:
-            other = engine_for(begun.training, begun.training.stages[0], name, options.dtype)
+            other = build_engine(begun.training, begun.training.stages[0], name, options.dtype)
             other.outputs(np.zeros((1, training.net.layers[0].units)))  # what cannot be compiled shows here
         except SnError as error:
             say(f"not compared with {name}: {error.faults[0].message}")
@@ -164,13 +164,13 @@ def _chosen(net: str | Path | Program, only: str | None, sgd: float | None, data
         raise fail(
             f"training {training.name} learns by {training.stages[0].rule.name}, which moves all weights once a "
             "pass, and presentations are compared",
-            training.place("update", "stage", "repeat"),
+            training.span_of("update", "stage", "repeat"),
             hint="compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
         )
     if training.stages[0].prune is not None:
         raise fail(
             f"training {training.name} begins by cutting weights, and both sides begin with all of them",
-            training.place("prune", "stage", "repeat"),
+            training.span_of("prune", "stage", "repeat"),
             hint="compare a training without (prune ...)",
         )
     if isinstance(data, tuple):
@@ -187,13 +187,13 @@ def _under_sgd(program: Program, training: Training, rate: float) -> Training:
             hint="write --sgd 0.001: a net that runs away cannot be compared",
         )
     rule = program.updates.get("sgd").rule
-    everywhere = Placed("epsilon", constant(rate), Place("everywhere"))
+    everywhere = ScopedValue("epsilon", constant_value(rate), Scope("everywhere"))
     stage = replace(
         training.stages[0],
         rule=rule,
         rates=(everywhere,),
         curvature_patterns=None,
-        options={name: constant(default) for name, default in rule.options},
+        options={name: constant_value(default) for name, default in rule.options},
     )
     return replace(training, stages=(stage,))
 
@@ -222,7 +222,7 @@ def _begun(
     options = replace(options, data=(data,)) if isinstance(data, str) else options
     training = overridden(training, options)
     seed = training.seeds[0] if seed is None else seed
-    prepared = prepare(training, examples_of(program, training, options, say), options.dtype)
+    prepared = prepare_data(training, examples_of(program, training, options, say), options.dtype)
     file = initial_file(program, training, options)
     engine, instead = engine_of(training, options, prepared, _besides(training, others, options.dtype, prepared))
     if instead:
@@ -236,7 +236,7 @@ def _besides(training: Training, others: Sequence[str], dtype: str, data: Prepar
     show of an update.
     """
     shown = 8 * 2 * weights_of(training.net) * np.dtype(dtype).itemsize
-    return shown + max(engine_memory(training, name, dtype, Patterns.of(data)) for name in others)
+    return shown + max(engine_memory(training, name, dtype, PatternCounts.of(data)) for name in others)
 
 
 def _compared(begun: _Begun, other: Side, presentations: int, tolerance: float) -> Comparison:

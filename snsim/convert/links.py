@@ -13,8 +13,8 @@ import numpy as np
 from snsim.convert.layers import FRAMES, Layers, given_shape, refusal
 from snsim.convert.nlf import number_text
 from snsim.convert.recorder import Call, Construction
-from snsim.network.clauses import all_read
-from snsim.network.connect_options import Border, fit
+from snsim.network.clauses import all_or_none
+from snsim.network.connect_options import Border, count_windows
 from snsim.network.net import BORDER
 from snsim.network.wiring import Frames, Table, Windows
 
@@ -149,7 +149,7 @@ def _pairs(table: Table) -> str:
 def _windows(net: Construction, layers: Layers, s: int, t: int, table: Table, own: np.ndarray) -> Link | None:
     """Windows, if all calls between the two layers laid them in the same manner."""
     calls = sorted(set(net.by[own].tolist()))
-    laid = all_read(_laid(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
+    laid = all_or_none(_laid(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
     if laid is None or any(one.manner != laid[0].manner for one in laid):
         return None
     first = laid[0]
@@ -160,7 +160,7 @@ def _windows(net: Construction, layers: Layers, s: int, t: int, table: Table, ow
     border = (first.border, first.border)
     windows = Windows(source, target, maps, first.window, first.step, border, first.wrap, SHARING[first.kind])
     round_it = Border(first.border, wrap=first.wrap)
-    fits = [fit(source[axis + 1], round_it, first.window[axis], first.step[axis]) for axis in (0, 1)]
+    fits = [count_windows(source[axis + 1], round_it, first.window[axis], first.step[axis]) for axis in (0, 1)]
     if tuple(fits) != target[1:] or not same_sharing(windows.table(), table):
         return None
     options = [] if first.step == (1, 1) else [_step(first.step)]

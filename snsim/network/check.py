@@ -22,7 +22,7 @@ MOST_CONNECTIONS = 10**9
 MOST_ATTENTION = 10**8  # pairs of positions times heads
 
 
-def check(net: Net, skip: Collection[str] = ()) -> list[Fault]:
+def check_net(net: Net, skip: Collection[str] = ()) -> list[Fault]:
     """The faults of the net, in the order of the checks; those named in `skip` are left out."""
     return [fault for entry in CHECKS if entry.name not in skip for fault in entry.value(net)]
 

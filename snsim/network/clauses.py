@@ -85,14 +85,14 @@ class Faults:
         raise SnError(dict.fromkeys(self.found))  # what a comma put in several times is said once
 
 
-def all_read(values: Iterable[T | None]) -> tuple[T, ...] | None:
+def all_or_none(values: Iterable[T | None]) -> tuple[T, ...] | None:
     """Return the values, or None if one of them is None: it could not be read, and its fault is in the list."""
     read = tuple(values)
     known = tuple(value for value in read if value is not None)
     return known if len(known) == len(read) else None
 
 
-def number(node: Node, what: str, faults: Faults) -> float | None:
+def read_number(node: Node, what: str, faults: Faults) -> float | None:
     """The number a node states, or None and a fault: `what` says which number belongs there."""
     if isinstance(node.value, float) and math.isfinite(node.value):
         return float(node.value)
@@ -121,9 +121,9 @@ def number_hint(node: Node, example: str = "0.5, 3 or 1e-4") -> str:
     return f"write digits, such as {example}{computed}"
 
 
-def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
+def read_whole_number(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
     """The whole number, at least `least`, that a node states."""
-    value = number(node, what, faults)
+    value = read_number(node, what, faults)
     if value is None:
         return None
     if not math.isfinite(value) or value != int(value) or value < least:
@@ -138,7 +138,7 @@ def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
     return int(value)
 
 
-def name(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> str | None:
+def read_name(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> str | None:
     """Return the name a node states (a symbol, or a string where a name belongs), or None and add a fault.
 
     Hidden characters are refused in all of a declarative form before its word reads it; here once more, for names that
@@ -167,12 +167,12 @@ def _name_hint(node: Node, what: str) -> str:
     return f"write a word, such as {noun}{digits if digits.isdigit() else 1}"
 
 
-def names(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> list[Node]:
+def read_names(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> list[Node]:
     """NAME or (NAME ...): the nodes that are names."""
     nodes = list(node.items) if node.is_list else [node]
     if not nodes:
         faults.add(f"{what}: the list of names is empty", node.span, "put a name in it: (NAME ...)")
-    return [n for n in nodes if name(n, what, faults, hint) is not None]
+    return [n for n in nodes if read_name(n, what, faults, hint) is not None]
 
 
 def describe(node: Node) -> str:
@@ -188,7 +188,7 @@ def describe(node: Node) -> str:
     return f'the text "{node.value}"' if isinstance(node.value, str) else "a matrix"
 
 
-def arguments(node: Node, least: int, most: int | None, syntax: str, faults: Faults) -> tuple[Node, ...] | None:
+def read_arguments(node: Node, least: int, most: int | None, syntax: str, faults: Faults) -> tuple[Node, ...] | None:
     """What follows the word of a clause, if there are `least` to `most` of them; else a fault with the syntax."""
     given = node.items[1:]
     if len(given) < least or (most is not None and len(given) > most):
@@ -202,7 +202,7 @@ def arguments(node: Node, least: int, most: int | None, syntax: str, faults: Fau
     return given
 
 
-def sort_clauses(
+def select_clauses(
     nodes: Iterable[Node], known: Iterable[str], kind: str, repeatable: Iterable[str], faults: Faults
 ) -> list[Node]:
     """The nodes that are clauses of a known word; faults for the others and for a clause that stands twice."""
@@ -242,4 +242,5 @@ def make_node(value: Plain, span: Span) -> Node:
     return value if isinstance(value, Node) else Node(float(value) if isinstance(value, int) else value, span)
 
 
-Reader = Callable[[Node, Faults], object]
+# The names under which plug-ins of earlier versions import these functions from here.
+arguments, number, whole = read_arguments, read_number, read_whole_number

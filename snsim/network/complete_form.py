@@ -33,7 +33,7 @@ def complete_form(
     unread = [
         f";; not read here: {node_text(clause.node, most_elements)}, {_comment(clause.origin)}" for clause in dropped
     ]
-    return "\n".join([*commented(lines), *dict.fromkeys(unread)])
+    return "\n".join([*align_comments(lines), *dict.fromkeys(unread)])
 
 
 def table_form(name: str, table: np.ndarray) -> str:
@@ -59,7 +59,7 @@ def node_text(node: Node, most_elements: int | None = None) -> str:
     return show(value)
 
 
-def commented(lines: Sequence[tuple[str, str]]) -> list[str]:
+def align_comments(lines: Sequence[tuple[str, str]]) -> list[str]:
     """Lines with their comments in one column, two blanks behind the longest that is not far too long."""
     column = max((len(text) for text, comment in lines if comment and len(text) <= _FAR), default=0) + 2
     return [f"{text.ljust(column - 2)}  ; {comment}" if comment else text for text, comment in lines]

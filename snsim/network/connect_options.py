@@ -13,7 +13,7 @@ import numpy as np
 
 from snsim.errors import Span, fail
 from snsim.language.forms import Node, Symbol
-from snsim.network.clauses import Faults, all_read, arguments, describe, number, whole
+from snsim.network.clauses import Faults, all_or_none, describe, read_arguments, read_number, read_whole_number
 from snsim.network.wiring import Windows
 from snsim.registry import Shelf
 
@@ -48,18 +48,20 @@ class Statement:
 
     def sizes(self, count: int, syntax: str) -> tuple[int, ...] | None:
         """The scheme's arguments: `count` whole numbers from 1."""
-        given = arguments(self.scheme, count, count, syntax, self.faults)
+        given = read_arguments(self.scheme, count, count, syntax, self.faults)
         if given is None:
             return None
-        return all_read([whole(node, f"a size of ({self.scheme.head} ...)", self.faults, least=1) for node in given])
+        return all_or_none(
+            [read_whole_number(node, f"a size of ({self.scheme.head} ...)", self.faults, least=1) for node in given]
+        )
 
     def step(self) -> tuple[int, int]:
         """`(step S)` or `(step SR SC)`: the shift of the window in rows and columns; 1 if not stated."""
         node = self.options.get("step")
-        given = None if node is None else arguments(node, 1, 2, "(step S) or (step SR SC)", self.faults)
+        given = None if node is None else read_arguments(node, 1, 2, "(step S) or (step SR SC)", self.faults)
         if given is None:
             return 1, 1
-        shifts = [whole(n, "a step", self.faults, least=1) or 1 for n in given]
+        shifts = [read_whole_number(n, "a step", self.faults, least=1) or 1 for n in given]
         return shifts[0], shifts[-1]
 
     def border(self) -> Border:
@@ -68,7 +70,7 @@ class Statement:
         if node is None:
             return Border()
         syntax = "(border N V), (border N wrap) or (border wrap)"
-        given = arguments(node, 1, 2, syntax, self.faults)
+        given = read_arguments(node, 1, 2, syntax, self.faults)
         if given is None:
             return Border()
         wrap = given[-1].is_name and given[-1].name == "wrap"
@@ -80,7 +82,7 @@ class Statement:
                     f"write {syntax}",
                 )
             return Border(wrap=wrap)
-        cells = whole(given[0], "the number of border cells", self.faults) or 0
+        cells = read_whole_number(given[0], "the number of border cells", self.faults) or 0
         if wrap:
             return Border(cells, wrap=True)
         if given[1].is_symbol:
@@ -88,12 +90,12 @@ class Statement:
                 f'a border is a number or wrap, not the name "{given[1].name}"', given[1].span, f"write {syntax}"
             )
             return Border(cells)
-        return Border(cells, number(given[1], "the value of the border", self.faults) or 0.0)
+        return Border(cells, read_number(given[1], "the value of the border", self.faults) or 0.0)
 
     def exact(self) -> bool:
         """`(exact)`: refuse cells at the far edge that no window reaches."""
         node = self.options.get("exact")
-        return node is not None and arguments(node, 0, 0, "(exact)", self.faults) is not None
+        return node is not None and read_arguments(node, 0, 0, "(exact)", self.faults) is not None
 
     def weight_norm(self) -> bool:
         """`(weight-norm)`: weights with a direction and a length that learn apart."""
@@ -107,7 +109,7 @@ class Statement:
                 "leave one of them out",
                 (("fixed here", fixed.span),),
             )
-        return arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
+        return read_arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
 
     def maps(self, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
         """`(table NAME)` or `(table MATRIX)`: which source map feeds which target map, bool (sources, targets).
@@ -124,7 +126,7 @@ class Statement:
         node = self.options.get("table")
         if node is None:
             return np.ones((sources, targets), bool)
-        given = arguments(node, 1, 1, "(table NAME) or (table ,matrix)", self.faults)
+        given = read_arguments(node, 1, 1, "(table NAME) or (table ,matrix)", self.faults)
         if given is None:
             return None
         if given[0].is_name and given[0].name in ("full", "one-to-one"):
@@ -147,7 +149,7 @@ class Statement:
     def _table(self, node: Node) -> np.ndarray | None:
         """The matrix a name or a matrix stands for, as 0 and 1."""
         if isinstance(node.value, np.ndarray):
-            return zero_one(node, self.faults)
+            return read_binary_matrix(node, self.faults)
         if not node.is_name:
             self.faults.add(
                 f"a table is given by name or as a matrix, not as {describe(node)}",
@@ -191,7 +193,7 @@ class Statement:
         return None
 
 
-def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
+def read_binary_matrix(node: Node, faults: Faults) -> np.ndarray | None:
     """The matrix of a node as bool, shape (source maps, target maps); None and a fault if it is not a 0/1 table."""
     matrix = np.asarray(node.value)
     if matrix.ndim != 2 or matrix.size == 0:
@@ -222,7 +224,7 @@ def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
     return values.astype(bool)
 
 
-def fit(size: int, border: Border, window: int, step: int) -> int:
+def count_windows(size: int, border: Border, window: int, step: int) -> int:
     """Windows that fit along one axis of a map (0 or less if none does)."""
     return size // step if border.wrap else (size + 2 * border.cells - window) // step + 1
 
@@ -255,7 +257,7 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
             f"write a window of at most {h} rows and {w} columns",
         )
         return
-    fits = fit(h, border, r, sr), fit(w, border, c, sc)
+    fits = count_windows(h, border, r, sr), count_windows(w, border, c, sc)
     if min(fits) < 1:
         faults.add(
             f"{said} do not fit: layer {names[0]} is too small",
@@ -285,7 +287,7 @@ def _dividing(size: int, step: int) -> int:
     return max(n for n in range(1, max(1, min(step, size)) + 1) if size % n == 0)
 
 
-def no_geometry(layer: str, units: int, scheme: str, span: Span) -> Exception:
+def no_geometry_error(layer: str, units: int, scheme: str, span: Span) -> Exception:
     """The error for a layer without geometry under a scheme that needs one."""
     return fail(
         f"({scheme} ...) reads maps, and layer {layer} is {units} units without geometry",
@@ -294,8 +296,8 @@ def no_geometry(layer: str, units: int, scheme: str, span: Span) -> Exception:
     )
 
 
-def plain(node: Node) -> object:
+def python_value(node: Node) -> object:
     """A node as a Python value: names as str, numbers as float, lists as tuples, matrices as arrays."""
     if node.is_list:
-        return tuple(plain(item) for item in node.items)
+        return tuple(python_value(item) for item in node.items)
     return node.value.name if isinstance(node.value, Symbol) else node.value

@@ -74,9 +74,9 @@ class Expression:
         return frozenset(e.name for e in _parts([self]) if e.op == "variable")
 
     @cached_property
-    def program(self) -> Program:
+    def program(self) -> StraightLineProgram:
         """The expression as steps, for `evaluate`."""
-        return program([self])
+        return compile_expressions([self])
 
     def __str__(self) -> str:
         return to_text(self)
@@ -194,7 +194,7 @@ _SIMPLIFY: Mapping[str, Callable[..., Expression | None]] = {
 # ---- From the language and back ----------------------------------------------------------------------------------
 
 
-def parse(node: Node, variables: Collection[str], faults: Faults | None = None) -> Expression | None:
+def parse_expression(node: Node, variables: Collection[str], faults: Faults | None = None) -> Expression | None:
     """The expression a node states, in these variables.
 
     Every fault in it goes to `faults`, and None is returned then; without `faults` an SnError with all is raised.
@@ -359,7 +359,7 @@ def _parts(roots: Sequence[Expression]) -> list[Expression]:
 
 
 @dataclass(frozen=True)
-class Program:
+class StraightLineProgram:
     """Expressions as steps in order of computation, each distinct subexpression once.
 
     `steps` has a constant, a variable, or an operation with the numbers of the steps it takes its arguments from;
@@ -387,14 +387,14 @@ class Program:
         return run
 
 
-def program(expressions: Sequence[Expression]) -> Program:
+def compile_expressions(expressions: Sequence[Expression]) -> StraightLineProgram:
     """The steps that compute all the expressions."""
     steps: dict[tuple[str, tuple[int, ...], float, str], int] = {}
     place: dict[int, int] = {}
     for e in _parts(expressions):
         step = (e.op, tuple(place[id(a)] for a in e.args), e.number, e.name)
         place[id(e)] = steps.setdefault(step, len(steps))
-    return Program(tuple(steps), tuple(place[id(e)] for e in expressions))
+    return StraightLineProgram(tuple(steps), tuple(place[id(e)] for e in expressions))
 
 
 def evaluate(e: Expression, env: Mapping[str, Any], ops: Mapping[str, Callable[..., Any]] | None = None) -> Any:

@@ -10,23 +10,23 @@ import numpy as np
 
 from snsim.errors import SnError
 from snsim.language.forms import Node
-from snsim.network.check import check
+from snsim.network.check import check_net
 from snsim.network.clauses import (
     DEFAULT,
     STATED,
     Clause,
     Faults,
     Plain,
-    all_read,
-    arguments,
+    all_or_none,
     describe,
     make_node,
-    name,
-    number,
-    sort_clauses,
-    whole,
+    read_arguments,
+    read_name,
+    read_number,
+    read_whole_number,
+    select_clauses,
 )
-from snsim.network.connect_options import Statement, plain
+from snsim.network.connect_options import Statement, python_value
 from snsim.network.net import Connection, Layer, Net, Nlf, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
 from snsim.network.partial_net import (
@@ -42,11 +42,11 @@ from snsim.network.partial_net import (
 from snsim.network.schemes import SCHEMES
 from snsim.network.tables import declare_table, lisp_functions
 from snsim.network.transforms import SYNTAX as TRANSFORMS
-from snsim.network.transforms import DraftTransform, transform
+from snsim.network.transforms import DraftTransform, build_transform
 from snsim.network.wiring import Table, Wiring, wire_table
 from snsim.registry import Shelf
 
-__all__ = ["NetShelves", "NlfDefinition", "lisp_functions", "words"]
+__all__ = ["NetShelves", "NlfDefinition", "lisp_functions", "net_words"]
 
 # Every clause of `net`: its syntax and its line of help.
 CLAUSES: Shelf[str] = Shelf("clause of net")
@@ -79,7 +79,7 @@ class NetShelves:
         return NetShelves(self.tables.child(), self.nets.child(), self.nlfs.child())
 
 
-def words(shelves: NetShelves) -> dict[str, Callable[[Node, Any], object]]:
+def net_words(shelves: NetShelves) -> dict[str, Callable[[Node, Any], object]]:
     """The words by name; each takes the call as a node, its commas computed, and the interpreter."""
 
     def table(form: Node, interpreter: Any) -> np.ndarray:
@@ -100,8 +100,8 @@ def words(shelves: NetShelves) -> dict[str, Callable[[Node, Any], object]]:
 def declare_net(form: Node, shelves: NetShelves) -> Net:
     """Read `(net NAME clause ...)`, put the net on the shelf and return it. SnError with all faults."""
     faults = Faults()
-    given = arguments(form, 1, None, "(net NAME clause ...)", faults)
-    title = None if given is None else name(given[0], "the name of a net", faults)
+    given = read_arguments(form, 1, None, "(net NAME clause ...)", faults)
+    title = None if given is None else read_name(given[0], "the name of a net", faults)
     if given is None or title is None:
         raise SnError(faults.found)
     try:
@@ -123,7 +123,7 @@ class NetForm:
         self.shelves = shelves
         self.faults = faults
         repeatable = ("layer", "connect", "without", *TRANSFORMS)
-        self._clauses = sort_clauses(nodes, CLAUSES.names(), "net", repeatable, faults)
+        self._clauses = select_clauses(nodes, CLAUSES.names(), "net", repeatable, faults)
         if self._stated("like") and nodes[0].head != "like":
             faults.add(
                 "(like NET) must be the first clause",
@@ -158,7 +158,7 @@ class NetForm:
         transforms = tuple(self._transform(t, by_name) for t in draft.transforms)
         net = Net(self.title, layers, connections, self._complete(draft), self.span, transforms)
         # Where a clause could not be read, layers may seem to be without a connection: not said then.
-        self.faults.found += check(net, skip=() if read_whole else ("ends",))
+        self.faults.found += check_net(net, skip=() if read_whole else ("ends",))
         expected = self._expected()
         if not self.faults.any:
             self._compare(expected, net)
@@ -169,8 +169,8 @@ class NetForm:
     def _like(self) -> Net | None:
         """The net of `(like NET)`. Without it nothing else of the form makes sense."""
         for node in self._stated("like"):
-            given = arguments(node, 1, 1, "(like NET)", self.faults)
-            title = None if given is None else name(given[0], "the net of (like NET)", self.faults)
+            given = read_arguments(node, 1, 1, "(like NET)", self.faults)
+            title = None if given is None else read_name(given[0], "the net of (like NET)", self.faults)
             if given is None or title is None:
                 raise SnError(self.faults.found)
             with self.faults.gathered():
@@ -216,15 +216,15 @@ class NetForm:
                 f"write {LAYER_SYNTAX}",
             )
             return None
-        return all_read(
+        return all_or_none(
             [
-                whole(n, f"a size of layer {draft.name}", self.faults, least=1)
+                read_whole_number(n, f"a size of layer {draft.name}", self.faults, least=1)
                 for n in (node.items if node.is_list else (node,))
             ]
         )
 
     def _bias(self, node: Node) -> str:
-        given = arguments(node, 1, 1, "(bias unit), map, column or none", self.faults)
+        given = read_arguments(node, 1, 1, "(bias unit), map, column or none", self.faults)
         if given is None:
             return "none"
         if given[0].is_name and given[0].name in BIASES:
@@ -264,7 +264,7 @@ class NetForm:
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
             border = statement.border()
             stated = {word: _value(node) for word, node in options.items()}
-            arguments_ = tuple(plain(node) for node in draft.scheme.items[1:])
+            arguments_ = tuple(python_value(node) for node in draft.scheme.items[1:])
             connection = Connection(
                 draft.source,
                 draft.target,
@@ -283,15 +283,15 @@ class NetForm:
 
     def _transform(self, draft: DraftTransform, layers: dict[str, Layer]) -> Transform:
         faults = Faults()
-        made = transform(draft, layers, not self._unsound & set(draft.layers), faults)
+        made = build_transform(draft, layers, not self._unsound & set(draft.layers), faults)
         self._report(faults, draft)
         return made
 
     def _number(self, node: Node | None, faults: Faults) -> float | None:
         if node is None:
             return None
-        given = arguments(node, 1, 1, f"({node.head} NUM)", faults)
-        return None if given is None else number(given[0], f"the number of ({node.head} ...)", faults)
+        given = read_arguments(node, 1, 1, f"({node.head} NUM)", faults)
+        return None if given is None else read_number(given[0], f"the number of ({node.head} ...)", faults)
 
     def _report(self, faults: Faults, draft: DraftConnection | DraftTransform) -> None:
         """Take over the faults; those of an inherited clause say in which net they arise."""
@@ -335,10 +335,12 @@ class NetForm:
         """The counts that `(expect (units N) (connections N) (weights N))` states, any of the three."""
         expected: dict[str, tuple[int, Node]] = {}
         for node in self._stated("expect"):
-            given = arguments(node, 1, None, "(expect (units N) (connections N) (weights N))", self.faults) or ()
-            for count in sort_clauses(given, COUNTS, "expect", (), self.faults):
-                stated = arguments(count, 1, 1, f"({count.head} N)", self.faults)
-                value = None if stated is None else whole(stated[0], f"the number of {count.head}", self.faults)
+            given = read_arguments(node, 1, None, "(expect (units N) (connections N) (weights N))", self.faults) or ()
+            for count in select_clauses(given, COUNTS, "expect", (), self.faults):
+                stated = read_arguments(count, 1, 1, f"({count.head} N)", self.faults)
+                value = (
+                    None if stated is None else read_whole_number(stated[0], f"the number of {count.head}", self.faults)
+                )
                 if value is not None:
                     expected[count.head] = value, count
         return expected
@@ -364,7 +366,7 @@ def _rank(clause: Clause) -> int:
 
 def _value(option: Node) -> object:
     """What an option states as Python values: a single one by itself, several as a tuple, none as True."""
-    given = tuple(plain(node) for node in option.items[1:])
+    given = tuple(python_value(node) for node in option.items[1:])
     return True if not given else given[0] if len(given) == 1 else given
 
 

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from snsim.errors import SnError, Span
 from snsim.language.forms import Node
 from snsim.network import expressions
-from snsim.network.clauses import Faults, all_read, arguments, describe, name, number
+from snsim.network.clauses import Faults, all_or_none, describe, read_arguments, read_name, read_number
 from snsim.network.expressions import Expression, differentiate, evaluate, number_text, substitute, to_text
 from snsim.network.net import Nlf
 from snsim.registry import Shelf
@@ -82,8 +82,8 @@ class NlfDefinition:
 def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:
     """Read `(define-nlf ...)`, put the definition on the shelf and return it. SnError with all faults."""
     faults = Faults()
-    given = arguments(form, 3, 5, SYNTAX, faults)
-    title = None if given is None else name(given[0], "the name of an nlf", faults)
+    given = read_arguments(form, 3, 5, SYNTAX, faults)
+    title = None if given is None else read_name(given[0], "the name of an nlf", faults)
     if given is None or title is None:
         raise SnError(faults.found)
     with faults.gathered():
@@ -139,7 +139,7 @@ def _parameters(node: Node, faults: Faults) -> list[tuple[str, Expression | None
             continue
         default = None
         if has_default:
-            default = expressions.parse(item.items[1], [p for p, _ in parameters], faults)
+            default = expressions.parse_expression(item.items[1], [p for p, _ in parameters], faults)
         elif any(d is not None for _, d in parameters):
             faults.add(
                 f"parameter {title.name} has no default, but one before it has",
@@ -163,13 +163,13 @@ def _derivative(node: Node, variables: list[str], faults: Faults) -> Expression 
             f"only (derivative EXPR) may follow the expression, not {describe(node)}", node.span, f"write {SYNTAX}"
         )
         return None
-    given = arguments(node, 1, 1, "(derivative EXPR)", faults)
-    return None if given is None else expressions.parse(given[0], variables, faults)
+    given = read_arguments(node, 1, 1, "(derivative EXPR)", faults)
+    return None if given is None else expressions.parse_expression(given[0], variables, faults)
 
 
 def _of_x(node: Node, variables: list[str], faults: Faults) -> Expression | None:
     """The expression a node states, which must depend on x."""
-    f = expressions.parse(node, variables, faults)
+    f = expressions.parse_expression(node, variables, faults)
     if f is not None and "x" not in f.variables():
         faults.add(
             "this expression does not depend on x", node.span, "use x, the sum that enters the unit, as in (tanh x)"
@@ -180,7 +180,7 @@ def _of_x(node: Node, variables: list[str], faults: Faults) -> Expression | None
 
 def read_nlf(option: Node, shelf: Shelf[NlfDefinition], faults: Faults) -> Nlf | None:
     """`(nlf NAME NUM ...)` or `(nlf EXPR)`; None and faults if it is neither."""
-    given = arguments(option, 1, None, "(nlf NAME NUM ...) or (nlf EXPR)", faults)
+    given = read_arguments(option, 1, None, "(nlf NAME NUM ...) or (nlf EXPR)", faults)
     if given is None:
         return None
     if given[0].is_list or given[0].is_number or (given[0].is_symbol and given[0].name == "x"):
@@ -194,15 +194,15 @@ def read_nlf(option: Node, shelf: Shelf[NlfDefinition], faults: Faults) -> Nlf |
             return None
         df = differentiate(f, "x")
         return Nlf(to_text(f), f, df, differentiate(df, "x"))
-    title = name(given[0], "an nlf", faults)
+    title = read_name(given[0], "an nlf", faults)
     if title is None:
         return None
-    numbers = [number(node, f"a parameter of nlf {title}", faults) for node in given[1:]]
+    numbers = [read_number(node, f"a parameter of nlf {title}", faults) for node in given[1:]]
     entry = shelf.entry(title)
     if entry is None:
         faults.silent = faults.silent or shelf.is_broken(title)
         if not shelf.is_broken(title):
             faults.add(f'unknown nlf "{title}"', given[0].span, partial(shelf.suggest, title))
         return None
-    read = all_read(numbers)
+    read = all_or_none(numbers)
     return None if read is None else entry.value.make(read, option.span, faults)

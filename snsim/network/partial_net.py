@@ -12,10 +12,21 @@ from functools import cached_property, partial
 
 from snsim.errors import Span
 from snsim.language.forms import Node
-from snsim.network.clauses import DEFAULT, STATED, Clause, Faults, all_read, arguments, describe, make_node, name, names
+from snsim.network.clauses import (
+    DEFAULT,
+    STATED,
+    Clause,
+    Faults,
+    all_or_none,
+    describe,
+    make_node,
+    read_arguments,
+    read_name,
+    read_names,
+)
 from snsim.network.net import Net
 from snsim.network.schemes import SCHEMES
-from snsim.network.transforms import SYNTAX, DraftTransform, read_draft
+from snsim.network.transforms import SYNTAX, DraftTransform, read_transform
 from snsim.registry import Shelf, listed, suggest
 
 # Options: syntax and line of help, in the order of the complete form.
@@ -135,7 +146,7 @@ class Draft:
                     items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept
                 )
             elif clause.word in SYNTAX:
-                draft = read_draft(node, clause.origin, self._faults)
+                draft = read_transform(node, clause.origin, self._faults)
                 assert draft is not None, "a clause of a net without faults"
                 self._transforms[draft.key] = draft
 
@@ -143,7 +154,7 @@ class Draft:
 
     def without(self, node: Node) -> None:
         """`(without LAYER)` or `(without (connect A B))`, `normalize` and `attend` alike, of what `like` brought."""
-        given = arguments(node, 1, 1, WITHOUT_SYNTAX, self._faults)
+        given = read_arguments(node, 1, 1, WITHOUT_SYNTAX, self._faults)
         if given is None:
             return
         if self._parent is None:
@@ -168,13 +179,13 @@ class Draft:
                 f"write {WITHOUT_SYNTAX}",
             )
             return
-        ends = all_read(map(self._known, node.items[1:]))
+        ends = all_or_none(map(self._known, node.items[1:]))
         if ends is not None and self._connections.pop(ends, None) is None:
             self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._pairs)
 
     def _without_transform(self, node: Node) -> None:
         """`(normalize FROM TO)` or `(attend Q K V TO)`, the heads stated or not."""
-        layers = all_read([self._known(item) for item in node.items[1:] if item.head != "heads"])
+        layers = all_or_none([self._known(item) for item in node.items[1:] if item.head != "heads"])
         if layers is not None and self._transforms.pop((node.head, *layers), None) is None:
             there = listed((f"({' '.join(key)})" for key in self._transforms), len(self._transforms)) or "none"
             self._faults.add(
@@ -189,7 +200,7 @@ class Draft:
 
     def _known(self, node: Node) -> str | None:
         """The name of a layer that is there; None and a fault with the nearest one if it is not."""
-        layer = name(node, "a layer", self._faults, self._layers_there)
+        layer = read_name(node, "a layer", self._faults, self._layers_there)
         if layer is None or layer in self.layers:
             return layer
         self._faults.add(f'there is no layer "{layer}"', node.span, lambda: suggest(layer, list(self.layers), "layers"))
@@ -230,10 +241,10 @@ class Draft:
 
     def layer(self, node: Node) -> None:
         """`(layer NAMES SHAPE option ...)`; for a layer that `like` brought only what it states changes."""
-        given = arguments(node, 1, None, LAYER_SYNTAX, self._faults)
+        given = read_arguments(node, 1, None, LAYER_SYNTAX, self._faults)
         if given is None:
             return
-        stated = names(given[0], "a layer", self._faults)
+        stated = read_names(given[0], "a layer", self._faults)
         rest = list(given[1:])
         shape = rest.pop(0) if rest and not rest[0].head else None
         if rest and rest[0].is_number and shape is not None and not shape.is_name:
@@ -280,7 +291,7 @@ class Draft:
         """`(normalize FROM TO)` or `(attend Q K V TO (heads N))`; one that `like` brought between the same layers is
         replaced.
         """
-        draft = read_draft(node, STATED, self._faults)
+        draft = read_transform(node, STATED, self._faults)
         known = {item.name for item in node.items[1:] if item.is_name and self._known(item) is not None}
         if draft is None or not known.issuperset(draft.layers):
             return
@@ -292,11 +303,15 @@ class Draft:
 
     def connect(self, node: Node) -> None:
         """`(connect NAMES NAMES (scheme ..) option ...)`, every FROM to every TO."""
-        given = arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
+        given = read_arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
         if given is None:
             return
         sources, targets = (
-            [title for title in names(n, "a layer", self._faults, self._layers_there) if self._known(title) is not None]
+            [
+                title
+                for title in read_names(n, "a layer", self._faults, self._layers_there)
+                if self._known(title) is not None
+            ]
             for n in given[:2]
         )
         pairs = [(s.name, t) for s in sources for t in targets]

@@ -20,13 +20,13 @@ import numpy as np
 
 from snsim.errors import SnError
 from snsim.language.forms import Node
-from snsim.network.clauses import all_read, arguments, describe, whole
-from snsim.network.connect_options import Statement, check_windows, no_geometry
+from snsim.network.clauses import all_or_none, describe, read_arguments, read_whole_number
+from snsim.network.connect_options import Statement, check_windows, no_geometry_error
 from snsim.network.net import Layer
 from snsim.network.wiring import Dense, Frames, Table, Windows, Wiring, wire, wire_table
 from snsim.registry import Shelf
 
-Maker = Callable[[Layer, Layer, Statement], Wiring]
+WiringFunction = Callable[[Layer, Layer, Statement], Wiring]
 
 
 class Scheme:
@@ -36,7 +36,7 @@ class Scheme:
     (`exact`, `fixed`, `weight-norm`) has the default None.
     """
 
-    def __init__(self, make: Maker, syntax: str, reads: tuple[str, ...]):
+    def __init__(self, make: WiringFunction, syntax: str, reads: tuple[str, ...]):
         self._make = make
         self.syntax = syntax
         self.reads = reads
@@ -51,7 +51,7 @@ SCHEMES: Shelf[Scheme] = Shelf("scheme", plugins="snsim.schemes", plugin_type=Sc
 WINDOW_OPTIONS = ("table", "step", "border", "exact", "scale", "fixed", "weight-norm")
 
 
-def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable[[Maker], Scheme]:
+def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable[[WiringFunction], Scheme]:
     """Make a scheme of a function: a decorator.
 
     Parameters
@@ -76,7 +76,7 @@ def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable
 @scheme("(full)", ("scale", "fixed", "weight-norm"))
 def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """All units to all units; weights (inputs, outputs)."""
-    arguments(statement.scheme, 0, 0, "(full)", statement.faults)
+    read_arguments(statement.scheme, 0, 0, "(full)", statement.faults)
     statement.faults.raise_if_any()
     return wire(Dense(source.units, target.units))
 
@@ -107,7 +107,7 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
     for layer in (source, target):
         if layer.maps is None:
             with statement.faults.gathered():
-                raise no_geometry(layer.name, layer.units, name, statement.span)
+                raise no_geometry_error(layer.name, layer.units, name, statement.span)
     window = statement.sizes(2, f"({name} R C)")
     step, border, names = statement.step(), statement.border(), (source.name, target.name)
     statement.exact()
@@ -179,7 +179,7 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
 @scheme("(one-to-one)")
 def one_to_one(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Unit k to unit k, each with a weight of its own."""
-    arguments(statement.scheme, 0, 0, "(one-to-one)", statement.faults)
+    read_arguments(statement.scheme, 0, 0, "(one-to-one)", statement.faults)
     if source.units != target.units:
         statement.faults.add(
             f"(one-to-one) needs as many units in both layers: {source.units} in {source.name}, "
@@ -198,7 +198,7 @@ def pairs(source: Layer, target: Layer, statement: Statement) -> Wiring:
     """Unit i to unit j, counted from 0, with a weight of its own or, (i j k), the weight called k."""
     faults = statement.faults
     stated: dict[tuple[int, ...], tuple[tuple[int, ...], Node]] = {}
-    for node in arguments(statement.scheme, 1, None, "(pairs (i j) (i j k) ...)", faults) or ():
+    for node in read_arguments(statement.scheme, 1, None, "(pairs (i j) (i j k) ...)", faults) or ():
         pair = _pair(node, source, target, statement)
         if pair is None:
             continue
@@ -232,9 +232,9 @@ def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tup
             "write (0 1): from unit 0 of the source to unit 1 of the target; (0 1 5) shares weight 5",
         )
         return None
-    numbers = all_read(
+    numbers = all_or_none(
         [
-            whole(n, what, statement.faults)
+            read_whole_number(n, what, statement.faults)
             for n, what in zip(
                 node.items, (f"a unit of {source.name}", f"a unit of {target.name}", "the number of a shared weight")
             )

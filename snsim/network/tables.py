@@ -12,8 +12,8 @@ import numpy as np
 
 from snsim.language.forms import Node
 from snsim.language.procedures import Misuse
-from snsim.network.clauses import Faults, arguments, describe, name, whole
-from snsim.network.connect_options import zero_one
+from snsim.network.clauses import Faults, describe, read_arguments, read_name, read_whole_number
+from snsim.network.connect_options import read_binary_matrix
 from snsim.registry import Shelf
 
 MOST_MAPS = 10_000  # on either side of a table
@@ -24,10 +24,10 @@ SYNTAX = "(table NAME (x - ...) ...), (table NAME (from B (s ...) ...)) or (tabl
 def declare_table(form: Node, shelf: Shelf[np.ndarray]) -> np.ndarray:
     """Read `(table NAME row ...)`, put the matrix on the shelf and return it. SnError with all faults."""
     faults = Faults()
-    given = arguments(form, 2, None, SYNTAX, faults)
+    given = read_arguments(form, 2, None, SYNTAX, faults)
     if given is None:
         faults.stop()
-    title = name(given[0], "the name of a table", faults)
+    title = read_name(given[0], "the name of a table", faults)
     if title is not None and title in ("full", "one-to-one"):
         faults.add(f"the table {title} always exists", given[0].span, f"write another name, such as my-{title}")
     elif title is not None:
@@ -46,7 +46,7 @@ def declare_table(form: Node, shelf: Shelf[np.ndarray]) -> np.ndarray:
 def _read(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
     """The matrix, float (source maps, target maps), that the rows of a table form state."""
     if isinstance(rows[0].value, np.ndarray) and len(rows) == 1:
-        matrix = zero_one(rows[0], faults)
+        matrix = read_binary_matrix(rows[0], faults)
         return None if matrix is None else matrix.astype(float)
     if rows[0].head == "from":
         if len(rows) > 1:
@@ -92,8 +92,8 @@ def _zero_or_one(value: object) -> float | None:
 
 def _from(node: Node, faults: Faults) -> np.ndarray | None:
     """`(from B (s ...) ...)`: for each target map its source maps, counted from B."""
-    given = arguments(node, 2, None, "(from B (s ...) ...), B 0 or 1", faults)
-    first = None if given is None else whole(given[0], "B of (from B ...)", faults)
+    given = read_arguments(node, 2, None, "(from B (s ...) ...), B 0 or 1", faults)
+    first = None if given is None else read_whole_number(given[0], "B of (from B ...)", faults)
     if first is None or given is None:
         return None
     if first > 1:
@@ -121,7 +121,7 @@ def _sources(node: Node, first: int, faults: Faults) -> list[int]:
         return []
     found: list[int] = []
     for item in node.items:
-        number = whole(item, "a source map", faults)
+        number = read_whole_number(item, "a source map", faults)
         if number is None:
             continue
         if number < first:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from snsim.errors import Span
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, Plain, all_read, arguments, describe, name, whole
+from snsim.network.clauses import Faults, Plain, all_or_none, describe, read_arguments, read_name, read_whole_number
 from snsim.network.net import Layer, Transform
 from snsim.network.wiring import Attention, Normalization
 from snsim.text_table import shape_form
 
 # Syntax by word, and the number of layers in it.
 SYNTAX = {"normalize": "(normalize FROM TO)", "attend": "(attend Q K V TO (heads N))"}
-LAYERS = {"normalize": 2, "attend": 4}
+LAYER_COUNTS = {"normalize": 2, "attend": 4}
 
 
 @dataclass
@@ -41,14 +41,14 @@ class DraftTransform:
         return [self.word, *self.layers, *([] if self.heads is None else [self.heads])]
 
 
-def read_draft(node: Node, origin: str, faults: Faults) -> DraftTransform | None:
+def read_transform(node: Node, origin: str, faults: Faults) -> DraftTransform | None:
     """What a `normalize` or `attend` clause states; None and a fault if it cannot be read."""
-    word, count = node.head, LAYERS[node.head]
+    word, count = node.head, LAYER_COUNTS[node.head]
     with_heads = word == "attend"
-    given = arguments(node, count + with_heads, count + with_heads, SYNTAX[word], faults)
+    given = read_arguments(node, count + with_heads, count + with_heads, SYNTAX[word], faults)
     if given is None:
         return None
-    layers = all_read([name(item, "a layer", faults) for item in given[:count]])
+    layers = all_or_none([read_name(item, "a layer", faults) for item in given[:count]])
     heads = given[count] if with_heads else None
     if heads is not None and heads.head != "heads":
         said = f'the option "{heads.head}"' if heads.head else describe(heads)
@@ -57,7 +57,7 @@ def read_draft(node: Node, origin: str, faults: Faults) -> DraftTransform | None
     return None if layers is None else DraftTransform(word, layers, heads, origin, node.span)
 
 
-def transform(draft: DraftTransform, layers: Mapping[str, Layer], known: bool, faults: Faults) -> Transform:
+def build_transform(draft: DraftTransform, layers: Mapping[str, Layer], known: bool, faults: Faults) -> Transform:
     """The transform of a draft. Where the layers or the heads do not fit it is one without a structure, and a fault.
 
     known: whether the shapes of all its layers are; if not, nothing is said about them.
@@ -75,8 +75,8 @@ def transform(draft: DraftTransform, layers: Mapping[str, Layer], known: bool, f
 
 
 def _heads(node: Node, faults: Faults) -> int | None:
-    given = arguments(node, 1, 1, "(heads N)", faults)
-    return None if given is None else whole(given[0], "the number of heads", faults, least=1)
+    given = read_arguments(node, 1, 1, "(heads N)", faults)
+    return None if given is None else read_whole_number(given[0], "the number of heads", faults, least=1)
 
 
 def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:

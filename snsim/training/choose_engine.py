@@ -7,11 +7,11 @@ import numpy as np
 from snsim import engines
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Engine
-from snsim.training.schedule import stage_of
+from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Stage, Training
 
 
-def default_engines(training: Training) -> tuple[str, ...]:
+def preferred_engines(training: Training) -> tuple[str, ...]:
     """Engines in order of preference: the first that can be built runs the training.
 
     `native` is the quickest throughout, but has no conjugate gradient through layers that normalize or attend. Without
@@ -22,14 +22,14 @@ def default_engines(training: Training) -> tuple[str, ...]:
     return (other,) if through else ("native", other)
 
 
-def engine_for(training: Training, stage: Stage, name: str, dtype: np.dtype | type | str) -> Engine:
+def build_engine(training: Training, stage: Stage, name: str, dtype: np.dtype | type | str) -> Engine:
     """An engine of this name for the rule of a stage, all weights 0. SnError if it cannot run it or is not here."""
     return engines.build(name, plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))
 
 
-def engine_for_pass(training: Training, number: int, name: str, dtype: np.dtype | type | str) -> Engine:
+def build_engine_for_pass(training: Training, number: int, name: str, dtype: np.dtype | type | str) -> Engine:
     """As `engine_for`, for the stage of a pass of the training (from 1)."""
-    return engine_for(training, stage_of(training.stages, number)[0], name, dtype)
+    return build_engine(training, stage_of_pass(training.stages, number)[0], name, dtype)
 
 
 def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False) -> str:

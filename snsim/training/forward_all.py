@@ -13,7 +13,7 @@ from snsim.network.net import Net
 _TOGETHER = 2000  # patterns whose outputs are computed in one go
 
 
-def outputs_of(engine: Engine, inputs: np.ndarray) -> np.ndarray:
+def compute_outputs(engine: Engine, inputs: np.ndarray) -> np.ndarray:
     """The outputs (patterns, output units) for inputs (patterns, input units)."""
     return np.concatenate(
         [engine.outputs(inputs[start : start + _TOGETHER]) for start in range(0, len(inputs), _TOGETHER)]

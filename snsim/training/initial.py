@@ -12,7 +12,7 @@ from snsim.errors import fail
 from snsim.network.net import Connection, Net, Parameter
 from snsim.network.wiring import Fans
 from snsim.registry import Shelf
-from snsim.training.parameter_scopes import StatedPlaces, fan_in
+from snsim.training.parameter_scopes import StatementsByScope, fan_in_of
 from snsim.training.spec import Training
 
 # Streams: each thing that is drawn has a generator of its own.
@@ -47,7 +47,7 @@ class WeightsToDraw:
         return np.asarray(1) if self.is_bias else self._fans[1]
 
 
-class Distribution:
+class InitialDistribution:
     """An initial distribution: its function from what is to be drawn to the weights, float64, and its syntax."""
 
     def __init__(self, draw: Callable[[WeightsToDraw], np.ndarray], syntax: str):
@@ -66,17 +66,17 @@ class Distribution:
 
 # Every initial distribution, in the order in which `train` lists them. Each is a clause of `train` of its name. The
 # first line of a docstring is the line of help, the rest stands in `snsim help NAME`.
-INITIALISERS: Shelf[Distribution] = Shelf("initial distribution")
+INITIALISERS: Shelf[InitialDistribution] = Shelf("initial distribution")
 
 
-def distribution(syntax: str) -> Callable[[Callable[[WeightsToDraw], np.ndarray]], Distribution]:
-    """Make the decorated function a distribution with this syntax: "(NAME V PLACE ...)", or "(NAME PLACE ...)" where
+def distribution(syntax: str) -> Callable[[Callable[[WeightsToDraw], np.ndarray]], InitialDistribution]:
+    """Make the decorated function a distribution with this syntax: "(NAME V SCOPE ...)", or "(NAME SCOPE ...)" where
     it takes no number.
     """
-    return lambda draw: Distribution(draw, syntax)
+    return lambda draw: InitialDistribution(draw, syntax)
 
 
-def generator(seed: int, stream: int) -> np.random.Generator:
+def stream_generator(seed: int, stream: int) -> np.random.Generator:
     """The generator of one stream of a run: PCG64, seeded by the run's seed and the number of the stream."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stream])))
 
@@ -94,35 +94,35 @@ def _scaled(drawn: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
 
 
 @INITIALISERS.register("forget")
-@distribution("(forget V PLACE ...)")
+@distribution("(forget V SCOPE ...)")
 def forget(weights: WeightsToDraw) -> np.ndarray:
     """initial weights uniform in +-V"""
     return _scaled(_uniform(weights), weights.value)
 
 
 @INITIALISERS.register("forget-sqrt")
-@distribution("(forget-sqrt V PLACE ...)")
+@distribution("(forget-sqrt V SCOPE ...)")
 def forget_sqrt(weights: WeightsToDraw) -> np.ndarray:
     """initial weights uniform in +-V/sqrt F; with V 1 if none is stated"""
     return _scaled(_uniform(weights), weights.value / np.sqrt(weights.lines))
 
 
 @INITIALISERS.register("forget-inv")
-@distribution("(forget-inv V PLACE ...)")
+@distribution("(forget-inv V SCOPE ...)")
 def forget_inv(weights: WeightsToDraw) -> np.ndarray:
     """initial weights uniform in +-V/F"""
     return _scaled(_uniform(weights), weights.value / weights.lines)
 
 
 @INITIALISERS.register("constant")
-@distribution("(constant V PLACE ...)")
+@distribution("(constant V SCOPE ...)")
 def constant(weights: WeightsToDraw) -> np.ndarray:
     """initial weights all V, not drawn"""
     return np.full(weights.shape, weights.value)
 
 
 @INITIALISERS.register("glorot")
-@distribution("(glorot PLACE ...)")
+@distribution("(glorot SCOPE ...)")
 def glorot(weights: WeightsToDraw) -> np.ndarray:
     """initial weights uniform in +-sqrt(6/(fan-in + fan-out)), biases 0
 
@@ -143,7 +143,7 @@ def glorot(weights: WeightsToDraw) -> np.ndarray:
 
 
 @INITIALISERS.register("he")
-@distribution("(he PLACE ...)")
+@distribution("(he SCOPE ...)")
 def he(weights: WeightsToDraw) -> np.ndarray:
     """initial weights normal with standard deviation sqrt(2/fan-in), biases 0
 
@@ -165,27 +165,27 @@ def initial_weights(training: Training, seed: int) -> dict[str, np.ndarray]:
 
     Drawn in the order of `Net.parameters`.
     """
-    return drawn_weights(training.net, training, generator(seed, WEIGHTS))
+    return draw_weights(training.net, training, stream_generator(seed, WEIGHTS))
 
 
-def drawn_weights(net: Net, training: Training, draw: np.random.Generator) -> dict[str, np.ndarray]:
+def draw_weights(net: Net, training: Training, draw: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw each parameter that learns by the most specific statement that covers it; gains are not drawn, but such that
     the weights are those that were (see `gains`).
     """
     weights: dict[str, np.ndarray] = {}
-    stated = StatedPlaces(training.initial)
+    stated = StatementsByScope(training.initial)
     for parameter in net.parameters:
         if parameter.kind == "gain":
-            weights[parameter.name] = gains(net, parameter, weights)
+            weights[parameter.name] = initial_gains(net, parameter, weights)
         elif parameter.learns:
-            placed = stated.holding_for(parameter)
+            placed = stated.most_specific(parameter)
             if placed is None:
                 raise ValueError(f"no initial weights are stated for {parameter.name}")
             value = placed.value.numbers[0] if placed.value.numbers else float("nan")
             weights[parameter.name] = INITIALISERS.get(placed.family)(
                 WeightsToDraw(
                     value,
-                    fan_in(parameter, training.fan_in),
+                    fan_in_of(parameter, training.fan_in),
                     parameter.shape,
                     draw,
                     partial(_fans, net, parameter),
@@ -204,7 +204,7 @@ def _connection(net: Net, parameter: Parameter) -> Connection:
     return next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
 
 
-def gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+def initial_gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> np.ndarray:
     """The gains of a connection with `weight-norm` with which its weights are those in `weights`: their lengths, target
     map by target map (or unit by unit). SnError where all of one are 0.
     """

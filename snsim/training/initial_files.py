@@ -14,7 +14,7 @@ from snsim.data.formats import within
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.input_files import shown
 from snsim.network.net import Net, Parameter
-from snsim.training.initial import gains
+from snsim.training.initial import initial_gains
 
 KEYS = (
     "keys are parameter names, those of snsim or of its torch module, or NAMEw and NAMEb with NAME a layer or the "
@@ -46,7 +46,7 @@ def load_initial(
     ) as file:
         keys = _keys_of(file, net, learning, span)
         made = {name: _finite_array(file, key, learning[name], dtype, span) for name, key in keys.items()}
-    made |= {p.name: gains(net, p, made) for p in learning.values() if p.name not in made}
+    made |= {p.name: initial_gains(net, p, made) for p in learning.values() if p.name not in made}
     return {name: made[name] for name in learning}
 
 

@@ -14,25 +14,25 @@ from snsim.engines.protocol import Engine, Settings
 from snsim.errors import fail
 from snsim.network.net import Net
 from snsim.training import conjugate_gradient
-from snsim.training.choose_engine import engine_for
+from snsim.training.choose_engine import build_engine
 from snsim.training.held_curvature import held_curvature
-from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, generator, layer_generator
-from snsim.training.parameter_scopes import rates_at
+from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, layer_generator, stream_generator
+from snsim.training.parameter_scopes import rates_in_pass
 from snsim.training.prepare import PreparedData
 from snsim.training.pruning import (
-    KEPT,
-    Kept,
-    Remaining,
-    as_state,
-    cut_away,
-    keeping,
-    kept_weights,
-    remaining,
-    still_kept,
-    with_remaining_lines,
+    KEPT_STATE,
+    KeptMasks,
+    RemainingCounts,
+    count_remaining,
+    kept_masks,
+    masks_as_state,
+    parameters_with_remaining_lines,
+    prune_masks,
+    with_kept_state,
+    zero_pruned,
 )
-from snsim.training.schedule import stage_of, value_at
-from snsim.training.scores import Score, evaluate_on
+from snsim.training.schedule import stage_of_pass, value_at
+from snsim.training.scores import Score, score_engine
 from snsim.training.spec import Stage, Training
 
 _MOMENT = 0.05  # seconds of learning after which progress is told and an interrupt is heard
@@ -76,7 +76,7 @@ class LazySnapshot:
 
 
 @dataclass(frozen=True, eq=False)
-class Pass:
+class PassResult:
     """Pass `number` (from 1) is over. `presentations` count from the start of the run; `seconds` of wall clock were
     spent learning in this pass, `cpu_seconds` of this thread learning and scoring.
     """
@@ -88,7 +88,7 @@ class Pass:
     seconds: float
     cpu_seconds: float
     lazy_snapshot: LazySnapshot
-    left: Remaining | None = None  # of the net, once weights have been cut
+    remaining: RemainingCounts | None = None  # of the net, once weights have been cut
 
     @property
     def snapshot(self) -> Snapshot:
@@ -97,12 +97,12 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Pruned:
+class PruningResult:
     """Before pass `number` weights were cut: what remained until then, and what is left."""
 
     number: int
-    before: Remaining
-    left: Remaining
+    before: RemainingCounts
+    remaining: RemainingCounts
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def train(
     seed: int,
     start: Snapshot | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Pass]:
+) -> Iterator[PassResult]:
     """Train, pass by pass, each with its snapshot taken. The engine has the initial weights, or `start` is where an
     earlier run stopped.
 
@@ -130,29 +130,29 @@ def train(
     from a snapshot gives the same bits as not stopping.
     SnError if the cost of the training patterns is no longer finite.
     """
-    for step in steps(training, data, engine, seed, start):
-        if isinstance(step, Pass):
+    for step in training_events(training, data, engine, seed, start):
+        if isinstance(step, PassResult):
             step.lazy_snapshot.get()
             yield step
         elif isinstance(step, Progress) and progress is not None:
             progress(step.done, step.total)
 
 
-def steps(
+def training_events(
     training: Training, data: PreparedData, engine: Engine, seed: int, start: Snapshot | None = None
-) -> Iterator[Progress | Pass | Pruned]:
+) -> Iterator[Progress | PassResult | PruningResult]:
     """As `train`, with the progress inside a pass, and what is cut before one, among what is yielded. Snapshots are
     taken by who asks for them.
     """
-    generators = {name: generator(seed, stream) for name, stream in _STREAMS.items()}
+    generators = {name: stream_generator(seed, stream) for name, stream in _STREAMS.items()}
     first = 1 if start is None else start.number + 1
     state: Mapping[str, np.ndarray] = {}  # of the update rule after the pass before; empty before the first
     if start is not None:
         _restore(training, engine, generators, start)
         state = start.state if first > 1 else {}
     for number in range(first, training.passes + 1):
-        stage, inside = stage_of(training.stages, number)
-        before = None if number == 1 else stage_of(training.stages, number - 1)[0]
+        stage, inside = stage_of_pass(training.stages, number)
+        before = None if number == 1 else stage_of_pass(training.stages, number - 1)[0]
         if (stage.prune is not None and inside == 1) or (before is not None and before.rule != stage.rule):
             state = engine.state() if number > first else state
             engine, pruned = _begun(training, stage, before, number, engine, state, data)
@@ -177,22 +177,22 @@ def _begun(
     engine: Engine,
     state: Mapping[str, np.ndarray],
     data: PreparedData,
-) -> tuple[Engine, Pruned | None]:
+) -> tuple[Engine, PruningResult | None]:
     """The engine with which a stage begins: for its rule, with the weights of the one given; less what the stage cuts,
     and what that was. `state` is the update state after the stage `before`.
     """
-    kept, net, pruned = kept_weights(training.net, state), training.net, None
+    kept, net, pruned = kept_masks(training.net, state), training.net, None
     weights = _learning(training, engine.parameters())
     if stage.prune is not None:
-        now = still_kept(net, engine, data.train, kept, *stage.prune)
-        pruned = Pruned(number, remaining(net, kept), remaining(net, now))
-        weights, kept = cut_away(weights, now), now
-    ready = engine if engine.rule == stage.rule else engine_for(training, stage, engine.name, engine.dtype)
+        now = prune_masks(net, engine, data.train, kept, *stage.prune)
+        pruned = PruningResult(number, count_remaining(net, kept), count_remaining(net, now))
+        weights, kept = zero_pruned(weights, now), now
+    ready = engine if engine.rule == stage.rule else build_engine(training, stage, engine.name, engine.dtype)
     ready.load_parameters(weights)
     made = {name: np.zeros_like(value) for name, value in ready.state().items()}
     if before is not None and _goes_on(before, stage):
-        made |= {name: value for name, value in cut_away(state, kept or {}).items() if name in made}
-    ready.load_state(made if kept is None else {**made, **as_state(kept, engine.dtype)})
+        made |= {name: value for name, value in zero_pruned(state, kept or {}).items() if name in made}
+    ready.load_state(made if kept is None else {**made, **masks_as_state(kept, engine.dtype)})
     return ready, pruned
 
 
@@ -202,7 +202,7 @@ def _goes_on(before: Stage, stage: Stage) -> bool:
     """
     if before.rule == stage.rule:
         return stage.prune is None or not stage.rule.conjugate
-    return keeping(before.rule) == stage.rule and not stage.rule.conjugate
+    return with_kept_state(before.rule) == stage.rule and not stage.rule.conjugate
 
 
 def _learning(training: Training, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -236,9 +236,9 @@ def _learn(
         for done in conjugate_gradient.step(engine, patterns, training.cost, options["mu"], kept, number):
             yield Progress(number, done, total)
         return
-    parameters = None if kept is None else with_remaining_lines(net, kept, training.fan_in)
+    parameters = None if kept is None else parameters_with_remaining_lines(net, kept, training.fan_in)
     settings = Settings(
-        rates=rates_at(stage, net, inside, training.fan_in, parameters),
+        rates=rates_in_pass(stage, net, inside, training.fan_in, parameters),
         options=options,
         batch=batch,
         batch_mean=stage.batch_mean,
@@ -306,7 +306,7 @@ def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Gen
     if order == "shuffled":
         return draw.permutation(patterns)
     if order == "shuffled once":
-        return generator(seed, ORDER).permutation(patterns)
+        return stream_generator(seed, ORDER).permutation(patterns)
     return draw.integers(0, patterns, patterns)
 
 
@@ -319,12 +319,12 @@ def _finished_pass(
     seconds: float,
     cpu: float,
     generators: dict[str, np.random.Generator],
-) -> Pass:
+) -> PassResult:
     """The pass with its scores; `cpu` is what this thread's clock showed when it began."""
     scores = [
         None
         if patterns is None
-        else evaluate_on(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
+        else score_engine(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
         for patterns in (data.train, data.test)
     ]
     on_train = scores[0]
@@ -336,7 +336,7 @@ def _finished_pass(
             hint="lower the learning rate; the weights of the pass before are kept",
         )
     kept = _kept(training.net, stage, engine)
-    return Pass(
+    return PassResult(
         number,
         on_train,
         scores[1],
@@ -344,7 +344,7 @@ def _finished_pass(
         seconds,
         time.thread_time() - cpu,
         LazySnapshot(lambda: _snapshot(number, engine, generators)),
-        None if kept is None else remaining(training.net, kept),
+        None if kept is None else count_remaining(training.net, kept),
     )
 
 
@@ -357,6 +357,6 @@ def _snapshot(number: int, engine: Engine, generators: Mapping[str, np.random.Ge
     )
 
 
-def _kept(net: Net, stage: Stage, engine: Engine) -> Kept | None:
+def _kept(net: Net, stage: Stage, engine: Engine) -> KeptMasks | None:
     """Which weights remain; None if none was ever cut, which the rule tells without a copy of the engine's state."""
-    return kept_weights(net, engine.state()) if KEPT in stage.rule.states else None
+    return kept_masks(net, engine.state()) if KEPT_STATE in stage.rule.states else None

@@ -17,7 +17,7 @@ from snsim.errors import Fault, SnError, fail
 from snsim.memory_limit import available, default_limit, enough_text, size_text
 from snsim.network.net import Net
 from snsim.network.wiring import Windows
-from snsim.training.choose_engine import constant_options, default_engines
+from snsim.training.choose_engine import constant_options, preferred_engines
 from snsim.training.prepare import PreparedData
 from snsim.training.spec import Stage, Training
 
@@ -28,33 +28,33 @@ _BY_WEIGHT = 24  # bytes a weight where F, or the connections that share a weigh
 
 
 @dataclass(frozen=True)
-class Patterns:
+class PatternCounts:
     """How many patterns there are in all, and the most that are evaluated at a time."""
 
     count: int = 0
     together: int = 1
 
     @staticmethod
-    def of(data: PreparedData | None) -> Patterns:
+    def of(data: PreparedData | None) -> PatternCounts:
         """Those of data that are here; none where they are not known yet."""
         if data is None:
-            return Patterns()
+            return PatternCounts()
         counts = len(data.train), 0 if data.test is None else len(data.test)
-        return Patterns(sum(counts), max(counts))
+        return PatternCounts(sum(counts), max(counts))
 
 
 def run_memory(
     training: Training,
     engine: str | None = None,
     dtype: np.dtype | type | str = "float32",
-    patterns: Patterns = Patterns(),
+    patterns: PatternCounts = PatternCounts(),
     resumed: bool = False,
 ) -> int:
     """The bytes that a run needs at most at a time, with an engine of this name (default: the first by default).
 
     Data that are not here yet are not counted. SnError for an unknown engine.
     """
-    name = default_engines(training)[0] if engine is None else engine
+    name = preferred_engines(training)[0] if engine is None else engine
     net, number = training.net, np.dtype(dtype).itemsize
     n = weights_of(net)
     of_rule = {
@@ -75,7 +75,7 @@ def run_memory(
 
 
 def engine_memory(
-    training: Training, engine: str, dtype: np.dtype | type | str, patterns: Patterns = Patterns()
+    training: Training, engine: str, dtype: np.dtype | type | str, patterns: PatternCounts = PatternCounts()
 ) -> int:
     """The bytes that one more engine needs in a process, for the rule of the first stage; with its packages."""
     work = _work(training, training.stages[0], np.dtype(dtype).itemsize, patterns.together)
@@ -115,7 +115,7 @@ def check_memory(
     engine: str,
     dtype: np.dtype | type | str,
     limit: int | None,
-    patterns: Patterns = Patterns(),
+    patterns: PatternCounts = PatternCounts(),
     resumed: bool = False,
     besides: int = 0,
 ) -> None:
@@ -136,7 +136,7 @@ def _too_large(
     dtype: np.dtype | type | str,
     need: int,
     allowed: int,
-    patterns: Patterns,
+    patterns: PatternCounts,
     besides: int,
 ) -> Fault:
     net, there = training.net, available()

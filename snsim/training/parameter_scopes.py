@@ -8,33 +8,33 @@ import numpy as np
 
 from snsim.network.net import Net, Parameter
 from snsim.training.schedule import value_at
-from snsim.training.spec import Place, Placed, Stage
+from snsim.training.spec import Scope, ScopedValue, Stage
 
 
-def places_of(parameter: Parameter) -> tuple[Place, ...]:
+def scopes_of(parameter: Parameter) -> tuple[Scope, ...]:
     """Return the places that cover a parameter, the most specific first.
 
     (bias ..) or (connect ..), then LAYER, then biases, then everywhere.
     """
-    layer, everywhere = Place("layer", parameter.layer), Place("everywhere")
+    layer, everywhere = Scope("layer", parameter.layer), Scope("everywhere")
     if parameter.kind == "bias":
-        return Place("bias", parameter.layer), layer, Place("biases"), everywhere
-    return Place("connection", parameter.layer, parameter.source or ""), layer, everywhere
+        return Scope("bias", parameter.layer), layer, Scope("biases"), everywhere
+    return Scope("connection", parameter.layer, parameter.source or ""), layer, everywhere
 
 
-class StatedPlaces:
+class StatementsByScope:
     """Placed statements by place: what holds for a parameter is found without going through all of them."""
 
-    def __init__(self, statements: Iterable[Placed]):
+    def __init__(self, statements: Iterable[ScopedValue]):
         """`statements`: at most one for each place."""
-        self._by_place = {placed.place: placed for placed in statements}
+        self._by_place = {placed.scope: placed for placed in statements}
 
-    def holding_for(self, parameter: Parameter) -> Placed | None:
+    def most_specific(self, parameter: Parameter) -> ScopedValue | None:
         """Return the most specific statement that covers a parameter, or None."""
-        return next((self._by_place[place] for place in places_of(parameter) if place in self._by_place), None)
+        return next((self._by_place[place] for place in scopes_of(parameter) if place in self._by_place), None)
 
 
-def fan_in(parameter: Parameter, counting: str) -> np.ndarray:
+def fan_in_of(parameter: Parameter, counting: str) -> np.ndarray:
     """Return F of each weight, float64: an array of the parameter's shape, or of no dimension where all are equal.
 
     `lines` counts the bias of the receiving unit (SN-2.8), `weights` does not. At least 1, also for a bias that is the
@@ -45,14 +45,14 @@ def fan_in(parameter: Parameter, counting: str) -> np.ndarray:
     return np.maximum(lines - 1, 1) if counting == "weights" and parameter.has_bias else lines
 
 
-def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> float | np.ndarray:
+def learning_rates(placed: ScopedValue, parameter: Parameter, value: float, counting: str) -> float | np.ndarray:
     """The rates of a parameter's weights: epsilon V, epsi-sqrt V/sqrt F, epsi-inv V/F, mask-epsi V/sqrt(F sharers).
 
     See docs/reference/sn28.md, section 3.7. A float where all are equal, else an array of the parameter's shape.
     """
     if placed.family == "epsilon":
         return value
-    lines = fan_in(parameter, counting)
+    lines = fan_in_of(parameter, counting)
     divisors: dict[str, Callable[[], np.ndarray]] = {
         "epsi-sqrt": lambda: np.sqrt(lines),
         "epsi-inv": lambda: lines,
@@ -62,7 +62,7 @@ def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> f
     return float(rates.flat[0]) if np.all(rates == rates.flat[0]) else rates
 
 
-def rates_at(
+def rates_in_pass(
     stage: Stage, net: Net, number: int, counting: str = "lines", parameters: Iterable[Parameter] | None = None
 ) -> dict[str, float | np.ndarray]:
     """The rate of every parameter that learns, in pass `number` (from 1) of the stage, by parameter name.
@@ -70,10 +70,10 @@ def rates_at(
     Empty for a rule that has no rate. `parameters` may be given instead of the net's, with another F.
     """
     rates: dict[str, float | np.ndarray] = {}
-    stated = StatedPlaces(stage.rates)
+    stated = StatementsByScope(stage.rates)
     for parameter in net.parameters if parameters is None else parameters:
-        placed = stated.holding_for(parameter)
+        placed = stated.most_specific(parameter)
         if parameter.learns and placed is not None:
             value = value_at(placed.value, number, stage.passes)
-            rates[parameter.name] = rate(placed, parameter, value, counting)
+            rates[parameter.name] = learning_rates(placed, parameter, value, counting)
     return rates

@@ -41,7 +41,7 @@ class PreparedData:
     test: Patterns | None
 
 
-def prepare(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float64) -> PreparedData:
+def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float64) -> PreparedData:
     """Ranges, frame and targets applied, sizes checked against the net. SnError that names both sizes.
 
     `dtype` is that of the inputs: an engine of the same type is handed them as they are.
@@ -50,10 +50,10 @@ def prepare(training: Training, examples: Examples, dtype: np.dtype | type | str
     chosen = examples
     if training.ensemble is not None or training.test_set is not None:
         chosen = change.select(
-            chosen, training.ensemble, training.test_set, training.place("ensemble"), training.place("test-set")
+            chosen, training.ensemble, training.test_set, training.span_of("ensemble"), training.span_of("test-set")
         )
     if training.frame is not None:
-        chosen = change.frame(chosen, *training.frame, training.place("frame"))
+        chosen = change.frame(chosen, *training.frame, training.span_of("frame"))
     chosen = change.shaped(chosen, net.layers[0].shape, net.layers[0].name, span)
     train = _patterns(training, examples, chosen.train, span, dtype)
     if not len(train):
@@ -125,6 +125,6 @@ def _check_curvature(training: Training, patterns: int) -> None:
         if stage.curvature_patterns is not None and stage.curvature_patterns > patterns:
             raise fail(
                 f"(curvature {stage.curvature_patterns}) asks for more than the {patterns} training patterns",
-                training.place("update", "stage", "repeat"),
+                training.span_of("update", "stage", "repeat"),
                 hint=f"write (curvature {patterns}) or less",
             )

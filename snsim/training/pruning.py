@@ -20,39 +20,39 @@ from snsim.network.expressions import apply, variable
 from snsim.network.net import Net, Parameter
 from snsim.training.prepare import Patterns
 
-KEPT = "kept weights"  # the name of the state; no rule of a program can have one with a blank
+KEPT_STATE = "kept weights"  # the name of the state; no rule of a program can have one with a blank
 
-Kept = dict[str, np.ndarray]  # by parameter that learns: bool, of its shape, whether a weight remains
+KeptMasks = dict[str, np.ndarray]  # by parameter that learns: bool, of its shape, whether a weight remains
 
 
 @dataclass(frozen=True)
-class Remaining:
+class RemainingCounts:
     """What of a net remains: connections that learn, with biases and border cells, and free weights."""
 
     connections: int
     weights: int
 
 
-def keeping(rule: UpdateRule) -> UpdateRule:
+def with_kept_state(rule: UpdateRule) -> UpdateRule:
     """The rule that holds cut weights at 0, whatever else it does."""
-    held = (("w", apply("*", variable(KEPT), variable("w"))),)
-    return replace(rule, states=(*rule.states, KEPT), assignments=(*rule.assignments, held))
+    held = (("w", apply("*", variable(KEPT_STATE), variable("w"))),)
+    return replace(rule, states=(*rule.states, KEPT_STATE), assignments=(*rule.assignments, held))
 
 
-def kept_weights(net: Net, state: Mapping[str, np.ndarray]) -> Kept | None:
+def kept_masks(net: Net, state: Mapping[str, np.ndarray]) -> KeptMasks | None:
     """Which weights remain, from an update state (that of a checkpoint); None if none was ever cut."""
     learning = [p for p in net.parameters if p.learns]
-    if not learning or f"{learning[0].name}/{KEPT}" not in state:
+    if not learning or f"{learning[0].name}/{KEPT_STATE}" not in state:
         return None
-    return {p.name: state[f"{p.name}/{KEPT}"] != 0 for p in learning}
+    return {p.name: state[f"{p.name}/{KEPT_STATE}"] != 0 for p in learning}
 
 
-def remaining(net: Net, kept: Kept | None) -> Remaining:
+def count_remaining(net: Net, kept: KeptMasks | None) -> RemainingCounts:
     """The counts of what remains."""
     learning = [p for p in net.parameters if p.learns]
     if kept is None:
-        return Remaining(sum(_connections(net, p) for p in learning), sum(p.size for p in learning))
-    return Remaining(
+        return RemainingCounts(sum(_connections(net, p) for p in learning), sum(p.size for p in learning))
+    return RemainingCounts(
         sum(int(p.sharers[kept[p.name].ravel()].sum()) for p in learning),
         sum(int(kept[p.name].sum()) for p in learning),
     )
@@ -65,7 +65,9 @@ def _connections(net: Net, parameter: Parameter) -> int:
     return next(c for c in net.entering(parameter.layer) if c.source == parameter.source).wiring.connections
 
 
-def still_kept(net: Net, engine: Engine, patterns: Patterns, kept: Kept | None, fraction: float, of: str) -> Kept:
+def prune_masks(
+    net: Net, engine: Engine, patterns: Patterns, kept: KeptMasks | None, fraction: float, of: str
+) -> KeptMasks:
     """Which weights remain when the fraction of the remaining connections (or weights, as `of` says) is cut.
 
     Of n saliencies in order the one at floor(n * fraction), from 0, is the limit; what is strictly below it is cut
@@ -89,12 +91,12 @@ def still_kept(net: Net, engine: Engine, patterns: Patterns, kept: Kept | None, 
     return {name: remains & ~(saliency[name] < limit) for name, remains in before.items()}
 
 
-def as_state(kept: Kept, dtype: np.dtype) -> dict[str, np.ndarray]:
+def masks_as_state(kept: KeptMasks, dtype: np.dtype) -> dict[str, np.ndarray]:
     """The entries of an update state that hold what is cut."""
-    return {f"{name}/{KEPT}": remains.astype(dtype) for name, remains in kept.items()}
+    return {f"{name}/{KEPT_STATE}": remains.astype(dtype) for name, remains in kept.items()}
 
 
-def cut_away(values: Mapping[str, np.ndarray], kept: Kept) -> dict[str, np.ndarray]:
+def zero_pruned(values: Mapping[str, np.ndarray], kept: KeptMasks) -> dict[str, np.ndarray]:
     """Weights, or an update state, with 0 where a weight is cut."""
     made = {}
     for name, value in values.items():
@@ -103,7 +105,7 @@ def cut_away(values: Mapping[str, np.ndarray], kept: Kept) -> dict[str, np.ndarr
     return made
 
 
-def with_remaining_lines(net: Net, kept: Kept, counting: str) -> tuple[Parameter, ...]:
+def parameters_with_remaining_lines(net: Net, kept: KeptMasks, counting: str) -> tuple[Parameter, ...]:
     """The parameters of the net with F of what remains: learning rates go by it (SN counts the lines that are left).
 
     `counting` is that of `(fan-in ...)`; with "weights" a bias is taken off F again, so here it counts even if cut.

@@ -38,7 +38,7 @@ class Rejection:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class RejectionCurve:
     """Every choice of a threshold: entry k rejects `rejected[k]` patterns and leaves `misses[k]` that are wrong, from
     nothing rejected, by a threshold of 0, to everything. Patterns of equal difference are rejected together.
     """
@@ -63,36 +63,36 @@ class Curve:
         return Rejection(float(self.threshold[k]), self.patterns, int(self.rejected[k]), int(self.misses[k]))
 
 
-def rejection(outputs: np.ndarray, targets: np.ndarray, error: float) -> Rejection:
+def least_rejection(outputs: np.ndarray, targets: np.ndarray, error: float) -> Rejection:
     """The least rejection after which at most `error` percent of the rest are wrong.
 
     outputs, targets: (patterns, output units). A pattern is wrong if the most active output is not where the largest
     target is. SnError for fewer than two outputs, or no patterns.
     """
-    every = curve(outputs, targets)
+    every = rejection_curve(outputs, targets)
     return every[int(np.flatnonzero(every.error <= error)[0])]  # the last entry, where all are rejected, has error 0
 
 
-def at(outputs: np.ndarray, targets: np.ndarray, threshold: float) -> Rejection:
+def reject_below(outputs: np.ndarray, targets: np.ndarray, threshold: float) -> Rejection:
     """What a threshold that was chosen on other patterns does to these."""
-    accepted = margins(outputs) >= threshold
+    accepted = output_margins(outputs) >= threshold
     wrong = ~right_by_max(np.asarray(outputs), np.asarray(targets))
     return Rejection(float(threshold), len(accepted), int((~accepted).sum()), int((wrong & accepted).sum()))
 
 
-def curve(outputs: np.ndarray, targets: np.ndarray) -> Curve:
+def rejection_curve(outputs: np.ndarray, targets: np.ndarray) -> RejectionCurve:
     """What every threshold that makes a difference does."""
-    margin = margins(outputs)
+    margin = output_margins(outputs)
     wrong = ~right_by_max(np.asarray(outputs), np.asarray(targets))
     order = np.argsort(margin, kind="stable")
     thresholds, first = np.unique(margin[order], return_index=True)  # of each, how many have a smaller margin
     wrong_before = np.append(0, np.cumsum(wrong[order]))
     rejected = np.append(first, len(margin))
     thresholds = np.concatenate([[0.0], thresholds[1:], [np.inf]])  # 0 rejects nothing elsewhere either
-    return Curve(thresholds, rejected, wrong.sum() - wrong_before[rejected], len(margin))
+    return RejectionCurve(thresholds, rejected, wrong.sum() - wrong_before[rejected], len(margin))
 
 
-def margins(outputs: np.ndarray) -> np.ndarray:
+def output_margins(outputs: np.ndarray) -> np.ndarray:
     """The difference between the two most active outputs of each pattern, float64."""
     x = np.asarray(outputs, np.float64)
     if x.ndim != 2 or x.shape[1] < 2:

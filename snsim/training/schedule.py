@@ -8,7 +8,7 @@ from snsim.network.clauses import Faults
 from snsim.training.spec import Stage, Value
 
 
-def constant(number: float) -> Value:
+def constant_value(number: float) -> Value:
     return Value("constant", (float(number),))
 
 
@@ -30,7 +30,7 @@ def value_at(value: Value, number: int, passes: int) -> float:
     return value.numbers[-1]
 
 
-def check_filling(value: Value, passes: int, faults: Faults) -> None:
+def check_steps_fill(value: Value, passes: int, faults: Faults) -> None:
     """A fault if `(steps ...)` do not fill the passes exactly: too few, too many, or none left for the last."""
     if value.kind != "steps":
         return
@@ -48,7 +48,7 @@ def check_filling(value: Value, passes: int, faults: Faults) -> None:
         faults.add(said, value.span, f"state {filled} passes or change the steps{more}")
 
 
-def fitted(value: Value, passes: int) -> Value:
+def fit_value(value: Value, passes: int) -> Value:
     """The value for another number of passes: steps are cut, or the last one runs on."""
     if value.kind != "steps":
         return value
@@ -65,7 +65,7 @@ def fitted(value: Value, passes: int) -> Value:
     return replace(value, lengths=tuple(lengths[:-1] if closed else lengths))
 
 
-def fitted_stages(stages: tuple[Stage, ...], passes: int) -> tuple[Stage, ...]:
+def fit_stages(stages: tuple[Stage, ...], passes: int) -> tuple[Stage, ...]:
     """The stages when `passes` are run in all: the last ones are left out or cut, or the very last runs on."""
     kept: list[Stage] = []
     left = passes
@@ -82,14 +82,14 @@ def _with_passes(stage: Stage, passes: int) -> Stage:
     return replace(
         stage,
         passes=passes,
-        options={name: fitted(value, passes) for name, value in stage.options.items()},
-        rates=tuple(replace(rate, value=fitted(rate.value, passes)) for rate in stage.rates),
-        input_noise=None if stage.input_noise is None else fitted(stage.input_noise, passes),
-        theta=None if stage.theta is None else fitted(stage.theta, passes),
+        options={name: fit_value(value, passes) for name, value in stage.options.items()},
+        rates=tuple(replace(rate, value=fit_value(rate.value, passes)) for rate in stage.rates),
+        input_noise=None if stage.input_noise is None else fit_value(stage.input_noise, passes),
+        theta=None if stage.theta is None else fit_value(stage.theta, passes),
     )
 
 
-def stage_of(stages: tuple[Stage, ...], number: int) -> tuple[Stage, int]:
+def stage_of_pass(stages: tuple[Stage, ...], number: int) -> tuple[Stage, int]:
     """The stage in which pass `number` of the training (from 1) falls, and the number of that pass in the stage."""
     for stage in stages:
         if number <= stage.passes:

@@ -9,8 +9,8 @@ import numpy as np
 from snsim.engines.protocol import Cost, Engine
 from snsim.network.expressions import evaluate
 from snsim.training.criteria import CRITERIA
-from snsim.training.forward_all import outputs_of
-from snsim.training.rejection import rejection
+from snsim.training.forward_all import compute_outputs
+from snsim.training.rejection import least_rejection
 
 REJECTION_ERROR = 1.0  # percent of the rest: the requirement of LeCun et al. 1989
 
@@ -45,19 +45,21 @@ def mean_cost(cost: Cost, x: np.ndarray, d: np.ndarray) -> float:
     return float(np.sum(np.broadcast_to(e, x.shape)) / len(x))
 
 
-def score(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]) -> Score:
+def score_outputs(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]) -> Score:
     """The score of outputs (patterns, units) against their targets, computed in float64."""
     x, d = np.asarray(outputs, np.float64), np.asarray(targets, np.float64)
     name, numbers = rule
     with np.errstate(all="ignore"):  # weights that ran away give inf or nan, which is told where the pass ends
         misses = int(np.sum(~CRITERIA.get(name).right(x, d, *numbers)))
         mse = float(np.mean((d - x) ** 2))
-        rejected = rejection(x, d, REJECTION_ERROR).percent if name == "max" and x.shape[1] > 1 and len(x) else None
+        rejected = (
+            least_rejection(x, d, REJECTION_ERROR).percent if name == "max" and x.shape[1] > 1 and len(x) else None
+        )
         return Score(mean_cost(cost, x, d), mse / 2, mse, 100 * misses / len(x), misses, len(x), rejected)
 
 
-def evaluate_on(
+def score_engine(
     engine: Engine, inputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]
 ) -> Score:
     """The score of the engine's net on patterns (patterns, input units), as it is now."""
-    return score(outputs_of(engine, inputs), targets, cost, rule)
+    return score_outputs(compute_outputs(engine, inputs), targets, cost, rule)

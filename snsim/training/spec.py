@@ -23,7 +23,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Place:
+class Scope:
     """Where a rate or an initial weight holds. kind: "everywhere", "biases", "layer", "bias", "connection"."""
 
     kind: str
@@ -32,12 +32,12 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Placed:
+class ScopedValue:
     """One statement of a placed family: a rate (epsilon, epsi-sqrt, ...) or an initial distribution."""
 
     family: str
     value: Value
-    place: Place
+    scope: Scope
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Stage:
     passes: int
     rule: UpdateRule
     options: dict[str, Value]  # the rule's options, defaults filled in
-    rates: tuple[Placed, ...]
+    rates: tuple[ScopedValue, ...]
     curvature_patterns: int | None = None  # (curvature N): h is the mean over N patterns before each pass, then held
     batch: int | None = 1  # patterns per update; None = all
     batch_mean: bool = False
@@ -79,7 +79,7 @@ class Training:
     data: DataChoice
     cost: Cost
     criterion: tuple[str, tuple[float, ...]]  # (correct ...): name and arguments
-    initial: tuple[Placed, ...]
+    initial: tuple[ScopedValue, ...]
     stages: tuple[Stage, ...]
     seeds: tuple[int, ...]
     targets: tuple[float, float] = (-1.0, 1.0)  # off, on
@@ -95,7 +95,7 @@ class Training:
     dropped: tuple[Clause, ...] = ()  # clauses that `like` brought and nothing reads any more, for show
     span: Span | None = None
 
-    def place(self, *words: str) -> Span | None:
+    def span_of(self, *words: str) -> Span | None:
         """Where the first of these clauses stands, in this form or in the one it is from; else where the form does."""
         nodes = {clause.word: clause.node for clause in self.clauses}
         return next((nodes[word].span for word in words if word in nodes), self.span)

@@ -17,7 +17,7 @@ from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Machine, Place
 from snsim.engines.native.vector_math import Vectors
 from snsim.engines.protocol import UpdateRule
-from snsim.network.expressions import Expression, program, substitute, variable
+from snsim.network.expressions import Expression, compile_expressions, substitute, variable
 
 CURVATURES = ("h", "h-full")
 _OURS = "\n"  # how variables begin that are made here: no name of a program holds a line feed
@@ -183,7 +183,7 @@ class Updates:
         env = {"n": f.splat(f.cast(updates, "double", "sitofp"))}
         for k, name in enumerate(self.settings):
             env[name] = f.broadcast(Place(k, base="%settings"))
-        values = program(list(self._uniform_places)).bind(Vectors(f).table())(env)
+        values = compile_expressions(list(self._uniform_places)).bind(Vectors(f).table())(env)
         scalars = [f.lane(Vectors(f).number(value), 0) for value in values]
         f.machine = narrow
         for scalar, place in zip(scalars, self._uniform_places.values()):
@@ -200,7 +200,7 @@ class Updates:
             results, factor = factored(results, channel)
             if factor is not None:
                 factors[channel] = f.constant(factor.number) if factor.op == "number" else shared[factor.name]
-        cells, steps = self._cells[name], program(list(results.values()))
+        cells, steps = self._cells[name], compile_expressions(list(results.values()))
         loaded = {v for e in results.values() for v in e.variables()}
         run = steps.bind(Vectors(f).table())
 

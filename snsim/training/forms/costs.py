@@ -8,8 +8,8 @@ from typing import Any
 
 from snsim.engines.protocol import Cost
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, all_read, arguments, describe, make_node, name, number
-from snsim.network.expressions import Expression, differentiate, number_text, parse, substitute
+from snsim.network.clauses import Faults, all_or_none, describe, make_node, read_arguments, read_name, read_number
+from snsim.network.expressions import Expression, differentiate, number_text, parse_expression, substitute
 from snsim.network.expressions import number as constant
 from snsim.network.net import Net
 from snsim.registry import Shelf
@@ -46,14 +46,14 @@ def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
     A string before EXPR is its line of help.
     """
     faults = Faults()
-    given = arguments(call, 3, 4, DEFINE_COST, faults)
+    given = read_arguments(call, 3, 4, DEFINE_COST, faults)
     if given is None:
         remember_broken(costs, call)
         faults.stop()
-    called = name(given[0], "the name of a cost", faults)
+    called = read_name(given[0], "the name of a cost", faults)
     parameters = _parameters(given[1], faults)
     doc = read_doc(given[2:], faults)
-    e = parse(given[-1], [*_GIVEN, *(p for p, _ in parameters)], faults)
+    e = parse_expression(given[-1], [*_GIVEN, *(p for p, _ in parameters)], faults)
     if e is not None and "x" not in e.variables():
         faults.add(
             "this cost does not depend on x, the output, so nothing would be learned",
@@ -97,8 +97,8 @@ def read_defaults(
                 f"write ({node.name if node.is_name and node.name else 'NAME'} 0.5) for the default 0.5",
             )
             continue
-        called = name(node.items[0], f"the name of the {what}", faults)
-        default = number(node.items[1], f"the default of {called or 'it'}", faults)
+        called = read_name(node.items[0], f"the name of the {what}", faults)
+        default = read_number(node.items[1], f"the default of {called or 'it'}", faults)
         if called in found or called in taken:
             faults.add(
                 f'"{called}" means something here already',
@@ -126,12 +126,12 @@ def read_doc(nodes: tuple[Node, ...], faults: Faults) -> str:
 
 def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults: Faults) -> tuple[Cost, Node] | None:
     """`(cost NAME NUM ...)` for this net: the cost with its numbers put in, and the clause with every number."""
-    given = arguments(node, 1, None, "(cost NAME NUM ...)", faults)
-    if given is None or name(given[0], "the name of a cost", faults) is None:
+    given = read_arguments(node, 1, None, "(cost NAME NUM ...)", faults)
+    if given is None or read_name(given[0], "the name of a cost", faults) is None:
         return None
     with faults.gathered():
         definition = costs.get(given[0].name, given[0].span)
-        numbers = [number(item, f"a number of cost {definition.name}", faults) for item in given[1:]]
+        numbers = [read_number(item, f"a number of cost {definition.name}", faults) for item in given[1:]]
         if len(numbers) > len(definition.parameters):
             takes = ", ".join(p for p, _ in definition.parameters) or "no number"
             syntax = " ".join([definition.name, *(f"[{p}]" for p, _ in definition.parameters)])
@@ -139,7 +139,7 @@ def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults:
                 f"cost {definition.name} takes {takes}; {len(numbers)} given", given[-1].span, f"write (cost {syntax})"
             )
             return None
-        read = all_read(numbers)
+        read = all_or_none(numbers)
         if read is None:
             return None
         values = [default for _, default in definition.parameters]

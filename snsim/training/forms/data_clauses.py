@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, all_read, arguments, describe, name, number, whole
+from snsim.network.clauses import (
+    Faults,
+    all_or_none,
+    describe,
+    read_arguments,
+    read_name,
+    read_number,
+    read_whole_number,
+)
 from snsim.network.net import Net
 from snsim.registry import Shelf, suggest
 from snsim.training.criteria import CRITERIA
@@ -20,7 +28,7 @@ DATA = '(data SET ...), (data (examples M M)) or (data (patterns "a" "b"))'
 
 def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> DataChoice | None:
     """`(data SET ...)`, names in order of preference; `(data (examples M M))`; `(data (patterns "a" "b"))`."""
-    given = arguments(node, 1, None, DATA, faults)
+    given = read_arguments(node, 1, None, DATA, faults)
     if given is None:
         return None
     literal = next((item for item in given if item.is_list), None)
@@ -40,7 +48,7 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
         return None
     before, names = len(faults.found), dict[str, None]()
     for item in given:
-        called = name(item, "a data set", faults)
+        called = read_name(item, "a data set", faults)
         if called is None:
             continue
         if called in names:
@@ -52,7 +60,7 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
 
 
 def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | None:
-    given = arguments(node, 2, 2, "(examples INPUTS TARGETS), two matrices with a row a pattern", faults)
+    given = read_arguments(node, 2, 2, "(examples INPUTS TARGETS), two matrices with a row a pattern", faults)
     if given is None:
         return None
     for item, what in zip(given, ("inputs", "targets")):
@@ -101,7 +109,7 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
 
 
 def _read_patterns(node: Node, faults: Faults) -> DataChoice | None:
-    given = arguments(node, 2, 2, '(patterns "inputs.pat" "targets.des")', faults)
+    given = read_arguments(node, 2, 2, '(patterns "inputs.pat" "targets.des")', faults)
     if given is None:
         return None
     files = []
@@ -120,8 +128,8 @@ def _file_hint(node: Node, word: str) -> str:
 
 def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
     """`(ensemble a b)`, `(test-set a b)`: patterns a to b, counted from 0, both included (SN-2.8)."""
-    given = arguments(node, 2, 2, f"({node.head} FIRST LAST)", faults)
-    ends = all_read([whole(item, f"a pattern of ({node.head} ...)", faults) for item in given or ()])
+    given = read_arguments(node, 2, 2, f"({node.head} FIRST LAST)", faults)
+    ends = all_or_none([read_whole_number(item, f"a pattern of ({node.head} ...)", faults) for item in given or ()])
     if given is None or ends is None:
         return None
     if ends[1] < ends[0]:
@@ -136,12 +144,12 @@ def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
 
 def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, float] | None:
     """`(frame R C V)`: each picture in the middle of R x C cells of V, the size of the input layer."""
-    given = arguments(node, 3, 3, "(frame ROWS COLUMNS VALUE)", faults)
+    given = read_arguments(node, 3, 3, "(frame ROWS COLUMNS VALUE)", faults)
     if given is None:
         return None
-    rows = whole(given[0], "the rows of the frame", faults, 1)
-    columns = whole(given[1], "the columns of the frame", faults, 1)
-    value = number(given[2], "the value round the picture", faults)
+    rows = read_whole_number(given[0], "the rows of the frame", faults, 1)
+    columns = read_whole_number(given[1], "the columns of the frame", faults, 1)
+    value = read_number(given[2], "the value round the picture", faults)
     if rows is None or columns is None or value is None:
         return None
     if net is not None:
@@ -158,8 +166,8 @@ def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, f
 
 def read_targets(node: Node, faults: Faults) -> tuple[float, float] | None:
     """`(targets OFF ON)`: what the outputs should be, for data with classes."""
-    given = arguments(node, 2, 2, "(targets OFF ON)", faults)
-    numbers = all_read([number(item, "a target", faults) for item in given or ()])
+    given = read_arguments(node, 2, 2, "(targets OFF ON)", faults)
+    numbers = all_or_none([read_number(item, "a target", faults) for item in given or ()])
     if given is None or numbers is None:
         return None
     if numbers[0] == numbers[1]:
@@ -174,12 +182,12 @@ def read_targets(node: Node, faults: Faults) -> tuple[float, float] | None:
 
 def read_correct(node: Node, faults: Faults) -> tuple[str, tuple[float, ...]] | None:
     """`(correct max)`, `quadrant`, `lms M`, `sgn LO HI`, `hamming M`."""
-    given = arguments(node, 1, None, "(correct NAME NUM ...)", faults)
-    if given is None or name(given[0], "a criterion", faults) is None:
+    given = read_arguments(node, 1, None, "(correct NAME NUM ...)", faults)
+    if given is None or read_name(given[0], "a criterion", faults) is None:
         return None
     with faults.gathered():
         chosen = CRITERIA.get(given[0].name, given[0].span)
-        numbers = [number(item, f"a number of {chosen.name}", faults) for item in given[1:]]
+        numbers = [read_number(item, f"a number of {chosen.name}", faults) for item in given[1:]]
         if len(numbers) != len(chosen.parameters):
             syntax = " ".join([chosen.name, *chosen.parameters])
             takes = "1 number" if len(chosen.parameters) == 1 else f"{len(chosen.parameters)} numbers"
@@ -188,14 +196,14 @@ def read_correct(node: Node, faults: Faults) -> tuple[str, tuple[float, ...]] | 
                 node.span,
                 f"write (correct {syntax})",
             )
-        elif (read := all_read(numbers)) is not None:
+        elif (read := all_or_none(numbers)) is not None:
             return chosen.name, read
     return None
 
 
 def read_file(node: Node, faults: Faults) -> str | None:
     """`(initial "f.npz")`."""
-    given = arguments(node, 1, 1, '(initial "FILE")', faults)
+    given = read_arguments(node, 1, 1, '(initial "FILE")', faults)
     if given is None:
         return None
     if not isinstance(given[0].value, str):
@@ -208,7 +216,7 @@ def read_file(node: Node, faults: Faults) -> str | None:
 
 def read_choice(node: Node, choices: Container[str], syntax: str, faults: Faults) -> str | None:
     """A clause of words of which only some combinations mean something: `(order shuffled once)`."""
-    words = all_read([name(item, f"what follows {node.head}", faults) for item in node.items[1:]])
+    words = all_or_none([read_name(item, f"what follows {node.head}", faults) for item in node.items[1:]])
     if words is None:
         return None
     chosen = " ".join(words)
@@ -224,10 +232,10 @@ def read_choice(node: Node, choices: Container[str], syntax: str, faults: Faults
 
 def read_seeds(node: Node, faults: Faults) -> tuple[int, ...] | None:
     """`(seed N ...)`: one run each."""
-    given = arguments(node, 1, None, "(seed N ...)", faults)
+    given = read_arguments(node, 1, None, "(seed N ...)", faults)
     seeds: dict[int, None] = {}  # in order; a list would be searched for each
     for item in given or ():
-        seed = whole(item, "a seed", faults)
+        seed = read_whole_number(item, "a seed", faults)
         if seed in seeds:
             faults.add(f"seed {seed} is stated twice", item.span, "leave one of them out")
         elif seed is not None:
@@ -240,7 +248,7 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
     rejection (percent to reject for 1 % error on the rest).
     """
     figures: dict[str, float] = {}
-    for item in arguments(node, 1, None, "(published (NAME NUM) ...)", faults) or ():
+    for item in read_arguments(node, 1, None, "(published (NAME NUM) ...)", faults) or ():
         if len(item.items) != 2:
             faults.add(
                 f"a figure is (NAME NUM), not {describe(item)}",
@@ -248,8 +256,8 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
                 "write for example (published (test-error 5.0))",
             )
             continue
-        called = name(item.items[0], "the name of a figure", faults)
-        value = number(item.items[1], f"the figure {called}", faults)
+        called = read_name(item.items[0], "the name of a figure", faults)
+        value = read_number(item.items[1], f"the figure {called}", faults)
         if called is not None and called not in PUBLISHED:
             faults.add(
                 f'unknown figure "{called}"', item.items[0].span, partial(suggest, called, list(PUBLISHED), "figures")
@@ -264,7 +272,7 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
 def read_notes(node: Node, faults: Faults) -> tuple[str, ...]:
     """`(note "TEXT" ...)`: sentences, a text each; line ends and blanks inside become one blank."""
     notes = []
-    for item in arguments(node, 1, None, '(note "TEXT" ...)', faults) or ():
+    for item in read_arguments(node, 1, None, '(note "TEXT" ...)', faults) or ():
         if isinstance(item.value, str) and item.value.strip():
             notes.append(" ".join(item.value.split()))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, arguments, describe, name, number, whole
+from snsim.network.clauses import Faults, describe, read_arguments, read_name, read_number, read_whole_number
 from snsim.network.net import Net
 from snsim.registry import suggest
 from snsim.training.forms.data_clauses import read_choice
@@ -19,7 +19,7 @@ PRUNE = "(prune F) or (prune F weights)"
 def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
     """`(batch N sum)`, `(batch N mean)`, `(batch all sum)` ...: patterns per update (None = all), and whether mean."""
     syntax = "(batch N sum), (batch N mean), (batch all sum) or (batch all mean)"
-    given = arguments(node, 1, 2, syntax, faults)
+    given = read_arguments(node, 1, 2, syntax, faults)
     if given is None:
         return None
     everything = given[0].is_name and given[0].name == "all"
@@ -30,7 +30,7 @@ def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
             f"write {syntax}",
         )
         return None
-    size = None if everything else whole(given[0], "the patterns of a batch", faults, 1)
+    size = None if everything else read_whole_number(given[0], "the patterns of a batch", faults, 1)
     if size is None and not everything:
         return None
     if len(given) == 1:
@@ -56,7 +56,7 @@ def read_order(node: Node, faults: Faults) -> str | None:
 def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, float | None] | None:
     """`(augment (shift N FILL))`: FILL a number, or `wrap`, which is None here."""
     syntax = "(augment (shift N FILL)), FILL a number or wrap"
-    given = arguments(node, 1, 1, syntax, faults)
+    given = read_arguments(node, 1, 1, syntax, faults)
     if given is None:
         return None
     if given[0].head != "shift" or len(given[0].items) != 3:
@@ -66,9 +66,11 @@ def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, floa
             f"write {syntax}",
         )
         return None
-    cells = whole(given[0].items[1], "the cells of a shift", faults)  # 0: no shift, where a stage before had one
+    cells = read_whole_number(
+        given[0].items[1], "the cells of a shift", faults
+    )  # 0: no shift, where a stage before had one
     wrap = given[0].items[2].is_name and given[0].items[2].name == "wrap"
-    fill = None if wrap else number(given[0].items[2], "the fill of a shift", faults)
+    fill = None if wrap else read_number(given[0].items[2], "the fill of a shift", faults)
     if net is not None and net.layers[0].maps is None:
         faults.add(
             f"the input layer {net.layers[0].name} has {net.layers[0].units} units and no rows and columns, so "
@@ -83,7 +85,7 @@ def read_noise(node: Node, faults: Faults) -> Value | None:
     """`(input-noise VALUE)`, `(theta VALUE)`: standard deviation of the Gaussian noise on presented patterns, on the
     weighted sums.
     """
-    given = arguments(node, 1, 1, f"({node.head} VALUE)", faults)
+    given = read_arguments(node, 1, 1, f"({node.head} VALUE)", faults)
     value = read_value(given[0], f"the value of ({node.head} ...)", faults) if given else None
     if value is not None and min(value.numbers) < 0:
         faults.add(
@@ -97,10 +99,10 @@ def read_noise(node: Node, faults: Faults) -> Value | None:
 
 def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str, float], ...] | None:
     """`(dropout P LAYER ...)`: the layers with the probability that a state of theirs is 0 in a presentation."""
-    given = arguments(node, 2, None, "(dropout P LAYER ...)", faults)
+    given = read_arguments(node, 2, None, "(dropout P LAYER ...)", faults)
     if given is None:
         return None
-    chance = number(given[0], "the probability of dropout", faults)
+    chance = read_number(given[0], "the probability of dropout", faults)
     if chance is not None and not 0 <= chance < 1:
         faults.add(
             f"a state is dropped with a probability from 0 to below 1, not {chance:g}",
@@ -110,7 +112,7 @@ def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str
     layers = dict.fromkeys([] if net is None else [layer.name for layer in net.layers[:-1]])
     made: dict[str, float] = {}
     for item in given[1:]:
-        layer = name(item, "a layer", faults, lambda: suggest("", list(layers), "layers"))
+        layer = read_name(item, "a layer", faults, lambda: suggest("", list(layers), "layers"))
         if layer is None or net is None:
             continue
         if layer not in layers:
@@ -125,10 +127,10 @@ def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str
 
 def read_prune(node: Node, net: Net | None, faults: Faults) -> tuple[float, str] | None:
     """`(prune F)`, `(prune F weights)`: the fraction that is cut, and of what: "connections" or "weights"."""
-    given = arguments(node, 1, 2, PRUNE, faults)
+    given = read_arguments(node, 1, 2, PRUNE, faults)
     if given is None:
         return None
-    fraction = number(given[0], "the fraction that is cut", faults)
+    fraction = read_number(given[0], "the fraction that is cut", faults)
     if fraction is not None and not 0 < fraction < 1:
         faults.add(
             f"a fraction between 0 and 1 of what remains is cut, not {fraction:g}",

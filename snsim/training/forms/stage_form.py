@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from snsim.language.forms import Node
-from snsim.network.clauses import STATED, Clause, Faults, arguments, describe, make_node, sort_clauses, whole
+from snsim.network.clauses import (
+    STATED,
+    Clause,
+    Faults,
+    describe,
+    make_node,
+    read_arguments,
+    read_whole_number,
+    select_clauses,
+)
 from snsim.network.net import Net
 from snsim.registry import Shelf
 from snsim.training.forms.stage_clauses import (
@@ -18,24 +27,24 @@ from snsim.training.forms.stage_clauses import (
     read_order,
     read_prune,
 )
-from snsim.training.forms.update_rules import Update, UpdateDefinition, read_update
-from snsim.training.forms.values_and_scopes import Family, Statement, read_family, read_value
-from snsim.training.parameter_scopes import StatedPlaces
-from snsim.training.pruning import keeping
-from snsim.training.schedule import check_filling
-from snsim.training.spec import Place, Stage, Value
+from snsim.training.forms.update_rules import UpdateClause, UpdateDefinition, read_update
+from snsim.training.forms.values_and_scopes import Family, ScopedStatement, read_family, read_value
+from snsim.training.parameter_scopes import StatementsByScope
+from snsim.training.pruning import with_kept_state
+from snsim.training.schedule import check_steps_fill
+from snsim.training.spec import Scope, Stage, Value
 
 T = TypeVar("T")
 
-RATES = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
-SINGLES = ("passes", "update", "batch", "order", "augment", "input-noise", "theta", "dropout", "prune")
+RATE_WORDS = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
+SINGLE_WORDS = ("passes", "update", "batch", "order", "augment", "input-noise", "theta", "dropout", "prune")
 MOST_REPEATS = 10_000  # of one `repeat`
 MOST_STAGES, MOST_RATES = 100_000, 5_000_000  # of one training; a rate counts in each stage in which it holds
 ONE_BY_ONE = ("batch", "order", "augment", "input-noise", "theta", "dropout")  # what conjugate gradient does not read
 
 
 @dataclass
-class Reading:
+class ReadContext:
     """What the clauses of one form are read against, and where faults and dropped clauses go."""
 
     net: Net | None  # None when the net has faults of its own
@@ -44,8 +53,8 @@ class Reading:
     dropped: list[Clause] = field(default_factory=list)  # clauses that `like` brought and nothing reads here
     complete: bool = True  # False when the form that `like` names has faults: nothing is known to be missing then
     rates_complete: bool = True  # False when a clause of rates has faults: no rate is known to be missing then
-    updates_read: dict[tuple[int, bool], tuple[Clause | None, Update]] = field(default_factory=dict)
-    places_enough: set[frozenset[Place]] = field(default_factory=set)  # with a rate for every parameter that learns
+    updates_read: dict[tuple[int, bool], tuple[Clause | None, UpdateClause]] = field(default_factory=dict)
+    places_enough: set[frozenset[Scope]] = field(default_factory=set)  # with a rate for every parameter that learns
 
     def unread(self, clause: Clause, why: str) -> None:
         """A stated clause that nothing reads is a fault; one that `like` brought is dropped."""
@@ -56,18 +65,18 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class InForce:
+class ClausesInForce:
     """The clauses that hold for a stage, whether stated in it or before."""
 
     singles: dict[str, Clause]
     rates: Family
 
-    def then(self, later: InForce) -> InForce:
+    def then(self, later: ClausesInForce) -> ClausesInForce:
         """These clauses, where the later ones do not replace them."""
-        return InForce({**self.singles, **later.singles}, {**self.rates, **later.rates})
+        return ClausesInForce({**self.singles, **later.singles}, {**self.rates, **later.rates})
 
 
-def refuse_epsi(nodes: Iterable[Node], reading: Reading) -> list[Node]:
+def refuse_epsi(nodes: Iterable[Node], reading: ReadContext) -> list[Node]:
     """The nodes without bare `epsi`, which would mean something else here than in SN."""
     kept = []
     for node in nodes:
@@ -96,9 +105,9 @@ def read_rate(node: Node, what: str, faults: Faults) -> Value | None:
     return value
 
 
-def read_rates(clauses: Iterable[Clause], reading: Reading) -> Family:
+def read_rates(clauses: Iterable[Clause], reading: ReadContext) -> Family:
     """The rates that the clauses of one form or stage state, by place."""
-    chosen = [clause for clause in clauses if clause.word in RATES]
+    chosen = [clause for clause in clauses if clause.word in RATE_WORDS]
     before = len(reading.faults.found)
     family = read_family(chosen, lambda word: read_rate, reading.net, reading.faults, reading.dropped.append)
     reading.rates_complete = reading.rates_complete and len(reading.faults.found) == before
@@ -108,7 +117,7 @@ def read_rates(clauses: Iterable[Clause], reading: Reading) -> Family:
 # ---- Several stages ----------------------------------------------------------------------------------------------
 
 
-def read_stages(top: InForce, clauses: list[Clause], at: Node, reading: Reading) -> tuple[Stage, ...]:
+def read_stages(top: ClausesInForce, clauses: list[Clause], at: Node, reading: ReadContext) -> tuple[Stage, ...]:
     """The stages of a form: `top` alone without stage clauses; else each like the one before, the first like `top`."""
     if not clauses:
         made = _stage(top, top, at, reading, "prune" in top.singles)
@@ -139,9 +148,9 @@ def read_stages(top: InForce, clauses: list[Clause], at: Node, reading: Reading)
         made = _stage(now, now if first else own, clause.node, reading, pruned)
         if made is not None:
             stages.append(made)
-            now = InForce(now.singles, now.rates if made.rates else {})
+            now = ClausesInForce(now.singles, now.rates if made.rates else {})
         done = {word: clause for word, clause in now.singles.items() if word != "prune"}  # cut once, where it is stated
-        before, first = InForce(done, now.rates), False
+        before, first = ClausesInForce(done, now.rates), False
     return tuple(stages)
 
 
@@ -160,8 +169,8 @@ def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
         if clause.word == "stage":
             yield clause
             continue
-        given = arguments(clause.node, 2, None, "(repeat N (stage ...) ...)", faults)
-        times = whole(given[0], "the times of a repeat", faults, 1) if given else None
+        given = read_arguments(clause.node, 2, None, "(repeat N (stage ...) ...)", faults)
+        times = read_whole_number(given[0], "the times of a repeat", faults, 1) if given else None
         inner = []
         for node in given[1:] if given else ():
             if node.head in ("stage", "repeat"):
@@ -179,14 +188,14 @@ def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
             yield from _unrolled(inner, faults)
 
 
-def _read_stage(clause: Clause, reading: Reading) -> InForce:
+def _read_stage(clause: Clause, reading: ReadContext) -> ClausesInForce:
     nodes = refuse_epsi(clause.node.items[1:], reading)
-    kept = sort_clauses(nodes, [*SINGLES, *RATES], "stage", RATES, reading.faults)
+    kept = select_clauses(nodes, [*SINGLE_WORDS, *RATE_WORDS], "stage", RATE_WORDS, reading.faults)
     own = [Clause(node, clause.origin) for node in kept]
-    return InForce({c.word: c for c in own if c.word in SINGLES}, read_rates(own, reading))
+    return ClausesInForce({c.word: c for c in own if c.word in SINGLE_WORDS}, read_rates(own, reading))
 
 
-def _check_top_is_read(top: InForce, first: InForce, reading: Reading) -> None:
+def _check_top_is_read(top: ClausesInForce, first: ClausesInForce, reading: ReadContext) -> None:
     """Clauses beside the stages hold for the first stage; what it states itself, nothing reads."""
     for word, clause in list(top.singles.items()):
         if word in first.singles:
@@ -201,7 +210,7 @@ def _check_top_is_read(top: InForce, first: InForce, reading: Reading) -> None:
 # ---- One stage ---------------------------------------------------------------------------------------------------
 
 
-def _stage(now: InForce, own: InForce, at: Node, reading: Reading, pruned: bool) -> Stage | None:
+def _stage(now: ClausesInForce, own: ClausesInForce, at: Node, reading: ReadContext, pruned: bool) -> Stage | None:
     """The stage these clauses make; `own` are those stated for it, not for a stage before. `pruned`: whether weights
     are cut by then.
     """
@@ -226,12 +235,12 @@ def _stage(now: InForce, own: InForce, at: Node, reading: Reading, pruned: bool)
         return None
     values = [*(r.placed.value for r in rates), *update.options.values(), *(v for v in (noise, theta) if v)]
     for value in values:
-        check_filling(value, passes, faults)
+        check_steps_fill(value, passes, faults)
     if len(faults.found) > before:
         return None
     return Stage(
         passes,
-        keeping(update.rule) if pruned else update.rule,
+        with_kept_state(update.rule) if pruned else update.rule,
         update.options,
         tuple(r.placed for r in rates),
         update.curvature_patterns,
@@ -246,23 +255,25 @@ def _stage(now: InForce, own: InForce, at: Node, reading: Reading, pruned: bool)
     )
 
 
-def _one_step_a_pass(now: InForce, own: InForce, update: Update, reading: Reading) -> InForce:
+def _one_step_a_pass(
+    now: ClausesInForce, own: ClausesInForce, update: UpdateClause, reading: ReadContext
+) -> ClausesInForce:
     """The clauses without those that say how patterns are presented one by one, which nothing reads here."""
     for word in ONE_BY_ONE:
         if word in own.singles:
             reading.unread(own.singles[word], f"a pass of {update.rule.name} is one step for all patterns as they are")
-    return InForce({word: clause for word, clause in now.singles.items() if word not in ONE_BY_ONE}, now.rates)
+    return ClausesInForce({word: clause for word, clause in now.singles.items() if word not in ONE_BY_ONE}, now.rates)
 
 
-def _read(now: InForce, word: str, read: Callable[[Node, Faults], T | None], faults: Faults) -> T | None:
+def _read(now: ClausesInForce, word: str, read: Callable[[Node, Faults], T | None], faults: Faults) -> T | None:
     clause = now.singles.get(word)
     return None if clause is None else read(clause.node, faults)
 
 
-def _read_passes(clause: Clause | None, at: Node, reading: Reading) -> int | None:
+def _read_passes(clause: Clause | None, at: Node, reading: ReadContext) -> int | None:
     if clause is not None:
-        given = arguments(clause.node, 1, 1, "(passes N)", reading.faults)
-        return whole(given[0], "the passes", reading.faults, 1) if given else None
+        given = read_arguments(clause.node, 1, 1, "(passes N)", reading.faults)
+        return read_whole_number(given[0], "the passes", reading.faults, 1) if given else None
     if reading.complete:
         what = "stage" if at.head == "stage" else "training"
         reading.faults.add(
@@ -273,7 +284,7 @@ def _read_passes(clause: Clause | None, at: Node, reading: Reading) -> int | Non
     return None
 
 
-def _read_update(clause: Clause | None, at: Node, reading: Reading, batched: bool) -> Update | None:
+def _read_update(clause: Clause | None, at: Node, reading: ReadContext, batched: bool) -> UpdateClause | None:
     """The update of a stage; the clause that many stages share is read once, unless it has faults."""
     known = reading.updates_read.get((id(clause), batched))
     if known is not None:
@@ -286,7 +297,9 @@ def _read_update(clause: Clause | None, at: Node, reading: Reading, batched: boo
     return update
 
 
-def _rates_of(update: Update, rates: Family, own_places: Family, at: Node, reading: Reading) -> list[Statement]:
+def _rates_of(
+    update: UpdateClause, rates: Family, own_places: Family, at: Node, reading: ReadContext
+) -> list[ScopedStatement]:
     """The statements in force, if the rule has a rate; then every parameter that learns must have one."""
     stated = list(rates.values())
     if not update.has_rate:
@@ -299,8 +312,8 @@ def _rates_of(update: Update, rates: Family, own_places: Family, at: Node, readi
     places = frozenset(rates)
     if places in reading.places_enough:
         return stated
-    placed = StatedPlaces(statement.placed for statement in stated)
-    without = [p.name for p in reading.net.parameters if p.learns and placed.holding_for(p) is None]
+    placed = StatementsByScope(statement.placed for statement in stated)
+    without = [p.name for p in reading.net.parameters if p.learns and placed.most_specific(p) is None]
     if without:
         whose = "" if not stated else f" for {', '.join(without[:4])}{' ...' if len(without) > 4 else ''}"
         reading.faults.add(

@@ -11,7 +11,7 @@ from snsim.data.catalog import DATA_SETS
 from snsim.engines.protocol import Cost
 from snsim.errors import Fault, SnError
 from snsim.language.forms import Node
-from snsim.network.clauses import DEFAULT, STATED, Clause, Plain, arguments, make_node, name, sort_clauses
+from snsim.network.clauses import DEFAULT, STATED, Clause, Plain, make_node, read_arguments, read_name, select_clauses
 from snsim.network.net import Net
 from snsim.registry import Shelf
 from snsim.training.forms import data_clauses
@@ -19,16 +19,16 @@ from snsim.training.forms.costs import CostDefinition, check_sums, read_cost, re
 from snsim.training.forms.stage_clauses import PRUNE
 from snsim.training.forms.stage_form import (
     ONE_BY_ONE,
-    RATES,
-    SINGLES,
-    InForce,
-    Reading,
+    RATE_WORDS,
+    SINGLE_WORDS,
+    ClausesInForce,
+    ReadContext,
     read_rates,
     read_stages,
     refuse_epsi,
 )
 from snsim.training.forms.update_rules import UpdateDefinition, read_update
-from snsim.training.forms.values_and_scopes import Family, read_family, read_number
+from snsim.training.forms.values_and_scopes import Family, read_constant, read_family
 from snsim.training.initial import INITIALISERS
 from snsim.training.spec import DataChoice, Stage, Training
 
@@ -49,10 +49,10 @@ _BEHIND_INITIAL = (
     ("fan-in", "(fan-in lines) or (fan-in weights)", "whether F counts the bias (lines, as SN) or not"),
     ("initial", '(initial "FILE")', "initial weights from an npz or safetensors file"),
     ("update", "(update NAME (option VALUE) ... (curvature N))", "the update rule; sgd if not stated"),
-    ("epsilon", "(epsilon VALUE PLACE ...)", "the learning rate; 0 freezes"),
-    ("epsi-sqrt", "(epsi-sqrt VALUE PLACE ...)", "learning rate VALUE/sqrt F"),
-    ("epsi-inv", "(epsi-inv VALUE PLACE ...)", "learning rate VALUE/F: SN's epsi"),
-    ("mask-epsi", "(mask-epsi VALUE PLACE ...)", "learning rate VALUE/sqrt(F sharers)"),
+    ("epsilon", "(epsilon VALUE SCOPE ...)", "the learning rate; 0 freezes"),
+    ("epsi-sqrt", "(epsi-sqrt VALUE SCOPE ...)", "learning rate VALUE/sqrt F"),
+    ("epsi-inv", "(epsi-inv VALUE SCOPE ...)", "learning rate VALUE/F: SN's epsi"),
+    ("mask-epsi", "(mask-epsi VALUE SCOPE ...)", "learning rate VALUE/sqrt(F sharers)"),
     ("batch", "(batch N sum|mean) or (batch all sum|mean)", "patterns per update; 1 if not stated"),
     ("order", "(order fixed|shuffled|shuffled once|random)", "order of presentation; fixed if not stated"),
     ("augment", "(augment (shift N FILL))", "each presentation moved by -N to N rows and columns; FILL may be wrap"),
@@ -71,7 +71,7 @@ _BEHIND_INITIAL = (
     ("published", "(published (NAME NUM) ...)", "figures to print beside ours: " + " ".join(data_clauses.PUBLISHED)),
     ("note", '(note "TEXT" ...)', "what a reader of the report must know, of the published figures say"),
 )
-_MANY = {*RATES, "stage", "repeat"}  # and the initial distributions
+_MANY = {*RATE_WORDS, "stage", "repeat"}  # and the initial distributions
 _NOT_INHERITED = ("like", "net", "published", "note")
 
 
@@ -94,11 +94,11 @@ def _is_many(word: str) -> bool:
     return word in _MANY or word in INITIALISERS
 
 
-def _read_initial_family(clauses: Iterable[Clause], reading: Reading, drop: Callable[[Clause], None]) -> Family:
+def _read_initial_family(clauses: Iterable[Clause], reading: ReadContext, drop: Callable[[Clause], None]) -> Family:
     """The initial distributions among these clauses, by place."""
     return read_family(
         [clause for clause in clauses if clause.word in INITIALISERS],
-        lambda word: read_number if INITIALISERS.get(word).takes_value else None,
+        lambda word: read_constant if INITIALISERS.get(word).takes_value else None,
         reading.net,
         reading.faults,
         drop,
@@ -110,7 +110,7 @@ class _Form:
     """The clauses of one training, those of `like` merged in, and what they mean as far as they have been read."""
 
     call: Node
-    reading: Reading
+    reading: ReadContext
     singles: dict[str, Clause]
     initial: Family
     rates: Family
@@ -141,16 +141,16 @@ def read_training(
     included: bool = False,
 ) -> tuple[Training, list[Fault]]:
     """The training a form declares, put on the shelf, and warnings. SnError with every fault of the form."""
-    reading = Reading(None, updates)
+    reading = ReadContext(None, updates)
     faults = reading.faults
-    if arguments(call, 1, None, "(train NAME clause ...)", faults) is None:
+    if read_arguments(call, 1, None, "(train NAME clause ...)", faults) is None:
         faults.raise_if_any()
-    called = name(call.items[1], "the name of a training", faults) or ""
+    called = read_name(call.items[1], "the name of a training", faults) or ""
     with faults.gathered():
         trainings.check_free(called, call.items[1].span)
     nodes = refuse_epsi(call.items[2:], reading)
     words = _words_of_train()
-    own = [Clause(node) for node in sort_clauses(nodes, words, "train", filter(_is_many, words), faults)]
+    own = [Clause(node) for node in select_clauses(nodes, words, "train", filter(_is_many, words), faults)]
     parent = _parent(own, call, trainings, reading)
     net_clause = _find_net(called, own, parent, nets, call, reading)
     form = _merged(call, own, parent, reading)
@@ -161,7 +161,7 @@ def read_training(
     return trainings.add(called, training, _summary(training), call.items[1].span), form.warnings
 
 
-def _parent(own: list[Clause], call: Node, trainings: Shelf[Training], reading: Reading) -> Training | None:
+def _parent(own: list[Clause], call: Node, trainings: Shelf[Training], reading: ReadContext) -> Training | None:
     """The training that `(like N)` names, if it is stated."""
     clause = next((c for c in own if c.word == "like"), None)
     if clause is None:
@@ -172,9 +172,9 @@ def _parent(own: list[Clause], call: Node, trainings: Shelf[Training], reading: 
             clause.node.span,
             "put it first",
         )
-    given = arguments(clause.node, 1, 1, "(like TRAIN)", reading.faults)
+    given = read_arguments(clause.node, 1, 1, "(like TRAIN)", reading.faults)
     reading.complete = False  # until the form that it names is found without faults
-    if given is None or name(given[0], "a training", reading.faults) is None:
+    if given is None or read_name(given[0], "a training", reading.faults) is None:
         return None
     with reading.faults.gathered():
         parent = trainings.get(given[0].name, given[0].span)
@@ -184,14 +184,14 @@ def _parent(own: list[Clause], call: Node, trainings: Shelf[Training], reading: 
 
 
 def _find_net(
-    called: str, own: list[Clause], parent: Training | None, nets: Shelf[Net], call: Node, reading: Reading
+    called: str, own: list[Clause], parent: Training | None, nets: Shelf[Net], call: Node, reading: ReadContext
 ) -> Clause | None:
     """Set the net: `(net N)` if stated, else the net called as the training, else that of `like`. Its clause."""
     faults = reading.faults
     stated = next((c for c in own if c.word == "net"), None)
     if stated is not None:
-        given = arguments(stated.node, 1, 1, "(net NAME)", faults)
-        if given is not None and name(given[0], "a net", faults) is not None:
+        given = read_arguments(stated.node, 1, 1, "(net NAME)", faults)
+        if given is not None and read_name(given[0], "a net", faults) is not None:
             with faults.gathered():
                 reading.net = nets.get(given[0].name, given[0].span)
         return stated
@@ -210,7 +210,7 @@ def _find_net(
     return None if reading.net is None else Clause(make_node(["net", reading.net.name], call.items[1].span), origin)
 
 
-def _merged(call: Node, own: list[Clause], parent: Training | None, reading: Reading) -> _Form:
+def _merged(call: Node, own: list[Clause], parent: Training | None, reading: ReadContext) -> _Form:
     """The clauses of `like`, then the own ones: each replaces the earlier whole, in placed families place by place."""
     brought = (
         []
@@ -275,7 +275,7 @@ def _build(
         faults,
     )
     initial_file = _read_initial(form)
-    top = InForce({word: form.singles[word] for word in SINGLES if word in form.singles}, form.rates)
+    top = ClausesInForce({word: form.singles[word] for word in SINGLE_WORDS if word in form.singles}, form.rates)
     stages = read_stages(top, form.stages, form.call, reading)
     seeds = data_clauses.read_seeds(form.node("seed") or form.default("seed", 1), faults)
     published = form.node("published")
@@ -392,13 +392,15 @@ def _states_initial(form: _Form) -> bool:
 # ---- The complete form -------------------------------------------------------------------------------------------
 
 
-def _complete(form: _Form, top: InForce, net_clause: Clause | None, stages: tuple[Stage, ...]) -> tuple[Clause, ...]:
+def _complete(
+    form: _Form, top: ClausesInForce, net_clause: Clause | None, stages: tuple[Stage, ...]
+) -> tuple[Clause, ...]:
     """Every clause in the order of `clauses_of_train`, defaults included; a placed clause states one place."""
     dropped = {id(clause) for clause in form.reading.dropped}
     singles = {
         word: c
         for word, c in form.singles.items()
-        if (word not in SINGLES or word in top.singles) and id(c) not in dropped
+        if (word not in SINGLE_WORDS or word in top.singles) and id(c) not in dropped
     }
     if net_clause is not None:
         singles["net"] = net_clause
@@ -415,7 +417,7 @@ def _complete(form: _Form, top: InForce, net_clause: Clause | None, stages: tupl
     if "update" in singles:
         singles["update"] = _completed_update(singles["update"], form.reading, batched)
     # All statements of a placed family stand where the first word of the family does.
-    statements = {INITIALISERS.names()[0]: list(form.initial.values()), RATES[0]: list(top.rates.values())}
+    statements = {INITIALISERS.names()[0]: list(form.initial.values()), RATE_WORDS[0]: list(top.rates.values())}
     clauses: list[Clause] = []
     for word in _words_of_train():
         if word in statements:
@@ -448,7 +450,7 @@ def _words(node: Node) -> Iterator[str]:
             yield from _words(item)
 
 
-def _completed_update(clause: Clause, reading: Reading, batched: bool | None) -> Clause:
+def _completed_update(clause: Clause, reading: ReadContext, batched: bool | None) -> Clause:
     """The update clause with all options of the rule, each with its origin."""
     node = _completed(clause.node, reading, batched)
     before = {part.word: part.origin for part in clause.parts}  # of a clause that `like` brought
@@ -460,7 +462,7 @@ def _completed_update(clause: Clause, reading: Reading, batched: bool | None) ->
     return replace(clause, node=node, parts=tuple(parts))
 
 
-def _completed(node: Node, reading: Reading, batched: bool | None) -> Node:
+def _completed(node: Node, reading: ReadContext, batched: bool | None) -> Node:
     """A clause in which every `(update ...)` states all its options; but for gamma, whose default depends on whether
     patterns are `batched` there, where that is not known (None).
     """

@@ -7,12 +7,12 @@ from functools import partial
 
 from snsim.engines.protocol import UpdateRule
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, arguments, describe, make_node, name, whole
-from snsim.network.expressions import Expression, parse
+from snsim.network.clauses import Faults, describe, make_node, read_arguments, read_name, read_whole_number
+from snsim.network.expressions import Expression, parse_expression
 from snsim.registry import Shelf, suggest
 from snsim.training.forms.costs import read_defaults, remember_broken
 from snsim.training.forms.values_and_scopes import read_value
-from snsim.training.schedule import constant
+from snsim.training.schedule import constant_value
 from snsim.training.spec import Value
 
 DEFINE_UPDATE = "(define-update NAME ((option default) ...) (state ...) (setq w EXPR) ...)"
@@ -41,11 +41,11 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
     A string before the first `setq` is its line of help. SnError with all faults.
     """
     faults = Faults()
-    given = arguments(call, 4, None, DEFINE_UPDATE, faults)
+    given = read_arguments(call, 4, None, DEFINE_UPDATE, faults)
     if given is None:
         remember_broken(updates, call)
         faults.stop()
-    called = name(given[0], "the name of an update rule", faults)
+    called = read_name(given[0], "the name of an update rule", faults)
     options = read_defaults(given[1].items, "option", (*_GIVEN, "curvature"), faults)
     if not given[1].is_list:
         faults.add(
@@ -79,7 +79,7 @@ def _states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
             f"put parentheses around it: ({node.name})" if node.is_name else "write (v) for a state called v",
         )
     for item in node.items:
-        state = name(item, "a state", faults)
+        state = read_name(item, "a state", faults)
         if state in taken or state in states:
             faults.add(f'"{state}" means something here already', item.span, f"write another name, such as my-{state}")
         elif state is not None:
@@ -108,8 +108,8 @@ def _group(
         return ()
     group: dict[str, Expression] = {}
     for target, side in zip(pairs[::2], pairs[1::2]):
-        called = name(target, "what setq sets", faults)
-        expression = parse(side, variables, faults)
+        called = read_name(target, "what setq sets", faults)
+        expression = parse_expression(side, variables, faults)
         if called is not None and called != "w" and called not in states:
             faults.add(
                 f'an update rule sets w and its states, not "{called}"',
@@ -124,7 +124,7 @@ def _group(
 
 
 @dataclass(frozen=True, eq=False)
-class Update:
+class UpdateClause:
     """What an `(update ...)` clause states, and the clause with every option."""
 
     rule: UpdateRule
@@ -137,15 +137,17 @@ class Update:
         return "rate" in self.rule.mentions
 
 
-def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, batched: bool = False) -> Update | None:
+def read_update(
+    node: Node, updates: Shelf[UpdateDefinition], faults: Faults, batched: bool = False
+) -> UpdateClause | None:
     """`(update NAME (option VALUE) ... (curvature N))`.
 
     With `(curvature N)`, for rules that mention h, the mean over N patterns takes the place of the running mean: the
     option gamma, if the rule has it, is 1 and cannot be stated. `batched`: patterns are gathered into batches, whose
     curvature is a sum or mean already: as in SN's batch Newton, gamma is 1 if it is not stated.
     """
-    given = arguments(node, 1, None, "(update NAME (option VALUE) ...)", faults)
-    if given is None or name(given[0], "the name of an update rule", faults) is None:
+    given = read_arguments(node, 1, None, "(update NAME (option VALUE) ...)", faults)
+    if given is None or read_name(given[0], "the name of an update rule", faults) is None:
         return None
     if given[0].name not in updates and not updates.is_broken(given[0].name):
         with faults.gathered():
@@ -156,8 +158,8 @@ def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, ba
         stated = _stated_options(given[1:], rule, faults)
         patterns = None
         if "curvature" in stated:
-            counts = arguments(stated["curvature"], 1, 1, "(curvature N)", faults)
-            patterns = whole(counts[0], "the patterns of (curvature N)", faults, 1) if counts else None
+            counts = read_arguments(stated["curvature"], 1, 1, "(curvature N)", faults)
+            patterns = read_whole_number(counts[0], "the patterns of (curvature N)", faults, 1) if counts else None
             if "gamma" in stated:
                 faults.add(
                     "(curvature N) holds the mean curvature during a pass, so nothing reads gamma",
@@ -165,15 +167,15 @@ def read_update(node: Node, updates: Shelf[UpdateDefinition], faults: Faults, ba
                     "leave one of them out",
                     (("the curvature is held here", stated["curvature"].span),),
                 )
-        options = {option: constant(_default(option, default, rule, batched)) for option, default in rule.options}
+        options = {option: constant_value(_default(option, default, rule, batched)) for option, default in rule.options}
         for option in options:
             if option in stated:
-                value = arguments(stated[option], 1, 1, f"({option} VALUE)", faults)
+                value = read_arguments(stated[option], 1, 1, f"({option} VALUE)", faults)
                 read = read_value(value[0], f"option {option} of {rule.name}", faults) if value else None
                 options[option] = read or options[option]
                 if read and (rule.curvature or rule.conjugate):
                     _check_range(option, options[option], stated[option], faults)
-        return Update(rule, _held(options, patterns), patterns, _complete(given[0], rule, stated, node, batched))
+        return UpdateClause(rule, _held(options, patterns), patterns, _complete(given[0], rule, stated, node, batched))
     return None
 
 
@@ -225,7 +227,7 @@ def _stated_options(nodes: tuple[Node, ...], rule: UpdateRule, faults: Faults) -
 
 def _held(options: dict[str, Value], patterns: int | None) -> dict[str, Value]:
     """With a held curvature the running mean is that curvature itself: gamma is 1."""
-    return {**options, "gamma": constant(1)} if patterns is not None and "gamma" in options else options
+    return {**options, "gamma": constant_value(1)} if patterns is not None and "gamma" in options else options
 
 
 def _default(option: str, default: float, rule: UpdateRule, batched: bool) -> float:

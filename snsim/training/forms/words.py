@@ -31,7 +31,7 @@ class TrainShelves:
         return TrainShelves(self.trainings.child(), self.costs.child(), self.updates.child())
 
 
-def words(shelves: TrainShelves, nets: NetShelves) -> dict[str, Callable[[Node, Interpreter], object]]:
+def train_words(shelves: TrainShelves, nets: NetShelves) -> dict[str, Callable[[Node, Interpreter], object]]:
     """The three words; each checks a form, puts its value on its shelf and returns it. They raise SnError."""
 
     def train(call: Node, interpreter: Interpreter) -> Training:
