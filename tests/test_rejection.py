@@ -55,7 +55,7 @@ def test_known_numbers() -> None:
     assert made.threshold == pytest.approx(0.3) and least_rejection(x, d, 10).rejected == 0
     none = least_rejection(x, d, 10)
     assert none.threshold == 0 and reject_below(np.array([[0.5, 0.49]]), d[:1], none.threshold).rejected == 0
-    with pytest.raises(SnError, match="rejection goes by the two most active outputs, and this net has 1"):
+    with pytest.raises(SnError, match="rejection compares the two most active outputs, and this net has 1"):
         least_rejection(x[:, :1], d[:, :1], 1)
 
 

@@ -195,7 +195,7 @@ def test_a_run_that_fails_keeps_the_passes_that_were_told(tmp_path: Path) -> Non
     )
     program = read_program(main, port=io.StringIO())
     told = []
-    with pytest.raises(SnError, match="ran away in pass") as caught:
+    with pytest.raises(SnError, match="diverged in pass") as caught:
         for event in run(program, program.trainings.get("n"), 1, Options(out=tmp_path)):
             if isinstance(event, Passed):
                 told.append(event.done.number)

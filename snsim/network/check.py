@@ -32,7 +32,7 @@ def two_layers(net: Net) -> Iterator[Fault]:
     """A net has an input layer and at least one more."""
     if len(net.layers) < 2:
         yield Fault(
-            f"net {net.name} has {len(net.layers) or 'no'} layer{'s' * (not net.layers)}; the least is two",
+            f"net {net.name} has {len(net.layers) or 'no'} layer{'s' * (not net.layers)}; a net needs at least two",
             net.span,
             hint="write (layer input N) first and (layer output N) last",
         )
@@ -47,14 +47,14 @@ def forward(net: Net) -> Iterator[Fault]:
             yield Fault(
                 f"layer {c.source} is connected to itself: a cycle",
                 c.span,
-                hint=f"leave it out, or name a later layer: (connect {c.source} LAYER (full))",
+                hint=f"remove it, or name a later layer: (connect {c.source} LAYER (full))",
             )
         elif order[c.source] > order[c.target]:
             yield Fault(
                 f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
                 f"{c.source}, so this would be a cycle",
                 c.span,
-                hint=f"turn it round, or state layer {c.source} before {c.target}",
+                hint=f"reverse it, or state layer {c.source} before {c.target}",
             )
     for t in net.transforms:
         for source in dict.fromkeys(t.sources):
@@ -78,7 +78,7 @@ def connected_once(net: Net) -> Iterator[Fault]:
         before = first.setdefault((c.source, c.target), c)
         if before is not c:
             also = () if before.span is None else (("first here", before.span),)
-            yield Fault(f"{c.source} is connected to {c.target} twice", c.span, hint="leave one of them out", also=also)
+            yield Fault(f"{c.source} is connected to {c.target} twice", c.span, hint="remove one of them", also=also)
 
 
 @CHECKS.register("transforms")
@@ -89,7 +89,7 @@ def transformed_once(net: Net) -> Iterator[Fault]:
         before = first.setdefault((t.word, *t.sources, t.target), t)
         if before is not t:
             also = () if before.span is None else (("first here", before.span),)
-            yield Fault(f"({t.name}) is stated twice", t.span, hint="leave one of them out", also=also)
+            yield Fault(f"({t.name}) is stated twice", t.span, hint="remove one of them", also=also)
 
 
 @CHECKS.register("names")
@@ -110,7 +110,7 @@ def distinct_names(net: Net) -> Iterator[Fault]:
             yield Fault(
                 'a layer cannot be called "biases"',
                 layer.span,
-                hint="write another name, such as bias-layer: in a training biases means all of them",
+                hint="write another name, such as bias-layer: in a training, biases means the biases of all layers",
             )
 
 
@@ -167,7 +167,8 @@ def bias_has_geometry(net: Net) -> Iterator[Fault]:
     for layer in net.layers[1:]:
         if layer.bias in ("map", "column") and layer.maps is None:
             yield Fault(
-                f"layer {layer.name} is {layer.units} units without geometry, so it has no bias per {layer.bias}",
+                f"layer {layer.name} is {layer.units} units without rows and columns, so it cannot have a bias per "
+                f"{layer.bias}",
                 layer.span,
                 hint=f"write (layer {layer.name} {layer.units} (bias unit)), or give it rows and columns",
             )
@@ -181,12 +182,12 @@ def small_enough(net: Net) -> Iterator[Fault]:
             yield Fault(
                 f"layer {layer.name} has {layer.units:,} units; a net has at most {MOST_UNITS:,}",
                 layer.span,
-                hint="write fewer units, or smaller maps: (layer NAME (MAPS ROWS COLUMNS))",
+                hint="use fewer units or smaller maps: (layer NAME (MAPS ROWS COLUMNS))",
             )
     units = sum(layer.units for layer in net.layers)
     if units > MOST_UNITS and all(layer.units <= MOST_UNITS for layer in net.layers):
         yield Fault(
-            f"net {net.name} has {units:,} units; the most is {MOST_UNITS:,}",
+            f"net {net.name} has {units:,} units; the limit is {MOST_UNITS:,}",
             net.span,
             hint=f"use smaller layers: the largest is {max(net.layers, key=lambda layer: layer.units).name}",
         )
@@ -196,20 +197,20 @@ def small_enough(net: Net) -> Iterator[Fault]:
                 f"{c.source} to {c.target} has {c.wiring.connections:,} connections; a net has at most "
                 f"{MOST_CONNECTIONS:,}",
                 c.span,
-                hint="connect them by (mask ROWS COLUMNS) in place of (full), or make them smaller",
+                hint="connect them by (mask ROWS COLUMNS) instead of (full), or make the layers smaller",
             )
     connections = sum(c.wiring.connections for c in net.connections)
     if connections > MOST_CONNECTIONS and all(c.wiring.connections <= MOST_CONNECTIONS for c in net.connections):
         yield Fault(
-            f"net {net.name} has {connections:,} connections; the most is {MOST_CONNECTIONS:,}",
+            f"net {net.name} has {connections:,} connections; the limit is {MOST_CONNECTIONS:,}",
             net.span,
-            hint="connect layers by (mask ROWS COLUMNS) in place of (full), or make them smaller",
+            hint="connect layers by (mask ROWS COLUMNS) instead of (full), or make the layers smaller",
         )
     for t in net.transforms:
         if isinstance(t.structure, Attention) and t.structure.heads * t.structure.positions**2 > MOST_ATTENTION:
             yield Fault(
                 f"({t.name}) attends from {t.structure.positions:,} positions to {t.structure.positions:,} in "
-                f"{t.structure.heads} heads; the most is {MOST_ATTENTION:,} pairs",
+                f"{t.structure.heads} heads; the limit is {MOST_ATTENTION:,} pairs",
                 t.span,
                 hint="use smaller maps or fewer heads",
             )

@@ -21,7 +21,7 @@ from snsim.language.hidden_characters import refuse_hidden
 from snsim.language.literals import NUMBER
 from snsim.registry import suggest
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 Plain = Node | str | float | Symbol | np.ndarray | list[Any] | tuple["Plain", ...]  # what `make_node` takes
 
@@ -85,7 +85,7 @@ class Faults:
         raise SnError(dict.fromkeys(self.found))  # what a comma put in several times is said once
 
 
-def all_or_none(values: Iterable[T | None]) -> tuple[T, ...] | None:
+def all_or_none(values: Iterable[Item | None]) -> tuple[Item, ...] | None:
     """Return the values, or None if one of them is None: it could not be read, and its fault is in the list."""
     read = tuple(values)
     known = tuple(value for value in read if value is not None)
@@ -171,7 +171,7 @@ def read_names(node: Node, what: str, faults: Faults, hint: str | Callable[[], s
     """NAME or (NAME ...): the nodes that are names."""
     nodes = list(node.items) if node.is_list else [node]
     if not nodes:
-        faults.add(f"{what}: the list of names is empty", node.span, "put a name in it: (NAME ...)")
+        faults.add(f"{what}: the list of names is empty", node.span, "add a name: (NAME ...)")
     return [n for n in nodes if read_name(n, what, faults, hint) is not None]
 
 
@@ -190,16 +190,16 @@ def describe(node: Node) -> str:
 
 def read_arguments(node: Node, least: int, most: int | None, syntax: str, faults: Faults) -> tuple[Node, ...] | None:
     """What follows the word of a clause, if there are `least` to `most` of them; else a fault with the syntax."""
-    given = node.items[1:]
-    if len(given) < least or (most is not None and len(given) > most):
+    args = node.items[1:]
+    if len(args) < least or (most is not None and len(args) > most):
         count = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
         faults.add(
-            f"({node.head} ...) takes {count} argument{'' if count == '1' else 's'}, {len(given)} given",
+            f"({node.head} ...) takes {count} argument{'' if count == '1' else 's'}, {len(args)} given",
             node.span,
             f"write {syntax}",
         )
         return None
-    return given
+    return args
 
 
 def select_clauses(
@@ -222,9 +222,9 @@ def select_clauses(
             )
         elif node.head in seen and node.head not in repeatable:
             faults.add(
-                f"({node.head} ...) stands twice in this {kind}",
+                f"({node.head} ...) is stated twice in this {kind}",
                 node.items[0].span,
-                "leave one of them out",
+                "remove one of them",
                 (("first here", seen[node.head].span),),
             )
         else:

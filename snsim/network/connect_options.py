@@ -48,20 +48,20 @@ class Statement:
 
     def sizes(self, count: int, syntax: str) -> tuple[int, ...] | None:
         """The scheme's arguments: `count` whole numbers from 1."""
-        given = read_arguments(self.scheme, count, count, syntax, self.faults)
-        if given is None:
+        args = read_arguments(self.scheme, count, count, syntax, self.faults)
+        if args is None:
             return None
         return all_or_none(
-            [read_whole_number(node, f"a size of ({self.scheme.head} ...)", self.faults, least=1) for node in given]
+            [read_whole_number(node, f"a size of ({self.scheme.head} ...)", self.faults, least=1) for node in args]
         )
 
     def step(self) -> tuple[int, int]:
         """`(step S)` or `(step SR SC)`: the shift of the window in rows and columns; 1 if not stated."""
         node = self.options.get("step")
-        given = None if node is None else read_arguments(node, 1, 2, "(step S) or (step SR SC)", self.faults)
-        if given is None:
+        args = None if node is None else read_arguments(node, 1, 2, "(step S) or (step SR SC)", self.faults)
+        if args is None:
             return 1, 1
-        shifts = [read_whole_number(n, "a step", self.faults, least=1) or 1 for n in given]
+        shifts = [read_whole_number(n, "a step", self.faults, least=1) or 1 for n in args]
         return shifts[0], shifts[-1]
 
     def border(self) -> Border:
@@ -70,27 +70,27 @@ class Statement:
         if node is None:
             return Border()
         syntax = "(border N V), (border N wrap) or (border wrap)"
-        given = read_arguments(node, 1, 2, syntax, self.faults)
-        if given is None:
+        args = read_arguments(node, 1, 2, syntax, self.faults)
+        if args is None:
             return Border()
-        wrap = given[-1].is_name and given[-1].name == "wrap"
-        if len(given) == 1:
+        wrap = args[-1].is_name and args[-1].name == "wrap"
+        if len(args) == 1:
             if not wrap:
                 self.faults.add(
-                    f"(border ...) needs the value of its cells, or wrap, beside {describe(given[0])}",
+                    f"(border ...) needs the value of its cells, or wrap, after {describe(args[0])}",
                     node.span,
                     f"write {syntax}",
                 )
             return Border(wrap=wrap)
-        cells = read_whole_number(given[0], "the number of border cells", self.faults) or 0
+        cells = read_whole_number(args[0], "the number of border cells", self.faults) or 0
         if wrap:
             return Border(cells, wrap=True)
-        if given[1].is_symbol:
+        if args[1].is_symbol:
             self.faults.add(
-                f'a border is a number or wrap, not the name "{given[1].name}"', given[1].span, f"write {syntax}"
+                f'a border is a number or wrap, not the name "{args[1].name}"', args[1].span, f"write {syntax}"
             )
             return Border(cells)
-        return Border(cells, read_number(given[1], "the value of the border", self.faults) or 0.0)
+        return Border(cells, read_number(args[1], "the value of the border", self.faults) or 0.0)
 
     def exact(self) -> bool:
         """`(exact)`: refuse cells at the far edge that no window reaches."""
@@ -104,9 +104,9 @@ class Statement:
             return False
         if fixed is not None:
             self.faults.add(
-                "(fixed ...) weights never learn, and (weight-norm) is a way of learning them",
+                "(fixed ...) weights never learn, so (weight-norm) has no effect on them",
                 node.span,
-                "leave one of them out",
+                "remove one of them",
                 (("fixed here", fixed.span),),
             )
         return read_arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
@@ -118,21 +118,21 @@ class Statement:
         """
         if sources * targets > MOST_PAIRS:
             self.faults.add(
-                f"{sources} maps to {targets} maps are {sources * targets} pairs; the most is {MOST_PAIRS}",
+                f"{sources} maps to {targets} maps are {sources * targets} pairs; the limit is {MOST_PAIRS}",
                 self.span,
-                "write fewer maps, such as (layer NAME (16 ROWS COLUMNS))",
+                "use fewer maps, such as (layer NAME (16 ROWS COLUMNS))",
             )
             return None
         node = self.options.get("table")
         if node is None:
             return np.ones((sources, targets), bool)
-        given = read_arguments(node, 1, 1, "(table NAME) or (table ,matrix)", self.faults)
-        if given is None:
+        args = read_arguments(node, 1, 1, "(table NAME) or (table ,matrix)", self.faults)
+        if args is None:
             return None
-        if given[0].is_name and given[0].name in ("full", "one-to-one"):
-            return self._standard(given[0], sources, targets, names)
-        table = self._table(given[0])
-        return None if table is None else self._fitting(table, given[0], sources, targets, names)
+        if args[0].is_name and args[0].name in ("full", "one-to-one"):
+            return self._standard(args[0], sources, targets, names)
+        table = self._table(args[0])
+        return None if table is None else self._fitting(table, args[0], sources, targets, names)
 
     def _standard(self, node: Node, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
         if node.name == "full":
@@ -140,7 +140,8 @@ class Statement:
         if sources == targets:
             return np.eye(sources, dtype=bool)
         self.faults.add(
-            f"one-to-one needs as many maps in both layers: {sources} in {names[0]}, {targets} in {names[1]}",
+            f"one-to-one needs the same number of maps in both layers: {sources} in {names[0]}, {targets} in "
+            f"{names[1]}",
             node.span,
             f"give {names[1]} {sources} maps, or {names[0]} {targets}",
         )
@@ -176,7 +177,7 @@ class Statement:
             return table
         entry = self.tables.entry(node.name) if node.is_name else None
         also = () if entry is None or entry.span is None else (("the table", entry.span),)
-        wrong = [
+        mismatches = [
             f"{have} {side} maps in the table, {want} in layer {layer}"
             for have, want, side, layer in (
                 (table.shape[0], sources, "source", names[0]),
@@ -185,7 +186,7 @@ class Statement:
             if have != want
         ]
         self.faults.add(
-            "; ".join(wrong),
+            "; ".join(mismatches),
             node.span,
             f"write {sources} rows (maps of {names[0]}) and {targets} columns (maps of {names[1]})",
             also,
@@ -212,9 +213,9 @@ def read_binary_matrix(node: Node, faults: Faults) -> np.ndarray | None:
             "write rows of 0 and 1, such as [[1 0][0 1]]",
         )
         return None
-    wrong = np.argwhere((values != 0) & (values != 1))
-    if len(wrong):
-        i, j = wrong[0]
+    mismatches = np.argwhere((values != 0) & (values != 1))
+    if len(mismatches):
+        i, j = mismatches[0]
         faults.add(
             f"a table holds 0 and 1, this one has {values[i, j]:g} in row {i + 1}, column {j + 1}",
             node.span,
@@ -234,25 +235,25 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
     source, target = windows.source[1:], windows.target[1:]
     (r, c), (sr, sc), (h, w) = windows.window, windows.step, source
     step = f"{sr}" if sr == sc else f"{sr} {sc}"
-    around = (
+    border_text = (
         "border wrap"
         if border.wrap and not border.cells
         else f"border {border.cells} wrap"
         if border.wrap
         else f"border {border.cells}"
     )
-    said = f"windows of {r}x{c}, step {step}, {around} on {h}x{w}"
+    windows_text = f"windows of {r}x{c}, step {step}, {border_text} on {h}x{w}"
     faults, place = statement.faults, statement.span
     if border.wrap and (h % sr or w % sc):
         faults.add(
-            f"{said}: a step must divide a map that wraps round",
+            f"{windows_text}: with wrap, the step must divide the size of the map",
             statement.place("step", "border"),
-            f"write (step {_dividing(h, sr)} {_dividing(w, sc)}), or give the border a value in place of wrap",
+            f"write (step {_dividing(h, sr)} {_dividing(w, sc)}), or give the border a value instead of wrap",
         )
         return
     if border.wrap and (r > h or c > w):
         faults.add(
-            f"{said}: the window is larger than the map that wraps round",
+            f"{windows_text}: with wrap, the window cannot be larger than the map",
             place,
             f"write a window of at most {h} rows and {w} columns",
         )
@@ -260,14 +261,14 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
     fits = count_windows(h, border, r, sr), count_windows(w, border, c, sc)
     if min(fits) < 1:
         faults.add(
-            f"{said} do not fit: layer {names[0]} is too small",
+            f"{windows_text} do not fit: layer {names[0]} is too small",
             place,
             f"write a window of at most {h} rows and {w} columns, or a wider border",
         )
     elif fits != target:
         layer = "x".join(map(str, windows.target))
         faults.add(
-            f"{said} give {fits[0]}x{fits[1]}; layer {names[1]} is {layer}",
+            f"{windows_text} give {fits[0]}x{fits[1]}; layer {names[1]} is {layer}",
             place,
             f"give {names[1]} the rows and columns {fits[0]} {fits[1]}, or change window, step or border",
         )
@@ -276,9 +277,9 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
         if any(over):
             unread = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in zip(over, ("row", "column")) if n)
             faults.add(
-                f"{said} leave {unread} at the far edge unread",
+                f"{windows_text} leave {unread} at the far edge unread",
                 statement.place("exact"),
-                "leave (exact) out, or write another (border CELLS VALUE)",
+                "remove (exact), or change (border CELLS VALUE)",
             )
 
 

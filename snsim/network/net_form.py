@@ -51,14 +51,14 @@ __all__ = ["NetShelves", "NlfDefinition", "lisp_functions", "net_words"]
 # Every clause of `net`: its syntax and its line of help.
 CLAUSES: Shelf[str] = Shelf("clause of net")
 for _word, _syntax, _doc in (
-    ("like", "(like NET)", "first clause: the clauses of that net, then these"),
-    ("default", "(default (nlf ..) (bias ..))", "for layers that do not say; (nlf sn-tanh) (bias unit) if not stated"),
+    ("like", "(like NET)", "first clause: start from the clauses of that net"),
+    ("default", "(default (nlf ..) (bias ..))", "for layers that do not state them; default (nlf sn-tanh) (bias unit)"),
     ("layer", LAYER_SYNTAX, "layers, in order of computation: the first is the input, the last the output"),
     ("connect", CONNECT_SYNTAX, "every layer of the first names to every layer of the second"),
     ("normalize", TRANSFORMS["normalize"], "each position of FROM to mean 0, variance 1 over the maps, into TO"),
     ("attend", TRANSFORMS["attend"], "softmax(q k / sqrt(maps of a head)) v over the positions, per head, into TO"),
     ("without", WITHOUT_SYNTAX, "removes what `like` brought"),
-    ("expect", "(expect (units N) (connections N) (weights N))", "refuses the net if its counts are others"),
+    ("expect", "(expect (units N) (connections N) (weights N))", "refuses the net if its counts differ"),
 ):
     CLAUSES.add(_word, _syntax, _doc)
 
@@ -100,18 +100,18 @@ def net_words(shelves: NetShelves) -> dict[str, Callable[[Node, Any], object]]:
 def declare_net(form: Node, shelves: NetShelves) -> Net:
     """Read `(net NAME clause ...)`, put the net on the shelf and return it. SnError with all faults."""
     faults = Faults()
-    given = read_arguments(form, 1, None, "(net NAME clause ...)", faults)
-    title = None if given is None else read_name(given[0], "the name of a net", faults)
-    if given is None or title is None:
+    args = read_arguments(form, 1, None, "(net NAME clause ...)", faults)
+    title = None if args is None else read_name(args[0], "the name of a net", faults)
+    if args is None or title is None:
         raise SnError(faults.found)
     try:
         with faults.gathered():
-            shelves.nets.check_free(title, given[0].span)
-        net = NetForm(title, form, given[1:], shelves, faults).net()
+            shelves.nets.check_free(title, args[0].span)
+        net = NetForm(title, form, args[1:], shelves, faults).net()
     except SnError:
         shelves.nets.mark_broken(title)
         raise
-    return shelves.nets.add(title, net, net.summary, given[0].span)
+    return shelves.nets.add(title, net, net.summary, args[0].span)
 
 
 class NetForm:
@@ -128,7 +128,7 @@ class NetForm:
             faults.add(
                 "(like NET) must be the first clause",
                 self._stated("like")[0].span,
-                f"move it directly behind the name: (net {title} (like NET) ...)",
+                f"move it directly after the name: (net {title} (like NET) ...)",
             )
         self._nlfs: dict[int, tuple[Node, Nlf]] = {}  # by the identity of the option, which is kept with it
         self._unsound: set[str] = set()  # layers whose shape is not known
@@ -169,12 +169,12 @@ class NetForm:
     def _like(self) -> Net | None:
         """The net of `(like NET)`. Without it nothing else of the form makes sense."""
         for node in self._stated("like"):
-            given = read_arguments(node, 1, 1, "(like NET)", self.faults)
-            title = None if given is None else read_name(given[0], "the net of (like NET)", self.faults)
-            if given is None or title is None:
+            args = read_arguments(node, 1, 1, "(like NET)", self.faults)
+            title = None if args is None else read_name(args[0], "the net of (like NET)", self.faults)
+            if args is None or title is None:
                 raise SnError(self.faults.found)
             with self.faults.gathered():
-                return self.shelves.nets.get(title, given[0].span)
+                return self.shelves.nets.get(title, args[0].span)
             raise SnError(self.faults.found)
         return None
 
@@ -204,9 +204,9 @@ class NetForm:
         assert node is not None
         if not node.is_list and not node.is_number:
             self.faults.add(
-                f"a shape or an option belongs here, not {describe(node)}",
+                f"expected a shape or an option, not {describe(node)}",
                 node.span,
-                f"write {LAYER_SYNTAX}; several layers are named in a list: (layer (h1 h2) 30)",
+                f"write {LAYER_SYNTAX}; name several layers in a list: (layer (h1 h2) 30)",
             )
             return None
         if node.is_list and len(node.items) not in (2, 3):
@@ -224,15 +224,15 @@ class NetForm:
         )
 
     def _bias(self, node: Node) -> str:
-        given = read_arguments(node, 1, 1, "(bias unit), map, column or none", self.faults)
-        if given is None:
+        args = read_arguments(node, 1, 1, "(bias unit), map, column or none", self.faults)
+        if args is None:
             return "none"
-        if given[0].is_name and given[0].name in BIASES:
-            return given[0].name
+        if args[0].is_name and args[0].name in BIASES:
+            return args[0].name
         self.faults.add(
-            f"a bias is unit, map, column or none, not {describe(given[0])}",
-            given[0].span,
-            "write (bias unit) for one a unit, (bias map) for a shared one, or (bias none)",
+            f"a bias is unit, map, column or none, not {describe(args[0])}",
+            args[0].span,
+            "write (bias unit) for one bias per unit, (bias map) for one per map, or (bias none)",
         )
         return "none"
 
@@ -242,7 +242,7 @@ class NetForm:
             self.faults.add(
                 f"layer {layer.name} is the input (the first layer), which takes no ({word} ...)",
                 option.node.span,
-                f"leave ({word} ...) out, or state it for a later layer",
+                f"remove ({word} ...), or state it for a later layer",
             )
         return Layer(layer.name, layer.shape, span=layer.span)
 
@@ -290,8 +290,8 @@ class NetForm:
     def _number(self, node: Node | None, faults: Faults) -> float | None:
         if node is None:
             return None
-        given = read_arguments(node, 1, 1, f"({node.head} NUM)", faults)
-        return None if given is None else read_number(given[0], f"the number of ({node.head} ...)", faults)
+        args = read_arguments(node, 1, 1, f"({node.head} NUM)", faults)
+        return None if args is None else read_number(args[0], f"the number of ({node.head} ...)", faults)
 
     def _report(self, faults: Faults, draft: DraftConnection | DraftTransform) -> None:
         """Take over the faults; those of an inherited clause say in which net they arise."""
@@ -335,8 +335,8 @@ class NetForm:
         """The counts that `(expect (units N) (connections N) (weights N))` states, any of the three."""
         expected: dict[str, tuple[int, Node]] = {}
         for node in self._stated("expect"):
-            given = read_arguments(node, 1, None, "(expect (units N) (connections N) (weights N))", self.faults) or ()
-            for count in select_clauses(given, COUNTS, "expect", (), self.faults):
+            args = read_arguments(node, 1, None, "(expect (units N) (connections N) (weights N))", self.faults) or ()
+            for count in select_clauses(args, COUNTS, "expect", (), self.faults):
                 stated = read_arguments(count, 1, 1, f"({count.head} N)", self.faults)
                 value = (
                     None if stated is None else read_whole_number(stated[0], f"the number of {count.head}", self.faults)
@@ -355,7 +355,7 @@ class NetForm:
                 self.faults.add(
                     f"net {net.name} has {found:,} {what}, {value:,} expected",
                     node.span,
-                    f"write ({what} {found}) if that is meant; layer by layer: {each}",
+                    f"write ({what} {found}) if that is what you want; layer by layer: {each}",
                 )
 
 
@@ -366,8 +366,8 @@ def _rank(clause: Clause) -> int:
 
 def _value(option: Node) -> object:
     """What an option states as Python values: a single one by itself, several as a tuple, none as True."""
-    given = tuple(python_value(node) for node in option.items[1:])
-    return True if not given else given[0] if len(given) == 1 else given
+    args = tuple(python_value(node) for node in option.items[1:])
+    return True if not args else args[0] if len(args) == 1 else args
 
 
 def _no_wires() -> Table:

@@ -57,7 +57,8 @@ class NlfDefinition:
             if not math.isfinite(values[parameter]):
                 stated = " ".join(number_text(n) for n in numbers)
                 faults.add(
-                    f"nlf {self.name} has no value of its own for {parameter} with {stated or 'these'}",
+                    f"the default of parameter {parameter} of nlf {self.name} is not finite with "
+                    f"{stated or 'these numbers'}",
                     span,
                     f"state {parameter}: {self.syntax}",
                 )
@@ -82,21 +83,21 @@ class NlfDefinition:
 def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:
     """Read `(define-nlf ...)`, put the definition on the shelf and return it. SnError with all faults."""
     faults = Faults()
-    given = read_arguments(form, 3, 5, SYNTAX, faults)
-    title = None if given is None else read_name(given[0], "the name of an nlf", faults)
-    if given is None or title is None:
+    args = read_arguments(form, 3, 5, SYNTAX, faults)
+    title = None if args is None else read_name(args[0], "the name of an nlf", faults)
+    if args is None or title is None:
         raise SnError(faults.found)
     with faults.gathered():
-        shelf.check_free(title, given[0].span)
+        shelf.check_free(title, args[0].span)
     if title == "x":
         faults.add(
             "an nlf cannot be called x: (nlf x) is the expression x",
-            given[0].span,
+            args[0].span,
             "write another name, such as identity",
         )
-    rest = list(given[2:])
+    rest = list(args[2:])
     doc = str(rest.pop(0).value) if isinstance(rest[0].value, str) else ""
-    parameters = _parameters(given[1], faults)
+    parameters = _parameters(args[1], faults)
     if parameters is None:
         shelf.mark_broken(title)
         raise SnError(faults.found)
@@ -104,12 +105,12 @@ def declare_nlf(form: Node, shelf: Shelf[NlfDefinition]) -> NlfDefinition:
     f = _expression(rest, variables, form, faults)
     derivative = _derivative(rest[1], variables, faults) if len(rest) > 1 else None
     if len(rest) > 2:
-        faults.add("nothing follows the derivative", rest[2].span, f"write {SYNTAX}")
+        faults.add("nothing may follow the derivative", rest[2].span, f"write {SYNTAX}")
     if faults.any or f is None:
         shelf.mark_broken(title)
         faults.stop()
     definition = NlfDefinition(title, tuple(parameters), f, derivative)
-    return shelf.add(title, definition, doc or to_text(definition.f), given[0].span)
+    return shelf.add(title, definition, doc or to_text(definition.f), args[0].span)
 
 
 def _parameters(node: Node, faults: Faults) -> list[tuple[str, Expression | None]] | None:
@@ -124,17 +125,19 @@ def _parameters(node: Node, faults: Faults) -> list[tuple[str, Expression | None
     parameters: list[tuple[str, Expression | None]] = []
     for item in node.items[1:]:
         has_default = item.is_list and len(item.items) == 2
-        title = item.items[0] if has_default else item
-        if not title.is_symbol:
+        parameter = item.items[0] if has_default else item
+        if not parameter.is_symbol:
             faults.add(
                 f"a parameter is a name or (name default), not {describe(item)}",
                 item.span,
                 "write p, or (p 0.5) for a parameter with the default 0.5",
             )
             continue
-        if title.name in ("x", *(p for p, _ in parameters)):
+        if parameter.name in ("x", *(p for p, _ in parameters)):
             faults.add(
-                f'"{title.name}" stands twice among the variables', title.span, f"call one of them {title.name}2"
+                f'"{parameter.name}" is listed twice among the variables',
+                parameter.span,
+                f"rename one of them, such as {parameter.name}2",
             )
             continue
         default = None
@@ -142,11 +145,11 @@ def _parameters(node: Node, faults: Faults) -> list[tuple[str, Expression | None
             default = expressions.parse_expression(item.items[1], [p for p, _ in parameters], faults)
         elif any(d is not None for _, d in parameters):
             faults.add(
-                f"parameter {title.name} has no default, but one before it has",
-                title.span,
+                f"parameter {parameter.name} has no default, but one before it has",
+                parameter.span,
                 "put the parameters that must be stated first",
             )
-        parameters.append((title.name, default))
+        parameters.append((parameter.name, default))
     return parameters
 
 
@@ -163,8 +166,8 @@ def _derivative(node: Node, variables: list[str], faults: Faults) -> Expression 
             f"only (derivative EXPR) may follow the expression, not {describe(node)}", node.span, f"write {SYNTAX}"
         )
         return None
-    given = read_arguments(node, 1, 1, "(derivative EXPR)", faults)
-    return None if given is None else expressions.parse_expression(given[0], variables, faults)
+    args = read_arguments(node, 1, 1, "(derivative EXPR)", faults)
+    return None if args is None else expressions.parse_expression(args[0], variables, faults)
 
 
 def _of_x(node: Node, variables: list[str], faults: Faults) -> Expression | None:
@@ -180,29 +183,29 @@ def _of_x(node: Node, variables: list[str], faults: Faults) -> Expression | None
 
 def read_nlf(option: Node, shelf: Shelf[NlfDefinition], faults: Faults) -> Nlf | None:
     """`(nlf NAME NUM ...)` or `(nlf EXPR)`; None and faults if it is neither."""
-    given = read_arguments(option, 1, None, "(nlf NAME NUM ...) or (nlf EXPR)", faults)
-    if given is None:
+    args = read_arguments(option, 1, None, "(nlf NAME NUM ...) or (nlf EXPR)", faults)
+    if args is None:
         return None
-    if given[0].is_list or given[0].is_number or (given[0].is_symbol and given[0].name == "x"):
-        if len(given) > 1:
+    if args[0].is_list or args[0].is_number or (args[0].is_symbol and args[0].name == "x"):
+        if len(args) > 1:
             faults.add(
-                "an expression stands alone in (nlf EXPR)", given[1].span, "write one expression: (nlf (tanh x))"
+                "(nlf EXPR) takes one expression and nothing else", args[1].span, "write one expression: (nlf (tanh x))"
             )
             return None
-        f = _of_x(given[0], ["x"], faults)
+        f = _of_x(args[0], ["x"], faults)
         if f is None:
             return None
         df = differentiate(f, "x")
         return Nlf(to_text(f), f, df, differentiate(df, "x"))
-    title = read_name(given[0], "an nlf", faults)
+    title = read_name(args[0], "an nlf", faults)
     if title is None:
         return None
-    numbers = [read_number(node, f"a parameter of nlf {title}", faults) for node in given[1:]]
+    numbers = [read_number(node, f"a parameter of nlf {title}", faults) for node in args[1:]]
     entry = shelf.entry(title)
     if entry is None:
         faults.silent = faults.silent or shelf.is_broken(title)
         if not shelf.is_broken(title):
-            faults.add(f'unknown nlf "{title}"', given[0].span, partial(shelf.suggest, title))
+            faults.add(f'unknown nlf "{title}"', args[0].span, partial(shelf.suggest, title))
         return None
     read = all_or_none(numbers)
     return None if read is None else entry.value.make(read, option.span, faults)

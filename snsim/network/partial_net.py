@@ -35,22 +35,27 @@ CONNECT_OPTIONS: Shelf[str] = Shelf("option of connect")
 for _shelf, _word, _syntax, _doc in (
     (LAYER_OPTIONS, "nlf", "(nlf NAME NUM ...) or (nlf EXPR)", "non-linearity, by name or as an expression in x"),
     (LAYER_OPTIONS, "bias", "(bias unit), map, column or none", "one per unit, one shared per map or per column, none"),
-    (CONNECT_OPTIONS, "table", "(table NAME) or (table ,matrix)", "which maps feed which; full if not stated"),
-    (CONNECT_OPTIONS, "step", "(step S) or (step SR SC)", "shift of the window in rows and columns; 1 if not stated"),
+    (
+        CONNECT_OPTIONS,
+        "table",
+        "(table NAME) or (table ,matrix)",
+        "which source maps feed which target maps; default full",
+    ),
+    (CONNECT_OPTIONS, "step", "(step S) or (step SR SC)", "shift of the window in rows and columns; default 1"),
     (
         CONNECT_OPTIONS,
         "border",
         "(border N V), (border N wrap) or (border wrap)",
-        "N cells all round held at V, or the map's other side; none if not stated",
+        "N cells around each map, with the value V or wrapped around; default none",
     ),
-    (CONNECT_OPTIONS, "exact", "(exact)", "refuse cells at the far edge that no window reaches"),
-    (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; 1 if not stated"),
+    (CONNECT_OPTIONS, "exact", "(exact)", "refuse a net whose windows leave cells at the far edge unread"),
+    (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; default 1"),
     (CONNECT_OPTIONS, "fixed", "(fixed NUM)", "all weights are this number and never learn"),
     (
         CONNECT_OPTIONS,
         "weight-norm",
         "(weight-norm)",
-        "weights gain * v / |v|, v those of one target map (mask, equal-mask), trait (tdnn) or unit; "
+        "weights gain * v / |v|, with one v for each target map (mask, equal-mask), trait (tdnn) or unit; "
         "the gains learn too",
     ),
 ):
@@ -154,18 +159,18 @@ class Draft:
 
     def without(self, node: Node) -> None:
         """`(without LAYER)` or `(without (connect A B))`, `normalize` and `attend` alike, of what `like` brought."""
-        given = read_arguments(node, 1, 1, WITHOUT_SYNTAX, self._faults)
-        if given is None:
+        args = read_arguments(node, 1, 1, WITHOUT_SYNTAX, self._faults)
+        if args is None:
             return
         if self._parent is None:
             self._faults.add(
-                "(without ...) removes from what (like NET) brought, and there is no (like NET)",
+                "(without ...) removes what (like NET) inherits, and there is no (like NET)",
                 node.span,
-                "begin the net with (like NET), or leave the layer out",
+                "start the net with (like NET), or remove the layer itself",
             )
-        elif given[0].is_list:
-            (self._without_transform if given[0].head in SYNTAX else self._without_connection)(given[0])
-        elif (layer := self._known(given[0])) is not None:
+        elif args[0].is_list:
+            (self._without_transform if args[0].head in SYNTAX else self._without_connection)(args[0])
+        elif (layer := self._known(args[0])) is not None:
             del self.layers[layer]
             for key in self._joined.get(layer, ()):
                 self._connections.pop(key, None)
@@ -230,7 +235,7 @@ class Draft:
                 self._faults.add(
                     f"({node.head} ...) is stated twice",
                     node.span,
-                    "leave one of them out",
+                    "remove one of them",
                     (("first here", found[node.head].node.span),),
                 )
             else:
@@ -241,11 +246,11 @@ class Draft:
 
     def layer(self, node: Node) -> None:
         """`(layer NAMES SHAPE option ...)`; for a layer that `like` brought only what it states changes."""
-        given = read_arguments(node, 1, None, LAYER_SYNTAX, self._faults)
-        if given is None:
+        args = read_arguments(node, 1, None, LAYER_SYNTAX, self._faults)
+        if args is None:
             return
-        stated = read_names(given[0], "a layer", self._faults)
-        rest = list(given[1:])
+        stated = read_names(args[0], "a layer", self._faults)
+        rest = list(args[1:])
         shape = rest.pop(0) if rest and not rest[0].head else None
         if rest and rest[0].is_number and shape is not None and not shape.is_name:
             self._faults.add(
@@ -263,7 +268,7 @@ class Draft:
             self._faults.add(
                 f"layer {title.name} is stated twice",
                 title.span,
-                "leave one out, or give it another name",
+                "remove one of them, or rename it",
                 (("first here", self._stated[title.name]),),
             )
             return
@@ -274,7 +279,7 @@ class Draft:
             self.layers[title.name] = DraftLayer(title.name, shape, STATED, title.span, dict(options))
             return
         if shape is None and not options:
-            self._faults.add(f"(layer {title.name}) states nothing", node.span, f"write {LAYER_SYNTAX}")
+            self._faults.add(f"(layer {title.name}) changes nothing", node.span, f"write {LAYER_SYNTAX}")
         layer.options.update(options)
         layer.span = title.span
         if shape is not None:
@@ -303,8 +308,8 @@ class Draft:
 
     def connect(self, node: Node) -> None:
         """`(connect NAMES NAMES (scheme ..) option ...)`, every FROM to every TO."""
-        given = read_arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
-        if given is None:
+        args = read_arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
+        if args is None:
             return
         sources, targets = (
             [
@@ -312,7 +317,7 @@ class Draft:
                 for title in read_names(n, "a layer", self._faults, self._layers_there)
                 if self._known(title) is not None
             ]
-            for n in given[:2]
+            for n in args[:2]
         )
         pairs = [(s.name, t) for s in sources for t in targets]
         inherited = {
@@ -320,7 +325,7 @@ class Draft:
             for ends in ((s, t.name) for s, t in pairs)
             if (c := self._connections.get(ends)) is not None and not c.stated
         }
-        scheme, rest = self._scheme(given[2:], bool(pairs) and all((s, t.name) in inherited for s, t in pairs))
+        scheme, rest = self._scheme(args[2:], bool(pairs) and all((s, t.name) in inherited for s, t in pairs))
         for source, target in pairs:
             changed = inherited.get((source, target.name))
             before = len(self._faults.found)
@@ -334,25 +339,25 @@ class Draft:
                 draft.scheme, draft.origin = scheme, STATED
             draft.whole = len(self._faults.found) == before
 
-    def _scheme(self, given: tuple[Node, ...], changes: bool) -> tuple[Node | None, tuple[Node, ...]]:
+    def _scheme(self, args: tuple[Node, ...], changes: bool) -> tuple[Node | None, tuple[Node, ...]]:
         """The scheme, if one is stated, and the options behind it. `changes`: only inherited pairs are named."""
-        first = given[0]
+        first = args[0]
         if changes and first.head in CONNECT_OPTIONS:
-            return None, given
+            return None, args
         if first.is_list and first.head in SCHEMES:
             with self._faults.gathered():
                 SCHEMES.get(first.head, first.items[0].span)  # a plug-in that cannot be used is refused here
-                return first, given[1:]
+                return first, args[1:]
             return None, ()
         kind = "scheme or option" if changes else "scheme"
         words = SCHEMES.names() + (CONNECT_OPTIONS.names() if changes else [])
         if first.is_name and first.name in words:
             self._faults.add(
-                f'a {kind} is written in parentheses: "{first.name}" is not', first.span, f"write ({first.name} ...)"
+                f'a {kind} must be in parentheses, and "{first.name}" is not', first.span, f"write ({first.name} ...)"
             )
         elif not first.head:
             self._faults.add(
-                f"a {kind} belongs here, not {describe(first)}",
+                f"expected a {kind}, not {describe(first)}",
                 first.span,
                 f"write {CONNECT_SYNTAX}; schemes: {', '.join(SCHEMES.names())}",
             )

@@ -145,7 +145,7 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
     sizes, (step, across) = statement.sizes(1, "(tdnn N)"), statement.step()
     if across != step:
         faults.add(
-            "(tdnn ...) moves along the frames only: it takes one step",
+            "(tdnn ...) moves along the frames only, so (step ...) takes one number",
             statement.place("step"),
             "write (step S) with one number",
         )
@@ -154,21 +154,23 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
     assert sizes is not None
     window, frames = sizes[0], source.shape[0]
     fits = (frames - window) // step + 1
-    said = f"windows of {window} frames, step {step} on {frames} frames"
+    windows_text = f"windows of {window} frames, step {step} on {frames} frames"
     if fits < 1:
-        faults.add(f"{said} do not fit: layer {source.name} is too small", statement.span, "use a smaller window")
+        faults.add(
+            f"{windows_text} do not fit: layer {source.name} is too small", statement.span, "use a smaller window"
+        )
     elif fits != target.shape[0]:
         faults.add(
-            f"{said} give {fits} frames; layer {target.name} has {target.shape[0]}",
+            f"{windows_text} give {fits} frames; layer {target.name} has {target.shape[0]}",
             statement.span,
             f"give {target.name} {fits} frames, or change the window or the step",
         )
     elif exact and (frames - window) % step:
         over = (frames - window) % step
         faults.add(
-            f"{said} leave {over} frame{'' if over == 1 else 's'} at the end unread",
+            f"{windows_text} leave {over} frame{'' if over == 1 else 's'} at the end unread",
             statement.place("exact"),
-            "change the step or leave (exact) out",
+            "change the step or remove (exact)",
         )
     faults.raise_if_any()
     structure = Frames((frames, source.shape[1]), (target.shape[0], target.shape[1]), window, step)
@@ -182,7 +184,7 @@ def one_to_one(source: Layer, target: Layer, statement: Statement) -> Wiring:
     read_arguments(statement.scheme, 0, 0, "(one-to-one)", statement.faults)
     if source.units != target.units:
         statement.faults.add(
-            f"(one-to-one) needs as many units in both layers: {source.units} in {source.name}, "
+            f"(one-to-one) needs the same number of units in both layers: {source.units} in {source.name}, "
             f"{target.units} in {target.name}",
             statement.span,
             f"give {target.name} {source.units} units, or connect them with (full)",
@@ -205,9 +207,9 @@ def pairs(source: Layer, target: Layer, statement: Statement) -> Wiring:
         where = pair[:2]
         if where in stated:
             faults.add(
-                f"unit {where[0]} of {source.name} to unit {where[1]} of {target.name} stands twice",
+                f"unit {where[0]} of {source.name} to unit {where[1]} of {target.name} is stated twice",
                 node.span,
-                "leave one of them out",
+                "remove one of them",
                 (("first here", stated[where][1].span),),
             )
         stated.setdefault(where, (pair, node))
@@ -245,7 +247,7 @@ def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tup
     for item, unit, layer in zip(node.items, numbers, (source, target)):
         if unit >= layer.units:
             statement.faults.add(
-                f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}",
+                f"layer {layer.name} has units 0 to {layer.units - 1}; there is no unit {unit}",
                 item.span,
                 f"write 0 to {layer.units - 1}, or give layer {layer.name} {unit + 1} units",
             )

@@ -24,23 +24,23 @@ SYNTAX = "(table NAME (x - ...) ...), (table NAME (from B (s ...) ...)) or (tabl
 def declare_table(form: Node, shelf: Shelf[np.ndarray]) -> np.ndarray:
     """Read `(table NAME row ...)`, put the matrix on the shelf and return it. SnError with all faults."""
     faults = Faults()
-    given = read_arguments(form, 2, None, SYNTAX, faults)
-    if given is None:
+    args = read_arguments(form, 2, None, SYNTAX, faults)
+    if args is None:
         faults.stop()
-    title = read_name(given[0], "the name of a table", faults)
+    title = read_name(args[0], "the name of a table", faults)
     if title is not None and title in ("full", "one-to-one"):
-        faults.add(f"the table {title} always exists", given[0].span, f"write another name, such as my-{title}")
+        faults.add(f"the table {title} is built in", args[0].span, f"write another name, such as my-{title}")
     elif title is not None:
         with faults.gathered():
-            shelf.check_free(title, given[0].span)
-    matrix = _read(given[1:], faults)
+            shelf.check_free(title, args[0].span)
+    matrix = _read(args[1:], faults)
     if faults.any and title is not None:
         shelf.mark_broken(title)
     if faults.any or title is None or matrix is None:
         faults.stop()
     rows, columns = matrix.shape
     doc = f"{rows} to {columns} maps, {int(matrix.sum())} pairs"
-    return shelf.add(title, matrix, doc, given[0].span)
+    return shelf.add(title, matrix, doc, args[0].span)
 
 
 def _read(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
@@ -50,7 +50,7 @@ def _read(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
         return None if matrix is None else matrix.astype(float)
     if rows[0].head == "from":
         if len(rows) > 1:
-            faults.add("(from B ...) stands alone in a table", rows[1].span, SYNTAX)
+            faults.add("nothing may follow (from B ...) in a table", rows[1].span, f"write {SYNTAX}")
         return _from(rows[0], faults)
     return _drawing(rows, faults)
 
@@ -71,7 +71,7 @@ def _drawing(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
 
 def _row(node: Node, faults: Faults) -> list[float | None] | None:
     if not node.items:
-        faults.add(f"a row of a table is a list of signs, not {describe(node)}", node.span, SYNTAX)
+        faults.add(f"a row of a table is a list of signs, not {describe(node)}", node.span, f"write {SYNTAX}")
         return None
     signs: list[float | None] = []
     for item in node.items:
@@ -92,16 +92,16 @@ def _zero_or_one(value: object) -> float | None:
 
 def _from(node: Node, faults: Faults) -> np.ndarray | None:
     """`(from B (s ...) ...)`: for each target map its source maps, counted from B."""
-    given = read_arguments(node, 2, None, "(from B (s ...) ...), B 0 or 1", faults)
-    first = None if given is None else read_whole_number(given[0], "B of (from B ...)", faults)
-    if first is None or given is None:
+    args = read_arguments(node, 2, None, "(from B (s ...) ...), B 0 or 1", faults)
+    first = None if args is None else read_whole_number(args[0], "B of (from B ...)", faults)
+    if first is None or args is None:
         return None
     if first > 1:
         faults.add(
-            f"maps are counted from 0 or 1, not from {first}", given[0].span, "write (from 0 ...) or (from 1 ...)"
+            f"maps are counted from 0 or 1, not from {first}", args[0].span, "write (from 0 ...) or (from 1 ...)"
         )
         return None
-    targets = [_sources(target, first, faults) for target in given[1:]]
+    targets = [_sources(target, first, faults) for target in args[1:]]
     if faults.any:
         return None
     matrix = np.zeros((1 + max(max(t) for t in targets), len(targets)))
@@ -119,19 +119,19 @@ def _sources(node: Node, first: int, faults: Faults) -> list[int]:
             "write (from 1 (1 2) (2 3) ...)",
         )
         return []
-    found: list[int] = []
+    sources: list[int] = []
     for item in node.items:
         number = read_whole_number(item, "a source map", faults)
         if number is None:
             continue
         if number < first:
             faults.add(
-                f"maps are counted from {first} here, there is no {number}",
+                f"maps are counted from {first} here; there is no map {number}",
                 item.span,
                 "write (from 0 ...) to count from 0",
             )
-        elif number - first in found:
-            faults.add(f"map {number} stands twice in this list", item.span, "leave one of them out")
+        elif number - first in sources:
+            faults.add(f"map {number} is listed twice", item.span, "remove one of them")
         elif number > MOST_MAPS:
             faults.add(
                 f"a table has at most {MOST_MAPS} maps, not {number}",
@@ -139,8 +139,8 @@ def _sources(node: Node, first: int, faults: Faults) -> list[int]:
                 f"write a map from {first} to {MOST_MAPS}",
             )
         else:
-            found.append(number - first)
-    return found
+            sources.append(number - first)
+    return sources
 
 
 def cyclic(n: float, m: float, k: float) -> np.ndarray:
@@ -148,7 +148,7 @@ def cyclic(n: float, m: float, k: float) -> np.ndarray:
     sources, targets, width = _sizes(n, m, k)
     if width > sources:
         raise Misuse(
-            f"a target cannot read {width} of {sources} maps", 2, f"write {sources} or less for the third number"
+            f"a target cannot read {width} of {sources} maps", 2, f"write at most {sources} for the third number"
         )
     ahead = np.arange(sources)[:, None] - np.arange(targets)
     return (ahead % sources < width).astype(float)
@@ -165,7 +165,7 @@ def blocks(n: float, m: float, b: float, k: float) -> np.ndarray:
         )
     if width > count:
         raise Misuse(
-            f"a block cannot read {width} of {count} blocks", 3, f"write {count} or less for the fourth number"
+            f"a block cannot read {width} of {count} blocks", 3, f"write at most {count} for the fourth number"
         )
     return np.kron(cyclic(count, count, width), np.ones((sources // count, targets // count)))
 

@@ -45,11 +45,11 @@ def read_transform(node: Node, origin: str, faults: Faults) -> DraftTransform | 
     """What a `normalize` or `attend` clause states; None and a fault if it cannot be read."""
     word, count = node.head, LAYER_COUNTS[node.head]
     with_heads = word == "attend"
-    given = read_arguments(node, count + with_heads, count + with_heads, SYNTAX[word], faults)
-    if given is None:
+    args = read_arguments(node, count + with_heads, count + with_heads, SYNTAX[word], faults)
+    if args is None:
         return None
-    layers = all_or_none([read_name(item, "a layer", faults) for item in given[:count]])
-    heads = given[count] if with_heads else None
+    layers = all_or_none([read_name(item, "a layer", faults) for item in args[:count]])
+    heads = args[count] if with_heads else None
     if heads is not None and heads.head != "heads":
         said = f'the option "{heads.head}"' if heads.head else describe(heads)
         faults.add(f"({word} ...) takes four layers and (heads N), not {said}", heads.span, f"write {SYNTAX[word]}")
@@ -75,8 +75,8 @@ def build_transform(draft: DraftTransform, layers: Mapping[str, Layer], known: b
 
 
 def _heads(node: Node, faults: Faults) -> int | None:
-    given = read_arguments(node, 1, 1, "(heads N)", faults)
-    return None if given is None else read_whole_number(given[0], "the number of heads", faults, least=1)
+    args = read_arguments(node, 1, 1, "(heads N)", faults)
+    return None if args is None else read_whole_number(args[0], "the number of heads", faults, least=1)
 
 
 def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:

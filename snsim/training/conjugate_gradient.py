@@ -87,9 +87,9 @@ def _dot(a: Arrays, b: Arrays) -> float:
 def _positive(curvature: float, number: int) -> float:
     if not curvature > 0 or not np.isfinite(curvature):
         raise fail(
-            f"the curvature along the direction of pass {number} is {curvature:g}, so that no length of the "
-            "step follows from it",
-            hint="state a damping, (update conjugate-gradient (mu V)), or begin with other passes or weights",
+            f"the curvature along the search direction of pass {number} is {curvature:g}; the step length needs a "
+            "positive one",
+            hint="add damping with (update conjugate-gradient (mu V)), or start from other weights",
         )
     return curvature
 

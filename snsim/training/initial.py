@@ -103,7 +103,7 @@ def forget(weights: WeightsToDraw) -> np.ndarray:
 @INITIALISERS.register("forget-sqrt")
 @distribution("(forget-sqrt V SCOPE ...)")
 def forget_sqrt(weights: WeightsToDraw) -> np.ndarray:
-    """initial weights uniform in +-V/sqrt F; with V 1 if none is stated"""
+    """initial weights uniform in +-V/sqrt F; the default, with V = 1"""
     return _scaled(_uniform(weights), weights.value / np.sqrt(weights.lines))
 
 
@@ -117,7 +117,7 @@ def forget_inv(weights: WeightsToDraw) -> np.ndarray:
 @INITIALISERS.register("constant")
 @distribution("(constant V SCOPE ...)")
 def constant(weights: WeightsToDraw) -> np.ndarray:
-    """initial weights all V, not drawn"""
+    """initial weights all equal to V"""
     return np.full(weights.shape, weights.value)
 
 
@@ -216,8 +216,8 @@ def initial_gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarr
     if not lengths.all():
         raise fail(
             f"the initial weights of {connection.name} are all 0 at {int((lengths == 0).sum())} of its "
-            f"{parameter.size} gains, and (weight-norm) divides by their length",
+            f"{parameter.size} gains, and (weight-norm) divides by their norm",
             connection.span,
-            hint="draw them: (forget-sqrt 1)",
+            hint="write (forget-sqrt 1) to draw them at random",
         )
     return lengths.reshape(parameter.shape)

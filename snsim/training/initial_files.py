@@ -17,7 +17,7 @@ from snsim.network.net import Net, Parameter
 from snsim.training.initial import initial_gains
 
 KEYS = (
-    "keys are parameter names, those of snsim or of its torch module, or NAMEw and NAMEb with NAME a layer or the "
+    "valid keys: parameter names of snsim or of its torch module, or NAMEw and NAMEb, where NAME is a layer or the "
     "beginning of its name"
 )
 _BYTES_A_NUMBER = 8
@@ -66,14 +66,14 @@ def _keys_of(file: ArrayFile, net: Net, learning: Mapping[str, Parameter], span:
                 Fault(
                     f'"{shown(found[name])}" and {_named(file, key)} are both {name}',
                     span,
-                    hint=f'leave one of them out: "{shown(key)}"',
+                    hint=f'remove one of them, such as "{shown(key)}"',
                 )
             )
         else:
             found[name] = key
             faults += _faults_of(file, key, header, learning[name], span)
     faults += [
-        Fault(f"{shown(file.path)} has nothing for {name}, {_size(parameter.shape)}", span, hint=KEYS)
+        Fault(f"{shown(file.path)} has no array for {name}, {_size(parameter.shape)}", span, hint=KEYS)
         for name, parameter in learning.items()
         if name not in found and parameter.kind != "gain"
     ]
@@ -90,7 +90,7 @@ def _faults_of(file: ArrayFile, key: str, header: Header, parameter: Parameter, 
             Fault(
                 f"{what} is {_size(header.shape)}, {parameter.name} is {_size(parameter.shape)}",
                 span,
-                hint=f'transpose "{shown(key)}" before it is saved'
+                hint=f'transpose "{shown(key)}" before you save it'
                 if turned
                 else f'save an array of {_size(parameter.shape)} as "{shown(key)}"',
             )

@@ -331,9 +331,9 @@ def _finished_pass(
     assert on_train is not None
     if not np.isfinite(on_train.loss):
         raise fail(
-            f"training {training.name} ran away in pass {number}: its cost is {on_train.loss}",
+            f"training {training.name} diverged in pass {number}: its cost is {on_train.loss}",
             training.span,
-            hint="lower the learning rate; the weights of the pass before are kept",
+            hint="lower the learning rate; the weights of the previous pass are kept",
         )
     kept = _kept(training.net, stage, engine)
     return PassResult(

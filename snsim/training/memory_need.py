@@ -106,7 +106,8 @@ def check_module_memory(net: Net, number: int, limit: int | None) -> None:
             f"the module of net {net.name} needs {size_text(need)} of memory, and the limit is "
             f"{size_text(allowed)}: it has {net.counts.weights:,} weights",
             net.span,
-            hint=f"snsim.load(..., memory={need}) allows it, where there is that much; or make its layers smaller",
+            hint=f"snsim.load(..., memory={need}) allows it if the machine has that much memory; or make the layers "
+            "smaller",
         )
 
 
@@ -139,23 +140,23 @@ def _too_large(
     patterns: PatternCounts,
     besides: int,
 ) -> Fault:
-    net, there = training.net, available()
-    if there is None or need <= there:
+    net, free = training.net, available()
+    if free is None or need <= free:
         hint = f"--memory {enough_text(need)} allows it"
     else:
         hint = (
-            f"make its layers smaller: there are {size_text(there)} of memory here; --memory {enough_text(need)} "
+            f"make the layers smaller: this machine has {size_text(free)} available; --memory {enough_text(need)} "
             "allows it on a larger machine"
         )
     lean = run_memory(training, "native", "float32", patterns) + besides
     if (engine, np.dtype(dtype).name) != ("native", "float32") and lean <= allowed:
-        hint += f"; --engine native --dtype float32 needs {size_text(lean)} only"
+        hint += f"; --engine native --dtype float32 needs only {size_text(lean)}"
     return Fault(
         f"training {training.name} needs {size_text(need)} of memory with the engine {engine} in "
         f"{np.dtype(dtype).name}, and the limit is {size_text(allowed)}: net {net.name} has "
         f"{net.counts.weights:,} weights and {net.counts.connections:,} connections",
         net.span,
-        hint=f"{hint}; `snsim show` tells the counts of each layer",
+        hint=f"{hint}; `snsim show` prints the counts of each layer",
     )
 
 

@@ -13,7 +13,7 @@ from snsim.errors import Span, fail
 from snsim.network.clauses import DEFAULT
 from snsim.training.spec import Training
 
-_SMALLER = "divide the numbers by their largest, or run with --dtype float64"
+_SMALLER = "scale the numbers down, or run with --dtype float64"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def _patterns(
             f"cross-entropy needs targets that sum to 1; those for {examples.name} sum to "
             f"{targets[0].sum():g} in the first pattern",
             span,
-            hint="with data with classes write (targets 0 1)",
+            hint="for data with class labels write (targets 0 1)",
         )
     return Patterns(inputs, targets)
 
@@ -109,9 +109,9 @@ def _targets(training: Training, examples: Examples, split: Split, span: Span | 
         )
     if _states_targets(training) and not np.isin(targets, (off, on)).all():
         raise fail(
-            f"{examples.name} has targets of its own, other than {off:g} and {on:g}",
+            f"{examples.name} has its own targets, and some are neither {off:g} nor {on:g}",
             span,
-            hint="leave (targets ...) out, or state those of the data",
+            hint="remove (targets ...), or state the two values of the data",
         )
     return targets
 

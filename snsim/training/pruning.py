@@ -82,8 +82,8 @@ def prune_masks(
         every = np.repeat(every, np.concatenate([p.sharers[before[p.name].ravel()] for p in learning]))
     if not np.isfinite(every).all():
         raise fail(
-            "the curvature over the training patterns is not finite, so nothing can be cut by it",
-            hint="lower the learning rate of the passes before",
+            "the curvature over the training patterns is not finite, so no weights can be pruned by it",
+            hint="lower the learning rate of the earlier passes",
         )
     if not len(every):
         return before

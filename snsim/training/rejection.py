@@ -97,11 +97,11 @@ def output_margins(outputs: np.ndarray) -> np.ndarray:
     x = np.asarray(outputs, np.float64)
     if x.ndim != 2 or x.shape[1] < 2:
         raise fail(
-            f"rejection goes by the two most active outputs, and this net has {x.shape[1] if x.ndim == 2 else 1}",
+            f"rejection compares the two most active outputs, and this net has {x.shape[1] if x.ndim == 2 else 1}",
             hint="give the last layer a unit for each class, such as (layer output 10)",
         )
     if not len(x):
-        raise fail("there are no patterns to reject", hint="name data that have test patterns: --data NAME")
+        raise fail("there are no patterns to classify or reject", hint="name data that have test patterns: --data NAME")
     two = np.partition(x, -2, axis=1)
     margin: np.ndarray = two[:, -1] - two[:, -2]
     return margin

@@ -35,17 +35,17 @@ def check_steps_fill(value: Value, passes: int, faults: Faults) -> None:
     if value.kind != "steps":
         return
     filled, open_end = sum(value.lengths), len(value.lengths) < len(value.numbers)
-    said = f"the steps fill {filled} passes, the training or stage has {passes}"
+    sentence = f"the steps fill {filled} passes, the training or stage has {passes}"
     if open_end and filled >= passes:
         faults.add(
-            f"{said}: none is left for the last value, {value.numbers[-1]:g}",
+            f"{sentence}: no pass is left for the last value, {value.numbers[-1]:g}",
             value.span,
             "shorten the steps or state more passes",
         )
     elif not open_end and filled != passes:
         last = value.numbers[-1]
-        more = f", or end with ({last:g}), which holds to the end" if filled < passes else ""
-        faults.add(said, value.span, f"state {filled} passes or change the steps{more}")
+        more = f", or end with ({last:g}), which holds until the end" if filled < passes else ""
+        faults.add(sentence, value.span, f"state {filled} passes or change the steps{more}")
 
 
 def fit_value(value: Value, passes: int) -> Value:

@@ -46,27 +46,27 @@ def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
     A string before EXPR is its line of help.
     """
     faults = Faults()
-    given = read_arguments(call, 3, 4, DEFINE_COST, faults)
-    if given is None:
+    args = read_arguments(call, 3, 4, DEFINE_COST, faults)
+    if args is None:
         remember_broken(costs, call)
         faults.stop()
-    called = read_name(given[0], "the name of a cost", faults)
-    parameters = _parameters(given[1], faults)
-    doc = read_doc(given[2:], faults)
-    e = parse_expression(given[-1], [*_GIVEN, *(p for p, _ in parameters)], faults)
+    name = read_name(args[0], "the name of a cost", faults)
+    parameters = _parameters(args[1], faults)
+    doc = read_doc(args[2:], faults)
+    e = parse_expression(args[-1], [*_GIVEN, *(p for p, _ in parameters)], faults)
     if e is not None and "x" not in e.variables():
         faults.add(
-            "this cost does not depend on x, the output, so nothing would be learned",
-            given[-1].span,
+            "this cost does not depend on x, the output, so nothing could be learned",
+            args[-1].span,
             "use x in the body, such as (* 0.5 (** (- x d) 2))",
         )
     with faults.gathered():
-        costs.check_free(called or "", given[0].span)
-    if faults.any or called is None:
+        costs.check_free(name or "", args[0].span)
+    if faults.any or name is None:
         remember_broken(costs, call)
         faults.stop()
-    definition = CostDefinition(called, parameters, e, call)
-    return costs.add(called, definition, doc or "a cost of this program", given[0].span)
+    definition = CostDefinition(name, parameters, e, call)
+    return costs.add(name, definition, doc or "a cost of this program", args[0].span)
 
 
 def remember_broken(shelf: Shelf[Any], call: Node) -> None:
@@ -92,21 +92,21 @@ def read_defaults(
     for node in nodes:
         if len(node.items) != 2:
             faults.add(
-                f"the default of each {what} is stated, (NAME NUM), not {describe(node)}",
+                f"each {what} needs its default, (NAME NUM), not {describe(node)}",
                 node.span,
                 f"write ({node.name if node.is_name and node.name else 'NAME'} 0.5) for the default 0.5",
             )
             continue
-        called = read_name(node.items[0], f"the name of the {what}", faults)
-        default = read_number(node.items[1], f"the default of {called or 'it'}", faults)
-        if called in found or called in taken:
+        name = read_name(node.items[0], f"the name of the {what}", faults)
+        default = read_number(node.items[1], f"the default of {name or 'it'}", faults)
+        if name in found or name in taken:
             faults.add(
-                f'"{called}" means something here already',
+                f'"{name}" already has a meaning here',
                 node.items[0].span,
-                f"write another name, such as my-{called}",
+                f"write another name, such as my-{name}",
             )
-        elif called is not None and default is not None:
-            found[called] = default
+        elif name is not None and default is not None:
+            found[name] = default
     return tuple(found.items())
 
 
@@ -117,26 +117,26 @@ def read_doc(nodes: tuple[Node, ...], faults: Faults) -> str:
     if isinstance(nodes[0].value, str):
         return nodes[0].value
     faults.add(
-        f"before the body only a line of help may stand, a text, not {describe(nodes[0])}",
+        f"only a help text may come before the body, not {describe(nodes[0])}",
         nodes[0].span,
-        'write the help in quotes, "TEXT", and one expression behind it',
+        'write the help in quotes, "TEXT", followed by one expression',
     )
     return ""
 
 
 def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults: Faults) -> tuple[Cost, Node] | None:
     """`(cost NAME NUM ...)` for this net: the cost with its numbers put in, and the clause with every number."""
-    given = read_arguments(node, 1, None, "(cost NAME NUM ...)", faults)
-    if given is None or read_name(given[0], "the name of a cost", faults) is None:
+    args = read_arguments(node, 1, None, "(cost NAME NUM ...)", faults)
+    if args is None or read_name(args[0], "the name of a cost", faults) is None:
         return None
     with faults.gathered():
-        definition = costs.get(given[0].name, given[0].span)
-        numbers = [read_number(item, f"a number of cost {definition.name}", faults) for item in given[1:]]
+        definition = costs.get(args[0].name, args[0].span)
+        numbers = [read_number(item, f"a number of cost {definition.name}", faults) for item in args[1:]]
         if len(numbers) > len(definition.parameters):
             takes = ", ".join(p for p, _ in definition.parameters) or "no number"
             syntax = " ".join([definition.name, *(f"[{p}]" for p, _ in definition.parameters)])
             faults.add(
-                f"cost {definition.name} takes {takes}; {len(numbers)} given", given[-1].span, f"write (cost {syntax})"
+                f"cost {definition.name} takes {takes}; {len(numbers)} given", args[-1].span, f"write (cost {syntax})"
             )
             return None
         read = all_or_none(numbers)
@@ -146,7 +146,7 @@ def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults:
         values[: len(read)] = read
         if definition.softmax and net is not None:
             _check_linear_output(node, net, faults)
-        complete = make_node(["cost", given[0], *values], node.span)
+        complete = make_node(["cost", args[0], *values], node.span)
         texts = tuple(number_text(value) for value in values)
         return _cost(definition, texts, 1 if net is None else net.layers[-1].units), complete
     return None

@@ -59,7 +59,7 @@ class ReadContext:
     def unread(self, clause: Clause, why: str) -> None:
         """A stated clause that nothing reads is a fault; one that `like` brought is dropped."""
         if clause.origin == STATED:
-            self.faults.add(f"nothing reads ({clause.word} ...): {why}", clause.node.span, "leave it out")
+            self.faults.add(f"({clause.word} ...) has no effect: {why}", clause.node.span, "remove it")
         else:
             self.dropped.append(clause)
 
@@ -97,7 +97,7 @@ def read_rate(node: Node, what: str, faults: Faults) -> Value | None:
     value = read_value(node, what, faults)
     if value is not None and min(value.numbers) < 0:
         faults.add(
-            f"a rate is not below 0, and {min(value.numbers):g} is: the weights would climb",
+            f"a learning rate cannot be negative: {min(value.numbers):g}",
             node.span,
             f"write {-min(value.numbers):g}, without the minus sign",
         )
@@ -124,7 +124,7 @@ def read_stages(top: ClausesInForce, clauses: list[Clause], at: Node, reading: R
         return () if made is None else (made,)
     if (number := sum(_count(clause.node) for clause in clauses)) > MOST_STAGES:
         reading.faults.add(
-            f"this training has {number:,} stages; the most is {MOST_STAGES:,}",
+            f"this training has {number:,} stages; the limit is {MOST_STAGES:,}",
             clauses[0].node.span,
             "repeat fewer stages, or let each take more passes",
         )
@@ -139,9 +139,9 @@ def read_stages(top: ClausesInForce, clauses: list[Clause], at: Node, reading: R
         rates += len(now.rates)
         if rates > MOST_RATES:
             reading.faults.add(
-                f"the stages of this training have more than {MOST_RATES:,} rates in force in all",
+                f"the stages of this training have more than {MOST_RATES:,} rates in total",
                 clause.node.span,
-                "state fewer stages, or rates at fewer places",
+                "state fewer stages, or rates for fewer scopes",
             )
             return ()
         pruned = pruned or "prune" in now.singles
@@ -169,19 +169,19 @@ def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
         if clause.word == "stage":
             yield clause
             continue
-        given = read_arguments(clause.node, 2, None, "(repeat N (stage ...) ...)", faults)
-        times = read_whole_number(given[0], "the times of a repeat", faults, 1) if given else None
+        args = read_arguments(clause.node, 2, None, "(repeat N (stage ...) ...)", faults)
+        times = read_whole_number(args[0], "the times of a repeat", faults, 1) if args else None
         inner = []
-        for node in given[1:] if given else ():
+        for node in args[1:] if args else ():
             if node.head in ("stage", "repeat"):
                 inner.append(Clause(node, clause.origin))
             else:
                 faults.add(f"repeat takes stages, not {describe(node)}", node.span, "write (repeat N (stage ...) ...)")
-        if given is not None and times is not None and times > MOST_REPEATS:
+        if args is not None and times is not None and times > MOST_REPEATS:
             faults.add(
-                f"{times} repeats are more than {MOST_REPEATS}",
-                given[0].span,
-                f"write {MOST_REPEATS} or less, with more passes in each stage",
+                f"(repeat {times} ...) is more than the limit of {MOST_REPEATS}",
+                args[0].span,
+                f"write at most {MOST_REPEATS}, with more passes in each stage",
             )
             times = 1
         for _ in range(times or 1):
@@ -203,7 +203,7 @@ def _check_top_is_read(top: ClausesInForce, first: ClausesInForce, reading: Read
             del top.singles[word]
     for place, statement in list(top.rates.items()):
         if place in first.rates:
-            reading.unread(statement.clause, "the first stage states its own at this place")
+            reading.unread(statement.clause, "the first stage states its own for this scope")
             del top.rates[place]
 
 
@@ -272,8 +272,8 @@ def _read(now: ClausesInForce, word: str, read: Callable[[Node, Faults], T | Non
 
 def _read_passes(clause: Clause | None, at: Node, reading: ReadContext) -> int | None:
     if clause is not None:
-        given = read_arguments(clause.node, 1, 1, "(passes N)", reading.faults)
-        return read_whole_number(given[0], "the passes", reading.faults, 1) if given else None
+        args = read_arguments(clause.node, 1, 1, "(passes N)", reading.faults)
+        return read_whole_number(args[0], "the passes", reading.faults, 1) if args else None
     if reading.complete:
         what = "stage" if at.head == "stage" else "training"
         reading.faults.add(

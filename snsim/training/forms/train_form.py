@@ -35,41 +35,49 @@ from snsim.training.spec import DataChoice, Stage, Training
 # The clauses of `train` with their syntax and line of help, in the order of the complete form: first these, then the
 # initial distributions, then the others.
 _BEFORE_INITIAL = (
-    ("like", "(like TRAIN)", "first clause: the clauses of that training, then these"),
-    ("net", "(net NAME)", "the net that learns; else the net called as the training, else that of `like`"),
-    ("data", data_clauses.DATA, "where the patterns come from; of several names the first to be had"),
-    ("ensemble", "(ensemble A B)", "train on patterns A to B, from 0, both included"),
-    ("test-set", "(test-set A B)", "test on patterns A to B, from 0, both included"),
-    ("frame", "(frame R C V)", "each picture in the middle of R x C cells of V"),
-    ("targets", "(targets OFF ON)", "targets of data with classes; -1 1 if not stated"),
-    ("cost", "(cost NAME NUM ...)", "E, minimised per pattern; lms if not stated"),
-    ("correct", "(correct NAME NUM ...)", "when an output is right; max if not stated"),
+    ("like", "(like TRAIN)", "first clause: start from the clauses of that training"),
+    ("net", "(net NAME)", "the net to train; default: the net with the name of the training, else the net of `like`"),
+    ("data", data_clauses.DATA, "where the patterns come from; of several names, the first that is available"),
+    ("ensemble", "(ensemble A B)", "train on patterns A to B, counted from 0, both included"),
+    ("test-set", "(test-set A B)", "test on patterns A to B, counted from 0, both included"),
+    ("frame", "(frame R C V)", "pad each picture to R x C cells with the value V, centred"),
+    ("targets", "(targets OFF ON)", "targets for data with class labels; default -1 1"),
+    ("cost", "(cost NAME NUM ...)", "the cost E of a pattern, to be minimised; default lms"),
+    ("correct", "(correct NAME NUM ...)", "when an output counts as right; default max"),
 )
 _BEHIND_INITIAL = (
-    ("fan-in", "(fan-in lines) or (fan-in weights)", "whether F counts the bias (lines, as SN) or not"),
+    ("fan-in", "(fan-in lines) or (fan-in weights)", "whether F counts the bias (lines, as in SN) or not (weights)"),
     ("initial", '(initial "FILE")', "initial weights from an npz or safetensors file"),
-    ("update", "(update NAME (option VALUE) ... (curvature N))", "the update rule; sgd if not stated"),
+    ("update", "(update NAME (option VALUE) ... (curvature N))", "the update rule; default sgd"),
     ("epsilon", "(epsilon VALUE SCOPE ...)", "the learning rate; 0 freezes"),
     ("epsi-sqrt", "(epsi-sqrt VALUE SCOPE ...)", "learning rate VALUE/sqrt F"),
     ("epsi-inv", "(epsi-inv VALUE SCOPE ...)", "learning rate VALUE/F: SN's epsi"),
     ("mask-epsi", "(mask-epsi VALUE SCOPE ...)", "learning rate VALUE/sqrt(F sharers)"),
-    ("batch", "(batch N sum|mean) or (batch all sum|mean)", "patterns per update; 1 if not stated"),
-    ("order", "(order fixed|shuffled|shuffled once|random)", "order of presentation; fixed if not stated"),
-    ("augment", "(augment (shift N FILL))", "each presentation moved by -N to N rows and columns; FILL may be wrap"),
+    ("batch", "(batch N sum|mean) or (batch all sum|mean)", "patterns per update; default 1"),
+    ("order", "(order fixed|shuffled|shuffled once|random)", "order of presentation; default fixed"),
+    (
+        "augment",
+        "(augment (shift N FILL))",
+        "shift each pattern at random by -N to N rows and columns; FILL may be wrap",
+    ),
     ("input-noise", "(input-noise VALUE)", "standard deviation of Gaussian noise on the inputs"),
-    ("theta", "(theta VALUE)", "standard deviation of Gaussian noise on the weighted sums while learning"),
-    ("dropout", "(dropout P LAYER ...)", "while learning states are 0 with probability P, the others divided by 1-P"),
+    ("theta", "(theta VALUE)", "standard deviation of Gaussian noise on the weighted sums during training"),
+    ("dropout", "(dropout P LAYER ...)", "during training, states are 0 with probability P, the others divided by 1-P"),
     (
         "prune",
         PRUNE,
-        "before this stage alone: cut the fraction F of the remaining connections (or free weights) of least h w^2",
+        "before this stage: cut the fraction F of the remaining connections (or free weights) with the smallest h w^2",
     ),
-    ("passes", "(passes N)", "every training pattern once, N times"),
-    ("stage", "(stage clause ...)", "a stretch of passes, like the one before but for its clauses"),
-    ("repeat", "(repeat N (stage ...) ...)", "the stages N times"),
-    ("seed", "(seed N ...)", "one run each; 1 if not stated"),
-    ("published", "(published (NAME NUM) ...)", "figures to print beside ours: " + " ".join(data_clauses.PUBLISHED)),
-    ("note", '(note "TEXT" ...)', "what a reader of the report must know, of the published figures say"),
+    ("passes", "(passes N)", "N passes, each over every training pattern once"),
+    ("stage", "(stage clause ...)", "a number of passes; what it does not state is as in the stage before"),
+    ("repeat", "(repeat N (stage ...) ...)", "run the stages N times"),
+    ("seed", "(seed N ...)", "one run for each seed; default 1"),
+    (
+        "published",
+        "(published (NAME NUM) ...)",
+        "published figures to print beside ours: " + " ".join(data_clauses.PUBLISHED),
+    ),
+    ("note", '(note "TEXT" ...)', "what a reader of the report should know, for example about the published figures"),
 )
 _MANY = {*RATE_WORDS, "stage", "repeat"}  # and the initial distributions
 _NOT_INHERITED = ("like", "net", "published", "note")
@@ -145,20 +153,20 @@ def read_training(
     faults = reading.faults
     if read_arguments(call, 1, None, "(train NAME clause ...)", faults) is None:
         faults.raise_if_any()
-    called = read_name(call.items[1], "the name of a training", faults) or ""
+    name = read_name(call.items[1], "the name of a training", faults) or ""
     with faults.gathered():
-        trainings.check_free(called, call.items[1].span)
+        trainings.check_free(name, call.items[1].span)
     nodes = refuse_epsi(call.items[2:], reading)
     words = _words_of_train()
     own = [Clause(node) for node in select_clauses(nodes, words, "train", filter(_is_many, words), faults)]
     parent = _parent(own, call, trainings, reading)
-    net_clause = _find_net(called, own, parent, nets, call, reading)
+    net_clause = _find_net(name, own, parent, nets, call, reading)
     form = _merged(call, own, parent, reading)
-    training = _build(called, form, costs, net_clause, included)
+    training = _build(name, form, costs, net_clause, included)
     if faults.any or training is None:
         remember_broken(trainings, call)
         raise SnError(_sorted(faults.found, call))
-    return trainings.add(called, training, _summary(training), call.items[1].span), form.warnings
+    return trainings.add(name, training, _summary(training), call.items[1].span), form.warnings
 
 
 def _parent(own: list[Clause], call: Node, trainings: Shelf[Training], reading: ReadContext) -> Training | None:
@@ -168,44 +176,44 @@ def _parent(own: list[Clause], call: Node, trainings: Shelf[Training], reading: 
         return None
     if clause.node is not call.items[2]:
         reading.faults.add(
-            "(like ...) is not the first clause, and everything after it replaces what it brings",
+            "(like ...) must be the first clause, because the clauses after it replace inherited ones",
             clause.node.span,
-            "put it first",
+            "move it to the front",
         )
-    given = read_arguments(clause.node, 1, 1, "(like TRAIN)", reading.faults)
+    args = read_arguments(clause.node, 1, 1, "(like TRAIN)", reading.faults)
     reading.complete = False  # until the form that it names is found without faults
-    if given is None or read_name(given[0], "a training", reading.faults) is None:
+    if args is None or read_name(args[0], "a training", reading.faults) is None:
         return None
     with reading.faults.gathered():
-        parent = trainings.get(given[0].name, given[0].span)
+        parent = trainings.get(args[0].name, args[0].span)
         reading.complete = True
         return parent
     return None
 
 
 def _find_net(
-    called: str, own: list[Clause], parent: Training | None, nets: Shelf[Net], call: Node, reading: ReadContext
+    name: str, own: list[Clause], parent: Training | None, nets: Shelf[Net], call: Node, reading: ReadContext
 ) -> Clause | None:
     """Set the net: `(net N)` if stated, else the net called as the training, else that of `like`. Its clause."""
     faults = reading.faults
     stated = next((c for c in own if c.word == "net"), None)
     if stated is not None:
-        given = read_arguments(stated.node, 1, 1, "(net NAME)", faults)
-        if given is not None and read_name(given[0], "a net", faults) is not None:
+        args = read_arguments(stated.node, 1, 1, "(net NAME)", faults)
+        if args is not None and read_name(args[0], "a net", faults) is not None:
             with faults.gathered():
-                reading.net = nets.get(given[0].name, given[0].span)
+                reading.net = nets.get(args[0].name, args[0].span)
         return stated
     origin = DEFAULT
-    if called in nets or nets.is_broken(called):
+    if name in nets or nets.is_broken(name):
         with faults.gathered():
-            reading.net = nets.get(called, call.items[1].span)
+            reading.net = nets.get(name, call.items[1].span)
     elif parent is not None:
         reading.net, origin = parent.net, parent.name
     elif reading.complete:
         faults.add(
-            f'no net: there is none called "{called}", and this training names none',
+            f'no net: this training names none, and there is no net "{name}"',
             call.items[1].span,
-            lambda: f"add (net NAME).  {nets.suggest(called)}",
+            lambda: f"add (net NAME); {nets.suggest(name)}",
         )
     return None if reading.net is None else Clause(make_node(["net", reading.net.name], call.items[1].span), origin)
 
@@ -253,7 +261,7 @@ def _as_stated(clause: Clause) -> Clause:
 
 
 def _build(
-    called: str, form: _Form, costs: Shelf[CostDefinition], net_clause: Clause | None, included: bool
+    name: str, form: _Form, costs: Shelf[CostDefinition], net_clause: Clause | None, included: bool
 ) -> Training | None:
     reading, faults = form.reading, form.reading.faults
     data = _read_data(form)
@@ -287,7 +295,7 @@ def _build(
     if fan_in is None or seeds is None:
         return None
     return Training(
-        name=called,
+        name=name,
         net=reading.net,
         data=data,
         cost=cost,
@@ -351,7 +359,7 @@ def _read_cost(
             faults.add(
                 f"cross-entropy needs targets that sum to 1; those of pattern {row} sum to {sums[row]:g}",
                 data.span,
-                "state targets of which one is 1 and the others 0",
+                "use targets of which one is 1 and the others are 0",
             )
     return cost
 
@@ -361,7 +369,7 @@ def _warn_of_one_output(form: _Form, correct: tuple[str, tuple[float, ...]] | No
     if correct is not None and correct[0] == "max" and net is not None and net.layers[-1].units == 1:
         form.warnings.append(
             Fault(
-                "of one output the largest is always right: (correct max) will report no misses",
+                "with one output the largest is always right, so (correct max) will report no misses",
                 form.singles["correct"].node.span,
                 hint="write (correct quadrant)",
                 severity="warning",
@@ -373,7 +381,7 @@ def _read_initial(form: _Form) -> str | None:
     """The file of initial weights, which stands for the whole family; else the default of the family."""
     node = form.node("initial")
     if node is not None and form.singles["initial"].origin != STATED and _states_initial(form):
-        form.drop("initial", "initial weights are stated anew")
+        form.drop("initial", "this training states other initial weights")
     elif node is not None:
         for statement in list(form.initial.values()):
             form.reading.unread(statement.clause, "(initial ...) gives every weight")
@@ -497,6 +505,6 @@ def _sorted(found: list[Fault], call: Node) -> list[Fault]:
     for fault in found:
         span = fault.span
         inside = span is None or (span.source is here.source and call.span.start <= span.start < call.span.end)
-        shown = fault if inside else replace(fault, also=(*fault.also, ("brought by like to this training", here)))
+        shown = fault if inside else replace(fault, also=(*fault.also, ("inherited by this training", here)))
         unique.setdefault((fault.message, fault.span), shown)
     return sorted(unique.values(), key=lambda f: -1 if f.span is None else f.span.start)

@@ -41,20 +41,20 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
     A string before the first `setq` is its line of help. SnError with all faults.
     """
     faults = Faults()
-    given = read_arguments(call, 4, None, DEFINE_UPDATE, faults)
-    if given is None:
+    args = read_arguments(call, 4, None, DEFINE_UPDATE, faults)
+    if args is None:
         remember_broken(updates, call)
         faults.stop()
-    called = read_name(given[0], "the name of an update rule", faults)
-    options = read_defaults(given[1].items, "option", (*_GIVEN, "curvature"), faults)
-    if not given[1].is_list:
+    name = read_name(args[0], "the name of an update rule", faults)
+    options = read_defaults(args[1].items, "option", (*_GIVEN, "curvature"), faults)
+    if not args[1].is_list:
         faults.add(
-            f"the options are a list of (option default), not {describe(given[1])}",
-            given[1].span,
+            f"the options are a list of (option default), not {describe(args[1])}",
+            args[1].span,
             "write ((momentum 0.9)), or () if there are none",
         )
-    states = _states(given[2], [*_GIVEN, *(o for o, _ in options)], faults)
-    body = given[3:]
+    states = _states(args[2], [*_GIVEN, *(o for o, _ in options)], faults)
+    body = args[3:]
     doc = ""
     if isinstance(body[0].value, str) and len(body) > 1:
         doc, body = body[0].value, body[1:]
@@ -62,26 +62,26 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
     if not any(target == "w" for group in groups for target, _ in group) and not faults.any:
         faults.add("this rule never sets w", call.span, "write for example (setq w (- w (* rate g)))")
     with faults.gathered():
-        updates.check_free(called or "", given[0].span)
-    if faults.any or called is None:
+        updates.check_free(name or "", args[0].span)
+    if faults.any or name is None:
         remember_broken(updates, call)
         faults.stop()
-    definition = UpdateDefinition(UpdateRule(called, options, states, groups), call)
-    return updates.add(called, definition, doc or "an update rule of this program", given[0].span)
+    definition = UpdateDefinition(UpdateRule(name, options, states, groups), call)
+    return updates.add(name, definition, doc or "an update rule of this program", args[0].span)
 
 
 def _states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
     states: list[str] = []
     if not node.is_list:
         faults.add(
-            f"the states are a list of names, () if there is none, not {describe(node)}",
+            f"the states are a list of names, or () if there are none, not {describe(node)}",
             node.span,
             f"put parentheses around it: ({node.name})" if node.is_name else "write (v) for a state called v",
         )
     for item in node.items:
         state = read_name(item, "a state", faults)
         if state in taken or state in states:
-            faults.add(f'"{state}" means something here already', item.span, f"write another name, such as my-{state}")
+            faults.add(f'"{state}" already has a meaning here', item.span, f"write another name, such as my-{state}")
         elif state is not None:
             states.append(state)
     return tuple(states)
@@ -108,18 +108,18 @@ def _group(
         return ()
     group: dict[str, Expression] = {}
     for target, side in zip(pairs[::2], pairs[1::2]):
-        called = read_name(target, "what setq sets", faults)
+        name = read_name(target, "what setq sets", faults)
         expression = parse_expression(side, variables, faults)
-        if called is not None and called != "w" and called not in states:
+        if name is not None and name != "w" and name not in states:
             faults.add(
-                f'an update rule sets w and its states, not "{called}"',
+                f'an update rule sets w and its states, not "{name}"',
                 target.span,
-                partial(suggest, called, ["w", *states], "names that can be set"),
+                partial(suggest, name, ["w", *states], "names that can be set"),
             )
-        elif called in group:
-            faults.add(f'"{called}" is set twice in one setq', target.span, "write a second setq")
-        elif called is not None and expression is not None:
-            group[called] = expression
+        elif name in group:
+            faults.add(f'"{name}" is set twice in one setq', target.span, "set it again in a second (setq ...)")
+        elif name is not None and expression is not None:
+            group[name] = expression
     return tuple(group.items())
 
 
@@ -146,25 +146,25 @@ def read_update(
     option gamma, if the rule has it, is 1 and cannot be stated. `batched`: patterns are gathered into batches, whose
     curvature is a sum or mean already: as in SN's batch Newton, gamma is 1 if it is not stated.
     """
-    given = read_arguments(node, 1, None, "(update NAME (option VALUE) ...)", faults)
-    if given is None or read_name(given[0], "the name of an update rule", faults) is None:
+    args = read_arguments(node, 1, None, "(update NAME (option VALUE) ...)", faults)
+    if args is None or read_name(args[0], "the name of an update rule", faults) is None:
         return None
-    if given[0].name not in updates and not updates.is_broken(given[0].name):
+    if args[0].name not in updates and not updates.is_broken(args[0].name):
         with faults.gathered():
-            updates.get(given[0].name, given[0].span)
+            updates.get(args[0].name, args[0].span)
         return None
     with faults.gathered():
-        rule = updates.get(given[0].name, given[0].span).rule
-        stated = _stated_options(given[1:], rule, faults)
+        rule = updates.get(args[0].name, args[0].span).rule
+        stated = _stated_options(args[1:], rule, faults)
         patterns = None
         if "curvature" in stated:
             counts = read_arguments(stated["curvature"], 1, 1, "(curvature N)", faults)
             patterns = read_whole_number(counts[0], "the patterns of (curvature N)", faults, 1) if counts else None
             if "gamma" in stated:
                 faults.add(
-                    "(curvature N) holds the mean curvature during a pass, so nothing reads gamma",
+                    "(curvature N) replaces the running mean of h, so (gamma ...) has no effect",
                     stated["gamma"].span,
-                    "leave one of them out",
+                    "remove one of them",
                     (("the curvature is held here", stated["curvature"].span),),
                 )
         options = {option: constant_value(_default(option, default, rule, batched)) for option, default in rule.options}
@@ -175,7 +175,7 @@ def read_update(
                 options[option] = read or options[option]
                 if read and (rule.curvature or rule.conjugate):
                     _check_range(option, options[option], stated[option], faults)
-        return UpdateClause(rule, _held(options, patterns), patterns, _complete(given[0], rule, stated, node, batched))
+        return UpdateClause(rule, _held(options, patterns), patterns, _complete(args[0], rule, stated, node, batched))
     return None
 
 
@@ -184,13 +184,13 @@ def _check_range(option: str, value: Value, stated: Node, faults: Faults) -> Non
     low, high = min(value.numbers), max(value.numbers)
     if option == "mu" and low < 0:
         faults.add(
-            f"mu is added to the curvature and is not below 0, and {low:g} is: it would not damp",
+            f"mu is the damping added to the curvature and cannot be negative: {low:g}",
             stated.span,
-            "write (mu 0.05), or (mu 0) to damp nothing",
+            "write (mu 0.05), or (mu 0) for no damping",
         )
     elif option == "gamma" and not 0 <= low <= high <= 1:
         faults.add(
-            "gamma is the part that a pattern has in the running mean of h, from 0 to 1, not "
+            "gamma is the weight of one pattern in the running mean of h, from 0 to 1, not "
             f"{high if high > 1 else low:g}",
             stated.span,
             "write (gamma 0.05)",
@@ -217,7 +217,7 @@ def _stated_options(nodes: tuple[Node, ...], rule: UpdateRule, faults: Faults) -
             faults.add(
                 f"option {node.head} is stated twice",
                 node.span,
-                "leave one of them out",
+                "remove one of them",
                 (("first here", stated[node.head].span),),
             )
         else:
@@ -234,7 +234,7 @@ def _default(option: str, default: float, rule: UpdateRule, batched: bool) -> fl
     return 1.0 if option == "gamma" and batched and rule.curvature is not None else default
 
 
-def _complete(called: Node, rule: UpdateRule, stated: dict[str, Node], node: Node, batched: bool) -> Node:
+def _complete(name: Node, rule: UpdateRule, stated: dict[str, Node], node: Node, batched: bool) -> Node:
     """The clause with the default of every option that it does not state."""
     options = []
     for option, default in rule.options:
@@ -244,4 +244,4 @@ def _complete(called: Node, rule: UpdateRule, stated: dict[str, Node], node: Nod
             options.append(make_node([option, _default(option, default, rule, batched)], node.span))
     if "curvature" in stated:
         options.append(stated["curvature"])
-    return make_node(["update", called, *options], node.span)
+    return make_node(["update", name, *options], node.span)

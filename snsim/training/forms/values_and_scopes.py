@@ -57,7 +57,7 @@ def _steps(node: Node, what: str, faults: Faults) -> Value | None:
             faults.add(
                 f"a step is (v n), value and passes, not {describe(step)}",
                 step.span,
-                "only the last may be (v), which holds to the end",
+                "only the last step may be (v), which holds until the end",
             )
             continue
         numbers.append(read_number(step.items[0], what, faults))
@@ -87,7 +87,7 @@ def read_scope(node: Node, faults: Faults) -> Scope | None:
     faults.add(
         f"a scope is {SCOPES}, not {describe(node)}",
         node.span,
-        "write the name of a layer for all that enters it, or leave the place out: everywhere",
+        "write the name of a layer for all that enters it, or remove the scope for the whole net",
     )
     return None
 
@@ -130,7 +130,7 @@ def read_family(
                 faults.add(
                     f"the {_kind(clause.word)} {scope_text(place)} is stated twice in this form",
                     statement.at.span,
-                    "leave one of them out",
+                    "remove one of them",
                     (("first here", family[place].at.span),),
                 )
             else:
@@ -140,14 +140,14 @@ def read_family(
 
 def _statements(clause: Clause, read: ReadValue | None, faults: Faults) -> list[ScopedStatement]:
     node, word = clause.node, clause.word
-    given = read_arguments(node, 0 if read is None else 1, None, f"({word} V SCOPE ...)", faults)
-    if given is None:
+    args = read_arguments(node, 0 if read is None else 1, None, f"({word} V SCOPE ...)", faults)
+    if args is None:
         return []
     value: Value | None = Value("constant", (), span=node.span)
-    places = given
+    places = args
     if read is not None:
-        value, places = read(given[0], f"the value of ({word} ...)", faults), given[1:]
-    elif any(_states_value(item) for item in given):
+        value, places = read(args[0], f"the value of ({word} ...)", faults), args[1:]
+    elif any(_states_value(item) for item in args):
         places = _without_values(clause, faults)
         if not places:
             return []
@@ -166,14 +166,14 @@ def _states_value(node: Node) -> bool:
 
 def _without_values(clause: Clause, faults: Faults) -> tuple[Node, ...]:
     """The places of a clause that takes no value; a fault for each value among them."""
-    given = clause.node.items[1:]
-    for node in filter(_states_value, given):
+    args = clause.node.items[1:]
+    for node in filter(_states_value, args):
         faults.add(
-            f"({clause.word} ...) takes no number, and {describe(node)} is given",
+            f"({clause.word} ...) takes no number, but {describe(node)} is given",
             node.span,
             f"write ({clause.word}), or ({clause.word} SCOPE ...); a scope is {SCOPES}",
         )
-    return tuple(node for node in given if not _states_value(node))
+    return tuple(node for node in args if not _states_value(node))
 
 
 def _kind(word: str) -> str:
@@ -208,7 +208,7 @@ def scope_problem(place: Scope, net: Net) -> tuple[str, Callable[[], str] | str]
     if there:
         return (
             f"the weights {scope_text(place)} are fixed: they take no rate and no initial value",
-            "leave this place out",
+            "remove this scope",
         )
     if place.kind == "connection":
         joined = listed((f"(connect {c.source} {c.target})" for c in net.connections), len(net.connections))
@@ -216,4 +216,4 @@ def scope_problem(place: Scope, net: Net) -> tuple[str, Callable[[], str] | str]
     if place.layer == net.layers[0].name:
         return f"nothing enters {place.layer}, the input layer of net {net.name}", "name a later layer"
     owner = "no layer" if place.kind == "biases" else f"layer {place.layer}"
-    return f"{owner} of net {net.name} has {'a' if place.kind == 'biases' else 'no'} bias", "leave this place out"
+    return f"{owner} of net {net.name} has {'a' if place.kind == 'biases' else 'no'} bias", "remove this scope"
