@@ -97,7 +97,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
         [
             "1 | a state is dropped with a probability from 0 to below 1, not 1",
             "h | layer h is listed twice",
-            "output | the output layer is not dropped",
+            "output | the output layer cannot have dropout",
             'wrong | there is no layer "wrong"',
         ],
     ),
@@ -105,7 +105,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
         BASE + " (theta -1) (prune 1)",
         [
             "(theta -1) | noise has a standard deviation of 0 or more, not",
-            "1 | a fraction between 0 and 1 of what remains",
+            "1 | the fraction to cut is between 0 and 1",
         ],
     ),
     (BASE + " (prune 0.5 layers)", ["layers | (prune ...) cuts connections or weights, not"]),
@@ -165,7 +165,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
     ),
     (
         BASE + " (update lm (gamma 0.1) (curvature 5))",
-        ["(gamma 0.1) | (curvature N) holds the mean curvature during a pass,"],
+        ["(gamma 0.1) | (curvature N) replaces the running mean of h"],
     ),
     (BASE + " (update sgd (curvature 5))", ['curvature | update rule sgd has no option "curvature"']),
     (BASE + " (batch 4)", ["(batch 4) | (batch N) must say whether the gradient is"]),
@@ -225,8 +225,8 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
     (
         BASE + " (glorot 1) (he h (linear 1 2) output) (forget 2)",
         [
-            "1 | (glorot ...) takes no number, and the number 1 is given",
-            "(linear 1 2) | (he ...) takes no number, and the list (linear ...) is",
+            "1 | (glorot ...) takes no number, but the number 1 is given",
+            "(linear 1 2) | (he ...) takes no number, but the list (linear ...) is",
         ],
     ),
     (
@@ -239,7 +239,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
         ],
     ),
     (BASE + " (published (misses 3))", ['misses | unknown figure "misses"']),
-    (BASE + ' (note "read this" 3)', ["3 | a note is a text, not the number 3"]),
+    (BASE + ' (note "read this" 3)', ["3 | a note must be a text in quotes, not the number 3"]),
     (BASE + " (like u)", ["(like u) | (like ...) must be the first clause", 'u | unknown training "u"']),
 ]
 
@@ -596,8 +596,8 @@ def test_initial_files_account_for_every_parameter(tmp_path: Path) -> None:
         "is 2 x 3, input-h.weight is 2 x 1 x 3 x 3",
         '"more" in',
         "are both output.bias",
-        "nothing for h.bias, 2",
-        "nothing for h-output.weight, 32 x 3",
+        "has no array for h.bias, 2",
+        "has no array for h-output.weight, 32 x 3",
     ):
         assert piece in said
     (tmp_path / "text").write_text("no weights")
@@ -959,7 +959,7 @@ def test_scores_against_their_definitions(cost: str, loss) -> None:  # type: ign
 
 def test_a_training_has_a_bounded_number_of_stages_and_of_rates_in_them() -> None:
     clauses = "(net small) (data digits) (epsilon 1) "
-    with pytest.raises(SnError, match="1,000,000,000 stages; the most is 100,000"):
+    with pytest.raises(SnError, match="1,000,000,000 stages; the limit is 100,000"):
         training(clauses + "(repeat 1000 (repeat 1000 (repeat 1000 (stage (passes 1)))))")
     rates = "".join(f"(epsilon 1 {place})" for place in ("h", "output", "(bias h)", "(bias output)", "biases"))
     with pytest.raises(SnError, match="more than 100 rates in force"), pytest.MonkeyPatch.context() as patch:

@@ -347,7 +347,7 @@ FAULTS = [
     ("<(without i)>", [(2, 1, "there is no (like NET)")]),
     ("<(layer (h k) 3 (nlf rely)) (connect i (h k) (full)) (connect (h k) o (full))>", [(2, 21, 'unknown nlf "rely"')]),
     ("<(layer h 3 (bias uni)) (connect i h (full)) (connect h o (full))>", [(2, 18, "a bias is unit, map, column or")]),
-    ("<(layer h 3 (bias map)) (connect i h (full)) (connect h o (full))>", [(2, 8, "no bias per map")]),
+    ("<(layer h 3 (bias map)) (connect i h (full)) (connect h o (full))>", [(2, 8, "cannot have a bias per map")]),
     (
         "<(default (nlf nlf-lin 0.1 0.5))>",
         [(2, 10, "the default of parameter th of nlf nlf-lin is not finite with 0.1 0.5")],
@@ -369,7 +369,7 @@ FAULTS = [
     ("(net n (layer i 4 (bias unit)) (layer o 2) (connect i o (full)))", [(1, 19, "layer i is the input")]),
     ("(net n (layer i 4) (layer o 2) (connect i o (full) (step 2)))", [(1, 53, '(full ...) reads no option "step"')]),
     ("(net n (layer i 4) (layer o 2) (connect i o (step 2) (full)))", [(1, 45, "the scheme comes first")]),
-    ("(net n (layer i 4) (layer o 2) (connect i o full))", [(1, 45, "written in parentheses")]),
+    ("(net n (layer i 4) (layer o 2) (connect i o full))", [(1, 45, "must be in parentheses")]),
     (
         "(net n (layer i 4) (layer o 2) (connect i o (mask 1 1)))",
         [(1, 45, "layer i is 4 units without geometry"), (1, 45, "layer o is 2 units without geometry")],
@@ -396,11 +396,11 @@ FAULTS = [
     ("(table t (x o))", [(1, 13, 'a table is drawn with x or 1 and - or 0, not the name "o"')]),
     (
         "(table t (from 1 (1 0) (2 2)))",
-        [(1, 21, "maps are counted from 1 here, there is no map 0"), (1, 27, "map 2 is listed twice")],
+        [(1, 21, "maps are counted from 1 here; there is no map 0"), (1, 27, "map 2 is listed twice")],
     ),
     ("(table t [[1 2]])", [(1, 10, "this one has 2 in row 1, column 2")]),
     ("(table t ,(cyclic 3 3 4))", [(1, 23, "a target cannot read 4 of 3 maps")]),
-    ("(table full (x))", [(1, 8, "the table full always exists")]),
+    ("(table full (x))", [(1, 8, "the table full is built in")]),
     ("(define-nlf tanh (x) x)", [(1, 13, '"tanh" is the name of another nlf already')]),
     ("(define-nlf f (x (a 1) b) (* y x))", [(1, 24, "parameter b has no default"), (1, 30, 'unknown variable "y"')]),
     ("(define-nlf f (y) y)", [(1, 15, "the variables of an nlf are")]),

@@ -268,7 +268,7 @@ FAULTS = [
     (("tdnn", 3), {}, (15,), (13, 8), "layer a is 15"),
     (("one-to-one",), {}, (4,), (5,), "4 in a, 5 in b"),
     (("full", 3), {}, (4,), (5,), "(full ...) takes 0 arguments, 1 given"),
-    (("pairs", (0, 9)), {}, (4,), (5,), "layer b has units 0 to 4, there is no unit 9"),
+    (("pairs", (0, 9)), {}, (4,), (5,), "layer b has units 0 to 4; there is no unit 9"),
     (("pairs", (0, 1), (0, 1, 3)), {}, (4,), (5,), "unit 0 of a to unit 1 of b is stated twice"),
     (("pairs", 1), {}, (4,), (5,), "a pair is (i j) or (i j k), not the number 1"),
     (("mask", 1, 1), {}, (10**5, 1, 1), (10**5, 1, 1), "10000000000 pairs"),

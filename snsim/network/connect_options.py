@@ -1,4 +1,4 @@
-"""What a connect clause states for its scheme to read: arguments and options, with their places.
+"""Read what a connect clause states for its scheme: the arguments and the options, with their places.
 
 (connect h1 h2 (mask 5 5) (step 2) (border 2 -1) (table three-blocks))
 """
@@ -17,12 +17,12 @@ from snsim.network.clauses import Faults, all_or_none, describe, read_arguments,
 from snsim.network.wiring import Windows
 from snsim.registry import Shelf
 
-MOST_PAIRS = 10**8  # maps x maps: what a table of maps may have
+MOST_PAIRS = 10**8  # most entries of a table: source maps times target maps
 
 
 @dataclass(frozen=True)
 class Border:
-    """Cells all round a map: `cells` rows and columns, held at `value`, or the map's other side if `wrap`."""
+    """Cells around a map: `cells` rows and columns of `value`, or of the opposite side of the map if `wrap`."""
 
     cells: int = 0
     value: float = 0.0
@@ -31,7 +31,7 @@ class Border:
 
 @dataclass(frozen=True)
 class Statement:
-    """The scheme of a connect clause as stated, `(mask 5 5)`, and its options by word, `{"step": (step 2)}`."""
+    """The scheme of a connect clause as stated, such as `(mask 5 5)`, and its options by word: `{"step": (step 2)}`."""
 
     scheme: Node
     options: Mapping[str, Node] = field(default_factory=dict)
@@ -43,11 +43,11 @@ class Statement:
         return self.scheme.span
 
     def place(self, *words: str) -> Span:
-        """The place of the first of these options that is stated, else that of the scheme."""
+        """Return the place of the first of these options that is stated, else that of the scheme."""
         return next((self.options[word].span for word in words if word in self.options), self.scheme.span)
 
     def sizes(self, count: int, syntax: str) -> tuple[int, ...] | None:
-        """The scheme's arguments: `count` whole numbers from 1."""
+        """Return the arguments of the scheme, `count` whole numbers from 1; None after a fault."""
         args = read_arguments(self.scheme, count, count, syntax, self.faults)
         if args is None:
             return None
@@ -56,7 +56,7 @@ class Statement:
         )
 
     def step(self) -> tuple[int, int]:
-        """`(step S)` or `(step SR SC)`: the shift of the window in rows and columns; 1 if not stated."""
+        """Return the shift of the window in rows and columns: `(step S)` or `(step SR SC)`, default 1."""
         node = self.options.get("step")
         args = None if node is None else read_arguments(node, 1, 2, "(step S) or (step SR SC)", self.faults)
         if args is None:
@@ -65,7 +65,7 @@ class Statement:
         return shifts[0], shifts[-1]
 
     def border(self) -> Border:
-        """`(border N V)`, `(border N wrap)` or `(border wrap)`; no cells if not stated."""
+        """Return the border: `(border N V)`, `(border N wrap)` or `(border wrap)`, default none."""
         node = self.options.get("border")
         if node is None:
             return Border()
@@ -93,12 +93,12 @@ class Statement:
         return Border(cells, read_number(args[1], "the value of the border", self.faults) or 0.0)
 
     def exact(self) -> bool:
-        """`(exact)`: refuse cells at the far edge that no window reaches."""
+        """Tell whether `(exact)` is stated, which refuses cells at the far edge that no window reaches."""
         node = self.options.get("exact")
         return node is not None and read_arguments(node, 0, 0, "(exact)", self.faults) is not None
 
     def weight_norm(self) -> bool:
-        """`(weight-norm)`: weights with a direction and a length that learn apart."""
+        """Tell whether `(weight-norm)` is stated, which trains direction and norm of the weights separately."""
         node, fixed = self.options.get("weight-norm"), self.options.get("fixed")
         if node is None:
             return False
@@ -112,9 +112,10 @@ class Statement:
         return read_arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
 
     def maps(self, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
-        """`(table NAME)` or `(table MATRIX)`: which source map feeds which target map, bool (sources, targets).
+        """Return which source map feeds which target map, bool (sources, targets).
 
-        `full`, the default, and `one-to-one` always exist. None, and a fault, if the table does not fit the layers.
+        The option is `(table NAME)` or `(table MATRIX)`; `full`, the default, and `one-to-one` are built in. None after
+        a fault if the table does not fit the layers. `names` are those of the source and the target layer.
         """
         if sources * targets > MOST_PAIRS:
             self.faults.add(
@@ -130,11 +131,11 @@ class Statement:
         if args is None:
             return None
         if args[0].is_name and args[0].name in ("full", "one-to-one"):
-            return self._standard(args[0], sources, targets, names)
-        table = self._table(args[0])
-        return None if table is None else self._fitting(table, args[0], sources, targets, names)
+            return self._builtin_table(args[0], sources, targets, names)
+        table = self._named_table(args[0])
+        return None if table is None else self._check_shape(table, args[0], sources, targets, names)
 
-    def _standard(self, node: Node, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
+    def _builtin_table(self, node: Node, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
         if node.name == "full":
             return np.ones((sources, targets), bool)
         if sources == targets:
@@ -147,8 +148,8 @@ class Statement:
         )
         return None
 
-    def _table(self, node: Node) -> np.ndarray | None:
-        """The matrix a name or a matrix stands for, as 0 and 1."""
+    def _named_table(self, node: Node) -> np.ndarray | None:
+        """Return the 0/1 matrix that a node names or holds."""
         if isinstance(node.value, np.ndarray):
             return read_binary_matrix(node, self.faults)
         if not node.is_name:
@@ -170,7 +171,7 @@ class Statement:
             return None
         return np.asarray(entry.value).astype(bool)
 
-    def _fitting(
+    def _check_shape(
         self, table: np.ndarray, node: Node, sources: int, targets: int, names: tuple[str, str]
     ) -> np.ndarray | None:
         if table.shape == (sources, targets):
@@ -195,7 +196,7 @@ class Statement:
 
 
 def read_binary_matrix(node: Node, faults: Faults) -> np.ndarray | None:
-    """The matrix of a node as bool, shape (source maps, target maps); None and a fault if it is not a 0/1 table."""
+    """Return the 0/1 matrix of a node as bool, shape (source maps, target maps); None after a fault."""
     matrix = np.asarray(node.value)
     if matrix.ndim != 2 or matrix.size == 0:
         faults.add(
@@ -226,12 +227,12 @@ def read_binary_matrix(node: Node, faults: Faults) -> np.ndarray | None:
 
 
 def count_windows(size: int, border: Border, window: int, step: int) -> int:
-    """Windows that fit along one axis of a map (0 or less if none does)."""
+    """Return the number of windows that fit along one axis of a map; 0 or less if none fits."""
     return size // step if border.wrap else (size + 2 * border.cells - window) // step + 1
 
 
 def check_windows(windows: Windows, border: Border, statement: Statement, names: tuple[str, str]) -> None:
-    """Faults where the windows do not give the target's size, or leave cells unread under `(exact)`."""
+    """Add faults if the windows do not give the size of the target, or leave cells unread under `(exact)`."""
     source, target = windows.source[1:], windows.target[1:]
     (r, c), (sr, sc), (h, w) = windows.window, windows.step, source
     step = f"{sr}" if sr == sc else f"{sr} {sc}"
@@ -248,7 +249,8 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
         faults.add(
             f"{windows_text}: with wrap, the step must divide the size of the map",
             statement.place("step", "border"),
-            f"write (step {_dividing(h, sr)} {_dividing(w, sc)}), or give the border a value instead of wrap",
+            f"write (step {_largest_divisor(h, sr)} {_largest_divisor(w, sc)}), or give the border a value instead "
+            "of wrap",
         )
         return
     if border.wrap and (r > h or c > w):
@@ -283,22 +285,22 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
             )
 
 
-def _dividing(size: int, step: int) -> int:
-    """The largest step, at most this one, that divides a size."""
+def _largest_divisor(size: int, step: int) -> int:
+    """Return the largest step, at most this one, that divides a size."""
     return max(n for n in range(1, max(1, min(step, size)) + 1) if size % n == 0)
 
 
 def no_geometry_error(layer: str, units: int, scheme: str, span: Span) -> Exception:
-    """The error for a layer without geometry under a scheme that needs one."""
+    """Return the error for a layer without rows and columns under a scheme that needs them."""
     return fail(
-        f"({scheme} ...) reads maps, and layer {layer} is {units} units without geometry",
+        f"({scheme} ...) reads maps, and layer {layer} is {units} units without rows and columns",
         span,
         hint=f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)",
     )
 
 
 def python_value(node: Node) -> object:
-    """A node as a Python value: names as str, numbers as float, lists as tuples, matrices as arrays."""
+    """Return a node as a Python value: names as str, numbers as float, lists as tuples, matrices as arrays."""
     if node.is_list:
         return tuple(python_value(item) for item in node.items)
     return node.value.name if isinstance(node.value, Symbol) else node.value
