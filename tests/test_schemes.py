@@ -252,7 +252,7 @@ FAULTS = [
     (("mask", 5, 5), {}, (4, 4), (1, 1), "windows of 5x5, step 1, border 0 on 4x4 do not fit"),
     (("mask", 5), {}, (16, 16), (12, 12), "(mask ...) takes 2 arguments, 1 given"),
     (("mask", 5, 0.5), {}, (16, 16), (12, 12), "must be a whole number from 1, not 0.5"),
-    (("local", 3, 3), {}, (30,), (4, 4), "layer a is 30 units without geometry"),
+    (("local", 3, 3), {}, (30,), (4, 4), "layer a is 30 units without rows and columns"),
     (
         ("mask", 3, 3),
         {"step": 3, "border": "wrap"},

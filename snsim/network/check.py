@@ -51,20 +51,20 @@ def require_forward_connections(net: Net) -> Iterator[Fault]:
             )
         elif order[c.source] > order[c.target]:
             yield Fault(
-                f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed earlier "
+                f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
                 f"{c.source}, so this would be a cycle",
                 c.span,
-                hint=f"reverse it, or state layer {c.source} earlier {c.target}",
+                hint=f"reverse it, or state layer {c.source} before {c.target}",
             )
     for t in net.transforms:
         for source in dict.fromkeys(t.sources):
             if order[source] >= order[t.target]:
                 yield Fault(
-                    f"({t.name}) leads backward: {t.target} is computed earlier {source}, so this would be a cycle"
+                    f"({t.name}) leads backward: {t.target} is computed before {source}, so this would be a cycle"
                     if source != t.target
                     else f"({t.name}) leads from {source} to itself: a cycle",
                     t.span,
-                    hint=f"state layer {source} earlier {t.target}"
+                    hint=f"state layer {source} before {t.target}"
                     if source != t.target
                     else "name a later layer as the last one",
                 )

@@ -84,16 +84,15 @@ class Faults:
 
     def stop(self) -> NoReturn:
         """Raise SnError with every fault that was added."""
-        raise SnError(
-            dict.fromkeys(self.found)
-        )  # a computed value used several times gives the same fault several times
+        # a computed value used several times gives the same fault several times
+        raise SnError(dict.fromkeys(self.found))
 
 
 def all_or_none(values: Iterable[Item | None]) -> tuple[Item, ...] | None:
     """Return the values, or None if one of them is None, which means that it could not be read."""
-    read = tuple(values)
-    known = tuple(value for value in read if value is not None)
-    return known if len(known) == len(read) else None
+    every = tuple(values)
+    present = tuple(value for value in every if value is not None)
+    return present if len(present) == len(every) else None
 
 
 def read_number(node: Node, what: str, faults: Faults) -> float | None:

@@ -177,9 +177,8 @@ class NetForm:
         if not self.faults.any:
             self._check_counts(expected, net)
         if self.faults.any:
-            raise SnError(
-                dict.fromkeys(self.faults.found)
-            )  # a fault that several pairs of layers share is reported once
+            # a fault that several pairs of layers share is reported once
+            raise SnError(dict.fromkeys(self.faults.found))
         return net
 
     def _read_like(self) -> Net | None:

@@ -1,4 +1,4 @@
-"""Numbers that change over the passes: what a `Value` is in a pass, and whether it fills its stage."""
+"""Numbers that change over the passes: the value of a `Value` in a pass, and checks of its length."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from snsim.training.spec import Stage, Value
 
 
 def constant_value(number: float) -> Value:
+    """Return a value that does not change."""
     return Value("constant", (float(number),))
 
 
 def value_at(value: Value, number: int, passes: int) -> float:
-    """The value in pass `number` (from 1) of a stage of `passes`.
+    """Return the value in pass `number` (from 1) of a stage of `passes` passes.
 
-    `(linear a b)` is a + (b - a)(p - 1)/(P - 1), and a if P = 1. The last value of `(steps ...)` runs on.
+    `(linear a b)` is a + (b - a)(p - 1)/(P - 1) in pass p of P, and a if P = 1. The last value of `(steps ...)` holds
+    until the end.
     """
     if value.kind == "constant":
         return value.numbers[0]
@@ -31,7 +33,7 @@ def value_at(value: Value, number: int, passes: int) -> float:
 
 
 def check_steps_fill(value: Value, passes: int, faults: Faults) -> None:
-    """A fault if `(steps ...)` do not fill the passes exactly: too few, too many, or none left for the last."""
+    """Add a fault if `(steps ...)` do not fill the passes exactly, or leave none for the last value."""
     if value.kind != "steps":
         return
     filled, open_end = sum(value.lengths), len(value.lengths) < len(value.numbers)
@@ -49,7 +51,7 @@ def check_steps_fill(value: Value, passes: int, faults: Faults) -> None:
 
 
 def fit_value(value: Value, passes: int) -> Value:
-    """The value for another number of passes: steps are cut, or the last one runs on."""
+    """Return the value for another number of passes: steps are dropped or shortened, or the last one is extended."""
     if value.kind != "steps":
         return value
     lengths: list[int] = []
@@ -66,15 +68,15 @@ def fit_value(value: Value, passes: int) -> Value:
 
 
 def fit_stages(stages: tuple[Stage, ...], passes: int) -> tuple[Stage, ...]:
-    """The stages when `passes` are run in all: the last ones are left out or cut, or the very last runs on."""
+    """Return the stages for another number of passes: drop or shorten the last ones, or extend the last."""
     kept: list[Stage] = []
     left = passes
     for stage in stages:
         if left == 0:
             break
-        own = left if stage is stages[-1] else min(stage.passes, left)
-        kept.append(_with_passes(stage, own))
-        left -= own
+        length = left if stage is stages[-1] else min(stage.passes, left)
+        kept.append(_with_passes(stage, length))
+        left -= length
     return tuple(kept)
 
 
@@ -90,7 +92,7 @@ def _with_passes(stage: Stage, passes: int) -> Stage:
 
 
 def stage_of_pass(stages: tuple[Stage, ...], number: int) -> tuple[Stage, int]:
-    """The stage in which pass `number` of the training (from 1) falls, and the number of that pass in the stage."""
+    """Return the stage of pass `number` of the training (from 1), and the number of the pass in that stage."""
     for stage in stages:
         if number <= stage.passes:
             return stage, number

@@ -1,4 +1,4 @@
-"""Reading the clauses of `train` about its examples: data, ranges, frame, targets, and when an output is right."""
+"""Read the clauses of `train` about its examples: data, ranges, frame, targets, and when an output is right."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DATA = '(data SET ...), (data (examples M M)) or (data (patterns "a" "b"))'
 
 
 def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> DataChoice | None:
-    """`(data SET ...)`, names in order of preference; `(data (examples M M))`; `(data (patterns "a" "b"))`."""
+    """Read `(data SET ...)`, `(data (examples M M))` or `(data (patterns "a" "b"))`; None after a fault."""
     args = read_arguments(node, 1, None, DATA, faults)
     if args is None:
         return None
@@ -54,7 +54,7 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
         if name is None:
             continue
         if name in names:
-            faults.add(f"data set {name} is named twice", item.span, "remove one of them")
+            faults.add(f"data set {name} is listed twice", item.span, "remove one of them")
         names[name] = None
         if name not in sets:
             faults.add(f'unknown {sets.kind} "{name}"', item.span, partial(sets.suggest, name))
@@ -126,12 +126,12 @@ def _read_patterns(node: Node, faults: Faults) -> DataChoice | None:
 
 
 def _file_hint(node: Node, word: str) -> str:
-    """Return what to type where the name of a file belongs and this node stands."""
+    """Return a hint that says how to write the name of a file in place of this node."""
     return f'write it in quotes: "{node.name}"' if node.is_name else f'write a path in quotes, ({word} "FILE" ...)'
 
 
 def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
-    """`(ensemble a b)`, `(test-set a b)`: patterns a to b, counted from 0, both included (SN-2.8)."""
+    """Read `(ensemble a b)` or `(test-set a b)`: patterns a to b, counted from 0, both included (as SN-2.8)."""
     args = read_arguments(node, 2, 2, f"({node.head} FIRST LAST)", faults)
     ends = all_or_none([read_whole_number(item, f"a pattern of ({node.head} ...)", faults) for item in args or ()])
     if args is None or ends is None:
@@ -147,7 +147,7 @@ def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
 
 
 def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, float] | None:
-    """`(frame R C V)`: each picture in the middle of R x C cells of V, the size of the input layer."""
+    """Read `(frame R C V)`: pad each picture with V to R x C cells, the size of the input layer."""
     args = read_arguments(node, 3, 3, "(frame ROWS COLUMNS VALUE)", faults)
     if args is None:
         return None
@@ -171,7 +171,7 @@ def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, f
 
 
 def read_targets(node: Node, faults: Faults) -> tuple[float, float] | None:
-    """`(targets OFF ON)`: what the outputs should be, for data with classes."""
+    """Read `(targets OFF ON)`, the targets for data with class labels."""
     args = read_arguments(node, 2, 2, "(targets OFF ON)", faults)
     numbers = all_or_none([read_number(item, "a target", faults) for item in args or ()])
     if args is None or numbers is None:
@@ -187,28 +187,28 @@ def read_targets(node: Node, faults: Faults) -> tuple[float, float] | None:
 
 
 def read_correct(node: Node, faults: Faults) -> tuple[str, tuple[float, ...]] | None:
-    """`(correct max)`, `quadrant`, `lms M`, `sgn LO HI`, `hamming M`."""
+    """Read `(correct NAME NUM ...)`: return the name of the criterion and its numbers; None after a fault."""
     args = read_arguments(node, 1, None, "(correct NAME NUM ...)", faults)
     if args is None or read_name(args[0], "a criterion", faults) is None:
         return None
     with faults.gathered():
-        chosen = CRITERIA.get(args[0].name, args[0].span)
-        numbers = [read_number(item, f"a number of {chosen.name}", faults) for item in args[1:]]
-        if len(numbers) != len(chosen.parameters):
-            syntax = " ".join([chosen.name, *chosen.parameters])
-            takes = "1 number" if len(chosen.parameters) == 1 else f"{len(chosen.parameters)} numbers"
+        rule = CRITERIA.get(args[0].name, args[0].span)
+        numbers = [read_number(item, f"a number of {rule.name}", faults) for item in args[1:]]
+        if len(numbers) != len(rule.parameters):
+            syntax = " ".join([rule.name, *rule.parameters])
+            takes = "1 number" if len(rule.parameters) == 1 else f"{len(rule.parameters)} numbers"
             faults.add(
-                f"(correct {chosen.name} ...) takes {takes}, {len(numbers)} given",
+                f"(correct {rule.name} ...) takes {takes}, {len(numbers)} given",
                 node.span,
                 f"write (correct {syntax})",
             )
-        elif (read := all_or_none(numbers)) is not None:
-            return chosen.name, read
+        elif (values := all_or_none(numbers)) is not None:
+            return rule.name, values
     return None
 
 
 def read_file(node: Node, faults: Faults) -> str | None:
-    """`(initial "f.npz")`."""
+    """Read `(initial "FILE")`: return the path; None after a fault."""
     args = read_arguments(node, 1, 1, '(initial "FILE")', faults)
     if args is None:
         return None
@@ -223,7 +223,7 @@ def read_file(node: Node, faults: Faults) -> str | None:
 
 
 def read_choice(node: Node, choices: Container[str], syntax: str, faults: Faults) -> str | None:
-    """A clause of words of which only some combinations mean something: `(order shuffled once)`."""
+    """Read a clause of words in which only some combinations are valid, such as `(order shuffled once)`."""
     words = all_or_none([read_name(item, f"what follows {node.head}", faults) for item in node.items[1:]])
     if words is None:
         return None
@@ -239,9 +239,9 @@ def read_choice(node: Node, choices: Container[str], syntax: str, faults: Faults
 
 
 def read_seeds(node: Node, faults: Faults) -> tuple[int, ...] | None:
-    """`(seed N ...)`: one run each."""
+    """Read `(seed N ...)`: one run for each seed."""
     args = read_arguments(node, 1, None, "(seed N ...)", faults)
-    seeds: dict[int, None] = {}  # in order; a list would be searched for each
+    seeds: dict[int, None] = {}  # a dict keeps the order and finds repeated seeds quickly
     for item in args or ():
         seed = read_whole_number(item, "a seed", faults)
         if seed in seeds:
@@ -252,8 +252,9 @@ def read_seeds(node: Node, faults: Faults) -> tuple[int, ...] | None:
 
 
 def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] | None:
-    """`(published (NAME NUM) ...)`: train- or test- with misses, error (percent), loss, mse, half-mse or
-    rejection (percent to reject for 1 % error on the rest).
+    """Read `(published (NAME NUM) ...)`, with names of PUBLISHED.
+
+    error is in percent, and rejection is the percentage to reject for 1 % error on the rest.
     """
     figures: dict[str, float] = {}
     for item in read_arguments(node, 1, None, "(published (NAME NUM) ...)", faults) or ():
@@ -278,7 +279,7 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
 
 
 def read_notes(node: Node, faults: Faults) -> tuple[str, ...]:
-    """`(note "TEXT" ...)`: sentences, a text each; line ends and blanks inside become one blank."""
+    """Read `(note "TEXT" ...)`: return the texts, each with its white space reduced to single blanks."""
     notes = []
     for item in read_arguments(node, 1, None, '(note "TEXT" ...)', faults) or ():
         if isinstance(item.value, str) and item.value.strip():

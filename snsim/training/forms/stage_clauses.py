@@ -1,4 +1,4 @@
-"""Reading the clauses of a stage one by one: how patterns are gathered, ordered and changed, and what is cut."""
+"""Read the clauses of a stage: batches, order, augmentation, noise, dropout and pruning."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ PRUNE = "(prune F) or (prune F weights)"
 
 
 def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
-    """`(batch N sum)`, `(batch N mean)`, `(batch all sum)` ...: patterns per update (None = all), and whether mean."""
+    """Read `(batch N sum)`, `(batch all mean)` ...: return patterns per update (None for all), and whether mean."""
     syntax = "(batch N sum), (batch N mean), (batch all sum) or (batch all mean)"
     args = read_arguments(node, 1, 2, syntax, faults)
     if args is None:
         return None
-    everything = args[0].is_name and args[0].name == "all"
-    if args[0].is_name and not everything:
+    all_patterns = args[0].is_name and args[0].name == "all"
+    if args[0].is_name and not all_patterns:
         faults.add(
             f"a batch is a number of patterns or all, not {describe(args[0])}",
             args[0].span,
             f"write {syntax}",
         )
         return None
-    size = None if everything else read_whole_number(args[0], "the patterns of a batch", faults, 1)
-    if size is None and not everything:
+    size = None if all_patterns else read_whole_number(args[0], "the patterns of a batch", faults, 1)
+    if size is None and not all_patterns:
         return None
     if len(args) == 1:
         if size == 1:
@@ -49,12 +49,12 @@ def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
 
 
 def read_order(node: Node, faults: Faults) -> str | None:
-    """`(order fixed)`, `shuffled`, `shuffled once`, `random`."""
+    """Read `(order fixed)`, `shuffled`, `shuffled once` or `random`; None after a fault."""
     return read_choice(node, ORDERS, "(order fixed), (order shuffled), (order shuffled once) or (order random)", faults)
 
 
 def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, float | None] | None:
-    """`(augment (shift N FILL))`: FILL a number, or `wrap`, which is None here."""
+    """Read `(augment (shift N FILL))`: return N and FILL, None for `wrap`."""
     syntax = "(augment (shift N FILL)), FILL a number or wrap"
     args = read_arguments(node, 1, 1, syntax, faults)
     if args is None:
@@ -68,7 +68,7 @@ def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, floa
         return None
     cells = read_whole_number(
         args[0].items[1], "the cells of a shift", faults
-    )  # 0: no shift, where a stage before had one
+    )  # 0 turns off the shift of an earlier stage
     wrap = args[0].items[2].is_name and args[0].items[2].name == "wrap"
     fill = None if wrap else read_number(args[0].items[2], "the fill of a shift", faults)
     if net is not None and net.layers[0].maps is None:
@@ -82,9 +82,7 @@ def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, floa
 
 
 def read_noise(node: Node, faults: Faults) -> Value | None:
-    """`(input-noise VALUE)`, `(theta VALUE)`: standard deviation of the Gaussian noise on presented patterns, on the
-    weighted sums.
-    """
+    """Read `(input-noise VALUE)` or `(theta VALUE)`: a standard deviation of Gaussian noise; None after a fault."""
     args = read_arguments(node, 1, 1, f"({node.head} VALUE)", faults)
     value = read_value(args[0], f"the value of ({node.head} ...)", faults) if args else None
     if value is not None and min(value.numbers) < 0:
@@ -98,7 +96,7 @@ def read_noise(node: Node, faults: Faults) -> Value | None:
 
 
 def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str, float], ...] | None:
-    """`(dropout P LAYER ...)`: the layers with the probability that a state of theirs is 0 in a presentation."""
+    """Read `(dropout P LAYER ...)`: return the layers with their dropout probability; None after a fault."""
     args = read_arguments(node, 2, None, "(dropout P LAYER ...)", faults)
     if args is None:
         return None
@@ -110,7 +108,7 @@ def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str
             f"write {chance / 100:g} for {chance:g} percent" if 1 < chance < 100 else "write for example 0.5",
         )
     layers = dict.fromkeys([] if net is None else [layer.name for layer in net.layers[:-1]])
-    made: dict[str, float] = {}
+    chances: dict[str, float] = {}
     for item in args[1:]:
         layer = read_name(item, "a layer", faults, lambda: suggest("", list(layers), "layers"))
         if layer is None or net is None:
@@ -122,15 +120,15 @@ def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str
                 else f'there is no layer "{layer}"'
             )
             faults.add(why, item.span, partial(suggest, layer, list(layers), "layers"))
-        elif layer in made:
+        elif layer in chances:
             faults.add(f"layer {layer} is listed twice", item.span, "remove one of them")
         else:
-            made[layer] = chance or 0.0
-    return tuple(made.items())
+            chances[layer] = chance or 0.0
+    return tuple(chances.items())
 
 
 def read_prune(node: Node, net: Net | None, faults: Faults) -> tuple[float, str] | None:
-    """`(prune F)`, `(prune F weights)`: the fraction that is cut, and of what: "connections" or "weights"."""
+    """Read `(prune F)` or `(prune F weights)`: return the fraction to cut, and of "connections" or "weights"."""
     args = read_arguments(node, 1, 2, PRUNE, faults)
     if args is None:
         return None

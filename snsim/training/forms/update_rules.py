@@ -1,4 +1,4 @@
-"""Update rules: `(define-update ...)` puts them on a shelf, `(update NAME (option V) ...)` takes them from it."""
+"""Read update rules: `(define-update ...)` declares one, `(update NAME (option V) ...)` uses one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from snsim.training.schedule import constant_value
 from snsim.training.spec import Value
 
 DEFINE_UPDATE = "(define-update NAME ((option default) ...) (state ...) (setq w EXPR) ...)"
-_GIVEN = ("w", "g", "h", "h-full", "rate", "n")
+_VARIABLES = ("w", "g", "h", "h-full", "rate", "n")
 
 
 @dataclass(frozen=True, eq=False)
 class UpdateDefinition:
-    """An update rule and the form that declared it; None for one that is built in."""
+    """An update rule and the form that declared it, None if it is built in."""
 
     rule: UpdateRule
     node: Node | None = None
@@ -31,14 +31,14 @@ UPDATES: Shelf[UpdateDefinition] = Shelf("update rule")
 UPDATES.add(
     "conjugate-gradient",
     UpdateDefinition(UpdateRule("conjugate-gradient", (("mu", 0.0),), ("gradient", "direction"), (), True)),
-    "SN's: one step a pass along a conjugate direction, its length by the Gauss-Newton curvature (plus mu)",
+    "conjugate gradient as in SN: one step per pass, with the step length from the Gauss-Newton curvature (plus mu)",
 )
 
 
 def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinition:
-    """`(define-update NAME ((option default) ...) (state ...) (setq w EXPR) ...)`: the rule, put on the shelf.
+    """Read `(define-update NAME ((option default) ...) (state ...) (setq w EXPR) ...)` and put the rule on the shelf.
 
-    A string before the first `setq` is its line of help. SnError with all faults.
+    A string before the first `setq` is its help line. Raise SnError with all faults.
     """
     faults = Faults()
     args = read_arguments(call, 4, None, DEFINE_UPDATE, faults)
@@ -46,19 +46,21 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
         remember_broken(updates, call)
         faults.stop()
     name = read_name(args[0], "the name of an update rule", faults)
-    options = read_defaults(args[1].items, "option", (*_GIVEN, "curvature"), faults)
+    options = read_defaults(args[1].items, "option", (*_VARIABLES, "curvature"), faults)
     if not args[1].is_list:
         faults.add(
             f"the options are a list of (option default), not {describe(args[1])}",
             args[1].span,
             "write ((momentum 0.9)), or () if there are none",
         )
-    states = _states(args[2], [*_GIVEN, *(o for o, _ in options)], faults)
+    states = _read_states(args[2], [*_VARIABLES, *(o for o, _ in options)], faults)
     body = args[3:]
     doc = ""
     if isinstance(body[0].value, str) and len(body) > 1:
         doc, body = body[0].value, body[1:]
-    groups = tuple(_group(node, states, [*_GIVEN, *(o for o, _ in options), *states], faults) for node in body)
+    groups = tuple(
+        _read_assignments(node, states, [*_VARIABLES, *(o for o, _ in options), *states], faults) for node in body
+    )
     if not any(target == "w" for group in groups for target, _ in group) and not faults.any:
         faults.add("this rule never sets w", call.span, "write for example (setq w (- w (* rate g)))")
     with faults.gathered():
@@ -70,7 +72,7 @@ def define_update(call: Node, updates: Shelf[UpdateDefinition]) -> UpdateDefinit
     return updates.add(name, definition, doc or "an update rule of this program", args[0].span)
 
 
-def _states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
+def _read_states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
     states: list[str] = []
     if not node.is_list:
         faults.add(
@@ -87,10 +89,10 @@ def _states(node: Node, taken: list[str], faults: Faults) -> tuple[str, ...]:
     return tuple(states)
 
 
-def _group(
+def _read_assignments(
     node: Node, states: tuple[str, ...], variables: list[str], faults: Faults
 ) -> tuple[tuple[str, Expression], ...]:
-    """`(setq NAME EXPR NAME EXPR ...)`: all right sides are computed before any is assigned."""
+    """Read `(setq NAME EXPR NAME EXPR ...)`: all expressions are computed before any is assigned."""
     pairs = node.items[1:]
     if node.head != "setq":
         faults.add(
@@ -125,7 +127,7 @@ def _group(
 
 @dataclass(frozen=True, eq=False)
 class UpdateClause:
-    """What an `(update ...)` clause states, and the clause with every option."""
+    """What an `(update ...)` clause states, and the clause completed with every option."""
 
     rule: UpdateRule
     options: dict[str, Value]
@@ -140,11 +142,11 @@ class UpdateClause:
 def read_update(
     node: Node, updates: Shelf[UpdateDefinition], faults: Faults, batched: bool = False
 ) -> UpdateClause | None:
-    """`(update NAME (option VALUE) ... (curvature N))`.
+    """Read `(update NAME (option VALUE) ... (curvature N))`; None after a fault.
 
-    With `(curvature N)`, for rules that mention h, the mean over N patterns takes the place of the running mean: the
-    option gamma, if the rule has it, is 1 and cannot be stated. `batched`: patterns are gathered into batches, whose
-    curvature is a sum or mean already: as in SN's batch Newton, gamma is 1 if it is not stated.
+    With `(curvature N)`, for rules that use h, the mean over N patterns replaces the running mean: the option gamma, if
+    the rule has it, is 1 and cannot be stated. `batched` tells that an update uses several patterns. The curvature is
+    then a sum or mean already, so gamma is 1 if it is not stated, as in SN's batch Newton.
     """
     args = read_arguments(node, 1, None, "(update NAME (option VALUE) ...)", faults)
     if args is None or read_name(args[0], "the name of an update rule", faults) is None:
@@ -165,22 +167,29 @@ def read_update(
                     "(curvature N) replaces the running mean of h, so (gamma ...) has no effect",
                     stated["gamma"].span,
                     "remove one of them",
-                    (("the curvature is held here", stated["curvature"].span),),
+                    (("the curvature is set here", stated["curvature"].span),),
                 )
-        options = {option: constant_value(_default(option, default, rule, batched)) for option, default in rule.options}
+        options = {
+            option: constant_value(_default_of(option, default, rule, batched)) for option, default in rule.options
+        }
         for option in options:
             if option in stated:
                 value = read_arguments(stated[option], 1, 1, f"({option} VALUE)", faults)
-                read = read_value(value[0], f"option {option} of {rule.name}", faults) if value else None
-                options[option] = read or options[option]
-                if read and (rule.curvature or rule.conjugate):
+                stated_value = read_value(value[0], f"option {option} of {rule.name}", faults) if value else None
+                options[option] = stated_value or options[option]
+                if stated_value and (rule.curvature or rule.conjugate):
                     _check_range(option, options[option], stated[option], faults)
-        return UpdateClause(rule, _held(options, patterns), patterns, _complete(args[0], rule, stated, node, batched))
+        return UpdateClause(
+            rule,
+            _with_held_curvature(options, patterns),
+            patterns,
+            _complete_clause(args[0], rule, stated, node, batched),
+        )
     return None
 
 
 def _check_range(option: str, value: Value, stated: Node, faults: Faults) -> None:
-    """mu damps and gamma averages: outside of their ranges they would do neither."""
+    """Add a fault if mu, the damping, or gamma, the weight of the running mean, is out of its range."""
     low, high = min(value.numbers), max(value.numbers)
     if option == "mu" and low < 0:
         faults.add(
@@ -225,23 +234,23 @@ def _stated_options(nodes: tuple[Node, ...], rule: UpdateRule, faults: Faults) -
     return stated
 
 
-def _held(options: dict[str, Value], patterns: int | None) -> dict[str, Value]:
-    """With a held curvature the running mean is that curvature itself: gamma is 1."""
+def _with_held_curvature(options: dict[str, Value], patterns: int | None) -> dict[str, Value]:
+    """Return the options with gamma 1 if the curvature is held during a pass: it replaces the running mean."""
     return {**options, "gamma": constant_value(1)} if patterns is not None and "gamma" in options else options
 
 
-def _default(option: str, default: float, rule: UpdateRule, batched: bool) -> float:
+def _default_of(option: str, default: float, rule: UpdateRule, batched: bool) -> float:
     return 1.0 if option == "gamma" and batched and rule.curvature is not None else default
 
 
-def _complete(name: Node, rule: UpdateRule, stated: dict[str, Node], node: Node, batched: bool) -> Node:
-    """The clause with the default of every option that it does not state."""
+def _complete_clause(name: Node, rule: UpdateRule, stated: dict[str, Node], node: Node, batched: bool) -> Node:
+    """Return the clause with the default of every option that it does not state."""
     options = []
     for option, default in rule.options:
         if option in stated:
             options.append(stated[option])
         elif option != "gamma" or "curvature" not in stated:
-            options.append(make_node([option, _default(option, default, rule, batched)], node.span))
+            options.append(make_node([option, _default_of(option, default, rule, batched)], node.span))
     if "curvature" in stated:
         options.append(stated["curvature"])
     return make_node(["update", name, *options], node.span)

@@ -1,4 +1,4 @@
-"""Reading what clauses of `train` share: VALUE, a number over the passes, and SCOPE, where a number holds."""
+"""Read what clauses of `train` share: VALUE, a number over the passes, and SCOPE, the weights it holds for."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ SCOPES = "biases, a layer, (bias LAYER) or (connect FROM TO)"
 
 
 def read_value(node: Node, what: str, faults: Faults) -> Value | None:
-    """VALUE: NUM, `(linear a b)` or `(steps (v n) ... (v))`."""
+    """Read VALUE: NUM, `(linear a b)` or `(steps (v n) ... (v))`; None after a fault."""
     if node.head == "linear":
         ends = read_arguments(node, 2, 2, "(linear a b)", faults)
         numbers = all_or_none([read_number(end, what, faults) for end in ends or ()])
         return None if ends is None or numbers is None else Value("linear", numbers, span=node.span)
     if node.head == "steps":
-        return _steps(node, what, faults)
+        return _read_steps(node, what, faults)
     if node.is_list:
         faults.add(
             f"{what} must be {VALUE}, not {describe(node)}",
@@ -47,7 +47,7 @@ def read_value(node: Node, what: str, faults: Faults) -> Value | None:
     return None if stated is None else Value("constant", (stated,), span=node.span)
 
 
-def _steps(node: Node, what: str, faults: Faults) -> Value | None:
+def _read_steps(node: Node, what: str, faults: Faults) -> Value | None:
     steps = read_arguments(node, 1, None, "(steps (v n) ... (v))", faults)
     if steps is None:
         return None
@@ -69,13 +69,13 @@ def _steps(node: Node, what: str, faults: Faults) -> Value | None:
 
 
 def read_constant(node: Node, what: str, faults: Faults) -> Value | None:
-    """NUM, as a Value that does not change."""
+    """Read NUM as a Value that does not change; None after a fault."""
     stated = read_number(node, what, faults)
     return None if stated is None else Value("constant", (stated,), span=node.span)
 
 
 def read_scope(node: Node, faults: Faults) -> Scope | None:
-    """SCOPE: `biases`, LAYER, `(bias LAYER)` or `(connect FROM TO)`."""
+    """Read SCOPE: `biases`, LAYER, `(bias LAYER)` or `(connect FROM TO)`; None after a fault."""
     if node.is_name:
         return Scope("biases") if node.name == "biases" else Scope("layer", node.name)
     if node.head == "bias" and len(node.items) == 2:
@@ -94,69 +94,71 @@ def read_scope(node: Node, faults: Faults) -> Scope | None:
 
 @dataclass(frozen=True)
 class ScopedStatement:
-    """One statement of a placed family and the clause, of one place, that prints it."""
+    """A scoped value and the clause, with this scope alone, that prints it."""
 
-    placed: ScopedValue
+    scoped: ScopedValue
     clause: Clause
-    at: Node  # the place as it is written; the clause, where it states none
+    at: Node  # the scope as it is written; the whole clause, if it states none
 
 
-Family = dict[Scope, ScopedStatement]  # later statements have replaced earlier ones of the same place
+Family = dict[Scope, ScopedStatement]  # a later statement replaces an earlier one of the same scope
 ReadValue = Callable[[Node, str, Faults], "Value | None"]
-ReaderOf = Callable[[str], "ReadValue | None"]  # how the value in a clause of this word is read; None: it takes none
+ReaderOf = Callable[
+    [str], "ReadValue | None"
+]  # the function that reads the value in a clause of this word; None if it takes none
 
 
 def read_family(
     clauses: Iterable[Clause], reader_of: ReaderOf, net: Net | None, faults: Faults, drop: Callable[[Clause], None]
 ) -> Family:
-    """The statements of one form in one placed family, `(WORD V SCOPE ...)` or `(WORD SCOPE ...)`, by place.
+    """Read the rates, or the initial distributions, of one form, `(WORD V SCOPE ...)` or `(WORD SCOPE ...)`, by scope.
 
-    A place stated twice in the form is a fault with both places, and so is a stated place where the net has nothing
-    that learns; a place that `like` brought and that this net lacks goes to `drop`.
+    A scope stated twice in the form is a fault, and so is a stated scope in which the net has nothing that learns. An
+    inherited scope that this net lacks is passed to `drop`.
     """
     family: Family = {}
     problems: dict[Scope, tuple[str, Callable[[], str] | str] | None] = {}
     for clause in clauses:
-        for statement in _statements(clause, reader_of(clause.word), faults):
-            place = statement.placed.scope
-            if place not in problems:
-                problems[place] = None if net is None else scope_problem(place, net)
-            problem = problems[place]
+        for statement in _read_statements(clause, reader_of(clause.word), faults):
+            scope = statement.scoped.scope
+            if scope not in problems:
+                problems[scope] = None if net is None else scope_problem(scope, net)
+            problem = problems[scope]
             if problem is not None and clause.origin != STATED:
                 drop(statement.clause)
             elif problem is not None:
                 faults.add(problem[0], statement.at.span, problem[1])
-            elif place in family:
+            elif scope in family:
                 faults.add(
-                    f"the {_kind(clause.word)} {scope_text(place)} is stated twice in this form",
+                    f"the {_family_text(clause.word)} {scope_text(scope)} is stated twice in this form",
                     statement.at.span,
                     "remove one of them",
-                    (("first here", family[place].at.span),),
+                    (("first here", family[scope].at.span),),
                 )
             else:
-                family[place] = statement
+                family[scope] = statement
     return family
 
 
-def _statements(clause: Clause, read: ReadValue | None, faults: Faults) -> list[ScopedStatement]:
+def _read_statements(clause: Clause, read: ReadValue | None, faults: Faults) -> list[ScopedStatement]:
     node, word = clause.node, clause.word
     args = read_arguments(node, 0 if read is None else 1, None, f"({word} V SCOPE ...)", faults)
     if args is None:
         return []
     value: Value | None = Value("constant", (), span=node.span)
-    places = args
+    scopes = args
     if read is not None:
-        value, places = read(args[0], f"the value of ({word} ...)", faults), args[1:]
+        value, scopes = read(args[0], f"the value of ({word} ...)", faults), args[1:]
     elif any(_states_value(item) for item in args):
-        places = _without_values(clause, faults)
-        if not places:
+        scopes = _without_values(clause, faults)
+        if not scopes:
             return []
     head = node.items[: 1 if read is None else 2]
-    stated = [(at, (*head, at), read_scope(at, faults)) for at in places] or [(node, head, Scope("everywhere"))]
+    stated = [(at, (*head, at), read_scope(at, faults)) for at in scopes] or [(node, head, Scope("everywhere"))]
     return [
-        ScopedStatement(ScopedValue(word, value, place), Clause(Node(items, node.span), clause.origin), at)
-        for at, items, place in stated
-        if value is not None and place is not None
+        ScopedStatement(ScopedValue(word, value, scope), Clause(Node(items, node.span), clause.origin), at)
+        for at, items, scope in stated
+        if value is not None and scope is not None
     ]
 
 
@@ -165,7 +167,7 @@ def _states_value(node: Node) -> bool:
 
 
 def _without_values(clause: Clause, faults: Faults) -> tuple[Node, ...]:
-    """The places of a clause that takes no value; a fault for each value among them."""
+    """Return the scopes of a clause that takes no value, after a fault for each value among them."""
     args = clause.node.items[1:]
     for node in filter(_states_value, args):
         faults.add(
@@ -176,20 +178,20 @@ def _without_values(clause: Clause, faults: Faults) -> tuple[Node, ...]:
     return tuple(node for node in args if not _states_value(node))
 
 
-def _kind(word: str) -> str:
+def _family_text(word: str) -> str:
     return "initial weight" if word in INITIALISERS else "rate"
 
 
-def scope_text(place: Scope) -> str:
-    """A place in a sentence: "everywhere", "of h1", "of (bias h1)"."""
-    if place.kind == "everywhere":
+def scope_text(scope: Scope) -> str:
+    """Return a scope as words of a sentence: "everywhere", "of h1", "of (bias h1)"."""
+    if scope.kind == "everywhere":
         return "everywhere"
     text = {
         "biases": "biases",
-        "layer": place.layer,
-        "bias": f"(bias {place.layer})",
-        "connection": f"(connect {place.source} {place.layer})",
-    }[place.kind]
+        "layer": scope.layer,
+        "bias": f"(bias {scope.layer})",
+        "connection": f"(connect {scope.source} {scope.layer})",
+    }[scope.kind]
     return f"of {text}"
 
 
@@ -197,23 +199,23 @@ def _nearest_layer(layer: str, net: Net) -> str:
     return suggest(layer, [one.name for one in net.layers], "layers")
 
 
-def scope_problem(place: Scope, net: Net) -> tuple[str, Callable[[], str] | str] | None:
-    """Why a place names nothing that learns in this net, and the remedy; None if it names something."""
-    for layer in (place.source, place.layer):
+def scope_problem(scope: Scope, net: Net) -> tuple[str, Callable[[], str] | str] | None:
+    """Return why a scope names nothing that learns in this net, and the remedy; None if it names something."""
+    for layer in (scope.source, scope.layer):
         if layer and not net.has_layer(layer):
             return f'net {net.name} has no layer "{layer}"', partial(_nearest_layer, layer, net)
-    there = [p for p in (net.parameters_of(place.layer) if place.layer else net.parameters) if place in scopes_of(p)]
-    if any(parameter.learns for parameter in there):
+    covered = [p for p in (net.parameters_of(scope.layer) if scope.layer else net.parameters) if scope in scopes_of(p)]
+    if any(parameter.learns for parameter in covered):
         return None
-    if there:
+    if covered:
         return (
-            f"the weights {scope_text(place)} are fixed: they take no rate and no initial value",
+            f"the weights {scope_text(scope)} are fixed: they take no rate and no initial value",
             "remove this scope",
         )
-    if place.kind == "connection":
+    if scope.kind == "connection":
         joined = listed((f"(connect {c.source} {c.target})" for c in net.connections), len(net.connections))
-        return f"net {net.name} does not connect {place.source} to {place.layer}", f"connections: {joined}"
-    if place.layer == net.layers[0].name:
-        return f"nothing enters {place.layer}, the input layer of net {net.name}", "name a later layer"
-    owner = "no layer" if place.kind == "biases" else f"layer {place.layer}"
-    return f"{owner} of net {net.name} has {'a' if place.kind == 'biases' else 'no'} bias", "remove this scope"
+        return f"net {net.name} does not connect {scope.source} to {scope.layer}", f"connections: {joined}"
+    if scope.layer == net.layers[0].name:
+        return f"nothing enters {scope.layer}, the input layer of net {net.name}", "name a later layer"
+    owner = "no layer" if scope.kind == "biases" else f"layer {scope.layer}"
+    return f"{owner} of net {net.name} has {'a' if scope.kind == 'biases' else 'no'} bias", "remove this scope"
