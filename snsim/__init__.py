@@ -1,15 +1,15 @@
-"""snsim: networks described in SN's Lisp (Bottou and LeCun, 1988), checked, shown and trained.
+"""Describe, check, show and train neural networks in the Lisp of SN (Bottou and LeCun, 1988).
 
-module = snsim.load("nets/lecun89.sn")             a plain torch.nn.Module
+module = snsim.load("nets/lecun89.sn")             a torch.nn.Module
 program = snsim.read_program("nets/lecun89.sn")    what the file declares: nets, tables, trainings
-snsim.compare("nets/mine.sn", my_module)           whether a hand-coded module learns the same, step by step
+snsim.compare("nets/mine.sn", my_module)           tell whether a PyTorch module trains the same, step by step
 """
 
 from importlib import import_module
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULE_OF = {
     "load": "snsim.api",
     "read_program": "snsim.program",
     "SnError": "snsim.errors",
@@ -20,7 +20,7 @@ __all__ = ["SnError", "__version__", "compare", "compare_engines", "load", "read
 
 
 def __getattr__(name: str) -> object:
-    # Looked up when first asked for, so that `import snsim` is quick and brings no torch.
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    # Imported at first use, so that `import snsim` is fast and does not import torch.
+    if name in _MODULE_OF:
+        return getattr(import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module 'snsim' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""A description as a plain `torch.nn.Module`: `snsim.load`."""
+"""Load a net of a `.sn` file as a `torch.nn.Module`: `snsim.load`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from snsim.optional_packages import needing
 from snsim.program import Program, read_program
 from snsim.training.initial import initial_weights
 from snsim.training.memory_need import check_module_memory
-from snsim.training.parameter_scopes import rates_at
-from snsim.training.schedule import stage_of
+from snsim.training.parameter_scopes import rates_in_pass
+from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Training
 
 if TYPE_CHECKING:
@@ -33,32 +33,50 @@ def load(
     presets: Mapping[str, float | str] | None = None,
     memory: int | None = None,
 ) -> SnModule:
-    """The net of a `.sn` file as a module, with the initial weights that its training draws.
+    """Return a net of a `.sn` file as a module, with the initial weights that its training draws.
 
-    `net` names a training or a net of the file; without it, the last training that the file itself declares, or else
-    its last net. `seed` replaces the training's first seed; `dtype` is torch.float32 unless stated; `presets` are the
-    values of `--set`; `memory` is the limit of what the module may need in bytes (default: half of what there is).
-    Without a training all weights that learn are 0 and `parameter_groups` has no rates.
+    Parameters
+    ----------
+    path : str or Path
+    net : str, optional
+        The name of a training or of a net in the file. Default: the last training that the file itself declares, or
+        else its last net.
+    seed : int, optional
+        The seed of the initial weights. Default: the first seed of the training.
+    dtype : torch.dtype, optional
+        torch.float32 by default.
+    presets : mapping, optional
+        Values of variables, as `--set` on the command line.
+    memory : int, optional
+        The limit, in bytes, of the memory of the module. Default: half of the memory of this machine.
 
-    Parameters have the names and shapes that `snsim show FILE --stage torch` prints; `module.tables[...]` are the
-    explicit connection tables and `module.parameter_groups(pass)` the groups for an optimiser of `torch.optim`.
-    Raises SnError with every fault of the description.
+    Returns
+    -------
+    SnModule
+        Its parameters have the names and shapes that `snsim show FILE --stage torch` prints. `module.tables[...]` are
+        the explicit connection tables, and `module.parameter_groups(pass)` are the groups for an optimiser of
+        `torch.optim`. Without a training, all weights that learn are 0 and `parameter_groups` has no rates.
+
+    Raises
+    ------
+    SnError
+        With every fault of the file.
     """
     with needing("torch", what="snsim.load"):
         from snsim.engines.torch.module import build_module
 
     program = read_program(path, presets=presets)
-    chosen, training = _chosen(program, net)
-    check_module_memory(chosen, 4 if dtype is None else dtype.itemsize, memory)
-    made = build_module(plan(chosen)) if dtype is None else build_module(plan(chosen), dtype)
+    selected, training = _select_net(program, net)
+    check_module_memory(selected, 4 if dtype is None else dtype.itemsize, memory)
+    module = build_module(plan(selected)) if dtype is None else build_module(plan(selected), dtype)
     if training is not None:
-        made.load_weights(initial_weights(training, training.seeds[0] if seed is None else seed))
-        made.schedule = _Schedule(training)
-    return made
+        module.load_weights(initial_weights(training, training.seeds[0] if seed is None else seed))
+        module.schedule = _Schedule(training)
+    return module
 
 
 class _Schedule:
-    """The rates of a training by the number of the pass; a class, so that the module can be copied and pickled."""
+    """The rates of a training by pass number. It is a class so that the module can be copied and pickled."""
 
     def __init__(self, training: Training):
         self.training = training
@@ -66,18 +84,18 @@ class _Schedule:
     def __call__(self, number: int) -> Mapping[str, float | np.ndarray]:
         if not 1 <= number <= self.training.passes:
             raise fail(
-                f"pass {number} of a training of {self.training.passes} passes",
+                f"there is no pass {number} in a training of {self.training.passes} passes",
                 hint=f"write a pass from 1 to {self.training.passes}",
             )
-        stage, inside = stage_of(self.training.stages, number)
-        return rates_at(stage, self.training.net, inside, self.training.fan_in)
+        stage, inside = stage_of_pass(self.training.stages, number)
+        return rates_in_pass(stage, self.training.net, inside, self.training.fan_in)
 
 
-def _chosen(program: Program, name: str | None) -> tuple[Net, Training | None]:
-    """The net that is meant, and the training it is initialised by, if there is one."""
+def _select_net(program: Program, name: str | None) -> tuple[Net, Training | None]:
+    """Return the net of this name (see `load`), and the training that initialises it, if there is one."""
     if name is None:
-        if own := program.own_trainings:
-            return own[-1].net, own[-1]
+        if trainings := program.own_trainings:
+            return trainings[-1].net, trainings[-1]
         nets = program.nets.own()
         if not nets:
             raise fail(
@@ -87,6 +105,6 @@ def _chosen(program: Program, name: str | None) -> tuple[Net, Training | None]:
     if name in program.trainings:
         training = program.trainings.get(name)
         return training.net, training
-    chosen = program.nets.get(name)
-    trainings = [entry.value for entry in program.trainings.own()]
-    return chosen, next((training for training in trainings if training.net is chosen), None)
+    selected = program.nets.get(name)
+    declared = (entry.value for entry in program.trainings.own())
+    return selected, next((training for training in declared if training.net is selected), None)

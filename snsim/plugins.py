@@ -37,7 +37,10 @@ from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Engine, Settings, 
 from snsim.engines.reference.engine import ReferenceEngine
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, arguments, describe, number, whole
+from snsim.network.clauses import Faults, describe
+from snsim.network.clauses import read_arguments as arguments
+from snsim.network.clauses import read_number as number
+from snsim.network.clauses import read_whole_number as whole
 from snsim.network.connect_options import Border, Statement
 from snsim.network.expressions import Expression, evaluate
 from snsim.network.net import Layer, Net, Parameter

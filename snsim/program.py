@@ -207,6 +207,10 @@ def lisp_functions() -> Shelf[Procedure]:
 def _with_words(network: NetShelves, learning: TrainShelves) -> Shelves:
     """The shelves with the words that put things on them."""
     words: Shelf[Word] = Shelf("declarative word")
-    for name, word in {**net_form.words(network), **train_words.words(learning, network), "include": include}.items():
+    for name, word in {
+        **net_form.net_words(network),
+        **train_words.train_words(learning, network),
+        "include": include,
+    }.items():
         words.add(name, word, (word.__doc__ or "").strip().split("\n")[0])
     return Shelves(network, learning, words, lisp_functions())

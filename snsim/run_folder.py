@@ -49,7 +49,7 @@ from snsim.own_files import SETTINGS as SETTINGS
 from snsim.own_files import SOURCES as SOURCES
 from snsim.run_schema import FORMAT
 from snsim.tensor_file import read_tensor_file, tensor_file
-from snsim.training.loop import Pass, Snapshot
+from snsim.training.loop import PassResult, Snapshot
 from snsim.training.scores import Score
 
 _LONGEST_NAME = 150  # characters of a folder or file that is named after something declared
@@ -205,7 +205,7 @@ class Recorder:
             self._log = os.open(run.folder / PASSES, os.O_WRONLY | os.O_APPEND)
         self._last = clock()
 
-    def add(self, done: Pass, save: bool = False) -> None:
+    def add(self, done: PassResult, save: bool = False) -> None:
         """Add a pass to the log. Save a checkpoint if one is due, or if `save` asks for it."""
         with self._faults(done.number):
             write_all(self._log, json.dumps(pass_line(done)).encode() + b"\n")
@@ -255,9 +255,11 @@ def record_settings(run: Run, **changed: object) -> Run:
     return Run(run.folder, settings, run.passes, run.snapshot)
 
 
-def pass_line(done: Pass) -> dict[str, Any]:
+def pass_line(done: PassResult) -> dict[str, Any]:
     """A pass as passes.jsonl has it."""
-    left = {} if done.left is None else {"left": asdict(done.left)}  # of connections and weights, after pruning
+    left = (
+        {} if done.remaining is None else {"left": asdict(done.remaining)}
+    )  # of connections and weights, after pruning
     return {
         "pass": done.number,
         "train": _figures(done.train),

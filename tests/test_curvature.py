@@ -24,12 +24,12 @@ from snsim.engines.plan import Plan, plan
 from snsim.engines.protocol import Cost, Settings
 from snsim.engines.torch.operations import TORCH
 from snsim.errors import Source
-from snsim.network.expressions import program
+from snsim.network.expressions import compile_expressions
 from snsim.network.wiring import BORDER
 from snsim.program import Program, read_program
-from snsim.training.choose_engine import engine_for
+from snsim.training.choose_engine import build_engine
 from snsim.training.loop import train
-from snsim.training.prepare import prepare
+from snsim.training.prepare import prepare_data
 
 KINDS = ("full", "gauss-newton")
 NLFS = ("sn-tanh", "tanh", "sigmoid", "linear", "nlf-tanh 0.666 0.05", "nlf-bell", "swish", "(+ x (* 0.3 x x))")
@@ -99,14 +99,14 @@ def outputs(net: Plan, values: dict[str, torch.Tensor], x: torch.Tensor) -> list
         if stage.bias is not None:
             a = a + values[stage.bias].reshape(-1)[torch.from_numpy(np.array(stage.bias_index))]
         sums.append(a)
-        states.append(program([stage.f]).bind(TORCH)({"x": a})[0])
+        states.append(compile_expressions([stage.f]).bind(TORCH)({"x": a})[0])
     return [*sums, states[-1]]
 
 
 def e_of(cost: Cost, x: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
     if cost.softmax:
         return -(d * torch.log_softmax(x, 0)).sum()
-    return program([cost.e]).bind(TORCH)({"x": x, "d": d, "n": float(len(x))})[0].sum()
+    return compile_expressions([cost.e]).bind(TORCH)({"x": x, "d": d, "n": float(len(x))})[0].sum()
 
 
 def exact(
@@ -243,7 +243,7 @@ def recursion(
     total = {n: np.zeros(w.size) for n, w in weights.items()}
     for row, target in zip(torch.from_numpy(x), torch.from_numpy(d)):
         *sums, last = outputs(net, values, row)
-        f = {stage.layer: program([stage.f]).bind(TORCH) for stage in net.stages}
+        f = {stage.layer: compile_expressions([stage.f]).bind(TORCH) for stage in net.stages}
         states = [row, *(f[stage.layer]({"x": a})[0] for stage, a in zip(net.stages, sums))]
         y = _slopes_by_state(net, values, states, cost, target)
         bend = torch.autograd.functional.hessian(lambda o, target=target: e_of(cost, o, target), last).diagonal()
@@ -290,7 +290,7 @@ def _slopes_by_state(
             a = a.index_add(0, torch.from_numpy(np.array(link.table.target)), link.scale * framed[source] * w)
         if stage.bias is not None:
             a = a + values[stage.bias].reshape(-1)[torch.from_numpy(np.array(stage.bias_index))]
-        moved.append(program([stage.f]).bind(TORCH)({"x": a})[0] + extra)
+        moved.append(compile_expressions([stage.f]).bind(TORCH)({"x": a})[0] + extra)
     slopes = torch.autograd.grad(e_of(cost, moved[-1], d), added)
     return {k + 1: slope for k, slope in enumerate(slopes)}
 
@@ -426,8 +426,8 @@ def in_order(values: dict[str, np.ndarray]) -> np.ndarray:
 def test_the_numbers_of_the_original(name: str, engine: str) -> None:
     chosen = xor().trainings.get(name)
     assert chosen.data.inputs is not None and chosen.data.targets is not None
-    data = prepare(chosen, from_matrices(chosen.data.inputs, chosen.data.targets), np.float32)
-    ready = engine_for(chosen, chosen.stages[0], engine, np.float32)
+    data = prepare_data(chosen, from_matrices(chosen.data.inputs, chosen.data.targets), np.float32)
+    ready = build_engine(chosen, chosen.stages[0], engine, np.float32)
     start = np.array(INITIAL, np.float32)
     ready.load_parameters(
         {
@@ -456,8 +456,8 @@ def test_a_batch_steps_by_its_gradient_over_its_curvature(engine: str, rule: str
     text = XOR + f"(train t (like base) (batch all {of}) (update {rule} (mu 0.3)) (passes 2))"
     chosen = read(text).trainings.get("t")
     assert chosen.stages[0].options["gamma"].numbers == (1.0,)
-    data = prepare(chosen, from_matrices(chosen.data.inputs, chosen.data.targets))  # type: ignore[arg-type]
-    ready = engine_for(chosen, chosen.stages[0], engine, np.float64)
+    data = prepare_data(chosen, from_matrices(chosen.data.inputs, chosen.data.targets))  # type: ignore[arg-type]
+    ready = build_engine(chosen, chosen.stages[0], engine, np.float64)
     draw = np.random.default_rng(0)
     ready.load_parameters({p.name: draw.uniform(-1, 1, p.shape) for p in chosen.net.parameters})
     check = build("reference", plan(chosen.net), chosen.cost, chosen.stages[0].rule)

@@ -19,7 +19,7 @@ from snsim.engines.reference.weighted_sums import ScatterAdd, bundles
 from snsim.engines.torch.engine import TorchEngine
 from snsim.engines.torch.module import TORCH, build_module
 from snsim.errors import SnError
-from snsim.network.expressions import apply, differentiate, evaluate, number, program, variable
+from snsim.network.expressions import apply, compile_expressions, differentiate, evaluate, number, variable
 from snsim.network.wiring import BORDER, Table
 from snsim.program import read_program
 
@@ -218,7 +218,7 @@ def plain_outputs(made: Plan, values: dict[str, torch.Tensor], x: torch.Tensor) 
             a = a + transform_oracles.results(transfer, *(states[k] for k in transfer.sources))
         if stage.bias is not None:
             a = a + values[stage.bias].reshape(-1)[torch.from_numpy(np.array(stage.bias_index))]
-        states.append(program([stage.f]).bind(TORCH)({"x": a})[0])
+        states.append(compile_expressions([stage.f]).bind(TORCH)({"x": a})[0])
     return states[-1]
 
 
@@ -304,7 +304,7 @@ def test_full_curvature_is_exact_in_one_layer():
 
     def e(*values: torch.Tensor) -> torch.Tensor:
         out = plain_outputs(made, dict(zip(names, values)), torch.from_numpy(x))
-        return program([CURVED.e]).bind(TORCH)({"x": out, "d": torch.from_numpy(d), "n": 4.0})[0].sum()
+        return compile_expressions([CURVED.e]).bind(TORCH)({"x": out, "d": torch.from_numpy(d), "n": 4.0})[0].sum()
 
     wide, bias = torch.autograd.functional.hessian(e, tuple(start[n] for n in names))
     found = engine("reference", made, SGD, CURVED).curvature(x, d, "full")

@@ -16,11 +16,11 @@ from snsim.network.clauses import Faults
 from snsim.network.expressions import (
     NUMPY,
     apply,
+    compile_expressions,
     differentiate,
     evaluate,
     number,
-    parse,
-    program,
+    parse_expression,
     substitute,
     to_text,
     variable,
@@ -36,7 +36,7 @@ def node(form, span):
 def read(text, variables=("x", "y"), faults=None):
     """The expression that a text states."""
     ((form, span),) = read_forms(Source("test", text))
-    return parse(node(form, span), variables, faults)
+    return parse_expression(node(form, span), variables, faults)
 
 
 SMOOTH = [
@@ -104,7 +104,7 @@ def smooth_at(e, x, y):
 def test_derivatives_are_those_of_autograd(e, x, y):
     assume(all(smooth_at(part, x, y) for part in (e, differentiate(e, "x"), differentiate(e, "y"))))
     point = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in (("x", x), ("y", y))}
-    value = program([e]).bind(TORCH)(point)[0]
+    value = compile_expressions([e]).bind(TORCH)(point)[0]
     plain = evaluate(e, {"x": x, "y": y})
     assert float(torch.as_tensor(value, dtype=torch.float64).detach()) == pytest.approx(plain, rel=1e-12, abs=1e-12)
     if isinstance(value, torch.Tensor) and value.requires_grad:
@@ -129,7 +129,7 @@ def test_float32_stays_float32(e, values):
         x = np.array(values, np.float32)
         made = evaluate(part, {"x": x, "y": 0.3})
         assert isinstance(made, float) or made.dtype == np.float32
-        other = program([part]).bind(TORCH)({"x": torch.from_numpy(x), "y": 0.3})[0]
+        other = compile_expressions([part]).bind(TORCH)({"x": torch.from_numpy(x), "y": 0.3})[0]
         assert isinstance(other, float) or other.dtype == torch.float32
         assume(all(smooth_at(part, float(v), 0.3) for v in x))
         exact = np.array([evaluate(part, {"x": float(v), "y": 0.3}) for v in x])
@@ -144,7 +144,7 @@ def test_extremes_are_finite():
     d = differentiate(e, "x")
     for kind in (np.float32, np.float64):
         x = np.array([-1e4, -800, -90, -1, 0, 1, 90, 800, 1e4], kind)
-        states, slopes, bends = program([e, d, differentiate(d, "x")]).bind(NUMPY)({"x": x})
+        states, slopes, bends = compile_expressions([e, d, differentiate(d, "x")]).bind(NUMPY)({"x": x})
         np.testing.assert_allclose(states, np.tanh(x / 2), atol=1e-6)
         np.testing.assert_allclose(slopes, (1 - np.tanh(x / 2) ** 2) / 2, atol=1e-6)
         assert np.isfinite(bends).all()
@@ -156,7 +156,7 @@ def test_second_derivatives_stay_small():
     for _ in range(40):
         e = apply("tanh", apply("*", e, e))
     d = differentiate(e, "x")
-    assert len(program([e, d, differentiate(d, "x")]).steps) < 2000
+    assert len(compile_expressions([e, d, differentiate(d, "x")]).steps) < 2000
 
 
 def test_each_part_is_computed_once():

@@ -421,7 +421,7 @@ FORMS = [
     (
         TRAIN,
         ("(epsilon 0.1)", "(passes 1) (ensemble 9 0)"),
-        "write the first one first: (ensemble 0 9)",
+        "write the smaller number first: (ensemble 0 9)",
         ("(epsilon 0.1)", "(passes 1) (ensemble 0 9)"),
     ),
 ]

@@ -17,7 +17,7 @@ from snsim.engines.memory import MemoryNeed, Workload, native_memory
 from snsim.errors import SnError
 from snsim.memory_limit import available, default_limit, enough_text, read_size, size_text
 from snsim.program import read_program
-from snsim.training.memory_need import Patterns, run_memory
+from snsim.training.memory_need import PatternCounts, run_memory
 
 MEGABYTE = 1_000_000
 PATTERNS = 4
@@ -191,7 +191,7 @@ def test_the_estimate_is_near_the_peak(engine: str, dtype: str, case: str, tmp_p
     path = written(tmp_path, inputs, outputs, net, train)
     if "(stage" in train:
         path.write_text(path.read_text().replace(" (passes 2) (correct", " (correct"))
-    estimate = run_memory(read_program(path).own_trainings[0], engine, dtype, Patterns(PATTERNS, PATTERNS))
+    estimate = run_memory(read_program(path).own_trainings[0], engine, dtype, PatternCounts(PATTERNS, PATTERNS))
     measured = peak("run", path, "--engine", engine, "--dtype", dtype, "--out", tmp_path / "runs", "--quiet")
     assert 0.8 * measured < estimate < 1.5 * measured, f"{estimate / MEGABYTE:.0f} MB, {measured / MEGABYTE:.0f} MB"
 
@@ -221,7 +221,7 @@ def test_several_stages_and_patterns_and_resuming_cost_more(tmp_path: Path) -> N
     path.write_text(path.read_text().replace("(passes 2)", stages))
     two = read_program(path).own_trainings[0]
     assert run_memory(two) > run_memory(one)
-    assert run_memory(one, patterns=Patterns(1000, 1000)) - run_memory(one) >= 1000 * 300 * (8 + 4 + 8)
+    assert run_memory(one, patterns=PatternCounts(1000, 1000)) - run_memory(one) >= 1000 * 300 * (8 + 4 + 8)
     assert run_memory(one, resumed=True) > run_memory(one)
     assert run_memory(one, dtype="float64") > run_memory(one)
 
@@ -337,7 +337,7 @@ def test_a_limit_that_the_hint_names_is_enough(tmp_path: Path) -> None:
 def test_a_leaner_engine_is_named_where_it_would_do(tmp_path: Path) -> None:
     path = written(tmp_path, 900, 900, "(layer i 900) (layer o 900) (connect i o (full))", SGD)
     need = {
-        name: run_memory(read_program(path).own_trainings[0], name, patterns=Patterns(PATTERNS, PATTERNS))
+        name: run_memory(read_program(path).own_trainings[0], name, patterns=PatternCounts(PATTERNS, PATTERNS))
         for name in ("native", "torch")
     }
     between = f"{(need['native'] + need['torch']) // 2}B"

@@ -18,7 +18,7 @@ from snsim.network.clauses import DEFAULT, STATED
 from snsim.network.complete_form import complete_form
 from snsim.network.expressions import evaluate
 from snsim.network.net import Net
-from snsim.network.net_form import NetShelves, lisp_functions, words
+from snsim.network.net_form import NetShelves, lisp_functions, net_words
 from snsim.registry import Shelf
 
 PRELUDE = Path(__file__).parent.parent / "snsim" / "network" / "prelude.sn"
@@ -27,7 +27,7 @@ PRELUDE = Path(__file__).parent.parent / "snsim" / "network" / "prelude.sn"
 def run(text: str, shelves: NetShelves) -> NetShelves:
     """Evaluate a text with the words of networks only."""
     known: Shelf[Word] = Shelf("declarative word")
-    for name, word in words(shelves).items():
+    for name, word in net_words(shelves).items():
         known.add(name, word, word.__doc__ or "")
     functions: Shelf[Procedure] = CORE.child()
     for name, (body, _) in lisp_functions().items():
@@ -327,7 +327,7 @@ def test_defined_nlf() -> None:
 FAULTS = [
     ("(net)", [(1, 1, "(net ...) takes 1 or more arguments, 0 given")]),
     ("(net 3 (layer i 2))", [(1, 6, "must be a name, not the number 3")]),
-    ("(net n)", [(1, 6, "net n has no layers; the least is two")]),
+    ("(net n)", [(1, 6, "net n has no layers; a net needs at least two")]),
     ("(net n\n (layr i 3))", [(2, 3, 'net has no clause "layr"'), (1, 6, "no layers")]),
     ("<(layer h1 (12 8)) (connect i h1 (fll)) (connect h1 o (full))>", [(2, 34, 'unknown scheme "fll"')]),
     ("<(connect i h7 (full))>", [(2, 12, 'there is no layer "h7"')]),
@@ -341,14 +341,17 @@ FAULTS = [
     ("<(layer i 3)>", [(2, 8, "layer i is stated twice")]),
     ("<(layer h (1 2 3 4))>", [(2, 10, "layer h is a list of 2 or 3 numbers, not of 4"), (2, 8, "connected")]),
     ("<(layer h 0)>", [(2, 10, "a size of layer h must be a whole number from 1, not 0"), (2, 8, "nothing")]),
-    ("<(layer h k 3)>", [(2, 10, "a shape or an option belongs here"), (2, 8, "connected to nothing")]),
+    ("<(layer h k 3)>", [(2, 10, "expected a shape or an option"), (2, 8, "connected to nothing")]),
     ("<(layer h 3 4)>", [(2, 12, "a layer has one shape")]),
     ("<(layer h (nlf relu))>", [(2, 8, "layer h has no shape")]),
     ("<(without i)>", [(2, 1, "there is no (like NET)")]),
     ("<(layer (h k) 3 (nlf rely)) (connect i (h k) (full)) (connect (h k) o (full))>", [(2, 21, 'unknown nlf "rely"')]),
     ("<(layer h 3 (bias uni)) (connect i h (full)) (connect h o (full))>", [(2, 18, "a bias is unit, map, column or")]),
-    ("<(layer h 3 (bias map)) (connect i h (full)) (connect h o (full))>", [(2, 8, "no bias per map")]),
-    ("<(default (nlf nlf-lin 0.1 0.5))>", [(2, 10, "has no value of its own for th with 0.1 0.5")]),
+    ("<(layer h 3 (bias map)) (connect i h (full)) (connect h o (full))>", [(2, 8, "cannot have a bias per map")]),
+    (
+        "<(default (nlf nlf-lin 0.1 0.5))>",
+        [(2, 10, "the default of parameter th of nlf nlf-lin is not finite with 0.1 0.5")],
+    ),
     ("<(default (nlf nlf-tanh))>", [(2, 10, "nlf nlf-tanh takes 2 to 4 parameters, 0 given")]),
     ("<(default (nlf (+ 1 2)))>", [(2, 15, "does not depend on x")]),
     ("<(default (nlf relu) (nlf tanh))>", [(2, 21, "(nlf ...) is stated twice")]),
@@ -366,7 +369,7 @@ FAULTS = [
     ("(net n (layer i 4 (bias unit)) (layer o 2) (connect i o (full)))", [(1, 19, "layer i is the input")]),
     ("(net n (layer i 4) (layer o 2) (connect i o (full) (step 2)))", [(1, 53, '(full ...) reads no option "step"')]),
     ("(net n (layer i 4) (layer o 2) (connect i o (step 2) (full)))", [(1, 45, "the scheme comes first")]),
-    ("(net n (layer i 4) (layer o 2) (connect i o full))", [(1, 45, "written in parentheses")]),
+    ("(net n (layer i 4) (layer o 2) (connect i o full))", [(1, 45, "must be in parentheses")]),
     (
         "(net n (layer i 4) (layer o 2) (connect i o (mask 1 1)))",
         [(1, 45, "layer i is 4 units without geometry"), (1, 45, "layer o is 2 units without geometry")],
@@ -393,11 +396,11 @@ FAULTS = [
     ("(table t (x o))", [(1, 13, 'a table is drawn with x or 1 and - or 0, not the name "o"')]),
     (
         "(table t (from 1 (1 0) (2 2)))",
-        [(1, 21, "maps are counted from 1 here, there is no 0"), (1, 27, "map 2 stands twice")],
+        [(1, 21, "maps are counted from 1 here; there is no map 0"), (1, 27, "map 2 is listed twice")],
     ),
     ("(table t [[1 2]])", [(1, 10, "this one has 2 in row 1, column 2")]),
     ("(table t ,(cyclic 3 3 4))", [(1, 23, "a target cannot read 4 of 3 maps")]),
-    ("(table full (x))", [(1, 8, "the table full always exists")]),
+    ("(table full (x))", [(1, 8, "the table full is built in")]),
     ("(define-nlf tanh (x) x)", [(1, 13, '"tanh" is the name of another nlf already')]),
     ("(define-nlf f (x (a 1) b) (* y x))", [(1, 24, "parameter b has no default"), (1, 30, 'unknown variable "y"')]),
     ("(define-nlf f (y) y)", [(1, 15, "the variables of an nlf are")]),

@@ -54,7 +54,7 @@ def hover(text: str, name: str) -> str:
 
 def add_distributions() -> None:
     @INITIALISERS.register("by-fans")
-    @distribution("(by-fans V PLACE ...)")
+    @distribution("(by-fans V SCOPE ...)")
     def by_fans(weights: WeightsToDraw) -> np.ndarray:
         """V times fan-in, plus fan-out
 
@@ -63,7 +63,7 @@ def add_distributions() -> None:
         return np.full(weights.shape, weights.value * weights.fan_in + weights.fan_out)
 
     @INITIALISERS.register("by-lines")
-    @distribution("(by-lines PLACE ...)")
+    @distribution("(by-lines SCOPE ...)")
     def by_lines(weights: WeightsToDraw) -> np.ndarray:
         """-1/F, and what is drawn is 0 times that"""
         return -1 / weights.lines + 0 * weights.generator.random(weights.shape)
@@ -103,7 +103,7 @@ def check_distributions(file: Path) -> None:
         part in told
         for part in (
             "by-fans: clause of train",
-            "(by-fans V PLACE ...)\n    PLACE: biases, a layer",
+            "(by-fans V SCOPE ...)\n    SCOPE: biases, a layer",
             "V times fan-in, plus fan-out",
             "With a second paragraph.",
         )
@@ -111,10 +111,10 @@ def check_distributions(file: Path) -> None:
 
     begun = INITIAL[: INITIAL.index("(by-fans")]
     assert proposed(begun + "(by-f") == ["by-fans"] and proposed(begun + "(by-lines outp") == ["output"]
-    assert "(by-lines PLACE ...)" in hover(INITIAL, "by-lines")
+    assert "(by-lines SCOPE ...)" in hover(INITIAL, "by-lines")
     assert heads()["by-fans"] == "clause" and r"|by[-_]fans|" in str(grammar())
 
     file.write_text(INITIAL.replace("(by-lines output)", "(by-lines 1)").replace("(by-fans 2 h)", "(by-fans)"))
     said = snsim("check", file)[2]
-    assert "(by-lines ...) takes no number" in said and "hint: write (by-lines), or (by-lines PLACE ...)" in said
-    assert "hint: write (by-fans V PLACE ...)" in said
+    assert "(by-lines ...) takes no number" in said and "hint: write (by-lines), or (by-lines SCOPE ...)" in said
+    assert "hint: write (by-fans V SCOPE ...)" in said

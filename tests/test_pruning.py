@@ -20,12 +20,12 @@ from snsim.run_folder import open_run
 from snsim.runs.options import Options
 from snsim.runs.resume import resume
 from snsim.runs.run import Finished, Passed, run
-from snsim.training.choose_engine import engine_for
+from snsim.training.choose_engine import build_engine
 from snsim.training.conjugate_gradient import curvature_along
 from snsim.training.initial import initial_weights
-from snsim.training.loop import Pass, Pruned, steps, train
-from snsim.training.prepare import PreparedData, prepare
-from snsim.training.pruning import KEPT, kept_weights, remaining, still_kept
+from snsim.training.loop import PassResult, PruningResult, train, training_events
+from snsim.training.prepare import PreparedData, prepare_data
+from snsim.training.pruning import KEPT_STATE, count_remaining, kept_masks, prune_masks
 from snsim.training.spec import Training
 
 NETS = """
@@ -58,16 +58,16 @@ def data_for(chosen: Training, patterns: int = 12, seed: int = 0) -> PreparedDat
     inputs, outputs = (layer.units for layer in (chosen.net.layers[0], chosen.net.layers[-1]))
     x, d = draw.normal(size=(patterns, inputs)), draw.uniform(-0.8, 0.8, (patterns, outputs))
     d = np.abs(d) / np.abs(d).sum(1, keepdims=True) if chosen.cost.softmax else d
-    return prepare(chosen, from_matrices(x, d))
+    return prepare_data(chosen, from_matrices(x, d))
 
 
 def engine(chosen: Training, name: str = "reference", dtype: type = np.float64):  # type: ignore[no-untyped-def]
-    made = engine_for(chosen, chosen.stages[0], name, dtype)
+    made = build_engine(chosen, chosen.stages[0], name, dtype)
     made.load_parameters(initial_weights(chosen, 1))
     return made
 
 
-def last(chosen: Training, data: PreparedData, name: str = "reference") -> Pass:
+def last(chosen: Training, data: PreparedData, name: str = "reference") -> PassResult:
     *_, done = train(chosen, data, engine(chosen, name), 1)
     return done
 
@@ -131,7 +131,7 @@ def test_no_step_where_there_is_no_curvature() -> None:
     assert all(np.all(w == 1000) for w in flat.snapshot.parameters.values())
     straight = "(passes 2) (cost distance)"
     for name in ENGINES.names():
-        with pytest.raises(SnError, match="the curvature along the direction of pass 1 is 0, so that no length"):
+        with pytest.raises(SnError, match="the curvature along the search direction of pass 1 is 0; the step length"):
             last(training("two", f"(update conjugate-gradient) {straight}"), data, name)
     assert last(training("two", f"(update conjugate-gradient (mu 1)) {straight}"), data).train.loss > 0
 
@@ -172,10 +172,10 @@ def test_what_is_cut_is_what_the_original_cuts(net, first, second, of, seed) -> 
     h, w = ready.curvature(data.train.inputs, data.train.targets, "full"), ready.parameters()
     before = {n: np.ones(v.shape, bool) for n, v in h.items()}
     for fraction in (first, second):
-        kept = still_kept(chosen.net, ready, data.train, kept, fraction, of)
+        kept = prune_masks(chosen.net, ready, data.train, kept, fraction, of)
         before = literally_cut(chosen.net, h, w, before, fraction, of)
         assert all(np.array_equal(kept[n], before[n]) for n in before) and kept.keys() == before.keys()
-    left = remaining(chosen.net, kept)
+    left = count_remaining(chosen.net, kept)
     assert left.weights == sum(int(k.sum()) for k in before.values())
 
 
@@ -200,17 +200,20 @@ def test_what_is_cut_stays_cut_under_every_rule(rule: str, name: str) -> None:
     chosen = training("pictures", then)
     data = data_for(chosen)
     events = []
-    for event in steps(chosen, data, engine(chosen, name), 1):
+    for event in training_events(chosen, data, engine(chosen, name), 1):
         events.append(event)
-        assert not isinstance(event, Pass) or event.snapshot.number == event.number  # taken while it can be
-    cuts = [event for event in events if isinstance(event, Pruned)]
-    passes = [event for event in events if isinstance(event, Pass)]
-    assert [cut.number for cut in cuts] == [2, 4] and cuts[0].left == cuts[1].before
+        assert not isinstance(event, PassResult) or event.snapshot.number == event.number  # taken while it can be
+    cuts = [event for event in events if isinstance(event, PruningResult)]
+    passes = [event for event in events if isinstance(event, PassResult)]
+    assert [cut.number for cut in cuts] == [2, 4] and cuts[0].remaining == cuts[1].before
     assert cuts[0].before.connections == chosen.net.counts.connections
-    assert passes[0].left is None and [p.left for p in passes[1:]] == [cuts[0].left] * 2 + [cuts[1].left] * 3
+    assert (
+        passes[0].remaining is None
+        and [p.remaining for p in passes[1:]] == [cuts[0].remaining] * 2 + [cuts[1].remaining] * 3
+    )
     for done in passes[1:]:
-        kept = kept_weights(chosen.net, done.snapshot.state)
-        assert kept is not None and remaining(chosen.net, kept) == done.left
+        kept = kept_masks(chosen.net, done.snapshot.state)
+        assert kept is not None and count_remaining(chosen.net, kept) == done.remaining
         for weights, remains in kept.items():
             assert np.all(done.snapshot.parameters[weights][~remains] == 0)
             assert np.all(done.snapshot.parameters[weights][remains] != 0)
@@ -229,7 +232,7 @@ def test_a_pruned_net_learns_as_one_without_what_was_cut(name: str, rule: str, r
     data = data_for(chosen)
     ready = engine(chosen, name)
     start = ready.parameters()
-    kept = still_kept(chosen.net, engine(chosen), data.train, None, 0.5, "connections")
+    kept = prune_masks(chosen.net, engine(chosen), data.train, None, 0.5, "connections")
     *_, pruned = train(chosen, data, ready, 1)
     text, weights = without(chosen.net, kept)
     row = f"[[{'0 ' * 25}]] [[{'0 ' * 3}]]"
@@ -287,7 +290,7 @@ def _pairs(source: np.ndarray, target: np.ndarray, weight: np.ndarray, kept: np.
 
 
 def test_weight_norm_is_not_pruned() -> None:
-    with pytest.raises(SnError, match=r"\(connect input output ...\) has weight-norm, under which a weight is no"):
+    with pytest.raises(SnError, match=r"\(connect input output ...\) has weight-norm, and \(prune ...\) cannot cut"):
         read(
             "(net n (layer input 4) (layer output 2) (connect input output (full) (weight-norm)))"
             "(train n (data (examples [[0 0 0 0]] [[1 0]])) (epsilon 1) (passes 1) (prune 0.5))"
@@ -344,4 +347,4 @@ def test_stopped_after_any_pass_it_ends_with_the_same_bits(name: str, main: Path
         for file in ("weights.safetensors", "checkpoint.safetensors"):
             assert (folder / file).read_bytes() == (whole.run / file).read_bytes(), (after, file)
         assert [line.get("left") for line in open_run(folder).passes] == left
-    assert f"h.bias/{KEPT}" in open_run(whole.run).snapshot.state
+    assert f"h.bias/{KEPT_STATE}" in open_run(whole.run).snapshot.state

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from snsim.cli.main import main
 from snsim.errors import SnError
-from snsim.training.rejection import at, curve, rejection
+from snsim.training.rejection import least_rejection, reject_below, rejection_curve
 
 NUMBERS = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 1.0])  # few, so that margins tie
 
@@ -37,12 +37,12 @@ def test_against_every_threshold(rows: list[tuple[float, float, float, int]], er
         wrong = int((left & ~right).sum())
         if 100 * wrong <= error * left.sum():
             tried.append((int((~left).sum()), wrong))
-    found = rejection(x, d, error)
+    found = least_rejection(x, d, error)
     assert (found.rejected, found.misses) == min(tried)
-    assert at(x, d, found.threshold) == found
-    whole = curve(x, d)
+    assert reject_below(x, d, found.threshold) == found
+    whole = rejection_curve(x, d)
     assert whole[0].rejected == 0 and whole.rejected[-1] == len(rows) and whole.misses[-1] == 0
-    assert all(at(x, d, float(t)).misses == m for t, m in zip(whole.threshold, whole.misses))
+    assert all(reject_below(x, d, float(t)).misses == m for t, m in zip(whole.threshold, whole.misses))
 
 
 def test_known_numbers() -> None:
@@ -50,13 +50,13 @@ def test_known_numbers() -> None:
     x = np.array([[1.0 + 0.1 * k, 0.9] for k in range(10)])
     d = np.tile([1.0, 0.0], (10, 1))
     d[1] = [0.0, 1.0]
-    made = rejection(x, d, 1)
+    made = least_rejection(x, d, 1)
     assert (made.rejected, made.percent, made.misses, made.error) == (2, 20.0, 0, 0.0)
-    assert made.threshold == pytest.approx(0.3) and rejection(x, d, 10).rejected == 0
-    none = rejection(x, d, 10)
-    assert none.threshold == 0 and at(np.array([[0.5, 0.49]]), d[:1], none.threshold).rejected == 0
-    with pytest.raises(SnError, match="rejection goes by the two most active outputs, and this net has 1"):
-        rejection(x[:, :1], d[:, :1], 1)
+    assert made.threshold == pytest.approx(0.3) and least_rejection(x, d, 10).rejected == 0
+    none = least_rejection(x, d, 10)
+    assert none.threshold == 0 and reject_below(np.array([[0.5, 0.49]]), d[:1], none.threshold).rejected == 0
+    with pytest.raises(SnError, match="rejection compares the two most active outputs, and this net has 1"):
+        least_rejection(x[:, :1], d[:, :1], 1)
 
 
 # ---- The command -------------------------------------------------------------------------------------------------

@@ -300,7 +300,7 @@ def test_a_run_that_cannot_be_ended_is_told_and_the_others_are_not_lost(tmp_path
     )
     for _ in range(2):  # it ends in the same way when it is gone on with
         told, faults = reproduce(folder, "nets/studies/two.sn", "--passes", "2", code=1)
-        assert "ran away" in faults and "3 runs, 3 not ended" in told
+        assert "diverged" in faults and "3 runs, 3 not ended" in told
     quick = report(folder)["studies"][0]["rows"][1]
     assert quick["runs"] == [] and [failure["seed"] for failure in quick["failures"]] == [1, 2, 4]
     assert "seed 4 did not finish" in (folder / "runs" / "reproduced" / "two.md").read_text()

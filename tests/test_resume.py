@@ -22,10 +22,10 @@ from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options
 from snsim.runs.resume import resume
 from snsim.runs.run import Finished, Passed, Started, run
-from snsim.training.choose_engine import engine_for
+from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights
-from snsim.training.loop import Pass, Snapshot, steps
-from snsim.training.prepare import prepare
+from snsim.training.loop import PassResult, Snapshot, training_events
+from snsim.training.prepare import prepare_data
 
 PASSES = 7
 
@@ -147,9 +147,9 @@ def test_a_checkpoint_at_most_once_a_second(tmp_path: Path) -> None:
     main = write_program(tmp_path / "program")
     program = read_program(main, presets={"rate": 0.1}, port=io.StringIO())
     chosen = program.trainings.get("several")
-    engine = engine_for(chosen, chosen.stages[0], "reference", "float32")
+    engine = build_engine(chosen, chosen.stages[0], "reference", "float32")
     engine.load_parameters(initial_weights(chosen, 4))
-    data = prepare(chosen, from_files(main.parent / "parts" / "x.pat", main.parent / "parts" / "x.des"), "float32")
+    data = prepare_data(chosen, from_files(main.parent / "parts" / "x.pat", main.parent / "parts" / "x.des"), "float32")
     start = Snapshot(0, engine.parameters(), engine.state(), {})
     times = [100.0, 100.9, 101.0, 101.5, 101.6, 102.2, 102.5, 103.0]  # begin; pass 1; 2, saved; 3; 4; 5, saved
     saved = []
@@ -157,8 +157,8 @@ def test_a_checkpoint_at_most_once_a_second(tmp_path: Path) -> None:
         new_run(tmp_path, "several", program.sources, {"passes": PASSES}, start) as made,
         closing(Recorder(made, 1.0, Clock(*times))) as recorder,
     ):
-        for step in steps(chosen, data, engine, 4):
-            if isinstance(step, Pass):
+        for step in training_events(chosen, data, engine, 4):
+            if isinstance(step, PassResult):
                 recorder.add(step)
                 saved.append(recorder.saved)
                 lines = (made.folder / "passes.jsonl").read_bytes().splitlines()
@@ -195,7 +195,7 @@ def test_a_run_that_fails_keeps_the_passes_that_were_told(tmp_path: Path) -> Non
     )
     program = read_program(main, port=io.StringIO())
     told = []
-    with pytest.raises(SnError, match="ran away in pass") as caught:
+    with pytest.raises(SnError, match="diverged in pass") as caught:
         for event in run(program, program.trainings.get("n"), 1, Options(out=tmp_path)):
             if isinstance(event, Passed):
                 told.append(event.done.number)

@@ -15,9 +15,9 @@ from snsim.data.catalog import find
 from snsim.engines.protocol import Settings
 from snsim.runs.options import Options
 from snsim.runs.run import Passed, run
-from snsim.training.choose_engine import engine_for
+from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights
-from snsim.training.parameter_scopes import rates_at
+from snsim.training.parameter_scopes import rates_in_pass
 
 ROOT = Path(__file__).parent.parent
 BY_HAND = {  # parameter of nets/lecun89-2022.sn -> attribute of the hand-coded net
@@ -111,9 +111,9 @@ def test_200_presentations_equal_the_hand_coded_net(name, dtype):
     training = program().trainings.get("lecun89-2022")
     weights = initial_weights(training, 1)
     stage = training.stages[0]
-    engine = engine_for(training, stage, name, dtype)
+    engine = build_engine(training, stage, name, dtype)
     engine.load_parameters(weights)
-    rates = rates_at(stage, training.net, 1, training.fan_in)
+    rates = rates_in_pass(stage, training.net, 1, training.fan_in)
     engine.learn(*patterns(), Settings(rates, {"alpha": 0.0, "decay": 0.0}))
     for parameter, theirs in learned_by_hand(dtype).items():
         assert np.abs(engine.parameters()[parameter] - theirs).max() < 1e-6, parameter

@@ -33,9 +33,9 @@ from snsim.reports.program_forms import shown_nets
 from snsim.runs.options import Options, Say
 from snsim.runs.resume import Reopened, learned
 from snsim.training.criteria import CRITERIA
-from snsim.training.forward_all import effective_weights, outputs_of
+from snsim.training.forward_all import compute_outputs, effective_weights
 from snsim.training.prepare import Patterns
-from snsim.training.rejection import curve, rejection
+from snsim.training.rejection import least_rejection, rejection_curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,9 @@ def answers(again: Reopened, split: str | None = None) -> Looked:
             f"the run {again.made.folder} has no test patterns", hint="write --of train for those that it learns"
         )
     chosen = data.train if split == "train" or data.test is None else data.test
-    return Looked(again, "train" if chosen is data.train else "test", chosen, outputs_of(again.engine, chosen.inputs))
+    return Looked(
+        again, "train" if chosen is data.train else "test", chosen, compute_outputs(again.engine, chosen.inputs)
+    )
 
 
 def title_of(made: run_folder.Run) -> str:
@@ -174,7 +176,7 @@ def rejection_of(looked: Looked, error: float) -> Rejections:
     sets = {"test": again.data.test, "train": again.data.train}
     outputs = {
         split: (
-            looked.outputs if split == looked.split else outputs_of(again.engine, patterns.inputs),
+            looked.outputs if split == looked.split else compute_outputs(again.engine, patterns.inputs),
             patterns.targets,
         )
         for split, patterns in sets.items()
@@ -182,8 +184,8 @@ def rejection_of(looked: Looked, error: float) -> Rejections:
     }
     return Rejections(
         f"{title_of(again.made)}, {again.data.name}",
-        {split: curve(*shown) for split, shown in outputs.items()},
-        {split: rejection(*shown, error) for split, shown in outputs.items()},
+        {split: rejection_curve(*shown) for split, shown in outputs.items()},
+        {split: least_rejection(*shown, error) for split, shown in outputs.items()},
         error,
     )
 

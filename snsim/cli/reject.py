@@ -38,8 +38,8 @@ def reject(run: Path, error: float, plot: Path | None, options: Options, as_json
 def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, options: Options, say: Say) -> None:
     """Print what the thresholds chosen on the test patterns and on the training patterns do; write the plot."""
     from snsim.runs.resume import learned
-    from snsim.training.forward_all import outputs_of
-    from snsim.training.rejection import at, curve, rejection
+    from snsim.training.forward_all import compute_outputs
+    from snsim.training.rejection import least_rejection, reject_below, rejection_curve
 
     again = learned(run, options, say)
     if again.data.test is None:
@@ -48,17 +48,17 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, o
             hint="its training names data without a test set: state (test-set A B)",
         )
     outputs = {
-        split: (outputs_of(again.engine, patterns.inputs), patterns.targets)
+        split: (compute_outputs(again.engine, patterns.inputs), patterns.targets)
         for split, patterns in (("test", again.data.test), ("train", again.data.train))
     }
-    chosen = {split: rejection(*shown, error) for split, shown in outputs.items()}
-    carried = at(*outputs["test"], chosen["train"].threshold)
+    chosen = {split: least_rejection(*shown, error) for split, shown in outputs.items()}
+    carried = reject_below(*outputs["test"], chosen["train"].threshold)
     if plot is not None:
         from snsim.plots import style
         from snsim.plots.rejection import Rejections, draw
 
         style.check_ending(plot)
-        curves = {split: curve(*shown) for split, shown in outputs.items()}
+        curves = {split: rejection_curve(*shown) for split, shown in outputs.items()}
         title = f"{again.training.name}, pass {again.made.snapshot.number}, {again.data.name}"
         style.write(draw(Rejections(title, curves, chosen, error)), plot)
     if as_json:

@@ -29,13 +29,13 @@ from snsim.registry import suggest
 from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import engine_of
-from snsim.training.choose_engine import engine_for
+from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights
 from snsim.training.initial_files import load_initial
-from snsim.training.memory_need import Patterns, engine_memory
-from snsim.training.prepare import PreparedData, prepare
-from snsim.training.schedule import constant
-from snsim.training.spec import DataChoice, Place, Placed, Training
+from snsim.training.memory_need import PatternCounts, engine_memory
+from snsim.training.prepare import PreparedData, prepare_data
+from snsim.training.schedule import constant_value
+from snsim.training.spec import DataChoice, Scope, ScopedValue, Training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,7 +104,7 @@ def compare(
         raise fail(
             f"training {training.name} learns by {training.stages[0].rule.name}, which needs second "
             "derivatives, but a module has none",
-            training.place("update", "stage", "repeat"),
+            training.span_of("update", "stage", "repeat"),
             hint="compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
         )
     with needing("torch", what="a comparison with a module", instead="compare the engines: name no module"):
@@ -144,7 +144,7 @@ def compare_engines(
         if name == start.engine.name:
             continue
         try:
-            other = engine_for(start.training, start.training.stages[0], name, options.dtype)
+            other = build_engine(start.training, start.training.stages[0], name, options.dtype)
             other.outputs(np.zeros((1, training.net.layers[0].units)))  # fails here if its code cannot be compiled
         except SnError as error:
             say(f"not compared with {name}: {error.faults[0].message}")
@@ -196,13 +196,13 @@ def _choose_training(
         raise fail(
             f"training {training.name} learns by {training.stages[0].rule.name}, which moves all weights once a "
             "pass, but a comparison goes presentation by presentation",
-            training.place("update", "stage", "repeat"),
+            training.span_of("update", "stage", "repeat"),
             hint="compare it under plain gradient descent: --sgd 0.001 (from Python, sgd=0.001)",
         )
     if training.stages[0].prune is not None:
         raise fail(
             f"training {training.name} starts by pruning weights, but both sides start with all weights",
-            training.place("prune", "stage", "repeat"),
+            training.span_of("prune", "stage", "repeat"),
             hint="compare a training without (prune ...)",
         )
     if isinstance(data, tuple):
@@ -219,13 +219,13 @@ def _with_sgd(program: Program, training: Training, rate: float) -> Training:
             hint="write --sgd 0.001; with a large rate the net diverges and cannot be compared",
         )
     rule = program.updates.get("sgd").rule
-    everywhere = Placed("epsilon", constant(rate), Place("everywhere"))
+    everywhere = ScopedValue("epsilon", constant_value(rate), Scope("everywhere"))
     stage = replace(
         training.stages[0],
         rule=rule,
         rates=(everywhere,),
         curvature_patterns=None,
-        options={name: constant(default) for name, default in rule.options},
+        options={name: constant_value(default) for name, default in rule.options},
     )
     return replace(training, stages=(stage,))
 
@@ -254,7 +254,7 @@ def _prepare_start(
     options = replace(options, data=(data,)) if isinstance(data, str) else options
     training = overridden(training, options)
     seed = training.seeds[0] if seed is None else seed
-    prepared = prepare(training, examples_of(program, training, options, say), options.dtype)
+    prepared = prepare_data(training, examples_of(program, training, options, say), options.dtype)
     file = initial_file(program, training, options)
     engine, instead = engine_of(training, options, prepared, _extra_memory(training, others, options.dtype, prepared))
     if instead:
@@ -269,7 +269,7 @@ def _extra_memory(training: Training, others: Sequence[str], dtype: str, data: P
     They are those of the other side, of an engine for the gradients of each side, and of the results of an update.
     """
     results = 8 * 2 * count_weights(training.net) * np.dtype(dtype).itemsize
-    return results + max(engine_memory(training, name, dtype, Patterns.of(data)) for name in others)
+    return results + max(engine_memory(training, name, dtype, PatternCounts.of(data)) for name in others)
 
 
 def _compare_sides(start: _Start, other: Side, presentations: int, tolerance: float) -> Comparison:

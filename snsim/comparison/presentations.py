@@ -10,7 +10,7 @@ import numpy as np
 
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Engine, Settings
 from snsim.errors import fail
-from snsim.training.loop import Pass, steps
+from snsim.training.loop import PassResult, training_events
 from snsim.training.prepare import PreparedData
 from snsim.training.spec import Training
 
@@ -66,8 +66,8 @@ def updates(training: Training, data: PreparedData, engine: Engine, seed: int, p
     recorder = _RecordingEngine(engine)
     recorded: list[Update] = []
     number, read_calls = 1, 0
-    for step in steps(training, data, cast(Engine, recorder), seed):
-        if isinstance(step, Pass):
+    for step in training_events(training, data, cast(Engine, recorder), seed):
+        if isinstance(step, PassResult):
             number = step.number + 1
             continue
         for call in recorder.calls[read_calls:]:

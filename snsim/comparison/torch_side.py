@@ -21,7 +21,7 @@ from snsim.engines.parameter_state import FreeWeights
 from snsim.engines.protocol import Settings, UpdateRule
 from snsim.engines.torch.operations import TORCH
 from snsim.errors import fail
-from snsim.network.expressions import program
+from snsim.network.expressions import compile_expressions
 from snsim.training.spec import Training
 
 _METHODS_HINT = "the comparison calls forward and, if they exist, cost(outputs, targets) and configure_optimizers()"
@@ -47,7 +47,7 @@ class ModuleSide:
         self._shape: tuple[int, ...] | None = None
         self._drops = dropout_layers(training)
         self._module_cost = getattr(module, "cost", None)
-        self._e = None if training.cost.e is None else program([training.cost.e]).bind(TORCH)
+        self._e = None if training.cost.e is None else compile_expressions([training.cost.e]).bind(TORCH)
         self._ending = ExitStack()
 
     def __enter__(self) -> ModuleSide:

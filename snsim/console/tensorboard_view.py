@@ -11,7 +11,7 @@ from snsim.errors import fail
 from snsim.optional_packages import needing
 from snsim.reports.pass_lines import named_figures
 from snsim.runs.run import Event, Finished, Passed, Started
-from snsim.training.loop import Pass
+from snsim.training.loop import PassResult
 
 
 class TensorBoardView:
@@ -54,7 +54,7 @@ class TensorBoardView:
         self._close_writer()
         self._view.close()
 
-    def _write(self, done: Pass) -> None:
+    def _write(self, done: PassResult) -> None:
         from tensorboard.compat.proto.event_pb2 import Event as Written
         from tensorboard.compat.proto.summary_pb2 import Summary
 

@@ -16,7 +16,7 @@ from snsim.escaping import for_json, for_line, for_shell
 from snsim.reports.pass_lines import named_figures, pass_headings, pass_line, published_beside_ours, summary_line
 from snsim.runs.run import Event, Finished, Passed, Started
 from snsim.text_table import shape_text
-from snsim.training.loop import Pass, Pruned
+from snsim.training.loop import PassResult, PruningResult
 from snsim.training.spec import Training
 
 
@@ -49,11 +49,11 @@ class JsonView:
                 "train": named_figures(done.train),
                 "test": None if done.test is None else named_figures(done.test),
             }
-            if done.left is not None:
-                self._last["left"] = asdict(done.left)
+            if done.remaining is not None:
+                self._last["left"] = asdict(done.remaining)
             if not self._quiet:
                 _echo_json({"event": "pass", **self._last})
-        elif isinstance(event, Pruned) and not self._quiet:
+        elif isinstance(event, PruningResult) and not self._quiet:
             _echo_json({"event": "pruned", **asdict(event)})
         elif isinstance(event, Finished) and event.completed and self._started is not None:
             _echo_json(
@@ -77,7 +77,7 @@ class QuietView:
 
     def __init__(self) -> None:
         self._started: Started | None = None
-        self._last: Pass | None = None
+        self._last: PassResult | None = None
 
     def show(self, event: Event) -> None:
         if isinstance(event, Started):
@@ -104,7 +104,7 @@ class PlainView:
 
     def __init__(self) -> None:
         self._started: Started | None = None
-        self._last: Pass | None = None
+        self._last: PassResult | None = None
         self._runs = 0
 
     def show(self, event: Event) -> None:
@@ -118,7 +118,7 @@ class PlainView:
             self._last = event.done
             self.say(pass_line(event.done.number, event.done.train, event.done.test))
             sys.stdout.flush()
-        elif isinstance(event, Pruned):
+        elif isinstance(event, PruningResult):
             self.say(pruned_line(event))
         elif isinstance(event, Finished) and event.completed and self._started is not None:
             self.say(footer(self._started, self._last, event))
@@ -161,18 +161,18 @@ def header(event: Started) -> str:
     return "\n".join(lines) + "\n"
 
 
-def pruned_line(event: Pruned) -> str:
+def pruned_line(event: PruningResult) -> str:
     """What was cut before a pass, and what is left."""
     connections, weights = (
-        getattr(event.before, what) - getattr(event.left, what) for what in ("connections", "weights")
+        getattr(event.before, what) - getattr(event.remaining, what) for what in ("connections", "weights")
     )
     return (
-        f"      {connections:,} connections ({weights:,} weights) cut; left are {event.left.connections:,} "
-        f"({event.left.weights:,})"
+        f"      {connections:,} connections ({weights:,} weights) cut; left are {event.remaining.connections:,} "
+        f"({event.remaining.weights:,})"
     )
 
 
-def footer(started: Started, last: Pass | None, finished: Finished) -> str:
+def footer(started: Started, last: PassResult | None, finished: Finished) -> str:
     """Published figures beside ours, what it took, and what to type next."""
     lines = [""]
     training = started.training

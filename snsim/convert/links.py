@@ -13,8 +13,8 @@ import numpy as np
 from snsim.convert.layers import FRAMES, Layers, given_shape, refusal
 from snsim.convert.nlf import number_text
 from snsim.convert.recorder import BuiltNet, Call
-from snsim.network.clauses import all_read
-from snsim.network.connect_options import Border, fit
+from snsim.network.clauses import all_or_none
+from snsim.network.connect_options import Border, count_windows
 from snsim.network.net import BORDER
 from snsim.network.wiring import Frames, Table, Windows
 
@@ -153,7 +153,7 @@ def _pairs(table: Table) -> str:
 def _windows(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connections: np.ndarray) -> Link | None:
     """Return the windows, if all calls between the two layers made them in the same manner."""
     calls = sorted(set(net.by[connections].tolist()))
-    window_calls = all_read(_window_call(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
+    window_calls = all_or_none(_window_call(net.calls[k], layers, k, s, t) if k >= 0 else None for k in calls)
     if window_calls is None or any(window_call.manner != window_calls[0].manner for window_call in window_calls):
         return None
     first = window_calls[0]
@@ -164,7 +164,7 @@ def _windows(net: BuiltNet, layers: Layers, s: int, t: int, table: Table, connec
     border = (first.border, first.border)
     windows = Windows(source, target, maps, first.window, first.step, border, first.wrap, SHARING[first.kind])
     border_option = Border(first.border, wrap=first.wrap)
-    fits = [fit(source[axis + 1], border_option, first.window[axis], first.step[axis]) for axis in (0, 1)]
+    fits = [count_windows(source[axis + 1], border_option, first.window[axis], first.step[axis]) for axis in (0, 1)]
     if tuple(fits) != target[1:] or not same_sharing(windows.table(), table):
         return None
     options = [] if first.step == (1, 1) else [_step(first.step)]

@@ -200,7 +200,7 @@ def _arguments(place: Place, found: list[Definition]) -> Iterator[Proposal]:
 
 def _with_places() -> set[str]:
     """The clauses that name places of a net: rates and initial distributions."""
-    return {clause.name for clause in clauses() if "PLACE" in clause.syntax}
+    return {clause.name for clause in clauses() if "SCOPE" in clause.syntax}
 
 
 def _own(found: Iterable[Definition], *kinds: str) -> Iterator[Proposal]:

@@ -10,7 +10,7 @@ import numpy as np
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import Settings, UpdateRule
 from snsim.errors import fail
-from snsim.network.expressions import program
+from snsim.network.expressions import compile_expressions
 from snsim.network.net import Parameter
 from snsim.network.operations import NUMPY
 from snsim.registry import suggest
@@ -110,7 +110,8 @@ class FreeWeights(WeightShapes):
         }
         self.states = {name: np.zeros_like(self.w) for name in rule.states}
         self._groups = [
-            ([name for name, _ in group], program([e for _, e in group]).bind(NUMPY)) for group in rule.assignments
+            ([name for name, _ in group], compile_expressions([e for _, e in group]).bind(NUMPY))
+            for group in rule.assignments
         ]
         self._updates = 0
         self._last: tuple[Settings, dict[str, Any]] | None = None

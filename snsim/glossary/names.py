@@ -21,9 +21,9 @@ from snsim.text_table import aligned
 from snsim.training.criteria import Criterion
 from snsim.training.forms.costs import CostDefinition
 from snsim.training.forms.update_rules import UpdateDefinition
-from snsim.training.forms.values_and_scopes import PLACES, VALUE
+from snsim.training.forms.values_and_scopes import SCOPES, VALUE
 
-_STANDS_FOR = {"VALUE": f"{VALUE}, over the passes", "PLACE": f"{PLACES}; everywhere if none is stated"}
+_STANDS_FOR = {"VALUE": f"{VALUE}, over the passes", "SCOPE": f"{SCOPES}; everywhere if none is stated"}
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The old home of snsim.training.criteria, for plug-ins that import from here. New code imports from snsim.plugins."""
+"""Keep `snsim.learning.criteria` valid, the old path of snsim.training.criteria; new code uses snsim.plugins."""

@@ -1,4 +1,4 @@
-"""The old path of snsim.training.criteria, which the README named to plug-ins. New code uses snsim.plugins."""
+"""Keep the old path of snsim.training.criteria valid for plug-ins; new code uses snsim.plugins."""
 
 from snsim.training.criteria import CRITERIA, Criterion, Right, criterion
 

@@ -1,6 +1,6 @@
-"""What must hold of a net as a whole. A check is one function from a net to the faults it finds; all are run.
+"""Check a net as a whole: a check is a function from a net to its faults, and all checks run.
 
-None builds a table: a net of any size is checked from its structure.
+No check builds a connection table, so the cost does not grow with the number of connections.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ MOST_CONNECTIONS = 10**9
 MOST_ATTENTION = 10**8  # pairs of positions times heads
 
 
-def check(net: Net, skip: Collection[str] = ()) -> list[Fault]:
-    """The faults of the net, in the order of the checks; those named in `skip` are left out."""
+def check_net(net: Net, skip: Collection[str] = ()) -> list[Fault]:
+    """Return the faults of the net, in the order of the checks; checks named in `skip` do not run."""
     return [fault for entry in CHECKS if entry.name not in skip for fault in entry.value(net)]
 
 
 @CHECKS.register("layers")
-def two_layers(net: Net) -> Iterator[Fault]:
-    """A net has an input layer and at least one more."""
+def require_two_layers(net: Net) -> Iterator[Fault]:
+    """Require an input layer and at least one more."""
     if len(net.layers) < 2:
         yield Fault(
-            f"net {net.name} has {len(net.layers) or 'no'} layer{'s' * (not net.layers)}; the least is two",
+            f"net {net.name} has {len(net.layers) or 'no'} layer{'s' * (not net.layers)}; a net needs at least two",
             net.span,
             hint="write (layer input N) first and (layer output N) last",
         )
 
 
 @CHECKS.register("order")
-def forward(net: Net) -> Iterator[Fault]:
-    """A connection leads from a layer to a later one, so that there is no cycle."""
+def require_forward_connections(net: Net) -> Iterator[Fault]:
+    """Require each connection to lead from a layer to a later one, so that there is no cycle."""
     order = {layer.name: i for i, layer in enumerate(net.layers)}
     for c in net.connections:
         if c.source == c.target:
             yield Fault(
                 f"layer {c.source} is connected to itself: a cycle",
                 c.span,
-                hint=f"leave it out, or name a later layer: (connect {c.source} LAYER (full))",
+                hint=f"remove it, or name a later layer: (connect {c.source} LAYER (full))",
             )
         elif order[c.source] > order[c.target]:
             yield Fault(
                 f"the connection from {c.source} to {c.target} leads backward: {c.target} is computed before "
                 f"{c.source}, so this would be a cycle",
                 c.span,
-                hint=f"turn it round, or state layer {c.source} before {c.target}",
+                hint=f"reverse it, or state layer {c.source} before {c.target}",
             )
     for t in net.transforms:
         for source in dict.fromkeys(t.sources):
@@ -71,36 +71,36 @@ def forward(net: Net) -> Iterator[Fault]:
 
 
 @CHECKS.register("pairs of layers")
-def connected_once(net: Net) -> Iterator[Fault]:
-    """Two layers are connected once."""
-    first: dict[tuple[str, str], Connection] = {}
+def require_single_connections(net: Net) -> Iterator[Fault]:
+    """Require at most one connection between two layers."""
+    seen: dict[tuple[str, str], Connection] = {}
     for c in net.connections:
-        before = first.setdefault((c.source, c.target), c)
-        if before is not c:
-            also = () if before.span is None else (("first here", before.span),)
-            yield Fault(f"{c.source} is connected to {c.target} twice", c.span, hint="leave one of them out", also=also)
+        earlier = seen.setdefault((c.source, c.target), c)
+        if earlier is not c:
+            also = () if earlier.span is None else (("first here", earlier.span),)
+            yield Fault(f"{c.source} is connected to {c.target} twice", c.span, hint="remove one of them", also=also)
 
 
 @CHECKS.register("transforms")
-def transformed_once(net: Net) -> Iterator[Fault]:
-    """The same layers are normalized into a layer, or attended to from it, once."""
-    first: dict[tuple[str, ...], Transform] = {}
+def require_single_transforms(net: Net) -> Iterator[Fault]:
+    """Require that no `normalize` or `attend` clause is stated twice."""
+    seen: dict[tuple[str, ...], Transform] = {}
     for t in net.transforms:
-        before = first.setdefault((t.word, *t.sources, t.target), t)
-        if before is not t:
-            also = () if before.span is None else (("first here", before.span),)
-            yield Fault(f"({t.name}) is stated twice", t.span, hint="leave one of them out", also=also)
+        earlier = seen.setdefault((t.word, *t.sources, t.target), t)
+        if earlier is not t:
+            also = () if earlier.span is None else (("first here", earlier.span),)
+            yield Fault(f"({t.name}) is stated twice", t.span, hint="remove one of them", also=also)
 
 
 @CHECKS.register("names")
-def distinct_names(net: Net) -> Iterator[Fault]:
-    """No two parameters have the same name, and no layer is called as a place of weights is."""
-    first: dict[str, Connection] = {}
+def require_distinct_names(net: Net) -> Iterator[Fault]:
+    """Require distinct names of parameters, and no layer with the name of a scope of weights."""
+    seen: dict[str, Connection] = {}
     for c in net.connections:
-        before = first.setdefault(c.name, c)
-        if (before.source, before.target) != (c.source, c.target):
+        earlier = seen.setdefault(c.name, c)
+        if (earlier.source, earlier.target) != (c.source, c.target):
             yield Fault(
-                f"the weights from {c.source} to {c.target} and those from {before.source} to {before.target} "
+                f"the weights from {c.source} to {c.target} and those from {earlier.source} to {earlier.target} "
                 f"would both be called {c.name}",
                 c.span,
                 hint=f"rename one of the layers, such as {c.target} to {c.target}2",
@@ -110,30 +110,30 @@ def distinct_names(net: Net) -> Iterator[Fault]:
             yield Fault(
                 'a layer cannot be called "biases"',
                 layer.span,
-                hint="write another name, such as bias-layer: in a training biases means all of them",
+                hint="write another name, such as bias-layer: in a training, biases means the biases of all layers",
             )
 
 
 @CHECKS.register("ends")
-def joined(net: Net) -> Iterator[Fault]:
-    """Something enters every layer but the first, and something leaves every layer but the last."""
+def require_joined_layers(net: Net) -> Iterator[Fault]:
+    """Require something that enters every layer but the first, and something that leaves every layer but the last."""
     entered = {c.target for c in net.connections} | {t.target for t in net.transforms}
     left = {c.source for c in net.connections} | {source for t in net.transforms for source in t.sources}
     for i, layer in enumerate(net.layers if len(net.layers) > 1 else ()):
-        enters, leaves = i == 0 or layer.name in entered, i == len(net.layers) - 1 or layer.name in left
-        if not enters and not leaves:
+        is_entered, is_left = i == 0 or layer.name in entered, i == len(net.layers) - 1 or layer.name in left
+        if not is_entered and not is_left:
             yield Fault(
                 f"layer {layer.name} is connected to nothing",
                 layer.span,
                 hint=f"add (connect FROM {layer.name} (full)) and (connect {layer.name} TO (full))",
             )
-        elif not enters:
+        elif not is_entered:
             yield Fault(
                 f"nothing enters layer {layer.name}",
                 layer.span,
                 hint=f"add (connect {net.layers[i - 1].name} {layer.name} (full)) or another connection to it",
             )
-        elif not leaves:
+        elif not is_left:
             following = net.layers[i + 1].name
             yield Fault(
                 f"nothing leaves layer {layer.name}",
@@ -143,8 +143,8 @@ def joined(net: Net) -> Iterator[Fault]:
 
 
 @CHECKS.register("maps")
-def maps_fed(net: Net) -> Iterator[Fault]:
-    """Every map of a layer is fed by some connection."""
+def require_fed_maps(net: Net) -> Iterator[Fault]:
+    """Require a connection to every map of a layer."""
     for layer in net.layers[1:]:
         entering = net.entering(layer.name)
         windows = [w for w in (c.wiring.structure for c in entering) if isinstance(w, Windows)]
@@ -162,31 +162,32 @@ def maps_fed(net: Net) -> Iterator[Fault]:
 
 
 @CHECKS.register("bias")
-def bias_has_geometry(net: Net) -> Iterator[Fault]:
-    """A bias by map or column needs a layer with rows and columns."""
+def require_geometry_of_bias(net: Net) -> Iterator[Fault]:
+    """Require rows and columns in a layer with one bias per map or column."""
     for layer in net.layers[1:]:
         if layer.bias in ("map", "column") and layer.maps is None:
             yield Fault(
-                f"layer {layer.name} is {layer.units} units without geometry, so it has no bias per {layer.bias}",
+                f"layer {layer.name} is {layer.units} units without rows and columns, so it cannot have a bias per "
+                f"{layer.bias}",
                 layer.span,
                 hint=f"write (layer {layer.name} {layer.units} (bias unit)), or give it rows and columns",
             )
 
 
 @CHECKS.register("size")
-def small_enough(net: Net) -> Iterator[Fault]:
-    """A net has at most 10^7 units, 10^9 connections and in one `attend` 10^8 pairs of positions."""
+def require_allowed_size(net: Net) -> Iterator[Fault]:
+    """Require at most 10^7 units, 10^9 connections and 10^8 pairs of positions in one `attend`."""
     for layer in net.layers:
         if layer.units > MOST_UNITS:
             yield Fault(
                 f"layer {layer.name} has {layer.units:,} units; a net has at most {MOST_UNITS:,}",
                 layer.span,
-                hint="write fewer units, or smaller maps: (layer NAME (MAPS ROWS COLUMNS))",
+                hint="use fewer units or smaller maps: (layer NAME (MAPS ROWS COLUMNS))",
             )
     units = sum(layer.units for layer in net.layers)
     if units > MOST_UNITS and all(layer.units <= MOST_UNITS for layer in net.layers):
         yield Fault(
-            f"net {net.name} has {units:,} units; the most is {MOST_UNITS:,}",
+            f"net {net.name} has {units:,} units; the limit is {MOST_UNITS:,}",
             net.span,
             hint=f"use smaller layers: the largest is {max(net.layers, key=lambda layer: layer.units).name}",
         )
@@ -196,20 +197,20 @@ def small_enough(net: Net) -> Iterator[Fault]:
                 f"{c.source} to {c.target} has {c.wiring.connections:,} connections; a net has at most "
                 f"{MOST_CONNECTIONS:,}",
                 c.span,
-                hint="connect them by (mask ROWS COLUMNS) in place of (full), or make them smaller",
+                hint="connect them by (mask ROWS COLUMNS) instead of (full), or make the layers smaller",
             )
     connections = sum(c.wiring.connections for c in net.connections)
     if connections > MOST_CONNECTIONS and all(c.wiring.connections <= MOST_CONNECTIONS for c in net.connections):
         yield Fault(
-            f"net {net.name} has {connections:,} connections; the most is {MOST_CONNECTIONS:,}",
+            f"net {net.name} has {connections:,} connections; the limit is {MOST_CONNECTIONS:,}",
             net.span,
-            hint="connect layers by (mask ROWS COLUMNS) in place of (full), or make them smaller",
+            hint="connect layers by (mask ROWS COLUMNS) instead of (full), or make the layers smaller",
         )
     for t in net.transforms:
         if isinstance(t.structure, Attention) and t.structure.heads * t.structure.positions**2 > MOST_ATTENTION:
             yield Fault(
                 f"({t.name}) attends from {t.structure.positions:,} positions to {t.structure.positions:,} in "
-                f"{t.structure.heads} heads; the most is {MOST_ATTENTION:,} pairs",
+                f"{t.structure.heads} heads; the limit is {MOST_ATTENTION:,} pairs",
                 t.span,
                 hint="use smaller maps or fewer heads",
             )

@@ -1,6 +1,6 @@
-"""Reading declarative forms strictly: every fault of a form is collected, none stops the reading of the rest.
+"""Read declarative forms strictly: collect every fault of a form, and read on after each.
 
-Used by the words of network/ and learning/. A clause is one list inside a form, `(layer h1 30)`; an option is a
+The words of network/ and training/ use this. A clause is one list inside a form, `(layer h1 30)`; an option is a
 list inside a clause, `(bias map)`.
 """
 
@@ -21,43 +21,45 @@ from snsim.language.hidden_characters import refuse_hidden
 from snsim.language.literals import NUMBER
 from snsim.registry import suggest
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
-Plain = Node | str | float | Symbol | np.ndarray | list[Any] | tuple["Plain", ...]  # what `make_node` takes
+Plain = Node | str | float | Symbol | np.ndarray | list[Any] | tuple["Plain", ...]  # what `make_node` accepts
 
 STATED, DEFAULT = "stated", "default"
 
 
 @dataclass(frozen=True)
 class Clause:
-    """A clause and whence it is: STATED, DEFAULT, or the name of the form that `like` brought it from."""
+    """A clause and its origin: STATED, DEFAULT, or the name of the form from which `like` inherited it."""
 
     node: Node
     origin: str = STATED
-    parts: tuple[Clause, ...] = ()  # the options inside, where they have origins of their own
+    parts: tuple[Clause, ...] = ()  # the options inside, where each has its own origin
 
     @property
     def word(self) -> str:
         return self.node.head
 
     def inherited(self, name: str) -> Clause:
-        """Return this clause as a form that is `like` the form called `name` sees it."""
+        """Return this clause as a form sees it that inherits from the form `name` with `like`."""
         parts = tuple(part.inherited(name) for part in self.parts)
         return replace(self, origin=name if self.origin == STATED else self.origin, parts=parts)
 
 
 class Faults:
-    """What is wrong with one form, gathered while it is read."""
+    """The faults of one form, collected while it is read."""
 
     def __init__(self) -> None:
         self.found: list[Fault] = []
-        self.silent = False  # something was wrong that is reported elsewhere
+        self.silent = False  # there was a fault that is reported elsewhere
 
     def add(
         self, message: str, span: Span | None, hint: str | Callable[[], str], also: tuple[tuple[str, Span], ...] = ()
     ) -> None:
-        """Add a fault. A hint that takes long, as the nearest of many names, is a function: it is called for as many
-        faults as are shown.
+        """Add a fault.
+
+        A hint that is slow to make, such as the nearest of many names, is given as a function. It is called only for
+        the faults that are shown.
         """
         if not isinstance(hint, str):
             hint = hint() if len(self.found) < MOST_FAULTS else ""
@@ -65,7 +67,7 @@ class Faults:
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
-        """Take the faults of an SnError raised inside and go on after the block."""
+        """Collect the faults of an SnError raised inside the block, and continue after it."""
         try:
             yield
         except SnError as error:
@@ -81,19 +83,20 @@ class Faults:
             self.stop()
 
     def stop(self) -> NoReturn:
-        """Raise SnError with every fault."""
-        raise SnError(dict.fromkeys(self.found))  # what a comma put in several times is said once
+        """Raise SnError with every fault that was added."""
+        # a computed value used several times gives the same fault several times
+        raise SnError(dict.fromkeys(self.found))
 
 
-def all_read(values: Iterable[T | None]) -> tuple[T, ...] | None:
-    """Return the values, or None if one of them is None: it could not be read, and its fault is in the list."""
-    read = tuple(values)
-    known = tuple(value for value in read if value is not None)
-    return known if len(known) == len(read) else None
+def all_or_none(values: Iterable[Item | None]) -> tuple[Item, ...] | None:
+    """Return the values, or None if one of them is None, which means that it could not be read."""
+    every = tuple(values)
+    present = tuple(value for value in every if value is not None)
+    return present if len(present) == len(every) else None
 
 
-def number(node: Node, what: str, faults: Faults) -> float | None:
-    """The number a node states, or None and a fault: `what` says which number belongs there."""
+def read_number(node: Node, what: str, faults: Faults) -> float | None:
+    """Return the number in a node, or None after adding a fault. `what` names the number in the sentence."""
     if isinstance(node.value, float) and math.isfinite(node.value):
         return float(node.value)
     if node.is_number:
@@ -108,7 +111,7 @@ def number(node: Node, what: str, faults: Faults) -> float | None:
 
 
 def number_hint(node: Node, example: str = "0.5, 3 or 1e-4") -> str:
-    """Return what to type where a number belongs and this node stands."""
+    """Return a hint that says how to write a number in place of this node."""
     if isinstance(node.value, str) and NUMBER.fullmatch(node.value):
         return f"write {node.value}, without quotes"
     computed = (
@@ -121,9 +124,9 @@ def number_hint(node: Node, example: str = "0.5, 3 or 1e-4") -> str:
     return f"write digits, such as {example}{computed}"
 
 
-def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
-    """The whole number, at least `least`, that a node states."""
-    value = number(node, what, faults)
+def read_whole_number(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
+    """Return the whole number in a node, or None after adding a fault if there is none or it is below `least`."""
+    value = read_number(node, what, faults)
     if value is None:
         return None
     if not math.isfinite(value) or value != int(value) or value < least:
@@ -138,7 +141,7 @@ def whole(node: Node, what: str, faults: Faults, least: int = 0) -> int | None:
     return int(value)
 
 
-def name(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> str | None:
+def read_name(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> str | None:
     """Return the name a node states (a symbol, or a string where a name belongs), or None and add a fault.
 
     Hidden characters are refused in all of a declarative form before its word reads it; here once more, for names that
@@ -158,7 +161,10 @@ def name(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = 
 
 
 def _name_hint(node: Node, what: str) -> str:
-    """Return what to type where a name belongs and this node stands; `what` is "a layer" or "the name of a layer"."""
+    """Return a hint that says how to write a name in place of this node.
+
+    `what` is "a layer" or "the name of a layer".
+    """
     if node.is_list and len(node.items) == 1 and node.head:
         return f"write {node.head}, without parentheses"
     words = what.removeprefix("the name of ").split()
@@ -167,16 +173,16 @@ def _name_hint(node: Node, what: str) -> str:
     return f"write a word, such as {noun}{digits if digits.isdigit() else 1}"
 
 
-def names(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> list[Node]:
-    """NAME or (NAME ...): the nodes that are names."""
+def read_names(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> list[Node]:
+    """Return the nodes that are names in NAME or (NAME ...); the others are faults."""
     nodes = list(node.items) if node.is_list else [node]
     if not nodes:
-        faults.add(f"{what}: the list of names is empty", node.span, "put a name in it: (NAME ...)")
-    return [n for n in nodes if name(n, what, faults, hint) is not None]
+        faults.add(f"{what}: the list of names is empty", node.span, "add a name: (NAME ...)")
+    return [n for n in nodes if read_name(n, what, faults, hint) is not None]
 
 
 def describe(node: Node) -> str:
-    """A node in a sentence: the number 3, the name h1, the text "a", a list, a matrix."""
+    """Return a node as words in a sentence: the number 3, the name "h1", the text "a", a list, a matrix."""
     if node.is_list:
         if node.head:
             return f"the list ({node.head} ...)"
@@ -188,24 +194,31 @@ def describe(node: Node) -> str:
     return f'the text "{node.value}"' if isinstance(node.value, str) else "a matrix"
 
 
-def arguments(node: Node, least: int, most: int | None, syntax: str, faults: Faults) -> tuple[Node, ...] | None:
-    """What follows the word of a clause, if there are `least` to `most` of them; else a fault with the syntax."""
-    given = node.items[1:]
-    if len(given) < least or (most is not None and len(given) > most):
+def read_arguments(node: Node, least: int, most: int | None, syntax: str, faults: Faults) -> tuple[Node, ...] | None:
+    """Return what follows the word of a clause, or None after a fault if there are not `least` to `most` of them.
+
+    `most` None means any number. `syntax` is the hint.
+    """
+    args = node.items[1:]
+    if len(args) < least or (most is not None and len(args) > most):
         count = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
         faults.add(
-            f"({node.head} ...) takes {count} argument{'' if count == '1' else 's'}, {len(given)} given",
+            f"({node.head} ...) takes {count} argument{'' if count == '1' else 's'}, {len(args)} given",
             node.span,
             f"write {syntax}",
         )
         return None
-    return given
+    return args
 
 
-def sort_clauses(
+def select_clauses(
     nodes: Iterable[Node], known: Iterable[str], kind: str, repeatable: Iterable[str], faults: Faults
 ) -> list[Node]:
-    """The nodes that are clauses of a known word; faults for the others and for a clause that stands twice."""
+    """Return the nodes that are clauses with a word of `known`; the others are faults.
+
+    A clause that is stated twice is a fault too, unless its word is in `repeatable`. `kind` names the form in the
+    sentences.
+    """
     known, repeatable = list(known), set(repeatable)
     seen: dict[str, Node] = {}
     kept: list[Node] = []
@@ -222,9 +235,9 @@ def sort_clauses(
             )
         elif node.head in seen and node.head not in repeatable:
             faults.add(
-                f"({node.head} ...) stands twice in this {kind}",
+                f"({node.head} ...) is stated twice in this {kind}",
                 node.items[0].span,
-                "leave one of them out",
+                "remove one of them",
                 (("first here", seen[node.head].span),),
             )
         else:
@@ -234,7 +247,7 @@ def sort_clauses(
 
 
 def make_node(value: Plain, span: Span) -> Node:
-    """A node for something computed here: a str is a symbol, a list or tuple a list, a number a number."""
+    """Return a node for a computed value: a str becomes a symbol, a list or tuple a list, a number a number."""
     if isinstance(value, (list, tuple)):
         return Node(tuple(make_node(item, span) for item in value), span)
     if isinstance(value, str):
@@ -242,4 +255,5 @@ def make_node(value: Plain, span: Span) -> Node:
     return value if isinstance(value, Node) else Node(float(value) if isinstance(value, int) else value, span)
 
 
-Reader = Callable[[Node, Faults], object]
+# The names under which plug-ins of earlier versions import these functions from here.
+arguments, number, whole = read_arguments, read_number, read_whole_number

@@ -1,6 +1,6 @@
-"""The complete form: a net or training printed with every clause, and at each one not stated whence it is.
+"""Print the complete form of a net or training: every clause, with a comment for each default or inherited one.
 
-The text reads back as the same form: origins stand in comments.
+The text reads back as the same form.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from snsim.network.clauses import DEFAULT, STATED, Clause
 from snsim.network.expressions import to_text
 from snsim.network.nlfs import NlfDefinition
 
-_FAR = 88  # comments of longer lines stand right behind them
+_FAR = 88  # comments of longer lines follow them directly
 
 
 def complete_form(
     word: str, name: str, clauses: Iterable[Clause], most_elements: int | None = None, dropped: Iterable[Clause] = ()
 ) -> str:
-    """`(word name clause ...)`, a clause a line, options from elsewhere on lines of their own, with `; default` or
-    `; from NAME` in one column; behind it in comments the `dropped` clauses, which `like` brought and nothing reads.
+    """Return `(word name clause ...)` as text, one clause per line.
 
-    Matrices of more than `most_elements` are named by their size; that text does not read back. None shows all.
+    Options that are not stated are on lines of their own, with `; default` or `; from NAME` in one column. The
+    `dropped` clauses, inherited by `like` but without effect, follow as comments. Matrices of more than
+    `most_elements` elements are replaced by their size, and such a text does not read back; None prints all elements.
     """
     lines = [(f"({word} {show(symbol(name))}", "")]
     for clause in clauses:
@@ -33,24 +34,24 @@ def complete_form(
     unread = [
         f";; not read here: {node_text(clause.node, most_elements)}, {_comment(clause.origin)}" for clause in dropped
     ]
-    return "\n".join([*commented(lines), *dict.fromkeys(unread)])
+    return "\n".join([*align_comments(lines), *dict.fromkeys(unread)])
 
 
 def table_form(name: str, table: np.ndarray) -> str:
-    """`(table name (x - ...) ...)`: the drawing of a 0/1 matrix, a row a source map."""
+    """Return `(table name (x - ...) ...)` for a 0/1 matrix with one row per source map."""
     rows = ["  (" + " ".join("x" if fed else "-" for fed in row) + ")" for row in np.asarray(table)]
     return "\n".join([f"(table {show(symbol(name))}", *rows]) + ")"
 
 
 def nlf_form(definition: NlfDefinition) -> str:
-    """`(define-nlf name (x (p default) ...) expression)`, with `(derivative expression)` where one is stated."""
+    """Return `(define-nlf name (x (p default) ...) expression)`, with `(derivative expression)` if it has one."""
     parameters = ["x", *(p if default is None else f"({p} {to_text(default)})" for p, default in definition.parameters)]
     form = f"(define-nlf {show(symbol(definition.name))} ({' '.join(parameters)}) {to_text(definition.f)}"
     return form + (")" if definition.derivative is None else f" (derivative {to_text(definition.derivative)}))")
 
 
 def node_text(node: Node, most_elements: int | None = None) -> str:
-    """A form as data, as text that reads back as the same data."""
+    """Return a form as text that reads back as the same data."""
     value = node.value
     if isinstance(value, tuple):
         return "(" + " ".join(node_text(item, most_elements) for item in value) + ")"
@@ -59,17 +60,17 @@ def node_text(node: Node, most_elements: int | None = None) -> str:
     return show(value)
 
 
-def commented(lines: Sequence[tuple[str, str]]) -> list[str]:
-    """Lines with their comments in one column, two blanks behind the longest that is not far too long."""
+def align_comments(lines: Sequence[tuple[str, str]]) -> list[str]:
+    """Return lines with their comments in one column, two blanks after the longest line that is not very long."""
     column = max((len(text) for text, comment in lines if comment and len(text) <= _FAR), default=0) + 2
     return [f"{text.ljust(column - 2)}  ; {comment}" if comment else text for text, comment in lines]
 
 
 def _clause_lines(clause: Clause, most_elements: int | None) -> list[tuple[str, str]]:
-    """The clause as lines with their origins: a new line wherever the origin of the options changes."""
+    """Return the clause as lines with their origins: a new line starts where the origin of the options changes."""
     items = clause.node.items
-    own = len(items) - len(clause.parts)  # word, names and scheme; the options, each with its origin, stand behind
-    runs = [([node_text(item, most_elements) for item in items[:own]], clause.origin)]
+    head = len(items) - len(clause.parts)  # word, names and scheme; the options, each with its origin, follow
+    runs = [([node_text(item, most_elements) for item in items[:head]], clause.origin)]
     for part in clause.parts:
         if part.origin != runs[-1][1]:
             runs.append(([], part.origin))

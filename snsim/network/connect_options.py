@@ -1,4 +1,4 @@
-"""What a connect clause states for its scheme to read: arguments and options, with their places.
+"""Read what a connect clause states for its scheme: the arguments and the options, with their places.
 
 (connect h1 h2 (mask 5 5) (step 2) (border 2 -1) (table three-blocks))
 """
@@ -13,16 +13,16 @@ import numpy as np
 
 from snsim.errors import Span, fail
 from snsim.language.forms import Node, Symbol
-from snsim.network.clauses import Faults, all_read, arguments, describe, number, whole
+from snsim.network.clauses import Faults, all_or_none, describe, read_arguments, read_number, read_whole_number
 from snsim.network.wiring import Windows
 from snsim.registry import Shelf
 
-MOST_PAIRS = 10**8  # maps x maps: what a table of maps may have
+MOST_PAIRS = 10**8  # most entries of a table: source maps times target maps
 
 
 @dataclass(frozen=True)
 class Border:
-    """Cells all round a map: `cells` rows and columns, held at `value`, or the map's other side if `wrap`."""
+    """Cells around a map: `cells` rows and columns of `value`, or of the opposite side of the map if `wrap`."""
 
     cells: int = 0
     value: float = 0.0
@@ -31,7 +31,7 @@ class Border:
 
 @dataclass(frozen=True)
 class Statement:
-    """The scheme of a connect clause as stated, `(mask 5 5)`, and its options by word, `{"step": (step 2)}`."""
+    """The scheme of a connect clause as stated, such as `(mask 5 5)`, and its options by word: `{"step": (step 2)}`."""
 
     scheme: Node
     options: Mapping[str, Node] = field(default_factory=dict)
@@ -43,111 +43,115 @@ class Statement:
         return self.scheme.span
 
     def place(self, *words: str) -> Span:
-        """The place of the first of these options that is stated, else that of the scheme."""
+        """Return the place of the first of these options that is stated, else that of the scheme."""
         return next((self.options[word].span for word in words if word in self.options), self.scheme.span)
 
     def sizes(self, count: int, syntax: str) -> tuple[int, ...] | None:
-        """The scheme's arguments: `count` whole numbers from 1."""
-        given = arguments(self.scheme, count, count, syntax, self.faults)
-        if given is None:
+        """Return the arguments of the scheme, `count` whole numbers from 1; None after a fault."""
+        args = read_arguments(self.scheme, count, count, syntax, self.faults)
+        if args is None:
             return None
-        return all_read([whole(node, f"a size of ({self.scheme.head} ...)", self.faults, least=1) for node in given])
+        return all_or_none(
+            [read_whole_number(node, f"a size of ({self.scheme.head} ...)", self.faults, least=1) for node in args]
+        )
 
     def step(self) -> tuple[int, int]:
-        """`(step S)` or `(step SR SC)`: the shift of the window in rows and columns; 1 if not stated."""
+        """Return the shift of the window in rows and columns: `(step S)` or `(step SR SC)`, default 1."""
         node = self.options.get("step")
-        given = None if node is None else arguments(node, 1, 2, "(step S) or (step SR SC)", self.faults)
-        if given is None:
+        args = None if node is None else read_arguments(node, 1, 2, "(step S) or (step SR SC)", self.faults)
+        if args is None:
             return 1, 1
-        shifts = [whole(n, "a step", self.faults, least=1) or 1 for n in given]
+        shifts = [read_whole_number(n, "a step", self.faults, least=1) or 1 for n in args]
         return shifts[0], shifts[-1]
 
     def border(self) -> Border:
-        """`(border N V)`, `(border N wrap)` or `(border wrap)`; no cells if not stated."""
+        """Return the border: `(border N V)`, `(border N wrap)` or `(border wrap)`, default none."""
         node = self.options.get("border")
         if node is None:
             return Border()
         syntax = "(border N V), (border N wrap) or (border wrap)"
-        given = arguments(node, 1, 2, syntax, self.faults)
-        if given is None:
+        args = read_arguments(node, 1, 2, syntax, self.faults)
+        if args is None:
             return Border()
-        wrap = given[-1].is_name and given[-1].name == "wrap"
-        if len(given) == 1:
+        wrap = args[-1].is_name and args[-1].name == "wrap"
+        if len(args) == 1:
             if not wrap:
                 self.faults.add(
-                    f"(border ...) needs the value of its cells, or wrap, beside {describe(given[0])}",
+                    f"(border ...) needs the value of its cells, or wrap, after {describe(args[0])}",
                     node.span,
                     f"write {syntax}",
                 )
             return Border(wrap=wrap)
-        cells = whole(given[0], "the number of border cells", self.faults) or 0
+        cells = read_whole_number(args[0], "the number of border cells", self.faults) or 0
         if wrap:
             return Border(cells, wrap=True)
-        if given[1].is_symbol:
+        if args[1].is_symbol:
             self.faults.add(
-                f'a border is a number or wrap, not the name "{given[1].name}"', given[1].span, f"write {syntax}"
+                f'a border is a number or wrap, not the name "{args[1].name}"', args[1].span, f"write {syntax}"
             )
             return Border(cells)
-        return Border(cells, number(given[1], "the value of the border", self.faults) or 0.0)
+        return Border(cells, read_number(args[1], "the value of the border", self.faults) or 0.0)
 
     def exact(self) -> bool:
-        """`(exact)`: refuse cells at the far edge that no window reaches."""
+        """Tell whether `(exact)` is stated, which refuses cells at the far edge that no window reaches."""
         node = self.options.get("exact")
-        return node is not None and arguments(node, 0, 0, "(exact)", self.faults) is not None
+        return node is not None and read_arguments(node, 0, 0, "(exact)", self.faults) is not None
 
     def weight_norm(self) -> bool:
-        """`(weight-norm)`: weights with a direction and a length that learn apart."""
+        """Tell whether `(weight-norm)` is stated, which trains direction and norm of the weights separately."""
         node, fixed = self.options.get("weight-norm"), self.options.get("fixed")
         if node is None:
             return False
         if fixed is not None:
             self.faults.add(
-                "(fixed ...) weights never learn, and (weight-norm) is a way of learning them",
+                "(fixed ...) weights never learn, so (weight-norm) has no effect on them",
                 node.span,
-                "leave one of them out",
+                "remove one of them",
                 (("fixed here", fixed.span),),
             )
-        return arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
+        return read_arguments(node, 0, 0, "(weight-norm)", self.faults) is not None
 
     def maps(self, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
-        """`(table NAME)` or `(table MATRIX)`: which source map feeds which target map, bool (sources, targets).
+        """Return which source map feeds which target map, bool (sources, targets).
 
-        `full`, the default, and `one-to-one` always exist. None, and a fault, if the table does not fit the layers.
+        The option is `(table NAME)` or `(table MATRIX)`; `full`, the default, and `one-to-one` are built in. None after
+        a fault if the table does not fit the layers. `names` are those of the source and the target layer.
         """
         if sources * targets > MOST_PAIRS:
             self.faults.add(
-                f"{sources} maps to {targets} maps are {sources * targets} pairs; the most is {MOST_PAIRS}",
+                f"{sources} maps to {targets} maps are {sources * targets} pairs; the limit is {MOST_PAIRS}",
                 self.span,
-                "write fewer maps, such as (layer NAME (16 ROWS COLUMNS))",
+                "use fewer maps, such as (layer NAME (16 ROWS COLUMNS))",
             )
             return None
         node = self.options.get("table")
         if node is None:
             return np.ones((sources, targets), bool)
-        given = arguments(node, 1, 1, "(table NAME) or (table ,matrix)", self.faults)
-        if given is None:
+        args = read_arguments(node, 1, 1, "(table NAME) or (table ,matrix)", self.faults)
+        if args is None:
             return None
-        if given[0].is_name and given[0].name in ("full", "one-to-one"):
-            return self._standard(given[0], sources, targets, names)
-        table = self._table(given[0])
-        return None if table is None else self._fitting(table, given[0], sources, targets, names)
+        if args[0].is_name and args[0].name in ("full", "one-to-one"):
+            return self._builtin_table(args[0], sources, targets, names)
+        table = self._named_table(args[0])
+        return None if table is None else self._check_shape(table, args[0], sources, targets, names)
 
-    def _standard(self, node: Node, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
+    def _builtin_table(self, node: Node, sources: int, targets: int, names: tuple[str, str]) -> np.ndarray | None:
         if node.name == "full":
             return np.ones((sources, targets), bool)
         if sources == targets:
             return np.eye(sources, dtype=bool)
         self.faults.add(
-            f"one-to-one needs as many maps in both layers: {sources} in {names[0]}, {targets} in {names[1]}",
+            f"one-to-one needs the same number of maps in both layers: {sources} in {names[0]}, {targets} in "
+            f"{names[1]}",
             node.span,
             f"give {names[1]} {sources} maps, or {names[0]} {targets}",
         )
         return None
 
-    def _table(self, node: Node) -> np.ndarray | None:
-        """The matrix a name or a matrix stands for, as 0 and 1."""
+    def _named_table(self, node: Node) -> np.ndarray | None:
+        """Return the 0/1 matrix that a node names or holds."""
         if isinstance(node.value, np.ndarray):
-            return zero_one(node, self.faults)
+            return read_binary_matrix(node, self.faults)
         if not node.is_name:
             self.faults.add(
                 f"a table is given by name or as a matrix, not as {describe(node)}",
@@ -167,14 +171,14 @@ class Statement:
             return None
         return np.asarray(entry.value).astype(bool)
 
-    def _fitting(
+    def _check_shape(
         self, table: np.ndarray, node: Node, sources: int, targets: int, names: tuple[str, str]
     ) -> np.ndarray | None:
         if table.shape == (sources, targets):
             return table
         entry = self.tables.entry(node.name) if node.is_name else None
         also = () if entry is None or entry.span is None else (("the table", entry.span),)
-        wrong = [
+        mismatches = [
             f"{have} {side} maps in the table, {want} in layer {layer}"
             for have, want, side, layer in (
                 (table.shape[0], sources, "source", names[0]),
@@ -183,7 +187,7 @@ class Statement:
             if have != want
         ]
         self.faults.add(
-            "; ".join(wrong),
+            "; ".join(mismatches),
             node.span,
             f"write {sources} rows (maps of {names[0]}) and {targets} columns (maps of {names[1]})",
             also,
@@ -191,8 +195,8 @@ class Statement:
         return None
 
 
-def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
-    """The matrix of a node as bool, shape (source maps, target maps); None and a fault if it is not a 0/1 table."""
+def read_binary_matrix(node: Node, faults: Faults) -> np.ndarray | None:
+    """Return the 0/1 matrix of a node as bool, shape (source maps, target maps); None after a fault."""
     matrix = np.asarray(node.value)
     if matrix.ndim != 2 or matrix.size == 0:
         faults.add(
@@ -210,9 +214,9 @@ def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
             "write rows of 0 and 1, such as [[1 0][0 1]]",
         )
         return None
-    wrong = np.argwhere((values != 0) & (values != 1))
-    if len(wrong):
-        i, j = wrong[0]
+    mismatches = np.argwhere((values != 0) & (values != 1))
+    if len(mismatches):
+        i, j = mismatches[0]
         faults.add(
             f"a table holds 0 and 1, this one has {values[i, j]:g} in row {i + 1}, column {j + 1}",
             node.span,
@@ -222,50 +226,51 @@ def zero_one(node: Node, faults: Faults) -> np.ndarray | None:
     return values.astype(bool)
 
 
-def fit(size: int, border: Border, window: int, step: int) -> int:
-    """Windows that fit along one axis of a map (0 or less if none does)."""
+def count_windows(size: int, border: Border, window: int, step: int) -> int:
+    """Return the number of windows that fit along one axis of a map; 0 or less if none fits."""
     return size // step if border.wrap else (size + 2 * border.cells - window) // step + 1
 
 
 def check_windows(windows: Windows, border: Border, statement: Statement, names: tuple[str, str]) -> None:
-    """Faults where the windows do not give the target's size, or leave cells unread under `(exact)`."""
+    """Add faults if the windows do not give the size of the target, or leave cells unread under `(exact)`."""
     source, target = windows.source[1:], windows.target[1:]
     (r, c), (sr, sc), (h, w) = windows.window, windows.step, source
     step = f"{sr}" if sr == sc else f"{sr} {sc}"
-    around = (
+    border_text = (
         "border wrap"
         if border.wrap and not border.cells
         else f"border {border.cells} wrap"
         if border.wrap
         else f"border {border.cells}"
     )
-    said = f"windows of {r}x{c}, step {step}, {around} on {h}x{w}"
+    windows_text = f"windows of {r}x{c}, step {step}, {border_text} on {h}x{w}"
     faults, place = statement.faults, statement.span
     if border.wrap and (h % sr or w % sc):
         faults.add(
-            f"{said}: a step must divide a map that wraps round",
+            f"{windows_text}: with wrap, the step must divide the size of the map",
             statement.place("step", "border"),
-            f"write (step {_dividing(h, sr)} {_dividing(w, sc)}), or give the border a value in place of wrap",
+            f"write (step {_largest_divisor(h, sr)} {_largest_divisor(w, sc)}), or give the border a value instead "
+            "of wrap",
         )
         return
     if border.wrap and (r > h or c > w):
         faults.add(
-            f"{said}: the window is larger than the map that wraps round",
+            f"{windows_text}: with wrap, the window cannot be larger than the map",
             place,
             f"write a window of at most {h} rows and {w} columns",
         )
         return
-    fits = fit(h, border, r, sr), fit(w, border, c, sc)
+    fits = count_windows(h, border, r, sr), count_windows(w, border, c, sc)
     if min(fits) < 1:
         faults.add(
-            f"{said} do not fit: layer {names[0]} is too small",
+            f"{windows_text} do not fit: layer {names[0]} is too small",
             place,
             f"write a window of at most {h} rows and {w} columns, or a wider border",
         )
     elif fits != target:
         layer = "x".join(map(str, windows.target))
         faults.add(
-            f"{said} give {fits[0]}x{fits[1]}; layer {names[1]} is {layer}",
+            f"{windows_text} give {fits[0]}x{fits[1]}; layer {names[1]} is {layer}",
             place,
             f"give {names[1]} the rows and columns {fits[0]} {fits[1]}, or change window, step or border",
         )
@@ -274,28 +279,28 @@ def check_windows(windows: Windows, border: Border, statement: Statement, names:
         if any(over):
             unread = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in zip(over, ("row", "column")) if n)
             faults.add(
-                f"{said} leave {unread} at the far edge unread",
+                f"{windows_text} leave {unread} at the far edge unread",
                 statement.place("exact"),
-                "leave (exact) out, or write another (border CELLS VALUE)",
+                "remove (exact), or change (border CELLS VALUE)",
             )
 
 
-def _dividing(size: int, step: int) -> int:
-    """The largest step, at most this one, that divides a size."""
+def _largest_divisor(size: int, step: int) -> int:
+    """Return the largest step, at most this one, that divides a size."""
     return max(n for n in range(1, max(1, min(step, size)) + 1) if size % n == 0)
 
 
-def no_geometry(layer: str, units: int, scheme: str, span: Span) -> Exception:
-    """The error for a layer without geometry under a scheme that needs one."""
+def no_geometry_error(layer: str, units: int, scheme: str, span: Span) -> Exception:
+    """Return the error for a layer without rows and columns under a scheme that needs them."""
     return fail(
-        f"({scheme} ...) reads maps, and layer {layer} is {units} units without geometry",
+        f"({scheme} ...) reads maps, and layer {layer} is {units} units without rows and columns",
         span,
         hint=f"give {layer} a shape (rows columns) or (maps rows columns), or connect it with (full)",
     )
 
 
-def plain(node: Node) -> object:
-    """A node as a Python value: names as str, numbers as float, lists as tuples, matrices as arrays."""
+def python_value(node: Node) -> object:
+    """Return a node as a Python value: names as str, numbers as float, lists as tuples, matrices as arrays."""
     if node.is_list:
-        return tuple(plain(item) for item in node.items)
+        return tuple(python_value(item) for item in node.items)
     return node.value.name if isinstance(node.value, Symbol) else node.value

@@ -1,13 +1,13 @@
-"""Scalar expressions: read from the language, evaluated by any engine, differentiated.
+"""Scalar expressions: parsed from the language, evaluated by any engine, differentiated symbolically.
 
-An nlf is an expression in `x`, a cost one in `x` and `d`, an update rule some in `w`, `g`, `h` and `rate`. Engines
-evaluate or print the same tree in their own language by handing `evaluate` a table of operations.
+An nlf is an expression in `x`, a cost is one in `x` and `d`, and an update rule has several in `w`, `g`, `h` and
+`rate`. An engine evaluates the same tree with its own table of operations (see `evaluate`), or prints it as code.
 
-Trees share their parts: a derivative points into the expression it came from, and everything here walks over the
-distinct parts once, so that second derivatives stay as small as they look.
+Trees share subexpressions: a derivative points into the expression that it came from. Everything here visits each
+distinct subexpression once, so second derivatives stay small.
 
 `exp` does not become infinite (`snsim.network.operations`), so that `(/ 1 (+ 1 (exp (- x))))` and its derivatives are
-finite for every x. The form `(/ (+ 1 (tanh (/ x 2))) 2)` of the sigmoid is quicker and as good.
+finite for every x. The form `(/ (+ 1 (tanh (/ x 2))) 2)` of the sigmoid is faster and equally accurate.
 """
 
 from __future__ import annotations
@@ -51,14 +51,23 @@ OPERATIONS: Mapping[str, tuple[int, int | None]] = {
     "or": (1, None),
     "not": (1, 1),
 }
-_FOLDED = {"+", "*", "min", "max", "and", "or"}  # of many arguments: kept as binary ones, from the left
+_FOLDED = {
+    "+",
+    "*",
+    "min",
+    "max",
+    "and",
+    "or",
+}  # operations of many arguments: stored as binary ones, folded from the left
 _LOGICAL = {"<", "<=", ">", ">=", "=", "and", "or", "not"}
-_DEEPEST = 200  # nesting that `parse` accepts
+_DEEPEST = 200  # nesting that `parse_expression` accepts
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A tree. `op` is "number" (then `number`), "variable" (then `name`) or an operation of OPERATIONS with `args`.
+    """A tree of operations.
+
+    `op` is "number" (then `number`), "variable" (then `name`) or an operation of OPERATIONS with `args`.
 
     `if` has three arguments; comparisons and `and or not` give 1 or 0 and a condition holds where it is not 0.
     Operations of many arguments are binary here, and the sign change is the operation "negate".
@@ -70,13 +79,13 @@ class Expression:
     name: str = ""
 
     def variables(self) -> frozenset[str]:
-        """The names of all variables in it."""
+        """Return the names of all variables in the expression."""
         return frozenset(e.name for e in _parts([self]) if e.op == "variable")
 
     @cached_property
-    def program(self) -> Program:
-        """The expression as steps, for `evaluate`."""
-        return program([self])
+    def program(self) -> StraightLineProgram:
+        """The expression as a straight-line program, for `evaluate`."""
+        return compile_expressions([self])
 
     def __str__(self) -> str:
         return to_text(self)
@@ -89,10 +98,12 @@ class Expression:
 
 
 def number(value: float) -> Expression:
+    """Return a constant."""
     return Expression("number", number=float(value))
 
 
 def variable(name: str) -> Expression:
+    """Return a variable."""
     return Expression("variable", name=name)
 
 
@@ -100,7 +111,10 @@ ZERO, ONE, TWO = number(0), number(1), number(2)
 
 
 def apply(op: str, *args: Expression) -> Expression:
-    """The operation on the arguments (as many as OPERATIONS allows), simplified: constants computed, 0 and 1 used."""
+    """Return an operation on arguments, simplified: constants are folded, and neutral elements 0 and 1 removed.
+
+    The number of arguments is as in OPERATIONS.
+    """
     if op in _FOLDED and len(args) != 2:
         if len(args) == 1 and op in _LOGICAL:
             return apply("not", apply("not", args[0]))  # 1 or 0
@@ -194,23 +208,24 @@ _SIMPLIFY: Mapping[str, Callable[..., Expression | None]] = {
 # ---- From the language and back ----------------------------------------------------------------------------------
 
 
-def parse(node: Node, variables: Collection[str], faults: Faults | None = None) -> Expression | None:
-    """The expression a node states, in these variables.
+def parse_expression(node: Node, variables: Collection[str], faults: Faults | None = None) -> Expression | None:
+    """Return the expression in a node, which may use these variables.
 
-    Every fault in it goes to `faults`, and None is returned then; without `faults` an SnError with all is raised.
+    If there are faults, they are added to `faults` and the result is None; without `faults`, SnError with all of them
+    is raised.
     """
-    found = Faults()
-    result = _read(node, list(variables), found, 0)
+    problems = Faults()
+    expression = _parse(node, list(variables), problems, 0)
     if faults is None:
-        found.raise_if_any()
-    elif found.any:
-        faults.found.extend(found.found)
+        problems.raise_if_any()
+    elif problems.any:
+        faults.found.extend(problems.found)
         return None
-    return result
+    return expression
 
 
-def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expression:
-    """The expression of a node; where there is a fault, a 0 stands in its place."""
+def _parse(node: Node, variables: list[str], faults: Faults, depth: int) -> Expression:
+    """Return the expression of a node; a part with a fault is replaced by 0."""
     if depth > _DEEPEST and node.is_list:
         faults.add(f"this expression is nested more than {_DEEPEST} deep", node.span, "state parts of it by themselves")
         return ZERO
@@ -240,7 +255,7 @@ def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expre
         return ZERO
     args = []
     for item in node.items[1:]:
-        args.append(_read(item, variables, faults, depth + 1))
+        args.append(_parse(item, variables, faults, depth + 1))
     least, most = OPERATIONS[node.head]
     if len(args) < least or (most is not None and len(args) > most):
         takes = f"{least} or more" if most is None else f"{least}" if most == least else f"{least} or {most}"
@@ -255,13 +270,13 @@ def _read(node: Node, variables: list[str], faults: Faults, depth: int) -> Expre
 
 
 def number_text(value: float) -> str:
-    """The shortest decimal that reads back as this number."""
+    """Return the shortest decimal text that reads back as this number."""
     text = repr(float(value))
     return text[:-2] if text.endswith(".0") else text
 
 
 def to_text(e: Expression) -> str:
-    """The expression in the language; what is read back from it evaluates alike."""
+    """Return the expression as text of the language; parsed again, it evaluates to the same values."""
     texts: dict[int, str] = {}
     for part in _parts([e]):
         if part.op == "number":
@@ -281,33 +296,33 @@ def to_text(e: Expression) -> str:
 
 
 def substitute(e: Expression, values: Mapping[str, Expression]) -> Expression:
-    """The expression with each variable that is named in `values` replaced."""
-    done: dict[int, Expression] = {}
+    """Return the expression with each variable in `values` replaced."""
+    substituted: dict[int, Expression] = {}
     for part in _parts([e]):
         if part.op == "variable":
-            done[id(part)] = values.get(part.name, part)
+            substituted[id(part)] = values.get(part.name, part)
         elif part.op == "number":
-            done[id(part)] = part
+            substituted[id(part)] = part
         else:
-            done[id(part)] = apply(part.op, *(done[id(a)] for a in part.args))
-    return done[id(e)]
+            substituted[id(part)] = apply(part.op, *(substituted[id(a)] for a in part.args))
+    return substituted[id(e)]
 
 
 def differentiate(e: Expression, name: str) -> Expression:
-    """The derivative by the variable `name`.
+    """Return the derivative with respect to the variable `name`.
 
-    `if abs min max` by the branch taken (of equal ones the first of `min` and `max`; 0 for `abs` at 0); `sgn`,
-    comparisons and `and or not` have the derivative 0.
+    `if`, `abs`, `min` and `max` have the derivative of the branch taken: of equal arguments the first one of `min` and
+    `max`, and 0 for `abs` at 0. `sgn`, comparisons and `and or not` have the derivative 0.
     """
-    done: dict[int, Expression] = {}
+    derivatives: dict[int, Expression] = {}
     for part in _parts([e]):
         if part.op == "variable":
-            done[id(part)] = ONE if part.name == name else ZERO
+            derivatives[id(part)] = ONE if part.name == name else ZERO
         elif part.op == "number" or part.op in _LOGICAL or part.op == "sgn":
-            done[id(part)] = ZERO
+            derivatives[id(part)] = ZERO
         else:
-            done[id(part)] = _DERIVE[part.op](part, *part.args, *(done[id(a)] for a in part.args))
-    return done[id(e)]
+            derivatives[id(part)] = _DERIVE[part.op](part, *part.args, *(derivatives[id(a)] for a in part.args))
+    return derivatives[id(e)]
 
 
 def _derive_power(e: Expression, a: Expression, b: Expression, da: Expression, db: Expression) -> Expression:
@@ -343,7 +358,7 @@ _DERIVE: Mapping[str, Callable[..., Expression]] = {
 
 
 def _parts(roots: Sequence[Expression]) -> list[Expression]:
-    """Every distinct object of the trees, arguments before what uses them."""
+    """Return every distinct subexpression of the trees, arguments before what uses them."""
     ordered: list[Expression] = []
     seen: set[int] = set()
     stack = [(e, False) for e in reversed(roots)]
@@ -359,25 +374,25 @@ def _parts(roots: Sequence[Expression]) -> list[Expression]:
 
 
 @dataclass(frozen=True)
-class Program:
+class StraightLineProgram:
     """Expressions as steps in order of computation, each distinct subexpression once.
 
-    `steps` has a constant, a variable, or an operation with the numbers of the steps it takes its arguments from;
-    `results` are the steps that hold the values of the expressions.
+    A step is a constant, a variable, or an operation with the indices of the steps that compute its arguments.
+    `results` are the indices of the steps that compute the expressions.
     """
 
     steps: tuple[tuple[str, tuple[int, ...], float, str], ...]  # op, arguments, number, name
     results: tuple[int, ...]
 
     def bind(self, ops: Mapping[str, Callable[..., Any]]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-        """The function from the variables' values to the values of the expressions, with these operations."""
-        fresh: list[Any] = [number for _, _, number, _ in self.steps]
+        """Return a function from the values of the variables to those of the expressions, with these operations."""
+        initial: list[Any] = [number for _, _, number, _ in self.steps]
         loads = [(i, name) for i, (op, _, _, name) in enumerate(self.steps) if op == "variable"]
         calls = [(i, ops[op], args) for i, (op, args, _, _) in enumerate(self.steps) if args]
         results = self.results
 
         def run(env: Mapping[str, Any]) -> tuple[Any, ...]:
-            values = fresh.copy()
+            values = initial.copy()
             for i, name in loads:
                 values[i] = env[name]
             for i, function, args in calls:
@@ -387,21 +402,26 @@ class Program:
         return run
 
 
-def program(expressions: Sequence[Expression]) -> Program:
-    """The steps that compute all the expressions."""
+def compile_expressions(expressions: Sequence[Expression]) -> StraightLineProgram:
+    """Return the straight-line program that computes all the expressions."""
     steps: dict[tuple[str, tuple[int, ...], float, str], int] = {}
-    place: dict[int, int] = {}
+    step_of: dict[int, int] = {}
     for e in _parts(expressions):
-        step = (e.op, tuple(place[id(a)] for a in e.args), e.number, e.name)
-        place[id(e)] = steps.setdefault(step, len(steps))
-    return Program(tuple(steps), tuple(place[id(e)] for e in expressions))
+        step = (e.op, tuple(step_of[id(a)] for a in e.args), e.number, e.name)
+        step_of[id(e)] = steps.setdefault(step, len(steps))
+    return StraightLineProgram(tuple(steps), tuple(step_of[id(e)] for e in expressions))
 
 
 def evaluate(e: Expression, env: Mapping[str, Any], ops: Mapping[str, Callable[..., Any]] | None = None) -> Any:
-    """The value, with the variables' values in `env` and the operations of `ops` (NUMPY if not given).
+    """Return the value of an expression.
 
-    Arrays of one floating type give an array of that type; numbers give a number. Overflow and division by 0 give
-    inf and nan without a warning.
+    Parameters
+    ----------
+    e : Expression
+    env : mapping
+        The values of the variables: arrays of one floating type give an array of that type, numbers give a number.
+    ops : mapping, optional
+        The operations by name; NumPy's by default. Overflow and division by 0 give inf and nan without a warning.
     """
     with np.errstate(all="ignore"):
         return e.program.bind(NUMPY if ops is None else ops)(env)[0]

@@ -1,4 +1,4 @@
-"""The old path of snsim.network.net, from which plug-ins import `Layer` and `Net`. New code uses snsim.plugins."""
+"""Keep the old path of snsim.network.net valid for plug-ins, which import `Layer` and `Net`."""
 
 from snsim.network.net import (
     BIAS,

@@ -1,6 +1,6 @@
 """What a network is: layers, connections with their wiring, free parameters, counts and digest.
 
-Frozen values; nothing here computes a state. Engines work from `snsim.engines.plan`, which is made from a `Net`.
+All values are frozen, and nothing here computes a state. Engines work from a `snsim.engines.plan`, made from a `Net`.
 Shapes are as in the papers: (units,), (rows, columns) or (maps, rows, columns); for tdnn (frames, traits).
 Units of a layer are numbered from 0 in C order of its shape.
 """
@@ -56,7 +56,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Nlf:
-    """A non-linearity: an expression in `x` with its parameters put in, and its first two derivatives."""
+    """A non-linearity: an expression in `x`, with numbers for its parameters, and its first two derivatives."""
 
     name: str  # as stated: "sn-tanh", "nlf-tanh 0.666 0.05", or the expression as text
     f: Expression
@@ -91,7 +91,7 @@ class Layer:
 
     @property
     def bias_shape(self) -> tuple[int, ...]:
-        """Shape of the layer's bias parameter; () if it has none."""
+        """Shape of the bias parameter of the layer; () if it has none."""
         return {
             "unit": self.shape,
             "map": (self.shape[0] if len(self.shape) == 3 else 1,),
@@ -101,7 +101,7 @@ class Layer:
 
     @property
     def bias_index(self) -> np.ndarray:
-        """Entry of the (flattened) bias parameter for each unit; empty if the layer has no bias."""
+        """Index into the flattened bias parameter for each unit; empty if the layer has no bias."""
         units = np.arange(self.units)
         if self.bias == "unit":
             return units
@@ -120,7 +120,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Connection:
-    """What joins two layers. `scheme` and `options` are as stated (for show); `wiring` is what they mean."""
+    """A connection of two layers. `scheme` and `options` are as stated (for show); `wiring` is what they mean."""
 
     source: str
     target: str
@@ -144,16 +144,17 @@ class Connection:
 
     @property
     def learning_weights(self) -> int:
-        """How many weights learn, gains among them."""
+        """Number of weights that learn, gains included."""
         gains = self.wiring.owner_count if self.weight_norm else 0
         return self.wiring.weights + gains if self.fixed is None else 0
 
 
 @dataclass(frozen=True, eq=False)
 class Transform:
-    """What enters a layer without weights: `normalize` (one source) or `attend` (queries, keys, values).
+    """An input of a layer without weights: `normalize` (one source) or `attend` (queries, keys, values).
 
-    Its results are added to the sums of the target. `structure` is None where the layers do not fit, which is a fault.
+    Its results are added to the weighted sums of the target. `structure` is None if the layers do not fit; that is a
+    fault.
     """
 
     word: str
@@ -172,9 +173,9 @@ class Parameter:
     """One array of weights: a bias or the weights of a connection.
 
     `fan_in` and `sharers` have one entry per weight (flat, C order). `fan_in` is F of the receiving unit: all its
-    incoming connections, border cells included, plus 1 for the bias (`lines`); where units of different F share a
-    weight, that of the last one (docs/reference/sn28.md, section 3.7). `sharers` counts the connections that use the
-    weight. Both arrays are built when they are first read: counting a net needs neither, and they can be very large.
+    incoming connections, border cells included, plus 1 for the bias (`lines`). Where units of different F share a
+    weight, F of the last one counts (docs/reference/sn28.md, section 3.7). `sharers` counts the connections that use
+    the weight. Both arrays are built when they are first read: they can be very large, and counting needs neither.
     """
 
     name: str  # "h1.bias", "input-h1.weight", "input-h1.gain"
@@ -184,9 +185,9 @@ class Parameter:
     shape: tuple[int, ...]
     build_fan_in: Callable[[], np.ndarray]
     build_sharers: Callable[[], np.ndarray]
-    build_sharers_values: Callable[[], np.ndarray]  # the values that stand in sharers, some of them several times
-    build_fan_in_values: Callable[[], np.ndarray]  # the values that stand in fan_in, some of them several times
-    has_bias: bool  # whether the bias is among the F lines, so that `(fan-in weights)` is fan_in - 1
+    build_sharers_values: Callable[[], np.ndarray]  # the values that occur in sharers, some repeated
+    build_fan_in_values: Callable[[], np.ndarray]  # the values that occur in fan_in, some repeated
+    has_bias: bool  # whether F counts a bias; then `(fan-in weights)` is fan_in - 1
     fixed: float | None = None
 
     @cached_property
@@ -199,13 +200,13 @@ class Parameter:
 
     @property
     def fan_in_range(self) -> tuple[int, int]:
-        """The least and the greatest F of a parameter that has weights, without the array of all."""
-        return _ends(self.build_fan_in_values())
+        """The smallest and the largest F of a parameter that has weights, computed without the array of all."""
+        return _range(self.build_fan_in_values())
 
     @property
     def sharers_range(self) -> tuple[int, int]:
-        """The least and the greatest number of sharers of a parameter that has weights, likewise."""
-        return _ends(self.build_sharers_values())
+        """The smallest and the largest number of sharers of a parameter that has weights, computed likewise."""
+        return _range(self.build_sharers_values())
 
     @property
     def learns(self) -> bool:
@@ -216,17 +217,17 @@ class Parameter:
         return prod(self.shape)
 
 
-def _ends(values: np.ndarray) -> tuple[int, int]:
+def _range(values: np.ndarray) -> tuple[int, int]:
     return int(values.min()), int(values.max())
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Units: all layers, input included. Connections: with biases and border cells. Weights: that can learn, gains
-    among them.
+    """Counts of units (input included), connections (with biases and border cells) and weights that learn (with gains).
 
-    A connection is a line with a weight, learnt, shared or fixed. `normalize` and `attend` have none and count none,
-    nor are they among the lines F of a unit: what they pass on does not grow with the number of units they read.
+    A connection is a line with a weight: learned, shared or fixed. `normalize` and `attend` have no weights and count
+    no connections. They do not count in F of a unit either, because their results do not grow with the number of units
+    that they read.
     """
 
     units: int
@@ -236,7 +237,7 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """A frozen acyclic graph of layers, first the input, last the output, in order of computation."""
+    """An acyclic graph of layers in order of computation: the first is the input, the last is the output."""
 
     name: str
     layers: tuple[Layer, ...]
@@ -250,7 +251,7 @@ class Net:
 
     @property
     def summary(self) -> str:
-        """Sizes of the layers and counts in one line."""
+        """The shapes of the layers and the counts in one line."""
         shapes = " ".join("x".join(map(str, layer.shape)) for layer in self.layers)
         counts = self.counts
         return f"{shapes}; {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
@@ -268,11 +269,11 @@ class Net:
         return _by_target(self.layers, self.transforms)
 
     @cached_property
-    def _own_parameters(self) -> dict[str, tuple[Parameter, ...]]:
+    def _parameters_by_layer(self) -> dict[str, tuple[Parameter, ...]]:
         return {layer.name: tuple(self._parameters_of(layer)) if k else () for k, layer in enumerate(self.layers)}
 
     def layer(self, name: str) -> Layer:
-        """The layer of this name. SnError with the nearest name if there is none."""
+        """Return the layer of this name; raise SnError with the nearest name if there is none."""
         if name not in self._layers:
             raise fail(f'net {self.name} has no layer "{name}"', None, hint=suggest(name, list(self._layers), "layers"))
         return self._layers[name]
@@ -282,19 +283,19 @@ class Net:
         return name in self._layers
 
     def entering(self, name: str) -> tuple[Connection, ...]:
-        """The connections that enter the layer of this name, as stated."""
+        """Return the connections that enter the layer of this name, in the order of the net form."""
         return self._entering[self.layer(name).name]
 
     def transforms_into(self, name: str) -> tuple[Transform, ...]:
-        """What enters the layer of this name without weights, as stated."""
+        """Return the transforms into the layer of this name, in the order of the net form."""
         return self._transformed[self.layer(name).name]
 
     def parameters_of(self, name: str) -> tuple[Parameter, ...]:
-        """The parameters of what enters the layer of this name: of its connections as stated, then its bias."""
-        return self._own_parameters[self.layer(name).name]
+        """Return the parameters into the layer of this name: those of its connections in order, then its bias."""
+        return self._parameters_by_layer[self.layer(name).name]
 
     def lines(self, name: str) -> np.ndarray:
-        """F of each unit: its incoming connections, border cells included, plus 1 for a bias; shape (units,)."""
+        """Return F of each unit: its incoming connections, border cells included, plus 1 for a bias; shape (units,)."""
         layer = self.layer(name)
         lines = np.full(layer.units, 0 if layer.bias == "none" else 1)
         for connection in self.entering(name):
@@ -303,8 +304,8 @@ class Net:
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every array of weights: for each layer its connections as stated, then its bias."""
-        return tuple(p for layer in self.layers for p in self._own_parameters[layer.name])
+        """Every array of weights: for each layer those of its connections in order, then its bias."""
+        return tuple(p for layer in self.layers for p in self._parameters_by_layer[layer.name])
 
     def _parameters_of(self, layer: Layer) -> Iterator[Parameter]:
         has_bias = layer.bias != "none"
@@ -316,7 +317,7 @@ class Net:
 
             def fan_in() -> np.ndarray:
                 values = np.zeros(prod(layer.bias_shape), int)
-                values[layer.bias_index] = self.lines(layer.name)  # of several sharers the last one stays
+                values[layer.bias_index] = self.lines(layer.name)  # if several units share it, the last one wins
                 return values
 
             def sharers() -> np.ndarray:
@@ -343,12 +344,12 @@ class Net:
         )
 
     def bias_table(self, name: str) -> Table:
-        """The connections of the layer's bias, one a unit, each with source BIAS; empty if it has none."""
+        """Return the connections of the bias of a layer, one per unit, with source BIAS; empty if it has none."""
         weight = self.layer(name).bias_index
         return Table(np.full(len(weight), BIAS), np.arange(len(weight)), weight)
 
     def layer_counts(self, name: str) -> Counts:
-        """Units of the layer, connections that enter it (biases and border cells too), weights in them that learn."""
+        """Return the counts of a layer: its units, the connections that enter it, and their weights that learn."""
         layer = self.layer(name)
         entering, has_bias = self.entering(name), layer.bias != "none"
         return Counts(
@@ -366,16 +367,16 @@ class Net:
     def digest(self) -> str:
         """sha256 (hex) of the structure: equal for nets that compute the same with the same parameters.
 
-        Layers with their names, shapes, nlfs and biases, and connections with their wiring count; the name of the
-        net, places in a source and the way in which it was stated do not.
+        It covers the layers with their names, shapes, nlfs and biases, and the connections with their wiring. It does
+        not cover the name of the net, places in a source, or how the net was stated.
         """
         digest = hashlib.sha256()
-        for part in (p for layer in self.layers for p in self._described(layer)):
+        for part in (p for layer in self.layers for p in self._bytes_to_digest(layer)):
             digest.update(part)
             digest.update(b"\n")
         return digest.hexdigest()
 
-    def _described(self, layer: Layer) -> Iterator[bytes]:
+    def _bytes_to_digest(self, layer: Layer) -> Iterator[bytes]:
         nlf = [] if layer.nlf is None else [to_text(layer.nlf.f), to_text(layer.nlf.df)]
         yield repr(("layer", layer.name, layer.shape, layer.bias, *nlf)).encode()
         for c in self.entering(layer.name):
@@ -390,7 +391,7 @@ class Net:
                     *(["weight-norm"] if c.weight_norm else []),
                 )
             ).encode()
-            yield from _structure(c.wiring)
+            yield from _wiring_bytes(c.wiring)
         for t in self.transforms_into(layer.name):
             yield repr((t.word, t.sources, t.structure)).encode()
 
@@ -399,16 +400,16 @@ _Entering = TypeVar("_Entering", Connection, Transform)
 
 
 def _by_target(layers: Iterable[Layer], entering: Iterable[_Entering]) -> dict[str, tuple[_Entering, ...]]:
-    """Return what enters each layer, by its name. One pass over all, so that a net of many layers takes no square."""
-    found: dict[str, list[_Entering]] = {layer.name: [] for layer in layers}
-    for one in entering:
-        if one.target in found:
-            found[one.target].append(one)
-    return {name: tuple(these) for name, these in found.items()}
+    """Return what enters each layer, by its name, in one pass: the time is linear in the number of layers."""
+    by_target: dict[str, list[_Entering]] = {layer.name: [] for layer in layers}
+    for connection in entering:
+        if connection.target in by_target:
+            by_target[connection.target].append(connection)
+    return {name: tuple(connections) for name, connections in by_target.items()}
 
 
 def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:
-    """The lengths of the weight vectors of a connection with `weight-norm`."""
+    """Return the gains of a connection with `weight-norm`: one for each owner of weights."""
     wiring, shape = connection.wiring, (connection.wiring.owner_count,)
 
     def fan_in() -> np.ndarray:
@@ -433,8 +434,8 @@ def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:
     )
 
 
-def _structure(wiring: Wiring) -> Iterator[bytes]:
-    """The wiring as bytes, without building the table of a structure that says it all."""
+def _wiring_bytes(wiring: Wiring) -> Iterator[bytes]:
+    """Yield the wiring as bytes for the digest; the table is built only if there is no structure."""
     structure = wiring.structure
     if structure is None:
         yield from (

@@ -1,4 +1,4 @@
-"""The words that state networks: `net`, `table`, `define-nlf`. Each checks, puts its value on its shelf, returns it."""
+"""The words that declare networks: `net`, `table`, `define-nlf`. Each returns its value and puts it on a shelf."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 
 from snsim.errors import SnError
 from snsim.language.forms import Node
-from snsim.network.check import check
+from snsim.network.check import check_net
 from snsim.network.clauses import (
     DEFAULT,
     STATED,
     Clause,
     Faults,
     Plain,
-    all_read,
-    arguments,
+    all_or_none,
     describe,
     make_node,
-    name,
-    number,
-    sort_clauses,
-    whole,
+    read_arguments,
+    read_name,
+    read_number,
+    read_whole_number,
+    select_clauses,
 )
-from snsim.network.connect_options import Statement, plain
+from snsim.network.connect_options import Statement, python_value
 from snsim.network.net import Connection, Layer, Net, Nlf, Transform
 from snsim.network.nlfs import NlfDefinition, declare_nlf, read_nlf
 from snsim.network.partial_net import (
@@ -42,23 +42,35 @@ from snsim.network.partial_net import (
 from snsim.network.schemes import SCHEMES
 from snsim.network.tables import declare_table, lisp_functions
 from snsim.network.transforms import SYNTAX as TRANSFORMS
-from snsim.network.transforms import DraftTransform, transform
+from snsim.network.transforms import DraftTransform, build_transform
 from snsim.network.wiring import Table, Wiring, wire_table
 from snsim.registry import Shelf
 
-__all__ = ["NetShelves", "NlfDefinition", "lisp_functions", "words"]
+__all__ = ["NetShelves", "NlfDefinition", "lisp_functions", "net_words"]
 
-# Every clause of `net`: its syntax and its line of help.
+# Every clause of `net` with its syntax and its help line.
 CLAUSES: Shelf[str] = Shelf("clause of net")
 for _word, _syntax, _doc in (
-    ("like", "(like NET)", "first clause: the clauses of that net, then these"),
-    ("default", "(default (nlf ..) (bias ..))", "for layers that do not say; (nlf sn-tanh) (bias unit) if not stated"),
-    ("layer", LAYER_SYNTAX, "layers, in order of computation: the first is the input, the last the output"),
-    ("connect", CONNECT_SYNTAX, "every layer of the first names to every layer of the second"),
-    ("normalize", TRANSFORMS["normalize"], "each position of FROM to mean 0, variance 1 over the maps, into TO"),
-    ("attend", TRANSFORMS["attend"], "softmax(q k / sqrt(maps of a head)) v over the positions, per head, into TO"),
-    ("without", WITHOUT_SYNTAX, "removes what `like` brought"),
-    ("expect", "(expect (units N) (connections N) (weights N))", "refuses the net if its counts are others"),
+    ("like", "(like NET)", "first clause: start from the clauses of that net"),
+    ("default", "(default (nlf ..) (bias ..))", "for layers that do not state them; default (nlf sn-tanh) (bias unit)"),
+    (
+        "layer",
+        LAYER_SYNTAX,
+        "one layer or several, in order of computation: the first is the input, the last the output",
+    ),
+    ("connect", CONNECT_SYNTAX, "connect every layer of the first names to every layer of the second"),
+    (
+        "normalize",
+        TRANSFORMS["normalize"],
+        "layer normalisation: FROM with mean 0 and variance 1 over the maps at each position, added to TO",
+    ),
+    (
+        "attend",
+        TRANSFORMS["attend"],
+        "attention: softmax(q k / sqrt(maps of a head)) v over the positions, per head, added to TO",
+    ),
+    ("without", WITHOUT_SYNTAX, "remove a layer, connection or transform inherited by `like`"),
+    ("expect", "(expect (units N) (connections N) (weights N))", "refuse the net if its counts differ"),
 ):
     CLAUSES.add(_word, _syntax, _doc)
 
@@ -68,22 +80,22 @@ COUNTS = ("units", "connections", "weights")
 
 @dataclass(frozen=True)
 class NetShelves:
-    """Where a program's tables, nets and nlfs are kept."""
+    """The tables, nets and nlfs of a program."""
 
     tables: Shelf[np.ndarray] = field(default_factory=lambda: Shelf("table"))
     nets: Shelf[Net] = field(default_factory=lambda: Shelf("net"))
     nlfs: Shelf[NlfDefinition] = field(default_factory=lambda: Shelf("nlf"))
 
     def child(self) -> NetShelves:
-        """Shelves that see everything here and keep their own additions to themselves."""
+        """Return shelves that see everything here and keep their additions to themselves."""
         return NetShelves(self.tables.child(), self.nets.child(), self.nlfs.child())
 
 
-def words(shelves: NetShelves) -> dict[str, Callable[[Node, Any], object]]:
-    """The words by name; each takes the call as a node, its commas computed, and the interpreter."""
+def net_words(shelves: NetShelves) -> dict[str, Callable[[Node, Any], object]]:
+    """Return the words by name; each takes the call as a node, with its commas evaluated, and the interpreter."""
 
     def table(form: Node, interpreter: Any) -> np.ndarray:
-        """(table NAME row ...): which map feeds which, drawn, listed (from B (s ...) ...) or computed (,matrix)."""
+        """(table NAME row ...): which map feeds which: drawn, listed (from B (s ...) ...) or computed (,matrix)."""
         return declare_table(form, shelves.tables)
 
     def net(form: Node, interpreter: Any) -> Net:
@@ -98,98 +110,101 @@ def words(shelves: NetShelves) -> dict[str, Callable[[Node, Any], object]]:
 
 
 def declare_net(form: Node, shelves: NetShelves) -> Net:
-    """Read `(net NAME clause ...)`, put the net on the shelf and return it. SnError with all faults."""
+    """Read `(net NAME clause ...)`, put the net on the shelf and return it; raise SnError with all faults."""
     faults = Faults()
-    given = arguments(form, 1, None, "(net NAME clause ...)", faults)
-    title = None if given is None else name(given[0], "the name of a net", faults)
-    if given is None or title is None:
+    args = read_arguments(form, 1, None, "(net NAME clause ...)", faults)
+    name = None if args is None else read_name(args[0], "the name of a net", faults)
+    if args is None or name is None:
         raise SnError(faults.found)
     try:
         with faults.gathered():
-            shelves.nets.check_free(title, given[0].span)
-        net = NetForm(title, form, given[1:], shelves, faults).net()
+            shelves.nets.check_free(name, args[0].span)
+        net = NetForm(name, form, args[1:], shelves, faults).build()
     except SnError:
-        shelves.nets.mark_broken(title)
+        shelves.nets.mark_broken(name)
         raise
-    return shelves.nets.add(title, net, net.summary, given[0].span)
+    return shelves.nets.add(name, net, net.summary, args[0].span)
 
 
 class NetForm:
-    """One `(net NAME clause ...)` on its way to a Net."""
+    """Builds a `Net` from one form `(net NAME clause ...)`."""
 
-    def __init__(self, title: str, form: Node, nodes: tuple[Node, ...], shelves: NetShelves, faults: Faults):
-        self.title = title
+    def __init__(self, name: str, form: Node, nodes: tuple[Node, ...], shelves: NetShelves, faults: Faults):
+        self.name = name
         self.span = form.items[1].span
         self.shelves = shelves
         self.faults = faults
         repeatable = ("layer", "connect", "without", *TRANSFORMS)
-        self._clauses = sort_clauses(nodes, CLAUSES.names(), "net", repeatable, faults)
+        self._clauses = select_clauses(nodes, CLAUSES.names(), "net", repeatable, faults)
         if self._stated("like") and nodes[0].head != "like":
             faults.add(
                 "(like NET) must be the first clause",
                 self._stated("like")[0].span,
-                f"move it directly behind the name: (net {title} (like NET) ...)",
+                f"move it directly after the name: (net {name} (like NET) ...)",
             )
-        self._nlfs: dict[int, tuple[Node, Nlf]] = {}  # by the identity of the option, which is kept with it
-        self._unsound: set[str] = set()  # layers whose shape is not known
+        self._nlfs: dict[
+            int, tuple[Node, Nlf]
+        ] = {}  # by the id of the option; the option is stored to keep its id valid
+        self._unsound: set[str] = set()  # layers whose shape could not be read
 
     def _stated(self, word: str) -> list[Node]:
         return [node for node in self._clauses if node.head == word]
 
-    def net(self) -> Net:
-        """The net, checked; SnError with every fault of the form."""
-        self._parent = self._like()
+    def build(self) -> Net:
+        """Return the checked net; raise SnError with every fault of the form."""
+        self._parent = self._read_like()
         draft = Draft(self._parent, self.span, self.faults)
         for word, apply in (
-            ("without", draft.without),
-            ("default", draft.default),
-            ("layer", draft.layer),
-            ("connect", draft.connect),
-            *((word, draft.transform) for word in TRANSFORMS),
+            ("without", draft.apply_without),
+            ("default", draft.apply_default),
+            ("layer", draft.apply_layer),
+            ("connect", draft.apply_connect),
+            *((word, draft.apply_transform) for word in TRANSFORMS),
         ):
             for node in self._stated(word):
                 apply(node)
-        read_whole = not self.faults.any
-        layers = tuple(self._layer(layer, draft) for layer in draft.layers.values())
+        all_clauses_read = not self.faults.any
+        layers = tuple(self._build_layer(layer, draft) for layer in draft.layers.values())
         if layers:
-            layers = (self._input(layers[0], draft), *layers[1:])
+            layers = (self._make_input(layers[0], draft), *layers[1:])
         by_name = {layer.name: layer for layer in layers}
-        connections = tuple(self._connection(c, by_name) for c in draft.connections)
-        transforms = tuple(self._transform(t, by_name) for t in draft.transforms)
-        net = Net(self.title, layers, connections, self._complete(draft), self.span, transforms)
-        # Where a clause could not be read, layers may seem to be without a connection: not said then.
-        self.faults.found += check(net, skip=() if read_whole else ("ends",))
-        expected = self._expected()
+        connections = tuple(self._build_connection(c, by_name) for c in draft.connections)
+        transforms = tuple(self._build_transform(t, by_name) for t in draft.transforms)
+        net = Net(self.name, layers, connections, self._complete_clauses(draft), self.span, transforms)
+        # If a clause could not be read, layers may only seem to lack connections: that check does not run then.
+        self.faults.found += check_net(net, skip=() if all_clauses_read else ("ends",))
+        expected = self._read_expect()
         if not self.faults.any:
-            self._compare(expected, net)
+            self._check_counts(expected, net)
         if self.faults.any:
-            raise SnError(dict.fromkeys(self.faults.found))  # one that several pairs of layers have is said once
+            # a fault that several pairs of layers share is reported once
+            raise SnError(dict.fromkeys(self.faults.found))
         return net
 
-    def _like(self) -> Net | None:
-        """The net of `(like NET)`. Without it nothing else of the form makes sense."""
+    def _read_like(self) -> Net | None:
+        """Return the net of `(like NET)`, None if there is no such clause; raise SnError if the net cannot be found."""
         for node in self._stated("like"):
-            given = arguments(node, 1, 1, "(like NET)", self.faults)
-            title = None if given is None else name(given[0], "the net of (like NET)", self.faults)
-            if given is None or title is None:
+            args = read_arguments(node, 1, 1, "(like NET)", self.faults)
+            name = None if args is None else read_name(args[0], "the net of (like NET)", self.faults)
+            if args is None or name is None:
                 raise SnError(self.faults.found)
             with self.faults.gathered():
-                return self.shelves.nets.get(title, given[0].span)
+                return self.shelves.nets.get(name, args[0].span)
             raise SnError(self.faults.found)
         return None
 
     # ---- layers --------------------------------------------------------------------------------------------------
 
-    def _layer(self, draft: DraftLayer, all_of_them: Draft) -> Layer:
-        shape = None if draft.shape is None else self._shape(draft)
+    def _build_layer(self, draft: DraftLayer, net_draft: Draft) -> Layer:
+        shape = None if draft.shape is None else self._read_shape(draft)
         if shape is None:
             self._unsound.add(draft.name)
-        options = {**all_of_them.defaults, **draft.options}
-        nlf, bias = self._nlf(options["nlf"].node), self._bias(options["bias"].node)
+        options = {**net_draft.defaults, **draft.options}
+        nlf, bias = self._read_nlf(options["nlf"].node), self._read_bias(options["bias"].node)
         return Layer(draft.name, shape or (1,), nlf, bias, draft.span)
 
-    def _nlf(self, option: Node) -> Nlf | None:
-        """The nlf that an option states; one that many layers share, as that of `default`, is read once."""
+    def _read_nlf(self, option: Node) -> Nlf | None:
+        """Return the nlf that an option states. An option that many layers share, such as a default, is read once."""
         known = self._nlfs.get(id(option))
         if known is not None:
             return known[1]
@@ -198,15 +213,15 @@ class NetForm:
             self._nlfs[id(option)] = option, nlf
         return nlf
 
-    def _shape(self, draft: DraftLayer) -> tuple[int, ...] | None:
-        """n, (rows cols) or (maps rows cols)."""
+    def _read_shape(self, draft: DraftLayer) -> tuple[int, ...] | None:
+        """Return the shape that a layer states, n, (rows columns) or (maps rows columns); None after a fault."""
         node = draft.shape
         assert node is not None
         if not node.is_list and not node.is_number:
             self.faults.add(
-                f"a shape or an option belongs here, not {describe(node)}",
+                f"expected a shape or an option, not {describe(node)}",
                 node.span,
-                f"write {LAYER_SYNTAX}; several layers are named in a list: (layer (h1 h2) 30)",
+                f"write {LAYER_SYNTAX}; name several layers in a list: (layer (h1 h2) 30)",
             )
             return None
         if node.is_list and len(node.items) not in (2, 3):
@@ -216,40 +231,40 @@ class NetForm:
                 f"write {LAYER_SYNTAX}",
             )
             return None
-        return all_read(
+        return all_or_none(
             [
-                whole(n, f"a size of layer {draft.name}", self.faults, least=1)
+                read_whole_number(n, f"a size of layer {draft.name}", self.faults, least=1)
                 for n in (node.items if node.is_list else (node,))
             ]
         )
 
-    def _bias(self, node: Node) -> str:
-        given = arguments(node, 1, 1, "(bias unit), map, column or none", self.faults)
-        if given is None:
+    def _read_bias(self, node: Node) -> str:
+        args = read_arguments(node, 1, 1, "(bias unit), map, column or none", self.faults)
+        if args is None:
             return "none"
-        if given[0].is_name and given[0].name in BIASES:
-            return given[0].name
+        if args[0].is_name and args[0].name in BIASES:
+            return args[0].name
         self.faults.add(
-            f"a bias is unit, map, column or none, not {describe(given[0])}",
-            given[0].span,
-            "write (bias unit) for one a unit, (bias map) for a shared one, or (bias none)",
+            f"a bias is unit, map, column or none, not {describe(args[0])}",
+            args[0].span,
+            "write (bias unit) for one bias per unit, (bias map) for one per map, or (bias none)",
         )
         return "none"
 
-    def _input(self, layer: Layer, draft: Draft) -> Layer:
+    def _make_input(self, layer: Layer, draft: Draft) -> Layer:
         stated = {word: option for word, option in draft.layers[layer.name].options.items() if option.origin == STATED}
         for word, option in stated.items():
             self.faults.add(
                 f"layer {layer.name} is the input (the first layer), which takes no ({word} ...)",
                 option.node.span,
-                f"leave ({word} ...) out, or state it for a later layer",
+                f"remove ({word} ...), or state it for a later layer",
             )
         return Layer(layer.name, layer.shape, span=layer.span)
 
     # ---- connections ---------------------------------------------------------------------------------------------
 
-    def _connection(self, draft: DraftConnection, layers: dict[str, Layer]) -> Connection:
-        """The connection; where its clause has faults, one with no wires, so that the net can still be checked."""
+    def _build_connection(self, draft: DraftConnection, layers: dict[str, Layer]) -> Connection:
+        """Return the connection. If its clause has faults, it has no wires, so that the net can still be checked."""
         options = {word: clause.node for word, clause in draft.options.items()}
         connection = Connection(draft.source, draft.target, "", {}, NOT_WIRED, span=draft.span)
         if draft.scheme is None or not draft.whole or self._unsound & {draft.source, draft.target}:
@@ -257,14 +272,14 @@ class NetForm:
         faults = Faults()
         statement = Statement(draft.scheme, options, self.shelves.tables, faults)
         scheme = SCHEMES.get(draft.scheme.head)
-        scale = self._number(options.get("scale"), faults)
-        fixed = self._number(options.get("fixed"), faults)
+        scale = self._read_number(options.get("scale"), faults)
+        fixed = self._read_number(options.get("fixed"), faults)
         weight_norm = statement.weight_norm()
         with faults.gathered():
             wiring = scheme(layers[draft.source], layers[draft.target], replace(statement, faults=Faults()))
             border = statement.border()
             stated = {word: _value(node) for word, node in options.items()}
-            arguments_ = tuple(plain(node) for node in draft.scheme.items[1:])
+            scheme_arguments = tuple(python_value(node) for node in draft.scheme.items[1:])
             connection = Connection(
                 draft.source,
                 draft.target,
@@ -275,34 +290,34 @@ class NetForm:
                 1.0 if scale is None else scale,
                 fixed,
                 draft.span,
-                arguments_,
+                scheme_arguments,
                 weight_norm,
             )
         self._report(faults, draft)
         return connection
 
-    def _transform(self, draft: DraftTransform, layers: dict[str, Layer]) -> Transform:
+    def _build_transform(self, draft: DraftTransform, layers: dict[str, Layer]) -> Transform:
         faults = Faults()
-        made = transform(draft, layers, not self._unsound & set(draft.layers), faults)
+        result = build_transform(draft, layers, not self._unsound & set(draft.layers), faults)
         self._report(faults, draft)
-        return made
+        return result
 
-    def _number(self, node: Node | None, faults: Faults) -> float | None:
+    def _read_number(self, node: Node | None, faults: Faults) -> float | None:
         if node is None:
             return None
-        given = arguments(node, 1, 1, f"({node.head} NUM)", faults)
-        return None if given is None else number(given[0], f"the number of ({node.head} ...)", faults)
+        args = read_arguments(node, 1, 1, f"({node.head} NUM)", faults)
+        return None if args is None else read_number(args[0], f"the number of ({node.head} ...)", faults)
 
     def _report(self, faults: Faults, draft: DraftConnection | DraftTransform) -> None:
-        """Take over the faults; those of an inherited clause say in which net they arise."""
-        also = () if draft.origin == STATED else ((f"in net {self.title}", self.span),)
+        """Add the faults to those of the form; those of an inherited clause name this net too."""
+        also = () if draft.origin == STATED else ((f"in net {self.name}", self.span),)
         self.faults.found += [replace(fault, also=fault.also + also) for fault in faults.found]
         self.faults.silent = self.faults.silent or faults.silent
 
     # ---- the complete form, expect -------------------------------------------------------------------------------
 
-    def _complete(self, draft: Draft) -> tuple[Clause, ...]:
-        """Every clause with its options filled in and, in `parts`, whence each option is."""
+    def _complete_clauses(self, draft: Draft) -> tuple[Clause, ...]:
+        """Return every clause with all its options; `parts` tells the origin of each option."""
         defaults = tuple(draft.defaults[word] for word in LAYER_OPTIONS.names())
         origin = next((p.origin for p in sorted(defaults, key=_rank)), DEFAULT)
         clauses = [Clause(make_node(["default", *(p.node for p in defaults)], self.span), origin, defaults)]
@@ -331,41 +346,43 @@ class NetForm:
         items: list[Plain] = ["connect", draft.source, draft.target, draft.scheme, *(p.node for p in parts)]
         return Clause(make_node(items, draft.span), draft.origin, tuple(parts))
 
-    def _expected(self) -> dict[str, tuple[int, Node]]:
-        """The counts that `(expect (units N) (connections N) (weights N))` states, any of the three."""
+    def _read_expect(self) -> dict[str, tuple[int, Node]]:
+        """Return the counts that `(expect (units N) (connections N) (weights N))` states, each with its node."""
         expected: dict[str, tuple[int, Node]] = {}
         for node in self._stated("expect"):
-            given = arguments(node, 1, None, "(expect (units N) (connections N) (weights N))", self.faults) or ()
-            for count in sort_clauses(given, COUNTS, "expect", (), self.faults):
-                stated = arguments(count, 1, 1, f"({count.head} N)", self.faults)
-                value = None if stated is None else whole(stated[0], f"the number of {count.head}", self.faults)
+            args = read_arguments(node, 1, None, "(expect (units N) (connections N) (weights N))", self.faults) or ()
+            for count in select_clauses(args, COUNTS, "expect", (), self.faults):
+                stated = read_arguments(count, 1, 1, f"({count.head} N)", self.faults)
+                value = (
+                    None if stated is None else read_whole_number(stated[0], f"the number of {count.head}", self.faults)
+                )
                 if value is not None:
                     expected[count.head] = value, count
         return expected
 
-    def _compare(self, expected: dict[str, tuple[int, Node]], net: Net) -> None:
+    def _check_counts(self, expected: dict[str, tuple[int, Node]], net: Net) -> None:
         for what, (value, node) in expected.items():
-            found = getattr(net.counts, what)
-            if found != value:
+            actual = getattr(net.counts, what)
+            if actual != value:
                 each = ", ".join(
                     f"{layer.name} {getattr(net.layer_counts(layer.name), what):,}" for layer in net.layers
                 )
                 self.faults.add(
-                    f"net {net.name} has {found:,} {what}, {value:,} expected",
+                    f"net {net.name} has {actual:,} {what}, {value:,} expected",
                     node.span,
-                    f"write ({what} {found}) if that is meant; layer by layer: {each}",
+                    f"write ({what} {actual}) if that is what you want; layer by layer: {each}",
                 )
 
 
 def _rank(clause: Clause) -> int:
-    """Stated before inherited before default."""
+    """Return the rank of an origin: stated before inherited before default."""
     return 0 if clause.origin == STATED else 2 if clause.origin == DEFAULT else 1
 
 
 def _value(option: Node) -> object:
-    """What an option states as Python values: a single one by itself, several as a tuple, none as True."""
-    given = tuple(plain(node) for node in option.items[1:])
-    return True if not given else given[0] if len(given) == 1 else given
+    """Return the value of an option as Python values: one by itself, several as a tuple, none as True."""
+    values = tuple(python_value(node) for node in option.items[1:])
+    return True if not values else values[0] if len(values) == 1 else values
 
 
 def _no_wires() -> Table:

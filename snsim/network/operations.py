@@ -1,9 +1,9 @@
 """The operations of expressions in NumPy.
 
-Numbers give a Python float and arrays of one floating type an array of that type: nothing widens a float32 array.
-Overflow and division by 0 give inf and nan; callers silence NumPy's warnings with `np.errstate`.
+Numbers give a Python float, and arrays of one floating type give an array of that type: nothing widens a float32
+array. Overflow and division by 0 give inf and nan; callers silence NumPy's warnings with `np.errstate`.
 
-`exp` stops near the largest number of its type instead of becoming infinite, so that quotients of it stay numbers.
+`exp` saturates near the largest number of its type instead of becoming infinite, so quotients of it stay finite.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-# By name of the floating type: exp of this is finite, and a little below the largest number of the type.
+# By name of the floating type: the largest argument of exp, whose result is just below the largest number of the type.
 LARGEST_EXPONENT: Mapping[str, float] = {"float16": 11.0, "bfloat16": 88.0, "float32": 88.0, "float64": 709.0}
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For Python floats a Python float, which does not widen a float32 array that it meets later."""
+    """Make a function return a Python float for Python floats: a NumPy float64 would widen a float32 array later."""
 
     def call(*args: Any) -> Any:
         result = function(*args)
@@ -29,7 +29,7 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _truth(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A comparison that gives 1 and 0 of the arguments' type."""
+    """Make a comparison return 1 and 0 in the type of its arguments."""
 
     def call(*args: Any) -> Any:
         result = function(*args)
@@ -47,8 +47,8 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
 
 
 def _exp(a: Any) -> Any:
-    kind = a.dtype if isinstance(a, np.ndarray) else np.dtype(float)
-    return np.exp(np.minimum(a, LARGEST_EXPONENT[kind.name]))
+    dtype = a.dtype if isinstance(a, np.ndarray) else np.dtype(float)
+    return np.exp(np.minimum(a, LARGEST_EXPONENT[dtype.name]))
 
 
 def _raise(a: Any, b: Any) -> Any:

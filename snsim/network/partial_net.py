@@ -1,7 +1,7 @@
-"""What the clauses of a net say before anything is built: `like`, `default`, `layer`, `connect` and `without` applied.
+"""Apply the clauses of a net before anything is built: `like`, `default`, `layer`, `connect` and `without`.
 
-A draft keeps each option with whence it is, so that a variation changes only what it states and the complete form
-can tell what was stated, inherited or a default.
+A draft stores the origin of each option. So a net that inherits from another changes only what it states, and the
+complete form can tell what was stated, inherited or a default.
 """
 
 from __future__ import annotations
@@ -12,34 +12,50 @@ from functools import cached_property, partial
 
 from snsim.errors import Span
 from snsim.language.forms import Node
-from snsim.network.clauses import DEFAULT, STATED, Clause, Faults, all_read, arguments, describe, make_node, name, names
+from snsim.network.clauses import (
+    DEFAULT,
+    STATED,
+    Clause,
+    Faults,
+    all_or_none,
+    describe,
+    make_node,
+    read_arguments,
+    read_name,
+    read_names,
+)
 from snsim.network.net import Net
 from snsim.network.schemes import SCHEMES
-from snsim.network.transforms import SYNTAX, DraftTransform, read_draft
+from snsim.network.transforms import SYNTAX, DraftTransform, read_transform
 from snsim.registry import Shelf, listed, suggest
 
-# Options: syntax and line of help, in the order of the complete form.
+# Options with their syntax and help line, in the order of the complete form.
 LAYER_OPTIONS: Shelf[str] = Shelf("option of layer")
 CONNECT_OPTIONS: Shelf[str] = Shelf("option of connect")
 for _shelf, _word, _syntax, _doc in (
     (LAYER_OPTIONS, "nlf", "(nlf NAME NUM ...) or (nlf EXPR)", "non-linearity, by name or as an expression in x"),
     (LAYER_OPTIONS, "bias", "(bias unit), map, column or none", "one per unit, one shared per map or per column, none"),
-    (CONNECT_OPTIONS, "table", "(table NAME) or (table ,matrix)", "which maps feed which; full if not stated"),
-    (CONNECT_OPTIONS, "step", "(step S) or (step SR SC)", "shift of the window in rows and columns; 1 if not stated"),
+    (
+        CONNECT_OPTIONS,
+        "table",
+        "(table NAME) or (table ,matrix)",
+        "which source maps feed which target maps; default full",
+    ),
+    (CONNECT_OPTIONS, "step", "(step S) or (step SR SC)", "shift of the window in rows and columns; default 1"),
     (
         CONNECT_OPTIONS,
         "border",
         "(border N V), (border N wrap) or (border wrap)",
-        "N cells all round held at V, or the map's other side; none if not stated",
+        "N cells around each map, with the value V or wrapped around; default none",
     ),
-    (CONNECT_OPTIONS, "exact", "(exact)", "refuse cells at the far edge that no window reaches"),
-    (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; 1 if not stated"),
+    (CONNECT_OPTIONS, "exact", "(exact)", "refuse a net whose windows leave cells at the far edge unread"),
+    (CONNECT_OPTIONS, "scale", "(scale NUM)", "inputs multiplied by a constant; default 1"),
     (CONNECT_OPTIONS, "fixed", "(fixed NUM)", "all weights are this number and never learn"),
     (
         CONNECT_OPTIONS,
         "weight-norm",
         "(weight-norm)",
-        "weights gain * v / |v|, v those of one target map (mask, equal-mask), trait (tdnn) or unit; "
+        "weights gain * v / |v|, with one v for each target map (mask, equal-mask), trait (tdnn) or unit; "
         "the gains learn too",
     ),
 ):
@@ -48,7 +64,7 @@ for _shelf, _word, _syntax, _doc in (
 LAYER_SYNTAX = "(layer NAMES SHAPE option ...), SHAPE n, (rows cols) or (maps rows cols)"
 CONNECT_SYNTAX = "(connect NAMES NAMES (scheme ...) option ...)"
 WITHOUT_SYNTAX = "(without LAYER), (without (connect A B)), (without (normalize A B)) or (without (attend Q K V TO))"
-# What an option is that is not stated; `exact`, `fixed` and `weight-norm` are then off and have no spelling.
+# The values of options that are not stated. `exact`, `fixed` and `weight-norm` are off then, which has no syntax.
 OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
     "table": ("table", "full"),
     "step": ("step", 1),
@@ -59,6 +75,8 @@ OPTION_DEFAULTS: dict[str, tuple[str | int, ...]] = {
 
 @dataclass
 class DraftLayer:
+    """A layer as its clauses state it."""
+
     name: str
     shape: Node | None
     origin: str  # of the shape
@@ -68,23 +86,25 @@ class DraftLayer:
 
 @dataclass
 class DraftConnection:
+    """A connection as its clauses state it."""
+
     source: str
     target: str
     scheme: Node | None
     origin: str  # of the scheme
     span: Span
     options: dict[str, Clause] = field(default_factory=dict)
-    stated: bool = False  # a clause of this very form names it
+    stated: bool = False  # a clause of this form, not of an inherited one, names it
     whole: bool = True  # every option of its clause could be read
 
 
 class Draft:
-    """The layers and connections that the clauses of one net form leave."""
+    """The layers, connections and transforms that result from the clauses of one net form."""
 
     def __init__(self, parent: Net | None, span: Span, faults: Faults):
         self.layers: dict[str, DraftLayer] = {}
-        self._connections: dict[tuple[str, ...], DraftConnection] = {}  # what `like` brought, by source and target
-        self._transforms: dict[tuple[str, ...], DraftTransform] = {}  # what `like` brought, by word and layers
+        self._connections: dict[tuple[str, ...], DraftConnection] = {}  # inherited, by source and target
+        self._transforms: dict[tuple[str, ...], DraftTransform] = {}  # inherited, by word and layers
         self._added_connections: list[DraftConnection] = []
         self._added_transforms: list[DraftTransform] = []
         self.defaults = {
@@ -99,17 +119,17 @@ class Draft:
 
     @property
     def connections(self) -> list[DraftConnection]:
-        """Those that `like` brought, then those that were added, in the order of the text."""
+        """The inherited ones, then the added ones, in the order of the text."""
         return [*self._connections.values(), *self._added_connections]
 
     @property
     def transforms(self) -> list[DraftTransform]:
-        """Those that `like` brought, then those that were added, in the order of the text."""
+        """The inherited ones, then the added ones, in the order of the text."""
         return [*self._transforms.values(), *self._added_transforms]
 
     @cached_property
     def _joined(self) -> dict[str, list[tuple[str, ...]]]:
-        """For each layer the keys of what joined it to others when `like` brought it."""
+        """For each inherited layer the keys of its inherited connections and transforms."""
         joined: dict[str, list[tuple[str, ...]]] = {}
         for key in self._connections:
             for layer in key:
@@ -135,26 +155,26 @@ class Draft:
                     items[1].name, items[2].name, items[3], clause.origin, items[2].span, kept
                 )
             elif clause.word in SYNTAX:
-                draft = read_draft(node, clause.origin, self._faults)
+                draft = read_transform(node, clause.origin, self._faults)
                 assert draft is not None, "a clause of a net without faults"
                 self._transforms[draft.key] = draft
 
     # ---- without, default ----------------------------------------------------------------------------------------
 
-    def without(self, node: Node) -> None:
-        """`(without LAYER)` or `(without (connect A B))`, `normalize` and `attend` alike, of what `like` brought."""
-        given = arguments(node, 1, 1, WITHOUT_SYNTAX, self._faults)
-        if given is None:
+    def apply_without(self, node: Node) -> None:
+        """Apply `(without LAYER)`, `(without (connect A B))` or the same with `normalize` or `attend`."""
+        args = read_arguments(node, 1, 1, WITHOUT_SYNTAX, self._faults)
+        if args is None:
             return
         if self._parent is None:
             self._faults.add(
-                "(without ...) removes from what (like NET) brought, and there is no (like NET)",
+                "(without ...) removes what (like NET) inherits, and there is no (like NET)",
                 node.span,
-                "begin the net with (like NET), or leave the layer out",
+                "start the net with (like NET), or remove the layer itself",
             )
-        elif given[0].is_list:
-            (self._without_transform if given[0].head in SYNTAX else self._without_connection)(given[0])
-        elif (layer := self._known(given[0])) is not None:
+        elif args[0].is_list:
+            (self._without_transform if args[0].head in SYNTAX else self._without_connection)(args[0])
+        elif (layer := self._existing_layer(args[0])) is not None:
             del self.layers[layer]
             for key in self._joined.get(layer, ()):
                 self._connections.pop(key, None)
@@ -168,40 +188,40 @@ class Draft:
                 f"write {WITHOUT_SYNTAX}",
             )
             return
-        ends = all_read(map(self._known, node.items[1:]))
+        ends = all_or_none(map(self._existing_layer, node.items[1:]))
         if ends is not None and self._connections.pop(ends, None) is None:
-            self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._pairs)
+            self._faults.add(f"{ends[0]} is not connected to {ends[1]}", node.span, self._connection_list)
 
     def _without_transform(self, node: Node) -> None:
-        """`(normalize FROM TO)` or `(attend Q K V TO)`, the heads stated or not."""
-        layers = all_read([self._known(item) for item in node.items[1:] if item.head != "heads"])
+        """Remove `(normalize FROM TO)` or `(attend Q K V TO)`; the heads need not be stated."""
+        layers = all_or_none([self._existing_layer(item) for item in node.items[1:] if item.head != "heads"])
         if layers is not None and self._transforms.pop((node.head, *layers), None) is None:
-            there = listed((f"({' '.join(key)})" for key in self._transforms), len(self._transforms)) or "none"
+            existing = listed((f"({' '.join(key)})" for key in self._transforms), len(self._transforms)) or "none"
             self._faults.add(
-                f"there is no ({' '.join([node.head, *layers])}) here", node.span, f"clauses of this kind: {there}"
+                f"there is no ({' '.join([node.head, *layers])}) here", node.span, f"clauses of this kind: {existing}"
             )
 
-    def _pairs(self) -> str:
+    def _connection_list(self) -> str:
         return "connections: " + listed((" ".join(ends) for ends in self._connections), len(self._connections))
 
-    def _layers_there(self) -> str:
+    def _layer_list(self) -> str:
         return suggest("", list(self.layers), "layers")
 
-    def _known(self, node: Node) -> str | None:
-        """The name of a layer that is there; None and a fault with the nearest one if it is not."""
-        layer = name(node, "a layer", self._faults, self._layers_there)
+    def _existing_layer(self, node: Node) -> str | None:
+        """Return the name of a layer of the draft; None after a fault with the nearest name if there is none."""
+        layer = read_name(node, "a layer", self._faults, self._layer_list)
         if layer is None or layer in self.layers:
             return layer
         self._faults.add(f'there is no layer "{layer}"', node.span, lambda: suggest(layer, list(self.layers), "layers"))
         return None
 
-    def default(self, node: Node) -> None:
-        """`(default (nlf ..) (bias ..))`: for the layers that do not say."""
-        self.defaults = {**self.defaults, **self._options(node.items[1:], LAYER_OPTIONS.names(), "(default ...)")}
+    def apply_default(self, node: Node) -> None:
+        """Apply `(default (nlf ..) (bias ..))`, the options of layers that do not state them."""
+        self.defaults = {**self.defaults, **self._read_options(node.items[1:], LAYER_OPTIONS.names(), "(default ...)")}
 
-    def _options(self, nodes: Iterable[Node], known: Iterable[str], kind: str) -> dict[str, Clause]:
-        """The options by word, each one known and stated once."""
-        found: dict[str, Clause] = {}
+    def _read_options(self, nodes: Iterable[Node], known: Iterable[str], kind: str) -> dict[str, Clause]:
+        """Return the options by word; unknown and repeated ones are faults."""
+        options: dict[str, Clause] = {}
         for node in nodes:
             if not node.head:
                 self._faults.add(
@@ -215,26 +235,26 @@ class Draft:
                     node.items[0].span,
                     partial(suggest, node.head, list(known), f"options of {kind}"),
                 )
-            elif node.head in found:
+            elif node.head in options:
                 self._faults.add(
                     f"({node.head} ...) is stated twice",
                     node.span,
-                    "leave one of them out",
-                    (("first here", found[node.head].node.span),),
+                    "remove one of them",
+                    (("first here", options[node.head].node.span),),
                 )
             else:
-                found[node.head] = Clause(node)
-        return found
+                options[node.head] = Clause(node)
+        return options
 
     # ---- layers --------------------------------------------------------------------------------------------------
 
-    def layer(self, node: Node) -> None:
-        """`(layer NAMES SHAPE option ...)`; for a layer that `like` brought only what it states changes."""
-        given = arguments(node, 1, None, LAYER_SYNTAX, self._faults)
-        if given is None:
+    def apply_layer(self, node: Node) -> None:
+        """Apply `(layer NAMES SHAPE option ...)`; an inherited layer changes only in what the clause states."""
+        args = read_arguments(node, 1, None, LAYER_SYNTAX, self._faults)
+        if args is None:
             return
-        stated = names(given[0], "a layer", self._faults)
-        rest = list(given[1:])
+        stated = read_names(args[0], "a layer", self._faults)
+        rest = list(args[1:])
         shape = rest.pop(0) if rest and not rest[0].head else None
         if rest and rest[0].is_number and shape is not None and not shape.is_name:
             self._faults.add(
@@ -242,30 +262,32 @@ class Draft:
             )
         if rest and not rest[0].is_list:
             rest = []
-        options = self._options(rest, LAYER_OPTIONS.names(), "(layer ...)")
-        for title in stated:
-            self._state_layer(title, shape, options, node)
+        options = self._read_options(rest, LAYER_OPTIONS.names(), "(layer ...)")
+        for name_node in stated:
+            self._state_layer(name_node, shape, options, node)
 
-    def _state_layer(self, title: Node, shape: Node | None, options: dict[str, Clause], node: Node) -> None:
-        layer = self.layers.get(title.name)
-        if title.name in self._stated:
+    def _state_layer(self, name_node: Node, shape: Node | None, options: dict[str, Clause], node: Node) -> None:
+        layer = self.layers.get(name_node.name)
+        if name_node.name in self._stated:
             self._faults.add(
-                f"layer {title.name} is stated twice",
-                title.span,
-                "leave one out, or give it another name",
-                (("first here", self._stated[title.name]),),
+                f"layer {name_node.name} is stated twice",
+                name_node.span,
+                "remove one of them, or rename it",
+                (("first here", self._stated[name_node.name]),),
             )
             return
-        self._stated[title.name] = title.span
+        self._stated[name_node.name] = name_node.span
         if layer is None:
             if shape is None:
-                self._faults.add(f"layer {title.name} has no shape", title.span, partial(self._shape_hint, title.name))
-            self.layers[title.name] = DraftLayer(title.name, shape, STATED, title.span, dict(options))
+                self._faults.add(
+                    f"layer {name_node.name} has no shape", name_node.span, partial(self._shape_hint, name_node.name)
+                )
+            self.layers[name_node.name] = DraftLayer(name_node.name, shape, STATED, name_node.span, dict(options))
             return
         if shape is None and not options:
-            self._faults.add(f"(layer {title.name}) states nothing", node.span, f"write {LAYER_SYNTAX}")
+            self._faults.add(f"(layer {name_node.name}) changes nothing", node.span, f"write {LAYER_SYNTAX}")
         layer.options.update(options)
-        layer.span = title.span
+        layer.span = name_node.span
         if shape is not None:
             layer.shape, layer.origin = shape, STATED
 
@@ -276,12 +298,10 @@ class Draft:
 
     # ---- connections, and what joins layers without weights ------------------------------------------------------
 
-    def transform(self, node: Node) -> None:
-        """`(normalize FROM TO)` or `(attend Q K V TO (heads N))`; one that `like` brought between the same layers is
-        replaced.
-        """
-        draft = read_draft(node, STATED, self._faults)
-        known = {item.name for item in node.items[1:] if item.is_name and self._known(item) is not None}
+    def apply_transform(self, node: Node) -> None:
+        """Apply `(normalize FROM TO)` or `(attend Q K V TO (heads N))`; it replaces an inherited one."""
+        draft = read_transform(node, STATED, self._faults)
+        known = {item.name for item in node.items[1:] if item.is_name and self._existing_layer(item) is not None}
         if draft is None or not known.issuperset(draft.layers):
             return
         inherited = self._transforms.get(draft.key)
@@ -290,14 +310,18 @@ class Draft:
         else:
             self._added_transforms.append(draft)
 
-    def connect(self, node: Node) -> None:
-        """`(connect NAMES NAMES (scheme ..) option ...)`, every FROM to every TO."""
-        given = arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
-        if given is None:
+    def apply_connect(self, node: Node) -> None:
+        """Apply `(connect NAMES NAMES (scheme ..) option ...)`: every source layer to every target layer."""
+        args = read_arguments(node, 3, None, CONNECT_SYNTAX, self._faults)
+        if args is None:
             return
         sources, targets = (
-            [title for title in names(n, "a layer", self._faults, self._layers_there) if self._known(title) is not None]
-            for n in given[:2]
+            [
+                name_node
+                for name_node in read_names(n, "a layer", self._faults, self._layer_list)
+                if self._existing_layer(name_node) is not None
+            ]
+            for n in args[:2]
         )
         pairs = [(s.name, t) for s in sources for t in targets]
         inherited = {
@@ -305,11 +329,11 @@ class Draft:
             for ends in ((s, t.name) for s, t in pairs)
             if (c := self._connections.get(ends)) is not None and not c.stated
         }
-        scheme, rest = self._scheme(given[2:], bool(pairs) and all((s, t.name) in inherited for s, t in pairs))
+        scheme, rest = self._read_scheme(args[2:], bool(pairs) and all((s, t.name) in inherited for s, t in pairs))
         for source, target in pairs:
             changed = inherited.get((source, target.name))
             before = len(self._faults.found)
-            options = self._connect_options(rest, scheme or (changed.scheme if changed else None))
+            options = self._read_connect_options(rest, scheme or (changed.scheme if changed else None))
             draft = changed or DraftConnection(source, target.name, scheme, STATED, target.span)
             if changed is None:
                 self._added_connections.append(draft)
@@ -319,25 +343,28 @@ class Draft:
                 draft.scheme, draft.origin = scheme, STATED
             draft.whole = len(self._faults.found) == before
 
-    def _scheme(self, given: tuple[Node, ...], changes: bool) -> tuple[Node | None, tuple[Node, ...]]:
-        """The scheme, if one is stated, and the options behind it. `changes`: only inherited pairs are named."""
-        first = given[0]
+    def _read_scheme(self, args: tuple[Node, ...], changes: bool) -> tuple[Node | None, tuple[Node, ...]]:
+        """Return the scheme, if one is stated, and the options after it.
+
+        `changes` tells that the clause names inherited connections only, so that it may leave the scheme out.
+        """
+        first = args[0]
         if changes and first.head in CONNECT_OPTIONS:
-            return None, given
+            return None, args
         if first.is_list and first.head in SCHEMES:
             with self._faults.gathered():
-                SCHEMES.get(first.head, first.items[0].span)  # a plug-in that cannot be used is refused here
-                return first, given[1:]
+                SCHEMES.get(first.head, first.items[0].span)  # raises for a plug-in that cannot be loaded
+                return first, args[1:]
             return None, ()
         kind = "scheme or option" if changes else "scheme"
         words = SCHEMES.names() + (CONNECT_OPTIONS.names() if changes else [])
         if first.is_name and first.name in words:
             self._faults.add(
-                f'a {kind} is written in parentheses: "{first.name}" is not', first.span, f"write ({first.name} ...)"
+                f'a {kind} must be in parentheses, and "{first.name}" is not', first.span, f"write ({first.name} ...)"
             )
         elif not first.head:
             self._faults.add(
-                f"a {kind} belongs here, not {describe(first)}",
+                f"expected a {kind}, not {describe(first)}",
                 first.span,
                 f"write {CONNECT_SYNTAX}; schemes: {', '.join(SCHEMES.names())}",
             )
@@ -353,9 +380,9 @@ class Draft:
             )
         return None, ()
 
-    def _connect_options(self, rest: tuple[Node, ...], scheme: Node | None) -> dict[str, Clause]:
-        """The options, each one that the scheme reads."""
+    def _read_connect_options(self, rest: tuple[Node, ...], scheme: Node | None) -> dict[str, Clause]:
+        """Return the options by word; those that the scheme does not read are faults."""
         if scheme is None:
             return {}
         reads = SCHEMES.get(scheme.head).reads
-        return self._options(rest, reads, f"({scheme.head} ...)")
+        return self._read_options(rest, reads, f"({scheme.head} ...)")

@@ -1,7 +1,7 @@
-"""The ways of connecting two layers: `full mask local equal-mask tdnn one-to-one pairs`.
+"""The schemes that connect two layers: `full mask local equal-mask tdnn one-to-one pairs`.
 
-A scheme is one function from the source layer, the target layer and what the clause states to a `Wiring`; it raises
-SnError with every fault it finds. Installed packages add theirs under the entry point group `snsim.schemes`
+A scheme is a function from the source layer, the target layer and the clause to a `Wiring`. It raises SnError with
+every fault that it finds. Installed packages add theirs under the entry point group `snsim.schemes`
 (docs/plugins.md):
 
     from snsim.plugins import Layer, Statement, Wiring, scheme
@@ -20,30 +20,29 @@ import numpy as np
 
 from snsim.errors import SnError
 from snsim.language.forms import Node
-from snsim.network.clauses import all_read, arguments, describe, whole
-from snsim.network.connect_options import Statement, check_windows, no_geometry
+from snsim.network.clauses import all_or_none, describe, read_arguments, read_whole_number
+from snsim.network.connect_options import Statement, check_windows, no_geometry_error
 from snsim.network.net import Layer
 from snsim.network.wiring import Dense, Frames, Table, Windows, Wiring, wire, wire_table
 from snsim.registry import Shelf
 
-Maker = Callable[[Layer, Layer, Statement], Wiring]
+WiringFunction = Callable[[Layer, Layer, Statement], Wiring]
 
 
 class Scheme:
-    """A scheme: its function, its syntax and the options that it reads, with what each is when not stated.
+    """A scheme: its function, its syntax and the options that it reads.
 
-    `reads` names the options in the order in which they are printed; an option that is off when it is not stated
-    (`exact`, `fixed`, `weight-norm`) has the default None.
+    `reads` names the options in the order in which they are printed.
     """
 
-    def __init__(self, make: Maker, syntax: str, reads: tuple[str, ...]):
-        self._make = make
+    def __init__(self, function: WiringFunction, syntax: str, reads: tuple[str, ...]):
+        self._wire = function
         self.syntax = syntax
         self.reads = reads
-        update_wrapper(self, make)
+        update_wrapper(self, function)
 
     def __call__(self, source: Layer, target: Layer, statement: Statement) -> Wiring:
-        return self._make(source, target, statement)
+        return self._wire(source, target, statement)
 
 
 SCHEMES: Shelf[Scheme] = Shelf("scheme", plugins="snsim.schemes", plugin_type=Scheme)
@@ -51,15 +50,15 @@ SCHEMES: Shelf[Scheme] = Shelf("scheme", plugins="snsim.schemes", plugin_type=Sc
 WINDOW_OPTIONS = ("table", "step", "border", "exact", "scale", "fixed", "weight-norm")
 
 
-def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable[[Maker], Scheme]:
-    """Make a scheme of a function: a decorator.
+def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable[[WiringFunction], Scheme]:
+    """Return a decorator that makes a function a scheme.
 
     Parameters
     ----------
     syntax : str
         How the scheme is written, as help shows it: ``"(mask R C)"``.
     reads : tuple of str
-        The options that may stand behind it, in the order in which they are printed: any of "table", "step",
+        The options that may follow it, in the order in which they are printed: any of "table", "step",
         "border", "exact", "scale", "fixed", "weight-norm". Others are refused. "scale", "fixed" and "weight-norm"
         need no line in the function.
 
@@ -69,14 +68,14 @@ def scheme(syntax: str, reads: tuple[str, ...] = ("scale", "fixed")) -> Callable
         Takes the function (source : Layer, target : Layer, statement : Statement) -> Wiring and returns the `Scheme`.
         The function raises SnError with every fault that it finds. Its docstring is the help.
     """
-    return lambda make: Scheme(make, syntax, reads)
+    return lambda function: Scheme(function, syntax, reads)
 
 
 @SCHEMES.register("full")
 @scheme("(full)", ("scale", "fixed", "weight-norm"))
 def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
-    """All units to all units; weights (inputs, outputs)."""
-    arguments(statement.scheme, 0, 0, "(full)", statement.faults)
+    """Connect all units to all units; weights (inputs, outputs)."""
+    read_arguments(statement.scheme, 0, 0, "(full)", statement.faults)
     statement.faults.raise_if_any()
     return wire(Dense(source.units, target.units))
 
@@ -84,21 +83,21 @@ def full(source: Layer, target: Layer, statement: Statement) -> Wiring:
 @SCHEMES.register("mask")
 @scheme("(mask R C)", WINDOW_OPTIONS)
 def mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
-    """Per pair of maps, one window of RxC weights shared by all units of the target map."""
+    """Give each pair of maps one window of RxC weights, shared by all units of the target map."""
     return _windows(source, target, statement, "map")
 
 
 @SCHEMES.register("local")
 @scheme("(local R C)", WINDOW_OPTIONS)
 def local(source: Layer, target: Layer, statement: Statement) -> Wiring:
-    """Per pair of maps, a window of RxC weights of its own for every unit."""
+    """Give each unit its own window of RxC weights per source map: no weights are shared."""
     return _windows(source, target, statement, "unit")
 
 
 @SCHEMES.register("equal-mask")
 @scheme("(equal-mask R C)", WINDOW_OPTIONS)
 def equal_mask(source: Layer, target: Layer, statement: Statement) -> Wiring:
-    """Per pair of maps, one weight for all cells of the RxC window, all units: it multiplies their sum."""
+    """Give each pair of maps one weight, which multiplies the sum of the RxC window of each unit."""
     return _windows(source, target, statement, "pair")
 
 
@@ -107,7 +106,7 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
     for layer in (source, target):
         if layer.maps is None:
             with statement.faults.gathered():
-                raise no_geometry(layer.name, layer.units, name, statement.span)
+                raise no_geometry_error(layer.name, layer.units, name, statement.span)
     window = statement.sizes(2, f"({name} R C)")
     step, border, names = statement.step(), statement.border(), (source.name, target.name)
     statement.exact()
@@ -132,7 +131,7 @@ def _windows(source: Layer, target: Layer, statement: Statement, sharing: str) -
 @SCHEMES.register("tdnn")
 @scheme("(tdnn N)", ("step", "exact", "scale", "fixed", "weight-norm"))
 def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
-    """N frames, all traits, to every trait, shared over time; layers are (frames traits), weights (N, in, out)."""
+    """Connect N frames to one, shared over time; layers are (frames traits), weights (N, inputs, outputs)."""
     faults = statement.faults
     for layer in (source, target):
         if len(layer.shape) != 2:
@@ -145,7 +144,7 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
     sizes, (step, across) = statement.sizes(1, "(tdnn N)"), statement.step()
     if across != step:
         faults.add(
-            "(tdnn ...) moves along the frames only: it takes one step",
+            "(tdnn ...) moves along the frames only, so (step ...) takes one number",
             statement.place("step"),
             "write (step S) with one number",
         )
@@ -154,21 +153,23 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
     assert sizes is not None
     window, frames = sizes[0], source.shape[0]
     fits = (frames - window) // step + 1
-    said = f"windows of {window} frames, step {step} on {frames} frames"
+    windows_text = f"windows of {window} frames, step {step} on {frames} frames"
     if fits < 1:
-        faults.add(f"{said} do not fit: layer {source.name} is too small", statement.span, "use a smaller window")
+        faults.add(
+            f"{windows_text} do not fit: layer {source.name} is too small", statement.span, "use a smaller window"
+        )
     elif fits != target.shape[0]:
         faults.add(
-            f"{said} give {fits} frames; layer {target.name} has {target.shape[0]}",
+            f"{windows_text} give {fits} frames; layer {target.name} has {target.shape[0]}",
             statement.span,
             f"give {target.name} {fits} frames, or change the window or the step",
         )
     elif exact and (frames - window) % step:
         over = (frames - window) % step
         faults.add(
-            f"{said} leave {over} frame{'' if over == 1 else 's'} at the end unread",
+            f"{windows_text} leave {over} frame{'' if over == 1 else 's'} at the end unread",
             statement.place("exact"),
-            "change the step or leave (exact) out",
+            "change the step or remove (exact)",
         )
     faults.raise_if_any()
     structure = Frames((frames, source.shape[1]), (target.shape[0], target.shape[1]), window, step)
@@ -178,11 +179,11 @@ def tdnn(source: Layer, target: Layer, statement: Statement) -> Wiring:
 @SCHEMES.register("one-to-one")
 @scheme("(one-to-one)")
 def one_to_one(source: Layer, target: Layer, statement: Statement) -> Wiring:
-    """Unit k to unit k, each with a weight of its own."""
-    arguments(statement.scheme, 0, 0, "(one-to-one)", statement.faults)
+    """Connect unit k to unit k, each with its own weight."""
+    read_arguments(statement.scheme, 0, 0, "(one-to-one)", statement.faults)
     if source.units != target.units:
         statement.faults.add(
-            f"(one-to-one) needs as many units in both layers: {source.units} in {source.name}, "
+            f"(one-to-one) needs the same number of units in both layers: {source.units} in {source.name}, "
             f"{target.units} in {target.name}",
             statement.span,
             f"give {target.name} {source.units} units, or connect them with (full)",
@@ -195,36 +196,36 @@ def one_to_one(source: Layer, target: Layer, statement: Statement) -> Wiring:
 @SCHEMES.register("pairs")
 @scheme("(pairs (i j) (i j k) ...)")
 def pairs(source: Layer, target: Layer, statement: Statement) -> Wiring:
-    """Unit i to unit j, counted from 0, with a weight of its own or, (i j k), the weight called k."""
+    """Connect unit i to unit j, counted from 0, with its own weight or, for (i j k), the shared weight k."""
     faults = statement.faults
     stated: dict[tuple[int, ...], tuple[tuple[int, ...], Node]] = {}
-    for node in arguments(statement.scheme, 1, None, "(pairs (i j) (i j k) ...)", faults) or ():
+    for node in read_arguments(statement.scheme, 1, None, "(pairs (i j) (i j k) ...)", faults) or ():
         pair = _pair(node, source, target, statement)
         if pair is None:
             continue
-        where = pair[:2]
-        if where in stated:
+        units = pair[:2]
+        if units in stated:
             faults.add(
-                f"unit {where[0]} of {source.name} to unit {where[1]} of {target.name} stands twice",
+                f"unit {units[0]} of {source.name} to unit {units[1]} of {target.name} is stated twice",
                 node.span,
-                "leave one of them out",
-                (("first here", stated[where][1].span),),
+                "remove one of them",
+                (("first here", stated[units][1].span),),
             )
-        stated.setdefault(where, (pair, node))
+        stated.setdefault(units, (pair, node))
     faults.raise_if_any()
-    # Weights are numbered as they come: a pair of its own takes the next number, a name that of its first pair.
+    # Weights are numbered in order of appearance: an unnamed pair takes the next number, a name that of its first pair.
     numbers: dict[object, int] = {}
     weights = {
-        where: numbers.setdefault(("name", pair[2]) if len(pair) == 3 else where, len(numbers))
-        for where, (pair, _) in stated.items()
+        units: numbers.setdefault(("name", pair[2]) if len(pair) == 3 else units, len(numbers))
+        for units, (pair, _) in stated.items()
     }
-    order = sorted(stated, key=lambda where: (where[1], where[0]))
+    order = sorted(stated, key=lambda units: (units[1], units[0]))
     table = Table(*(np.array(column, int) for column in zip(*((i, j, weights[i, j]) for i, j in order))))
     return wire_table((len(numbers),), len(order), lambda: table)
 
 
 def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tuple[int, ...] | None:
-    """The numbers of one (i j) or (i j k); None and a fault if they are not."""
+    """Return the numbers of one (i j) or (i j k); None after a fault."""
     if not node.is_list or len(node.items) not in (2, 3):
         statement.faults.add(
             f"a pair is (i j) or (i j k), not {describe(node)}",
@@ -232,9 +233,9 @@ def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tup
             "write (0 1): from unit 0 of the source to unit 1 of the target; (0 1 5) shares weight 5",
         )
         return None
-    numbers = all_read(
+    numbers = all_or_none(
         [
-            whole(n, what, statement.faults)
+            read_whole_number(n, what, statement.faults)
             for n, what in zip(
                 node.items, (f"a unit of {source.name}", f"a unit of {target.name}", "the number of a shared weight")
             )
@@ -245,7 +246,7 @@ def _pair(node: Node, source: Layer, target: Layer, statement: Statement) -> tup
     for item, unit, layer in zip(node.items, numbers, (source, target)):
         if unit >= layer.units:
             statement.faults.add(
-                f"layer {layer.name} has units 0 to {layer.units - 1}, there is no {unit}",
+                f"layer {layer.name} has units 0 to {layer.units - 1}; there is no unit {unit}",
                 item.span,
                 f"write 0 to {layer.units - 1}, or give layer {layer.name} {unit + 1} units",
             )

@@ -1,6 +1,6 @@
-"""The word `table`, which map feeds which, and the Lisp functions that compute such tables: `cyclic`, `blocks`.
+"""Read the word `table`, which states which map feeds which; compute such tables (`cyclic`, `blocks`).
 
-A table is a matrix of 0 and 1, one row a source map, one column a target map.
+A table is a matrix of 0 and 1 with one row per source map and one column per target map.
 """
 
 from __future__ import annotations
@@ -12,52 +12,52 @@ import numpy as np
 
 from snsim.language.forms import Node
 from snsim.language.procedures import Misuse
-from snsim.network.clauses import Faults, arguments, describe, name, whole
-from snsim.network.connect_options import zero_one
+from snsim.network.clauses import Faults, describe, read_arguments, read_name, read_whole_number
+from snsim.network.connect_options import read_binary_matrix
 from snsim.registry import Shelf
 
-MOST_MAPS = 10_000  # on either side of a table
+MOST_MAPS = 10_000  # rows, or columns, of a table
 FEEDS = {"x": 1.0, "-": 0.0}
 SYNTAX = "(table NAME (x - ...) ...), (table NAME (from B (s ...) ...)) or (table NAME ,matrix)"
 
 
 def declare_table(form: Node, shelf: Shelf[np.ndarray]) -> np.ndarray:
-    """Read `(table NAME row ...)`, put the matrix on the shelf and return it. SnError with all faults."""
+    """Read `(table NAME row ...)`, put the matrix on the shelf and return it; raise SnError with all faults."""
     faults = Faults()
-    given = arguments(form, 2, None, SYNTAX, faults)
-    if given is None:
+    args = read_arguments(form, 2, None, SYNTAX, faults)
+    if args is None:
         faults.stop()
-    title = name(given[0], "the name of a table", faults)
-    if title is not None and title in ("full", "one-to-one"):
-        faults.add(f"the table {title} always exists", given[0].span, f"write another name, such as my-{title}")
-    elif title is not None:
+    name = read_name(args[0], "the name of a table", faults)
+    if name is not None and name in ("full", "one-to-one"):
+        faults.add(f"the table {name} is built in", args[0].span, f"write another name, such as my-{name}")
+    elif name is not None:
         with faults.gathered():
-            shelf.check_free(title, given[0].span)
-    matrix = _read(given[1:], faults)
-    if faults.any and title is not None:
-        shelf.mark_broken(title)
-    if faults.any or title is None or matrix is None:
+            shelf.check_free(name, args[0].span)
+    matrix = _read_matrix(args[1:], faults)
+    if faults.any and name is not None:
+        shelf.mark_broken(name)
+    if faults.any or name is None or matrix is None:
         faults.stop()
     rows, columns = matrix.shape
     doc = f"{rows} to {columns} maps, {int(matrix.sum())} pairs"
-    return shelf.add(title, matrix, doc, given[0].span)
+    return shelf.add(name, matrix, doc, args[0].span)
 
 
-def _read(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
-    """The matrix, float (source maps, target maps), that the rows of a table form state."""
+def _read_matrix(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
+    """Return the matrix, float (source maps, target maps), that the rows of a table form state; None after a fault."""
     if isinstance(rows[0].value, np.ndarray) and len(rows) == 1:
-        matrix = zero_one(rows[0], faults)
+        matrix = read_binary_matrix(rows[0], faults)
         return None if matrix is None else matrix.astype(float)
     if rows[0].head == "from":
         if len(rows) > 1:
-            faults.add("(from B ...) stands alone in a table", rows[1].span, SYNTAX)
-        return _from(rows[0], faults)
-    return _drawing(rows, faults)
+            faults.add("nothing may follow (from B ...) in a table", rows[1].span, f"write {SYNTAX}")
+        return _read_source_lists(rows[0], faults)
+    return _read_drawing(rows, faults)
 
 
-def _drawing(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
-    """`(x - 1 0) ...`: one row a source map."""
-    drawn = [_row(row, faults) for row in rows]
+def _read_drawing(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
+    """Return the matrix of drawn rows `(x - 1 0) ...`, one per source map; None after a fault."""
+    drawn = [_read_row(row, faults) for row in rows]
     for row, node in zip(drawn, rows):
         if row is not None and drawn[0] is not None and len(row) != len(drawn[0]):
             faults.add(
@@ -69,9 +69,9 @@ def _drawing(rows: tuple[Node, ...], faults: Faults) -> np.ndarray | None:
     return None if faults.any else np.array(drawn)
 
 
-def _row(node: Node, faults: Faults) -> list[float | None] | None:
+def _read_row(node: Node, faults: Faults) -> list[float | None] | None:
     if not node.items:
-        faults.add(f"a row of a table is a list of signs, not {describe(node)}", node.span, SYNTAX)
+        faults.add(f"a row of a table is a list of signs, not {describe(node)}", node.span, f"write {SYNTAX}")
         return None
     signs: list[float | None] = []
     for item in node.items:
@@ -90,18 +90,18 @@ def _zero_or_one(value: object) -> float | None:
     return value if isinstance(value, float) and value in (0.0, 1.0) else None
 
 
-def _from(node: Node, faults: Faults) -> np.ndarray | None:
-    """`(from B (s ...) ...)`: for each target map its source maps, counted from B."""
-    given = arguments(node, 2, None, "(from B (s ...) ...), B 0 or 1", faults)
-    first = None if given is None else whole(given[0], "B of (from B ...)", faults)
-    if first is None or given is None:
+def _read_source_lists(node: Node, faults: Faults) -> np.ndarray | None:
+    """Return the matrix of `(from B (s ...) ...)`: for each target map its source maps, counted from B."""
+    args = read_arguments(node, 2, None, "(from B (s ...) ...), B 0 or 1", faults)
+    first = None if args is None else read_whole_number(args[0], "B of (from B ...)", faults)
+    if first is None or args is None:
         return None
     if first > 1:
         faults.add(
-            f"maps are counted from 0 or 1, not from {first}", given[0].span, "write (from 0 ...) or (from 1 ...)"
+            f"maps are counted from 0 or 1, not from {first}", args[0].span, "write (from 0 ...) or (from 1 ...)"
         )
         return None
-    targets = [_sources(target, first, faults) for target in given[1:]]
+    targets = [_read_sources(target, first, faults) for target in args[1:]]
     if faults.any:
         return None
     matrix = np.zeros((1 + max(max(t) for t in targets), len(targets)))
@@ -110,8 +110,8 @@ def _from(node: Node, faults: Faults) -> np.ndarray | None:
     return matrix
 
 
-def _sources(node: Node, first: int, faults: Faults) -> list[int]:
-    """The source maps of one target map, counted from 0."""
+def _read_sources(node: Node, first: int, faults: Faults) -> list[int]:
+    """Return the source maps of one target map, counted from 0."""
     if not node.items:
         faults.add(
             f"the source maps of a target map are a list of numbers, not {describe(node)}",
@@ -119,19 +119,19 @@ def _sources(node: Node, first: int, faults: Faults) -> list[int]:
             "write (from 1 (1 2) (2 3) ...)",
         )
         return []
-    found: list[int] = []
+    sources: list[int] = []
     for item in node.items:
-        number = whole(item, "a source map", faults)
+        number = read_whole_number(item, "a source map", faults)
         if number is None:
             continue
         if number < first:
             faults.add(
-                f"maps are counted from {first} here, there is no {number}",
+                f"maps are counted from {first} here; there is no map {number}",
                 item.span,
                 "write (from 0 ...) to count from 0",
             )
-        elif number - first in found:
-            faults.add(f"map {number} stands twice in this list", item.span, "leave one of them out")
+        elif number - first in sources:
+            faults.add(f"map {number} is listed twice", item.span, "remove one of them")
         elif number > MOST_MAPS:
             faults.add(
                 f"a table has at most {MOST_MAPS} maps, not {number}",
@@ -139,23 +139,23 @@ def _sources(node: Node, first: int, faults: Faults) -> list[int]:
                 f"write a map from {first} to {MOST_MAPS}",
             )
         else:
-            found.append(number - first)
-    return found
+            sources.append(number - first)
+    return sources
 
 
 def cyclic(n: float, m: float, k: float) -> np.ndarray:
-    """(cyclic n m k): table of n to m maps in which target j reads sources j ... j+k-1 modulo n."""
+    """(cyclic n m k): a table of n to m maps; target j reads sources j ... j+k-1 modulo n."""
     sources, targets, width = _sizes(n, m, k)
     if width > sources:
         raise Misuse(
-            f"a target cannot read {width} of {sources} maps", 2, f"write {sources} or less for the third number"
+            f"a target cannot read {width} of {sources} maps", 2, f"write at most {sources} for the third number"
         )
     ahead = np.arange(sources)[:, None] - np.arange(targets)
     return (ahead % sources < width).astype(float)
 
 
 def blocks(n: float, m: float, b: float, k: float) -> np.ndarray:
-    """(blocks n m b k): both sides cut in b blocks; target block j reads source blocks j ... j+k-1 modulo b."""
+    """(blocks n m b k): a table of n to m maps in b blocks; block j reads source blocks j ... j+k-1 modulo b."""
     sources, targets, count, width = _sizes(n, m, b, k)
     if sources % count or targets % count:
         raise Misuse(
@@ -165,7 +165,7 @@ def blocks(n: float, m: float, b: float, k: float) -> np.ndarray:
         )
     if width > count:
         raise Misuse(
-            f"a block cannot read {width} of {count} blocks", 3, f"write {count} or less for the fourth number"
+            f"a block cannot read {width} of {count} blocks", 3, f"write at most {count} for the fourth number"
         )
     return np.kron(cyclic(count, count, width), np.ones((sources // count, targets // count)))
 
@@ -185,5 +185,5 @@ def _sizes(*values: object) -> list[int]:
 
 
 def lisp_functions() -> dict[str, tuple[Callable[..., np.ndarray], str]]:
-    """The Lisp functions of this module with their line of help; they take and give Lisp values."""
+    """Return the Lisp functions of this module with their line of help; they take and return Lisp values."""
     return {f.__name__: (f, (f.__doc__ or "").strip()) for f in (cyclic, blocks)}

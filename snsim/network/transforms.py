@@ -1,6 +1,6 @@
-"""The clauses that join layers without weights: `(normalize FROM TO)` and `(attend Q K V TO (heads N))`.
+"""Read the clauses that join layers without weights: `(normalize FROM TO)` and `(attend Q K V TO (heads N))`.
 
-A draft keeps what a clause states and whence it is; `transform` makes of it, with the layers, what engines work from.
+A draft holds what a clause states and its origin; `build_transform` makes a `Transform` from it and the layers.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 from snsim.errors import Span
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, Plain, all_read, arguments, describe, name, whole
+from snsim.network.clauses import Faults, Plain, all_or_none, describe, read_arguments, read_name, read_whole_number
 from snsim.network.net import Layer, Transform
 from snsim.network.wiring import Attention, Normalization
 from snsim.text_table import shape_form
 
 # Syntax by word, and the number of layers in it.
 SYNTAX = {"normalize": "(normalize FROM TO)", "attend": "(attend Q K V TO (heads N))"}
-LAYERS = {"normalize": 2, "attend": 4}
+LAYER_COUNTS = {"normalize": 2, "attend": 4}
 
 
 @dataclass
 class DraftTransform:
-    """A clause before anything is built: `layers` in the order in which they are stated, the target last."""
+    """A clause as read; `layers` are in the order in which they are stated, the target last."""
 
     word: str
     layers: tuple[str, ...]
@@ -32,56 +32,56 @@ class DraftTransform:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The word and the layers: a net has one clause of a key."""
+        """The word and the layers: a net has at most one clause for each key."""
         return self.word, *self.layers
 
     @property
     def items(self) -> list[Plain]:
-        """The clause, complete."""
+        """The items of the complete clause."""
         return [self.word, *self.layers, *([] if self.heads is None else [self.heads])]
 
 
-def read_draft(node: Node, origin: str, faults: Faults) -> DraftTransform | None:
-    """What a `normalize` or `attend` clause states; None and a fault if it cannot be read."""
-    word, count = node.head, LAYERS[node.head]
+def read_transform(node: Node, origin: str, faults: Faults) -> DraftTransform | None:
+    """Return what a `normalize` or `attend` clause states; None after a fault."""
+    word, count = node.head, LAYER_COUNTS[node.head]
     with_heads = word == "attend"
-    given = arguments(node, count + with_heads, count + with_heads, SYNTAX[word], faults)
-    if given is None:
+    args = read_arguments(node, count + with_heads, count + with_heads, SYNTAX[word], faults)
+    if args is None:
         return None
-    layers = all_read([name(item, "a layer", faults) for item in given[:count]])
-    heads = given[count] if with_heads else None
+    layers = all_or_none([read_name(item, "a layer", faults) for item in args[:count]])
+    heads = args[count] if with_heads else None
     if heads is not None and heads.head != "heads":
-        said = f'the option "{heads.head}"' if heads.head else describe(heads)
-        faults.add(f"({word} ...) takes four layers and (heads N), not {said}", heads.span, f"write {SYNTAX[word]}")
+        option = f'the option "{heads.head}"' if heads.head else describe(heads)
+        faults.add(f"({word} ...) takes four layers and (heads N), not {option}", heads.span, f"write {SYNTAX[word]}")
         return None
     return None if layers is None else DraftTransform(word, layers, heads, origin, node.span)
 
 
-def transform(draft: DraftTransform, layers: Mapping[str, Layer], known: bool, faults: Faults) -> Transform:
-    """The transform of a draft. Where the layers or the heads do not fit it is one without a structure, and a fault.
+def build_transform(draft: DraftTransform, layers: Mapping[str, Layer], known: bool, faults: Faults) -> Transform:
+    """Return the transform of a draft; without a structure, after a fault, if the layers or the heads do not fit.
 
-    known: whether the shapes of all its layers are; if not, nothing is said about them.
+    `known` tells whether the shapes of all its layers could be read; if not, they are not checked.
     """
     structure: Normalization | Attention | None = None
     joined = [layers[layer] for layer in draft.layers]
-    heads = None if draft.heads is None else _heads(draft.heads, faults)
-    if known and _fit(draft, joined, faults):
+    heads = None if draft.heads is None else _read_heads(draft.heads, faults)
+    if known and _layers_fit(draft, joined, faults):
         maps, rows, columns = joined[0].maps or (joined[0].units, 1, 1)
         if draft.word == "normalize":
             structure = Normalization(maps, rows * columns)
-        elif heads is not None and _divides(heads, maps, draft, faults):
+        elif heads is not None and _heads_fit(heads, maps, draft, faults):
             structure = Attention(maps, rows * columns, heads)
     return Transform(draft.word, draft.layers[:-1], draft.layers[-1], structure, draft.span)
 
 
-def _heads(node: Node, faults: Faults) -> int | None:
-    given = arguments(node, 1, 1, "(heads N)", faults)
-    return None if given is None else whole(given[0], "the number of heads", faults, least=1)
+def _read_heads(node: Node, faults: Faults) -> int | None:
+    args = read_arguments(node, 1, 1, "(heads N)", faults)
+    return None if args is None else read_whole_number(args[0], "the number of heads", faults, least=1)
 
 
-def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
-    """Whether the layers have one shape, and one that the clause can read."""
-    shapes = {layer.name: _shape(layer) for layer in layers}
+def _layers_fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
+    """Tell whether the layers have the same shape and the clause can use it; if not, add a fault."""
+    shapes = {layer.name: _shape_text(layer) for layer in layers}
     if len({layer.shape for layer in layers}) > 1:
         each = ", ".join(f"{layer} is {shape}" for layer, shape in shapes.items())
         faults.add(
@@ -91,13 +91,13 @@ def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
         )
     elif draft.word == "attend" and len(layers[0].shape) != 3:
         faults.add(
-            f"(attend ...) reads maps, and its layers are {_shape(layers[0])}",
+            f"(attend ...) reads maps, and its layers are {_shape_text(layers[0])}",
             draft.span,
             f"write (MAPS ROWS COLUMNS), such as (layer ({' '.join(shapes)}) (4 1 {layers[0].shape[-1]}))",
         )
     elif draft.word == "normalize" and (layers[0].maps or (layers[0].units,))[0] < 2:
         faults.add(
-            f"(normalize ...) is over the maps, and {layers[0].name} is {_shape(layers[0])}, one at each "
+            f"(normalize ...) is over the maps, and {layers[0].name} is {_shape_text(layers[0])}, one at each "
             f"position: all of {layers[-1].name} would be 0",
             draft.span,
             f"write two maps or more: (layer {layers[0].name} (2 ROWS COLUMNS))",
@@ -107,7 +107,7 @@ def _fit(draft: DraftTransform, layers: list[Layer], faults: Faults) -> bool:
     return False
 
 
-def _divides(heads: int, maps: int, draft: DraftTransform, faults: Faults) -> bool:
+def _heads_fit(heads: int, maps: int, draft: DraftTransform, faults: Faults) -> bool:
     if maps % heads == 0:
         return True
     assert draft.heads is not None
@@ -120,5 +120,5 @@ def _divides(heads: int, maps: int, draft: DraftTransform, faults: Faults) -> bo
     return False
 
 
-def _shape(layer: Layer) -> str:
+def _shape_text(layer: Layer) -> str:
     return "x".join(map(str, layer.shape)) + (" units" if len(layer.shape) == 1 else "")

@@ -1,7 +1,7 @@
-"""How the units of two layers are joined: explicit tables, the structures that stand for them, what both tell.
+"""How the units of two layers are joined: explicit tables, and the structures that stand for them.
 
-A connection of 10^7 entries is counted, and its fan-in and sharing told, from its structure alone; the explicit
-table says the same entry by entry, is built on demand, and is what the structure is tested against.
+The counts, the fan-in and the weight sharing of a connection follow from its structure alone, even for 10^7 entries.
+The explicit table states the same entry by entry. It is built on demand, and tests compare each structure with it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Fans = tuple[np.ndarray, np.ndarray]  # fan-in and fan-out of each weight
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """An explicit connection table: three integer arrays of equal length, one entry a connection.
+    """An explicit connection table: three integer arrays of equal length, one entry per connection.
 
     `source` is a unit of the source layer, or BIAS or BORDER; `target` a unit of the target layer; `weight` the
-    index into the flattened (C order) parameter. Sorted by target; inside a target in reading order of its window
-    (source map, row, column).
+    index into the flattened (C order) parameter. Entries are sorted by target, and for one target in reading order of
+    its window (source map, row, column).
     """
 
     source: np.ndarray
@@ -35,7 +35,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Dense:
-    """Every source unit to every target unit; weight shape (source units, target units)."""
+    """A full connection of every source unit to every target unit; weight shape (source units, target units)."""
 
     sources: int
     targets: int
@@ -49,30 +49,31 @@ class Dense:
         return self.sources * self.targets
 
     def lines(self) -> np.ndarray:
-        """Connections that enter each target unit, shape (target units,)."""
+        """Return the number of connections that enter each target unit, shape (target units,)."""
         return np.full(self.targets, self.sources)
 
     def sharers(self) -> np.ndarray:
-        """Connections that use each weight, flat in C order of the weight shape."""
+        """Return the number of connections that use each weight, flat in C order of the weight shape."""
         return np.ones(self.connections, int)
 
     def last_user(self) -> np.ndarray:
-        """The last target unit that uses each weight, flat in C order of the weight shape."""
+        """Return the last target unit that uses each weight, flat in C order of the weight shape."""
         return np.tile(np.arange(self.targets), self.sources)
 
     def last_users(self) -> np.ndarray:
-        """The units that stand in `last_user`, each once."""
+        """Return the distinct units of `last_user`."""
         return np.arange(self.targets)
 
     def owners(self) -> np.ndarray:
-        """The target unit of each weight, flat in C order of the weight shape."""
+        """Return the target unit of each weight, flat in C order of the weight shape."""
         return self.last_user()
 
     def fans(self) -> Fans:
-        """Return fan-in, the source units, and fan-out, the target units; each one number for all weights."""
+        """Return fan-in, the number of source units, and fan-out, the number of target units."""
         return np.asarray(self.sources), np.asarray(self.targets)
 
     def table(self) -> Table:
+        """Return the explicit connection table."""
         target, source = np.divmod(np.arange(self.connections), self.sources)
         return Table(source, target, source * self.targets + target)
 
@@ -81,12 +82,12 @@ class Dense:
 class Windows:
     """Rectangular windows over maps, for `mask`, `local` and `equal-mask`.
 
-    Unit (i, j) of a target map reads rows i*step[0]-border[0] ... +window[0]-1 of every source map that feeds it
-    (`maps[s, t]`), and columns likewise. Cells outside are held at the border value, or wrap round if `wrap`.
+    Unit (i, j) of target map t reads the rows i*step[0]-border[0] ... +window[0]-1 of every source map s with
+    `maps[s, t]`, and columns likewise. Cells outside the map have the border value, or wrap around if `wrap`.
 
-    Pairs of maps are numbered by target map, then source map. Where every target map has the same number k of
-    sources a weight shape begins (target maps, k), else (pairs,); then for `local` rows and columns of the target,
-    and for all but `equal-mask` the window.
+    Pairs of maps are numbered by target map, then source map. The weight shape begins with (target maps, k) if every
+    target map has the same number k of source maps, else with (pairs,). For `local`, the rows and columns of the
+    target follow; for all but `equal-mask`, the rows and columns of the window follow.
     """
 
     source: tuple[int, int, int]  # maps, rows, columns
@@ -96,7 +97,9 @@ class Windows:
     step: tuple[int, int]
     border: tuple[int, int]
     wrap: bool
-    sharing: str  # weights: "map", a window per pair (mask); "unit", one per unit (local); "pair", one (equal-mask)
+    sharing: (
+        str  # "map": one window of weights per pair (mask); "unit": per unit (local); "pair": one weight (equal-mask)
+    )
 
     @cached_property
     def pairs(self) -> np.ndarray:
@@ -114,7 +117,7 @@ class Windows:
 
     @property
     def _units(self) -> int:
-        """Units of one target map."""
+        """Number of units of one target map."""
         return self.target[1] * self.target[2]
 
     @property
@@ -129,40 +132,39 @@ class Windows:
         return int(self._sources_of_map.sum()) * self._units * self._cells
 
     def lines(self) -> np.ndarray:
-        """Connections that enter each target unit, border cells included, shape (target units,)."""
+        """Return how many connections enter each target unit, border cells included; shape (target units,)."""
         return np.repeat(self._sources_of_map * self._cells, self._units)
 
     def sharers(self) -> np.ndarray:
-        """Connections that use each weight, flat in C order of the weight shape."""
+        """Return the number of connections that use each weight, flat in C order of the weight shape."""
         uses = {"map": self._units, "unit": 1, "pair": self._units * self._cells}[self.sharing]
         return np.full(prod(self.weight_shape), uses)
 
     def last_user(self) -> np.ndarray:
-        """The last target unit that uses each weight, flat in C order of the weight shape."""
+        """Return the last target unit that uses each weight, flat in C order of the weight shape."""
         first = self.pairs * self._units
         if self.sharing == "unit":
             return np.repeat(first[:, None] + np.arange(self._units), self._cells)
         return np.repeat(first + self._units - 1, self._cells if self.sharing == "map" else 1)
 
     def last_users(self) -> np.ndarray:
-        """The units that stand in `last_user`, each once."""
+        """Return the distinct units of `last_user`."""
         first = np.flatnonzero(self._sources_of_map) * self._units
         if self.sharing == "unit":
             return (first[:, None] + np.arange(self._units)).ravel()
         return first + self._units - 1
 
     def owners(self) -> np.ndarray:
-        """The target map of each weight, for weights of every unit its own the target unit; flat in C order."""
+        """Return the target map of each weight, or the target unit if weights are not shared; flat in C order."""
         return self.last_user() if self.sharing == "unit" else self.last_user() // self._units
 
     def fans(self) -> Fans:
         """Return fan-in and fan-out of each weight; both broadcast to the weight shape.
 
-        Fan-in is the cells of the windows that one unit of the target map reads: source maps that feed it times cells
-        of a window, border cells included. Where units share weights (`mask`, `equal-mask`), fan-out is the target
-        maps that the source map feeds times cells of a window, whatever step and border are. Where each unit has its
-        own (`local`), fan-out is the windows that read the unit of the source, and 1 for a weight that reads a border
-        cell.
+        Fan-in is the number of cells that one target unit reads: source maps that feed it times cells of a window,
+        border cells included. Where units share weights (`mask`, `equal-mask`), fan-out is the number of target maps
+        that the source map feeds times cells of a window, whatever step and border are. Where each unit has its own
+        weights (`local`), fan-out is the number of windows that read the source unit, and 1 for a border cell.
         """
         target, source = np.nonzero(self.maps.T)  # of each pair of maps
         pairs = self.weight_shape[: len(self.weight_shape) - {"map": 2, "unit": 4, "pair": 0}[self.sharing]]
@@ -172,8 +174,9 @@ class Windows:
         return fan_in, fed * (self._windows_on_cell() if self.sharing == "unit" else self._cells)
 
     def _windows_on_cell(self) -> np.ndarray:
-        """Return how many windows of one target map read the cell that each weight reads, shape (target rows, target
-        columns, window rows, window columns); 0 for a border cell.
+        """Return how many windows of one target map read the cell of each weight; 0 for a border cell.
+
+        The shape is (target rows, target columns, window rows, window columns).
         """
         counts = []
         for axis in (0, 1):
@@ -184,7 +187,10 @@ class Windows:
         return rows[:, None, :, None] * columns[None, :, None, :]
 
     def _read(self, axis: int) -> np.ndarray:
-        """Rows (axis 0) or columns (axis 1) that each target row reads: (target rows, window rows), outside -1."""
+        """Return the source rows (axis 0) or columns (axis 1) that each target row reads; -1 outside the map.
+
+        The shape is (target rows, window rows).
+        """
         size = self.source[axis + 1]
         starts = np.arange(self.target[axis + 1]) * self.step[axis] - self.border[axis]
         read = starts[:, None] + np.arange(self.window[axis])
@@ -192,7 +198,7 @@ class Windows:
 
     @property
     def unread(self) -> tuple[int, int]:
-        """Rows and columns of a source map, its border included, that no window reaches."""
+        """Number of rows and of columns of a source map, its border included, that no window reaches."""
         return self._unread(0), self._unread(1)
 
     def _unread(self, axis: int) -> int:
@@ -203,6 +209,7 @@ class Windows:
         return self.source[axis + 1] + 2 * self.border[axis] - reached
 
     def table(self) -> Table:
+        """Return the explicit connection table."""
         rows, columns = self._read(0), self._read(1)
         inside = (rows >= 0)[:, None, :, None] & (columns >= 0)[None, :, None, :]
         cell = np.where(inside, rows[:, None, :, None] * self.source[2] + columns[None, :, None, :], BORDER)
@@ -228,7 +235,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Frames:
-    """Time-delay windows (`tdnn`): target frame i reads frames i*step ... i*step+window-1, all traits.
+    """Time-delay windows (`tdnn`): target frame i reads all traits of frames i*step ... i*step+window-1.
 
     Unit number = frame * traits + trait. Weight shape (window, source traits, target traits).
     """
@@ -247,40 +254,39 @@ class Frames:
         return self.target[0] * prod(self.weight_shape)
 
     def lines(self) -> np.ndarray:
-        """Connections that enter each target unit, shape (target units,)."""
+        """Return the number of connections that enter each target unit, shape (target units,)."""
         return np.full(self.target[0] * self.target[1], self.window * self.source[1])
 
     def sharers(self) -> np.ndarray:
-        """Connections that use each weight, flat in C order of the weight shape."""
+        """Return the number of connections that use each weight, flat in C order of the weight shape."""
         return np.full(prod(self.weight_shape), self.target[0])
 
     def last_user(self) -> np.ndarray:
-        """The last target unit that uses each weight, flat in C order of the weight shape."""
+        """Return the last target unit that uses each weight, flat in C order of the weight shape."""
         last = (self.target[0] - 1) * self.target[1] + np.arange(self.target[1])
         return np.tile(last, self.window * self.source[1])
 
     def last_users(self) -> np.ndarray:
-        """The units that stand in `last_user`, each once."""
+        """Return the distinct units of `last_user`."""
         return (self.target[0] - 1) * self.target[1] + np.arange(self.target[1])
 
     def owners(self) -> np.ndarray:
-        """The target trait of each weight, flat in C order of the weight shape."""
+        """Return the target trait of each weight, flat in C order of the weight shape."""
         return self.last_user() % self.target[1]
 
     def fans(self) -> Fans:
-        """Return fan-in, window times source traits, and fan-out, window times target traits, whatever the step is;
-        each one number for all weights.
-        """
+        """Return fan-in, window times source traits, and fan-out, window times target traits, for any step."""
         return np.asarray(self.window * self.source[1]), np.asarray(self.window * self.target[1])
 
     @property
     def unread(self) -> int:
-        """Source frames that no window reaches."""
+        """Number of source frames that no window reaches."""
         count = self.target[0]
         reached = count * self.window if self.step > self.window else (count - 1) * self.step + self.window
         return self.source[0] - reached
 
     def table(self) -> Table:
+        """Return the explicit connection table."""
         (_, traits), (frames, outputs) = self.source, self.target
         lines = self.window * traits
         frame, output, line = np.ogrid[:frames, :outputs, :lines]
@@ -297,10 +303,10 @@ Structure = Dense | Windows | Frames
 
 @dataclass(frozen=True)
 class Normalization:
-    """`normalize`: at each position the maps brought to mean 0 and variance 1.
+    """Layer normalisation, `normalize`: at each position, the maps get mean 0 and variance 1.
 
-    y_m = (x_m - mean) / sqrt(variance + EPSILON), mean and variance (divided by the number of maps) over the maps of
-    one position: layer normalisation (Ba, Kiros and Hinton 2016, section 3.1) without gain and bias. Unit number =
+    y_m = (x_m - mean) / sqrt(variance + EPSILON), with mean and variance (divided by the number of maps) over
+    the maps of one position (Ba, Kiros and Hinton 2016, section 3.1), without gain and bias. Unit number =
     map * positions + position.
     """
 
@@ -312,10 +318,10 @@ class Normalization:
 
 @dataclass(frozen=True)
 class Attention:
-    """`attend`: softmax(q k / sqrt(size of a head)) v over the positions, for each head by itself.
+    """Attention, `attend`: softmax(q k / sqrt(maps of a head)) v over the positions, for each head.
 
-    Scaled dot-product attention of several heads (Vaswani et al. 2017, section 3.2): head h has the maps h * size ...
-    (h + 1) * size - 1 of all layers, size = maps / heads; every position of q looks at every position of k and v.
+    Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2): head h has the maps h * size ...
+    (h + 1) * size - 1 of all layers, size = maps / heads; every position of q attends to every position of k and v.
     """
 
     maps: int
@@ -324,16 +330,17 @@ class Attention:
 
     @property
     def size(self) -> int:
-        """Maps of one head."""
+        """Number of maps of one head."""
         return self.maps // self.heads
 
 
 @dataclass(frozen=True, eq=False)
 class Wiring:
-    """What a scheme makes of shapes and options.
+    """The connections that a scheme makes between two layers.
 
-    `structure` is what a fast kernel may rely on; None means that only the table tells. `connections` counts the
-    table's entries without building it. `build` makes the table; use `table`, which keeps it.
+    `structure` tells an engine which fast kernel to use; None means that only the table states the connections.
+    `connections` is the number of entries of the table, known without building it. `build` builds the table; use
+    `table`, which caches it.
     """
 
     weight_shape: tuple[int, ...]
@@ -351,49 +358,50 @@ class Wiring:
         return prod(self.weight_shape)
 
     def lines(self, units: int) -> np.ndarray:
-        """Connections that enter each of the `units` target units, border cells included."""
+        """Return the number of connections that enter each of the `units` target units, border cells included."""
         if self.structure is not None:
             return self.structure.lines()
         return np.bincount(self.table.target, minlength=units)
 
     def sharers(self) -> np.ndarray:
-        """Connections that use each weight, flat in C order of the weight shape."""
+        """Return the number of connections that use each weight, flat in C order of the weight shape."""
         if self.structure is not None:
             return self.structure.sharers()
         return np.bincount(self.table.weight, minlength=self.weights)
 
     def sharers_values(self) -> np.ndarray:
-        """The values that stand in `sharers`: one where a structure tells, since it shares all weights alike."""
+        """Return the values that occur in `sharers`: just one for a structure, which shares all weights equally."""
         if self.structure is None or not self.weights:
             return self.sharers()
         return np.array([self.connections // self.weights])
 
     def owners(self) -> np.ndarray:
-        """What each weight belongs to: the target map or trait where units share weights, else the target unit.
-        Numbered from 0 without a gap, flat in C order of the weight shape.
+        """Return the owner of each weight: the target map or trait where units share weights, else the target unit.
+
+        Owners are numbered from 0 without gaps; the result is flat in C order of the weight shape.
         """
         owners = self.last_user() if self.structure is None else self.structure.owners()
         return np.unique(owners, return_inverse=True)[1].reshape(-1)
 
     @property
     def owner_count(self) -> int:
-        """How many owners there are; each has one last user."""
+        """Number of owners; each has one last user."""
         return int(self.owners().max()) + 1 if self.structure is None else len(self.structure.last_users())
 
     def fans(self) -> Fans:
         """Return fan-in and fan-out of each weight, whole numbers from 1; both broadcast to the weight shape.
 
-        They count the lines of this connection alone, without the bias. Fan-in is the lines that enter the receiving
-        unit, border cells included; fan-out is the lines that leave the sending unit, and 1 for a border cell. Where
-        target maps share weights both are counted per map, as `fans` of the structure says. Where units of an explicit
-        table share a weight, the last connection that uses it counts, as for F.
+        They count the lines of this connection alone, without the bias. Fan-in is the number of lines that enter the
+        receiving unit, border cells included. Fan-out is the number of lines that leave the sending unit, and 1 for a
+        border cell. Where target maps share weights, both are counted per map (see `fans` of the structure). Where
+        units of an explicit table share a weight, the last connection that uses it counts, as for F.
         """
         if self.structure is not None:
             fan_in, fan_out = self.structure.fans()
             return fan_in, np.maximum(fan_out, 1)
         table = self.table
         last = np.zeros(self.weights, int)
-        last[table.weight] = np.arange(len(table.weight))  # of several the last one stays
+        last[table.weight] = np.arange(len(table.weight))  # if several share it, the last one wins
         sender, entering = table.source[last], np.bincount(table.target)
         leaving = np.bincount(table.source[table.source >= 0], minlength=1)
         return (
@@ -402,20 +410,20 @@ class Wiring:
         )
 
     def last_user(self) -> np.ndarray:
-        """The last target unit that uses each weight, flat in C order of the weight shape."""
+        """Return the last target unit that uses each weight, flat in C order of the weight shape."""
         if self.structure is not None:
             return self.structure.last_user()
         last = np.zeros(self.weights, int)
-        last[self.table.weight] = self.table.target  # of several the last one stays
+        last[self.table.weight] = self.table.target  # if several share it, the last one wins
         return last
 
     def last_users(self) -> np.ndarray:
-        """The units that stand in `last_user`, without the array of all weights where a structure tells."""
+        """Return the distinct units of `last_user`; for a structure without the array of all weights."""
         return self.last_user() if self.structure is None else self.structure.last_users()
 
 
 def wire(structure: Structure, unread: tuple[int, int] = (0, 0)) -> Wiring:
-    """Return the wiring that a structure means.
+    """Return the wiring of a structure.
 
     Parameters
     ----------
@@ -428,7 +436,7 @@ def wire(structure: Structure, unread: tuple[int, int] = (0, 0)) -> Wiring:
 
 
 def wire_table(weight_shape: tuple[int, ...], connections: int, build: Callable[[], Table]) -> Wiring:
-    """Return the wiring of an explicit table: any way to join units, one entry a connection.
+    """Return the wiring of an explicit table: any way to join units, one entry per connection.
 
     Parameters
     ----------

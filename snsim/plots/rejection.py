@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from snsim.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
 from snsim.text_table import aligned
-from snsim.training.rejection import Curve, Rejection
+from snsim.training.rejection import Rejection, RejectionCurve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ class Rejections:
     """`curves` by split, each with the point `chosen` on it; `error` (percent) is the line that they meet."""
 
     title: str
-    curves: Mapping[str, Curve]
+    curves: Mapping[str, RejectionCurve]
     chosen: Mapping[str, Rejection]
     error: float
 

@@ -20,15 +20,15 @@ from snsim.run_folder import pass_line
 from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import engine_of
-from snsim.training.choose_engine import engine_for
+from snsim.training.choose_engine import build_engine
 from snsim.training.criteria import CRITERIA
-from snsim.training.forward_all import outputs_of
+from snsim.training.forward_all import compute_outputs
 from snsim.training.initial import initial_weights
 from snsim.training.initial_files import load_initial
-from snsim.training.loop import Pass, Progress, Pruned, Snapshot, steps
-from snsim.training.prepare import Patterns, prepare
-from snsim.training.schedule import fitted_stages, stage_of
-from snsim.training.scores import Score, evaluate_on, mean_cost
+from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events
+from snsim.training.prepare import Patterns, prepare_data
+from snsim.training.schedule import fit_stages, stage_of_pass
+from snsim.training.scores import Score, mean_cost, score_engine
 from snsim.training.spec import Training
 
 
@@ -49,13 +49,13 @@ class Pupil:
         training = overridden(training, options)
         examples = examples_of(program, training, options, say, download)
         self.training, self.seed = training, seed
-        self.data = prepare(training, examples, options.dtype)
+        self.data = prepare_data(training, examples, options.dtype)
         self.engine, self.instead = engine_of(training, options, self.data)
         file = initial_file(program, training, options)
         self.engine.load_parameters(
             initial_weights(training, seed)
             if file is None
-            else load_initial(file, training.net, training.place("initial"), options.dtype)
+            else load_initial(file, training.net, training.span_of("initial"), options.dtype)
         )
         self.last = Snapshot(0, self._learning(), self.engine.state(), {})
         self.lines: list[Mapping[str, Any]] = []  # of the passes, as a run folder has them
@@ -77,23 +77,23 @@ class Pupil:
 
     # Learning
 
-    def learn(self, passes: int) -> Iterator[Progress | Pruned | Pass]:
+    def learn(self, passes: int) -> Iterator[Progress | PruningResult | PassResult]:
         """So many passes more, told as they go; beyond those declared the last rates hold on.
 
         Whatever breaks it off, `last` and the weights are those after the last pass that was told.
         """
         if passes > self.passes_left:
-            stages = fitted_stages(self.training.stages, self.last.number + passes)
+            stages = fit_stages(self.training.stages, self.last.number + passes)
             self.training = replace(self.training, stages=stages)
-        stage, _ = stage_of(self.training.stages, self.last.number + 1)
+        stage, _ = stage_of_pass(self.training.stages, self.last.number + 1)
         if self.engine.rule != stage.rule:
-            self.engine = engine_for(self.training, stage, self.engine.name, self.engine.dtype)
+            self.engine = build_engine(self.training, stage, self.engine.name, self.engine.dtype)
         self.engine.load_parameters(self.last.parameters)
         start = self.last if self.last.number else None
         end = self.last.number + passes
         try:
-            for step in steps(self.training, self.data, self.engine, self.seed, start):
-                if isinstance(step, Pass):
+            for step in training_events(self.training, self.data, self.engine, self.seed, start):
+                if isinstance(step, PassResult):
                     self.last = replace(step.snapshot, parameters=self._learning(step.snapshot.parameters))
                     self.lines.append(pass_line(step))
                 yield step
@@ -116,7 +116,7 @@ class Pupil:
         on = [
             None
             if p is None
-            else evaluate_on(self.engine, p.inputs, p.targets, self.training.cost, self.training.criterion)
+            else score_engine(self.engine, p.inputs, p.targets, self.training.cost, self.training.criterion)
             for p in (self.data.train, self.data.test)
         ]
         assert on[0] is not None
@@ -125,7 +125,7 @@ class Pupil:
     def outputs(self, split: str) -> np.ndarray:
         """(patterns, output units), for all patterns of a split."""
         inputs = self.patterns(split).inputs
-        return outputs_of(self.engine, inputs)
+        return compute_outputs(self.engine, inputs)
 
     def misses(self, split: str) -> list[tuple[int, int, int]]:
         """The patterns that are not right: number, class wanted, class answered (the most active unit of each)."""

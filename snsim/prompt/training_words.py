@@ -30,7 +30,7 @@ from snsim.reports.program_forms import complete_forms
 from snsim.reports.tables import plain, summary
 from snsim.tensor_file import tensor_file
 from snsim.training.initial_files import load_initial
-from snsim.training.loop import Pass, Progress, Pruned
+from snsim.training.loop import PassResult, Progress, PruningResult
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -146,13 +146,11 @@ def _follow(interpreter: Interpreter, pupil: Pupil, passes: int) -> None:
         )
 
 
-def _line(step: Pass | Pruned) -> str:
-    if isinstance(step, Pass):
+def _line(step: PassResult | PruningResult) -> str:
+    if isinstance(step, PassResult):
         return pass_line(step.number, step.train, step.test)
-    return (
-        f"      before pass {step.number} {step.before.connections - step.left.connections:,} connections are cut; "
-        f"left are {step.left.connections:,}"
-    )
+    cut = step.before.connections - step.remaining.connections
+    return f"      before pass {step.number} {cut:,} connections are cut; left are {step.remaining.connections:,}"
 
 
 # What was declared

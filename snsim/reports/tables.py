@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 from snsim.network.net import Layer, Net
 from snsim.text_table import aligned, shape_text
-from snsim.training.parameter_scopes import StatedPlaces
-from snsim.training.spec import Placed, Training, Value
+from snsim.training.parameter_scopes import StatementsByScope
+from snsim.training.spec import ScopedValue, Training, Value
 
 NONE = "-"
 _TEXTS = {"layer", "nlf", "bias", "rate"}  # columns of words, set to the left; the others are numbers
@@ -35,7 +35,7 @@ def summary(net: Net, training: Training | None = None) -> tuple[Row, ...]:
 
     Units, connections and weights are counted as in `Net.counts`.
     """
-    rates = None if training is None else StatedPlaces(training.stages[0].rates)
+    rates = None if training is None else StatementsByScope(training.stages[0].rates)
     rows = [_row(net, layer, rates) for layer in net.layers]
     counts = net.counts
     total = Row("total", "", f"{counts.units:,}", f"{counts.connections:,}", f"{counts.weights:,}", "", "", "", "")
@@ -67,7 +67,7 @@ def _cells(row: Row, with_rates: bool) -> tuple[str, ...]:
     return cells if with_rates else cells[:-1]
 
 
-def _row(net: Net, layer: Layer, rates: StatedPlaces | None) -> Row:
+def _row(net: Net, layer: Layer, rates: StatementsByScope | None) -> Row:
     counts = net.layer_counts(layer.name)
     if layer.nlf is None:
         return Row(layer.name, shape_text(layer.shape), f"{layer.units:,}", NONE, NONE, NONE, NONE, NONE, NONE)
@@ -92,19 +92,19 @@ def _fan_in(net: Net, layer: str) -> str:
     return f"{low}" if low == high else f"{low}-{high}"
 
 
-def _rate(net: Net, layer: str, rates: StatedPlaces) -> str:
+def _rate(net: Net, layer: str, rates: StatementsByScope) -> str:
     """The rate of what enters a layer as it is stated; where its parameters differ, each by name."""
     stated = {}
     for parameter in net.parameters_of(layer):
         if parameter.learns:
-            placed = rates.holding_for(parameter)
+            placed = rates.most_specific(parameter)
             stated["bias" if parameter.kind == "bias" else parameter.source] = _rate_text(placed)
     if len(set(stated.values())) == 1:
         return next(iter(stated.values()))
     return "; ".join(f"{name} {text}" for name, text in stated.items()) or NONE
 
 
-def _rate_text(placed: Placed | None) -> str:
+def _rate_text(placed: ScopedValue | None) -> str:
     if placed is None:
         return NONE
     return _RATE_TEXT.get(placed.family, "{} " + placed.family).format(value_text(placed.value))

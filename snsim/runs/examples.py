@@ -31,7 +31,7 @@ def initial_file(program: Program, training: Training, options: Options) -> Path
     if options.initial is not None or training.initial_file is None:
         return options.initial
     folder = SourceFolder.of(program.sources)
-    return folder.file(training.initial_file, training.place("initial"), data_folders(options))
+    return folder.file(training.initial_file, training.span_of("initial"), data_folders(options))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from snsim.errors import fail
-from snsim.training.schedule import fitted_stages
+from snsim.training.schedule import fit_stages
 from snsim.training.spec import DataChoice, Training
 
 Say = Callable[[str], None]
@@ -43,7 +43,7 @@ def overridden(training: Training, options: Options) -> Training:
     if options.passes is not None:
         if options.passes < 1:
             raise fail(f"a training has 1 or more passes, not {options.passes}", hint="write --passes 1, or more")
-        training = replace(training, stages=fitted_stages(training.stages, options.passes))
+        training = replace(training, stages=fit_stages(training.stages, options.passes))
     if options.data:
         training = replace(training, data=DataChoice(names=tuple(options.data)))
     return training

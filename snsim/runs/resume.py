@@ -17,8 +17,8 @@ from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, find_examples
 from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import Event, engine_again, record_passes, started_event
-from snsim.training.prepare import PreparedData, prepare
-from snsim.training.schedule import stage_of
+from snsim.training.prepare import PreparedData, prepare_data
+from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Training
 
 
@@ -102,14 +102,14 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
         raise fail(
             f"the data {found.examples.name} ({found.examples.origin}) are not those the run was begun with "
             f"({used['origin']})",
-            training.place("data"),
+            training.span_of("data"),
             hint="put back the numbers as they were, or begin a new run"
             if in_text
             else "give the folder of those with --data-dir, or begin a new run",
         )
     for sentence in provenance.differences(settings["versions"], provenance.versions(engine_name)):
         say(sentence)
-    data = prepare(training, found.examples, dtype)
+    data = prepare_data(training, found.examples, dtype)
     found = replace(found, wanted=tuple(used["wanted"]), rank=int(used["rank"]))
     engine = engine_again(training, min(made.snapshot.number + 1, training.passes), engine_name, dtype, options, data)
     return Reopened(made, training, data, engine, found)
@@ -117,7 +117,7 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
 
 def _check_checkpoint(made: run_folder.Run, training: Training) -> None:
     """SnError if the weights or the update state of the checkpoint are not those of the training."""
-    stage, _ = stage_of(training.stages, max(1, made.snapshot.number))
+    stage, _ = stage_of_pass(training.stages, max(1, made.snapshot.number))
     run_folder.check_snapshot(
         made,
         {p.name: p.shape for p in training.net.parameters},

@@ -27,12 +27,12 @@ from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options, Say, overridden, run_name
-from snsim.training.choose_engine import default_engines, engine_for, engine_for_pass
+from snsim.training.choose_engine import build_engine, build_engine_for_pass, preferred_engines
 from snsim.training.initial import INITIALISERS, initial_weights
 from snsim.training.initial_files import load_initial
-from snsim.training.loop import Pass, Progress, Pruned, Snapshot, steps
-from snsim.training.memory_need import Patterns, check_memory
-from snsim.training.prepare import PreparedData, prepare
+from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events
+from snsim.training.memory_need import PatternCounts, check_memory
+from snsim.training.prepare import PreparedData, prepare_data
 from snsim.training.spec import Training
 
 
@@ -62,7 +62,7 @@ class Started:
 class Passed:
     """A pass is over and in the run folder."""
 
-    done: Pass
+    done: PassResult
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Finished:
     completed: bool
 
 
-Event = Started | Progress | Pruned | Passed | Finished
+Event = Started | Progress | PruningResult | Passed | Finished
 
 
 def run(
@@ -108,7 +108,7 @@ def _run(
             f"their digest is {found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
             hint="give the folder of those with --data-dir",
         )
-    data = prepare(training, found.examples, options.dtype)
+    data = prepare_data(training, found.examples, options.dtype)
     engine, instead = engine_of(training, options, data)
     engine.load_parameters(_weights(training, seed, options, home))
     settings = _settings(training, seed, options, found, data, engine)
@@ -141,10 +141,10 @@ def record_passes(
     before = 0 if start is None else start.number
     ends = set(accumulate(stage.passes for stage in training.stages))
     with closing(run_folder.Recorder(made, save_every)) as recorder, Interrupts() as interrupts:
-        last: Pass | None = None
+        last: PassResult | None = None
         try:
-            for step in steps(training, data, engine, seed, start):
-                if isinstance(step, Pass):
+            for step in training_events(training, data, engine, seed, start):
+                if isinstance(step, PassResult):
                     recorder.add(step, save=step.number in ends)
                     last = step
                     yield Passed(step)
@@ -166,7 +166,12 @@ def record_passes(
 
 
 def _save_told(
-    recorder: run_folder.Recorder, last: Pass | None, training: Training, data: PreparedData, engine: Engine, seed: int
+    recorder: run_folder.Recorder,
+    last: PassResult | None,
+    training: Training,
+    data: PreparedData,
+    engine: Engine,
+    seed: int,
 ) -> None:
     """Save a checkpoint after the last pass in the log.
 
@@ -182,9 +187,11 @@ def _save_told(
         start, wanted = recorder.checkpoint(), recorder.number
         if start.number == wanted:  # the interrupt came just after it was saved
             return
-        fresh = engine_for_pass(training, start.number + 1, engine.name, engine.dtype)  # no sums of a broken-off batch
-        for step in steps(training, data, fresh, seed, start):
-            if isinstance(step, Pass) and step.number == wanted:
+        fresh = build_engine_for_pass(
+            training, start.number + 1, engine.name, engine.dtype
+        )  # no sums of a broken-off batch
+        for step in training_events(training, data, fresh, seed, start):
+            if isinstance(step, PassResult) and step.number == wanted:
                 recorder.save(step.snapshot)
                 return
     except KeyboardInterrupt:
@@ -197,33 +204,33 @@ def engine_of(training: Training, options: Options, data: PreparedData, besides:
     All engines that learn from data are made here or by `engine_again`. SnError, before anything of the size of the
     net is made, for a run that needs more memory than the options allow; `besides` are bytes needed beside it.
     """
-    names = default_engines(training) if options.engine is None else (options.engine,)
+    names = preferred_engines(training) if options.engine is None else (options.engine,)
     instead = ""
     for name, other in pairwise(names):
-        check_memory(training, name, options.dtype, options.memory, Patterns.of(data), besides=besides)
+        check_memory(training, name, options.dtype, options.memory, PatternCounts.of(data), besides=besides)
         try:
-            engine = engine_for(training, training.stages[0], name, options.dtype)
+            engine = build_engine(training, training.stages[0], name, options.dtype)
             engine.outputs(np.zeros((1, training.net.layers[0].units)))  # what cannot be compiled shows here
             return engine, ""
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
-    check_memory(training, names[-1], options.dtype, options.memory, Patterns.of(data), besides=besides)
-    return engine_for(training, training.stages[0], names[-1], options.dtype), instead
+    check_memory(training, names[-1], options.dtype, options.memory, PatternCounts.of(data), besides=besides)
+    return build_engine(training, training.stages[0], names[-1], options.dtype), instead
 
 
 def engine_again(
     training: Training, number: int, name: str, dtype: str, options: Options, data: PreparedData
 ) -> Engine:
     """The engine for pass `number` of a run whose checkpoint is in memory. SnError as for `engine_of`."""
-    check_memory(training, name, dtype, options.memory, Patterns.of(data), resumed=True)
-    return engine_for_pass(training, number, name, dtype)
+    check_memory(training, name, dtype, options.memory, PatternCounts.of(data), resumed=True)
+    return build_engine_for_pass(training, number, name, dtype)
 
 
 def _weights(training: Training, seed: int, options: Options, home: SourceFolder) -> dict[str, np.ndarray]:
     if options.initial is not None:
         return load_initial(options.initial, training.net, dtype=options.dtype)
     if training.initial_file is not None:
-        span = training.place("initial")
+        span = training.span_of("initial")
         file = home.file(training.initial_file, span, data_folders(options))
         return load_initial(file, training.net, span, options.dtype)
     weights = initial_weights(training, seed)
@@ -232,7 +239,7 @@ def _weights(training: Training, seed: int, options: Options, home: SourceFolder
             values,
             options.dtype,
             f"the initial weights of {name}",
-            training.place(*INITIALISERS.names()),
+            training.span_of(*INITIALISERS.names()),
             "state a smaller range, or run with --dtype float64",
         )
     return weights

@@ -1,4 +1,4 @@
-"""Which engine runs a training, and how it is made for the rule of a stage."""
+"""Choose the engine of a training and build it for the update rule of a stage."""
 
 from __future__ import annotations
 
@@ -7,34 +7,39 @@ import numpy as np
 from snsim import engines
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Engine
-from snsim.training.schedule import stage_of
+from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Stage, Training
 
 
-def default_engines(training: Training) -> tuple[str, ...]:
-    """Engines in order of preference: the first that can be built runs the training.
+def preferred_engines(training: Training) -> tuple[str, ...]:
+    """Return the names of engines in order of preference: the first that can be built runs the training.
 
-    `native` is the quickest throughout, but has no conjugate gradient through layers that normalize or attend. Without
-    it `reference` learns pattern by pattern several times faster than torch does; `torch` is for batches.
+    `native` is the fastest in all cases, but it has no conjugate gradient for nets with `normalize` or `attend`.
+    Without it, `reference` is several times faster than `torch` for one pattern per update, and `torch` is faster for
+    batches.
     """
-    other = "torch" if all(stage.batch != 1 for stage in training.stages) else "reference"
-    through = training.net.transforms and any(stage.rule.conjugate for stage in training.stages)
-    return (other,) if through else ("native", other)
+    fallback = "torch" if all(stage.batch != 1 for stage in training.stages) else "reference"
+    lacks_native = training.net.transforms and any(stage.rule.conjugate for stage in training.stages)
+    return (fallback,) if lacks_native else ("native", fallback)
 
 
-def engine_for(training: Training, stage: Stage, name: str, dtype: np.dtype | type | str) -> Engine:
-    """An engine of this name for the rule of a stage, all weights 0. SnError if it cannot run it or is not here."""
+def build_engine(training: Training, stage: Stage, name: str, dtype: np.dtype | type | str) -> Engine:
+    """Build the engine of this name for the rule of a stage, with all weights 0.
+
+    Raise SnError if there is no such engine, it is not installed, or it cannot run the training.
+    """
     return engines.build(name, plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))
 
 
-def engine_for_pass(training: Training, number: int, name: str, dtype: np.dtype | type | str) -> Engine:
-    """As `engine_for`, for the stage of a pass of the training (from 1)."""
-    return engine_for(training, stage_of(training.stages, number)[0], name, dtype)
+def build_engine_for_pass(training: Training, number: int, name: str, dtype: np.dtype | type | str) -> Engine:
+    """Build an engine as `build_engine` does, for the stage of a pass of the training (counted from 1)."""
+    return build_engine(training, stage_of_pass(training.stages, number)[0], name, dtype)
 
 
 def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False) -> str:
-    """How the native engine learns in a stage, pattern by pattern: LLVM IR, or assembly for this processor. SnError
-    without llvmlite.
+    """Return the code with which the native engine trains in a stage: LLVM IR, or assembly of this processor.
+
+    Raise SnError if llvmlite is not installed.
     """
     native = engines.native_package()
     write = native.asm_text if assembly else native.ir_text
@@ -43,11 +48,11 @@ def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, 
 
 
 def constant_options(training: Training, stage: Stage) -> dict[str, float]:
-    """The options of the stage's rule that no pass of the training under this rule changes, for an engine to fold."""
-    alike = [other for other in training.stages if other.rule == stage.rule]
-    made = {}
+    """Return the options of the rule that stay constant in all passes with this rule: an engine compiles them in."""
+    same_rule = [other for other in training.stages if other.rule == stage.rule]
+    constants = {}
     for name, _ in stage.rule.options:
-        values = [other.options[name] for other in alike]
+        values = [other.options[name] for other in same_rule]
         if all(value.kind == "constant" and value.numbers == values[0].numbers for value in values):
-            made[name] = values[0].numbers[0]
-    return made
+            constants[name] = values[0].numbers[0]
+    return constants

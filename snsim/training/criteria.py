@@ -1,6 +1,6 @@
-"""When an output is right: the criteria, which are SN-2.8's `set-class-...` (docs/reference/sn28.md, section 3.9).
+"""Criteria that tell which outputs are right: SN-2.8's `set-class-...` (docs/reference/sn28.md, section 3.9).
 
-x are the outputs, d the targets, one row a pattern.
+x are the outputs and d the targets, one row per pattern.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import numpy as np
 
 from snsim.registry import Shelf
 
-Right = Callable[..., np.ndarray]  # (outputs, targets, *numbers) -> bool, one entry a pattern
+Right = Callable[..., np.ndarray]  # (outputs, targets, *numbers) -> bool, one entry per pattern
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """When an output counts as right.
+    """A rule that tells when an output counts as right.
 
     Parameters
     ----------
     name : str
     parameters : tuple of str
-        Names of the numbers that stand behind it, as help shows them: ``("LO", "HI")`` of ``(correct sgn LO HI)``.
+        Names of the numbers that follow it, as help shows them: ``("LO", "HI")`` of ``(correct sgn LO HI)``.
     right : callable
         Takes outputs and targets, float64 (patterns, outputs), and the numbers; returns bool (patterns,). Its
         docstring is the criterion's.
@@ -41,39 +41,39 @@ CRITERIA: Shelf[Criterion] = Shelf("criterion", plural="criteria", plugins="snsi
 
 
 def criterion(name: str, *parameters: str) -> Callable[[Right], Right]:
-    """Decorator: put a criterion on the shelf; its docstring is the doc."""
+    """Return a decorator that puts a criterion on the shelf; the docstring is its help."""
 
-    def put(right: Right) -> Right:
+    def register(right: Right) -> Right:
         CRITERIA.add(name, Criterion(name, parameters, right), " ".join((right.__doc__ or "").split()))
         return right
 
-    return put
+    return register
 
 
 @criterion("max")
 def right_by_max(x: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """the largest output is where the largest target is; on ties the same outputs must tie"""
+    """Compare where the largest output and target are; on ties, the same outputs must tie."""
     right: np.ndarray = np.all((x == x.max(axis=1, keepdims=True)) == (d == d.max(axis=1, keepdims=True)), axis=1)
     return right
 
 
 @criterion("quadrant")
 def right_by_quadrant(x: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """no output has the wrong sign: for a target above 0 it is above 0, for one below 0 below"""
+    """Require the sign of the target: an output above 0 for a target above 0, below 0 for one below 0."""
     right: np.ndarray = ~np.any(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0)), axis=1)
     return right
 
 
 @criterion("lms", "M")
 def right_by_lms(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
-    """sum (d-x)^2 / n is below M"""
+    """Require sum (d-x)^2 / n below M."""
     right: np.ndarray = np.mean((d - x) ** 2, axis=1) < margin
     return right
 
 
 @criterion("sgn", "LO", "HI")
 def right_by_zones(x: np.ndarray, d: np.ndarray, low: float, high: float) -> np.ndarray:
-    """each output is in the zone of its target: below LO, from LO to HI, above HI; by sign if both are 0"""
+    """Require each output in the zone of its target: below LO, LO to HI, above HI; its sign if both are 0."""
     if low == high == 0:
         return right_by_quadrant(x, d)
     right: np.ndarray = np.all((x < low) == (d < low), axis=1) & np.all((x > high) == (d > high), axis=1)
@@ -82,6 +82,6 @@ def right_by_zones(x: np.ndarray, d: np.ndarray, low: float, high: float) -> np.
 
 @criterion("hamming", "M")
 def right_by_hamming(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
-    """every |d-x| is at most M"""
+    """Require every |d-x| to be at most M."""
     right: np.ndarray = np.all(np.abs(d - x) <= margin, axis=1)
     return right

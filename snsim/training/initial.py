@@ -1,4 +1,4 @@
-"""Initial weights, and the generators from which everything random of a run is drawn."""
+"""Initial weights, and the random generators of a run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from snsim.errors import fail
 from snsim.network.net import Connection, Net, Parameter
 from snsim.network.wiring import Fans
 from snsim.registry import Shelf
-from snsim.training.parameter_scopes import StatedPlaces, fan_in
+from snsim.training.parameter_scopes import StatementsByScope, fan_in_of
 from snsim.training.spec import Training
 
-# Streams: each thing that is drawn has a generator of its own.
+# Streams: each kind of random numbers has its own generator.
 WEIGHTS, ORDER, NOISE, CURVATURE, GATES, THETA = range(6)
 
 
 @dataclass(frozen=True, eq=False)
 class WeightsToDraw:
-    """The input of an initial distribution: the shape and the fans of one parameter, and the generator."""
+    """The input of an initial distribution: shape and fans of one parameter, and the generator."""
 
     value: float  # V of the clause; NaN where the distribution takes none
     lines: np.ndarray  # F of each weight, as (fan-in ...) counts it; no dimension where all are equal
@@ -36,19 +36,20 @@ class WeightsToDraw:
 
     @property
     def fan_in(self) -> np.ndarray:
-        """Return the fan-in of each weight through this connection alone, without the bias; for a bias 1. Broadcasts to
-        the shape. `Wiring.fans` says what is counted.
+        """Fan-in of each weight through this connection alone, without the bias; 1 for a bias.
+
+        It broadcasts to the shape. `Wiring.fans` defines what is counted.
         """
         return np.asarray(1) if self.is_bias else self._fans[0]
 
     @property
     def fan_out(self) -> np.ndarray:
-        """Return the fan-out of each weight, as `fan_in`."""
+        """Fan-out of each weight, counted like `fan_in`."""
         return np.asarray(1) if self.is_bias else self._fans[1]
 
 
-class Distribution:
-    """An initial distribution: its function from what is to be drawn to the weights, float64, and its syntax."""
+class InitialDistribution:
+    """An initial distribution: a function that draws the weights of a parameter (float64), and its syntax."""
 
     def __init__(self, draw: Callable[[WeightsToDraw], np.ndarray], syntax: str):
         self._draw = draw
@@ -60,71 +61,74 @@ class Distribution:
 
     @property
     def takes_value(self) -> bool:
-        """Whether a number V stands before the places."""
+        """Whether the clause has a number V before its scopes."""
         return "V" in self.syntax.strip("()").split()
 
 
-# Every initial distribution, in the order in which `train` lists them. Each is a clause of `train` of its name. The
-# first line of a docstring is the line of help, the rest stands in `snsim help NAME`.
-INITIALISERS: Shelf[Distribution] = Shelf("initial distribution")
+# Every initial distribution, in the order in which `train` lists them. Each is the clause of `train` with its name. The
+# first line of its docstring is the help line; `snsim help NAME` shows the rest.
+INITIALISERS: Shelf[InitialDistribution] = Shelf("initial distribution")
 
 
-def distribution(syntax: str) -> Callable[[Callable[[WeightsToDraw], np.ndarray]], Distribution]:
-    """Make the decorated function a distribution with this syntax: "(NAME V PLACE ...)", or "(NAME PLACE ...)" where
-    it takes no number.
+def distribution(syntax: str) -> Callable[[Callable[[WeightsToDraw], np.ndarray]], InitialDistribution]:
+    """Return a decorator that makes a function an initial distribution.
+
+    `syntax` is "(NAME V SCOPE ...)", or "(NAME SCOPE ...)" if it takes no number.
     """
-    return lambda draw: Distribution(draw, syntax)
+    return lambda draw: InitialDistribution(draw, syntax)
 
 
-def generator(seed: int, stream: int) -> np.random.Generator:
-    """The generator of one stream of a run: PCG64, seeded by the run's seed and the number of the stream."""
+def stream_generator(seed: int, stream: int) -> np.random.Generator:
+    """Return the generator of one stream of a run: PCG64, seeded by the seed of the run and the stream."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stream])))
 
 
 def layer_generator(seed: int, stream: int, number: int, layer: int) -> np.random.Generator:
-    """The generator of what a stream (dropout, theta) draws in pass `number` at its `layer`-th layer: Philox, which
-    counts (Salmon et al. 2011), so that a pass draws the same however it was come by and whatever engine learns.
+    """Return the generator of a stream (dropout, theta) for one layer in pass `number`.
+
+    It is Philox, a counter-based generator (Salmon et al. 2011). So a pass draws the same numbers in a resumed run and
+    with any engine.
     """
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, stream, number, layer])))
 
 
 def _scaled(drawn: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
-    drawn *= factor  # in place: of a large connection there is one array, not two
+    drawn *= factor  # in place: a large connection needs one array, not two
     return drawn
 
 
 @INITIALISERS.register("forget")
-@distribution("(forget V PLACE ...)")
+@distribution("(forget V SCOPE ...)")
 def forget(weights: WeightsToDraw) -> np.ndarray:
-    """initial weights uniform in +-V"""
+    """Draw initial weights uniformly in +-V."""
     return _scaled(_uniform(weights), weights.value)
 
 
 @INITIALISERS.register("forget-sqrt")
-@distribution("(forget-sqrt V PLACE ...)")
+@distribution("(forget-sqrt V SCOPE ...)")
 def forget_sqrt(weights: WeightsToDraw) -> np.ndarray:
-    """initial weights uniform in +-V/sqrt F; with V 1 if none is stated"""
+    """Draw initial weights uniformly in +-V/sqrt F; the default, with V = 1."""
     return _scaled(_uniform(weights), weights.value / np.sqrt(weights.lines))
 
 
 @INITIALISERS.register("forget-inv")
-@distribution("(forget-inv V PLACE ...)")
+@distribution("(forget-inv V SCOPE ...)")
 def forget_inv(weights: WeightsToDraw) -> np.ndarray:
-    """initial weights uniform in +-V/F"""
+    """Draw initial weights uniformly in +-V/F."""
     return _scaled(_uniform(weights), weights.value / weights.lines)
 
 
 @INITIALISERS.register("constant")
-@distribution("(constant V PLACE ...)")
+@distribution("(constant V SCOPE ...)")
 def constant(weights: WeightsToDraw) -> np.ndarray:
-    """initial weights all V, not drawn"""
+    """Set all initial weights to V."""
     return np.full(weights.shape, weights.value)
 
 
 @INITIALISERS.register("glorot")
-@distribution("(glorot PLACE ...)")
+@distribution("(glorot SCOPE ...)")
 def glorot(weights: WeightsToDraw) -> np.ndarray:
-    """initial weights uniform in +-sqrt(6/(fan-in + fan-out)), biases 0
+    """Draw initial weights uniformly in +-sqrt(6/(fan-in + fan-out)); biases are 0.
 
     Both fans count the lines of one connection, without the bias. Fan-in and fan-out of a weight are
       (full)                      the units of the source, the units of the target
@@ -133,8 +137,8 @@ def glorot(weights: WeightsToDraw) -> np.ndarray:
       (tdnn N)                    N times the traits of the source, N times the traits of the target
       any other                   the lines that enter the target unit, border cells included, and the lines that leave
                                   the source unit; a border cell counts 1
-    Linear and Conv2d get the same from torch.nn.init.xavier_uniform_. For a Conv2d with groups PyTorch counts the
-    outputs of all groups as fan-out; here the table counts, as if each group were a Conv2d.
+    torch.nn.init.xavier_uniform_ does the same for Linear and Conv2d. For a Conv2d with groups, PyTorch counts the
+    outputs of all groups as fan-out; here the table decides, as if each group were its own Conv2d.
     Glorot and Bengio (2010), equation 16.
     """
     if weights.is_bias:
@@ -143,12 +147,12 @@ def glorot(weights: WeightsToDraw) -> np.ndarray:
 
 
 @INITIALISERS.register("he")
-@distribution("(he PLACE ...)")
+@distribution("(he SCOPE ...)")
 def he(weights: WeightsToDraw) -> np.ndarray:
-    """initial weights normal with standard deviation sqrt(2/fan-in), biases 0
+    """Draw initial weights from a normal distribution of standard deviation sqrt(2/fan-in); biases are 0.
 
-    Fan-in is what it is for (glorot): see snsim help glorot. Linear and Conv2d, with groups or not, get the same
-    from torch.nn.init.kaiming_normal_. He et al. (2015), equation 10.
+    Fan-in is defined as for (glorot): see snsim help glorot. torch.nn.init.kaiming_normal_ does the same for Linear
+    and Conv2d, with or without groups. He et al. (2015), equation 10.
     """
     if weights.is_bias:
         return np.zeros(weights.shape)
@@ -156,36 +160,37 @@ def he(weights: WeightsToDraw) -> np.ndarray:
 
 
 def _uniform(weights: WeightsToDraw) -> np.ndarray:
-    """Draw once for each free weight, from -1 to 1."""
+    """Draw one number from -1 to 1 for each free weight."""
     return weights.generator.uniform(-1.0, 1.0, weights.shape)
 
 
 def initial_weights(training: Training, seed: int) -> dict[str, np.ndarray]:
-    """The weights a run with this seed starts from: every parameter that learns, float64, of its own shape.
+    """Return the initial weights of a run with this seed: every parameter that learns, float64, in its shape.
 
-    Drawn in the order of `Net.parameters`.
+    They are drawn in the order of `Net.parameters`.
     """
-    return drawn_weights(training.net, training, generator(seed, WEIGHTS))
+    return draw_weights(training.net, training, stream_generator(seed, WEIGHTS))
 
 
-def drawn_weights(net: Net, training: Training, draw: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draw each parameter that learns by the most specific statement that covers it; gains are not drawn, but such that
-    the weights are those that were (see `gains`).
+def draw_weights(net: Net, training: Training, draw: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw each parameter that learns from the distribution of the most specific scope that covers it.
+
+    Gains are not drawn; they are the norms of the weights (see `initial_gains`).
     """
     weights: dict[str, np.ndarray] = {}
-    stated = StatedPlaces(training.initial)
+    stated = StatementsByScope(training.initial)
     for parameter in net.parameters:
         if parameter.kind == "gain":
-            weights[parameter.name] = gains(net, parameter, weights)
+            weights[parameter.name] = initial_gains(net, parameter, weights)
         elif parameter.learns:
-            placed = stated.holding_for(parameter)
-            if placed is None:
+            scoped = stated.most_specific(parameter)
+            if scoped is None:
                 raise ValueError(f"no initial weights are stated for {parameter.name}")
-            value = placed.value.numbers[0] if placed.value.numbers else float("nan")
-            weights[parameter.name] = INITIALISERS.get(placed.family)(
+            value = scoped.value.numbers[0] if scoped.value.numbers else float("nan")
+            weights[parameter.name] = INITIALISERS.get(scoped.family)(
                 WeightsToDraw(
                     value,
-                    fan_in(parameter, training.fan_in),
+                    fan_in_of(parameter, training.fan_in),
                     parameter.shape,
                     draw,
                     partial(_fans, net, parameter),
@@ -200,24 +205,25 @@ def _fans(net: Net, weights: Parameter) -> Fans:
 
 
 def _connection(net: Net, parameter: Parameter) -> Connection:
-    """Return the connection that a weight or gain is of."""
+    """Return the connection of a weight or gain parameter."""
     return next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
 
 
-def gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The gains of a connection with `weight-norm` with which its weights are those in `weights`: their lengths, target
-    map by target map (or unit by unit). SnError where all of one are 0.
+def initial_gains(net: Net, parameter: Parameter, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the initial gains of a connection with `weight-norm`: the norms of its weights, per target map or unit.
+
+    With these gains, the effective weights are those in `weights`. Raise SnError if a norm is 0.
     """
     connection = _connection(net, parameter)
     v = weights[f"{connection.name}.weight"].reshape(-1)
-    with np.errstate(over="ignore"):  # an engine tells weights beyond its numbers
+    with np.errstate(over="ignore"):  # engines report weights beyond the range of their type
         squares = v * v
-    lengths = np.sqrt(np.bincount(connection.wiring.owners(), squares, parameter.size))
-    if not lengths.all():
+    norms = np.sqrt(np.bincount(connection.wiring.owners(), squares, parameter.size))
+    if not norms.all():
         raise fail(
-            f"the initial weights of {connection.name} are all 0 at {int((lengths == 0).sum())} of its "
-            f"{parameter.size} gains, and (weight-norm) divides by their length",
+            f"the initial weights of {connection.name} are all 0 at {int((norms == 0).sum())} of its "
+            f"{parameter.size} gains, and (weight-norm) divides by their norm",
             connection.span,
-            hint="draw them: (forget-sqrt 1)",
+            hint="write (forget-sqrt 1) to draw them at random",
         )
-    return lengths.reshape(parameter.shape)
+    return norms.reshape(parameter.shape)

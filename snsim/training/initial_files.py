@@ -1,4 +1,4 @@
-"""Initial weights from a file: npz or safetensors, by parameter name or by layer as `H1w`, `H1b`."""
+"""Load initial weights from an npz or safetensors file, by parameter name or by layer as `H1w`, `H1b`."""
 
 from __future__ import annotations
 
@@ -14,26 +14,31 @@ from snsim.data.formats import within
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.input_files import shown
 from snsim.network.net import Net, Parameter
-from snsim.training.initial import gains
+from snsim.training.initial import initial_gains
 
 KEYS = (
-    "keys are parameter names, those of snsim or of its torch module, or NAMEw and NAMEb with NAME a layer or the "
+    "valid keys: parameter names of snsim or of its torch module, or NAMEw and NAMEb, where NAME is a layer or the "
     "beginning of its name"
 )
 _BYTES_A_NUMBER = 8
-_SLACK = 1 << 20  # bytes for the names and headers of a file, and for what does not belong in it
+_SLACK = 1 << 20  # bytes allowed for names and headers, and for arrays that do not belong in the file
 
 
 def load_initial(
     path: Path, net: Net, span: Span | None = None, dtype: np.dtype | type | str = np.float64
 ) -> dict[str, np.ndarray]:
-    """The weights in a file for every parameter of the net that learns, float64. `dtype` is that of the engine.
+    """Return the weights in a file for every parameter of the net that learns, float64.
 
-    Keys are our parameter names, those of `snsim.load`'s module (`_` for a hyphen), or NAMEw (the weights that enter
-    layer NAME) and NAMEb (its bias), NAME without regard to case or by unique prefix. Windows have the order (target
-    map, source maps of the table ascending, row, column), full connections (inputs, outputs). Gains without a key are
-    the lengths of their weights. SnError with every key that fits nothing, every other parameter without a key, every
-    shape that differs, and every number that is not finite in `dtype`.
+    Keys are parameter names of snsim, those of the module of `snsim.load` (`_` for a hyphen), or NAMEw (the weights
+    that enter layer NAME) and NAMEb (its bias). NAME may be in any case, or a unique prefix. Windows have the order
+    (target map, source maps of the table ascending, row, column), full connections (inputs, outputs). Gains without a
+    key are the norms of their weights. `dtype` is the type of the engine.
+
+    Raises
+    ------
+    SnError
+        For every key that matches no parameter, every parameter without a key, every shape that differs, and the
+        first array with numbers that are not finite in `dtype`.
     """
     learning = {p.name: p for p in net.parameters if p.learns}
     numbers = sum(math.prod(p.shape) for p in learning.values())
@@ -45,54 +50,54 @@ def load_initial(
         "give the npz or safetensors file of this net",
     ) as file:
         keys = _keys_of(file, net, learning, span)
-        made = {name: _finite_array(file, key, learning[name], dtype, span) for name, key in keys.items()}
-    made |= {p.name: gains(net, p, made) for p in learning.values() if p.name not in made}
-    return {name: made[name] for name in learning}
+        weights = {name: _finite_array(file, key, learning[name], dtype, span) for name, key in keys.items()}
+    weights |= {p.name: initial_gains(net, p, weights) for p in learning.values() if p.name not in weights}
+    return {name: weights[name] for name in learning}
 
 
 def _keys_of(file: ArrayFile, net: Net, learning: Mapping[str, Parameter], span: Span | None) -> dict[str, str]:
-    """Return the key of each parameter that the file has. SnError with all that does not fit, by the headers alone."""
+    """Return the key of each parameter in the file; raise SnError with all mismatches, known from the headers alone."""
     faults: list[Fault] = []
-    found: dict[str, str] = {}
-    spellings: dict[str, list[str]] = {}
+    keys: dict[str, str] = {}
+    by_torch_name: dict[str, list[str]] = {}
     for learned in learning:
-        spellings.setdefault(_spelled(learned), []).append(learned)
+        by_torch_name.setdefault(_torch_name(learned), []).append(learned)
     for key, header in file.headers.items():
-        name, why = _parameter_for(key, net, learning, spellings)
+        name, why = _parameter_for(key, net, learning, by_torch_name)
         if name is None:
-            faults.append(Fault(f"{_named(file, key)} {why}", span, hint=KEYS))
-        elif name in found:
+            faults.append(Fault(f"{_array_text(file, key)} {why}", span, hint=KEYS))
+        elif name in keys:
             faults.append(
                 Fault(
-                    f'"{shown(found[name])}" and {_named(file, key)} are both {name}',
+                    f'"{shown(keys[name])}" and {_array_text(file, key)} are both {name}',
                     span,
-                    hint=f'leave one of them out: "{shown(key)}"',
+                    hint=f'remove one of them, such as "{shown(key)}"',
                 )
             )
         else:
-            found[name] = key
-            faults += _faults_of(file, key, header, learning[name], span)
+            keys[name] = key
+            faults += _header_faults(file, key, header, learning[name], span)
     faults += [
-        Fault(f"{shown(file.path)} has nothing for {name}, {_size(parameter.shape)}", span, hint=KEYS)
+        Fault(f"{shown(file.path)} has no array for {name}, {_shape_text(parameter.shape)}", span, hint=KEYS)
         for name, parameter in learning.items()
-        if name not in found and parameter.kind != "gain"
+        if name not in keys and parameter.kind != "gain"
     ]
     if faults:
         raise SnError(faults)
-    return found
+    return keys
 
 
-def _faults_of(file: ArrayFile, key: str, header: Header, parameter: Parameter, span: Span | None) -> list[Fault]:
-    what = _named(file, key)
+def _header_faults(file: ArrayFile, key: str, header: Header, parameter: Parameter, span: Span | None) -> list[Fault]:
+    what = _array_text(file, key)
     if header.shape != parameter.shape:
         turned = header.shape[::-1] == parameter.shape
         return [
             Fault(
-                f"{what} is {_size(header.shape)}, {parameter.name} is {_size(parameter.shape)}",
+                f"{what} is {_shape_text(header.shape)}, {parameter.name} is {_shape_text(parameter.shape)}",
                 span,
-                hint=f'transpose "{shown(key)}" before it is saved'
+                hint=f'transpose "{shown(key)}" before you save it'
                 if turned
-                else f'save an array of {_size(parameter.shape)} as "{shown(key)}"',
+                else f'save an array of {_shape_text(parameter.shape)} as "{shown(key)}"',
             )
         ]
     if header.dtype.kind not in "fiu":
@@ -106,34 +111,35 @@ def _finite_array(
     array = file.read(key)
     wrong = np.flatnonzero(~np.isfinite(array))
     if len(wrong):
-        place = " ".join(map(str, np.unravel_index(wrong[0], array.shape))) or "0"
+        index = " ".join(map(str, np.unravel_index(wrong[0], array.shape))) or "0"
         raise fail(
-            f"{_named(file, key)} holds {len(wrong)} of {array.size} numbers that are not finite, the first at {place}",
+            f"{_array_text(file, key)} holds {len(wrong)} of {array.size} numbers that are not finite, the first "
+            f"at {index}",
             span,
             hint=f"give finite numbers for {parameter.name}",
         )
-    within(array, dtype, _named(file, key), span, "give smaller weights, or run with --dtype float64")
+    within(array, dtype, _array_text(file, key), span, "give smaller weights, or run with --dtype float64")
     return array.astype(np.float64)
 
 
-def _named(file: ArrayFile, key: str) -> str:
+def _array_text(file: ArrayFile, key: str) -> str:
     return f'"{shown(key)}" in {shown(file.path)}'
 
 
-def _spelled(name: str) -> str:
-    """Return a name as the torch module spells it."""
+def _torch_name(name: str) -> str:
+    """Return a name as it is in the torch module."""
     return re.sub(r"\W", "_", name)
 
 
 def _parameter_for(
-    key: str, net: Net, learning: Mapping[str, Parameter], spellings: Mapping[str, list[str]]
+    key: str, net: Net, learning: Mapping[str, Parameter], by_torch_name: Mapping[str, list[str]]
 ) -> tuple[str | None, str]:
-    """The name of the parameter that a key means, or None and why there is none."""
+    """Return the name of the parameter that a key means, or None and the reason why there is none."""
     if key in learning:
         return key, ""
-    spelled = spellings.get(_spelled(key), [])
-    if len(spelled) == 1:
-        return spelled[0], ""
+    same_torch_name = by_torch_name.get(_torch_name(key), [])
+    if len(same_torch_name) == 1:
+        return same_torch_name[0], ""
     layer, kind = key[:-1].lower(), {"w": "weight", "b": "bias"}.get(key[-1:].lower())
     names = [later.name for later in net.layers[1:]]
     matching = [layer] if layer in names else [name for name in names if layer and name.startswith(layer)]
@@ -147,5 +153,5 @@ def _parameter_for(
     return (meant[0], "") if meant else (None, f"is the {kind} of {matching[0]}, which has none that learns")
 
 
-def _size(shape: tuple[int, ...]) -> str:
+def _shape_text(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "one number"

@@ -1,4 +1,4 @@
-"""Training as a generator: one `Pass` after each pass over the training patterns. The caller loops, stops, goes on."""
+"""The training loop, as a generator: one `PassResult` after each pass. The caller stops or continues."""
 
 from __future__ import annotations
 
@@ -14,71 +14,72 @@ from snsim.engines.protocol import Engine, Settings
 from snsim.errors import fail
 from snsim.network.net import Net
 from snsim.training import conjugate_gradient
-from snsim.training.choose_engine import engine_for
-from snsim.training.held_curvature import held_curvature
-from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, generator, layer_generator
-from snsim.training.parameter_scopes import rates_at
-from snsim.training.prepare import PreparedData
+from snsim.training.choose_engine import build_engine
+from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, layer_generator, stream_generator
+from snsim.training.parameter_scopes import rates_in_pass
+from snsim.training.prepare import Patterns, PreparedData
 from snsim.training.pruning import (
-    KEPT,
-    Kept,
-    Remaining,
-    as_state,
-    cut_away,
-    keeping,
-    kept_weights,
-    remaining,
-    still_kept,
-    with_remaining_lines,
+    KEPT_STATE,
+    KeptMasks,
+    RemainingCounts,
+    count_remaining,
+    kept_masks,
+    masks_as_state,
+    parameters_with_remaining_lines,
+    prune_masks,
+    with_kept_state,
+    zero_pruned,
 )
-from snsim.training.schedule import stage_of, value_at
-from snsim.training.scores import Score, evaluate_on
+from snsim.training.schedule import stage_of_pass, value_at
+from snsim.training.scores import Score, score_engine
 from snsim.training.spec import Stage, Training
 
-_MOMENT = 0.05  # seconds of learning after which progress is told and an interrupt is heard
+_MOMENT = 0.05  # seconds of training between two progress reports, at which an interrupt is handled
 _STREAMS = {"order": ORDER, "noise": NOISE, "curvature": CURVATURE}
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """All that a run needs to go on after pass `number` as if it had never stopped."""
+    """Everything that a run needs to resume after pass `number` with the same bits."""
 
     number: int
     parameters: Mapping[str, np.ndarray]
     state: Mapping[str, np.ndarray]  # of the update rule
-    generators: Mapping[str, Mapping[str, Any]]  # by stream: the state of its bit generator, plain numbers and texts
+    generators: Mapping[str, Mapping[str, Any]]  # by stream: the state of its bit generator, as numbers and strings
 
 
 class LazySnapshot:
-    """The snapshot after a pass, which copies the state of the engine when it is first asked for."""
+    """The snapshot after a pass; it copies the state of the engine when it is first needed."""
 
     def __init__(self, take: Callable[[], Snapshot]):
         self._take: Callable[[], Snapshot] | None = take
         self._taken: Snapshot | None = None
 
     def get(self) -> Snapshot:
-        """Return the snapshot. RuntimeError if it was not asked for before training went on."""
+        """Return the snapshot; raise RuntimeError if training went on before the first call."""
         if self._taken is None:
             if self._take is None:
-                raise RuntimeError("training went on before the snapshot of this pass was asked for")
+                raise RuntimeError("the snapshot of this pass was not taken before training went on")
             self._taken, self._take = self._take(), None
         return self._taken
 
     def take(self) -> Snapshot:
-        """Return the snapshot as `get` does, without keeping it: it is as large as the net."""
+        """Return the snapshot as `get` does, but do not keep it, because it is as large as the net."""
         if self._taken is None and self._take is not None:
             return self._take()
         return self.get()
 
     def expire(self) -> None:
-        """Training goes on: the engine has no longer the state of this pass."""
+        """Note that training goes on: the engine no longer has the state of this pass."""
         self._take = None
 
 
 @dataclass(frozen=True, eq=False)
-class Pass:
-    """Pass `number` (from 1) is over. `presentations` count from the start of the run; `seconds` of wall clock were
-    spent learning in this pass, `cpu_seconds` of this thread learning and scoring.
+class PassResult:
+    """The result of pass `number` (from 1).
+
+    `presentations` counts from the start of the run. `seconds` is the wall-clock time of training in this pass, and
+    `cpu_seconds` the CPU time of this thread for training and scoring.
     """
 
     number: int
@@ -88,26 +89,26 @@ class Pass:
     seconds: float
     cpu_seconds: float
     lazy_snapshot: LazySnapshot
-    left: Remaining | None = None  # of the net, once weights have been cut
+    remaining: RemainingCounts | None = None  # the counts of the net, once weights were pruned
 
     @property
     def snapshot(self) -> Snapshot:
-        """The state after this pass. It must be asked for before training goes on; it is copied then."""
+        """The state after this pass; it is copied at the first use, which must come before training goes on."""
         return self.lazy_snapshot.get()
 
 
 @dataclass(frozen=True)
-class Pruned:
-    """Before pass `number` weights were cut: what remained until then, and what is left."""
+class PruningResult:
+    """Weights were pruned before pass `number`: the counts before and after."""
 
     number: int
-    before: Remaining
-    left: Remaining
+    before: RemainingCounts
+    remaining: RemainingCounts
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` presentations of pass `number` have been learned."""
+    """The progress in pass `number`: `done` of `total` presentations."""
 
     number: int
     done: int
@@ -121,55 +122,65 @@ def train(
     seed: int,
     start: Snapshot | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Pass]:
-    """Train, pass by pass, each with its snapshot taken. The engine has the initial weights, or `start` is where an
-    earlier run stopped.
+) -> Iterator[PassResult]:
+    """Train, and yield the result of each pass with its snapshot taken.
 
-    The engine must have been built for the rule of the first pass to be run; where a later stage has another rule, a
-    new engine of the same kind takes over the weights, and what of the update state has a meaning there. Going on
-    from a snapshot gives the same bits as not stopping.
-    SnError if the cost of the training patterns is no longer finite.
+    Parameters
+    ----------
+    engine : Engine
+        Built for the update rule of the first pass to run, with the initial weights. If a later stage has another rule,
+        a new engine of the same kind takes over the weights and the update state that both rules share.
+    start : Snapshot, optional
+        Where an earlier run stopped. Resuming gives the same bits as not stopping.
+    progress : callable, optional
+        Called with the number of presentations done in the pass and their total.
+
+    Raises
+    ------
+    SnError
+        If the cost of the training patterns is not finite after a pass.
     """
-    for step in steps(training, data, engine, seed, start):
-        if isinstance(step, Pass):
+    for step in training_events(training, data, engine, seed, start):
+        if isinstance(step, PassResult):
             step.lazy_snapshot.get()
             yield step
         elif isinstance(step, Progress) and progress is not None:
             progress(step.done, step.total)
 
 
-def steps(
+def training_events(
     training: Training, data: PreparedData, engine: Engine, seed: int, start: Snapshot | None = None
-) -> Iterator[Progress | Pass | Pruned]:
-    """As `train`, with the progress inside a pass, and what is cut before one, among what is yielded. Snapshots are
-    taken by who asks for them.
+) -> Iterator[Progress | PassResult | PruningResult]:
+    """Train as `train` does, and yield the progress inside a pass and the results of pruning too.
+
+    A snapshot is taken only when the caller asks for it.
     """
-    generators = {name: generator(seed, stream) for name, stream in _STREAMS.items()}
+    generators = {name: stream_generator(seed, stream) for name, stream in _STREAMS.items()}
     first = 1 if start is None else start.number + 1
-    state: Mapping[str, np.ndarray] = {}  # of the update rule after the pass before; empty before the first
+    state: Mapping[str, np.ndarray] = {}  # of the update rule after the previous pass; empty before the first
     if start is not None:
         _restore(training, engine, generators, start)
         state = start.state if first > 1 else {}
     for number in range(first, training.passes + 1):
-        stage, inside = stage_of(training.stages, number)
-        before = None if number == 1 else stage_of(training.stages, number - 1)[0]
+        stage, inside = stage_of_pass(training.stages, number)
+        before = None if number == 1 else stage_of_pass(training.stages, number - 1)[0]
         if (stage.prune is not None and inside == 1) or (before is not None and before.rule != stage.rule):
             state = engine.state() if number > first else state
-            engine, pruned = _begun(training, stage, before, number, engine, state, data)
+            engine, pruned = _start_stage(training, stage, before, number, engine, state, data)
             if pruned is not None:
                 yield pruned
         elif start is not None and number == first:
             engine.load_state(start.state)
         began, cpu = time.perf_counter(), time.thread_time()
-        yield from _learn(training, stage, inside, number, data, engine, seed, generators)
+        yield from _run_pass(training, stage, inside, number, data, engine, seed, generators)
         seconds = time.perf_counter() - began
-        done = _finished_pass(training, stage, number, data, engine, seconds, cpu, generators)
+        done = _score_pass(training, stage, number, data, engine, seconds, cpu, generators)
         yield done
         if number < training.passes:
             done.lazy_snapshot.expire()
 
 
-def _begun(
+def _start_stage(
     training: Training,
     stage: Stage,
     before: Stage | None,
@@ -177,46 +188,45 @@ def _begun(
     engine: Engine,
     state: Mapping[str, np.ndarray],
     data: PreparedData,
-) -> tuple[Engine, Pruned | None]:
-    """The engine with which a stage begins: for its rule, with the weights of the one given; less what the stage cuts,
-    and what that was. `state` is the update state after the stage `before`.
+) -> tuple[Engine, PruningResult | None]:
+    """Return an engine for the rule of a stage, with the weights of `engine`, pruned if the stage says so.
+
+    The second result tells what was pruned. `state` is the update state after the stage `before`.
     """
-    kept, net, pruned = kept_weights(training.net, state), training.net, None
-    weights = _learning(training, engine.parameters())
+    kept, net, pruned = kept_masks(training.net, state), training.net, None
+    weights = _select_learning(training, engine.parameters())
     if stage.prune is not None:
-        now = still_kept(net, engine, data.train, kept, *stage.prune)
-        pruned = Pruned(number, remaining(net, kept), remaining(net, now))
-        weights, kept = cut_away(weights, now), now
-    ready = engine if engine.rule == stage.rule else engine_for(training, stage, engine.name, engine.dtype)
+        now = prune_masks(net, engine, data.train, kept, *stage.prune)
+        pruned = PruningResult(number, count_remaining(net, kept), count_remaining(net, now))
+        weights, kept = zero_pruned(weights, now), now
+    ready = engine if engine.rule == stage.rule else build_engine(training, stage, engine.name, engine.dtype)
     ready.load_parameters(weights)
-    made = {name: np.zeros_like(value) for name, value in ready.state().items()}
-    if before is not None and _goes_on(before, stage):
-        made |= {name: value for name, value in cut_away(state, kept or {}).items() if name in made}
-    ready.load_state(made if kept is None else {**made, **as_state(kept, engine.dtype)})
+    new_state = {name: np.zeros_like(value) for name, value in ready.state().items()}
+    if before is not None and _keeps_update_state(before, stage):
+        new_state |= {name: value for name, value in zero_pruned(state, kept or {}).items() if name in new_state}
+    ready.load_state(new_state if kept is None else {**new_state, **masks_as_state(kept, engine.dtype)})
     return ready, pruned
 
 
-def _goes_on(before: Stage, stage: Stage) -> bool:
-    """Whether the update state of one stage means something in the next. Conjugate directions do not where weights are
-    cut.
-    """
+def _keeps_update_state(before: Stage, stage: Stage) -> bool:
+    """Tell whether the update state carries over to the next stage; pruning ends conjugate directions."""
     if before.rule == stage.rule:
         return stage.prune is None or not stage.rule.conjugate
-    return keeping(before.rule) == stage.rule and not stage.rule.conjugate
+    return with_kept_state(before.rule) == stage.rule and not stage.rule.conjugate
 
 
-def _learning(training: Training, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _select_learning(training: Training, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {p.name: values[p.name] for p in training.net.parameters if p.learns}
 
 
 def _restore(training: Training, engine: Engine, generators: dict[str, np.random.Generator], start: Snapshot) -> None:
-    engine.load_parameters(_learning(training, start.parameters))
+    engine.load_parameters(_select_learning(training, start.parameters))
     for name, draw in generators.items():
         if name in start.generators:
             draw.bit_generator.state = start.generators[name]
 
 
-def _learn(
+def _run_pass(
     training: Training,
     stage: Stage,
     inside: int,
@@ -226,70 +236,72 @@ def _learn(
     seed: int,
     generators: dict[str, np.random.Generator],
 ) -> Iterator[Progress]:
-    """One pass: every training pattern once (or as many draws), in chunks of whole batches."""
+    """Run one pass: every training pattern once (or as many random draws), in chunks of whole batches."""
     patterns, net = data.train, training.net
     total = len(patterns)
     batch = min(stage.batch or total, total)
-    kept = _kept(net, stage, engine)
+    kept = _masks_of(net, stage, engine)
     options = {name: value_at(value, inside, stage.passes) for name, value in stage.options.items()}
     if stage.rule.conjugate:
-        for done in conjugate_gradient.step(engine, patterns, training.cost, options["mu"], kept, number):
+        for done in conjugate_gradient.take_step(engine, patterns, training.cost, options["mu"], kept, number):
             yield Progress(number, done, total)
         return
-    parameters = None if kept is None else with_remaining_lines(net, kept, training.fan_in)
+    parameters = None if kept is None else parameters_with_remaining_lines(net, kept, training.fan_in)
     settings = Settings(
-        rates=rates_at(stage, net, inside, training.fan_in, parameters),
+        rates=rates_in_pass(stage, net, inside, training.fan_in, parameters),
         options=options,
         batch=batch,
         batch_mean=stage.batch_mean,
-        held_curvature=held_curvature(stage, patterns, engine, generators["curvature"]),
+        held_curvature=_held_curvature(stage, patterns, engine, generators["curvature"]),
     )
     order = presentation_order(stage.order, total, seed, generators["order"])
-    moved = (
+    shifts = (
         None if stage.shift is None else generators["noise"].integers(-stage.shift[0], stage.shift[0] + 1, (total, 2))
     )
     noise = 0.0 if stage.input_noise is None else value_at(stage.input_noise, inside, stage.passes)
-    dropped = {layer: layer_generator(seed, GATES, number, k) for k, (layer, _) in enumerate(stage.dropout)}
+    gate_generators = {layer: layer_generator(seed, GATES, number, k) for k, (layer, _) in enumerate(stage.dropout)}
     theta = 0.0 if stage.theta is None else value_at(stage.theta, inside, stage.passes)
-    disturbed = {layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.layers[1:]) if theta}
+    noise_generators = {
+        layer.name: layer_generator(seed, THETA, number, k) for k, layer in enumerate(net.layers[1:]) if theta
+    }
     begin, batches = 0, 1
     while begin < total:
         since = time.perf_counter()
-        piece = slice(begin, min(begin + batches * batch, total))
-        chosen = piece if stage.order == "fixed" else order[piece]  # a piece of the data themselves is not copied
-        inputs = patterns.inputs[chosen]
-        if moved is not None and stage.shift is not None:
-            inputs = _shifted(inputs, data.shape, moved[piece], stage.shift[1])
+        chunk = slice(begin, min(begin + batches * batch, total))
+        indices = chunk if stage.order == "fixed" else order[chunk]  # a slice of the data is not copied
+        inputs = patterns.inputs[indices]
+        if shifts is not None and stage.shift is not None:
+            inputs = _shifted(inputs, data.shape, shifts[chunk], stage.shift[1])
         if noise:
             inputs = inputs + noise * generators["noise"].standard_normal(inputs.shape)
-        gates = _gates(stage, training, len(inputs), dropped)
-        of_inputs = gates.pop(net.layers[0].name, None)
-        inputs = inputs if of_inputs is None else inputs * of_inputs
+        gates = _draw_gates(stage, training, len(inputs), gate_generators)
+        input_gates = gates.pop(net.layers[0].name, None)
+        inputs = inputs if input_gates is None else inputs * input_gates
         noises = (
             {}
             if not theta
             else {
                 layer: theta * draw.standard_normal((len(inputs), net.layer(layer).units))
-                for layer, draw in disturbed.items()
+                for layer, draw in noise_generators.items()
             }
         )
-        engine.learn(inputs, patterns.targets[chosen], settings, gates, noises)
-        begin = piece.stop
-        if time.perf_counter() - since < _MOMENT:  # how many are learned in one go changes nothing but the time
+        engine.learn(inputs, patterns.targets[indices], settings, gates, noises)
+        begin = chunk.stop
+        if time.perf_counter() - since < _MOMENT:  # the size of a chunk changes only the time
             batches *= 2
         yield Progress(number, begin, total)
 
 
 def _shifted(inputs: np.ndarray, shape: tuple[int, ...], cells: np.ndarray, fill: float | None) -> np.ndarray:
-    """The patterns moved by so many rows and columns, (patterns, 2)."""
+    """Return the patterns, each shifted by its rows and columns in `cells`, (patterns, 2)."""
     pictures = inputs.reshape(len(inputs), *shape)
     return shift(pictures, cells[:, 0], cells[:, 1], fill).reshape(len(inputs), -1)
 
 
-def _gates(
+def _draw_gates(
     stage: Stage, training: Training, patterns: int, draws: Mapping[str, np.random.Generator]
 ) -> dict[str, np.ndarray]:
-    """By name of a layer with dropout, what its states are multiplied by: 0, or 1/(1-P)."""
+    """Return the factors of the states, 0 or 1/(1-P), by name of a layer with dropout."""
     return {
         layer: (draws[layer].random((patterns, training.net.layer(layer).units)) >= chance) / (1.0 - chance)
         for layer, chance in stage.dropout
@@ -297,20 +309,21 @@ def _gates(
 
 
 def presentation_order(order: str, patterns: int, seed: int, draw: np.random.Generator) -> np.ndarray:
-    """The numbers of the patterns of one pass: `fixed`, `shuffled`, `shuffled once` or `random` (with replacement).
+    """Return the indices of the patterns of one pass in an order of `(order ...)`.
 
-    `shuffled once` draws its one permutation from the seed anew each time, so that nothing needs to be kept.
+    The order is `fixed`, `shuffled`, `shuffled once` or `random` (with replacement).
+    `shuffled once` draws its permutation from the seed again in each pass, so it needs no stored state.
     """
     if order == "fixed":
         return np.arange(patterns)
     if order == "shuffled":
         return draw.permutation(patterns)
     if order == "shuffled once":
-        return generator(seed, ORDER).permutation(patterns)
+        return stream_generator(seed, ORDER).permutation(patterns)
     return draw.integers(0, patterns, patterns)
 
 
-def _finished_pass(
+def _score_pass(
     training: Training,
     stage: Stage,
     number: int,
@@ -319,24 +332,24 @@ def _finished_pass(
     seconds: float,
     cpu: float,
     generators: dict[str, np.random.Generator],
-) -> Pass:
-    """The pass with its scores; `cpu` is what this thread's clock showed when it began."""
+) -> PassResult:
+    """Return the result of a pass with its scores; `cpu` is the CPU time of this thread at its start."""
     scores = [
         None
         if patterns is None
-        else evaluate_on(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
+        else score_engine(engine, patterns.inputs, patterns.targets, training.cost, training.criterion)
         for patterns in (data.train, data.test)
     ]
     on_train = scores[0]
     assert on_train is not None
     if not np.isfinite(on_train.loss):
         raise fail(
-            f"training {training.name} ran away in pass {number}: its cost is {on_train.loss}",
+            f"training {training.name} diverged in pass {number}: its cost is {on_train.loss}",
             training.span,
-            hint="lower the learning rate; the weights of the pass before are kept",
+            hint="lower the learning rate; the weights of the previous pass are kept",
         )
-    kept = _kept(training.net, stage, engine)
-    return Pass(
+    kept = _masks_of(training.net, stage, engine)
+    return PassResult(
         number,
         on_train,
         scores[1],
@@ -344,7 +357,7 @@ def _finished_pass(
         seconds,
         time.thread_time() - cpu,
         LazySnapshot(lambda: _snapshot(number, engine, generators)),
-        None if kept is None else remaining(training.net, kept),
+        None if kept is None else count_remaining(training.net, kept),
     )
 
 
@@ -357,6 +370,20 @@ def _snapshot(number: int, engine: Engine, generators: Mapping[str, np.random.Ge
     )
 
 
-def _kept(net: Net, stage: Stage, engine: Engine) -> Kept | None:
-    """Which weights remain; None if none was ever cut, which the rule tells without a copy of the engine's state."""
-    return kept_weights(net, engine.state()) if KEPT in stage.rule.states else None
+def _masks_of(net: Net, stage: Stage, engine: Engine) -> KeptMasks | None:
+    """Return the masks of the weights that remain; None if none was pruned, known without a copy of the state."""
+    return kept_masks(net, engine.state()) if KEPT_STATE in stage.rule.states else None
+
+
+def _held_curvature(
+    stage: Stage, patterns: Patterns, engine: Engine, draw: np.random.Generator
+) -> dict[str, np.ndarray] | None:
+    """Return the curvature that `(curvature N)` holds during a pass: the mean over N training patterns.
+
+    It is h or h-full, whichever the rule uses, by parameter name; None without `(curvature N)`. The patterns are drawn
+    without replacement before each pass, as in LeCun, Bottou, Bengio and Haffner 1998, appendix C (500 of 60,000).
+    """
+    if stage.curvature_patterns is None or stage.rule.curvature is None:
+        return None
+    indices = draw.permutation(len(patterns))[: stage.curvature_patterns]
+    return engine.curvature(patterns.inputs[indices], patterns.targets[indices], stage.rule.curvature)

@@ -1,4 +1,4 @@
-"""Placed statements become numbers for each weight: the more specific place wins."""
+"""Turn scoped values into numbers for each weight: the most specific scope wins."""
 
 from __future__ import annotations
 
@@ -8,72 +8,73 @@ import numpy as np
 
 from snsim.network.net import Net, Parameter
 from snsim.training.schedule import value_at
-from snsim.training.spec import Place, Placed, Stage
+from snsim.training.spec import Scope, ScopedValue, Stage
 
 
-def places_of(parameter: Parameter) -> tuple[Place, ...]:
-    """Return the places that cover a parameter, the most specific first.
+def scopes_of(parameter: Parameter) -> tuple[Scope, ...]:
+    """Return the scopes that cover a parameter, the most specific first.
 
-    (bias ..) or (connect ..), then LAYER, then biases, then everywhere.
+    The order is (bias ..) or (connect ..), then LAYER, then biases, then everywhere.
     """
-    layer, everywhere = Place("layer", parameter.layer), Place("everywhere")
+    layer, everywhere = Scope("layer", parameter.layer), Scope("everywhere")
     if parameter.kind == "bias":
-        return Place("bias", parameter.layer), layer, Place("biases"), everywhere
-    return Place("connection", parameter.layer, parameter.source or ""), layer, everywhere
+        return Scope("bias", parameter.layer), layer, Scope("biases"), everywhere
+    return Scope("connection", parameter.layer, parameter.source or ""), layer, everywhere
 
 
-class StatedPlaces:
-    """Placed statements by place: what holds for a parameter is found without going through all of them."""
+class StatementsByScope:
+    """Scoped values by scope: finds the one for a parameter without a search through all of them."""
 
-    def __init__(self, statements: Iterable[Placed]):
-        """`statements`: at most one for each place."""
-        self._by_place = {placed.place: placed for placed in statements}
+    def __init__(self, statements: Iterable[ScopedValue]):
+        """Take scoped values, at most one for each scope."""
+        self._by_scope = {scoped.scope: scoped for scoped in statements}
 
-    def holding_for(self, parameter: Parameter) -> Placed | None:
-        """Return the most specific statement that covers a parameter, or None."""
-        return next((self._by_place[place] for place in places_of(parameter) if place in self._by_place), None)
+    def most_specific(self, parameter: Parameter) -> ScopedValue | None:
+        """Return the value of the most specific scope that covers a parameter, or None."""
+        return next((self._by_scope[scope] for scope in scopes_of(parameter) if scope in self._by_scope), None)
 
 
-def fan_in(parameter: Parameter, counting: str) -> np.ndarray:
-    """Return F of each weight, float64: an array of the parameter's shape, or of no dimension where all are equal.
+def fan_in_of(parameter: Parameter, counting: str) -> np.ndarray:
+    """Return F of each weight, float64, in the shape of the parameter; with no dimension if all are equal.
 
-    `lines` counts the bias of the receiving unit (SN-2.8), `weights` does not. At least 1, also for a bias that is the
-    only weight of its units.
+    `counting` "lines" counts the bias of the receiving unit (as SN-2.8), "weights" does not. F is at least 1, also for
+    a bias that is the only weight of its units.
     """
     low, high = parameter.fan_in_range if parameter.size else (0, 0)
     lines = np.asarray(low if low == high else parameter.fan_in.reshape(parameter.shape), dtype=np.float64)
     return np.maximum(lines - 1, 1) if counting == "weights" and parameter.has_bias else lines
 
 
-def rate(placed: Placed, parameter: Parameter, value: float, counting: str) -> float | np.ndarray:
-    """The rates of a parameter's weights: epsilon V, epsi-sqrt V/sqrt F, epsi-inv V/F, mask-epsi V/sqrt(F sharers).
+def learning_rates(scoped: ScopedValue, parameter: Parameter, value: float, counting: str) -> float | np.ndarray:
+    """Return the learning rates of the weights of a parameter: a float if all are equal, else an array of its shape.
 
-    See docs/reference/sn28.md, section 3.7. A float where all are equal, else an array of the parameter's shape.
+    They are V for epsilon, V/sqrt F for epsi-sqrt, V/F for epsi-inv and V/sqrt(F sharers) for mask-epsi
+    (docs/reference/sn28.md, section 3.7).
     """
-    if placed.family == "epsilon":
+    if scoped.family == "epsilon":
         return value
-    lines = fan_in(parameter, counting)
+    lines = fan_in_of(parameter, counting)
     divisors: dict[str, Callable[[], np.ndarray]] = {
         "epsi-sqrt": lambda: np.sqrt(lines),
         "epsi-inv": lambda: lines,
         "mask-epsi": lambda: np.sqrt(lines * parameter.sharers.reshape(parameter.shape)),
     }
-    rates = np.asarray(value / divisors[placed.family]())
+    rates = np.asarray(value / divisors[scoped.family]())
     return float(rates.flat[0]) if np.all(rates == rates.flat[0]) else rates
 
 
-def rates_at(
+def rates_in_pass(
     stage: Stage, net: Net, number: int, counting: str = "lines", parameters: Iterable[Parameter] | None = None
 ) -> dict[str, float | np.ndarray]:
-    """The rate of every parameter that learns, in pass `number` (from 1) of the stage, by parameter name.
+    """Return the rates of every parameter that learns, in pass `number` (from 1) of the stage, by parameter name.
 
-    Empty for a rule that has no rate. `parameters` may be given instead of the net's, with another F.
+    The result is empty for a rule without a rate. `parameters` replaces those of the net, to use another F.
     """
     rates: dict[str, float | np.ndarray] = {}
-    stated = StatedPlaces(stage.rates)
+    stated = StatementsByScope(stage.rates)
     for parameter in net.parameters if parameters is None else parameters:
-        placed = stated.holding_for(parameter)
-        if parameter.learns and placed is not None:
-            value = value_at(placed.value, number, stage.passes)
-            rates[parameter.name] = rate(placed, parameter, value, counting)
+        scoped = stated.most_specific(parameter)
+        if parameter.learns and scoped is not None:
+            value = value_at(scoped.value, number, stage.passes)
+            rates[parameter.name] = learning_rates(scoped, parameter, value, counting)
     return rates

@@ -1,4 +1,4 @@
-"""From a training and its examples to what an engine is shown: rows of inputs and rows of targets."""
+"""Prepare the examples of a training for an engine: rows of inputs and rows of targets."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snsim.data import patterns as change
+from snsim.data import patterns as transform
 from snsim.data.examples import Examples, Split
 from snsim.data.formats import within
 from snsim.errors import Span, fail
 from snsim.network.clauses import DEFAULT
 from snsim.training.spec import Training
 
-_SMALLER = "divide the numbers by their largest, or run with --dtype float64"
+_SCALE_HINT = "scale the numbers down, or run with --dtype float64"
 
 
 @dataclass(frozen=True, eq=False)
 class Patterns:
-    """`inputs`: (patterns, input units), of the type that was asked for; `targets`: (patterns, output units), float64.
-    Both in C order.
+    """Inputs (patterns, input units) in the type of the engine, and targets (patterns, output units) in float64.
+
+    Both are in C order.
     """
 
     inputs: np.ndarray
@@ -31,31 +32,32 @@ class Patterns:
 
 @dataclass(frozen=True, eq=False)
 class PreparedData:
-    """What a training learns from and is tested on. `shape` is that of one input picture, (units,) if it has none."""
+    """The training and test patterns. `shape` is that of one input picture, or (units,) if the inputs have none."""
 
     name: str
-    digest: str  # of the examples as they came, before ranges and frame
+    digest: str  # of the examples as loaded, before ranges and frame are applied
     origin: str
     shape: tuple[int, ...]
     train: Patterns
     test: Patterns | None
 
 
-def prepare(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float64) -> PreparedData:
-    """Ranges, frame and targets applied, sizes checked against the net. SnError that names both sizes.
+def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float64) -> PreparedData:
+    """Return the patterns of a training, with its ranges, frame and targets applied.
 
-    `dtype` is that of the inputs: an engine of the same type is handed them as they are.
+    `dtype` is the type of the inputs; an engine of the same type uses them without a copy. Raise SnError if the sizes
+    do not match those of the net.
     """
     span, net = training.data.span, training.net
-    chosen = examples
+    selected = examples
     if training.ensemble is not None or training.test_set is not None:
-        chosen = change.select(
-            chosen, training.ensemble, training.test_set, training.place("ensemble"), training.place("test-set")
+        selected = transform.select(
+            selected, training.ensemble, training.test_set, training.span_of("ensemble"), training.span_of("test-set")
         )
     if training.frame is not None:
-        chosen = change.frame(chosen, *training.frame, training.place("frame"))
-    chosen = change.shaped(chosen, net.layers[0].shape, net.layers[0].name, span)
-    train = _patterns(training, examples, chosen.train, span, dtype)
+        selected = transform.frame(selected, *training.frame, training.span_of("frame"))
+    selected = transform.shaped(selected, net.layers[0].shape, net.layers[0].name, span)
+    train = _make_patterns(training, examples, selected.train, span, dtype)
     if not len(train):
         raise fail(
             f"{examples.name} has no training patterns",
@@ -64,30 +66,30 @@ def prepare(training: Training, examples: Examples, dtype: np.dtype | type | str
         )
     _check_curvature(training, len(train))
     test = None
-    if chosen.test is not None and len(chosen.test):
-        test = _patterns(training, examples, chosen.test, span, dtype)
-    return PreparedData(examples.name, examples.digest, examples.origin, chosen.shape, train, test)
+    if selected.test is not None and len(selected.test):
+        test = _make_patterns(training, examples, selected.test, span, dtype)
+    return PreparedData(examples.name, examples.digest, examples.origin, selected.shape, train, test)
 
 
-def _patterns(
+def _make_patterns(
     training: Training, examples: Examples, split: Split, span: Span | None, dtype: np.dtype | type | str
 ) -> Patterns:
     inputs = split.inputs.reshape(len(split), -1)
-    within(inputs, dtype, f"the inputs of {examples.name}", span, _SMALLER)
+    within(inputs, dtype, f"the inputs of {examples.name}", span, _SCALE_HINT)
     inputs = np.ascontiguousarray(inputs, dtype)
-    targets = _targets(training, examples, split, span)
-    within(targets, dtype, f"the targets of {examples.name}", span, _SMALLER)
+    targets = _make_targets(training, examples, split, span)
+    within(targets, dtype, f"the targets of {examples.name}", span, _SCALE_HINT)
     if training.cost.softmax and np.abs(targets.sum(axis=1) - 1).max() > 1e-6:
         raise fail(
             f"cross-entropy needs targets that sum to 1; those for {examples.name} sum to "
             f"{targets[0].sum():g} in the first pattern",
             span,
-            hint="with data with classes write (targets 0 1)",
+            hint="for data with class labels write (targets 0 1)",
         )
     return Patterns(inputs, targets)
 
 
-def _targets(training: Training, examples: Examples, split: Split, span: Span | None) -> np.ndarray:
+def _make_targets(training: Training, examples: Examples, split: Split, span: Span | None) -> np.ndarray:
     output = training.net.layers[-1]
     off, on = training.targets
     if split.labels is not None:
@@ -98,7 +100,7 @@ def _targets(training: Training, examples: Examples, split: Split, span: Span | 
                 span,
                 hint=f"write (layer {output.name} {classes}), or name other data",
             )
-        return change.one_of_n(split.labels, classes, off, on)
+        return transform.one_of_n(split.labels, classes, off, on)
     targets = np.ascontiguousarray(split.targets, np.float64)
     if targets.shape[1] != output.units:
         raise fail(
@@ -109,9 +111,9 @@ def _targets(training: Training, examples: Examples, split: Split, span: Span | 
         )
     if _states_targets(training) and not np.isin(targets, (off, on)).all():
         raise fail(
-            f"{examples.name} has targets of its own, other than {off:g} and {on:g}",
+            f"{examples.name} has its own targets, and some are neither {off:g} nor {on:g}",
             span,
-            hint="leave (targets ...) out, or state those of the data",
+            hint="remove (targets ...), or state the two values of the data",
         )
     return targets
 
@@ -125,6 +127,6 @@ def _check_curvature(training: Training, patterns: int) -> None:
         if stage.curvature_patterns is not None and stage.curvature_patterns > patterns:
             raise fail(
                 f"(curvature {stage.curvature_patterns}) asks for more than the {patterns} training patterns",
-                training.place("update", "stage", "repeat"),
+                training.span_of("update", "stage", "repeat"),
                 hint=f"write (curvature {patterns}) or less",
             )

@@ -1,10 +1,11 @@
-"""Optimal brain damage: weights of little saliency are cut, and stay cut while the rest goes on learning.
+"""Optimal brain damage: prune the weights of smallest saliency and train the others further.
 
-LeCun, Denker and Solla 1990 (NIPS 2), as SN-2.8 does it (obd-prune): the saliency of a connection is h w^2, h the
-second derivative of the cost with its f'' term, over the training set (the paper's factor 1/2 changes no order); all
-connections of a shared weight have that of the weight, so that they are cut together. A cut weight is 0 and is held
-there by a state of the update rule, `KEPT`, which is 1 for weights that remain; so it is in the checkpoint of a run,
-and every engine, which knows nothing of pruning, keeps to it.
+LeCun, Denker and Solla 1990 (NIPS 2), as in SN-2.8 (obd-prune). The saliency of a connection is h w^2, where h is the
+second derivative of the cost over the training set, with its f'' term; the factor 1/2 of the paper does not change the
+order. All connections of a shared weight have the saliency of the weight, so they are pruned together.
+
+A pruned weight is 0. A state of the update rule, `KEPT_STATE`, is 1 for weights that remain, and the rule multiplies
+the weights by it. So pruning is part of the checkpoint of a run, and engines need no code for it.
 """
 
 from __future__ import annotations
@@ -20,93 +21,97 @@ from snsim.network.expressions import apply, variable
 from snsim.network.net import Net, Parameter
 from snsim.training.prepare import Patterns
 
-KEPT = "kept weights"  # the name of the state; no rule of a program can have one with a blank
+KEPT_STATE = "kept weights"  # the name of the state; states that a program declares cannot contain a space
 
-Kept = dict[str, np.ndarray]  # by parameter that learns: bool, of its shape, whether a weight remains
+KeptMasks = dict[str, np.ndarray]  # by parameter that learns: which weights remain, bool in its shape
 
 
 @dataclass(frozen=True)
-class Remaining:
-    """What of a net remains: connections that learn, with biases and border cells, and free weights."""
+class RemainingCounts:
+    """Counts of the remaining connections that learn, with biases and border cells, and of the free weights."""
 
     connections: int
     weights: int
 
 
-def keeping(rule: UpdateRule) -> UpdateRule:
-    """The rule that holds cut weights at 0, whatever else it does."""
-    held = (("w", apply("*", variable(KEPT), variable("w"))),)
-    return replace(rule, states=(*rule.states, KEPT), assignments=(*rule.assignments, held))
+def with_kept_state(rule: UpdateRule) -> UpdateRule:
+    """Return the rule with a final assignment that keeps pruned weights at 0."""
+    masking = (("w", apply("*", variable(KEPT_STATE), variable("w"))),)
+    return replace(rule, states=(*rule.states, KEPT_STATE), assignments=(*rule.assignments, masking))
 
 
-def kept_weights(net: Net, state: Mapping[str, np.ndarray]) -> Kept | None:
-    """Which weights remain, from an update state (that of a checkpoint); None if none was ever cut."""
+def kept_masks(net: Net, state: Mapping[str, np.ndarray]) -> KeptMasks | None:
+    """Return the masks of remaining weights in an update state; None if no weights were ever pruned."""
     learning = [p for p in net.parameters if p.learns]
-    if not learning or f"{learning[0].name}/{KEPT}" not in state:
+    if not learning or f"{learning[0].name}/{KEPT_STATE}" not in state:
         return None
-    return {p.name: state[f"{p.name}/{KEPT}"] != 0 for p in learning}
+    return {p.name: state[f"{p.name}/{KEPT_STATE}"] != 0 for p in learning}
 
 
-def remaining(net: Net, kept: Kept | None) -> Remaining:
-    """The counts of what remains."""
+def count_remaining(net: Net, kept: KeptMasks | None) -> RemainingCounts:
+    """Return the counts of what remains; `kept` None means that nothing was pruned."""
     learning = [p for p in net.parameters if p.learns]
     if kept is None:
-        return Remaining(sum(_connections(net, p) for p in learning), sum(p.size for p in learning))
-    return Remaining(
+        return RemainingCounts(sum(_connection_count(net, p) for p in learning), sum(p.size for p in learning))
+    return RemainingCounts(
         sum(int(p.sharers[kept[p.name].ravel()].sum()) for p in learning),
         sum(int(kept[p.name].sum()) for p in learning),
     )
 
 
-def _connections(net: Net, parameter: Parameter) -> int:
-    """How many connections use the weights of a parameter: the sum of its `sharers`, which need not be built."""
+def _connection_count(net: Net, parameter: Parameter) -> int:
+    """Return how many connections use the weights of a parameter: the sum of its `sharers`, without building them."""
     if parameter.kind == "bias":
         return net.layer(parameter.layer).units
     return next(c for c in net.entering(parameter.layer) if c.source == parameter.source).wiring.connections
 
 
-def still_kept(net: Net, engine: Engine, patterns: Patterns, kept: Kept | None, fraction: float, of: str) -> Kept:
-    """Which weights remain when the fraction of the remaining connections (or weights, as `of` says) is cut.
+def prune_masks(
+    net: Net, engine: Engine, patterns: Patterns, kept: KeptMasks | None, fraction: float, of: str
+) -> KeptMasks:
+    """Return the masks after pruning a fraction of the remaining connections, or weights if `of` is "weights".
 
-    Of n saliencies in order the one at floor(n * fraction), from 0, is the limit; what is strictly below it is cut
-    (docs/reference/sn28.md, section 3.13: SN's obd-prune). A weight whose second derivative is negative goes first.
+    Of n sorted saliencies the one with the index floor(n * fraction), from 0, is the limit; weights strictly below it
+    are pruned (SN's obd-prune: docs/reference/sn28.md, section 3.13). Weights with a negative second derivative are
+    pruned first. Raise SnError if a saliency is not finite.
     """
     h, w = engine.curvature(patterns.inputs, patterns.targets, "full"), engine.parameters()
     learning = [p for p in net.parameters if p.learns]
     before = {p.name: np.ones(p.shape, bool) if kept is None else kept[p.name] for p in learning}
     saliency = {p.name: h[p.name].astype(float) * w[p.name].astype(float) ** 2 for p in learning}
-    every = np.concatenate([saliency[p.name][before[p.name]] for p in learning])
+    remaining = np.concatenate([saliency[p.name][before[p.name]] for p in learning])
     if of == "connections":
-        every = np.repeat(every, np.concatenate([p.sharers[before[p.name].ravel()] for p in learning]))
-    if not np.isfinite(every).all():
+        remaining = np.repeat(remaining, np.concatenate([p.sharers[before[p.name].ravel()] for p in learning]))
+    if not np.isfinite(remaining).all():
         raise fail(
-            "the curvature over the training patterns is not finite, so nothing can be cut by it",
-            hint="lower the learning rate of the passes before",
+            "the curvature over the training patterns is not finite, so no weights can be pruned by it",
+            hint="lower the learning rate of the earlier passes",
         )
-    if not len(every):
+    if not len(remaining):
         return before
-    limit = np.partition(every, int(len(every) * fraction))[int(len(every) * fraction)]
+    limit = np.partition(remaining, int(len(remaining) * fraction))[int(len(remaining) * fraction)]
     return {name: remains & ~(saliency[name] < limit) for name, remains in before.items()}
 
 
-def as_state(kept: Kept, dtype: np.dtype) -> dict[str, np.ndarray]:
-    """The entries of an update state that hold what is cut."""
-    return {f"{name}/{KEPT}": remains.astype(dtype) for name, remains in kept.items()}
+def masks_as_state(kept: KeptMasks, dtype: np.dtype) -> dict[str, np.ndarray]:
+    """Return the masks as entries of an update state."""
+    return {f"{name}/{KEPT_STATE}": remains.astype(dtype) for name, remains in kept.items()}
 
 
-def cut_away(values: Mapping[str, np.ndarray], kept: Kept) -> dict[str, np.ndarray]:
-    """Weights, or an update state, with 0 where a weight is cut."""
-    made = {}
+def zero_pruned(values: Mapping[str, np.ndarray], kept: KeptMasks) -> dict[str, np.ndarray]:
+    """Return weights, or an update state, with 0 where a weight is pruned."""
+    masked = {}
     for name, value in values.items():
         remains = kept.get(name.rpartition("/")[0] or name)
-        made[name] = value if remains is None else np.where(remains, value, np.zeros((), value.dtype))
-    return made
+        masked[name] = value if remains is None else np.where(remains, value, np.zeros((), value.dtype))
+    return masked
 
 
-def with_remaining_lines(net: Net, kept: Kept, counting: str) -> tuple[Parameter, ...]:
-    """The parameters of the net with F of what remains: learning rates go by it (SN counts the lines that are left).
+def parameters_with_remaining_lines(net: Net, kept: KeptMasks, counting: str) -> tuple[Parameter, ...]:
+    """Return the parameters of the net with F of the remaining connections, which learning rates use as in SN.
 
-    `counting` is that of `(fan-in ...)`; with "weights" a bias is taken off F again, so here it counts even if cut.
+    `counting` is that of `(fan-in ...)`. With "weights" the bias is subtracted from F later, so here it counts even if
+    it is pruned.
     """
     lines: dict[str, np.ndarray] = {}
     for layer in net.layers[1:]:
@@ -119,7 +124,7 @@ def with_remaining_lines(net: Net, kept: Kept, counting: str) -> tuple[Parameter
             total += 1 if counting == "weights" else kept[f"{layer.name}.bias"].ravel()[layer.bias_index]
         lines[layer.name] = total
     return tuple(
-        _with_fan_in(p, np.maximum(_of_last_users(net, p, lines[p.layer]), 1 + (counting == "weights")))
+        _with_fan_in(p, np.maximum(_fan_in_of_last_users(net, p, lines[p.layer]), 1 + (counting == "weights")))
         for p in net.parameters
     )
 
@@ -128,12 +133,12 @@ def _with_fan_in(parameter: Parameter, fan_in: np.ndarray) -> Parameter:
     return replace(parameter, build_fan_in=lambda: fan_in, build_fan_in_values=lambda: fan_in)
 
 
-def _of_last_users(net: Net, parameter: Parameter, lines: np.ndarray) -> np.ndarray:
-    """F of the last unit that uses each weight, as `Parameter.fan_in` has it."""
+def _fan_in_of_last_users(net: Net, parameter: Parameter, lines: np.ndarray) -> np.ndarray:
+    """Return F of the last unit that uses each weight, as in `Parameter.fan_in`."""
     if parameter.kind == "bias":
-        made = np.zeros(parameter.size, int)
-        made[net.layer(parameter.layer).bias_index] = lines
-        return made
+        fan_in = np.zeros(parameter.size, int)
+        fan_in[net.layer(parameter.layer).bias_index] = lines
+        return fan_in
     connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
     used: np.ndarray = lines[connection.wiring.last_user()]
     return used

@@ -1,8 +1,8 @@
-"""How many patterns must be rejected for the rest to be classified well enough.
+"""Compute how many patterns must be rejected so that the rest is classified well enough.
 
 LeCun et al. 1989 (Neural Computation 1:541-551): a pattern is rejected if the difference between the two most active
-outputs is below a threshold, and the figure of merit is the percentage of test patterns that must be rejected for
-1 % error on the rest. They chose the threshold on the test set; `at` tells what one chosen elsewhere gives.
+outputs is below a threshold. The figure of merit is the percentage of test patterns that must be rejected for 1 %
+error on the rest. They chose the threshold on the test set; `reject_below` applies a threshold chosen elsewhere.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from snsim.training.criteria import right_by_max
 
 @dataclass(frozen=True)
 class Rejection:
-    """What a threshold does to `patterns` patterns: those with a smaller difference between the two most active outputs
-    are `rejected`, `misses` of the rest are wrong. The threshold is infinite where all are rejected.
+    """The effect of a threshold on `patterns` patterns: `rejected` are rejected, `misses` of the rest are wrong.
+
+    The threshold is infinite if all patterns are rejected.
     """
 
     threshold: float
@@ -28,19 +29,21 @@ class Rejection:
 
     @property
     def percent(self) -> float:
-        """Patterns rejected, in percent of all."""
+        """Rejected patterns, in percent of all."""
         return 100 * self.rejected / self.patterns
 
     @property
     def error(self) -> float:
-        """Patterns that are wrong, in percent of those not rejected; 0 if all are rejected."""
+        """Wrong patterns, in percent of those not rejected; 0 if all are rejected."""
         return 100 * self.misses / max(1, self.patterns - self.rejected)
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """Every choice of a threshold: entry k rejects `rejected[k]` patterns and leaves `misses[k]` that are wrong, from
-    nothing rejected, by a threshold of 0, to everything. Patterns of equal difference are rejected together.
+class RejectionCurve:
+    """The effect of every threshold: entry k rejects `rejected[k]` patterns and leaves `misses[k]` wrong ones.
+
+    The entries go from nothing rejected, with a threshold of 0, to everything rejected. Patterns of equal difference
+    are rejected together.
     """
 
     threshold: np.ndarray
@@ -50,12 +53,12 @@ class Curve:
 
     @property
     def percent(self) -> np.ndarray:
-        """Rejected, in percent of all patterns."""
+        """Rejected patterns, in percent of all."""
         return 100 * self.rejected / self.patterns
 
     @property
     def error(self) -> np.ndarray:
-        """Wrong, in percent of those that are left; 0 where none is."""
+        """Wrong patterns, in percent of those not rejected; 0 if all are rejected."""
         percent: np.ndarray = 100 * self.misses / np.maximum(1, self.patterns - self.rejected)
         return percent
 
@@ -63,45 +66,49 @@ class Curve:
         return Rejection(float(self.threshold[k]), self.patterns, int(self.rejected[k]), int(self.misses[k]))
 
 
-def rejection(outputs: np.ndarray, targets: np.ndarray, error: float) -> Rejection:
-    """The least rejection after which at most `error` percent of the rest are wrong.
+def least_rejection(outputs: np.ndarray, targets: np.ndarray, error: float) -> Rejection:
+    """Return the smallest rejection after which at most `error` percent of the rest are wrong.
 
-    outputs, targets: (patterns, output units). A pattern is wrong if the most active output is not where the largest
-    target is. SnError for fewer than two outputs, or no patterns.
+    `outputs` and `targets` have the shape (patterns, output units). A pattern is wrong if the most active output is not
+    where the largest target is. Raise SnError for fewer than two outputs, or no patterns.
     """
-    every = curve(outputs, targets)
-    return every[int(np.flatnonzero(every.error <= error)[0])]  # the last entry, where all are rejected, has error 0
+    curve = rejection_curve(outputs, targets)
+    return curve[int(np.flatnonzero(curve.error <= error)[0])]  # the last entry, where all are rejected, has error 0
 
 
-def at(outputs: np.ndarray, targets: np.ndarray, threshold: float) -> Rejection:
-    """What a threshold that was chosen on other patterns does to these."""
-    accepted = margins(outputs) >= threshold
+def reject_below(outputs: np.ndarray, targets: np.ndarray, threshold: float) -> Rejection:
+    """Return the effect on these patterns of a threshold that was chosen on others."""
+    accepted = output_margins(outputs) >= threshold
     wrong = ~right_by_max(np.asarray(outputs), np.asarray(targets))
     return Rejection(float(threshold), len(accepted), int((~accepted).sum()), int((wrong & accepted).sum()))
 
 
-def curve(outputs: np.ndarray, targets: np.ndarray) -> Curve:
-    """What every threshold that makes a difference does."""
-    margin = margins(outputs)
+def rejection_curve(outputs: np.ndarray, targets: np.ndarray) -> RejectionCurve:
+    """Return the effect of every threshold that makes a difference."""
+    margin = output_margins(outputs)
     wrong = ~right_by_max(np.asarray(outputs), np.asarray(targets))
     order = np.argsort(margin, kind="stable")
-    thresholds, first = np.unique(margin[order], return_index=True)  # of each, how many have a smaller margin
+    thresholds, first = np.unique(
+        margin[order], return_index=True
+    )  # for each, the number of patterns with a smaller margin
     wrong_before = np.append(0, np.cumsum(wrong[order]))
     rejected = np.append(first, len(margin))
-    thresholds = np.concatenate([[0.0], thresholds[1:], [np.inf]])  # 0 rejects nothing elsewhere either
-    return Curve(thresholds, rejected, wrong.sum() - wrong_before[rejected], len(margin))
+    thresholds = np.concatenate(
+        [[0.0], thresholds[1:], [np.inf]]
+    )  # a threshold of 0 rejects nothing on other patterns either
+    return RejectionCurve(thresholds, rejected, wrong.sum() - wrong_before[rejected], len(margin))
 
 
-def margins(outputs: np.ndarray) -> np.ndarray:
-    """The difference between the two most active outputs of each pattern, float64."""
+def output_margins(outputs: np.ndarray) -> np.ndarray:
+    """Return the difference between the two most active outputs of each pattern, float64."""
     x = np.asarray(outputs, np.float64)
     if x.ndim != 2 or x.shape[1] < 2:
         raise fail(
-            f"rejection goes by the two most active outputs, and this net has {x.shape[1] if x.ndim == 2 else 1}",
+            f"rejection compares the two most active outputs, and this net has {x.shape[1] if x.ndim == 2 else 1}",
             hint="give the last layer a unit for each class, such as (layer output 10)",
         )
     if not len(x):
-        raise fail("there are no patterns to reject", hint="name data that have test patterns: --data NAME")
-    two = np.partition(x, -2, axis=1)
-    margin: np.ndarray = two[:, -1] - two[:, -2]
+        raise fail("there are no patterns to classify or reject", hint="name data that have test patterns: --data NAME")
+    largest = np.partition(x, -2, axis=1)
+    margin: np.ndarray = largest[:, -1] - largest[:, -2]
     return margin

@@ -1,4 +1,4 @@
-"""Numbers that change over the passes: what a `Value` is in a pass, and whether it fills its stage."""
+"""Numbers that change over the passes: the value of a `Value` in a pass, and checks of its length."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from snsim.network.clauses import Faults
 from snsim.training.spec import Stage, Value
 
 
-def constant(number: float) -> Value:
+def constant_value(number: float) -> Value:
+    """Return a value that does not change."""
     return Value("constant", (float(number),))
 
 
 def value_at(value: Value, number: int, passes: int) -> float:
-    """The value in pass `number` (from 1) of a stage of `passes`.
+    """Return the value in pass `number` (from 1) of a stage of `passes` passes.
 
-    `(linear a b)` is a + (b - a)(p - 1)/(P - 1), and a if P = 1. The last value of `(steps ...)` runs on.
+    `(linear a b)` is a + (b - a)(p - 1)/(P - 1) in pass p of P, and a if P = 1. The last value of `(steps ...)` holds
+    until the end.
     """
     if value.kind == "constant":
         return value.numbers[0]
@@ -30,26 +32,26 @@ def value_at(value: Value, number: int, passes: int) -> float:
     return value.numbers[-1]
 
 
-def check_filling(value: Value, passes: int, faults: Faults) -> None:
-    """A fault if `(steps ...)` do not fill the passes exactly: too few, too many, or none left for the last."""
+def check_steps_fill(value: Value, passes: int, faults: Faults) -> None:
+    """Add a fault if `(steps ...)` do not fill the passes exactly, or leave none for the last value."""
     if value.kind != "steps":
         return
     filled, open_end = sum(value.lengths), len(value.lengths) < len(value.numbers)
-    said = f"the steps fill {filled} passes, the training or stage has {passes}"
+    sentence = f"the steps fill {filled} passes, the training or stage has {passes}"
     if open_end and filled >= passes:
         faults.add(
-            f"{said}: none is left for the last value, {value.numbers[-1]:g}",
+            f"{sentence}: no pass is left for the last value, {value.numbers[-1]:g}",
             value.span,
             "shorten the steps or state more passes",
         )
     elif not open_end and filled != passes:
         last = value.numbers[-1]
-        more = f", or end with ({last:g}), which holds to the end" if filled < passes else ""
-        faults.add(said, value.span, f"state {filled} passes or change the steps{more}")
+        more = f", or end with ({last:g}), which holds until the end" if filled < passes else ""
+        faults.add(sentence, value.span, f"state {filled} passes or change the steps{more}")
 
 
-def fitted(value: Value, passes: int) -> Value:
-    """The value for another number of passes: steps are cut, or the last one runs on."""
+def fit_value(value: Value, passes: int) -> Value:
+    """Return the value for another number of passes: steps are dropped or shortened, or the last one is extended."""
     if value.kind != "steps":
         return value
     lengths: list[int] = []
@@ -65,16 +67,16 @@ def fitted(value: Value, passes: int) -> Value:
     return replace(value, lengths=tuple(lengths[:-1] if closed else lengths))
 
 
-def fitted_stages(stages: tuple[Stage, ...], passes: int) -> tuple[Stage, ...]:
-    """The stages when `passes` are run in all: the last ones are left out or cut, or the very last runs on."""
+def fit_stages(stages: tuple[Stage, ...], passes: int) -> tuple[Stage, ...]:
+    """Return the stages for another number of passes: drop or shorten the last ones, or extend the last."""
     kept: list[Stage] = []
     left = passes
     for stage in stages:
         if left == 0:
             break
-        own = left if stage is stages[-1] else min(stage.passes, left)
-        kept.append(_with_passes(stage, own))
-        left -= own
+        length = left if stage is stages[-1] else min(stage.passes, left)
+        kept.append(_with_passes(stage, length))
+        left -= length
     return tuple(kept)
 
 
@@ -82,15 +84,15 @@ def _with_passes(stage: Stage, passes: int) -> Stage:
     return replace(
         stage,
         passes=passes,
-        options={name: fitted(value, passes) for name, value in stage.options.items()},
-        rates=tuple(replace(rate, value=fitted(rate.value, passes)) for rate in stage.rates),
-        input_noise=None if stage.input_noise is None else fitted(stage.input_noise, passes),
-        theta=None if stage.theta is None else fitted(stage.theta, passes),
+        options={name: fit_value(value, passes) for name, value in stage.options.items()},
+        rates=tuple(replace(rate, value=fit_value(rate.value, passes)) for rate in stage.rates),
+        input_noise=None if stage.input_noise is None else fit_value(stage.input_noise, passes),
+        theta=None if stage.theta is None else fit_value(stage.theta, passes),
     )
 
 
-def stage_of(stages: tuple[Stage, ...], number: int) -> tuple[Stage, int]:
-    """The stage in which pass `number` of the training (from 1) falls, and the number of that pass in the stage."""
+def stage_of_pass(stages: tuple[Stage, ...], number: int) -> tuple[Stage, int]:
+    """Return the stage of pass `number` of the training (from 1), and the number of the pass in that stage."""
     for stage in stages:
         if number <= stage.passes:
             return stage, number

@@ -1,4 +1,4 @@
-"""What a pass is worth: the figures of a net on some patterns."""
+"""Score a net on patterns: cost, errors and rejection."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from snsim.engines.protocol import Cost, Engine
 from snsim.network.expressions import evaluate
 from snsim.training.criteria import CRITERIA
-from snsim.training.forward_all import outputs_of
-from snsim.training.rejection import rejection
+from snsim.training.forward_all import compute_outputs
+from snsim.training.rejection import least_rejection
 
-REJECTION_ERROR = 1.0  # percent of the rest: the requirement of LeCun et al. 1989
+REJECTION_ERROR = 1.0  # percent of the accepted patterns: the requirement of LeCun et al. 1989
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a net does on some patterns.
+    """The scores of a net on some patterns.
 
     `loss` is the mean over the patterns of the stated cost, `half_mse` that of 1/2 sum (d-x)^2 / n (SN's error),
-    `mse` that of sum (d-x)^2 / n; `error` the percentage of patterns that are not right, `misses` their number.
-    `rejection` is the least percentage to reject, by the two most active outputs, for 1 % error on the rest (LeCun et
-    al. 1989); None where the most active output does not tell the class.
+    `mse` that of sum (d-x)^2 / n; `error` is the percentage of patterns that are wrong, and `misses` their number.
+    `rejection` is the smallest percentage to reject, by the two most active outputs, for 1 % error on the rest (LeCun
+    et al. 1989); None if the most active output does not tell the class.
     """
 
     loss: float
@@ -35,7 +35,7 @@ class Score:
 
 
 def mean_cost(cost: Cost, x: np.ndarray, d: np.ndarray) -> float:
-    """The mean of E over the patterns, in float64."""
+    """Return the mean of the cost E over the patterns, in float64."""
     if cost.softmax:
         shifted = x - x.max(axis=1, keepdims=True)
         log_p = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
@@ -45,19 +45,24 @@ def mean_cost(cost: Cost, x: np.ndarray, d: np.ndarray) -> float:
     return float(np.sum(np.broadcast_to(e, x.shape)) / len(x))
 
 
-def score(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]) -> Score:
-    """The score of outputs (patterns, units) against their targets, computed in float64."""
+def score_outputs(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]) -> Score:
+    """Return the score of outputs (patterns, units) for their targets, computed in float64.
+
+    `rule` is the name and the numbers of a criterion.
+    """
     x, d = np.asarray(outputs, np.float64), np.asarray(targets, np.float64)
     name, numbers = rule
-    with np.errstate(all="ignore"):  # weights that ran away give inf or nan, which is told where the pass ends
+    with np.errstate(all="ignore"):  # weights that diverged give inf or nan, which is reported at the end of the pass
         misses = int(np.sum(~CRITERIA.get(name).right(x, d, *numbers)))
         mse = float(np.mean((d - x) ** 2))
-        rejected = rejection(x, d, REJECTION_ERROR).percent if name == "max" and x.shape[1] > 1 and len(x) else None
+        rejected = (
+            least_rejection(x, d, REJECTION_ERROR).percent if name == "max" and x.shape[1] > 1 and len(x) else None
+        )
         return Score(mean_cost(cost, x, d), mse / 2, mse, 100 * misses / len(x), misses, len(x), rejected)
 
 
-def evaluate_on(
+def score_engine(
     engine: Engine, inputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tuple[str, tuple[float, ...]]
 ) -> Score:
-    """The score of the engine's net on patterns (patterns, input units), as it is now."""
-    return score(outputs_of(engine, inputs), targets, cost, rule)
+    """Return the score of the current weights of an engine on inputs (patterns, input units)."""
+    return score_outputs(compute_outputs(engine, inputs), targets, cost, rule)

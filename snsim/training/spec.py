@@ -1,4 +1,4 @@
-"""What a training is: the value that `(train ...)` declares and that every engine is run by. Frozen, nothing acts."""
+"""What a training is: the frozen values that `(train ...)` declares and that the training loop reads."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ class Value:
     """A number over the passes of its stage: constant, `(linear a b)` or `(steps (v n) ... (v))`."""
 
     kind: str  # "constant", "linear", "steps"
-    numbers: tuple[float, ...]  # (v,), (a, b), the values of the steps; () of an initial distribution that takes none
-    lengths: tuple[int, ...] = ()  # passes of each step; the last may be missing: to the end
+    numbers: tuple[
+        float, ...
+    ]  # (v,), (a, b), the values of the steps, or () for an initial distribution without a number
+    lengths: tuple[int, ...] = ()  # passes of each step; the last may be missing and then lasts until the end
     span: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a rate or an initial weight holds. kind: "everywhere", "biases", "layer", "bias", "connection"."""
+class Scope:
+    """The weights for which a rate or an initial distribution holds.
+
+    `kind` is "everywhere", "biases", "layer", "bias" or "connection".
+    """
 
     kind: str
     layer: str = ""  # of "layer" and "bias"; the target of "connection"
@@ -32,17 +37,17 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """One statement of a placed family: a rate (epsilon, epsi-sqrt, ...) or an initial distribution."""
+class ScopedValue:
+    """A rate (epsilon, epsi-sqrt, ...) or an initial distribution, with its value and its scope."""
 
     family: str
     value: Value
-    place: Place
+    scope: Scope
 
 
 @dataclass(frozen=True, eq=False)
 class DataChoice:
-    """Where the examples come from: catalogue names in order of preference, or literal matrices, or SN files."""
+    """The source of the examples: data set names in order of preference, literal matrices, or SN files."""
 
     names: tuple[str, ...] = ()
     inputs: np.ndarray | None = None
@@ -53,50 +58,53 @@ class DataChoice:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A stretch of passes under the same rules; the weights and the update state go on from stage to stage
-    (the update state starts anew where the rule changes).
+    """A number of passes with the same settings.
+
+    Weights and update state carry over from stage to stage; the update state is reset where the update rule changes.
     """
 
     passes: int
     rule: UpdateRule
     options: dict[str, Value]  # the rule's options, defaults filled in
-    rates: tuple[Placed, ...]
-    curvature_patterns: int | None = None  # (curvature N): h is the mean over N patterns before each pass, then held
-    batch: int | None = 1  # patterns per update; None = all
+    rates: tuple[ScopedValue, ...]
+    curvature_patterns: int | None = None  # (curvature N): h is the mean over N patterns, computed before each pass
+    batch: int | None = 1  # patterns per update; None for all
     batch_mean: bool = False
     order: str = "fixed"  # "fixed", "shuffled", "shuffled once", "random"
-    shift: tuple[int, float | None] | None = None  # (augment (shift N FILL)); FILL None = wrap
+    shift: tuple[int, float | None] | None = None  # (augment (shift N FILL)); None for wrap
     input_noise: Value | None = None
-    dropout: tuple[tuple[str, float], ...] = ()  # layers with the probability that a state is 0 in a presentation
+    dropout: tuple[tuple[str, float], ...] = ()  # layers with their dropout probability
     theta: Value | None = None  # standard deviation of Gaussian noise on the weighted sums
-    prune: tuple[float, str] | None = None  # before the first pass: fraction cut, of "connections" or "weights"
+    prune: tuple[float, str] | None = None  # before the first pass: the fraction to cut, of "connections" or "weights"
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
+    """A declared training: a net, its data, and how it is trained."""
+
     name: str
     net: Net
     data: DataChoice
     cost: Cost
     criterion: tuple[str, tuple[float, ...]]  # (correct ...): name and arguments
-    initial: tuple[Placed, ...]
+    initial: tuple[ScopedValue, ...]
     stages: tuple[Stage, ...]
     seeds: tuple[int, ...]
     targets: tuple[float, float] = (-1.0, 1.0)  # off, on
     fan_in: str = "lines"
     initial_file: str | None = None
-    ensemble: tuple[int, int] | None = None  # SN's inclusive ranges
+    ensemble: tuple[int, int] | None = None  # first and last pattern, both included, as in SN
     test_set: tuple[int, int] | None = None
     frame: tuple[int, int, float] | None = None
     published: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()  # sentences for the reader of a report
     included: bool = False  # declared by an included file: `snsim run` does not run it
     clauses: tuple[Clause, ...] = ()  # the complete form with origins, for show
-    dropped: tuple[Clause, ...] = ()  # clauses that `like` brought and nothing reads any more, for show
+    dropped: tuple[Clause, ...] = ()  # inherited clauses without effect, for show
     span: Span | None = None
 
-    def place(self, *words: str) -> Span | None:
-        """Where the first of these clauses stands, in this form or in the one it is from; else where the form does."""
+    def span_of(self, *words: str) -> Span | None:
+        """Return the place of the first of these clauses that exists, stated or inherited; else that of the form."""
         nodes = {clause.word: clause.node for clause in self.clauses}
         return next((nodes[word].span for word in words if word in nodes), self.span)
 

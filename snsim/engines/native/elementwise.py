@@ -18,7 +18,7 @@ from snsim.engines.native.update_rules import WeightUpdate
 from snsim.engines.native.vector_math import VectorOperations
 from snsim.engines.plan import Stage
 from snsim.engines.protocol import Cost
-from snsim.network.expressions import program
+from snsim.network.expressions import compile_expressions
 
 
 class Bias:
@@ -80,7 +80,7 @@ def emit_nlf(
 
     A `gated` unit has the non-linearity gate * f. If `noisy`, the noise is added to the sums first.
     """
-    run = program([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(VectorOperations(f).table())
+    run = compile_expressions([stage.f, stage.df, *([stage.ddf] if bends else [])]).bind(VectorOperations(f).table())
 
     def vector(at: At, count: int) -> None:
         a = f.load(at(layer.x))
@@ -99,7 +99,9 @@ def emit_cost(f: Function, cost: Cost, layer: LayerCells, channels: Sequence[str
     """Emit dE/dx of the outputs and, for curvature, d2E/dx2, into the errors of the output layer."""
     if cost.softmax or cost.de is None or cost.dde is None:
         return _emit_softmax(f, layer, channels, target)
-    run = program([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(VectorOperations(f).table())
+    run = compile_expressions([cost.de if POWER[c] == 1 else cost.dde for c in channels]).bind(
+        VectorOperations(f).table()
+    )
 
     def vector(at: At, count: int) -> None:
         env = {"x": f.load(at(layer.x)), "d": f.load_first(at(target), count), "n": f.constant(float(layer.units))}

@@ -18,7 +18,7 @@ from snsim.engines.native.llvm_ir import Function, Index, Value
 from snsim.engines.native.target import Address, Machine
 from snsim.engines.native.vector_math import VectorOperations
 from snsim.engines.protocol import UpdateRule
-from snsim.network.expressions import Expression, program, substitute, variable
+from snsim.network.expressions import Expression, compile_expressions, substitute, variable
 
 CURVATURES = ("h", "h-full")
 _PREFIX = "\n"  # of the variables made here: no name in a program holds a line feed
@@ -188,7 +188,7 @@ class UpdateCode:
         env = {"n": f.splat(f.cast(updates, "double", "sitofp"))}
         for k, name in enumerate(self.settings):
             env[name] = f.broadcast(Address(k, base="%settings"))
-        values = program(list(self._uniform_places)).bind(VectorOperations(f).table())(env)
+        values = compile_expressions(list(self._uniform_places)).bind(VectorOperations(f).table())(env)
         scalars = [f.lane(VectorOperations(f).number(value), 0) for value in values]
         f.machine = narrow
         for scalar, place in zip(scalars, self._uniform_places.values()):
@@ -205,7 +205,7 @@ class UpdateCode:
             results, factor = factor_out(results, channel)
             if factor is not None:
                 factors[channel] = f.constant(factor.number) if factor.op == "number" else shared[factor.name]
-        cells, steps = self._cells[name], program(list(results.values()))
+        cells, steps = self._cells[name], compile_expressions(list(results.values()))
         loaded = {v for e in results.values() for v in e.variables()}
         run = steps.bind(VectorOperations(f).table())
 

@@ -35,7 +35,7 @@ from snsim.engines.reference.transforms import TransformKernel, transform_kernel
 from snsim.engines.reference.weighted_sums import ScatterAdd, WeightedSums
 from snsim.engines.weight_norm import WeightNorm
 from snsim.errors import fail
-from snsim.network.expressions import program
+from snsim.network.expressions import compile_expressions
 from snsim.network.operations import NUMPY
 
 CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update rule -> kind
@@ -60,9 +60,9 @@ class _LayerComputation:
         self.transfers: list[tuple[tuple[int, ...], TransformKernel]] = [
             (transfer.sources, transform_kernel(transfer.structure)) for transfer in stage.transfers
         ]
-        self.f = program([stage.f]).bind(NUMPY)
-        self.f_df = program([stage.f, stage.df]).bind(NUMPY)
-        self.f_df_ddf = program([stage.f, stage.df, stage.ddf]).bind(NUMPY)
+        self.f = compile_expressions([stage.f]).bind(NUMPY)
+        self.f_df = compile_expressions([stage.f, stage.df]).bind(NUMPY)
+        self.f_df_ddf = compile_expressions([stage.f, stage.df, stage.ddf]).bind(NUMPY)
         self.bias = stage.bias
         self.bias_index = stage.bias_index
         if stage.bias_index is not None:
@@ -124,7 +124,9 @@ class ReferenceEngine(WeightAccess):
             if link.gain is not None
         ]
         self._prepare_layers()
-        self._cost_slopes = None if cost.de is None or cost.dde is None else program([cost.de, cost.dde]).bind(NUMPY)
+        self._cost_slopes = (
+            None if cost.de is None or cost.dde is None else compile_expressions([cost.de, cost.dde]).bind(NUMPY)
+        )
         self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in rule.mentions]
 
     def _prepare_layers(self) -> None:

@@ -25,7 +25,7 @@ from snsim.engines.torch.module import SnModule
 from snsim.engines.torch.operations import TORCH
 from snsim.engines.torch.transforms import second_derivatives_back
 from snsim.engines.weight_norm import WeightNorm
-from snsim.network.expressions import program
+from snsim.network.expressions import compile_expressions
 
 Gates = Mapping[int, Tensor]
 
@@ -41,8 +41,8 @@ class Curvature:
                 copy = deepcopy(module.connection(link.slot))
                 copy.scale, copy.border_value, copy.gain = copy.scale**2, copy.border_value**2, None
                 self._squared[link.slot] = copy
-        self._slopes = {stage.layer: program([stage.df, stage.ddf]).bind(TORCH) for stage in plan.stages}
-        self._cost_second = None if cost.dde is None else program([cost.dde]).bind(TORCH)
+        self._slopes = {stage.layer: compile_expressions([stage.df, stage.ddf]).bind(TORCH) for stage in plan.stages}
+        self._cost_second = None if cost.dde is None else compile_expressions([cost.dde]).bind(TORCH)
 
     def __call__(
         self,

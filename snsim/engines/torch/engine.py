@@ -17,7 +17,7 @@ from snsim.engines.torch.curvature import Curvature, Gates
 from snsim.engines.torch.module import build_module
 from snsim.engines.torch.operations import TORCH
 from snsim.errors import fail
-from snsim.network.expressions import program
+from snsim.network.expressions import compile_expressions
 
 NONE: Gates = MappingProxyType({})
 CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update rule -> kind
@@ -62,7 +62,7 @@ class TorchEngine(WeightAccess):
             parameter = self.module.get_parameter(self.module.parameter_names[name])
             parameter.data = torch.from_numpy(self._weights.values[name]).view(parameter.shape)
             self._learning.append(parameter)
-        self._e = None if cost.e is None else program([cost.e]).bind(TORCH)
+        self._e = None if cost.e is None else compile_expressions([cost.e]).bind(TORCH)
         self._curvature = Curvature(plan, cost, self.module)
         self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in rule.mentions]
 

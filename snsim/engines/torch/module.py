@@ -20,7 +20,7 @@ from snsim.engines.plan import Link, Plan, Stage, explicit_tables
 from snsim.engines.torch.operations import TORCH
 from snsim.engines.torch.transforms import transform
 from snsim.errors import fail
-from snsim.network.expressions import differentiate, program
+from snsim.network.expressions import compile_expressions, differentiate
 from snsim.network.wiring import BORDER, Dense, Frames, Windows
 from snsim.registry import suggest
 
@@ -226,8 +226,8 @@ class LayerModule(nn.Module):
 
     def __init__(self, stage: Stage, plan: Plan, dtype: torch.dtype):
         super().__init__()
-        self.f = program([stage.f])
-        self.declared = None if _autograd_suffices(stage) else program([stage.f, stage.df, stage.ddf])
+        self.f = compile_expressions([stage.f])
+        self.declared = None if _autograd_suffices(stage) else compile_expressions([stage.f, stage.df, stage.ddf])
         self.has_bias = stage.bias is not None
         if stage.bias is not None and stage.bias_index is not None:
             self.bias = nn.Parameter(torch.zeros(plan.parameters[stage.bias].shape, dtype=dtype))
@@ -259,7 +259,7 @@ def _autograd_suffices(stage: Stage) -> bool:
     """
     if stage.df != differentiate(stage.f, "x"):
         return False
-    steps = program([stage.f]).steps
+    steps = compile_expressions([stage.f]).steps
 
     def is_number(step: int) -> bool:
         return steps[step][0] == "number"

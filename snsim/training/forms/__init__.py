@@ -1,1 +1,1 @@
-"""The forms (train ...), (stage ...), (cost ...) and (update ...): read and checked."""
+"""Read and check the forms (train ...), (stage ...), (cost ...) and (update ...)."""

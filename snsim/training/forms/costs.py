@@ -1,4 +1,4 @@
-"""Costs: `(define-cost ...)` puts them on a shelf, `(cost NAME NUM ...)` takes them from it."""
+"""Read costs: `(define-cost ...)` declares one, `(cost NAME NUM ...)` uses one."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 from snsim.engines.protocol import Cost
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, all_read, arguments, describe, make_node, name, number
-from snsim.network.expressions import Expression, differentiate, number_text, parse, substitute
+from snsim.network.clauses import Faults, all_or_none, describe, make_node, read_arguments, read_name, read_number
+from snsim.network.expressions import Expression, differentiate, number_text, parse_expression, substitute
 from snsim.network.expressions import number as constant
 from snsim.network.net import Net
 from snsim.registry import Shelf
 
 DEFINE_COST = "(define-cost NAME (x d (p default) ...) EXPR)"
-_GIVEN = ("x", "d", "n")
+_VARIABLES = ("x", "d", "n")
 
 
 @dataclass(frozen=True, eq=False)
 class CostDefinition:
-    """A cost as declared: E = sum over the outputs of `e`, in x, d, n and parameters with defaults.
+    """A cost as declared: E is the sum over the outputs of `e`, in x, d, n and parameters with defaults.
 
-    `softmax` marks cross-entropy, which is built in: it couples the outputs, so no expression of one output tells it.
+    `softmax` marks cross-entropy, which is built in: it couples the outputs, so no expression in one output states it.
     """
 
     name: str
@@ -36,125 +36,131 @@ COSTS: Shelf[CostDefinition] = Shelf("cost")
 COSTS.add(
     "cross-entropy",
     CostDefinition("cross-entropy", (), None, softmax=True),
-    "- sum d log softmax(x); the output layer is linear and the targets sum to 1",
+    "- sum d log softmax(x); needs a linear output layer and targets that sum to 1",
 )
 
 
 def define_cost(call: Node, costs: Shelf[CostDefinition]) -> CostDefinition:
-    """`(define-cost NAME (x d (p default) ...) EXPR)`: the cost, put on the shelf. SnError with all faults.
+    """Read `(define-cost NAME (x d (p default) ...) EXPR)` and put the cost on the shelf.
 
-    A string before EXPR is its line of help.
+    A string before EXPR is its help line. Raise SnError with all faults.
     """
     faults = Faults()
-    given = arguments(call, 3, 4, DEFINE_COST, faults)
-    if given is None:
+    args = read_arguments(call, 3, 4, DEFINE_COST, faults)
+    if args is None:
         remember_broken(costs, call)
         faults.stop()
-    called = name(given[0], "the name of a cost", faults)
-    parameters = _parameters(given[1], faults)
-    doc = read_doc(given[2:], faults)
-    e = parse(given[-1], [*_GIVEN, *(p for p, _ in parameters)], faults)
+    name = read_name(args[0], "the name of a cost", faults)
+    parameters = _read_parameters(args[1], faults)
+    doc = read_doc(args[2:], faults)
+    e = parse_expression(args[-1], [*_VARIABLES, *(p for p, _ in parameters)], faults)
     if e is not None and "x" not in e.variables():
         faults.add(
-            "this cost does not depend on x, the output, so nothing would be learned",
-            given[-1].span,
+            "this cost does not depend on x, the output, so nothing could be learned",
+            args[-1].span,
             "use x in the body, such as (* 0.5 (** (- x d) 2))",
         )
     with faults.gathered():
-        costs.check_free(called or "", given[0].span)
-    if faults.any or called is None:
+        costs.check_free(name or "", args[0].span)
+    if faults.any or name is None:
         remember_broken(costs, call)
         faults.stop()
-    definition = CostDefinition(called, parameters, e, call)
-    return costs.add(called, definition, doc or "a cost of this program", given[0].span)
+    definition = CostDefinition(name, parameters, e, call)
+    return costs.add(name, definition, doc or "a cost of this program", args[0].span)
 
 
 def remember_broken(shelf: Shelf[Any], call: Node) -> None:
-    """Remember the name of a form with faults, unless the name means something already."""
+    """Remember the name of a form with faults, so that its uses are no faults; unless the name is taken."""
     if len(call.items) > 1 and call.items[1].is_name and call.items[1].name not in shelf:
         shelf.mark_broken(call.items[1].name)
 
 
-def _parameters(node: Node, faults: Faults) -> tuple[tuple[str, float], ...]:
+def _read_parameters(node: Node, faults: Faults) -> tuple[tuple[str, float], ...]:
     if [item.name if item.is_symbol else "" for item in node.items[:2]] != ["x", "d"]:
         faults.add(
             "the variables of a cost begin with x, the output, and d, the target", node.span, f"write {DEFINE_COST}"
         )
         return ()
-    return read_defaults(node.items[2:], "parameter", _GIVEN, faults)
+    return read_defaults(node.items[2:], "parameter", _VARIABLES, faults)
 
 
 def read_defaults(
     nodes: tuple[Node, ...], what: str, taken: tuple[str, ...], faults: Faults
 ) -> tuple[tuple[str, float], ...]:
-    """`(NAME default) ...`; a name that stands twice or means something already is a fault."""
-    found: dict[str, float] = {}
+    """Return names and defaults from `(NAME default) ...`; a name that is repeated or in `taken` is a fault.
+
+    `what` names a pair in the sentences: "parameter" or "option".
+    """
+    defaults: dict[str, float] = {}
     for node in nodes:
         if len(node.items) != 2:
             faults.add(
-                f"the default of each {what} is stated, (NAME NUM), not {describe(node)}",
+                f"each {what} needs its default, (NAME NUM), not {describe(node)}",
                 node.span,
                 f"write ({node.name if node.is_name and node.name else 'NAME'} 0.5) for the default 0.5",
             )
             continue
-        called = name(node.items[0], f"the name of the {what}", faults)
-        default = number(node.items[1], f"the default of {called or 'it'}", faults)
-        if called in found or called in taken:
+        name = read_name(node.items[0], f"the name of the {what}", faults)
+        default = read_number(node.items[1], f"the default of {name or 'it'}", faults)
+        if name in defaults or name in taken:
             faults.add(
-                f'"{called}" means something here already',
+                f'"{name}" already has a meaning here',
                 node.items[0].span,
-                f"write another name, such as my-{called}",
+                f"write another name, such as my-{name}",
             )
-        elif called is not None and default is not None:
-            found[called] = default
-    return tuple(found.items())
+        elif name is not None and default is not None:
+            defaults[name] = default
+    return tuple(defaults.items())
 
 
 def read_doc(nodes: tuple[Node, ...], faults: Faults) -> str:
-    """The line of help that may stand before the body."""
+    """Return the help line that may come before the body; "" if there is none."""
     if len(nodes) < 2:
         return ""
     if isinstance(nodes[0].value, str):
         return nodes[0].value
     faults.add(
-        f"before the body only a line of help may stand, a text, not {describe(nodes[0])}",
+        f"only a help text may come before the body, not {describe(nodes[0])}",
         nodes[0].span,
-        'write the help in quotes, "TEXT", and one expression behind it',
+        'write the help in quotes, "TEXT", followed by one expression',
     )
     return ""
 
 
 def read_cost(node: Node, costs: Shelf[CostDefinition], net: Net | None, faults: Faults) -> tuple[Cost, Node] | None:
-    """`(cost NAME NUM ...)` for this net: the cost with its numbers put in, and the clause with every number."""
-    given = arguments(node, 1, None, "(cost NAME NUM ...)", faults)
-    if given is None or name(given[0], "the name of a cost", faults) is None:
+    """Read `(cost NAME NUM ...)` for a net: return the cost and the clause with all its numbers; None after a fault."""
+    args = read_arguments(node, 1, None, "(cost NAME NUM ...)", faults)
+    if args is None or read_name(args[0], "the name of a cost", faults) is None:
         return None
     with faults.gathered():
-        definition = costs.get(given[0].name, given[0].span)
-        numbers = [number(item, f"a number of cost {definition.name}", faults) for item in given[1:]]
+        definition = costs.get(args[0].name, args[0].span)
+        numbers = [read_number(item, f"a number of cost {definition.name}", faults) for item in args[1:]]
         if len(numbers) > len(definition.parameters):
             takes = ", ".join(p for p, _ in definition.parameters) or "no number"
             syntax = " ".join([definition.name, *(f"[{p}]" for p, _ in definition.parameters)])
             faults.add(
-                f"cost {definition.name} takes {takes}; {len(numbers)} given", given[-1].span, f"write (cost {syntax})"
+                f"cost {definition.name} takes {takes}; {len(numbers)} given", args[-1].span, f"write (cost {syntax})"
             )
             return None
-        read = all_read(numbers)
-        if read is None:
+        stated = all_or_none(numbers)
+        if stated is None:
             return None
         values = [default for _, default in definition.parameters]
-        values[: len(read)] = read
+        values[: len(stated)] = stated
         if definition.softmax and net is not None:
             _check_linear_output(node, net, faults)
-        complete = make_node(["cost", given[0], *values], node.span)
+        complete = make_node(["cost", args[0], *values], node.span)
         texts = tuple(number_text(value) for value in values)
-        return _cost(definition, texts, 1 if net is None else net.layers[-1].units), complete
+        return _make_cost(definition, texts, 1 if net is None else net.layers[-1].units), complete
     return None
 
 
 @lru_cache(maxsize=64)
-def _cost(definition: CostDefinition, values: tuple[str, ...], outputs: int) -> Cost:
-    """Make the cost; a text of many trainings states the same one in each. Values are texts, as 0 and -0 are equal."""
+def _make_cost(definition: CostDefinition, values: tuple[str, ...], outputs: int) -> Cost:
+    """Return the cost with numbers for its parameters; cached, because many trainings of a program state the same one.
+
+    Values are strings, because 0 and -0 are equal as numbers.
+    """
     if definition.softmax or definition.e is None:
         return Cost(definition.name, None, None, None, softmax=True)
     constants = {p: constant(float(value)) for (p, _), value in zip(definition.parameters, values)}
@@ -175,12 +181,12 @@ def _check_linear_output(node: Node, net: Net, faults: Faults) -> None:
 
 
 def check_sums(cost: Cost, off: float, on: float, outputs: int, node: Node, faults: Faults) -> None:
-    """A fault if the cost is cross-entropy and targets OFF and ON do not sum to 1 over the outputs."""
+    """Add a fault if the cost is cross-entropy and the targets OFF and ON do not sum to 1 over the outputs."""
     total = off * (outputs - 1) + on
     if cost.softmax and abs(total - 1) > 1e-6:
-        soft = 0.1 / outputs
+        off_value = 0.1 / outputs
         faults.add(
             f"cross-entropy needs targets that sum to 1; {off:g} and {on:g} over {outputs} outputs sum to {total:g}",
             node.span,
-            f"write (targets 0 1), or softer (targets {soft:g} {1 - soft * (outputs - 1):g})",
+            f"write (targets 0 1), or softer (targets {off_value:g} {1 - off_value * (outputs - 1):g})",
         )

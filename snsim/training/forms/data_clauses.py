@@ -1,4 +1,4 @@
-"""Reading the clauses of `train` about its examples: data, ranges, frame, targets, and when an output is right."""
+"""Read the clauses of `train` about its examples: data, ranges, frame, targets, and when an output is right."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, all_read, arguments, describe, name, number, whole
+from snsim.network.clauses import (
+    Faults,
+    all_or_none,
+    describe,
+    read_arguments,
+    read_name,
+    read_number,
+    read_whole_number,
+)
 from snsim.network.net import Net
 from snsim.registry import Shelf, suggest
 from snsim.training.criteria import CRITERIA
@@ -19,14 +27,16 @@ DATA = '(data SET ...), (data (examples M M)) or (data (patterns "a" "b"))'
 
 
 def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> DataChoice | None:
-    """`(data SET ...)`, names in order of preference; `(data (examples M M))`; `(data (patterns "a" "b"))`."""
-    given = arguments(node, 1, None, DATA, faults)
-    if given is None:
+    """Read `(data SET ...)`, `(data (examples M M))` or `(data (patterns "a" "b"))`; None after a fault."""
+    args = read_arguments(node, 1, None, DATA, faults)
+    if args is None:
         return None
-    literal = next((item for item in given if item.is_list), None)
+    literal = next((item for item in args if item.is_list), None)
     if literal is not None:
-        if len(given) > 1:
-            faults.add("examples and patterns stand alone in a data clause", literal.span, f"write {DATA}")
+        if len(args) > 1:
+            faults.add(
+                "(examples ...) or (patterns ...) must be the only item of (data ...)", literal.span, f"write {DATA}"
+            )
         elif literal.head == "examples":
             return _read_examples(literal, net, faults)
         elif literal.head == "patterns":
@@ -39,23 +49,23 @@ def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> 
             )
         return None
     before, names = len(faults.found), dict[str, None]()
-    for item in given:
-        called = name(item, "a data set", faults)
-        if called is None:
+    for item in args:
+        name = read_name(item, "a data set", faults)
+        if name is None:
             continue
-        if called in names:
-            faults.add(f"data set {called} is named twice", item.span, "leave one of them out")
-        names[called] = None
-        if called not in sets:
-            faults.add(f'unknown {sets.kind} "{called}"', item.span, partial(sets.suggest, called))
+        if name in names:
+            faults.add(f"data set {name} is listed twice", item.span, "remove one of them")
+        names[name] = None
+        if name not in sets:
+            faults.add(f'unknown {sets.kind} "{name}"', item.span, partial(sets.suggest, name))
     return DataChoice(names=tuple(names), span=node.span) if len(faults.found) == before else None
 
 
 def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | None:
-    given = arguments(node, 2, 2, "(examples INPUTS TARGETS), two matrices with a row a pattern", faults)
-    if given is None:
+    args = read_arguments(node, 2, 2, "(examples INPUTS TARGETS), two matrices with one row per pattern", faults)
+    if args is None:
         return None
-    for item, what in zip(given, ("inputs", "targets")):
+    for item, what in zip(args, ("inputs", "targets")):
         if not isinstance(item.value, np.ndarray):
             faults.add(
                 f"the {what} are a matrix, [[...] ...] or ,m, not {describe(item)}",
@@ -65,11 +75,11 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
                 else "write a row for each pattern, such as [[0 1][1 0]]",
             )
             return None
-    inputs, targets = (np.asarray(item.value, np.float64) for item in given)
-    for item, matrix, what in zip(given, (inputs, targets), ("inputs", "targets")):
+    inputs, targets = (np.asarray(item.value, np.float64) for item in args)
+    for item, matrix, what in zip(args, (inputs, targets), ("inputs", "targets")):
         if matrix.ndim != 2 or not matrix.size:
             faults.add(
-                f"the {what} have {matrix.ndim} dimensions of sizes {matrix.shape}, not a row a pattern",
+                f"the {what} have {matrix.ndim} dimensions of sizes {matrix.shape}, not one row per pattern",
                 item.span,
                 "write two dimensions, such as [[0 1][1 0]]: two patterns of two numbers",
             )
@@ -78,18 +88,18 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
             faults.add(
                 f"the {what} hold a number that is not finite",
                 item.span,
-                "replace each inf and nan of this matrix by a number",
+                "replace each inf and nan in this matrix by a number",
             )
     if len(inputs) != len(targets):
         faults.add(
             f"{len(inputs)} rows of inputs, {len(targets)} rows of targets",
             node.span,
-            "state one row of each for every pattern",
+            "write one row of inputs and one row of targets for every pattern",
         )
     if net is not None:
         for item, matrix, layer, what in (
-            (given[0], inputs, net.layers[0], "inputs"),
-            (given[1], targets, net.layers[-1], "targets"),
+            (args[0], inputs, net.layers[0], "inputs"),
+            (args[1], targets, net.layers[-1], "targets"),
         ):
             if matrix.shape[1] != layer.units:
                 faults.add(
@@ -101,47 +111,49 @@ def _read_examples(node: Node, net: Net | None, faults: Faults) -> DataChoice | 
 
 
 def _read_patterns(node: Node, faults: Faults) -> DataChoice | None:
-    given = arguments(node, 2, 2, '(patterns "inputs.pat" "targets.des")', faults)
-    if given is None:
+    args = read_arguments(node, 2, 2, '(patterns "inputs.pat" "targets.des")', faults)
+    if args is None:
         return None
     files = []
-    for item in given:
+    for item in args:
         if not isinstance(item.value, str):
-            faults.add(f"a file is named by a text, not {describe(item)}", item.span, _file_hint(item, node.head))
+            faults.add(
+                f"a file name must be a text in quotes, not {describe(item)}", item.span, _file_hint(item, node.head)
+            )
             return None
         files.append(item.value)
     return DataChoice(patterns=(files[0], files[1]), span=node.span)
 
 
 def _file_hint(node: Node, word: str) -> str:
-    """Return what to type where the name of a file belongs and this node stands."""
+    """Return a hint that says how to write the name of a file in place of this node."""
     return f'write it in quotes: "{node.name}"' if node.is_name else f'write a path in quotes, ({word} "FILE" ...)'
 
 
 def read_range(node: Node, faults: Faults) -> tuple[int, int] | None:
-    """`(ensemble a b)`, `(test-set a b)`: patterns a to b, counted from 0, both included (SN-2.8)."""
-    given = arguments(node, 2, 2, f"({node.head} FIRST LAST)", faults)
-    ends = all_read([whole(item, f"a pattern of ({node.head} ...)", faults) for item in given or ()])
-    if given is None or ends is None:
+    """Read `(ensemble a b)` or `(test-set a b)`: patterns a to b, counted from 0, both included (as SN-2.8)."""
+    args = read_arguments(node, 2, 2, f"({node.head} FIRST LAST)", faults)
+    ends = all_or_none([read_whole_number(item, f"a pattern of ({node.head} ...)", faults) for item in args or ()])
+    if args is None or ends is None:
         return None
     if ends[1] < ends[0]:
         faults.add(
-            f"patterns {ends[0]} to {ends[1]} are none",
+            f"there are no patterns from {ends[0]} to {ends[1]}",
             node.span,
-            f"write the first one first: ({node.head} {ends[1]} {ends[0]})",
+            f"write the smaller number first: ({node.head} {ends[1]} {ends[0]})",
         )
         return None
     return ends[0], ends[1]
 
 
 def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, float] | None:
-    """`(frame R C V)`: each picture in the middle of R x C cells of V, the size of the input layer."""
-    given = arguments(node, 3, 3, "(frame ROWS COLUMNS VALUE)", faults)
-    if given is None:
+    """Read `(frame R C V)`: pad each picture with V to R x C cells, the size of the input layer."""
+    args = read_arguments(node, 3, 3, "(frame ROWS COLUMNS VALUE)", faults)
+    if args is None:
         return None
-    rows = whole(given[0], "the rows of the frame", faults, 1)
-    columns = whole(given[1], "the columns of the frame", faults, 1)
-    value = number(given[2], "the value round the picture", faults)
+    rows = read_whole_number(args[0], "the rows of the frame", faults, 1)
+    columns = read_whole_number(args[1], "the columns of the frame", faults, 1)
+    value = read_number(args[2], "the value around the picture", faults)
     if rows is None or columns is None or value is None:
         return None
     if net is not None:
@@ -151,20 +163,22 @@ def read_frame(node: Node, net: Net | None, faults: Faults) -> tuple[int, int, f
             faults.add(
                 f"the frame is {rows} x {columns}, the input layer {layer.name} {size}",
                 node.span,
-                "the frame is the size of the input layer",
+                f"write (frame {layer.maps[1]} {layer.maps[2]} VALUE)"
+                if layer.maps is not None
+                else f"give layer {layer.name} the shape ({rows} {columns})",
             )
     return rows, columns, value
 
 
 def read_targets(node: Node, faults: Faults) -> tuple[float, float] | None:
-    """`(targets OFF ON)`: what the outputs should be, for data with classes."""
-    given = arguments(node, 2, 2, "(targets OFF ON)", faults)
-    numbers = all_read([number(item, "a target", faults) for item in given or ()])
-    if given is None or numbers is None:
+    """Read `(targets OFF ON)`, the targets for data with class labels."""
+    args = read_arguments(node, 2, 2, "(targets OFF ON)", faults)
+    numbers = all_or_none([read_number(item, "a target", faults) for item in args or ()])
+    if args is None or numbers is None:
         return None
     if numbers[0] == numbers[1]:
         faults.add(
-            f"OFF and ON are both {numbers[0]:g}: the targets would tell nothing",
+            f"OFF and ON are both {numbers[0]:g}, so the targets cannot tell the classes apart",
             node.span,
             "write two different numbers, such as (targets -1 1)",
         )
@@ -173,49 +187,51 @@ def read_targets(node: Node, faults: Faults) -> tuple[float, float] | None:
 
 
 def read_correct(node: Node, faults: Faults) -> tuple[str, tuple[float, ...]] | None:
-    """`(correct max)`, `quadrant`, `lms M`, `sgn LO HI`, `hamming M`."""
-    given = arguments(node, 1, None, "(correct NAME NUM ...)", faults)
-    if given is None or name(given[0], "a criterion", faults) is None:
+    """Read `(correct NAME NUM ...)`: return the name of the criterion and its numbers; None after a fault."""
+    args = read_arguments(node, 1, None, "(correct NAME NUM ...)", faults)
+    if args is None or read_name(args[0], "a criterion", faults) is None:
         return None
     with faults.gathered():
-        chosen = CRITERIA.get(given[0].name, given[0].span)
-        numbers = [number(item, f"a number of {chosen.name}", faults) for item in given[1:]]
-        if len(numbers) != len(chosen.parameters):
-            syntax = " ".join([chosen.name, *chosen.parameters])
-            takes = "1 number" if len(chosen.parameters) == 1 else f"{len(chosen.parameters)} numbers"
+        rule = CRITERIA.get(args[0].name, args[0].span)
+        numbers = [read_number(item, f"a number of {rule.name}", faults) for item in args[1:]]
+        if len(numbers) != len(rule.parameters):
+            syntax = " ".join([rule.name, *rule.parameters])
+            takes = "1 number" if len(rule.parameters) == 1 else f"{len(rule.parameters)} numbers"
             faults.add(
-                f"(correct {chosen.name} ...) takes {takes}, {len(numbers)} given",
+                f"(correct {rule.name} ...) takes {takes}, {len(numbers)} given",
                 node.span,
                 f"write (correct {syntax})",
             )
-        elif (read := all_read(numbers)) is not None:
-            return chosen.name, read
+        elif (values := all_or_none(numbers)) is not None:
+            return rule.name, values
     return None
 
 
 def read_file(node: Node, faults: Faults) -> str | None:
-    """`(initial "f.npz")`."""
-    given = arguments(node, 1, 1, '(initial "FILE")', faults)
-    if given is None:
+    """Read `(initial "FILE")`: return the path; None after a fault."""
+    args = read_arguments(node, 1, 1, '(initial "FILE")', faults)
+    if args is None:
         return None
-    if not isinstance(given[0].value, str):
+    if not isinstance(args[0].value, str):
         faults.add(
-            f"a file is named by a text, not {describe(given[0])}", given[0].span, _file_hint(given[0], node.head)
+            f"a file name must be a text in quotes, not {describe(args[0])}",
+            args[0].span,
+            _file_hint(args[0], node.head),
         )
         return None
-    return given[0].value
+    return args[0].value
 
 
 def read_choice(node: Node, choices: Container[str], syntax: str, faults: Faults) -> str | None:
-    """A clause of words of which only some combinations mean something: `(order shuffled once)`."""
-    words = all_read([name(item, f"what follows {node.head}", faults) for item in node.items[1:]])
+    """Read a clause of words in which only some combinations are valid, such as `(order shuffled once)`."""
+    words = all_or_none([read_name(item, f"what follows {node.head}", faults) for item in node.items[1:]])
     if words is None:
         return None
-    chosen = " ".join(words)
-    if chosen in choices:
-        return chosen
+    choice = " ".join(words)
+    if choice in choices:
+        return choice
     faults.add(
-        f"({node.head} {chosen}) means nothing" if words else f"({node.head}) says nothing",
+        f"({node.head} {choice}) is not valid" if words else f"({node.head}) needs a value",
         node.span,
         f"write {syntax}",
     )
@@ -223,24 +239,25 @@ def read_choice(node: Node, choices: Container[str], syntax: str, faults: Faults
 
 
 def read_seeds(node: Node, faults: Faults) -> tuple[int, ...] | None:
-    """`(seed N ...)`: one run each."""
-    given = arguments(node, 1, None, "(seed N ...)", faults)
-    seeds: dict[int, None] = {}  # in order; a list would be searched for each
-    for item in given or ():
-        seed = whole(item, "a seed", faults)
+    """Read `(seed N ...)`: one run for each seed."""
+    args = read_arguments(node, 1, None, "(seed N ...)", faults)
+    seeds: dict[int, None] = {}  # a dict keeps the order and finds repeated seeds quickly
+    for item in args or ():
+        seed = read_whole_number(item, "a seed", faults)
         if seed in seeds:
-            faults.add(f"seed {seed} is stated twice", item.span, "leave one of them out")
+            faults.add(f"seed {seed} is stated twice", item.span, "remove one of them")
         elif seed is not None:
             seeds[seed] = None
     return tuple(seeds) or None
 
 
 def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] | None:
-    """`(published (NAME NUM) ...)`: train- or test- with misses, error (percent), loss, mse, half-mse or
-    rejection (percent to reject for 1 % error on the rest).
+    """Read `(published (NAME NUM) ...)`, with names of PUBLISHED.
+
+    error is in percent, and rejection is the percentage to reject for 1 % error on the rest.
     """
     figures: dict[str, float] = {}
-    for item in arguments(node, 1, None, "(published (NAME NUM) ...)", faults) or ():
+    for item in read_arguments(node, 1, None, "(published (NAME NUM) ...)", faults) or ():
         if len(item.items) != 2:
             faults.add(
                 f"a figure is (NAME NUM), not {describe(item)}",
@@ -248,27 +265,27 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
                 "write for example (published (test-error 5.0))",
             )
             continue
-        called = name(item.items[0], "the name of a figure", faults)
-        value = number(item.items[1], f"the figure {called}", faults)
-        if called is not None and called not in PUBLISHED:
+        name = read_name(item.items[0], "the name of a figure", faults)
+        value = read_number(item.items[1], f"the figure {name}", faults)
+        if name is not None and name not in PUBLISHED:
             faults.add(
-                f'unknown figure "{called}"', item.items[0].span, partial(suggest, called, list(PUBLISHED), "figures")
+                f'unknown figure "{name}"', item.items[0].span, partial(suggest, name, list(PUBLISHED), "figures")
             )
-        elif called in figures:
-            faults.add(f"figure {called} is stated twice", item.items[0].span, "leave one of them out")
-        elif called is not None and value is not None:
-            figures[called] = value
+        elif name in figures:
+            faults.add(f"figure {name} is stated twice", item.items[0].span, "remove one of them")
+        elif name is not None and value is not None:
+            figures[name] = value
     return tuple(figures.items()) or None
 
 
 def read_notes(node: Node, faults: Faults) -> tuple[str, ...]:
-    """`(note "TEXT" ...)`: sentences, a text each; line ends and blanks inside become one blank."""
+    """Read `(note "TEXT" ...)`: return the texts, each with its white space reduced to single blanks."""
     notes = []
-    for item in arguments(node, 1, None, '(note "TEXT" ...)', faults) or ():
+    for item in read_arguments(node, 1, None, '(note "TEXT" ...)', faults) or ():
         if isinstance(item.value, str) and item.value.strip():
             notes.append(" ".join(item.value.split()))
         else:
-            faults.add(f"a note is a text, not {describe(item)}", item.span, 'write (note "TEXT")')
+            faults.add(f"a note must be a text in quotes, not {describe(item)}", item.span, 'write (note "TEXT")')
     return tuple(notes)
 
 

@@ -1,11 +1,11 @@
-"""Reading the clauses of a stage one by one: how patterns are gathered, ordered and changed, and what is cut."""
+"""Read the clauses of a stage: batches, order, augmentation, noise, dropout and pruning."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from snsim.language.forms import Node
-from snsim.network.clauses import Faults, arguments, describe, name, number, whole
+from snsim.network.clauses import Faults, describe, read_arguments, read_name, read_number, read_whole_number
 from snsim.network.net import Net
 from snsim.registry import suggest
 from snsim.training.forms.data_clauses import read_choice
@@ -17,58 +17,60 @@ PRUNE = "(prune F) or (prune F weights)"
 
 
 def read_batch(node: Node, faults: Faults) -> tuple[int | None, bool] | None:
-    """`(batch N sum)`, `(batch N mean)`, `(batch all sum)` ...: patterns per update (None = all), and whether mean."""
+    """Read `(batch N sum)`, `(batch all mean)` ...: return patterns per update (None for all), and whether mean."""
     syntax = "(batch N sum), (batch N mean), (batch all sum) or (batch all mean)"
-    given = arguments(node, 1, 2, syntax, faults)
-    if given is None:
+    args = read_arguments(node, 1, 2, syntax, faults)
+    if args is None:
         return None
-    everything = given[0].is_name and given[0].name == "all"
-    if given[0].is_name and not everything:
+    all_patterns = args[0].is_name and args[0].name == "all"
+    if args[0].is_name and not all_patterns:
         faults.add(
-            f"a batch is a number of patterns or all of them, not {describe(given[0])}",
-            given[0].span,
+            f"a batch is a number of patterns or all, not {describe(args[0])}",
+            args[0].span,
             f"write {syntax}",
         )
         return None
-    size = None if everything else whole(given[0], "the patterns of a batch", faults, 1)
-    if size is None and not everything:
+    size = None if all_patterns else read_whole_number(args[0], "the patterns of a batch", faults, 1)
+    if size is None and not all_patterns:
         return None
-    if len(given) == 1:
+    if len(args) == 1:
         if size == 1:
             return 1, False
         faults.add(
-            "is the gradient of a batch the sum or the mean over its patterns? This decides the rate",
+            "(batch N) must say whether the gradient is the sum or the mean over its patterns",
             node.span,
             f"write {syntax}",
         )
         return None
-    if not given[1].is_name or given[1].name not in ("sum", "mean"):
-        faults.add(f"a batch takes the sum or the mean, not {describe(given[1])}", given[1].span, f"write {syntax}")
+    if not args[1].is_name or args[1].name not in ("sum", "mean"):
+        faults.add(f"a batch uses the sum or the mean, not {describe(args[1])}", args[1].span, f"write {syntax}")
         return None
-    return size, given[1].name == "mean"
+    return size, args[1].name == "mean"
 
 
 def read_order(node: Node, faults: Faults) -> str | None:
-    """`(order fixed)`, `shuffled`, `shuffled once`, `random`."""
+    """Read `(order fixed)`, `shuffled`, `shuffled once` or `random`; None after a fault."""
     return read_choice(node, ORDERS, "(order fixed), (order shuffled), (order shuffled once) or (order random)", faults)
 
 
 def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, float | None] | None:
-    """`(augment (shift N FILL))`: FILL a number, or `wrap`, which is None here."""
+    """Read `(augment (shift N FILL))`: return N and FILL, None for `wrap`."""
     syntax = "(augment (shift N FILL)), FILL a number or wrap"
-    given = arguments(node, 1, 1, syntax, faults)
-    if given is None:
+    args = read_arguments(node, 1, 1, syntax, faults)
+    if args is None:
         return None
-    if given[0].head != "shift" or len(given[0].items) != 3:
+    if args[0].head != "shift" or len(args[0].items) != 3:
         faults.add(
-            f"pictures can be augmented by (shift N FILL), not by {describe(given[0])}",
-            given[0].span,
+            f"pictures can be augmented by (shift N FILL), not by {describe(args[0])}",
+            args[0].span,
             f"write {syntax}",
         )
         return None
-    cells = whole(given[0].items[1], "the cells of a shift", faults)  # 0: no shift, where a stage before had one
-    wrap = given[0].items[2].is_name and given[0].items[2].name == "wrap"
-    fill = None if wrap else number(given[0].items[2], "the fill of a shift", faults)
+    cells = read_whole_number(
+        args[0].items[1], "the cells of a shift", faults
+    )  # 0 turns off the shift of an earlier stage
+    wrap = args[0].items[2].is_name and args[0].items[2].name == "wrap"
+    fill = None if wrap else read_number(args[0].items[2], "the fill of a shift", faults)
     if net is not None and net.layers[0].maps is None:
         faults.add(
             f"the input layer {net.layers[0].name} has {net.layers[0].units} units and no rows and columns, so "
@@ -80,73 +82,75 @@ def read_augment(node: Node, net: Net | None, faults: Faults) -> tuple[int, floa
 
 
 def read_noise(node: Node, faults: Faults) -> Value | None:
-    """`(input-noise VALUE)`, `(theta VALUE)`: standard deviation of the Gaussian noise on presented patterns, on the
-    weighted sums.
-    """
-    given = arguments(node, 1, 1, f"({node.head} VALUE)", faults)
-    value = read_value(given[0], f"the value of ({node.head} ...)", faults) if given else None
+    """Read `(input-noise VALUE)` or `(theta VALUE)`: a standard deviation of Gaussian noise; None after a fault."""
+    args = read_arguments(node, 1, 1, f"({node.head} VALUE)", faults)
+    value = read_value(args[0], f"the value of ({node.head} ...)", faults) if args else None
     if value is not None and min(value.numbers) < 0:
         faults.add(
             f"noise has a standard deviation of 0 or more, not {min(value.numbers):g}",
             node.span,
-            f"write {-min(value.numbers):g}, or leave ({node.head} ...) out for no noise",
+            f"write {-min(value.numbers):g}, or remove ({node.head} ...) for no noise",
         )
         return None
     return value
 
 
 def read_dropout(node: Node, net: Net | None, faults: Faults) -> tuple[tuple[str, float], ...] | None:
-    """`(dropout P LAYER ...)`: the layers with the probability that a state of theirs is 0 in a presentation."""
-    given = arguments(node, 2, None, "(dropout P LAYER ...)", faults)
-    if given is None:
+    """Read `(dropout P LAYER ...)`: return the layers with their dropout probability; None after a fault."""
+    args = read_arguments(node, 2, None, "(dropout P LAYER ...)", faults)
+    if args is None:
         return None
-    chance = number(given[0], "the probability of dropout", faults)
+    chance = read_number(args[0], "the probability of dropout", faults)
     if chance is not None and not 0 <= chance < 1:
         faults.add(
             f"a state is dropped with a probability from 0 to below 1, not {chance:g}",
-            given[0].span,
+            args[0].span,
             f"write {chance / 100:g} for {chance:g} percent" if 1 < chance < 100 else "write for example 0.5",
         )
     layers = dict.fromkeys([] if net is None else [layer.name for layer in net.layers[:-1]])
-    made: dict[str, float] = {}
-    for item in given[1:]:
-        layer = name(item, "a layer", faults, lambda: suggest("", list(layers), "layers"))
+    chances: dict[str, float] = {}
+    for item in args[1:]:
+        layer = read_name(item, "a layer", faults, lambda: suggest("", list(layers), "layers"))
         if layer is None or net is None:
             continue
         if layer not in layers:
-            why = "the output layer is not dropped" if layer == net.layers[-1].name else f'there is no layer "{layer}"'
+            why = (
+                "the output layer cannot have dropout"
+                if layer == net.layers[-1].name
+                else f'there is no layer "{layer}"'
+            )
             faults.add(why, item.span, partial(suggest, layer, list(layers), "layers"))
-        elif layer in made:
-            faults.add(f"layer {layer} stands twice", item.span, "leave one of them out")
+        elif layer in chances:
+            faults.add(f"layer {layer} is listed twice", item.span, "remove one of them")
         else:
-            made[layer] = chance or 0.0
-    return tuple(made.items())
+            chances[layer] = chance or 0.0
+    return tuple(chances.items())
 
 
 def read_prune(node: Node, net: Net | None, faults: Faults) -> tuple[float, str] | None:
-    """`(prune F)`, `(prune F weights)`: the fraction that is cut, and of what: "connections" or "weights"."""
-    given = arguments(node, 1, 2, PRUNE, faults)
-    if given is None:
+    """Read `(prune F)` or `(prune F weights)`: return the fraction to cut, and of "connections" or "weights"."""
+    args = read_arguments(node, 1, 2, PRUNE, faults)
+    if args is None:
         return None
-    fraction = number(given[0], "the fraction that is cut", faults)
+    fraction = read_number(args[0], "the fraction that is cut", faults)
     if fraction is not None and not 0 < fraction < 1:
         faults.add(
-            f"a fraction between 0 and 1 of what remains is cut, not {fraction:g}",
-            given[0].span,
+            f"the fraction to cut is between 0 and 1, not {fraction:g}",
+            args[0].span,
             "write (prune 0.1) to cut a tenth",
         )
         return None
     normed = [] if net is None else [c for c in net.connections if c.weight_norm]
     if normed:
         faults.add(
-            f"(connect {normed[0].source} {normed[0].target} ...) has weight-norm, under which a weight is no "
-            "parameter of its own that could be cut",
+            f"(connect {normed[0].source} {normed[0].target} ...) has weight-norm, and (prune ...) cannot cut "
+            "normalized weights",
             node.span,
             "prune a net without weight-norm",
         )
         return None
-    of = "connections" if len(given) == 1 else given[1].name if given[1].is_name else ""
+    of = "connections" if len(args) == 1 else args[1].name if args[1].is_name else ""
     if of not in ("connections", "weights"):
-        faults.add(f"connections or weights are cut, not {describe(given[1])}", given[1].span, f"write {PRUNE}")
+        faults.add(f"(prune ...) cuts connections or weights, not {describe(args[1])}", args[1].span, f"write {PRUNE}")
         return None
     return None if fraction is None else (fraction, of)

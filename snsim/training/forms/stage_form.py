@@ -1,4 +1,4 @@
-"""Reading what may change from stage to stage: passes, rule, rates, batch, order, shifts, noise; and the stages."""
+"""Read the stages of a training, and the clauses that may change from stage to stage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from snsim.language.forms import Node
-from snsim.network.clauses import STATED, Clause, Faults, arguments, describe, make_node, sort_clauses, whole
+from snsim.network.clauses import (
+    STATED,
+    Clause,
+    Faults,
+    describe,
+    make_node,
+    read_arguments,
+    read_whole_number,
+    select_clauses,
+)
 from snsim.network.net import Net
 from snsim.registry import Shelf
 from snsim.training.forms.stage_clauses import (
@@ -18,62 +27,71 @@ from snsim.training.forms.stage_clauses import (
     read_order,
     read_prune,
 )
-from snsim.training.forms.update_rules import Update, UpdateDefinition, read_update
-from snsim.training.forms.values_and_scopes import Family, Statement, read_family, read_value
-from snsim.training.parameter_scopes import StatedPlaces
-from snsim.training.pruning import keeping
-from snsim.training.schedule import check_filling
-from snsim.training.spec import Place, Stage, Value
+from snsim.training.forms.update_rules import UpdateClause, UpdateDefinition, read_update
+from snsim.training.forms.values_and_scopes import Family, ScopedStatement, read_family, read_value
+from snsim.training.parameter_scopes import StatementsByScope
+from snsim.training.pruning import with_kept_state
+from snsim.training.schedule import check_steps_fill
+from snsim.training.spec import Scope, Stage, Value
 
 T = TypeVar("T")
 
-RATES = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
-SINGLES = ("passes", "update", "batch", "order", "augment", "input-noise", "theta", "dropout", "prune")
+RATE_WORDS = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
+SINGLE_WORDS = ("passes", "update", "batch", "order", "augment", "input-noise", "theta", "dropout", "prune")
 MOST_REPEATS = 10_000  # of one `repeat`
-MOST_STAGES, MOST_RATES = 100_000, 5_000_000  # of one training; a rate counts in each stage in which it holds
-ONE_BY_ONE = ("batch", "order", "augment", "input-noise", "theta", "dropout")  # what conjugate gradient does not read
+MOST_STAGES, MOST_RATES = 100_000, 5_000_000  # of one training; a rate counts once for each stage in which it holds
+ONE_BY_ONE = (
+    "batch",
+    "order",
+    "augment",
+    "input-noise",
+    "theta",
+    "dropout",
+)  # clauses that conjugate gradient does not use
 
 
 @dataclass
-class Reading:
-    """What the clauses of one form are read against, and where faults and dropped clauses go."""
+class ReadContext:
+    """What is known while the clauses of one form are read, and what context them collects."""
 
-    net: Net | None  # None when the net has faults of its own
+    net: Net | None  # None if the net has faults
     updates: Shelf[UpdateDefinition]
     faults: Faults = field(default_factory=Faults)
-    dropped: list[Clause] = field(default_factory=list)  # clauses that `like` brought and nothing reads here
-    complete: bool = True  # False when the form that `like` names has faults: nothing is known to be missing then
-    rates_complete: bool = True  # False when a clause of rates has faults: no rate is known to be missing then
-    updates_read: dict[tuple[int, bool], tuple[Clause | None, Update]] = field(default_factory=dict)
-    places_enough: set[frozenset[Place]] = field(default_factory=set)  # with a rate for every parameter that learns
+    dropped: list[Clause] = field(default_factory=list)  # inherited clauses without effect here
+    complete: bool = True  # False if the form that `like` names has faults; missing clauses are no faults then
+    rates_complete: bool = True  # False if a clause of rates has faults; missing rates are no faults then
+    updates_read: dict[tuple[int, bool], tuple[Clause | None, UpdateClause]] = field(default_factory=dict)
+    sufficient_scopes: set[frozenset[Scope]] = field(
+        default_factory=set
+    )  # sets of scopes with a rate for every parameter that learns
 
-    def unread(self, clause: Clause, why: str) -> None:
-        """A stated clause that nothing reads is a fault; one that `like` brought is dropped."""
+    def refuse_or_drop(self, clause: Clause, why: str) -> None:
+        """Handle a clause without effect: add a fault if it is stated, drop it if it is inherited."""
         if clause.origin == STATED:
-            self.faults.add(f"nothing reads ({clause.word} ...): {why}", clause.node.span, "leave it out")
+            self.faults.add(f"({clause.word} ...) has no effect: {why}", clause.node.span, "remove it")
         else:
             self.dropped.append(clause)
 
 
 @dataclass(frozen=True)
-class InForce:
-    """The clauses that hold for a stage, whether stated in it or before."""
+class ClausesInForce:
+    """The clauses in force for a stage, whether stated in it or earlier."""
 
     singles: dict[str, Clause]
     rates: Family
 
-    def then(self, later: InForce) -> InForce:
-        """These clauses, where the later ones do not replace them."""
-        return InForce({**self.singles, **later.singles}, {**self.rates, **later.rates})
+    def updated_by(self, later: ClausesInForce) -> ClausesInForce:
+        """Return these clauses with later ones, which replace those of the same word or scope."""
+        return ClausesInForce({**self.singles, **later.singles}, {**self.rates, **later.rates})
 
 
-def refuse_epsi(nodes: Iterable[Node], reading: Reading) -> list[Node]:
-    """The nodes without bare `epsi`, which would mean something else here than in SN."""
+def refuse_epsi(nodes: Iterable[Node], context: ReadContext) -> list[Node]:
+    """Return the nodes without `epsi`, which is a fault: in SN it means something else."""
     kept = []
     for node in nodes:
         if node.head == "epsi":
-            reading.rates_complete = False
-            reading.faults.add(
+            context.rates_complete = False
+            context.faults.add(
                 "in SN (epsi x) divides x by the fan-in; inside a form that rate is called epsi-inv",
                 node.items[0].span,
                 "write (epsi-inv x), or (epsilon x) for the constant rate x",
@@ -84,11 +102,11 @@ def refuse_epsi(nodes: Iterable[Node], reading: Reading) -> list[Node]:
 
 
 def read_rate(node: Node, what: str, faults: Faults) -> Value | None:
-    """A learning rate: VALUE, nowhere below 0."""
+    """Read a learning rate, a VALUE that is never negative; None after a fault."""
     value = read_value(node, what, faults)
     if value is not None and min(value.numbers) < 0:
         faults.add(
-            f"a rate is not below 0, and {min(value.numbers):g} is: the weights would climb",
+            f"a learning rate cannot be negative: {min(value.numbers):g}",
             node.span,
             f"write {-min(value.numbers):g}, without the minus sign",
         )
@@ -96,144 +114,153 @@ def read_rate(node: Node, what: str, faults: Faults) -> Value | None:
     return value
 
 
-def read_rates(clauses: Iterable[Clause], reading: Reading) -> Family:
-    """The rates that the clauses of one form or stage state, by place."""
-    chosen = [clause for clause in clauses if clause.word in RATES]
-    before = len(reading.faults.found)
-    family = read_family(chosen, lambda word: read_rate, reading.net, reading.faults, reading.dropped.append)
-    reading.rates_complete = reading.rates_complete and len(reading.faults.found) == before
+def read_rates(clauses: Iterable[Clause], context: ReadContext) -> Family:
+    """Return the rates that the clauses of one form or stage state, by scope."""
+    rate_clauses = [clause for clause in clauses if clause.word in RATE_WORDS]
+    before = len(context.faults.found)
+    family = read_family(rate_clauses, lambda word: read_rate, context.net, context.faults, context.dropped.append)
+    context.rates_complete = context.rates_complete and len(context.faults.found) == before
     return family
 
 
 # ---- Several stages ----------------------------------------------------------------------------------------------
 
 
-def read_stages(top: InForce, clauses: list[Clause], at: Node, reading: Reading) -> tuple[Stage, ...]:
-    """The stages of a form: `top` alone without stage clauses; else each like the one before, the first like `top`."""
+def read_stages(top: ClausesInForce, clauses: list[Clause], at: Node, context: ReadContext) -> tuple[Stage, ...]:
+    """Return the stages of a form.
+
+    Without stage clauses, `top` is the only stage. Otherwise each stage starts from the clauses of the one before, and
+    the first from `top`.
+    """
     if not clauses:
-        made = _stage(top, top, at, reading, "prune" in top.singles)
-        return () if made is None else (made,)
-    if (number := sum(_count(clause.node) for clause in clauses)) > MOST_STAGES:
-        reading.faults.add(
-            f"this training has {number:,} stages; the most is {MOST_STAGES:,}",
+        stage = _build_stage(top, top, at, context, "prune" in top.singles)
+        return () if stage is None else (stage,)
+    if (number := sum(_stage_count(clause.node) for clause in clauses)) > MOST_STAGES:
+        context.faults.add(
+            f"this training has {number:,} stages; the limit is {MOST_STAGES:,}",
             clauses[0].node.span,
             "repeat fewer stages, or let each take more passes",
         )
         return ()
     stages: list[Stage] = []
     before, first, pruned, rates = top, True, False, 0
-    for clause in _unrolled(clauses, reading.faults):
-        own = _read_stage(clause, reading)
+    for clause in _unroll(clauses, context.faults):
+        own = _read_stage(clause, context)
         if first:
-            _check_top_is_read(top, own, reading)
-        now = before.then(own)
+            _check_top_is_read(top, own, context)
+        now = before.updated_by(own)
         rates += len(now.rates)
         if rates > MOST_RATES:
-            reading.faults.add(
-                f"the stages of this training have more than {MOST_RATES:,} rates in force in all",
+            context.faults.add(
+                f"the stages of this training have more than {MOST_RATES:,} rates in total",
                 clause.node.span,
-                "state fewer stages, or rates at fewer places",
+                "state fewer stages, or rates for fewer scopes",
             )
             return ()
         pruned = pruned or "prune" in now.singles
-        made = _stage(now, now if first else own, clause.node, reading, pruned)
-        if made is not None:
-            stages.append(made)
-            now = InForce(now.singles, now.rates if made.rates else {})
-        done = {word: clause for word, clause in now.singles.items() if word != "prune"}  # cut once, where it is stated
-        before, first = InForce(done, now.rates), False
+        stage = _build_stage(now, now if first else own, clause.node, context, pruned)
+        if stage is not None:
+            stages.append(stage)
+            now = ClausesInForce(now.singles, now.rates if stage.rates else {})
+        done = {
+            word: clause for word, clause in now.singles.items() if word != "prune"
+        }  # pruning takes scope once, in the stage that states it
+        before, first = ClausesInForce(done, now.rates), False
     return tuple(stages)
 
 
-def _count(node: Node) -> int:
-    """Return how many stages `_unrolled` makes of a clause."""
+def _stage_count(node: Node) -> int:
+    """Return how many stages `_unroll` makes of a clause."""
     if node.head != "repeat":
         return int(node.head == "stage")
     times = node.items[1].value if len(node.items) > 1 else 1
-    inner = sum(_count(item) for item in node.items[2:])
+    inner = sum(_stage_count(item) for item in node.items[2:])
     return inner * int(times) if isinstance(times, float) and 1 <= times <= MOST_REPEATS else inner
 
 
-def _unrolled(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
-    """The stages one after the other, those of `(repeat N ...)` N times."""
+def _unroll(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
+    """Yield the stages one after the other, those of `(repeat N ...)` N times."""
     for clause in clauses:
         if clause.word == "stage":
             yield clause
             continue
-        given = arguments(clause.node, 2, None, "(repeat N (stage ...) ...)", faults)
-        times = whole(given[0], "the times of a repeat", faults, 1) if given else None
+        args = read_arguments(clause.node, 2, None, "(repeat N (stage ...) ...)", faults)
+        times = read_whole_number(args[0], "the times of a repeat", faults, 1) if args else None
         inner = []
-        for node in given[1:] if given else ():
+        for node in args[1:] if args else ():
             if node.head in ("stage", "repeat"):
                 inner.append(Clause(node, clause.origin))
             else:
                 faults.add(f"repeat takes stages, not {describe(node)}", node.span, "write (repeat N (stage ...) ...)")
-        if given is not None and times is not None and times > MOST_REPEATS:
+        if args is not None and times is not None and times > MOST_REPEATS:
             faults.add(
-                f"{times} repeats are more than {MOST_REPEATS}",
-                given[0].span,
-                f"write {MOST_REPEATS} or less, with more passes in each stage",
+                f"(repeat {times} ...) is more than the limit of {MOST_REPEATS}",
+                args[0].span,
+                f"write at most {MOST_REPEATS}, with more passes in each stage",
             )
             times = 1
         for _ in range(times or 1):
-            yield from _unrolled(inner, faults)
+            yield from _unroll(inner, faults)
 
 
-def _read_stage(clause: Clause, reading: Reading) -> InForce:
-    nodes = refuse_epsi(clause.node.items[1:], reading)
-    kept = sort_clauses(nodes, [*SINGLES, *RATES], "stage", RATES, reading.faults)
+def _read_stage(clause: Clause, context: ReadContext) -> ClausesInForce:
+    nodes = refuse_epsi(clause.node.items[1:], context)
+    kept = select_clauses(nodes, [*SINGLE_WORDS, *RATE_WORDS], "stage", RATE_WORDS, context.faults)
     own = [Clause(node, clause.origin) for node in kept]
-    return InForce({c.word: c for c in own if c.word in SINGLES}, read_rates(own, reading))
+    return ClausesInForce({c.word: c for c in own if c.word in SINGLE_WORDS}, read_rates(own, context))
 
 
-def _check_top_is_read(top: InForce, first: InForce, reading: Reading) -> None:
-    """Clauses beside the stages hold for the first stage; what it states itself, nothing reads."""
+def _check_top_is_read(top: ClausesInForce, first: ClausesInForce, context: ReadContext) -> None:
+    """Handle clauses beside the stages that the first stage replaces: they have no effect."""
     for word, clause in list(top.singles.items()):
         if word in first.singles:
-            reading.unread(clause, "the first stage states its own")
+            context.refuse_or_drop(clause, "the first stage states its own")
             del top.singles[word]
-    for place, statement in list(top.rates.items()):
-        if place in first.rates:
-            reading.unread(statement.clause, "the first stage states its own at this place")
-            del top.rates[place]
+    for scope, statement in list(top.rates.items()):
+        if scope in first.rates:
+            context.refuse_or_drop(statement.clause, "the first stage states its own for this scope")
+            del top.rates[scope]
 
 
 # ---- One stage ---------------------------------------------------------------------------------------------------
 
 
-def _stage(now: InForce, own: InForce, at: Node, reading: Reading, pruned: bool) -> Stage | None:
-    """The stage these clauses make; `own` are those stated for it, not for a stage before. `pruned`: whether weights
-    are cut by then.
+def _build_stage(
+    now: ClausesInForce, own: ClausesInForce, at: Node, context: ReadContext, pruned: bool
+) -> Stage | None:
+    """Return the stage of the clauses `now` in force; None after a fault.
+
+    `own` are the clauses stated for this stage, not for an earlier one. `pruned` tells that weights are pruned by then.
     """
-    faults, before = reading.faults, len(reading.faults.found)
-    passes = _read_passes(now.singles.get("passes"), at, reading)
-    of_batch = Faults()
-    batch = _read(now, "batch", read_batch, of_batch) or (1, False)
-    update = _read_update(now.singles.get("update"), at, reading, batch[0] != 1)
+    faults, before = context.faults, len(context.faults.found)
+    passes = _read_passes(now.singles.get("passes"), at, context)
+    batch_faults = Faults()
+    batch = _read_clause(now, "batch", read_batch, batch_faults) or (1, False)
+    update = _read_update(now.singles.get("update"), at, context, batch[0] != 1)
     if update is not None and update.rule.conjugate:
-        now, batch = _one_step_a_pass(now, own, update, reading), (None, False)
+        now, batch = _one_step_a_pass(now, own, update, context), (None, False)
     else:
-        faults.found.extend(of_batch.found)  # what nothing reads need not be right
-    order = _read(now, "order", read_order, faults) or "fixed"
-    shift = _read(now, "augment", lambda node, f: read_augment(node, reading.net, f), faults)
-    noise, theta = (_read(now, word, read_noise, faults) for word in ("input-noise", "theta"))
-    dropout = _read(now, "dropout", lambda node, f: read_dropout(node, reading.net, f), faults) or ()
-    prune = _read(now, "prune", lambda node, f: read_prune(node, reading.net, f), faults)
+        faults.found.extend(batch_faults.found)  # a batch without effect is not checked
+    order = _read_clause(now, "order", read_order, faults) or "fixed"
+    shift = _read_clause(now, "augment", lambda node, f: read_augment(node, context.net, f), faults)
+    noise, theta = (_read_clause(now, word, read_noise, faults) for word in ("input-noise", "theta"))
+    dropout = _read_clause(now, "dropout", lambda node, f: read_dropout(node, context.net, f), faults) or ()
+    prune = _read_clause(now, "prune", lambda node, f: read_prune(node, context.net, f), faults)
     if update is None:
         return None
-    rates = _rates_of(update, now.rates, own.rates, at, reading)
+    rates = _rates_of(update, now.rates, own.rates, at, context)
     if passes is None:
         return None
-    values = [*(r.placed.value for r in rates), *update.options.values(), *(v for v in (noise, theta) if v)]
+    values = [*(r.scoped.value for r in rates), *update.options.values(), *(v for v in (noise, theta) if v)]
     for value in values:
-        check_filling(value, passes, faults)
+        check_steps_fill(value, passes, faults)
     if len(faults.found) > before:
         return None
     return Stage(
         passes,
-        keeping(update.rule) if pruned else update.rule,
+        with_kept_state(update.rule) if pruned else update.rule,
         update.options,
-        tuple(r.placed for r in rates),
+        tuple(r.scoped for r in rates),
         update.curvature_patterns,
         batch[0],
         batch[1],
@@ -246,26 +273,30 @@ def _stage(now: InForce, own: InForce, at: Node, reading: Reading, pruned: bool)
     )
 
 
-def _one_step_a_pass(now: InForce, own: InForce, update: Update, reading: Reading) -> InForce:
-    """The clauses without those that say how patterns are presented one by one, which nothing reads here."""
+def _one_step_a_pass(
+    now: ClausesInForce, own: ClausesInForce, update: UpdateClause, context: ReadContext
+) -> ClausesInForce:
+    """Return the clauses without those about single patterns, which have no effect with one step per pass."""
     for word in ONE_BY_ONE:
         if word in own.singles:
-            reading.unread(own.singles[word], f"a pass of {update.rule.name} is one step for all patterns as they are")
-    return InForce({word: clause for word, clause in now.singles.items() if word not in ONE_BY_ONE}, now.rates)
+            context.refuse_or_drop(
+                own.singles[word], f"a pass of {update.rule.name} is one step for all patterns as they are"
+            )
+    return ClausesInForce({word: clause for word, clause in now.singles.items() if word not in ONE_BY_ONE}, now.rates)
 
 
-def _read(now: InForce, word: str, read: Callable[[Node, Faults], T | None], faults: Faults) -> T | None:
+def _read_clause(now: ClausesInForce, word: str, read: Callable[[Node, Faults], T | None], faults: Faults) -> T | None:
     clause = now.singles.get(word)
     return None if clause is None else read(clause.node, faults)
 
 
-def _read_passes(clause: Clause | None, at: Node, reading: Reading) -> int | None:
+def _read_passes(clause: Clause | None, at: Node, context: ReadContext) -> int | None:
     if clause is not None:
-        given = arguments(clause.node, 1, 1, "(passes N)", reading.faults)
-        return whole(given[0], "the passes", reading.faults, 1) if given else None
-    if reading.complete:
+        args = read_arguments(clause.node, 1, 1, "(passes N)", context.faults)
+        return read_whole_number(args[0], "the passes", context.faults, 1) if args else None
+    if context.complete:
         what = "stage" if at.head == "stage" else "training"
-        reading.faults.add(
+        context.faults.add(
             f"no passes: this {what} does not say how often the training patterns are presented",
             at.span,
             "add (passes N)",
@@ -273,41 +304,43 @@ def _read_passes(clause: Clause | None, at: Node, reading: Reading) -> int | Non
     return None
 
 
-def _read_update(clause: Clause | None, at: Node, reading: Reading, batched: bool) -> Update | None:
-    """The update of a stage; the clause that many stages share is read once, unless it has faults."""
-    known = reading.updates_read.get((id(clause), batched))
+def _read_update(clause: Clause | None, at: Node, context: ReadContext, batched: bool) -> UpdateClause | None:
+    """Return the update of a stage. A clause that many stages share is read once, unless it has faults."""
+    known = context.updates_read.get((id(clause), batched))
     if known is not None:
         return known[1]
-    before = len(reading.faults.found)
+    before = len(context.faults.found)
     node = make_node(["update", "sgd"], at.span) if clause is None else clause.node
-    update = read_update(node, reading.updates, reading.faults, batched)
-    if update is not None and len(reading.faults.found) == before:
-        reading.updates_read[id(clause), batched] = clause, update  # kept with it, so that no other has its id
+    update = read_update(node, context.updates, context.faults, batched)
+    if update is not None and len(context.faults.found) == before:
+        context.updates_read[id(clause), batched] = clause, update  # the clause is stored to keep its id valid
     return update
 
 
-def _rates_of(update: Update, rates: Family, own_places: Family, at: Node, reading: Reading) -> list[Statement]:
-    """The statements in force, if the rule has a rate; then every parameter that learns must have one."""
+def _rates_of(
+    update: UpdateClause, rates: Family, own_scopes: Family, at: Node, context: ReadContext
+) -> list[ScopedStatement]:
+    """Return the rates in force, none if the rule has no rate; a parameter that learns without a rate is a fault."""
     stated = list(rates.values())
     if not update.has_rate:
-        for place, statement in rates.items():
-            if place in own_places:
-                reading.unread(statement.clause, f"the update rule {update.rule.name} has no rate")
+        for scope, statement in rates.items():
+            if scope in own_scopes:
+                context.refuse_or_drop(statement.clause, f"the update rule {update.rule.name} has no rate")
         return []
-    if reading.net is None or not (reading.complete and reading.rates_complete):
+    if context.net is None or not (context.complete and context.rates_complete):
         return stated
-    places = frozenset(rates)
-    if places in reading.places_enough:
+    scopes = frozenset(rates)
+    if scopes in context.sufficient_scopes:
         return stated
-    placed = StatedPlaces(statement.placed for statement in stated)
-    without = [p.name for p in reading.net.parameters if p.learns and placed.holding_for(p) is None]
-    if without:
-        whose = "" if not stated else f" for {', '.join(without[:4])}{' ...' if len(without) > 4 else ''}"
-        reading.faults.add(
-            f"no learning rate{whose}, and the update rule {update.rule.name} has one",
+    by_scope = StatementsByScope(statement.scoped for statement in stated)
+    unrated = [p.name for p in context.net.parameters if p.learns and by_scope.most_specific(p) is None]
+    if unrated:
+        of_which = "" if not stated else f" for {', '.join(unrated[:4])}{' ...' if len(unrated) > 4 else ''}"
+        context.faults.add(
+            f"no learning rate{of_which}, and the update rule {update.rule.name} has one",
             at.span,
             "add (epsilon V), (epsi-sqrt V), (epsi-inv V) or (mask-epsi V)",
         )
     else:
-        reading.places_enough.add(places)
+        context.sufficient_scopes.add(scopes)
     return stated

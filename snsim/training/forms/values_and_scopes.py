@@ -1,4 +1,4 @@
-"""Reading what clauses of `train` share: VALUE, a number over the passes, and PLACE, where a number holds."""
+"""Read what clauses of `train` share: VALUE, a number over the passes, and SCOPE, the weights it holds for."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ from dataclasses import dataclass
 from functools import partial
 
 from snsim.language.forms import Node
-from snsim.network.clauses import STATED, Clause, Faults, all_read, arguments, describe, name, number, whole
+from snsim.network.clauses import (
+    STATED,
+    Clause,
+    Faults,
+    all_or_none,
+    describe,
+    read_arguments,
+    read_name,
+    read_number,
+    read_whole_number,
+)
 from snsim.network.net import Net
 from snsim.registry import listed, suggest
 from snsim.training.initial import INITIALISERS
-from snsim.training.parameter_scopes import places_of
-from snsim.training.spec import Place, Placed, Value
+from snsim.training.parameter_scopes import scopes_of
+from snsim.training.spec import Scope, ScopedValue, Value
 
 VALUE = "a number, (linear a b) or (steps (v n) ... (v))"
-PLACES = "biases, a layer, (bias LAYER) or (connect FROM TO)"
+SCOPES = "biases, a layer, (bias LAYER) or (connect FROM TO)"
 
 
 def read_value(node: Node, what: str, faults: Faults) -> Value | None:
-    """VALUE: NUM, `(linear a b)` or `(steps (v n) ... (v))`."""
+    """Read VALUE: NUM, `(linear a b)` or `(steps (v n) ... (v))`; None after a fault."""
     if node.head == "linear":
-        ends = arguments(node, 2, 2, "(linear a b)", faults)
-        numbers = all_read([number(end, what, faults) for end in ends or ()])
+        ends = read_arguments(node, 2, 2, "(linear a b)", faults)
+        numbers = all_or_none([read_number(end, what, faults) for end in ends or ()])
         return None if ends is None or numbers is None else Value("linear", numbers, span=node.span)
     if node.head == "steps":
-        return _steps(node, what, faults)
+        return _read_steps(node, what, faults)
     if node.is_list:
         faults.add(
             f"{what} must be {VALUE}, not {describe(node)}",
@@ -33,12 +43,12 @@ def read_value(node: Node, what: str, faults: Faults) -> Value | None:
             "write for example 0.1, (linear 0.1 0.01) or (steps (0.1 10) (0.01))",
         )
         return None
-    stated = number(node, what, faults)
+    stated = read_number(node, what, faults)
     return None if stated is None else Value("constant", (stated,), span=node.span)
 
 
-def _steps(node: Node, what: str, faults: Faults) -> Value | None:
-    steps = arguments(node, 1, None, "(steps (v n) ... (v))", faults)
+def _read_steps(node: Node, what: str, faults: Faults) -> Value | None:
+    steps = read_arguments(node, 1, None, "(steps (v n) ... (v))", faults)
     if steps is None:
         return None
     numbers, lengths, before = [], [], len(faults.found)
@@ -47,106 +57,108 @@ def _steps(node: Node, what: str, faults: Faults) -> Value | None:
             faults.add(
                 f"a step is (v n), value and passes, not {describe(step)}",
                 step.span,
-                "only the last may be (v), which holds to the end",
+                "only the last step may be (v), which holds until the end",
             )
             continue
-        numbers.append(number(step.items[0], what, faults))
-        lengths += [whole(length, "the passes of a step", faults, 1) for length in step.items[1:]]
-    values, passes = all_read(numbers), all_read(lengths)
+        numbers.append(read_number(step.items[0], what, faults))
+        lengths += [read_whole_number(length, "the passes of a step", faults, 1) for length in step.items[1:]]
+    values, passes = all_or_none(numbers), all_or_none(lengths)
     if values is None or passes is None or len(faults.found) != before:
         return None
     return Value("steps", values, passes, node.span)
 
 
-def read_number(node: Node, what: str, faults: Faults) -> Value | None:
-    """NUM, as a Value that does not change."""
-    stated = number(node, what, faults)
+def read_constant(node: Node, what: str, faults: Faults) -> Value | None:
+    """Read NUM as a Value that does not change; None after a fault."""
+    stated = read_number(node, what, faults)
     return None if stated is None else Value("constant", (stated,), span=node.span)
 
 
-def read_place(node: Node, faults: Faults) -> Place | None:
-    """PLACE: `biases`, LAYER, `(bias LAYER)` or `(connect FROM TO)`."""
+def read_scope(node: Node, faults: Faults) -> Scope | None:
+    """Read SCOPE: `biases`, LAYER, `(bias LAYER)` or `(connect FROM TO)`; None after a fault."""
     if node.is_name:
-        return Place("biases") if node.name == "biases" else Place("layer", node.name)
+        return Scope("biases") if node.name == "biases" else Scope("layer", node.name)
     if node.head == "bias" and len(node.items) == 2:
-        layer = name(node.items[1], "the layer of (bias LAYER)", faults)
-        return None if layer is None else Place("bias", layer)
+        layer = read_name(node.items[1], "the layer of (bias LAYER)", faults)
+        return None if layer is None else Scope("bias", layer)
     if node.head == "connect" and len(node.items) == 3:
-        ends = all_read([name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:]])
-        return None if ends is None else Place("connection", ends[1], ends[0])
+        ends = all_or_none([read_name(end, "a layer of (connect FROM TO)", faults) for end in node.items[1:]])
+        return None if ends is None else Scope("connection", ends[1], ends[0])
     faults.add(
-        f"a place is {PLACES}, not {describe(node)}",
+        f"a scope is {SCOPES}, not {describe(node)}",
         node.span,
-        "write the name of a layer for all that enters it, or leave the place out: everywhere",
+        "write the name of a layer for all that enters it, or remove the scope for the whole net",
     )
     return None
 
 
 @dataclass(frozen=True)
-class Statement:
-    """One statement of a placed family and the clause, of one place, that prints it."""
+class ScopedStatement:
+    """A scoped value and the clause, with this scope alone, that prints it."""
 
-    placed: Placed
+    scoped: ScopedValue
     clause: Clause
-    at: Node  # the place as it is written; the clause, where it states none
+    at: Node  # the scope as it is written; the whole clause, if it states none
 
 
-Family = dict[Place, Statement]  # later statements have replaced earlier ones of the same place
+Family = dict[Scope, ScopedStatement]  # a later statement replaces an earlier one of the same scope
 ReadValue = Callable[[Node, str, Faults], "Value | None"]
-ReaderOf = Callable[[str], "ReadValue | None"]  # how the value in a clause of this word is read; None: it takes none
+ReaderOf = Callable[
+    [str], "ReadValue | None"
+]  # the function that reads the value in a clause of this word; None if it takes none
 
 
 def read_family(
     clauses: Iterable[Clause], reader_of: ReaderOf, net: Net | None, faults: Faults, drop: Callable[[Clause], None]
 ) -> Family:
-    """The statements of one form in one placed family, `(WORD V PLACE ...)` or `(WORD PLACE ...)`, by place.
+    """Read the rates, or the initial distributions, of one form, `(WORD V SCOPE ...)` or `(WORD SCOPE ...)`, by scope.
 
-    A place stated twice in the form is a fault with both places, and so is a stated place where the net has nothing
-    that learns; a place that `like` brought and that this net lacks goes to `drop`.
+    A scope stated twice in the form is a fault, and so is a stated scope in which the net has nothing that learns. An
+    inherited scope that this net lacks is passed to `drop`.
     """
     family: Family = {}
-    problems: dict[Place, tuple[str, Callable[[], str] | str] | None] = {}
+    problems: dict[Scope, tuple[str, Callable[[], str] | str] | None] = {}
     for clause in clauses:
-        for statement in _statements(clause, reader_of(clause.word), faults):
-            place = statement.placed.place
-            if place not in problems:
-                problems[place] = None if net is None else nothing_there(place, net)
-            problem = problems[place]
+        for statement in _read_statements(clause, reader_of(clause.word), faults):
+            scope = statement.scoped.scope
+            if scope not in problems:
+                problems[scope] = None if net is None else scope_problem(scope, net)
+            problem = problems[scope]
             if problem is not None and clause.origin != STATED:
                 drop(statement.clause)
             elif problem is not None:
                 faults.add(problem[0], statement.at.span, problem[1])
-            elif place in family:
+            elif scope in family:
                 faults.add(
-                    f"the {_kind(clause.word)} {spelled(place)} is stated twice in this form",
+                    f"the {_family_text(clause.word)} {scope_text(scope)} is stated twice in this form",
                     statement.at.span,
-                    "leave one of them out",
-                    (("first here", family[place].at.span),),
+                    "remove one of them",
+                    (("first here", family[scope].at.span),),
                 )
             else:
-                family[place] = statement
+                family[scope] = statement
     return family
 
 
-def _statements(clause: Clause, read: ReadValue | None, faults: Faults) -> list[Statement]:
+def _read_statements(clause: Clause, read: ReadValue | None, faults: Faults) -> list[ScopedStatement]:
     node, word = clause.node, clause.word
-    given = arguments(node, 0 if read is None else 1, None, f"({word} V PLACE ...)", faults)
-    if given is None:
+    args = read_arguments(node, 0 if read is None else 1, None, f"({word} V SCOPE ...)", faults)
+    if args is None:
         return []
     value: Value | None = Value("constant", (), span=node.span)
-    places = given
+    scopes = args
     if read is not None:
-        value, places = read(given[0], f"the value of ({word} ...)", faults), given[1:]
-    elif any(_states_value(item) for item in given):
-        places = _without_values(clause, faults)
-        if not places:
+        value, scopes = read(args[0], f"the value of ({word} ...)", faults), args[1:]
+    elif any(_states_value(item) for item in args):
+        scopes = _without_values(clause, faults)
+        if not scopes:
             return []
     head = node.items[: 1 if read is None else 2]
-    stated = [(at, (*head, at), read_place(at, faults)) for at in places] or [(node, head, Place("everywhere"))]
+    stated = [(at, (*head, at), read_scope(at, faults)) for at in scopes] or [(node, head, Scope("everywhere"))]
     return [
-        Statement(Placed(word, value, place), Clause(Node(items, node.span), clause.origin), at)
-        for at, items, place in stated
-        if value is not None and place is not None
+        ScopedStatement(ScopedValue(word, value, scope), Clause(Node(items, node.span), clause.origin), at)
+        for at, items, scope in stated
+        if value is not None and scope is not None
     ]
 
 
@@ -155,31 +167,31 @@ def _states_value(node: Node) -> bool:
 
 
 def _without_values(clause: Clause, faults: Faults) -> tuple[Node, ...]:
-    """The places of a clause that takes no value; a fault for each value among them."""
-    given = clause.node.items[1:]
-    for node in filter(_states_value, given):
+    """Return the scopes of a clause that takes no value, after a fault for each value among them."""
+    args = clause.node.items[1:]
+    for node in filter(_states_value, args):
         faults.add(
-            f"({clause.word} ...) takes no number, and {describe(node)} is given",
+            f"({clause.word} ...) takes no number, but {describe(node)} is given",
             node.span,
-            f"write ({clause.word}), or ({clause.word} PLACE ...); a place is {PLACES}",
+            f"write ({clause.word}), or ({clause.word} SCOPE ...); a scope is {SCOPES}",
         )
-    return tuple(node for node in given if not _states_value(node))
+    return tuple(node for node in args if not _states_value(node))
 
 
-def _kind(word: str) -> str:
+def _family_text(word: str) -> str:
     return "initial weight" if word in INITIALISERS else "rate"
 
 
-def spelled(place: Place) -> str:
-    """A place in a sentence: "everywhere", "of h1", "of (bias h1)"."""
-    if place.kind == "everywhere":
+def scope_text(scope: Scope) -> str:
+    """Return a scope as words of a sentence: "everywhere", "of h1", "of (bias h1)"."""
+    if scope.kind == "everywhere":
         return "everywhere"
     text = {
         "biases": "biases",
-        "layer": place.layer,
-        "bias": f"(bias {place.layer})",
-        "connection": f"(connect {place.source} {place.layer})",
-    }[place.kind]
+        "layer": scope.layer,
+        "bias": f"(bias {scope.layer})",
+        "connection": f"(connect {scope.source} {scope.layer})",
+    }[scope.kind]
     return f"of {text}"
 
 
@@ -187,20 +199,23 @@ def _nearest_layer(layer: str, net: Net) -> str:
     return suggest(layer, [one.name for one in net.layers], "layers")
 
 
-def nothing_there(place: Place, net: Net) -> tuple[str, Callable[[], str] | str] | None:
-    """Why a place names nothing that learns in this net, and the remedy; None if it names something."""
-    for layer in (place.source, place.layer):
+def scope_problem(scope: Scope, net: Net) -> tuple[str, Callable[[], str] | str] | None:
+    """Return why a scope names nothing that learns in this net, and the remedy; None if it names something."""
+    for layer in (scope.source, scope.layer):
         if layer and not net.has_layer(layer):
             return f'net {net.name} has no layer "{layer}"', partial(_nearest_layer, layer, net)
-    there = [p for p in (net.parameters_of(place.layer) if place.layer else net.parameters) if place in places_of(p)]
-    if any(parameter.learns for parameter in there):
+    covered = [p for p in (net.parameters_of(scope.layer) if scope.layer else net.parameters) if scope in scopes_of(p)]
+    if any(parameter.learns for parameter in covered):
         return None
-    if there:
-        return f"the weights {spelled(place)} are fixed: they take no rate and no initial value", "leave this place out"
-    if place.kind == "connection":
+    if covered:
+        return (
+            f"the weights {scope_text(scope)} are fixed: they take no rate and no initial value",
+            "remove this scope",
+        )
+    if scope.kind == "connection":
         joined = listed((f"(connect {c.source} {c.target})" for c in net.connections), len(net.connections))
-        return f"net {net.name} does not connect {place.source} to {place.layer}", f"connections: {joined}"
-    if place.layer == net.layers[0].name:
-        return f"nothing enters {place.layer}, the input layer of net {net.name}", "name a later layer"
-    owner = "no layer" if place.kind == "biases" else f"layer {place.layer}"
-    return f"{owner} of net {net.name} has {'a' if place.kind == 'biases' else 'no'} bias", "leave this place out"
+        return f"net {net.name} does not connect {scope.source} to {scope.layer}", f"connections: {joined}"
+    if scope.layer == net.layers[0].name:
+        return f"nothing enters {scope.layer}, the input layer of net {net.name}", "name a later layer"
+    owner = "no layer" if scope.kind == "biases" else f"layer {scope.layer}"
+    return f"{owner} of net {net.name} has {'a' if scope.kind == 'biases' else 'no'} bias", "remove this scope"

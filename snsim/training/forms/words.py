@@ -1,4 +1,4 @@
-"""The words `train`, `define-cost` and `define-update`: from a declarative form to a value on its shelf."""
+"""The words `train`, `define-cost` and `define-update`."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class TrainShelves:
-    """What is declared about learning. What is written in prelude.sn is read by `program`, as any declaration is."""
+    """The trainings, costs and update rules of a program. `program` reads those of prelude.sn like any others."""
 
     trainings: Shelf[Training] = field(default_factory=lambda: Shelf("training"))
     costs: Shelf[CostDefinition] = field(default_factory=COSTS.child)
     updates: Shelf[UpdateDefinition] = field(default_factory=UPDATES.child)
 
     def child(self) -> TrainShelves:
-        """Shelves that see everything here and keep their own additions to themselves."""
+        """Return shelves that see everything here and keep their additions to themselves."""
         return TrainShelves(self.trainings.child(), self.costs.child(), self.updates.child())
 
 
-def words(shelves: TrainShelves, nets: NetShelves) -> dict[str, Callable[[Node, Interpreter], object]]:
-    """The three words; each checks a form, puts its value on its shelf and returns it. They raise SnError."""
+def train_words(shelves: TrainShelves, nets: NetShelves) -> dict[str, Callable[[Node, Interpreter], object]]:
+    """Return the words by name; each checks a form, puts its value on a shelf and returns it, or raises SnError."""
 
     def train(call: Node, interpreter: Interpreter) -> Training:
-        """(train NAME clause ...): declare one experiment: a net, its data, and how it learns."""
+        """(train NAME clause ...): declare a training: a net, its data, and how it is trained."""
         training, warnings = read_training(
             call, shelves.trainings, shelves.costs, shelves.updates, nets.nets, included=interpreter.including > 0
         )
