@@ -433,7 +433,7 @@ def test_maps_are_drawn_in_the_plane():
 
 
 def test_a_codebook_is_its_matrix_when_it_is_called():
-    book = Codebook.of(np.arange(6, dtype=np.float32).reshape(3, 2))
+    book = Codebook.unlabelled(np.arange(6, dtype=np.float32).reshape(3, 2))
     assert (len(book), book.width, str(book)) == (3, 2, "::CODEBOOK:3x2")
     assert (
         printed("(setq cb (new-codebook 2 2)) (cb 1 0 5) (print (cb 1 0) (cb () 0) cb (codebookp cb) (codebookp 1))")

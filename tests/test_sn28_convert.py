@@ -22,7 +22,7 @@ from snsim.convert.links import same_sharing
 from snsim.errors import SnError, Source
 from snsim.network.net import BORDER
 from snsim.network.wiring import Table
-from snsim.program import Surroundings, interpreter_of, own_shelves, read_program
+from snsim.program import Host, interpreter_of, own_shelves, read_program
 from snsim.sn28.net.netspace import VAL, Netspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,12 +105,12 @@ PROGRAMS = {  # program: lines of the text
 def converted(text: str, folder: Path | None = None):
     name = "old.sn" if folder is None else str(folder / "old.sn")
     whole = text if "alloc-net" in text or text.startswith(";;;NETTOOL") else BOTH + text
-    return to_declarative(Source(name, whole), Surroundings())
+    return to_declarative(Source(name, whole), Host())
 
 
 def made_by(text: str) -> Netspace:
     """The net of a program that ran unwatched."""
-    interpreter = interpreter_of(own_shelves(), Surroundings(), io.StringIO())
+    interpreter = interpreter_of(own_shelves(), Host(), io.StringIO())
     interpreter.run(Source("<test>", text if "alloc-net" in text else BOTH + text))
     return interpreter.part(Netspace)
 

@@ -11,7 +11,7 @@ from sn28_programs import fault, printed
 
 from snsim.errors import SnError
 from snsim.language.limits import Limits
-from snsim.sn28.runtime.matrix_files import bytes_of, matrix_of, text_of
+from snsim.sn28.runtime.matrix_files import encode_matrix, format_matrix, parse_matrix
 
 TYPES = [np.float32, np.float64, np.int32, np.uint8, np.int16, np.int8]
 
@@ -177,23 +177,23 @@ def test_the_system_is_out_of_reach():
 )
 @settings(max_examples=60, deadline=None)
 def test_a_matrix_reads_back(values):
-    content = bytes_of(values)
+    content = encode_matrix(values)
     assert len(content) == 8 + 4 * max(3, values.ndim) + values.nbytes
     for written in (content, content + b"trailing"):
-        found = matrix_of(written, "a test")
+        found = parse_matrix(written, "a test")
         assert found.dtype == values.dtype and np.array_equal(found, values)
 
 
 def test_the_bytes_of_a_matrix_are_those_of_the_original():
     values = np.array([[1.5, -2.0]], np.float32)
     header = struct.pack("<5i", 0x1E3D4C51, 2, 1, 2, 1)
-    assert bytes_of(values) == header + struct.pack("<2f", 1.5, -2.0)
-    assert text_of(values) == b".MAT 2 1 2\n1.5000\n-2.0000\n"
+    assert encode_matrix(values) == header + struct.pack("<2f", 1.5, -2.0)
+    assert format_matrix(values) == b".MAT 2 1 2\n1.5000\n-2.0000\n"
     big = struct.pack(">5i", 0x1E3D4C52, 2, 1, 2, 1) + bytes([0x18, 0xF0])
-    found = matrix_of(big, "a test")
+    found = parse_matrix(big, "a test")
     assert found.dtype == np.float32 and found.tolist() == [[1.5, -1.0]]
     idx = b"\0\0\x08\x02" + struct.pack(">2I", 1, 2) + bytes([7, 255])
-    assert matrix_of(idx, "a test").tolist() == [[7, 255]]
+    assert parse_matrix(idx, "a test").tolist() == [[7, 255]]
 
 
 MATRICES = [

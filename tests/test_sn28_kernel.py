@@ -20,12 +20,12 @@ from snsim.language.evaluator import Interpreter
 from snsim.program import lisp_functions, read_program
 from snsim.sn28.learning import curvature, euclidean, propagation, weights
 from snsim.sn28.net import connections
-from snsim.sn28.net.adjacency import Units, edges, memory
+from snsim.sn28.net.adjacency import Units, as_memory, build_edges
 from snsim.sn28.net.fields import read_units, write_units
-from snsim.sn28.net.kernels import KERNELS, needed
+from snsim.sn28.net.kernels import KERNELS, needed_kernel
 from snsim.sn28.net.netspace import EPSILON, GGRAD, GRAD, SQBACKSUM, SUM, VAL, Netspace
 from snsim.sn28.net.nlf_words import default_functions
-from snsim.sn28.net.numpy_sums import Ranks, sum_loops
+from snsim.sn28.net.numpy_sums import NumpyLoops, sum_loops
 
 F = np.float32
 DATA = os.environ.get("SNSIM_DATA")
@@ -36,7 +36,7 @@ needs_reference = pytest.mark.skipif(
 )
 COMPILED = sum_loops()
 needs_compiled = pytest.mark.skipif(COMPILED.name != "native", reason="there is no llvmlite")
-KINDS = [pytest.param(Ranks(), id="numpy"), pytest.param(COMPILED, id="compiled", marks=needs_compiled)]
+KINDS = [pytest.param(NumpyLoops(), id="numpy"), pytest.param(COMPILED, id="compiled", marks=needs_compiled)]
 
 XOR_NET = """(alloc-net 100 1000)
 (build-net '((in 2) (hid 2) (out 1)) '((in hid) (hid out)))
@@ -72,8 +72,8 @@ class Case:
         self.count, self.units = count, units
         dead = rng.random(count) < 0.1
         self.living = np.flatnonzero(~dead)
-        self.incoming = edges(units, self.post, self.pre, self.weight, self.living)
-        self.outgoing = edges(units, self.pre, self.post, self.weight, self.living)
+        self.incoming = build_edges(units, self.post, self.pre, self.weight, self.living)
+        self.outgoing = build_edges(units, self.pre, self.post, self.weight, self.living)
         chosen = rng.permutation(units)[: rng.integers(0, units + 1)]
         self.chosen = Units(chosen)
         self.rng_state = rng.bit_generator.state
@@ -82,9 +82,9 @@ class Case:
         """The same random float32 arrays, over units and over weights or connections, every time."""
         rng = np.random.default_rng()
         rng.bit_generator.state = self.rng_state
-        units = {name: memory(rng.standard_normal(self.units).astype(F)) for name in ("x", "g", "out", "e")}
+        units = {name: as_memory(rng.standard_normal(self.units).astype(F)) for name in ("x", "g", "out", "e")}
         links = {
-            name: memory(rng.standard_normal(max(1, self.count)).astype(F))
+            name: as_memory(rng.standard_normal(max(1, self.count)).astype(F))
             for name in ("w", "d", "acc", "rate", "sigma")
         }
         return {**units, **links}
@@ -116,7 +116,7 @@ def agree(case, method, *arguments, by_hand):
     """NumPy, compiled code and the numbers written out in `by_hand` are the same bits."""
     wanted = {name: m.array for name, m in case.numbers().items()}
     by_hand(wanted)
-    for loops in (Ranks(), COMPILED):
+    for loops in (NumpyLoops(), COMPILED):
         same(run(loops, case, method, *arguments), wanted)
 
 
@@ -246,7 +246,7 @@ def test_reordered_sums_differ_by_rounding_only(case):
 @given(st.lists(st.floats(-100, 100, width=32)))
 def test_the_compiled_tanh_is_that_of_c(values):
     x = np.array(values, F)
-    assert COMPILED.tanh(x).tobytes() == Ranks().tanh(x).tobytes()
+    assert COMPILED.tanh(x).tobytes() == NumpyLoops().tanh(x).tobytes()
 
 
 # The original's numbers
@@ -299,7 +299,7 @@ def test_one_step_of_every_rule(step, loops):
 def test_without_compiled_loops_the_digits_are_the_same(program):
     """The programs are run with compiled loops elsewhere."""
     path = REFERENCE / "sn28-programs" / f"{program}.sn"
-    interpreter, _ = start(path.read_text(), loops=Ranks())
+    interpreter, _ = start(path.read_text(), loops=NumpyLoops())
     assert interpreter.port.getvalue() == path.with_suffix(".expected").read_text()
 
 
@@ -416,7 +416,7 @@ def test_distances_and_their_gradient():
 
 def test_the_kernel_is_the_least_one_that_has_all_the_words_of_the_text():
     def least(text):
-        return needed([Source("<test>", text)], lisp_functions()).name
+        return needed_kernel([Source("<test>", text)], lisp_functions()).name
 
     assert least("(run 4 40)") == "sn28"
     assert least("(when (iterative-mode) (Learn_Batch 3))") == "sn28ite"

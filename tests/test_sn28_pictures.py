@@ -129,7 +129,7 @@ def test_a_window_keeps_the_last_of_too_many_marks():
     made = window(width=4_000, height=4_000)
     for i in range(50_010):
         made.put(Line(BLACK, i % 4_000, i // 4_000, i % 4_000, 3_000))
-    assert made.overfull and len(made.marks) == 50_000 and made.marks[0] == Line(BLACK, 10, 0, 10, 3_000)
+    assert made.overflowed and len(made.marks) == 50_000 and made.marks[0] == Line(BLACK, 10, 0, 10, 3_000)
 
 
 def test_png_files_hold_the_pixels():

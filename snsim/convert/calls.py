@@ -20,7 +20,7 @@ from snsim.language.builtins import CORE
 from snsim.language.literals import symbol_text
 from snsim.network.net import Connection, Layer, Net
 from snsim.network.wiring import Frames, Table, Windows
-from snsim.sn28.net.use_net import lacks
+from snsim.sn28.net.use_net import missing_features
 from snsim.sn28.runtime.settings import FUNCTIONS, NUMBERS, UNSET
 from snsim.sn28.runtime.vocabulary import SN28
 
@@ -65,7 +65,7 @@ _OWN = {  # what the program defines for itself, and when
 
 def program_of(net: Net) -> str:
     """The text of the program. SnError, naming all of them, for what SN's kernels do not have."""
-    lacking = lacks(net)
+    lacking = missing_features(net)
     if lacking:
         raise fail(
             f"SN's units know no {', no '.join(lacking)}", None, hint=f"state {net.name} without, to write it as calls"

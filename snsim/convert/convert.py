@@ -22,7 +22,7 @@ from snsim.language.forms import fold
 from snsim.language.limits import LimitError, Limits
 from snsim.language.procedures import Misuse
 from snsim.network.net import Net
-from snsim.program import Program, Surroundings, interpreter_of, own_shelves, read_program
+from snsim.program import Host, Program, interpreter_of, own_shelves, read_program
 from snsim.sn28.runtime.host import scratch
 
 CONVERTING = Limits(
@@ -46,7 +46,7 @@ class Converted:
 
 
 def constructions(
-    source: Source, around: Surroundings, presets: Mapping[str, float | str] | None = None
+    source: Source, around: Host, presets: Mapping[str, float | str] | None = None
 ) -> tuple[list[Construction], list[str]]:
     """The nets that a program makes, and how far it was followed. SnError if it fails before it learns."""
     own = own_shelves()
@@ -87,7 +87,7 @@ def _not_followed(fault: Fault) -> str:
 
 
 def to_declarative(
-    source: Source, around: Surroundings, name: str | None = None, presets: Mapping[str, float | str] | None = None
+    source: Source, around: Host, name: str | None = None, presets: Mapping[str, float | str] | None = None
 ) -> Converted:
     """The declarative text for the nets that a program of SN-2.8, or a file of NetTool, makes.
 
@@ -120,7 +120,7 @@ def to_declarative(
     return Converted("\n".join(head) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes))
 
 
-def _one(source: Source, construction: Construction, title: str, around: Surroundings) -> tuple[str, Net, list[str]]:
+def _one(source: Source, construction: Construction, title: str, around: Host) -> tuple[str, Net, list[str]]:
     """The forms for one net, each read again; its trainings stand in comments where they cannot be read."""
     described = describe(construction, title)
     try:
@@ -141,7 +141,7 @@ def _one(source: Source, construction: Construction, title: str, around: Surroun
     return "\n\n".join(texts), net, notes
 
 
-def _read(source: Source, text: str, around: Surroundings) -> Program:
+def _read(source: Source, text: str, around: Host) -> Program:
     return read_program(replace(source, text=text), port=io.StringIO(), around=around)
 
 

@@ -20,14 +20,14 @@ from snsim.language.source_files import read_source
 from snsim.sn28.graphics.net_display import bring_net_display
 from snsim.sn28.net.kernels import KERNELS
 from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 SUFFIXES = (".lsh", ".sn", ".tl")  # of texts; those of compiled files mean nothing here
-_NESTED = 100  # texts that are being read, one inside another
+_MAX_DEPTH = 100  # texts that are being read, one inside another
 LIBRARIES = (  # what is built in, and needs no loading
     "connect",
     "connect-epsi",
@@ -43,7 +43,7 @@ LIBRARIES = (  # what is built in, and needs no loading
 )
 
 
-class Loaded:
+class LoadedFiles:
     """The files that `libload` loaded in one program."""
 
     def __init__(self, interpreter: Interpreter):
@@ -53,28 +53,28 @@ class Loaded:
 @word("load")
 def load(interpreter: Interpreter, name: Form) -> Form:
     """(load "file"): evaluates a file form by form; the name of the file"""
-    title = text("load", name)
-    path = interpreter.part(Files).find(title, *SUFFIXES)
-    if path is None and _is_built_in(interpreter, title):
-        return title
-    return _evaluate_file(interpreter, path or interpreter.part(Files).to_read(title, *SUFFIXES))
+    file_name = text("load", name)
+    path = interpreter.part(ProgramFiles).find(file_name, *SUFFIXES)
+    if path is None and _is_built_in(interpreter, file_name):
+        return file_name
+    return _evaluate_file(interpreter, path or interpreter.part(ProgramFiles).readable_path(file_name, *SUFFIXES))
 
 
 @word("libload")
 def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
     """(libload "sn28/sn28ite"): chooses a kernel; (libload "file" [t]): loads a file once, or once more"""
-    title = text("libload", name)
-    if _is_built_in(interpreter, title):
-        return title
-    path = interpreter.part(Files).find(title, *SUFFIXES)
+    file_name = text("libload", name)
+    if _is_built_in(interpreter, file_name):
+        return file_name
+    path = interpreter.part(ProgramFiles).find(file_name, *SUFFIXES)
     if path is None:
-        known = ", ".join([*(f"sn28/{kernel}" for kernel in KERNELS), *LIBRARIES])
+        built_in = ", ".join([*(f"sn28/{kernel}" for kernel in KERNELS), *LIBRARIES])
         raise Misuse(
-            f'there is no library "{title}", and no such file beside the program or among its data',
+            f'there is no library "{file_name}", and no such file beside the program or among its data',
             0,
-            f"built in are {known}",
+            f"built in are {built_in}",
         )
-    paths = interpreter.part(Loaded).paths
+    paths = interpreter.part(LoadedFiles).paths
     resolved = resolve(path)
     if resolved in paths and again is NIL:
         return str(path)
@@ -82,9 +82,9 @@ def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
     return _evaluate_file(interpreter, path)
 
 
-def _is_built_in(interpreter: Interpreter, title: str) -> bool:
+def _is_built_in(interpreter: Interpreter, file_name: str) -> bool:
     """Whether a name means a library of the simulator; one that is a kernel is chosen."""
-    stem = fold(PurePosixPath(title).name)
+    stem = fold(PurePosixPath(file_name).name)
     for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
     if stem in KERNELS:
@@ -97,10 +97,10 @@ def _is_built_in(interpreter: Interpreter, title: str) -> bool:
 def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
     """Evaluate a file; its faults say where it was loaded."""
     place = interpreter.place()
-    if len(interpreter.inputs) > _NESTED:
+    if len(interpreter.inputs) > _MAX_DEPTH:
         raise exceeded(
             f"load: {path} and the files that load it stand too deep inside one another",
-            _NESTED,
+            _MAX_DEPTH,
             place,
             "a file that loads itself? Take out the (load ...) that does",
         )
@@ -112,13 +112,13 @@ def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
     except LimitError:
         raise
     except SnError as error:
-        raise Stopped([_loaded_at(fault, place) for fault in (*faults, *error.faults)]) from None
+        raise Stopped([_with_load_site(fault, place) for fault in (*faults, *error.faults)]) from None
     if faults:
-        raise SnError([_loaded_at(fault, place) for fault in faults])
+        raise SnError([_with_load_site(fault, place) for fault in faults])
     return str(path)
 
 
-def _loaded_at(fault: Fault, place: Span | None) -> Fault:
+def _with_load_site(fault: Fault, place: Span | None) -> Fault:
     """The fault of a file, with the place where it was loaded."""
     return fault if place is None else replace(fault, also=(*fault.also, ("loaded here", place)))
 
@@ -130,21 +130,21 @@ class Autoload(Procedure):
         self.symbol, self.name, self.file = name, name.name, file
 
     def call(self, interpreter: Interpreter, form: Pair) -> Form:
-        return self._loaded(interpreter).call(interpreter, form)
+        return self._load(interpreter).call(interpreter, form)
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        return self._loaded(interpreter).apply(interpreter, arguments)
+        return self._load(interpreter).apply(interpreter, arguments)
 
-    def _loaded(self, interpreter: Interpreter) -> Procedure:
+    def _load(self, interpreter: Interpreter) -> Procedure:
         load(interpreter, self.file)
-        found = interpreter.procedure(self.symbol)
-        if found is None or found is self or not isinstance(found, Procedure):
+        procedure = interpreter.procedure(self.symbol)
+        if procedure is None or procedure is self or not isinstance(procedure, Procedure):
             raise fail(
                 f'the file "{self.file}" does not define {self.name}',
                 interpreter.place(),
                 hint=f"write (de {self.name} (...) ...) in it, or take {self.name} out of (autoload ...)",
             )
-        return found
+        return procedure
 
     def __str__(self) -> str:
         return f"::AUTOLOAD:{self.name}"

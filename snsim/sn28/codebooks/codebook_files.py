@@ -18,8 +18,8 @@ from snsim.input_files import shown
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.procedures import Misuse
-from snsim.sn28.codebooks.codebooks import Codebook, codebook, make_codebook
-from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, make_codebook
+from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ _HEADER = 8  # bytes
 @word("load-codebook")
 def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
     """(load-codebook file): the codebook of a binary file"""
-    path = interpreter.part(Files).to_read(text("load-codebook", name), _SUFFIX)
-    content = interpreter.part(Files).content(path)
+    path = interpreter.part(ProgramFiles).readable_path(text("load-codebook", name), _SUFFIX)
+    content = interpreter.part(ProgramFiles).read(path)
     for order in ("<", ">"):
         sizes = np.frombuffer(content[:_HEADER], order + "i4").tolist() if len(content) >= _HEADER else [0, 0]
         if min(sizes) >= 1 and len(content) == _HEADER + sizes[0] * (4 * sizes[1] + 4):
@@ -58,9 +58,9 @@ def load_ascii_codebook(interpreter: Interpreter, name: Form) -> Codebook:
 
 
 def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
-    path = interpreter.part(Files).to_read(name, _SUFFIX)
+    path = interpreter.part(ProgramFiles).readable_path(name, _SUFFIX)
     try:
-        numbers = within(read_numbers(interpreter.part(Files).content(path), shown(path)), np.float32, shown(path))
+        numbers = within(read_numbers(interpreter.part(ProgramFiles).read(path), shown(path)), np.float32, shown(path))
     except SnError as error:
         raise Misuse(
             f"{path} is no codebook in text: {error.faults[0].message}", 0, "(load-codebook file) reads a binary one"
@@ -105,7 +105,7 @@ def _with_labels(book: Codebook, labels: np.ndarray, path: Path) -> Codebook:
 @word("save-codebook")
 def save_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
     """(save-codebook cb file): write a codebook to a binary file in the run folder"""
-    book = codebook(interpreter, "save-codebook", cb)
+    book = expect_codebook(interpreter, "save-codebook", cb)
     items = np.empty(len(book), [("word", "<f4", (book.width,)), ("label", "<i4")])
     items["word"], items["label"] = book.words, book.labels
     header = np.array([len(book), book.width], "<i4").tobytes()
@@ -116,7 +116,7 @@ def save_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
 @word("save-ascii-codebook")
 def save_ascii_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
     """(save-ascii-codebook cb file): write a codebook to a text file in the run folder, with 6 decimals"""
-    book = codebook(interpreter, "save-ascii-codebook", cb)
+    book = expect_codebook(interpreter, "save-ascii-codebook", cb)
     lines = [str(len(book)), str(book.width)]
     for numbers, label in zip(book.words.tolist(), book.labels.tolist()):
         lines += ["".join(f"{x:.6f}  " for x in numbers), str(label)]
@@ -125,8 +125,8 @@ def save_ascii_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
 
 
 def _write(interpreter: Interpreter, name: str, content: bytes) -> None:
-    files = interpreter.part(Files)
-    files.write(files.to_write(name, _SUFFIX, argument=1), content, 1)
+    files = interpreter.part(ProgramFiles)
+    files.write(files.writable_path(name, _SUFFIX, argument=1), content, 1)
 
 
 @word("load-iris")

@@ -17,7 +17,7 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, Misuse
-from snsim.sn28.codebooks.codebooks import Codebook, codebook, make_codebook
+from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, make_codebook
 from snsim.sn28.graphics.canvas import LETTER_HEIGHT, Window
 from snsim.sn28.graphics.drawing_words import current_window, put_text
 from snsim.sn28.graphics.plots import Port, make_port, marker_named
@@ -34,7 +34,7 @@ _GRID_SIDE, _GRID_SWEEPS, _GRID_RATE = 8, 30, 0.3
 
 def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
     """The points of a codebook, float64, n × 2."""
-    book = codebook(interpreter, name, cb)
+    book = expect_codebook(interpreter, name, cb)
     if book.width < 2:
         raise Misuse(
             f"{name}: words of two numbers are wanted, these have {book.width}",
@@ -46,21 +46,21 @@ def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
     return points
 
 
-def _port(interpreter: Interpreter, name: str, corners: tuple[Form, ...], before: int) -> tuple[Port, Window]:
+def _port(interpreter: Interpreter, name: str, corners: tuple[Form, ...], offset: int) -> tuple[Port, Window]:
     """The window, and a port as large as it with the corners xmin ymin xmax ymax and open circles for the points; the
     corners stand in a call behind `before` other arguments.
     """
     window = current_window(interpreter, name)
-    numbers = [number(name, corner, before + i) for i, corner in enumerate(corners)]
+    numbers = [number(name, corner, offset + i) for i, corner in enumerate(corners)]
     box = (0.0, float(window.height), float(window.width), 0.0)
     return make_port(name, box, numbers, marker_named(interpreter, "open-circle")), window
 
 
 def _draw_paths(
-    interpreter: Interpreter, name: str, corners: tuple[Form, ...], before: int, paths: list[np.ndarray]
+    interpreter: Interpreter, name: str, corners: tuple[Form, ...], offset: int, paths: list[np.ndarray]
 ) -> Form:
     """Each path is a line from point to point."""
-    port, window = _port(interpreter, name, corners, before)
+    port, window = _port(interpreter, name, corners, offset)
     for path in paths:
         port.pen = None
         for x, y in path.tolist():
@@ -145,8 +145,11 @@ def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Cod
             "write (bidim-init-2d data 2 2), or more, with a codebook that has words",
         )
     nodes = make_codebook(interpreter, "bidim-init-2d", rows * columns, 2)
-    middle, reach = points.mean(axis=0), 2 * points.var(axis=0)
-    xs, ys = (np.linspace(middle[i] - reach[i], middle[i] + reach[i], steps) for i, steps in ((0, columns), (1, rows)))
+    middle, half_width = points.mean(axis=0), 2 * points.var(axis=0)
+    xs, ys = (
+        np.linspace(middle[i] - half_width[i], middle[i] + half_width[i], steps)
+        for i, steps in ((0, columns), (1, rows))
+    )
     nodes.words[:, 0], nodes.words[:, 1] = np.tile(xs, rows), np.repeat(ys, columns)
     return nodes
 
@@ -162,24 +165,24 @@ def bidim_query(
 
     The text stands at the top of the window; a click on it is the last. The corners are -1 -1 1 1 unless given.
     """
-    asked = text("bidim-query", question)
+    prompt = text("bidim-query", question)
     corners = tuple(corner for corner in (x0, y0, x1, y1) if corner is not ABSENT)
     if len(corners) not in (0, 4):
         raise Misuse("bidim-query: four numbers are the corners, or none", 1, "write xmin ymin xmax ymax")
     port, window = _port(interpreter, "bidim-query", corners or _CORNERS, 1)
     base_line = _MARGIN + round(LETTER_HEIGHT * window.font_size)
-    put_text(interpreter, window, _MARGIN, base_line, asked)
+    put_text(interpreter, window, _MARGIN, base_line, prompt)
     left, bottom, right, top = port.range
     clicked: list[tuple[float, float]] = []
     while True:
-        place = interpreter.elements(interpreter.call("get-click"), "get-click")
-        if len(place) != 2:
+        position = interpreter.elements(interpreter.call("get-click"), "get-click")
+        if len(position) != 2:
             raise Misuse(
                 "bidim-query: get-click gives a list of two numbers, the place (x y)",
                 None,
                 "take out the get-click of your own, or let it give (list x y)",
             )
-        across, down = (number("get-click", x, None) for x in place)
+        across, down = (number("get-click", x, None) for x in position)
         if down <= base_line + _MARGIN:
             break
         clicked.append((left + (right - left) * across / window.width, top + (bottom - top) * down / window.height))
@@ -189,10 +192,10 @@ def bidim_query(
     return book
 
 
-def _ask(interpreter: Interpreter, name: str, title: str) -> Codebook:
+def _ask_for_points(interpreter: Interpreter, name: str, title: str) -> Codebook:
     """Two points or more clicked in a new window."""
     interpreter.call("new-window", _DEMO_SIZE, _DEMO_SIZE, title)
-    points = codebook(interpreter, name, interpreter.call("bidim-query", "Click the points, then here"))
+    points = expect_codebook(interpreter, name, interpreter.call("bidim-query", "Click the points, then here"))
     if len(points) < 2:
         raise Misuse(
             f"{name}: {len(points)} points are clicked, two or more are wanted",
@@ -210,7 +213,7 @@ def tsp_demo(interpreter: Interpreter, sweeps: Form = NIL, rate: Form = 0.33) ->
     with it at first, and the winner alone at last; then one sweep that puts each city's winner on it. Gives the ring.
     """
     count, e = None if sweeps is NIL else whole("tsp-demo", sweeps), number("tsp-demo", rate, 1)
-    cities = _ask(interpreter, "tsp-demo", "travelling salesman")
+    cities = _ask_for_points(interpreter, "tsp-demo", "travelling salesman")
     ring = interpreter.call("bidim-init-ring", cities, 2.0 * len(cities))
     topology = interpreter.call("tmap-topo-ring", 2.0 * len(cities))
     display = interpreter.call("tmap-display-bidim-ring")
@@ -234,7 +237,7 @@ def tsp_demo(interpreter: Interpreter, sweeps: Form = NIL, rate: Form = 0.33) ->
 @word("grid-demo")
 def grid_demo(interpreter: Interpreter) -> Form:
     """(grid-demo): a square net of nodes spread over clicked points; gives the nodes"""
-    points = _ask(interpreter, "grid-demo", "a net over points")
+    points = _ask_for_points(interpreter, "grid-demo", "a net over points")
     side = float(_GRID_SIDE)
     nodes = interpreter.call("bidim-init-2d", points, side, side)
     interpreter.call(

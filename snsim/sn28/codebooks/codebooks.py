@@ -35,7 +35,7 @@ class Codebook(Procedure):
     name: str = field(default="CODEBOOK", init=False)
 
     @classmethod
-    def of(cls, words: np.ndarray) -> Codebook:
+    def unlabelled(cls, words: np.ndarray) -> Codebook:
         """A codebook that shares these words; all labels are 0."""
         return cls(words, np.zeros(len(words), np.int64))
 
@@ -55,7 +55,7 @@ class Codebook(Procedure):
         """One more than the greatest label."""
         return int(self.labels.max()) + 1 if len(self) else 0
 
-    def part(self, first: int, end: int) -> Codebook:
+    def slice(self, first: int, end: int) -> Codebook:
         """The words from `first` to before `end`, shared, with labels of their own."""
         return Codebook(self.words[first:end], self.labels[first:end].copy())
 
@@ -66,7 +66,7 @@ class Codebook(Procedure):
         return f"::CODEBOOK:{len(self)}x{self.width}"
 
 
-def codebook(interpreter: Interpreter, name: str, x: Form, argument: int = 0) -> Codebook:
+def expect_codebook(interpreter: Interpreter, name: str, x: Form, argument: int = 0) -> Codebook:
     """x if it is a codebook, else Misuse."""
     if isinstance(x, Codebook):
         return x
@@ -77,12 +77,12 @@ def codebook(interpreter: Interpreter, name: str, x: Form, argument: int = 0) ->
     )
 
 
-def two_codebooks(
+def expect_two_codebooks(
     interpreter: Interpreter, name: str, data: Form, references: Form, arguments: tuple[int, int] = (0, 1)
 ) -> tuple[Codebook, Codebook]:
     """Two codebooks with words of one width, which stand in these places of a call; else Misuse."""
-    one = codebook(interpreter, name, data, arguments[0])
-    other = codebook(interpreter, name, references, arguments[1])
+    one = expect_codebook(interpreter, name, data, arguments[0])
+    other = expect_codebook(interpreter, name, references, arguments[1])
     if one.width != other.width:
         raise Misuse(
             f"{name}: words of {one.width} numbers and words of {other.width}",
@@ -92,19 +92,19 @@ def two_codebooks(
     return one, other
 
 
-def item(name: str, book: Codebook, i: Form, argument: int = 1) -> int:
+def word_index(name: str, book: Codebook, i: Form, argument: int = 1) -> int:
     """The place of a word, from 0; Misuse if there is none."""
-    place = whole(name, i, argument)
-    if not 0 <= place < len(book):
+    index = whole(name, i, argument)
+    if not 0 <= index < len(book):
         raise Misuse(
-            f"{name}: the codebook has words 0 to {len(book) - 1}, not {place}",
+            f"{name}: the codebook has words 0 to {len(book) - 1}, not {index}",
             argument,
             f"write 0 to {len(book) - 1}" if len(book) else "give one with words: (new-codebook words width)",
         )
-    return place
+    return index
 
 
-def merged(name: str, books: list[Codebook]) -> Codebook:
+def merge_codebooks(name: str, books: list[Codebook]) -> Codebook:
     """All words of some codebooks of one width, in order, copied with their labels."""
     widths = {book.width for book in books}
     if len(widths) > 1:
@@ -125,7 +125,7 @@ def make_codebook(interpreter: Interpreter, name: str, words: int, width: int) -
             "write (new-codebook words width), such as (new-codebook 100 16)",
         )
     interpreter.budget.make_matrix(words * width, name)
-    return Codebook.of(np.zeros((words, width), np.float32))
+    return Codebook.unlabelled(np.zeros((words, width), np.float32))
 
 
 @word("new-codebook")
@@ -141,7 +141,7 @@ def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) ->
             0,
             "make it by (float-matrix n d), or copy it into one with copy-matrix",
         )
-    book = Codebook.of(words)
+    book = Codebook.unlabelled(words)
     if width is not ABSENT:
         labels = width
         if not isinstance(labels, np.ndarray) or labels.dtype == object or labels.shape != (len(book),):
@@ -163,25 +163,25 @@ def codebookp(interpreter: Interpreter, x: Form) -> Form:
 @word("codebook-word")
 def codebook_word(interpreter: Interpreter, cb: Form, i: Form = ABSENT, value: Form = ABSENT) -> np.ndarray:
     """(codebook-word cb): the matrix of the words; (codebook-word cb i [v]): word i, set to vector v; all shared"""
-    book = codebook(interpreter, "codebook-word", cb)
+    book = expect_codebook(interpreter, "codebook-word", cb)
     if i is ABSENT:
         return book.words
-    row: np.ndarray = book.words[item("codebook-word", book, i)]
+    row: np.ndarray = book.words[word_index("codebook-word", book, i)]
     if value is not ABSENT:
-        put(row, vector(interpreter, "codebook-word", value, book, 2).astype(np.float64))
+        put(row, expect_vector(interpreter, "codebook-word", value, book, 2).astype(np.float64))
     return row
 
 
 @word("codebook-label", makes=True)
 def codebook_label(interpreter: Interpreter, cb: Form, i: Form = ABSENT, label: Form = ABSENT) -> Form:
     """(codebook-label cb): a matrix of all labels; (codebook-label cb i [l]): the label of word i, set to l"""
-    book = codebook(interpreter, "codebook-label", cb)
+    book = expect_codebook(interpreter, "codebook-label", cb)
     if i is ABSENT:
         return book.labels.astype(np.int32)
-    place = item("codebook-label", book, i)
+    index = word_index("codebook-label", book, i)
     if label is not ABSENT:
-        book.labels[place] = _label("codebook-label", label, 2)
-    return float(book.labels[place])
+        book.labels[index] = _label("codebook-label", label, 2)
+    return float(book.labels[index])
 
 
 def _label(name: str, x: Form, argument: int) -> int:
@@ -198,21 +198,21 @@ def _label(name: str, x: Form, argument: int) -> int:
 @word("codebook-labels")
 def codebook_labels(interpreter: Interpreter, cb: Form) -> Form:
     """(codebook-labels cb): the labels there are, as a list in order"""
-    return make_list(float(label) for label in codebook(interpreter, "codebook-labels", cb).classes())
+    return make_list(float(label) for label in expect_codebook(interpreter, "codebook-labels", cb).classes())
 
 
 @word("codebook-split")
 def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Codebook:
     """(codebook-split cb a b): the words a to b, shared with the codebook; their labels are copies"""
-    book = codebook(interpreter, "codebook-split", cb)
-    first, last = item("codebook-split", book, a, 1), item("codebook-split", book, b, 2)
+    book = expect_codebook(interpreter, "codebook-split", cb)
+    first, last = word_index("codebook-split", book, a, 1), word_index("codebook-split", book, b, 2)
     if first > last:
         raise Misuse(
             f"codebook-split: {first} comes behind {last}",
             1,
             f"write the smaller one first: (codebook-split cb {last} {first})",
         )
-    return book.part(first, last + 1)
+    return book.slice(first, last + 1)
 
 
 @word("codebook-merge")
@@ -220,9 +220,9 @@ def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
     """(codebook-merge cb...): a copy of all words, one codebook behind the other"""
     if not books:
         raise Misuse("codebook-merge: a codebook is wanted")
-    given = [codebook(interpreter, "codebook-merge", book, i) for i, book in enumerate(books)]
-    interpreter.budget.make_matrix(sum(book.words.size for book in given), "codebook-merge")
-    return merged("codebook-merge", given)
+    parts = [expect_codebook(interpreter, "codebook-merge", book, i) for i, book in enumerate(books)]
+    interpreter.budget.make_matrix(sum(book.words.size for book in parts), "codebook-merge")
+    return merge_codebooks("codebook-merge", parts)
 
 
 @word("codebook-select")
@@ -230,11 +230,11 @@ def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> 
     """(codebook-select f cb...): a copy of the words for whose label f is true"""
     if not books:
         raise Misuse("codebook-select: a codebook is wanted behind the function")
-    whole_book = merged(
-        "codebook-select", [codebook(interpreter, "codebook-select", book, i) for i, book in enumerate(books, 1)]
+    whole_book = merge_codebooks(
+        "codebook-select", [expect_codebook(interpreter, "codebook-select", book, i) for i, book in enumerate(books, 1)]
     )
-    kept = [interpreter.apply(predicate, [float(label)]) is not NIL for label in whole_book.labels.tolist()]
-    chosen = np.array(kept, bool)
+    is_selected = [interpreter.apply(predicate, [float(label)]) is not NIL for label in whole_book.labels.tolist()]
+    chosen = np.array(is_selected, bool)
     interpreter.budget.make_matrix(int(chosen.sum()) * whole_book.width, "codebook-select")
     return Codebook(whole_book.words[chosen], whole_book.labels[chosen])
 
@@ -242,7 +242,7 @@ def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> 
 @word("codebook-to-patdes")
 def codebook_to_patdes(interpreter: Interpreter, cb: Form) -> Form:
     """(codebook-to-patdes cb): the list of the matrix of words, shared, and one of targets, +1 in the label's column"""
-    book = codebook(interpreter, "codebook-to-patdes", cb)
+    book = expect_codebook(interpreter, "codebook-to-patdes", cb)
     interpreter.budget.make_matrix(len(book) * book.class_count(), "codebook-to-patdes")
     desired = np.full((len(book), book.class_count()), -1.0)
     desired[np.arange(len(book)), book.labels] = 1.0
@@ -263,7 +263,7 @@ def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) 
     return book
 
 
-def vector(interpreter: Interpreter, name: str, x: Form, book: Codebook, argument: int = 0) -> np.ndarray:
+def expect_vector(interpreter: Interpreter, name: str, x: Form, book: Codebook, argument: int = 0) -> np.ndarray:
     """x as a vector of single precision as wide as the words of a codebook; Misuse if it is none."""
     if not isinstance(x, np.ndarray) or x.dtype == object or x.shape != (book.width,):
         raise Misuse(

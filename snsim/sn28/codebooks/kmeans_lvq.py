@@ -24,23 +24,26 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, Misuse
-from snsim.sn28.codebooks.codebooks import Codebook, codebook, merged, two_codebooks
+from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, expect_two_codebooks, merge_codebooks
 from snsim.sn28.codebooks.nearest_neighbours import (
     count_distances,
     distortion,
     nearest,
     nearest_k,
     nearest_two,
-    neighbours,
+    neighbour_count,
     squared_distances,
 )
-from snsim.sn28.runtime.random_numbers import Randomness
+from snsim.sn28.runtime.random_numbers import RandomGenerator
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_CLOSE, _LITTLE = 1e-5, 1e-4  # k-means ends at such a distortion, or when it falls by such a part of itself
+_DISTORTION_LIMIT, _RELATIVE_DECREASE = (
+    1e-5,
+    1e-4,
+)  # k-means ends at such a distortion, or when it falls by such a part of itself
 _RATE, _WINDOW = 0.1, 0.01  # of learn-lvq
 _ONE, _TWO = np.float32(1), np.float32(2)
 
@@ -56,20 +59,22 @@ def k_means(interpreter: Interpreter, data: Codebook, k: int) -> Codebook:
     A word at distance 0 moves nothing and is not counted. n grows over all sweeps. It ends with a sweep that makes the
     distortion less by no more than 1e-4 of it, or leaves no more than 1e-5.
     """
-    references = Codebook.of(data.words[:k].copy())
+    references = Codebook.unlabelled(data.words[:k].copy())
     counts = np.ones(k, np.float32)
-    before = np.float32(np.inf)
+    previous = np.float32(np.inf)
     while True:
         count_distances(interpreter, 2 * len(data), references)
         for x in data.words:
-            _to_mean(references.words, counts, x)
+            _move_nearest_mean(references.words, counts, x)
         after = distortion(data, references)
-        if not (after > _CLOSE and (before - after) / after > _LITTLE):  # so that it ends if one is not a number
+        if not (
+            after > _DISTORTION_LIMIT and (previous - after) / after > _RELATIVE_DECREASE
+        ):  # so that it ends if one is not a number
             return references
-        before = after
+        previous = after
 
 
-def _to_mean(means: np.ndarray, counts: np.ndarray, x: np.ndarray) -> None:
+def _move_nearest_mean(means: np.ndarray, counts: np.ndarray, x: np.ndarray) -> None:
     """Take a word into the nearest mean."""
     distances = squared_distances(x, means)
     i = int(distances.argmin())
@@ -84,17 +89,17 @@ def k_means_of_classes(interpreter: Interpreter, name: str, data: Codebook, k: i
     """
     of_classes = []
     for label in classes:
-        own = Codebook.of(data.words[data.labels == label])
-        if len(own) < k:
+        of_label = Codebook.unlabelled(data.words[data.labels == label])
+        if len(of_label) < k:
             raise Misuse(
-                f"{name}: {len(own)} words have the label {label}, fewer than {k} references",
+                f"{name}: {len(of_label)} words have the label {label}, fewer than {k} references",
                 1,
-                f"write {len(own)} or less for k, or give more words the label {label}",
+                f"write {len(of_label)} or less for k, or give more words the label {label}",
             )
-        references = k_means(interpreter, own, k)
+        references = k_means(interpreter, of_label, k)
         references.labels[:] = label
         of_classes.append(references)
-    return merged(name, of_classes)
+    return merge_codebooks(name, of_classes)
 
 
 def assign_labels(interpreter: Interpreter, data: Codebook, references: Codebook, k: int) -> None:
@@ -113,7 +118,7 @@ def assign_labels(interpreter: Interpreter, data: Codebook, references: Codebook
         leading = labels[row == row.max()]
         drawn = 0
         if len(leading) > 1:
-            drawn = int(interpreter.part(Randomness).rand() * len(leading))
+            drawn = int(interpreter.part(RandomGenerator).rand() * len(leading))
         references.labels[i] = leading[min(drawn, len(leading) - 1)]  # rand may be 1
 
 
@@ -121,7 +126,7 @@ def assign_labels(interpreter: Interpreter, data: Codebook, references: Codebook
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LvqTraining:
     """What `learn-lvq` learns from, what it moves, and how: `sweeps` of a rate that begins at `rate`."""
 
     data: Codebook
@@ -133,32 +138,32 @@ class Lesson:
         """a = a0 (1 - t/T), sweep t counted from 0."""
         return np.float32(self.rate * (1 - sweep / self.sweeps))
 
-    def move(self, place: int, x: np.ndarray, share: np.float32) -> None:
+    def move(self, index: int, x: np.ndarray, share: np.float32) -> None:
         """r + share (x - r): near to x for a positive share, away for a negative one."""
-        reference = self.references.words[place]
+        reference = self.references.words[index]
         reference += share * (x - reference)
 
 
-def learn_lvq1(lesson: Lesson, interpreter: Interpreter) -> None:
+def learn_lvq1(training: LvqTraining, interpreter: Interpreter) -> None:
     """LVQ1: the nearest reference is drawn to a word of its own class, pushed away by one of another.
 
     The rate in use follows the schedule where a reference is pushed away, and is what it was last where one is drawn,
     at first 0: so SN-2.8 does, and it learns from right answers only after the first wrong one.
     """
-    references, in_use = lesson.references, np.float32(0)
-    for sweep in range(lesson.sweeps):
-        count_distances(interpreter, len(lesson.data), references)
-        for x, label in zip(lesson.data.words, lesson.data.labels):
-            place = nearest(x, references.words)
-            if references.labels[place] == label:
-                lesson.move(place, x, in_use)
+    references, current_rate = training.references, np.float32(0)
+    for sweep in range(training.sweeps):
+        count_distances(interpreter, len(training.data), references)
+        for x, label in zip(training.data.words, training.data.labels):
+            index = nearest(x, references.words)
+            if references.labels[index] == label:
+                training.move(index, x, current_rate)
             else:
-                in_use = lesson.rate_in(sweep)
-                lesson.move(place, x, -in_use)
+                current_rate = training.rate_in(sweep)
+                training.move(index, x, -current_rate)
 
 
-def learn_lvq_of_pairs(
-    lesson: Lesson,
+def learn_lvq_pairs(
+    training: LvqTraining,
     pair_for: Callable[[np.ndarray, Codebook, int], Pair | None],
     window: float,
     interpreter: Interpreter,
@@ -166,34 +171,34 @@ def learn_lvq_of_pairs(
     """LVQ2 and LVQ3: of the pair for a misclassified word in the window, the wrong one is pushed away and the right
     one drawn near. `pair_for` gives None where no pair is to be moved.
     """
-    for sweep in range(lesson.sweeps):
-        rate = lesson.rate_in(sweep)
-        count_distances(interpreter, len(lesson.data), lesson.references)
-        for x, label in zip(lesson.data.words, lesson.data.labels):
-            pair = pair_for(x, lesson.references, int(label))
+    for sweep in range(training.sweeps):
+        rate = training.rate_in(sweep)
+        count_distances(interpreter, len(training.data), training.references)
+        for x, label in zip(training.data.words, training.data.labels):
+            pair = pair_for(x, training.references, int(label))
             if pair is None:
                 continue
             wrong, right = pair
-            if in_window(x, lesson.references.words[wrong], lesson.references.words[right], np.float32(window)):
-                lesson.move(wrong, x, -rate)
-                lesson.move(right, x, rate)
+            if in_window(x, training.references.words[wrong], training.references.words[right], np.float32(window)):
+                training.move(wrong, x, -rate)
+                training.move(right, x, rate)
 
 
-def pair_of_lvq2(x: np.ndarray, references: Codebook, label: int) -> Pair | None:
+def lvq2_pair(x: np.ndarray, references: Codebook, label: int) -> Pair | None:
     """The two nearest references, if the first is of a wrong class and the second of the right one."""
     wrong, right = nearest_two(x, references.words)
     is_pair = references.labels[wrong] != label and references.labels[right] == label
     return (wrong, right) if is_pair else None
 
 
-def pair_of_lvq3(x: np.ndarray, references: Codebook, label: int) -> Pair | None:
+def lvq3_pair(x: np.ndarray, references: Codebook, label: int) -> Pair | None:
     """The nearest reference, if it is of a wrong class, and the nearest of the right class."""
     distances = squared_distances(x, references.words)
     wrong = int(distances.argmin())
     if references.labels[wrong] == label:
         return None
-    own = np.flatnonzero(references.labels == label)
-    return wrong, int(own[distances[own].argmin()])
+    of_label = np.flatnonzero(references.labels == label)
+    return wrong, int(of_label[distances[of_label].argmin()])
 
 
 def in_window(x: np.ndarray, m1: np.ndarray, m2: np.ndarray, width: np.float32) -> bool:
@@ -207,14 +212,14 @@ def in_window(x: np.ndarray, m1: np.ndarray, m2: np.ndarray, width: np.float32) 
         return bool(abs(_TWO * ((x - m1) @ line) - length) <= width * length)
 
 
-_PAIRS = {2: pair_of_lvq2, 3: pair_of_lvq3}
+_PAIRS = {2: lvq2_pair, 3: lvq3_pair}
 
 
 # Words
 
 
-def _with_words(interpreter: Interpreter, name: str, data: Form) -> Codebook:
-    book = codebook(interpreter, name, data)
+def _expect_words(interpreter: Interpreter, name: str, data: Form) -> Codebook:
+    book = expect_codebook(interpreter, name, data)
     if not len(book):
         raise Misuse(
             f"{name}: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
@@ -225,38 +230,38 @@ def _with_words(interpreter: Interpreter, name: str, data: Form) -> Codebook:
 @word("k-means")
 def k_means_(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
     """(k-means data k): k references, from the first k words moved to the means of what is nearest to them"""
-    book = codebook(interpreter, "k-means", data)
-    return k_means(interpreter, book, neighbours("k-means", k, book, 1))
+    book = expect_codebook(interpreter, "k-means", data)
+    return k_means(interpreter, book, neighbour_count("k-means", k, book, 1))
 
 
 @word("k-means-class")
 def k_means_class(interpreter: Interpreter, data: Form, k: Form, classes: Form = NIL) -> Codebook:
     """(k-means-class data k [labels]): k references for each label (all), by the k-means of its own words"""
-    book = _with_words(interpreter, "k-means-class", data)
-    count = neighbours("k-means-class", k, book, 1)
-    wanted = [whole("k-means-class", label, 2) for label in interpreter.elements(classes, "k-means-class")]
-    return k_means_of_classes(interpreter, "k-means-class", book, count, sorted(set(wanted)) or book.classes())
+    book = _expect_words(interpreter, "k-means-class", data)
+    count = neighbour_count("k-means-class", k, book, 1)
+    labels = [whole("k-means-class", label, 2) for label in interpreter.elements(classes, "k-means-class")]
+    return k_means_of_classes(interpreter, "k-means-class", book, count, sorted(set(labels)) or book.classes())
 
 
 @word("codebook-assign-labels")
 def codebook_assign_labels(interpreter: Interpreter, data: Form, references: Form, k: Form = 1.0) -> Codebook:
     """(codebook-assign-labels data ref [k]): label references as most items do whose k (1) nearest they are"""
-    items, book = two_codebooks(interpreter, "codebook-assign-labels", data, references)
+    items, book = expect_two_codebooks(interpreter, "codebook-assign-labels", data, references)
     if not len(items):
         raise Misuse(
             "codebook-assign-labels: there are no items",
             0,
             "give data with words: (load-codebook file) or (patdes-to-codebook matrix targets)",
         )
-    assign_labels(interpreter, items, book, neighbours("codebook-assign-labels", k, book, 2))
+    assign_labels(interpreter, items, book, neighbour_count("codebook-assign-labels", k, book, 2))
     return book
 
 
 @word("init-lvq")
 def init_lvq(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
     """(init-lvq data k): k references by k-means, with the labels of the items around them"""
-    book = codebook(interpreter, "init-lvq", data)
-    references = k_means(interpreter, book, neighbours("init-lvq", k, book, 1))
+    book = expect_codebook(interpreter, "init-lvq", data)
+    references = k_means(interpreter, book, neighbour_count("init-lvq", k, book, 1))
     assign_labels(interpreter, book, references, 1)
     return references
 
@@ -264,8 +269,8 @@ def init_lvq(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
 @word("init-lvq-class")
 def init_lvq_class(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
     """(init-lvq-class data k): k references for each label, by the k-means of its own words"""
-    book = _with_words(interpreter, "init-lvq-class", data)
-    count = neighbours("init-lvq-class", k, book, 1)
+    book = _expect_words(interpreter, "init-lvq-class", data)
+    count = neighbour_count("init-lvq-class", k, book, 1)
     return k_means_of_classes(interpreter, "init-lvq-class", book, count, book.classes())
 
 
@@ -280,32 +285,32 @@ def learn_lvq(
     window: Form = ABSENT,
 ) -> Form:
     """(learn-lvq v data ref n [a [w]]): n sweeps of LVQ 1, 2 or 3 at a rate from a (0.1) to 0, with window w (0.01)"""
-    which, count = whole("learn-lvq", version), whole("learn-lvq", sweeps, 3)
-    items, book = two_codebooks(interpreter, "learn-lvq", data, references, (1, 2))
-    if which not in (1, *_PAIRS):
-        raise Misuse(f"learn-lvq: there is no version {which}", 0, "write 1, 2 or 3")
-    if which == 1 and window is not ABSENT:
+    variant, count = whole("learn-lvq", version), whole("learn-lvq", sweeps, 3)
+    items, book = expect_two_codebooks(interpreter, "learn-lvq", data, references, (1, 2))
+    if variant not in (1, *_PAIRS):
+        raise Misuse(f"learn-lvq: there is no version {variant}", 0, "write 1, 2 or 3")
+    if variant == 1 and window is not ABSENT:
         raise Misuse("learn-lvq: LVQ1 has no window", 5, "leave it out, or take version 2 or 3")
     if count < 0:
         raise Misuse(f"learn-lvq: {count} sweeps", 3, "write 0 or more, such as 10")
-    if len(book) < min(which, 2):
+    if len(book) < min(variant, 2):
         raise Misuse(
-            f"learn-lvq: {len(book)} references are too few for LVQ{which}",
+            f"learn-lvq: {len(book)} references are too few for LVQ{variant}",
             2,
             "give two references or more, of different labels: (init-lvq-class data k)",
         )
     unknown = np.setdiff1d(items.labels, book.labels)
-    if which == 3 and len(unknown):
+    if variant == 3 and len(unknown):
         raise Misuse(
             f"learn-lvq: no reference has the label {unknown[0]} of an item",
             2,
             "(init-lvq-class data k) gives each class k references",
         )
-    lesson = Lesson(items, book, count, number("learn-lvq", rate, 4))
+    training = LvqTraining(items, book, count, number("learn-lvq", rate, 4))
     with np.errstate(over="ignore", invalid="ignore"):
-        if which == 1:
-            learn_lvq1(lesson, interpreter)
+        if variant == 1:
+            learn_lvq1(training, interpreter)
         else:
             width = _WINDOW if window is ABSENT else number("learn-lvq", window, 5)
-            learn_lvq_of_pairs(lesson, _PAIRS[which], width, interpreter)
+            learn_lvq_pairs(training, _PAIRS[variant], width, interpreter)
     return NIL

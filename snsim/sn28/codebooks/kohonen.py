@@ -24,7 +24,7 @@ from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, Misuse, Primitive
-from snsim.sn28.codebooks.codebooks import two_codebooks
+from snsim.sn28.codebooks.codebooks import expect_two_codebooks
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
 from snsim.sn28.runtime.vocabulary import word
 
@@ -51,7 +51,7 @@ def learn_tmap(
     c is (n - t)/n in sweep t, from 0. (epsi c) is asked once a sweep, (dst d c) once for each distance that occurs in
     it.
     """
-    items, net = two_codebooks(interpreter, "learn-tmap", data, nodes)
+    items, net = expect_two_codebooks(interpreter, "learn-tmap", data, nodes)
     if not len(net):
         raise Misuse(
             "learn-tmap: a map has nodes", 1, "give a codebook with a word for each node: (new-codebook nodes width)"
@@ -61,12 +61,14 @@ def learn_tmap(
         raise Misuse(f"learn-tmap: {count} sweeps", 2, "write 0 or more, such as 10")
     distances = np.zeros(len(net))
     for t in range(count):
-        left = (count - t) / count
-        reach = Reach(interpreter, dst, left, number("learn-tmap: epsi", interpreter.apply(epsi, [left]), None))
+        remaining = (count - t) / count
+        neighbourhood = Neighbourhood(
+            interpreter, dst, remaining, number("learn-tmap: epsi", interpreter.apply(epsi, [remaining]), None)
+        )
         count_distances(interpreter, len(items), net)
         for x in items.words:
             interpreter.apply(topology, [float(nearest(x, net.words)), distances])
-            near, steps = reach.of(distances)
+            near, steps = neighbourhood.steps_at(distances)
             with np.errstate(over="ignore", invalid="ignore"):
                 net.words[near] = (_ONE - steps) * net.words[near] + steps * x
         if display is not NIL:
@@ -74,32 +76,32 @@ def learn_tmap(
     return NIL
 
 
-class Reach:
+class Neighbourhood:
     """How far nodes at each distance go in one sweep: h e, nan for those that stay."""
 
-    def __init__(self, interpreter: Interpreter, dst: Form, left: float, rate: float):
-        self._interpreter, self._dst, self._left, self._rate = interpreter, dst, left, rate
-        self._known: dict[float, float] = {}
+    def __init__(self, interpreter: Interpreter, dst: Form, remaining: float, rate: float):
+        self._interpreter, self._dst, self._left, self._rate = interpreter, dst, remaining, rate
+        self._steps: dict[float, float] = {}
 
-    def of(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def steps_at(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The places of the nodes that go, and their parts of the way, float32, as a column."""
         self._interpreter.budget.compute(len(distances))
-        different, kind = np.unique(distances, return_inverse=True)
-        steps = np.array([self._at(d) for d in different.tolist()])[kind]
+        unique_distances, inverse = np.unique(distances, return_inverse=True)
+        steps = np.array([self._at(d) for d in unique_distances.tolist()])[inverse]
         near = np.flatnonzero(~np.isnan(steps))
         return near, steps[near, np.newaxis].astype(np.float32)
 
     def _at(self, distance: float) -> float:
-        if distance not in self._known:
+        if distance not in self._steps:
             share = self._interpreter.apply(self._dst, [distance, self._left])
-            self._known[distance] = math.nan if share is NIL else number("learn-tmap: dst", share, None) * self._rate
-        return self._known[distance]
+            self._steps[distance] = math.nan if share is NIL else number("learn-tmap: dst", share, None) * self._rate
+        return self._steps[distance]
 
 
 # Grids
 
 
-def _grid(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive:
+def _grid_topology(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive:
     """The topology of a grid of these sizes, its nodes numbered row by row: a distance is the sum over the dimensions
     of the steps from node to node, in a closed one the shorter way round.
     """
@@ -111,8 +113,8 @@ def _grid(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive
             None,
             "write a size of 1 or more for each dimension, such as (tmap-topo-2d 8 8)",
         )
-    places = np.indices(lengths).reshape(len(lengths), nodes)
-    around = np.array(lengths)[:, np.newaxis]
+    coordinates = np.indices(lengths).reshape(len(lengths), nodes)
+    side_lengths = np.array(lengths)[:, np.newaxis]
 
     def fill(interpreter: Interpreter, i: Form, target: Form) -> Form:
         node, into = whole(name, i), matrix(name, target, 1)
@@ -123,10 +125,10 @@ def _grid(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive
                 None,
                 "give the grid as many nodes as the map of learn-tmap has words",
             )
-        interpreter.budget.compute(places.size)
-        steps = abs(places - places[:, [node]])
+        interpreter.budget.compute(coordinates.size)
+        steps = abs(coordinates - coordinates[:, [node]])
         if closed:
-            steps = np.minimum(steps, around - steps)
+            steps = np.minimum(steps, side_lengths - steps)
         put(into, steps.sum(axis=0).reshape(into.shape))
         return target
 
@@ -134,119 +136,119 @@ def _grid(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive
 
 
 @word("tmap-topo-1d")
-def tnettopo_1d(interpreter: Interpreter, n: Form) -> Primitive:
+def tmap_topo_1d(interpreter: Interpreter, n: Form) -> Primitive:
     """(tmap-topo-1d n): for learn-tmap: n nodes in a line"""
-    return _grid("tmap-topo-1d", (n,))
+    return _grid_topology("tmap-topo-1d", (n,))
 
 
 @word("tmap-topo-ring")
-def tnettopo_ring(interpreter: Interpreter, n: Form) -> Primitive:
+def tmap_topo_ring(interpreter: Interpreter, n: Form) -> Primitive:
     """(tmap-topo-ring n): for learn-tmap: n nodes in a ring"""
-    return _grid("tmap-topo-ring", (n,), closed=True)
+    return _grid_topology("tmap-topo-ring", (n,), closed=True)
 
 
 @word("tmap-topo-2d")
-def tnettopo_2d(interpreter: Interpreter, n: Form, m: Form) -> Primitive:
+def tmap_topo_2d(interpreter: Interpreter, n: Form, m: Form) -> Primitive:
     """(tmap-topo-2d n m): for learn-tmap: n rows of m nodes, row after row; distances along rows and columns"""
-    return _grid("tmap-topo-2d", (n, m))
+    return _grid_topology("tmap-topo-2d", (n, m))
 
 
 @word("tmap-topo-3d")
-def tnettopo_3d(interpreter: Interpreter, n: Form, m: Form, p: Form) -> Primitive:
+def tmap_topo_3d(interpreter: Interpreter, n: Form, m: Form, p: Form) -> Primitive:
     """(tmap-topo-3d n m p): for learn-tmap: n planes of m rows of p nodes"""
-    return _grid("tmap-topo-3d", (n, m, p))
+    return _grid_topology("tmap-topo-3d", (n, m, p))
 
 
 @word("tmap-topo-kd")
-def tnettopo_kd(interpreter: Interpreter, *sizes: Form) -> Primitive:
+def tmap_topo_kd(interpreter: Interpreter, *sizes: Form) -> Primitive:
     """(tmap-topo-kd n m ...): for learn-tmap: a grid of as many dimensions as sizes are given"""
-    return _grid("tmap-topo-kd", sizes)
+    return _grid_topology("tmap-topo-kd", sizes)
 
 
 # Rates and shares
 
 
-def _rate(name: str, rate: Form, falls: bool) -> Primitive:
+def _rate_function(name: str, rate: Form, falls: bool) -> Primitive:
     e = number(name, rate)
 
     def epsi(c: Form) -> float:
-        left = number(name, c)
-        return e * left if falls else e
+        remaining = number(name, c)
+        return e * remaining if falls else e
 
     return Primitive(name, epsi, 1, 1, False)
 
 
-def _within(name: str, radius: Form, falls: bool) -> Primitive:
+def _neighbourhood_function(name: str, radius: Form, falls: bool) -> Primitive:
     r = number(name, radius)
 
     def dst(d: Form, c: Form) -> Form:
-        distance, left = number(name, d), number(name, c, 1)
-        return 1.0 if distance <= (r * left if falls else r) else NIL
+        distance, remaining = number(name, d), number(name, c, 1)
+        return 1.0 if distance <= (r * remaining if falls else r) else NIL
 
     return Primitive(name, dst, 2, 2, False)
 
 
 @word("tmap-epsi-const")
-def tnetepsi_const(interpreter: Interpreter, rate: Form) -> Primitive:
+def tmap_epsi_const(interpreter: Interpreter, rate: Form) -> Primitive:
     """(tmap-epsi-const e): for learn-tmap: the rate e throughout"""
-    return _rate("tmap-epsi-const", rate, False)
+    return _rate_function("tmap-epsi-const", rate, False)
 
 
 @word("tmap-epsi-lin")
-def tnetepsi_lin(interpreter: Interpreter, rate: Form) -> Primitive:
+def tmap_epsi_lin(interpreter: Interpreter, rate: Form) -> Primitive:
     """(tmap-epsi-lin e): for learn-tmap: a rate that falls from e towards 0"""
-    return _rate("tmap-epsi-lin", rate, True)
+    return _rate_function("tmap-epsi-lin", rate, True)
 
 
 @word("tmap-dst-const")
-def tnetdst_const(interpreter: Interpreter, radius: Form) -> Primitive:
+def tmap_dst_const(interpreter: Interpreter, radius: Form) -> Primitive:
     """(tmap-dst-const r): for learn-tmap: nodes up to the distance r move"""
-    return _within("tmap-dst-const", radius, False)
+    return _neighbourhood_function("tmap-dst-const", radius, False)
 
 
 @word("tmap-dst-lin")
-def tnetdst_lin(interpreter: Interpreter, radius: Form) -> Primitive:
+def tmap_dst_lin(interpreter: Interpreter, radius: Form) -> Primitive:
     """(tmap-dst-lin r): for learn-tmap: nodes up to a distance move that falls from r towards 0"""
-    return _within("tmap-dst-lin", radius, True)
+    return _neighbourhood_function("tmap-dst-lin", radius, True)
 
 
 # Pictures of a map that learns
 
 
-def _picture(name: str, drawing: str, corners: tuple[Form, ...], *grid: Form) -> Primitive:
+def _map_display(name: str, drawing: str, corners: tuple[Form, ...], *grid: Form) -> Primitive:
     """The display that clears the window, and has `bidim-display-dots` draw the data, the word `drawing` the nodes."""
-    given = [corner for corner in corners if corner is not ABSENT]
-    if len(given) not in (0, 4):
+    numbers = [corner for corner in corners if corner is not ABSENT]
+    if len(numbers) not in (0, 4):
         raise Misuse(f"{name}: four numbers are the corners, or none", len(grid), "write xmin ymin xmax ymax")
-    shown = [number(name, corner, len(grid) + i) for i, corner in enumerate(given)] or [-1.0, -1.0, 1.0, 1.0]
+    corner_values = [number(name, corner, len(grid) + i) for i, corner in enumerate(numbers)] or [-1.0, -1.0, 1.0, 1.0]
 
     def display(interpreter: Interpreter, data: Form, nodes: Form, t: Form) -> Form:
         interpreter.call("cls")
-        interpreter.call("bidim-display-dots", data, *shown)
-        interpreter.call(drawing, nodes, *grid, *shown)
+        interpreter.call("bidim-display-dots", data, *corner_values)
+        interpreter.call(drawing, nodes, *grid, *corner_values)
         return NIL
 
     return Primitive(name, display, 3, 3, True)
 
 
 @word("tmap-display-bidim-1d")
-def tnetdisplay_bidim_1d(
+def tmap_display_bidim_1d(
     interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
 ) -> Primitive:
     """(tmap-display-bidim-1d [xmin ymin xmax ymax]): for learn-tmap: draw the nodes as a line among the data"""
-    return _picture("tmap-display-bidim-1d", "bidim-display-1d", (x0, y0, x1, y1))
+    return _map_display("tmap-display-bidim-1d", "bidim-display-1d", (x0, y0, x1, y1))
 
 
 @word("tmap-display-bidim-ring")
-def tnetdisplay_bidim_ring(
+def tmap_display_bidim_ring(
     interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
 ) -> Primitive:
     """(tmap-display-bidim-ring [xmin ymin xmax ymax]): for learn-tmap: draw the nodes as a ring among the data"""
-    return _picture("tmap-display-bidim-ring", "bidim-display-ring", (x0, y0, x1, y1))
+    return _map_display("tmap-display-bidim-ring", "bidim-display-ring", (x0, y0, x1, y1))
 
 
 @word("tmap-display-bidim-2d")
-def tnetdisplay_bidim_2d(
+def tmap_display_bidim_2d(
     interpreter: Interpreter,
     n: Form,
     m: Form,
@@ -256,4 +258,4 @@ def tnetdisplay_bidim_2d(
     y1: Form = ABSENT,
 ) -> Primitive:
     """(tmap-display-bidim-2d n m [xmin ymin xmax ymax]): for learn-tmap: draw n x m nodes as a net among the data"""
-    return _picture("tmap-display-bidim-2d", "bidim-display-2d", (x0, y0, x1, y1), n, m)
+    return _map_display("tmap-display-bidim-2d", "bidim-display-2d", (x0, y0, x1, y1), n, m)

@@ -14,7 +14,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import Misuse
-from snsim.sn28.codebooks.codebooks import Codebook, codebook
+from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
 from snsim.sn28.runtime.vocabulary import word
 
@@ -32,7 +32,7 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
     the part behind it, the last by the first; the misclassified go, and the rest is cut again, until none goes. Here
     a part is a stretch of the codebook, where theirs are drawn at random. The result is a new codebook.
     """
-    book, n = codebook(interpreter, "multiedit", cb), whole("multiedit", parts, 1)
+    book, n = expect_codebook(interpreter, "multiedit", cb), whole("multiedit", parts, 1)
     if n < _LEAST_PARTS:
         raise Misuse(
             f"multiedit: {_LEAST_PARTS} parts or more are wanted, not {n}",
@@ -49,21 +49,23 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
             )
         stretches = np.array_split(left, n)
         judges = stretches[1:] + stretches[:1]
-        kept = [_agreed(interpreter, book, part, judge) for part, judge in zip(stretches, judges)]
+        kept = [_correctly_classified(interpreter, book, part, judge) for part, judge in zip(stretches, judges)]
         dropped = len(left) - sum(map(len, kept))
         left = np.concatenate(kept)
         if verbose is not NIL:
             interpreter.print_text(f"multiedit: {dropped} dropped, {len(left)} of {len(book)} left\n")
-    return _copied(interpreter, "multiedit", book, left)
+    return _copy_words(interpreter, "multiedit", book, left)
 
 
-def _agreed(interpreter: Interpreter, book: Codebook, places: np.ndarray, judges: np.ndarray) -> np.ndarray:
+def _correctly_classified(
+    interpreter: Interpreter, book: Codebook, places: np.ndarray, judges: np.ndarray
+) -> np.ndarray:
     """Those of some places of a codebook whose words have the label of the nearest of the words at other places."""
-    judging = Codebook(book.words[judges], book.labels[judges])
-    count_distances(interpreter, len(places), judging)
-    found = [judging.labels[nearest(x, judging.words)] for x in book.words[places]]
-    agreed: np.ndarray = places[book.labels[places] == found]
-    return agreed
+    judge_book = Codebook(book.words[judges], book.labels[judges])
+    count_distances(interpreter, len(places), judge_book)
+    nearest_labels = [judge_book.labels[nearest(x, judge_book.words)] for x in book.words[places]]
+    correct: np.ndarray = places[book.labels[places] == nearest_labels]
+    return correct
 
 
 @word("condense")
@@ -74,14 +76,14 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
     the first word; each word that the store misclassifies goes into it; again from the front, until a whole pass adds
     none. The result is a new codebook, in the order in which the words came into the store.
     """
-    book = codebook(interpreter, "condense", cb)
+    book = expect_codebook(interpreter, "condense", cb)
     if not len(book):
         raise Misuse(
             "condense: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
         )
-    store, before = [0], 0
-    while before < len(store):
-        before = len(store)
+    store, size_before = [0], 0
+    while size_before < len(store):
+        size_before = len(store)
         for i, (x, label) in enumerate(zip(book.words, book.labels)):
             stored = Codebook(book.words[store], book.labels[store])
             count_distances(interpreter, 1, stored)
@@ -93,10 +95,10 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
                 )
             store.append(i)
         if verbose is not NIL:
-            interpreter.print_text(f"condense: {len(store) - before} added, {len(store)} of {len(book)} kept\n")
-    return _copied(interpreter, "condense", book, np.array(store))
+            interpreter.print_text(f"condense: {len(store) - size_before} added, {len(store)} of {len(book)} kept\n")
+    return _copy_words(interpreter, "condense", book, np.array(store))
 
 
-def _copied(interpreter: Interpreter, name: str, book: Codebook, places: np.ndarray) -> Codebook:
+def _copy_words(interpreter: Interpreter, name: str, book: Codebook, places: np.ndarray) -> Codebook:
     interpreter.budget.make_matrix(len(places) * book.width, name)
     return Codebook(book.words[places], book.labels[places])

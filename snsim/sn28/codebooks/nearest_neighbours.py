@@ -17,7 +17,7 @@ from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form, make_list
 from snsim.language.procedures import ABSENT, Misuse
-from snsim.sn28.codebooks.codebooks import Codebook, codebook, item, two_codebooks, vector
+from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, expect_two_codebooks, expect_vector, word_index
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def distortion(data: Codebook, references: Codebook) -> np.float32:
     return mean
 
 
-def neighbours(name: str, k: Form, book: Codebook, argument: int) -> int:
+def neighbour_count(name: str, k: Form, book: Codebook, argument: int) -> int:
     """The number of neighbours a call asks for; Misuse if it is not 1 to the number of words."""
     count = whole(name, k, argument)
     if 1 <= count <= len(book):
@@ -94,28 +94,28 @@ def count_distances(interpreter: Interpreter, vectors: int, references: Codebook
 @word("codebook-distances", makes=True)
 def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form = ABSENT) -> np.ndarray:
     """(codebook-distances v cb [d]): the vector of the squared distances from v to each word, put in d"""
-    book = codebook(interpreter, "codebook-distances", cb, 1)
-    x = vector(interpreter, "codebook-distances", v, book)
+    book = expect_codebook(interpreter, "codebook-distances", cb, 1)
+    x = expect_vector(interpreter, "codebook-distances", v, book)
     count_distances(interpreter, 1, book)
     distances = squared_distances(x, book.words)
     if target is ABSENT:
         return distances
-    given = matrix("codebook-distances", target, 2)
-    if given.shape != distances.shape:
+    output = matrix("codebook-distances", target, 2)
+    if output.shape != distances.shape:
         raise Misuse(
             f"codebook-distances: a matrix of {len(book)} numbers takes the distances",
             2,
             f"leave it out, or make it by (float-matrix {len(book)})",
         )
-    put(given, distances)
-    return given
+    put(output, distances)
+    return output
 
 
 @word("codebook-dist-and-labels", makes=True)
 def codebook_dist_and_labels(interpreter: Interpreter, v: Form, cb: Form) -> np.ndarray:
     """(codebook-dist-and-labels v cb): a row for each word, its squared distance from v and its label"""
-    book = codebook(interpreter, "codebook-dist-and-labels", cb, 1)
-    x = vector(interpreter, "codebook-dist-and-labels", v, book)
+    book = expect_codebook(interpreter, "codebook-dist-and-labels", cb, 1)
+    x = expect_vector(interpreter, "codebook-dist-and-labels", v, book)
     count_distances(interpreter, 1, book)
     table = np.empty((len(book), 2))
     table[:, 0], table[:, 1] = squared_distances(x, book.words), book.labels
@@ -125,9 +125,9 @@ def codebook_dist_and_labels(interpreter: Interpreter, v: Form, cb: Form) -> np.
 @word("codebook-distorsion")
 def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) -> float:
     """(codebook-distorsion data ref): the mean squared distance of the data to the nearest reference"""
-    items, book = two_codebooks(interpreter, "codebook-distorsion", data, references)
-    for argument, each in enumerate((items, book)):
-        if not len(each):
+    items, book = expect_two_codebooks(interpreter, "codebook-distorsion", data, references)
+    for argument, codebook in enumerate((items, book)):
+        if not len(codebook):
             raise Misuse(
                 "codebook-distorsion: a codebook without words has none",
                 argument,
@@ -143,8 +143,8 @@ def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) 
 @word("knn")
 def knn(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> Form:
     """(knn v cb k): the list of the places of the k words nearest to v, nearest first"""
-    book = codebook(interpreter, "knn", cb, 1)
-    x, count = vector(interpreter, "knn", v, book), neighbours("knn", k, book, 2)
+    book = expect_codebook(interpreter, "knn", cb, 1)
+    x, count = expect_vector(interpreter, "knn", v, book), neighbour_count("knn", k, book, 2)
     count_distances(interpreter, 1, book)
     return interpreter.new_list(map(float, nearest_k(x, book.words, count)), "knn")
 
@@ -152,8 +152,8 @@ def knn(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> Form:
 @word("knn-class")
 def knn_class(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> float:
     """(knn-class v cb k): the label that most of the k words nearest to v have, -1 if there is a tie"""
-    book = codebook(interpreter, "knn-class", cb, 1)
-    x, count = vector(interpreter, "knn-class", v, book), neighbours("knn-class", k, book, 2)
+    book = expect_codebook(interpreter, "knn-class", cb, 1)
+    x, count = expect_vector(interpreter, "knn-class", v, book), neighbour_count("knn-class", k, book, 2)
     count_distances(interpreter, 1, book)
     return float(classify(x, book, count))
 
@@ -161,8 +161,8 @@ def knn_class(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> float:
 @word("test-knn")
 def test_knn(interpreter: Interpreter, data: Form, i: Form, references: Form, k: Form = 1.0) -> bool:
     """(test-knn data i ref [k]): whether word i of the data is of the class of its k (1) nearest references"""
-    items, book = two_codebooks(interpreter, "test-knn", data, references, (0, 2))
-    place, count = item("test-knn", items, i), neighbours("test-knn", k, book, 3)
+    items, book = expect_two_codebooks(interpreter, "test-knn", data, references, (0, 2))
+    place, count = word_index("test-knn", items, i), neighbour_count("test-knn", k, book, 3)
     count_distances(interpreter, 1, book)
     return bool(items.labels[place] == classify(items.words[place], book, count))
 
@@ -171,14 +171,14 @@ def _answers(
     interpreter: Interpreter, name: str, data: Form, references: Form, k: Form
 ) -> tuple[Codebook, Codebook, np.ndarray]:
     """The data, the references, and the class that the k nearest of these give each of the data."""
-    items, book = two_codebooks(interpreter, name, data, references)
+    items, book = expect_two_codebooks(interpreter, name, data, references)
     if not len(items):
         raise Misuse(
             f"{name}: the codebook has no words to classify",
             0,
             "fill it before: (load-codebook file) or (codebook-merge cb...)",
         )
-    count = neighbours(name, k, book, 2)
+    count = neighbour_count(name, k, book, 2)
     count_distances(interpreter, len(items), book)
     return items, book, np.array([classify(x, book, count) for x in items.words])
 
@@ -186,8 +186,8 @@ def _answers(
 @word("perf-knn")
 def perf_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1.0, both: Form = NIL) -> Form:
     """(perf-knn data ref [k [flag]]): how many percent of the data are classified well; with flag (errors ties)"""
-    items, _, found = _answers(interpreter, "perf-knn", data, references, k)
-    right, ties = int((found == items.labels).sum()), int((found == NO_CLASS).sum())
+    items, _, classes_found = _answers(interpreter, "perf-knn", data, references, k)
+    right, ties = int((classes_found == items.labels).sum()), int((classes_found == NO_CLASS).sum())
     wrong = len(items) - right - ties
     percent = [100.0 * count / len(items) for count in (right, wrong, ties)]
     return percent[0] if both is NIL else make_list(percent[1:])
@@ -196,8 +196,8 @@ def perf_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1
 @word("confusion-knn", makes=True)
 def confusion_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1.0) -> np.ndarray:
     """(confusion-knn data ref [k]): a matrix, in row c and column d how many of class c were taken for class d"""
-    items, book, found = _answers(interpreter, "confusion-knn", data, references, k)
-    if (found == NO_CLASS).any():
+    items, book, classes_found = _answers(interpreter, "confusion-knn", data, references, k)
+    if (classes_found == NO_CLASS).any():
         raise Misuse(
             f"confusion-knn: with {whole('confusion-knn', k, 2)} neighbours a vote is a tie, which has no column",
             2,
@@ -206,5 +206,5 @@ def confusion_knn(interpreter: Interpreter, data: Form, references: Form, k: For
     classes = max(items.class_count(), book.class_count())
     interpreter.budget.check_matrix(classes * classes, "confusion-knn")
     table = np.zeros((classes, classes))
-    np.add.at(table, (items.labels, found), 1.0)
+    np.add.at(table, (items.labels, classes_found), 1.0)
     return table

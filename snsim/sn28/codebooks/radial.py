@@ -21,25 +21,25 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.procedures import TRUE, Misuse
-from snsim.sn28.codebooks.codebooks import Codebook, codebook
+from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook
 from snsim.sn28.codebooks.kmeans_lvq import k_means_of_classes
-from snsim.sn28.codebooks.nearest_neighbours import count_distances, neighbours, squared_distances
-from snsim.sn28.runtime.lisp_definitions import bound, code
-from snsim.sn28.runtime.random_numbers import Randomness
+from snsim.sn28.codebooks.nearest_neighbours import count_distances, neighbour_count, squared_distances
+from snsim.sn28.runtime.lisp_definitions import binding, code
+from snsim.sn28.runtime.random_numbers import RandomGenerator
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_DRAWN = 100  # words whose distances set the first v
-_REACH = 0.5  # |a| of a word at the mean distance of these: its bell then gives 0.42
+_SAMPLED_WORDS = 100  # words whose distances set the first v
+_MEAN_ARGUMENT = 0.5  # |a| of a word at the mean distance of these: its bell then gives 0.42
 _RATE = 0.02  # of the bells by their mean v, of the outputs by 1/sqrt(bells)
 
 
 @word("init-rbf")
 def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
     """(init-rbf data k): build a net, k centres a label by k-means; (init-rbf data cb): with these centres"""
-    items = codebook(interpreter, "init-rbf", data)
+    items = expect_codebook(interpreter, "init-rbf", data)
     if not len(items):
         raise Misuse(
             "init-rbf: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
@@ -53,15 +53,15 @@ def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
                 f"take the centres from the data: (k-means data {max(len(book), 1)})",
             )
     else:
-        k = neighbours("init-rbf", centres, items, 1)
+        k = neighbour_count("init-rbf", centres, items, 1)
         book = k_means_of_classes(interpreter, "init-rbf", items, k, items.classes())
-    first = _first_v(interpreter, items, book)
+    initial_weight = _initial_bell_weight(interpreter, items, book)
     classes = max(items.class_count(), book.class_count())
     for name, value in (("rbf-codebook", book), ("rbf-classes", float(classes)), ("age", 0.0)):
         interpreter.assign(symbol(name), value)
     _make_net(interpreter, len(book), classes)
-    for unit, bell in _pairs(interpreter):
-        interpreter.call("sval", unit, bell, first)
+    for unit, bell in _distance_bell_pairs(interpreter):
+        interpreter.call("sval", unit, bell, initial_weight)
     return TRUE
 
 
@@ -77,14 +77,14 @@ def _make_net(interpreter: Interpreter, bells: int, classes: int) -> None:
         ]
     )
     interpreter.call("build-net-nobias", layers, NIL)
-    for unit, bell in _pairs(interpreter):
+    for unit, bell in _distance_bell_pairs(interpreter):
         interpreter.call("connect", unit, bell)
     outputs = interpreter.lookup("class-layer")
     interpreter.call("connect", 0.0, outputs)
     interpreter.call("connect", interpreter.lookup("bell-layer"), outputs)
 
 
-def _pairs(interpreter: Interpreter) -> list[tuple[Form, Form]]:
+def _distance_bell_pairs(interpreter: Interpreter) -> list[tuple[Form, Form]]:
     """Each unit that holds a distance, and its bell; Misuse if there is no such net."""
     layers = [interpreter.elements(interpreter.lookup(name), name) for name in ("distance-layer", "bell-layer")]
     if not layers[0] or len(layers[0]) != len(layers[1]):
@@ -92,20 +92,20 @@ def _pairs(interpreter: Interpreter) -> list[tuple[Form, Form]]:
     return list(zip(*layers))
 
 
-def _first_v(interpreter: Interpreter, items: Codebook, centres: Codebook) -> float:
+def _initial_bell_weight(interpreter: Interpreter, items: Codebook, centres: Codebook) -> float:
     """1/2 over the mean squared distance of 100 words to the centres, the words drawn by `rand` one by one."""
-    randomness, total = interpreter.part(Randomness), 0.0
-    count_distances(interpreter, _DRAWN, centres)
-    for _ in range(_DRAWN):
-        drawn = min(int(randomness.rand() * len(items)), len(items) - 1)  # rand may be 1
-        total += float(squared_distances(items.words[drawn], centres.words).mean(dtype=np.float64))
+    randomness, total = interpreter.part(RandomGenerator), 0.0
+    count_distances(interpreter, _SAMPLED_WORDS, centres)
+    for _ in range(_SAMPLED_WORDS):
+        index = min(int(randomness.rand() * len(items)), len(items) - 1)  # rand may be 1
+        total += float(squared_distances(items.words[index], centres.words).mean(dtype=np.float64))
     if not 0.0 < total < np.inf:
         raise Misuse(
             "init-rbf: all words are the same" if total == 0.0 else "init-rbf: the distances are too large",
             0,
             "give words that differ" if total == 0.0 else "divide the words before: (m*c (codebook-word cb) 0.001)",
         )
-    return _REACH * _DRAWN / total
+    return _MEAN_ARGUMENT * _SAMPLED_WORDS / total
 
 
 # Words as patterns
@@ -114,8 +114,8 @@ def _first_v(interpreter: Interpreter, items: Codebook, centres: Codebook) -> fl
 @word("rbf-present-pattern")
 def rbf_present_pattern(interpreter: Interpreter, layer: Form, i: Form) -> Form:
     """(rbf-present-pattern layer i): set a layer to the squared distances from word i of rbf-cbdata to the centres"""
-    centres = codebook(interpreter, "rbf-present-pattern: rbf-codebook", interpreter.lookup("rbf-codebook"))
-    x = _presented(interpreter, "rbf-present-pattern", i)[0]
+    centres = expect_codebook(interpreter, "rbf-present-pattern: rbf-codebook", interpreter.lookup("rbf-codebook"))
+    x = _presented_word(interpreter, "rbf-present-pattern", i)[0]
     count_distances(interpreter, 1, centres)
     return interpreter.call("state", layer, make_list(squared_distances(x, centres.words).astype(float).tolist()))
 
@@ -123,27 +123,30 @@ def rbf_present_pattern(interpreter: Interpreter, layer: Form, i: Form) -> Form:
 @word("rbf-present-desired")
 def rbf_present_desired(interpreter: Interpreter, layer: Form, i: Form) -> Form:
     """(rbf-present-desired layer i): set the desired layer to 1 for the label of word i of rbf-cbdata, else to -1"""
-    label = _presented(interpreter, "rbf-present-desired", i)[1]
+    label = _presented_word(interpreter, "rbf-present-desired", i)[1]
     count = len(interpreter.elements(layer, "rbf-present-desired"))
     return interpreter.call("state", layer, make_list(1.0 if c == label else -1.0 for c in range(count)))
 
 
-def _presented(interpreter: Interpreter, name: str, i: Form) -> tuple[np.ndarray, int]:
+def _presented_word(interpreter: Interpreter, name: str, i: Form) -> tuple[np.ndarray, int]:
     """Word i of the codebook that is presented, and its label."""
-    items, place = codebook(interpreter, f"{name}: rbf-cbdata", interpreter.lookup("rbf-cbdata")), whole(name, i, 1)
-    if not 0 <= place < len(items):
+    items, index = (
+        expect_codebook(interpreter, f"{name}: rbf-cbdata", interpreter.lookup("rbf-cbdata")),
+        whole(name, i, 1),
+    )
+    if not 0 <= index < len(items):
         raise Misuse(
-            f"{name}: the codebook has words 0 to {len(items) - 1}, not {place}",
+            f"{name}: the codebook has words 0 to {len(items) - 1}, not {index}",
             1,
             f"words count from 0: write 0 to {len(items) - 1}",
         )
-    return items.words[place], int(items.labels[place])
+    return items.words[index], int(items.labels[index])
 
 
 @contextmanager
-def _as_patterns(interpreter: Interpreter, name: str, data: Form) -> Iterator[None]:
+def _codebook_as_patterns(interpreter: Interpreter, name: str, data: Form) -> Iterator[None]:
     """The words of a codebook are the training patterns, and the greatest output is the answer."""
-    items = codebook(interpreter, name, data)
+    items = expect_codebook(interpreter, name, data)
     centres = interpreter.lookup("rbf-codebook")
     if not isinstance(centres, Codebook):
         raise Misuse(f"{name}: there is no net of radial basis functions", None, "(init-rbf data k) builds one")
@@ -169,7 +172,7 @@ def _as_patterns(interpreter: Interpreter, name: str, data: Form) -> Iterator[No
     }
     with ExitStack() as stack:
         for variable, value in values.items():
-            stack.enter_context(bound(interpreter, variable, value))
+            stack.enter_context(binding(interpreter, variable, value))
         yield
 
 
@@ -185,8 +188,8 @@ def learn_rbf(
     count = whole("learn-rbf", sweeps, 1)
     if count < 0:
         raise Misuse(f"learn-rbf: {count} sweeps", 1, "write 1 or more, such as 10")
-    with _as_patterns(interpreter, "learn-rbf", data):
-        weights = [number("sval", interpreter.call("sval", *pair), None) for pair in _pairs(interpreter)]
+    with _codebook_as_patterns(interpreter, "learn-rbf", data):
+        weights = [number("sval", interpreter.call("sval", *pair), None) for pair in _distance_bell_pairs(interpreter)]
         rates = {
             "bell-layer": _RATE * sum(weights) / len(weights)
             if bell_rate is NIL
@@ -203,5 +206,5 @@ def learn_rbf(
 @word("perf-rbf")
 def perf_rbf(interpreter: Interpreter, data: Form) -> Form:
     """(perf-rbf data): measure the net on a codebook, as perf does; a word counts if the greatest output is its own"""
-    with _as_patterns(interpreter, "perf-rbf", data):
+    with _codebook_as_patterns(interpreter, "perf-rbf", data):
         return interpreter.call("perf")

@@ -25,7 +25,7 @@ DEFAULT_SIZE = 512  # of a window, in pixels on a side
 _LARGEST = 4_096  # pixels on a side
 _MOST_WINDOWS = 200
 _MOST_MARKS = 50_000  # on one window
-_COVERING = 0.05  # part of the window that a mark must fill for what is under it to be looked for
+_MIN_COVERING_PART = 0.05  # part of the window that a mark must fill for what is under it to be looked for
 
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -37,7 +37,7 @@ class Mark(ABC):
 
     @property
     @abstractmethod
-    def place(self) -> object:
+    def key(self) -> object:
         """Of two marks with the same place only the upper one is seen."""
 
     @property
@@ -53,7 +53,7 @@ class Shape(Mark):
     color: Color
 
     @property
-    def place(self) -> object:
+    def key(self) -> object:
         return replace(self, color=BLACK)
 
 
@@ -138,7 +138,7 @@ class Text(Mark):
     color: Color
 
     @property
-    def place(self) -> object:
+    def key(self) -> object:
         return "text", self.x, self.y, len(self.text), self.size
 
     @property
@@ -169,7 +169,7 @@ class Squares(Mark):
         return -(-len(self.sizes) // self.columns)
 
     @property
-    def place(self) -> object:
+    def key(self) -> object:
         return "squares", self.x, self.y, self.columns, self.cell, len(self.sizes)
 
     @property
@@ -179,7 +179,7 @@ class Squares(Mark):
 
     def blocks(self) -> list[Block]:
         """The same as filled rectangles."""
-        made = (
+        blocks = (
             []
             if self.ground is None
             else [Block(self.ground, self.x, self.y, self.columns * self.cell, self.rows * self.cell)]
@@ -187,7 +187,7 @@ class Squares(Mark):
         for i, (size, color) in enumerate(zip(self.sizes, self.colors)):
             if size > 0:
                 margin = int((self.cell - size) / 2)
-                made.append(
+                blocks.append(
                     Block(
                         color,
                         self.x + i % self.columns * self.cell + margin,
@@ -196,7 +196,7 @@ class Squares(Mark):
                         size,
                     )
                 )
-        return made
+        return blocks
 
 
 class Window:
@@ -206,7 +206,7 @@ class Window:
         self.number, self.width, self.height, self.title = number, width, height, title
         self.color: Color = BLACK
         self.font, self.font_size = "", 10.0
-        self.overfull = False  # more was drawn than is kept
+        self.overflowed = False  # more was drawn than is kept
         self._marks: dict[object, Mark] = {}
 
     def __str__(self) -> str:
@@ -225,26 +225,26 @@ class Window:
         left, top, right, bottom = mark.bounds
         if right <= 0 or bottom <= 0 or left >= self.width or top >= self.height:
             return
-        marks, place = self._marks, mark.place
+        marks, key = self._marks, mark.key
         if (
-            marks.pop(place, None) is None
+            marks.pop(key, None) is None
             and mark.covers
-            and ((right - left) * (bottom - top) >= _COVERING * self.width * self.height)
+            and ((right - left) * (bottom - top) >= _MIN_COVERING_PART * self.width * self.height)
         ):
-            self._uncover(left, top, right, bottom)
-        marks[place] = mark
+            self._remove_covered(left, top, right, bottom)
+        marks[key] = mark
         if len(marks) > _MOST_MARKS:
             del marks[next(iter(marks))]
-            self.overfull = True
+            self.overflowed = True
 
-    def _uncover(self, left: float, top: float, right: float, bottom: float) -> None:
+    def _remove_covered(self, left: float, top: float, right: float, bottom: float) -> None:
         """Forget the marks that lie inside, up to the borders of the window."""
         right, bottom = (10**9 if right >= self.width else right), (10**9 if bottom >= self.height else bottom)
         left, top = (-(10**9) if left <= 0 else left), (-(10**9) if top <= 0 else top)
-        for place, mark in list(self._marks.items()):
+        for key, mark in list(self._marks.items()):
             a, b, c, d = mark.bounds
             if a >= left and b >= top and c <= right and d <= bottom:
-                del self._marks[place]
+                del self._marks[key]
 
 
 class Screen:
@@ -252,7 +252,7 @@ class Screen:
 
     def __init__(self, interpreter: Interpreter | None = None):
         self.windows: list[Window] = []
-        self.changed: Callable[[Window], None] | None = None  # is told of each mark, if windows are shown at once
+        self.on_change: Callable[[Window], None] | None = None  # is told of each mark, if windows are shown at once
 
     def open(self, width: int, height: int, title: str) -> Window:
         """A new window, hidden characters in its title replaced; Misuse for a wrong size, or too many windows."""

@@ -66,7 +66,7 @@ def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
     """Put a mark on a window, and count the work."""
     interpreter.step()
     window.put(mark)
-    changed = interpreter.part(Screen).changed
+    changed = interpreter.part(Screen).on_change
     if changed is not None:
         changed(window)
 
@@ -79,12 +79,12 @@ def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
     """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels (512 x 512) and makes it the current one"""
     if len(arguments) not in (0, 1, 2, 3, 5):
         raise Misuse(f"new-window: {len(arguments)} arguments given", None, 'write (new-window x y w h "title")')
-    given, title = list(arguments), ""
-    if given and isinstance(given[-1], str):
-        title = given.pop()
-    if len(given) not in (0, 2, 4):
+    numbers, title = list(arguments), ""
+    if numbers and isinstance(numbers[-1], str):
+        title = numbers.pop()
+    if len(numbers) not in (0, 2, 4):
         raise Misuse("new-window: numbers and then a title are wanted", 0, 'write (new-window x y w h "title")')
-    sizes = [whole("new-window", x, i) for i, x in enumerate(given)]
+    sizes = [whole("new-window", x, i) for i, x in enumerate(numbers)]
     width, height = sizes[-2:] if sizes else (DEFAULT_SIZE, DEFAULT_SIZE)
     window = interpreter.part(Screen).open(width, height, title)
     interpreter.assign(symbol("window"), window)
@@ -139,9 +139,9 @@ def color(interpreter: Interpreter, c: Form = ABSENT) -> float:
 
 
 def _color_of(name: str, code: int) -> Color:
-    named = {_FOREGROUND: BLACK, _BACKGROUND: WHITE, _MIDDLE: GRAY}
-    if code in named:
-        return named[code]
+    special = {_FOREGROUND: BLACK, _BACKGROUND: WHITE, _MIDDLE: GRAY}
+    if code in special:
+        return special[code]
     if not 0 <= code < 1 << 24:
         raise Misuse(f"{name}: {code} is the number of no color", 0, "(color-rgb r g b) takes three numbers, 0 to 1")
     return code >> 16, code >> 8 & 255, code & 255
@@ -302,9 +302,9 @@ def point_in_rect(interpreter: Interpreter, x: Form, y: Form, rectangle: Form) -
 
 
 @word("bounding-rect")
-def bounding_rect(interpreter: Interpreter, one: Form, other: Form) -> Form:
+def bounding_rect(interpreter: Interpreter, first: Form, second: Form) -> Form:
     """(bounding-rect r s): the smallest rectangle (x y w h) around two"""
-    a, b = (_rectangle(interpreter, "bounding-rect", r, i) for i, r in enumerate((one, other)))
+    a, b = (_rectangle(interpreter, "bounding-rect", r, i) for i, r in enumerate((first, second)))
     left, top = min(a[0], b[0]), min(a[1], b[1])
     return make_list([left, top, max(a[0] + a[2], b[0] + b[2]) - left, max(a[1] + a[3], b[1] + b[3]) - top])
 
@@ -327,11 +327,11 @@ def _rectangle(interpreter: Interpreter, name: str, rectangle: Form, argument: i
 def graphics_batch(interpreter: Interpreter, form: Pair) -> Form:
     """(graphics-batch body...): the value of the body; what it draws is seen at once"""
     screen = interpreter.part(Screen)
-    changed, screen.changed = screen.changed, None
+    changed, screen.on_change = screen.on_change, None
     try:
         return interpreter.body(form.cdr)
     finally:
-        screen.changed = changed
+        screen.on_change = changed
         window = interpreter.lookup("window")
         if changed is not None and isinstance(window, Window):
             changed(window)
@@ -341,8 +341,8 @@ def graphics_batch(interpreter: Interpreter, form: Pair) -> Form:
 def gsave(interpreter: Interpreter, form: Pair) -> Form:
     """(gsave body...): the value of the body; color and font of the window are as before after it"""
     window = current_window(interpreter, "gsave")
-    kept = window.color, window.font, window.font_size
+    saved = window.color, window.font, window.font_size
     try:
         return interpreter.body(form.cdr)
     finally:
-        window.color, window.font, window.font_size = kept
+        window.color, window.font, window.font_size = saved

@@ -26,13 +26,13 @@ _LARGEST_CELL = 4_096
 
 
 @word("draw-value")
-def draw_value(interpreter: Interpreter, x: Form, y: Form, v: Form, most: Form, size: Form) -> Form:
+def draw_value(interpreter: Interpreter, x: Form, y: Form, v: Form, maximum: Form, size: Form) -> Form:
     """(draw-value x y v max maxsize): a square about (x, y), its area |v| over max, white for positive, else black"""
     window = current_window(interpreter, "draw-value")
-    sizes, colors = _hinton(
+    sizes, colors = _hinton_squares(
         "draw-value",
         [number("draw-value", v, 2)],
-        number("draw-value", most, 3),
+        number("draw-value", maximum, 3),
         whole("draw-value", size, 4, _LARGEST_CELL),
     )
     if sizes[0]:
@@ -52,23 +52,25 @@ def draw_value(interpreter: Interpreter, x: Form, y: Form, v: Form, most: Form, 
 
 @word("draw-list")
 def draw_list(
-    interpreter: Interpreter, x: Form, y: Form, values: Form, columns: Form, most: Form, cell: Form, size: Form
+    interpreter: Interpreter, x: Form, y: Form, values: Form, columns: Form, maximum: Form, cell: Form, size: Form
 ) -> Form:
     """(draw-list x y list n max cell maxsize): rows of n squares on gray, of area |v| / max, white for v > 0"""
     window = current_window(interpreter, "draw-list")
     numbers = _numbers(interpreter, "draw-list", values)
-    sizes, colors = _hinton(
-        "draw-list", numbers, number("draw-list", most, 4), whole("draw-list", size, 6, _LARGEST_CELL)
+    sizes, colors = _hinton_squares(
+        "draw-list", numbers, number("draw-list", maximum, 4), whole("draw-list", size, 6, _LARGEST_CELL)
     )
     _put_squares(interpreter, "draw-list", window, (x, y, columns, cell), sizes, colors, GRAY)
     return NIL
 
 
-def _hinton(name: str, values: list[float], most: float, size: int) -> tuple[tuple[int, ...], tuple[Color, ...]]:
+def _hinton_squares(
+    name: str, values: list[float], maximum: float, size: int
+) -> tuple[tuple[int, ...], tuple[Color, ...]]:
     """The sides of the squares, and their colors, white or black."""
-    if not most:
+    if not maximum:
         raise Misuse(f"{name}: the greatest value is 0", None, "give the greatest value that is drawn, such as 1")
-    shares = [max(-1.0, min(v / most, 1.0)) for v in values]
+    shares = [max(-1.0, min(v / maximum, 1.0)) for v in values]
     return (tuple([int(size * math.sqrt(abs(v))) for v in shares]), tuple([WHITE if v > 0 else BLACK for v in shares]))
 
 
@@ -144,13 +146,13 @@ def _put_squares(
     interpreter: Interpreter,
     name: str,
     window: Window,
-    places: tuple[Form, Form, Form, Form],
+    layout: tuple[Form, Form, Form, Form],
     sizes: tuple[int, ...],
     colors: tuple[Color, ...],
     ground: Color | None,
 ) -> None:
-    x, y = pixels(name, *places[:2])
-    columns, cell = whole(name, places[2], 3), whole(name, places[3], None, _LARGEST_CELL)
+    x, y = pixels(name, *layout[:2])
+    columns, cell = whole(name, layout[2], 3), whole(name, layout[3], None, _LARGEST_CELL)
     if columns < 1 or cell < 1:
         raise Misuse(f"{name}: {columns} columns of cells of {cell} pixels", None, "write 1 or more of both")
     if sizes:

@@ -23,21 +23,21 @@ class LiveWindows:
 
     def __init__(self, pyplot: Any):
         self._pyplot = pyplot
-        self._shown: dict[int, tuple[Any, Any]] = {}  # by the window's number: its figure and its image
-        self._when: dict[int, float] = {}
+        self._figures: dict[int, tuple[Any, Any]] = {}  # by the window's number: its figure and its image
+        self._shown_at: dict[int, float] = {}
 
-    def changed(self, window: Window) -> None:
+    def update(self, window: Window) -> None:
         """Show what the window holds now, if it was not shown just before."""
         now = time.monotonic()
-        if now - self._when.get(window.number, -_SECONDS) >= _SECONDS:
+        if now - self._shown_at.get(window.number, -_SECONDS) >= _SECONDS:
             self.show(window)
-            self._when[window.number] = time.monotonic()
+            self._shown_at[window.number] = time.monotonic()
 
     def show(self, window: Window) -> None:
         """Show what the window holds now."""
-        if window.number not in self._shown:
-            self._shown[window.number] = self._open(window)
-        figure, image = self._shown[window.number]
+        if window.number not in self._figures:
+            self._figures[window.number] = self._open(window)
+        figure, image = self._figures[window.number]
         image.set_data(pixels(window))
         figure.canvas.draw_idle()
         figure.canvas.flush_events()

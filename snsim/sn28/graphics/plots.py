@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 _RADIUS = 3  # of a marker, in pixels
 _TICK = 5
 _LEFT, _BELOW, _RIGHT, _ABOVE = 60, 30, 50, 40  # what `nice-brect` leaves free around the box
-_STEPS = 5  # between the labels of an axis, if none is given
+_LABEL_STEPS = 5  # between the labels of an axis, if none is given
 _MOST_STEPS = 8  # in a round range, about
 _MOST_LABELS = 50
 _SLACK = 1e-9  # of a step, by which rounding may miss the end of an axis
 
-Four = tuple[float, float, float, float]
+Rectangle = tuple[float, float, float, float]
 
 
 @dataclass(eq=False)
 class Port:
     """A box (left, bottom, right, top) of a window, the data at its corners, the marker, and where the pen stands."""
 
-    box: Four
-    range: Four  # xmin, ymin, xmax, ymax
+    box: Rectangle
+    range: Rectangle  # xmin, ymin, xmax, ymax
     marker: Form
     pen: tuple[float, float] | None = None
 
@@ -51,7 +51,7 @@ class Port:
         left, bottom, right, top = self.box
         return left + (x - x0) / (x1 - x0) * (right - left), bottom + (y - y0) / (y1 - y0) * (top - bottom)
 
-    def shows(self, x: float, y: float) -> bool:
+    def contains(self, x: float, y: float) -> bool:
         x0, y0, x1, y1 = self.range
         return min(x0, x1) <= x <= max(x0, x1) and min(y0, y1) <= y <= max(y0, y1)
 
@@ -62,7 +62,7 @@ class Port:
     def draw(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
         """A line from the pen to a point, which becomes its place; only the move, if the pen was lifted."""
         if self.pen is not None and math.isfinite(x) and math.isfinite(y):
-            ends = _inside(self.pen, (x, y), self.range)
+            ends = _clip(self.pen, (x, y), self.range)
             if ends is not None:
                 (x1, y1), (x2, y2) = (self.at(*end) for end in ends)
                 draw(interpreter, window, Line(window.color, round(x1), round(y1), round(x2), round(y2)))
@@ -70,13 +70,13 @@ class Port:
 
     def mark(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
         """The marker at a point."""
-        if self.marker is not NIL and self.shows(x, y):
+        if self.marker is not NIL and self.contains(x, y):
             across, down = self.at(x, y)
             interpreter.apply(self.marker, [float(round(across)), float(round(down))])
 
 
-def _inside(
-    start: tuple[float, float], end: tuple[float, float], borders: Four
+def _clip(
+    start: tuple[float, float], end: tuple[float, float], borders: Rectangle
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """The part of a line that lies within the borders, None if there is none (Liang and Barsky 1984)."""
     (x, y), dx, dy = start, end[0] - start[0], end[1] - start[1]
@@ -109,7 +109,7 @@ def make_port(name: str, box: Sequence[float], corners: Sequence[float], marker:
     return Port((left, bottom, right, top), (x0, y0, x1, y1), marker)
 
 
-def nice_box(window: Window) -> Four:
+def nice_box(window: Window) -> Rectangle:
     """The box of a window that leaves room for labels and a title."""
     return (
         float(_LEFT),
@@ -120,7 +120,7 @@ def nice_box(window: Window) -> Four:
 
 
 def draw_box(
-    interpreter: Interpreter, window: Window, box: Four, x_labels: list[str], y_labels: list[str], title: str
+    interpreter: Interpreter, window: Window, box: Rectangle, x_labels: list[str], y_labels: list[str], title: str
 ) -> None:
     """A frame, labels at equal distances from corner to corner with ticks, and the title above."""
     left, bottom, right, top = (round(x) for x in box)
@@ -137,9 +137,9 @@ def draw_box(
     put_text(interpreter, window, round((left + right - letter * len(title)) / 2), top - 10, title)
 
 
-def steps(low: float, high: float, step: float | None = None) -> list[str]:
+def axis_labels(low: float, high: float, step: float | None = None) -> list[str]:
     """The labels of an axis: from low in steps (by default a fifth of the way) as far as high."""
-    width = (high - low) / _STEPS if step is None else math.copysign(step, high - low)
+    width = (high - low) / _LABEL_STEPS if step is None else math.copysign(step, high - low)
     count = int(min((high - low) / width + _SLACK, _MOST_LABELS - 1)) if width else 0
     return [number_text(low + i * width) for i in range(count + 1)]
 
@@ -155,14 +155,14 @@ def round_range(low: float, high: float) -> tuple[float, float, float]:
 # Words on ports
 
 
-def _current(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
+def _current_port(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
     port = interpreter.lookup("plot-port")
     if not isinstance(port, Port):
         raise Misuse(f"{name}: there is no place to plot in", None, "(setup-axes xmin ymin xmax ymax) makes one")
     return port, current_window(interpreter, name)
 
 
-def _four(interpreter: Interpreter, name: str, x: Form, argument: int) -> list[float]:
+def _four_numbers(interpreter: Interpreter, name: str, x: Form, argument: int) -> list[float]:
     items = interpreter.elements(x, name)
     if len(items) != 4:
         raise Misuse(
@@ -178,8 +178,8 @@ def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Fo
     """(new-plot-port (left bottom right top) (xmin ymin xmax ymax) [marker]): a new place to plot in"""
     port = make_port(
         "new-plot-port",
-        _four(interpreter, "new-plot-port", box, 0),
-        _four(interpreter, "new-plot-port", corners, 1),
+        _four_numbers(interpreter, "new-plot-port", box, 0),
+        _four_numbers(interpreter, "new-plot-port", corners, 1),
         marker,
     )
     interpreter.assign(symbol("plot-port"), port)
@@ -201,14 +201,14 @@ def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) 
 @word("plt-move")
 def plt_move(interpreter: Interpreter, x: Form, y: Form) -> Form:
     """(plt-move x y): set the pen on a point of the data"""
-    _current(interpreter, "plt-move")[0].move(number("plt-move", x), number("plt-move", y, 1))
+    _current_port(interpreter, "plt-move")[0].move(number("plt-move", x), number("plt-move", y, 1))
     return NIL
 
 
 @word("plt-draw")
 def plt_draw(interpreter: Interpreter, x: Form, y: Form) -> Form:
     """(plt-draw x y): a line from the pen to a point of the data; if the pen was lifted, set it there"""
-    port, window = _current(interpreter, "plt-draw")
+    port, window = _current_port(interpreter, "plt-draw")
     port.draw(window, number("plt-draw", x), number("plt-draw", y, 1), interpreter)
     return NIL
 
@@ -216,7 +216,7 @@ def plt_draw(interpreter: Interpreter, x: Form, y: Form) -> Form:
 @word("plt-plot")
 def plt_plot(interpreter: Interpreter, x: Form, y: Form) -> Form:
     """(plt-plot x y): the marker at a point of the data"""
-    port, window = _current(interpreter, "plt-plot")
+    port, window = _current_port(interpreter, "plt-plot")
     port.mark(window, number("plt-plot", x), number("plt-plot", y, 1), interpreter)
     return NIL
 
@@ -224,7 +224,7 @@ def plt_plot(interpreter: Interpreter, x: Form, y: Form) -> Form:
 @word("plt-clear")
 def plt_clear(interpreter: Interpreter) -> Form:
     """(plt-clear): lift the pen: the next plt-draw begins a new curve"""
-    _current(interpreter, "plt-clear")[0].pen = None
+    _current_port(interpreter, "plt-clear")[0].pen = None
     return NIL
 
 
@@ -243,7 +243,7 @@ def draw_axes(
 ) -> Form:
     """(draw-axes box [xlabels [ylabels [title]]]): a frame with labels at equal distances, and a title"""
     window = current_window(interpreter, "draw-axes")
-    left, bottom, right, top = _four(interpreter, "draw-axes", box, 0)
+    left, bottom, right, top = _four_numbers(interpreter, "draw-axes", box, 0)
     draw_box(
         interpreter,
         window,
@@ -282,10 +282,17 @@ def setup_axes(
     by = [None if x is NIL else abs(number("setup-axes", x, i)) or None for i, x in enumerate((x_step, y_step), 4)]
     window.clear()
     box = nice_box(window)
-    drawn = marker_named(interpreter, "open-circle") if marker is ABSENT else marker
-    port = make_port("setup-axes", box, corners, drawn)
+    marker_used = marker_named(interpreter, "open-circle") if marker is ABSENT else marker
+    port = make_port("setup-axes", box, corners, marker_used)
     left, bottom, right, top = corners
-    draw_box(interpreter, window, box, steps(left, right, by[0]), steps(bottom, top, by[1]), _label(interpreter, title))
+    draw_box(
+        interpreter,
+        window,
+        box,
+        axis_labels(left, right, by[0]),
+        axis_labels(bottom, top, by[1]),
+        _label(interpreter, title),
+    )
     interpreter.assign(symbol("plot-port"), port)
     return port
 
@@ -293,7 +300,7 @@ def setup_axes(
 @word("plot-lists")
 def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
     """(plot-lists xs ys): a curve through the points, with the marker at each"""
-    port, window = _current(interpreter, "plot-lists")
+    port, window = _current_port(interpreter, "plot-lists")
     across, down = (interpreter.elements(values, "plot-lists") for values in (xs, ys))
     if len(across) != len(down):
         raise Misuse(
@@ -325,9 +332,9 @@ def _add_markers() -> None:
         "closed-square": ("a filled square", lambda c, x, y: Block(c, x - _RADIUS, y - _RADIUS, side + 1, side + 1)),
         "object-nil": ("nothing", None),
     }
-    for name, (what, shape) in shapes.items():
+    for name, (meaning, shape) in shapes.items():
 
-        def call(
+        def draw_marker(
             interpreter: Interpreter,
             x: Form,
             y: Form,
@@ -335,12 +342,16 @@ def _add_markers() -> None:
             shape: Callable[[Color, int, int], Mark] | None = shape,
         ) -> Form:
             window = current_window(interpreter, name)
-            place = pixel(name, x, 0), pixel(name, y, 1)
+            position = pixel(name, x, 0), pixel(name, y, 1)
             if shape is not None:
-                draw(interpreter, window, shape(window.color, *place))
+                draw(interpreter, window, shape(window.color, *position))
             return NIL
 
-        SN28.add(name, Primitive(name, call, 2, 2, True), f"({name} x y): a marker: {what} at a place of the window")
+        SN28.add(
+            name,
+            Primitive(name, draw_marker, 2, 2, True),
+            f"({name} x y): a marker: {meaning} at a place of the window",
+        )
 
 
 _add_markers()

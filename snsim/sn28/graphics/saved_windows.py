@@ -15,12 +15,12 @@ from snsim.sn28.graphics.canvas import Screen, Window
 from snsim.sn28.graphics.live_windows import open_live
 from snsim.sn28.graphics.raster import pixels, png
 from snsim.sn28.graphics.svg import svg
-from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.runtime.file_lookup import ProgramFiles
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-KINDS: dict[str, Callable[[Window], bytes]] = {  # by suffix
+ENCODERS: dict[str, Callable[[Window], bytes]] = {  # by suffix
     "svg": lambda window: svg(window).encode(),
     "png": lambda window: png(pixels(window)),
 }
@@ -32,17 +32,17 @@ def windows(interpreter: Interpreter) -> list[Window]:
 
 
 @contextmanager
-def shown(interpreter: Interpreter) -> Iterator[None]:
+def show_while_running(interpreter: Interpreter) -> Iterator[None]:
     """Show the windows of a program while it runs, and at its end until the user has closed them.
 
     SnError, before it runs, if that cannot be done here.
     """
     live, screen = open_live(), interpreter.part(Screen)
-    screen.changed = live.changed
+    screen.on_change = live.update
     try:
         yield
     finally:
-        screen.changed = None
+        screen.on_change = None
     live.wait(screen.windows)
 
 
@@ -57,14 +57,14 @@ def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> 
         path = folder / f"{file_name(window)}.{kind}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            content = KINDS[kind](window)
-            interpreter.part(Files).count(path, len(content))
+            content = ENCODERS[kind](window)
+            interpreter.part(ProgramFiles).record_size(path, len(content))
             write_atomically(path, content)
         except OSError as error:
             sentence, remedy = unwritable(path, error)
             raise fail(sentence, hint=remedy) from None
         paths.append(path)
-        if window.overfull:
+        if window.overflowed:
             interpreter.warnings.append(
                 Fault(
                     f'more was drawn in the window "{window.title}" than is kept: {path.name} shows the last of it',

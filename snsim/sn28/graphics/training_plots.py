@@ -14,8 +14,17 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.procedures import Misuse
 from snsim.sn28.graphics.canvas import Screen, Window
-from snsim.sn28.graphics.plots import Four, Port, draw_box, make_port, marker_named, nice_box, round_range, steps
-from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.graphics.plots import (
+    Port,
+    Rectangle,
+    axis_labels,
+    draw_box,
+    make_port,
+    marker_named,
+    nice_box,
+    round_range,
+)
+from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.settings import number_in, training_range
 from snsim.sn28.runtime.vocabulary import word
 
@@ -29,11 +38,11 @@ _POINTS = 100  # of a plotted function
 _MARKERS = ("open-circle", "closed-circle", "open-square", "closed-square")
 
 
-def _axes(
+def _open_axes(
     interpreter: Interpreter,
     title: str,
     label: str,
-    corners: Four,
+    corners: Rectangle,
     window: Window | None = None,
     y_step: float | None = None,
 ) -> tuple[Window, Port]:
@@ -41,7 +50,14 @@ def _axes(
     window = window or interpreter.part(Screen).open(_WIDTH, _HEIGHT, title)
     window.clear()
     port = make_port(title, nice_box(window), corners, marker_named(interpreter, "open-circle"))
-    draw_box(interpreter, window, port.box, steps(corners[0], corners[2]), steps(corners[1], corners[3], y_step), label)
+    draw_box(
+        interpreter,
+        window,
+        port.box,
+        axis_labels(corners[0], corners[2]),
+        axis_labels(corners[1], corners[3], y_step),
+        label,
+    )
     return window, port
 
 
@@ -61,20 +77,22 @@ def _window_in(interpreter: Interpreter, variable: str) -> Window | None:
     return value if isinstance(value, Window) else None
 
 
-def _start(interpreter: Interpreter, kind: str, title: str, label: str, corners: Four) -> None:
+def _start_plotting(interpreter: Interpreter, quantity: str, title: str, label: str, corners: Rectangle) -> None:
     """Open or clear the window for `error` or `perf`, with a port for the training set and one for the test set."""
-    window, port = _axes(interpreter, title, label, corners, _window_in(interpreter, f"{kind}-plotting-window"))
+    window, port = _open_axes(
+        interpreter, title, label, corners, _window_in(interpreter, f"{quantity}-plotting-window")
+    )
     tests = Port(port.box, port.range, marker_named(interpreter, "closed-circle"))
     for variable, value in (
-        (f"{kind}-plotting-window", window),
-        (f"training-{kind}-port", port),
-        (f"test-{kind}-port", tests),
+        (f"{quantity}-plotting-window", window),
+        (f"training-{quantity}-port", port),
+        (f"test-{quantity}-port", tests),
     ):
         interpreter.assign_global(symbol(variable), value)
 
 
-def _cancel(interpreter: Interpreter, kind: str) -> Form:
-    for variable in (f"{kind}-plotting-window", f"training-{kind}-port", f"test-{kind}-port"):
+def _cancel_plotting(interpreter: Interpreter, quantity: str) -> Form:
+    for variable in (f"{quantity}-plotting-window", f"training-{quantity}-port", f"test-{quantity}-port"):
         interpreter.assign_global(symbol(variable), NIL)
     return NIL
 
@@ -83,7 +101,7 @@ def _cancel(interpreter: Interpreter, kind: str) -> Form:
 def init_error_plotting(interpreter: Interpreter, sweeps: Form, most: Form) -> Form:
     """(init-error-plotting n max): from now on run and trun plot the mean error, for n sweeps and up to max"""
     first, last = _ages(interpreter, "init-error-plotting", sweeps)
-    _start(
+    _start_plotting(
         interpreter, "error", "error", f"{_ERRORS} by age", (first, 0.0, last, number("init-error-plotting", most, 1))
     )
     return NIL
@@ -93,25 +111,25 @@ def init_error_plotting(interpreter: Interpreter, sweeps: Form, most: Form) -> F
 def init_perf_plotting(interpreter: Interpreter, sweeps: Form) -> Form:
     """(init-perf-plotting n): from now on run and trun plot the percentage of good answers, for n sweeps"""
     first, last = _ages(interpreter, "init-perf-plotting", sweeps)
-    _start(interpreter, "perf", "performance", f"{_PERCENT} by age", (first, 0.0, last, 100.0))
+    _start_plotting(interpreter, "perf", "performance", f"{_PERCENT} by age", (first, 0.0, last, 100.0))
     return NIL
 
 
 @word("cancel-error-plotting")
 def cancel_error_plotting(interpreter: Interpreter) -> Form:
     """(cancel-error-plotting): the mean error is not plotted any more"""
-    return _cancel(interpreter, "error")
+    return _cancel_plotting(interpreter, "error")
 
 
 @word("cancel-perf-plotting")
 def cancel_perf_plotting(interpreter: Interpreter) -> Form:
     """(cancel-perf-plotting): the percentage of good answers is not plotted any more"""
-    return _cancel(interpreter, "perf")
+    return _cancel_plotting(interpreter, "perf")
 
 
-def _reset(interpreter: Interpreter, which: str) -> Form:
-    for kind in ("error", "perf"):
-        port = interpreter.lookup(f"{which}-{kind}-port")
+def _lift_pens(interpreter: Interpreter, pattern_set: str) -> Form:
+    for quantity in ("error", "perf"):
+        port = interpreter.lookup(f"{pattern_set}-{quantity}-port")
         if isinstance(port, Port):
             port.pen = None
     return NIL
@@ -120,25 +138,28 @@ def _reset(interpreter: Interpreter, which: str) -> Form:
 @word("reset-training-ports")
 def reset_training_ports(interpreter: Interpreter) -> Form:
     """(reset-training-ports): the next point of the training set begins a new curve"""
-    return _reset(interpreter, "training")
+    return _lift_pens(interpreter, "training")
 
 
 @word("reset-test-ports")
 def reset_test_ports(interpreter: Interpreter) -> Form:
     """(reset-test-ports): the next point of the test set begins a new curve"""
-    return _reset(interpreter, "test")
+    return _lift_pens(interpreter, "test")
 
 
-def _plot_measured(interpreter: Interpreter, which: str) -> Form:
-    for kind, value in (("error", "global-error"), ("perf", "good-an-percent")):
-        port, window = interpreter.lookup(f"{which}-{kind}-port"), _window_in(interpreter, f"{kind}-plotting-window")
+def _plot_measured(interpreter: Interpreter, pattern_set: str) -> Form:
+    for quantity, value in (("error", "global-error"), ("perf", "good-an-percent")):
+        port, window = (
+            interpreter.lookup(f"{pattern_set}-{quantity}-port"),
+            _window_in(interpreter, f"{quantity}-plotting-window"),
+        )
         if isinstance(port, Port) and window is not None:
             x, y = number_in(interpreter, "age"), number_in(interpreter, value)
-            _point(interpreter, port, window, x, y)
+            _plot_point(interpreter, port, window, x, y)
     return NIL
 
 
-def _point(interpreter: Interpreter, port: Port, window: Window, x: float, y: float) -> None:
+def _plot_point(interpreter: Interpreter, port: Port, window: Window, x: float, y: float) -> None:
     """Go on with a curve, and mark the point."""
     port.draw(window, x, y, interpreter)
     interpreter.bind(symbol("window"), window)  # what a marker draws in
@@ -167,7 +188,7 @@ def auto_plot_test(interpreter: Interpreter) -> Form:
 def init_disp_error(interpreter: Interpreter, sweeps: Form = 10.0, most: Form = 4.0) -> Form:
     """(init-disp-error [n max]): a window for the error of each pattern, for n (10) sweeps and up to max (4)"""
     first, last = _ages(interpreter, "init-disp-error", sweeps)
-    window, port = _axes(
+    window, port = _open_axes(
         interpreter,
         "instantaneous error",
         "Error of each pattern by age",
@@ -227,19 +248,19 @@ def disp_everything(interpreter: Interpreter, n: Form) -> Form:
 def plot_nlf(interpreter: Interpreter, x1: Form, x2: Form) -> Form:
     """(plot-nlf x1 x2): plot the non-linearity and its two derivatives from x1 to x2 in a window"""
     low, high = number("plot-nlf", x1), number("plot-nlf", x2, 1)
-    places = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
+    xs = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
     curves = [
-        [number("plot-nlf", interpreter.apply(interpreter.lookup(name), [x]), None) for x in places]
+        [number("plot-nlf", interpreter.apply(interpreter.lookup(name), [x]), None) for x in xs]
         for name in ("nlf", "dnlf", "ddnlf")
     ]
     values = [value for curve in curves for value in curve if math.isfinite(value)]
     bottom, top, step = round_range(min(values, default=0.0), max(values, default=0.0))
-    window, port = _axes(
+    window, port = _open_axes(
         interpreter, "non-linearity", "nlf, dnlf (blue) and ddnlf (red)", (low, bottom, high, top), y_step=step
     )
     for curve, color in zip(curves, ((0, 0, 0), (0, 0, 200), (200, 0, 0))):
         window.color, port.pen = color, None
-        for x, y in zip(places, curve):
+        for x, y in zip(xs, curve):
             port.draw(window, x, y, interpreter)
     window.color = (0, 0, 0)
     return NIL
@@ -251,8 +272,8 @@ Measured = dict[str, list[tuple[float, float, float]]]  # for each range of patt
 @word("plot-perf-file")
 def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
     """(plot-perf-file file): plot the performance and the error that a log file tells of, in two windows"""
-    path = interpreter.part(Files).to_read(text("plot-perf-file", name), ".perf")
-    measured = _read_log(interpreter.part(Files).content(path).decode("latin-1"))
+    path = interpreter.part(ProgramFiles).readable_path(text("plot-perf-file", name), ".perf")
+    measured = _read_log(interpreter.part(ProgramFiles).read(path).decode("latin-1"))
     if not measured:
         raise Misuse(f"{path} tells of no measurement", 0, "(setq perf-file name) makes perf write one")
     points = [point for curve in measured.values() for point in curve]
@@ -261,8 +282,13 @@ def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
     errors = [error for _, error, _ in points if math.isfinite(error)]
     _, worst, step = round_range(0.0, max(errors, default=0.0) or 1.0)
     plots = [
-        (*_axes(interpreter, f"performance of {path.name}", f"{_PERCENT} by age", (first, 0.0, last, 100.0)), 2),
-        (*_axes(interpreter, f"error of {path.name}", f"{_ERRORS} by age", (first, 0.0, last, worst), y_step=step), 1),
+        (*_open_axes(interpreter, f"performance of {path.name}", f"{_PERCENT} by age", (first, 0.0, last, 100.0)), 2),
+        (
+            *_open_axes(
+                interpreter, f"error of {path.name}", f"{_ERRORS} by age", (first, 0.0, last, worst), y_step=step
+            ),
+            1,
+        ),
     ]
     for i, (patterns, curve) in enumerate(measured.items()):
         name_of_marker = _MARKERS[i % len(_MARKERS)]
@@ -282,7 +308,7 @@ def _plot_curve(
         if point[0] <= last:
             port.pen = None
         last = point[0]
-        _point(interpreter, port, window, point[0], point[field])
+        _plot_point(interpreter, port, window, point[0], point[field])
 
 
 def _read_log(log: str) -> Measured:

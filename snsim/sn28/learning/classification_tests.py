@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.language.procedures import TRUE, Misuse
-from snsim.sn28.net.layer_fields import field
+from snsim.sn28.net.layer_fields import field_values
 from snsim.sn28.net.netspace import VAL
 from snsim.sn28.runtime.lisp_definitions import code, define
 from snsim.sn28.runtime.settings import DESIRED, OUTPUT, Settings, layer_in
@@ -26,8 +26,8 @@ _OUT_CLASS, _DES_CLASS = symbol("out-class"), symbol("des-class")
 
 def _answers(interpreter: Interpreter) -> tuple[list[float], list[float]]:
     """The states of the outputs and of what they should be."""
-    actual = field(interpreter, "classify", VAL, layer_in(interpreter, OUTPUT))
-    desired = field(interpreter, "classify", VAL, layer_in(interpreter, DESIRED))
+    actual = field_values(interpreter, "classify", VAL, layer_in(interpreter, OUTPUT))
+    desired = field_values(interpreter, "classify", VAL, layer_in(interpreter, DESIRED))
     if len(actual) != len(desired):
         raise Misuse(
             f"output-layer has {len(actual)} units, desired-layer {len(desired)}",
@@ -40,16 +40,16 @@ def _answers(interpreter: Interpreter) -> tuple[list[float], list[float]]:
 @word("class-quadrant")
 def class_quadrant(interpreter: Interpreter, n: Form) -> Form:
     """(class-quadrant n): true if no output has the wrong sign"""
-    return _none((d > 0 and y <= 0) or (d < 0 and y >= 0) for y, d in zip(*_answers(interpreter)))
+    return _zero_if_none((d > 0 and y <= 0) or (d < 0 and y >= 0) for y, d in zip(*_answers(interpreter)))
 
 
 @word("class-max")
 def class_max(interpreter: Interpreter, n: Form) -> Form:
     """(class-max n): true if the greatest output is the one that should be; sets out-class and des-class"""
-    found, wanted = map(_places_of_greatest, _answers(interpreter))
-    interpreter.assign(_OUT_CLASS, _one_or_list(interpreter, found))
-    interpreter.assign(_DES_CLASS, _one_or_list(interpreter, wanted))
-    return TRUE if found == wanted else NIL
+    actual, desired = map(_indices_of_max, _answers(interpreter))
+    interpreter.assign(_OUT_CLASS, _one_or_list(interpreter, actual))
+    interpreter.assign(_DES_CLASS, _one_or_list(interpreter, desired))
+    return TRUE if actual == desired else NIL
 
 
 @word("class-sgn")
@@ -71,21 +71,21 @@ def class_lms(interpreter: Interpreter, n: Form, most: Form) -> Form:
 def class_hamming(interpreter: Interpreter, n: Form, margin: Form) -> Form:
     """(class-hamming n m): true if no output is more than m off"""
     most = number("class-hamming", margin, 1)
-    return _none(abs(d - y) > most for y, d in zip(*_answers(interpreter)))
+    return _zero_if_none(abs(d - y) > most for y, d in zip(*_answers(interpreter)))
 
 
-def _none(wrong: Iterable[bool]) -> Form:
+def _zero_if_none(wrong: Iterable[bool]) -> Form:
     """SN's `0=` of a number of wrong outputs: zero itself, which is true, or ()."""
     return NIL if any(wrong) else 0.0
 
 
-def _places_of_greatest(numbers: list[float]) -> list[float]:
+def _indices_of_max(numbers: list[float]) -> list[float]:
     most = max(numbers)
     return [float(i) for i, x in enumerate(numbers) if x == most]
 
 
-def _one_or_list(interpreter: Interpreter, places: list[float]) -> Form:
-    return places[0] if len(places) == 1 else interpreter.new_list(places, "rank-of-max")
+def _one_or_list(interpreter: Interpreter, indices: list[float]) -> Form:
+    return indices[0] if len(indices) == 1 else interpreter.new_list(indices, "rank-of-max")
 
 
 @word("rank-of-max")
@@ -94,7 +94,7 @@ def rank_of_max(interpreter: Interpreter, values: Form) -> Form:
     numbers = [number("rank-of-max", value) for value in interpreter.elements(values, "rank-of-max")]
     if not numbers:
         raise Misuse("rank-of-max: the list is empty", 0, "give a list of numbers, such as (state output-layer)")
-    return _one_or_list(interpreter, _places_of_greatest(numbers))
+    return _one_or_list(interpreter, _indices_of_max(numbers))
 
 
 @word("same-side")

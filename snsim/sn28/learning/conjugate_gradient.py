@@ -29,45 +29,49 @@ Vector = np.ndarray  # one element a weight, in order of creation, float32
 
 def learn_batch_cg(interpreter: Interpreter, n: Form, count: int, newest: Form, before: Form, direction: Form) -> Form:
     """`count` sweeps. The list (n gradient gradient-before direction); with those given, it goes on with them."""
-    gradient, last, way = (_vector(interpreter, given, i) for i, given in enumerate((newest, before, direction), 1))
+    gradient, last, search_direction = (
+        _vector(interpreter, vector, i) for i, vector in enumerate((newest, before, direction), 1)
+    )
     for _ in range(count):
         first, final = map(float, training_range(interpreter))
         set_field(interpreter, "learn-batch-cg", EPSILON, 1.0)
         interpreter.call("batch-cg1-iteration", first, final)
         gradient, last = interpreter.call("acc-to-matrix"), gradient
-        way = _direction(gradient, last, way)
-        interpreter.call("matrix-to-delta", way)
+        search_direction = _next_direction(gradient, last, search_direction)
+        interpreter.call("matrix-to-delta", search_direction)
         curvature = interpreter.call("batch-cg2-iteration", first, final)
         if interpreter.lookup("safe-cg") is not NIL:
             curvature += number_in(interpreter, "mu")
         interpreter.call("update-wghtonly-conjgrad", curvature)
-    return Pair(n) if gradient is None else interpreter.new_list([n, gradient, last, way], "learn-batch-cg")
+    return (
+        Pair(n) if gradient is None else interpreter.new_list([n, gradient, last, search_direction], "learn-batch-cg")
+    )
 
 
-def _vector(interpreter: Interpreter, given: Form, argument: int) -> Vector | None:
+def _vector(interpreter: Interpreter, vector: Form, argument: int) -> Vector | None:
     """A vector that was handed back, if it is one for this net."""
-    if given is ABSENT or given is NIL:
+    if vector is ABSENT or vector is NIL:
         return None
     weights = interpreter.part(Netspace).wnum
-    if not isinstance(given, np.ndarray) or given.shape != (weights,):
+    if not isinstance(vector, np.ndarray) or vector.shape != (weights,):
         raise Misuse(
-            f"learn-batch-cg: {interpreter.describe(given)} is no vector of {weights} weights",
+            f"learn-batch-cg: {interpreter.describe(vector)} is no vector of {weights} weights",
             argument,
             "hand back the list that learn-batch-cg gave, or begin afresh with (learn-batch-cg n)",
         )
-    return given
+    return vector
 
 
-def _direction(gradient: Vector, last: Vector | None, way: Vector | None) -> Vector:
+def _next_direction(gradient: Vector, last: Vector | None, search_direction: Vector | None) -> Vector:
     """G at the start, else G + beta p with beta = (G.G - H.G) / p.H, where H is the gradient before."""
-    if last is None or way is None:
+    if last is None or search_direction is None:
         return gradient.copy()
-    below = _dot(way, last)
-    if below == 0.0:
+    denominator = _dot(search_direction, last)
+    if denominator == 0.0:
         return gradient.copy()
-    beta = (_dot(gradient, gradient) - _dot(last, gradient)) / below
-    turned: Vector = way * np.float32(beta) + gradient
-    return turned
+    beta = (_dot(gradient, gradient) - _dot(last, gradient)) / denominator
+    direction: Vector = search_direction * np.float32(beta) + gradient
+    return direction
 
 
 def _dot(a: Vector, b: Vector) -> float:

@@ -47,20 +47,20 @@ def average_sigma(space: Netspace, units: Units, gamma: float) -> None:
 
 
 @net_word("update-ggradient", "newton")
-def word_ggradient(interpreter: Interpreter, *given: Form) -> Form:
+def word_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-ggradient [dnlf [ddnlf]] [gamma] layer...): second derivatives, and the running curvature sigma"""
-    a = Arguments(interpreter, "update-ggradient", given)
-    dnlf, ddnlf, gamma = a.function("dnlf"), a.function("ddnlf"), a.number("gamma")
-    for units in a.layers():
-        update_ggradient(a.space, units, dnlf, ddnlf, gamma)
+    args = Arguments(interpreter, "update-ggradient", arguments)
+    dnlf, ddnlf, gamma = args.function("dnlf"), args.function("ddnlf"), args.number("gamma")
+    for units in args.layers():
+        update_ggradient(args.space, units, dnlf, ddnlf, gamma)
     return NIL
 
 
 @net_word("update-lmggradient", "newton")
-def word_lmggradient(interpreter: Interpreter, *given: Form) -> Form:
+def word_lmggradient(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-lmggradient [dnlf] [gamma] layer...): as update-ggradient, without the term of f''"""
-    a = Arguments(interpreter, "update-lmggradient", given)
-    dnlf, gamma = a.function("dnlf"), a.number("gamma")
-    for units in a.layers():
-        update_ggradient(a.space, units, dnlf, None, gamma)
+    args = Arguments(interpreter, "update-lmggradient", arguments)
+    dnlf, gamma = args.function("dnlf"), args.number("gamma")
+    for units in args.layers():
+        update_ggradient(args.space, units, dnlf, None, gamma)
     return NIL

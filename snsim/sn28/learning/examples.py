@@ -16,8 +16,8 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.printer import number_text
 from snsim.language.procedures import TRUE, Misuse
-from snsim.sn28.learning.performance import log
-from snsim.sn28.runtime.random_numbers import Randomness
+from snsim.sn28.learning.performance import log_line
+from snsim.sn28.runtime.random_numbers import RandomGenerator
 from snsim.sn28.runtime.settings import Settings, number_in, training_range
 from snsim.sn28.runtime.vocabulary import word
 
@@ -52,7 +52,7 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
                 severity="warning",
             )
         )
-    log(interpreter, f';;; (load-patterns "{patterns}" "{desired}")')
+    log_line(interpreter, f';;; (load-patterns "{patterns}" "{desired}")')
     return interpreter.call("ensemble", 0.0, float(rows[0] - 1))
 
 
@@ -65,7 +65,7 @@ def ensemble(interpreter: Interpreter, first: Form, last: Form) -> Form:
     interpreter.assign(symbol("patt-max"), b)
     if not a <= number_in(interpreter, "current-pattern", 0.0) <= b:
         interpreter.assign(symbol("current-pattern"), a)
-    log(interpreter, f";;; (ensemble {number_text(a)} {number_text(b)})")
+    log_line(interpreter, f";;; (ensemble {number_text(a)} {number_text(b)})")
     return interpreter.new_list([a, b], "ensemble")
 
 
@@ -82,7 +82,7 @@ def test_set(interpreter: Interpreter, first: Form, last: Form) -> Form:
         f"** Test set size = {number_text(size)}, {number_text(confidence)}% confidence interval = "
         f"+-{half_width:.2f}%.\n"
     )
-    log(interpreter, f";;; (test-set {number_text(a)} {number_text(b)})")
+    log_line(interpreter, f";;; (test-set {number_text(a)} {number_text(b)})")
     return interpreter.new_list([a, b], "test-set")
 
 
@@ -102,11 +102,11 @@ def hoeffding(interpreter: Interpreter, scale: Form, risk: Form, size: Form) -> 
     return tau * math.sqrt(-math.log(eta / 2.0) / (2.0 * n))
 
 
-def _pattern_range(who: str, first: Form, last: Form) -> tuple[float, float]:
-    a, b = float(whole(who, first)), float(whole(who, last, 1))
+def _pattern_range(caller: str, first: Form, last: Form) -> tuple[float, float]:
+    a, b = float(whole(caller, first)), float(whole(caller, last, 1))
     if not 0 <= a <= b:
         raise Misuse(
-            f"{who}: there are no patterns {number_text(a)} to {number_text(b)}",
+            f"{caller}: there are no patterns {number_text(a)} to {number_text(b)}",
             0,
             "give the first and the last, from 0",
         )
@@ -156,7 +156,7 @@ def next_in_order(interpreter: Interpreter, n: Form) -> float:
 def next_at_random(interpreter: Interpreter, n: Form) -> float:
     """(nextcho-rnd n): a training pattern at random"""
     first, last = training_range(interpreter)
-    drawn = interpreter.part(Randomness).rand_range(float(first), last + 1.0)
+    drawn = interpreter.part(RandomGenerator).rand_range(float(first), last + 1.0)
     return float(min(math.floor(drawn), last))  # the generator may give its upper end
 
 

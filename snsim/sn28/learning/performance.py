@@ -11,8 +11,8 @@ from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.procedures import ABSENT, Misuse
-from snsim.sn28.runtime.file_lookup import Files
-from snsim.sn28.runtime.lisp_definitions import bound
+from snsim.sn28.runtime.file_lookup import ProgramFiles
+from snsim.sn28.runtime.lisp_definitions import binding
 from snsim.sn28.runtime.settings import DESIRED, INPUT, NET, OUTPUT, layer_in, number_in, training_range
 from snsim.sn28.runtime.vocabulary import word
 
@@ -98,7 +98,7 @@ def perf(interpreter: Interpreter, first: Form = ABSENT, last: Form = ABSENT) ->
     if first is not ABSENT and last is ABSENT:
         raise Misuse("perf takes the first and the last pattern, or nothing", 0, "write (perf) or (perf a b)")
     a, b = training_range(interpreter) if first is ABSENT else (whole("perf", first), whole("perf", last, 1))
-    with bound(interpreter, "input-noise", 0.0):
+    with binding(interpreter, "input-noise", 0.0):
         interpreter.call("performance", float(a), float(b))
     age = number_in(interpreter, "age", 0.0)
     error, percent = number_in(interpreter, "global-error"), number_in(interpreter, "good-an-percent")
@@ -123,12 +123,12 @@ def save_perf(interpreter: Interpreter, pattern: Form, *values: Form) -> Form:
     if name is NIL:
         return NIL
     line = interpreter.call("sprintf", text("save-perf", pattern), *values)
-    files = interpreter.part(Files)
-    files.append(files.to_write(text("perf-file", name), ".perf", argument=None), line.encode(), None)
+    files = interpreter.part(ProgramFiles)
+    files.append(files.writable_path(text("perf-file", name), ".perf", argument=None), line.encode(), None)
     return name
 
 
-def log(interpreter: Interpreter, line: str) -> None:
+def log_line(interpreter: Interpreter, line: str) -> None:
     """Add a line to the performance file, if there is one."""
     if interpreter.lookup("perf-file") is not NIL:
         interpreter.call("save-perf", "%s\n", line)

@@ -13,13 +13,13 @@ import numpy as np
 
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import Misuse
-from snsim.sn28.net.adjacency import Units, memory
+from snsim.sn28.net.adjacency import Units, as_memory
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import BACKSUM, GRAD, SPARE1, SPARE2, SQBACKSUM, SUM, VAL, Netspace
 from snsim.sn28.net.nlf import NonLinearity
 from snsim.sn28.net.numpy_sums import in_order
-from snsim.sn28.runtime.random_numbers import Randomness
+from snsim.sn28.runtime.random_numbers import RandomGenerator
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -36,7 +36,7 @@ def update_weighted_sum(space: Netspace, units: Units, theta: float = 0.0) -> No
 
 def add_noise(space: Netspace, units: Units, deviation: float, unit_field: int) -> None:
     """Add `deviation` times a number of the normal law to a field of each unit in order."""
-    gauss = space.interpreter.part(Randomness).gauss
+    gauss = space.interpreter.part(RandomGenerator).gauss
     noise = np.array([gauss() for _ in range(units.count)], _F)
     field = space.unit[unit_field].array
     field[units.index] = field[units.index] + _F(deviation) * noise
@@ -92,7 +92,7 @@ def update_gradient(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
 
 def update_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
     """The directional derivative along delta, in place of the gradients: g = f'(a) sum of (w g + delta x)."""
-    out = memory(np.zeros(space.nnum, _F))
+    out = as_memory(np.zeros(space.nnum, _F))
     space.loops.moved_sum(units, space.incoming, space.weight_val, space.unit[GRAD], space.delta, space.unit[VAL], out)
     slope = dnlf.values(space.unit[SUM].array[units.index])
     space.unit[GRAD].array[units.index] = slope * out.array[units.index]
@@ -102,97 +102,97 @@ def update_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None
 
 
 @net_word("update-weighted-sum")
-def word_weighted_sum(interpreter: Interpreter, *given: Form) -> Form:
+def word_weighted_sum(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-weighted-sum [theta] layer...): sums of the weighted states, with noise of deviation theta"""
-    a = Arguments(interpreter, "update-weighted-sum", given)
-    theta = a.number("theta")
-    for units in a.layers():
-        update_weighted_sum(a.space, units, theta)
+    args = Arguments(interpreter, "update-weighted-sum", arguments)
+    theta = args.number("theta")
+    for units in args.layers():
+        update_weighted_sum(args.space, units, theta)
     return NIL
 
 
 @net_word("update-state-only")
-def word_state_only(interpreter: Interpreter, *given: Form) -> Form:
+def word_state_only(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-state-only [nlf] layer...): states from the weighted sums there are"""
-    a = Arguments(interpreter, "update-state-only", given)
-    nlf = a.function("nlf")
-    for units in a.layers():
-        update_state_only(a.space, units, nlf)
+    args = Arguments(interpreter, "update-state-only", arguments)
+    nlf = args.function("nlf")
+    for units in args.layers():
+        update_state_only(args.space, units, nlf)
     return NIL
 
 
 @net_word("update-state")
-def word_state(interpreter: Interpreter, *given: Form) -> Form:
+def word_state(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-state [theta] [nlf] layer...): for each layer all weighted sums, then all states"""
-    a = Arguments(interpreter, "update-state", given)
-    theta, nlf = a.number("theta"), a.function("nlf")
-    for units in a.layers():
-        update_state(a.space, units, nlf, theta)
+    args = Arguments(interpreter, "update-state", arguments)
+    theta, nlf = args.number("theta"), args.function("nlf")
+    for units in args.layers():
+        update_state(args.space, units, nlf, theta)
     return NIL
 
 
-def _init_grad(interpreter: Interpreter, name: str, given: tuple[Form, ...], thresholded: bool) -> float:
-    a = Arguments(interpreter, name, given)
-    dnlf, output, desired = a.function("dnlf"), a.layer("layer of outputs"), a.layer("layer of desired values")
-    threshold = a.optional_number(0.0) if thresholded else None
-    a.end()
+def _init_grad(interpreter: Interpreter, name: str, arguments: tuple[Form, ...], thresholded: bool) -> float:
+    args = Arguments(interpreter, name, arguments)
+    dnlf, output, desired = args.function("dnlf"), args.layer("layer of outputs"), args.layer("layer of desired values")
+    threshold = args.optional_number(0.0) if thresholded else None
+    args.expect_end()
     if output.count != desired.count:
         raise Misuse(
             f"{name}: {output.count} outputs have {desired.count} desired values",
             None,
             f"give two layers of equal length: (make-desired ...) takes one of {output.count} units",
         )
-    return init_grad_lms(a.space, output, desired, dnlf, threshold)
+    return init_grad_lms(args.space, output, desired, dnlf, threshold)
 
 
 @net_word("init-grad-lms")
-def word_init_grad_lms(interpreter: Interpreter, *given: Form) -> float:
+def word_init_grad_lms(interpreter: Interpreter, *arguments: Form) -> float:
     """(init-grad-lms [dnlf] outputs desired): gradients of the outputs; gives half the sum of the squared errors"""
-    return _init_grad(interpreter, "init-grad-lms", given, False)
+    return _init_grad(interpreter, "init-grad-lms", arguments, False)
 
 
 @net_word("init-grad-thlms")
-def word_init_grad_thlms(interpreter: Interpreter, *given: Form) -> float:
+def word_init_grad_thlms(interpreter: Interpreter, *arguments: Form) -> float:
     """(init-grad-thlms [dnlf] outputs desired [th]): as init-grad-lms; no error beyond the target on its side of th"""
-    return _init_grad(interpreter, "init-grad-thlms", given, True)
+    return _init_grad(interpreter, "init-grad-thlms", arguments, True)
 
 
 @net_word("update-back-sum")
-def word_back_sum(interpreter: Interpreter, *given: Form) -> Form:
+def word_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-back-sum layer...): sums of the weighted gradients of what a unit feeds"""
-    a = Arguments(interpreter, "update-back-sum", given)
-    for units in a.layers():
-        update_back_sum(a.space, units)
+    args = Arguments(interpreter, "update-back-sum", arguments)
+    for units in args.layers():
+        update_back_sum(args.space, units)
     return NIL
 
 
 @net_word("update-gradient-only")
-def word_gradient_only(interpreter: Interpreter, *given: Form) -> Form:
+def word_gradient_only(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-gradient-only [dnlf] layer...): gradients from the back sums there are"""
-    a = Arguments(interpreter, "update-gradient-only", given)
-    dnlf = a.function("dnlf")
-    for units in a.layers():
-        update_gradient_only(a.space, units, dnlf)
+    args = Arguments(interpreter, "update-gradient-only", arguments)
+    dnlf = args.function("dnlf")
+    for units in args.layers():
+        update_gradient_only(args.space, units, dnlf)
     return NIL
 
 
 @net_word("update-gradient")
-def word_gradient(interpreter: Interpreter, *given: Form) -> Form:
+def word_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-gradient [dnlf] layer...): for each layer all back sums, then all gradients"""
-    a = Arguments(interpreter, "update-gradient", given)
-    dnlf = a.function("dnlf")
-    for units in a.layers():
-        update_gradient(a.space, units, dnlf)
+    args = Arguments(interpreter, "update-gradient", arguments)
+    dnlf = args.function("dnlf")
+    for units in args.layers():
+        update_gradient(args.space, units, dnlf)
     return NIL
 
 
 @net_word("update-deltastate", "iterative")
-def word_deltastate(interpreter: Interpreter, *given: Form) -> Form:
+def word_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-deltastate [dnlf] layer...): how states change along delta, put in the place of the gradients"""
-    a = Arguments(interpreter, "update-deltastate", given)
-    dnlf = a.function("dnlf")
-    for units in a.layers():
-        update_deltastate(a.space, units, dnlf)
+    args = Arguments(interpreter, "update-deltastate", arguments)
+    dnlf = args.function("dnlf")
+    for units in args.layers():
+        update_deltastate(args.space, units, dnlf)
     return NIL
 
 
@@ -203,25 +203,25 @@ def update_one_sided(space: Netspace, units: Units, positive: bool) -> None:
     """spare1 = sum of the positive w x, or spare2 = sum of the negative ones."""
     edges, weights, states = space.incoming, space.weight_val.array, space.unit[VAL].array
     for unit in units.array.tolist():
-        at = edges.of(unit)
+        at = edges.slice_of(unit)
         terms = weights[edges.weight.array[at]] * states[edges.other.array[at]]
         total = in_order(terms[terms > 0 if positive else terms < 0])
         space.unit[SPARE1 if positive else SPARE2].array[unit] = total
 
 
 @net_word("update-excitation")
-def word_excitation(interpreter: Interpreter, *given: Form) -> Form:
+def word_excitation(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-excitation layer...): sums of the positive weighted states, in nspare1"""
-    a = Arguments(interpreter, "update-excitation", given)
-    for units in a.layers():
-        update_one_sided(a.space, units, True)
+    args = Arguments(interpreter, "update-excitation", arguments)
+    for units in args.layers():
+        update_one_sided(args.space, units, True)
     return NIL
 
 
 @net_word("update-inhibition")
-def word_inhibition(interpreter: Interpreter, *given: Form) -> Form:
+def word_inhibition(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-inhibition layer...): sums of the negative weighted states, in nspare2"""
-    a = Arguments(interpreter, "update-inhibition", given)
-    for units in a.layers():
-        update_one_sided(a.space, units, False)
+    args = Arguments(interpreter, "update-inhibition", arguments)
+    for units in args.layers():
+        update_one_sided(args.space, units, False)
     return NIL

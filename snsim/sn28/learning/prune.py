@@ -13,10 +13,10 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.procedures import ABSENT, Misuse
 from snsim.sn28.learning.performance import propagate
-from snsim.sn28.net.connections import every_connection
+from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.runtime.lisp_definitions import bound
+from snsim.sn28.runtime.lisp_definitions import binding
 from snsim.sn28.runtime.settings import NET, number_in, test_range
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> 
             0,
             "write the first and the last, such as (obd-compute-curvature 0 9)",
         )
-    with bound(interpreter, "gamma", 1.0), bound(interpreter, "lev-mar", NIL):
+    with binding(interpreter, "gamma", 1.0), binding(interpreter, "lev-mar", NIL):
         interpreter.call("clear-hess")
         for n in range(a, b + 1):
             propagate(interpreter, float(n))
@@ -53,17 +53,17 @@ def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
     if not 0 <= share <= 1:
         raise Misuse(f"obd-prune: {share:g} is no fraction", 0, "write 0.1 to cut a tenth of the connections")
     net = interpreter.part(Netspace)
-    connections = every_connection(net)
+    connections = all_connections(net)
     if not len(connections):
         return 0.0
     weights = net.weight.array[connections]
     values = net.weight_val.array[weights].astype(float)
     saliency = net.hess.array[weights].astype(float) * values * values
     limit = np.sort(saliency)[min(math.floor(len(saliency) * share), len(saliency) - 1)]
-    condemned = connections[saliency < limit]
-    for pre, post in zip(net.pre.array[condemned].tolist(), net.post.array[condemned].tolist()):
+    pruned = connections[saliency < limit]
+    for pre, post in zip(net.pre.array[pruned].tolist(), net.post.array[pruned].tolist()):
         net.cut(pre, post)
-    return float(len(condemned))
+    return float(len(pruned))
 
 
 # One hidden layer, of a size that is found
@@ -78,16 +78,16 @@ def netenv_auto_train(interpreter: Interpreter) -> float:
     """
     first, last = map(float, test_range(interpreter))
     interpreter.call("forget-sqrt", 1.0)
-    burst, least, weights, best_age = 1.0, math.inf, NIL, 0.0
+    burst, best_error, weights, best_age = 1.0, math.inf, NIL, 0.0
     while weights is NIL or number_in(interpreter, "age") < 2 * best_age:
         interpreter.call("run-batch-cg", float(int(burst)), 1.0)
         interpreter.call("perf", first, last)
         error = number_in(interpreter, "global-error")
-        if weights is NIL or error < 0.99 * least:
-            least, best_age, burst = error, number_in(interpreter, "age"), burst * math.sqrt(2.0)
+        if weights is NIL or error < 0.99 * best_error:
+            best_error, best_age, burst = error, number_in(interpreter, "age"), burst * math.sqrt(2.0)
             weights = interpreter.call("weight-to-matrix")
     interpreter.call("matrix-to-weight", weights)
-    return least
+    return best_error
 
 
 @net_word("netenv-auto-arch", "iterative")
@@ -100,32 +100,32 @@ def netenv_auto_arch(
     those of the patterns if absent. The net of the best size is built and trained again at the end.
     """
     sizes = [
-        _columns(interpreter, given, matrix, i)
-        for i, (given, matrix) in enumerate(((inputs, "pattern-matrix"), (outputs, "desired-matrix")), 1)
+        _layer_size(interpreter, size, matrix, i)
+        for i, (size, matrix) in enumerate(((inputs, "pattern-matrix"), (outputs, "desired-matrix")), 1)
     ]
-    hidden, best, least = 0, 0, math.inf
+    hidden, best, best_error = 0, 0, math.inf
     while hidden < 10 + 2 * best:
         hidden = int(hidden + 1 + 0.2 * hidden)
-        error = _train_with(interpreter, sizes[0], hidden, sizes[1])
-        if error < least:
-            least, best = error, hidden
+        error = _train_net(interpreter, sizes[0], hidden, sizes[1])
+        if error < best_error:
+            best_error, best = error, hidden
         if check is not ABSENT and check is not NIL and interpreter.apply(check, [float(hidden), error]) is NIL:
             break
     if best != hidden:
-        _train_with(interpreter, sizes[0], best, sizes[1])
+        _train_net(interpreter, sizes[0], best, sizes[1])
     return float(best)
 
 
-def _columns(interpreter: Interpreter, given: Form, variable: str, argument: int) -> int:
-    if given is not ABSENT and given is not NIL:
-        return whole("netenv-auto-arch", given, argument)
+def _layer_size(interpreter: Interpreter, size: Form, variable: str, argument: int) -> int:
+    if size is not ABSENT and size is not NIL:
+        return whole("netenv-auto-arch", size, argument)
     matrix = interpreter.lookup(variable)
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
         raise Misuse(f"netenv-auto-arch: {variable} is no matrix of two dimensions", None, "load patterns first")
     return int(matrix.shape[1])
 
 
-def _train_with(interpreter: Interpreter, inputs: int, hidden: int, outputs: int) -> float:
+def _train_net(interpreter: Interpreter, inputs: int, hidden: int, outputs: int) -> float:
     """The error on the test set of a net of these sizes."""
     connections = (inputs + 1) * hidden + (hidden + 1) * outputs
     interpreter.call("alloc-net", float(1 + inputs + hidden + 2 * outputs), float(connections))

@@ -12,9 +12,9 @@ from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import Form, Pair, symbol
 from snsim.language.procedures import ABSENT, TRUE, Misuse
 from snsim.sn28.learning.conjugate_gradient import learn_batch_cg
-from snsim.sn28.learning.performance import judge, log, propagate
+from snsim.sn28.learning.performance import judge, log_line, propagate
 from snsim.sn28.net.net_word import net_word
-from snsim.sn28.runtime.lisp_definitions import bound
+from snsim.sn28.runtime.lisp_definitions import binding
 from snsim.sn28.runtime.settings import NET, number_in, test_range, training_range
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def basic_iteration(interpreter: Interpreter, n: Form) -> Form:
     net = interpreter.lookup(NET)
     interpreter.apply(_BACKWARD, [net])
     interpreter.apply(_UPDATE, [net])
-    return _count_and_judge(interpreter, n)
+    return _count_presentation(interpreter, n)
 
 
 @net_word("basic-newton-iteration", "newton")
@@ -55,37 +55,37 @@ def basic_newton_iteration(interpreter: Interpreter, n: Form) -> Form:
     interpreter.apply(_BACKWARD, [net])
     interpreter.apply(_BACKWARD_2, [net])
     interpreter.apply(_UPDATE_NEWTON, [net])
-    return _count_and_judge(interpreter, n)
+    return _count_presentation(interpreter, n)
 
 
-def _count_and_judge(interpreter: Interpreter, n: Form) -> Form:
+def _count_presentation(interpreter: Interpreter, n: Form) -> Form:
     """One presentation more; the classification sees the states before the update."""
     interpreter.assign(_AGE, number_in(interpreter, _AGE, 0.0) + 1.0)
     judge(interpreter, n, _DISPLAY)
     return interpreter.lookup(_ERROR)
 
 
-def _learn(interpreter: Interpreter, who: str, n: Form, step: str) -> Form:
+def _learn(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
     """n steps, each on the pattern that next-pattern gave; the list of n."""
-    for _ in range(_times(who, n)):
+    for _ in range(_repetitions(caller, n)):
         interpreter.call(step, number_in(interpreter, _CURRENT))
         interpreter.assign(_CURRENT, interpreter.apply(_NEXT, [interpreter.lookup(_CURRENT)]))
     return Pair(n)
 
 
-def _cycle(interpreter: Interpreter, who: str, n: Form, step: str) -> Form:
+def _cycle(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
     """n sweeps through the training patterns; the list of n."""
-    for _ in range(_times(who, n)):
+    for _ in range(_repetitions(caller, n)):
         first, last = training_range(interpreter)
         for pattern in range(first, last + 1):
             interpreter.call(step, float(pattern))
     return Pair(n)
 
 
-def _times(who: str, n: Form, argument: int = 0) -> int:
-    count = whole(who, n, argument)
+def _repetitions(caller: str, n: Form, argument: int = 0) -> int:
+    count = whole(caller, n, argument)
     if count < 0:
-        raise Misuse(f"{who}: {count} is no number of times", argument, "write 1 or more")
+        raise Misuse(f"{caller}: {count} is no number of times", argument, "write 1 or more")
     return count
 
 
@@ -104,7 +104,7 @@ def learn_newton(interpreter: Interpreter, n: Form) -> Form:
 @net_word("learn-lm", "newton")
 def learn_lm(interpreter: Interpreter, n: Form) -> Form:
     """(learn-lm n): n steps of on-line Levenberg-Marquardt"""
-    with bound(interpreter, "lev-mar", TRUE):
+    with binding(interpreter, "lev-mar", TRUE):
         return interpreter.call("learn-newton", n)
 
 
@@ -123,7 +123,7 @@ def learn_cycle_newton(interpreter: Interpreter, n: Form) -> Form:
 @net_word("learn-cycle-lm", "newton")
 def learn_cycle_lm(interpreter: Interpreter, n: Form) -> Form:
     """(learn-cycle-lm n): n sweeps of on-line Levenberg-Marquardt"""
-    with bound(interpreter, "lev-mar", TRUE):
+    with binding(interpreter, "lev-mar", TRUE):
         return interpreter.call("learn-cycle-newton", n)
 
 
@@ -157,20 +157,20 @@ def batch_newton_iteration(interpreter: Interpreter, first: Form, last: Form) ->
     return error
 
 
-def accumulate(interpreter: Interpreter, who: str, first: Form, last: Form, work: list[str]) -> float:
+def accumulate(interpreter: Interpreter, caller: str, first: Form, last: Form, functions: list[str]) -> float:
     """Present patterns a to b and call these functions for each; the mean error, also in global-error."""
-    a, b = whole(who, first), whole(who, last, 1)
+    a, b = whole(caller, first), whole(caller, last, 1)
     if b < a:
         raise Misuse(
-            f"{who}: there are no patterns {a} to {b}", 0, f"write the first and the last, such as ({who} 0 9)"
+            f"{caller}: there are no patterns {a} to {b}", 0, f"write the first and the last, such as ({caller} 0 9)"
         )
     total = 0.0
     for n in range(a, b + 1):
         propagate(interpreter, float(n))
         net = interpreter.lookup(NET)
-        for function in work:
+        for function in functions:
             interpreter.call(function, net)
-        _count_and_judge(interpreter, float(n))
+        _count_presentation(interpreter, float(n))
         total += number_in(interpreter, _ERROR)
     interpreter.assign(symbol("global-error"), total / (b - a + 1))
     return total / (b - a + 1)
@@ -181,9 +181,9 @@ def _change_weights(interpreter: Interpreter) -> None:
     interpreter.call("update-wghtonly", number_in(interpreter, "decay"))
 
 
-def _sweeps(interpreter: Interpreter, who: str, n: Form, step: str) -> Form:
+def _sweeps(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
     """n changes of the weights, each by all training patterns; the list of n."""
-    for _ in range(_times(who, n)):
+    for _ in range(_repetitions(caller, n)):
         first, last = training_range(interpreter)
         interpreter.call(step, float(first), float(last))
     return Pair(n)
@@ -204,7 +204,7 @@ def learn_batch_newton(interpreter: Interpreter, n: Form) -> Form:
 @net_word("learn-batch-lm", "iterative", "newton")
 def learn_batch_lm(interpreter: Interpreter, n: Form) -> Form:
     """(learn-batch-lm n): n sweeps of batch Levenberg-Marquardt"""
-    with bound(interpreter, "lev-mar", TRUE):
+    with binding(interpreter, "lev-mar", TRUE):
         return interpreter.call("learn-batch-newton", n)
 
 
@@ -220,7 +220,7 @@ def learn_by_conjugate_gradient(
     interpreter: Interpreter, n: Form, newest: Form = ABSENT, before: Form = ABSENT, direction: Form = ABSENT
 ) -> Form:
     """(learn-batch-cg n [g1 g2 p]): n sweeps of conjugate gradient; a list that `apply` goes on with. Rates become 1"""
-    return learn_batch_cg(interpreter, n, _times("learn-batch-cg", n), newest, before, direction)
+    return learn_batch_cg(interpreter, n, _repetitions("learn-batch-cg", n), newest, before, direction)
 
 
 # Runs
@@ -239,8 +239,8 @@ _METHODS: tuple[Method, ...] = (
 
 def _run(interpreter: Interpreter, name: str, learning: str, n: Form, times: Form, tests: bool) -> Form:
     """Measure, then `times` times: learn n, measure. What a learning function gives is what it is called with next."""
-    count = _times(name, times, 1)
-    log(interpreter, f";;; {name} {interpreter.printed(n)} {interpreter.printed(times)}")
+    count = _repetitions(name, times, 1)
+    log_line(interpreter, f";;; {name} {interpreter.printed(n)} {interpreter.printed(times)}")
     interpreter.call("reset-training-ports")
     if tests:
         interpreter.call("reset-test-ports")

@@ -44,7 +44,7 @@ def update_acc(space: Netspace, units: Units | None = None) -> None:
     """acc += x (g e) for every connection that enters the units (all by default): unit by unit, newest first."""
     by_connection = space.kernel.newton
     space.loops.accumulate(
-        units or space.everything,
+        units or space.all_units,
         space.incoming,
         space.unit[VAL],
         space.unit[GRAD],
@@ -56,7 +56,7 @@ def update_acc(space: Netspace, units: Units | None = None) -> None:
 
 def update_hess(space: Netspace, units: Units | None = None) -> None:
     """hess += sigma for every connection that enters the units (all by default)."""
-    space.loops.gather(units or space.everything, space.incoming, space.sigma, space.hess)
+    space.loops.gather(units or space.all_units, space.incoming, space.sigma, space.hess)
 
 
 def hessian_scale(space: Netspace, mu: float) -> None:
@@ -73,7 +73,7 @@ def update_delta(space: Netspace, alpha: float) -> None:
 
 def update_wghtonly(space: Netspace, decay: float) -> None:
     """w = (1 - decay) w + delta"""
-    space.learned = True
+    space.has_learned = True
     w = space.weight_val.array[: space.wnum]
     w[:] = (_F(1) - _F(decay)) * w + space.delta.array[: space.wnum]
 
@@ -86,7 +86,7 @@ def update_wghtonly_conjgrad(space: Netspace, curvature: float) -> None:
             0,
             "(setq safe-cg t) adds mu to it",
         )
-    space.learned = True
+    space.has_learned = True
     w, acc, delta = (m.array[: space.wnum] for m in (space.weight_val, space.acc, space.delta))
     w[:] = w + (in_order(acc * delta) / _F(curvature)) * delta
 
@@ -119,8 +119,8 @@ def update_w_newton(space: Netspace, alpha: float, decay: float, mu: float, unit
 def _learn_by_unit_or_connection(
     space: Netspace, alpha: float, decay: float, mu: float | None, units: Units | None
 ) -> None:
-    space.learned = True
-    units, edges = units or space.everything, space.incoming
+    space.has_learned = True
+    units, edges = units or space.all_units, space.incoming
     state, gradient = space.unit[VAL], space.unit[GRAD]
     if space.kernel.newton:
         space.loops.learn_by_connection(
@@ -135,33 +135,33 @@ def _learn_by_unit_or_connection(
 # The words
 
 
-def _pieces(a: Arguments) -> list[Units | None]:
+def _update_groups(args: Arguments) -> list[Units | None]:
     """What a step goes through: all at once; with layers, unit by unit in a kernel with sharing, as SN does."""
-    layers = a.rest()
+    layers = args.rest()
     if not layers:
         return [None]
-    if not a.space.kernel.iterative:
+    if not args.space.kernel.iterative:
         return list(layers)
     return [Units(np.array([unit])) for units in layers for unit in units.array.tolist()]
 
 
 @net_word("update-weight")
-def word_update_weight(interpreter: Interpreter, *given: Form) -> Form:
+def word_update_weight(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-weight [alpha] [decay] [layer...]): move the weights along the gradient; of all units by default"""
-    a = Arguments(interpreter, "update-weight", given)
-    alpha, decay = a.number("alpha"), a.number("decay")
-    for units in _pieces(a):
-        update_weight(a.space, alpha, decay, units)
+    args = Arguments(interpreter, "update-weight", arguments)
+    alpha, decay = args.number("alpha"), args.number("decay")
+    for units in _update_groups(args):
+        update_weight(args.space, alpha, decay, units)
     return NIL
 
 
 @net_word("update-w-newton", "newton")
-def word_update_w_newton(interpreter: Interpreter, *given: Form) -> Form:
+def word_update_w_newton(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-w-newton [alpha] [decay] [mu] [layer...]): as update-weight, divided by mu + |curvature|"""
-    a = Arguments(interpreter, "update-w-newton", given)
-    alpha, decay, mu = a.number("alpha"), a.number("decay"), a.number("mu")
-    for units in _pieces(a):
-        update_w_newton(a.space, alpha, decay, mu, units)
+    args = Arguments(interpreter, "update-w-newton", arguments)
+    alpha, decay, mu = args.number("alpha"), args.number("decay"), args.number("mu")
+    for units in _update_groups(args):
+        update_w_newton(args.space, alpha, decay, mu, units)
     return NIL
 
 
@@ -180,50 +180,50 @@ def word_clear_hess(interpreter: Interpreter) -> Form:
 
 
 @net_word("update-acc", "iterative")
-def word_update_acc(interpreter: Interpreter, *given: Form) -> Form:
+def word_update_acc(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-acc [layer...]): add rate x state x gradient of every connection to its weight's accumulator"""
-    a = Arguments(interpreter, "update-acc", given)
-    for units in a.rest_or_all():
-        update_acc(a.space, units)
+    args = Arguments(interpreter, "update-acc", arguments)
+    for units in args.rest_or_all():
+        update_acc(args.space, units)
     return NIL
 
 
 @net_word("update-hess", "iterative", "newton")
-def word_update_hess(interpreter: Interpreter, *given: Form) -> Form:
+def word_update_hess(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-hess [layer...]): add the curvature of every connection to that of its weight"""
-    a = Arguments(interpreter, "update-hess", given)
-    for units in a.rest_or_all():
-        update_hess(a.space, units)
+    args = Arguments(interpreter, "update-hess", arguments)
+    for units in args.rest_or_all():
+        update_hess(args.space, units)
     return NIL
 
 
 @net_word("hessian-scale", "iterative", "newton")
-def word_hessian_scale(interpreter: Interpreter, *given: Form) -> Form:
+def word_hessian_scale(interpreter: Interpreter, *arguments: Form) -> Form:
     """(hessian-scale [mu]): divide the accumulated gradient of every weight by mu + |its curvature|"""
-    a = Arguments(interpreter, "hessian-scale", given)
-    mu = a.number("mu")
-    a.end()
-    hessian_scale(a.space, mu)
+    args = Arguments(interpreter, "hessian-scale", arguments)
+    mu = args.number("mu")
+    args.expect_end()
+    hessian_scale(args.space, mu)
     return NIL
 
 
 @net_word("update-delta", "iterative")
-def word_update_delta(interpreter: Interpreter, *given: Form) -> Form:
+def word_update_delta(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-delta [alpha]): the next step of every weight from its accumulated gradient, with momentum alpha"""
-    a = Arguments(interpreter, "update-delta", given)
-    alpha = a.number("alpha")
-    a.end()
-    update_delta(a.space, alpha)
+    args = Arguments(interpreter, "update-delta", arguments)
+    alpha = args.number("alpha")
+    args.expect_end()
+    update_delta(args.space, alpha)
     return NIL
 
 
 @net_word("update-wghtonly", "iterative")
-def word_update_wghtonly(interpreter: Interpreter, *given: Form) -> Form:
+def word_update_wghtonly(interpreter: Interpreter, *arguments: Form) -> Form:
     """(update-wghtonly [decay]): move every weight by its step, after it has decayed"""
-    a = Arguments(interpreter, "update-wghtonly", given)
-    decay = a.number("decay")
-    a.end()
-    update_wghtonly(a.space, decay)
+    args = Arguments(interpreter, "update-wghtonly", arguments)
+    decay = args.number("decay")
+    args.expect_end()
+    update_wghtonly(args.space, decay)
     return NIL
 
 

@@ -16,14 +16,14 @@ class Memory:
     address: int
 
 
-def memory(array: np.ndarray) -> Memory:
+def as_memory(array: np.ndarray) -> Memory:
     """`array`, made contiguous if it is not."""
     array = np.ascontiguousarray(array)
     return Memory(array, array.ctypes.data)
 
 
-def whole_numbers(array: np.ndarray) -> Memory:
-    return memory(array.astype(np.int32))
+def int32_memory(array: np.ndarray) -> Memory:
+    return as_memory(array.astype(np.int32))
 
 
 class Units:
@@ -35,7 +35,7 @@ class Units:
     __slots__ = ("count", "index", "memory")
 
     def __init__(self, numbers: np.ndarray):
-        self.memory = whole_numbers(numbers)
+        self.memory = int32_memory(numbers)
         array = self.memory.array
         self.count = len(array)
         first = int(array[0]) if self.count else 0
@@ -64,24 +64,26 @@ class Edges:
         """Connections of each unit, shape (units,)."""
         return np.diff(self.start.array)
 
-    def of(self, unit: int) -> slice:
+    def slice_of(self, unit: int) -> slice:
         """Where the connections of a unit stand."""
         start = self.start.array
         return slice(int(start[unit]), int(start[unit + 1]))
 
-    def places(self, units: np.ndarray) -> np.ndarray:
+    def positions(self, units: np.ndarray) -> np.ndarray:
         """Where the connections of some units stand, unit by unit, newest first."""
         counts = self.counts[units]
         ends = np.cumsum(counts)
         total = int(ends[-1]) if len(ends) else 0
-        places: np.ndarray = np.arange(total) + np.repeat(self.start.array[units] - (ends - counts), counts)
-        return places
+        positions: np.ndarray = np.arange(total) + np.repeat(self.start.array[units] - (ends - counts), counts)
+        return positions
 
 
-def edges(units: int, here: np.ndarray, there: np.ndarray, weight: np.ndarray, connections: np.ndarray) -> Edges:
+def build_edges(
+    units: int, near_unit: np.ndarray, far_unit: np.ndarray, weight: np.ndarray, connections: np.ndarray
+) -> Edges:
     """The edges of `units` units: `here`, `there` and `weight` of each of the `connections`, oldest first."""
     newest = connections[::-1]
-    order = newest[np.argsort(here[newest], kind="stable")]
+    order = newest[np.argsort(near_unit[newest], kind="stable")]
     start = np.zeros(units + 1, np.int64)
-    np.cumsum(np.bincount(here[newest], minlength=units), out=start[1:])
-    return Edges(whole_numbers(start), whole_numbers(there[order]), whole_numbers(weight[order]), whole_numbers(order))
+    np.cumsum(np.bincount(near_unit[newest], minlength=units), out=start[1:])
+    return Edges(int32_memory(start), int32_memory(far_unit[order]), int32_memory(weight[order]), int32_memory(order))

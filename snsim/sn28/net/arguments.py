@@ -25,71 +25,72 @@ if TYPE_CHECKING:
 class Arguments:
     """The arguments of one call, taken from the left."""
 
-    def __init__(self, interpreter: Interpreter, who: str, given: Sequence[Form]):
-        self.interpreter, self.who = interpreter, who
+    def __init__(self, interpreter: Interpreter, caller: str, arguments: Sequence[Form]):
+        self.interpreter, self.caller = interpreter, caller
         self.space = interpreter.part(Netspace)
-        self._given = list(given)
-        self._taken = 0
+        self._arguments = list(arguments)
+        self._position = 0
 
     @property
     def _next(self) -> Form:
-        return self._given[self._taken] if self._taken < len(self._given) else NIL
+        return self._arguments[self._position] if self._position < len(self._arguments) else NIL
 
     def number(self, variable: str) -> float:
         """A number that may stand here; else that of the variable."""
-        given = self._next
-        if isinstance(given, float):
-            self._taken += 1
-            return given
+        argument = self._next
+        if isinstance(argument, float):
+            self._position += 1
+            return argument
         self.interpreter.part(Settings)
         return number_in(self.interpreter, variable)
 
-    def optional_number(self, otherwise: float) -> float:
+    def optional_number(self, default: float) -> float:
         """A number that may stand here; else `otherwise`."""
         if not isinstance(self._next, float):
-            return otherwise
-        self._taken += 1
-        return float(self._given[self._taken - 1])
+            return default
+        self._position += 1
+        return float(self._arguments[self._position - 1])
 
     def function(self, variable: str) -> NonLinearity:
         """A non-linearity that may stand here; else that of the variable."""
-        given = self._next
-        if given is NIL or isinstance(given, (Pair, float)):
+        argument = self._next
+        if argument is NIL or isinstance(argument, (Pair, float)):
             self.interpreter.part(Settings)
-            return non_linearity(self.interpreter, self.interpreter.lookup(variable), f"{self.who}: {variable}")
-        self._taken += 1
-        return non_linearity(self.interpreter, given, self.who, self._taken - 1)
+            return non_linearity(self.interpreter, self.interpreter.lookup(variable), f"{self.caller}: {variable}")
+        self._position += 1
+        return non_linearity(self.interpreter, argument, self.caller, self._position - 1)
 
     def layer(self, what: str = "layer") -> Units:
         """One layer, which must stand here."""
-        if self._taken >= len(self._given):
+        if self._position >= len(self._arguments):
             raise Misuse(
-                f"{self.who}: a {what} is missing",
+                f"{self.caller}: a {what} is missing",
                 None,
-                f"write one behind the last argument; `snsim help {self.who}` tells the order",
+                f"write one behind the last argument; `snsim help {self.caller}` tells the order",
             )
-        self._taken += 1
-        return self.space.units(self._given[self._taken - 1], self.who)
+        self._position += 1
+        return self.space.units(self._arguments[self._position - 1], self.caller)
 
     def layers(self) -> list[Units]:
         """All that is left; at least one layer."""
-        if self._taken >= len(self._given):
-            raise Misuse(f"{self.who}: no layer is given", None, "a layer is a list of units")
+        if self._position >= len(self._arguments):
+            raise Misuse(f"{self.caller}: no layer is given", None, "a layer is a list of units")
         return self.rest()
 
     def rest(self) -> list[Units]:
         """All that is left, as layers."""
-        found = [self.space.units(given, self.who) for given in self._given[self._taken :]]
-        self._taken = len(self._given)
-        return found
+        layers = [self.space.units(argument, self.caller) for argument in self._arguments[self._position :]]
+        self._position = len(self._arguments)
+        return layers
 
     def rest_or_all(self) -> list[Units | None]:
         """All that is left, as layers; None, which stands for all units, if that is nothing."""
         return [*self.rest()] or [None]
 
-    def end(self) -> None:
+    def expect_end(self) -> None:
         """Nothing may be left."""
-        if self._taken < len(self._given):
+        if self._position < len(self._arguments):
             raise Misuse(
-                f"{self.who}: {len(self._given)} arguments are {len(self._given) - self._taken} too many", self._taken
+                f"{self.caller}: {len(self._arguments)} arguments are {len(self._arguments) - self._position} too many",
+                self._position,
             )

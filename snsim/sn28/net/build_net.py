@@ -41,76 +41,82 @@ def build_net_nobias(interpreter: Interpreter, layers: Form, links: Form) -> For
 @word("make-input")
 def make_input(interpreter: Interpreter, layer: Form) -> Form:
     """(make-input layer): from now on this is the input layer"""
-    return _remember(interpreter, "input-layer", layer)
+    return _assign_layer(interpreter, "input-layer", layer)
 
 
 @word("make-output")
 def make_output(interpreter: Interpreter, layer: Form) -> Form:
     """(make-output layer): from now on this is the output layer"""
-    return _remember(interpreter, "output-layer", layer)
+    return _assign_layer(interpreter, "output-layer", layer)
 
 
 @word("make-desired")
 def make_desired(interpreter: Interpreter, layer: Form) -> Form:
     """(make-desired layer): from now on this layer holds what the outputs should be"""
-    return _remember(interpreter, "desired-layer", layer)
+    return _assign_layer(interpreter, "desired-layer", layer)
 
 
-def _remember(interpreter: Interpreter, name: str, layer: Form) -> Form:
+def _assign_layer(interpreter: Interpreter, name: str, layer: Form) -> Form:
     interpreter.assign(symbol(name), layer)
     return layer
 
 
-def _build(interpreter: Interpreter, who: str, layers: Form, links: Form, biased: bool) -> Form:
+def _build(interpreter: Interpreter, caller: str, layers: Form, links: Form, with_bias: bool) -> Form:
     """Layers, input and output, the desired layer, the functions, the biases, the connections: in this order."""
     interpreter.part(Settings)
-    entries = _entries(interpreter, who, layers, 0, _LAYERS)
-    joined = _entries(interpreter, who, links, 1, _LINKS)
+    entries = _entries(interpreter, caller, layers, 0, _LAYERS)
+    link_entries = _entries(interpreter, caller, links, 1, _LINKS)
     if len(entries) < 2:
-        raise Misuse(f"{who}: {len(entries)} layers are given; a net has an input and an output", 0, f"write {_LAYERS}")
-    units = [_new_layer(interpreter, who, entry) for entry in entries]
+        raise Misuse(
+            f"{caller}: {len(entries)} layers are given; a net has an input and an output", 0, f"write {_LAYERS}"
+        )
+    units = [_new_layer(interpreter, caller, entry) for entry in entries]
     interpreter.call("make-input", units[0])
     interpreter.call("make-output", units[-1])
-    outputs = len(interpreter.elements(units[-1], who))
+    outputs = len(interpreter.elements(units[-1], caller))
     interpreter.call("make-desired", interpreter.call("newneurons", float(outputs)))
-    names = interpreter.new_list([entry[0] for entry in entries], who)
+    names = interpreter.new_list([entry[0] for entry in entries], caller)
     interpreter.assign(symbol("layer-names"), names)
-    interpreter.assign(symbol("net-struc"), Pair(interpreter.new_list(units, who), interpreter.lookup("desired-layer")))
+    interpreter.assign(
+        symbol("net-struc"), Pair(interpreter.new_list(units, caller), interpreter.lookup("desired-layer"))
+    )
     interpreter.call("define-net", make_list(make_list([entry[0], *entry[2:]]) for entry in entries))
-    for layer in units[1:] if biased else ():
+    for layer in units[1:] if with_bias else ():
         interpreter.call("connect", 0.0, layer)
-    for source, target in joined:
+    for source, target in link_entries:
         interpreter.call("connect", interpreter.evaluate(source), interpreter.evaluate(target))
     return interpreter.lookup("net-struc")
 
 
-def _entries(interpreter: Interpreter, who: str, given: Form, argument: int, syntax: str) -> list[list[Form]]:
+def _entries(interpreter: Interpreter, caller: str, value: Form, argument: int, syntax: str) -> list[list[Form]]:
     """The lists in a list; each has two elements, or three if it is a layer's."""
-    most = 3 if argument == 0 else 2
+    max_elements = 3 if argument == 0 else 2
     entries = []
-    for item in _items(interpreter, who, given, argument, syntax):
-        parts = _items(interpreter, who, item, argument, syntax)
-        if not 2 <= len(parts) <= most:
-            raise Misuse(f"{who}: {interpreter.describe(item)} has {len(parts)} elements", argument, f"write {syntax}")
+    for item in _list_items(interpreter, caller, value, argument, syntax):
+        parts = _list_items(interpreter, caller, item, argument, syntax)
+        if not 2 <= len(parts) <= max_elements:
+            raise Misuse(
+                f"{caller}: {interpreter.describe(item)} has {len(parts)} elements", argument, f"write {syntax}"
+            )
         entries.append(parts)
     return entries
 
 
-def _items(interpreter: Interpreter, who: str, given: Form, argument: int, syntax: str) -> list[Form]:
-    if given is not NIL and not isinstance(given, Pair):
-        raise Misuse(f"{who}: {interpreter.describe(given)} is no list", argument, f"write {syntax}")
-    return interpreter.elements(given, who)
+def _list_items(interpreter: Interpreter, caller: str, value: Form, argument: int, syntax: str) -> list[Form]:
+    if value is not NIL and not isinstance(value, Pair):
+        raise Misuse(f"{caller}: {interpreter.describe(value)} is no list", argument, f"write {syntax}")
+    return interpreter.elements(value, caller)
 
 
-def _new_layer(interpreter: Interpreter, who: str, entry: list[Form]) -> Form:
+def _new_layer(interpreter: Interpreter, caller: str, entry: list[Form]) -> Form:
     """The units of a new layer; its name is their variable from now on."""
     name, size = entry[0], entry[1]
     if not isinstance(name, Symbol):
-        raise Misuse(f"{who}: {interpreter.describe(name)} is no name for a layer", 0, f"write {_LAYERS}")
+        raise Misuse(f"{caller}: {interpreter.describe(name)} is no name for a layer", 0, f"write {_LAYERS}")
     count = interpreter.evaluate(size)
-    if not isinstance(count, float) or whole(who, count) < 1:
+    if not isinstance(count, float) or whole(caller, count) < 1:
         raise Misuse(
-            f"{who}: the layer {name.name} has the size {interpreter.describe(count)}",
+            f"{caller}: the layer {name.name} has the size {interpreter.describe(count)}",
             0,
             "a size is a number of units, 1 or more, or a form that gives one",
         )
@@ -126,19 +132,19 @@ def _new_layer(interpreter: Interpreter, who: str, entry: list[Form]) -> Form:
 def define_net(interpreter: Interpreter, layers: Form) -> Form:
     """(define-net ((name [nlf-call]) ...)): writes forward-prop, backward-prop ... for these layers, in this order"""
     named = []
-    for item in _items(interpreter, "define-net", layers, 0, "((name [nlf-call]) ...)"):
-        parts = _items(interpreter, "define-net", item, 0, "((name [nlf-call]) ...)")
+    for item in _list_items(interpreter, "define-net", layers, 0, "((name [nlf-call]) ...)"):
+        parts = _list_items(interpreter, "define-net", item, 0, "((name [nlf-call]) ...)")
         if not 1 <= len(parts) <= 2:
             raise Misuse(
                 f"define-net: {interpreter.describe(item)} is not (name [nlf-call])",
                 0,
                 "write a name, or (name (nlf-f-tanh a b c d))",
             )
-        named.append((parts[0], _own_functions(interpreter, parts[1]) if len(parts) == 2 else _NLF))
+        named.append((parts[0], _layer_functions(interpreter, parts[1]) if len(parts) == 2 else _NLF))
     if len(named) < 2:
         raise Misuse("define-net: a net has an input and an output layer", 0, "write ((name [nlf-call]) ...)")
     computed, hidden, output = named[1:], named[1:-1], named[-1]
-    back_to_first = list(reversed(computed))
+    last_to_first = list(reversed(computed))
     errors = code("init-grad", output[1][1], "out", "des")
     definitions = {
         "forward-prop": [code("update-state", "theta", f, layer) for layer, (f, _, _) in computed],
@@ -154,8 +160,8 @@ def define_net(interpreter: Interpreter, layers: Form) -> Form:
             code(
                 "if",
                 "lev-mar",
-                code("progn", *[code("update-lmggradient", df, "gamma", layer) for layer, (_, df, _) in back_to_first]),
-                *[code("update-ggradient", df, ddf, "gamma", layer) for layer, (_, df, ddf) in back_to_first],
+                code("progn", *[code("update-lmggradient", df, "gamma", layer) for layer, (_, df, _) in last_to_first]),
+                *[code("update-ggradient", df, ddf, "gamma", layer) for layer, (_, df, ddf) in last_to_first],
             )
         ],
         "do-update-weight-newton": [code("update-w-newton", "alpha", "decay", "mu")],
@@ -171,7 +177,7 @@ def define_net(interpreter: Interpreter, layers: Form) -> Form:
     return NIL
 
 
-def _own_functions(interpreter: Interpreter, call: Form) -> tuple[Form, Form, Form]:
+def _layer_functions(interpreter: Interpreter, call: Form) -> tuple[Form, Form, Form]:
     """What a layer's own call makes nlf, dnlf and ddnlf; those of the other layers stay as they are."""
     for name in _NLF:
         interpreter.bind(name, interpreter.lookup(name))

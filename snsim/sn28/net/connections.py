@@ -24,34 +24,34 @@ if TYPE_CHECKING:
 _F = np.float32
 
 
-def connect(space: Netspace, pre: np.ndarray, post: np.ndarray, who: str = "connect") -> int:
+def connect(space: Netspace, pre: np.ndarray, post: np.ndarray, caller: str = "connect") -> int:
     """Connections pre[k] to post[k], in order, each with a new weight 0; the number of the first."""
-    return space.join(pre, post, np.arange(len(pre)), who, fresh=len(pre))
+    return space.join(pre, post, np.arange(len(pre)), caller, new_weights=len(pre))
 
 
 def share_weights(
-    space: Netspace, pre: np.ndarray, post: np.ndarray, weight: np.ndarray, who: str = "dup-connection"
+    space: Netspace, pre: np.ndarray, post: np.ndarray, weight: np.ndarray, caller: str = "dup-connection"
 ) -> int:
     """Connections pre[k] to post[k], in order, that share the existing weights; the number of the first.
 
     What these weights have accumulated and their last changes become 0.
     """
-    first = space.join(pre, post, weight, who)
+    first = space.join(pre, post, weight, caller)
     space.delta.array[weight] = space.acc.array[weight] = 0
     return first
 
 
-def weights_between(space: Netspace, pre: np.ndarray, post: np.ndarray, who: str) -> np.ndarray:
+def weights_between(space: Netspace, pre: np.ndarray, post: np.ndarray, caller: str) -> np.ndarray:
     """The weight of each connection pre[k] to post[k]; Misuse if one does not exist."""
-    found = [space.found.get(ends) for ends in zip(pre.tolist(), post.tolist())]
-    if None in found:
-        k = found.index(None)
+    numbers_found = [space.connection_numbers.get(ends) for ends in zip(pre.tolist(), post.tolist())]
+    if None in numbers_found:
+        k = numbers_found.index(None)
         raise Misuse(
-            f"{who}: there is no connection from unit {pre[k]} to unit {post[k]} whose weight could be shared",
+            f"{caller}: there is no connection from unit {pre[k]} to unit {post[k]} whose weight could be shared",
             None,
             f"make it first: (connect {pre[k]} {post[k]})",
         )
-    weights: np.ndarray = space.weight.array[np.array(found, np.intp)]
+    weights: np.ndarray = space.weight.array[np.array(numbers_found, np.intp)]
     return weights
 
 
@@ -109,35 +109,35 @@ def word_dup_connection(
     rate: Form = ABSENT,
 ) -> Form:
     """(dup-connection spre spost pre post [w [epsilon]]): connect pre to post with the weights of spre to spost"""
-    who, space = "dup-connection", interpreter.part(Netspace)
+    caller, space = "dup-connection", interpreter.part(Netspace)
     from_pre, from_post, to_pre, to_post = (
-        space.units(layer, who).array for layer in (source_pre, source_post, pre, post)
+        space.units(layer, caller).array for layer in (source_pre, source_post, pre, post)
     )
     for side, a, b in (("pre", from_pre, to_pre), ("post", from_post, to_post)):
         if len(a) != len(b):
             raise Misuse(
-                f"{who}: the lists on the {side} side have {len(a)} and {len(b)} units",
+                f"{caller}: the lists on the {side} side have {len(a)} and {len(b)} units",
                 None,
                 f"give lists of equal length, such as {len(a)}: one unit shares with one",
             )
     inner = len(to_post)
-    weights = weights_between(space, np.repeat(from_pre, inner), np.tile(from_post, len(from_pre)), who)
-    first = share_weights(space, np.repeat(to_pre, inner), np.tile(to_post, len(to_pre)), weights, who)
+    weights = weights_between(space, np.repeat(from_pre, inner), np.tile(from_post, len(from_pre)), caller)
+    first = share_weights(space, np.repeat(to_pre, inner), np.tile(to_post, len(to_pre)), weights, caller)
     if value is not ABSENT:
-        new = _F(number(who, value, 4))
+        new = _F(number(caller, value, 4))
         for weight in weights:  # one after the other, as a weight may come again
-            before = _F(space.sharers[weight] - 1)
+            previous_sharers = _F(space.sharers[weight] - 1)
             w = space.weight_val.array
-            w[weight] = (w[weight] * before + new) / (before + _F(1))
-    _set_rate(space, slice(first, space.snum), rate, who, 5)
+            w[weight] = (w[weight] * previous_sharers + new) / (previous_sharers + _F(1))
+    _set_rate(space, slice(first, space.snum), rate, caller, 5)
     return NIL
 
 
-def _set_rate(space: Netspace, new: slice, rate: Form, who: str, argument: int) -> None:
+def _set_rate(space: Netspace, new: slice, rate: Form, caller: str, argument: int) -> None:
     if rate is ABSENT:
         return
-    space.require(["newton"], f"{who} with a rate")
-    space.rate.array[new] = number(who, rate, argument)
+    space.require(["newton"], f"{caller} with a rate")
+    space.rate.array[new] = number(caller, rate, argument)
 
 
 @net_word("cut-connection")
@@ -157,22 +157,22 @@ def word_cut_connection(interpreter: Interpreter, pre: Form, post: Form) -> Form
     return NIL
 
 
-def _other_ends(interpreter: Interpreter, who: str, edges: Edges, unit: Form) -> Form:
-    at = edges.of(interpreter.part(Netspace).number(unit, who, 0))
-    oldest_first = edges.other.array[at][::-1]
-    return interpreter.new_list([float(other) for other in oldest_first.tolist()], who)
+def _neighbours(interpreter: Interpreter, caller: str, edges: Edges, unit: Form) -> Form:
+    positions = edges.slice_of(interpreter.part(Netspace).number(unit, caller, 0))
+    oldest_first = edges.other.array[positions][::-1]
+    return interpreter.new_list([float(other) for other in oldest_first.tolist()], caller)
 
 
 @net_word("amont")
 def amont(interpreter: Interpreter, unit: Form) -> Form:
     """(amont unit): the units that feed it, in the order in which they were connected"""
-    return _other_ends(interpreter, "amont", interpreter.part(Netspace).incoming, unit)
+    return _neighbours(interpreter, "amont", interpreter.part(Netspace).incoming, unit)
 
 
 @net_word("aval")
 def aval(interpreter: Interpreter, unit: Form) -> Form:
     """(aval unit): the units that it feeds, in the order in which they were connected"""
-    return _other_ends(interpreter, "aval", interpreter.part(Netspace).outgoing, unit)
+    return _neighbours(interpreter, "aval", interpreter.part(Netspace).outgoing, unit)
 
 
 @net_word("nfanin")
@@ -182,22 +182,22 @@ def nfanin(interpreter: Interpreter, unit: Form) -> float:
     return float(space.incoming.counts[space.number(unit, "nfanin", 0)])
 
 
-def _connection(interpreter: Interpreter, who: str, pre: Form, post: Form) -> tuple[Netspace, int | None]:
+def _find_connection(interpreter: Interpreter, caller: str, pre: Form, post: Form) -> tuple[Netspace, int | None]:
     space = interpreter.part(Netspace)
-    return space, space.found.get((space.number(pre, who, 0), space.number(post, who, 1)))
+    return space, space.connection_numbers.get((space.number(pre, caller, 0), space.number(post, caller, 1)))
 
 
 @net_word("scounter", "iterative")
 def scounter(interpreter: Interpreter, pre: Form, post: Form) -> float:
     """(scounter pre post): how many connections share this one's weight, itself included; 0 if there is none"""
-    space, connection = _connection(interpreter, "scounter", pre, post)
+    space, connection = _find_connection(interpreter, "scounter", pre, post)
     return 0.0 if connection is None else float(space.sharers[space.weight.array[connection]])
 
 
 @net_word("sindex", "iterative")
 def sindex(interpreter: Interpreter, pre: Form, post: Form, weight: Form = ABSENT) -> Form:
     """(sindex pre post [k]): the number of the connection's weight, () if there is none; with k it takes that weight"""
-    space, connection = _connection(interpreter, "sindex", pre, post)
+    space, connection = _find_connection(interpreter, "sindex", pre, post)
     if connection is None:
         if weight is ABSENT:
             return NIL
@@ -231,10 +231,10 @@ def get_neurtype(interpreter: Interpreter, unit: Form) -> str:
     return "regular:0"
 
 
-def every_connection(space: Netspace) -> np.ndarray:
+def all_connections(space: Netspace) -> np.ndarray:
     """The numbers of all connections in the order of `all-synapse`: by the unit they enter, those of a unit oldest
     first.
     """
-    living = np.flatnonzero(space.alive[: space.snum])
-    numbers: np.ndarray = living[np.argsort(space.post.array[living], kind="stable")]
+    alive = np.flatnonzero(space.alive[: space.snum])
+    numbers: np.ndarray = alive[np.argsort(space.post.array[alive], kind="stable")]
     return numbers

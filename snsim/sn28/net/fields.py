@@ -30,16 +30,18 @@ _UNITS = {at: (name, modes) for name, (at, _, modes) in UNIT_FIELDS.items()}
 _LINKS = {at: (name, modes) for name, (at, _, modes) in LINK_FIELDS.items()}
 
 
-def field_number(space: Netspace, given: Form, who: str, of_links: bool = False, argument: int | None = None) -> int:
+def field_number(
+    space: Netspace, number_argument: Form, caller: str, of_links: bool = False, argument: int | None = None
+) -> int:
     """A field's number. Misuse if there is none, or not in this kernel."""
-    known = _LINKS if of_links else _UNITS
-    field = whole(who, given, argument)
-    if field not in known:
-        names = ", ".join(f"{at} ({name})" for at, (name, _) in known.items())
+    fields = _LINKS if of_links else _UNITS
+    field = whole(caller, number_argument, argument)
+    if field not in fields:
+        names = ", ".join(f"{at} ({name})" for at, (name, _) in fields.items())
         raise Misuse(
-            f"{who}: a {'connection' if of_links else 'unit'} has no field {field}", argument, f"fields: {names}"
+            f"{caller}: a {'connection' if of_links else 'unit'} has no field {field}", argument, f"fields: {names}"
         )
-    space.require(known[field][1], f"field {known[field][0]}")
+    space.require(fields[field][1], f"field {fields[field][0]}")
     return field
 
 
@@ -57,19 +59,19 @@ def write_units(space: Netspace, field: int, units: Units, values: np.ndarray | 
         edges = space.incoming
         of_links = (space.rate if field == EPSILON else space.sigma).array
         spread = np.repeat(np.broadcast_to(np.asarray(values, _F), units.count), edges.counts[units.array])
-        of_links[edges.connection.array[edges.places(units.array)]] = spread
+        of_links[edges.connection.array[edges.positions(units.array)]] = spread
     space.unit[field].array[units.index] = values
 
 
 def _means(edges: Edges, units: Units, of_links: np.ndarray) -> np.ndarray:
     """The mean over the connections that enter each unit, added newest first; 0 without any."""
-    of_unit = [of_links[edges.connection.array[edges.of(unit)]] for unit in units.array.tolist()]
-    return np.array([in_order(values) / _F(max(len(values), 1)) for values in of_unit], _F)
+    values_by_unit = [of_links[edges.connection.array[edges.slice_of(unit)]] for unit in units.array.tolist()]
+    return np.array([in_order(values) / _F(max(len(values), 1)) for values in values_by_unit], _F)
 
 
 def link_array(space: Netspace, field: int) -> tuple[np.ndarray, bool]:
     """The array of a connection's field, and whether it is one over connections (else over weights)."""
-    memory, own = {
+    memory, per_connection = {
         1: (space.weight_val, False),
         2: (space.delta, False),
         3: (space.acc, False),
@@ -77,23 +79,23 @@ def link_array(space: Netspace, field: int) -> tuple[np.ndarray, bool]:
         5: (space.sigma, True),
         6: (space.hess, False),
     }[field]
-    return memory.array, own
+    return memory.array, per_connection
 
 
 def link_index(space: Netspace, field: int, connections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The array of a field, and where the given connections stand in it."""
-    array, own = link_array(space, field)
-    return array, connections if own else space.weight.array[connections]
+    array, per_connection = link_array(space, field)
+    return array, connections if per_connection else space.weight.array[connections]
 
 
 # The words of units
 
 
-def _access_unit(interpreter: Interpreter, who: str, field: int, unit: Form, value: Form) -> float:
+def _access_unit(interpreter: Interpreter, caller: str, field: int, unit: Form, value: Form) -> float:
     space = interpreter.part(Netspace)
-    at = space.number(unit, who, 0)
+    at = space.number(unit, caller, 0)
     if value is not ABSENT:
-        new = number(who, value, 1)
+        new = number(caller, value, 1)
         if field in (EPSILON, SIGMA):
             write_units(space, field, Units(np.array([at])), new)
         else:
@@ -126,22 +128,22 @@ def nfield(interpreter: Interpreter, unit: Form, field: Form, value: Form = ABSE
 # The words of connections
 
 
-def _access_link(interpreter: Interpreter, who: str, field: int, pre: Form, post: Form, value: Form) -> Form:
+def _access_link(interpreter: Interpreter, caller: str, field: int, pre: Form, post: Form, value: Form) -> Form:
     space = interpreter.part(Netspace)
-    ends = space.number(pre, who, 0), space.number(post, who, 1)
-    connection = space.found.get(ends)
+    ends = space.number(pre, caller, 0), space.number(post, caller, 1)
+    connection = space.connection_numbers.get(ends)
     if connection is None:
         if value is ABSENT:
             return NIL
         raise Misuse(
-            f"{who}: there is no connection from unit {ends[0]} to unit {ends[1]}",
+            f"{caller}: there is no connection from unit {ends[0]} to unit {ends[1]}",
             None,
             f"(connect {ends[0]} {ends[1]}) makes one",
         )
-    array, own = link_array(space, field)
-    at = connection if own else space.weight.array[connection]
+    array, per_connection = link_array(space, field)
+    at = connection if per_connection else space.weight.array[connection]
     if value is not ABSENT:
-        array[at] = number(who, value, 2)
+        array[at] = number(caller, value, 2)
     return float(array[at])
 
 

@@ -54,19 +54,19 @@ def kernel_named(name: str) -> Kernel:
     return KERNELS[name]
 
 
-def smallest(modes: Iterable[str]) -> Kernel:
+def smallest_kernel(modes: Iterable[str]) -> Kernel:
     """The first of the four that has these modes ("iterative", "newton")."""
-    wanted = set(modes)
-    return next(k for k in KERNELS.values() if k.has(wanted))
+    required = set(modes)
+    return next(k for k in KERNELS.values() if k.has(required))
 
 
-def missing(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> Misuse:
+def missing_modes_error(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> Misuse:
     """The refusal of a word that the kernel does not have."""
-    having = [k.name for k in KERNELS.values() if k.has(modes)]
-    wider = smallest({*modes, *(mode for mode in ("iterative", "newton") if now.has([mode]))}).name
+    capable = [k.name for k in KERNELS.values() if k.has(modes)]
+    wider = smallest_kernel({*modes, *(mode for mode in ("iterative", "newton") if now.has([mode]))}).name
     return Misuse(
-        f"kernel {now.name} has no {name}{why}: {' and '.join(having)} "
-        + ("has it" if len(having) == 1 else "have it"),
+        f"kernel {now.name} has no {name}{why}: {' and '.join(capable)} "
+        + ("has it" if len(capable) == 1 else "have it"),
         None,
         f'begin the program with (libload "sn28/{wider}"), or run it with --kernel {wider}',
     )
@@ -77,7 +77,7 @@ def missing(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> Misu
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|;[^\n]*|[^\s()\[\]{}\'`,~";]+|[(]')
 
 
-def needed(sources: Iterable[Source], functions: Shelf[Procedure]) -> Kernel:
+def needed_kernel(sources: Iterable[Source], functions: Shelf[Procedure]) -> Kernel:
     """The kernel for a program that names none: the first of the four that has every word in its texts.
 
     Texts are looked through as they stand, whether a word is reached or not, before anything is computed; a word that
@@ -85,20 +85,19 @@ def needed(sources: Iterable[Source], functions: Shelf[Procedure]) -> Kernel:
     """
     modes: set[str] = set()
     for source in sources:
-        before: list[str] = ["", ""]
+        previous: list[str] = ["", ""]
         used: set[str] = set()
-        own: set[str] = set()
+        defined: set[str] = set()
         for token in _TOKEN.findall(source.text):
             if token[0] in '";':
                 continue
             name = fold(token)
-            (own if before == ["(", "de"] or before == ["(", "df"] or before == ["(", "defun"] else used).add(name)
-            before = [before[1], name]
-        for name in used - own:
+            (defined if previous == ["(", "de"] or previous == ["(", "df"] or previous == ["(", "defun"] else used).add(
+                name
+            )
+            previous = [previous[1], name]
+        for name in used - defined:
             entry = functions.entry(name)
             if entry is not None:
                 modes |= getattr(entry.value, "modes", frozenset())  # of a KernelWord, see net_word.py
-    return smallest(modes)
-
-
-# The predicates
+    return smallest_kernel(modes)

@@ -46,7 +46,7 @@ def net_word(name: str, *modes: str, makes: bool = False) -> Callable[[F], F]:
     A program that calls it with another kernel is told which ones have it.
     """
 
-    def put(body: F) -> F:
+    def add(body: F) -> F:
         shelf: Shelf[Procedure] = Shelf("function")
         function(name, interpreter=True, shelf=shelf, makes=makes)(body)
         entry = shelf.own()[0]
@@ -54,10 +54,10 @@ def net_word(name: str, *modes: str, makes: bool = False) -> Callable[[F], F]:
         SN28.add(name, KernelWord(entry.value, frozenset(modes)), entry.doc)
         return body
 
-    return put
+    return add
 
 
-def _mode(name: str, mode: str, meaning: str) -> None:
+def _add_mode_predicate(name: str, mode: str, meaning: str) -> None:
     def predicate(interpreter: Interpreter) -> bool:
         from snsim.sn28.net.netspace import Netspace
 
@@ -67,13 +67,13 @@ def _mode(name: str, mode: str, meaning: str) -> None:
     net_word(name)(predicate)
 
 
-_mode("iterative-mode", "iterative", "the kernel shares and accumulates weights")
+_add_mode_predicate("iterative-mode", "iterative", "the kernel shares and accumulates weights")
 
 
-_mode("newton-mode", "newton", "the kernel has second derivatives")
+_add_mode_predicate("newton-mode", "newton", "the kernel has second derivatives")
 
 
-_mode("synepsilon-mode", "newton", "the kernel keeps rates on connections and not on units")
+_add_mode_predicate("synepsilon-mode", "newton", "the kernel keeps rates on connections and not on units")
 
 
-_mode("desired-mode", "", "units keep a desired value of their own, which no kernel of SN-2.8 has")
+_add_mode_predicate("desired-mode", "", "units keep a desired value of their own, which no kernel of SN-2.8 has")

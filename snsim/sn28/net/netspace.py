@@ -15,9 +15,9 @@ import numpy as np
 
 from snsim.language.forms import NIL, Form, Pair, symbol
 from snsim.language.procedures import Misuse
-from snsim.sn28.net.adjacency import Edges, Memory, Units, edges, memory
+from snsim.sn28.net.adjacency import Edges, Memory, Units, as_memory, build_edges
 from snsim.sn28.net.field_numbers import FieldNumbers
-from snsim.sn28.net.kernels import Kernel, kernel_named, missing, needed, smallest
+from snsim.sn28.net.kernels import Kernel, kernel_named, missing_modes_error, needed_kernel, smallest_kernel
 from snsim.sn28.net.numpy_sums import SumLoops, sum_loops
 from snsim.sn28.runtime.settings import Settings
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VAL, SUM, GRAD, BACKSUM, EPSILON = 1, 2, 3, 4, 5
 GGRAD, SQBACKSUM, SIGMA, SPARE1, SPARE2, SPARE3 = 8, 9, 10, 11, 12, 13
 _UNIT_FIELDS = 14
-_KEPT_LAYERS = 256
+_MAX_CACHED_LAYERS = 256
 
 
 class Netspace:
@@ -41,10 +41,10 @@ class Netspace:
         self.interpreter = interpreter
         self._loops = loops
         self._kernel: Kernel | None = None
-        self._stated = ""  # who stated the kernel, if it was
-        self.learned = False  # whether weights were changed by a rule, which depends on the kernel
-        self._layers: dict[int, tuple[Pair, int, Units]] = {}
-        self.told_of_longer_patterns = False
+        self._kernel_source = ""  # who stated the kernel, if it was
+        self.has_learned = False  # whether weights were changed by a rule, which depends on the kernel
+        self._cached_layers: dict[int, tuple[Pair, int, Units]] = {}
+        self.warned_of_longer_patterns = False
         self._allocate(0, 0, 0)
 
     @property
@@ -64,47 +64,47 @@ class Netspace:
     def kernel(self) -> Kernel:
         """What was stated by `set_kernel` or `prefer`; else what the texts read so far need, decided now."""
         if self._kernel is None:
-            self._kernel = needed(self.interpreter.sources, self.interpreter.functions)
+            self._kernel = needed_kernel(self.interpreter.sources, self.interpreter.functions)
         return self._kernel
 
     def prefer(self, name: str) -> None:
         """Take this kernel unless the program states one itself."""
-        if self._stated != "the program":
-            self._kernel, self._stated = kernel_named(name), "the command line"
+        if self._kernel_source != "the program":
+            self._kernel, self._kernel_source = kernel_named(name), "the command line"
 
     def set_kernel(self, name: str) -> None:
         """The program's own `libload`. Misuse if it has a net of another kernel already."""
-        wanted = kernel_named(name)
-        if self._kernel not in (None, wanted) and self.nnum > 1:
+        kernel = kernel_named(name)
+        if self._kernel not in (None, kernel) and self.nnum > 1:
             raise Misuse(
                 f"the net was made with kernel {self._kernel.name}, {name} comes too late",
                 0,
                 f'write (libload "sn28/{name}") before the net is made',
             )
-        self._kernel, self._stated = wanted, "the program"
+        self._kernel, self._kernel_source = kernel, "the program"
         self.interpreter.part(Settings)
         self.interpreter.part(FieldNumbers)
-        self.tell_sizes()
+        self.publish_sizes()
 
-    def require(self, modes: Iterable[str], who: str) -> None:
+    def require(self, modes: Iterable[str], caller: str) -> None:
         """See that the kernel has these modes. Misuse, naming the kernels that have them, if it does not.
 
         A kernel that nobody stated grows with what is asked of it, until weights have been learnt with it.
         """
         modes = frozenset(modes)
-        now = self.kernel
-        if now.has(modes):
+        current = self.kernel
+        if current.has(modes):
             return
-        if self._stated:
-            raise missing(who, modes, now)
-        if self.learned:
-            raise missing(who, modes, now, ", with which this program has learnt already")
-        wider = smallest([m for m in ("iterative", "newton") if m in modes or now.has([m])])
-        if wider.newton and not now.newton:
-            own = self.post.array[: self.snum]
-            self.rate.array[: self.snum] = self.unit[EPSILON].array[own]
+        if self._kernel_source:
+            raise missing_modes_error(caller, modes, current)
+        if self.has_learned:
+            raise missing_modes_error(caller, modes, current, ", with which this program has learnt already")
+        wider = smallest_kernel([m for m in ("iterative", "newton") if m in modes or current.has([m])])
+        if wider.newton and not current.newton:
+            units_entered = self.post.array[: self.snum]
+            self.rate.array[: self.snum] = self.unit[EPSILON].array[units_entered]
         self._kernel = wider
-        self.tell_sizes()
+        self.publish_sizes()
 
     # Memory
 
@@ -127,25 +127,25 @@ class Netspace:
             )
         self.interpreter.budget.check_matrix(max(units, connections), "alloc-net")
         self._allocate(units, connections, weights)
-        self._begin()
+        self._add_bias()
         return sum(m.array.nbytes for m in self._fields()) + 4 * (3 * connections + weights)
 
     def _allocate(self, units: int, connections: int, weights: int) -> None:
         self.nmax, self.smax, self.wmax = units, connections, weights
-        self.unit = [memory(row) for row in np.zeros((_UNIT_FIELDS, units), np.float32)]
-        self.pre, self.post, self.weight = (memory(np.zeros(connections, np.int32)) for _ in range(3))
+        self.unit = [as_memory(row) for row in np.zeros((_UNIT_FIELDS, units), np.float32)]
+        self.pre, self.post, self.weight = (as_memory(np.zeros(connections, np.int32)) for _ in range(3))
         self.alive = np.zeros(connections, bool)
-        self.rate, self.sigma = (memory(np.zeros(connections, np.float32)) for _ in range(2))
-        self.weight_val, self.delta, self.acc, self.hess = (memory(np.zeros(weights, np.float32)) for _ in range(4))
+        self.rate, self.sigma = (as_memory(np.zeros(connections, np.float32)) for _ in range(2))
+        self.weight_val, self.delta, self.acc, self.hess = (as_memory(np.zeros(weights, np.float32)) for _ in range(4))
         self.sharers = np.zeros(weights, np.int32)
-        self._empty(0)
+        self._reset(0)
 
-    def _empty(self, units: int) -> None:
+    def _reset(self, units: int) -> None:
         self.nnum, self.snum, self.wnum = units, 0, 0
-        self.found: dict[tuple[int, int], int] = {}  # (pre, post) of every connection
-        self.learned = False
-        self._layers.clear()
-        self._changed()
+        self.connection_numbers: dict[tuple[int, int], int] = {}  # (pre, post) of every connection
+        self.has_learned = False
+        self._cached_layers.clear()
+        self._forget_views()
 
     def clear_net(self) -> None:
         """Only the bias unit is left, if there is room for one."""
@@ -153,24 +153,24 @@ class Netspace:
             field.array[:] = 0
         self.alive[:] = False
         self.sharers[:] = 0
-        self._begin()
+        self._add_bias()
 
-    def _begin(self) -> None:
+    def _add_bias(self) -> None:
         """The bias, and nothing else; all fields are 0."""
-        self._empty(min(1, self.nmax))
+        self._reset(min(1, self.nmax))
         self.unit[VAL].array[: self.nnum] = 1
-        self.tell_sizes()
+        self.publish_sizes()
 
     def _fields(self) -> list[Memory]:
         return [*self.unit, self.rate, self.sigma, self.weight_val, self.delta, self.acc, self.hess]
 
-    def _changed(self) -> None:
+    def _forget_views(self) -> None:
         """Connections came or went: what was made of them is made anew."""
         self._incoming: Edges | None = None
         self._outgoing: Edges | None = None
-        self._everything: Units | None = None
+        self._all_units: Units | None = None
 
-    def tell_sizes(self) -> None:
+    def publish_sizes(self) -> None:
         """Set SN's variables of the sizes."""
         for name, value in (("nnum", self.nnum), ("nmax", self.nmax), ("snum", self.snum), ("smax", self.smax)):
             self.interpreter.fix(symbol(name), float(value))
@@ -184,24 +184,28 @@ class Netspace:
     def incoming(self) -> Edges:
         """The connections by the unit they enter."""
         if self._incoming is None:
-            self._incoming = edges(self.nnum, self.post.array, self.pre.array, self.weight.array, self._living())
+            self._incoming = build_edges(
+                self.nnum, self.post.array, self.pre.array, self.weight.array, self._alive_connections()
+            )
         return self._incoming
 
     @property
     def outgoing(self) -> Edges:
         """The connections by the unit they leave."""
         if self._outgoing is None:
-            self._outgoing = edges(self.nnum, self.pre.array, self.post.array, self.weight.array, self._living())
+            self._outgoing = build_edges(
+                self.nnum, self.pre.array, self.post.array, self.weight.array, self._alive_connections()
+            )
         return self._outgoing
 
     @property
-    def everything(self) -> Units:
+    def all_units(self) -> Units:
         """All units, the bias first."""
-        if self._everything is None:
-            self._everything = Units(np.arange(self.nnum))
-        return self._everything
+        if self._all_units is None:
+            self._all_units = Units(np.arange(self.nnum))
+        return self._all_units
 
-    def _living(self) -> np.ndarray:
+    def _alive_connections(self) -> np.ndarray:
         return np.flatnonzero(self.alive[: self.snum])
 
     # Building
@@ -219,11 +223,11 @@ class Netspace:
             )
         first = self.nnum
         self.nnum += count
-        self._everything = self._incoming = self._outgoing = None
-        self.tell_sizes()
+        self._all_units = self._incoming = self._outgoing = None
+        self.publish_sizes()
         return range(first, self.nnum)
 
-    def join(self, pre: np.ndarray, post: np.ndarray, weight: np.ndarray, who: str, fresh: int = 0) -> int:
+    def join(self, pre: np.ndarray, post: np.ndarray, weight: np.ndarray, caller: str, new_weights: int = 0) -> int:
         """New connections from pre[k] to post[k], in order; the number of the first.
 
         `weight`: the weight of each; with `fresh`, so many new weights of value 0 are made, and it counts from the
@@ -233,41 +237,43 @@ class Netspace:
         first, count = self.snum, len(pre)
         if first + count > self.smax:
             raise Misuse(
-                f"{who}: {first + count:,} connections do not fit in the {self.smax:,} that were reserved",
+                f"{caller}: {first + count:,} connections do not fit in the {self.smax:,} that were reserved",
                 None,
                 "reserve more: (alloc-net units connections)",
             )
-        if self.wnum + fresh > self.wmax:
+        if self.wnum + new_weights > self.wmax:
             raise Misuse(
-                f"{who}: {self.wnum + fresh:,} weights do not fit in the {self.wmax:,} that were reserved",
+                f"{caller}: {self.wnum + new_weights:,} weights do not fit in the {self.wmax:,} that were reserved",
                 None,
                 "reserve more: (alloc-net units connections [weights])",
             )
         keys = list(zip(pre.tolist(), post.tolist()))
         new = dict(zip(keys, range(first, first + count)))
-        if len(new) < count or not self.found.keys().isdisjoint(new):
-            twice = next(key for k, key in enumerate(keys) if key in self.found or new[key] != first + k)
+        if len(new) < count or not self.connection_numbers.keys().isdisjoint(new):
+            duplicate = next(
+                key for k, key in enumerate(keys) if key in self.connection_numbers or new[key] != first + k
+            )
             raise Misuse(
-                f"{who}: unit {twice[0]} is connected to unit {twice[1]} already",
+                f"{caller}: unit {duplicate[0]} is connected to unit {duplicate[1]} already",
                 None,
-                f"leave it out, or change its weight: (sval {twice[0]} {twice[1]} 0.5)",
+                f"leave it out, or change its weight: (sval {duplicate[0]} {duplicate[1]} 0.5)",
             )
         self.interpreter.budget.compute(100 * count)
-        self.found.update(new)
-        own = weight + self.wnum if fresh else weight
+        self.connection_numbers.update(new)
+        weights = weight + self.wnum if new_weights else weight
         self.snum += count
-        self.wnum += fresh
-        new_ones = slice(first, self.snum)
-        self.pre.array[new_ones], self.post.array[new_ones], self.weight.array[new_ones] = pre, post, own
-        self.alive[new_ones] = True
-        np.add.at(self.sharers, own, 1)
-        self._changed()
-        self.tell_sizes()
+        self.wnum += new_weights
+        added = slice(first, self.snum)
+        self.pre.array[added], self.post.array[added], self.weight.array[added] = pre, post, weights
+        self.alive[added] = True
+        np.add.at(self.sharers, weights, 1)
+        self._forget_views()
+        self.publish_sizes()
         return first
 
     def cut(self, pre: int, post: int) -> bool:
         """Undo a connection; its weight becomes 0 with the last connection that has it. False if there is none."""
-        connection = self.found.pop((pre, post), None)
+        connection = self.connection_numbers.pop((pre, post), None)
         if connection is None:
             return False
         self.alive[connection] = False
@@ -275,7 +281,7 @@ class Netspace:
         self.sharers[weight] -= 1
         if self.sharers[weight] == 0:
             self.weight_val.array[weight] = 0
-        self._changed()
+        self._forget_views()
         return True
 
     def share(self, connection: int, weight: int) -> None:
@@ -284,54 +290,54 @@ class Netspace:
         self.sharers[old] -= 1
         self.sharers[weight] += 1
         self.weight.array[connection] = weight
-        self._changed()
+        self._forget_views()
 
     # Layers
 
-    def units(self, layer: Form, who: str) -> Units:
+    def units(self, layer: Form, caller: str) -> Units:
         """The units of a layer: a list of numbers, lists in it opened up, or one number.
 
         A list is looked through once, as long as no list of the program is changed in place. Misuse if anything in it
         is no unit.
         """
         changes = self.interpreter.rewritten
-        kept = self._layers.get(id(layer))
-        if kept is not None and kept[0] is layer and kept[1] == changes:
-            return kept[2]
-        units = Units(np.array(self._numbers(layer, who), np.int32))
+        cached = self._cached_layers.get(id(layer))
+        if cached is not None and cached[0] is layer and cached[1] == changes:
+            return cached[2]
+        units = Units(np.array(self._numbers(layer, caller), np.int32))
         if isinstance(layer, Pair):
-            if len(self._layers) >= _KEPT_LAYERS:
-                self._layers.clear()
-            self._layers[id(layer)] = (layer, changes, units)
+            if len(self._cached_layers) >= _MAX_CACHED_LAYERS:
+                self._cached_layers.clear()
+            self._cached_layers[id(layer)] = (layer, changes, units)
         return units
 
-    def number(self, unit: Form, who: str, argument: int | None = None) -> int:
+    def number(self, unit: Form, caller: str, argument: int | None = None) -> int:
         """The number of one unit."""
         if not isinstance(unit, float):
             raise Misuse(
-                f"{who}: {self.interpreter.describe(unit)} is no unit",
+                f"{caller}: {self.interpreter.describe(unit)} is no unit",
                 argument,
                 "write a number such as 1, or a layer such as input-layer",
             )
         if not (0 <= unit < self.nnum and unit == int(unit)):
-            there = f"the net has units 0 to {self.nnum - 1}" if self.nnum else "there is no net yet"
+            units_available = f"the net has units 0 to {self.nnum - 1}" if self.nnum else "there is no net yet"
             raise Misuse(
-                f"{who}: there is no unit {unit:g}: {there}",
+                f"{caller}: there is no unit {unit:g}: {units_available}",
                 argument,
                 f"write a unit from 0 to {self.nnum - 1}" if self.nnum else "begin with (alloc-net units connections)",
             )
         return int(unit)
 
-    def _numbers(self, layer: Form, who: str) -> list[int]:
-        found: list[int] = []
-        work, walk, cells = [layer], self.interpreter.budget.way(), 0
-        while work:
-            value = work.pop()
+    def _numbers(self, layer: Form, caller: str) -> list[int]:
+        numbers: list[int] = []
+        pending, walk, cells = [layer], self.interpreter.budget.way(), 0
+        while pending:
+            value = pending.pop()
             if isinstance(value, Pair):
-                work += [value.cdr, value.car]
+                pending += [value.cdr, value.car]
                 cells += 1
                 if cells % 1_000 == 0:
                     walk(1_000)
             elif value is not NIL:
-                found.append(self.number(value, who))
-        return found
+                numbers.append(self.number(value, caller))
+        return numbers

@@ -42,7 +42,7 @@ class NonLinearity(Procedure):
 
 
 @dataclass(frozen=True, eq=False)
-class Constants(NonLinearity):
+class FourConstants(NonLinearity):
     """Four numbers a, b, c, d, kept in single precision."""
 
     a: float
@@ -56,7 +56,7 @@ class Constants(NonLinearity):
 
 
 @dataclass(frozen=True, eq=False)
-class Tanh(Constants):
+class Tanh(FourConstants):
     """a tanh(b x) + c x + d"""
 
     tanh: Values = field(repr=False)
@@ -67,7 +67,7 @@ class Tanh(Constants):
 
 
 @dataclass(frozen=True, eq=False)
-class TanhSlope(Constants):
+class TanhDerivative(FourConstants):
     """a b (1 - tanh(b x)^2) + c"""
 
     tanh: Values = field(repr=False)
@@ -79,7 +79,7 @@ class TanhSlope(Constants):
         return (slope + self.c) - slope * (t * t)
 
 
-class Line(Constants):
+class Linear(FourConstants):
     """(a b + c) x + d"""
 
     name = "nlf-f-lin"
@@ -88,7 +88,7 @@ class Line(Constants):
         return (self.a * self.b + self.c) * x + self.d
 
 
-class Piecewise(Constants):
+class Piecewise(FourConstants):
     """a clip(b x, -1, 1) + c x + d"""
 
     name = "nlf-f-piecewise"
@@ -97,7 +97,7 @@ class Piecewise(Constants):
         return self.c * x + (self.a * np.clip(self.b * x, _F(-1), _F(1)) + self.d)
 
 
-class Threshold(Constants):
+class Threshold(FourConstants):
     """a s(b x) + c x + d, s(0) = 1"""
 
     name = "nlf-f-threshold"
@@ -125,7 +125,7 @@ class Bell(NonLinearity):
         return np.where(np.abs(x) < 1, y * y * y, _F(0))
 
 
-class BellSlope(NonLinearity):
+class BellDerivative(NonLinearity):
     """-6 x (1 - x^2)^2 between -1 and 1, else 0"""
 
     name = "nlf-df-bell"
@@ -136,7 +136,7 @@ class BellSlope(NonLinearity):
 
 
 @dataclass(frozen=True, eq=False)
-class Slope(NonLinearity):
+class CentralDifference(NonLinearity):
     """The central difference of f, half-width 1/256."""
 
     f: NonLinearity
@@ -149,7 +149,7 @@ class Slope(NonLinearity):
 
 
 @dataclass(frozen=True, eq=False)
-class Bend(NonLinearity):
+class SecondDifference(NonLinearity):
     """The second difference of f, half-width 1/128."""
 
     f: NonLinearity
@@ -157,12 +157,12 @@ class Bend(NonLinearity):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         h = _SECOND_STEP
-        bend: np.ndarray = ((self.f.values(x + h) + self.f.values(x - h)) - _F(2) * self.f.values(x)) / (h * h)
-        return bend
+        curvature: np.ndarray = ((self.f.values(x + h) + self.f.values(x - h)) - _F(2) * self.f.values(x)) / (h * h)
+        return curvature
 
 
 @dataclass(frozen=True, eq=False)
-class OfProgram(NonLinearity):
+class LispNonLinearity(NonLinearity):
     """A function of the program."""
 
     interpreter: Interpreter = field(repr=False)
@@ -170,12 +170,12 @@ class OfProgram(NonLinearity):
     name = "nlf-f-lisp"
 
     def values(self, x: np.ndarray) -> np.ndarray:
-        made = [self.interpreter.apply(self.function, [value]) for value in x.astype(float).tolist()]
-        for value in made:
+        values = [self.interpreter.apply(self.function, [value]) for value in x.astype(float).tolist()]
+        for value in values:
             if not isinstance(value, float):
                 raise Misuse(
                     f"the non-linear function gives {self.interpreter.describe(value)}, which is no number",
                     None,
                     "let the function end with a number: (nlf-f-lisp (lambda (x) (tanh x)))",
                 )
-        return np.array(made, _F)
+        return np.array(values, _F)

@@ -35,7 +35,7 @@ class Knots:
             )
 
     @cached_property
-    def bends(self) -> np.ndarray:
+    def second_derivatives(self) -> np.ndarray:
         """The second derivative at each knot, 0 at both ends."""
         x, y, count = self.x, self.y, len(self.x)
         second, rest = np.zeros(count, _F), np.zeros(count, _F)
@@ -43,24 +43,24 @@ class Knots:
             part = (x[i] - x[i - 1]) / (x[i + 1] - x[i - 1])
             pivot = part * second[i - 1] + _F(2)
             second[i] = (part - _F(1)) / pivot
-            turn = (y[i + 1] - y[i]) / (x[i + 1] - x[i]) - (y[i] - y[i - 1]) / (x[i] - x[i - 1])
-            rest[i] = (_F(6) * turn / (x[i + 1] - x[i - 1]) - part * rest[i - 1]) / pivot
+            slope_change = (y[i + 1] - y[i]) / (x[i + 1] - x[i]) - (y[i] - y[i - 1]) / (x[i] - x[i - 1])
+            rest[i] = (_F(6) * slope_change / (x[i + 1] - x[i - 1]) - part * rest[i - 1]) / pivot
         for i in range(count - 2, -1, -1):
             second[i] = second[i] * second[i + 1] + rest[i]
         return second
 
-    def chord(self, i: int) -> np.float32:
+    def chord_slope(self, i: int) -> np.float32:
         """The slope of the straight line from knot i to the next."""
         slope: np.float32 = (self.y[i + 1] - self.y[i]) / (self.x[i + 1] - self.x[i])
         return slope
 
-    def place(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def locate(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The knot below each x (the last but one at most), the width there, and the shares of both knots."""
         low = np.clip(np.searchsorted(self.x, x, side="right") - 1, 0, len(self.x) - 2)
         width = self.x[low + 1] - self.x[low]
         return low, width, (self.x[low + 1] - x) / width, (x - self.x[low]) / width
 
-    def outside(
+    def with_outside(
         self, x: np.ndarray, inside: np.ndarray, below: np.ndarray | np.float32, above: np.ndarray | np.float32
     ) -> np.ndarray:
         return np.where(x < self.x[0], below, np.where(x > self.x[-1], above, inside)).astype(_F)
@@ -75,14 +75,16 @@ class Spline(NonLinearity):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         k = self.knots
-        low, width, a, b = k.place(x)
-        bent = (a * a * a - a) * k.bends[low] + (b * b * b - b) * k.bends[low + 1]
-        inside = a * k.y[low] + b * k.y[low + 1] + bent * (width * width) / _F(6)
-        return k.outside(x, inside, k.y[0] + (x - k.x[0]) * k.chord(0), k.y[-1] + (x - k.x[-1]) * k.chord(-2))
+        low, width, a, b = k.locate(x)
+        cubic_terms = (a * a * a - a) * k.second_derivatives[low] + (b * b * b - b) * k.second_derivatives[low + 1]
+        inside = a * k.y[low] + b * k.y[low + 1] + cubic_terms * (width * width) / _F(6)
+        return k.with_outside(
+            x, inside, k.y[0] + (x - k.x[0]) * k.chord_slope(0), k.y[-1] + (x - k.x[-1]) * k.chord_slope(-2)
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class SplineSlope(NonLinearity):
+class SplineDerivative(NonLinearity):
     """Its derivative."""
 
     knots: Knots
@@ -90,18 +92,18 @@ class SplineSlope(NonLinearity):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         k = self.knots
-        low, width, a, b = k.place(x)
+        low, width, a, b = k.locate(x)
         three, six, one = _F(3), _F(6), _F(1)
         inside = (
             (k.y[low + 1] - k.y[low]) / width
-            - (three * a * a - one) / six * width * k.bends[low]
-            + (three * b * b - one) / six * width * k.bends[low + 1]
+            - (three * a * a - one) / six * width * k.second_derivatives[low]
+            + (three * b * b - one) / six * width * k.second_derivatives[low + 1]
         )
-        return k.outside(x, inside, k.chord(0), k.chord(-2))
+        return k.with_outside(x, inside, k.chord_slope(0), k.chord_slope(-2))
 
 
 @dataclass(frozen=True, eq=False)
-class SplineBend(NonLinearity):
+class SplineSecondDerivative(NonLinearity):
     """Its second derivative."""
 
     knots: Knots
@@ -109,5 +111,5 @@ class SplineBend(NonLinearity):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         k = self.knots
-        low, _, a, b = k.place(x)
-        return k.outside(x, a * k.bends[low] + b * k.bends[low + 1], _F(0), _F(0))
+        low, _, a, b = k.locate(x)
+        return k.with_outside(x, a * k.second_derivatives[low] + b * k.second_derivatives[low + 1], _F(0), _F(0))

@@ -23,7 +23,7 @@ from snsim.sn28.net.connections import alloc_net
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import VAL, Netspace
 from snsim.sn28.net.nlf import NonLinearity, Values
-from snsim.sn28.net.nlf_words import FAMILIES, Functions, default_functions
+from snsim.sn28.net.nlf_words import FAMILIES, FunctionTriple, default_functions
 from snsim.sn28.runtime.lisp_definitions import code
 
 if TYPE_CHECKING:
@@ -36,26 +36,26 @@ def declared_nets(interpreter: Interpreter) -> Shelf[Net]:
     return Shelf("net")
 
 
-class OfExpression(NonLinearity):
+class ExpressionNonLinearity(NonLinearity):
     """A declared non-linearity, or a derivative of it: an expression in x, computed in single precision."""
 
     def __init__(self, name: str, expression: Expression, tanh: Values):
         self.name, self.expression, self.tanh = name, expression, tanh
 
     def values(self, x: np.ndarray) -> np.ndarray:
-        made = evaluate(self.expression, {"x": x}, {**NUMPY, "tanh": self.tanh})
-        return np.broadcast_to(np.asarray(made, np.float32), x.shape)
+        values = evaluate(self.expression, {"x": x}, {**NUMPY, "tanh": self.tanh})
+        return np.broadcast_to(np.asarray(values, np.float32), x.shape)
 
 
-def non_linear_functions(interpreter: Interpreter, nlf: Nlf) -> Functions:
+def non_linear_functions(interpreter: Interpreter, nlf: Nlf) -> FunctionTriple:
     """f, f' and f'': SN's own where the declared function is one of them, so that the last digits agree."""
-    title, *numbers = nlf.name.split()
+    family, *numbers = nlf.name.split()
     if nlf.name == "sn-tanh":
         return default_functions(interpreter)
-    if title in FAMILIES:
-        return FAMILIES[title](interpreter, *map(float, numbers))
+    if family in FAMILIES:
+        return FAMILIES[family](interpreter, *map(float, numbers))
     tanh = interpreter.part(Netspace).loops.tanh
-    f, df, ddf = (OfExpression(nlf.name, e, tanh) for e in (nlf.f, nlf.df, nlf.ddf))
+    f, df, ddf = (ExpressionNonLinearity(nlf.name, e, tanh) for e in (nlf.f, nlf.df, nlf.ddf))
     return f, df, ddf
 
 
@@ -64,8 +64,8 @@ def use_net(interpreter: Interpreter, name: Form) -> Form:
     """(use-net 'name): a declared net becomes the current one; its layers become variables that hold their units"""
     if not isinstance(name, (Symbol, str)):
         raise Misuse(f"use-net: {interpreter.describe(name)} is no name of a net", 0, "write (use-net 'name)")
-    title = name.name if isinstance(name, Symbol) else fold(name)
-    net = interpreter.part(declared_nets).get(title, interpreter.place())
+    net_name = name.name if isinstance(name, Symbol) else fold(name)
+    net = interpreter.part(declared_nets).get(net_name, interpreter.place())
     check_usable(net)
     space = interpreter.part(Netspace)
     borders = sum(_border_cells(connection) for connection in net.connections)
@@ -81,25 +81,25 @@ def use_net(interpreter: Interpreter, name: Form) -> Form:
     return interpreter.lookup("net-struc")
 
 
-def lacks(net: Net) -> list[str]:
+def missing_features(net: Net) -> list[str]:
     """What the net has and SN's kernels do not."""
-    lacking = [f"{transform.word} ({transform.name})" for transform in net.transforms]
+    missing = [f"{transform.word} ({transform.name})" for transform in net.transforms]
     for connection in net.connections:
         if connection.scale != 1:
-            lacking.append(f"scale {connection.scale:g} ({connection.name})")
+            missing.append(f"scale {connection.scale:g} ({connection.name})")
         if connection.fixed is not None:
-            lacking.append(f"fixed {connection.fixed:g} ({connection.name})")
+            missing.append(f"fixed {connection.fixed:g} ({connection.name})")
         if connection.weight_norm:
-            lacking.append(f"weight-norm ({connection.name})")
-    return lacking
+            missing.append(f"weight-norm ({connection.name})")
+    return missing
 
 
 def check_usable(net: Net) -> None:
     """Misuse, naming all of them, for what SN's kernels do not have."""
-    lacking = lacks(net)
-    if lacking:
+    missing = missing_features(net)
+    if missing:
         raise Misuse(
-            f"use-net: SN's units know no {', no '.join(lacking)}",
+            f"use-net: SN's units know no {', no '.join(missing)}",
             0,
             f'train "{net.name}" by (train ...), or state it without',
         )

@@ -19,10 +19,10 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.printer import number_text
 from snsim.language.procedures import ABSENT, Misuse
-from snsim.sn28.net.connections import every_connection
+from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, Netspace
-from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.settings import number_in
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def save_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
     """(save-net "f"): writes all weights; (save-net "f" layer ...): the connections between these units, and the age"""
     if layers:
         return interpreter.call("save-net/merge", name, *layers)
-    weights = _weights(interpreter)
+    weights = _all_weights(interpreter)
     header = struct.pack("<5i", _MATRIX, 1, len(weights), 1, 1)
     return _write(interpreter, "save-net", name, header + weights.astype("<f4").tobytes())
 
@@ -52,11 +52,11 @@ def save_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
 @net_word("save-net/merge")
 def save_net_merge(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
     """(save-net/merge "f" layer ...): writes the connections between these units, and the age"""
-    count, age, records = _between(interpreter, "save-net/merge", layers)
-    held = np.empty(len(records), [("pre", "<i4"), ("post", "<i4"), ("weight", "<f4")])
+    count, age, records = _records_between(interpreter, "save-net/merge", layers)
+    packed = np.empty(len(records), [("pre", "<i4"), ("post", "<i4"), ("weight", "<f4")])
     for field in ("pre", "post", "weight"):
-        held[field] = records[field]
-    return _write(interpreter, "save-net/merge", name, struct.pack("<3i", _MERGE, count, age) + held.tobytes())
+        packed[field] = records[field]
+    return _write(interpreter, "save-net/merge", name, struct.pack("<3i", _MERGE, count, age) + packed.tobytes())
 
 
 @net_word("save-ascii-net")
@@ -64,7 +64,7 @@ def save_ascii_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
     """(save-ascii-net "f" [layer ...]): as save-net, as text; without layers with 4 decimals only"""
     if layers:
         return interpreter.call("save-ascii-net/merge", name, *layers)
-    weights = _weights(interpreter)
+    weights = _all_weights(interpreter)
     lines = [f".MAT 1 {len(weights)}", *[f"{w:6.4f}" for w in weights.tolist()]]
     return _write(interpreter, "save-ascii-net", name, _as_text(lines))
 
@@ -72,7 +72,7 @@ def save_ascii_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
 @net_word("save-ascii-net/merge")
 def save_ascii_net_merge(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
     """(save-ascii-net/merge "f" layer ...): as save-net/merge, as text"""
-    count, age, records = _between(interpreter, "save-ascii-net/merge", layers)
+    count, age, records = _records_between(interpreter, "save-ascii-net/merge", layers)
     lines = [f".WEI {count} {age}", *[f"{pre:4d} {post:4d} {w:10.7f}" for pre, post, w, _ in records.tolist()]]
     return _write(interpreter, "save-ascii-net/merge", name, _as_text(lines))
 
@@ -80,16 +80,18 @@ def save_ascii_net_merge(interpreter: Interpreter, name: Form, *layers: Form) ->
 @net_word("save-weights-as-c")
 def save_weights_as_c(interpreter: Interpreter, name: Form, array: Form = ABSENT) -> Form:
     """(save-weights-as-c "f" [name]): writes all weights, with 4 decimals, as an array of the language C"""
-    title = "weights" if array is ABSENT else text("save-weights-as-c", array, 1)
-    if not title.replace("_", "a").isalnum() or title[0].isdigit() or not title.isascii():
-        raise Misuse(f'save-weights-as-c: "{title}" is no name in C', 1, "write letters, digits and _, such as net_1")
-    weights = _weights(interpreter).astype(float).tolist()
+    array_name = "weights" if array is ABSENT else text("save-weights-as-c", array, 1)
+    if not array_name.replace("_", "a").isalnum() or array_name[0].isdigit() or not array_name.isascii():
+        raise Misuse(
+            f'save-weights-as-c: "{array_name}" is no name in C', 1, "write letters, digits and _, such as net_1"
+        )
+    weights = _all_weights(interpreter).astype(float).tolist()
     rows = ["  " + ", ".join(map(number_text, weights[i : i + 8])) for i in range(0, len(weights), 8)]
-    lines = [f"float {title}[{len(weights)}] = {{", ",\n".join(rows), "};"]
+    lines = [f"float {array_name}[{len(weights)}] = {{", ",\n".join(rows), "};"]
     return _write(interpreter, "save-weights-as-c", name, _as_text(lines), ".c")
 
 
-def _weights(interpreter: Interpreter) -> np.ndarray:
+def _all_weights(interpreter: Interpreter) -> np.ndarray:
     net = interpreter.part(Netspace)
     values: np.ndarray = net.weight_val.array[: net.wnum]
     if not len(values):
@@ -97,15 +99,15 @@ def _weights(interpreter: Interpreter) -> np.ndarray:
     return values
 
 
-def _between(interpreter: Interpreter, who: str, layers: tuple[Form, ...]) -> tuple[int, int, Records]:
+def _records_between(interpreter: Interpreter, caller: str, layers: tuple[Form, ...]) -> tuple[int, int, Records]:
     """How many units are listed, the age, and the connections among them and from the bias, in SN's order."""
     net = interpreter.part(Netspace)
-    units = net.units(make_list(layers), who).array
-    place = np.full(net.nnum, -1)
-    place[:1] = 0
-    place[units] = np.arange(1, len(units) + 1)
-    connections = every_connection(net)
-    pre, post = place[net.pre.array[connections]], place[net.post.array[connections]]
+    units = net.units(make_list(layers), caller).array
+    position = np.full(net.nnum, -1)
+    position[:1] = 0
+    position[units] = np.arange(1, len(units) + 1)
+    connections = all_connections(net)
+    pre, post = position[net.pre.array[connections]], position[net.post.array[connections]]
     inside = (pre >= 0) & (post >= 0)
     records = np.empty(int(inside.sum()), _RECORD)
     records["pre"], records["post"] = pre[inside], post[inside]
@@ -118,9 +120,9 @@ def _as_text(lines: list[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _write(interpreter: Interpreter, who: str, name: Form, content: bytes, suffix: str = SUFFIX) -> Form:
-    files = interpreter.part(Files)
-    files.write(files.to_write(text(who, name), suffix), content)
+def _write(interpreter: Interpreter, caller: str, name: Form, content: bytes, suffix: str = SUFFIX) -> Form:
+    files = interpreter.part(ProgramFiles)
+    files.write(files.writable_path(text(caller, name), suffix), content)
     return name
 
 
@@ -130,11 +132,11 @@ def _write(interpreter: Interpreter, who: str, name: Form, content: bytes, suffi
 @net_word("load-net")
 def load_net(interpreter: Interpreter, name: Form) -> Form:
     """(load-net "f"): sets the weights to those of a file of any of the formats; of one with units, the age too"""
-    content = _content(interpreter, "load-net", name)
-    read = _read_merge(content, text("load-net", name))
+    content = _read_named(interpreter, "load-net", name)
+    merge = _read_merge(content, text("load-net", name))
     net = interpreter.part(Netspace)
-    if read is not None:
-        _, age, records = read
+    if merge is not None:
+        _, age, records = merge
         _set_weights(interpreter, "load-net", np.arange(1, net.nnum), records)
         interpreter.assign(symbol("age"), float(age))
         return name
@@ -155,44 +157,44 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
 @net_word("merge-net")
 def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> Form:
     """(merge-net "f"): how many units a file of connections lists, () if it is none; (merge-net "f" units): loads it"""
-    read = _read_merge(_content(interpreter, "merge-net", name), text("merge-net", name))
+    merge = _read_merge(_read_named(interpreter, "merge-net", name), text("merge-net", name))
     if units is ABSENT:
-        return NIL if read is None else float(read[0])
-    if read is None:
+        return NIL if merge is None else float(merge[0])
+    if merge is None:
         raise Misuse(f'"{name}" does not say which units its weights join', 0, '(load-net "f") reads such a file')
-    count, _, records = read
-    listed = interpreter.part(Netspace).units(units, "merge-net").array
-    if len(listed) < count:
+    count, _, records = merge
+    units_listed = interpreter.part(Netspace).units(units, "merge-net").array
+    if len(units_listed) < count:
         raise Misuse(
-            f'"{name}" has {count} units, {len(listed)} are listed',
+            f'"{name}" has {count} units, {len(units_listed)} are listed',
             1,
             f"list {count} units, or write the file again for these with (save-net/merge file layer...)",
         )
-    _set_weights(interpreter, "merge-net", listed, records)
+    _set_weights(interpreter, "merge-net", units_listed, records)
     return name
 
 
-def _content(interpreter: Interpreter, who: str, name: Form) -> bytes:
-    files = interpreter.part(Files)
-    return files.content(files.to_read(text(who, name), SUFFIX))
+def _read_named(interpreter: Interpreter, caller: str, name: Form) -> bytes:
+    files = interpreter.part(ProgramFiles)
+    return files.read(files.readable_path(text(caller, name), SUFFIX))
 
 
-def _set_weights(interpreter: Interpreter, who: str, listed: np.ndarray, records: Records) -> None:
+def _set_weights(interpreter: Interpreter, caller: str, units_listed: np.ndarray, records: Records) -> None:
     """Give the connections of a file, whose units are places in a list, the weights (and rates) they have there."""
     net = interpreter.part(Netspace)
-    units = np.concatenate([[0], listed])
+    units = np.concatenate([[0], units_listed])
     for pre, post, weight, rate in records.tolist():
         if not (0 <= pre < len(units) and 0 <= post < len(units)):
             raise Misuse(
-                f"{who}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units",
+                f"{caller}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units",
                 0,
                 "build the net first, as it was when the file was written",
             )
         ends = (int(units[pre]), int(units[post]))
-        connection = net.found.get(ends)
+        connection = net.connection_numbers.get(ends)
         if connection is None:
             raise Misuse(
-                f"{who}: the net has no connection from unit {ends[0]} to unit {ends[1]}, the file has",
+                f"{caller}: the net has no connection from unit {ends[0]} to unit {ends[1]}, the file has",
                 0,
                 "build the net first, as it was when the file was written",
             )
@@ -213,19 +215,19 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
             magic, count, age = struct.unpack_from(f"{order}3i", content)
             if magic in (_MERGE, _OLD_MERGE):
                 fields = [("pre", f"{order}i4"), ("post", f"{order}i4"), ("weight", f"{order}f4")]
-                kind = np.dtype(fields + [("rate", f"{order}f4")] * (magic == _OLD_MERGE))
-                if (len(content) - 12) % kind.itemsize:
+                record_type = np.dtype(fields + [("rate", f"{order}f4")] * (magic == _OLD_MERGE))
+                if (len(content) - 12) % record_type.itemsize:
                     raise Misuse(
                         f'"{name}" ends in the middle of a connection',
                         0,
                         "write it again with (save-net/merge file layer...)",
                     )
-                held = np.frombuffer(content, kind, -1, 12)
-                records = np.empty(len(held), _RECORD)
+                packed = np.frombuffer(content, record_type, -1, 12)
+                records = np.empty(len(packed), _RECORD)
                 records["rate"] = np.nan
-                for field in kind.names or ():
-                    records[field] = held[field]
-                if not (np.isfinite(held["weight"]).all() and (magic == _MERGE or np.isfinite(held["rate"]).all())):
+                for field in record_type.names or ():
+                    records[field] = packed[field]
+                if not (np.isfinite(packed["weight"]).all() and (magic == _MERGE or np.isfinite(packed["rate"]).all())):
                     raise Misuse(
                         f'"{name}" holds a weight or a rate that is no finite number',
                         0,
@@ -249,10 +251,10 @@ def _read_text_merge(content: bytes, name: str) -> tuple[int, int, Records]:
     if (len(numbers) - 2) % 3:
         raise Misuse(f'"{name}" ends in the middle of a connection', 0, "write each line as FROM TO WEIGHT")
     (count, age), rows = numbers[:2].astype(np.int64).tolist(), numbers[2:].reshape(-1, 3)
-    wrong = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
-    if len(wrong):
+    bad_rows = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
+    if len(bad_rows):
         raise Misuse(
-            f'"{name}": connection {wrong[0] + 1} joins {rows[wrong[0], 0]:g} to {rows[wrong[0], 1]:g}; units '
+            f'"{name}": connection {bad_rows[0] + 1} joins {rows[bad_rows[0], 0]:g} to {rows[bad_rows[0], 1]:g}; units '
             "are whole numbers",
             0,
             "write each line as FROM TO WEIGHT",

@@ -23,15 +23,15 @@ _FIELDS = {  # the word's name of the field: (attribute of Netspace, what it is,
 }
 
 
-def vector(space: Netspace, attribute: str) -> np.ndarray:
+def weight_vector(space: Netspace, attribute: str) -> np.ndarray:
     """A field over the weights there are, shape (wnum,), float32; it is the field itself and no copy."""
     part: np.ndarray = getattr(space, attribute).array[: space.wnum]
     return part
 
 
-def _words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> None:
+def _add_words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> None:
     def to_matrix(interpreter: Interpreter, target: Form = ABSENT) -> np.ndarray:
-        values = vector(interpreter.part(Netspace), attribute)
+        values = weight_vector(interpreter.part(Netspace), attribute)
         if target is ABSENT:
             return values.copy()
         _check(f"{field}-to-matrix", target, len(values))
@@ -40,7 +40,7 @@ def _words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> 
         return into
 
     def from_matrix(interpreter: Interpreter, source: Form) -> Form:
-        values = vector(interpreter.part(Netspace), attribute)
+        values = weight_vector(interpreter.part(Netspace), attribute)
         _check(f"matrix-to-{field}", source, len(values))
         values[:] = source.reshape(-1)
         return NIL
@@ -51,15 +51,15 @@ def _words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> 
     net_word(f"matrix-to-{field}", *modes)(from_matrix)
 
 
-def _check(who: str, given: Form, weights: int) -> None:
-    found = matrix(who, given)
-    if found.size != weights or not found.flags.c_contiguous:
+def _check(caller: str, argument: Form, weights: int) -> None:
+    values = matrix(caller, argument)
+    if values.size != weights or not values.flags.c_contiguous:
         raise Misuse(
-            f"{who}: the matrix has {found.size:,} numbers, and there are {weights:,} weights",
+            f"{caller}: the matrix has {values.size:,} numbers, and there are {weights:,} weights",
             0,
             f"give a matrix of {weights} numbers, made by (float-matrix {weights})",
         )
 
 
 for _field, (_attribute, _meaning, _modes) in _FIELDS.items():
-    _words(_field, _attribute, _meaning, _modes)
+    _add_words(_field, _attribute, _meaning, _modes)

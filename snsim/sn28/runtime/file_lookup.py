@@ -31,7 +31,7 @@ from snsim.input_files import (
 from snsim.language.limits import exceeded
 from snsim.language.procedures import Misuse
 from snsim.own_files import is_own
-from snsim.sn28.runtime.host import surroundings
+from snsim.sn28.runtime.host import host_of
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -39,59 +39,59 @@ if TYPE_CHECKING:
 _BYTES_PER_ELEMENT = 16  # more than any format takes for an element of a matrix, as a number of a text
 
 
-class Files:
+class ProgramFiles:
     """The files of one program: `interpreter.part(Files)`."""
 
     def __init__(self, interpreter: Interpreter):
         self._interpreter = interpreter
         self._output: Path | None = None
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._sizes: dict[Path, int] = {}  # of the files that the program wrote, and its folders
         self._total = 0
 
-    def to_read(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
+    def readable_path(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """The file that a name means, as it stands or with one of the suffixes (".mat").
 
         Misuse, about the argument of that number, if it is in none of the folders.
         """
-        found = self.find(name, *suffixes, argument=argument)
-        if found is not None:
-            return found
-        for _, path in self._places(name, suffixes, argument):
-            if exists(path) and not is_folder(path):
+        path = self.find(name, *suffixes, argument=argument)
+        if path is not None:
+            return path
+        for _, candidate in self._candidates(name, suffixes, argument):
+            if exists(candidate) and not is_folder(candidate):
                 raise Misuse(f'"{shown(name)}" is a pipe or a device, not a plain file', argument, "name a plain file")
-        folders = {resolve(folder): str(folder) for folder in reversed(list(self._folders()))}
+        folders = {resolve(folder): str(folder) for folder in reversed(list(self._search_folders()))}
         places = ", ".join(reversed(folders.values())) or "no folder"
-        also = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
+        with_suffixes = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
         raise Misuse(
-            f'there is no file "{shown(name)}"{also} in {places}',
+            f'there is no file "{shown(name)}"{with_suffixes} in {places}',
             argument,
             "put it beside the program, or name its folder by --data-dir or in SNSIM_DATA",
         )
 
     def find(self, name: str, *suffixes: str, argument: int | None = 0) -> Path | None:
         """The file that a name means, None if there is none. Misuse for a name that can lead to no file."""
-        for given, path in self._places(name, suffixes, argument):
+        for shortened, path in self._candidates(name, suffixes, argument):
             if is_file(path):
-                self._tell(name, given, path)
+                self._warn_elsewhere(name, shortened, path)
                 return path
         return None
 
-    def _places(self, name: str, suffixes: Sequence[str], argument: int | None) -> Iterator[tuple[str, Path]]:
+    def _candidates(self, name: str, suffixes: Sequence[str], argument: int | None) -> Iterator[tuple[str, Path]]:
         """Where a file of this name may be, and the part of the name that was looked up there."""
-        for given in _shortened(name):
-            for folder in self._folders():
+        for shortened in _without_parents(name):
+            for folder in self._search_folders():
                 for suffix in ("", *suffixes):
-                    path = _inside(folder, given + suffix, argument)
+                    path = _inside(folder, shortened + suffix, argument)
                     if path is not None:
-                        yield given, path
+                        yield shortened, path
 
-    def to_write(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
+    def writable_path(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """The place of a file to be written, in the run folder, which is made now if this is the first one.
 
         The first suffix is added if the name has none. Misuse if the name leads outside, or nothing is written here.
         """
-        output = self._interpreter.part(surroundings).output
+        output = self._interpreter.part(host_of).output
         if output is None:
             raise Misuse(
                 f'"{shown(name)}" is not written: there is no run folder here',
@@ -112,7 +112,7 @@ class Files:
                 "give another name",
             )
         for folder in reversed([path, *path.relative_to(self._output).parents][:-1]):
-            self.count(self._output / folder, 0)
+            self.record_size(self._output / folder, 0)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
@@ -120,23 +120,23 @@ class Files:
             raise Misuse(sentence, argument, remedy) from None
         return path
 
-    def written(self, name: str) -> Path | None:
+    def written_path(self, name: str) -> Path | None:
         """The file of this name in the run folder, None if there is none. Misuse if the name leads outside."""
         _check_relative(name)
         path = None if self._output is None else _inside(self._output, name, 0)
         return path if path is not None and is_file(path) else None
 
-    def content(self, path: Path, argument: int | None = 0) -> bytes:
+    def read(self, path: Path, argument: int | None = 0) -> bytes:
         """The bytes of a file; Misuse if it cannot be read, or is larger than any matrix may be."""
-        with self.opened(path, argument) as file:
+        with self.open(path, argument) as file:
             return file.read()
 
     @contextmanager
-    def opened(self, path: Path, argument: int | None = 0) -> Iterator[BinaryIO]:
+    def open(self, path: Path, argument: int | None = 0) -> Iterator[BinaryIO]:
         """A file that is open to be read; Misuse as in `content`, and for a fault of the file that the block meets."""
-        most = _BYTES_PER_ELEMENT * self._interpreter.limits.matrix_elements
+        limit = _BYTES_PER_ELEMENT * self._interpreter.limits.matrix_elements
         try:
-            with open_file(path, most, what="a file that a program reads") as file:
+            with open_file(path, limit, what="a file that a program reads") as file:
                 yield file
         except SnError as error:
             raise Misuse(error.faults[0].message, argument, error.faults[0].hint) from None
@@ -146,7 +146,7 @@ class Files:
 
     def write(self, path: Path, content: bytes, argument: int | None = 0) -> None:
         """Put bytes in a file; Misuse if that cannot be done, LimitError if it would be too much."""
-        self.count(path, len(content))
+        self.record_size(path, len(content))
         try:
             write_atomically(path, content, durable=False)
         except OSError as error:
@@ -157,17 +157,17 @@ class Files:
         """Add bytes to a file; Misuse if that cannot be done, LimitError if it would be too much."""
         try:
             with path.open("ab") as file:
-                self.count(path, file.tell() + len(content))
+                self.record_size(path, file.tell() + len(content))
                 file.write(content)
         except OSError as error:
             sentence, remedy = unwritable(path, error)
             raise Misuse(sentence, argument, remedy) from None
 
-    def count_again(self, path: Path) -> None:
+    def refresh_size(self, path: Path) -> None:
         """Count a file that was written to otherwise, or that was removed; LimitError if it is too much."""
-        self.count(path, path.stat().st_size if path.exists() else None)
+        self.record_size(path, path.stat().st_size if path.exists() else None)
 
-    def count(self, path: Path, size: int | None) -> None:
+    def record_size(self, path: Path, size: int | None) -> None:
         """Keep account of what is on the disk: a file or folder of so many bytes, or no longer there (None)."""
         limits, place = self._interpreter.limits, self._interpreter.place
         self._total += (size or 0) - self._sizes.pop(path, 0)
@@ -189,7 +189,7 @@ class Files:
                 "write less, or remove files by (unlink ...); `snsim run --megabytes N` allows more",
             )
 
-    def _folders(self) -> Iterator[Path]:
+    def _search_folders(self) -> Iterator[Path]:
         """Where a name is looked for, in order."""
         access, place = self._interpreter.files, self._interpreter.place()
         if self._output is not None:
@@ -200,17 +200,17 @@ class Files:
                 yield beside
             yield access.root
         try:
-            for origin, folder in Search.usual(self._interpreter.part(surroundings).data_dir).folders():
+            for origin, folder in Search.usual(self._interpreter.part(host_of).data_dir).folders():
                 yield folder
                 if origin == "SNSIM_DATA":
                     yield folder / "sn28"
         except SnError as error:
             raise Misuse(error.faults[0].message, None, error.faults[0].hint) from None
 
-    def _tell(self, name: str, given: str, path: Path) -> None:
+    def _warn_elsewhere(self, name: str, shortened: str, path: Path) -> None:
         """A name that leads out of its folder is said to be found elsewhere, once."""
-        if name != given and name not in self._told:
-            self._told.add(name)
+        if name != shortened and name not in self._warned:
+            self._warned.add(name)
             self._interpreter.warnings.append(
                 Fault(
                     f'"{name}" leads out of its folder; {path} is read',
@@ -235,7 +235,7 @@ def _check_relative(name: str, argument: int | None = 0) -> None:
         )
 
 
-def _shortened(name: str) -> Iterator[str]:
+def _without_parents(name: str) -> Iterator[str]:
     """The name; of one that begins with `..` (demonstrations named their data so, relative to the library of the
     simulator) also what is left without `..` and then without the first folders.
     """

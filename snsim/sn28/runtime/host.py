@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Host:
     """Where a program runs. `output` makes the run folder, and is called when something is first written."""
 
     kernel: str | None = None  # of the four, for a program that chooses none
@@ -26,13 +26,13 @@ class Surroundings:
     fast: bool = False  # whether sums may be added in another order than SN's
 
 
-def surroundings(interpreter: Interpreter) -> Surroundings:
+def host_of(interpreter: Interpreter) -> Host:
     """The surroundings of a program nothing is said about; others are set by `interpreter.keep(surroundings, ...)`."""
-    return Surroundings()
+    return Host()
 
 
 @contextmanager
-def scratch() -> Iterator[Surroundings]:
+def scratch() -> Iterator[Host]:
     """Surroundings of a program that is only looked at: what it writes is thrown away at the end."""
-    with ExitStack() as kept:
-        yield Surroundings(output=lambda: Path(kept.enter_context(TemporaryDirectory(prefix="snsim-"))))
+    with ExitStack() as stack:
+        yield Host(output=lambda: Path(stack.enter_context(TemporaryDirectory(prefix="snsim-"))))

@@ -26,7 +26,7 @@ def define(interpreter: Interpreter, name: str, arguments: Form, *body: Form) ->
 
 
 @contextmanager
-def bound(interpreter: Interpreter, name: str, value: Form) -> Iterator[None]:
+def binding(interpreter: Interpreter, name: str, value: Form) -> Iterator[None]:
     """As `(let ((name value)) ...)`."""
     variable = symbol(name)
     interpreter.bind(variable, value)

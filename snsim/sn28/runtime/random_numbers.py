@@ -25,7 +25,7 @@ _FIRST, _FACTOR, _TERM = 161803398, 84589, 45989
 _GAUSS_TERMS = 12  # of a variance of 1/12 each: the sum has variance 1
 
 
-class Randomness:
+class RandomGenerator:
     """The generator of one program. Without `seed` it begins as the clock says."""
 
     def __init__(self, interpreter: Interpreter | None = None):
@@ -100,14 +100,14 @@ class Randomness:
 @word("seed")
 def seed(interpreter: Interpreter, n: Form) -> Form:
     """(seed n): begin the sequence of random numbers that belongs to n, truncated"""
-    interpreter.part(Randomness).seed(finite("seed", number("seed", n)))
+    interpreter.part(RandomGenerator).seed(finite("seed", number("seed", n)))
     return n
 
 
 @word("rand")
 def rand(interpreter: Interpreter, a: Form = ABSENT, b: Form = ABSENT) -> float:
     """(rand): a random number from 0 to 1; (rand b): from -b to b; (rand a b): from a to b"""
-    randomness = interpreter.part(Randomness)
+    randomness = interpreter.part(RandomGenerator)
     if a is ABSENT:
         return randomness.rand()
     low = number("rand", a)
@@ -117,7 +117,7 @@ def rand(interpreter: Interpreter, a: Form = ABSENT, b: Form = ABSENT) -> float:
 @word("gauss")
 def gauss(interpreter: Interpreter, mean: Form = ABSENT, deviation: Form = ABSENT) -> float:
     """(gauss [m] [s]): a random number of the normal law of mean m (0) and standard deviation s (1)"""
-    drawn = interpreter.part(Randomness).gauss()
+    drawn = interpreter.part(RandomGenerator).gauss()
     if mean is ABSENT:
         return drawn
     return number("gauss", mean) + drawn * (1.0 if deviation is ABSENT else number("gauss", deviation, 1))

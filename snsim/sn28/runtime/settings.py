@@ -80,29 +80,29 @@ class Settings:
 
     def __init__(self, interpreter: Interpreter):
         for name, number in NUMBERS.items():
-            _set_once(interpreter, symbol(name), number)
+            _set_default(interpreter, symbol(name), number)
         for name in UNSET:
-            _set_once(interpreter, symbol(name), NIL)
+            _set_default(interpreter, symbol(name), NIL)
         for name, function in FUNCTIONS.items():
-            found = interpreter.procedure(symbol(function))
-            if found is not None:
-                _set_once(interpreter, symbol(name), found)
+            procedure = interpreter.procedure(symbol(function))
+            if procedure is not None:
+                _set_default(interpreter, symbol(name), procedure)
         if not interpreter.is_set_globally(symbol("nlf")) and interpreter.procedure(symbol("nlf-tanh")) is not None:
             interpreter.call("nlf-tanh", DEFAULT_SLOPE, 0.0)
 
 
-def _set_once(interpreter: Interpreter, name: Symbol, value: Form) -> None:
+def _set_default(interpreter: Interpreter, name: Symbol, value: Form) -> None:
     if not interpreter.is_set_globally(name):
         interpreter.assign_global(name, value)
 
 
-def number_in(interpreter: Interpreter, name: str | Symbol, otherwise: float | None = None) -> float:
+def number_in(interpreter: Interpreter, name: str | Symbol, default: float | None = None) -> float:
     """The number in a variable; Misuse if there is none in it and no `otherwise` for that case."""
     value = interpreter.lookup(name)
     if isinstance(value, float):
         return value
-    if value is NIL and otherwise is not None:
-        return otherwise
+    if value is NIL and default is not None:
+        return default
     raise Misuse(
         f"the variable {name} is {interpreter.describe(value)}, not a number", None, f"set it: (setq {name} ...)"
     )
@@ -118,15 +118,15 @@ def layer_in(interpreter: Interpreter, name: Symbol) -> Form:
 
 def training_range(interpreter: Interpreter) -> tuple[int, int]:
     """The first and the last training pattern; Misuse if there are none."""
-    return _range(interpreter, "patt-min", "patt-max", "(ensemble 0 99) chooses the training patterns")
+    return _pattern_range(interpreter, "patt-min", "patt-max", "(ensemble 0 99) chooses the training patterns")
 
 
 def test_range(interpreter: Interpreter) -> tuple[int, int]:
     """The first and the last test pattern; Misuse if there are none."""
-    return _range(interpreter, "tpatt-min", "tpatt-max", "(test-set 100 199) chooses the test patterns")
+    return _pattern_range(interpreter, "tpatt-min", "tpatt-max", "(test-set 100 199) chooses the test patterns")
 
 
-def _range(interpreter: Interpreter, first: str, last: str, remedy: str) -> tuple[int, int]:
+def _pattern_range(interpreter: Interpreter, first: str, last: str, remedy: str) -> tuple[int, int]:
     ends = [interpreter.lookup(first), interpreter.lookup(last)]
     if not all(isinstance(end, float) for end in ends):
         raise Misuse(

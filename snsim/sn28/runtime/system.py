@@ -13,8 +13,8 @@ from snsim.language.builtins.arithmetic import number
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, TRUE, Misuse
-from snsim.sn28.runtime.file_lookup import Files
-from snsim.sn28.runtime.host import surroundings
+from snsim.sn28.runtime.file_lookup import ProgramFiles
+from snsim.sn28.runtime.host import host_of
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def sys(interpreter: Interpreter, command: Form) -> Form:
 @word("unlink")
 def unlink(interpreter: Interpreter, name: Form) -> Form:
     """(unlink "file"): removes a file that this program wrote; t, or () if there is none"""
-    files = interpreter.part(Files)
-    path = files.written(text("unlink", name))
+    files = interpreter.part(ProgramFiles)
+    path = files.written_path(text("unlink", name))
     if path is None:
         return NIL
     try:
         path.unlink()
-        files.count_again(path)
+        files.refresh_size(path)
     except OSError as error:
         raise Misuse(
             f"{path} cannot be removed: {error.strerror or error}",
@@ -71,14 +71,14 @@ def dirname(interpreter: Interpreter, path: Form) -> str:
 @word("concat-fname", makes=True)
 def concat_fname(interpreter: Interpreter, folder: Form, name: Form = ABSENT) -> str:
     """(concat-fname "folder" ["name"]): the name of a file in a folder"""
-    beginning = text("concat-fname", folder)
-    return beginning if name is ABSENT else str(PurePosixPath(beginning) / text("concat-fname", name, 1))
+    path = text("concat-fname", folder)
+    return path if name is ABSENT else str(PurePosixPath(path) / text("concat-fname", name, 1))
 
 
 @word("filep")
 def filep(interpreter: Interpreter, name: Form) -> Form:
     """(filep "file"): t if there is such a file for this program, else ()"""
-    return TRUE if interpreter.part(Files).find(text("filep", name)) is not None else NIL
+    return TRUE if interpreter.part(ProgramFiles).find(text("filep", name)) is not None else NIL
 
 
 @word("sleep")
@@ -97,13 +97,13 @@ def process_pending_events(interpreter: Interpreter) -> Form:
 @word("ask")
 def ask(interpreter: Interpreter, question: Form) -> Form:
     """(ask "question"): t for yes, () for no; yes, said by a warning, where nobody can answer"""
-    asked = text("ask", question)
-    answer = interpreter.part(surroundings).ask
-    if answer is not None:
-        return TRUE if answer(asked) else NIL
+    prompt = text("ask", question)
+    ask_user = interpreter.part(host_of).ask
+    if ask_user is not None:
+        return TRUE if ask_user(prompt) else NIL
     interpreter.warnings.append(
         Fault(
-            f'"{asked}" is taken as answered by yes: there is no terminal',
+            f'"{prompt}" is taken as answered by yes: there is no terminal',
             interpreter.place(),
             hint="take the question out, or call the program at the prompt: snsim repl",
             severity="warning",
@@ -112,21 +112,21 @@ def ask(interpreter: Interpreter, question: Form) -> Form:
     return TRUE
 
 
-def _refuse_tools() -> None:
+def _add_refused_panels() -> None:
     """The panels of SN-2.8 lived in windows that were clicked on; what they did is said where they are called."""
-    tools = {
+    panels = {
         "nettool": "the editor of nets: a net is described by (net ...), or by build-net and connect",
         "bptool": "the training panel: the words it called are run, trun, learn, perf and their settings",
         "stattool": "the panel of statistics: perf and codebook words compute them",
         "normtool": "the panel that normalised patterns: matrix words compute that",
     }
-    for name, meaning in tools.items():
+    for name, meaning in panels.items():
 
-        def refused(interpreter: Interpreter, *arguments: Form, name: str = name, meaning: str = meaning) -> Form:
+        def refuse(interpreter: Interpreter, *arguments: Form, name: str = name, meaning: str = meaning) -> Form:
             raise Misuse(f"{name} is a panel of windows, which snsim has not", None, f"it was {meaning}")
 
-        refused.__doc__ = f"({name}): refused; it was {meaning}"
-        word(name)(refused)
+        refuse.__doc__ = f"({name}): refused; it was {meaning}"
+        word(name)(refuse)
 
 
-_refuse_tools()
+_add_refused_panels()

@@ -19,7 +19,7 @@ from snsim.language.forms import Form, Pair
 from snsim.language.limits import exceeds_source
 from snsim.language.procedures import ABSENT, Misuse
 from snsim.language.source_stream import Input
-from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def open_read(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> Fo
 
 
 def _open_read(interpreter: Interpreter, name: str, *suffixes: str) -> ReadingStream:
-    files = interpreter.part(Files)
-    path = files.to_read(name, *suffixes)
+    files = interpreter.part(ProgramFiles)
+    path = files.readable_path(name, *suffixes)
     too_large = exceeds_source(path.stat().st_size, interpreter.limits)
     if too_large:
         raise Misuse(f"{path}: {too_large}", 0, "split it into smaller files")
-    content = files.content(path)
+    content = files.read(path)
     interpreter.budget.walk(len(content))
     try:
         characters = content.decode("utf-8-sig")
@@ -71,8 +71,8 @@ def _open_read(interpreter: Interpreter, name: str, *suffixes: str) -> ReadingSt
 @word("open-write")
 def open_write(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> Form:
     """(open-write "file" ["suffix"]): a stream to a new file in the run folder, for writing"""
-    files = interpreter.part(Files)
-    path = files.to_write(text("open-write", name), *_suffixes("open-write", suffix))
+    files = interpreter.part(ProgramFiles)
+    path = files.writable_path(text("open-write", name), *_suffixes("open-write", suffix))
     files.write(path, b"")
     return WritingStream(path)
 
@@ -80,7 +80,7 @@ def open_write(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> F
 @word("open-append")
 def open_append(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> Form:
     """(open-append "file" ["suffix"]): a stream that adds to a file in the run folder"""
-    path = interpreter.part(Files).to_write(text("open-append", name), *_suffixes("open-append", suffix))
+    path = interpreter.part(ProgramFiles).writable_path(text("open-append", name), *_suffixes("open-append", suffix))
     return WritingStream(path)
 
 
@@ -136,7 +136,7 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
                 yield
             finally:
                 stream.column = interpreter.column
-        interpreter.part(Files).count_again(stream.path)
+        interpreter.part(ProgramFiles).refresh_size(stream.path)
     except OSError as error:
         raise Misuse(
             f"{stream.path} cannot be written: {error.strerror or error}",
@@ -150,20 +150,20 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
 @word("read")
 def read(interpreter: Interpreter) -> Form:
     """(read): the next form of the text that is being read, not evaluated"""
-    stream = _input(interpreter, "read")
+    stream = _current_input(interpreter, "read")
     interpreter.budget.walk(len(stream.source.text) - stream.offset)  # the reader looks through it from here on
-    found = stream.form()
-    if found is None:
+    form = stream.form()
+    if form is None:
         raise Misuse(f"read: {stream.source.name} is at its end", None, 'look before: (= (skip-char) "\\e")')
-    return found[0]
+    return form[0]
 
 
 @word("read-string", makes=True)
-def read_string(interpreter: Interpreter, wanted: Form = _LINE) -> str:
+def read_string(interpreter: Interpreter, characters_or_class: Form = _LINE) -> str:
     """(read-string): the rest of the line; (read-string n): n characters; (read-string "~@"): up to the next @"""
-    stream = _input(interpreter, "read-string")
-    if isinstance(wanted, float):
-        count = whole("read-string", wanted)
+    stream = _current_input(interpreter, "read-string")
+    if isinstance(characters_or_class, float):
+        count = whole("read-string", characters_or_class)
         if count < 0:
             raise Misuse(
                 "read-string: a number of characters is not negative",
@@ -171,25 +171,25 @@ def read_string(interpreter: Interpreter, wanted: Form = _LINE) -> str:
                 'write 0 or more, or a class of characters such as "a-z"',
             )
         return stream.characters(count)
-    return stream.while_in(_class("read-string", wanted))
+    return stream.while_in(_character_class("read-string", characters_or_class))
 
 
 @word("skip-char")
-def skip_char(interpreter: Interpreter, wanted: Form = _BLANKS) -> str:
+def skip_char(interpreter: Interpreter, characters_or_class: Form = _BLANKS) -> str:
     r"""(skip-char ["class"]): skips blanks, or characters of a class; the next one, which stays; "\\e" at the end"""
-    stream = _input(interpreter, "skip-char")
-    interpreter.budget.walk(len(stream.while_in(_class("skip-char", wanted))))
+    stream = _current_input(interpreter, "skip-char")
+    interpreter.budget.walk(len(stream.while_in(_character_class("skip-char", characters_or_class))))
     return stream.peek()
 
 
-def _class(name: str, wanted: Form) -> str:
-    characters = text(name, wanted)
+def _character_class(name: str, characters_or_class: Form) -> str:
+    characters = text(name, characters_or_class)
     if not characters.strip("~"):
         raise Misuse(f"{name}: the class names no character", 0, 'write "a-z0-9", or "~@" for all but @')
     return characters
 
 
-def _input(interpreter: Interpreter, name: str) -> Input:
+def _current_input(interpreter: Interpreter, name: str) -> Input:
     if not interpreter.inputs:
         raise Misuse(f"{name}: nothing is being read", None, 'write (reading (open-read "file") form...)')
     innermost: Input = interpreter.inputs[-1]

@@ -11,10 +11,12 @@ _WIDGET = (
 )
 _PANEL = "it was a panel of windows, which snsim has not: words of matrices compute what it did"
 _TOOL = "it belongs to a panel of SN's that is not here"
-_WRITTEN = "build-net writes it for the net that it builds (define-net for the layers it is given): call that first"
-_LOG = 'it was a part of plot-perf-file: (plot-perf-file "f") plots a whole log'
+_WRITTEN_BY_BUILD_NET = (
+    "build-net writes it for the net that it builds (define-net for the layers it is given): call that first"
+)
+_PART_OF_PLOT_PERF_FILE = 'it was a part of plot-perf-file: (plot-perf-file "f") plots a whole log'
 
-ABSENT: dict[str, str] = {
+UNSUPPORTED: dict[str, str] = {
     **dict.fromkeys(
         (
             "checkbox",
@@ -44,7 +46,7 @@ ABSENT: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("load-perf-file", "perf-file-port", "error-file-port", "age-to-labels", "perf-plot-ens", "error-plot-ens"),
-        _LOG,
+        _PART_OF_PLOT_PERF_FILE,
     ),
     **dict.fromkeys(
         (
@@ -58,7 +60,7 @@ ABSENT: dict[str, str] = {
             "backward-2-prop",
             "do-update-weight-newton",
         ),
-        _WRITTEN,
+        _WRITTEN_BY_BUILD_NET,
     ),
     **dict.fromkeys(("imagetool", "matrixtool"), _PANEL),
     "x11-configure": "windows need no preparation here: leave the call out",

@@ -27,8 +27,8 @@ def word(name: str, makes: bool = False) -> Callable[[F], F]:
 def special_word(name: str) -> Callable[[Callable[[Interpreter, Pair], Form]], Callable[[Interpreter, Pair], Form]]:
     """Decorator: a Python function of (interpreter, call) is the SN-2.8 word `name`, its arguments not evaluated."""
 
-    def put(body: Callable[[Interpreter, Pair], Form]) -> Callable[[Interpreter, Pair], Form]:
+    def add(body: Callable[[Interpreter, Pair], Form]) -> Callable[[Interpreter, Pair], Form]:
         SN28.add(name, Special(name, body, False), (body.__doc__ or "").strip().split("\n")[0])
         return body
 
-    return put
+    return add
