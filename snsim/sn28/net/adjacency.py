@@ -52,8 +52,8 @@ class Units:
 class Edges:
     """Connections grouped by the unit at one end: unit u has positions start[u] ... start[u + 1] - 1, newest first.
 
-    All arrays are int32. `other` is the unit at the other end, `weight` the number of the weight, `connection` the number
-    of the connection in order of creation.
+    All arrays are int32. `other` is the unit at the other end, `weight` the number of the weight, `connection` the
+    number of the connection in order of creation.
     """
 
     start: Memory

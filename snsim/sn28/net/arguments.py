@@ -74,7 +74,11 @@ class Arguments:
     def layers(self) -> list[Units]:
         """Consume the remaining arguments as layers. Raise Misuse if there are none."""
         if self._position >= len(self._arguments):
-            raise Misuse(f"{self.caller}: no layer is given", None, f"write one or more layers, as in ({self.caller} output-layer)")
+            raise Misuse(
+                f"{self.caller}: no layer is given",
+                None,
+                f"write one or more layers, as in ({self.caller} output-layer)",
+            )
         return self.rest()
 
     def rest(self) -> list[Units]:
@@ -91,6 +95,6 @@ class Arguments:
         """Raise Misuse if arguments are left."""
         if self._position < len(self._arguments):
             raise Misuse(
-                f"{self.caller}: got {len(self._arguments)} arguments, {len(self._arguments) - self._position} too many",
-                self._position,,
+                f"{self.caller}: {len(self._arguments) - self._position} of {len(self._arguments)} arguments are too many",
+                self._position,
             )

@@ -28,7 +28,7 @@ class CompiledLoops:
     """The compiled loops; `numpy_sums.NumpyLoops` documents each method."""
 
     def __init__(self, reordered: bool = False) -> None:
-        """Compile the loops. `reordered` computes sums in four parts. Raise SnError if LLVM does not know the processor."""
+        """Compile the loops. `reordered` computes sums in four parts. Raise SnError if LLVM lacks the processor."""
         self.name = "native, sums reordered" if reordered else "native"
         text, signatures = ir_text(reordered)
         self._code = jit.Code(text, tuple(signatures))

@@ -84,7 +84,7 @@ class _Builder:
         units = self.net.units(layer, self.caller).array
         if len(units) != math.prod(sizes):
             raise Misuse(
-                f"{self.caller}: the sizes {' x '.join(map(str, sizes))} do not match the {len(units)} units of the layer",
+                f"{self.caller}: the sizes {' x '.join(map(str, sizes))} do not match a layer of {len(units)} units",
                 None,
                 f"write sizes whose product is {len(units)}",
             )
@@ -236,7 +236,7 @@ def mask_2d_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, with the same weights for all"""
+    """(mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, with shared weights"""
     return _connect_2d(interpreter, "mask-2d-connect", _mask_weights, (source, r1, c1, target, r2, c2, xs, ys, xz, yz))
 
 

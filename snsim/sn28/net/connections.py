@@ -25,7 +25,7 @@ _F = np.float32
 
 
 def connect(space: Netspace, pre: np.ndarray, post: np.ndarray, caller: str = "connect") -> int:
-    """Connect pre[k] to post[k] in order, each with a new weight of value 0; return the number of the first connection."""
+    """Connect pre[k] to post[k] in order, each with a new weight 0; return the number of the first connection."""
     return space.join(pre, post, np.arange(len(pre)), caller, new_weights=len(pre))
 
 

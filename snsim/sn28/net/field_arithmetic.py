@@ -179,7 +179,7 @@ def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
     source = target if third is ABSENT else _ConnectionFields(interpreter, "copy-sfield", second)
     if len(target.connections) != len(source.connections):
         raise Misuse(
-            f"copy-sfield: the layers have {len(target.connections)} and {len(source.connections)} incoming connections",
+            f"copy-sfield: {len(target.connections)} and {len(source.connections)} connections enter the two layers",
             None,
             "write two layers with equal numbers of incoming connections",
         )

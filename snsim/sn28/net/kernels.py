@@ -26,8 +26,8 @@ from snsim.registry import Shelf, suggest
 class Kernel:
     """One of the four kernels.
 
-    `iterative`: weights can be shared, and gradients are accumulated. `newton`: second derivatives exist, and rates belong
-    to connections instead of units (SN's SYNEPSILON).
+    `iterative`: weights can be shared, and gradients are accumulated. `newton`: second derivatives exist, and
+    rates belong to connections instead of units (SN's SYNEPSILON).
     """
 
     name: str

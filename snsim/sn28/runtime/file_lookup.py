@@ -60,7 +60,11 @@ class ProgramFiles:
             return path
         for _, candidate in self._candidates(name, suffixes, argument):
             if exists(candidate) and not is_folder(candidate):
-                raise Misuse(f'"{shown(name)}" is a pipe or a device, not a plain file', argument, "write the name of a plain file")
+                raise Misuse(
+                    f'"{shown(name)}" is a pipe or a device, not a plain file',
+                    argument,
+                    "write the name of a plain file",
+                )
         folders = {resolve(folder): str(folder) for folder in reversed(list(self._search_folders()))}
         places = ", ".join(reversed(folders.values())) or "no folder"
         with_suffixes = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
@@ -71,7 +75,7 @@ class ProgramFiles:
         )
 
     def find(self, name: str, *suffixes: str, argument: int | None = 0) -> Path | None:
-        """Return the path of a file, or None if there is no such file. Raise Misuse for a name that no file can have."""
+        """Return the path of a file, or None if there is none. Raise Misuse for a name that no file can have."""
         for shortened, path in self._candidates(name, suffixes, argument):
             if is_file(path):
                 self._warn_elsewhere(name, shortened, path)
@@ -112,8 +116,8 @@ class ProgramFiles:
                 f'cannot write "{shown(name)}": it is {"not a plain file" if path else "outside the run folder"}',
                 argument,
                 "choose another name",
-                )
-                for folder in reversed([path, *path.relative_to(self._output).parents][:-1]):
+            )
+        for folder in reversed([path, *path.relative_to(self._output).parents][:-1]):
             self.record_size(self._output / folder, 0)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +170,7 @@ class ProgramFiles:
             raise Misuse(sentence, argument, remedy) from None
 
     def refresh_size(self, path: Path) -> None:
-        """Record the present size of a file that was changed elsewhere or removed. Raise LimitError if it is too large."""
+        """Record the present size of a file that other code changed or removed. Raise LimitError as `record_size` does."""
         self.record_size(path, path.stat().st_size if path.exists() else None)
 
     def record_size(self, path: Path, size: int | None) -> None:
@@ -235,9 +239,7 @@ def _check_relative(name: str, argument: int | None = 0) -> None:
             "write a relative name without ..: a program changes files only in its run folder",
         )
     if is_own(path.parts[0]):
-        raise Misuse(
-            f'"{shown(name)}" is reserved for snsim in a run folder', argument, "choose another name"
-        )
+        raise Misuse(f'"{shown(name)}" is reserved for snsim in a run folder', argument, "choose another name")
 
 
 def _without_parents(name: str) -> Iterator[str]:

@@ -74,7 +74,7 @@ DEFAULT_SLOPE = 0.66666666  # slope in the default non-linearity, (nlf-tanh 0.66
 
 
 class Settings:
-    """The library's variables in one program: `interpreter.part(Settings)` sets the unset ones to their defaults, once."""
+    """The library's variables in one program; making it sets the unset ones to their defaults."""
 
     def __init__(self, interpreter: Interpreter):
         for name, number in NUMBERS.items():

@@ -90,7 +90,7 @@ def _suffixes(name: str, suffix: Form) -> list[str]:
 
 @special_word("reading")
 def reading(interpreter: Interpreter, form: Pair) -> Form:
-    """(reading stream form...): evaluates the forms; in them read, read-string and skip-char read from a stream or file"""
+    """(reading stream form...): evaluates the forms, in which read, read-string and skip-char use the stream or file"""
     cell = rest_of(form, 1, "(reading stream form...)")
     stream = interpreter.evaluate(cell.car, cell.at)
     if isinstance(stream, str):
@@ -178,7 +178,7 @@ def read_string(interpreter: Interpreter, characters_or_class: Form = _LINE) -> 
 
 @word("skip-char")
 def skip_char(interpreter: Interpreter, characters_or_class: Form = _BLANKS) -> str:
-    r"""(skip-char ["class"]): skips blanks, or a class of characters; returns the next one unread, or "\\e" at the end"""
+    r"""(skip-char ["class"]): skips blanks, or a class of characters; returns the next one, unread, or "\\e""""
     stream = _current_input(interpreter, "skip-char")
     interpreter.budget.walk(len(stream.while_in(_character_class("skip-char", characters_or_class))))
     return stream.peek()
