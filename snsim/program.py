@@ -31,14 +31,14 @@ from snsim.network.net_form import NetShelves
 from snsim.network.nlfs import NlfDefinition
 from snsim.registry import Shelf
 from snsim.sn28 import SN28
-from snsim.sn28.graphics.saved_windows import save_pictures, shown, windows
+from snsim.sn28.graphics.saved_windows import save_pictures, show_while_running, windows
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.net.use_net import declared_nets
-from snsim.sn28.runtime.host import Surroundings as Surroundings
+from snsim.sn28.runtime.host import Host as Host
+from snsim.sn28.runtime.host import host_of
 from snsim.sn28.runtime.host import scratch as scratch
-from snsim.sn28.runtime.host import surroundings
-from snsim.sn28.runtime.random_numbers import Randomness
-from snsim.sn28.runtime.unsupported import ABSENT
+from snsim.sn28.runtime.random_numbers import RandomGenerator
+from snsim.sn28.runtime.unsupported import UNSUPPORTED
 from snsim.training.forms import words as train_words
 from snsim.training.forms.costs import CostDefinition
 from snsim.training.forms.update_rules import UpdateDefinition
@@ -110,7 +110,7 @@ def read_program(
     presets: Mapping[str, float | str] | None = None,
     port: TextIO | None = None,
     limits: Limits = Limits(),
-    around: Surroundings | None = None,
+    around: Host | None = None,
     texts: Path | None = None,
 ) -> Program:
     """Evaluate a `.sn` file (or a text that was read already) and return what it declares.
@@ -126,10 +126,10 @@ def read_program(
     with scratch() if around is None else nullcontext(around) as place:
         interpreter = interpreter_of(own, place, port, limits, presets, files)
         try:
-            with shown(interpreter) if place.windows else nullcontext():
+            with show_while_running(interpreter) if place.windows else nullcontext():
                 interpreter.run(source)
             acted = interpreter.acted
-            if not interpreter.part(Randomness).is_reproducible:
+            if not interpreter.part(RandomGenerator).is_reproducible:
                 interpreter.warnings.append(
                     Fault(
                         "random numbers were drawn without a seed: another run draws others",
@@ -159,7 +159,7 @@ def own_shelves() -> Shelves:
 
 def interpreter_of(
     own: Shelves,
-    around: Surroundings,
+    around: Host,
     port: TextIO | None = None,
     limits: Limits = Limits(),
     presets: Mapping[str, float | str] | None = None,
@@ -167,17 +167,17 @@ def interpreter_of(
 ) -> Interpreter:
     """The interpreter of one program, which declares on these shelves; the rest as for `read_program`."""
     interpreter = Interpreter(own.functions, own.words, port, limits, presets, files)
-    interpreter.absent = ABSENT
+    interpreter.absent = UNSUPPORTED
     if around.kernel is not None:
         interpreter.part(Netspace).prefer(around.kernel)
     if around.fast:
         interpreter.part(Netspace).reorder_sums()
-    interpreter.keep(surroundings, around)
+    interpreter.keep(host_of, around)
     interpreter.keep(declared_nets, own.network.nets)
     return interpreter
 
 
-def _save_pictures(interpreter: Interpreter, place: Surroundings) -> None:
+def _save_pictures(interpreter: Interpreter, place: Host) -> None:
     """Save what an SN program drew, if that is asked for: also of one that stopped with an error."""
     if place.pictures is not None and place.output is not None and windows(interpreter):
         save_pictures(interpreter, place.output(), place.pictures)

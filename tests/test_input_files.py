@@ -12,7 +12,7 @@ from snsim.cli.main import main
 from snsim.errors import SnError, Source
 from snsim.input_files import PathError, expand_user, is_file, is_folder, open_file, read_file, resolve, resolve_inside
 from snsim.language.source_files import FileAccess, read_source
-from snsim.program import Surroundings, read_program
+from snsim.program import Host, read_program
 
 BAD = {  # names, and what is said of them where they are looked up
     "a\0b": "zero byte",
@@ -184,7 +184,7 @@ def test_a_file_whose_name_begins_with_an_angle_is_a_file(folder: Path, capsys: 
         assert "3 units" in capsys.readouterr().out
     assert FileAccess.around(Source("<prompt>", "")).root is None
     with pytest.raises(SnError, match="a text without a folder cannot include"):
-        read_program(Source("<prompt>", '(include "<part")'), around=Surroundings())
+        read_program(Source("<prompt>", '(include "<part")'), around=Host())
 
 
 TEXT = "(net n (layer input 2) (layer output 1) (connect input output (full)))"

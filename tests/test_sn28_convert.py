@@ -22,7 +22,7 @@ from snsim.convert.links import same_sharing
 from snsim.errors import SnError, Source
 from snsim.network.net import BORDER
 from snsim.network.wiring import Table
-from snsim.program import Surroundings, interpreter_of, own_shelves, read_program
+from snsim.program import Host, interpreter_of, own_shelves, read_program
 from snsim.sn28.net.netspace import VAL, Netspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,12 +105,12 @@ PROGRAMS = {  # program: lines of the text
 def converted(text: str, folder: Path | None = None):
     name = "old.sn" if folder is None else str(folder / "old.sn")
     whole = text if "alloc-net" in text or text.startswith(";;;NETTOOL") else BOTH + text
-    return to_declarative(Source(name, whole), Surroundings())
+    return to_declarative(Source(name, whole), Host())
 
 
 def made_by(text: str) -> Netspace:
     """The net of a program that ran unwatched."""
-    interpreter = interpreter_of(own_shelves(), Surroundings(), io.StringIO())
+    interpreter = interpreter_of(own_shelves(), Host(), io.StringIO())
     interpreter.run(Source("<test>", text if "alloc-net" in text else BOTH + text))
     return interpreter.part(Netspace)
 
@@ -369,7 +369,7 @@ def test_a_nettool_file_of_a_time_delay_net_and_one_with_its_program_only():
         ("(8 6) t () () ()", "(8 6) t () t ()", "2 of the four flags for the bias of retina are set"),
         ("nettool-net", "other-net", "defines neither nettool-net nor create-net"),
         ("(new c-connection map answer", "(new c-connection 7 answer", "which is not a layer"),
-        ("'(3 3) '(2 2)", "'(9 3) '(2 2)", "does not go around"),
+        ("'(3 3) '(2 2)", "'(9 3) '(2 2)", "does not wrap around"),
     ],
 )
 def test_faults_of_a_nettool_file(old, new, sentence):

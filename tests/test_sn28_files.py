@@ -11,7 +11,7 @@ from sn28_programs import fault, printed
 
 from snsim.errors import SnError
 from snsim.language.limits import Limits
-from snsim.sn28.runtime.matrix_files import bytes_of, matrix_of, text_of
+from snsim.sn28.runtime.matrix_files import encode_matrix, format_matrix, parse_matrix
 
 TYPES = [np.float32, np.float64, np.int32, np.uint8, np.int16, np.int8]
 
@@ -74,14 +74,14 @@ def test_a_name_that_leads_out_is_sought_in_the_data(tmp_path, monkeypatch):
     text = '(reading "../examples/bptool/d.txt" (print (read)))'
     assert printed(text, tmp_path / "home", data_dir=tmp_path / "data") == "found\n"
     for name in ("../secret.txt", str(tmp_path / "secret.txt")):
-        assert "there is no file" in fault(f'(reading "{name}" (print (read)))', tmp_path / "home")[0]
+        assert "not found" in fault(f'(reading "{name}" (print (read)))', tmp_path / "home")[0]
 
 
 @pytest.mark.parametrize("name", ["../x", "{folder}/x", "a/../../x", "..", ""])
 @pytest.mark.parametrize("call", ['(open-write "{}")', '(save-matrix [1] "{}")', '(unlink "{}")', '(open-append "{}")'])
 def test_writing_outside_of_the_run_folder_is_refused(call, name, tmp_path):
     found, line, _ = fault("\n" + call.format(name.format(folder=tmp_path)), tmp_path / "home")
-    assert "run folder only" in found and line == 2
+    assert "only in its run folder" in found and line == 2
     assert not (tmp_path / "x").exists()
 
 
@@ -94,7 +94,7 @@ def test_a_link_does_not_lead_out(tmp_path):
 
 def test_without_a_run_folder_nothing_is_written(tmp_path):
     found, *_ = fault('(save-matrix [1] "m")', tmp_path, output=None)
-    assert "there is no run folder" in found
+    assert "has no run folder" in found
 
 
 # Loading
@@ -121,8 +121,8 @@ def test_autoload_loads_when_the_function_is_called(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('(libload "sn29/kernel")', 'there is no library "sn29/kernel"'),
-        ('(load "nothing")', 'there is no file "nothing" (nor with .lsh or .sn or .tl)'),
+        ('(libload "sn29/kernel")', 'library "sn29/kernel" not found'),
+        ('(load "nothing")', 'file "nothing" (nor with .lsh or .sn or .tl) not found'),
         ('(load "loop")', "is the limit"),
         ('(load "bad")', "no function"),
     ],
@@ -159,7 +159,7 @@ def test_questions_are_put_to_the_user_or_answered_by_yes():
 
 
 def test_the_system_is_out_of_reach():
-    assert "is not run" in fault('(sys "echo hello")')[0]
+    assert "may not run system commands" in fault('(sys "echo hello")')[0]
     assert printed("(print (sleep 10) (process-pending-events))") == "() ()\n"
 
 
@@ -177,23 +177,23 @@ def test_the_system_is_out_of_reach():
 )
 @settings(max_examples=60, deadline=None)
 def test_a_matrix_reads_back(values):
-    content = bytes_of(values)
+    content = encode_matrix(values)
     assert len(content) == 8 + 4 * max(3, values.ndim) + values.nbytes
     for written in (content, content + b"trailing"):
-        found = matrix_of(written, "a test")
+        found = parse_matrix(written, "a test")
         assert found.dtype == values.dtype and np.array_equal(found, values)
 
 
 def test_the_bytes_of_a_matrix_are_those_of_the_original():
     values = np.array([[1.5, -2.0]], np.float32)
     header = struct.pack("<5i", 0x1E3D4C51, 2, 1, 2, 1)
-    assert bytes_of(values) == header + struct.pack("<2f", 1.5, -2.0)
-    assert text_of(values) == b".MAT 2 1 2\n1.5000\n-2.0000\n"
+    assert encode_matrix(values) == header + struct.pack("<2f", 1.5, -2.0)
+    assert format_matrix(values) == b".MAT 2 1 2\n1.5000\n-2.0000\n"
     big = struct.pack(">5i", 0x1E3D4C52, 2, 1, 2, 1) + bytes([0x18, 0xF0])
-    found = matrix_of(big, "a test")
+    found = parse_matrix(big, "a test")
     assert found.dtype == np.float32 and found.tolist() == [[1.5, -1.0]]
     idx = b"\0\0\x08\x02" + struct.pack(">2I", 1, 2) + bytes([7, 255])
-    assert matrix_of(idx, "a test").tolist() == [[7, 255]]
+    assert parse_matrix(idx, "a test").tolist() == [[7, 255]]
 
 
 MATRICES = [
@@ -218,12 +218,12 @@ def test_matrix_files(text, expected, tmp_path):
     ("text", "message"),
     [
         ('(load-matrix "given.mat")', "2 numbers, expected 4"),
-        ('(load-matrix p "none")', 'no file "none" (nor with .mat)'),
+        ('(load-matrix p "none")', 'file "none" (nor with .mat) not found'),
         ("(load-matrix p)", "is no string"),
-        ('(load-matrix a b "c")', "a variable at most"),
+        ('(load-matrix a b "c")', "3 arguments given"),
         ('(save-matrix (array 2) "m")', "no matrix of numbers"),
         ('(save-matrix 3 "m")', "is no matrix"),
-        ('(import-raw-matrix (matrix 9) "given.mat")', "72 are wanted"),
+        ('(import-raw-matrix (matrix 9) "given.mat")', "bytes 0 to 72 are needed"),
         ('(import-text-matrix (matrix 2) "given.mat")', "expected a number"),
     ],
 )
@@ -272,5 +272,5 @@ def test_files_that_are_replaced_or_removed_count_once(tmp_path):
 def test_the_record_is_not_overwritten(name, tmp_path):
     for text in (f'(save-matrix [1 2] "{name}")', f'(open-append "{name}")', f'(unlink "{name}")'):
         found, _, _ = fault(text, tmp_path)
-        assert f'"{name}" is a name that snsim keeps to itself' in found
+        assert f'"{name}" is reserved for snsim' in found
     assert not (tmp_path / "run").exists()

@@ -20,12 +20,12 @@ from snsim.language.evaluator import Interpreter
 from snsim.program import lisp_functions, read_program
 from snsim.sn28.learning import curvature, euclidean, propagation, weights
 from snsim.sn28.net import connections
-from snsim.sn28.net.adjacency import Units, edges, memory
+from snsim.sn28.net.adjacency import Units, as_memory, build_edges
 from snsim.sn28.net.fields import read_units, write_units
-from snsim.sn28.net.kernels import KERNELS, needed
+from snsim.sn28.net.kernels import KERNELS, needed_kernel
 from snsim.sn28.net.netspace import EPSILON, GGRAD, GRAD, SQBACKSUM, SUM, VAL, Netspace
 from snsim.sn28.net.nlf_words import default_functions
-from snsim.sn28.net.numpy_sums import Ranks, sum_loops
+from snsim.sn28.net.numpy_sums import NumpyLoops, sum_loops
 
 F = np.float32
 DATA = os.environ.get("SNSIM_DATA")
@@ -36,7 +36,7 @@ needs_reference = pytest.mark.skipif(
 )
 COMPILED = sum_loops()
 needs_compiled = pytest.mark.skipif(COMPILED.name != "native", reason="there is no llvmlite")
-KINDS = [pytest.param(Ranks(), id="numpy"), pytest.param(COMPILED, id="compiled", marks=needs_compiled)]
+KINDS = [pytest.param(NumpyLoops(), id="numpy"), pytest.param(COMPILED, id="compiled", marks=needs_compiled)]
 
 XOR_NET = """(alloc-net 100 1000)
 (build-net '((in 2) (hid 2) (out 1)) '((in hid) (hid out)))
@@ -72,8 +72,8 @@ class Case:
         self.count, self.units = count, units
         dead = rng.random(count) < 0.1
         self.living = np.flatnonzero(~dead)
-        self.incoming = edges(units, self.post, self.pre, self.weight, self.living)
-        self.outgoing = edges(units, self.pre, self.post, self.weight, self.living)
+        self.incoming = build_edges(units, self.post, self.pre, self.weight, self.living)
+        self.outgoing = build_edges(units, self.pre, self.post, self.weight, self.living)
         chosen = rng.permutation(units)[: rng.integers(0, units + 1)]
         self.chosen = Units(chosen)
         self.rng_state = rng.bit_generator.state
@@ -82,9 +82,9 @@ class Case:
         """The same random float32 arrays, over units and over weights or connections, every time."""
         rng = np.random.default_rng()
         rng.bit_generator.state = self.rng_state
-        units = {name: memory(rng.standard_normal(self.units).astype(F)) for name in ("x", "g", "out", "e")}
+        units = {name: as_memory(rng.standard_normal(self.units).astype(F)) for name in ("x", "g", "out", "e")}
         links = {
-            name: memory(rng.standard_normal(max(1, self.count)).astype(F))
+            name: as_memory(rng.standard_normal(max(1, self.count)).astype(F))
             for name in ("w", "d", "acc", "rate", "sigma")
         }
         return {**units, **links}
@@ -116,7 +116,7 @@ def agree(case, method, *arguments, by_hand):
     """NumPy, compiled code and the numbers written out in `by_hand` are the same bits."""
     wanted = {name: m.array for name, m in case.numbers().items()}
     by_hand(wanted)
-    for loops in (Ranks(), COMPILED):
+    for loops in (NumpyLoops(), COMPILED):
         same(run(loops, case, method, *arguments), wanted)
 
 
@@ -246,7 +246,7 @@ def test_reordered_sums_differ_by_rounding_only(case):
 @given(st.lists(st.floats(-100, 100, width=32)))
 def test_the_compiled_tanh_is_that_of_c(values):
     x = np.array(values, F)
-    assert COMPILED.tanh(x).tobytes() == Ranks().tanh(x).tobytes()
+    assert COMPILED.tanh(x).tobytes() == NumpyLoops().tanh(x).tobytes()
 
 
 # The original's numbers
@@ -299,7 +299,7 @@ def test_one_step_of_every_rule(step, loops):
 def test_without_compiled_loops_the_digits_are_the_same(program):
     """The programs are run with compiled loops elsewhere."""
     path = REFERENCE / "sn28-programs" / f"{program}.sn"
-    interpreter, _ = start(path.read_text(), loops=Ranks())
+    interpreter, _ = start(path.read_text(), loops=NumpyLoops())
     assert interpreter.port.getvalue() == path.with_suffix(".expected").read_text()
 
 
@@ -416,7 +416,7 @@ def test_distances_and_their_gradient():
 
 def test_the_kernel_is_the_least_one_that_has_all_the_words_of_the_text():
     def least(text):
-        return needed([Source("<test>", text)], lisp_functions()).name
+        return needed_kernel([Source("<test>", text)], lisp_functions()).name
 
     assert least("(run 4 40)") == "sn28"
     assert least("(when (iterative-mode) (Learn_Batch 3))") == "sn28ite"
@@ -452,7 +452,7 @@ def test_a_kernel_that_nobody_stated_grows_until_something_was_learnt():
     later = '(print (nepsilon 1) (apply (named "sepsilon") (list 0 1)) (newton-mode) (iterative-mode))'
     assert printed(net + hidden + later).split() == ["0.5", "0.5", "t", "()"]
     message, *_ = fault(net + "(update-weight 0 0)" + hidden)
-    assert "with which this program has learnt already" in message
+    assert "this program has already learned with it" in message
 
 
 def test_a_rate_stands_on_the_unit_or_on_its_connections():
@@ -508,29 +508,29 @@ def test_connections_keep_their_order_and_share_weights():
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        ("(connect 1 '(2 2))", "connect: unit 1 is connected to unit 2 already"),
-        ("(connect 2 3) (connect 2 3)", "connect: unit 2 is connected to unit 3 already"),
-        ("(connect 1 7)", "connect: there is no unit 7: the net has units 0 to 3"),
-        ("(connect 1 '(2.5))", "connect: there is no unit 2.5"),
-        ("(connect '(a) 1)", "connect: a is no unit"),
-        ("(connect '(0 1 2 3) '(0 1 2 3))", "connect: 16 connections do not fit in the 9 that were reserved"),
-        ("(newneurons 20)", "newneurons: 20 more units are 24 with the bias, and there is room for 10"),
+        ("(connect 1 '(2 2))", "connect: unit 1 is already connected to unit 2"),
+        ("(connect 2 3) (connect 2 3)", "connect: unit 2 is already connected to unit 3"),
+        ("(connect 1 7)", "connect: no unit 7: the net has units 0 to 3"),
+        ("(connect 1 '(2.5))", "connect: no unit 2.5"),
+        ("(connect '(a) 1)", "connect: expected a unit, got a"),
+        ("(connect '(0 1 2 3) '(0 1 2 3))", "connect: 16 connections are needed, but only 9 are reserved"),
+        ("(newneurons 20)", "newneurons: 24 units are needed in all, but only 10 are reserved"),
         ("(sval 1 2 3)", "sval: there is no connection from unit 1 to unit 2"),
         ("(cut-connection 1 2)", "cut-connection: there is no connection from unit 1 to unit 2"),
-        ("(dup-connection 1 2 2 1)", "there is no connection from unit 1 to unit 2 whose weight could be shared"),
-        ("(dup-connection '(1 2) 3 1 2)", "the lists on the pre side have 2 and 1 units"),
+        ("(dup-connection 1 2 2 1)", "cannot share the weight from unit 1 to unit 2"),
+        ("(dup-connection '(1 2) 3 1 2)", "the two pre lists have 2 and 1 units"),
         ("(nfield 1 6)", "nfield: a unit has no field 6"),
         ("(copy-nfield '(1 2) 1 '(3) 2)", "copy-nfield: the layers have 2 and 1 units"),
-        ("(get-pattern [[1 2]] 0 '(1 2 3))", "get-pattern: 2 numbers are too few for 3 units"),
-        ("(get-pattern [[1 2]] 1 '(1 2))", "get-pattern: there is no row 1: the matrix has rows 0 to 0"),
-        ("(update-state 'f '(1))", "f is no non-linear function"),
+        ("(get-pattern [[1 2]] 0 '(1 2 3))", "get-pattern: only 2 numbers for 3 units"),
+        ("(get-pattern [[1 2]] 1 '(1 2))", "get-pattern: no row 1: the matrix has rows 0 to 0"),
+        ("(update-state 'f '(1))", "expected a non-linear function, got f"),
         ("(update-state 0 nlf)", "no layer is given"),
-        ("(init-grad-lms dnlf '(1 2) '(3))", "2 outputs have 1 desired values"),
-        ("(update-wghtonly-conjgrad 0)", "the curvature is 0, and must be more than 0"),
-        ("(matrix-to-weight [1 2])", "the matrix has 2 numbers, and there are 0 weights"),
-        ("(alloc-net 3 4 5)", "5 weights are more than the 4 connections"),
+        ("(init-grad-lms dnlf '(1 2) '(3))", "2 outputs but 1 desired values"),
+        ("(update-wghtonly-conjgrad 0)", "the curvature must be more than 0, got 0"),
+        ("(matrix-to-weight [1 2])", "the matrix has 2 numbers but the net has 0 weights"),
+        ("(alloc-net 3 4 5)", "5 weights for only 4 connections"),
         ("(nlf-lin 0 0.5)", "with slope 0.5 no threshold gives f(1) = 1 or -1"),
-        ("(nlf-spline '(1 0) '(1 2))", "the places of a spline are two or more numbers, ascending"),
+        ("(nlf-spline '(1 0) '(1 2))", "the xs of a spline must be two or more different numbers in ascending order"),
     ],
 )
 def test_what_is_wrong_is_said(call, sentence):
@@ -539,8 +539,8 @@ def test_what_is_wrong_is_said(call, sentence):
 
 
 def test_a_net_needs_room_first():
-    assert "begin with (alloc-net units connections)" in fault("(connect 0 1)")[0]
-    assert "room for 0" in fault("(newneurons 1)")[0]
+    assert "start with (alloc-net units connections)" in fault("(connect 0 1)")[0]
+    assert "only 0 are reserved" in fault("(newneurons 1)")[0]
 
 
 def test_sizes_are_read_only():

@@ -129,7 +129,7 @@ def test_a_window_keeps_the_last_of_too_many_marks():
     made = window(width=4_000, height=4_000)
     for i in range(50_010):
         made.put(Line(BLACK, i % 4_000, i // 4_000, i % 4_000, 3_000))
-    assert made.overfull and len(made.marks) == 50_000 and made.marks[0] == Line(BLACK, 10, 0, 10, 3_000)
+    assert made.overflowed and len(made.marks) == 50_000 and made.marks[0] == Line(BLACK, 10, 0, 10, 3_000)
 
 
 def test_png_files_hold_the_pixels():
@@ -350,19 +350,19 @@ def test_nothing_is_saved_without_a_window_or_a_wish(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("(draw-line 0 0 1 1)", "draw-line: there is no window to draw in"),
-        ("(new-window 0 10)", "1 to 4,096 pixels on a side, not 0 x 10"),
-        ("(new-window 1 2 3 4)", "4 arguments given"),
-        ("(new-window) (draw-list 0 0 '(1 a) 2 1 10 10)", "a in the list is no number"),
-        ("(new-window) (draw-list 0 0 '(1) 2 0 10 10)", "the greatest value is 0"),
+        ("(draw-line 0 0 1 1)", "draw-line: no window is open"),
+        ("(new-window 0 10)", "1 to 4,096 pixels wide and high, got 0 x 10"),
+        ("(new-window 1 2 3 4)", "4 given"),
+        ("(new-window) (draw-list 0 0 '(1 a) 2 1 10 10)", "cannot draw a, which is not a finite number"),
+        ("(new-window) (draw-list 0 0 '(1) 2 0 10 10)", "the maximum is 0"),
         ("(new-window) (draw-list 0 0 '(1) 0 1 10 10)", "0 columns"),
         ("(new-window) (gray-draw-list 0 0 '(1) 2 1 1 10)", "lo and hi are both 1"),
-        ("(new-window) (plt-draw 1 1)", "no place to plot in"),
-        ("(new-window) (color 99999999)", "the number of no color"),
-        ("(new-window) (color-rgb 2 0 0)", "from 0 to 1, not 2"),
+        ("(new-window) (plt-draw 1 1)", "there is no plot port"),
+        ("(new-window) (color 99999999)", "is not a color number"),
+        ("(new-window) (color-rgb 2 0 0)", "from 0 to 1, got 2"),
         ("(while t (new-window))", "more than 200 windows"),
-        ("(new-window) (setup-axes 0 0 0 1)", "nothing between 0 and 0"),
-        ("(disp-net 1)", "nothing says how the net is drawn"),
+        ("(new-window) (setup-axes 0 0 0 1)", "cannot plot the range from 0 to 0"),
+        ("(disp-net 1)", "the function draw-net is not defined"),
         ("(init-perf-plotting 10)", "patt-min"),
     ],
 )

@@ -10,7 +10,7 @@ from sn28_programs import fault, printed
 
 from snsim.errors import Source
 from snsim.program import read_program
-from snsim.sn28.runtime.random_numbers import Randomness
+from snsim.sn28.runtime.random_numbers import RandomGenerator
 
 # What the original printed: (rand) after (seed n), (gauss) and (rand -1 1) after (seed 0)
 RANDS = {
@@ -24,7 +24,7 @@ SYMMETRIC = (-0.89151480048894882, 0.67923247814178467, -0.74614492058753967, 0.
 
 
 def seeded(n):
-    randomness = Randomness()
+    randomness = RandomGenerator()
     randomness.seed(n)
     return randomness
 

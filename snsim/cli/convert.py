@@ -70,7 +70,7 @@ def convert(
     from snsim.convert.convert import to_declarative, to_sn28
     from snsim.language.limits import ACTING
     from snsim.language.source_files import read_source
-    from snsim.program import Surroundings, read_program, scratch
+    from snsim.program import Host, read_program, scratch
 
     given = presets(settings)
     if language == "sn28":
@@ -84,7 +84,7 @@ def convert(
     else:
         source = read_source(file, ACTING)
         with scratch() as place:
-            converted = to_declarative(source, Surroundings(kernel, data_dir, place.output), name, given)
+            converted = to_declarative(source, Host(kernel, data_dir, place.output), name, given)
     for note in converted.notes:
         lost = Fault(f"not carried over: {note}", hint=_NOT_CARRIED, severity="warning")
         echo(painted_fault(lost, sys.stderr), err=True)

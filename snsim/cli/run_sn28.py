@@ -14,7 +14,7 @@ from snsim.errors import fail
 from snsim.escaping import for_line
 from snsim.language.limits import ACTING, within
 from snsim.language.source_files import read_source
-from snsim.program import Program, Surroundings, read_program
+from snsim.program import Host, Program, read_program
 from snsim.runs.options import Options
 from snsim.runs.program_folder import RunFolder
 
@@ -32,7 +32,7 @@ def read_acting(
     limits = within(ACTING, given["steps"], given["seconds"], given["megabytes"])
     source = read_source(file, limits)
     folder = RunFolder(source, options, kernel, bool(given["fast"]))
-    around = Surroundings(
+    around = Host(
         kernel,
         options.data_dir,
         folder.make,

@@ -20,7 +20,7 @@ from snsim.language.builtins import CORE
 from snsim.language.literals import symbol_text
 from snsim.network.net import Connection, Layer, Net
 from snsim.network.wiring import Frames, Table, Windows
-from snsim.sn28.net.use_net import lacks
+from snsim.sn28.net.use_net import missing_features
 from snsim.sn28.runtime.settings import FUNCTIONS, NUMBERS, UNSET
 from snsim.sn28.runtime.vocabulary import SN28
 
@@ -70,7 +70,7 @@ _HELPERS = {  # helper functions of the written program
 
 def program_of(net: Net) -> str:
     """Return the text of the program. SnError, with a list, for what SN's kernels do not have."""
-    lacking = lacks(net)
+    lacking = missing_features(net)
     if lacking:
         raise fail(
             f"SN's units know no {', no '.join(lacking)}", None, hint=f"remove this from {net.name} to convert it"

@@ -22,7 +22,7 @@ from snsim.language.forms import fold
 from snsim.language.limits import LimitError, Limits
 from snsim.language.procedures import Misuse
 from snsim.network.net import Net
-from snsim.program import Program, Surroundings, interpreter_of, own_shelves, read_program
+from snsim.program import Host, Program, interpreter_of, own_shelves, read_program
 from snsim.sn28.runtime.host import scratch
 
 CONVERTING = Limits(
@@ -46,7 +46,7 @@ class Conversion:
 
 
 def built_nets(
-    source: Source, around: Surroundings, presets: Mapping[str, float | str] | None = None
+    source: Source, around: Host, presets: Mapping[str, float | str] | None = None
 ) -> tuple[list[BuiltNet], list[str]]:
     """Return the nets that a program makes, and notes on what was not followed.
 
@@ -90,7 +90,7 @@ def _unread_note(fault: Fault) -> str:
 
 
 def to_declarative(
-    source: Source, around: Surroundings, name: str | None = None, presets: Mapping[str, float | str] | None = None
+    source: Source, around: Host, name: str | None = None, presets: Mapping[str, float | str] | None = None
 ) -> Conversion:
     """Return the declarative text for the nets that an SN-2.8 program, or a NetTool file, makes.
 
@@ -122,9 +122,7 @@ def to_declarative(
     return Conversion("\n".join(header) + "\n\n" + "\n\n".join(texts) + "\n", tuple(nets), tuple(notes))
 
 
-def _convert_net(
-    source: Source, construction: BuiltNet, title: str, around: Surroundings
-) -> tuple[str, Net, list[str]]:
+def _convert_net(source: Source, construction: BuiltNet, title: str, around: Host) -> tuple[str, Net, list[str]]:
     """Return the forms for one net, each read again; trainings that cannot be read become comments."""
     net_forms = describe(construction, title)
     try:
@@ -145,7 +143,7 @@ def _convert_net(
     return "\n\n".join(texts), net, notes
 
 
-def _read(source: Source, text: str, around: Surroundings) -> Program:
+def _read(source: Source, text: str, around: Host) -> Program:
     return read_program(replace(source, text=text), port=io.StringIO(), around=around)
 
 

@@ -17,7 +17,7 @@ from snsim.language.forms import symbol
 from snsim.language.printer import show
 from snsim.network.net import BORDER, Net
 from snsim.network.wiring import Table
-from snsim.sn28.net.nlf import OfProgram
+from snsim.sn28.net.nlf import LispNonLinearity
 from snsim.text_table import shape_form
 
 _LINE_LENGTH = 110  # characters of a line
@@ -79,7 +79,7 @@ def _nlfs(net: BuiltNet, layers: Layers, notes: list[str], own_functions: bool) 
     nlfs = []
     for name in layers.names[1:]:
         f = net.nlfs.get(name, net.nlf)
-        text = declared_nlf(f) if own_functions or not isinstance(f, OfProgram) else None
+        text = declared_nlf(f) if own_functions or not isinstance(f, LispNonLinearity) else None
         if text is None:
             notes.append(f"the non-linearity of {name}, {f}: replaced by linear; declare yours with (define-nlf ...)")
         nlfs.append(text or "linear")

@@ -34,7 +34,7 @@ def declared_nlf(f: Form) -> str | None:
     A function of the program with one argument x is written as an expression. Whether the declarative reader accepts it
     is checked later.
     """
-    if isinstance(f, nlf.OfProgram):
+    if isinstance(f, nlf.LispNonLinearity):
         return _expression_of(f.function)
     if isinstance(f, nlf.Tanh):
         return _tanh(f)
@@ -43,7 +43,7 @@ def declared_nlf(f: Form) -> str | None:
     if isinstance(f, nlf.Piecewise) and f.d == 0 and f.b != 0:
         slopes = number_text(f.c), number_text(f.a * f.b + f.c)
         return f"nlf-lin {' '.join(slopes)} {number_text(1 / f.b)}"
-    if isinstance(f, nlf.Line):
+    if isinstance(f, nlf.Linear):
         return _line(float(f.a * f.b + f.c), float(f.d))
     return "nlf-bell" if isinstance(f, nlf.Bell) else None
 
@@ -67,7 +67,7 @@ def _tanh(f: nlf.Tanh) -> str:
     return f"nlf-tanh {number_text(f.b)} {number_text(f.c)}" if is_normalized else f"nlf-tanh {_four(f)}"
 
 
-def _four(f: nlf.Constants) -> str:
+def _four(f: nlf.FourConstants) -> str:
     """Return the numbers mx, dmin, scale and offset of a family."""
     return " ".join(number_text(x) for x in (f.b, f.c, f.a, f.d))
 

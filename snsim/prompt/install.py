@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from snsim.language.forms import symbol
-from snsim.program import Surroundings
+from snsim.program import Host
 from snsim.prompt import help_words, inspect_words, plot_words, training_words, words_shared_with_sn28
 from snsim.prompt.prompt_word import PROMPT
 from snsim.prompt.session import Session
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["help_words", "inspect_words", "install", "plot_words", "training_words", "words_shared_with_sn28"]
 
 
-def open_session(port: TextIO, options: Options = Options(), around: Surroundings | None = None) -> Session:
+def open_session(port: TextIO, options: Options = Options(), around: Host | None = None) -> Session:
     """Return a session that has the words of the prompt; the arguments are those of `Session`."""
     session = Session(port, options, around)
     install(session.interpreter)

@@ -18,7 +18,7 @@ from snsim.language.limits import AT_PROMPT, LimitError
 from snsim.language.procedures import Misuse
 from snsim.language.reader import FormReader, Unfinished, read_forms
 from snsim.language.source_files import FileAccess
-from snsim.program import Program, Shelves, Surroundings, interpreter_of, own_shelves
+from snsim.program import Host, Program, Shelves, interpreter_of, own_shelves
 from snsim.prompt.prompt_word import PROMPT
 from snsim.registry import Entry, Shelf
 from snsim.runs.options import Options
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class Session:
     """`own` are the shelves of what was declared, `pupil` is the training under way, if one is."""
 
-    def __init__(self, port: TextIO, options: Options = Options(), around: Surroundings | None = None):
+    def __init__(self, port: TextIO, options: Options = Options(), around: Host | None = None):
         """`options` hold for every training, `around` for words of SN-2.8 (default: they write nothing)."""
         self.options = options
         self.own: Shelves = own_shelves()
@@ -42,7 +42,7 @@ class Session:
         self.told = 0  # warnings that were handed out
         self._units: object = None  # of the net of SN's words when the training became the net at hand
         self.interpreter: Interpreter = interpreter_of(
-            self.own, around or Surroundings(), port, AT_PROMPT, files=FileAccess(Path.cwd())
+            self.own, around or Host(), port, AT_PROMPT, files=FileAccess(Path.cwd())
         )
         self.interpreter.keep(session_of, self)
         for shelf in self.shelves().values():
@@ -188,9 +188,9 @@ def is_complete(text: str) -> bool:
 def close(session: Session) -> None:
     """Save what words of SN drew in windows, if they drew."""
     from snsim.sn28.graphics.saved_windows import save_pictures, windows
-    from snsim.sn28.runtime.host import surroundings
+    from snsim.sn28.runtime.host import host_of
 
-    place = session.interpreter.part(surroundings)
+    place = session.interpreter.part(host_of)
     if windows(session.interpreter) and place.output is not None and place.pictures is not None:
         save_pictures(session.interpreter, place.output(), place.pictures)
 

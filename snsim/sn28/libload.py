@@ -1,4 +1,4 @@
-"""Files of a program that another one loads, and the libraries of SN-2.8, which are built in.
+"""Load program files, and accept the names of SN-2.8's libraries, which are built in.
 
 See docs/reference/sn28.md, section 1.8.
 """
@@ -6,29 +6,30 @@ See docs/reference/sn28.md, section 1.8.
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from snsim.errors import Fault, SnError, Span, fail
+from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.input_files import resolve
 from snsim.language.builtins.strings import text
-from snsim.language.forms import NIL, Form, Pair, Symbol, fold
+from snsim.language.forms import NIL, Form, Pair, Symbol, fold, symbol
 from snsim.language.interpreter import Stopped
 from snsim.language.limits import LimitError, exceeded
 from snsim.language.procedures import Misuse, Procedure
 from snsim.language.source_files import read_source
-from snsim.sn28.graphics.net_display import bring_net_display
 from snsim.sn28.net.kernels import KERNELS
 from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.vocabulary import special_word, word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-SUFFIXES = (".lsh", ".sn", ".tl")  # of texts; those of compiled files mean nothing here
-_NESTED = 100  # texts that are being read, one inside another
-LIBRARIES = (  # what is built in, and needs no loading
+SUFFIXES = (".lsh", ".sn", ".tl")  # of program texts; compiled files cannot be loaded
+_MAX_DEPTH = 100  # of files that load one another
+_NETTOOL = "nettool.sn"  # what (libload "nettool") defines
+LIBRARIES = (  # built in: loading them does nothing more
     "connect",
     "connect-epsi",
     "knnenv",
@@ -43,8 +44,8 @@ LIBRARIES = (  # what is built in, and needs no loading
 )
 
 
-class Loaded:
-    """The files that `libload` loaded in one program."""
+class LoadedFiles:
+    """The files that `libload` has loaded in one program."""
 
     def __init__(self, interpreter: Interpreter):
         self.paths: set[Path] = set()
@@ -52,29 +53,29 @@ class Loaded:
 
 @word("load")
 def load(interpreter: Interpreter, name: Form) -> Form:
-    """(load "file"): evaluates a file form by form; the name of the file"""
-    title = text("load", name)
-    path = interpreter.part(Files).find(title, *SUFFIXES)
-    if path is None and _is_built_in(interpreter, title):
-        return title
-    return _evaluate_file(interpreter, path or interpreter.part(Files).to_read(title, *SUFFIXES))
+    """(load "file"): evaluates a file form by form; returns the name of the file"""
+    file_name = text("load", name)
+    path = interpreter.part(ProgramFiles).find(file_name, *SUFFIXES)
+    if path is None and _is_built_in(interpreter, file_name):
+        return file_name
+    return _evaluate_file(interpreter, path or interpreter.part(ProgramFiles).readable_path(file_name, *SUFFIXES))
 
 
 @word("libload")
 def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
-    """(libload "sn28/sn28ite"): chooses a kernel; (libload "file" [t]): loads a file once, or once more"""
-    title = text("libload", name)
-    if _is_built_in(interpreter, title):
-        return title
-    path = interpreter.part(Files).find(title, *SUFFIXES)
+    """(libload "sn28/sn28ite"): chooses a kernel; (libload "file" [t]): loads a file once, with t even a second time"""
+    file_name = text("libload", name)
+    if _is_built_in(interpreter, file_name):
+        return file_name
+    path = interpreter.part(ProgramFiles).find(file_name, *SUFFIXES)
     if path is None:
-        known = ", ".join([*(f"sn28/{kernel}" for kernel in KERNELS), *LIBRARIES])
+        built_in = ", ".join([*(f"sn28/{kernel}" for kernel in KERNELS), *LIBRARIES])
         raise Misuse(
-            f'there is no library "{title}", and no such file beside the program or among its data',
+            f'library "{file_name}" not found, neither built in nor as a file of the program or its data',
             0,
-            f"built in are {known}",
+            f"choose a file, or one of the built-in libraries: {built_in}",
         )
-    paths = interpreter.part(Loaded).paths
+    paths = interpreter.part(LoadedFiles).paths
     resolved = resolve(path)
     if resolved in paths and again is NIL:
         return str(path)
@@ -82,27 +83,38 @@ def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
     return _evaluate_file(interpreter, path)
 
 
-def _is_built_in(interpreter: Interpreter, title: str) -> bool:
-    """Whether a name means a library of the simulator; one that is a kernel is chosen."""
-    stem = fold(PurePosixPath(title).name)
+def _is_built_in(interpreter: Interpreter, file_name: str) -> bool:
+    """Return whether a name is a built-in library; choose the kernel if it names one."""
+    stem = fold(PurePosixPath(file_name).name)
     for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
     if stem in KERNELS:
         interpreter.part(Netspace).set_kernel(stem)
     if stem == "nettool":
-        bring_net_display(interpreter)
+        _define_net_display(interpreter)
     return stem in KERNELS or stem in LIBRARIES
 
 
+def _define_net_display(interpreter: Interpreter) -> None:
+    """Define the class `net-display`, in which NetTool's files draw nets, unless the program has defined it."""
+    if interpreter.is_set_globally(symbol("net-display")):
+        return
+    program = resources.files("snsim.sn28.graphics").joinpath(_NETTOOL).read_text(encoding="utf-8")
+    faults: list[Fault] = []
+    interpreter.run_text(Source(f"<snsim.sn28.{_NETTOOL}>", program), faults)
+    if faults:
+        raise SnError(faults)
+
+
 def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
-    """Evaluate a file; its faults say where it was loaded."""
+    """Evaluate a file; its faults also name the place that loaded it."""
     place = interpreter.place()
-    if len(interpreter.inputs) > _NESTED:
+    if len(interpreter.inputs) > _MAX_DEPTH:
         raise exceeded(
-            f"load: {path} and the files that load it stand too deep inside one another",
-            _NESTED,
+            f"load: the files that load {path} are nested too deeply",
+            _MAX_DEPTH,
             place,
-            "a file that loads itself? Take out the (load ...) that does",
+            "check for a file that loads itself, and remove that (load ...)",
         )
     source = read_source(path, interpreter.limits, place)
     interpreter.budget.walk(len(source.text))
@@ -112,39 +124,39 @@ def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
     except LimitError:
         raise
     except SnError as error:
-        raise Stopped([_loaded_at(fault, place) for fault in (*faults, *error.faults)]) from None
+        raise Stopped([_with_load_site(fault, place) for fault in (*faults, *error.faults)]) from None
     if faults:
-        raise SnError([_loaded_at(fault, place) for fault in faults])
+        raise SnError([_with_load_site(fault, place) for fault in faults])
     return str(path)
 
 
-def _loaded_at(fault: Fault, place: Span | None) -> Fault:
-    """The fault of a file, with the place where it was loaded."""
+def _with_load_site(fault: Fault, place: Span | None) -> Fault:
+    """Return the fault of a loaded file with the place that loaded it added."""
     return fault if place is None else replace(fault, also=(*fault.also, ("loaded here", place)))
 
 
 class Autoload(Procedure):
-    """A function whose file is loaded when it is first called."""
+    """A function whose file is loaded at its first call."""
 
     def __init__(self, name: Symbol, file: str):
         self.symbol, self.name, self.file = name, name.name, file
 
     def call(self, interpreter: Interpreter, form: Pair) -> Form:
-        return self._loaded(interpreter).call(interpreter, form)
+        return self._load(interpreter).call(interpreter, form)
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        return self._loaded(interpreter).apply(interpreter, arguments)
+        return self._load(interpreter).apply(interpreter, arguments)
 
-    def _loaded(self, interpreter: Interpreter) -> Procedure:
+    def _load(self, interpreter: Interpreter) -> Procedure:
         load(interpreter, self.file)
-        found = interpreter.procedure(self.symbol)
-        if found is None or found is self or not isinstance(found, Procedure):
+        procedure = interpreter.procedure(self.symbol)
+        if procedure is None or procedure is self or not isinstance(procedure, Procedure):
             raise fail(
                 f'the file "{self.file}" does not define {self.name}',
                 interpreter.place(),
-                hint=f"write (de {self.name} (...) ...) in it, or take {self.name} out of (autoload ...)",
+                hint=f"write (de {self.name} (...) ...) in it, or remove {self.name} from (autoload ...)",
             )
-        return found
+        return procedure
 
     def __str__(self) -> str:
         return f"::AUTOLOAD:{self.name}"
@@ -152,10 +164,10 @@ class Autoload(Procedure):
 
 @special_word("autoload")
 def autoload(interpreter: Interpreter, form: Pair) -> Form:
-    """(autoload "file" name...): the functions that a file defines; it is loaded when one is first called"""
+    """(autoload "file" name...): names functions that a file defines; the first call of one of them loads the file"""
     parts = interpreter.elements(form.cdr, "autoload")
     if len(parts) < 2 or not isinstance(parts[0], str) or not all(isinstance(name, Symbol) for name in parts[1:]):
-        raise Misuse("autoload: a file and the names of functions are wanted", None, 'write (autoload "file" name...)')
+        raise Misuse("autoload takes a file and one or more function names", None, 'write (autoload "file" name...)')
     for name in parts[1:]:
         if interpreter.procedure(name) is None:
             interpreter.assign_global(name, Autoload(name, parts[0]))

@@ -1,7 +1,7 @@
-"""What is plotted while a net learns: error and performance by age, the error of each pattern, the net itself.
+"""Plot error and performance while a net learns, display the net, and plot non-linearities and log files.
 
-See docs/reference/sn28.md, sections 3.10 and 3.13. The windows and ports are in the variables that SN's library used
-for them, and what draws in them is called by name, so that a program may replace it.
+See docs/reference/sn28.md, sections 3.10 and 3.13. Windows and ports are in the same variables as in SN's library, and
+drawing functions are called by name, so that a program can replace them.
 """
 
 from __future__ import annotations
@@ -14,44 +14,60 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.procedures import Misuse
 from snsim.sn28.graphics.canvas import Screen, Window
-from snsim.sn28.graphics.plots import Four, Port, draw_box, make_port, marker_named, nice_box, round_range, steps
-from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.graphics.plots import (
+    Port,
+    Rectangle,
+    axis_labels,
+    draw_box,
+    make_port,
+    marker_named,
+    nice_box,
+    round_range,
+)
+from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.settings import number_in, training_range
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_WIDTH, _HEIGHT = 512, 380  # of a window of curves
+_WIDTH, _HEIGHT = 512, 380  # of a window with curves, in pixels
 _ERRORS = "Average NMSE"  # SN's name for half the mean squared error of an output
 _PERCENT = "Performance (%)"
-_POINTS = 100  # of a plotted function
+_POINTS = 100  # per plotted function
 _MARKERS = ("open-circle", "closed-circle", "open-square", "closed-square")
 
 
-def _axes(
+def _open_axes(
     interpreter: Interpreter,
     title: str,
     label: str,
-    corners: Four,
+    corners: Rectangle,
     window: Window | None = None,
     y_step: float | None = None,
 ) -> tuple[Window, Port]:
-    """A window with axes between these corners of the data, and the port to plot in it."""
+    """Open or clear a window, draw axes for a range of data, and return the window and its plot port."""
     window = window or interpreter.part(Screen).open(_WIDTH, _HEIGHT, title)
     window.clear()
     port = make_port(title, nice_box(window), corners, marker_named(interpreter, "open-circle"))
-    draw_box(interpreter, window, port.box, steps(corners[0], corners[2]), steps(corners[1], corners[3], y_step), label)
+    draw_box(
+        interpreter,
+        window,
+        port.box,
+        axis_labels(corners[0], corners[2]),
+        axis_labels(corners[1], corners[3], y_step),
+        label,
+    )
     return window, port
 
 
 def _ages(interpreter: Interpreter, name: str, sweeps: Form) -> tuple[float, float]:
-    """The ages from now on for a number of sweeps."""
+    """Return the present age, and the age after a number of sweeps."""
     first, last = training_range(interpreter)
     count, age = number(name, sweeps), number_in(interpreter, "age", 0.0)
     if not count > 0:
         raise Misuse(
-            f"{name}: {count:g} sweeps are no axis", 0, "write the number of sweeps that the axis is for, such as 20"
+            f"{name}: cannot draw an axis of {count:g} sweeps", 0, "write a positive number of sweeps, such as 20"
         )
     return age, age + count * (last - first + 1)
 
@@ -61,29 +77,31 @@ def _window_in(interpreter: Interpreter, variable: str) -> Window | None:
     return value if isinstance(value, Window) else None
 
 
-def _start(interpreter: Interpreter, kind: str, title: str, label: str, corners: Four) -> None:
-    """Open or clear the window for `error` or `perf`, with a port for the training set and one for the test set."""
-    window, port = _axes(interpreter, title, label, corners, _window_in(interpreter, f"{kind}-plotting-window"))
+def _start_plotting(interpreter: Interpreter, quantity: str, title: str, label: str, corners: Rectangle) -> None:
+    """Open or clear the window for "error" or "perf", with plot ports for the training and the test set."""
+    window, port = _open_axes(
+        interpreter, title, label, corners, _window_in(interpreter, f"{quantity}-plotting-window")
+    )
     tests = Port(port.box, port.range, marker_named(interpreter, "closed-circle"))
     for variable, value in (
-        (f"{kind}-plotting-window", window),
-        (f"training-{kind}-port", port),
-        (f"test-{kind}-port", tests),
+        (f"{quantity}-plotting-window", window),
+        (f"training-{quantity}-port", port),
+        (f"test-{quantity}-port", tests),
     ):
         interpreter.assign_global(symbol(variable), value)
 
 
-def _cancel(interpreter: Interpreter, kind: str) -> Form:
-    for variable in (f"{kind}-plotting-window", f"training-{kind}-port", f"test-{kind}-port"):
+def _cancel_plotting(interpreter: Interpreter, quantity: str) -> Form:
+    for variable in (f"{quantity}-plotting-window", f"training-{quantity}-port", f"test-{quantity}-port"):
         interpreter.assign_global(symbol(variable), NIL)
     return NIL
 
 
 @word("init-error-plotting")
 def init_error_plotting(interpreter: Interpreter, sweeps: Form, most: Form) -> Form:
-    """(init-error-plotting n max): from now on run and trun plot the mean error, for n sweeps and up to max"""
+    """(init-error-plotting n max): makes run and trun plot the mean error, on axes of n sweeps and errors up to max"""
     first, last = _ages(interpreter, "init-error-plotting", sweeps)
-    _start(
+    _start_plotting(
         interpreter, "error", "error", f"{_ERRORS} by age", (first, 0.0, last, number("init-error-plotting", most, 1))
     )
     return NIL
@@ -91,27 +109,27 @@ def init_error_plotting(interpreter: Interpreter, sweeps: Form, most: Form) -> F
 
 @word("init-perf-plotting")
 def init_perf_plotting(interpreter: Interpreter, sweeps: Form) -> Form:
-    """(init-perf-plotting n): from now on run and trun plot the percentage of good answers, for n sweeps"""
+    """(init-perf-plotting n): makes run and trun plot the percentage of good answers, on an axis of n sweeps"""
     first, last = _ages(interpreter, "init-perf-plotting", sweeps)
-    _start(interpreter, "perf", "performance", f"{_PERCENT} by age", (first, 0.0, last, 100.0))
+    _start_plotting(interpreter, "perf", "performance", f"{_PERCENT} by age", (first, 0.0, last, 100.0))
     return NIL
 
 
 @word("cancel-error-plotting")
 def cancel_error_plotting(interpreter: Interpreter) -> Form:
-    """(cancel-error-plotting): the mean error is not plotted any more"""
-    return _cancel(interpreter, "error")
+    """(cancel-error-plotting): stops plotting the mean error"""
+    return _cancel_plotting(interpreter, "error")
 
 
 @word("cancel-perf-plotting")
 def cancel_perf_plotting(interpreter: Interpreter) -> Form:
-    """(cancel-perf-plotting): the percentage of good answers is not plotted any more"""
-    return _cancel(interpreter, "perf")
+    """(cancel-perf-plotting): stops plotting the percentage of good answers"""
+    return _cancel_plotting(interpreter, "perf")
 
 
-def _reset(interpreter: Interpreter, which: str) -> Form:
-    for kind in ("error", "perf"):
-        port = interpreter.lookup(f"{which}-{kind}-port")
+def _lift_pens(interpreter: Interpreter, pattern_set: str) -> Form:
+    for quantity in ("error", "perf"):
+        port = interpreter.lookup(f"{pattern_set}-{quantity}-port")
         if isinstance(port, Port):
             port.pen = None
     return NIL
@@ -119,29 +137,32 @@ def _reset(interpreter: Interpreter, which: str) -> Form:
 
 @word("reset-training-ports")
 def reset_training_ports(interpreter: Interpreter) -> Form:
-    """(reset-training-ports): the next point of the training set begins a new curve"""
-    return _reset(interpreter, "training")
+    """(reset-training-ports): starts a new curve at the next point of the training set"""
+    return _lift_pens(interpreter, "training")
 
 
 @word("reset-test-ports")
 def reset_test_ports(interpreter: Interpreter) -> Form:
-    """(reset-test-ports): the next point of the test set begins a new curve"""
-    return _reset(interpreter, "test")
+    """(reset-test-ports): starts a new curve at the next point of the test set"""
+    return _lift_pens(interpreter, "test")
 
 
-def _plot_measured(interpreter: Interpreter, which: str) -> Form:
-    for kind, value in (("error", "global-error"), ("perf", "good-an-percent")):
-        port, window = interpreter.lookup(f"{which}-{kind}-port"), _window_in(interpreter, f"{kind}-plotting-window")
+def _plot_measured(interpreter: Interpreter, pattern_set: str) -> Form:
+    for quantity, value in (("error", "global-error"), ("perf", "good-an-percent")):
+        port, window = (
+            interpreter.lookup(f"{pattern_set}-{quantity}-port"),
+            _window_in(interpreter, f"{quantity}-plotting-window"),
+        )
         if isinstance(port, Port) and window is not None:
             x, y = number_in(interpreter, "age"), number_in(interpreter, value)
-            _point(interpreter, port, window, x, y)
+            _plot_point(interpreter, port, window, x, y)
     return NIL
 
 
-def _point(interpreter: Interpreter, port: Port, window: Window, x: float, y: float) -> None:
-    """Go on with a curve, and mark the point."""
+def _plot_point(interpreter: Interpreter, port: Port, window: Window, x: float, y: float) -> None:
+    """Continue a curve to a point, and mark the point."""
     port.draw(window, x, y, interpreter)
-    interpreter.bind(symbol("window"), window)  # what a marker draws in
+    interpreter.bind(symbol("window"), window)  # markers draw in the current window
     try:
         port.mark(window, x, y, interpreter)
     finally:
@@ -150,13 +171,13 @@ def _point(interpreter: Interpreter, port: Port, window: Window, x: float, y: fl
 
 @word("auto-plot-training")
 def auto_plot_training(interpreter: Interpreter) -> Form:
-    """(auto-plot-training): plot what was measured on the training set, where plotting was asked for"""
+    """(auto-plot-training): plots the last measurement of the training set, if init-error-plotting ... was called"""
     return _plot_measured(interpreter, "training")
 
 
 @word("auto-plot-test")
 def auto_plot_test(interpreter: Interpreter) -> Form:
-    """(auto-plot-test): plot what was measured on the test set, where plotting was asked for"""
+    """(auto-plot-test): plots the last measurement of the test set, if init-error-plotting ... was called"""
     return _plot_measured(interpreter, "test")
 
 
@@ -165,9 +186,9 @@ def auto_plot_test(interpreter: Interpreter) -> Form:
 
 @word("init-disp-error")
 def init_disp_error(interpreter: Interpreter, sweeps: Form = 10.0, most: Form = 4.0) -> Form:
-    """(init-disp-error [n max]): a window for the error of each pattern, for n (10) sweeps and up to max (4)"""
+    """(init-disp-error [n max]): opens a window for the error of each pattern: n (10) sweeps, errors up to max (4)"""
     first, last = _ages(interpreter, "init-disp-error", sweeps)
-    window, port = _axes(
+    window, port = _open_axes(
         interpreter,
         "instantaneous error",
         "Error of each pattern by age",
@@ -181,7 +202,7 @@ def init_disp_error(interpreter: Interpreter, sweeps: Form = 10.0, most: Form = 
 
 @word("plot-error")
 def plot_error(interpreter: Interpreter, age: Form, error: Form) -> Form:
-    """(plot-error age e): a point of the curve that init-disp-error began; a full window is begun anew"""
+    """(plot-error age e): continues the curve of init-disp-error to a point; clears the window when it is full"""
     x, y = number("plot-error", age), number("plot-error", error, 1)
     port = interpreter.lookup("disp-error-port")
     if not isinstance(port, Port) or not port.range[0] <= x <= port.range[2]:
@@ -195,26 +216,26 @@ def plot_error(interpreter: Interpreter, age: Form, error: Form) -> Form:
 
 @word("disp-error")
 def disp_error(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-error n): plot the error of the pattern that was just presented"""
+    """(disp-error n): plots the error of the pattern that was just presented"""
     interpreter.call("plot-error", number_in(interpreter, "age"), number_in(interpreter, "local-error"))
     return NIL
 
 
 @word("disp-net")
 def disp_net(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-net n): show the net by the program's own function (draw-net layers n)"""
+    """(disp-net n): displays the net with the program's function (draw-net layers n)"""
     if interpreter.procedure(symbol("draw-net")) is None:
         raise Misuse(
-            "disp-net: nothing says how the net is drawn",
+            "disp-net: the function draw-net is not defined",
             None,
-            "define (de draw-net (layers n) ...), which draws it in a window",
+            "define (de draw-net (layers n) ...) to draw the net in a window",
         )
     return interpreter.call("draw-net", interpreter.lookup("net-struc"), n)
 
 
 @word("disp-everything")
 def disp_everything(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-everything n): text, error and net of the pattern that was just presented"""
+    """(disp-everything n): displays text, error and net for the pattern that was just presented"""
     for display in ("disp-text", "disp-error", "disp-net"):
         interpreter.call(display, n)
     return NIL
@@ -225,21 +246,21 @@ def disp_everything(interpreter: Interpreter, n: Form) -> Form:
 
 @word("plot-nlf")
 def plot_nlf(interpreter: Interpreter, x1: Form, x2: Form) -> Form:
-    """(plot-nlf x1 x2): plot the non-linearity and its two derivatives from x1 to x2 in a window"""
+    """(plot-nlf x1 x2): plots the non-linearity and its two derivatives from x1 to x2 in a window"""
     low, high = number("plot-nlf", x1), number("plot-nlf", x2, 1)
-    places = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
+    xs = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
     curves = [
-        [number("plot-nlf", interpreter.apply(interpreter.lookup(name), [x]), None) for x in places]
+        [number("plot-nlf", interpreter.apply(interpreter.lookup(name), [x]), None) for x in xs]
         for name in ("nlf", "dnlf", "ddnlf")
     ]
     values = [value for curve in curves for value in curve if math.isfinite(value)]
     bottom, top, step = round_range(min(values, default=0.0), max(values, default=0.0))
-    window, port = _axes(
+    window, port = _open_axes(
         interpreter, "non-linearity", "nlf, dnlf (blue) and ddnlf (red)", (low, bottom, high, top), y_step=step
     )
     for curve, color in zip(curves, ((0, 0, 0), (0, 0, 200), (200, 0, 0))):
         window.color, port.pen = color, None
-        for x, y in zip(places, curve):
+        for x, y in zip(xs, curve):
             port.draw(window, x, y, interpreter)
     window.color = (0, 0, 0)
     return NIL
@@ -250,19 +271,26 @@ Measured = dict[str, list[tuple[float, float, float]]]  # for each range of patt
 
 @word("plot-perf-file")
 def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
-    """(plot-perf-file file): plot the performance and the error that a log file tells of, in two windows"""
-    path = interpreter.part(Files).to_read(text("plot-perf-file", name), ".perf")
-    measured = _read_log(interpreter.part(Files).content(path).decode("latin-1"))
+    """(plot-perf-file file): plots the performance and the error in a log file, in two windows"""
+    path = interpreter.part(ProgramFiles).readable_path(text("plot-perf-file", name), ".perf")
+    measured = _read_log(interpreter.part(ProgramFiles).read(path).decode("latin-1"))
     if not measured:
-        raise Misuse(f"{path} tells of no measurement", 0, "(setq perf-file name) makes perf write one")
+        raise Misuse(
+            f"{path} contains no measurements", 0, "set (setq perf-file name) before training, so that perf writes them"
+        )
     points = [point for curve in measured.values() for point in curve]
     ages = [point[0] for point in points]
     first, last = min(ages), max(max(ages), min(ages) + 1.0)
     errors = [error for _, error, _ in points if math.isfinite(error)]
     _, worst, step = round_range(0.0, max(errors, default=0.0) or 1.0)
     plots = [
-        (*_axes(interpreter, f"performance of {path.name}", f"{_PERCENT} by age", (first, 0.0, last, 100.0)), 2),
-        (*_axes(interpreter, f"error of {path.name}", f"{_ERRORS} by age", (first, 0.0, last, worst), y_step=step), 1),
+        (*_open_axes(interpreter, f"performance of {path.name}", f"{_PERCENT} by age", (first, 0.0, last, 100.0)), 2),
+        (
+            *_open_axes(
+                interpreter, f"error of {path.name}", f"{_ERRORS} by age", (first, 0.0, last, worst), y_step=step
+            ),
+            1,
+        ),
     ]
     for i, (patterns, curve) in enumerate(measured.items()):
         name_of_marker = _MARKERS[i % len(_MARKERS)]
@@ -276,17 +304,17 @@ def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
 def _plot_curve(
     interpreter: Interpreter, window: Window, port: Port, curve: list[tuple[float, float, float]], field: int
 ) -> None:
-    """A curve; where the age does not grow, another begins."""
+    """Plot a curve, and start a new one wherever the age does not increase."""
     last = float("-inf")
     for point in curve:
         if point[0] <= last:
             port.pen = None
         last = point[0]
-        _point(interpreter, port, window, point[0], point[field])
+        _plot_point(interpreter, port, window, point[0], point[field])
 
 
 def _read_log(log: str) -> Measured:
-    """The lines `age error percent ;{a-b}` of a log, by what stands in the braces; comments are passed over."""
+    """Return the lines `age error percent ;{a-b}` of a log, grouped by the text in braces; skip comments."""
     measured: Measured = {}
     for line in log.splitlines():
         head, _, patterns = line.partition(";")

@@ -1,4 +1,4 @@
-"""What is shown while a net learns and is measured: the hooks and their setters.
+"""Hooks that display a net while it learns or is measured, and words that choose them.
 
 See docs/reference/sn28.md, section 3.13.
 """
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, symbol
 from snsim.language.procedures import TRUE
-from snsim.sn28.net.connections import every_connection
-from snsim.sn28.net.layer_fields import field
+from snsim.sn28.net.connections import all_connections
+from snsim.sn28.net.layer_fields import field_values
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import BACKSUM, EPSILON, GRAD, SUM, VAL, Netspace
 from snsim.sn28.runtime.settings import Settings, number_in
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 @word("disp-nil")
 def disp_nil(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-nil n): shows nothing"""
+    """(disp-nil n): displays nothing"""
     return NIL
 
 
 @word("disp-user")
 def disp_user(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-user n): shows nothing; a program defines it anew to show what it likes"""
+    """(disp-user n): displays nothing; a program can redefine it"""
     return NIL
 
 
 @word("disp-text")
 def disp_text(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-text n): prints a line: age, pattern, error, and whether the answer was good"""
+    """(disp-text n): prints a line with age, pattern, error and whether the answer was good"""
     mark = "**arrgh**" if interpreter.lookup("good-answer") is NIL else "  ok  "
     return interpreter.call(
         "printf",
@@ -53,7 +53,7 @@ def _add_setter(name: str, learning: str, measuring: str) -> None:
             interpreter.assign(symbol(variable), interpreter.procedure(symbol(function)))
         return TRUE
 
-    choose.__doc__ = f"({name}): {learning} is called for each pattern learned, {measuring} for each one measured"
+    choose.__doc__ = f"({name}): calls {learning} for each pattern learned and {measuring} for each pattern measured"
     word(name)(choose)
 
 
@@ -74,8 +74,8 @@ for _setter in (
 
 @net_word("print-layer")
 def print_layer(interpreter: Interpreter, layer: Form) -> Form:
-    """(print-layer layer): prints the states of a layer, ten in a row"""
-    states = field(interpreter, "print-layer", VAL, layer)
+    """(print-layer layer): prints the states of a layer, ten per line"""
+    states = field_values(interpreter, "print-layer", VAL, layer)
     for i in range(0, len(states), 10):
         interpreter.print_text("".join(f"{x:8.4f}" for x in states[i : i + 10]) + "\n")
     return NIL
@@ -85,7 +85,7 @@ def print_layer(interpreter: Interpreter, layer: Form) -> Form:
 def prneur(interpreter: Interpreter) -> Form:
     """(prneur): prints the fields of every unit"""
     interpreter.print_text("unit     val       sum      grad   backsum   epsilon\n")
-    columns = [field(interpreter, "prneur", number) for number in (VAL, SUM, GRAD, BACKSUM, EPSILON)]
+    columns = [field_values(interpreter, "prneur", number) for number in (VAL, SUM, GRAD, BACKSUM, EPSILON)]
     for unit, values in enumerate(zip(*columns)):
         interpreter.print_text(f"{unit:4d}" + "".join(f"{x:10.5f}" for x in values) + "\n")
     return NIL
@@ -96,7 +96,7 @@ def prsyn(interpreter: Interpreter) -> Form:
     """(prsyn): prints the weight and the last change of every connection"""
     net = interpreter.part(Netspace)
     interpreter.print_text("from   to       val     delta\n")
-    for connection in every_connection(net).tolist():
+    for connection in all_connections(net).tolist():
         weight = net.weight.array[connection]
         interpreter.print_text(
             f"{net.pre.array[connection]:4d} {net.post.array[connection]:4d}"

@@ -1,7 +1,7 @@
-"""Initial weights: the `forget` family (docs/reference/sn28.md, section 3.7).
+"""Draw initial weights: the `forget` family of words (docs/reference/sn28.md, section 3.7).
 
-One number is drawn for each connection, unit by unit and in a unit in the order in which its connections were made. A
-weight that several share keeps the number drawn last, from the range of the unit it was drawn for.
+One number is drawn for each connection: unit by unit, and for one unit in the order of its connections. A shared weight
+keeps the last number drawn, in the range of the unit for which that number was drawn.
 """
 
 from __future__ import annotations
@@ -13,48 +13,48 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import finite, number
 from snsim.language.forms import NIL, Form, Pair, symbol
-from snsim.sn28.learning.performance import log
+from snsim.sn28.learning.performance import log_line
 from snsim.sn28.learning.rates import layer_and_number
-from snsim.sn28.net.connections import every_connection
+from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
-from snsim.sn28.runtime.random_numbers import Randomness
+from snsim.sn28.runtime.random_numbers import RandomGenerator
 from snsim.sn28.runtime.settings import Settings
 from snsim.sn28.runtime.vocabulary import special_word
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-Scale = Callable[[np.ndarray], np.ndarray]  # of the fan-ins of units, bias included
+Scale = Callable[[np.ndarray], np.ndarray]  # from fan-ins, bias included, to the divisors of the range
 
 
-def _same(fan_in: np.ndarray) -> np.ndarray:
+def _unscaled(fan_in: np.ndarray) -> np.ndarray:
     return np.ones(len(fan_in))
 
 
-def _inverse(fan_in: np.ndarray) -> np.ndarray:
+def _fan_in(fan_in: np.ndarray) -> np.ndarray:
     return fan_in.astype(float)
 
 
-def _root(fan_in: np.ndarray) -> np.ndarray:
+def _root_fan_in(fan_in: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(fan_in))
 
 
-def _forget(interpreter: Interpreter, who: str, x: Form, scale: Scale, layer: Form = NIL) -> None:
-    """Draw from -x/scale to x/scale for every connection, or for those into a layer. Learning begins anew."""
+def _forget(interpreter: Interpreter, caller: str, x: Form, scale: Scale, layer: Form = NIL) -> None:
+    """Draw a weight from -x/scale to x/scale for every connection, or for those into a layer; restart learning."""
     interpreter.part(Settings)
     net = interpreter.part(Netspace)
-    most = finite(who, number(who, x))
-    connections = every_connection(net)
+    limit = finite(caller, number(caller, x))
+    connections = all_connections(net)
     if layer is not NIL:
         chosen = np.zeros(net.nnum, bool)
-        chosen[net.units(layer, who).array] = True
+        chosen[net.units(layer, caller).array] = True
         connections = connections[chosen[net.post.array[connections]]]
-    ends = most / scale(net.incoming.counts[net.post.array[connections]])
-    drawn = interpreter.part(Randomness).rand_ranges(-ends, ends)
+    half_widths = limit / scale(net.incoming.counts[net.post.array[connections]])
+    drawn = interpreter.part(RandomGenerator).rand_ranges(-half_widths, half_widths)
     weights = net.weight.array[connections]
-    net.weight_val.array[weights] = drawn  # of a weight that stands there several times the last number stays
-    if scale is _same:
+    net.weight_val.array[weights] = drawn  # a shared weight keeps its last number
+    if scale is _unscaled:
         net.delta.array[weights] = 0
     interpreter.assign(symbol("age"), 0.0)
     interpreter.assign(symbol("current-pattern"), 0.0)
@@ -62,54 +62,54 @@ def _forget(interpreter: Interpreter, who: str, x: Form, scale: Scale, layer: Fo
 
 @net_word("forget")
 def forget(interpreter: Interpreter, x: Form) -> Form:
-    """(forget x): draws every weight from -x to x; the last changes are forgotten too"""
-    _forget(interpreter, "forget", x, _same)
-    log(interpreter, f";;; (forget {interpreter.printed(x)})")
+    """(forget x): draws every weight from -x to x, and sets the last changes of the weights to 0"""
+    _forget(interpreter, "forget", x, _unscaled)
+    log_line(interpreter, f";;; (forget {interpreter.printed(x)})")
     return x
 
 
 @net_word("forget-inv")
 def forget_inv(interpreter: Interpreter, x: Form) -> Form:
-    """(forget-inv x): draws the weights into a unit of n connections from -x/n to x/n"""
-    _forget(interpreter, "forget-inv", x, _inverse)
-    log(interpreter, f";;; (forget-inv {interpreter.printed(x)})")
+    """(forget-inv x): draws the weights into a unit with n connections from -x/n to x/n"""
+    _forget(interpreter, "forget-inv", x, _fan_in)
+    log_line(interpreter, f";;; (forget-inv {interpreter.printed(x)})")
     return x
 
 
 @net_word("forget-sqrt")
 def forget_sqrt(interpreter: Interpreter, x: Form) -> Form:
-    """(forget-sqrt x): draws the weights into a unit of n connections from -x/sqrt(n) to x/sqrt(n)"""
-    _forget(interpreter, "forget-sqrt", x, _root)
-    log(interpreter, f";;; (forget-sqrt {interpreter.printed(x)})")
+    """(forget-sqrt x): draws the weights into a unit with n connections from -x/sqrt(n) to x/sqrt(n)"""
+    _forget(interpreter, "forget-sqrt", x, _root_fan_in)
+    log_line(interpreter, f";;; (forget-sqrt {interpreter.printed(x)})")
     return x
 
 
 @net_word("smartforget")
 def smartforget(interpreter: Interpreter) -> Form:
-    """(smartforget): as (forget-sqrt 1)"""
+    """(smartforget): the same as (forget-sqrt 1)"""
     return interpreter.call("forget-sqrt", 1.0)
 
 
 @special_word("forget-layer")
 def forget_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(forget-layer x layer): as forget, for the connections into a layer"""
-    return _forget_layer(interpreter, form, "forget-layer", _same)
+    """(forget-layer x layer): like forget, for the connections into a layer"""
+    return _forget_layer(interpreter, form, "forget-layer", _unscaled)
 
 
 @special_word("forget-inv-layer")
 def forget_inv_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(forget-inv-layer x layer): as forget-inv, for the connections into a layer"""
-    return _forget_layer(interpreter, form, "forget-inv-layer", _inverse)
+    """(forget-inv-layer x layer): like forget-inv, for the connections into a layer"""
+    return _forget_layer(interpreter, form, "forget-inv-layer", _fan_in)
 
 
 @special_word("forget-sqrt-layer")
 def forget_sqrt_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(forget-sqrt-layer x layer): as forget-sqrt, for the connections into a layer"""
-    return _forget_layer(interpreter, form, "forget-sqrt-layer", _root)
+    """(forget-sqrt-layer x layer): like forget-sqrt, for the connections into a layer"""
+    return _forget_layer(interpreter, form, "forget-sqrt-layer", _root_fan_in)
 
 
-def _forget_layer(interpreter: Interpreter, form: Pair, who: str, scale: Scale) -> Form:
-    x, layer, name = layer_and_number(interpreter, form, who)
-    _forget(interpreter, who, x, scale, layer)
-    log(interpreter, f";;; ({who} {interpreter.printed(x)} {name})")
+def _forget_layer(interpreter: Interpreter, form: Pair, caller: str, scale: Scale) -> Form:
+    x, layer, name = layer_and_number(interpreter, form, caller)
+    _forget(interpreter, caller, x, scale, layer)
+    log_line(interpreter, f";;; ({caller} {interpreter.printed(x)} {name})")
     return x

@@ -1,8 +1,8 @@
-"""The arguments of the primitives: settings and functions may stand first, layers follow.
+"""Parse the arguments of the primitives: optional settings and functions first, then layers.
 
 See docs/reference/sn28.md, section 3.2.
 
-`(update-state [theta] [nlf] layer...)`: what is left out is the value of the variable of that name.
+In `(update-state [theta] [nlf] layer...)` a missing argument is the value of the variable of that name.
 """
 
 from __future__ import annotations
@@ -23,73 +23,78 @@ if TYPE_CHECKING:
 
 
 class Arguments:
-    """The arguments of one call, taken from the left."""
+    """The arguments of one call, consumed from left to right."""
 
-    def __init__(self, interpreter: Interpreter, who: str, given: Sequence[Form]):
-        self.interpreter, self.who = interpreter, who
+    def __init__(self, interpreter: Interpreter, caller: str, arguments: Sequence[Form]):
+        self.interpreter, self.caller = interpreter, caller
         self.space = interpreter.part(Netspace)
-        self._given = list(given)
-        self._taken = 0
+        self._arguments = list(arguments)
+        self._position = 0
 
     @property
     def _next(self) -> Form:
-        return self._given[self._taken] if self._taken < len(self._given) else NIL
+        return self._arguments[self._position] if self._position < len(self._arguments) else NIL
 
     def number(self, variable: str) -> float:
-        """A number that may stand here; else that of the variable."""
-        given = self._next
-        if isinstance(given, float):
-            self._taken += 1
-            return given
+        """Consume a number if one comes next; otherwise return that of the variable."""
+        argument = self._next
+        if isinstance(argument, float):
+            self._position += 1
+            return argument
         self.interpreter.part(Settings)
         return number_in(self.interpreter, variable)
 
-    def optional_number(self, otherwise: float) -> float:
-        """A number that may stand here; else `otherwise`."""
+    def optional_number(self, default: float) -> float:
+        """Consume a number if one comes next; otherwise return `default`."""
         if not isinstance(self._next, float):
-            return otherwise
-        self._taken += 1
-        return float(self._given[self._taken - 1])
+            return default
+        self._position += 1
+        return float(self._arguments[self._position - 1])
 
     def function(self, variable: str) -> NonLinearity:
-        """A non-linearity that may stand here; else that of the variable."""
-        given = self._next
-        if given is NIL or isinstance(given, (Pair, float)):
+        """Consume a non-linearity if one comes next; otherwise return that of the variable."""
+        argument = self._next
+        if argument is NIL or isinstance(argument, (Pair, float)):
             self.interpreter.part(Settings)
-            return non_linearity(self.interpreter, self.interpreter.lookup(variable), f"{self.who}: {variable}")
-        self._taken += 1
-        return non_linearity(self.interpreter, given, self.who, self._taken - 1)
+            return non_linearity(self.interpreter, self.interpreter.lookup(variable), f"{self.caller}: {variable}")
+        self._position += 1
+        return non_linearity(self.interpreter, argument, self.caller, self._position - 1)
 
     def layer(self, what: str = "layer") -> Units:
-        """One layer, which must stand here."""
-        if self._taken >= len(self._given):
+        """Consume one layer. Raise Misuse if no argument is left; `what` names the layer in the message."""
+        if self._position >= len(self._arguments):
             raise Misuse(
-                f"{self.who}: a {what} is missing",
+                f"{self.caller}: a {what} is missing",
                 None,
-                f"write one behind the last argument; `snsim help {self.who}` tells the order",
+                f"add it after the last argument; `snsim help {self.caller}` shows the order",
             )
-        self._taken += 1
-        return self.space.units(self._given[self._taken - 1], self.who)
+        self._position += 1
+        return self.space.units(self._arguments[self._position - 1], self.caller)
 
     def layers(self) -> list[Units]:
-        """All that is left; at least one layer."""
-        if self._taken >= len(self._given):
-            raise Misuse(f"{self.who}: no layer is given", None, "a layer is a list of units")
+        """Consume the remaining arguments as layers. Raise Misuse if there are none."""
+        if self._position >= len(self._arguments):
+            raise Misuse(
+                f"{self.caller}: no layer is given",
+                None,
+                f"write one or more layers, as in ({self.caller} output-layer)",
+            )
         return self.rest()
 
     def rest(self) -> list[Units]:
-        """All that is left, as layers."""
-        found = [self.space.units(given, self.who) for given in self._given[self._taken :]]
-        self._taken = len(self._given)
-        return found
+        """Consume the remaining arguments, none or more, as layers."""
+        layers = [self.space.units(argument, self.caller) for argument in self._arguments[self._position :]]
+        self._position = len(self._arguments)
+        return layers
 
     def rest_or_all(self) -> list[Units | None]:
-        """All that is left, as layers; None, which stands for all units, if that is nothing."""
+        """Consume the remaining arguments as layers; return [None], for all units, if there are none."""
         return [*self.rest()] or [None]
 
-    def end(self) -> None:
-        """Nothing may be left."""
-        if self._taken < len(self._given):
+    def expect_end(self) -> None:
+        """Raise Misuse if arguments are left."""
+        if self._position < len(self._arguments):
             raise Misuse(
-                f"{self.who}: {len(self._given)} arguments are {len(self._given) - self._taken} too many", self._taken
+                f"{self.caller}: {len(self._arguments) - self._position} arguments of {len(self._arguments)} too many",
+                self._position,
             )

@@ -1,7 +1,7 @@
-"""SN-2.8's sums as compiled loops over connections, newest first: scalar, every product and sum rounded by itself.
+"""SN-2.8's sums as compiled scalar loops over connections, newest first, each product and sum rounded.
 
-The text is LLVM IR without fast-math flags and without contraction, so the numbers are those of SN's C on a processor
-without fused multiply-add. `ranks` does the same in NumPy. Importing this needs llvmlite.
+The LLVM IR has no fast-math flags and no contraction, so the results equal those of SN's C code on a processor without
+fused multiply-add. `numpy_sums.NumpyLoops` computes the same in NumPy. Importing this module needs llvmlite.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from snsim.sn28.net.adjacency import Edges, Memory, Units
 
 _EDGES = ("start", "other", "weight", "connection")
 _C = {"ptr": ctypes.c_void_p, "i64": ctypes.c_int64, "float": ctypes.c_float}
-_PARTS = 4  # of a sum that may be reordered: as many additions are under way at a time
+_PARTS = 4  # partial sums of a sum that may be reordered, so that 4 additions run at a time
 _MACHINE = Machine(np.dtype(np.float32), 1, 16)
 
 
-class Loops:
-    """The loops, compiled."""
+class CompiledLoops:
+    """The compiled loops; `numpy_sums.NumpyLoops` documents each method."""
 
     def __init__(self, reordered: bool = False) -> None:
-        """`reordered`: sums in four parts. SnError where LLVM has no code for the processor."""
+        """Compile the loops. `reordered` computes sums in four parts. Raise SnError if LLVM lacks the processor."""
         self.name = "native, sums reordered" if reordered else "native"
         text, signatures = ir_text(reordered)
         self._code = jit.Code(text, tuple(signatures))
         calls = {
-            name: ctypes.CFUNCTYPE(None, *(_C[kind] for kind in kinds))(self._code.address(name))
-            for name, kinds in signatures.items()
+            name: ctypes.CFUNCTYPE(None, *(_C[ir_type] for ir_type in ir_types))(self._code.address(name))
+            for name, ir_types in signatures.items()
         }
         self._tanh, self._weighted_sum, self._square_sum = (
             calls[name] for name in ("tanh_of", "weighted_sum", "square_sum")
@@ -55,24 +55,24 @@ class Loops:
         return out
 
     def weighted_sum(self, units: Units, edges: Edges, w: Memory, x: Memory, out: Memory) -> None:
-        self._weighted_sum(*_over(units, edges), w.address, x.address, out.address)
+        self._weighted_sum(*_loop_arguments(units, edges), w.address, x.address, out.address)
 
     def square_sum(self, units: Units, edges: Edges, w: Memory, h: Memory, out: Memory) -> None:
-        self._square_sum(*_over(units, edges), w.address, h.address, out.address)
+        self._square_sum(*_loop_arguments(units, edges), w.address, h.address, out.address)
 
     def moved_sum(self, units: Units, edges: Edges, w: Memory, t: Memory, d: Memory, x: Memory, out: Memory) -> None:
-        self._moved_sum(*_over(units, edges), w.address, t.address, d.address, x.address, out.address)
+        self._moved_sum(*_loop_arguments(units, edges), w.address, t.address, d.address, x.address, out.address)
 
     def accumulate(
         self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool, acc: Memory
     ) -> None:
-        self._accumulate[on_connection](*_over(units, edges), x.address, g.address, rate.address, acc.address)
+        self._accumulate[on_connection](*_loop_arguments(units, edges), x.address, g.address, rate.address, acc.address)
 
     def gather(self, units: Units, edges: Edges, sigma: Memory, hess: Memory) -> None:
-        self._gather(*_over(units, edges), sigma.address, hess.address)
+        self._gather(*_loop_arguments(units, edges), sigma.address, hess.address)
 
     def average(self, units: Units, edges: Edges, gamma: float, gg: Memory, x: Memory, sigma: Memory) -> None:
-        self._average(*_over(units, edges), gamma, gg.address, x.address, sigma.address)
+        self._average(*_loop_arguments(units, edges), gamma, gg.address, x.address, sigma.address)
 
     def learn(
         self,
@@ -86,8 +86,10 @@ class Loops:
         w: Memory,
         delta: Memory,
     ) -> None:
-        which = self._learn if alpha == 0 else self._learn_momentum
-        which(*_over(units, edges), alpha, decay, x.address, g.address, rate.address, w.address, delta.address)
+        learn = self._learn if alpha == 0 else self._learn_momentum
+        learn(
+            *_loop_arguments(units, edges), alpha, decay, x.address, g.address, rate.address, w.address, delta.address
+        )
 
     def learn_by_connection(
         self,
@@ -104,7 +106,7 @@ class Loops:
         delta: Memory,
     ) -> None:
         self._by_connection[alpha != 0, mu is not None](
-            *_over(units, edges),
+            *_loop_arguments(units, edges),
             alpha,
             decay,
             0.0 if mu is None else mu,
@@ -117,7 +119,7 @@ class Loops:
         )
 
 
-def _over(units: Units, edges: Edges) -> tuple[int, ...]:
+def _loop_arguments(units: Units, edges: Edges) -> tuple[int, ...]:
     return (
         units.memory.address,
         units.count,
@@ -132,35 +134,35 @@ def _over(units: Units, edges: Edges) -> tuple[int, ...]:
 
 
 def ir_text(reordered: bool = False) -> tuple[str, dict[str, tuple[str, ...]]]:
-    """The module, and the types of the arguments of each function in it."""
+    """Return the text of the LLVM module, and the argument types of each function in it."""
     title = "SN-2.8's sums over connections, " + ("in four parts" if reordered else "newest first")
-    text = Text(Module(_MACHINE, title), _PARTS if reordered else 1)
-    text.write_tanh()
-    text.write_sums()
-    text.write_accumulators()
-    text.write_updates()
-    return str(text.module), text.signatures
+    writer = IrWriter(Module(_MACHINE, title), _PARTS if reordered else 1)
+    writer.write_tanh()
+    writer.write_sums()
+    writer.write_accumulators()
+    writer.write_updates()
+    return str(writer.module), writer.signatures
 
 
 def _by_connection_name(momentum: bool, newton: bool) -> str:
     return "learn_by_connection" + ("_momentum" if momentum else "") + ("_newton" if newton else "")
 
 
-class Text:
-    """The functions while they are written."""
+class IrWriter:
+    """Writes the functions into an LLVM module."""
 
     def __init__(self, module: Module, parts: int):
         self.module, self.parts = module, parts
         self.signatures: dict[str, tuple[str, ...]] = {}
 
     def function(self, name: str, arguments: Sequence[tuple[str, str]], comment: str) -> Function:
-        self.signatures[name] = tuple(kind for kind, _ in arguments)
+        self.signatures[name] = tuple(ir_type for ir_type, _ in arguments)
         return self.module.function(name, arguments, comment, exported=True)
 
     def over_units(
-        self, name: str, numbers: Sequence[str], arrays: Sequence[str], comment: str, body: Callable[[Loop], Any]
+        self, name: str, numbers: Sequence[str], arrays: Sequence[str], comment: str, body: Callable[[UnitLoop], Any]
     ) -> None:
-        """A function that runs `body` for each of the given units."""
+        """Write a function that runs `body` for each unit of a list."""
         f = self.function(
             name,
             [
@@ -175,7 +177,7 @@ class Text:
         count = f.argument("count", "i64")
 
         def one(i: Any, _: list[Value]) -> None:
-            body(Loop(f, f.load_index("%units", i), self.parts))
+            body(UnitLoop(f, f.load_index("%units", i), self.parts))
 
         f.while_loop(Value(f, "0", "i64"), count, one, [])
 
@@ -191,11 +193,11 @@ class Text:
         f.while_loop(Value(f, "0", "i64"), f.argument("count", "i64"), one, [])
 
     def write_sums(self) -> None:
-        def weighted(loop: Loop) -> None:
+        def weighted(loop: UnitLoop) -> None:
             loop.store("out", loop.total(lambda c, s: s + c.of_weight("w") * c.of_other("x")))
 
-        def square(loop: Loop) -> None:
-            def term(c: Link, s: Value) -> Value:
+        def square(loop: UnitLoop) -> None:
+            def term(c: LoopConnection, s: Value) -> Value:
                 w = c.of_weight("w")
                 return s + (w * w) * c.of_other("h")
 
@@ -206,7 +208,7 @@ class Text:
                 loop.f.instruction(f"select i1 {loop.has_some.text}, float {total.text}, float {old.text}", "float"),
             )
 
-        def moved(loop: Loop) -> None:
+        def moved(loop: UnitLoop) -> None:
             loop.store(
                 "out",
                 loop.total(lambda c, s: (s + c.of_weight("w") * c.of_other("t")) + c.of_weight("d") * c.of_other("x")),
@@ -217,25 +219,25 @@ class Text:
         self.over_units("moved_sum", (), ("w", "t", "d", "x", "out"), "out = sum of w t, then d x", moved)
 
     def write_accumulators(self) -> None:
-        def accumulate(loop: Loop) -> None:
+        def accumulate(loop: UnitLoop) -> None:
             step = loop.load("g") * loop.load("rate")
             loop.each(lambda c: c.store("acc", c.weight, c.of_weight("acc") + c.of_other("x") * step))
 
-        def by_connection(loop: Loop) -> None:
+        def by_connection(loop: UnitLoop) -> None:
             g = loop.load("g")
             loop.each(
                 lambda c: c.store("acc", c.weight, c.of_weight("acc") + c.of_other("x") * (g * c.of_connection("rate")))
             )
 
-        def gather(loop: Loop) -> None:
+        def gather(loop: UnitLoop) -> None:
             loop.each(lambda c: c.store("hess", c.weight, c.of_weight("hess") + c.of_connection("sigma")))
 
-        def average(loop: Loop) -> None:
+        def average(loop: UnitLoop) -> None:
             gamma = loop.f.argument("gamma", "float")
             kept = loop.f.op("fsub", 1.0, gamma)
             share = gamma * loop.load("gg")
 
-            def one(c: Link) -> None:
+            def one(c: LoopConnection) -> None:
                 x = c.of_other("x")
                 c.store("sigma", c.connection, kept * c.of_connection("sigma") + share * (x * x))
 
@@ -273,7 +275,7 @@ class Text:
                 )
 
 
-def _learn(loop: Loop, momentum: bool) -> None:
+def _learn(loop: UnitLoop, momentum: bool) -> None:
     f = loop.f
     e = loop.load("rate")
     step = loop.load("g") * e
@@ -283,13 +285,13 @@ def _learn(loop: Loop, momentum: bool) -> None:
     loop.each(lambda c: _move(c, c.of_other("x") * step, kept, momentum))
 
 
-def _by_connection(loop: Loop, momentum: bool, newton: bool) -> None:
+def _by_connection(loop: UnitLoop, momentum: bool, newton: bool) -> None:
     f = loop.f
     g = loop.load("g")
     if momentum:
         g = f.op("fsub", 1.0, f.argument("alpha", "float")) * g
 
-    def one(c: Link) -> None:
+    def one(c: LoopConnection) -> None:
         e = c.of_connection("rate")
         if newton:
             e = e / (f.argument("mu", "float") + f.call("fabs", c.of_connection("sigma")))
@@ -299,7 +301,7 @@ def _by_connection(loop: Loop, momentum: bool, newton: bool) -> None:
     loop.each(one)
 
 
-def _move(link: Link, move: Value, kept: Value, momentum: bool) -> None:
+def _move(link: LoopConnection, move: Value, kept: Value, momentum: bool) -> None:
     if momentum:
         move = link.f.argument("alpha", "float") * link.of_weight("delta") + move
     link.store("delta", link.weight, move)
@@ -310,8 +312,8 @@ def _at(base: str, index: Value) -> Address:
     return Address(0, ((index.text, 1),), f"%{base}")
 
 
-class Loop:
-    """One unit, inside the loop over units."""
+class UnitLoop:
+    """Code for one unit, inside the loop over units."""
 
     def __init__(self, f: Function, unit: Value, parts: int):
         self.f, self.unit, self.parts = f, unit, parts
@@ -325,29 +327,32 @@ class Loop:
     def store(self, field: str, value: Value) -> None:
         self.f.store(value, _at(field, self.unit))
 
-    def total(self, term: Callable[[Link, Value], Value]) -> Value:
-        """What is carried from connection to connection, from 0; of several parts, connection k is in part k mod 4."""
+    def total(self, term: Callable[[LoopConnection, Value], Value]) -> Value:
+        """Return the sum of a term over the unit's connections; with 4 parts, connection k is added to part k mod 4."""
         f, zero = self.f, self.f.constant(0.0, "float")
         if self.parts == 1:
-            return f.while_loop(self.first, self.end, lambda k, s: [term(Link(f, k), s[0])], [zero])[0]
+            return f.while_loop(self.first, self.end, lambda k, s: [term(LoopConnection(f, k), s[0])], [zero])[0]
         size = Value(f, str(self.parts), "i64")
         rounds = f.op("sdiv", f.op("sub", self.end, self.first), size)
 
         def one_of_each(i: Value, sums: list[Value]) -> list[Value]:
             start = f.op("add", self.first, f.op("mul", i, size))
-            return [term(Link(f, f.op("add", start, Value(f, str(part), "i64"))), s) for part, s in enumerate(sums)]
+            return [
+                term(LoopConnection(f, f.op("add", start, Value(f, str(part), "i64"))), s)
+                for part, s in enumerate(sums)
+            ]
 
         sums = f.while_loop(Value(f, "0", "i64"), rounds, one_of_each, [zero] * self.parts)
         rest = f.op("add", self.first, f.op("mul", rounds, size))
-        last = f.while_loop(rest, self.end, lambda k, s: [term(Link(f, k), s[0])], sums[:1])[0]
+        last = f.while_loop(rest, self.end, lambda k, s: [term(LoopConnection(f, k), s[0])], sums[:1])[0]
         return (last + sums[1]) + (sums[2] + sums[3])
 
-    def each(self, body: Callable[[Link], None]) -> None:
-        self.f.while_loop(self.first, self.end, lambda k, _: body(Link(self.f, k)), [])
+    def each(self, body: Callable[[LoopConnection], None]) -> None:
+        self.f.while_loop(self.first, self.end, lambda k, _: body(LoopConnection(self.f, k)), [])
 
 
-class Link:
-    """One connection, inside the loop over those of a unit."""
+class LoopConnection:
+    """Code for one connection, inside the loop over the connections of a unit."""
 
     def __init__(self, f: Function, place: Value):
         self.f, self.place = f, place

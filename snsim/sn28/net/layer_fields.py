@@ -1,4 +1,4 @@
-"""Fields of units and weights, layer by layer: `state`, `weight` and their kin.
+"""Read and set fields of units and weights layer by layer: `state`, `weight` and similar words.
 
 See docs/reference/sn28.md, section 3.14.
 """
@@ -14,7 +14,7 @@ from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, Symbol
 from snsim.language.procedures import ABSENT, Misuse
 from snsim.sn28.net.adjacency import Units
-from snsim.sn28.net.connections import every_connection
+from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.fields import read_units, write_units
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import BACKSUM, GGRAD, GRAD, SIGMA, SPARE1, SPARE2, SPARE3, SQBACKSUM, SUM, VAL, Netspace
@@ -26,68 +26,72 @@ if TYPE_CHECKING:
 # Fields of units
 
 
-def layer_units(interpreter: Interpreter, who: str, layer: Form) -> Units:
-    """The units of a layer, all if none is given."""
+def layer_units(interpreter: Interpreter, caller: str, layer: Form) -> Units:
+    """Return the units of a layer, or all units if `layer` is ABSENT."""
     space = interpreter.part(Netspace)
-    return space.everything if layer is ABSENT else space.units(layer, who)
+    return space.all_units if layer is ABSENT else space.units(layer, caller)
 
 
-def field(interpreter: Interpreter, who: str, number_of_field: int, layer: Form = ABSENT) -> list[float]:
-    """The values of a field of the units of a layer, of all units if none is given."""
-    units = layer_units(interpreter, who, layer)
-    values: list[float] = read_units(interpreter.part(Netspace), number_of_field, units).astype(float).tolist()
+def field_values(interpreter: Interpreter, caller: str, field_number: int, layer: Form = ABSENT) -> list[float]:
+    """Return the values of a field for the units of a layer, or for all units if `layer` is ABSENT."""
+    units = layer_units(interpreter, caller, layer)
+    values: list[float] = read_units(interpreter.part(Netspace), field_number, units).astype(float).tolist()
     return values
 
 
-def set_field(interpreter: Interpreter, who: str, number_of_field: int, value: Form, layer: Form = ABSENT) -> None:
-    """Set a field of the units of a layer to a number, or to those of a list; without a layer, of all but the bias."""
+def set_field(interpreter: Interpreter, caller: str, field_number: int, value: Form, layer: Form = ABSENT) -> None:
+    """Set a field of the units of a layer to a number or a list of numbers; without a layer, of all but the bias."""
     space = interpreter.part(Netspace)
-    units = Units(space.everything.array[1:]) if layer is ABSENT else layer_units(interpreter, who, layer)
+    units = Units(space.all_units.array[1:]) if layer is ABSENT else layer_units(interpreter, caller, layer)
     if isinstance(value, float):
-        write_units(space, number_of_field, units, value)
+        write_units(space, field_number, units, value)
         return
-    values = [number(who, x, None) for x in interpreter.elements(value, who)]
+    values = [number(caller, x, None) for x in interpreter.elements(value, caller)]
     if len(values) != units.count:
         raise Misuse(
-            f"{who}: {len(values)} values are given for {units.count} units",
+            f"{caller}: {len(values)} values for {units.count} units",
             None,
-            f"give {units.count} values, or one number for all",
+            f"write {units.count} values, or one number for all",
         )
-    write_units(space, number_of_field, units, np.array(values))
+    write_units(space, field_number, units, np.array(values))
 
 
-def access(interpreter: Interpreter, name: str, number_of_field: int, arguments: tuple[Form, ...]) -> Form:
-    """What `state` does for its field: () gives all, (l) a layer's; (x), (l x) and (l list) set."""
+def read_or_set_field(interpreter: Interpreter, name: str, field_number: int, arguments: tuple[Form, ...]) -> Form:
+    """Read or set a field like `state`: () and (layer) read, (x), (layer x) and (layer list) set."""
     if len(arguments) > 2:
         raise Misuse(
-            f"{name}: {len(arguments)} arguments are given, at most 2 taken",
+            f"{name} takes at most 2 arguments; {len(arguments)} given",
             None,
             f"write ({name} layer) or ({name} layer x)",
         )
     if arguments and (len(arguments) == 2 or isinstance(arguments[0], float)):
-        set_field(interpreter, name, number_of_field, arguments[-1], *arguments[:-1])
+        set_field(interpreter, name, field_number, arguments[-1], *arguments[:-1])
         return arguments[-1]
-    return interpreter.new_list(field(interpreter, name, number_of_field, *arguments), name)
+    return interpreter.new_list(field_values(interpreter, name, field_number, *arguments), name)
 
 
 @word("mapncar")
 def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
-    """(mapncar f args): what (state . args) does, for a function like nval: (f unit) gives, (f unit x) sets"""
-    given = interpreter.elements(arguments, "mapncar")
-    if len(given) > 2:
-        raise Misuse(f"mapncar: {len(given)} arguments are given, at most 2 taken", 1)
-    if not given or (len(given) == 1 and not isinstance(given[0], float)):
-        units = layer_units(interpreter, "mapncar", given[0] if given else ABSENT).array.tolist()
+    """(mapncar f args): like (state . args), with a function like nval: (f unit) reads, (f unit x) sets"""
+    items = interpreter.elements(arguments, "mapncar")
+    if len(items) > 2:
+        raise Misuse(
+            f"mapncar: the list has {len(items)} arguments; at most 2 are allowed",
+            1,
+            "write (mapncar f (list layer x))",
+        )
+    if not items or (len(items) == 1 and not isinstance(items[0], float)):
+        units = layer_units(interpreter, "mapncar", items[0] if items else ABSENT).array.tolist()
         return interpreter.new_list([interpreter.apply(function, [float(u)]) for u in units], "mapncar")
-    value = given[-1]
-    everything = interpreter.part(Netspace).everything.array[1:]
-    units = (everything if len(given) == 1 else layer_units(interpreter, "mapncar", given[0]).array).tolist()
+    value = items[-1]
+    units_but_bias = interpreter.part(Netspace).all_units.array[1:]
+    units = (units_but_bias if len(items) == 1 else layer_units(interpreter, "mapncar", items[0]).array).tolist()
     values = interpreter.elements(value, "mapncar") if isinstance(value, Pair) else [value] * len(units)
     if len(values) != len(units):
         raise Misuse(
-            f"mapncar: {len(values)} values are given for {len(units)} units",
+            f"mapncar: {len(values)} values for {len(units)} units",
             1,
-            f"give {len(units)} values, or a layer of {len(values)} units",
+            f"write {len(units)} values, or a layer of {len(values)} units",
         )
     for unit, x in zip(units, values):
         interpreter.apply(function, [float(unit), x])
@@ -109,12 +113,12 @@ _FIELDS: tuple[tuple[str, int, tuple[str, ...], str], ...] = (
 )
 
 
-def _add_access(name: str, number_of_field: int, modes: tuple[str, ...], meaning: str) -> None:
+def _add_access(name: str, field_number: int, modes: tuple[str, ...], meaning: str) -> None:
     def read_or_set(interpreter: Interpreter, *arguments: Form) -> Form:
-        return access(interpreter, name, number_of_field, arguments)
+        return read_or_set_field(interpreter, name, field_number, arguments)
 
     read_or_set.__doc__ = (
-        f"({name} [layer] [x]): the {meaning} of a layer, or of all units; with a number or a list, sets them"
+        f"({name} [layer] [x]): the {meaning} of a layer or of all units; a number or list x sets them"
     )
     net_word(name, *modes)(read_or_set)
 
@@ -127,79 +131,80 @@ for _field in _FIELDS:
 
 
 def connections_into(net: Netspace, unit: int) -> np.ndarray:
-    """Where the connections into a unit stand in `net.incoming`, oldest first."""
-    place = net.incoming.of(unit)
-    return np.arange(place.stop - 1, place.start - 1, -1)
+    """Return the positions in `net.incoming` of the connections into a unit, oldest first."""
+    stored = net.incoming.slice_of(unit)
+    return np.arange(stored.stop - 1, stored.start - 1, -1)
 
 
 @word("weight")
 def weight(interpreter: Interpreter, unit: Form, layer: Form = ABSENT) -> Form:
-    """(weight u [layer]): the weights into u, oldest first; with a layer, one for each of its units, or ()"""
-    return _of_weights(interpreter, "weight", "weight_val", unit, layer)
+    """(weight u [layer]): the weights into unit u, oldest first; with a layer, its units' weights, () for none"""
+    return _weight_values(interpreter, "weight", "weight_val", unit, layer)
 
 
 @word("deltaw")
 def deltaw(interpreter: Interpreter, unit: Form, layer: Form = ABSENT) -> Form:
-    """(deltaw u [layer]): the last changes of the weights into u, oldest first; with a layer, as weight"""
-    return _of_weights(interpreter, "deltaw", "delta", unit, layer)
+    """(deltaw u [layer]): the last changes of the weights into unit u, oldest first; a layer works as in weight"""
+    return _weight_values(interpreter, "deltaw", "delta", unit, layer)
 
 
 @word("set-weight")
 def set_weight(interpreter: Interpreter, unit: Form, values: Form) -> Form:
-    """(set-weight u list): sets the weights into u, oldest first"""
+    """(set-weight u list): sets the weights into unit u, oldest first"""
     return _set_weights(interpreter, "set-weight", "weight_val", unit, values)
 
 
 @word("set-deltaw")
 def set_deltaw(interpreter: Interpreter, unit: Form, values: Form) -> Form:
-    """(set-deltaw u list): sets the last changes of the weights into u, oldest first"""
+    """(set-deltaw u list): sets the last changes of the weights into unit u, oldest first"""
     return _set_weights(interpreter, "set-deltaw", "delta", unit, values)
 
 
-def _of_weights(interpreter: Interpreter, who: str, kind: str, unit: Form, layer: Form) -> Form:
+def _weight_values(interpreter: Interpreter, caller: str, attribute: str, unit: Form, layer: Form) -> Form:
     net = interpreter.part(Netspace)
-    target, values = net.number(unit, who, 0), getattr(net, kind).array
+    target, values = net.number(unit, caller, 0), getattr(net, attribute).array
     if layer is ABSENT:
         numbers = net.incoming.weight.array[connections_into(net, target)]
-        return interpreter.new_list(values[numbers].astype(float).tolist(), who)
-    joined = [net.found.get((source, target)) for source in net.units(layer, who).array.tolist()]
+        return interpreter.new_list(values[numbers].astype(float).tolist(), caller)
+    connections = [net.connection_numbers.get((source, target)) for source in net.units(layer, caller).array.tolist()]
     return interpreter.new_list(
-        [NIL if connection is None else float(values[net.weight.array[connection]]) for connection in joined], who
+        [NIL if connection is None else float(values[net.weight.array[connection]]) for connection in connections],
+        caller,
     )
 
 
-def _set_weights(interpreter: Interpreter, who: str, kind: str, unit: Form, values: Form) -> Form:
+def _set_weights(interpreter: Interpreter, caller: str, attribute: str, unit: Form, values: Form) -> Form:
     net = interpreter.part(Netspace)
-    target = net.number(unit, who, 0)
+    target = net.number(unit, caller, 0)
     numbers = net.incoming.weight.array[connections_into(net, target)]
-    given = [number(who, x, 1) for x in interpreter.elements(values, who)]
-    if len(given) != len(numbers):
+    items = [number(caller, x, 1) for x in interpreter.elements(values, caller)]
+    if len(items) != len(numbers):
         raise Misuse(
-            f"{who}: {len(given)} values are given for the {len(numbers)} connections into unit {target}",
+            f"{caller}: {len(items)} values for the {len(numbers)} connections into unit {target}",
             1,
-            f"give {len(numbers)} values; the bias counts, if it is connected",
+            f"write {len(numbers)} values, including one for the bias if it is connected",
         )
-    getattr(net, kind).array[numbers] = given
+    getattr(net, attribute).array[numbers] = items
     return values
 
 
 @word("dump-weights")
 def dump_weights(interpreter: Interpreter) -> Form:
-    """(dump-weights): the list, for each unit from 0, of the weights into it; rest-weights sets them again"""
+    """(dump-weights): a list with the weights into each unit, from unit 0; rest-weights restores them"""
     net = interpreter.part(Netspace)
     return interpreter.new_list([interpreter.call("weight", float(unit)) for unit in range(net.nnum)], "dump-weights")
 
 
 @word("rest-weights")
 def rest_weights(interpreter: Interpreter, dumped: Form) -> Form:
-    """(rest-weights list): sets all weights to what dump-weights gave"""
+    """(rest-weights list): sets all weights to those that dump-weights returned"""
     net = interpreter.part(Netspace)
     lists = interpreter.elements(dumped, "rest-weights")
     if len(lists) != net.nnum:
         raise Misuse(
-            f"rest-weights: the weights of {len(lists)} units are given, the net has {net.nnum}",
+            f"rest-weights: the list has weights of {len(lists)} units but the net has {net.nnum}",
             0,
-            "give the list that (dump-weights) made of this net",
+            "write a list that (dump-weights) returned for this net",
         )
     for unit, values in enumerate(lists):
         interpreter.call("set-weight", float(unit), values)
@@ -211,26 +216,32 @@ def rest_weights(interpreter: Interpreter, dumped: Form) -> Form:
 
 @special_word("all-neuron")
 def all_neuron(interpreter: Interpreter, form: Pair) -> Form:
-    """(all-neuron (i) form...): the forms for each unit i, from 0, the bias; the value of the last"""
+    """(all-neuron (i) form...): evaluates the forms for each unit i, from 0, the bias; returns the last value"""
     units = [(float(unit),) for unit in range(interpreter.part(Netspace).nnum)]
-    return _loop(interpreter, form, "(all-neuron (i) form...)", 1, units)
+    return _evaluate_loop(interpreter, form, "(all-neuron (i) form...)", 1, units)
 
 
 @special_word("all-synapse")
 def all_synapse(interpreter: Interpreter, form: Pair) -> Form:
-    """(all-synapse (i j) form...): the forms for each connection from i to j, by j, oldest first; the last value"""
+    """(all-synapse (i j) form...): evaluates the forms for each connection i to j, by j, oldest first"""
     net = interpreter.part(Netspace)
-    connections = every_connection(net)
+    connections = all_connections(net)
     ends = zip(net.pre.array[connections].astype(float).tolist(), net.post.array[connections].astype(float).tolist())
-    return _loop(interpreter, form, "(all-synapse (i j) form...)", 2, list(ends))
+    return _evaluate_loop(interpreter, form, "(all-synapse (i j) form...)", 2, list(ends))
 
 
-def _loop(interpreter: Interpreter, form: Pair, syntax: str, count: int, rounds: Sequence[tuple[float, ...]]) -> Form:
-    """The body for each round, with the variables bound to its numbers."""
+def _evaluate_loop(
+    interpreter: Interpreter, form: Pair, syntax: str, count: int, rounds: Sequence[tuple[float, ...]]
+) -> Form:
+    """Evaluate the body once for each tuple of numbers, with the variables bound to them; return the last value."""
     head = form.cdr
     names = list(head.car) if isinstance(head, Pair) and isinstance(head.car, Pair) else []
     if len(names) != count or not all(isinstance(name, Symbol) for name in names):
-        raise Misuse(f"{form.car}: {count} name{'s are' if count > 1 else ' is'} wanted first", 0, f"write {syntax}")
+        raise Misuse(
+            f"{form.car}: the first argument is not a list of {count} name{'s' if count > 1 else ''}",
+            0,
+            f"write {syntax}",
+        )
     bindings = [interpreter.bind(name, NIL) for name in names]
     value: Form = NIL
     try:

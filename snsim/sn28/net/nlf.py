@@ -1,6 +1,6 @@
-"""SN-2.8's non-linear functions as objects: called with a number, or by the net with all sums of a layer at once.
+"""SN-2.8's non-linear functions, applied to one number by a program or to all sums of a layer by the net.
 
-Everything is computed in single precision, step by step as SN does, so that the last digits agree
+Each step is computed in single precision and in SN's order, so that the last digits agree
 (docs/reference/sn28.md, section 3.5).
 """
 
@@ -20,20 +20,25 @@ if TYPE_CHECKING:
 
 Values = Callable[[np.ndarray], np.ndarray]
 _F = np.float32
-_SECOND_STEP, _FIRST_STEP = _F(1 / 128), _F(1 / 256)  # of the difference quotients
+_SECOND_STEP, _FIRST_STEP = _F(1 / 128), _F(1 / 256)  # half-widths of the difference quotients
 
 
 class NonLinearity(Procedure):
-    """A function of one number. `values` maps a float32 array, shape (n,), to another."""
+    """A function of one number. `values` maps a float32 array of shape (n,) to one of the same shape."""
 
     name = "nlf"
 
     def values(self, x: np.ndarray) -> np.ndarray:
-        raise AssertionError("every non-linearity has its own")
+        """Return f(x) for each x, shape (n,), float32."""
+        raise AssertionError("every non-linearity defines its own values")
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         if len(arguments) != 1 or not isinstance(arguments[0], float):
-            raise Misuse(f"{self.name} takes one number", None, "write (nlf x)")
+            raise Misuse(
+                f"{self.name} takes one number; {len(arguments)} argument{'s' * (len(arguments) != 1)} given",
+                None,
+                "write it with one number, as in (nlf 0.5)",
+            )
         with np.errstate(all="ignore"):
             return float(self.values(np.array(arguments, _F))[0])
 
@@ -42,8 +47,8 @@ class NonLinearity(Procedure):
 
 
 @dataclass(frozen=True, eq=False)
-class Constants(NonLinearity):
-    """Four numbers a, b, c, d, kept in single precision."""
+class FourConstants(NonLinearity):
+    """A function with four constants a, b, c, d in single precision."""
 
     a: float
     b: float
@@ -56,8 +61,8 @@ class Constants(NonLinearity):
 
 
 @dataclass(frozen=True, eq=False)
-class Tanh(Constants):
-    """a tanh(b x) + c x + d"""
+class Tanh(FourConstants):
+    """f(x) = a tanh(b x) + c x + d."""
 
     tanh: Values = field(repr=False)
     name = "nlf-f-tanh"
@@ -67,8 +72,8 @@ class Tanh(Constants):
 
 
 @dataclass(frozen=True, eq=False)
-class TanhSlope(Constants):
-    """a b (1 - tanh(b x)^2) + c"""
+class TanhDerivative(FourConstants):
+    """f(x) = a b (1 - tanh(b x)^2) + c, the derivative of `Tanh`."""
 
     tanh: Values = field(repr=False)
     name = "nlf-df-tanh"
@@ -79,8 +84,8 @@ class TanhSlope(Constants):
         return (slope + self.c) - slope * (t * t)
 
 
-class Line(Constants):
-    """(a b + c) x + d"""
+class Linear(FourConstants):
+    """f(x) = (a b + c) x + d."""
 
     name = "nlf-f-lin"
 
@@ -88,8 +93,8 @@ class Line(Constants):
         return (self.a * self.b + self.c) * x + self.d
 
 
-class Piecewise(Constants):
-    """a clip(b x, -1, 1) + c x + d"""
+class Piecewise(FourConstants):
+    """f(x) = a clip(b x, -1, 1) + c x + d."""
 
     name = "nlf-f-piecewise"
 
@@ -97,8 +102,8 @@ class Piecewise(Constants):
         return self.c * x + (self.a * np.clip(self.b * x, _F(-1), _F(1)) + self.d)
 
 
-class Threshold(Constants):
-    """a s(b x) + c x + d, s(0) = 1"""
+class Threshold(FourConstants):
+    """f(x) = a s(b x) + c x + d, where s is the sign and s(0) = 1."""
 
     name = "nlf-f-threshold"
 
@@ -107,7 +112,7 @@ class Threshold(Constants):
 
 
 class Zero(NonLinearity):
-    """0"""
+    """f(x) = 0."""
 
     name = "nlf-f-0"
 
@@ -116,7 +121,7 @@ class Zero(NonLinearity):
 
 
 class Bell(NonLinearity):
-    """(1 - x^2)^3 between -1 and 1, else 0"""
+    """f(x) = (1 - x^2)^3 between -1 and 1, else 0."""
 
     name = "nlf-f-bell"
 
@@ -125,8 +130,8 @@ class Bell(NonLinearity):
         return np.where(np.abs(x) < 1, y * y * y, _F(0))
 
 
-class BellSlope(NonLinearity):
-    """-6 x (1 - x^2)^2 between -1 and 1, else 0"""
+class BellDerivative(NonLinearity):
+    """f(x) = -6 x (1 - x^2)^2 between -1 and 1, else 0, the derivative of `Bell`."""
 
     name = "nlf-df-bell"
 
@@ -136,8 +141,8 @@ class BellSlope(NonLinearity):
 
 
 @dataclass(frozen=True, eq=False)
-class Slope(NonLinearity):
-    """The central difference of f, half-width 1/256."""
+class CentralDifference(NonLinearity):
+    """The derivative of f as a central difference of half-width 1/256."""
 
     f: NonLinearity
     name = "nlf-df-all"
@@ -149,33 +154,33 @@ class Slope(NonLinearity):
 
 
 @dataclass(frozen=True, eq=False)
-class Bend(NonLinearity):
-    """The second difference of f, half-width 1/128."""
+class SecondDifference(NonLinearity):
+    """The second derivative of f as a second difference of half-width 1/128."""
 
     f: NonLinearity
     name = "nlf-ddf-all"
 
     def values(self, x: np.ndarray) -> np.ndarray:
         h = _SECOND_STEP
-        bend: np.ndarray = ((self.f.values(x + h) + self.f.values(x - h)) - _F(2) * self.f.values(x)) / (h * h)
-        return bend
+        curvature: np.ndarray = ((self.f.values(x + h) + self.f.values(x - h)) - _F(2) * self.f.values(x)) / (h * h)
+        return curvature
 
 
 @dataclass(frozen=True, eq=False)
-class OfProgram(NonLinearity):
-    """A function of the program."""
+class LispNonLinearity(NonLinearity):
+    """A Lisp function of the program, called for each number."""
 
     interpreter: Interpreter = field(repr=False)
     function: Form
     name = "nlf-f-lisp"
 
     def values(self, x: np.ndarray) -> np.ndarray:
-        made = [self.interpreter.apply(self.function, [value]) for value in x.astype(float).tolist()]
-        for value in made:
+        values = [self.interpreter.apply(self.function, [value]) for value in x.astype(float).tolist()]
+        for value in values:
             if not isinstance(value, float):
                 raise Misuse(
-                    f"the non-linear function gives {self.interpreter.describe(value)}, which is no number",
+                    f"the non-linear function returned {self.interpreter.describe(value)}, not a number",
                     None,
-                    "let the function end with a number: (nlf-f-lisp (lambda (x) (tanh x)))",
+                    "make it return a number, as in (nlf-f-lisp (lambda (x) (tanh x)))",
                 )
-        return np.array(made, _F)
+        return np.array(values, _F)

@@ -1,4 +1,4 @@
-"""The words that make non-linear functions, and those that set the globals nlf, dnlf and ddnlf.
+"""Words that make non-linear functions, and words that set the globals nlf, dnlf and ddnlf.
 
 See docs/reference/sn28.md, section 3.5.
 """
@@ -18,131 +18,141 @@ from snsim.sn28.net import nlf
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.net.nlf import NonLinearity
-from snsim.sn28.net.splines import Knots, Spline, SplineBend, SplineSlope
+from snsim.sn28.net.splines import Knots, Spline, SplineDerivative, SplineSecondDerivative
 from snsim.sn28.runtime.settings import DEFAULT_SLOPE
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-Functions = tuple[NonLinearity, NonLinearity, NonLinearity]  # f, f' and f''
+FunctionTriple = tuple[NonLinearity, NonLinearity, NonLinearity]  # f, f' and f''
 
 
-def non_linearity(interpreter: Interpreter, f: Form, who: str, argument: int | None = None) -> NonLinearity:
-    """f as a non-linearity; a function of the program is taken as one. Misuse if it is none."""
+def non_linearity(interpreter: Interpreter, f: Form, caller: str, argument: int | None = None) -> NonLinearity:
+    """Return f as a non-linearity; a Lisp function is wrapped in one. Raise Misuse for anything else."""
     if isinstance(f, NonLinearity):
         return f
     if isinstance(f, Procedure):
-        return nlf.OfProgram(interpreter, f)
+        return nlf.LispNonLinearity(interpreter, f)
     raise Misuse(
-        f"{who}: {interpreter.describe(f)} is no non-linear function",
+        f"{caller}: expected a non-linear function, got {interpreter.describe(f)}",
         argument,
         "make one: (nlf-f-tanh a b c d), (nlf-f-lisp (lambda (x) ...)) ...",
     )
 
 
-def tanh_functions(interpreter: Interpreter, a: float, b: float, c: float, d: float) -> tuple[nlf.Tanh, nlf.TanhSlope]:
-    """a tanh(b x) + c x + d and its derivative."""
+def tanh_functions(
+    interpreter: Interpreter, a: float, b: float, c: float, d: float
+) -> tuple[nlf.Tanh, nlf.TanhDerivative]:
+    """Return the function a tanh(b x) + c x + d and its derivative."""
     tanh = interpreter.part(Netspace).loops.tanh
-    return nlf.Tanh(a, b, c, d, tanh), nlf.TanhSlope(a, b, c, d, tanh)
+    return nlf.Tanh(a, b, c, d, tanh), nlf.TanhDerivative(a, b, c, d, tanh)
 
 
-def default_functions(interpreter: Interpreter) -> Functions:
-    """What every program begins with: (nlf-tanh 0.66666666 0), so that f(1) = 1."""
+def default_functions(interpreter: Interpreter) -> FunctionTriple:
+    """Return the functions that every program starts with, (nlf-tanh 0.66666666 0), for which f(1) = 1."""
     return _tanh(interpreter, DEFAULT_SLOPE, 0.0)
 
 
 def _tanh(
     interpreter: Interpreter, mx: float, dmin: float, scale: float | None = None, offset: float = 0.0
-) -> Functions:
+) -> FunctionTriple:
     if scale is None:
         scale = _unit_scale(interpreter, mx, dmin)
     f, df = tanh_functions(interpreter, scale, mx, dmin, offset)
-    return f, df, nlf.Bend(f)
+    return f, df, nlf.SecondDifference(f)
 
 
 def _unit_scale(interpreter: Interpreter, mx: float, dmin: float) -> float:
-    """1 / (tanh mx + dmin), in single precision up to the division."""
+    """Return 1 / (tanh mx + dmin), in single precision up to the division."""
     f, _ = tanh_functions(interpreter, 1.0, mx, dmin, 0.0)
     at_one = float(f.values(np.ones(1, np.float32))[0])
     if at_one == 0:
-        raise Misuse("the scale that gives f(1) = 1 is infinite: f(1) is 0", None, "state the scale")
+        raise Misuse(
+            "the default scale 1/(tanh mx + dmin) is infinite: tanh mx + dmin is 0",
+            None,
+            "write the scale: (nlf-tanh mx dmin scale)",
+        )
     return 1.0 / at_one
 
 
-def _plug(interpreter: Interpreter, functions: Functions) -> NonLinearity:
+def _set_globals(interpreter: Interpreter, functions: FunctionTriple) -> NonLinearity:
     for name, value in zip(("nlf", "dnlf", "ddnlf"), functions):
         interpreter.assign(symbol(name), value)
     return functions[0]
 
 
-def _four(name: str, given: tuple[Form, ...]) -> list[float]:
-    return [number(name, x, i) for i, x in enumerate(given)]
+def _numbers(name: str, values: tuple[Form, ...]) -> list[float]:
+    return [number(name, x, i) for i, x in enumerate(values)]
 
 
-def _bin(
+def _threshold(
     interpreter: Interpreter, mx: float, dmin: float, scale: float | None = None, offset: float = 0.0
-) -> Functions:
+) -> FunctionTriple:
     if scale is None:
         scale = _unit_scale(interpreter, mx, dmin)
     f = nlf.Threshold(scale, mx, dmin, offset)
-    return f, tanh_functions(interpreter, scale, mx, dmin, offset)[1], nlf.Bend(f)
+    return f, tanh_functions(interpreter, scale, mx, dmin, offset)[1], nlf.SecondDifference(f)
 
 
-def _lin(interpreter: Interpreter, dmin: float, dmax: float, th: float | None = None) -> Functions:
+def _piecewise(interpreter: Interpreter, dmin: float, dmax: float, th: float | None = None) -> FunctionTriple:
     if dmin == dmax:
-        f: NonLinearity = nlf.Line(0.0, 0.0, dmax, 0.0)
-        return f, nlf.Slope(f), nlf.Zero()
+        f: NonLinearity = nlf.Linear(0.0, 0.0, dmax, 0.0)
+        return f, nlf.CentralDifference(f), nlf.Zero()
     if th is None:
         if abs(dmax) < 1:
             raise Misuse(
-                f"nlf-lin: with slope {dmax:g} no threshold gives f(1) = 1 or -1", 1, "state it: (nlf-lin dmin dmax th)"
+                f"nlf-lin: with slope {dmax:g} no threshold gives f(1) = 1 or -1",
+                1,
+                "write the threshold: (nlf-lin dmin dmax th)",
             )
         th = (math.copysign(1.0, dmax) - dmin) / (dmax - dmin)
     if th == 0:
-        raise Misuse("nlf-lin: the threshold is not 0", 2, "write (nlf-lin dmin dmax th) with a threshold such as 1")
+        raise Misuse(
+            "nlf-lin: the threshold must not be 0", 2, "write (nlf-lin dmin dmax th) with a threshold such as 1"
+        )
     f = nlf.Piecewise((dmax - dmin) * th, 1 / th, dmin, 0.0)
-    return f, nlf.Slope(f), nlf.Zero()
+    return f, nlf.CentralDifference(f), nlf.Zero()
 
 
-def _bell(interpreter: Interpreter) -> Functions:
-    return nlf.Bell(), nlf.BellSlope(), nlf.Bend(nlf.Bell())
+def _bell(interpreter: Interpreter) -> FunctionTriple:
+    return nlf.Bell(), nlf.BellDerivative(), nlf.SecondDifference(nlf.Bell())
 
 
-FAMILIES: dict[str, Callable[..., Functions]] = {  # of (interpreter, numbers ...)
+FAMILIES: dict[str, Callable[..., FunctionTriple]] = {  # of (interpreter, numbers ...)
     "nlf-tanh": _tanh,
-    "nlf-bin": _bin,
-    "nlf-lin": _lin,
+    "nlf-bin": _threshold,
+    "nlf-lin": _piecewise,
     "nlf-bell": _bell,
 }
 
 
-def _plug_family(interpreter: Interpreter, name: str, *given: Form) -> NonLinearity:
-    numbers = [number(name, x, i) for i, x in enumerate(given) if x is not ABSENT]
-    return _plug(interpreter, FAMILIES[name](interpreter, *numbers))
+def _set_family(interpreter: Interpreter, name: str, *values: Form) -> NonLinearity:
+    numbers = [number(name, x, i) for i, x in enumerate(values) if x is not ABSENT]
+    return _set_globals(interpreter, FAMILIES[name](interpreter, *numbers))
 
 
 @net_word("nlf-tanh")
 def nlf_tanh(interpreter: Interpreter, mx: Form, dmin: Form, scale: Form = ABSENT, offset: Form = ABSENT) -> Form:
-    """(nlf-tanh mx dmin [scale [offset]]): scale tanh(mx x) + dmin x + offset becomes nlf; scale 1/(tanh mx + dmin)"""
-    return _plug_family(interpreter, "nlf-tanh", mx, dmin, scale, offset)
+    """(nlf-tanh mx dmin [scale [offset]]): sets nlf to scale tanh(mx x) + dmin x + offset; scale 1/(tanh mx + dmin)"""
+    return _set_family(interpreter, "nlf-tanh", mx, dmin, scale, offset)
 
 
 @net_word("nlf-bin")
 def nlf_bin(interpreter: Interpreter, mx: Form, dmin: Form, scale: Form = ABSENT, offset: Form = ABSENT) -> Form:
-    """(nlf-bin mx dmin [scale [offset]]): a step becomes nlf, with the slope of the tanh of the same constants"""
-    return _plug_family(interpreter, "nlf-bin", mx, dmin, scale, offset)
+    """(nlf-bin mx dmin [scale [offset]]): sets nlf to a step, and dnlf to the derivative of the corresponding tanh"""
+    return _set_family(interpreter, "nlf-bin", mx, dmin, scale, offset)
 
 
 @net_word("nlf-lin")
 def nlf_lin(interpreter: Interpreter, dmin: Form, dmax: Form, th: Form = ABSENT) -> Form:
-    """(nlf-lin dmin dmax [th]): slope dmax up to th, dmin beyond, becomes nlf; without th, such that f(1) = 1"""
-    return _plug_family(interpreter, "nlf-lin", dmin, dmax, th)
+    """(nlf-lin dmin dmax [th]): sets nlf to slope dmax up to th and dmin beyond; default f(1) = 1, or -1 if dmax < 0"""
+    return _set_family(interpreter, "nlf-lin", dmin, dmax, th)
 
 
 @net_word("nlf-bell")
 def nlf_bell(interpreter: Interpreter) -> Form:
-    """(nlf-bell): the bell (1 - x^2)^3 becomes nlf"""
-    return _plug_family(interpreter, "nlf-bell")
+    """(nlf-bell): sets nlf to the bell (1 - x^2)^3"""
+    return _set_family(interpreter, "nlf-bell")
 
 
 def _knots(interpreter: Interpreter, name: str, xs: Form, ys: Form) -> Knots:
@@ -152,9 +162,9 @@ def _knots(interpreter: Interpreter, name: str, xs: Form, ys: Form) -> Knots:
 
 @net_word("nlf-spline")
 def nlf_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(nlf-spline xs ys): the natural spline through these points becomes nlf"""
+    """(nlf-spline xs ys): sets nlf to the natural cubic spline through these points"""
     knots = _knots(interpreter, "nlf-spline", xs, ys)
-    return _plug(interpreter, (Spline(knots), SplineSlope(knots), SplineBend(knots)))
+    return _set_globals(interpreter, (Spline(knots), SplineDerivative(knots), SplineSecondDerivative(knots)))
 
 
 @net_word("nlf-f-0")
@@ -166,31 +176,31 @@ def nlf_f_0(interpreter: Interpreter) -> Form:
 @net_word("nlf-f-tanh")
 def nlf_f_tanh(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
     """(nlf-f-tanh a b c d): the function a tanh(b x) + c x + d"""
-    return tanh_functions(interpreter, *_four("nlf-f-tanh", (a, b, c, d)))[0]
+    return tanh_functions(interpreter, *_numbers("nlf-f-tanh", (a, b, c, d)))[0]
 
 
 @net_word("nlf-df-tanh")
 def nlf_df_tanh(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
     """(nlf-df-tanh a b c d): the function a b (1 - tanh(b x)^2) + c"""
-    return tanh_functions(interpreter, *_four("nlf-df-tanh", (a, b, c, d)))[1]
+    return tanh_functions(interpreter, *_numbers("nlf-df-tanh", (a, b, c, d)))[1]
 
 
 @net_word("nlf-f-lin")
 def nlf_f_lin(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
     """(nlf-f-lin a b c d): the function (a b + c) x + d"""
-    return nlf.Line(*_four("nlf-f-lin", (a, b, c, d)))
+    return nlf.Linear(*_numbers("nlf-f-lin", (a, b, c, d)))
 
 
 @net_word("nlf-f-piecewise")
 def nlf_f_piecewise(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
     """(nlf-f-piecewise a b c d): the function a clip(b x, -1, 1) + c x + d"""
-    return nlf.Piecewise(*_four("nlf-f-piecewise", (a, b, c, d)))
+    return nlf.Piecewise(*_numbers("nlf-f-piecewise", (a, b, c, d)))
 
 
 @net_word("nlf-f-threshold")
 def nlf_f_threshold(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
-    """(nlf-f-threshold a b c d): the function a s(b x) + c x + d, s -1 below 0, else 1"""
-    return nlf.Threshold(*_four("nlf-f-threshold", (a, b, c, d)))
+    """(nlf-f-threshold a b c d): the function a s(b x) + c x + d, where s is -1 below 0, else 1"""
+    return nlf.Threshold(*_numbers("nlf-f-threshold", (a, b, c, d)))
 
 
 @net_word("nlf-f-bell")
@@ -202,40 +212,40 @@ def nlf_f_bell(interpreter: Interpreter) -> Form:
 @net_word("nlf-df-bell")
 def nlf_df_bell(interpreter: Interpreter) -> Form:
     """(nlf-df-bell): the derivative of the bell"""
-    return nlf.BellSlope()
+    return nlf.BellDerivative()
 
 
 @net_word("nlf-f-spline")
 def nlf_f_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(nlf-f-spline xs ys): the natural spline through these points, straight outside"""
+    """(nlf-f-spline xs ys): the natural cubic spline through these points, continued by straight lines"""
     return Spline(_knots(interpreter, "nlf-f-spline", xs, ys))
 
 
 @net_word("nlf-df-spline")
 def nlf_df_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
     """(nlf-df-spline xs ys): the derivative of the spline through these points"""
-    return SplineSlope(_knots(interpreter, "nlf-df-spline", xs, ys))
+    return SplineDerivative(_knots(interpreter, "nlf-df-spline", xs, ys))
 
 
 @net_word("nlf-ddf-spline")
 def nlf_ddf_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
     """(nlf-ddf-spline xs ys): the second derivative of the spline through these points"""
-    return SplineBend(_knots(interpreter, "nlf-ddf-spline", xs, ys))
+    return SplineSecondDerivative(_knots(interpreter, "nlf-ddf-spline", xs, ys))
 
 
 @net_word("nlf-f-lisp")
 def nlf_f_lisp(interpreter: Interpreter, f: Form) -> Form:
-    """(nlf-f-lisp f): a function of the program as a non-linear function"""
-    return nlf.OfProgram(interpreter, f)
+    """(nlf-f-lisp f): makes a non-linear function from a Lisp function"""
+    return nlf.LispNonLinearity(interpreter, f)
 
 
 @net_word("nlf-df-all")
 def nlf_df_all(interpreter: Interpreter, f: Form) -> Form:
-    """(nlf-df-all f): the derivative of f by a central difference of 1/256 to both sides"""
-    return nlf.Slope(non_linearity(interpreter, f, "nlf-df-all", 0))
+    """(nlf-df-all f): the derivative of f, as a central difference over 1/256 on both sides"""
+    return nlf.CentralDifference(non_linearity(interpreter, f, "nlf-df-all", 0))
 
 
 @net_word("nlf-ddf-all")
 def nlf_ddf_all(interpreter: Interpreter, f: Form) -> Form:
-    """(nlf-ddf-all f): the second derivative of f by a difference of 1/128 to both sides"""
-    return nlf.Bend(non_linearity(interpreter, f, "nlf-ddf-all", 0))
+    """(nlf-ddf-all f): the second derivative of f, as a difference over 1/128 on both sides"""
+    return nlf.SecondDifference(non_linearity(interpreter, f, "nlf-ddf-all", 0))

@@ -1,7 +1,7 @@
-"""SN-2.8's sums in NumPy, rank by rank: the k-th connection of every unit at once, so that each unit adds in order.
+"""SN-2.8's sums in NumPy: the k-th connections of all units at once, so that each unit adds in order.
 
-What `loops` does in compiled code, for machines without it, and what that is tested against. Every method has its
-twin there; a product and a sum are each rounded to single precision. All arrays are float32, numbers too.
+This is the fallback for machines without llvmlite, and the reference that `compiled_sums` is tested against: every
+method exists in both. Each product and sum is rounded to single precision; all arrays are float32.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from snsim.sn28.net.adjacency import Edges, Memory, Units
 
 
 class SumLoops(Protocol):
-    """What computes: see `Ranks` for what each does."""
+    """The protocol of the loops over connections; `NumpyLoops` documents each method."""
 
     name: str
 
@@ -63,85 +63,88 @@ class SumLoops(Protocol):
 
 @cache
 def sum_loops(reordered: bool = False) -> SumLoops:
-    """The compiled loops, or those in NumPy where there is no llvmlite. `reordered`: compiled sums may be added in
-    another order than SN's.
+    """Return the compiled loops, or those in NumPy if llvmlite is missing.
+
+    With `reordered`, compiled sums are added in another order than SN's, which is faster.
     """
     try:
-        from snsim.sn28.net.compiled_sums import Loops  # compiling is for programs that use SN's nets only
+        from snsim.sn28.net.compiled_sums import (
+            CompiledLoops,  # imported only by programs that use SN's nets, as it loads llvmlite
+        )
 
-        return Loops(reordered)
+        return CompiledLoops(reordered)
     except (ImportError, SnError):
-        return Ranks()
+        return NumpyLoops()
 
 
 def in_order(terms: np.ndarray) -> np.float32:
-    """The sum of float32 numbers, one after the other."""
+    """Return the sum of float32 numbers, added one after the other from the first."""
     return np.add.accumulate(terms)[-1] if len(terms) else np.float32(0)
 
 
-def ranks(units: Units, edges: Edges) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For k = 0, 1 ...: which of the units have a k-th connection, and where these stand."""
+def by_rank(units: Units, edges: Edges) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield for k = 0, 1 ... the indices of the units that have a k-th connection, and the positions of these."""
     starts, counts = edges.start.array[units.array], edges.counts[units.array]
     for k in range(int(counts.max(initial=0))):
-        having = np.flatnonzero(counts > k)
-        yield having, starts[having] + k
+        rows = np.flatnonzero(counts > k)
+        yield rows, starts[rows] + k
 
 
-class Ranks:
-    """The loops, in NumPy."""
+class NumpyLoops:
+    """The loops in NumPy."""
 
     name = "numpy"
 
     def tanh(self, x: np.ndarray) -> np.ndarray:
-        """C's tanh of each number, rounded."""
+        """Return C's tanh of each number, rounded to single precision."""
         return np.array([math.tanh(value) for value in x.tolist()], np.float32)
 
     def weighted_sum(self, units: Units, edges: Edges, w: Memory, x: Memory, out: Memory) -> None:
-        """out = sum over a unit's connections of w x; 0 without any."""
+        """Set out = sum of w x over a unit's connections; 0 for a unit without connections."""
         total = np.zeros(units.count, np.float32)
-        for having, at in ranks(units, edges):
-            total[having] += w.array[edges.weight.array[at]] * x.array[edges.other.array[at]]
+        for rows, at in by_rank(units, edges):
+            total[rows] += w.array[edges.weight.array[at]] * x.array[edges.other.array[at]]
         out.array[units.array] = total
 
     def square_sum(self, units: Units, edges: Edges, w: Memory, h: Memory, out: Memory) -> None:
-        """out = sum of w^2 h; left alone for a unit without connections."""
+        """Set out = sum of w^2 h; unchanged for a unit without connections."""
         total = np.zeros(units.count, np.float32)
-        for having, at in ranks(units, edges):
+        for rows, at in by_rank(units, edges):
             weight = w.array[edges.weight.array[at]]
-            total[having] += (weight * weight) * h.array[edges.other.array[at]]
+            total[rows] += (weight * weight) * h.array[edges.other.array[at]]
         some = edges.counts[units.array] > 0
         out.array[units.array[some]] = total[some]
 
     def moved_sum(self, units: Units, edges: Edges, w: Memory, t: Memory, d: Memory, x: Memory, out: Memory) -> None:
-        """out = sum of w t, then d x, connection by connection."""
+        """Set out = sum of w t + d x, each of the two terms added by itself."""
         total = np.zeros(units.count, np.float32)
-        for having, at in ranks(units, edges):
+        for rows, at in by_rank(units, edges):
             weight, other = edges.weight.array[at], edges.other.array[at]
-            total[having] += w.array[weight] * t.array[other]
-            total[having] += d.array[weight] * x.array[other]
+            total[rows] += w.array[weight] * t.array[other]
+            total[rows] += d.array[weight] * x.array[other]
         out.array[units.array] = total
 
     def accumulate(
         self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool, acc: Memory
     ) -> None:
-        """acc += x (g rate) for every connection; the rate is that of the unit or of the connection."""
-        at = edges.places(units.array)
-        own = np.repeat(units.array, edges.counts[units.array])
-        rates = rate.array[edges.connection.array[at] if on_connection else own]
-        np.add.at(acc.array, edges.weight.array[at], x.array[edges.other.array[at]] * (g.array[own] * rates))
+        """Add x (g rate) to acc for every connection, with the rate of the unit or of the connection."""
+        at = edges.positions(units.array)
+        units_entered = np.repeat(units.array, edges.counts[units.array])
+        rates = rate.array[edges.connection.array[at] if on_connection else units_entered]
+        np.add.at(acc.array, edges.weight.array[at], x.array[edges.other.array[at]] * (g.array[units_entered] * rates))
 
     def gather(self, units: Units, edges: Edges, sigma: Memory, hess: Memory) -> None:
-        """hess += sigma for every connection."""
-        at = edges.places(units.array)
+        """Add sigma to hess for every connection."""
+        at = edges.positions(units.array)
         np.add.at(hess.array, edges.weight.array[at], sigma.array[edges.connection.array[at]])
 
     def average(self, units: Units, edges: Edges, gamma: float, gg: Memory, x: Memory, sigma: Memory) -> None:
-        """sigma = (1 - gamma) sigma + (gamma gg) x^2 for every connection."""
-        at = edges.places(units.array)
-        own = np.repeat(units.array, edges.counts[units.array])
-        state, which, share = x.array[edges.other.array[at]], edges.connection.array[at], np.float32(gamma)
-        kept = (np.float32(1) - share) * sigma.array[which]
-        sigma.array[which] = kept + (share * gg.array[own]) * (state * state)
+        """Set sigma = (1 - gamma) sigma + (gamma gg) x^2 for every connection."""
+        at = edges.positions(units.array)
+        units_entered = np.repeat(units.array, edges.counts[units.array])
+        state, connection, share = x.array[edges.other.array[at]], edges.connection.array[at], np.float32(gamma)
+        decayed = (np.float32(1) - share) * sigma.array[connection]
+        sigma.array[connection] = decayed + (share * gg.array[units_entered]) * (state * state)
 
     def learn(
         self,
@@ -155,11 +158,11 @@ class Ranks:
         w: Memory,
         delta: Memory,
     ) -> None:
-        """delta = alpha delta + x ((1 - alpha) (g e)), w = (1 - e decay) w + delta, e the rate of the unit."""
-        at = edges.places(units.array)
-        own = np.repeat(units.array, edges.counts[units.array])
-        weight, state, e = edges.weight.array[at], x.array[edges.other.array[at]], rate.array[own]
-        step = g.array[own] * e
+        """Set delta = alpha delta + x ((1 - alpha) (g e)), then w = (1 - e decay) w + delta; e is the unit's rate."""
+        at = edges.positions(units.array)
+        units_entered = np.repeat(units.array, edges.counts[units.array])
+        weight, state, e = edges.weight.array[at], x.array[edges.other.array[at]], rate.array[units_entered]
+        step = g.array[units_entered] * e
         move_weights(
             weight,
             state,
@@ -185,16 +188,17 @@ class Ranks:
         w: Memory,
         delta: Memory,
     ) -> None:
-        """As `learn`, e that of the connection: delta = alpha delta + x (((1 - alpha) g) e). With `mu`, e is divided
-        by mu + |sigma|.
+        """Update like `learn`, but with the rate e of the connection: delta = alpha delta + x (((1 - alpha) g) e).
+
+        With `mu`, e is divided by mu + |sigma|.
         """
-        at = edges.places(units.array)
-        own = np.repeat(units.array, edges.counts[units.array])
-        which = edges.connection.array[at]
-        weight, state, e = edges.weight.array[at], x.array[edges.other.array[at]], rate.array[which]
+        at = edges.positions(units.array)
+        units_entered = np.repeat(units.array, edges.counts[units.array])
+        connection = edges.connection.array[at]
+        weight, state, e = edges.weight.array[at], x.array[edges.other.array[at]], rate.array[connection]
         if mu is not None:
-            e = e / (np.float32(mu) + np.abs(sigma.array[which]))
-        gradient = g.array[own]
+            e = e / (np.float32(mu) + np.abs(sigma.array[connection]))
+        gradient = g.array[units_entered]
         step = (gradient if alpha == 0 else (np.float32(1) - np.float32(alpha)) * gradient) * e
         move_weights(weight, state, step, alpha, e, decay, w.array, delta.array)
 
@@ -209,7 +213,7 @@ def move_weights(
     w: np.ndarray,
     delta: np.ndarray,
 ) -> None:
-    """The step of weights that nothing shares."""
+    """Update unshared weights: delta = alpha delta + state step, then w = (1 - e decay) w + delta."""
     move = state * step
     if alpha != 0:
         move = np.float32(alpha) * delta[weight] + move

@@ -1,8 +1,8 @@
-"""Files of weights, in the formats of SN-2.8 (docs/reference/sn28.md, section 4.2).
+"""Read and write weight files in the formats of SN-2.8 (docs/reference/sn28.md, section 4.2).
 
-Without units a file is "blind": a matrix of all weights in order of creation, binary (float32) or text. With units it
-is "explanatory": who is joined to whom, units counted by their place in the list, 0 the bias. Binary files are written
-with the low byte first and read in either order.
+A "blind" file is a matrix of all weights in order of creation, binary (float32) or text. A "merge" file lists
+connections: two units and the weight between them. Its units are numbered by their position in a list of units, from
+1; 0 is the bias. Binary files are written little-endian and read in either byte order.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.printer import number_text
 from snsim.language.procedures import ABSENT, Misuse
-from snsim.sn28.net.connections import every_connection
+from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, Netspace
-from snsim.sn28.runtime.file_lookup import Files
+from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.settings import number_in
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SUFFIX = ".wei"
 _MATRIX, _MERGE, _OLD_MERGE = 0x1E3D4C51, 0x2D4F1C93, 0x2D4F1C91
 _TEXT_MERGE = b".WEI"
 
-Records = np.ndarray  # fields pre, post (places in the list of units, 0 the bias), weight and rate (nan: none)
+Records = np.ndarray  # fields pre, post (positions in the list of units, 0 the bias), weight and rate (nan: none)
 _RECORD = np.dtype([("pre", np.int64), ("post", np.int64), ("weight", np.float64), ("rate", np.float64)])
 
 
@@ -41,71 +41,75 @@ _RECORD = np.dtype([("pre", np.int64), ("post", np.int64), ("weight", np.float64
 
 @net_word("save-net")
 def save_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-net "f"): writes all weights; (save-net "f" layer ...): the connections between these units, and the age"""
+    """(save-net "f"): writes all weights; (save-net "f" layer ...): writes the connections among these units and age"""
     if layers:
         return interpreter.call("save-net/merge", name, *layers)
-    weights = _weights(interpreter)
+    weights = _all_weights(interpreter)
     header = struct.pack("<5i", _MATRIX, 1, len(weights), 1, 1)
     return _write(interpreter, "save-net", name, header + weights.astype("<f4").tobytes())
 
 
 @net_word("save-net/merge")
 def save_net_merge(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-net/merge "f" layer ...): writes the connections between these units, and the age"""
-    count, age, records = _between(interpreter, "save-net/merge", layers)
-    held = np.empty(len(records), [("pre", "<i4"), ("post", "<i4"), ("weight", "<f4")])
+    """(save-net/merge "f" layer ...): writes the connections among these units, and age"""
+    count, age, records = _records_between(interpreter, "save-net/merge", layers)
+    packed = np.empty(len(records), [("pre", "<i4"), ("post", "<i4"), ("weight", "<f4")])
     for field in ("pre", "post", "weight"):
-        held[field] = records[field]
-    return _write(interpreter, "save-net/merge", name, struct.pack("<3i", _MERGE, count, age) + held.tobytes())
+        packed[field] = records[field]
+    return _write(interpreter, "save-net/merge", name, struct.pack("<3i", _MERGE, count, age) + packed.tobytes())
 
 
 @net_word("save-ascii-net")
 def save_ascii_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-ascii-net "f" [layer ...]): as save-net, as text; without layers with 4 decimals only"""
+    """(save-ascii-net "f" [layer ...]): like save-net, but as text; without layers only 4 decimals"""
     if layers:
         return interpreter.call("save-ascii-net/merge", name, *layers)
-    weights = _weights(interpreter)
+    weights = _all_weights(interpreter)
     lines = [f".MAT 1 {len(weights)}", *[f"{w:6.4f}" for w in weights.tolist()]]
     return _write(interpreter, "save-ascii-net", name, _as_text(lines))
 
 
 @net_word("save-ascii-net/merge")
 def save_ascii_net_merge(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-ascii-net/merge "f" layer ...): as save-net/merge, as text"""
-    count, age, records = _between(interpreter, "save-ascii-net/merge", layers)
+    """(save-ascii-net/merge "f" layer ...): like save-net/merge, but as text"""
+    count, age, records = _records_between(interpreter, "save-ascii-net/merge", layers)
     lines = [f".WEI {count} {age}", *[f"{pre:4d} {post:4d} {w:10.7f}" for pre, post, w, _ in records.tolist()]]
     return _write(interpreter, "save-ascii-net/merge", name, _as_text(lines))
 
 
 @net_word("save-weights-as-c")
 def save_weights_as_c(interpreter: Interpreter, name: Form, array: Form = ABSENT) -> Form:
-    """(save-weights-as-c "f" [name]): writes all weights, with 4 decimals, as an array of the language C"""
-    title = "weights" if array is ABSENT else text("save-weights-as-c", array, 1)
-    if not title.replace("_", "a").isalnum() or title[0].isdigit() or not title.isascii():
-        raise Misuse(f'save-weights-as-c: "{title}" is no name in C', 1, "write letters, digits and _, such as net_1")
-    weights = _weights(interpreter).astype(float).tolist()
+    """(save-weights-as-c "f" [name]): writes all weights as an array in C, with 4 decimals"""
+    array_name = "weights" if array is ABSENT else text("save-weights-as-c", array, 1)
+    if not array_name.replace("_", "a").isalnum() or array_name[0].isdigit() or not array_name.isascii():
+        raise Misuse(
+            f'save-weights-as-c: "{array_name}" is not a valid name in C',
+            1,
+            "write letters, digits and _, such as net_1",
+        )
+    weights = _all_weights(interpreter).astype(float).tolist()
     rows = ["  " + ", ".join(map(number_text, weights[i : i + 8])) for i in range(0, len(weights), 8)]
-    lines = [f"float {title}[{len(weights)}] = {{", ",\n".join(rows), "};"]
+    lines = [f"float {array_name}[{len(weights)}] = {{", ",\n".join(rows), "};"]
     return _write(interpreter, "save-weights-as-c", name, _as_text(lines), ".c")
 
 
-def _weights(interpreter: Interpreter) -> np.ndarray:
+def _all_weights(interpreter: Interpreter) -> np.ndarray:
     net = interpreter.part(Netspace)
     values: np.ndarray = net.weight_val.array[: net.wnum]
     if not len(values):
-        raise Misuse("there are no weights yet", None, "build-net makes a net, connect joins its units")
+        raise Misuse("the net has no weights yet", None, "build a net first, with build-net or connect")
     return values
 
 
-def _between(interpreter: Interpreter, who: str, layers: tuple[Form, ...]) -> tuple[int, int, Records]:
-    """How many units are listed, the age, and the connections among them and from the bias, in SN's order."""
+def _records_between(interpreter: Interpreter, caller: str, layers: tuple[Form, ...]) -> tuple[int, int, Records]:
+    """Return the number of units in some layers, the age, and the connections among them and from the bias."""
     net = interpreter.part(Netspace)
-    units = net.units(make_list(layers), who).array
-    place = np.full(net.nnum, -1)
-    place[:1] = 0
-    place[units] = np.arange(1, len(units) + 1)
-    connections = every_connection(net)
-    pre, post = place[net.pre.array[connections]], place[net.post.array[connections]]
+    units = net.units(make_list(layers), caller).array
+    position = np.full(net.nnum, -1)
+    position[:1] = 0
+    position[units] = np.arange(1, len(units) + 1)
+    connections = all_connections(net)
+    pre, post = position[net.pre.array[connections]], position[net.post.array[connections]]
     inside = (pre >= 0) & (post >= 0)
     records = np.empty(int(inside.sum()), _RECORD)
     records["pre"], records["post"] = pre[inside], post[inside]
@@ -130,9 +134,9 @@ def _as_text(lines: list[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _write(interpreter: Interpreter, who: str, name: Form, content: bytes, suffix: str = SUFFIX) -> Form:
-    files = interpreter.part(Files)
-    files.write(files.to_write(text(who, name), suffix), content)
+def _write(interpreter: Interpreter, caller: str, name: Form, content: bytes, suffix: str = SUFFIX) -> Form:
+    files = interpreter.part(ProgramFiles)
+    files.write(files.writable_path(text(caller, name), suffix), content)
     return name
 
 
@@ -141,24 +145,24 @@ def _write(interpreter: Interpreter, who: str, name: Form, content: bytes, suffi
 
 @net_word("load-net")
 def load_net(interpreter: Interpreter, name: Form) -> Form:
-    """(load-net "f"): sets the weights to those of a file of any of the formats; of one with units, the age too"""
-    content = _content(interpreter, "load-net", name)
-    read = _read_merge(content, text("load-net", name))
+    """(load-net "f"): sets the weights from a file of any format, and age if the file has it"""
+    content = _read_named(interpreter, "load-net", name)
+    merge = _read_merge(content, text("load-net", name))
     net = interpreter.part(Netspace)
-    if read is not None:
-        _, age, records = read
+    if merge is not None:
+        _, age, records = merge
         _set_weights(interpreter, "load-net", np.arange(1, net.nnum), records)
         interpreter.assign(symbol("age"), float(age))
         return name
     try:
         weights = within(read_matrix(content, f'"{name}"'), np.float32, f'"{name}"')
     except SnError as error:
-        raise Misuse(error.faults[0].message, 0, "save-net writes files that load-net reads") from None
+        raise Misuse(error.faults[0].message, 0, "load a file that save-net or save-ascii-net wrote") from None
     if weights.shape != (net.wnum,):
         raise Misuse(
-            f'"{name}" has {" x ".join(map(str, weights.shape))} weights, the net has {net.wnum}',
+            f'"{name}" has {" x ".join(map(str, weights.shape))} weights but the net has {net.wnum}',
             0,
-            "build the net that wrote it first",
+            "first build the net that the file was saved from",
         )
     net.weight_val.array[: net.wnum] = weights
     return name
@@ -166,45 +170,45 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
 
 @net_word("merge-net")
 def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> Form:
-    """(merge-net "f"): how many units a file of connections lists, () if it is none; (merge-net "f" units): loads it"""
-    read = _read_merge(_content(interpreter, "merge-net", name), text("merge-net", name))
+    """(merge-net "f"): the number of units in a merge file, () for other files; (merge-net "f" units): loads it"""
+    merge = _read_merge(_read_named(interpreter, "merge-net", name), text("merge-net", name))
     if units is ABSENT:
-        return NIL if read is None else float(read[0])
-    if read is None:
-        raise Misuse(f'"{name}" does not say which units its weights join', 0, '(load-net "f") reads such a file')
-    count, _, records = read
-    listed = interpreter.part(Netspace).units(units, "merge-net").array
-    if len(listed) < count:
+        return NIL if merge is None else float(merge[0])
+    if merge is None:
+        raise Misuse(f'"{name}" is not a merge file: it does not list units', 0, 'load it with (load-net "f")')
+    count, _, records = merge
+    units_listed = interpreter.part(Netspace).units(units, "merge-net").array
+    if len(units_listed) < count:
         raise Misuse(
-            f'"{name}" has {count} units, {len(listed)} are listed',
+            f'"{name}" has {count} units but {len(units_listed)} are listed',
             1,
-            f"list {count} units, or write the file again for these with (save-net/merge file layer...)",
+            f"list {count} units, or save these units again with (save-net/merge file layer...)",
         )
-    _set_weights(interpreter, "merge-net", listed, records)
+    _set_weights(interpreter, "merge-net", units_listed, records)
     return name
 
 
-def _content(interpreter: Interpreter, who: str, name: Form) -> bytes:
-    files = interpreter.part(Files)
-    return files.content(files.to_read(text(who, name), SUFFIX))
+def _read_named(interpreter: Interpreter, caller: str, name: Form) -> bytes:
+    files = interpreter.part(ProgramFiles)
+    return files.read(files.readable_path(text(caller, name), SUFFIX))
 
 
-def _set_weights(interpreter: Interpreter, who: str, listed: np.ndarray, records: Records) -> None:
-    """Give the connections of a file, whose units are places in a list, the weights (and rates) they have there."""
+def _set_weights(interpreter: Interpreter, caller: str, units_listed: np.ndarray, records: Records) -> None:
+    """Set the weights, and rates if any, of the connections in a merge file; its units are positions in a list."""
     net = interpreter.part(Netspace)
-    units = np.concatenate([[0], listed])
+    units = np.concatenate([[0], units_listed])
     for pre, post, weight, rate in records.tolist():
         if not (0 <= pre < len(units) and 0 <= post < len(units)):
             raise Misuse(
-                f"{who}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units",
+                f"{caller}: the file connects unit {pre} to unit {post}, but there are only {len(units) - 1} units",
                 0,
                 "build the net first, as it was when the file was written",
             )
         ends = (int(units[pre]), int(units[post]))
-        connection = net.found.get(ends)
+        connection = net.connection_numbers.get(ends)
         if connection is None:
             raise Misuse(
-                f"{who}: the net has no connection from unit {ends[0]} to unit {ends[1]}, the file has",
+                f"{caller}: the file has a connection from unit {ends[0]} to unit {ends[1]} that the net does not have",
                 0,
                 "build the net first, as it was when the file was written",
             )
@@ -217,7 +221,7 @@ def _set_weights(interpreter: Interpreter, who: str, listed: np.ndarray, records
 
 
 def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
-    """Number of units, age and connections of an explanatory file; None if it is of another kind."""
+    """Return the number of units, the age and the connections of a merge file, or None for another format."""
     if content[:4] == _TEXT_MERGE:
         return _read_text_merge(content, name)
     for order in "<>":
@@ -225,23 +229,23 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
             magic, count, age = struct.unpack_from(f"{order}3i", content)
             if magic in (_MERGE, _OLD_MERGE):
                 fields = [("pre", f"{order}i4"), ("post", f"{order}i4"), ("weight", f"{order}f4")]
-                kind = np.dtype(fields + [("rate", f"{order}f4")] * (magic == _OLD_MERGE))
-                if (len(content) - 12) % kind.itemsize:
+                record_type = np.dtype(fields + [("rate", f"{order}f4")] * (magic == _OLD_MERGE))
+                if (len(content) - 12) % record_type.itemsize:
                     raise Misuse(
                         f'"{name}" ends in the middle of a connection',
                         0,
-                        "write it again with (save-net/merge file layer...)",
+                        "the file is cut off: save it again with (save-net/merge file layer...)",
                     )
-                held = np.frombuffer(content, kind, -1, 12)
-                records = np.empty(len(held), _RECORD)
+                packed = np.frombuffer(content, record_type, -1, 12)
+                records = np.empty(len(packed), _RECORD)
                 records["rate"] = np.nan
-                for field in kind.names or ():
-                    records[field] = held[field]
-                if not (np.isfinite(held["weight"]).all() and (magic == _MERGE or np.isfinite(held["rate"]).all())):
+                for field in record_type.names or ():
+                    records[field] = packed[field]
+                if not (np.isfinite(packed["weight"]).all() and (magic == _MERGE or np.isfinite(packed["rate"]).all())):
                     raise Misuse(
-                        f'"{name}" holds a weight or a rate that is no finite number',
+                        f'"{name}" contains a weight or rate that is not a finite number',
                         0,
-                        "the file is damaged: write it again with save-net/merge",
+                        "the file is damaged: save it again with save-net/merge",
                     )
                 return count, age, records
     return None
@@ -254,18 +258,18 @@ def _read_text_merge(content: bytes, name: str) -> tuple[int, int, Records]:
         raise Misuse(error.faults[0].message, 0, error.faults[0].hint) from None
     if len(numbers) < 2 or not all(float(x).is_integer() and abs(x) < 2**53 for x in numbers[:2]):
         raise Misuse(
-            f'"{name}" does not begin with the number of units and the age, two whole numbers',
+            f'"{name}" does not start with two whole numbers, the number of units and the age',
             0,
-            "(save-ascii-net/merge FILE layer ...) writes such a file",
+            "save it again with (save-ascii-net/merge FILE layer ...)",
         )
     if (len(numbers) - 2) % 3:
         raise Misuse(f'"{name}" ends in the middle of a connection', 0, "write each line as FROM TO WEIGHT")
     (count, age), rows = numbers[:2].astype(np.int64).tolist(), numbers[2:].reshape(-1, 3)
-    wrong = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
-    if len(wrong):
+    bad_rows = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
+    if len(bad_rows):
         raise Misuse(
-            f'"{name}": connection {wrong[0] + 1} joins {rows[wrong[0], 0]:g} to {rows[wrong[0], 1]:g}; units '
-            "are whole numbers",
+            f'"{name}": connection {bad_rows[0] + 1} is from {rows[bad_rows[0], 0]:g} to {rows[bad_rows[0], 1]:g}; '
+            "units must be whole numbers",
             0,
             "write each line as FROM TO WEIGHT",
         )

@@ -1,4 +1,4 @@
-"""Fields of all weights as vectors and back, in the order in which weights were made: `weight-to-matrix` ..."""
+"""Copy the fields of all weights to vectors and back, in order of creation: `weight-to-matrix` and similar words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snsim.sn28.net.netspace import Netspace
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_FIELDS = {  # the word's name of the field: (attribute of Netspace, what it is, modes)
+_FIELDS = {  # name in the words: (attribute of Netspace, meaning, modes)
     "weight": ("weight_val", "weights", ()),
     "delta": ("delta", "last changes of the weights", ()),
     "acc": ("acc", "accumulated gradients", ("iterative",)),
@@ -23,15 +23,15 @@ _FIELDS = {  # the word's name of the field: (attribute of Netspace, what it is,
 }
 
 
-def vector(space: Netspace, attribute: str) -> np.ndarray:
-    """A field over the weights there are, shape (wnum,), float32; it is the field itself and no copy."""
+def weight_vector(space: Netspace, attribute: str) -> np.ndarray:
+    """Return a view of a field of all weights, shape (wnum,), float32."""
     part: np.ndarray = getattr(space, attribute).array[: space.wnum]
     return part
 
 
-def _words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> None:
+def _add_words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> None:
     def to_matrix(interpreter: Interpreter, target: Form = ABSENT) -> np.ndarray:
-        values = vector(interpreter.part(Netspace), attribute)
+        values = weight_vector(interpreter.part(Netspace), attribute)
         if target is ABSENT:
             return values.copy()
         _check(f"{field}-to-matrix", target, len(values))
@@ -40,26 +40,28 @@ def _words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> 
         return into
 
     def from_matrix(interpreter: Interpreter, source: Form) -> Form:
-        values = vector(interpreter.part(Netspace), attribute)
+        values = weight_vector(interpreter.part(Netspace), attribute)
         _check(f"matrix-to-{field}", source, len(values))
         values[:] = source.reshape(-1)
         return NIL
 
-    to_matrix.__doc__ = f"({field}-to-matrix [m]): the {meaning}, one number a weight in the order they were made"
-    from_matrix.__doc__ = f"(matrix-to-{field} m): put the numbers of a matrix back as {meaning}"
+    to_matrix.__doc__ = (
+        f"({field}-to-matrix [m]): a vector of the {meaning}, in order of creation; it is written to m if given"
+    )
+    from_matrix.__doc__ = f"(matrix-to-{field} m): sets the {meaning} to the numbers of a matrix"
     net_word(f"{field}-to-matrix", *modes, makes=True)(to_matrix)
     net_word(f"matrix-to-{field}", *modes)(from_matrix)
 
 
-def _check(who: str, given: Form, weights: int) -> None:
-    found = matrix(who, given)
-    if found.size != weights or not found.flags.c_contiguous:
+def _check(caller: str, argument: Form, weights: int) -> None:
+    values = matrix(caller, argument)
+    if values.size != weights or not values.flags.c_contiguous:
         raise Misuse(
-            f"{who}: the matrix has {found.size:,} numbers, and there are {weights:,} weights",
+            f"{caller}: the matrix has {values.size:,} numbers but the net has {weights:,} weights",
             0,
-            f"give a matrix of {weights} numbers, made by (float-matrix {weights})",
+            f"write a matrix of {weights} numbers, made by (float-matrix {weights})",
         )
 
 
 for _field, (_attribute, _meaning, _modes) in _FIELDS.items():
-    _words(_field, _attribute, _meaning, _modes)
+    _add_words(_field, _attribute, _meaning, _modes)
