@@ -41,11 +41,11 @@ PLACES = {
     "exceeded": 3,
     "add": 2,
     "_fault": 2,
-    "Misread": 1,
-    "Misuse": 2,
+    "TokenError": 1,
+    "CallError": 2,
     "WrongUseError": 1,
 }
-MAY_LACK_ONE = {"Misuse"}  # it gets that of the word that was called
+MAY_LACK_ONE = {"CallError"}  # it gets that of the word that was called
 
 
 def called(call: ast.Call) -> str:
@@ -131,8 +131,8 @@ def in_the_code() -> list[tuple[str, int, str, bool]]:
         ('self.faults.add("wrong", span)', [False]),
         ('self.names.add("wrong")', []),
         ('raise exceeded("much", 3, span)', [False]),
-        ('raise Misuse("wrong")', []),
-        ('raise Misuse("wrong", 1, "")', [False]),
+        ('raise CallError("wrong")', []),
+        ('raise CallError("wrong", 1, "")', [False]),
         ('def f(hint=""):\n    return Fault("wrong", hint=hint)', [False]),
         ('def f(hint=""):\n    return Fault("wrong", hint=hint or "write b")', []),
         ('def f(hint):\n    return Fault("wrong", hint=hint)', []),

@@ -21,10 +21,10 @@ from snsim.language.budget import Budget
 from snsim.language.builtins.indexing import call_of, index_matrix
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
-from snsim.language.interpreter import Stopped, Word
+from snsim.language.interpreter import ProgramStoppedError, Word
 from snsim.language.limits import DEFAULT, FREE_MEMORY, LONG_LIST, LimitError, Limits, exceeded
 from snsim.language.printer import brief, printed
-from snsim.language.procedures import Misuse, Procedure, conversion
+from snsim.language.procedures import CallError, Procedure, conversion
 from snsim.language.source_files import FileAccess
 from snsim.language.source_stream import Input
 from snsim.language.variables import UNSET, Variables
@@ -113,7 +113,7 @@ class Interpreter(Variables):
         value: Form = NIL
         try:
             value = self.run_text(source, faults)
-        except Stopped as stopped:
+        except ProgramStoppedError as stopped:
             faults += stopped.faults
         else:
             faults += self._unused_presets(source)
@@ -149,16 +149,16 @@ class Interpreter(Variables):
                     raise LimitError(
                         Fault("the program takes more memory than the system gives", self.place(), hint=FREE_MEMORY)
                     ) from None
-                except (LimitError, Stopped):
+                except (LimitError, ProgramStoppedError):
                     raise
                 except SnError as error:
                     if self.declarative_word(form) is None:
                         raise
                     faults += error.faults
-        except Stopped:
+        except ProgramStoppedError:
             raise
         except SnError as error:
-            raise Stopped(error.faults) from None
+            raise ProgramStoppedError(error.faults) from None
         finally:
             self._top = outer
             del self.inputs[depth:]
@@ -209,9 +209,11 @@ class Interpreter(Variables):
             if isinstance(procedure, Procedure):
                 return procedure.call(self, form)
             return self._declare(form) if procedure is None else index_matrix(self, procedure, self.arguments(form))
-        except Misuse as misuse:
+        except CallError as call_error:
             raise fail(
-                misuse.message, self._argument_place(form, misuse.argument), hint=misuse.hint or self.usage(form.car)
+                call_error.message,
+                self._argument_place(form, call_error.argument),
+                hint=call_error.hint or self.usage(form.car),
             ) from None
         finally:
             calls.pop()
@@ -236,7 +238,7 @@ class Interpreter(Variables):
                     f"put them in a list, and write (apply '{brief(form.car)} list)",
                 )
         if cell is not NIL:
-            raise Misuse(
+            raise CallError(
                 "a call is a list without a dot", None, f"leave the dot out: ({brief(form.car)} ... {brief(cell)})"
             )
         if len(values) > 8:
@@ -271,13 +273,13 @@ class Interpreter(Variables):
             self.budget.make_list(len(arguments), "apply")
         procedure = self._to_procedure(function)
         if procedure is None:
-            raise Misuse(f"{self.describe(function)} is no function", None, self._nearest_function(function))
+            raise CallError(f"{self.describe(function)} is no function", None, self._nearest_function(function))
         try:
             if isinstance(procedure, np.ndarray):
                 return index_matrix(self, procedure, arguments)
             return procedure.apply(self, arguments)
-        except Misuse as misuse:  # which argument is known for a call in the text only
-            raise Misuse(misuse.message, None, misuse.hint or self.usage(function)) from None
+        except CallError as call_error:  # which argument is known for a call in the text only
+            raise CallError(call_error.message, None, call_error.hint or self.usage(function)) from None
 
     def call(self, name: str, *arguments: Form) -> Form:
         """The value of the function that has this name now, for some arguments."""
@@ -422,7 +424,7 @@ class Interpreter(Variables):
             message = f"{who}: {self.describe(value)} is no list"
             hint = conversion(value, "list")
             raise (
-                Misuse(message, None, hint)
+                CallError(message, None, hint)
                 if at is None
                 else fail(message, at, hint=hint or f"write a list, such as '({brief(cell)})")
             )

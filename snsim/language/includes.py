@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.language.forms import NIL, Form, Node
-from snsim.language.interpreter import Interpreter, Stopped
+from snsim.language.interpreter import Interpreter, ProgramStoppedError
 from snsim.language.source_files import read_source
 
 
@@ -23,13 +23,13 @@ def include(call: Node, interpreter: Interpreter) -> Form:
             return NIL
         source = read_source(path, interpreter.limits, name.span)
     except SnError as error:
-        raise Stopped(error.faults) from None
+        raise ProgramStoppedError(error.faults) from None
     faults: list[Fault] = []
     interpreter.including += 1
     try:
         value = interpreter.run_text(source, faults)
-    except Stopped as stopped:
-        raise Stopped([_from(fault, span) for fault in (*faults, *stopped.faults)]) from None
+    except ProgramStoppedError as stopped:
+        raise ProgramStoppedError([_from(fault, span) for fault in (*faults, *stopped.faults)]) from None
     finally:
         interpreter.including -= 1
     if faults:

@@ -19,7 +19,7 @@ from snsim.registry import Shelf
 Part = TypeVar("Part")
 
 
-class Stopped(SnError):
+class ProgramStoppedError(SnError):
     """The rest of the file makes no sense any more."""
 
 

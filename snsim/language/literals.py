@@ -1,6 +1,6 @@
 """What one token of the text stands for: symbols, numbers, strings with SN's escapes, matrices.
 
-See docs/reference/sn28.md, section 1.1. Every function raises `Misread` with the place inside the token.
+See docs/reference/sn28.md, section 1.1. Every function raises `TokenError` with the place inside the token.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from snsim.language.forms import Form, Pair, Symbol, fold, make_list, symbol
 
 
-class Misread(Exception):
+class TokenError(Exception):
     """The token is wrong: a sentence, a remedy, and where in the token (from `start` to `end`)."""
 
     def __init__(self, message: str, hint: str, start: int = 0, end: int | None = None):
@@ -62,7 +62,7 @@ def _check_visible(text: str) -> None:
     sign = _invisible(text)
     if sign is not None:
         name = unicodedata.name(sign, f"character {ord(sign)}")
-        raise Misread(f"an invisible character stands in this name: {name}", "take it out")
+        raise TokenError(f"an invisible character stands in this name: {name}", "take it out")
 
 
 def symbol_text(name: str) -> str:
@@ -85,9 +85,9 @@ def read_number(text: str) -> float:
         try:
             return float(int(text, 16))
         except OverflowError:
-            raise Misread("the number is too large", _LARGEST) from None
+            raise TokenError("the number is too large", _LARGEST) from None
     if abs(value) == INFINITY and text.lstrip("+-") != "1e999":
-        raise Misread("the number is too large", _LARGEST)
+        raise TokenError("the number is too large", _LARGEST)
     return value
 
 
@@ -111,7 +111,7 @@ def read_string(text: str) -> str:
         if letter in _ESCAPES:
             return _ESCAPES[letter]
         shown = letter if letter.isprintable() else f"character {ord(letter)}"
-        raise Misread(
+        raise TokenError(
             f"\\{shown} means nothing in a string",
             'escapes: \\" \\\\ \\n \\r \\t \\b \\f \\e \\xHH \\ooo \\^A \\+c; a backslash is written \\\\',
             *match.span(),
@@ -149,7 +149,7 @@ class Rows:
             return cls((len(parts),), parts, letters)
         shape = parts[0].shape
         if len(shape) >= MOST_DIMENSIONS:
-            raise Misread(f"a matrix has at most {MOST_DIMENSIONS} dimensions", "take the outermost brackets out")
+            raise TokenError(f"a matrix has at most {MOST_DIMENSIONS} dimensions", "take the outermost brackets out")
         return cls((len(parts), *shape), [x for part in parts for x in part.elements], letters)
 
 
@@ -165,14 +165,14 @@ def make_matrix(rows: Rows) -> np.ndarray:
     scalar = rows.letters.endswith("@")
     kind = MATRIX_TYPES.get(rows.letters.rstrip("@").lower())
     if kind is None or rows.letters.count("@") > 1:
-        raise Misread(
+        raise TokenError(
             f'no matrix type is written "[{rows.letters}"',
             "types: [ or [d double, [f float, [i int, [s short, [b byte, [u unsigned byte, [a anything",
             0,
             1 + len(rows.letters),
         )
     if scalar and rows.shape != (1,):
-        raise Misread(
+        raise TokenError(
             f"[@ takes one number, {len(rows.elements)} given",
             f"take the @ out for several: [{rows.letters.rstrip('@')} ...]",
         )
@@ -181,7 +181,7 @@ def make_matrix(rows: Rows) -> np.ndarray:
         bounds = np.iinfo(np.dtype(kind).name)
         wrong = numbers[(numbers < bounds.min) | (numbers > bounds.max) | (numbers != np.floor(numbers))]
         if wrong.size:
-            raise Misread(
+            raise TokenError(
                 f"{wrong[0]:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} needs",
                 f"round it, or write [ in place of [{rows.letters}, which takes any number",
             )
@@ -190,7 +190,7 @@ def make_matrix(rows: Rows) -> np.ndarray:
     if kind is np.float32:
         wrong = numbers[np.isinf(matrix).ravel() & np.isfinite(numbers)]
         if wrong.size:
-            raise Misread(
+            raise TokenError(
                 f"{wrong[0]:g} is too large for single precision, which [{rows.letters} asks for",
                 f"write [ in place of [{rows.letters}, for double precision",
             )

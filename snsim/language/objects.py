@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
-from snsim.language.procedures import Function, Misuse
+from snsim.language.procedures import CallError, Function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -82,7 +82,7 @@ class Object:
         if slot not in self.slots:
             near = get_close_matches(slot.name, [name.name for name in self.slots], n=1)
             known = ", ".join(name.name for name in self.slots) or "none"
-            raise Misuse(
+            raise CallError(
                 f"an object of class {self.kind and self.kind.name} has no slot {slot}",
                 None,
                 f"did you mean {near[0]}?" if near else f"its slots are {known}",
@@ -109,7 +109,7 @@ def send(
     if kind is None or found is None:
         known = [] if kind is None else sorted({name.name for one in kind.line() for name in one.methods})
         near = get_close_matches(selector.name, known, n=1)
-        raise Misuse(
+        raise CallError(
             f"class {kind and kind.name} has no method {selector}",
             1,
             f"did you mean {near[0]}?" if near else f"its methods are {', '.join(known) or 'none'}",
@@ -137,7 +137,7 @@ def upwards(interpreter: Interpreter, receiver: Object, name: Symbol) -> Class:
     value = interpreter.lookup(name)
     if isinstance(value, Class):
         if receiver.kind is not None and value not in receiver.kind.line():
-            raise Misuse(
+            raise CallError(
                 f"class {receiver.kind.name} does not come from class {name}",
                 1,
                 f"name one of {', '.join(str(one.name) for one in receiver.kind.line())}",
@@ -145,7 +145,7 @@ def upwards(interpreter: Interpreter, receiver: Object, name: Symbol) -> Class:
         return value
     parent = receiver.running[-1].owner.parent if name.name == "super" and receiver.running else None
     if parent is None:
-        raise Misuse(
+        raise CallError(
             f"{name} is no class that this object comes from",
             1,
             "write (class . message) with a class above that of the object, or in a method (super . message)",

@@ -1,7 +1,7 @@
 """What can be called: built-in functions, special forms, and the functions and macros of a program.
 
 The built-in ones stand on the shelf CORE. A built-in function gets its evaluated arguments; a special form gets the
-call as it stands. Both say what is wrong with `Misuse`, and the evaluator adds the place.
+call as it stands. Both say what is wrong with `CallError`, and the evaluator adds the place.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ABSENT: Form = object()  # what an optional parameter of a built-in function is 
 _MOST_NAMES = 1_000  # in an argument list or a pattern; one that holds itself would have no end
 
 
-class Misuse(Exception):
+class CallError(Exception):
     """A call is wrong: a sentence, a remedy, and which argument (from 0) it is about, if it is one.
 
     Without a remedy of its own it gets the line of help of the word that was called (`Interpreter.usage`).
@@ -69,7 +69,7 @@ class Procedure:
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         """The value for these arguments."""
-        raise Misuse(
+        raise CallError(
             f"{self.name} cannot be applied to a list of arguments",
             None,
             f"call it by its name, ({self.name} ...), or apply a function: (lambda (x) ({self.name} x))",
@@ -93,7 +93,7 @@ class Primitive(Procedure):
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         count = len(arguments)
         if count < self.least or (self.most is not None and count > self.most):
-            raise Misuse(wrong_count(self.name, self.least, self.most, count))
+            raise CallError(wrong_count(self.name, self.least, self.most, count))
         result = self.function(interpreter, *arguments) if self.wants_interpreter else self.function(*arguments)
         if type(result) is float:
             return result
@@ -162,7 +162,7 @@ class Parameters:
             elif item is REST:
                 after = cell.cdr
                 if not isinstance(after, Pair) or not isinstance(after.car, Symbol) or after.cdr is not NIL:
-                    raise Misuse("one name stands behind &rest", None, "write (a b &rest others)")
+                    raise CallError("one name stands behind &rest", None, "write (a b &rest others)")
                 check_name(after.car)
                 return cls(tuple(required), tuple(optional), after.car, pattern)
             elif in_optional:
@@ -183,7 +183,7 @@ class Parameters:
             return list(zip(self.required, values))
         least, most = len(self.required), len(self.required) + len(self.optional)
         if len(values) < least or (self.rest is None and len(values) > most):
-            raise Misuse(
+            raise CallError(
                 wrong_count(name, least, None if self.rest else most, len(values)), None, f"write {self.usage(name)}"
             )
         bound: list[tuple[Symbol, Form]] = []
@@ -204,16 +204,16 @@ class Parameters:
         return f"({' '.join([name, *names, *([f'{self.rest}...'] if self.rest else [])])})"
 
 
-def _too_many_names() -> Misuse:
-    return Misuse(
+def _too_many_names() -> CallError:
+    return CallError(
         f"an argument list holds at most {_MOST_NAMES:,} names",
         None,
         "take a list of values as one argument: (de f values ...)",
     )
 
 
-def _no_name(item: Form) -> Misuse:
-    return Misuse(
+def _no_name(item: Form) -> CallError:
+    return CallError(
         "an argument list holds names only", None, f"put a name in place of {brief(item)}, as in (de f (a b) ...)"
     )
 
@@ -228,7 +228,7 @@ def _optional(item: Form) -> tuple[Symbol, Form]:
             return item.car, NIL
         if isinstance(item.cdr, Pair) and item.cdr.cdr is NIL:
             return item.car, item.cdr.car
-    raise Misuse(
+    raise CallError(
         "behind &optional stands a name or (name default)",
         None,
         f"put one in place of {brief(item)}, as in (a &optional b (c 1))",
@@ -256,20 +256,20 @@ def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) 
     """Bind the names of a pattern to the parts of a value of the same form: ((a b) c) with ((1 2) 3)."""
     while isinstance(pattern, Pair):
         if not isinstance(value, Pair):
-            raise Misuse(
+            raise CallError(
                 "the value has too few elements for the pattern of names",
                 None,
                 f"take {brief(pattern.car)} out of the pattern, or make the list longer",
             )
         if len(bound) > 100 * _MOST_NAMES:
             # it was changed after it was looked at
-            raise Misuse("the pattern of names has no end", None, "write the names out, as in (de f (a b) ...)")
+            raise CallError("the pattern of names has no end", None, "write the names out, as in (de f (a b) ...)")
         match_pattern(pattern.car, value.car, bound)
         pattern, value = pattern.cdr, value.cdr
     if isinstance(pattern, Symbol):
         bound.append((pattern, value))
     elif value is not NIL:
-        raise Misuse(
+        raise CallError(
             "the value has too many elements for the pattern of names",
             None,
             f"write (a b . rest) for a pattern that takes {brief(value)} too",
@@ -277,16 +277,16 @@ def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) 
 
 
 def check_name(name: Symbol, argument: int | None = None) -> None:
-    """Raise Misuse if a name that is being defined holds a character that nobody sees."""
+    """Raise CallError if a name that is being defined holds a character that nobody sees."""
     refusal = refuse_hidden(name.name, "name")
     if refusal is not None:
-        raise Misuse(refusal[0], argument, refusal[1])
+        raise CallError(refusal[0], argument, refusal[1])
 
 
 def check_pattern(pattern: Form) -> Form:
-    """The pattern, or Misuse if it is neither a name nor a list of names."""
+    """The pattern, or CallError if it is neither a name nor a list of names."""
     if pattern is NIL or not isinstance(pattern, (Symbol, Pair)):
-        raise Misuse(
+        raise CallError(
             "a name, or a list of names, is wanted here",
             None,
             f"put a name, such as x, or (x y) in place of {brief(pattern)}",

@@ -19,8 +19,8 @@ from snsim.language.limits import DEFAULT, Limits, exceeds_source
 from snsim.language.literals import (
     INFINITY,
     NUMBER,
-    Misread,
     Rows,
+    TokenError,
     make_array,
     make_matrix,
     read_number,
@@ -41,7 +41,7 @@ _OF_THE_PAST = {  # signs that SN read in some places: what to do about them
 _PLAIN = {ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}  # dashes, and the sign for minus
 
 
-class Unfinished(SnError):
+class UnfinishedFormError(SnError):
     """The text ends inside a form: more of it may follow."""
 
 
@@ -145,7 +145,7 @@ class _Builder(Transformer[Piece, Piece]):
             values = [number for run in values for number in run] if len(values) > 1 else values[0]
         try:
             rows = Rows.of(values, opening.value[1:])
-        except Misread as misread:
+        except TokenError as misread:
             raise _misread(misread, opening.span) from None
         return Piece("rows", rows, _covering(opening, pieces[-1]))
 
@@ -168,7 +168,7 @@ class _Builder(Transformer[Piece, Piece]):
                 )
         try:
             return Piece("array row", Rows.of([part.value for part in parts], "a"), _covering(opening, pieces[-1]))
-        except Misread as misread:
+        except TokenError as misread:
             raise _misread(misread, opening.span) from None
 
     def array(self, pieces: list[Piece]) -> Piece:
@@ -179,11 +179,11 @@ class _Builder(Transformer[Piece, Piece]):
         rows = pieces[0]
         try:
             return Piece("form", make_matrix(rows.value), rows.span)
-        except Misread as misread:
+        except TokenError as misread:
             raise _misread(misread, rows.span) from None
 
 
-def _misread(misread: Misread, span: Span) -> SnError:
+def _misread(misread: TokenError, span: Span) -> SnError:
     """The error for what was misread in a token or matrix at `span`."""
     end = span.end if misread.end is None else span.start + misread.end
     return fail(misread.message, Span(span.source, span.start + misread.start, end), hint=misread.hint)
@@ -527,7 +527,7 @@ class FormReader:
                 rows = Rows.of(parts, letters)
                 if not opened:
                     return Piece("form", make_matrix(rows), Span(source, start, self._at))
-            except Misread:
+            except TokenError:
                 return None
             opened[-1][1].append(rows)
 
@@ -566,7 +566,7 @@ class FormReader:
         """The value that an atom stands for."""
         try:
             value = _ATOMS[kind](written)
-        except Misread as misread:
+        except TokenError as misread:
             raise _misread(misread, span) from None
         if kind == "SYMBOL":
             self._symbols[written] = value
@@ -580,14 +580,14 @@ class FormReader:
         break_in = next((piece for piece in self._rest() if piece.type == "OPEN" and piece.span.column == 1), None)
         brackets = [piece for piece in opened if piece.type in _OPENERS]
         if not brackets:
-            return Unfinished(_nothing_behind(opened[0]))
+            return UnfinishedFormError(_nothing_behind(opened[0]))
         first, last = brackets[0], brackets[-1]
         sign = {"OPEN": "(", "HASH": "#["}.get(first.type, "[")
         also = () if last is first else (("the innermost that is open", last.span),)
         if break_in is not None:
             also = (("it takes in this form, which begins a line", break_in.span),)
         ends = "".join({"OPEN": ")", "HASH": "#]"}.get(piece.type, "]") for piece in reversed(brackets))
-        return Unfinished(
+        return UnfinishedFormError(
             Fault(
                 f"this {sign} is never closed",
                 first.span,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 
 _LONGEST, _DEEPEST = 1_000, 100  # characters of a pattern, parentheses inside one another
 
@@ -49,7 +49,7 @@ class _Parser:
 
     def __init__(self, pattern: str):
         if len(pattern) > _LONGEST:
-            raise Misuse(
+            raise CallError(
                 f"the regular expression has {len(pattern):,} characters, {_LONGEST:,} is the limit",
                 0,
                 "match its parts one after the other: (regex-seek regex string start)",
@@ -65,8 +65,8 @@ class _Parser:
             raise self.wrong("a ( is missing before this )")
         return code
 
-    def wrong(self, what: str) -> Misuse:
-        return Misuse(
+    def wrong(self, what: str) -> CallError:
+        return CallError(
             f'regular expression "{self.pattern}", character {self.at + 1}: {what}',
             0,
             r'write \\ in a string before a sign that stands for itself, as in "\\(" for a bracket',

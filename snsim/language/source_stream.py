@@ -11,7 +11,7 @@ from functools import lru_cache
 from snsim.errors import Source, Span
 from snsim.language.forms import Form
 from snsim.language.limits import Limits
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.language.reader import FormReader, Warn
 
 END = "\xff"  # what "\e" stands for: the character behind the last one
@@ -68,11 +68,11 @@ def _class(characters: str) -> tuple[frozenset[str], bool]:
             last = body[i + 2]
             i += 2
         if first > last:
-            raise Misuse(
+            raise CallError(
                 f'the range {first}-{last} of the class "{characters}" runs backwards', None, f"write {last}-{first}"
             )
         if ord(last) - ord(first) > 0xFF:
-            raise Misuse(
+            raise CallError(
                 f'the range {first}-{last} of the class "{characters}" is too wide',
                 None,
                 "write several ranges, such as a-zA-Z, or ~ and the characters that are not meant",

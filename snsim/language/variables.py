@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from snsim.language.forms import Form, Symbol, symbol
-from snsim.language.procedures import TRUE, Misuse, Procedure
+from snsim.language.procedures import TRUE, CallError, Procedure
 from snsim.registry import Shelf
 
 UNSET = object()
@@ -84,8 +84,8 @@ class Variables:
         self._values.setdefault(name, [UNSET])[0] = value
 
 
-def _fixed(name: Symbol) -> Misuse:
-    return Misuse(
+def _fixed(name: Symbol) -> CallError:
+    return CallError(
         "t is always t" if name is TRUE else f"the variable {name.name} is only to be read",
         None,
         f"choose another name, such as my-{name.name}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from snsim.glossary import names as names
 from snsim.language.forms import NIL, QUOTE, Form, Pair, Symbol, fold, symbol
 from snsim.language.pretty import pretty
-from snsim.language.procedures import Function, Macro, Misuse
+from snsim.language.procedures import CallError, Function, Macro
 from snsim.prompt.prompt_word import PROMPT, prompt_form
 from snsim.prompt.session import session_of
 
@@ -60,7 +60,7 @@ def apropos(interpreter: Interpreter, form: Pair) -> Form:
     """(apropos "TEXT"): every name in which, or in whose line of help, the text stands"""
     wanted = _named(interpreter, form, "apropos")
     if not wanted:
-        raise Misuse("apropos: a text is wanted", None, 'write (apropos "text")')
+        raise CallError("apropos: a text is wanted", None, 'write (apropos "text")')
     found = [
         (name, what, doc)
         for name, what, doc in everything(interpreter)
@@ -98,11 +98,11 @@ def own_functions(interpreter: Interpreter) -> list[str]:
 
 
 def show_other(interpreter: Interpreter, title: str) -> Form:
-    """Show what is no net and no training: a table, a function, a variable. Misuse if there is no such name."""
+    """Show what is no net and no training: a table, a function, a variable. CallError if there is no such name."""
     parts = list(_meanings(interpreter, title))
     if not parts:
         known = [entry.name for _, entry in interpreter.part(session_of).declared()]
-        raise Misuse(
+        raise CallError(
             f'show: nothing declared is called "{title}"',
             0,
             f"declared: {', '.join(known)}" if known else 'declare it first, by (net NAME ...) or (load "FILE.sn")',
@@ -117,13 +117,13 @@ def _named(interpreter: Interpreter, form: Pair, who: str) -> str:
     if rest is NIL:
         return ""
     if not isinstance(rest, Pair) or rest.cdr is not NIL:
-        raise Misuse(f"{who} takes one name", None, f"write ({who} name)")
+        raise CallError(f"{who} takes one name", None, f"write ({who} name)")
     value = rest.car
     if isinstance(value, Pair) and value.car is QUOTE and isinstance(value.cdr, Pair):
         value = value.cdr.car
     if isinstance(value, (Symbol, str)):
         return value.name if isinstance(value, Symbol) else fold(value)
-    raise Misuse(f"{who}: {interpreter.describe(value)} is no name", 0, f"write ({who} name)")
+    raise CallError(f"{who}: {interpreter.describe(value)} is no name", 0, f"write ({who} name)")
 
 
 def _meanings(interpreter: Interpreter, title: str) -> Iterator[str]:

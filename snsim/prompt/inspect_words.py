@@ -9,7 +9,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.prompt.current_training import Pupil
 from snsim.prompt.prompt_word import name_of, prompt_word
 from snsim.prompt.session import session_of
@@ -23,10 +23,10 @@ _FEW = 20  # misses that are listed; all of them are in the list that is the val
 
 
 def pupil_at_hand(interpreter: Interpreter, who: str) -> Pupil:
-    """The training at hand. Misuse if there is none."""
+    """The training at hand. CallError if there is none."""
     pupil = interpreter.part(session_of).at_hand()
     if pupil is None:
-        raise Misuse(f"{who}: no declared net is at hand", None, "(train-now 'NAME) begins a training and keeps it")
+        raise CallError(f"{who}: no declared net is at hand", None, "(train-now 'NAME) begins a training and keeps it")
     return pupil
 
 
@@ -103,7 +103,7 @@ def weights(interpreter: Interpreter, source: Form, target: Form = ABSENT, value
     parameter = pupil.parameter(first, second) if second else pupil.parameter(None, first)
     if values is not ABSENT:
         if not parameter.learns:
-            raise Misuse(
+            raise CallError(
                 f"weights: {parameter.name} is fixed by the net",
                 None,
                 "leave the new value out; (weights 'FROM 'TO) shows those that are there",
@@ -117,7 +117,7 @@ def _as_shape(interpreter: Interpreter, values: Form, shape: tuple[int, ...]) ->
     made = np.asarray(values, np.float64) if is_numeric else None
     if made is None or made.shape not in ((), shape):
         given = interpreter.describe(values) if made is None else f"a matrix of {shape_text(made.shape)}"
-        raise Misuse(
+        raise CallError(
             f"weights: they are {shape_text(shape)}, and {given} does not fit",
             None,
             "give a number for all of them, or a matrix of this size",
@@ -131,5 +131,5 @@ def split_of(interpreter: Interpreter, who: str, split: Form, pupil: Pupil, argu
         return "train" if pupil.data.test is None else "test"
     name = name_of(who, split, "patterns", interpreter, argument)
     if name not in ("train", "test"):
-        raise Misuse(f'{who}: "{name}" are no patterns', argument, "write 'train or 'test")
+        raise CallError(f'{who}: "{name}" are no patterns', argument, "write 'train or 'test")
     return name

@@ -14,7 +14,7 @@ from snsim.errors import fail
 from snsim.input_files import exists, resolve
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.network.clauses import Faults, make_node
 from snsim.network.net import Net
 from snsim.network.nlfs import read_nlf
@@ -44,7 +44,7 @@ def plot(interpreter: Interpreter, picture: Form, *rest: Form) -> Form:
     title = name_of("plot", picture, "a picture", interpreter)
     known = [*_OF_PUPIL, *_OF_NET, "nlf"]
     if title not in known:
-        raise Misuse(f'plot: unknown picture "{title}"', 0, suggest(title, known, "pictures"))
+        raise CallError(f'plot: unknown picture "{title}"', 0, suggest(title, known, "pictures"))
     path, subject = _file_and_name(interpreter, list(rest))
     made, data = PICTURES.get(title), _data(interpreter, title, subject)
     if path is not None:
@@ -62,16 +62,16 @@ def _file_and_name(interpreter: Interpreter, rest: list[Form]) -> tuple[Path | N
         path = typed_path(text("plot", rest.pop()))
         session, place = interpreter.part(session_of), interpreter.place()
         if place is None or place.source.path is not None:
-            raise Misuse(
+            raise CallError(
                 "plot: no file may write another one",
                 None,
                 "type (plot ...) at the prompt, or run the file and then: snsim plot",
             )
         if exists(path) and resolve(path) not in session.saved:
-            raise Misuse(f"there is a file {path} already", None, "give another name, or remove it first")
+            raise CallError(f"there is a file {path} already", None, "give another name, or remove it first")
         session.saved.add(resolve(path))
     if len(rest) > 1:
-        raise Misuse("plot: too many arguments", None, """write (plot 'PICTURE ['NAME] ["FILE.png"])""")
+        raise CallError("plot: too many arguments", None, """write (plot 'PICTURE ['NAME] ["FILE.png"])""")
     return path, name_of("plot", rest[0], "anything", interpreter, 1) if rest else None
 
 
@@ -88,7 +88,7 @@ def _data(interpreter: Interpreter, title: str, subject: str | None) -> Any:
         )
         return _OF_NET[title](net)
     if subject is not None:
-        raise Misuse(
+        raise CallError(
             f"plot: {title} is a picture of the training at hand, and takes no name", 1, f"write (plot '{title})"
         )
     return _OF_PUPIL[title](pupil_at_hand(interpreter, "plot"))
@@ -165,7 +165,7 @@ def _nlf(interpreter: Interpreter, subject: str | None) -> Any:
 
     nlfs, place = interpreter.part(session_of).own.nlfs, interpreter.place()
     if subject is None or place is None:
-        raise Misuse("plot: which non-linearity?", None, suggest("", nlfs.names(), "nlfs"))
+        raise CallError("plot: which non-linearity?", None, suggest("", nlfs.names(), "nlfs"))
     nlfs.get(subject, place)
     faults = Faults()
     made = read_nlf(make_node(["nlf", subject], place), nlfs, faults)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from snsim.input_files import PathError, expand_user, resolve, shown
 from snsim.language.forms import Form, Pair, Symbol, fold
-from snsim.language.procedures import Misuse, Procedure, Special, function
+from snsim.language.procedures import CallError, Procedure, Special, function
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def prompt_form(name: str) -> Callable[[Callable[[Interpreter, Pair], Form]], Ca
 
 
 def name_of(who: str, value: Form, what: str, interpreter: Interpreter, argument: int = 0) -> str:
-    """The name that a symbol or a string stands for. Misuse if it is neither."""
+    """The name that a symbol or a string stands for. CallError if it is neither."""
     if isinstance(value, (Symbol, str)):
         return value.name if isinstance(value, Symbol) else fold(value)
-    raise Misuse(
+    raise CallError(
         f"{who}: {interpreter.describe(value)} is no name of {what}",
         argument,
         "a name that is meant itself has a quote: 'name",
@@ -45,10 +45,10 @@ def name_of(who: str, value: Form, what: str, interpreter: Interpreter, argument
 
 
 def typed_path(name: str) -> Path:
-    """The path that was typed at the prompt. Misuse for a name that can lead to no file."""
+    """The path that was typed at the prompt. CallError for a name that can lead to no file."""
     try:
         path = expand_user(name)
         resolve(path)
         return path
     except PathError as reason:
-        raise Misuse(f'"{shown(name)}" names no file: {reason}', 0, "give another name") from None
+        raise CallError(f'"{shown(name)}" names no file: {reason}', 0, "give another name") from None

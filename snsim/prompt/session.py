@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.forms import Form, symbol
 from snsim.language.limits import AT_PROMPT, LimitError
-from snsim.language.procedures import Misuse
-from snsim.language.reader import FormReader, Unfinished, read_forms
+from snsim.language.procedures import CallError
+from snsim.language.reader import FormReader, UnfinishedFormError, read_forms
 from snsim.language.source_files import FileAccess
 from snsim.program import Program, Shelves, Surroundings, interpreter_of, own_shelves
 from snsim.prompt.prompt_word import PROMPT
@@ -178,7 +178,7 @@ def is_complete(text: str) -> bool:
     try:
         for _ in read_forms(Source("<prompt>", text)):
             pass
-    except Unfinished:
+    except UnfinishedFormError:
         return False
     except SnError:
         return True
@@ -197,4 +197,4 @@ def close(session: Session) -> None:
 
 def session_of(interpreter: protocol.Interpreter) -> Session:
     """The session of an interpreter: that which `interpreter.keep(session_of, ...)` gave it."""
-    raise Misuse("this is a word of the prompt, and there is none", None, "start one: snsim repl")
+    raise CallError("this is a word of the prompt, and there is none", None, "start one: snsim repl")

@@ -16,7 +16,7 @@ from snsim.input_files import exists, resolve
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.network.complete_form import complete_form
 from snsim.own_files import write_output
 from snsim.plots.connection_text import describe_connections, drawn_tables
@@ -60,7 +60,7 @@ def train_now(interpreter: Interpreter, name: Form = ABSENT, passes: Form = ABSE
         )
         return NIL
     if count < 1:
-        raise Misuse(
+        raise CallError(
             f"train-now: {count} is no number of passes",
             0 if name is ABSENT else 1,
             "write (train-now 'NAME 3) for three passes",
@@ -229,7 +229,9 @@ def save_declared(interpreter: Interpreter, file: Form) -> Form:
     session = interpreter.part(session_of)
     forms = list(complete_forms(session.program))
     if not forms:
-        raise Misuse("save-declared: nothing was declared yet", None, "declare something first: (net NAME clause ...)")
+        raise CallError(
+            "save-declared: nothing was declared yet", None, "declare something first: (net NAME clause ...)"
+        )
     path = _to_write(interpreter, "save-declared", file, (".sn",))
     try:
         write_output(path, ("\n\n".join(forms) + "\n").encode("utf-8", "surrogateescape"))
@@ -238,25 +240,27 @@ def save_declared(interpreter: Interpreter, file: Form) -> Form:
     return str(path)
 
 
-def _unwritable(path: Path, error: OSError) -> Misuse:
-    return Misuse(
+def _unwritable(path: Path, error: OSError) -> CallError:
+    return CallError(
         f"{path} cannot be written: {error.strerror or error}", 0, "give a file in a folder that you may write to"
     )
 
 
 def _to_write(interpreter: Interpreter, who: str, file: Form, endings: tuple[str, ...]) -> Path:
-    """The path to be written, which this session made itself if it is there. Misuse for a word that was not typed."""
+    """Return the path to write; an existing file must be of this session. CallError if the word was not typed."""
     session = interpreter.part(session_of)
     place = interpreter.place()
     if place is None or place.source.path is not None:
-        raise Misuse(f"{who} is for the prompt: no file may write another one", None, f"type ({who} ...) at the prompt")
+        raise CallError(
+            f"{who} is for the prompt: no file may write another one", None, f"type ({who} ...) at the prompt"
+        )
     path = typed_path(text(who, file))
     if path.suffix not in endings:
-        raise Misuse(
+        raise CallError(
             f"{who}: {path.name} does not end with {' or '.join(endings)}", 0, f'write "{path.stem}{endings[0]}"'
         )
     if exists(path) and resolve(path) not in session.saved:
-        raise Misuse(f"there is a file {path} already", 0, "give another name, or remove it first")
+        raise CallError(f"there is a file {path} already", 0, "give another name, or remove it first")
     session.saved.add(resolve(path))
     return path
 

@@ -15,7 +15,7 @@ import numpy as np
 from snsim.input_files import is_file
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import CallError, Procedure
 from snsim.language.source_files import read_source
 from snsim.prompt.current_training import Pupil
 from snsim.prompt.prompt_word import PROMPT, name_of, prompt_word, typed_path
@@ -66,7 +66,7 @@ class State(AtHand):
                 return self.own.apply(interpreter, arguments)
             arguments = [interpreter.value(arguments[0]), *arguments[1:]]
         elif arguments == [NIL] and (pupil := interpreter.part(session_of).at_hand()) is not None:
-            raise Misuse(
+            raise CallError(
                 "state: () is no layer",
                 0,
                 f"write (state 'NAME): {', '.join(layer.name for layer in pupil.net.layers)}",
@@ -126,7 +126,7 @@ def use_data(interpreter: Interpreter) -> Form:
     """(use-data): the patterns of the training begun last become those of SN's words, with (ensemble) and (test-set)"""
     pupil = interpreter.part(session_of).pupil
     if pupil is None:
-        raise Misuse("use-data: no training was begun", None, "(train-now 'NAME) begins one")
+        raise CallError("use-data: no training was begun", None, "(train-now 'NAME) begins one")
     splits = [pupil.data.train, *([pupil.data.test] if pupil.data.test is not None else [])]
     interpreter.assign_global(
         symbol("pattern-matrix"), np.concatenate([np.asarray(s.inputs, np.float32) for s in splits])

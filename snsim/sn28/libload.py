@@ -13,9 +13,9 @@ from snsim.errors import Fault, SnError, Span, fail
 from snsim.input_files import resolve
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair, Symbol, fold
-from snsim.language.interpreter import Stopped
+from snsim.language.interpreter import ProgramStoppedError
 from snsim.language.limits import LimitError, exceeded
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import CallError, Procedure
 from snsim.language.source_files import read_source
 from snsim.sn28.graphics.net_display import bring_net_display
 from snsim.sn28.net.kernels import KERNELS
@@ -69,7 +69,7 @@ def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
     path = interpreter.part(Files).find(title, *SUFFIXES)
     if path is None:
         known = ", ".join([*(f"sn28/{kernel}" for kernel in KERNELS), *LIBRARIES])
-        raise Misuse(
+        raise CallError(
             f'there is no library "{title}", and no such file beside the program or among its data',
             0,
             f"built in are {known}",
@@ -112,7 +112,7 @@ def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
     except LimitError:
         raise
     except SnError as error:
-        raise Stopped([_loaded_at(fault, place) for fault in (*faults, *error.faults)]) from None
+        raise ProgramStoppedError([_loaded_at(fault, place) for fault in (*faults, *error.faults)]) from None
     if faults:
         raise SnError([_loaded_at(fault, place) for fault in faults])
     return str(path)
@@ -155,7 +155,9 @@ def autoload(interpreter: Interpreter, form: Pair) -> Form:
     """(autoload "file" name...): the functions that a file defines; it is loaded when one is first called"""
     parts = interpreter.elements(form.cdr, "autoload")
     if len(parts) < 2 or not isinstance(parts[0], str) or not all(isinstance(name, Symbol) for name in parts[1:]):
-        raise Misuse("autoload: a file and the names of functions are wanted", None, 'write (autoload "file" name...)')
+        raise CallError(
+            "autoload: a file and the names of functions are wanted", None, 'write (autoload "file" name...)'
+        )
     for name in parts[1:]:
         if interpreter.procedure(name) is None:
             interpreter.assign_global(name, Autoload(name, parts[0]))

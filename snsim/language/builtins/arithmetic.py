@@ -13,36 +13,36 @@ from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form
 from snsim.language.printer import brief, show
-from snsim.language.procedures import ABSENT, CORE, TRUE, Misuse, Primitive, conversion, function
+from snsim.language.procedures import ABSENT, CORE, TRUE, CallError, Primitive, conversion, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 
 def number(name: str, x: Form, argument: int | None = 0) -> float:
-    """x if it is a number, else Misuse."""
+    """x if it is a number, else CallError."""
     if type(x) is float:
         return x
-    raise Misuse(f"{name}: {brief(x)} is no number", argument, conversion(x, "number"))
+    raise CallError(f"{name}: {brief(x)} is no number", argument, conversion(x, "number"))
 
 
 def finite(name: str, result: float) -> float:
-    """The result if it is a number, Misuse if it is infinite."""
+    """The result if it is a number, CallError if it is infinite."""
     if result - result != 0.0:
-        raise Misuse(f"{name}: the result is too large", None, _TOO_LARGE)
+        raise CallError(f"{name}: the result is too large", None, _TOO_LARGE)
     return result
 
 
 def checked(name: str, compute: Callable[[], float]) -> float:
-    """The result, or Misuse for one that no number stands for."""
+    """The result, or CallError for one that no number stands for."""
     try:
         result = compute()
     except ZeroDivisionError:
-        raise Misuse(f"{name}: division by zero", None, DIVISION) from None
+        raise CallError(f"{name}: division by zero", None, DIVISION) from None
     except OverflowError:
-        raise Misuse(f"{name}: the result is too large", None, _TOO_LARGE) from None
+        raise CallError(f"{name}: the result is too large", None, _TOO_LARGE) from None
     except ValueError:
-        raise Misuse(
+        raise CallError(
             f"{name}: there is no result for this argument",
             None,
             f"test it before: (if (> x 0) ({name} x) 0) gives 0 where x is not above 0",
@@ -60,7 +60,7 @@ def whole(name: str, x: Form, argument: int | None = 0, largest: float = _LARGES
     """The number truncated to a whole one, as SN does where a whole one is wanted."""
     value = number(name, x, argument)
     if not abs(value) <= largest:
-        raise Misuse(
+        raise CallError(
             f"{name}: {show(value)} is {'too large' if value == value else 'no whole number'}",
             argument,
             f"write a number from -{largest:g} to {largest:g}",
@@ -104,7 +104,7 @@ def power(a: Form, b: Form) -> float:
     """(** a b): a to the power b; a is not negative"""
     x, y = number("**", a), number("**", b, 1)
     if x < 0:
-        raise Misuse(f"** of the negative number {show(x)}", 0, "write (* x x) for the square of x")
+        raise CallError(f"** of the negative number {show(x)}", 0, "write (* x x) for the square of x")
     return checked("**", lambda: x**y)
 
 
@@ -165,7 +165,7 @@ def min_(first: Form, *more: Form) -> Form:
 
 
 def _of_one_kind(name: str, values: tuple[Form, ...]) -> tuple[Form, ...]:
-    """The values if all are strings or all are numbers, else Misuse."""
+    """The values if all are strings or all are numbers, else CallError."""
     if not all(isinstance(x, str) for x in values):
         for i, x in enumerate(values):
             number(name, x, i)

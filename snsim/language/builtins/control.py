@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from snsim.errors import NO_HINT, Fault, SnError
 from snsim.language.forms import BACKQUOTE, NIL, Form, Pair, Symbol
 from snsim.language.limits import LONG_LIST, LimitError, exceeded
-from snsim.language.procedures import TRUE, Misuse, check_pattern, function, match_pattern, special
+from snsim.language.procedures import TRUE, CallError, check_pattern, function, match_pattern, special
 from snsim.language.quasiquote import argument_of, backquote
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def rest_of(form: Pair, least: int, syntax: str) -> Any:
-    """The first cell of the arguments of a special form; Misuse with its syntax if they are less than `least`."""
+    """The first cell of the arguments of a special form; CallError with its syntax if they are less than `least`."""
     cell: Form = form.cdr
     for _ in range(least):
         if not isinstance(cell, Pair):
-            raise Misuse(f"{form.car} is not complete", None, f"write {syntax}")
+            raise CallError(f"{form.car} is not complete", None, f"write {syntax}")
         cell = cell.cdr
     return form.cdr
 
@@ -35,7 +35,7 @@ def quote(interpreter: Interpreter, form: Pair) -> Form:
     """(quote x), 'x: x itself, not evaluated"""
     cell = argument_of(form, form.car)
     if cell is None:
-        raise Misuse("quote takes one form", None, "write 'x")
+        raise CallError("quote takes one form", None, "write 'x")
     return cell.car
 
 
@@ -44,7 +44,7 @@ def quasi(interpreter: Interpreter, form: Pair) -> Form:
     """(backquote x), `x: x with what stands behind commas computed: `(a ,b ,@list)"""
     cell = argument_of(form, BACKQUOTE)
     if cell is None:
-        raise Misuse("backquote takes one form", None, "write `x")
+        raise CallError("backquote takes one form", None, "write `x")
     return backquote(interpreter, cell.car, interpreter.place())
 
 
@@ -89,7 +89,7 @@ def cond(interpreter: Interpreter, form: Pair) -> Form:
     while isinstance(cell, Pair):
         clause = cell.car
         if not isinstance(clause, Pair):
-            raise Misuse("a clause of cond is a list", None, "write (cond (condition form...)...)")
+            raise CallError("a clause of cond is a list", None, "write (cond (condition form...)...)")
         interpreter.step()
         if interpreter.evaluate(clause.car, clause.at) is not NIL:
             return interpreter.body(clause.cdr)
@@ -104,7 +104,7 @@ def selectq(interpreter: Interpreter, form: Pair) -> Form:
     value = interpreter.evaluate(key.car, key.at)
     for clause in interpreter.elements(key.cdr, "selectq"):
         if not isinstance(clause, Pair):
-            raise Misuse("a case of selectq is a list", None, "write (selectq x (case form...)... (t form...))")
+            raise CallError("a case of selectq is a list", None, "write (selectq x (case form...)... (t form...))")
         case = clause.car
         if (
             case is TRUE
@@ -173,7 +173,7 @@ def repeat(interpreter: Interpreter, form: Pair) -> Form:
     count = rest_of(form, 1, "(repeat n form...)")
     times = interpreter.evaluate(count.car, count.at)
     if not isinstance(times, float) or not times >= 0:
-        raise Misuse(f"repeat: {interpreter.describe(times)} is no number of times", 0, "write (repeat n form...)")
+        raise CallError(f"repeat: {interpreter.describe(times)} is no number of times", 0, "write (repeat n form...)")
     value: Form = NIL
     done = 0
     while done + 1 <= times:
@@ -189,14 +189,14 @@ def _for_values(interpreter: Interpreter, form: Pair, name: str) -> tuple[Symbol
     header = rest_of(form, 1, syntax).car
     parts = interpreter.elements(header, name) if isinstance(header, Pair) else []
     if not 3 <= len(parts) <= 4 or not isinstance(parts[0], Symbol):
-        raise Misuse(f"{name}: the variable and its bounds are wrong", 0, f"write {syntax}")
+        raise CallError(f"{name}: the variable and its bounds are wrong", 0, f"write {syntax}")
     bounds = [interpreter.evaluate(cell.car, cell.at) for cell in header.cdr.cells()]
     for bound in bounds:
         if not isinstance(bound, float):
-            raise Misuse(f"{name}: {interpreter.describe(bound)} is no number", 0, f"write {syntax}")
+            raise CallError(f"{name}: {interpreter.describe(bound)} is no number", 0, f"write {syntax}")
     start, end, step = (*bounds, 1.0)[:3]
     if step == 0:
-        raise Misuse(f"{name}: a step of 0 never ends", 0, "write a step such as 1, or -1 to count down")
+        raise CallError(f"{name}: a step of 0 never ends", 0, "write a step such as 1, or -1 to count down")
 
     def values() -> Iterator[float]:
         i = start
@@ -258,7 +258,7 @@ def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tu
     lists: list[list[Form]] = []
     for binding in interpreter.elements(header, name):
         if not is_pair_of_two(binding):
-            raise Misuse(
+            raise CallError(
                 f"{name}: a variable and its list are wanted, not {interpreter.describe(binding)}", 0, f"write {syntax}"
             )
         cell = binding.cdr
@@ -266,7 +266,7 @@ def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tu
         lists.append(interpreter.elements(interpreter.evaluate(cell.car, cell.at), name, cell.at))
     lengths = {len(values) for values in lists}
     if len(lengths) > 1:
-        raise Misuse(
+        raise CallError(
             f"{name}: the lists have {', '.join(str(len(v)) for v in lists)} elements",
             0,
             "cut the longer ones, or make the others as long: they are taken in parallel",
@@ -301,7 +301,7 @@ def _parallel(interpreter: Interpreter, name: str, lists: tuple[Form, ...]) -> l
     columns = [interpreter.elements(values, name) for values in lists]
     lengths = {len(column) for column in columns}
     if len(lengths) > 1:
-        raise Misuse(
+        raise CallError(
             f"{name}: the lists have {', '.join(str(len(c)) for c in columns)} elements",
             None,
             "cut the longer ones, or make the others as long: they are taken in parallel",
@@ -369,7 +369,7 @@ def eval_(interpreter: Interpreter, *forms: Form) -> Form:
 def apply(interpreter: Interpreter, f: Form, *arguments: Form) -> Form:
     """(apply f [x...] list): the value of f for the arguments x and the elements of the list"""
     if not arguments:
-        raise Misuse("apply: a list of arguments is wanted", None, "write (apply f list)")
+        raise CallError("apply: a list of arguments is wanted", None, "write (apply f list)")
     return interpreter.apply(f, [*arguments[:-1], *interpreter.elements(arguments[-1], "apply")])
 
 
@@ -393,7 +393,7 @@ def on_error(interpreter: Interpreter, form: Pair) -> Form:
         return interpreter.body(handler.cdr)
     except LimitError:
         raise
-    except (SnError, Misuse):
+    except (SnError, CallError):
         interpreter.evaluate(handler.car, handler.at)
         raise
 

@@ -8,9 +8,9 @@ from snsim.language.builtins.control import is_pair_of_two, rest_of
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
 from snsim.language.objects import Object
 from snsim.language.procedures import (
+    CallError,
     Function,
     Macro,
-    Misuse,
     Parameters,
     check_name,
     check_pattern,
@@ -31,7 +31,7 @@ def _parts(form: Pair, syntax: str) -> tuple[Symbol, Parameters, Form]:
     """Name, parameters and body of a definition."""
     cell = rest_of(form, 2, syntax)
     if not isinstance(cell.car, Symbol):
-        raise Misuse(f"{form.car}: a name is wanted", 0, f"write {syntax}")
+        raise CallError(f"{form.car}: a name is wanted", 0, f"write {syntax}")
     check_name(cell.car, 0)
     return cell.car, _parameters(cell.cdr, 1), cell.cdr.cdr
 
@@ -39,8 +39,8 @@ def _parts(form: Pair, syntax: str) -> tuple[Symbol, Parameters, Form]:
 def _parameters(cell: Pair, argument: int) -> Parameters:
     try:
         return Parameters.of(cell.car)
-    except Misuse as misuse:
-        raise Misuse(misuse.message, argument, misuse.hint) from None
+    except CallError as call_error:
+        raise CallError(call_error.message, argument, call_error.hint) from None
 
 
 @special("de")
@@ -118,7 +118,7 @@ def _bindings(interpreter: Interpreter, form: Pair, name: str) -> list[tuple[For
     pairs = []
     for binding in interpreter.elements(rest_of(form, 1, syntax).car, name):
         if not is_pair_of_two(binding):
-            raise Misuse(
+            raise CallError(
                 f"{name}: a variable and its value are wanted, not {interpreter.describe(binding)}",
                 0,
                 f"write {syntax}",
@@ -144,7 +144,7 @@ def let_star(interpreter: Interpreter, form: Pair) -> Form:
     try:
         for variable, cell in _bindings(interpreter, form, "let*"):
             if not isinstance(variable, Symbol):
-                raise Misuse("let* binds names only", 0, "write let in place of let*: it takes patterns")
+                raise CallError("let* binds names only", 0, "write let in place of let*: it takes patterns")
             value = interpreter.evaluate(cell.car, cell.at)
             interpreter.bind(variable, value)
             bound.append(variable)
@@ -174,12 +174,14 @@ def setq(interpreter: Interpreter, form: Pair) -> Form:
         values.append(interpreter.evaluate(cell.cdr.car, cell.cdr.at))
         cell = cell.cdr.cdr
     if cell is not NIL or not targets:
-        raise Misuse("setq: a variable without a value", 2 * len(targets) if cell else None, "write (setq a x b y ...)")
+        raise CallError(
+            "setq: a variable without a value", 2 * len(targets) if cell else None, "write (setq a x b y ...)"
+        )
     for i, (target, value) in enumerate(zip(targets, values)):
         if isinstance(target, Symbol):
             interpreter.assign(target, value)
         elif not _assign_place(interpreter, target, value, 2 * i):
-            raise Misuse(f"setq: {interpreter.describe(target)} is no variable", 2 * i, "write (setq a x b y ...)")
+            raise CallError(f"setq: {interpreter.describe(target)} is no variable", 2 * i, "write (setq a x b y ...)")
     return value
 
 
@@ -202,7 +204,7 @@ def scope(interpreter: Interpreter, form: Pair) -> Form:
         return interpreter.global_value(name, form.span)
     path = _slot_path(form)
     if path is None:
-        raise Misuse("scope takes one name, or those of an object and its slots", None, "write :a, or :object:slot")
+        raise CallError("scope takes one name, or those of an object and its slots", None, "write :a, or :object:slot")
     return _object(interpreter, path[:-1]).get(path[-1])
 
 
@@ -223,7 +225,7 @@ def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None =
     value = interpreter.value(path[0])
     for name in (*path[1:], None):
         if not isinstance(value, Object) or value.kind is None:
-            raise Misuse(
+            raise CallError(
                 f"{interpreter.describe(value)} is no object and has no slots",
                 argument,
                 "write :object:slot for a variable that holds an object",
@@ -237,7 +239,7 @@ def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None =
 def set_(interpreter: Interpreter, name: Form, value: Form) -> Form:
     """(set 'a x): sets the variable whose name is computed"""
     if not isinstance(name, Symbol):
-        raise Misuse(
+        raise CallError(
             f"set: {interpreter.describe(name)} is no name", 0, "write a name with a quote, (set 'a x), or (setq a x)"
         )
     interpreter.assign(name, value)
@@ -255,10 +257,10 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
     elif _slot_path(target) is not None or _scoped(target) is not None:
         value = interpreter.evaluate(target, cell.at)
     else:
-        raise Misuse("incr: a variable is wanted", 0, "write (incr variable [n])")
+        raise CallError("incr: a variable is wanted", 0, "write (incr variable [n])")
     if not isinstance(value, float) or not isinstance(by, float):
         wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
-        raise Misuse(
+        raise CallError(
             f"incr: {interpreter.describe(wrong)} is no number",
             argument,
             conversion(by, "number") if argument else f"set it first: (setq {interpreter.describe(target)} 0)",
@@ -276,7 +278,7 @@ def defvar(interpreter: Interpreter, form: Pair) -> Form:
     cell = rest_of(form, 1, "(defvar variable [value])")
     name = cell.car
     if not isinstance(name, Symbol):
-        raise Misuse("defvar: a name is wanted", 0, "write (defvar variable [value])")
+        raise CallError("defvar: a name is wanted", 0, "write (defvar variable [value])")
     check_name(name, 0)
     interpreter.preset_names.append(name.name)
     if name.name in interpreter.presets and name.name not in interpreter.used_presets:
@@ -293,7 +295,7 @@ def defparameter(interpreter: Interpreter, form: Pair) -> Form:
     """(defparameter a x): sets the variable a outside of all functions"""
     cell = rest_of(form, 2, "(defparameter variable value)")
     if not isinstance(cell.car, Symbol):
-        raise Misuse("defparameter: a name is wanted", 0, "write (defparameter variable value)")
+        raise CallError("defparameter: a name is wanted", 0, "write (defparameter variable value)")
     check_name(cell.car, 0)
     interpreter.assign_global(cell.car, interpreter.body(cell.cdr))
     return cell.car

@@ -8,7 +8,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, Pair
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def index_matrix(interpreter: Interpreter, m: np.ndarray, arguments: list[Form]) -> Form:
     """(m i j): an element, or nested lists for () and (a b); (m i j x): sets, and gives the matrix."""
     if len(arguments) not in (m.ndim, m.ndim + 1):
-        raise Misuse(
+        raise CallError(
             f"a matrix of {m.ndim} dimensions takes {m.ndim} indices, or a value behind them; "
             f"{len(arguments)} arguments given",
             None,
@@ -46,7 +46,7 @@ def selection(interpreter: Interpreter, given: Form, size: int, position: int) -
     if isinstance(given, Pair):
         ends = [given.car, given.cdr.car] if isinstance(given.cdr, Pair) and given.cdr.cdr is NIL else []
     if not ends or not all(isinstance(end, float) for end in ends):
-        raise Misuse(
+        raise CallError(
             f"an index of a matrix is a number, () or (a b), not {interpreter.describe(given)}",
             position,
             f"write a number from 0 to {size - 1}, () for all, or '(0 {size - 1}) for a range",
@@ -54,7 +54,7 @@ def selection(interpreter: Interpreter, given: Form, size: int, position: int) -
     indices = [whole("index", end, position) for end in ends]
     for i in indices:
         if not 0 <= i < size:
-            raise Misuse(
+            raise CallError(
                 f"the index {i} lies outside of 0 to {size - 1}",
                 position,
                 f"indices count from 0: write {size - 1} for the last, () for all",
@@ -94,7 +94,7 @@ def _fill(interpreter: Interpreter, target: np.ndarray, value: Form) -> None:
             put_elements(target, values)
         else:
             rows = f"{len(target)} rows of " if target.ndim > 1 else ""
-            raise Misuse(
+            raise CallError(
                 f"a list of {len(values)} is given for {rows}{target.size} elements",
                 None,
                 f"give a list of {target.size} elements, or one number for all",
@@ -103,7 +103,7 @@ def _fill(interpreter: Interpreter, target: np.ndarray, value: Form) -> None:
 
 def _as_many(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     if source.size != target.size:
-        raise Misuse(
+        raise CallError(
             f"a matrix of {source.size} elements is given for {target.size} elements",
             None,
             f"cut out {target.size} elements: (submatrix m '(a b) ...)"
@@ -135,7 +135,7 @@ def put(target: np.ndarray, source: np.ndarray) -> None:
         bounds = np.iinfo(target.dtype)
         wrong = source[~((source > bounds.min - 1) & (source < bounds.max + 1))]
         if wrong.size:
-            raise Misuse(
+            raise CallError(
                 f"{float(wrong.flat[0]):g} does not fit in a matrix of numbers from {bounds.min} to {bounds.max}",
                 None,
                 "keep it in a matrix of (matrix n m), which holds any number",
@@ -143,7 +143,7 @@ def put(target: np.ndarray, source: np.ndarray) -> None:
     if target.dtype == np.float32:
         wrong = source[np.isfinite(source) & (np.abs(source) > np.finfo(np.float32).max)]
         if wrong.size:
-            raise Misuse(
+            raise CallError(
                 f"{float(wrong.flat[0]):g} is too large for a matrix in single precision",
                 None,
                 "keep it in a matrix of (matrix n m), which is in double precision",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair, make_list
 from snsim.language.printer import brief
-from snsim.language.procedures import ABSENT, CORE, Misuse, Primitive, alias, conversion, function
+from snsim.language.procedures import ABSENT, CORE, CallError, Primitive, alias, conversion, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -17,7 +17,7 @@ def _step(name: str, x: Form, letter: str) -> Form:
     if x is NIL:
         return NIL
     if not isinstance(x, Pair):
-        raise Misuse(f"{name}: {brief(x)} is no list", 0, conversion(x, "list"))
+        raise CallError(f"{name}: {brief(x)} is no list", 0, conversion(x, "list"))
     return x.car if letter == "a" else x.cdr
 
 
@@ -91,9 +91,9 @@ def _nth_cell(interpreter: Interpreter, name: str, a: Form, b: Form) -> Pair | N
     """The cell that (name n list), which counts from 0, or (name list n), from 1, is about; None if there is none."""
     n, first, cell = (a, 0, b) if isinstance(a, float) else (b, 1, a)
     if not isinstance(n, float) or abs(n) > interpreter.limits.list_length:
-        raise Misuse(f"{name}: {interpreter.describe(n)} is no place in a list", 0)
+        raise CallError(f"{name}: {interpreter.describe(n)} is no place in a list", 0)
     if cell is not NIL and not isinstance(cell, Pair):
-        raise Misuse(f"{name}: {interpreter.describe(cell)} is no list", None, conversion(cell, "list"))
+        raise CallError(f"{name}: {interpreter.describe(cell)} is no list", None, conversion(cell, "list"))
     index = int(n) - first
     interpreter.budget.walk(max(index, 0))
     while index > 0 and isinstance(cell, Pair):
@@ -159,7 +159,7 @@ def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABS
     """(range n): 1 to n; (range a b [step]): a to b, both included, downwards if b is less"""
     for i, value in enumerate((a, b, step)):
         if value is not ABSENT and not isinstance(value, float):
-            raise Misuse(f"range: {interpreter.describe(value)} is no number", i)
+            raise CallError(f"range: {interpreter.describe(value)} is no number", i)
     if b is ABSENT:
         first, end = 1.0, a
         if end < first:
@@ -168,7 +168,7 @@ def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABS
         first, end = a, b
     by = step if step is not ABSENT else (1.0 if end >= first else -1.0)
     if by == 0:
-        raise Misuse("range: a step of 0 never ends", 2, "write a step such as 1, or -1 to count down")
+        raise CallError("range: a step of 0 never ends", 2, "write a step such as 1, or -1 to count down")
     items: list[Form] = []
     x = first
     while len(items) <= interpreter.limits.list_length and (x <= end if by > 0 else x >= end):
@@ -181,7 +181,7 @@ def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABS
 def makelist(interpreter: Interpreter, n: Form, x: Form) -> Form:
     """(makelist n x): n times x"""
     if not isinstance(n, float) or not n >= 0:
-        raise Misuse(
+        raise CallError(
             f"makelist: {interpreter.describe(n)} is no number of elements",
             0,
             "write 0 or more, such as (makelist 10 x)",
@@ -236,7 +236,7 @@ def nconc1(interpreter: Interpreter, values: Form, x: Form) -> Form:
 def rplaca(interpreter: Interpreter, cell: Form, x: Form) -> Form:
     """(rplaca list x): puts x in the place of the first element"""
     if not isinstance(cell, Pair):
-        raise Misuse(f"rplaca: {brief(cell)} is no list", 0)
+        raise CallError(f"rplaca: {brief(cell)} is no list", 0)
     interpreter.rewritten += 1
     cell.car, cell.at = x, None
     return cell
@@ -246,7 +246,7 @@ def rplaca(interpreter: Interpreter, cell: Form, x: Form) -> Form:
 def rplacd(interpreter: Interpreter, cell: Form, x: Form) -> Form:
     """(rplacd list x): puts x in the place of all but the first element"""
     if not isinstance(cell, Pair):
-        raise Misuse(f"rplacd: {brief(cell)} is no list", 0)
+        raise CallError(f"rplacd: {brief(cell)} is no list", 0)
     interpreter.rewritten += 1
     cell.cdr = x
     return cell

@@ -12,17 +12,17 @@ from snsim.language.builtins.indexing import put
 from snsim.language.forms import NIL, Form, Pair, Symbol, make_list
 from snsim.language.literals import MOST_DIMENSIONS
 from snsim.language.printer import brief
-from snsim.language.procedures import ABSENT, Misuse, alias, conversion, function, special
+from snsim.language.procedures import ABSENT, CallError, alias, conversion, function, special
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 
 def matrix(name: str, x: Form, argument: int | None = 0, objects: bool = False) -> np.ndarray:
-    """x if it is a matrix (or, with `objects`, an array), else Misuse."""
+    """x if it is a matrix (or, with `objects`, an array), else CallError."""
     if isinstance(x, np.ndarray) and (objects or x.dtype != object):
         return x
-    raise Misuse(
+    raise CallError(
         f"{name}: {brief(x)} is no matrix{' of numbers' if isinstance(x, np.ndarray) else ''}",
         argument,
         "copy it: (copy-matrix a (matrix n m))" if isinstance(x, np.ndarray) else conversion(x, "matrix"),
@@ -33,9 +33,11 @@ def _new(interpreter: Interpreter, name: str, sizes: tuple[Form, ...], kind: typ
     shape = [whole(name, size, i) for i, size in enumerate(sizes)]
     for i, size in enumerate(shape):
         if size < 1:
-            raise Misuse(f"{name}: a dimension has at least one element, {size} given", i, "write a size of 1 or more")
+            raise CallError(
+                f"{name}: a dimension has at least one element, {size} given", i, "write a size of 1 or more"
+            )
     if len(shape) > MOST_DIMENSIONS:
-        raise Misuse(
+        raise CallError(
             f"{name}: a matrix has at most {MOST_DIMENSIONS} dimensions",
             MOST_DIMENSIONS,
             f"write {MOST_DIMENSIONS} sizes or fewer: one can be the product of two",
@@ -73,7 +75,7 @@ def dim(interpreter: Interpreter, form: Pair) -> Form:
     """(dim variable n m...): sets a variable to a new matrix of zeros in single precision"""
     cell = form.cdr
     if not isinstance(cell, Pair) or not isinstance(cell.car, Symbol):
-        raise Misuse("dim: a name is wanted", 0, "write (dim variable n m...)")
+        raise CallError("dim: a name is wanted", 0, "write (dim variable n m...)")
     value = _new(interpreter, "dim", tuple(interpreter.arguments(cell)), np.float32)
     interpreter.budget.make(value, "dim")
     interpreter.assign_global(cell.car, value)
@@ -94,7 +96,7 @@ def bound(m: Form, k: Form = ABSENT) -> Form:
         return make_list([float(size) for size in a.shape])
     i = whole("bound", k, 1)
     if not 0 <= i <= a.ndim:
-        raise Misuse(
+        raise CallError(
             f"bound: the matrix has {a.ndim} dimensions, not {i}",
             1,
             f"write 1 to {a.ndim}, or 0 for the number of dimensions" if a.ndim else "write (bound m 0)",
@@ -110,7 +112,7 @@ def copy_matrix(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> np.ndarr
         return source.copy()
     target = matrix("copy-matrix", b, 1, objects=True)
     if source.size != target.size:
-        raise Misuse(
+        raise CallError(
             f"copy-matrix: {source.size} elements do not fill {target.size}",
             1,
             f"leave the second matrix out, or make it by ({' '.join(['matrix', *map(str, source.shape)])})",

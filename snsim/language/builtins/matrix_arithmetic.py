@@ -14,7 +14,7 @@ from snsim.language.builtins.arithmetic import finite, number
 from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import Form
-from snsim.language.procedures import ABSENT, CORE, Misuse, Primitive, function
+from snsim.language.procedures import ABSENT, CORE, CallError, Primitive, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -35,7 +35,7 @@ def _result(
         result = operation(_single(a), _single(b))
     if not np.isfinite(result).all() and np.isfinite(a).all() and np.isfinite(b).all():
         division = operation is np.divide and not b.all()
-        raise Misuse(
+        raise CallError(
             f"{name}: division by zero" if division else f"{name}: the result is too large",
             None,
             "add a small number to the divisor before: (m+c b 1e-6)"
@@ -52,7 +52,7 @@ def _result(
 
 def _check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
     if a.shape != b.shape:
-        raise Misuse(
+        raise CallError(
             f"{name}: {_sizes(a)} and {_sizes(b)} elements",
             argument,
             f"give a matrix of {_sizes(a)} elements, made by ({' '.join(['matrix', *map(str, a.shape)])})",
@@ -112,7 +112,7 @@ def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = AB
     """(m*m a b [c]): the product of two matrices, put in c"""
     x, y = _as_two_dimensions("m*m", a, 0), _as_two_dimensions("m*m", b, 1)
     if x.shape[1] != y.shape[0]:
-        raise Misuse(
+        raise CallError(
             f"m*m: {_sizes(x)} and {_sizes(y)} elements",
             1,
             f"give a second matrix of {x.shape[1]} rows; (transpose m) turns one of {x.shape[1]} columns",
@@ -130,7 +130,7 @@ def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = AB
 def _as_two_dimensions(name: str, x: Form, argument: int) -> np.ndarray:
     a = matrix(name, x, argument)
     if not 1 <= a.ndim <= 2:
-        raise Misuse(
+        raise CallError(
             f"{name}: a matrix of one or two dimensions is wanted, this one has {a.ndim}",
             argument,
             "cut out a part of two dimensions with (select m d i), or write (redim m rows columns)",
@@ -173,7 +173,9 @@ def _put_number(name: str, value: float, target: Form, argument: int) -> float:
     if target is not ABSENT:
         place = matrix(name, target, argument)
         if place.ndim:
-            raise Misuse(f"{name}: the result is put in a matrix without dimensions", argument, "make it by (matrix)")
+            raise CallError(
+                f"{name}: the result is put in a matrix without dimensions", argument, "make it by (matrix)"
+            )
         put(place, np.array(value))
     return value
 
@@ -183,7 +185,7 @@ def dot_product(interpreter: Interpreter, a: Form, b: Form) -> float:
     """(dot-product a b): the sum of the products of the elements of two matrices of one dimension"""
     for i, x in enumerate((a, b)):
         if matrix("dot-product", x, i).squeeze().ndim > 1:
-            raise Misuse(
+            raise CallError(
                 "dot-product: a matrix of one dimension is wanted",
                 i,
                 f"write (redim m {np.size(x)}) for all its elements in one",

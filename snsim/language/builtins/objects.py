@@ -9,7 +9,7 @@ import numpy as np
 from snsim.language.builtins.control import is_pair_of_two, rest_of
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
 from snsim.language.objects import Class, Object, delete, send, upwards
-from snsim.language.procedures import TRUE, Function, Misuse, Parameters, Procedure, check_name, function, special
+from snsim.language.procedures import TRUE, CallError, Function, Parameters, Procedure, check_name, function, special
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -23,7 +23,7 @@ def defclass(interpreter: Interpreter, form: Pair) -> Form:
     cell = rest_of(form, 2, "(defclass name parent slot (slot value)...)")
     name, above = cell.car, cell.cdr.car
     if not isinstance(name, Symbol) or not isinstance(above, Symbol):
-        raise Misuse(
+        raise CallError(
             "defclass: the name of the class and that of its parent are wanted",
             0,
             "write (defclass name object slot...)",
@@ -31,9 +31,9 @@ def defclass(interpreter: Interpreter, form: Pair) -> Form:
     check_name(name, 0)
     parent = None if above is _OBJECT else interpreter.lookup(above)
     if parent is not None and not isinstance(parent, Class):
-        raise Misuse(f"defclass: {above} is no class", 1, "the parent is a class, or object")
+        raise CallError(f"defclass: {above} is no class", 1, "the parent is a class, or object")
     if above is not _OBJECT and parent is None:
-        raise Misuse(
+        raise CallError(
             f"defclass: there is no class {above}",
             1,
             interpreter.absent.get(above.name, "define the parent first, or write object"),
@@ -47,7 +47,7 @@ def defclass(interpreter: Interpreter, form: Pair) -> Form:
             check_name(slot.car)
             made.slots[slot.car] = interpreter.evaluate(slot.cdr.car, slot.cdr.at)
         else:
-            raise Misuse(f"defclass: {interpreter.describe(slot)} is no slot", None, "write slot, or (slot value)")
+            raise CallError(f"defclass: {interpreter.describe(slot)} is no slot", None, "write slot, or (slot value)")
     interpreter.assign_global(name, made)
     return name
 
@@ -59,10 +59,10 @@ def defmethod(interpreter: Interpreter, form: Pair) -> Form:
     cell = rest_of(form, 3, syntax)
     kind = interpreter.lookup(cell.car) if isinstance(cell.car, Symbol) else None
     if not isinstance(kind, Class):
-        raise Misuse(f"defmethod: {interpreter.describe(cell.car)} is no class", 0, "(defclass ...) makes one")
+        raise CallError(f"defmethod: {interpreter.describe(cell.car)} is no class", 0, "(defclass ...) makes one")
     selector = cell.cdr.car
     if not isinstance(selector, Symbol):
-        raise Misuse("defmethod: the name of a message is wanted", 1, f"write {syntax}")
+        raise CallError("defmethod: the name of a message is wanted", 1, f"write {syntax}")
     check_name(selector, 1)
     rest = cell.cdr.cdr
     kind.methods[selector] = Function(selector.name, Parameters.of(rest.car), rest.cdr, True, form.span)
@@ -75,16 +75,16 @@ def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
     if not isinstance(kind, Class):
         name = interpreter.written(0)
         if kind is NIL and isinstance(name, Symbol):
-            raise Misuse(
+            raise CallError(
                 f"new: there is no class {name}", 0, interpreter.absent.get(name.name, "(defclass ...) makes one")
             )
-        raise Misuse(f"new: {interpreter.describe(kind)} is no class", 0, "(defclass ...) makes one")
+        raise CallError(f"new: {interpreter.describe(kind)} is no class", 0, "(defclass ...) makes one")
     made = Object(kind)
     interpreter.budget.make_list(len(made.slots) + 1, "new")
     if kind.name in kind.methods:
         send(interpreter, made, kind.name, list(arguments), kind)
     elif arguments:
-        raise Misuse(f"new: class {kind.name} takes no arguments", 1, f"a method named {kind.name} would take them")
+        raise CallError(f"new: class {kind.name} takes no arguments", 1, f"a method named {kind.name} would take them")
     return made
 
 
@@ -104,7 +104,7 @@ def send_(interpreter: Interpreter, receiver: Form, message: Form, *arguments: F
 
 def _receiver(interpreter: Interpreter, value: Form, name: str) -> Object:
     if not isinstance(value, Object) or value.kind is None:
-        raise Misuse(f"{name}: {interpreter.describe(value)} is no object", 0, "(new class ...) makes one")
+        raise CallError(f"{name}: {interpreter.describe(value)} is no object", 0, "(new class ...) makes one")
     return value
 
 
@@ -114,7 +114,7 @@ def _deliver(interpreter: Interpreter, receiver: Object, message: Form, argument
     if isinstance(message, Pair) and isinstance(message.car, Symbol) and isinstance(message.cdr, Symbol):
         above = upwards(interpreter, receiver, message.car)
         return send(interpreter, receiver, message.cdr, arguments, above)
-    raise Misuse(f"{interpreter.describe(message)} is no message", 1, "write its name, or (class . name)")
+    raise CallError(f"{interpreter.describe(message)} is no message", 1, "write its name, or (class . name)")
 
 
 @function("delete", interpreter=True)

@@ -13,7 +13,7 @@ from snsim.language.forms import NIL, Form, Symbol
 from snsim.language.limits import exceeded
 from snsim.language.pretty import pretty
 from snsim.language.printer import brief, number_text
-from snsim.language.procedures import ABSENT, Misuse, function
+from snsim.language.procedures import ABSENT, CallError, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -94,7 +94,7 @@ def _formatted(interpreter: Interpreter, name: str, pattern: str, values: tuple[
         interpreter.budget.check_string(length, name)
     rest = len(list(given))
     if rest:
-        raise Misuse(
+        raise CallError(
             f"{name}: {rest} value{'s' if rest > 1 else ''} more than the format takes",
             None,
             f'put a directive for each in the format, as in ({name} "%d %s\\n" x name)',
@@ -130,10 +130,10 @@ def _directive(
     if letter == "%":
         return "%"
     if letter not in tuple("dsfeglp"):
-        raise Misuse(f"{name}: {match[0]} is no directive", 0, "directives: %d %s %f %e %g %l %p %%")
+        raise CallError(f"{name}: {match[0]} is no directive", 0, "directives: %d %s %f %e %g %l %p %%")
     argument, value = next(given, (0, NIL))
     if argument == 0:
-        raise Misuse(
+        raise CallError(
             f"{name}: there is no value for {match[0]}",
             0,
             f"put the value behind the format; for a percent sign itself write %{match[0]}",
@@ -143,14 +143,14 @@ def _directive(
         return shown.ljust(int(width or 0)) if left else shown.rjust(int(width or 0))
     if letter == "s":
         if not isinstance(value, (str, Symbol)):
-            raise Misuse(
+            raise CallError(
                 f"{name}: %s takes a string or a name, not {interpreter.describe(value)}",
                 argument,
                 "write %l for any value, or %g for a number",
             )
         return str(match[0] % (value if isinstance(value, str) else value.name))
     if not isinstance(value, float):
-        raise Misuse(
+        raise CallError(
             f"{name}: %{letter} takes a number, not {interpreter.describe(value)}",
             argument,
             "write %s for a string or a name, %l for any value",

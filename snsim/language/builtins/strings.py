@@ -9,7 +9,7 @@ from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Symbol, fold, make_list, symbol
 from snsim.language.literals import NUMBER, read_number
 from snsim.language.printer import brief, number_text
-from snsim.language.procedures import ABSENT, Misuse, conversion, function
+from snsim.language.procedures import ABSENT, CallError, conversion, function
 from snsim.language.regex import Regex
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def text(name: str, x: Form, argument: int | None = 0) -> str:
-    """x if it is a string, else Misuse."""
+    """x if it is a string, else CallError."""
     if isinstance(x, str):
         return x
-    raise Misuse(f"{name}: {brief(x)} is no string", argument, conversion(x, "string"))
+    raise CallError(f"{name}: {brief(x)} is no string", argument, conversion(x, "string"))
 
 
 @function("concat", interpreter=True, makes=True)
@@ -40,7 +40,9 @@ def left(string: Form, n: Form) -> str:
 def _count(name: str, n: Form, argument: int) -> int:
     count = whole(name, n, argument)
     if count < 0:
-        raise Misuse(f"{name}: {count} is no number of characters", argument, f"write 0 or more, such as {abs(count)}")
+        raise CallError(
+            f"{name}: {count} is no number of characters", argument, f"write 0 or more, such as {abs(count)}"
+        )
     return count
 
 
@@ -56,7 +58,7 @@ def mid(string: Form, start: Form, n: Form = ABSENT) -> str:
     """(mid string start [n]): n characters from place start on, or all behind it"""
     s, first = text("mid", string), whole("mid", start, 1)
     if first < 1:
-        raise Misuse(
+        raise CallError(
             f"mid: places in a string count from 1, {first} given",
             1,
             "write 1 for the first character: (mid string 1 [n])",
@@ -95,7 +97,7 @@ def upcase1(string: Form) -> str:
 def str_(x: Form) -> str:
     """(str x): the number as a string"""
     if not isinstance(x, float):
-        raise Misuse(f"str: {brief(x)} is no number", 0, "write (pname x) for a value of any kind")
+        raise CallError(f"str: {brief(x)} is no number", 0, "write (pname x) for a value of any kind")
     return number_text(x)
 
 
@@ -116,7 +118,7 @@ def pname(interpreter: Interpreter, x: Form) -> str:
 def nameof(name: Form) -> str:
     """(nameof symbol): its name as a string"""
     if not isinstance(name, Symbol):
-        raise Misuse(
+        raise CallError(
             f"nameof: {brief(name)} is no symbol",
             0,
             "write a name with a quote, (nameof 'h1); (pname x) takes a value of any kind",
@@ -129,7 +131,7 @@ _NO_NAME = {ord("|"): "-", ord("\n"): "-"}
 
 def _symbol(function_name: str, name: str) -> Symbol:
     if "|" in name or "\n" in name:
-        raise Misuse(
+        raise CallError(
             f"{function_name}: a name holds neither | nor a newline",
             0,
             f"write it without them: {brief(name.translate(_NO_NAME))}",
@@ -174,7 +176,7 @@ def regex_subst(interpreter: Interpreter, pattern: Form, replacement: Form, stri
     regex, new = _regex(interpreter, "regex-subst", pattern), text("regex-subst", replacement, 1)
     s = text("regex-subst", string, 2)
     if "%" in _GROUP.sub("", new):
-        raise Misuse(
+        raise CallError(
             f"regex-subst: behind the % stands a digit or a %, in {brief(new)}",
             1,
             "write %0 for the whole match, %1 for the first group, %% for a percent sign",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import finite
 from snsim.language.forms import Form
-from snsim.language.procedures import ABSENT, Misuse, alias, conversion, function
+from snsim.language.procedures import ABSENT, CallError, alias, conversion, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -17,13 +17,13 @@ def _numbers(interpreter: Interpreter, name: str, values: Form, least: int = 0) 
     items = interpreter.elements(values, name)
     for item in items:
         if not isinstance(item, float):
-            raise Misuse(
+            raise CallError(
                 f"{name}: {interpreter.describe(item)} in the list is no number",
                 None,
                 conversion(item, "number") or "leave it out: (filter numberp list) keeps the numbers",
             )
     if len(items) < least:
-        raise Misuse(f"{name}: the list is empty", None, f"test it before: (if list ({name} list) 0)")
+        raise CallError(f"{name}: the list is empty", None, f"test it before: (if list ({name} list) 0)")
     return items
 
 
@@ -32,7 +32,7 @@ def _two(interpreter: Interpreter, name: str, a: Form, b: Form) -> list[tuple[fl
     x = _numbers(interpreter, name, a)
     y = [0.0] * len(x) if b is ABSENT else _numbers(interpreter, name, b)
     if len(x) != len(y):
-        raise Misuse(
+        raise CallError(
             f"{name}: one list has {len(x)} elements, the other {len(y)}",
             None,
             f"give both {max(len(x), len(y))} elements",
@@ -78,7 +78,7 @@ def quantile(interpreter: Interpreter, values: Form, fraction: Form) -> float:
     """(quantile list f): the element that f of the n elements lie below: number floor(n f) in order, from 0"""
     x = sorted(_numbers(interpreter, "quantile", values, 1))
     if not isinstance(fraction, float) or not math.isfinite(fraction):
-        raise Misuse(
+        raise CallError(
             f"quantile: {interpreter.describe(fraction)} is no fraction",
             1,
             "write a number from 0 to 1, such as 0.5 for the median",
@@ -97,7 +97,7 @@ def median(interpreter: Interpreter, values: Form) -> float:
 def rank(interpreter: Interpreter, values: Form, x: Form, width: Form = 0.0) -> Form:
     """(rank list x [width]): the places, from 0, of the numbers equal to x, or within width of it"""
     if not isinstance(x, float) or not isinstance(width, float):
-        raise Misuse("rank: a number is wanted", 1)
+        raise CallError("rank: a number is wanted", 1)
     numbers = _numbers(interpreter, "rank", values)
     places = [float(i) for i, value in enumerate(numbers) if x - width <= value <= x + width]
     return interpreter.new_list(places, "rank")
@@ -114,7 +114,7 @@ def mean_sqr_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
     """(mean-sqr-dist a b): the mean of the squared differences"""
     pairs = _two(interpreter, "mean-sqr-dist", a, b)
     if not pairs:
-        raise Misuse("mean-sqr-dist: the lists are empty", None, "test them before: (if a (mean-sqr-dist a b) 0)")
+        raise CallError("mean-sqr-dist: the lists are empty", None, "test them before: (if a (mean-sqr-dist a b) 0)")
     return finite("mean-sqr-dist", sum((x - y) * (x - y) for x, y in pairs) / len(pairs))
 
 
@@ -136,7 +136,7 @@ def hamming_dist(interpreter: Interpreter, *arguments: Form) -> float:
     has_margin = bool(arguments) and isinstance(arguments[0], float)
     margin, *lists = arguments if has_margin else (0.0, *arguments)
     if len(lists) not in (1, 2):
-        raise Misuse(
+        raise CallError(
             f"hamming-dist: one or two lists are wanted, {len(lists)} given", None, "write (hamming-dist [margin] a b)"
         )
     pairs = _two(interpreter, "hamming-dist", lists[0], lists[1] if len(lists) == 2 else ABSENT)

@@ -15,7 +15,7 @@ from snsim.language.builtins.indexing import selection
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import Form
 from snsim.language.literals import MOST_DIMENSIONS
-from snsim.language.procedures import Misuse, function
+from snsim.language.procedures import CallError, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -26,7 +26,7 @@ def submatrix(interpreter: Interpreter, m: Form, *ranges: Form) -> np.ndarray:
     """(submatrix m r...): the part of a matrix in these ranges, (a b), () or i for each dimension; storage shared"""
     a = matrix("submatrix", m, objects=True)
     if len(ranges) != a.ndim:
-        raise Misuse(
+        raise CallError(
             f"submatrix: the matrix has {a.ndim} dimensions, {len(ranges)} ranges given",
             None,
             f"write (submatrix m{' ()' * a.ndim}), with '(a b) or i in place of a ()",
@@ -34,7 +34,7 @@ def submatrix(interpreter: Interpreter, m: Form, *ranges: Form) -> np.ndarray:
     selected = [selection(interpreter, r, size, i) for i, (r, size) in enumerate(zip(ranges, a.shape), 1)]
     for i, part in enumerate(selected, 1):
         if isinstance(part, slice) and part.start >= part.stop:
-            raise Misuse(
+            raise CallError(
                 f"submatrix: there is nothing in the range {interpreter.describe(ranges[i - 1])}",
                 i,
                 "write the first index and then the last, which is not below it: '(0 4) is 5 indices",
@@ -45,7 +45,7 @@ def submatrix(interpreter: Interpreter, m: Form, *ranges: Form) -> np.ndarray:
 def _dimension(name: str, a: np.ndarray, k: Form, argument: int) -> int:
     i = whole(name, k, argument)
     if not 0 <= i < a.ndim:
-        raise Misuse(
+        raise CallError(
             f"{name}: the matrix has dimensions 0 to {a.ndim - 1}, not {i}",
             argument,
             f"write {a.ndim - 1} for the last dimension" if a.ndim else "write (m) for its one element",
@@ -68,7 +68,7 @@ def narrow(m: Form, dimension: Form, size: Form, offset: Form = 0.0) -> np.ndarr
     a = matrix("narrow", m, objects=True)
     axis, n, first = _dimension("narrow", a, dimension, 1), whole("narrow", size, 2), whole("narrow", offset, 3)
     if n < 1 or first < 0 or first + n > a.shape[axis]:
-        raise Misuse(
+        raise CallError(
             f"narrow: {n} indices from {first} do not lie in 0 to {a.shape[axis] - 1}",
             2,
             f"write 1 to {a.shape[axis] - first} indices from {first}"
@@ -91,7 +91,7 @@ def redim(interpreter: Interpreter, m: Form, *sizes: Form) -> np.ndarray:
     a = matrix("redim", m, objects=True)
     shape = [whole("redim", size, i + 1) for i, size in enumerate(sizes)]
     if any(size < 1 for size in shape) or math.prod(shape) != a.size or len(shape) > MOST_DIMENSIONS:
-        raise Misuse(
+        raise CallError(
             f"redim: {a.size} elements do not fill {' x '.join(map(str, shape)) or 'nothing'}",
             None,
             f"write at most {MOST_DIMENSIONS} sizes whose product is {a.size}, such as (redim m {a.size})",
@@ -107,7 +107,7 @@ def unfold(interpreter: Interpreter, m: Form, dimension: Form, size: Form, step:
     a = matrix("unfold", m, objects=True)
     axis, n, by = _dimension("unfold", a, dimension, 1), whole("unfold", size, 2), whole("unfold", step, 3)
     if not 1 <= n <= a.shape[axis] or by < 1 or a.ndim >= MOST_DIMENSIONS:
-        raise Misuse(
+        raise CallError(
             f"unfold: windows of {n} with step {by} do not fit in {a.shape[axis]} indices",
             2,
             f"write a window of 1 to {a.shape[axis]} and a step of 1 or more",

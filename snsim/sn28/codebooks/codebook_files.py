@@ -17,7 +17,7 @@ from snsim.errors import SnError
 from snsim.input_files import shown
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.codebooks.codebooks import Codebook, codebook, make_codebook
 from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.vocabulary import word
@@ -41,12 +41,12 @@ def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
             record = np.dtype([("word", order + "f4", (sizes[1],)), ("label", order + "i4")])
             items = np.frombuffer(content[_HEADER:], record)
             if not np.isfinite(items["word"]).all():
-                raise Misuse(f"{path} holds a number that is not finite", 0, "write it again with save-codebook")
+                raise CallError(f"{path} holds a number that is not finite", 0, "write it again with save-codebook")
             book = make_codebook(interpreter, "load-codebook", *sizes)
             book.words[:] = items["word"]
             return _with_labels(book, items["label"].astype(np.int64), path)
     hint = "it is text: (load-ascii-codebook file) reads it" if content[:1].isdigit() else ""
-    raise Misuse(
+    raise CallError(
         f"{path} is no binary codebook: its {len(content):,} bytes do not fit a number of words and a width", 0, hint
     )
 
@@ -62,18 +62,18 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
     try:
         numbers = within(read_numbers(interpreter.part(Files).content(path), shown(path)), np.float32, shown(path))
     except SnError as error:
-        raise Misuse(
+        raise CallError(
             f"{path} is no codebook in text: {error.faults[0].message}", 0, "(load-codebook file) reads a binary one"
         ) from None
     words, width = (int(x) for x in numbers[:2].tolist()) if len(numbers) >= 2 else (0, 0)
     if words < 1 or width < 1:
-        raise Misuse(
+        raise CallError(
             f"{path} is no codebook in text: it does not begin with two sizes",
             0,
             "(save-ascii-codebook codebook file) writes one; (load-codebook file) reads a binary one",
         )
     if len(numbers) < 2 + words * (width + 1):
-        raise Misuse(
+        raise CallError(
             f"{path} ends early: {words} words of {width} numbers and a label take "
             f"{words * (width + 1):,} numbers, {len(numbers) - 2:,} are there",
             0,
@@ -81,7 +81,7 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
         )
     rows = numbers[2 : 2 + words * (width + 1)].reshape(words, width + 1)
     if (numbers[:2] % 1).any() or (rows[:, -1] % 1).any() or (np.abs(rows[:, -1]) > 2**31).any():
-        raise Misuse(
+        raise CallError(
             f"{path} is no codebook in text: its sizes and labels are not all whole numbers below 2**31",
             0,
             "(save-ascii-codebook codebook file) writes one",
@@ -93,7 +93,7 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
 
 def _with_labels(book: Codebook, labels: np.ndarray, path: Path) -> Codebook:
     if labels.min() < 0:
-        raise Misuse(
+        raise CallError(
             f"{path} gives word {int(labels.argmin())} the label {int(labels.min())}; a label is not negative",
             0,
             "count the labels from 0, and write the file again",

@@ -16,7 +16,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.codebooks.codebooks import Codebook, codebook, make_codebook
 from snsim.sn28.graphics.canvas import LETTER_HEIGHT, Window
 from snsim.sn28.graphics.drawing_words import current_window, put_text
@@ -36,7 +36,7 @@ def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
     """The points of a codebook, float64, n × 2."""
     book = codebook(interpreter, name, cb)
     if book.width < 2:
-        raise Misuse(
+        raise CallError(
             f"{name}: words of two numbers are wanted, these have {book.width}",
             0,
             "give a codebook of two numbers a word: (new-codebook words 2)",
@@ -100,7 +100,7 @@ def bidim_display_2d(
     points = _points(interpreter, "bidim-display-2d", cb)
     rows, columns = whole("bidim-display-2d", n, 1), whole("bidim-display-2d", m, 2)
     if rows < 1 or columns < 1 or rows * columns != len(points):
-        raise Misuse(
+        raise CallError(
             f"bidim-display-2d: {len(points)} words are no net of {rows} x {columns}",
             1,
             f"write two numbers whose product is {len(points)}, such as 1 and {len(points)}",
@@ -120,7 +120,7 @@ def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
     """
     points, count = _points(interpreter, "bidim-init-ring", data), whole("bidim-init-ring", n, 1)
     if count < 1 or not len(points):
-        raise Misuse(
+        raise CallError(
             f"bidim-init-ring: {count} nodes around {len(points)} words",
             1,
             "write 1 node or more, and give a codebook with words",
@@ -138,7 +138,7 @@ def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Cod
     points = _points(interpreter, "bidim-init-2d", data)
     rows, columns = whole("bidim-init-2d", n, 1), whole("bidim-init-2d", m, 2)
     if min(rows, columns) < 2 or not len(points):
-        raise Misuse(
+        raise CallError(
             f"bidim-init-2d: a net has 2 x 2 nodes or more, over some words; {rows} x {columns} over "
             f"{len(points)} are given",
             1,
@@ -165,7 +165,7 @@ def bidim_query(
     asked = text("bidim-query", question)
     corners = tuple(corner for corner in (x0, y0, x1, y1) if corner is not ABSENT)
     if len(corners) not in (0, 4):
-        raise Misuse("bidim-query: four numbers are the corners, or none", 1, "write xmin ymin xmax ymax")
+        raise CallError("bidim-query: four numbers are the corners, or none", 1, "write xmin ymin xmax ymax")
     port, window = _port(interpreter, "bidim-query", corners or _CORNERS, 1)
     base_line = _MARGIN + round(LETTER_HEIGHT * window.font_size)
     put_text(interpreter, window, _MARGIN, base_line, asked)
@@ -174,7 +174,7 @@ def bidim_query(
     while True:
         place = interpreter.elements(interpreter.call("get-click"), "get-click")
         if len(place) != 2:
-            raise Misuse(
+            raise CallError(
                 "bidim-query: get-click gives a list of two numbers, the place (x y)",
                 None,
                 "take out the get-click of your own, or let it give (list x y)",
@@ -194,7 +194,7 @@ def _ask(interpreter: Interpreter, name: str, title: str) -> Codebook:
     interpreter.call("new-window", _DEMO_SIZE, _DEMO_SIZE, title)
     points = codebook(interpreter, name, interpreter.call("bidim-query", "Click the points, then here"))
     if len(points) < 2:
-        raise Misuse(
+        raise CallError(
             f"{name}: {len(points)} points are clicked, two or more are wanted",
             None,
             "click two points or more, and then above the top of the window",

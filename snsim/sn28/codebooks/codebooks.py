@@ -16,7 +16,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.indexing import index_matrix, put
 from snsim.language.forms import NIL, Form, make_list
-from snsim.language.procedures import ABSENT, Misuse, Procedure
+from snsim.language.procedures import ABSENT, CallError, Procedure
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ class Codebook(Procedure):
 
 
 def codebook(interpreter: Interpreter, name: str, x: Form, argument: int = 0) -> Codebook:
-    """x if it is a codebook, else Misuse."""
+    """x if it is a codebook, else CallError."""
     if isinstance(x, Codebook):
         return x
-    raise Misuse(
+    raise CallError(
         f"{name}: {interpreter.describe(x)} is no codebook",
         argument,
         "(new-codebook words width) makes one, (load-codebook file) reads one",
@@ -80,11 +80,11 @@ def codebook(interpreter: Interpreter, name: str, x: Form, argument: int = 0) ->
 def two_codebooks(
     interpreter: Interpreter, name: str, data: Form, references: Form, arguments: tuple[int, int] = (0, 1)
 ) -> tuple[Codebook, Codebook]:
-    """Two codebooks with words of one width, which stand in these places of a call; else Misuse."""
+    """Two codebooks with words of one width, which stand in these places of a call; else CallError."""
     one = codebook(interpreter, name, data, arguments[0])
     other = codebook(interpreter, name, references, arguments[1])
     if one.width != other.width:
-        raise Misuse(
+        raise CallError(
             f"{name}: words of {one.width} numbers and words of {other.width}",
             arguments[1],
             f"make the second one of {one.width} numbers a word: (new-codebook words {one.width})",
@@ -93,10 +93,10 @@ def two_codebooks(
 
 
 def item(name: str, book: Codebook, i: Form, argument: int = 1) -> int:
-    """The place of a word, from 0; Misuse if there is none."""
+    """The place of a word, from 0; CallError if there is none."""
     place = whole(name, i, argument)
     if not 0 <= place < len(book):
-        raise Misuse(
+        raise CallError(
             f"{name}: the codebook has words 0 to {len(book) - 1}, not {place}",
             argument,
             f"write 0 to {len(book) - 1}" if len(book) else "give one with words: (new-codebook words width)",
@@ -108,7 +108,7 @@ def merged(name: str, books: list[Codebook]) -> Codebook:
     """All words of some codebooks of one width, in order, copied with their labels."""
     widths = {book.width for book in books}
     if len(widths) > 1:
-        raise Misuse(
+        raise CallError(
             f"{name}: words of {' and '.join(map(str, sorted(widths)))} numbers",
             None,
             "give codebooks of one width: (new-codebook words width) makes one",
@@ -117,9 +117,9 @@ def merged(name: str, books: list[Codebook]) -> Codebook:
 
 
 def make_codebook(interpreter: Interpreter, name: str, words: int, width: int) -> Codebook:
-    """A codebook of zeros; Misuse for a size that is none."""
+    """A codebook of zeros; CallError for a size that is none."""
     if not 0 <= words <= _MOST_WORDS or not 1 <= width <= _MOST_NUMBERS:
-        raise Misuse(
+        raise CallError(
             f"{name}: {words} words of {width} numbers; there are 0 to {_MOST_WORDS:,} of 1 to {_MOST_NUMBERS:,}",
             None,
             "write (new-codebook words width), such as (new-codebook 100 16)",
@@ -133,10 +133,10 @@ def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) ->
     """(new-codebook n d): n words of d zeros; (new-codebook m [labels]): the rows of a matrix, shared, with labels"""
     if not isinstance(words, np.ndarray):
         if width is ABSENT:
-            raise Misuse("new-codebook: a matrix or two numbers are wanted", 0, "write (new-codebook words width)")
+            raise CallError("new-codebook: a matrix or two numbers are wanted", 0, "write (new-codebook words width)")
         return make_codebook(interpreter, "new-codebook", whole("new-codebook", words), whole("new-codebook", width, 1))
     if words.dtype != np.float32 or words.ndim != 2:
-        raise Misuse(
+        raise CallError(
             "new-codebook: a matrix of two dimensions in single precision is wanted",
             0,
             "make it by (float-matrix n d), or copy it into one with copy-matrix",
@@ -145,7 +145,7 @@ def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) ->
     if width is not ABSENT:
         labels = width
         if not isinstance(labels, np.ndarray) or labels.dtype == object or labels.shape != (len(book),):
-            raise Misuse(
+            raise CallError(
                 f"new-codebook: a matrix of {len(book)} labels is wanted, one for each word",
                 1,
                 f"make it by (int-matrix {len(book)})",
@@ -187,7 +187,7 @@ def codebook_label(interpreter: Interpreter, cb: Form, i: Form = ABSENT, label: 
 def _label(name: str, x: Form, argument: int) -> int:
     label = whole(name, x, argument)
     if not 0 <= label <= _LARGEST_LABEL:
-        raise Misuse(
+        raise CallError(
             f"{name}: a label is a whole number from 0 to {_LARGEST_LABEL:,}, not {label}",
             argument,
             "count the labels from 0",
@@ -207,7 +207,7 @@ def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Code
     book = codebook(interpreter, "codebook-split", cb)
     first, last = item("codebook-split", book, a, 1), item("codebook-split", book, b, 2)
     if first > last:
-        raise Misuse(
+        raise CallError(
             f"codebook-split: {first} comes behind {last}",
             1,
             f"write the smaller one first: (codebook-split cb {last} {first})",
@@ -219,7 +219,7 @@ def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Code
 def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
     """(codebook-merge cb...): a copy of all words, one codebook behind the other"""
     if not books:
-        raise Misuse("codebook-merge: a codebook is wanted")
+        raise CallError("codebook-merge: a codebook is wanted")
     given = [codebook(interpreter, "codebook-merge", book, i) for i, book in enumerate(books)]
     interpreter.budget.make_matrix(sum(book.words.size for book in given), "codebook-merge")
     return merged("codebook-merge", given)
@@ -229,7 +229,7 @@ def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
 def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> Codebook:
     """(codebook-select f cb...): a copy of the words for whose label f is true"""
     if not books:
-        raise Misuse("codebook-select: a codebook is wanted behind the function")
+        raise CallError("codebook-select: a codebook is wanted behind the function")
     whole_book = merged(
         "codebook-select", [codebook(interpreter, "codebook-select", book, i) for i, book in enumerate(books, 1)]
     )
@@ -254,7 +254,7 @@ def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) 
     """(patdes-to-codebook p d): the rows of p, shared; each label is the column of the greatest in the row of d"""
     book = new_codebook(interpreter, patterns)
     if not isinstance(desired, np.ndarray) or desired.dtype == object or desired.ndim != 2 or len(desired) != len(book):
-        raise Misuse(
+        raise CallError(
             f"patdes-to-codebook: a matrix of {len(book)} rows of targets is wanted",
             1,
             f"give a row of targets for each of the {len(book)} words, such as (matrix {len(book)} 10)",
@@ -264,9 +264,9 @@ def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) 
 
 
 def vector(interpreter: Interpreter, name: str, x: Form, book: Codebook, argument: int = 0) -> np.ndarray:
-    """x as a vector of single precision as wide as the words of a codebook; Misuse if it is none."""
+    """x as a vector of single precision as wide as the words of a codebook; CallError if it is none."""
     if not isinstance(x, np.ndarray) or x.dtype == object or x.shape != (book.width,):
-        raise Misuse(
+        raise CallError(
             f"{name}: a matrix of one dimension with {book.width} numbers is wanted, as the words have; not "
             f"{interpreter.describe(x)}",
             argument,

@@ -23,7 +23,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.codebooks.codebooks import Codebook, codebook, merged, two_codebooks
 from snsim.sn28.codebooks.nearest_neighbours import (
     count_distances,
@@ -80,13 +80,13 @@ def _to_mean(means: np.ndarray, counts: np.ndarray, x: np.ndarray) -> None:
 
 def k_means_of_classes(interpreter: Interpreter, name: str, data: Codebook, k: int, classes: list[int]) -> Codebook:
     """k references for each of the classes, one class behind the other, each by the k-means of the words of its class;
-    Misuse if a class has fewer words.
+    CallError if a class has fewer words.
     """
     of_classes = []
     for label in classes:
         own = Codebook.of(data.words[data.labels == label])
         if len(own) < k:
-            raise Misuse(
+            raise CallError(
                 f"{name}: {len(own)} words have the label {label}, fewer than {k} references",
                 1,
                 f"write {len(own)} or less for k, or give more words the label {label}",
@@ -216,7 +216,7 @@ _PAIRS = {2: pair_of_lvq2, 3: pair_of_lvq3}
 def _with_words(interpreter: Interpreter, name: str, data: Form) -> Codebook:
     book = codebook(interpreter, name, data)
     if not len(book):
-        raise Misuse(
+        raise CallError(
             f"{name}: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
         )
     return book
@@ -243,7 +243,7 @@ def codebook_assign_labels(interpreter: Interpreter, data: Form, references: For
     """(codebook-assign-labels data ref [k]): label references as most items do whose k (1) nearest they are"""
     items, book = two_codebooks(interpreter, "codebook-assign-labels", data, references)
     if not len(items):
-        raise Misuse(
+        raise CallError(
             "codebook-assign-labels: there are no items",
             0,
             "give data with words: (load-codebook file) or (patdes-to-codebook matrix targets)",
@@ -283,20 +283,20 @@ def learn_lvq(
     which, count = whole("learn-lvq", version), whole("learn-lvq", sweeps, 3)
     items, book = two_codebooks(interpreter, "learn-lvq", data, references, (1, 2))
     if which not in (1, *_PAIRS):
-        raise Misuse(f"learn-lvq: there is no version {which}", 0, "write 1, 2 or 3")
+        raise CallError(f"learn-lvq: there is no version {which}", 0, "write 1, 2 or 3")
     if which == 1 and window is not ABSENT:
-        raise Misuse("learn-lvq: LVQ1 has no window", 5, "leave it out, or take version 2 or 3")
+        raise CallError("learn-lvq: LVQ1 has no window", 5, "leave it out, or take version 2 or 3")
     if count < 0:
-        raise Misuse(f"learn-lvq: {count} sweeps", 3, "write 0 or more, such as 10")
+        raise CallError(f"learn-lvq: {count} sweeps", 3, "write 0 or more, such as 10")
     if len(book) < min(which, 2):
-        raise Misuse(
+        raise CallError(
             f"learn-lvq: {len(book)} references are too few for LVQ{which}",
             2,
             "give two references or more, of different labels: (init-lvq-class data k)",
         )
     unknown = np.setdiff1d(items.labels, book.labels)
     if which == 3 and len(unknown):
-        raise Misuse(
+        raise CallError(
             f"learn-lvq: no reference has the label {unknown[0]} of an item",
             2,
             "(init-lvq-class data k) gives each class k references",

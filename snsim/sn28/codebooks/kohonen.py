@@ -23,7 +23,7 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse, Primitive
+from snsim.language.procedures import ABSENT, CallError, Primitive
 from snsim.sn28.codebooks.codebooks import two_codebooks
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
 from snsim.sn28.runtime.vocabulary import word
@@ -53,12 +53,12 @@ def learn_tmap(
     """
     items, net = two_codebooks(interpreter, "learn-tmap", data, nodes)
     if not len(net):
-        raise Misuse(
+        raise CallError(
             "learn-tmap: a map has nodes", 1, "give a codebook with a word for each node: (new-codebook nodes width)"
         )
     count = whole("learn-tmap", sweeps, 2)
     if count < 0:
-        raise Misuse(f"learn-tmap: {count} sweeps", 2, "write 0 or more, such as 10")
+        raise CallError(f"learn-tmap: {count} sweeps", 2, "write 0 or more, such as 10")
     distances = np.zeros(len(net))
     for t in range(count):
         left = (count - t) / count
@@ -106,7 +106,7 @@ def _grid(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive
     lengths = [whole(name, size, i) for i, size in enumerate(sizes)]
     nodes = math.prod(lengths)
     if not lengths or min(lengths) < 1 or nodes > _LARGEST_GRID:
-        raise Misuse(
+        raise CallError(
             f"{name}: a grid has 1 to {_LARGEST_GRID:,} nodes",
             None,
             "write a size of 1 or more for each dimension, such as (tmap-topo-2d 8 8)",
@@ -117,7 +117,7 @@ def _grid(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive
     def fill(interpreter: Interpreter, i: Form, target: Form) -> Form:
         node, into = whole(name, i), matrix(name, target, 1)
         if not 0 <= node < nodes or into.size != nodes:
-            raise Misuse(
+            raise CallError(
                 f"{name}: a grid of {' x '.join(map(str, lengths))} has {nodes} nodes; node {node} and a "
                 f"matrix of {into.size} numbers are given",
                 None,
@@ -217,7 +217,7 @@ def _picture(name: str, drawing: str, corners: tuple[Form, ...], *grid: Form) ->
     """The display that clears the window, and has `bidim-display-dots` draw the data, the word `drawing` the nodes."""
     given = [corner for corner in corners if corner is not ABSENT]
     if len(given) not in (0, 4):
-        raise Misuse(f"{name}: four numbers are the corners, or none", len(grid), "write xmin ymin xmax ymax")
+        raise CallError(f"{name}: four numbers are the corners, or none", len(grid), "write xmin ymin xmax ymax")
     shown = [number(name, corner, len(grid) + i) for i, corner in enumerate(given)] or [-1.0, -1.0, 1.0, 1.0]
 
     def display(interpreter: Interpreter, data: Form, nodes: Form, t: Form) -> Form:

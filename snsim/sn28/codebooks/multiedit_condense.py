@@ -13,7 +13,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.codebooks.codebooks import Codebook, codebook
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
 from snsim.sn28.runtime.vocabulary import word
@@ -34,7 +34,7 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
     """
     book, n = codebook(interpreter, "multiedit", cb), whole("multiedit", parts, 1)
     if n < _LEAST_PARTS:
-        raise Misuse(
+        raise CallError(
             f"multiedit: {_LEAST_PARTS} parts or more are wanted, not {n}",
             1,
             f"write (multiedit cb {_LEAST_PARTS}), or a larger number",
@@ -42,7 +42,7 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
     left, dropped = np.arange(len(book)), -1
     while dropped:
         if len(left) < n:
-            raise Misuse(
+            raise CallError(
                 f"multiedit: {len(left)} words are left, too few for {n} parts",
                 0,
                 f"write a smaller number of parts, at most {max(len(left), 1)}, or give more words",
@@ -76,7 +76,7 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
     """
     book = codebook(interpreter, "condense", cb)
     if not len(book):
-        raise Misuse(
+        raise CallError(
             "condense: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
         )
     store, before = [0], 0
@@ -88,7 +88,7 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
             if stored.labels[nearest(x, stored.words)] == label:
                 continue
             if i in store:  # another word in the store is as near as the word itself
-                raise Misuse(
+                raise CallError(
                     f"condense: word {i} stands in the codebook with two labels", 0, "(multiedit cb) drops such words"
                 )
             store.append(i)

@@ -16,7 +16,7 @@ from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form, make_list
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.codebooks.codebooks import Codebook, codebook, item, two_codebooks, vector
 from snsim.sn28.runtime.vocabulary import word
 
@@ -74,11 +74,11 @@ def distortion(data: Codebook, references: Codebook) -> np.float32:
 
 
 def neighbours(name: str, k: Form, book: Codebook, argument: int) -> int:
-    """The number of neighbours a call asks for; Misuse if it is not 1 to the number of words."""
+    """The number of neighbours a call asks for; CallError if it is not 1 to the number of words."""
     count = whole(name, k, argument)
     if 1 <= count <= len(book):
         return count
-    raise Misuse(
+    raise CallError(
         f"{name}: {count} of the {len(book)} words of the codebook are asked for", argument, f"write 1 to {len(book)}"
     )
 
@@ -102,7 +102,7 @@ def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form
         return distances
     given = matrix("codebook-distances", target, 2)
     if given.shape != distances.shape:
-        raise Misuse(
+        raise CallError(
             f"codebook-distances: a matrix of {len(book)} numbers takes the distances",
             2,
             f"leave it out, or make it by (float-matrix {len(book)})",
@@ -128,7 +128,7 @@ def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) 
     items, book = two_codebooks(interpreter, "codebook-distorsion", data, references)
     for argument, each in enumerate((items, book)):
         if not len(each):
-            raise Misuse(
+            raise CallError(
                 "codebook-distorsion: a codebook without words has none",
                 argument,
                 "fill it before: (load-codebook file) or (codebook-merge cb...)",
@@ -173,7 +173,7 @@ def _answers(
     """The data, the references, and the class that the k nearest of these give each of the data."""
     items, book = two_codebooks(interpreter, name, data, references)
     if not len(items):
-        raise Misuse(
+        raise CallError(
             f"{name}: the codebook has no words to classify",
             0,
             "fill it before: (load-codebook file) or (codebook-merge cb...)",
@@ -198,7 +198,7 @@ def confusion_knn(interpreter: Interpreter, data: Form, references: Form, k: For
     """(confusion-knn data ref [k]): a matrix, in row c and column d how many of class c were taken for class d"""
     items, book, found = _answers(interpreter, "confusion-knn", data, references, k)
     if (found == NO_CLASS).any():
-        raise Misuse(
+        raise CallError(
             f"confusion-knn: with {whole('confusion-knn', k, 2)} neighbours a vote is a tie, which has no column",
             2,
             "(perf-knn data ref k t) counts ties; with 1 neighbour there is none",

@@ -20,7 +20,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, make_list, symbol
-from snsim.language.procedures import TRUE, Misuse
+from snsim.language.procedures import TRUE, CallError
 from snsim.sn28.codebooks.codebooks import Codebook, codebook
 from snsim.sn28.codebooks.kmeans_lvq import k_means_of_classes
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, neighbours, squared_distances
@@ -41,13 +41,13 @@ def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
     """(init-rbf data k): build a net, k centres a label by k-means; (init-rbf data cb): with these centres"""
     items = codebook(interpreter, "init-rbf", data)
     if not len(items):
-        raise Misuse(
+        raise CallError(
             "init-rbf: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
         )
     if isinstance(centres, Codebook):
         book = centres
         if not len(book) or book.width != items.width:
-            raise Misuse(
+            raise CallError(
                 f"init-rbf: {len(book)} centres of {book.width} numbers for words of {items.width}",
                 1,
                 f"take the centres from the data: (k-means data {max(len(book), 1)})",
@@ -85,10 +85,10 @@ def _make_net(interpreter: Interpreter, bells: int, classes: int) -> None:
 
 
 def _pairs(interpreter: Interpreter) -> list[tuple[Form, Form]]:
-    """Each unit that holds a distance, and its bell; Misuse if there is no such net."""
+    """Each unit that holds a distance, and its bell; CallError if there is no such net."""
     layers = [interpreter.elements(interpreter.lookup(name), name) for name in ("distance-layer", "bell-layer")]
     if not layers[0] or len(layers[0]) != len(layers[1]):
-        raise Misuse("there is no net of radial basis functions", None, "(init-rbf data k) builds one")
+        raise CallError("there is no net of radial basis functions", None, "(init-rbf data k) builds one")
     return list(zip(*layers))
 
 
@@ -100,7 +100,7 @@ def _first_v(interpreter: Interpreter, items: Codebook, centres: Codebook) -> fl
         drawn = min(int(randomness.rand() * len(items)), len(items) - 1)  # rand may be 1
         total += float(squared_distances(items.words[drawn], centres.words).mean(dtype=np.float64))
     if not 0.0 < total < np.inf:
-        raise Misuse(
+        raise CallError(
             "init-rbf: all words are the same" if total == 0.0 else "init-rbf: the distances are too large",
             0,
             "give words that differ" if total == 0.0 else "divide the words before: (m*c (codebook-word cb) 0.001)",
@@ -132,7 +132,7 @@ def _presented(interpreter: Interpreter, name: str, i: Form) -> tuple[np.ndarray
     """Word i of the codebook that is presented, and its label."""
     items, place = codebook(interpreter, f"{name}: rbf-cbdata", interpreter.lookup("rbf-cbdata")), whole(name, i, 1)
     if not 0 <= place < len(items):
-        raise Misuse(
+        raise CallError(
             f"{name}: the codebook has words 0 to {len(items) - 1}, not {place}",
             1,
             f"words count from 0: write 0 to {len(items) - 1}",
@@ -146,15 +146,15 @@ def _as_patterns(interpreter: Interpreter, name: str, data: Form) -> Iterator[No
     items = codebook(interpreter, name, data)
     centres = interpreter.lookup("rbf-codebook")
     if not isinstance(centres, Codebook):
-        raise Misuse(f"{name}: there is no net of radial basis functions", None, "(init-rbf data k) builds one")
+        raise CallError(f"{name}: there is no net of radial basis functions", None, "(init-rbf data k) builds one")
     if not len(items) or items.width != centres.width:
-        raise Misuse(
+        raise CallError(
             f"{name}: {len(items)} words of {items.width} numbers for centres of {centres.width}",
             0,
             "build the net for these words: (init-rbf data k)",
         )
     if items.class_count() > number(name, interpreter.lookup("rbf-classes"), None):
-        raise Misuse(
+        raise CallError(
             f"{name}: the net has no output for the label {items.class_count() - 1}",
             0,
             "build the net with data of all classes: (init-rbf data k)",
@@ -184,7 +184,7 @@ def learn_rbf(
     """
     count = whole("learn-rbf", sweeps, 1)
     if count < 0:
-        raise Misuse(f"learn-rbf: {count} sweeps", 1, "write 1 or more, such as 10")
+        raise CallError(f"learn-rbf: {count} sweeps", 1, "write 1 or more, such as 10")
     with _as_patterns(interpreter, "learn-rbf", data):
         weights = [number("sval", interpreter.call("sval", *pair), None) for pair in _pairs(interpreter)]
         rates = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from snsim.language.hidden_characters import replace_hidden
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -255,15 +255,15 @@ class Screen:
         self.changed: Callable[[Window], None] | None = None  # is told of each mark, if windows are shown at once
 
     def open(self, width: int, height: int, title: str) -> Window:
-        """A new window, hidden characters in its title replaced; Misuse for a wrong size, or too many windows."""
+        """A new window, hidden characters in its title replaced; CallError for a wrong size, or too many windows."""
         if not (1 <= width <= _LARGEST and 1 <= height <= _LARGEST):
-            raise Misuse(
+            raise CallError(
                 f"a window has 1 to {_LARGEST:,} pixels on a side, not {width} x {height}",
                 None,
                 'write (new-window 512 512 "title")',
             )
         if len(self.windows) >= _MOST_WINDOWS:
-            raise Misuse(
+            raise CallError(
                 f"the program opens more than {_MOST_WINDOWS} windows", None, "(cls) clears a window to be used again"
             )
         window = Window(len(self.windows) + 1, width, height, replace_hidden(title))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair, make_list, symbol
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.graphics.canvas import (
     BLACK,
     DEFAULT_SIZE,
@@ -40,18 +40,18 @@ _FONT_SIZES = (4.0, 96.0)
 
 
 def current_window(interpreter: Interpreter, name: str) -> Window:
-    """The value of `window`; Misuse if it is none."""
+    """The value of `window`; CallError if it is none."""
     window = interpreter.lookup("window")
     if isinstance(window, Window):
         return window
-    raise Misuse(f"{name}: there is no window to draw in", None, '(new-window 512 512 "title") opens one')
+    raise CallError(f"{name}: there is no window to draw in", None, '(new-window 512 512 "title") opens one')
 
 
 def pixel(name: str, x: Form, argument: int | None) -> int:
     """A number truncated to a pixel; one far outside of any window is taken to be at the border of what is drawn."""
     value = number(name, x, argument)
     if value != value:
-        raise Misuse(
+        raise CallError(
             f"{name}: {value} is no place", argument, "write whole numbers of pixels, from 0 at the left and at the top"
         )
     return int(max(-_LARGEST_PIXEL, min(value, _LARGEST_PIXEL)))
@@ -78,12 +78,12 @@ def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
 def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
     """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels (512 x 512) and makes it the current one"""
     if len(arguments) not in (0, 1, 2, 3, 5):
-        raise Misuse(f"new-window: {len(arguments)} arguments given", None, 'write (new-window x y w h "title")')
+        raise CallError(f"new-window: {len(arguments)} arguments given", None, 'write (new-window x y w h "title")')
     given, title = list(arguments), ""
     if given and isinstance(given[-1], str):
         title = given.pop()
     if len(given) not in (0, 2, 4):
-        raise Misuse("new-window: numbers and then a title are wanted", 0, 'write (new-window x y w h "title")')
+        raise CallError("new-window: numbers and then a title are wanted", 0, 'write (new-window x y w h "title")')
     sizes = [whole("new-window", x, i) for i, x in enumerate(given)]
     width, height = sizes[-2:] if sizes else (DEFAULT_SIZE, DEFAULT_SIZE)
     window = interpreter.part(Screen).open(width, height, title)
@@ -119,7 +119,7 @@ def ysize(interpreter: Interpreter) -> float:
 @word("get-click")
 def get_click(interpreter: Interpreter) -> Form:
     """(get-click): would wait for a click; there is no mouse in a program that runs by itself, and this says so"""
-    raise Misuse(
+    raise CallError(
         "get-click: nobody can click in a picture",
         None,
         "give the points in the program, as a codebook: (new-codebook m) of a matrix of single precision",
@@ -143,7 +143,7 @@ def _color_of(name: str, code: int) -> Color:
     if code in named:
         return named[code]
     if not 0 <= code < 1 << 24:
-        raise Misuse(f"{name}: {code} is the number of no color", 0, "(color-rgb r g b) takes three numbers, 0 to 1")
+        raise CallError(f"{name}: {code} is the number of no color", 0, "(color-rgb r g b) takes three numbers, 0 to 1")
     return code >> 16, code >> 8 & 255, code & 255
 
 
@@ -157,7 +157,7 @@ def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
     parts = [number("alloccolor", x, i) for i, x in enumerate((r, g, b))]
     for i, part in enumerate(parts):
         if not 0.0 <= part <= 1.0:
-            raise Misuse(
+            raise CallError(
                 f"alloccolor: a part of a color is from 0 to 1, not {part:g}",
                 i,
                 f"write {part / 255:g} for {part:g} of 255" if 1 < part <= 255 else "write for example 0.5",
@@ -226,7 +226,7 @@ def _circle(interpreter: Interpreter, name: str, x: Form, y: Form, r: Form, fill
     window = current_window(interpreter, name)
     across, down, radius = pixels(name, x, y, r)
     if radius < 0:
-        raise Misuse(f"{name}: the radius {radius} is negative", 2, f"write {-radius}, without the minus sign")
+        raise CallError(f"{name}: the radius {radius} is negative", 2, f"write {-radius}, without the minus sign")
     draw(interpreter, window, Disc(window.color, across, down, radius, filled))
     return NIL
 
@@ -236,7 +236,7 @@ def fill_polygon(interpreter: Interpreter, *points: Form) -> Form:
     """(fill-polygon x1 y1 x2 y2...): a filled polygon with these corners"""
     window = current_window(interpreter, "fill-polygon")
     if len(points) < 4 or len(points) % 2:
-        raise Misuse(
+        raise CallError(
             "fill-polygon: two points or more are wanted, two numbers each",
             None,
             "write (fill-polygon x1 y1 x2 y2 x3 y3) for a triangle",
@@ -312,7 +312,7 @@ def bounding_rect(interpreter: Interpreter, one: Form, other: Form) -> Form:
 def _rectangle(interpreter: Interpreter, name: str, rectangle: Form, argument: int) -> list[float]:
     items = interpreter.elements(rectangle, name)
     if len(items) != 4:
-        raise Misuse(
+        raise CallError(
             f"{name}: a rectangle is a list (x y w h), not {interpreter.describe(rectangle)}",
             argument,
             "write '(0 0 100 50), or (list x y w h)",

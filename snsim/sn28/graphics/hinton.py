@@ -13,7 +13,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.graphics.canvas import BLACK, GRAY, WHITE, Block, Color, Squares, Window
 from snsim.sn28.graphics.drawing_words import current_window, draw, pixel, pixels
 from snsim.sn28.runtime.vocabulary import word
@@ -67,7 +67,7 @@ def draw_list(
 def _hinton(name: str, values: list[float], most: float, size: int) -> tuple[tuple[int, ...], tuple[Color, ...]]:
     """The sides of the squares, and their colors, white or black."""
     if not most:
-        raise Misuse(f"{name}: the greatest value is 0", None, "give the greatest value that is drawn, such as 1")
+        raise CallError(f"{name}: the greatest value is 0", None, "give the greatest value that is drawn, such as 1")
     shares = [max(-1.0, min(v / most, 1.0)) for v in values]
     return (tuple([int(size * math.sqrt(abs(v))) for v in shares]), tuple([WHITE if v > 0 else BLACK for v in shares]))
 
@@ -93,13 +93,13 @@ def gray_draw_matrix(
     window = current_window(interpreter, "gray-draw-matrix")
     values = matrix("gray-draw-matrix", m, 2)
     if values.ndim not in (1, 2) or not values.size:
-        raise Misuse(
+        raise CallError(
             f"gray-draw-matrix: one or two dimensions are drawn, the matrix has {values.ndim}",
             2,
             "cut out a part of two dimensions: (select m d i)",
         )
     if height is not ABSENT and height != cell:
-        raise Misuse("gray-draw-matrix: cells are as wide as they are high", 6, "write the same number for both")
+        raise CallError("gray-draw-matrix: cells are as wide as they are high", 6, "write the same number for both")
     side = whole("gray-draw-matrix", cell, 5, _LARGEST_CELL)
     interpreter.budget.make_list(values.size, "gray-draw-matrix")
     colors = _grays(
@@ -123,7 +123,7 @@ def gray_draw_matrix(
 def _grays(name: str, values: np.ndarray, low: float, high: float) -> tuple[Color, ...]:
     """A gray for each value: level 64 (v - lo) / (hi - lo), from 0 to 63, of 63 which is white."""
     if low == high:
-        raise Misuse(f"{name}: lo and hi are both {low:g}", None, "write two different numbers, such as -1 and 1")
+        raise CallError(f"{name}: lo and hi are both {low:g}", None, "write two different numbers, such as -1 and 1")
     levels = np.nan_to_num(np.trunc(_GRAYS * (values - low) / (high - low))).clip(0, _GRAYS - 1)
     return tuple([(g, g, g) for g in np.rint(levels * (255 / (_GRAYS - 1))).astype(int).tolist()])
 
@@ -132,7 +132,7 @@ def _numbers(interpreter: Interpreter, name: str, values: Form) -> list[float]:
     items = interpreter.elements(values, name)
     for item in items:
         if type(item) is not float or item - item != 0.0:
-            raise Misuse(
+            raise CallError(
                 f"{name}: {interpreter.describe(item)} in the list is no number that can be drawn",
                 2,
                 "replace it: (filter numberp list) keeps the numbers",
@@ -152,7 +152,7 @@ def _put_squares(
     x, y = pixels(name, *places[:2])
     columns, cell = whole(name, places[2], 3), whole(name, places[3], None, _LARGEST_CELL)
     if columns < 1 or cell < 1:
-        raise Misuse(f"{name}: {columns} columns of cells of {cell} pixels", None, "write 1 or more of both")
+        raise CallError(f"{name}: {columns} columns of cells of {cell} pixels", None, "write 1 or more of both")
     if sizes:
         interpreter.budget.walk(len(sizes))
         draw(interpreter, window, Squares(x, y, columns, cell, sizes, colors, ground))

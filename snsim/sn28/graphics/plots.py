@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, make_list, symbol
 from snsim.language.printer import number_text
-from snsim.language.procedures import ABSENT, Misuse, Primitive
+from snsim.language.procedures import ABSENT, CallError, Primitive
 from snsim.sn28.graphics.canvas import LETTER_WIDTH, Block, Color, Disc, Frame, Line, Mark, Window
 from snsim.sn28.graphics.drawing_words import current_window, draw, pixel, put_text
 from snsim.sn28.runtime.vocabulary import SN28, word
@@ -97,10 +97,10 @@ def _inside(
 
 
 def make_port(name: str, box: Sequence[float], corners: Sequence[float], marker: Form) -> Port:
-    """A port; Misuse if its range is empty."""
+    """A port; CallError if its range is empty."""
     x0, y0, x1, y1 = corners
     if x0 == x1 or y0 == y1 or not all(math.isfinite(c) for c in (*box, *corners)):
-        raise Misuse(
+        raise CallError(
             f"{name}: there is nothing between {x0:g} and {x1:g}, and between {y0:g} and {y1:g}",
             None,
             "write two different numbers for the ends of each axis: (setup-axes xmin ymin xmax ymax)",
@@ -158,14 +158,14 @@ def round_range(low: float, high: float) -> tuple[float, float, float]:
 def _current(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
     port = interpreter.lookup("plot-port")
     if not isinstance(port, Port):
-        raise Misuse(f"{name}: there is no place to plot in", None, "(setup-axes xmin ymin xmax ymax) makes one")
+        raise CallError(f"{name}: there is no place to plot in", None, "(setup-axes xmin ymin xmax ymax) makes one")
     return port, current_window(interpreter, name)
 
 
 def _four(interpreter: Interpreter, name: str, x: Form, argument: int) -> list[float]:
     items = interpreter.elements(x, name)
     if len(items) != 4:
-        raise Misuse(
+        raise CallError(
             f"{name}: a list of four numbers is wanted, not {interpreter.describe(x)}",
             argument,
             "write '(0 0 1 1), or (list xmin ymin xmax ymax)",
@@ -190,7 +190,7 @@ def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Fo
 def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) -> Port:
     """(copy-plot-port port [marker]): the same place to plot in, with a pen and a marker of its own"""
     if not isinstance(port, Port):
-        raise Misuse(
+        raise CallError(
             f"copy-plot-port: {interpreter.describe(port)} is no place to plot in",
             0,
             "(new-plot-port ...) makes one; (setup-axes xmin ymin xmax ymax) plots without one",
@@ -296,7 +296,7 @@ def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
     port, window = _current(interpreter, "plot-lists")
     across, down = (interpreter.elements(values, "plot-lists") for values in (xs, ys))
     if len(across) != len(down):
-        raise Misuse(
+        raise CallError(
             f"plot-lists: one list has {len(across)} elements, the other {len(down)}",
             1,
             f"cut one to {min(len(across), len(down))} elements, or lengthen the other",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import number
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.graphics.canvas import Screen, Window
 from snsim.sn28.graphics.plots import Four, Port, draw_box, make_port, marker_named, nice_box, round_range, steps
 from snsim.sn28.runtime.file_lookup import Files
@@ -50,7 +50,7 @@ def _ages(interpreter: Interpreter, name: str, sweeps: Form) -> tuple[float, flo
     first, last = training_range(interpreter)
     count, age = number(name, sweeps), number_in(interpreter, "age", 0.0)
     if not count > 0:
-        raise Misuse(
+        raise CallError(
             f"{name}: {count:g} sweeps are no axis", 0, "write the number of sweeps that the axis is for, such as 20"
         )
     return age, age + count * (last - first + 1)
@@ -204,7 +204,7 @@ def disp_error(interpreter: Interpreter, n: Form) -> Form:
 def disp_net(interpreter: Interpreter, n: Form) -> Form:
     """(disp-net n): show the net by the program's own function (draw-net layers n)"""
     if interpreter.procedure(symbol("draw-net")) is None:
-        raise Misuse(
+        raise CallError(
             "disp-net: nothing says how the net is drawn",
             None,
             "define (de draw-net (layers n) ...), which draws it in a window",
@@ -254,7 +254,7 @@ def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
     path = interpreter.part(Files).to_read(text("plot-perf-file", name), ".perf")
     measured = _read_log(interpreter.part(Files).content(path).decode("latin-1"))
     if not measured:
-        raise Misuse(f"{path} tells of no measurement", 0, "(setq perf-file name) makes perf write one")
+        raise CallError(f"{path} tells of no measurement", 0, "(setq perf-file name) makes perf write one")
     points = [point for curve in measured.values() for point in curve]
     ages = [point[0] for point in points]
     first, last = min(ages), max(max(ages), min(ages) + 1.0)

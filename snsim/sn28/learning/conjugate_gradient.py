@@ -15,7 +15,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Pair
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.layer_fields import set_field
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, GRAD, Netspace
@@ -50,7 +50,7 @@ def _vector(interpreter: Interpreter, given: Form, argument: int) -> Vector | No
         return None
     weights = interpreter.part(Netspace).wnum
     if not isinstance(given, np.ndarray) or given.shape != (weights,):
-        raise Misuse(
+        raise CallError(
             f"learn-batch-cg: {interpreter.describe(given)} is no vector of {weights} weights",
             argument,
             "hand back the list that learn-batch-cg gave, or begin afresh with (learn-batch-cg n)",

@@ -15,7 +15,7 @@ from snsim.errors import Fault
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.printer import number_text
-from snsim.language.procedures import TRUE, Misuse
+from snsim.language.procedures import TRUE, CallError
 from snsim.sn28.learning.performance import log
 from snsim.sn28.runtime.random_numbers import Randomness
 from snsim.sn28.runtime.settings import Settings, number_in, training_range
@@ -35,7 +35,7 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
     for variable, name in (("pattern-matrix", patterns), ("desired-matrix", desired)):
         matrix = interpreter.call("load-matrix", name)
         if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
-            raise Misuse(
+            raise CallError(
                 f"load-patterns: {interpreter.describe(name)} is no matrix of two dimensions",
                 len(loaded),
                 "write a file of rows, one for each example: .MAT 2 ROWS COLUMNS and the numbers",
@@ -94,7 +94,7 @@ def hoeffding(interpreter: Interpreter, scale: Form, risk: Form, size: Form) -> 
     """
     tau, eta, n = number("hoeffding", scale), number("hoeffding", risk, 1), number("hoeffding", size, 2)
     if not 0 < eta <= 2 or n <= 0:
-        raise Misuse(
+        raise CallError(
             f"hoeffding: there is no bound for a risk of {eta:g} and {n:g} values",
             1 if n > 0 else 2,
             "write a risk between 0 and 1, such as 0.05, and 1 value or more",
@@ -105,7 +105,7 @@ def hoeffding(interpreter: Interpreter, scale: Form, risk: Form, size: Form) -> 
 def _pattern_range(who: str, first: Form, last: Form) -> tuple[float, float]:
     a, b = float(whole(who, first)), float(whole(who, last, 1))
     if not 0 <= a <= b:
-        raise Misuse(
+        raise CallError(
             f"{who}: there are no patterns {number_text(a)} to {number_text(b)}",
             0,
             "give the first and the last, from 0",
@@ -137,7 +137,7 @@ def _examples(interpreter: Interpreter, variable: Symbol) -> Form:
     matrix = interpreter.lookup(variable)
     if matrix is NIL:
         name = variable.name
-        raise Misuse(f"{name} is empty", None, f'(load-patterns "f.pat" "f.des") fills it, or (setq {name} ...)')
+        raise CallError(f"{name} is empty", None, f'(load-patterns "f.pat" "f.des") fills it, or (setq {name} ...)')
     return matrix
 
 

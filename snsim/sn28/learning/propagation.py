@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.adjacency import Units, memory
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.net_word import net_word
@@ -137,7 +137,7 @@ def _init_grad(interpreter: Interpreter, name: str, given: tuple[Form, ...], thr
     threshold = a.optional_number(0.0) if thresholded else None
     a.end()
     if output.count != desired.count:
-        raise Misuse(
+        raise CallError(
             f"{name}: {output.count} outputs have {desired.count} desired values",
             None,
             f"give two layers of equal length: (make-desired ...) takes one of {output.count} units",

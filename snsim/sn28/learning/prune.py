@@ -11,7 +11,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, make_list, symbol
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.learning.performance import propagate
 from snsim.sn28.net.connections import every_connection
 from snsim.sn28.net.net_word import net_word
@@ -28,7 +28,7 @@ def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> 
     """(obd-compute-curvature a b): sums the curvature of every weight over patterns a to b, for obd-prune"""
     a, b = whole("obd-compute-curvature", first), whole("obd-compute-curvature", last, 1)
     if b < a:
-        raise Misuse(
+        raise CallError(
             f"obd-compute-curvature: there are no patterns {a} to {b}",
             0,
             "write the first and the last, such as (obd-compute-curvature 0 9)",
@@ -51,7 +51,7 @@ def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
     """
     share = number("obd-prune", fraction)
     if not 0 <= share <= 1:
-        raise Misuse(f"obd-prune: {share:g} is no fraction", 0, "write 0.1 to cut a tenth of the connections")
+        raise CallError(f"obd-prune: {share:g} is no fraction", 0, "write 0.1 to cut a tenth of the connections")
     net = interpreter.part(Netspace)
     connections = every_connection(net)
     if not len(connections):
@@ -121,7 +121,7 @@ def _columns(interpreter: Interpreter, given: Form, variable: str, argument: int
         return whole("netenv-auto-arch", given, argument)
     matrix = interpreter.lookup(variable)
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
-        raise Misuse(f"netenv-auto-arch: {variable} is no matrix of two dimensions", None, "load patterns first")
+        raise CallError(f"netenv-auto-arch: {variable} is no matrix of two dimensions", None, "load patterns first")
     return int(matrix.shape[1])
 
 
@@ -135,7 +135,7 @@ def _train_with(interpreter: Interpreter, inputs: int, hidden: int, outputs: int
     interpreter.call("build-net", layers, links)
     error = interpreter.call("netenv-auto-train")
     if not isinstance(error, float):
-        raise Misuse(
+        raise CallError(
             f"netenv-auto-train gave {interpreter.describe(error)}, not an error",
             None,
             "let netenv-auto-train end with a number, the error",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, symbol
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.learning.performance import log
 from snsim.sn28.net.layer_fields import access, connections_into, field
 from snsim.sn28.net.net_word import net_word
@@ -86,14 +86,14 @@ def layer_and_number(interpreter: Interpreter, form: Pair, who: str) -> tuple[Fo
     """The values of the two arguments of a word that logs the name of a layer, and that name."""
     cells = interpreter.elements(form.cdr, who)
     if len(cells) != 2:
-        raise Misuse(
+        raise CallError(
             f"{who} takes a number and a layer, {len(cells)} argument{'s' * (len(cells) != 1)} given",
             None,
             f"write ({who} x layer)",
         )
     x, layer = interpreter.evaluate(cells[0], form.cdr.at), interpreter.evaluate(cells[1], form.cdr.cdr.at)
     if layer is NIL:
-        raise Misuse(f"{who}: {interpreter.describe(cells[1])} is no layer", 1, f"write ({who} x layer)")
+        raise CallError(f"{who}: {interpreter.describe(cells[1])} is no layer", 1, f"write ({who} x layer)")
     return x, layer, interpreter.printed(cells[1])
 
 
@@ -133,6 +133,6 @@ def real_epsilon(interpreter: Interpreter, layer: Form = ABSENT) -> Form:
         mu = number_in(interpreter, "mu")
         sigmas = field(interpreter, "real-epsilon", SIGMA, layer)
         if any(mu + abs(sigma) == 0.0 for sigma in sigmas):
-            raise Misuse("real-epsilon: mu and a curvature are 0", None, "set mu: (setq mu 0.05)")
+            raise CallError("real-epsilon: mu and a curvature are 0", None, "set mu: (setq mu 0.05)")
         rates = [rate / (mu + abs(sigma)) for rate, sigma in zip(rates, sigmas)]
     return interpreter.new_list(rates, "real-epsilon")

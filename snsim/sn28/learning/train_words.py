@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import Form, Pair, symbol
-from snsim.language.procedures import ABSENT, TRUE, Misuse
+from snsim.language.procedures import ABSENT, TRUE, CallError
 from snsim.sn28.learning.conjugate_gradient import learn_batch_cg
 from snsim.sn28.learning.performance import judge, log, propagate
 from snsim.sn28.net.net_word import net_word
@@ -85,7 +85,7 @@ def _cycle(interpreter: Interpreter, who: str, n: Form, step: str) -> Form:
 def _times(who: str, n: Form, argument: int = 0) -> int:
     count = whole(who, n, argument)
     if count < 0:
-        raise Misuse(f"{who}: {count} is no number of times", argument, "write 1 or more")
+        raise CallError(f"{who}: {count} is no number of times", argument, "write 1 or more")
     return count
 
 
@@ -161,7 +161,7 @@ def accumulate(interpreter: Interpreter, who: str, first: Form, last: Form, work
     """Present patterns a to b and call these functions for each; the mean error, also in global-error."""
     a, b = whole(who, first), whole(who, last, 1)
     if b < a:
-        raise Misuse(
+        raise CallError(
             f"{who}: there are no patterns {a} to {b}", 0, f"write the first and the last, such as ({who} 0 9)"
         )
     total = 0.0

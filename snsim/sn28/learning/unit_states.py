@@ -13,7 +13,7 @@ from snsim.errors import Fault
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.learning.propagation import add_noise
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.arguments import Arguments
@@ -28,10 +28,10 @@ _F = np.float32
 
 
 def present(space: Netspace, values: np.ndarray, layers: list[Units], who: str) -> None:
-    """Copy numbers, shape (n,), into the states of the units in their order. Misuse if there are fewer than units."""
+    """Copy numbers, shape (n,), into the states of the units in order. CallError if there are too few."""
     count = sum(units.count for units in layers)
     if len(values) < count:
-        raise Misuse(
+        raise CallError(
             f"{who}: {len(values)} numbers are too few for {count} units",
             0,
             f"give {count} numbers, or a layer of {len(values)} units",
@@ -59,7 +59,7 @@ def get_pattern(interpreter: Interpreter, patterns: Form, n: Form, *layers: Form
     index = whole("get-pattern", n, 1)
     if rows.ndim < 1 or not 0 <= index < rows.shape[0]:
         there = f"rows 0 to {rows.shape[0] - 1}" if rows.ndim else "no rows"
-        raise Misuse(
+        raise CallError(
             f"get-pattern: there is no row {index}: the matrix has {there}",
             1,
             "rows count from 0: look at (bound m) for how many there are",
@@ -100,7 +100,7 @@ def _extreme(interpreter: Interpreter, who: str, layer: Form, largest: bool) -> 
     space = interpreter.part(Netspace)
     units = space.units(layer, who)
     if not units.count:
-        raise Misuse(
+        raise CallError(
             f"{who}: the layer is empty", 0, "give a layer with units, such as output-layer of (build-net ...)"
         )
     states = space.unit[VAL].array[units.index]
@@ -130,7 +130,9 @@ def _activation(interpreter: Interpreter, who: str, layer: Form, given: tuple[Fo
     With `apart`, excitation ga x + al spare1 and inhibition be spare2 each draw to their side.
     """
     if len(given) != 7:
-        raise Misuse(f"{who}: {len(given)} numbers are given, 7 are wanted", None, f"write ({who} layer {_ACTIVATION})")
+        raise CallError(
+            f"{who}: {len(given)} numbers are given, 7 are wanted", None, f"write ({who} layer {_ACTIVATION})"
+        )
     al, be, ga, low, high, rest, dec = (_F(number(who, x, i)) for i, x in enumerate(given, 1))
     space = interpreter.part(Netspace)
     units = space.units(layer, who)

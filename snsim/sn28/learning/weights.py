@@ -19,7 +19,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.net_word import net_word
@@ -81,7 +81,7 @@ def update_wghtonly(space: Netspace, decay: float) -> None:
 def update_wghtonly_conjgrad(space: Netspace, curvature: float) -> None:
     """w = w + (sum of acc delta / curvature) delta, the sum in the order of the weights."""
     if not _F(curvature) > 0:
-        raise Misuse(
+        raise CallError(
             f"update-wghtonly-conjgrad: the curvature is {curvature:g}, and must be more than 0",
             0,
             "(setq safe-cg t) adds mu to it",

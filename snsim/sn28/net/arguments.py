@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.net.nlf import NonLinearity
@@ -63,7 +63,7 @@ class Arguments:
     def layer(self, what: str = "layer") -> Units:
         """One layer, which must stand here."""
         if self._taken >= len(self._given):
-            raise Misuse(
+            raise CallError(
                 f"{self.who}: a {what} is missing",
                 None,
                 f"write one behind the last argument; `snsim help {self.who}` tells the order",
@@ -74,7 +74,7 @@ class Arguments:
     def layers(self) -> list[Units]:
         """All that is left; at least one layer."""
         if self._taken >= len(self._given):
-            raise Misuse(f"{self.who}: no layer is given", None, "a layer is a list of units")
+            raise CallError(f"{self.who}: no layer is given", None, "a layer is a list of units")
         return self.rest()
 
     def rest(self) -> list[Units]:
@@ -90,6 +90,6 @@ class Arguments:
     def end(self) -> None:
         """Nothing may be left."""
         if self._taken < len(self._given):
-            raise Misuse(
+            raise CallError(
                 f"{self.who}: {len(self._given)} arguments are {len(self._given) - self._taken} too many", self._taken
             )

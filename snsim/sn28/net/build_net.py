@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Pair, Symbol, make_list, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.runtime.lisp_definitions import code, define
 from snsim.sn28.runtime.settings import Settings
 from snsim.sn28.runtime.vocabulary import word
@@ -67,7 +67,9 @@ def _build(interpreter: Interpreter, who: str, layers: Form, links: Form, biased
     entries = _entries(interpreter, who, layers, 0, _LAYERS)
     joined = _entries(interpreter, who, links, 1, _LINKS)
     if len(entries) < 2:
-        raise Misuse(f"{who}: {len(entries)} layers are given; a net has an input and an output", 0, f"write {_LAYERS}")
+        raise CallError(
+            f"{who}: {len(entries)} layers are given; a net has an input and an output", 0, f"write {_LAYERS}"
+        )
     units = [_new_layer(interpreter, who, entry) for entry in entries]
     interpreter.call("make-input", units[0])
     interpreter.call("make-output", units[-1])
@@ -91,14 +93,16 @@ def _entries(interpreter: Interpreter, who: str, given: Form, argument: int, syn
     for item in _items(interpreter, who, given, argument, syntax):
         parts = _items(interpreter, who, item, argument, syntax)
         if not 2 <= len(parts) <= most:
-            raise Misuse(f"{who}: {interpreter.describe(item)} has {len(parts)} elements", argument, f"write {syntax}")
+            raise CallError(
+                f"{who}: {interpreter.describe(item)} has {len(parts)} elements", argument, f"write {syntax}"
+            )
         entries.append(parts)
     return entries
 
 
 def _items(interpreter: Interpreter, who: str, given: Form, argument: int, syntax: str) -> list[Form]:
     if given is not NIL and not isinstance(given, Pair):
-        raise Misuse(f"{who}: {interpreter.describe(given)} is no list", argument, f"write {syntax}")
+        raise CallError(f"{who}: {interpreter.describe(given)} is no list", argument, f"write {syntax}")
     return interpreter.elements(given, who)
 
 
@@ -106,10 +110,10 @@ def _new_layer(interpreter: Interpreter, who: str, entry: list[Form]) -> Form:
     """The units of a new layer; its name is their variable from now on."""
     name, size = entry[0], entry[1]
     if not isinstance(name, Symbol):
-        raise Misuse(f"{who}: {interpreter.describe(name)} is no name for a layer", 0, f"write {_LAYERS}")
+        raise CallError(f"{who}: {interpreter.describe(name)} is no name for a layer", 0, f"write {_LAYERS}")
     count = interpreter.evaluate(size)
     if not isinstance(count, float) or whole(who, count) < 1:
-        raise Misuse(
+        raise CallError(
             f"{who}: the layer {name.name} has the size {interpreter.describe(count)}",
             0,
             "a size is a number of units, 1 or more, or a form that gives one",
@@ -129,14 +133,14 @@ def define_net(interpreter: Interpreter, layers: Form) -> Form:
     for item in _items(interpreter, "define-net", layers, 0, "((name [nlf-call]) ...)"):
         parts = _items(interpreter, "define-net", item, 0, "((name [nlf-call]) ...)")
         if not 1 <= len(parts) <= 2:
-            raise Misuse(
+            raise CallError(
                 f"define-net: {interpreter.describe(item)} is not (name [nlf-call])",
                 0,
                 "write a name, or (name (nlf-f-tanh a b c d))",
             )
         named.append((parts[0], _own_functions(interpreter, parts[1]) if len(parts) == 2 else _NLF))
     if len(named) < 2:
-        raise Misuse("define-net: a net has an input and an output layer", 0, "write ((name [nlf-call]) ...)")
+        raise CallError("define-net: a net has an input and an output layer", 0, "write ((name [nlf-call]) ...)")
     computed, hidden, output = named[1:], named[1:-1], named[-1]
     back_to_first = list(reversed(computed))
     errors = code("init-grad", output[1][1], "out", "des")

@@ -18,7 +18,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
 
@@ -36,7 +36,7 @@ def _axis(who: str, source: int, target: int, step: int, size: int, toric: bool)
     """The places, along one axis, of each window: shape (target, size)."""
     if toric:
         if not step <= size <= source:
-            raise Misuse(
+            raise CallError(
                 f"{who}: a window of {size} with a step of {step} does not go around {source} units",
                 None,
                 f"write a window that is not smaller than its step, and at most {source}",
@@ -44,7 +44,7 @@ def _axis(who: str, source: int, target: int, step: int, size: int, toric: bool)
         starts = np.minimum(np.arange(target) * step, source - step)
         return (starts[:, None] + np.arange(size)) % source
     if size > source:
-        raise Misuse(
+        raise CallError(
             f"{who}: a window of {size} does not fit in the {source} units there are",
             None,
             f"write at most {source}; a window is given as columns, rows, a layer as rows, columns",
@@ -68,7 +68,7 @@ class _Builder:
         """Sizes and steps, 1 or more."""
         for i, x in enumerate(given, first_argument):
             if not isinstance(x, float):
-                raise Misuse(
+                raise CallError(
                     f"{self.who}: {self.interpreter.describe(x)} is no size and no step",
                     i,
                     f"`snsim help {self.who}` tells in what order they stand",
@@ -76,14 +76,14 @@ class _Builder:
         numbers = [whole(self.who, x, i) for i, x in enumerate(given, first_argument)]
         for i, n in enumerate(numbers, first_argument):
             if n < 1:
-                raise Misuse(f"{self.who}: {n} is no size and no step", i, "write 1 or more")
+                raise CallError(f"{self.who}: {n} is no size and no step", i, "write 1 or more")
         return numbers
 
     def layer(self, given: Form, *sizes: int) -> np.ndarray:
         """The units of a layer, shape `sizes`."""
         units = self.net.units(given, self.who).array
         if len(units) != math.prod(sizes):
-            raise Misuse(
+            raise CallError(
                 f"{self.who}: {' x '.join(map(str, sizes))} units are announced, the layer has {len(units)}",
                 None,
                 f"write sizes whose product is {len(units)}",
@@ -352,7 +352,7 @@ def shared_bias_connect(interpreter: Interpreter, layer: Form) -> Form:
     builder = _Builder(interpreter, "shared-bias-connect")
     units = builder.net.units(layer, builder.who).array
     if not len(units):
-        raise Misuse(
+        raise CallError(
             "shared-bias-connect: the layer is empty", 0, "give a layer with units, such as hidden of (build-net ...)"
         )
     return builder.join(np.zeros(1, int), units, np.zeros(1, int))

@@ -11,7 +11,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.adjacency import Edges
 from snsim.sn28.net.field_numbers import FieldNumbers
 from snsim.sn28.net.net_word import net_word
@@ -42,11 +42,11 @@ def share_weights(
 
 
 def weights_between(space: Netspace, pre: np.ndarray, post: np.ndarray, who: str) -> np.ndarray:
-    """The weight of each connection pre[k] to post[k]; Misuse if one does not exist."""
+    """The weight of each connection pre[k] to post[k]; CallError if one does not exist."""
     found = [space.found.get(ends) for ends in zip(pre.tolist(), post.tolist())]
     if None in found:
         k = found.index(None)
-        raise Misuse(
+        raise CallError(
             f"{who}: there is no connection from unit {pre[k]} to unit {post[k]} whose weight could be shared",
             None,
             f"make it first: (connect {pre[k]} {post[k]})",
@@ -115,7 +115,7 @@ def word_dup_connection(
     )
     for side, a, b in (("pre", from_pre, to_pre), ("post", from_post, to_post)):
         if len(a) != len(b):
-            raise Misuse(
+            raise CallError(
                 f"{who}: the lists on the {side} side have {len(a)} and {len(b)} units",
                 None,
                 f"give lists of equal length, such as {len(a)}: one unit shares with one",
@@ -149,7 +149,7 @@ def word_cut_connection(interpreter: Interpreter, pre: Form, post: Form) -> Form
         for target in targets:
             interpreter.step()
             if not space.cut(source, target):
-                raise Misuse(
+                raise CallError(
                     f"cut-connection: there is no connection from unit {source} to unit {target}",
                     None,
                     f"(amont {target}) lists the units that feed unit {target}",
@@ -201,11 +201,11 @@ def sindex(interpreter: Interpreter, pre: Form, post: Form, weight: Form = ABSEN
     if connection is None:
         if weight is ABSENT:
             return NIL
-        raise Misuse("sindex: there is no such connection", None, "make it first: (connect pre post)")
+        raise CallError("sindex: there is no such connection", None, "make it first: (connect pre post)")
     if weight is not ABSENT:
         index = whole("sindex", weight, 2)
         if not 0 <= index < space.wnum:
-            raise Misuse(
+            raise CallError(
                 f"sindex: there is no weight {index}: there are 0 to {space.wnum - 1}",
                 2,
                 f"write 0 to {space.wnum - 1}",

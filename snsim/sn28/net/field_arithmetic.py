@@ -15,7 +15,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.fields import field_number, link_array, link_index, read_units, write_units
 from snsim.sn28.net.net_word import net_word
@@ -97,7 +97,9 @@ def _op(interpreter: Interpreter, who: str, side: _Side, layer: Form, given: tup
         on.compute(target, [first], lambda x: a * x[0])
         return NIL
     if given[4] is ABSENT:
-        raise Misuse(f"{who}: the factor of the second field is missing", None, f"write ({who} layer f1 f2 c2 f3 c3)")
+        raise CallError(
+            f"{who}: the factor of the second field is missing", None, f"write ({who} layer f1 f2 c2 f3 c3)"
+        )
     second, b = on.field(given[3], 4), _F(number(who, given[4], 5))
     on.compute(target, [first, second], lambda x: a * x[0] + b * x[1])
     return NIL
@@ -128,7 +130,7 @@ def copy_nfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
     source = to if third is ABSENT else space.units(second, "copy-nfield")
     at = field_number(space, second if third is ABSENT else third, "copy-nfield", argument=2 + (third is not ABSENT))
     if to.count != source.count:
-        raise Misuse(
+        raise CallError(
             f"copy-nfield: the layers have {to.count} and {source.count} units",
             None,
             f"give two layers of equal length, such as {source.count} units",
@@ -169,7 +171,7 @@ def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
     to = _OfLinks(interpreter, "copy-sfield", layer)
     source = to if third is ABSENT else _OfLinks(interpreter, "copy-sfield", second)
     if len(to.connections) != len(source.connections):
-        raise Misuse(
+        raise CallError(
             f"copy-sfield: {len(to.connections)} connections enter the one layer and "
             f"{len(source.connections)} the other",
             None,
@@ -234,7 +236,7 @@ def _mean_square(interpreter: Interpreter, who: str, field: int, layers: tuple[F
     units = np.concatenate([space.units(layer, who).array for layer in layers])
     at = edges.places(units)
     if not len(at):
-        raise Misuse(f"{who}: no connection enters these units", None, "connect them first: (connect pre post)")
+        raise CallError(f"{who}: no connection enters these units", None, "connect them first: (connect pre post)")
     values = link_array(space, field)[0][edges.weight.array[at]]
     return float(in_order(values * values) / _F(len(at)))
 

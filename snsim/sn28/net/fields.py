@@ -14,7 +14,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.adjacency import Edges, Units
 from snsim.sn28.net.field_numbers import LINK_FIELDS, UNIT_FIELDS
 from snsim.sn28.net.net_word import net_word
@@ -31,12 +31,12 @@ _LINKS = {at: (name, modes) for name, (at, _, modes) in LINK_FIELDS.items()}
 
 
 def field_number(space: Netspace, given: Form, who: str, of_links: bool = False, argument: int | None = None) -> int:
-    """A field's number. Misuse if there is none, or not in this kernel."""
+    """A field's number. CallError if there is none, or not in this kernel."""
     known = _LINKS if of_links else _UNITS
     field = whole(who, given, argument)
     if field not in known:
         names = ", ".join(f"{at} ({name})" for at, (name, _) in known.items())
-        raise Misuse(
+        raise CallError(
             f"{who}: a {'connection' if of_links else 'unit'} has no field {field}", argument, f"fields: {names}"
         )
     space.require(known[field][1], f"field {known[field][0]}")
@@ -133,7 +133,7 @@ def _access_link(interpreter: Interpreter, who: str, field: int, pre: Form, post
     if connection is None:
         if value is ABSENT:
             return NIL
-        raise Misuse(
+        raise CallError(
             f"{who}: there is no connection from unit {ends[0]} to unit {ends[1]}",
             None,
             f"(connect {ends[0]} {ends[1]}) makes one",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from snsim.errors import Source
 from snsim.language.forms import fold
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import CallError, Procedure
 from snsim.registry import Shelf, suggest
 
 
@@ -48,9 +48,9 @@ KERNELS = {
 
 
 def kernel_named(name: str) -> Kernel:
-    """The kernel of this name. Misuse with the names there are if it is none."""
+    """The kernel of this name. CallError with the names there are if it is none."""
     if name not in KERNELS:
-        raise Misuse(f'there is no kernel "{name}"', 0, suggest(name, list(KERNELS), "kernels"))
+        raise CallError(f'there is no kernel "{name}"', 0, suggest(name, list(KERNELS), "kernels"))
     return KERNELS[name]
 
 
@@ -60,11 +60,11 @@ def smallest(modes: Iterable[str]) -> Kernel:
     return next(k for k in KERNELS.values() if k.has(wanted))
 
 
-def missing(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> Misuse:
+def missing(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> CallError:
     """The refusal of a word that the kernel does not have."""
     having = [k.name for k in KERNELS.values() if k.has(modes)]
     wider = smallest({*modes, *(mode for mode in ("iterative", "newton") if now.has([mode]))}).name
-    return Misuse(
+    return CallError(
         f"kernel {now.name} has no {name}{why}: {' and '.join(having)} "
         + ("has it" if len(having) == 1 else "have it"),
         None,

@@ -12,7 +12,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, Symbol
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.connections import every_connection
 from snsim.sn28.net.fields import read_units, write_units
@@ -48,7 +48,7 @@ def set_field(interpreter: Interpreter, who: str, number_of_field: int, value: F
         return
     values = [number(who, x, None) for x in interpreter.elements(value, who)]
     if len(values) != units.count:
-        raise Misuse(
+        raise CallError(
             f"{who}: {len(values)} values are given for {units.count} units",
             None,
             f"give {units.count} values, or one number for all",
@@ -59,7 +59,7 @@ def set_field(interpreter: Interpreter, who: str, number_of_field: int, value: F
 def access(interpreter: Interpreter, name: str, number_of_field: int, arguments: tuple[Form, ...]) -> Form:
     """What `state` does for its field: () gives all, (l) a layer's; (x), (l x) and (l list) set."""
     if len(arguments) > 2:
-        raise Misuse(
+        raise CallError(
             f"{name}: {len(arguments)} arguments are given, at most 2 taken",
             None,
             f"write ({name} layer) or ({name} layer x)",
@@ -75,7 +75,7 @@ def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
     """(mapncar f args): what (state . args) does, for a function like nval: (f unit) gives, (f unit x) sets"""
     given = interpreter.elements(arguments, "mapncar")
     if len(given) > 2:
-        raise Misuse(f"mapncar: {len(given)} arguments are given, at most 2 taken", 1)
+        raise CallError(f"mapncar: {len(given)} arguments are given, at most 2 taken", 1)
     if not given or (len(given) == 1 and not isinstance(given[0], float)):
         units = layer_units(interpreter, "mapncar", given[0] if given else ABSENT).array.tolist()
         return interpreter.new_list([interpreter.apply(function, [float(u)]) for u in units], "mapncar")
@@ -84,7 +84,7 @@ def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
     units = (everything if len(given) == 1 else layer_units(interpreter, "mapncar", given[0]).array).tolist()
     values = interpreter.elements(value, "mapncar") if isinstance(value, Pair) else [value] * len(units)
     if len(values) != len(units):
-        raise Misuse(
+        raise CallError(
             f"mapncar: {len(values)} values are given for {len(units)} units",
             1,
             f"give {len(units)} values, or a layer of {len(values)} units",
@@ -174,7 +174,7 @@ def _set_weights(interpreter: Interpreter, who: str, kind: str, unit: Form, valu
     numbers = net.incoming.weight.array[connections_into(net, target)]
     given = [number(who, x, 1) for x in interpreter.elements(values, who)]
     if len(given) != len(numbers):
-        raise Misuse(
+        raise CallError(
             f"{who}: {len(given)} values are given for the {len(numbers)} connections into unit {target}",
             1,
             f"give {len(numbers)} values; the bias counts, if it is connected",
@@ -196,7 +196,7 @@ def rest_weights(interpreter: Interpreter, dumped: Form) -> Form:
     net = interpreter.part(Netspace)
     lists = interpreter.elements(dumped, "rest-weights")
     if len(lists) != net.nnum:
-        raise Misuse(
+        raise CallError(
             f"rest-weights: the weights of {len(lists)} units are given, the net has {net.nnum}",
             0,
             "give the list that (dump-weights) made of this net",
@@ -230,7 +230,7 @@ def _loop(interpreter: Interpreter, form: Pair, syntax: str, count: int, rounds:
     head = form.cdr
     names = list(head.car) if isinstance(head, Pair) and isinstance(head.car, Pair) else []
     if len(names) != count or not all(isinstance(name, Symbol) for name in names):
-        raise Misuse(f"{form.car}: {count} name{'s are' if count > 1 else ' is'} wanted first", 0, f"write {syntax}")
+        raise CallError(f"{form.car}: {count} name{'s are' if count > 1 else ' is'} wanted first", 0, f"write {syntax}")
     bindings = [interpreter.bind(name, NIL) for name in names]
     value: Form = NIL
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.forms import NIL, Form, Pair, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.adjacency import Edges, Memory, Units, edges, memory
 from snsim.sn28.net.field_numbers import FieldNumbers
 from snsim.sn28.net.kernels import Kernel, kernel_named, missing, needed, smallest
@@ -73,10 +73,10 @@ class Netspace:
             self._kernel, self._stated = kernel_named(name), "the command line"
 
     def set_kernel(self, name: str) -> None:
-        """The program's own `libload`. Misuse if it has a net of another kernel already."""
+        """The program's own `libload`. CallError if it has a net of another kernel already."""
         wanted = kernel_named(name)
         if self._kernel not in (None, wanted) and self.nnum > 1:
-            raise Misuse(
+            raise CallError(
                 f"the net was made with kernel {self._kernel.name}, {name} comes too late",
                 0,
                 f'write (libload "sn28/{name}") before the net is made',
@@ -87,7 +87,7 @@ class Netspace:
         self.tell_sizes()
 
     def require(self, modes: Iterable[str], who: str) -> None:
-        """See that the kernel has these modes. Misuse, naming the kernels that have them, if it does not.
+        """See that the kernel has these modes. CallError, naming the kernels that have them, if it does not.
 
         A kernel that nobody stated grows with what is asked of it, until weights have been learnt with it.
         """
@@ -114,13 +114,13 @@ class Netspace:
             self.require(["iterative"], "alloc-net with a number of weights")
         weights = connections if weights is None else weights
         if units < 1 or connections < 0 or weights < 0:
-            raise Misuse(
+            raise CallError(
                 f"alloc-net: no net has {units} units, {connections} connections and {weights} weights",
                 0,
                 "write (alloc-net units connections [weights]); the bias is one of the units",
             )
         if weights > connections:
-            raise Misuse(
+            raise CallError(
                 f"alloc-net: {weights} weights are more than the {connections} connections",
                 2,
                 f"write at most {connections}, or leave the weights out",
@@ -209,9 +209,9 @@ class Netspace:
     def newneurons(self, count: int) -> range:
         """The numbers of so many new units."""
         if count < 0:
-            raise Misuse(f"newneurons: {count} is no number of units", 0, "write 1 or more")
+            raise CallError(f"newneurons: {count} is no number of units", 0, "write 1 or more")
         if self.nnum + count > self.nmax:
-            raise Misuse(
+            raise CallError(
                 f"newneurons: {count} more units are {self.nnum + count} with the bias, and there is room for "
                 f"{self.nmax}",
                 0,
@@ -227,18 +227,18 @@ class Netspace:
         """New connections from pre[k] to post[k], in order; the number of the first.
 
         `weight`: the weight of each; with `fresh`, so many new weights of value 0 are made, and it counts from the
-        first of them. Misuse, and nothing is made, if there is a connection between the same units already or if
+        first of them. CallError, and nothing is made, if there is a connection between the same units already or if
         there is no room.
         """
         first, count = self.snum, len(pre)
         if first + count > self.smax:
-            raise Misuse(
+            raise CallError(
                 f"{who}: {first + count:,} connections do not fit in the {self.smax:,} that were reserved",
                 None,
                 "reserve more: (alloc-net units connections)",
             )
         if self.wnum + fresh > self.wmax:
-            raise Misuse(
+            raise CallError(
                 f"{who}: {self.wnum + fresh:,} weights do not fit in the {self.wmax:,} that were reserved",
                 None,
                 "reserve more: (alloc-net units connections [weights])",
@@ -247,7 +247,7 @@ class Netspace:
         new = dict(zip(keys, range(first, first + count)))
         if len(new) < count or not self.found.keys().isdisjoint(new):
             twice = next(key for k, key in enumerate(keys) if key in self.found or new[key] != first + k)
-            raise Misuse(
+            raise CallError(
                 f"{who}: unit {twice[0]} is connected to unit {twice[1]} already",
                 None,
                 f"leave it out, or change its weight: (sval {twice[0]} {twice[1]} 0.5)",
@@ -291,7 +291,7 @@ class Netspace:
     def units(self, layer: Form, who: str) -> Units:
         """The units of a layer: a list of numbers, lists in it opened up, or one number.
 
-        A list is looked through once, as long as no list of the program is changed in place. Misuse if anything in it
+        A list is looked through once, as long as no list of the program is changed in place. CallError if an item
         is no unit.
         """
         changes = self.interpreter.rewritten
@@ -308,14 +308,14 @@ class Netspace:
     def number(self, unit: Form, who: str, argument: int | None = None) -> int:
         """The number of one unit."""
         if not isinstance(unit, float):
-            raise Misuse(
+            raise CallError(
                 f"{who}: {self.interpreter.describe(unit)} is no unit",
                 argument,
                 "write a number such as 1, or a layer such as input-layer",
             )
         if not (0 <= unit < self.nnum and unit == int(unit)):
             there = f"the net has units 0 to {self.nnum - 1}" if self.nnum else "there is no net yet"
-            raise Misuse(
+            raise CallError(
                 f"{who}: there is no unit {unit:g}: {there}",
                 argument,
                 f"write a unit from 0 to {self.nnum - 1}" if self.nnum else "begin with (alloc-net units connections)",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.forms import Form
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import CallError, Procedure
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -33,7 +33,7 @@ class NonLinearity(Procedure):
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         if len(arguments) != 1 or not isinstance(arguments[0], float):
-            raise Misuse(f"{self.name} takes one number", None, "write (nlf x)")
+            raise CallError(f"{self.name} takes one number", None, "write (nlf x)")
         with np.errstate(all="ignore"):
             return float(self.values(np.array(arguments, _F))[0])
 
@@ -173,7 +173,7 @@ class OfProgram(NonLinearity):
         made = [self.interpreter.apply(self.function, [value]) for value in x.astype(float).tolist()]
         for value in made:
             if not isinstance(value, float):
-                raise Misuse(
+                raise CallError(
                     f"the non-linear function gives {self.interpreter.describe(value)}, which is no number",
                     None,
                     "let the function end with a number: (nlf-f-lisp (lambda (x) (tanh x)))",

@@ -13,7 +13,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import Form, symbol
-from snsim.language.procedures import ABSENT, Misuse, Procedure
+from snsim.language.procedures import ABSENT, CallError, Procedure
 from snsim.sn28.net import nlf
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
@@ -28,12 +28,12 @@ Functions = tuple[NonLinearity, NonLinearity, NonLinearity]  # f, f' and f''
 
 
 def non_linearity(interpreter: Interpreter, f: Form, who: str, argument: int | None = None) -> NonLinearity:
-    """f as a non-linearity; a function of the program is taken as one. Misuse if it is none."""
+    """f as a non-linearity; a function of the program is taken as one. CallError if it is none."""
     if isinstance(f, NonLinearity):
         return f
     if isinstance(f, Procedure):
         return nlf.OfProgram(interpreter, f)
-    raise Misuse(
+    raise CallError(
         f"{who}: {interpreter.describe(f)} is no non-linear function",
         argument,
         "make one: (nlf-f-tanh a b c d), (nlf-f-lisp (lambda (x) ...)) ...",
@@ -65,7 +65,7 @@ def _unit_scale(interpreter: Interpreter, mx: float, dmin: float) -> float:
     f, _ = tanh_functions(interpreter, 1.0, mx, dmin, 0.0)
     at_one = float(f.values(np.ones(1, np.float32))[0])
     if at_one == 0:
-        raise Misuse("the scale that gives f(1) = 1 is infinite: f(1) is 0", None, "state the scale")
+        raise CallError("the scale that gives f(1) = 1 is infinite: f(1) is 0", None, "state the scale")
     return 1.0 / at_one
 
 
@@ -94,12 +94,12 @@ def _lin(interpreter: Interpreter, dmin: float, dmax: float, th: float | None = 
         return f, nlf.Slope(f), nlf.Zero()
     if th is None:
         if abs(dmax) < 1:
-            raise Misuse(
+            raise CallError(
                 f"nlf-lin: with slope {dmax:g} no threshold gives f(1) = 1 or -1", 1, "state it: (nlf-lin dmin dmax th)"
             )
         th = (math.copysign(1.0, dmax) - dmin) / (dmax - dmin)
     if th == 0:
-        raise Misuse("nlf-lin: the threshold is not 0", 2, "write (nlf-lin dmin dmax th) with a threshold such as 1")
+        raise CallError("nlf-lin: the threshold is not 0", 2, "write (nlf-lin dmin dmax th) with a threshold such as 1")
     f = nlf.Piecewise((dmax - dmin) * th, 1 / th, dmin, 0.0)
     return f, nlf.Slope(f), nlf.Zero()
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.nlf import NonLinearity
 
 _F = np.float32
@@ -22,13 +22,13 @@ class Knots:
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
-            raise Misuse(
+            raise CallError(
                 f"a spline takes as many values as places: {len(self.x)} and {len(self.y)} given",
                 None,
                 f"give {max(len(self.x), len(self.y))} of each",
             )
         if len(self.x) < 2 or not (np.diff(self.x) > 0).all():
-            raise Misuse(
+            raise CallError(
                 "the places of a spline are two or more numbers, ascending",
                 0,
                 "write them in order, as in '(-1 0 1), each once",

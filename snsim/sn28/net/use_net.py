@@ -14,7 +14,7 @@ import numpy as np
 
 from snsim.language.builtins.lists import list_
 from snsim.language.forms import Form, Pair, Symbol, fold, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.network.expressions import evaluate
 from snsim.network.net import BORDER, Connection, Net, Nlf, Table
 from snsim.network.operations import NUMPY
@@ -63,7 +63,7 @@ def non_linear_functions(interpreter: Interpreter, nlf: Nlf) -> Functions:
 def use_net(interpreter: Interpreter, name: Form) -> Form:
     """(use-net 'name): a declared net becomes the current one; its layers become variables that hold their units"""
     if not isinstance(name, (Symbol, str)):
-        raise Misuse(f"use-net: {interpreter.describe(name)} is no name of a net", 0, "write (use-net 'name)")
+        raise CallError(f"use-net: {interpreter.describe(name)} is no name of a net", 0, "write (use-net 'name)")
     title = name.name if isinstance(name, Symbol) else fold(name)
     net = interpreter.part(declared_nets).get(title, interpreter.place())
     check_usable(net)
@@ -95,10 +95,10 @@ def lacks(net: Net) -> list[str]:
 
 
 def check_usable(net: Net) -> None:
-    """Misuse, naming all of them, for what SN's kernels do not have."""
+    """CallError, naming all of them, for what SN's kernels do not have."""
     lacking = lacks(net)
     if lacking:
-        raise Misuse(
+        raise CallError(
             f"use-net: SN's units know no {', no '.join(lacking)}",
             0,
             f'train "{net.name}" by (train ...), or state it without',

@@ -18,7 +18,7 @@ from snsim.input_files import shown
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.printer import number_text
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.connections import every_connection
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, Netspace
@@ -82,7 +82,9 @@ def save_weights_as_c(interpreter: Interpreter, name: Form, array: Form = ABSENT
     """(save-weights-as-c "f" [name]): writes all weights, with 4 decimals, as an array of the language C"""
     title = "weights" if array is ABSENT else text("save-weights-as-c", array, 1)
     if not title.replace("_", "a").isalnum() or title[0].isdigit() or not title.isascii():
-        raise Misuse(f'save-weights-as-c: "{title}" is no name in C', 1, "write letters, digits and _, such as net_1")
+        raise CallError(
+            f'save-weights-as-c: "{title}" is no name in C', 1, "write letters, digits and _, such as net_1"
+        )
     weights = _weights(interpreter).astype(float).tolist()
     rows = ["  " + ", ".join(map(number_text, weights[i : i + 8])) for i in range(0, len(weights), 8)]
     lines = [f"float {title}[{len(weights)}] = {{", ",\n".join(rows), "};"]
@@ -93,7 +95,7 @@ def _weights(interpreter: Interpreter) -> np.ndarray:
     net = interpreter.part(Netspace)
     values: np.ndarray = net.weight_val.array[: net.wnum]
     if not len(values):
-        raise Misuse("there are no weights yet", None, "build-net makes a net, connect joins its units")
+        raise CallError("there are no weights yet", None, "build-net makes a net, connect joins its units")
     return values
 
 
@@ -141,9 +143,9 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
     try:
         weights = within(read_matrix(content, f'"{name}"'), np.float32, f'"{name}"')
     except SnError as error:
-        raise Misuse(error.faults[0].message, 0, "save-net writes files that load-net reads") from None
+        raise CallError(error.faults[0].message, 0, "save-net writes files that load-net reads") from None
     if weights.shape != (net.wnum,):
-        raise Misuse(
+        raise CallError(
             f'"{name}" has {" x ".join(map(str, weights.shape))} weights, the net has {net.wnum}',
             0,
             "build the net that wrote it first",
@@ -159,11 +161,11 @@ def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> For
     if units is ABSENT:
         return NIL if read is None else float(read[0])
     if read is None:
-        raise Misuse(f'"{name}" does not say which units its weights join', 0, '(load-net "f") reads such a file')
+        raise CallError(f'"{name}" does not say which units its weights join', 0, '(load-net "f") reads such a file')
     count, _, records = read
     listed = interpreter.part(Netspace).units(units, "merge-net").array
     if len(listed) < count:
-        raise Misuse(
+        raise CallError(
             f'"{name}" has {count} units, {len(listed)} are listed',
             1,
             f"list {count} units, or write the file again for these with (save-net/merge file layer...)",
@@ -183,7 +185,7 @@ def _set_weights(interpreter: Interpreter, who: str, listed: np.ndarray, records
     units = np.concatenate([[0], listed])
     for pre, post, weight, rate in records.tolist():
         if not (0 <= pre < len(units) and 0 <= post < len(units)):
-            raise Misuse(
+            raise CallError(
                 f"{who}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units",
                 0,
                 "build the net first, as it was when the file was written",
@@ -191,7 +193,7 @@ def _set_weights(interpreter: Interpreter, who: str, listed: np.ndarray, records
         ends = (int(units[pre]), int(units[post]))
         connection = net.found.get(ends)
         if connection is None:
-            raise Misuse(
+            raise CallError(
                 f"{who}: the net has no connection from unit {ends[0]} to unit {ends[1]}, the file has",
                 0,
                 "build the net first, as it was when the file was written",
@@ -215,7 +217,7 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
                 fields = [("pre", f"{order}i4"), ("post", f"{order}i4"), ("weight", f"{order}f4")]
                 kind = np.dtype(fields + [("rate", f"{order}f4")] * (magic == _OLD_MERGE))
                 if (len(content) - 12) % kind.itemsize:
-                    raise Misuse(
+                    raise CallError(
                         f'"{name}" ends in the middle of a connection',
                         0,
                         "write it again with (save-net/merge file layer...)",
@@ -226,7 +228,7 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
                 for field in kind.names or ():
                     records[field] = held[field]
                 if not (np.isfinite(held["weight"]).all() and (magic == _MERGE or np.isfinite(held["rate"]).all())):
-                    raise Misuse(
+                    raise CallError(
                         f'"{name}" holds a weight or a rate that is no finite number',
                         0,
                         "the file is damaged: write it again with save-net/merge",
@@ -239,19 +241,19 @@ def _read_text_merge(content: bytes, name: str) -> tuple[int, int, Records]:
     try:
         numbers = within(read_numbers(content[4:], f'"{shown(name)}"'), np.float32, f'"{shown(name)}"')
     except SnError as error:
-        raise Misuse(error.faults[0].message, 0, error.faults[0].hint) from None
+        raise CallError(error.faults[0].message, 0, error.faults[0].hint) from None
     if len(numbers) < 2 or not all(float(x).is_integer() and abs(x) < 2**53 for x in numbers[:2]):
-        raise Misuse(
+        raise CallError(
             f'"{name}" does not begin with the number of units and the age, two whole numbers',
             0,
             "(save-ascii-net/merge FILE layer ...) writes such a file",
         )
     if (len(numbers) - 2) % 3:
-        raise Misuse(f'"{name}" ends in the middle of a connection', 0, "write each line as FROM TO WEIGHT")
+        raise CallError(f'"{name}" ends in the middle of a connection', 0, "write each line as FROM TO WEIGHT")
     (count, age), rows = numbers[:2].astype(np.int64).tolist(), numbers[2:].reshape(-1, 3)
     wrong = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
     if len(wrong):
-        raise Misuse(
+        raise CallError(
             f'"{name}": connection {wrong[0] + 1} joins {rows[wrong[0], 0]:g} to {rows[wrong[0], 1]:g}; units '
             "are whole numbers",
             0,

@@ -8,7 +8,7 @@ import numpy as np
 
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
 
@@ -54,7 +54,7 @@ def _words(field: str, attribute: str, meaning: str, modes: tuple[str, ...]) -> 
 def _check(who: str, given: Form, weights: int) -> None:
     found = matrix(who, given)
     if found.size != weights or not found.flags.c_contiguous:
-        raise Misuse(
+        raise CallError(
             f"{who}: the matrix has {found.size:,} numbers, and there are {weights:,} weights",
             0,
             f"give a matrix of {weights} numbers, made by (float-matrix {weights})",

@@ -29,7 +29,7 @@ from snsim.input_files import (
     unwritable,
 )
 from snsim.language.limits import exceeded
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.own_files import is_own
 from snsim.sn28.runtime.host import surroundings
 
@@ -52,25 +52,27 @@ class Files:
     def to_read(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """The file that a name means, as it stands or with one of the suffixes (".mat").
 
-        Misuse, about the argument of that number, if it is in none of the folders.
+        CallError, about the argument of that number, if it is in none of the folders.
         """
         found = self.find(name, *suffixes, argument=argument)
         if found is not None:
             return found
         for _, path in self._places(name, suffixes, argument):
             if exists(path) and not is_folder(path):
-                raise Misuse(f'"{shown(name)}" is a pipe or a device, not a plain file', argument, "name a plain file")
+                raise CallError(
+                    f'"{shown(name)}" is a pipe or a device, not a plain file', argument, "name a plain file"
+                )
         folders = {resolve(folder): str(folder) for folder in reversed(list(self._folders()))}
         places = ", ".join(reversed(folders.values())) or "no folder"
         also = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
-        raise Misuse(
+        raise CallError(
             f'there is no file "{shown(name)}"{also} in {places}',
             argument,
             "put it beside the program, or name its folder by --data-dir or in SNSIM_DATA",
         )
 
     def find(self, name: str, *suffixes: str, argument: int | None = 0) -> Path | None:
-        """The file that a name means, None if there is none. Misuse for a name that can lead to no file."""
+        """The file that a name means, None if there is none. CallError for a name that can lead to no file."""
         for given, path in self._places(name, suffixes, argument):
             if is_file(path):
                 self._tell(name, given, path)
@@ -89,11 +91,11 @@ class Files:
     def to_write(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """The place of a file to be written, in the run folder, which is made now if this is the first one.
 
-        The first suffix is added if the name has none. Misuse if the name leads outside, or nothing is written here.
+        The first suffix is added if the name has none. CallError if the name leads outside, or nothing is written here.
         """
         output = self._interpreter.part(surroundings).output
         if output is None:
-            raise Misuse(
+            raise CallError(
                 f'"{shown(name)}" is not written: there is no run folder here',
                 argument,
                 "snsim run gives the program a run folder, and puts there what it writes",
@@ -106,7 +108,7 @@ class Files:
             self._output = output()
         path = _inside(self._output, name, argument)
         if path is None or (os.path.lexists(path) and not is_file(path)):
-            raise Misuse(
+            raise CallError(
                 f'"{shown(name)}" is {"no plain file" if path else "outside"} of the run folder',
                 argument,
                 "give another name",
@@ -117,51 +119,51 @@ class Files:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
             sentence, remedy = unwritable(name, error)
-            raise Misuse(sentence, argument, remedy) from None
+            raise CallError(sentence, argument, remedy) from None
         return path
 
     def written(self, name: str) -> Path | None:
-        """The file of this name in the run folder, None if there is none. Misuse if the name leads outside."""
+        """The file of this name in the run folder, None if there is none. CallError if the name leads outside."""
         _check_relative(name)
         path = None if self._output is None else _inside(self._output, name, 0)
         return path if path is not None and is_file(path) else None
 
     def content(self, path: Path, argument: int | None = 0) -> bytes:
-        """The bytes of a file; Misuse if it cannot be read, or is larger than any matrix may be."""
+        """The bytes of a file; CallError if it cannot be read, or is larger than any matrix may be."""
         with self.opened(path, argument) as file:
             return file.read()
 
     @contextmanager
     def opened(self, path: Path, argument: int | None = 0) -> Iterator[BinaryIO]:
-        """A file that is open to be read; Misuse as in `content`, and for a fault of the file that the block meets."""
+        """A file open for reading; CallError as in `content`, and for a fault of the file in the block."""
         most = _BYTES_PER_ELEMENT * self._interpreter.limits.matrix_elements
         try:
             with open_file(path, most, what="a file that a program reads") as file:
                 yield file
         except SnError as error:
-            raise Misuse(error.faults[0].message, argument, error.faults[0].hint) from None
+            raise CallError(error.faults[0].message, argument, error.faults[0].hint) from None
         except OSError as error:
             fault = unreadable(path, error).faults[0]
-            raise Misuse(fault.message, argument, fault.hint) from None
+            raise CallError(fault.message, argument, fault.hint) from None
 
     def write(self, path: Path, content: bytes, argument: int | None = 0) -> None:
-        """Put bytes in a file; Misuse if that cannot be done, LimitError if it would be too much."""
+        """Put bytes in a file; CallError if that cannot be done, LimitError if it would be too much."""
         self.count(path, len(content))
         try:
             write_atomically(path, content, durable=False)
         except OSError as error:
             sentence, remedy = unwritable(path, error)
-            raise Misuse(sentence, argument, remedy) from None
+            raise CallError(sentence, argument, remedy) from None
 
     def append(self, path: Path, content: bytes, argument: int | None = 0) -> None:
-        """Add bytes to a file; Misuse if that cannot be done, LimitError if it would be too much."""
+        """Add bytes to a file; CallError if that cannot be done, LimitError if it would be too much."""
         try:
             with path.open("ab") as file:
                 self.count(path, file.tell() + len(content))
                 file.write(content)
         except OSError as error:
             sentence, remedy = unwritable(path, error)
-            raise Misuse(sentence, argument, remedy) from None
+            raise CallError(sentence, argument, remedy) from None
 
     def count_again(self, path: Path) -> None:
         """Count a file that was written to otherwise, or that was removed; LimitError if it is too much."""
@@ -205,7 +207,7 @@ class Files:
                 if origin == "SNSIM_DATA":
                     yield folder / "sn28"
         except SnError as error:
-            raise Misuse(error.faults[0].message, None, error.faults[0].hint) from None
+            raise CallError(error.faults[0].message, None, error.faults[0].hint) from None
 
     def _tell(self, name: str, given: str, path: Path) -> None:
         """A name that leads out of its folder is said to be found elsewhere, once."""
@@ -224,13 +226,13 @@ class Files:
 def _check_relative(name: str, argument: int | None = 0) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.name:
-        raise Misuse(
+        raise CallError(
             f'"{shown(name)}" lies outside of the run folder',
             argument,
             "a program changes files of its run folder only: give a relative name without ..",
         )
     if is_own(path.parts[0]):
-        raise Misuse(
+        raise CallError(
             f'"{shown(name)}" is a name that snsim keeps to itself in a run folder', argument, "give another name"
         )
 
@@ -248,8 +250,8 @@ def _shortened(name: str) -> Iterator[str]:
 
 
 def _inside(folder: Path, name: str, argument: int | None) -> Path | None:
-    """The path of a name in a folder; None if it leads out of the folder. Misuse for a name that leads nowhere."""
+    """The path of a name in a folder; None if it leads out of the folder. CallError for a name that leads nowhere."""
     try:
         return None if resolve_inside(folder, name) is None else folder / name
     except PathError as reason:
-        raise Misuse(f'"{shown(name)}" names no file: {reason}', argument, "give another name") from None
+        raise CallError(f'"{shown(name)}" names no file: {reason}', argument, "give another name") from None

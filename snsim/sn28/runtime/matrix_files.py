@@ -20,7 +20,7 @@ from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.builtins.strings import text
 from snsim.language.forms import Form, Pair, Symbol
-from snsim.language.procedures import Misuse, alias
+from snsim.language.procedures import CallError, alias
 from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.vocabulary import SN28, special_word, word
 
@@ -62,7 +62,7 @@ def bytes_of(values: np.ndarray) -> bytes:
     """A binary file of a matrix: magic number, dimensions (three at least), sizes, elements; low byte first."""
     magic, order = _MAGIC.get(values.dtype), values.dtype.newbyteorder("<")
     if magic is None or not values.ndim:
-        raise Misuse(
+        raise CallError(
             f"no file holds a matrix of {values.ndim} dimensions and type {values.dtype}",
             0,
             "copy it into one of numbers before: (copy-matrix m (matrix rows columns))",
@@ -83,7 +83,7 @@ def load_matrix(interpreter: Interpreter, form: Pair) -> Form:
     parts = interpreter.elements(form.cdr, "load-matrix")
     variable = parts[0] if len(parts) == 2 and isinstance(parts[0], Symbol) else None
     if len(parts) != (1 if variable is None else 2):
-        raise Misuse(
+        raise CallError(
             "load-matrix: a file is wanted, and before it a variable at most",
             None,
             'write (load-matrix "f.mat"), or (load-matrix variable "f.mat")',
@@ -138,7 +138,7 @@ def import_raw_matrix(interpreter: Interpreter, m: Form, name: Form, offset: For
     start = whole("import-raw-matrix", offset, 2)
     end = start + target.size * target.itemsize
     if not 0 <= start <= end <= len(content):
-        raise Misuse(
+        raise CallError(
             f"{title} has {len(content)} bytes, {end} are wanted for {target.size} elements",
             1,
             "read it into a smaller matrix, or from an earlier byte on",
@@ -157,9 +157,9 @@ def import_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
     try:
         values = read_numbers(content, title)
     except SnError as error:
-        raise Misuse(error.faults[0].message, 1, error.faults[0].hint) from None
+        raise CallError(error.faults[0].message, 1, error.faults[0].hint) from None
     if len(values) < target.size:
-        raise Misuse(
+        raise CallError(
             f"{title} has {len(values)} numbers, the matrix {target.size} elements",
             1,
             f"read it into a matrix of {len(values)} elements: (matrix {len(values)})",
@@ -189,7 +189,7 @@ def _content(interpreter: Interpreter, who: str, name: Form) -> tuple[bytes, str
 
 def _check_finite(values: np.ndarray, title: str) -> None:
     if not np.isfinite(values).all():
-        raise Misuse(
+        raise CallError(
             f"{title} holds something that is no number", 1, "keep only numbers in it, with blanks between them"
         )
 

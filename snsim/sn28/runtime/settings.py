@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Symbol, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -97,39 +97,39 @@ def _set_once(interpreter: Interpreter, name: Symbol, value: Form) -> None:
 
 
 def number_in(interpreter: Interpreter, name: str | Symbol, otherwise: float | None = None) -> float:
-    """The number in a variable; Misuse if there is none in it and no `otherwise` for that case."""
+    """The number in a variable; CallError if there is none in it and no `otherwise` for that case."""
     value = interpreter.lookup(name)
     if isinstance(value, float):
         return value
     if value is NIL and otherwise is not None:
         return otherwise
-    raise Misuse(
+    raise CallError(
         f"the variable {name} is {interpreter.describe(value)}, not a number", None, f"set it: (setq {name} ...)"
     )
 
 
 def layer_in(interpreter: Interpreter, name: Symbol) -> Form:
-    """The list of units in a variable (`output-layer`); Misuse if it is empty."""
+    """The list of units in a variable (`output-layer`); CallError if it is empty."""
     value = interpreter.lookup(name)
     if value is NIL:
-        raise Misuse(f"there is no {name.name} yet", None, "build-net makes a net with its layers")
+        raise CallError(f"there is no {name.name} yet", None, "build-net makes a net with its layers")
     return value
 
 
 def training_range(interpreter: Interpreter) -> tuple[int, int]:
-    """The first and the last training pattern; Misuse if there are none."""
+    """The first and the last training pattern; CallError if there are none."""
     return _range(interpreter, "patt-min", "patt-max", "(ensemble 0 99) chooses the training patterns")
 
 
 def test_range(interpreter: Interpreter) -> tuple[int, int]:
-    """The first and the last test pattern; Misuse if there are none."""
+    """The first and the last test pattern; CallError if there are none."""
     return _range(interpreter, "tpatt-min", "tpatt-max", "(test-set 100 199) chooses the test patterns")
 
 
 def _range(interpreter: Interpreter, first: str, last: str, remedy: str) -> tuple[int, int]:
     ends = [interpreter.lookup(first), interpreter.lookup(last)]
     if not all(isinstance(end, float) for end in ends):
-        raise Misuse(
+        raise CallError(
             f"{first} and {last} are {' and '.join(map(interpreter.describe, ends))}, not two numbers", None, remedy
         )
     return int(ends[0]), int(ends[1])

@@ -12,7 +12,7 @@ from snsim.errors import Fault
 from snsim.language.builtins.arithmetic import number
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, TRUE, Misuse
+from snsim.language.procedures import ABSENT, TRUE, CallError
 from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.host import surroundings
 from snsim.sn28.runtime.vocabulary import word
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @word("sys")
 def sys(interpreter: Interpreter, command: Form) -> Form:
     """(sys "command"): refused: a program runs no commands of the system"""
-    raise Misuse(
+    raise CallError(
         f"sys: the command {interpreter.describe(command)} is not run: a program has no way to the system",
         0,
         "take the call out; run the command yourself if it is needed",
@@ -42,7 +42,7 @@ def unlink(interpreter: Interpreter, name: Form) -> Form:
         path.unlink()
         files.count_again(path)
     except OSError as error:
-        raise Misuse(
+        raise CallError(
             f"{path} cannot be removed: {error.strerror or error}",
             0,
             "name a file that this program wrote, not a folder",
@@ -123,7 +123,7 @@ def _refuse_tools() -> None:
     for name, meaning in tools.items():
 
         def refused(interpreter: Interpreter, *arguments: Form, name: str = name, meaning: str = meaning) -> Form:
-            raise Misuse(f"{name} is a panel of windows, which snsim has not", None, f"it was {meaning}")
+            raise CallError(f"{name} is a panel of windows, which snsim has not", None, f"it was {meaning}")
 
         refused.__doc__ = f"({name}): refused; it was {meaning}"
         word(name)(refused)

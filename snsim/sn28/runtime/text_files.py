@@ -17,7 +17,7 @@ from snsim.language.builtins.control import rest_of
 from snsim.language.builtins.strings import text
 from snsim.language.forms import Form, Pair
 from snsim.language.limits import exceeds_source
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.language.source_stream import Input
 from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.vocabulary import special_word, word
@@ -57,7 +57,7 @@ def _open_read(interpreter: Interpreter, name: str, *suffixes: str) -> ReadingSt
     path = files.to_read(name, *suffixes)
     too_large = exceeds_source(path.stat().st_size, interpreter.limits)
     if too_large:
-        raise Misuse(f"{path}: {too_large}", 0, "split it into smaller files")
+        raise CallError(f"{path}: {too_large}", 0, "split it into smaller files")
     content = files.content(path)
     interpreter.budget.walk(len(content))
     try:
@@ -96,7 +96,7 @@ def reading(interpreter: Interpreter, form: Pair) -> Form:
     if isinstance(stream, str):
         stream = _open_read(interpreter, stream)
     if not isinstance(stream, ReadingStream):
-        raise Misuse(
+        raise CallError(
             f"reading: {interpreter.describe(stream)} is no stream for reading",
             0,
             'write (reading (open-read "file") form...)',
@@ -116,7 +116,7 @@ def writing(interpreter: Interpreter, form: Pair) -> Form:
     if isinstance(stream, str):
         stream = open_write(interpreter, stream)
     if not isinstance(stream, WritingStream):
-        raise Misuse(
+        raise CallError(
             f"writing: {interpreter.describe(stream)} is no stream for writing",
             0,
             'write (writing (open-write "file") form...)',
@@ -138,7 +138,7 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
                 stream.column = interpreter.column
         interpreter.part(Files).count_again(stream.path)
     except OSError as error:
-        raise Misuse(
+        raise CallError(
             f"{stream.path} cannot be written: {error.strerror or error}",
             0,
             "make room on that disk, or begin the run again in another folder: --out FOLDER",
@@ -154,7 +154,7 @@ def read(interpreter: Interpreter) -> Form:
     interpreter.budget.walk(len(stream.source.text) - stream.offset)  # the reader looks through it from here on
     found = stream.form()
     if found is None:
-        raise Misuse(f"read: {stream.source.name} is at its end", None, 'look before: (= (skip-char) "\\e")')
+        raise CallError(f"read: {stream.source.name} is at its end", None, 'look before: (= (skip-char) "\\e")')
     return found[0]
 
 
@@ -165,7 +165,7 @@ def read_string(interpreter: Interpreter, wanted: Form = _LINE) -> str:
     if isinstance(wanted, float):
         count = whole("read-string", wanted)
         if count < 0:
-            raise Misuse(
+            raise CallError(
                 "read-string: a number of characters is not negative",
                 0,
                 'write 0 or more, or a class of characters such as "a-z"',
@@ -185,12 +185,12 @@ def skip_char(interpreter: Interpreter, wanted: Form = _BLANKS) -> str:
 def _class(name: str, wanted: Form) -> str:
     characters = text(name, wanted)
     if not characters.strip("~"):
-        raise Misuse(f"{name}: the class names no character", 0, 'write "a-z0-9", or "~@" for all but @')
+        raise CallError(f"{name}: the class names no character", 0, 'write "a-z0-9", or "~@" for all but @')
     return characters
 
 
 def _input(interpreter: Interpreter, name: str) -> Input:
     if not interpreter.inputs:
-        raise Misuse(f"{name}: nothing is being read", None, 'write (reading (open-read "file") form...)')
+        raise CallError(f"{name}: nothing is being read", None, 'write (reading (open-read "file") form...)')
     innermost: Input = interpreter.inputs[-1]
     return innermost
