@@ -219,10 +219,10 @@ def test_matrix_files(text, expected, tmp_path):
     [
         ('(load-matrix "given.mat")', "2 numbers, expected 4"),
         ('(load-matrix p "none")', 'no file "none" (nor with .mat)'),
-        ("(load-matrix p)", "is no string"),
+        ("(load-matrix p)", "is not a string"),
         ('(load-matrix a b "c")', "a variable at most"),
-        ('(save-matrix (array 2) "m")', "no matrix of numbers"),
-        ('(save-matrix 3 "m")', "is no matrix"),
+        ('(save-matrix (array 2) "m")', "not a matrix of numbers"),
+        ('(save-matrix 3 "m")', "is not a matrix"),
         ('(import-raw-matrix (matrix 9) "given.mat")', "72 are wanted"),
         ('(import-text-matrix (matrix 2) "given.mat")', "expected a number"),
     ],

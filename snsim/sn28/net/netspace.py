@@ -324,7 +324,7 @@ class Netspace:
 
     def _numbers(self, layer: Form, who: str) -> list[int]:
         found: list[int] = []
-        work, walk, cells = [layer], self.interpreter.budget.way(), 0
+        work, walk, cells = [layer], self.interpreter.budget.traversal(), 0
         while work:
             value = work.pop()
             if isinstance(value, Pair):

@@ -18,7 +18,7 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import Form, Pair
 from snsim.language.limits import exceeds_source
 from snsim.language.procedures import ABSENT, CallError
-from snsim.language.source_stream import Input
+from snsim.language.source_stream import SourceStream
 from snsim.sn28.runtime.file_lookup import Files
 from snsim.sn28.runtime.vocabulary import special_word, word
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _BLANKS, _LINE = " \t\r\n\f", "~\n\xff"
 
 
-class ReadingStream(Input):
+class ReadingStream(SourceStream):
     """A file that is open for reading, and how far it was read."""
 
     def __str__(self) -> str:
@@ -189,8 +189,8 @@ def _class(name: str, wanted: Form) -> str:
     return characters
 
 
-def _input(interpreter: Interpreter, name: str) -> Input:
+def _input(interpreter: Interpreter, name: str) -> SourceStream:
     if not interpreter.inputs:
         raise CallError(f"{name}: nothing is being read", None, 'write (reading (open-read "file") form...)')
-    innermost: Input = interpreter.inputs[-1]
+    innermost: SourceStream = interpreter.inputs[-1]
     return innermost
