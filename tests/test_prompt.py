@@ -79,7 +79,7 @@ def test_a_dialogue_on_a_terminal(tmp_path: Path) -> None:
     said("(train-now 'lecun89\r2)\r", r"digits, NOT zipcode|seed 1", r"[\r\n] +1 +\d\S+ ", r"[\r\n] +2 +\d\S+ ")
     said("(train-now 100000)\r", "pass +train loss", r"[\r\n] +3 +\d")  # more than were declared, and than are awaited
     child.sendintr()
-    child.expect(r"interrupted in pass \d+ at [\d,]+ of 1,437 patterns: the net is as it was after pass (\d+)")
+    child.expect(r"interrupted in pass \d+ at [\d,]+ of 1,437 patterns: the net is in its state after pass (\d+)")
     done = int(child.match.group(1))
     said("(train-now 1)\r", rf"[\r\n] +{done + 1} +\S+")
     said("(misses)\r", r"\d+ of 360 test patterns are wrong", r"\d+: \d→\d", r"= \(\d+")
@@ -140,7 +140,7 @@ def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> No
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "_finished_pass", broken_off)
-    assert "the net is as it was after pass 1" in typed.say("(train-now)")
+    assert "the net is in its state after pass 1" in typed.say("(train-now)")
     monkeypatch.setattr(loop, "_finished_pass", real)
     assert calls and all(np.array_equal(value, current.engine.parameters()[name]) for name, value in kept.items())
     typed.say("(train-now)")
@@ -187,7 +187,7 @@ def test_what_is_at_hand(trained: Typed, tmp_path: Path) -> None:
     assert np.allclose(current.outputs("test"), before, atol=1e-6)
     stranger = tmp_path / "stranger.sn"
     stranger.write_text(f'(save-weights "{tmp_path}/x.npz")')
-    assert "is for the prompt" in trained.say(f'(load "{stranger}")') and not (tmp_path / "x.npz").exists()
+    assert "works at the prompt only" in trained.say(f'(load "{stranger}")') and not (tmp_path / "x.npz").exists()
     (tmp_path / "mine.npz").write_bytes(b"precious")
     assert "already exists" in trained.say(f'(save-weights "{tmp_path}/mine.npz")')
     drawn = trained.say("(plot 'maps)")
@@ -215,7 +215,7 @@ def test_the_words_of_sn_see_the_same_net() -> None:
 def test_a_name_may_be_declared_again() -> None:
     typed = Typed(TINY)
     said = typed.say("(net tiny (like tiny) (layer h1 (nlf relu)))")
-    assert "net tiny is replaced; training tiny still has the one before" in said
+    assert "net tiny is replaced; training tiny still uses the old one" in said
     assert "training tiny is replaced" in typed.say("(train tiny (like tiny) (net tiny))")
     assert typed.session.declarations.trainings.get("tiny").net is typed.session.declarations.nets.get("tiny")
     assert 'unknown table "wrong"' in typed.say("(net other (like tiny) (connect input h1 (table wrong)))")
