@@ -224,7 +224,7 @@ def test_a_line_a_pass_through_a_pipe(small: Path) -> None:
     assert "snsim show" in done.stdout and "runs/small" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 120
     again = snsim("run", "--resume", small.parent / "runs" / "small", "--offline", cwd=small.parent)
-    assert again.returncode == 0 and "all 2 passes were done before" in again.stdout
+    assert again.returncode == 0 and "all 2 passes are already done" in again.stdout
     assert "train loss" not in again.stdout and "presentations" not in again.stdout
 
 

@@ -111,7 +111,7 @@ def test_a_stopped_run_resumes_to_the_weights_it_had(name: str, runs: Path) -> N
 def test_a_finished_run_stays_as_it_is(runs: Path) -> None:
     before = {path: path.read_bytes() for path in (runs / "xor").rglob("*") if path.is_file()}
     code, out, err = snsim("run", "--resume", runs / "xor", "--quiet")
-    assert code == 0 and "all 6 passes were done before" in out, err
+    assert code == 0 and "all 6 passes are already done" in out, err
     assert {path: path.read_bytes() for path in (runs / "xor").rglob("*") if path.is_file()} == before
 
 

@@ -29,7 +29,7 @@ ERRORS = Path(__file__).parent / "errors"
 
 # The faults to which nothing can be added: the file, a piece of the sentence, and why.
 NOTHING_TO_ADD = [
-    ("language/builtins/control.py", "': '.join(words)", "the program raises it by (error ...), in its own words"),
+    ("language/builtins/control.py", "': '.join(sentence)", "the program raises it by (error ...), in its own words"),
 ]
 
 MOST_WITHOUT = 60
@@ -41,11 +41,11 @@ PLACES = {
     "exceeded": 3,
     "add": 2,
     "_fault": 2,
-    "Misread": 1,
-    "Misuse": 2,
+    "TokenError": 1,
+    "CallError": 2,
     "WrongUseError": 1,
 }
-MAY_LACK_ONE = {"Misuse"}  # it gets that of the word that was called
+MAY_LACK_ONE = {"CallError"}  # it gets that of the word that was called
 
 
 def called(call: ast.Call) -> str:
@@ -131,8 +131,8 @@ def in_the_code() -> list[tuple[str, int, str, bool]]:
         ('self.faults.add("wrong", span)', [False]),
         ('self.names.add("wrong")', []),
         ('raise exceeded("much", 3, span)', [False]),
-        ('raise Misuse("wrong")', []),
-        ('raise Misuse("wrong", 1, "")', [False]),
+        ('raise CallError("wrong")', []),
+        ('raise CallError("wrong", 1, "")', [False]),
         ('def f(hint=""):\n    return Fault("wrong", hint=hint)', [False]),
         ('def f(hint=""):\n    return Fault("wrong", hint=hint or "write b")', []),
         ('def f(hint):\n    return Fault("wrong", hint=hint)', []),
@@ -291,7 +291,7 @@ def test_a_function_of_the_program_tells_how_it_is_written() -> None:
 
 # A program, a piece of what it is told, and the program that did so.
 LISP = [
-    ("(range 1 'a)", "(range a b [step]): a to b, both included", "(range 1 3)"),
+    ("(range 1 'a)", "(range a b [step]): a to b inclusive", "(range 1 3)"),
     ("(range 1 3 0)", "write a step such as 1", "(range 1 3 1)"),
     ('(+ 1 "2")', 'write 2, without quotes, or (val "2")', '(+ 1 2) (+ 1 (val "2"))'),
     ("(setq a 1) (+ 1 'a)", "write a, without a quote, for the value of the variable a", "(setq a 1) (+ 1 a)"),
@@ -310,7 +310,7 @@ LISP = [
         "write a number from 0 to 2, () for all, or '(0 2) for a range",
         "(setq m [1 2 3]) (m 0) (m ()) (m '(0 2))",
     ),
-    ("(m+m [1 2] [1])", "made by (matrix 2)", "(m+m [1 2] (matrix 2))"),
+    ("(m+m [1 2] [1])", "created with (matrix 2)", "(m+m [1 2] (matrix 2))"),
     ("(redim [1 2 3 4] 3)", "such as (redim m 4)", "(setq m [1 2 3 4]) (redim m 4)"),
     ("(submatrix [[1 2][3 4]] 0)", "write (submatrix m () ())", "(setq m [[1 2][3 4]]) (submatrix m () '(0 1))"),
     ("(mean ())", "(if list (mean list) 0)", "(setq list ()) (if list (mean list) 0)"),
@@ -324,7 +324,7 @@ LISP = [
     ('(regex-match "(" "(")', r'as in "\\("', '(regex-match "\\\\(" "(")'),
     ("(setq t 1)", "choose another name, such as my-t", "(setq my-t 1)"),
     ("(makelist -1 0)", "such as (makelist 10 x)", "(makelist 10 0)"),
-    ("[[1 2][3]]", "write as many as in the first row, 2", "[[1 2][3 4]]"),
+    ("[[1 2][3]]", "write 2 numbers, as in the first row", "[[1 2][3 4]]"),
     ("(list 1 2", "write ) where the form ends", "(list 1 2)"),
     ("(list [1 2)", "write ]) here", "(list [1 2])"),
     ("[b 300]", "write [ in place of [b", "[ 300]"),

@@ -183,7 +183,7 @@ def test_a_file_whose_name_begins_with_an_angle_is_a_file(folder: Path, capsys: 
         assert main(["check", str(folder / name)]) == 0
         assert "3 units" in capsys.readouterr().out
     assert FileAccess.around(Source("<prompt>", "")).root is None
-    with pytest.raises(SnError, match="a text without a folder cannot include"):
+    with pytest.raises(SnError, match="not in a file, so it has no folder"):
         read_program(Source("<prompt>", '(include "<part")'), around=Host())
 
 

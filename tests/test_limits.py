@@ -29,7 +29,7 @@ REFUSED = [
     ("(repeat 1e18)", 1, "too many steps"),
     ("(for (i 0 1e300) i)", 1, "too many steps"),
     ("(for (i 1e17 2e17) i)", 1, "too many steps"),
-    ("(de f () (f)) (f)", 10, "calls stand too deep inside one another (2,000 is the limit)"),
+    ("(de f () (f)) (f)", 10, "calls are nested too deeply (2,000 is the limit)"),
     ("(matrix 1e6 1e6)", 1, "1e+12 elements (50,000 is the limit)"),
     ("(m*m (matrix 300 1) (matrix 1 300))", 1, "9e+04 elements"),
     ("(unfold (matrix 2000) 0 1000 1)", 1, "1.001e+06 elements"),
@@ -42,7 +42,7 @@ REFUSED = [
     ('(sprintf "%9999d%9999d" 1 1)', 1, "sprintf: the string is too long"),
     ('(while t (printf "%9999s" ""))', 10, "prints too much (100,000 is the limit)"),
     ("(while t (print (range 1000)))", 10, "prints too much"),
-    ("(setq l ()) (repeat 9000 (setq l (list l))) (eval (list 'backquote l))", 45, "nested too deep"),
+    ("(setq l ()) (repeat 9000 (setq l (list l))) (eval (list 'backquote l))", 45, "nested too deeply"),
     # what is kept
     ("(while t (setq k (cons (matrix 100 100) k)))", 24, "too many matrices: their elements (200,000 is the limit)"),
     ("(setq m (matrix 100 100)) (while t (setq k (cons (copy-matrix m) k)))", 50, "too many matrices"),
@@ -84,7 +84,7 @@ REFUSED = [
     ("(setq p '(a)) (rplacd p p) (eval (list 'de 'f p 1))", 28, "at most 1,000 names"),
     ("(setq p '(a)) (rplaca p p) (eval (list 'let (list (list p 1)) 1))", 28, "at most 1,000 names"),
     ("(setq p '(x)) (repeat 60 (setq p (cons p p))) (eval (list 'lambda p 1))", 47, "at most 1,000 names"),
-    ("(setq l '(1 2)) (rplaca l l) (net ,l)", 36, "nested too deep"),
+    ("(setq l '(1 2)) (rplaca l l) (net ,l)", 36, "nested too deeply"),
     ("(setq l '(1)) (repeat 60 (setq l (cons l l))) (net ,l)", 53, "too many parts"),
     ("(setq p '(1)) (repeat 60 (setq p (list p p))) (rmapcar '1+ p)", 47, "too many steps"),
 ]

@@ -68,12 +68,12 @@ def test_formats(pattern, values, expected):
     [
         ('(sprintf "%d")', 10, "no value for %d"),
         ('(sprintf "%d" 1 2)', 1, "1 value more"),
-        ('(sprintf "%q" 1)', 10, "%q is no directive"),
-        ('(sprintf "%" 1)', 10, "% is no directive"),
+        ('(sprintf "%q" 1)', 10, "%q is not a directive"),
+        ('(sprintf "%" 1)', 10, "% is not a directive"),
         ('(sprintf "%d" "a")', 15, "%d takes a number"),
         ('(sprintf "%s" 1)', 15, "%s takes a string or a name"),
-        ("(printf 3)", 9, "3 is no string"),
-        ("(tab 'a)", 6, "a is no number"),
+        ("(printf 3)", 9, "3 is not a string"),
+        ("(tab 'a)", 6, "a is not a number"),
         ("(tab 1e9)", 1, "too long"),
     ],
 )

@@ -17,7 +17,7 @@ from tiny_run import snsim
 
 from snsim.editor.coloured_names import heads
 from snsim.editor.definitions import definitions
-from snsim.editor.hover_and_completion import Place, explanation, proposals
+from snsim.editor.hover_and_completion import Cursor, explanation, proposals
 from snsim.editor.vscode import grammar
 from snsim.errors import Source
 from snsim.registry import Shelf
@@ -44,12 +44,12 @@ def taken_away_again(shelf: Shelf[Any]) -> Iterator[None]:
 def proposed(text: str) -> list[str]:
     """What an editor proposes at the end of a text."""
     source = Source("t.sn", text)
-    return [proposal.name for proposal in proposals(Place(source, len(text)), list(definitions(source)))]
+    return [proposal.name for proposal in proposals(Cursor(source, len(text)), list(definitions(source)))]
 
 
 def hover(text: str, name: str) -> str:
     source = Source("t.sn", text)
-    return explanation(Place(source, text.index(name) + 1), list(definitions(source))) or ""
+    return explanation(Cursor(source, text.index(name) + 1), list(definitions(source))) or ""
 
 
 def add_distributions() -> None:

@@ -79,7 +79,7 @@ def test_a_dialogue_on_a_terminal(tmp_path: Path) -> None:
     said("(train-now 'lecun89\r2)\r", r"digits, NOT zipcode|seed 1", r"[\r\n] +1 +\d\S+ ", r"[\r\n] +2 +\d\S+ ")
     said("(train-now 100000)\r", "pass +train loss", r"[\r\n] +3 +\d")  # more than were declared, and than are awaited
     child.sendintr()
-    child.expect(r"interrupted in pass \d+ at [\d,]+ of 1,437 patterns: the net is as it was after pass (\d+)")
+    child.expect(r"interrupted in pass \d+ at [\d,]+ of 1,437 patterns: the net is in its state after pass (\d+)")
     done = int(child.match.group(1))
     said("(train-now 1)\r", rf"[\r\n] +{done + 1} +\S+")
     said("(misses)\r", r"\d+ of 360 test patterns are wrong", r"\d+: \d→\d", r"= \(\d+")
@@ -102,7 +102,7 @@ def test_a_script_needs_no_terminal(tmp_path: Path) -> None:
         [sys.executable, "-m", "snsim", "repl"], input=script, capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 1 and "= 3\n" in done.stdout and "= 4\n" in done.stdout
-    assert "<stdin>:2:1: error: +: () is no number" in done.stderr or "<stdin>:3:4" in done.stderr
+    assert "<stdin>:2:1: error: +: () is not a number" in done.stderr or "<stdin>:3:4" in done.stderr
     assert "never" not in done.stdout + done.stderr
     checked = subprocess.run(
         [sys.executable, "-m", "snsim", "check", "all.sn"], capture_output=True, text=True, cwd=tmp_path
@@ -116,23 +116,23 @@ def test_a_script_needs_no_terminal(tmp_path: Path) -> None:
 
 def test_passes_one_by_one_are_those_of_a_run(tmp_path: Path) -> None:
     typed = Typed(TINY, "(train-now 'tiny 1)", "(perf) (misses) (state 'h1)", "(train-now 1)", "(train-now)")
-    pupil = typed.session.pupil
-    assert pupil is not None and pupil.last.number == 3 and [line["pass"] for line in pupil.lines] == [1, 2, 3]
+    current = typed.session.latest
+    assert current is not None and current.last.number == 3 and [line["pass"] for line in current.lines] == [1, 2, 3]
     program = read_program(Source("<test>", TINY))
     options = Options_(out=tmp_path, online=False)
     *_, last, _ = run(program, program.trainings.get("tiny"), 7, options)
     assert isinstance(last, Passed)
     for name, value in last.done.snapshot.parameters.items():
-        assert np.array_equal(value, pupil.last.parameters[name]), name
+        assert np.array_equal(value, current.last.parameters[name]), name
 
 
 def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     from snsim.training import loop
 
     typed = Typed(TINY, "(train-now 'tiny 1)")
-    pupil = typed.session.pupil
-    assert pupil is not None
-    kept = {name: value.copy() for name, value in pupil.last.parameters.items()}
+    current = typed.session.latest
+    assert current is not None
+    kept = {name: value.copy() for name, value in current.last.parameters.items()}
     real, calls = loop._finished_pass, []
 
     def broken_off(*arguments: object) -> object:
@@ -140,13 +140,13 @@ def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> No
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "_finished_pass", broken_off)
-    assert "the net is as it was after pass 1" in typed.say("(train-now)")
+    assert "the net is in its state after pass 1" in typed.say("(train-now)")
     monkeypatch.setattr(loop, "_finished_pass", real)
-    assert calls and all(np.array_equal(value, pupil.engine.parameters()[name]) for name, value in kept.items())
+    assert calls and all(np.array_equal(value, current.engine.parameters()[name]) for name, value in kept.items())
     typed.say("(train-now)")
-    whole = Typed(TINY, "(train-now 'tiny)").session.pupil
+    whole = Typed(TINY, "(train-now 'tiny)").session.latest
     assert whole is not None and all(
-        np.array_equal(value, pupil.last.parameters[name]) for name, value in whole.last.parameters.items()
+        np.array_equal(value, current.last.parameters[name]) for name, value in whole.last.parameters.items()
     )
 
 
@@ -155,7 +155,7 @@ def test_other_data_for_a_session() -> None:
     typed = Typed()
     typed.session = open_session(typed.port, Options(data=("digits",)))
     typed.say(TINY.replace("(data digits)", "(data zipcode) (published (test-misses 3))"))
-    assert "could not be had" not in typed.say("(train-now 'tiny 1)")
+    assert "was not found" not in typed.say("(train-now 'tiny 1)")
     again = typed.say("(train-now 'tiny 1)")
     assert "seed 7" not in again and "\n   2 " in again
     assert "published on zipcode  ours on digits" in typed.say("(perf)")
@@ -164,32 +164,32 @@ def test_other_data_for_a_session() -> None:
 def test_what_is_not_a_call_yet() -> None:
     """A word of the prompt without its brackets, and a bracket too many, are spoken of at once."""
     typed = Typed()
-    assert typed.say("quit") == "; quit is a word of the prompt, which is called by (quit)\n"
-    assert typed.say("perf") == "; perf is a word of the prompt, which is called by (perf)\n"
+    assert typed.say("quit") == "; quit is a word of the prompt; call it: (quit)\n"
+    assert typed.say("perf") == "; perf is a word of the prompt; call it: (perf)\n"
     assert "warning: this ) closes nothing" in typed.say(")")
 
 
 def test_what_is_at_hand(trained: Typed, tmp_path: Path) -> None:
-    pupil = trained.session.pupil
-    assert pupil is not None
+    current = trained.session.latest
+    assert current is not None
     assert np.shape(trained.value("(state 'h1)")) == (2, 8, 8)
     assert np.shape(trained.value("(weights 'input 'h1)")) == (2, 1, 3, 3)
     assert 'no layer "h2"' in trained.say("(state 'h2)") and "^^^^" in trained.say("(state 'h2)")
     wrong = trained.value("(misses)")
-    assert [int(n) for n in wrong or ()] == [n for n, _, _ in pupil.misses("test")]
-    assert trained.value("(perf)") == pytest.approx(100 - pupil.scores()[0].error)
-    before = pupil.outputs("test")
+    assert [int(n) for n in wrong or ()] == [n for n, _, _ in current.misses("test")]
+    assert trained.value("(perf)") == pytest.approx(100 - current.scores()[0].error)
+    before = current.outputs("test")
     name = str(tmp_path / "w.npz")
     assert f'= "{name}"' in trained.say(f'(save-weights "{name}")')
     trained.say("(weights 'h1 'output 0)")
-    assert not np.array_equal(pupil.outputs("test"), before)
+    assert not np.array_equal(current.outputs("test"), before)
     trained.say(f'(load-weights "{name}")')
-    assert np.allclose(pupil.outputs("test"), before, atol=1e-6)
+    assert np.allclose(current.outputs("test"), before, atol=1e-6)
     stranger = tmp_path / "stranger.sn"
     stranger.write_text(f'(save-weights "{tmp_path}/x.npz")')
-    assert "is for the prompt" in trained.say(f'(load "{stranger}")') and not (tmp_path / "x.npz").exists()
+    assert "works at the prompt only" in trained.say(f'(load "{stranger}")') and not (tmp_path / "x.npz").exists()
     (tmp_path / "mine.npz").write_bytes(b"precious")
-    assert "there is a file" in trained.say(f'(save-weights "{tmp_path}/mine.npz")')
+    assert "already exists" in trained.say(f'(save-weights "{tmp_path}/mine.npz")')
     drawn = trained.say("(plot 'maps)")
     assert "h1 2x8x8" in drawn and "target" in drawn and "█" in drawn
     assert "unknown picture" in trained.say("(plot 'map)")
@@ -199,25 +199,25 @@ def test_the_words_of_sn_see_the_same_net() -> None:
     """`use-net` hands over weights, `use-data` patterns: SN's own `perf` then counts the very misses."""
     typed = Typed(TINY, "(train-now 'tiny 2)")
     percent = typed.value("(perf)")
-    pupil = typed.session.pupil
-    assert pupil is not None
+    current = typed.session.latest
+    assert current is not None
     states = typed.value("(progn (test-pattern 5 'train) (state 'output))")
     typed.say("(use-net 'tiny) (use-data) (set-class-max)")
-    assert typed.session.at_hand() is None
+    assert typed.session.current() is None
     assert typed.value("(perf)") == pytest.approx(percent, abs=0.1)
     own = typed.value("(progn (test-pattern 5) (state output))")
     assert np.allclose([float(x) for x in own], np.ravel(states), atol=1e-4)
     assert list(typed.value("(state 'output)")) == list(own)
     typed.say("(train-now 'tiny 1)")
-    assert typed.session.at_hand() is pupil and pupil.last.number == 3
+    assert typed.session.current() is current and current.last.number == 3
 
 
 def test_a_name_may_be_declared_again() -> None:
     typed = Typed(TINY)
     said = typed.say("(net tiny (like tiny) (layer h1 (nlf relu)))")
-    assert "net tiny is replaced; training tiny still has the one before" in said
+    assert "net tiny is replaced; training tiny still uses the old one" in said
     assert "training tiny is replaced" in typed.say("(train tiny (like tiny) (net tiny))")
-    assert typed.session.own.trainings.get("tiny").net is typed.session.own.nets.get("tiny")
+    assert typed.session.declarations.trainings.get("tiny").net is typed.session.declarations.nets.get("tiny")
     assert 'unknown table "wrong"' in typed.say("(net other (like tiny) (connect input h1 (table wrong)))")
     assert 'unknown net "other"' in typed.say("(net third (like other))")  # said again, as a prompt goes on
     with pytest.raises(SnError, match="is the name of another nlf already"):  # what is built in stays
@@ -229,7 +229,7 @@ def test_help_knows_what_there_is(trained: Typed) -> None:
     general = trained.say("(help)")
     assert all(entry.name in general for entry in PROMPT)
     assert "(mask R C)" in trained.say("(help 'mask)") == trained.say("(help mask)")
-    assert "(* 2 x)" in trained.say("(help double)") and "net at hand" in trained.say("(help perf)")
+    assert "(* 2 x)" in trained.say("(help double)") and "current net" in trained.say("(help perf)")
     found = trained.say('(apropos "toric")')
     assert "mask-toric-connect" in found and "local-toric-connect" in found
     assert "double (function of yours)" in trained.say("(apropos double)")

@@ -219,10 +219,10 @@ def test_matrix_files(text, expected, tmp_path):
     [
         ('(load-matrix "given.mat")', "2 numbers, expected 4"),
         ('(load-matrix p "none")', 'file "none" (nor with .mat) not found'),
-        ("(load-matrix p)", "is no string"),
+        ("(load-matrix p)", "is not a string"),
         ('(load-matrix a b "c")', "3 arguments given"),
-        ('(save-matrix (array 2) "m")', "no matrix of numbers"),
-        ('(save-matrix 3 "m")', "is no matrix"),
+        ('(save-matrix (array 2) "m")', "not a matrix of numbers"),
+        ('(save-matrix 3 "m")', "is not a matrix"),
         ('(import-raw-matrix (matrix 9) "given.mat")', "bytes 0 to 72 are needed"),
         ('(import-text-matrix (matrix 2) "given.mat")', "expected a number"),
     ],

@@ -20,10 +20,12 @@ def read_reported(
 
     It may take so many seconds of CPU, where they are given.
     """
-    from snsim.language.limits import DEFAULT, within
+    from snsim.language.limits import DEFAULT, override_limits
     from snsim.program import read_program
 
-    program = read_program(file, presets=values, port=port or sys.stderr, limits=within(DEFAULT, seconds=seconds))
+    program = read_program(
+        file, presets=values, port=port or sys.stderr, limits=override_limits(DEFAULT, seconds=seconds)
+    )
     report(program.warnings)
     if not program.sources[0].text.strip():
         report(

@@ -12,7 +12,7 @@ from snsim.cli.options import option_name
 from snsim.colour import is_terminal
 from snsim.errors import fail
 from snsim.escaping import for_line
-from snsim.language.limits import ACTING, within
+from snsim.language.limits import ACTING, override_limits
 from snsim.language.source_files import read_source
 from snsim.program import Host, Program, read_program
 from snsim.runs.options import Options
@@ -29,7 +29,7 @@ def read_acting(
     SnError too for options that say nothing to what it turned out to be.
     """
     kernel = None if given["kernel"] is None else str(given["kernel"])
-    limits = within(ACTING, given["steps"], given["seconds"], given["megabytes"])
+    limits = override_limits(ACTING, given["steps"], given["seconds"], given["megabytes"])
     source = read_source(file, limits)
     folder = RunFolder(source, options, kernel, bool(given["fast"]))
     around = Host(

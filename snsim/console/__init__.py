@@ -1,1 +1,1 @@
-"""A run shown while it goes: plain lines, a live table, JSON, TensorBoard."""
+"""Show a run in progress: plain lines, a live table, JSON, TensorBoard."""

@@ -1,4 +1,4 @@
-"""Which view shows a run: the live table, plain lines, JSON, and TensorBoard beside."""
+"""Choose the view that shows a run: the live table, plain lines, JSON, and TensorBoard in addition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snsim.console.views import JsonView, PlainView, QuietView, View
 
 
 def choose_view(as_json: bool, quiet: bool, events: Path | None = None) -> View:
-    """The view for what is asked for and where it goes; `events` is the folder of --tensorboard."""
+    """Return the view for the given options and the kind of output. `events`: the folder of --tensorboard."""
     if events is not None:
         from snsim.console.tensorboard_view import TensorBoardView
 

@@ -1,4 +1,4 @@
-"""A run on a terminal: the table of passes grows, and below it stand a small curve, a bar and the time left."""
+"""Show a run on a terminal: a growing table of passes, and below it a small curve, a bar and the time left."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-_PATIENCE = 0.4  # seconds that a run may take before anything stands below its table
+_PATIENCE = 0.4  # seconds after which a run shows a display below its table
 _WIDTH, _HEIGHT = 46, 3  # of the curve, in characters
-_FEWEST = 3  # passes that make a curve
+_FEWEST = 3  # passes needed for a curve
 
 
 class TerminalView(PlainView):
-    """The lines of PlainView; what stands below them while the run goes on is wiped at its end."""
+    """Print the lines of PlainView, with a temporary display below them while the run continues."""
 
     def __init__(self) -> None:
         super().__init__()
         self._live: Live | None = None
         self._began = time.monotonic()
-        self._errors: list[float] = []  # percent, after each pass
-        self._of = "train"
+        self._errors: list[float] = []  # in percent, after each pass
+        self._split = "train"
         self._at = Progress(1, 0, 1)
 
     def show(self, event: Event) -> None:
@@ -42,20 +42,20 @@ class TerminalView(PlainView):
             self.close()
             if event.completed and len(self._errors) >= _FEWEST:
                 ends = f"{self._errors[0]:.2f} % {block_characters.spark(self._errors)} {self._errors[-1]:.2f} %"
-                self.say(paint(f"        {self._of} error {ends}", DIM, stream=sys.stdout))
+                self.say(paint(f"        {self._split} error {ends}", DIM, stream=sys.stdout))
         super().show(event)
         if isinstance(event, Started):
             self._began, self._errors = time.monotonic(), []
             self._at = Progress(event.done + 1, 0, 1)
         elif isinstance(event, Passed):
             score = event.done.test or event.done.train
-            self._of = "train" if event.done.test is None else "test"
+            self._split = "train" if event.done.test is None else "test"
             self._errors.append(score.error)
             self._at = Progress(event.done.number + 1, 0, 1)
             self._refresh()
 
     def say(self, text: str) -> None:
-        """Print some lines, above what stands below them."""
+        """Print some lines, above the temporary display."""
         if self._live is None:
             super().say(text)
         else:
@@ -69,14 +69,14 @@ class TerminalView(PlainView):
             self._live = None
 
     def _refresh(self) -> None:
-        """Show where the run is, once it has taken a moment; the display itself is drawn five times a second."""
+        """Start the display, once the run has taken a moment; it redraws itself five times a second."""
         if self._started is None or time.monotonic() - self._began < _PATIENCE:
             return
         if self._live is None:
             from rich.live import Live
 
             self._live = Live(
-                get_renderable=self._below,
+                get_renderable=self._display,
                 transient=True,
                 refresh_per_second=5,
                 redirect_stdout=False,
@@ -84,8 +84,8 @@ class TerminalView(PlainView):
             )
             self._live.start()
 
-    def _below(self) -> RenderableType:
-        """The curve of the errors so far, and a line with pass, bar and time left."""
+    def _display(self) -> RenderableType:
+        """Return the curve of the errors so far, and a line with pass, bar and time left."""
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -108,28 +108,31 @@ class TerminalView(PlainView):
             return Group(Text(), grid)
         lines = block_characters.curve(self._errors, room, _HEIGHT)
         marks = [f"{max(self._errors):8.2f} %", *[" " * 10] * (_HEIGHT - 2), f"{0:8d} %"]
-        drawn = [Text(f"{mark} {line}", style="dim") for mark, line in zip(marks, lines)]
-        drawn[-1].append(f" {self._of} {self._errors[-1]:.2f} %")
-        return Group(Text(), *drawn, grid)
+        curve = [Text(f"{mark} {line}", style="dim") for mark, line in zip(marks, lines)]
+        curve[-1].append(f" {self._split} {self._errors[-1]:.2f} %")
+        return Group(Text(), *curve, grid)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
 
     def _share(self) -> float:
-        """How much of what this run has to do is done, 0 to 1."""
+        """Return the fraction of this run's work that is done, 0 to 1."""
         assert self._started is not None
         passes, before, at = self._started.training.passes, self._started.done, self._at
         return (at.number - 1 - before + at.done / max(1, at.total)) / max(1, passes - before)
 
 
 def time_left(seconds: float, share: float) -> str:
-    """In words, when the rest will be done if it goes on as it went: `share` of it took `seconds`. Nothing is said
-    before a hundredth is done.
+    """Return in words the time until the end, if `share` of the work took `seconds`.
+
+    Empty before a hundredth is done, when an estimate means little.
     """
     if share < 0.01:
         return ""
-    rest = seconds * (1 - share) / share
-    if rest < 60:
-        return f"{rest:.0f} s left"
-    minutes = int(rest / 60)
-    return f"{minutes} min {int(rest % 60)} s left" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min left"
+    remaining = seconds * (1 - share) / share
+    if remaining < 60:
+        return f"{remaining:.0f} s left"
+    minutes = int(remaining / 60)
+    return (
+        f"{minutes} min {int(remaining % 60)} s left" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min left"
+    )

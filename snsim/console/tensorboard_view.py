@@ -1,4 +1,4 @@
-"""`snsim run --tensorboard DIR`: what a run tells, as event files that TensorBoard reads. The extra `tensorboard`."""
+"""Write a run as event files for TensorBoard: `snsim run --tensorboard DIR`. Needs the extra `tensorboard`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from snsim.training.loop import PassResult
 
 
 class TensorBoardView:
-    """Another view, with the figures of each pass written beside it: `DIR/NAME/events.out...`, NAME that of the run
-    folder, the tags `loss/train`, `error/test` and so on, the step the number of the pass.
+    """Show a run in another view, and write the figures of each pass to `DIR/NAME/events.out...`.
+
+    NAME is that of the run folder, the tags are `loss/train`, `error/test` and so on, the step is the pass.
     """
 
     def __init__(self, view: View, folder: Path):
-        """SnError if tensorboard is not installed, or the folder cannot be written to."""
+        """Wrap a view. SnError if tensorboard is not installed, or the folder cannot be written to."""
         with needing("tensorboard", what="--tensorboard"):
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
+        except OSError as error:
             raise fail(
-                f"{folder} cannot be written to: {problem.strerror or problem}",
+                f"{folder} cannot be written to: {error.strerror or error}",
                 hint="name another folder with --tensorboard",
             ) from None
         self._view, self._folder, self._opener = view, folder, EventFileWriter
@@ -36,12 +37,12 @@ class TensorBoardView:
     def show(self, event: Event) -> None:
         if isinstance(event, Started):
             self._close_writer()
-            place = self._folder / event.run.resolve().name
+            folder = self._folder / event.run.resolve().name
             try:
-                self._writer = self._opener(str(place))
-            except (OSError, ValueError) as problem:  # ValueError: a name that is no UTF-8
+                self._writer = self._opener(str(folder))
+            except (OSError, ValueError) as error:  # ValueError: the name is not UTF-8
                 raise fail(
-                    f"{place} cannot be written to: {getattr(problem, 'strerror', None) or problem}",
+                    f"{folder} cannot be written to: {getattr(error, 'strerror', None) or error}",
                     hint="name another folder with --tensorboard",
                 ) from None
         elif isinstance(event, Passed) and self._writer is not None:
@@ -55,7 +56,7 @@ class TensorBoardView:
         self._view.close()
 
     def _write(self, done: PassResult) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event as Written
+        from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         scores = {"train": done.train, **({} if done.test is None else {"test": done.test})}
@@ -65,7 +66,7 @@ class TensorBoardView:
             for figure, value in named_figures(score).items()
         ]
         values.append(Summary.Value(tag="seconds", simple_value=done.seconds))
-        self._writer.add_event(Written(wall_time=time.time(), step=done.number, summary=Summary(value=values)))
+        self._writer.add_event(TensorBoardEvent(wall_time=time.time(), step=done.number, summary=Summary(value=values)))
         self._writer.flush()
 
     def _close_writer(self) -> None:

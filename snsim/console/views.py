@@ -1,7 +1,7 @@
-"""What a run prints: for a terminal, for a pipe, for a program that reads JSON, or next to nothing.
+"""Show a run: on a terminal, through a pipe, as JSON, or almost silently.
 
-All four show the same events of `snsim.runs.run`. What only a person needs (data that are not the first choice, how
-to go on) goes to standard error where standard output is for a program.
+All views show the same events of `snsim.runs.run`. Where standard output is for a program, notes for a person (the data
+are not the first choice, how to continue) go to standard error.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from snsim.training.spec import Training
 
 
 class View(Protocol):
-    """Shows the events of one run after the other."""
+    """A display of the events of one run after another."""
 
     def show(self, event: Event) -> None: ...
 
     def close(self) -> None:
-        """The run is over or broken off: leave the terminal as it was."""
+        """End the display after the run, or after an interrupt: restore the terminal."""
 
 
 class JsonView:
-    """One JSON object a line: each pass, then "done"; quiet, only "done", with what the last pass would have told."""
+    """Print one JSON object per line: each pass, then "done". If quiet, only "done", with the last pass in it."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -73,7 +73,7 @@ class JsonView:
 
 
 class QuietView:
-    """One line a run: its name, the figures of its last pass, its folder."""
+    """Print one line per run: its name, the figures of its last pass, its folder."""
 
     def __init__(self) -> None:
         self._started: Started | None = None
@@ -86,21 +86,21 @@ class QuietView:
         elif isinstance(event, Passed):
             self._last = event.done
         elif isinstance(event, Finished) and self._started is not None:
-            begun = f"{self._started.training.name}, seed {self._started.seed}"
+            name = f"{self._started.training.name}, seed {self._started.seed}"
             if self._last is not None:
                 echo(
-                    f"{begun}, pass {self._last.number}: {summary_line(self._last.train, self._last.test)}; "
+                    f"{name}, pass {self._last.number}: {summary_line(self._last.train, self._last.test)}; "
                     f"{for_line(event.run)}"
                 )
             elif event.completed:
-                echo(f"{begun}: {nothing_left(self._started)}; {for_line(event.run)}")
+                echo(f"{name}: {nothing_left(self._started)}; {for_line(event.run)}")
 
     def close(self) -> None:
         pass
 
 
 class PlainView:
-    """Lines only: what is run, one line a pass, and the end. Made for pipes and files."""
+    """Print plain lines, for pipes and files: what is run, one line per pass, and the end."""
 
     def __init__(self) -> None:
         self._started: Started | None = None
@@ -132,11 +132,11 @@ class PlainView:
 
 
 def header(event: Started) -> str:
-    """What is about to be run, a line each: training, net, data, engine, seed, folder."""
+    """Return the header of a run, one line each for training, net, data, engine, seed, folder."""
     training, counts = event.training, event.counts
-    place = "" if training.span is None else f"   {for_line(training.span.source.name)}"
+    file = "" if training.span is None else f"   {for_line(training.span.source.name)}"
     lines = [
-        paint(training.name, BOLD, stream=sys.stdout) + place,
+        paint(training.name, BOLD, stream=sys.stdout) + file,
         *_labelled(
             [
                 ("net", ", ".join(f"{layer.name} {shape_text(layer.shape)}" for layer in training.net.layers)),
@@ -151,43 +151,43 @@ def header(event: Started) -> str:
     if event.rank:
         lines.append("  " + paint(f" {data_warning(event)} ", BOLD, YELLOW, REVERSE, stream=sys.stdout))
         if training.published:
-            lines.append("  the figures do not compare with those published")
+            lines.append("  the figures cannot be compared with the published ones")
     if event.instead:
         lines.append("  " + paint(event.instead, YELLOW, stream=sys.stdout))
     if event.done == training.passes:
         lines.append(f"  {nothing_left(event)}")
     elif event.done:
-        lines.append(f"  goes on after pass {event.done}")
+        lines.append(f"  continues after pass {event.done}")
     return "\n".join(lines) + "\n"
 
 
 def pruned_line(event: PruningResult) -> str:
-    """What was cut before a pass, and what is left."""
+    """Return the line that says what was cut before a pass, and what remains."""
     connections, weights = (
         getattr(event.before, what) - getattr(event.remaining, what) for what in ("connections", "weights")
     )
     return (
-        f"      {connections:,} connections ({weights:,} weights) cut; left are {event.remaining.connections:,} "
-        f"({event.remaining.weights:,})"
+        f"      {connections:,} connections ({weights:,} weights) cut; {event.remaining.connections:,} "
+        f"({event.remaining.weights:,}) remain"
     )
 
 
 def footer(started: Started, last: PassResult | None, finished: Finished) -> str:
-    """Published figures beside ours, what it took, and what to type next."""
+    """Return the footer of a run: published figures beside ours, speed, and what to type next."""
     lines = [""]
     training = started.training
     if training.published and last is not None:
-        theirs = _first_choice(training)
+        first_choice = _first_choice(training)
         headings = (
             ("published", "ours")
-            if theirs in (None, started.data)
-            else (f"published on {theirs}", f"ours on {started.data}")
+            if first_choice in (None, started.data)
+            else (f"published on {first_choice}", f"ours on {started.data}")
         )
         lines += [published_beside_ours(training.published, last.train, last.test, *headings), ""]
     if finished.presentations:
         speed = finished.presentations / finished.seconds if finished.seconds else 0.0
-        lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} a second)")
-    lines.append(f"{for_line(finished.run)} has source, settings, figures and weights")
+        lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} per second)")
+    lines.append(f"{for_line(finished.run)} contains source, settings, figures and weights")
     if training.span is not None:
         file = for_shell([Path(training.span.source.name)])
         unused = max(started.seed, *training.seeds) + 1
@@ -196,23 +196,23 @@ def footer(started: Started, last: PassResult | None, finished: Finished) -> str
 
 
 def _patterns(train: int, test: int) -> str:
-    return f"{train:,} train and {test:,} test patterns" if test else f"{train:,} patterns, none to test"
+    return f"{train:,} train and {test:,} test patterns" if test else f"{train:,} patterns, none for testing"
 
 
 def _first_choice(training: Training) -> str | None:
-    """The data set that the description names first; None for patterns of its own."""
+    """Return the data set that the description names first; None for patterns from files."""
     clause = next((clause.node for clause in training.clauses if clause.word == "data"), None)
     return clause.items[1].name if clause is not None and clause.items[1].is_name else None
 
 
 def nothing_left(event: Started) -> str:
-    """The sentence for a run that was over when it was resumed."""
-    return f"all {event.training.passes} passes were done before: nothing is left to do"
+    """Return the sentence for a resumed run that was already complete."""
+    return f"all {event.training.passes} passes are already done: nothing to do"
 
 
 def data_warning(event: Started) -> str:
-    """The sentence for data that are not those the description asks for first."""
-    return f"{event.data}, NOT {' or '.join(event.wanted[: event.rank])}, which could not be had"
+    """Return the warning that the data are not the first choice of the description."""
+    return f"{event.data}, NOT {' or '.join(event.wanted[: event.rank])}, which was not found"
 
 
 def _labelled(rows: list[tuple[str, str]]) -> list[str]:
@@ -221,13 +221,13 @@ def _labelled(rows: list[tuple[str, str]]) -> list[str]:
 
 
 def _warn(event: Started) -> None:
-    """What is not as it was asked for, on standard error."""
+    """Print on standard error what differs from the request."""
     if event.rank:
         echo(paint(data_warning(event), BOLD, YELLOW, stream=sys.stderr), err=True)
     if event.instead:
         echo(paint(event.instead, YELLOW, stream=sys.stderr), err=True)
 
 
-def _echo_json(thing: dict[str, object]) -> None:
-    echo(for_json(thing))
+def _echo_json(value: dict[str, object]) -> None:
+    echo(for_json(value))
     sys.stdout.flush()

@@ -20,7 +20,7 @@ from snsim.convert.train_form import trainings
 from snsim.errors import Fault, SnError, Source, fail
 from snsim.language.forms import fold
 from snsim.language.limits import LimitError, Limits
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.network.net import Net
 from snsim.program import Host, Program, interpreter_of, own_shelves, read_program
 from snsim.sn28.runtime.host import scratch
@@ -76,9 +76,9 @@ def built_nets(
     if is_nettool and not watch.nets:
         try:
             nettool.create(interpreter, source.name)
-        except Misuse as misuse:
+        except CallError as call_error:
             raise fail(
-                misuse.message, None, hint=misuse.hint or "correct (nettool-net ...) in the NetTool file"
+                call_error.message, None, hint=call_error.hint or "correct (nettool-net ...) in the NetTool file"
             ) from None
         watch.finish()
     return watch.nets, notes

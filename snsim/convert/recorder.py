@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.forms import NIL, Form, Pair, Symbol, make_list, symbol
-from snsim.language.procedures import TRUE, Function, Misuse, Procedure, Special
+from snsim.language.procedures import TRUE, CallError, Function, Procedure, Special
 from snsim.registry import Shelf
 from snsim.sn28.net.net_word import KernelWord
 from snsim.sn28.net.netspace import VAL, Netspace
@@ -352,7 +352,7 @@ def _units_in(interpreter: Interpreter, name: str) -> np.ndarray:
     value = interpreter.lookup(name)
     try:
         return interpreter.part(Netspace).units(value, name).array.astype(int)
-    except Misuse:
+    except CallError:
         return np.array([], int)
 
 

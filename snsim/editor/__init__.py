@@ -1,1 +1,1 @@
-"""What editors are told of the language: colours, what may stand where, faults while one types."""
+"""Serve editors: colours, completion, hover help, and faults while typing."""

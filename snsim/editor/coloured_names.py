@@ -1,4 +1,4 @@
-"""The names that editors colour, by what they are, from the shelves on which they stand."""
+"""Sort the names that editors colour by kind, from the shelves that hold them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from snsim.language.procedures import Special
 from snsim.network.schemes import SCHEMES
 from snsim.program import lisp_functions, shelves
 
-# Kinds of names at the head of a form. A name that is of several is of the first.
+# Kinds of names at the head of a form. A name of several kinds has the first of them.
 WORD, SPECIAL, SCHEME, CLAUSE, FUNCTION = "word", "special", "scheme", "clause", "function"
 KINDS = (WORD, SPECIAL, SCHEME, CLAUSE, FUNCTION)
 
 
 @cache
 def heads() -> dict[str, str]:
-    """The kind of each name that has a meaning at the head of a form."""
+    """Return the kind of each name that has a meaning at the head of a form."""
     functions = list(lisp_functions())
     by_kind = {
         WORD: [entry.name for entry in shelves().words],
@@ -29,5 +29,5 @@ def heads() -> dict[str, str]:
 
 
 def names_of(kind: str) -> list[str]:
-    """The names of a kind, in alphabetic order."""
-    return sorted(name for name, of in heads().items() if of == kind)
+    """Return the names of a kind, in alphabetical order."""
+    return sorted(name for name, its_kind in heads().items() if its_kind == kind)

@@ -1,6 +1,6 @@
-"""A text that is being typed, up to the cursor: the forms that are open there and the word that is begun.
+"""Analyse a text up to the cursor: the open forms and the unfinished word.
 
-It needs no whole form, so it goes through the signs and not through the reader.
+The text may be incomplete, so this scans characters and does not use the reader.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ _BLOCKS = (
     "repeat",
     "lambda",
     "progn",
-)  # whose forms stand two blanks in
+)  # whose forms are indented by two
 
 
 @dataclass(frozen=True)
-class Open:
-    """A bracket that is open: where it stands, and the word behind it ("" if there is none)."""
+class OpenForm:
+    """An open bracket: its offset, and the word after it ("" if there is none)."""
 
     offset: int
     head: str
 
 
-def open_forms(text: str) -> list[Open]:
-    """The brackets that are open at the end of a text, the outermost first."""
-    found: list[int] = []
+def open_forms(text: str) -> list[OpenForm]:
+    """Return the brackets that are open at the end of a text, the outermost first."""
+    offsets: list[int] = []
     for match in _SIGNS.finditer(text):
         if match.group() in "([":
-            found.append(match.start())
-        elif match.group() in ")]" and found:
-            found.pop()
-    return [Open(offset, _head(text, offset)) for offset in found]
+            offsets.append(match.start())
+        elif match.group() in ")]" and offsets:
+            offsets.pop()
+    return [OpenForm(offset, _head(text, offset)) for offset in offsets]
 
 
 def open_heads(text: str) -> list[str]:
-    """The words with which the forms begin that are open at the end of a text, the outermost first."""
+    """Return the head words of the forms that are open at the end of a text, the outermost first."""
     return [form.head for form in open_forms(text) if form.head]
 
 
 def word_before(text: str) -> str:
-    """The part of a name that stands at the end of a text."""
-    end = _AFTER_WORD.search(text[::-1])  # backwards: a search for the last word takes a square of the letters
+    """Return the unfinished name at the end of a text."""
+    end = _AFTER_WORD.search(text[::-1])  # backwards: a forward search for the last word takes quadratic time
     return text if end is None else text[len(text) - end.start() :]
 
 
 def is_in_text(text: str) -> bool:
-    """Whether the end of a text is inside a string or a comment."""
+    """Return whether the end of a text is inside a string or a comment."""
     signs = list(_SIGNS.finditer(text))
     if not signs or signs[-1].end() < len(text):
         return False
@@ -74,7 +74,7 @@ def is_in_text(text: str) -> bool:
 
 
 def indentation(text: str) -> int:
-    """The column in which a line begins that follows a text."""
+    """Return the column in which the line after a text begins."""
     forms = open_forms(text)
     if not forms:
         return 0
@@ -82,8 +82,8 @@ def indentation(text: str) -> int:
     column = inner.offset - (text.rfind("\n", 0, inner.offset) + 1)
     if text[inner.offset] == "[" or not inner.head:
         return column + 1
-    behind = text[inner.offset + 1 :].lstrip()[len(inner.head) :]
-    line = behind.split("\n")[0]
+    after_head = text[inner.offset + 1 :].lstrip()[len(inner.head) :]
+    line = after_head.split("\n")[0]
     if inner.head in _BLOCKS or not line.strip() or line.strip().startswith(";"):
         return column + 2
     return column + 1 + len(inner.head) + len(line) - len(line.lstrip())

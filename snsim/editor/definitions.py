@@ -1,5 +1,6 @@
-"""Where names are defined: nets, tables, trainings, layers, functions, included files. From the forms alone, so that a
-text that is wrong somewhere still has its definitions.
+"""Find where names are defined: nets, tables, trainings, layers, functions, included files.
+
+Only the forms are read and nothing is evaluated, so a faulty text still has its definitions.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ _DEFINING = {
     "defparameter": "variable",
     "setq": "variable",
 }
-_MOST_FILES = 100  # that one text includes
+_MOST_FILES = 100  # that one text includes, directly or not
 
 
 @dataclass(frozen=True)
 class Definition:
-    """`inside`: the net of a layer; `like`: what a net or training is like. `text`: the form, or a layer's clause."""
+    """A definition. `inside`: the net of a layer; `like`: the parent of a net or training; `text`: the form."""
 
     kind: str
     name: str
@@ -50,9 +51,9 @@ class Definition:
 
 
 def definitions(source: Source, seen: set[Path] | None = None) -> Iterator[Definition]:
-    """Every definition of a text, those of its own first, then of the files that it includes."""
+    """Yield every definition of a text, then those of the files that it includes."""
     seen = {Path(source.name).resolve()} if seen is None else seen
-    included = []
+    included: list[Path] = []
     for form in _forms(source):
         if not isinstance(form.car, Symbol) or not isinstance(form.cdr, Pair):
             continue
@@ -65,30 +66,30 @@ def definitions(source: Source, seen: set[Path] | None = None) -> Iterator[Defin
             yield Definition(_DEFINING[head], cell.car.name, _place(cell, form), _brief(form))
     for path in included:
         try:
-            place = resolve(path)
-            if place in seen or len(seen) > _MOST_FILES:
+            resolved = resolve(path)
+            if resolved in seen or len(seen) > _MOST_FILES:
                 continue
-            seen.add(place)
+            seen.add(resolved)
             yield from definitions(read_source(path), seen)
         except (PathError, SnError):
             continue
 
 
 def included_file(source: Source, name: str) -> Path:
-    """The file that `(include NAME)` means in a text."""
+    """Return the path that `(include NAME)` means in a text."""
     return Path(source.name).parent / name
 
 
-def layer_of(found: list[Definition], name: str, net: str) -> Definition | None:
-    """The layer of this name in a net, or in what that is like; else the first layer of this name."""
-    layers = [d for d in found if d.kind == "layer" and d.name == name]
-    nets = {d.name: d for d in found if d.kind == "net"}
+def layer_of(known: list[Definition], name: str, net: str) -> Definition | None:
+    """Return the layer of this name in a net or its parents; otherwise the first layer of this name."""
+    layers = [d for d in known if d.kind == "layer" and d.name == name]
+    nets = {d.name: d for d in known if d.kind == "net"}
     tried: set[str] = set()
     while net and net not in tried:
         tried.add(net)
-        own = next((d for d in layers if d.inside == net), None)
-        if own is not None:
-            return own
+        layer = next((d for d in layers if d.inside == net), None)
+        if layer is not None:
+            return layer
         net = nets[net].like if net in nets else ""
     return layers[0] if layers else None
 
@@ -106,19 +107,21 @@ def _declared(head: str, form: Pair, cell: Pair) -> Iterator[Definition]:
         if clause.car.name == "layer" and isinstance(clause.cdr, Pair):
             named = clause.cdr
             cells = named.car.cells() if isinstance(named.car, Pair) else [named]
-            for one in cells:
-                if isinstance(one.car, Symbol):
-                    yield Definition("layer", one.car.name, _place(one, clause), _brief(clause), inside=name)
+            for layer_cell in cells:
+                if isinstance(layer_cell.car, Symbol):
+                    yield Definition(
+                        "layer", layer_cell.car.name, _place(layer_cell, clause), _brief(clause), inside=name
+                    )
 
 
 def _clauses(cell: Pair) -> Iterator[Pair]:
-    """The lists in a form that begin with a word."""
+    """Return the lists in a form that begin with a word."""
     return (item for item in cell if isinstance(item, Pair) and isinstance(item.car, Symbol))
 
 
 def _place(cell: Pair, form: Pair) -> Span:
     place = cell.at or form.span
-    assert place is not None, "what was read has a place"
+    assert place is not None, "a form that was read has a place"
     return place
 
 
@@ -128,22 +131,22 @@ def _brief(form: Form) -> str:
 
 
 def _forms(source: Source) -> Iterator[Pair]:
-    """The lists of a text. Behind one that cannot be read it goes on at the next line that begins with a bracket."""
+    """Yield the lists of a text. After an unreadable one, continue at the next line that begins with a bracket."""
     try:
         reader, at = FormReader(source), 0
     except SnError:
         return
     while at <= len(source.text):
         try:
-            found = reader.read(at)
+            entry = reader.read(at)
         except SnError:
             start = at + len(source.text[at:]) - len(source.text[at:].lstrip())
             at = source.text.find("\n(", start)
             if at < 0:
                 return
             continue
-        if found is None:
+        if entry is None:
             return
-        form, _, at = found
+        form, _, at = entry
         if isinstance(form, Pair):
             yield form

@@ -1,4 +1,4 @@
-"""What an editor asks of a place in a text: what is this, what may stand here, where is it defined."""
+"""Answer an editor's questions about a position: what is this, what may stand here, where is it defined."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from snsim.editor.cursor import Open, is_in_text, open_forms, word_before
+from snsim.editor.cursor import OpenForm, is_in_text, open_forms, word_before
 from snsim.editor.definitions import Definition, included_file, layer_of
 from snsim.errors import Source
 from snsim.glossary import names
@@ -30,7 +30,7 @@ _FIXED = {
 
 @dataclass(frozen=True)
 class Proposal:
-    """A name that may stand at a place, the word for what it is, its line of help."""
+    """A name that may stand at a position, the word for its kind, its help line."""
 
     name: str
     kind: str
@@ -38,8 +38,8 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Place:
-    """An offset of a text: the name there, and the forms around it, the outermost first."""
+class Cursor:
+    """A position in a text: its offset, the name there, and the forms around it, the outermost first."""
 
     source: Source
     offset: int
@@ -50,7 +50,7 @@ class Place:
 
     @property
     def start(self) -> int:
-        """Where the name begins."""
+        """The offset at which the name begins."""
         return self.offset - len(word_before(self.before))
 
     @property
@@ -59,8 +59,8 @@ class Place:
         return fold(word_before(self.before) + (rest.group() if rest else ""))
 
     @property
-    def around(self) -> list[Open]:
-        """The forms that are open before the name, without the one that it is the head of."""
+    def around(self) -> list[OpenForm]:
+        """The forms that are open before the name, without the one whose head it is."""
         forms = open_forms(self.source.text[: self.start])
         return forms[:-1] if self.is_head else forms
 
@@ -74,7 +74,7 @@ class Place:
 
     @property
     def net(self) -> str:
-        """The name of the net or training in which the place is."""
+        """The name of the net or training around the cursor."""
         for form in self.around:
             if form.head in ("net", "train"):
                 match = re.match(r"\(\s*\S+\s+([^\s()]+)", self.source.text[form.offset :])
@@ -83,39 +83,39 @@ class Place:
 
     @property
     def is_declared(self) -> bool:
-        """Whether the place is inside a form that states a net or training."""
+        """Whether the cursor is inside a form that declares a net or training."""
         return any(form.head in ("net", "train") for form in self.around)
 
 
-def definition_of(place: Place, found: list[Definition]) -> Definition | Path | None:
-    """Where the name at a place is defined: in a text, or a file that is included there."""
-    line = place.before.rpartition("\n")[2]
+def definition_of(cursor: Cursor, known: list[Definition]) -> Definition | Path | None:
+    """Return where the name at the cursor is defined, or the file that is included there."""
+    line = cursor.before.rpartition("\n")[2]
     if _INCLUDED.search(line):
         start = line.rpartition('"')[2]
-        rest = place.source.text[place.offset :].partition('"')[0]
-        path = included_file(place.source, start + rest)
+        rest = cursor.source.text[cursor.offset :].partition('"')[0]
+        path = included_file(cursor.source, start + rest)
         return path if is_file(path) else None
-    name = place.name
-    if not name or is_in_text(place.before):
+    name = cursor.name
+    if not name or is_in_text(cursor.before):
         return None
-    for kind in _kinds_at(place):
+    for kind in _kinds_at(cursor):
         if kind == "layer":
-            layer = layer_of(found, name, place.net)
+            layer = layer_of(known, name, cursor.net)
             if layer is not None:
                 return layer
         else:
-            one = next((d for d in found if d.kind == kind and d.name == name), None)
-            if one is not None:
-                return one
+            match = next((d for d in known if d.kind == kind and d.name == name), None)
+            if match is not None:
+                return match
     return None
 
 
-def _kinds_at(place: Place) -> tuple[str, ...]:
-    """What a name at a place may be, the likeliest first."""
+def _kinds_at(cursor: Cursor) -> tuple[str, ...]:
+    """Return the kinds that the name at the cursor may have, the likeliest first."""
     everything = ("function", "macro", "variable", "table", "net", "training", "nlf", "cost", "update", "layer")
-    if place.is_head or not place.is_declared:
+    if cursor.is_head or not cursor.is_declared:
         return everything
-    outer = place.around[0].head
+    outer = cursor.around[0].head
     first: tuple[str, ...] = {
         "table": ("table",),
         "like": ("training",) if outer == "train" else ("net",),
@@ -124,87 +124,88 @@ def _kinds_at(place: Place) -> tuple[str, ...]:
         "cost": ("cost",),
         "update": ("update",),
         "train": ("training",),
-    }.get(place.inner, ("layer",))
+    }.get(cursor.inner, ("layer",))
     return (*first, *(kind for kind in everything if kind not in first))
 
 
-def explanation(place: Place, found: list[Definition]) -> str | None:
-    """What the name at a place is; None if it is nothing known."""
-    name = place.name
-    if not name or is_in_text(place.before):
+def explanation(cursor: Cursor, known: list[Definition]) -> str | None:
+    """Return the explanation of the name at the cursor; None if the name is unknown."""
+    name = cursor.name
+    if not name or is_in_text(cursor.before):
         return None
-    own = definition_of(place, found)
+    definition = definition_of(cursor, known)
     parts = []
-    if isinstance(own, Definition):
-        inside = f" of net {own.inside}" if own.inside else ""
-        parts.append(f"{own.kind} {own.name}{inside}, {Path(own.span.source.name).name}:{own.span.line}\n{own.text}")
-    if place.is_head or own is None:
-        wanted = ("clause", "scheme") if place.is_declared and place.is_head else None
-        parts += names.meanings(name, wanted) or names.meanings(name)
+    if isinstance(definition, Definition):
+        inside = f" of net {definition.inside}" if definition.inside else ""
+        file = Path(definition.span.source.name).name
+        parts.append(f"{definition.kind} {definition.name}{inside}, {file}:{definition.span.line}\n{definition.text}")
+    if cursor.is_head or definition is None:
+        among = ("clause", "scheme") if cursor.is_declared and cursor.is_head else None
+        parts += names.meanings(name, among) or names.meanings(name)
     return "\n\n".join(parts) or None
 
 
-def proposals(place: Place, found: list[Definition]) -> Iterator[Proposal]:
-    """The names that may stand at a place and begin as it does, each once."""
-    line = place.before.rpartition("\n")[2]
+def proposals(cursor: Cursor, known: list[Definition]) -> Iterator[Proposal]:
+    """Yield the names that may complete the one at the cursor, each once."""
+    line = cursor.before.rpartition("\n")[2]
     included = _INCLUDED.search(line)
-    if included is None and is_in_text(place.before):
+    if included is None and is_in_text(cursor.before):
         return
-    begun = fold(word_before(place.before)) if included is None else included.group(1).rpartition("/")[2]
-    made = (
-        _files(place.source, included.group(1))
+    begun = fold(word_before(cursor.before)) if included is None else included.group(1).rpartition("/")[2]
+    candidates = (
+        _files(cursor.source, included.group(1))
         if included is not None
-        else _heads(place, found)
-        if place.is_head
-        else _arguments(place, found)
+        else _heads(cursor, known)
+        if cursor.is_head
+        else _arguments(cursor, known)
     )
     seen: set[str] = set()
-    for proposal in made:
+    for proposal in candidates:
         if proposal.name.startswith(begun) and proposal.name not in seen:
             seen.add(proposal.name)
             yield proposal
 
 
-def _heads(place: Place, found: list[Definition]) -> Iterator[Proposal]:
-    inside = {"default": "layer", "stage": "train"}.get(place.inner, place.inner)
-    if place.is_declared and inside == "connect":
+def _heads(cursor: Cursor, known: list[Definition]) -> Iterator[Proposal]:
+    inside = {"default": "layer", "stage": "train"}.get(cursor.inner, cursor.inner)
+    if cursor.is_declared and inside == "connect":
         yield from _of_kind("scheme")
     of_form = [clause for clause in clauses() if clause.inside == inside]
-    if place.is_declared and of_form:
+    if cursor.is_declared and of_form:
         yield from (Proposal(c.name, f"clause of {inside}", f"{c.syntax}  {c.doc}") for c in of_form)
         return
-    yield from _own(found, "function", "macro")
+    yield from _defined(known, "function", "macro")
     yield from _of_kind("word")
     yield from _of_kind("function")
 
 
-def _arguments(place: Place, found: list[Definition]) -> Iterator[Proposal]:
-    inner = place.inner
-    if not place.is_declared:
-        yield from _own(found, "function", "macro", "variable", "net", "training", "table")
+def _arguments(cursor: Cursor, known: list[Definition]) -> Iterator[Proposal]:
+    inner = cursor.inner
+    if not cursor.is_declared:
+        yield from _defined(known, "function", "macro", "variable", "net", "training", "table")
         yield from _of_kind("function")
         return
     if inner == "table":
         yield Proposal("full", "table", "all maps to all")
         yield Proposal("one-to-one", "table", "map to map")
-        yield from _own(found, "table")
+        yield from _defined(known, "table")
     elif inner in ("like", "net"):
-        yield from _own(found, "training" if inner == "like" and place.around[0].head == "train" else "net")
+        yield from _defined(known, "training" if inner == "like" and cursor.around[0].head == "train" else "net")
     elif inner in _OF_SHELF:
-        yield from _own(found, _OF_SHELF[inner])
+        yield from _defined(known, _OF_SHELF[inner])
         yield from _of_kind(_OF_SHELF[inner])
     yield from (Proposal(name, inner, "") for name in _FIXED.get(inner, ()))
     if inner in _WITH_LAYERS or inner in _with_places() or not inner:
-        yield from _own(found, "layer")
+        yield from _defined(known, "layer")
 
 
 def _with_places() -> set[str]:
-    """The clauses that name places of a net: rates and initial distributions."""
+    """Return the clauses that name places of a net: rates and initial distributions."""
     return {clause.name for clause in clauses() if "SCOPE" in clause.syntax}
 
 
-def _own(found: Iterable[Definition], *kinds: str) -> Iterator[Proposal]:
-    return (Proposal(d.name, d.kind, d.text.split("\n")[0][:80]) for d in found if d.kind in kinds)
+def _defined(known: Iterable[Definition], *kinds: str) -> Iterator[Proposal]:
+    return (Proposal(d.name, d.kind, d.text.split("\n")[0][:80]) for d in known if d.kind in kinds)
 
 
 def _of_kind(name: str) -> Iterator[Proposal]:
@@ -213,7 +214,7 @@ def _of_kind(name: str) -> Iterator[Proposal]:
 
 
 def _files(source: Source, begun: str) -> Iterator[Proposal]:
-    """The .sn files and folders where an include looks."""
+    """Yield the .sn files and folders that an include can name."""
     folder = included_file(source, begun.rpartition("/")[0])
     try:
         inside = sorted(folder.iterdir())

@@ -1,4 +1,7 @@
-"""Colours for Pygments: the prompt, documents, notebooks. The names are those of the shelves when it is first used."""
+"""Colour SN's Lisp with Pygments, for the prompt, documents and notebooks.
+
+The names come from the shelves at first use.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _END = r"(?![^\s()\[\]{}\"'`,;:~^|])"
 
 
 class SnLexer(RegexLexer):  # type: ignore[misc]  # Pygments has no types
-    """The language of `.sn` files: SN's Lisp with the declarative words."""
+    """The lexer of `.sn` files: SN's Lisp with the declarative words."""
 
     name = "SN"
     aliases = ["sn", "snsim"]
@@ -59,6 +62,6 @@ class SnLexer(RegexLexer):  # type: ignore[misc]  # Pygments has no types
 
 
 def coloured(text: str) -> Iterator[tuple[_TokenType, str]]:
-    """The text in pieces, each with its kind."""
+    """Yield the pieces of a text, each with its token type."""
     pieces: Iterator[tuple[_TokenType, str]] = SnLexer().get_tokens(text)
     return pieces

@@ -1,6 +1,7 @@
-"""The language server: an editor's questions about a text, answered over standard input and output.
+"""Run the language server: answer an editor's questions over standard input and output.
 
-What it answers is made in `faults`, `definitions` and `answers`; here it is put in the words of the protocol.
+`diagnostics`, `definitions` and `hover_and_completion` compute the answers. This module translates them to the
+protocol.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import unquote
 from snsim import __version__
 from snsim.editor.definitions import Definition, definitions
 from snsim.editor.diagnostics import check_text
-from snsim.editor.hover_and_completion import Place, definition_of, explanation, proposals
+from snsim.editor.hover_and_completion import Cursor, definition_of, explanation, proposals
 from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.language.source_files import read_source
 from snsim.optional_packages import needing
@@ -38,12 +39,12 @@ _KINDS = {
 
 
 def serve() -> int:
-    """Answer until the editor ends it. Exit code."""
-    # Streams of its own, as they are closed at the end.
-    given, told = os.fdopen(os.dup(sys.stdin.fileno()), "rb"), os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    """Serve until the editor ends the connection. Return the exit code."""
+    # Duplicates, because the server closes its streams at the end.
+    requests, replies = os.fdopen(os.dup(sys.stdin.fileno()), "rb"), os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     try:
-        make_server().start_io(given, told)
-    except MemoryError:  # pygls takes the memory that a message claims before it reads it
+        make_server().start_io(requests, replies)
+    except MemoryError:  # pygls allocates the size that a message claims before it reads the message
         raise fail(
             "a message of the editor claims more memory than there is",
             hint="start the language server from an editor: it speaks no other protocol",
@@ -52,27 +53,28 @@ def serve() -> int:
 
 
 class _Server(LanguageServer):
-    """A server that does not show a window for each message of an editor that it cannot read: the editor is told."""
+    """A server that opens no window for each unreadable message; the editor still gets an error reply."""
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         pass
 
 
 def make_server() -> LanguageServer:
-    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # it prints tracebacks for messages that are damaged
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # it prints a traceback for each damaged message
     server = _Server("snsim", __version__)
-    known: dict[str, list[Definition]] = {}  # the definitions of each text, as they were when it was looked at last
+    known: dict[str, list[Definition]] = {}  # the definitions of each text, from its last check
 
-    def look(uri: str) -> None:
-        """Tell the faults of a text."""
+    def publish(uri: str) -> None:
+        """Send the faults of a text to the editor."""
         document, source = text_of(uri)
-        found = [_diagnostic(fault) for fault in check_text(source).faults]
-        server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, document.version))
+        diagnostics = [_diagnostic(fault) for fault in check_text(source).faults]
+        server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, diagnostics, document.version))
         known[uri] = list(definitions(source))
 
     def text_of(uri: str) -> tuple[TextDocument, Source]:
-        """The text of a document under the name of its file: as it is open in the editor, else as it is on the disk;
-        empty if there is no such file, or if it is no text.
+        """Return the text of a document: as it is open in the editor, otherwise as it is on disk.
+
+        It is empty if there is no such file, or if the file is not text.
         """
         document = server.workspace.get_text_document(uri)
         on_disk = bool(document.path) and "\0" not in document.path
@@ -90,56 +92,56 @@ def make_server() -> LanguageServer:
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def _(params: types.DidOpenTextDocumentParams) -> None:
-        look(params.text_document.uri)
+        publish(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def _(params: types.DidChangeTextDocumentParams) -> None:
-        look(params.text_document.uri)
+        publish(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     def _(params: types.DidSaveTextDocumentParams) -> None:
-        for uri in list(known):  # others may include this one
-            look(uri)
+        for uri in list(known):  # other texts may include this one
+            publish(uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def _(params: types.DidCloseTextDocumentParams) -> None:
         known.pop(params.text_document.uri, None)
         server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(params.text_document.uri, []))
 
-    def asked(
+    def cursor_of(
         params: types.HoverParams | types.CompletionParams | types.DefinitionParams,
-    ) -> tuple[Place, list[Definition]]:
+    ) -> tuple[Cursor, list[Definition]]:
         _, source = text_of(params.text_document.uri)
-        place = Place(source, _offset(source, params.position))
-        return place, known.get(params.text_document.uri) or list(definitions(source))
+        cursor = Cursor(source, _offset(source, params.position))
+        return cursor, known.get(params.text_document.uri) or list(definitions(source))
 
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     def _(params: types.HoverParams) -> types.Hover | None:
-        place, found = asked(params)
-        text = explanation(place, found)
+        cursor, defined = cursor_of(params)
+        text = explanation(cursor, defined)
         return None if text is None else types.Hover(types.MarkupContent(types.MarkupKind.PlainText, text))
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["(", '"', "/"]))
     def _(params: types.CompletionParams) -> list[types.CompletionItem]:
-        place, found = asked(params)
+        cursor, defined = cursor_of(params)
         return [
             types.CompletionItem(
                 p.name, kind=_KINDS.get(p.kind, types.CompletionItemKind.Keyword), detail=p.kind, documentation=p.doc
             )
-            for p in proposals(place, found)
+            for p in proposals(cursor, defined)
         ]
 
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     def _(params: types.DefinitionParams) -> types.Location | None:
-        place, found = asked(params)
-        target = definition_of(place, found)
+        cursor, defined = cursor_of(params)
+        target = definition_of(cursor, defined)
         if target is None:
             return None
         if isinstance(target, Path):
             start = types.Position(0, 0)
             return types.Location(target.resolve().as_uri(), types.Range(start, start))
         uri = params.text_document.uri
-        if target.span.source.name != place.source.name:
+        if target.span.source.name != cursor.source.name:
             uri = Path(target.span.source.name).resolve().as_uri()
         return types.Location(uri, _range(target.span))
 
@@ -150,7 +152,7 @@ def make_server() -> LanguageServer:
         _, source = text_of(params.text_document.uri)
         try:
             text = formatted(source)
-        except SnError:  # its faults are shown where they are
+        except SnError:  # the editor already shows its faults
             return []
         whole = _range(Span(source, 0, len(source.text)))
         return [] if text == source.text else [types.TextEdit(whole, text)]
@@ -159,7 +161,7 @@ def make_server() -> LanguageServer:
 
 
 def _diagnostic(fault: Fault) -> types.Diagnostic:
-    assert fault.span is not None, "the faults of a text have their places in it"
+    assert fault.span is not None, "check_text gives every fault a place"
     hint = f"\n{fault.hint}" if fault.hint else ""
     related = [
         types.DiagnosticRelatedInformation(
@@ -179,15 +181,16 @@ def _range(span: Span) -> types.Range:
 
 
 def _position(source: Source, offset: int) -> types.Position:
-    """A place as the protocol counts it: lines from 0, and in them units of UTF-16."""
+    """Return a position in the protocol's units: lines from 0, and UTF-16 code units in a line."""
     line, column = source.position(offset)
     before = source.line(line)[: column - 1]
     return types.Position(line - 1, len(before.encode("utf-16-le", "surrogatepass")) // 2)
 
 
 def _offset(source: Source, position: types.Position) -> int:
-    """The offset of a place as the protocol counts it. A place beyond a line is its end, one beyond the text the end
-    of the text.
+    """Return the offset of a position in the protocol's units.
+
+    A position after the end of a line means the end of the line; one after the text, the end of the text.
     """
     lines = source.text.split("\n", position.line + 1) if position.line >= 0 else []
     if not 0 <= position.line < len(lines):

@@ -1,4 +1,4 @@
-"""The files of an extension for VS Code: a TextMate grammar from the shelves, and what starts the language server."""
+"""Write the extension for VS Code: a TextMate grammar from the shelves, and the start of the language server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SYMBOL = r"[^\s()\[\]{}\"'`,;:~^|]+"
 
 
 def write_extension(folder: Path, check: bool = False) -> list[Path]:
-    """Write the files that are not there yet or differ, and say which; with `check` nothing is written."""
+    """Write the files that are missing or differ, and return their paths; with `check` write nothing."""
     stale = []
     for name, text in files().items():
         path = folder / name
@@ -43,7 +43,7 @@ def write_extension(folder: Path, check: bool = False) -> list[Path]:
 
 
 def files() -> dict[str, str]:
-    """The texts of the extension by their names in its folder."""
+    """Return the texts of the extension by file name."""
     return {
         "package.json": _json(_package()),
         "language-configuration.json": _json(_configuration()),
@@ -54,7 +54,7 @@ def files() -> dict[str, str]:
 
 
 def grammar() -> dict[str, object]:
-    """The TextMate grammar: comments, strings, numbers, and each name at the head of a form by what it is."""
+    """Return the TextMate grammar: comments, strings, numbers, and names at the head of a form by kind."""
     heads: list[dict[str, object]] = [
         {"match": rf"(?i)(?<=\()\s*({'|'.join(map(_spelled, names_of(kind)))}){_END}", "name": scope}
         for kind, scope in _SCOPES.items()
@@ -83,7 +83,7 @@ def grammar() -> dict[str, object]:
 
 
 def _spelled(name: str) -> str:
-    """A name as a pattern: SN reads `_` as a hyphen too, but for a leading one."""
+    """Return a name as a pattern: SN also reads `_` as a hyphen, except a leading one."""
     return re.escape(name).replace(r"\-", "[-_]") if not name.startswith("-") else re.escape(name)
 
 
@@ -110,7 +110,7 @@ def _package() -> dict[str, object]:
                     "sn.command": {
                         "type": "string",
                         "default": "snsim",
-                        "description": "The snsim that answers, a path where it is not found by its name.",
+                        "description": "The snsim command; a path if it is not on the PATH.",
                     }
                 },
             },
@@ -162,13 +162,13 @@ exports.deactivate = function () {
 _README = """\
 # SN for VS Code
 
-Colours for `.sn` files, and by `snsim lsp` faults as you type, help under the pointer, completion, the way to
-definitions, the canonical layout.
+Colours for `.sn` files; with `snsim lsp` also faults as you type, help under the pointer, completion, jumps to
+definitions and formatting.
 
     pip install "snsim[lsp]"
     npm install                                # in this folder: the client of the language server
-    ln -s "$PWD" ~/.vscode/extensions/sn       # then start VS Code anew
+        ln -s "$PWD" ~/.vscode/extensions/sn       # then restart VS Code
 
-All files here are written by `snsim editor`, from the names that snsim knows; `syntaxes/sn.tmLanguage.json` is a
-TextMate grammar that other editors read too.
+`snsim editor` writes all files here from the names that snsim knows. Other editors can use the TextMate grammar
+`syntaxes/sn.tmLanguage.json` too.
 """

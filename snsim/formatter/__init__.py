@@ -1,1 +1,1 @@
-"""Texts in their canonical layout: what is read stays, how it stands on the page is put in order."""
+"""Format programs in the canonical layout. Only blanks and line ends change, never the forms."""

@@ -1,17 +1,17 @@
-"""From a tree to lines: where lines end, and what each line is indented by.
+"""Break a tree into lines, and indent each line.
 
-The line ends of the writer stay; a form that is too long for its line gets more of them. Where a line begins depends
-on the words of lines above it, so columns are known only when those are (`columns`).
+The line ends of the writer stay; a form that is too long for its line gets more of them. The column of a line depends
+on words of the lines above it, so `alignment` sets the columns when those are known.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from snsim.formatter.source_tree import Item, Remark
+from snsim.formatter.source_tree import Comment, Item
 
 WIDTH = 120  # columns of a line, without its comment
-_BLOCKS = {  # forms whose parts stand two blanks in, and how many items stay with the head
+_BLOCKS = {  # forms whose parts are indented by two, and how many items stay on the line of the head
     "net": 2,
     "train": 2,
     "table": 2,
@@ -46,36 +46,36 @@ _BLOCKS = {  # forms whose parts stand two blanks in, and how many items stay wi
     "selectq": 2,
     "from": 2,
 }
-_HANGING = {"from"}  # whose parts stand two blanks in from the line's beginning and not from theirs
-_DEEP = 9  # deeper than columns are set
-_DECLARED = {"net", "train", "table"}  # in which options go below the first one
+_HANGING = {"from"}  # whose parts are indented by two from the beginning of the line, not of the form
+_DEEP = 9  # a depth at which no columns are set
+_DECLARED = {"net", "train", "table"}  # in which options are indented to the first one
 
 
 @dataclass
 class Word:
-    """A piece of a line: an atom with the brackets that hug it. `blank`: one stands before it."""
+    """A part of a line: an atom with the brackets next to it. `blank`: a blank precedes it."""
 
     text: str
     blank: bool
-    path: tuple[int, int] | None = None  # which form of the line, which item of it; None deeper inside
-    marked: bool = False  # the writer set a column here
-    head: str = ""  # of the list in which it is an item
-    wide: bool = False  # in a list of data two blanks part groups
-    raw: int = 0  # its column as long as nothing is aligned
-    column: int = 0  # in the end
-    shift: int = 0  # blanks more than one before it
+    path: tuple[int, int] | None = None  # index of the form in the line, and of the item in the form; None if nested
+    marked: bool = False  # the writer marked a column here
+    head: str = ""  # the head of its list
+    wide: bool = False  # in a list of data, where two blanks separate groups
+    raw: int = 0  # its column before alignment
+    column: int = 0  # its final column
+    shift: int = 0  # extra blanks before it
 
 
 @dataclass
 class Line:
-    """`anchor` and `offset`: it begins so far to the right of where that word does; column `offset` without one."""
+    """One line. It begins `offset` columns to the right of the word `anchor`, or of the margin without an anchor."""
 
     anchor: Word | None
     offset: int
     blank_before: bool = False
     words: list[Word] = field(default_factory=list)
-    behind: Remark | None = None
-    remark: Remark | None = None  # the line is a comment, and nothing else
+    behind: Comment | None = None
+    comment: Comment | None = None  # the line is a comment, and nothing else
     starts: Item | None = None  # the item that the line begins with
     parent: Item | None = None
 
@@ -89,45 +89,45 @@ class Line:
 
 
 def end_of(text: str, column: int) -> int:
-    """The column behind a text that begins in a column."""
+    """Return the column after a text that begins in a column."""
     newline = text.rfind("\n")
     return column + len(text) if newline < 0 else len(text) - newline - 1
 
 
-def broken(root: Item) -> list[Line]:
-    """The lines of a tree, columns not set yet."""
-    made = _Lines()
+def break_lines(root: Item) -> list[Line]:
+    """Return the lines of a tree, without columns."""
+    layout = _Lines()
     for number, item in enumerate(root.items or ()):
-        if number == 0 or item.breaks or made.must_end:
-            made.begin(item, root, None, 0, number > 0)
-        made.put(item, number > 0, 0)
-    for remark in root.inside:
-        made.remark(remark, None, 0, bool(made.lines))
-    return made.lines
+        if number == 0 or item.breaks or layout.must_end:
+            layout.begin(item, root, None, 0, number > 0)
+        layout.put(item, number > 0, 0)
+    for comment in root.inside:
+        layout.comment(comment, None, 0, bool(layout.lines))
+    return layout.lines
 
 
 class _Lines:
-    """The lines so far, and the form of the last line that words belong to."""
+    """The lines so far; new words are added to the last one."""
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
-        self._form = 0  # which form of the line comes next
+        self._form = 0  # index in the line of the next form
 
     @property
     def must_end(self) -> bool:
-        """Whether a comment stands at the end of the last line."""
-        return not self.lines or self.lines[-1].behind is not None or self.lines[-1].remark is not None
+        """Whether the last line ends in a comment, so that nothing can follow on it."""
+        return not self.lines or self.lines[-1].behind is not None or self.lines[-1].comment is not None
 
     def begin(self, item: Item, parent: Item, anchor: Word | None, offset: int, apart: bool = True) -> None:
-        """A new line for an item, below its comments."""
-        for remark in item.before:
-            self.remark(remark, anchor, offset, apart)
+        """Begin a line for an item, below the comments before it."""
+        for comment in item.before:
+            self.comment(comment, anchor, offset, apart)
             apart = True
         self.lines.append(Line(anchor, offset, item.blank_before and apart, starts=item, parent=parent))
         self._form = 0
 
-    def remark(self, remark: Remark, anchor: Word | None, offset: int, apart: bool) -> None:
-        self.lines.append(Line(anchor, offset, remark.blank_before and apart, remark=remark))
+    def comment(self, comment: Comment, anchor: Word | None, offset: int, apart: bool) -> None:
+        self.lines.append(Line(anchor, offset, comment.blank_before and apart, comment=comment))
 
     def put(
         self,
@@ -140,8 +140,9 @@ class _Lines:
         head: str = "",
         wide: bool = False,
     ) -> None:
-        """Put an item at the end of the last line. `depth` and `number`: how it stands in the form of the line; `tail`:
-        closing brackets that follow it.
+        """Put an item at the end of the last line.
+
+        `depth` and `number` locate it in the form of the line. `tail` counts the closing brackets that follow it.
         """
         line = self.lines[-1]
         path = (self._form, number) if depth == 1 else (self._form, 0) if depth == 0 else None
@@ -168,7 +169,7 @@ class _Lines:
         block = _BLOCKS.get(item.head) if item.text == "(" else None
         spread = block is not None and _is_flat(item) and opening.raw + _width(item) + tail > WIDTH
         first_line = self.lines[-1]
-        heads: list[tuple[Word, bool]] = []  # arguments on the line of the head, and whether they are lists
+        heads: list[tuple[Word, bool]] = []  # the arguments on the line of the head, and whether each is a list
         for number, child in enumerate(items):
             last = number == len(items) - 1
             room = tail if last else 0
@@ -205,9 +206,9 @@ class _Lines:
                 if number > 0 and line is first_line:
                     heads.append((line.words[before], child.items is not None))
         body = opening, (len(item.signs) + 2 if block is not None else inner)
-        for remark in item.inside:
-            self.remark(remark, *body, True)
-        if item.inside or (self.must_end and self.lines[-1].remark is not None):
+        for comment in item.inside:
+            self.comment(comment, *body, True)
+        if item.inside or (self.must_end and self.lines[-1].comment is not None):
             self.lines.append(Line(*body))
             self.lines[-1].words.append(Word(item.closing, False, raw=self.lines[-1].raw))
         else:
@@ -216,20 +217,20 @@ class _Lines:
 
 
 def _is_data(item: Item) -> bool:
-    """Whether a list begins with no word, so that it is no call and no clause."""
+    """Return whether a list has no head word, so that it is neither a call nor a clause."""
     return item.head in ("", "from")
 
 
 def _is_flat(item: Item) -> bool:
-    """Whether all of an item stands on one line."""
+    """Return whether all of an item is on one line."""
     return item.items is None or not (
         item.inside or any(child.breaks or child.before or child.behind or not _is_flat(child) for child in item.items)
     )
 
 
 def _width(item: Item) -> int:
-    """The columns of an item on one line."""
-    own = len(item.signs) + len(item.text)
+    """Return the width of an item on one line, in columns."""
+    width = len(item.signs) + len(item.text)
     if item.items is None:
-        return own
-    return own + sum(_width(child) + 1 for child in item.items) - bool(item.items) + len(item.closing)
+        return width
+    return width + sum(_width(child) + 1 for child in item.items) - bool(item.items) + len(item.closing)

@@ -1,1 +1,1 @@
-"""Every name that means something, with its help."""
+"""Look up every name that has a meaning in a program, with its help."""

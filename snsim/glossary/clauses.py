@@ -1,6 +1,4 @@
-"""What can stand inside the declarative words, gathered from the rooms that read it: clauses of net and train, options
-of layer and connect.
-"""
+"""Gather the clauses of net and train and the options of layer and connect, from the rooms that read them."""
 
 from __future__ import annotations
 
@@ -15,10 +13,10 @@ from snsim.training.initial import INITIALISERS
 
 
 @dataclass(frozen=True)
-class Described:
-    """A clause or option: the form it stands in ("net", "layer", "connect" or "train"), its syntax, what it means.
+class ClauseHelp:
+    """The help of a clause or option: the form it belongs to ("net", "layer", "connect" or "train"), syntax, meaning.
 
-    `details` are more lines for `snsim help`.
+    `details` are further lines for `snsim help`.
     """
 
     name: str
@@ -28,7 +26,7 @@ class Described:
     details: str = ""
 
 
-def clauses() -> tuple[Described, ...]:
+def clauses() -> tuple[ClauseHelp, ...]:
     """Return every clause and option, those of net first."""
     return (
         *_of("net", NET),
@@ -38,11 +36,13 @@ def clauses() -> tuple[Described, ...]:
     )
 
 
-def _of(inside: str, shelf: Shelf[str]) -> tuple[Described, ...]:
-    return tuple(Described(entry.name, inside, entry.value, entry.doc, _details(inside, entry.name)) for entry in shelf)
+def _of(inside: str, shelf: Shelf[str]) -> tuple[ClauseHelp, ...]:
+    return tuple(
+        ClauseHelp(entry.name, inside, entry.value, entry.doc, _details(inside, entry.name)) for entry in shelf
+    )
 
 
 def _details(inside: str, name: str) -> str:
-    """Return what the docstring of an initial distribution says behind its line of help."""
+    """Return the rest of the docstring of an initial distribution, after its help line."""
     entry = INITIALISERS.entry(name) if inside == "train" else None
     return "" if entry is None else (inspect.getdoc(entry.value) or "").removeprefix(entry.doc).strip()

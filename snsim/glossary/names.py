@@ -1,4 +1,4 @@
-"""`snsim list` and `snsim help`: every name that means something in a program, from the shelves where it is kept."""
+"""Answer `snsim list` and `snsim help`: every name that has a meaning in a program, from the shelf that holds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 from snsim.colour import is_terminal
 from snsim.errors import fail
-from snsim.glossary.clauses import Described, clauses
+from snsim.glossary.clauses import ClauseHelp, clauses
 from snsim.network.complete_form import nlf_form, node_text
 from snsim.network.nlfs import NlfDefinition
 from snsim.registry import Entry, suggest
@@ -28,7 +28,7 @@ _STANDS_FOR = {"VALUE": f"{VALUE}, over the passes", "SCOPE": f"{SCOPES}; everyw
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of names: the word for one, the word for several, and what there is of it."""
+    """A kind of names: its name in the singular and the plural, and its entries."""
 
     name: str
     plural: str
@@ -36,7 +36,7 @@ class Kind:
 
 
 def kinds() -> tuple[Kind, ...]:
-    """Every kind of names, in the order of the way from text to training."""
+    """Return all kinds, in the order in which a program uses them, from text to training."""
     from snsim.data.catalog import DATA_SETS
     from snsim.engines import ENGINES
     from snsim.network.schemes import SCHEMES
@@ -61,13 +61,13 @@ def kinds() -> tuple[Kind, ...]:
 
 
 def listing(kind: str | None) -> str:
-    """Every name with its line of help, by kind; those of one kind if it is named. SnError for an unknown kind."""
+    """Return every name with its help line, of one kind or of all. SnError for an unknown kind."""
     known = kinds()
-    wanted = [k for k in known if kind in (None, k.name, k.plural)]
-    if not wanted:
+    chosen = [k for k in known if kind in (None, k.name, k.plural)]
+    if not chosen:
         names = [k.name for k in known]
         raise fail(f'unknown kind "{kind}"', hint=suggest(kind or "", names, "kinds"))
-    return "\n\n".join(_section(k) for k in wanted)
+    return "\n\n".join(_section(k) for k in chosen)
 
 
 def is_known(name: str) -> bool:
@@ -75,22 +75,23 @@ def is_known(name: str) -> bool:
 
 
 def explain(name: str) -> str:
-    """Every meaning of a name: kind, syntax, what it does, what it reads. SnError with the nearest name if none."""
+    """Return every meaning of a name: kind, syntax, help, options. SnError with the nearest name if it has none."""
     meanings = _meanings(name)
     if not meanings:
-        inside = _clauses_with(_folded_name(name))
-        if inside:
+        clause_names = _clauses_with(_folded_name(name))
+        if clause_names:
             raise fail(
-                f'"{name}" has no meaning by itself', hint=f"it stands in {', '.join(inside)}: snsim help {inside[0]}"
+                f'"{name}" has no meaning on its own',
+                hint=f"it is part of {', '.join(clause_names)}: snsim help {clause_names[0]}",
             )
         near = get_close_matches(name, {entry.name for kind in kinds() for entry in kind.entries()}, n=1)
         guess = f'did you mean "{near[0]}"?  ' if near else ""
-        raise fail(f'nothing is called "{name}"', hint=f"{guess}`snsim list` names everything")
+        raise fail(f'nothing is called "{name}"', hint=f"{guess}`snsim list` lists all names")
     return "\n\n".join(_explanation(kind, entry) for kind, entry in meanings)
 
 
 def meanings(name: str, among: Collection[str] | None = None) -> list[str]:
-    """As `explain`, each meaning for itself, those of some kinds only; none is no fault."""
+    """Return each meaning of a name, of all kinds or of those named; an empty list if there is none."""
     return [_explanation(kind, entry) for kind, entry in _meanings(name) if among is None or kind.name in among]
 
 
@@ -100,7 +101,7 @@ def _meanings(name: str) -> list[tuple[Kind, Entry[object]]]:
 
 
 def _clauses_with(word: str) -> list[str]:
-    """The clauses and options in whose syntax a word of at least three letters stands."""
+    """Return the clauses and options whose syntax contains a word of at least three letters."""
     pattern = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])", re.IGNORECASE)
     entries = (Entry(clause.name, clause.doc, clause) for clause in clauses())
     return [entry.name for entry in entries if word[2:] and pattern.search(_written(entry))]
@@ -120,7 +121,7 @@ def _section(kind: Kind) -> str:
 
 
 def _folded(head: str, text: str, indent: int) -> list[str]:
-    """Head and text on a line; on a terminal too narrow for it, on several. Through a pipe a name stays a line."""
+    """Return head and text on one line, or wrapped on a narrow terminal. Not wrapped through a pipe."""
     if not is_terminal(sys.stdout):
         return [f"{head}{text}".rstrip()]
     room = max(indent + 20, shutil.get_terminal_size().columns)
@@ -128,8 +129,8 @@ def _folded(head: str, text: str, indent: int) -> list[str]:
 
 
 def _explanation(kind: Kind, entry: Entry[object]) -> str:
-    """Kind, syntax, description, options, and how the language itself defines it, as far as there is of each."""
-    place = f" of {entry.value.inside}" if isinstance(entry.value, Described) else ""
+    """Return kind, syntax, description, options and definition of a name, as far as it has them."""
+    owner = f" of {entry.value.inside}" if isinstance(entry.value, ClauseHelp) else ""
     options = {c.name: c for c in clauses() if c.inside == "connect"}
     reads = [(options[word].syntax, options[word].doc) for word in getattr(entry.value, "reads", ()) if word in options]
     parts = [
@@ -139,18 +140,18 @@ def _explanation(kind: Kind, entry: Entry[object]) -> str:
         _definition(entry.value),
     ]
     return "\n".join(
-        [f"{entry.name}: {kind.name}{place}", *("\n" + textwrap.indent(part, "  ") for part in parts if part)]
+        [f"{entry.name}: {kind.name}{owner}", *("\n" + textwrap.indent(part, "  ") for part in parts if part)]
     )
 
 
 def _written(entry: Entry[object]) -> str:
-    """Its syntax, and below it what the words in capitals stand for that several clauses share."""
+    """Return the syntax, followed by the meaning of words in capitals that several clauses share."""
     syntax = _syntax(entry)
     return "\n".join([syntax, *(f"  {word}: {meaning}" for word, meaning in _STANDS_FOR.items() if word in syntax)])
 
 
 def _syntax(entry: Entry[object]) -> str:
-    """How it is written in a net or a training; "" for what says so itself."""
+    """Return how the name is written in a net or a training; "" if its help line says so."""
     value = entry.value
     if isinstance(value, CostDefinition):
         return f"(cost {' '.join([entry.name, *(f'[{p}]' for p, _ in value.parameters)])})"
@@ -162,7 +163,7 @@ def _syntax(entry: Entry[object]) -> str:
 
 
 def _definition(value: object) -> str:
-    """The form by which the language itself defines it; "" if that is not so."""
+    """Return the form that defines the name in the Lisp; "" if there is none."""
     if isinstance(value, NlfDefinition):
         return nlf_form(value)
     node = getattr(value, "node", None)
@@ -175,8 +176,8 @@ def _definition(value: object) -> str:
 
 
 def _description(entry: Entry[object]) -> str:
-    """The whole docstring of a function; the one line where there is no more."""
-    if isinstance(entry.value, Described):
+    """Return the whole docstring of a function, or the help line if that is all."""
+    if isinstance(entry.value, ClauseHelp):
         return f"{entry.value.doc}\n\n{entry.value.details}".rstrip()
-    described = inspect.getdoc(entry.value)
-    return described if described and described.startswith(entry.doc) else entry.doc
+    docstring = inspect.getdoc(entry.value)
+    return docstring if docstring and docstring.startswith(entry.doc) else entry.doc

@@ -1,0 +1,1 @@
+"""Read and evaluate SN's Lisp: text to forms to values."""

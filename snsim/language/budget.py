@@ -1,8 +1,8 @@
-"""What one program has used of its limits. Whoever goes through data, or makes some, says so here.
+"""Count what one program uses of its limits: steps, time, memory and output.
 
-A step is one evaluation of a list, and about as long as going through `_WALKED` elements of a list or computing
-`_COMPUTED` elements of a matrix: so a bound on the steps bounds the time. What is made is counted whether it is kept
-or not, so a bound on it bounds the memory.
+A step is one evaluation of a list. It takes about as long as visiting `_WALKED` elements of a list or computing
+`_COMPUTED` elements of a matrix, so the step limit bounds the time. Lists, matrices and strings are counted when they
+are created, whether they are kept or not, so these limits bound the memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 try:
     import resource
-except ImportError:  # a system that does not tell how much memory a process has
+except ImportError:  # a system that does not report the memory of a process
     resource = None  # type: ignore[assignment]
 
 from snsim.errors import Span
@@ -23,21 +23,21 @@ from snsim.language.forms import Form
 from snsim.language.limits import FREE_MEMORY, LONG_LIST, LONG_STRING, Limits, exceeded
 
 _WALKED, _COMPUTED = 20, 1_000
-_STEPS = 2_000  # between two looks at the clock, some milliseconds
-_LISTS, _MATRICES, _STRINGS = 1_000_000, 10_000_000, 50_000_000  # made between two looks at the memory
+_STEPS = 2_000  # between two checks of the clock: some milliseconds
+_LISTS, _MATRICES, _STRINGS = 1_000_000, 10_000_000, 50_000_000  # created between two checks of the memory
 
 
 class Budget:
-    """The counters of one program; every method raises LimitError at the place of what is being evaluated."""
+    """The counters of one program. Every method raises LimitError at the place of the current evaluation."""
 
     def __init__(self, limits: Limits, place: Callable[[], Span | None], acts: Callable[[], bool] = lambda: False):
-        """`place` tells what is being evaluated, and `acts` whether the program does more than declare."""
+        """`place` returns what is being evaluated; `acts` whether the program has done more than declare."""
         self.limits = limits
         self.steps = 0
-        self.due = -1  # the steps up to which nothing is looked at
-        self._end: float | None = None  # of the time to declare, by the clock of the thread
+        self.due = -1  # the number of steps up to which no check is needed
+        self._end: float | None = None  # of the time to declare, by the CPU clock of the thread
         self.lists = self.matrices = self.strings = self.output = 0
-        self._lists, self._matrices, self._strings = (  # where a look is due: at the limit, or before
+        self._lists, self._matrices, self._strings = (  # where the next check is due: at the limit, or before
             min(_LISTS, limits.lists),
             min(_MATRICES, limits.matrices),
             min(_STRINGS, limits.strings),
@@ -45,13 +45,13 @@ class Budget:
         self._place, self._acts = place, acts
 
     def step(self, count: int = 1) -> None:
-        """Count an evaluation, or a round of a loop."""
+        """Count evaluations of a list, or rounds of a loop."""
         self.steps += count
         if self.steps > self.due:
-            self.look()
+            self.check_steps()
 
-    def look(self) -> None:
-        """Compare the steps with their limit, and the clock with its own; then both are due some steps later."""
+    def check_steps(self) -> None:
+        """Compare the steps and the clock with their limits, and set when the next check is due."""
         limits = self.limits
         if self.steps > limits.steps:
             raise exceeded(
@@ -76,11 +76,11 @@ class Budget:
                 )
 
     def walk(self, elements: int) -> None:
-        """Count a way through so many elements of a list, or characters of a string."""
+        """Count a visit to `elements` elements of a list, or characters of a string."""
         self.step(elements // _WALKED)
 
-    def way(self) -> Callable[[int], None]:
-        """What counts a way through lists piece by piece, up to the end of the longest there can be."""
+    def traversal(self) -> Callable[[int], None]:
+        """Return a counter for traversals of unknown length; it raises LimitError past the longest allowed list."""
         left = 2 * self.limits.list_length
 
         def walk(elements: int) -> None:
@@ -93,11 +93,11 @@ class Budget:
         return walk
 
     def compute(self, elements: int) -> None:
-        """Count so many elements of matrices that are computed, compared or copied."""
+        """Count `elements` elements of matrices that are computed, compared or copied."""
         self.step(elements // _COMPUTED)
 
     def make_list(self, length: int, who: str) -> None:
-        """Count a list that is being made."""
+        """Count a list that is being created. `who` is the name of the word that creates it."""
         if length > self.limits.list_length:
             raise exceeded(f"{who}: the list is too long", self.limits.list_length, self._place(), LONG_LIST)
         self.lists += length
@@ -114,7 +114,7 @@ class Budget:
         self.walk(length)
 
     def check_matrix(self, elements: int, who: str) -> None:
-        """Refuse a matrix that is too large, before it is made."""
+        """Refuse a matrix that is too large, before it is created."""
         if elements > self.limits.matrix_elements:
             raise exceeded(
                 f"{who}: the matrix would have {elements:.4g} elements",
@@ -124,7 +124,7 @@ class Budget:
             )
 
     def make_matrix(self, elements: int, who: str) -> None:
-        """Count a matrix that is being made."""
+        """Count a matrix that is being created."""
         self.check_matrix(elements, who)
         self.matrices += elements
         if self.matrices > self._matrices:
@@ -140,12 +140,12 @@ class Budget:
         self.compute(elements)
 
     def check_string(self, length: int, who: str) -> None:
-        """Refuse a string that is too long, before it is made."""
+        """Refuse a string that is too long, before it is created."""
         if length > self.limits.string_length:
             raise exceeded(f"{who}: the string is too long", self.limits.string_length, self._place(), LONG_STRING)
 
     def make_string(self, length: int, who: str) -> None:
-        """Count a string that is being made."""
+        """Count a string that is being created."""
         self.check_string(length, who)
         self.strings += length
         if self.strings > self._strings:
@@ -168,7 +168,7 @@ class Budget:
             self.make_matrix(result.size, who)
 
     def check_memory(self) -> None:
-        """Refuse to go on in a process that takes too much memory."""
+        """Refuse to continue if the process takes too much memory."""
         if resource is not None:
             unit = 1 if sys.platform == "darwin" else 1024
             if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit > self.limits.memory_bytes:
@@ -177,7 +177,7 @@ class Budget:
                 )
 
     def print(self, characters: int) -> None:
-        """Count what is printed."""
+        """Count printed characters."""
         self.output += characters
         if self.output > self.limits.output_characters:
             raise exceeded(

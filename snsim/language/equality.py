@@ -1,4 +1,4 @@
-"""Equality by content, as SN's `=` has it: numbers, strings, lists and matrices."""
+"""Compare numbers, strings, lists and matrices by content, as SN's `=` does."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from snsim.language.forms import Form, Pair
 
-_OFTEN = 1_000  # cells between two reports of the way
+_OFTEN = 1_000  # cells between two calls of `walk`
 
 
 def equal(a: Form, b: Form, walk: Callable[[int], None] = lambda elements: None) -> bool:
-    """Whether two forms are equal by content.
+    """Return whether two forms are equal by content.
 
-    `walk` is told how many elements were compared, from time to time; it may raise, and must if the forms may be
-    circular, as the way through two of those has no end.
+    `walk` is called from time to time with the number of elements compared since the last call. If the forms may be
+    circular it must raise in the end, because comparing two circular lists never ends.
     """
     work = [(a, b)]
     compared = 0

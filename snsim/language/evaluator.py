@@ -1,7 +1,7 @@
-"""Forms to values. Dynamic scope, one namespace, bounded (docs/reference/sn28.md, sections 1.2 and 1.3).
+"""Evaluate forms: dynamic scope, one namespace, bounded (docs/reference/sn28.md, sections 1.2 and 1.3).
 
-What SN passes over in silence is said: an unset symbol is `()` with one warning. A declarative word is found last, and
-gets its call as data. Evaluation recurses in Python, within `limits.depth`.
+Where SN is silent, snsim warns: an unset symbol is `()` with one warning. Declarative words are looked up last, and
+get their call as data. Evaluation recurses in Python, up to `limits.depth`.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from snsim.language.budget import Budget
 from snsim.language.builtins.indexing import call_of, index_matrix
 from snsim.language.equality import equal
 from snsim.language.forms import NIL, Form, Node, Pair, Symbol, fold, make_list, symbol
-from snsim.language.interpreter import Stopped, Word
+from snsim.language.interpreter import ProgramStoppedError, Word
 from snsim.language.limits import DEFAULT, FREE_MEMORY, LONG_LIST, LimitError, Limits, exceeded
 from snsim.language.printer import brief, printed
-from snsim.language.procedures import Misuse, Procedure, conversion
+from snsim.language.procedures import CallError, Procedure, conversion
 from snsim.language.source_files import FileAccess
-from snsim.language.source_stream import Input
+from snsim.language.source_stream import SourceStream
 from snsim.language.variables import UNSET, Variables
 from snsim.registry import Shelf, suggest
 
 Part = TypeVar("Part")
 
-_FRAMES_PER_LEVEL = 12  # Python frames that one level of evaluation may take
-_ENDLESS = "a function that calls itself without end? Give it a condition that ends it, or write a loop: (while ...)"
-_HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is looked up, and among how many, as it takes time
+_FRAMES_PER_LEVEL = 12  # Python frames that one level of evaluation may need
+_ENDLESS = "does a function call itself without end? Give it a condition that ends it, or write a loop: (while ...)"
+_HINTS, _NEIGHBOURS = 20, 1_000  # how often the nearest name is searched, and among how many names: it takes time
 
 
 class Interpreter(Variables):
-    """One program while it runs: its variables, its limits, where it prints, and what was said."""
+    """One running program: its variables, limits, output port and warnings."""
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class Interpreter(Variables):
         presets: Mapping[str, float | str] | None = None,
         files: FileAccess | None = None,
     ):
-        """`functions`: the built-in functions, `builtins.CORE` or a child of it. `words`: the declarative words,
-        found last. `port`: where printing goes (default: the standard output).
+        """Create an interpreter without variables.
 
-        `presets`: what `defvar` takes instead of its own value. `files`: what may be read (default: the folder of the
-        first text that is run).
+        `functions`: the built-in functions, `builtins.CORE` or a child of it. `words`: the declarative words, looked up
+        last. `port`: where output goes (default: standard output). `presets`: values that replace those of `defvar`.
+        `files`: what may be read (default: the folder of the first text that is run).
         """
         super().__init__(functions)
         self.words = words if words is not None else Shelf("declarative word")
@@ -62,9 +62,9 @@ class Interpreter(Variables):
         self.presets = {fold(name): value for name, value in (presets or {}).items()}
         self.files = files
         self.functions = functions
-        self.absent: Mapping[str, str] = {}  # names that old programs call and nothing defines: what to say of them
+        self.absent: Mapping[str, str] = {}  # names that old programs call and nothing defines, with a hint for each
         self.sources: list[Source] = []
-        self.inputs: list[Input] = []  # the texts being read, the innermost last
+        self.inputs: list[SourceStream] = []  # the texts being read, the innermost last
         self.including = 0
         self.warnings: list[Fault] = []
         self.budget = Budget(limits, self.place, lambda: self.acted)
@@ -73,39 +73,40 @@ class Interpreter(Variables):
         self.column = 0  # where the next character is printed, from 0
         self.used_presets: set[str] = set()
         self.preset_names: list[str] = []  # the names of every defvar, in order
-        self._unset: set[Symbol] = set()  # symbols that were warned of
+        self._unset: set[Symbol] = set()  # unset symbols that have been warned about
         self._hints = 0
         self._calls: list[Pair] = []  # the calls being evaluated, outermost first
         self._top: Span | None = None  # the top-level form being evaluated
         self._parts: dict[Callable[[Interpreter], Any], Any] = {}
-        self._kept = 0  # parts that were there before the program ran
+        self._kept = 0  # parts that existed before the program ran
 
-    def part(self, kind: Callable[[Interpreter], Part]) -> Part:
-        """The one `kind` of this program (its random numbers, say), made when it is first asked for: what functions
-        of a room above the Lisp keep from call to call.
+    def part(self, factory: Callable[[Interpreter], Part]) -> Part:
+        """Return this program's state of one kind (its random numbers, say); create it with `factory` at first use.
+
+        Functions of rooms above the Lisp keep their state between calls here.
         """
-        if kind not in self._parts:
-            self._parts[kind] = kind(self)
-        part: Part = self._parts[kind]
+        if factory not in self._parts:
+            self._parts[factory] = factory(self)
+        part: Part = self._parts[factory]
         return part
 
-    def keep(self, kind: Callable[[Interpreter], Part], part: Part) -> None:
-        """Have `part(kind)` give this one, which is there before the program runs."""
-        self._parts[kind] = part
+    def keep(self, factory: Callable[[Interpreter], Part], part: Part) -> None:
+        """Make `part(factory)` return this existing state, before the program runs."""
+        self._parts[factory] = part
         self._kept = len(self._parts)
 
     @property
     def acted(self) -> bool:
-        """Whether the program did more than declare: it printed, or called functions that keep a part."""
+        """Whether the program did more than declare: it printed, or called functions that keep state."""
         return self.budget.output > 0 or len(self._parts) > self._kept
 
     # Running a text
 
     def run(self, source: Source) -> Form:
-        """Read and evaluate a text form by form; the last value.
+        """Read and evaluate a text form by form; return the last value.
 
-        The faults of a declarative word called at top level are kept and the next form is evaluated; any other error
-        of the Lisp ends the text. At the end SnError with all faults, if there are any.
+        A fault of a declarative word at top level is kept, and the next form is evaluated. Any other error ends the
+        text. SnError with all faults at the end, if there are any.
         """
         if self.files is None:
             self.files = FileAccess.around(source)
@@ -113,7 +114,7 @@ class Interpreter(Variables):
         value: Form = NIL
         try:
             value = self.run_text(source, faults)
-        except Stopped as stopped:
+        except ProgramStoppedError as stopped:
             faults += stopped.faults
         else:
             faults += self._unused_presets(source)
@@ -121,44 +122,42 @@ class Interpreter(Variables):
             raise SnError(faults)
         return value
 
-    def renew(self) -> None:
-        """Begin anew with the limits, and with what is warned of once: at a prompt each form has both to itself."""
+    def reset_limits(self) -> None:
+        """Reset the counters of the limits and of the warnings; at a prompt each form starts from zero."""
         self.budget = Budget(self.limits, self.place, lambda: self.acted)
         self.step = self.budget.step
         self._unset.clear()
         self._hints = 0
 
     def run_text(self, source: Source, faults: list[Fault], start: int = 0) -> Form:
-        """Evaluate a text from an offset on; faults of its declarative forms are added to `faults`, others raised."""
+        """Evaluate a text from an offset on. Faults of declarative forms are added to `faults`; others are raised."""
         self.sources.append(source)
         value: Form = NIL
         outer, depth = self._top, len(self.inputs)
         try:
-            text = Input(source, self.limits, self.warnings.append, start)
+            text = SourceStream(source, self.limits, self.warnings.append, start)
             self.inputs.append(text)
-            while (found := text.form()) is not None:
-                form, self._top = found
+            while (entry := text.form()) is not None:
+                form, self._top = entry
                 try:
                     with self._deep():
                         value = self.evaluate(form, self._top)
                 except RecursionError:
-                    raise exceeded(
-                        "calls stand too deep inside one another", self.limits.depth, self._top, _ENDLESS
-                    ) from None
-                except MemoryError:  # the system gives less than the limit allows
+                    raise exceeded("calls are nested too deeply", self.limits.depth, self._top, _ENDLESS) from None
+                except MemoryError:  # the system provides less than the limit allows
                     raise LimitError(
-                        Fault("the program takes more memory than the system gives", self.place(), hint=FREE_MEMORY)
+                        Fault("the program needs more memory than the system provides", self.place(), hint=FREE_MEMORY)
                     ) from None
-                except (LimitError, Stopped):
+                except (LimitError, ProgramStoppedError):
                     raise
                 except SnError as error:
                     if self.declarative_word(form) is None:
                         raise
                     faults += error.faults
-        except Stopped:
+        except ProgramStoppedError:
             raise
         except SnError as error:
-            raise Stopped(error.faults) from None
+            raise ProgramStoppedError(error.faults) from None
         finally:
             self._top = outer
             del self.inputs[depth:]
@@ -169,7 +168,7 @@ class Interpreter(Variables):
         known = suggest("", self.preset_names, "variables that can be set") if self.preset_names else ""
         return [
             Fault(
-                f'no (defvar {name} ...) takes the value given for "{name}"',
+                f'no (defvar {name} ...) uses the value given for "{name}"',
                 None,
                 hint=known or f"write (defvar {name} ...) in {source.name} and use ,{name}",
             )
@@ -178,7 +177,7 @@ class Interpreter(Variables):
 
     @contextmanager
     def _deep(self) -> Iterator[None]:
-        """Room for `limits.depth` levels of evaluation on Python's stack."""
+        """Make room for `limits.depth` levels of evaluation on Python's stack."""
         before = sys.getrecursionlimit()
         sys.setrecursionlimit(max(before, 1_000 + _FRAMES_PER_LEVEL * (self.limits.depth + self.limits.nesting)))
         try:
@@ -189,35 +188,37 @@ class Interpreter(Variables):
     # Evaluating
 
     def evaluate(self, form: Form, at: Span | None = None) -> Form:
-        """The value of a form; `at` is its place, for a form that does not know it."""
+        """Return the value of a form. `at` is its place, for an atom, which has none itself."""
         kind = type(form)
         if kind is Symbol:
             return self.value(form, at)
         if kind is not Pair:
             return form
         budget = self.budget
-        budget.steps += 1  # a step, written out as this is the place that takes most of the time
+        budget.steps += 1  # `Budget.step` inlined: this is the hottest place
         if budget.steps > budget.due:
-            budget.look()
+            budget.check_steps()
         calls = self._calls
         calls.append(form)
         if len(calls) > self.limits.depth:
-            raise exceeded("calls stand too deep inside one another", self.limits.depth, self.place(), _ENDLESS)
+            raise exceeded("calls are nested too deeply", self.limits.depth, self.place(), _ENDLESS)
         try:
             head = form.car
             procedure = self.procedure(head) if type(head) is Symbol else self._computed_head(form)
             if isinstance(procedure, Procedure):
                 return procedure.call(self, form)
             return self._declare(form) if procedure is None else index_matrix(self, procedure, self.arguments(form))
-        except Misuse as misuse:
+        except CallError as call_error:
             raise fail(
-                misuse.message, self._argument_place(form, misuse.argument), hint=misuse.hint or self.usage(form.car)
+                call_error.message,
+                self._argument_place(form, call_error.argument),
+                hint=call_error.hint or self.usage(form.car),
             ) from None
         finally:
             calls.pop()
 
     def arguments(self, form: Pair) -> list[Form]:
-        """The values of the arguments of a call, from left to right."""
+        """Return the values of the arguments of a call, evaluated from left to right."""
         values: list[Form] = []
         cell, most = form.cdr, self.limits.list_length
         while type(cell) is Pair:
@@ -233,28 +234,28 @@ class Interpreter(Variables):
                     "the call has too many arguments",
                     most,
                     self.place(),
-                    f"put them in a list, and write (apply '{brief(form.car)} list)",
+                    f"put them in a list and write (apply '{brief(form.car)} list)",
                 )
         if cell is not NIL:
-            raise Misuse(
-                "a call is a list without a dot", None, f"leave the dot out: ({brief(form.car)} ... {brief(cell)})"
+            raise CallError(
+                "a call must be a list without a dot", None, f"leave the dot out: ({brief(form.car)} ... {brief(cell)})"
             )
         if len(values) > 8:
             self.budget.make_list(len(values), "a call")
         return values
 
     def body(self, forms: Form) -> Form:
-        """The value of the last of some forms, evaluated in order."""
+        """Evaluate forms in order; return the last value."""
         value: Form = NIL
         while type(forms) is Pair:
             if type(forms.car) is not Pair:
-                self.step()  # a list of names that holds itself would have no end
+                self.step()  # so that a circular list of names ends too
             value = self.evaluate(forms.car, forms.at)
             forms = forms.cdr
         return value
 
     def run_body(self, bound: list[tuple[Symbol, Form]], body: Form) -> Form:
-        """The value of a body with some variables bound; what they were bound to before is restored."""
+        """Evaluate a body with some variables bound; restore their previous bindings afterwards."""
         values = self._values
         for variable, value in bound:
             values.setdefault(variable, [UNSET]).append(value)
@@ -265,26 +266,26 @@ class Interpreter(Variables):
                 values[variable].pop()
 
     def apply(self, function: Form, arguments: list[Form]) -> Form:
-        """The value of a function (or a symbol or lambda form that stands for one) for some arguments."""
+        """Return the value of a function for arguments; a symbol or lambda form may stand for the function."""
         self.step()
         if len(arguments) > 8:
             self.budget.make_list(len(arguments), "apply")
         procedure = self._to_procedure(function)
         if procedure is None:
-            raise Misuse(f"{self.describe(function)} is no function", None, self._nearest_function(function))
+            raise CallError(f"{self.describe(function)} is not a function", None, self._nearest_function(function))
         try:
             if isinstance(procedure, np.ndarray):
                 return index_matrix(self, procedure, arguments)
             return procedure.apply(self, arguments)
-        except Misuse as misuse:  # which argument is known for a call in the text only
-            raise Misuse(misuse.message, None, misuse.hint or self.usage(function)) from None
+        except CallError as call_error:  # the argument's index is useful for a call in the text only
+            raise CallError(call_error.message, None, call_error.hint or self.usage(function)) from None
 
     def call(self, name: str, *arguments: Form) -> Form:
-        """The value of the function that has this name now, for some arguments."""
+        """Return the value of the function that has this name now, for some arguments."""
         return self.apply(symbol(name), list(arguments))
 
     def _to_procedure(self, value: Form) -> Procedure | np.ndarray | None:
-        """What a value stands for at the head of a call: evaluated until it can be called."""
+        """Return what a value means as the head of a call: evaluate it until it can be called."""
         for _ in range(100):
             if isinstance(value, (Procedure, np.ndarray)):
                 return value
@@ -300,7 +301,7 @@ class Interpreter(Variables):
         procedure = self._to_procedure(value)
         if procedure is None:
             raise fail(
-                f"{self.describe(value)} is no function",
+                f"{self.describe(value)} is not a function",
                 form.at or self.place(),
                 hint="a call begins with a function or its name; a list as data is written '(...)",
             )
@@ -309,7 +310,7 @@ class Interpreter(Variables):
     # Variables
 
     def value(self, name: Symbol, at: Span | None = None) -> Form:
-        """The value of a symbol in the program: () and one warning if it is unset."""
+        """Return the value of a symbol in the program; () and one warning if it is unset."""
         stack = self._values.get(name)
         if stack is not None and stack[-1] is not UNSET:
             return stack[-1]
@@ -317,7 +318,7 @@ class Interpreter(Variables):
             self._unset.add(name)
             self.warnings.append(
                 Fault(
-                    f'"{name.name}" has no value; () is taken',
+                    f'"{name.name}" has no value; using ()',
                     at or self.place(),
                     hint=self.nearest_variable(name),
                     severity="warning",
@@ -326,21 +327,21 @@ class Interpreter(Variables):
         return self.lookup(name)
 
     def global_value(self, name: Symbol, at: Span | None = None) -> Form:
-        """The value of a symbol outside of all functions."""
+        """Return the value of a symbol outside all functions."""
         stack = self._values.get(name)
         return stack[0] if stack is not None and stack[0] is not UNSET else self.value(name, at)
 
     # Declarative words
 
     def declarative_word(self, form: Form) -> Word | None:
-        """The declarative word a call begins with, unless the program gave its symbol a callable value."""
+        """Return the declarative word that a call begins with, unless its symbol has a callable value."""
         if isinstance(form, Pair) and isinstance(form.car, Symbol) and self.procedure(form.car) is None:
             entry = self.words.entry(form.car.name)
             return None if entry is None else entry.value
         return None
 
     def literal(self, call: Pair) -> Node:
-        """A declarative call as data, `,e` and `,@e` computed from left to right."""
+        """Return a declarative call as data, `,e` and `,@e` computed from left to right."""
         return quasiquote.literal(self, call, self.place() or _NOWHERE)
 
     def _declare(self, form: Pair) -> Form:
@@ -349,7 +350,7 @@ class Interpreter(Variables):
             name = form.car.name
             if name in ("unquote", "unquote-splice"):
                 raise fail(
-                    "a comma computes inside a declarative form or behind a ` only",
+                    "a comma is allowed inside a declarative form or after a ` only",
                     self.place(),
                     hint="leave the comma out",
                 )
@@ -359,14 +360,14 @@ class Interpreter(Variables):
     # Places and sentences
 
     def place(self) -> Span | None:
-        """The place of what is being evaluated: of the innermost call that was read and not computed."""
+        """Return the place of the current evaluation: of the innermost call that was read and not computed."""
         for call in reversed(self._calls):
             if call.span is not None:
                 return call.span
         return self._top
 
     def written(self, argument: int) -> Form:
-        """An argument of the innermost call as it stands in the text, not evaluated; () if there is none."""
+        """Return an argument of the innermost call as written, not evaluated; () if there is none."""
         cell: Form = self._calls[-1].cdr if self._calls else NIL
         for _ in range(argument):
             cell = cell.cdr if isinstance(cell, Pair) else NIL
@@ -382,34 +383,34 @@ class Interpreter(Variables):
         return form.span or self.place()
 
     def describe(self, value: Form) -> str:
-        """A value in a sentence, cut if it is long."""
+        """Return a value for use in a sentence, cut if it is long."""
         return brief(value)
 
     def print_text(self, text: str) -> None:
-        """Write to the port, within the limit. A terminal is given nothing that steers it; a file, the bytes."""
+        """Write to the port, within the limit. On a terminal, control characters are replaced."""
         self.budget.print(len(text))
         self.port.write(for_stream(text, self.port))
         newline = text.rfind("\n")
         self.column = self.column + len(text) if newline < 0 else len(text) - newline - 1
 
     def printed(self, value: Form, column: int = 0) -> str:
-        """The value as SN prints it, from a column on."""
+        """Return the value as SN prints it, beginning in a column (from 0)."""
         text = printed(value, self.limits.list_length, self.limits.output_characters, column)
         self.step(len(text) // 4)
         return text
 
     def equal(self, a: Form, b: Form) -> bool:
-        """Whether two values are equal by content. Lists that hold themselves are too long."""
-        return equal(a, b, self.budget.way())
+        """Return whether two values are equal by content. LimitError for circular lists."""
+        return equal(a, b, self.budget.traversal())
 
     def new_list(self, items: Iterable[Form], who: str, end: Form = NIL) -> Form:
-        """A list that a function makes, within the limits."""
+        """Return a new list, counted against the limits; `who` is the word that creates it."""
         elements = list(items)
         self.budget.make_list(len(elements), who)
         return make_list(elements, end)
 
     def elements(self, value: Form, who: str, at: Span | None = None) -> list[Form]:
-        """The elements of a list without a dotted end."""
+        """Return the elements of a list without a dotted end; `who` is the word that needs them."""
         items: list[Form] = []
         cell = value
         while type(cell) is Pair:
@@ -419,10 +420,10 @@ class Interpreter(Variables):
                 raise exceeded(f"{who}: the list is too long", self.limits.list_length, at or self.place(), LONG_LIST)
         self.budget.walk(len(items))
         if cell is not NIL:
-            message = f"{who}: {self.describe(value)} is no list"
+            message = f"{who}: {self.describe(value)} is not a list"
             hint = conversion(value, "list")
             raise (
-                Misuse(message, None, hint)
+                CallError(message, None, hint)
                 if at is None
                 else fail(message, at, hint=hint or f"write a list, such as '({brief(cell)})")
             )
@@ -436,7 +437,7 @@ class Interpreter(Variables):
         return f"did you mean {near[0]}?" if near else f"set it first: (setq {name.name} ...)"
 
     def usage(self, head: Form) -> str:
-        """Return how a call of a built-in function is written, by its line of help: the hint for a wrong one."""
+        """Return the hint for a wrong call: how a call of this function is written, from its help line."""
         title = head.name if isinstance(head, Symbol) else getattr(head, "name", "")
         entry = self.functions.entry(title)
         if entry is None:
@@ -444,7 +445,7 @@ class Interpreter(Variables):
             if isinstance(value, np.ndarray):
                 return f"write {call_of(value)}, or {call_of(value, 'x')} to set it to x"
             entry = self.functions.entry(getattr(value, "name", ""))
-        return "`snsim list function` tells how each function is called" if entry is None else f"write {entry.doc}"
+        return "`snsim list function` shows how to call each function" if entry is None else f"write {entry.doc}"
 
     def _nearest_function(self, value: Form) -> str:
         if not isinstance(value, Symbol):

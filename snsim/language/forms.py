@@ -1,10 +1,11 @@
-"""What the reader yields and the evaluator works on: symbols, numbers, strings, lists, matrices, with their places.
+"""Define the forms: symbols, numbers, strings, lists and matrices, with their places in the source.
 
-Lists are SN's own: chains of `Pair`, so that `rplaca`, `nconc` and macros that rewrite their call mean what they
-meant in 1988. `()` is `None`. Numbers are Python floats, strings `str`, matrices `numpy.ndarray`.
+The reader produces forms and the evaluator evaluates them. Lists are SN's own: chains of `Pair`, so that `rplaca`,
+`nconc` and macros that rewrite their call mean what they meant in 1988. `()` is `None`. Numbers are Python floats,
+strings are `str`, matrices are `numpy.ndarray`.
 
-A pair that was read knows two places: `span`, the whole list from its parenthesis to the closing one (set on the
-first pair of a list only), and `at`, the place of its `car`, so that an error can point at a single atom.
+A pair that was read has two places. `span` is the whole list from parenthesis to parenthesis; only the first pair of a
+list has it. `at` is the place of the `car`, so that an error can point at a single atom.
 """
 
 from __future__ import annotations
@@ -33,24 +34,22 @@ class Symbol:
         return self.name
 
 
-_SYMBOLS: WeakValueDictionary[str, Symbol] = WeakValueDictionary()  # a program's own names go when it goes
+_SYMBOLS: WeakValueDictionary[str, Symbol] = WeakValueDictionary()  # weak: the names of a finished program are freed
 
 
 def symbol(name: str) -> Symbol:
-    """The symbol of this exact name (the reader folds case and `_` before it asks)."""
-    found = _SYMBOLS.get(name)
-    if found is None:
-        found = _SYMBOLS.setdefault(name, Symbol(name))
-    return found
+    """Return the symbol of exactly this name. The reader folds case and `_` before it calls this."""
+    known = _SYMBOLS.get(name)
+    return _SYMBOLS.setdefault(name, Symbol(name)) if known is None else known
 
 
 def python_name(name: str) -> str:
-    """The Python identifier for a Lisp name: hyphens become underscores. The only place where this is done."""
+    """Return the Python identifier for a Lisp name: hyphens become underscores."""
     return name.replace("-", "_")
 
 
 class Pair:
-    """One cell of a list: `car`, `cdr` (a Pair, NIL, or an atom for a dotted end), and places when it was read."""
+    """One cell of a list: `car`, `cdr` (a Pair, NIL, or an atom for a dotted end), and its places if it was read."""
 
     __slots__ = ("at", "car", "cdr", "span")
 
@@ -61,7 +60,7 @@ class Pair:
         self.span = span
 
     def __iter__(self) -> Iterator[Form]:
-        """The elements, without a dotted end."""
+        """Yield the elements, without a dotted end."""
         cell: Form = self
         while isinstance(cell, Pair):
             yield cell.car
@@ -80,7 +79,7 @@ QUOTE, BACKQUOTE, UNQUOTE, SPLICE = (symbol(s) for s in ("quote", "backquote", "
 
 
 def make_list(items: Iterable[Form], end: Form = NIL) -> Form:
-    """A list of the items; `end` is its last cdr."""
+    """Return a list of the items; `end` is its last cdr."""
     result = end
     for item in reversed(list(items)):
         result = Pair(item, result)
@@ -88,7 +87,7 @@ def make_list(items: Iterable[Form], end: Form = NIL) -> Form:
 
 
 def fold(text: str) -> str:
-    """A symbol as the reader takes it: lower case, every `_` but a leading one a `-`.
+    """Fold a name as the reader does: lower case, and every `_` except a leading one becomes `-`.
 
     See docs/reference/sn28.md, section 1.1.
     """
@@ -98,10 +97,10 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A form as data, inside a declarative word: commas computed, every atom and list with its place.
+    """A form as data, as a declarative word receives it: commas are computed, every atom and list has its place.
 
     `value` is a Symbol, a float, a str, an ndarray, or a tuple of Nodes (a list; `()` is the empty one).
-    What a comma computed has the place of the comma's expression.
+    The result of a comma has the place of the comma's expression.
     """
 
     value: Symbol | float | str | np.ndarray | tuple[Node, ...]
@@ -121,12 +120,12 @@ class Node:
 
     @property
     def is_name(self) -> bool:
-        """A symbol, or a string where a name belongs."""
+        """Whether the form is a symbol, or a string where a name belongs."""
         return isinstance(self.value, (Symbol, str))
 
     @property
     def name(self) -> str:
-        """The name that a symbol or a string stands for (a string is folded as the reader folds)."""
+        """The name that a symbol or a string stands for; strings are folded as the reader folds symbols."""
         return self.value.name if isinstance(self.value, Symbol) else fold(str(self.value))
 
     @property

@@ -1,12 +1,12 @@
-"""Refuse characters that nobody sees, or that steer a terminal, in names and in texts that are shown.
+"""Refuse invisible characters, and those that control a terminal, in names and in texts that are shown.
 
 A name appears in messages, reports, plots and file names. A line break in it forges a line of output, an escape
-sequence steers the terminal, and a mark of the writing direction reorders what a person reads. So the Unicode
+sequence controls the terminal, and a mark of the writing direction reorders what a person reads. So the Unicode
 categories Cc (control), Cf (format), Cs (surrogate), Zl and Zp (line and paragraph separator) are refused where a name
 or a shown text is declared: in everything that a declarative form holds (`quasiquote`), and in the names that the
 words of the Lisp define.
 
-The reader takes such characters in strings and between bars: a program may compute with them and print them.
+The reader accepts such characters in strings and between bars: a program may compute with them and print them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def find_hidden(text: str) -> int | None:
 
 
 def replace_hidden(text: str) -> str:
-    """Return a text of a program as it is shown: a replacement character stands for each refused one."""
+    """Return a text as it is shown: with a replacement character for each refused one."""
     return (
         text
         if text.isprintable()
@@ -45,7 +45,7 @@ def replace_hidden(text: str) -> str:
 def refuse_hidden(text: str, what: str) -> tuple[str, str] | None:
     """Return the sentence and the hint that refuse a text, or None if all its characters are visible.
 
-    `what` is what the text is: "name" or "text". The sentence and the hint hold no refused character.
+    `what` says what the text is: "name" or "text". The sentence and the hint contain no refused character.
     """
     at = find_hidden(text)
     if at is None:

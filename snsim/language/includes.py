@@ -1,4 +1,4 @@
-"""Texts from files: what a program may read, and the word `include`."""
+"""Define the word `include`, which evaluates another file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.language.forms import NIL, Form, Node
-from snsim.language.interpreter import Interpreter, Stopped
+from snsim.language.interpreter import Interpreter, ProgramStoppedError
 from snsim.language.source_files import read_source
 
 
@@ -16,20 +16,20 @@ def include(call: Node, interpreter: Interpreter) -> Form:
     if len(call.items) != 2 or not isinstance(call.items[1].value, str):
         raise fail("include takes the name of one file, as a string", span, hint='write (include "f.sn")')
     name, title, files = call.items[1], call.items[1].value, interpreter.files
-    assert files is not None, "a program that is being run has its files"
+    assert files is not None, "a running program has its files"
     try:
         path = files.find(title, span.source, name.span)
-        if not files.first_time(path):
+        if not files.mark_read(path):
             return NIL
         source = read_source(path, interpreter.limits, name.span)
     except SnError as error:
-        raise Stopped(error.faults) from None
+        raise ProgramStoppedError(error.faults) from None
     faults: list[Fault] = []
     interpreter.including += 1
     try:
         value = interpreter.run_text(source, faults)
-    except Stopped as stopped:
-        raise Stopped([_from(fault, span) for fault in (*faults, *stopped.faults)]) from None
+    except ProgramStoppedError as stopped:
+        raise ProgramStoppedError([_from(fault, span) for fault in (*faults, *stopped.faults)]) from None
     finally:
         interpreter.including -= 1
     if faults:
@@ -38,5 +38,5 @@ def include(call: Node, interpreter: Interpreter) -> Form:
 
 
 def _from(fault: Fault, span: Span) -> Fault:
-    """The fault of an included file, with the place of the include form."""
+    """Return the fault of an included file with the place of the include form added."""
     return replace(fault, also=(*fault.also, ("included here", span)))

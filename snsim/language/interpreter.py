@@ -1,6 +1,6 @@
-"""What built-in functions and declarative words see of the interpreter: a protocol.
+"""Declare the protocol through which built-in functions and declarative words use the interpreter.
 
-`evaluator.Interpreter` satisfies it. Functions and words import this file alone, so that the evaluator may import them
+`evaluator.Interpreter` satisfies it. Functions and words import this file alone, so the evaluator may import them
 and they do not import the evaluator.
 """
 
@@ -19,12 +19,12 @@ from snsim.registry import Shelf
 Part = TypeVar("Part")
 
 
-class Stopped(SnError):
-    """The rest of the file makes no sense any more."""
+class ProgramStoppedError(SnError):
+    """An error after which the rest of the file has no meaning: the interpreter reads no further form."""
 
 
 class Interpreter(Protocol):
-    """One program while it runs. Each member is described where it is defined: evaluator.py, variables.py."""
+    """One running program. Each member is described where it is defined: evaluator.py, variables.py."""
 
     limits: Limits
     budget: Budget
@@ -39,10 +39,10 @@ class Interpreter(Protocol):
     port: TextIO
     warnings: list[Fault]
     sources: list[Source]
-    inputs: list[Any]  # of `source_stream.Input`, which imports this file by way of `procedures`
+    inputs: list[Any]  # of `source_stream.SourceStream`, which imports this file by way of `procedures`
     functions: Shelf[Any]  # of `procedures.Procedure`
 
-    def part(self, kind: Callable[[Interpreter], Part]) -> Part: ...
+    def part(self, factory: Callable[[Interpreter], Part]) -> Part: ...
 
     # Evaluating
 

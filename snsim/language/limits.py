@@ -1,4 +1,4 @@
-"""The bounds of one program: a description from a stranger ends, and ends soon."""
+"""Set the limits of one program, so that a program from a stranger ends, and ends soon."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from snsim.errors import Fault, SnError, Span
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a program may use. Whoever passes one gets an error with the number and the place."""
+    """How much a program may use. A program that passes a limit gets an error with the number and the place."""
 
     steps: int = 3_000_000  # evaluations of a list, rounds of a loop; see `Budget` for what else counts
-    depth: int = 2_000  # evaluations inside one another
-    nesting: int = 500  # lists inside one another, in a text or in a template
+    depth: int = 2_000  # nested evaluations
+    nesting: int = 500  # nested lists, in a source text or in a template
     list_length: int = 1_000_000  # one list
-    lists: int = 5_000_000  # elements of all lists that functions make
+    lists: int = 5_000_000  # elements of all lists that functions create
     matrix_elements: int = 10_000_000  # one matrix
     matrices: int = 50_000_000  # elements of all matrices
     string_length: int = 1_000_000  # one string
     strings: int = 50_000_000  # characters of all strings
-    source_bytes: int = 4_000_000  # one text; several are counted one by one
+    source_bytes: int = 4_000_000  # one source text; each file counts alone
     output_characters: int = 10_000_000
-    memory_bytes: int = 4 << 30  # of the process, its greatest so far, where the system tells it
-    seconds: float = 60  # of CPU, while a program declares
-    acting_seconds: float = 60  # of CPU in all, for a program that acts: it prints, or uses words of SN-2.8
-    written_bytes: int = 100_000_000  # of all files that there are at one time
-    written_files: int = 10_000  # with the folders that they are in
+    memory_bytes: int = 4 << 30  # peak memory of the process, where the system reports it
+    seconds: float = 60  # of CPU, while a program only declares
+    acting_seconds: float = 60  # of CPU in all, once a program acts: it prints, or calls words of SN-2.8
+    written_bytes: int = 100_000_000  # of all files that exist at one time
+    written_files: int = 10_000  # files and their folders
 
 
 DEFAULT = Limits()
 
-# A program that trains by itself and is run on purpose: some minutes of Lisp. What its functions make in all is bounded
-# by that too; what there is at once, by the memory. It computes in the words of SN-2.8 for as long as it likes.
+# For a program that trains by itself and that a user runs on purpose: some minutes of Lisp. The step limit also bounds
+# what its functions create in all, and the memory limit bounds what exists at once. Words of SN-2.8 have no time limit.
 ACTING = Limits(
     steps=30_000_000,
     lists=500_000_000,
@@ -45,22 +45,22 @@ ACTING = Limits(
     written_bytes=2_000_000_000,
 )
 
-# A form at the prompt: it may train for hours.
+# For a form at the prompt, which may train for hours.
 AT_PROMPT = replace(ACTING, seconds=math.inf)
 
 
-def within(
+def override_limits(
     limits: Limits, steps: int | None = None, seconds: float | None = None, megabytes: int | None = None
 ) -> Limits:
-    """Return the limits with those replaced that a user stated."""
-    stated: dict[str, Any] = {}
+    """Return the limits with the values that a user gave in place of the defaults."""
+    given: dict[str, Any] = {}
     if steps is not None:
-        stated["steps"] = steps
+        given["steps"] = steps
     if seconds is not None:
-        stated |= {"seconds": seconds, "acting_seconds": seconds}
+        given |= {"seconds": seconds, "acting_seconds": seconds}
     if megabytes is not None:
-        stated["written_bytes"] = megabytes * 1_000_000
-    return replace(limits, **stated)
+        given["written_bytes"] = megabytes * 1_000_000
+    return replace(limits, **given)
 
 
 LONG_STRING = "split it into several strings, or print its parts one after the other"
@@ -69,17 +69,17 @@ LONG_LIST = "a list that grows in a loop, or holds itself? Split it, or keep the
 
 
 class LimitError(SnError):
-    """A limit was passed. Nothing of the program goes on after it."""
+    """A limit was passed. It ends the whole program."""
 
 
 def exceeded(what: str, limit: float, span: Span | None, hint: str) -> LimitError:
-    """Return the error for a limit, ready to be raised: `what` is the sentence before the number."""
+    """Return the error for a limit, to be raised by the caller. `what` is the sentence before the number."""
     number = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
     return LimitError(Fault(f"{what} ({number} is the limit)", span, hint=hint))
 
 
 def exceeds_source(size: int, limits: Limits) -> str | None:
-    """The sentence for a text of `size` bytes that is too large to be read, or None."""
+    """Return the sentence for a text that is too large to be read, or None. `size` is in bytes."""
     if size <= limits.source_bytes:
         return None
     return f"the text is {size:,} bytes long, and {limits.source_bytes:,} is the limit"

@@ -1,6 +1,6 @@
-"""What one token of the text stands for: symbols, numbers, strings with SN's escapes, matrices.
+"""Convert tokens to values: symbols, numbers, strings with SN's escapes, matrices.
 
-See docs/reference/sn28.md, section 1.1. Every function raises `Misread` with the place inside the token.
+See docs/reference/sn28.md, section 1.1. Every function raises `TokenError` with the place inside the token.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from snsim.language.forms import Form, Pair, Symbol, fold, make_list, symbol
 
 
-class Misread(Exception):
-    """The token is wrong: a sentence, a remedy, and where in the token (from `start` to `end`)."""
+class TokenError(Exception):
+    """A token is wrong: a sentence, a remedy, and the faulty part of the token (from `start` to `end`)."""
 
     def __init__(self, message: str, hint: str, start: int = 0, end: int | None = None):
         super().__init__(message)
@@ -43,7 +43,7 @@ NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[
 
 
 def read_symbol(text: str) -> Symbol:
-    """The symbol a token names: folded, but for what stands between bars."""
+    """Return the symbol of a token; parts between bars are not folded."""
     if "|" not in text:
         _check_visible(text)
         return symbol(fold(text))
@@ -54,7 +54,7 @@ def read_symbol(text: str) -> Symbol:
 
 
 def _invisible(text: str) -> str | None:
-    """The first character that nobody sees: a zero-width space, a mark of the order of bytes, a soft hyphen ..."""
+    """Return the first invisible character (a zero-width space, a byte order mark, a soft hyphen ...), or None."""
     return None if text.isascii() else next((c for c in text if unicodedata.category(c) == "Cf"), None)
 
 
@@ -62,32 +62,32 @@ def _check_visible(text: str) -> None:
     sign = _invisible(text)
     if sign is not None:
         name = unicodedata.name(sign, f"character {ord(sign)}")
-        raise Misread(f"an invisible character stands in this name: {name}", "take it out")
+        raise TokenError(f"this name contains an invisible character: {name}", "take it out")
 
 
 def symbol_text(name: str) -> str:
-    """The text that reads as the symbol of this name, with bars where the bare name would not."""
+    """Return a text that reads as the symbol of this name, with bars where the bare name would read differently."""
     bare = _PLAIN_SYMBOL.fullmatch(name) and fold(name) == name and not NUMBER.fullmatch(name) and name != "."
     return name if bare and _invisible(name) is None else f"|{name}|"
 
 
 def read_scope(text: str) -> Form:
-    """`:a` is (scope a), `:o:s` is (scope o s)."""
+    """Return the form of a scope token: (scope a) for `:a`, (scope o s) for `:o:s`."""
     names = re.findall(r":((?:\|[^|\n]*\||[^:|])+)", text)
     return Pair(symbol("scope"), make_list(read_symbol(name) for name in names))
 
 
 def read_number(text: str) -> float:
-    """A number; `0x1A` is 26."""
+    """Return the number of a token; `0x1A` is 26."""
     try:
         value = float(text)
     except ValueError:  # 0x1A
         try:
             return float(int(text, 16))
         except OverflowError:
-            raise Misread("the number is too large", _LARGEST) from None
+            raise TokenError("the number is too large", _LARGEST) from None
     if abs(value) == INFINITY and text.lstrip("+-") != "1e999":
-        raise Misread("the number is too large", _LARGEST)
+        raise TokenError("the number is too large", _LARGEST)
     return value
 
 
@@ -96,7 +96,7 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|\^([\x3f-\x5f\x61-\
 
 
 def read_string(text: str) -> str:
-    """What a string token stands for, escapes resolved."""
+    """Return the value of a string token, escapes resolved."""
 
     def resolve(match: re.Match[str]) -> str:
         hexadecimal, octal, control, high, letter = match.groups()
@@ -111,7 +111,7 @@ def read_string(text: str) -> str:
         if letter in _ESCAPES:
             return _ESCAPES[letter]
         shown = letter if letter.isprintable() else f"character {ord(letter)}"
-        raise Misread(
+        raise TokenError(
             f"\\{shown} means nothing in a string",
             'escapes: \\" \\\\ \\n \\r \\t \\b \\f \\e \\xHH \\ooo \\^A \\+c; a backslash is written \\\\',
             *match.span(),
@@ -121,7 +121,7 @@ def read_string(text: str) -> str:
 
 
 def string_text(text: str) -> str:
-    """The string as it is written, so that it reads back equal."""
+    """Return the literal of a string, which reads back equal."""
     return '"' + re.sub(r'["\\\x00-\x1f\x7f]', _escape, text) + '"'
 
 
@@ -133,46 +133,44 @@ def _escape(match: re.Match[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A matrix or an array while it is read: its shape, its elements in row order, what follows its bracket (`f`,
-    `@`).
-    """
+class NestedRows:
+    """A matrix or array that is being read: its shape, its elements in row order, the `letters` after its bracket."""
 
     shape: tuple[int, ...]
     elements: list[Form]
     letters: str = ""
 
     @classmethod
-    def of(cls, parts: list[Form | Rows], letters: str) -> Rows:
-        """A row of numbers (of anything, in an array), or rows of equal shape."""
-        if not isinstance(parts[0], Rows):
+    def of(cls, parts: list[Form | NestedRows], letters: str) -> NestedRows:
+        """Return a row of numbers (of any values, in an array), or the rows of a matrix, all of equal shape."""
+        if not isinstance(parts[0], NestedRows):
             return cls((len(parts),), parts, letters)
         shape = parts[0].shape
         if len(shape) >= MOST_DIMENSIONS:
-            raise Misread(f"a matrix has at most {MOST_DIMENSIONS} dimensions", "take the outermost brackets out")
+            raise TokenError(f"a matrix has at most {MOST_DIMENSIONS} dimensions", "take the outermost brackets out")
         return cls((len(parts), *shape), [x for part in parts for x in part.elements], letters)
 
 
-def make_array(rows: Rows) -> np.ndarray:
-    """The array of these rows, of anything."""
+def make_array(rows: NestedRows) -> np.ndarray:
+    """Return the array of these rows, with elements of any type."""
     array = np.empty(len(rows.elements), object)
     array[:] = rows.elements
     return array.reshape(rows.shape)
 
 
-def make_matrix(rows: Rows) -> np.ndarray:
-    """The matrix of these rows, of the type its letter picks."""
+def make_matrix(rows: NestedRows) -> np.ndarray:
+    """Return the matrix of these rows, of the type that its letter names."""
     scalar = rows.letters.endswith("@")
     kind = MATRIX_TYPES.get(rows.letters.rstrip("@").lower())
     if kind is None or rows.letters.count("@") > 1:
-        raise Misread(
+        raise TokenError(
             f'no matrix type is written "[{rows.letters}"',
             "types: [ or [d double, [f float, [i int, [s short, [b byte, [u unsigned byte, [a anything",
             0,
             1 + len(rows.letters),
         )
     if scalar and rows.shape != (1,):
-        raise Misread(
+        raise TokenError(
             f"[@ takes one number, {len(rows.elements)} given",
             f"take the @ out for several: [{rows.letters.rstrip('@')} ...]",
         )
@@ -181,8 +179,8 @@ def make_matrix(rows: Rows) -> np.ndarray:
         bounds = np.iinfo(np.dtype(kind).name)
         wrong = numbers[(numbers < bounds.min) | (numbers > bounds.max) | (numbers != np.floor(numbers))]
         if wrong.size:
-            raise Misread(
-                f"{wrong[0]:g} is no whole number from {bounds.min} to {bounds.max}, as [{rows.letters} needs",
+            raise TokenError(
+                f"{wrong[0]:g} is not a whole number from {bounds.min} to {bounds.max}, as [{rows.letters} needs",
                 f"round it, or write [ in place of [{rows.letters}, which takes any number",
             )
     with np.errstate(over="ignore"):
@@ -190,7 +188,7 @@ def make_matrix(rows: Rows) -> np.ndarray:
     if kind is np.float32:
         wrong = numbers[np.isinf(matrix).ravel() & np.isfinite(numbers)]
         if wrong.size:
-            raise Misread(
+            raise TokenError(
                 f"{wrong[0]:g} is too large for single precision, which [{rows.letters} asks for",
                 f"write [ in place of [{rows.letters}, for double precision",
             )

@@ -1,7 +1,7 @@
-"""Classes and objects (docs/reference/sn28.md, section 1.7). Inside a method the slots of the object are variables.
+"""Implement classes and objects (docs/reference/sn28.md, section 1.7).
 
-A slot is bound when a method begins, and kept when it ends or another message reaches the object in the meantime; so
-all see one value.
+Inside a method the slots of the object are variables. A slot is bound when a method begins. Its value is stored when
+the method ends, or when another message reaches the object before that. So all running methods see one value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
-from snsim.language.procedures import Function, Misuse
+from snsim.language.procedures import CallError, Function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -23,49 +23,49 @@ _DESTRUCTOR = symbol("-destructor")
 
 @dataclass(eq=False)
 class Class:
-    """A class of a program. `slots`: its own ones with what they hold at first; `methods`: by selector."""
+    """A class of a program. `slots`: its own slots with their initial values; `methods`: by selector."""
 
     name: Symbol
     parent: Class | None
     slots: dict[Symbol, Form] = field(default_factory=dict)
     methods: dict[Symbol, Function] = field(default_factory=dict)
 
-    def line(self) -> Iterator[Class]:
-        """The class, its parent, and so on."""
-        one: Class | None = self
-        while one is not None:
-            yield one
-            one = one.parent
+    def ancestry(self) -> Iterator[Class]:
+        """Yield the class, its parent, and so on."""
+        ancestor: Class | None = self
+        while ancestor is not None:
+            yield ancestor
+            ancestor = ancestor.parent
 
     def method(self, selector: Symbol) -> tuple[Function, Class] | None:
-        """The method for a message, and the class that has it."""
-        return next(((one.methods[selector], one) for one in self.line() if selector in one.methods), None)
+        """Return the method for a message and the class that defines it, or None."""
+        return next(((cls.methods[selector], cls) for cls in self.ancestry() if selector in cls.methods), None)
 
     def __str__(self) -> str:
         return f"::class:{self.name}"
 
 
 class Object:
-    """An object; `kind` is None once it is deleted."""
+    """An object. `kind` is its class, None once the object is deleted."""
 
     def __init__(self, kind: Class):
         self.kind: Class | None = kind
         self.slots: dict[Symbol, Form] = {}
         self.running: list[_Frame] = []
-        for one in reversed(list(kind.line())):
-            self.slots.update(one.slots)
+        for cls in reversed(list(kind.ancestry())):
+            self.slots.update(cls.slots)
 
     def store(self) -> None:
-        """Keep what the running method set."""
+        """Store the slot variables of the running method in the slots."""
         if self.running:
-            for name, bindings, place in self.running[-1].variables:
-                self.slots[name] = bindings[place]
+            for name, bindings, index in self.running[-1].variables:
+                self.slots[name] = bindings[index]
 
     def show(self) -> None:
-        """Let the running method see the slots as they are."""
+        """Set the slot variables of the running method to the values of the slots."""
         if self.running:
-            for name, bindings, place in self.running[-1].variables:
-                bindings[place] = self.slots.get(name)
+            for name, bindings, index in self.running[-1].variables:
+                bindings[index] = self.slots.get(name)
 
     def get(self, slot: Symbol) -> Form:
         self.store()
@@ -82,7 +82,7 @@ class Object:
         if slot not in self.slots:
             near = get_close_matches(slot.name, [name.name for name in self.slots], n=1)
             known = ", ".join(name.name for name in self.slots) or "none"
-            raise Misuse(
+            raise CallError(
                 f"an object of class {self.kind and self.kind.name} has no slot {slot}",
                 None,
                 f"did you mean {near[0]}?" if near else f"its slots are {known}",
@@ -94,7 +94,7 @@ class Object:
 
 @dataclass
 class _Frame:
-    """A method that runs: the class that has it, and for each slot its bindings and which of them is the method's."""
+    """A running method: its class, and for each slot the bindings and the index of the method's own binding."""
 
     owner: Class
     variables: list[tuple[Symbol, list[Form], int]]
@@ -103,18 +103,18 @@ class _Frame:
 def send(
     interpreter: Interpreter, receiver: Object, selector: Symbol, arguments: list[Form], start: Class | None = None
 ) -> Form:
-    """The value of the method for a message, looked for from the class `start` upwards (default: the receiver's)."""
-    kind = start or receiver.kind
-    found = None if kind is None else kind.method(selector)
-    if kind is None or found is None:
-        known = [] if kind is None else sorted({name.name for one in kind.line() for name in one.methods})
+    """Return the value of the method for a message; its lookup begins at `start` (default: the receiver's class)."""
+    cls = start or receiver.kind
+    match = None if cls is None else cls.method(selector)
+    if cls is None or match is None:
+        known = [] if cls is None else sorted({name.name for owner in cls.ancestry() for name in owner.methods})
         near = get_close_matches(selector.name, known, n=1)
-        raise Misuse(
-            f"class {kind and kind.name} has no method {selector}",
+        raise CallError(
+            f"class {cls and cls.name} has no method {selector}",
             1,
             f"did you mean {near[0]}?" if near else f"its methods are {', '.join(known) or 'none'}",
         )
-    method, owner = found
+    method, owner = match
     bound = [*method.parameters.bind(selector.name, arguments), (THIS, receiver)]
     receiver.store()
     frame = _Frame(owner, [])
@@ -132,33 +132,33 @@ def send(
         receiver.show()
 
 
-def upwards(interpreter: Interpreter, receiver: Object, name: Symbol) -> Class:
-    """The class that (name . message) means: one of this name, or for `super` the parent of the method that runs."""
+def resolve_scope(interpreter: Interpreter, receiver: Object, name: Symbol) -> Class:
+    """Return the class that (name . message) means: the class of this name; for `super`, the parent of the method's."""
     value = interpreter.lookup(name)
     if isinstance(value, Class):
-        if receiver.kind is not None and value not in receiver.kind.line():
-            raise Misuse(
-                f"class {receiver.kind.name} does not come from class {name}",
+        if receiver.kind is not None and value not in receiver.kind.ancestry():
+            raise CallError(
+                f"class {receiver.kind.name} does not inherit from class {name}",
                 1,
-                f"name one of {', '.join(str(one.name) for one in receiver.kind.line())}",
+                f"name one of {', '.join(str(cls.name) for cls in receiver.kind.ancestry())}",
             )
         return value
     parent = receiver.running[-1].owner.parent if name.name == "super" and receiver.running else None
     if parent is None:
-        raise Misuse(
-            f"{name} is no class that this object comes from",
+        raise CallError(
+            f"{name} is not a class that this object inherits from",
             1,
-            "write (class . message) with a class above that of the object, or in a method (super . message)",
+            "write (class . message) with a class above the object's own, or in a method (super . message)",
         )
     return parent
 
 
 def delete(interpreter: Interpreter, gone: Object) -> None:
-    """End an object: its destructors are called, then every reference to it is ()."""
+    """Delete an object: call its destructors, then replace every reference to it by ()."""
     assert gone.kind is not None
-    for one in gone.kind.line():
-        if _DESTRUCTOR in one.methods:
-            send(interpreter, gone, _DESTRUCTOR, [], one)
+    for cls in gone.kind.ancestry():
+        if _DESTRUCTOR in cls.methods:
+            send(interpreter, gone, _DESTRUCTOR, [], cls)
     gone.kind = None
     for slot in gone.slots:
         gone.slots[slot] = NIL
@@ -170,7 +170,7 @@ def delete(interpreter: Interpreter, gone: Object) -> None:
 
 
 def _without(interpreter: Interpreter, value: Form, gone: Object, seen: set[int]) -> Form:
-    """The value, () in place of the object wherever it stands in lists and slots."""
+    """Return the value with () in place of the object wherever it stands in lists and slots."""
     if value is gone:
         return NIL
     work = [value]
@@ -185,7 +185,7 @@ def _without(interpreter: Interpreter, value: Form, gone: Object, seen: set[int]
             part.cdr = NIL if part.cdr is gone else part.cdr
             work += [part.car, part.cdr]
         else:
-            for slot, held in part.slots.items():
-                part.slots[slot] = NIL if held is gone else held
+            for slot, content in part.slots.items():
+                part.slots[slot] = NIL if content is gone else content
             work += part.slots.values()
     return value

@@ -1,4 +1,4 @@
-"""Forms over several lines, for `pretty` and `%p`."""
+"""Break long forms into lines, for `pretty` and `%p`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from snsim.language.forms import NIL, Form, Pair, make_list, symbol
 from snsim.language.procedures import Function, Macro
 
 _WIDTH = 78
-_DEEPEST = 40  # lists inside one another that are broken into lines; those deeper in stay on one
-_LONGEST = 100_000  # characters; what is longer (a list that holds itself, say) stays on one line
+_DEEPEST = 40  # nested lists that are broken into lines; deeper ones stay on one line
+_LONGEST = 100_000  # characters; a longer form (a circular list, say) stays on one line
 
 
 def pretty(form: Form, text: Callable[[Form], str]) -> str:
-    """The form as `text` writes it, broken into lines where it is longer than a line; a function as its definition."""
+    """Return the form as `text` writes it, broken into lines where needed. A function is shown as its definition."""
     return _pretty(_definition(form), text, 0, 0)
 
 
 def _definition(form: Form) -> Form:
-    """The form that defines a function or macro of the program; any other form itself."""
+    """Return the form that defines a function or macro of the program; any other form itself."""
     if isinstance(form, Function):
-        kind = "de" if form.evaluates else "df"
+        head = "de" if form.evaluates else "df"
     elif isinstance(form, Macro):
-        kind = "dmd" if form.replaces else "dm" if form.whole_call else "defmacro"
+        head = "dmd" if form.replaces else "dm" if form.whole_call else "defmacro"
     else:
         return form
     if form.name in ("lambda", "flambda", "mlambda"):
         return Pair(symbol(form.name), Pair(form.parameters.pattern, form.body))
-    return make_list([symbol(kind), symbol(form.name), form.parameters.pattern], form.body)
+    return make_list([symbol(head), symbol(form.name), form.parameters.pattern], form.body)
 
 
 def _pretty(form: Form, text: Callable[[Form], str], column: int, depth: int) -> str:
@@ -41,8 +41,8 @@ def _pretty(form: Form, text: Callable[[Form], str], column: int, depth: int) ->
         elements.append(cell.car)
         cell = cell.cdr
     if cell is not NIL:
-        return line  # a dotted list, or one that holds itself
-    kept = min(len(elements), 3 if line.startswith("(d") else 2)  # name and arguments stay behind the first word
+        return line  # a dotted list, or a circular one
+    kept = min(len(elements), 3 if line.startswith("(d") else 2)  # on the first line: the word, name and arguments
     head = "(" + " ".join(text(element) for element in elements[:kept])
     indent = column + 2
     rest = [" " * indent + _pretty(element, text, indent, depth + 1) for element in elements[kept:]]

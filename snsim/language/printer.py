@@ -1,4 +1,4 @@
-"""Forms as text. What `show` writes reads back equal; `printed` is what SN's `print` writes.
+"""Write forms as text: `show` writes what reads back equal, `printed` what SN's `print` writes.
 
 See docs/reference/sn28.md, section 1.5.
 """
@@ -12,53 +12,53 @@ import numpy as np
 
 from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, Pair, Symbol
 from snsim.language.literals import MATRIX_TYPES, string_text, symbol_text
-from snsim.language.quasiquote import Context, argument_of
+from snsim.language.quasiquote import QuoteContext, argument_of
 
 _PREFIXES = {QUOTE: "'", BACKQUOTE: "`", UNQUOTE: ",", SPLICE: ",@"}
 _LETTERS = {np.dtype(kind): letter for letter, kind in MATRIX_TYPES.items() if letter != "d"}
 _PRINTED_MATRIX = 100  # elements; SN prints larger ones as a name
 
-_DEEPEST = 5_000  # lists inside one another that are printed; those in them are (...), as lists that hold themselves
+_DEEPEST = 5_000  # nested lists that are printed; deeper ones, and circular ones, are printed as (...)
 _TOGETHER = 100  # atoms of a list that are written in one go
 
 MatrixText = Callable[[np.ndarray, int], str]  # of a matrix that begins in a column
-_Task = str | tuple[Form, Context]  # a text, or a form that is still to be written
+_Task = str | tuple[Form, QuoteContext]  # a text, or a form that is still to be written
 
 
 def show(form: Form, most: int = 1_000_000, characters: int = 100_000_000) -> str:
-    """The form as text that reads back equal.
+    """Return a text of the form that reads back equal.
 
-    Behind `most` elements (a circular list, say), or as soon as there are too many characters, stands ` ...`.
-    What no text can stand for (a function, not-a-number) is shown by a name.
+    After `most` elements (in a circular list, say), or after `characters` characters, it ends with ` ...`.
+    A value without a literal (a function, not-a-number) is shown by a name.
     """
     return _Writer(exact_text, lambda matrix, column: _exact_matrix(matrix, most), most, characters).text(form)
 
 
 def brief(form: Form) -> str:
-    """The form in a sentence: at most 60 characters of it."""
+    """Return the form for use in a sentence: at most 60 characters."""
     text = show(form if not isinstance(form, str) else form[:60], 20, 60)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def printed(form: Form, most: int = 1_000_000, characters: int = 100_000_000, column: int = 0) -> str:
-    """The form as SN prints it: numbers by `number_text`, matrices of under 100 elements in rows.
+    """Return the form as SN prints it: numbers by `number_text`, matrices of under 100 elements in rows.
 
-    `column` is where the text begins (from 0): the rows of a matrix stand under one another.
+    `column` is where the text begins (from 0), so that the rows of a matrix are aligned.
     """
     return _Writer(number_text, printed_matrix, most, characters, column, _DEEPEST).text(form)
 
 
 def exact_text(x: float) -> str:
-    """The shortest numeral that reads back as this very number: `3`, `0.1`, `1e+22`."""
+    """Return the shortest numeral that reads back as exactly this number: `3`, `0.1`, `1e+22`."""
     if x.is_integer() and abs(x) < 1e16:
-        return str(int(x)) if x else f"{x:g}"  # which writes -0 too
+        return str(int(x)) if x else f"{x:g}"  # f"{x:g}" writes -0 too
     if x - x == 0:
         return repr(x)
     return "Nan" if x != x else "1e999" if x > 0 else "-1e999"
 
 
 def number_text(x: float) -> str:
-    """SN's way to print a number: 4 decimals with trailing zeros cut, C's %g if it is very small or very large."""
+    """Return a number as SN prints it: 4 decimals without trailing zeros; C's %g if it is very small or very large."""
     if 1e-3 <= abs(x) <= 1e10:
         return f"{x:.4f}".rstrip("0").rstrip(".")
     return f"{x:g}" if x - x == 0 else f"{x:g}".capitalize().replace("inf", "Inf")  # Nan, Inf, -Inf
@@ -66,18 +66,18 @@ def number_text(x: float) -> str:
 
 @dataclass
 class _Writer:
-    """One form while it is written. Lists inside one another wait on a stack, so that none is too deep."""
+    """The state of writing one form. Nested lists wait on a stack, so that no nesting is too deep."""
 
     number: Callable[[float], str]
     matrix: MatrixText
     most: int  # elements that may still be written
-    characters: int  # and characters
+    characters: int  # characters that may still be written
     column: int = 0
-    deepest: int = 1_000_000  # lists inside one another
+    deepest: int = 1_000_000  # nested lists
 
     def text(self, form: Form) -> str:
         out: list[str] = []
-        work: list[Iterator[_Task]] = [iter([(form, Context())])]
+        work: list[Iterator[_Task]] = [iter([(form, QuoteContext())])]
         while work:
             task = next(work[-1], None)
             if task is None:
@@ -97,8 +97,8 @@ class _Writer:
             self.column = self.column + len(text) if "\n" not in text else len(text) - text.rfind("\n") - 1
         return "".join(out)
 
-    def _list(self, pair: Pair, context: Context) -> Iterator[_Task]:
-        """What a list is written as: texts, and the lists and matrices in it."""
+    def _list(self, pair: Pair, context: QuoteContext) -> Iterator[_Task]:
+        """Yield what a list is written as: texts, and the lists and matrices in it."""
         if self.most <= 0:
             return iter(["..."])
         inner = argument_of(pair, *_PREFIXES)
@@ -109,7 +109,7 @@ class _Writer:
         sign = _PREFIXES[pair.car] + (" " if pair.car is UNQUOTE and starts_with_at else "")  # ,@x would be a splice
         return iter([sign, (inner.car, context.inside(pair.car))])
 
-    def _elements(self, pair: Pair, context: Context) -> Iterator[_Task]:
+    def _elements(self, pair: Pair, context: QuoteContext) -> Iterator[_Task]:
         atoms = ["("]  # texts of neighbours that need no further work
         cell: Form = pair
         blank = ""
@@ -144,13 +144,13 @@ class _Writer:
         return string_text(value) if isinstance(value, str) else str(value)
 
 
-def _may_abbreviate(head: Symbol, context: Context) -> bool:
-    """A comma that the reader would refuse under a quote is written out: '(a (unquote b))."""
+def _may_abbreviate(head: Symbol, context: QuoteContext) -> bool:
+    """Return whether the comma may be a sign; where the reader would refuse it, it is spelled out: '(a (unquote b))."""
     return context.allows_comma or (head is not UNQUOTE and head is not SPLICE)
 
 
 def _exact_matrix(matrix: np.ndarray, most: int) -> str:
-    """The literal of a matrix: `[[1 2] [3 4]]`, `[f 0.5]`, `[@ 3]`."""
+    """Return the literal of a matrix: `[[1 2] [3 4]]`, `[f 0.5]`, `[@ 3]`."""
     if matrix.dtype == object or matrix.size == 0 or matrix.size > most:
         return _named(matrix)
     letters = _LETTERS.get(matrix.dtype, "")
@@ -163,7 +163,7 @@ def _exact_matrix(matrix: np.ndarray, most: int) -> str:
 
 
 def printed_matrix(matrix: np.ndarray, column: int = 0) -> str:
-    """A matrix in rows, as SN prints it; `column` is where the first bracket stands, for the lines that follow."""
+    """Return a matrix in rows, as SN prints it. `column` (from 0) is that of the first bracket, for alignment."""
     if matrix.dtype == object or matrix.size >= _PRINTED_MATRIX or matrix.ndim == 0:
         return _named(matrix) if matrix.ndim else _exact_matrix(matrix, 1)
     letter = _LETTERS.get(matrix.dtype, "")

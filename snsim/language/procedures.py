@@ -1,7 +1,7 @@
-"""What can be called: built-in functions, special forms, and the functions and macros of a program.
+"""Define what can be called: built-in functions, special forms, and the functions and macros of a program.
 
-The built-in ones stand on the shelf CORE. A built-in function gets its evaluated arguments; a special form gets the
-call as it stands. Both say what is wrong with `Misuse`, and the evaluator adds the place.
+Built-in ones are registered on the shelf CORE. A built-in function gets its evaluated arguments; a special form gets
+the unevaluated call. Both raise `CallError`, to which the evaluator adds the place.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 OPTIONAL, REST, TRUE = symbol("&optional"), symbol("&rest"), symbol("t")
-ABSENT: Form = object()  # what an optional parameter of a built-in function is if no argument is given; () is one
-_MOST_NAMES = 1_000  # in an argument list or a pattern; one that holds itself would have no end
+ABSENT: Form = object()  # the value of an optional parameter without an argument; () would be an argument
+_MOST_NAMES = 1_000  # in an argument list or a pattern; a circular one would never end
 
 
-class Misuse(Exception):
-    """A call is wrong: a sentence, a remedy, and which argument (from 0) it is about, if it is one.
+class CallError(Exception):
+    """A call is wrong: a sentence, a hint, and the argument (from 0) that is at fault, if it is one.
 
-    Without a remedy of its own it gets the line of help of the word that was called (`Interpreter.usage`).
+    Without a hint it gets the help line of the called word (`Interpreter.usage`).
     """
 
     def __init__(self, message: str, argument: int | None = None, hint: str = ""):
@@ -39,9 +39,9 @@ class Misuse(Exception):
 
 
 def conversion(value: Form, kind: str) -> str:
-    """Return what to write for a value of another kind than the one that is wanted, "" if nothing stands near.
+    """Return a hint for a value of the wrong type, or "" if there is no obvious conversion.
 
-    `kind` is what is wanted: "number", "string", "matrix" or "list".
+    `kind` is the wanted type: "number", "string", "matrix" or "list".
     """
     if kind == "number" and isinstance(value, str) and NUMBER.fullmatch(value):
         return f'write {value}, without quotes, or (val "{value}")'
@@ -52,24 +52,24 @@ def conversion(value: Form, kind: str) -> str:
     if kind == "string" and isinstance(value, Symbol):
         return f'write "{value}", or (nameof \'{value})'
     if kind == "matrix" and isinstance(value, Pair):
-        return "write [1 2 3] for a matrix of numbers that are known; else make it by (matrix n), and set its elements"
+        return "write [1 2 3] for a matrix of known numbers; otherwise create it with (matrix n) and set its elements"
     if kind == "list" and isinstance(value, np.ndarray):
         return f"write (m{' ()' * value.ndim}) for the elements of a matrix m of {value.ndim} dimensions as lists"
     return ""
 
 
 class Procedure:
-    """Anything that can stand at the head of a call."""
+    """Anything that can be the head of a call."""
 
     name: str
 
     def call(self, interpreter: Interpreter, form: Pair) -> Form:
-        """The value of a call, its arguments not evaluated yet."""
+        """Return the value of a call whose arguments are not evaluated yet."""
         return self.apply(interpreter, interpreter.arguments(form))
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        """The value for these arguments."""
-        raise Misuse(
+        """Return the value for these evaluated arguments."""
+        raise CallError(
             f"{self.name} cannot be applied to a list of arguments",
             None,
             f"call it by its name, ({self.name} ...), or apply a function: (lambda (x) ({self.name} x))",
@@ -80,7 +80,7 @@ class Procedure:
 class Primitive(Procedure):
     """A built-in function. `most` is None if it takes any number of arguments.
 
-    `makes` says that a string or matrix it gives is a new one (unless it was an argument), which is counted.
+    With `makes`, a string or matrix that it returns is new (unless it was an argument) and counts against the limits.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Primitive(Procedure):
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         count = len(arguments)
         if count < self.least or (self.most is not None and count > self.most):
-            raise Misuse(wrong_count(self.name, self.least, self.most, count))
+            raise CallError(wrong_count(self.name, self.least, self.most, count))
         result = self.function(interpreter, *arguments) if self.wants_interpreter else self.function(*arguments)
         if type(result) is float:
             return result
@@ -109,7 +109,7 @@ class Primitive(Procedure):
 
 @dataclass(frozen=True, eq=False)
 class Special(Procedure):
-    """A built-in form that gets its call unevaluated. `applies` says that it may get values too (`and`, `or`)."""
+    """A built-in form that gets its call unevaluated. With `applies` it also takes values (`and`, `or`)."""
 
     name: str
     function: Callable[[Interpreter, Pair], Form]
@@ -128,18 +128,18 @@ class Special(Procedure):
 
 
 def wrong_count(name: str, least: int, most: int | None, given: int) -> str:
-    """The sentence for a wrong number of arguments."""
+    """Return the sentence for a wrong number of arguments."""
     takes = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-    few = "too few" if given < least else "too many"
-    return f"{name}: {few} arguments, {given} given, {takes} taken"
+    amount = "too few" if given < least else "too many"
+    return f"{name}: {amount} arguments, {given} given, {takes} expected"
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """An argument list: patterns, optional ones with literal defaults, and what takes the rest.
+    """An argument list: required patterns, optional names with literal defaults, and a name for the rest.
 
     `(a (b c))` destructures, `(a . rest)` and `&rest rest` collect, a bare symbol takes all arguments.
-    `pattern` is the list as it stands in the program; `plain` says that it holds nothing but names.
+    `pattern` is the list as the program has it; `plain` means that it holds only names.
     """
 
     required: tuple[Form, ...] = ()
@@ -162,7 +162,7 @@ class Parameters:
             elif item is REST:
                 after = cell.cdr
                 if not isinstance(after, Pair) or not isinstance(after.car, Symbol) or after.cdr is not NIL:
-                    raise Misuse("one name stands behind &rest", None, "write (a b &rest others)")
+                    raise CallError("exactly one name must follow &rest", None, "write (a b &rest others)")
                 check_name(after.car)
                 return cls(tuple(required), tuple(optional), after.car, pattern)
             elif in_optional:
@@ -178,12 +178,12 @@ class Parameters:
         return cls(tuple(required), tuple(optional), cell, pattern, plain)
 
     def bind(self, name: str, values: list[Form]) -> list[tuple[Symbol, Form]]:
-        """The names and what each is bound to."""
+        """Return the names and the value that each is bound to."""
         if self.plain and len(values) == len(self.required):
             return list(zip(self.required, values))
         least, most = len(self.required), len(self.required) + len(self.optional)
         if len(values) < least or (self.rest is None and len(values) > most):
-            raise Misuse(
+            raise CallError(
                 wrong_count(name, least, None if self.rest else most, len(values)), None, f"write {self.usage(name)}"
             )
         bound: list[tuple[Symbol, Form]] = []
@@ -199,21 +199,21 @@ class Parameters:
         return bound
 
     def usage(self, name: str) -> str:
-        """Return how a call of a function is written: `(name a b [optional] rest...)`."""
+        """Return how a call of the function is written: `(name a b [optional] rest...)`."""
         names = [brief(item) for item in self.required] + [f"[{variable}]" for variable, _ in self.optional]
         return f"({' '.join([name, *names, *([f'{self.rest}...'] if self.rest else [])])})"
 
 
-def _too_many_names() -> Misuse:
-    return Misuse(
+def _too_many_names() -> CallError:
+    return CallError(
         f"an argument list holds at most {_MOST_NAMES:,} names",
         None,
         "take a list of values as one argument: (de f values ...)",
     )
 
 
-def _no_name(item: Form) -> Misuse:
-    return Misuse(
+def _no_name(item: Form) -> CallError:
+    return CallError(
         "an argument list holds names only", None, f"put a name in place of {brief(item)}, as in (de f (a b) ...)"
     )
 
@@ -228,15 +228,15 @@ def _optional(item: Form) -> tuple[Symbol, Form]:
             return item.car, NIL
         if isinstance(item.cdr, Pair) and item.cdr.cdr is NIL:
             return item.car, item.cdr.car
-    raise Misuse(
-        "behind &optional stands a name or (name default)",
+    raise CallError(
+        "&optional must be followed by a name or (name default)",
         None,
         f"put one in place of {brief(item)}, as in (a &optional b (c 1))",
     )
 
 
 def _pattern(item: Form) -> Form:
-    """The item if it is a name or a list of such: what a value can be matched with."""
+    """Return the item if it is a name or a nested list of names, which a value can be matched with."""
     work, parts = [item], 0
     while work:
         part = work.pop()
@@ -253,23 +253,23 @@ def _pattern(item: Form) -> Form:
 
 
 def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) -> None:
-    """Bind the names of a pattern to the parts of a value of the same form: ((a b) c) with ((1 2) 3)."""
+    """Bind the names of a pattern to the parts of a value of the same shape: ((a b) c) with ((1 2) 3)."""
     while isinstance(pattern, Pair):
         if not isinstance(value, Pair):
-            raise Misuse(
+            raise CallError(
                 "the value has too few elements for the pattern of names",
                 None,
                 f"take {brief(pattern.car)} out of the pattern, or make the list longer",
             )
         if len(bound) > 100 * _MOST_NAMES:
-            # it was changed after it was looked at
-            raise Misuse("the pattern of names has no end", None, "write the names out, as in (de f (a b) ...)")
+            # the pattern was changed after it was checked
+            raise CallError("the pattern of names never ends", None, "write the names out, as in (de f (a b) ...)")
         match_pattern(pattern.car, value.car, bound)
         pattern, value = pattern.cdr, value.cdr
     if isinstance(pattern, Symbol):
         bound.append((pattern, value))
     elif value is not NIL:
-        raise Misuse(
+        raise CallError(
             "the value has too many elements for the pattern of names",
             None,
             f"write (a b . rest) for a pattern that takes {brief(value)} too",
@@ -277,17 +277,17 @@ def match_pattern(pattern: Form, value: Form, bound: list[tuple[Symbol, Form]]) 
 
 
 def check_name(name: Symbol, argument: int | None = None) -> None:
-    """Raise Misuse if a name that is being defined holds a character that nobody sees."""
+    """Raise CallError if a name that is being defined holds an invisible character."""
     refusal = refuse_hidden(name.name, "name")
     if refusal is not None:
-        raise Misuse(refusal[0], argument, refusal[1])
+        raise CallError(refusal[0], argument, refusal[1])
 
 
 def check_pattern(pattern: Form) -> Form:
-    """The pattern, or Misuse if it is neither a name nor a list of names."""
+    """Return the pattern, or raise CallError if it is neither a name nor a list of names."""
     if pattern is NIL or not isinstance(pattern, (Symbol, Pair)):
-        raise Misuse(
-            "a name, or a list of names, is wanted here",
+        raise CallError(
+            "expected a name, or a list of names",
             None,
             f"put a name, such as x, or (x y) in place of {brief(pattern)}",
         )
@@ -317,10 +317,10 @@ class Function(Procedure):
 
 @dataclass(frozen=True, eq=False)
 class Macro(Procedure):
-    """A macro: what its body gives is evaluated in place of the call.
+    """A macro: the result of its body is evaluated in place of the call.
 
     `whole_call`: the parameters are matched with the call and not with its arguments (`dm`).
-    `replaces`: the first time it runs, the expansion takes the place of the call in the program (`dmd`).
+    `replaces`: the first time it runs, the expansion replaces the call in the program (`dmd`).
     """
 
     name: str
@@ -354,10 +354,11 @@ F = TypeVar("F", bound=Callable[..., object])
 def function(
     name: str, interpreter: bool = False, shelf: Shelf[Procedure] = CORE, makes: bool = False
 ) -> Callable[[F], F]:
-    """Decorator: put a Python function on a shelf as a function of the language.
+    """Register a Python function as a function of the Lisp (decorator).
 
     Its positional parameters are the arguments; with `interpreter` it gets the interpreter before them. The first
-    line of its docstring is the help: `(nth n list): the element n, from 0`. `makes`: it gives new strings or matrices.
+    line of its docstring is the help: `(nth n list): the element n, from 0`. `makes`: it returns new strings or
+    matrices.
     """
 
     def put(body: F) -> F:
@@ -373,7 +374,7 @@ def function(
 
 
 def alias(other: str, name: str, shelf: Shelf[Procedure] = CORE) -> None:
-    """Put a function of a shelf on it under another name too."""
+    """Register a function of a shelf under another name too."""
     entry = shelf.entry(name)
     assert entry is not None
     arguments, meaning = entry.doc.split(": ", 1)
@@ -381,7 +382,7 @@ def alias(other: str, name: str, shelf: Shelf[Procedure] = CORE) -> None:
 
 
 def special(name: str, applies: bool = False) -> Callable[[F], F]:
-    """Decorator: put a Python function of (interpreter, call) on CORE as a special form."""
+    """Register a Python function of (interpreter, call) as a special form on CORE (decorator)."""
 
     def put(body: F) -> F:
         CORE.add(name, Special(name, body, applies), (body.__doc__ or "").strip().split("\n")[0])

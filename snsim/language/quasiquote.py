@@ -1,4 +1,4 @@
-"""Where a comma may stand, what a backquote builds, and how a declarative call becomes data."""
+"""Evaluate backquotes and commas, and turn a declarative call into data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snsim.language.forms import BACKQUOTE, NIL, QUOTE, SPLICE, UNQUOTE, Form, N
 from snsim.language.hidden_characters import refuse_hidden
 from snsim.language.limits import LimitError, exceeded
 
-_SHALLOWER = "a list that holds itself? Build the inner parts before, and put them in by a comma: ,part"
+_SHALLOWER = "is it a circular list? Build the inner parts first, and insert them with a comma: ,part"
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -22,20 +22,20 @@ _FILE_CLAUSES = frozenset({"include", "initial", "patterns"})  # their texts are
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What the signs ' ` , round a form allow: `level` backquotes are open, and a quote stands outside of them."""
+class QuoteContext:
+    """What the signs ' ` , around a form allow: `level` backquotes are open, `quoted` if a quote is outside them."""
 
     level: int = 0
     quoted: bool = False
 
-    def inside(self, prefix: Symbol) -> Context:
-        """The context of the form behind one of the four signs (or any other prefix)."""
+    def inside(self, prefix: Symbol) -> QuoteContext:
+        """Return the context of the form after one of the four signs (or any other prefix)."""
         if prefix is BACKQUOTE:
-            return Context(self.level + 1, self.quoted)
+            return QuoteContext(self.level + 1, self.quoted)
         if prefix is UNQUOTE or prefix is SPLICE:
-            return Context(max(self.level - 1, 0), self.quoted)
+            return QuoteContext(max(self.level - 1, 0), self.quoted)
         if prefix is QUOTE and self.level == 0:
-            return Context(0, True)
+            return QuoteContext(0, True)
         return self
 
     @property
@@ -44,23 +44,23 @@ class Context:
 
 
 def argument_of(form: Form, *heads: Symbol) -> Pair | None:
-    """The cell that holds e if the form is the two-element list (head e), else None."""
+    """Return the cell that holds e if the form is the two-element list (head e), else None."""
     if not isinstance(form, Pair) or not isinstance(form.car, Symbol) or form.car not in heads:
         return None
     return form.cdr if isinstance(form.cdr, Pair) and form.cdr.cdr is NIL else None
 
 
 def backquote(interpreter: Interpreter, template: Form, place: Span | None, level: int = 1, depth: int = 0) -> Form:
-    """The form a backquote builds: commas of its own level are computed, those of inner backquotes kept."""
+    """Build the form of a backquote: compute commas of its own level, keep those of inner backquotes."""
     if not isinstance(template, Pair):
         return template
     interpreter.step()
     if depth > interpreter.limits.nesting:
-        raise exceeded("the template of ` is nested too deep", interpreter.limits.nesting, place, _SHALLOWER)
+        raise exceeded("the template of ` is nested too deeply", interpreter.limits.nesting, place, _SHALLOWER)
     if (inner := argument_of(template, UNQUOTE)) is not None and level == 1:
         return interpreter.evaluate(inner.car, inner.at)
     if argument_of(template, SPLICE) is not None and level == 1:
-        raise fail(",@ stands inside a list only", template.span or place, hint="write ,e")
+        raise fail(",@ is allowed inside a list only", template.span or place, hint="write ,e")
     items: list[Form] = []
     places: list[Span | None] = []
     cell: Form = template
@@ -88,24 +88,24 @@ def backquote(interpreter: Interpreter, template: Form, place: Span | None, leve
 
 
 def literal(interpreter: Interpreter, call: Pair, place: Span) -> Node:
-    """A declarative call as data: commas computed from left to right, every fault of them reported at once."""
-    work = _Literal(interpreter)
-    node = work.node(call, call.span or place)
-    if work.faults:
-        raise SnError(work.faults)
+    """Return a declarative call as data: compute its commas from left to right, and report all faults at once."""
+    builder = _NodeBuilder(interpreter)
+    node = builder.node(call, call.span or place)
+    if builder.faults:
+        raise SnError(builder.faults)
     return node
 
 
 @dataclass
-class _Literal:
-    """One call while it becomes data."""
+class _NodeBuilder:
+    """The conversion of one call to data, with the faults met so far."""
 
     interpreter: Interpreter
     faults: list[Fault] = field(default_factory=list)
     nodes: int = 0
 
     def node(self, form: Form, span: Span, depth: int = 0) -> Node:
-        """A form of the program as a node, its commas computed."""
+        """Return a form of the program as a node, its commas computed."""
         self._enter(depth, span)
         if not isinstance(form, Pair):
             return self._data(form, span, depth)
@@ -114,14 +114,14 @@ class _Literal:
             return self._data(self._computed(inner, at), at, depth)
         if (inner := argument_of(form, QUOTE, BACKQUOTE)) is not None:
             sign = "quote" if form.car is QUOTE else "backquote"
-            self._fault(f"nothing is evaluated here, so the {sign} has no use", span, "leave it out")
+            self._fault(f"nothing is evaluated here, so the {sign} has no effect", span, "leave it out")
             return self.node(inner.car, inner.at or span, depth + 1)
         span = form.span or span
         items: list[Node] = []
         cell: Form = form
         while isinstance(cell, Pair):
             kind = type(cell.car)
-            if kind is float or kind is Symbol or kind is str:  # what most of a long list is
+            if kind is float or kind is Symbol or kind is str:  # the common case in a long list, without a call
                 self._enter(depth + 1, cell.at or span, 2)
                 items.append(Node(cell.car, cell.at or span))
             elif (inner := argument_of(cell.car, SPLICE)) is not None:
@@ -137,15 +137,15 @@ class _Literal:
         values = self._computed(inner, at)
         if values is not NIL and not isinstance(values, Pair):
             self._fault(
-                f",@ puts the elements of a list here, and {self.interpreter.describe(values)} is none",
+                f",@ inserts the elements of a list, and {self.interpreter.describe(values)} is not a list",
                 at,
-                "a single value is put here by , without the @",
+                "insert a single value with , without the @",
             )
             return []
         return [self._data(value, at, depth) for value in self.interpreter.elements(values, ",@", at)]
 
     def _computed(self, inner: Pair, at: Span) -> Form:
-        """The value of the expression behind a comma; () and a fault if it has none or is an unset symbol."""
+        """Return the value of a comma's expression; on an error or an unset symbol, add a fault and return ()."""
         expression = inner.car
         if isinstance(expression, Symbol) and not self.interpreter.is_set(expression):
             self._fault(f'"{expression.name}" has no value', at, self.interpreter.nearest_variable(expression))
@@ -159,7 +159,7 @@ class _Literal:
             return NIL
 
     def _data(self, value: Form, span: Span, depth: int) -> Node:
-        """A value as a node; everything inside it has the same place."""
+        """Return a value as a node; everything inside it has the same place."""
         self._enter(depth, span)
         if value is NIL:
             return Node((), span)
@@ -169,9 +169,9 @@ class _Literal:
         if isinstance(value, (float, str, Symbol)) or (isinstance(value, np.ndarray) and value.dtype != object):
             return Node(value, span)
         self._fault(
-            f"{self.interpreter.describe(value)} cannot stand here",
+            f"{self.interpreter.describe(value)} is not allowed here",
             span,
-            "a comma gives a number, a name, a string, a list or a matrix",
+            "a comma inserts a number, a name, a string, a list or a matrix",
         )
         return Node((), span)
 
@@ -193,15 +193,15 @@ class _Literal:
         self.faults.append(Fault(message, span, hint=hint))
 
     def _enter(self, depth: int, span: Span, parts: int = 1) -> None:
-        """Bound the data: a list that shares its parts, or holds itself, grows when it is written out."""
+        """Limit the size of the data: a list with shared parts, or a circular one, grows when it is written out."""
         limits = self.interpreter.limits
         self.nodes += parts
         if depth > limits.nesting:
-            raise exceeded("the form is nested too deep", limits.nesting, span, _SHALLOWER)
+            raise exceeded("the form is nested too deeply", limits.nesting, span, _SHALLOWER)
         if self.nodes > 2 * limits.list_length:
             raise exceeded(
                 "the form has too many parts",
                 limits.list_length,
                 span,
-                "a list that holds itself? Write the form in parts: (net NAME (like OTHER) ...)",
+                "is it a circular list? Write the form in parts: (net NAME (like OTHER) ...)",
             )

@@ -1,4 +1,4 @@
-"""Text to forms, one at a time. The only module that imports lark; none of lark's own words reaches a user."""
+"""Read text to forms, one at a time. Only this module imports lark; its messages never reach a user."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from snsim.language.limits import DEFAULT, Limits, exceeds_source
 from snsim.language.literals import (
     INFINITY,
     NUMBER,
-    Misread,
-    Rows,
+    NestedRows,
+    TokenError,
     make_array,
     make_matrix,
     read_number,
@@ -28,26 +28,26 @@ from snsim.language.literals import (
     read_string,
     read_symbol,
 )
-from snsim.language.quasiquote import Context
+from snsim.language.quasiquote import QuoteContext
 
 Warn = Callable[[Fault], None]
 
-_OF_THE_PAST = {  # signs that SN read in some places: what to do about them
-    "^": "SN's short commands (^Pname, ^Lfile) were for its prompt: write the call that is meant",
-    "{": "formatted help of SN's panels is not read: take it out",
+_OBSOLETE = {  # characters that SN gave a meaning, and the remedy
+    "^": "SN's short commands (^Pname, ^Lfile) were for its prompt: write the full call",
+    "{": "formatted help of SN's panels is not supported: take it out",
     "#": "a comment goes from ; to the end of its line; #{ C code #} was for SN's compiler: take it out",
 }
 
-_PLAIN = {ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}  # dashes, and the sign for minus
+_DASHES = {ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}  # dashes and the minus sign
 
 
-class Unfinished(SnError):
-    """The text ends inside a form: more of it may follow."""
+class UnfinishedFormError(SnError):
+    """The text ends inside a form; a prompt can read more of it."""
 
 
 @dataclass(slots=True)
-class Piece:
-    """A token, or what was made of tokens: lark's parser looks at `type` only."""
+class Token:
+    """A token, or the value of several tokens that the parser reduced. lark's parser looks at `type` only."""
 
     type: str
     value: Any
@@ -55,18 +55,18 @@ class Piece:
 
 
 @dataclass(slots=True)
-class _Open:
-    """A bracket or a sign whose form is not complete."""
+class _OpenForm:
+    """A bracket or a prefix whose form is not complete."""
 
-    piece: Piece
-    context: Context  # what it allows inside
-    takes_elements: bool  # it is a list or an array, and no dot was read in it
-    fed: bool  # the parser was given it, and everything before it
-    first: Pair | None = None  # the first and the last cell of the elements that the parser was not given yet
+    token: Token
+    context: QuoteContext  # of the forms inside
+    takes_elements: bool  # it is a list or an array, and had no dot so far
+    fed: bool  # the parser has received it, and everything before it
+    first: Pair | None = None  # the first and the last cell of the elements that the parser has not received yet
     last: Pair | None = None
 
     def add(self, cell: Pair) -> None:
-        """Add an element."""
+        """Append an element."""
         if self.last is None:
             self.first = cell
         else:
@@ -82,60 +82,60 @@ _ATOMS: dict[str, Callable[[str], Form]] = {
     "SYMBOL": read_symbol,
 }
 _ARRAYS = {"ARRAY", "ARRAY_ROW", "HASH"}
-_OUTSIDE = Context()  # of every bracket and sign
+_OUTSIDE = QuoteContext()  # outside every bracket and prefix
 _OPENERS, _CLOSERS = {"OPEN", "MATRIX", *_ARRAYS}, {"CLOSE", "MATRIX_CLOSE", "HASH_CLOSE"}
 
 
-def _covering(first: Piece, last: Piece) -> Span:
+def _covering(first: Token, last: Token) -> Span:
     return Span(first.span.source, first.span.start, last.span.end)
 
 
-class _Builder(Transformer[Piece, Piece]):
-    """What each rule of the grammar makes of its pieces. Called by the parser when a rule is complete."""
+class _Builder(Transformer[Token, Token]):
+    """Build the value of each rule of the grammar. The parser calls a method when its rule is complete."""
 
-    def parens(self, pieces: list[Piece]) -> Piece:
-        span = _covering(pieces[0], pieces[-1])
-        inner = pieces[1:-1]
+    def parens(self, tokens: list[Token]) -> Token:
+        span = _covering(tokens[0], tokens[-1])
+        inner = tokens[1:-1]
         result: Form = NIL
         if len(inner) > 2 and inner[-2].type == "DOT":
             result = inner[-1].value
             del inner[-2:]
-        for piece in reversed(inner):
-            if piece.type == "ELEMENTS":
-                first, last = piece.value
+        for token in reversed(inner):
+            if token.type == "ELEMENTS":
+                first, last = token.value
                 last.cdr = result
                 result = first
             else:
-                result = Pair(piece.value, result, piece.span)
+                result = Pair(token.value, result, token.span)
         if isinstance(result, Pair):
             result.span = span
-        return Piece("form", result, span)
+        return Token("form", result, span)
 
-    def prefixed(self, pieces: list[Piece]) -> Piece:
-        sign, form = pieces
+    def prefixed(self, tokens: list[Token]) -> Token:
+        sign, form = tokens
         span = _covering(sign, form)
-        return Piece("form", Pair(_PREFIXES[sign.type], Pair(form.value, NIL, form.span), sign.span, span), span)
+        return Token("form", Pair(_PREFIXES[sign.type], Pair(form.value, NIL, form.span), sign.span, span), span)
 
-    def rows(self, pieces: list[Piece]) -> Piece:
-        opening, parts = pieces[0], pieces[1:-1]
+    def rows(self, tokens: list[Token]) -> Token:
+        opening, parts = tokens[0], tokens[1:-1]
         for part in parts:
             if part.type != parts[0].type:
                 raise fail(
-                    "rows and numbers stand side by side in a matrix",
+                    "rows and numbers are mixed in a matrix",
                     _first_number(part),
                     hint="put every number of a row between [ and ]",
                     also=(("the matrix", opening.span),),
                 )
             if part.type == "rows" and part.value.shape != parts[0].value.shape:
                 raise fail(
-                    f"this row of the matrix is {_shape(part)} long, and the first is {_shape(parts[0])}",
+                    f"this row of the matrix has shape {_shape(part)}, and the first row {_shape(parts[0])}",
                     part.span,
-                    hint=f"write as many as in the first row, {_shape(parts[0])}",
+                    hint=f"write {_shape(parts[0])} numbers, as in the first row",
                     also=(("the first row", parts[0].span),),
                 )
             if part.type == "rows" and part.value.letters:
                 raise fail(
-                    "the type of a matrix stands at its outermost bracket",
+                    "the type letter of a matrix belongs to its outermost bracket",
                     part.span,
                     hint=f"write [{part.value.letters} at the outermost bracket, and [ at the rows",
                     also=(("the matrix", opening.span),),
@@ -144,77 +144,79 @@ class _Builder(Transformer[Piece, Piece]):
         if parts[0].type == "NUMBERS":
             values = [number for run in values for number in run] if len(values) > 1 else values[0]
         try:
-            rows = Rows.of(values, opening.value[1:])
-        except Misread as misread:
-            raise _misread(misread, opening.span) from None
-        return Piece("rows", rows, _covering(opening, pieces[-1]))
+            rows = NestedRows.of(values, opening.value[1:])
+        except TokenError as error:
+            raise _user_error(error, opening.span) from None
+        return Token("rows", rows, _covering(opening, tokens[-1]))
 
-    def array_row(self, pieces: list[Piece]) -> Piece:
-        opening, parts = pieces[0], [part for piece in pieces[1:-1] for part in _one_by_one(piece)]
+    def array_row(self, tokens: list[Token]) -> Token:
+        opening, parts = tokens[0], [part for token in tokens[1:-1] for part in _one_by_one(token)]
         for part in parts:
             if (part.type == "array row") is not (parts[0].type == "array row"):
                 raise fail(
-                    "rows and elements stand side by side in an array",
+                    "rows and elements are mixed in an array",
                     part.span,
                     hint="put the elements of a row between [ and ]",
                     also=(("the array", opening.span),),
                 )
             if part.type == "array row" and part.value.shape != parts[0].value.shape:
                 raise fail(
-                    f"this row of the array is {_shape(part)} long, and the first is {_shape(parts[0])}",
+                    f"this row of the array has shape {_shape(part)}, and the first row {_shape(parts[0])}",
                     part.span,
-                    hint=f"write as many as in the first row, {_shape(parts[0])}",
+                    hint=f"write {_shape(parts[0])} elements, as in the first row",
                     also=(("the first row", parts[0].span),),
                 )
         try:
-            return Piece("array row", Rows.of([part.value for part in parts], "a"), _covering(opening, pieces[-1]))
-        except Misread as misread:
-            raise _misread(misread, opening.span) from None
+            return Token(
+                "array row", NestedRows.of([part.value for part in parts], "a"), _covering(opening, tokens[-1])
+            )
+        except TokenError as error:
+            raise _user_error(error, opening.span) from None
 
-    def array(self, pieces: list[Piece]) -> Piece:
-        rows = self.array_row(pieces)
-        return Piece("form", make_array(rows.value), rows.span)
+    def array(self, tokens: list[Token]) -> Token:
+        rows = self.array_row(tokens)
+        return Token("form", make_array(rows.value), rows.span)
 
-    def matrix(self, pieces: list[Piece]) -> Piece:
-        rows = pieces[0]
+    def matrix(self, tokens: list[Token]) -> Token:
+        rows = tokens[0]
         try:
-            return Piece("form", make_matrix(rows.value), rows.span)
-        except Misread as misread:
-            raise _misread(misread, rows.span) from None
+            return Token("form", make_matrix(rows.value), rows.span)
+        except TokenError as error:
+            raise _user_error(error, rows.span) from None
 
 
-def _misread(misread: Misread, span: Span) -> SnError:
-    """The error for what was misread in a token or matrix at `span`."""
-    end = span.end if misread.end is None else span.start + misread.end
-    return fail(misread.message, Span(span.source, span.start + misread.start, end), hint=misread.hint)
+def _user_error(error: TokenError, span: Span) -> SnError:
+    """Return the user's error for a faulty token or matrix at `span`."""
+    end = span.end if error.end is None else span.start + error.end
+    return fail(error.message, Span(span.source, span.start + error.start, end), hint=error.hint)
 
 
-def _shape(rows: Piece) -> str:
+def _shape(rows: Token) -> str:
     return " x ".join(str(size) for size in rows.value.shape)
 
 
-def _one_by_one(piece: Piece) -> Iterable[Piece]:
-    """Return the elements of an ELEMENTS as pieces of their own; any other piece as it is."""
-    if piece.type != "ELEMENTS":
-        return (piece,)
-    first, last = piece.value
+def _one_by_one(token: Token) -> Iterable[Token]:
+    """Return the elements of an ELEMENTS token as tokens of their own; any other token as it is."""
+    if token.type != "ELEMENTS":
+        return (token,)
+    first, last = token.value
     last.cdr = NIL
-    return [Piece("form", cell.car, cell.at) for cell in first.cells()]
+    return [Token("form", cell.car, cell.at) for cell in first.cells()]
 
 
-def _first_number(part: Piece) -> Span:
-    """Return the place of the first number of a NUMBERS; of any other piece its own."""
+def _first_number(part: Token) -> Span:
+    """Return the place of the first number of a NUMBERS token; of any other token its own place."""
     first = NUMBER.match(part.span.source.text, part.span.start) if part.type == "NUMBERS" else None
     return part.span if first is None else Span(part.span.source, *first.span())
 
 
 @dataclass(frozen=True)
 class _Grammar:
-    """The parser of the grammar, and its terminals as patterns that read from any place of a text.
+    """The parser of the grammar, and its terminals as patterns that match at any offset of a text.
 
-    Lark's own lexer makes the same tokens and takes three times as long: it counts the lines, and makes each token a
-    text with eight fields. `token` matches what is ignored and then a token, in a group of its name. `numbers` matches
-    what is ignored and then the numbers up to the first other token or comment, in group 1.
+    Lark's own lexer produces the same tokens and takes three times as long, because it counts lines and makes each
+    token an object with eight fields. `token` matches ignored text and then a token, in a group of its name. `numbers`
+    matches ignored text and then the numbers up to the first other token or comment, in group 1.
     """
 
     parser: Lark
@@ -223,48 +225,48 @@ class _Grammar:
     numbers: re.Pattern[str]
 
 
-class _Work:
-    """A form while it is read: what is open in it, and the parser, which gets all that is not left to the reader."""
+class _FormInProgress:
+    """A form that is being read: its open brackets, and the parser for all that the fast path cannot read."""
 
     def __init__(self) -> None:
-        self.opened: list[_Open] = []
-        self.may_complete = False  # a matrix or an array is complete, and the parser looks at it with the next token
+        self.opened: list[_OpenForm] = []
+        self.may_complete = False  # a matrix or array has ended; the parser reduces it when it gets the next token
         self._parser: InteractiveParser | None = None
 
-    def feed(self, piece: Piece) -> None:
-        """Give the parser a piece, and before it all that was left to the reader. SnError if it cannot follow."""
+    def feed(self, token: Token) -> None:
+        """Pass a token to the parser, after all that the fast path kept back. SnError if it cannot follow."""
         if self._parser is None:
             self._parser = _grammar().parser.parse_interactive()
         level = len(self.opened)
         while level > 0 and not self.opened[level - 1].fed:
             level -= 1
-        for one in self.opened[max(level - 1, 0) :]:
-            if not one.fed:
-                self._feed(one.piece)
-                one.fed = True
-            if one.first is not None and one.last is not None:
-                span = Span(piece.span.source, one.first.at.start, one.last.at.end)  # type: ignore[union-attr]
-                self._feed(Piece("ELEMENTS", (one.first, one.last), span))
-                one.first = one.last = None
+        for form in self.opened[max(level - 1, 0) :]:
+            if not form.fed:
+                self._feed(form.token)
+                form.fed = True
+            if form.first is not None and form.last is not None:
+                span = Span(token.span.source, form.first.at.start, form.last.at.end)  # type: ignore[union-attr]
+                self._feed(Token("ELEMENTS", (form.first, form.last), span))
+                form.first = form.last = None
         self.may_complete = False
-        self._feed(piece)
+        self._feed(token)
 
-    def _feed(self, piece: Piece) -> None:
+    def _feed(self, token: Token) -> None:
         try:
-            self._parser.feed_token(piece)  # type: ignore[union-attr, arg-type]
+            self._parser.feed_token(token)  # type: ignore[union-attr, arg-type]
         except UnexpectedToken:
-            raise _misplaced(piece, [one.piece for one in self.opened]) from None
+            raise _misplaced(token, [form.token for form in self.opened]) from None
 
-    def after_form(self) -> Piece | None:
-        """Take the signs before a form as complete with it; the whole form, if nothing is open then."""
-        while self.opened and self.opened[-1].piece.type in _PREFIXES:
+    def after_form(self) -> Token | None:
+        """Close the prefixes before a completed form. Return the whole form if nothing is open any more."""
+        while self.opened and self.opened[-1].token.type in _PREFIXES:
             self.opened.pop()
         return None if self.opened else self._parser.feed_eof()  # type: ignore[union-attr]
 
 
 @cache
 def _grammar() -> _Grammar:
-    """The tables of the grammar: built once a process, in a few hundredths of a second, and kept nowhere else."""
+    """Return the tables of the grammar. They are built once per process, in a few hundredths of a second."""
     text = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
     parser = Lark(
         text,
@@ -277,7 +279,7 @@ def _grammar() -> _Grammar:
     )
     written = {terminal.name: terminal.pattern.to_regexp() for terminal in parser.terminals}
     ignored = f"(?:{'|'.join(written[name] for name in parser.ignore_tokens)})*+"
-    # Of several terminals that match at one place, the first of this order is the token: it is that of Lark.
+    # If several terminals match at one offset, the first of this order is the token, as in lark.
     order = sorted(parser.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
     tokens = "|".join(f"(?P<{t.name}>{written[t.name]})" for t in order if t.name not in parser.ignore_tokens)
     numbers = f"({written['NUMBER']}(?:{written['BLANK']}{written['NUMBER']})*+)"
@@ -285,46 +287,46 @@ def _grammar() -> _Grammar:
 
 
 class FormReader:
-    """Reads the form at an offset of a text. Text behind the form is not looked at, so it may be anything."""
+    """Read the form at an offset of a text. The text after the form may be anything: it is not read."""
 
     def __init__(self, source: Source, limits: Limits = DEFAULT, warn: Warn | None = None):
-        """Refuses a text over `limits.source_bytes`, before anything of it is read."""
+        """Raise SnError for a text over `limits.source_bytes`, before reading anything of it."""
         text = source.text
         too_large = exceeds_source(len(text) if text.isascii() else len(text.encode("utf-8", "replace")), limits)
         if too_large:
             raise fail(
                 f"{source.name}: {too_large}",
                 None,
-                hint='split it into files, and put them together by (include "F.sn")',
+                hint='split it into several files joined by (include "F.sn")',
             )
         self._source = source
         self._limits = limits
         self._warn = warn or (lambda fault: None)
-        self._at = 0  # the offset behind the last token
-        self._symbols: dict[str, Form] = {}  # by how they are written
+        self._at = 0  # the offset after the last token
+        self._symbols: dict[str, Form] = {}  # by spelling
 
     def read(self, offset: int = 0) -> tuple[Form, Span, int] | None:
-        """The form that begins at `offset` or behind it, its place and the offset behind it; None at the end.
+        """Return the next form from `offset` on, its place, and the offset after it; None at the end.
 
-        Stray `)` before the form are skipped with one warning for each run of them. SnError if there is no form.
+        Each run of stray `)` before the form is skipped with one warning. SnError if there is no form.
         """
         self._at = offset
         first = self._skip_stray(self._token())
         if first is None:
             return None
-        piece = self._piece(first) if first.type in _ATOMS else self._form(first)
-        return piece.value, piece.span, piece.span.end
+        token = self._with_value(first) if first.type in _ATOMS else self._form(first)
+        return token.value, token.span, token.span.end
 
-    def tokens(self) -> Iterator[Piece]:
-        """All tokens of the text, whether they make forms or not; their values are texts."""
+    def tokens(self) -> Iterator[Token]:
+        """Yield all tokens of the text, whether they make forms or not; their values are texts."""
         self._at = 0
         return self._rest()
 
-    def _rest(self) -> Iterator[Piece]:
+    def _rest(self) -> Iterator[Token]:
         while (token := self._token()) is not None:
             yield token
 
-    def _token(self) -> Piece | None:
+    def _token(self) -> Token | None:
         text = self._source.text
         match = _grammar().token.match(text, self._at)
         if match is None:
@@ -336,10 +338,10 @@ class FormReader:
         kind = match.lastgroup
         assert kind is not None
         start, self._at = match.span(kind)
-        return Piece(kind, match[kind], Span(self._source, start, self._at))
+        return Token(kind, match[kind], Span(self._source, start, self._at))
 
-    def _numbers(self) -> Piece | None:
-        """Read the numbers of a matrix that stand here side by side, as one NUMBERS with their list; None for none."""
+    def _numbers(self) -> Token | None:
+        """Read adjacent numbers of a matrix as one NUMBERS token with their list; None if there is none here."""
         match = _grammar().numbers.match(self._source.text, self._at)
         if match is None:
             return None
@@ -348,12 +350,12 @@ class FormReader:
             numbers = [*map(float, match[1].split())]
         except ValueError:  # 0x1A
             numbers = [INFINITY]
-        if INFINITY in numbers or -INFINITY in numbers:  # one that is too large, or 1e999
+        if INFINITY in numbers or -INFINITY in numbers:  # a number that is too large, or 1e999
             numbers = self._numbers_up_to_fault(match[1], start)
-        return Piece("NUMBERS", numbers, Span(self._source, start, self._at))
+        return Token("NUMBERS", numbers, Span(self._source, start, self._at))
 
     def _numbers_up_to_fault(self, written: str, start: int) -> list[float]:
-        """Read the numbers of a matrix up to the first that is no number after all, which is then the next."""
+        """Read the numbers of a matrix up to the first faulty one, which becomes the next token."""
         numbers: list[float] = []
         for match in re.finditer(r"\S+", written):
             span = Span(self._source, start + match.start(), start + match.end())
@@ -366,7 +368,7 @@ class FormReader:
                 break
         return numbers
 
-    def _skip_stray(self, token: Piece | None) -> Piece | None:
+    def _skip_stray(self, token: Token | None) -> Token | None:
         if token is None or token.type != "CLOSE":
             return token
         first, count = token, 0
@@ -384,53 +386,53 @@ class FormReader:
         )
         return token
 
-    def _form(self, token: Piece | None) -> Piece:
+    def _form(self, token: Token | None) -> Token:
         """Read the form that begins with `token`.
 
-        Lists of atoms and of such lists are put together in `_plain`, which is quick. Everything else goes through the
-        parser, and so do the lists in which it stands.
+        `_read_elements` reads lists of atoms and of such lists quickly. Everything else goes through the parser,
+        as do the lists that contain it.
         """
-        work = _Work()
+        progress = _FormInProgress()
         while True:
             if token is None:
-                raise self._unclosed([one.piece for one in work.opened])
-            if token.type == "CLOSE" and work.opened and not work.opened[-1].fed:
-                form = self._close(work, token)
+                raise self._unclosed([form.token for form in progress.opened])
+            if token.type == "CLOSE" and progress.opened and not progress.opened[-1].fed:
+                form = self._close(progress, token)
             else:
-                form = self._take(work, token)
+                form = self._accept(progress, token)
             if form is not None:
                 return form
-            inside = work.opened[-1]
-            if inside.piece.type == "MATRIX":
+            inside = progress.opened[-1]
+            if inside.token.type == "MATRIX":
                 while (run := self._numbers()) is not None:
-                    work.feed(run)
-            elif inside.takes_elements and not work.may_complete:
-                self._plain(work.opened)
+                    progress.feed(run)
+            elif inside.takes_elements and not progress.may_complete:
+                self._read_elements(progress.opened)
             token = self._token()
 
-    def _take(self, work: _Work, token: Piece) -> Piece | None:
-        """Give a token to the parser; the form, if it ends with it."""
-        opened = work.opened
+    def _accept(self, progress: _FormInProgress, token: Token) -> Token | None:
+        """Pass a token to the parser. Return the form if the token completes it."""
+        opened = progress.opened
         inside = opened[-1] if opened else None
-        if token.type == "MATRIX" and token.value == "[" and inside is not None and inside.piece.type in _ARRAYS:
+        if token.type == "MATRIX" and token.value == "[" and inside is not None and inside.token.type in _ARRAYS:
             token.type = "ARRAY_ROW"
         kind, context = token.type, _OUTSIDE if inside is None else inside.context
         if kind in ("COMMA", "SPLICE") and not context.allows_comma:
             raise fail(
-                f"a comma under ' computes nothing: '...{token.value}", token.span, hint="write ` in place of the '"
+                f"a comma has no effect after a quote: '...{token.value}", token.span, hint="write ` in place of the '"
             )
-        piece = self._piece(token)
+        token = self._with_value(token)
         is_plain = (
             kind == "OPEN"
-            and not work.may_complete
-            and (inside is None or inside.takes_elements or inside.piece.type in _PREFIXES)
+            and not progress.may_complete
+            and (inside is None or inside.takes_elements or inside.token.type in _PREFIXES)
         )
         if not is_plain:
-            work.feed(piece)
+            progress.feed(token)
         if kind in _OPENERS or kind in _PREFIXES:
             opened.append(
-                _Open(
-                    piece,
+                _OpenForm(
+                    token,
                     context.inside(_PREFIXES[kind]) if kind in _PREFIXES else context,
                     kind in _OPENERS and kind != "MATRIX",
                     not is_plain,
@@ -442,14 +444,14 @@ class FormReader:
         else:
             if kind in _CLOSERS:
                 opened.pop()
-                work.may_complete = kind != "CLOSE"
-            return work.after_form()
+                progress.may_complete = kind != "CLOSE"
+            return progress.after_form()
         return None
 
-    def _plain(self, opened: list[_Open]) -> None:
-        """Read atoms, and lists of atoms and of such lists, as elements of the innermost list that is open.
+    def _read_elements(self, opened: list[_OpenForm]) -> None:
+        """Read atoms, and lists of atoms and of such lists, as elements of the innermost open list.
 
-        Stops before any other token, and before the ) of a list that the parser knows or that is no element.
+        Stop before any other token, and before the ) of a list that the parser knows or that is no element.
         """
         source, text, symbols = self._source, self._source.text, self._symbols
         match_token = _grammar().token.match
@@ -467,20 +469,20 @@ class FormReader:
                     value = self._value(kind, written, span)
             elif kind == "OPEN":
                 at = end
-                inside = _Open(Piece(kind, "(", Span(source, start, end)), inside.context, True, False)
+                inside = _OpenForm(Token(kind, "(", Span(source, start, end)), inside.context, True, False)
                 opened.append(inside)
                 self._check_nesting(opened)
                 continue
             elif (
                 kind == "MATRIX"
-                and inside.piece.type == "OPEN"
+                and inside.token.type == "OPEN"
                 and (matrix := self._matrix(start, self._limits.nesting - len(opened))) is not None
             ):
                 at = matrix.span.end
                 value, span = matrix.value, matrix.span
             elif kind == "CLOSE" and not inside.fed and len(opened) > 1 and opened[-2].takes_elements:
                 at = end
-                span = Span(source, inside.piece.span.start, end)
+                span = Span(source, inside.token.span.start, end)
                 value = inside.first
                 if value is not None:
                     value.span = span
@@ -492,14 +494,14 @@ class FormReader:
             inside.add(cell)
         self._at = at
 
-    def _matrix(self, at: int, levels: int) -> Piece | None:
+    def _matrix(self, at: int, levels: int) -> Token | None:
         """Return the matrix that begins at `at`, of at most `levels` dimensions.
 
-        None if it has a fault: the parser then reads the matrix again and reports the fault.
+        None if it is faulty: the parser then reads the matrix again and reports the fault.
         """
         source, text, start = self._source, self._source.text, at
         match_token = _grammar().token.match
-        opened: list[tuple[str, list[Form]]] = []  # the letters of each row that is open, and what is in it
+        opened: list[tuple[str, list[Form]]] = []  # for each open row its letters and its contents
         self._at = at
         while True:
             token = match_token(text, self._at)
@@ -509,7 +511,7 @@ class FormReader:
             self._at = token.end()
             if kind == "MATRIX":
                 letters = token[kind][1:]
-                if opened and (letters or (opened[-1][1] and not isinstance(opened[-1][1][0], Rows))):
+                if opened and (letters or (opened[-1][1] and not isinstance(opened[-1][1][0], NestedRows))):
                     return None
                 if len(opened) == levels:
                     return None
@@ -521,73 +523,73 @@ class FormReader:
                     return None
                 continue
             letters, parts = opened.pop()
-            if not parts or (isinstance(parts[0], Rows) and any(part.shape != parts[0].shape for part in parts)):
+            if not parts or (isinstance(parts[0], NestedRows) and any(part.shape != parts[0].shape for part in parts)):
                 return None
             try:
-                rows = Rows.of(parts, letters)
+                rows = NestedRows.of(parts, letters)
                 if not opened:
-                    return Piece("form", make_matrix(rows), Span(source, start, self._at))
-            except Misread:
+                    return Token("form", make_matrix(rows), Span(source, start, self._at))
+            except TokenError:
                 return None
             opened[-1][1].append(rows)
 
-    def _close(self, work: _Work, token: Piece) -> Piece | None:
-        """End a list that the parser was not given; the form, if it ends with it."""
-        opened = work.opened
+    def _close(self, progress: _FormInProgress, token: Token) -> Token | None:
+        """Close a list that the parser has not received. Return the form if it is complete."""
+        opened = progress.opened
         closed = opened.pop()
-        span = _covering(closed.piece, token)
+        span = _covering(closed.token, token)
         if closed.first is not None:
             closed.first.span = span
-        form = Piece("LIST", closed.first, span)
+        form = Token("LIST", closed.first, span)
         if not opened:
             return form
         if opened[-1].takes_elements:
             opened[-1].add(Pair(form.value, NIL, span))
             return None
-        work.feed(form)
-        return work.after_form()
+        progress.feed(form)
+        return progress.after_form()
 
-    def _check_nesting(self, opened: list[_Open]) -> None:
+    def _check_nesting(self, opened: list[_OpenForm]) -> None:
         if len(opened) > self._limits.nesting:
             raise fail(
-                f"more than {self._limits.nesting} lists stand inside one another",
-                opened[-1].piece.span,
-                hint="close some before, or build the inner lists with functions: (setq a (list b c))",
-                also=(("the outermost", opened[0].piece.span),),
+                f"more than {self._limits.nesting} lists are nested",
+                opened[-1].token.span,
+                hint="close some lists earlier, or build the inner lists with functions: (setq a (list b c))",
+                also=(("the outermost", opened[0].token.span),),
             )
 
-    def _piece(self, token: Piece) -> Piece:
-        """The token with the value it stands for."""
+    def _with_value(self, token: Token) -> Token:
+        """Return the token with its value in place of its text."""
         if token.type in _ATOMS:
             token.value = self._value(token.type, token.value, token.span)
         return token
 
     def _value(self, kind: str, written: str, span: Span) -> Form:
-        """The value that an atom stands for."""
+        """Return the value of an atom."""
         try:
             value = _ATOMS[kind](written)
-        except Misread as misread:
-            raise _misread(misread, span) from None
+        except TokenError as error:
+            raise _user_error(error, span) from None
         if kind == "SYMBOL":
             self._symbols[written] = value
         elif kind == "SCOPE":
             value.span = span
         return value
 
-    def _unclosed(self, opened: list[Piece]) -> SnError:
-        """The text ended inside a form: the outermost bracket is the one that is never closed."""
+    def _unclosed(self, opened: list[Token]) -> SnError:
+        """Return the error for a text that ends inside a form. The outermost bracket is the unclosed one."""
         self._at = opened[0].span.end
-        break_in = next((piece for piece in self._rest() if piece.type == "OPEN" and piece.span.column == 1), None)
-        brackets = [piece for piece in opened if piece.type in _OPENERS]
+        break_in = next((token for token in self._rest() if token.type == "OPEN" and token.span.column == 1), None)
+        brackets = [token for token in opened if token.type in _OPENERS]
         if not brackets:
-            return Unfinished(_nothing_behind(opened[0]))
+            return UnfinishedFormError(_nothing_after(opened[0]))
         first, last = brackets[0], brackets[-1]
         sign = {"OPEN": "(", "HASH": "#["}.get(first.type, "[")
         also = () if last is first else (("the innermost that is open", last.span),)
         if break_in is not None:
-            also = (("it takes in this form, which begins a line", break_in.span),)
-        ends = "".join({"OPEN": ")", "HASH": "#]"}.get(piece.type, "]") for piece in reversed(brackets))
-        return Unfinished(
+            also = (("this form, at the beginning of a line, would be inside it", break_in.span),)
+        ends = "".join({"OPEN": ")", "HASH": "#]"}.get(token.type, "]") for token in reversed(brackets))
+        return UnfinishedFormError(
             Fault(
                 f"this {sign} is never closed",
                 first.span,
@@ -599,124 +601,125 @@ class FormReader:
         )
 
     def _unreadable(self, offset: int) -> SnError:
-        """No token begins at this offset."""
+        """Return the error for an offset at which no token begins."""
         text = self._source.text
         sign = text[offset]
         span = Span(self._source, offset, offset + 1)
         if sign == '"':
             return fail(
-                "this string is not closed on its line",
+                "this string does not end on its line",
                 span,
-                hint='end it with ", or put a backslash before the end of the line to go on in the next one',
+                hint='end it with ", or put a backslash before the line end to continue in the next line',
             )
         if sign == "|":
             return fail(
-                "this | has no second one on its line",
+                "this | has no matching | on its line",
                 span,
-                hint="write |NAME| for a name with odd signs, or take the | out",
+                hint="write |NAME| for a name with special characters, or take the | out",
             )
         if text.startswith("#!", offset):
-            return fail("this #! has no !# behind it", span, hint="put !# at the end of the comment: #! COMMENT !#")
+            return fail("this #! has no closing !#", span, hint="put !# at the end of the comment: #! COMMENT !#")
         if sign == "\0" or (sign < " " and sign not in "\t\n\r\f\v"):
             return fail(
-                f"control character {ord(sign)}: this is no text of SN's Lisp",
+                f"control character {ord(sign)}: this is not a program of SN's Lisp",
                 span,
-                hint="name a text of Lisp: weights and patterns are read by words such as load-matrix",
+                hint="name a program of Lisp; words such as load-matrix read weights and patterns",
             )
         name = unicodedata.name(sign, "") or f"character {ord(sign)}"
         shown = f"{sign} ({name})" if sign.isprintable() and sign != " " else name
         plain = (
-            "write a plain blank"
+            "write a normal space"
             if unicodedata.category(sign) in ("Zs", "Cf")
-            else f'take it out; in a text write "{sign}", in a name |{sign}|'
+            else f'take it out; in a string write "{sign}", in a name |{sign}|'
             if sign.isprintable()
             else "take it out"
         )
-        return fail(f"{shown} has no meaning here", span, hint=_OF_THE_PAST.get(sign, plain))
+        return fail(f"{shown} has no meaning here", span, hint=_OBSOLETE.get(sign, plain))
 
 
-def _nothing_behind(prefix: Piece) -> Fault:
+def _nothing_after(prefix: Token) -> Fault:
     return Fault(
-        f"nothing stands behind this {prefix.value}",
+        f"nothing follows this {prefix.value}",
         prefix.span,
-        hint=f"write a form behind it, such as {prefix.value}x, or take it out",
+        hint=f"write a form after it, such as {prefix.value}x, or take it out",
     )
 
 
-def _misplaced(piece: Piece, opened: list[Piece]) -> SnError:
-    """The token cannot follow what was read."""
+def _misplaced(token: Token, opened: list[Token]) -> SnError:
+    """Return the error for a token that cannot follow what was read."""
     inside = opened[-1] if opened else None
-    also = () if inside is None else (("inside of", inside.span),)
-    if inside is not None and inside.type in _ARRAYS and piece.type in _CLOSERS:
+    also = () if inside is None else (("inside", inside.span),)
+    if inside is not None and inside.type in _ARRAYS and token.type in _CLOSERS:
         closing = "#]" if inside.type == "HASH" else "]"
-        if piece.value == closing:
+        if token.value == closing:
             return fail(
                 "an array has at least one element",
                 inside.span,
-                hint=f"put one in it, {inside.value} 0{closing}; (matrix n) makes one of n zeros",
+                hint=f"put one in it, {inside.value} 0{closing}; (matrix n) creates one of n zeros",
             )
         return fail(
-            f"a {closing} is missing before this {piece.value}",
-            piece.span,
-            hint=f"write {closing}{piece.value} here, or take this {piece.value} out",
-            also=((f"the {inside.value} that is open", inside.span),),
+            f"a {closing} is missing before this {token.value}",
+            token.span,
+            hint=f"write {closing}{token.value} here, or take this {token.value} out",
+            also=((f"the open {inside.value}", inside.span),),
         )
     if inside is not None and inside.type == "MATRIX":
-        if piece.type == "MATRIX_CLOSE":
+        if token.type == "MATRIX_CLOSE":
             return fail(
                 "a matrix has at least one element",
                 inside.span,
-                hint="put numbers in it, [1 2 3]; (matrix n) makes one of n zeros",
+                hint="put numbers in it, [1 2 3]; (matrix n) creates one of n zeros",
             )
-        if piece.type == "CLOSE":
+        if token.type == "CLOSE":
             return fail(
                 "a ] is missing before this )",
-                piece.span,
+                token.span,
                 hint="write ]) here, or take this ) out",
-                also=(("the [ that is open", inside.span),),
+                also=(("the open [", inside.span),),
             )
-        hint = "build a matrix of computed numbers with (matrix ...) and set its elements"
-        written = piece.span.source.text[piece.span.start : piece.span.end][:40]
-        if (plain := written.translate(_PLAIN)) != written:
+        hint = "create a matrix of computed numbers with (matrix ...) and set its elements"
+        written = token.span.source.text[token.span.start : token.span.end][:40]
+        if (plain := written.translate(_DASHES)) != written:
             hint = f"write the hyphen of the keyboard for minus: {plain}"
-        return fail("a matrix holds numbers only", piece.span, hint=hint, also=also)
-    if piece.type == "DOT":
+        return fail("a matrix holds numbers only", token.span, hint=hint, also=also)
+    if token.type == "DOT":
         return fail(
-            "a dot stands in a list only, before its last element",
-            piece.span,
-            hint="write (a . b), or a blank in its place",
+            "a dot is allowed inside a list only, before its last element",
+            token.span,
+            hint="write (a . b), or a space in its place",
             also=also,
         )
-    if piece.type in ("MATRIX_CLOSE", "HASH_CLOSE"):
+    if token.type in ("MATRIX_CLOSE", "HASH_CLOSE"):
         return fail(
-            f"this {piece.value} closes nothing",
-            piece.span,
+            f"this {token.value} closes nothing",
+            token.span,
             hint="a list ends with )" if inside else "take it out",
             also=also,
         )
     if inside is not None and inside.type in _PREFIXES:
-        return SnError(_nothing_behind(inside))
+        return SnError(_nothing_after(inside))
     return fail(
-        "one element, and then ), stands behind a dot",
-        piece.span,
+        "exactly one element and then ) must follow a dot",
+        token.span,
         hint="write (a . b), or leave the dot out: (a b c)",
         also=also,
     )
 
 
 def read_forms(source: Source, limits: Limits = DEFAULT, warn: Warn | None = None) -> Iterator[tuple[Form, Span]]:
-    """The forms of a text with their places, one at a time: a later one is not looked at before it is asked for."""
+    """Yield the forms of a text with their places, one at a time, without reading ahead."""
     reader = FormReader(source, limits, warn)
-    found = reader.read(0)
-    while found is not None:
-        form, span, offset = found
+    entry = reader.read(0)
+    while entry is not None:
+        form, span, offset = entry
         yield form, span
-        found = reader.read(offset)
+        entry = reader.read(offset)
 
 
 def read_tokens(source: Source) -> Iterator[tuple[str, Span]]:
-    """The tokens of a text in order, each with its kind (a terminal of the grammar) and its place; blanks and comments
-    stand between them. SnError at a sign that begins none.
+    """Yield the tokens of a text in order, each with its type (a terminal of the grammar) and its place.
+
+    Blanks and comments are not tokens. SnError at a character that begins no token.
     """
     reader = FormReader(source)
     yield from ((token.type, token.span) for token in reader.tokens())

@@ -1,9 +1,9 @@
-r"""SN's regular expressions, matched in a time that grows with text times pattern and no faster.
+r"""Match SN's regular expressions in time proportional to text times pattern.
 
-`.` any character, `[a-z]` and `[^...]` sets, `( )` groups, `|` or, `* + ?` behind one of these, `^` and `$` the ends of
-the text, `\\` before a sign that means itself. Of several ways to match, the first in the order of the pattern is
-taken, with as much as possible for `*` and `+`. All ways are followed side by side, from character to character
-(K. Thompson, CACM 11, 1968; R. Pike's version, which keeps the groups).
+`.` any character, `[a-z]` and `[^...]` sets, `( )` groups, `|` alternatives, `* + ?` repetition, `^` and `$` the ends
+of the text, `\\` before a character that means itself. Of several matches, the first in the order of the pattern wins;
+`*` and `+` are greedy. All threads of the match advance side by side, one character at a time
+(K. Thompson, CACM 11, 1968, in R. Pike's version, which keeps the groups).
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 
 _LONGEST, _DEEPEST = 1_000, 100  # characters of a pattern, parentheses inside one another
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """`take` a character of a set, `go` to one of several places (the first is tried first), `save` where a group
-    begins or ends, be at the `begin` or the `end` of the text, or `done`.
+    """One instruction of the matcher.
+
+    `take` a character of a set; `go` to one of several targets (the first has priority); `save` the start or end of a
+    group; assert the `begin` or the `end` of the text; or `done`.
     """
 
     kind: str
@@ -32,12 +34,12 @@ class Instruction:
 
 
 Code = list[Instruction]
-Saved = tuple[int, ...]  # where the match and its groups begin and end; -1 for what was not met
+Saved = tuple[int, ...]  # starts and ends of the match and its groups; -1 for a group that was not reached
 
 
 @dataclass(frozen=True)
 class Match:
-    """Where a pattern matches, from `start` up to `end`, and the text of each of its groups."""
+    """A match, from `start` up to `end`, and the text of each of its groups."""
 
     start: int
     end: int
@@ -45,11 +47,11 @@ class Match:
 
 
 class _Parser:
-    """One pattern while it is turned into instructions. Targets count from the instruction they stand in."""
+    """Compile one pattern to instructions. Jump targets are relative to their instruction."""
 
     def __init__(self, pattern: str):
         if len(pattern) > _LONGEST:
-            raise Misuse(
+            raise CallError(
                 f"the regular expression has {len(pattern):,} characters, {_LONGEST:,} is the limit",
                 0,
                 "match its parts one after the other: (regex-seek regex string start)",
@@ -65,8 +67,8 @@ class _Parser:
             raise self.wrong("a ( is missing before this )")
         return code
 
-    def wrong(self, what: str) -> Misuse:
-        return Misuse(
+    def wrong(self, what: str) -> CallError:
+        return CallError(
             f'regular expression "{self.pattern}", character {self.at + 1}: {what}',
             0,
             r'write \\ in a string before a sign that stands for itself, as in "\\(" for a bracket',
@@ -76,7 +78,7 @@ class _Parser:
         return self.pattern[self.at : self.at + 1]
 
     def alternatives(self) -> Code:
-        """One or more sequences with | between them; groups are numbered anew in each."""
+        """Parse one or more sequences with | between them; each numbers its groups from the same start."""
         before, most = self.groups, 0
         sequences = [self.sequence()]
         while self.peek() == "|":
@@ -110,7 +112,7 @@ class _Parser:
     def single(self) -> Code:
         sign = self.peek()
         if sign in ("", "|", ")"):
-            raise self.wrong("something to match is missing here")
+            raise self.wrong("there is nothing to match here")
         self.at += 1
         if sign == "(":
             return self.group()
@@ -123,7 +125,7 @@ class _Parser:
         if sign == "\\":
             sign = self.peek()
             if not sign:
-                raise self.wrong("a character is missing behind the backslash")
+                raise self.wrong("a character is missing after the backslash")
             self.at += 1
         return [Instruction("take", ranges=((sign, sign),))]
 
@@ -132,7 +134,7 @@ class _Parser:
         self.groups += 1
         self.depth += 1
         if self.depth > _DEEPEST:
-            raise self.wrong(f"more than {_DEEPEST} parentheses stand inside one another")
+            raise self.wrong(f"more than {_DEEPEST} parentheses are nested")
         code = self.alternatives()
         if self.peek() != ")":
             raise self.wrong("a ) is missing")
@@ -160,7 +162,7 @@ class _Parser:
 
 
 class Regex:
-    """A pattern ready to be matched. `work` is told how many ways are followed at each character; it may raise."""
+    """A compiled pattern. `work` is called with the number of threads at each character; it may raise."""
 
     def __init__(self, pattern: str, work: Callable[[int], None]):
         parser = _Parser(pattern)
@@ -169,11 +171,11 @@ class Regex:
         self._work = work
 
     def matches(self, text: str) -> bool:
-        """Whether the pattern matches the whole text."""
+        """Return whether the pattern matches the whole text."""
         return self._run(text, 0, whole=True) is not None
 
     def search(self, text: str, start: int) -> Match | None:
-        """The first match that begins at `start` or behind it, before the end of the text."""
+        """Return the first match that begins at `start` or later, before the end of the text."""
         saved = self._run(text, start, whole=False)
         if saved is None:
             return None
@@ -181,45 +183,45 @@ class Regex:
         return Match(saved[0], saved[1], tuple(text[a:b] if 0 <= a <= b else "" for a, b in bounds))
 
     def _run(self, text: str, start: int, whole: bool) -> Saved | None:
-        """What was saved by the first way that ends, and, with `whole`, ends at the end of the text."""
-        found: Saved | None = None
-        ways: dict[int, Saved] = {}
+        """Return the bounds saved by the first thread that ends; with `whole`, only at the end of the text."""
+        saved_by_match: Saved | None = None
+        threads: dict[int, Saved] = {}
         for at in range(start, len(text) + 1):
-            if found is None and (at == start if whole else at < len(text)):
-                self._follow(text, at, 0, (at, *[-1] * (2 * self._groups + 1)), ways)
-            if not ways:
-                if found is not None or whole:
+            if saved_by_match is None and (at == start if whole else at < len(text)):
+                self._follow(text, at, 0, (at, *[-1] * (2 * self._groups + 1)), threads)
+            if not threads:
+                if saved_by_match is not None or whole:
                     break
                 continue
-            self._work(len(ways))
+            self._work(len(threads))
             following: dict[int, Saved] = {}
-            for place, saved in ways.items():
-                instruction = self._code[place]
+            for address, saved in threads.items():
+                instruction = self._code[address]
                 if instruction.kind == "done":
                     if not whole or at == len(text):
-                        found = (saved[0], at, *saved[2:])
-                        break  # the ways behind this one come later in the order of the pattern
+                        saved_by_match = (saved[0], at, *saved[2:])
+                        break  # the remaining threads have lower priority
                 elif at < len(text) and instruction.takes(text[at]):
-                    self._follow(text, at + 1, place + 1, saved, following)
-            ways = following
-        return found
+                    self._follow(text, at + 1, address + 1, saved, following)
+            threads = following
+        return saved_by_match
 
-    def _follow(self, text: str, at: int, place: int, saved: Saved, ways: dict[int, Saved]) -> None:
-        """Add the ways that lead on from a place without taking a character, in their order."""
-        work = [(place, saved)]
+    def _follow(self, text: str, at: int, address: int, saved: Saved, threads: dict[int, Saved]) -> None:
+        """Add the threads reachable from an instruction without taking a character, in priority order."""
+        work = [(address, saved)]
         seen: set[int] = set()
         while work:
-            place, saved = work.pop()
-            if place in ways or place in seen:
+            address, saved = work.pop()
+            if address in threads or address in seen:
                 continue
-            seen.add(place)
-            instruction = self._code[place]
+            seen.add(address)
+            instruction = self._code[address]
             if instruction.kind in ("take", "done"):
-                ways[place] = saved
+                threads[address] = saved
             elif instruction.kind == "go":
-                work += [(place + target, saved) for target in reversed(instruction.targets)]
+                work += [(address + target, saved) for target in reversed(instruction.targets)]
             elif instruction.kind == "save":
                 slot = instruction.targets[0]
-                work.append((place + 1, (*saved[:slot], at, *saved[slot + 1 :])))
+                work.append((address + 1, (*saved[:slot], at, *saved[slot + 1 :])))
             elif at == (0 if instruction.kind == "begin" else len(text)):
-                work.append((place + 1, saved))
+                work.append((address + 1, saved))

@@ -1,4 +1,4 @@
-"""Texts from files: which files a program may read, and how they are decoded."""
+"""Read source files: which files a program may read, and how they are decoded."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from snsim.language.limits import DEFAULT, Limits, exceeds_source
 
 
 def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = None) -> Source:
-    """The text of a file under the name `path`; ends of line of any system become newlines.
+    """Return the text of a file; line ends of any system become newlines.
 
-    SnError (at `span`) for a file that is absent, is no plain file, is too large, or is no UTF-8 text.
+    SnError (at `span`) for a file that is missing, is not a plain file, is too large, or is not UTF-8 text.
     """
     name = str(path)
     hint = "give a file of SN's Lisp, NAME.sn" if os.path.exists(name) else _nearest_file(name)
@@ -28,76 +28,76 @@ def read_source(path: str | Path, limits: Limits = DEFAULT, span: Span | None = 
     except OSError as error:
         raise unreadable(name, error, span) from None
     if too_large:
-        raise fail(
-            f"{shown(name)}: {too_large}", span, hint='split it into files, and put them together by (include "F.sn")'
-        )
+        raise fail(f"{shown(name)}: {too_large}", span, hint='split it into several files joined by (include "F.sn")')
     return Source(name, _decode(name, content, span), is_file=True)
 
 
 def read_input() -> Source:
-    """Standard input, to its end. SnError if it is no text."""
+    """Read standard input to its end. SnError if it is not text."""
     return Source("<stdin>", _decode("<stdin>", sys.stdin.buffer.read(), None))
 
 
 def _decode(name: str, content: bytes, span: Span | None) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise fail(
-            f"{shown(name)} is a text in UTF-16; snsim reads UTF-8",
+            f"{shown(name)} is text in UTF-16; snsim reads UTF-8",
             span,
             hint=f"save it as UTF-8, or: iconv -f utf-16 -t utf-8 {for_shell([Path(name)])}",
         )
     if known := foreign_format(content):
-        raise fail(f"{shown(name)} is {known}, not a text of SN's Lisp", span, hint="name a file of SN's Lisp, NAME.sn")
+        raise fail(
+            f"{shown(name)} is {known}, not a program of SN's Lisp", span, hint="name a program of SN's Lisp, NAME.sn"
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         place = _place(name, content.decode("utf-8", "replace"), len(content[: error.start].decode("utf-8", "replace")))
         raise fail(
-            f"{shown(name)} is no text in UTF-8: byte {error.start} is {content[error.start]:02x}",
+            f"{shown(name)} is not UTF-8 text: byte {error.start} is {content[error.start]:02x}",
             place,
-            hint=f"is it the right file? A text in Latin-1: iconv -f latin1 -t utf-8 {for_shell([Path(name)])}",
+            hint=f"is it the right file? From Latin-1: iconv -f latin1 -t utf-8 {for_shell([Path(name)])}",
             also=() if span is None else (("read here", span),),
         ) from None
     if "\0" in text:
         at = text.index("\0")
         raise fail(
-            f"{shown(name)} is no text: character {at + 1} is a zero byte",
+            f"{shown(name)} is not text: character {at + 1} is a zero byte",
             _place(name, text, at),
-            hint="name a file of SN's Lisp, NAME.sn, or save this one as text",
+            hint="name a program of SN's Lisp, NAME.sn, or save this file as text",
             also=() if span is None else (("read here", span),),
         )
-    return _newlines(text).removesuffix("\x1a")  # the mark of the end of a text under CP/M and MS-DOS
+    return _newlines(text).removesuffix("\x1a")  # CP/M and MS-DOS mark the end of a text with it
 
 
 def _newlines(text: str) -> str:
-    """The text with newlines for the ends of line of any system."""
+    """Return the text with newlines for the line ends of any system."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _place(name: str, text: str, at: int) -> Span:
-    """The place of a character in a file that is refused."""
+    """Return the place of a character in a file that is refused."""
     start = len(_newlines(text[:at]))
     return Span(Source(name, _newlines(text), is_file=True), start, start + 1)
 
 
-_NEIGHBOURS = 1_000  # files that are compared with the name of an absent one
+_NEIGHBOURS = 1_000  # files whose names are compared with that of a missing one
 
 
 def _nearest_file(name: str) -> str:
-    """The files of the same kind beside the one that is absent."""
+    """Return a hint that names the .sn files in the folder of a missing file."""
     folder = Path(name).parent
     try:
         beside = sorted(p.name for p in folder.iterdir() if p.suffix == ".sn")
     except (OSError, ValueError):
-        return f"there is no folder {shown(folder)} either"
+        return f"folder {shown(folder)} does not exist either"
     listed = shown(", ".join(beside[:10]) + (" ..." if beside[10:] else ""))
     near = get_close_matches(Path(name).name, beside[:_NEIGHBOURS], n=1)
     start = f"did you mean {shown(near[0])}?  " if near else ""
     return f"{start}in {shown(folder)}: {listed}" if beside else f"name another file: {shown(folder)} has no .sn file"
 
 
-def _holds_texts(folder: Path) -> bool:
-    """Whether `.sn` files stand in a folder."""
+def _has_sources(folder: Path) -> bool:
+    """Return whether a folder has `.sn` files."""
     try:
         return any(entry.name.endswith(".sn") for entry in os.scandir(folder))
     except OSError:
@@ -105,22 +105,24 @@ def _holds_texts(folder: Path) -> bool:
 
 
 class FileAccess:
-    """The files that a program may read: those in the folder tree of its first text, and `.sn` files of the tree above
-    it where that is one of `.sn` files, as the folder of nets is for a folder of studies in it.
+    """The files that a program may read: those below the folder of its main file, and `.sn` files one folder above.
+
+    The folder above counts if it has `.sn` files itself. So a study in a folder below the nets can include the nets.
     """
 
     def __init__(self, root: Path | None, texts: Path | None = None):
-        """`root`: the top of the tree; None for a text that has no folder. `texts`: the top of the tree of `.sn` files;
-        None for the folder above if that holds some, else `root`.
+        """`root`: the top of the tree; None for a text without a folder. `texts`: the top of the tree of `.sn` files.
+
+        Default of `texts`: the folder above the root if that has `.sn` files, else `root`.
         """
         self.root = None if root is None else root.resolve()
-        above = self.root if self.root is None or not _holds_texts(self.root.parent) else self.root.parent
+        above = self.root if self.root is None or not _has_sources(self.root.parent) else self.root.parent
         self.texts = above if texts is None else texts.resolve()
         self._read: set[Path] = set()
 
     @classmethod
     def around(cls, source: Source, texts: Path | None = None) -> FileAccess:
-        """What the text of a file may read; nothing, for a text that came from elsewhere (`<prompt>`)."""
+        """Return what a source text may read; nothing, for a text that is not in a file (`<prompt>`)."""
         if source.path is None:
             return cls(None)
         access = cls(source.path.parent, texts)
@@ -128,12 +130,12 @@ class FileAccess:
         return access
 
     def find(self, name: str, beside: Source, span: Span) -> Path:
-        """The path that `name` means in a text: relative to its file. SnError if it lies outside of the tree."""
+        """Return the path of `name`, relative to the file it is written in. SnError if it is outside the tree."""
         if self.root is None:
             raise fail(
-                f'a text without a folder cannot include "{name}"',
+                f'"{name}" cannot be included: this text is not in a file, so it has no folder',
                 span,
-                hint="write the form into a file, and run that: snsim run FILE.sn",
+                hint="write the form into a file and run it: snsim run FILE.sn",
             )
         path = Path(os.path.normpath(os.path.join(os.path.dirname(beside.name), name)))
         try:
@@ -147,15 +149,15 @@ class FileAccess:
         )
         if not inside:
             raise fail(
-                f'"{shown(name)}" lies outside of {self.root}, the folder of the program',
+                f'"{shown(name)}" is outside {self.root}, the folder of the program',
                 span,
-                hint=f"copy {shown(path.name)} into that folder, or into one in it; .sn files may stand in the "
-                "folder above too, where that is one of .sn files",
+                hint=f"copy {shown(path.name)} into that folder or a folder in it; .sn files may also be in the "
+                "folder above, if that has .sn files",
             )
         return path
 
-    def first_time(self, path: Path) -> bool:
-        """Whether the file was not read before; from now on it was."""
+    def mark_read(self, path: Path) -> bool:
+        """Mark a file as read; return whether it was new."""
         resolved = path.resolve()
         new = resolved not in self._read
         self._read.add(resolved)

@@ -1,7 +1,7 @@
-"""A text that is being read: forms, and between them plain characters (docs/reference/sn28.md, section 1.1).
+"""Read a source text as a stream of forms and of plain characters (docs/reference/sn28.md, section 1.1).
 
-`read`, `read-string` and `skip-char` go on behind the form that is being evaluated, so that a program can hold text
-of its own.
+`read`, `read-string` and `skip-char` continue after the form that is being evaluated, so a program can contain text
+for its own use.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from functools import lru_cache
 from snsim.errors import Source, Span
 from snsim.language.forms import Form
 from snsim.language.limits import Limits
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.language.reader import FormReader, Warn
 
-END = "\xff"  # what "\e" stands for: the character behind the last one
+END = "\xff"  # what "\e" stands for: the end of the text
 
 
-class Input:
-    """A text and how far it was read."""
+class SourceStream:
+    """A source text and the offset up to which it has been read."""
 
     def __init__(self, source: Source, limits: Limits, warn: Warn, offset: int = 0):
         self.source = source
@@ -26,22 +26,22 @@ class Input:
         self._reader = FormReader(source, limits, warn)
 
     def form(self) -> tuple[Form, Span] | None:
-        """The next form and its place; None at the end of the text. SnError if there is no form."""
-        found = self._reader.read(self.offset)
-        if found is None:
+        """Return the next form and its place; None at the end of the text. SnError if there is no form."""
+        entry = self._reader.read(self.offset)
+        if entry is None:
             self.offset = len(self.source.text)
             return None
-        form, span, self.offset = found
+        form, span, self.offset = entry
         return form, span
 
     def characters(self, count: int) -> str:
-        """The next characters, fewer at the end of the text."""
+        """Read the next `count` characters, fewer at the end of the text."""
         start = self.offset
         self.offset = min(len(self.source.text), start + count)
         return self.source.text[start : self.offset]
 
     def while_in(self, characters: str) -> str:
-        """The characters up to the first one outside of a class: "a-z", "~@" (all but @)."""
+        """Read the characters up to the first one outside a character class: "a-z", "~@" (all except @)."""
         allowed, inverted = _class(characters)
         text, start = self.source.text, self.offset
         end, length = start, len(text)
@@ -51,13 +51,13 @@ class Input:
         return text[start:end]
 
     def peek(self) -> str:
-        """The next character, which stays where it is; END behind the last."""
+        """Return the next character without reading it; END after the last one."""
         return self.source.text[self.offset : self.offset + 1] or END
 
 
 @lru_cache(maxsize=64)
 def _class(characters: str) -> tuple[frozenset[str], bool]:
-    """The characters that a class names, and whether it means all others."""
+    """Return the characters that a class names, and whether it means all others."""
     inverted = characters.startswith("~")
     body = characters[1:] if inverted else characters
     allowed: set[str] = set()
@@ -68,11 +68,11 @@ def _class(characters: str) -> tuple[frozenset[str], bool]:
             last = body[i + 2]
             i += 2
         if first > last:
-            raise Misuse(
+            raise CallError(
                 f'the range {first}-{last} of the class "{characters}" runs backwards', None, f"write {last}-{first}"
             )
         if ord(last) - ord(first) > 0xFF:
-            raise Misuse(
+            raise CallError(
                 f'the range {first}-{last} of the class "{characters}" is too wide',
                 None,
                 "write several ranges, such as a-zA-Z, or ~ and the characters that are not meant",

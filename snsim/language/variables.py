@@ -1,4 +1,4 @@
-"""The variables of a program: one namespace, dynamic scope, functions found by stacked lookup.
+"""Store the variables of a program: one namespace, dynamic scope.
 
 See docs/reference/sn28.md, section 1.2.
 """
@@ -10,35 +10,35 @@ from collections.abc import Iterable
 import numpy as np
 
 from snsim.language.forms import Form, Symbol, symbol
-from snsim.language.procedures import TRUE, Misuse, Procedure
+from snsim.language.procedures import TRUE, CallError, Procedure
 from snsim.registry import Shelf
 
 UNSET = object()
 
 
 class Variables:
-    """For each symbol its bindings, the global one first; and the built-in functions below them."""
+    """The bindings of each symbol, the global one first. Built-in functions are below all bindings."""
 
     def __init__(self, functions: Shelf[Procedure]):
         self._values: dict[Symbol, list[Form]] = {TRUE: [TRUE]}  # the global binding of a symbol, then the inner ones
-        self._fixed: set[Symbol] = {TRUE}  # what a program cannot set
+        self._fixed: set[Symbol] = {TRUE}  # variables that a program cannot set
         self._built_in: dict[Symbol, Procedure] = {symbol(entry.name): entry.value for entry in functions}
 
     def bind(self, variable: Symbol, value: Form) -> list[Form]:
-        """Bind a variable inside the bindings there are; `unbind` ends it. The last of the list is the binding."""
-        bindings = self._values.setdefault(variable, [UNSET])
-        bindings.append(value)
-        return bindings
+        """Add an inner binding, which `unbind` removes. Return all bindings of the variable, the new one last."""
+        stack = self._values.setdefault(variable, [UNSET])
+        stack.append(value)
+        return stack
 
     def unbind(self, variable: Symbol) -> None:
         self._values[variable].pop()
 
     def bindings(self) -> Iterable[list[Form]]:
-        """The bindings of every variable, the innermost last; what is set in a list is bound."""
+        """Return the bindings of every variable, the innermost last. Setting an item of a list sets the variable."""
         return self._values.values()
 
     def procedure(self, name: Symbol) -> Procedure | np.ndarray | None:
-        """The innermost binding of a symbol that can be called, the built-in function if there is none."""
+        """Return the innermost binding of a symbol that can be called; the built-in function if there is none."""
         bindings = self._values.get(name)
         if bindings is not None:
             for value in reversed(bindings):
@@ -51,21 +51,21 @@ class Variables:
         return (bindings is not None and bindings[-1] is not UNSET) or name in self._built_in
 
     def set_names(self) -> list[str]:
-        """The names of all variables that the program set."""
+        """Return the names of all variables that the program set."""
         return [key.name for key in self._values if self.is_set(key)]
 
     def function_names(self) -> list[str]:
-        """The names of all variables of the program that can be called."""
+        """Return the names of all variables of the program that can be called."""
         return [key.name for key in self._values if self.procedure(key) is not None]
 
     def lookup(self, name: Symbol | str) -> Form:
-        """The value of a variable, () if it is unset."""
+        """Return the value of a variable, () if it is unset."""
         name = symbol(name) if isinstance(name, str) else name
         bindings = self._values.get(name)
         return bindings[-1] if bindings is not None and bindings[-1] is not UNSET else self._built_in.get(name)
 
     def assign(self, name: Symbol, value: Form) -> None:
-        """Set the current binding of a symbol: the innermost, the global one if there is no other."""
+        """Set the current binding of a symbol: the innermost, or the global one if there is no other."""
         if name in self._fixed:
             raise _fixed(name)
         self._values.setdefault(name, [UNSET])[-1] = value
@@ -79,14 +79,14 @@ class Variables:
         return self._values.get(name, [UNSET])[0] is not UNSET
 
     def fix(self, name: Symbol, value: Form) -> None:
-        """Set a variable that the program only reads, from now on: what counts something of the simulator's."""
+        """Set a variable that the program can read and not set, such as a counter of the simulator."""
         self._fixed.add(name)
         self._values.setdefault(name, [UNSET])[0] = value
 
 
-def _fixed(name: Symbol) -> Misuse:
-    return Misuse(
-        "t is always t" if name is TRUE else f"the variable {name.name} is only to be read",
+def _fixed(name: Symbol) -> CallError:
+    return CallError(
+        "t is always t" if name is TRUE else f"the variable {name.name} is read-only",
         None,
         f"choose another name, such as my-{name.name}",
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from snsim.language.forms import Node
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.network.clauses import Faults, describe, read_arguments, read_name, read_whole_number
 from snsim.network.connect_options import read_binary_matrix
 from snsim.registry import Shelf
@@ -147,7 +147,7 @@ def cyclic(n: float, m: float, k: float) -> np.ndarray:
     """(cyclic n m k): a table of n to m maps; target j reads sources j ... j+k-1 modulo n."""
     sources, targets, width = _sizes(n, m, k)
     if width > sources:
-        raise Misuse(
+        raise CallError(
             f"a target cannot read {width} of {sources} maps", 2, f"write at most {sources} for the third number"
         )
     ahead = np.arange(sources)[:, None] - np.arange(targets)
@@ -158,13 +158,13 @@ def blocks(n: float, m: float, b: float, k: float) -> np.ndarray:
     """(blocks n m b k): a table of n to m maps in b blocks; block j reads source blocks j ... j+k-1 modulo b."""
     sources, targets, count, width = _sizes(n, m, b, k)
     if sources % count or targets % count:
-        raise Misuse(
+        raise CallError(
             f"{sources} and {targets} maps are not both a multiple of {count} blocks",
             2,
             f"write a third number that divides both, such as {math.gcd(sources, targets)}",
         )
     if width > count:
-        raise Misuse(
+        raise CallError(
             f"a block cannot read {width} of {count} blocks", 3, f"write at most {count} for the fourth number"
         )
     return np.kron(cyclic(count, count, width), np.ones((sources // count, targets // count)))
@@ -175,7 +175,7 @@ def _sizes(*values: object) -> list[int]:
     for i, value in enumerate(values):
         if not isinstance(value, float | int) or not 1 <= value <= MOST_MAPS or value != int(value):
             shown = f"{value:g}" if isinstance(value, float | int) else "something else"
-            raise Misuse(
+            raise CallError(
                 f"a number of maps is a whole number from 1 to {MOST_MAPS}, not {shown}",
                 i,
                 "write (cyclic N M K) or (blocks N M B K) with whole numbers, such as (cyclic 6 16 3)",

@@ -1,7 +1,7 @@
-"""A training under way at the prompt: a pass at a time, and what can be looked at between them.
+"""Train step by step at the prompt, one pass at a time, and inspect the net between passes.
 
-Nothing is written: it is `snsim run` that keeps a run. What an interrupt breaks off is the pass that was begun; the
-weights are then those after the last whole pass, from which learning goes on as if it had never stopped.
+Nothing is written to disk: only `snsim run` keeps runs. An interrupt discards the unfinished pass. The weights are then
+those after the last complete pass, and training continues from there as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from snsim.training.scores import Score, mean_cost, score_engine
 from snsim.training.spec import Training
 
 
-class Pupil:
-    """`last` is the state after the last whole pass, `at` the pattern at hand: its split and its number from 0."""
+class CurrentTraining:
+    """A training in progress. `last`: the state after the last complete pass; `at`: split and number of the pattern."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class Pupil:
         say: Say,
         download: DownloadProgress | None = None,
     ):
-        """SnError for data, weights or sizes that do not fit."""
-        self.declared = training  # before the options of the session, and more passes than it says, are put in
+        """Prepare data, engine and initial weights. SnError for data, weights or sizes that do not fit."""
+        self.declared = training  # before it is overridden by the options of the session, or extended by further passes
         training = overridden(training, options)
         examples = examples_of(program, training, options, say, download)
         self.training, self.seed = training, seed
@@ -58,7 +58,7 @@ class Pupil:
             else load_initial(file, training.net, training.span_of("initial"), options.dtype)
         )
         self.last = Snapshot(0, self._learning(), self.engine.state(), {})
-        self.lines: list[Mapping[str, Any]] = []  # of the passes, as a run folder has them
+        self.lines: list[Mapping[str, Any]] = []  # one for each pass, in the format of a run folder
         self.at = ("train" if self.data.test is None else "test", 0)
 
     @property
@@ -71,16 +71,16 @@ class Pupil:
 
     @property
     def other_data(self) -> str | None:
-        """The data set that the description names first, which its published figures are of, if these are others."""
+        """The data set that the description names first, to which its published figures belong, if it is not in use."""
         first = next(iter(self.declared.data.names), self.data.name)
         return None if first == self.data.name else first
 
-    # Learning
+    # Training
 
     def learn(self, passes: int) -> Iterator[Progress | PruningResult | PassResult]:
-        """So many passes more, told as they go; beyond those declared the last rates hold on.
+        """Train for a number of further passes, and yield progress. After the declared passes the last rates apply.
 
-        Whatever breaks it off, `last` and the weights are those after the last pass that was told.
+        However it is interrupted, `last` and the weights are those after the last pass that was yielded.
         """
         if passes > self.passes_left:
             stages = fit_stages(self.training.stages, self.last.number + passes)
@@ -102,40 +102,40 @@ class Pupil:
         finally:
             self.engine.load_parameters(self.last.parameters)
 
-    # Looking
+    # Inspecting
 
     def patterns(self, split: str) -> Patterns:
-        """Those of "train" or "test". SnError if there are none."""
-        found = self.data.train if split == "train" else self.data.test
-        if found is None:
-            raise fail(f"{self.data.name} has no test patterns", hint="write 'train for those it learns")
-        return found
+        """Return the patterns of "train" or "test". SnError if there are none."""
+        patterns = self.data.train if split == "train" else self.data.test
+        if patterns is None:
+            raise fail(f"{self.data.name} has no test patterns", hint="write 'train for the training patterns")
+        return patterns
 
     def scores(self) -> tuple[Score, Score | None]:
-        """How the net does now, on the training and on the test patterns."""
-        on = [
+        """Return the current scores on the training patterns and on the test patterns."""
+        train, test = (
             None
             if p is None
             else score_engine(self.engine, p.inputs, p.targets, self.training.cost, self.training.criterion)
             for p in (self.data.train, self.data.test)
-        ]
-        assert on[0] is not None
-        return on[0], on[1]
+        )
+        assert train is not None
+        return train, test
 
     def outputs(self, split: str) -> np.ndarray:
-        """(patterns, output units), for all patterns of a split."""
+        """Return the outputs for all patterns of a split, shape (patterns, output units)."""
         inputs = self.patterns(split).inputs
         return compute_outputs(self.engine, inputs)
 
     def misses(self, split: str) -> list[tuple[int, int, int]]:
-        """The patterns that are not right: number, class wanted, class answered (the most active unit of each)."""
+        """Return the misclassified patterns: number, desired class, answered class (the most active unit of each)."""
         x, d = self.outputs(split).astype(np.float64), self.patterns(split).targets
         name, numbers = self.training.criterion
         wrong = np.flatnonzero(~CRITERIA.get(name).right(x, d, *numbers))
         return [(int(n), int(d[n].argmax()), int(x[n].argmax())) for n in wrong]
 
     def present(self, split: str, number: int) -> float:
-        """Make a pattern the one at hand; its cost. SnError if there is no such pattern."""
+        """Select the current pattern and return its cost. SnError if there is no such pattern."""
         patterns = self.patterns(split)
         if not 0 <= number < len(patterns):
             raise fail(f"there is no {split} pattern {number}", hint=f"write 0 to {len(patterns) - 1}")
@@ -144,33 +144,33 @@ class Pupil:
         return mean_cost(self.training.cost, outputs.astype(np.float64), patterns.targets[number : number + 1])
 
     def states(self) -> Mapping[str, np.ndarray]:
-        """The states of every layer for the pattern at hand, each in the shape of its layer."""
+        """Return the states of every layer for the current pattern, each in the shape of its layer."""
         split, number = self.at
-        found = self.engine.states(self.patterns(split).inputs[number : number + 1])
-        return {layer.name: found[layer.name][0].reshape(layer.shape) for layer in self.net.layers}
+        states = self.engine.states(self.patterns(split).inputs[number : number + 1])
+        return {layer.name: states[layer.name][0].reshape(layer.shape) for layer in self.net.layers}
 
     # Weights
 
     def parameter(self, source: str | None, target: str) -> Parameter:
-        """The weights from one layer to another, or the bias of a layer. SnError if there are none."""
-        wanted = f"{target}.bias" if source is None else f"{source}-{target}.weight"
-        found = {p.name: p for p in self.net.parameters}
+        """Return the weights from one layer to another, or the bias of a layer (source None). SnError without any."""
+        name = f"{target}.bias" if source is None else f"{source}-{target}.weight"
+        parameters = {p.name: p for p in self.net.parameters}
         for layer in (target,) if source is None else (source, target):
             self.net.layer(layer)
-        if wanted not in found:
+        if name not in parameters:
             raise fail(
                 f"{target} has no bias" if source is None else f"nothing connects {source} to {target}",
-                hint=f"weights: {', '.join(found)}",
+                hint=f"weights: {', '.join(parameters)}",
             )
-        return found[wanted]
+        return parameters[name]
 
     def set_weights(self, values: Mapping[str, np.ndarray]) -> None:
-        """Weights by parameter name, each of its shape, from which learning goes on."""
+        """Set weights by parameter name, each of its shape; training continues from them."""
         self.last = replace(self.last, parameters={**self.last.parameters, **values})
         self.engine.load_parameters(self.last.parameters)
         self.last = replace(self.last, parameters=self._learning())
 
     def _learning(self, values: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-        """The weights that learn, of those given or those that are in the engine."""
-        there = self.engine.parameters() if values is None else values
-        return {p.name: there[p.name] for p in self.net.parameters if p.learns}
+        """Return the trainable weights, from `values` or from the engine."""
+        weights = self.engine.parameters() if values is None else values
+        return {p.name: weights[p.name] for p in self.net.parameters if p.learns}

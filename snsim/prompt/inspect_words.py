@@ -1,4 +1,4 @@
-"""Words that look at the net at hand: the training that was begun last, until a net is made in SN's words."""
+"""Define words that inspect the current net: that of the training begun last, until SN's words make a net."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import Form
-from snsim.language.procedures import ABSENT, Misuse
-from snsim.prompt.current_training import Pupil
+from snsim.language.procedures import ABSENT, CallError
+from snsim.prompt.current_training import CurrentTraining
 from snsim.prompt.prompt_word import name_of, prompt_word
 from snsim.prompt.session import session_of
 from snsim.reports.pass_lines import pass_headings, pass_line, published_beside_ours
@@ -19,65 +19,65 @@ from snsim.text_table import shape_text
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_FEW = 20  # misses that are listed; all of them are in the list that is the value
+_FEW = 20  # misses that are printed; the value of the word lists all of them
 
 
-def pupil_at_hand(interpreter: Interpreter, who: str) -> Pupil:
-    """The training at hand. Misuse if there is none."""
-    pupil = interpreter.part(session_of).at_hand()
-    if pupil is None:
-        raise Misuse(f"{who}: no declared net is at hand", None, "(train-now 'NAME) begins a training and keeps it")
-    return pupil
+def current_training(interpreter: Interpreter, who: str) -> CurrentTraining:
+    """Return the current training. CallError if there is none."""
+    current = interpreter.part(session_of).current()
+    if current is None:
+        raise CallError(f"{who}: there is no current net", None, "begin a training: (train-now 'NAME)")
+    return current
 
 
 @prompt_word("perf")
 def perf(interpreter: Interpreter) -> Form:
-    """(perf): how the net at hand does on its training and test patterns; gives the percentage of the former"""
-    pupil = pupil_at_hand(interpreter, "perf")
-    train, test = pupil.scores()
-    interpreter.print_text(f"{pass_headings(test is not None)}\n{pass_line(pupil.last.number, train, test)}\n")
-    if pupil.training.published:
-        other = pupil.other_data
-        headings = ("published", "ours") if other is None else (f"published on {other}", f"ours on {pupil.data.name}")
-        interpreter.print_text(published_beside_ours(pupil.training.published, train, test, *headings) + "\n")
+    """(perf): prints the scores of the current net on training and test patterns; the percentage right in training"""
+    current = current_training(interpreter, "perf")
+    train, test = current.scores()
+    interpreter.print_text(f"{pass_headings(test is not None)}\n{pass_line(current.last.number, train, test)}\n")
+    if current.training.published:
+        other = current.other_data
+        headings = ("published", "ours") if other is None else (f"published on {other}", f"ours on {current.data.name}")
+        interpreter.print_text(published_beside_ours(current.training.published, train, test, *headings) + "\n")
     return 100 - train.error
 
 
 @prompt_word("state")
 def state(interpreter: Interpreter, layer: Form) -> Form:
-    """(state 'LAYER): the states of a layer for the pattern at hand, in the shape of the layer"""
-    pupil = pupil_at_hand(interpreter, "state")
+    """(state 'LAYER): the states of a layer for the current pattern, in the shape of the layer"""
+    current = current_training(interpreter, "state")
     name = name_of("state", layer, "a layer", interpreter)
-    pupil.net.layer(name)
-    return np.asarray(pupil.states()[name], np.float32)
+    current.net.layer(name)
+    return np.asarray(current.states()[name], np.float32)
 
 
 @prompt_word("test-pattern")
 def test_pattern(interpreter: Interpreter, number: Form, split: Form = ABSENT) -> Form:
-    """(test-pattern n ['train]): test pattern n, or training pattern n, is put into the net at hand; its cost"""
-    pupil = pupil_at_hand(interpreter, "test-pattern")
-    part = split_of(interpreter, "test-pattern", split, pupil, 1)
-    cost = pupil.present(part, whole("test-pattern", number))
-    outputs = pupil.states()[pupil.net.layers[-1].name].ravel()
-    target = pupil.patterns(part).targets[pupil.at[1]]
+    """(test-pattern n ['train]): presents test pattern n, or training pattern n, to the current net; its cost"""
+    current = current_training(interpreter, "test-pattern")
+    part = split_of(interpreter, "test-pattern", split, current, 1)
+    cost = current.present(part, whole("test-pattern", number))
+    outputs = current.states()[current.net.layers[-1].name].ravel()
+    target = current.patterns(part).targets[current.at[1]]
     if len(outputs) > 1:
         interpreter.print_text(
-            f"{part} pattern {pupil.at[1]:,}: a {int(target.argmax())}, answered {int(outputs.argmax())}\n"
+            f"{part} pattern {current.at[1]:,}: class {int(target.argmax())}, answered {int(outputs.argmax())}\n"
         )
     return cost
 
 
 @prompt_word("misses")
 def misses(interpreter: Interpreter, split: Form = ABSENT) -> Form:
-    """(misses ['train]): the test (or training) patterns that the net at hand gets wrong; the list of their numbers
+    """(misses ['train]): the numbers of the test (or training) patterns that the current net gets wrong
 
-    (test-pattern n) puts one of them into the net, (plot 'misses) draws them.
+    (test-pattern n) presents one of them, (plot 'misses) draws them.
     """
-    pupil = pupil_at_hand(interpreter, "misses")
-    part = split_of(interpreter, "misses", split, pupil, 0)
-    wrong = pupil.misses(part)
-    interpreter.print_text(f"{len(wrong):,} of {len(pupil.patterns(part)):,} {part} patterns are wrong\n")
-    if wrong and pupil.net.layers[-1].units > 1:
+    current = current_training(interpreter, "misses")
+    part = split_of(interpreter, "misses", split, current, 0)
+    wrong = current.misses(part)
+    interpreter.print_text(f"{len(wrong):,} of {len(current.patterns(part)):,} {part} patterns are wrong\n")
+    if wrong and current.net.layers[-1].units > 1:
         cells = [f"{number}: {label}→{answer}" for number, label, answer in wrong[:_FEW]]
         width = max(map(len, cells)) + 3
         across = max(1, min(80, shutil.get_terminal_size().columns) // width)
@@ -90,46 +90,47 @@ def misses(interpreter: Interpreter, split: Form = ABSENT) -> Form:
 
 @prompt_word("weights")
 def weights(interpreter: Interpreter, source: Form, target: Form = ABSENT, values: Form = ABSENT) -> Form:
-    """(weights 'A 'B [m]): the weights from layer A to layer B of the net at hand; with a matrix, sets them
+    """(weights 'A 'B [m]): the weights from layer A to layer B of the current net; with a matrix m, sets them
 
-    (weights 'A) gives the bias of layer A, (weights 'A m) sets it. Windows are (target map, source map, row, column),
-    for each target map the source maps it reads; full connections (inputs, outputs). A number sets all of them.
+    (weights 'A) returns the bias of layer A, (weights 'A m) sets it. A matrix of windows has the dimensions (target
+    map, source map, row, column), where each target map counts the source maps that it reads. Full connections have
+    (inputs, outputs). A number sets all of them.
     """
-    pupil = pupil_at_hand(interpreter, "weights")
+    current = current_training(interpreter, "weights")
     if values is ABSENT and isinstance(target, (float, np.ndarray)):
         target, values = ABSENT, target
     first = name_of("weights", source, "a layer", interpreter)
     second = None if target is ABSENT else name_of("weights", target, "a layer", interpreter, 1)
-    parameter = pupil.parameter(first, second) if second else pupil.parameter(None, first)
+    parameter = current.parameter(first, second) if second else current.parameter(None, first)
     if values is not ABSENT:
         if not parameter.learns:
-            raise Misuse(
+            raise CallError(
                 f"weights: {parameter.name} is fixed by the net",
                 None,
-                "leave the new value out; (weights 'FROM 'TO) shows those that are there",
+                "leave the new value out; (weights 'FROM 'TO) shows the fixed values",
             )
-        pupil.set_weights({parameter.name: _as_shape(interpreter, values, parameter.shape)})
-    return np.array(pupil.last.parameters[parameter.name], np.float32)
+        current.set_weights({parameter.name: _as_shape(interpreter, values, parameter.shape)})
+    return np.array(current.last.parameters[parameter.name], np.float32)
 
 
 def _as_shape(interpreter: Interpreter, values: Form, shape: tuple[int, ...]) -> np.ndarray:
     is_numeric = isinstance(values, float) or (isinstance(values, np.ndarray) and values.dtype.kind in "fiu")
-    made = np.asarray(values, np.float64) if is_numeric else None
-    if made is None or made.shape not in ((), shape):
-        given = interpreter.describe(values) if made is None else f"a matrix of {shape_text(made.shape)}"
-        raise Misuse(
-            f"weights: they are {shape_text(shape)}, and {given} does not fit",
+    array = np.asarray(values, np.float64) if is_numeric else None
+    if array is None or array.shape not in ((), shape):
+        description = interpreter.describe(values) if array is None else f"a matrix of {shape_text(array.shape)}"
+        raise CallError(
+            f"weights: their shape is {shape_text(shape)}, and {description} does not fit",
             None,
-            "give a number for all of them, or a matrix of this size",
+            "write a number for all of them, or a matrix of this shape",
         )
-    return np.broadcast_to(made, shape).copy()
+    return np.broadcast_to(array, shape).copy()
 
 
-def split_of(interpreter: Interpreter, who: str, split: Form, pupil: Pupil, argument: int) -> str:
-    """Return "train" or "test": "test" by default where there are test patterns."""
+def split_of(interpreter: Interpreter, who: str, split: Form, current: CurrentTraining, argument: int) -> str:
+    """Return "train" or "test"; by default "test" if there are test patterns."""
     if split is ABSENT:
-        return "train" if pupil.data.test is None else "test"
+        return "train" if current.data.test is None else "test"
     name = name_of(who, split, "patterns", interpreter, argument)
     if name not in ("train", "test"):
-        raise Misuse(f'{who}: "{name}" are no patterns', argument, "write 'train or 'test")
+        raise CallError(f'{who}: there are no patterns "{name}"', argument, "write 'train or 'test")
     return name

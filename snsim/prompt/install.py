@@ -1,4 +1,4 @@
-"""All words of the prompt: importing this fills the shelf PROMPT."""
+"""Register all words of the prompt on the shelf PROMPT, and install them in a session."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["help_words", "inspect_words", "install", "plot_words", "training_words", "words_shared_with_sn28"]
 
 
-def open_session(port: TextIO, options: Options = Options(), around: Host | None = None) -> Session:
+def open_session(port: TextIO, options: Options = Options(), host: Host | None = None) -> Session:
     """Return a session that has the words of the prompt; the arguments are those of `Session`."""
-    session = Session(port, options, around)
+    session = Session(port, options, host)
     install(session.interpreter)
     return session
 
 
 def install(interpreter: Interpreter) -> None:
-    """Give a session's interpreter the words of the prompt; those that SN has too look at what is at hand."""
+    """Define the words of the prompt in a session's interpreter; those that SN also has act on the current net."""
     for entry in PROMPT:
         interpreter.assign_global(symbol(entry.name), entry.value)
     words_shared_with_sn28.install(interpreter)

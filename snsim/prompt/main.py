@@ -1,4 +1,4 @@
-"""`snsim repl`: a session on a terminal, or one that reads its forms from a pipe."""
+"""Run `snsim repl`: a session on a terminal, or one that reads its forms from a pipe."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from snsim.prompt.session import Session
     from snsim.runs.options import Options
 
-_BANNER = "(help) says what can be typed here; Ctrl-D leaves"
+_BANNER = "(help) explains the prompt; Ctrl-D leaves"
 
 
 def start(file: str | None, options: Callable[[], Options], windows: bool) -> int:
-    """Ask and answer; with a file, that is evaluated first. `options` is called when the first form is evaluated;
-    `windows`: whether those of SN's words are shown. Exit code.
+    """Read and evaluate forms until the input ends. Return the exit code.
+
+    `file` is evaluated first. `options` is called when the first form is evaluated, so that the prompt appears at once.
+    `windows`: whether words of SN open windows on the screen.
     """
     if is_terminal(sys.stdin) and is_terminal(sys.stdout):
         from snsim.prompt import terminal
@@ -47,8 +49,8 @@ def _session(options: Options, windows: bool) -> Session:
 
     folder = RunFolder(Source("<prompt>", ""), options, None)
     asks = is_terminal(sys.stdin)
-    around = Host(None, options.data_dir, folder.make, _ask if asks else None, windows=windows, pictures="svg")
-    return open_session(sys.stdout, options, around)
+    host = Host(None, options.data_dir, folder.make, _ask if asks else None, windows=windows, pictures="svg")
+    return open_session(sys.stdout, options, host)
 
 
 def _ask(question: str) -> bool:

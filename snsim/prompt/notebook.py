@@ -1,7 +1,7 @@
-"""`%load_ext snsim.notebook`, then cells that begin with `%%sn`: nets and trainings in a notebook.
+"""Evaluate cells of a notebook: `%load_ext snsim.notebook`, then cells that begin with `%%sn`.
 
-A cell is evaluated as at the prompt, in one program for the whole notebook; what it declares is shown, a net as its
-table and its picture. `%sn (train-now 'lecun89 1)` is one form on a line.
+All cells form one program, as at the prompt. A cell shows what it declares; a net as its table and its picture.
+`%sn (train-now 'lecun89 1)` evaluates one form on a line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
 
 
-class Cells:
+class NotebookProgram:
     """The program of a notebook."""
 
     def __init__(self, shell: Any):
@@ -32,11 +32,11 @@ class Cells:
         if self._session is None:
             from snsim.prompt.install import open_session
 
-            self._session = open_session(_Output())  # type: ignore[arg-type]  # what a session uses of TextIO
+            self._session = open_session(_Output())  # type: ignore[arg-type]  # it has the methods of TextIO that a session uses
         return self._session
 
     def run(self, line: str, cell: str | None = None) -> None:
-        """Evaluate a line or a cell and show what it declared, printed or gave; a fault is shown with its place."""
+        """Evaluate a line or a cell and show what it declared, printed or returned; a fault is shown with its place."""
         text = line if cell is None else f"{line}\n{cell}"
         session = self.session
         answers: list[tuple[Form, Form, bool]] = []
@@ -61,7 +61,7 @@ class Cells:
 
 
 class _Output:
-    """Where the program prints: what is standard output at that moment, which a notebook changes from cell to cell."""
+    """A port that prints to the current `sys.stdout`, which a notebook replaces for each cell."""
 
     def write(self, text: str) -> int:
         return sys.stdout.write(text)
@@ -74,7 +74,7 @@ class _Output:
 
 
 def show_net(net: Net) -> None:
-    """The table of a net, and its picture where matplotlib is installed."""
+    """Display the table of a net, and its picture if matplotlib is installed."""
     from IPython.display import HTML, SVG, display
 
     display(HTML(summary_html(net)))
@@ -90,7 +90,7 @@ def show_net(net: Net) -> None:
 
 
 def summary_html(net: Net) -> str:
-    """The summary of a net as a table in HTML."""
+    """Return the summary of a net as an HTML table."""
     from dataclasses import astuple
 
     from snsim.reports.tables import headings, summary
@@ -107,6 +107,6 @@ def summary_html(net: Net) -> str:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Called by `%load_ext snsim.notebook`."""
-    cells = Cells(shell)
-    shell.register_magic_function(cells.run, "line_cell", "sn")
+    """Register the magic `sn`; `%load_ext snsim.notebook` calls this."""
+    program = NotebookProgram(shell)
+    shell.register_magic_function(program.run, "line_cell", "sn")

@@ -1,4 +1,4 @@
-"""`(plot 'maps)`: the pictures of `snsim plot` of what is at hand, as text in the terminal or as a file."""
+"""Define `plot`, which draws the pictures of `snsim plot` of the current net, in the terminal or to a file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from snsim.errors import fail
 from snsim.input_files import exists, resolve
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.network.clauses import Faults, make_node
 from snsim.network.net import Net
 from snsim.network.nlfs import read_nlf
-from snsim.prompt.current_training import Pupil
-from snsim.prompt.inspect_words import pupil_at_hand
+from snsim.prompt.current_training import CurrentTraining
+from snsim.prompt.inspect_words import current_training
 from snsim.prompt.prompt_word import name_of, prompt_word, typed_path
 from snsim.prompt.session import session_of
 from snsim.registry import suggest
@@ -33,121 +33,121 @@ _ENDINGS = (".png", ".svg", ".pdf")
 
 @prompt_word("plot")
 def plot(interpreter: Interpreter, picture: Form, *rest: Form) -> Form:
-    """(plot 'PICTURE ['NAME] ["FILE.png"]): a picture of the net at hand: as text here, or drawn into a file
+    """(plot 'PICTURE ['NAME] ["FILE.png"]): a picture of the current net, as text, or drawn into a file
 
-    Pictures: curves weights maps misses confusion of the training at hand; net, table of it or of a declared net NAME;
-    nlf of the non-linearity NAME. Files end with .png, .svg or .pdf.
+    Pictures: curves weights maps misses confusion of the current training; net, table of the current net or of a
+    declared net NAME; nlf of the non-linearity NAME. Files end with .png, .svg or .pdf.
     """
     from snsim.plots.registry import PICTURES
     from snsim.plots.style import WIDE, write
 
     title = name_of("plot", picture, "a picture", interpreter)
-    known = [*_OF_PUPIL, *_OF_NET, "nlf"]
+    known = [*_OF_TRAINING, *_OF_NET, "nlf"]
     if title not in known:
-        raise Misuse(f'plot: unknown picture "{title}"', 0, suggest(title, known, "pictures"))
+        raise CallError(f'plot: unknown picture "{title}"', 0, suggest(title, known, "pictures"))
     path, subject = _file_and_name(interpreter, list(rest))
-    made, data = PICTURES.get(title), _data(interpreter, title, subject)
+    picture_type, data = PICTURES.get(title), _data(interpreter, title, subject)
     if path is not None:
-        write(made.draw(data, WIDE), path)
+        write(picture_type.draw(data, WIDE), path)
         return str(path)
     width = min(100, shutil.get_terminal_size().columns) if is_terminal(interpreter.port) else 76
-    interpreter.print_text(made.text(data, width).rstrip() + "\n")
+    interpreter.print_text(picture_type.text(data, width).rstrip() + "\n")
     return NIL
 
 
 def _file_and_name(interpreter: Interpreter, rest: list[Form]) -> tuple[Path | None, str | None]:
-    """The file, a string with the ending of a picture, and the name, whichever are there."""
+    """Return the file (a string with the ending of a picture) and the name, each None if it is not given."""
     path = None
     if rest and isinstance(rest[-1], str) and Path(rest[-1]).suffix in _ENDINGS:
         path = typed_path(text("plot", rest.pop()))
         session, place = interpreter.part(session_of), interpreter.place()
         if place is None or place.source.path is not None:
-            raise Misuse(
-                "plot: no file may write another one",
+            raise CallError(
+                "plot: a file may not write another file",
                 None,
                 "type (plot ...) at the prompt, or run the file and then: snsim plot",
             )
         if exists(path) and resolve(path) not in session.saved:
-            raise Misuse(f"there is a file {path} already", None, "give another name, or remove it first")
+            raise CallError(f"the file {path} already exists", None, "choose another name, or remove it first")
         session.saved.add(resolve(path))
     if len(rest) > 1:
-        raise Misuse("plot: too many arguments", None, """write (plot 'PICTURE ['NAME] ["FILE.png"])""")
+        raise CallError("plot: too many arguments", None, """write (plot 'PICTURE ['NAME] ["FILE.png"])""")
     return path, name_of("plot", rest[0], "anything", interpreter, 1) if rest else None
 
 
 def _data(interpreter: Interpreter, title: str, subject: str | None) -> Any:
-    """What the picture is drawn from."""
+    """Return the data from which the picture is drawn."""
     session = interpreter.part(session_of)
     if title == "nlf":
         return _nlf(interpreter, subject)
     if title in _OF_NET:
         net = (
-            pupil_at_hand(interpreter, "plot").net
+            current_training(interpreter, "plot").net
             if subject is None
-            else session.own.nets.get(subject, interpreter.place())
+            else session.declarations.nets.get(subject, interpreter.place())
         )
         return _OF_NET[title](net)
     if subject is not None:
-        raise Misuse(
-            f"plot: {title} is a picture of the training at hand, and takes no name", 1, f"write (plot '{title})"
-        )
-    return _OF_PUPIL[title](pupil_at_hand(interpreter, "plot"))
+        raise CallError(f"plot: {title} shows the current training and takes no name", 1, f"write (plot '{title})")
+    return _OF_TRAINING[title](current_training(interpreter, "plot"))
 
 
-def _curves(pupil: Pupil) -> Any:
+def _curves(current: CurrentTraining) -> Any:
     from snsim.plots.curves import curves
 
-    published = dict(pupil.training.published)
-    return curves(pupil.lines, pupil.training.name, published, pupil.other_data is None)
+    published = dict(current.training.published)
+    return curves(current.lines, current.training.name, published, current.other_data is None)
 
 
-def _weights(pupil: Pupil) -> Any:
+def _weights(current: CurrentTraining) -> Any:
     from snsim.plots.weights import weights
 
-    if any(connection.weight_norm for connection in pupil.net.connections):
+    if any(connection.weight_norm for connection in current.net.connections):
         raise fail(
             "weights with (weight-norm) are not drawn at the prompt",
-            hint="save the run, and draw it: snsim plot weights RUN",
+            hint="save the run and draw it: snsim plot weights RUN",
         )
-    return weights(pupil.net, pupil.engine.parameters(), f"{pupil.training.name}, pass {pupil.last.number}")
+    return weights(current.net, current.engine.parameters(), f"{current.training.name}, pass {current.last.number}")
 
 
-def _maps(pupil: Pupil) -> Any:
+def _maps(current: CurrentTraining) -> Any:
     from snsim.plots.maps import maps
 
-    split, number = pupil.at
-    states = {name: values.ravel() for name, values in pupil.states().items()}
+    split, number = current.at
+    states = {name: values.ravel() for name, values in current.states().items()}
     return maps(
-        pupil.net,
+        current.net,
         states,
-        f"{split} pattern {number} of {pupil.data.name}",
-        pupil.patterns(split).targets[number],
-        pupil.net.layers[-1].units > 1,
+        f"{split} pattern {number} of {current.data.name}",
+        current.patterns(split).targets[number],
+        current.net.layers[-1].units > 1,
     )
 
 
-def _misses(pupil: Pupil) -> Any:
+def _misses(current: CurrentTraining) -> Any:
     from snsim.plots.misses import misses
 
-    split = "train" if pupil.data.test is None else "test"
-    patterns, outputs = pupil.patterns(split), pupil.outputs(split)
-    name, numbers = pupil.training.criterion
+    split = "train" if current.data.test is None else "test"
+    patterns, outputs = current.patterns(split), current.outputs(split)
+    name, numbers = current.training.criterion
     right = CRITERIA.get(name).right(outputs.astype(np.float64), patterns.targets, *numbers)
     return misses(
         patterns.inputs,
-        pupil.data.shape,
+        current.data.shape,
         outputs,
         patterns.targets,
         right,
-        f"{pupil.training.name}, {split} patterns of {pupil.data.name}",
+        f"{current.training.name}, {split} patterns of {current.data.name}",
     )
 
 
-def _confusion(pupil: Pupil) -> Any:
+def _confusion(current: CurrentTraining) -> Any:
     from snsim.plots.confusion import confusion
 
-    split = "train" if pupil.data.test is None else "test"
-    return confusion(pupil.outputs(split), pupil.patterns(split).targets, f"{pupil.training.name}, {split} patterns")
+    split = "train" if current.data.test is None else "test"
+    return confusion(
+        current.outputs(split), current.patterns(split).targets, f"{current.training.name}, {split} patterns"
+    )
 
 
 def _net(net: Net) -> Net:
@@ -163,18 +163,18 @@ def _tables(net: Net) -> Any:
 def _nlf(interpreter: Interpreter, subject: str | None) -> Any:
     from snsim.plots.nlf import nlf_curves
 
-    nlfs, place = interpreter.part(session_of).own.nlfs, interpreter.place()
+    nlfs, place = interpreter.part(session_of).declarations.nlfs, interpreter.place()
     if subject is None or place is None:
-        raise Misuse("plot: which non-linearity?", None, suggest("", nlfs.names(), "nlfs"))
+        raise CallError("plot: expected the name of a non-linearity", None, suggest("", nlfs.names(), "nlfs"))
     nlfs.get(subject, place)
     faults = Faults()
-    made = read_nlf(make_node(["nlf", subject], place), nlfs, faults)
-    if made is None:
+    nlf = read_nlf(make_node(["nlf", subject], place), nlfs, faults)
+    if nlf is None:
         faults.stop()
-    return nlf_curves(made)
+    return nlf_curves(nlf)
 
 
-_OF_PUPIL: dict[str, Callable[[Pupil], Any]] = {
+_OF_TRAINING: dict[str, Callable[[CurrentTraining], Any]] = {
     "curves": _curves,
     "weights": _weights,
     "maps": _maps,

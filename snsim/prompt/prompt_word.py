@@ -1,4 +1,4 @@
-"""The shelf of the prompt's own words, and how a Python function becomes one of them."""
+"""Keep the shelf of the prompt's own words, and register Python functions on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from snsim.input_files import PathError, expand_user, resolve, shown
 from snsim.language.forms import Form, Pair, Symbol, fold
-from snsim.language.procedures import Misuse, Procedure, Special, function
+from snsim.language.procedures import CallError, Procedure, Special, function
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def prompt_word(name: str) -> Callable[[F], F]:
-    """Decorator: a Python function of (interpreter, arguments ...) is this word at the prompt."""
+    """Register a Python function of (interpreter, arguments ...) as this word of the prompt (decorator)."""
     return function(name, interpreter=True, shelf=PROMPT)
 
 
 def prompt_form(name: str) -> Callable[[Callable[[Interpreter, Pair], Form]], Callable[[Interpreter, Pair], Form]]:
-    """Decorator: a Python function of (interpreter, call) is this word, its arguments not evaluated."""
+    """Register a Python function of (interpreter, call) as this word, its arguments not evaluated (decorator)."""
 
     def put(body: Callable[[Interpreter, Pair], Form]) -> Callable[[Interpreter, Pair], Form]:
         PROMPT.add(name, Special(name, body, False), (body.__doc__ or "").strip().split("\n")[0])
@@ -34,21 +34,21 @@ def prompt_form(name: str) -> Callable[[Callable[[Interpreter, Pair], Form]], Ca
 
 
 def name_of(who: str, value: Form, what: str, interpreter: Interpreter, argument: int = 0) -> str:
-    """The name that a symbol or a string stands for. Misuse if it is neither."""
+    """Return the name that a symbol or a string stands for. CallError if it is neither."""
     if isinstance(value, (Symbol, str)):
         return value.name if isinstance(value, Symbol) else fold(value)
-    raise Misuse(
-        f"{who}: {interpreter.describe(value)} is no name of {what}",
+    raise CallError(
+        f"{who}: {interpreter.describe(value)} is not a name of {what}",
         argument,
-        "a name that is meant itself has a quote: 'name",
+        "quote a name that stands for itself: 'name",
     )
 
 
 def typed_path(name: str) -> Path:
-    """The path that was typed at the prompt. Misuse for a name that can lead to no file."""
+    """Return the path of a name typed at the prompt. CallError for a name that no file can have."""
     try:
         path = expand_user(name)
         resolve(path)
         return path
     except PathError as reason:
-        raise Misuse(f'"{shown(name)}" names no file: {reason}', 0, "give another name") from None
+        raise CallError(f'"{shown(name)}" is not a file name: {reason}', 0, "choose another name") from None

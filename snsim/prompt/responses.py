@@ -1,6 +1,4 @@
-"""What is answered to what is typed: values, warnings and faults as text. The terminal, and a script without one,
-are two ways of asking.
-"""
+"""Answer what is typed: print values, warnings and faults, on a terminal or in a script."""
 
 from __future__ import annotations
 
@@ -20,25 +18,25 @@ from snsim.prompt.prompt_word import PROMPT
 from snsim.prompt.session import Session
 from snsim.text_table import shape_text
 
-_SMALL = 100  # elements of a matrix that is printed in numbers, as SN prints them
+_SMALL = 100  # elements up to which a matrix is printed in numbers, as SN prints it
 _LONG = 400  # characters of a value that are shown
-_ACROSS, _DOWN = 76, 40  # characters and lines of a matrix that is drawn
+_ACROSS, _DOWN = 76, 40  # characters and lines of a matrix that is drawn in shades
 
 
 def answer(session: Session, source: Source, errors: IO[str]) -> bool:
-    """Evaluate a text and print what it gives; faults go to `errors`. Whether there was none.
+    """Evaluate a text and print its values; faults go to `errors`. Return whether there was none.
 
-    KeyboardInterrupt breaks off the form that is evaluated, and what stands behind it.
+    KeyboardInterrupt ends the evaluation of the current form and skips the forms after it.
     """
     try:
         for form, value, printed in session.forms(source):
             if isinstance(form, Symbol) and form.name in PROMPT and isinstance(value, Procedure):
-                told = f"; {form.name} is a word of the prompt, which is called by ({form.name})\n"
-                session.interpreter.print_text(told)
+                note = f"; {form.name} is a word of the prompt; call it: ({form.name})\n"
+                session.interpreter.print_text(note)
             else:
-                _say(session, value, printed)
+                _print_value(session, value, printed)
             _warn(session, errors)
-        _warn(session, errors)  # of a bracket behind the last form
+        _warn(session, errors)  # about a bracket after the last form
     except KeyboardInterrupt:
         session.interpreter.print_text("interrupted\n")
         return False
@@ -49,20 +47,20 @@ def answer(session: Session, source: Source, errors: IO[str]) -> bool:
     return True
 
 
-def _say(session: Session, value: Form, printed: bool) -> None:
-    run = session.interpreter
+def _print_value(session: Session, value: Form, printed: bool) -> None:
+    interpreter = session.interpreter
     if value is NIL and printed:
-        run.port.flush()
+        interpreter.port.flush()
         return
-    if run.column:
-        run.print_text("\n")
-    write(paint("= ", CYAN, stream=run.port), run.port)  # print_text lets no colour through
-    run.print_text(for_terminal(shown(session, value)) + "\n")
-    run.port.flush()
+    if interpreter.column:
+        interpreter.print_text("\n")
+    write(paint("= ", CYAN, stream=interpreter.port), interpreter.port)  # print_text would replace the colour codes
+    interpreter.print_text(for_terminal(shown(session, value)) + "\n")
+    interpreter.port.flush()
 
 
 def shown(session: Session, value: Form) -> str:
-    """A value as SN prints it; what was declared by its line of help, a large matrix drawn."""
+    """Return a value as SN prints it; a declaration as its help line, a large matrix drawn in shades."""
     for kind, entry in session.declared():
         if entry.value is value:
             return f"{kind} {entry.name}: {entry.doc}"
@@ -72,11 +70,11 @@ def shown(session: Session, value: Form) -> str:
     if len(text) <= _LONG or isinstance(value, str):
         return text
     count = f", {sum(1 for _ in value):,} elements" if isinstance(value, Pair) else ""
-    return f"{text[:_LONG].rsplit(' ', 1)[0]} ...{count}; (print ...) prints it whole"
+    return f"{text[:_LONG].rsplit(' ', 1)[0]} ...{count}; (print ...) prints all of it"
 
 
 def _drawn(matrix: np.ndarray) -> str:
-    """A matrix in shades: its maps (the last two dimensions) side by side, as many as there is room for."""
+    """Return a matrix in shades: its maps (the last two dimensions) side by side, as many as fit."""
     finite = matrix[np.isfinite(matrix)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     maps = matrix.reshape(-1, *matrix.shape[-2:]).astype(np.float64)
@@ -88,7 +86,7 @@ def _drawn(matrix: np.ndarray) -> str:
         i, j = n // across * (rows + 1), n % across * (columns + 1)
         sheet[i : i + rows, j : j + columns] = maps[n]
     head = f"matrix {shape_text(matrix.shape)}, {low:.4g} to {high:.4g}"
-    more = [] if shown == count else [f"... {count - shown:,} maps more"]
+    more = [] if shown == count else [f"... and {count - shown:,} more maps"]
     return "\n".join([head, *block_characters.grey(sheet, low, high, _ACROSS)[:_DOWN], *more])
 
 
@@ -104,23 +102,23 @@ def _report(session: Session, faults: list[Fault] | tuple[Fault, ...], errors: I
 
 
 def run_script(session: Session, text: str, name: str = "<stdin>") -> int:
-    """Answer a text that comes through a pipe, form by form; a fault ends its form only. The exit code: 1 after one.
+    """Evaluate a text from a pipe, form by form; a fault ends its form only. Return the exit code: 1 after a fault.
 
-    Where the text cannot be read the rest is lost.
+    After an unreadable form the rest of the text is not evaluated.
     """
     source, at, good = Source(name, text), 0, True
     reader = FormReader(source, session.interpreter.limits, session.interpreter.warnings.append)
     while True:
         try:
-            found = reader.read(at)
+            entry = reader.read(at)
         except SnError as error:
             _warn(session, sys.stderr)
             _report(session, error.faults, sys.stderr)
             return 1
-        if found is None:
+        if entry is None:
             _warn(session, sys.stderr)
             return 0 if good else 1
-        _, span, at = found
+        _, span, at = entry
         form = replace(source, text=_blank(text[: span.start]) + text[span.start : at])
         try:
             good = answer(session, form, sys.stderr) and good
@@ -129,5 +127,5 @@ def run_script(session: Session, text: str, name: str = "<stdin>") -> int:
 
 
 def _blank(text: str) -> str:
-    """Text of the same lines and columns with nothing in it."""
+    """Return a text of the same lines and columns that has only blanks."""
     return "".join(c if c == "\n" else " " for c in text)

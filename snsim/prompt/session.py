@@ -1,7 +1,7 @@
-"""One session at the prompt: a program that grows form by form, and the training that is under way in it.
+"""Keep the state of one prompt: a program that grows form by form, and its current training.
 
-A name may be declared again: it is replaced, and said. What a text prints goes to the port of the session; each form
-has the limits of a program to itself.
+A name may be declared again: the new declaration replaces the old one, with a note. Output goes to the port of the
+session. Each form has the whole limits.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from snsim.errors import Fault, SnError, Source, Span
 from snsim.language.forms import Form, symbol
 from snsim.language.limits import AT_PROMPT, LimitError
-from snsim.language.procedures import Misuse
-from snsim.language.reader import FormReader, Unfinished, read_forms
+from snsim.language.procedures import CallError
+from snsim.language.reader import FormReader, UnfinishedFormError, read_forms
 from snsim.language.source_files import FileAccess
 from snsim.program import Host, Program, Shelves, interpreter_of, own_shelves
 from snsim.prompt.prompt_word import PROMPT
@@ -27,130 +27,131 @@ from snsim.sn28.net.netspace import Netspace
 if TYPE_CHECKING:
     from snsim.language import interpreter as protocol
     from snsim.language.evaluator import Interpreter
-    from snsim.prompt.current_training import Pupil
+    from snsim.prompt.current_training import CurrentTraining
 
 
 class Session:
-    """`own` are the shelves of what was declared, `pupil` is the training under way, if one is."""
+    """One session. `declarations`: the shelves of what was declared; `latest`: the training begun last, if any."""
 
-    def __init__(self, port: TextIO, options: Options = Options(), around: Host | None = None):
-        """`options` hold for every training, `around` for words of SN-2.8 (default: they write nothing)."""
+    def __init__(self, port: TextIO, options: Options = Options(), host: Host | None = None):
+        """`options` apply to every training; `host` gives words of SN-2.8 their folders (default: none)."""
         self.options = options
-        self.own: Shelves = own_shelves()
-        self.pupil: Pupil | None = None
+        self.declarations: Shelves = own_shelves()
+        self.latest: CurrentTraining | None = None
         self.saved: set[Path] = set()  # files that this session wrote
-        self.told = 0  # warnings that were handed out
-        self._units: object = None  # of the net of SN's words when the training became the net at hand
+        self.reported = 0  # warnings that have been reported
+        self._units: object = None  # the units of SN's net when the latest training became the current net
         self.interpreter: Interpreter = interpreter_of(
-            self.own, around or Host(), port, AT_PROMPT, files=FileAccess(Path.cwd())
+            self.declarations, host or Host(), port, AT_PROMPT, files=FileAccess(Path.cwd())
         )
         self.interpreter.keep(session_of, self)
         for shelf in self.shelves().values():
             shelf.replace_by(partial(self._say_replaced, shelf.kind))
 
     def shelves(self) -> dict[str, Shelf[Any]]:
-        """What can be declared, by the word for one."""
-        own = self.own
+        """Return the shelves of what can be declared, by the word for one of each."""
+        shelves = self.declarations
         return {
-            "table": own.tables,
-            "net": own.nets,
-            "training": own.trainings,
-            "nlf": own.nlfs,
-            "cost": own.costs,
-            "update": own.updates,
+            "table": shelves.tables,
+            "net": shelves.nets,
+            "training": shelves.trainings,
+            "nlf": shelves.nlfs,
+            "cost": shelves.costs,
+            "update": shelves.updates,
         }
 
     @property
     def program(self) -> Program:
-        """All that was declared so far, as `read_program` would give it."""
-        run = self.interpreter
-        sources = tuple(run.sources) or (Source("<prompt>", ""),)
+        """All that was declared so far, as `read_program` would return it."""
+        interpreter = self.interpreter
+        sources = tuple(interpreter.sources) or (Source("<prompt>", ""),)
         return Program(
-            self.own.network,
-            self.own.learning,
-            self.own.words,
-            self.own.functions,
+            self.declarations.network,
+            self.declarations.learning,
+            self.declarations.words,
+            self.declarations.functions,
             sources,
-            tuple(run.warnings),
-            run.acted,
+            tuple(interpreter.warnings),
+            interpreter.acted,
         )
 
     # Evaluating
 
     def forms(self, source: Source) -> Iterator[tuple[Form, Form, bool]]:
-        """Evaluate a text form by form: each with its value and whether it printed. SnError ends it; a later call
-        with the rest goes on.
+        """Evaluate a text form by form; yield each form, its value, and whether it printed.
+
+        SnError ends it; a later call can continue with the rest.
         """
         reader, at = FormReader(source, self.interpreter.limits, self.interpreter.warnings.append), 0
-        while (found := reader.read(at)) is not None:
-            form, span, end = found
+        while (entry := reader.read(at)) is not None:
+            form, span, end = entry
             yield self._evaluate(form, replace(source, text=source.text[:end]), span.start)
             at = end
 
     def _evaluate(self, form: Form, source: Source, start: int) -> tuple[Form, Form, bool]:
-        run = self.interpreter
-        run.renew()
+        interpreter = self.interpreter
+        interpreter.reset_limits()
         for shelf in self.shelves().values():
             shelf.forget_broken()
         faults: list[Fault] = []
         try:
-            value = run.run_text(source, faults, start)
+            value = interpreter.run_text(source, faults, start)
         except SnError as error:
             faults += error.faults
         if faults:
             here = Span(source, start, len(source.text))
             raise SnError(fault if fault.span else replace(fault, span=here) for fault in faults)
-        return form, value, run.budget.output > 0
+        return form, value, interpreter.budget.output > 0
 
     def load(self, source: Source) -> None:
-        """Evaluate the text of a file, which may include what stands beside it. SnError with every fault."""
-        run = self.interpreter
-        before, run.files = run.files, FileAccess.around(source)
+        """Evaluate the text of a file, which may include files near it. SnError with every fault."""
+        interpreter = self.interpreter
+        before, interpreter.files = interpreter.files, FileAccess.around(source)
         faults: list[Fault] = []
         try:
-            run.run_text(source, faults)
+            interpreter.run_text(source, faults)
         except LimitError:
             raise
         except SnError as error:
             faults += error.faults
         finally:
-            run.files = before
+            interpreter.files = before
         if faults:
             raise SnError(faults)
 
     def new_warnings(self) -> list[Fault]:
-        """The warnings that were not handed out yet."""
-        found = self.interpreter.warnings[self.told :]
-        self.told += len(found)
-        return found
+        """Return the warnings that have not been reported yet, and count them as reported."""
+        warnings = self.interpreter.warnings[self.reported :]
+        self.reported += len(warnings)
+        return warnings
 
-    # The net at hand
+    # The current net
 
-    def take(self, pupil: Pupil) -> None:
-        """A training becomes what `perf`, `state` and the like look at."""
-        self.pupil = pupil
+    def make_current(self, training: CurrentTraining) -> None:
+        """Make a training the one that `perf`, `state` and similar words use."""
+        self.latest = training
         self._units = self.interpreter.part(Netspace).unit
 
-    def at_hand(self) -> Pupil | None:
-        """The training under way, unless a net was made in SN's words since."""
-        made_since = self.interpreter.part(Netspace).unit is not self._units
-        return None if made_since else self.pupil
+    def current(self) -> CurrentTraining | None:
+        """Return the latest training, or None if SN's words made a net after it."""
+        has_newer_net = self.interpreter.part(Netspace).unit is not self._units
+        return None if has_newer_net else self.latest
 
     # Names
 
     def declared(self) -> Iterator[tuple[str, Entry[Any]]]:
-        """Everything that was declared, with the word for what it is."""
+        """Yield everything that was declared, with the word for its kind."""
         for kind, shelf in self.shelves().items():
             yield from ((kind, entry) for entry in shelf.own())
 
     def own_names(self) -> list[str]:
-        """Functions and variables that were set, and what was declared."""
+        """Return the names of functions and variables that were set, and of what was declared."""
         prompt = set(PROMPT.names())
         names = [name for name in self.interpreter.set_names() if name not in prompt]
         return sorted({*names, *(entry.name for _, entry in self.declared())})
 
     def value_of(self, name: str) -> Form:
-        """The value of a variable, () if it has none."""
+        """Return the value of a variable, () if it has none."""
         return self.interpreter.lookup(symbol(name))
 
     def _say_replaced(self, kind: str, before: Entry[Any], now: Entry[Any]) -> None:
@@ -159,26 +160,26 @@ class Session:
             for word, entry in self.declared()
             if entry.value is not now.value and _uses(entry.value, before.value)
         ]
-        still = (
-            f"; {', '.join(users)} still {'has' if len(users) == 1 else 'have'} the one before: declare "
+        note = (
+            f"; {', '.join(users)} still {'uses' if len(users) == 1 else 'use'} the old one: declare "
             f"{'it' if len(users) == 1 else 'them'} again"
             if users
             else ""
         )
-        self.interpreter.print_text(f"; {kind} {now.name} is replaced{still}\n")
+        self.interpreter.print_text(f"; {kind} {now.name} is replaced{note}\n")
 
 
-def _uses(value: object, thing: object) -> bool:
-    """Whether a training is one of this net."""
-    return getattr(value, "net", None) is thing
+def _uses(value: object, net: object) -> bool:
+    """Return whether a training is of this net."""
+    return getattr(value, "net", None) is net
 
 
 def is_complete(text: str) -> bool:
-    """Whether a text can be evaluated, or is wrong, as it stands: no bracket is open at its end."""
+    """Return whether a text can be evaluated or is faulty: False if more text can complete its last form."""
     try:
         for _ in read_forms(Source("<prompt>", text)):
             pass
-    except Unfinished:
+    except UnfinishedFormError:
         return False
     except SnError:
         return True
@@ -186,15 +187,15 @@ def is_complete(text: str) -> bool:
 
 
 def close(session: Session) -> None:
-    """Save what words of SN drew in windows, if they drew."""
+    """Save the windows that words of SN drew, if they drew any."""
     from snsim.sn28.graphics.saved_windows import save_pictures, windows
     from snsim.sn28.runtime.host import host_of
 
-    place = session.interpreter.part(host_of)
-    if windows(session.interpreter) and place.output is not None and place.pictures is not None:
-        save_pictures(session.interpreter, place.output(), place.pictures)
+    host = session.interpreter.part(host_of)
+    if windows(session.interpreter) and host.output is not None and host.pictures is not None:
+        save_pictures(session.interpreter, host.output(), host.pictures)
 
 
 def session_of(interpreter: protocol.Interpreter) -> Session:
-    """The session of an interpreter: that which `interpreter.keep(session_of, ...)` gave it."""
-    raise Misuse("this is a word of the prompt, and there is none", None, "start one: snsim repl")
+    """Return the session of an interpreter, which `interpreter.keep(session_of, ...)` has set."""
+    raise CallError("this word works at the prompt only", None, "start a prompt: snsim repl")

@@ -1,6 +1,6 @@
-"""The prompt on a terminal: lines of any number, colours, completion, help below. The only file with prompt_toolkit.
+"""Run the prompt on a terminal: multi-line input, colours, completion, help. Only this file uses prompt_toolkit.
 
-The first prompt is shown before the language has been read: that is done while the user reads and types.
+The first prompt appears before the language is loaded, which happens while the user reads and types.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from snsim.errors import SnError, for_line
 if TYPE_CHECKING:
     from snsim.prompt.session import Session
 
-PROMPT_SIGN = "? "  # SN's
+PROMPT_SIGN = "? "  # as in SN
 _STYLE = Style.from_dict(
     {
         "keyword": "bold",
@@ -45,13 +45,13 @@ _STYLE = Style.from_dict(
 )
 
 
-class Loading:
-    """Makes the session in the background; whoever asks for it waits."""
+class BackgroundSession:
+    """Create the session in a background thread; `wait` blocks until it exists."""
 
-    def __init__(self, make: Callable[[], Session]):
-        self._make = make
+    def __init__(self, create: Callable[[], Session]):
+        self._create = create
         self._session: Session | None = None
-        self._problem: BaseException | None = None
+        self._error: BaseException | None = None
         self._thread: Thread | None = None
 
     def begin(self) -> None:
@@ -61,28 +61,28 @@ class Loading:
 
     def _run(self) -> None:
         try:
-            self._session = self._make()
-        except BaseException as problem:
-            self._problem = problem
+            self._session = self._create()
+        except BaseException as error:
+            self._error = error
 
     @property
     def ready(self) -> Session | None:
-        """The session, None while it is made."""
+        """The session; None until it exists."""
         return self._session
 
     def wait(self) -> Session:
         self.begin()
         assert self._thread is not None
         self._thread.join()
-        if self._problem is not None:
-            raise self._problem
+        if self._error is not None:
+            raise self._error
         assert self._session is not None
         return self._session
 
 
-def run(make: Callable[[], Session], banner: str, first: Callable[[Session], object] | None = None) -> int:
-    """Ask and answer until Ctrl-D. `first` is done before the first prompt."""
-    loading = Loading(make)
+def run(create: Callable[[], Session], banner: str, first: Callable[[Session], object] | None = None) -> int:
+    """Read and evaluate until Ctrl-D; `first` is called before the first prompt. Return the exit code."""
+    loading = BackgroundSession(create)
     echo(banner)
     if first is not None:
         first(loading.wait())
@@ -95,7 +95,7 @@ def run(make: Callable[[], Session], banner: str, first: Callable[[Session], obj
             close(loading.ready)
 
 
-def _ask(loading: Loading) -> int:
+def _ask(loading: BackgroundSession) -> int:
     asking: PromptSession[str] = PromptSession(
         history=_history(),
         lexer=_Colours(loading),
@@ -133,7 +133,7 @@ def _answer(session: Session, text: str) -> None:
 
 
 def _history() -> History:
-    """Kept from session to session in the cache folder; of this session only where that cannot be used."""
+    """Return the history, kept in the cache folder; of this session only if that folder cannot be used."""
     try:
         path = private_folder(cache_folder()) / "history"
         if not is_private_file(path):
@@ -144,7 +144,7 @@ def _history() -> History:
 
 
 def _keys() -> KeyBindings:
-    """Enter ends a text whose brackets are closed, and else begins a line, indented; Alt-Enter always begins one."""
+    """Bind Enter: evaluate if all brackets are closed, otherwise begin an indented line. Alt-Enter begins a line."""
     keys = KeyBindings()
 
     @keys.add("enter")
@@ -169,9 +169,9 @@ def _keys() -> KeyBindings:
 
 
 class _Colours(Lexer):
-    """The Pygments lexer of the language, with what the session declared."""
+    """Colour the input with the Pygments lexer of the language."""
 
-    def __init__(self, loading: Loading):
+    def __init__(self, loading: BackgroundSession):
         self._loading = loading
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
@@ -186,9 +186,9 @@ class _Colours(Lexer):
 
 
 class _Names(Completer):
-    """Every name, with its line of help; inside a string the names of files."""
+    """Complete names, with their help lines; inside a string, file names."""
 
-    def __init__(self, loading: Loading):
+    def __init__(self, loading: BackgroundSession):
         self._loading = loading
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
@@ -214,28 +214,28 @@ class _Names(Completer):
 
 
 def _files(begun: str) -> Iterable[Completion]:
-    """Files and folders whose path begins so."""
+    """Yield the files and folders whose path begins with a text."""
     folder, _, start = begun.rpartition("/")
     try:
-        found = sorted(Path(folder or ("/" if begun.startswith("/") else ".")).expanduser().iterdir())
-    except (OSError, ValueError, RuntimeError):  # no such folder, no folder's name, no such user
+        paths = sorted(Path(folder or ("/" if begun.startswith("/") else ".")).expanduser().iterdir())
+    except (OSError, ValueError, RuntimeError):  # no such folder, not a folder name, or no such user
         return
-    for path in found:
+    for path in paths:
         if path.name.startswith(start) and (path.is_dir() or path.suffix in (".sn", ".npz", ".safetensors")):
             name = path.name + ("/" if path.is_dir() else "")
             yield Completion(name, -len(start), display=for_line(name))
 
 
-def _toolbar(asking: PromptSession[str], loading: Loading) -> str:
-    """The line of help of the word whose form the cursor is in."""
+def _toolbar(asking: PromptSession[str], loading: BackgroundSession) -> str:
+    """Return the help line of the word whose form the cursor is in."""
     session = loading.ready
     if session is None:
-        return "reading the language ..."
+        return "loading the language ..."
     from snsim.editor.cursor import open_heads
     from snsim.prompt.help_words import everything
 
     heads = open_heads(asking.default_buffer.document.text_before_cursor)
     if not heads:
-        return "(help) says what can be typed here"
+        return "(help) explains the prompt"
     docs = {name: doc for name, _, doc in reversed(list(everything(session.interpreter)))}
     return next((docs[head] for head in reversed(heads) if head in docs), "")[:200]

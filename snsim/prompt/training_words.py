@@ -1,4 +1,4 @@
-"""Words to train, show and save what was declared."""
+"""Define the words that train, show and save what was declared."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from snsim.input_files import exists, resolve
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.network.complete_form import complete_form
 from snsim.own_files import write_output
 from snsim.plots.connection_text import describe_connections, drawn_tables
-from snsim.prompt.current_training import Pupil
+from snsim.prompt.current_training import CurrentTraining
 from snsim.prompt.help_words import own_functions, show_other
-from snsim.prompt.inspect_words import pupil_at_hand
+from snsim.prompt.inspect_words import current_training
 from snsim.prompt.prompt_word import name_of, prompt_word, typed_path
 from snsim.prompt.session import session_of
 from snsim.reports.pass_lines import pass_headings, pass_line
@@ -35,7 +35,7 @@ from snsim.training.loop import PassResult, Progress, PruningResult
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_PATIENCE = 0.4  # seconds that a pass may take without a line that shows where it is
+_PATIENCE = 0.4  # seconds after which a pass shows a progress line
 _WEIGHT_FILES = (".npz", ".safetensors")
 
 
@@ -44,57 +44,58 @@ _WEIGHT_FILES = (".npz", ".safetensors")
 
 @prompt_word("train-now")
 def train_now(interpreter: Interpreter, name: Form = ABSENT, passes: Form = ABSENT) -> Form:
-    """(train-now ['NAME] [n]): runs a declared training at once, or n passes of it; it goes on where it stopped
+    """(train-now ['NAME] [n]): trains a declared training, n passes of it or all; it continues where it stopped
 
-    Without a name it is the training at hand. Ctrl-C ends it after the last whole pass, and no pass of those is lost:
-    (train-now) goes on, with the same numbers as if it had not been stopped. More passes than were declared go on
-    with the last rates. Nothing is written: `snsim run` keeps runs. (restart) begins it anew.
+    Without a name it continues the current training. Ctrl-C stops after the last complete pass, and (train-now) then
+    continues with the same numbers as without the stop. Passes beyond the declared ones use the last rates. Nothing is
+    written to disk: `snsim run` keeps runs. (restart) starts again from the beginning.
     """
     if isinstance(name, float) and passes is ABSENT:
         name, passes = ABSENT, name
-    pupil = pupil_at_hand(interpreter, "train-now") if name is ABSENT else _chosen(interpreter, name)
-    count = pupil.passes_left if passes is ABSENT else whole("train-now", passes, 0 if name is ABSENT else 1)
+    current = current_training(interpreter, "train-now") if name is ABSENT else _chosen(interpreter, name)
+    count = current.passes_left if passes is ABSENT else whole("train-now", passes, 0 if name is ABSENT else 1)
     if passes is ABSENT and not count:
         interpreter.print_text(
-            f"all {pupil.training.passes} passes are done: (train-now 5) goes on for 5 more, (restart) begins anew\n"
+            f"all {current.training.passes} passes are done: (train-now 5) trains 5 more, (restart) "
+            "starts from the beginning\n"
         )
         return NIL
     if count < 1:
-        raise Misuse(
-            f"train-now: {count} is no number of passes",
+        raise CallError(
+            f"train-now: {count} is not a number of passes",
             0 if name is ABSENT else 1,
             "write (train-now 'NAME 3) for three passes",
         )
-    _follow(interpreter, pupil, count)
+    _follow(interpreter, current, count)
     return NIL
 
 
 @prompt_word("restart")
 def restart(interpreter: Interpreter, seed: Form = ABSENT) -> Form:
-    """(restart [seed]): the training at hand as it was before its first pass, with another seed if one is given"""
-    pupil = pupil_at_hand(interpreter, "restart")
-    number = pupil.seed if seed is ABSENT else whole("restart", seed)
-    _begin(interpreter, pupil.declared.name, number)
+    """(restart [seed]): resets the current training to before its first pass, with another seed if one is given"""
+    current = current_training(interpreter, "restart")
+    number = current.seed if seed is ABSENT else whole("restart", seed)
+    _begin(interpreter, current.declared.name, number)
     return NIL
 
 
-def _chosen(interpreter: Interpreter, name: Form) -> Pupil:
-    """The pupil of a declared training: the one there is if it is of the same declaration, else a new one."""
+def _chosen(interpreter: Interpreter, name: Form) -> CurrentTraining:
+    """Return the training of a name: the latest one if it has the same declaration, otherwise a new one."""
     session = interpreter.part(session_of)
     title = name_of("train-now", name, "a training", interpreter)
-    training = session.own.trainings.get(title, interpreter.place())
-    old = session.pupil
-    if old is not None and old.declared is training:
-        session.take(old)
-        return old
+    training = session.declarations.trainings.get(title, interpreter.place())
+    latest = session.latest
+    if latest is not None and latest.declared is training:
+        session.make_current(latest)
+        return latest
     return _begin(interpreter, title, training.seeds[0])
 
 
-def _begin(interpreter: Interpreter, title: str, seed: int) -> Pupil:
+def _begin(interpreter: Interpreter, title: str, seed: int) -> CurrentTraining:
     session = interpreter.part(session_of)
-    training = session.own.trainings.get(title, interpreter.place())
+    training = session.declarations.trainings.get(title, interpreter.place())
     bar = ProgressBar(sys.stderr) if is_terminal(sys.stderr) else None
-    pupil = Pupil(
+    current = CurrentTraining(
         session.program,
         training,
         seed,
@@ -102,30 +103,30 @@ def _begin(interpreter: Interpreter, title: str, seed: int) -> Pupil:
         lambda sentence: interpreter.print_text(f"; {sentence}\n"),
         bar,
     )
-    session.take(pupil)
-    data, tests = pupil.data, 0 if pupil.data.test is None else len(pupil.data.test)
+    session.make_current(current)
+    data, tests = current.data, 0 if current.data.test is None else len(current.data.test)
     interpreter.print_text(
         f"{title}, seed {seed}: {training.net.summary}\n"
         f"{data.name}, {len(data.train):,} train and {tests:,} test patterns; "
-        f"engine {pupil.engine.name}, {pupil.engine.dtype}\n"
+        f"engine {current.engine.name}, {current.engine.dtype}\n"
     )
-    wanted = pupil.training.data.names
-    if wanted and data.name != wanted[0]:
-        interpreter.print_text(f"; {data.name}, NOT {wanted[0]}, which could not be had\n")
-    if pupil.instead:
-        interpreter.print_text(f"; {pupil.instead}\n")
-    return pupil
+    choices = current.training.data.names
+    if choices and data.name != choices[0]:
+        interpreter.print_text(f"; data {data.name}, NOT {choices[0]}, which was not found\n")
+    if current.instead:
+        interpreter.print_text(f"; {current.instead}\n")
+    return current
 
 
-def _follow(interpreter: Interpreter, pupil: Pupil, passes: int) -> None:
-    """Learn, a line for each pass; on a terminal a line that comes and goes in a long one."""
+def _follow(interpreter: Interpreter, current: CurrentTraining, passes: int) -> None:
+    """Train, printing a line for each pass; on a terminal a long pass shows a temporary progress line."""
     port = interpreter.port
     shows = is_terminal(port)
     drawn, since = "", time.monotonic()
-    interpreter.print_text(pass_headings(pupil.data.test is not None) + "\n")
-    now = Progress(pupil.last.number + 1, 0, len(pupil.data.train))
+    interpreter.print_text(pass_headings(current.data.test is not None) + "\n")
+    now = Progress(current.last.number + 1, 0, len(current.data.train))
     try:
-        for step in pupil.learn(passes):
+        for step in current.learn(passes):
             if isinstance(step, Progress):
                 now = step
                 if shows and time.monotonic() - since > _PATIENCE:
@@ -142,7 +143,7 @@ def _follow(interpreter: Interpreter, pupil: Pupil, passes: int) -> None:
             port.write("\r" + " " * len(drawn) + "\r")
         interpreter.print_text(
             f"interrupted in pass {now.number} at {now.done:,} of {now.total:,} patterns: the net "
-            f"is as it was after pass {pupil.last.number}; (train-now) goes on\n"
+            f"is in its state after pass {current.last.number}; (train-now) continues\n"
         )
 
 
@@ -150,7 +151,7 @@ def _line(step: PassResult | PruningResult) -> str:
     if isinstance(step, PassResult):
         return pass_line(step.number, step.train, step.test)
     cut = step.before.connections - step.remaining.connections
-    return f"      before pass {step.number} {cut:,} connections are cut; left are {step.remaining.connections:,}"
+    return f"      before pass {step.number} {cut:,} connections are cut; {step.remaining.connections:,} remain"
 
 
 # What was declared
@@ -158,15 +159,15 @@ def _line(step: PassResult | PruningResult) -> str:
 
 @prompt_word("show")
 def show(interpreter: Interpreter, name: Form) -> Form:
-    """(show 'NAME): a declared net, training or table: layers, connections, every clause with its origin"""
+    """(show 'NAME): describes a declared net, training or table: layers, connections, every clause with its origin"""
     session = interpreter.part(session_of)
     title = name_of("show", name, "anything declared", interpreter)
-    net, training = session.own.nets.entry(title), session.own.trainings.entry(title)
+    net, training = session.declarations.nets.entry(title), session.declarations.trainings.entry(title)
     parts = []
     if net is not None:
-        of_it = training.value if training is not None and training.value.net is net.value else None
+        shown_training = training.value if training is not None and training.value.net is net.value else None
         parts += [
-            plain(summary(net.value, of_it), with_rates=of_it is not None),
+            plain(summary(net.value, shown_training), with_rates=shown_training is not None),
             describe_connections(net.value),
             drawn_tables(net.value),
             complete_form("net", title, net.value.clauses, 64),
@@ -181,7 +182,7 @@ def show(interpreter: Interpreter, name: Form) -> Form:
 
 @prompt_word("declared")
 def declared(interpreter: Interpreter) -> Form:
-    """(declared): a line for each net, training, table and function of this session"""
+    """(declared): prints a line for each net, training, table and function of this session"""
     lines = [f"{kind} {entry.name}: {entry.doc}" for kind, entry in interpreter.part(session_of).declared()]
     lines += [f"function {name}" for name in own_functions(interpreter)]
     interpreter.print_text("\n".join(lines or ['nothing yet: (load "FILE.sn") reads a file']) + "\n")
@@ -193,11 +194,11 @@ def declared(interpreter: Interpreter) -> Form:
 
 @prompt_word("save-weights")
 def save_weights(interpreter: Interpreter, file: Form) -> Form:
-    """(save-weights "F.npz"): writes the weights of the net at hand, as (initial "F.npz") reads them"""
-    pupil = pupil_at_hand(interpreter, "save-weights")
+    """(save-weights "F.npz"): writes the weights of the current net, as (initial "F.npz") reads them"""
+    current = current_training(interpreter, "save-weights")
     path = _to_write(interpreter, "save-weights", file, _WEIGHT_FILES)
     arrays: dict[str, Any] = {
-        p.name: np.asarray(pupil.last.parameters[p.name], order="C") for p in pupil.net.parameters if p.learns
+        p.name: np.asarray(current.last.parameters[p.name], order="C") for p in current.net.parameters if p.learns
     }
     try:
         if path.suffix == ".npz":
@@ -213,10 +214,10 @@ def save_weights(interpreter: Interpreter, file: Form) -> Form:
 
 @prompt_word("load-weights")
 def load_weights(interpreter: Interpreter, file: Form) -> Form:
-    """(load-weights "F.npz"): puts weights from a file into the net at hand"""
-    pupil = pupil_at_hand(interpreter, "load-weights")
-    pupil.set_weights(
-        load_initial(typed_path(text("load-weights", file)), pupil.net, interpreter.place(), pupil.engine.dtype)
+    """(load-weights "F.npz"): loads weights from a file into the current net"""
+    current = current_training(interpreter, "load-weights")
+    current.set_weights(
+        load_initial(typed_path(text("load-weights", file)), current.net, interpreter.place(), current.engine.dtype)
     )
     return str(file)
 
@@ -227,7 +228,9 @@ def save_declared(interpreter: Interpreter, file: Form) -> Form:
     session = interpreter.part(session_of)
     forms = list(complete_forms(session.program))
     if not forms:
-        raise Misuse("save-declared: nothing was declared yet", None, "declare something first: (net NAME clause ...)")
+        raise CallError(
+            "save-declared: nothing was declared yet", None, "declare something first: (net NAME clause ...)"
+        )
     path = _to_write(interpreter, "save-declared", file, (".sn",))
     try:
         write_output(path, ("\n\n".join(forms) + "\n").encode("utf-8", "surrogateescape"))
@@ -236,25 +239,29 @@ def save_declared(interpreter: Interpreter, file: Form) -> Form:
     return str(path)
 
 
-def _unwritable(path: Path, error: OSError) -> Misuse:
-    return Misuse(
-        f"{path} cannot be written: {error.strerror or error}", 0, "give a file in a folder that you may write to"
+def _unwritable(path: Path, error: OSError) -> CallError:
+    return CallError(
+        f"{path} cannot be written: {error.strerror or error}", 0, "name a file in a folder that you may write to"
     )
 
 
 def _to_write(interpreter: Interpreter, who: str, file: Form, endings: tuple[str, ...]) -> Path:
-    """The path to be written, which this session made itself if it is there. Misuse for a word that was not typed."""
+    """Return the path to write; an existing file must be of this session. CallError if the word was not typed."""
     session = interpreter.part(session_of)
     place = interpreter.place()
     if place is None or place.source.path is not None:
-        raise Misuse(f"{who} is for the prompt: no file may write another one", None, f"type ({who} ...) at the prompt")
+        raise CallError(
+            f"{who} works at the prompt only: a file may not write another file",
+            None,
+            f"type ({who} ...) at the prompt",
+        )
     path = typed_path(text(who, file))
     if path.suffix not in endings:
-        raise Misuse(
+        raise CallError(
             f"{who}: {path.name} does not end with {' or '.join(endings)}", 0, f'write "{path.stem}{endings[0]}"'
         )
     if exists(path) and resolve(path) not in session.saved:
-        raise Misuse(f"there is a file {path} already", 0, "give another name, or remove it first")
+        raise CallError(f"the file {path} already exists", 0, "choose another name, or remove it first")
     session.saved.add(resolve(path))
     return path
 

@@ -1,8 +1,8 @@
-"""Words that SN-2.8 has too: `load perf state test-pattern use-net`, and what they do at the prompt.
+"""Define the words that SN-2.8 also has, as they work at the prompt: `load perf state test-pattern use-net`.
 
-Each keeps its one meaning. `perf`, `state` and `test-pattern` are about the net at hand: of the training that was begun
-last, or of SN's words if a net was made with them since. Called by words of SN themselves (`run` calls `perf`), they
-are SN's. `use-net` hands over what the net has learned, `use-data` the patterns, so that SN's words go on with both.
+Each word keeps one meaning. `perf`, `state` and `test-pattern` use the current net: that of the training begun last, or
+of SN's words if they made a net after it. When words of SN call them (`run` calls `perf`), they are SN's. `use-net`
+passes on the weights learned, and `use-data` the patterns, so that SN's words continue with both.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 from snsim.input_files import is_file
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import CallError, Procedure
 from snsim.language.source_files import read_source
-from snsim.prompt.current_training import Pupil
+from snsim.prompt.current_training import CurrentTraining
 from snsim.prompt.prompt_word import PROMPT, name_of, prompt_word, typed_path
 from snsim.prompt.session import session_of
 from snsim.sn28 import SN28
@@ -29,55 +29,55 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class AtHand(Procedure):
-    """A word about the net at hand: the prompt's for a training, SN's for a net of its own words."""
+class SharedWord(Procedure):
+    """A word that uses the current net: the prompt's word for a training, SN's word for SN's own net."""
 
     name: str
-    own: Procedure
-    sn: Procedure
+    prompt_word: Procedure
+    sn_word: Procedure
 
     def call(self, interpreter: Interpreter, form: Pair) -> Form:
-        """As it stands in a text."""
-        if interpreter.part(session_of).at_hand() is None:
-            return self.sn.call(interpreter, form)
-        return self.own.apply(interpreter, interpreter.arguments(form))
+        """Return the value of a call in a text."""
+        if interpreter.part(session_of).current() is None:
+            return self.sn_word.call(interpreter, form)
+        return self.prompt_word.apply(interpreter, interpreter.arguments(form))
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
-        """As a word of SN calls it; there is no net but the training's if none was made in SN's words."""
+        """Return the value of a call by a word of SN: the training's net is meant only if SN's words made none."""
         session = interpreter.part(session_of)
-        if session.at_hand() is not None and interpreter.part(Netspace).nnum <= 1:
-            return self.own.apply(interpreter, arguments)
-        return self.sn.apply(interpreter, arguments)
+        if session.current() is not None and interpreter.part(Netspace).nnum <= 1:
+            return self.prompt_word.apply(interpreter, arguments)
+        return self.sn_word.apply(interpreter, arguments)
 
     def __str__(self) -> str:
         return f"::DX:{self.name}"
 
 
 @dataclass(frozen=True, eq=False)
-class State(AtHand):
-    """`state`: a layer by its name, or by its units, which are SN's."""
+class StateWord(SharedWord):
+    """`state`: takes the name of a layer at the prompt, or SN's units of a layer."""
 
     def call(self, interpreter: Interpreter, form: Pair) -> Form:
         return self.apply(interpreter, interpreter.arguments(form))
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         if arguments and isinstance(arguments[0], Symbol):
-            if interpreter.part(session_of).at_hand() is not None:
-                return self.own.apply(interpreter, arguments)
+            if interpreter.part(session_of).current() is not None:
+                return self.prompt_word.apply(interpreter, arguments)
             arguments = [interpreter.value(arguments[0]), *arguments[1:]]
-        elif arguments == [NIL] and (pupil := interpreter.part(session_of).at_hand()) is not None:
-            raise Misuse(
-                "state: () is no layer",
+        elif arguments == [NIL] and (current := interpreter.part(session_of).current()) is not None:
+            raise CallError(
+                "state: () is not a layer",
                 0,
-                f"write (state 'NAME): {', '.join(layer.name for layer in pupil.net.layers)}",
+                f"write (state 'NAME): {', '.join(layer.name for layer in current.net.layers)}",
             )
-        return self.sn.apply(interpreter, arguments)
+        return self.sn_word.apply(interpreter, arguments)
 
 
 def install(interpreter: Interpreter) -> None:
-    """Give the words of this file to a session's interpreter."""
-    for kind, name in ((AtHand, "perf"), (State, "state"), (AtHand, "test-pattern")):
-        interpreter.assign_global(symbol(name), kind(name, PROMPT.get(name), SN28.get(name)))
+    """Define the shared words in a session's interpreter."""
+    for word, name in ((SharedWord, "perf"), (StateWord, "state"), (SharedWord, "test-pattern")):
+        interpreter.assign_global(symbol(name), word(name, PROMPT.get(name), SN28.get(name)))
 
 
 @prompt_word("load")
@@ -95,24 +95,24 @@ def load(interpreter: Interpreter, name: Form) -> Form:
 
 @prompt_word("use-net")
 def use_net(interpreter: Interpreter, name: Form) -> Form:
-    """(use-net 'NAME): a declared net becomes the net of SN's words, with the weights that it has learned here
+    """(use-net 'NAME): makes a declared net the net of SN's words, with the weights it has learned here
 
     Its layers become variables that hold their units: (state h1), (sval 1 300), (run 7291 1) work on it. `perf` and
-    the like are about that net from then on, until (train-now) takes up a training again.
+    similar words then use that net, until (train-now) makes a training current again.
     """
-    made = SN28.get("use-net").apply(interpreter, [name])
-    pupil = interpreter.part(session_of).pupil
-    if pupil is not None and pupil.net.name == name_of("use-net", name, "a net", interpreter):
+    units = SN28.get("use-net").apply(interpreter, [name])
+    latest = interpreter.part(session_of).latest
+    if latest is not None and latest.net.name == name_of("use-net", name, "a net", interpreter):
         space = interpreter.part(Netspace)
-        learned = _in_order(pupil)
+        learned = _in_order(latest)
         space.weight_val.array[: len(learned)] = learned
-        interpreter.print_text(f"; with the weights after {pupil.last.number} passes\n")
-    return made
+        interpreter.print_text(f"; with the weights after {latest.last.number} passes\n")
+    return units
 
 
-def _in_order(pupil: Pupil) -> np.ndarray:
-    """All weights in the order in which `use-net` makes them: layer by layer, the bias first."""
-    net, values = pupil.net, pupil.last.parameters
+def _in_order(training: CurrentTraining) -> np.ndarray:
+    """Return all weights in the order in which `use-net` creates them: layer by layer, the bias first."""
+    net, values = training.net, training.last.parameters
     parts = []
     for layer in net.layers[1:]:
         names = [f"{layer.name}.bias"] if layer.bias != "none" else []
@@ -123,19 +123,19 @@ def _in_order(pupil: Pupil) -> np.ndarray:
 
 @prompt_word("use-data")
 def use_data(interpreter: Interpreter) -> Form:
-    """(use-data): the patterns of the training begun last become those of SN's words, with (ensemble) and (test-set)"""
-    pupil = interpreter.part(session_of).pupil
-    if pupil is None:
-        raise Misuse("use-data: no training was begun", None, "(train-now 'NAME) begins one")
-    splits = [pupil.data.train, *([pupil.data.test] if pupil.data.test is not None else [])]
+    """(use-data): gives SN's words the patterns of the training begun last, with (ensemble) and (test-set)"""
+    latest = interpreter.part(session_of).latest
+    if latest is None:
+        raise CallError("use-data: no training was begun", None, "begin one: (train-now 'NAME)")
+    splits = [latest.data.train, *([latest.data.test] if latest.data.test is not None else [])]
     interpreter.assign_global(
         symbol("pattern-matrix"), np.concatenate([np.asarray(s.inputs, np.float32) for s in splits])
     )
     interpreter.assign_global(
         symbol("desired-matrix"), np.concatenate([np.asarray(s.targets, np.float32) for s in splits])
     )
-    train = len(pupil.data.train)
+    train = len(latest.data.train)
     interpreter.call("ensemble", 0.0, float(train - 1))
-    if pupil.data.test is not None:
-        interpreter.call("test-set", float(train), float(train + len(pupil.data.test) - 1))
+    if latest.data.test is not None:
+        interpreter.call("test-set", float(train), float(train + len(latest.data.test) - 1))
     return NIL

@@ -14,9 +14,9 @@ from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.input_files import resolve
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair, Symbol, fold, symbol
-from snsim.language.interpreter import Stopped
+from snsim.language.interpreter import ProgramStoppedError
 from snsim.language.limits import LimitError, exceeded
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import CallError, Procedure
 from snsim.language.source_files import read_source
 from snsim.sn28.net.kernels import KERNELS
 from snsim.sn28.net.netspace import Netspace
@@ -70,7 +70,7 @@ def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
     path = interpreter.part(ProgramFiles).find(file_name, *SUFFIXES)
     if path is None:
         built_in = ", ".join([*(f"sn28/{kernel}" for kernel in KERNELS), *LIBRARIES])
-        raise Misuse(
+        raise CallError(
             f'library "{file_name}" not found, neither built in nor as a file of the program or its data',
             0,
             f"choose a file, or one of the built-in libraries: {built_in}",
@@ -124,7 +124,7 @@ def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
     except LimitError:
         raise
     except SnError as error:
-        raise Stopped([_with_load_site(fault, place) for fault in (*faults, *error.faults)]) from None
+        raise ProgramStoppedError([_with_load_site(fault, place) for fault in (*faults, *error.faults)]) from None
     if faults:
         raise SnError([_with_load_site(fault, place) for fault in faults])
     return str(path)
@@ -167,7 +167,7 @@ def autoload(interpreter: Interpreter, form: Pair) -> Form:
     """(autoload "file" name...): names functions that a file defines; the first call of one of them loads the file"""
     parts = interpreter.elements(form.cdr, "autoload")
     if len(parts) < 2 or not isinstance(parts[0], str) or not all(isinstance(name, Symbol) for name in parts[1:]):
-        raise Misuse("autoload takes a file and one or more function names", None, 'write (autoload "file" name...)')
+        raise CallError("autoload takes a file and one or more function names", None, 'write (autoload "file" name...)')
     for name in parts[1:]:
         if interpreter.procedure(name) is None:
             interpreter.assign_global(name, Autoload(name, parts[0]))

@@ -1,4 +1,4 @@
-"""The functions and special forms of the language, one file a family. Importing this fills the shelf CORE."""
+"""Register the functions and special forms of the Lisp, one module per family, on the shelf CORE."""
 
 from snsim.language.builtins import (
     arithmetic,

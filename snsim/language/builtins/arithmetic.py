@@ -1,4 +1,4 @@
-"""Arithmetic and comparison. A result that no number stands for is an error, as in SN.
+"""Define arithmetic and comparison. A result that is no finite number is an error, as in SN.
 
 See docs/reference/sn28.md, section 1.4.
 """
@@ -13,55 +13,55 @@ from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form
 from snsim.language.printer import brief, show
-from snsim.language.procedures import ABSENT, CORE, TRUE, Misuse, Primitive, conversion, function
+from snsim.language.procedures import ABSENT, CORE, TRUE, CallError, Primitive, conversion, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 
 def number(name: str, x: Form, argument: int | None = 0) -> float:
-    """x if it is a number, else Misuse."""
+    """Return x if it is a number; raise CallError otherwise."""
     if type(x) is float:
         return x
-    raise Misuse(f"{name}: {brief(x)} is no number", argument, conversion(x, "number"))
+    raise CallError(f"{name}: {brief(x)} is not a number", argument, conversion(x, "number"))
 
 
 def finite(name: str, result: float) -> float:
-    """The result if it is a number, Misuse if it is infinite."""
+    """Return the result if it is finite; raise CallError otherwise."""
     if result - result != 0.0:
-        raise Misuse(f"{name}: the result is too large", None, _TOO_LARGE)
+        raise CallError(f"{name}: the result is too large", None, _TOO_LARGE)
     return result
 
 
 def checked(name: str, compute: Callable[[], float]) -> float:
-    """The result, or Misuse for one that no number stands for."""
+    """Return the result of a computation; raise CallError if it is undefined or infinite."""
     try:
         result = compute()
     except ZeroDivisionError:
-        raise Misuse(f"{name}: division by zero", None, DIVISION) from None
+        raise CallError(f"{name}: division by zero", None, DIVISION) from None
     except OverflowError:
-        raise Misuse(f"{name}: the result is too large", None, _TOO_LARGE) from None
+        raise CallError(f"{name}: the result is too large", None, _TOO_LARGE) from None
     except ValueError:
-        raise Misuse(
-            f"{name}: there is no result for this argument",
+        raise CallError(
+            f"{name}: undefined for this argument",
             None,
-            f"test it before: (if (> x 0) ({name} x) 0) gives 0 where x is not above 0",
+            f"test the argument first: (if (> x 0) ({name} x) 0) returns 0 where x is not above 0",
         ) from None
     return finite(name, float(result))
 
 
-DIVISION = "test it before: (if (0= x) 0 (/ a x)) gives 0 where x is 0"
+DIVISION = "test the divisor first: (if (0= x) 0 (/ a x)) returns 0 where x is 0"
 _TOO_LARGE = f"make the arguments smaller: the largest number is {sys.float_info.max:.3g}"
 MAXIMUM = sys.float_info.max
-_LARGEST = 1e15  # of the whole numbers that count something or are a place
+_LARGEST = 1e15  # of counts and indices
 
 
 def whole(name: str, x: Form, argument: int | None = 0, largest: float = _LARGEST) -> int:
-    """The number truncated to a whole one, as SN does where a whole one is wanted."""
+    """Return the number truncated to an integer, as SN does where it needs an integer."""
     value = number(name, x, argument)
     if not abs(value) <= largest:
-        raise Misuse(
-            f"{name}: {show(value)} is {'too large' if value == value else 'no whole number'}",
+        raise CallError(
+            f"{name}: {show(value)} is {'too large' if value == value else 'not a whole number'}",
             argument,
             f"write a number from -{largest:g} to {largest:g}",
         )
@@ -88,7 +88,7 @@ def multiply(*numbers: Form) -> float:
 
 @function("-")
 def subtract(a: Form, b: Form = ABSENT) -> float:
-    """(- a b): the difference; (- a): the opposite"""
+    """(- a b): the difference; (- a): the negative of a"""
     return -number("-", a) if b is ABSENT else finite("-", number("-", a) - number("-", b, 1))
 
 
@@ -104,7 +104,7 @@ def power(a: Form, b: Form) -> float:
     """(** a b): a to the power b; a is not negative"""
     x, y = number("**", a), number("**", b, 1)
     if x < 0:
-        raise Misuse(f"** of the negative number {show(x)}", 0, "write (* x x) for the square of x")
+        raise CallError(f"** of the negative number {show(x)}", 0, "write (* x x) for the square of x")
     return checked("**", lambda: x**y)
 
 
@@ -129,7 +129,7 @@ def _add_functions_of_one_number() -> None:
         "2*": (lambda x: x * 2, "twice x"),
         "2/": (lambda x: x / 2, "half of x"),
         "abs": (abs, "the absolute value"),
-        "int": (math.floor, "the greatest whole number that is not above x"),
+        "int": (math.floor, "the largest whole number that is not above x"),
         "sqrt": (math.sqrt, "the square root"),
         "sin": (math.sin, "the sine"),
         "cos": (math.cos, "the cosine"),
@@ -154,18 +154,18 @@ _add_functions_of_one_number()
 
 @function("max")
 def max_(first: Form, *more: Form) -> Form:
-    """(max x...): the greatest, of numbers or of strings"""
-    return max(_of_one_kind("max", (first, *more)))
+    """(max x...): the largest; all numbers or all strings"""
+    return max(_of_one_type("max", (first, *more)))
 
 
 @function("min")
 def min_(first: Form, *more: Form) -> Form:
-    """(min x...): the least, of numbers or of strings"""
-    return min(_of_one_kind("min", (first, *more)))
+    """(min x...): the smallest; all numbers or all strings"""
+    return min(_of_one_type("min", (first, *more)))
 
 
-def _of_one_kind(name: str, values: tuple[Form, ...]) -> tuple[Form, ...]:
-    """The values if all are strings or all are numbers, else Misuse."""
+def _of_one_type(name: str, values: tuple[Form, ...]) -> tuple[Form, ...]:
+    """Return the values if all are strings or all are numbers; raise CallError otherwise."""
     if not all(isinstance(x, str) for x in values):
         for i, x in enumerate(values):
             number(name, x, i)
@@ -174,19 +174,19 @@ def _of_one_kind(name: str, values: tuple[Form, ...]) -> tuple[Form, ...]:
 
 @function("=", interpreter=True)
 def equals(interpreter: Interpreter, a: Form, b: Form, *more: Form) -> bool:
-    """(= a b c...): whether all are equal by content: numbers, strings, lists, matrices"""
+    """(= a b c...): t if all are equal by content (numbers, strings, lists, matrices), else ()"""
     return all(interpreter.equal(a, x) for x in (b, *more))
 
 
 @function("<>", interpreter=True)
 def differs(interpreter: Interpreter, a: Form, b: Form) -> bool:
-    """(<> a b): whether they are not equal by content"""
+    """(<> a b): t if they are not equal by content, else ()"""
     return not interpreter.equal(a, b)
 
 
 @function("==")
 def same(a: Form, b: Form) -> bool:
-    """(== a b): whether they are the same thing; numbers and strings by content"""
+    """(== a b): t if both are the same object, or equal numbers or strings, else ()"""
     return a is b or (isinstance(a, (float, str)) and type(a) is type(b) and a == b)
 
 
@@ -198,7 +198,9 @@ def _add_comparisons() -> None:
                 return compare(a, b)
             return compare(number(name, a), number(name, b, 1))
 
-        CORE.add(name, Primitive(name, call, 2, 2, False), f"({name} a b): whether a {name} b; numbers or strings")
+        CORE.add(
+            name, Primitive(name, call, 2, 2, False), f"({name} a b): t if a {name} b, else (); numbers or strings"
+        )
 
 
 _add_comparisons()

@@ -1,4 +1,4 @@
-"""Special forms that decide what is evaluated, and how often (docs/reference/sn28.md, section 1.3)."""
+"""Define special forms and functions that control evaluation (docs/reference/sn28.md, section 1.3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from snsim.errors import NO_HINT, Fault, SnError
 from snsim.language.forms import BACKQUOTE, NIL, Form, Pair, Symbol
 from snsim.language.limits import LONG_LIST, LimitError, exceeded
-from snsim.language.procedures import TRUE, Misuse, check_pattern, function, match_pattern, special
+from snsim.language.procedures import TRUE, CallError, check_pattern, function, match_pattern, special
 from snsim.language.quasiquote import argument_of, backquote
 
 if TYPE_CHECKING:
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def rest_of(form: Pair, least: int, syntax: str) -> Any:
-    """The first cell of the arguments of a special form; Misuse with its syntax if they are less than `least`."""
+    """Return the first argument cell of a special form; raise CallError if there are fewer than `least` arguments."""
     cell: Form = form.cdr
     for _ in range(least):
         if not isinstance(cell, Pair):
-            raise Misuse(f"{form.car} is not complete", None, f"write {syntax}")
+            raise CallError(f"{form.car} has too few arguments", None, f"write {syntax}")
         cell = cell.cdr
     return form.cdr
 
 
 def is_pair_of_two(form: Form) -> bool:
-    """Whether the form is a list of two elements."""
+    """Return whether the form is a list of two elements."""
     return isinstance(form, Pair) and isinstance(form.cdr, Pair) and form.cdr.cdr is NIL
 
 
@@ -35,16 +35,16 @@ def quote(interpreter: Interpreter, form: Pair) -> Form:
     """(quote x), 'x: x itself, not evaluated"""
     cell = argument_of(form, form.car)
     if cell is None:
-        raise Misuse("quote takes one form", None, "write 'x")
+        raise CallError("quote takes one form", None, "write 'x")
     return cell.car
 
 
 @special("backquote")
 def quasi(interpreter: Interpreter, form: Pair) -> Form:
-    """(backquote x), `x: x with what stands behind commas computed: `(a ,b ,@list)"""
+    """(backquote x), `x: x, with the expressions after commas computed: `(a ,b ,@list)"""
     cell = argument_of(form, BACKQUOTE)
     if cell is None:
-        raise Misuse("backquote takes one form", None, "write `x")
+        raise CallError("backquote takes one form", None, "write `x")
     return backquote(interpreter, cell.car, interpreter.place())
 
 
@@ -89,7 +89,7 @@ def cond(interpreter: Interpreter, form: Pair) -> Form:
     while isinstance(cell, Pair):
         clause = cell.car
         if not isinstance(clause, Pair):
-            raise Misuse("a clause of cond is a list", None, "write (cond (condition form...)...)")
+            raise CallError("a clause of cond must be a list", None, "write (cond (condition form...)...)")
         interpreter.step()
         if interpreter.evaluate(clause.car, clause.at) is not NIL:
             return interpreter.body(clause.cdr)
@@ -104,7 +104,7 @@ def selectq(interpreter: Interpreter, form: Pair) -> Form:
     value = interpreter.evaluate(key.car, key.at)
     for clause in interpreter.elements(key.cdr, "selectq"):
         if not isinstance(clause, Pair):
-            raise Misuse("a case of selectq is a list", None, "write (selectq x (case form...)... (t form...))")
+            raise CallError("a case of selectq must be a list", None, "write (selectq x (case form...)... (t form...))")
         case = clause.car
         if (
             case is TRUE
@@ -147,7 +147,7 @@ def or_(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("while")
 def while_(interpreter: Interpreter, form: Pair) -> Form:
-    """(while condition form...): again and again while the condition is not (); the last value"""
+    """(while condition form...): repeats the forms while the condition is not (); the last value"""
     condition = rest_of(form, 1, "(while condition form...)")
     value: Form = NIL
     while interpreter.evaluate(condition.car, condition.at) is not NIL:
@@ -158,7 +158,7 @@ def while_(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("do-while")
 def do_while(interpreter: Interpreter, form: Pair) -> Form:
-    """(do-while condition form...): like while, the condition tested after the forms"""
+    """(do-while condition form...): like while, but tests the condition after the forms"""
     condition = rest_of(form, 1, "(do-while condition form...)")
     while True:
         interpreter.step()
@@ -169,11 +169,13 @@ def do_while(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("repeat")
 def repeat(interpreter: Interpreter, form: Pair) -> Form:
-    """(repeat n form...): the forms n times; the last value"""
+    """(repeat n form...): evaluates the forms n times; the last value"""
     count = rest_of(form, 1, "(repeat n form...)")
     times = interpreter.evaluate(count.car, count.at)
     if not isinstance(times, float) or not times >= 0:
-        raise Misuse(f"repeat: {interpreter.describe(times)} is no number of times", 0, "write (repeat n form...)")
+        raise CallError(
+            f"repeat: {interpreter.describe(times)} is not a number of times", 0, "write (repeat n form...)"
+        )
     value: Form = NIL
     done = 0
     while done + 1 <= times:
@@ -184,19 +186,19 @@ def repeat(interpreter: Interpreter, form: Pair) -> Form:
 
 
 def _for_values(interpreter: Interpreter, form: Pair, name: str) -> tuple[Symbol, Iterator[float], Form]:
-    """The variable of `for` and `mapfor`, its values one by one, and the body."""
+    """Return the variable of `for` or `mapfor`, its values one by one, and the body."""
     syntax = f"({name} (i from to [step]) form...)"
     header = rest_of(form, 1, syntax).car
     parts = interpreter.elements(header, name) if isinstance(header, Pair) else []
     if not 3 <= len(parts) <= 4 or not isinstance(parts[0], Symbol):
-        raise Misuse(f"{name}: the variable and its bounds are wrong", 0, f"write {syntax}")
+        raise CallError(f"{name}: expected a variable and its bounds", 0, f"write {syntax}")
     bounds = [interpreter.evaluate(cell.car, cell.at) for cell in header.cdr.cells()]
     for bound in bounds:
         if not isinstance(bound, float):
-            raise Misuse(f"{name}: {interpreter.describe(bound)} is no number", 0, f"write {syntax}")
+            raise CallError(f"{name}: {interpreter.describe(bound)} is not a number", 0, f"write {syntax}")
     start, end, step = (*bounds, 1.0)[:3]
     if step == 0:
-        raise Misuse(f"{name}: a step of 0 never ends", 0, "write a step such as 1, or -1 to count down")
+        raise CallError(f"{name}: a step of 0 never ends", 0, "write a step such as 1, or -1 to count down")
 
     def values() -> Iterator[float]:
         i = start
@@ -209,7 +211,7 @@ def _for_values(interpreter: Interpreter, form: Pair, name: str) -> tuple[Symbol
 
 @special("for")
 def for_(interpreter: Interpreter, form: Pair) -> Form:
-    """(for (i from to [step]) form...): i from the first bound to the second, both included; the last value"""
+    """(for (i from to [step]) form...): sets i to each number from one bound to the other, inclusive; the last value"""
     variable, values, body = _for_values(interpreter, form, "for")
     value: Form = NIL
     bindings = interpreter.bind(variable, NIL)
@@ -251,25 +253,25 @@ def _collect(interpreter: Interpreter, results: list[Form], value: Form) -> None
 
 
 def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tuple[Symbol, Form]]]:
-    """What `each` and `all` bind in each round: the elements of their lists, taken in parallel."""
+    """Yield what `each` and `all` bind in each round: the elements of their lists, in parallel."""
     syntax = f"({name} ((x list)...) form...)"
     header = rest_of(form, 1, syntax).car
     patterns: list[Form] = []
     lists: list[list[Form]] = []
     for binding in interpreter.elements(header, name):
         if not is_pair_of_two(binding):
-            raise Misuse(
-                f"{name}: a variable and its list are wanted, not {interpreter.describe(binding)}", 0, f"write {syntax}"
+            raise CallError(
+                f"{name}: expected a variable and its list, not {interpreter.describe(binding)}", 0, f"write {syntax}"
             )
         cell = binding.cdr
         patterns.append(check_pattern(binding.car))
         lists.append(interpreter.elements(interpreter.evaluate(cell.car, cell.at), name, cell.at))
     lengths = {len(values) for values in lists}
     if len(lengths) > 1:
-        raise Misuse(
+        raise CallError(
             f"{name}: the lists have {', '.join(str(len(v)) for v in lists)} elements",
             0,
-            "cut the longer ones, or make the others as long: they are taken in parallel",
+            "make the lists equally long: they are traversed in parallel",
         )
     for values in zip(*lists):
         interpreter.step()
@@ -281,7 +283,7 @@ def _rounds(interpreter: Interpreter, form: Pair, name: str) -> Iterator[list[tu
 
 @special("each")
 def each(interpreter: Interpreter, form: Pair) -> Form:
-    """(each ((x list)...) form...): the forms for each element, lists taken in parallel; the last value"""
+    """(each ((x list)...) form...): the forms for each element, several lists in parallel; the last value"""
     value: Form = NIL
     for bound in _rounds(interpreter, form, "each"):
         value = interpreter.run_body(bound, form.cdr.cdr)
@@ -301,17 +303,17 @@ def _parallel(interpreter: Interpreter, name: str, lists: tuple[Form, ...]) -> l
     columns = [interpreter.elements(values, name) for values in lists]
     lengths = {len(column) for column in columns}
     if len(lengths) > 1:
-        raise Misuse(
+        raise CallError(
             f"{name}: the lists have {', '.join(str(len(c)) for c in columns)} elements",
             None,
-            "cut the longer ones, or make the others as long: they are taken in parallel",
+            "make the lists equally long: they are traversed in parallel",
         )
     return list(zip(*columns))
 
 
 @function("mapcar", interpreter=True)
 def mapcar(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
-    """(mapcar f list...): the list of the values of f for the elements, lists taken in parallel"""
+    """(mapcar f list...): the list of the values of f for the elements, several lists in parallel"""
     results = []
     for values in _parallel(interpreter, "mapcar", (first, *more)):
         results.append(interpreter.apply(f, list(values)))
@@ -320,7 +322,7 @@ def mapcar(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
 
 @function("mapc", interpreter=True)
 def mapc(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
-    """(mapc f list...): like mapcar; the last value only"""
+    """(mapc f list...): like mapcar, but returns the last value only"""
     value: Form = NIL
     for values in _parallel(interpreter, "mapc", (first, *more)):
         value = interpreter.apply(f, list(values))
@@ -330,10 +332,10 @@ def mapc(interpreter: Interpreter, f: Form, first: Form, *more: Form) -> Form:
 def _recursive(interpreter: Interpreter, f: Form, tree: Form, name: str, depth: int = 0) -> Form:
     if depth > interpreter.limits.nesting:
         raise exceeded(
-            f"{name}: the list is nested too deep",
+            f"{name}: the list is nested too deeply",
             interpreter.limits.nesting,
             interpreter.place(),
-            "a list that holds itself? Give one that does not, such as (flatten list)",
+            "is it a circular list? Pass one that is not, such as (flatten list)",
         )
     interpreter.step()
     results = []
@@ -345,13 +347,13 @@ def _recursive(interpreter: Interpreter, f: Form, tree: Form, name: str, depth: 
 
 @function("rmapcar", interpreter=True)
 def rmapcar(interpreter: Interpreter, f: Form, tree: Form) -> Form:
-    """(rmapcar f list): like mapcar, inside the lists of a list too"""
+    """(rmapcar f list): like mapcar, also inside nested lists"""
     return _recursive(interpreter, f, tree, "rmapcar")
 
 
 @function("rmapc", interpreter=True)
 def rmapc(interpreter: Interpreter, f: Form, tree: Form) -> Form:
-    """(rmapc f list): calls f for every element, inside the lists of a list too"""
+    """(rmapc f list): calls f for every element, also inside nested lists"""
     _recursive(interpreter, f, tree, "rmapc")
     return NIL
 
@@ -369,7 +371,7 @@ def eval_(interpreter: Interpreter, *forms: Form) -> Form:
 def apply(interpreter: Interpreter, f: Form, *arguments: Form) -> Form:
     """(apply f [x...] list): the value of f for the arguments x and the elements of the list"""
     if not arguments:
-        raise Misuse("apply: a list of arguments is wanted", None, "write (apply f list)")
+        raise CallError("apply: expected a list of arguments", None, "write (apply f list)")
     return interpreter.apply(f, [*arguments[:-1], *interpreter.elements(arguments[-1], "apply")])
 
 
@@ -387,21 +389,21 @@ def null(x: Form) -> bool:
 
 @special("on-error")
 def on_error(interpreter: Interpreter, form: Pair) -> Form:
-    """(on-error handler form...): the forms; after an error in them the handler, and the error goes on"""
+    """(on-error handler form...): evaluates the forms; after an error, the handler, and raises the error again"""
     handler = rest_of(form, 1, "(on-error handler form...)")
     try:
         return interpreter.body(handler.cdr)
     except LimitError:
         raise
-    except (SnError, Misuse):
+    except (SnError, CallError):
         interpreter.evaluate(handler.car, handler.at)
         raise
 
 
 @function("error", interpreter=True)
 def error(interpreter: Interpreter, *parts: Form) -> Form:
-    """(error ['where] "text" [x]): ends the program with this message"""
-    words = []
+    """(error ['where] "text" [x]): ends the program with this error message"""
+    sentence = []
     for part in parts:
-        words.append(part if isinstance(part, str) else interpreter.describe(part))
-    raise SnError(Fault(": ".join(words) or "error", interpreter.place(), hint=NO_HINT))
+        sentence.append(part if isinstance(part, str) else interpreter.describe(part))
+    raise SnError(Fault(": ".join(sentence) or "error", interpreter.place(), hint=NO_HINT))

@@ -1,4 +1,4 @@
-"""Definitions, bindings and assignments (docs/reference/sn28.md, sections 1.2 and 1.3)."""
+"""Define definitions, bindings and assignments (docs/reference/sn28.md, sections 1.2 and 1.3)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from snsim.language.builtins.control import is_pair_of_two, rest_of
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
 from snsim.language.objects import Object
 from snsim.language.procedures import (
+    CallError,
     Function,
     Macro,
-    Misuse,
     Parameters,
     check_name,
     check_pattern,
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 _SCOPE = symbol("scope")
-_MOST_SLOTS = 100  # in :a:b:c; a list that holds itself would have no end
+_MOST_SLOTS = 100  # in :a:b:c; a circular list would never end
 
 
 def _parts(form: Pair, syntax: str) -> tuple[Symbol, Parameters, Form]:
-    """Name, parameters and body of a definition."""
+    """Return the name, parameters and body of a definition."""
     cell = rest_of(form, 2, syntax)
     if not isinstance(cell.car, Symbol):
-        raise Misuse(f"{form.car}: a name is wanted", 0, f"write {syntax}")
+        raise CallError(f"{form.car}: expected a name", 0, f"write {syntax}")
     check_name(cell.car, 0)
     return cell.car, _parameters(cell.cdr, 1), cell.cdr.cdr
 
@@ -39,8 +39,8 @@ def _parts(form: Pair, syntax: str) -> tuple[Symbol, Parameters, Form]:
 def _parameters(cell: Pair, argument: int) -> Parameters:
     try:
         return Parameters.of(cell.car)
-    except Misuse as misuse:
-        raise Misuse(misuse.message, argument, misuse.hint) from None
+    except CallError as call_error:
+        raise CallError(call_error.message, argument, call_error.hint) from None
 
 
 @special("de")
@@ -69,7 +69,7 @@ def dm(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("dmd")
 def dmd(interpreter: Interpreter, form: Pair) -> Form:
-    """(dmd name (argument...) form...): defines a macro; its expansion takes the place of the call"""
+    """(dmd name (argument...) form...): defines a macro; its expansion replaces the call"""
     name, parameters, body = _parts(form, "(dmd name (argument...) form...)")
     interpreter.assign(name, Macro(name.name, parameters, body, replaces=True, span=form.span))
     return name
@@ -77,7 +77,7 @@ def dmd(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("defun")
 def defun(interpreter: Interpreter, form: Pair) -> Form:
-    """(defun name (argument...) form...): defines a function outside of all bindings"""
+    """(defun name (argument...) form...): defines a global function, outside all bindings"""
     name, parameters, body = _parts(form, "(defun name (argument...) form...)")
     interpreter.assign_global(name, Function(name.name, parameters, body, True, form.span))
     return name
@@ -85,7 +85,7 @@ def defun(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("defmacro")
 def defmacro(interpreter: Interpreter, form: Pair) -> Form:
-    """(defmacro name (argument...) form...): defines a macro outside of all bindings"""
+    """(defmacro name (argument...) form...): defines a global macro, outside all bindings"""
     name, parameters, body = _parts(form, "(defmacro name (argument...) form...)")
     interpreter.assign_global(name, Macro(name.name, parameters, body, span=form.span))
     return name
@@ -113,13 +113,13 @@ def mlambda(interpreter: Interpreter, form: Pair) -> Form:
 
 
 def _bindings(interpreter: Interpreter, form: Pair, name: str) -> list[tuple[Form, Pair]]:
-    """The patterns of `let` and the cells of their values."""
+    """Return the patterns of `let` and the cells of their values."""
     syntax = f"({name} ((variable value)...) form...)"
     pairs = []
     for binding in interpreter.elements(rest_of(form, 1, syntax).car, name):
         if not is_pair_of_two(binding):
-            raise Misuse(
-                f"{name}: a variable and its value are wanted, not {interpreter.describe(binding)}",
+            raise CallError(
+                f"{name}: expected a variable and its value, not {interpreter.describe(binding)}",
                 0,
                 f"write {syntax}",
             )
@@ -129,7 +129,7 @@ def _bindings(interpreter: Interpreter, form: Pair, name: str) -> list[tuple[For
 
 @special("let")
 def let(interpreter: Interpreter, form: Pair) -> Form:
-    """(let ((variable value)...) form...): the forms with variables bound, all values computed first"""
+    """(let ((variable value)...) form...): evaluates the forms with variables bound; all values are computed first"""
     pairs = _bindings(interpreter, form, "let")
     bound: list[tuple[Symbol, Form]] = []
     for pattern, cell in pairs:
@@ -139,12 +139,12 @@ def let(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("let*")
 def let_star(interpreter: Interpreter, form: Pair) -> Form:
-    """(let* ((variable value)...) form...): like let, one after the other; names only"""
+    """(let* ((variable value)...) form...): like let, but binds one variable after the other; names only"""
     bound: list[Symbol] = []
     try:
         for variable, cell in _bindings(interpreter, form, "let*"):
             if not isinstance(variable, Symbol):
-                raise Misuse("let* binds names only", 0, "write let in place of let*: it takes patterns")
+                raise CallError("let* binds names only", 0, "write let in place of let*: it takes patterns")
             value = interpreter.evaluate(cell.car, cell.at)
             interpreter.bind(variable, value)
             bound.append(variable)
@@ -155,7 +155,7 @@ def let_star(interpreter: Interpreter, form: Pair) -> Form:
 
 
 def _scoped(target: Form) -> Symbol | None:
-    """The symbol a of (scope a), which :a stands for."""
+    """Return the symbol a of (scope a), which `:a` abbreviates, or None."""
     if isinstance(target, Pair) and target.car is _SCOPE and isinstance(target.cdr, Pair) and target.cdr.cdr is NIL:
         return target.cdr.car if isinstance(target.cdr.car, Symbol) else None
     return None
@@ -163,7 +163,7 @@ def _scoped(target: Form) -> Symbol | None:
 
 @special("setq")
 def setq(interpreter: Interpreter, form: Pair) -> Form:
-    """(setq a x b y ...): sets variables, all values computed first; :a is the variable outside of all functions"""
+    """(setq a x b y ...): sets variables, after computing all values; :a is the global variable a"""
     targets: list[Form] = []
     values: list[Form] = []
     cell = form.cdr
@@ -174,17 +174,21 @@ def setq(interpreter: Interpreter, form: Pair) -> Form:
         values.append(interpreter.evaluate(cell.cdr.car, cell.cdr.at))
         cell = cell.cdr.cdr
     if cell is not NIL or not targets:
-        raise Misuse("setq: a variable without a value", 2 * len(targets) if cell else None, "write (setq a x b y ...)")
+        raise CallError(
+            "setq: a variable without a value", 2 * len(targets) if cell else None, "write (setq a x b y ...)"
+        )
     for i, (target, value) in enumerate(zip(targets, values)):
         if isinstance(target, Symbol):
             interpreter.assign(target, value)
         elif not _assign_place(interpreter, target, value, 2 * i):
-            raise Misuse(f"setq: {interpreter.describe(target)} is no variable", 2 * i, "write (setq a x b y ...)")
+            raise CallError(
+                f"setq: {interpreter.describe(target)} is not a variable", 2 * i, "write (setq a x b y ...)"
+            )
     return value
 
 
 def _assign_place(interpreter: Interpreter, target: Form, value: Form, argument: int = 0) -> bool:
-    """Set what :a or :o:s stands for; whether it stands for anything."""
+    """Set what :a or :o:s refers to; return whether the target has this form."""
     if (name := _scoped(target)) is not None:
         interpreter.assign_global(name, value)
     elif (path := _slot_path(target)) is not None:
@@ -196,18 +200,20 @@ def _assign_place(interpreter: Interpreter, target: Form, value: Form, argument:
 
 @special("scope")
 def scope(interpreter: Interpreter, form: Pair) -> Form:
-    """(scope a), :a: the value of a outside of all functions; :o:s: the slot s of the object in o"""
+    """(scope a), :a: the value of the global variable a; :o:s: the slot s of the object in o"""
     name = _scoped(form)
     if name is not None:
         return interpreter.global_value(name, form.span)
     path = _slot_path(form)
     if path is None:
-        raise Misuse("scope takes one name, or those of an object and its slots", None, "write :a, or :object:slot")
+        raise CallError(
+            "scope takes one name, or the names of an object and its slots", None, "write :a, or :object:slot"
+        )
     return _object(interpreter, path[:-1]).get(path[-1])
 
 
 def _slot_path(target: Form) -> list[Symbol] | None:
-    """The symbols o, s, t of (scope o s t), which :o:s:t stands for."""
+    """Return the symbols o, s, t of (scope o s t), which `:o:s:t` abbreviates, or None."""
     if not isinstance(target, Pair) or target.car is not _SCOPE:
         return None
     names: list[Symbol] = []
@@ -219,12 +225,12 @@ def _slot_path(target: Form) -> list[Symbol] | None:
 
 
 def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None = None) -> Object:
-    """The object in a variable, or in a slot of one."""
+    """Return the object in a variable, or in a slot of one."""
     value = interpreter.value(path[0])
     for name in (*path[1:], None):
         if not isinstance(value, Object) or value.kind is None:
-            raise Misuse(
-                f"{interpreter.describe(value)} is no object and has no slots",
+            raise CallError(
+                f"{interpreter.describe(value)} is not an object, so it has no slots",
                 argument,
                 "write :object:slot for a variable that holds an object",
             )
@@ -237,8 +243,10 @@ def _object(interpreter: Interpreter, path: list[Symbol], argument: int | None =
 def set_(interpreter: Interpreter, name: Form, value: Form) -> Form:
     """(set 'a x): sets the variable whose name is computed"""
     if not isinstance(name, Symbol):
-        raise Misuse(
-            f"set: {interpreter.describe(name)} is no name", 0, "write a name with a quote, (set 'a x), or (setq a x)"
+        raise CallError(
+            f"set: {interpreter.describe(name)} is not a name",
+            0,
+            "write a name with a quote, (set 'a x), or (setq a x)",
         )
     interpreter.assign(name, value)
     return value
@@ -246,7 +254,7 @@ def set_(interpreter: Interpreter, name: Form, value: Form) -> Form:
 
 @special("incr")
 def incr(interpreter: Interpreter, form: Pair) -> Form:
-    """(incr a [n]): adds n (1 if absent) to the variable a"""
+    """(incr a [n]): adds n (default 1) to the variable a"""
     cell = rest_of(form, 1, "(incr variable [n])")
     by = interpreter.evaluate(cell.cdr.car, cell.cdr.at) if isinstance(cell.cdr, Pair) else 1.0
     target = cell.car
@@ -255,11 +263,11 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
     elif _slot_path(target) is not None or _scoped(target) is not None:
         value = interpreter.evaluate(target, cell.at)
     else:
-        raise Misuse("incr: a variable is wanted", 0, "write (incr variable [n])")
+        raise CallError("incr: expected a variable", 0, "write (incr variable [n])")
     if not isinstance(value, float) or not isinstance(by, float):
         wrong, argument = (value, 0) if isinstance(by, float) else (by, 1)
-        raise Misuse(
-            f"incr: {interpreter.describe(wrong)} is no number",
+        raise CallError(
+            f"incr: {interpreter.describe(wrong)} is not a number",
             argument,
             conversion(by, "number") if argument else f"set it first: (setq {interpreter.describe(target)} 0)",
         )
@@ -272,11 +280,11 @@ def incr(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("defvar")
 def defvar(interpreter: Interpreter, form: Pair) -> Form:
-    """(defvar a [x]): sets the variable a outside of all functions unless it is set; --set a=y gives y for x"""
+    """(defvar a [x]): sets the global variable a unless it is set; --set a=y uses y in place of x"""
     cell = rest_of(form, 1, "(defvar variable [value])")
     name = cell.car
     if not isinstance(name, Symbol):
-        raise Misuse("defvar: a name is wanted", 0, "write (defvar variable [value])")
+        raise CallError("defvar: expected a name", 0, "write (defvar variable [value])")
     check_name(name, 0)
     interpreter.preset_names.append(name.name)
     if name.name in interpreter.presets and name.name not in interpreter.used_presets:
@@ -290,10 +298,10 @@ def defvar(interpreter: Interpreter, form: Pair) -> Form:
 
 @special("defparameter")
 def defparameter(interpreter: Interpreter, form: Pair) -> Form:
-    """(defparameter a x): sets the variable a outside of all functions"""
+    """(defparameter a x): sets the global variable a"""
     cell = rest_of(form, 2, "(defparameter variable value)")
     if not isinstance(cell.car, Symbol):
-        raise Misuse("defparameter: a name is wanted", 0, "write (defparameter variable value)")
+        raise CallError("defparameter: expected a name", 0, "write (defparameter variable value)")
     check_name(cell.car, 0)
     interpreter.assign_global(cell.car, interpreter.body(cell.cdr))
     return cell.car

@@ -1,4 +1,4 @@
-"""Elements of matrices and arrays: `(m i j)` gives, `(m i j x)` sets (docs/reference/sn28.md, section 1.6)."""
+"""Read and set elements of matrices and arrays: `(m i j)`, `(m i j x)` (docs/reference/sn28.md, section 1.6)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, Pair
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 
 def index_matrix(interpreter: Interpreter, m: np.ndarray, arguments: list[Form]) -> Form:
-    """(m i j): an element, or nested lists for () and (a b); (m i j x): sets, and gives the matrix."""
+    """Evaluate (m i j): an element, or nested lists for () and (a b); (m i j x) sets it and returns the matrix."""
     if len(arguments) not in (m.ndim, m.ndim + 1):
-        raise Misuse(
-            f"a matrix of {m.ndim} dimensions takes {m.ndim} indices, or a value behind them; "
+        raise CallError(
+            f"a matrix of {m.ndim} dimensions takes {m.ndim} indices, and a value after them to set it; "
             f"{len(arguments)} arguments given",
             None,
             f"write {call_of(m)}, or {call_of(m, 'x')} to set it to x",
@@ -34,36 +34,36 @@ def index_matrix(interpreter: Interpreter, m: np.ndarray, arguments: list[Form])
 
 
 def call_of(m: np.ndarray, *value: str) -> str:
-    """Return how an element of a matrix is asked for, or set to a value: `(m i1 i2 x)`."""
+    """Return how to write a call that reads an element of a matrix, or sets it to a value: `(m i1 i2 x)`."""
     return f"({' '.join(['m', *[f'i{k}' for k in range(1, m.ndim + 1)], *value])})"
 
 
-def selection(interpreter: Interpreter, given: Form, size: int, position: int) -> int | slice:
-    """An index: a number, () for all, or (a b) for a to b, both included (none if b is less than a)."""
-    if given is NIL:
+def selection(interpreter: Interpreter, index: Form, size: int, position: int) -> int | slice:
+    """Return an index: a number, () for all, or (a b) for a to b inclusive (empty if b is less than a)."""
+    if index is NIL:
         return slice(0, size)
-    ends = [given]
-    if isinstance(given, Pair):
-        ends = [given.car, given.cdr.car] if isinstance(given.cdr, Pair) and given.cdr.cdr is NIL else []
+    ends = [index]
+    if isinstance(index, Pair):
+        ends = [index.car, index.cdr.car] if isinstance(index.cdr, Pair) and index.cdr.cdr is NIL else []
     if not ends or not all(isinstance(end, float) for end in ends):
-        raise Misuse(
-            f"an index of a matrix is a number, () or (a b), not {interpreter.describe(given)}",
+        raise CallError(
+            f"an index of a matrix is a number, () or (a b), not {interpreter.describe(index)}",
             position,
             f"write a number from 0 to {size - 1}, () for all, or '(0 {size - 1}) for a range",
         )
     indices = [whole("index", end, position) for end in ends]
     for i in indices:
         if not 0 <= i < size:
-            raise Misuse(
-                f"the index {i} lies outside of 0 to {size - 1}",
+            raise CallError(
+                f"the index {i} is out of range: 0 to {size - 1}",
                 position,
                 f"indices count from 0: write {size - 1} for the last, () for all",
             )
-    return indices[0] if isinstance(given, float) else slice(indices[0], max(indices[1] + 1, indices[0]))
+    return indices[0] if isinstance(index, float) else slice(indices[0], max(indices[1] + 1, indices[0]))
 
 
 def element(part: np.ndarray) -> Form:
-    """The one element of a part without dimensions."""
+    """Return the one element of a part without dimensions."""
     value = part.item()
     return value if part.dtype == object else float(value)
 
@@ -76,11 +76,11 @@ def _as_lists(interpreter: Interpreter, part: np.ndarray) -> Form:
 
 
 def _fill(interpreter: Interpreter, target: np.ndarray, value: Form) -> None:
-    """Set the elements of a part to a value: one for all, a list with one for each row, or a list of all in order."""
-    if type(value) is float and target.dtype == np.float64:  # what most calls do
+    """Set the elements of a part: to one value, to a list with one value per row, or to a list of all in order."""
+    if type(value) is float and target.dtype == np.float64:  # the common case
         target[...] = value
     elif target.dtype != object and isinstance(value, np.ndarray):
-        put(target, _as_many(value, target))
+        put(target, _reshaped(value, target))
     elif target.ndim == 0 or not isinstance(value, Pair):
         put_elements(target, [value])
     else:
@@ -94,17 +94,17 @@ def _fill(interpreter: Interpreter, target: np.ndarray, value: Form) -> None:
             put_elements(target, values)
         else:
             rows = f"{len(target)} rows of " if target.ndim > 1 else ""
-            raise Misuse(
-                f"a list of {len(values)} is given for {rows}{target.size} elements",
+            raise CallError(
+                f"a list of {len(values)} was given for {rows}{target.size} elements",
                 None,
                 f"give a list of {target.size} elements, or one number for all",
             )
 
 
-def _as_many(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _reshaped(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     if source.size != target.size:
-        raise Misuse(
-            f"a matrix of {source.size} elements is given for {target.size} elements",
+        raise CallError(
+            f"a matrix of {source.size} elements was given for {target.size} elements",
             None,
             f"cut out {target.size} elements: (submatrix m '(a b) ...)"
             if source.size > target.size
@@ -114,38 +114,38 @@ def _as_many(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def put_elements(target: np.ndarray, values: list[Form]) -> None:
-    """Set the elements of a part, in row order, to these values: numbers, for a matrix. One value is for all."""
-    held = np.empty(len(values), target.dtype if target.dtype == object else np.float64)
+    """Set the elements of a part, in row order, to these values: numbers, for a matrix. One value fills the part."""
+    elements = np.empty(len(values), target.dtype if target.dtype == object else np.float64)
     for i, value in enumerate(values):
-        held[i] = value if target.dtype == object else number("a matrix", value, None)
-    put(target, held.reshape(target.shape if len(values) == target.size else ()))
+        elements[i] = value if target.dtype == object else number("a matrix", value, None)
+    put(target, elements.reshape(target.shape if len(values) == target.size else ()))
 
 
 def put(target: np.ndarray, source: np.ndarray) -> None:
     """Set the elements of a part to those of a matrix of its shape.
 
-    For a target of whole numbers the source is truncated, as in SN, and must lie in the range of its type.
+    For an integer target the source is truncated, as in SN. CallError for a value outside the range of its type.
     """
     if target.dtype != object:
         numbers = [number("a matrix", x, None) for x in source.ravel().tolist()] if source.dtype == object else source
         source = np.asarray(numbers, np.float64).reshape(source.shape)
     elif source.dtype != object:
-        source = source.astype(np.float64)  # so that the array holds numbers of the language
+        source = source.astype(np.float64)  # so that the array holds numbers of the Lisp
     if np.issubdtype(target.dtype, np.integer):
         bounds = np.iinfo(target.dtype)
         wrong = source[~((source > bounds.min - 1) & (source < bounds.max + 1))]
         if wrong.size:
-            raise Misuse(
+            raise CallError(
                 f"{float(wrong.flat[0]):g} does not fit in a matrix of numbers from {bounds.min} to {bounds.max}",
                 None,
-                "keep it in a matrix of (matrix n m), which holds any number",
+                "keep it in a matrix made by (matrix n m), which holds any number",
             )
     if target.dtype == np.float32:
         wrong = source[np.isfinite(source) & (np.abs(source) > np.finfo(np.float32).max)]
         if wrong.size:
-            raise Misuse(
+            raise CallError(
                 f"{float(wrong.flat[0]):g} is too large for a matrix in single precision",
                 None,
-                "keep it in a matrix of (matrix n m), which is in double precision",
+                "keep it in a matrix made by (matrix n m), which is in double precision",
             )
     target[...] = source

@@ -1,4 +1,4 @@
-"""Lists, their parts and what is asked of them (docs/reference/sn28.md, section 1.4)."""
+"""Define the functions on lists (docs/reference/sn28.md, section 1.4)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair, make_list
 from snsim.language.printer import brief
-from snsim.language.procedures import ABSENT, CORE, Misuse, Primitive, alias, conversion, function
+from snsim.language.procedures import ABSENT, CORE, CallError, Primitive, alias, conversion, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -17,12 +17,12 @@ def _step(name: str, x: Form, letter: str) -> Form:
     if x is NIL:
         return NIL
     if not isinstance(x, Pair):
-        raise Misuse(f"{name}: {brief(x)} is no list", 0, conversion(x, "list"))
+        raise CallError(f"{name}: {brief(x)} is not a list", 0, conversion(x, "list"))
     return x.car if letter == "a" else x.cdr
 
 
 def _add_car_and_cdr() -> None:
-    """car, cdr and their combinations up to cddddr; (cadr x) is (car (cdr x))."""
+    """Register car, cdr and their combinations up to cddddr; (cadr x) is (car (cdr x))."""
     for length in range(1, 5):
         for letters in product("ad", repeat=length):
             name = f"c{''.join(letters)}r"
@@ -43,7 +43,7 @@ _add_car_and_cdr()
 
 @function("cons")
 def cons(a: Form, b: Form) -> Form:
-    """(cons a list): the list with a put before it"""
+    """(cons a list): the list with a in front"""
     return Pair(a, b)
 
 
@@ -55,7 +55,7 @@ def list_(*items: Form) -> Form:
 
 @function("append", interpreter=True)
 def append(interpreter: Interpreter, *lists: Form) -> Form:
-    """(append list...): one list of the elements of all; the last one is not copied, but shared"""
+    """(append list...): one list of the elements of all; the last list is shared, not copied"""
     result: Form = lists[-1] if lists else NIL
     for values in lists[-2::-1]:
         result = interpreter.new_list(interpreter.elements(values, "append"), "append", result)
@@ -70,30 +70,30 @@ def reverse(interpreter: Interpreter, values: Form) -> Form:
 
 @function("length", interpreter=True)
 def length(interpreter: Interpreter, values: Form) -> Form:
-    """(length list): how many elements it has"""
+    """(length list): the number of elements"""
     return float(len(interpreter.elements(values, "length")))
 
 
 @function("nth", interpreter=True)
 def nth(interpreter: Interpreter, n: Form, values: Form) -> Form:
-    """(nth n list): the element n, counted from 0; (nth list n) counts from 1; () if there is none"""
+    """(nth n list): element n, counted from 0; (nth list n) counts from 1; () if there is none"""
     cell = _nth_cell(interpreter, "nth", n, values)
     return NIL if cell is None else cell.car
 
 
 @function("nthcdr", interpreter=True)
 def nthcdr(interpreter: Interpreter, n: Form, values: Form) -> Form:
-    """(nthcdr n list): the list without its first n elements; (nthcdr list n) without n - 1; () if there are less"""
+    """(nthcdr n list): the list without its first n elements; (nthcdr list n) without n - 1; () if it is shorter"""
     return _nth_cell(interpreter, "nthcdr", n, values)
 
 
 def _nth_cell(interpreter: Interpreter, name: str, a: Form, b: Form) -> Pair | None:
-    """The cell that (name n list), which counts from 0, or (name list n), from 1, is about; None if there is none."""
+    """Return the cell that (name n list), from 0, or (name list n), from 1, refers to; None if there is none."""
     n, first, cell = (a, 0, b) if isinstance(a, float) else (b, 1, a)
     if not isinstance(n, float) or abs(n) > interpreter.limits.list_length:
-        raise Misuse(f"{name}: {interpreter.describe(n)} is no place in a list", 0)
+        raise CallError(f"{name}: {interpreter.describe(n)} is not an index of a list", 0)
     if cell is not NIL and not isinstance(cell, Pair):
-        raise Misuse(f"{name}: {interpreter.describe(cell)} is no list", None, conversion(cell, "list"))
+        raise CallError(f"{name}: {interpreter.describe(cell)} is not a list", None, conversion(cell, "list"))
     index = int(n) - first
     interpreter.budget.walk(max(index, 0))
     while index > 0 and isinstance(cell, Pair):
@@ -124,7 +124,7 @@ def lastcdr(interpreter: Interpreter, values: Form) -> Form:
 
 @function("member", interpreter=True)
 def member(interpreter: Interpreter, x: Form, values: Form) -> Form:
-    """(member x list): the list from the first element equal to x; () if there is none"""
+    """(member x list): the part of the list from the first element equal to x; () if there is none"""
     interpreter.elements(values, "member")
     cell = values
     while isinstance(cell, Pair):
@@ -150,16 +150,16 @@ def assoc(interpreter: Interpreter, key: Form, alist: Form) -> Form:
 @function("alist-get", interpreter=True)
 def alist_get(interpreter: Interpreter, key: Form, alist: Form) -> Form:
     """(alist-get key list): the cdr of the first pair whose car equals the key"""
-    found = _association(interpreter, "alist-get", key, alist)
-    return NIL if found is None else found.cdr
+    association = _association(interpreter, "alist-get", key, alist)
+    return NIL if association is None else association.cdr
 
 
 @function("range", interpreter=True)
 def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABSENT) -> Form:
-    """(range n): 1 to n; (range a b [step]): a to b, both included, downwards if b is less"""
+    """(range n): 1 to n; (range a b [step]): a to b inclusive, downwards if b is less"""
     for i, value in enumerate((a, b, step)):
         if value is not ABSENT and not isinstance(value, float):
-            raise Misuse(f"range: {interpreter.describe(value)} is no number", i)
+            raise CallError(f"range: {interpreter.describe(value)} is not a number", i)
     if b is ABSENT:
         first, end = 1.0, a
         if end < first:
@@ -168,21 +168,21 @@ def range_(interpreter: Interpreter, a: Form, b: Form = ABSENT, step: Form = ABS
         first, end = a, b
     by = step if step is not ABSENT else (1.0 if end >= first else -1.0)
     if by == 0:
-        raise Misuse("range: a step of 0 never ends", 2, "write a step such as 1, or -1 to count down")
+        raise CallError("range: a step of 0 never ends", 2, "write a step such as 1, or -1 to count down")
     items: list[Form] = []
     x = first
     while len(items) <= interpreter.limits.list_length and (x <= end if by > 0 else x >= end):
         items.append(x)
-        x += by  # summed up, as by SN and by `for`
+        x += by  # added up rather than multiplied, as in SN and in `for`
     return interpreter.new_list(items, "range")
 
 
 @function("makelist", interpreter=True)
 def makelist(interpreter: Interpreter, n: Form, x: Form) -> Form:
-    """(makelist n x): n times x"""
+    """(makelist n x): a list of n times x"""
     if not isinstance(n, float) or not n >= 0:
-        raise Misuse(
-            f"makelist: {interpreter.describe(n)} is no number of elements",
+        raise CallError(
+            f"makelist: {interpreter.describe(n)} is not a number of elements",
             0,
             "write 0 or more, such as (makelist 10 x)",
         )
@@ -191,10 +191,10 @@ def makelist(interpreter: Interpreter, n: Form, x: Form) -> Form:
 
 @function("flatten", interpreter=True)
 def flatten(interpreter: Interpreter, tree: Form) -> Form:
-    """(flatten list): the elements of the list and of the lists in it, in one list"""
+    """(flatten list): the elements of the list and of its nested lists, in one list"""
     items: list[Form] = []
     work = [tree]
-    walk, cells = interpreter.budget.way(), 0
+    walk, cells = interpreter.budget.traversal(), 0
     while work:
         value = work.pop()
         if isinstance(value, Pair):
@@ -209,7 +209,7 @@ def flatten(interpreter: Interpreter, tree: Form) -> Form:
 
 @function("nconc", interpreter=True)
 def nconc(interpreter: Interpreter, *lists: Form) -> Form:
-    """(nconc list...): like append, but joins the lists themselves"""
+    """(nconc list...): like append, but changes the lists themselves"""
     result: Form = NIL
     for values in lists:
         end = _last_pair(interpreter, "nconc", result)
@@ -223,7 +223,7 @@ def nconc(interpreter: Interpreter, *lists: Form) -> Form:
 
 @function("nconc1", interpreter=True)
 def nconc1(interpreter: Interpreter, values: Form, x: Form) -> Form:
-    """(nconc1 list x): puts x behind the last element of the list itself"""
+    """(nconc1 list x): appends x to the list itself"""
     end = _last_pair(interpreter, "nconc1", values)
     if end is None:
         return Pair(x)
@@ -234,9 +234,9 @@ def nconc1(interpreter: Interpreter, values: Form, x: Form) -> Form:
 
 @function("rplaca", interpreter=True)
 def rplaca(interpreter: Interpreter, cell: Form, x: Form) -> Form:
-    """(rplaca list x): puts x in the place of the first element"""
+    """(rplaca list x): replaces the first element by x"""
     if not isinstance(cell, Pair):
-        raise Misuse(f"rplaca: {brief(cell)} is no list", 0)
+        raise CallError(f"rplaca: {brief(cell)} is not a list", 0)
     interpreter.rewritten += 1
     cell.car, cell.at = x, None
     return cell
@@ -244,9 +244,9 @@ def rplaca(interpreter: Interpreter, cell: Form, x: Form) -> Form:
 
 @function("rplacd", interpreter=True)
 def rplacd(interpreter: Interpreter, cell: Form, x: Form) -> Form:
-    """(rplacd list x): puts x in the place of all but the first element"""
+    """(rplacd list x): replaces all but the first element by x"""
     if not isinstance(cell, Pair):
-        raise Misuse(f"rplacd: {brief(cell)} is no list", 0)
+        raise CallError(f"rplacd: {brief(cell)} is not a list", 0)
     interpreter.rewritten += 1
     cell.cdr = x
     return cell
@@ -264,7 +264,7 @@ def filter_(interpreter: Interpreter, f: Form, values: Form) -> Form:
 
 @function("sort-list", interpreter=True)
 def sort_list(interpreter: Interpreter, values: Form, comes_after: Form) -> Form:
-    """(sort-list list f): sorted so that (f a b) is () for neighbours a, b: with < from large to small"""
+    """(sort-list list f): sorted so that (f a b) is () for neighbours a, b: with <, from largest to smallest"""
     runs = [[item] for item in interpreter.elements(values, "sort-list")]
     while len(runs) > 1:
         merged = []
@@ -275,7 +275,7 @@ def sort_list(interpreter: Interpreter, values: Form, comes_after: Form) -> Form
 
 
 def _merge(interpreter: Interpreter, first: list[Form], second: list[Form], comes_after: Form) -> list[Form]:
-    """Two sorted runs in one. Written out, as Python's own sort would nest its C stack in a recursive comparison."""
+    """Merge two sorted runs. Python's own sort would use C stack in a recursive comparison."""
     merged: list[Form] = []
     i = j = 0
     while i < len(first) and j < len(second):

@@ -1,4 +1,4 @@
-"""Matrices and arrays: made, measured and copied (docs/reference/sn28.md, section 1.6)."""
+"""Create, measure and copy matrices and arrays (docs/reference/sn28.md, section 1.6)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from snsim.language.builtins.indexing import put
 from snsim.language.forms import NIL, Form, Pair, Symbol, make_list
 from snsim.language.literals import MOST_DIMENSIONS
 from snsim.language.printer import brief
-from snsim.language.procedures import ABSENT, Misuse, alias, conversion, function, special
+from snsim.language.procedures import ABSENT, CallError, alias, conversion, function, special
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 
 def matrix(name: str, x: Form, argument: int | None = 0, objects: bool = False) -> np.ndarray:
-    """x if it is a matrix (or, with `objects`, an array), else Misuse."""
+    """Return x if it is a matrix (or, with `objects`, an array); raise CallError otherwise."""
     if isinstance(x, np.ndarray) and (objects or x.dtype != object):
         return x
-    raise Misuse(
-        f"{name}: {brief(x)} is no matrix{' of numbers' if isinstance(x, np.ndarray) else ''}",
+    raise CallError(
+        f"{name}: {brief(x)} is not a matrix{' of numbers' if isinstance(x, np.ndarray) else ''}",
         argument,
         "copy it: (copy-matrix a (matrix n m))" if isinstance(x, np.ndarray) else conversion(x, "matrix"),
     )
@@ -33,12 +33,14 @@ def _new(interpreter: Interpreter, name: str, sizes: tuple[Form, ...], kind: typ
     shape = [whole(name, size, i) for i, size in enumerate(sizes)]
     for i, size in enumerate(shape):
         if size < 1:
-            raise Misuse(f"{name}: a dimension has at least one element, {size} given", i, "write a size of 1 or more")
+            raise CallError(
+                f"{name}: a dimension needs at least one element, {size} given", i, "write a size of 1 or more"
+            )
     if len(shape) > MOST_DIMENSIONS:
-        raise Misuse(
+        raise CallError(
             f"{name}: a matrix has at most {MOST_DIMENSIONS} dimensions",
             MOST_DIMENSIONS,
-            f"write {MOST_DIMENSIONS} sizes or fewer: one can be the product of two",
+            f"write {MOST_DIMENSIONS} sizes or fewer: combine two of them into their product",
         )
     interpreter.budget.check_matrix(math.prod(shape), name)
     return np.full(shape, NIL, object) if kind is object else np.zeros(shape, kind)
@@ -58,22 +60,22 @@ def float_matrix(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
 
 @function("int-matrix", interpreter=True, makes=True)
 def int_matrix(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
-    """(int-matrix n m...): a matrix of zeros that holds whole numbers"""
+    """(int-matrix n m...): a matrix of zeros for whole numbers"""
     return _new(interpreter, "int-matrix", sizes, np.int32)
 
 
 @function("array", interpreter=True, makes=True)
 def array(interpreter: Interpreter, *sizes: Form) -> np.ndarray:
-    """(array n m...): like a matrix, of anything; its elements are () at first"""
+    """(array n m...): like a matrix, but holds any values; its elements are () at first"""
     return _new(interpreter, "array", sizes, object)
 
 
 @special("dim")
 def dim(interpreter: Interpreter, form: Pair) -> Form:
-    """(dim variable n m...): sets a variable to a new matrix of zeros in single precision"""
+    """(dim variable n m...): sets a global variable to a new matrix of zeros in single precision"""
     cell = form.cdr
     if not isinstance(cell, Pair) or not isinstance(cell.car, Symbol):
-        raise Misuse("dim: a name is wanted", 0, "write (dim variable n m...)")
+        raise CallError("dim: expected a name", 0, "write (dim variable n m...)")
     value = _new(interpreter, "dim", tuple(interpreter.arguments(cell)), np.float32)
     interpreter.budget.make(value, "dim")
     interpreter.assign_global(cell.car, value)
@@ -88,13 +90,13 @@ def matrixp(x: Form) -> Form:
 
 @function("bound")
 def bound(m: Form, k: Form = ABSENT) -> Form:
-    """(bound m): the sizes; (bound m 0): how many dimensions; (bound m k): the last index of dimension k, from 1"""
+    """(bound m): the sizes; (bound m 0): their number; (bound m k): the last index of dimension k, from 1"""
     a = matrix("bound", m, objects=True)
     if k is ABSENT:
         return make_list([float(size) for size in a.shape])
     i = whole("bound", k, 1)
     if not 0 <= i <= a.ndim:
-        raise Misuse(
+        raise CallError(
             f"bound: the matrix has {a.ndim} dimensions, not {i}",
             1,
             f"write 1 to {a.ndim}, or 0 for the number of dimensions" if a.ndim else "write (bound m 0)",
@@ -104,16 +106,16 @@ def bound(m: Form, k: Form = ABSENT) -> Form:
 
 @function("copy-matrix", interpreter=True, makes=True)
 def copy_matrix(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> np.ndarray:
-    """(copy-matrix a [b]): a copy of a, or the elements of a put in b, in row order"""
+    """(copy-matrix a [b]): a copy of a; with b, puts the elements of a in b, in row order"""
     source = matrix("copy-matrix", a, objects=True)
     if b is ABSENT:
         return source.copy()
     target = matrix("copy-matrix", b, 1, objects=True)
     if source.size != target.size:
-        raise Misuse(
+        raise CallError(
             f"copy-matrix: {source.size} elements do not fill {target.size}",
             1,
-            f"leave the second matrix out, or make it by ({' '.join(['matrix', *map(str, source.shape)])})",
+            f"leave the second matrix out, or create it with ({' '.join(['matrix', *map(str, source.shape)])})",
         )
     interpreter.budget.compute(source.size)
     put(target, source.reshape(target.shape))

@@ -1,6 +1,6 @@
-"""Arithmetic with matrices (docs/reference/sn28.md, section 1.6). What SN's own operations give is in single precision.
+"""Define arithmetic on matrices (docs/reference/sn28.md, section 1.6). SN's own operations use single precision.
 
-The last argument of `m+m` and its like is where the result goes, if it is given. One dimension is a column.
+The optional last argument of `m+m` and similar words receives the result. One dimension is a column.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from snsim.language.builtins.arithmetic import finite, number
 from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import Form
-from snsim.language.procedures import ABSENT, CORE, Misuse, Primitive, function
+from snsim.language.procedures import ABSENT, CORE, CallError, Primitive, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -29,33 +29,33 @@ def _single(a: np.ndarray) -> np.ndarray:
 def _result(
     interpreter: Interpreter, name: str, operation: Arithmetic, a: np.ndarray, b: np.ndarray, target: Form
 ) -> np.ndarray:
-    """operation(a, b) in single precision, in the target if there is one."""
+    """Return operation(a, b) in single precision, stored in the target if there is one."""
     interpreter.budget.compute(a.size)
     with np.errstate(all="ignore"):
         result = operation(_single(a), _single(b))
     if not np.isfinite(result).all() and np.isfinite(a).all() and np.isfinite(b).all():
         division = operation is np.divide and not b.all()
-        raise Misuse(
+        raise CallError(
             f"{name}: division by zero" if division else f"{name}: the result is too large",
             None,
-            "add a small number to the divisor before: (m+c b 1e-6)"
+            "add a small number to the divisor first: (m+c b 1e-6)"
             if division
-            else f"divide the elements before: in single precision the largest is {np.finfo(np.float32).max:.3g}",
+            else f"divide the elements first: the largest number in single precision is {np.finfo(np.float32).max:.3g}",
         )
     if target is ABSENT:
         return result
-    place = matrix(name, target, 2)
-    _check_equal_shapes(name, result, place, 2)
-    put(place, result)
-    return place
+    destination = matrix(name, target, 2)
+    _check_equal_shapes(name, result, destination, 2)
+    put(destination, result)
+    return destination
 
 
 def _check_equal_shapes(name: str, a: np.ndarray, b: np.ndarray, argument: int) -> None:
     if a.shape != b.shape:
-        raise Misuse(
-            f"{name}: {_sizes(a)} and {_sizes(b)} elements",
+        raise CallError(
+            f"{name}: the shapes differ: {_sizes(a)} and {_sizes(b)}",
             argument,
-            f"give a matrix of {_sizes(a)} elements, made by ({' '.join(['matrix', *map(str, a.shape)])})",
+            f"pass a matrix of {_sizes(a)} elements, created with ({' '.join(['matrix', *map(str, a.shape)])})",
         )
 
 
@@ -87,7 +87,7 @@ def _add_elementwise() -> None:
         CORE.add(
             name,
             Primitive(name, call, 2, 3, True, makes=True),
-            f"({name} a b [c]): the {what} of the elements, put in c",
+            f"({name} a b [c]): the {what} of the elements, stored in c",
         )
     for name, operation, what in (("m+c", np.add, "x + each element"), ("m*c", np.multiply, "x times each element")):
 
@@ -101,7 +101,8 @@ def _add_elementwise() -> None:
         ) -> np.ndarray:
             return _result(interpreter, name, operation, matrix(name, a), np.array(number(name, x, 1)), target)
 
-        CORE.add(name, Primitive(name, call_with_number, 2, 3, True, makes=True), f"({name} a x [c]): {what}, put in c")
+        doc = f"({name} a x [c]): {what}, stored in c"
+        CORE.add(name, Primitive(name, call_with_number, 2, 3, True, makes=True), doc)
 
 
 _add_elementwise()
@@ -109,13 +110,13 @@ _add_elementwise()
 
 @function("m*m", interpreter=True, makes=True)
 def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> np.ndarray:
-    """(m*m a b [c]): the product of two matrices, put in c"""
+    """(m*m a b [c]): the product of two matrices, stored in c"""
     x, y = _as_two_dimensions("m*m", a, 0), _as_two_dimensions("m*m", b, 1)
     if x.shape[1] != y.shape[0]:
-        raise Misuse(
-            f"m*m: {_sizes(x)} and {_sizes(y)} elements",
+        raise CallError(
+            f"m*m: the shapes {_sizes(x)} and {_sizes(y)} do not match",
             1,
-            f"give a second matrix of {x.shape[1]} rows; (transpose m) turns one of {x.shape[1]} columns",
+            f"pass a second matrix of {x.shape[1]} rows; (transpose m) turns one of {x.shape[1]} columns",
         )
     interpreter.budget.check_matrix(x.shape[0] * y.shape[1], "m*m")
     interpreter.budget.compute(x.size * y.shape[1])
@@ -130,8 +131,8 @@ def matrix_product(interpreter: Interpreter, a: Form, b: Form, target: Form = AB
 def _as_two_dimensions(name: str, x: Form, argument: int) -> np.ndarray:
     a = matrix(name, x, argument)
     if not 1 <= a.ndim <= 2:
-        raise Misuse(
-            f"{name}: a matrix of one or two dimensions is wanted, this one has {a.ndim}",
+        raise CallError(
+            f"{name}: expected a matrix of one or two dimensions, this one has {a.ndim}",
             argument,
             "cut out a part of two dimensions with (select m d i), or write (redim m rows columns)",
         )
@@ -141,9 +142,9 @@ def _as_two_dimensions(name: str, x: Form, argument: int) -> np.ndarray:
 def _add_measures() -> None:
     measures: dict[str, tuple[Callable[[np.ndarray], np.number], str]] = {
         "mean-mat": (np.mean, "the mean of all elements"),
-        "sdev-mat": (np.var, "the variance of all elements (not its root, in spite of the name)"),
-        "sup-mat": (np.max, "the greatest element"),
-        "inf-mat": (np.min, "the least element"),
+        "sdev-mat": (np.var, "the variance of all elements (not its square root, despite the name)"),
+        "sup-mat": (np.max, "the largest element"),
+        "inf-mat": (np.min, "the smallest element"),
     }
     for name, (measure, what) in measures.items():
 
@@ -171,10 +172,12 @@ def _sum_of_products(interpreter: Interpreter, name: str, a: Form, b: Form) -> f
 
 def _put_number(name: str, value: float, target: Form, argument: int) -> float:
     if target is not ABSENT:
-        place = matrix(name, target, argument)
-        if place.ndim:
-            raise Misuse(f"{name}: the result is put in a matrix without dimensions", argument, "make it by (matrix)")
-        put(place, np.array(value))
+        destination = matrix(name, target, argument)
+        if destination.ndim:
+            raise CallError(
+                f"{name}: the result needs a matrix without dimensions", argument, "create it with (matrix)"
+            )
+        put(destination, np.array(value))
     return value
 
 
@@ -183,23 +186,23 @@ def dot_product(interpreter: Interpreter, a: Form, b: Form) -> float:
     """(dot-product a b): the sum of the products of the elements of two matrices of one dimension"""
     for i, x in enumerate((a, b)):
         if matrix("dot-product", x, i).squeeze().ndim > 1:
-            raise Misuse(
-                "dot-product: a matrix of one dimension is wanted",
+            raise CallError(
+                "dot-product: expected a matrix of one dimension",
                 i,
-                f"write (redim m {np.size(x)}) for all its elements in one",
+                f"write (redim m {np.size(x)}) to use all its elements in one dimension",
             )
     return _sum_of_products(interpreter, "dot-product", a, b)
 
 
 @function("idx-dot", interpreter=True)
 def idx_dot(interpreter: Interpreter, a: Form, b: Form, target: Form = ABSENT) -> float:
-    """(idx-dot a b [c]): the sum of the products of all elements, put in the matrix c without dimensions"""
+    """(idx-dot a b [c]): the sum of the products of all elements, stored in the matrix c without dimensions"""
     return _put_number("idx-dot", _sum_of_products(interpreter, "idx-dot", a, b), target, 2)
 
 
 @function("idx-sum", interpreter=True)
 def idx_sum(interpreter: Interpreter, a: Form, target: Form = ABSENT) -> float:
-    """(idx-sum a [c]): the sum of all elements, put in the matrix c without dimensions"""
+    """(idx-sum a [c]): the sum of all elements, stored in the matrix c without dimensions"""
     x = matrix("idx-sum", a)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
@@ -207,12 +210,12 @@ def idx_sum(interpreter: Interpreter, a: Form, target: Form = ABSENT) -> float:
 
 
 def _scaled(interpreter: Interpreter, name: str, a: Form, c: Form, b: Form, add: bool) -> np.ndarray:
-    x, factor, place = matrix(name, a), number(name, c, 1), matrix(name, b, 2)
-    _check_equal_shapes(name, x, place, 2)
+    x, factor, destination = matrix(name, a), number(name, c, 1), matrix(name, b, 2)
+    _check_equal_shapes(name, x, destination, 2)
     interpreter.budget.compute(x.size)
     with np.errstate(all="ignore"):
-        put(place, factor * x.astype(np.float64) + (place if add else 0.0))
-    return place
+        put(destination, factor * x.astype(np.float64) + (destination if add else 0.0))
+    return destination
 
 
 @function("idx-f1dotc", interpreter=True)

@@ -1,4 +1,4 @@
-"""Words for classes and objects (docs/reference/sn28.md, section 1.7)."""
+"""Define the words for classes and objects (docs/reference/sn28.md, section 1.7)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from snsim.language.builtins.control import is_pair_of_two, rest_of
 from snsim.language.forms import NIL, Form, Pair, Symbol, symbol
-from snsim.language.objects import Class, Object, delete, send, upwards
-from snsim.language.procedures import TRUE, Function, Misuse, Parameters, Procedure, check_name, function, special
+from snsim.language.objects import Class, Object, delete, resolve_scope, send
+from snsim.language.procedures import TRUE, CallError, Function, Parameters, Procedure, check_name, function, special
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -19,78 +19,82 @@ _OBJECT = symbol("object")
 
 @special("defclass")
 def defclass(interpreter: Interpreter, form: Pair) -> Form:
-    """(defclass name parent slot (slot value)...): makes a class; the parent of the first ones is object"""
+    """(defclass name parent slot (slot value)...): defines a class; a class without a parent names object"""
     cell = rest_of(form, 2, "(defclass name parent slot (slot value)...)")
     name, above = cell.car, cell.cdr.car
     if not isinstance(name, Symbol) or not isinstance(above, Symbol):
-        raise Misuse(
-            "defclass: the name of the class and that of its parent are wanted",
+        raise CallError(
+            "defclass: expected the names of the class and of its parent",
             0,
             "write (defclass name object slot...)",
         )
     check_name(name, 0)
     parent = None if above is _OBJECT else interpreter.lookup(above)
     if parent is not None and not isinstance(parent, Class):
-        raise Misuse(f"defclass: {above} is no class", 1, "the parent is a class, or object")
+        raise CallError(f"defclass: {above} is not a class", 1, "the parent must be a class, or object")
     if above is not _OBJECT and parent is None:
-        raise Misuse(
+        raise CallError(
             f"defclass: there is no class {above}",
             1,
             interpreter.absent.get(above.name, "define the parent first, or write object"),
         )
-    made = Class(name, parent)
+    new_class = Class(name, parent)
     for slot in interpreter.elements(cell.cdr.cdr, "defclass"):
         if isinstance(slot, Symbol):
             check_name(slot)
-            made.slots[slot] = NIL
+            new_class.slots[slot] = NIL
         elif is_pair_of_two(slot) and isinstance(slot.car, Symbol):
             check_name(slot.car)
-            made.slots[slot.car] = interpreter.evaluate(slot.cdr.car, slot.cdr.at)
+            new_class.slots[slot.car] = interpreter.evaluate(slot.cdr.car, slot.cdr.at)
         else:
-            raise Misuse(f"defclass: {interpreter.describe(slot)} is no slot", None, "write slot, or (slot value)")
-    interpreter.assign_global(name, made)
+            raise CallError(
+                f"defclass: {interpreter.describe(slot)} is not a slot", None, "write slot, or (slot value)"
+            )
+    interpreter.assign_global(name, new_class)
     return name
 
 
 @special("defmethod")
 def defmethod(interpreter: Interpreter, form: Pair) -> Form:
-    """(defmethod class message (argument...) form...): what objects of a class do when a message is sent"""
+    """(defmethod class message (argument...) form...): defines what objects of a class do on a message"""
     syntax = "(defmethod class message (argument...) form...)"
     cell = rest_of(form, 3, syntax)
-    kind = interpreter.lookup(cell.car) if isinstance(cell.car, Symbol) else None
-    if not isinstance(kind, Class):
-        raise Misuse(f"defmethod: {interpreter.describe(cell.car)} is no class", 0, "(defclass ...) makes one")
+    cls = interpreter.lookup(cell.car) if isinstance(cell.car, Symbol) else None
+    if not isinstance(cls, Class):
+        raise CallError(f"defmethod: {interpreter.describe(cell.car)} is not a class", 0, "(defclass ...) defines one")
     selector = cell.cdr.car
     if not isinstance(selector, Symbol):
-        raise Misuse("defmethod: the name of a message is wanted", 1, f"write {syntax}")
+        raise CallError("defmethod: expected the name of a message", 1, f"write {syntax}")
     check_name(selector, 1)
     rest = cell.cdr.cdr
-    kind.methods[selector] = Function(selector.name, Parameters.of(rest.car), rest.cdr, True, form.span)
+    cls.methods[selector] = Function(selector.name, Parameters.of(rest.car), rest.cdr, True, form.span)
     return selector
 
 
 @function("new", interpreter=True)
 def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
-    """(new class x...): an object of a class, made ready by the method that is named like the class"""
+    """(new class x...): an object of a class, initialized by the method named like the class"""
     if not isinstance(kind, Class):
         name = interpreter.written(0)
         if kind is NIL and isinstance(name, Symbol):
-            raise Misuse(
-                f"new: there is no class {name}", 0, interpreter.absent.get(name.name, "(defclass ...) makes one")
+            raise CallError(
+                f"new: there is no class {name}", 0, interpreter.absent.get(name.name, "(defclass ...) defines one")
             )
-        raise Misuse(f"new: {interpreter.describe(kind)} is no class", 0, "(defclass ...) makes one")
-    made = Object(kind)
-    interpreter.budget.make_list(len(made.slots) + 1, "new")
+        raise CallError(f"new: {interpreter.describe(kind)} is not a class", 0, "(defclass ...) defines one")
+    instance = Object(kind)
+    interpreter.budget.make_list(len(instance.slots) + 1, "new")
     if kind.name in kind.methods:
-        send(interpreter, made, kind.name, list(arguments), kind)
+        send(interpreter, instance, kind.name, list(arguments), kind)
     elif arguments:
-        raise Misuse(f"new: class {kind.name} takes no arguments", 1, f"a method named {kind.name} would take them")
-    return made
+        raise CallError(
+            f"new: class {kind.name} takes no arguments", 1, f"define a method named {kind.name} that takes them"
+        )
+    return instance
 
 
 @special("==>")
 def arrow(interpreter: Interpreter, form: Pair) -> Form:
-    """(==> object message x...): sends a message; (==> this (class . message) x...): to the method of a class above"""
+    """(==> object message x...): sends a message; (==> this (class . message) x...): uses the method of a parent"""
     cell = rest_of(form, 2, "(==> object message x...)")
     receiver = _receiver(interpreter, interpreter.evaluate(cell.car, cell.at), "==>")
     return _deliver(interpreter, receiver, cell.cdr.car, interpreter.arguments(cell.cdr))
@@ -104,7 +108,7 @@ def send_(interpreter: Interpreter, receiver: Form, message: Form, *arguments: F
 
 def _receiver(interpreter: Interpreter, value: Form, name: str) -> Object:
     if not isinstance(value, Object) or value.kind is None:
-        raise Misuse(f"{name}: {interpreter.describe(value)} is no object", 0, "(new class ...) makes one")
+        raise CallError(f"{name}: {interpreter.describe(value)} is not an object", 0, "(new class ...) creates one")
     return value
 
 
@@ -112,30 +116,30 @@ def _deliver(interpreter: Interpreter, receiver: Object, message: Form, argument
     if isinstance(message, Symbol):
         return send(interpreter, receiver, message, arguments)
     if isinstance(message, Pair) and isinstance(message.car, Symbol) and isinstance(message.cdr, Symbol):
-        above = upwards(interpreter, receiver, message.car)
+        above = resolve_scope(interpreter, receiver, message.car)
         return send(interpreter, receiver, message.cdr, arguments, above)
-    raise Misuse(f"{interpreter.describe(message)} is no message", 1, "write its name, or (class . name)")
+    raise CallError(f"{interpreter.describe(message)} is not a message", 1, "write its name, or (class . name)")
 
 
 @function("delete", interpreter=True)
 def delete_(interpreter: Interpreter, gone: Form) -> Form:
-    """(delete object): ends an object; every reference to it becomes ()"""
+    """(delete object): deletes an object; every reference to it becomes ()"""
     delete(interpreter, _receiver(interpreter, gone, "delete"))
     return NIL
 
 
 @function("classof")
 def classof(x: Form) -> Form:
-    """(classof x): the class of an object; the name of the kind of another value"""
+    """(classof x): the class of an object; for another value the name of its type"""
     return _class_of(x)
 
 
 @function("is-of-class")
 def is_of_class(x: Form, kind: Form) -> Form:
-    """(is-of-class x class): t if x is an object of a class or of one that comes from it"""
+    """(is-of-class x class): t if x is an object of the class or of a subclass"""
     actual = _class_of(x)
     if isinstance(actual, Class):
-        return TRUE if kind is _OBJECT or any(kind is above for above in actual.line()) else NIL
+        return TRUE if kind is _OBJECT or any(kind is above for above in actual.ancestry()) else NIL
     return TRUE if actual is kind else NIL
 
 

@@ -1,4 +1,4 @@
-"""Printing, to the port of the interpreter (docs/reference/sn28.md, section 1.5)."""
+"""Define the words that print to the port of the interpreter (docs/reference/sn28.md, section 1.5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from snsim.language.forms import NIL, Form, Symbol
 from snsim.language.limits import exceeded
 from snsim.language.pretty import pretty
 from snsim.language.printer import brief, number_text
-from snsim.language.procedures import ABSENT, Misuse, function
+from snsim.language.procedures import ABSENT, CallError, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @function("print", interpreter=True)
 def print_(interpreter: Interpreter, *values: Form) -> Form:
-    """(print x...): prints the values with blanks between them and a newline; the last value"""
+    """(print x...): prints the values separated by spaces, and a newline; the last value"""
     prin(interpreter, *values)
     interpreter.print_text("\n")
     return values[-1] if values else NIL
@@ -29,7 +29,7 @@ def print_(interpreter: Interpreter, *values: Form) -> Form:
 
 @function("prin", interpreter=True)
 def prin(interpreter: Interpreter, *values: Form) -> Form:
-    """(prin x...): prints the values with blanks between them; the last value"""
+    """(prin x...): prints the values separated by spaces; the last value"""
     for i, value in enumerate(values):
         if i:
             interpreter.print_text(" ")
@@ -39,14 +39,14 @@ def prin(interpreter: Interpreter, *values: Form) -> Form:
 
 @function("pretty", interpreter=True)
 def pretty_(interpreter: Interpreter, value: Form) -> Form:
-    """(pretty x): prints a value (of a function, its definition) over several lines, if it is long"""
+    """(pretty x): prints a value (of a function, its definition), over several lines if it is long"""
     interpreter.print_text(pretty(value, interpreter.printed) + "\n")
     return NIL
 
 
 @function("tab", interpreter=True)
 def tab(interpreter: Interpreter, column: Form = ABSENT) -> float:
-    """(tab [n]): prints blanks up to column n, from 0; the column where the next character is printed"""
+    """(tab [n]): prints spaces up to column n, from 0; the column where the next character is printed"""
     if column is not ABSENT:
         n = whole("tab", column)
         if n > interpreter.limits.string_length:
@@ -77,25 +77,25 @@ _DIRECTIVE = re.compile(r"%(-?)([0-9]*)(\.[0-9]*)?([a-zA-Z%]?)")
 
 
 def _formatted(interpreter: Interpreter, name: str, pattern: str, values: tuple[Form, ...], column: int = 0) -> str:
-    """The text of a format; `column` is where it begins, for the matrices in it."""
-    given = iter(enumerate(values, 1))
+    """Return the text of a format; `column` is where it begins, to align matrices in it."""
+    remaining = iter(enumerate(values, 1))
     result = ""
     parts: list[str] = []
     length = end = 0
     for match in _DIRECTIVE.finditer(pattern):
-        interpreter.step()  # one takes as long as a call
+        interpreter.step()  # one directive takes as long as a call
         _check_width(interpreter, name, match)
         parts.append(pattern[end : match.start()])
         column = _column(column, parts[-1])
-        parts.append(_directive(interpreter, name, match, given, column))
+        parts.append(_directive(interpreter, name, match, remaining, column))
         column = _column(column, parts[-1])
         end = match.end()
         length += len(parts[-2]) + len(parts[-1])
         interpreter.budget.check_string(length, name)
-    rest = len(list(given))
-    if rest:
-        raise Misuse(
-            f"{name}: {rest} value{'s' if rest > 1 else ''} more than the format takes",
+    surplus = len(list(remaining))
+    if surplus:
+        raise CallError(
+            f"{name}: {surplus} value{'s' if surplus > 1 else ''} more than the format takes",
             None,
             f'put a directive for each in the format, as in ({name} "%d %s\\n" x name)',
         )
@@ -110,7 +110,7 @@ def _column(column: int, text: str) -> int:
 
 
 def _check_width(interpreter: Interpreter, name: str, match: re.Match[str]) -> None:
-    """Refuse a width or precision that makes the text too long by itself."""
+    """Refuse a width or precision that alone makes the text too long."""
     limit = interpreter.limits.string_length
     for digits in (match[2], (match[3] or "").lstrip(".")):
         if len(digits) > 7 or int(digits or 0) > limit:
@@ -123,34 +123,34 @@ def _check_width(interpreter: Interpreter, name: str, match: re.Match[str]) -> N
 
 
 def _directive(
-    interpreter: Interpreter, name: str, match: re.Match[str], given: Iterator[tuple[int, Form]], column: int
+    interpreter: Interpreter, name: str, match: re.Match[str], remaining: Iterator[tuple[int, Form]], column: int
 ) -> str:
-    """The text of one directive, for the next value."""
+    """Return the text of one directive, for the next of the remaining values."""
     left, width, _precision, letter = match.groups()
     if letter == "%":
         return "%"
     if letter not in tuple("dsfeglp"):
-        raise Misuse(f"{name}: {match[0]} is no directive", 0, "directives: %d %s %f %e %g %l %p %%")
-    argument, value = next(given, (0, NIL))
+        raise CallError(f"{name}: {match[0]} is not a directive", 0, "directives: %d %s %f %e %g %l %p %%")
+    argument, value = next(remaining, (0, NIL))
     if argument == 0:
-        raise Misuse(
+        raise CallError(
             f"{name}: there is no value for {match[0]}",
             0,
-            f"put the value behind the format; for a percent sign itself write %{match[0]}",
+            f"add the value after the format; for a percent sign itself write %{match[0]}",
         )
     if letter in "lp":
         shown = interpreter.printed(value, column) if letter == "l" else pretty(value, interpreter.printed)
         return shown.ljust(int(width or 0)) if left else shown.rjust(int(width or 0))
     if letter == "s":
         if not isinstance(value, (str, Symbol)):
-            raise Misuse(
+            raise CallError(
                 f"{name}: %s takes a string or a name, not {interpreter.describe(value)}",
                 argument,
                 "write %l for any value, or %g for a number",
             )
         return str(match[0] % (value if isinstance(value, str) else value.name))
     if not isinstance(value, float):
-        raise Misuse(
+        raise CallError(
             f"{name}: %{letter} takes a number, not {interpreter.describe(value)}",
             argument,
             "write %s for a string or a name, %l for any value",
@@ -159,7 +159,7 @@ def _directive(
 
 
 def _number(x: float, directive: str, letter: str) -> str:
-    """A number for %d %f %e %g: as C writes it, but by SN's own format if the directive is just the letter."""
+    """Return a number for %d %f %e %g as C prints it; as SN prints it if the directive is only the letter."""
     if letter == "d" and math.isfinite(x):
         x = float(math.trunc(x))
     if len(directive) == 2 or not math.isfinite(x):

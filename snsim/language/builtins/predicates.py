@@ -1,4 +1,4 @@
-"""What a value is. As in SN, the answer is the value itself, or () if it is something else.
+"""Define the tests of types. As in SN, they return the value itself, or () if it has another type.
 
 See docs/reference/sn28.md, section 1.4.
 """
@@ -23,7 +23,7 @@ def listp(x: Form) -> Form:
 
 @function("atomp")
 def atomp(x: Form) -> Form:
-    """(atomp x): x if it is no list, else (); t for ()"""
+    """(atomp x): x if it is not a list, else (); t for ()"""
     return TRUE if x is NIL else NIL if isinstance(x, Pair) else x
 
 

@@ -1,4 +1,4 @@
-"""Strings and names (docs/reference/sn28.md, section 1.4). Places in a string count from 1."""
+"""Define the functions on strings and names (docs/reference/sn28.md, section 1.4). Positions count from 1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Symbol, fold, make_list, symbol
 from snsim.language.literals import NUMBER, read_number
 from snsim.language.printer import brief, number_text
-from snsim.language.procedures import ABSENT, Misuse, conversion, function
+from snsim.language.procedures import ABSENT, CallError, conversion, function
 from snsim.language.regex import Regex
 
 if TYPE_CHECKING:
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def text(name: str, x: Form, argument: int | None = 0) -> str:
-    """x if it is a string, else Misuse."""
+    """Return x if it is a string; raise CallError otherwise."""
     if isinstance(x, str):
         return x
-    raise Misuse(f"{name}: {brief(x)} is no string", argument, conversion(x, "string"))
+    raise CallError(f"{name}: {brief(x)} is not a string", argument, conversion(x, "string"))
 
 
 @function("concat", interpreter=True, makes=True)
 def concat(interpreter: Interpreter, *strings: Form) -> str:
-    """(concat string...): the strings one behind the other"""
+    """(concat string...): the strings joined together"""
     parts = [text("concat", x, i) for i, x in enumerate(strings)]
     interpreter.budget.check_string(sum(map(len, parts)), "concat")
     return "".join(parts)
@@ -40,7 +40,9 @@ def left(string: Form, n: Form) -> str:
 def _count(name: str, n: Form, argument: int) -> int:
     count = whole(name, n, argument)
     if count < 0:
-        raise Misuse(f"{name}: {count} is no number of characters", argument, f"write 0 or more, such as {abs(count)}")
+        raise CallError(
+            f"{name}: {count} is not a number of characters", argument, f"write 0 or more, such as {abs(count)}"
+        )
     return count
 
 
@@ -53,11 +55,11 @@ def right(string: Form, n: Form) -> str:
 
 @function("mid", makes=True)
 def mid(string: Form, start: Form, n: Form = ABSENT) -> str:
-    """(mid string start [n]): n characters from place start on, or all behind it"""
+    """(mid string start [n]): n characters from position start on, or all of them"""
     s, first = text("mid", string), whole("mid", start, 1)
     if first < 1:
-        raise Misuse(
-            f"mid: places in a string count from 1, {first} given",
+        raise CallError(
+            f"mid: positions in a string count from 1, {first} given",
             1,
             "write 1 for the first character: (mid string 1 [n])",
         )
@@ -66,21 +68,21 @@ def mid(string: Form, start: Form, n: Form = ABSENT) -> str:
 
 @function("index", interpreter=True)
 def index(interpreter: Interpreter, part: Form, string: Form, start: Form = 1.0) -> Form:
-    """(index part string [start]): the place where the part begins in the string, from start on; () if it does not"""
+    """(index part string [start]): the position of the part in the string, from start on; () if it is not found"""
     interpreter.budget.walk(len(text("index", string, 1)))
-    found = text("index", string, 1).find(text("index", part), max(whole("index", start, 2) - 1, 0))
-    return NIL if found < 0 else float(found + 1)
+    position = text("index", string, 1).find(text("index", part), max(whole("index", start, 2) - 1, 0))
+    return NIL if position < 0 else float(position + 1)
 
 
 @function("len")
 def len_(string: Form) -> float:
-    """(len string): how many characters it has"""
+    """(len string): the number of characters"""
     return float(len(text("len", string)))
 
 
 @function("upcase", makes=True)
 def upcase(string: Form) -> str:
-    """(upcase string): in capitals"""
+    """(upcase string): in capital letters"""
     return text("upcase", string).upper()
 
 
@@ -95,20 +97,20 @@ def upcase1(string: Form) -> str:
 def str_(x: Form) -> str:
     """(str x): the number as a string"""
     if not isinstance(x, float):
-        raise Misuse(f"str: {brief(x)} is no number", 0, "write (pname x) for a value of any kind")
+        raise CallError(f"str: {brief(x)} is not a number", 0, "write (pname x) for a value of any kind")
     return number_text(x)
 
 
 @function("val")
 def val(string: Form) -> Form:
-    """(val string): the number that the string writes; () if it is none"""
+    """(val string): the number that the string stands for; () if it is not a number"""
     s = text("val", string).strip()
     return read_number(s) if NUMBER.fullmatch(s) and len(s) < 400 else NIL
 
 
 @function("pname", interpreter=True, makes=True)
 def pname(interpreter: Interpreter, x: Form) -> str:
-    """(pname x): x as it prints, in a string"""
+    """(pname x): x as it is printed, as a string"""
     return interpreter.printed(x)
 
 
@@ -116,8 +118,8 @@ def pname(interpreter: Interpreter, x: Form) -> str:
 def nameof(name: Form) -> str:
     """(nameof symbol): its name as a string"""
     if not isinstance(name, Symbol):
-        raise Misuse(
-            f"nameof: {brief(name)} is no symbol",
+        raise CallError(
+            f"nameof: {brief(name)} is not a symbol",
             0,
             "write a name with a quote, (nameof 'h1); (pname x) takes a value of any kind",
         )
@@ -129,8 +131,8 @@ _NO_NAME = {ord("|"): "-", ord("\n"): "-"}
 
 def _symbol(function_name: str, name: str) -> Symbol:
     if "|" in name or "\n" in name:
-        raise Misuse(
-            f"{function_name}: a name holds neither | nor a newline",
+        raise CallError(
+            f"{function_name}: a name must not contain | or a newline",
             0,
             f"write it without them: {brief(name.translate(_NO_NAME))}",
         )
@@ -145,24 +147,24 @@ def named(string: Form) -> Symbol:
 
 @function("namedclean")
 def namedclean(string: Form) -> Symbol:
-    """(namedclean string): the symbol that the reader would make of the string"""
+    """(namedclean string): the symbol that the reader would read from the string"""
     s = text("namedclean", string)
     return _symbol("namedclean", s[1:].removesuffix("|") if s.startswith("|") else fold(s))
 
 
 def _regex(interpreter: Interpreter, name: str, pattern: Form) -> Regex:
-    return Regex(text(name, pattern), lambda ways: interpreter.step(1 + ways // 4))
+    return Regex(text(name, pattern), lambda threads: interpreter.step(1 + threads // 4))
 
 
 @function("regex-match", interpreter=True)
 def regex_match(interpreter: Interpreter, pattern: Form, string: Form) -> bool:
-    """(regex-match regex string): whether the regular expression matches the whole string"""
+    """(regex-match regex string): t if the regular expression matches the whole string, else ()"""
     return _regex(interpreter, "regex-match", pattern).matches(text("regex-match", string, 1))
 
 
 @function("regex-seek", interpreter=True)
 def regex_seek(interpreter: Interpreter, pattern: Form, string: Form, start: Form = 1.0) -> Form:
-    """(regex-seek regex string [start]): the list of place and length of the first match, from start on; () if none"""
+    """(regex-seek regex string [start]): the position and length of the first match, from start on; () if none"""
     s, first = text("regex-seek", string, 1), max(whole("regex-seek", start, 2), 1)
     match = _regex(interpreter, "regex-seek", pattern).search(s, first - 1)
     return NIL if match is None else make_list([float(match.start + 1), float(match.end - match.start)])
@@ -170,19 +172,19 @@ def regex_seek(interpreter: Interpreter, pattern: Form, string: Form, start: For
 
 @function("regex-subst", interpreter=True, makes=True)
 def regex_subst(interpreter: Interpreter, pattern: Form, replacement: Form, string: Form) -> str:
-    """(regex-subst regex new string): the string with new for each match; %0 to %9 in it are the groups, %% is %"""
+    """(regex-subst regex new string): the string with new for each match; %0 to %9 in new are the groups, %% is %"""
     regex, new = _regex(interpreter, "regex-subst", pattern), text("regex-subst", replacement, 1)
     s = text("regex-subst", string, 2)
     if "%" in _GROUP.sub("", new):
-        raise Misuse(
-            f"regex-subst: behind the % stands a digit or a %, in {brief(new)}",
+        raise CallError(
+            f"regex-subst: % must be followed by a digit or a %, in {brief(new)}",
             1,
             "write %0 for the whole match, %1 for the first group, %% for a percent sign",
         )
     parts: list[str] = []
     at = length = 0
     while (match := regex.search(s, at)) is not None:
-        end = max(match.end, match.start + 1)  # nothing is put in the place of nothing
+        end = max(match.end, match.start + 1)  # an empty match is not replaced
         put = _substitute(new, match.groups) if match.end > match.start else s[match.start : end]
         parts += [s[at : match.start], put]
         length += len(parts[-2]) + len(put)
@@ -195,6 +197,6 @@ _GROUP = re.compile("%([0-9%])")
 
 
 def _substitute(new: str, groups: tuple[str, ...]) -> str:
-    """The text that takes the place of a match: `new` with its %0 to %9 filled in."""
+    """Return the replacement of a match: `new` with its %0 to %9 filled in."""
     texts = {"%": "%", **{str(i): group for i, group in enumerate(groups)}}
-    return _GROUP.sub(lambda found: texts.get(found[1], ""), new)
+    return _GROUP.sub(lambda match: texts.get(match[1], ""), new)

@@ -1,4 +1,4 @@
-"""What is computed from lists of numbers (docs/reference/sn28.md, section 1.4)."""
+"""Define the functions that compute with lists of numbers (docs/reference/sn28.md, section 1.4)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import finite
 from snsim.language.forms import Form
-from snsim.language.procedures import ABSENT, Misuse, alias, conversion, function
+from snsim.language.procedures import ABSENT, CallError, alias, conversion, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -17,22 +17,22 @@ def _numbers(interpreter: Interpreter, name: str, values: Form, least: int = 0) 
     items = interpreter.elements(values, name)
     for item in items:
         if not isinstance(item, float):
-            raise Misuse(
-                f"{name}: {interpreter.describe(item)} in the list is no number",
+            raise CallError(
+                f"{name}: {interpreter.describe(item)} in the list is not a number",
                 None,
                 conversion(item, "number") or "leave it out: (filter numberp list) keeps the numbers",
             )
     if len(items) < least:
-        raise Misuse(f"{name}: the list is empty", None, f"test it before: (if list ({name} list) 0)")
+        raise CallError(f"{name}: the list is empty", None, f"test the list first: (if list ({name} list) 0)")
     return items
 
 
 def _two(interpreter: Interpreter, name: str, a: Form, b: Form) -> list[tuple[float, float]]:
-    """The numbers of two lists, side by side; without a second list, side by side with zeros."""
+    """Return the numbers of two lists as pairs; without a second list, paired with zeros."""
     x = _numbers(interpreter, name, a)
     y = [0.0] * len(x) if b is ABSENT else _numbers(interpreter, name, b)
     if len(x) != len(y):
-        raise Misuse(
+        raise CallError(
             f"{name}: one list has {len(x)} elements, the other {len(y)}",
             None,
             f"give both {max(len(x), len(y))} elements",
@@ -55,31 +55,31 @@ def mean(interpreter: Interpreter, values: Form) -> float:
 
 @function("sdev", interpreter=True)
 def sdev(interpreter: Interpreter, values: Form) -> float:
-    """(sdev list): the standard deviation, of the list as the whole population"""
+    """(sdev list): the standard deviation, with the list as the whole population"""
     x = _numbers(interpreter, "sdev", values, 1)
-    middle = sum(x) / len(x)
-    return finite("sdev", math.sqrt(sum((v - middle) * (v - middle) for v in x) / len(x)))
+    average = sum(x) / len(x)
+    return finite("sdev", math.sqrt(sum((v - average) * (v - average) for v in x) / len(x)))
 
 
 @function("sup", interpreter=True)
 def sup(interpreter: Interpreter, values: Form) -> float:
-    """(sup list): the greatest of the numbers"""
+    """(sup list): the largest of the numbers"""
     return max(_numbers(interpreter, "sup", values, 1))
 
 
 @function("inf", interpreter=True)
 def inf(interpreter: Interpreter, values: Form) -> float:
-    """(inf list): the least of the numbers"""
+    """(inf list): the smallest of the numbers"""
     return min(_numbers(interpreter, "inf", values, 1))
 
 
 @function("quantile", interpreter=True)
 def quantile(interpreter: Interpreter, values: Form, fraction: Form) -> float:
-    """(quantile list f): the element that f of the n elements lie below: number floor(n f) in order, from 0"""
+    """(quantile list f): the element at position floor(n f), from 0, of the n sorted elements"""
     x = sorted(_numbers(interpreter, "quantile", values, 1))
     if not isinstance(fraction, float) or not math.isfinite(fraction):
-        raise Misuse(
-            f"quantile: {interpreter.describe(fraction)} is no fraction",
+        raise CallError(
+            f"quantile: {interpreter.describe(fraction)} is not a fraction",
             1,
             "write a number from 0 to 1, such as 0.5 for the median",
         )
@@ -95,17 +95,17 @@ def median(interpreter: Interpreter, values: Form) -> float:
 
 @function("rank", interpreter=True)
 def rank(interpreter: Interpreter, values: Form, x: Form, width: Form = 0.0) -> Form:
-    """(rank list x [width]): the places, from 0, of the numbers equal to x, or within width of it"""
+    """(rank list x [width]): the positions, from 0, of the numbers equal to x, or within width of it"""
     if not isinstance(x, float) or not isinstance(width, float):
-        raise Misuse("rank: a number is wanted", 1)
+        raise CallError("rank: expected a number", 1)
     numbers = _numbers(interpreter, "rank", values)
-    places = [float(i) for i, value in enumerate(numbers) if x - width <= value <= x + width]
-    return interpreter.new_list(places, "rank")
+    positions = [float(i) for i, value in enumerate(numbers) if x - width <= value <= x + width]
+    return interpreter.new_list(positions, "rank")
 
 
 @function("sqr-dist", interpreter=True)
 def sqr_dist(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> float:
-    """(sqr-dist a [b]): the sum of the squared differences; of the squares, for one list"""
+    """(sqr-dist a [b]): the sum of the squared differences; for one list, of the squares"""
     return finite("sqr-dist", float(sum((x - y) * (x - y) for x, y in _two(interpreter, "sqr-dist", a, b))))
 
 
@@ -114,30 +114,30 @@ def mean_sqr_dist(interpreter: Interpreter, a: Form, b: Form) -> float:
     """(mean-sqr-dist a b): the mean of the squared differences"""
     pairs = _two(interpreter, "mean-sqr-dist", a, b)
     if not pairs:
-        raise Misuse("mean-sqr-dist: the lists are empty", None, "test them before: (if a (mean-sqr-dist a b) 0)")
+        raise CallError("mean-sqr-dist: the lists are empty", None, "test the list first: (if a (mean-sqr-dist a b) 0)")
     return finite("mean-sqr-dist", sum((x - y) * (x - y) for x, y in pairs) / len(pairs))
 
 
 @function("abs-dist", interpreter=True)
 def abs_dist(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> float:
-    """(abs-dist a [b]): the sum of the absolute differences; of the absolute values, for one list"""
+    """(abs-dist a [b]): the sum of the absolute differences; for one list, of the absolute values"""
     return finite("abs-dist", float(sum(abs(x - y) for x, y in _two(interpreter, "abs-dist", a, b))))
 
 
 @function("sup-dist", interpreter=True)
 def sup_dist(interpreter: Interpreter, a: Form, b: Form = ABSENT) -> float:
-    """(sup-dist a [b]): the greatest absolute difference; the greatest absolute value, for one list"""
+    """(sup-dist a [b]): the largest absolute difference; for one list, the largest absolute value"""
     return finite("sup-dist", max((abs(x - y) for x, y in _two(interpreter, "sup-dist", a, b)), default=0.0))
 
 
 @function("hamming-dist", interpreter=True)
 def hamming_dist(interpreter: Interpreter, *arguments: Form) -> float:
-    """(hamming-dist [margin] a [b]): how many differences (or elements of one list) exceed the margin (0 if absent)"""
+    """(hamming-dist [margin] a [b]): the number of differences (for one list, elements) above the margin (default 0)"""
     has_margin = bool(arguments) and isinstance(arguments[0], float)
     margin, *lists = arguments if has_margin else (0.0, *arguments)
     if len(lists) not in (1, 2):
-        raise Misuse(
-            f"hamming-dist: one or two lists are wanted, {len(lists)} given", None, "write (hamming-dist [margin] a b)"
+        raise CallError(
+            f"hamming-dist: expected one or two lists, {len(lists)} given", None, "write (hamming-dist [margin] a b)"
         )
     pairs = _two(interpreter, "hamming-dist", lists[0], lists[1] if len(lists) == 2 else ABSENT)
     return float(sum(abs(x - y) > margin for x, y in pairs))
@@ -145,7 +145,7 @@ def hamming_dist(interpreter: Interpreter, *arguments: Form) -> float:
 
 @function("quadrant-dist", interpreter=True)
 def quadrant_dist(interpreter: Interpreter, desired: Form, actual: Form) -> float:
-    """(quadrant-dist d y): in how many places the sign of y is not that of d; a 0 in d never counts"""
+    """(quadrant-dist d y): the number of positions where y has not the sign of d; a 0 in d never counts"""
     pairs = _two(interpreter, "quadrant-dist", desired, actual)
     return float(sum((d > 0 and y <= 0) or (d < 0 and y >= 0) for d, y in pairs))
 

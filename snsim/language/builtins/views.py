@@ -1,4 +1,4 @@
-"""Parts of matrices and arrays that share their storage. Dimensions count from 0.
+"""Define views: parts of matrices and arrays that share their storage. Dimensions count from 0.
 
 See docs/reference/sn28.md, section 1.6.
 """
@@ -15,7 +15,7 @@ from snsim.language.builtins.indexing import selection
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import Form
 from snsim.language.literals import MOST_DIMENSIONS
-from snsim.language.procedures import Misuse, function
+from snsim.language.procedures import CallError, function
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @function("submatrix", interpreter=True)
 def submatrix(interpreter: Interpreter, m: Form, *ranges: Form) -> np.ndarray:
-    """(submatrix m r...): the part of a matrix in these ranges, (a b), () or i for each dimension; storage shared"""
+    """(submatrix m r...): the part of a matrix in these ranges, (a b), () or i for each dimension; shares storage"""
     a = matrix("submatrix", m, objects=True)
     if len(ranges) != a.ndim:
-        raise Misuse(
+        raise CallError(
             f"submatrix: the matrix has {a.ndim} dimensions, {len(ranges)} ranges given",
             None,
             f"write (submatrix m{' ()' * a.ndim}), with '(a b) or i in place of a ()",
@@ -34,10 +34,10 @@ def submatrix(interpreter: Interpreter, m: Form, *ranges: Form) -> np.ndarray:
     selected = [selection(interpreter, r, size, i) for i, (r, size) in enumerate(zip(ranges, a.shape), 1)]
     for i, part in enumerate(selected, 1):
         if isinstance(part, slice) and part.start >= part.stop:
-            raise Misuse(
-                f"submatrix: there is nothing in the range {interpreter.describe(ranges[i - 1])}",
+            raise CallError(
+                f"submatrix: the range {interpreter.describe(ranges[i - 1])} is empty",
                 i,
-                "write the first index and then the last, which is not below it: '(0 4) is 5 indices",
+                "write the first index and then the last, which must not be less: '(0 4) is 5 indices",
             )
     return a[(*selected, ...)]
 
@@ -45,7 +45,7 @@ def submatrix(interpreter: Interpreter, m: Form, *ranges: Form) -> np.ndarray:
 def _dimension(name: str, a: np.ndarray, k: Form, argument: int) -> int:
     i = whole(name, k, argument)
     if not 0 <= i < a.ndim:
-        raise Misuse(
+        raise CallError(
             f"{name}: the matrix has dimensions 0 to {a.ndim - 1}, not {i}",
             argument,
             f"write {a.ndim - 1} for the last dimension" if a.ndim else "write (m) for its one element",
@@ -55,7 +55,7 @@ def _dimension(name: str, a: np.ndarray, k: Form, argument: int) -> int:
 
 @function("select", interpreter=True)
 def select(interpreter: Interpreter, m: Form, dimension: Form, i: Form) -> np.ndarray:
-    """(select m d i): the part at index i of dimension d, from 0; storage shared"""
+    """(select m d i): the part at index i of dimension d, from 0; shares storage"""
     a = matrix("select", m, objects=True)
     axis = _dimension("select", a, dimension, 1)
     position = selection(interpreter, number("select", i, 2), a.shape[axis], 2)
@@ -64,34 +64,34 @@ def select(interpreter: Interpreter, m: Form, dimension: Form, i: Form) -> np.nd
 
 @function("narrow")
 def narrow(m: Form, dimension: Form, size: Form, offset: Form = 0.0) -> np.ndarray:
-    """(narrow m d n [k]): the indices k to k+n-1 of dimension d, from 0; storage shared"""
+    """(narrow m d n [k]): the indices k to k+n-1 of dimension d, from 0; shares storage"""
     a = matrix("narrow", m, objects=True)
     axis, n, first = _dimension("narrow", a, dimension, 1), whole("narrow", size, 2), whole("narrow", offset, 3)
     if n < 1 or first < 0 or first + n > a.shape[axis]:
-        raise Misuse(
-            f"narrow: {n} indices from {first} do not lie in 0 to {a.shape[axis] - 1}",
+        raise CallError(
+            f"narrow: {n} indices from {first} are not within 0 to {a.shape[axis] - 1}",
             2,
             f"write 1 to {a.shape[axis] - first} indices from {first}"
             if 0 <= first < a.shape[axis]
-            else f"write a first index from 0 to {a.shape[axis] - 1}, behind the number of indices",
+            else f"write a first index from 0 to {a.shape[axis] - 1} after the number of indices",
         )
     return a[tuple([slice(first, first + n) if k == axis else slice(None) for k in range(a.ndim)])]
 
 
 @function("transpose")
 def transpose(m: Form) -> np.ndarray:
-    """(transpose m): the dimensions in reverse order, one dimension as a matrix of one row; storage shared"""
+    """(transpose m): the dimensions in reverse order, one dimension as a matrix of one row; shares storage"""
     a = matrix("transpose", m, objects=True)
     return a[np.newaxis, :] if a.ndim == 1 else a.T
 
 
 @function("redim", interpreter=True)
 def redim(interpreter: Interpreter, m: Form, *sizes: Form) -> np.ndarray:
-    """(redim m n...): the same elements in row order, in other dimensions; storage shared where it is in that order"""
+    """(redim m n...): the same elements in row order, in other dimensions; shares storage if it is in that order"""
     a = matrix("redim", m, objects=True)
     shape = [whole("redim", size, i + 1) for i, size in enumerate(sizes)]
     if any(size < 1 for size in shape) or math.prod(shape) != a.size or len(shape) > MOST_DIMENSIONS:
-        raise Misuse(
+        raise CallError(
             f"redim: {a.size} elements do not fill {' x '.join(map(str, shape)) or 'nothing'}",
             None,
             f"write at most {MOST_DIMENSIONS} sizes whose product is {a.size}, such as (redim m {a.size})",
@@ -103,11 +103,11 @@ def redim(interpreter: Interpreter, m: Form, *sizes: Form) -> np.ndarray:
 
 @function("unfold", interpreter=True)
 def unfold(interpreter: Interpreter, m: Form, dimension: Form, size: Form, step: Form) -> np.ndarray:
-    """(unfold m d n s): windows of n along dimension d, each s behind the last, as a dimension more; storage shared"""
+    """(unfold m d n s): windows of n along dimension d with step s, as an extra dimension; shares storage"""
     a = matrix("unfold", m, objects=True)
     axis, n, by = _dimension("unfold", a, dimension, 1), whole("unfold", size, 2), whole("unfold", step, 3)
     if not 1 <= n <= a.shape[axis] or by < 1 or a.ndim >= MOST_DIMENSIONS:
-        raise Misuse(
+        raise CallError(
             f"unfold: windows of {n} with step {by} do not fit in {a.shape[axis]} indices",
             2,
             f"write a window of 1 to {a.shape[axis]} and a step of 1 or more",

@@ -17,7 +17,7 @@ from snsim.errors import SnError
 from snsim.input_files import shown
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, make_codebook
 from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.vocabulary import word
@@ -41,7 +41,7 @@ def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
             record = np.dtype([("word", order + "f4", (sizes[1],)), ("label", order + "i4")])
             items = np.frombuffer(content[_HEADER:], record)
             if not np.isfinite(items["word"]).all():
-                raise Misuse(f"{path} contains a number that is not finite", 0, "save it again with save-codebook")
+                raise CallError(f"{path} contains a number that is not finite", 0, "save it again with save-codebook")
             book = make_codebook(interpreter, "load-codebook", *sizes)
             book.words[:] = items["word"]
             return _with_labels(book, items["label"].astype(np.int64), path)
@@ -50,7 +50,7 @@ def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
         if content[:1].isdigit()
         else "save it again with save-codebook"
     )
-    raise Misuse(
+    raise CallError(
         f"{path} is not a binary codebook: its size of {len(content):,} bytes does not match its header", 0, hint
     )
 
@@ -66,20 +66,20 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
     try:
         numbers = within(read_numbers(interpreter.part(ProgramFiles).read(path), shown(path)), np.float32, shown(path))
     except SnError as error:
-        raise Misuse(
+        raise CallError(
             f"{path} is not a text codebook: {error.faults[0].message}",
             0,
             "load a binary file with (load-codebook file)",
         ) from None
     words, width = (int(x) for x in numbers[:2].tolist()) if len(numbers) >= 2 else (0, 0)
     if words < 1 or width < 1:
-        raise Misuse(
+        raise CallError(
             f"{path} is not a text codebook: it does not start with two sizes of 1 or more",
             0,
             "load a binary file with (load-codebook file), or save it again with (save-ascii-codebook codebook file)",
         )
     if len(numbers) < 2 + words * (width + 1):
-        raise Misuse(
+        raise CallError(
             f"{path} ends early: {words} words of {width} numbers and a label need "
             f"{words * (width + 1):,} numbers, but it has {len(numbers) - 2:,}",
             0,
@@ -87,7 +87,7 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
         )
     rows = numbers[2 : 2 + words * (width + 1)].reshape(words, width + 1)
     if (numbers[:2] % 1).any() or (rows[:, -1] % 1).any() or (np.abs(rows[:, -1]) > 2**31).any():
-        raise Misuse(
+        raise CallError(
             f"{path} is not a text codebook: its sizes and labels are not all whole numbers below 2**31",
             0,
             "save it again with (save-ascii-codebook codebook file)",
@@ -99,7 +99,7 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
 
 def _with_labels(book: Codebook, labels: np.ndarray, path: Path) -> Codebook:
     if labels.min() < 0:
-        raise Misuse(
+        raise CallError(
             f"{path}: word {int(labels.argmin())} has the negative label {int(labels.min())}",
             0,
             "count the labels from 0, and save the file again",

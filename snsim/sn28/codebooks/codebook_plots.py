@@ -16,7 +16,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, make_codebook
 from snsim.sn28.graphics.canvas import LETTER_HEIGHT, Window
 from snsim.sn28.graphics.drawing_words import current_window, put_text
@@ -36,7 +36,7 @@ def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
     """Return the points of a codebook, shape (words, 2), float64."""
     book = expect_codebook(interpreter, name, cb)
     if book.width < 2:
-        raise Misuse(
+        raise CallError(
             f"{name}: words need two numbers or more to be points, these have {book.width}",
             0,
             "write a codebook of two numbers per word: (new-codebook words 2)",
@@ -101,7 +101,7 @@ def bidim_display_2d(
     points = _points(interpreter, "bidim-display-2d", cb)
     rows, columns = whole("bidim-display-2d", n, 1), whole("bidim-display-2d", m, 2)
     if rows < 1 or columns < 1 or rows * columns != len(points):
-        raise Misuse(
+        raise CallError(
             f"bidim-display-2d: {len(points)} words are not a grid of {rows} x {columns}",
             1,
             f"write two numbers whose product is {len(points)}, such as 1 and {len(points)}",
@@ -121,7 +121,7 @@ def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
     """
     points, count = _points(interpreter, "bidim-init-ring", data), whole("bidim-init-ring", n, 1)
     if count < 1 or not len(points):
-        raise Misuse(
+        raise CallError(
             f"bidim-init-ring: cannot place {count} nodes around {len(points)} words",
             1,
             "write 1 node or more, and a codebook with words",
@@ -139,7 +139,7 @@ def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Cod
     points = _points(interpreter, "bidim-init-2d", data)
     rows, columns = whole("bidim-init-2d", n, 1), whole("bidim-init-2d", m, 2)
     if min(rows, columns) < 2 or not len(points):
-        raise Misuse(
+        raise CallError(
             f"bidim-init-2d: cannot place {rows} x {columns} nodes over {len(points)} words: "
             "a grid has 2 x 2 nodes or more",
             1,
@@ -169,7 +169,9 @@ def bidim_query(
     prompt = text("bidim-query", question)
     corners = tuple(corner for corner in (x0, y0, x1, y1) if corner is not ABSENT)
     if len(corners) not in (0, 4):
-        raise Misuse(f"bidim-query: expected four corners or none, got {len(corners)}", 1, "write xmin ymin xmax ymax")
+        raise CallError(
+            f"bidim-query: expected four corners or none, got {len(corners)}", 1, "write xmin ymin xmax ymax"
+        )
     port, window = _port(interpreter, "bidim-query", corners or _CORNERS, 1)
     base_line = _MARGIN + round(LETTER_HEIGHT * window.font_size)
     put_text(interpreter, window, _MARGIN, base_line, prompt)
@@ -178,7 +180,7 @@ def bidim_query(
     while True:
         position = interpreter.elements(interpreter.call("get-click"), "get-click")
         if len(position) != 2:
-            raise Misuse(
+            raise CallError(
                 f"bidim-query: get-click returned {len(position)} values instead of a position (x y)",
                 None,
                 "make your get-click return (list x y)",
@@ -194,11 +196,11 @@ def bidim_query(
 
 
 def _ask_for_points(interpreter: Interpreter, name: str, title: str) -> Codebook:
-    """Open a window and return the points clicked in it. Raise Misuse for fewer than two."""
+    """Open a window and return the points clicked in it. Raise CallError for fewer than two."""
     interpreter.call("new-window", _DEMO_SIZE, _DEMO_SIZE, title)
     points = expect_codebook(interpreter, name, interpreter.call("bidim-query", "Click the points, then here"))
     if len(points) < 2:
-        raise Misuse(
+        raise CallError(
             f"{name}: expected two points or more, got {len(points)}",
             None,
             "make get-click return two points or more, and then one at the top of the window",

@@ -16,7 +16,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.indexing import index_matrix, put
 from snsim.language.forms import NIL, Form, make_list
-from snsim.language.procedures import ABSENT, Misuse, Procedure
+from snsim.language.procedures import ABSENT, CallError, Procedure
 from snsim.sn28.runtime.vocabulary import word
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ class Codebook(Procedure):
 
 
 def expect_codebook(interpreter: Interpreter, name: str, x: Form, argument: int = 0) -> Codebook:
-    """Return x if it is a codebook. Raise Misuse if it is not."""
+    """Return x if it is a codebook. Raise CallError if it is not."""
     if isinstance(x, Codebook):
         return x
-    raise Misuse(
+    raise CallError(
         f"{name}: expected a codebook, got {interpreter.describe(x)}",
         argument,
         "make one with (new-codebook words width), or load one with (load-codebook file)",
@@ -80,14 +80,14 @@ def expect_codebook(interpreter: Interpreter, name: str, x: Form, argument: int 
 def expect_two_codebooks(
     interpreter: Interpreter, name: str, data: Form, references: Form, arguments: tuple[int, int] = (0, 1)
 ) -> tuple[Codebook, Codebook]:
-    """Return two codebooks whose words have the same width. Raise Misuse otherwise.
+    """Return two codebooks whose words have the same width. Raise CallError otherwise.
 
     `arguments` are the numbers of the two arguments in the call.
     """
     one = expect_codebook(interpreter, name, data, arguments[0])
     other = expect_codebook(interpreter, name, references, arguments[1])
     if one.width != other.width:
-        raise Misuse(
+        raise CallError(
             f"{name}: the words of the codebooks have {one.width} and {other.width} numbers",
             arguments[1],
             f"write a second codebook of {one.width} numbers per word: (new-codebook words {one.width})",
@@ -96,10 +96,10 @@ def expect_two_codebooks(
 
 
 def word_index(name: str, book: Codebook, i: Form, argument: int = 1) -> int:
-    """Return the index of a word, from 0. Raise Misuse if there is no such word."""
+    """Return the index of a word, from 0. Raise CallError if there is no such word."""
     index = whole(name, i, argument)
     if not 0 <= index < len(book):
-        raise Misuse(
+        raise CallError(
             f"{name}: no word {index}: the codebook has {len(book)} words",
             argument,
             f"write 0 to {len(book) - 1}" if len(book) else "write a codebook with words: (new-codebook words width)",
@@ -108,10 +108,10 @@ def word_index(name: str, book: Codebook, i: Form, argument: int = 1) -> int:
 
 
 def merge_codebooks(name: str, books: list[Codebook]) -> Codebook:
-    """Return a copy of all words and labels of some codebooks, in order. Raise Misuse if their widths differ."""
+    """Return a copy of all words and labels of some codebooks, in order. Raise CallError if their widths differ."""
     widths = {book.width for book in books}
     if len(widths) > 1:
-        raise Misuse(
+        raise CallError(
             f"{name}: the words of the codebooks have {' and '.join(map(str, sorted(widths)))} numbers",
             None,
             "write codebooks whose words have the same width: (new-codebook words width)",
@@ -120,9 +120,9 @@ def merge_codebooks(name: str, books: list[Codebook]) -> Codebook:
 
 
 def make_codebook(interpreter: Interpreter, name: str, words: int, width: int) -> Codebook:
-    """Return a codebook of zeros. Raise Misuse for a size out of range."""
+    """Return a codebook of zeros. Raise CallError for a size out of range."""
     if not 0 <= words <= _MOST_WORDS or not 1 <= width <= _MOST_NUMBERS:
-        raise Misuse(
+        raise CallError(
             f"{name}: a codebook cannot have {words} words of {width} numbers",
             None,
             f"write 0 to {_MOST_WORDS:,} words of 1 to {_MOST_NUMBERS:,} numbers, as in (new-codebook 100 16)",
@@ -136,10 +136,10 @@ def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) ->
     """(new-codebook n d): makes n words of d zeros; (new-codebook m [labels]): shares the rows of matrix m as words"""
     if not isinstance(words, np.ndarray):
         if width is ABSENT:
-            raise Misuse("new-codebook takes a matrix or two numbers", 0, "write (new-codebook words width)")
+            raise CallError("new-codebook takes a matrix or two numbers", 0, "write (new-codebook words width)")
         return make_codebook(interpreter, "new-codebook", whole("new-codebook", words), whole("new-codebook", width, 1))
     if words.dtype != np.float32 or words.ndim != 2:
-        raise Misuse(
+        raise CallError(
             f"new-codebook: expected 2 dimensions in single precision, got {words.ndim} of type {words.dtype}",
             0,
             "make the matrix with (float-matrix n d), or copy it into one with copy-matrix",
@@ -148,7 +148,7 @@ def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) ->
     if width is not ABSENT:
         labels = width
         if not isinstance(labels, np.ndarray) or labels.dtype == object or labels.shape != (len(book),):
-            raise Misuse(
+            raise CallError(
                 f"new-codebook: expected a matrix of {len(book)} labels, one for each word",
                 1,
                 f"make it with (int-matrix {len(book)})",
@@ -190,7 +190,7 @@ def codebook_label(interpreter: Interpreter, cb: Form, i: Form = ABSENT, label: 
 def _label(name: str, x: Form, argument: int) -> int:
     label = whole(name, x, argument)
     if not 0 <= label <= _LARGEST_LABEL:
-        raise Misuse(
+        raise CallError(
             f"{name}: a label is a whole number from 0 to {_LARGEST_LABEL:,}, not {label}",
             argument,
             "count the labels from 0",
@@ -210,7 +210,7 @@ def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Code
     book = expect_codebook(interpreter, "codebook-split", cb)
     first, last = word_index("codebook-split", book, a, 1), word_index("codebook-split", book, b, 2)
     if first > last:
-        raise Misuse(
+        raise CallError(
             f"codebook-split: the first word, {first}, comes after the last word, {last}",
             1,
             f"write the smaller number first: (codebook-split cb {last} {first})",
@@ -222,7 +222,7 @@ def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Code
 def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
     """(codebook-merge cb...): a copy of all words of the codebooks, in order"""
     if not books:
-        raise Misuse("codebook-merge: a codebook is wanted")
+        raise CallError("codebook-merge: a codebook is wanted")
     parts = [expect_codebook(interpreter, "codebook-merge", book, i) for i, book in enumerate(books)]
     interpreter.budget.make_matrix(sum(book.words.size for book in parts), "codebook-merge")
     return merge_codebooks("codebook-merge", parts)
@@ -232,7 +232,7 @@ def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
 def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> Codebook:
     """(codebook-select f cb...): a copy of the words for which (f label) is true"""
     if not books:
-        raise Misuse("codebook-select: a codebook is wanted behind the function")
+        raise CallError("codebook-select: a codebook is wanted behind the function")
     whole_book = merge_codebooks(
         "codebook-select", [expect_codebook(interpreter, "codebook-select", book, i) for i, book in enumerate(books, 1)]
     )
@@ -257,7 +257,7 @@ def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) 
     """(patdes-to-codebook p d): shares the rows of p; the label is the column of the largest target in the row of d"""
     book = new_codebook(interpreter, patterns)
     if not isinstance(desired, np.ndarray) or desired.dtype == object or desired.ndim != 2 or len(desired) != len(book):
-        raise Misuse(
+        raise CallError(
             f"patdes-to-codebook: expected a matrix of targets with {len(book)} rows, one for each word",
             1,
             f"make it with (matrix {len(book)} 10), for 10 classes",
@@ -267,9 +267,9 @@ def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) 
 
 
 def expect_vector(interpreter: Interpreter, name: str, x: Form, book: Codebook, argument: int = 0) -> np.ndarray:
-    """Return x as a float32 vector of the width of a codebook's words. Raise Misuse if it is not such a vector."""
+    """Return x as a float32 vector of the width of a codebook's words. Raise CallError if it is not such a vector."""
     if not isinstance(x, np.ndarray) or x.dtype == object or x.shape != (book.width,):
-        raise Misuse(
+        raise CallError(
             f"{name}: expected a vector of {book.width} numbers, like the words, got {interpreter.describe(x)}",
             argument,
             f"make it with (float-matrix {book.width}), or use a word: (codebook-word cb 0)",

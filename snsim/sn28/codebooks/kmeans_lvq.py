@@ -23,7 +23,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, expect_two_codebooks, merge_codebooks
 from snsim.sn28.codebooks.nearest_neighbours import (
     count_distances,
@@ -87,13 +87,13 @@ def _move_nearest_mean(means: np.ndarray, counts: np.ndarray, x: np.ndarray) -> 
 def k_means_of_classes(interpreter: Interpreter, name: str, data: Codebook, k: int, classes: list[int]) -> Codebook:
     """Return k references for each class, found by k-means from the words of that class.
 
-    Raise Misuse if a class has fewer than k words.
+    Raise CallError if a class has fewer than k words.
     """
     of_classes = []
     for label in classes:
         of_label = Codebook.unlabelled(data.words[data.labels == label])
         if len(of_label) < k:
-            raise Misuse(
+            raise CallError(
                 f"{name}: only {len(of_label)} words have label {label}, fewer than the {k} references",
                 1,
                 f"write at most {len(of_label)} for k, or add words with label {label}",
@@ -223,7 +223,7 @@ _PAIRS = {2: lvq2_pair, 3: lvq3_pair}
 def _expect_words(interpreter: Interpreter, name: str, data: Form) -> Codebook:
     book = expect_codebook(interpreter, name, data)
     if not len(book):
-        raise Misuse(
+        raise CallError(
             f"{name}: the codebook has no words",
             0,
             "fill it first, with (load-codebook file) or (codebook-merge cb...)",
@@ -252,7 +252,7 @@ def codebook_assign_labels(interpreter: Interpreter, data: Form, references: For
     """(codebook-assign-labels data ref [k]): labels references by a vote: each word votes for k (1)"""
     items, book = expect_two_codebooks(interpreter, "codebook-assign-labels", data, references)
     if not len(items):
-        raise Misuse(
+        raise CallError(
             "codebook-assign-labels: the data have no words",
             0,
             "fill them first, with (load-codebook file) or (patdes-to-codebook matrix targets)",
@@ -292,20 +292,20 @@ def learn_lvq(
     variant, count = whole("learn-lvq", version), whole("learn-lvq", sweeps, 3)
     items, book = expect_two_codebooks(interpreter, "learn-lvq", data, references, (1, 2))
     if variant not in (1, *_PAIRS):
-        raise Misuse(f"learn-lvq: there is no version {variant}", 0, "write 1, 2 or 3")
+        raise CallError(f"learn-lvq: there is no version {variant}", 0, "write 1, 2 or 3")
     if variant == 1 and window is not ABSENT:
-        raise Misuse("learn-lvq: LVQ1 has no window", 5, "omit the window, or choose version 2 or 3")
+        raise CallError("learn-lvq: LVQ1 has no window", 5, "omit the window, or choose version 2 or 3")
     if count < 0:
-        raise Misuse(f"learn-lvq: expected 0 sweeps or more, got {count}", 3, "write a number of sweeps such as 10")
+        raise CallError(f"learn-lvq: expected 0 sweeps or more, got {count}", 3, "write a number of sweeps such as 10")
     if len(book) < min(variant, 2):
-        raise Misuse(
+        raise CallError(
             f"learn-lvq: LVQ{variant} needs {min(variant, 2)} references or more, got {len(book)}",
             2,
             "make references for all labels: (init-lvq-class data k)",
         )
     unknown = np.setdiff1d(items.labels, book.labels)
     if variant == 3 and len(unknown):
-        raise Misuse(
+        raise CallError(
             f"learn-lvq: no reference has label {unknown[0]}, which occurs in the data",
             2,
             "make references for all labels: (init-lvq-class data k)",

@@ -23,7 +23,7 @@ from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse, Primitive
+from snsim.language.procedures import ABSENT, CallError, Primitive
 from snsim.sn28.codebooks.codebooks import expect_two_codebooks
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
 from snsim.sn28.runtime.vocabulary import word
@@ -53,14 +53,14 @@ def learn_tmap(
     """
     items, net = expect_two_codebooks(interpreter, "learn-tmap", data, nodes)
     if not len(net):
-        raise Misuse(
+        raise CallError(
             "learn-tmap: the map has no nodes",
             1,
             "write a codebook with a word for each node: (new-codebook nodes width)",
         )
     count = whole("learn-tmap", sweeps, 2)
     if count < 0:
-        raise Misuse(f"learn-tmap: expected 0 sweeps or more, got {count}", 2, "write a number of sweeps such as 10")
+        raise CallError(f"learn-tmap: expected 0 sweeps or more, got {count}", 2, "write a number of sweeps such as 10")
     distances = np.zeros(len(net))
     for t in range(count):
         remaining = (count - t) / count
@@ -111,7 +111,7 @@ def _grid_topology(name: str, sizes: tuple[Form, ...], closed: bool = False) -> 
     lengths = [whole(name, size, i) for i, size in enumerate(sizes)]
     nodes = math.prod(lengths)
     if not lengths or min(lengths) < 1 or nodes > _LARGEST_GRID:
-        raise Misuse(
+        raise CallError(
             f"{name}: a grid must have 1 to {_LARGEST_GRID:,} nodes",
             None,
             "write a size of 1 or more for each dimension, such as (tmap-topo-2d 8 8)",
@@ -122,7 +122,7 @@ def _grid_topology(name: str, sizes: tuple[Form, ...], closed: bool = False) -> 
     def fill(interpreter: Interpreter, i: Form, target: Form) -> Form:
         node, into = whole(name, i), matrix(name, target, 1)
         if not 0 <= node < nodes or into.size != nodes:
-            raise Misuse(
+            raise CallError(
                 f"{name}: node {node} and a matrix of {into.size} numbers do not fit a grid of "
                 f"{' x '.join(map(str, lengths))} = {nodes} nodes",
                 None,
@@ -222,7 +222,7 @@ def _map_display(name: str, drawing: str, corners: tuple[Form, ...], *grid: Form
     """Return a display that clears the window, draws the data as dots, and the nodes with the word `drawing`."""
     numbers = [corner for corner in corners if corner is not ABSENT]
     if len(numbers) not in (0, 4):
-        raise Misuse(
+        raise CallError(
             f"{name}: expected four corners or none, got {len(numbers)}", len(grid), "write xmin ymin xmax ymax"
         )
     corner_values = [number(name, corner, len(grid) + i) for i, corner in enumerate(numbers)] or [-1.0, -1.0, 1.0, 1.0]

@@ -14,7 +14,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, nearest
 from snsim.sn28.runtime.vocabulary import word
@@ -35,7 +35,7 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
     """
     book, n = expect_codebook(interpreter, "multiedit", cb), whole("multiedit", parts, 1)
     if n < _LEAST_PARTS:
-        raise Misuse(
+        raise CallError(
             f"multiedit: expected {_LEAST_PARTS} parts or more, got {n}",
             1,
             f"write (multiedit cb {_LEAST_PARTS}), or a larger number of parts",
@@ -43,7 +43,7 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
     left, dropped = np.arange(len(book)), -1
     while dropped:
         if len(left) < n:
-            raise Misuse(
+            raise CallError(
                 f"multiedit: only {len(left)} words are left for {n} parts",
                 0,
                 (f"write 3 to {len(left)} parts, or " if len(left) >= _LEAST_PARTS else "")
@@ -80,7 +80,7 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
     """
     book = expect_codebook(interpreter, "condense", cb)
     if not len(book):
-        raise Misuse(
+        raise CallError(
             "condense: the codebook has no words",
             0,
             "fill it first, with (load-codebook file) or (codebook-merge cb...)",
@@ -94,7 +94,7 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
             if stored.labels[nearest(x, stored.words)] == label:
                 continue
             if i in store:  # an equal word with another label comes first in the store
-                raise Misuse(
+                raise CallError(
                     f"condense: word {i} occurs in the codebook with two labels",
                     0,
                     "drop such words first with (multiedit cb)",

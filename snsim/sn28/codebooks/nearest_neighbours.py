@@ -15,7 +15,7 @@ from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form, make_list
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook, expect_two_codebooks, expect_vector, word_index
 from snsim.sn28.runtime.vocabulary import word
 
@@ -76,11 +76,11 @@ def distortion(data: Codebook, references: Codebook) -> np.float32:
 
 
 def neighbour_count(name: str, k: Form, book: Codebook, argument: int) -> int:
-    """Return a number of neighbours or references as an int. Raise Misuse unless it is 1 to the number of words."""
+    """Return a number of neighbours or references as an int. Raise CallError unless it is 1 to the number of words."""
     count = whole(name, k, argument)
     if 1 <= count <= len(book):
         return count
-    raise Misuse(
+    raise CallError(
         f"{name}: cannot choose {count} of the {len(book)} words of the codebook",
         argument,
         f"write 1 to {len(book)}" if len(book) else "write a codebook with words, from (load-codebook file)",
@@ -106,7 +106,7 @@ def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form
         return distances
     output = matrix("codebook-distances", target, 2)
     if output.shape != distances.shape:
-        raise Misuse(
+        raise CallError(
             f"codebook-distances: expected a vector of {len(book)} numbers for the distances",
             2,
             f"omit it, or make it with (float-matrix {len(book)})",
@@ -132,7 +132,7 @@ def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) 
     items, book = expect_two_codebooks(interpreter, "codebook-distorsion", data, references)
     for argument, codebook in enumerate((items, book)):
         if not len(codebook):
-            raise Misuse(
+            raise CallError(
                 "codebook-distorsion: the codebook has no words",
                 argument,
                 "fill it first, with (load-codebook file) or (codebook-merge cb...)",
@@ -177,7 +177,7 @@ def _answers(
     """Return the data, the references, and the class of each word of the data by its k nearest references."""
     items, book = expect_two_codebooks(interpreter, name, data, references)
     if not len(items):
-        raise Misuse(
+        raise CallError(
             f"{name}: the codebook has no words to classify",
             0,
             "fill it first, with (load-codebook file) or (codebook-merge cb...)",
@@ -202,7 +202,7 @@ def confusion_knn(interpreter: Interpreter, data: Form, references: Form, k: For
     """(confusion-knn data ref [k]): the confusion matrix: the words of class c (row) classified as class d (column)"""
     items, book, classes_found = _answers(interpreter, "confusion-knn", data, references, k)
     if (classes_found == NO_CLASS).any():
-        raise Misuse(
+        raise CallError(
             f"confusion-knn: a vote of {whole('confusion-knn', k, 2)} neighbours is a tie, which has no column",
             2,
             "count ties with (perf-knn data ref k t), or write 1 neighbour, which has no ties",

@@ -20,7 +20,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, make_list, symbol
-from snsim.language.procedures import TRUE, Misuse
+from snsim.language.procedures import TRUE, CallError
 from snsim.sn28.codebooks.codebooks import Codebook, expect_codebook
 from snsim.sn28.codebooks.kmeans_lvq import k_means_of_classes
 from snsim.sn28.codebooks.nearest_neighbours import count_distances, neighbour_count, squared_distances
@@ -41,7 +41,7 @@ def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
     """(init-rbf data k): builds a net with k centres per label, by k-means; (init-rbf data cb): with centres cb"""
     items = expect_codebook(interpreter, "init-rbf", data)
     if not len(items):
-        raise Misuse(
+        raise CallError(
             "init-rbf: the codebook has no words",
             0,
             "fill it first, with (load-codebook file) or (codebook-merge cb...)",
@@ -49,7 +49,7 @@ def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
     if isinstance(centres, Codebook):
         book = centres
         if not len(book) or book.width != items.width:
-            raise Misuse(
+            raise CallError(
                 f"init-rbf: {len(book)} centres of {book.width} numbers do not fit words of {items.width} numbers",
                 1,
                 f"make the centres from the data: (k-means data {max(len(book), 1)})",
@@ -87,10 +87,12 @@ def _make_net(interpreter: Interpreter, bells: int, classes: int) -> None:
 
 
 def _distance_bell_pairs(interpreter: Interpreter) -> list[tuple[Form, Form]]:
-    """Return pairs of a distance unit and its bell unit. Raise Misuse if the net is not one of `init-rbf`."""
+    """Return pairs of a distance unit and its bell unit. Raise CallError if the net is not one of `init-rbf`."""
     layers = [interpreter.elements(interpreter.lookup(name), name) for name in ("distance-layer", "bell-layer")]
     if not layers[0] or len(layers[0]) != len(layers[1]):
-        raise Misuse("the current net is not a net of radial basis functions", None, "build one with (init-rbf data k)")
+        raise CallError(
+            "the current net is not a net of radial basis functions", None, "build one with (init-rbf data k)"
+        )
     return list(zip(*layers))
 
 
@@ -102,7 +104,7 @@ def _initial_bell_weight(interpreter: Interpreter, items: Codebook, centres: Cod
         index = min(int(randomness.rand() * len(items)), len(items) - 1)  # rand may be 1
         total += float(squared_distances(items.words[index], centres.words).mean(dtype=np.float64))
     if not 0.0 < total < np.inf:
-        raise Misuse(
+        raise CallError(
             "init-rbf: all words are equal" if total == 0.0 else "init-rbf: the distances are too large",
             0,
             "write data with different words" if total == 0.0 else "scale the words: (m*c (codebook-word cb) 0.001)",
@@ -137,7 +139,7 @@ def _presented_word(interpreter: Interpreter, name: str, i: Form) -> tuple[np.nd
         whole(name, i, 1),
     )
     if not 0 <= index < len(items):
-        raise Misuse(
+        raise CallError(
             f"{name}: no word {index}: the codebook has {len(items)} words",
             1,
             f"count words from 0: write 0 to {len(items) - 1}",
@@ -151,15 +153,15 @@ def _codebook_as_patterns(interpreter: Interpreter, name: str, data: Form) -> It
     items = expect_codebook(interpreter, name, data)
     centres = interpreter.lookup("rbf-codebook")
     if not isinstance(centres, Codebook):
-        raise Misuse(f"{name}: there is no net of radial basis functions", None, "build one with (init-rbf data k)")
+        raise CallError(f"{name}: there is no net of radial basis functions", None, "build one with (init-rbf data k)")
     if not len(items) or items.width != centres.width:
-        raise Misuse(
+        raise CallError(
             f"{name}: {len(items)} words of {items.width} numbers do not fit centres of {centres.width} numbers",
             0,
             "build the net for these words: (init-rbf data k)",
         )
     if items.class_count() > number(name, interpreter.lookup("rbf-classes"), None):
-        raise Misuse(
+        raise CallError(
             f"{name}: the net has no output for label {items.class_count() - 1}",
             0,
             "build the net with data of all classes: (init-rbf data k)",
@@ -189,7 +191,7 @@ def learn_rbf(
     """
     count = whole("learn-rbf", sweeps, 1)
     if count < 0:
-        raise Misuse(f"learn-rbf: expected 0 sweeps or more, got {count}", 1, "write a number of sweeps such as 10")
+        raise CallError(f"learn-rbf: expected 0 sweeps or more, got {count}", 1, "write a number of sweeps such as 10")
     with _codebook_as_patterns(interpreter, "learn-rbf", data):
         weights = [number("sval", interpreter.call("sval", *pair), None) for pair in _distance_bell_pairs(interpreter)]
         rates = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from snsim.language.hidden_characters import replace_hidden
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -256,18 +256,18 @@ class Screen:
         self.on_change: Callable[[Window], None] | None = None  # called after each mark if windows are shown live
 
     def open(self, width: int, height: int, title: str) -> Window:
-        """Open a window. Raise Misuse for an invalid size or too many windows.
+        """Open a window. Raise CallError for an invalid size or too many windows.
 
         Hidden characters in the title are replaced.
         """
         if not (1 <= width <= _LARGEST and 1 <= height <= _LARGEST):
-            raise Misuse(
+            raise CallError(
                 f"a window must be 1 to {_LARGEST:,} pixels wide and high, got {width} x {height}",
                 None,
                 'write (new-window 512 512 "title")',
             )
         if len(self.windows) >= _MOST_WINDOWS:
-            raise Misuse(
+            raise CallError(
                 f"the program opened more than {_MOST_WINDOWS} windows", None, "reuse a window: (cls) clears it"
             )
         window = Window(len(self.windows) + 1, width, height, replace_hidden(title))

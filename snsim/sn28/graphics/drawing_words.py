@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Pair, make_list, symbol
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.graphics.canvas import (
     BLACK,
     DEFAULT_SIZE,
@@ -40,18 +40,18 @@ _FONT_SIZES = (4.0, 96.0)
 
 
 def current_window(interpreter: Interpreter, name: str) -> Window:
-    """Return the value of `window`. Raise Misuse if it is not a window."""
+    """Return the value of `window`. Raise CallError if it is not a window."""
     window = interpreter.lookup("window")
     if isinstance(window, Window):
         return window
-    raise Misuse(f"{name}: no window is open", None, 'open one: (new-window 512 512 "title")')
+    raise CallError(f"{name}: no window is open", None, 'open one: (new-window 512 512 "title")')
 
 
 def pixel(name: str, x: Form, argument: int | None) -> int:
     """Return a number truncated to a pixel, and limited to a range that is larger than any window."""
     value = number(name, x, argument)
     if value != value:
-        raise Misuse(
+        raise CallError(
             f"{name}: {value} is not a coordinate", argument, "write a number of pixels, counted from the left or top"
         )
     return int(max(-_LARGEST_PIXEL, min(value, _LARGEST_PIXEL)))
@@ -78,7 +78,7 @@ def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
 def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
     """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels (512 x 512) and makes it current"""
     if len(arguments) not in (0, 1, 2, 3, 5):
-        raise Misuse(
+        raise CallError(
             f"new-window takes 0, 1, 2, 3 or 5 arguments; {len(arguments)} given",
             None,
             'write (new-window x y w h "title")',
@@ -87,7 +87,7 @@ def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
     if numbers and isinstance(numbers[-1], str):
         title = numbers.pop()
     if len(numbers) not in (0, 2, 4):
-        raise Misuse("new-window takes 0, 2 or 4 numbers, then a title", 0, 'write (new-window x y w h "title")')
+        raise CallError("new-window takes 0, 2 or 4 numbers, then a title", 0, 'write (new-window x y w h "title")')
     sizes = [whole("new-window", x, i) for i, x in enumerate(numbers)]
     width, height = sizes[-2:] if sizes else (DEFAULT_SIZE, DEFAULT_SIZE)
     window = interpreter.part(Screen).open(width, height, title)
@@ -123,7 +123,7 @@ def ysize(interpreter: Interpreter) -> float:
 @word("get-click")
 def get_click(interpreter: Interpreter) -> Form:
     """(get-click): refused: snsim has no mouse input; define your own get-click to provide the points"""
-    raise Misuse(
+    raise CallError(
         "get-click: snsim has no mouse input",
         None,
         "provide the points by a function of your own: (de get-click () (list x y))",
@@ -147,7 +147,9 @@ def _color_of(name: str, code: int) -> Color:
     if code in special:
         return special[code]
     if not 0 <= code < 1 << 24:
-        raise Misuse(f"{name}: {code} is not a color number", 0, "use (color-rgb r g b) with three numbers from 0 to 1")
+        raise CallError(
+            f"{name}: {code} is not a color number", 0, "use (color-rgb r g b) with three numbers from 0 to 1"
+        )
     return code >> 16, code >> 8 & 255, code & 255
 
 
@@ -161,7 +163,7 @@ def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
     parts = [number("alloccolor", x, i) for i, x in enumerate((r, g, b))]
     for i, part in enumerate(parts):
         if not 0.0 <= part <= 1.0:
-            raise Misuse(
+            raise CallError(
                 f"alloccolor: expected a number from 0 to 1, got {part:g}",
                 i,
                 f"write {part / 255:g} for {part:g} of 255" if 1 < part <= 255 else "write a number such as 0.5",
@@ -230,7 +232,7 @@ def _circle(interpreter: Interpreter, name: str, x: Form, y: Form, r: Form, fill
     window = current_window(interpreter, name)
     across, down, radius = pixels(name, x, y, r)
     if radius < 0:
-        raise Misuse(f"{name}: the radius {radius} is negative", 2, f"write {-radius}")
+        raise CallError(f"{name}: the radius {radius} is negative", 2, f"write {-radius}")
     draw(interpreter, window, Disc(window.color, across, down, radius, filled))
     return NIL
 
@@ -240,7 +242,7 @@ def fill_polygon(interpreter: Interpreter, *points: Form) -> Form:
     """(fill-polygon x1 y1 x2 y2...): draws a filled polygon with these corners"""
     window = current_window(interpreter, "fill-polygon")
     if len(points) < 4 or len(points) % 2:
-        raise Misuse(
+        raise CallError(
             f"fill-polygon takes two points or more, two numbers each; {len(points)} numbers given",
             None,
             "write (fill-polygon x1 y1 x2 y2 x3 y3) for a triangle",
@@ -316,7 +318,7 @@ def bounding_rect(interpreter: Interpreter, first: Form, second: Form) -> Form:
 def _rectangle(interpreter: Interpreter, name: str, rectangle: Form, argument: int) -> list[float]:
     items = interpreter.elements(rectangle, name)
     if len(items) != 4:
-        raise Misuse(
+        raise CallError(
             f"{name}: expected a rectangle (x y w h), got {interpreter.describe(rectangle)}",
             argument,
             "write '(0 0 100 50), or (list x y w h)",

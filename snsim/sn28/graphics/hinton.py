@@ -14,7 +14,7 @@ import numpy as np
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.graphics.canvas import BLACK, GRAY, WHITE, Block, Color, Squares, Window
 from snsim.sn28.graphics.drawing_words import current_window, draw, pixel, pixels
 from snsim.sn28.runtime.vocabulary import word
@@ -70,7 +70,7 @@ def _hinton_squares(
 ) -> tuple[tuple[int, ...], tuple[Color, ...]]:
     """Return the sides in pixels of the squares, and their colors, white or black."""
     if not maximum:
-        raise Misuse(f"{name}: the maximum is 0", None, "write the largest value to draw, such as 1")
+        raise CallError(f"{name}: the maximum is 0", None, "write the largest value to draw, such as 1")
     shares = [max(-1.0, min(v / maximum, 1.0)) for v in values]
     return (tuple([int(size * math.sqrt(abs(v))) for v in shares]), tuple([WHITE if v > 0 else BLACK for v in shares]))
 
@@ -96,13 +96,13 @@ def gray_draw_matrix(
     window = current_window(interpreter, "gray-draw-matrix")
     values = matrix("gray-draw-matrix", m, 2)
     if values.ndim not in (1, 2) or not values.size:
-        raise Misuse(
+        raise CallError(
             f"gray-draw-matrix: expected a matrix of 1 or 2 dimensions that is not empty, got shape {values.shape}",
             2,
             "select a part of two dimensions: (select m d i)",
         )
     if height is not ABSENT and number("gray-draw-matrix", height, 6) != number("gray-draw-matrix", cell, 5):
-        raise Misuse("gray-draw-matrix: the width and height of a cell differ", 6, "write the same number for both")
+        raise CallError("gray-draw-matrix: the width and height of a cell differ", 6, "write the same number for both")
     side = whole("gray-draw-matrix", cell, 5, _LARGEST_CELL)
     interpreter.budget.make_list(values.size, "gray-draw-matrix")
     colors = _grays(
@@ -126,7 +126,7 @@ def gray_draw_matrix(
 def _grays(name: str, values: np.ndarray, low: float, high: float) -> tuple[Color, ...]:
     """Return a gray for each value: level 64 (v - lo) / (hi - lo), limited to 0 (black) to 63 (white)."""
     if low == high:
-        raise Misuse(f"{name}: lo and hi are both {low:g}", None, "write two different numbers, such as -1 and 1")
+        raise CallError(f"{name}: lo and hi are both {low:g}", None, "write two different numbers, such as -1 and 1")
     levels = np.nan_to_num(np.trunc(_GRAYS * (values - low) / (high - low))).clip(0, _GRAYS - 1)
     return tuple([(g, g, g) for g in np.rint(levels * (255 / (_GRAYS - 1))).astype(int).tolist()])
 
@@ -135,7 +135,7 @@ def _numbers(interpreter: Interpreter, name: str, values: Form) -> list[float]:
     items = interpreter.elements(values, name)
     for item in items:
         if type(item) is not float or item - item != 0.0:
-            raise Misuse(
+            raise CallError(
                 f"{name}: cannot draw {interpreter.describe(item)}, which is not a finite number",
                 2,
                 "keep only numbers in the list: (filter numberp list)",
@@ -155,7 +155,7 @@ def _put_squares(
     x, y = pixels(name, *layout[:2])
     columns, cell = whole(name, layout[2], 3), whole(name, layout[3], None, _LARGEST_CELL)
     if columns < 1 or cell < 1:
-        raise Misuse(
+        raise CallError(
             f"{name}: cannot draw {columns} columns of cells of {cell} pixels", None, "write 1 or more for both"
         )
     if sizes:

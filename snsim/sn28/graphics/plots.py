@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, make_list, symbol
 from snsim.language.printer import number_text
-from snsim.language.procedures import ABSENT, Misuse, Primitive
+from snsim.language.procedures import ABSENT, CallError, Primitive
 from snsim.sn28.graphics.canvas import LETTER_WIDTH, Block, Color, Disc, Frame, Line, Mark, Window
 from snsim.sn28.graphics.drawing_words import current_window, draw, pixel, put_text
 from snsim.sn28.runtime.vocabulary import SN28, word
@@ -101,10 +101,10 @@ def _clip(
 
 
 def make_port(name: str, box: Sequence[float], corners: Sequence[float], marker: Form) -> Port:
-    """Return a plot port. Raise Misuse if its range is empty or not finite."""
+    """Return a plot port. Raise CallError if its range is empty or not finite."""
     x0, y0, x1, y1 = corners
     if x0 == x1 or y0 == y1 or not all(math.isfinite(c) for c in (*box, *corners)):
-        raise Misuse(
+        raise CallError(
             f"{name}: cannot plot the range from {x0:g} to {x1:g} and from {y0:g} to {y1:g}",
             None,
             "write two different finite numbers for each axis: (setup-axes xmin ymin xmax ymax)",
@@ -162,14 +162,14 @@ def round_range(low: float, high: float) -> tuple[float, float, float]:
 def _current_port(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
     port = interpreter.lookup("plot-port")
     if not isinstance(port, Port):
-        raise Misuse(f"{name}: there is no plot port", None, "make one: (setup-axes xmin ymin xmax ymax)")
+        raise CallError(f"{name}: there is no plot port", None, "make one: (setup-axes xmin ymin xmax ymax)")
     return port, current_window(interpreter, name)
 
 
 def _four_numbers(interpreter: Interpreter, name: str, x: Form, argument: int) -> list[float]:
     items = interpreter.elements(x, name)
     if len(items) != 4:
-        raise Misuse(
+        raise CallError(
             f"{name}: expected a list of four numbers, got {interpreter.describe(x)}",
             argument,
             "write '(0 0 1 1), or (list xmin ymin xmax ymax)",
@@ -194,7 +194,7 @@ def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Fo
 def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) -> Port:
     """(copy-plot-port port [marker]): a copy of a plot port with its own pen and marker"""
     if not isinstance(port, Port):
-        raise Misuse(
+        raise CallError(
             f"copy-plot-port: expected a plot port, got {interpreter.describe(port)}",
             0,
             "make one with (new-plot-port ...) or (setup-axes xmin ymin xmax ymax)",
@@ -307,7 +307,7 @@ def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
     port, window = _current_port(interpreter, "plot-lists")
     across, down = (interpreter.elements(values, "plot-lists") for values in (xs, ys))
     if len(across) != len(down):
-        raise Misuse(
+        raise CallError(
             f"plot-lists: xs has {len(across)} elements but ys has {len(down)}",
             1,
             "write two lists of equal length",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import number
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.graphics.canvas import Screen, Window
 from snsim.sn28.graphics.plots import (
     Port,
@@ -66,7 +66,7 @@ def _ages(interpreter: Interpreter, name: str, sweeps: Form) -> tuple[float, flo
     first, last = training_range(interpreter)
     count, age = number(name, sweeps), number_in(interpreter, "age", 0.0)
     if not count > 0:
-        raise Misuse(
+        raise CallError(
             f"{name}: cannot draw an axis of {count:g} sweeps", 0, "write a positive number of sweeps, such as 20"
         )
     return age, age + count * (last - first + 1)
@@ -225,7 +225,7 @@ def disp_error(interpreter: Interpreter, n: Form) -> Form:
 def disp_net(interpreter: Interpreter, n: Form) -> Form:
     """(disp-net n): displays the net with the program's function (draw-net layers n)"""
     if interpreter.procedure(symbol("draw-net")) is None:
-        raise Misuse(
+        raise CallError(
             "disp-net: the function draw-net is not defined",
             None,
             "define (de draw-net (layers n) ...) to draw the net in a window",
@@ -275,7 +275,7 @@ def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
     path = interpreter.part(ProgramFiles).readable_path(text("plot-perf-file", name), ".perf")
     measured = _read_log(interpreter.part(ProgramFiles).read(path).decode("latin-1"))
     if not measured:
-        raise Misuse(
+        raise CallError(
             f"{path} contains no measurements", 0, "set (setq perf-file name) before training, so that perf writes them"
         )
     points = [point for curve in measured.values() for point in curve]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, symbol
-from snsim.language.procedures import TRUE, Misuse
+from snsim.language.procedures import TRUE, CallError
 from snsim.sn28.net.layer_fields import field_values
 from snsim.sn28.net.netspace import VAL
 from snsim.sn28.runtime.lisp_definitions import code, define
@@ -29,7 +29,7 @@ def _answers(interpreter: Interpreter) -> tuple[list[float], list[float]]:
     actual = field_values(interpreter, "classify", VAL, layer_in(interpreter, OUTPUT))
     desired = field_values(interpreter, "classify", VAL, layer_in(interpreter, DESIRED))
     if len(actual) != len(desired):
-        raise Misuse(
+        raise CallError(
             f"output-layer has {len(actual)} units but desired-layer has {len(desired)}",
             None,
             "call make-desired with a layer as large as that of make-output",
@@ -93,7 +93,7 @@ def rank_of_max(interpreter: Interpreter, values: Form) -> Form:
     """(rank-of-max list): the index, from 0, of the largest number, or a list of indices if it occurs more than once"""
     numbers = [number("rank-of-max", value) for value in interpreter.elements(values, "rank-of-max")]
     if not numbers:
-        raise Misuse("rank-of-max: the list is empty", 0, "write a list of numbers, such as (state output-layer)")
+        raise CallError("rank-of-max: the list is empty", 0, "write a list of numbers, such as (state output-layer)")
     return _one_or_list(interpreter, _indices_of_max(numbers))
 
 

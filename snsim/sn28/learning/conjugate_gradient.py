@@ -15,7 +15,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Pair
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.layer_fields import set_field
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, GRAD, Netspace
@@ -52,12 +52,12 @@ def learn_batch_cg(interpreter: Interpreter, n: Form, count: int, newest: Form, 
 
 
 def _vector(interpreter: Interpreter, vector: Form, argument: int) -> Vector | None:
-    """Return a vector that the program passed, or None. Raise Misuse if its size does not match the net."""
+    """Return a vector that the program passed, or None. Raise CallError if its size does not match the net."""
     if vector is ABSENT or vector is NIL:
         return None
     weights = interpreter.part(Netspace).wnum
     if not isinstance(vector, np.ndarray) or vector.shape != (weights,):
-        raise Misuse(
+        raise CallError(
             f"learn-batch-cg: expected a vector of {weights} weights, got {interpreter.describe(vector)}",
             argument,
             "apply it to the list that learn-batch-cg returned, or start with (learn-batch-cg n)",

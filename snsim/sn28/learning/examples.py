@@ -15,7 +15,7 @@ from snsim.errors import Fault
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, Symbol, symbol
 from snsim.language.printer import number_text
-from snsim.language.procedures import TRUE, Misuse
+from snsim.language.procedures import TRUE, CallError
 from snsim.sn28.learning.performance import log_line
 from snsim.sn28.runtime.random_numbers import RandomGenerator
 from snsim.sn28.runtime.settings import Settings, number_in, training_range
@@ -35,7 +35,7 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
     for variable, name in (("pattern-matrix", patterns), ("desired-matrix", desired)):
         matrix = interpreter.call("load-matrix", name)
         if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
-            raise Misuse(
+            raise CallError(
                 f"load-patterns: {interpreter.describe(name)} is not a matrix of two dimensions",
                 len(loaded),
                 "write a file with one row for each example: .MAT 2 ROWS COLUMNS and the numbers",
@@ -95,7 +95,7 @@ def hoeffding(interpreter: Interpreter, scale: Form, risk: Form, size: Form) -> 
     """
     tau, eta, n = number("hoeffding", scale), number("hoeffding", risk, 1), number("hoeffding", size, 2)
     if not 0 < eta <= 2 or n <= 0:
-        raise Misuse(
+        raise CallError(
             f"hoeffding: no bound exists for a risk of {eta:g} and {n:g} values",
             1 if n > 0 else 2,
             "write a risk between 0 and 1, such as 0.05, and 1 value or more",
@@ -106,7 +106,7 @@ def hoeffding(interpreter: Interpreter, scale: Form, risk: Form, size: Form) -> 
 def _pattern_range(caller: str, first: Form, last: Form) -> tuple[float, float]:
     a, b = float(whole(caller, first)), float(whole(caller, last, 1))
     if not 0 <= a <= b:
-        raise Misuse(
+        raise CallError(
             f"{caller}: the range of patterns {number_text(a)} to {number_text(b)} is not valid",
             0,
             f"write the first and the last pattern, counted from 0, as in ({caller} 0 99)",
@@ -138,7 +138,7 @@ def _examples(interpreter: Interpreter, variable: Symbol) -> Form:
     matrix = interpreter.lookup(variable)
     if matrix is NIL:
         name = variable.name
-        raise Misuse(f"{name} is empty", None, f'load it: (load-patterns "f.pat" "f.des"), or (setq {name} ...)')
+        raise CallError(f"{name} is empty", None, f'load it: (load-patterns "f.pat" "f.des"), or (setq {name} ...)')
     return matrix
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, Symbol, symbol
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.lisp_definitions import binding
 from snsim.sn28.runtime.settings import DESIRED, INPUT, NET, OUTPUT, layer_in, number_in, training_range
@@ -65,7 +65,7 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
     """(performance a b): measures patterns a to b; sets global-error (the mean), good-an-num and good-an-percent"""
     a, b = whole("performance", first), whole("performance", last, 1)
     if b < a:
-        raise Misuse(
+        raise CallError(
             f"performance: the range of patterns {a} to {b} is empty",
             0,
             "write the first and the last pattern, such as (performance 0 9)",
@@ -74,7 +74,7 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
     for n in range(a, b + 1):
         error = interpreter.call("test-pattern", float(n))
         if not isinstance(error, float):
-            raise Misuse(
+            raise CallError(
                 f"performance: test-pattern returned {interpreter.describe(error)} for pattern {n}, not its error",
                 None,
                 "make your test-pattern return a number, the error of the pattern",
@@ -96,7 +96,7 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
 def perf(interpreter: Interpreter, first: Form = ABSENT, last: Form = ABSENT) -> Form:
     """(perf [a b]): measures patterns a to b (the training patterns) without noise; prints and logs; returns percent"""
     if first is not ABSENT and last is ABSENT:
-        raise Misuse(
+        raise CallError(
             "perf takes two arguments, the first and the last pattern, or none", 0, "write (perf) or (perf a b)"
         )
     a, b = training_range(interpreter) if first is ABSENT else (whole("perf", first), whole("perf", last, 1))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.adjacency import Units, as_memory
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.net_word import net_word
@@ -138,7 +138,7 @@ def _init_grad(interpreter: Interpreter, name: str, arguments: tuple[Form, ...],
     threshold = args.optional_number(0.0) if thresholded else None
     args.expect_end()
     if output.count != desired.count:
-        raise Misuse(
+        raise CallError(
             f"{name}: {output.count} outputs but {desired.count} desired values",
             None,
             f"write two layers of equal size: (make-desired ...) with a layer of {output.count} units",

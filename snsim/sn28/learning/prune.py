@@ -12,7 +12,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form, make_list, symbol
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.learning.performance import propagate
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
@@ -29,7 +29,7 @@ def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> 
     """(obd-compute-curvature a b): sums the curvature of every weight over patterns a to b; call it before obd-prune"""
     a, b = whole("obd-compute-curvature", first), whole("obd-compute-curvature", last, 1)
     if b < a:
-        raise Misuse(
+        raise CallError(
             f"obd-compute-curvature: the range of patterns {a} to {b} is empty",
             0,
             "write the first and the last pattern, such as (obd-compute-curvature 0 9)",
@@ -52,7 +52,7 @@ def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
     """
     share = number("obd-prune", fraction)
     if not 0 <= share <= 1:
-        raise Misuse(
+        raise CallError(
             f"obd-prune: expected a fraction from 0 to 1, got {share:g}",
             0,
             "write 0.1 to cut a tenth of the connections",
@@ -127,7 +127,7 @@ def _layer_size(interpreter: Interpreter, size: Form, variable: str, argument: i
         return whole("netenv-auto-arch", size, argument)
     matrix = interpreter.lookup(variable)
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
-        raise Misuse(
+        raise CallError(
             f"netenv-auto-arch: {variable} is not a matrix of two dimensions",
             None,
             "load the patterns first: (load-patterns patterns desired)",
@@ -145,7 +145,7 @@ def _train_net(interpreter: Interpreter, inputs: int, hidden: int, outputs: int)
     interpreter.call("build-net", layers, links)
     error = interpreter.call("netenv-auto-train")
     if not isinstance(error, float):
-        raise Misuse(
+        raise CallError(
             f"netenv-auto-train returned {interpreter.describe(error)}, not an error",
             None,
             "make your netenv-auto-train return a number, the error",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, symbol
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.learning.performance import log_line
 from snsim.sn28.net.layer_fields import connections_into, field_values, read_or_set_field
 from snsim.sn28.net.net_word import net_word
@@ -87,14 +87,14 @@ def layer_and_number(interpreter: Interpreter, form: Pair, caller: str) -> tuple
     """Return the values of a number and a layer in a call, and the layer as it was written, for the log."""
     cells = interpreter.elements(form.cdr, caller)
     if len(cells) != 2:
-        raise Misuse(
+        raise CallError(
             f"{caller} takes a number and a layer; {len(cells)} argument{'s' * (len(cells) != 1)} given",
             None,
             f"write ({caller} x layer)",
         )
     x, layer = interpreter.evaluate(cells[0], form.cdr.at), interpreter.evaluate(cells[1], form.cdr.cdr.at)
     if layer is NIL:
-        raise Misuse(f"{caller}: {interpreter.describe(cells[1])} is an empty layer", 1, f"write ({caller} x layer)")
+        raise CallError(f"{caller}: {interpreter.describe(cells[1])} is an empty layer", 1, f"write ({caller} x layer)")
     return x, layer, interpreter.printed(cells[1])
 
 
@@ -134,6 +134,6 @@ def real_epsilon(interpreter: Interpreter, layer: Form = ABSENT) -> Form:
         mu = number_in(interpreter, "mu")
         sigmas = field_values(interpreter, "real-epsilon", SIGMA, layer)
         if any(mu + abs(sigma) == 0.0 for sigma in sigmas):
-            raise Misuse("real-epsilon: mu and the curvature of a unit are both 0", None, "set mu: (setq mu 0.05)")
+            raise CallError("real-epsilon: mu and the curvature of a unit are both 0", None, "set mu: (setq mu 0.05)")
         rates = [rate / (mu + abs(sigma)) for rate, sigma in zip(rates, sigmas)]
     return interpreter.new_list(rates, "real-epsilon")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import Form, Pair, symbol
-from snsim.language.procedures import ABSENT, TRUE, Misuse
+from snsim.language.procedures import ABSENT, TRUE, CallError
 from snsim.sn28.learning.conjugate_gradient import learn_batch_cg
 from snsim.sn28.learning.performance import judge, log_line, propagate
 from snsim.sn28.net.net_word import net_word
@@ -85,7 +85,7 @@ def _cycle(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
 def _repetitions(caller: str, n: Form, argument: int = 0) -> int:
     count = whole(caller, n, argument)
     if count < 0:
-        raise Misuse(f"{caller}: expected a count of 0 or more, got {count}", argument, "write 1 or more")
+        raise CallError(f"{caller}: expected a count of 0 or more, got {count}", argument, "write 1 or more")
     return count
 
 
@@ -161,7 +161,7 @@ def accumulate(interpreter: Interpreter, caller: str, first: Form, last: Form, f
     """Present patterns a to b, call these functions for each, set global-error to the mean error and return it."""
     a, b = whole(caller, first), whole(caller, last, 1)
     if b < a:
-        raise Misuse(
+        raise CallError(
             f"{caller}: the range of patterns {a} to {b} is empty",
             0,
             f"write the first and the last pattern, such as ({caller} 0 9)",

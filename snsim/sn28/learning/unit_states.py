@@ -13,7 +13,7 @@ from snsim.errors import Fault
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.learning.propagation import add_noise
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.arguments import Arguments
@@ -28,10 +28,10 @@ _F = np.float32
 
 
 def present(space: Netspace, values: np.ndarray, layers: list[Units], caller: str) -> None:
-    """Copy numbers, shape (n,), to the states of the units in order. Raise Misuse if n is less than their number."""
+    """Copy numbers, shape (n,), to the states of the units in order. Raise CallError if n is less than their number."""
     count = sum(units.count for units in layers)
     if len(values) < count:
-        raise Misuse(
+        raise CallError(
             f"{caller}: only {len(values)} numbers for {count} units",
             0,
             f"write {count} numbers, or a layer of {len(values)} units",
@@ -59,7 +59,7 @@ def get_pattern(interpreter: Interpreter, patterns: Form, n: Form, *layers: Form
     index = whole("get-pattern", n, 1)
     if rows.ndim < 1 or not 0 <= index < rows.shape[0]:
         rows_available = f"rows 0 to {rows.shape[0] - 1}" if rows.ndim else "no rows"
-        raise Misuse(
+        raise CallError(
             f"get-pattern: no row {index}: the matrix has {rows_available}",
             1,
             "count rows from 0; (bound m 1) returns the last one",
@@ -100,7 +100,7 @@ def _extreme_unit(interpreter: Interpreter, caller: str, layer: Form, largest: b
     space = interpreter.part(Netspace)
     units = space.units(layer, caller)
     if not units.count:
-        raise Misuse(
+        raise CallError(
             f"{caller}: the layer is empty", 0, "write a layer with units, such as output-layer of (build-net ...)"
         )
     states = space.unit[VAL].array[units.index]
@@ -133,7 +133,7 @@ def _update_activation(
     `separate`, the excitation ga x + al spare1 multiplies max - x and the inhibition be spare2 multiplies x - min.
     """
     if len(numbers) != 7:
-        raise Misuse(
+        raise CallError(
             f"{caller} takes a layer and 7 numbers; {len(numbers)} numbers given",
             None,
             f"write ({caller} layer {_ACTIVATION})",

@@ -19,7 +19,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.arguments import Arguments
 from snsim.sn28.net.net_word import net_word
@@ -83,7 +83,7 @@ def update_wghtonly(space: Netspace, decay: float) -> None:
 def update_wghtonly_conjgrad(space: Netspace, curvature: float) -> None:
     """Set w = w + (sum of acc delta / curvature) delta, with the sum in the order of the weights."""
     if not _F(curvature) > 0:
-        raise Misuse(
+        raise CallError(
             f"update-wghtonly-conjgrad: the curvature must be more than 0, got {curvature:g}",
             0,
             "add mu to it by (setq safe-cg t)",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Pair
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.net.nlf import NonLinearity
@@ -61,9 +61,9 @@ class Arguments:
         return non_linearity(self.interpreter, argument, self.caller, self._position - 1)
 
     def layer(self, what: str = "layer") -> Units:
-        """Consume one layer. Raise Misuse if no argument is left; `what` names the layer in the message."""
+        """Consume one layer. Raise CallError if no argument is left; `what` names the layer in the message."""
         if self._position >= len(self._arguments):
-            raise Misuse(
+            raise CallError(
                 f"{self.caller}: a {what} is missing",
                 None,
                 f"add it after the last argument; `snsim help {self.caller}` shows the order",
@@ -72,9 +72,9 @@ class Arguments:
         return self.space.units(self._arguments[self._position - 1], self.caller)
 
     def layers(self) -> list[Units]:
-        """Consume the remaining arguments as layers. Raise Misuse if there are none."""
+        """Consume the remaining arguments as layers. Raise CallError if there are none."""
         if self._position >= len(self._arguments):
-            raise Misuse(
+            raise CallError(
                 f"{self.caller}: no layer is given",
                 None,
                 f"write one or more layers, as in ({self.caller} output-layer)",
@@ -92,9 +92,9 @@ class Arguments:
         return [*self.rest()] or [None]
 
     def expect_end(self) -> None:
-        """Raise Misuse if arguments are left."""
+        """Raise CallError if arguments are left."""
         if self._position < len(self._arguments):
-            raise Misuse(
+            raise CallError(
                 f"{self.caller}: {len(self._arguments) - self._position} arguments of {len(self._arguments)} too many",
                 self._position,
             )

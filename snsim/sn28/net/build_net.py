@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import NIL, Form, Pair, Symbol, make_list, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.runtime.lisp_definitions import code, define
 from snsim.sn28.runtime.settings import Settings
 from snsim.sn28.runtime.vocabulary import word
@@ -66,7 +66,7 @@ def _build(interpreter: Interpreter, caller: str, layers: Form, links: Form, wit
     entries = _entries(interpreter, caller, layers, 0, _LAYERS)
     link_entries = _entries(interpreter, caller, links, 1, _LINKS)
     if len(entries) < 2:
-        raise Misuse(f"{caller}: expected 2 layers or more, got {len(entries)}", 0, f"write {_LAYERS}")
+        raise CallError(f"{caller}: expected 2 layers or more, got {len(entries)}", 0, f"write {_LAYERS}")
     units = [_new_layer(interpreter, caller, entry) for entry in entries]
     interpreter.call("make-input", units[0])
     interpreter.call("make-output", units[-1])
@@ -92,7 +92,7 @@ def _entries(interpreter: Interpreter, caller: str, value: Form, argument: int, 
     for item in _list_items(interpreter, caller, value, argument, syntax):
         parts = _list_items(interpreter, caller, item, argument, syntax)
         if not 2 <= len(parts) <= max_elements:
-            raise Misuse(
+            raise CallError(
                 f"{caller}: {interpreter.describe(item)} has {len(parts)} elements", argument, f"write {syntax}"
             )
         entries.append(parts)
@@ -101,7 +101,7 @@ def _entries(interpreter: Interpreter, caller: str, value: Form, argument: int, 
 
 def _list_items(interpreter: Interpreter, caller: str, value: Form, argument: int, syntax: str) -> list[Form]:
     if value is not NIL and not isinstance(value, Pair):
-        raise Misuse(f"{caller}: expected a list, got {interpreter.describe(value)}", argument, f"write {syntax}")
+        raise CallError(f"{caller}: expected a list, got {interpreter.describe(value)}", argument, f"write {syntax}")
     return interpreter.elements(value, caller)
 
 
@@ -109,10 +109,12 @@ def _new_layer(interpreter: Interpreter, caller: str, entry: list[Form]) -> Form
     """Make the units of a new layer, and set the variable of its name to them."""
     name, size = entry[0], entry[1]
     if not isinstance(name, Symbol):
-        raise Misuse(f"{caller}: expected the name of a layer, got {interpreter.describe(name)}", 0, f"write {_LAYERS}")
+        raise CallError(
+            f"{caller}: expected the name of a layer, got {interpreter.describe(name)}", 0, f"write {_LAYERS}"
+        )
     count = interpreter.evaluate(size)
     if not isinstance(count, float) or whole(caller, count) < 1:
-        raise Misuse(
+        raise CallError(
             f"{caller}: layer {name.name} has size {interpreter.describe(count)}, not a whole number of 1 or more",
             0,
             f"write the number of units, as in ({name.name} 10), or a form that returns one",
@@ -132,14 +134,14 @@ def define_net(interpreter: Interpreter, layers: Form) -> Form:
     for item in _list_items(interpreter, "define-net", layers, 0, "((name [nlf-call]) ...)"):
         parts = _list_items(interpreter, "define-net", item, 0, "((name [nlf-call]) ...)")
         if not 1 <= len(parts) <= 2:
-            raise Misuse(
+            raise CallError(
                 f"define-net: {interpreter.describe(item)} is not (name [nlf-call])",
                 0,
                 "write a name, or (name (nlf-f-tanh a b c d))",
             )
         named.append((parts[0], _layer_functions(interpreter, parts[1]) if len(parts) == 2 else _NLF))
     if len(named) < 2:
-        raise Misuse(f"define-net: expected 2 layers or more, got {len(named)}", 0, "write ((name [nlf-call]) ...)")
+        raise CallError(f"define-net: expected 2 layers or more, got {len(named)}", 0, "write ((name [nlf-call]) ...)")
     computed, hidden, output = named[1:], named[1:-1], named[-1]
     last_to_first = list(reversed(computed))
     errors = code("init-grad", output[1][1], "out", "des")

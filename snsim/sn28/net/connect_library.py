@@ -18,7 +18,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import whole
 from snsim.language.forms import Form
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
 
@@ -36,7 +36,7 @@ def _window_positions(caller: str, source: int, target: int, step: int, size: in
     """Return the positions of each window along one axis, shape (target, size)."""
     if toric:
         if not step <= size <= source:
-            raise Misuse(
+            raise CallError(
                 f"{caller}: a window of {size} with step {step} does not wrap around {source} units",
                 None,
                 f"write a window from {step} (its step) to {source} units"
@@ -46,7 +46,7 @@ def _window_positions(caller: str, source: int, target: int, step: int, size: in
         starts = np.minimum(np.arange(target) * step, source - step)
         return (starts[:, None] + np.arange(size)) % source
     if size > source:
-        raise Misuse(
+        raise CallError(
             f"{caller}: a window of {size} does not fit into {source} units",
             None,
             f"write at most {source}; a window is written as columns, rows, but a layer as rows, columns",
@@ -67,10 +67,10 @@ class _Builder:
         self.net = interpreter.part(Netspace)
 
     def sizes(self, first_argument: int, *values: Form) -> list[int]:
-        """Return sizes and steps as whole numbers. Raise Misuse for a value below 1."""
+        """Return sizes and steps as whole numbers. Raise CallError for a value below 1."""
         for i, x in enumerate(values, first_argument):
             if not isinstance(x, float):
-                raise Misuse(
+                raise CallError(
                     f"{self.caller}: expected a size or step, got {self.interpreter.describe(x)}",
                     i,
                     f"write a whole number of 1 or more; `snsim help {self.caller}` shows the order",
@@ -78,14 +78,14 @@ class _Builder:
         numbers = [whole(self.caller, x, i) for i, x in enumerate(values, first_argument)]
         for i, n in enumerate(numbers, first_argument):
             if n < 1:
-                raise Misuse(f"{self.caller}: expected a size or step of 1 or more, got {n}", i, "write 1 or more")
+                raise CallError(f"{self.caller}: expected a size or step of 1 or more, got {n}", i, "write 1 or more")
         return numbers
 
     def layer(self, layer: Form, *sizes: int) -> np.ndarray:
         """Return the units of a layer, shape `sizes`."""
         units = self.net.units(layer, self.caller).array
         if len(units) != math.prod(sizes):
-            raise Misuse(
+            raise CallError(
                 f"{self.caller}: the sizes {' x '.join(map(str, sizes))} do not match a layer of {len(units)} units",
                 None,
                 f"write sizes whose product is {len(units)}",
@@ -370,7 +370,7 @@ def shared_bias_connect(interpreter: Interpreter, layer: Form) -> Form:
     builder = _Builder(interpreter, "shared-bias-connect")
     units = builder.net.units(layer, builder.caller).array
     if not len(units):
-        raise Misuse(
+        raise CallError(
             "shared-bias-connect: the layer is empty", 0, "give a layer with units, such as hidden of (build-net ...)"
         )
     return builder.join(np.zeros(1, int), units, np.zeros(1, int))

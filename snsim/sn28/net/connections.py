@@ -11,7 +11,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.adjacency import Edges
 from snsim.sn28.net.field_numbers import FieldNumbers
 from snsim.sn28.net.net_word import net_word
@@ -42,11 +42,11 @@ def share_weights(
 
 
 def weights_between(space: Netspace, pre: np.ndarray, post: np.ndarray, caller: str) -> np.ndarray:
-    """Return the number of the weight of each connection pre[k] to post[k]. Raise Misuse if one does not exist."""
+    """Return the number of the weight of each connection pre[k] to post[k]. Raise CallError if one does not exist."""
     numbers_found = [space.connection_numbers.get(ends) for ends in zip(pre.tolist(), post.tolist())]
     if None in numbers_found:
         k = numbers_found.index(None)
-        raise Misuse(
+        raise CallError(
             f"{caller}: cannot share the weight from unit {pre[k]} to unit {post[k]}: they are not connected",
             None,
             f"make it first: (connect {pre[k]} {post[k]})",
@@ -115,7 +115,7 @@ def word_dup_connection(
     )
     for side, a, b in (("pre", from_pre, to_pre), ("post", from_post, to_post)):
         if len(a) != len(b):
-            raise Misuse(
+            raise CallError(
                 f"{caller}: the two {side} lists have {len(a)} and {len(b)} units",
                 None,
                 f"write lists of equal length, such as {len(a)}: units share weights one to one",
@@ -149,7 +149,7 @@ def word_cut_connection(interpreter: Interpreter, pre: Form, post: Form) -> Form
         for target in targets:
             interpreter.step()
             if not space.cut(source, target):
-                raise Misuse(
+                raise CallError(
                     f"cut-connection: there is no connection from unit {source} to unit {target}",
                     None,
                     f"(amont {target}) lists the units that feed unit {target}",
@@ -201,11 +201,11 @@ def sindex(interpreter: Interpreter, pre: Form, post: Form, weight: Form = ABSEN
     if connection is None:
         if weight is ABSENT:
             return NIL
-        raise Misuse("sindex: these two units are not connected", None, "connect them first: (connect pre post)")
+        raise CallError("sindex: these two units are not connected", None, "connect them first: (connect pre post)")
     if weight is not ABSENT:
         index = whole("sindex", weight, 2)
         if not 0 <= index < space.wnum:
-            raise Misuse(
+            raise CallError(
                 f"sindex: there is no weight {index}: the net has weights 0 to {space.wnum - 1}",
                 2,
                 f"write 0 to {space.wnum - 1}",

@@ -15,7 +15,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.fields import field_number, link_array, link_index, read_units, write_units
 from snsim.sn28.net.net_word import net_word
@@ -98,7 +98,7 @@ def _op(interpreter: Interpreter, caller: str, field_set: _FieldSet, layer: Form
         fields.compute(target, [first], lambda x: a * x[0])
         return NIL
     if operands[4] is ABSENT:
-        raise Misuse(
+        raise CallError(
             f"{caller}: the factor c3 of the second field is missing", None, f"write ({caller} layer f1 f2 c2 f3 c3)"
         )
     second, b = fields.field(operands[3], 4), _F(number(caller, operands[4], 5))
@@ -135,7 +135,7 @@ def copy_nfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
     source = target if third is ABSENT else space.units(second, "copy-nfield")
     at = field_number(space, second if third is ABSENT else third, "copy-nfield", argument=2 + (third is not ABSENT))
     if target.count != source.count:
-        raise Misuse(
+        raise CallError(
             f"copy-nfield: the layers have {target.count} and {source.count} units",
             None,
             f"write two layers of equal size, such as {source.count} units",
@@ -178,7 +178,7 @@ def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
     target = _ConnectionFields(interpreter, "copy-sfield", layer)
     source = target if third is ABSENT else _ConnectionFields(interpreter, "copy-sfield", second)
     if len(target.connections) != len(source.connections):
-        raise Misuse(
+        raise CallError(
             f"copy-sfield: {len(target.connections)} and {len(source.connections)} connections enter the two layers",
             None,
             "write two layers with equal numbers of incoming connections",
@@ -242,7 +242,7 @@ def _mean_square(interpreter: Interpreter, caller: str, field: int, layers: tupl
     units = np.concatenate([space.units(layer, caller).array for layer in layers])
     at = edges.positions(units)
     if not len(at):
-        raise Misuse(
+        raise CallError(
             f"{caller}: these units have no incoming connections", None, "connect them first: (connect pre post)"
         )
     values = link_array(space, field)[0][edges.weight.array[at]]

@@ -14,7 +14,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number, whole
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.adjacency import Edges, Units
 from snsim.sn28.net.field_numbers import LINK_FIELDS, UNIT_FIELDS
 from snsim.sn28.net.net_word import net_word
@@ -33,12 +33,12 @@ _LINKS = {at: (name, modes) for name, (at, _, modes) in LINK_FIELDS.items()}
 def field_number(
     space: Netspace, number_argument: Form, caller: str, of_links: bool = False, argument: int | None = None
 ) -> int:
-    """Return the number of a field as an int. Raise Misuse if there is no such field, or not in this kernel."""
+    """Return the number of a field as an int. Raise CallError if there is no such field, or not in this kernel."""
     fields = _LINKS if of_links else _UNITS
     field = whole(caller, number_argument, argument)
     if field not in fields:
         names = ", ".join(f"{at} ({name})" for at, (name, _) in fields.items())
-        raise Misuse(
+        raise CallError(
             f"{caller}: a {'connection' if of_links else 'unit'} has no field {field}",
             argument,
             f"write one of the fields {names}",
@@ -137,7 +137,7 @@ def _access_link(interpreter: Interpreter, caller: str, field: int, pre: Form, p
     if connection is None:
         if value is ABSENT:
             return NIL
-        raise Misuse(
+        raise CallError(
             f"{caller}: there is no connection from unit {ends[0]} to unit {ends[1]}",
             None,
             f"connect them first: (connect {ends[0]} {ends[1]})",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from snsim.errors import Source
 from snsim.language.forms import fold
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import CallError, Procedure
 from snsim.registry import Shelf, suggest
 
 
@@ -51,9 +51,9 @@ KERNELS = {
 
 
 def kernel_named(name: str) -> Kernel:
-    """Return the kernel of this name. Raise Misuse, with the known names, if there is none."""
+    """Return the kernel of this name. Raise CallError, with the known names, if there is none."""
     if name not in KERNELS:
-        raise Misuse(f'there is no kernel "{name}"', 0, suggest(name, list(KERNELS), "kernels"))
+        raise CallError(f'there is no kernel "{name}"', 0, suggest(name, list(KERNELS), "kernels"))
     return KERNELS[name]
 
 
@@ -63,11 +63,11 @@ def smallest_kernel(modes: Iterable[str]) -> Kernel:
     return next(k for k in KERNELS.values() if k.has(required))
 
 
-def missing_modes_error(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> Misuse:
+def missing_modes_error(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> CallError:
     """Return the error for a word that needs modes which the current kernel does not have."""
     capable = [k.name for k in KERNELS.values() if k.has(modes)]
     wider = smallest_kernel({*modes, *(mode for mode in ("iterative", "newton") if now.has([mode]))}).name
-    return Misuse(
+    return CallError(
         f"kernel {now.name} has no {name}{why}: {' and '.join(capable)} "
         + ("has it" if len(capable) == 1 else "have it"),
         None,

@@ -12,7 +12,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import NIL, Form, Pair, Symbol
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.adjacency import Units
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.fields import read_units, write_units
@@ -48,7 +48,7 @@ def set_field(interpreter: Interpreter, caller: str, field_number: int, value: F
         return
     values = [number(caller, x, None) for x in interpreter.elements(value, caller)]
     if len(values) != units.count:
-        raise Misuse(
+        raise CallError(
             f"{caller}: {len(values)} values for {units.count} units",
             None,
             f"write {units.count} values, or one number for all",
@@ -59,7 +59,7 @@ def set_field(interpreter: Interpreter, caller: str, field_number: int, value: F
 def read_or_set_field(interpreter: Interpreter, name: str, field_number: int, arguments: tuple[Form, ...]) -> Form:
     """Read or set a field like `state`: () and (layer) read, (x), (layer x) and (layer list) set."""
     if len(arguments) > 2:
-        raise Misuse(
+        raise CallError(
             f"{name} takes at most 2 arguments; {len(arguments)} given",
             None,
             f"write ({name} layer) or ({name} layer x)",
@@ -75,7 +75,7 @@ def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
     """(mapncar f args): like (state . args), with a function like nval: (f unit) reads, (f unit x) sets"""
     items = interpreter.elements(arguments, "mapncar")
     if len(items) > 2:
-        raise Misuse(
+        raise CallError(
             f"mapncar: the list has {len(items)} arguments; at most 2 are allowed",
             1,
             "write (mapncar f (list layer x))",
@@ -88,7 +88,7 @@ def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
     units = (units_but_bias if len(items) == 1 else layer_units(interpreter, "mapncar", items[0]).array).tolist()
     values = interpreter.elements(value, "mapncar") if isinstance(value, Pair) else [value] * len(units)
     if len(values) != len(units):
-        raise Misuse(
+        raise CallError(
             f"mapncar: {len(values)} values for {len(units)} units",
             1,
             f"write {len(units)} values, or a layer of {len(values)} units",
@@ -179,7 +179,7 @@ def _set_weights(interpreter: Interpreter, caller: str, attribute: str, unit: Fo
     numbers = net.incoming.weight.array[connections_into(net, target)]
     items = [number(caller, x, 1) for x in interpreter.elements(values, caller)]
     if len(items) != len(numbers):
-        raise Misuse(
+        raise CallError(
             f"{caller}: {len(items)} values for the {len(numbers)} connections into unit {target}",
             1,
             f"write {len(numbers)} values, including one for the bias if it is connected",
@@ -201,7 +201,7 @@ def rest_weights(interpreter: Interpreter, dumped: Form) -> Form:
     net = interpreter.part(Netspace)
     lists = interpreter.elements(dumped, "rest-weights")
     if len(lists) != net.nnum:
-        raise Misuse(
+        raise CallError(
             f"rest-weights: the list has weights of {len(lists)} units but the net has {net.nnum}",
             0,
             "write a list that (dump-weights) returned for this net",
@@ -237,7 +237,7 @@ def _evaluate_loop(
     head = form.cdr
     names = list(head.car) if isinstance(head, Pair) and isinstance(head.car, Pair) else []
     if len(names) != count or not all(isinstance(name, Symbol) for name in names):
-        raise Misuse(
+        raise CallError(
             f"{form.car}: the first argument is not a list of {count} name{'s' if count > 1 else ''}",
             0,
             f"write {syntax}",

@@ -44,7 +44,7 @@ class KernelWord(Procedure):
 def net_word(name: str, *modes: str, makes: bool = False) -> Callable[[F], F]:
     """Decorate a Python function to add it as a word that needs a kernel with these modes.
 
-    It works as `vocabulary.word` does. With another kernel, a call raises Misuse and names the kernels
+    It works as `vocabulary.word` does. With another kernel, a call raises CallError and names the kernels
     that have the word.
     """
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.forms import NIL, Form, Pair, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.adjacency import Edges, Memory, Units, as_memory, build_edges
 from snsim.sn28.net.field_numbers import FieldNumbers
 from snsim.sn28.net.kernels import Kernel, kernel_named, missing_modes_error, needed_kernel, smallest_kernel
@@ -85,10 +85,10 @@ class Netspace:
             self._kernel, self._kernel_source = kernel_named(name), "the command line"
 
     def set_kernel(self, name: str) -> None:
-        """Set the kernel that the program chose. Raise Misuse if it already has a net of another kernel."""
+        """Set the kernel that the program chose. Raise CallError if it already has a net of another kernel."""
         kernel = kernel_named(name)
         if self._kernel not in (None, kernel) and self.nnum > 1:
-            raise Misuse(
+            raise CallError(
                 f"cannot change to kernel {name}: the net was built with kernel {self._kernel.name}",
                 0,
                 f'move (libload "sn28/{name}") to before the net is built',
@@ -99,7 +99,7 @@ class Netspace:
         self.publish_sizes()
 
     def require(self, modes: Iterable[str], caller: str) -> None:
-        """Ensure that the kernel has these modes. Raise Misuse, naming the kernels that have them, if it does not.
+        """Ensure that the kernel has these modes. Raise CallError, naming the kernels that have them, if it does not.
 
         A kernel that nobody chose is replaced by a larger one if needed, until weights have been learned with it.
         """
@@ -123,20 +123,20 @@ class Netspace:
     def alloc_net(self, units: int, connections: int, weights: int | None = None) -> int:
         """Reserve memory for a new net and discard the present one; return the size in bytes.
 
-        The bias is one of the units. `weights` defaults to the number of connections. Raise Misuse for impossible
+        The bias is one of the units. `weights` defaults to the number of connections. Raise CallError for impossible
         sizes.
         """
         if weights is not None and weights != connections:
             self.require(["iterative"], "alloc-net with a number of weights")
         weights = connections if weights is None else weights
         if units < 1 or connections < 0 or weights < 0:
-            raise Misuse(
+            raise CallError(
                 f"alloc-net: a net cannot have {units} units, {connections} connections and {weights} weights",
                 0,
                 "write (alloc-net units connections [weights]) with 1 unit or more: the bias is one of the units",
             )
         if weights > connections:
-            raise Misuse(
+            raise CallError(
                 f"alloc-net: {weights} weights for only {connections} connections",
                 2,
                 f"write at most {connections}, or omit the number of weights",
@@ -227,11 +227,11 @@ class Netspace:
     # Building
 
     def newneurons(self, count: int) -> range:
-        """Make `count` new units and return their numbers. Raise Misuse if there is no room."""
+        """Make `count` new units and return their numbers. Raise CallError if there is no room."""
         if count < 0:
-            raise Misuse(f"newneurons: expected 0 units or more, got {count}", 0, "write 1 or more")
+            raise CallError(f"newneurons: expected 0 units or more, got {count}", 0, "write 1 or more")
         if self.nnum + count > self.nmax:
-            raise Misuse(
+            raise CallError(
                 f"newneurons: {self.nnum + count} units are needed in all, but only {self.nmax} are reserved",
                 0,
                 "reserve more: (alloc-net units connections)",
@@ -246,18 +246,18 @@ class Netspace:
         """Connect pre[k] to post[k] in order, and return the number of the first new connection.
 
         `weight` holds the number of each connection's weight. With `new_weights`, that many weights of value 0 are
-        made, and `weight` counts from the first of them. Raise Misuse, and change nothing, if two of the units are
+        made, and `weight` counts from the first of them. Raise CallError, and change nothing, if two of the units are
         already connected or if there is no room.
         """
         first, count = self.snum, len(pre)
         if first + count > self.smax:
-            raise Misuse(
+            raise CallError(
                 f"{caller}: {first + count:,} connections are needed, but only {self.smax:,} are reserved",
                 None,
                 "reserve more: (alloc-net units connections)",
             )
         if self.wnum + new_weights > self.wmax:
-            raise Misuse(
+            raise CallError(
                 f"{caller}: {self.wnum + new_weights:,} weights are needed, but only {self.wmax:,} are reserved",
                 None,
                 "reserve more: (alloc-net units connections [weights])",
@@ -268,7 +268,7 @@ class Netspace:
             duplicate = next(
                 key for k, key in enumerate(keys) if key in self.connection_numbers or new[key] != first + k
             )
-            raise Misuse(
+            raise CallError(
                 f"{caller}: unit {duplicate[0]} is already connected to unit {duplicate[1]}",
                 None,
                 f"remove this connection, or set its weight: (sval {duplicate[0]} {duplicate[1]} 0.5)",
@@ -315,8 +315,8 @@ class Netspace:
     def units(self, layer: Form, caller: str) -> Units:
         """Return the units of a layer, which is one number or a list of numbers and nested lists.
 
-        The result for a list is cached until the program changes some list in place. Raise Misuse for an element that
-        is not a unit.
+        The result for a list is cached until the program changes some list in place. Raise CallError for an element
+        that is not a unit.
         """
         changes = self.interpreter.rewritten
         cached = self._cached_layers.get(id(layer))
@@ -330,16 +330,16 @@ class Netspace:
         return units
 
     def number(self, unit: Form, caller: str, argument: int | None = None) -> int:
-        """Return the number of one unit as an int. Raise Misuse if it is not a unit of the net."""
+        """Return the number of one unit as an int. Raise CallError if it is not a unit of the net."""
         if not isinstance(unit, float):
-            raise Misuse(
+            raise CallError(
                 f"{caller}: expected a unit, got {self.interpreter.describe(unit)}",
                 argument,
                 "write a number such as 1, or a layer such as input-layer",
             )
         if not (0 <= unit < self.nnum and unit == int(unit)):
             units_available = f"the net has units 0 to {self.nnum - 1}" if self.nnum else "there is no net yet"
-            raise Misuse(
+            raise CallError(
                 f"{caller}: no unit {unit:g}: {units_available}",
                 argument,
                 f"write a unit from 0 to {self.nnum - 1}" if self.nnum else "start with (alloc-net units connections)",
@@ -348,7 +348,7 @@ class Netspace:
 
     def _numbers(self, layer: Form, caller: str) -> list[int]:
         numbers: list[int] = []
-        pending, walk, cells = [layer], self.interpreter.budget.way(), 0
+        pending, walk, cells = [layer], self.interpreter.budget.traversal(), 0
         while pending:
             value = pending.pop()
             if isinstance(value, Pair):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.language.forms import Form
-from snsim.language.procedures import Misuse, Procedure
+from snsim.language.procedures import CallError, Procedure
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -34,7 +34,7 @@ class NonLinearity(Procedure):
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         if len(arguments) != 1 or not isinstance(arguments[0], float):
-            raise Misuse(
+            raise CallError(
                 f"{self.name} takes one number; {len(arguments)} argument{'s' * (len(arguments) != 1)} given",
                 None,
                 "write it with one number, as in (nlf 0.5)",
@@ -178,7 +178,7 @@ class LispNonLinearity(NonLinearity):
         values = [self.interpreter.apply(self.function, [value]) for value in x.astype(float).tolist()]
         for value in values:
             if not isinstance(value, float):
-                raise Misuse(
+                raise CallError(
                     f"the non-linear function returned {self.interpreter.describe(value)}, not a number",
                     None,
                     "make it return a number, as in (nlf-f-lisp (lambda (x) (tanh x)))",

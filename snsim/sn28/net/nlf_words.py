@@ -13,7 +13,7 @@ import numpy as np
 
 from snsim.language.builtins.arithmetic import number
 from snsim.language.forms import Form, symbol
-from snsim.language.procedures import ABSENT, Misuse, Procedure
+from snsim.language.procedures import ABSENT, CallError, Procedure
 from snsim.sn28.net import nlf
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
@@ -28,12 +28,12 @@ FunctionTriple = tuple[NonLinearity, NonLinearity, NonLinearity]  # f, f' and f'
 
 
 def non_linearity(interpreter: Interpreter, f: Form, caller: str, argument: int | None = None) -> NonLinearity:
-    """Return f as a non-linearity; a Lisp function is wrapped in one. Raise Misuse for anything else."""
+    """Return f as a non-linearity; a Lisp function is wrapped in one. Raise CallError for anything else."""
     if isinstance(f, NonLinearity):
         return f
     if isinstance(f, Procedure):
         return nlf.LispNonLinearity(interpreter, f)
-    raise Misuse(
+    raise CallError(
         f"{caller}: expected a non-linear function, got {interpreter.describe(f)}",
         argument,
         "make one: (nlf-f-tanh a b c d), (nlf-f-lisp (lambda (x) ...)) ...",
@@ -67,7 +67,7 @@ def _unit_scale(interpreter: Interpreter, mx: float, dmin: float) -> float:
     f, _ = tanh_functions(interpreter, 1.0, mx, dmin, 0.0)
     at_one = float(f.values(np.ones(1, np.float32))[0])
     if at_one == 0:
-        raise Misuse(
+        raise CallError(
             "the default scale 1/(tanh mx + dmin) is infinite: tanh mx + dmin is 0",
             None,
             "write the scale: (nlf-tanh mx dmin scale)",
@@ -100,14 +100,14 @@ def _piecewise(interpreter: Interpreter, dmin: float, dmax: float, th: float | N
         return f, nlf.CentralDifference(f), nlf.Zero()
     if th is None:
         if abs(dmax) < 1:
-            raise Misuse(
+            raise CallError(
                 f"nlf-lin: with slope {dmax:g} no threshold gives f(1) = 1 or -1",
                 1,
                 "write the threshold: (nlf-lin dmin dmax th)",
             )
         th = (math.copysign(1.0, dmax) - dmin) / (dmax - dmin)
     if th == 0:
-        raise Misuse(
+        raise CallError(
             "nlf-lin: the threshold must not be 0", 2, "write (nlf-lin dmin dmax th) with a threshold such as 1"
         )
     f = nlf.Piecewise((dmax - dmin) * th, 1 / th, dmin, 0.0)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.sn28.net.nlf import NonLinearity
 
 _F = np.float32
@@ -22,13 +22,13 @@ class Knots:
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
-            raise Misuse(
+            raise CallError(
                 f"a spline needs equal numbers of xs and ys, got {len(self.x)} and {len(self.y)}",
                 None,
                 f"write {max(len(self.x), len(self.y))} numbers in both lists",
             )
         if len(self.x) < 2 or not (np.diff(self.x) > 0).all():
-            raise Misuse(
+            raise CallError(
                 "the xs of a spline must be two or more different numbers in ascending order",
                 0,
                 "sort them, each once, as in '(-1 0 1)",

@@ -14,7 +14,7 @@ import numpy as np
 
 from snsim.language.builtins.lists import list_
 from snsim.language.forms import Form, Pair, Symbol, fold, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.network.expressions import evaluate
 from snsim.network.net import BORDER, Connection, Net, Nlf, Table
 from snsim.network.operations import NUMPY
@@ -63,7 +63,7 @@ def non_linear_functions(interpreter: Interpreter, nlf: Nlf) -> FunctionTriple:
 def use_net(interpreter: Interpreter, name: Form) -> Form:
     """(use-net 'name): makes a declared net the current net, and sets a variable for the units of each layer"""
     if not isinstance(name, (Symbol, str)):
-        raise Misuse(
+        raise CallError(
             f"use-net: expected the name of a net, got {interpreter.describe(name)}", 0, "write (use-net 'name)"
         )
     net_name = name.name if isinstance(name, Symbol) else fold(name)
@@ -97,10 +97,10 @@ def missing_features(net: Net) -> list[str]:
 
 
 def check_usable(net: Net) -> None:
-    """Raise Misuse, naming all of them, if the net has features that SN's kernels do not have."""
+    """Raise CallError, naming all of them, if the net has features that SN's kernels do not have."""
     missing = missing_features(net)
     if missing:
-        raise Misuse(
+        raise CallError(
             f'use-net: SN\'s kernels cannot compute net "{net.name}": they have no {", no ".join(missing)}',
             0,
             f'train "{net.name}" with (train ...), or remove these from the net',

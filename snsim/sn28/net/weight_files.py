@@ -18,7 +18,7 @@ from snsim.input_files import shown
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form, make_list, symbol
 from snsim.language.printer import number_text
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.connections import all_connections
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import EPSILON, Netspace
@@ -82,7 +82,7 @@ def save_weights_as_c(interpreter: Interpreter, name: Form, array: Form = ABSENT
     """(save-weights-as-c "f" [name]): writes all weights as an array in C, with 4 decimals"""
     array_name = "weights" if array is ABSENT else text("save-weights-as-c", array, 1)
     if not array_name.replace("_", "a").isalnum() or array_name[0].isdigit() or not array_name.isascii():
-        raise Misuse(
+        raise CallError(
             f'save-weights-as-c: "{array_name}" is not a valid name in C',
             1,
             "write letters, digits and _, such as net_1",
@@ -97,7 +97,7 @@ def _all_weights(interpreter: Interpreter) -> np.ndarray:
     net = interpreter.part(Netspace)
     values: np.ndarray = net.weight_val.array[: net.wnum]
     if not len(values):
-        raise Misuse("the net has no weights yet", None, "build a net first, with build-net or connect")
+        raise CallError("the net has no weights yet", None, "build a net first, with build-net or connect")
     return values
 
 
@@ -119,10 +119,10 @@ def _records_between(interpreter: Interpreter, caller: str, layers: tuple[Form, 
 
 
 def _age(interpreter: Interpreter) -> int:
-    """Return the age, truncated as C does; Misuse if it does not fit into the 32 bits that a file has for it."""
+    """Return the age, truncated as C does; CallError if it does not fit into the 32 bits that a file has for it."""
     age = number_in(interpreter, "age", 0.0)
     if not abs(age) < 2**31:
-        raise Misuse(
+        raise CallError(
             f"the age is {age:g}, and a file of weights holds ages below {2**31:,}",
             None,
             "set it before: (setq age 0)",
@@ -157,9 +157,9 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
     try:
         weights = within(read_matrix(content, f'"{name}"'), np.float32, f'"{name}"')
     except SnError as error:
-        raise Misuse(error.faults[0].message, 0, "load a file that save-net or save-ascii-net wrote") from None
+        raise CallError(error.faults[0].message, 0, "load a file that save-net or save-ascii-net wrote") from None
     if weights.shape != (net.wnum,):
-        raise Misuse(
+        raise CallError(
             f'"{name}" has {" x ".join(map(str, weights.shape))} weights but the net has {net.wnum}',
             0,
             "first build the net that the file was saved from",
@@ -175,11 +175,11 @@ def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> For
     if units is ABSENT:
         return NIL if merge is None else float(merge[0])
     if merge is None:
-        raise Misuse(f'"{name}" is not a merge file: it does not list units', 0, 'load it with (load-net "f")')
+        raise CallError(f'"{name}" is not a merge file: it does not list units', 0, 'load it with (load-net "f")')
     count, _, records = merge
     units_listed = interpreter.part(Netspace).units(units, "merge-net").array
     if len(units_listed) < count:
-        raise Misuse(
+        raise CallError(
             f'"{name}" has {count} units but {len(units_listed)} are listed',
             1,
             f"list {count} units, or save these units again with (save-net/merge file layer...)",
@@ -199,7 +199,7 @@ def _set_weights(interpreter: Interpreter, caller: str, units_listed: np.ndarray
     units = np.concatenate([[0], units_listed])
     for pre, post, weight, rate in records.tolist():
         if not (0 <= pre < len(units) and 0 <= post < len(units)):
-            raise Misuse(
+            raise CallError(
                 f"{caller}: the file connects unit {pre} to unit {post}, but there are only {len(units) - 1} units",
                 0,
                 "build the net first, as it was when the file was written",
@@ -207,7 +207,7 @@ def _set_weights(interpreter: Interpreter, caller: str, units_listed: np.ndarray
         ends = (int(units[pre]), int(units[post]))
         connection = net.connection_numbers.get(ends)
         if connection is None:
-            raise Misuse(
+            raise CallError(
                 f"{caller}: the file has a connection from unit {ends[0]} to unit {ends[1]} that the net does not have",
                 0,
                 "build the net first, as it was when the file was written",
@@ -231,7 +231,7 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
                 fields = [("pre", f"{order}i4"), ("post", f"{order}i4"), ("weight", f"{order}f4")]
                 record_type = np.dtype(fields + [("rate", f"{order}f4")] * (magic == _OLD_MERGE))
                 if (len(content) - 12) % record_type.itemsize:
-                    raise Misuse(
+                    raise CallError(
                         f'"{name}" ends in the middle of a connection',
                         0,
                         "the file is cut off: save it again with (save-net/merge file layer...)",
@@ -242,7 +242,7 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
                 for field in record_type.names or ():
                     records[field] = packed[field]
                 if not (np.isfinite(packed["weight"]).all() and (magic == _MERGE or np.isfinite(packed["rate"]).all())):
-                    raise Misuse(
+                    raise CallError(
                         f'"{name}" contains a weight or rate that is not a finite number',
                         0,
                         "the file is damaged: save it again with save-net/merge",
@@ -255,19 +255,19 @@ def _read_text_merge(content: bytes, name: str) -> tuple[int, int, Records]:
     try:
         numbers = within(read_numbers(content[4:], f'"{shown(name)}"'), np.float32, f'"{shown(name)}"')
     except SnError as error:
-        raise Misuse(error.faults[0].message, 0, error.faults[0].hint) from None
+        raise CallError(error.faults[0].message, 0, error.faults[0].hint) from None
     if len(numbers) < 2 or not all(float(x).is_integer() and abs(x) < 2**53 for x in numbers[:2]):
-        raise Misuse(
+        raise CallError(
             f'"{name}" does not start with two whole numbers, the number of units and the age',
             0,
             "save it again with (save-ascii-net/merge FILE layer ...)",
         )
     if (len(numbers) - 2) % 3:
-        raise Misuse(f'"{name}" ends in the middle of a connection', 0, "write each line as FROM TO WEIGHT")
+        raise CallError(f'"{name}" ends in the middle of a connection', 0, "write each line as FROM TO WEIGHT")
     (count, age), rows = numbers[:2].astype(np.int64).tolist(), numbers[2:].reshape(-1, 3)
     bad_rows = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
     if len(bad_rows):
-        raise Misuse(
+        raise CallError(
             f'"{name}": connection {bad_rows[0] + 1} is from {rows[bad_rows[0], 0]:g} to {rows[bad_rows[0], 1]:g}; '
             "units must be whole numbers",
             0,

@@ -8,7 +8,7 @@ import numpy as np
 
 from snsim.language.builtins.matrices import matrix
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, Misuse
+from snsim.language.procedures import ABSENT, CallError
 from snsim.sn28.net.net_word import net_word
 from snsim.sn28.net.netspace import Netspace
 
@@ -56,7 +56,7 @@ def _add_words(field: str, attribute: str, meaning: str, modes: tuple[str, ...])
 def _check(caller: str, argument: Form, weights: int) -> None:
     values = matrix(caller, argument)
     if values.size != weights or not values.flags.c_contiguous:
-        raise Misuse(
+        raise CallError(
             f"{caller}: the matrix has {values.size:,} numbers but the net has {weights:,} weights",
             0,
             f"write a matrix of {weights} numbers, made by (float-matrix {weights})",

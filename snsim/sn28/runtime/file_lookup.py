@@ -30,7 +30,7 @@ from snsim.input_files import (
     unwritable,
 )
 from snsim.language.limits import exceeded
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 from snsim.own_files import is_own
 from snsim.sn28.runtime.host import host_of
 
@@ -53,14 +53,14 @@ class ProgramFiles:
     def readable_path(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """Return the path of a file to read, under its name or its name with one of the suffixes (".mat").
 
-        Raise Misuse if the file is in none of the folders; `argument` is the number of the argument at fault.
+        Raise CallError if the file is in none of the folders; `argument` is the number of the argument at fault.
         """
         path = self.find(name, *suffixes, argument=argument)
         if path is not None:
             return path
         for _, candidate in self._candidates(name, suffixes, argument):
             if exists(candidate) and not is_folder(candidate):
-                raise Misuse(
+                raise CallError(
                     f'"{shown(name)}" is a pipe or a device, not a plain file',
                     argument,
                     "write the name of a plain file",
@@ -68,14 +68,14 @@ class ProgramFiles:
         folders = {resolve(folder): str(folder) for folder in reversed(list(self._search_folders()))}
         places = ", ".join(reversed(folders.values())) or "no folder"
         with_suffixes = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
-        raise Misuse(
+        raise CallError(
             f'file "{shown(name)}"{with_suffixes} not found in {places}',
             argument,
             "put it in the folder of the program, or name its folder with --data-dir or SNSIM_DATA",
         )
 
     def find(self, name: str, *suffixes: str, argument: int | None = 0) -> Path | None:
-        """Return the path of a file, or None if there is none. Raise Misuse for a name that no file can have."""
+        """Return the path of a file, or None if there is none. Raise CallError for a name that no file can have."""
         for shortened, path in self._candidates(name, suffixes, argument):
             if is_file(path):
                 self._warn_elsewhere(name, shortened, path)
@@ -94,12 +94,12 @@ class ProgramFiles:
     def writable_path(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
         """Return the path in the run folder of a file to write, and make the run folder if it does not exist yet.
 
-        The first suffix is added to a name that has none. Raise Misuse if the path is outside the run folder, or if the
-        program has no run folder.
+        The first suffix is added to a name that has none. Raise CallError if the path is outside the run folder, or if
+        the program has no run folder.
         """
         output = self._interpreter.part(host_of).output
         if output is None:
-            raise Misuse(
+            raise CallError(
                 f'cannot write "{shown(name)}": this program has no run folder',
                 argument,
                 "start the program with snsim run, which makes a run folder for its files",
@@ -112,7 +112,7 @@ class ProgramFiles:
             self._output = output()
         path = _inside(self._output, name, argument)
         if path is None or (os.path.lexists(path) and not is_file(path)):
-            raise Misuse(
+            raise CallError(
                 f'cannot write "{shown(name)}": it is {"not a plain file" if path else "outside the run folder"}',
                 argument,
                 "choose another name",
@@ -123,51 +123,51 @@ class ProgramFiles:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
             sentence, remedy = unwritable(name, error)
-            raise Misuse(sentence, argument, remedy) from None
+            raise CallError(sentence, argument, remedy) from None
         return path
 
     def written_path(self, name: str) -> Path | None:
-        """Return the path of a file in the run folder, or None if there is none. Raise Misuse if it is outside."""
+        """Return the path of a file in the run folder, or None if there is none. Raise CallError if it is outside."""
         _check_relative(name)
         path = None if self._output is None else _inside(self._output, name, 0)
         return path if path is not None and is_file(path) else None
 
     def read(self, path: Path, argument: int | None = 0) -> bytes:
-        """Return the bytes of a file. Raise Misuse if it cannot be read or is larger than the largest matrix."""
+        """Return the bytes of a file. Raise CallError if it cannot be read or is larger than the largest matrix."""
         with self.open(path, argument) as file:
             return file.read()
 
     @contextmanager
     def open(self, path: Path, argument: int | None = 0) -> Iterator[BinaryIO]:
-        """Open a file for reading. Raise Misuse as `read` does, and also for read errors inside the `with` block."""
+        """Open a file for reading. Raise CallError as `read` does, and also for read errors inside the `with` block."""
         limit = _BYTES_PER_ELEMENT * self._interpreter.limits.matrix_elements
         try:
             with open_file(path, limit, what="a file that a program reads") as file:
                 yield file
         except SnError as error:
-            raise Misuse(error.faults[0].message, argument, error.faults[0].hint) from None
+            raise CallError(error.faults[0].message, argument, error.faults[0].hint) from None
         except OSError as error:
             fault = unreadable(path, error).faults[0]
-            raise Misuse(fault.message, argument, fault.hint) from None
+            raise CallError(fault.message, argument, fault.hint) from None
 
     def write(self, path: Path, content: bytes, argument: int | None = 0) -> None:
-        """Write bytes to a file. Raise Misuse if that fails, LimitError if the program writes too much."""
+        """Write bytes to a file. Raise CallError if that fails, LimitError if the program writes too much."""
         self.record_size(path, len(content))
         try:
             write_atomically(path, content, durable=False)
         except OSError as error:
             sentence, remedy = unwritable(path, error)
-            raise Misuse(sentence, argument, remedy) from None
+            raise CallError(sentence, argument, remedy) from None
 
     def append(self, path: Path, content: bytes, argument: int | None = 0) -> None:
-        """Append bytes to a file. Raise Misuse if that fails, LimitError if the program writes too much."""
+        """Append bytes to a file. Raise CallError if that fails, LimitError if the program writes too much."""
         try:
             with path.open("ab") as file:
                 self.record_size(path, file.tell() + len(content))
                 file.write(content)
         except OSError as error:
             sentence, remedy = unwritable(path, error)
-            raise Misuse(sentence, argument, remedy) from None
+            raise CallError(sentence, argument, remedy) from None
 
     def refresh_size(self, path: Path) -> None:
         """Record the present size of a file that other code changed or removed, as `record_size` does."""
@@ -214,7 +214,7 @@ class ProgramFiles:
                 if origin == "SNSIM_DATA":
                     yield folder / "sn28"
         except SnError as error:
-            raise Misuse(error.faults[0].message, None, error.faults[0].hint) from None
+            raise CallError(error.faults[0].message, None, error.faults[0].hint) from None
 
     def _warn_elsewhere(self, name: str, shortened: str, path: Path) -> None:
         """Warn, once for each name, that a name with `..` was found in another folder."""
@@ -233,13 +233,13 @@ class ProgramFiles:
 def _check_relative(name: str, argument: int | None = 0) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.name:
-        raise Misuse(
+        raise CallError(
             f'"{shown(name)}" is outside the run folder',
             argument,
             "write a relative name without ..: a program changes files only in its run folder",
         )
     if is_own(path.parts[0]):
-        raise Misuse(f'"{shown(name)}" is reserved for snsim in a run folder', argument, "choose another name")
+        raise CallError(f'"{shown(name)}" is reserved for snsim in a run folder', argument, "choose another name")
 
 
 def _without_parents(name: str) -> Iterator[str]:
@@ -256,8 +256,8 @@ def _without_parents(name: str) -> Iterator[str]:
 
 
 def _inside(folder: Path, name: str, argument: int | None) -> Path | None:
-    """Return the path of a name in a folder, or None if it is outside. Raise Misuse for a name no file can have."""
+    """Return the path of a name in a folder, or None if it is outside. Raise CallError for a name no file can have."""
     try:
         return None if resolve_inside(folder, name) is None else folder / name
     except PathError as reason:
-        raise Misuse(f'"{shown(name)}" is not a file name: {reason}', argument, "choose another name") from None
+        raise CallError(f'"{shown(name)}" is not a file name: {reason}', argument, "choose another name") from None

@@ -21,7 +21,7 @@ from snsim.language.builtins.indexing import put
 from snsim.language.builtins.matrices import matrix
 from snsim.language.builtins.strings import text
 from snsim.language.forms import Form, Pair, Symbol
-from snsim.language.procedures import Misuse, alias
+from snsim.language.procedures import CallError, alias
 from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.vocabulary import SN28, special_word, word
 
@@ -67,7 +67,7 @@ def encode_matrix(values: np.ndarray) -> bytes:
     """
     magic, order = _MAGIC.get(values.dtype), values.dtype.newbyteorder("<")
     if magic is None or not values.ndim:
-        raise Misuse(
+        raise CallError(
             f"SN's format has no matrix of {values.ndim} dimensions and element type {values.dtype}",
             0,
             "copy it into a matrix of numbers first: (copy-matrix m (matrix rows columns))",
@@ -88,7 +88,7 @@ def load_matrix(interpreter: Interpreter, form: Pair) -> Form:
     parts = interpreter.elements(form.cdr, "load-matrix")
     variable = parts[0] if len(parts) == 2 and isinstance(parts[0], Symbol) else None
     if len(parts) != (1 if variable is None else 2):
-        raise Misuse(
+        raise CallError(
             f"load-matrix takes a file, or a variable and a file; {len(parts)} arguments given",
             None,
             'write (load-matrix "f.mat"), or (load-matrix variable "f.mat")',
@@ -150,7 +150,7 @@ def import_raw_matrix(interpreter: Interpreter, m: Form, name: Form, offset: For
     start = whole("import-raw-matrix", offset, 2)
     end = start + target.size * target.itemsize
     if not 0 <= start <= end <= len(content):
-        raise Misuse(
+        raise CallError(
             f"{title} has {len(content)} bytes; bytes {start} to {end} are needed for {target.size} elements",
             1,
             "read it into a smaller matrix, or start at an earlier byte",
@@ -169,9 +169,9 @@ def import_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
     try:
         values = read_numbers(content, title)
     except SnError as error:
-        raise Misuse(error.faults[0].message, 1, error.faults[0].hint) from None
+        raise CallError(error.faults[0].message, 1, error.faults[0].hint) from None
     if len(values) < target.size:
-        raise Misuse(
+        raise CallError(
             f"{title} has {len(values)} numbers but the matrix has {target.size} elements",
             1,
             f"read it into a matrix of {len(values)} elements: (matrix {len(values)})",
@@ -201,7 +201,7 @@ def _read_named(interpreter: Interpreter, caller: str, name: Form) -> tuple[byte
 
 def _check_finite(values: np.ndarray, title: str) -> None:
     if not np.isfinite(values).all():
-        raise Misuse(
+        raise CallError(
             f"{title} contains a value that is not a finite number",
             1,
             "write only finite numbers into it, separated by blanks",

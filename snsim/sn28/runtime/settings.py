@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snsim.language.forms import NIL, Form, Symbol, symbol
-from snsim.language.procedures import Misuse
+from snsim.language.procedures import CallError
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -95,39 +95,39 @@ def _set_default(interpreter: Interpreter, name: Symbol, value: Form) -> None:
 
 
 def number_in(interpreter: Interpreter, name: str | Symbol, default: float | None = None) -> float:
-    """Return the number in a variable, or `default` if the variable is (). Raise Misuse for any other value."""
+    """Return the number in a variable, or `default` if the variable is (). Raise CallError for any other value."""
     value = interpreter.lookup(name)
     if isinstance(value, float):
         return value
     if value is NIL and default is not None:
         return default
-    raise Misuse(
+    raise CallError(
         f"variable {name}: expected a number, got {interpreter.describe(value)}", None, f"set it: (setq {name} 0.05)"
     )
 
 
 def layer_in(interpreter: Interpreter, name: Symbol) -> Form:
-    """Return the list of units in a variable such as `output-layer`. Raise Misuse if it is empty."""
+    """Return the list of units in a variable such as `output-layer`. Raise CallError if it is empty."""
     value = interpreter.lookup(name)
     if value is NIL:
-        raise Misuse(f"{name.name} is not set yet", None, "build a net first, with build-net or use-net")
+        raise CallError(f"{name.name} is not set yet", None, "build a net first, with build-net or use-net")
     return value
 
 
 def training_range(interpreter: Interpreter) -> tuple[int, int]:
-    """Return the first and the last training pattern. Raise Misuse if none are chosen."""
+    """Return the first and the last training pattern. Raise CallError if none are chosen."""
     return _pattern_range(interpreter, "patt-min", "patt-max", "(ensemble 0 99) chooses the training patterns")
 
 
 def test_range(interpreter: Interpreter) -> tuple[int, int]:
-    """Return the first and the last test pattern. Raise Misuse if none are chosen."""
+    """Return the first and the last test pattern. Raise CallError if none are chosen."""
     return _pattern_range(interpreter, "tpatt-min", "tpatt-max", "(test-set 100 199) chooses the test patterns")
 
 
 def _pattern_range(interpreter: Interpreter, first: str, last: str, remedy: str) -> tuple[int, int]:
     ends = [interpreter.lookup(first), interpreter.lookup(last)]
     if not all(isinstance(end, float) for end in ends):
-        raise Misuse(
+        raise CallError(
             f"{first} and {last} are {' and '.join(map(interpreter.describe, ends))}, not two numbers", None, remedy
         )
     return int(ends[0]), int(ends[1])

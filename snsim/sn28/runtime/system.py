@@ -12,7 +12,7 @@ from snsim.errors import Fault
 from snsim.language.builtins.arithmetic import number
 from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
-from snsim.language.procedures import ABSENT, TRUE, Misuse
+from snsim.language.procedures import ABSENT, TRUE, CallError
 from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.host import host_of
 from snsim.sn28.runtime.vocabulary import word
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @word("sys")
 def sys(interpreter: Interpreter, command: Form) -> Form:
     """(sys "command"): refused: a program may not run system commands"""
-    raise Misuse(
+    raise CallError(
         f"sys: did not run {interpreter.describe(command)}: a program may not run system commands",
         0,
         "remove the call, and run the command yourself if you need it",
@@ -42,7 +42,7 @@ def unlink(interpreter: Interpreter, name: Form) -> Form:
         path.unlink()
         files.refresh_size(path)
     except OSError as error:
-        raise Misuse(
+        raise CallError(
             f"cannot remove {path}: {error.strerror or error}",
             0,
             "write the name of a file that this program wrote, not of a folder",
@@ -123,7 +123,7 @@ def _add_refused_panels() -> None:
     for name, meaning in panels.items():
 
         def refuse(interpreter: Interpreter, *arguments: Form, name: str = name, meaning: str = meaning) -> Form:
-            raise Misuse(f"{name} opens a control panel, which snsim does not have", None, f"it was {meaning}")
+            raise CallError(f"{name} opens a control panel, which snsim does not have", None, f"it was {meaning}")
 
         refuse.__doc__ = f"({name}): refused; it was {meaning}"
         word(name)(refuse)

@@ -17,8 +17,8 @@ from snsim.language.builtins.control import rest_of
 from snsim.language.builtins.strings import text
 from snsim.language.forms import Form, Pair
 from snsim.language.limits import exceeds_source
-from snsim.language.procedures import ABSENT, Misuse
-from snsim.language.source_stream import Input
+from snsim.language.procedures import ABSENT, CallError
+from snsim.language.source_stream import SourceStream
 from snsim.sn28.runtime.file_lookup import ProgramFiles
 from snsim.sn28.runtime.vocabulary import special_word, word
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _BLANKS, _LINE = " \t\r\n\f", "~\n\xff"
 
 
-class ReadingStream(Input):
+class ReadingStream(SourceStream):
     """A file open for reading, and the position in it."""
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ def _open_read(interpreter: Interpreter, name: str, *suffixes: str) -> ReadingSt
     path = files.readable_path(name, *suffixes)
     too_large = exceeds_source(path.stat().st_size, interpreter.limits)
     if too_large:
-        raise Misuse(f"{path}: {too_large}", 0, "split it into smaller files")
+        raise CallError(f"{path}: {too_large}", 0, "split it into smaller files")
     content = files.read(path)
     interpreter.budget.walk(len(content))
     try:
@@ -96,7 +96,7 @@ def reading(interpreter: Interpreter, form: Pair) -> Form:
     if isinstance(stream, str):
         stream = _open_read(interpreter, stream)
     if not isinstance(stream, ReadingStream):
-        raise Misuse(
+        raise CallError(
             f"reading: expected a stream or file to read, got {interpreter.describe(stream)}",
             0,
             'write (reading (open-read "file") form...)',
@@ -116,7 +116,7 @@ def writing(interpreter: Interpreter, form: Pair) -> Form:
     if isinstance(stream, str):
         stream = open_write(interpreter, stream)
     if not isinstance(stream, WritingStream):
-        raise Misuse(
+        raise CallError(
             f"writing: expected a stream or file to write, got {interpreter.describe(stream)}",
             0,
             'write (writing (open-write "file") form...)',
@@ -138,7 +138,7 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
                 stream.column = interpreter.column
         interpreter.part(ProgramFiles).refresh_size(stream.path)
     except OSError as error:
-        raise Misuse(
+        raise CallError(
             f"cannot write {stream.path}: {error.strerror or error}",
             0,
             "free space on that disk, or start the run again in another folder: --out FOLDER",
@@ -154,7 +154,7 @@ def read(interpreter: Interpreter) -> Form:
     interpreter.budget.walk(len(stream.source.text) - stream.offset)  # the reader may scan the whole rest of the text
     form = stream.form()
     if form is None:
-        raise Misuse(
+        raise CallError(
             f"read: no form left in {stream.source.name}", None, 'test for the end first: (= (skip-char) "\\e")'
         )
     return form[0]
@@ -167,7 +167,7 @@ def read_string(interpreter: Interpreter, characters_or_class: Form = _LINE) -> 
     if isinstance(characters_or_class, float):
         count = whole("read-string", characters_or_class)
         if count < 0:
-            raise Misuse(
+            raise CallError(
                 f"read-string: expected 0 or more characters, got {count}",
                 0,
                 'write 0 or more, or a class of characters such as "a-z"',
@@ -187,12 +187,12 @@ def skip_char(interpreter: Interpreter, characters_or_class: Form = _BLANKS) -> 
 def _character_class(name: str, characters_or_class: Form) -> str:
     characters = text(name, characters_or_class)
     if not characters.strip("~"):
-        raise Misuse(f"{name}: the class of characters is empty", 0, 'write "a-z0-9", or "~@" for all but @')
+        raise CallError(f"{name}: the class of characters is empty", 0, 'write "a-z0-9", or "~@" for all but @')
     return characters
 
 
-def _current_input(interpreter: Interpreter, name: str) -> Input:
+def _current_input(interpreter: Interpreter, name: str) -> SourceStream:
     if not interpreter.inputs:
-        raise Misuse(f"{name}: nothing is being read", None, 'write (reading (open-read "file") form...)')
-    innermost: Input = interpreter.inputs[-1]
+        raise CallError(f"{name}: nothing is being read", None, 'write (reading (open-read "file") form...)')
+    innermost: SourceStream = interpreter.inputs[-1]
     return innermost
