@@ -223,15 +223,18 @@ def flush_tree(folder: Path) -> None:
 
 
 def lock(descriptor: int) -> bool:
-    """Lock an open file or folder until it is closed; False where there are no locks. LockedError if another has it."""
-    if fcntl is None:
-        return False
+    """Lock an open file or folder until it is closed. Return False where the file system has no locks.
+
+    The system gives the lock up when this process ends, however it ends. LockedError if another process has the lock.
+    """
+    from filelock import lock_descriptor  # not needed by commands that write nothing
+
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise LockedError from None
+        locked = lock_descriptor(descriptor, blocking=False)
     except OSError:  # a file system without locks
         return False
+    if not locked:
+        raise LockedError
     return True
 
 
