@@ -19,11 +19,12 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
+
+import platformdirs
 
 from snsim.errors import fail
 
@@ -64,17 +65,15 @@ def cache_folder() -> Path:
                 hint="name a folder with the variable SNSIM_CACHE",
             ) from None
     try:
-        home = Path.home()
-    except RuntimeError:  # a user without an entry in the system's list, and no HOME
-        raise fail(
-            "there is no folder for a cache: neither SNSIM_CACHE nor the home folder of this user is known",
-            hint="name a folder with the variable SNSIM_CACHE",
-        ) from None
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "snsim" / "Cache"
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "snsim"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "snsim"
+        folder = platformdirs.user_cache_path("snsim", appauthor=False)
+        if folder.is_absolute():
+            return folder
+    except RuntimeError:
+        pass
+    raise fail(  # a user without an entry in the system's list, and no HOME
+        "there is no folder for a cache: neither SNSIM_CACHE nor the home folder of this user is known",
+        hint="name a folder with the variable SNSIM_CACHE",
+    )
 
 
 def private_folder(folder: Path) -> Path:

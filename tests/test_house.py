@@ -222,6 +222,7 @@ KEPT_FOR = {
     "rich": {"plots", "reports", "console", "cli"},
     "pooch": {"data"},
     "filelock": {"atomic_files.py"},
+    "platformdirs": {"cache_folder.py"},
     "matplotlib": {"plots", "reports", "sn28/graphics/live_windows.py"},
     "distributed": {"studies/executors.py"},
     "tensorboard": {"console/tensorboard_view.py"},
