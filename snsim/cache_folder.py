@@ -27,16 +27,9 @@ from typing import TextIO
 import platformdirs
 
 from snsim.errors import fail
+from snsim.operating_system import open_to_read, user_name, user_number
 
-_HAS_OWNERS = hasattr(os, "getuid")  # POSIX
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_ENTRY = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 
 class CacheWarning(UserWarning):
@@ -107,7 +100,7 @@ def read_entry(path: Path, most: int) -> bytes | None:
     place = _checked_way(path.parent) / path.name
     try:
         _check_own(place, os.lstat(place), stat.S_ISREG)  # before it is opened: opening a device may act
-        descriptor = os.open(place, _ENTRY)
+        descriptor = open_to_read(place, follow_link=False)
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as file:
@@ -171,10 +164,10 @@ def _checked_way(folder: Path) -> Path:
     Parts that are missing are not judged; who makes them makes them private.
     """
     absolute = Path(os.path.abspath(folder))
-    if not _HAS_OWNERS:
+    if (user := user_number()) is None:
         return absolute
     for part in (absolute, *absolute.parents):
-        if os.path.islink(part) and (owner := os.lstat(part).st_uid) not in (0, os.getuid()):
+        if os.path.islink(part) and (owner := os.lstat(part).st_uid) not in (0, user):
             raise _unsafe(part, f"is a link of {_user(owner)}")
     place = Path(os.path.realpath(absolute))
     for above in reversed(place.parents):
@@ -182,7 +175,7 @@ def _checked_way(folder: Path) -> Path:
             status = os.lstat(above)
         except FileNotFoundError:
             break
-        if status.st_uid not in (0, os.getuid()):
+        if status.st_uid not in (0, user):
             raise _unsafe(above, f"belongs to {_user(status.st_uid)}, who can replace what is in it")
         if status.st_mode & _OTHERS_WRITE and not status.st_mode & stat.S_ISVTX:
             raise _unsafe(above, _open_to(status))
@@ -197,9 +190,9 @@ def _check_own(place: Path, status: os.stat_result, is_kind: Callable[[int], boo
     if not is_kind(status.st_mode):
         wanted = "plain file" if is_file else "folder"
         raise _unsafe(place, f"is {_kind(status.st_mode)}, not a {wanted}", is_file)
-    if not _HAS_OWNERS:
+    if (user := user_number()) is None:
         return
-    if status.st_uid != os.getuid():
+    if status.st_uid != user:
         raise _unsafe(place, f"belongs to {_user(status.st_uid)}", is_file)
     if status.st_mode & _OTHERS_WRITE:
         raise _unsafe(place, _open_to(status), is_file)
@@ -235,9 +228,4 @@ def _kind(mode: int) -> str:
 
 
 def _user(number: int) -> str:
-    try:
-        import pwd
-
-        return f"the user {pwd.getpwuid(number).pw_name}"
-    except (ImportError, KeyError):
-        return f"the user {number}"
+    return f"the user {user_name(number) or number}"

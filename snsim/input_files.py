@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from snsim.errors import SnError, Span, fail, for_line, shorten
+from snsim.operating_system import open_to_read
 
-_OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _LONGEST = 4096  # bytes of a path: no system that snsim runs on takes more in a call
 _SHOWN = 240  # characters of a name in a sentence
 _AT_ONCE = 1 << 20  # bytes
@@ -81,7 +81,7 @@ def open_file(
     try:
         if not stat.S_ISREG(mode := os.stat(path).st_mode):  # before it is opened: to open a device may do something
             raise _of_another_kind(path, mode, span, hint)
-        descriptor = os.open(path, _OPENING)
+        descriptor = open_to_read(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, error, span, hint) from None
     file = os.fdopen(descriptor, "rb")

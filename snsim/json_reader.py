@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from snsim.errors import SnError, fail
+from snsim.operating_system import open_to_read
 
 MOST_BYTES = 64 << 20  # of a JSON file: the largest run.json of the examples has 4 KB
 _MOST_DIGITS = 4000  # of a whole number; Python converts 4300
@@ -69,7 +70,7 @@ def open_plain_file(path: Path) -> Any:
     A pipe is not waited for.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = open_to_read(path)
     except ValueError as error:  # a zero byte in the name
         raise OSError(str(error)) from None
     mode = os.fstat(descriptor).st_mode

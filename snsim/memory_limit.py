@@ -7,9 +7,10 @@ there is no limit unless one is stated.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
+
+from snsim.operating_system import machine_memory
 
 _UNITS = {
     "B": 1,
@@ -38,15 +39,6 @@ def available(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> int | None:
     """
     told = [size for size in (machine_memory(), *_group_limits(groups, own)) if size is not None]
     return min(told, default=None)
-
-
-def machine_memory() -> int | None:
-    """Return the memory of this machine in bytes; None where the system does not tell it."""
-    try:
-        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-    return size if size > 0 else None
 
 
 def _group_limits(groups: Path, own: Path) -> list[int]:

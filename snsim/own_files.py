@@ -20,7 +20,8 @@ SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES = (
     "source",
 )
 PROGRAM = "program.json"  # instead of SETTINGS, where a program trains by itself
-OWN = frozenset({SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES, PROGRAM})
+LOCK = ".lock"  # of a run that goes on, on Windows only: elsewhere the folder itself is locked
+OWN = frozenset({SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES, PROGRAM, LOCK})
 
 
 def is_own(name: str) -> bool:

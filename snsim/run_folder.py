@@ -37,14 +37,14 @@ from typing import Any
 
 import numpy as np
 
-from snsim import atomic_files, json_reader, run_schema
+from snsim import atomic_files, json_reader, operating_system, run_schema
 from snsim.atomic_files import LockedError, write_all, write_atomically, write_new, write_together
 from snsim.errors import Fault, SnError, Source, fail
 from snsim.escaping import for_shell
 from snsim.input_files import is_file, is_folder
 from snsim.input_files import shown as shown_path
 from snsim.json_reader import Fields, open_plain_file, parse_json, read_json, read_plain_file, shown, unreadable
-from snsim.own_files import CHECKPOINT, PASSES, PROGRAM, WEIGHTS
+from snsim.own_files import CHECKPOINT, LOCK, PASSES, PROGRAM, WEIGHTS
 from snsim.own_files import SETTINGS as SETTINGS
 from snsim.own_files import SOURCES as SOURCES
 from snsim.run_schema import FORMAT
@@ -125,15 +125,13 @@ class NotSavedError(SnError):
 def held(folder: Path) -> Iterator[None]:
     """Keep a run folder to this writer for as long as it writes there; Busy if another one has it."""
     try:
-        place = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)) if os.name == "posix" else -1
-    except (OSError, ValueError):
-        place = -1
-    if place < 0:  # whoever reads it says what is wrong; elsewhere folders have no locks
+        descriptor = _open_to_lock(folder)
+    except (OSError, ValueError):  # the reader of the folder says what is wrong
         yield
         return
     try:
         try:
-            atomic_files.lock(place)
+            atomic_files.lock(descriptor)
         except LockedError:
             raise Busy(
                 Fault(
@@ -143,7 +141,16 @@ def held(folder: Path) -> Iterator[None]:
             ) from None
         yield
     finally:
-        os.close(place)
+        os.close(descriptor)
+
+
+def _open_to_lock(folder: Path) -> int:
+    """Open what is locked of a run folder: itself, or the file LOCK in it where folders cannot be opened."""
+    descriptor = operating_system.open_folder(folder)
+    if descriptor is None:
+        os.stat(folder / SETTINGS)  # nothing is created in a folder of another kind
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+    return descriptor
 
 
 # ---- Writing -----------------------------------------------------------------------------------------------------
@@ -173,6 +180,8 @@ def new_run(
             for file, pieces in _tensor_files(start):
                 write_new(draft / file, pieces)
             folder = _move_into_place(draft, parent, folder_name(name), only_name)
+        if not operating_system.CAN_OPEN_FOLDERS:  # else the draft is locked, and so is what it has become
+            stack.enter_context(held(folder))
         number = start.number
         del start  # it is on disk now; its arrays are as large as the net
         yield Run(folder, settings, (), Snapshot(number, {}, {}, {}))
