@@ -93,6 +93,6 @@ def size_text(size: float) -> str:
     return f"{max(size, 0) / 1000:,.0f} KB"
 
 
-def enough_text(size: int) -> str:
+def whole_gigabytes(size: int) -> str:
     """Return a value of `--memory` for a need of `size` bytes: whole gigabytes, rounded up."""
     return f"{max(1, -(-size // _UNITS['GB']))}GB"

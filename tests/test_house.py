@@ -28,7 +28,7 @@ LAW: dict[str, set[str]] = {
     "escaping": {"errors"},
     "text_table": {"errors"},
     "atomic_files": {"operating_system"},
-    "own_files": {"errors", "atomic_files"},
+    "protected_files": {"errors", "atomic_files"},
     "registry": {"errors"},
     "optional_packages": {"errors"},
     "json_reader": {"operating_system", "errors"},
@@ -59,7 +59,7 @@ LAW: dict[str, set[str]] = {
     "plugins": {"errors", "language", "data", "network", "engines", "training"},
     "sn28": {
         "errors",
-        "own_files",
+        "protected_files",
         "atomic_files",
         "registry",
         "optional_packages",
@@ -73,7 +73,7 @@ LAW: dict[str, set[str]] = {
     "run_folder": {
         "operating_system",
         "errors",
-        "own_files",
+        "protected_files",
         "escaping",
         "atomic_files",
         "json_reader",
@@ -82,7 +82,7 @@ LAW: dict[str, set[str]] = {
         "input_files",
         "training",
     },
-    "plots": {"errors", "own_files", "text_table", "registry", "optional_packages", "network", "training"},
+    "plots": {"errors", "protected_files", "text_table", "registry", "optional_packages", "network", "training"},
     "api": {"errors", "optional_packages", "network", "engines", "training", "program"},
     "runs": {
         "operating_system",
@@ -160,7 +160,7 @@ LAW: dict[str, set[str]] = {
     },
     "editor": {
         "errors",
-        "own_files",
+        "protected_files",
         "optional_packages",
         "input_files",
         "language",
@@ -171,7 +171,7 @@ LAW: dict[str, set[str]] = {
     },
     "prompt": {
         "errors",
-        "own_files",
+        "protected_files",
         "escaping",
         "text_table",
         "registry",
@@ -196,7 +196,7 @@ LAW: dict[str, set[str]] = {
     "cli": {
         "operating_system",
         "errors",
-        "own_files",
+        "protected_files",
         "escaping",
         "text_table",
         "registry",

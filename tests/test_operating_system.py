@@ -99,13 +99,13 @@ def test_where_folders_cannot_be_opened_a_file_in_the_run_is_locked(
     monkeypatch.setattr(operating_system, "CAN_OPEN_FOLDERS", False)
     (tmp_path / "other").mkdir()
     for folder in (tmp_path / "other", tmp_path / "missing"):
-        with run_folder.held(folder):
+        with run_folder.lock_run(folder):
             pass
     assert not list((tmp_path / "other").iterdir())
     folder = tmp_path / "runs" / "tiny"
-    with run_folder.held(folder), pytest.raises(SnError, match="by another snsim"), run_folder.held(folder):
+    with run_folder.lock_run(folder), pytest.raises(SnError, match="by another snsim"), run_folder.lock_run(folder):
         pass
-    with run_folder.held(folder):
+    with run_folder.lock_run(folder):
         pass
 
 

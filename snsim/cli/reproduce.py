@@ -25,7 +25,7 @@ from snsim.errors import SnError, fail
 from snsim.escaping import for_json, for_line, for_shell
 from snsim.memory_limit import default_limit
 from snsim.operating_system import usable_cores
-from snsim.own_files import refuse_own_file, write_output
+from snsim.protected_files import refuse_protected_file, write_output
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
     _check_base(studies, order.base)
     page = order.report or options.out / _page_name(studies, order)
     for file in (page, page.with_suffix(".json")):
-        refuse_own_file(file)
+        refuse_protected_file(file)
     tasks = list({task.folder: task for study in studies for row in study.rows for task in row.tasks}.values())
     failures: dict[Path, str] = {}
     try:

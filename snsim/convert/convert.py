@@ -22,7 +22,7 @@ from snsim.language.forms import fold
 from snsim.language.limits import LimitError, Limits
 from snsim.language.procedures import Misuse
 from snsim.network.net import Net
-from snsim.program import Program, Surroundings, interpreter_of, own_shelves, read_program
+from snsim.program import Program, Surroundings, make_interpreter, new_shelves, read_program
 from snsim.sn28.runtime.host import scratch
 
 CONVERTING = Limits(
@@ -49,9 +49,9 @@ def constructions(
     source: Source, around: Surroundings, presets: Mapping[str, float | str] | None = None
 ) -> tuple[list[Construction], list[str]]:
     """The nets that a program makes, and how far it was followed. SnError if it fails before it learns."""
-    own = own_shelves()
+    own = new_shelves()
     shelves = replace(own, functions=watched(own.functions))
-    interpreter = interpreter_of(shelves, around, io.StringIO(), CONVERTING, presets)
+    interpreter = make_interpreter(shelves, around, io.StringIO(), CONVERTING, presets)
     notes: list[str] = []
     is_nettool = nettool.is_nettool(source)
     watch = interpreter.part(Watch)
@@ -142,7 +142,7 @@ def _one(source: Source, construction: Construction, title: str, around: Surroun
 
 
 def _read(source: Source, text: str, around: Surroundings) -> Program:
-    return read_program(replace(source, text=text), port=io.StringIO(), around=around)
+    return read_program(replace(source, text=text), port=io.StringIO(), host=around)
 
 
 # Back

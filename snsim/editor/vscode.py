@@ -14,7 +14,7 @@ from snsim import __version__
 from snsim.editor.coloured_names import CLAUSE, FUNCTION, SCHEME, SPECIAL, WORD, names_of
 from snsim.errors import fail
 from snsim.input_files import unwritable
-from snsim.own_files import write_output
+from snsim.protected_files import write_output
 
 _SCOPES = {
     WORD: "keyword.declaration.sn",

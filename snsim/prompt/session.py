@@ -18,7 +18,7 @@ from snsim.language.limits import AT_PROMPT, LimitError
 from snsim.language.procedures import Misuse
 from snsim.language.reader import FormReader, Unfinished, read_forms
 from snsim.language.source_files import FileAccess
-from snsim.program import Program, Shelves, Surroundings, interpreter_of, own_shelves
+from snsim.program import Program, Shelves, Surroundings, make_interpreter, new_shelves
 from snsim.prompt.prompt_word import PROMPT
 from snsim.registry import Entry, Shelf
 from snsim.runs.options import Options
@@ -36,12 +36,12 @@ class Session:
     def __init__(self, port: TextIO, options: Options = Options(), around: Surroundings | None = None):
         """`options` hold for every training, `around` for words of SN-2.8 (default: they write nothing)."""
         self.options = options
-        self.own: Shelves = own_shelves()
+        self.own: Shelves = new_shelves()
         self.pupil: Pupil | None = None
         self.saved: set[Path] = set()  # files that this session wrote
         self.told = 0  # warnings that were handed out
         self._units: object = None  # of the net of SN's words when the training became the net at hand
-        self.interpreter: Interpreter = interpreter_of(
+        self.interpreter: Interpreter = make_interpreter(
             self.own, around or Surroundings(), port, AT_PROMPT, files=FileAccess(Path.cwd())
         )
         self.interpreter.keep(session_of, self)

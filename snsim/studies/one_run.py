@@ -35,7 +35,7 @@ def attempt(task: Task) -> Outcome:
         while not is_finished(task):
             try:
                 _go_on(task)
-            except run_folder.Busy:
+            except run_folder.RunBusyError:
                 time.sleep(_WAIT)
     except SnError as error:
         return Outcome(task, error.faults)
@@ -48,7 +48,7 @@ def is_finished(task: Task) -> bool:
 
 
 def _go_on(task: Task) -> None:
-    """Run the task from its last checkpoint to the end. Busy if another attempt has its folder."""
+    """Run the task from its last checkpoint to the end. RunBusyError if another attempt has its folder."""
     if task.folder.exists():
         events = resume(task.folder, task.options)
     else:

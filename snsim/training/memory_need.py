@@ -14,7 +14,7 @@ from snsim import engines
 from snsim.engines.memory import Work, weights_of
 from snsim.engines.protocol import UpdateRule
 from snsim.errors import Fault, SnError, fail
-from snsim.memory_limit import available, default_limit, enough_text, size_text
+from snsim.memory_limit import available, default_limit, size_text, whole_gigabytes
 from snsim.network.net import Net
 from snsim.network.wiring import Windows
 from snsim.training.choose_engine import constant_options, default_engines
@@ -141,10 +141,10 @@ def _too_large(
 ) -> Fault:
     net, there = training.net, available()
     if there is None or need <= there:
-        hint = f"--memory {enough_text(need)} allows it"
+        hint = f"--memory {whole_gigabytes(need)} allows it"
     else:
         hint = (
-            f"make its layers smaller: there are {size_text(there)} of memory here; --memory {enough_text(need)} "
+            f"make its layers smaller: there are {size_text(there)} of memory here; --memory {whole_gigabytes(need)} "
             "allows it on a larger machine"
         )
     lean = run_memory(training, "native", "float32", patterns) + besides

@@ -30,7 +30,7 @@ from snsim.input_files import (
 )
 from snsim.language.limits import exceeded
 from snsim.language.procedures import Misuse
-from snsim.own_files import is_own
+from snsim.protected_files import is_protected
 from snsim.sn28.runtime.host import surroundings
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _check_relative(name: str, argument: int | None = 0) -> None:
             argument,
             "a program changes files of its run folder only: give a relative name without ..",
         )
-    if is_own(path.parts[0]):
+    if is_protected(path.parts[0]):
         raise Misuse(
             f'"{shown(name)}" is a name that snsim keeps to itself in a run folder', argument, "give another name"
         )

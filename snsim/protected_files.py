@@ -21,33 +21,33 @@ SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES = (
 )
 PROGRAM = "program.json"  # instead of SETTINGS, where a program trains by itself
 LOCK = ".lock"  # of a run that goes on, on Windows only: elsewhere the folder itself is locked
-OWN = frozenset({SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES, PROGRAM, LOCK})
+PROTECTED = frozenset({SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES, PROGRAM, LOCK})
 
 
-def is_own(name: str) -> bool:
+def is_protected(name: str) -> bool:
     """Tell whether a file or folder of this name belongs to the record of a run folder. Some file systems take
     capitals for small letters, and drop blanks and dots at the end.
     """
-    return name.casefold().rstrip(" .") in OWN
+    return name.casefold().rstrip(" .") in PROTECTED
 
 
-def owner_of(path: str | os.PathLike[str]) -> Path | None:
+def run_folder_of(path: str | os.PathLike[str]) -> Path | None:
     """Return the run folder whose record the path is a part of, or None."""
     place = Path(os.path.realpath(path))
     for inner in (place, *place.parents):
-        if is_own(inner.name) and any(os.path.lexists(inner.parent / name) for name in (SETTINGS, PROGRAM)):
+        if is_protected(inner.name) and any(os.path.lexists(inner.parent / name) for name in (SETTINGS, PROGRAM)):
             return inner.parent
     return None
 
 
-def refuse_own_file(path: str | os.PathLike[str]) -> None:
+def refuse_protected_file(path: str | os.PathLike[str]) -> None:
     """Refuse to write to a file that belongs to the record of a run. SnError with the folder."""
-    owner = owner_of(path)
+    owner = run_folder_of(path)
     if owner is not None:
         raise fail(
             f"{path} is not overwritten: it belongs to the record of the run {owner}",
             hint="give another name, or copy the file elsewhere; snsim keeps these to itself: "
-            + ", ".join(sorted(OWN)),
+            + ", ".join(sorted(PROTECTED)),
         )
 
 
@@ -55,5 +55,5 @@ def write_output(path: str | os.PathLike[str], content: Buffer | Iterable[Buffer
     """Put what a command writes in place of a file in one step. SnError if it belongs to a run; OSError if it cannot
     be written.
     """
-    refuse_own_file(path)
+    refuse_protected_file(path)
     write_atomically(path, content)
