@@ -1,6 +1,6 @@
-"""The files of a run folder that nobody but snsim writes, and the one function that writes the output of a command.
+"""Protect the files of a run folder that only snsim writes: no command and no program overwrites them.
 
-Ground floor: a program of SN-2.8, a picture and a report all need to know which names are taken.
+`write_output` writes the output of every command. Programs of SN-2.8, pictures and reports ask `is_protected`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ PROTECTED = frozenset({SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES, PROGRAM, 
 
 
 def is_protected(name: str) -> bool:
-    """Tell whether a file or folder of this name belongs to the record of a run folder. Some file systems take
-    capitals for small letters, and drop blanks and dots at the end.
+    """Tell whether a file or folder with this name belongs to the record of a run folder.
+
+    Some file systems do not distinguish capitals from small letters, and drop blanks and dots at the end of a name.
     """
     return name.casefold().rstrip(" .") in PROTECTED
 
 
 def run_folder_of(path: str | os.PathLike[str]) -> Path | None:
-    """Return the run folder whose record the path is a part of, or None."""
+    """Return the run folder whose record includes this path, or None."""
     place = Path(os.path.realpath(path))
     for inner in (place, *place.parents):
         if is_protected(inner.name) and any(os.path.lexists(inner.parent / name) for name in (SETTINGS, PROGRAM)):
@@ -41,19 +42,20 @@ def run_folder_of(path: str | os.PathLike[str]) -> Path | None:
 
 
 def refuse_protected_file(path: str | os.PathLike[str]) -> None:
-    """Refuse to write to a file that belongs to the record of a run. SnError with the folder."""
-    owner = run_folder_of(path)
-    if owner is not None:
+    """Refuse to write to a file that belongs to the record of a run. SnError names the run folder."""
+    folder = run_folder_of(path)
+    if folder is not None:
         raise fail(
-            f"{path} is not overwritten: it belongs to the record of the run {owner}",
-            hint="give another name, or copy the file elsewhere; snsim keeps these to itself: "
+            f"{path} is not overwritten: it belongs to the record of the run {folder}",
+            hint="give another name, or copy the file elsewhere; only snsim writes these: "
             + ", ".join(sorted(PROTECTED)),
         )
 
 
 def write_output(path: str | os.PathLike[str], content: Buffer | Iterable[Buffer]) -> None:
-    """Put what a command writes in place of a file in one step. SnError if it belongs to a run; OSError if it cannot
-    be written.
+    """Write the output of a command to a file, in one step.
+
+    SnError if the file belongs to the record of a run; OSError if it cannot be written.
     """
     refuse_protected_file(path)
     write_atomically(path, content)
