@@ -28,7 +28,7 @@ from snsim.errors import Source  # noqa: E402
 from snsim.language.evaluator import Interpreter  # noqa: E402
 from snsim.language.forms import symbol  # noqa: E402
 from snsim.language.limits import Limits  # noqa: E402
-from snsim.program import Host, interpreter_of, own_shelves  # noqa: E402
+from snsim.program import Host, make_interpreter, new_shelves  # noqa: E402
 from snsim.sn28.net.netspace import Netspace  # noqa: E402
 
 PATTERNS = 320
@@ -86,8 +86,8 @@ class Contender:
 def program(kernel: str, fast: bool) -> Interpreter:
     """A program that has made the net and its patterns."""
     text = (ROOT / "nets" / "lecun89.sn").read_text()
-    interpreter = interpreter_of(
-        own_shelves(), Host(fast=fast), io.StringIO(), Limits(steps=10**12, lists=10**12, matrices=10**12)
+    interpreter = make_interpreter(
+        new_shelves(), Host(fast=fast), io.StringIO(), Limits(steps=10**12, lists=10**12, matrices=10**12)
     )
     rng = np.random.default_rng(1)
     drawn = np.where(rng.random((PATTERNS, 256)) < 0.2, 1, -1).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Read arrays from npz, npy and safetensors files that anybody may have written.
+"""Read arrays from npz, npy and safetensors files that may be damaged or hostile.
 
-A file is judged by its headers first: names, types and shapes are known, and compared with the sizes of the file,
-before memory is taken for a single element. Nothing is unpickled. Whatever is wrong is a fault with its numbers.
+The headers are read first. Names, types and shapes are checked against the size of the file before any memory is
+allocated for elements. Nothing is unpickled. Every problem is a fault with its numbers.
 
 Formats: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html (npy; an npz is a zip file of them) and
 https://github.com/huggingface/safetensors (8 bytes: length of the header; the header in JSON; the elements).
@@ -30,7 +30,7 @@ from snsim.input_files import copy_into, open_file, shown, unreadable
 _MOST_DIMENSIONS = 32
 _MOST_HEADER = 10_000  # bytes of the header of one npy file: NumPy's own limit
 _MOST_JSON = 16_000_000  # bytes of the header of a safetensors file
-_DEFLATE = 1032  # the most bytes that one compressed byte can become
+_DEFLATE = 1032  # the most bytes that one compressed byte expands to
 _NPY_MAGIC, _ZIP_MAGIC = b"\x93NUMPY", b"PK"
 _SAFETENSORS_TYPES = {
     "F16": "<f2",
@@ -46,17 +46,17 @@ _SAFETENSORS_TYPES = {
     "U64": "<u8",
     "BOOL": "|b1",
 }
-_FROM_TORCH = "of a model of PyTorch: safetensors.torch.save_file(model.state_dict(), FILE)"
+_FROM_TORCH = "save a model of PyTorch as safetensors: safetensors.torch.save_file(model.state_dict(), FILE)"
 _AGAIN = "write the file again: numpy.savez(FILE, name=array, ...), or safetensors.numpy.save_file(arrays, FILE)"
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of one array before it is read."""
+    """Type and shape of an array in a file, known before the array is read."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
-    by_columns: bool = False  # the elements stand in the order of Fortran
+    by_columns: bool = False  # in Fortran order
 
     @property
     def nbytes(self) -> int:
@@ -64,7 +64,7 @@ class Header:
 
 
 class ArrayFile:
-    """An open file of arrays: `headers` by name, known without reading an element; `read` gives one array."""
+    """An open file of arrays: the `headers` by name, and `read`, which returns the array with a name."""
 
     def __init__(
         self, path: Path, headers: Mapping[str, Header], metadata: Mapping[str, str], read: Callable[[str], np.ndarray]
@@ -75,8 +75,8 @@ class ArrayFile:
         self.read = read
 
 
-class _Damage(Exception):
-    """What is wrong in a file, in words, and what to do."""
+class _DamageError(Exception):
+    """A problem in a file, in words, and what to do."""
 
     def __init__(self, reason: str, hint: str = _AGAIN):
         super().__init__(reason)
@@ -87,30 +87,30 @@ class _Damage(Exception):
 def open_arrays(
     path: Path, most: int, span: Span | None = None, what: str = "a file of arrays", hint: str = _AGAIN
 ) -> Iterator[ArrayFile]:
-    """Open an npz or safetensors file of at most `most` bytes. SnError, at `span`, if there is none or it is damaged.
+    """Open an npz or safetensors file of at most `most` bytes. SnError, at `span`, if it is missing or damaged.
 
-    `hint` is the remedy for a file that is not there or too large.
+    `hint` is the remedy for a file that is missing or too large.
     """
-    with open_file(path, most, span, hint, what) as file, _told(path, span):
+    with open_file(path, most, span, hint, what) as file, _as_faults(path, span):
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         start = file.read(8)
         if start[:2] == _ZIP_MAGIC:
             yield _open_npz(path, file, size, span)
         elif start[:6] == _NPY_MAGIC:
-            raise _Damage("it is one array without a name (npy)", "give it a name: numpy.savez(FILE, NAME=...)")
+            raise _DamageError("it is one array without a name (npy)", "give it a name: numpy.savez(FILE, NAME=...)")
         else:
             yield _open_safetensors(path, file, start, size, span)
 
 
 def read_npy(file: BinaryIO, name: str, most: int, span: Span | None = None) -> np.ndarray:
-    """Return the array of an npy file that is open. SnError if it is damaged or larger than `most` bytes."""
-    with _told(name, span):
+    """Return the array of an open npy file. SnError if it is damaged or larger than `most` bytes."""
+    with _as_faults(name, span):
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         header, begin = _read_npy_header(file)
         if size != begin + header.nbytes:
-            raise _Damage(
+            raise _DamageError(
                 f"it has {size:,} bytes, {_sized(header)} take {begin + header.nbytes:,}",
                 "write it again: numpy.save(FILE, array)",
             )
@@ -119,11 +119,11 @@ def read_npy(file: BinaryIO, name: str, most: int, span: Span | None = None) -> 
 
 
 @contextmanager
-def _told(name: object, span: Span | None) -> Iterator[None]:
-    """Turn what is wrong in a file into a fault."""
+def _as_faults(name: object, span: Span | None) -> Iterator[None]:
+    """Turn problems in a file into faults at `span`."""
     try:
         yield
-    except _Damage as damage:
+    except _DamageError as damage:
         raise fail(
             f"{shown(str(name))} is damaged or holds no plain arrays: {damage}", span, hint=damage.hint
         ) from None
@@ -133,14 +133,14 @@ def _told(name: object, span: Span | None) -> Iterator[None]:
 
 def _check_size(header: Header, most: int) -> None:
     if header.nbytes > most:
-        raise _Damage(f"its {_sized(header)} take {header.nbytes:,} bytes, at most {most:,} are read")
+        raise _DamageError(f"its {_sized(header)} take {header.nbytes:,} bytes, at most {most:,} are read")
 
 
 def _elements(file: IO[bytes], header: Header) -> np.ndarray:
     array = np.empty(math.prod(header.shape), header.dtype)
     done = copy_into(file, array.view(np.uint8).data) if array.size else 0
     if done != header.nbytes:
-        raise _Damage(f"it ends early: {done:,} bytes are there, {_sized(header)} take {header.nbytes:,}")
+        raise _DamageError(f"it ends early: it has {done:,} bytes, {_sized(header)} take {header.nbytes:,}")
     return array.reshape(header.shape, order="F" if header.by_columns else "C")
 
 
@@ -154,22 +154,22 @@ _NPY_ENTRY = re.compile(r"""(?:'([^']*)'|"([^"]*)"):(?:'([^']*)'|"([^"]*)"|(True
 
 
 def _read_npy_header(file: IO[bytes]) -> tuple[Header, int]:
-    """Read the header of an npy file and return it, and where the elements begin.
+    """Read the header of an npy file. Return it and the offset of the first element in bytes.
 
-    NumPy's own reader takes memory for whatever length a header claims, and parses it as Python.
+    NumPy's own reader allocates memory for any length that a header claims, and parses it as Python.
     """
     start = file.read(8)
     if len(start) < 8 or start[:6] != _NPY_MAGIC:
-        raise _Damage(f"an array begins with {start[:6].hex() or 'nothing'}, expected {_NPY_MAGIC.hex()}")
+        raise _DamageError(f"an array begins with {start[:6].hex() or 'nothing'}, expected {_NPY_MAGIC.hex()}")
     width = 2 if start[6] == 1 else 4
     if start[6] not in (1, 2, 3):
-        raise _Damage(f"version {start[6]} of the npy format is not known, only 1 to 3")
+        raise _DamageError(f"version {start[6]} of the npy format is unknown, expected 1 to 3")
     length = int.from_bytes(file.read(width), "little")
     if length > _MOST_HEADER:
-        raise _Damage(f"the header of an array claims {length:,} bytes, at most {_MOST_HEADER:,} are allowed")
+        raise _DamageError(f"the header of an array claims {length:,} bytes, at most {_MOST_HEADER:,} are allowed")
     text = file.read(length)
     if len(text) < length:
-        raise _Damage(f"it ends in the header of an array, after {len(text)} of {length} bytes")
+        raise _DamageError(f"it ends in the header of an array, after {len(text)} of {length} bytes")
     return _parse_npy_header(text.decode("latin-1")), 8 + width + length
 
 
@@ -191,15 +191,15 @@ def _parse_npy_header(text: str) -> Header:
             values.clear()
     descr, by_columns, shape = values.get("descr"), values.get("fortran_order"), values.get("shape")
     if len(values) != 3 or not isinstance(by_columns, bool) or not isinstance(shape, tuple):
-        raise _Damage("the header of an array does not say type, order and shape of plain numbers")
+        raise _DamageError("the header of an array does not state type, order and shape of plain numbers")
     if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?(?:f[248]|[iu][1248]|b1|\?)", descr):
-        objects = ": it holds objects of Python, and those are never read" if str(descr).endswith("O") else ""
-        raise _Damage(
+        objects = ": it has objects of Python, which are never read" if str(descr).endswith("O") else ""
+        raise _DamageError(
             f'an array has the type "{shown(str(descr)[:20])}", which is not one of plain numbers{objects}',
             "give numbers: array.astype('float32')",
         )
     if len(shape) > _MOST_DIMENSIONS:
-        raise _Damage(f"an array has {len(shape)} dimensions, at most {_MOST_DIMENSIONS} are allowed")
+        raise _DamageError(f"an array has {len(shape)} dimensions, at most {_MOST_DIMENSIONS} are allowed")
     return Header(np.dtype(descr), shape, by_columns)
 
 
@@ -217,7 +217,7 @@ _ZIP_ERRORS = (
     OverflowError,
     struct.error,
     UnicodeError,
-)  # zipfile raises each of them for some damage
+)  # zipfile raises any of these for a damaged file
 
 
 def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> ArrayFile:
@@ -228,24 +228,24 @@ def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> Array
     for entry in archive.infolist():
         key = entry.filename.removesuffix(".npy")
         if key == entry.filename:
-            raise _Damage(f'it is a zip file with other things than arrays: "{shown(key)}"', _FROM_TORCH)
+            raise _DamageError(f'it is a zip file of other things than arrays: "{shown(key)}"', _FROM_TORCH)
         if key in headers:
-            raise _Damage(f'it holds "{shown(key)}" twice')
+            raise _DamageError(f'it holds "{shown(key)}" twice')
         if entry.compress_size > size or entry.file_size > entry.compress_size * _DEFLATE:
-            raise _Damage(
+            raise _DamageError(
                 f'it says that "{shown(key)}" has {entry.file_size:,} bytes, compressed to '
                 f"{entry.compress_size:,}; the whole file has {size:,}"
             )
         headers[key], entries[key] = _npz_header(archive, entry, key), entry
     if sum(entry.compress_size for entry in entries.values()) > size:
-        raise _Damage(f"its arrays overlap: together they claim more than its {size:,} bytes")
+        raise _DamageError(f"its arrays overlap: together they claim more than its {size:,} bytes")
 
     def read(key: str) -> np.ndarray:
-        with _told(path, span), _zip_damage(key), archive.open(entries[key]) as member:
+        with _as_faults(path, span), _zip_damage(key), archive.open(entries[key]) as member:
             _read_npy_header(member)
             array = _elements(member, headers[key])
-            if member.read(1):  # the end, where zipfile compares the checksum
-                raise _Damage(f'"{shown(key)}" is longer than its header says')
+            if member.read(1):  # at the end zipfile compares the checksum
+                raise _DamageError(f'"{shown(key)}" is longer than its header says')
             return array
 
     return ArrayFile(path, headers, {}, read)
@@ -253,13 +253,15 @@ def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> Array
 
 def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str) -> Header:
     if entry.flag_bits & 1:
-        raise _Damage(f'"{shown(key)}" is encrypted')
+        raise _DamageError(f'"{shown(key)}" is encrypted')
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _Damage(f'"{shown(key)}" is compressed by method {entry.compress_type}, expected 0 (none) or 8 (deflate)')
+        raise _DamageError(
+            f'"{shown(key)}" is compressed by method {entry.compress_type}, expected 0 (none) or 8 (deflate)'
+        )
     with _zip_damage(key), archive.open(entry) as member:
         header, begin = _read_npy_header(member)
     if entry.file_size != begin + header.nbytes:
-        raise _Damage(
+        raise _DamageError(
             f'"{shown(key)}" has {entry.file_size:,} bytes, its {_sized(header)} take {begin + header.nbytes:,}'
         )
     return header
@@ -274,9 +276,9 @@ def _zip_damage(key: str = "") -> Iterator[None]:
     except _ZIP_ERRORS as error:
         where = f'"{shown(key)}": ' if key else ""
         reason = str(error) or type(error).__name__
-        if reason == "File is not a zip file":  # zipfile found no directory, which stands at the end
+        if reason == "File is not a zip file":  # zipfile found no directory, which is at the end of a file
             reason = "the end of the zip file is missing"
-        raise _Damage(where + shown(reason)) from None
+        raise _DamageError(where + shown(reason)) from None
 
 
 # ---- safetensors -------------------------------------------------------------------------------------------------
@@ -285,31 +287,35 @@ def _zip_damage(key: str = "") -> Iterator[None]:
 def _open_safetensors(path: Path, file: BinaryIO, start: bytes, size: int, span: Span | None) -> ArrayFile:
     length = int.from_bytes(start, "little")
     if len(start) < 8 or file.read(1) != b"{":
-        raise _Damage("it is neither an npz nor a safetensors file", "give an npz or safetensors file")
+        raise _DamageError("it is neither an npz nor a safetensors file", "give an npz or safetensors file")
     if length > min(size - 8, _MOST_JSON):
-        raise _Damage(f"its header claims {length:,} bytes, and {size - 8:,} follow (at most {_MOST_JSON:,} are read)")
+        raise _DamageError(
+            f"its header claims {length:,} bytes, and {size - 8:,} follow (at most {_MOST_JSON:,} are read)"
+        )
     try:
         entries = json.loads(b"{" + file.read(length - 1), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise _Damage(f"its header is not JSON: {shown(str(error))}") from None
+        raise _DamageError(f"its header is not JSON: {shown(str(error))}") from None
     if not isinstance(entries, dict):
-        raise _Damage("its header is not a JSON object")
+        raise _DamageError("its header is not a JSON object")
     metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise _Damage("its __metadata__ are not texts by name")
+        raise _DamageError("its __metadata__ are not texts by name")
     headers, places = {}, {}
     for key, entry in entries.items():
         headers[key], places[key] = _safetensors_entry(key, entry)
     end = 0
     for key, (begin, stop) in sorted(places.items(), key=lambda item: item[1]):
         if begin != end:
-            raise _Damage(f'"{shown(key)}" begins at byte {begin:,}, expected {end:,}, where the array before it ends')
+            raise _DamageError(
+                f'"{shown(key)}" begins at byte {begin:,}, expected {end:,}, where the array before it ends'
+            )
         end = stop
     if 8 + length + end != size:
-        raise _Damage(f"it has {size:,} bytes, its header and arrays take {8 + length + end:,}")
+        raise _DamageError(f"it has {size:,} bytes, its header and arrays take {8 + length + end:,}")
 
     def read(key: str) -> np.ndarray:
-        with _told(path, span):
+        with _as_faults(path, span):
             file.seek(8 + length + places[key][0])
             return _elements(file, headers[key])
 
@@ -317,24 +323,24 @@ def _open_safetensors(path: Path, file: BinaryIO, start: bytes, size: int, span:
 
 
 def _safetensors_entry(key: str, entry: object) -> tuple[Header, tuple[int, int]]:
-    """Return type, shape and place of one array."""
+    """Return the header of one array, and its first and last place in bytes."""
     what = f'"{shown(key)}"'
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise _Damage(f"{what} does not have a dtype, a shape and data_offsets, and nothing else")
+        raise _DamageError(f"{what} must have a dtype, a shape and data_offsets, and nothing else")
     kind, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(kind, str) or kind not in _SAFETENSORS_TYPES:
-        raise _Damage(
+        raise _DamageError(
             f"{what} has the type {shown(str(kind)[:20])}, expected one of {', '.join(_SAFETENSORS_TYPES)}",
             "give the array another type before it is saved, such as float32",
         )
     if not _are_sizes(shape) or len(shape) > _MOST_DIMENSIONS:
-        raise _Damage(f"the shape of {what} is not a list of at most {_MOST_DIMENSIONS} sizes")
+        raise _DamageError(f"the shape of {what} is not a list of at most {_MOST_DIMENSIONS} sizes")
     if not _are_sizes(place) or len(place) != 2:
-        raise _Damage(f"the data_offsets of {what} are not two places in the file")
+        raise _DamageError(f"the data_offsets of {what} are not two places in the file")
     header = Header(np.dtype(_SAFETENSORS_TYPES[kind]), tuple(shape))
     if place[1] - place[0] != header.nbytes:
-        raise _Damage(
-            f"{what} stands at bytes {place[0]:,} to {place[1]:,}, its {_sized(header)} take {header.nbytes:,}"
+        raise _DamageError(
+            f"{what} is at bytes {place[0]:,} to {place[1]:,}, its {_sized(header)} take {header.nbytes:,}"
         )
     return header, (place[0], place[1])
 
@@ -344,7 +350,7 @@ def _are_sizes(value: object) -> bool:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands in it twice")
-    return found
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        raise ValueError("a name occurs twice in it")
+    return entries

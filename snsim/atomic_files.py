@@ -17,17 +17,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # no POSIX: files are locked otherwise there, and folders are not flushed
-    fcntl = None  # type: ignore[assignment]
+from snsim import operating_system
+from snsim.operating_system import flush_folder as flush_folder
 
 FILE_DRAFT = ".snsim-new-"  # begins the name of the draft of a file
 FOLDER_DRAFT = ".new-"  # begins the name of the draft of a folder
 
 Buffer = bytes | bytearray | memoryview
 
-_BINARY: int = getattr(os, "O_BINARY", 0)
 _cleaned: set[tuple[int, str]] = set()  # process and folder, for the drafts of files
 _FLUSHED_AT_ONCE = 32  # files
 _AT_ONCE = 1 << 24  # bytes of one write: an interrupt is heard between two
@@ -58,8 +55,8 @@ def write_atomically(path: str | os.PathLike[str], content: Buffer | Iterable[Bu
     with _draft_of(place) as descriptor:
         for piece in pieces:
             write_all(descriptor, piece)
-        if mode is not None and hasattr(os, "fchmod"):
-            os.fchmod(descriptor, stat.S_IMODE(mode))
+        if mode is not None:
+            operating_system.set_mode(descriptor, mode)
         if durable:
             os.fsync(descriptor)
     if durable:
@@ -84,7 +81,7 @@ def write_together(folder: Path, files: Mapping[str, Iterable[Buffer]], flushed:
 
 def write_new(path: Path, content: Buffer | Iterable[Buffer]) -> None:
     """Write a file that nobody reads yet, as in the draft of a folder. OSError if it is there or cannot be written."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+    descriptor = operating_system.open_new(path)
     try:
         for piece in _pieces(content):
             write_all(descriptor, piece)
@@ -97,17 +94,6 @@ def write_all(descriptor: int, content: Buffer) -> None:
     left = memoryview(content).cast("B")
     while left:
         left = left[os.write(descriptor, left[:_AT_ONCE]) :]
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_folders(folder: Path) -> None:
@@ -167,15 +153,15 @@ def _draft_of(place: Path) -> Iterator[int]:
     """A new file beside the place, open and locked; moved there at the end of the block, removed if the block fails."""
     while True:
         draft = place.with_name(FILE_DRAFT + secrets.token_hex(6))
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        descriptor = operating_system.open_new(draft)
         with ExitStack() as stack:
             stack.callback(os.close, descriptor)
             try:
                 if not _is_ours(draft, descriptor):
                     continue
                 yield descriptor
-                if fcntl is None:
-                    stack.close()  # an open file cannot be moved there
+                if not operating_system.CAN_MOVE_OPEN_FILES:
+                    stack.close()
                 os.replace(draft, place)
                 return
             except BaseException:
@@ -199,12 +185,12 @@ def draft_folder(parent: Path) -> Iterator[Path]:
             os.mkdir(draft)
             stack.callback(shutil.rmtree, draft, ignore_errors=True)  # of nothing, once it is moved
             try:
-                descriptor = os.open(draft, os.O_RDONLY) if fcntl is not None else -1
+                descriptor = operating_system.open_folder(draft)
             except FileNotFoundError:  # taken for stale before it was locked
                 continue
-            if descriptor >= 0:
+            if descriptor is not None:
                 stack.callback(os.close, descriptor)
-            if _is_ours(draft, descriptor):
+            if descriptor is None or _is_ours(draft, descriptor):
                 break
         yield draft
 
@@ -216,22 +202,25 @@ def flush_tree(folder: Path) -> None:
         with ExitStack() as stack:
             descriptors = []
             for place in places[start : start + _FLUSHED_AT_ONCE]:
-                if os.name == "posix" or not place.is_dir():
-                    descriptors.append(os.open(place, os.O_RDONLY if os.name == "posix" else os.O_RDWR))
-                    stack.callback(os.close, descriptors[-1])
+                if (descriptor := operating_system.open_to_flush(place)) is not None:
+                    descriptors.append(descriptor)
+                    stack.callback(os.close, descriptor)
             _flush(descriptors)
 
 
 def lock(descriptor: int) -> bool:
-    """Lock an open file or folder until it is closed; False where there are no locks. LockedError if another has it."""
-    if fcntl is None:
-        return False
+    """Lock an open file or folder until it is closed. Return False where the file system has no locks.
+
+    The system gives the lock up when this process ends, however it ends. LockedError if another process has the lock.
+    """
+    from filelock import lock_descriptor  # not needed by commands that write nothing
+
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise LockedError from None
+        locked = lock_descriptor(descriptor, blocking=False)
     except OSError:  # a file system without locks
         return False
+    if not locked:
+        raise LockedError
     return True
 
 
@@ -250,30 +239,34 @@ def remove_stale_drafts(folder: Path) -> None:
 
 def _remove_if_stale(draft: Path) -> None:
     """Remove a draft if its lock is free. What is not ours, a link, or neither file nor folder stays."""
-    if fcntl is None:
-        return
     try:
-        found = os.lstat(draft)
-        is_folder = stat.S_ISDIR(found.st_mode)
+        status = os.lstat(draft)
+        is_folder = stat.S_ISDIR(status.st_mode)
         if (
-            found.st_uid != os.getuid()
+            operating_system.user_number() not in (None, status.st_uid)
             or draft.name.startswith(FOLDER_DRAFT) != is_folder
-            or (not is_folder and not stat.S_ISREG(found.st_mode))
+            or (not is_folder and not stat.S_ISREG(status.st_mode))
         ):
             return
-        descriptor = os.open(draft, os.O_RDONLY | os.O_NOFOLLOW)
+        open_draft = operating_system.open_folder if is_folder else operating_system.open_to_read
+        descriptor = open_draft(draft, follow_link=False)
     except OSError:
         return
-    try:
-        if lock(descriptor):
-            if is_folder:
-                shutil.rmtree(draft, ignore_errors=True)
-            else:
-                _remove(draft)
-    except LockedError:  # its writer lives
-        pass
-    finally:
-        os.close(descriptor)
+    if descriptor is None:  # folders have no locks here
+        return
+    with ExitStack() as stack:
+        stack.callback(os.close, descriptor)
+        try:
+            if not lock(descriptor):
+                return
+        except LockedError:  # its writer lives
+            return
+        if not operating_system.CAN_MOVE_OPEN_FILES:
+            stack.close()
+        if is_folder:
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            _remove(draft)
 
 
 def _clean_once(folder: Path) -> None:
@@ -286,8 +279,6 @@ def _clean_once(folder: Path) -> None:
 
 def _is_ours(draft: Path, descriptor: int) -> bool:
     """Lock a draft that was just made; False if another process took it for stale in the meantime."""
-    if descriptor < 0:
-        return True
     try:
         if not lock(descriptor):
             return True

@@ -1,17 +1,18 @@
-"""The cache folder: downloaded data, compiled code, the history of the prompt. Safe to delete.
+"""Find, read and write the cache folder: downloaded data, compiled code, the history of the prompt. Safe to delete.
 
-What stands in the cache is trusted: compiled code is run. So only a cache that nobody else can change is used:
+snsim runs the compiled code in the cache. So it only uses a cache that no other user can change:
 
-- Folders are made with mode 0700, files with 0600.
-- A folder or file that belongs to another user, or that its group or all may write, is not used. No user but root and
-  this one may be able to replace a folder above the cache. A folder with the sticky bit, as /tmp, is safe for that.
+- Folders are created with mode 0700, files with mode 0600.
+- A folder or file is not used if it belongs to another user, or if its group or everybody can write it.
+- Only root and this user may be able to replace a folder above the cache. In a folder with the sticky bit, as /tmp,
+  nobody can replace the folder of another user.
 - A link, pipe or device in place of an entry is not opened.
 
-A cache that is refused costs time, not the run: one sentence says why, as a `CacheWarning`, and the caller goes on
-without it. A digest that is kept in an entry finds damage; it does not protect, as whoever writes the entry writes it.
+A refused cache costs time only: a `CacheWarning` says why, and the caller continues without the cache. A digest in an
+entry detects damage. It is no protection, because whoever changes the entry can change the digest.
 
-On systems without users and modes of POSIX (Windows) nothing of this is checked. There the default folder is private by
-the permissions of the user's profile; a folder named by SNSIM_CACHE is the user's own care.
+On Windows, which has no POSIX owners and modes, none of this is checked. The default folder there is private by the
+permissions of the user's profile; a folder named by SNSIM_CACHE is the user's responsibility.
 """
 
 from __future__ import annotations
@@ -19,42 +20,36 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from snsim.errors import fail
+import platformdirs
 
-_HAS_OWNERS = hasattr(os, "getuid")  # POSIX
+from snsim.errors import fail
+from snsim.operating_system import open_to_read, user_name, user_number
+
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_ENTRY = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 
 class CacheWarning(UserWarning):
-    """The cache, or an entry of it, is not used. The text is the sentence for the user."""
+    """The cache, or an entry of it, is not used. The text is shown to the user."""
 
 
 class UnsafeError(Exception):
-    """Somebody else could change what the cache holds. The text says what and why, and what to do.
+    """Another user could change the cache. The text says what is wrong and what to do.
 
-    `folder` is the folder that is not used, or in which there are files that are not.
+    `folder` is the folder that is not used, or the one that holds the file that is not used.
     """
 
-    def __init__(self, sentence: str, folder: Path):
-        super().__init__(sentence)
+    def __init__(self, message: str, folder: Path):
+        super().__init__(message)
         self.folder = folder
 
 
 def cache_folder() -> Path:
-    """SNSIM_CACHE, or the folder that the platform gives to caches. SnError if neither is known."""
+    """Return the folder named by SNSIM_CACHE, or the default of the system. SnError if neither is known."""
     if chosen := os.environ.get("SNSIM_CACHE"):
         try:
             return Path(chosen).expanduser()
@@ -64,34 +59,32 @@ def cache_folder() -> Path:
                 hint="name a folder with the variable SNSIM_CACHE",
             ) from None
     try:
-        home = Path.home()
-    except RuntimeError:  # a user without an entry in the system's list, and no HOME
-        raise fail(
-            "there is no folder for a cache: neither SNSIM_CACHE nor the home folder of this user is known",
-            hint="name a folder with the variable SNSIM_CACHE",
-        ) from None
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "snsim" / "Cache"
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "snsim"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "snsim"
+        folder = platformdirs.user_cache_path("snsim", appauthor=False)
+        if folder.is_absolute():
+            return folder
+    except RuntimeError:
+        pass
+    raise fail(  # a user without an entry in the system's list, and no HOME
+        "there is no folder for a cache: neither SNSIM_CACHE nor the home folder of this user is known",
+        hint="name a folder with the variable SNSIM_CACHE",
+    )
 
 
 def private_folder(folder: Path) -> Path:
-    """Make a folder of the cache where it is missing, and return its path without links.
+    """Create a folder of the cache if it is missing, and return its path without links.
 
-    UnsafeError if somebody else can change it; OSError if it cannot be made.
+    UnsafeError if another user can change it; OSError if it cannot be created.
     """
-    place = _checked_way(folder)
+    place = _checked_path(folder)
     for missing in reversed([part for part in (place, *place.parents) if not os.path.lexists(part)]):
-        with contextlib.suppress(FileExistsError):  # another process has made it in the meantime
+        with contextlib.suppress(FileExistsError):  # another process has created it in the meantime
             os.mkdir(missing, 0o700)
     _check_own(place, os.lstat(place), stat.S_ISDIR)
     return place
 
 
 def is_private_file(place: Path) -> bool:
-    """Tell whether there is this file in a private folder. UnsafeError if somebody else can change it."""
+    """Tell whether a file in a private folder exists. UnsafeError if another user can change it."""
     try:
         _check_own(place, os.lstat(place), stat.S_ISREG)
     except FileNotFoundError:
@@ -100,15 +93,15 @@ def is_private_file(place: Path) -> bool:
 
 
 def read_entry(path: Path, most: int) -> bytes | None:
-    """Return the bytes of a file of the cache; None if there is none.
+    """Return the bytes of a file of the cache, or None if it does not exist.
 
-    UnsafeError if somebody else can change it or it is no plain file; OSError if it cannot be read or has more than
+    UnsafeError if another user can change it or it is not a plain file; OSError if it cannot be read or has more than
     `most` bytes.
     """
-    place = _checked_way(path.parent) / path.name
+    place = _checked_path(path.parent) / path.name
     try:
-        _check_own(place, os.lstat(place), stat.S_ISREG)  # before it is opened: opening a device may act
-        descriptor = os.open(place, _ENTRY)
+        _check_own(place, os.lstat(place), stat.S_ISREG)  # before it is opened: opening a device can have effects
+        descriptor = open_to_read(place, follow_link=False)
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as file:
@@ -120,7 +113,7 @@ def read_entry(path: Path, most: int) -> bytes | None:
 
 
 def write_entry(path: Path, content: bytes) -> None:
-    """Write a file of the cache: beside its place, then moved there. UnsafeError and OSError as `private_folder`."""
+    """Write a file of the cache in one step. UnsafeError and OSError as in `private_folder`."""
     import tempfile
 
     folder = private_folder(path.parent)
@@ -135,19 +128,19 @@ def write_entry(path: Path, content: bytes) -> None:
 
 
 def warn_once(reason: UnsafeError) -> None:
-    """Tell the user that the cache is not used, and why: once in a process for each folder."""
-    if reason.folder not in _told:
-        _told.add(reason.folder)
+    """Warn the user that the cache is not used, and why: once per process and folder."""
+    if reason.folder not in _warned:
+        _warned.add(reason.folder)
         warnings.warn(CacheWarning(str(reason)), stacklevel=2)
 
 
-_told: set[Path] = set()
+_warned: set[Path] = set()
 
 
 def tell_warnings(tell: Callable[[str], None]) -> None:
-    """Hand the sentences of `warn_once` to `tell` in this process, and show no other warning of Python.
+    """Pass the warnings of `warn_once` to `tell` in this process, and hide all other warnings of Python.
 
-    A warning of Python is for who writes a program in Python. The user of a command cannot act on it.
+    Other warnings are for programmers: the user of a command cannot act on them.
     """
 
     def show(
@@ -166,16 +159,16 @@ def tell_warnings(tell: Callable[[str], None]) -> None:
     warnings.showwarning = show
 
 
-def _checked_way(folder: Path) -> Path:
-    """Return the path of a folder without links. UnsafeError if others can replace a part of the way to it, or it.
+def _checked_path(folder: Path) -> Path:
+    """Return the path of a folder without links. UnsafeError if another user can replace it or a folder above it.
 
-    Parts that are missing are not judged; who makes them makes them private.
+    Folders that are missing are not checked: `private_folder` creates them with mode 0700.
     """
     absolute = Path(os.path.abspath(folder))
-    if not _HAS_OWNERS:
+    if (user := user_number()) is None:
         return absolute
     for part in (absolute, *absolute.parents):
-        if os.path.islink(part) and (owner := os.lstat(part).st_uid) not in (0, os.getuid()):
+        if os.path.islink(part) and (owner := os.lstat(part).st_uid) not in (0, user):
             raise _unsafe(part, f"is a link of {_user(owner)}")
     place = Path(os.path.realpath(absolute))
     for above in reversed(place.parents):
@@ -183,7 +176,7 @@ def _checked_way(folder: Path) -> Path:
             status = os.lstat(above)
         except FileNotFoundError:
             break
-        if status.st_uid not in (0, os.getuid()):
+        if status.st_uid not in (0, user):
             raise _unsafe(above, f"belongs to {_user(status.st_uid)}, who can replace what is in it")
         if status.st_mode & _OTHERS_WRITE and not status.st_mode & stat.S_ISVTX:
             raise _unsafe(above, _open_to(status))
@@ -193,14 +186,14 @@ def _checked_way(folder: Path) -> Path:
 
 
 def _check_own(place: Path, status: os.stat_result, is_kind: Callable[[int], bool]) -> None:
-    """UnsafeError if this is not a file or folder of this user that only this user may write."""
+    """Check that a file or folder belongs to this user and that only this user may write it. UnsafeError if not."""
     is_file = is_kind is stat.S_ISREG
     if not is_kind(status.st_mode):
         wanted = "plain file" if is_file else "folder"
         raise _unsafe(place, f"is {_kind(status.st_mode)}, not a {wanted}", is_file)
-    if not _HAS_OWNERS:
+    if (user := user_number()) is None:
         return
-    if status.st_uid != os.getuid():
+    if status.st_uid != user:
         raise _unsafe(place, f"belongs to {_user(status.st_uid)}", is_file)
     if status.st_mode & _OTHERS_WRITE:
         raise _unsafe(place, _open_to(status), is_file)
@@ -236,9 +229,4 @@ def _kind(mode: int) -> str:
 
 
 def _user(number: int) -> str:
-    try:
-        import pwd
-
-        return f"the user {pwd.getpwuid(number).pw_name}"
-    except (ImportError, KeyError):
-        return f"the user {number}"
+    return f"the user {user_name(number) or number}"

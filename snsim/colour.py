@@ -1,8 +1,8 @@
-"""What a stream can show: colours on a terminal only, never with NO_COLOR, and faults painted with them.
+"""Print text in colours on a terminal, and escape everything else that controls a terminal.
 
-Text of others may hold the escape sequences of colours too. So `paint` writes marks that nobody else can write: they
-hold a number that is drawn at random when snsim starts. `cleaned` turns the marks into colours and escapes everything
-else. What is printed goes through `echo` or `write`, in whatever order it was put together.
+A file name or a message may hold escape sequences too. So `paint` writes marks that nobody can forge: they contain a
+number that is drawn at random when snsim starts. `cleaned` replaces these marks by colours and escapes everything else.
+`echo` and `write` call it. There are no colours in files and pipes, nor with the variable NO_COLOR.
 """
 
 from __future__ import annotations
@@ -16,28 +16,30 @@ from snsim.errors import Fault, render
 from snsim.escaping import for_terminal
 
 RED, YELLOW, GREEN, CYAN, BOLD, DIM, REVERSE = "31", "33", "32", "36", "1", "2", "7"
-_MARK = f"\x1b{os.urandom(8).hex()}"  # begins what `paint` writes in place of a colour
+_MARK = f"\x1b{os.urandom(8).hex()}"  # the beginning of what `paint` writes for a colour
 _COLOURS = re.compile(rf"{_MARK}(\[[0-9;]*m)")
 
 
 def has_colours(stream: IO[str]) -> bool:
-    """Whether colours may be written: a terminal that is not dumb, and no NO_COLOR in the environment."""
+    """Tell whether a stream takes colours: a terminal that is not dumb, without NO_COLOR in the environment."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def is_terminal(stream: IO[str]) -> bool:
+    """Tell whether a stream is a terminal."""
     return hasattr(stream, "isatty") and stream.isatty()
 
 
 def paint(text: str, *codes: str, stream: IO[str]) -> str:
-    """Return the text with marks for the colours, or as it is where there are none. `echo` and `write` print it."""
+    """Return the text with marks for colours, or unchanged if the stream takes none. Print it by `echo` or `write`."""
     return f"{_MARK}[{';'.join(codes)}m{text}{_MARK}[0m" if has_colours(stream) else text
 
 
 def echo(text: object, err: bool = False, nl: bool = True) -> None:
-    """Print text that may hold names and paths on standard output, or with `err` on standard error.
+    """Print text on standard output, or with `err` on standard error, with a newline if `nl`.
 
-    Nothing in it steers the terminal but the colours of `paint`, and these only where colours may be written.
+    The text may hold names and paths of others: everything that controls a terminal is escaped, except the colours of
+    `paint`.
     """
     import click
 
@@ -45,12 +47,12 @@ def echo(text: object, err: bool = False, nl: bool = True) -> None:
 
 
 def write(text: str, stream: IO[str]) -> None:
-    """Write text that may hold names and paths to a stream, as `echo` prints it, without a newline."""
+    """Write text to a stream as `echo` prints it, without a newline."""
     stream.write(cleaned(text, stream))
 
 
 def cleaned(text: str, stream: IO[str]) -> str:
-    """Return the text without what would steer a terminal; marks of `paint` become colours if the stream has them."""
+    """Escape what controls a terminal, and replace the marks of `paint` by colours if the stream takes them."""
     colour = "\x1b{}" if has_colours(stream) else ""
     return "".join(
         colour.format(part) if at % 2 else for_terminal(part) for at, part in enumerate(_COLOURS.split(text))
@@ -58,7 +60,7 @@ def cleaned(text: str, stream: IO[str]) -> str:
 
 
 def painted_fault(fault: Fault, stream: IO[str]) -> str:
-    """A fault as `errors.render` writes it, severity and carets in red (yellow for a warning)."""
+    """Return a fault as `errors.render` writes it, with severity and carets in red, or yellow for a warning."""
     colour = RED if fault.severity == "error" else YELLOW
     head, *rest = render(fault).split("\n")
     mark = f"{fault.severity}:"

@@ -1,7 +1,7 @@
-"""Where a fault is and what to do about it: `Source`, `Span`, `Fault`, `SnError`, and the one renderer.
+"""Describe a fault, its place and its remedy: `Source`, `Span`, `Fault`, `SnError`, and `render`, which prints them.
 
-Ground floor: imports nothing of snsim. Every fault that a user can cause travels as a `Fault`; command line,
-prompt, notebook and editor print it with `render` or read its fields.
+This module imports nothing of snsim. Every fault that a user can cause is a `Fault`. The command line, the prompt, the
+notebook and the editor print it with `render` or read its fields.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-NO_HINT: Final = ""  # the hint of a fault whose sentence already says all that a user can do; a test lists these faults
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories of Unicode that nobody sees, or that steer a terminal
-_LAID_OUT = "\n\t"  # control characters that lay out lines of text
+NO_HINT: Final = ""  # for a fault whose message already says all that a user can do; tests/test_hints.py lists these
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # Unicode categories that are invisible, or that control a terminal
+_LAYOUT = "\n\t"  # control characters that only lay out lines of text
 
 
 def is_hidden(character: str) -> bool:
-    """Tell whether a character is a control, an invisible character, half a surrogate pair or a line separator."""
+    """Tell whether a character is a control or invisible character, half a surrogate pair or a line separator."""
     return unicodedata.category(character) in HIDDEN
 
 
 def for_terminal(text: str) -> str:
-    r"""Return text of several lines with each hidden character as its number (`\\x1b`), but for newlines and tabs."""
+    r"""Return text with each hidden character as its number (`\\x1b`), except newlines and tabs."""
     if text.isprintable():
         return text
-    return "".join(c if c in _LAID_OUT or not is_hidden(c) else _number(c) for c in text)
+    return "".join(c if c in _LAYOUT or not is_hidden(c) else _number(c) for c in text)
 
 
 def for_line(text: object) -> str:
-    """Return a name or a path as part of one line: newlines and tabs are written as numbers too."""
+    """Return a name or a path as part of one line, with each hidden character, newline and tab as its number."""
     shown = str(text)
     return shown if shown.isprintable() else "".join(_number(c) if is_hidden(c) else c for c in shown)
 
@@ -47,8 +47,8 @@ def _number(character: str) -> str:
 class Source:
     """One text and the name it is shown under: a path as the user gave it, or `<prompt>`.
 
-    `is_file` says whether the name is a path. If it is not given, every name is one that does not stand between < and
-    >; a file may have such a name too.
+    `is_file` says whether the name is a path. By default a name between < and > is no path. A file may have such a
+    name too: then `is_file` must be given.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Source:
 
     @property
     def path(self) -> Path | None:
-        """The file of the text; None for a text that came from elsewhere."""
+        """The path of the file, or None for a text that came from elsewhere."""
         is_path = not (self.name.startswith("<") and self.name.endswith(">")) if self.is_file is None else self.is_file
         return Path(self.name) if is_path else None
 
@@ -66,12 +66,12 @@ class Source:
         return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
 
     def position(self, offset: int) -> tuple[int, int]:
-        """Line and column of a character offset, both from 1."""
+        """Return the line and the column of a character offset, both counted from 1."""
         line = bisect.bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a line (from 1), without its newline."""
+        """Return the text of a line, counted from 1, without its newline."""
         start = self._line_starts[number - 1]
         end = self.text.find("\n", start)
         return self.text[start:] if end < 0 else self.text[start:end]
@@ -79,7 +79,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Characters `start` to `end` (exclusive) of a source."""
+    """The characters of a source from `start` to `end` (exclusive)."""
 
     source: Source
     start: int
@@ -102,9 +102,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: a sentence, its place, a remedy, and further places that take part in it.
+    """One thing that is wrong: a message, its place, a remedy, and other places that belong to it.
 
-    `hint` names something the user can type or do, with the user's own names in it. It does not repeat the sentence.
+    `hint` names something the user can type or do, with the user's own names in it. It does not repeat the message.
+    `also` has a label and a place for each other place.
     """
 
     message: str
@@ -128,7 +129,7 @@ class Fault:
 
 
 class SnError(Exception):
-    """A fault (or several) of the program, the data or the call: never a fault of snsim itself."""
+    """One or more faults of the program, the data or the call; never a fault of snsim itself."""
 
     def __init__(self, faults: Fault | Iterable[Fault]):
         self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
@@ -143,13 +144,13 @@ def fail(message: str, span: Span | None = None, *, hint: str, also: tuple[tuple
     return SnError(Fault(message, span, hint=hint, also=also))
 
 
-MOST_FAULTS = 50  # that are shown
-_MOST_PLACES = 10  # of one fault, beside its own
-_LONGEST_WORD, _LONGEST = 1_000, 4_000  # characters of a message; paths have some hundreds
+MOST_FAULTS = 50  # faults that are shown
+_MOST_PLACES = 10  # other places of one fault that are shown
+_LONGEST_WORD, _LONGEST = 1_000, 4_000  # characters of a message; a path has at most a few hundred
 
 
 def first_faults(faults: Sequence[Fault]) -> list[Fault]:
-    """Return the faults that are shown: the first ones, and one that tells how many more there are."""
+    """Return the first MOST_FAULTS faults, and one more that says how many are not shown."""
     more = len(faults) - MOST_FAULTS
     if more <= 0:
         return list(faults)
@@ -159,16 +160,16 @@ def first_faults(faults: Sequence[Fault]) -> list[Fault]:
         *faults[:MOST_FAULTS],
         Fault(
             f"and {more:,} more {kind}{'s' if more > 1 else ''}",
-            hint="mend those above first: one may cause many",
+            hint="correct those above first: one may cause many",
             severity=severity,
         ),
     ]
 
 
 def cut(text: str) -> str:
-    """Return a message as it is shown: in one that is very long, long names are cut, then the message itself.
+    """Return a message as it is shown: long names in a long message are shortened, then the message itself.
 
-    Both keep their beginning and their end, and tell how long they were.
+    Both keep their beginning and their end, and say how long they were.
     """
     if len(text) <= _LONGEST_WORD:
         return text
@@ -177,14 +178,14 @@ def cut(text: str) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Return a text of more than `most` characters as its beginning, how long it is, and its end."""
+    """Shorten a text of more than `most` characters to its beginning, its length and its end."""
     if len(text) <= most:
         return text
     return f"{text[: most // 2]} ... ({len(text):,} characters) ... {text[-most // 4 :]}"
 
 
 def render(fault: Fault) -> str:
-    """The fault as text: place, severity and sentence, the source line with carets, the remedy, other places."""
+    """Return a fault as text: place, severity, message, the source line with carets, the hint, other places."""
     head = f"{fault.severity}: {_inner_lines(cut(fault.message))}"
     lines = [head] if fault.span is None else [f"{fault.span}: {head}", *_excerpt(fault.span)]
     if fault.hint:
@@ -197,12 +198,12 @@ def render(fault: Fault) -> str:
 
 
 def _inner_lines(text: str) -> str:
-    """The text without what steers a terminal; its further lines are indented, so that none passes for a fault."""
+    """Escape hidden characters and indent all lines but the first, so that no line looks like another fault."""
     first, *rest = for_terminal(text).split("\n")
     return "\n".join([first, *(line if line.startswith("  ") else f"  {line}" for line in rest)])
 
 
-_WIDTH = 110  # characters of a source line that are shown; longer ones are cut round the caret
+_WIDTH = 110  # characters of a source line that are shown; a longer line is cut on both sides of the caret
 
 
 def _excerpt(span: Span) -> list[str]:

@@ -1,8 +1,8 @@
-"""Write text of others where it can do no harm: on a terminal, in a shell command, in JSON, in Markdown.
+"""Escape text that others wrote for a terminal, a shell command, JSON, HTML or Markdown.
 
-A file name, a message or a text of a program may hold escape sequences that
-steer a terminal, line breaks that forge a line of output, or characters that a shell or a page takes for its own. One
-function for each target language. What the renderer of faults needs stands in `errors`.
+A file name or a message may hold escape sequences that control a terminal, newlines that forge a line of output, or
+characters that mean something in a shell or a page. There is one function for each target. `errors` has those that its
+renderer needs.
 """
 
 from __future__ import annotations
@@ -30,18 +30,19 @@ __all__ = [
     "is_hidden",
 ]
 
-_MARKS = re.compile(r"[\\`*_{}\[\]<>|~$&]|^(?=[#+=-])|(?<=^\d)(?=[.)])")  # what Markdown takes for its own
+_MARKS = re.compile(r"[\\`*_{}\[\]<>|~$&]|^(?=[#+=-])|(?<=^\d)(?=[.)])")  # characters that are markup in Markdown
 
 
 def for_stream(text: str, stream: IO[str]) -> str:
-    """Return the text as it is, or, where the stream is a terminal, without what would steer it."""
+    """Return the text unchanged, or with hidden characters escaped if the stream is a terminal."""
     return for_terminal(text) if hasattr(stream, "isatty") and stream.isatty() else text
 
 
 def for_shell(arguments: Iterable[object]) -> str:
-    """Return a command to be copied: each argument quoted, one with hidden characters as `$'...'` of bash and zsh.
+    """Return a command that can be copied into a shell, with each argument quoted.
 
-    A path that begins with a hyphen is written as ./-name, so that no command takes it for an option.
+    An argument with hidden characters is written as `$'...'`, which bash and zsh read. A path that begins with a hyphen
+    becomes ./-name, so that it is not read as an option.
     """
     return " ".join(
         _quoted(f"./{argument}" if isinstance(argument, PurePath) and str(argument).startswith("-") else str(argument))
@@ -49,40 +50,40 @@ def for_shell(arguments: Iterable[object]) -> str:
     )
 
 
-def for_json(thing: object) -> str:
-    """Return a value as one line of JSON that holds no hidden character. Numbers that are not finite become null."""
+def for_json(value: object) -> str:
+    """Return a value as one line of JSON without hidden characters. Infinite numbers and NaN become null."""
     try:
-        text = json.dumps(thing, allow_nan=False)
+        text = json.dumps(value, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(thing), allow_nan=False)
-    return text.replace("\x7f", "\\u007f")  # the one that json.dumps leaves
+        text = json.dumps(_finite(value), allow_nan=False)
+    return text.replace("\x7f", "\\u007f")  # json.dumps escapes all control characters but this one
 
 
-def _finite(thing: object) -> object:
-    """A value of JSON with None for what JSON has no number for: a loss may overflow."""
-    if isinstance(thing, dict):
-        return {key: _finite(value) for key, value in thing.items()}
-    if isinstance(thing, (list, tuple)):
-        return [_finite(value) for value in thing]
-    return None if isinstance(thing, float) and not math.isfinite(thing) else thing
+def _finite(value: object) -> object:
+    """Replace infinite numbers and NaN by None in a value of JSON: a loss may overflow."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def for_html(text: object) -> str:
-    """Return text as HTML or XML shows it, in an element or in an attribute; hidden characters become numbers.
+    """Escape text for an element or an attribute of HTML or XML. Hidden characters become numbers.
 
-    XML has no control characters at all, and no file in UTF-8 can hold half a surrogate pair.
+    XML allows no control characters, and a file in UTF-8 cannot hold half a surrogate pair.
     """
     return html.escape(for_terminal(str(text)))
 
 
 def for_markdown(text: object) -> str:
-    """Return text as part of one line of Markdown, without markup: also for a cell of a table."""
+    """Escape text for a line of Markdown or a cell of a table."""
     line = " ".join(str(text).split("\n"))
-    return _MARKS.sub(lambda found: "\\" + found[0], for_line(line))
+    return _MARKS.sub(lambda match: "\\" + match[0], for_line(line))
 
 
 def for_markdown_code(text: object) -> str:
-    """Return text as code in a line of Markdown, between more backticks than it holds, also for a cell of a table."""
+    """Return text as code for a line of Markdown or a cell of a table, between more backticks than it holds."""
     line = for_line(text).replace("|", "\\|")
     most = max((len(run) for run in re.findall("`+", line)), default=0)
     fence = "`" * (most + 1)
@@ -93,8 +94,8 @@ def for_markdown_code(text: object) -> str:
 def _quoted(argument: str) -> str:
     if argument.isprintable() or not any(map(is_hidden, argument)):
         return shlex.quote(argument)
-    # Bytes that are no UTF-8 came as surrogates; in octal each byte is itself, whatever follows it.
-    made = "".join(
+    # Bytes that are no UTF-8 are surrogates here. An octal number has three digits, so no following digit joins it.
+    quoted = "".join(
         "".join(f"\\{byte:03o}" for byte in c.encode("utf-8", "surrogateescape"))
         if is_hidden(c)
         else "\\" + c
@@ -102,4 +103,4 @@ def _quoted(argument: str) -> str:
         else c
         for c in argument
     )
-    return f"$'{made}'"
+    return f"$'{quoted}'"

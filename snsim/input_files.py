@@ -1,8 +1,8 @@
-"""Find and open the files that a user or a program names. No name and no file ends in an exception of Python.
+"""Find and open the files that a user or a program names. Every problem is a fault, never another exception.
 
-Every use of such a path goes through here. A name can be no file name at all (a zero byte, too long), lead in a circle
-of links, or name a folder, a pipe or a device. Each is a fault with a sentence. Nothing but a plain file is read: a
-pipe would keep the reader waiting, and a device may do anything.
+All uses of such paths go through this module. A name can be invalid (a zero byte, too long), lead in a circle of links,
+or name a folder, a pipe or a device. Only plain files are read: a pipe would block the reader, and reading a device can
+have effects.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from snsim.errors import SnError, Span, fail, for_line, shorten
+from snsim.operating_system import open_to_read
 
-_OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
-_LONGEST = 4096  # bytes of a path: no system that snsim runs on takes more in a call
-_SHOWN = 240  # characters of a name in a sentence
-_AT_ONCE = 1 << 20  # bytes
+_LONGEST = 4096  # bytes of a path: Linux takes no more (PATH_MAX), and other systems take less
+_SHOWN = 240  # characters of a name in a message
+_AT_ONCE = 1 << 20  # bytes of one read
 
 
 class PathError(Exception):
-    """A name that can lead to no file. The text says why: "its links lead in a circle"."""
+    """A name that cannot lead to a file. The text says why: "its links lead in a circle"."""
 
 
 def resolve(path: str | Path) -> Path:
-    """Return the absolute path without links. The file need not exist. PathError for a name that can lead nowhere."""
+    """Return the absolute path without links. The file need not exist. PathError for an impossible name."""
     try:
-        if len(os.fsencode(path)) > _LONGEST:  # before each of its parts is looked up
+        if len(os.fsencode(path)) > _LONGEST:  # before the system looks up each part of it
             raise OSError(errno.ENAMETOOLONG, "")
         place = Path(os.path.realpath(path))
         mode = os.lstat(place).st_mode
@@ -37,34 +37,37 @@ def resolve(path: str | Path) -> Path:
         return place
     except (OSError, ValueError) as error:
         raise PathError(_reason(error)) from None
-    if stat.S_ISLNK(mode):  # realpath gives up on a circle and returns the link
+    if stat.S_ISLNK(mode):  # realpath returns the link if links lead in a circle
         raise PathError(_reason(OSError(errno.ELOOP, "")))
     return place
 
 
 def resolve_inside(folder: Path, name: str) -> Path | None:
-    """Return the path of a name in a folder, without links; None if it leads out. PathError as in `resolve`."""
+    """Return the path of a name in a folder, without links, or None if it leads out of the folder.
+
+    PathError as in `resolve`.
+    """
     place = resolve(os.path.join(folder, name))
     return place if place.is_relative_to(resolve(folder)) else None
 
 
 def is_file(path: str | Path) -> bool:
-    """Tell whether there is a plain file. False for a name that can lead nowhere."""
+    """Tell whether a path is a plain file. False for an impossible name."""
     return _has_kind(path, stat.S_ISREG)
 
 
 def is_folder(path: str | Path) -> bool:
-    """Tell whether there is a folder. False for a name that can lead nowhere."""
+    """Tell whether a path is a folder. False for an impossible name."""
     return _has_kind(path, stat.S_ISDIR)
 
 
 def exists(path: str | Path) -> bool:
-    """Tell whether anything has this path. False for a name that can lead nowhere."""
+    """Tell whether a path exists, of whatever kind. False for an impossible name."""
     return _has_kind(path, lambda mode: True)
 
 
 def expand_user(name: str | Path) -> Path:
-    """Return a path in which ~ and ~USER at the beginning are home folders. PathError if there is no such user."""
+    """Replace ~ and ~USER at the beginning of a path by the home folder. PathError if there is no such user."""
     try:
         return Path(name).expanduser()
     except RuntimeError:
@@ -76,12 +79,12 @@ def open_file(
 ) -> BinaryIO:
     """Open a plain file of at most `most` bytes to read. SnError, at `span`, for anything else.
 
-    `what` is what the file should be ("a pattern file") in the sentences about a file that is none or too large.
+    `what` says in messages what the file should be: "a pattern file".
     """
     try:
-        if not stat.S_ISREG(mode := os.stat(path).st_mode):  # before it is opened: to open a device may do something
+        if not stat.S_ISREG(mode := os.stat(path).st_mode):  # before it is opened: opening a device can have effects
             raise _of_another_kind(path, mode, span, hint)
-        descriptor = os.open(path, _OPENING)
+        descriptor = open_to_read(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, error, span, hint) from None
     file = os.fdopen(descriptor, "rb")
@@ -118,26 +121,26 @@ def read_file(path: str | Path, most: int, span: Span | None = None, hint: str =
 
 
 def unreadable(path: str | Path, error: Exception, span: Span | None = None, hint: str = "") -> SnError:
-    """The fault for a file that cannot be read, made of the system's error."""
+    """Return the fault for a file that cannot be read, from the exception of the system."""
     if isinstance(error, FileNotFoundError):
         return fail(f"there is no file {shown(path)}", span, hint=hint or "give the path of a file that exists")
     return fail(f"{shown(path)} cannot be read: {_reason(error)}", span, hint=hint or _remedy(error))
 
 
 def unwritable(path: str | Path, error: Exception) -> tuple[str, str]:
-    """The sentence and the remedy for a file or folder that cannot be written, made of the system's error."""
+    """Return the message and the hint for a file or folder that cannot be written, from the exception."""
     return f"{shown(path)} cannot be written: {_reason(error)}", _remedy(error)
 
 
 def shown(path: str | Path) -> str:
-    """Return a path as a sentence shows it: `errors.for_line`, of a very long one the beginning and the end."""
+    """Return a path as messages show it: on one line, and shortened if it is very long."""
     return for_line(shorten(str(path), _SHOWN))
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeError):
         return "its name holds a character that no file name can hold"
-    if isinstance(error, ValueError):  # the only other one that the system's functions raise for a path
+    if isinstance(error, ValueError):  # Python raises it for nothing else in a path
         return "its name holds a zero byte"
     number = getattr(error, "errno", None)
     if number == errno.ELOOP:
@@ -170,7 +173,7 @@ def _of_another_kind(path: str | Path, mode: int, span: Span | None, hint: str) 
 
 
 def copy_into(file: IO[bytes], buffer: memoryview) -> int:
-    """Fill a buffer from a file, piece by piece. Return how many bytes there were."""
+    """Fill a buffer from a file. Return the number of bytes, fewer than the buffer has if the file ends."""
     view, done = buffer.cast("B"), 0
     while done < len(view):
         piece = file.read(min(_AT_ONCE, len(view) - done))
@@ -210,5 +213,5 @@ _FORMATS = (  # how files of well-known formats begin
 
 
 def foreign_format(content: bytes) -> str:
-    """Return in words which well-known format a file has that begins so; "" if none is known."""
+    """Return the well-known format of a file, in words, from its first bytes; "" if it is unknown."""
     return next((words for start, words in _FORMATS if content.startswith(start)), "")

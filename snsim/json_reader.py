@@ -1,7 +1,7 @@
-"""Read JSON from files that may be damaged or hostile, and hold it against a schema.
+"""Read JSON from files that may be damaged or hostile, and check it against a schema.
 
-Everything that snsim reads as JSON goes through `parse_json` or `read_json`. A schema is data: the classes below say
-what a value may be, and `problems` lists the places where a value differs.
+All JSON that snsim reads goes through `parse_json` or `read_json`. A schema is built from the classes below, each of
+which describes one kind of value. `problems` lists where a value does not match its schema.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
 from snsim.errors import SnError, fail
+from snsim.operating_system import open_to_read
 
-MOST_BYTES = 64 << 20  # of a JSON file: the largest run.json of the examples has 4 KB
-_MOST_DIGITS = 4000  # of a whole number; Python converts 4300
+MOST_BYTES = 64 << 20  # of a JSON file; a run.json has about 4 KB
+_MOST_DIGITS = 4000  # of a whole number; Python refuses more than 4300
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -27,15 +29,15 @@ _SHOWN = 60  # characters of a value in a message
 
 
 def read_json(path: Path, hint: str) -> Any:
-    """Return the value in a JSON file. SnError with `hint` if the file cannot be read or is no JSON."""
+    """Return the value in a JSON file. SnError with `hint` if the file cannot be read or is not JSON."""
     return parse_json(read_plain_file(path, MOST_BYTES, hint), str(path), hint)
 
 
 def parse_json(content: bytes | str, name: str, hint: str) -> Any:
-    """Return the value of a JSON text called `name`.
+    """Return the value of a JSON text. Messages call it `name`.
 
-    SnError with `hint` for what is no JSON, for an object that has a key twice, for numbers that are not finite or have
-    thousands of digits, and for brackets nested too deeply.
+    SnError with `hint` if the text is not JSON, if an object has a key twice, if a number is infinite, NaN or has
+    thousands of digits, or if brackets are nested too deeply.
     """
     try:
         text = content.decode() if isinstance(content, bytes) else content
@@ -51,7 +53,7 @@ def parse_json(content: bytes | str, name: str, hint: str) -> Any:
 
 
 def read_plain_file(path: Path, most: int, hint: str) -> bytes:
-    """Return the content of a file. SnError with `hint` if it is absent, no plain file or larger than `most` bytes."""
+    """Return the bytes of a plain file of at most `most` bytes. SnError with `hint` for anything else."""
     try:
         with open_plain_file(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -64,12 +66,12 @@ def read_plain_file(path: Path, most: int, hint: str) -> bytes:
 
 
 def open_plain_file(path: Path) -> Any:
-    """Open a file to read its bytes. OSError if it is a folder, a pipe, a device or cannot be opened.
+    """Open a plain file to read its bytes. OSError if it is of another kind or cannot be opened.
 
-    A pipe is not waited for.
+    It does not wait for the other end of a pipe.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = open_to_read(path)
     except ValueError as error:  # a zero byte in the name
         raise OSError(str(error)) from None
     mode = os.fstat(descriptor).st_mode
@@ -87,18 +89,18 @@ def unreadable(path: Path, error: OSError, hint: str) -> SnError:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(f"the key {shown(key)} stands twice in one object")
+                raise ValueError(f"the key {shown(key)} occurs twice in one object")
             seen.add(key)
-    return made
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _finite(text: str) -> float:
@@ -119,7 +121,7 @@ def _whole(text: str) -> int:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from `least` to `most`."""
+    """A whole number from `least` to `most`; None means no bound."""
 
     least: int | None = None
     most: int | None = None
@@ -130,7 +132,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number from `least` to `most`."""
+    """A finite number from `least` to `most`; None means no bound."""
 
     least: float | None = None
     most: float | None = None
@@ -141,7 +143,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Text:
-    """A text of at most `most` characters, without the zero character; one of `values` where some are stated."""
+    """A text of at most `most` characters without the zero character; one of `values` if there are any."""
 
     most: int = 1 << 20
     values: tuple[str, ...] = ()
@@ -160,7 +162,7 @@ class InnerPath:
 
 @dataclass(frozen=True)
 class Each:
-    """A list whose values are all of one kind."""
+    """A list of at least `least` values, all of one kind."""
 
     kind: Kind
     least: int = 0
@@ -171,7 +173,7 @@ class Each:
 
 @dataclass(frozen=True)
 class Named:
-    """An object of any keys whose values are all of one kind."""
+    """An object with any keys, whose values are all of one kind."""
 
     kind: Kind
 
@@ -181,7 +183,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Fields:
-    """An object with these fields. Unknown fields are accepted unless it is `closed`."""
+    """An object with needed and optional fields. Other fields are accepted unless it is `closed`."""
 
     needed: Mapping[str, Kind]
     optional: Mapping[str, Kind] = field(default_factory=dict)
@@ -193,7 +195,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Either:
-    """A value of one of several kinds; None is JSON's null."""
+    """A value of one of several kinds; None stands for null."""
 
     kinds: tuple[Kind | None, ...]
 
@@ -205,12 +207,12 @@ Kind = Whole | Number | Text | InnerPath | Each | Named | Fields | Either
 
 
 def nullable(kind: Kind) -> Either:
-    """Return the kind that also allows null."""
+    """Return the kind that allows null too."""
     return Either((kind, None))
 
 
 def problems(value: Any, kind: Kind, place: str = "") -> Iterator[str]:
-    """Yield a sentence for each place where a value is not of a kind, with the name of the field: `data.rank`."""
+    """Yield a message for each place where a value is not of a kind, with the name of the field: `data.rank`."""
     if isinstance(kind, Either):
         if not any(value is None if one is None else _fits(value, one) for one in kind.kinds):
             inner = next((one for one in kind.kinds if one is not None and _is_like(value, one)), None)
@@ -238,15 +240,15 @@ def problems(value: Any, kind: Kind, place: str = "") -> Iterator[str]:
 
 
 def check(value: Any, kind: Kind, name: str, hint: str) -> None:
-    """SnError with the first places where the value of file `name` is not of a kind."""
-    found = problems(value, kind)
-    first = [sentence for sentence, _ in zip(found, range(_MOST_TOLD))]
+    """Check that the value of file `name` is of a kind. SnError with the first places where it is not."""
+    messages = problems(value, kind)
+    first = list(islice(messages, _MOST_SHOWN))
     if first:
-        more = ", and more" if next(found, None) is not None else ""
+        more = ", and more" if next(messages, None) is not None else ""
         raise fail(f"{name} is damaged: {'; '.join(first)}{more}", hint=hint)
 
 
-_MOST_TOLD = 5  # problems of one file in a message
+_MOST_SHOWN = 5  # problems of one file in a message
 
 
 def _fits(value: Any, kind: Kind) -> bool:
@@ -254,7 +256,7 @@ def _fits(value: Any, kind: Kind) -> bool:
 
 
 def _is_like(value: Any, kind: Kind) -> bool:
-    """Whether a value itself is of a kind; the values inside it are not looked at."""
+    """Tell whether a value itself is of a kind, without a look at the values inside it."""
     if isinstance(kind, Whole):
         return type(value) is int and _is_within(value, kind)
     if isinstance(kind, Number):
@@ -302,7 +304,7 @@ def _range(least: float | None, most: float | None) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value of JSON as a message shows it: on one line, printable, cut."""
+    """Return a value of JSON as messages show it: on one line, printable and shortened."""
     if isinstance(value, (dict, list)):
         return ("an object" if isinstance(value, dict) else "a list") + f" of {len(value):,}"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**_SHOWN:
@@ -311,5 +313,5 @@ def shown(value: Any) -> str:
 
 
 def shown_text(text: str) -> str:
-    """Return a text cut to the length that a message shows."""
+    """Shorten a text to the length that messages show."""
     return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."

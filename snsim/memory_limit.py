@@ -1,15 +1,15 @@
-"""How much memory a run may take, and sizes of memory as text: `8GB`.
+"""Find the memory that a run may take, and read and write sizes of memory: `8GB`.
 
-The limit unless one is stated is half of the memory of this machine, or of its control group where that has less.
-Linux tells both; macOS and other POSIX systems tell the machine's memory. Where a system tells neither (Windows),
-there is no limit unless one is stated.
+The default limit is half of the memory of this machine, or of its control group if that has less. Linux tells both,
+and other POSIX systems tell the memory of the machine. On Windows there is no default limit.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
+
+from snsim.operating_system import machine_memory
 
 _UNITS = {
     "B": 1,
@@ -27,35 +27,28 @@ _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def default_limit(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> int | None:
-    """Return half of the memory that there is, in bytes; None where the system does not tell it."""
-    there = available(groups, own)
-    return None if there is None else there // 2
+    """Return half of the available memory in bytes, or None if the system does not tell it."""
+    memory = available(groups, own)
+    return None if memory is None else memory // 2
 
 
 def available(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> int | None:
-    """Return the memory of this machine in bytes, or the least limit of the control groups of this process if one is
-    smaller; None where the system tells neither. The arguments are the places where Linux tells of control groups.
+    """Return the memory in bytes that this process may have, or None if the system does not tell it.
+
+    It is the memory of the machine, or the least limit of the control groups of this process. `groups` and `own` are
+    where Linux lists the control groups, and those of this process.
     """
-    told = [size for size in (machine_memory(), *_group_limits(groups, own)) if size is not None]
-    return min(told, default=None)
-
-
-def machine_memory() -> int | None:
-    """Return the memory of this machine in bytes; None where the system does not tell it."""
-    try:
-        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-    return size if size > 0 else None
+    sizes = [size for size in (machine_memory(), *_group_limits(groups, own)) if size is not None]
+    return min(sizes, default=None)
 
 
 def _group_limits(groups: Path, own: Path) -> list[int]:
-    """The limits of the control groups that this process is in, and of those around them.
+    """Return the limits in bytes of the control groups of this process and of the groups that contain them.
 
-    /proc/self/cgroup has a line `0::/a/b` for version 2 and `4:memory:/a/b` for version 1. Inside a container the path
-    may be that of the host; the group that is mounted there is then the process's own.
+    /proc/self/cgroup has a line `0::/a/b` for version 2 and `4:memory:/a/b` for version 1 (cgroups(7)). In a container
+    the path may be that of the host. Then the group that is mounted at the top is the one of this process.
     """
-    found = []
+    limits = []
     for line in _text(own).splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -69,9 +62,9 @@ def _group_limits(groups: Path, own: Path) -> list[int]:
         for top, name in places:
             for depth in range(len(parts) + 1):
                 size = _text(top.joinpath(*parts[:depth], name)).strip()
-                if size.isascii() and size.isdigit():  # "max" is none
-                    found.append(int(size))
-    return found
+                if size.isascii() and size.isdigit():  # "max" means no limit
+                    limits.append(int(size))
+    return limits
 
 
 def _text(path: Path) -> str:
@@ -82,10 +75,10 @@ def _text(path: Path) -> str:
 
 
 def read_size(text: str) -> int:
-    """Return the bytes that a text like `8GB`, `512MB` or `1.5 GiB` means. ValueError with a sentence for any other."""
+    """Return the bytes of a size like `8GB`, `512MB` or `1.5 GiB`. ValueError with a message for any other text."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no size of memory; write a number and a unit: 8GB, 512MB")
+        raise ValueError(f"{text!r} is not a size of memory; write a number and a unit: 8GB, 512MB")
     size = int(float(match[1]) * _UNITS[match[2].upper()])
     if size < 1:
         raise ValueError(f"{text!r} is less than a byte; write a number and a unit: 8GB, 512MB")
@@ -93,7 +86,7 @@ def read_size(text: str) -> int:
 
 
 def size_text(size: float) -> str:
-    """Return a number of bytes for a reader: `14.4 GB`, `512 MB`."""
+    """Return a number of bytes as text for a reader: `14.4 GB`, `512 MB`."""
     for unit in ("TB", "GB", "MB"):
         if size >= _UNITS[unit]:
             number = size / _UNITS[unit]
@@ -101,6 +94,6 @@ def size_text(size: float) -> str:
     return f"{max(size, 0) / 1000:,.0f} KB"
 
 
-def enough_text(size: int) -> str:
-    """Return a value of `--memory` for a need of `size` bytes: whole gigabytes, rounded up."""
+def whole_gigabytes(size: int) -> str:
+    """Return a size rounded up to whole gigabytes, as `--memory` takes it: `9GB`."""
     return f"{max(1, -(-size // _UNITS['GB']))}GB"

@@ -1,4 +1,4 @@
-"""`%load_ext snsim.notebook`: the name of the notebook extension, which is snsim.prompt.notebook."""
+"""Load the notebook extension by its short name: `%load_ext snsim.notebook`."""
 
 from snsim.prompt.notebook import load_ipython_extension
 

@@ -1,4 +1,4 @@
-"""Packages that may be missing: one function turns a failed import into a fault that says what to install."""
+"""Turn a failed import of an optional package into a fault that says what to install."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from snsim.errors import fail
 
-# What to install for a package whose name in Python is not the one to install, or that an extra of snsim brings.
+# What to install for a package that has another name on PyPI, or that belongs to an extra of snsim.
 _INSTALLED_BY = {
     "IPython": "snsim[notebook]",
     "PIL": "pillow",
@@ -21,9 +21,10 @@ _INSTALLED_BY = {
 
 @contextmanager
 def needing(*packages: str, what: str, instead: str = "") -> Iterator[None]:
-    """Import some packages inside of the block, and what imports them.
+    """Guard a block that imports packages, or modules that import them.
 
-    SnError if one is missing or cannot be loaded: `what` needs it, and how to install it, or what to do `instead`.
+    SnError if one is missing or cannot be loaded. It says that `what` needs the package, how to install it, and what to
+    do `instead`.
     """
     try:
         yield
@@ -40,6 +41,6 @@ def needing(*packages: str, what: str, instead: str = "") -> Iterator[None]:
 
 
 def install_hint(package: str) -> str:
-    """Return the command that installs a package, quoted for a shell."""
+    """Return the shell command that installs a package."""
     name = _INSTALLED_BY.get(package, package)
     return f'pip install "{name}"' if "[" in name else f"pip install {name}"

@@ -110,21 +110,38 @@ def read_program(
     presets: Mapping[str, float | str] | None = None,
     port: TextIO | None = None,
     limits: Limits = Limits(),
-    around: Host | None = None,
+    host: Host | None = None,
     texts: Path | None = None,
 ) -> Program:
-    """Evaluate a `.sn` file (or a text that was read already) and return what it declares.
+    """Evaluate a `.sn` file, or a text that was read already, and return what it declares.
 
-    `presets` are the values of `--set`, taken by `defvar`; `port` is where the program prints (default: standard
-    output); `around` is what words of SN-2.8 find round the program (default: nobody is there, and what they write is
-    thrown away); `texts` is the top of the folder tree of what it includes (default: its own folder, or the one above
-    if that holds .sn files too). Raises SnError with every fault found.
+    Parameters
+    ----------
+    text
+        The path of the file, or the text.
+    presets
+        The values of `--set`, which `defvar` takes in place of its own.
+    port
+        Where the program prints (default: standard output).
+    limits
+        How many steps, seconds and bytes the program may use.
+    host
+        Gives the words of SN-2.8 their run folder, data folder and user. By default there is no user, and what the
+        program writes is thrown away.
+    texts
+        The top of the folder tree from which the program includes files. By default it is the folder of the program,
+        or the folder above if that holds .sn files too.
+
+    Raises
+    ------
+    SnError
+        With every fault that was found.
     """
     source = text if isinstance(text, Source) else read_source(text, limits)
-    own = own_shelves()
+    own = new_shelves()
     files = None if texts is None else FileAccess.around(source, texts)
-    with scratch() if around is None else nullcontext(around) as place:
-        interpreter = interpreter_of(own, place, port, limits, presets, files)
+    with scratch() if host is None else nullcontext(host) as place:
+        interpreter = make_interpreter(own, place, port, limits, presets, files)
         try:
             with show_while_running(interpreter) if place.windows else nullcontext():
                 interpreter.run(source)
@@ -151,15 +168,15 @@ def read_program(
     )
 
 
-def own_shelves() -> Shelves:
+def new_shelves() -> Shelves:
     """Shelves for what one program declares: they see what is built in and keep what is added to themselves."""
     built_in = shelves()
     return _with_words(built_in.network.child(), built_in.learning.child())
 
 
-def interpreter_of(
+def make_interpreter(
     own: Shelves,
-    around: Host,
+    host: Host,
     port: TextIO | None = None,
     limits: Limits = Limits(),
     presets: Mapping[str, float | str] | None = None,
@@ -168,11 +185,11 @@ def interpreter_of(
     """The interpreter of one program, which declares on these shelves; the rest as for `read_program`."""
     interpreter = Interpreter(own.functions, own.words, port, limits, presets, files)
     interpreter.absent = UNSUPPORTED
-    if around.kernel is not None:
-        interpreter.part(Netspace).prefer(around.kernel)
-    if around.fast:
+    if host.kernel is not None:
+        interpreter.part(Netspace).prefer(host.kernel)
+    if host.fast:
         interpreter.part(Netspace).reorder_sums()
-    interpreter.keep(host_of, around)
+    interpreter.keep(host_of, host)
     interpreter.keep(declared_nets, own.network.nets)
     return interpreter
 

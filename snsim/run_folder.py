@@ -37,16 +37,16 @@ from typing import Any
 
 import numpy as np
 
-from snsim import atomic_files, json_reader, run_schema
+from snsim import atomic_files, json_reader, operating_system, run_schema
 from snsim.atomic_files import LockedError, write_all, write_atomically, write_new, write_together
 from snsim.errors import Fault, SnError, Source, fail
 from snsim.escaping import for_shell
 from snsim.input_files import is_file, is_folder
 from snsim.input_files import shown as shown_path
 from snsim.json_reader import Fields, open_plain_file, parse_json, read_json, read_plain_file, shown, unreadable
-from snsim.own_files import CHECKPOINT, PASSES, PROGRAM, WEIGHTS
-from snsim.own_files import SETTINGS as SETTINGS
-from snsim.own_files import SOURCES as SOURCES
+from snsim.protected_files import CHECKPOINT, LOCK, PASSES, PROGRAM, WEIGHTS
+from snsim.protected_files import SETTINGS as SETTINGS
+from snsim.protected_files import SOURCES as SOURCES
 from snsim.run_schema import FORMAT
 from snsim.tensor_file import read_tensor_file, tensor_file
 from snsim.training.loop import PassResult, Snapshot
@@ -113,7 +113,7 @@ class Run:
         return dict(self.snapshot.parameters)
 
 
-class Busy(SnError):
+class RunBusyError(SnError):
     """Somebody else has the run folder, or made it in the meantime."""
 
 
@@ -122,20 +122,18 @@ class NotSavedError(SnError):
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep a run folder to this writer for as long as it writes there; Busy if another one has it."""
+def lock_run(folder: Path) -> Iterator[None]:
+    """Keep a run folder to this writer for as long as it writes there; RunBusyError if another one has it."""
     try:
-        place = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)) if os.name == "posix" else -1
-    except (OSError, ValueError):
-        place = -1
-    if place < 0:  # whoever reads it says what is wrong; elsewhere folders have no locks
+        descriptor = _open_to_lock(folder)
+    except (OSError, ValueError):  # the reader of the folder says what is wrong
         yield
         return
     try:
         try:
-            atomic_files.lock(place)
+            atomic_files.lock(descriptor)
         except LockedError:
-            raise Busy(
+            raise RunBusyError(
                 Fault(
                     f"the run {folder} is being run already, by another snsim",
                     hint="wait for it, or stop it with Ctrl-C where it runs",
@@ -143,7 +141,16 @@ def held(folder: Path) -> Iterator[None]:
             ) from None
         yield
     finally:
-        os.close(place)
+        os.close(descriptor)
+
+
+def _open_to_lock(folder: Path) -> int:
+    """Open what is locked of a run folder: itself, or the file LOCK in it where folders cannot be opened."""
+    descriptor = operating_system.open_folder(folder)
+    if descriptor is None:
+        os.stat(folder / SETTINGS)  # nothing is created in a folder of another kind
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+    return descriptor
 
 
 # ---- Writing -----------------------------------------------------------------------------------------------------
@@ -159,10 +166,10 @@ def new_run(
     only_name: bool = False,
 ) -> Iterator[Run]:
     """A new folder `parent`/NAME, or NAME-2, NAME-3 ... if there is one already, with the weights before pass 1. It is
-    held, as by `held`, during the block.
+    held, as by `lock_run`, during the block.
 
     `settings` must have "passes"; the names of the sources' copies are added. SnError if it cannot be written.
-    With `only_name` it is called NAME or not made: Busy if there is one already.
+    With `only_name` it is called NAME or not made: RunBusyError if there is one already.
     """
     with ExitStack() as stack:
         with _folder_faults(parent):
@@ -173,6 +180,8 @@ def new_run(
             for file, pieces in _tensor_files(start):
                 write_new(draft / file, pieces)
             folder = _move_into_place(draft, parent, folder_name(name), only_name)
+        if not operating_system.CAN_OPEN_FOLDERS:  # else the draft is locked, and so is what it has become
+            stack.enter_context(lock_run(folder))
         number = start.number
         del start  # it is on disk now; its arrays are as large as the net
         yield Run(folder, settings, (), Snapshot(number, {}, {}, {}))
@@ -310,8 +319,9 @@ def _new_draft(stack: ExitStack, parent: Path) -> Path:
 
 
 def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
-    """Flush the finished folder and give it the first name that is free; Busy if only the first one will do, and is
-    not.
+    """Flush the finished folder and give it the first name that is free.
+
+    RunBusyError if `only` the first name may be used and it is taken.
     """
     atomic_files.flush_tree(draft)
     number = 1
@@ -325,7 +335,7 @@ def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
                 if not os.path.lexists(folder):  # else another run took the name in the meantime
                     raise
         if only:
-            raise Busy(
+            raise RunBusyError(
                 Fault(f"there is a run {folder} already", hint=f"resume it: snsim run --resume {for_shell([folder])}")
             )
         number += 1

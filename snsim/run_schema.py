@@ -1,13 +1,13 @@
-"""What the JSON of a run folder holds, as data: run.json, a line of passes.jsonl, the metadata of a checkpoint.
+"""Describe the JSON in a run folder: run.json, a line of passes.jsonl, the metadata of a checkpoint.
 
-A field that is added here is checked when a run folder is read.
+Every run folder is checked against these schemas when it is read.
 """
 
 from __future__ import annotations
 
 from snsim.json_reader import Each, Either, Fields, InnerPath, Named, Number, Text, Whole, nullable
 
-FORMAT = 1  # of the folder; a later snsim that writes another one says so
+FORMAT = 1  # version of the folder's layout; a later layout gets a higher number
 
 _NAME = Text()
 _COUNT = Whole(0)
@@ -81,5 +81,5 @@ _GENERATOR = Fields(
     closed=True,
 )
 
-STREAMS = ("order", "noise", "curvature")  # of random numbers; none before the first pass
+STREAMS = ("order", "noise", "curvature")  # of random numbers; a checkpoint before the first pass has none
 CHECKPOINT = Fields({"pass": _COUNT, "generators": Named(_GENERATOR)})

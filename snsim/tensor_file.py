@@ -1,7 +1,7 @@
-"""Write tensors as a safetensors file, piece by piece: no second copy of them is made in memory. Read such a file.
+"""Write tensors as a safetensors file without a second copy in memory, and read such a file.
 
-The layout is that of https://github.com/huggingface/safetensors: the length of the header (8 bytes, low byte first),
-the header (JSON: type, shape and place of each tensor), the tensors. Equal tensors give equal bytes.
+The format is that of https://github.com/huggingface/safetensors: the length of the header (8 bytes, little endian), the
+header (JSON: type, shape and place of each tensor), the tensors. Equal tensors give equal bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TYPES = {
 
 
 def tensor_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> Iterator[memoryview]:
-    """Yield the bytes of the file. The largest numbers come first, so that each tensor is aligned."""
+    """Yield the bytes of the file in pieces. Tensors with the widest numbers come first, so that each is aligned."""
     arrays = {
         name: np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(np.shape(value))
         for name, value in tensors.items()
@@ -58,7 +58,7 @@ def tensor_file(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] |
 def read_tensor_file(path: Path, hint: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return the tensors of a safetensors file by name, and its metadata.
 
-    No more memory is taken than the file has bytes. SnError with `hint` if it cannot be read or is damaged.
+    The tensors take no more memory than the file has bytes. SnError with `hint` if it cannot be read or is damaged.
     """
     needed = 0
     try:
@@ -71,4 +71,6 @@ def read_tensor_file(path: Path, hint: str) -> tuple[dict[str, np.ndarray], dict
     except SnError as error:
         raise SnError(replace(fault, hint=hint) for fault in error.faults) from None
     except MemoryError:
-        raise fail(f"{shown(path)} needs {needed:,} bytes of memory, more than there are", hint=hint) from None
+        raise fail(
+            f"{shown(path)} needs {needed:,} bytes of memory, more than this process can get", hint=hint
+        ) from None

@@ -1,4 +1,4 @@
-"""Text in columns, and what stands in them."""
+"""Align text in columns, and write shapes as text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from snsim.errors import for_line
 
 
 def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
-    """Rows of cells as lines: each column as wide as its widest cell, set to the left ("l") or the right ("r").
+    """Return rows of cells as lines with aligned columns. `sides` has "l" (left) or "r" (right) for each column.
 
-    A cell may hold text of others: it is one line without hidden characters.
+    Hidden characters and newlines in a cell are escaped.
     """
     rows = [[for_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
@@ -23,10 +23,10 @@ def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """Return a shape as a table shows it: "12x8x8"."""
+    """Return a shape as tables show it: "12x8x8"."""
     return "x".join(str(n) for n in shape)
 
 
 def shape_form(shape: Sequence[int]) -> str:
-    """Return a shape as a description states it: "10" or "(12 8 8)"."""
+    """Return a shape as it is written in a `.sn` file: "10" or "(12 8 8)"."""
     return str(shape[0]) if len(shape) == 1 else f"({' '.join(map(str, shape))})"

@@ -119,7 +119,7 @@ def test_a_fault_names_file_and_field(
     [
         ("[" * 200_000, "nested too deeply"),
         ('{"a":' * 200_000, "nested too deeply"),
-        ('{"a": 1, "b": 2, "a": 3}', 'the key "a" stands twice'),
+        ('{"a": 1, "b": 2, "a": 3}', 'the key "a" occurs twice'),
         ("[NaN]", "NaN is no number"),
         ("-Infinity", "-Infinity is no number"),
         ("1e999", "1e999 is too large"),

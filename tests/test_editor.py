@@ -16,7 +16,7 @@ from lsp_fuzz import problems
 from snsim.editor.coloured_names import heads
 from snsim.editor.cursor import indentation, open_heads, word_before
 from snsim.editor.lexer import SnLexer
-from snsim.editor.vscode import files, grammar
+from snsim.editor.vscode import grammar, write_extension
 
 ROOT = Path(__file__).resolve().parents[1]
 NET = ROOT / "nets" / "lecun89.sn"
@@ -156,11 +156,21 @@ def test_an_exchange_with_the_language_server(editor: Editor, tmp_path: Path) ->
     assert editor.server.wait(20) == 0
 
 
-def test_the_extension_is_what_is_generated() -> None:
-    folder = ROOT / "editors" / "vscode"
-    for name, text in files().items():
-        assert (folder / name).read_text() == text, f"{name} is old: snsim editor"
-    assert {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} == set(files())
+def test_the_extension_is_built(tmp_path: Path) -> None:
+    """All files that its manifest names are there, and a second build changes nothing."""
+    assert write_extension(tmp_path, check=True) and not list(tmp_path.iterdir())
+    write_extension(tmp_path)
+    assert write_extension(tmp_path) == []
+    manifest = json.loads((tmp_path / "package.json").read_text())
+    offers = manifest["contributes"]
+    named = [manifest["main"], offers["grammars"][0]["path"], offers["languages"][0]["configuration"]]
+    for name in named:
+        assert (tmp_path / name).is_file(), name
+    assert json.loads((tmp_path / named[1]).read_text()) == grammar()
+    assert json.loads((tmp_path / named[2]).read_text())["comments"] == {"lineComment": ";"}
+    assert (tmp_path / "extension.js").read_text().count('args: ["lsp"]') == 1
+    (tmp_path / "README.md").write_text("old")
+    assert write_extension(tmp_path, check=True) == [tmp_path / "README.md"]
 
 
 def test_the_grammar_knows_every_name() -> None:

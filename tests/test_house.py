@@ -23,26 +23,27 @@ GRAPH = draw_house.module_graph(MODULES)
 
 # The rooms, low to high. A module imports from its own room and from those that its row names.
 LAW: dict[str, set[str]] = {
+    "operating_system": set(),
     "errors": set(),
     "escaping": {"errors"},
     "text_table": {"errors"},
-    "atomic_files": set(),
-    "own_files": {"errors", "atomic_files"},
+    "atomic_files": {"operating_system"},
+    "protected_files": {"errors", "atomic_files"},
     "registry": {"errors"},
     "optional_packages": {"errors"},
-    "json_reader": {"errors"},
+    "json_reader": {"operating_system", "errors"},
     "run_schema": {"json_reader"},
-    "memory_limit": set(),
-    "cache_folder": {"errors"},
+    "memory_limit": {"operating_system"},
+    "cache_folder": {"operating_system", "errors"},
     "colour": {"errors", "escaping"},
-    "input_files": {"errors"},
+    "input_files": {"operating_system", "errors"},
     "array_files": {"errors", "input_files"},
     "tensor_file": {"errors", "input_files", "array_files"},
-    "language": {"errors", "escaping", "registry", "input_files"},
+    "language": {"operating_system", "errors", "escaping", "registry", "input_files"},
     "formatter": {"errors", "language"},
     "data": {"errors", "escaping", "text_table", "registry", "cache_folder", "input_files", "array_files"},
     "network": {"errors", "text_table", "registry", "language"},
-    "engines": {"errors", "registry", "optional_packages", "cache_folder", "network"},
+    "engines": {"operating_system", "errors", "registry", "optional_packages", "cache_folder", "network"},
     "training": {
         "errors",
         "memory_limit",
@@ -58,7 +59,7 @@ LAW: dict[str, set[str]] = {
     "plugins": {"errors", "language", "data", "network", "engines", "training"},
     "sn28": {
         "errors",
-        "own_files",
+        "protected_files",
         "atomic_files",
         "registry",
         "optional_packages",
@@ -70,8 +71,9 @@ LAW: dict[str, set[str]] = {
     },
     "program": {"errors", "registry", "language", "network", "training", "sn28"},
     "run_folder": {
+        "operating_system",
         "errors",
-        "own_files",
+        "protected_files",
         "escaping",
         "atomic_files",
         "json_reader",
@@ -80,9 +82,20 @@ LAW: dict[str, set[str]] = {
         "input_files",
         "training",
     },
-    "plots": {"errors", "own_files", "text_table", "registry", "optional_packages", "network", "training"},
+    "plots": {"errors", "protected_files", "text_table", "registry", "optional_packages", "network", "training"},
     "api": {"errors", "optional_packages", "network", "engines", "training", "program"},
-    "runs": {"errors", "input_files", "language", "data", "network", "engines", "training", "program", "run_folder"},
+    "runs": {
+        "operating_system",
+        "errors",
+        "input_files",
+        "language",
+        "data",
+        "network",
+        "engines",
+        "training",
+        "program",
+        "run_folder",
+    },
     "convert": {"errors", "text_table", "registry", "language", "network", "sn28", "program"},
     "reports": {
         "errors",
@@ -147,7 +160,7 @@ LAW: dict[str, set[str]] = {
     },
     "editor": {
         "errors",
-        "own_files",
+        "protected_files",
         "optional_packages",
         "input_files",
         "language",
@@ -158,7 +171,7 @@ LAW: dict[str, set[str]] = {
     },
     "prompt": {
         "errors",
-        "own_files",
+        "protected_files",
         "escaping",
         "text_table",
         "registry",
@@ -181,8 +194,9 @@ LAW: dict[str, set[str]] = {
     },
     "notebook": {"prompt"},
     "cli": {
+        "operating_system",
         "errors",
-        "own_files",
+        "protected_files",
         "escaping",
         "text_table",
         "registry",
@@ -221,6 +235,9 @@ KEPT_FOR = {
     "click": {"cli", "console", "colour.py"},
     "rich": {"plots", "reports", "console", "cli"},
     "pooch": {"data"},
+    "filelock": {"atomic_files.py"},
+    "platformdirs": {"cache_folder.py"},
+    "PIL": {"sn28/graphics/raster.py"},
     "matplotlib": {"plots", "reports", "sn28/graphics/live_windows.py"},
     "distributed": {"studies/executors.py"},
     "tensorboard": {"console/tensorboard_view.py"},
@@ -241,6 +258,8 @@ LAZY: dict[str, set[str]] = {
     },
     "rich": set(),
     "pooch": set(),
+    "filelock": set(),
+    "PIL": set(),
     "matplotlib": set(),
     "distributed": set(),
     "tensorboard": set(),
@@ -297,6 +316,63 @@ def test_libraries_are_imported_where_they_belong() -> None:
                     late = "" if places is KEPT_FOR else " at its start"
                     wrong.append(f"{module.relative_to(ROOT)}:{line}: {where} may import {library}{late}")
     assert not wrong, "\n".join(wrong)
+
+
+POSIX_MODULES = {
+    "fcntl",
+    "resource",
+    "pwd",
+    "grp",
+    "termios",
+    "tty",
+    "pty",
+    "posix",
+    "syslog",
+    "nt",
+    "msvcrt",
+    "winreg",
+}
+# By module what Windows does not have (https://docs.python.org/3/library/os.html and signal.html, "Availability"), and
+# what asks for the system.
+POSIX_NAMES = {
+    "os": re.compile(
+        r"name|uname|(get|set)(res|e)?[ug]id|getgroups|setgroups|[gs]et(pgid|pgrp|sid)|[fl]?chown|fchmod|lchmod|chroot|"
+        r"fork(pty)?|wait(3|4|id)?|killpg|mkfifo|mknod|f?pathconf|sysconf|confstr|sched_\w+|posix_\w+|nice|getloadavg|"
+        r"f?statvfs|p(read|write)v?2?|(read|write)v|sendfile|lockf|f?sync_\w+|fdatasync|sync|ctermid|openpty|"
+        r"O_(BINARY|NOFOLLOW|NONBLOCK|NDELAY|NOCTTY|DIRECTORY|CLOEXEC|D?SYNC|NOATIME|PATH|TMPFILE)"
+    ),
+    "signal": re.compile(
+        r"pthread_\w+|alarm|[gs]etitimer|pause|sig(wait|waitinfo|timedwait|pending|interrupt)|"
+        r"SIG(KILL|HUP|QUIT|PIPE|ALRM|CHLD|USR[12]|STOP|TSTP|CONT|WINCH)|CTRL_\w+"
+    ),
+    "sys": re.compile("platform|getwindowsversion"),
+}
+
+
+def test_one_file_asks_for_the_operating_system() -> None:
+    """The names stand as attributes, in `from os import ...`, or in getattr(os, "...") and hasattr(os, "...")."""
+    wrong = []
+    for path in MODULES.values():
+        if path.name == "operating_system.py":
+            continue
+        names = [name.split(".")[0] for name, _ in draw_house.imports(path)]
+        wrong += [f"{path}: imports {name}" for name in names if name in POSIX_MODULES]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            used: list[tuple[str, str]] = []
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                used = [(node.value.id, node.attr)]
+            elif isinstance(node, ast.ImportFrom) and node.module in POSIX_NAMES:
+                used = [(node.module, alias.name) for alias in node.names]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("attr"):
+                match node.args[:2]:
+                    case [ast.Name(id=module), ast.Constant(value=str(name))]:
+                        used = [(module, name)]
+            wrong += [
+                f"{path}:{node.lineno}: {module}.{name}"  # type: ignore[attr-defined]
+                for module, name in used
+                if module in POSIX_NAMES and POSIX_NAMES[module].fullmatch(name)
+            ]
+    assert not wrong, "only snsim/operating_system.py may use: " + "\n".join(wrong)
 
 
 def test_reports_and_plots_read_no_engine() -> None:
@@ -375,6 +451,8 @@ LIGHT = {
     "torch",
     "rich",
     "pooch",
+    "filelock",
+    "PIL",
     "sklearn",
     "scipy",
     "matplotlib",

@@ -15,7 +15,7 @@ from tiny_run import make_runs, snsim
 from snsim import engines, memory_limit
 from snsim.engines.memory import MemoryNeed, Workload, native_memory
 from snsim.errors import SnError
-from snsim.memory_limit import available, default_limit, enough_text, read_size, size_text
+from snsim.memory_limit import available, default_limit, read_size, size_text, whole_gigabytes
 from snsim.program import read_program
 from snsim.training.memory_need import PatternCounts, run_memory
 
@@ -68,7 +68,7 @@ def test_a_size_is_shown_with_a_unit(size: int, text: str) -> None:
 
 @pytest.mark.parametrize("size", [1, 10**9, 10**9 + 1, 14_400_000_000])
 def test_the_size_of_the_hint_is_enough(size: int) -> None:
-    assert size <= read_size(enough_text(size)) < size + 10**9
+    assert size <= read_size(whole_gigabytes(size)) < size + 10**9
 
 
 def groups(folder: Path, own: str, **limits: str) -> tuple[Path, Path]:

@@ -257,7 +257,7 @@ def test_the_same_name_twice_names_both_places() -> None:
     with pytest.raises(SnError) as raised:
         declare("(net n (layer i 1) (layer o 1) (connect i o (full)))\n(net n (layer i 1))")
     fault = raised.value.faults[0]
-    assert '"n" is the name of another net already' in fault.message
+    assert '"n" is already the name of another net' in fault.message
     assert fault.span is not None and fault.span.line == 2 and fault.also[0][1].line == 1
 
 
@@ -401,7 +401,7 @@ FAULTS = [
     ("(table t [[1 2]])", [(1, 10, "this one has 2 in row 1, column 2")]),
     ("(table t ,(cyclic 3 3 4))", [(1, 23, "a target cannot read 4 of 3 maps")]),
     ("(table full (x))", [(1, 8, "the table full is built in")]),
-    ("(define-nlf tanh (x) x)", [(1, 13, '"tanh" is the name of another nlf already')]),
+    ("(define-nlf tanh (x) x)", [(1, 13, '"tanh" is already the name of another nlf')]),
     ("(define-nlf f (x (a 1) b) (* y x))", [(1, 24, "parameter b has no default"), (1, 30, 'unknown variable "y"')]),
     ("(define-nlf f (y) y)", [(1, 15, "the variables of an nlf are")]),
     ("(define-nlf f (x) x (deriv 1))", [(1, 21, "only (derivative EXPR) may follow")]),

@@ -220,7 +220,7 @@ def test_a_name_may_be_declared_again() -> None:
     assert typed.session.declarations.trainings.get("tiny").net is typed.session.declarations.nets.get("tiny")
     assert 'unknown table "wrong"' in typed.say("(net other (like tiny) (connect input h1 (table wrong)))")
     assert 'unknown net "other"' in typed.say("(net third (like other))")  # said again, as a prompt goes on
-    with pytest.raises(SnError, match="is the name of another nlf already"):  # what is built in stays
+    with pytest.raises(SnError, match="is already the name of another nlf"):  # what is built in stays
         typed.value("(define-nlf tanh (x) x)")
 
 

@@ -22,7 +22,7 @@ from snsim.convert.links import same_sharing
 from snsim.errors import SnError, Source
 from snsim.network.net import BORDER
 from snsim.network.wiring import Table
-from snsim.program import Host, interpreter_of, own_shelves, read_program
+from snsim.program import Host, make_interpreter, new_shelves, read_program
 from snsim.sn28.net.netspace import VAL, Netspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,7 +110,7 @@ def converted(text: str, folder: Path | None = None):
 
 def made_by(text: str) -> Netspace:
     """The net of a program that ran unwatched."""
-    interpreter = interpreter_of(own_shelves(), Host(), io.StringIO())
+    interpreter = make_interpreter(new_shelves(), Host(), io.StringIO())
     interpreter.run(Source("<test>", text if "alloc-net" in text else BOTH + text))
     return interpreter.part(Netspace)
 

@@ -14,7 +14,7 @@ from snsim.colour import echo, painted_fault
 from snsim.errors import Fault, fail
 from snsim.escaping import for_line, for_stream
 from snsim.input_files import exists, unwritable
-from snsim.own_files import write_output
+from snsim.protected_files import write_output
 
 
 @click.command()

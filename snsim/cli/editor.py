@@ -25,7 +25,7 @@ def lsp() -> int:
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("editors/vscode"))
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 if a file there is not what would be written.")
 def editor(folder: Path, check: bool) -> int:
-    """Write an extension for VS Code into FOLDER: colours for every name there is, and the language server.
+    """Build an extension for VS Code in FOLDER: colours for all names that snsim knows, and the language server.
 
     Its file syntaxes/sn.tmLanguage.json is a TextMate grammar, which other editors read too.
     """

@@ -16,7 +16,7 @@ from snsim.escaping import for_line, for_shell, for_stream
 from snsim.formatter.format import formatted
 from snsim.input_files import is_folder, unwritable
 from snsim.language.source_files import read_input, read_source
-from snsim.own_files import write_output
+from snsim.protected_files import write_output
 
 
 @click.command()

@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from snsim.cli.exit_codes import INTERRUPTED
+from snsim.operating_system import interrupt_main_thread
 
 _AGAIN = 0.02  # seconds after which a lost interrupt is sent again
 
@@ -27,7 +28,7 @@ def keep_interrupts() -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             before(unraisable)
             return
-        again = threading.Timer(_AGAIN, _interrupt)
+        again = threading.Timer(_AGAIN, interrupt_main_thread)
         again.daemon = True
         again.start()
 
@@ -50,13 +51,3 @@ def leave(code: int) -> int:
                 stream.flush()
         os._exit(code)
     return code
-
-
-def _interrupt() -> None:
-    """Send SIGINT to the main thread, which ends a sleep or a wait there as well."""
-    if hasattr(signal, "pthread_kill") and (main := threading.main_thread().ident) is not None:
-        signal.pthread_kill(main, signal.SIGINT)
-    else:
-        import _thread
-
-        _thread.interrupt_main()

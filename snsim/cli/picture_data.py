@@ -20,7 +20,6 @@ from snsim.language.interpreter import Word
 from snsim.network.clauses import Faults
 from snsim.network.net import Net, Nlf
 from snsim.network.nlfs import NlfDefinition, read_nlf
-from snsim.own_files import SOURCES
 from snsim.plots.confusion import Confusion, confusion
 from snsim.plots.curves import Curves, curves
 from snsim.plots.maps import Maps, maps
@@ -28,6 +27,7 @@ from snsim.plots.misses import MOST, Misses, misses
 from snsim.plots.rejection import Rejections
 from snsim.plots.weights import Weights, weights
 from snsim.program import lisp_functions, read_program, shelves
+from snsim.protected_files import SOURCES
 from snsim.registry import Shelf, suggest
 from snsim.reports.program_forms import shown_nets
 from snsim.runs.options import Options, Say

@@ -12,7 +12,7 @@ from snsim.cli.options import Percent, Whole, of_opened_run
 from snsim.colour import echo
 from snsim.errors import SnError, Source, fail
 from snsim.escaping import for_line
-from snsim.own_files import refuse_own_file, write_output
+from snsim.protected_files import refuse_protected_file, write_output
 
 if TYPE_CHECKING:
     from snsim.cli.picture_data import Looked
@@ -50,7 +50,7 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
 
     looked = look_at(run, None, options, sayer(False, False))
     place = output or looked.again.made.folder / "report.html"
-    refuse_own_file(place)
+    refuse_protected_file(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)  # before the pictures, which take some seconds
         write_output(place, as_html(page_of(looked, patterns or (0,), error)).encode())

@@ -24,7 +24,8 @@ from snsim.colour import DIM, GREEN, RED, echo, is_terminal, paint, painted_faul
 from snsim.errors import SnError, fail
 from snsim.escaping import for_json, for_line, for_shell
 from snsim.memory_limit import default_limit
-from snsim.own_files import refuse_own_file, write_output
+from snsim.operating_system import usable_cores
+from snsim.protected_files import refuse_protected_file, write_output
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
@@ -104,14 +105,14 @@ def reproduce_files(programs: Sequence[Program], options: Options, order: Order,
     _check_base(studies, order.base)
     page = order.report or options.out / _page_name(studies, order)
     for file in (page, page.with_suffix(".json")):
-        refuse_own_file(file)
+        refuse_protected_file(file)
     tasks = list({task.folder: task for study in studies for row in study.rows for task in row.tasks}.values())
     failures: dict[Path, str] = {}
     try:
         with _progress(order, len(tasks)) as progress:
             left = [task for task in tasks if not progress.told_before(task)]
             if left:
-                shared = _shares(left, order, min(order.jobs or executors.cores(), len(left)))
+                shared = _shares(left, order, min(order.jobs or usable_cores(), len(left)))
                 with _executor(order, len(left)) as executor:
                     for outcome in executors.reproduce(shared, executor):
                         progress.tell(outcome)
@@ -207,7 +208,7 @@ def _executor(order: Order, tasks: int) -> Iterator[Executor]:
     else:
         for name in ONE_THREAD:
             os.environ.setdefault(name, "1")  # the workers take it over
-        with executors.processes(min(order.jobs or executors.cores(), tasks)) as executor:
+        with executors.processes(min(order.jobs or usable_cores(), tasks)) as executor:
             yield executor
 
 

@@ -16,7 +16,7 @@ from snsim.cli.reading import read_reported
 from snsim.colour import BOLD, DIM, echo, paint
 from snsim.errors import Fault, SnError, cut, fail
 from snsim.escaping import for_line
-from snsim.memory_limit import default_limit, enough_text, size_text
+from snsim.memory_limit import default_limit, size_text, whole_gigabytes
 from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def _large(program: Program, memory: int | None) -> list[Fault]:
                     f"a run of net {net.name} would need {size_text(need)} of memory, and the limit is "
                     f"{size_text(limit)}",
                     net.span,
-                    hint=f"`snsim run --memory {enough_text(need)}` allows it, where there is that much; "
+                    hint=f"`snsim run --memory {whole_gigabytes(need)}` allows it, where there is that much; "
                     "or make its layers smaller",
                     severity="warning",
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ class TensorBoardView:
     def __init__(self, view: View, folder: Path):
         """Wrap a view. SnError if tensorboard is not installed, or the folder cannot be written to."""
         with needing("tensorboard", what="--tensorboard"):
-            from tensorboard.summary.writer.event_file_writer import EventFileWriter
+            from tensorboard.summary import Writer
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -31,7 +30,7 @@ class TensorBoardView:
                 f"{folder} cannot be written to: {error.strerror or error}",
                 hint="name another folder with --tensorboard",
             ) from None
-        self._view, self._folder, self._opener = view, folder, EventFileWriter
+        self._view, self._folder, self._opener = view, folder, Writer
         self._writer: Any = None
 
     def show(self, event: Event) -> None:
@@ -56,17 +55,11 @@ class TensorBoardView:
         self._view.close()
 
     def _write(self, done: PassResult) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
         scores = {"train": done.train, **({} if done.test is None else {"test": done.test})}
-        values = [
-            Summary.Value(tag=f"{figure}/{split}", simple_value=value)
-            for split, score in scores.items()
-            for figure, value in named_figures(score).items()
-        ]
-        values.append(Summary.Value(tag="seconds", simple_value=done.seconds))
-        self._writer.add_event(TensorBoardEvent(wall_time=time.time(), step=done.number, summary=Summary(value=values)))
+        for split, score in scores.items():
+            for figure, value in named_figures(score).items():
+                self._writer.add_scalar(f"{figure}/{split}", value, done.number)
+        self._writer.add_scalar("seconds", done.seconds, done.number)
         self._writer.flush()
 
     def _close_writer(self) -> None:

@@ -22,7 +22,7 @@ from snsim.language.forms import fold
 from snsim.language.limits import LimitError, Limits
 from snsim.language.procedures import CallError
 from snsim.network.net import Net
-from snsim.program import Host, Program, interpreter_of, own_shelves, read_program
+from snsim.program import Host, Program, make_interpreter, new_shelves, read_program
 from snsim.sn28.runtime.host import scratch
 
 CONVERTING = Limits(
@@ -52,9 +52,9 @@ def built_nets(
 
     Raises SnError if the program fails before it learns.
     """
-    program_shelves = own_shelves()
+    program_shelves = new_shelves()
     shelves = replace(program_shelves, functions=watch_functions(program_shelves.functions))
-    interpreter = interpreter_of(shelves, around, io.StringIO(), CONVERTING, presets)
+    interpreter = make_interpreter(shelves, around, io.StringIO(), CONVERTING, presets)
     notes: list[str] = []
     is_nettool = nettool.is_nettool(source)
     watch = interpreter.part(ProgramWatch)
@@ -144,7 +144,7 @@ def _convert_net(source: Source, construction: BuiltNet, title: str, around: Hos
 
 
 def _read(source: Source, text: str, around: Host) -> Program:
-    return read_program(replace(source, text=text), port=io.StringIO(), around=around)
+    return read_program(replace(source, text=text), port=io.StringIO(), host=around)
 
 
 # Back

@@ -1,16 +1,20 @@
-"""Write the extension for VS Code: a TextMate grammar from the shelves, and the start of the language server."""
+"""Build an extension for VS Code: a TextMate grammar of all names that snsim knows, and a client of `snsim lsp`.
+
+`snsim editor FOLDER` builds it. It is not kept in the repository, so a new name needs no change there.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from importlib import resources
 from pathlib import Path
 
 from snsim import __version__
 from snsim.editor.coloured_names import CLAUSE, FUNCTION, SCHEME, SPECIAL, WORD, names_of
 from snsim.errors import fail
 from snsim.input_files import unwritable
-from snsim.own_files import write_output
+from snsim.protected_files import write_output
 
 _SCOPES = {
     WORD: "keyword.declaration.sn",
@@ -19,6 +23,7 @@ _SCOPES = {
     CLAUSE: "entity.other.attribute-name.sn",
     FUNCTION: "support.function.sn",
 }
+_FIXED = ("extension.js", "language-configuration.json", "README.md")  # in snsim/editor/extension
 _END = r"(?=[\s()\[\]{}\"'`,;~^]|$)"
 _NUMBER = r"(?<![^\s()\[\]{}\"'`,;:~^])[+-]?(0[xX][0-9a-fA-F]+|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)" + _END
 _SYMBOL = r"[^\s()\[\]{}\"'`,;:~^|]+"
@@ -43,13 +48,12 @@ def write_extension(folder: Path, check: bool = False) -> list[Path]:
 
 
 def files() -> dict[str, str]:
-    """Return the texts of the extension by file name."""
+    """Return the texts of the extension by their names in its folder."""
+    extension = resources.files("snsim.editor").joinpath("extension")
     return {
         "package.json": _json(_package()),
-        "language-configuration.json": _json(_configuration()),
         "syntaxes/sn.tmLanguage.json": _json(grammar()),
-        "extension.js": _STARTER,
-        "README.md": _README,
+        **{name: extension.joinpath(name).read_text(encoding="utf-8") for name in _FIXED},
     }
 
 
@@ -119,56 +123,5 @@ def _package() -> dict[str, object]:
     }
 
 
-def _configuration() -> dict[str, object]:
-    return {
-        "comments": {"lineComment": ";"},
-        "brackets": [["(", ")"], ["[", "]"]],
-        "autoClosingPairs": [
-            {"open": "(", "close": ")"},
-            {"open": "[", "close": "]"},
-            {"open": '"', "close": '"', "notIn": ["string", "comment"]},
-        ],
-        "surroundingPairs": [["(", ")"], ["[", "]"], ['"', '"']],
-        "wordPattern": r"[^\s()\[\]{}\"'`,;:~^|]+",
-    }
-
-
 def _json(value: dict[str, object]) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-
-
-_STARTER = """\
-// Starts `snsim lsp` for .sn files. Without vscode-languageclient (npm install) there are colours only.
-let client;
-
-exports.activate = function () {
-  let library;
-  try {
-    library = require("vscode-languageclient/node");
-  } catch (missing) {
-    return;
-  }
-  const command = require("vscode").workspace.getConfiguration("sn").get("command");
-  client = new library.LanguageClient("sn", "SN", { command, args: ["lsp"] },
-    { documentSelector: [{ scheme: "file", language: "sn" }] });
-  client.start();
-};
-
-exports.deactivate = function () {
-  return client && client.stop();
-};
-"""
-
-_README = """\
-# SN for VS Code
-
-Colours for `.sn` files; with `snsim lsp` also faults as you type, help under the pointer, completion, jumps to
-definitions and formatting.
-
-    pip install "snsim[lsp]"
-    npm install                                # in this folder: the client of the language server
-        ln -s "$PWD" ~/.vscode/extensions/sn       # then restart VS Code
-
-`snsim editor` writes all files here from the names that snsim knows. Other editors can use the TextMate grammar
-`syntaxes/sn.tmLanguage.json` too.
-"""

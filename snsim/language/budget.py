@@ -7,20 +7,15 @@ are created, whether they are kept or not, so these limits bound the memory.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
 
-try:
-    import resource
-except ImportError:  # a system that does not report the memory of a process
-    resource = None  # type: ignore[assignment]
-
 from snsim.errors import Span
 from snsim.language.forms import Form
 from snsim.language.limits import FREE_MEMORY, LONG_LIST, LONG_STRING, Limits, exceeded
+from snsim.operating_system import peak_memory
 
 _WALKED, _COMPUTED = 20, 1_000
 _STEPS = 2_000  # between two checks of the clock: some milliseconds
@@ -168,13 +163,12 @@ class Budget:
             self.make_matrix(result.size, who)
 
     def check_memory(self) -> None:
-        """Refuse to continue if the process takes too much memory."""
-        if resource is not None:
-            unit = 1 if sys.platform == "darwin" else 1024
-            if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit > self.limits.memory_bytes:
-                raise exceeded(
-                    "the program takes too many bytes of memory", self.limits.memory_bytes, self._place(), FREE_MEMORY
-                )
+        """Refuse to go on in a process that takes too much memory."""
+        memory = peak_memory()  # None: the system does not tell it
+        if memory is not None and memory > self.limits.memory_bytes:
+            raise exceeded(
+                "the program takes too many bytes of memory", self.limits.memory_bytes, self._place(), FREE_MEMORY
+            )
 
     def print(self, characters: int) -> None:
         """Count printed characters."""

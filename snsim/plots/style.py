@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snsim.errors import fail, for_terminal
 from snsim.optional_packages import needing
-from snsim.own_files import refuse_own_file, write_output
+from snsim.protected_files import refuse_protected_file, write_output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def write(figure: Figure, path: Path) -> None:
     be written.
     """
     check_ending(path)
-    refuse_own_file(path)
+    refuse_protected_file(path)
     import matplotlib
 
     show_texts_as_they_are(figure)

@@ -18,7 +18,7 @@ from snsim.language.limits import AT_PROMPT, LimitError
 from snsim.language.procedures import CallError
 from snsim.language.reader import FormReader, UnfinishedFormError, read_forms
 from snsim.language.source_files import FileAccess
-from snsim.program import Host, Program, Shelves, interpreter_of, own_shelves
+from snsim.program import Host, Program, Shelves, make_interpreter, new_shelves
 from snsim.prompt.prompt_word import PROMPT
 from snsim.registry import Entry, Shelf
 from snsim.runs.options import Options
@@ -36,12 +36,12 @@ class Session:
     def __init__(self, port: TextIO, options: Options = Options(), host: Host | None = None):
         """`options` apply to every training; `host` gives words of SN-2.8 their folders (default: none)."""
         self.options = options
-        self.declarations: Shelves = own_shelves()
+        self.declarations: Shelves = new_shelves()
         self.latest: CurrentTraining | None = None
         self.saved: set[Path] = set()  # files that this session wrote
         self.reported = 0  # warnings that have been reported
         self._units: object = None  # the units of SN's net when the latest training became the current net
-        self.interpreter: Interpreter = interpreter_of(
+        self.interpreter: Interpreter = make_interpreter(
             self.declarations, host or Host(), port, AT_PROMPT, files=FileAccess(Path.cwd())
         )
         self.interpreter.keep(session_of, self)

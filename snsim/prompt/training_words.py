@@ -18,13 +18,13 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import ABSENT, CallError
 from snsim.network.complete_form import complete_form
-from snsim.own_files import write_output
 from snsim.plots.connection_text import describe_connections, drawn_tables
 from snsim.prompt.current_training import CurrentTraining
 from snsim.prompt.help_words import own_functions, show_other
 from snsim.prompt.inspect_words import current_training
 from snsim.prompt.prompt_word import name_of, prompt_word, typed_path
 from snsim.prompt.session import session_of
+from snsim.protected_files import write_output
 from snsim.reports.pass_lines import pass_headings, pass_line
 from snsim.reports.program_forms import complete_forms
 from snsim.reports.tables import plain, summary

@@ -8,15 +8,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 
+from snsim.operating_system import processor_name
+
 
 def machine() -> dict[str, str | int | None]:
     """The processor, by the name that Linux gives it, and the number of cores."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-            named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        named = []
-    return {"processor": named[0] if named else platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    return {"processor": processor_name(), "cores": os.cpu_count()}
 
 
 def versions(engine: str) -> dict[str, str]:

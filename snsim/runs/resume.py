@@ -31,9 +31,10 @@ def resume(
     """Go on with a run that was stopped or killed; it ends with the same bits as one that was not.
 
     All but `data_dir` and `online` comes from the run folder, the program from its copy of the source. SnError if the
-    folder is damaged, or if the data or the texts are not those it was begun with; Busy if another snsim runs it.
+    folder is damaged, or if the data or the texts are not those it was begun with; RunBusyError if another
+    snsim runs it.
     """
-    with run_folder.held(folder):
+    with run_folder.lock_run(folder):
         yield from _resume(folder, options, say, download)
 
 

@@ -87,7 +87,7 @@ def run(
     download: DownloadProgress | None = None,
 ) -> Generator[Event, None, None]:
     """Run a training of the program with one of its seeds. SnError for data, weights or sizes that do not fit;
-    Busy if the folder that the options name is there already.
+    RunBusyError if the folder that the options name is there already.
     """
     return _run(program, training, seed, options, say, download)
 

@@ -38,7 +38,7 @@ def attempt(task: Task) -> Outcome:
         while not is_finished(task):
             try:
                 _run_to_the_end(task)
-            except run_folder.Busy:
+            except run_folder.RunBusyError:
                 time.sleep(_WAIT)
     except SnError as error:
         return Outcome(task, error.faults)
@@ -51,7 +51,7 @@ def is_finished(task: Task) -> bool:
 
 
 def _run_to_the_end(task: Task) -> None:
-    """Run the task from its last checkpoint to the end. Raises Busy if another attempt holds its folder."""
+    """Run the task from its last checkpoint to the end. Raises RunBusyError if another attempt holds its folder."""
     if task.folder.exists():
         events = resume(task.folder, task.options)
     else:

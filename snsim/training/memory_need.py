@@ -14,7 +14,7 @@ from snsim import engines
 from snsim.engines.memory import Workload, count_weights
 from snsim.engines.protocol import UpdateRule
 from snsim.errors import Fault, SnError, fail
-from snsim.memory_limit import available, default_limit, enough_text, size_text
+from snsim.memory_limit import available, default_limit, size_text, whole_gigabytes
 from snsim.network.net import Net
 from snsim.network.wiring import Windows
 from snsim.training.choose_engine import constant_options, preferred_engines
@@ -148,10 +148,10 @@ def _memory_fault(
 ) -> Fault:
     net, free = training.net, available()
     if free is None or need <= free:
-        hint = f"--memory {enough_text(need)} allows it"
+        hint = f"--memory {whole_gigabytes(need)} allows it"
     else:
         hint = (
-            f"make the layers smaller: this machine has {size_text(free)} available; --memory {enough_text(need)} "
+            f"make the layers smaller: this machine has {size_text(free)} available; --memory {whole_gigabytes(need)} "
             "allows it on a larger machine"
         )
     lean = run_memory(training, "native", "float32", patterns) + besides

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 import struct
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 from snsim.cache_folder import UnsafeError, cache_folder, read_entry, warn_once, write_entry
 from snsim.engines.native.target import Machine
 from snsim.errors import SnError, fail
+from snsim.operating_system import c_library
 
 OPTIMISATION = 2  # level of code generation; LLVM's passes over the IR gain nothing and cost a second
 _MARK = b"snsim object 1\n"
@@ -106,14 +106,9 @@ def _imports(image: bytes) -> tuple[str, ...]:
     return tuple(needed)
 
 
-@lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
-    return ctypes.CDLL(None if os.name == "posix" else "ucrtbase")
-
-
 def _address(name: str) -> int:
     """Return the address of a function of the C library."""
-    return ctypes.cast(getattr(_library(), name), ctypes.c_void_p).value or 0
+    return ctypes.cast(getattr(c_library(), name), ctypes.c_void_p).value or 0
 
 
 def assembly(text: str) -> str:

@@ -1,17 +1,18 @@
-"""A window as pixels, and pixels as a PNG file: with nothing but arrays, so that it works wherever SN's words do.
+"""Draw a window as pixels, and write pixels as a PNG file.
 
 Every pixel of the window becomes a square of `SCALE` pixels, hard-edged as on the screens that the programs were
-written for. The letters are strokes of their own (`letters`), as no font can be relied on.
+written for. The letters are those of `stroke_font`, not Pillow's: its built-in bitmap font has one size only, and the
+pixels of its other fonts depend on the version of FreeType.
 """
 
 from __future__ import annotations
 
+import io
 import itertools
-import struct
-import zlib
 
 import numpy as np
 
+from snsim.optional_packages import needing
 from snsim.sn28.graphics.canvas import WHITE, Block, Color, Disc, Frame, Line, Mark, Polygon, Squares, Text, Window
 from snsim.sn28.graphics.stroke_font import ADVANCE, BASE, strokes
 
@@ -28,19 +29,12 @@ def pixels(window: Window, scale: int = SCALE) -> np.ndarray:
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A picture of `pixels` as the bytes of a PNG file (8 bits a color, no filter)."""
-    height, width, _ = picture.shape
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), picture.reshape(height, width * 3)], axis=1)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
-        + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 9))
-        + _chunk(b"IEND", b"")
-    )
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    """Return the picture of `pixels` as the bytes of a PNG file, 8 bits a color."""
+    with needing("PIL", what="a picture in PNG", instead="save the windows as SVG"):
+        from PIL import Image
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "PNG", optimize=True)
+    return content.getvalue()
 
 
 def _draw(picture: np.ndarray, mark: Mark, scale: int) -> None:

@@ -31,7 +31,7 @@ from snsim.input_files import (
 )
 from snsim.language.limits import exceeded
 from snsim.language.procedures import CallError
-from snsim.own_files import is_own
+from snsim.protected_files import is_protected
 from snsim.sn28.runtime.host import host_of
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _check_relative(name: str, argument: int | None = 0) -> None:
             argument,
             "write a relative name without ..: a program changes files only in its run folder",
         )
-    if is_own(path.parts[0]):
+    if is_protected(path.parts[0]):
         raise CallError(f'"{shown(name)}" is reserved for snsim in a run folder', argument, "choose another name")
 
 

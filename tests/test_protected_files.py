@@ -3,7 +3,7 @@
 import pytest
 
 from snsim.cli.main import main
-from snsim.own_files import OWN, owner_of
+from snsim.protected_files import PROTECTED, run_folder_of
 
 TEXT = """(net small   (layer input 2)
 (layer output 1) (connect input output (full)))
@@ -45,5 +45,5 @@ def test_other_files_beside_the_record_are_written(made):
 
 
 def test_every_file_of_a_run_is_its_own(made):
-    assert {path.name for path in made["run"].iterdir()} - {"report.html"} <= OWN
-    assert owner_of(made["folder"] / "run.json") is None
+    assert {path.name for path in made["run"].iterdir()} - {"report.html"} <= PROTECTED
+    assert run_folder_of(made["folder"] / "run.json") is None

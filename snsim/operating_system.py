@@ -1,0 +1,156 @@
+"""Everything that differs between operating systems. The other files of snsim call it and ask for no system.
+
+The modules and functions that only POSIX has (`fcntl`, `resource`, `pwd`, owners, `O_NOFOLLOW` ...) are used here and
+nowhere else; tests/test_house.py holds this. Each function says what it does on systems without them, as Windows.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import threading
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ctypes import CDLL
+
+CAN_OPEN_FOLDERS = hasattr(os, "O_DIRECTORY")  # to flush and to lock them; Windows cannot
+CAN_MOVE_OPEN_FILES = CAN_OPEN_FOLDERS  # and remove them
+
+_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows changes line ends without it; POSIX has no such flag
+_READING = os.O_RDONLY | _BINARY
+for _flag in ("O_NONBLOCK", "O_NOCTTY"):  # a pipe is not waited for, and a terminal stays a file; Windows has neither
+    _READING |= getattr(os, _flag, 0)
+
+
+# ---- Files and folders -------------------------------------------------------------------------------------------
+
+
+def open_to_read(path: str | os.PathLike[str], follow_link: bool = True) -> int:
+    """Open a file to read its bytes, without waiting for a pipe. OSError if it cannot be opened.
+
+    Without `follow_link` a link is refused. Windows follows it: there only users with a special right make links.
+    """
+    return os.open(path, _READING | (0 if follow_link else getattr(os, "O_NOFOLLOW", 0)))
+
+
+def open_new(path: str | os.PathLike[str]) -> int:
+    """Create a file and open it to write bytes. FileExistsError if there is one; OSError if it cannot be created."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+
+
+def open_folder(folder: str | os.PathLike[str], follow_link: bool = True) -> int | None:
+    """Open a folder to flush or lock it. OSError if it cannot be opened.
+
+    Return None on Windows, which opens no folders.
+    """
+    if not CAN_OPEN_FOLDERS:
+        return None
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | (0 if follow_link else os.O_NOFOLLOW))
+
+
+def open_to_flush(path: Path) -> int | None:
+    """Open a file or folder to flush it to the disk. OSError if it cannot be opened.
+
+    Windows flushes files that are open to write, and no folders: None for a folder.
+    """
+    if CAN_OPEN_FOLDERS:
+        return os.open(path, os.O_RDONLY)
+    return None if path.is_dir() else os.open(path, os.O_RDWR)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk. Windows flushes no folders: nothing is done there."""
+    if (descriptor := open_folder(folder)) is not None:
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def set_mode(descriptor: int, mode: int) -> None:
+    """Give an open file the permissions of a mode. On Windows they come from the folder: nothing is done there."""
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, stat.S_IMODE(mode))
+
+
+# ---- Users -------------------------------------------------------------------------------------------------------
+
+
+def user_number() -> int | None:
+    """Return the number of the user who owns the files of this process; None on Windows, where files have no number."""
+    return os.getuid() if hasattr(os, "getuid") else None
+
+
+def user_name(number: int) -> str | None:
+    """Return the name of the user with a number; None if there is no such user, and on Windows."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(number).pw_name
+    except (ImportError, KeyError):
+        return None
+
+
+# ---- The machine -------------------------------------------------------------------------------------------------
+
+
+def peak_memory() -> int | None:
+    """Return the most bytes of memory that this process has had so far; None on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss: see getrusage(2) of each system
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def machine_memory() -> int | None:
+    """Return the memory of this machine in bytes; None on Windows, and where the system does not tell it."""
+    try:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+    return size if size > 0 else None
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use. On macOS and Windows these are all cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """Return the name of the processor, as Linux gives it, or else as Python knows it."""
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    import platform  # slow to import, and a run only needs it
+
+    return platform.processor() or platform.machine()
+
+
+@cache
+def c_library() -> CDLL:
+    """Return the C library of this process: on Windows the universal C runtime."""
+    import ctypes
+
+    return ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
+
+
+# ---- Interrupts --------------------------------------------------------------------------------------------------
+
+
+def interrupt_main_thread() -> None:
+    """Raise KeyboardInterrupt in the main thread. A sleep or a wait there ends too; on Windows it ends first."""
+    if hasattr(signal, "pthread_kill") and (main := threading.main_thread().ident) is not None:
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        import _thread
+
+        _thread.interrupt_main()
