@@ -118,9 +118,9 @@ def test_gates_that_do_not_fit_are_refused() -> None:
     x, d = patterns(made)
     for name in ENGINES.names():
         ready, settings = engine(name, made, program, "sgd")
-        with pytest.raises(SnError, match='noises for "h2", which is no layer'):
+        with pytest.raises(SnError, match='noises for "h2", which is not a computed layer'):
             ready.learn(x, d, settings, noises={"h2": np.ones((6, 18))})
-        with pytest.raises(SnError, match='gates for "h2", which is no layer'):
+        with pytest.raises(SnError, match='gates for "h2", which is not a computed layer'):
             ready.learn(x, d, settings, {"h2": np.ones((6, 18))})
         with pytest.raises(SnError, match="18 h1 gate units"):
             ready.learn(x, d, settings, {"h1": np.ones((6, 17))})

@@ -53,7 +53,7 @@ def test_states_and_weights_by_name(lecun89):
         net.states(torch.zeros(7, 255))
     net.load_weights({"h3.bias": np.full(30, 0.5)})
     assert (net.h3.bias == 0.5).all()
-    with pytest.raises(SnError, match=r"h3.bias has the shape \(30,\), not \(1,\)"):
+    with pytest.raises(SnError, match=r"h3.bias has shape \(30,\), not \(1,\)"):
         net.load_weights({"h3.bias": np.zeros(1)})
     with pytest.raises(SnError, match='no parameter is called "h3_bias"'):
         net.load_weights({"h3_bias": np.zeros(30)})

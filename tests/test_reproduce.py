@@ -354,7 +354,7 @@ def test_no_scheduler_at_the_address(address: str, monkeypatch: pytest.MonkeyPat
     distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     from snsim.studies import executors
 
-    monkeypatch.setattr(executors, "_PATIENCE", "1s")
+    monkeypatch.setattr(executors, "_SCHEDULER_TIMEOUT", "1s")
     made: list[object] = []
     real = distributed.Client
     monkeypatch.setattr(distributed, "Client", lambda *told, **how: made.append(told) or real(*told, **how))

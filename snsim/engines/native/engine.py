@@ -351,7 +351,7 @@ class NativeEngine:
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
         if kind not in _CURVATURES:
-            raise fail(f'unknown curvature "{kind}"', hint=f"curvatures: {', '.join(_CURVATURES)}")
+            raise fail(f'unknown curvature "{kind}"', hint=f"use one of {', '.join(_CURVATURES)}")
         x = self._inputs(inputs)
         d = self._targets(targets, len(x))
         if not len(x):

@@ -291,7 +291,7 @@ class ReferenceEngine(WeightAccess):
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
         if kind not in CURVATURES.values():
-            raise fail(f'unknown curvature "{kind}"', hint=f"curvatures: {', '.join(CURVATURES.values())}")
+            raise fail(f'unknown curvature "{kind}"', hint=f"use one of {', '.join(CURVATURES.values())}")
         x = check_patterns(inputs, self.plan.input_units, "input", self.dtype)
         d = check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x))
         if not len(x):

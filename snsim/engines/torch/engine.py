@@ -143,7 +143,7 @@ class TorchEngine(WeightAccess):
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
         if kind not in CURVATURES.values():
-            raise fail(f'unknown curvature "{kind}"', hint=f"curvatures: {', '.join(CURVATURES.values())}")
+            raise fail(f'unknown curvature "{kind}"', hint=f"use one of {', '.join(CURVATURES.values())}")
         x, d = self._patterns(inputs, targets)
         if not len(x):
             raise fail(
