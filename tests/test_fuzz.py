@@ -69,7 +69,7 @@ def test_a_contained_command_is_ended_at_its_limits(tmp_path: Path) -> None:
         told = server.run(["check", "no.sn"], tmp_path)
     assert fuzz.failure(CHECK, endless) == "more than 10 s of CPU" and endless.seconds < 3
     if sys.platform == "linux":  # others do not hold a process to the limit
-        assert full.code == 1 and "memory.sn:1:11: error: the program takes more memory than the system" in full.err
+        assert full.code == 1 and "memory.sn:1:11: error: the program needs more memory than the system" in full.err
     assert told.code == 1 and "there is no file no.sn" in told.err  # the server goes on
 
 

@@ -194,7 +194,7 @@ ENCODINGS: dict[str, tuple[bytes, str]] = {  # a text, and what is said of it; "
     "ends of line of MS-DOS": (TEXT.replace(" ", "\r\n").encode(), ""),
     "ends of line of old Macs": (TEXT.replace(" ", "\r").encode(), ""),
     "end of MS-DOS": (TEXT.encode() + b"\n\x1a", ""),
-    "UTF-16": (TEXT.encode("utf-16"), "a text in UTF-16; snsim reads UTF-8"),
+    "UTF-16": (TEXT.encode("utf-16"), "is text in UTF-16; snsim reads UTF-8"),
     "UTF-16, high byte first": (b"\xfe\xff" + TEXT.encode("utf-16-be"), "iconv -f utf-16 -t utf-8"),
     "Latin-1": ("; a\n; r\xe9seau\n".encode("latin-1") + TEXT.encode(), ":2:4: error: .* byte 7 is e9"),
     "zero byte": (TEXT.encode() + b"\0", "character 71 is a zero byte"),

@@ -546,7 +546,7 @@ def test_a_net_needs_room_first():
 def test_sizes_are_read_only():
     for variable in ("nnum", "smax", "wnum"):
         sentence, line, _ = fault(f'(libload "sn28/sn28ite") (alloc-net 3 3)\n(setq {variable} 2)')
-        assert f"the variable {variable} is only to be read" in sentence and line == 2
+        assert f"the variable {variable} is read-only" in sentence and line == 2
 
 
 @pytest.mark.parametrize(
