@@ -184,7 +184,7 @@ def test_a_file_whose_name_begins_with_an_angle_is_a_file(folder: Path, capsys: 
         assert "3 units" in capsys.readouterr().out
     assert FileAccess.around(Source("<prompt>", "")).root is None
     with pytest.raises(SnError, match="a text without a folder cannot include"):
-        read_program(Source("<prompt>", '(include "<part")'), host=Surroundings())
+        read_program(Source("<prompt>", '(include "<part")'), around=Surroundings())
 
 
 TEXT = "(net n (layer input 2) (layer output 1) (connect input output (full)))"

@@ -142,7 +142,7 @@ def _one(source: Source, construction: Construction, title: str, around: Surroun
 
 
 def _read(source: Source, text: str, around: Surroundings) -> Program:
-    return read_program(replace(source, text=text), port=io.StringIO(), host=around)
+    return read_program(replace(source, text=text), port=io.StringIO(), around=around)
 
 
 # Back
