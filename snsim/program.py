@@ -128,8 +128,8 @@ def read_program(
     limits
         How many steps, seconds and bytes the program may use.
     around
-        The host: gives the words of SN-2.8 their run folder, data folder and user. By default there is no user, and what the
-        program writes is thrown away.
+        The host: it gives the words of SN-2.8 their run folder, data folder and user. By default there is no user, and
+        what the program writes is thrown away.
     texts
         The top of the folder tree from which the program includes files. By default it is the folder of the program,
         or the folder above if that holds .sn files too.
