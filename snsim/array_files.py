@@ -124,9 +124,8 @@ def _as_faults(name: object, span: Span | None) -> Iterator[None]:
     try:
         yield
     except _DamageError as damage:
-        raise fail(
-            f"{shown(str(name))} is damaged or holds no plain arrays: {damage}", span, hint=damage.hint
-        ) from None
+        message = f"{shown(str(name))} is damaged or holds no plain arrays: {damage}"
+        raise fail(message, span, hint=damage.hint) from None
     except OSError as error:
         raise unreadable(str(name), error, span) from None
 

@@ -1,8 +1,8 @@
-"""Write files and folders so that a reader finds the old content or the new, whenever the writer is killed.
+"""Write files and folders so that a reader finds the old content or the new, even if the writer is killed.
 
-Content goes into a draft beside its place, is moved into place in one step, and the folder is flushed to the disk.
-A draft is locked for as long as its writer lives. The lock ends with the process, so whoever takes the lock of a
-draft knows that its writer is dead, and removes it.
+Content is written to a draft beside its place. The draft is moved into place in one step, and the folder is flushed to
+the disk. A draft is locked while its writer lives, and the system releases the lock when the process ends. So a process
+that gets the lock of a draft knows that its writer is dead, and removes the draft.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pathlib import Path
 from snsim import operating_system
 from snsim.operating_system import flush_folder as flush_folder
 
-FILE_DRAFT = ".snsim-new-"  # begins the name of the draft of a file
-FOLDER_DRAFT = ".new-"  # begins the name of the draft of a folder
+FILE_DRAFT = ".snsim-new-"  # the beginning of the name of a draft of a file
+FOLDER_DRAFT = ".new-"  # the beginning of the name of a draft of a folder
 
 Buffer = bytes | bytearray | memoryview
 
-_cleaned: set[tuple[int, str]] = set()  # process and folder, for the drafts of files
-_FLUSHED_AT_ONCE = 32  # files
-_AT_ONCE = 1 << 24  # bytes of one write: an interrupt is heard between two
+_cleaned: set[tuple[int, str]] = set()  # (process, folder): where this process has removed stale drafts
+_FLUSHED_AT_ONCE = 32  # files, one thread each
+_AT_ONCE = 1 << 24  # bytes of one write: Python handles an interrupt between two writes
 
 
 class LockedError(Exception):
@@ -38,10 +38,10 @@ class LockedError(Exception):
 
 
 def write_atomically(path: str | os.PathLike[str], content: Buffer | Iterable[Buffer], durable: bool = True) -> None:
-    """Put the content, in one piece or several, in place of the file in one step. OSError if it cannot be written.
+    """Replace a file by the content, in one piece or several, in one step. OSError if it cannot be written.
 
-    With `durable` it is on the disk when the function returns. A file keeps its permissions, and a link goes on to
-    point to its file. A device or a pipe is written to directly.
+    With `durable` the content is on the disk when the function returns. An existing file keeps its permissions. If the
+    path is a link, its target is replaced. A device or a pipe is written directly.
     """
     pieces = _pieces(content)
     mode = _mode_of(path)
@@ -49,7 +49,7 @@ def write_atomically(path: str | os.PathLike[str], content: Buffer | Iterable[Bu
         _write_directly(path, pieces)
         return
     place = Path(os.path.realpath(path))
-    if mode is not None and not os.access(place, os.W_OK):  # moving a file there would not ask for this
+    if mode is not None and not os.access(place, os.W_OK):  # a move would succeed without this permission
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     _clean_once(place.parent)
     with _draft_of(place) as descriptor:
@@ -64,14 +64,14 @@ def write_atomically(path: str | os.PathLike[str], content: Buffer | Iterable[Bu
 
 
 def write_together(folder: Path, files: Mapping[str, Iterable[Buffer]], flushed: Sequence[int] = ()) -> None:
-    """Put contents in place of several files of a folder, by name. OSError if one cannot be written.
+    """Replace several files of a folder by contents, by name. OSError if one cannot be written.
 
-    The files are moved in the order given. Before the first is moved, all contents are on the disk, and so are the
-    open files `flushed`.
+    All contents, and the open files `flushed`, are on the disk before the first file is moved. The files are moved in
+    the order of `files`.
     """
     with ExitStack() as stack:
-        backwards = reversed(list(files))  # as the stack moves the last one first
-        drafts = {name: stack.enter_context(_draft_of(folder / name)) for name in backwards}
+        last_first = reversed(list(files))  # because the stack moves the last one first
+        drafts = {name: stack.enter_context(_draft_of(folder / name)) for name in last_first}
         for name, pieces in files.items():
             for piece in pieces:
                 write_all(drafts[name], piece)
@@ -80,7 +80,7 @@ def write_together(folder: Path, files: Mapping[str, Iterable[Buffer]], flushed:
 
 
 def write_new(path: Path, content: Buffer | Iterable[Buffer]) -> None:
-    """Write a file that nobody reads yet, as in the draft of a folder. OSError if it is there or cannot be written."""
+    """Write a file that nobody reads yet, as in the draft of a folder. OSError if it exists or cannot be written."""
     descriptor = operating_system.open_new(path)
     try:
         for piece in _pieces(content):
@@ -91,13 +91,13 @@ def write_new(path: Path, content: Buffer | Iterable[Buffer]) -> None:
 
 def write_all(descriptor: int, content: Buffer) -> None:
     """Write all of the content to an open file."""
-    left = memoryview(content).cast("B")
-    while left:
-        left = left[os.write(descriptor, left[:_AT_ONCE]) :]
+    rest = memoryview(content).cast("B")
+    while rest:
+        rest = rest[os.write(descriptor, rest[:_AT_ONCE]) :]
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, each flushed to the disk. OSError if one cannot be made."""
+    """Create a folder and those above it that are missing, and flush them to the disk. OSError if one fails."""
     missing = [place for place in (folder, *folder.parents) if not place.is_dir()]
     folder.mkdir(parents=True, exist_ok=True)
     for place in missing:
@@ -109,9 +109,9 @@ def _pieces(content: Buffer | Iterable[Buffer]) -> Iterable[Buffer]:
 
 
 def _flush(descriptors: Sequence[int]) -> None:
-    """Flush open files to the disk, all at once: a disk writes them in one go, and there is one wait instead of many.
+    """Flush open files to the disk. OSError if one cannot be flushed.
 
-    OSError if one cannot be flushed.
+    All are flushed at the same time, in threads: the disk writes them together, and there is one wait instead of many.
     """
     errors: list[OSError] = []
 
@@ -150,7 +150,7 @@ def _write_directly(path: str | os.PathLike[str], pieces: Iterable[Buffer]) -> N
 
 @contextmanager
 def _draft_of(place: Path) -> Iterator[int]:
-    """A new file beside the place, open and locked; moved there at the end of the block, removed if the block fails."""
+    """Create a file beside the place, open and locked. It is moved there after the block, or removed if that fails."""
     while True:
         draft = place.with_name(FILE_DRAFT + secrets.token_hex(6))
         descriptor = operating_system.open_new(draft)
@@ -174,19 +174,19 @@ def _draft_of(place: Path) -> Iterator[int]:
 
 @contextmanager
 def draft_folder(parent: Path) -> Iterator[Path]:
-    """A new folder in `parent`, locked during the block. The block moves it into place, or it is removed.
+    """Create a folder in `parent`, locked during the block. It is removed unless the block moves it into place.
 
-    Drafts of dead processes in `parent` are removed. OSError if no folder can be made.
+    Drafts of dead processes in `parent` are removed first. OSError if no folder can be created.
     """
     remove_stale_drafts(parent)
     with ExitStack() as stack:
         while True:
             draft = parent / (FOLDER_DRAFT + secrets.token_hex(6))
             os.mkdir(draft)
-            stack.callback(shutil.rmtree, draft, ignore_errors=True)  # of nothing, once it is moved
+            stack.callback(shutil.rmtree, draft, ignore_errors=True)  # does nothing after it is moved
             try:
                 descriptor = operating_system.open_folder(draft)
-            except FileNotFoundError:  # taken for stale before it was locked
+            except FileNotFoundError:  # another process removed it as stale before it was locked
                 continue
             if descriptor is not None:
                 stack.callback(os.close, descriptor)
@@ -196,7 +196,7 @@ def draft_folder(parent: Path) -> Iterator[Path]:
 
 
 def flush_tree(folder: Path) -> None:
-    """Flush all files and folders below a folder, and itself, to the disk."""
+    """Flush a folder and all files and folders below it to the disk."""
     places = [folder, *folder.rglob("*")]
     for start in range(0, len(places), _FLUSHED_AT_ONCE):
         with ExitStack() as stack:
@@ -228,7 +228,7 @@ def lock(descriptor: int) -> bool:
 
 
 def remove_stale_drafts(folder: Path) -> None:
-    """Remove the drafts in a folder whose writers are dead. Where there are no locks, nothing is removed."""
+    """Remove the drafts in a folder whose writers are dead. A file system without locks keeps all drafts."""
     try:
         names = [entry.name for entry in os.scandir(folder) if entry.name.startswith((FILE_DRAFT, FOLDER_DRAFT))]
     except OSError:
@@ -238,7 +238,7 @@ def remove_stale_drafts(folder: Path) -> None:
 
 
 def _remove_if_stale(draft: Path) -> None:
-    """Remove a draft if its lock is free. What is not ours, a link, or neither file nor folder stays."""
+    """Remove a draft if its lock is free. Links, devices and what belongs to another user stay."""
     try:
         status = os.lstat(draft)
         is_folder = stat.S_ISDIR(status.st_mode)
@@ -270,7 +270,7 @@ def _remove_if_stale(draft: Path) -> None:
 
 
 def _clean_once(folder: Path) -> None:
-    """Remove stale drafts of a folder, at the first write of this process there."""
+    """Remove stale drafts in a folder when this process writes there for the first time."""
     key = os.getpid(), str(folder)
     if key not in _cleaned:
         _cleaned.add(key)
@@ -278,7 +278,7 @@ def _clean_once(folder: Path) -> None:
 
 
 def _is_ours(draft: Path, descriptor: int) -> bool:
-    """Lock a draft that was just made; False if another process took it for stale in the meantime."""
+    """Lock a draft that was just created. Return False if another process has removed it as stale."""
     try:
         if not lock(descriptor):
             return True

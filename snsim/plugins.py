@@ -15,11 +15,11 @@ group                  the entry point names                           from this
 =====================  ==============================================  ========================================
 
 The name of the entry point is the name in a description. The first line of the docstring is the line in `snsim list`.
-Names that snsim has itself are not replaced.
+A plug-in cannot replace the names of snsim.
 
 The names in `__all__`, with their arguments and fields, stay from version to version; other modules of snsim may move.
-`fail` and `SnError` are for faults of a user: a sentence, its place, a remedy. Non-linearities, costs and update rules
-need no plug-in: they are expressions in a `.sn` file (`define-nlf`, `define-cost`, `define-update`).
+`fail` and `SnError` report faults of a user: a message, its place, a hint. Non-linearities, costs and update rules need
+no plug-in: they are expressions in a `.sn` file (`define-nlf`, `define-cost`, `define-update`).
 
 Notes
 -----

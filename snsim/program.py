@@ -1,6 +1,6 @@
-"""From one `.sn` text to what it declares: `read_program`, the way in for command line, prompt, notebook and Python.
+"""Read a `.sn` text and return what it declares: `read_program`, for command line, prompt, notebook and Python.
 
-Here, and only here, the Lisp meets the words of networks and of learning.
+This module alone joins the Lisp with the words of networks, of training and of SN-2.8.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PRELUDES = ("snsim.network", "snsim.training.forms")  # packages with a prelude.
 
 @dataclass(frozen=True)
 class Shelves:
-    """Everything a program can name: what is built in, or that and what one program added."""
+    """Everything that a program can name: the built-in things, and those that one program has added."""
 
     network: NetShelves
     learning: TrainShelves
@@ -84,8 +84,10 @@ class Shelves:
 
 @dataclass(frozen=True)
 class Program(Shelves):
-    """What a text declared, beside what is built in. `sources` are all texts that were read, the main one first;
-    `acted` says that the text did something of its own, in SN-2.8's words, or printed.
+    """The declarations of a text, and the built-in things.
+
+    `sources` are all texts that were read, the main one first. `acted` says that the text did more than declare: it
+    printed, or used words of SN-2.8 that act.
     """
 
     sources: tuple[Source, ...]
@@ -94,7 +96,7 @@ class Program(Shelves):
 
     @property
     def own_trainings(self) -> list[Training]:
-        """What `snsim run` runs: the trainings the main text declares, not those that came by `include`."""
+        """The trainings that the main text declares, without those of included texts: what `snsim run` runs."""
         return [entry.value for entry in self.trainings.own() if not entry.value.included]
 
     @property
@@ -110,7 +112,7 @@ def read_program(
     presets: Mapping[str, float | str] | None = None,
     port: TextIO | None = None,
     limits: Limits = Limits(),
-    host: Host | None = None,
+    around: Host | None = None,
     texts: Path | None = None,
 ) -> Program:
     """Evaluate a `.sn` file, or a text that was read already, and return what it declares.
@@ -125,9 +127,9 @@ def read_program(
         Where the program prints (default: standard output).
     limits
         How many steps, seconds and bytes the program may use.
-    host
-        Gives the words of SN-2.8 their run folder, data folder and user. By default there is no user, and what the
-        program writes is thrown away.
+    around
+        The host: it gives the words of SN-2.8 their run folder, data folder and user. By default there is no user, and
+        what the program writes is thrown away.
     texts
         The top of the folder tree from which the program includes files. By default it is the folder of the program,
         or the folder above if that holds .sn files too.
@@ -140,7 +142,7 @@ def read_program(
     source = text if isinstance(text, Source) else read_source(text, limits)
     own = new_shelves()
     files = None if texts is None else FileAccess.around(source, texts)
-    with scratch() if host is None else nullcontext(host) as place:
+    with scratch() if around is None else nullcontext(around) as place:
         interpreter = make_interpreter(own, place, port, limits, presets, files)
         try:
             with show_while_running(interpreter) if place.windows else nullcontext():
@@ -149,9 +151,9 @@ def read_program(
             if not interpreter.part(RandomGenerator).is_reproducible:
                 interpreter.warnings.append(
                     Fault(
-                        "random numbers were drawn without a seed: another run draws others",
+                        "random numbers were drawn without a seed: the next run draws other numbers",
                         None,
-                        hint="(seed 1) before the first one makes runs equal",
+                        hint="write (seed 1) before the first random number to make runs equal",
                         severity="warning",
                     )
                 )
@@ -169,7 +171,7 @@ def read_program(
 
 
 def new_shelves() -> Shelves:
-    """Shelves for what one program declares: they see what is built in and keep what is added to themselves."""
+    """Return shelves for the declarations of one program. They see the built-in things and leave them unchanged."""
     built_in = shelves()
     return _with_words(built_in.network.child(), built_in.learning.child())
 
@@ -182,7 +184,7 @@ def make_interpreter(
     presets: Mapping[str, float | str] | None = None,
     files: FileAccess | None = None,
 ) -> Interpreter:
-    """The interpreter of one program, which declares on these shelves; the rest as for `read_program`."""
+    """Return the interpreter of one program that declares on the shelves `own`; the rest as in `read_program`."""
     interpreter = Interpreter(own.functions, own.words, port, limits, presets, files)
     interpreter.absent = UNSUPPORTED
     if host.kernel is not None:
@@ -195,24 +197,24 @@ def make_interpreter(
 
 
 def _save_pictures(interpreter: Interpreter, place: Host) -> None:
-    """Save what an SN program drew, if that is asked for: also of one that stopped with an error."""
+    """Save the windows of an SN-2.8 program, if the user wants pictures. A program that failed may have some too."""
     if place.pictures is not None and place.output is not None and windows(interpreter):
         save_pictures(interpreter, place.output(), place.pictures)
 
 
 @cache
 def shelves() -> Shelves:
-    """What is built in. It is a constant: programs add to children of it."""
-    made = _with_words(NetShelves(), TrainShelves())
+    """Return the built-in shelves. They never change: programs add to children of them."""
+    built_in = _with_words(NetShelves(), TrainShelves())
     for package in PRELUDES:
         text = resources.files(package).joinpath("prelude.sn").read_text(encoding="utf-8")
-        Interpreter(made.functions, made.words, io.StringIO()).run(Source(f"<{package}.prelude>", text))
-    return made
+        Interpreter(built_in.functions, built_in.words, io.StringIO()).run(Source(f"<{package}.prelude>", text))
+    return built_in
 
 
 @cache
 def lisp_functions() -> Shelf[Procedure]:
-    """The functions of the Lisp, with those that networks and SN-2.8 add."""
+    """Return the functions of the Lisp and those that networks and SN-2.8 add."""
     functions = CORE.child()
     for entry in SN28:
         functions.add(entry.name, entry.value, entry.doc)
@@ -222,7 +224,7 @@ def lisp_functions() -> Shelf[Procedure]:
 
 
 def _with_words(network: NetShelves, learning: TrainShelves) -> Shelves:
-    """The shelves with the words that put things on them."""
+    """Return the shelves of nets and trainings together with the words that declare on them."""
     words: Shelf[Word] = Shelf("declarative word")
     for name, word in {
         **net_form.net_words(network),

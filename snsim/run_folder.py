@@ -1,4 +1,4 @@
-"""The run folder: all that a run was made from and all that came out. Reports and resuming read it, nothing else.
+"""Write and read run folders. A run folder holds the input and the output of a run, and is all that a resume reads.
 
     runs/NAME/
       source/               the texts of the program, main file and includes, in their folders
@@ -9,16 +9,16 @@
 
 When these are written:
   - A pass is in passes.jsonl before it is printed. The line is flushed to the system at once.
-  - The checkpoint is replaced as a whole: a second after the last one at the earliest, and in any case at the end of a
-    stage, at the end of the run, and when the run is interrupted (Ctrl-C, SIGTERM) or fails.
+  - The checkpoint is replaced in one step, at most once a second. It is also replaced at the end of a stage, at the end
+    of the run, and when the run is interrupted (Ctrl-C, SIGTERM) or fails.
   - The lines up to a checkpoint are on the disk before the checkpoint is.
 What a stopped run keeps:
   - A run that is interrupted resumes after the last pass that was printed.
   - A run that is killed (kill -9, power cut) resumes from its last checkpoint. It computes at most one second of
-    printed passes again. Lines after the checkpoint are cut off and written again, the same but for their seconds.
+    printed passes again. Lines after the checkpoint are cut off and written again; only their seconds differ.
   - Either way it ends with the same bits as a run that never stopped.
-A folder appears with all of its files or not at all. Folders that killed runs left half made (`.new-*`) are removed by
-the next run beside them.
+A folder appears with all of its files or not at all. If a run is killed before, its draft (`.new-*`) is removed by the
+next run in the same folder.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ from snsim.tensor_file import read_tensor_file, tensor_file
 from snsim.training.loop import PassResult, Snapshot
 from snsim.training.scores import Score
 
-_LONGEST_NAME = 150  # characters of a folder or file that is named after something declared
-_MOST_OF_A_LINE = 1 << 16  # bytes of a line of passes.jsonl; they have some 400
+_LONGEST_NAME = 150  # characters of the name of a run folder
+_MOST_OF_A_LINE = 1 << 16  # bytes of a line of passes.jsonl; a line has about 400
 _MOST_OF_A_TEXT = 1 << 26  # bytes of a file in source/
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder as it was read. `settings` is run.json, `passes` the lines of passes.jsonl up to the checkpoint."""
+    """The content of a run folder: `settings` is run.json, `passes` the lines of passes.jsonl up to the checkpoint."""
 
     folder: Path
     settings: Mapping[str, Any]
@@ -68,16 +68,17 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
+        """Whether the checkpoint is that of the last pass."""
         return self.snapshot.number >= int(self.settings["passes"])
 
     @property
     def main_source(self) -> Path:
-        """The run's own copy of the program's main file."""
+        """The copy of the main file of the program in the run folder."""
         main: str = self.settings["source"]["main"]
         return self.folder / SOURCES / main
 
     def changed_sources(self) -> list[str]:
-        """The names of the run's copies of texts that are not what they were when it was begun."""
+        """Return the names of the texts in the run folder that have changed since the run was started."""
         folder, digests = self.folder / SOURCES, self.settings["source"].get("digests", {})
         return [
             name
@@ -86,20 +87,20 @@ class Run:
         ]
 
     def check_sources(self) -> None:
-        """SnError if a copy of a text is absent, leads out of the folder, or is not what it was."""
+        """Check the texts in the run folder. SnError if one is missing, changed, or leads out of the folder."""
         names = dict.fromkeys([self.settings["source"]["main"], *self.settings["source"]["files"]])
         for name in names:
             self.source_text(name)
         if changed := self.changed_sources():
             raise fail(
-                f"the run {self.folder} was begun with another text: {', '.join(changed)} in its {SOURCES}/",
-                hint="undo the change, or begin a new run with the changed text",
+                f"the run {self.folder} was started with another text: {', '.join(changed)} in its {SOURCES}/",
+                hint="undo the change, or start a new run with the changed text",
             )
 
     def source_text(self, name: str) -> str:
-        """The run's own copy of a text. SnError if it cannot be read, or if links lead out of the run folder."""
+        """Return a text from the run folder. SnError if it cannot be read, or if links lead out of the run folder."""
         path = self.folder / SOURCES / name
-        hint = f"put the text back, or begin a new run with the original in {self.settings['source']['root']}"
+        hint = f"put the text back, or start a new run with the original in {self.settings['source']['root']}"
         try:
             inside = path.resolve().is_relative_to((self.folder / SOURCES).resolve())
         except (OSError, RuntimeError):  # links in a circle
@@ -109,12 +110,12 @@ class Run:
         return read_plain_file(path, _MOST_OF_A_TEXT, hint).decode("utf-8", "surrogateescape")
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights after the last pass that counts, by parameter name."""
+        """Return the weights of the checkpoint, by parameter name."""
         return dict(self.snapshot.parameters)
 
 
 class RunBusyError(SnError):
-    """Somebody else has the run folder, or made it in the meantime."""
+    """Another process uses the run folder, or has created it in the meantime."""
 
 
 class NotSavedError(SnError):
@@ -123,7 +124,7 @@ class NotSavedError(SnError):
 
 @contextmanager
 def lock_run(folder: Path) -> Iterator[None]:
-    """Keep a run folder to this writer for as long as it writes there; RunBusyError if another one has it."""
+    """Lock a run folder during the block. RunBusyError if another process has the lock."""
     try:
         descriptor = _open_to_lock(folder)
     except (OSError, ValueError):  # the reader of the folder says what is wrong
@@ -145,7 +146,7 @@ def lock_run(folder: Path) -> Iterator[None]:
 
 
 def _open_to_lock(folder: Path) -> int:
-    """Open what is locked of a run folder: itself, or the file LOCK in it where folders cannot be opened."""
+    """Open the folder to lock it, or the file LOCK in it on systems that cannot open folders."""
     descriptor = operating_system.open_folder(folder)
     if descriptor is None:
         os.stat(folder / SETTINGS)  # nothing is created in a folder of another kind
@@ -165,11 +166,10 @@ def new_run(
     start: Snapshot,
     only_name: bool = False,
 ) -> Iterator[Run]:
-    """A new folder `parent`/NAME, or NAME-2, NAME-3 ... if there is one already, with the weights before pass 1. It is
-    held, as by `lock_run`, during the block.
+    """Create a run folder `parent`/NAME, or NAME-2, NAME-3 ... if NAME exists, and lock it during the block.
 
-    `settings` must have "passes"; the names of the sources' copies are added. SnError if it cannot be written.
-    With `only_name` it is called NAME or not made: RunBusyError if there is one already.
+    It gets the weights before pass 1. `settings` must have "passes"; the names of the source files are added to them.
+    With `only_name` no other name than NAME is used: RunBusyError if it exists. SnError if it cannot be written.
     """
     with ExitStack() as stack:
         with _folder_faults(parent):
@@ -183,14 +183,14 @@ def new_run(
         if not operating_system.CAN_OPEN_FOLDERS:  # else the draft is locked, and so is what it has become
             stack.enter_context(lock_run(folder))
         number = start.number
-        del start  # it is on disk now; its arrays are as large as the net
+        del start  # it is on the disk now, and its arrays are as large as the net
         yield Run(folder, settings, (), Snapshot(number, {}, {}, {}))
 
 
 def create_program_folder(parent: Path, source: Source, settings: Mapping[str, Any]) -> Path:
-    """A new folder `parent`/NAME, or NAME-2 ..., for what a program called NAME.sn writes by itself.
+    """Create a folder `parent`/NAME, or NAME-2 ..., for the files that a program called NAME.sn writes itself.
 
-    It holds the text of the program in source/ and the settings in program.json. SnError if it cannot be made.
+    It holds the text of the program in source/ and the settings in program.json. SnError if it cannot be created.
     """
     base = folder_name(PurePath(_file_name(source)).stem)
     with ExitStack() as stack, _folder_faults(parent):
@@ -201,10 +201,10 @@ def create_program_folder(parent: Path, source: Source, settings: Mapping[str, A
 
 
 class Recorder:
-    """Keeps the folder of a run up to date, as the text at the head of this file says.
+    """Writes the passes and checkpoints of a run, at the times that the docstring of this module states.
 
-    `number` is the last pass in the log, `saved` the one of the checkpoint. `seconds` is the least time between two
-    checkpoints by `clock`, which never goes back.
+    `number` is the last pass in the log, `saved` that of the checkpoint. `seconds` is the least time between two
+    checkpoints by `clock`, which must never go back.
     """
 
     def __init__(self, run: Run, seconds: float = 1.0, clock: Callable[[], float] = time.monotonic):
@@ -223,7 +223,7 @@ class Recorder:
             self.save(done.lazy_snapshot.take())
 
     def save(self, snapshot: Snapshot) -> None:
-        """Replace the checkpoint: from now on the run resumes after this pass."""
+        """Replace the checkpoint: a resumed run continues after this pass."""
         with self._faults(snapshot.number):
             write_together(self._folder, dict(_tensor_files(snapshot)), [self._log])
         self.saved, self._last = snapshot.number, self._clock()
@@ -246,29 +246,29 @@ class Recorder:
             raise NotSavedError(
                 Fault(
                     f"pass {number} cannot be written to {self._folder}: {error.strerror or error}",
-                    hint=f"make room or mend the disk, then go on: snsim run --resume {for_shell([self._folder])}",
+                    hint=f"make room or repair the disk, then resume: snsim run --resume {for_shell([self._folder])}",
                 )
             ) from None
 
 
 def record_settings(run: Run, **changed: object) -> Run:
-    """The run with some of its settings replaced, in run.json too."""
+    """Replace some settings of a run in run.json, and return the changed run. SnError if it cannot be written."""
     settings = {**run.settings, **changed}
     try:
         write_atomically(run.folder / SETTINGS, _json_bytes(settings))
     except OSError as error:
         raise fail(
             f"{run.folder / SETTINGS} cannot be written: {error.strerror or error}",
-            hint=f"make room, or change the permissions of {run.folder}, and give the command again",
+            hint=f"make room, or change the permissions of {run.folder}, then give the command again",
         ) from None
     return Run(run.folder, settings, run.passes, run.snapshot)
 
 
 def pass_line(done: PassResult) -> dict[str, Any]:
-    """A pass as passes.jsonl has it."""
+    """Return a pass as it stands in passes.jsonl."""
     left = (
         {} if done.remaining is None else {"left": asdict(done.remaining)}
-    )  # of connections and weights, after pruning
+    )  # how many connections and weights pruning has left
     return {
         "pass": done.number,
         "train": _figures(done.train),
@@ -283,15 +283,16 @@ def pass_line(done: PassResult) -> dict[str, Any]:
 def _figures(score: Score) -> dict[str, Any]:
     rejected = {} if score.rejection is None else {"rejection": score.rejection}
     figures = {
-        name: value if math.isfinite(value) else None  # JSON has no infinity
+        name: value if math.isfinite(value) else None  # JSON has no infinity and no NaN
         for name, value in (("loss", score.loss), ("half_mse", score.half_mse), ("mse", score.mse))
     }
     return {**figures, "error": score.error, "misses": score.misses, "patterns": score.patterns, **rejected}
 
 
 def folder_name(name: str) -> str:
-    """Return the name as a file or folder may be called: what is not a letter, a digit or one of . _ - becomes a
-    hyphen. A long name is cut, and a digest of it takes the place of the rest. A name that it returned stays as it is.
+    """Return a valid name for a file or folder: other characters than letters, digits and . _ - become hyphens.
+
+    A long name is cut, and a digest of the whole name is added. The function does not change its own results.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", name).strip(".") or "run"
     if len(plain) <= _LONGEST_NAME:
@@ -306,14 +307,13 @@ def _folder_faults(parent: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise fail(
-            f"no run folder can be made in {parent}: {error.strerror or error}", hint="give another folder with --out"
+            f"no run folder can be created in {parent}: {error.strerror or error}",
+            hint="give another folder with --out",
         ) from None
 
 
 def _new_draft(stack: ExitStack, parent: Path) -> Path:
-    """A folder in which the files of a new run folder are written; held and, if it is not moved, removed by the
-    stack.
-    """
+    """Create a locked draft of a run folder. The stack removes it if it is not moved."""
     atomic_files.make_folders(parent)
     return stack.enter_context(atomic_files.draft_folder(parent))
 
@@ -332,11 +332,11 @@ def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
                 os.rename(draft, folder)
                 break
             except OSError:
-                if not os.path.lexists(folder):  # else another run took the name in the meantime
+                if not os.path.lexists(folder):  # otherwise another run took the name in the meantime
                     raise
         if only:
             raise RunBusyError(
-                Fault(f"there is a run {folder} already", hint=f"resume it: snsim run --resume {for_shell([folder])}")
+                Fault(f"the run {folder} exists already", hint=f"resume it: snsim run --resume {for_shell([folder])}")
             )
         number += 1
     atomic_files.flush_folder(parent)
@@ -344,7 +344,7 @@ def _move_into_place(draft: Path, parent: Path, base: str, only: bool) -> Path:
 
 
 def _write_sources(folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
-    """Copy the texts, each in its place below the folder that holds them all."""
+    """Copy the texts to a folder, with the same relative paths, and return what run.json says of them."""
     paths = [Path(os.path.abspath(_file_name(source))) for source in sources]
     root = Path(os.path.commonpath([path.parent for path in paths]))
     for path, source in zip(paths, sources):
@@ -366,39 +366,39 @@ def _digest_of(path: Path) -> str | None:
 
 
 def _file_name(source: Source) -> str:
-    """The path of a source; one that is no file (`<prompt>`) gets a name."""
+    """Return the path of a source, or a name for one that is not a file (`<prompt>`)."""
     return f"{source.name[1:-1] or 'program'}.sn" if source.path is None else source.name
 
 
 def _tensor_files(snapshot: Snapshot) -> Iterator[tuple[str, Iterator[memoryview]]]:
-    """The two files of a snapshot: name and content, in the order in which they are replaced.
+    """Yield name and content of the two files of a snapshot, in the order in which they are replaced.
 
-    A kill between the two leaves weights that are newer than the checkpoint; a resumed run puts them right.
+    A kill between the two leaves weights that are newer than the checkpoint. `reopen_run` corrects them.
     """
     yield WEIGHTS, tensor_file(snapshot.parameters)
     state = {f"state {name}": value for name, value in snapshot.state.items()}
-    # One key, as safetensors writes several in no fixed order: equal runs have equal bytes.
+    # All metadata in one key: so equal runs have equal bytes, in whatever order other writers sort keys.
     about = json.dumps({"pass": snapshot.number, "generators": snapshot.generators})
     yield CHECKPOINT, tensor_file({**snapshot.parameters, **state}, {"snsim": about})
 
 
 def _json_bytes(value: Mapping[str, Any]) -> bytes:
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    return text.encode(errors="backslashreplace")  # of names that are no UTF-8: what JSON writes for them
+    return text.encode(errors="backslashreplace")  # file names may have bytes that are not UTF-8
 
 
 # ---- Reading -----------------------------------------------------------------------------------------------------
 
 
 def open_run(path: str | PurePath) -> Run:
-    """Read a run folder. SnError with the file, the field and what is wrong with it, if it is none or damaged."""
+    """Read a run folder. SnError, with file and field, if it is damaged or not a run folder."""
     folder = Path(path)
     settings = _read_settings(folder)
     snapshot = _read_checkpoint(folder / CHECKPOINT, _restart_hint(folder, settings))
     if snapshot.number > settings["passes"]:
         raise _damaged(
             folder / CHECKPOINT,
-            f"it was written after pass {snapshot.number:,}, and {SETTINGS} tells of {settings['passes']:,} passes",
+            f"it was written after pass {snapshot.number:,}, but {SETTINGS} says {settings['passes']:,} passes",
             _restart_hint(folder, settings),
         )
     return Run(
@@ -410,30 +410,30 @@ def open_run(path: str | PurePath) -> Run:
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
-    """The settings of a run folder. SnError if it is none, or if a field is not as `run_schema` says."""
+    """Read run.json. SnError if the folder is not a run folder, or if a field does not match `run_schema`."""
     place = folder / SETTINGS
     if not is_folder(folder):
         raise fail(
-            f"{shown_path(folder)} is a file, no run folder"
+            f"{shown_path(folder)} is a file, not a run folder"
             if is_file(folder)
             else f"there is no run folder {shown_path(folder)}",
             hint=_nearest_runs(Path("runs"), folder.name),
         )
     if os.path.lexists(folder / PROGRAM):
         raise fail(
-            f"{shown_path(folder)} is the folder of a program that trains by itself; it is not resumed",
+            f"{shown_path(folder)} is the folder of a program that trains by itself, which cannot be resumed",
             hint=f"run the program again: snsim run {for_shell([_kept_text(folder)])}",
         )
     if not os.path.lexists(place):
-        raise fail(f"{shown_path(folder)} is no run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
+        raise fail(f"{shown_path(folder)} is not a run folder: it has no {SETTINGS}", hint=_nearest_runs(folder, ""))
     hint = _restart_hint(folder, {})
     settings: dict[str, Any] = read_json(place, hint)
     json_reader.check(settings, Fields({}), str(place), hint)
     number = settings.get("format")
     if isinstance(number, int) and number > FORMAT:
         raise fail(
-            f"{place} has the format {shown(number)} of a later snsim; this one reads the format {FORMAT}",
-            hint="use the snsim that wrote it, or a later one",
+            f"{place} has format {shown(number)} of a later snsim; this version reads format {FORMAT}",
+            hint="use the version of snsim that wrote it, or a later one",
         )
     if number != FORMAT:
         raise _damaged(place, f"its format is {shown(number)}, and this snsim reads {FORMAT}", hint)
@@ -442,21 +442,21 @@ def _read_settings(folder: Path) -> dict[str, Any]:
 
 
 def _restart_hint(folder: Path, settings: Mapping[str, Any]) -> str:
-    """What to do with a run folder that is damaged: the command, with the text that it keeps."""
+    """Return the hint for a damaged run folder, with the command that starts a new run of its text."""
     main = folder / SOURCES / settings["source"]["main"] if settings else _kept_text(folder)
     return (
-        "put back the file from a copy of the run folder, or begin a new run with its text: "
+        "put back the file from a copy of the run folder, or start a new run with its text: "
         f"snsim run {for_shell([main])}"
     )
 
 
 def _kept_text(folder: Path) -> Path:
-    """The first text that lies in source/, for the remedy where no settings tell the main one."""
+    """Return the first text in source/, for hints where run.json does not name the main one."""
     return min((folder / SOURCES).glob("*.sn"), default=folder / SOURCES / "NAME.sn")
 
 
 def _nearest_runs(parent: Path, name: str) -> str:
-    """A remedy for a path that is no run folder: those in `parent`, the one called `name` first."""
+    """Return the hint for a path that is not a run folder: the runs in `parent`, the one called `name` first."""
     runs = sorted((place.parent for place in parent.glob(f"*/{SETTINGS}")), key=lambda run: (run.name != name, run))
     return (
         f"run folders: {', '.join(map(str, runs[:8]))}{' ...' if runs[8:] else ''}"
@@ -466,26 +466,28 @@ def _nearest_runs(parent: Path, name: str) -> str:
 
 
 def reopen_run(path: str | PurePath) -> Run:
-    """Read a run folder in order to go on with it, and make it what it was at its checkpoint: lines of later passes
-    are cut off, the weights are those of the checkpoint, and drafts of the run that was killed are removed.
+    """Read a run folder to resume the run, and restore its state at the checkpoint.
+
+    Lines of later passes are cut off, the weights become those of the checkpoint, and drafts of a killed run are
+    removed. SnError if the folder is damaged or cannot be written.
     """
     run = open_run(path)
     atomic_files.remove_stale_drafts(run.folder)
     kept = _read_passes(run.folder / PASSES, run.snapshot.number, _restart_hint(run.folder, run.settings))[1]
     try:
         for file, content in ((PASSES, [memoryview(kept)]), (WEIGHTS, list(tensor_file(run.snapshot.parameters)))):
-            if not _holds(run.folder / file, content):
+            if not _has_content(run.folder / file, content):
                 write_atomically(run.folder / file, content)
     except OSError as error:
         raise fail(
-            f"{run.folder} cannot be written to: {error.strerror or error}",
+            f"{run.folder} cannot be written: {error.strerror or error}",
             hint=f"change its owner, or resume a copy: cp -r {for_shell([run.folder])} COPY",
         ) from None
     return run
 
 
-def _holds(path: Path, content: Sequence[memoryview]) -> bool:
-    """Whether a file holds just this content."""
+def _has_content(path: Path, content: Sequence[memoryview]) -> bool:
+    """Tell whether a file has exactly this content."""
     try:
         with open_plain_file(path) as file:
             return all(file.read(len(piece)) == piece for piece in content) and not file.read(1)
@@ -494,7 +496,7 @@ def _holds(path: Path, content: Sequence[memoryview]) -> bool:
 
 
 def _read_passes(path: Path, last: int, hint: str) -> tuple[list[Mapping[str, Any]], bytes]:
-    """The lines of passes 1 to `last`, and their bytes. Figures that were not finite are NaN."""
+    """Read the lines of passes 1 to `last`. Return them and their bytes. A null figure becomes NaN."""
     passes: list[Mapping[str, Any]] = []
     content = []
     try:
@@ -504,7 +506,7 @@ def _read_passes(path: Path, last: int, hint: str) -> tuple[list[Mapping[str, An
                 if not line.endswith(b"\n"):
                     raise _damaged(
                         path,
-                        f"it has no whole line for pass {number:,}, and the checkpoint was written after pass {last:,}",
+                        f"it has no complete line for pass {number:,}, but the checkpoint is that of pass {last:,}",
                         hint,
                     )
                 content.append(line)
@@ -516,15 +518,15 @@ def _read_passes(path: Path, last: int, hint: str) -> tuple[list[Mapping[str, An
         json_reader.check(done, run_schema.PASS, name, hint)
         first = passes[0] if passes else done
         if done["pass"] != number:
-            raise _damaged(path, f"line {number:,} tells of pass {done['pass']:,}", hint)
+            raise _damaged(path, f"line {number:,} is about pass {done['pass']:,}", hint)
         if (done["test"] is None) != (first["test"] is None):
-            raise _damaged(path, f"line {number:,} and line 1 do not both have figures on test patterns", hint)
+            raise _damaged(path, f"only one of line {number:,} and line 1 has figures on test patterns", hint)
         for split in ("train", "test"):
             if done[split] is not None:
                 if done[split]["misses"] > done[split]["patterns"]:
                     raise _damaged(
                         path,
-                        f"line {number:,} tells of {done[split]['misses']:,} misses among "
+                        f"line {number:,} has {done[split]['misses']:,} misses among "
                         f"{done[split]['patterns']:,} patterns",
                         hint,
                     )
@@ -534,10 +536,10 @@ def _read_passes(path: Path, last: int, hint: str) -> tuple[list[Mapping[str, An
 
 
 def _read_checkpoint(path: Path, hint: str) -> Snapshot:
-    """The snapshot in a checkpoint. SnError if it is none; whether it fits the net is for who knows the net."""
+    """Read the snapshot in a checkpoint. SnError if it is damaged. `check_snapshot` compares it with the net."""
     arrays, metadata = read_tensor_file(path, hint)
     if "snsim" not in metadata:
-        raise _damaged(path, "it has no metadata of snsim, so it is the checkpoint of no run", hint)
+        raise _damaged(path, "it has no metadata of snsim, so it is not the checkpoint of a run", hint)
     about = parse_json(metadata["snsim"], f"the metadata of {path}", hint)
     json_reader.check(about, run_schema.CHECKPOINT, f"the metadata of {path}", hint)
     number, generators = about["pass"], about["generators"]
@@ -555,10 +557,10 @@ def _read_checkpoint(path: Path, hint: str) -> Snapshot:
 def check_snapshot(
     run: Run, parameters: Mapping[str, tuple[int, ...]], state: Mapping[str, tuple[int, ...]] | None = None
 ) -> None:
-    """SnError if the weights (and the update state, if its shapes are given) of the checkpoint have not these names and
-    shapes, are of another type than the run's, or hold what is no number.
+    """Check the checkpoint of a run against the names and shapes of the weights and of the update state.
 
-    The count of updates, "n", is in every state.
+    SnError if a name is missing or unknown, if a shape or type differs, or if an array has a NaN. Without `state` the
+    update state is not checked. Every update state has the count of updates, "n".
     """
     path, hint = run.folder / CHECKPOINT, _restart_hint(run.folder, run.settings)
     kinds = [("weights", parameters, run.snapshot.parameters)]
@@ -579,7 +581,7 @@ def check_snapshot(
                     hint,
                 )
             if np.isnan(array).any():
-                raise _damaged(path, f"its {what} {shown(name)} hold what is no number", hint)
+                raise _damaged(path, f"its {what} {shown(name)} have values that are not numbers (NaN)", hint)
     if state is not None and run.snapshot.state["n"] < 0:
         raise _damaged(path, f"it counts {run.snapshot.state['n']:,} updates", hint)
 

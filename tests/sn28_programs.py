@@ -19,7 +19,7 @@ def printed(text, folder=None, files=None, limits=Limits(), presets=None, **arou
             path.write_bytes(content) if isinstance(content, bytes) else path.write_text(content)
         around = {"output": lambda: _made(Path(folder) / "run"), **around}
     name = "<test>" if folder is None else str(Path(folder) / "program.sn")
-    read_program(Source(name, text), presets=presets, port=port, limits=limits, host=Host(**around))
+    read_program(Source(name, text), presets=presets, port=port, limits=limits, around=Host(**around))
     return port.getvalue()
 
 

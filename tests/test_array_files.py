@@ -96,10 +96,10 @@ DAMAGES: dict[str, tuple[bytes, str]] = {
     "only the magic of a zip": (b"PK\3\4" + b"\0" * 40, "the end of the zip file is missing"),
     "a zip with a text": (zip_of(readme__txt=b"hello"), "other things than arrays"),
     "an array that is none": (zip_of(a__npy=b"hello, this is text"), "an array begins with 68656c6c6f2c"),
-    "objects": (zip_of(a__npy=npy(np.array([{}], object))), "objects of Python, and those are never read"),
+    "objects": (zip_of(a__npy=npy(np.array([{}], object))), "objects of Python, which are never read"),
     "a structure": (zip_of(a__npy=npy(np.zeros(2, [("x", "f4")]))), "does not state type, order and shape"),
     "texts": (npz(a=np.array(["one"])), 'the type "<U3"'),
-    "a header of code": (zip_of(a__npy=npy_with("{'descr': __import__('os').system('true')}")), "does not say type"),
+    "a header of code": (zip_of(a__npy=npy_with("{'descr': __import__('os').system('true')}")), "does not state type"),
     "a header that is too long": (
         zip_of(a__npy=b"\x93NUMPY\2\0" + struct.pack("<I", 2**32 - 1) + b"{}"),
         "claims 4,294,967,295 bytes, at most 10,000",

@@ -140,7 +140,7 @@ def test_a_later_format_is_refused_with_its_number(command: tuple[str, ...], run
     place.write_text(place.read_text().replace('"format": 1,', '"format": 17,'))
     before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
     code, _, err = snsim(*command, runs / "digits")
-    assert code == 1 and "has the format 17 of a later snsim; this one reads the format 1" in err
+    assert code == 1 and "has format 17 of a later snsim; this version reads format 1" in err
     assert "damaged" not in err
     assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
 

@@ -81,7 +81,7 @@ def _copy_plain(source: str, target: str) -> None:
 
 CHANGES: list[tuple[str, Callable[[dict], object], str]] = [  # type: ignore[type-arg]
     ("run.json", lambda it: it.update(passes=10**9), "it tells of 1,000,000,000 passes, and its text .* has 4"),
-    ("run.json", lambda it: it.update(passes=2), "written after pass 4, and run.json tells of 2 passes"),
+    ("run.json", lambda it: it.update(passes=2), "written after pass 4, but run.json says 2 passes"),
     ("run.json", lambda it: it["data"].update(rank="0"), 'data.rank must be a whole number from 0 on, not "0"'),
     ("run.json", lambda it: it["source"].update(main="../tiny.sn"), "source.main must be a relative path"),
     ("run.json", lambda it: it["presets"].update(x=[]), "presets.x must be a number or a text .*, not a list of 0"),
@@ -89,8 +89,8 @@ CHANGES: list[tuple[str, Callable[[dict], object], str]] = [  # type: ignore[typ
     ("run.json", lambda it: it.pop("seed"), "seed is missing"),
     ("passes.jsonl", lambda it: it["train"].update(error=101), "line 1, .*train.error must be a number from 0 to 100"),
     ("passes.jsonl", lambda it: it["train"].update(more=1), "line 1, .*train.more is unknown"),
-    ("passes.jsonl", lambda it: it.update(test=None), "line 2 and line 1 do not both have figures on test patterns"),
-    ("passes.jsonl", lambda it: it["test"].update(misses=21), "line 1 tells of 21 misses among 20 patterns"),
+    ("passes.jsonl", lambda it: it.update(test=None), "only one of line 2 and line 1 has figures on test patterns"),
+    ("passes.jsonl", lambda it: it["test"].update(misses=21), "line 1 has 21 misses among 20 patterns"),
 ]
 
 
@@ -120,8 +120,8 @@ def test_a_fault_names_file_and_field(
         ("[" * 200_000, "nested too deeply"),
         ('{"a":' * 200_000, "nested too deeply"),
         ('{"a": 1, "b": 2, "a": 3}', 'the key "a" occurs twice'),
-        ("[NaN]", "NaN is no number"),
-        ("-Infinity", "-Infinity is no number"),
+        ("[NaN]", "NaN is not a number"),
+        ("-Infinity", "-Infinity is not a number"),
         ("1e999", "1e999 is too large"),
         ("9" * 5000, "a number has 5,000 digits"),
         ('{"a": 1', "delimiter: line 1 column 8"),

@@ -311,7 +311,7 @@ def test_what_is_at_the_place_of_a_run_and_is_none(tmp_path: Path) -> None:
     place = folder / "runs" / "reproduced" / folders(folder)[0]
     place.mkdir(parents=True)
     told, faults = reproduce(folder, "nets/studies/two.sn", code=1)
-    assert "is no run folder" in faults and "5 runs, 1 not ended" in told  # the others are not lost
+    assert "is not a run folder" in faults and "5 runs, 1 not ended" in told  # the others are not lost
 
 
 def test_a_page_is_called_after_all_rows_that_are_asked_for_and_stays_in_its_folder(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.parametrize(
     ("limit", "value", "command", "told"),
     [
-        ("RLIMIT_FSIZE", 700, "run tiny.sn", "no run folder can be made in runs: File too large"),
+        ("RLIMIT_FSIZE", 700, "run tiny.sn", "no run folder can be created in runs: File too large"),
         ("RLIMIT_FSIZE", 700, "report tiny", "tiny/report.html cannot be written: File too large"),
         ("RLIMIT_FSIZE", 700, "plot tiny -o a.png", "a.png cannot be written: File too large"),
         ("RLIMIT_FSIZE", 700, "editor vs", "vs/package.json cannot be written: File too large"),
@@ -112,7 +112,7 @@ sys.exit(main(sys.argv[1:]))
             "RLIMIT_NOFILE",
             8,
             "run tiny.sn --engine reference",
-            "no run folder can be made in runs: Too many open files",
+            "no run folder can be created in runs: Too many open files",
         ),
     ],
 )

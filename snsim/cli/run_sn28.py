@@ -42,7 +42,7 @@ def read_acting(
         pictures=None if given["pictures"] == "none" else str(given["pictures"] or "svg"),
     )
     try:
-        program = read_program(source, presets=options.presets, port=port, limits=limits, host=around)
+        program = read_program(source, presets=options.presets, port=port, limits=limits, around=around)
     finally:
         if folder.path is not None:
             say(f"what {for_line(file)} wrote is in {for_line(folder.path)}")

@@ -144,7 +144,7 @@ def _convert_net(source: Source, construction: BuiltNet, title: str, around: Hos
 
 
 def _read(source: Source, text: str, around: Host) -> Program:
-    return read_program(replace(source, text=text), port=io.StringIO(), host=around)
+    return read_program(replace(source, text=text), port=io.StringIO(), around=around)
 
 
 # Back
