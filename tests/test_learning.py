@@ -317,7 +317,7 @@ def test_initial_weights_stated_anew_replace_an_inherited_file() -> None:
     assert made.get("b").initial_file is None and made.get("c").initial_file == "g.npz"
     assert {placed.family for placed in made.get("b").initial} == {"forget-sqrt", "constant"}
     text = complete_form("train", "b", made.get("b").clauses, dropped=made.get("b").dropped)
-    assert text.endswith('\n;; not read here: (initial "f.npz"), from a')
+    assert text.endswith('\n;; no effect here: (initial "f.npz"), from a')
 
 
 def test_faults_of_the_data_stand_at_the_clause_that_has_them() -> None:
@@ -878,7 +878,7 @@ def test_what_conjugate_gradient_does_not_read_is_dropped() -> None:
     assert [clause.word for clause in made.get("b").dropped] == ["batch", "order", "augment", "dropout", "epsilon"]
     words = [clause.word for clause in made.get("b").clauses]
     assert not {"batch", "order", "augment", "dropout", "epsilon"} & set(words)
-    assert ";; not read here: (batch 4 mean), from a" in complete_form(
+    assert ";; no effect here: (batch 4 mean), from a" in complete_form(
         "train", "b", made.get("b").clauses, dropped=made.get("b").dropped
     )
     second = made.get("c").stages[1]
@@ -962,7 +962,7 @@ def test_a_training_has_a_bounded_number_of_stages_and_of_rates_in_them() -> Non
     with pytest.raises(SnError, match="1,000,000,000 stages; the limit is 100,000"):
         training(clauses + "(repeat 1000 (repeat 1000 (repeat 1000 (stage (passes 1)))))")
     rates = "".join(f"(epsilon 1 {place})" for place in ("h", "output", "(bias h)", "(bias output)", "biases"))
-    with pytest.raises(SnError, match="more than 100 rates in force"), pytest.MonkeyPatch.context() as patch:
+    with pytest.raises(SnError, match="more than 100 rates in total"), pytest.MonkeyPatch.context() as patch:
         patch.setattr("snsim.training.forms.stage_form.MOST_RATES", 100)
         training(f"{clauses}{rates} (repeat 17 (stage (passes 1)))")
     assert len(training(f"{clauses}{rates} (repeat 17 (stage (passes 1)))").stages) == 17

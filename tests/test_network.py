@@ -372,7 +372,7 @@ FAULTS = [
     ("(net n (layer i 4) (layer o 2) (connect i o full))", [(1, 45, "must be in parentheses")]),
     (
         "(net n (layer i 4) (layer o 2) (connect i o (mask 1 1)))",
-        [(1, 45, "layer i is 4 units without geometry"), (1, 45, "layer o is 2 units without geometry")],
+        [(1, 45, "layer i is 4 units without rows and"), (1, 45, "layer o is 2 units without rows and columns")],
     ),
     (
         "(net n (layer i (4 4)) (layer o (2 4 4)) (connect i o (mask 1 1) (table ,(cyclic 12 10 2))))",

@@ -142,10 +142,10 @@ def read_whole_number(node: Node, what: str, faults: Faults, least: int = 0) -> 
 
 
 def read_name(node: Node, what: str, faults: Faults, hint: str | Callable[[], str] = "") -> str | None:
-    """Return the name a node states (a symbol, or a string where a name belongs), or None and add a fault.
+    """Return the name in a node, a symbol or a string, or None after a fault. `what` names it in the sentence.
 
-    Hidden characters are refused in all of a declarative form before its word reads it; here once more, for names that
-    stand where a path could.
+    The hidden characters of a declarative form are refused before its word reads it. They are refused here again, for
+    names at positions where a path is allowed.
     """
     refusal = refuse_hidden(node.name, "name") if node.is_name else None
     if refusal is not None:

@@ -32,7 +32,7 @@ def complete_form(
         lines += _clause_lines(clause, most_elements)
     lines[-1] = (lines[-1][0] + ")", lines[-1][1])
     unread = [
-        f";; not read here: {node_text(clause.node, most_elements)}, {_comment(clause.origin)}" for clause in dropped
+        f";; no effect here: {node_text(clause.node, most_elements)}, {_comment(clause.origin)}" for clause in dropped
     ]
     return "\n".join([*align_comments(lines), *dict.fromkeys(unread)])
 

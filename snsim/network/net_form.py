@@ -35,9 +35,9 @@ from snsim.network.partial_net import (
     LAYER_SYNTAX,
     OPTION_DEFAULTS,
     WITHOUT_SYNTAX,
-    Draft,
     DraftConnection,
     DraftLayer,
+    NetDraft,
 )
 from snsim.network.schemes import SCHEMES
 from snsim.network.tables import declare_table, lisp_functions
@@ -153,7 +153,7 @@ class NetForm:
     def build(self) -> Net:
         """Return the checked net; raise SnError with every fault of the form."""
         self._parent = self._read_like()
-        draft = Draft(self._parent, self.span, self.faults)
+        draft = NetDraft(self._parent, self.span, self.faults)
         for word, apply in (
             ("without", draft.apply_without),
             ("default", draft.apply_default),
@@ -195,7 +195,7 @@ class NetForm:
 
     # ---- layers --------------------------------------------------------------------------------------------------
 
-    def _build_layer(self, draft: DraftLayer, net_draft: Draft) -> Layer:
+    def _build_layer(self, draft: DraftLayer, net_draft: NetDraft) -> Layer:
         shape = None if draft.shape is None else self._read_shape(draft)
         if shape is None:
             self._unsound.add(draft.name)
@@ -251,7 +251,7 @@ class NetForm:
         )
         return "none"
 
-    def _make_input(self, layer: Layer, draft: Draft) -> Layer:
+    def _make_input(self, layer: Layer, draft: NetDraft) -> Layer:
         stated = {word: option for word, option in draft.layers[layer.name].options.items() if option.origin == STATED}
         for word, option in stated.items():
             self.faults.add(
@@ -316,7 +316,7 @@ class NetForm:
 
     # ---- the complete form, expect -------------------------------------------------------------------------------
 
-    def _complete_clauses(self, draft: Draft) -> tuple[Clause, ...]:
+    def _complete_clauses(self, draft: NetDraft) -> tuple[Clause, ...]:
         """Return every clause with all its options; `parts` tells the origin of each option."""
         defaults = tuple(draft.defaults[word] for word in LAYER_OPTIONS.names())
         origin = next((p.origin for p in sorted(defaults, key=_rank)), DEFAULT)

@@ -98,7 +98,7 @@ class DraftConnection:
     whole: bool = True  # every option of its clause could be read
 
 
-class Draft:
+class NetDraft:
     """The layers, connections and transforms that result from the clauses of one net form."""
 
     def __init__(self, parent: Net | None, span: Span, faults: Faults):

@@ -34,25 +34,19 @@ from snsim.training.pruning import with_kept_state
 from snsim.training.schedule import check_steps_fill
 from snsim.training.spec import Scope, Stage, Value
 
-T = TypeVar("T")
+Setting = TypeVar("Setting")
 
 RATE_WORDS = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
 SINGLE_WORDS = ("passes", "update", "batch", "order", "augment", "input-noise", "theta", "dropout", "prune")
 MOST_REPEATS = 10_000  # of one `repeat`
 MOST_STAGES, MOST_RATES = 100_000, 5_000_000  # of one training; a rate counts once for each stage in which it holds
-ONE_BY_ONE = (
-    "batch",
-    "order",
-    "augment",
-    "input-noise",
-    "theta",
-    "dropout",
-)  # clauses that conjugate gradient does not use
+# Clauses that conjugate gradient does not use.
+ONE_BY_ONE = ("batch", "order", "augment", "input-noise", "theta", "dropout")
 
 
 @dataclass
 class ReadContext:
-    """What is known while the clauses of one form are read, and what context them collects."""
+    """What is known while the clauses of one form are read, and what reading them collects."""
 
     net: Net | None  # None if the net has faults
     updates: Shelf[UpdateDefinition]
@@ -61,9 +55,8 @@ class ReadContext:
     complete: bool = True  # False if the form that `like` names has faults; missing clauses are no faults then
     rates_complete: bool = True  # False if a clause of rates has faults; missing rates are no faults then
     updates_read: dict[tuple[int, bool], tuple[Clause | None, UpdateClause]] = field(default_factory=dict)
-    sufficient_scopes: set[frozenset[Scope]] = field(
-        default_factory=set
-    )  # sets of scopes with a rate for every parameter that learns
+    # Sets of scopes that give every parameter that learns a rate.
+    sufficient_scopes: set[frozenset[Scope]] = field(default_factory=set)
 
     def refuse_or_drop(self, clause: Clause, why: str) -> None:
         """Handle a clause without effect: add a fault if it is stated, drop it if it is inherited."""
@@ -143,13 +136,13 @@ def read_stages(top: ClausesInForce, clauses: list[Clause], at: Node, context: R
         )
         return ()
     stages: list[Stage] = []
-    before, first, pruned, rates = top, True, False, 0
+    previous, first, pruned, rates = top, True, False, 0
     for clause in _unroll(clauses, context.faults):
-        own = _read_stage(clause, context)
+        stated = _read_stage(clause, context)
         if first:
-            _check_top_is_read(top, own, context)
-        now = before.updated_by(own)
-        rates += len(now.rates)
+            _check_top_is_read(top, stated, context)
+        in_force = previous.updated_by(stated)
+        rates += len(in_force.rates)
         if rates > MOST_RATES:
             context.faults.add(
                 f"the stages of this training have more than {MOST_RATES:,} rates in total",
@@ -157,15 +150,14 @@ def read_stages(top: ClausesInForce, clauses: list[Clause], at: Node, context: R
                 "state fewer stages, or rates for fewer scopes",
             )
             return ()
-        pruned = pruned or "prune" in now.singles
-        stage = _build_stage(now, now if first else own, clause.node, context, pruned)
+        pruned = pruned or "prune" in in_force.singles
+        stage = _build_stage(in_force, in_force if first else stated, clause.node, context, pruned)
         if stage is not None:
             stages.append(stage)
-            now = ClausesInForce(now.singles, now.rates if stage.rates else {})
-        done = {
-            word: clause for word, clause in now.singles.items() if word != "prune"
-        }  # pruning takes scope once, in the stage that states it
-        before, first = ClausesInForce(done, now.rates), False
+            in_force = ClausesInForce(in_force.singles, in_force.rates if stage.rates else {})
+        # Pruning takes place once, in the stage that states it.
+        lasting = {word: clause for word, clause in in_force.singles.items() if word != "prune"}
+        previous, first = ClausesInForce(lasting, in_force.rates), False
     return tuple(stages)
 
 
@@ -206,8 +198,8 @@ def _unroll(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
 def _read_stage(clause: Clause, context: ReadContext) -> ClausesInForce:
     nodes = refuse_epsi(clause.node.items[1:], context)
     kept = select_clauses(nodes, [*SINGLE_WORDS, *RATE_WORDS], "stage", RATE_WORDS, context.faults)
-    own = [Clause(node, clause.origin) for node in kept]
-    return ClausesInForce({c.word: c for c in own if c.word in SINGLE_WORDS}, read_rates(own, context))
+    stated = [Clause(node, clause.origin) for node in kept]
+    return ClausesInForce({c.word: c for c in stated if c.word in SINGLE_WORDS}, read_rates(stated, context))
 
 
 def _check_top_is_read(top: ClausesInForce, first: ClausesInForce, context: ReadContext) -> None:
@@ -226,29 +218,30 @@ def _check_top_is_read(top: ClausesInForce, first: ClausesInForce, context: Read
 
 
 def _build_stage(
-    now: ClausesInForce, own: ClausesInForce, at: Node, context: ReadContext, pruned: bool
+    in_force: ClausesInForce, stated: ClausesInForce, at: Node, context: ReadContext, pruned: bool
 ) -> Stage | None:
-    """Return the stage of the clauses `now` in force; None after a fault.
+    """Return the stage of the clauses `in_force`; None after a fault.
 
-    `own` are the clauses stated for this stage, not for an earlier one. `pruned` tells that weights are pruned by then.
+    `stated` are the clauses stated for this stage, not for an earlier one. `pruned` tells that weights are pruned in it
+    or earlier.
     """
     faults, before = context.faults, len(context.faults.found)
-    passes = _read_passes(now.singles.get("passes"), at, context)
+    passes = _read_passes(in_force.singles.get("passes"), at, context)
     batch_faults = Faults()
-    batch = _read_clause(now, "batch", read_batch, batch_faults) or (1, False)
-    update = _read_update(now.singles.get("update"), at, context, batch[0] != 1)
+    batch = _read_clause(in_force, "batch", read_batch, batch_faults) or (1, False)
+    update = _read_update(in_force.singles.get("update"), at, context, batch[0] != 1)
     if update is not None and update.rule.conjugate:
-        now, batch = _one_step_a_pass(now, own, update, context), (None, False)
+        in_force, batch = _one_step_a_pass(in_force, stated, update, context), (None, False)
     else:
         faults.found.extend(batch_faults.found)  # a batch without effect is not checked
-    order = _read_clause(now, "order", read_order, faults) or "fixed"
-    shift = _read_clause(now, "augment", lambda node, f: read_augment(node, context.net, f), faults)
-    noise, theta = (_read_clause(now, word, read_noise, faults) for word in ("input-noise", "theta"))
-    dropout = _read_clause(now, "dropout", lambda node, f: read_dropout(node, context.net, f), faults) or ()
-    prune = _read_clause(now, "prune", lambda node, f: read_prune(node, context.net, f), faults)
+    order = _read_clause(in_force, "order", read_order, faults) or "fixed"
+    shift = _read_clause(in_force, "augment", lambda node, f: read_augment(node, context.net, f), faults)
+    noise, theta = (_read_clause(in_force, word, read_noise, faults) for word in ("input-noise", "theta"))
+    dropout = _read_clause(in_force, "dropout", lambda node, f: read_dropout(node, context.net, f), faults) or ()
+    prune = _read_clause(in_force, "prune", lambda node, f: read_prune(node, context.net, f), faults)
     if update is None:
         return None
-    rates = _rates_of(update, now.rates, own.rates, at, context)
+    rates = _rates_of(update, in_force.rates, stated.rates, at, context)
     if passes is None:
         return None
     values = [*(r.scoped.value for r in rates), *update.options.values(), *(v for v in (noise, theta) if v)]
@@ -274,19 +267,23 @@ def _build_stage(
 
 
 def _one_step_a_pass(
-    now: ClausesInForce, own: ClausesInForce, update: UpdateClause, context: ReadContext
+    in_force: ClausesInForce, stated: ClausesInForce, update: UpdateClause, context: ReadContext
 ) -> ClausesInForce:
     """Return the clauses without those about single patterns, which have no effect with one step per pass."""
     for word in ONE_BY_ONE:
-        if word in own.singles:
+        if word in stated.singles:
             context.refuse_or_drop(
-                own.singles[word], f"a pass of {update.rule.name} is one step for all patterns as they are"
+                stated.singles[word], f"a pass of {update.rule.name} is one step for all patterns as they are"
             )
-    return ClausesInForce({word: clause for word, clause in now.singles.items() if word not in ONE_BY_ONE}, now.rates)
+    return ClausesInForce(
+        {word: clause for word, clause in in_force.singles.items() if word not in ONE_BY_ONE}, in_force.rates
+    )
 
 
-def _read_clause(now: ClausesInForce, word: str, read: Callable[[Node, Faults], T | None], faults: Faults) -> T | None:
-    clause = now.singles.get(word)
+def _read_clause(
+    in_force: ClausesInForce, word: str, read: Callable[[Node, Faults], Setting | None], faults: Faults
+) -> Setting | None:
+    clause = in_force.singles.get(word)
     return None if clause is None else read(clause.node, faults)
 
 
@@ -318,24 +315,24 @@ def _read_update(clause: Clause | None, at: Node, context: ReadContext, batched:
 
 
 def _rates_of(
-    update: UpdateClause, rates: Family, own_scopes: Family, at: Node, context: ReadContext
+    update: UpdateClause, rates: Family, stated_scopes: Family, at: Node, context: ReadContext
 ) -> list[ScopedStatement]:
     """Return the rates in force, none if the rule has no rate; a parameter that learns without a rate is a fault."""
-    stated = list(rates.values())
+    statements = list(rates.values())
     if not update.has_rate:
         for scope, statement in rates.items():
-            if scope in own_scopes:
+            if scope in stated_scopes:
                 context.refuse_or_drop(statement.clause, f"the update rule {update.rule.name} has no rate")
         return []
     if context.net is None or not (context.complete and context.rates_complete):
-        return stated
+        return statements
     scopes = frozenset(rates)
     if scopes in context.sufficient_scopes:
-        return stated
-    by_scope = StatementsByScope(statement.scoped for statement in stated)
+        return statements
+    by_scope = StatementsByScope(statement.scoped for statement in statements)
     unrated = [p.name for p in context.net.parameters if p.learns and by_scope.most_specific(p) is None]
     if unrated:
-        of_which = "" if not stated else f" for {', '.join(unrated[:4])}{' ...' if len(unrated) > 4 else ''}"
+        of_which = "" if not statements else f" for {', '.join(unrated[:4])}{' ...' if len(unrated) > 4 else ''}"
         context.faults.add(
             f"no learning rate{of_which}, and the update rule {update.rule.name} has one",
             at.span,
@@ -343,4 +340,4 @@ def _rates_of(
         )
     else:
         context.sufficient_scopes.add(scopes)
-    return stated
+    return statements

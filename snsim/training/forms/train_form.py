@@ -75,15 +75,12 @@ _AFTER_INITIAL = (
     (
         "published",
         "(published (NAME NUM) ...)",
-        "published figures to print beside ours: " + " ".join(data_clauses.PUBLISHED),
+        "figures to print beside ours: " + " ".join(data_clauses.PUBLISHED),
     ),
     ("note", '(note "TEXT" ...)', "what a reader of the report should know, for example about the published figures"),
 )
-_REPEATABLE = {
-    *RATE_WORDS,
-    "stage",
-    "repeat",
-}  # clauses that may be stated several times, with the initial distributions
+# Clauses that may be stated several times; initial distributions may too.
+_REPEATABLE = {*RATE_WORDS, "stage", "repeat"}
 _NOT_INHERITED = ("like", "net", "published", "note")
 
 
@@ -165,10 +162,10 @@ def read_training(
         trainings.check_free(name, call.items[1].span)
     nodes = refuse_epsi(call.items[2:], context)
     words = _train_words()
-    own = [Clause(node) for node in select_clauses(nodes, words, "train", filter(_is_repeatable, words), faults)]
-    parent = _find_parent(own, call, trainings, context)
-    net_clause = _find_net(name, own, parent, nets, call, context)
-    form = _merge_clauses(call, own, parent, context)
+    stated = [Clause(node) for node in select_clauses(nodes, words, "train", filter(_is_repeatable, words), faults)]
+    parent = _find_parent(stated, call, trainings, context)
+    net_clause = _find_net(name, stated, parent, nets, call, context)
+    form = _merge_clauses(call, stated, parent, context)
     training = _build_training(name, form, costs, net_clause, included)
     if faults.any or training is None:
         remember_broken(trainings, call)
@@ -176,9 +173,9 @@ def read_training(
     return trainings.add(name, training, _summary(training), call.items[1].span), form.warnings
 
 
-def _find_parent(own: list[Clause], call: Node, trainings: Shelf[Training], context: ReadContext) -> Training | None:
+def _find_parent(stated: list[Clause], call: Node, trainings: Shelf[Training], context: ReadContext) -> Training | None:
     """Return the training that `(like NAME)` names; None without such a clause, or after a fault."""
-    clause = next((c for c in own if c.word == "like"), None)
+    clause = next((c for c in stated if c.word == "like"), None)
     if clause is None:
         return None
     if clause.node is not call.items[2]:
@@ -199,20 +196,20 @@ def _find_parent(own: list[Clause], call: Node, trainings: Shelf[Training], cont
 
 
 def _find_net(
-    name: str, own: list[Clause], parent: Training | None, nets: Shelf[Net], call: Node, context: ReadContext
+    name: str, stated: list[Clause], parent: Training | None, nets: Shelf[Net], call: Node, context: ReadContext
 ) -> Clause | None:
     """Set the net of the context, and return its clause; None after a fault.
 
     It is that of `(net NAME)` if stated, else the net with the name of the training, else that of `like`.
     """
     faults = context.faults
-    stated = next((c for c in own if c.word == "net"), None)
-    if stated is not None:
-        args = read_arguments(stated.node, 1, 1, "(net NAME)", faults)
+    net_clause = next((c for c in stated if c.word == "net"), None)
+    if net_clause is not None:
+        args = read_arguments(net_clause.node, 1, 1, "(net NAME)", faults)
         if args is not None and read_name(args[0], "a net", faults) is not None:
             with faults.gathered():
                 context.net = nets.get(args[0].name, args[0].span)
-        return stated
+        return net_clause
     origin = DEFAULT
     if name in nets or nets.is_broken(name):
         with faults.gathered():
@@ -228,7 +225,7 @@ def _find_net(
     return None if context.net is None else Clause(make_node(["net", context.net.name], call.items[1].span), origin)
 
 
-def _merge_clauses(call: Node, own: list[Clause], parent: Training | None, context: ReadContext) -> _MergedForm:
+def _merge_clauses(call: Node, stated: list[Clause], parent: Training | None, context: ReadContext) -> _MergedForm:
     """Merge inherited and stated clauses: a stated one replaces the inherited one of the same word, or scope."""
     inherited = (
         []
@@ -240,15 +237,15 @@ def _merge_clauses(call: Node, own: list[Clause], parent: Training | None, conte
         ]
     )
     singles: dict[str, Clause] = {}
-    for clause in (*inherited, *own):
+    for clause in (*inherited, *stated):
         if not _is_repeatable(clause.word) and clause.word not in ("like", "net"):
             singles[clause.word] = clause
     initial: Family = {}
     rates: Family = {}
-    for clauses in (inherited, own):
+    for clauses in (inherited, stated):
         initial.update(_read_initial_family(clauses, context, context.dropped.append))
         rates.update(read_rates(clauses, context))
-    stages = [[c for c in clauses if c.word in ("stage", "repeat")] for clauses in (own, inherited)]
+    stages = [[c for c in clauses if c.word in ("stage", "repeat")] for clauses in (stated, inherited)]
     return _MergedForm(call, context, singles, initial, rates, stages[0] or stages[1])
 
 
