@@ -34,6 +34,7 @@ LAW: dict[str, set[str]] = {
     "run_schema": {"json_reader"},
     "memory_limit": set(),
     "cache_folder": {"errors"},
+    "page_templates": {"escaping"},
     "colour": {"errors", "escaping"},
     "input_files": {"errors"},
     "array_files": {"errors", "input_files"},
@@ -106,6 +107,7 @@ LAW: dict[str, set[str]] = {
         "program",
         "runs",
         "plots",
+        "page_templates",
     },
     "glossary": {
         "errors",
@@ -233,6 +235,7 @@ KEPT_FOR = {
     "click": {"cli", "console", "colour.py"},
     "rich": {"plots", "reports", "console", "cli"},
     "pooch": {"data"},
+    "jinja2": {"page_templates.py"},
     "matplotlib": {"plots", "reports", "sn28/graphics/live_windows.py"},
     "distributed": {"studies/executors.py"},
     "tensorboard": {"console/tensorboard_view.py"},

@@ -42,7 +42,7 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
     repeats it.
     """
     from snsim.cli.run import sayer
-    from snsim.reports.page import as_html, page_of
+    from snsim.reports.page import as_html, report_of
     from snsim.runs.opened_run import OpenedRun
 
     opened = OpenedRun.open(run, options, sayer(False, False))
@@ -51,7 +51,7 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
     refuse_own_file(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)  # before the pictures, which take some seconds
-        write_output(place, as_html(page_of(opened, patterns or (0,), error)).encode())
+        write_output(place, as_html(report_of(opened, patterns or (0,), error)).encode())
     except OSError as problem:
         raise fail(
             f"{place} cannot be written: {problem.strerror or problem}",

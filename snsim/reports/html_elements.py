@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from snsim.errors import SnError, Source
@@ -18,47 +18,6 @@ if TYPE_CHECKING:
 _COMMENT = re.compile(r";[^\n\r]*|#!.*?!#|#\?[^\n\r]*", re.S)
 _KINDS = {"STRING": "s", "NUMBER": "n"}  # a terminal of the grammar: its class in the style sheet
 _PHONE = "(max-width: 600px)"
-_RIGHT, _TOTAL = ' class="right"', ' class="total"'
-
-
-def section(name: str, title: str, *parts: str) -> str:
-    """A section with an anchor and a heading; empty parts are left out."""
-    return "\n".join(
-        [f'<section id="{name}">', f"<h2>{for_html(title)}</h2>", *(part for part in parts if part), "</section>"]
-    )
-
-
-def paragraph(text: str, kind: str = "") -> str:
-    """A paragraph of plain text; `kind` is a class of the style sheet."""
-    return f'<p class="{kind}">{for_html(text)}</p>' if kind else f"<p>{for_html(text)}</p>"
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], sides: str, total: bool = False) -> str:
-    """A table of plain texts, columns to the left ("l") or right ("r"); `total` sets the last row apart. One without
-    headings has names in its first column.
-    """
-
-    def cells(row: Sequence[str], tag: str) -> str:
-        made = []
-        for number, (text, side) in enumerate(zip(row, sides)):
-            name = "th" if tag == "th" or (not headings and number == 0) else "td"
-            made.append(f"<{name}{_RIGHT if side == 'r' else ''}>{for_html(text)}</{name}>")
-        return "".join(made)
-
-    head = f"<thead><tr>{cells(headings, 'th')}</tr></thead>" if headings else ""
-    body = "\n".join(f"<tr{_TOTAL if total and row is rows[-1] else ''}>{cells(row, 'td')}</tr>" for row in rows)
-    made = f"<table>{head}<tbody>\n{body}\n</tbody></table>"
-    return f'<div class="wide">{made}</div>' if headings else made
-
-
-def code(text: str) -> str:
-    """Text of fixed columns, as it is."""
-    return f"<pre>{for_html(text)}</pre>"
-
-
-def folded(title: str, inside: str) -> str:
-    """Something that is opened by a click, or a tap."""
-    return f"<details><summary>{for_html(title)}</summary>\n{inside}\n</details>"
 
 
 def description(source: Source) -> str:
