@@ -100,7 +100,7 @@ def test_net_and_weights_need_neither_data_nor_engine(runs: Path, monkeypatch: p
         raise AssertionError("data or an engine were asked for")
 
     monkeypatch.setattr("snsim.runs.opened_run.find_examples", refused)
-    monkeypatch.setattr("snsim.runs.opened_run.engine_again", refused)
+    monkeypatch.setattr("snsim.runs.opened_run.engine_for_resume", refused)
     run = OpenedRun.open(runs / "tiny")
     stored = load_file(runs / "tiny" / "weights.safetensors")
     assert run.net.name == run.training.net.name == "tiny" and run.title == "tiny, pass 4"

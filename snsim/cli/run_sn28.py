@@ -16,7 +16,7 @@ from snsim.language.limits import ACTING, within
 from snsim.language.source_files import read_source
 from snsim.program import Program, Surroundings, read_program
 from snsim.runs.options import Options
-from snsim.runs.program_folder import RunFolder
+from snsim.runs.program_folder import ProgramFolder
 
 TRAINING_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only")  # options that speak of trainings
 
@@ -31,7 +31,7 @@ def read_acting(
     kernel = None if given["kernel"] is None else str(given["kernel"])
     limits = within(ACTING, given["steps"], given["seconds"], given["megabytes"])
     source = read_source(file, limits)
-    folder = RunFolder(source, options, kernel, bool(given["fast"]))
+    folder = ProgramFolder(source, options, kernel, bool(given["fast"]))
     around = Surroundings(
         kernel,
         options.data_dir,

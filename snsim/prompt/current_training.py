@@ -19,7 +19,7 @@ from snsim.program import Program
 from snsim.run_folder import pass_line
 from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
-from snsim.runs.run import engine_of
+from snsim.runs.run import build_engine
 from snsim.training.choose_engine import engine_for
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import outputs_of
@@ -50,7 +50,7 @@ class Pupil:
         examples = examples_of(program, training, options, say, download)
         self.training, self.seed = training, seed
         self.data = prepare(training, examples, options.dtype)
-        self.engine, self.instead = engine_of(training, options, self.data)
+        self.engine, self.instead = build_engine(training, options, self.data)
         file = initial_file(program, training, options)
         self.engine.load_parameters(
             initial_weights(training, seed)

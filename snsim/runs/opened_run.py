@@ -27,7 +27,7 @@ from snsim.registry import suggest
 from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, find_examples
 from snsim.runs.options import Options, Say, overridden
-from snsim.runs.run import engine_again
+from snsim.runs.run import engine_for_resume
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import effective_weights, outputs_of
 from snsim.training.prepare import Patterns, PreparedData, prepare
@@ -210,7 +210,7 @@ class OpenedRun:
         for sentence in provenance.differences(self.settings["versions"], provenance.versions(name)):
             self._say(sentence)
         number = min(self.record.snapshot.number + 1, self.training.passes)
-        return engine_again(self.training, number, name, self.settings["dtype"], self.options, data)
+        return engine_for_resume(self.training, number, name, self.settings["dtype"], self.options, data)
 
     def outputs(self, split: str | None = None) -> SplitOutputs:
         """Return what the net computes for the patterns of "train" or "test", computed once for each.

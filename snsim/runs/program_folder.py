@@ -12,7 +12,7 @@ from snsim.runs.options import Options
 
 
 @dataclass
-class RunFolder:
+class ProgramFolder:
     """The run folder of a program, made once, when it first writes. `path` is None before."""
 
     source: Source

@@ -59,7 +59,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Passed:
+class PassFinished:
     """A pass is over and in the run folder."""
 
     done: Pass
@@ -75,7 +75,7 @@ class Finished:
     completed: bool
 
 
-Event = Started | Progress | Pruned | Passed | Finished
+Event = Started | Progress | Pruned | PassFinished | Finished
 
 
 def run(
@@ -109,7 +109,7 @@ def _run(
             hint="give the folder of those with --data-dir",
         )
     data = prepare(training, found.examples, options.dtype)
-    engine, instead = engine_of(training, options, data)
+    engine, instead = build_engine(training, options, data)
     engine.load_parameters(_weights(training, seed, options, home))
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
@@ -147,7 +147,7 @@ def record_passes(
                 if isinstance(step, Pass):
                     recorder.add(step, save=step.number in ends)
                     last = step
-                    yield Passed(step)
+                    yield PassFinished(step)
                     interrupts.check()
                     last = None  # the engine goes on
                 else:
@@ -191,10 +191,10 @@ def _save_told(
         pass
 
 
-def engine_of(training: Training, options: Options, data: PreparedData, besides: int = 0) -> tuple[Engine, str]:
+def build_engine(training: Training, options: Options, data: PreparedData, besides: int = 0) -> tuple[Engine, str]:
     """The engine that is asked for, or the first by default that can compute the net; and why an earlier one cannot.
 
-    All engines that learn from data are made here or by `engine_again`. SnError, before anything of the size of the
+    All engines that learn from data are made here or by `engine_for_resume`. SnError, before anything of the size of the
     net is made, for a run that needs more memory than the options allow; `besides` are bytes needed beside it.
     """
     names = default_engines(training) if options.engine is None else (options.engine,)
@@ -211,10 +211,10 @@ def engine_of(training: Training, options: Options, data: PreparedData, besides:
     return engine_for(training, training.stages[0], names[-1], options.dtype), instead
 
 
-def engine_again(
+def engine_for_resume(
     training: Training, number: int, name: str, dtype: str, options: Options, data: PreparedData
 ) -> Engine:
-    """The engine for pass `number` of a run whose checkpoint is in memory. SnError as for `engine_of`."""
+    """The engine for pass `number` of a run whose checkpoint is in memory. SnError as for `build_engine`."""
     check_memory(training, name, dtype, options.memory, Patterns.of(data), resumed=True)
     return engine_for_pass(training, number, name, dtype)
 
