@@ -92,7 +92,7 @@ class Run:
             self.source_text(name)
         if changed := self.changed_sources():
             raise fail(
-                f"the run {self.folder} was begun with another text: {', '.join(changed)} in its {SOURCES}/",
+                f"the run {self.folder} was started with another text: {', '.join(changed)} in its {SOURCES}/",
                 hint="undo the change, or begin a new run with the changed text",
             )
 

@@ -253,17 +253,17 @@ def test_other_data_or_another_net_is_refused(tmp_path: Path) -> None:
     pattern_file = main.parent / "parts" / "x.pat"
     content = pattern_file.read_text()
     pattern_file.write_text(content.replace("1", "2"))
-    with pytest.raises(SnError, match="are not those the run was begun with"):
+    with pytest.raises(SnError, match="are not those the run was started with"):
         list(resume(folder))
     pattern_file.write_text(content)
     copy = folder / "source" / "parts" / "net.sn"
     copy.write_text(NET.replace("(bias map)", "(bias unit)"))
-    with pytest.raises(SnError, match="begun with another text: parts/net.sn"):
+    with pytest.raises(SnError, match="started with another text: parts/net.sn"):
         list(resume(folder))
     copy.write_text(NET)
     main_copy = folder / "source" / "main.sn"
     main_copy.write_text(PROGRAM.replace("alpha 0.6", "alpha 0.7"))
-    with pytest.raises(SnError, match="begun with another text: main.sn"):
+    with pytest.raises(SnError, match="started with another text: main.sn"):
         list(resume(folder))
     main_copy.write_text(PROGRAM)
     *_, last = resume(folder)
@@ -366,6 +366,6 @@ def test_files_outside_of_the_program_are_refused(tmp_path: Path) -> None:
     main = write_program(tmp_path / "program")
     main.write_text(PROGRAM.replace("parts/x.pat", "../x.pat"))
     (tmp_path / "x.pat").write_text((main.parent / "parts" / "x.pat").read_text())
-    with pytest.raises(SnError, match="outside of the folder of the program"):
+    with pytest.raises(SnError, match="outside the folder of the program"):
         list(start(main, tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()

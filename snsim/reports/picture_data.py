@@ -1,4 +1,4 @@
-"""What each picture of `snsim.plots` is drawn from: taken from an opened run, or from a text."""
+"""Prepare the data of each picture of `snsim.plots`, from an opened run or from a text."""
 
 from __future__ import annotations
 

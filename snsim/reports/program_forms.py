@@ -1,4 +1,4 @@
-"""What a program declares, as complete forms that read back."""
+"""What a program declares, as complete forms that can be read again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from snsim.program import Program
 
 
 def complete_forms(program: Program, most_elements: int | None = None) -> Iterator[str]:
-    """What the program declares, complete and in an order in which it can be read: each name before its use."""
+    """Yield the complete forms of a program in an order that can be read again: each name before its use.
+
+    Of a matrix with more than `most_elements` elements only the shape is written.
+    """
     for nlf in program.nlfs.own():
         yield complete_form.nlf_form(nlf.value)
     yield from map(complete_form.node_text, program.own_definitions)

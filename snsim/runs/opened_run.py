@@ -137,12 +137,12 @@ class OpenedRun:
             training = replace(training, data=replace(training.data, names=(settings["data"]["name"],)))
         if training.net.digest != settings["net_digest"]:
             raise fail(
-                f"the net {training.net.name} is not the one the run {self.folder} was begun with",
+                f"the net {training.net.name} is not the one the run {self.folder} was started with",
                 hint="its source was changed, or this snsim builds another net from it: begin a new run",
             )
         if training.passes != settings["passes"]:
             raise fail(
-                f"{self.folder / run_folder.SETTINGS} is damaged: it tells of {settings['passes']:,} passes, and its "
+                f"{self.folder / run_folder.SETTINGS} is damaged: it says {settings['passes']:,} passes, and its "
                 f"text with the options of the run has {training.passes:,}",
                 hint=f"put back the number {training.passes} at passes, or the one of --passes at overrides",
             )
@@ -172,14 +172,16 @@ class OpenedRun:
 
     @cached_property
     def found_examples(self) -> FoundExamples:
-        """The examples that the run was begun with. SnError if they are not found, or have changed."""
+        """The examples that the run was started with. SnError if they are not found, or have changed."""
         training, recorded = self.training, self.settings["data"]
-        home = SourceFolder(Path(self.settings["source"]["root"]), (self.folder / run_folder.SOURCES).resolve())
-        found = find_examples(training, self.options, home, self._say, self._download)
+        source_folder = SourceFolder(
+            Path(self.settings["source"]["root"]), (self.folder / run_folder.SOURCES).resolve()
+        )
+        found = find_examples(training, self.options, source_folder, self._say, self._download)
         if found.examples.digest != recorded["digest"]:
             in_text = found.examples.name == "examples"
             raise fail(
-                f"the data {found.examples.name} ({found.examples.origin}) are not those the run was begun with "
+                f"the data {found.examples.name} ({found.examples.origin}) are not those the run was started with "
                 f"({recorded['origin']})",
                 training.place("data"),
                 hint="put back the numbers as they were, or begin a new run"
