@@ -177,7 +177,7 @@ def test_table_and_net(runs: Path) -> None:
     words = " ".join(text.get_text() for text in axes.texts)
     told = [int(n.replace(",", "")) for n in re.findall(r"([\d,]+) weights|([\d,]+) biases", words) for n in n if n]
     assert told[0] == drawn.counts.weights == sum(told[1:])
-    with pytest.raises(SnError, match="joins no maps"):
+    with pytest.raises(SnError, match="has no connection between maps"):
         table.tables(open_net(runs / "one").net)
 
 
@@ -282,7 +282,7 @@ def test_windows_need_a_screen(runs: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(matplotlib, "get_backend", lambda: "agg")
     code, _, err = snsim("plot", runs / "tiny", "--show")
-    assert code == 1 and "there is no screen to show windows on" in err
+    assert code == 1 and "there is no screen for a window" in err
 
 
 def test_nothing_is_loaded_before_something_is_drawn(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def _into(command: Callable[..., Any]) -> Callable[..., Any]:
         from snsim.plots import style
 
         if output is not None:
-            style.check_ending(output)
+            style.check_suffix(output)
         name, data, called = command(**given)
         from snsim.run_folder import folder_name
 

@@ -56,7 +56,7 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, o
         from snsim.plots import style
         from snsim.plots.rejection import draw
 
-        style.check_ending(plot)
+        style.check_suffix(plot)
         style.write(draw(replace(rejections, title=f"{training.name}, pass {last}, {data.name}")), plot)
     if as_json:
         echo(

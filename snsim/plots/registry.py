@@ -1,4 +1,4 @@
-"""The pictures by name: for each, what draws it and what tells it in characters. Both take its prepared data."""
+"""The pictures by name, each with a function that draws it and one that writes it as text."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """`draw(data, look)` makes the figure, `text(data, width)` the lines. `of` is what is drawn: a "run", a "net" or
-    an "nlf"; the data are those that the file of the picture prepares (its first dataclass).
+    """One kind of picture.
+
+    Attributes
+    ----------
+    of : str
+        What is drawn: a "run", a "net" or an "nlf".
+    draw, text
+        `draw(data, look)` returns the figure, `text(data, width)` the text. `data` is the first dataclass of the module
+        of the picture.
     """
 
     of: str

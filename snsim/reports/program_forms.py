@@ -11,7 +11,7 @@ from snsim.program import Program
 def complete_forms(program: Program, most_elements: int | None = None) -> Iterator[str]:
     """Yield the complete forms of a program in an order that can be read again: each name before its use.
 
-    Of a matrix with more than `most_elements` elements only the shape is written.
+    A matrix with more than `most_elements` elements is written as its size, which cannot be read again.
     """
     for nlf in program.nlfs.own():
         yield complete_form.nlf_form(nlf.value)

@@ -203,9 +203,8 @@ def _save_yielded_passes(
         start, wanted = recorder.checkpoint(), recorder.number
         if start.number == wanted:  # the interrupt came just after it was saved
             return
-        fresh = engine_for_pass(
-            training, start.number + 1, engine.name, engine.dtype
-        )  # without the sums of a batch that was broken off
+        # A new engine: the old one may hold the sums of a batch that was interrupted.
+        fresh = engine_for_pass(training, start.number + 1, engine.name, engine.dtype)
         for step in steps(training, data, fresh, seed, start):
             if isinstance(step, Pass) and step.number == wanted:
                 recorder.save(step.snapshot)
