@@ -1,4 +1,4 @@
-"""`snsim report`: a run as one page of HTML."""
+"""`snsim report`: write a run as one HTML page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The page. [default: report.html in the run folder]",
+    help="File to write. [default: report.html in the run folder]",
 )
 @click.option(
     "--pattern",
@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     type=Whole(min=0),
     multiple=True,
     metavar="N",
-    help="Test pattern whose maps are shown; may be repeated. [default: 0]",
+    help="Test pattern whose maps are shown; repeat for several. [default: 0]",
 )
-@click.option("--error", type=Percent(), default="1%", show_default=True, help="Errors after rejection.")
+@click.option("--error", type=Percent(), default="1%", show_default=True, help="Error allowed after rejection.")
 @of_opened_run
 def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: float, options: Options) -> None:
-    """Write the run folder RUN as one HTML file that needs nothing else: description, counts, data and digest,
-    settings, figures, curves, tables, kernels, maps, misses, confusion, rejection, versions, and the command that
-    repeats it.
+    """Write the run folder RUN as one HTML file that needs no other file.
+
+    It has the description, counts, data and digest, settings, scores, curves, tables, kernels, maps, misses, confusion,
+    rejection, versions, and the command that repeats the run.
     """
     from snsim.cli.run import sayer
     from snsim.reports.page import as_html, report_of

@@ -55,9 +55,7 @@ def draw(net: Net, look: Look = WIDE) -> Figure:
     skips = _skips(net)
     left = 0.15 + 0.13 * min(6, len(skips)) + room / 2
     beside = left + room / 2 + 0.2
-    most = max(
-        16, int((look.width - beside) * 72 / (0.56 * (look.font_size - 1)))
-    )  # characters in a line beside the net
+    most = max(16, int((look.width - beside) * 72 / (0.56 * (look.font_size - 1))))  # characters in a line
     words = {layer.name: _entering(net, layer.name, most) for layer in net.layers}
     names = {layer.name: _layer_words(layer, most) for layer in net.layers}
     heights = {name: max(box.high * unit, _LINE * sum(map(len, names[name]))) for name, box in boxes.items()}
