@@ -459,7 +459,7 @@ def test_a_hint_says_more_than_its_sentence(path: Path) -> None:
         (["run", "a.sn", "--resume", "runs/a"], "write snsim run --resume runs/a"),
         (["run", "--resume", "runs/a", "--passes", "3"], "leave out --passes"),
         (["run", "a.sn", "--set", "rate"], "write --set rate=0.1"),
-        (["run", "a.sn", "--seed", "x"], "`snsim run --help` tells what it takes"),
+        (["run", "a.sn", "--seed", "x"], "`snsim run --help` lists its arguments and options"),
         (["run", "a.sn", "--engine", "natvie"], 'did you mean "native"?'),
         (["compare", "a.sn", "--mapping", "m.json"], "name a FILE.py:Class behind the file"),
         (["convert", "a.sn", "--to", "sn28", "--kernel", "sn28new"], "leave out one of --kernel and --to sn28"),

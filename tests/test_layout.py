@@ -158,12 +158,12 @@ def test_the_command(tmp_path: Path) -> None:
     (tmp_path / "b.sn").write_text("(print 1)\n")
     assert fmt("--check", ".").returncode == 1 and (tmp_path / "a.sn").read_text() == "(print   1\n)"
     assert "+(print 1)" in fmt("--diff", "a.sn").stdout
-    assert fmt("a.sn", "b.sn").stdout == "a.sn laid out\n"
+    assert fmt("a.sn", "b.sn").stdout == "a.sn formatted\n"
     assert (tmp_path / "a.sn").read_text() == "(print 1)\n" and fmt("--check", ".").returncode == 0
     assert fmt("-", text="(  print 2 )").stdout == "(print 2)\n"
     assert fmt("--check", "-", text="(print 2)\n").returncode == 0
     ugly = fmt("--check", "-", text="(  print 2 )")
-    assert ugly.returncode == 1 and ugly.stdout == "<stdin> is not laid out so: snsim fmt -\n"
+    assert ugly.returncode == 1 and ugly.stdout == "<stdin> is not formatted: snsim fmt -\n"
     (tmp_path / "c.sn").write_text("(print 1")
     broken = fmt("c.sn")
     assert broken.returncode == 1 and "never closed" in broken.stderr and (tmp_path / "c.sn").read_text() == "(print 1"

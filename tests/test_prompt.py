@@ -21,7 +21,7 @@ from snsim.prompt.responses import answer
 from snsim.prompt.session import is_complete
 from snsim.runs.options import Options
 from snsim.runs.options import Options as Options_
-from snsim.runs.run import Passed, run
+from snsim.runs.run import PassFinished, run
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = """(net tiny (layer input (16 16)) (layer h1 (2 8 8)) (layer output 10)
@@ -121,7 +121,7 @@ def test_passes_one_by_one_are_those_of_a_run(tmp_path: Path) -> None:
     program = read_program(Source("<test>", TINY))
     options = Options_(out=tmp_path, online=False)
     *_, last, _ = run(program, program.trainings.get("tiny"), 7, options)
-    assert isinstance(last, Passed)
+    assert isinstance(last, PassFinished)
     for name, value in last.done.snapshot.parameters.items():
         assert np.array_equal(value, current.last.parameters[name]), name
 

@@ -19,7 +19,7 @@ from snsim.program import Program, read_program
 from snsim.run_folder import open_run
 from snsim.runs.options import Options
 from snsim.runs.resume import resume
-from snsim.runs.run import Finished, Passed, run
+from snsim.runs.run import Finished, PassFinished, run
 from snsim.training.choose_engine import build_engine
 from snsim.training.conjugate_gradient import curvature_along
 from snsim.training.initial import initial_weights
@@ -337,7 +337,7 @@ def test_stopped_after_any_pass_it_ends_with_the_same_bits(name: str, main: Path
     assert left[0] is None and left[1] == left[2] and left[3]["weights"] < left[2]["weights"]
     for after in range(11):
         events = run(program, chosen, 1, options)
-        while after and not (isinstance(event := next(events), Passed) and event.done.number == after):
+        while after and not (isinstance(event := next(events), PassFinished) and event.done.number == after):
             pass
         cut = next(events) if not after else None
         events.close()

@@ -104,7 +104,7 @@ def test_the_command(runs: Path) -> None:
 
 def test_wrong_calls(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code, _, err = snsim("reject", runs / "small", "--error", "much")
-    assert code == 2 and "'much' is no percentage; write 1%" in err
+    assert code == 2 and "'much' is not a percentage; write for example 1%" in err
     assert snsim("reject", runs / "nowhere")[0] == 1
     code, _, err = snsim("reject", runs / "without")
     assert code == 1 and "has no test patterns to reject" in err

@@ -140,7 +140,7 @@ def test_what_a_net_has_not_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch)
     page = Read((runs / "one" / "report.html").read_text(encoding="utf-8"))
     assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
     assert "have no classes to confuse" in page.words["confusion"]
-    assert "joins no maps" in page.words["tables"] and "this net has 1" in page.words["rejection"]
+    assert "has no connection between maps" in page.words["tables"] and "this net has 1" in page.words["rejection"]
 
 
 def test_wrong_calls(runs: Path) -> None:

@@ -21,7 +21,7 @@ from snsim.run_folder import Recorder, Run, new_run, open_run, reopen_run
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options
 from snsim.runs.resume import resume
-from snsim.runs.run import Finished, Passed, Started, run
+from snsim.runs.run import Finished, PassFinished, Started, run
 from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights
 from snsim.training.loop import PassResult, Snapshot, training_events
@@ -97,7 +97,7 @@ def test_stopped_after_any_pass(after: int, unstopped: Run, tmp_path: Path) -> N
     events = start(write_program(tmp_path / "program"), tmp_path / "runs")
     started = next(events)
     assert isinstance(started, Started) and started.run == tmp_path / "runs" / "several-seed4"
-    while after and not (isinstance(event := next(events), Passed) and event.done.number == after):
+    while after and not (isinstance(event := next(events), PassFinished) and event.done.number == after):
         pass
     next(events)  # into the next pass, none of which may be left
     events.close()
@@ -122,7 +122,7 @@ def test_any_engine_and_type_is_resumed(engine: str, dtype: str, tmp_path: Path)
     options = Options(out=tmp_path / "runs", engine=engine, dtype=dtype)
     *_, whole = run(program, chosen, 1, options)
     events = run(program, chosen, 1, options)
-    while not (isinstance(event := next(events), Passed) and event.done.number == 2):
+    while not (isinstance(event := next(events), PassFinished) and event.done.number == 2):
         pass
     events.close()
     cut = tmp_path / "runs" / "small-2"
@@ -171,7 +171,7 @@ def test_killed_after_any_pass(seconds: float, saved: list[int], unstopped: Run,
     """The folder as a kill leaves it goes on from its last checkpoint: stages end with passes 3, 5 and 7."""
     copies = []
     for event in start(write_program(tmp_path / "program"), tmp_path / "runs", save_every=seconds):
-        if isinstance(event, (Started, Passed)):
+        if isinstance(event, (Started, PassFinished)):
             folder = event.run if isinstance(event, Started) else copies[0][0]
             copies.append((folder, shutil.copytree(folder, tmp_path / f"killed-{len(copies)}")))
     assert [open_run(copy).snapshot.number for _, copy in copies] == saved
@@ -197,7 +197,7 @@ def test_a_run_that_fails_keeps_the_passes_that_were_told(tmp_path: Path) -> Non
     told = []
     with pytest.raises(SnError, match="diverged in pass") as caught:
         for event in run(program, program.trainings.get("n"), 1, Options(out=tmp_path)):
-            if isinstance(event, Passed):
+            if isinstance(event, PassFinished):
                 told.append(event.done.number)
     assert len(told) > 3 and f"pass {told[-1] + 1}" in str(caught.value)
     assert open_run(tmp_path / "n").snapshot.number == told[-1]
@@ -253,7 +253,7 @@ def test_other_data_or_another_net_is_refused(tmp_path: Path) -> None:
     pattern_file = main.parent / "parts" / "x.pat"
     content = pattern_file.read_text()
     pattern_file.write_text(content.replace("1", "2"))
-    with pytest.raises(SnError, match="are not those the run was begun with"):
+    with pytest.raises(SnError, match="are not those the run was started with"):
         list(resume(folder))
     pattern_file.write_text(content)
     copy = folder / "source" / "parts" / "net.sn"
@@ -366,6 +366,6 @@ def test_files_outside_of_the_program_are_refused(tmp_path: Path) -> None:
     main = write_program(tmp_path / "program")
     main.write_text(PROGRAM.replace("parts/x.pat", "../x.pat"))
     (tmp_path / "x.pat").write_text((main.parent / "parts" / "x.pat").read_text())
-    with pytest.raises(SnError, match="outside of the folder of the program"):
+    with pytest.raises(SnError, match="outside the folder of the program"):
         list(start(main, tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()

@@ -399,7 +399,7 @@ def test_the_command(tmp_path):
     assert err.count("warning: not carried over: (train ") == 2 and "(libload" in out and "not carried over" in out
     (tmp_path / "calls.sn").write_text(out)
     assert code == 0 and snsim(tmp_path, "run", "calls.sn") == (0, "", "")
-    assert "is the file that is converted" in snsim(tmp_path, "convert", "old.sn", "-o", "./old.sn")[2]
+    assert "is the input file" in snsim(tmp_path, "convert", "old.sn", "-o", "./old.sn")[2]
     (tmp_path / "two.sn").write_text("(net a (layer i 2) (layer o 1) (connect i o (full))) (net b (like a))")
     assert "choose one: --net a" in snsim(tmp_path, "convert", "--to", "sn28", "two.sn")[2]
     assert snsim(tmp_path, "convert", "--to", "sn28", "--net", "b", "two.sn")[0] == 0

@@ -14,7 +14,7 @@ from snsim import engines
 from snsim.data.catalog import find
 from snsim.engines.protocol import Settings
 from snsim.runs.options import Options
-from snsim.runs.run import Passed, run
+from snsim.runs.run import PassFinished, run
 from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights
 from snsim.training.parameter_scopes import rates_in_pass
@@ -145,7 +145,7 @@ def test_the_misses_of_2022(data, engine, passes, tmp_path):
         engine=engine, data=(data,), initial=tmp_path / "init.npz", passes=passes, out=tmp_path, online=False
     )
     events = run(program(), program().trainings.get("lecun89-2022"), 1, options)
-    done = [event.done for event in events if isinstance(event, Passed)]
+    done = [event.done for event in events if isinstance(event, PassFinished)]
     assert [(one.train.misses, one.test.misses) for one in done] == misses[:passes]
     assert (done[0].train.loss, done[0].test.loss) == pytest.approx(first, rel=1e-4)
     if passes == len(misses):

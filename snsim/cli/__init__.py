@@ -1,1 +1,1 @@
-"""The command line: one file for each command, and main.py, which lists them."""
+"""The command line: one file for each command, and main.py, which lists the commands."""

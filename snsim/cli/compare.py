@@ -1,4 +1,4 @@
-"""`snsim compare`: a training beside a hand-coded module, or one engine beside another."""
+"""`snsim compare`: compare a training with a hand-written module, or one engine with another."""
 
 from __future__ import annotations
 
@@ -31,13 +31,18 @@ if TYPE_CHECKING:
     metavar="N",
     default=500,
     show_default=True,
-    help="How many presentations both learn.",
+    help="Number of presentations that both train on.",
 )
 @click.option(
-    "--tolerance", type=float, metavar="X", default=1e-5, show_default=True, help="What numbers may differ by."
+    "--tolerance",
+    type=float,
+    metavar="X",
+    default=1e-5,
+    show_default=True,
+    help="Largest difference taken as equal.",
 )
-@click.option("--only", metavar="NAME", help="The training, where FILE declares several.")
-@click.option("--sgd", type=float, metavar="RATE", help="Both learn by plain gradient descent, at this rate.")
+@click.option("--only", metavar="NAME", help="Training to compare, if FILE declares several.")
+@click.option("--sgd", type=float, metavar="RATE", help="Train both by plain gradient descent at this rate.")
 @click.option(
     "--mapping",
     type=click.Path(path_type=Path),
@@ -45,39 +50,40 @@ if TYPE_CHECKING:
     help='Parameters whose names differ: {"h1.bias": "conv1.bias"}.',
 )
 @click.option("--seed", type=Whole(min=0), metavar="N", help="Seed. [default: the first of the training]")
-@click.option("--engine", metavar="NAME", help="Engine that computes; `snsim list engine` names them.")
+@click.option("--engine", metavar="NAME", help="Engine; `snsim list engine` names them.")
 @click.option(
     "--dtype",
     type=click.Choice(["float64", "float32"]),
     default="float64",
     show_default=True,
-    help="Precision of both.",
+    help="Floating-point type of both.",
 )
-@click.option("--data", "data", multiple=True, metavar="NAME", help="Data set; repeat it in order of preference.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
-@click.option("--initial", type=click.Path(path_type=Path), help="Initial weights from an npz or safetensors file.")
+@click.option("--data", "data", multiple=True, metavar="NAME", help="Data set; repeat in order of preference.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
+@click.option("--initial", type=click.Path(path_type=Path), help="Initial weights: an npz or safetensors file.")
 @memory_option
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
-@click.option("--offline", is_flag=True, help="Never look for data on the network.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each two that are compared.")
+@click.option("--offline", is_flag=True, help="Never download data.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each comparison.")
 def compare(file: str, module: str | None, **options: Any) -> int:
-    """Hold the training of FILE against a module that was coded by hand in PyTorch, or, without one, the engines
-    against each other: same initial weights, patterns, order, shifts, dropout, cost and rates. FILE.py is executed.
+    """Compare the training of FILE with a PyTorch module, or the engines with each other.
 
-    Tells by layer the largest difference of states, gradients and weights, the first presentation and layer that
-    differ, and the speed of both. Exit code 1 where they differ.
+    Both sides get the same initial weights, patterns, order, shifts, dropout, cost and rates. FILE.py is executed.
 
-    Parameters are matched by name (h1.bias: h1_bias, h1.bias), then by shape, or by --mapping. What the class has of
-    `cost(outputs, targets)` and `configure_optimizers()` is its own; otherwise cost and rule are those of the training.
-    Its calls of dropout, in order, are given what the training drops; states and cost are compared with nothing
-    dropped.
+    Reports the largest difference of states, gradients and weights per layer, where the two first diverge, and the
+    speed of both. Exit code 1 if they differ.
+
+    Parameters are matched by name (h1.bias: h1_bias, h1.bias), then by shape, or by --mapping. If the class has
+    `cost(outputs, targets)` or `configure_optimizers()`, these are used; otherwise cost and update rule are those of
+    the training. Its dropout calls get, in order, the units that the training drops; states and cost are compared
+    without dropout.
     """
     from snsim.cli.run import options_from
 
     if module is None and options["mapping"]:
         raise WrongUseError(
-            "--mapping is for a module, and none is named",
-            "name a FILE.py:Class behind the file, or leave --mapping out",
+            "--mapping needs a module, and none is given",
+            "write FILE.py:Class after the file, or leave out --mapping",
         )
     set_values = presets(options["settings"])
     chosen = options_from({**options, "passes": None, "out": None}, set_values)
@@ -89,36 +95,36 @@ _COLOURS = {"equal:": (BOLD, GREEN), "DIFFERENT": (BOLD, RED)}
 
 
 def compare_file(
-    program: Program, module: str | None, options: Options, given: Mapping[str, Any], as_json: bool
+    program: Program, module: str | None, options: Options, stated: Mapping[str, Any], as_json: bool
 ) -> int:
-    """Compare and print; exit code 1 where something differs."""
+    """Compare, print, and return the exit code: 1 if something differs."""
     from snsim.comparison.report import comparison_json, comparison_text
 
-    alike = True
-    for number, made in enumerate(_comparisons(program, module, options, given, as_json)):
-        alike &= made.equal
+    is_equal = True
+    for number, comparison in enumerate(_comparisons(program, module, options, stated, as_json)):
+        is_equal &= comparison.equal
         if as_json:
-            echo(for_json(comparison_json(made)))
+            echo(for_json(comparison_json(comparison)))
         else:
-            echo(("\n" if number else "") + "\n".join(map(_painted, comparison_text(made).split("\n"))))
-    return 0 if alike else FAULT
+            echo(("\n" if number else "") + "\n".join(map(_painted, comparison_text(comparison).split("\n"))))
+    return 0 if is_equal else FAULT
 
 
 def _comparisons(
-    program: Program, module: str | None, options: Options, given: Mapping[str, Any], as_json: bool
+    program: Program, module: str | None, options: Options, stated: Mapping[str, Any], as_json: bool
 ) -> Iterator[Comparison]:
     from snsim.comparison.compare import compare as compare_module
     from snsim.comparison.compare import compare_engines
 
-    stated = {name: given[name] for name in ("presentations", "tolerance", "only", "sgd", "seed")}
+    limits = {name: stated[name] for name in ("presentations", "tolerance", "only", "sgd", "seed")}
     say = (lambda sentence: None) if as_json else (lambda sentence: echo(for_line(sentence), err=True))
     if module is None:
-        yield from compare_engines(program, **stated, options=options, say=say)
+        yield from compare_engines(program, **limits, options=options, say=say)
     else:
-        yield compare_module(program, module, mapping=given["mapping"], options=options, say=say, **stated)
+        yield compare_module(program, module, mapping=stated["mapping"], options=options, say=say, **limits)
 
 
 def _painted(line: str) -> str:
-    """The verdict in colours."""
+    """Return a line of the report with its verdict in colour."""
     word, blank, rest = line.partition(" ")
     return paint(word, *_COLOURS[word], stream=sys.stdout) + blank + rest if word in _COLOURS else line

@@ -1,4 +1,4 @@
-"""`snsim convert`: programs of SN-2.8 and files of NetTool to declarative text, and declared nets back to calls."""
+"""`snsim convert`: turn SN-2.8 programs and NetTool files into declarations, and declared nets into SN-2.8 calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from snsim.protected_files import write_output
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where the text goes. [default: the standard output]",
+    help="File to write. [default: standard output]",
 )
 @click.option(
     "--to",
@@ -32,20 +32,20 @@ from snsim.protected_files import write_output
     type=click.Choice(["net", "sn28"]),
     default="net",
     show_default=True,
-    help="What is written: (net ...) and (train ...), or calls of SN-2.8.",
+    help="Output: (net ...) and (train ...), or calls of SN-2.8.",
 )
 @click.option(
     "--net",
     "name",
     metavar="NAME",
-    help="The net: how it is called [default: like FILE], or, with --to sn28, which of several.",
+    help="Name of the new net [default: that of FILE]; with --to sn28, which of several nets.",
 )
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
-    help="Kernel of SN-2.8 for a program that chooses none.",
+    help="SN-2.8 kernel for a program that chooses none.",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which its files are looked for first.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for its files.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 def convert(
     file: str,
@@ -56,38 +56,40 @@ def convert(
     data_dir: Path | None,
     settings: Sequence[str],
 ) -> None:
-    r"""Turn FILE, a program of SN-2.8 or a file of its editor NetTool, into declarative text: (net ...) with an
-    (expect ...) that holds, and (train ...) as far as what the program does has a declarative meaning. The program is
-    run, but what learns in it is only noted. What was not carried over is said, and stands in comments.
+    r"""Turn FILE, an SN-2.8 program or a file of the editor NetTool, into declarations.
+
+    The output has (net ...) with an (expect ...) that holds, and (train ...) where the program trains in a way that can
+    be declared. The program is run, but its training is only recorded. Parts that cannot be converted are reported, and
+    stand in comments.
 
     \b
     snsim convert old.sn -o new.sn
     snsim convert --to sn28 nets/lecun89.sn
 
-    With --to sn28 a declared net is written as a program that makes it by build-net and the words of connect.sn.
-    Both ways what was written is run and held against the net it was made from, connection by connection.
+    With --to sn28 a declared net becomes a program that builds it by build-net and the functions of connect.sn.
+    In both directions the output is run and compared with the original net, connection by connection.
     """
     from snsim.convert.convert import to_declarative, to_sn28
     from snsim.language.limits import ACTING
     from snsim.language.source_files import read_source
     from snsim.program import Host, read_program, scratch
 
-    given = presets(settings)
+    values = presets(settings)
     if language == "sn28":
         if kernel is not None:
             raise WrongUseError(
-                "--kernel is for a program of SN-2.8, and --to sn28 reads declared nets",
+                "--kernel applies to SN-2.8 programs, but --to sn28 reads declared nets",
                 "leave out one of --kernel and --to sn28",
             )
-        program = read_program(file, presets=given, port=sys.stderr)
+        program = read_program(file, presets=values, port=sys.stderr)
         converted = to_sn28(program, name)
     else:
         source = read_source(file, ACTING)
         with scratch() as place:
-            converted = to_declarative(source, Host(kernel, data_dir, place.output), name, given)
+            converted = to_declarative(source, Host(kernel, data_dir, place.output), name, values)
     for note in converted.notes:
-        lost = Fault(f"not carried over: {note}", hint=_NOT_CARRIED, severity="warning")
-        echo(painted_fault(lost, sys.stderr), err=True)
+        warning = Fault(f"not carried over: {note}", hint=_NOT_CARRIED, severity="warning")
+        echo(painted_fault(warning, sys.stderr), err=True)
     if output is None:
         click.echo(for_stream(converted.text, sys.stdout), nl=False)
         return
@@ -95,12 +97,12 @@ def convert(
     echo(f"{for_line(output)}: " + "; ".join(f"net {net.name}, {net.summary}" for net in converted.nets))
 
 
-_NOT_CARRIED = "write it by hand in the converted text, or keep the original for it"
+_NOT_CARRIED = "write it by hand in the converted text, or keep the original for this part"
 
 
 def _write(output: Path, text: str, source: Path) -> None:
     if exists(output) and exists(source) and output.samefile(source):
-        raise fail(f"{output} is the file that is converted", None, hint="choose another name: -o new.sn")
+        raise fail(f"{output} is the input file", None, hint="choose another name: -o new.sn")
     try:
         write_output(output, text.encode("utf-8", "surrogateescape"))
     except OSError as problem:

@@ -1,4 +1,4 @@
-"""`snsim data`: what data sets there are, which of them are here, and what is in one."""
+"""`snsim data`: list the data sets, or describe one."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
-@click.option("--offline", is_flag=True, help="Never look for data on the network.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
+@click.option("--offline", is_flag=True, help="Never download data.")
 def data(name: str | None, data_dir: Path | None, offline: bool) -> None:
     """List the data sets and where they are, or describe the data set NAME."""
     echo(overview(data_dir) if name is None else describe(name, data_dir, offline))
 
 
 def overview(data_dir: Path | None) -> str:
-    """A line for each data set: sizes, shape of a picture, whether it is here; then where files are looked for."""
+    """Return a line for each data set (sizes, shape, where it is), then the folders that are searched."""
     from snsim.data.catalog import DATA_SETS
     from snsim.data.fetch import Fetcher, Search
 
@@ -40,7 +40,7 @@ def overview(data_dir: Path | None) -> str:
     for entry in DATA_SETS:
         train, test = entry.value.sizes
         rows.append(
-            (entry.name, f"{train:,}", f"{test:,}", shape_text(entry.value.shape), _whereabouts(entry.value, fetcher))
+            (entry.name, f"{train:,}", f"{test:,}", shape_text(entry.value.shape), _location(entry.value, fetcher))
         )
     places = [f"{for_line(folder)} ({origin})" for origin, folder in search.folders()]
     places += [f"{for_line(search.cache)} (the cache)", "public addresses"]
@@ -48,14 +48,14 @@ def overview(data_dir: Path | None) -> str:
         [
             *aligned(rows, "lrrll"),
             "",
-            f"looked for in {', '.join(places)}",
-            "`snsim data NAME` fetches one and tells what is in it",
+            f"searched: {', '.join(places)}",
+            "`snsim data NAME` downloads one and describes it",
         ]
     )
 
 
 def describe(name: str, data_dir: Path | None, offline: bool) -> str:
-    """What one data set is, where its files were found, its sizes and class counts. Fetches what is not here."""
+    """Return what a data set is, where its files are, its sizes and class counts. Missing files are downloaded."""
     from snsim.data.catalog import DATA_SETS, find
     from snsim.data.fetch import Search
 
@@ -72,11 +72,11 @@ def describe(name: str, data_dir: Path | None, offline: bool) -> str:
     return "\n".join(lines)
 
 
-def _whereabouts(data_set: DataSet, fetcher: Fetcher) -> str:
-    """The folder of its files if all are here, else that they have to be fetched."""
+def _location(data_set: DataSet, fetcher: Fetcher) -> str:
+    """Return the folders of the files of a data set, or that they must be downloaded."""
     places = [fetcher.locate(file) for file in data_set.files]
     if any(place is None for place in places):
-        return "not here: is fetched when it is asked for"
+        return "not here: downloaded when needed"
     return ", ".join(sorted({str(place.parent) for place in places if place is not None}))
 
 

@@ -1,4 +1,4 @@
-"""`snsim lsp` and `snsim editor`: the language server, and what editors colour by."""
+"""`snsim lsp` and `snsim editor`: the language server, and an extension for VS Code."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from snsim.escaping import for_line, for_shell
 
 @click.command()
 def lsp() -> int:
-    """Speak the language server protocol on standard input and output, for an editor that starts it.
+    """Run a language server on standard input and output; an editor starts it.
 
-    Faults as you type, help under the pointer, completion, the way to definitions. Needs pygls: pip install snsim[lsp].
+    Errors as you type, help under the pointer, completion, go to definition. Needs pygls: pip install snsim[lsp].
     """
     from snsim.editor.server import serve
 
@@ -23,17 +23,17 @@ def lsp() -> int:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("editors/vscode"))
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 if a file there is not what would be written.")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 if a file in FOLDER is out of date.")
 def editor(folder: Path, check: bool) -> int:
-    """Build an extension for VS Code in FOLDER: colours for all names that snsim knows, and the language server.
+    """Write an extension for VS Code into FOLDER: colours for every name, and the language server.
 
-    Its file syntaxes/sn.tmLanguage.json is a TextMate grammar, which other editors read too.
+    Its file syntaxes/sn.tmLanguage.json is a TextMate grammar, which other editors can read too.
     """
     from snsim.editor.vscode import write_extension
 
     stale = write_extension(folder, check)
     for path in stale:
-        found = "is not what would be written" if path.is_file() else "is not there"
+        state = "is out of date" if path.is_file() else "is missing"
         name = for_line(path)
-        echo(f"{name} {found}: snsim editor {for_shell([folder])}" if check else f"{name} written")
+        echo(f"{name} {state}: snsim editor {for_shell([folder])}" if check else f"{name} written")
     return 1 if check and stale else 0

@@ -1,4 +1,4 @@
-"""How the command line reports a fault, and the streams that it prints to."""
+"""Report faults on the command line, and prepare the streams that it prints to."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from snsim.input_files import shown
 
 
 def report(faults: Sequence[Fault], as_json: bool = False) -> None:
-    """Print faults on standard error, or, as events, one JSON object a line on standard output.
+    """Print faults on standard error, or as events on standard output, one JSON object a line.
 
-    Of very many only the first are printed, and how many more there are: as JSON in a last event with their `count`.
+    If there are very many, only the first are printed, then how many more there are (as JSON: an event with `count`).
     """
     first = first_faults(faults)
     if len(first) > MOST_FAULTS and as_json:
-        more = {"event": "more", **first.pop().as_json(), "count": len(faults) - MOST_FAULTS}
+        rest = {"event": "more", **first.pop().as_json(), "count": len(faults) - MOST_FAULTS}
         report(first, True)
-        echo(for_json(more))
+        echo(for_json(rest))
         return
     for fault in first:
         if as_json:
@@ -35,7 +35,7 @@ def report(faults: Sequence[Fault], as_json: bool = False) -> None:
 
 
 class WrongUseError(click.UsageError):
-    """The command was called wrongly: a sentence, and what to type instead."""
+    """A wrong call of a command: a sentence, and what to type instead."""
 
     def __init__(self, message: str, hint: str, context: click.Context | None = None):
         super().__init__(message, context)
@@ -43,15 +43,16 @@ class WrongUseError(click.UsageError):
 
 
 def help_hint(error: click.ClickException) -> str:
-    """Return the remedy for a call that click refuses: that of the error, or the command that tells what is taken."""
+    """Return the hint for a call that click refuses: that of the error, or the command that prints the help."""
     if isinstance(error, WrongUseError):
         return error.hint
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None and context.parent is not None else "snsim"
-    return f"`{command} --help` tells what it takes"
+    return f"`{command} --help` lists its arguments and options"
 
 
 def report_own_fault(as_json: bool) -> None:
+    """Print the traceback of an error in snsim itself, and ask the user to report it."""
     import traceback
 
     text = traceback.format_exc()
@@ -65,8 +66,10 @@ def report_own_fault(as_json: bool) -> None:
 
 
 def prepare_streams() -> None:
-    """Streams that take whatever is printed: closed ones lead nowhere, and a character that the encoding of one lacks
-    is written as its number.
+    """Make standard output and error take any text.
+
+    A closed stream is replaced by one to nowhere. A character that the encoding of a stream lacks is written as its
+    number.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -77,12 +80,12 @@ def prepare_streams() -> None:
 
 
 def leave_stdout() -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not complain on its way out."""
+    """Drop what is still buffered for standard output, so that Python raises no error when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_output_broken(error: OSError) -> bool:
-    """Return whether an error came from printing: click's `echo` raised it, or a buffer can no longer be flushed."""
+    """Return whether an error came from printing: click's `echo` raised it, or a stream cannot be flushed."""
     trace = error.__traceback__
     while trace is not None:  # a stream without a buffer (python -u) has nothing to flush
         if trace.tb_frame.f_code is click.echo.__code__:
@@ -97,8 +100,8 @@ def is_output_broken(error: OSError) -> bool:
 
 
 _REMEDIES = {
-    errno.ENOSPC: "make room on the disk, and give the command again",
-    errno.EDQUOT: "make room within your quota, and give the command again",
+    errno.ENOSPC: "free space on the disk, then run the command again",
+    errno.EDQUOT: "free space within your quota, then run the command again",
     errno.EFBIG: "the limit of file sizes is too low: ulimit -f unlimited",
     errno.EMFILE: "the limit of open files is too low: ulimit -n 1024",
     errno.ENFILE: "close other programs: the system has too many open files",
@@ -108,12 +111,12 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "give a shorter name: file systems take 255 bytes",
     errno.ELOOP: "the name is a link to itself: remove it with rm",
     errno.ENOENT: "check the name, or make the folder that it is in with mkdir",
-    errno.ENOMEM: "end other programs, or take a smaller net",
+    errno.ENOMEM: "close other programs, or use a smaller net",
 }
 
 
 def system_fault(error: OSError) -> Fault:
-    """The fault for what the system refuses: the file that it is about, if it tells, and why."""
+    """Return the fault for an error of the operating system: the file, if it is named, and the reason."""
     reason = error.strerror or str(error) or type(error).__name__
     names = [shown(str(name)) for name in (error.filename, error.filename2) if name is not None]
     hint = _REMEDIES.get(
@@ -122,4 +125,4 @@ def system_fault(error: OSError) -> Fault:
         if names
         else "check the disk and the limits of the system: df, ulimit -a",
     )
-    return Fault(f"{' and '.join(names)}: {reason}" if names else f"the system refuses to go on: {reason}", hint=hint)
+    return Fault(f"{' and '.join(names)}: {reason}" if names else f"the operating system reports: {reason}", hint=hint)

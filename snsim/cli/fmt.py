@@ -1,4 +1,4 @@
-"""`snsim fmt`: files of the language in their canonical layout, or whether they are."""
+"""`snsim fmt`: format files, or check their format."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from snsim.protected_files import write_output
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 if a file is not laid out so.")
-@click.option("--diff", is_flag=True, help="Write nothing; print what would be changed.")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 if a file is not formatted.")
+@click.option("--diff", is_flag=True, help="Write nothing; print the changes.")
 def fmt(files: Sequence[str], check: bool, diff: bool) -> int:
-    """Lay out each FILE (of a folder: the .sn files in it; -: standard input) in the canonical way.
+    """Format each FILE; for a folder the .sn files in it, for - standard input.
 
-    What is read stays the same, line ends and comments too. Two blanks or more inside a line make a column, which is
-    lined up in the lines around it.
+    The forms stay the same, and so do comments and line endings. Two or more spaces inside a line make a column, which
+    is aligned with the lines around it.
     """
     if list(files) == ["-"]:
         return format_stream(check or diff, diff)
@@ -35,8 +35,10 @@ def fmt(files: Sequence[str], check: bool, diff: bool) -> int:
 
 
 def format_files(names: Sequence[str], check: bool, show: bool) -> int:
-    """Write the files anew that are not laid out so, and name them; folders stand for the .sn files in them. With
-    `check` nothing is written, and the exit code is 1 if any would be; with `show` the differences are printed.
+    """Format files in place, print the names of those that change, and return the exit code.
+
+    A folder stands for the .sn files in it. With `check` nothing is written, and the exit code is 1 if a file would
+    change; with `show` the differences are printed.
     """
     changed = 0
     faults: list[Fault] = []
@@ -54,20 +56,20 @@ def format_files(names: Sequence[str], check: bool, show: bool) -> int:
         if show:
             click.echo(for_stream(_differences(for_line(path), source.text, text), sys.stdout), nl=False)
         elif check:
-            echo(f"{for_line(path)} is not laid out so: snsim fmt {for_shell([path])}")
+            echo(f"{for_line(path)} is not formatted: snsim fmt {for_shell([path])}")
         else:
             _write(path, text)
-            echo(f"{for_line(path)} laid out")
+            echo(f"{for_line(path)} formatted")
     sys.stdout.flush()
     if faults:
         raise SnError(faults)
     if not changed and not show:
-        echo("1 file is laid out already" if len(files) == 1 else f"{len(files)} files are laid out already")
+        echo("1 file is formatted already" if len(files) == 1 else f"{len(files)} files are formatted already")
     return FAULT if check and changed else 0
 
 
 def format_stream(check: bool, show: bool) -> int:
-    """Standard input laid out, on standard output; `check` and `show` as for files."""
+    """Format standard input to standard output; `check` and `show` as for files."""
     source = read_input()
     text = formatted(source)
     if show:
@@ -75,26 +77,26 @@ def format_stream(check: bool, show: bool) -> int:
     elif not check:
         click.echo(for_stream(text, sys.stdout), nl=False)
     elif text != source.text:
-        echo(f"{source.name} is not laid out so: snsim fmt -")
+        echo(f"{source.name} is not formatted: snsim fmt -")
     return FAULT if check and text != source.text else 0
 
 
 def _differences(name: str, before: str, now: str) -> str:
-    return "".join(difflib.unified_diff(before.splitlines(True), now.splitlines(True), name, f"{name}, laid out"))
+    return "".join(difflib.unified_diff(before.splitlines(True), now.splitlines(True), name, f"{name}, formatted"))
 
 
 def _files(names: Sequence[str]) -> list[Path]:
-    found: list[Path] = []
+    paths: list[Path] = []
     for name in names:
         path = Path(name)
         if is_folder(path):
             inside = sorted(path.rglob("*.sn"))
             if not inside:
-                raise fail(f"no .sn file is in {path}", hint="name a file, or a folder with .sn files in it or below")
-            found += inside
+                raise fail(f"there is no .sn file in {path}", hint="name a file, or a folder with .sn files")
+            paths += inside
         else:
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""`snsim list` and `snsim help`: the names there are, and what each is."""
+"""`snsim list` and `snsim help`: list the names of the language, and explain one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snsim.colour import echo
 @click.command(name="list")
 @click.argument("kind", required=False)
 def list_names(kind: str | None) -> None:
-    """List every name that means something, or those of one KIND, with a line of help each."""
+    """List every name with a meaning, or those of one KIND, each with a line of help."""
     from snsim.glossary import names
 
     echo(names.listing(kind))
@@ -20,7 +20,7 @@ def list_names(kind: str | None) -> None:
 @click.argument("name", required=False)
 @click.pass_context
 def help_name(context: click.Context, name: str | None) -> None:
-    """Say what NAME is: its syntax, what it does, its options."""
+    """Explain NAME: its syntax, what it does, its options."""
     from snsim.glossary import names
 
     parent = context.find_root()

@@ -1,4 +1,4 @@
-"""Ctrl-C for the command line: it is never lost, and it ends the process with exit code 130."""
+"""Ctrl-C on the command line: no interrupt is lost, and the exit code is 130."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from typing import Any
 from snsim.cli.exit_codes import INTERRUPTED
 from snsim.operating_system import interrupt_main_thread
 
-_AGAIN = 0.02  # seconds after which a lost interrupt is sent again
+_DELAY = 0.02  # seconds after which a lost interrupt is sent again
 
 
 def keep_interrupts() -> None:
-    """Send an interrupt again that arrived where Python cannot raise it.
+    """Send an interrupt again if it came where Python cannot raise it.
 
-    Those places are callbacks from C, and `__del__` and weak references of objects that end, as those of llvmlite.
-    Python hands such an exception to `sys.unraisablehook` and goes on.
+    Such places are callbacks from C, `__del__` methods and callbacks of weak references, as llvmlite has them. Python
+    passes such an exception to `sys.unraisablehook` and continues.
     """
-    before = sys.unraisablehook
+    previous = sys.unraisablehook
 
-    def hear(unraisable: Any) -> None:
+    def resend(unraisable: Any) -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-            before(unraisable)
+            previous(unraisable)
             return
-        again = threading.Timer(_AGAIN, interrupt_main_thread)
-        again.daemon = True
-        again.start()
+        timer = threading.Timer(_DELAY, interrupt_main_thread)
+        timer.daemon = True
+        timer.start()
 
-    sys.unraisablehook = hear
+    sys.unraisablehook = resend
 
 
 def leave(code: int) -> int:
-    """Return the exit code of a command that is done. One that was interrupted ends the process at once.
+    """Return the exit code of a command that has ended; after an interrupt, exit at once.
 
-    Python would end it by the signal in place of the exit code where the interrupt arrived inside of `exec`, and
-    dataclasses are made so. From here on Ctrl-C is ignored: what remains takes milliseconds.
+    If the interrupt came inside `exec`, which makes dataclasses, Python would end by the signal instead of the exit
+    code. From here on Ctrl-C is ignored: the rest takes milliseconds.
     """
     if threading.current_thread() is not threading.main_thread():
         return code

@@ -1,9 +1,10 @@
 """The command line: `snsim run | reproduce | show | check | compare | repl | fmt | list | help | data | lsp ...`.
 
-Commands only read their options, call one function and print. What is heavy (torch, rich, the language) is imported
-by the command that needs it, so that `snsim --help` and `snsim check` answer at once. Exit codes: 0; 1 a fault in
-the program or the data, or what was compared differs; 2 a wrong call; 70 a fault of snsim; 130 interrupted; 141 nobody
-reads the output any more.
+A command reads its options, calls one function and prints. Slow imports (torch, rich, the language) stand inside the
+command that needs them, so that `snsim --help` and `snsim check` answer at once.
+
+Exit codes: 0 success; 1 an error in the program or the data, or a comparison that differs; 2 a wrong call; 70 an error
+of snsim; 130 interrupted; 141 the reader of the output has gone.
 """
 
 from __future__ import annotations
@@ -35,30 +36,30 @@ from snsim.escaping import for_shell
 from snsim.optional_packages import install_hint
 from snsim.registry import suggest
 
-# Where each command is, and its line in the help. A command is imported when it is asked for, so that help is quick.
+# The module of each command, and its line in the help. A command is imported when it is called, so that help is fast.
 COMMANDS = {
     "run": ("snsim.cli.run:run", "Train what a file declares."),
-    "reproduce": ("snsim.cli.reproduce:reproduce", "Run studies, all seeds, over the cores or a cluster, and report."),
+    "reproduce": ("snsim.cli.reproduce:reproduce", "Run studies with all seeds on all cores or a cluster, and report."),
     "show": ("snsim.cli.show:show", "Show nets: layers, connections, tables, every default."),
-    "check": ("snsim.cli.show:check", "Report every fault, or counts where there is none."),
+    "check": ("snsim.cli.show:check", "Report every error of a file, or its counts."),
     "compare": (
         "snsim.cli.compare:compare",
-        "Hold a training against hand-coded PyTorch, or engines against each other.",
+        "Compare a training with hand-written PyTorch, or engines with each other.",
     ),
-    "reject": ("snsim.cli.reject:reject", "Say how many patterns a run must reject to be right on the rest."),
+    "reject": ("snsim.cli.reject:reject", "Report how many patterns a run must reject for a small error on the rest."),
     "plot": ("snsim.cli.plot:plot", "Draw a run, a net or an nlf."),
-    "report": ("snsim.cli.report:report", "Write a run as one page of HTML."),
+    "report": ("snsim.cli.report:report", "Write a run as one HTML page."),
     "convert": (
         "snsim.cli.convert:convert",
-        "Turn a program of SN-2.8 into declarative text, or a net into its calls.",
+        "Turn an SN-2.8 program into declarations, or a net into SN-2.8 calls.",
     ),
-    "list": ("snsim.cli.help:list_names", "List every name that means something."),
-    "help": ("snsim.cli.help:help_name", "Say what a name is."),
+    "list": ("snsim.cli.help:list_names", "List every name of the language."),
+    "help": ("snsim.cli.help:help_name", "Explain a name."),
     "data": ("snsim.cli.data:data", "List the data sets, or describe one."),
-    "repl": ("snsim.cli.repl:repl", "A prompt: type forms, train, look into nets."),
-    "fmt": ("snsim.cli.fmt:fmt", "Lay out files in the canonical way."),
-    "lsp": ("snsim.cli.editor:lsp", "Answer an editor: faults, help, names (language server)."),
-    "editor": ("snsim.cli.editor:editor", "Write what editors colour the language by."),
+    "repl": ("snsim.cli.repl:repl", "Start a prompt: type forms, train, inspect nets."),
+    "fmt": ("snsim.cli.fmt:fmt", "Format files."),
+    "lsp": ("snsim.cli.editor:lsp", "Run a language server for editors: errors, help, completion."),
+    "editor": ("snsim.cli.editor:editor", "Write an extension for VS Code, with colours and the language server."),
 }
 
 
@@ -79,8 +80,8 @@ class Commands(Mapping[str, click.Command]):
         return len(COMMANDS)
 
 
-class InOrder(click.Group):
-    """A group whose help lists the commands as they stand in COMMANDS, and imports none for it."""
+class OrderedGroup(click.Group):
+    """A group whose help lists the commands in the order of COMMANDS, without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -104,7 +105,7 @@ class InOrder(click.Group):
 
 
 @click.group(
-    cls=InOrder,
+    cls=OrderedGroup,
     commands=Commands(),
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -112,10 +113,10 @@ class InOrder(click.Group):
 @click.version_option(__version__, message="snsim %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> int | None:
-    r"""Networks described in SN's Lisp: checked, shown and trained. Alone on a terminal, snsim is a prompt.
+    r"""Check, show and train neural networks described in SN's Lisp. Without a command, snsim starts a prompt.
 
     \b
-    snsim check nets/lecun89.sn     every fault of the description, or its counts
+    snsim check nets/lecun89.sn     every error of the description, or its counts
     snsim show  nets/lecun89.sn     layers, connections, tables, every default
     snsim run   nets/lecun89.sn     train it
     """
@@ -130,26 +131,26 @@ def cli(context: click.Context) -> int | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit code. No fault of a user ends in a traceback."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in given
-    # NumPy's matrices are small here: threads would cost more than they give, and much more on a busy machine.
+    """Run the command line and return its exit code. No error of a user ends in a traceback."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    # NumPy's matrices are small here: threads would cost more than they gain, above all on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     prepare_streams()
     with warnings.catch_warnings():
         tell_warnings(lambda sentence: report([_cache_warning(sentence)], as_json))
-        return _run(given, as_json)
+        return _run(words, as_json)
 
 
 def _cache_warning(sentence: str) -> Fault:
-    return Fault(sentence, hint="name a folder of your own with the variable SNSIM_CACHE", severity="warning")
+    return Fault(sentence, hint="name another folder in the environment variable SNSIM_CACHE", severity="warning")
 
 
-def _run(given: list[str], as_json: bool) -> int:
+def _run(words: list[str], as_json: bool) -> int:
     try:
-        if any("\0" in word for word in given):  # only Python can give one: a system ends each word there
-            raise click.UsageError("a zero byte stands in a word of the command")
-        code = cli.main(given, prog_name="snsim", standalone_mode=False)
+        if any("\0" in word for word in words):  # only from Python: in a system call a zero byte ends the word
+            raise click.UsageError("an argument has a zero byte")
+        code = cli.main(words, prog_name="snsim", standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -173,8 +174,8 @@ def _run(given: list[str], as_json: bool) -> int:
             report(
                 [
                     Fault(
-                        f"what snsim prints cannot be written: {error.strerror or error}",
-                        hint="make room where standard output goes, or send it elsewhere",
+                        f"the output of snsim cannot be written: {error.strerror or error}",
+                        hint="free space where standard output goes, or redirect it",
                     )
                 ]
             )
@@ -185,8 +186,8 @@ def _run(given: list[str], as_json: bool) -> int:
         report(
             [
                 Fault(
-                    "there is not enough memory for this",
-                    hint="end other programs, or take a smaller net or fewer patterns",
+                    "there is not enough memory",
+                    hint="close other programs, or use a smaller net or fewer patterns",
                 )
             ],
             as_json,
@@ -202,7 +203,7 @@ def _run(given: list[str], as_json: bool) -> int:
             as_json,
         )
         return FAULT
-    except SystemExit as stop:  # click's own: 1 where the pipe broke while a command printed, 0 after completion
+    except SystemExit as stop:  # of click: 1 if the pipe broke while a command printed, 0 after completion
         return BROKEN_PIPE if stop.code == 1 else int(stop.code or 0)
     except Exception:
         report_own_fault(as_json)

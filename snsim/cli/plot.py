@@ -1,7 +1,8 @@
-"""`snsim plot`: one command a picture. A picture goes to a file, to a window, or to the terminal as characters."""
+"""`snsim plot`: one command for each picture, drawn to a file, to a window, or as text to the terminal."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -17,14 +18,14 @@ from snsim.input_files import exists
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
-    from snsim.cli.picture_data import Looked
+    from snsim.runs.opened_run import NetSource, SplitOutputs
     from snsim.runs.options import Options
 
-_USUAL = "curves"  # what `snsim plot RUN` draws
+_DEFAULT = "curves"  # what `snsim plot RUN` draws
 
 
 class PictureGroup(click.Group):
-    """The pictures; what is the name of none is the run folder whose curves are drawn."""
+    """The group of pictures. A first argument that names no picture is a run folder, whose curves are drawn."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -37,13 +38,13 @@ class PictureGroup(click.Group):
                 raise WrongUseError(
                     f'unknown picture "{args[0]}"', suggest(args[0], list(self.commands), "pictures"), ctx
                 )
-            args = [_USUAL, *args]
+            args = [_DEFAULT, *args]
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Options before the run folder belong to the curves: `snsim plot -o a.png RUN`."""
+        """Take options before the run folder as options of the curves: `snsim plot -o a.png RUN`."""
         if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
-            args = [_USUAL, *args]
+            args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
 
 
@@ -58,40 +59,43 @@ def plot() -> None:
     """
 
 
-def _into(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: where a picture goes. The command makes (picture name, prepared data, name of the file)."""
+def _with_output(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a command with the options for its output.
+
+    The command returns the name of the picture, its data, and the name of what is drawn, for the default file name.
+    """
 
     @click.option(
         "-o",
         "--output",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="The file: .png, .svg or .pdf. [default: NAME-PICTURE.png, here]",
+        help="File to write: .png, .svg or .pdf. [default: NAME-PICTURE.png in the current folder]",
     )
-    @click.option("--show", is_flag=True, help="Show it in a window instead.")
-    @click.option("--text", "as_text", is_flag=True, help="Print it in block characters instead.")
+    @click.option("--show", is_flag=True, help="Show a window instead.")
+    @click.option("--text", "as_text", is_flag=True, help="Print block characters instead.")
     @wraps(command)
-    def placed(output: Path | None, show: bool, as_text: bool, **given: Any) -> None:
+    def with_output(output: Path | None, show: bool, as_text: bool, **options: Any) -> None:
         if (output is not None) + show + as_text > 1:
             raise WrongUseError(
-                "-o, --show and --text exclude one another: a picture goes to one place",
-                "give one of them, and the command again for another",
+                "-o, --show and --text exclude one another",
+                "give only one of them",
             )
         from snsim.plots import style
 
         if output is not None:
-            style.check_ending(output)
-        name, data, called = command(**given)
+            style.check_suffix(output)
+        name, data, subject = command(**options)
         from snsim.run_folder import folder_name
 
-        # A name is chosen by whoever wrote the description: it must not lead out of this folder.
-        stem = folder_name(called).lstrip("-.") or "picture"
-        _put(name, data, output or Path(f"{stem}-{name}.png"), show, as_text)
+        # The name comes from the description: it must not lead out of this folder.
+        stem = folder_name(subject).lstrip("-.") or "picture"
+        _write_or_show(name, data, output or Path(f"{stem}-{name}.png"), show, as_text)
 
-    return placed
+    return with_output
 
 
-def _put(name: str, data: Any, file: Path, show: bool, as_text: bool) -> None:
+def _write_or_show(name: str, data: Any, file: Path, show: bool, as_text: bool) -> None:
     import shutil
 
     from snsim.plots import style
@@ -108,149 +112,148 @@ def _put(name: str, data: Any, file: Path, show: bool, as_text: bool) -> None:
         echo(for_line(file))
 
 
-def _of_patterns(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a picture of what a run's net answers; the command is given a Looked for them."""
+def _with_outputs_of_run(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a picture of what the net of a run computes; the command gets `outputs`, a SplitOutputs."""
 
     @click.argument("run", type=click.Path(path_type=Path))
     @click.option(
-        "--of", "split", type=click.Choice(["test", "train"]), help="Which patterns. [default: test, if there are some]"
+        "--of",
+        "split",
+        type=click.Choice(["test", "train"]),
+        help="Patterns. [default: test, if there are any]",
     )
     @of_opened_run
     @wraps(command)
-    def looking(run: Path, split: str | None, options: Options, **given: Any) -> Any:
-        from snsim.cli.picture_data import look_at
+    def with_outputs(run: Path, split: str | None, options: Options, **others: Any) -> Any:
         from snsim.cli.run import sayer
+        from snsim.runs.opened_run import OpenedRun
 
-        return command(looked=look_at(run, split, options, sayer(False, False)), **given)
+        return command(outputs=OpenedRun.open(run, options, sayer(False, False)).outputs(split), **others)
 
-    return looking
+    return with_outputs
 
 
-def _of_net(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a picture of a net, which stands in a file or a run folder."""
+def _with_net(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a picture of a net; the command gets the file or the run folder as `source`."""
 
     @click.argument("file", type=click.Path(path_type=Path))
-    @click.option("--only", metavar="NET", help="The net, where FILE declares several.")
+    @click.option("--only", metavar="NET", help="Net to draw, if FILE declares several.")
     @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
     @wraps(command)
-    def reading(file: Path, only: str | None, settings: Sequence[str]) -> Any:
-        from snsim.cli.picture_data import chosen_net
+    def with_source(file: Path, only: str | None, settings: Sequence[str]) -> Any:
+        from snsim.runs.opened_run import open_net
 
-        return command(net=chosen_net(file, only, presets(settings)))
+        return command(source=open_net(file, only, presets(settings), sys.stderr))
 
-    return reading
+    return with_source
 
 
-@plot.command(short_help="Loss and error after each pass, beside what was published (snsim plot RUN).")
+@plot.command(short_help="Loss and error after each pass, with published numbers (snsim plot RUN).")
 @click.argument("run", type=click.Path(path_type=Path))
-@_into
+@_with_output
 def curves(run: Path) -> tuple[str, Any, str]:
-    """Draw loss and error after each pass of RUN, on training and test patterns, and published figures as lines."""
-    from snsim.cli.picture_data import curves_of
-    from snsim.run_folder import open_run
+    """Draw loss and error after each pass of RUN on training and test patterns, and published numbers as lines."""
+    from snsim.reports.picture_data import curves_of
+    from snsim.runs.opened_run import OpenedRun
 
-    made = open_run(run)
-    return "curves", curves_of(made), made.folder.resolve().name
+    opened = OpenedRun.open(run)
+    return "curves", curves_of(opened), opened.name
 
 
-@plot.command(short_help="The kernels of every connection, laid out as its table is.")
+@plot.command(short_help="The kernels of every connection, arranged as in its table.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--only", metavar="NAME", help="One connection or bias: h1-h2, h1.bias.")
-@_into
+@click.option("--only", metavar="NAME", help="One connection or bias, such as h1-h2 or h1.bias.")
+@_with_output
 def weights(run: Path, only: str | None) -> tuple[str, Any, str]:
-    """Draw the weights of RUN: for each connection a row a source map and a column a target map; then the biases.
+    """Draw the weights of RUN: per connection a row for each source map and a column for each target map; then biases.
 
-    Each is drawn times the square root of its fan-in, so that one gray scale serves all; black is negative.
+    Each weight is multiplied by the square root of its fan-in, so that one gray scale fits all. Black is negative.
     """
-    from snsim.cli.picture_data import weights_of
-    from snsim.run_folder import open_run
+    from snsim.reports.picture_data import weights_of
+    from snsim.runs.opened_run import OpenedRun
 
-    made = open_run(run)
-    return "weights", weights_of(made, only), made.folder.resolve().name
+    opened = OpenedRun.open(run)
+    return "weights", weights_of(opened, only), opened.name
 
 
 @plot.command(short_help="One pattern in the net: every map of every layer.")
-@click.option("--pattern", type=Whole(min=0), default=0, show_default=True, metavar="N", help="Which one, from 0.")
-@_into
-@_of_patterns
-def maps(looked: Looked, pattern: int) -> tuple[str, Any, str]:
-    """Draw what each layer of RUN's net shows of a pattern: input, maps, output, and the targets below."""
-    from snsim.cli.picture_data import maps_of
+@click.option("--pattern", type=Whole(min=0), default=0, show_default=True, metavar="N", help="Number, from 0.")
+@_with_output
+@_with_outputs_of_run
+def maps(outputs: SplitOutputs, pattern: int) -> tuple[str, Any, str]:
+    """Draw the states of every layer of RUN for one pattern: input, maps, output, and the targets below."""
+    from snsim.reports.picture_data import maps_of
 
-    return "maps", maps_of(looked, pattern), _name(looked)
+    return "maps", maps_of(outputs, pattern), outputs.run.name
 
 
 @plot.command(short_help="The patterns that are wrong, with label and answer.")
-@click.option("--most", type=Whole(min=1), metavar="N", help="How many are drawn at most. [default: 112]")
-@_into
-@_of_patterns
-def misses(looked: Looked, most: int | None) -> tuple[str, Any, str]:
-    """Draw the patterns that RUN's net gets wrong, each with its label and the net's answer."""
-    from snsim.cli.picture_data import misses_of
+@click.option("--most", type=Whole(min=1), metavar="N", help="Largest number to draw. [default: 112]")
+@_with_output
+@_with_outputs_of_run
+def misses(outputs: SplitOutputs, most: int | None) -> tuple[str, Any, str]:
+    """Draw the patterns that RUN gets wrong, each with its label and the answer of the net."""
     from snsim.plots.misses import MOST
+    from snsim.reports.picture_data import misses_of
 
-    return "misses", misses_of(looked, most or MOST), _name(looked)
-
-
-@plot.command(short_help="Which class is taken for which.")
-@_into
-@_of_patterns
-def confusion(looked: Looked) -> tuple[str, Any, str]:
-    """Draw how many patterns of each class RUN's net gives which answer."""
-    from snsim.cli.picture_data import confusion_of
-
-    return "confusion", confusion_of(looked), _name(looked)
+    return "misses", misses_of(outputs, most or MOST), outputs.run.name
 
 
-@plot.command(short_help="Error on the rest over what is rejected.")
-@click.option("--error", type=Percent(), default="1%", show_default=True, help="Errors that the rest may have.")
-@_into
-@_of_patterns
-def rejection(looked: Looked, error: float) -> tuple[str, Any, str]:
-    """Draw the error on the patterns that RUN does not reject, over those that it does (`snsim reject` in numbers)."""
-    from snsim.cli.picture_data import rejection_of
+@plot.command(short_help="The confusion matrix: labels and answers.")
+@_with_output
+@_with_outputs_of_run
+def confusion(outputs: SplitOutputs) -> tuple[str, Any, str]:
+    """Draw for each class of RUN how many patterns get which answer."""
+    from snsim.reports.picture_data import confusion_of
 
-    return "rejection", rejection_of(looked, error), _name(looked)
+    return "confusion", confusion_of(outputs), outputs.run.name
+
+
+@plot.command(short_help="Error on the patterns kept over the percentage rejected.")
+@click.option("--error", type=Percent(), default="1%", show_default=True, help="Error allowed on the patterns kept.")
+@_with_output
+@_with_outputs_of_run
+def rejection(outputs: SplitOutputs, error: float) -> tuple[str, Any, str]:
+    """Draw the error of RUN on the patterns kept over the percentage rejected (in numbers: `snsim reject`)."""
+    from snsim.reports.picture_data import rejection_of
+
+    return "rejection", rejection_of(outputs.run, error), outputs.run.name
 
 
 @plot.command(short_help="A net: layers as stacks of maps, connections with counts.")
-@_into
-@_of_net
-def net(net: Any) -> tuple[str, Any, str]:
-    """Draw the net of FILE, or of a run folder, from its input at the bottom to its output."""
-    return "net", net, net.name
+@_with_output
+@_with_net
+def net(source: NetSource) -> tuple[str, Any, str]:
+    """Draw the net of FILE, or of a run folder, from its input at the bottom to its output at the top."""
+    return "net", source.net, source.net.name
 
 
 @plot.command(short_help="Which map feeds which.")
-@_into
-@_of_net
-def table(net: Any) -> tuple[str, Any, str]:
+@_with_output
+@_with_net
+def table(source: NetSource) -> tuple[str, Any, str]:
     """Draw the connection tables of the net of FILE, or of a run folder: black where a map feeds another."""
     from snsim.plots.table import tables
 
-    return "table", tables(net), net.name
+    return "table", tables(source.net), source.net.name
 
 
 @plot.command(short_help="A non-linearity with both derivatives.", context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("numbers", nargs=-1, metavar="[NUMBER]...")
-@click.option("--file", type=click.Path(path_type=Path), help="A file that declares it.")
+@click.option("--file", type=click.Path(path_type=Path), help="A file that declares the nlf.")
 @click.option("--from", "low", type=float, default=-4.0, show_default=True, metavar="X")
 @click.option("--to", "high", type=float, default=4.0, show_default=True, metavar="X")
-@_into
+@_with_output
 def nlf(name: str, numbers: Sequence[str], file: Path | None, low: float, high: float) -> tuple[str, Any, str]:
-    """Draw the nlf NAME (with its NUMBERs), or an expression in x, with the derivatives that learning uses."""
-    from snsim.cli.picture_data import nlf_by_text
+    """Draw the nlf NAME (with its NUMBERs), or an expression in x, with the derivatives that training uses."""
     from snsim.plots.nlf import nlf_curves
+    from snsim.reports.picture_data import nlf_by_text
 
     if not low < high:
         raise WrongUseError(
             f"--from {low:g} is not below --to {high:g}",
             f"write --from {high:g} --to {low:g}" if high < low else f"write --to {low + 1:g}, or more",
         )
-    found = nlf_by_text([name, *numbers], file)
-    return "nlf", nlf_curves(found, low, high), name if name.replace("-", "").isalnum() else "expression"
-
-
-def _name(looked: Looked) -> str:
-    return looked.again.made.folder.resolve().name
+    function = nlf_by_text([name, *numbers], file)
+    return "nlf", nlf_curves(function, low, high), name if name.replace("-", "").isalnum() else "expression"

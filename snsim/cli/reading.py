@@ -1,4 +1,4 @@
-"""Read the program that a command is given, and report its warnings."""
+"""Read the program of a command, and report its warnings."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def read_reported(
     file: str, values: Mapping[str, float | str], port: TextIO | None = None, seconds: float | None = None
 ) -> Program:
-    """The program of a file; what it prints goes to `port` (standard error if none is given), its warnings too.
+    """Return the program of a file, and print its warnings on standard error.
 
-    It may take so many seconds of CPU, where they are given.
+    What the program prints goes to `port` (default: standard error). `seconds` limits its CPU time.
     """
     from snsim.language.limits import DEFAULT, override_limits
     from snsim.program import read_program

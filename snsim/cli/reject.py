@@ -1,7 +1,8 @@
-"""`snsim reject`: how many patterns a run must reject to be right often enough on the rest."""
+"""`snsim reject`: how many patterns a run must reject to reach a given error on the rest."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--error", type=Percent(), default="1%", show_default=True, help="Errors that the rest may have.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curves: FILE.png or FILE.svg.")
+@click.option("--error", type=Percent(), default="1%", show_default=True, help="Error allowed on the patterns kept.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curves to this file.")
 @of_opened_run
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def reject(run: Path, error: float, plot: Path | None, options: Options, as_json: bool) -> None:
-    """Say how many patterns the run folder RUN must reject for few errors on the rest.
+    """Report how many patterns the run folder RUN must reject for a small error on the rest.
 
-    A pattern is rejected if the difference between the two most active outputs is below a threshold (LeCun et al.
-    1989), which is chosen on the test patterns, as in that paper, and on the training patterns.
+    A pattern is rejected if the two most active outputs differ by less than a threshold (LeCun et al. 1989). The
+    threshold is chosen on the test patterns, as in that paper, and also on the training patterns.
     """
     from snsim.cli.run import sayer
 
@@ -36,38 +37,34 @@ def reject(run: Path, error: float, plot: Path | None, options: Options, as_json
 
 
 def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, options: Options, say: Say) -> None:
-    """Print what the thresholds chosen on the test patterns and on the training patterns do; write the plot."""
-    from snsim.runs.resume import learned
-    from snsim.training.forward_all import compute_outputs
-    from snsim.training.rejection import least_rejection, reject_below, rejection_curve
+    """Print what is rejected by the thresholds chosen on test and on training patterns, and draw the plot."""
+    from snsim.reports.picture_data import rejection_of
+    from snsim.runs.opened_run import OpenedRun
+    from snsim.training.rejection import reject_below
 
-    again = learned(run, options, say)
-    if again.data.test is None:
+    opened = OpenedRun.open(run, options, say)
+    training, data, last = opened.training, opened.data, opened.record.snapshot.number
+    if data.test is None:
         raise fail(
             f"the run {run} has no test patterns to reject",
-            hint="its training names data without a test set: state (test-set A B)",
+            hint="give the training a test set: (test-set A B)",
         )
-    outputs = {
-        split: (compute_outputs(again.engine, patterns.inputs), patterns.targets)
-        for split, patterns in (("test", again.data.test), ("train", again.data.train))
-    }
-    chosen = {split: least_rejection(*shown, error) for split, shown in outputs.items()}
-    carried = reject_below(*outputs["test"], chosen["train"].threshold)
+    rejections = rejection_of(opened, error)
+    chosen = rejections.chosen
+    carried = reject_below(opened.outputs("test").outputs, data.test.targets, chosen["train"].threshold)
     if plot is not None:
         from snsim.plots import style
-        from snsim.plots.rejection import Rejections, draw
+        from snsim.plots.rejection import draw
 
-        style.check_ending(plot)
-        curves = {split: rejection_curve(*shown) for split, shown in outputs.items()}
-        title = f"{again.training.name}, pass {again.made.snapshot.number}, {again.data.name}"
-        style.write(draw(Rejections(title, curves, chosen, error)), plot)
+        style.check_suffix(plot)
+        style.write(draw(replace(rejections, title=f"{training.name}, pass {last}, {data.name}")), plot)
     if as_json:
         echo(
             for_json(
                 {
                     "run": str(run),
-                    "pass": again.made.snapshot.number,
-                    "data": again.data.name,
+                    "pass": last,
+                    "data": data.name,
                     "error": error,
                     "chosen_on_test": {"test": _figures(chosen["test"])},
                     "chosen_on_train": {"train": _figures(chosen["train"]), "test": _figures(carried)},
@@ -77,8 +74,7 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, o
         )
         return
     echo(
-        f"{again.training.name} after pass {again.made.snapshot.number}, {again.data.name}: "
-        f"what is rejected for at most {error:g} % error on the rest\n"
+        f"{training.name} after pass {last}, {data.name}: patterns rejected for at most {error:g} % error on the rest\n"
     )
     rows = [
         ("threshold chosen on", "threshold", "patterns", "rejected", "wrong of the rest"),
@@ -88,28 +84,28 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, o
     ]
     echo("\n".join(aligned(rows, "lrlrr")))
     if plot is not None:
-        echo(f"\n{for_line(plot)} has the curves")
+        echo(f"\ncurves drawn to {for_line(plot)}")
 
 
-def _row(split: str, made: Rejection) -> tuple[str, str, str, str]:
-    left = made.patterns - made.rejected
+def _row(split: str, rejection: Rejection) -> tuple[str, str, str, str]:
+    kept = rejection.patterns - rejection.rejected
     return (
-        f"{made.threshold:.4g}",
-        f"{made.patterns:,} {split}",
-        f"{made.rejected:,} ({made.percent:.2f} %)",
-        f"{made.misses:,} of {left:,} ({made.error:.2f} %)",
+        f"{rejection.threshold:.4g}",
+        f"{rejection.patterns:,} {split}",
+        f"{rejection.rejected:,} ({rejection.percent:.2f} %)",
+        f"{rejection.misses:,} of {kept:,} ({rejection.error:.2f} %)",
     )
 
 
-def _figures(made: Rejection) -> dict[str, float | int | None]:
+def _figures(rejection: Rejection) -> dict[str, float | int | None]:
     import numpy as np
 
-    finite = np.isfinite(made.threshold)
+    finite = np.isfinite(rejection.threshold)
     return {
-        "threshold": made.threshold if finite else None,
-        "patterns": made.patterns,
-        "rejected": made.rejected,
-        "percent": made.percent,
-        "misses": made.misses,
-        "error": made.error,
+        "threshold": rejection.threshold if finite else None,
+        "patterns": rejection.patterns,
+        "rejected": rejection.rejected,
+        "percent": rejection.percent,
+        "misses": rejection.misses,
+        "error": rejection.error,
     }

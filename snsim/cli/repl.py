@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", required=False)
-@click.option("--data", multiple=True, metavar="NAME", help="Data set instead of those described; several: in order.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first.")
-@click.option("--offline", is_flag=True, help="Never look for data on the network.")
-@click.option("--engine", metavar="NAME", help="Engine of trainings. [default: as for run]")
+@click.option(
+    "--data", multiple=True, metavar="NAME", help="Data set; replaces (data ...). Repeat in order of preference."
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
+@click.option("--offline", is_flag=True, help="Never download data.")
+@click.option("--engine", metavar="NAME", help="Engine; `snsim list engine` names them. [default: as for run]")
 @memory_option
-@click.option("--windows", is_flag=True, help="Show the windows of SN's words.")
+@click.option("--windows", is_flag=True, help="Show the windows that SN functions open.")
 def repl(file: str | None, windows: bool, **options: object) -> int:
-    """Evaluate forms as they are typed; FILE is read first. (help) says what there is.
+    """Evaluate forms as they are typed; FILE is read first. (help) lists what you can type.
 
     Without a terminal the forms come from standard input: snsim repl < script.
     """
@@ -32,8 +34,8 @@ def repl(file: str | None, windows: bool, **options: object) -> int:
     return start(file, lambda: _options(options), windows)
 
 
-def _options(given: Mapping[str, object]) -> Options:
-    """Return the options that are stated. Called while the prompt waits: what they name takes time to import."""
+def _options(stated: Mapping[str, object]) -> Options:
+    """Return the options of the prompt. Called while it waits for input, since the imports take time."""
     from snsim.cli.run import options_from
 
-    return options_from({**given, "dtype": None, "initial": None, "passes": None, "out": None}, {})
+    return options_from({**stated, "dtype": None, "initial": None, "passes": None, "out": None}, {})

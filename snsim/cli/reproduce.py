@@ -1,4 +1,4 @@
-"""`snsim reproduce`: the studies of some files, run over cores or a cluster, and their report."""
+"""`snsim reproduce`: run the studies of files on all cores or a cluster, and write their report."""
 
 from __future__ import annotations
 
@@ -41,49 +41,55 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @of_runs
 @click.option(
-    "--seeds", "count", type=Whole(min=1, max=100_000), metavar="N", help="Seeds 1 to N, instead of those described."
+    "--seeds",
+    "count",
+    type=Whole(min=1, max=100_000),
+    metavar="N",
+    help="Seeds 1 to N; replaces the seeds of the description.",
 )
-@click.option("--jobs", type=Whole(min=1), metavar="N", help="Runs at once. [default: the number of cores]")
+@click.option("--jobs", type=Whole(min=1), metavar="N", help="Number of parallel runs. [default: the number of cores]")
 @click.option("--cluster", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
-@click.option("--base", metavar="NAME", help="Tell the differences of each row from this one, seed by seed.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder that keeps the runs. [default: runs/reproduced]")
+@click.option("--base", metavar="NAME", help="Report the differences of each row from this row, seed by seed.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs. [default: runs/reproduced]")
 @click.option(
     "--report",
     "page",
     type=click.Path(path_type=Path),
     metavar="FILE.md",
-    help="The report, as JSON beside it. [default: in the folder of --out]",
+    help="File of the report; a JSON file is written beside it. [default: in the folder of --out]",
 )
 def reproduce(files: Sequence[str], **options: Any) -> int:
-    """Run every training of each FILE with all its seeds, and write a report: means and deviations over the seeds
-    beside the published figures.
+    """Run every training of each FILE with all its seeds, and write a report.
 
-    Runs that are finished already are taken, one that was stopped or killed goes on: the same command again ends what
-    an earlier one began.
+    The report has means and deviations over the seeds beside the published numbers. Finished runs are reused and
+    interrupted runs resume: repeat the command to complete an interrupted study.
     """
     if options["count"] and options["seeds"]:
         raise WrongUseError(
-            "--seeds N means seeds 1 to N: it does not go together with --seed",
+            "--seeds N means seeds 1 to N: --seeds and --seed exclude one another",
             "leave out --seeds, and name each seed: --seed 1 --seed 2",
         )
     if options["cluster"] and options["jobs"]:
         raise WrongUseError(
-            "--cluster has as many workers as it has: it does not go together with --jobs",
-            "leave out --jobs, or compute on this machine without --cluster",
+            "the cluster decides how many runs are parallel: --cluster and --jobs exclude one another",
+            "leave out --jobs, or leave out --cluster to run on this machine",
         )
     values = presets(options["settings"])
-    run_options, order, say = asked_for(options, values)
+    run_options, reproduction, say = read_options(options, values)
     programs = [read_reported(file, values) for file in dict.fromkeys(files)]
-    return reproduce_files(programs, run_options, order, say)
+    return reproduce_files(programs, run_options, reproduction, say)
 
 
-_LONGEST = 200  # letters of a page's name: file systems take 255 bytes
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # the cores are taken by runs
+_LONGEST = 200  # characters of the name of a page: file systems take 255 bytes
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # each core has a run of its own
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is asked for beside the description of the runs. `rows` repeats the options that a row's command needs."""
+class ReproduceOptions:
+    """The options of `snsim reproduce` besides those of a single run.
+
+    `rows` has the options that the command of a row of the report must repeat.
+    """
 
     only: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
@@ -96,74 +102,77 @@ class Order:
     quiet: bool = False
 
 
-def reproduce_files(programs: Sequence[Program], options: Options, order: Order, say: Say) -> int:
-    """Run what the files declare, write the report, print where it is; exit code 1 if a run could not be ended."""
+def reproduce_files(programs: Sequence[Program], options: Options, reproduction: ReproduceOptions, say: Say) -> int:
+    """Run what the files declare, write the report and print its name. Return exit code 1 if a run failed."""
     from snsim.studies import executors, plan
     from snsim.studies import page as study_page
 
-    studies = plan.plan(programs, options, order.only, order.seeds, say)
-    _check_base(studies, order.base)
-    page = order.report or options.out / _page_name(studies, order)
+    studies = plan.plan(programs, options, reproduction.only, reproduction.seeds, say)
+    _check_base(studies, reproduction.base)
+    page = reproduction.report or options.out / _page_name(studies, reproduction)
     for file in (page, page.with_suffix(".json")):
         refuse_protected_file(file)
     tasks = list({task.folder: task for study in studies for row in study.rows for task in row.tasks}.values())
     failures: dict[Path, str] = {}
     try:
-        with _progress(order, len(tasks)) as progress:
-            left = [task for task in tasks if not progress.told_before(task)]
+        with _progress(reproduction, len(tasks)) as progress:
+            left = [task for task in tasks if not progress.report_if_finished(task)]
             if left:
-                shared = _shares(left, order, min(order.jobs or usable_cores(), len(left)))
-                with _executor(order, len(left)) as executor:
+                shared = _share_memory(left, reproduction, min(reproduction.jobs or usable_cores(), len(left)))
+                with _executor(reproduction, len(left)) as executor:
                     for outcome in executors.reproduce(shared, executor):
-                        progress.tell(outcome)
+                        progress.report(outcome)
                         if outcome.faults:
                             failures[outcome.task.folder] = "; ".join(fault.message for fault in outcome.faults)
     except KeyboardInterrupt:
-        echo(f"interrupted; what is done is kept in {for_line(options.out)}; to go on:\n  {_own_command()}", err=True)
+        echo(f"interrupted; the runs are kept in {for_line(options.out)}; to resume:\n  {_own_command()}", err=True)
         return INTERRUPTED
     report = study_page.Report(
         _own_command(),
         datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
-        tuple(_as_read(study, failures, order) for study in studies),
-        order.base,
+        tuple(_with_runs(study, failures, reproduction) for study in studies),
+        reproduction.base,
     )
     _write(page, report)
-    _tell_end(page, report, failures, order)
+    _print_end(page, report, failures, reproduction)
     return FAULT if failures else 0
 
 
-def asked_for(given: Mapping[str, Any], presets: Mapping[str, float | str]) -> tuple[Options, Order, Say]:
-    """The options of the command line; WrongUseError for an engine or data set that is not there, or for a report
-    that would be its own JSON.
+def read_options(
+    stated: Mapping[str, Any], presets: Mapping[str, float | str]
+) -> tuple[Options, ReproduceOptions, Say]:
+    """Return the options of the command line, and the function that prints sentences.
+
+    WrongUseError for an unknown engine or data set, or a report that does not end with .md.
     """
     from snsim.cli.run import options_from, sayer
 
-    page = given["page"]
+    page = stated["page"]
     if page is not None and page.suffix != ".md":
         raise WrongUseError(
-            f"--report names a page of Markdown, FILE.md, not {page}",
+            f"--report names a Markdown file, FILE.md, not {page}",
             f"write --report {for_shell([page.parent / ((page.stem or 'page') + '.md')])}",
         )
-    options = options_from({**given, "out": given["out"] or Path("runs") / "reproduced"}, presets)
-    count = given["count"]
-    order = Order(
-        tuple(given["only"]),
-        tuple(range(1, count + 1)) if count else tuple(given["seeds"]),
-        given["jobs"],
-        given["cluster"],
-        given["base"],
+    options = options_from({**stated, "out": stated["out"] or Path("runs") / "reproduced"}, presets)
+    count = stated["count"]
+    reproduction = ReproduceOptions(
+        tuple(stated["only"]),
+        tuple(range(1, count + 1)) if count else tuple(stated["seeds"]),
+        stated["jobs"],
+        stated["cluster"],
+        stated["base"],
         page,
-        _repeated(given),
-        given["as_json"],
-        given["quiet"],
+        _row_options(stated),
+        stated["as_json"],
+        stated["quiet"],
     )
-    return options, order, sayer(order.as_json, order.quiet)
+    return options, reproduction, sayer(reproduction.as_json, reproduction.quiet)
 
 
-def _repeated(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """The options that a row's command must have too."""
-    stated = [
-        (option, given[name])
+def _row_options(stated: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the options that the command of a row must repeat."""
+    values = [
+        (option, stated[name])
         for option, name in (
             ("--seeds", "count"),
             ("--seed", "seeds"),
@@ -177,7 +186,7 @@ def _repeated(given: Mapping[str, Any]) -> tuple[str, ...]:
     ]
     return tuple(
         text
-        for option, value in stated
+        for option, value in values
         if value
         for one in (value if isinstance(value, tuple) else (value,))
         for text in (option, str(one))
@@ -187,10 +196,10 @@ def _repeated(given: Mapping[str, Any]) -> tuple[str, ...]:
 # ---- Running -----------------------------------------------------------------------------------------------------
 
 
-def _shares(tasks: list[plan.Task], order: Order, jobs: int) -> list[plan.Task]:
-    """The tasks, each with its share of the memory where none is stated and several run at once on this machine."""
+def _share_memory(tasks: list[plan.Task], reproduction: ReproduceOptions, jobs: int) -> list[plan.Task]:
+    """Return the tasks, each with its share of the memory if none is stated and `jobs` run at once."""
     limit = default_limit()
-    if order.cluster is not None or limit is None:
+    if reproduction.cluster is not None or limit is None:
         return tasks
     return [
         task if task.options.memory is not None else replace(task, options=replace(task.options, memory=limit // jobs))
@@ -199,29 +208,30 @@ def _shares(tasks: list[plan.Task], order: Order, jobs: int) -> list[plan.Task]:
 
 
 @contextmanager
-def _executor(order: Order, tasks: int) -> Iterator[Executor]:
+def _executor(reproduction: ReproduceOptions, tasks: int) -> Iterator[Executor]:
     from snsim.studies import executors
 
-    if order.cluster is not None:
-        with executors.cluster(order.cluster) as executor:
+    if reproduction.cluster is not None:
+        with executors.cluster(reproduction.cluster) as executor:
             yield executor
     else:
         for name in ONE_THREAD:
-            os.environ.setdefault(name, "1")  # the workers take it over
-        with executors.processes(min(order.jobs or usable_cores(), tasks)) as executor:
+            os.environ.setdefault(name, "1")  # the workers inherit it
+        with executors.processes(min(reproduction.jobs or usable_cores(), tasks)) as executor:
             yield executor
 
 
 class _Progress:
-    """A line for each run as it ends, with how many of all have ended."""
+    """Prints a line for each run that ends, with the number of runs done and of all."""
 
-    def __init__(self, order: Order, total: int):
-        self._order, self._total, self._done = order, total, 0
-        self._began = time.monotonic()
+    def __init__(self, reproduction: ReproduceOptions, total: int):
+        self._options, self._total, self._done = reproduction, total, 0
+        self._start_time = time.monotonic()
 
-    def told_before(self, task: plan.Task) -> bool:
-        """Whether the run was finished by an earlier command; then its line is printed. What is wrong with its folder
-        is told by the attempt to go on, so that the other runs are not lost.
+    def report_if_finished(self, task: plan.Task) -> bool:
+        """Return whether an earlier command finished the run, and print its line if so.
+
+        A damaged folder counts as not finished: the error comes when the run resumes, and does not stop other runs.
         """
         from snsim.studies.one_run import Outcome, is_finished
 
@@ -230,20 +240,21 @@ class _Progress:
         except SnError:
             return False
         if finished:
-            self.tell(Outcome(task), "done before")
+            self.report(Outcome(task), "done before")
         return finished
 
-    def tell(self, outcome: Outcome, how: str = "") -> None:
+    def report(self, outcome: Outcome, how: str = "") -> None:
+        """Print the line of a run that has ended; `how` replaces its CPU time."""
         from snsim import run_folder
         from snsim.studies import page as study_page
         from snsim.studies import results as figures
 
         self._done += 1
         task, run = outcome.task, None if outcome.faults else run_folder.open_run(outcome.task.folder)
-        found = {} if run is None else figures.figures_of(run)
-        if self._order.as_json:
-            told = (
-                {"run": str(task.folder), "figures": found}
+        scores = {} if run is None else figures.figures_of(run)
+        if self._options.as_json:
+            result = (
+                {"run": str(task.folder), "figures": scores}
                 if run is not None
                 else {"errors": [fault.as_json() for fault in outcome.faults]}
             )
@@ -256,33 +267,33 @@ class _Progress:
                         "before": bool(how),
                         "done": self._done,
                         "of": self._total,
-                        **told,
+                        **result,
                     }
                 )
             )
         elif run is None:
-            echo(paint(f"{task.training}, seed {task.seed} was not ended:", RED, stream=sys.stderr), err=True)
+            echo(paint(f"{task.training}, seed {task.seed} failed:", RED, stream=sys.stderr), err=True)
             for fault in outcome.faults:
                 echo(painted_fault(fault, sys.stderr), err=True)
-        elif not self._order.quiet:
-            took = how or f"{found.get('cpu-seconds', 0.0):.1f} s of CPU"
+        elif not self._options.quiet:
+            took = how or f"{scores.get('cpu-seconds', 0.0):.1f} s of CPU"
             count = paint(f"[{self._done} of {self._total}]", DIM, stream=sys.stdout)
-            echo(f"{count} {task.training}, seed {task.seed}: {study_page.figures_line(found)}; {took}")
+            echo(f"{count} {task.training}, seed {task.seed}: {study_page.figures_line(scores)}; {took}")
         sys.stdout.flush()
 
 
 @contextmanager
-def _progress(order: Order, total: int) -> Iterator[_Progress]:
-    if not order.quiet and not order.as_json and is_terminal(sys.stdout):
+def _progress(reproduction: ReproduceOptions, total: int) -> Iterator[_Progress]:
+    if not reproduction.quiet and not reproduction.as_json and is_terminal(sys.stdout):
         echo(paint(f"{total} runs", DIM, stream=sys.stdout))
-    yield _Progress(order, total)
+    yield _Progress(reproduction, total)
 
 
 # ---- The report --------------------------------------------------------------------------------------------------
 
 
-def _as_read(study: plan.PlannedStudy, failures: dict[Path, str], order: Order) -> figures.Study:
-    """The study with its runs as they stand in their folders."""
+def _with_runs(study: plan.PlannedStudy, failures: dict[Path, str], reproduction: ReproduceOptions) -> figures.Study:
+    """Return a study with its runs as they are in their folders."""
     from snsim import run_folder
     from snsim.studies import results as figures
 
@@ -292,7 +303,7 @@ def _as_read(study: plan.PlannedStudy, failures: dict[Path, str], order: Order) 
         rows.append(
             figures.Row(
                 training.name,
-                _command(["reproduce", study.file, "--only", training.name, *order.rows]),
+                _command(["reproduce", study.file, "--only", training.name, *reproduction.rows]),
                 training.published,
                 training.notes,
                 not training.cost.softmax,
@@ -318,14 +329,16 @@ def _write(page: Path, report: study_page.Report) -> None:
         ) from None
 
 
-def _tell_end(page: Path, report: study_page.Report, failures: dict[Path, str], order: Order) -> None:
+def _print_end(
+    page: Path, report: study_page.Report, failures: dict[Path, str], reproduction: ReproduceOptions
+) -> None:
     from snsim.studies import page as study_page
 
-    if order.as_json:
+    if reproduction.as_json:
         echo(for_json({"event": "done", "report": str(page), **study_page.as_json(report)}))
         return
     ended = "1 run" if len(report.runs) == 1 else f"{len(report.runs)} runs"
-    ended += f", {len(failures)} not ended" if failures else ""
+    ended += f", {len(failures)} failed" if failures else ""
     echo(
         paint(
             f"{ended}; the report is {for_line(page)}, and the same as JSON {for_line(page.with_suffix('.json').name)}",
@@ -345,11 +358,11 @@ def _stem(study: plan.PlannedStudy) -> str:
     return Path(study.file).stem
 
 
-def _page_name(studies: Sequence[plan.PlannedStudy], order: Order) -> str:
-    """Of the whole study, or with the rows that are asked for, so that a row does not take the place of the whole."""
+def _page_name(studies: Sequence[plan.PlannedStudy], reproduction: ReproduceOptions) -> str:
+    """Return the file name of the report: that of the study, and the rows asked for, if not all are."""
     from snsim import run_folder
 
-    name = run_folder.folder_name("-".join(["-and-".join(_stem(study) for study in studies), *order.only]))
+    name = run_folder.folder_name("-".join(["-and-".join(_stem(study) for study in studies), *reproduction.only]))
     return f"{name[:_LONGEST]}.md"
 
 

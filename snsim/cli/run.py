@@ -1,4 +1,4 @@
-"""`snsim run`: which trainings with which seeds, one after the other, shown by a view."""
+"""`snsim run`: run trainings with their seeds, one after the other, and show them by a view."""
 
 from __future__ import annotations
 
@@ -49,55 +49,57 @@ NEW_RUN_ONLY = (
 @click.command()
 @click.argument("file", required=False)
 @of_runs
-@click.option("--out", type=click.Path(path_type=Path), help="Folder in which run folders are made. [default: runs]")
+@click.option("--out", type=click.Path(path_type=Path), help="Parent of the run folders. [default: runs]")
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
-    help="Kernel of SN-2.8 for a program that chooses none. [default: the first that has its words]",
+    help="SN-2.8 kernel for a program that chooses none. [default: the first that has its functions]",
 )
 @click.option(
     "--fast",
     is_flag=True,
-    help="Add the sums of an SN-2.8 program in another order: faster, and the last digits change.",
+    help="Add the sums of an SN-2.8 program in another order: faster, but the last digits change.",
 )
 @click.option("--steps", type=Whole(min=1), metavar="N", help="Steps that the Lisp may take. [default: 30 million]")
-@seconds_option("60 for a text that only declares, else no limit")
+@seconds_option("60 for a text that only declares, otherwise no limit")
 @click.option(
     "--megabytes", type=Whole(min=1), metavar="N", help="Megabytes that an SN-2.8 program may write. [default: 2000]"
 )
 @click.option(
     "--pictures",
     type=click.Choice(["svg", "png", "none"]),
-    help="Files in which the windows of a program are saved. [default: svg]",
+    help="File type in which the windows of a program are saved. [default: svg]",
 )
 @click.option("--windows", is_flag=True, help="Show the windows of a program while it runs.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a stopped run.")
-@click.option("--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Write event files there, too.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a stopped run.")
+@click.option(
+    "--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Also write TensorBoard event files to DIR."
+)
 def run(file: str | None, **options: Any) -> int:
     """Train what FILE declares, in order: each training, each of its seeds.
 
-    A program in the words of SN-2.8 trains by itself when it is read; it prints as it goes, and what it writes goes
-    into a run folder of its name.
+    An SN-2.8 program trains by itself when it is read. It prints as it runs, and its files go into a run folder of its
+    name.
     """
-    from snsim.cli.run_sn28 import read_acting
+    from snsim.cli.run_sn28 import read_and_run
     from snsim.console.choose_view import choose_view
 
     resumed, as_json, quiet = options["resume"], bool(options["as_json"]), bool(options["quiet"])
     if file is None and resumed is None:
         raise WrongUseError(
-            "no FILE is named, and no run to go on with",
-            "write snsim run FILE, or snsim run --resume RUN, whose folder has the source",
+            "neither a FILE nor a run to resume is given",
+            "write snsim run FILE, or snsim run --resume RUN",
         )
     if file is not None and resumed is not None:
         raise WrongUseError(
-            f"--resume takes its source from the run folder: {file} and --resume do not go together",
+            f"--resume reads the source from the run folder: {file} and --resume exclude one another",
             f"write snsim run --resume {for_shell([resumed])}",
         )
     stated = sorted(name for name in NEW_RUN_ONLY if options[name])
     if resumed is not None and stated:
         raise WrongUseError(
-            f"--resume takes everything from the run folder, and so no --{option_name(stated[0])}",
-            f"leave out --{option_name(stated[0])}, or begin a new run: snsim run FILE",
+            f"--resume reads its options from the run folder: --{option_name(stated[0])} is not allowed",
+            f"leave out --{option_name(stated[0])}, or start a new run: snsim run FILE",
         )
     set_values = presets(options["settings"])
     run_options = options_from(options, set_values)
@@ -105,7 +107,7 @@ def run(file: str | None, **options: Any) -> int:
     if file is None:
         return resume_run(Path(str(resumed)), run_options, view, say)
     port = sys.stderr if as_json or quiet else sys.stdout
-    program = read_acting(file, run_options, options, port, say)
+    program = read_and_run(file, run_options, options, port, say)
     report(program.warnings)
     return run_file(program, run_options, options["seeds"], options["only"], view, say)
 
@@ -113,9 +115,9 @@ def run(file: str | None, **options: Any) -> int:
 def run_file(
     program: Program, options: Options, seeds: Sequence[int], only: Sequence[str], view: View, say: Say
 ) -> int:
-    """Run the trainings the program's own file declares, each with each of its seeds (or those given); exit code.
+    """Run the trainings that the program's own file declares, with each of their seeds or of `seeds`.
 
-    What the program did by itself is done: there may be no training left to run.
+    Return the exit code. A program that acts by itself has done so already, and may declare no training.
     """
     from snsim.runs.run import run as run_training
 
@@ -128,20 +130,23 @@ def run_file(
 
 
 def resume_run(folder: Path, options: Options, view: View, say: Say) -> int:
-    """Go on with the run of a folder; exit code."""
+    """Resume the run of a folder and return the exit code."""
     from snsim.runs.resume import resume
 
     return follow(resume(folder, options, say, _download_bar()), view)
 
 
 def follow(events: Generator[Event, None, None], view: View) -> int:
-    """Show the events of one run. An interrupt, or a reader that went away, leaves the run folder to be resumed."""
+    """Show the events of one run and return the exit code.
+
+    After an interrupt, or when the reader of the output has gone, the run can be resumed.
+    """
     from snsim.runs.run import Finished, Started
 
     run: Path | None = None
     completed = False
     try:
-        with closing(events):  # saves the passes that were shown, whatever ends the loop
+        with closing(events):  # saves the passes shown, whatever ends the loop
             for event in events:
                 if isinstance(event, Started):
                     run = event.run
@@ -155,19 +160,19 @@ def follow(events: Generator[Event, None, None], view: View) -> int:
     finally:
         view.close()
     if code:
-        _tell_how_to_resume(run, "nobody reads the output any more" if code == BROKEN_PIPE else "interrupted")
+        _tell_how_to_resume(run, "the reader of the output has gone" if code == BROKEN_PIPE else "interrupted")
     return code
 
 
 def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
-    """The trainings to run, in order; SnError if there is none, or no such."""
+    """Return the trainings to run, in order. SnError if there is none, or none of a name in `only`."""
     declared = program.own_trainings
     names = [training.name for training in declared]
     file = program.sources[0].name
     if not declared and not program.acted:
         raise fail(
-            f"{file} declares no training of its own: there is nothing to run",
-            hint="(train NAME clause ...) declares one; what comes by include is declared, not run",
+            f"{file} declares no training: there is nothing to run",
+            hint="(train NAME clause ...) declares one; trainings of included files are not run",
         )
     for name in only:
         if name not in names:
@@ -175,32 +180,36 @@ def chosen_trainings(program: Program, only: Sequence[str]) -> list[Training]:
     return [training for training in declared if not only or training.name in only]
 
 
-def options_from(given: Mapping[str, Any], presets: Mapping[str, float | str]) -> Options:
-    """The options of the command line; WrongUseError for an engine or data set that is not there."""
+def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) -> Options:
+    """Return the options of the command line. WrongUseError for an unknown engine or data set."""
     from snsim.data.catalog import DATA_SETS
     from snsim.engines import ENGINES
     from snsim.runs.options import Options
 
-    _known(ENGINES, [given["engine"]] if given["engine"] else [], "--engine")
-    _known(DATA_SETS, list(given["data"]), "--data")
-    stated = {
-        name: given[name]
+    _check_known(ENGINES, [stated["engine"]] if stated["engine"] else [], "--engine")
+    _check_known(DATA_SETS, list(stated["data"]), "--data")
+    changed = {
+        name: stated[name]
         for name in ("engine", "dtype", "data_dir", "initial", "passes", "out", "memory")
-        if given[name] is not None
+        if stated[name] is not None
     }
     return Options(
-        **stated, data=tuple(given["data"]), online=not given["offline"], presets=presets, command=tuple(sys.argv[1:])
+        **changed,
+        data=tuple(stated["data"]),
+        online=not stated["offline"],
+        presets=presets,
+        command=tuple(sys.argv[1:]),
     )
 
 
 def sayer(as_json: bool, quiet: bool) -> Say:
-    """Where sentences about data go: standard error; nowhere if little or only JSON is asked for."""
+    """Return a function that prints sentences on standard error, or drops them with --json or --quiet."""
     if as_json or quiet:
         return lambda sentence: None
     return lambda sentence: echo(paint(for_line(sentence), DIM, stream=sys.stderr), err=True)
 
 
-def _known(shelf: Shelf[Any], names: Sequence[str], option: str) -> None:
+def _check_known(shelf: Shelf[Any], names: Sequence[str], option: str) -> None:
     for name in names:
         try:
             shelf.get(name)
@@ -219,4 +228,4 @@ def _tell_how_to_resume(run: Path | None, why: str) -> None:
     if run is None:
         echo(f"{why} before the first pass: there is no run folder yet", err=True)
     else:
-        echo(f"{why}; to go on:\n  snsim run --resume {for_shell([run])}", err=True)
+        echo(f"{why}; to resume:\n  snsim run --resume {for_shell([run])}", err=True)

@@ -1,4 +1,4 @@
-"""Programs that act when they are read, in the words of SN-2.8: their kernel, files, folder, and whom they may ask."""
+"""Read programs that act when they are read, as those of SN-2.8 do: their kernel, files, folder and questions."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from snsim.language.limits import ACTING, override_limits
 from snsim.language.source_files import read_source
 from snsim.program import Host, Program, read_program
 from snsim.runs.options import Options
-from snsim.runs.program_folder import RunFolder
+from snsim.runs.program_folder import ProgramFolder
 
-TRAINING_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only")  # options that speak of trainings
+TRAINING_ONLY = ("passes", "seeds", "engine", "dtype", "data", "initial", "only")  # options of declared trainings
 
 
-def read_acting(
-    file: str, options: Options, given: Mapping[str, Any], port: TextIO, say: Callable[[str], None]
+def read_and_run(
+    file: str, options: Options, stated: Mapping[str, Any], port: TextIO, say: Callable[[str], None]
 ) -> Program:
-    """The program of a file, which has done by then what it does by itself; where it wrote is said.
+    """Read the program of a file, which does at once what it does by itself, and say where its files are.
 
-    SnError too for options that say nothing to what it turned out to be.
+    SnError also for options that do not apply to the program.
     """
-    kernel = None if given["kernel"] is None else str(given["kernel"])
-    limits = override_limits(ACTING, given["steps"], given["seconds"], given["megabytes"])
+    kernel = None if stated["kernel"] is None else str(stated["kernel"])
+    limits = override_limits(ACTING, stated["steps"], stated["seconds"], stated["megabytes"])
     source = read_source(file, limits)
-    folder = RunFolder(source, options, kernel, bool(given["fast"]))
+    folder = ProgramFolder(source, options, kernel, bool(stated["fast"]))
     around = Host(
         kernel,
         options.data_dir,
         folder.make,
         _ask if is_terminal(sys.stdin) else None,
-        windows=bool(given["windows"]),
-        fast=bool(given["fast"]),
-        pictures=None if given["pictures"] == "none" else str(given["pictures"] or "svg"),
+        windows=bool(stated["windows"]),
+        fast=bool(stated["fast"]),
+        pictures=None if stated["pictures"] == "none" else str(stated["pictures"] or "svg"),
     )
     try:
         program = read_program(source, presets=options.presets, port=port, limits=limits, around=around)
     finally:
         if folder.path is not None:
-            say(f"what {for_line(file)} wrote is in {for_line(folder.path)}")
-    _check_options(program, given)
+            say(f"{for_line(file)} wrote its files to {for_line(folder.path)}")
+    _check_options(program, stated)
     return program
 
 
-def _check_options(program: Program, given: Mapping[str, object]) -> None:
+def _check_options(program: Program, stated: Mapping[str, object]) -> None:
     file = program.sources[0].name
-    stated = [name for name in TRAINING_ONLY if given[name]]
-    if program.acted and not program.own_trainings and stated:
+    unused = [name for name in TRAINING_ONLY if stated[name]]
+    if program.acted and not program.own_trainings and unused:
         raise fail(
-            f"{file} ran, and declares no training: --{option_name(stated[0])} says nothing to it",
-            hint="leave the option out; a program that trains by itself states what it does in its text",
+            f"{file} ran, and declares no training: --{option_name(unused[0])} does not apply",
+            hint="leave out the option; a program that trains by itself sets this in its text",
         )
     for option in ("kernel", "fast"):
-        if given[option] and not program.acted:
-            raise fail(f"{file} uses no word of SN-2.8: --{option} says nothing to it", hint="leave the option out")
+        if stated[option] and not program.acted:
+            raise fail(f"{file} uses no function of SN-2.8: --{option} does not apply", hint="leave out the option")
 
 
 def _ask(question: str) -> bool:

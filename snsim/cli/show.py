@@ -1,4 +1,4 @@
-"""`snsim show` and `snsim check`: the overview of a program, and each stage on the way from its text to an engine."""
+"""`snsim show` and `snsim check`: the overview of a program, and each stage from its text to an engine."""
 
 from __future__ import annotations
 
@@ -30,22 +30,21 @@ if TYPE_CHECKING:
 @click.option(
     "--stage",
     type=click.Choice(["forms", "net", "plan", "torch", "llvm", "asm"]),
-    help="One stage on the way from text to engine, instead of the overview.",
+    help="One stage from text to engine, instead of the overview.",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @seconds_option("60")
 @memory_option
 def show(file: str, stage: str | None, settings: Sequence[str], seconds: float | None, memory: int | None) -> None:
-    r"""Show the nets of FILE: layers, connections, tables, the memory that a run would need, and every clause with its
-    origin.
+    r"""Show the nets of FILE: layers, connections, tables, memory of a run, and every clause with its origin.
 
     \b
     --stage forms   the text as it was read
-    --stage net     complete forms, no overview; reads back as the same forms
-    --stage plan    parameters and order of work
+    --stage net     complete forms without the overview; they read back as the same forms
+    --stage plan    parameters and order of computation
     --stage torch   the PyTorch module
-    --stage llvm    the LLVM IR by which the native engine learns, in float32, pattern by pattern: of the first
-                    stage of each training
+    --stage llvm    the LLVM IR of the native engine in float32, pattern by pattern, for the first stage of each
+                    training
     --stage asm     the same as assembly for this processor
     """
     if stage == "forms":
@@ -55,7 +54,7 @@ def show(file: str, stage: str | None, settings: Sequence[str], seconds: float |
     if stage in _STAGES_WITH_ARRAYS:
         _refuse_large(program, stage, memory)
     elif stage is None:
-        report(_large(program, memory))
+        report(_memory_warnings(program, memory))
     {
         "net": print_complete_forms,
         "plan": print_plans,
@@ -71,15 +70,15 @@ def show(file: str, stage: str | None, settings: Sequence[str], seconds: float |
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @seconds_option("60 for each FILE")
 def check(files: Sequence[str], settings: Sequence[str], seconds: float | None) -> int:
-    """Report every fault of every FILE; a line of counts for each that has none.
+    """Report every error of each FILE, or a line of counts if it has none.
 
-    The line tells the memory that a run would need where that is 1 GB or more.
+    The line names the memory that a run would need if that is 1 GB or more.
     """
     faulty = 0
     for file in files:
         try:
             program = read_reported(file, presets(settings), seconds=seconds)
-            report(_large(program, None))
+            report(_memory_warnings(program, None))
             echo(check_line(file, program))
         except SnError as error:
             faulty += 1
@@ -89,21 +88,21 @@ def check(files: Sequence[str], settings: Sequence[str], seconds: float | None) 
     return FAULT if faulty else 0
 
 
-_STAGES_WITH_ARRAYS = ("torch", "llvm", "asm")  # which make arrays as large as the net
+_STAGES_WITH_ARRAYS = ("torch", "llvm", "asm")  # these make arrays as large as the net
 _MUCH = 1_000_000_000  # bytes; `snsim check` names the memory of a run that needs this much or more
 _MOST_ELEMENTS = 64  # of a matrix that is printed inside a form of the overview
-_MOST_COUNTED = 3  # nets whose counts stand in the line of `snsim check`
+_MOST_COUNTED = 3  # nets; of more, `snsim check` prints no counts
 
 
 def print_overview(program: Program) -> None:
-    """For each net its table, connections and drawings; then the complete forms."""
-    from snsim.reports.program_forms import complete_forms, shown_nets
+    """Print the table, connections and drawings of each net; then the complete forms."""
+    from snsim.reports.program_forms import complete_forms
 
-    nets = shown_nets(program)
+    nets = program.shown_nets
     if not nets:
         raise fail(
             f"{program.sources[0].name} declares no net",
-            hint="`snsim convert FILE` writes what a program of SN-2.8 makes as (net ...)"
+            hint="`snsim convert FILE` writes the nets of an SN-2.8 program as (net ...)"
             if program.acted
             else "(net NAME clause ...) declares one; `snsim show FILE --stage forms` prints the text",
         )
@@ -111,7 +110,7 @@ def print_overview(program: Program) -> None:
         _print_net(net, _training_of(program, net))
         echo(
             paint(
-                f"a run would need {size_text(_memory_of(net, program))} of memory, and what its data take",
+                f"a run would need {size_text(_memory_of(net, program))} of memory, and its data",
                 DIM,
                 stream=sys.stdout,
             )
@@ -122,7 +121,7 @@ def print_overview(program: Program) -> None:
 
 
 def print_forms(file: str) -> None:
-    """The forms of the file's text as they were read, one after the other; SnError where the text is no form."""
+    """Print the forms of a file as they were read. SnError where the text is no form."""
     from snsim.language import printer
     from snsim.language.reader import read_forms
     from snsim.language.source_files import read_source
@@ -132,44 +131,43 @@ def print_forms(file: str) -> None:
 
 
 def print_complete_forms(program: Program) -> None:
+    """Print every declaration with all defaults, as forms that can be read again."""
     from snsim.reports.program_forms import complete_forms
 
     echo("\n\n".join(complete_forms(program)))
 
 
 def print_plans(program: Program) -> None:
+    """Print the plan of each net: parameters and order of computation."""
     from snsim.engines.plan import plan
-    from snsim.reports.program_forms import shown_nets
 
-    for net in shown_nets(program):
+    for net in program.shown_nets:
         echo(str(plan(net)))
 
 
 def print_modules(program: Program) -> None:
-    """Each net as a PyTorch module: its own print, then its parameters with their shapes."""
+    """Print each net as a PyTorch module, then its parameters with their shapes."""
     from snsim.engines.plan import plan
     from snsim.optional_packages import needing
 
     with needing("torch", what="--stage torch", instead="choose another stage: forms, net, plan, llvm or asm"):
         from snsim.engines.torch.module import build_module
-    from snsim.reports.program_forms import shown_nets
-
-    for net in shown_nets(program):
-        made = build_module(plan(net))
-        echo(str(made))
-        parameters = [(name, tuple(value.shape)) for name, value in made.named_parameters()]
+    for net in program.shown_nets:
+        torch_module = build_module(plan(net))
+        echo(str(torch_module))
+        parameters = [(name, tuple(value.shape)) for name, value in torch_module.named_parameters()]
         width = max((len(name) for name, _ in parameters), default=0)
         for name, shape in parameters:
             echo(f"  {name.ljust(width)}  {shape_text(shape)}")
 
 
 def print_ir(program: Program) -> None:
-    """The LLVM IR by which the native engine learns in the first stage of each training of the file."""
+    """Print the LLVM IR of the native engine for the first stage of each training of the file."""
     _print_code(program, assembly=False)
 
 
 def print_assembly(program: Program) -> None:
-    """The same for this processor."""
+    """Print the same code as assembly for this processor."""
     _print_code(program, assembly=True)
 
 
@@ -180,16 +178,14 @@ def _print_code(program: Program, assembly: bool) -> None:
         echo(native_code(training, training.stages[0], "float32", assembly))
     if not program.own_trainings:
         raise fail(
-            f"{program.sources[0].name} declares no training of its own, and code is made for one",
+            f"{program.sources[0].name} declares no training, and code is made for a training",
             hint="(train NAME clause ...) declares one",
         )
 
 
 def check_line(file: str, program: Program) -> str:
-    """One line for a program without faults: what it declares and the counts of its nets."""
-    from snsim.reports.program_forms import shown_nets
-
-    nets = shown_nets(program)
+    """Return the line for a program without errors: what it declares, and the counts of its nets."""
+    nets = program.shown_nets
     trainings = program.own_trainings
     parts = [cut(_count_text(net)) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
     if trainings:
@@ -212,7 +208,7 @@ def _print_net(net: Net, training: Training | None) -> None:
     if drawn:
         echo(drawn + "\n")
     if any(clause.word == "expect" for clause in net.clauses):
-        echo(paint("expect held: the counts above are those the description states", DIM, stream=out) + "\n")
+        echo(paint("expect holds: the counts above are those in the description", DIM, stream=out) + "\n")
 
 
 def _print_table(net: Net, training: Training | None) -> None:
@@ -224,39 +220,37 @@ def _print_table(net: Net, training: Training | None) -> None:
 
 
 def _memory_of(net: Net, program: Program) -> int:
-    """The bytes that a run of a net would need: by its trainings here, as they would be run; else about."""
+    """Return the bytes that a run of a net would need; an estimate if the program has no training of it."""
     from snsim.training.memory_need import net_memory, run_memory
 
     needs = [run_memory(training) for training in program.own_trainings if training.net is net]
     return max(needs) if needs else net_memory(net)
 
 
-def _large(program: Program, memory: int | None) -> list[Fault]:
-    """A warning for each net whose run would be refused for its memory."""
-    from snsim.reports.program_forms import shown_nets
-
+def _memory_warnings(program: Program, memory: int | None) -> list[Fault]:
+    """Return a warning for each net whose run would be refused because of its memory."""
     limit = default_limit() if memory is None else memory
-    found = []
-    for net in shown_nets(program):
+    warnings = []
+    for net in program.shown_nets:
         need = _memory_of(net, program)
         if limit is not None and need > limit:
-            found.append(
+            warnings.append(
                 Fault(
                     f"a run of net {net.name} would need {size_text(need)} of memory, and the limit is "
                     f"{size_text(limit)}",
                     net.span,
-                    hint=f"`snsim run --memory {whole_gigabytes(need)}` allows it, where there is that much; "
+                    hint=f"`snsim run --memory {whole_gigabytes(need)}` allows it if the machine has that much; "
                     "or make its layers smaller",
                     severity="warning",
                 )
             )
-    return found
+    return warnings
 
 
 def _refuse_large(program: Program, stage: str, memory: int | None) -> None:
     faults = [
         replace(fault, severity="error", message=f"--stage {stage} makes the arrays of a run: {fault.message}")
-        for fault in _large(program, memory)
+        for fault in _memory_warnings(program, memory)
     ]
     if faults:
         raise SnError([replace(fault, hint=fault.hint.replace("snsim run", "snsim show")) for fault in faults])
@@ -267,7 +261,7 @@ def _training_of(program: Program, net: Net) -> Training | None:
 
 
 def _painted_form(form: str) -> str:
-    """The form with its comments in the background; a `;` inside a text is not one."""
+    """Return a form with its comments dimmed; a `;` inside a string starts no comment."""
     lines = []
     for line in form.split("\n"):
         text, mark, comment = line.rpartition("  ; ")

@@ -28,7 +28,7 @@ from snsim.program import Program, read_program
 from snsim.registry import suggest
 from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
-from snsim.runs.run import engine_of
+from snsim.runs.run import choose_engine
 from snsim.training.choose_engine import build_engine
 from snsim.training.initial import initial_weights
 from snsim.training.initial_files import load_initial
@@ -256,7 +256,9 @@ def _prepare_start(
     seed = training.seeds[0] if seed is None else seed
     prepared = prepare_data(training, examples_of(program, training, options, say), options.dtype)
     file = initial_file(program, training, options)
-    engine, instead = engine_of(training, options, prepared, _extra_memory(training, others, options.dtype, prepared))
+    engine, instead = choose_engine(
+        training, options, prepared, _extra_memory(training, others, options.dtype, prepared)
+    )
     if instead:
         say(instead)
     weights = initial_weights(training, seed) if file is None else load_initial(file, training.net, dtype=options.dtype)

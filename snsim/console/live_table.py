@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snsim.colour import DIM, cleaned, paint
 from snsim.console.views import PlainView
 from snsim.plots import block_characters
-from snsim.runs.run import Event, Finished, Passed, Started
+from snsim.runs.run import Event, Finished, PassFinished, Started
 from snsim.training.loop import Progress
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TerminalView(PlainView):
         if isinstance(event, Started):
             self._began, self._errors = time.monotonic(), []
             self._at = Progress(event.done + 1, 0, 1)
-        elif isinstance(event, Passed):
+        elif isinstance(event, PassFinished):
             score = event.done.test or event.done.train
             self._split = "train" if event.done.test is None else "test"
             self._errors.append(score.error)

@@ -9,7 +9,7 @@ from snsim.console.views import View
 from snsim.errors import fail
 from snsim.optional_packages import needing
 from snsim.reports.pass_lines import named_figures
-from snsim.runs.run import Event, Finished, Passed, Started
+from snsim.runs.run import Event, Finished, PassFinished, Started
 from snsim.training.loop import PassResult
 
 
@@ -44,7 +44,7 @@ class TensorBoardView:
                     f"{folder} cannot be written to: {getattr(error, 'strerror', None) or error}",
                     hint="name another folder with --tensorboard",
                 ) from None
-        elif isinstance(event, Passed) and self._writer is not None:
+        elif isinstance(event, PassFinished) and self._writer is not None:
             self._write(event.done)
         elif isinstance(event, Finished):
             self._close_writer()

@@ -14,7 +14,7 @@ from typing import Protocol
 from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, paint
 from snsim.escaping import for_json, for_line, for_shell
 from snsim.reports.pass_lines import named_figures, pass_headings, pass_line, published_beside_ours, summary_line
-from snsim.runs.run import Event, Finished, Passed, Started
+from snsim.runs.run import Event, Finished, PassFinished, Started
 from snsim.text_table import shape_text
 from snsim.training.loop import PassResult, PruningResult
 from snsim.training.spec import Training
@@ -42,7 +42,7 @@ class JsonView:
             self._started = event
             self._last = {"name": event.training.name, "seed": event.seed, "pass": event.done}
             _warn(event)
-        elif isinstance(event, Passed):
+        elif isinstance(event, PassFinished):
             done = event.done
             self._last |= {
                 "pass": done.number,
@@ -83,7 +83,7 @@ class QuietView:
         if isinstance(event, Started):
             self._started, self._last = event, None
             _warn(event)
-        elif isinstance(event, Passed):
+        elif isinstance(event, PassFinished):
             self._last = event.done
         elif isinstance(event, Finished) and self._started is not None:
             name = f"{self._started.training.name}, seed {self._started.seed}"
@@ -114,7 +114,7 @@ class PlainView:
             self.say(("\n" if self._runs > 1 else "") + header(event))
             if event.done < event.training.passes:
                 self.say(paint(pass_headings(event.patterns[1] > 0), DIM, stream=sys.stdout))
-        elif isinstance(event, Passed):
+        elif isinstance(event, PassFinished):
             self._last = event.done
             self.say(pass_line(event.done.number, event.done.train, event.done.test))
             sys.stdout.flush()

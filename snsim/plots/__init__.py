@@ -1,1 +1,1 @@
-"""Pictures of nets and runs, by matplotlib, which is imported when the first one is drawn; and the same as text."""
+"""Pictures of nets and runs, as figures and as text. matplotlib is imported when the first figure is drawn."""

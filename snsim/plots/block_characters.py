@@ -1,4 +1,4 @@
-"""Pictures and curves as text in block characters, for a terminal where there is no screen."""
+"""Pictures and curves as text in block characters, for a terminal."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SHADES = "·░▒▓█"  # from low to high, as SN's grays: what is high is bright
+SHADES = "·░▒▓█"  # from low to high: high values are bright, as in SN
 BARS = " ▁▂▃▄▅▆▇█"
 _HALVES = {(True, False): "▀", (False, True): "▄", (True, True): "█", (False, False): " "}
 
 
 def grey(picture: np.ndarray, low: float, high: float, width: int = 76) -> list[str]:
-    """A picture (rows, columns) as lines of shades from `low` to `high`; where it is NaN, blanks.
+    """Return a picture (rows, columns) as lines of shades from `low` to `high`; NaN is a space.
 
-    A cell is two characters wide, one where that is too much for `width`; a picture that is wider still is drawn
-    smaller, each character the mean of a square of cells.
+    A cell is two characters wide, or one if two do not fit into `width`. A still wider picture is reduced: each
+    character is then the mean of a square of cells.
     """
     cells = np.asarray(picture, np.float64)
     if cells.shape[1] > width:
@@ -27,15 +27,15 @@ def grey(picture: np.ndarray, low: float, high: float, width: int = 76) -> list[
 
 
 def spark(values: Sequence[float], width: int = 40) -> str:
-    """Values as one line of bars, the lowest and the highest of them empty and full; the last `width` of them."""
+    """Return values as one line of bars; more than `width` values are thinned out."""
     return curve(values, width, 1)[0]
 
 
 def curve(values: Sequence[float] | np.ndarray, width: int = 60, height: int = 6) -> list[str]:
-    """Values as `height` lines of bars, eighths of a line the steps; more than `width` values are thinned out.
+    """Return values as `height` lines of bars in steps of an eighth of a line.
 
-    The axis begins at 0 if no value is below it, and no value stands out of the picture: one that is not a finite
-    number is left blank.
+    More than `width` values are thinned out. The axis starts at 0, or at the lowest value if that is negative. A value
+    that is not finite is left blank.
     """
     y = thinned(np.asarray(values, np.float64), width)
     finite = y[np.isfinite(y)]
@@ -43,13 +43,14 @@ def curve(values: Sequence[float] | np.ndarray, width: int = 60, height: int = 6
         return [" " * len(y)] * height
     low, high = min(0.0, float(finite.min())), float(finite.max())
     eighths = np.nan_to_num((y - low) / ((high - low) or 1.0) * 8 * height, nan=0, posinf=0, neginf=0)
-    full = np.maximum(np.round(eighths).astype(int), np.isfinite(y))  # the least of them is seen too
+    full = np.maximum(np.round(eighths).astype(int), np.isfinite(y))  # the lowest value is visible too
     return ["".join(BARS[min(8, max(0, int(n) - 8 * line))] for n in full) for line in reversed(range(height))]
 
 
 def line(values: Sequence[float], low: float, high: float, height: int = 12) -> list[str]:
-    """A function drawn as a line, a character for each value across, half a line the steps up; `low` and `high` are
-    the bottom and the top.
+    """Return a function as `height` lines: one character for each value, in steps of half a line.
+
+    `low` and `high` are the values at the bottom and the top.
     """
     y = np.asarray(values, np.float64)
     steps = 2 * height
@@ -65,7 +66,7 @@ def line(values: Sequence[float], low: float, high: float, height: int = 12) -> 
 
 
 def thinned(values: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` of the values, evenly spread, the first and the last among them."""
+    """Return at most `most` of the values, evenly spaced, with the first and the last."""
     if len(values) <= most:
         return values
     kept: np.ndarray = values[np.round(np.linspace(0, len(values) - 1, most)).astype(int)]
@@ -73,7 +74,7 @@ def thinned(values: np.ndarray, most: int) -> np.ndarray:
 
 
 def _smaller(cells: np.ndarray, times: int) -> np.ndarray:
-    """Means of squares of `times` by `times` cells, those that are NaN left out."""
+    """Return the means over squares of `times` by `times` cells; NaN is ignored."""
     rows, columns = (-(-n // times) for n in cells.shape)
     whole = np.full((rows * times, columns * times), np.nan)
     whole[: cells.shape[0], : cells.shape[1]] = cells

@@ -1,4 +1,4 @@
-"""Which class is taken for which: a row a label, a column an answer."""
+"""The confusion matrix: a row for each label, a column for each answer."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.errors import fail
-from snsim.plots.style import WIDE, Look, head, open_figure
+from snsim.plots.style import WIDE, Look, add_title, open_figure
 from snsim.text_table import aligned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_NUMBERS = 26  # classes with counts in the cells
+_MOST_NUMBERS = 26  # classes; with more, the cells have no numbers
 
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """`counts[label, answer]`: how many patterns of a class were given that answer."""
+    """`counts[label, answer]` is the number of patterns with that label and answer."""
 
     title: str
     counts: np.ndarray
@@ -30,13 +30,14 @@ class Confusion:
 
 
 def confusion(outputs: np.ndarray, targets: np.ndarray, title: str) -> Confusion:
-    """Counts over patterns: outputs and targets are (patterns, classes), label and answer the largest of each.
-    SnError for fewer than two outputs.
+    """Count labels and answers: the classes with the largest target and the largest output.
+
+    Outputs and targets are (patterns, classes). SnError for fewer than two outputs.
     """
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         raise fail(
-            "a confusion table goes by the largest output, and this net has one output",
-            hint="give the last layer a unit for each class, such as (layer output 10)",
+            "a confusion matrix compares outputs, and this net has one output",
+            hint="give the last layer one unit for each class, such as (layer output 10)",
         )
     classes = outputs.shape[1]
     counts = np.zeros((classes, classes), int)
@@ -45,16 +46,16 @@ def confusion(outputs: np.ndarray, targets: np.ndarray, title: str) -> Confusion
 
 
 def draw(data: Confusion, look: Look = WIDE) -> Figure:
-    """Counts in squares, the darker the more patterns were confused; those that are right stand on the diagonal."""
+    """Draw the counts in squares: darker where more patterns were confused. Right answers are on the diagonal."""
     classes = len(data.counts)
     side = min(look.width, 5.4)
-    figure = open_figure(Look(side, look.letters, look.windows), side + 0.2, layout="constrained")
+    figure = open_figure(Look(side, look.font_size, look.windows), side + 0.2, layout="constrained")
     axes = figure.add_subplot()
     wrong = np.where(np.eye(classes, dtype=bool), np.nan, data.counts)
     most = float(np.nanmax(wrong)) or 1.0
     axes.imshow(wrong, "Greys", vmin=0, vmax=1.25 * most, interpolation="nearest")
     if classes <= _MOST_NUMBERS:
-        letters = look.letters - (classes > 12) - 1.5 * look.is_narrow
+        font_size = look.font_size - (classes > 12) - 1.5 * look.is_narrow
         for (label, answer), count in np.ndenumerate(data.counts):
             if count:
                 dark = label != answer and count > 0.6 * most
@@ -64,23 +65,25 @@ def draw(data: Confusion, look: Look = WIDE) -> Figure:
                     f"{count:,}",
                     ha="center",
                     va="center",
-                    fontsize=letters,
+                    fontsize=font_size,
                     color="white" if dark else "0.45" if label == answer else "black",
                 )
     every = next(n for n in (1, 2, 5, 10, 100, 10_000) if n == 10_000 or classes / n <= 30)
     axes.set_xticks(range(0, classes, every))
     axes.set_yticks(range(0, classes, every))
-    axes.tick_params(length=0, labelsize=look.letters, top=False, labeltop=True, labelbottom=False)
-    axes.set_xlabel("answer", fontsize=look.letters)
+    axes.tick_params(length=0, labelsize=look.font_size, top=False, labeltop=True, labelbottom=False)
+    axes.set_xlabel("answer", fontsize=look.font_size)
     axes.xaxis.set_label_position("top")
-    axes.set_ylabel("label", fontsize=look.letters)
+    axes.set_ylabel("label", fontsize=look.font_size)
     axes.spines[:].set_linewidth(0.5)
-    head(figure, f"{data.title}\n{data.wrong:,} of {int(data.counts.sum()):,} confused", Look(side, look.letters))
+    add_title(
+        figure, f"{data.title}\n{data.wrong:,} of {int(data.counts.sum()):,} confused", Look(side, look.font_size)
+    )
     return figure
 
 
 def text(data: Confusion, width: int = 76) -> str:
-    """The counts as a table; a dot where there is none."""
+    """Return the counts as a table, with a dot for 0."""
     classes = len(data.counts)
     rows = [
         ("", *map(str, range(classes))),

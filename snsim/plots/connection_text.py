@@ -1,4 +1,4 @@
-"""Connections in words and connection tables drawn as SN draws them: a row a source map, a column a target map."""
+"""Connections in words, and connection tables as SN prints them: a row for each source map."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import numpy as np
 from snsim.network.net import Attention, Connection, Frames, Net, Transform, Windows
 
 MOST_DRAWN = 64  # maps on a side; a larger table is described, not drawn
-_PLAIN_WIDTH = 76  # columns of text within which entries are set apart by blanks
+_PLAIN_WIDTH = 76  # columns of text; wider tables have no spaces between entries
 
 
 def describe_connections(net: Net) -> str:
-    """A line for each connection: layers, count, scheme and options; under it what no window reads. Then one for each
-    `normalize` and `attend`, which have no connections to count.
+    """Return a line for each connection: layers, count, scheme and options.
+
+    A line below it names the units that no window reads. `normalize` and `attend`, which have no connections to count,
+    come last.
     """
     names = [f"{c.source} > {c.target}" for c in net.connections]
     counts = [f"{c.wiring.connections:,}" for c in net.connections]
@@ -29,7 +31,7 @@ def describe_connections(net: Net) -> str:
 
 
 def drawn_tables(net: Net) -> str:
-    """The table of each connection that joins some maps and not others, under its name; "" if there is none."""
+    """Return the table of each connection that joins only some pairs of maps, with a title; "" if there is none."""
     drawings = [
         _drawing(c, c.wiring.structure.maps)
         for c in net.connections
@@ -39,9 +41,10 @@ def drawn_tables(net: Net) -> str:
 
 
 def draw(maps: np.ndarray, source: str = "", target: str = "") -> list[str]:
-    """A boolean matrix as lines of `x` and `-`, numbered from 0 on both sides.
+    """Return a boolean matrix as lines of `x` and `-`, with numbers from 0 on both sides.
 
-    `source` and `target` name the sides. Wide tables are set close, with the numbers read downwards.
+    `source` and `target` are the titles of the sides. In wide tables there is no space between entries, and column
+    numbers are written downwards.
     """
     rows, columns = maps.shape
     left = max(len(source), len(str(rows - 1)))
@@ -72,14 +75,16 @@ def _is_partial(maps: np.ndarray) -> bool:
 
 def _drawing(connection: Connection, maps: np.ndarray) -> str:
     rows, columns = maps.shape
-    title = f"{connection.source} > {connection.target}: {int(maps.sum())} of {rows * columns} pairs of maps are joined"
+    title = (
+        f"{connection.source} > {connection.target}: {int(maps.sum())} of {rows * columns} pairs of maps are connected"
+    )
     if max(rows, columns) > MOST_DRAWN:
-        return f"{title} (more than {MOST_DRAWN} maps on a side: not drawn)"
+        return f"{title} (not drawn: more than {MOST_DRAWN} maps on a side)"
     return "\n".join([title, *("  " + line for line in draw(maps, connection.source, connection.target))])
 
 
 def connection_words(connection: Connection) -> str:
-    """Scheme and options in the language's own words, as far as they differ from the defaults."""
+    """Return scheme and options as they are written in a description; defaults are left out."""
     structure = connection.wiring.structure
     window = getattr(structure, "window", ())
     sizes = window if isinstance(window, tuple) else (window,)
@@ -103,7 +108,7 @@ def connection_words(connection: Connection) -> str:
 
 
 def transform_words(transform: Transform) -> str:
-    """The word with its options, as it is written."""
+    """Return the word of a transform with its options, as it is written in a description."""
     structure = transform.structure
     heads = [_clause("heads", structure.heads)] if isinstance(structure, Attention) else []
     return " ".join([_clause(transform.word), *heads])
@@ -129,13 +134,13 @@ def _once(numbers: tuple[int, int]) -> tuple[int, ...]:
 
 
 def _unread(connection: Connection) -> str:
-    """What no window reaches at the far edge, and whether it is border or map."""
+    """Return how many rows and columns at the far edge no window reads, and whether they belong to the border."""
     rows, columns = connection.wiring.unread
     lines = " and ".join(
         f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((rows, "row"), (columns, "column")) if count
     )
     border = getattr(connection.wiring.structure, "border", (0, 0))
     if rows <= border[0] and columns <= border[1]:
-        return f"unread at the far edge: {lines} of the border"
-    beside = ", those of the border among them" if any(border) else ""
-    return f"unread at the far edge: {lines} of each map of {connection.source}{beside}"
+        return f"not read at the far edge: {lines} of the border"
+    beside = ", with those of the border" if any(border) else ""
+    return f"not read at the far edge: {lines} of each map of {connection.source}{beside}"

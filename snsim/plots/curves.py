@@ -1,4 +1,4 @@
-"""Loss and error after each pass, on training and test patterns, with the published figures as lines."""
+"""Loss and error after each pass on training and test patterns, with published numbers as horizontal lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from snsim.errors import fail
 from snsim.plots import block_characters
-from snsim.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes, whole_ticks
+from snsim.plots.style import COLOURS, LINE_STYLES, WIDE, Look, add_title, open_figure, simplify_axes, use_whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,18 @@ _LABELS = {"half_mse": "1/2 mean square error", "mse": "mean square error", "los
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """`loss` and `error` (percent): by split, one entry a pass, pass 1 first. `loss_figure` is what the loss is: "loss"
-    (the cost), "half_mse" or "mse". `loss_published`, `error_published`: by split. `remark`: why some are not drawn.
+    """The curves of a run.
+
+    Attributes
+    ----------
+    loss, error : mapping of str to array (passes,)
+        By split ("train", "test"); the error is in percent.
+    loss_figure : str
+        What the loss is: "loss" (the cost), "half_mse" or "mse".
+    loss_published, error_published : mapping of str to float
+        By split.
+    remark : str
+        Why published numbers are not drawn; "" if they are.
     """
 
     title: str
@@ -45,20 +55,21 @@ def curves(
     published: Mapping[str, float] | None = None,
     comparable: bool = True,
 ) -> Curves:
-    """The curves of passes, each as a line of passes.jsonl. `published`: figures by name ("test-misses").
+    """Return the curves of passes, each given as its line of passes.jsonl.
 
-    Where a half or whole mean square error was published, that is drawn as the loss. Misses are drawn in percent of
-    our patterns. With data that are not `comparable` no published figure is drawn. SnError if there is no pass.
+    `published` has numbers by name ("test-misses"). If half or whole mean square errors were published, they are drawn
+    as the loss. Misses are drawn in percent of our patterns. If the data are not `comparable`, no published number is
+    drawn. SnError if there is no pass.
     """
     if not passes:
         raise fail(
-            f"{title} has no pass yet: there is no curve to draw",
-            hint="let it run for a pass: snsim run --resume RUN, at the prompt (train-now)",
+            f"{title} has no curve yet: no pass is done",
+            hint="train for a pass: snsim run --resume RUN; at the prompt: (train-now)",
         )
     published = dict(published or {})
     remark = ""
     if published and not comparable:
-        published, remark = {}, "other data than those of the published figures, which are not drawn"
+        published, remark = {}, "other data than the published ones: published numbers are not drawn"
     stated = {name.partition("-")[2] for name in published}
     figure = next((field for name, field in _LOSSES.items() if name in stated), "loss")
     splits = ["train", *(["test"] if passes[-1]["test"] is not None else [])]
@@ -71,7 +82,10 @@ def curves(
 
 
 def draw(data: Curves, look: Look = WIDE) -> Figure:
-    """Loss above (of a logarithm), error below; training dashed, test drawn through; published figures dotted."""
+    """Draw the loss above (on a logarithmic scale) and the error below.
+
+    Training is dashed, test is solid, published numbers are dotted.
+    """
     figure = open_figure(look, 4.9 if not look.is_narrow else 4.6, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     _lines(above, data.loss, dict(data.loss_published), look)
@@ -80,19 +94,19 @@ def draw(data: Curves, look: Look = WIDE) -> Figure:
         above.set_yscale("log")
     below.set_ylim(bottom=0)
     below.set_xlim(0.5, data.passes + 0.5)
-    whole_ticks(below)
+    use_whole_ticks(below)
     above.set_ylabel(_LABELS[data.loss_figure])
     below.set_ylabel("error, percent")
     below.set_xlabel("pass")
     for axes in (above, below):
-        plain_axes(axes, look)
-    above.legend(frameon=False, fontsize=look.letters - 0.5)
-    head(figure, data.title + (f"\n{data.remark}" if data.remark else ""), look)
+        simplify_axes(axes, look)
+    above.legend(frameon=False, fontsize=look.font_size - 0.5)
+    add_title(figure, data.title + (f"\n{data.remark}" if data.remark else ""), look)
     return figure
 
 
 def text(data: Curves, width: int = 76) -> str:
-    """The errors in block characters, and the last figures."""
+    """Return the errors in block characters, with their last values."""
     parts = [data.title]
     for split, values in data.error.items():
         lines = block_characters.curve(values, width - 14, 5)
@@ -114,15 +128,15 @@ def _lines(axes: Axes, values: Mapping[str, np.ndarray], published: Mapping[str,
         axes.plot(
             np.arange(1, len(y) + 1),
             y,
-            color=INK[split],
-            linestyle=STROKES[split],
+            color=COLOURS[split],
+            linestyle=LINE_STYLES[split],
             linewidth=1.5,
             marker="o" if len(y) < 40 else "",
             markersize=2.6,
             label=split,
         )
     for split, value in published.items():
-        axes.axhline(value, color=INK[split], linestyle=STROKES["third"], linewidth=1)
+        axes.axhline(value, color=COLOURS[split], linestyle=LINE_STYLES["third"], linewidth=1)
         axes.annotate(
             f"published\n{split}\n{value:.3g}",
             (1, value),
@@ -130,17 +144,17 @@ def _lines(axes: Axes, values: Mapping[str, np.ndarray], published: Mapping[str,
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
             va="center",
-            fontsize=look.letters - 2,
-            color=INK[split],
+            fontsize=look.font_size - 2,
+            color=COLOURS[split],
         )
 
 
 def _errors(published: Mapping[str, float], patterns: Mapping[str, int]) -> dict[str, float]:
-    """Published errors in percent, of misses where no percentage was printed."""
-    found = {}
+    """Return published errors in percent by split, computed from misses where no percentage was published."""
+    errors = {}
     for split, count in patterns.items():
         if f"{split}-error" in published:
-            found[split] = published[f"{split}-error"]
+            errors[split] = published[f"{split}-error"]
         elif f"{split}-misses" in published:
-            found[split] = 100 * published[f"{split}-misses"] / count
-    return found
+            errors[split] = 100 * published[f"{split}-misses"] / count
+    return errors

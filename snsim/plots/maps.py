@@ -16,13 +16,15 @@ from snsim.text_table import shape_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_NUMBERED = 20  # output units with their numbers below them
+_MOST_NUMBERED = 20  # output units; with more, they have no numbers below them
 
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """The states of every layer, in order of computation, and last the targets. Each is (maps, rows, columns); a layer
-    without geometry is a row of maps of one cell. `answer` and `label` are output units, None where no one is.
+    """The states of every layer in order of computation, and last the targets.
+
+    Each is (maps, rows, columns); a layer without geometry is a row of maps of one cell. `answer` and `label` are
+    numbers of output units, or None.
     """
 
     title: str
@@ -39,9 +41,9 @@ class Maps:
 def maps(
     net: Net, states: Mapping[str, np.ndarray], title: str, target: np.ndarray | None = None, with_classes: bool = False
 ) -> Maps:
-    """What the layers of a net show. `states`: by layer, (units,), of one pattern; `target`: (output units,).
+    """Return the maps of a net for one pattern: `states` by layer, each (units,), and `target` (output units,).
 
-    `with_classes` says that the largest output is the answer and the largest target the label.
+    If `with_classes`, the largest output is the answer and the largest target is the label.
     """
     layers = [(f"{layer.name} {shape_text(layer.shape)}", shaped(layer, states[layer.name])) for layer in net.layers]
     if target is not None:
@@ -53,23 +55,23 @@ def maps(
 
 
 def shaped(layer: Layer, states: np.ndarray) -> np.ndarray:
-    """The states of a layer as (maps, rows, columns)."""
+    """Return the states of a layer as (maps, rows, columns)."""
     return np.asarray(states, np.float64).reshape(layer.maps or (layer.units, 1, 1))
 
 
 def draw(data: Maps, look: Look = WIDE) -> Figure:
-    """Every map of every layer, one size of cells, one gray scale."""
+    """Draw every map of every layer, with one cell size and one gray scale."""
     widest = _width([states.shape for _, states in data.layers], look)
     return draw_sheet(data.title, _panels(data, widest), data.scale, look)
 
 
 def text(data: Maps, width: int = 76) -> str:
-    """The same in block characters."""
+    """Return the maps in block characters."""
     return sheet_text(data.title, _panels(data, width // 2), data.scale, width)
 
 
 def _panels(data: Maps, widest: int) -> list[Panel]:
-    made = []
+    panels = []
     for number, (title, states) in enumerate(data.layers):
         count, rows, columns = states.shape
         is_row = rows == columns == 1
@@ -79,18 +81,18 @@ def _panels(data: Maps, widest: int) -> list[Panel]:
         captions = tuple((2.0 * n, 0.5, str(n)) for n in range(count)) if is_output else ()
         marked = data.label if title == "target" else data.answer
         marks = ((2 * marked, 0),) if is_output and marked is not None else ()
-        made.append(Panel(title, picture, captions=captions, marks=marks))
-    return made
+        panels.append(Panel(title, picture, captions=captions, marks=marks))
+    return panels
 
 
 def _width(shapes: Sequence[tuple[int, ...]], look: Look) -> int:
-    """Cells across: as many as make the sheet a little wider than high, and the widest map at least."""
+    """Return the width in cells: a little more than the height of the sheet, and at least the widest map."""
     area = sum(count * (rows + 1) * (columns + 1) for count, rows, columns in shapes)
     widest = max(columns for _, _, columns in shapes)
     return max(widest + 1, int((area * (0.8 if look.is_narrow else 2.4)) ** 0.5))
 
 
 def _even(count: int, most: int) -> int:
-    """How many stand in a row, so that rows are alike: at most `most`."""
+    """Return how many maps stand in a row so that rows are equal: at most `most`."""
     rows = -(-count // max(1, most))
     return -(-count // rows)

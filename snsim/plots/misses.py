@@ -1,4 +1,4 @@
-"""The patterns that a net gets wrong, each with its label and the net's answer."""
+"""The patterns that a net gets wrong, each with its label and the answer of the net."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from snsim.plots.style import DOTS, WIDE, Look
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST = 112  # misses that are drawn unless another number is asked for
-_TILE = 0.42  # inches of a pattern across, about
+MOST = 112  # misses that are drawn by default
+_TILE = 0.42  # inches: about the width of a pattern
 
 
 @dataclass(frozen=True, eq=False)
 class Misses:
-    """`pictures`: (shown misses, rows, columns); `captions` and `numbers` (of the pattern, from 0) one each. `total`
-    counts all misses of `patterns`, drawn or not.
+    """The misses of a net.
+
+    Attributes
+    ----------
+    pictures : array (misses shown, rows, columns)
+    captions, numbers
+        One for each picture; the numbers are those of the patterns, from 0.
+    total : int
+        All misses among `patterns` patterns, shown or not.
+    low, high : float
+        The lowest and highest input, for the gray scale.
     """
 
     title: str
@@ -51,10 +60,11 @@ def misses(
     with_classes: bool = True,
     most: int = MOST,
 ) -> Misses:
-    """The patterns of `inputs` (patterns, units of `shape`) that are not `right` (patterns,), at most `most` of them.
+    """Return the patterns of `inputs` (patterns, units of `shape`) that are not `right` (patterns,).
 
-    `with_classes`: the answer and the label are the largest output and target. Else they are the values where there is
-    one output, and where there are several only the number of the pattern is told.
+    At most `most` of them are shown. If `with_classes`, answer and label are the classes with the largest output and
+    target. Otherwise they are the values of a single output; with several outputs the caption is the number of the
+    pattern.
     """
     wrong = np.flatnonzero(~np.asarray(right, bool))
     shown = wrong[:most]
@@ -65,7 +75,7 @@ def misses(
 
 
 def flat(pattern: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """A pattern (units,) as one picture: maps side by side; without geometry one row."""
+    """Return a pattern (units,) as one picture: maps side by side, or one row without geometry."""
     shape = tuple(shape)
     if len(shape) == 1:
         return np.reshape(pattern, (1, -1))
@@ -73,28 +83,28 @@ def flat(pattern: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def draw(data: Misses, look: Look = WIDE) -> Figure:
-    """A sheet of the missed patterns, below each its label and the net's answer."""
+    """Draw the missed patterns, each above its label and the answer of the net."""
     tile = data.pictures.shape[2] + 1
-    dots = max(1, round(_TILE * DOTS / tile))  # of a cell: with whole ones the sheet is as wide as there is room
+    dots = max(1, round(_TILE * DOTS / tile))  # of a cell: whole dots use the width of the sheet best
     across = int((available(look) - 0.1) * DOTS / (dots * tile))
     return draw_sheet(data.heading, [_panel(data, across)], _scale(data), look)
 
 
 def text(data: Misses, width: int = 76) -> str:
-    """The same in block characters; there, the first few."""
+    """Return the first few misses in block characters."""
     few = max(1, width // 2 // (data.pictures.shape[2] + 1))
     panels = []
     for first in range(0, min(3 * few, len(data.captions)), few):
         row = slice(first, first + few)
-        told = "   ".join(f"{number}: {caption}" for number, caption in zip(data.numbers[row], data.captions[row]))
-        panels.append(Panel(told, mosaic(in_rows(data.pictures[row], few))))
+        title = "   ".join(f"{number}: {caption}" for number, caption in zip(data.numbers[row], data.captions[row]))
+        panels.append(Panel(title, mosaic(in_rows(data.pictures[row], few))))
     return sheet_text(data.heading, panels, _scale(data), width)
 
 
 def _panel(data: Misses, across: int) -> Panel:
     count, rows, columns = data.pictures.shape
     across = max(1, min(across, count))
-    below = max(1, round(rows * 0.36))  # cells of room for a caption
+    below = max(1, round(rows * 0.36))  # cells left free for a caption
     tiles = np.full((count, rows + below, columns), np.nan)
     tiles[:, :rows] = data.pictures
     if not count:

@@ -1,4 +1,4 @@
-"""A sheet of gray pictures: panels side by side and below one another, one size of cells and one gray scale for all.
+"""A sheet of gray pictures: panels in rows, with one cell size and one gray scale.
 
 As in SN's windows, low is black and high is white (`gray-draw-list`).
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snsim.plots import block_characters
-from snsim.plots.style import DOTS, PAPER, QUIET, Look, open_figure, title_of
+from snsim.plots.style import DOTS, GRAY_TEXT, PAPER, Look, open_figure, wrapped_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,16 +20,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LARGEST_CELL = 0.16  # inches
-_EDGE, _BETWEEN = 0.12, 0.22  # inches round the sheet and between panels
-_BAR = 0.62  # inches that the gray scale takes at the right
+_EDGE, _BETWEEN = 0.12, 0.22  # inches around the sheet and between panels
+_BAR = 0.62  # inches of the gray scale at the right
 _NARROWEST_TICK = 0.15  # inches between two numbers beside a panel
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One gray picture. `picture`: (rows, columns), NaN where the paper shows. `pitch`: cells from one row of tiles to
-    the next, and from one column; their numbers, from 0, stand beside and above. `captions`: texts under the point
-    (column, row), in cells. `marks`: cells (column, row) with a ring round them.
+    """One gray picture.
+
+    Attributes
+    ----------
+    picture : array (rows, columns)
+        NaN where the paper shows.
+    pitch : tuple of int, optional
+        Cells from one row of tiles to the next, and from one column to the next; the tiles are then numbered from 0.
+    captions : tuple of (column, row, text)
+        Texts below a point, in cells.
+    marks : tuple of (column, row)
+        Cells with a ring around them.
     """
 
     title: str
@@ -49,7 +58,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Scale:
-    """What black and white stand for, and what the numbers are; `beyond`: some numbers are lower or higher still."""
+    """The values of black (`low`) and white (`high`); `beyond` says that some values lie outside."""
 
     low: float
     high: float
@@ -58,31 +67,31 @@ class Scale:
 
 
 def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
-    """Tiles (rows, columns, height, width) laid out as one picture, `gap` cells of NaN between them."""
+    """Return tiles (rows, columns, height, width) as one picture, with `gap` cells of NaN between them."""
     down, across, height, width = tiles.shape
-    made = np.full((down, height + gap, across, width + gap), np.nan)
-    made[:, :height, :, :width] = np.asarray(tiles, np.float64).transpose(0, 2, 1, 3)
-    return made.reshape(down * (height + gap), across * (width + gap))[
+    picture = np.full((down, height + gap, across, width + gap), np.nan)
+    picture[:, :height, :, :width] = np.asarray(tiles, np.float64).transpose(0, 2, 1, 3)
+    return picture.reshape(down * (height + gap), across * (width + gap))[
         : down * (height + gap) - gap, : across * (width + gap) - gap
     ]
 
 
 def in_rows(tiles: np.ndarray, across: int) -> np.ndarray:
-    """Tiles (count, height, width) as (rows, across, height, width), the last row filled up with NaN."""
+    """Return tiles (count, height, width) as (rows, across, height, width), with NaN at the end of the last row."""
     count, height, width = tiles.shape
     rows = max(1, -(-count // across))
-    made = np.full((rows * across, height, width), np.nan)
-    made[:count] = tiles
-    return made.reshape(rows, across, height, width)
+    filled = np.full((rows * across, height, width), np.nan)
+    filled[:count] = tiles
+    return filled.reshape(rows, across, height, width)
 
 
 def draw_sheet(title: str, panels: Sequence[Panel], scale: Scale, look: Look) -> Figure:
-    """The sheet as a figure: one image (Axes) for each panel in order, then that of the gray scale."""
-    title = title_of(title, look)
+    """Draw the sheet: one image (Axes) for each panel in order, then one for the gray scale."""
+    title = wrapped_title(title, look)
     placed, cell, height = _placed(panels, look, _title_height(title, look))
     figure = open_figure(look, height)
     width = look.width
-    figure.text(_EDGE / width, 1 - _EDGE / height, title, va="top", fontsize=look.letters + 1.5)
+    figure.text(_EDGE / width, 1 - _EDGE / height, title, va="top", fontsize=look.font_size + 1.5)
     shown = None
     for panel, (x, top) in zip(panels, placed):
         axes = figure.add_axes(
@@ -96,7 +105,7 @@ def draw_sheet(title: str, panels: Sequence[Panel], scale: Scale, look: Look) ->
         shown = axes.imshow(
             panel.picture, _grays(), vmin=scale.low, vmax=scale.high, interpolation="nearest", aspect="auto"
         )
-        axes.set_title(panel.title, fontsize=look.letters, loc="left", pad=3 + 8 * _has_numbers(panel, cell))
+        axes.set_title(panel.title, fontsize=look.font_size, loc="left", pad=3 + 8 * _has_numbers(panel, cell))
         _number(axes, panel, cell, look)
         for column, row, text in panel.captions:
             axes.annotate(
@@ -106,7 +115,7 @@ def draw_sheet(title: str, panels: Sequence[Panel], scale: Scale, look: Look) ->
                 textcoords="offset points",
                 ha="center",
                 va="top",
-                fontsize=look.letters - 1.5,
+                fontsize=look.font_size - 1.5,
                 annotation_clip=False,
             )
         for column, row in panel.marks:
@@ -131,14 +140,14 @@ def draw_sheet(title: str, panels: Sequence[Panel], scale: Scale, look: Look) ->
     )
     if shown is not None:
         bar = figure.colorbar(shown, cax=axes, extend="both" if scale.beyond else "neither", extendfrac=0.04)
-        bar.ax.tick_params(labelsize=look.letters - 2, length=2)
+        bar.ax.tick_params(labelsize=look.font_size - 2, length=2)
         bar.outline.set_linewidth(0.4)
-        axes.set_title(scale.label, fontsize=look.letters - 1.5, loc="center", pad=4, x=1.2)
+        axes.set_title(scale.label, fontsize=look.font_size - 1.5, loc="center", pad=4, x=1.2)
     return figure
 
 
 def sheet_text(title: str, panels: Sequence[Panel], scale: Scale, width: int = 76) -> str:
-    """The sheet in block characters."""
+    """Return the sheet in block characters."""
     lightest, darkest = block_characters.SHADES[0], block_characters.SHADES[-1]
     parts = [f"{title}\n{scale.label}: {lightest} {scale.low:.3g} to {darkest} {scale.high:.3g}"]
     for panel in panels:
@@ -150,13 +159,14 @@ def sheet_text(title: str, panels: Sequence[Panel], scale: Scale, width: int = 7
 
 
 def available(look: Look) -> float:
-    """Inches across for panels."""
+    """Return the width in inches that panels can use."""
     return look.width - 2 * _EDGE - _BAR
 
 
 def _placed(panels: Sequence[Panel], look: Look, top: float) -> tuple[list[tuple[float, float]], float, float]:
-    """Where each panel's upper left corner is (inches from the left and from the top), the side of a cell, and the
-    height of the sheet. Panels stand side by side where there is room.
+    """Return the upper left corner of each panel, the side of a cell and the height of the sheet, all in inches.
+
+    A corner is measured from the left and from the top. Panels stand side by side where they fit.
     """
     widest = max((panel.columns for panel in panels), default=1)
     left = 0.1 + 0.13 * any(panel.pitch for panel in panels)
@@ -166,13 +176,13 @@ def _placed(panels: Sequence[Panel], look: Look, top: float) -> tuple[list[tuple
     x, below = 0.0, 0.0
     row_top = top
     for panel in panels:
-        head = (look.letters + 5) / 72 + 0.11 * _has_numbers(panel, cell)
-        width = max(panel.columns * cell, 0.0074 * look.letters * len(panel.title)) + left
+        head = (look.font_size + 5) / 72 + 0.11 * _has_numbers(panel, cell)
+        width = max(panel.columns * cell, 0.0074 * look.font_size * len(panel.title)) + left
         if x and x + width > available(look):
             x, row_top = 0.0, below + _BETWEEN
         places.append((_on_dots(_EDGE + x + left), _on_dots(row_top + head)))
         x += width + _BETWEEN
-        captions = (look.letters + 2) / 72 if panel.captions else 0.0
+        captions = (look.font_size + 2) / 72 if panel.captions else 0.0
         below = max(below, row_top + head + panel.rows * cell + captions)
     return places, cell, _on_dots(max(below + _EDGE, top + 1.3))
 
@@ -182,7 +192,7 @@ def _on_dots(inches: float) -> float:
 
 
 def _title_height(title: str, look: Look) -> float:
-    return _EDGE + 0.06 + (title.count("\n") + 1) * (look.letters + 1.5) * 1.25 / 72
+    return _EDGE + 0.06 + (title.count("\n") + 1) * (look.font_size + 1.5) * 1.25 / 72
 
 
 def _has_numbers(panel: Panel, cell: float) -> bool:
@@ -190,8 +200,10 @@ def _has_numbers(panel: Panel, cell: float) -> bool:
 
 
 def _number(axes: Axes, panel: Panel, cell: float, look: Look) -> None:
-    """The numbers of the rows and columns of tiles; of narrow ones every second, or fifth."""
-    axes.tick_params(length=0, pad=1, labelsize=look.letters - 3, labelcolor=QUIET, labeltop=True, labelbottom=False)
+    """Write numbers beside rows and columns of tiles; only every second or fifth one if they are narrow."""
+    axes.tick_params(
+        length=0, pad=1, labelsize=look.font_size - 3, labelcolor=GRAY_TEXT, labeltop=True, labelbottom=False
+    )
     for axis, size, side in ((axes.yaxis, panel.rows, 0), (axes.xaxis, panel.columns, 1)):
         ticks: list[int] = []
         if panel.pitch is not None and size > panel.pitch[side] and (side == 0 or _has_numbers(panel, cell)):
@@ -203,7 +215,7 @@ def _number(axes: Axes, panel: Panel, cell: float, look: Look) -> None:
             )
         if not ticks:
             axis.set_ticks([])
-    axes.spines[:].set(color=PAPER, linewidth=min(1.5, 20 * cell))  # so that a white map has an edge
+    axes.spines[:].set(color=PAPER, linewidth=min(1.5, 20 * cell))  # gives a white map an edge
 
 
 def _grays() -> Colormap:

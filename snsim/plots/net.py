@@ -1,5 +1,6 @@
-"""A net drawn: layers as stacks of maps from the input at the bottom to the output on top, connections with scheme and
-counts beside the lines. Maps of one net are drawn to one scale, a unit a step.
+"""A drawing of a net: layers as stacks of maps, from the input at the bottom to the output at the top.
+
+Connections are lines with their scheme and counts. All maps of a net are drawn to one scale.
 """
 
 from __future__ import annotations
@@ -11,23 +12,23 @@ from typing import TYPE_CHECKING
 
 from snsim.network.net import Layer, Net, Transform
 from snsim.plots.connection_text import connection_words, describe_connections, transform_words
-from snsim.plots.style import INK, QUIET, WIDE, Look, open_figure, title_of
+from snsim.plots.style import COLOURS, GRAY_TEXT, WIDE, Look, open_figure, wrapped_title
 from snsim.text_table import shape_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_STACK = 2.3  # inches across that a layer may take, the narrow look less
-_MOST_MAPS = 24  # that are drawn one behind the other
-_MOST_UNITS = 60  # cells of a row of units that are drawn
-_LINE = 0.165  # inches of a line of letters
-_BETWEEN = 0.30  # inches between a layer and the next, beside the lines of words
+_STACK = 2.3  # inches: the width of a layer at most; less in the narrow look
+_MOST_MAPS = 24  # drawn one behind the other
+_MOST_UNITS = 60  # cells drawn of a row of units
+_LINE = 0.165  # inches: the height of a line of text
+_BETWEEN = 0.30  # inches between two layers, in addition to the lines of text
 
 
 @dataclass(frozen=True)
 class _Box:
-    """What a layer takes in the drawing, in units: width and height, the shift from map to map, maps drawn."""
+    """The size of a layer in the drawing, in units: width, height, shift from map to map; and the number of maps."""
 
     width: float
     height: float
@@ -44,8 +45,9 @@ class _Box:
 
 
 def draw(net: Net, look: Look = WIDE) -> Figure:
-    """The layers in order of computation, each joined with the layer before it by a line; other connections go round
-    at the left, and are told beside the layer that they enter.
+    """Draw the layers in order of computation, each connected by an arrow with the layer before it.
+
+    Other connections pass at the left; their words stand beside the layer that they enter.
     """
     boxes = {layer.name: _box(layer) for layer in net.layers}
     room = _STACK if not look.is_narrow else 1.15
@@ -53,7 +55,7 @@ def draw(net: Net, look: Look = WIDE) -> Figure:
     skips = _skips(net)
     left = 0.15 + 0.13 * min(6, len(skips)) + room / 2
     beside = left + room / 2 + 0.2
-    most = max(16, int((look.width - beside) * 72 / (0.56 * (look.letters - 1))))  # letters in a line beside the net
+    most = max(16, int((look.width - beside) * 72 / (0.56 * (look.font_size - 1))))  # characters in a line
     words = {layer.name: _entering(net, layer.name, most) for layer in net.layers}
     names = {layer.name: _layer_words(layer, most) for layer in net.layers}
     heights = {name: max(box.high * unit, _LINE * sum(map(len, names[name]))) for name, box in boxes.items()}
@@ -70,14 +72,14 @@ def draw(net: Net, look: Look = WIDE) -> Figure:
     axes.set_axis_off()
     counts = net.counts
     title = f"{net.name}: {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
-    axes.text(0.12, total - 0.12, title_of(title, look), va="top", fontsize=look.letters + 1.5)
+    axes.text(0.12, total - 0.12, wrapped_title(title, look), va="top", fontsize=look.font_size + 1.5)
     places: dict[str, tuple[float, float]] = {}  # bottom and top of each layer
     y = 0.15
     for layer in net.layers:
         lines = words[layer.name]
         if lines:
             gap = _BETWEEN + _LINE * len(lines)
-            if _is_after_the_last(net, layer):
+            if _is_fed_by_previous(net, layer):
                 axes.annotate(
                     "",
                     (left, y + gap - 0.03),
@@ -90,12 +92,12 @@ def draw(net: Net, look: Look = WIDE) -> Figure:
                     y + gap / 2 + _LINE * (len(lines) / 2 - number - 0.5),
                     line,
                     va="center",
-                    fontsize=look.letters - 1,
+                    fontsize=look.font_size - 1,
                     color="0.25",
                 )
             y += gap
         _draw_layer(axes, boxes[layer.name], left, y, unit)
-        bold, plain = names[layer.name]  # texts of as many lines, so that they stand below one another
+        bold, plain = names[layer.name]  # two texts of equal line count, so that the second stands below the first
         for text, weight in (
             ("\n".join(bold) + "\n" * len(plain), "bold"),
             ("\n" * len(bold) + "\n".join(plain), "normal"),
@@ -105,7 +107,7 @@ def draw(net: Net, look: Look = WIDE) -> Figure:
                 y + heights[layer.name] / 2,
                 text,
                 va="center",
-                fontsize=look.letters,
+                fontsize=look.font_size,
                 linespacing=1.25,
                 fontweight=weight,
             )
@@ -116,7 +118,7 @@ def draw(net: Net, look: Look = WIDE) -> Figure:
 
 
 def text(net: Net, width: int = 76) -> str:
-    """The layers in a line, and the connections in words."""
+    """Return the layers in one line, then the connections in words."""
     return f"{net.name}: {net.summary}\n\n{describe_connections(net)}"
 
 
@@ -128,7 +130,7 @@ def _box(layer: Layer) -> _Box:
 
 
 def _draw_layer(axes: Axes, box: _Box, middle: float, bottom: float, unit: float) -> None:
-    """The maps of a layer, the first in front; a layer without geometry as a row of cells."""
+    """Draw the maps of a layer, the first in front; a layer without geometry is a row of cells."""
     from matplotlib.patches import Rectangle
 
     left = middle - box.across * unit / 2
@@ -154,7 +156,7 @@ def _draw_layer(axes: Axes, box: _Box, middle: float, bottom: float, unit: float
 
 
 def _layer_words(layer: Layer, most: int) -> tuple[list[str], list[str]]:
-    """Name and shape, and below them units, nlf and biases, in lines of at most `most` letters."""
+    """Return name and shape, then units, nlf and biases, in lines of at most `most` characters."""
     units = f"{layer.units:,} unit{'' if layer.units == 1 else 's'}"
     cut = " (not all drawn)" if _is_cut(layer) else ""
     bias = "no bias" if layer.bias == "none" else f"{prod(layer.bias_shape):,} biases"
@@ -170,8 +172,9 @@ def _is_cut(layer: Layer) -> bool:
 
 
 def _entering(net: Net, name: str, most: int) -> list[str]:
-    """What enters a layer, in lines of at most `most` letters: source where it is not the layer before, scheme,
-    counts.
+    """Return the connections into a layer in lines of at most `most` characters: scheme and counts.
+
+    The source is named where it is not the layer before.
     """
     several = len(net.entering(name)) + len(net.transforms_into(name)) > 1
     lines = []
@@ -195,13 +198,13 @@ def _joins(net: Net) -> list[tuple[str, str]]:
     return [(c.source, c.target) for c in net.connections] + [(s, t.target) for t in transforms for s in t.sources]
 
 
-def _is_after_the_last(net: Net, layer: Layer) -> bool:
+def _is_fed_by_previous(net: Net, layer: Layer) -> bool:
     """Whether the layer before this one, in order of computation, feeds it."""
     return any(target == layer.name and _is_next(net, source, target) for source, target in _joins(net))
 
 
 def _skips(net: Net) -> list[tuple[str, str]]:
-    """Connections that pass over a layer."""
+    """Return the connections that skip a layer."""
     return list(dict.fromkeys((s, t) for s, t in _joins(net) if not _is_next(net, s, t)))
 
 
@@ -209,10 +212,10 @@ def _draw_skips(axes: Axes, skips: list[tuple[str, str]], places: dict[str, tupl
     for number, (source, target) in enumerate(skips):
         x = edge - 0.06 - 0.13 * (number % 6)
         start, end = sum(places[source]) / 2, sum(places[target]) / 2
-        axes.plot([edge, x, x], [start, start, end], color=QUIET, linewidth=0.8)
+        axes.plot([edge, x, x], [start, start, end], color=GRAY_TEXT, linewidth=0.8)
         axes.annotate(
             "",
             (edge + 0.02, end),
             (x, end),
-            arrowprops={"arrowstyle": "-|>", "color": INK["train"], "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-|>", "color": COLOURS["train"], "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
         )

@@ -1,4 +1,4 @@
-"""A non-linearity with both derivatives."""
+"""A non-linearity with its first and second derivative."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 from snsim.network.expressions import evaluate, to_text
 from snsim.network.net import Nlf
 from snsim.plots import block_characters
-from snsim.plots.style import INK, STROKES, WIDE, Look, head, open_figure, plain_axes
+from snsim.plots.style import COLOURS, LINE_STYLES, WIDE, Look, add_title, open_figure, simplify_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _POINTS = 601
-REACH = 4.0  # how far from 0 an nlf is drawn, unless something else is asked for
+REACH = 4.0  # an nlf is drawn from -REACH to REACH by default
 _NAMES = {"f": "f(x)", "df": "f'(x)", "ddf": "f''(x)"}
 _LINE = {"f": "test", "df": "train", "ddf": "third"}
 
 
 @dataclass(frozen=True, eq=False)
 class NlfCurves:
-    """`values`: by "f", "df", "ddf", an entry for each x."""
+    """`values` has, by "f", "df" and "ddf", one entry for each x."""
 
     name: str
     expression: str
@@ -33,7 +33,7 @@ class NlfCurves:
 
 
 def nlf_curves(nlf: Nlf, low: float = -REACH, high: float = REACH, points: int = _POINTS) -> NlfCurves:
-    """An nlf and the derivatives that learning uses, from `low` to `high`."""
+    """Return an nlf and the derivatives that training uses, at `points` values of x from `low` to `high`."""
     x = np.linspace(low, high, points)
     with np.errstate(all="ignore"):
         values = {
@@ -44,25 +44,27 @@ def nlf_curves(nlf: Nlf, low: float = -REACH, high: float = REACH, points: int =
 
 
 def draw(data: NlfCurves, look: Look = WIDE) -> Figure:
-    """f, f' and f'' in one plane."""
+    """Draw f, f' and f'' in one coordinate system."""
     figure = open_figure(look, 3.9 if not look.is_narrow else 3.2, layout="constrained")
     axes = figure.add_subplot()
     axes.axhline(0, color="0.75", linewidth=0.7)
     axes.axvline(0, color="0.75", linewidth=0.7)
     for name, y in data.values.items():
-        axes.plot(data.x, y, color=INK[_LINE[name]], linestyle=STROKES[_LINE[name]], linewidth=1.6, label=_NAMES[name])
+        axes.plot(
+            data.x, y, color=COLOURS[_LINE[name]], linestyle=LINE_STYLES[_LINE[name]], linewidth=1.6, label=_NAMES[name]
+        )
     axes.set_xlabel("x")
     axes.set_xlim(data.x[0], data.x[-1])
-    plain_axes(axes, look)
-    axes.legend(frameon=False, fontsize=look.letters)
-    rounded = re.sub(r"\d+\.\d{6,}", lambda found: f"{float(found[0]):.5g}", data.expression)
+    simplify_axes(axes, look)
+    axes.legend(frameon=False, fontsize=look.font_size)
+    rounded = re.sub(r"\d+\.\d{6,}", lambda number: f"{float(number[0]):.5g}", data.expression)
     title = rounded if data.name == data.expression else f"{data.name}: {rounded}"
-    head(figure, title, look)
+    add_title(figure, title, look)
     return figure
 
 
 def text(data: NlfCurves, width: int = 76) -> str:
-    """The same in block characters, one after the other."""
+    """Return the three functions in block characters, one below the other."""
     parts = [f"{data.name}: {data.expression}"]
     for name, y in data.values.items():
         finite = y[np.isfinite(y)]

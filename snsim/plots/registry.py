@@ -1,4 +1,4 @@
-"""The pictures by name: for each, what draws it and what tells it in characters. Both take its prepared data."""
+"""The pictures by name, each with a function that draws it and one that writes it as text."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """`draw(data, look)` makes the figure, `text(data, width)` the lines. `of` is what is drawn: a "run", a "net" or
-    an "nlf"; the data are those that the file of the picture prepares (its first dataclass).
+    """One kind of picture.
+
+    Attributes
+    ----------
+    of : str
+        What is drawn: a "run", a "net" or an "nlf".
+    draw, text
+        `draw(data, look)` returns the figure, `text(data, width)` the text. `data` is the first dataclass of the module
+        of the picture.
     """
 
     of: str
@@ -28,15 +35,15 @@ class Picture:
 PICTURES: Shelf[Picture] = Shelf("picture")
 
 for _name, _of, _subject, _doc in (
-    ("curves", "run", curves, "loss and error after each pass, train and test, beside what was published"),
-    ("weights", "run", weights, "the kernels of every connection, laid out as the connection table is"),
+    ("curves", "run", curves, "loss and error after each pass, train and test, with published numbers"),
+    ("weights", "run", weights, "the kernels of every connection, arranged as in the connection table"),
     ("maps", "run", maps, "one pattern in the net: input, every map of every layer, output"),
     ("misses", "run", misses, "the patterns that are wrong, with label and answer"),
-    ("confusion", "run", confusion, "which class is taken for which"),
-    ("rejection", "run", rejection, "error on the rest over the patterns that are rejected"),
+    ("confusion", "run", confusion, "confusion matrix: labels and answers"),
+    ("rejection", "run", rejection, "error on the patterns kept over the percentage rejected"),
     ("net", "net", net, "layers as stacks of maps, connections with scheme and counts"),
     ("table", "net", table, "which map feeds which"),
-    ("nlf", "nlf", nlf, "a non-linearity with both derivatives"),
+    ("nlf", "nlf", nlf, "a non-linearity with its first and second derivative"),
 ):
     PICTURES.add(_name, Picture(_of, _subject.draw, _subject.text), _doc)
 

@@ -1,4 +1,4 @@
-"""How every picture looks (width, inks, letters), and how it becomes a file, a text of SVG or a window."""
+"""The look of every picture (width, colours, font size), and its output as a file, as SVG text or in a window."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DOTS = 150  # an inch of a PNG file
+DOTS = 150  # per inch of a PNG file
 FORMATS = (".png", ".svg", ".pdf")
-# Blue and vermilion of the palette of Okabe and Ito (2008), which the colour-blind tell apart; lines differ in their
-# strokes too, so that a print in black and white can be read.
-INK = {"train": "#0072b2", "test": "#d55e00", "third": "#009e73"}
-STROKES = {"train": (0, (5, 2)), "test": "solid", "third": (0, (1, 1.4))}
-PAPER = "#cfe0f2"  # between kernels and maps, and where there is none: no gray, so it is not taken for a value
-QUIET = "0.45"
-_SETTINGS: dict[Any, Any] = {"svg.hashsalt": "snsim", "svg.fonttype": "path"}  # equal figures are equal files
-# Letters as text: a third of the size, in the reader's own font.
-_IN_A_PAGE: dict[Any, Any] = {**_SETTINGS, "svg.fonttype": "none"}
+# Blue, vermilion and green of the palette of Okabe and Ito (2008), which colour-blind readers can distinguish. Lines
+# also differ in style, for prints in black and white.
+COLOURS = {"train": "#0072b2", "test": "#d55e00", "third": "#009e73"}
+LINE_STYLES = {"train": (0, (5, 2)), "test": "solid", "third": (0, (1, 1.4))}
+PAPER = "#cfe0f2"  # behind kernels and maps: no gray, so that it is not mistaken for a value
+GRAY_TEXT = "0.45"
+_SETTINGS: dict[Any, Any] = {"svg.hashsalt": "snsim", "svg.fonttype": "path"}  # equal figures give equal files
+# Text stays text: a third of the size, in the reader's own font.
+_PAGE_SETTINGS: dict[Any, Any] = {**_SETTINGS, "svg.fonttype": "none"}
 
 
 @dataclass(frozen=True)
 class Look:
-    """Width in inches, letters in points; `windows` draws into windows on the screen."""
+    """Width in inches, font size in points; `windows` draws into windows on the screen."""
 
     width: float = 7.2
-    letters: float = 8.5
+    font_size: float = 8.5
     windows: bool = False
 
     @property
@@ -46,11 +46,11 @@ class Look:
         return self.width < 5
 
 
-WIDE, NARROW = Look(), Look(width=3.5, letters=8)
+WIDE, NARROW = Look(), Look(width=3.5, font_size=8)
 
 
 def open_figure(look: Look, height: float, **options: Any) -> Figure:
-    """An empty figure, `height` in inches. SnError without matplotlib, or without a screen for a window."""
+    """Return an empty figure, `height` in inches. SnError without matplotlib, or without a screen for a window."""
     with needing("matplotlib", what="a plot"):
         from matplotlib.figure import Figure
     if look.windows:
@@ -59,22 +59,23 @@ def open_figure(look: Look, height: float, **options: Any) -> Figure:
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Write the figure as the file's ending says. SnError for an ending that is none of FORMATS, or a file that cannot
-    be written.
+    """Write the figure to a file in the format of its suffix.
+
+    SnError for a suffix that is not in FORMATS, or a file that cannot be written.
     """
-    check_ending(path)
+    check_suffix(path)
     refuse_protected_file(path)
     import matplotlib
 
-    show_texts_as_they_are(figure)
+    disable_markup(figure)
     with matplotlib.rc_context(_SETTINGS), _without_warnings():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            written = io.BytesIO()
+            content = io.BytesIO()
             figure.savefig(
-                written, format=path.suffix[1:], dpi=DOTS, metadata={"Date": None} if path.suffix == ".svg" else None
+                content, format=path.suffix[1:], dpi=DOTS, metadata={"Date": None} if path.suffix == ".svg" else None
             )
-            write_output(path, written.getbuffer())
+            write_output(path, content.getbuffer())
         except OSError as problem:
             raise fail(
                 f"{path} cannot be written: {problem.strerror or problem}",
@@ -82,8 +83,8 @@ def write(figure: Figure, path: Path) -> None:
             ) from None
 
 
-def check_ending(path: Path) -> None:
-    """SnError if no picture is written to a file of this ending."""
+def check_suffix(path: Path) -> None:
+    """Raise SnError if the suffix of the file is not in FORMATS."""
     if path.suffix not in FORMATS:
         raise fail(
             f"a plot is a file that ends with {', '.join(FORMATS)}, not {path.name}",
@@ -92,19 +93,19 @@ def check_ending(path: Path) -> None:
 
 
 def as_svg(figure: Figure) -> bytes:
-    """The figure as the text of an SVG file, for a page."""
+    """Return the figure as the text of an SVG file, for a page."""
     import matplotlib
 
-    show_texts_as_they_are(figure)
-    written = io.BytesIO()
-    with matplotlib.rc_context(_IN_A_PAGE), _without_warnings():
-        figure.savefig(written, format="svg", dpi=DOTS, metadata={"Date": None, "Creator": None})
-    return written.getvalue()
+    disable_markup(figure)
+    content = io.BytesIO()
+    with matplotlib.rc_context(_PAGE_SETTINGS), _without_warnings():
+        figure.savefig(content, format="svg", dpi=DOTS, metadata={"Date": None, "Creator": None})
+    return content.getvalue()
 
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Leave out Python's warnings, and what matplotlib logs of letters that no font here has: a box stands for them."""
+    """Hide Python's warnings, and what matplotlib logs on letters that are missing in all fonts: it draws boxes."""
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -117,19 +118,19 @@ def _without_warnings() -> Iterator[None]:
 
 
 def show_windows() -> None:
-    """Show the figures that were drawn into windows, until they are closed."""
+    """Show the figures that were drawn into windows until they are closed."""
     import matplotlib.pyplot as pyplot
 
     for number in pyplot.get_fignums():
-        show_texts_as_they_are(pyplot.figure(number))
+        disable_markup(pyplot.figure(number))
     with _without_warnings():
         pyplot.show(block=True)
 
 
-def show_texts_as_they_are(figure: Figure) -> None:
-    """Read no text of the figure as a formula or as TeX: a `$` in a name is a `$`; hidden characters are escaped.
+def disable_markup(figure: Figure) -> None:
+    """Draw every text of the figure as it is: a `$` starts no formula, and hidden characters are escaped.
 
-    The numbers along the axes are formulas of matplotlib's own (10 to the power of -2), and stay.
+    The numbers along the axes stay formulas, which matplotlib writes itself (10 to the power of -2).
     """
     from matplotlib.text import Text
 
@@ -148,27 +149,27 @@ def show_texts_as_they_are(figure: Figure) -> None:
             text.set_text(for_terminal(text.get_text()))
 
 
-def title_of(text: str, look: Look) -> str:
-    """A title, in lines that the look has room for."""
-    most = max(20, int(look.width * 72 / (0.56 * (look.letters + 1.5))))
+def wrapped_title(text: str, look: Look) -> str:
+    """Return a title broken into lines that fit the width."""
+    most = max(20, int(look.width * 72 / (0.56 * (look.font_size + 1.5))))
     return "\n".join(textwrap.fill(line, most) for line in text.split("\n"))
 
 
-def head(figure: Figure, text: str, look: Look) -> None:
-    """The title over a figure of axes."""
-    figure.suptitle(title_of(text, look), fontsize=look.letters + 1.5, x=0.01, ha="left")
+def add_title(figure: Figure, text: str, look: Look) -> None:
+    """Add a title above the axes of a figure."""
+    figure.suptitle(wrapped_title(text, look), fontsize=look.font_size + 1.5, x=0.01, ha="left")
 
 
-def plain_axes(axes: Axes, look: Look) -> None:
-    """Letters of the look's size, a frame on two sides only."""
+def simplify_axes(axes: Axes, look: Look) -> None:
+    """Set the font size of the axes, and draw the frame on two sides only."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(which="both", labelsize=look.letters - 1.5)
+    axes.tick_params(which="both", labelsize=look.font_size - 1.5)
     for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_fontsize(look.letters)
+        label.set_fontsize(look.font_size)
 
 
-def whole_ticks(axes: Axes) -> None:
-    """Ticks below the axes at whole numbers only."""
+def use_whole_ticks(axes: Axes) -> None:
+    """Put ticks on the x axis at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -179,8 +180,6 @@ def _window(look: Look, height: float, options: dict[str, Any]) -> Figure:
     import matplotlib.pyplot as pyplot
 
     if matplotlib.get_backend().lower() == "agg":
-        raise fail(
-            "there is no screen to show windows on", hint="leave --show out: then the picture is written to a file"
-        )
+        raise fail("there is no screen for a window", hint="leave out --show: the picture is then written to a file")
     figure: Figure = pyplot.figure(figsize=(look.width, height), **options)
     return figure

@@ -1,7 +1,7 @@
-"""The weights of a net as gray kernels, laid out as the connection table is: a row a source map, a column a target map.
+"""The weights of a net as gray kernels: a row for each source map, a column for each target map.
 
-Each weight is drawn times the square root of its fan-in F, as SN's network window draws them, so that one gray scale
-serves layers of 25 and of 200 inputs.
+Each weight is multiplied by the square root of its fan-in F, as in SN's network window: one gray scale then fits layers
+of 25 and of 200 inputs.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from snsim.text_table import shape_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_WIDEST = 200  # cells; more columns of kernels stand below one another
+_WIDEST = 200  # cells; more columns of kernels are broken into bands
 _MOST_CELLS = 4_000_000  # of one connection
-_WITHIN = 0.99  # of the weights have a gray of their own: a few of the strongest would leave the others all alike
+_WITHIN = 0.99  # of the weights are inside the gray scale: a few strong weights would make all others gray
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A panel for each connection and bias that was asked for. Black and white are -`reach` and `reach`, or beyond."""
+    """A panel for each connection and bias; black is -`reach` or less, white is `reach` or more."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -41,10 +41,10 @@ class Weights:
 
 
 def weights(net: Net, values: Mapping[str, np.ndarray], title: str, only: str | None = None) -> Weights:
-    """The weights of a net, `values` by parameter name (as the sums use them: with `weight-norm`, gains put in).
+    """Return the kernels of a net; `values` are the effective weights by parameter name.
 
-    `only` names one parameter ("h1-h2", "h1.bias"). SnError if there is none of this name, or one of them has more
-    cells than can be drawn.
+    `only` names one parameter ("h1-h2", "h1.bias"). SnError if there is none of this name, or if one has too many
+    cells to be drawn.
     """
     kinds = [p for p in net.parameters if p.kind in ("weight", "bias") and p.size]
     chosen = [p for p in kinds if only is None or only in (p.name, p.name.removesuffix(".weight"))]
@@ -60,12 +60,12 @@ def weights(net: Net, values: Mapping[str, np.ndarray], title: str, only: str | 
 
 
 def draw(data: Weights, look: Look = WIDE) -> Figure:
-    """Kernels of every connection, one gray scale for all."""
+    """Draw the kernels of every connection with one gray scale."""
     return draw_sheet(f"Weights of {data.title}", data.panels, data.scale, look)
 
 
 def text(data: Weights, width: int = 76) -> str:
-    """The same in block characters."""
+    """Return the kernels in block characters."""
     return sheet_text(f"weights of {data.title}", data.panels, data.scale, width)
 
 
@@ -79,7 +79,7 @@ def _panel(net: Net, parameter: Parameter, values: np.ndarray) -> Panel:
     if tiles.size > _MOST_CELLS:
         raise fail(
             f"{connection.source} > {connection.target} has {source} x {target} kernels of {rows}x{columns}: "
-            f"more than {_MOST_CELLS:,} cells are not drawn",
+            f"more than {_MOST_CELLS:,} cells cannot be drawn",
             hint="choose another connection with --only NAME",
         )
     title = f"{connection.source} > {connection.target}: " + (
@@ -107,7 +107,7 @@ def _bias_panel(layer: Layer, parameter: Parameter, scaled: np.ndarray) -> Panel
 
 
 def _tiles(net: Net, connection: Connection, w: np.ndarray) -> np.ndarray:
-    """Kernels as (source maps, target maps, rows, columns); NaN where no connection is."""
+    """Return kernels as (source maps, target maps, rows, columns); NaN where there is no connection."""
     structure, source = connection.wiring.structure, net.layer(connection.source)
     if isinstance(structure, Dense):
         maps, rows, columns = source.maps or (source.units, 1, 1)
@@ -119,7 +119,7 @@ def _tiles(net: Net, connection: Connection, w: np.ndarray) -> np.ndarray:
     units = net.layer(connection.target).units
     if source.units * units > _MOST_CELLS:
         raise fail(
-            f"{connection.source} > {connection.target} joins {source.units:,} and {units:,} units by "
+            f"{connection.source} > {connection.target} connects {source.units:,} and {units:,} units by "
             f"{connection.scheme}: more than {_MOST_CELLS:,} cells are not drawn",
             hint="choose another connection with --only NAME",
         )
@@ -130,7 +130,7 @@ def _tiles(net: Net, connection: Connection, w: np.ndarray) -> np.ndarray:
 
 
 def _window_tiles(windows: Windows, w: np.ndarray) -> np.ndarray:
-    """Each pair of maps with its window; with a window of its own for every unit, these laid out as the units are."""
+    """Return the kernel of each pair of maps; without weight sharing, the kernels of all units as one picture."""
     target, source = np.nonzero(windows.maps.T)  # the order of the pairs: by target map, then by source map
     rows, columns = windows.window
     if windows.sharing == "map":
@@ -138,8 +138,8 @@ def _window_tiles(windows: Windows, w: np.ndarray) -> np.ndarray:
     elif windows.sharing == "pair":
         kernels = w.reshape(len(target), 1, 1)
     else:
-        own = w.reshape(len(target), *windows.target[1:], rows, columns)
-        kernels = np.stack([mosaic(unit_windows) for unit_windows in own])
+        by_unit = w.reshape(len(target), *windows.target[1:], rows, columns)
+        kernels = np.stack([mosaic(unit_windows) for unit_windows in by_unit])
     tiles = np.full((*windows.maps.shape, *kernels.shape[1:]), np.nan)
     tiles[source, target] = kernels
     return tiles

@@ -19,7 +19,7 @@ from snsim.program import Program
 from snsim.run_folder import pass_line
 from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
-from snsim.runs.run import engine_of
+from snsim.runs.run import choose_engine
 from snsim.training.choose_engine import build_engine
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import compute_outputs
@@ -50,7 +50,7 @@ class CurrentTraining:
         examples = examples_of(program, training, options, say, download)
         self.training, self.seed = training, seed
         self.data = prepare_data(training, examples, options.dtype)
-        self.engine, self.instead = engine_of(training, options, self.data)
+        self.engine, self.instead = choose_engine(training, options, self.data)
         file = initial_file(program, training, options)
         self.engine.load_parameters(
             initial_weights(training, seed)

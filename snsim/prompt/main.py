@@ -45,9 +45,9 @@ def _session(options: Options, windows: bool) -> Session:
     from snsim.errors import Source
     from snsim.program import Host
     from snsim.prompt.install import open_session
-    from snsim.runs.program_folder import RunFolder
+    from snsim.runs.program_folder import ProgramFolder
 
-    folder = RunFolder(Source("<prompt>", ""), options, None)
+    folder = ProgramFolder(Source("<prompt>", ""), options, None)
     asks = is_terminal(sys.stdin)
     host = Host(None, options.data_dir, folder.make, _ask if asks else None, windows=windows, pictures="svg")
     return open_session(sys.stdout, options, host)

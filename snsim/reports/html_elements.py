@@ -1,10 +1,10 @@
-"""Pieces of HTML: tables, descriptions with colours, and pictures that stand inside the page. No script, no address."""
+"""Parts of an HTML page: coloured texts, and pictures that are stored inside the page."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from snsim.errors import SnError, Source
@@ -16,59 +16,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COMMENT = re.compile(r";[^\n\r]*|#!.*?!#|#\?[^\n\r]*", re.S)
-_KINDS = {"STRING": "s", "NUMBER": "n"}  # a terminal of the grammar: its class in the style sheet
+_STYLES = {"STRING": "s", "NUMBER": "n"}  # a terminal of the grammar: its class in the style sheet
 _PHONE = "(max-width: 600px)"
-_RIGHT, _TOTAL = ' class="right"', ' class="total"'
-
-
-def section(name: str, title: str, *parts: str) -> str:
-    """A section with an anchor and a heading; empty parts are left out."""
-    return "\n".join(
-        [f'<section id="{name}">', f"<h2>{for_html(title)}</h2>", *(part for part in parts if part), "</section>"]
-    )
-
-
-def paragraph(text: str, kind: str = "") -> str:
-    """A paragraph of plain text; `kind` is a class of the style sheet."""
-    return f'<p class="{kind}">{for_html(text)}</p>' if kind else f"<p>{for_html(text)}</p>"
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], sides: str, total: bool = False) -> str:
-    """A table of plain texts, columns to the left ("l") or right ("r"); `total` sets the last row apart. One without
-    headings has names in its first column.
-    """
-
-    def cells(row: Sequence[str], tag: str) -> str:
-        made = []
-        for number, (text, side) in enumerate(zip(row, sides)):
-            name = "th" if tag == "th" or (not headings and number == 0) else "td"
-            made.append(f"<{name}{_RIGHT if side == 'r' else ''}>{for_html(text)}</{name}>")
-        return "".join(made)
-
-    head = f"<thead><tr>{cells(headings, 'th')}</tr></thead>" if headings else ""
-    body = "\n".join(f"<tr{_TOTAL if total and row is rows[-1] else ''}>{cells(row, 'td')}</tr>" for row in rows)
-    made = f"<table>{head}<tbody>\n{body}\n</tbody></table>"
-    return f'<div class="wide">{made}</div>' if headings else made
-
-
-def code(text: str) -> str:
-    """Text of fixed columns, as it is."""
-    return f"<pre>{for_html(text)}</pre>"
-
-
-def folded(title: str, inside: str) -> str:
-    """Something that is opened by a click, or a tap."""
-    return f"<details><summary>{for_html(title)}</summary>\n{inside}\n</details>"
 
 
 def description(source: Source) -> str:
-    """A text of SN's Lisp with colours: the words that lists begin with, numbers, texts and comments."""
+    """Return a text of SN's Lisp as HTML that colours first words of lists, numbers, strings and comments."""
     return f"<pre>{''.join(_coloured(source))}</pre>"
 
 
 def figure(draw: Callable[[Look], Figure], words: str, kind: str, caption: str = "") -> str:
-    """A picture inside the page, drawn twice: as wide as a page, and as a telephone. `words` say what is on it; `kind`
-    is "lines" or "grays", which a dark page treats differently.
+    """Return a picture as HTML, drawn twice: for a wide page and for a telephone.
+
+    `words` describe it for who cannot see it. `kind` is "lines" or "grays", which a dark page treats differently.
     """
     wide, narrow = (b64encode(as_svg(draw(look))).decode() for look in (WIDE, NARROW))
     below = f"<figcaption>{for_html(caption)}</figcaption>" if caption else ""
@@ -79,23 +39,23 @@ def figure(draw: Callable[[Look], Figure], words: str, kind: str, caption: str =
 
 
 def _coloured(source: Source) -> Iterator[str]:
-    text, done, opened = source.text, 0, False
+    text, done, follows_open = source.text, 0, False
     try:
-        for kind, span in read_tokens(source):
+        for token, span in read_tokens(source):
             yield _between(text[done : span.start])
             word = for_html(text[span.start : span.end])
-            style = "w" if opened and kind == "SYMBOL" and len(word) > 1 else _KINDS.get(kind, "")
+            style = "w" if follows_open and token == "SYMBOL" and len(word) > 1 else _STYLES.get(token, "")
             yield f'<span class="{style}">{word}</span>' if style else word
-            done, opened = span.end, kind == "OPEN"
-    except SnError:  # the text was read once; what cannot be read now stands without colours
+            done, follows_open = span.end, token == "OPEN"
+    except SnError:  # what cannot be read stands without colours
         pass
     yield _between(text[done:])
 
 
 def _between(text: str) -> str:
-    """Blanks and comments."""
-    made, done = [], 0
-    for found in _COMMENT.finditer(text):
-        made += [for_html(text[done : found.start()]), f'<span class="c">{for_html(found[0])}</span>']
-        done = found.end()
-    return "".join([*made, for_html(text[done:])])
+    """Return blanks and comments as HTML."""
+    parts, done = [], 0
+    for comment in _COMMENT.finditer(text):
+        parts += [for_html(text[done : comment.start()]), f'<span class="c">{for_html(comment[0])}</span>']
+        done = comment.end()
+    return "".join([*parts, for_html(text[done:])])

@@ -1,26 +1,31 @@
-"""The report of a run: one page of HTML that stands by itself, with neither network nor script, light and dark."""
+"""The report of a run: one page of HTML with its pictures inside, light and dark, without network and scripts.
+
+The page itself is `report.html.j2`; this file prepares the values that it shows.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from snsim.errors import Source
+from markupsafe import Markup
+
+from snsim.errors import SnError, Source
 from snsim.escaping import for_html, for_shell
 from snsim.network.complete_form import complete_form
-from snsim.plots import confusion, connection_text, curves, maps, misses, net, nlf, rejection, weights
-from snsim.plots import table as table_plot
-from snsim.reports.html_elements import code, description, figure, folded, paragraph, section, table
+from snsim.page_templates import fill_html
+from snsim.plots import confusion, connection_text, curves, maps, misses, net, nlf, rejection, table, weights
+from snsim.reports import picture_data
+from snsim.reports.html_elements import description, figure
 from snsim.reports.pass_lines import published_rows, summary_line
 from snsim.reports.tables import headings, summary
-from snsim.run_folder import Run
+from snsim.runs import provenance
+from snsim.runs.opened_run import OpenedRun
 from snsim.training.scores import Score
-from snsim.training.spec import Training
 
 _MOST_ELEMENTS = 64  # of a matrix inside a form
 _TITLES = {
@@ -41,76 +46,118 @@ _TITLES = {
     "passes": "Passes",
     "versions": "Versions",
 }
+_DRAW: dict[str, Callable[..., Any]] = {
+    "curves": curves.draw,
+    "table": table.draw,
+    "weights": weights.draw,
+    "misses": misses.draw,
+    "confusion": confusion.draw,
+    "rejection": rejection.draw,
+}
 
 
 @dataclass(frozen=True, eq=False)
-class Page:
-    """What a report tells of a run. `pictures`: prepared data of the pictures by name ("curves", "weights" ...);
-    `left`: why one of them is not there. `nlfs` and `maps`: several pictures of a kind.
+class RunReport:
+    """What the report of a run shows.
+
+    Attributes
+    ----------
+    pictures : mapping of str to object
+        The prepared data of each picture by its name ("curves", "weights" ...).
+    maps, nlfs
+        The pictures of which there are several.
+    omitted : mapping of str to str
+        Why a picture is not there.
+    written : str
+        The time at which the report is written.
     """
 
-    run: Run
-    training: Training
-    sources: tuple[Source, ...]
+    run: OpenedRun
     pictures: Mapping[str, Any]
     maps: tuple[maps.Maps, ...] = ()
     nlfs: tuple[nlf.NlfCurves, ...] = ()
-    left: Mapping[str, str] = field(default_factory=dict)
-    written: str = ""  # the time
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return self.run.settings
+    omitted: Mapping[str, str] = field(default_factory=dict)
+    written: str = ""
 
 
-def as_html(page: Page) -> str:
-    """The page as one text: style and pictures are inside."""
-    name = page.run.folder.resolve().name
-    sections = "\n".join(_SECTIONS[key](page, key) for key in _TITLES)
-    links = "".join(f'<li><a href="#{key}">{for_html(title)}</a></li>' for key, title in _TITLES.items())
-    style = resources.files("snsim.reports").joinpath("page.css").read_text(encoding="utf-8")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{for_html(name)}: report</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<header>
-<h1>{for_html(name)}</h1>
-{paragraph(_verdict(page))}
-{_warning(page)}
-{paragraph(_made(page), "quiet")}
-</header>
-<nav aria-label="sections"><ul>{links}</ul></nav>
-<main>
-{sections}
-</main>
-</body>
-</html>
-"""
+@dataclass(frozen=True)
+class _Table:
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    sides: str  # "l" or "r" for each column
+
+
+def report_of(run: OpenedRun, patterns: Sequence[int], error: float) -> RunReport:
+    """Return the report of a run. A picture of what its net does not have (classes, maps) is omitted with the reason.
+
+    `patterns` are the numbers of the patterns whose maps are shown, `error` is the percentage for the rejection.
+    """
+    outputs = run.outputs()
+    prepare: dict[str, Callable[[], Any]] = {
+        "curves": lambda: picture_data.curves_of(run),
+        "weights": lambda: picture_data.weights_of(run),
+        "table": lambda: table.tables(run.net),
+        "misses": lambda: picture_data.misses_of(outputs),
+        "confusion": lambda: picture_data.confusion_of(outputs),
+        "rejection": lambda: picture_data.rejection_of(run, error),
+    }
+    pictures: dict[str, Any] = {}
+    omitted: dict[str, str] = {}
+    for name, picture in prepare.items():
+        try:
+            pictures[name] = picture()
+        except SnError as refused:
+            omitted[name] = refused.faults[0].message
+    nlfs = {layer.nlf.name: layer.nlf for layer in run.net.layers if layer.nlf is not None}
+    return RunReport(
+        run,
+        pictures,
+        tuple(picture_data.maps_of(outputs, pattern) for pattern in patterns),
+        tuple(nlf.nlf_curves(function) for function in nlfs.values()),
+        omitted,
+        provenance.now(),
+    )
+
+
+def as_html(report: RunReport) -> str:
+    """Return the page as one text; style and pictures are inside."""
+    run, scores = report.run, _last_scores(report.run)
+    stated = list(run.settings["published"].items())
+    typed = run.settings.get("command")
+    clauses = complete_form("train", run.training.name, run.training.clauses, _MOST_ELEMENTS)
+    return fill_html(
+        "snsim.reports",
+        "report.html.j2",
+        run=run,
+        name=run.name,
+        titles=_TITLES,
+        verdict=_verdict(run),
+        warning=_warning(run),
+        made=_made(report),
+        scores=_score_rows(scores) if scores else None,
+        published=published_rows(stated, *scores) if scores else None,
+        typed=for_shell(["snsim", *typed]) if typed else "",
+        command=command_of(run.settings, str(run.record.main_source)),
+        layers=_layers(run),
+        connections=connection_text.describe_connections(run.net),
+        settings=_settings(run),
+        clauses=Source("", clauses),
+        data=_data(run),
+        passes=_passes(run),
+        versions=_versions(run),
+        description=lambda source: Markup(description(source)),
+        picture=partial(_picture, report),
+        net_figure=_net_figure(run),
+        map_figures=_several((partial(maps.draw, shown), shown.title, "grays") for shown in report.maps),
+        nlf_figures=_several((partial(nlf.draw, shown), shown.name, "lines") for shown in report.nlfs),
+        rejection_caption=_rejection_caption(report),
+    )
 
 
 def command_of(settings: Mapping[str, Any], main: str) -> str:
-    """The command that repeats a run from the text `main`: all that was said beside the description."""
-    words: list[object] = [
-        "snsim",
-        "run",
-        Path(main),
-        "--only",
-        settings["name"],
-        "--seed",
-        str(settings["seed"]),
-        "--engine",
-        settings["engine"],
-        "--dtype",
-        settings["dtype"],
-    ]
+    """Return the command that repeats a run from the text `main`, with every option that its run.json records."""
+    words: list[object] = ["snsim", "run", Path(main), "--only", settings["name"], "--seed", str(settings["seed"])]
+    words += ["--engine", settings["engine"], "--dtype", settings["dtype"]]
     overrides = settings["overrides"]
     for data in overrides["data"]:
         words += ["--data", data]
@@ -125,149 +172,80 @@ def command_of(settings: Mapping[str, Any], main: str) -> str:
 # ---- The head ----------------------------------------------------------------------------------------------------
 
 
-def _scores(page: Page) -> tuple[Score, Score | None] | None:
-    """The figures of the last pass."""
-    if not page.run.passes:
+def _last_scores(run: OpenedRun) -> tuple[Score, Score | None] | None:
+    """Return the scores of the last pass on training and test patterns; None before the first pass."""
+    if not run.record.passes:
         return None
-    last = page.run.passes[-1]
+    last = run.record.passes[-1]
     return Score(**last["train"]), Score(**last["test"]) if last["test"] is not None else None
 
 
-def _verdict(page: Page) -> str:
-    done, scores = page.run.snapshot.number, _scores(page)
+def _verdict(run: OpenedRun) -> str:
+    scores, passes = _last_scores(run), run.settings["passes"]
     if scores is None:
-        return f"No pass of {page.settings['passes']} is done."
-    return f"After pass {done} of {page.settings['passes']}: {summary_line(*scores)}."
+        return f"No pass of {passes} is done."
+    return f"After pass {run.record.snapshot.number} of {passes}: {summary_line(*scores)}."
 
 
-def _warning(page: Page) -> str:
-    data = page.settings["data"]
+def _warning(run: OpenedRun) -> str:
+    data = run.settings["data"]
     if data["rank"]:
         wanted = " or ".join(data["wanted"][: data["rank"]])
-        return paragraph(
-            f"Run on {data['name']}, NOT {wanted}, which could not be had: published figures do not compare.", "warning"
+        return (
+            f"Run on {data['name']}, NOT {wanted}, which was not found: "
+            "published figures cannot be compared with these."
         )
-    if page.settings["overrides"]["data"] and page.settings["published"]:
-        return paragraph(
-            f"Run on {data['name']}, as the command line asked: published figures may not compare.", "warning"
-        )
+    if run.settings["overrides"]["data"] and run.settings["published"]:
+        return f"Run on {data['name']}, named on the command line: published figures may not be comparable with these."
     return ""
 
 
-def _made(page: Page) -> str:
-    settings, counts = page.settings, page.settings["counts"]
+def _made(report: RunReport) -> str:
+    settings, counts = report.run.settings, report.run.settings["counts"]
     ended = settings.get("finished")
     return (
         f"{counts['units']:,} units, {counts['connections']:,} connections, {counts['weights']:,} weights; "
-        f"seed {settings['seed']}; {settings['engine']} in {settings['dtype']}; begun {settings['started']}, "
-        f"{'ended ' + ended if ended else 'not ended'}; this page was written {page.written}."
+        f"seed {settings['seed']}; {settings['engine']} in {settings['dtype']}; started {settings['started']}, "
+        f"{'ended ' + ended if ended else 'not ended'}; this page was written {report.written}."
     )
 
 
-# ---- Sections ----------------------------------------------------------------------------------------------------
+# ---- Tables ------------------------------------------------------------------------------------------------------
 
 
-def _figures(page: Page, key: str) -> str:
-    scores = _scores(page)
-    if scores is None:
-        return section(key, _TITLES[key], paragraph("There are none before the first pass is done."))
-    rows = [
+def _score_rows(scores: tuple[Score, Score | None]) -> list[tuple[str, ...]]:
+    return [
         (split, f"{s.patterns:,}", f"{s.misses:,}", f"{s.error:.2f} %", f"{s.loss:.4g}", f"{s.half_mse:.4g}")
         for split, s in zip(("train", "test"), scores)
         if s is not None
     ]
-    published = list(page.settings["published"].items())
-    beside = table(("figure", "published", "ours"), published_rows(published, *scores), "lrr") if published else ""
-    notes = "".join(paragraph(note) for note in page.training.notes)
-    return section(
-        key,
-        _TITLES[key],
-        table(("patterns", "number", "misses", "error", "loss", "half mse"), rows, "lrrrrr"),
-        beside,
-        notes,
-    )
 
 
-def _curves(page: Page, key: str) -> str:
-    return _picture(page, key, "curves", curves.draw, "loss and error after each pass", "lines")
-
-
-def _repeat(page: Page, key: str) -> str:
-    main = str(page.run.main_source)
-    typed = page.settings.get("command") or []
-    first = [paragraph("It was begun by"), code(for_shell(["snsim", *typed]))] if typed else []
-    return section(
-        key,
-        _TITLES[key],
-        *first,
-        paragraph("This run alone, from the copy of its text that it keeps:"),
-        code(command_of(page.settings, main)),
-        paragraph("Initial weights, order of the patterns, shifts and noise all come from the seed."),
-    )
-
-
-def _description(page: Page, key: str) -> str:
-    main, *others = page.sources
-    included = [folded(source.name, description(source)) for source in others]
-    return section(
-        key,
-        _TITLES[key],
-        paragraph(main.name, "quiet"),
-        description(main),
-        paragraph("It includes:") if included else "",
-        *included,
-    )
-
-
-def _net(page: Page, key: str) -> str:
-    drawn = page.training.net
-    counts = drawn.counts
-    rows = summary(drawn, page.training)
+def _layers(run: OpenedRun) -> _Table:
     names = headings(True)
-    sides = "".join("l" if name in ("layer", "nlf", "bias", "rate") else "r" for name in names)
-    cells = [tuple(str(getattr(row, name.replace("-", "_"))) for name in names) for row in rows]
-    words = f"{drawn.name}: {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
-    return section(
-        key,
-        _TITLES[key],
-        figure(partial(net.draw, drawn), words, "lines"),
-        table(names, cells, sides, total=True),
-        code(connection_text.describe_connections(drawn)),
-    )
-
-
-def _tables(page: Page, key: str) -> str:
-    return _picture(
-        page,
-        key,
-        "table",
-        table_plot.draw,
-        "which map feeds which",
-        "lines",
-        "Filled where a map of the layer at the left feeds one of the layer above.",
-    )
-
-
-def _settings(page: Page, key: str) -> str:
-    settings, training = page.settings, page.training
     rows = [
+        tuple(str(getattr(row, name.replace("-", "_"))) for name in names) for row in summary(run.net, run.training)
+    ]
+    sides = "".join("l" if name in ("layer", "nlf", "bias", "rate") else "r" for name in names)
+    return _Table(names, rows, sides)
+
+
+def _settings(run: OpenedRun) -> list[tuple[str, str]]:
+    settings = run.settings
+    return [
         ("passes", str(settings["passes"])),
         ("seed", str(settings["seed"])),
         ("engine", f"{settings['engine']}, {settings['dtype']}"),
         ("cost", settings["cost"]),
         ("right", " ".join(map(str, settings["correct"]))),
         ("update", ", ".join(settings["updates"])),
+        *((f"--set {name}", str(value)) for name, value in settings["presets"].items()),
     ]
-    rows += [(f"--set {name}", str(value)) for name, value in settings["presets"].items()]
-    form = complete_form("train", training.name, training.clauses, _MOST_ELEMENTS)
-    return section(
-        key, _TITLES[key], table((), rows, "ll"), folded("every clause, with its origin", description(Source("", form)))
-    )
 
 
-def _data(page: Page, key: str) -> str:
-    data = page.settings["data"]
-    rows = [
+def _data(run: OpenedRun) -> list[tuple[str, str]]:
+    data = run.settings["data"]
+    return [
         ("name", data["name"]),
         ("found", data["origin"]),
         ("training patterns", f"{data['train']:,}"),
@@ -275,116 +253,56 @@ def _data(page: Page, key: str) -> str:
         ("asked for", ", then ".join(data["wanted"])),
         ("sha256", data["digest"]),
     ]
-    return section(key, _TITLES[key], table((), rows, "ll"))
 
 
-def _kernels(page: Page, key: str) -> str:
-    return _picture(
-        page,
-        key,
-        "weights",
-        weights.draw,
-        "the kernels of every connection",
-        "grays",
-        "A row a source map, a column a target map; each weight times the square root of its fan-in F, "
-        "black negative, white positive. 99 of 100 weights have a gray of their own.",
-    )
-
-
-def _maps(page: Page, key: str) -> str:
-    drawn = [figure(partial(maps.draw, shown), shown.title, "grays") for shown in page.maps]
-    return section(key, _TITLES[key], *(drawn or [_why_not(page, "maps")]))
-
-
-def _misses(page: Page, key: str) -> str:
-    return _picture(page, key, "misses", misses.draw, "the patterns that are wrong", "grays")
-
-
-def _confusion(page: Page, key: str) -> str:
-    return _picture(
-        page,
-        key,
-        "confusion",
-        confusion.draw,
-        "which class is taken for which",
-        "lines",
-        "Those that are right stand on the diagonal.",
-    )
-
-
-def _rejection(page: Page, key: str) -> str:
-    told = rejection.text(page.pictures["rejection"]).split("\n") if "rejection" in page.pictures else []
-    return _picture(
-        page,
-        key,
-        "rejection",
-        rejection.draw,
-        "error on the rest over what is rejected",
-        "lines",
-        "; ".join(", ".join(re.split(r"\s{2,}", line)) for line in told[1:]),
-    )
-
-
-def _nlfs(page: Page, key: str) -> str:
-    return section(key, _TITLES[key], *(figure(partial(nlf.draw, shown), shown.name, "lines") for shown in page.nlfs))
-
-
-def _passes(page: Page, key: str) -> str:
-    lines = []
-    for done in page.run.passes:
-        cells = [str(done["pass"])]
+def _passes(run: OpenedRun) -> _Table:
+    rows = []
+    for line in run.record.passes:
+        cells = [str(line["pass"])]
         for split in ("train", "test"):
-            if done[split] is not None:
-                cells += [f"{done[split]['loss']:.4e}", f"{done[split]['error']:.2f}", f"{done[split]['misses']:,}"]
-        lines.append((*cells, f"{done['seconds']:.2f}"))
-    both = bool(lines) and len(lines[0]) > 5
-    on_test = ("test loss", "error %", "misses") if both else ()
+            if line[split] is not None:
+                cells += [f"{line[split]['loss']:.4e}", f"{line[split]['error']:.2f}", f"{line[split]['misses']:,}"]
+        rows.append((*cells, f"{line['seconds']:.2f}"))
+    on_test = ("test loss", "error %", "misses") if rows and len(rows[0]) > 5 else ()
     names = ("pass", "train loss", "error %", "misses", *on_test, "seconds")
-    return section(key, _TITLES[key], folded(f"{len(lines)} passes", table(names, lines, "r" * len(names))))
+    return _Table(names, rows, "r" * len(names))
 
 
-def _versions(page: Page, key: str) -> str:
-    settings = page.settings
+def _versions(run: OpenedRun) -> list[tuple[str, str]]:
+    settings = run.settings
     machine = settings.get("machine") or {}
-    rows = [
+    return [
         *settings["versions"].items(),
         ("platform", settings.get("platform", "unknown")),
         ("processor", f"{machine.get('processor') or 'unknown'}, {machine.get('cores') or '?'} cores"),
         ("net", settings["net_digest"]),
-        *((f"text {name}", digest) for name, digest in settings["source"].get("digests", {}).items()),
+        *((f"text {name}", str(digest)) for name, digest in settings["source"].get("digests", {}).items()),
     ]
-    return section(key, _TITLES[key], table((), rows, "ll"))
 
 
-def _picture(
-    page: Page, key: str, name: str, draw: Callable[..., Any], words: str, kind: str, caption: str = ""
-) -> str:
-    """A section that is one picture, or the sentence that says why it is not there."""
-    if name not in page.pictures:
-        return section(key, _TITLES[key], _why_not(page, name))
-    return section(key, _TITLES[key], figure(partial(draw, page.pictures[name]), words, kind, caption))
+# ---- Pictures ----------------------------------------------------------------------------------------------------
 
 
-def _why_not(page: Page, name: str) -> str:
-    why = page.left.get(name, "not asked for")
-    return paragraph(f"{why[:1].upper()}{why[1:]}.", "quiet")
+def _picture(report: RunReport, name: str, words: str, kind: str, caption: str = "") -> Markup:
+    """Return a picture as HTML, or the sentence that says why it is omitted."""
+    if name in report.pictures:
+        return Markup(figure(partial(_DRAW[name], report.pictures[name]), words, kind, caption))
+    reason = report.omitted.get(name, "not asked for")
+    return Markup(f'<p class="quiet">{for_html(reason[:1].upper() + reason[1:])}.</p>')
 
 
-_SECTIONS: dict[str, Callable[[Page, str], str]] = {
-    "figures": _figures,
-    "curves": _curves,
-    "repeat": _repeat,
-    "description": _description,
-    "net": _net,
-    "tables": _tables,
-    "settings": _settings,
-    "data": _data,
-    "kernels": _kernels,
-    "maps": _maps,
-    "misses": _misses,
-    "confusion": _confusion,
-    "rejection": _rejection,
-    "nlfs": _nlfs,
-    "passes": _passes,
-    "versions": _versions,
-}
+def _several(figures: Iterable[tuple[Callable[..., Any], str, str]]) -> Markup:
+    return Markup("\n".join(figure(*arguments) for arguments in figures))
+
+
+def _net_figure(run: OpenedRun) -> Markup:
+    counts = run.net.counts
+    words = f"{run.net.name}: {counts.units:,} units, {counts.connections:,} connections, {counts.weights:,} weights"
+    return Markup(figure(partial(net.draw, run.net), words, "lines"))
+
+
+def _rejection_caption(report: RunReport) -> str:
+    if "rejection" not in report.pictures:
+        return ""
+    lines = rejection.text(report.pictures["rejection"]).split("\n")[1:]
+    return "; ".join(", ".join(re.split(r"\s{2,}", line)) for line in lines)

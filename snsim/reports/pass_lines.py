@@ -1,4 +1,4 @@
-"""The figures of a pass as text: a line a pass, and what was published beside what came out."""
+"""The scores of a pass as text: one line for each pass, and published scores beside ours."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Sequence
 from snsim.text_table import aligned
 from snsim.training.scores import Score
 
-FIGURES = ("loss", "half_mse", "mse", "error", "misses")  # fields of a Score, in the order in which they are told
+FIGURES = ("loss", "half_mse", "mse", "error", "misses")  # fields of a Score, in the order of the output
 
 
 def named_figures(score: Score) -> dict[str, float]:
-    """The figures of a score by name: misses a whole number, error in percent."""
+    """Return the numbers of a score by name; misses are a whole number, the error is in percent."""
     figures = {name: getattr(score, name) for name in FIGURES}
     return figures if score.rejection is None else {**figures, "rejection": score.rejection}
 
 
 def pass_headings(with_test: bool) -> str:
-    """The headings over the lines of `pass_line`."""
+    """Return the headings of the lines of `pass_line`."""
     return "pass    train loss  error %  misses" + ("     test loss  error %  misses" if with_test else "")
 
 
 def pass_line(number: int, train: Score, test: Score | None) -> str:
-    """One pass under `pass_headings`."""
+    """Return the scores of one pass as a line under `pass_headings`."""
     return f"{number:4d}    {_figures(train)}" + ("" if test is None else f"    {_figures(test)}")
 
 
 def summary_line(train: Score, test: Score | None) -> str:
-    """The figures of the last pass in words: `train 10 misses (0.14 %), test 102 misses (5.08 %)`."""
+    """Return the scores of a pass in words: `train 10 misses (0.14 %), test 102 misses (5.08 %)`."""
     parts = [("train", train), ("test", test)]
     return ", ".join(f"{name} {_misses(score.misses)} ({score.error:.2f} %)" for name, score in parts if score)
 
@@ -40,16 +40,14 @@ def published_beside_ours(
     theirs: str = "published",
     ours: str = "ours",
 ) -> str:
-    """A line for each published figure: its name, the number published, ours ("-" for what this run has not), under
-    their headings.
-    """
+    """Return a table of the published scores beside ours, "-" where this run has none, with headings."""
     return "\n".join(aligned([("", theirs, ours), *published_rows(published, train, test)], "lrr"))
 
 
 def published_rows(
     published: Sequence[tuple[str, float]], train: Score, test: Score | None
 ) -> list[tuple[str, str, str]]:
-    """For each published figure its name, the number published and ours ("-" for what this run has not), as text."""
+    """Return the name, the published number and ours ("-" where there is none) of each published score, as text."""
     return [(name, _number(value), _ours(name, train, test)) for name, value in published]
 
 
@@ -62,7 +60,7 @@ def _misses(count: int) -> str:
 
 
 def _ours(name: str, train: Score, test: Score | None) -> str:
-    """Our figure of a published name, `test-half-mse`: the split, then a field of Score."""
+    """Return our number for a published name such as `test-half-mse`: the split, then a field of Score."""
     split, _, figure = name.partition("-")
     score = {"train": train, "test": test}.get(split)
     value = getattr(score, figure.replace("-", "_"), None)

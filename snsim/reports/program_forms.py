@@ -1,30 +1,24 @@
-"""What a program declares, as complete forms that read back."""
+"""What a program declares, as complete forms that can be read again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from snsim.network import complete_form
-from snsim.network.net import Net
 from snsim.program import Program
 
 
-def shown_nets(program: Program) -> list[Net]:
-    """The nets the file itself declares or trains; all of them if it only includes others."""
-    main = program.sources[0]
-    trained = {id(training.net) for training in program.own_trainings}
-    nets = [entry.value for entry in program.nets.own()]
-    return [net for net in nets if id(net) in trained or (net.span and net.span.source is main)] or nets
-
-
 def complete_forms(program: Program, most_elements: int | None = None) -> Iterator[str]:
-    """What the program declares, complete and in an order in which it can be read: each name before its use."""
+    """Yield the complete forms of a program in an order that can be read again: each name before its use.
+
+    A matrix with more than `most_elements` elements is written as its size, which cannot be read again.
+    """
     for nlf in program.nlfs.own():
         yield complete_form.nlf_form(nlf.value)
     yield from map(complete_form.node_text, program.own_definitions)
     for table in program.tables.own():
         yield complete_form.table_form(table.name, table.value)
-    for net in shown_nets(program):
+    for net in program.shown_nets:
         yield complete_form.complete_form("net", net.name, net.clauses, most_elements)
     for training in program.own_trainings:
         yield complete_form.complete_form("train", training.name, training.clauses, most_elements, training.dropped)

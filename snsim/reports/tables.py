@@ -1,4 +1,4 @@
-"""The table that sums up a net: one row a layer, with totals. As data and as text."""
+"""The summary of a net: one row for each layer and one of totals, as data and as text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from snsim.training.parameter_scopes import StatementsByScope
 from snsim.training.spec import ScopedValue, Training, Value
 
 NONE = "-"
-_TEXTS = {"layer", "nlf", "bias", "rate"}  # columns of words, set to the left; the others are numbers
+_TEXTS = {"layer", "nlf", "bias", "rate"}  # columns of words, aligned left; the others are numbers
 _RATE_TEXT = {"epsilon": "{}", "epsi-sqrt": "{}/sqrt F", "epsi-inv": "{}/F", "mask-epsi": "{}/sqrt FS"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer, every entry as it is printed. `fan_in` is F of its units, "126-201" where they differ."""
+    """One layer, every entry as it is printed.
+
+    `fan_in` is the number of inputs of its units, "126-201" where they differ.
+    """
 
     layer: str
     shape: str
@@ -31,7 +34,9 @@ class Row:
 
 
 def summary(net: Net, training: Training | None = None) -> tuple[Row, ...]:
-    """A row for each layer and one of totals. Rates are those of the training's first stage, "-" without one.
+    """Return a row for each layer and one of totals.
+
+    Rates are those of the first stage of the training, "-" without a training.
 
     Units, connections and weights are counted as in `Net.counts`.
     """
@@ -43,18 +48,19 @@ def summary(net: Net, training: Training | None = None) -> tuple[Row, ...]:
 
 
 def value_text(value: Value) -> str:
-    """A value over passes in a table: "0.1", or first and last: "0.0005..1e-05"."""
+    """Return a value over the passes as text: "0.1", or first and last as in "0.0005..1e-05"."""
     first, last = value.numbers[0], value.numbers[-1]
     return f"{first:g}" if first == last else f"{first:g}..{last:g}"
 
 
 def headings(with_rates: bool) -> tuple[str, ...]:
+    """Return the names of the columns; the last one is the rate."""
     names = tuple(field.name.replace("_", "-") for field in fields(Row))
     return names if with_rates else names[:-1]
 
 
 def plain(rows: Sequence[Row], with_rates: bool = True) -> str:
-    """The rows as text of fixed columns, a rule under the headings and above the totals."""
+    """Return the rows as text in columns, with a line of hyphens below the headings and above the totals."""
     heads = headings(with_rates)
     sides = "".join("l" if head in _TEXTS else "r" for head in heads)
     head, *body, total = aligned([heads, *(_cells(row, with_rates) for row in rows)], sides)
@@ -93,7 +99,7 @@ def _fan_in(net: Net, layer: str) -> str:
 
 
 def _rate(net: Net, layer: str, rates: StatementsByScope) -> str:
-    """The rate of what enters a layer as it is stated; where its parameters differ, each by name."""
+    """Return the stated rate of the weights into a layer; where its parameters differ, each with its name."""
     stated = {}
     for parameter in net.parameters_of(layer):
         if parameter.learns:

@@ -1,1 +1,1 @@
-"""One training with one seed, from its start to its run folder; and going on with one."""
+"""Run one training with one seed into a run folder, resume it, and open it again."""

@@ -1,4 +1,4 @@
-"""The examples and files that a run needs: where they are, and how they are read."""
+"""Find and read the examples and files that a run needs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from snsim.training.spec import Training
 def examples_of(
     program: Program, training: Training, options: Options, say: Say, download: DownloadProgress | None = None
 ) -> Examples:
-    """The examples that a run of this training would learn and be tested on. SnError if they cannot be had."""
+    """Return the examples that a run of this training learns and is tested on. SnError if they are not found."""
     folder = SourceFolder.of(program.sources)
     return find_examples(overridden(training, options), options, folder, say, download).examples
 
 
 def initial_file(program: Program, training: Training, options: Options) -> Path | None:
-    """The file of initial weights of a run of this training; None if they are drawn. SnError if it is not there."""
+    """Return the file of initial weights of a run; None if they are drawn. SnError if the file is not found."""
     if options.initial is not None or training.initial_file is None:
         return options.initial
     folder = SourceFolder.of(program.sources)
@@ -36,6 +36,18 @@ def initial_file(program: Program, training: Training, options: Options) -> Path
 
 @dataclass(frozen=True)
 class FoundExamples:
+    """Examples, and how they were chosen.
+
+    Attributes
+    ----------
+    wanted : tuple of str
+        The data sets asked for, in order of preference.
+    rank : int
+        The place of the examples among them, from 0.
+    reasons : tuple of str
+        What was said while the data were searched: why the first choices were not taken.
+    """
+
     examples: Examples
     wanted: tuple[str, ...]
     rank: int
@@ -43,22 +55,26 @@ class FoundExamples:
 
 
 def find_examples(
-    training: Training, options: Options, home: SourceFolder, say: Say, download: DownloadProgress | None
+    training: Training, options: Options, source_folder: SourceFolder, say: Say, download: DownloadProgress | None
 ) -> FoundExamples:
+    """Return the examples of a training: of a data set, of pattern files, or from its text.
+
+    `say` is given sentences on the search. SnError if no choice is found, or a file is damaged.
+    """
     choice = training.data
     if choice.names:
-        sentences: list[str] = []
+        reasons: list[str] = []
 
-        def heard(sentence: str) -> None:
-            sentences.append(sentence)
+        def keep_and_say(sentence: str) -> None:
+            reasons.append(sentence)
             say(sentence)
 
         search = Search.usual(options.data_dir, options.online)
         spans = [choice.span] * len(choice.names)
-        examples, rank = find(choice.names, search, heard, download, spans)
-        return FoundExamples(examples, choice.names, rank, tuple(sentences))
+        examples, rank = find(choice.names, search, keep_and_say, download, spans)
+        return FoundExamples(examples, choice.names, rank, tuple(reasons))
     if choice.patterns is not None:
-        files = [home.file(name, choice.span, data_folders(options)) for name in choice.patterns]
+        files = [source_folder.file(name, choice.span, data_folders(options)) for name in choice.patterns]
         examples = from_files(files[0], files[1], choice.span)
     else:
         assert choice.inputs is not None and choice.targets is not None
@@ -67,26 +83,27 @@ def find_examples(
 
 
 def data_folders(options: Options) -> list[Path]:
-    """Where a pattern file is looked for beside its program; what came with SN has a folder of its own."""
+    """Return the folders in which pattern files are searched, after that of the program; `sn28/` has those of SN."""
     folders = [folder for _, folder in Search.usual(options.data_dir, options.online).folders()]
     return [*folders, *(folder / "sn28" for folder in folders)]
 
 
 @dataclass(frozen=True)
 class SourceFolder:
-    """Where the files are that a program names: beside its texts, wherever those were when the run was begun."""
+    """The folder of a program, for the files that it names. A run that is opened again knows where its texts were."""
 
     root: Path  # the folder that holds all its texts; nothing outside is read for the program
     moved_from: Path | None = None  # texts were read from this copy of `root`
 
     @staticmethod
     def of(sources: tuple[Source, ...]) -> SourceFolder:
+        """Return the folder that holds all texts of a program."""
         return SourceFolder(Path(os.path.commonpath([_folder_of(source) for source in sources])))
 
     def file(self, name: str, span: Span | None, folders: list[Path]) -> Path:
-        """The file a clause names: beside the text it stands in, else in a data folder. SnError if there is none."""
+        """Return the file that a clause names: beside its text, else in a data folder. SnError if it is in neither."""
         beside = self.root if span is None else self._original(_folder_of(span.source))
-        outside, other = False, None
+        is_outside, not_a_file = False, None
         for allowed, start in ((self.root, beside), *((folder, folder) for folder in folders)):
             try:
                 place = resolve(start / name)
@@ -97,17 +114,17 @@ class SourceFolder:
                     hint="name a file below the folder of the program, or below that of --data-dir",
                 ) from None
             if not place.is_relative_to(resolve(allowed)):
-                outside = True
+                is_outside = True
             elif is_file(place):
                 return place
             elif exists(place):
-                other = other or place
-        if other is not None:  # a folder, a pipe or a device has its name
-            open_file(other, span=span, hint="name a plain file").close()
+                not_a_file = not_a_file or place
+        if not_a_file is not None:  # a folder, a pipe or a device has its name
+            open_file(not_a_file, span=span, hint="name a plain file").close()
         where = ", ".join(str(folder) for folder in (beside, *folders))
-        if outside:
+        if is_outside:
             raise fail(
-                f'"{shown(name)}" is outside of the folder of the program',
+                f'"{shown(name)}" is outside the folder of the program',
                 span,
                 hint=f"put it below {self.root}, or below the folder of --data-dir",
             )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a run: both end it as a KeyboardInterrupt, and neither is lost."""
+"""Turn Ctrl-C and SIGTERM during a run into a KeyboardInterrupt, and lose none."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ _DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.S
 
 
 class Interrupts:
-    """Raises KeyboardInterrupt for Ctrl-C and for SIGTERM during a `with` block.
+    """Raise KeyboardInterrupt for Ctrl-C and SIGTERM during a `with` block.
 
-    A library may swallow the exception (a callback from C code has nobody to raise it to); `check` raises it again.
-    Handlers that somebody else has set stay as they are, and so do all of them outside of the main thread.
+    A library may swallow the exception: a callback from C cannot pass it on. `check` raises it again. Handlers set by
+    other code stay in place, and outside the main thread nothing changes.
     """
 
     def __init__(self) -> None:
-        self._asked = False
-        self._before: dict[signal.Signals, Any] = {}
+        self._is_pending = False
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number, default in _DEFAULTS.items():
                 if signal.getsignal(number) == default:
-                    self._before[number] = signal.signal(number, self._hear)
+                    self._previous[number] = signal.signal(number, self._interrupt)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            if signal.getsignal(number) == self._hear:
+        for number, handler in self._previous.items():
+            if signal.getsignal(number) == self._interrupt:
                 signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if one was asked for and did not arrive."""
-        if self._asked:
-            self._asked = False
+        """Raise KeyboardInterrupt if a signal came and its exception was swallowed."""
+        if self._is_pending:
+            self._is_pending = False
             raise KeyboardInterrupt
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._is_pending = True
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What is said about a run beside its description."""
+"""The options of a run: what the command line adds to the description."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What is said about a run beside its description. None: as described, or the default."""
+    """The options of a run. None: as the description says, or the default."""
 
-    engine: str | None = None  # default: the first of `default_engines` that can be built
+    engine: str | None = None  # default: the first of `default_engines` that can compute the net
     dtype: str = "float32"  # as SN's numbers and PyTorch's
-    data: tuple[str, ...] = ()  # instead of the clause: names in order of preference
-    data_dir: Path | None = None  # where data are looked for first
+    data: tuple[str, ...] = ()  # replaces the (data ...) clause: names in order of preference
+    data_dir: Path | None = None  # searched first
     online: bool = True
-    initial: Path | None = None  # initial weights instead of the clause or the drawn ones
+    initial: Path | None = None  # a file of initial weights; replaces the clause and the drawn weights
     passes: int | None = None
-    out: Path = Path("runs")  # the folder in which run folders are made
-    folder: str | None = None  # the very name of the run folder; default: `run_name`, or that with a number
-    data_digest: str | None = None  # of the only data that will do
-    presets: Mapping[str, float | str] = field(default_factory=dict)  # the values of --set, recorded
-    command: tuple[str, ...] = ()  # the command line, recorded
-    memory: int | None = None  # bytes that a run may need; default: `memory_limit.default_limit()`
-    save_every: float = 1.0  # seconds between two checkpoints, at least; 0: one after each pass
+    out: Path = Path("runs")  # the parent of new run folders
+    folder: str | None = None  # exact name of the run folder; default: `run_name`, with a number if that is taken
+    data_digest: str | None = None  # SHA-256 that the data must have
+    presets: Mapping[str, float | str] = field(default_factory=dict)  # values of --set; recorded
+    command: tuple[str, ...] = ()  # command line; recorded
+    memory: int | None = None  # bytes a run may need; default: `memory_limit.default_limit()`
+    save_every: float = 1.0  # minimum seconds between checkpoints; 0: one after each pass
 
 
 def run_name(training: Training, seed: int) -> str:
-    """The name of the run folder: that of the training, with the seed where it has several."""
+    """Return the name of a run folder: NAME of the training, or NAME-seedN where it has several seeds."""
     return training.name if len(training.seeds) == 1 and seed in training.seeds else f"{training.name}-seed{seed}"
 
 
 def overridden(training: Training, options: Options) -> Training:
-    """The training with the passes and the data of the options instead of its own."""
+    """Return the training with the passes and data of the options in place of its own."""
     if options.passes is not None:
         if options.passes < 1:
-            raise fail(f"a training has 1 or more passes, not {options.passes}", hint="write --passes 1, or more")
+            raise fail(f"a training needs at least 1 pass, not {options.passes}", hint="write --passes 1, or more")
         training = replace(training, stages=fit_stages(training.stages, options.passes))
     if options.data:
         training = replace(training, data=DataChoice(names=tuple(options.data)))

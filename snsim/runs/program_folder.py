@@ -1,4 +1,4 @@
-"""The run folder of a program of SN-2.8, made when it first writes."""
+"""The run folder of an SN-2.8 program, made when the program first writes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from snsim.runs.options import Options
 
 
 @dataclass
-class RunFolder:
-    """The run folder of a program, made once, when it first writes. `path` is None before."""
+class ProgramFolder:
+    """The run folder of a program. `path` is None until `make` is first called."""
 
     source: Source
     options: Options
@@ -22,6 +22,7 @@ class RunFolder:
     path: Path | None = None
 
     def make(self) -> Path:
+        """Return the folder; make it at the first call, with the program's text and settings."""
         if self.path is not None:
             return self.path
         settings = {

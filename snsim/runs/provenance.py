@@ -1,4 +1,4 @@
-"""With what a run is made: versions, processor, the time of day. Recorded with it, and compared when it goes on."""
+"""Versions, processor and time of a run: recorded with it, and compared when it resumes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ def machine() -> dict[str, str | int | None]:
 
 
 def versions(engine: str) -> dict[str, str]:
-    """By name the versions of Python, snsim and what it computes with on this engine."""
+    """Return the versions of Python, snsim and the packages that the engine computes with, by name."""
     names = ["snsim", "numpy", *{"torch": ["torch"], "native": ["llvmlite"]}.get(engine, [])]
     return {"python": platform.python_version(), **{name: _version(name) for name in names}}
 
 
-def differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    """Why a resumed run may differ in its last bits from one that was not stopped."""
-    for name, version in now.items():
-        if then.get(name) != version:
+def differences(recorded: Mapping[str, str], current: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each version that has changed: the last bits of a resumed run may differ."""
+    for name, version in current.items():
+        if recorded.get(name) != version:
             yield (
-                f"this run was begun with {name} {then.get(name, 'of an unknown version')}, now it is {version}: "
+                f"this run was started with {name} {recorded.get(name, 'of an unknown version')}, now it is {version}: "
                 "the last bits may differ"
             )
 
 
 def now() -> str:
-    """The time, UTC, to the second."""
+    """Return the time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -1,6 +1,6 @@
-"""One training with one seed from start to finish: data, weights, engine, passes, run folder; and going on with one.
+"""Run one training with one seed: data, weights, engine, passes, run folder.
 
-`run` and `resume` yield what happens as values; who calls them prints.
+`run` and `resume` yield events; the caller prints them.
 """
 
 from __future__ import annotations
@@ -38,8 +38,26 @@ from snsim.training.spec import Training
 
 @dataclass(frozen=True)
 class Started:
-    """The run folder is made. `rank` is the place of the data among `wanted` (0: first choice), `reasons` the
-    sentences said while they were looked for; `done` is the number of passes that were done before (resumed).
+    """The run folder is made and training begins.
+
+    Attributes
+    ----------
+    run : Path
+        The run folder.
+    data, origin : str
+        The name of the data set and where it was found.
+    wanted : tuple of str
+        The data sets asked for, in order of preference.
+    rank : int
+        The place of the data among them (0: the first choice).
+    reasons : tuple of str
+        What was said while the data were searched.
+    patterns : tuple of int
+        The numbers of training and test patterns.
+    done : int
+        The passes done before; more than 0 for a resumed run.
+    instead : str
+        Why the preferred engine is not used; "" if it is.
     """
 
     run: Path
@@ -50,24 +68,24 @@ class Started:
     wanted: tuple[str, ...]
     rank: int
     reasons: tuple[str, ...]
-    patterns: tuple[int, int]  # train, test
+    patterns: tuple[int, int]
     engine: str
     dtype: str
     seed: int
     done: int = 0
-    instead: str = ""  # why the engine is not the one that would have been taken first
+    instead: str = ""
 
 
 @dataclass(frozen=True)
-class Passed:
-    """A pass is over and in the run folder."""
+class PassFinished:
+    """A pass has ended and is in the run folder."""
 
     done: PassResult
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The run has ended: `completed`, or interrupted after the last pass that counts."""
+    """The run has ended: `completed`, or interrupted after a pass that is saved."""
 
     run: Path
     presentations: int  # of this call, like the seconds
@@ -75,7 +93,7 @@ class Finished:
     completed: bool
 
 
-Event = Started | Progress | PruningResult | Passed | Finished
+Event = Started | Progress | PruningResult | PassFinished | Finished
 
 
 def run(
@@ -86,8 +104,9 @@ def run(
     say: Say = lambda sentence: None,
     download: DownloadProgress | None = None,
 ) -> Generator[Event, None, None]:
-    """Run a training of the program with one of its seeds. SnError for data, weights or sizes that do not fit;
-    RunBusyError if the folder that the options name is there already.
+    """Run a training of the program with one seed, and yield what happens.
+
+    SnError for data, weights or sizes that do not fit; RunBusyError if the run folder that the options name exists.
     """
     return _run(program, training, seed, options, say, download)
 
@@ -98,19 +117,19 @@ def run(
 def _run(
     program: Program, training: Training, seed: int, options: Options, say: Say, download: DownloadProgress | None
 ) -> Generator[Event, None, None]:
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     training = overridden(training, options)
-    home = SourceFolder.of(program.sources)
-    found = find_examples(training, options, home, say, download)
+    source_folder = SourceFolder.of(program.sources)
+    found = find_examples(training, options, source_folder, say, download)
     if options.data_digest not in (None, found.examples.digest):
         raise fail(
-            f"the data {found.examples.name} ({found.examples.origin}) are not those that were asked for: "
+            f"the data {found.examples.name} ({found.examples.origin}) are not the data asked for: "
             f"their digest is {found.examples.digest[:12]}, not {str(options.data_digest)[:12]}",
-            hint="give the folder of those with --data-dir",
+            hint="name the folder of the right data with --data-dir",
         )
     data = prepare_data(training, found.examples, options.dtype)
-    engine, instead = engine_of(training, options, data)
-    engine.load_parameters(_weights(training, seed, options, home))
+    engine, instead = choose_engine(training, options, data)
+    engine.load_parameters(_weights(training, seed, options, source_folder))
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
     with run_folder.new_run(
@@ -120,52 +139,54 @@ def _run(
         settings,
         Snapshot(0, engine.parameters(), engine.state(), {}),
         options.folder is not None,
-    ) as made:
-        yield started_event(made.folder, training, found, data, engine, seed, instead=instead)
-        yield from record_passes(made, training, data, engine, seed, None, began, options.save_every)
+    ) as record:
+        yield started_event(record.folder, training, found, data, engine, seed, instead=instead)
+        yield from record_passes(record, training, data, engine, seed, None, start_time, options.save_every)
 
 
 def record_passes(
-    made: run_folder.Run,
+    record: run_folder.Run,
     training: Training,
     data: PreparedData,
     engine: Engine,
     seed: int,
     start: Snapshot | None,
-    began: float,
+    start_time: float,
     save_every: float,
 ) -> Generator[Event, None, None]:
-    """The passes from `start` on, each in the log before it is told. However they end, but for a kill, all that were
-    told are saved. An interrupt (Ctrl-C, SIGTERM) ends them without an exception.
+    """Train from `start` on, write each pass to the log, then yield it.
+
+    Whatever ends the passes (except a kill), all passes that were yielded are saved. An interrupt (Ctrl-C, SIGTERM)
+    ends them without an exception. `start_time` is by `time.perf_counter`.
     """
-    before = 0 if start is None else start.number
-    ends = set(accumulate(stage.passes for stage in training.stages))
-    with closing(run_folder.Recorder(made, save_every)) as recorder, Interrupts() as interrupts:
+    first = 0 if start is None else start.number
+    stage_ends = set(accumulate(stage.passes for stage in training.stages))
+    with closing(run_folder.Recorder(record, save_every)) as recorder, Interrupts() as interrupts:
         last: PassResult | None = None
         try:
             for step in training_events(training, data, engine, seed, start):
                 if isinstance(step, PassResult):
-                    recorder.add(step, save=step.number in ends)
+                    recorder.add(step, save=step.number in stage_ends)
                     last = step
-                    yield Passed(step)
+                    yield PassFinished(step)
                     interrupts.check()
-                    last = None  # the engine goes on
+                    last = None  # the engine moves on
                 else:
                     yield step
                     interrupts.check()
         except (KeyboardInterrupt, GeneratorExit, SnError) as ended:
             if not isinstance(ended, run_folder.NotSavedError):
-                _save_told(recorder, last, training, data, engine, seed)
+                _save_yielded_passes(recorder, last, training, data, engine, seed)
             if not isinstance(ended, KeyboardInterrupt):
                 raise
         done = recorder.saved
     completed = done == training.passes
-    if completed and made.settings.get("finished") is None:
-        run_folder.record_settings(made, finished=provenance.now())
-    yield Finished(made.folder, (done - before) * len(data.train), time.perf_counter() - began, completed)
+    if completed and record.settings.get("finished") is None:
+        run_folder.record_settings(record, finished=provenance.now())
+    yield Finished(record.folder, (done - first) * len(data.train), time.perf_counter() - start_time, completed)
 
 
-def _save_told(
+def _save_yielded_passes(
     recorder: run_folder.Recorder,
     last: PassResult | None,
     training: Training,
@@ -175,8 +196,8 @@ def _save_told(
 ) -> None:
     """Save a checkpoint after the last pass in the log.
 
-    `last` is that pass if training has not gone on. If it has, the state is gone: the passes since the checkpoint, at
-    most a second of them, are computed again. An interrupt leaves it at the older checkpoint, which counts as well.
+    `last` is that pass if the engine still has its state. If not, the passes since the checkpoint (at most a second
+    of them) are computed again. An interrupt meanwhile leaves the older checkpoint, which is valid too.
     """
     if recorder.saved == recorder.number:
         return
@@ -187,9 +208,8 @@ def _save_told(
         start, wanted = recorder.checkpoint(), recorder.number
         if start.number == wanted:  # the interrupt came just after it was saved
             return
-        fresh = build_engine_for_pass(
-            training, start.number + 1, engine.name, engine.dtype
-        )  # no sums of a broken-off batch
+        # A new engine: the old one may hold the sums of a batch that was interrupted.
+        fresh = build_engine_for_pass(training, start.number + 1, engine.name, engine.dtype)
         for step in training_events(training, data, fresh, seed, start):
             if isinstance(step, PassResult) and step.number == wanted:
                 recorder.save(step.snapshot)
@@ -198,11 +218,12 @@ def _save_told(
         pass
 
 
-def engine_of(training: Training, options: Options, data: PreparedData, besides: int = 0) -> tuple[Engine, str]:
-    """The engine that is asked for, or the first by default that can compute the net; and why an earlier one cannot.
+def choose_engine(training: Training, options: Options, data: PreparedData, besides: int = 0) -> tuple[Engine, str]:
+    """Return the engine asked for, or the first default engine that can compute the net, and why the others cannot.
 
-    All engines that learn from data are made here or by `engine_again`. SnError, before anything of the size of the
-    net is made, for a run that needs more memory than the options allow; `besides` are bytes needed beside it.
+    All engines that learn from data are made here or by `engine_for_resume`. SnError if the run needs more memory than
+    the options allow: this is checked before any array of the net is made. `besides` are bytes that other objects
+    need at the same time.
     """
     names = preferred_engines(training) if options.engine is None else (options.engine,)
     instead = ""
@@ -210,7 +231,7 @@ def engine_of(training: Training, options: Options, data: PreparedData, besides:
         check_memory(training, name, options.dtype, options.memory, PatternCounts.of(data), besides=besides)
         try:
             engine = build_engine(training, training.stages[0], name, options.dtype)
-            engine.outputs(np.zeros((1, training.net.layers[0].units)))  # what cannot be compiled shows here
+            engine.outputs(np.zeros((1, training.net.layers[0].units)))  # raises if the net cannot be compiled
             return engine, ""
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
@@ -218,20 +239,20 @@ def engine_of(training: Training, options: Options, data: PreparedData, besides:
     return build_engine(training, training.stages[0], names[-1], options.dtype), instead
 
 
-def engine_again(
+def engine_for_resume(
     training: Training, number: int, name: str, dtype: str, options: Options, data: PreparedData
 ) -> Engine:
-    """The engine for pass `number` of a run whose checkpoint is in memory. SnError as for `engine_of`."""
+    """Return the engine for pass `number` of a run whose checkpoint is in memory. SnError as for `choose_engine`."""
     check_memory(training, name, dtype, options.memory, PatternCounts.of(data), resumed=True)
     return build_engine_for_pass(training, number, name, dtype)
 
 
-def _weights(training: Training, seed: int, options: Options, home: SourceFolder) -> dict[str, np.ndarray]:
+def _weights(training: Training, seed: int, options: Options, source_folder: SourceFolder) -> dict[str, np.ndarray]:
     if options.initial is not None:
         return load_initial(options.initial, training.net, dtype=options.dtype)
     if training.initial_file is not None:
         span = training.span_of("initial")
-        file = home.file(training.initial_file, span, data_folders(options))
+        file = source_folder.file(training.initial_file, span, data_folders(options))
         return load_initial(file, training.net, span, options.dtype)
     weights = initial_weights(training, seed)
     for name, values in weights.items():
@@ -258,6 +279,7 @@ def started_event(
     done: int = 0,
     instead: str = "",
 ) -> Started:
+    """Return the event that starts a run, or resumes it after `done` passes."""
     return Started(
         folder,
         training,
