@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data_folder import DATA, MNIST, REFERENCE, SN_DIGITS, ZIP_CODES, needs_data, needs_reference
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,9 +31,6 @@ from snsim.data.progress import ProgressBar
 from snsim.data.scaling import scale
 from snsim.errors import SnError
 from snsim.registry import Shelf
-
-DATA = os.environ.get("SNSIM_DATA")
-needs_data = pytest.mark.skipif(not DATA, reason="SNSIM_DATA is not set")
 
 
 def message(raised: pytest.ExceptionInfo[SnError]) -> str:
@@ -252,15 +250,15 @@ FIRST_LABELS = {
 }
 
 
-@needs_data
+@needs_data(*ZIP_CODES, *MNIST, *SN_DIGITS)
 @pytest.mark.parametrize(
     "name", ["zipcode", "mnist-1989", "mnist", "mnist-16", "mnist-50000", "sn28-digits", "sn28-digits-by-drawing"]
 )
 def test_data_set(name):
     said: list[str] = []
-    examples, rank = find([name], Search(environment=Path(DATA), online=False), said.append)
+    examples, rank = find([name], Search(environment=DATA, online=False), said.append)
     data_set = DATA_SETS.get(name)
-    assert rank == 0 and said == [f"the data set {name}: {examples.origin}"] and DATA in examples.origin
+    assert rank == 0 and said == [f"the data set {name}: {examples.origin}"] and str(DATA) in examples.origin
     assert (len(examples.train), len(examples.test)) == data_set.sizes and examples.shape == data_set.shape
     for which, split in enumerate((examples.train, examples.test)):
         assert split.inputs.dtype == (np.float32 if len(examples.train) >= 50000 else np.float64)
@@ -271,7 +269,7 @@ def test_data_set(name):
             assert "".join(map(str, split.labels[:10])) == FIRST_LABELS[name][which]
 
 
-@needs_data
+@needs_data(*ZIP_CODES, *MNIST, *SN_DIGITS)
 def test_no_drawing_is_in_both_parts_if_the_split_is_by_drawing():
     def drawings(split):
         return {
@@ -280,7 +278,7 @@ def test_no_drawing_is_in_both_parts_if_the_split_is_by_drawing():
         }
 
     by_file, by_drawing = (
-        find([name], Search(environment=Path(DATA), online=False)).examples
+        find([name], Search(environment=DATA, online=False)).examples
         for name in ("sn28-digits", "sn28-digits-by-drawing")
     )
     assert len(drawings(by_drawing.train)) == 80 and len(drawings(by_drawing.test)) == 40
@@ -289,22 +287,20 @@ def test_no_drawing_is_in_both_parts_if_the_split_is_by_drawing():
     assert sum(len(drawings(Split(picture[None])) & in_training) for picture in by_file.test.inputs) == 156
 
 
-@needs_data
+@needs_data(*ZIP_CODES, *MNIST, *SN_DIGITS)
 def test_zipcode_statistics():
-    examples = find(["zipcode"], Search(environment=Path(DATA), online=False)).examples
+    examples = find(["zipcode"], Search(environment=DATA, online=False)).examples
     means = [(split.inputs.mean(), split.inputs.std()) for split in (examples.train, examples.test)]
     assert np.allclose(means, [(-0.4910, 0.7692), (-0.4648, 0.7852)], atol=5e-5)
 
 
-@needs_data
+@needs_data(*MNIST)
+@needs_reference("baseline/mnist1989_index.npz")
 def test_mnist_1989_is_the_sample_of_2022():
-    index_file = Path(DATA).parent / "reference" / "baseline" / "mnist1989_index.npz"
-    if not index_file.exists():
-        pytest.skip("the list of the sample is not beside the data")
-    index = np.load(index_file)
+    index = np.load(REFERENCE / "baseline" / "mnist1989_index.npz")
     train, test = catalog.mnist_sample_indices(7291, 2007)
     assert np.array_equal(train, index["train"]) and np.array_equal(test, index["test"])
-    search = Search(environment=Path(DATA), online=False)
+    search = Search(environment=DATA, online=False)
     sample, whole = (find([name], search).examples for name in ("mnist-1989", "mnist-16"))
     assert np.array_equal(sample.train.inputs, whole.train.inputs[index["train"]])
     assert np.array_equal(sample.test.labels, whole.test.labels[index["test"]])
