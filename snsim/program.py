@@ -98,6 +98,14 @@ class Program(Shelves):
         return [entry.value for entry in self.trainings.own() if not entry.value.included]
 
     @property
+    def shown_nets(self) -> list[Net]:
+        """The nets that the main text itself declares or trains; all of them if it only includes others."""
+        main = self.sources[0]
+        trained = {id(training.net) for training in self.own_trainings}
+        nets = [entry.value for entry in self.nets.own()]
+        return [net for net in nets if id(net) in trained or (net.span and net.span.source is main)] or nets
+
+    @property
     def own_definitions(self) -> list[Node]:
         """The forms of the costs and update rules that the text declares, costs first."""
         nodes = [*(cost.value.node for cost in self.costs.own()), *(rule.value.node for rule in self.updates.own())]

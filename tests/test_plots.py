@@ -14,25 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_run import make_runs, snsim
 
-from snsim import run_folder
-from snsim.cli.picture_data import (
-    Looked,
-    chosen_net,
-    confusion_of,
-    curves_of,
-    look_at,
-    maps_of,
-    misses_of,
-    nlf_by_text,
-    rejection_of,
-    weights_of,
-)
 from snsim.errors import SnError
 from snsim.plots import block_characters, confusion, curves, maps, misses, net, nlf, rejection, table, weights
 from snsim.plots.mosaic import mosaic
 from snsim.plots.registry import PICTURES
 from snsim.plots.style import NARROW, WIDE, Look
 from snsim.program import read_program
+from snsim.reports.picture_data import (
+    confusion_of,
+    curves_of,
+    maps_of,
+    misses_of,
+    nlf_by_text,
+    rejection_of,
+    weights_of,
+)
+from snsim.runs.opened_run import OpenedRun, SplitOutputs, open_net
 from snsim.runs.options import Options
 from snsim.training.forward_all import effective_weights
 from snsim.training.initial import initial_weights
@@ -47,8 +44,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def looked(runs: Path) -> Looked:
-    return look_at(runs / "tiny", None, Options(online=False), lambda sentence: None)
+def outputs(runs: Path) -> SplitOutputs:
+    return OpenedRun.open(runs / "tiny", Options(online=False)).outputs()
 
 
 def image(axes) -> np.ndarray:
@@ -60,13 +57,13 @@ def image(axes) -> np.ndarray:
 
 
 def test_curves_are_the_passes(runs: Path) -> None:
-    made = run_folder.open_run(runs / "tiny")
+    made = OpenedRun.open(runs / "tiny")
     figure = curves.draw(curves_of(made))
     above, below = figure.axes
     for axes, field in ((above, "half_mse"), (below, "error")):  # a half mean square error was published
         drawn = {line.get_label(): line for line in axes.lines}
         for split in ("train", "test"):
-            assert list(drawn[split].get_ydata()) == [line[split][field] for line in made.passes]
+            assert list(drawn[split].get_ydata()) == [line[split][field] for line in made.record.passes]
             assert list(drawn[split].get_xdata()) == [1, 2, 3, 4]
     levels = [
         [line.get_ydata()[0] for line in axes.lines if line.get_label().startswith("_")] for axes in (above, below)
@@ -76,18 +73,18 @@ def test_curves_are_the_passes(runs: Path) -> None:
 
 
 def test_published_figures_of_other_data_are_not_drawn(runs: Path) -> None:
-    made = run_folder.open_run(runs / "tiny")
-    data = curves.curves(made.passes, "tiny", made.settings["published"], comparable=False)
+    made = OpenedRun.open(runs / "tiny")
+    data = curves.curves(made.record.passes, "tiny", made.settings["published"], comparable=False)
     assert not data.loss_published and not data.error_published and "other data" in data.remark
     assert len(curves.draw(data).axes[1].lines) == 2
 
 
 def test_kernels_stand_where_the_table_says(runs: Path) -> None:
-    made = run_folder.open_run(runs / "tiny")
+    made = OpenedRun.open(runs / "tiny")
     data = weights_of(made)
     figure = weights.draw(data)
     shown = {panel.title.split(":")[0]: image(axes) for panel, axes in zip(data.panels, figure.axes)}
-    values, drawn = made.weights(), read_program(made.main_source).nets.get("tiny")
+    values, drawn = made.weights, read_program(made.record.main_source).nets.get("tiny")
     fan_in = {p.name: p.fan_in for p in drawn.parameters}
     first = (values["input-a.weight"].ravel() * np.sqrt(fan_in["input-a.weight"])).reshape(2, 3, 3)
     assert np.allclose(shown["input > a"], mosaic(first[None]), equal_nan=True)
@@ -123,13 +120,13 @@ def test_weight_norm_is_drawn_as_the_sums_have_it() -> None:
     assert normed and all(np.allclose(2 * once[f"{name}.weight"], twice[f"{name}.weight"]) for name in normed)
 
 
-def test_maps_are_the_states(looked: Looked) -> None:
-    data = maps_of(looked, 3)
+def test_maps_are_the_states(outputs: SplitOutputs) -> None:
+    data = maps_of(outputs, 3)
     figure = maps.draw(data)
-    states = looked.again.engine.states(looked.patterns.inputs[3:4])
+    states = outputs.run.engine.states(outputs.patterns.inputs[3:4])
     panels = figure.axes[:-1]
     assert [axes.get_title(loc="left") for axes in panels] == ["input 4x4", "a 2x4x4", "b 2x2x2", "output 2", "target"]
-    for axes, layer in zip(panels, looked.net.layers):
+    for axes, layer in zip(panels, outputs.run.net.layers):
         drawn = image(axes)
         assert np.isfinite(drawn).sum() == layer.units
         assert np.allclose(np.sort(drawn[np.isfinite(drawn)]), np.sort(states[layer.name][0]))
@@ -137,34 +134,34 @@ def test_maps_are_the_states(looked: Looked) -> None:
     height = figure.get_figheight()
     cells = {round(axes.get_position().height * height / image(axes).shape[0], 4) for axes in panels}
     assert len(cells) == 1 and len({axes.images[0].norm.vmax for axes in panels}) == 1  # one size, one gray scale
-    label, answer = looked.patterns.targets[3].argmax(), looked.outputs[3].argmax()
+    label, answer = outputs.patterns.targets[3].argmax(), outputs.outputs[3].argmax()
     assert f"label {label}, answer {answer}" in data.title
 
 
-def test_misses_are_those_that_were_counted(looked: Looked) -> None:
-    data = misses_of(looked)
-    last = looked.again.made.passes[-1]["test"]
+def test_misses_are_those_that_were_counted(outputs: SplitOutputs) -> None:
+    data = misses_of(outputs)
+    last = outputs.run.record.passes[-1]["test"]
     assert data.total == last["misses"] > 0 and data.patterns == last["patterns"] == 20
     figure = misses.draw(data)
     captions = [text.get_text() for text in figure.axes[0].texts]
-    assert captions == [f"{looked.patterns.targets[n].argmax()}→{looked.outputs[n].argmax()}" for n in data.numbers]
+    assert captions == [f"{outputs.patterns.targets[n].argmax()}→{outputs.outputs[n].argmax()}" for n in data.numbers]
     assert all(caption[0] != caption[-1] for caption in captions)
-    assert np.allclose(image(figure.axes[0])[:4, :4], looked.patterns.inputs[data.numbers[0]].reshape(4, 4))
-    assert misses.draw(misses_of(looked, 1)).axes[0].texts[0].get_text() == captions[0]
-    assert len(misses_of(looked, 1).captions) == 1 and "the first 1 of them" in misses_of(looked, 1).heading
+    assert np.allclose(image(figure.axes[0])[:4, :4], outputs.patterns.inputs[data.numbers[0]].reshape(4, 4))
+    assert misses.draw(misses_of(outputs, 1)).axes[0].texts[0].get_text() == captions[0]
+    assert len(misses_of(outputs, 1).captions) == 1 and "the first 1 of them" in misses_of(outputs, 1).heading
 
 
-def test_confusion_counts_every_pattern(looked: Looked) -> None:
-    data = confusion_of(looked)
-    assert data.counts.sum() == 20 and data.wrong == misses_of(looked).total
+def test_confusion_counts_every_pattern(outputs: SplitOutputs) -> None:
+    data = confusion_of(outputs)
+    assert data.counts.sum() == 20 and data.wrong == misses_of(outputs).total
     axes = confusion.draw(data).axes[0]
     assert sum(int(text.get_text()) for text in axes.texts) == 20
     drawn = image(axes)
     assert np.isnan(drawn.diagonal()).all() and drawn[0, 1] == data.counts[0, 1]
 
 
-def test_rejection_meets_the_error(looked: Looked) -> None:
-    data = rejection_of(looked, 5.0)
+def test_rejection_meets_the_error(outputs: SplitOutputs) -> None:
+    data = rejection_of(outputs.run, 5.0)
     axes = rejection.draw(data).axes[0]
     points = [line for line in axes.lines if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in points] == [made.percent for made in data.chosen.values()]
@@ -172,7 +169,7 @@ def test_rejection_meets_the_error(looked: Looked) -> None:
 
 
 def test_table_and_net(runs: Path) -> None:
-    drawn = chosen_net(runs / "tiny", None, {})
+    drawn = open_net(runs / "tiny").net
     figure = table.draw(table.tables(drawn))
     assert (image(figure.axes[0]) == [[1, 0], [1, 1]]).all() and len(figure.axes) == 1
     axes = net.draw(drawn).axes[0]
@@ -181,7 +178,7 @@ def test_table_and_net(runs: Path) -> None:
     told = [int(n.replace(",", "")) for n in re.findall(r"([\d,]+) weights|([\d,]+) biases", words) for n in n if n]
     assert told[0] == drawn.counts.weights == sum(told[1:])
     with pytest.raises(SnError, match="joins no maps"):
-        table.tables(chosen_net(runs / "one", None, {}))
+        table.tables(open_net(runs / "one").net)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -17,7 +18,7 @@ from snsim.input_files import exists
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
-    from snsim.cli.picture_data import Looked
+    from snsim.runs.opened_run import NetSource, SplitOutputs
     from snsim.runs.options import Options
 
 _USUAL = "curves"  # what `snsim plot RUN` draws
@@ -109,7 +110,7 @@ def _put(name: str, data: Any, file: Path, show: bool, as_text: bool) -> None:
 
 
 def _of_patterns(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a picture of what a run's net answers; the command is given a Looked for them."""
+    """Decorator: a picture of what a run's net computes; the command gets the `outputs` for the patterns chosen."""
 
     @click.argument("run", type=click.Path(path_type=Path))
     @click.option(
@@ -117,28 +118,28 @@ def _of_patterns(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @of_opened_run
     @wraps(command)
-    def looking(run: Path, split: str | None, options: Options, **given: Any) -> Any:
-        from snsim.cli.picture_data import look_at
+    def with_outputs(run: Path, split: str | None, options: Options, **given: Any) -> Any:
         from snsim.cli.run import sayer
+        from snsim.runs.opened_run import OpenedRun
 
-        return command(looked=look_at(run, split, options, sayer(False, False)), **given)
+        return command(outputs=OpenedRun.open(run, options, sayer(False, False)).outputs(split), **given)
 
-    return looking
+    return with_outputs
 
 
 def _of_net(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a picture of a net, which stands in a file or a run folder."""
+    """Decorator: a picture of a net; the command gets the file or the run folder as `source`."""
 
     @click.argument("file", type=click.Path(path_type=Path))
     @click.option("--only", metavar="NET", help="The net, where FILE declares several.")
     @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
     @wraps(command)
-    def reading(file: Path, only: str | None, settings: Sequence[str]) -> Any:
-        from snsim.cli.picture_data import chosen_net
+    def with_source(file: Path, only: str | None, settings: Sequence[str]) -> Any:
+        from snsim.runs.opened_run import open_net
 
-        return command(net=chosen_net(file, only, presets(settings)))
+        return command(source=open_net(file, only, presets(settings), sys.stderr))
 
-    return reading
+    return with_source
 
 
 @plot.command(short_help="Loss and error after each pass, beside what was published (snsim plot RUN).")
@@ -146,11 +147,11 @@ def _of_net(command: Callable[..., Any]) -> Callable[..., Any]:
 @_into
 def curves(run: Path) -> tuple[str, Any, str]:
     """Draw loss and error after each pass of RUN, on training and test patterns, and published figures as lines."""
-    from snsim.cli.picture_data import curves_of
-    from snsim.run_folder import open_run
+    from snsim.reports.picture_data import curves_of
+    from snsim.runs.opened_run import OpenedRun
 
-    made = open_run(run)
-    return "curves", curves_of(made), made.folder.resolve().name
+    opened = OpenedRun.open(run)
+    return "curves", curves_of(opened), opened.name
 
 
 @plot.command(short_help="The kernels of every connection, laid out as its table is.")
@@ -162,73 +163,73 @@ def weights(run: Path, only: str | None) -> tuple[str, Any, str]:
 
     Each is drawn times the square root of its fan-in, so that one gray scale serves all; black is negative.
     """
-    from snsim.cli.picture_data import weights_of
-    from snsim.run_folder import open_run
+    from snsim.reports.picture_data import weights_of
+    from snsim.runs.opened_run import OpenedRun
 
-    made = open_run(run)
-    return "weights", weights_of(made, only), made.folder.resolve().name
+    opened = OpenedRun.open(run)
+    return "weights", weights_of(opened, only), opened.name
 
 
 @plot.command(short_help="One pattern in the net: every map of every layer.")
 @click.option("--pattern", type=Whole(min=0), default=0, show_default=True, metavar="N", help="Which one, from 0.")
 @_into
 @_of_patterns
-def maps(looked: Looked, pattern: int) -> tuple[str, Any, str]:
+def maps(outputs: SplitOutputs, pattern: int) -> tuple[str, Any, str]:
     """Draw what each layer of RUN's net shows of a pattern: input, maps, output, and the targets below."""
-    from snsim.cli.picture_data import maps_of
+    from snsim.reports.picture_data import maps_of
 
-    return "maps", maps_of(looked, pattern), _name(looked)
+    return "maps", maps_of(outputs, pattern), outputs.run.name
 
 
 @plot.command(short_help="The patterns that are wrong, with label and answer.")
 @click.option("--most", type=Whole(min=1), metavar="N", help="How many are drawn at most. [default: 112]")
 @_into
 @_of_patterns
-def misses(looked: Looked, most: int | None) -> tuple[str, Any, str]:
+def misses(outputs: SplitOutputs, most: int | None) -> tuple[str, Any, str]:
     """Draw the patterns that RUN's net gets wrong, each with its label and the net's answer."""
-    from snsim.cli.picture_data import misses_of
     from snsim.plots.misses import MOST
+    from snsim.reports.picture_data import misses_of
 
-    return "misses", misses_of(looked, most or MOST), _name(looked)
+    return "misses", misses_of(outputs, most or MOST), outputs.run.name
 
 
 @plot.command(short_help="Which class is taken for which.")
 @_into
 @_of_patterns
-def confusion(looked: Looked) -> tuple[str, Any, str]:
+def confusion(outputs: SplitOutputs) -> tuple[str, Any, str]:
     """Draw how many patterns of each class RUN's net gives which answer."""
-    from snsim.cli.picture_data import confusion_of
+    from snsim.reports.picture_data import confusion_of
 
-    return "confusion", confusion_of(looked), _name(looked)
+    return "confusion", confusion_of(outputs), outputs.run.name
 
 
 @plot.command(short_help="Error on the rest over what is rejected.")
 @click.option("--error", type=Percent(), default="1%", show_default=True, help="Errors that the rest may have.")
 @_into
 @_of_patterns
-def rejection(looked: Looked, error: float) -> tuple[str, Any, str]:
+def rejection(outputs: SplitOutputs, error: float) -> tuple[str, Any, str]:
     """Draw the error on the patterns that RUN does not reject, over those that it does (`snsim reject` in numbers)."""
-    from snsim.cli.picture_data import rejection_of
+    from snsim.reports.picture_data import rejection_of
 
-    return "rejection", rejection_of(looked, error), _name(looked)
+    return "rejection", rejection_of(outputs.run, error), outputs.run.name
 
 
 @plot.command(short_help="A net: layers as stacks of maps, connections with counts.")
 @_into
 @_of_net
-def net(net: Any) -> tuple[str, Any, str]:
+def net(source: NetSource) -> tuple[str, Any, str]:
     """Draw the net of FILE, or of a run folder, from its input at the bottom to its output."""
-    return "net", net, net.name
+    return "net", source.net, source.net.name
 
 
 @plot.command(short_help="Which map feeds which.")
 @_into
 @_of_net
-def table(net: Any) -> tuple[str, Any, str]:
+def table(source: NetSource) -> tuple[str, Any, str]:
     """Draw the connection tables of the net of FILE, or of a run folder: black where a map feeds another."""
     from snsim.plots.table import tables
 
-    return "table", tables(net), net.name
+    return "table", tables(source.net), source.net.name
 
 
 @plot.command(short_help="A non-linearity with both derivatives.", context_settings={"ignore_unknown_options": True})
@@ -240,8 +241,8 @@ def table(net: Any) -> tuple[str, Any, str]:
 @_into
 def nlf(name: str, numbers: Sequence[str], file: Path | None, low: float, high: float) -> tuple[str, Any, str]:
     """Draw the nlf NAME (with its NUMBERs), or an expression in x, with the derivatives that learning uses."""
-    from snsim.cli.picture_data import nlf_by_text
     from snsim.plots.nlf import nlf_curves
+    from snsim.reports.picture_data import nlf_by_text
 
     if not low < high:
         raise WrongUseError(
@@ -250,7 +251,3 @@ def nlf(name: str, numbers: Sequence[str], file: Path | None, low: float, high: 
         )
     found = nlf_by_text([name, *numbers], file)
     return "nlf", nlf_curves(found, low, high), name if name.replace("-", "").isalnum() else "expression"
-
-
-def _name(looked: Looked) -> str:
-    return looked.again.made.folder.resolve().name

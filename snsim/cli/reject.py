@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,37 +38,33 @@ def reject(run: Path, error: float, plot: Path | None, options: Options, as_json
 
 def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, options: Options, say: Say) -> None:
     """Print what the thresholds chosen on the test patterns and on the training patterns do; write the plot."""
-    from snsim.runs.resume import learned
-    from snsim.training.forward_all import outputs_of
-    from snsim.training.rejection import at, curve, rejection
+    from snsim.reports.picture_data import rejection_of
+    from snsim.runs.opened_run import OpenedRun
+    from snsim.training.rejection import at
 
-    again = learned(run, options, say)
-    if again.data.test is None:
+    opened = OpenedRun.open(run, options, say)
+    training, data, last = opened.training, opened.data, opened.record.snapshot.number
+    if data.test is None:
         raise fail(
             f"the run {run} has no test patterns to reject",
             hint="its training names data without a test set: state (test-set A B)",
         )
-    outputs = {
-        split: (outputs_of(again.engine, patterns.inputs), patterns.targets)
-        for split, patterns in (("test", again.data.test), ("train", again.data.train))
-    }
-    chosen = {split: rejection(*shown, error) for split, shown in outputs.items()}
-    carried = at(*outputs["test"], chosen["train"].threshold)
+    rejections = rejection_of(opened, error)
+    chosen = rejections.chosen
+    carried = at(opened.outputs("test").outputs, data.test.targets, chosen["train"].threshold)
     if plot is not None:
         from snsim.plots import style
-        from snsim.plots.rejection import Rejections, draw
+        from snsim.plots.rejection import draw
 
         style.check_ending(plot)
-        curves = {split: curve(*shown) for split, shown in outputs.items()}
-        title = f"{again.training.name}, pass {again.made.snapshot.number}, {again.data.name}"
-        style.write(draw(Rejections(title, curves, chosen, error)), plot)
+        style.write(draw(replace(rejections, title=f"{training.name}, pass {last}, {data.name}")), plot)
     if as_json:
         echo(
             for_json(
                 {
                     "run": str(run),
-                    "pass": again.made.snapshot.number,
-                    "data": again.data.name,
+                    "pass": last,
+                    "data": data.name,
                     "error": error,
                     "chosen_on_test": {"test": _figures(chosen["test"])},
                     "chosen_on_train": {"train": _figures(chosen["train"]), "test": _figures(carried)},
@@ -77,8 +74,7 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, o
         )
         return
     echo(
-        f"{again.training.name} after pass {again.made.snapshot.number}, {again.data.name}: "
-        f"what is rejected for at most {error:g} % error on the rest\n"
+        f"{training.name} after pass {last}, {data.name}: what is rejected for at most {error:g} % error on the rest\n"
     )
     rows = [
         ("threshold chosen on", "threshold", "patterns", "rejected", "wrong of the rest"),

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from snsim.cli.options import Percent, Whole, of_opened_run
 from snsim.colour import echo
-from snsim.errors import SnError, Source, fail
+from snsim.errors import fail
 from snsim.escaping import for_line
 from snsim.own_files import refuse_own_file, write_output
 
 if TYPE_CHECKING:
-    from snsim.cli.picture_data import Looked
-    from snsim.reports.page import Page
     from snsim.runs.options import Options
 
 
@@ -44,64 +41,20 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
     settings, figures, curves, tables, kernels, maps, misses, confusion, rejection, versions, and the command that
     repeats it.
     """
-    from snsim.cli.picture_data import look_at
     from snsim.cli.run import sayer
-    from snsim.reports.page import as_html
+    from snsim.reports.page import as_html, page_of
+    from snsim.runs.opened_run import OpenedRun
 
-    looked = look_at(run, None, options, sayer(False, False))
-    place = output or looked.again.made.folder / "report.html"
+    opened = OpenedRun.open(run, options, sayer(False, False))
+    opened.outputs()  # a run that cannot be opened is reported before anything is written
+    place = output or opened.folder / "report.html"
     refuse_own_file(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)  # before the pictures, which take some seconds
-        write_output(place, as_html(page_of(looked, patterns or (0,), error)).encode())
+        write_output(place, as_html(page_of(opened, patterns or (0,), error)).encode())
     except OSError as problem:
         raise fail(
             f"{place} cannot be written: {problem.strerror or problem}",
             hint="give the name of a file in a folder that you may write to, with -o",
         ) from None
     echo(for_line(place))
-
-
-def page_of(looked: Looked, patterns: tuple[int, ...], error: float) -> Page:
-    """All that the report of a run tells. What a net has not (classes, maps) is left out, with the reason."""
-    from snsim.cli import picture_data
-    from snsim.plots.nlf import nlf_curves
-    from snsim.plots.table import tables
-    from snsim.reports.page import Page
-    from snsim.runs import provenance
-
-    made, training = looked.again.made, looked.again.training
-    parts: dict[str, Callable[[], Any]] = {
-        "curves": lambda: picture_data.curves_of(made),
-        "weights": lambda: picture_data.weights_of(made),
-        "table": lambda: tables(training.net),
-        "misses": lambda: picture_data.misses_of(looked),
-        "confusion": lambda: picture_data.confusion_of(looked),
-        "rejection": lambda: picture_data.rejection_of(looked, error),
-    }
-    found: dict[str, Any] = {}
-    left: dict[str, str] = {}
-    for name, prepare in parts.items():
-        try:
-            found[name] = prepare()
-        except SnError as refused:
-            left[name] = refused.faults[0].message
-    nlfs = {layer.nlf.name: layer.nlf for layer in training.net.layers if layer.nlf is not None}
-    return Page(
-        made,
-        training,
-        _sources(looked),
-        found,
-        tuple(picture_data.maps_of(looked, pattern) for pattern in patterns),
-        tuple(nlf_curves(nlf) for nlf in nlfs.values()),
-        left,
-        provenance.now(),
-    )
-
-
-def _sources(looked: Looked) -> tuple[Source, ...]:
-    """The texts of the run, the main one first, under the names that its folder gives them."""
-    made = looked.again.made
-    source = made.settings["source"]
-    names = [source["main"], *(name for name in source["files"] if name != source["main"])]
-    return tuple(Source(name, made.source_text(name)) for name in names)

@@ -97,9 +97,9 @@ _MOST_COUNTED = 3  # nets whose counts stand in the line of `snsim check`
 
 def print_overview(program: Program) -> None:
     """For each net its table, connections and drawings; then the complete forms."""
-    from snsim.reports.program_forms import complete_forms, shown_nets
+    from snsim.reports.program_forms import complete_forms
 
-    nets = shown_nets(program)
+    nets = program.shown_nets
     if not nets:
         raise fail(
             f"{program.sources[0].name} declares no net",
@@ -139,9 +139,8 @@ def print_complete_forms(program: Program) -> None:
 
 def print_plans(program: Program) -> None:
     from snsim.engines.plan import plan
-    from snsim.reports.program_forms import shown_nets
 
-    for net in shown_nets(program):
+    for net in program.shown_nets:
         echo(str(plan(net)))
 
 
@@ -152,9 +151,7 @@ def print_modules(program: Program) -> None:
 
     with needing("torch", what="--stage torch", instead="choose another stage: forms, net, plan, llvm or asm"):
         from snsim.engines.torch.module import module
-    from snsim.reports.program_forms import shown_nets
-
-    for net in shown_nets(program):
+    for net in program.shown_nets:
         made = module(plan(net))
         echo(str(made))
         parameters = [(name, tuple(value.shape)) for name, value in made.named_parameters()]
@@ -187,9 +184,7 @@ def _print_code(program: Program, assembly: bool) -> None:
 
 def check_line(file: str, program: Program) -> str:
     """One line for a program without faults: what it declares and the counts of its nets."""
-    from snsim.reports.program_forms import shown_nets
-
-    nets = shown_nets(program)
+    nets = program.shown_nets
     trainings = program.own_trainings
     parts = [cut(_count_text(net)) for net in nets] if len(nets) <= _MOST_COUNTED else [f"{len(nets)} nets"]
     if trainings:
@@ -233,11 +228,9 @@ def _memory_of(net: Net, program: Program) -> int:
 
 def _large(program: Program, memory: int | None) -> list[Fault]:
     """A warning for each net whose run would be refused for its memory."""
-    from snsim.reports.program_forms import shown_nets
-
     limit = default_limit() if memory is None else memory
     found = []
-    for net in shown_nets(program):
+    for net in program.shown_nets:
         need = _memory_of(net, program)
         if limit is not None and need > limit:
             found.append(

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from snsim.errors import Source
+from snsim.errors import SnError, Source
 from snsim.escaping import for_html, for_shell
 from snsim.network.complete_form import complete_form
 from snsim.plots import confusion, connection_text, curves, maps, misses, net, nlf, rejection, weights
 from snsim.plots import table as table_plot
+from snsim.reports import picture_data
 from snsim.reports.html_elements import code, description, figure, folded, paragraph, section, table
 from snsim.reports.pass_lines import published_rows, summary_line
 from snsim.reports.tables import headings, summary
-from snsim.run_folder import Run
+from snsim.runs import provenance
+from snsim.runs.opened_run import OpenedRun
 from snsim.training.scores import Score
-from snsim.training.spec import Training
 
 _MOST_ELEMENTS = 64  # of a matrix inside a form
 _TITLES = {
@@ -49,9 +50,7 @@ class Page:
     `left`: why one of them is not there. `nlfs` and `maps`: several pictures of a kind.
     """
 
-    run: Run
-    training: Training
-    sources: tuple[Source, ...]
+    run: OpenedRun
     pictures: Mapping[str, Any]
     maps: tuple[maps.Maps, ...] = ()
     nlfs: tuple[nlf.NlfCurves, ...] = ()
@@ -63,9 +62,41 @@ class Page:
         return self.run.settings
 
 
+def page_of(run: OpenedRun, patterns: Sequence[int], error: float) -> Page:
+    """Return all that the report of a run tells. What its net does not have (classes, maps) is left out with a reason.
+
+    `patterns` are the numbers of the patterns whose maps are shown, `error` is the percentage for the rejection.
+    """
+    outputs = run.outputs()
+    parts: dict[str, Callable[[], Any]] = {
+        "curves": lambda: picture_data.curves_of(run),
+        "weights": lambda: picture_data.weights_of(run),
+        "table": lambda: table_plot.tables(run.net),
+        "misses": lambda: picture_data.misses_of(outputs),
+        "confusion": lambda: picture_data.confusion_of(outputs),
+        "rejection": lambda: picture_data.rejection_of(run, error),
+    }
+    pictures: dict[str, Any] = {}
+    left: dict[str, str] = {}
+    for name, prepare in parts.items():
+        try:
+            pictures[name] = prepare()
+        except SnError as refused:
+            left[name] = refused.faults[0].message
+    nlfs = {layer.nlf.name: layer.nlf for layer in run.net.layers if layer.nlf is not None}
+    return Page(
+        run,
+        pictures,
+        tuple(picture_data.maps_of(outputs, pattern) for pattern in patterns),
+        tuple(nlf.nlf_curves(function) for function in nlfs.values()),
+        left,
+        provenance.now(),
+    )
+
+
 def as_html(page: Page) -> str:
     """The page as one text: style and pictures are inside."""
-    name = page.run.folder.resolve().name
+    name = page.run.name
     sections = "\n".join(_SECTIONS[key](page, key) for key in _TITLES)
     links = "".join(f'<li><a href="#{key}">{for_html(title)}</a></li>' for key, title in _TITLES.items())
     style = resources.files("snsim.reports").joinpath("page.css").read_text(encoding="utf-8")
@@ -127,14 +158,14 @@ def command_of(settings: Mapping[str, Any], main: str) -> str:
 
 def _scores(page: Page) -> tuple[Score, Score | None] | None:
     """The figures of the last pass."""
-    if not page.run.passes:
+    if not page.run.record.passes:
         return None
-    last = page.run.passes[-1]
+    last = page.run.record.passes[-1]
     return Score(**last["train"]), Score(**last["test"]) if last["test"] is not None else None
 
 
 def _verdict(page: Page) -> str:
-    done, scores = page.run.snapshot.number, _scores(page)
+    done, scores = page.run.record.snapshot.number, _scores(page)
     if scores is None:
         return f"No pass of {page.settings['passes']} is done."
     return f"After pass {done} of {page.settings['passes']}: {summary_line(*scores)}."
@@ -178,7 +209,7 @@ def _figures(page: Page, key: str) -> str:
     ]
     published = list(page.settings["published"].items())
     beside = table(("figure", "published", "ours"), published_rows(published, *scores), "lrr") if published else ""
-    notes = "".join(paragraph(note) for note in page.training.notes)
+    notes = "".join(paragraph(note) for note in page.run.training.notes)
     return section(
         key,
         _TITLES[key],
@@ -193,7 +224,7 @@ def _curves(page: Page, key: str) -> str:
 
 
 def _repeat(page: Page, key: str) -> str:
-    main = str(page.run.main_source)
+    main = str(page.run.record.main_source)
     typed = page.settings.get("command") or []
     first = [paragraph("It was begun by"), code(for_shell(["snsim", *typed]))] if typed else []
     return section(
@@ -207,7 +238,7 @@ def _repeat(page: Page, key: str) -> str:
 
 
 def _description(page: Page, key: str) -> str:
-    main, *others = page.sources
+    main, *others = page.run.texts
     included = [folded(source.name, description(source)) for source in others]
     return section(
         key,
@@ -220,9 +251,9 @@ def _description(page: Page, key: str) -> str:
 
 
 def _net(page: Page, key: str) -> str:
-    drawn = page.training.net
+    drawn = page.run.training.net
     counts = drawn.counts
-    rows = summary(drawn, page.training)
+    rows = summary(drawn, page.run.training)
     names = headings(True)
     sides = "".join("l" if name in ("layer", "nlf", "bias", "rate") else "r" for name in names)
     cells = [tuple(str(getattr(row, name.replace("-", "_"))) for name in names) for row in rows]
@@ -249,7 +280,7 @@ def _tables(page: Page, key: str) -> str:
 
 
 def _settings(page: Page, key: str) -> str:
-    settings, training = page.settings, page.training
+    settings, training = page.settings, page.run.training
     rows = [
         ("passes", str(settings["passes"])),
         ("seed", str(settings["seed"])),
@@ -331,7 +362,7 @@ def _nlfs(page: Page, key: str) -> str:
 
 def _passes(page: Page, key: str) -> str:
     lines = []
-    for done in page.run.passes:
+    for done in page.run.record.passes:
         cells = [str(done["pass"])]
         for split in ("train", "test"):
             if done[split] is not None:

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snsim.network import complete_form
-from snsim.network.net import Net
 from snsim.program import Program
-
-
-def shown_nets(program: Program) -> list[Net]:
-    """The nets the file itself declares or trains; all of them if it only includes others."""
-    main = program.sources[0]
-    trained = {id(training.net) for training in program.own_trainings}
-    nets = [entry.value for entry in program.nets.own()]
-    return [net for net in nets if id(net) in trained or (net.span and net.span.source is main)] or nets
 
 
 def complete_forms(program: Program, most_elements: int | None = None) -> Iterator[str]:
@@ -24,7 +15,7 @@ def complete_forms(program: Program, most_elements: int | None = None) -> Iterat
     yield from map(complete_form.node_text, program.own_definitions)
     for table in program.tables.own():
         yield complete_form.table_form(table.name, table.value)
-    for net in shown_nets(program):
+    for net in program.shown_nets:
         yield complete_form.complete_form("net", net.name, net.clauses, most_elements)
     for training in program.own_trainings:
         yield complete_form.complete_form("train", training.name, training.clauses, most_elements, training.dropped)

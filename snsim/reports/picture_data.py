@@ -1,0 +1,126 @@
+"""What each picture of `snsim.plots` is drawn from: taken from an opened run, or from a text."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from snsim.errors import Source, fail, for_line
+from snsim.language.evaluator import Interpreter
+from snsim.language.forms import NIL, Form, Node
+from snsim.language.interpreter import Word
+from snsim.network.clauses import Faults
+from snsim.network.net import Nlf
+from snsim.network.nlfs import NlfDefinition, read_nlf
+from snsim.plots.confusion import Confusion, confusion
+from snsim.plots.curves import Curves, curves
+from snsim.plots.maps import Maps, maps
+from snsim.plots.misses import MOST, Misses, misses
+from snsim.plots.rejection import Rejections
+from snsim.plots.weights import Weights, weights
+from snsim.program import lisp_functions, read_program, shelves
+from snsim.registry import Shelf
+from snsim.runs.opened_run import OpenedRun, SplitOutputs
+from snsim.training.rejection import curve, rejection
+
+
+def curves_of(run: OpenedRun) -> Curves:
+    """Return the curves of a run; they need neither net nor data."""
+    data, overrides = run.settings["data"], run.settings["overrides"]
+    comparable = not data["rank"] and not overrides["data"]
+    title = f"{for_line(run.name)}, {for_line(data['name'])}"
+    return curves(run.record.passes, title, run.settings["published"], comparable)
+
+
+def weights_of(run: OpenedRun, only: str | None = None) -> Weights:
+    """Return the kernels of a run, or of the one connection or bias `only`."""
+    return weights(run.net, run.effective_weights, run.title, only)
+
+
+def maps_of(outputs: SplitOutputs, pattern: int) -> Maps:
+    """Return the states of every layer for pattern `pattern` of the split, from 0. SnError if there is none."""
+    run, count = outputs.run, len(outputs.patterns)
+    if not 0 <= pattern < count:
+        raise fail(
+            f"there is no pattern {pattern}: the {outputs.split} patterns of {run.data.name} are 0 to {count - 1}",
+            hint=f"choose one of 0 to {count - 1} with --pattern",
+        )
+    states = run.engine.states(outputs.patterns.inputs[pattern : pattern + 1])
+    target, output = outputs.patterns.targets[pattern], outputs.outputs[pattern]
+    verdict = f": label {target.argmax()}, answer {output.argmax()}" if outputs.have_classes else ""
+    title = f"Pattern {pattern} of the {outputs.split} patterns of {run.data.name}{verdict}\nin {run.title}"
+    return maps(run.net, {name: x[0] for name, x in states.items()}, title, target, outputs.have_classes)
+
+
+def misses_of(outputs: SplitOutputs, most: int = MOST) -> Misses:
+    """Return the patterns that are wrong by the criterion of the training, at most `most` of them as pictures."""
+    return misses(
+        outputs.patterns.inputs,
+        outputs.run.net.layers[0].shape,
+        outputs.outputs,
+        outputs.patterns.targets,
+        outputs.are_right,
+        outputs.title,
+        outputs.have_classes,
+        most,
+    )
+
+
+def confusion_of(outputs: SplitOutputs) -> Confusion:
+    """Return the counts of labels and answers. SnError where there are no classes."""
+    if not outputs.have_classes:
+        raise fail(
+            f"the patterns of {outputs.run.data.name} have no classes to confuse",
+            hint="name data with classes: --data NAME, and give the net one output for each",
+        )
+    return confusion(outputs.outputs, outputs.patterns.targets, outputs.title)
+
+
+def rejection_of(run: OpenedRun, error: float) -> Rejections:
+    """Return the curves of rejection on the test and training patterns.
+
+    On each lies the point with the fewest rejected patterns and at most `error` percent of the rest wrong.
+    """
+    splits = {
+        split: run.outputs(split)
+        for split, patterns in (("test", run.data.test), ("train", run.data.train))
+        if patterns is not None
+    }
+    return Rejections(
+        f"{run.title}, {run.data.name}",
+        {split: curve(shown.outputs, shown.patterns.targets) for split, shown in splits.items()},
+        {split: rejection(shown.outputs, shown.patterns.targets, error) for split, shown in splits.items()},
+        error,
+    )
+
+
+def nlf_by_text(words: Sequence[str], file: Path | None = None) -> Nlf:
+    """Return the nlf that `(nlf WORD ...)` states: a name with its numbers, or an expression in x.
+
+    It may be one that `file` declares. SnError for what is no nlf.
+    """
+    known = shelves().nlfs if file is None else read_program(file, port=sys.stderr).nlfs
+    read: list[Nlf] = []
+    only_word: Shelf[Word] = Shelf("declarative word")
+    only_word.add("nlf", _nlf_word(known, read), "the nlf to draw")
+    Interpreter(lisp_functions(), only_word, io.StringIO()).run(Source("<nlf>", f"(nlf {' '.join(words)})"))
+    if len(read) != 1:
+        raise fail(
+            f"{' '.join(words)} is not one nlf",
+            hint="write the name of one, such as sn-tanh; `snsim list nlf` names them",
+        )
+    return read[0]
+
+
+def _nlf_word(known: Shelf[NlfDefinition], read: list[Nlf]) -> Word:
+    def word(call: Node, interpreter: object) -> Form:
+        faults = Faults()
+        nlf = read_nlf(call, known, faults)
+        faults.raise_if_any()
+        if nlf is not None:
+            read.append(nlf)
+        return NIL
+
+    return word

@@ -1,0 +1,292 @@
+"""A run folder opened once: each part is read when it is first used, and never again.
+
+Pictures, tables, reports and `run --resume` are handed one `OpenedRun`. A picture of a net also takes a text that no
+run was made from, an `OpenedText`; both are a `NetSource`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import numpy as np
+
+from snsim import run_folder
+from snsim.data.progress import Progress as DownloadProgress
+from snsim.engines.protocol import Engine
+from snsim.errors import Source, fail, for_line
+from snsim.input_files import is_folder
+from snsim.language.limits import ACTING
+from snsim.network.net import Net
+from snsim.program import Program, read_program
+from snsim.registry import suggest
+from snsim.runs import provenance
+from snsim.runs.examples import FoundExamples, SourceFolder, find_examples
+from snsim.runs.options import Options, Say, overridden
+from snsim.runs.run import engine_again
+from snsim.training.criteria import CRITERIA
+from snsim.training.forward_all import effective_weights, outputs_of
+from snsim.training.prepare import Patterns, PreparedData, prepare
+from snsim.training.schedule import stage_of
+from snsim.training.spec import Training
+
+
+class NetSource(Protocol):
+    """Where a net comes from: a run folder or a text."""
+
+    @property
+    def program(self) -> Program:
+        """What the text declares."""
+
+    @property
+    def net(self) -> Net:
+        """The net that was chosen, or that the run trains."""
+
+
+class OpenedRun:
+    """A run folder and everything the run was made from. SnError where a part is missing, damaged or changed.
+
+    Program, training, net and weights need no data and no engine.
+
+    Attributes
+    ----------
+    record : run_folder.Run
+        The files of the folder: settings, passes, checkpoint.
+    options : Options
+        Where data are looked for and how much memory an engine may need; the rest comes from the folder.
+    """
+
+    def __init__(
+        self,
+        record: run_folder.Run,
+        options: Options = Options(),
+        say: Say = lambda sentence: None,
+        download: DownloadProgress | None = None,
+    ):
+        overrides = record.settings["overrides"]
+        self.record = record
+        self.options = replace(options, data=tuple(overrides["data"]), passes=overrides["passes"])
+        self._say, self._download = say, download
+        self._outputs: dict[str, SplitOutputs] = {}
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        options: Options = Options(),
+        say: Say = lambda sentence: None,
+        download: DownloadProgress | None = None,
+    ) -> OpenedRun:
+        """Read the files of a run folder; nothing is written.
+
+        `say` is told where data come from, and why last bits may differ; `download` shows the progress of a download.
+        """
+        return cls(run_folder.open_run(folder), options, say, download)
+
+    @property
+    def folder(self) -> Path:
+        """The path of the run folder."""
+        return self.record.folder
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The content of run.json."""
+        return self.record.settings
+
+    @property
+    def name(self) -> str:
+        """The name of the run folder, also where it was opened as `.`."""
+        return self.folder.resolve().name
+
+    @property
+    def title(self) -> str:
+        """The name of the run and the number of its last pass, for the head of a picture."""
+        return f"{for_line(self.name)}, pass {self.record.snapshot.number}"
+
+    @cached_property
+    def program(self) -> Program:
+        """What the run's own copy of its text declares. What the text prints is dropped."""
+        self.record.check_sources()  # before a text is evaluated
+        return read_program(
+            self.record.main_source,
+            presets=self.settings["presets"],
+            port=io.StringIO(),
+            texts=self.folder / run_folder.SOURCES,
+            limits=ACTING,
+        )
+
+    @cached_property
+    def texts(self) -> tuple[Source, ...]:
+        """The texts that the program was read from, the main one first, under their names inside the run folder."""
+        top = (self.folder / run_folder.SOURCES).resolve()
+        return tuple(
+            source if source.path is None else Source(source.path.resolve().relative_to(top).as_posix(), source.text)
+            for source in self.program.sources
+        )
+
+    @cached_property
+    def training(self) -> Training:
+        """The training of the run: its clauses, with the data and passes of the command line put in."""
+        settings = self.settings
+        training = overridden(self.program.trainings.get(settings["name"]), self.options)
+        if training.data.names:
+            training = replace(training, data=replace(training.data, names=(settings["data"]["name"],)))
+        if training.net.digest != settings["net_digest"]:
+            raise fail(
+                f"the net {training.net.name} is not the one the run {self.folder} was begun with",
+                hint="its source was changed, or this snsim builds another net from it: begin a new run",
+            )
+        if training.passes != settings["passes"]:
+            raise fail(
+                f"{self.folder / run_folder.SETTINGS} is damaged: it tells of {settings['passes']:,} passes, and its "
+                f"text with the options of the run has {training.passes:,}",
+                hint=f"put back the number {training.passes} at passes, or the one of --passes at overrides",
+            )
+        return training
+
+    @property
+    def net(self) -> Net:
+        """The net of the training."""
+        return self.training.net
+
+    @cached_property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights after the last pass, by parameter name, each of its `Parameter.shape`."""
+        parameters = self.net.parameters
+        stage, _ = stage_of(self.training.stages, max(1, self.record.snapshot.number))
+        run_folder.check_snapshot(
+            self.record,
+            {p.name: p.shape for p in parameters},
+            {f"{p.name}/{state}": p.shape for p in parameters if p.learns for state in stage.rule.states},
+        )
+        return self.record.weights()
+
+    @cached_property
+    def effective_weights(self) -> dict[str, np.ndarray]:
+        """The weights as the weighted sums use them, float64: gains of `weight-norm` and fixed weights put in."""
+        return effective_weights(self.net, self.weights)
+
+    @cached_property
+    def found_examples(self) -> FoundExamples:
+        """The examples that the run was begun with. SnError if they are not found, or have changed."""
+        training, recorded = self.training, self.settings["data"]
+        home = SourceFolder(Path(self.settings["source"]["root"]), (self.folder / run_folder.SOURCES).resolve())
+        found = find_examples(training, self.options, home, self._say, self._download)
+        if found.examples.digest != recorded["digest"]:
+            in_text = found.examples.name == "examples"
+            raise fail(
+                f"the data {found.examples.name} ({found.examples.origin}) are not those the run was begun with "
+                f"({recorded['origin']})",
+                training.place("data"),
+                hint="put back the numbers as they were, or begin a new run"
+                if in_text
+                else "give the folder of those with --data-dir, or begin a new run",
+            )
+        return replace(found, wanted=tuple(recorded["wanted"]), rank=int(recorded["rank"]))
+
+    @cached_property
+    def data(self) -> PreparedData:
+        """The patterns of the run as its engine is shown them."""
+        return prepare(self.training, self.found_examples.examples, self.settings["dtype"])
+
+    @cached_property
+    def engine(self) -> Engine:
+        """An engine of the kind the run was made with, holding the last weights."""
+        engine = self.new_engine()
+        engine.load_parameters(self.weights)
+        return engine
+
+    def new_engine(self) -> Engine:
+        """Return an engine for the pass after the last one, all weights 0.
+
+        SnError if the checkpoint does not fit the training, the data are missing, or the memory is not enough.
+        """
+        _ = self.weights  # a damaged checkpoint is reported before data are looked for
+        data, name = self.data, self.settings["engine"]
+        for sentence in provenance.differences(self.settings["versions"], provenance.versions(name)):
+            self._say(sentence)
+        number = min(self.record.snapshot.number + 1, self.training.passes)
+        return engine_again(self.training, number, name, self.settings["dtype"], self.options, data)
+
+    def outputs(self, split: str | None = None) -> SplitOutputs:
+        """Return what the net computes for the patterns of "train" or "test", computed once for each.
+
+        Without a split: the test patterns where there are some. SnError for "test" where there are none.
+        """
+        data = self.data
+        if split is None:
+            split = "train" if data.test is None else "test"
+        if split not in self._outputs:
+            patterns = data.train if split == "train" else data.test
+            if patterns is None:
+                raise fail(
+                    f"the run {self.folder} has no test patterns", hint="write --of train for those that it learns"
+                )
+            self._outputs[split] = SplitOutputs(self, split, patterns, outputs_of(self.engine, patterns.inputs))
+        return self._outputs[split]
+
+
+@dataclass(frozen=True, eq=False)
+class SplitOutputs:
+    """The outputs of a run's net for the patterns of one split, "train" or "test"; (patterns, output units)."""
+
+    run: OpenedRun
+    split: str
+    patterns: Patterns
+    outputs: np.ndarray
+
+    @property
+    def title(self) -> str:
+        """The run and the patterns, for the head of a picture."""
+        return f"{self.run.title}, {self.split} patterns of {self.run.data.name}"
+
+    @cached_property
+    def have_classes(self) -> bool:
+        """Whether each pattern has one largest target, among two or more: its label."""
+        targets = self.patterns.targets
+        largest = targets == targets.max(axis=1, keepdims=True)
+        return targets.shape[1] > 1 and bool((largest.sum(axis=1) == 1).all())
+
+    @cached_property
+    def are_right(self) -> np.ndarray:
+        """Whether each pattern is right by the criterion of the training; bool, (patterns,)."""
+        name, numbers = self.run.training.criterion
+        outputs = np.asarray(self.outputs, np.float64)
+        return CRITERIA.get(name).right(outputs, self.patterns.targets, *numbers)
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedText:
+    """A text with one of the nets it declares."""
+
+    program: Program
+    net: Net
+
+
+def open_net(
+    path: Path, only: str | None = None, presets: Mapping[str, float | str] | None = None, port: TextIO | None = None
+) -> NetSource:
+    """Open a run folder, or a `.sn` file, where `only` names one of several nets.
+
+    `presets` are the values of --set for a file, `port` is where it prints (default: standard output). SnError if it
+    declares no net, or not one of this name.
+    """
+    if is_folder(path):
+        return OpenedRun.open(path)
+    program = read_program(path, presets=presets, port=port)
+    nets = program.shown_nets
+    names = [net.name for net in nets]
+    chosen = [net for net in nets if only in (None, net.name)]
+    if not names:
+        raise fail(f"{path} declares no net", hint="(net NAME clause ...) declares one")
+    if not chosen:
+        raise fail(f'{path} declares no net "{only}"', hint=suggest(only or "", names, "nets"))
+    if len(chosen) > 1:
+        raise fail(
+            f"{path} declares {len(chosen)} nets, and one is drawn", hint=f"choose with --only: {', '.join(names)}"
+        )
+    return OpenedText(program, chosen[0])
