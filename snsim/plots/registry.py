@@ -1,43 +1,69 @@
-"""The pictures by name: for each, what draws it and what tells it in characters. Both take its prepared data."""
+"""The pictures by name: for each, what draws it and what tells it in characters. Both take its prepared data.
+
+A picture is a file in this folder and a line here. The file is imported when its picture is drawn.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from snsim.plots import confusion, curves, maps, misses, net, nlf, rejection, table, weights
-from snsim.plots.style import WIDE, Look
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from snsim.plots.style import Look
+
 
 @dataclass(frozen=True)
 class Picture:
-    """`draw(data, look)` makes the figure, `text(data, width)` the lines. `of` is what is drawn: a "run", a "net" or
-    an "nlf"; the data are those that the file of the picture prepares (its first dataclass).
+    """What a picture is of, and how it is made.
+
+    Attributes
+    ----------
+    of : str
+        What is drawn: "run", "net" or "nlf".
+    draw : callable
+        (data, look) -> the figure.
+    text : callable
+        (data, width) -> the lines for a terminal of `width` columns.
+    prepare : callable or None
+        A `Net`, or the `OpenedRun` of a run -> the data. With it `snsim plot NAME` needs no code of its own. None for a
+        picture with more options, which has a command in `snsim/cli/plot.py`.
     """
 
     of: str
     draw: Callable[[Any, Look], Figure]
     text: Callable[[Any, int], str]
+    prepare: Callable[[Any], Any] | None = None
 
 
 PICTURES: Shelf[Picture] = Shelf("picture")
 
-for _name, _of, _subject, _doc in (
-    ("curves", "run", curves, "loss and error after each pass, train and test, beside what was published"),
-    ("weights", "run", weights, "the kernels of every connection, laid out as the connection table is"),
-    ("maps", "run", maps, "one pattern in the net: input, every map of every layer, output"),
-    ("misses", "run", misses, "the patterns that are wrong, with label and answer"),
-    ("confusion", "run", confusion, "which class is taken for which"),
-    ("rejection", "run", rejection, "error on the rest over the patterns that are rejected"),
-    ("net", "net", net, "layers as stacks of maps, connections with scheme and counts"),
-    ("table", "net", table, "which map feeds which"),
-    ("nlf", "nlf", nlf, "a non-linearity with both derivatives"),
-):
-    PICTURES.add(_name, Picture(_of, _subject.draw, _subject.text), _doc)
 
-__all__ = ["PICTURES", "WIDE", "Picture"]
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """Return a function that imports the function `name` of a file of this folder when it is called."""
+
+    def call(*arguments: Any) -> Any:
+        return getattr(import_module(f"snsim.plots.{module}"), name)(*arguments)
+
+    return call
+
+
+for _name, _of, _prepare, _doc in (
+    ("curves", "run", None, "loss and error after each pass, train and test, beside what was published"),
+    ("weights", "run", None, "the kernels of every connection, laid out as the connection table is"),
+    ("maps", "run", None, "one pattern in the net: input, every map of every layer, output"),
+    ("misses", "run", None, "the patterns that are wrong, with label and answer"),
+    ("confusion", "run", None, "which class is taken for which"),
+    ("rejection", "run", None, "error on the rest over the patterns that are rejected"),
+    ("net", "net", lambda net: net, "layers as stacks of maps, connections with scheme and counts"),
+    ("table", "net", _later("table", "tables"), "which map feeds which"),
+    ("nlf", "nlf", None, "a non-linearity with both derivatives"),
+):
+    PICTURES.add(_name, Picture(_of, _later(_name, "draw"), _later(_name, "text"), _prepare), _doc)
+
+__all__ = ["PICTURES", "Picture"]
