@@ -11,9 +11,12 @@ from snsim.colour import echo
 @click.argument("kind", required=False)
 def list_names(kind: str | None) -> None:
     """List every name that means something, or those of one KIND, with a line of help each."""
+    from snsim.cli.main import COMMANDS
     from snsim.glossary import names
+    from snsim.registry import Entry
 
-    echo(names.listing(kind))
+    commands = [Entry(name, line, None) for name, (_, line) in COMMANDS.items()]
+    echo(names.listing(kind, (names.Kind("command", "commands", lambda: [*commands]),)))
 
 
 @click.command(name="help")

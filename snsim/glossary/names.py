@@ -60,9 +60,12 @@ def kinds() -> tuple[Kind, ...]:
     )
 
 
-def listing(kind: str | None) -> str:
-    """Every name with its line of help, by kind; those of one kind if it is named. SnError for an unknown kind."""
-    known = kinds()
+def listing(kind: str | None, more: tuple[Kind, ...] = ()) -> str:
+    """Return every name with its line of help, by kind; those of one kind if it is named. SnError for an unknown kind.
+
+    `more` are kinds that this room does not know: the commands.
+    """
+    known = (*kinds(), *more)
     wanted = [k for k in known if kind in (None, k.name, k.plural)]
     if not wanted:
         names = [k.name for k in known]
