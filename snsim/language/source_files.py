@@ -99,7 +99,8 @@ def _nearest_file(name: str) -> str:
 def _holds_texts(folder: Path) -> bool:
     """Whether `.sn` files stand in a folder."""
     try:
-        return any(entry.name.endswith(".sn") for entry in os.scandir(folder))
+        with os.scandir(folder) as entries:
+            return any(entry.name.endswith(".sn") for entry in entries)
     except OSError:
         return False
 
