@@ -12,6 +12,7 @@ import sys
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 from io import StringIO
 from pathlib import Path
 
@@ -321,6 +322,9 @@ print(len(found.train), len(found.test), found.shape, *sorted({"sklearn", "pooch
 def test_digits_are_those_of_scikit_learn(tmp_path):
     datasets = pytest.importorskip("sklearn.datasets")
     examples = find(["digits"], Search(cache=tmp_path, online=False)).examples
+    packaged = resources.files("sklearn.datasets.data").joinpath("digits.csv.gz").read_bytes()
+    ours = resources.files("snsim.data").joinpath("digits.csv.gz").read_bytes()
+    assert gzip.decompress(ours) == gzip.decompress(packaged)  # what NOTICE says
     bunch = datasets.load_digits()
     pictures = np.concatenate([examples.train.inputs, examples.test.inputs])
     labels = np.concatenate([examples.train.labels, examples.test.labels])
