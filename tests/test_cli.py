@@ -60,6 +60,7 @@ def start(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> subpr
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        pipesize=4096,  # where the system can: a command whose output nobody reads waits, and does not end
     )
 
 
@@ -274,7 +275,7 @@ def test_several_seeds_run_in_order(small: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_can_be_resumed(how: signal.Signals, small: Path) -> None:
     """After the first pass: exit code 130, a sentence with the command, and the same end as unbroken. All passes that
-    were printed are kept."""
+    were printed are kept. The passes print more than the pipe holds, so none can be over before the signal comes."""
     passes = ("--passes", "100")
     whole = [
         json.loads(line)

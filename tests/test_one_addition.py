@@ -417,7 +417,7 @@ def test_a_command_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch) -> Non
     assert snsim("square", "12") == (0, "144\n", "")
     assert "square     Print a square." in snsim("--help")[1] and "Print a square." in snsim("list", "command")[1]
     assert "square" in snsim("list")[1] and "Print the square of NUMBER." in snsim("help", "square")[1]
-    assert 'did you mean "square"?' in snsim("squaer")[2]
+    assert 'did you mean "square"?' in snsim("squaer")[2] and 'did you mean "square"?' in snsim("help", "squaer")[2]
     completion = ShellComplete(cli, {}, "snsim", "_SNSIM_COMPLETE")
     assert [item.value for item in completion.get_completions([], "squ")] == ["square"]
 

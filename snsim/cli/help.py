@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from snsim.colour import echo
+
+if TYPE_CHECKING:
+    from snsim.glossary.names import Kind
 
 
 @click.command(name="list")
 @click.argument("kind", required=False)
 def list_names(kind: str | None) -> None:
     """List every name that means something, or those of one KIND, with a line of help each."""
-    from snsim.cli.main import COMMANDS
     from snsim.glossary import names
-    from snsim.registry import Entry
 
-    commands = [Entry(name, line, None) for name, (_, line) in COMMANDS.items()]
-    echo(names.listing(kind, (names.Kind("command", "commands", lambda: [*commands]),)))
+    echo(names.listing(kind, (_commands(),)))
 
 
 @click.command(name="help")
@@ -38,4 +40,14 @@ def help_name(context: click.Context, name: str | None) -> None:
         if names.is_known(name):
             echo("\n" + names.explain(name))
     else:
-        echo(names.explain(name))
+        echo(names.explain(name, (_commands(),)))
+
+
+def _commands() -> Kind:
+    """Return the commands as a kind of names, which is not known below this room."""
+    from snsim.cli.main import COMMANDS
+    from snsim.glossary.names import Kind
+    from snsim.registry import Entry
+
+    entries: list[Entry[object]] = [Entry(name, line, None) for name, (_, line) in COMMANDS.items()]
+    return Kind("command", "commands", lambda: entries)

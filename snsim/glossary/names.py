@@ -77,8 +77,11 @@ def is_known(name: str) -> bool:
     return bool(_meanings(name))
 
 
-def explain(name: str) -> str:
-    """Every meaning of a name: kind, syntax, what it does, what it reads. SnError with the nearest name if none."""
+def explain(name: str, more: tuple[Kind, ...] = ()) -> str:
+    """Return every meaning of a name: kind, syntax, what it does, what it reads. SnError with the nearest name if none.
+
+    `more` are kinds whose names may be the nearest too: the commands.
+    """
     meanings = _meanings(name)
     if not meanings:
         inside = _clauses_with(_folded_name(name))
@@ -86,7 +89,7 @@ def explain(name: str) -> str:
             raise fail(
                 f'"{name}" has no meaning by itself', hint=f"it stands in {', '.join(inside)}: snsim help {inside[0]}"
             )
-        near = get_close_matches(name, {entry.name for kind in kinds() for entry in kind.entries()}, n=1)
+        near = get_close_matches(name, {entry.name for kind in (*kinds(), *more) for entry in kind.entries()}, n=1)
         guess = f'did you mean "{near[0]}"?  ' if near else ""
         raise fail(f'nothing is called "{name}"', hint=f"{guess}`snsim list` names everything")
     return "\n\n".join(_explanation(kind, entry) for kind, entry in meanings)
