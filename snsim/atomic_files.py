@@ -230,7 +230,8 @@ def lock(descriptor: int) -> bool:
 def remove_stale_drafts(folder: Path) -> None:
     """Remove the drafts in a folder whose writers are dead. A file system without locks keeps all drafts."""
     try:
-        names = [entry.name for entry in os.scandir(folder) if entry.name.startswith((FILE_DRAFT, FOLDER_DRAFT))]
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith((FILE_DRAFT, FOLDER_DRAFT))]
     except OSError:
         return
     for name in names:

@@ -6,13 +6,13 @@ This module alone joins the Lisp with the words of networks, of training and of 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, update_wrapper
 from importlib import resources
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -234,10 +234,18 @@ def lisp_functions() -> Shelf[Procedure]:
 def _with_words(network: NetShelves, learning: TrainShelves) -> Shelves:
     """Return the shelves of nets and trainings together with the words that declare on them."""
     words: Shelf[Word] = Shelf("declarative word")
-    for name, word in {
-        **net_form.net_words(network),
-        **train_words.train_words(learning, network),
-        "include": include,
-    }.items():
-        words.add(name, word, (word.__doc__ or "").strip().split("\n")[0])
+    for of_net in net_form.WORDS:
+        words.add(of_net.name, _bound(of_net.value, network), of_net.doc)
+    for of_train in train_words.WORDS:
+        words.add(of_train.name, _bound(of_train.value, learning, network), of_train.doc)
+    words.add("include", include, (include.__doc__ or "").strip().split("\n")[0])
     return Shelves(network, learning, words, lisp_functions())
+
+
+def _bound(word: Callable[..., object], *shelves: object) -> Word:
+    """Return the word with the shelves of one program put in, and its docstring."""
+
+    def bound(call: Node, interpreter: Any) -> Any:
+        return word(call, interpreter, *shelves)
+
+    return update_wrapper(bound, word)

@@ -1,4 +1,4 @@
-"""What every test needs: one thread for every library, no limits of time, and a Ctrl-C that is heard."""
+"""What every test needs: one thread for every library, no limits of time, a Ctrl-C that is heard, and its data."""
 
 import os
 import signal
@@ -7,6 +7,8 @@ import signal
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # before numpy and torch are imported, and for the programs that tests start
 
+import pytest  # noqa: E402
+from data_folder import need_data, need_reference  # noqa: E402
 from hypothesis import settings  # noqa: E402  (numpy may come with it)
 
 settings.register_profile("untimed", deadline=None)  # no test fails because a machine is busy
@@ -16,3 +18,10 @@ settings.load_profile("untimed")
 # pass there. A handler set here becomes the default again in the programs that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look for the files that a test names by `needs_data` and `needs_reference`."""
+    for name, need in (("needs_data", need_data), ("needs_reference", need_reference)):
+        for mark in item.iter_markers(name):
+            need(*mark.args)

@@ -11,7 +11,6 @@ command that shows the failure.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import re
 import shutil
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contained import BYTES, SECONDS, Containment, Outcome
+from data_folder import REFERENCE
 from hostile_cases import make_files, read_cases
 from random_nets import random_net, random_text
 from tiny_run import make_runs
@@ -324,10 +324,9 @@ class Corpus:
         ]
         self.declared = [path.read_text(encoding="utf-8") for path in texts if "sn28" not in path.parts]
         self.acting = [path.read_text(encoding="utf-8") for path in texts if "sn28" in path.parts]
-        data = os.environ.get("SNSIM_DATA")
-        programs = Path(data).parent / "reference" / "sn28-programs" if data else None
-        if programs is not None and programs.is_dir():
-            self.acting += [path.read_text(encoding="utf-8") for path in sorted(programs.glob("*.sn"))]
+        if REFERENCE is not None:
+            programs = sorted((REFERENCE / "sn28-programs").glob("*.sn"))
+            self.acting += [path.read_text(encoding="utf-8") for path in programs]
         self.runs = make_runs(folder / "runs")
         self.declared += [(self.runs / "tiny.sn").read_text()]
         self.small = [self.declared[-1], *map(random_training, range(60))]

@@ -5,6 +5,7 @@ python tests/lsp_fuzz.py 1 2000        seed 1, 2,000 messages
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import subprocess
@@ -125,9 +126,13 @@ def converse(seed: int, count: int, folder: Path) -> tuple[int, str, list[dict[s
             server.stdin.flush()
     except BrokenPipeError:
         pass
+    with contextlib.suppress(BrokenPipeError):
+        server.stdin.close()
     code = server.wait(120)
     for reader in readers:
         reader.join()
+    for stream in (server.stdout, server.stderr):
+        stream.close()
     return code, b"".join(complaints).decode(errors="replace"), answers
 
 

@@ -88,7 +88,7 @@ def test_only_drafts_of_dead_processes_are_removed(tmp_path: Path) -> None:
     remove_stale_drafts(tmp_path)
     assert all(draft.is_dir() for draft in drafts)
     dead.kill()
-    dead.wait()
+    dead.communicate()
     (tmp_path / ".snsim-new-0123456789ab").write_text("left by a process that was killed")
     (tmp_path / "elsewhere").mkdir()
     others = [tmp_path / ".new-link", tmp_path / ".new-file", tmp_path / "elsewhere"]

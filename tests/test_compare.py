@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from data_folder import ZIP_CODES, needs_data
 from torch import nn
 from torch.nn import functional as F
 
@@ -80,9 +80,8 @@ def test_the_examples_are_twins(net, file, presentations, how):
     assert len(made.pairs) == len(program(net).trainings.get(made.training).net.parameters)
 
 
+@needs_data(*ZIP_CODES)
 def test_on_the_zip_codes():
-    if "SNSIM_DATA" not in os.environ:
-        pytest.skip("SNSIM_DATA is not set: no zip codes here")
     assert compared("lecun89-2022.sn", LECUN(), 60, data="zipcode").equal
 
 

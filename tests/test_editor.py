@@ -68,6 +68,7 @@ def editor() -> Iterator[Editor]:
     made = Editor()
     yield made
     made.server.kill()
+    made.server.communicate()
 
 
 def position(text: str, part: str, behind: int = 1) -> dict[str, int]:

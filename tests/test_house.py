@@ -10,7 +10,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import data_folder
 import pytest
+
+from snsim.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -470,50 +473,68 @@ LIGHT = {
 NO_ARRAYS = LIGHT | {"numpy", "lark"}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "kept_out"),
-    [
-        (["--help"], 0, NO_ARRAYS),
-        *[
-            ([command, "--help"], 0, NO_ARRAYS)
-            for command in (
-                "run",
-                "reproduce",
-                "show",
-                "check",
-                "compare",
-                "reject",
-                "plot",
-                "report",
-                "convert",
-                "list",
-                "help",
-                "data",
-                "repl",
-                "lsp",
-                "editor",
-            )
-        ],
-        (["fmt", "--help"], 0, LIGHT),
-        (["run", "--no-such-option"], 2, NO_ARRAYS),
-        (["check", "nets/lecun89.sn"], 0, LIGHT),
-        (["show", "nets/lecun89.sn"], 0, LIGHT),
-        (["show", "nets/lecun89.sn", "--stage", "net"], 0, LIGHT),
-        (["list"], 0, LIGHT),
-        (["help", "mask"], 0, LIGHT),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_start_is_light(arguments: list[str], code: int, kept_out: set[str]) -> None:
+LIGHT_COMMANDS: list[tuple[list[str], int, set[str]]] = [
+    (["--help"], 0, NO_ARRAYS),
+    *[([command, "--help"], 0, LIGHT if command == "fmt" else NO_ARRAYS) for command in COMMANDS],
+    (["run", "--no-such-option"], 2, NO_ARRAYS),
+    (["check", "nets/lecun89.sn"], 0, LIGHT),
+    (["show", "nets/lecun89.sn"], 0, LIGHT),
+    (["show", "nets/lecun89.sn", "--stage", "net"], 0, LIGHT),
+    (["list"], 0, LIGHT),
+    (["help", "mask"], 0, LIGHT),
+]
+
+
+def test_start_is_light() -> None:
     """The questions that one asks all day load neither torch nor what only reports and data need."""
     script = (
         "import sys; from snsim.cli.main import main; code = main(sys.argv[1:]); "
         "print(*sorted({m.split('.')[0] for m in sys.modules}), file=sys.stderr); sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    loaded = set(done.stderr.strip().split("\n")[-1].split())
-    assert "click" in loaded and not loaded & kept_out
+    wrong = []
+    for arguments, code, kept_out in LIGHT_COMMANDS:
+        done = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True)
+        loaded = set(done.stderr.strip().split("\n")[-1].split())
+        if done.returncode != code or "click" not in loaded:
+            wrong.append(f"snsim {' '.join(arguments)} ends with {done.returncode}: {done.stderr}")
+        if loaded & kept_out:
+            wrong.append(f"snsim {' '.join(arguments)} loads {', '.join(sorted(loaded & kept_out))}")
+    assert not wrong, "\n".join(wrong)
+
+
+MACHINE = re.compile(r"""["'](/work|/tmp|/home|/root|/Users|\.\./shared)\b""")
+
+
+def test_no_folder_of_a_machine_is_named() -> None:
+    """Tests read data through tests/data_folder.py, and write into the folder that pytest gives them."""
+    wrong = []
+    for path in sorted([*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]):
+        if (ROOT / "tests" / "compat") in path.parents:  # the files of an earlier version, with the paths they had
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if MACHINE.search(line):
+                wrong.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+            reads = re.search(r"""environ(\.get\(|\[)"SNSIM_DATA"\]?(?! *=)""", line)
+            if reads and path.name != "data_folder.py" and PACKAGE not in path.parents:
+                wrong.append(f"{path.relative_to(ROOT)}:{number}: use tests/data_folder.py: {line.strip()}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("setting", "outcome"), [("", pytest.skip.Exception), ("0", pytest.skip.Exception), ("1", pytest.fail.Exception)]
+)
+def test_a_test_without_its_data_is_skipped_or_fails(
+    setting: str, outcome: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNSIM_NEED_DATA", setting)
+    monkeypatch.setattr(data_folder, "DATA", None)
+    with pytest.raises(outcome, match="SNSIM_DATA is not set"):
+        data_folder.need_data()
+    monkeypatch.setattr(data_folder, "DATA", tmp_path)
+    (tmp_path / "a").touch()
+    assert data_folder.need_data("a") == tmp_path
+    with pytest.raises(outcome, match="has no b"):
+        data_folder.need_data("a", "b")
 
 
 def test_every_shelf_entry_says_what_it_is() -> None:

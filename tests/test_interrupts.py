@@ -21,7 +21,7 @@ class Ending:
     def __del__(self): raise KeyboardInterrupt
 try:
     Ending()
-    time.sleep(20)
+    time.sleep(300)
 except KeyboardInterrupt:
     print("heard")
 """
@@ -33,7 +33,7 @@ def compare(a, b): raise KeyboardInterrupt
 kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 try:
     ctypes.CDLL(None).qsort((ctypes.c_int * 2)(2, 1), 2, 4, kind(compare))
-    time.sleep(20)
+    time.sleep(300)
 except KeyboardInterrupt:
     print("heard")
 """

@@ -7,7 +7,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,18 +135,13 @@ def kill_at_calls(killed: Killed, kind: str, calls: list[int], out: Path, draw: 
 
 
 def kill_at_moments(killed: Killed, kind: str, times: int, out: Path, draw: random.Random) -> int:
-    """Kill a run at random moments of the time that it takes; how often it came before the end."""
+    """Kill a run at random moments, a little after a call that writes; return how often that was before its end."""
     killed.whole(kind, MANY)
-    began = time.monotonic()
-    killed.do(kind, out / "timed", passes=MANY, save_every=0.02)
-    longest = time.monotonic() - began
+    calls = killed.do(kind, out / "counted", passes=MANY, save_every=0.02)["calls"]
     caught = 0
     for number in range(times):
-        caught += bool(
-            killed.do(kind, out / str(number), passes=MANY, seconds=draw.uniform(0.0, longest), save_every=0.02)[
-                "killed"
-            ]
-        )
+        moment = {"call": draw.randint(1, calls // 2), "seconds": draw.uniform(0.0, 0.02)}
+        caught += bool(killed.do(kind, out / str(number), passes=MANY, save_every=0.02, **moment)["killed"])
         check_resumed(killed, kind, out / str(number), MANY)
     return caught
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from snsim.network.clauses import DEFAULT, STATED
 from snsim.network.complete_form import complete_form
 from snsim.network.expressions import evaluate
 from snsim.network.net import Net
-from snsim.network.net_form import NetShelves, lisp_functions, net_words
+from snsim.network.net_form import WORDS, NetShelves, lisp_functions
 from snsim.registry import Shelf
 
 PRELUDE = Path(__file__).parent.parent / "snsim" / "network" / "prelude.sn"
@@ -27,8 +28,8 @@ PRELUDE = Path(__file__).parent.parent / "snsim" / "network" / "prelude.sn"
 def run(text: str, shelves: NetShelves) -> NetShelves:
     """Evaluate a text with the words of networks only."""
     known: Shelf[Word] = Shelf("declarative word")
-    for name, word in net_words(shelves).items():
-        known.add(name, word, word.__doc__ or "")
+    for entry in WORDS:
+        known.add(entry.name, partial(entry.value, shelves=shelves), entry.doc)
     functions: Shelf[Procedure] = CORE.child()
     for name, (body, _) in lisp_functions().items():
         function(name, shelf=functions)(body)

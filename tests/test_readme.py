@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from data_folder import MNIST, ZIP_CODES, need_data
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -44,8 +45,9 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_runs_as_shown(command: str, place: Path) -> None:
-    if ("--data zipcode" in command or "--data mnist" in command) and "SNSIM_DATA" not in os.environ:
-        pytest.skip("SNSIM_DATA is not set: the data of this command would have to be fetched")
+    for name, files in (("zipcode", ZIP_CODES), ("mnist", MNIST)):
+        if f"--data {name}" in command:
+            need_data(*files)
     environment = {**os.environ, "PATH": f"{place / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["sh", "-c", command], cwd=place, env=environment, capture_output=True, text=True, timeout=300

@@ -171,14 +171,18 @@ def gone(process: int, seconds: float = 100) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are looked up in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_half_way_and_begun_again(how: signal.Signals, undisturbed: Path, tmp_path: Path) -> None:
-    folder = write_study(tmp_path)
-    process = start(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2")
-    assert process.stdout is not None and process.stdout.readline().startswith("[1 of 6]")
-    workers = children(process.pid)
-    assert len(workers) >= 2
-    process.send_signal(how)
-    _, faults = process.communicate(timeout=300)
-    assert all(gone(worker) for worker in workers), "a worker outlives the command"
+    for attempt in range(10):  # more than one where the system gives this process no turn before the study is over
+        folder = write_study(tmp_path / str(attempt))
+        process = start(folder, "nets/studies/two.sn", *SLOWLY, "--jobs", "2")
+        assert process.stdout is not None and process.stdout.readline().startswith("[1 of 6]")
+        workers = children(process.pid)
+        process.send_signal(how)
+        _, faults = process.communicate(timeout=300)
+        assert all(gone(worker) for worker in workers), "a worker outlives the command"
+        if process.returncode != 0 and len(workers) >= 2:
+            break
+    else:
+        pytest.fail("no study was stopped half way")
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "to go on:\n  snsim reproduce nets/studies/two.sn" in faults and "Traceback" not in faults

@@ -1,10 +1,8 @@
 """Codebooks against independent implementations, and against what SN-2.8 printed for its iris demonstration."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from data_folder import DATA, needs_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
@@ -17,15 +15,12 @@ from snsim.sn28.codebooks.codebooks import Codebook
 from snsim.sn28.codebooks.nearest_neighbours import nearest, nearest_k, nearest_two, squared_distances, vote
 from snsim.sn28.graphics.canvas import BLACK, Disc, Line, Screen
 
-DATA = os.environ.get("SNSIM_DATA")
-needs_iris = pytest.mark.skipif(
-    not DATA or not (Path(DATA) / "sn28" / "iris_train.cb").exists(), reason="SNSIM_DATA has no sn28/iris_train.cb"
-)
+needs_iris = needs_data("sn28/iris_train.cb", "sn28/iris_test.cb")
 
 
 def iris(name):
     """Words and labels of an iris file, read without the code under test."""
-    numbers = (Path(DATA) / "sn28" / f"iris_{name}.cb").read_text().split()
+    numbers = (DATA / "sn28" / f"iris_{name}.cb").read_text().split()
     rows = np.array(numbers[2:], float).reshape(int(numbers[0]), int(numbers[1]) + 1)
     return rows[:, :-1].astype(np.float32), rows[:, -1].astype(int)
 

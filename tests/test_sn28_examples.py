@@ -1,10 +1,10 @@
 """The programs of examples/sn28 run, say what they are there to show, and draw."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
+from data_folder import SN_DIGITS, needs_data
 from sn28_programs import printed
 
 from snsim.errors import Source
@@ -51,10 +51,7 @@ def test_a_map_unfolds(tmp_path):
     assert len(distances) == 21 and distances[0] > 0.5 and distances[-1] < 0.08 and pictures == ["1-map"]
 
 
-@pytest.mark.skipif(
-    not os.environ.get("SNSIM_DATA") or not (Path(os.environ["SNSIM_DATA"]) / "sn28" / "iris_train.cb").exists(),
-    reason="SNSIM_DATA has no sn28/iris_train.cb",
-)
+@needs_data("sn28/iris_train.cb")
 def test_few_flowers_stand_for_many(tmp_path):
     out, pictures = run("lvq-iris", tmp_path)
     percents = [float(p) for p in re.findall(r"([\d.]+) % of 50 flowers", out)]
@@ -106,13 +103,7 @@ def test_conjugate_gradient_needs_the_fewest_presentations(tmp_path):
     assert pictures == ["1-conjugate-gradient", "2-on-line-gradient", "3-levenberg-marquardt"]
 
 
-DIGITS = pytest.mark.skipif(
-    not os.environ.get("SNSIM_DATA") or not (Path(os.environ["SNSIM_DATA"]) / "sn28" / "dig.pat").exists(),
-    reason="SNSIM_DATA has no sn28/dig.pat",
-)
-
-
-@DIGITS
+@needs_data(*SN_DIGITS)
 def test_masks_read_digits_and_connections_are_cut(tmp_path):
     out, pictures = run("digits-obd", tmp_path, sweeps=2.0, cuts=1.0)
     assert "563 units, 10580 connections, 8060 weights\n" in out
@@ -122,7 +113,7 @@ def test_masks_read_digits_and_connections_are_cut(tmp_path):
     assert pictures == ["1-masks", "2-error", "3-performance", "4-net", "5-connections"]
 
 
-@DIGITS
+@needs_data(*SN_DIGITS)
 def test_the_net_of_1989_learns_in_the_words_of_sn(tmp_path):
     out, pictures = run("lecun89", tmp_path, sweeps=2.0)
     assert "64660 connections, 9760 weights\n" in out

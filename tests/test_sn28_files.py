@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+from data_folder import SN_DIGITS, needs_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -231,11 +232,8 @@ def test_matrix_files_that_are_refused(text, message, tmp_path):
     assert message in fault(text, tmp_path, files={"given.mat": ".MAT 2 2 2\n1 2"})[0]
 
 
-def test_the_digits_of_sn(monkeypatch):
-    import os
-
-    if not os.environ.get("SNSIM_DATA"):
-        pytest.skip("SNSIM_DATA is not set")
+@needs_data(*SN_DIGITS)
+def test_the_digits_of_sn():
     text = '(load-matrix p "dig.pat") (print (bound p) (p 0 (quote (4 7))) (sup-mat p) (inf-mat p))'
     assert printed(text) == "(480 256) (-1 -1 1 1) 1 -1\n"
 

@@ -6,11 +6,11 @@ number in single precision. The golden numbers are the original simulator's.
 
 import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data_folder import REFERENCE, needs_reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sn28_programs import fault, printed
@@ -28,12 +28,6 @@ from snsim.sn28.net.nlf_words import default_functions
 from snsim.sn28.net.numpy_sums import NumpyLoops, sum_loops
 
 F = np.float32
-DATA = os.environ.get("SNSIM_DATA")
-REFERENCE = Path(DATA).parent / "reference" if DATA else None
-needs_reference = pytest.mark.skipif(
-    REFERENCE is None or not (REFERENCE / "sn28-traces.json").is_file(),
-    reason="the original's numbers stand beside the data: set SNSIM_DATA",
-)
 COMPILED = sum_loops()
 needs_compiled = pytest.mark.skipif(COMPILED.name != "native", reason="there is no llvmlite")
 KINDS = [pytest.param(NumpyLoops(), id="numpy"), pytest.param(COMPILED, id="compiled", marks=needs_compiled)]
@@ -294,7 +288,7 @@ def test_one_step_of_every_rule(step, loops):
         assert got == pytest.approx(GOLDEN_HESS[step], abs=6e-8)
 
 
-@needs_reference
+@needs_reference("sn28-traces.json", "sn28-programs")
 @pytest.mark.parametrize("program", ["xor_modes_sn28", "xor_modes_sn28itenew"])
 def test_without_compiled_loops_the_digits_are_the_same(program):
     """The programs are run with compiled loops elsewhere."""
@@ -303,13 +297,13 @@ def test_without_compiled_loops_the_digits_are_the_same(program):
     assert interpreter.port.getvalue() == path.with_suffix(".expected").read_text()
 
 
-@needs_reference
+@needs_reference("sn28-traces.json", "sn28-programs")
 def test_functions_and_their_derivatives_print_the_original_s_digits():
     folder = REFERENCE / "sn28-programs"
     assert printed((folder / "nlf_table.sn").read_text()) == (folder / "nlf_table.expected").read_text()
 
 
-@needs_reference
+@needs_reference("sn28-traces.json", "sn28-programs")
 def test_a_single_presentation_step_by_step():
     """The trace of the first presentation: error and output before any learning, in all four kernels."""
     first = json.loads((REFERENCE / "sn28-traces.json").read_text())["xor"]["per_presentation"][0]
@@ -595,7 +589,7 @@ DECLARED = """(net twin (layer in 2) (layer hid 2) (layer out 1) (connect in hid
 """
 
 
-@needs_reference
+@needs_reference("sn28-traces.json", "sn28-programs")
 def test_a_declared_net_learns_as_the_same_one_in_sn_s_words():
     """Weights of (full) are made source by source, as by connect: the run of the trace, digit for digit."""
     run = json.loads((REFERENCE / "sn28-traces.json").read_text())["xor"]

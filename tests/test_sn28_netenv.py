@@ -1,11 +1,11 @@
 """The library of SN-2.8: building, learning, measuring, pruning, weight files, and functions that are re-plugged."""
 
-import os
 import re
 import struct
 
 import numpy as np
 import pytest
+from data_folder import SN_DIGITS, needs_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sn28_programs import fault, printed
@@ -35,7 +35,6 @@ HESSIANS = {
     "(learn-lm 1)": "0.2045011 0.5051048 0.7297729 0.2045011 0.5051048 0.2045011 0.5051048 0.5378639 0.3652176",
     "(learn-newton 1)": "0.1852692 0.6128657 0.8081757 0.1852692 0.6128657 0.1852692 0.6128657 0.5956491 0.4044546",
 }
-DIGITS = pytest.mark.skipif(not os.environ.get("SNSIM_DATA"), reason="needs dig.pat: set SNSIM_DATA")
 
 
 def xor(text, kernel="sn28itenew", folder=None):
@@ -126,7 +125,7 @@ NETMASK = """
 """
 
 
-@DIGITS
+@needs_data(*SN_DIGITS)
 @pytest.mark.parametrize(
     ("settings_", "expected"),
     [
@@ -138,7 +137,7 @@ def test_a_sweep_of_the_digits_is_that_of_the_original(settings_, expected):
     assert printed(NETMASK + settings_ + "(learn 320) (measure)") == expected
 
 
-@DIGITS
+@needs_data(*SN_DIGITS)
 def test_the_rates_of_shared_weights():
     assert printed(
         NETMASK + '(mask-epsi 0.1) (printf "%.4f %.4f %.4f %d %d" (nepsilon (car big1)) '

@@ -1,13 +1,13 @@
 """snsim beside a net that was coded by hand in PyTorch, and beside the reproduction of 2022: same start, same order."""
 
 import importlib.util
-import os
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from data_folder import MNIST, REFERENCE, ZIP_CODES, needs_data, needs_reference
 
 import snsim
 from snsim import engines
@@ -120,13 +120,11 @@ def test_200_presentations_equal_the_hand_coded_net(name, dtype):
         assert np.abs(theirs - weights[parameter]).max() > 1e-3, f"{parameter} has not learned"
 
 
+@needs_reference("baseline/init_1337.npz")
 def test_initial_weights_of_2022(tmp_path):
     """The example writes the very weights that were recorded from the script of 2022."""
-    recorded = Path(os.environ.get("SNSIM_DATA", "")).parent / "reference" / "baseline" / "init_1337.npz"
-    if not recorded.is_file():
-        pytest.skip("no record of the initial weights of 2022 beside SNSIM_DATA")
     hand_coded().save_initial(tmp_path / "init.npz")
-    ours, theirs = np.load(tmp_path / "init.npz"), np.load(recorded)
+    ours, theirs = np.load(tmp_path / "init.npz"), np.load(REFERENCE / "baseline" / "init_1337.npz")
     assert sorted(ours) == sorted(theirs)
     for name in theirs:
         assert np.array_equal(ours[name], theirs[name]), name
@@ -134,10 +132,9 @@ def test_initial_weights_of_2022(tmp_path):
 
 @pytest.mark.parametrize(("engine", "passes"), [("native", 23), ("reference", 1)])
 @pytest.mark.parametrize("data", OF_2022)
+@needs_data(*ZIP_CODES, *MNIST)
 def test_the_misses_of_2022(data, engine, passes, tmp_path):
     """Exactly, pass by pass, on both sets; losses to 1e-4. On MNIST five passes: later on, rounding parts them."""
-    if "SNSIM_DATA" not in os.environ:
-        pytest.skip("SNSIM_DATA is not set: neither zip codes nor MNIST here")
     misses, first, last = OF_2022[data]
     passes = min(passes, len(misses))
     hand_coded().save_initial(tmp_path / "init.npz")

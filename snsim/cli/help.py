@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from snsim.colour import echo
+
+if TYPE_CHECKING:
+    from snsim.glossary.names import Kind
 
 
 @click.command(name="list")
@@ -13,7 +18,7 @@ def list_names(kind: str | None) -> None:
     """List every name with a meaning, or those of one KIND, each with a line of help."""
     from snsim.glossary import names
 
-    echo(names.listing(kind))
+    echo(names.listing(kind, (_commands(),)))
 
 
 @click.command(name="help")
@@ -35,4 +40,14 @@ def help_name(context: click.Context, name: str | None) -> None:
         if names.is_known(name):
             echo("\n" + names.explain(name))
     else:
-        echo(names.explain(name))
+        echo(names.explain(name, (_commands(),)))
+
+
+def _commands() -> Kind:
+    """Return the commands as a kind of names, which is not known below this room."""
+    from snsim.cli.main import COMMANDS
+    from snsim.glossary.names import Kind
+    from snsim.registry import Entry
+
+    entries: list[Entry[object]] = [Entry(name, line, None) for name, (_, line) in COMMANDS.items()]
+    return Kind("command", "commands", lambda: entries)

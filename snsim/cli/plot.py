@@ -18,7 +18,7 @@ from snsim.input_files import exists
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
-    from snsim.runs.opened_run import NetSource, SplitOutputs
+    from snsim.runs.opened_run import NetSource, OpenedRun, SplitOutputs
     from snsim.runs.options import Options
 
 _DEFAULT = "curves"  # what `snsim plot RUN` draws
@@ -28,16 +28,26 @@ class PictureGroup(click.Group):
     """The group of pictures. A first argument that names no picture is a run folder, whose curves are drawn."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        """Return the pictures in the order of their shelf: those with a command here, and those that say how to prepare
+        their data.
+        """
+        from snsim.plots.registry import PICTURES
+
+        shelf = [entry.name for entry in PICTURES if entry.name in self.commands or entry.value.prepare is not None]
+        return [*shelf, *(name for name in self.commands if name not in shelf)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a picture; it is made from the shelf where none is written here."""
+        command = super().get_command(ctx, cmd_name)
+        return _prepared_picture(cmd_name) if command is None else command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names:
             if len(args) > 1 and not args[1].startswith("-") and not exists(args[0]):
-                raise WrongUseError(
-                    f'unknown picture "{args[0]}"', suggest(args[0], list(self.commands), "pictures"), ctx
-                )
+                raise WrongUseError(f'unknown picture "{args[0]}"', suggest(args[0], names, "pictures"), ctx)
             args = [_DEFAULT, *args]
         return super().resolve_command(ctx, args)
 
@@ -146,6 +156,41 @@ def _with_net(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(source=open_net(file, only, presets(settings), sys.stderr))
 
     return with_source
+
+
+def _of_run(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: a picture of a run; the command gets it `opened`."""
+
+    @click.argument("run", type=click.Path(path_type=Path))
+    @of_opened_run
+    @wraps(command)
+    def with_run(run: Path, options: Options) -> Any:
+        from snsim.cli.run import sayer
+        from snsim.runs.opened_run import OpenedRun
+
+        return command(opened=OpenedRun.open(run, options, sayer(False, False)))
+
+    return with_run
+
+
+def _prepared_picture(name: str) -> click.Command | None:
+    """Return the command of a picture that says on its shelf how its data are prepared; None if it does not."""
+    from snsim.plots.registry import PICTURES
+
+    entry = PICTURES.entry(name)
+    if entry is None or entry.value.prepare is None:
+        return None
+    prepare = entry.value.prepare
+
+    def of_net(source: NetSource) -> tuple[str, Any, str]:
+        return name, prepare(source.net), source.net.name
+
+    def of_run(opened: OpenedRun) -> tuple[str, Any, str]:
+        return name, prepare(opened), opened.name
+
+    drawn = _with_output(_with_net(of_net) if entry.value.of == "net" else _of_run(of_run))
+    line = f"{entry.doc[:1].upper()}{entry.doc[1:]}."
+    return click.command(name, short_help=line, help=f"Draw a picture of FILE or RUN: {entry.doc}.")(drawn)
 
 
 @plot.command(short_help="Loss and error after each pass, with published numbers (snsim plot RUN).")

@@ -235,19 +235,23 @@ DIGITS_FILES = (
 )
 
 
-def _put(
-    name: str, files: tuple[DataFile, ...], sizes: tuple[int, int], shape: tuple[int, int]
+def data_set(
+    name: str,
+    files: tuple[DataFile, ...],
+    sizes: tuple[int, int],
+    shape: tuple[int, ...],
+    classes: int | None = 10,
 ) -> Callable[[Reader], Reader]:
-    """Decorator: put the set that this function reads on the shelf."""
+    """Decorator: put the set that this function reads on the shelf; the arguments are those of `DataSet`."""
 
     def put(read: Reader) -> Reader:
-        DATA_SETS.add(name, DataSet(read, files, sizes, shape), (read.__doc__ or "").strip().split("\n")[0])
+        DATA_SETS.add(name, DataSet(read, files, sizes, shape, classes), (read.__doc__ or "").strip().split("\n")[0])
         return read
 
     return put
 
 
-@_put("zipcode", ZIP_FILES, (7291, 2007), (16, 16))
+@data_set("zipcode", ZIP_FILES, (7291, 2007), (16, 16))
 def zipcode(contents: Contents) -> tuple[Split, Split]:
     """Postal zip-code digits of the 1989 paper: 7291 train, 2007 test, 16 x 16 grey from -1 (paper) to 1 (ink).
 
@@ -257,7 +261,7 @@ def zipcode(contents: Contents) -> tuple[Split, Split]:
     return train, test
 
 
-@_put("mnist-1989", MNIST_FILES, (7291, 2007), (16, 16))
+@data_set("mnist-1989", MNIST_FILES, (7291, 2007), (16, 16))
 def mnist_1989(contents: Contents) -> tuple[Split, Split]:
     """The 2022 stand-in for the zip codes: 7291 and 2007 digits drawn from MNIST, scaled to 16 x 16.
 
@@ -266,7 +270,7 @@ def mnist_1989(contents: Contents) -> tuple[Split, Split]:
     return _mnist_sample(contents, 7291, 2007, np.float64)
 
 
-@_put("mnist", MNIST_FILES, (60000, 10000), (28, 28))
+@data_set("mnist", MNIST_FILES, (60000, 10000), (28, 28))
 def mnist(contents: Contents) -> tuple[Split, Split]:
     """MNIST: 60000 train, 10000 test, 28 x 28 grey from -1 to 1.
 
@@ -276,20 +280,20 @@ def mnist(contents: Contents) -> tuple[Split, Split]:
     return train, test
 
 
-@_put("mnist-16", MNIST_FILES, (60000, 10000), (16, 16))
+@data_set("mnist-16", MNIST_FILES, (60000, 10000), (16, 16))
 def mnist_16(contents: Contents) -> tuple[Split, Split]:
     """MNIST: 60000 train, 10000 test, scaled to 16 x 16 (bilinear); float32."""
     train, test = (Split(_grey_16(images), labels) for images, labels in _mnist_pairs(contents))
     return train, test
 
 
-@_put("mnist-50000", MNIST_FILES, (50000, 2007), (16, 16))
+@data_set("mnist-50000", MNIST_FILES, (50000, 2007), (16, 16))
 def mnist_50000(contents: Contents) -> tuple[Split, Split]:
     """50000 and 2007 digits drawn from MNIST, scaled to 16 x 16: the larger sample of the 2022 study; float32."""
     return _mnist_sample(contents, 50000, 2007, np.float32)
 
 
-@_put("sn28-digits", DIG_FILES, (320, 160), (16, 16))
+@data_set("sn28-digits", DIG_FILES, (320, 160), (16, 16))
 def sn28_digits(contents: Contents) -> tuple[Split, Split]:
     """480 mouse-drawn digits that came with SN-2.8: 320 train, 160 test, 16 x 16, -1 or 1 (ink).
 
@@ -300,7 +304,7 @@ def sn28_digits(contents: Contents) -> tuple[Split, Split]:
     return Split(pictures[:320], labels[:320]), Split(pictures[320:], labels[320:])
 
 
-@_put("sn28-digits-by-drawing", DIG_FILES, (320, 160), (16, 16))
+@data_set("sn28-digits-by-drawing", DIG_FILES, (320, 160), (16, 16))
 def sn28_digits_by_drawing(contents: Contents) -> tuple[Split, Split]:
     """The same 480 digits, no drawing in both parts: of each digit 8 drawings to train, 4 to test, 320 and 160.
 
@@ -322,7 +326,7 @@ def sn28_digits_by_drawing(contents: Contents) -> tuple[Split, Split]:
     return Split(pictures[first], labels[first]), Split(pictures[~first], labels[~first])
 
 
-@_put("digits", DIGITS_FILES, (1437, 360), (16, 16))
+@data_set("digits", DIGITS_FILES, (1437, 360), (16, 16))
 def digits(contents: Contents) -> tuple[Split, Split]:
     """1797 handwritten digits that come with snsim: 1437 train, 360 test, 8 x 8 scaled to 16 x 16; no network.
 

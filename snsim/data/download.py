@@ -95,7 +95,17 @@ def _get(address: str, intake: _Intake, patience: Patience) -> None:
     import requests
     from pooch import HTTPDownloader
 
-    get = HTTPDownloader(progressbar=intake, chunk_size=_CHUNK, timeout=(patience.connect, patience.read))
+    answers: list[requests.Response] = []
+
+    def keep(answer: requests.Response, *_: object, **options: object) -> None:
+        answers.append(answer)
+
+    get = HTTPDownloader(
+        progressbar=intake,
+        chunk_size=_CHUNK,
+        timeout=(patience.connect, patience.read),
+        hooks={"response": keep},
+    )
     try:
         get(address, intake, None)
     except requests.HTTPError as error:
@@ -113,6 +123,9 @@ def _get(address: str, intake: _Intake, patience: Patience) -> None:
         raise Refused("the answer broke off before its end") from error
     except requests.RequestException as error:
         raise Refused(f"the request failed ({type(error).__name__})") from error
+    finally:
+        for response in answers:
+            response.close()  # pooch leaves the connection open where an answer was refused half way
 
 
 def _connection_refusal(error: Exception, patience: Patience) -> Refused:

@@ -60,9 +60,12 @@ def kinds() -> tuple[Kind, ...]:
     )
 
 
-def listing(kind: str | None) -> str:
-    """Return every name with its help line, of one kind or of all. SnError for an unknown kind."""
-    known = kinds()
+def listing(kind: str | None, more: tuple[Kind, ...] = ()) -> str:
+    """Return every name with its help line, of one kind or of all. SnError for an unknown kind.
+
+    `more` are kinds that this room does not know: the commands.
+    """
+    known = (*kinds(), *more)
     chosen = [k for k in known if kind in (None, k.name, k.plural)]
     if not chosen:
         names = [k.name for k in known]
@@ -74,8 +77,11 @@ def is_known(name: str) -> bool:
     return bool(_meanings(name))
 
 
-def explain(name: str) -> str:
-    """Return every meaning of a name: kind, syntax, help, options. SnError with the nearest name if it has none."""
+def explain(name: str, more: tuple[Kind, ...] = ()) -> str:
+    """Return every meaning of a name: kind, syntax, help, options. SnError with the nearest name if it has none.
+
+    `more` are kinds whose names may be the nearest too: the commands.
+    """
     meanings = _meanings(name)
     if not meanings:
         clause_names = _clauses_with(_folded_name(name))
@@ -84,7 +90,7 @@ def explain(name: str) -> str:
                 f'"{name}" has no meaning on its own',
                 hint=f"it is part of {', '.join(clause_names)}: snsim help {clause_names[0]}",
             )
-        near = get_close_matches(name, {entry.name for kind in kinds() for entry in kind.entries()}, n=1)
+        near = get_close_matches(name, {entry.name for kind in (*kinds(), *more) for entry in kind.entries()}, n=1)
         guess = f'did you mean "{near[0]}"?  ' if near else ""
         raise fail(f'nothing is called "{name}"', hint=f"{guess}`snsim list` lists all names")
     return "\n\n".join(_explanation(kind, entry) for kind, entry in meanings)

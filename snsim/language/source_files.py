@@ -99,7 +99,8 @@ def _nearest_file(name: str) -> str:
 def _has_sources(folder: Path) -> bool:
     """Return whether a folder has `.sn` files."""
     try:
-        return any(entry.name.endswith(".sn") for entry in os.scandir(folder))
+        with os.scandir(folder) as entries:
+            return any(entry.name.endswith(".sn") for entry in entries)
     except OSError:
         return False
 

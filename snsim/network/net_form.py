@@ -46,7 +46,7 @@ from snsim.network.transforms import DraftTransform, build_transform
 from snsim.network.wiring import Table, Wiring, wire_table
 from snsim.registry import Shelf
 
-__all__ = ["NetShelves", "NlfDefinition", "lisp_functions", "net_words"]
+__all__ = ["WORDS", "NetShelves", "NlfDefinition", "lisp_functions"]
 
 # Every clause of `net` with its syntax and its help line.
 CLAUSES: Shelf[str] = Shelf("clause of net")
@@ -91,22 +91,26 @@ class NetShelves:
         return NetShelves(self.tables.child(), self.nets.child(), self.nlfs.child())
 
 
-def net_words(shelves: NetShelves) -> dict[str, Callable[[Node, Any], object]]:
-    """Return the words by name; each takes the call as a node, with its commas evaluated, and the interpreter."""
+# Each word takes the call as a node with its commas evaluated, the interpreter, and the shelves of the program.
+WORDS: Shelf[Callable[[Node, Any, NetShelves], object]] = Shelf("declarative word")
 
-    def table(form: Node, interpreter: Any) -> np.ndarray:
-        """(table NAME row ...): which map feeds which: drawn, listed (from B (s ...) ...) or computed (,matrix)."""
-        return declare_table(form, shelves.tables)
 
-    def net(form: Node, interpreter: Any) -> Net:
-        """(net NAME clause ...): a network; clauses: like default layer connect normalize attend without expect."""
-        return declare_net(form, shelves)
+@WORDS.register("table")
+def _table(form: Node, interpreter: Any, shelves: NetShelves) -> np.ndarray:
+    """(table NAME row ...): which map feeds which, drawn, listed (from B (s ...) ...) or computed (,matrix)."""
+    return declare_table(form, shelves.tables)
 
-    def define_nlf(form: Node, interpreter: Any) -> NlfDefinition:
-        """(define-nlf NAME (x p (q default) ...) "help" EXPR): a non-linearity with parameters, as an expression."""
-        return declare_nlf(form, shelves.nlfs)
 
-    return {"table": table, "net": net, "define-nlf": define_nlf}
+@WORDS.register("net")
+def _net(form: Node, interpreter: Any, shelves: NetShelves) -> Net:
+    """(net NAME clause ...): a network; clauses: like default layer connect normalize attend without expect."""
+    return declare_net(form, shelves)
+
+
+@WORDS.register("define-nlf")
+def _define_nlf(form: Node, interpreter: Any, shelves: NetShelves) -> NlfDefinition:
+    """(define-nlf NAME (x p (q default) ...) "help" EXPR): a non-linearity with parameters, as an expression."""
+    return declare_nlf(form, shelves.nlfs)
 
 
 def declare_net(form: Node, shelves: NetShelves) -> Net:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snsim.network.net import Attention, Connection, Frames, Net, Transform, Windows
+from snsim.network.schemes import SCHEMES
 
 MOST_DRAWN = 64  # maps on a side; a larger table is described, not drawn
 _PLAIN_WIDTH = 76  # columns of text; wider tables have no spaces between entries
@@ -88,11 +89,13 @@ def connection_words(connection: Connection) -> str:
     structure = connection.wiring.structure
     window = getattr(structure, "window", ())
     sizes = window if isinstance(window, tuple) else (window,)
-    numbers = [value for value in connection.arguments if isinstance(value, (int, float))]  # of a plug-in's scheme
-    words = [_clause(connection.scheme, *(sizes or numbers))]
-    if isinstance(structure, Windows):
+    numbers = [value for value in connection.arguments if isinstance(value, (int, float))]
+    words = [_clause(connection.scheme, *(numbers or sizes))]  # a net that no text states has sizes alone
+    scheme = SCHEMES.entry(connection.scheme)
+    reads_step = scheme is None or "step" in scheme.value.reads  # else the step follows from the numbers of the scheme
+    if isinstance(structure, Windows) and reads_step:
         words += _window_options(connection, structure)
-    elif isinstance(structure, Frames) and structure.step != 1:
+    elif isinstance(structure, Frames) and structure.step != 1 and reads_step:
         words.append(_clause("step", structure.step))
     if connection.scale != 1.0:
         words.append(_clause("scale", connection.scale))

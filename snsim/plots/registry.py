@@ -1,17 +1,21 @@
-"""The pictures by name, each with a function that draws it and one that writes it as text."""
+"""The pictures by name, each with a function that draws it and one that writes it as text.
+
+A picture is a file in this folder and a line here. The file is imported when its picture is drawn.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from snsim.plots import confusion, curves, maps, misses, net, nlf, rejection, table, weights
-from snsim.plots.style import WIDE, Look
 from snsim.registry import Shelf
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from snsim.plots.style import Look
 
 
 @dataclass(frozen=True)
@@ -21,30 +25,45 @@ class Picture:
     Attributes
     ----------
     of : str
-        What is drawn: a "run", a "net" or an "nlf".
-    draw, text
-        `draw(data, look)` returns the figure, `text(data, width)` the text. `data` is the first dataclass of the module
-        of the picture.
+        What is drawn: "run", "net" or "nlf".
+    draw : callable
+        (data, look) -> the figure.
+    text : callable
+        (data, width) -> the lines for a terminal of `width` columns.
+    prepare : callable or None
+        A `Net`, or the `OpenedRun` of a run -> the data. With it `snsim plot NAME` needs no code of its own. None for a
+        picture with more options, which has a command in `snsim/cli/plot.py`.
     """
 
     of: str
     draw: Callable[[Any, Look], Figure]
     text: Callable[[Any, int], str]
+    prepare: Callable[[Any], Any] | None = None
 
 
 PICTURES: Shelf[Picture] = Shelf("picture")
 
-for _name, _of, _subject, _doc in (
-    ("curves", "run", curves, "loss and error after each pass, train and test, with published numbers"),
-    ("weights", "run", weights, "the kernels of every connection, arranged as in the connection table"),
-    ("maps", "run", maps, "one pattern in the net: input, every map of every layer, output"),
-    ("misses", "run", misses, "the patterns that are wrong, with label and answer"),
-    ("confusion", "run", confusion, "confusion matrix: labels and answers"),
-    ("rejection", "run", rejection, "error on the patterns kept over the percentage rejected"),
-    ("net", "net", net, "layers as stacks of maps, connections with scheme and counts"),
-    ("table", "net", table, "which map feeds which"),
-    ("nlf", "nlf", nlf, "a non-linearity with its first and second derivative"),
-):
-    PICTURES.add(_name, Picture(_of, _subject.draw, _subject.text), _doc)
 
-__all__ = ["PICTURES", "WIDE", "Picture"]
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """Return a function that imports the function `name` of a file of this folder when it is called."""
+
+    def call(*arguments: Any) -> Any:
+        return getattr(import_module(f"snsim.plots.{module}"), name)(*arguments)
+
+    return call
+
+
+for _name, _of, _prepare, _doc in (
+    ("curves", "run", None, "loss and error after each pass, train and test, with published numbers"),
+    ("weights", "run", None, "the kernels of every connection, arranged as in the connection table"),
+    ("maps", "run", None, "one pattern in the net: input, every map of every layer, output"),
+    ("misses", "run", None, "the patterns that are wrong, with label and answer"),
+    ("confusion", "run", None, "confusion matrix: labels and answers"),
+    ("rejection", "run", None, "error on the patterns kept over the percentage rejected"),
+    ("net", "net", lambda net: net, "layers as stacks of maps, connections with scheme and counts"),
+    ("table", "net", _later("table", "tables"), "which map feeds which"),
+    ("nlf", "nlf", None, "a non-linearity with its first and second derivative"),
+):
+    PICTURES.add(_name, Picture(_of, _later(_name, "draw"), _later(_name, "text"), _prepare), _doc)
+
+__all__ = ["PICTURES", "Picture"]

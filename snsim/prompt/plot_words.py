@@ -16,7 +16,6 @@ from snsim.language.builtins.strings import text
 from snsim.language.forms import NIL, Form
 from snsim.language.procedures import CallError
 from snsim.network.clauses import Faults, make_node
-from snsim.network.net import Net
 from snsim.network.nlfs import read_nlf
 from snsim.prompt.current_training import CurrentTraining
 from snsim.prompt.inspect_words import current_training
@@ -27,6 +26,7 @@ from snsim.training.criteria import CRITERIA
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
+    from snsim.plots.registry import Picture
 
 _ENDINGS = (".png", ".svg", ".pdf")
 
@@ -42,11 +42,16 @@ def plot(interpreter: Interpreter, picture: Form, *rest: Form) -> Form:
     from snsim.plots.style import WIDE, write
 
     title = name_of("plot", picture, "a picture", interpreter)
-    known = [*_OF_TRAINING, *_OF_NET, "nlf"]
+    known = [
+        *_OF_TRAINING,
+        *(entry.name for entry in PICTURES if entry.value.of == "net" and entry.value.prepare),
+        "nlf",
+    ]
     if title not in known:
         raise CallError(f'plot: unknown picture "{title}"', 0, suggest(title, known, "pictures"))
     path, subject = _file_and_name(interpreter, list(rest))
-    picture_type, data = PICTURES.get(title), _data(interpreter, title, subject)
+    picture_type = PICTURES.get(title)
+    data = _data(interpreter, title, picture_type, subject)
     if path is not None:
         write(picture_type.draw(data, WIDE), path)
         return str(path)
@@ -75,18 +80,18 @@ def _file_and_name(interpreter: Interpreter, rest: list[Form]) -> tuple[Path | N
     return path, name_of("plot", rest[0], "anything", interpreter, 1) if rest else None
 
 
-def _data(interpreter: Interpreter, title: str, subject: str | None) -> Any:
+def _data(interpreter: Interpreter, title: str, picture: Picture, subject: str | None) -> Any:
     """Return the data from which the picture is drawn."""
     session = interpreter.part(session_of)
     if title == "nlf":
         return _nlf(interpreter, subject)
-    if title in _OF_NET:
+    if picture.of == "net" and picture.prepare is not None:
         net = (
             current_training(interpreter, "plot").net
             if subject is None
             else session.declarations.nets.get(subject, interpreter.place())
         )
-        return _OF_NET[title](net)
+        return picture.prepare(net)
     if subject is not None:
         raise CallError(f"plot: {title} shows the current training and takes no name", 1, f"write (plot '{title})")
     return _OF_TRAINING[title](current_training(interpreter, "plot"))
@@ -150,16 +155,6 @@ def _confusion(current: CurrentTraining) -> Any:
     )
 
 
-def _net(net: Net) -> Net:
-    return net
-
-
-def _tables(net: Net) -> Any:
-    from snsim.plots.table import tables
-
-    return tables(net)
-
-
 def _nlf(interpreter: Interpreter, subject: str | None) -> Any:
     from snsim.plots.nlf import nlf_curves
 
@@ -181,4 +176,3 @@ _OF_TRAINING: dict[str, Callable[[CurrentTraining], Any]] = {
     "misses": _misses,
     "confusion": _confusion,
 }
-_OF_NET: dict[str, Callable[[Net], Any]] = {"net": _net, "table": _tables}
