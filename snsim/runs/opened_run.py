@@ -134,6 +134,13 @@ class OpenedRun:
         settings = self.settings
         training = overridden(self.program.trainings.get(settings["name"]), self.options)
         if training.data.names:
+            if settings["data"]["name"] not in training.data.names:
+                names = " or ".join(training.data.names)
+                raise fail(
+                    f"{self.folder / run_folder.SETTINGS} is damaged: it names the data {settings['data']['name']}, and "
+                    f"its training learns {names}",
+                    hint=f"put back {names} at the name of the data",
+                )
             training = replace(training, data=replace(training.data, names=(settings["data"]["name"],)))
         if training.net.digest != settings["net_digest"]:
             raise fail(
