@@ -1,7 +1,7 @@
-"""The words of SN-2.8 over the same nets, data and engines. Importing this fills the shelf SN28.
+"""The words of SN-2.8. Importing this package adds all of them to the registry SN28.
 
-A function that a program may re-plug is looked up by its name when it is called (`interpreter.call`), as all are in
-SN; what words keep from call to call are parts of the interpreter (`interpreter.part`).
+The functions that a program may replace are looked up by name at each call (`interpreter.call`), as SN does. State
+that words keep between calls is a part of the interpreter (`interpreter.part`).
 """
 
 from snsim.sn28 import libload

@@ -1,4 +1,4 @@
-"""Files of a program that another one loads, and the libraries of SN-2.8, which are built in.
+"""Load program files, and accept the names of SN-2.8's libraries, which are built in.
 
 See docs/reference/sn28.md, section 1.8.
 """
@@ -6,18 +6,18 @@ See docs/reference/sn28.md, section 1.8.
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from snsim.errors import Fault, SnError, Span, fail
+from snsim.errors import Fault, SnError, Source, Span, fail
 from snsim.input_files import resolve
 from snsim.language.builtins.strings import text
-from snsim.language.forms import NIL, Form, Pair, Symbol, fold
+from snsim.language.forms import NIL, Form, Pair, Symbol, fold, symbol
 from snsim.language.interpreter import Stopped
 from snsim.language.limits import LimitError, exceeded
 from snsim.language.procedures import Misuse, Procedure
 from snsim.language.source_files import read_source
-from snsim.sn28.graphics.net_display import bring_net_display
 from snsim.sn28.net.kernels import KERNELS
 from snsim.sn28.net.netspace import Netspace
 from snsim.sn28.runtime.file_lookup import ProgramFiles
@@ -26,9 +26,10 @@ from snsim.sn28.runtime.vocabulary import special_word, word
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-SUFFIXES = (".lsh", ".sn", ".tl")  # of texts; those of compiled files mean nothing here
-_MAX_DEPTH = 100  # texts that are being read, one inside another
-LIBRARIES = (  # what is built in, and needs no loading
+SUFFIXES = (".lsh", ".sn", ".tl")  # of program texts; compiled files cannot be loaded
+_MAX_DEPTH = 100  # of files that load one another
+_NETTOOL = "nettool.sn"  # what (libload "nettool") defines
+LIBRARIES = (  # built in: loading them does nothing more
     "connect",
     "connect-epsi",
     "knnenv",
@@ -44,7 +45,7 @@ LIBRARIES = (  # what is built in, and needs no loading
 
 
 class LoadedFiles:
-    """The files that `libload` loaded in one program."""
+    """The files that `libload` has loaded in one program."""
 
     def __init__(self, interpreter: Interpreter):
         self.paths: set[Path] = set()
@@ -52,7 +53,7 @@ class LoadedFiles:
 
 @word("load")
 def load(interpreter: Interpreter, name: Form) -> Form:
-    """(load "file"): evaluates a file form by form; the name of the file"""
+    """(load "file"): evaluates a file form by form; returns the name of the file"""
     file_name = text("load", name)
     path = interpreter.part(ProgramFiles).find(file_name, *SUFFIXES)
     if path is None and _is_built_in(interpreter, file_name):
@@ -62,7 +63,7 @@ def load(interpreter: Interpreter, name: Form) -> Form:
 
 @word("libload")
 def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
-    """(libload "sn28/sn28ite"): chooses a kernel; (libload "file" [t]): loads a file once, or once more"""
+    """(libload "sn28/sn28ite"): chooses a kernel; (libload "file" [t]): loads a file once, with t even a second time"""
     file_name = text("libload", name)
     if _is_built_in(interpreter, file_name):
         return file_name
@@ -70,9 +71,9 @@ def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
     if path is None:
         built_in = ", ".join([*(f"sn28/{kernel}" for kernel in KERNELS), *LIBRARIES])
         raise Misuse(
-            f'there is no library "{file_name}", and no such file beside the program or among its data',
+            f'library "{file_name}" not found, neither built in nor as a file of the program or its data',
             0,
-            f"built in are {built_in}",
+            f"choose a file, or one of the built-in libraries: {built_in}",
         )
     paths = interpreter.part(LoadedFiles).paths
     resolved = resolve(path)
@@ -83,26 +84,37 @@ def libload(interpreter: Interpreter, name: Form, again: Form = NIL) -> Form:
 
 
 def _is_built_in(interpreter: Interpreter, file_name: str) -> bool:
-    """Whether a name means a library of the simulator; one that is a kernel is chosen."""
+    """Return whether a name is a built-in library; choose the kernel if it names one."""
     stem = fold(PurePosixPath(file_name).name)
     for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
     if stem in KERNELS:
         interpreter.part(Netspace).set_kernel(stem)
     if stem == "nettool":
-        bring_net_display(interpreter)
+        _define_net_display(interpreter)
     return stem in KERNELS or stem in LIBRARIES
 
 
+def _define_net_display(interpreter: Interpreter) -> None:
+    """Define the class `net-display`, in which NetTool's files draw nets, unless the program has defined it."""
+    if interpreter.is_set_globally(symbol("net-display")):
+        return
+    program = resources.files("snsim.sn28.graphics").joinpath(_NETTOOL).read_text(encoding="utf-8")
+    faults: list[Fault] = []
+    interpreter.run_text(Source(f"<snsim.sn28.{_NETTOOL}>", program), faults)
+    if faults:
+        raise SnError(faults)
+
+
 def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
-    """Evaluate a file; its faults say where it was loaded."""
+    """Evaluate a file; its faults also name the place that loaded it."""
     place = interpreter.place()
     if len(interpreter.inputs) > _MAX_DEPTH:
         raise exceeded(
-            f"load: {path} and the files that load it stand too deep inside one another",
+            f"load: the files that load {path} are nested too deeply",
             _MAX_DEPTH,
             place,
-            "a file that loads itself? Take out the (load ...) that does",
+            "check for a file that loads itself, and remove that (load ...)",
         )
     source = read_source(path, interpreter.limits, place)
     interpreter.budget.walk(len(source.text))
@@ -119,12 +131,12 @@ def _evaluate_file(interpreter: Interpreter, path: Path) -> str:
 
 
 def _with_load_site(fault: Fault, place: Span | None) -> Fault:
-    """The fault of a file, with the place where it was loaded."""
+    """Return the fault of a loaded file with the place that loaded it added."""
     return fault if place is None else replace(fault, also=(*fault.also, ("loaded here", place)))
 
 
 class Autoload(Procedure):
-    """A function whose file is loaded when it is first called."""
+    """A function whose file is loaded at its first call."""
 
     def __init__(self, name: Symbol, file: str):
         self.symbol, self.name, self.file = name, name.name, file
@@ -142,7 +154,7 @@ class Autoload(Procedure):
             raise fail(
                 f'the file "{self.file}" does not define {self.name}',
                 interpreter.place(),
-                hint=f"write (de {self.name} (...) ...) in it, or take {self.name} out of (autoload ...)",
+                hint=f"write (de {self.name} (...) ...) in it, or remove {self.name} from (autoload ...)",
             )
         return procedure
 
@@ -152,10 +164,10 @@ class Autoload(Procedure):
 
 @special_word("autoload")
 def autoload(interpreter: Interpreter, form: Pair) -> Form:
-    """(autoload "file" name...): the functions that a file defines; it is loaded when one is first called"""
+    """(autoload "file" name...): names functions that a file defines; the first call of one of them loads the file"""
     parts = interpreter.elements(form.cdr, "autoload")
     if len(parts) < 2 or not isinstance(parts[0], str) or not all(isinstance(name, Symbol) for name in parts[1:]):
-        raise Misuse("autoload: a file and the names of functions are wanted", None, 'write (autoload "file" name...)')
+        raise Misuse("autoload takes a file and one or more function names", None, 'write (autoload "file" name...)')
     for name in parts[1:]:
         if interpreter.procedure(name) is None:
             interpreter.assign_global(name, Autoload(name, parts[0]))

@@ -1,4 +1,4 @@
-"""The connections of a net by the unit they enter or leave, newest first: the order in which SN-2.8 adds."""
+"""The connections of a net grouped by the unit they enter or leave, newest first: the order in which SN-2.8 adds."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """An array that does not move, and the address of its first element for compiled loops."""
+    """A contiguous array and the address of its first element, for compiled loops."""
 
     array: np.ndarray
     address: int
 
 
 def as_memory(array: np.ndarray) -> Memory:
-    """`array`, made contiguous if it is not."""
+    """Return the array with its address, copied first if it is not contiguous."""
     array = np.ascontiguousarray(array)
     return Memory(array, array.ctypes.data)
 
 
 def int32_memory(array: np.ndarray) -> Memory:
+    """Return an int32 copy of the array with its address."""
     return as_memory(array.astype(np.int32))
 
 
 class Units:
-    """Some units in their order: `memory` holds the numbers (int32), `index` picks them from an array of all units.
+    """A sequence of units: `memory` holds their numbers (int32), `index` selects them from an array over all units.
 
-    A run of consecutive units has a slice for its index, so that picking them copies nothing.
+    For consecutive units `index` is a slice, so that selecting them copies nothing.
     """
 
     __slots__ = ("count", "index", "memory")
@@ -49,9 +50,10 @@ class Units:
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """Connections by the unit at one end: those of unit u stand at start[u] ... start[u + 1] - 1, newest first.
+    """Connections grouped by the unit at one end: unit u has positions start[u] ... start[u + 1] - 1, newest first.
 
-    All int32: `other` the unit at the other end, `weight` the weight, `connection` the number by creation.
+    All arrays are int32. `other` is the unit at the other end, `weight` the number of the weight, `connection` the
+    number of the connection in order of creation.
     """
 
     start: Memory
@@ -61,16 +63,16 @@ class Edges:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """Connections of each unit, shape (units,)."""
+        """The number of connections of each unit, shape (units,)."""
         return np.diff(self.start.array)
 
     def slice_of(self, unit: int) -> slice:
-        """Where the connections of a unit stand."""
+        """Return the positions of the connections of one unit."""
         start = self.start.array
         return slice(int(start[unit]), int(start[unit + 1]))
 
     def positions(self, units: np.ndarray) -> np.ndarray:
-        """Where the connections of some units stand, unit by unit, newest first."""
+        """Return the positions of the connections of several units, unit by unit, newest first."""
         counts = self.counts[units]
         ends = np.cumsum(counts)
         total = int(ends[-1]) if len(ends) else 0
@@ -81,7 +83,11 @@ class Edges:
 def build_edges(
     units: int, near_unit: np.ndarray, far_unit: np.ndarray, weight: np.ndarray, connections: np.ndarray
 ) -> Edges:
-    """The edges of `units` units: `here`, `there` and `weight` of each of the `connections`, oldest first."""
+    """Group connections by the unit at the near end.
+
+    `units` is the number of units. `near_unit`, `far_unit` and `weight` are indexed by the number of a connection;
+    `connections` lists the numbers to include, oldest first.
+    """
     newest = connections[::-1]
     order = newest[np.argsort(near_unit[newest], kind="stable")]
     start = np.zeros(units + 1, np.int64)

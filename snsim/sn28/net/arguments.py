@@ -1,8 +1,8 @@
-"""The arguments of the primitives: settings and functions may stand first, layers follow.
+"""Parse the arguments of the primitives: optional settings and functions first, then layers.
 
 See docs/reference/sn28.md, section 3.2.
 
-`(update-state [theta] [nlf] layer...)`: what is left out is the value of the variable of that name.
+In `(update-state [theta] [nlf] layer...)` a missing argument is the value of the variable of that name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Arguments:
-    """The arguments of one call, taken from the left."""
+    """The arguments of one call, consumed from left to right."""
 
     def __init__(self, interpreter: Interpreter, caller: str, arguments: Sequence[Form]):
         self.interpreter, self.caller = interpreter, caller
@@ -36,7 +36,7 @@ class Arguments:
         return self._arguments[self._position] if self._position < len(self._arguments) else NIL
 
     def number(self, variable: str) -> float:
-        """A number that may stand here; else that of the variable."""
+        """Consume a number if one comes next; otherwise return that of the variable."""
         argument = self._next
         if isinstance(argument, float):
             self._position += 1
@@ -45,14 +45,14 @@ class Arguments:
         return number_in(self.interpreter, variable)
 
     def optional_number(self, default: float) -> float:
-        """A number that may stand here; else `otherwise`."""
+        """Consume a number if one comes next; otherwise return `default`."""
         if not isinstance(self._next, float):
             return default
         self._position += 1
         return float(self._arguments[self._position - 1])
 
     def function(self, variable: str) -> NonLinearity:
-        """A non-linearity that may stand here; else that of the variable."""
+        """Consume a non-linearity if one comes next; otherwise return that of the variable."""
         argument = self._next
         if argument is NIL or isinstance(argument, (Pair, float)):
             self.interpreter.part(Settings)
@@ -61,36 +61,40 @@ class Arguments:
         return non_linearity(self.interpreter, argument, self.caller, self._position - 1)
 
     def layer(self, what: str = "layer") -> Units:
-        """One layer, which must stand here."""
+        """Consume one layer. Raise Misuse if no argument is left; `what` names the layer in the message."""
         if self._position >= len(self._arguments):
             raise Misuse(
                 f"{self.caller}: a {what} is missing",
                 None,
-                f"write one behind the last argument; `snsim help {self.caller}` tells the order",
+                f"add it after the last argument; `snsim help {self.caller}` shows the order",
             )
         self._position += 1
         return self.space.units(self._arguments[self._position - 1], self.caller)
 
     def layers(self) -> list[Units]:
-        """All that is left; at least one layer."""
+        """Consume the remaining arguments as layers. Raise Misuse if there are none."""
         if self._position >= len(self._arguments):
-            raise Misuse(f"{self.caller}: no layer is given", None, "a layer is a list of units")
+            raise Misuse(
+                f"{self.caller}: no layer is given",
+                None,
+                f"write one or more layers, as in ({self.caller} output-layer)",
+            )
         return self.rest()
 
     def rest(self) -> list[Units]:
-        """All that is left, as layers."""
+        """Consume the remaining arguments, none or more, as layers."""
         layers = [self.space.units(argument, self.caller) for argument in self._arguments[self._position :]]
         self._position = len(self._arguments)
         return layers
 
     def rest_or_all(self) -> list[Units | None]:
-        """All that is left, as layers; None, which stands for all units, if that is nothing."""
+        """Consume the remaining arguments as layers; return [None], for all units, if there are none."""
         return [*self.rest()] or [None]
 
     def expect_end(self) -> None:
-        """Nothing may be left."""
+        """Raise Misuse if arguments are left."""
         if self._position < len(self._arguments):
             raise Misuse(
-                f"{self.caller}: {len(self._arguments)} arguments are {len(self._arguments) - self._position} too many",
+                f"{self.caller}: {len(self._arguments) - self._position} of {len(self._arguments)} arguments are too many",
                 self._position,
             )

@@ -1,10 +1,9 @@
-"""Making nets: `build-net` and the functions that `define-net` writes for its layers.
+"""Build nets: `build-net`, and the functions that `define-net` defines for the layers.
 
 See docs/reference/sn28.md, section 3.6.
 
-The functions are Lisp functions of the program, made as a list and looked up by name when they are called: a program
-prints them, replaces them, or calls others under their names. The order of the layers, not the connections, decides
-the order of the work.
+These functions are Lisp functions, looked up by name at each call, so a program can print or replace them. They
+process layers in the order in which the layers are listed, whatever the connections are.
 """
 
 from __future__ import annotations
@@ -28,31 +27,31 @@ _LINKS = "((from to) ...)"
 
 @word("build-net")
 def build_net(interpreter: Interpreter, layers: Form, links: Form) -> Form:
-    """(build-net layers links): a net of layers ((name size [nlf-call]) ...), with biases, joined as ((from to) ...)"""
+    """(build-net layers links): builds layers ((name size [nlf-call]) ...) with biases, connected as ((from to) ...)"""
     return _build(interpreter, "build-net", layers, links, True)
 
 
 @word("build-net-nobias")
 def build_net_nobias(interpreter: Interpreter, layers: Form, links: Form) -> Form:
-    """(build-net-nobias layers links): as build-net, without connections from the bias unit"""
+    """(build-net-nobias layers links): like build-net, without connections from the bias unit"""
     return _build(interpreter, "build-net-nobias", layers, links, False)
 
 
 @word("make-input")
 def make_input(interpreter: Interpreter, layer: Form) -> Form:
-    """(make-input layer): from now on this is the input layer"""
+    """(make-input layer): makes a layer the input layer"""
     return _assign_layer(interpreter, "input-layer", layer)
 
 
 @word("make-output")
 def make_output(interpreter: Interpreter, layer: Form) -> Form:
-    """(make-output layer): from now on this is the output layer"""
+    """(make-output layer): makes a layer the output layer"""
     return _assign_layer(interpreter, "output-layer", layer)
 
 
 @word("make-desired")
 def make_desired(interpreter: Interpreter, layer: Form) -> Form:
-    """(make-desired layer): from now on this layer holds what the outputs should be"""
+    """(make-desired layer): makes a layer the one that holds the desired outputs"""
     return _assign_layer(interpreter, "desired-layer", layer)
 
 
@@ -62,14 +61,12 @@ def _assign_layer(interpreter: Interpreter, name: str, layer: Form) -> Form:
 
 
 def _build(interpreter: Interpreter, caller: str, layers: Form, links: Form, with_bias: bool) -> Form:
-    """Layers, input and output, the desired layer, the functions, the biases, the connections: in this order."""
+    """Build a net in SN's order: layers, input and output, desired layer, functions, biases, connections."""
     interpreter.part(Settings)
     entries = _entries(interpreter, caller, layers, 0, _LAYERS)
     link_entries = _entries(interpreter, caller, links, 1, _LINKS)
     if len(entries) < 2:
-        raise Misuse(
-            f"{caller}: {len(entries)} layers are given; a net has an input and an output", 0, f"write {_LAYERS}"
-        )
+        raise Misuse(f"{caller}: expected 2 layers or more, got {len(entries)}", 0, f"write {_LAYERS}")
     units = [_new_layer(interpreter, caller, entry) for entry in entries]
     interpreter.call("make-input", units[0])
     interpreter.call("make-output", units[-1])
@@ -89,7 +86,7 @@ def _build(interpreter: Interpreter, caller: str, layers: Form, links: Form, wit
 
 
 def _entries(interpreter: Interpreter, caller: str, value: Form, argument: int, syntax: str) -> list[list[Form]]:
-    """The lists in a list; each has two elements, or three if it is a layer's."""
+    """Return the entries of a list of lists: two elements each, or two to three in the list of layers (argument 0)."""
     max_elements = 3 if argument == 0 else 2
     entries = []
     for item in _list_items(interpreter, caller, value, argument, syntax):
@@ -104,21 +101,21 @@ def _entries(interpreter: Interpreter, caller: str, value: Form, argument: int, 
 
 def _list_items(interpreter: Interpreter, caller: str, value: Form, argument: int, syntax: str) -> list[Form]:
     if value is not NIL and not isinstance(value, Pair):
-        raise Misuse(f"{caller}: {interpreter.describe(value)} is no list", argument, f"write {syntax}")
+        raise Misuse(f"{caller}: expected a list, got {interpreter.describe(value)}", argument, f"write {syntax}")
     return interpreter.elements(value, caller)
 
 
 def _new_layer(interpreter: Interpreter, caller: str, entry: list[Form]) -> Form:
-    """The units of a new layer; its name is their variable from now on."""
+    """Make the units of a new layer, and set the variable of its name to them."""
     name, size = entry[0], entry[1]
     if not isinstance(name, Symbol):
-        raise Misuse(f"{caller}: {interpreter.describe(name)} is no name for a layer", 0, f"write {_LAYERS}")
+        raise Misuse(f"{caller}: expected the name of a layer, got {interpreter.describe(name)}", 0, f"write {_LAYERS}")
     count = interpreter.evaluate(size)
     if not isinstance(count, float) or whole(caller, count) < 1:
         raise Misuse(
-            f"{caller}: the layer {name.name} has the size {interpreter.describe(count)}",
+            f"{caller}: layer {name.name} has size {interpreter.describe(count)}, not a whole number of 1 or more",
             0,
-            "a size is a number of units, 1 or more, or a form that gives one",
+            f"write the number of units, as in ({name.name} 10), or a form that returns one",
         )
     units = interpreter.call("newneurons", count)
     interpreter.assign(name, units)
@@ -130,7 +127,7 @@ def _new_layer(interpreter: Interpreter, caller: str, entry: list[Form]) -> Form
 
 @word("define-net")
 def define_net(interpreter: Interpreter, layers: Form) -> Form:
-    """(define-net ((name [nlf-call]) ...)): writes forward-prop, backward-prop ... for these layers, in this order"""
+    """(define-net ((name [nlf-call]) ...)): defines forward-prop, backward-prop ... for these layers, in this order"""
     named = []
     for item in _list_items(interpreter, "define-net", layers, 0, "((name [nlf-call]) ...)"):
         parts = _list_items(interpreter, "define-net", item, 0, "((name [nlf-call]) ...)")
@@ -142,7 +139,7 @@ def define_net(interpreter: Interpreter, layers: Form) -> Form:
             )
         named.append((parts[0], _layer_functions(interpreter, parts[1]) if len(parts) == 2 else _NLF))
     if len(named) < 2:
-        raise Misuse("define-net: a net has an input and an output layer", 0, "write ((name [nlf-call]) ...)")
+        raise Misuse(f"define-net: expected 2 layers or more, got {len(named)}", 0, "write ((name [nlf-call]) ...)")
     computed, hidden, output = named[1:], named[1:-1], named[-1]
     last_to_first = list(reversed(computed))
     errors = code("init-grad", output[1][1], "out", "des")
@@ -178,7 +175,7 @@ def define_net(interpreter: Interpreter, layers: Form) -> Form:
 
 
 def _layer_functions(interpreter: Interpreter, call: Form) -> tuple[Form, Form, Form]:
-    """What a layer's own call makes nlf, dnlf and ddnlf; those of the other layers stay as they are."""
+    """Return the nlf, dnlf and ddnlf that a layer's own call sets, without changing those of the other layers."""
     for name in _NLF:
         interpreter.bind(name, interpreter.lookup(name))
     try:

@@ -1,7 +1,7 @@
-"""SN-2.8's sums as compiled loops over connections, newest first: scalar, every product and sum rounded by itself.
+"""SN-2.8's sums as compiled scalar loops over connections, newest first, each product and sum rounded.
 
-The text is LLVM IR without fast-math flags and without contraction, so the numbers are those of SN's C on a processor
-without fused multiply-add. `ranks` does the same in NumPy. Importing this needs llvmlite.
+The LLVM IR has no fast-math flags and no contraction, so the results equal those of SN's C code on a processor without
+fused multiply-add. `numpy_sums.NumpyLoops` computes the same in NumPy. Importing this module needs llvmlite.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from snsim.sn28.net.adjacency import Edges, Memory, Units
 
 _EDGES = ("start", "other", "weight", "connection")
 _C = {"ptr": ctypes.c_void_p, "i64": ctypes.c_int64, "float": ctypes.c_float}
-_PARTS = 4  # of a sum that may be reordered: as many additions are under way at a time
+_PARTS = 4  # partial sums of a sum that may be reordered, so that 4 additions run at a time
 _MACHINE = Machine(np.dtype(np.float32), 1, 16)
 
 
 class CompiledLoops:
-    """The loops, compiled."""
+    """The compiled loops; `numpy_sums.NumpyLoops` documents each method."""
 
     def __init__(self, reordered: bool = False) -> None:
-        """`reordered`: sums in four parts. SnError where LLVM has no code for the processor."""
+        """Compile the loops. `reordered` computes sums in four parts. Raise SnError if LLVM lacks the processor."""
         self.name = "native, sums reordered" if reordered else "native"
         text, signatures = ir_text(reordered)
         self._code = jit.Code(text, tuple(signatures))
@@ -134,7 +134,7 @@ def _loop_arguments(units: Units, edges: Edges) -> tuple[int, ...]:
 
 
 def ir_text(reordered: bool = False) -> tuple[str, dict[str, tuple[str, ...]]]:
-    """The module, and the types of the arguments of each function in it."""
+    """Return the text of the LLVM module, and the argument types of each function in it."""
     title = "SN-2.8's sums over connections, " + ("in four parts" if reordered else "newest first")
     writer = IrWriter(Module(_MACHINE, title), _PARTS if reordered else 1)
     writer.write_tanh()
@@ -149,7 +149,7 @@ def _by_connection_name(momentum: bool, newton: bool) -> str:
 
 
 class IrWriter:
-    """The functions while they are written."""
+    """Writes the functions into an LLVM module."""
 
     def __init__(self, module: Module, parts: int):
         self.module, self.parts = module, parts
@@ -162,7 +162,7 @@ class IrWriter:
     def over_units(
         self, name: str, numbers: Sequence[str], arrays: Sequence[str], comment: str, body: Callable[[UnitLoop], Any]
     ) -> None:
-        """A function that runs `body` for each of the given units."""
+        """Write a function that runs `body` for each unit of a list."""
         f = self.function(
             name,
             [
@@ -313,7 +313,7 @@ def _at(base: str, index: Value) -> Place:
 
 
 class UnitLoop:
-    """One unit, inside the loop over units."""
+    """Code for one unit, inside the loop over units."""
 
     def __init__(self, f: Function, unit: Value, parts: int):
         self.f, self.unit, self.parts = f, unit, parts
@@ -328,7 +328,7 @@ class UnitLoop:
         self.f.store(value, _at(field, self.unit))
 
     def total(self, term: Callable[[LoopConnection, Value], Value]) -> Value:
-        """What is carried from connection to connection, from 0; of several parts, connection k is in part k mod 4."""
+        """Return the sum of a term over the unit's connections; with 4 parts, connection k is added to part k mod 4."""
         f, zero = self.f, self.f.constant(0.0, "float")
         if self.parts == 1:
             return f.while_loop(self.first, self.end, lambda k, s: [term(LoopConnection(f, k), s[0])], [zero])[0]
@@ -352,7 +352,7 @@ class UnitLoop:
 
 
 class LoopConnection:
-    """One connection, inside the loop over those of a unit."""
+    """Code for one connection, inside the loop over the connections of a unit."""
 
     def __init__(self, f: Function, place: Value):
         self.f, self.place = f, place

@@ -1,11 +1,11 @@
-"""Layers joined by windows, shared masks and biases: the words of connect.sn, with their exact geometry.
+"""Connect layers by windows, shared masks and biases: the words of connect.sn, with SN's exact geometry.
 
 See docs/reference/sn28.md, section 3.16.
 
-Layers are lists by rows. Sizes of a layer are given as rows and columns, steps and sizes of a window as columns and
-rows (x first). Windows begin at the top left; one that would leave the layer is pushed back inside, so that sizes
-that do not fit give a warning and windows that overlap more, as in SN. Connections are made window by window, in
-reading order; within a window from its first unit to its last.
+A layer lists its units row by row. The sizes of a layer are given as rows and columns, but the steps and sizes of a
+window as columns and rows (x first). Windows start at the top left. A window that would leave the layer is shifted
+back inside: sizes that do not fit give a warning and windows that overlap more, as in SN. Connections are made window
+by window in reading order, and in a window from its first unit to its last.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from snsim.sn28.net.netspace import Netspace
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-Windows = np.ndarray  # (windows, units of a window) units
-Sharing = Callable[[Windows], np.ndarray]  # the weight of each connection, from 0, in a shape that spreads to theirs
+Windows = np.ndarray  # numbers of units, shape (windows, units per window)
+Sharing = Callable[[Windows], np.ndarray]  # from windows to weight numbers from 0, broadcastable to the windows
 
 
 # Where windows begin
 
 
 def _window_positions(caller: str, source: int, target: int, step: int, size: int, toric: bool) -> np.ndarray:
-    """The places, along one axis, of each window: shape (target, size)."""
+    """Return the positions of each window along one axis, shape (target, size)."""
     if toric:
         if not step <= size <= source:
             raise Misuse(
-                f"{caller}: a window of {size} with a step of {step} does not go around {source} units",
+                f"{caller}: a window of {size} with step {step} does not wrap around {source} units",
                 None,
-                f"write a window that is not smaller than its step, and at most {source}",
+                f"write a window from {step} (its step) to {source} units",
             )
         starts = np.minimum(np.arange(target) * step, source - step)
         return (starts[:, None] + np.arange(size)) % source
     if size > source:
         raise Misuse(
-            f"{caller}: a window of {size} does not fit in the {source} units there are",
+            f"{caller}: a window of {size} does not fit into {source} units",
             None,
-            f"write at most {source}; a window is given as columns, rows, a layer as rows, columns",
+            f"write at most {source}; a window is written as columns, rows, but a layer as rows, columns",
         )
     return np.minimum(np.arange(target) * step, source - size)[:, None] + np.arange(size)
 
@@ -57,7 +57,7 @@ def _fits(source: int, target: int, step: int, size: int, toric: bool) -> bool:
 
 
 class _Builder:
-    """One call of a word: its arguments read, its windows laid, its connections made."""
+    """Reads the arguments of one call, computes its windows and makes its connections."""
 
     def __init__(self, interpreter: Interpreter, caller: str, warning: str = ""):
         self.interpreter, self.caller = interpreter, caller
@@ -65,26 +65,26 @@ class _Builder:
         self.net = interpreter.part(Netspace)
 
     def sizes(self, first_argument: int, *values: Form) -> list[int]:
-        """Sizes and steps, 1 or more."""
+        """Return sizes and steps as whole numbers. Raise Misuse for a value below 1."""
         for i, x in enumerate(values, first_argument):
             if not isinstance(x, float):
                 raise Misuse(
-                    f"{self.caller}: {self.interpreter.describe(x)} is no size and no step",
+                    f"{self.caller}: expected a size or step, got {self.interpreter.describe(x)}",
                     i,
-                    f"`snsim help {self.caller}` tells in what order they stand",
+                    f"write a whole number of 1 or more; `snsim help {self.caller}` shows the order",
                 )
         numbers = [whole(self.caller, x, i) for i, x in enumerate(values, first_argument)]
         for i, n in enumerate(numbers, first_argument):
             if n < 1:
-                raise Misuse(f"{self.caller}: {n} is no size and no step", i, "write 1 or more")
+                raise Misuse(f"{self.caller}: expected a size or step of 1 or more, got {n}", i, "write 1 or more")
         return numbers
 
     def layer(self, layer: Form, *sizes: int) -> np.ndarray:
-        """The units of a layer, shape `sizes`."""
+        """Return the units of a layer, shape `sizes`."""
         units = self.net.units(layer, self.caller).array
         if len(units) != math.prod(sizes):
             raise Misuse(
-                f"{self.caller}: {' x '.join(map(str, sizes))} units are announced, the layer has {len(units)}",
+                f"{self.caller}: the sizes {' x '.join(map(str, sizes))} do not match a layer of {len(units)} units",
                 None,
                 f"write sizes whose product is {len(units)}",
             )
@@ -109,7 +109,7 @@ class _Builder:
         size: tuple[int, int],
         toric: bool = False,
     ) -> Windows:
-        """All pairs in rows, columns."""
+        """Return the windows of a layer of two dimensions; all pairs are (rows, columns)."""
         self.interpreter.budget.check_matrix(target[0] * target[1] * size[0] * size[1], self.caller)
         axes = list(zip(source.shape, target, step, size))
         self.warn_unless(all(_fits(*axis, toric) for axis in axes))
@@ -118,7 +118,10 @@ class _Builder:
         return windows.reshape(target[0] * target[1], size[0] * size[1])
 
     def join(self, pre: np.ndarray, post: np.ndarray, weights: np.ndarray) -> Form:
-        """Make connections, in this order; `weights` are their weights, counted from 0 for the first new one."""
+        """Make connections in this order, and return their number.
+
+        `weights` are the numbers of their weights, from 0 for the first new weight. The three arrays are broadcast.
+        """
         pres, posts, weight_offsets = (
             np.ascontiguousarray(end).reshape(-1) for end in np.broadcast_arrays(pre, post, weights)
         )
@@ -127,16 +130,17 @@ class _Builder:
 
 
 def _separate_weights(windows: Windows) -> np.ndarray:
-    """A weight for every connection."""
+    """Give every connection a weight of its own."""
     return np.arange(windows.size).reshape(windows.shape)
 
 
 def _mask_weights(windows: Windows) -> np.ndarray:
-    """A weight for every place of the window."""
+    """Give every position in the window one weight, shared by all windows."""
     return np.arange(windows.shape[1])[None, :]
 
 
 def _single_weight(windows: Windows) -> np.ndarray:
+    """Give all connections the same weight."""
     return np.zeros((1, 1), int)
 
 
@@ -176,7 +180,7 @@ def _connect_2d(
 def local_1d_connect(
     interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form, size: Form
 ) -> Form:
-    """(local-1d-connect L1 n1 L2 n2 step size): each unit of L2 sees a window of L1, with weights of its own"""
+    """(local-1d-connect L1 n1 L2 n2 step size): each unit of L2 reads a window of L1, with its own weights"""
     return _connect_1d(interpreter, "local-1d-connect", _separate_weights, (source, n, target, m, step, size))
 
 
@@ -184,7 +188,7 @@ def local_1d_connect(
 def mask_1d_connect(
     interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form, size: Form
 ) -> Form:
-    """(mask-1d-connect L1 n1 L2 n2 step size): as local-1d-connect, all windows with the same weights"""
+    """(mask-1d-connect L1 n1 L2 n2 step size): like local-1d-connect, with the same weights for all windows"""
     return _connect_1d(interpreter, "mask-1d-connect", _mask_weights, (source, n, target, m, step, size))
 
 
@@ -192,7 +196,7 @@ def mask_1d_connect(
 def equal_mask_1d_connect(
     interpreter: Interpreter, source: Form, n: Form, target: Form, m: Form, step: Form, size: Form
 ) -> Form:
-    """(equal-mask-1d-connect L1 n1 L2 n2 step size): as local-1d-connect, one weight for all connections"""
+    """(equal-mask-1d-connect L1 n1 L2 n2 step size): like local-1d-connect, with one weight for all connections"""
     return _connect_1d(
         interpreter, "equal-mask-1d-connect", _single_weight, (source, n, target, m, step, size), "mask-1d-connect"
     )
@@ -212,7 +216,7 @@ def local_2d_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(local-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): each unit of L2 sees a window of L1"""
+    """(local-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): each unit of L2 reads a window of L1"""
     return _connect_2d(
         interpreter, "local-2d-connect", _separate_weights, (source, r1, c1, target, r2, c2, xs, ys, xz, yz)
     )
@@ -232,7 +236,7 @@ def mask_2d_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): as local-2d-connect, windows share their weights"""
+    """(mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, with shared weights"""
     return _connect_2d(interpreter, "mask-2d-connect", _mask_weights, (source, r1, c1, target, r2, c2, xs, ys, xz, yz))
 
 
@@ -250,7 +254,7 @@ def equal_mask_2d_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(equal-mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): as local-2d-connect, one weight for all"""
+    """(equal-mask-2d-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, one weight for all"""
     return _connect_2d(
         interpreter,
         "equal-mask-2d-connect",
@@ -274,7 +278,7 @@ def local_toric_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(local-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): as local-2d-connect, windows wrap around"""
+    """(local-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like local-2d-connect, windows wrap around"""
     return _connect_2d(
         interpreter,
         "local-toric-connect",
@@ -298,7 +302,7 @@ def mask_toric_connect(
     xz: Form,
     yz: Form,
 ) -> Form:
-    """(mask-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): as mask-2d-connect, windows wrap around"""
+    """(mask-toric-connect L1 r1 c1 L2 r2 c2 xstep ystep xsize ysize): like mask-2d-connect, windows wrap around"""
     return _connect_2d(
         interpreter, "mask-toric-connect", _mask_weights, (source, r1, c1, target, r2, c2, xs, ys, xz, yz), toric=True
     )
@@ -339,7 +343,7 @@ def tdnn_connect(
     step: Form,
     size: Form,
 ) -> Form:
-    """(tdnn-connect L1 frames1 traits1 L2 frames2 traits2 step size): each frame of L2 sees `size` frames of L1"""
+    """(tdnn-connect L1 frames1 traits1 L2 frames2 traits2 step size): each frame of L2 reads `size` frames of L1"""
     builder = _Builder(interpreter, "tdnn-connect", "tdnn-connect:[benign warning] bad frame numbers.")
     n, p = builder.sizes(1, frames1, traits1)
     m, q, by, width = builder.sizes(4, frames2, traits2, step, size)
@@ -354,13 +358,13 @@ def tdnn_connect(
 
 @net_word("bias-connect")
 def bias_connect(interpreter: Interpreter, layer: Form) -> Form:
-    """(bias-connect layer): every unit has a bias of its own"""
+    """(bias-connect layer): gives every unit its own bias"""
     return interpreter.call("connect", 0.0, layer)
 
 
 @net_word("shared-bias-connect", "iterative")
 def shared_bias_connect(interpreter: Interpreter, layer: Form) -> Form:
-    """(shared-bias-connect layer): all units have one bias"""
+    """(shared-bias-connect layer): gives all units one shared bias"""
     builder = _Builder(interpreter, "shared-bias-connect")
     units = builder.net.units(layer, builder.caller).array
     if not len(units):
@@ -372,7 +376,7 @@ def shared_bias_connect(interpreter: Interpreter, layer: Form) -> Form:
 
 @net_word("tdnn-bias-connect", "iterative")
 def tdnn_bias_connect(interpreter: Interpreter, layer: Form, frames: Form, traits: Form) -> Form:
-    """(tdnn-bias-connect layer frames traits): the units of a trait, in all frames, have one bias"""
+    """(tdnn-bias-connect layer frames traits): gives the units of a trait, in all frames, one shared bias"""
     builder = _Builder(interpreter, "tdnn-bias-connect")
     m, q = builder.sizes(1, frames, traits)
     return builder.join(np.zeros((1, 1), int), builder.layer(layer, m, q), np.arange(q)[None, :])

@@ -1,4 +1,4 @@
-"""Nets are made: room, units, connections, shared weights, and who is connected to whom.
+"""Build a net by hand: reserve memory, make units and connections, share weights, and list neighbours.
 
 See docs/reference/sn28.md, sections 2.1 and 3.3.
 """
@@ -25,16 +25,16 @@ _F = np.float32
 
 
 def connect(space: Netspace, pre: np.ndarray, post: np.ndarray, caller: str = "connect") -> int:
-    """Connections pre[k] to post[k], in order, each with a new weight 0; the number of the first."""
+    """Connect pre[k] to post[k] in order, each with a new weight 0; return the number of the first connection."""
     return space.join(pre, post, np.arange(len(pre)), caller, new_weights=len(pre))
 
 
 def share_weights(
     space: Netspace, pre: np.ndarray, post: np.ndarray, weight: np.ndarray, caller: str = "dup-connection"
 ) -> int:
-    """Connections pre[k] to post[k], in order, that share the existing weights; the number of the first.
+    """Connect pre[k] to post[k] in order with existing weights; return the number of the first connection.
 
-    What these weights have accumulated and their last changes become 0.
+    The accumulated gradients and last changes of these weights become 0.
     """
     first = space.join(pre, post, weight, caller)
     space.delta.array[weight] = space.acc.array[weight] = 0
@@ -42,12 +42,12 @@ def share_weights(
 
 
 def weights_between(space: Netspace, pre: np.ndarray, post: np.ndarray, caller: str) -> np.ndarray:
-    """The weight of each connection pre[k] to post[k]; Misuse if one does not exist."""
+    """Return the number of the weight of each connection pre[k] to post[k]. Raise Misuse if one does not exist."""
     numbers_found = [space.connection_numbers.get(ends) for ends in zip(pre.tolist(), post.tolist())]
     if None in numbers_found:
         k = numbers_found.index(None)
         raise Misuse(
-            f"{caller}: there is no connection from unit {pre[k]} to unit {post[k]} whose weight could be shared",
+            f"{caller}: cannot share the weight from unit {pre[k]} to unit {post[k]}: they are not connected",
             None,
             f"make it first: (connect {pre[k]} {post[k]})",
         )
@@ -60,7 +60,7 @@ def weights_between(space: Netspace, pre: np.ndarray, post: np.ndarray, caller: 
 
 @net_word("alloc-net")
 def alloc_net(interpreter: Interpreter, units: Form, connections: Form, weights: Form = ABSENT) -> float:
-    """(alloc-net units connections [weights]): room for a new net, its bias unit included; gives the bytes"""
+    """(alloc-net units connections [weights]): reserves memory for a new net, bias unit included; returns its bytes"""
     interpreter.part(Settings)
     interpreter.part(FieldNumbers)
     counts = [whole("alloc-net", x, i) for i, x in enumerate((units, connections, weights)) if x is not ABSENT]
@@ -69,14 +69,14 @@ def alloc_net(interpreter: Interpreter, units: Form, connections: Form, weights:
 
 @net_word("clear-net")
 def clear_net(interpreter: Interpreter) -> Form:
-    """(clear-net): the net has no units any more but the bias, and room for as many as before"""
+    """(clear-net): removes all units except the bias; the reserved memory stays"""
     interpreter.part(Netspace).clear_net()
     return NIL
 
 
 @net_word("newneurons")
 def newneurons(interpreter: Interpreter, count: Form) -> Form:
-    """(newneurons n): the list of n new units"""
+    """(newneurons n): makes n new units; returns the list of them"""
     numbers = interpreter.part(Netspace).newneurons(whole("newneurons", count))
     return interpreter.new_list([float(unit) for unit in numbers], "newneurons")
 
@@ -86,7 +86,7 @@ def newneurons(interpreter: Interpreter, count: Form) -> Form:
 
 @net_word("connect")
 def word_connect(interpreter: Interpreter, pre: Form, post: Form, value: Form = ABSENT, rate: Form = ABSENT) -> Form:
-    """(connect pre post [w [epsilon]]): from each unit of pre to each of post, with weights w (0)"""
+    """(connect pre post [w [epsilon]]): connects each unit of pre to each unit of post, with weights w (0)"""
     space = interpreter.part(Netspace)
     sources, targets = space.units(pre, "connect").array, space.units(post, "connect").array
     interpreter.budget.check_matrix(len(sources) * len(targets), "connect")
@@ -108,7 +108,7 @@ def word_dup_connection(
     value: Form = ABSENT,
     rate: Form = ABSENT,
 ) -> Form:
-    """(dup-connection spre spost pre post [w [epsilon]]): connect pre to post with the weights of spre to spost"""
+    """(dup-connection spre spost pre post [w [epsilon]]): connects pre to post with the weights from spre to spost"""
     caller, space = "dup-connection", interpreter.part(Netspace)
     from_pre, from_post, to_pre, to_post = (
         space.units(layer, caller).array for layer in (source_pre, source_post, pre, post)
@@ -116,16 +116,16 @@ def word_dup_connection(
     for side, a, b in (("pre", from_pre, to_pre), ("post", from_post, to_post)):
         if len(a) != len(b):
             raise Misuse(
-                f"{caller}: the lists on the {side} side have {len(a)} and {len(b)} units",
+                f"{caller}: the two {side} lists have {len(a)} and {len(b)} units",
                 None,
-                f"give lists of equal length, such as {len(a)}: one unit shares with one",
+                f"write lists of equal length, such as {len(a)}: units share weights one to one",
             )
     inner = len(to_post)
     weights = weights_between(space, np.repeat(from_pre, inner), np.tile(from_post, len(from_pre)), caller)
     first = share_weights(space, np.repeat(to_pre, inner), np.tile(to_post, len(to_pre)), weights, caller)
     if value is not ABSENT:
         new = _F(number(caller, value, 4))
-        for weight in weights:  # one after the other, as a weight may come again
+        for weight in weights:  # in a loop, because the same weight may occur twice
             previous_sharers = _F(space.sharers[weight] - 1)
             w = space.weight_val.array
             w[weight] = (w[weight] * previous_sharers + new) / (previous_sharers + _F(1))
@@ -142,7 +142,7 @@ def _set_rate(space: Netspace, new: slice, rate: Form, caller: str, argument: in
 
 @net_word("cut-connection")
 def word_cut_connection(interpreter: Interpreter, pre: Form, post: Form) -> Form:
-    """(cut-connection pre post): undo the connections from each unit of pre to each of post"""
+    """(cut-connection pre post): removes the connections from each unit of pre to each unit of post"""
     space = interpreter.part(Netspace)
     targets = space.units(post, "cut-connection").array.tolist()
     for source in space.units(pre, "cut-connection").array.tolist():
@@ -165,19 +165,19 @@ def _neighbours(interpreter: Interpreter, caller: str, edges: Edges, unit: Form)
 
 @net_word("amont")
 def amont(interpreter: Interpreter, unit: Form) -> Form:
-    """(amont unit): the units that feed it, in the order in which they were connected"""
+    """(amont unit): the units that feed a unit, in the order in which they were connected"""
     return _neighbours(interpreter, "amont", interpreter.part(Netspace).incoming, unit)
 
 
 @net_word("aval")
 def aval(interpreter: Interpreter, unit: Form) -> Form:
-    """(aval unit): the units that it feeds, in the order in which they were connected"""
+    """(aval unit): the units that a unit feeds, in the order in which they were connected"""
     return _neighbours(interpreter, "aval", interpreter.part(Netspace).outgoing, unit)
 
 
 @net_word("nfanin")
 def nfanin(interpreter: Interpreter, unit: Form) -> float:
-    """(nfanin unit): how many connections enter it, that of the bias included"""
+    """(nfanin unit): the number of connections into a unit, bias included"""
     space = interpreter.part(Netspace)
     return float(space.incoming.counts[space.number(unit, "nfanin", 0)])
 
@@ -189,24 +189,24 @@ def _find_connection(interpreter: Interpreter, caller: str, pre: Form, post: For
 
 @net_word("scounter", "iterative")
 def scounter(interpreter: Interpreter, pre: Form, post: Form) -> float:
-    """(scounter pre post): how many connections share this one's weight, itself included; 0 if there is none"""
+    """(scounter pre post): the number of connections that share a connection's weight; 0 if it does not exist"""
     space, connection = _find_connection(interpreter, "scounter", pre, post)
     return 0.0 if connection is None else float(space.sharers[space.weight.array[connection]])
 
 
 @net_word("sindex", "iterative")
 def sindex(interpreter: Interpreter, pre: Form, post: Form, weight: Form = ABSENT) -> Form:
-    """(sindex pre post [k]): the number of the connection's weight, () if there is none; with k it takes that weight"""
+    """(sindex pre post [k]): the number of a connection's weight, () if it does not exist; k gives it weight k"""
     space, connection = _find_connection(interpreter, "sindex", pre, post)
     if connection is None:
         if weight is ABSENT:
             return NIL
-        raise Misuse("sindex: there is no such connection", None, "make it first: (connect pre post)")
+        raise Misuse("sindex: these two units are not connected", None, "connect them first: (connect pre post)")
     if weight is not ABSENT:
         index = whole("sindex", weight, 2)
         if not 0 <= index < space.wnum:
             raise Misuse(
-                f"sindex: there is no weight {index}: there are 0 to {space.wnum - 1}",
+                f"sindex: there is no weight {index}: the net has weights 0 to {space.wnum - 1}",
                 2,
                 f"write 0 to {space.wnum - 1}",
             )
@@ -214,27 +214,25 @@ def sindex(interpreter: Interpreter, pre: Form, post: Form, weight: Form = ABSEN
     return float(space.weight.array[connection])
 
 
-# Types of units: there is one
+# Types of units (there is only one)
 
 
 @net_word("set-neurtype-regular")
 def set_neurtype_regular(interpreter: Interpreter, layer: Form) -> Form:
-    """(set-neurtype-regular layer): the units are regular ones, as all are"""
+    """(set-neurtype-regular layer): does nothing: all units are regular"""
     interpreter.part(Netspace).units(layer, "set-neurtype-regular")
     return NIL
 
 
 @net_word("get-neurtype")
 def get_neurtype(interpreter: Interpreter, unit: Form) -> str:
-    """(get-neurtype unit): the type of a unit, "regular:0" for all"""
+    """(get-neurtype unit): the type of a unit: "regular:0" for every unit"""
     interpreter.part(Netspace).number(unit, "get-neurtype", 0)
     return "regular:0"
 
 
 def all_connections(space: Netspace) -> np.ndarray:
-    """The numbers of all connections in the order of `all-synapse`: by the unit they enter, those of a unit oldest
-    first.
-    """
+    """Return the numbers of all connections in the order of `all-synapse`: by the unit they enter, oldest first."""
     alive = np.flatnonzero(space.alive[: space.snum])
     numbers: np.ndarray = alive[np.argsort(space.post.array[alive], kind="stable")]
     return numbers

@@ -1,8 +1,8 @@
-"""Arithmetic on fields of whole layers, and of all connections that enter a layer.
+"""Arithmetic on fields of the units of a layer, and of all connections into a layer.
 
 See docs/reference/sn28.md, section 3.2.
 
-A layer's units are taken in their order, their connections newest first. A product and a sum are each rounded to
+Units are processed in the order of the layer, their connections newest first. Each product and sum is rounded to
 single precision.
 """
 
@@ -30,7 +30,7 @@ Values = Callable[[list[np.ndarray]], np.ndarray]
 
 
 class _UnitFields:
-    """The units of a layer, for a word that computes fields from fields."""
+    """Fields of the units of a layer."""
 
     def __init__(self, interpreter: Interpreter, caller: str, layer: Form):
         self.space, self.caller = interpreter.part(Netspace), caller
@@ -40,14 +40,14 @@ class _UnitFields:
         return field_number(self.space, field, self.caller, False, argument)
 
     def compute(self, target: int, sources: list[int], values: Values) -> np.ndarray:
-        """Set a field from others; what was set."""
+        """Set a field to a function of other fields, and return its new values, shape (units,)."""
         values_set = values([read_units(self.space, source, self.units) for source in sources])
         write_units(self.space, target, self.units, values_set)
         return values_set
 
 
 class _ConnectionFields:
-    """The connections that enter a layer."""
+    """Fields of the connections into a layer."""
 
     def __init__(self, interpreter: Interpreter, caller: str, layer: Form):
         self.space, self.caller = interpreter.part(Netspace), caller
@@ -59,8 +59,9 @@ class _ConnectionFields:
         return field_number(self.space, field, self.caller, True, argument)
 
     def compute(self, target: int, sources: list[int], values: Values) -> np.ndarray:
-        """As for units. A weight that several connections share is computed once for each of them, one after the
-        other.
+        """Set a field to a function of other fields, and return its new values, shape (connections,).
+
+        A weight that several connections share is computed once for each of them, in order.
         """
         array, at = link_index(self.space, target, self.connections)
         if target not in sources or len(np.unique(at)) == len(at):
@@ -98,7 +99,7 @@ def _op(interpreter: Interpreter, caller: str, field_set: _FieldSet, layer: Form
         return NIL
     if operands[4] is ABSENT:
         raise Misuse(
-            f"{caller}: the factor of the second field is missing", None, f"write ({caller} layer f1 f2 c2 f3 c3)"
+            f"{caller}: the factor c3 of the second field is missing", None, f"write ({caller} layer f1 f2 c2 f3 c3)"
         )
     second, b = fields.field(operands[3], 4), _F(number(caller, operands[4], 5))
     fields.compute(target, [first, second], lambda x: a * x[0] + b * x[1])
@@ -122,13 +123,13 @@ def _invert(
 
 @net_word("set-nfield")
 def set_nfield(interpreter: Interpreter, layer: Form, field: Form, value: Form) -> Form:
-    """(set-nfield layer f x): the field f of every unit becomes x"""
+    """(set-nfield layer f x): sets field f of every unit to x"""
     return _set(interpreter, "set-nfield", _UnitFields, layer, field, value)
 
 
 @net_word("copy-nfield")
 def copy_nfield(interpreter: Interpreter, layer: Form, field: Form, second: Form, third: Form = ABSENT) -> Form:
-    """(copy-nfield layer f1 [layer2] f2): f1 of the units becomes f2 of theirs, or of those of layer2"""
+    """(copy-nfield layer f1 [layer2] f2): sets field f1 of the units to their field f2, or to that of layer2's units"""
     space = interpreter.part(Netspace)
     target = space.units(layer, "copy-nfield")
     source = target if third is ABSENT else space.units(second, "copy-nfield")
@@ -137,7 +138,7 @@ def copy_nfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
         raise Misuse(
             f"copy-nfield: the layers have {target.count} and {source.count} units",
             None,
-            f"give two layers of equal length, such as {source.count} units",
+            f"write two layers of equal size, such as {source.count} units",
         )
     write_units(
         space, field_number(space, field, "copy-nfield", argument=1), target, read_units(space, at, source).copy()
@@ -149,39 +150,38 @@ def copy_nfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
 def op_nfield(
     interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c2: Form, f3: Form = ABSENT, c3: Form = ABSENT
 ) -> Form:
-    """(op-nfield layer f1 f2 c2 [f3 c3]): f1 = c2 f2 + c3 f3 for every unit"""
+    """(op-nfield layer f1 f2 c2 [f3 c3]): sets f1 = c2 f2 + c3 f3 for every unit"""
     return _op(interpreter, "op-nfield", _UnitFields, layer, (f1, f2, c2, f3, c3))
 
 
 @net_word("mul-nfield")
 def mul_nfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, f3: Form) -> float:
-    """(mul-nfield layer f1 f2 f3): f1 = f2 f3 for every unit; gives their sum"""
+    """(mul-nfield layer f1 f2 f3): sets f1 = f2 f3 for every unit; returns the sum of f1"""
     return _mul(interpreter, "mul-nfield", _UnitFields, layer, (f1, f2, f3))
 
 
 @net_word("invert-nfield")
 def invert_nfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c: Form) -> float:
-    """(invert-nfield layer f1 f2 c): f1 = c / f2 for every unit; gives their sum"""
+    """(invert-nfield layer f1 f2 c): sets f1 = c / f2 for every unit; returns the sum of f1"""
     return _invert(interpreter, "invert-nfield", _UnitFields, layer, f1, f2, c)
 
 
 @net_word("set-sfield")
 def set_sfield(interpreter: Interpreter, layer: Form, field: Form, value: Form) -> Form:
-    """(set-sfield layer f x): the field f of every connection that enters the layer becomes x"""
+    """(set-sfield layer f x): sets field f of every connection into the layer to x"""
     return _set(interpreter, "set-sfield", _ConnectionFields, layer, field, value)
 
 
 @net_word("copy-sfield")
 def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form, third: Form = ABSENT) -> Form:
-    """(copy-sfield layer f1 [layer2] f2): f1 of the connections becomes f2 of theirs, or of those into layer2"""
+    """(copy-sfield layer f1 [layer2] f2): sets f1 of the connections to their f2, or to f2 of those into layer2"""
     target = _ConnectionFields(interpreter, "copy-sfield", layer)
     source = target if third is ABSENT else _ConnectionFields(interpreter, "copy-sfield", second)
     if len(target.connections) != len(source.connections):
         raise Misuse(
-            f"copy-sfield: {len(target.connections)} connections enter the one layer and "
-            f"{len(source.connections)} the other",
+            f"copy-sfield: {len(target.connections)} and {len(source.connections)} connections enter the two layers",
             None,
-            "give two layers into which equally many connections lead",
+            "write two layers with equal numbers of incoming connections",
         )
     at = source.field(second if third is ABSENT else third, 2 + (third is not ABSENT))
     array, places = link_index(target.space, target.field(field, 1), target.connections)
@@ -193,19 +193,19 @@ def copy_sfield(interpreter: Interpreter, layer: Form, field: Form, second: Form
 def op_sfield(
     interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c2: Form, f3: Form = ABSENT, c3: Form = ABSENT
 ) -> Form:
-    """(op-sfield layer f1 f2 c2 [f3 c3]): f1 = c2 f2 + c3 f3 for every connection that enters the layer"""
+    """(op-sfield layer f1 f2 c2 [f3 c3]): sets f1 = c2 f2 + c3 f3 for every connection into the layer"""
     return _op(interpreter, "op-sfield", _ConnectionFields, layer, (f1, f2, c2, f3, c3))
 
 
 @net_word("mul-sfield")
 def mul_sfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, f3: Form) -> float:
-    """(mul-sfield layer f1 f2 f3): f1 = f2 f3 for every connection that enters the layer; gives their sum"""
+    """(mul-sfield layer f1 f2 f3): sets f1 = f2 f3 for every connection into the layer; returns the sum of f1"""
     return _mul(interpreter, "mul-sfield", _ConnectionFields, layer, (f1, f2, f3))
 
 
 @net_word("invert-sfield")
 def invert_sfield(interpreter: Interpreter, layer: Form, f1: Form, f2: Form, c: Form) -> float:
-    """(invert-sfield layer f1 f2 c): f1 = c / f2 for every connection that enters the layer; gives their sum"""
+    """(invert-sfield layer f1 f2 c): sets f1 = c / f2 for every connection into the layer; returns the sum of f1"""
     return _invert(interpreter, "invert-sfield", _ConnectionFields, layer, f1, f2, c)
 
 
@@ -226,13 +226,13 @@ def _from_predecessors(interpreter: Interpreter, caller: str, unit: Form, sf: Fo
 
 @net_word("set-swn")
 def set_swn(interpreter: Interpreter, unit: Form, sf: Form, nf: Form) -> Form:
-    """(set-swn unit sf nf): the field sf of every connection that enters the unit becomes nf of the unit it leaves"""
+    """(set-swn unit sf nf): sets field sf of every connection into the unit to field nf of the unit it leaves"""
     return _from_predecessors(interpreter, "set-swn", unit, sf, nf, False)
 
 
 @net_word("acc-swn")
 def acc_swn(interpreter: Interpreter, unit: Form, sf: Form, nf: Form) -> Form:
-    """(acc-swn unit sf nf): nf of the unit that each connection leaves is added to the field sf of the connection"""
+    """(acc-swn unit sf nf): adds field nf of the unit that each connection leaves to field sf of the connection"""
     return _from_predecessors(interpreter, "acc-swn", unit, sf, nf, True)
 
 
@@ -242,18 +242,20 @@ def _mean_square(interpreter: Interpreter, caller: str, field: int, layers: tupl
     units = np.concatenate([space.units(layer, caller).array for layer in layers])
     at = edges.positions(units)
     if not len(at):
-        raise Misuse(f"{caller}: no connection enters these units", None, "connect them first: (connect pre post)")
+        raise Misuse(
+            f"{caller}: these units have no incoming connections", None, "connect them first: (connect pre post)"
+        )
     values = link_array(space, field)[0][edges.weight.array[at]]
     return float(in_order(values * values) / _F(len(at)))
 
 
 @net_word("mean-sqr-weight")
 def mean_sqr_weight(interpreter: Interpreter, layer: Form, *layers: Form) -> float:
-    """(mean-sqr-weight unit...): the mean square of the weights of all connections that enter the units"""
+    """(mean-sqr-weight unit...): the mean square of the weights of all connections into the units"""
     return _mean_square(interpreter, "mean-sqr-weight", 1, (layer, *layers))
 
 
 @net_word("mean-sqr-delta")
 def mean_sqr_delta(interpreter: Interpreter, layer: Form, *layers: Form) -> float:
-    """(mean-sqr-delta unit...): the mean square of the last changes of these weights"""
+    """(mean-sqr-delta unit...): the mean square of the last changes of the weights into the units"""
     return _mean_square(interpreter, "mean-sqr-delta", 2, (layer, *layers))

@@ -1,4 +1,4 @@
-"""SN's numbers for the fields of units and connections, and the variables that hold them.
+"""SN's numbers for the fields of units and connections, and the variables that hold these numbers.
 
 See docs/reference/sn28.md, sections 2.2 and 2.3.
 """
@@ -12,7 +12,7 @@ from snsim.language.forms import symbol
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-# name of the variable that holds its number -> (number, what it is, modes of the kernel that it needs)
+# variable that holds the number -> (number, meaning, modes that the kernel must have)
 UNIT_FIELDS: dict[str, tuple[int, str, tuple[str, ...]]] = {
     "n-val": (1, "the state", ()),
     "n-sum": (2, "the weighted sum", ()),
@@ -37,9 +37,7 @@ LINK_FIELDS: dict[str, tuple[int, str, tuple[str, ...]]] = {
 
 
 class FieldNumbers:
-    """The variables n-val ... s-hess of one program: `interpreter.part(FieldNumbers)` gives those that are unset
-    their numbers, once.
-    """
+    """The variables n-val ... s-hess of one program: `interpreter.part(FieldNumbers)` sets the unset ones, once."""
 
     def __init__(self, interpreter: Interpreter):
         numbers = {name: at for fields in (UNIT_FIELDS, LINK_FIELDS) for name, (at, _, _) in fields.items()}

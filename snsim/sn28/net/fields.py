@@ -1,9 +1,9 @@
-"""Fields of units and connections by SN's numbers and names: nval ... nspare3, sval ... shess.
+"""Read and set fields of units and connections by SN's numbers and names: nval ... nspare3, sval ... shess.
 
 See docs/reference/sn28.md, sections 2.2 and 2.3.
 
-In the kernels with second order a unit has no rate and no sigma of its own: to write it is to write all connections
-that enter it, to read it is to read their mean.
+In a kernel with second derivatives, the rate and sigma belong to connections. Setting them for a unit sets them for
+all connections into the unit; reading them returns the mean over these connections.
 """
 
 from __future__ import annotations
@@ -33,20 +33,22 @@ _LINKS = {at: (name, modes) for name, (at, _, modes) in LINK_FIELDS.items()}
 def field_number(
     space: Netspace, number_argument: Form, caller: str, of_links: bool = False, argument: int | None = None
 ) -> int:
-    """A field's number. Misuse if there is none, or not in this kernel."""
+    """Return the number of a field as an int. Raise Misuse if there is no such field, or not in this kernel."""
     fields = _LINKS if of_links else _UNITS
     field = whole(caller, number_argument, argument)
     if field not in fields:
         names = ", ".join(f"{at} ({name})" for at, (name, _) in fields.items())
         raise Misuse(
-            f"{caller}: a {'connection' if of_links else 'unit'} has no field {field}", argument, f"fields: {names}"
+            f"{caller}: a {'connection' if of_links else 'unit'} has no field {field}",
+            argument,
+            f"write one of the fields {names}",
         )
     space.require(fields[field][1], f"field {fields[field][0]}")
     return field
 
 
 def read_units(space: Netspace, field: int, units: Units) -> np.ndarray:
-    """A field of some units, float32, in their order."""
+    """Return a field of some units, shape (units,), float32."""
     if field in (EPSILON, SIGMA) and space.kernel.newton:
         return _means(space.incoming, units, (space.rate if field == EPSILON else space.sigma).array)
     values: np.ndarray = space.unit[field].array[units.index]
@@ -54,7 +56,7 @@ def read_units(space: Netspace, field: int, units: Units) -> np.ndarray:
 
 
 def write_units(space: Netspace, field: int, units: Units, values: np.ndarray | float) -> None:
-    """Set a field of some units: to one number, or to one each."""
+    """Set a field of some units to one number, or to an array of shape (units,)."""
     if field in (EPSILON, SIGMA) and space.kernel.newton:
         edges = space.incoming
         of_links = (space.rate if field == EPSILON else space.sigma).array
@@ -64,13 +66,13 @@ def write_units(space: Netspace, field: int, units: Units, values: np.ndarray | 
 
 
 def _means(edges: Edges, units: Units, of_links: np.ndarray) -> np.ndarray:
-    """The mean over the connections that enter each unit, added newest first; 0 without any."""
+    """Return the mean over the connections into each unit, added newest first; 0 for a unit without connections."""
     values_by_unit = [of_links[edges.connection.array[edges.slice_of(unit)]] for unit in units.array.tolist()]
     return np.array([in_order(values) / _F(max(len(values), 1)) for values in values_by_unit], _F)
 
 
 def link_array(space: Netspace, field: int) -> tuple[np.ndarray, bool]:
-    """The array of a connection's field, and whether it is one over connections (else over weights)."""
+    """Return the array of a connection's field, and whether it is indexed by connection (else by weight)."""
     memory, per_connection = {
         1: (space.weight_val, False),
         2: (space.delta, False),
@@ -83,7 +85,7 @@ def link_array(space: Netspace, field: int) -> tuple[np.ndarray, bool]:
 
 
 def link_index(space: Netspace, field: int, connections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The array of a field, and where the given connections stand in it."""
+    """Return the array of a field, and the indices of the given connections in it."""
     array, per_connection = link_array(space, field)
     return array, connections if per_connection else space.weight.array[connections]
 
@@ -109,7 +111,7 @@ def _unit_word(name: str, field: int, meaning: str, modes: tuple[str, ...]) -> N
     def access(interpreter: Interpreter, unit: Form, value: Form = ABSENT) -> float:
         return _access_unit(interpreter, name, field, unit, value)
 
-    access.__doc__ = f"({name} unit [x]): {meaning} of a unit; x becomes it"
+    access.__doc__ = f"({name} unit [x]): {meaning} of a unit; x sets it"
     net_word(name, *modes)(access)
 
 
@@ -120,7 +122,7 @@ _unit_word("nspare", 11, "the first spare field", ())
 
 @net_word("nfield")
 def nfield(interpreter: Interpreter, unit: Form, field: Form, value: Form = ABSENT) -> float:
-    """(nfield unit f [x]): the field of number f of a unit; x becomes it"""
+    """(nfield unit f [x]): field number f of a unit; x sets it"""
     at = field_number(interpreter.part(Netspace), field, "nfield", argument=1)
     return _access_unit(interpreter, "nfield", at, unit, value)
 
@@ -138,7 +140,7 @@ def _access_link(interpreter: Interpreter, caller: str, field: int, pre: Form, p
         raise Misuse(
             f"{caller}: there is no connection from unit {ends[0]} to unit {ends[1]}",
             None,
-            f"(connect {ends[0]} {ends[1]}) makes one",
+            f"connect them first: (connect {ends[0]} {ends[1]})",
         )
     array, per_connection = link_array(space, field)
     at = connection if per_connection else space.weight.array[connection]
@@ -151,7 +153,7 @@ def _link_word(name: str, field: int, meaning: str, modes: tuple[str, ...]) -> N
     def access(interpreter: Interpreter, pre: Form, post: Form, value: Form = ABSENT) -> Form:
         return _access_link(interpreter, name, field, pre, post, value)
 
-    access.__doc__ = f"({name} pre post [x]): {meaning} from pre to post, () if there is none; x becomes it"
+    access.__doc__ = f"({name} pre post [x]): {meaning} from pre to post, () if they are not connected; x sets it"
     net_word(name, *modes)(access)
 
 
@@ -161,6 +163,6 @@ for _name, (_at, _meaning, _modes) in LINK_FIELDS.items():
 
 @net_word("sfield")
 def sfield(interpreter: Interpreter, pre: Form, post: Form, field: Form, value: Form = ABSENT) -> Form:
-    """(sfield pre post f [x]): the field of number f of a connection, () if there is none; x becomes it"""
+    """(sfield pre post f [x]): field number f of a connection, () if there is no connection; x sets it"""
     at = field_number(interpreter.part(Netspace), field, "sfield", True, 2)
     return _access_link(interpreter, "sfield", at, pre, post, value)

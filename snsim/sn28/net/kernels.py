@@ -1,13 +1,13 @@
-"""The four kernels of SN-2.8, what each allows, and which one a program runs with.
+"""The four kernels of SN-2.8, their abilities, and the choice of one for a program.
 
 See docs/reference/sn28.md, section 2.4.
 
-    sn28         one weight a connection, on-line gradient; rates stand on units
-    sn28ite      shared weights and accumulators, so batches and conjugate gradient; rates stand on units
-    sn28new      second order on line; rates stand on connections
-    sn28itenew   both: second order in batches and OBD too
+    sn28         one weight for each connection, on-line gradient; rates belong to units
+    sn28ite      shared and accumulated weights, so also batches and conjugate gradient; rates belong to units
+    sn28new      on-line second order; rates belong to connections
+    sn28itenew   both, so also second order in batches and optimal brain damage
 
-They differ in numbers where a program uses momentum, decay or rates, so one must be chosen before any of that.
+They give different numbers with momentum, decay or rates, so the kernel must be chosen before these are used.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from snsim.registry import Shelf, suggest
 
 @dataclass(frozen=True)
 class Kernel:
-    """One of the four. `iterative`: weights may be shared and are accumulated. `newton`: there are second
-    derivatives, and the rate of a connection stands on it and not on the unit it enters (SN's SYNEPSILON).
+    """One of the four kernels.
+
+    `iterative`: weights can be shared, and gradients are accumulated. `newton`: second derivatives exist, and
+    rates belong to connections instead of units (SN's SYNEPSILON).
     """
 
     name: str
@@ -33,6 +35,7 @@ class Kernel:
     newton: bool
 
     def has(self, modes: Iterable[str]) -> bool:
+        """Return whether the kernel has all of these modes ("iterative", "newton")."""
         return all(getattr(self, mode) for mode in modes)
 
 
@@ -48,27 +51,27 @@ KERNELS = {
 
 
 def kernel_named(name: str) -> Kernel:
-    """The kernel of this name. Misuse with the names there are if it is none."""
+    """Return the kernel of this name. Raise Misuse, with the known names, if there is none."""
     if name not in KERNELS:
         raise Misuse(f'there is no kernel "{name}"', 0, suggest(name, list(KERNELS), "kernels"))
     return KERNELS[name]
 
 
 def smallest_kernel(modes: Iterable[str]) -> Kernel:
-    """The first of the four that has these modes ("iterative", "newton")."""
+    """Return the first of the four kernels that has these modes ("iterative", "newton")."""
     required = set(modes)
     return next(k for k in KERNELS.values() if k.has(required))
 
 
 def missing_modes_error(name: str, modes: Iterable[str], now: Kernel, why: str = "") -> Misuse:
-    """The refusal of a word that the kernel does not have."""
+    """Return the error for a word that needs modes which the current kernel does not have."""
     capable = [k.name for k in KERNELS.values() if k.has(modes)]
     wider = smallest_kernel({*modes, *(mode for mode in ("iterative", "newton") if now.has([mode]))}).name
     return Misuse(
         f"kernel {now.name} has no {name}{why}: {' and '.join(capable)} "
         + ("has it" if len(capable) == 1 else "have it"),
         None,
-        f'begin the program with (libload "sn28/{wider}"), or run it with --kernel {wider}',
+        f'start the program with (libload "sn28/{wider}"), or run it with --kernel {wider}',
     )
 
 
@@ -78,10 +81,10 @@ _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|;[^\n]*|[^\s()\[\]{}\'`,~";]+|[(]')
 
 
 def needed_kernel(sources: Iterable[Source], functions: Shelf[Procedure]) -> Kernel:
-    """The kernel for a program that names none: the first of the four that has every word in its texts.
+    """Return the kernel for a program that names none: the first of the four that has all words in its texts.
 
-    Texts are looked through as they stand, whether a word is reached or not, before anything is computed; a word that
-    the program defines itself does not count.
+    The texts are scanned before anything runs, so a word counts even if it is never called. A word that the program
+    defines itself does not count.
     """
     modes: set[str] = set()
     for source in sources:

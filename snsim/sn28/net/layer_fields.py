@@ -1,4 +1,4 @@
-"""Fields of units and weights, layer by layer: `state`, `weight` and their kin.
+"""Read and set fields of units and weights layer by layer: `state`, `weight` and similar words.
 
 See docs/reference/sn28.md, section 3.14.
 """
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 
 def layer_units(interpreter: Interpreter, caller: str, layer: Form) -> Units:
-    """The units of a layer, all if none is given."""
+    """Return the units of a layer, or all units if `layer` is ABSENT."""
     space = interpreter.part(Netspace)
     return space.all_units if layer is ABSENT else space.units(layer, caller)
 
 
 def field_values(interpreter: Interpreter, caller: str, field_number: int, layer: Form = ABSENT) -> list[float]:
-    """The values of a field of the units of a layer, of all units if none is given."""
+    """Return the values of a field for the units of a layer, or for all units if `layer` is ABSENT."""
     units = layer_units(interpreter, caller, layer)
     values: list[float] = read_units(interpreter.part(Netspace), field_number, units).astype(float).tolist()
     return values
 
 
 def set_field(interpreter: Interpreter, caller: str, field_number: int, value: Form, layer: Form = ABSENT) -> None:
-    """Set a field of the units of a layer to a number, or to those of a list; without a layer, of all but the bias."""
+    """Set a field of the units of a layer to a number or a list of numbers; without a layer, of all but the bias."""
     space = interpreter.part(Netspace)
     units = Units(space.all_units.array[1:]) if layer is ABSENT else layer_units(interpreter, caller, layer)
     if isinstance(value, float):
@@ -49,18 +49,18 @@ def set_field(interpreter: Interpreter, caller: str, field_number: int, value: F
     values = [number(caller, x, None) for x in interpreter.elements(value, caller)]
     if len(values) != units.count:
         raise Misuse(
-            f"{caller}: {len(values)} values are given for {units.count} units",
+            f"{caller}: {len(values)} values for {units.count} units",
             None,
-            f"give {units.count} values, or one number for all",
+            f"write {units.count} values, or one number for all",
         )
     write_units(space, field_number, units, np.array(values))
 
 
 def read_or_set_field(interpreter: Interpreter, name: str, field_number: int, arguments: tuple[Form, ...]) -> Form:
-    """What `state` does for its field: () gives all, (l) a layer's; (x), (l x) and (l list) set."""
+    """Read or set a field like `state`: () and (layer) read, (x), (layer x) and (layer list) set."""
     if len(arguments) > 2:
         raise Misuse(
-            f"{name}: {len(arguments)} arguments are given, at most 2 taken",
+            f"{name} takes at most 2 arguments; {len(arguments)} given",
             None,
             f"write ({name} layer) or ({name} layer x)",
         )
@@ -72,10 +72,14 @@ def read_or_set_field(interpreter: Interpreter, name: str, field_number: int, ar
 
 @word("mapncar")
 def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
-    """(mapncar f args): what (state . args) does, for a function like nval: (f unit) gives, (f unit x) sets"""
+    """(mapncar f args): like (state . args), with a function like nval: (f unit) reads, (f unit x) sets"""
     items = interpreter.elements(arguments, "mapncar")
     if len(items) > 2:
-        raise Misuse(f"mapncar: {len(items)} arguments are given, at most 2 taken", 1)
+        raise Misuse(
+            f"mapncar: the list has {len(items)} arguments; at most 2 are allowed",
+            1,
+            "write (mapncar f (list layer x))",
+        )
     if not items or (len(items) == 1 and not isinstance(items[0], float)):
         units = layer_units(interpreter, "mapncar", items[0] if items else ABSENT).array.tolist()
         return interpreter.new_list([interpreter.apply(function, [float(u)]) for u in units], "mapncar")
@@ -85,9 +89,9 @@ def mapncar(interpreter: Interpreter, function: Form, arguments: Form) -> Form:
     values = interpreter.elements(value, "mapncar") if isinstance(value, Pair) else [value] * len(units)
     if len(values) != len(units):
         raise Misuse(
-            f"mapncar: {len(values)} values are given for {len(units)} units",
+            f"mapncar: {len(values)} values for {len(units)} units",
             1,
-            f"give {len(units)} values, or a layer of {len(values)} units",
+            f"write {len(units)} values, or a layer of {len(values)} units",
         )
     for unit, x in zip(units, values):
         interpreter.apply(function, [float(unit), x])
@@ -114,7 +118,7 @@ def _add_access(name: str, field_number: int, modes: tuple[str, ...], meaning: s
         return read_or_set_field(interpreter, name, field_number, arguments)
 
     read_or_set.__doc__ = (
-        f"({name} [layer] [x]): the {meaning} of a layer, or of all units; with a number or a list, sets them"
+        f"({name} [layer] [x]): the {meaning} of a layer or of all units; a number or list x sets them"
     )
     net_word(name, *modes)(read_or_set)
 
@@ -127,32 +131,32 @@ for _field in _FIELDS:
 
 
 def connections_into(net: Netspace, unit: int) -> np.ndarray:
-    """Where the connections into a unit stand in `net.incoming`, oldest first."""
+    """Return the positions in `net.incoming` of the connections into a unit, oldest first."""
     stored = net.incoming.slice_of(unit)
     return np.arange(stored.stop - 1, stored.start - 1, -1)
 
 
 @word("weight")
 def weight(interpreter: Interpreter, unit: Form, layer: Form = ABSENT) -> Form:
-    """(weight u [layer]): the weights into u, oldest first; with a layer, one for each of its units, or ()"""
+    """(weight u [layer]): the weights into unit u, oldest first; with a layer, its units' weights, () for none"""
     return _weight_values(interpreter, "weight", "weight_val", unit, layer)
 
 
 @word("deltaw")
 def deltaw(interpreter: Interpreter, unit: Form, layer: Form = ABSENT) -> Form:
-    """(deltaw u [layer]): the last changes of the weights into u, oldest first; with a layer, as weight"""
+    """(deltaw u [layer]): the last changes of the weights into unit u, oldest first; a layer works as in weight"""
     return _weight_values(interpreter, "deltaw", "delta", unit, layer)
 
 
 @word("set-weight")
 def set_weight(interpreter: Interpreter, unit: Form, values: Form) -> Form:
-    """(set-weight u list): sets the weights into u, oldest first"""
+    """(set-weight u list): sets the weights into unit u, oldest first"""
     return _set_weights(interpreter, "set-weight", "weight_val", unit, values)
 
 
 @word("set-deltaw")
 def set_deltaw(interpreter: Interpreter, unit: Form, values: Form) -> Form:
-    """(set-deltaw u list): sets the last changes of the weights into u, oldest first"""
+    """(set-deltaw u list): sets the last changes of the weights into unit u, oldest first"""
     return _set_weights(interpreter, "set-deltaw", "delta", unit, values)
 
 
@@ -176,9 +180,9 @@ def _set_weights(interpreter: Interpreter, caller: str, attribute: str, unit: Fo
     items = [number(caller, x, 1) for x in interpreter.elements(values, caller)]
     if len(items) != len(numbers):
         raise Misuse(
-            f"{caller}: {len(items)} values are given for the {len(numbers)} connections into unit {target}",
+            f"{caller}: {len(items)} values for the {len(numbers)} connections into unit {target}",
             1,
-            f"give {len(numbers)} values; the bias counts, if it is connected",
+            f"write {len(numbers)} values, including one for the bias if it is connected",
         )
     getattr(net, attribute).array[numbers] = items
     return values
@@ -186,21 +190,21 @@ def _set_weights(interpreter: Interpreter, caller: str, attribute: str, unit: Fo
 
 @word("dump-weights")
 def dump_weights(interpreter: Interpreter) -> Form:
-    """(dump-weights): the list, for each unit from 0, of the weights into it; rest-weights sets them again"""
+    """(dump-weights): a list with the weights into each unit, from unit 0; rest-weights restores them"""
     net = interpreter.part(Netspace)
     return interpreter.new_list([interpreter.call("weight", float(unit)) for unit in range(net.nnum)], "dump-weights")
 
 
 @word("rest-weights")
 def rest_weights(interpreter: Interpreter, dumped: Form) -> Form:
-    """(rest-weights list): sets all weights to what dump-weights gave"""
+    """(rest-weights list): sets all weights to those that dump-weights returned"""
     net = interpreter.part(Netspace)
     lists = interpreter.elements(dumped, "rest-weights")
     if len(lists) != net.nnum:
         raise Misuse(
-            f"rest-weights: the weights of {len(lists)} units are given, the net has {net.nnum}",
+            f"rest-weights: the list has weights of {len(lists)} units but the net has {net.nnum}",
             0,
-            "give the list that (dump-weights) made of this net",
+            "write a list that (dump-weights) returned for this net",
         )
     for unit, values in enumerate(lists):
         interpreter.call("set-weight", float(unit), values)
@@ -212,14 +216,14 @@ def rest_weights(interpreter: Interpreter, dumped: Form) -> Form:
 
 @special_word("all-neuron")
 def all_neuron(interpreter: Interpreter, form: Pair) -> Form:
-    """(all-neuron (i) form...): the forms for each unit i, from 0, the bias; the value of the last"""
+    """(all-neuron (i) form...): evaluates the forms for each unit i, from 0, the bias; returns the last value"""
     units = [(float(unit),) for unit in range(interpreter.part(Netspace).nnum)]
     return _evaluate_loop(interpreter, form, "(all-neuron (i) form...)", 1, units)
 
 
 @special_word("all-synapse")
 def all_synapse(interpreter: Interpreter, form: Pair) -> Form:
-    """(all-synapse (i j) form...): the forms for each connection from i to j, by j, oldest first; the last value"""
+    """(all-synapse (i j) form...): evaluates the forms for each connection i to j, by j, oldest first"""
     net = interpreter.part(Netspace)
     connections = all_connections(net)
     ends = zip(net.pre.array[connections].astype(float).tolist(), net.post.array[connections].astype(float).tolist())
@@ -229,11 +233,15 @@ def all_synapse(interpreter: Interpreter, form: Pair) -> Form:
 def _evaluate_loop(
     interpreter: Interpreter, form: Pair, syntax: str, count: int, rounds: Sequence[tuple[float, ...]]
 ) -> Form:
-    """The body for each round, with the variables bound to its numbers."""
+    """Evaluate the body once for each tuple of numbers, with the variables bound to them; return the last value."""
     head = form.cdr
     names = list(head.car) if isinstance(head, Pair) and isinstance(head.car, Pair) else []
     if len(names) != count or not all(isinstance(name, Symbol) for name in names):
-        raise Misuse(f"{form.car}: {count} name{'s are' if count > 1 else ' is'} wanted first", 0, f"write {syntax}")
+        raise Misuse(
+            f"{form.car}: the first argument is not a list of {count} name{'s' if count > 1 else ''}",
+            0,
+            f"write {syntax}",
+        )
     bindings = [interpreter.bind(name, NIL) for name in names]
     value: Form = NIL
     try:

@@ -1,4 +1,4 @@
-"""How a word of SN-2.8 that computes with the net is defined: the kernel it needs."""
+"""The decorator for words of SN-2.8 that compute with the net and may need a certain kernel."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 class KernelWord(Procedure):
-    """A word that computes with the net: it needs a kernel with some modes, and lets numbers run to infinity, as C
-    does, when a net diverges.
+    """A word that computes with the net and may need certain modes of the kernel.
+
+    When a net diverges, its numbers become infinite as in C, without NumPy warnings.
     """
 
     def __init__(self, primitive: Primitive, modes: frozenset[str]):
@@ -41,9 +42,10 @@ class KernelWord(Procedure):
 
 
 def net_word(name: str, *modes: str, makes: bool = False) -> Callable[[F], F]:
-    """Decorator: as `vocabulary.word`, for a word that needs a kernel with these modes.
+    """Decorate a Python function to add it as a word that needs a kernel with these modes.
 
-    A program that calls it with another kernel is told which ones have it.
+    It works as `vocabulary.word` does. With another kernel, a call raises Misuse and names the kernels
+    that have the word.
     """
 
     def add(body: F) -> F:
@@ -58,6 +60,8 @@ def net_word(name: str, *modes: str, makes: bool = False) -> Callable[[F], F]:
 
 
 def _add_mode_predicate(name: str, mode: str, meaning: str) -> None:
+    """Add a word of no argument that returns whether the kernel has a mode ("" for a mode that no kernel has)."""
+
     def predicate(interpreter: Interpreter) -> bool:
         from snsim.sn28.net.netspace import Netspace
 
@@ -67,13 +71,7 @@ def _add_mode_predicate(name: str, mode: str, meaning: str) -> None:
     net_word(name)(predicate)
 
 
-_add_mode_predicate("iterative-mode", "iterative", "the kernel shares and accumulates weights")
-
-
+_add_mode_predicate("iterative-mode", "iterative", "weights can be shared and gradients accumulated in this kernel")
 _add_mode_predicate("newton-mode", "newton", "the kernel has second derivatives")
-
-
 _add_mode_predicate("synepsilon-mode", "newton", "the kernel keeps rates on connections and not on units")
-
-
-_add_mode_predicate("desired-mode", "", "units keep a desired value of their own, which no kernel of SN-2.8 has")
+_add_mode_predicate("desired-mode", "", "units have a field for a desired value, which no kernel of SN-2.8 has")

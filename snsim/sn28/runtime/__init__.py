@@ -1,1 +1,1 @@
-"""What SN-2.8 programs find round them: files, random numbers, settings, system."""
+"""The environment of an SN-2.8 program: files, random numbers, library variables and system calls."""

@@ -1,8 +1,9 @@
-"""The files an SN program names: where one is read from, and where one is written.
+"""Find the files that an SN-2.8 program reads and writes.
 
-A name is looked for in the run folder (what this program itself wrote), beside the text that is running, in the
-program's folder, in the folder of `--data-dir`, in that of the variable SNSIM_DATA and in its `sn28` folder; each as
-it stands, then with the suffixes of the word. A program reads nowhere else, and writes into its run folder only.
+A name is searched in this order: the run folder (files that this program wrote), the folder of the running text, the
+program's folder, the folder of `--data-dir`, the folder of the variable SNSIM_DATA and its `sn28` folder. In each
+folder the name is tried as written, then with the suffixes of the word. A program reads from no other folder, and
+writes only into its run folder.
 """
 
 from __future__ import annotations
@@ -36,41 +37,45 @@ from snsim.sn28.runtime.host import host_of
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_BYTES_PER_ELEMENT = 16  # more than any format takes for an element of a matrix, as a number of a text
+_BYTES_PER_ELEMENT = 16  # more than any format needs for one element of a matrix, text included
 
 
 class ProgramFiles:
-    """The files of one program: `interpreter.part(Files)`."""
+    """The files of one program, from `interpreter.part(ProgramFiles)`."""
 
     def __init__(self, interpreter: Interpreter):
         self._interpreter = interpreter
         self._output: Path | None = None
         self._warned: set[str] = set()
-        self._sizes: dict[Path, int] = {}  # of the files that the program wrote, and its folders
+        self._sizes: dict[Path, int] = {}  # size in bytes of each file and folder that the program wrote
         self._total = 0
 
     def readable_path(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
-        """The file that a name means, as it stands or with one of the suffixes (".mat").
+        """Return the path of a file to read, under its name or its name with one of the suffixes (".mat").
 
-        Misuse, about the argument of that number, if it is in none of the folders.
+        Raise Misuse if the file is in none of the folders; `argument` is the number of the argument at fault.
         """
         path = self.find(name, *suffixes, argument=argument)
         if path is not None:
             return path
         for _, candidate in self._candidates(name, suffixes, argument):
             if exists(candidate) and not is_folder(candidate):
-                raise Misuse(f'"{shown(name)}" is a pipe or a device, not a plain file', argument, "name a plain file")
+                raise Misuse(
+                    f'"{shown(name)}" is a pipe or a device, not a plain file',
+                    argument,
+                    "write the name of a plain file",
+                )
         folders = {resolve(folder): str(folder) for folder in reversed(list(self._search_folders()))}
         places = ", ".join(reversed(folders.values())) or "no folder"
         with_suffixes = f" (nor with {' or '.join(suffixes)})" if suffixes else ""
         raise Misuse(
-            f'there is no file "{shown(name)}"{with_suffixes} in {places}',
+            f'file "{shown(name)}"{with_suffixes} not found in {places}',
             argument,
-            "put it beside the program, or name its folder by --data-dir or in SNSIM_DATA",
+            "put it in the folder of the program, or name its folder with --data-dir or SNSIM_DATA",
         )
 
     def find(self, name: str, *suffixes: str, argument: int | None = 0) -> Path | None:
-        """The file that a name means, None if there is none. Misuse for a name that can lead to no file."""
+        """Return the path of a file, or None if there is none. Raise Misuse for a name that no file can have."""
         for shortened, path in self._candidates(name, suffixes, argument):
             if is_file(path):
                 self._warn_elsewhere(name, shortened, path)
@@ -78,7 +83,7 @@ class ProgramFiles:
         return None
 
     def _candidates(self, name: str, suffixes: Sequence[str], argument: int | None) -> Iterator[tuple[str, Path]]:
-        """Where a file of this name may be, and the part of the name that was looked up there."""
+        """Yield each possible path of a file, with the part of its name that was searched for."""
         for shortened in _without_parents(name):
             for folder in self._search_folders():
                 for suffix in ("", *suffixes):
@@ -87,19 +92,20 @@ class ProgramFiles:
                         yield shortened, path
 
     def writable_path(self, name: str, *suffixes: str, argument: int | None = 0) -> Path:
-        """The place of a file to be written, in the run folder, which is made now if this is the first one.
+        """Return the path in the run folder of a file to write, and make the run folder if it does not exist yet.
 
-        The first suffix is added if the name has none. Misuse if the name leads outside, or nothing is written here.
+        The first suffix is added to a name that has none. Raise Misuse if the path is outside the run folder, or if the
+        program has no run folder.
         """
         output = self._interpreter.part(host_of).output
         if output is None:
             raise Misuse(
-                f'"{shown(name)}" is not written: there is no run folder here',
+                f'cannot write "{shown(name)}": this program has no run folder',
                 argument,
-                "snsim run gives the program a run folder, and puts there what it writes",
+                "start the program with snsim run, which makes a run folder for its files",
             )
         _check_relative(name, argument)
-        _inside(Path(), name, argument)  # before a run folder is made for it
+        _inside(Path(), name, argument)  # checks the name before the run folder is made
         if suffixes and not PurePosixPath(name).suffix:
             name += suffixes[0]
         if self._output is None:
@@ -107,9 +113,9 @@ class ProgramFiles:
         path = _inside(self._output, name, argument)
         if path is None or (os.path.lexists(path) and not is_file(path)):
             raise Misuse(
-                f'"{shown(name)}" is {"no plain file" if path else "outside"} of the run folder',
+                f'cannot write "{shown(name)}": it is {"not a plain file" if path else "outside the run folder"}',
                 argument,
-                "give another name",
+                "choose another name",
             )
         for folder in reversed([path, *path.relative_to(self._output).parents][:-1]):
             self.record_size(self._output / folder, 0)
@@ -121,19 +127,19 @@ class ProgramFiles:
         return path
 
     def written_path(self, name: str) -> Path | None:
-        """The file of this name in the run folder, None if there is none. Misuse if the name leads outside."""
+        """Return the path of a file in the run folder, or None if there is none. Raise Misuse if it is outside."""
         _check_relative(name)
         path = None if self._output is None else _inside(self._output, name, 0)
         return path if path is not None and is_file(path) else None
 
     def read(self, path: Path, argument: int | None = 0) -> bytes:
-        """The bytes of a file; Misuse if it cannot be read, or is larger than any matrix may be."""
+        """Return the bytes of a file. Raise Misuse if it cannot be read or is larger than the largest matrix."""
         with self.open(path, argument) as file:
             return file.read()
 
     @contextmanager
     def open(self, path: Path, argument: int | None = 0) -> Iterator[BinaryIO]:
-        """A file that is open to be read; Misuse as in `content`, and for a fault of the file that the block meets."""
+        """Open a file for reading. Raise Misuse as `read` does, and also for read errors inside the `with` block."""
         limit = _BYTES_PER_ELEMENT * self._interpreter.limits.matrix_elements
         try:
             with open_file(path, limit, what="a file that a program reads") as file:
@@ -145,7 +151,7 @@ class ProgramFiles:
             raise Misuse(fault.message, argument, fault.hint) from None
 
     def write(self, path: Path, content: bytes, argument: int | None = 0) -> None:
-        """Put bytes in a file; Misuse if that cannot be done, LimitError if it would be too much."""
+        """Write bytes to a file. Raise Misuse if that fails, LimitError if the program writes too much."""
         self.record_size(path, len(content))
         try:
             write_atomically(path, content, durable=False)
@@ -154,7 +160,7 @@ class ProgramFiles:
             raise Misuse(sentence, argument, remedy) from None
 
     def append(self, path: Path, content: bytes, argument: int | None = 0) -> None:
-        """Add bytes to a file; Misuse if that cannot be done, LimitError if it would be too much."""
+        """Append bytes to a file. Raise Misuse if that fails, LimitError if the program writes too much."""
         try:
             with path.open("ab") as file:
                 self.record_size(path, file.tell() + len(content))
@@ -164,11 +170,14 @@ class ProgramFiles:
             raise Misuse(sentence, argument, remedy) from None
 
     def refresh_size(self, path: Path) -> None:
-        """Count a file that was written to otherwise, or that was removed; LimitError if it is too much."""
+        """Record the present size of a file that other code changed or removed. Raise LimitError as `record_size` does."""
         self.record_size(path, path.stat().st_size if path.exists() else None)
 
     def record_size(self, path: Path, size: int | None) -> None:
-        """Keep account of what is on the disk: a file or folder of so many bytes, or no longer there (None)."""
+        """Record the size in bytes of a file or folder on the disk; None for one that was removed.
+
+        Raise LimitError if the program has written too many files or bytes.
+        """
         limits, place = self._interpreter.limits, self._interpreter.place
         self._total += (size or 0) - self._sizes.pop(path, 0)
         if size is None:
@@ -176,21 +185,21 @@ class ProgramFiles:
         self._sizes[path] = size
         if len(self._sizes) > limits.written_files:
             raise exceeded(
-                "the program writes too many files",
+                "the program wrote too many files",
                 limits.written_files,
                 place(),
-                "write more into each: (open-append ...) adds to a file, (unlink ...) removes one",
+                "put more into each file with (open-append ...), or remove files with (unlink ...)",
             )
         if self._total > limits.written_bytes:
             raise exceeded(
-                "the program writes too many bytes",
+                "the program wrote too many bytes",
                 limits.written_bytes,
                 place(),
-                "write less, or remove files by (unlink ...); `snsim run --megabytes N` allows more",
+                "write less, or remove files with (unlink ...); `snsim run --megabytes N` allows more",
             )
 
     def _search_folders(self) -> Iterator[Path]:
-        """Where a name is looked for, in order."""
+        """Yield the folders in which a name is searched, in order."""
         access, place = self._interpreter.files, self._interpreter.place()
         if self._output is not None:
             yield self._output
@@ -208,14 +217,14 @@ class ProgramFiles:
             raise Misuse(error.faults[0].message, None, error.faults[0].hint) from None
 
     def _warn_elsewhere(self, name: str, shortened: str, path: Path) -> None:
-        """A name that leads out of its folder is said to be found elsewhere, once."""
+        """Warn, once for each name, that a name with `..` was found in another folder."""
         if name != shortened and name not in self._warned:
             self._warned.add(name)
             self._interpreter.warnings.append(
                 Fault(
-                    f'"{name}" leads out of its folder; {path} is read',
+                    f'"{name}" leaves its folder; reading {path} instead',
                     self._interpreter.place(),
-                    hint=f'write "{path.name}", or the folder of the data with --data-dir',
+                    hint=f'write "{path.name}", and name the data folder with --data-dir if needed',
                     severity="warning",
                 )
             )
@@ -225,19 +234,18 @@ def _check_relative(name: str, argument: int | None = 0) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.name:
         raise Misuse(
-            f'"{shown(name)}" lies outside of the run folder',
+            f'"{shown(name)}" is outside the run folder',
             argument,
-            "a program changes files of its run folder only: give a relative name without ..",
+            "write a relative name without ..: a program changes files only in its run folder",
         )
     if is_own(path.parts[0]):
-        raise Misuse(
-            f'"{shown(name)}" is a name that snsim keeps to itself in a run folder', argument, "give another name"
-        )
+        raise Misuse(f'"{shown(name)}" is reserved for snsim in a run folder', argument, "choose another name")
 
 
 def _without_parents(name: str) -> Iterator[str]:
-    """The name; of one that begins with `..` (demonstrations named their data so, relative to the library of the
-    simulator) also what is left without `..` and then without the first folders.
+    """Yield the name, and for a name with `..` also its parts without `..` and without the first folders.
+
+    SN's demonstrations name their data relative to the library of the simulator, as in "../data/f.mat".
     """
     yield name
     parts = PurePosixPath(name).parts
@@ -248,8 +256,8 @@ def _without_parents(name: str) -> Iterator[str]:
 
 
 def _inside(folder: Path, name: str, argument: int | None) -> Path | None:
-    """The path of a name in a folder; None if it leads out of the folder. Misuse for a name that leads nowhere."""
+    """Return the path of a name in a folder, or None if it is outside. Raise Misuse for a name no file can have."""
     try:
         return None if resolve_inside(folder, name) is None else folder / name
     except PathError as reason:
-        raise Misuse(f'"{shown(name)}" names no file: {reason}', argument, "give another name") from None
+        raise Misuse(f'"{shown(name)}" is not a file name: {reason}', argument, "choose another name") from None

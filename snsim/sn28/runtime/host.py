@@ -1,4 +1,4 @@
-"""What is said about a program of SN-2.8 beside its text: by the command line, or by whoever runs it."""
+"""The host of an SN-2.8 program: the run folder, data folder, user and options that its caller provides."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Host:
-    """Where a program runs. `output` makes the run folder, and is called when something is first written."""
+    """The run folder, data folder, user and options of one program.
 
-    kernel: str | None = None  # of the four, for a program that chooses none
-    data_dir: Path | None = None  # where its files are looked for before SNSIM_DATA
-    output: Callable[[], Path] | None = None  # None: it writes nothing
-    ask: Callable[[str], bool] | None = None  # puts a question to the user; None: nobody is there
-    windows: bool = False  # whether windows are shown while it runs
-    pictures: str | None = None  # the kind of file in which its windows are saved at the end, "svg" or "png"
-    fast: bool = False  # whether sums may be added in another order than SN's
+    `output` makes the run folder; it is called when the program first writes a file.
+    """
+
+    kernel: str | None = None  # name of the kernel for a program that chooses none
+    data_dir: Path | None = None  # searched for the program's files before SNSIM_DATA
+    output: Callable[[], Path] | None = None  # None: the program may not write files
+    ask: Callable[[str], bool] | None = None  # asks the user a yes-no question; None: no terminal
+    windows: bool = False  # whether windows are shown while the program runs
+    pictures: str | None = None  # file type in which its windows are saved at the end, "svg" or "png"
+    fast: bool = False  # whether sums may be added in a different order than SN's
 
 
 def host_of(interpreter: Interpreter) -> Host:
-    """The surroundings of a program nothing is said about; others are set by `interpreter.keep(surroundings, ...)`."""
+    """Return the default host of a program; `interpreter.keep(host_of, host)` sets another."""
     return Host()
 
 
 @contextmanager
 def scratch() -> Iterator[Host]:
-    """Surroundings of a program that is only looked at: what it writes is thrown away at the end."""
+    """Provide a host for a program that is only analysed: the files it writes are deleted at the end."""
     with ExitStack() as stack:
         yield Host(output=lambda: Path(stack.enter_context(TemporaryDirectory(prefix="snsim-"))))

@@ -1,4 +1,4 @@
-"""Functions that words of SN-2.8 write for a program: Lisp functions like its own, which it can print or replace."""
+"""Lisp functions that words of SN-2.8 define for a program, which can print and replace them like its own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def code(*items: Form) -> Form:
-    """A form of these items; a text among them stands for its symbol."""
+    """Return the list of these items, with each str replaced by its symbol."""
     return make_list(symbol(item) if isinstance(item, str) else item for item in items)
 
 
 def define(interpreter: Interpreter, name: str, arguments: Form, *body: Form) -> Function:
-    """Make the variable a function: `arguments` is its argument list as a form, `body` its forms."""
+    """Define a Lisp function and return it: `arguments` is its parameter list as a form, `body` its forms."""
     function = Function(name, Parameters.of(arguments), make_list(body))
     interpreter.assign(symbol(name), function)
     return function
@@ -27,7 +27,7 @@ def define(interpreter: Interpreter, name: str, arguments: Form, *body: Form) ->
 
 @contextmanager
 def binding(interpreter: Interpreter, name: str, value: Form) -> Iterator[None]:
-    """As `(let ((name value)) ...)`."""
+    """Bind a variable inside a `with` block, as `(let ((name value)) ...)` does."""
     variable = symbol(name)
     interpreter.bind(variable, value)
     try:

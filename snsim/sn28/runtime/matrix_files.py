@@ -1,6 +1,7 @@
-"""Files of matrices: SN's own, binary and text, MNIST's, and bare elements (docs/reference/sn28.md, section 4.1).
+"""Read and write matrix files (docs/reference/sn28.md, section 4.1).
 
-A matrix has the element type of its file; packed ones (a byte of sixteenths) and texts are in single precision.
+The formats are SN's own (binary and text), the IDX format of MNIST, and raw elements. A matrix gets the element type
+of its file; packed files (one byte for each element, in sixteenths) and text files give single precision.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 SUFFIX = ".mat"
-_TYPES = {  # SN's magic numbers and the element types that its matrices have in the Lisp
+_TYPES = {  # SN's magic numbers and the element types of these matrices in Lisp
     0x1E3D4C51: np.float32,
     0x1E3D4C52: np.float32,
     0x1E3D4C53: np.float64,
@@ -41,8 +42,9 @@ _MAGIC = {np.dtype(dtype): magic for magic, dtype in _TYPES.items() if magic != 
 
 
 def parse_matrix(content: bytes | BinaryIO, name: str, max_elements: int | None = None) -> np.ndarray:
-    """The matrix that a file holds, in the element type of the file. SnError if it holds none, or one of more than
-    `most` elements.
+    """Return the matrix in a file, in the element type of the file.
+
+    Raise SnError if the file holds no matrix, or one of more than `max_elements` elements.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     start = file.read(4)
@@ -59,32 +61,35 @@ def parse_matrix(content: bytes | BinaryIO, name: str, max_elements: int | None 
 
 
 def encode_matrix(values: np.ndarray) -> bytes:
-    """A binary file of a matrix: magic number, dimensions (three at least), sizes, elements; low byte first."""
+    """Return the content of a binary matrix file: magic number, dimensions, sizes and elements, little-endian.
+
+    At least three sizes are written, also for a matrix of fewer dimensions.
+    """
     magic, order = _MAGIC.get(values.dtype), values.dtype.newbyteorder("<")
     if magic is None or not values.ndim:
         raise Misuse(
-            f"no file holds a matrix of {values.ndim} dimensions and type {values.dtype}",
+            f"SN's format has no matrix of {values.ndim} dimensions and element type {values.dtype}",
             0,
-            "copy it into one of numbers before: (copy-matrix m (matrix rows columns))",
+            "copy it into a matrix of numbers first: (copy-matrix m (matrix rows columns))",
         )
     sizes = [*values.shape, *[1] * (3 - values.ndim)]
     return struct.pack(f"<{2 + len(sizes)}i", magic, values.ndim, *sizes) + values.astype(order).tobytes()
 
 
 def format_matrix(values: np.ndarray) -> bytes:
-    """A text file of a matrix: `.MAT`, dimensions and sizes, then a number a line with four decimals."""
+    """Return the content of a text matrix file: `.MAT`, dimensions and sizes, then one number per line, 4 decimals."""
     head = " ".join(map(str, [".MAT", values.ndim, *values.shape]))
     return "\n".join([head, *[f"{x:6.4f}" for x in values.ravel().tolist()], ""]).encode()
 
 
 @special_word("load-matrix")
 def load_matrix(interpreter: Interpreter, form: Pair) -> Form:
-    """(load-matrix "f"): the matrix of a file; (load-matrix variable "f"): puts it in a variable"""
+    """(load-matrix "f"): returns the matrix in a file; (load-matrix variable "f"): also puts it in a variable"""
     parts = interpreter.elements(form.cdr, "load-matrix")
     variable = parts[0] if len(parts) == 2 and isinstance(parts[0], Symbol) else None
     if len(parts) != (1 if variable is None else 2):
         raise Misuse(
-            "load-matrix: a file is wanted, and before it a variable at most",
+            f"load-matrix takes a file, or a variable and a file; {len(parts)} arguments given",
             None,
             'write (load-matrix "f.mat"), or (load-matrix variable "f.mat")',
         )
@@ -102,7 +107,7 @@ def load_matrix(interpreter: Interpreter, form: Pair) -> Form:
 
 @word("save-matrix")
 def save_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
-    """(save-matrix m "f"): writes a matrix, binary; the name of the file"""
+    """(save-matrix m "f"): writes a matrix to a binary file; returns the name of the file"""
     return _save(
         interpreter,
         encode_matrix(_matrix_argument(interpreter, "save-matrix", m)),
@@ -113,7 +118,7 @@ def save_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
 
 @word("save-ascii-matrix")
 def save_ascii_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
-    """(save-ascii-matrix m "f"): writes a matrix as text, with four decimals; no suffix is added to the name"""
+    """(save-ascii-matrix m "f"): writes a matrix as text with four decimals; adds no suffix to the name"""
     return _save(
         interpreter,
         format_matrix(_matrix_argument(interpreter, "save-ascii-matrix", m)),
@@ -123,7 +128,7 @@ def save_ascii_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
 
 @word("export-raw-matrix")
 def export_raw_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
-    """(export-raw-matrix m "f"): writes the elements of a matrix and nothing else, low byte first"""
+    """(export-raw-matrix m "f"): writes only the elements of a matrix, in binary, little-endian"""
     values = _matrix_argument(interpreter, "export-raw-matrix", m)
     content = values.astype(values.dtype.newbyteorder("<")).tobytes()
     return _save(interpreter, content, text("export-raw-matrix", name, 1))
@@ -131,7 +136,7 @@ def export_raw_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
 
 @word("export-text-matrix")
 def export_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
-    """(export-text-matrix m "f"): writes the elements of a matrix as text, a number a line with four decimals"""
+    """(export-text-matrix m "f"): writes the elements of a matrix as text, one number per line with four decimals"""
     values = _matrix_argument(interpreter, "export-text-matrix", m)
     content = "".join(f"{x:6.4f}\n" for x in values.ravel().tolist()).encode()
     return _save(interpreter, content, text("export-text-matrix", name, 1))
@@ -139,16 +144,16 @@ def export_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
 
 @word("import-raw-matrix")
 def import_raw_matrix(interpreter: Interpreter, m: Form, name: Form, offset: Form = 0.0) -> Form:
-    """(import-raw-matrix m "f" [k]): fills a matrix with bare elements of its type from byte k of a file on"""
+    """(import-raw-matrix m "f" [k]): fills a matrix with raw elements of its type, read from byte k (0) of a file"""
     target = matrix("import-raw-matrix", m)
     content, title = _read_named(interpreter, "import-raw-matrix", name)
     start = whole("import-raw-matrix", offset, 2)
     end = start + target.size * target.itemsize
     if not 0 <= start <= end <= len(content):
         raise Misuse(
-            f"{title} has {len(content)} bytes, {end} are wanted for {target.size} elements",
+            f"{title} has {len(content)} bytes; bytes {start} to {end} are needed for {target.size} elements",
             1,
-            "read it into a smaller matrix, or from an earlier byte on",
+            "read it into a smaller matrix, or start at an earlier byte",
         )
     values = np.frombuffer(content[start:end], target.dtype.newbyteorder("<"))
     _check_finite(values, title)
@@ -158,7 +163,7 @@ def import_raw_matrix(interpreter: Interpreter, m: Form, name: Form, offset: For
 
 @word("import-text-matrix")
 def import_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
-    """(import-text-matrix m "f"): fills a matrix with the numbers of a text, in any layout"""
+    """(import-text-matrix m "f"): fills a matrix with the numbers in a text file, in any layout"""
     target = matrix("import-text-matrix", m)
     content, title = _read_named(interpreter, "import-text-matrix", name)
     try:
@@ -167,7 +172,7 @@ def import_text_matrix(interpreter: Interpreter, m: Form, name: Form) -> Form:
         raise Misuse(error.faults[0].message, 1, error.faults[0].hint) from None
     if len(values) < target.size:
         raise Misuse(
-            f"{title} has {len(values)} numbers, the matrix {target.size} elements",
+            f"{title} has {len(values)} numbers but the matrix has {target.size} elements",
             1,
             f"read it into a matrix of {len(values)} elements: (matrix {len(values)})",
         )
@@ -188,7 +193,7 @@ def _save(interpreter: Interpreter, content: bytes, name: str, *suffixes: str) -
 
 
 def _read_named(interpreter: Interpreter, caller: str, name: Form) -> tuple[bytes, str]:
-    """The bytes of a file, and its name."""
+    """Return the bytes of a file, and its path as text."""
     files = interpreter.part(ProgramFiles)
     path = files.readable_path(text(caller, name, 1), argument=1)
     return files.read(path, 1), str(path)
@@ -197,7 +202,9 @@ def _read_named(interpreter: Interpreter, caller: str, name: Form) -> tuple[byte
 def _check_finite(values: np.ndarray, title: str) -> None:
     if not np.isfinite(values).all():
         raise Misuse(
-            f"{title} holds something that is no number", 1, "keep only numbers in it, with blanks between them"
+            f"{title} contains a value that is not a finite number",
+            1,
+            "write only finite numbers into it, separated by blanks",
         )
 
 

@@ -1,8 +1,8 @@
-"""The global variables of SN-2.8's library and their defaults (docs/reference/sn28.md, section 3.1), as Lisp variables.
+"""The global variables of SN-2.8's library and their defaults (docs/reference/sn28.md, section 3.1).
 
-A program sets and reads them by name, `let` binds them for a while, and a function in one of them (`classify`,
-`next-pattern` ...) is what the library calls. They come into being with the kernel, so that a file of declarative
-words never meets them; what a program set before stays.
+They are Lisp variables: a program sets and reads them by name, and `let` binds them. The library calls the functions
+that some of them hold (`classify`, `next-pattern` ...). They are defined together with the kernel, so a file of
+declarative words never meets them; a value that the program set earlier stays.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 NUMBERS = {
-    "theta": 0.0,  # standard deviation of the noise that forward-prop adds to each weighted sum
+    "theta": 0.0,  # standard deviation of the noise that update-state adds to each weighted sum
     "input-noise": 0.0,  # standard deviation of the noise on presented patterns
     "alpha": 0.0,  # momentum
-    "decay": 0.0,  # of the weights
-    "gamma": 0.05,  # share of the newest curvature in the running mean
-    "mu": 0.05,  # floor of the curvature
-    "eps": 0.0,  # what epsi or epsi-sqrt was called with last
-    "age": 0.0,  # presentations that were learned from
+    "decay": 0.0,  # weight decay
+    "gamma": 0.05,  # weight of the newest curvature in the running mean
+    "mu": 0.05,  # added to the curvature that divides the gradient
+    "eps": 0.0,  # last argument of epsi or epsi-sqrt
+    "age": 0.0,  # presentations learned from so far
     "current-pattern": 0.0,
     "confidence": 90.0,  # in percent, for test-set
 }
@@ -70,13 +70,11 @@ UNSET = (
     "disp-error-port",
 )
 INPUT, OUTPUT, DESIRED, NET = (symbol(name) for name in ("input-layer", "output-layer", "desired-layer", "net-struc"))
-DEFAULT_SLOPE = 0.66666666  # of the default non-linearity, (nlf-tanh 0.66666666 0)
+DEFAULT_SLOPE = 0.66666666  # slope in the default non-linearity, (nlf-tanh 0.66666666 0)
 
 
 class Settings:
-    """The variables of the library in one program: `interpreter.part(Settings)` gives those that are unset their
-    defaults, once.
-    """
+    """The library's variables in one program; making it sets the unset ones to their defaults."""
 
     def __init__(self, interpreter: Interpreter):
         for name, number in NUMBERS.items():
@@ -97,32 +95,32 @@ def _set_default(interpreter: Interpreter, name: Symbol, value: Form) -> None:
 
 
 def number_in(interpreter: Interpreter, name: str | Symbol, default: float | None = None) -> float:
-    """The number in a variable; Misuse if there is none in it and no `otherwise` for that case."""
+    """Return the number in a variable, or `default` if the variable is (). Raise Misuse for any other value."""
     value = interpreter.lookup(name)
     if isinstance(value, float):
         return value
     if value is NIL and default is not None:
         return default
     raise Misuse(
-        f"the variable {name} is {interpreter.describe(value)}, not a number", None, f"set it: (setq {name} ...)"
+        f"variable {name}: expected a number, got {interpreter.describe(value)}", None, f"set it: (setq {name} 0.05)"
     )
 
 
 def layer_in(interpreter: Interpreter, name: Symbol) -> Form:
-    """The list of units in a variable (`output-layer`); Misuse if it is empty."""
+    """Return the list of units in a variable such as `output-layer`. Raise Misuse if it is empty."""
     value = interpreter.lookup(name)
     if value is NIL:
-        raise Misuse(f"there is no {name.name} yet", None, "build-net makes a net with its layers")
+        raise Misuse(f"{name.name} is not set yet", None, "build a net first, with build-net or use-net")
     return value
 
 
 def training_range(interpreter: Interpreter) -> tuple[int, int]:
-    """The first and the last training pattern; Misuse if there are none."""
+    """Return the first and the last training pattern. Raise Misuse if none are chosen."""
     return _pattern_range(interpreter, "patt-min", "patt-max", "(ensemble 0 99) chooses the training patterns")
 
 
 def test_range(interpreter: Interpreter) -> tuple[int, int]:
-    """The first and the last test pattern; Misuse if there are none."""
+    """Return the first and the last test pattern. Raise Misuse if none are chosen."""
     return _pattern_range(interpreter, "tpatt-min", "tpatt-max", "(test-set 100 199) chooses the test patterns")
 
 

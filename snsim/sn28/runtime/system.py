@@ -1,6 +1,6 @@
-"""What SN-2.8 asked of the system and the user: refused, or done within the run folder.
+"""Words that address the operating system or the user (docs/reference/sn28.md, section 1.4).
 
-See docs/reference/sn28.md, section 1.4.
+They are refused, or confined to the run folder.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @word("sys")
 def sys(interpreter: Interpreter, command: Form) -> Form:
-    """(sys "command"): refused: a program runs no commands of the system"""
+    """(sys "command"): refused: a program may not run system commands"""
     raise Misuse(
-        f"sys: the command {interpreter.describe(command)} is not run: a program has no way to the system",
+        f"sys: did not run {interpreter.describe(command)}: a program may not run system commands",
         0,
-        "take the call out; run the command yourself if it is needed",
+        "remove the call, and run the command yourself if you need it",
     )
 
 
 @word("unlink")
 def unlink(interpreter: Interpreter, name: Form) -> Form:
-    """(unlink "file"): removes a file that this program wrote; t, or () if there is none"""
+    """(unlink "file"): removes a file that this program wrote; returns t, or () if there is no such file"""
     files = interpreter.part(ProgramFiles)
     path = files.written_path(text("unlink", name))
     if path is None:
@@ -43,69 +43,69 @@ def unlink(interpreter: Interpreter, name: Form) -> Form:
         files.refresh_size(path)
     except OSError as error:
         raise Misuse(
-            f"{path} cannot be removed: {error.strerror or error}",
+            f"cannot remove {path}: {error.strerror or error}",
             0,
-            "name a file that this program wrote, not a folder",
+            "write the name of a file that this program wrote, not of a folder",
         ) from None
     return TRUE
 
 
 @word("lush-is-quiet")
 def lush_is_quiet(interpreter: Interpreter, quiet: Form = TRUE) -> Form:
-    """(lush-is-quiet [t]): t: snsim prints nothing of its own between what the program prints"""
+    """(lush-is-quiet [t]): returns t; snsim never mixes its own messages into a program's output"""
     return TRUE
 
 
 @word("basename", makes=True)
 def basename(interpreter: Interpreter, path: Form, suffix: Form = "") -> str:
-    """(basename "path" [".suffix"]): the last part of the name of a file, without the suffix"""
+    """(basename "path" [".suffix"]): the last part of a path, without the suffix"""
     return PurePosixPath(text("basename", path)).name.removesuffix(text("basename", suffix, 1))
 
 
 @word("dirname", makes=True)
 def dirname(interpreter: Interpreter, path: Form) -> str:
-    """(dirname "path"): the name of a file without its last part; "." if it has one part only"""
+    """(dirname "path"): a path without its last part; "." for a path of one part"""
     return str(PurePosixPath(text("dirname", path)).parent)
 
 
 @word("concat-fname", makes=True)
 def concat_fname(interpreter: Interpreter, folder: Form, name: Form = ABSENT) -> str:
-    """(concat-fname "folder" ["name"]): the name of a file in a folder"""
+    """(concat-fname "folder" ["name"]): the path of a file in a folder"""
     path = text("concat-fname", folder)
     return path if name is ABSENT else str(PurePosixPath(path) / text("concat-fname", name, 1))
 
 
 @word("filep")
 def filep(interpreter: Interpreter, name: Form) -> Form:
-    """(filep "file"): t if there is such a file for this program, else ()"""
+    """(filep "file"): t if this program can read such a file, else ()"""
     return TRUE if interpreter.part(ProgramFiles).find(text("filep", name)) is not None else NIL
 
 
 @word("sleep")
 def sleep(interpreter: Interpreter, seconds: Form) -> Form:
-    """(sleep seconds): does not wait; it was there to let a picture be looked at"""
+    """(sleep seconds): does nothing; in SN it left time to look at a picture"""
     number("sleep", seconds)
     return NIL
 
 
 @word("process-pending-events")
 def process_pending_events(interpreter: Interpreter) -> Form:
-    """(process-pending-events): does nothing; it let windows be moved"""
+    """(process-pending-events): does nothing; in SN it let the user move windows"""
     return NIL
 
 
 @word("ask")
 def ask(interpreter: Interpreter, question: Form) -> Form:
-    """(ask "question"): t for yes, () for no; yes, said by a warning, where nobody can answer"""
+    """(ask "question"): t for yes, () for no; without a terminal it warns and returns t"""
     prompt = text("ask", question)
     ask_user = interpreter.part(host_of).ask
     if ask_user is not None:
         return TRUE if ask_user(prompt) else NIL
     interpreter.warnings.append(
         Fault(
-            f'"{prompt}" is taken as answered by yes: there is no terminal',
+            f'"{prompt}" was answered with yes: there is no terminal',
             interpreter.place(),
-            hint="take the question out, or call the program at the prompt: snsim repl",
+            hint="remove the question, or run the program at the prompt: snsim repl",
             severity="warning",
         )
     )
@@ -113,17 +113,17 @@ def ask(interpreter: Interpreter, question: Form) -> Form:
 
 
 def _add_refused_panels() -> None:
-    """The panels of SN-2.8 lived in windows that were clicked on; what they did is said where they are called."""
+    """Add the words that opened SN-2.8's control panels: each is refused, and the error says which words replace it."""
     panels = {
-        "nettool": "the editor of nets: a net is described by (net ...), or by build-net and connect",
-        "bptool": "the training panel: the words it called are run, trun, learn, perf and their settings",
-        "stattool": "the panel of statistics: perf and codebook words compute them",
-        "normtool": "the panel that normalised patterns: matrix words compute that",
+        "nettool": "the net editor; describe a net with (net ...), or with build-net and connect",
+        "bptool": "the training panel; use the words it called: run, trun, learn, perf and their settings",
+        "stattool": "the statistics panel; use perf and the codebook words",
+        "normtool": "the panel that normalised patterns; use the matrix words",
     }
     for name, meaning in panels.items():
 
         def refuse(interpreter: Interpreter, *arguments: Form, name: str = name, meaning: str = meaning) -> Form:
-            raise Misuse(f"{name} is a panel of windows, which snsim has not", None, f"it was {meaning}")
+            raise Misuse(f"{name} opens a control panel, which snsim does not have", None, f"it was {meaning}")
 
         refuse.__doc__ = f"({name}): refused; it was {meaning}"
         word(name)(refuse)

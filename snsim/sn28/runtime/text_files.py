@@ -1,7 +1,7 @@
-"""Reading characters and forms, and writing to files (docs/reference/sn28.md, sections 1.1 and 1.3).
+"""Read characters and forms, and write to text files (docs/reference/sn28.md, sections 1.1 and 1.3).
 
-Without `reading`, a program reads its own text behind the form that is being evaluated; without `writing`, it prints
-where its printing goes.
+Without `reading`, a program reads its own text, from the end of the form that is being evaluated. Without `writing`,
+it prints to its usual output.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _BLANKS, _LINE = " \t\r\n\f", "~\n\xff"
 
 
 class ReadingStream(Input):
-    """A file that is open for reading, and how far it was read."""
+    """A file open for reading, and the position in it."""
 
     def __str__(self) -> str:
         return f"::FILE:{self.source.name}"
 
 
 class WritingStream:
-    """A file that is open for writing. `column`: where its next character goes, from 0."""
+    """A file open for writing. `column` is the column of its next character, from 0."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -48,7 +48,7 @@ class WritingStream:
 
 @word("open-read")
 def open_read(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> Form:
-    """(open-read "file" ["suffix"]): a stream from a file, for reading"""
+    """(open-read "file" ["suffix"]): a stream that reads from a file"""
     return _open_read(interpreter, text("open-read", name), *_suffixes("open-read", suffix))
 
 
@@ -63,14 +63,14 @@ def _open_read(interpreter: Interpreter, name: str, *suffixes: str) -> ReadingSt
     try:
         characters = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        characters = content.decode("latin-1")  # SN's characters were bytes
+        characters = content.decode("latin-1")  # in SN a character was one byte
     source = Source(str(path), characters.replace("\r\n", "\n").replace("\r", "\n"))
     return ReadingStream(source, interpreter.limits, interpreter.warnings.append)
 
 
 @word("open-write")
 def open_write(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> Form:
-    """(open-write "file" ["suffix"]): a stream to a new file in the run folder, for writing"""
+    """(open-write "file" ["suffix"]): a stream that writes to a new file in the run folder"""
     files = interpreter.part(ProgramFiles)
     path = files.writable_path(text("open-write", name), *_suffixes("open-write", suffix))
     files.write(path, b"")
@@ -79,7 +79,7 @@ def open_write(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> F
 
 @word("open-append")
 def open_append(interpreter: Interpreter, name: Form, suffix: Form = ABSENT) -> Form:
-    """(open-append "file" ["suffix"]): a stream that adds to a file in the run folder"""
+    """(open-append "file" ["suffix"]): a stream that appends to a file in the run folder"""
     path = interpreter.part(ProgramFiles).writable_path(text("open-append", name), *_suffixes("open-append", suffix))
     return WritingStream(path)
 
@@ -90,14 +90,14 @@ def _suffixes(name: str, suffix: Form) -> list[str]:
 
 @special_word("reading")
 def reading(interpreter: Interpreter, form: Pair) -> Form:
-    """(reading stream form...): the forms, while read, read-string and skip-char take from a stream or file"""
+    """(reading stream form...): evaluates the forms, in which read, read-string and skip-char use the stream or file"""
     cell = rest_of(form, 1, "(reading stream form...)")
     stream = interpreter.evaluate(cell.car, cell.at)
     if isinstance(stream, str):
         stream = _open_read(interpreter, stream)
     if not isinstance(stream, ReadingStream):
         raise Misuse(
-            f"reading: {interpreter.describe(stream)} is no stream for reading",
+            f"reading: expected a stream or file to read, got {interpreter.describe(stream)}",
             0,
             'write (reading (open-read "file") form...)',
         )
@@ -110,14 +110,14 @@ def reading(interpreter: Interpreter, form: Pair) -> Form:
 
 @special_word("writing")
 def writing(interpreter: Interpreter, form: Pair) -> Form:
-    """(writing stream form...): the forms, while what is printed goes to a stream or file"""
+    """(writing stream form...): evaluates the forms; in them everything printed goes to a stream or file"""
     cell = rest_of(form, 1, "(writing stream form...)")
     stream = interpreter.evaluate(cell.car, cell.at)
     if isinstance(stream, str):
         stream = open_write(interpreter, stream)
     if not isinstance(stream, WritingStream):
         raise Misuse(
-            f"writing: {interpreter.describe(stream)} is no stream for writing",
+            f"writing: expected a stream or file to write, got {interpreter.describe(stream)}",
             0,
             'write (writing (open-write "file") form...)',
         )
@@ -127,7 +127,7 @@ def writing(interpreter: Interpreter, form: Pair) -> Form:
 
 @contextmanager
 def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[None]:
-    """What is printed goes to a file, which is closed in between."""
+    """Send printed text to a file inside the `with` block, and close the file at its end."""
     port, column = interpreter.port, interpreter.column
     try:
         with stream.path.open("a", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
@@ -139,9 +139,9 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
         interpreter.part(ProgramFiles).refresh_size(stream.path)
     except OSError as error:
         raise Misuse(
-            f"{stream.path} cannot be written: {error.strerror or error}",
+            f"cannot write {stream.path}: {error.strerror or error}",
             0,
-            "make room on that disk, or begin the run again in another folder: --out FOLDER",
+            "free space on that disk, or start the run again in another folder: --out FOLDER",
         ) from None
     finally:
         interpreter.port, interpreter.column = port, column
@@ -149,24 +149,26 @@ def _printing_to(interpreter: Interpreter, stream: WritingStream) -> Iterator[No
 
 @word("read")
 def read(interpreter: Interpreter) -> Form:
-    """(read): the next form of the text that is being read, not evaluated"""
+    """(read): the next form of the text that is being read, without evaluating it"""
     stream = _current_input(interpreter, "read")
-    interpreter.budget.walk(len(stream.source.text) - stream.offset)  # the reader looks through it from here on
+    interpreter.budget.walk(len(stream.source.text) - stream.offset)  # the reader may scan the whole rest of the text
     form = stream.form()
     if form is None:
-        raise Misuse(f"read: {stream.source.name} is at its end", None, 'look before: (= (skip-char) "\\e")')
+        raise Misuse(
+            f"read: no form left in {stream.source.name}", None, 'test for the end first: (= (skip-char) "\\e")'
+        )
     return form[0]
 
 
 @word("read-string", makes=True)
 def read_string(interpreter: Interpreter, characters_or_class: Form = _LINE) -> str:
-    """(read-string): the rest of the line; (read-string n): n characters; (read-string "~@"): up to the next @"""
+    """(read-string): the rest of the line; (read-string n): n characters; (read-string "~@"): all up to the next @"""
     stream = _current_input(interpreter, "read-string")
     if isinstance(characters_or_class, float):
         count = whole("read-string", characters_or_class)
         if count < 0:
             raise Misuse(
-                "read-string: a number of characters is not negative",
+                f"read-string: expected 0 or more characters, got {count}",
                 0,
                 'write 0 or more, or a class of characters such as "a-z"',
             )
@@ -176,7 +178,7 @@ def read_string(interpreter: Interpreter, characters_or_class: Form = _LINE) -> 
 
 @word("skip-char")
 def skip_char(interpreter: Interpreter, characters_or_class: Form = _BLANKS) -> str:
-    r"""(skip-char ["class"]): skips blanks, or characters of a class; the next one, which stays; "\\e" at the end"""
+    r"""(skip-char ["class"]): skips blanks, or a class of characters; returns the next one, unread, or "\\e""""
     stream = _current_input(interpreter, "skip-char")
     interpreter.budget.walk(len(stream.while_in(_character_class("skip-char", characters_or_class))))
     return stream.peek()
@@ -185,7 +187,7 @@ def skip_char(interpreter: Interpreter, characters_or_class: Form = _BLANKS) -> 
 def _character_class(name: str, characters_or_class: Form) -> str:
     characters = text(name, characters_or_class)
     if not characters.strip("~"):
-        raise Misuse(f"{name}: the class names no character", 0, 'write "a-z0-9", or "~@" for all but @')
+        raise Misuse(f"{name}: the class of characters is empty", 0, 'write "a-z0-9", or "~@" for all but @')
     return characters
 
 

@@ -1,19 +1,17 @@
-"""Names of the old library that are not here, each with a sentence for the program that calls it.
+"""Functions of SN's library that snsim does not have, each with advice for the program that calls it.
 
-They are no words: a program may give any of them a meaning of its own, and as variables they mean nothing.
+They are not words: a program may define any of these names as a function or variable of its own.
 """
 
 from __future__ import annotations
 
 _WIDGET = (
-    "it belongs to Ogre, SN's library of panels and buttons, which is not here: call from the text what the "
-    "button would call; for pictures there are new-window, draw-list, plot-lists"
+    "it belongs to Ogre, SN's library of panels and buttons, which snsim does not have: call the button's function "
+    "directly, and draw with new-window, draw-list and plot-lists"
 )
-_PANEL = "it was a panel of windows, which snsim has not: words of matrices compute what it did"
-_TOOL = "it belongs to a panel of SN's that is not here"
-_WRITTEN_BY_BUILD_NET = (
-    "build-net writes it for the net that it builds (define-net for the layers it is given): call that first"
-)
+_PANEL = "it opened a control panel, which snsim does not have: use the matrix words"
+_TOOL = "it belongs to a control panel of SN, which snsim does not have"
+_WRITTEN_BY_BUILD_NET = "build-net and define-net define it for their net: call one of them first"
 _PART_OF_PLOT_PERF_FILE = 'it was a part of plot-perf-file: (plot-perf-file "f") plots a whole log'
 
 UNSUPPORTED: dict[str, str] = {
@@ -63,10 +61,10 @@ UNSUPPORTED: dict[str, str] = {
         _WRITTEN_BY_BUILD_NET,
     ),
     **dict.fromkeys(("imagetool", "matrixtool"), _PANEL),
-    "x11-configure": "windows need no preparation here: leave the call out",
-    "class-ext-to-int": f"{_TOOL}; codebook-label sets the label of an item, a whole number",
-    "clip": f"{_TOOL}; (max low (min high x)) keeps a number between two",
-    "mean-sdev-normalization": f"{_TOOL}; mean-mat and sdev-mat (which is a variance) give what it takes",
-    "sublist": "NetTool wrote calls of it, but SN never defined it: define it, or connect the units that are meant",
+    "x11-configure": "windows need no preparation: remove the call",
+    "class-ext-to-int": f"{_TOOL}; codebook-label sets the label of an item to a whole number",
+    "clip": f"{_TOOL}; (max low (min high x)) limits a number to a range",
+    "mean-sdev-normalization": f"{_TOOL}; compute it from mean-mat and sdev-mat (which returns a variance)",
+    "sublist": "NetTool writes calls of it, but SN never defined it: define it, or connect the units yourself",
     "quick-sort": "(sort-list l >) sorts a list upwards",
 }

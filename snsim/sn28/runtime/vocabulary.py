@@ -1,4 +1,4 @@
-"""The shelf of SN-2.8's own words, and how a Python function becomes one of them."""
+"""The registry of SN-2.8's words, and the decorators that add Python functions to it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def word(name: str, makes: bool = False) -> Callable[[F], F]:
-    """Decorator: a Python function of (interpreter, arguments ...) is the SN-2.8 word `name`.
+    """Decorate a Python function of (interpreter, arguments ...) to add it as the SN-2.8 word `name`.
 
-    The first line of its docstring is the help: `(forget x): draw every weight from -x to x`.
+    The first line of its docstring is the help: `(forget x): draws every weight from -x to x`. `makes` says that it
+    returns a new string or matrix.
     """
     return function(name, interpreter=True, shelf=SN28, makes=makes)
 
 
 def special_word(name: str) -> Callable[[Callable[[Interpreter, Pair], Form]], Callable[[Interpreter, Pair], Form]]:
-    """Decorator: a Python function of (interpreter, call) is the SN-2.8 word `name`, its arguments not evaluated."""
+    """Decorate a Python function of (interpreter, call) to add it as a word whose arguments are not evaluated."""
 
     def add(body: Callable[[Interpreter, Pair], Form]) -> Callable[[Interpreter, Pair], Form]:
         SN28.add(name, Special(name, body, False), (body.__doc__ or "").strip().split("\n")[0])
