@@ -95,6 +95,6 @@ class Arguments:
         """Raise Misuse if arguments are left."""
         if self._position < len(self._arguments):
             raise Misuse(
-                f"{self.caller}: {len(self._arguments) - self._position} of {len(self._arguments)} arguments are too many",
+                f"{self.caller}: {len(self._arguments) - self._position} arguments of {len(self._arguments)} too many",
                 self._position,
             )

@@ -1,9 +1,9 @@
-"""The net of one SN-2.8 program: units, connections and weights as arrays, and how they come to be.
+"""The net of one SN-2.8 program: its units, connections and weights as arrays, and how it is built.
 
 See docs/reference/sn28.md, section 2.
 
-Everything is single precision. A unit is a number, 0 the bias; a connection has one record by order of creation, a
-weight one too: without sharing, connection and weight k are made together. Newest first is the order of every sum.
+All fields are float32. Units, connections and weights are numbered in order of creation; unit 0 is the bias. Without
+weight sharing, connection k has weight k. Every sum over connections runs from the newest to the oldest.
 """
 
 from __future__ import annotations
@@ -31,55 +31,67 @@ _MAX_CACHED_LAYERS = 256
 
 
 class Netspace:
-    """The net of one program, found by `interpreter.part(Netspace)`.
+    """The net of one program, from `interpreter.part(Netspace)`.
 
-    `unit[f]` is unit field f (SN's number) over all units; `weight_val delta acc hess` over weights; `rate` and
-    `sigma` over connections; `pre post weight alive` say what connection k joins and with which weight.
+    Attributes
+    ----------
+    unit : list of Memory
+        `unit[f]` is field f (SN's number) of all units, shape (nmax,).
+    weight_val, delta, acc, hess : Memory
+        Fields of the weights, shape (wmax,).
+    rate, sigma : Memory
+        Fields of the connections, shape (smax,).
+    pre, post, weight : Memory
+        The units that each connection joins, and the number of its weight, shape (smax,), int32.
+    alive : ndarray of bool
+        Whether each connection exists and was not cut, shape (smax,).
+    nnum, snum, wnum : int
+        Numbers of units, connections and weights made so far, under SN's names; nmax, smax and wmax are reserved.
     """
 
     def __init__(self, interpreter: Interpreter, loops: SumLoops | None = None):
         self.interpreter = interpreter
         self._loops = loops
         self._kernel: Kernel | None = None
-        self._kernel_source = ""  # who stated the kernel, if it was
-        self.has_learned = False  # whether weights were changed by a rule, which depends on the kernel
+        self._kernel_source = ""  # "the program" or "the command line", if one of them chose the kernel
+        self.has_learned = False  # whether a learning rule has changed weights: the kernel is then fixed
         self._cached_layers: dict[int, tuple[Pair, int, Units]] = {}
         self.warned_of_longer_patterns = False
         self._allocate(0, 0, 0)
 
     @property
     def loops(self) -> SumLoops:
-        """What computes: compiled, in SN's order of summation unless `reorder_sums` was called."""
+        """The loops that compute sums, compiled if possible, in SN's order unless `reorder_sums` was called."""
         if self._loops is None:
             self._loops = sum_loops()
         return self._loops
 
     def reorder_sums(self) -> None:
-        """From now on sums are added in four parts, which is faster and changes the last digits."""
+        """Compute sums in four parts from now on, which is faster and changes the last digits."""
         self._loops = sum_loops(True)
 
     # The kernel
 
     @property
     def kernel(self) -> Kernel:
-        """What was stated by `set_kernel` or `prefer`; else what the texts read so far need, decided now."""
+        """The kernel chosen by `set_kernel` or `prefer`; otherwise the smallest for the texts read so far."""
         if self._kernel is None:
             self._kernel = needed_kernel(self.interpreter.sources, self.interpreter.functions)
         return self._kernel
 
     def prefer(self, name: str) -> None:
-        """Take this kernel unless the program states one itself."""
+        """Use this kernel unless the program chooses one itself."""
         if self._kernel_source != "the program":
             self._kernel, self._kernel_source = kernel_named(name), "the command line"
 
     def set_kernel(self, name: str) -> None:
-        """The program's own `libload`. Misuse if it has a net of another kernel already."""
+        """Set the kernel that the program chose. Raise Misuse if it already has a net of another kernel."""
         kernel = kernel_named(name)
         if self._kernel not in (None, kernel) and self.nnum > 1:
             raise Misuse(
-                f"the net was made with kernel {self._kernel.name}, {name} comes too late",
+                f"cannot change to kernel {name}: the net was built with kernel {self._kernel.name}",
                 0,
-                f'write (libload "sn28/{name}") before the net is made',
+                f'move (libload "sn28/{name}") to before the net is built',
             )
         self._kernel, self._kernel_source = kernel, "the program"
         self.interpreter.part(Settings)
@@ -87,9 +99,9 @@ class Netspace:
         self.publish_sizes()
 
     def require(self, modes: Iterable[str], caller: str) -> None:
-        """See that the kernel has these modes. Misuse, naming the kernels that have them, if it does not.
+        """Ensure that the kernel has these modes. Raise Misuse, naming the kernels that have them, if it does not.
 
-        A kernel that nobody stated grows with what is asked of it, until weights have been learnt with it.
+        A kernel that nobody chose is replaced by a larger one if needed, until weights have been learned with it.
         """
         modes = frozenset(modes)
         current = self.kernel
@@ -98,7 +110,7 @@ class Netspace:
         if self._kernel_source:
             raise missing_modes_error(caller, modes, current)
         if self.has_learned:
-            raise missing_modes_error(caller, modes, current, ", with which this program has learnt already")
+            raise missing_modes_error(caller, modes, current, ", and this program has already learned with it")
         wider = smallest_kernel([m for m in ("iterative", "newton") if m in modes or current.has([m])])
         if wider.newton and not current.newton:
             units_entered = self.post.array[: self.snum]
@@ -109,21 +121,25 @@ class Netspace:
     # Memory
 
     def alloc_net(self, units: int, connections: int, weights: int | None = None) -> int:
-        """Room for a new net, the bias among the units; what there was is gone. Gives the bytes."""
+        """Reserve memory for a new net and discard the present one; return the size in bytes.
+
+        The bias is one of the units. `weights` defaults to the number of connections. Raise Misuse for impossible
+        sizes.
+        """
         if weights is not None and weights != connections:
             self.require(["iterative"], "alloc-net with a number of weights")
         weights = connections if weights is None else weights
         if units < 1 or connections < 0 or weights < 0:
             raise Misuse(
-                f"alloc-net: no net has {units} units, {connections} connections and {weights} weights",
+                f"alloc-net: a net cannot have {units} units, {connections} connections and {weights} weights",
                 0,
-                "write (alloc-net units connections [weights]); the bias is one of the units",
+                "write (alloc-net units connections [weights]) with 1 unit or more: the bias is one of the units",
             )
         if weights > connections:
             raise Misuse(
-                f"alloc-net: {weights} weights are more than the {connections} connections",
+                f"alloc-net: {weights} weights for only {connections} connections",
                 2,
-                f"write at most {connections}, or leave the weights out",
+                f"write at most {connections}, or omit the number of weights",
             )
         self.interpreter.budget.check_matrix(max(units, connections), "alloc-net")
         self._allocate(units, connections, weights)
@@ -148,7 +164,7 @@ class Netspace:
         self._forget_views()
 
     def clear_net(self) -> None:
-        """Only the bias unit is left, if there is room for one."""
+        """Remove all units except the bias; the reserved memory stays."""
         for field in self._fields():
             field.array[:] = 0
         self.alive[:] = False
@@ -156,7 +172,7 @@ class Netspace:
         self._add_bias()
 
     def _add_bias(self) -> None:
-        """The bias, and nothing else; all fields are 0."""
+        """Start with the bias as the only unit; all fields are 0 already."""
         self._reset(min(1, self.nmax))
         self.unit[VAL].array[: self.nnum] = 1
         self.publish_sizes()
@@ -165,13 +181,13 @@ class Netspace:
         return [*self.unit, self.rate, self.sigma, self.weight_val, self.delta, self.acc, self.hess]
 
     def _forget_views(self) -> None:
-        """Connections came or went: what was made of them is made anew."""
+        """Forget the views of the connections, because connections were added or removed."""
         self._incoming: Edges | None = None
         self._outgoing: Edges | None = None
         self._all_units: Units | None = None
 
     def publish_sizes(self) -> None:
-        """Set SN's variables of the sizes."""
+        """Set SN's variables nnum, nmax, snum, smax, wnum and wmax."""
         for name, value in (("nnum", self.nnum), ("nmax", self.nmax), ("snum", self.snum), ("smax", self.smax)):
             self.interpreter.fix(symbol(name), float(value))
         if self._kernel is not None and self._kernel.iterative:
@@ -182,7 +198,7 @@ class Netspace:
 
     @property
     def incoming(self) -> Edges:
-        """The connections by the unit they enter."""
+        """The connections grouped by the unit they enter."""
         if self._incoming is None:
             self._incoming = build_edges(
                 self.nnum, self.post.array, self.pre.array, self.weight.array, self._alive_connections()
@@ -191,7 +207,7 @@ class Netspace:
 
     @property
     def outgoing(self) -> Edges:
-        """The connections by the unit they leave."""
+        """The connections grouped by the unit they leave."""
         if self._outgoing is None:
             self._outgoing = build_edges(
                 self.nnum, self.pre.array, self.post.array, self.weight.array, self._alive_connections()
@@ -211,13 +227,12 @@ class Netspace:
     # Building
 
     def newneurons(self, count: int) -> range:
-        """The numbers of so many new units."""
+        """Make `count` new units and return their numbers. Raise Misuse if there is no room."""
         if count < 0:
-            raise Misuse(f"newneurons: {count} is no number of units", 0, "write 1 or more")
+            raise Misuse(f"newneurons: expected 0 units or more, got {count}", 0, "write 1 or more")
         if self.nnum + count > self.nmax:
             raise Misuse(
-                f"newneurons: {count} more units are {self.nnum + count} with the bias, and there is room for "
-                f"{self.nmax}",
+                f"newneurons: {self.nnum + count} units are needed with the bias, but only {self.nmax} are reserved",
                 0,
                 "reserve more: (alloc-net units connections)",
             )
@@ -228,22 +243,22 @@ class Netspace:
         return range(first, self.nnum)
 
     def join(self, pre: np.ndarray, post: np.ndarray, weight: np.ndarray, caller: str, new_weights: int = 0) -> int:
-        """New connections from pre[k] to post[k], in order; the number of the first.
+        """Connect pre[k] to post[k] in order, and return the number of the first new connection.
 
-        `weight`: the weight of each; with `fresh`, so many new weights of value 0 are made, and it counts from the
-        first of them. Misuse, and nothing is made, if there is a connection between the same units already or if
-        there is no room.
+        `weight` holds the number of each connection's weight. With `new_weights`, that many weights of value 0 are
+        made, and `weight` counts from the first of them. Raise Misuse, and change nothing, if two of the units are
+        already connected or if there is no room.
         """
         first, count = self.snum, len(pre)
         if first + count > self.smax:
             raise Misuse(
-                f"{caller}: {first + count:,} connections do not fit in the {self.smax:,} that were reserved",
+                f"{caller}: {first + count:,} connections are needed, but only {self.smax:,} are reserved",
                 None,
                 "reserve more: (alloc-net units connections)",
             )
         if self.wnum + new_weights > self.wmax:
             raise Misuse(
-                f"{caller}: {self.wnum + new_weights:,} weights do not fit in the {self.wmax:,} that were reserved",
+                f"{caller}: {self.wnum + new_weights:,} weights are needed, but only {self.wmax:,} are reserved",
                 None,
                 "reserve more: (alloc-net units connections [weights])",
             )
@@ -254,9 +269,9 @@ class Netspace:
                 key for k, key in enumerate(keys) if key in self.connection_numbers or new[key] != first + k
             )
             raise Misuse(
-                f"{caller}: unit {duplicate[0]} is connected to unit {duplicate[1]} already",
+                f"{caller}: unit {duplicate[0]} is already connected to unit {duplicate[1]}",
                 None,
-                f"leave it out, or change its weight: (sval {duplicate[0]} {duplicate[1]} 0.5)",
+                f"remove this connection, or set its weight: (sval {duplicate[0]} {duplicate[1]} 0.5)",
             )
         self.interpreter.budget.compute(100 * count)
         self.connection_numbers.update(new)
@@ -272,7 +287,10 @@ class Netspace:
         return first
 
     def cut(self, pre: int, post: int) -> bool:
-        """Undo a connection; its weight becomes 0 with the last connection that has it. False if there is none."""
+        """Remove a connection and return True, or return False if there is none.
+
+        The weight becomes 0 when its last connection is removed.
+        """
         connection = self.connection_numbers.pop((pre, post), None)
         if connection is None:
             return False
@@ -285,7 +303,7 @@ class Netspace:
         return True
 
     def share(self, connection: int, weight: int) -> None:
-        """Give a connection another weight."""
+        """Give a connection another weight, by its number."""
         old = self.weight.array[connection]
         self.sharers[old] -= 1
         self.sharers[weight] += 1
@@ -295,10 +313,10 @@ class Netspace:
     # Layers
 
     def units(self, layer: Form, caller: str) -> Units:
-        """The units of a layer: a list of numbers, lists in it opened up, or one number.
+        """Return the units of a layer, which is one number or a list of numbers and nested lists.
 
-        A list is looked through once, as long as no list of the program is changed in place. Misuse if anything in it
-        is no unit.
+        The result for a list is cached until the program changes some list in place. Raise Misuse for an element that
+        is not a unit.
         """
         changes = self.interpreter.rewritten
         cached = self._cached_layers.get(id(layer))
@@ -312,19 +330,19 @@ class Netspace:
         return units
 
     def number(self, unit: Form, caller: str, argument: int | None = None) -> int:
-        """The number of one unit."""
+        """Return the number of one unit as an int. Raise Misuse if it is not a unit of the net."""
         if not isinstance(unit, float):
             raise Misuse(
-                f"{caller}: {self.interpreter.describe(unit)} is no unit",
+                f"{caller}: expected a unit, got {self.interpreter.describe(unit)}",
                 argument,
                 "write a number such as 1, or a layer such as input-layer",
             )
         if not (0 <= unit < self.nnum and unit == int(unit)):
             units_available = f"the net has units 0 to {self.nnum - 1}" if self.nnum else "there is no net yet"
             raise Misuse(
-                f"{caller}: there is no unit {unit:g}: {units_available}",
+                f"{caller}: no unit {unit:g}: {units_available}",
                 argument,
-                f"write a unit from 0 to {self.nnum - 1}" if self.nnum else "begin with (alloc-net units connections)",
+                f"write a unit from 0 to {self.nnum - 1}" if self.nnum else "start with (alloc-net units connections)",
             )
         return int(unit)
 

@@ -1,6 +1,6 @@
-"""SN-2.8's non-linear functions as objects: called with a number, or by the net with all sums of a layer at once.
+"""SN-2.8's non-linear functions, applied to one number by a program or to all sums of a layer by the net.
 
-Everything is computed in single precision, step by step as SN does, so that the last digits agree
+Each step is computed in single precision and in SN's order, so that the last digits agree
 (docs/reference/sn28.md, section 3.5).
 """
 
@@ -20,20 +20,25 @@ if TYPE_CHECKING:
 
 Values = Callable[[np.ndarray], np.ndarray]
 _F = np.float32
-_SECOND_STEP, _FIRST_STEP = _F(1 / 128), _F(1 / 256)  # of the difference quotients
+_SECOND_STEP, _FIRST_STEP = _F(1 / 128), _F(1 / 256)  # half-widths of the difference quotients
 
 
 class NonLinearity(Procedure):
-    """A function of one number. `values` maps a float32 array, shape (n,), to another."""
+    """A function of one number. `values` maps a float32 array of shape (n,) to one of the same shape."""
 
     name = "nlf"
 
     def values(self, x: np.ndarray) -> np.ndarray:
-        raise AssertionError("every non-linearity has its own")
+        """Return f(x) for each x, shape (n,), float32."""
+        raise AssertionError("every non-linearity defines its own values")
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
         if len(arguments) != 1 or not isinstance(arguments[0], float):
-            raise Misuse(f"{self.name} takes one number", None, "write (nlf x)")
+            raise Misuse(
+                f"{self.name} takes one number; {len(arguments)} argument{'s' * (len(arguments) != 1)} given",
+                None,
+                "write it with one number, as in (nlf 0.5)",
+            )
         with np.errstate(all="ignore"):
             return float(self.values(np.array(arguments, _F))[0])
 
@@ -43,7 +48,7 @@ class NonLinearity(Procedure):
 
 @dataclass(frozen=True, eq=False)
 class FourConstants(NonLinearity):
-    """Four numbers a, b, c, d, kept in single precision."""
+    """A function with four constants a, b, c, d in single precision."""
 
     a: float
     b: float
@@ -57,7 +62,7 @@ class FourConstants(NonLinearity):
 
 @dataclass(frozen=True, eq=False)
 class Tanh(FourConstants):
-    """a tanh(b x) + c x + d"""
+    """f(x) = a tanh(b x) + c x + d."""
 
     tanh: Values = field(repr=False)
     name = "nlf-f-tanh"
@@ -68,7 +73,7 @@ class Tanh(FourConstants):
 
 @dataclass(frozen=True, eq=False)
 class TanhDerivative(FourConstants):
-    """a b (1 - tanh(b x)^2) + c"""
+    """f(x) = a b (1 - tanh(b x)^2) + c, the derivative of `Tanh`."""
 
     tanh: Values = field(repr=False)
     name = "nlf-df-tanh"
@@ -80,7 +85,7 @@ class TanhDerivative(FourConstants):
 
 
 class Linear(FourConstants):
-    """(a b + c) x + d"""
+    """f(x) = (a b + c) x + d."""
 
     name = "nlf-f-lin"
 
@@ -89,7 +94,7 @@ class Linear(FourConstants):
 
 
 class Piecewise(FourConstants):
-    """a clip(b x, -1, 1) + c x + d"""
+    """f(x) = a clip(b x, -1, 1) + c x + d."""
 
     name = "nlf-f-piecewise"
 
@@ -98,7 +103,7 @@ class Piecewise(FourConstants):
 
 
 class Threshold(FourConstants):
-    """a s(b x) + c x + d, s(0) = 1"""
+    """f(x) = a s(b x) + c x + d, where s is the sign and s(0) = 1."""
 
     name = "nlf-f-threshold"
 
@@ -107,7 +112,7 @@ class Threshold(FourConstants):
 
 
 class Zero(NonLinearity):
-    """0"""
+    """f(x) = 0."""
 
     name = "nlf-f-0"
 
@@ -116,7 +121,7 @@ class Zero(NonLinearity):
 
 
 class Bell(NonLinearity):
-    """(1 - x^2)^3 between -1 and 1, else 0"""
+    """f(x) = (1 - x^2)^3 between -1 and 1, else 0."""
 
     name = "nlf-f-bell"
 
@@ -126,7 +131,7 @@ class Bell(NonLinearity):
 
 
 class BellDerivative(NonLinearity):
-    """-6 x (1 - x^2)^2 between -1 and 1, else 0"""
+    """f(x) = -6 x (1 - x^2)^2 between -1 and 1, else 0, the derivative of `Bell`."""
 
     name = "nlf-df-bell"
 
@@ -137,7 +142,7 @@ class BellDerivative(NonLinearity):
 
 @dataclass(frozen=True, eq=False)
 class CentralDifference(NonLinearity):
-    """The central difference of f, half-width 1/256."""
+    """The derivative of f as a central difference of half-width 1/256."""
 
     f: NonLinearity
     name = "nlf-df-all"
@@ -150,7 +155,7 @@ class CentralDifference(NonLinearity):
 
 @dataclass(frozen=True, eq=False)
 class SecondDifference(NonLinearity):
-    """The second difference of f, half-width 1/128."""
+    """The second derivative of f as a second difference of half-width 1/128."""
 
     f: NonLinearity
     name = "nlf-ddf-all"
@@ -163,7 +168,7 @@ class SecondDifference(NonLinearity):
 
 @dataclass(frozen=True, eq=False)
 class LispNonLinearity(NonLinearity):
-    """A function of the program."""
+    """A Lisp function of the program, called for each number."""
 
     interpreter: Interpreter = field(repr=False)
     function: Form
@@ -174,8 +179,8 @@ class LispNonLinearity(NonLinearity):
         for value in values:
             if not isinstance(value, float):
                 raise Misuse(
-                    f"the non-linear function gives {self.interpreter.describe(value)}, which is no number",
+                    f"the non-linear function returned {self.interpreter.describe(value)}, not a number",
                     None,
-                    "let the function end with a number: (nlf-f-lisp (lambda (x) (tanh x)))",
+                    "make it return a number, as in (nlf-f-lisp (lambda (x) (tanh x)))",
                 )
         return np.array(values, _F)

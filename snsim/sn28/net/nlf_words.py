@@ -1,4 +1,4 @@
-"""The words that make non-linear functions, and those that set the globals nlf, dnlf and ddnlf.
+"""Words that make non-linear functions, and words that set the globals nlf, dnlf and ddnlf.
 
 See docs/reference/sn28.md, section 3.5.
 """
@@ -28,13 +28,13 @@ FunctionTriple = tuple[NonLinearity, NonLinearity, NonLinearity]  # f, f' and f'
 
 
 def non_linearity(interpreter: Interpreter, f: Form, caller: str, argument: int | None = None) -> NonLinearity:
-    """f as a non-linearity; a function of the program is taken as one. Misuse if it is none."""
+    """Return f as a non-linearity; a Lisp function is wrapped in one. Raise Misuse for anything else."""
     if isinstance(f, NonLinearity):
         return f
     if isinstance(f, Procedure):
         return nlf.LispNonLinearity(interpreter, f)
     raise Misuse(
-        f"{caller}: {interpreter.describe(f)} is no non-linear function",
+        f"{caller}: expected a non-linear function, got {interpreter.describe(f)}",
         argument,
         "make one: (nlf-f-tanh a b c d), (nlf-f-lisp (lambda (x) ...)) ...",
     )
@@ -43,13 +43,13 @@ def non_linearity(interpreter: Interpreter, f: Form, caller: str, argument: int 
 def tanh_functions(
     interpreter: Interpreter, a: float, b: float, c: float, d: float
 ) -> tuple[nlf.Tanh, nlf.TanhDerivative]:
-    """a tanh(b x) + c x + d and its derivative."""
+    """Return the function a tanh(b x) + c x + d and its derivative."""
     tanh = interpreter.part(Netspace).loops.tanh
     return nlf.Tanh(a, b, c, d, tanh), nlf.TanhDerivative(a, b, c, d, tanh)
 
 
 def default_functions(interpreter: Interpreter) -> FunctionTriple:
-    """What every program begins with: (nlf-tanh 0.66666666 0), so that f(1) = 1."""
+    """Return the functions that every program starts with, (nlf-tanh 0.66666666 0), for which f(1) = 1."""
     return _tanh(interpreter, DEFAULT_SLOPE, 0.0)
 
 
@@ -63,11 +63,13 @@ def _tanh(
 
 
 def _unit_scale(interpreter: Interpreter, mx: float, dmin: float) -> float:
-    """1 / (tanh mx + dmin), in single precision up to the division."""
+    """Return 1 / (tanh mx + dmin), in single precision up to the division."""
     f, _ = tanh_functions(interpreter, 1.0, mx, dmin, 0.0)
     at_one = float(f.values(np.ones(1, np.float32))[0])
     if at_one == 0:
-        raise Misuse("the scale that gives f(1) = 1 is infinite: f(1) is 0", None, "state the scale")
+        raise Misuse(
+            "no finite scale gives f(1) = 1, because f(1) is 0", None, "write the scale: (nlf-tanh mx dmin scale)"
+        )
     return 1.0 / at_one
 
 
@@ -97,11 +99,15 @@ def _piecewise(interpreter: Interpreter, dmin: float, dmax: float, th: float | N
     if th is None:
         if abs(dmax) < 1:
             raise Misuse(
-                f"nlf-lin: with slope {dmax:g} no threshold gives f(1) = 1 or -1", 1, "state it: (nlf-lin dmin dmax th)"
+                f"nlf-lin: with slope {dmax:g} no threshold gives f(1) = 1 or -1",
+                1,
+                "write the threshold: (nlf-lin dmin dmax th)",
             )
         th = (math.copysign(1.0, dmax) - dmin) / (dmax - dmin)
     if th == 0:
-        raise Misuse("nlf-lin: the threshold is not 0", 2, "write (nlf-lin dmin dmax th) with a threshold such as 1")
+        raise Misuse(
+            "nlf-lin: the threshold must not be 0", 2, "write (nlf-lin dmin dmax th) with a threshold such as 1"
+        )
     f = nlf.Piecewise((dmax - dmin) * th, 1 / th, dmin, 0.0)
     return f, nlf.CentralDifference(f), nlf.Zero()
 
@@ -125,25 +131,25 @@ def _set_family(interpreter: Interpreter, name: str, *values: Form) -> NonLinear
 
 @net_word("nlf-tanh")
 def nlf_tanh(interpreter: Interpreter, mx: Form, dmin: Form, scale: Form = ABSENT, offset: Form = ABSENT) -> Form:
-    """(nlf-tanh mx dmin [scale [offset]]): scale tanh(mx x) + dmin x + offset becomes nlf; scale 1/(tanh mx + dmin)"""
+    """(nlf-tanh mx dmin [scale [offset]]): sets nlf to scale tanh(mx x) + dmin x + offset; by default f(1) = 1"""
     return _set_family(interpreter, "nlf-tanh", mx, dmin, scale, offset)
 
 
 @net_word("nlf-bin")
 def nlf_bin(interpreter: Interpreter, mx: Form, dmin: Form, scale: Form = ABSENT, offset: Form = ABSENT) -> Form:
-    """(nlf-bin mx dmin [scale [offset]]): a step becomes nlf, with the slope of the tanh of the same constants"""
+    """(nlf-bin mx dmin [scale [offset]]): sets nlf to a step, and dnlf to the derivative of the corresponding tanh"""
     return _set_family(interpreter, "nlf-bin", mx, dmin, scale, offset)
 
 
 @net_word("nlf-lin")
 def nlf_lin(interpreter: Interpreter, dmin: Form, dmax: Form, th: Form = ABSENT) -> Form:
-    """(nlf-lin dmin dmax [th]): slope dmax up to th, dmin beyond, becomes nlf; without th, such that f(1) = 1"""
+    """(nlf-lin dmin dmax [th]): sets nlf to slope dmax up to th and dmin beyond; by default f(1) = 1"""
     return _set_family(interpreter, "nlf-lin", dmin, dmax, th)
 
 
 @net_word("nlf-bell")
 def nlf_bell(interpreter: Interpreter) -> Form:
-    """(nlf-bell): the bell (1 - x^2)^3 becomes nlf"""
+    """(nlf-bell): sets nlf to the bell (1 - x^2)^3"""
     return _set_family(interpreter, "nlf-bell")
 
 
@@ -154,7 +160,7 @@ def _knots(interpreter: Interpreter, name: str, xs: Form, ys: Form) -> Knots:
 
 @net_word("nlf-spline")
 def nlf_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(nlf-spline xs ys): the natural spline through these points becomes nlf"""
+    """(nlf-spline xs ys): sets nlf to the natural cubic spline through these points"""
     knots = _knots(interpreter, "nlf-spline", xs, ys)
     return _set_globals(interpreter, (Spline(knots), SplineDerivative(knots), SplineSecondDerivative(knots)))
 
@@ -191,7 +197,7 @@ def nlf_f_piecewise(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form
 
 @net_word("nlf-f-threshold")
 def nlf_f_threshold(interpreter: Interpreter, a: Form, b: Form, c: Form, d: Form) -> Form:
-    """(nlf-f-threshold a b c d): the function a s(b x) + c x + d, s -1 below 0, else 1"""
+    """(nlf-f-threshold a b c d): the function a s(b x) + c x + d, where s is -1 below 0, else 1"""
     return nlf.Threshold(*_numbers("nlf-f-threshold", (a, b, c, d)))
 
 
@@ -209,7 +215,7 @@ def nlf_df_bell(interpreter: Interpreter) -> Form:
 
 @net_word("nlf-f-spline")
 def nlf_f_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(nlf-f-spline xs ys): the natural spline through these points, straight outside"""
+    """(nlf-f-spline xs ys): the natural cubic spline through these points, continued by straight lines"""
     return Spline(_knots(interpreter, "nlf-f-spline", xs, ys))
 
 
@@ -227,17 +233,17 @@ def nlf_ddf_spline(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
 
 @net_word("nlf-f-lisp")
 def nlf_f_lisp(interpreter: Interpreter, f: Form) -> Form:
-    """(nlf-f-lisp f): a function of the program as a non-linear function"""
+    """(nlf-f-lisp f): makes a non-linear function from a Lisp function"""
     return nlf.LispNonLinearity(interpreter, f)
 
 
 @net_word("nlf-df-all")
 def nlf_df_all(interpreter: Interpreter, f: Form) -> Form:
-    """(nlf-df-all f): the derivative of f by a central difference of 1/256 to both sides"""
+    """(nlf-df-all f): the derivative of f, as a central difference over 1/256 on both sides"""
     return nlf.CentralDifference(non_linearity(interpreter, f, "nlf-df-all", 0))
 
 
 @net_word("nlf-ddf-all")
 def nlf_ddf_all(interpreter: Interpreter, f: Form) -> Form:
-    """(nlf-ddf-all f): the second derivative of f by a difference of 1/128 to both sides"""
+    """(nlf-ddf-all f): the second derivative of f, as a difference over 1/128 on both sides"""
     return nlf.SecondDifference(non_linearity(interpreter, f, "nlf-ddf-all", 0))

@@ -1,7 +1,7 @@
-"""SN-2.8's sums in NumPy, rank by rank: the k-th connection of every unit at once, so that each unit adds in order.
+"""SN-2.8's sums in NumPy: the k-th connections of all units at once, so that each unit adds in order.
 
-What `loops` does in compiled code, for machines without it, and what that is tested against. Every method has its
-twin there; a product and a sum are each rounded to single precision. All arrays are float32, numbers too.
+This is the fallback for machines without llvmlite, and the reference that `compiled_sums` is tested against: every
+method exists in both. Each product and sum is rounded to single precision; all arrays are float32.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from snsim.sn28.net.adjacency import Edges, Memory, Units
 
 
 class SumLoops(Protocol):
-    """What computes: see `Ranks` for what each does."""
+    """The protocol of the loops over connections; `NumpyLoops` documents each method."""
 
     name: str
 
@@ -63,11 +63,14 @@ class SumLoops(Protocol):
 
 @cache
 def sum_loops(reordered: bool = False) -> SumLoops:
-    """The compiled loops, or those in NumPy where there is no llvmlite. `reordered`: compiled sums may be added in
-    another order than SN's.
+    """Return the compiled loops, or those in NumPy if llvmlite is missing.
+
+    With `reordered`, compiled sums are added in another order than SN's, which is faster.
     """
     try:
-        from snsim.sn28.net.compiled_sums import CompiledLoops  # compiling is for programs that use SN's nets only
+        from snsim.sn28.net.compiled_sums import (
+            CompiledLoops,  # imported only by programs that use SN's nets, as it loads llvmlite
+        )
 
         return CompiledLoops(reordered)
     except (ImportError, SnError):
@@ -75,12 +78,12 @@ def sum_loops(reordered: bool = False) -> SumLoops:
 
 
 def in_order(terms: np.ndarray) -> np.float32:
-    """The sum of float32 numbers, one after the other."""
+    """Return the sum of float32 numbers, added one after the other from the first."""
     return np.add.accumulate(terms)[-1] if len(terms) else np.float32(0)
 
 
 def by_rank(units: Units, edges: Edges) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For k = 0, 1 ...: which of the units have a k-th connection, and where these stand."""
+    """Yield for k = 0, 1 ... the indices of the units that have a k-th connection, and the positions of these."""
     starts, counts = edges.start.array[units.array], edges.counts[units.array]
     for k in range(int(counts.max(initial=0))):
         rows = np.flatnonzero(counts > k)
@@ -88,23 +91,23 @@ def by_rank(units: Units, edges: Edges) -> Iterator[tuple[np.ndarray, np.ndarray
 
 
 class NumpyLoops:
-    """The loops, in NumPy."""
+    """The loops in NumPy."""
 
     name = "numpy"
 
     def tanh(self, x: np.ndarray) -> np.ndarray:
-        """C's tanh of each number, rounded."""
+        """Return C's tanh of each number, rounded to single precision."""
         return np.array([math.tanh(value) for value in x.tolist()], np.float32)
 
     def weighted_sum(self, units: Units, edges: Edges, w: Memory, x: Memory, out: Memory) -> None:
-        """out = sum over a unit's connections of w x; 0 without any."""
+        """Set out = sum of w x over a unit's connections; 0 for a unit without connections."""
         total = np.zeros(units.count, np.float32)
         for rows, at in by_rank(units, edges):
             total[rows] += w.array[edges.weight.array[at]] * x.array[edges.other.array[at]]
         out.array[units.array] = total
 
     def square_sum(self, units: Units, edges: Edges, w: Memory, h: Memory, out: Memory) -> None:
-        """out = sum of w^2 h; left alone for a unit without connections."""
+        """Set out = sum of w^2 h; unchanged for a unit without connections."""
         total = np.zeros(units.count, np.float32)
         for rows, at in by_rank(units, edges):
             weight = w.array[edges.weight.array[at]]
@@ -113,7 +116,7 @@ class NumpyLoops:
         out.array[units.array[some]] = total[some]
 
     def moved_sum(self, units: Units, edges: Edges, w: Memory, t: Memory, d: Memory, x: Memory, out: Memory) -> None:
-        """out = sum of w t, then d x, connection by connection."""
+        """Set out = sum of w t + d x, each of the two terms added by itself."""
         total = np.zeros(units.count, np.float32)
         for rows, at in by_rank(units, edges):
             weight, other = edges.weight.array[at], edges.other.array[at]
@@ -124,19 +127,19 @@ class NumpyLoops:
     def accumulate(
         self, units: Units, edges: Edges, x: Memory, g: Memory, rate: Memory, on_connection: bool, acc: Memory
     ) -> None:
-        """acc += x (g rate) for every connection; the rate is that of the unit or of the connection."""
+        """Add x (g rate) to acc for every connection, with the rate of the unit or of the connection."""
         at = edges.positions(units.array)
         units_entered = np.repeat(units.array, edges.counts[units.array])
         rates = rate.array[edges.connection.array[at] if on_connection else units_entered]
         np.add.at(acc.array, edges.weight.array[at], x.array[edges.other.array[at]] * (g.array[units_entered] * rates))
 
     def gather(self, units: Units, edges: Edges, sigma: Memory, hess: Memory) -> None:
-        """hess += sigma for every connection."""
+        """Add sigma to hess for every connection."""
         at = edges.positions(units.array)
         np.add.at(hess.array, edges.weight.array[at], sigma.array[edges.connection.array[at]])
 
     def average(self, units: Units, edges: Edges, gamma: float, gg: Memory, x: Memory, sigma: Memory) -> None:
-        """sigma = (1 - gamma) sigma + (gamma gg) x^2 for every connection."""
+        """Set sigma = (1 - gamma) sigma + (gamma gg) x^2 for every connection."""
         at = edges.positions(units.array)
         units_entered = np.repeat(units.array, edges.counts[units.array])
         state, connection, share = x.array[edges.other.array[at]], edges.connection.array[at], np.float32(gamma)
@@ -155,7 +158,7 @@ class NumpyLoops:
         w: Memory,
         delta: Memory,
     ) -> None:
-        """delta = alpha delta + x ((1 - alpha) (g e)), w = (1 - e decay) w + delta, e the rate of the unit."""
+        """Set delta = alpha delta + x ((1 - alpha) (g e)), then w = (1 - e decay) w + delta; e is the unit's rate."""
         at = edges.positions(units.array)
         units_entered = np.repeat(units.array, edges.counts[units.array])
         weight, state, e = edges.weight.array[at], x.array[edges.other.array[at]], rate.array[units_entered]
@@ -185,8 +188,9 @@ class NumpyLoops:
         w: Memory,
         delta: Memory,
     ) -> None:
-        """As `learn`, e that of the connection: delta = alpha delta + x (((1 - alpha) g) e). With `mu`, e is divided
-        by mu + |sigma|.
+        """Update like `learn`, but with the rate e of the connection: delta = alpha delta + x (((1 - alpha) g) e).
+
+        With `mu`, e is divided by mu + |sigma|.
         """
         at = edges.positions(units.array)
         units_entered = np.repeat(units.array, edges.counts[units.array])
@@ -209,7 +213,7 @@ def move_weights(
     w: np.ndarray,
     delta: np.ndarray,
 ) -> None:
-    """The step of weights that nothing shares."""
+    """Update unshared weights: delta = alpha delta + state step, then w = (1 - e decay) w + delta."""
     move = state * step
     if alpha != 0:
         move = np.float32(alpha) * delta[weight] + move

@@ -1,4 +1,4 @@
-"""SN-2.8's natural cubic spline and its derivatives, in single precision (Numerical Recipes, section 3.3)."""
+"""SN-2.8's natural cubic spline and its derivatives in single precision (Numerical Recipes in C, section 3.3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _F = np.float32
 
 @dataclass(frozen=True, eq=False)
 class Knots:
-    """Where a spline passes: float32 arrays of one length, at least two, `x` ascending."""
+    """The points of a spline: two or more, as float32 arrays `x`, which ascends, and `y`."""
 
     x: np.ndarray
     y: np.ndarray
@@ -23,20 +23,20 @@ class Knots:
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
             raise Misuse(
-                f"a spline takes as many values as places: {len(self.x)} and {len(self.y)} given",
+                f"a spline needs equal numbers of xs and ys, got {len(self.x)} and {len(self.y)}",
                 None,
-                f"give {max(len(self.x), len(self.y))} of each",
+                f"write {max(len(self.x), len(self.y))} numbers in both lists",
             )
         if len(self.x) < 2 or not (np.diff(self.x) > 0).all():
             raise Misuse(
-                "the places of a spline are two or more numbers, ascending",
+                "the xs of a spline must be two or more different numbers in ascending order",
                 0,
-                "write them in order, as in '(-1 0 1), each once",
+                "sort them, each once, as in '(-1 0 1)",
             )
 
     @cached_property
     def second_derivatives(self) -> np.ndarray:
-        """The second derivative at each knot, 0 at both ends."""
+        """The second derivative at each knot, shape (knots,); 0 at both ends."""
         x, y, count = self.x, self.y, len(self.x)
         second, rest = np.zeros(count, _F), np.zeros(count, _F)
         for i in range(1, count - 1):
@@ -50,12 +50,12 @@ class Knots:
         return second
 
     def chord_slope(self, i: int) -> np.float32:
-        """The slope of the straight line from knot i to the next."""
+        """Return the slope of the straight line from knot i to the next."""
         slope: np.float32 = (self.y[i + 1] - self.y[i]) / (self.x[i + 1] - self.x[i])
         return slope
 
     def locate(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The knot below each x (the last but one at most), the width there, and the shares of both knots."""
+        """Return for each x the index of the knot below, the width of the interval and the weights of both knots."""
         low = np.clip(np.searchsorted(self.x, x, side="right") - 1, 0, len(self.x) - 2)
         width = self.x[low + 1] - self.x[low]
         return low, width, (self.x[low + 1] - x) / width, (x - self.x[low]) / width
@@ -63,12 +63,13 @@ class Knots:
     def with_outside(
         self, x: np.ndarray, inside: np.ndarray, below: np.ndarray | np.float32, above: np.ndarray | np.float32
     ) -> np.ndarray:
+        """Return `below` for x before the first knot, `above` after the last, and `inside` between them."""
         return np.where(x < self.x[0], below, np.where(x > self.x[-1], above, inside)).astype(_F)
 
 
 @dataclass(frozen=True, eq=False)
 class Spline(NonLinearity):
-    """The spline; outside of its knots a straight line with the slope of the nearest chord."""
+    """The spline, continued outside its knots by straight lines with the slope of the nearest chord."""
 
     knots: Knots
     name = "nlf-f-spline"
@@ -85,7 +86,7 @@ class Spline(NonLinearity):
 
 @dataclass(frozen=True, eq=False)
 class SplineDerivative(NonLinearity):
-    """Its derivative."""
+    """The derivative of the spline."""
 
     knots: Knots
     name = "nlf-df-spline"
@@ -104,7 +105,7 @@ class SplineDerivative(NonLinearity):
 
 @dataclass(frozen=True, eq=False)
 class SplineSecondDerivative(NonLinearity):
-    """Its second derivative."""
+    """The second derivative of the spline."""
 
     knots: Knots
     name = "nlf-ddf-spline"

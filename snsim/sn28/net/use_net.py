@@ -1,8 +1,8 @@
-"""`(use-net 'name)`: a net stated in declarative words becomes the net of SN's words.
+"""`(use-net 'name)`: make a declared net the current net of SN's words.
 
-Units are numbered layer by layer, connections made layer by layer, the bias first, in the order in which SN's builders
-would make them: so every sum is added as SN adds it. Cells of a border are units of a constant state, as in programs
-for the 1989 net; each unit that a border reaches reads as many of them as its window has cells there.
+Units are numbered layer by layer. Connections are made layer by layer, the bias first, in the order of SN's own
+builders, so that every sum is added in SN's order. The cells of a border are units of a constant state, as in programs
+for the 1989 net: each unit is connected to one of them for each border cell in its window.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 def declared_nets(interpreter: Interpreter) -> Shelf[Net]:
-    """The nets that a program declared: none, unless `interpreter.keep(declared_nets, shelf)` says which."""
+    """Return the nets that a program declared: none, unless `interpreter.keep(declared_nets, shelf)` set them."""
     return Shelf("net")
 
 
 class ExpressionNonLinearity(NonLinearity):
-    """A declared non-linearity, or a derivative of it: an expression in x, computed in single precision."""
+    """A declared non-linearity or one of its derivatives: an expression in x, computed in single precision."""
 
     def __init__(self, name: str, expression: Expression, tanh: Values):
         self.name, self.expression, self.tanh = name, expression, tanh
@@ -48,7 +48,7 @@ class ExpressionNonLinearity(NonLinearity):
 
 
 def non_linear_functions(interpreter: Interpreter, nlf: Nlf) -> FunctionTriple:
-    """f, f' and f'': SN's own where the declared function is one of them, so that the last digits agree."""
+    """Return f, f' and f'' of a declared non-linearity; SN's own functions where possible, to agree in all digits."""
     family, *numbers = nlf.name.split()
     if nlf.name == "sn-tanh":
         return default_functions(interpreter)
@@ -61,9 +61,11 @@ def non_linear_functions(interpreter: Interpreter, nlf: Nlf) -> FunctionTriple:
 
 @net_word("use-net", "iterative")
 def use_net(interpreter: Interpreter, name: Form) -> Form:
-    """(use-net 'name): a declared net becomes the current one; its layers become variables that hold their units"""
+    """(use-net 'name): makes a declared net the current net, and sets a variable for the units of each layer"""
     if not isinstance(name, (Symbol, str)):
-        raise Misuse(f"use-net: {interpreter.describe(name)} is no name of a net", 0, "write (use-net 'name)")
+        raise Misuse(
+            f"use-net: expected the name of a net, got {interpreter.describe(name)}", 0, "write (use-net 'name)"
+        )
     net_name = name.name if isinstance(name, Symbol) else fold(name)
     net = interpreter.part(declared_nets).get(net_name, interpreter.place())
     check_usable(net)
@@ -82,7 +84,7 @@ def use_net(interpreter: Interpreter, name: Form) -> Form:
 
 
 def missing_features(net: Net) -> list[str]:
-    """What the net has and SN's kernels do not."""
+    """Return descriptions of the net's features that SN's kernels do not have."""
     missing = [f"{transform.word} ({transform.name})" for transform in net.transforms]
     for connection in net.connections:
         if connection.scale != 1:
@@ -95,18 +97,18 @@ def missing_features(net: Net) -> list[str]:
 
 
 def check_usable(net: Net) -> None:
-    """Misuse, naming all of them, for what SN's kernels do not have."""
+    """Raise Misuse, naming all of them, if the net has features that SN's kernels do not have."""
     missing = missing_features(net)
     if missing:
         raise Misuse(
-            f"use-net: SN's units know no {', no '.join(missing)}",
+            f'use-net: SN\'s kernels cannot compute net "{net.name}": they have no {", no ".join(missing)}',
             0,
-            f'train "{net.name}" by (train ...), or state it without',
+            f'train "{net.name}" with (train ...), or remove these from the net',
         )
 
 
 def _make_layers(interpreter: Interpreter, net: Net) -> list[Pair]:
-    """The units of each layer, with all that build-net sets and defines."""
+    """Make the units of each layer, and set and define everything that build-net does."""
     layers = []
     definitions = []
     for layer in net.layers:
@@ -128,7 +130,7 @@ def _make_layers(interpreter: Interpreter, net: Net) -> list[Pair]:
 
 
 def _connect_layers(space: Netspace, net: Net, first: dict[str, int]) -> None:
-    """All connections; `first` is the first unit of each layer."""
+    """Make all connections; `first` gives the first unit of each layer."""
     for layer in net.layers[1:]:
         bias = net.bias_table(layer.name)
         if layer.bias != "none":
@@ -152,13 +154,13 @@ def _connect_layers(space: Netspace, net: Net, first: dict[str, int]) -> None:
 
 
 def _border_cells(connection: Connection) -> int:
-    """How many cells of the border one unit reads at most."""
+    """Return the largest number of border cells that one unit reads."""
     table = connection.table
     return int(np.bincount(table.target[table.source == BORDER], minlength=1).max())
 
 
 def _rank_in_target(table: Table) -> np.ndarray:
-    """For each entry, how many cells of the border stand before it in the window of its unit."""
+    """Return, for each entry of the table, the number of border cells before it in the window of its unit."""
     at_border = (table.source == BORDER).astype(int)
     before = np.cumsum(at_border) - at_border
     starts = np.r_[True, table.target[1:] != table.target[:-1]]

@@ -1,8 +1,8 @@
-"""Files of weights, in the formats of SN-2.8 (docs/reference/sn28.md, section 4.2).
+"""Read and write weight files in the formats of SN-2.8 (docs/reference/sn28.md, section 4.2).
 
-Without units a file is "blind": a matrix of all weights in order of creation, binary (float32) or text. With units it
-is "explanatory": who is joined to whom, units counted by their place in the list, 0 the bias. Binary files are written
-with the low byte first and read in either order.
+A "blind" file is a matrix of all weights in order of creation, binary (float32) or text. A "merge" file lists
+connections: two units and the weight between them. Its units are numbered by their position in a list of units, from
+1; 0 is the bias. Binary files are written little-endian and read in either byte order.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SUFFIX = ".wei"
 _MATRIX, _MERGE, _OLD_MERGE = 0x1E3D4C51, 0x2D4F1C93, 0x2D4F1C91
 _TEXT_MERGE = b".WEI"
 
-Records = np.ndarray  # fields pre, post (places in the list of units, 0 the bias), weight and rate (nan: none)
+Records = np.ndarray  # fields pre, post (positions in the list of units, 0 the bias), weight and rate (nan: none)
 _RECORD = np.dtype([("pre", np.int64), ("post", np.int64), ("weight", np.float64), ("rate", np.float64)])
 
 
@@ -41,7 +41,7 @@ _RECORD = np.dtype([("pre", np.int64), ("post", np.int64), ("weight", np.float64
 
 @net_word("save-net")
 def save_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-net "f"): writes all weights; (save-net "f" layer ...): the connections between these units, and the age"""
+    """(save-net "f"): writes all weights; (save-net "f" layer ...): writes the connections among these units and age"""
     if layers:
         return interpreter.call("save-net/merge", name, *layers)
     weights = _all_weights(interpreter)
@@ -51,7 +51,7 @@ def save_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
 
 @net_word("save-net/merge")
 def save_net_merge(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-net/merge "f" layer ...): writes the connections between these units, and the age"""
+    """(save-net/merge "f" layer ...): writes the connections among these units, and age"""
     count, age, records = _records_between(interpreter, "save-net/merge", layers)
     packed = np.empty(len(records), [("pre", "<i4"), ("post", "<i4"), ("weight", "<f4")])
     for field in ("pre", "post", "weight"):
@@ -61,7 +61,7 @@ def save_net_merge(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
 
 @net_word("save-ascii-net")
 def save_ascii_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-ascii-net "f" [layer ...]): as save-net, as text; without layers with 4 decimals only"""
+    """(save-ascii-net "f" [layer ...]): like save-net, but as text; without layers only 4 decimals"""
     if layers:
         return interpreter.call("save-ascii-net/merge", name, *layers)
     weights = _all_weights(interpreter)
@@ -71,7 +71,7 @@ def save_ascii_net(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
 
 @net_word("save-ascii-net/merge")
 def save_ascii_net_merge(interpreter: Interpreter, name: Form, *layers: Form) -> Form:
-    """(save-ascii-net/merge "f" layer ...): as save-net/merge, as text"""
+    """(save-ascii-net/merge "f" layer ...): like save-net/merge, but as text"""
     count, age, records = _records_between(interpreter, "save-ascii-net/merge", layers)
     lines = [f".WEI {count} {age}", *[f"{pre:4d} {post:4d} {w:10.7f}" for pre, post, w, _ in records.tolist()]]
     return _write(interpreter, "save-ascii-net/merge", name, _as_text(lines))
@@ -79,11 +79,13 @@ def save_ascii_net_merge(interpreter: Interpreter, name: Form, *layers: Form) ->
 
 @net_word("save-weights-as-c")
 def save_weights_as_c(interpreter: Interpreter, name: Form, array: Form = ABSENT) -> Form:
-    """(save-weights-as-c "f" [name]): writes all weights, with 4 decimals, as an array of the language C"""
+    """(save-weights-as-c "f" [name]): writes all weights as an array in C, with 4 decimals"""
     array_name = "weights" if array is ABSENT else text("save-weights-as-c", array, 1)
     if not array_name.replace("_", "a").isalnum() or array_name[0].isdigit() or not array_name.isascii():
         raise Misuse(
-            f'save-weights-as-c: "{array_name}" is no name in C', 1, "write letters, digits and _, such as net_1"
+            f'save-weights-as-c: "{array_name}" is not a valid name in C',
+            1,
+            "write letters, digits and _, such as net_1",
         )
     weights = _all_weights(interpreter).astype(float).tolist()
     rows = ["  " + ", ".join(map(number_text, weights[i : i + 8])) for i in range(0, len(weights), 8)]
@@ -95,12 +97,12 @@ def _all_weights(interpreter: Interpreter) -> np.ndarray:
     net = interpreter.part(Netspace)
     values: np.ndarray = net.weight_val.array[: net.wnum]
     if not len(values):
-        raise Misuse("there are no weights yet", None, "build-net makes a net, connect joins its units")
+        raise Misuse("the net has no weights yet", None, "build a net first, with build-net or connect")
     return values
 
 
 def _records_between(interpreter: Interpreter, caller: str, layers: tuple[Form, ...]) -> tuple[int, int, Records]:
-    """How many units are listed, the age, and the connections among them and from the bias, in SN's order."""
+    """Return the number of units in some layers, the age, and the connections among them and from the bias."""
     net = interpreter.part(Netspace)
     units = net.units(make_list(layers), caller).array
     position = np.full(net.nnum, -1)
@@ -131,7 +133,7 @@ def _write(interpreter: Interpreter, caller: str, name: Form, content: bytes, su
 
 @net_word("load-net")
 def load_net(interpreter: Interpreter, name: Form) -> Form:
-    """(load-net "f"): sets the weights to those of a file of any of the formats; of one with units, the age too"""
+    """(load-net "f"): sets the weights from a file of any format, and age if the file has it"""
     content = _read_named(interpreter, "load-net", name)
     merge = _read_merge(content, text("load-net", name))
     net = interpreter.part(Netspace)
@@ -143,12 +145,12 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
     try:
         weights = within(read_matrix(content, f'"{name}"'), np.float32, f'"{name}"')
     except SnError as error:
-        raise Misuse(error.faults[0].message, 0, "save-net writes files that load-net reads") from None
+        raise Misuse(error.faults[0].message, 0, "load a file that save-net or save-ascii-net wrote") from None
     if weights.shape != (net.wnum,):
         raise Misuse(
-            f'"{name}" has {" x ".join(map(str, weights.shape))} weights, the net has {net.wnum}',
+            f'"{name}" has {" x ".join(map(str, weights.shape))} weights but the net has {net.wnum}',
             0,
-            "build the net that wrote it first",
+            "first build the net that the file was saved from",
         )
     net.weight_val.array[: net.wnum] = weights
     return name
@@ -156,19 +158,19 @@ def load_net(interpreter: Interpreter, name: Form) -> Form:
 
 @net_word("merge-net")
 def merge_net(interpreter: Interpreter, name: Form, units: Form = ABSENT) -> Form:
-    """(merge-net "f"): how many units a file of connections lists, () if it is none; (merge-net "f" units): loads it"""
+    """(merge-net "f"): the number of units in a merge file, () for other files; (merge-net "f" units): loads it"""
     merge = _read_merge(_read_named(interpreter, "merge-net", name), text("merge-net", name))
     if units is ABSENT:
         return NIL if merge is None else float(merge[0])
     if merge is None:
-        raise Misuse(f'"{name}" does not say which units its weights join', 0, '(load-net "f") reads such a file')
+        raise Misuse(f'"{name}" is not a merge file: it does not list units', 0, 'load it with (load-net "f")')
     count, _, records = merge
     units_listed = interpreter.part(Netspace).units(units, "merge-net").array
     if len(units_listed) < count:
         raise Misuse(
-            f'"{name}" has {count} units, {len(units_listed)} are listed',
+            f'"{name}" has {count} units but {len(units_listed)} are listed',
             1,
-            f"list {count} units, or write the file again for these with (save-net/merge file layer...)",
+            f"list {count} units, or save these units again with (save-net/merge file layer...)",
         )
     _set_weights(interpreter, "merge-net", units_listed, records)
     return name
@@ -180,13 +182,13 @@ def _read_named(interpreter: Interpreter, caller: str, name: Form) -> bytes:
 
 
 def _set_weights(interpreter: Interpreter, caller: str, units_listed: np.ndarray, records: Records) -> None:
-    """Give the connections of a file, whose units are places in a list, the weights (and rates) they have there."""
+    """Set the weights, and rates if any, of the connections in a merge file; its units are positions in a list."""
     net = interpreter.part(Netspace)
     units = np.concatenate([[0], units_listed])
     for pre, post, weight, rate in records.tolist():
         if not (0 <= pre < len(units) and 0 <= post < len(units)):
             raise Misuse(
-                f"{caller}: the file joins unit {pre} to unit {post}; there are {len(units) - 1} units",
+                f"{caller}: the file connects unit {pre} to unit {post}, but there are only {len(units) - 1} units",
                 0,
                 "build the net first, as it was when the file was written",
             )
@@ -194,7 +196,7 @@ def _set_weights(interpreter: Interpreter, caller: str, units_listed: np.ndarray
         connection = net.connection_numbers.get(ends)
         if connection is None:
             raise Misuse(
-                f"{caller}: the net has no connection from unit {ends[0]} to unit {ends[1]}, the file has",
+                f"{caller}: the file has a connection from unit {ends[0]} to unit {ends[1]} that the net does not have",
                 0,
                 "build the net first, as it was when the file was written",
             )
@@ -207,7 +209,7 @@ def _set_weights(interpreter: Interpreter, caller: str, units_listed: np.ndarray
 
 
 def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
-    """Number of units, age and connections of an explanatory file; None if it is of another kind."""
+    """Return the number of units, the age and the connections of a merge file, or None for another format."""
     if content[:4] == _TEXT_MERGE:
         return _read_text_merge(content, name)
     for order in "<>":
@@ -220,7 +222,7 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
                     raise Misuse(
                         f'"{name}" ends in the middle of a connection',
                         0,
-                        "write it again with (save-net/merge file layer...)",
+                        "the file is cut off: save it again with (save-net/merge file layer...)",
                     )
                 packed = np.frombuffer(content, record_type, -1, 12)
                 records = np.empty(len(packed), _RECORD)
@@ -229,9 +231,9 @@ def _read_merge(content: bytes, name: str) -> tuple[int, int, Records] | None:
                     records[field] = packed[field]
                 if not (np.isfinite(packed["weight"]).all() and (magic == _MERGE or np.isfinite(packed["rate"]).all())):
                     raise Misuse(
-                        f'"{name}" holds a weight or a rate that is no finite number',
+                        f'"{name}" contains a weight or rate that is not a finite number',
                         0,
-                        "the file is damaged: write it again with save-net/merge",
+                        "the file is damaged: save it again with save-net/merge",
                     )
                 return count, age, records
     return None
@@ -244,9 +246,9 @@ def _read_text_merge(content: bytes, name: str) -> tuple[int, int, Records]:
         raise Misuse(error.faults[0].message, 0, error.faults[0].hint) from None
     if len(numbers) < 2 or not all(float(x).is_integer() and abs(x) < 2**53 for x in numbers[:2]):
         raise Misuse(
-            f'"{name}" does not begin with the number of units and the age, two whole numbers',
+            f'"{name}" does not start with two whole numbers, the number of units and the age',
             0,
-            "(save-ascii-net/merge FILE layer ...) writes such a file",
+            "save it again with (save-ascii-net/merge FILE layer ...)",
         )
     if (len(numbers) - 2) % 3:
         raise Misuse(f'"{name}" ends in the middle of a connection', 0, "write each line as FROM TO WEIGHT")
@@ -254,8 +256,8 @@ def _read_text_merge(content: bytes, name: str) -> tuple[int, int, Records]:
     bad_rows = np.flatnonzero((rows[:, :2] != np.floor(rows[:, :2])).any(1) | (np.abs(rows[:, :2]) > 2**53).any(1))
     if len(bad_rows):
         raise Misuse(
-            f'"{name}": connection {bad_rows[0] + 1} joins {rows[bad_rows[0], 0]:g} to {rows[bad_rows[0], 1]:g}; units '
-            "are whole numbers",
+            f'"{name}": connection {bad_rows[0] + 1} is from {rows[bad_rows[0], 0]:g} to {rows[bad_rows[0], 1]:g}; '
+            "units must be whole numbers",
             0,
             "write each line as FROM TO WEIGHT",
         )

@@ -1,4 +1,4 @@
-"""Fields of all weights as vectors and back, in the order in which weights were made: `weight-to-matrix` ..."""
+"""Copy the fields of all weights to vectors and back, in order of creation: `weight-to-matrix` and similar words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snsim.sn28.net.netspace import Netspace
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_FIELDS = {  # the word's name of the field: (attribute of Netspace, what it is, modes)
+_FIELDS = {  # name in the words: (attribute of Netspace, meaning, modes)
     "weight": ("weight_val", "weights", ()),
     "delta": ("delta", "last changes of the weights", ()),
     "acc": ("acc", "accumulated gradients", ("iterative",)),
@@ -24,7 +24,7 @@ _FIELDS = {  # the word's name of the field: (attribute of Netspace, what it is,
 
 
 def weight_vector(space: Netspace, attribute: str) -> np.ndarray:
-    """A field over the weights there are, shape (wnum,), float32; it is the field itself and no copy."""
+    """Return a view of a field of all weights, shape (wnum,), float32."""
     part: np.ndarray = getattr(space, attribute).array[: space.wnum]
     return part
 
@@ -45,8 +45,10 @@ def _add_words(field: str, attribute: str, meaning: str, modes: tuple[str, ...])
         values[:] = source.reshape(-1)
         return NIL
 
-    to_matrix.__doc__ = f"({field}-to-matrix [m]): the {meaning}, one number a weight in the order they were made"
-    from_matrix.__doc__ = f"(matrix-to-{field} m): put the numbers of a matrix back as {meaning}"
+    to_matrix.__doc__ = (
+        f"({field}-to-matrix [m]): a vector of the {meaning}, in order of creation; it is written to m if given"
+    )
+    from_matrix.__doc__ = f"(matrix-to-{field} m): sets the {meaning} to the numbers of a matrix"
     net_word(f"{field}-to-matrix", *modes, makes=True)(to_matrix)
     net_word(f"matrix-to-{field}", *modes)(from_matrix)
 
@@ -55,9 +57,9 @@ def _check(caller: str, argument: Form, weights: int) -> None:
     values = matrix(caller, argument)
     if values.size != weights or not values.flags.c_contiguous:
         raise Misuse(
-            f"{caller}: the matrix has {values.size:,} numbers, and there are {weights:,} weights",
+            f"{caller}: the matrix has {values.size:,} numbers but the net has {weights:,} weights",
             0,
-            f"give a matrix of {weights} numbers, made by (float-matrix {weights})",
+            f"write a matrix of {weights} numbers, made by (float-matrix {weights})",
         )
 
 

@@ -170,7 +170,7 @@ class ProgramFiles:
             raise Misuse(sentence, argument, remedy) from None
 
     def refresh_size(self, path: Path) -> None:
-        """Record the present size of a file that other code changed or removed. Raise LimitError as `record_size` does."""
+        """Record the present size of a file that other code changed or removed, as `record_size` does."""
         self.record_size(path, path.stat().st_size if path.exists() else None)
 
     def record_size(self, path: Path, size: int | None) -> None:

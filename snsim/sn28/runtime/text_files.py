@@ -178,7 +178,7 @@ def read_string(interpreter: Interpreter, characters_or_class: Form = _LINE) -> 
 
 @word("skip-char")
 def skip_char(interpreter: Interpreter, characters_or_class: Form = _BLANKS) -> str:
-    r"""(skip-char ["class"]): skips blanks, or a class of characters; returns the next one, unread, or "\\e""""
+    r"""(skip-char ["class"]): skips blanks, or a class of characters; returns the next one, or "\\e" at the end"""
     stream = _current_input(interpreter, "skip-char")
     interpreter.budget.walk(len(stream.while_in(_character_class("skip-char", characters_or_class))))
     return stream.peek()
