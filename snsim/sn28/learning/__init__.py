@@ -1,1 +1,1 @@
-"""Words of SN-2.8 that train and test nets."""
+"""Words of SN-2.8 that train nets and measure their performance."""

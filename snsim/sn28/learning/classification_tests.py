@@ -1,7 +1,7 @@
-"""What counts as a good answer: the tests that `classify` can be (docs/reference/sn28.md, section 3.9).
+"""Tests that decide whether an answer is good, one of which is `classify` (docs/reference/sn28.md, section 3.9).
 
-A test gets the number of the pattern, which none of these looks at, and judges the states of `output-layer` by
-those of `desired-layer`.
+A test compares the states of `output-layer` with those of `desired-layer`. Its argument, the number of the pattern, is
+not used.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _OUT_CLASS, _DES_CLASS = symbol("out-class"), symbol("des-class")
 
 
 def _answers(interpreter: Interpreter) -> tuple[list[float], list[float]]:
-    """The states of the outputs and of what they should be."""
+    """Return the actual and the desired outputs."""
     actual = field_values(interpreter, "classify", VAL, layer_in(interpreter, OUTPUT))
     desired = field_values(interpreter, "classify", VAL, layer_in(interpreter, DESIRED))
     if len(actual) != len(desired):
         raise Misuse(
-            f"output-layer has {len(actual)} units, desired-layer {len(desired)}",
+            f"output-layer has {len(actual)} units but desired-layer has {len(desired)}",
             None,
-            "make-desired takes a layer as long as that of make-output",
+            "call make-desired with a layer as large as that of make-output",
         )
     return actual, desired
 
@@ -45,7 +45,7 @@ def class_quadrant(interpreter: Interpreter, n: Form) -> Form:
 
 @word("class-max")
 def class_max(interpreter: Interpreter, n: Form) -> Form:
-    """(class-max n): true if the greatest output is the one that should be; sets out-class and des-class"""
+    """(class-max n): true if the largest output is the desired one; sets out-class and des-class"""
     actual, desired = map(_indices_of_max, _answers(interpreter))
     interpreter.assign(_OUT_CLASS, _one_or_list(interpreter, actual))
     interpreter.assign(_DES_CLASS, _one_or_list(interpreter, desired))
@@ -54,7 +54,7 @@ def class_max(interpreter: Interpreter, n: Form) -> Form:
 
 @word("class-sgn")
 def class_sgn(interpreter: Interpreter, n: Form, low: Form, high: Form) -> Form:
-    """(class-sgn n lo hi): true if each output lies, as its target, below lo, above hi, or between"""
+    """(class-sgn n lo hi): true if each output and its target are both below lo, both above hi, or both between"""
     lo, hi = number("class-sgn", low, 1), number("class-sgn", high, 2)
     return TRUE if all(_same_side(y, d, lo, hi) for y, d in zip(*_answers(interpreter))) else NIL
 
@@ -69,13 +69,13 @@ def class_lms(interpreter: Interpreter, n: Form, most: Form) -> Form:
 
 @word("class-hamming")
 def class_hamming(interpreter: Interpreter, n: Form, margin: Form) -> Form:
-    """(class-hamming n m): true if no output is more than m off"""
+    """(class-hamming n m): true if no output differs from its target by more than m"""
     most = number("class-hamming", margin, 1)
     return _zero_if_none(abs(d - y) > most for y, d in zip(*_answers(interpreter)))
 
 
 def _zero_if_none(wrong: Iterable[bool]) -> Form:
-    """SN's `0=` of a number of wrong outputs: zero itself, which is true, or ()."""
+    """Return 0.0, which is true in Lisp, if nothing is wrong, else (); SN computes it with `0=`."""
     return NIL if any(wrong) else 0.0
 
 
@@ -90,16 +90,16 @@ def _one_or_list(interpreter: Interpreter, indices: list[float]) -> Form:
 
 @word("rank-of-max")
 def rank_of_max(interpreter: Interpreter, values: Form) -> Form:
-    """(rank-of-max list): the place, from 0, of the greatest number; the list of the places if several are"""
+    """(rank-of-max list): the index, from 0, of the largest number, or a list of indices if it occurs more than once"""
     numbers = [number("rank-of-max", value) for value in interpreter.elements(values, "rank-of-max")]
     if not numbers:
-        raise Misuse("rank-of-max: the list is empty", 0, "give a list of numbers, such as (state output-layer)")
+        raise Misuse("rank-of-max: the list is empty", 0, "write a list of numbers, such as (state output-layer)")
     return _one_or_list(interpreter, _indices_of_max(numbers))
 
 
 @word("same-side")
 def same_side(interpreter: Interpreter, x: Form, y: Form, low: Form, high: Form) -> Form:
-    """(same-side x y lo hi): true if both lie below lo, both above hi, or both between"""
+    """(same-side x y lo hi): true if x and y are both below lo, both above hi, or both between"""
     a, b = number("same-side", x), number("same-side", y, 1)
     lo, hi = number("same-side", low, 2), number("same-side", high, 3)
     return TRUE if _same_side(a, b, lo, hi) else NIL
@@ -113,7 +113,7 @@ def _same_side(a: float, b: float, low: float, high: float) -> bool:
 
 
 def _choose(interpreter: Interpreter, test: str, *numbers: float) -> Form:
-    """Make a test the function `classify`, with the numbers it takes behind the pattern."""
+    """Make a test the function `classify`, with these numbers as its arguments after the pattern."""
     interpreter.part(Settings)
     if not numbers:
         interpreter.assign(symbol("classify"), interpreter.procedure(symbol(test)))
@@ -130,13 +130,13 @@ def set_class_quadrant(interpreter: Interpreter) -> Form:
 
 @word("set-class-max")
 def set_class_max(interpreter: Interpreter) -> Form:
-    """(set-class-max): an answer is good if the greatest output is the one that should be"""
+    """(set-class-max): an answer is good if the largest output is the desired one"""
     return _choose(interpreter, "class-max")
 
 
 @word("set-class-sgn")
 def set_class_sgn(interpreter: Interpreter, low: Form, high: Form) -> Form:
-    """(set-class-sgn lo hi): an answer is good if each output lies in the zone of its target; 0 0 is class-quadrant"""
+    """(set-class-sgn lo hi): an answer is good if each output is in the same zone as its target; 0 0 compares signs"""
     lo, hi = number("set-class-sgn", low), number("set-class-sgn", high, 1)
     return _choose(interpreter, "class-quadrant") if lo == hi == 0.0 else _choose(interpreter, "class-sgn", lo, hi)
 
@@ -149,7 +149,7 @@ def set_class_lms(interpreter: Interpreter, most: Form) -> Form:
 
 @word("set-class-hamming")
 def set_class_hamming(interpreter: Interpreter, margin: Form) -> Form:
-    """(set-class-hamming m): an answer is good if no output is more than m off"""
+    """(set-class-hamming m): an answer is good if no output differs from its target by more than m"""
     return _choose(interpreter, "class-hamming", number("set-class-hamming", margin))
 
 

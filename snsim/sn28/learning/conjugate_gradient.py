@@ -1,10 +1,10 @@
-"""Conjugate gradient over all training patterns, without parameters and without a line search.
+"""Batch conjugate gradient without parameters and without a line search.
 
 See docs/reference/sn28.md, section 3.12.
 
-The step along a direction p is G.p / c, where G is the gradient (with SN's sign, so downhill) and c the Gauss-Newton
-curvature along p: the sum over patterns and outputs of (dx/dp)^2. The direction is that of Hestenes and Stiefel
-(Methods of conjugate gradients for solving linear systems, 1952).
+The step along a direction p is G.p / c. G is the gradient over all training patterns (with SN's sign, so downhill). c
+is the Gauss-Newton curvature along p: the sum over patterns and outputs of (dx/dp)^2. The direction is that of
+Hestenes and Stiefel (Methods of conjugate gradients for solving linear systems, 1952).
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from snsim.sn28.runtime.settings import INPUT, NET, OUTPUT, layer_in, number_in,
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-Vector = np.ndarray  # one element a weight, in order of creation, float32
+Vector = np.ndarray  # one element for each weight, in order of creation, float32
 
 
 def learn_batch_cg(interpreter: Interpreter, n: Form, count: int, newest: Form, before: Form, direction: Form) -> Form:
-    """`count` sweeps. The list (n gradient gradient-before direction); with those given, it goes on with them."""
+    """Learn for `count` sweeps, and return the list (n gradient previous-gradient direction).
+
+    Calling it with the elements of this list continues from them.
+    """
     gradient, last, search_direction = (
         _vector(interpreter, vector, i) for i, vector in enumerate((newest, before, direction), 1)
     )
@@ -49,21 +52,21 @@ def learn_batch_cg(interpreter: Interpreter, n: Form, count: int, newest: Form, 
 
 
 def _vector(interpreter: Interpreter, vector: Form, argument: int) -> Vector | None:
-    """A vector that was handed back, if it is one for this net."""
+    """Return a vector that the program passed, or None. Raise Misuse if its size does not match the net."""
     if vector is ABSENT or vector is NIL:
         return None
     weights = interpreter.part(Netspace).wnum
     if not isinstance(vector, np.ndarray) or vector.shape != (weights,):
         raise Misuse(
-            f"learn-batch-cg: {interpreter.describe(vector)} is no vector of {weights} weights",
+            f"learn-batch-cg: expected a vector of {weights} weights, got {interpreter.describe(vector)}",
             argument,
-            "hand back the list that learn-batch-cg gave, or begin afresh with (learn-batch-cg n)",
+            "apply it to the list that learn-batch-cg returned, or start with (learn-batch-cg n)",
         )
     return vector
 
 
 def _next_direction(gradient: Vector, last: Vector | None, search_direction: Vector | None) -> Vector:
-    """G at the start, else G + beta p with beta = (G.G - H.G) / p.H, where H is the gradient before."""
+    """Return G + beta p with beta = (G.G - H.G) / p.H, where H is the previous gradient; at the start return G."""
     if last is None or search_direction is None:
         return gradient.copy()
     denominator = _dot(search_direction, last)
@@ -75,13 +78,13 @@ def _next_direction(gradient: Vector, last: Vector | None, search_direction: Vec
 
 
 def _dot(a: Vector, b: Vector) -> float:
-    """Products in single precision, added in double precision from the first to the last."""
+    """Return a dot product: products in single precision, added in double precision from first to last."""
     return float(np.cumsum(a * b, dtype=np.float64)[-1]) if len(a) else 0.0
 
 
 @net_word("batch-cg2-iteration", "iterative")
 def batch_cg2_iteration(interpreter: Interpreter, first: Form, last: Form) -> float:
-    """(batch-cg2-iteration a b): the curvature of the error over patterns a to b along the direction in s-delta"""
+    """(batch-cg2-iteration a b): the curvature of the error along the direction in s-delta, over patterns a to b"""
     a, b = whole("batch-cg2-iteration", first), whole("batch-cg2-iteration", last, 1)
     net = interpreter.part(Netspace)
     inputs, outputs = layer_in(interpreter, INPUT), layer_in(interpreter, OUTPUT)

@@ -1,4 +1,4 @@
-"""The cost that is lowered: which function `init-grad` is (docs/reference/sn28.md, section 3.9).
+"""Choose the cost function, which `init-grad` computes (docs/reference/sn28.md, section 3.9).
 
 `local-error` is half the sum of the squared errors, divided by the number of outputs.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @word("set-cost-lms")
 def set_lms(interpreter: Interpreter) -> Form:
-    """(set-cost-lms): the cost is half the sum of the squared errors"""
+    """(set-cost-lms): makes the cost half the sum of the squared errors"""
     interpreter.part(Settings)
     function = interpreter.procedure(symbol("init-grad-lms"))
     interpreter.assign(symbol("init-grad"), function)
@@ -28,7 +28,7 @@ def set_lms(interpreter: Interpreter) -> Form:
 
 @word("set-cost-thlms")
 def set_thlms(interpreter: Interpreter, threshold: Form) -> Form:
-    """(set-cost-thlms th): as lms, but an output beyond its target, on the target's side of th, has no error"""
+    """(set-cost-thlms th): like set-cost-lms, but an output beyond its target, away from th, has no error"""
     interpreter.part(Settings)
     limit = number("set-cost-thlms", threshold)
     return define(

@@ -1,9 +1,10 @@
-"""Second derivatives back through the net, and the running curvature of every connection.
+"""Backpropagate second derivatives, and update the running curvature of every connection.
 
 See docs/reference/sn28.md, section 3.2.
 
-h = n-ggrad is the second derivative of the cost with respect to a unit's sum, s = n-sqbacksum with respect to its
-state; Le Cun's diagonal approximation, with the term of f'' (ggradient) or without it (lmggradient, Gauss-Newton).
+h = n-ggrad is the second derivative of the cost with respect to a unit's weighted sum, s = n-sqbacksum with respect to
+its state. Both use LeCun's diagonal approximation, with the term in f'' (ggradient) or without it (lmggradient, the
+Gauss-Newton approximation).
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ _F = np.float32
 def update_ggradient(
     space: Netspace, units: Units, dnlf: NonLinearity, ddnlf: NonLinearity | None, gamma: float
 ) -> None:
-    """s = sum of w^2 h over what a unit feeds (left alone if it feeds nothing); h = s f'^2 - y f''; then the running
-    mean of each incoming connection, sigma = (1 - gamma) sigma + gamma h x^2. Without `ddnlf`, h = s f'^2.
+    """Compute s and h of the units, then update sigma of their incoming connections.
+
+    s = sum of w^2 h over the units that a unit feeds (unchanged if it feeds none), h = s f'^2 - y f'', and
+    sigma = (1 - gamma) sigma + gamma h x^2. Without `ddnlf`, h = s f'^2.
     """
     space.loops.square_sum(units, space.outgoing, space.weight_val, space.unit[GGRAD], space.unit[SQBACKSUM])
     total = space.unit[SUM].array[units.index]
@@ -42,13 +45,13 @@ def update_ggradient(
 
 
 def average_sigma(space: Netspace, units: Units, gamma: float) -> None:
-    """sigma = (1 - gamma) sigma + (gamma h) x^2 for every connection that enters the units."""
+    """Set sigma = (1 - gamma) sigma + (gamma h) x^2 for every connection into the units."""
     space.loops.average(units, space.incoming, gamma, space.unit[GGRAD], space.unit[VAL], space.sigma)
 
 
 @net_word("update-ggradient", "newton")
 def word_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-ggradient [dnlf [ddnlf]] [gamma] layer...): second derivatives, and the running curvature sigma"""
+    """(update-ggradient [dnlf [ddnlf]] [gamma] layer...): computes second derivatives and running curvatures"""
     args = Arguments(interpreter, "update-ggradient", arguments)
     dnlf, ddnlf, gamma = args.function("dnlf"), args.function("ddnlf"), args.number("gamma")
     for units in args.layers():
@@ -58,7 +61,7 @@ def word_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-lmggradient", "newton")
 def word_lmggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-lmggradient [dnlf] [gamma] layer...): as update-ggradient, without the term of f''"""
+    """(update-lmggradient [dnlf] [gamma] layer...): like update-ggradient, without the term in f''"""
     args = Arguments(interpreter, "update-lmggradient", arguments)
     dnlf, gamma = args.function("dnlf"), args.number("gamma")
     for units in args.layers():

@@ -1,4 +1,4 @@
-"""What is shown while a net learns and is measured: the hooks and their setters.
+"""Hooks that display a net while it learns or is measured, and words that choose them.
 
 See docs/reference/sn28.md, section 3.13.
 """
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 @word("disp-nil")
 def disp_nil(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-nil n): shows nothing"""
+    """(disp-nil n): displays nothing"""
     return NIL
 
 
 @word("disp-user")
 def disp_user(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-user n): shows nothing; a program defines it anew to show what it likes"""
+    """(disp-user n): displays nothing; a program can redefine it"""
     return NIL
 
 
 @word("disp-text")
 def disp_text(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-text n): prints a line: age, pattern, error, and whether the answer was good"""
+    """(disp-text n): prints a line with age, pattern, error and whether the answer was good"""
     mark = "**arrgh**" if interpreter.lookup("good-answer") is NIL else "  ok  "
     return interpreter.call(
         "printf",
@@ -53,7 +53,7 @@ def _add_setter(name: str, learning: str, measuring: str) -> None:
             interpreter.assign(symbol(variable), interpreter.procedure(symbol(function)))
         return TRUE
 
-    choose.__doc__ = f"({name}): {learning} is called for each pattern learned, {measuring} for each one measured"
+    choose.__doc__ = f"({name}): calls {learning} for each pattern learned and {measuring} for each pattern measured"
     word(name)(choose)
 
 
@@ -74,7 +74,7 @@ for _setter in (
 
 @net_word("print-layer")
 def print_layer(interpreter: Interpreter, layer: Form) -> Form:
-    """(print-layer layer): prints the states of a layer, ten in a row"""
+    """(print-layer layer): prints the states of a layer, ten per line"""
     states = field_values(interpreter, "print-layer", VAL, layer)
     for i in range(0, len(states), 10):
         interpreter.print_text("".join(f"{x:8.4f}" for x in states[i : i + 10]) + "\n")

@@ -1,9 +1,9 @@
-"""Units that measure a distance: the sum of (w - x)^2 in place of the sum of w x.
+"""Units that compute a squared distance, the sum of (w - x)^2, instead of the sum of w x.
 
 See docs/reference/sn28.md, section 3.15.
 
-Two things are SN's own and kept: the back sum takes the weighted sum of the lower unit where the derivative has its
-state, and the factor 2 of the derivative by a weight is left out of every step and every curvature of a weight.
+Two errors of SN are kept on purpose. The back sum uses the weighted sum of the lower unit where the derivative has its
+state. The factor 2 in the derivative with respect to a weight is missing from every step and every curvature.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 _F = np.float32
-Term = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of units here, at the other end, and weights
+Term = Callable[
+    [np.ndarray, np.ndarray, np.ndarray], np.ndarray
+]  # of the units, the units at the other end, and the weights
 
 
 def _sums(units: Units, edges: Edges, term: Term) -> np.ndarray:
-    """The sum of a term over the connections of each unit, newest first."""
+    """Return the sum of a term over the connections of each unit, newest first, shape (units,)."""
     total = np.zeros(units.count, _F)
     for rows, at in by_rank(units, edges):
         total[rows] += term(units.array[rows], edges.other.array[at], edges.weight.array[at])
@@ -39,7 +41,7 @@ def _sums(units: Units, edges: Edges, term: Term) -> np.ndarray:
 
 
 def update_nn_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
-    """a = sum of (w - x)^2, and theta times a number of the normal law for each unit."""
+    """Set a = sum of (w - x)^2, plus theta times a normal random number for each unit."""
     w, x = space.weight_val.array, space.unit[VAL].array
 
     def squared(here: np.ndarray, other: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -53,14 +55,14 @@ def update_nn_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
 
 
 def update_nn_back_sum(space: Netspace, units: Units) -> None:
-    """y = 2 sum of (a - w) g over what a unit feeds, a its own weighted sum."""
+    """Set y = 2 sum of (a - w) g over the units that a unit feeds; a is its own weighted sum."""
     w, a, g = space.weight_val.array, space.unit[SUM].array, space.unit[GRAD].array
     total = _sums(units, space.outgoing, lambda here, other, weight: (a[here] - w[weight]) * g[other])
     space.unit[BACKSUM].array[units.index] = _F(2) * total
 
 
 def update_nn_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """The directional derivative along delta, in place of the gradients: g = f'(a) 2 sum of (w - x) (delta - g)."""
+    """Replace the gradients by the directional derivative along delta: g = f'(a) 2 sum of (w - x) (delta - g)."""
     w, x, d, t = (m.array for m in (space.weight_val, space.unit[VAL], space.delta, space.unit[GRAD]))
     total = _sums(units, space.incoming, lambda here, other, weight: (w[weight] - x[other]) * (d[weight] - t[other]))
     t[units.index] = dnlf.values(space.unit[SUM].array[units.index]) * (_F(2) * total)
@@ -69,8 +71,10 @@ def update_nn_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> N
 def update_nn_ggradient(
     space: Netspace, units: Units, dnlf: NonLinearity, ddnlf: NonLinearity | None, gamma: float
 ) -> None:
-    """s = sum of 4 (w - x)^2 h - 2 g over what a unit feeds; h = s f'^2 - y f''; sigma of an incoming connection is
-    the running mean of h (w - x)^2. Without `ddnlf` (Gauss-Newton) the terms - 2 g and - y f'' are left out.
+    """Compute s and h of the units, then update sigma of their incoming connections.
+
+    s = sum of 4 (w - x)^2 h - 2 g over the units that a unit feeds, h = s f'^2 - y f'', and sigma is the running mean
+    of h (w - x)^2. Without `ddnlf` (Gauss-Newton) the terms - 2 g and - y f'' are omitted.
     """
     w, x, h, g = (m.array for m in (space.weight_val, space.unit[VAL], space.unit[GGRAD], space.unit[GRAD]))
 
@@ -96,7 +100,7 @@ def update_nn_ggradient(
 
 
 def _incoming(space: Netspace, units: Units) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For every connection into the units: the unit, w - x, and its number."""
+    """Return for every connection into the units: the unit, w - x, and the number of the connection."""
     edges = space.incoming
     at = edges.positions(units.array)
     difference = space.weight_val.array[edges.weight.array[at]] - space.unit[VAL].array[edges.other.array[at]]
@@ -104,7 +108,7 @@ def _incoming(space: Netspace, units: Units) -> tuple[np.ndarray, np.ndarray, np
 
 
 def update_nn_acc(space: Netspace, units: Units | None = None) -> None:
-    """acc += (w - x) (g e) for every connection."""
+    """Add (w - x) (g e) to acc for every connection."""
     unit, difference, connection = _incoming(space, units or space.all_units)
     rates = space.rate.array[connection] if space.kernel.newton else space.unit[EPSILON].array[unit]
     np.add.at(space.acc.array, space.weight.array[connection], difference * (space.unit[GRAD].array[unit] * rates))
@@ -113,7 +117,7 @@ def update_nn_acc(space: Netspace, units: Units | None = None) -> None:
 def update_nn_weight(
     space: Netspace, alpha: float, decay: float, mu: float | None = None, units: Units | None = None
 ) -> None:
-    """As `weights.update_weight`, or with `mu` as `update_w_newton`, w - x in place of x."""
+    """Update weights as `weights.update_weight` does, or with `mu` as `update_w_newton`, with w - x instead of x."""
     if space.kernel.iterative:
         clear_acc(space)
         update_nn_acc(space, units)
@@ -147,7 +151,7 @@ def update_nn_weight(
 
 @net_word("update-nn-sum")
 def word_nn_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-sum [theta] layer...): squared distances of weights and states; theta as a rule 0"""
+    """(update-nn-sum [theta] layer...): computes squared distances of weights and states, with noise theta (0)"""
     args = Arguments(interpreter, "update-nn-sum", arguments)
     theta = args.optional_number(0.0)
     for units in args.layers():
@@ -157,7 +161,7 @@ def word_nn_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-state")
 def word_nn_state(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-state [theta] nlf layer...): for each layer all distances, then all states"""
+    """(update-nn-state [theta] nlf layer...): computes for each layer all distances, then all states"""
     args = Arguments(interpreter, "update-nn-state", arguments)
     theta, nlf = args.optional_number(0.0), args.function("nlf")
     for units in args.layers():
@@ -168,7 +172,7 @@ def word_nn_state(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-back-sum")
 def word_nn_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-back-sum layer...): back sums of units that feed distances"""
+    """(update-nn-back-sum layer...): computes back sums of units that feed distance units"""
     args = Arguments(interpreter, "update-nn-back-sum", arguments)
     for units in args.layers():
         update_nn_back_sum(args.space, units)
@@ -177,7 +181,7 @@ def word_nn_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-gradient")
 def word_nn_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-gradient dnlf layer...): back sums of units that feed distances, then gradients"""
+    """(update-nn-gradient dnlf layer...): computes back sums, then gradients, of units that feed distance units"""
     args = Arguments(interpreter, "update-nn-gradient", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -188,7 +192,7 @@ def word_nn_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-deltastate", "iterative")
 def word_nn_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-deltastate dnlf layer...): how states change along delta, put in the place of the gradients"""
+    """(update-nn-deltastate dnlf layer...): replaces the gradients by the change of the states along delta"""
     args = Arguments(interpreter, "update-nn-deltastate", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -198,7 +202,7 @@ def word_nn_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-acc", "iterative")
 def word_nn_acc(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-acc [layer...]): as update-acc, for units that measure distances"""
+    """(update-nn-acc [layer...]): like update-acc, for distance units"""
     args = Arguments(interpreter, "update-nn-acc", arguments)
     for units in args.rest_or_all():
         update_nn_acc(args.space, units)
@@ -207,7 +211,7 @@ def word_nn_acc(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-weight")
 def word_nn_weight(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-weight [alpha] [decay] [layer...]): as update-weight, for units that measure distances"""
+    """(update-nn-weight [alpha] [decay] [layer...]): like update-weight, for distance units"""
     args = Arguments(interpreter, "update-nn-weight", arguments)
     alpha, decay = args.number("alpha"), args.number("decay")
     for units in args.rest_or_all():
@@ -217,7 +221,7 @@ def word_nn_weight(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-w-newton", "newton")
 def word_nn_w_newton(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-w-newton [alpha] [decay] [mu] [layer...]): as update-w-newton, for units that measure distances"""
+    """(update-nn-w-newton [alpha] [decay] [mu] [layer...]): like update-w-newton, for distance units"""
     args = Arguments(interpreter, "update-nn-w-newton", arguments)
     alpha, decay, mu = args.number("alpha"), args.number("decay"), args.number("mu")
     for units in args.rest_or_all():
@@ -227,7 +231,7 @@ def word_nn_w_newton(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-ggradient", "newton")
 def word_nn_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-ggradient [dnlf [ddnlf]] [gamma] layer...): second derivatives of units that feed distances"""
+    """(update-nn-ggradient [dnlf [ddnlf]] [gamma] layer...): like update-ggradient, for units feeding distance units"""
     args = Arguments(interpreter, "update-nn-ggradient", arguments)
     dnlf, ddnlf, gamma = args.function("dnlf"), args.function("ddnlf"), args.number("gamma")
     for units in args.layers():
@@ -237,7 +241,7 @@ def word_nn_ggradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-nn-lmggradient", "newton")
 def word_nn_lmggradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-nn-lmggradient [dnlf] [gamma] layer...): as update-nn-ggradient, without second derivatives of units"""
+    """(update-nn-lmggradient [dnlf] [gamma] layer...): like update-nn-ggradient, without the terms in f'' and g"""
     args = Arguments(interpreter, "update-nn-lmggradient", arguments)
     dnlf, gamma = args.function("dnlf"), args.number("gamma")
     for units in args.layers():

@@ -1,7 +1,7 @@
-"""Examples and the order in which they are presented (docs/reference/sn28.md, section 3.8).
+"""Examples and the order of their presentation (docs/reference/sn28.md, section 3.8).
 
-An example is a row of `pattern-matrix` and the same row of `desired-matrix`. A program presents its own by giving
-`present-pattern` and `present-desired` another meaning.
+An example is a row of `pattern-matrix` and the same row of `desired-matrix`. A program can present its own examples by
+redefining `present-pattern` and `present-desired`.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _GET = symbol("get-pattern")
 
 @word("load-patterns")
 def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Form:
-    """(load-patterns "f.pat" "f.des"): reads the examples and what they should give; all are for training"""
+    """(load-patterns "f.pat" "f.des"): loads patterns and their desired outputs, and makes all training patterns"""
     loaded: list[np.ndarray] = []
     for variable, name in (("pattern-matrix", patterns), ("desired-matrix", desired)):
         matrix = interpreter.call("load-matrix", name)
         if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
             raise Misuse(
-                f"load-patterns: {interpreter.describe(name)} is no matrix of two dimensions",
+                f"load-patterns: {interpreter.describe(name)} is not a matrix of two dimensions",
                 len(loaded),
-                "write a file of rows, one for each example: .MAT 2 ROWS COLUMNS and the numbers",
+                "write a file with one row for each example: .MAT 2 ROWS COLUMNS and the numbers",
             )
         interpreter.assign(symbol(variable), matrix)
         loaded.append(matrix)
@@ -48,7 +48,7 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
             Fault(
                 f"there are {rows[0]} patterns and {rows[1]} desired outputs",
                 interpreter.place(),
-                hint="write a row of each for every pattern",
+                hint="write one row in each file for every pattern",
                 severity="warning",
             )
         )
@@ -58,7 +58,7 @@ def load_patterns(interpreter: Interpreter, patterns: Form, desired: Form) -> Fo
 
 @word("ensemble")
 def ensemble(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(ensemble a b): the patterns a to b, both included, are for training"""
+    """(ensemble a b): makes patterns a to b, both included, the training patterns"""
     a, b = _pattern_range("ensemble", first, last)
     interpreter.part(Settings)
     interpreter.assign(symbol("patt-min"), a)
@@ -71,7 +71,7 @@ def ensemble(interpreter: Interpreter, first: Form, last: Form) -> Form:
 
 @word("test-set")
 def test_set(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(test-set a b): the patterns a to b, both included, are for testing; prints how far a result can be trusted"""
+    """(test-set a b): makes patterns a to b, both included, the test patterns; prints the confidence interval"""
     a, b = _pattern_range("test-set", first, last)
     interpreter.part(Settings)
     interpreter.assign(symbol("tpatt-min"), a)
@@ -88,14 +88,15 @@ def test_set(interpreter: Interpreter, first: Form, last: Form) -> Form:
 
 @word("hoeffding")
 def hoeffding(interpreter: Interpreter, scale: Form, risk: Form, size: Form) -> float:
-    """(hoeffding tau eta n): how far a mean of n values in a range tau may lie off, but for a risk eta (Hoeffding)
+    """(hoeffding tau eta n): bounds the error of a mean of n values in a range tau, with probability 1 - eta
 
-    tau sqrt(-ln(eta/2) / 2n): Hoeffding, Probability inequalities for sums of bounded random variables, 1963.
+    The bound is tau sqrt(-ln(eta/2) / 2n) (Hoeffding, Probability inequalities for sums of bounded random variables,
+    1963).
     """
     tau, eta, n = number("hoeffding", scale), number("hoeffding", risk, 1), number("hoeffding", size, 2)
     if not 0 < eta <= 2 or n <= 0:
         raise Misuse(
-            f"hoeffding: there is no bound for a risk of {eta:g} and {n:g} values",
+            f"hoeffding: no bound exists for a risk of {eta:g} and {n:g} values",
             1 if n > 0 else 2,
             "write a risk between 0 and 1, such as 0.05, and 1 value or more",
         )
@@ -106,19 +107,19 @@ def _pattern_range(caller: str, first: Form, last: Form) -> tuple[float, float]:
     a, b = float(whole(caller, first)), float(whole(caller, last, 1))
     if not 0 <= a <= b:
         raise Misuse(
-            f"{caller}: there are no patterns {number_text(a)} to {number_text(b)}",
+            f"{caller}: the range of patterns {number_text(a)} to {number_text(b)} is not valid",
             0,
-            "give the first and the last, from 0",
+            f"write the first and the last pattern, counted from 0, as in ({caller} 0 99)",
         )
     return a, b
 
 
-# Presenting one
+# Presenting an example
 
 
 @word("present-pattern")
 def present_pattern(interpreter: Interpreter, layer: Form, n: Form) -> Form:
-    """(present-pattern layer n): the units take the values of row n of pattern-matrix, with input-noise"""
+    """(present-pattern layer n): sets the states of a layer to row n of pattern-matrix, plus noise input-noise"""
     interpreter.apply(_GET, [_examples(interpreter, _PATTERNS), n, layer])
     noise = number_in(interpreter, _NOISE, 0.0)
     if noise:
@@ -128,7 +129,7 @@ def present_pattern(interpreter: Interpreter, layer: Form, n: Form) -> Form:
 
 @word("present-desired")
 def present_desired(interpreter: Interpreter, layer: Form, n: Form) -> Form:
-    """(present-desired layer n): the units take the values of row n of desired-matrix"""
+    """(present-desired layer n): sets the states of a layer to row n of desired-matrix"""
     interpreter.apply(_GET, [_examples(interpreter, _DESIRED), n, layer])
     return layer
 
@@ -137,16 +138,16 @@ def _examples(interpreter: Interpreter, variable: Symbol) -> Form:
     matrix = interpreter.lookup(variable)
     if matrix is NIL:
         name = variable.name
-        raise Misuse(f"{name} is empty", None, f'(load-patterns "f.pat" "f.des") fills it, or (setq {name} ...)')
+        raise Misuse(f"{name} is empty", None, f'load it: (load-patterns "f.pat" "f.des"), or (setq {name} ...)')
     return matrix
 
 
-# Which comes next
+# Choosing the next example
 
 
 @word("nextcho-seq")
 def next_in_order(interpreter: Interpreter, n: Form) -> float:
-    """(nextcho-seq n): the pattern behind n, the first one after the last"""
+    """(nextcho-seq n): the pattern after n; the first one comes after the last"""
     first, last = training_range(interpreter)
     following = number("nextcho-seq", n) + 1.0
     return following if following <= last else float(first)
@@ -154,21 +155,21 @@ def next_in_order(interpreter: Interpreter, n: Form) -> float:
 
 @word("nextcho-rnd")
 def next_at_random(interpreter: Interpreter, n: Form) -> float:
-    """(nextcho-rnd n): a training pattern at random"""
+    """(nextcho-rnd n): a random training pattern"""
     first, last = training_range(interpreter)
     drawn = interpreter.part(RandomGenerator).rand_range(float(first), last + 1.0)
-    return float(min(math.floor(drawn), last))  # the generator may give its upper end
+    return float(min(math.floor(drawn), last))  # the generator can return its upper limit
 
 
 @word("nextpat-seq")
 def always_next(interpreter: Interpreter, n: Form) -> Form:
-    """(nextpat-seq n): what next-choice gives for n"""
+    """(nextpat-seq n): the next pattern, chosen by next-choice"""
     return interpreter.call("next-choice", n)
 
 
 @word("nextpat-stay")
 def next_when_learned(interpreter: Interpreter, n: Form) -> Form:
-    """(nextpat-stay n): what next-choice gives if the answer was good, else n again"""
+    """(nextpat-stay n): the next pattern if the answer was good, else n again"""
     return n if interpreter.lookup("good-answer") is NIL else interpreter.call("next-choice", n)
 
 
@@ -180,23 +181,23 @@ def _choose(interpreter: Interpreter, variable: str, function: str) -> Form:
 
 @word("set-nextcho-seq")
 def set_in_order(interpreter: Interpreter) -> Form:
-    """(set-nextcho-seq): the patterns come in order"""
+    """(set-nextcho-seq): presents the patterns in order"""
     return _choose(interpreter, "next-choice", "nextcho-seq")
 
 
 @word("set-nextcho-rnd")
 def set_at_random(interpreter: Interpreter) -> Form:
-    """(set-nextcho-rnd): the patterns come at random"""
+    """(set-nextcho-rnd): presents the patterns at random"""
     return _choose(interpreter, "next-choice", "nextcho-rnd")
 
 
 @word("set-nextpat-seq")
 def set_always_next(interpreter: Interpreter) -> Form:
-    """(set-nextpat-seq): another pattern comes after each step"""
+    """(set-nextpat-seq): presents another pattern after each step"""
     return _choose(interpreter, "next-pattern", "nextpat-seq")
 
 
 @word("set-nextpat-stay")
 def set_when_learned(interpreter: Interpreter) -> Form:
-    """(set-nextpat-stay): a pattern comes again until its answer is good"""
+    """(set-nextpat-stay): presents a pattern again until its answer is good"""
     return _choose(interpreter, "next-pattern", "nextpat-stay")

@@ -1,7 +1,7 @@
-"""Initial weights: the `forget` family (docs/reference/sn28.md, section 3.7).
+"""Draw initial weights: the `forget` family of words (docs/reference/sn28.md, section 3.7).
 
-One number is drawn for each connection, unit by unit and in a unit in the order in which its connections were made. A
-weight that several share keeps the number drawn last, from the range of the unit it was drawn for.
+One number is drawn for each connection: unit by unit, and for one unit in the order of its connections. A shared weight
+keeps the last number drawn, in the range of the unit for which that number was drawn.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from snsim.sn28.runtime.vocabulary import special_word
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-Scale = Callable[[np.ndarray], np.ndarray]  # of the fan-ins of units, bias included
+Scale = Callable[[np.ndarray], np.ndarray]  # from fan-ins, bias included, to the divisors of the range
 
 
 def _unscaled(fan_in: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def _root_fan_in(fan_in: np.ndarray) -> np.ndarray:
 
 
 def _forget(interpreter: Interpreter, caller: str, x: Form, scale: Scale, layer: Form = NIL) -> None:
-    """Draw from -x/scale to x/scale for every connection, or for those into a layer. Learning begins anew."""
+    """Draw a weight from -x/scale to x/scale for every connection, or for those into a layer; restart learning."""
     interpreter.part(Settings)
     net = interpreter.part(Netspace)
     limit = finite(caller, number(caller, x))
@@ -53,7 +53,7 @@ def _forget(interpreter: Interpreter, caller: str, x: Form, scale: Scale, layer:
     half_widths = limit / scale(net.incoming.counts[net.post.array[connections]])
     drawn = interpreter.part(RandomGenerator).rand_ranges(-half_widths, half_widths)
     weights = net.weight.array[connections]
-    net.weight_val.array[weights] = drawn  # of a weight that stands there several times the last number stays
+    net.weight_val.array[weights] = drawn  # a shared weight keeps its last number
     if scale is _unscaled:
         net.delta.array[weights] = 0
     interpreter.assign(symbol("age"), 0.0)
@@ -62,7 +62,7 @@ def _forget(interpreter: Interpreter, caller: str, x: Form, scale: Scale, layer:
 
 @net_word("forget")
 def forget(interpreter: Interpreter, x: Form) -> Form:
-    """(forget x): draws every weight from -x to x; the last changes are forgotten too"""
+    """(forget x): draws every weight from -x to x, and sets the last changes of the weights to 0"""
     _forget(interpreter, "forget", x, _unscaled)
     log_line(interpreter, f";;; (forget {interpreter.printed(x)})")
     return x
@@ -70,7 +70,7 @@ def forget(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("forget-inv")
 def forget_inv(interpreter: Interpreter, x: Form) -> Form:
-    """(forget-inv x): draws the weights into a unit of n connections from -x/n to x/n"""
+    """(forget-inv x): draws the weights into a unit with n connections from -x/n to x/n"""
     _forget(interpreter, "forget-inv", x, _fan_in)
     log_line(interpreter, f";;; (forget-inv {interpreter.printed(x)})")
     return x
@@ -78,7 +78,7 @@ def forget_inv(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("forget-sqrt")
 def forget_sqrt(interpreter: Interpreter, x: Form) -> Form:
-    """(forget-sqrt x): draws the weights into a unit of n connections from -x/sqrt(n) to x/sqrt(n)"""
+    """(forget-sqrt x): draws the weights into a unit with n connections from -x/sqrt(n) to x/sqrt(n)"""
     _forget(interpreter, "forget-sqrt", x, _root_fan_in)
     log_line(interpreter, f";;; (forget-sqrt {interpreter.printed(x)})")
     return x
@@ -86,25 +86,25 @@ def forget_sqrt(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("smartforget")
 def smartforget(interpreter: Interpreter) -> Form:
-    """(smartforget): as (forget-sqrt 1)"""
+    """(smartforget): the same as (forget-sqrt 1)"""
     return interpreter.call("forget-sqrt", 1.0)
 
 
 @special_word("forget-layer")
 def forget_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(forget-layer x layer): as forget, for the connections into a layer"""
+    """(forget-layer x layer): like forget, for the connections into a layer"""
     return _forget_layer(interpreter, form, "forget-layer", _unscaled)
 
 
 @special_word("forget-inv-layer")
 def forget_inv_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(forget-inv-layer x layer): as forget-inv, for the connections into a layer"""
+    """(forget-inv-layer x layer): like forget-inv, for the connections into a layer"""
     return _forget_layer(interpreter, form, "forget-inv-layer", _fan_in)
 
 
 @special_word("forget-sqrt-layer")
 def forget_sqrt_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(forget-sqrt-layer x layer): as forget-sqrt, for the connections into a layer"""
+    """(forget-sqrt-layer x layer): like forget-sqrt, for the connections into a layer"""
     return _forget_layer(interpreter, form, "forget-sqrt-layer", _root_fan_in)
 
 

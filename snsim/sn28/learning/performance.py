@@ -1,6 +1,6 @@
-"""How good a net is: one pattern, a range of them, and the log file of it (docs/reference/sn28.md, section 3.10).
+"""Measure a net on one pattern or a range of patterns, and log it to a file (docs/reference/sn28.md, section 3.10).
 
-Also what measuring and learning share: presenting a pattern, and judging the answer.
+Presenting a pattern and judging the answer, which learning needs too, are also here.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _DISPLAY = symbol("disp-perf-iteration")
 
 
 def propagate(interpreter: Interpreter, n: float) -> None:
-    """Present a pattern, compute all states, and present what the outputs should be."""
+    """Present a pattern, compute all states, and present the desired outputs."""
     interpreter.apply(_PRESENT, [layer_in(interpreter, INPUT), n])
     interpreter.apply(_FORWARD, [interpreter.lookup(NET)])
     interpreter.apply(_PRESENT_DESIRED, [layer_in(interpreter, DESIRED), n])
 
 
 def judge(interpreter: Interpreter, n: float, display: Symbol) -> bool:
-    """Set good-answer for the states there are, and call the function `display` names."""
+    """Judge the present states, set good-answer, call the function named `display`, and return whether it is good."""
     good = interpreter.apply(_CLASSIFY, [n])
     interpreter.assign(_GOOD_ANSWER, good)
     interpreter.apply(_EVENTS, [])
@@ -53,7 +53,7 @@ def judge(interpreter: Interpreter, n: float, display: Symbol) -> bool:
 
 @word("test-pattern")
 def test_pattern(interpreter: Interpreter, n: Form) -> Form:
-    """(test-pattern n): the error of pattern n, also in local-error; sets good-answer"""
+    """(test-pattern n): the error of pattern n; sets local-error and good-answer"""
     propagate(interpreter, n)
     interpreter.apply(_COST, [layer_in(interpreter, OUTPUT), layer_in(interpreter, DESIRED)])
     judge(interpreter, n, _DISPLAY)
@@ -62,22 +62,22 @@ def test_pattern(interpreter: Interpreter, n: Form) -> Form:
 
 @word("performance")
 def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(performance a b): measures patterns a to b: sets global-error, the mean, good-an-num and good-an-percent"""
+    """(performance a b): measures patterns a to b; sets global-error (the mean), good-an-num and good-an-percent"""
     a, b = whole("performance", first), whole("performance", last, 1)
     if b < a:
         raise Misuse(
-            f"performance: there are no patterns {a} to {b}",
+            f"performance: the range of patterns {a} to {b} is empty",
             0,
-            "write the first and the last, such as (performance 0 9)",
+            "write the first and the last pattern, such as (performance 0 9)",
         )
     total, good = 0.0, 0
     for n in range(a, b + 1):
         error = interpreter.call("test-pattern", float(n))
         if not isinstance(error, float):
             raise Misuse(
-                f"performance: test-pattern gave {interpreter.describe(error)}, not the error of pattern {n}",
+                f"performance: test-pattern returned {interpreter.describe(error)} for pattern {n}, not its error",
                 None,
-                "let the test-pattern of your own end with a number, the error of the pattern",
+                "make your test-pattern return a number, the error of the pattern",
             )
         total += error
         good += interpreter.lookup(_GOOD_ANSWER) is not NIL
@@ -94,9 +94,11 @@ def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
 
 @word("perf")
 def perf(interpreter: Interpreter, first: Form = ABSENT, last: Form = ABSENT) -> Form:
-    """(perf [a b]): measures patterns a to b (those for training), without noise; prints, logs, gives the percentage"""
+    """(perf [a b]): measures patterns a to b (the training patterns) without noise; prints and logs; returns percent"""
     if first is not ABSENT and last is ABSENT:
-        raise Misuse("perf takes the first and the last pattern, or nothing", 0, "write (perf) or (perf a b)")
+        raise Misuse(
+            "perf takes two arguments, the first and the last pattern, or none", 0, "write (perf) or (perf a b)"
+        )
     a, b = training_range(interpreter) if first is ABSENT else (whole("perf", first), whole("perf", last, 1))
     with binding(interpreter, "input-noise", 0.0):
         interpreter.call("performance", float(a), float(b))
@@ -118,7 +120,7 @@ def perf(interpreter: Interpreter, first: Form = ABSENT, last: Form = ABSENT) ->
 
 @word("save-perf")
 def save_perf(interpreter: Interpreter, pattern: Form, *values: Form) -> Form:
-    """(save-perf format x ...): adds what printf would print to the file whose name is in perf-file, if any"""
+    """(save-perf format x ...): appends formatted text, as printf prints it, to the file named by perf-file, if any"""
     name = interpreter.lookup("perf-file")
     if name is NIL:
         return NIL
@@ -129,6 +131,6 @@ def save_perf(interpreter: Interpreter, pattern: Form, *values: Form) -> Form:
 
 
 def log_line(interpreter: Interpreter, line: str) -> None:
-    """Add a line to the performance file, if there is one."""
+    """Append a line to the performance file, if there is one."""
     if interpreter.lookup("perf-file") is not NIL:
         interpreter.call("save-perf", "%s\n", line)

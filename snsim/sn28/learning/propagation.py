@@ -1,8 +1,9 @@
-"""States forward and gradients back: the first-order primitives (docs/reference/sn28.md, section 3.2).
+"""Propagate states forward and gradients backward: the first-order primitives (docs/reference/sn28.md, section 3.2).
 
-A gradient is stored with a minus sign: n-grad is -dC/da, n-backsum is -dC/dx, so weights move by adding. Inside a
-layer everything is synchronous: first all sums, then all states. The functions of `(space, units ...)` are what the
-words do, for callers in Python.
+Gradients are stored with a minus sign, n-grad is -dC/da and n-backsum is -dC/dx, so that steps are added to weights.
+The units of a layer are updated synchronously: first all sums, then all states. The functions of `(space, units ...)`
+do what the words do, for callers in Python. In the formulas a is the weighted sum of a unit, x its state, g its
+gradient and y its back sum.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ _F = np.float32
 
 
 def update_weighted_sum(space: Netspace, units: Units, theta: float = 0.0) -> None:
-    """a = sum of w x, and theta times a number of the normal law for each unit in order."""
+    """Set a = sum of w x, plus theta times a normal random number for each unit in order."""
     space.loops.weighted_sum(units, space.incoming, space.weight_val, space.unit[VAL], space.unit[SUM])
     if theta != 0:
         add_noise(space, units, theta, SUM)
 
 
 def add_noise(space: Netspace, units: Units, deviation: float, unit_field: int) -> None:
-    """Add `deviation` times a number of the normal law to a field of each unit in order."""
+    """Add `deviation` times a normal random number to a field of each unit in order."""
     gauss = space.interpreter.part(RandomGenerator).gauss
     noise = np.array([gauss() for _ in range(units.count)], _F)
     field = space.unit[unit_field].array
@@ -43,12 +44,12 @@ def add_noise(space: Netspace, units: Units, deviation: float, unit_field: int) 
 
 
 def update_state_only(space: Netspace, units: Units, nlf: NonLinearity) -> None:
-    """x = f(a)"""
+    """Set x = f(a)."""
     space.unit[VAL].array[units.index] = nlf.values(space.unit[SUM].array[units.index])
 
 
 def update_state(space: Netspace, units: Units, nlf: NonLinearity, theta: float = 0.0) -> None:
-    """All sums of the units, then all states."""
+    """Compute the weighted sums of all units, then their states."""
     update_weighted_sum(space, units, theta)
     update_state_only(space, units, nlf)
 
@@ -56,9 +57,9 @@ def update_state(space: Netspace, units: Units, nlf: NonLinearity, theta: float 
 def init_grad_lms(
     space: Netspace, output: Units, desired: Units, dnlf: NonLinearity, threshold: float | None = None
 ) -> float:
-    """y = d - x and g = y f'(a) of the outputs; gives half the sum of (d - x)^2, added in order.
+    """Set y = d - x and g = y f'(a) of the outputs; return half the sum of (d - x)^2, added in order.
 
-    With a threshold (thlms) an output that lies beyond its target, on the target's side of the threshold, has no error.
+    With a threshold (thlms), an output beyond its target, on the target's side of the threshold, has no error.
     """
     val = space.unit[VAL].array
     target = val[desired.index]
@@ -74,24 +75,24 @@ def init_grad_lms(
 
 
 def update_back_sum(space: Netspace, units: Units) -> None:
-    """y = sum of w g over what a unit feeds."""
+    """Set y = sum of w g over the units that a unit feeds."""
     space.loops.weighted_sum(units, space.outgoing, space.weight_val, space.unit[GRAD], space.unit[BACKSUM])
 
 
 def update_gradient_only(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """g = y f'(a)"""
+    """Set g = y f'(a)."""
     slope = dnlf.values(space.unit[SUM].array[units.index])
     space.unit[GRAD].array[units.index] = space.unit[BACKSUM].array[units.index] * slope
 
 
 def update_gradient(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """All back sums of the units, then all gradients."""
+    """Compute the back sums of all units, then their gradients."""
     update_back_sum(space, units)
     update_gradient_only(space, units, dnlf)
 
 
 def update_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None:
-    """The directional derivative along delta, in place of the gradients: g = f'(a) sum of (w g + delta x)."""
+    """Replace the gradients by the directional derivative along delta: g = f'(a) sum of (w g + delta x)."""
     out = as_memory(np.zeros(space.nnum, _F))
     space.loops.moved_sum(units, space.incoming, space.weight_val, space.unit[GRAD], space.delta, space.unit[VAL], out)
     slope = dnlf.values(space.unit[SUM].array[units.index])
@@ -103,7 +104,7 @@ def update_deltastate(space: Netspace, units: Units, dnlf: NonLinearity) -> None
 
 @net_word("update-weighted-sum")
 def word_weighted_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-weighted-sum [theta] layer...): sums of the weighted states, with noise of deviation theta"""
+    """(update-weighted-sum [theta] layer...): computes weighted sums, with noise of standard deviation theta"""
     args = Arguments(interpreter, "update-weighted-sum", arguments)
     theta = args.number("theta")
     for units in args.layers():
@@ -113,7 +114,7 @@ def word_weighted_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-state-only")
 def word_state_only(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-state-only [nlf] layer...): states from the weighted sums there are"""
+    """(update-state-only [nlf] layer...): computes states from the present weighted sums"""
     args = Arguments(interpreter, "update-state-only", arguments)
     nlf = args.function("nlf")
     for units in args.layers():
@@ -123,7 +124,7 @@ def word_state_only(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-state")
 def word_state(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-state [theta] [nlf] layer...): for each layer all weighted sums, then all states"""
+    """(update-state [theta] [nlf] layer...): computes for each layer all weighted sums, then all states"""
     args = Arguments(interpreter, "update-state", arguments)
     theta, nlf = args.number("theta"), args.function("nlf")
     for units in args.layers():
@@ -138,28 +139,28 @@ def _init_grad(interpreter: Interpreter, name: str, arguments: tuple[Form, ...],
     args.expect_end()
     if output.count != desired.count:
         raise Misuse(
-            f"{name}: {output.count} outputs have {desired.count} desired values",
+            f"{name}: {output.count} outputs but {desired.count} desired values",
             None,
-            f"give two layers of equal length: (make-desired ...) takes one of {output.count} units",
+            f"write two layers of equal size: (make-desired ...) with a layer of {output.count} units",
         )
     return init_grad_lms(args.space, output, desired, dnlf, threshold)
 
 
 @net_word("init-grad-lms")
 def word_init_grad_lms(interpreter: Interpreter, *arguments: Form) -> float:
-    """(init-grad-lms [dnlf] outputs desired): gradients of the outputs; gives half the sum of the squared errors"""
+    """(init-grad-lms [dnlf] outputs desired): sets the outputs' gradients; returns half the sum of squared errors"""
     return _init_grad(interpreter, "init-grad-lms", arguments, False)
 
 
 @net_word("init-grad-thlms")
 def word_init_grad_thlms(interpreter: Interpreter, *arguments: Form) -> float:
-    """(init-grad-thlms [dnlf] outputs desired [th]): as init-grad-lms; no error beyond the target on its side of th"""
+    """(init-grad-thlms [dnlf] outputs desired [th]): like init-grad-lms; no error beyond a target, away from th (0)"""
     return _init_grad(interpreter, "init-grad-thlms", arguments, True)
 
 
 @net_word("update-back-sum")
 def word_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-back-sum layer...): sums of the weighted gradients of what a unit feeds"""
+    """(update-back-sum layer...): computes the weighted sums of the gradients of the units that a unit feeds"""
     args = Arguments(interpreter, "update-back-sum", arguments)
     for units in args.layers():
         update_back_sum(args.space, units)
@@ -168,7 +169,7 @@ def word_back_sum(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-gradient-only")
 def word_gradient_only(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-gradient-only [dnlf] layer...): gradients from the back sums there are"""
+    """(update-gradient-only [dnlf] layer...): computes gradients from the present back sums"""
     args = Arguments(interpreter, "update-gradient-only", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -178,7 +179,7 @@ def word_gradient_only(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-gradient")
 def word_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-gradient [dnlf] layer...): for each layer all back sums, then all gradients"""
+    """(update-gradient [dnlf] layer...): computes for each layer all back sums, then all gradients"""
     args = Arguments(interpreter, "update-gradient", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -188,7 +189,7 @@ def word_gradient(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-deltastate", "iterative")
 def word_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-deltastate [dnlf] layer...): how states change along delta, put in the place of the gradients"""
+    """(update-deltastate [dnlf] layer...): replaces the gradients by the change of the states along delta"""
     args = Arguments(interpreter, "update-deltastate", arguments)
     dnlf = args.function("dnlf")
     for units in args.layers():
@@ -200,7 +201,7 @@ def word_deltastate(interpreter: Interpreter, *arguments: Form) -> Form:
 
 
 def update_one_sided(space: Netspace, units: Units, positive: bool) -> None:
-    """spare1 = sum of the positive w x, or spare2 = sum of the negative ones."""
+    """Set spare1 to the sum of the positive w x, or spare2 to the sum of the negative ones."""
     edges, weights, states = space.incoming, space.weight_val.array, space.unit[VAL].array
     for unit in units.array.tolist():
         at = edges.slice_of(unit)
@@ -211,7 +212,7 @@ def update_one_sided(space: Netspace, units: Units, positive: bool) -> None:
 
 @net_word("update-excitation")
 def word_excitation(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-excitation layer...): sums of the positive weighted states, in nspare1"""
+    """(update-excitation layer...): sets nspare1 to the sum of the positive weighted states"""
     args = Arguments(interpreter, "update-excitation", arguments)
     for units in args.layers():
         update_one_sided(args.space, units, True)
@@ -220,7 +221,7 @@ def word_excitation(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-inhibition")
 def word_inhibition(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-inhibition layer...): sums of the negative weighted states, in nspare2"""
+    """(update-inhibition layer...): sets nspare2 to the sum of the negative weighted states"""
     args = Arguments(interpreter, "update-inhibition", arguments)
     for units in args.layers():
         update_one_sided(args.space, units, False)

@@ -1,5 +1,6 @@
-"""Connections that matter least are cut (optimal brain damage), and a search for the size of a hidden layer
-(docs/reference/sn28.md, section 3.13; LeCun, Denker, Solla, Optimal brain damage, 1990).
+"""Prune connections by optimal brain damage, and search for the size of a hidden layer.
+
+See docs/reference/sn28.md, section 3.13, and LeCun, Denker and Solla, Optimal brain damage, 1990.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 
 @net_word("obd-compute-curvature", "iterative", "newton")
 def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(obd-compute-curvature a b): sums the curvature of every weight over patterns a to b, for obd-prune"""
+    """(obd-compute-curvature a b): sums the curvature of every weight over patterns a to b; call it before obd-prune"""
     a, b = whole("obd-compute-curvature", first), whole("obd-compute-curvature", last, 1)
     if b < a:
         raise Misuse(
-            f"obd-compute-curvature: there are no patterns {a} to {b}",
+            f"obd-compute-curvature: the range of patterns {a} to {b} is empty",
             0,
-            "write the first and the last, such as (obd-compute-curvature 0 9)",
+            "write the first and the last pattern, such as (obd-compute-curvature 0 9)",
         )
     with binding(interpreter, "gamma", 1.0), binding(interpreter, "lev-mar", NIL):
         interpreter.call("clear-hess")
@@ -44,14 +45,18 @@ def obd_compute_curvature(interpreter: Interpreter, first: Form, last: Form) -> 
 
 @net_word("obd-prune", "iterative", "newton")
 def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
-    """(obd-prune f): cuts the fraction f of the connections, those of least saliency h w^2; how many were cut
+    """(obd-prune f): cuts the fraction f of the connections with the lowest saliency h w^2; returns how many
 
-    As in SN the factor 1/2 of the saliency is left out, connections are counted and not weights, and negative
-    curvature goes first.
+    As in SN, the saliency lacks the factor 1/2, the fraction is of connections instead of weights, and connections of
+    negative curvature are cut first.
     """
     share = number("obd-prune", fraction)
     if not 0 <= share <= 1:
-        raise Misuse(f"obd-prune: {share:g} is no fraction", 0, "write 0.1 to cut a tenth of the connections")
+        raise Misuse(
+            f"obd-prune: expected a fraction from 0 to 1, got {share:g}",
+            0,
+            "write 0.1 to cut a tenth of the connections",
+        )
     net = interpreter.part(Netspace)
     connections = all_connections(net)
     if not len(connections):
@@ -66,15 +71,15 @@ def obd_prune(interpreter: Interpreter, fraction: Form) -> float:
     return float(len(pruned))
 
 
-# One hidden layer, of a size that is found
+# Search for the size of one hidden layer
 
 
 @net_word("netenv-auto-train", "iterative")
 def netenv_auto_train(interpreter: Interpreter) -> float:
-    """(netenv-auto-train): conjugate gradient from new weights; keeps those that are best on the test set; their error
+    """(netenv-auto-train): trains new weights by conjugate gradient; keeps the best on the test set; returns its error
 
-    Bursts of int(n) sweeps, n grows by sqrt(2) with each improvement; it ends when the age is twice that of the best.
-    Less than a hundredth is no improvement, or a net that learns its examples to perfection would never be done.
+    It trains for int(n) sweeps at a time, and n grows by sqrt(2) with each improvement. It ends at twice the age of the
+    best weights. Only a decrease of 1 % counts, because otherwise a net that learns its examples perfectly never ends.
     """
     first, last = map(float, test_range(interpreter))
     interpreter.call("forget-sqrt", 1.0)
@@ -94,10 +99,11 @@ def netenv_auto_train(interpreter: Interpreter) -> float:
 def netenv_auto_arch(
     interpreter: Interpreter, check: Form = ABSENT, inputs: Form = ABSENT, outputs: Form = ABSENT
 ) -> float:
-    """(netenv-auto-arch [check in out]): builds and trains nets of one hidden layer of growing size; the best size
+    """(netenv-auto-arch [check in out]): trains nets with one hidden layer of growing size; returns the best size
 
-    `check`: a function of a size and its test error, that ends the search by (). `in`, `out`: sizes of the layers,
-    those of the patterns if absent. The net of the best size is built and trained again at the end.
+    `check` is a function of a size and its test error; it ends the search by returning (). `in` and `out` are the sizes
+    of the input and output layers, by default those of the patterns. At the end, the net of the best size is built and
+    trained again.
     """
     sizes = [
         _layer_size(interpreter, size, matrix, i)
@@ -121,12 +127,16 @@ def _layer_size(interpreter: Interpreter, size: Form, variable: str, argument: i
         return whole("netenv-auto-arch", size, argument)
     matrix = interpreter.lookup(variable)
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
-        raise Misuse(f"netenv-auto-arch: {variable} is no matrix of two dimensions", None, "load patterns first")
+        raise Misuse(
+            f"netenv-auto-arch: {variable} is not a matrix of two dimensions",
+            None,
+            "load the patterns first: (load-patterns patterns desired)",
+        )
     return int(matrix.shape[1])
 
 
 def _train_net(interpreter: Interpreter, inputs: int, hidden: int, outputs: int) -> float:
-    """The error on the test set of a net of these sizes."""
+    """Build and train a net of these sizes, and return its error on the test set."""
     connections = (inputs + 1) * hidden + (hidden + 1) * outputs
     interpreter.call("alloc-net", float(1 + inputs + hidden + 2 * outputs), float(connections))
     names = [symbol(name) for name in ("input", "hidden", "output")]
@@ -136,8 +146,8 @@ def _train_net(interpreter: Interpreter, inputs: int, hidden: int, outputs: int)
     error = interpreter.call("netenv-auto-train")
     if not isinstance(error, float):
         raise Misuse(
-            f"netenv-auto-train gave {interpreter.describe(error)}, not an error",
+            f"netenv-auto-train returned {interpreter.describe(error)}, not an error",
             None,
-            "let netenv-auto-train end with a number, the error",
+            "make your netenv-auto-train return a number, the error",
         )
     return error

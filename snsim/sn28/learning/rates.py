@@ -1,7 +1,8 @@
-"""Learning rates: `epsilon`, the `epsi` family, `new-mu` (docs/reference/sn28.md, section 3.7).
+"""Set learning rates: `epsilon`, the `epsi` family and `new-mu` (docs/reference/sn28.md, section 3.7).
 
-A rate stands on a unit, or, with a kernel of second derivatives, on each connection into it: then a unit that has none
-yet keeps nothing, and reading the rate of a unit gives the mean of those of its connections.
+Rates belong to units, or in a kernel with second derivatives to connections. In such a kernel, setting the rate of a
+unit sets it for its incoming connections (so it has no effect on a unit without any), and reading it returns their
+mean.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from snsim.sn28.runtime.vocabulary import special_word
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-Scale = Callable[[int], float]  # of the fan-in of a unit, bias included
+Scale = Callable[[int], float]  # from the fan-in of a unit, bias included, to the divisor of its rate
 
 
 @net_word("epsilon")
 def epsilon(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(epsilon [layer] [x]): the learning rates of a layer, or of all units; with a number or a list, sets them"""
+    """(epsilon [layer] [x]): the learning rates of a layer or of all units; a number or list x sets them"""
     value = read_or_set_field(interpreter, "epsilon", EPSILON, arguments)
     if len(arguments) == 1 and isinstance(arguments[0], float):
         log_line(interpreter, f";;; (epsilon {interpreter.printed(value)})")
@@ -36,7 +37,7 @@ def epsilon(interpreter: Interpreter, *arguments: Form) -> Form:
 
 
 def _set_rates(interpreter: Interpreter, caller: str, x: Form, scale: Scale, layer: Form = NIL) -> None:
-    """The rate x / scale(fan-in) for every unit that has connections, or for those of a layer."""
+    """Set the rate x / scale(fan-in) for every unit with incoming connections, or for those in a layer."""
     rate = number(caller, x)
     net = interpreter.part(Netspace)
     counts = net.incoming.counts
@@ -47,7 +48,7 @@ def _set_rates(interpreter: Interpreter, caller: str, x: Form, scale: Scale, lay
 
 @net_word("epsi")
 def epsi(interpreter: Interpreter, x: Form) -> Form:
-    """(epsi x): the rate of a unit of n connections is x/n"""
+    """(epsi x): sets the rate of every unit with n incoming connections to x/n"""
     _set_rates(interpreter, "epsi", x, float)
     interpreter.assign(symbol("eps"), x)
     log_line(interpreter, f";;; (epsi {interpreter.printed(x)})")
@@ -56,7 +57,7 @@ def epsi(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("epsi-sqrt")
 def epsi_sqrt(interpreter: Interpreter, x: Form) -> Form:
-    """(epsi-sqrt x): the rate of a unit of n connections is x/sqrt(n)"""
+    """(epsi-sqrt x): sets the rate of every unit with n incoming connections to x/sqrt(n)"""
     _set_rates(interpreter, "epsi-sqrt", x, math.sqrt)
     interpreter.assign(symbol("eps"), x)
     log_line(interpreter, f";;; (epsi-sqrt {interpreter.printed(x)})")
@@ -65,13 +66,13 @@ def epsi_sqrt(interpreter: Interpreter, x: Form) -> Form:
 
 @special_word("epsi-layer")
 def epsi_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(epsi-layer x layer): as epsi, for a layer"""
+    """(epsi-layer x layer): like epsi, for a layer"""
     return _layer_rates(interpreter, form, "epsi-layer", float)
 
 
 @special_word("epsi-sqrt-layer")
 def epsi_sqrt_layer(interpreter: Interpreter, form: Pair) -> Form:
-    """(epsi-sqrt-layer x layer): as epsi-sqrt, for a layer"""
+    """(epsi-sqrt-layer x layer): like epsi-sqrt, for a layer"""
     return _layer_rates(interpreter, form, "epsi-sqrt-layer", math.sqrt)
 
 
@@ -83,23 +84,23 @@ def _layer_rates(interpreter: Interpreter, form: Pair, caller: str, scale: Scale
 
 
 def layer_and_number(interpreter: Interpreter, form: Pair, caller: str) -> tuple[Form, Form, str]:
-    """The values of the two arguments of a word that logs the name of a layer, and that name."""
+    """Return the values of a number and a layer in a call, and the layer as it was written, for the log."""
     cells = interpreter.elements(form.cdr, caller)
     if len(cells) != 2:
         raise Misuse(
-            f"{caller} takes a number and a layer, {len(cells)} argument{'s' * (len(cells) != 1)} given",
+            f"{caller} takes a number and a layer; {len(cells)} argument{'s' * (len(cells) != 1)} given",
             None,
             f"write ({caller} x layer)",
         )
     x, layer = interpreter.evaluate(cells[0], form.cdr.at), interpreter.evaluate(cells[1], form.cdr.cdr.at)
     if layer is NIL:
-        raise Misuse(f"{caller}: {interpreter.describe(cells[1])} is no layer", 1, f"write ({caller} x layer)")
+        raise Misuse(f"{caller}: {interpreter.describe(cells[1])} is an empty layer", 1, f"write ({caller} x layer)")
     return x, layer, interpreter.printed(cells[1])
 
 
 @net_word("mask-epsi", "iterative")
 def mask_epsi(interpreter: Interpreter, x: Form) -> Form:
-    """(mask-epsi x): the rate of a unit of n connections is x/sqrt(n s), s sharers of the newest weight"""
+    """(mask-epsi x): sets rates to x/sqrt(n s): n incoming connections, s connections that share the newest weight"""
     _set_rates(interpreter, "mask-epsi", x, math.sqrt)
     interpreter.assign(symbol("eps"), x)
     net = interpreter.part(Netspace)
@@ -115,7 +116,7 @@ def mask_epsi(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("new-mu", "newton")
 def new_mu(interpreter: Interpreter, x: Form) -> Form:
-    """(new-mu x): sets mu; rates stay, but that the connections into a unit get the mean of theirs"""
+    """(new-mu x): sets mu, and sets the rates of the connections into each unit to their mean"""
     interpreter.assign(symbol("mu"), number("new-mu", x))
     net = interpreter.part(Netspace)
     for unit in net.all_units.array.tolist():
@@ -127,12 +128,12 @@ def new_mu(interpreter: Interpreter, x: Form) -> Form:
 
 @net_word("real-epsilon")
 def real_epsilon(interpreter: Interpreter, layer: Form = ABSENT) -> Form:
-    """(real-epsilon [layer]): what gradients are multiplied by: rates, divided by mu + |sigma| if there is one"""
+    """(real-epsilon [layer]): the factors of the gradients: rates, divided by mu + |sigma| with second derivatives"""
     rates = field_values(interpreter, "real-epsilon", EPSILON, layer)
     if interpreter.part(Netspace).kernel.newton:
         mu = number_in(interpreter, "mu")
         sigmas = field_values(interpreter, "real-epsilon", SIGMA, layer)
         if any(mu + abs(sigma) == 0.0 for sigma in sigmas):
-            raise Misuse("real-epsilon: mu and a curvature are 0", None, "set mu: (setq mu 0.05)")
+            raise Misuse("real-epsilon: mu and the curvature of a unit are both 0", None, "set mu: (setq mu 0.05)")
         rates = [rate / (mu + abs(sigma)) for rate, sigma in zip(rates, sigmas)]
     return interpreter.new_list(rates, "real-epsilon")

@@ -1,7 +1,7 @@
-"""Learning: one step, n steps, sweeps, and runs with measurements between them (docs/reference/sn28.md, section 3.11).
+"""Learn: single steps, n steps, sweeps, and runs with measurements (docs/reference/sn28.md, section 3.11).
 
-A step is made of functions that a program may replace; they are looked up for every pattern. On-line methods count
-patterns, methods that go through all patterns before they change a weight count sweeps.
+A step calls functions that a program may replace, looked up for every pattern. On-line methods count patterns; batch
+methods, which change weights once after all patterns, count sweeps.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BACKWARD, _BACKWARD_2, _UPDATE, _UPDATE_NEWTON, _NEXT, _DISPLAY = (
 
 @net_word("basic-iteration")
 def basic_iteration(interpreter: Interpreter, n: Form) -> Form:
-    """(basic-iteration n): learns pattern n by its gradient; its error before. good-answer too is that of before"""
+    """(basic-iteration n): learns pattern n by its gradient; error and good-answer are those before the step"""
     propagate(interpreter, n)
     net = interpreter.lookup(NET)
     interpreter.apply(_BACKWARD, [net])
@@ -49,7 +49,7 @@ def basic_iteration(interpreter: Interpreter, n: Form) -> Form:
 
 @net_word("basic-newton-iteration", "newton")
 def basic_newton_iteration(interpreter: Interpreter, n: Form) -> Form:
-    """(basic-newton-iteration n): learns pattern n by its gradient and curvature; its error before"""
+    """(basic-newton-iteration n): learns pattern n by its gradient and curvature; returns the error before the step"""
     propagate(interpreter, n)
     net = interpreter.lookup(NET)
     interpreter.apply(_BACKWARD, [net])
@@ -59,14 +59,14 @@ def basic_newton_iteration(interpreter: Interpreter, n: Form) -> Form:
 
 
 def _count_presentation(interpreter: Interpreter, n: Form) -> Form:
-    """One presentation more; the classification sees the states before the update."""
+    """Count a presentation, judge the answer and return the error, all for the states before the update."""
     interpreter.assign(_AGE, number_in(interpreter, _AGE, 0.0) + 1.0)
     judge(interpreter, n, _DISPLAY)
     return interpreter.lookup(_ERROR)
 
 
 def _learn(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
-    """n steps, each on the pattern that next-pattern gave; the list of n."""
+    """Do n steps, each on the pattern chosen by next-pattern; return the list of n."""
     for _ in range(_repetitions(caller, n)):
         interpreter.call(step, number_in(interpreter, _CURRENT))
         interpreter.assign(_CURRENT, interpreter.apply(_NEXT, [interpreter.lookup(_CURRENT)]))
@@ -74,7 +74,7 @@ def _learn(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
 
 
 def _cycle(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
-    """n sweeps through the training patterns; the list of n."""
+    """Do n sweeps through the training patterns; return the list of n."""
     for _ in range(_repetitions(caller, n)):
         first, last = training_range(interpreter)
         for pattern in range(first, last + 1):
@@ -85,19 +85,19 @@ def _cycle(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
 def _repetitions(caller: str, n: Form, argument: int = 0) -> int:
     count = whole(caller, n, argument)
     if count < 0:
-        raise Misuse(f"{caller}: {count} is no number of times", argument, "write 1 or more")
+        raise Misuse(f"{caller}: expected a count of 0 or more, got {count}", argument, "write 1 or more")
     return count
 
 
 @net_word("learn")
 def learn(interpreter: Interpreter, n: Form) -> Form:
-    """(learn n): n steps of on-line gradient"""
+    """(learn n): n steps of on-line gradient descent"""
     return _learn(interpreter, "learn", n, "basic-iteration")
 
 
 @net_word("learn-newton", "newton")
 def learn_newton(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-newton n): n steps of on-line gradient, each divided by its curvature"""
+    """(learn-newton n): n steps of on-line gradient descent, divided by the curvature"""
     return _learn(interpreter, "learn-newton", n, "basic-newton-iteration")
 
 
@@ -110,13 +110,13 @@ def learn_lm(interpreter: Interpreter, n: Form) -> Form:
 
 @net_word("learn-cycle")
 def learn_cycle(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-cycle n): n sweeps of on-line gradient; current-pattern stays as it is"""
+    """(learn-cycle n): n sweeps of on-line gradient descent; does not change current-pattern"""
     return _cycle(interpreter, "learn-cycle", n, "basic-iteration")
 
 
 @net_word("learn-cycle-newton", "newton")
 def learn_cycle_newton(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-cycle-newton n): n sweeps of on-line gradient, divided by the curvature"""
+    """(learn-cycle-newton n): n sweeps of on-line gradient descent, divided by the curvature"""
     return _cycle(interpreter, "learn-cycle-newton", n, "basic-newton-iteration")
 
 
@@ -132,7 +132,7 @@ def learn_cycle_lm(interpreter: Interpreter, n: Form) -> Form:
 
 @net_word("batch-iteration", "iterative")
 def batch_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(batch-iteration a b): one change of the weights by the gradient summed over patterns a to b; the mean error"""
+    """(batch-iteration a b): changes the weights by the summed gradient of patterns a to b; returns the mean error"""
     interpreter.call("clear-acc")
     error = accumulate(interpreter, "batch-iteration", first, last, ["backward-prop", "do-update-acc"])
     _change_weights(interpreter)
@@ -141,7 +141,7 @@ def batch_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
 
 @net_word("batch-newton-iteration", "iterative", "newton")
 def batch_newton_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(batch-newton-iteration a b): as batch-iteration, divided by the summed curvature; gamma is 1 from then on"""
+    """(batch-newton-iteration a b): like batch-iteration, divided by the summed curvature; sets gamma to 1"""
     interpreter.assign(symbol("gamma"), 1.0)
     interpreter.call("clear-acc")
     interpreter.call("clear-hess")
@@ -158,11 +158,13 @@ def batch_newton_iteration(interpreter: Interpreter, first: Form, last: Form) ->
 
 
 def accumulate(interpreter: Interpreter, caller: str, first: Form, last: Form, functions: list[str]) -> float:
-    """Present patterns a to b and call these functions for each; the mean error, also in global-error."""
+    """Present patterns a to b, call these functions for each, set global-error to the mean error and return it."""
     a, b = whole(caller, first), whole(caller, last, 1)
     if b < a:
         raise Misuse(
-            f"{caller}: there are no patterns {a} to {b}", 0, f"write the first and the last, such as ({caller} 0 9)"
+            f"{caller}: the range of patterns {a} to {b} is empty",
+            0,
+            f"write the first and the last pattern, such as ({caller} 0 9)",
         )
     total = 0.0
     for n in range(a, b + 1):
@@ -182,7 +184,7 @@ def _change_weights(interpreter: Interpreter) -> None:
 
 
 def _sweeps(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
-    """n changes of the weights, each by all training patterns; the list of n."""
+    """Change the weights n times, each time after all training patterns; return the list of n."""
     for _ in range(_repetitions(caller, n)):
         first, last = training_range(interpreter)
         interpreter.call(step, float(first), float(last))
@@ -191,13 +193,13 @@ def _sweeps(interpreter: Interpreter, caller: str, n: Form, step: str) -> Form:
 
 @net_word("learn-batch", "iterative")
 def learn_batch(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-batch n): n sweeps of batch gradient; the gradients are summed, not averaged"""
+    """(learn-batch n): n sweeps of batch gradient descent; the gradients are summed, not averaged"""
     return _sweeps(interpreter, "learn-batch", n, "batch-iteration")
 
 
 @net_word("learn-batch-newton", "iterative", "newton")
 def learn_batch_newton(interpreter: Interpreter, n: Form) -> Form:
-    """(learn-batch-newton n): n sweeps of batch gradient, divided by the curvature"""
+    """(learn-batch-newton n): n sweeps of batch gradient descent, divided by the curvature"""
     return _sweeps(interpreter, "learn-batch-newton", n, "batch-newton-iteration")
 
 
@@ -210,7 +212,7 @@ def learn_batch_lm(interpreter: Interpreter, n: Form) -> Form:
 
 @net_word("batch-cg1-iteration", "iterative")
 def batch_cg1_iteration(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(batch-cg1-iteration a b): sums the gradient over patterns a to b; the mean error"""
+    """(batch-cg1-iteration a b): sums the gradient over patterns a to b; returns the mean error"""
     interpreter.call("clear-acc")
     return accumulate(interpreter, "batch-cg1-iteration", first, last, ["backward-prop", "do-update-acc"])
 
@@ -219,7 +221,7 @@ def batch_cg1_iteration(interpreter: Interpreter, first: Form, last: Form) -> Fo
 def learn_by_conjugate_gradient(
     interpreter: Interpreter, n: Form, newest: Form = ABSENT, before: Form = ABSENT, direction: Form = ABSENT
 ) -> Form:
-    """(learn-batch-cg n [g1 g2 p]): n sweeps of conjugate gradient; a list that `apply` goes on with. Rates become 1"""
+    """(learn-batch-cg n [g1 g2 p]): n sweeps of conjugate gradient; apply it to its result to continue; sets rates to 1"""
     return learn_batch_cg(interpreter, n, _repetitions("learn-batch-cg", n), newest, before, direction)
 
 
@@ -227,18 +229,18 @@ def learn_by_conjugate_gradient(
 
 Method = tuple[str, tuple[str, ...], str, str]
 _METHODS: tuple[Method, ...] = (
-    ("", (), "steps", "on-line gradient"),
-    ("-newton", ("newton",), "steps", "on-line gradient divided by the curvature"),
+    ("", (), "steps", "on-line gradient descent"),
+    ("-newton", ("newton",), "steps", "on-line gradient descent divided by the curvature"),
     ("-lm", ("newton",), "steps", "on-line Levenberg-Marquardt"),
-    ("-batch", ("iterative",), "sweeps", "batch gradient"),
-    ("-batch-newton", ("iterative", "newton"), "sweeps", "batch gradient divided by the curvature"),
+    ("-batch", ("iterative",), "sweeps", "batch gradient descent"),
+    ("-batch-newton", ("iterative", "newton"), "sweeps", "batch gradient descent divided by the curvature"),
     ("-batch-lm", ("iterative", "newton"), "sweeps", "batch Levenberg-Marquardt"),
     ("-batch-cg", ("iterative",), "sweeps", "conjugate gradient"),
 )
 
 
 def _run(interpreter: Interpreter, name: str, learning: str, n: Form, times: Form, tests: bool) -> Form:
-    """Measure, then `times` times: learn n, measure. What a learning function gives is what it is called with next."""
+    """Measure, then `times` times learn and measure; a learning function returns its arguments for the next call."""
     count = _repetitions(name, times, 1)
     log_line(interpreter, f";;; {name} {interpreter.printed(n)} {interpreter.printed(times)}")
     interpreter.call("reset-training-ports")
@@ -253,7 +255,7 @@ def _run(interpreter: Interpreter, name: str, learning: str, n: Form, times: For
 
 
 def _measure(interpreter: Interpreter, tests: bool) -> Form:
-    """Measure the training patterns, and the test patterns too; the percentage of the last."""
+    """Measure the training patterns, and with `tests` the test patterns; return the percentage of the last."""
     result = interpreter.call("perf")
     interpreter.call("auto-plot-training")
     if tests:
@@ -264,7 +266,7 @@ def _measure(interpreter: Interpreter, tests: bool) -> Form:
 
 
 def _add_runs(suffix: str, modes: tuple[str, ...], unit: str, method: str) -> None:
-    """The words `run` and `trun` for a way of learning."""
+    """Add the words `run` and `trun` for a learning method."""
 
     def run(interpreter: Interpreter, n: Form, times: Form) -> Form:
         return _run(interpreter, f"run{suffix}", f"learn{suffix}", n, times, tests=False)
@@ -272,8 +274,8 @@ def _add_runs(suffix: str, modes: tuple[str, ...], unit: str, method: str) -> No
     def trun(interpreter: Interpreter, n: Form, times: Form) -> Form:
         return _run(interpreter, f"trun{suffix}", f"learn{suffix}", n, times, tests=True)
 
-    run.__doc__ = f"(run{suffix} n k): perf, then k times n {unit} of {method} and perf"
-    trun.__doc__ = f"(trun{suffix} n k): as run{suffix}, measuring the test patterns too"
+    run.__doc__ = f"(run{suffix} n k): calls perf, then k times: n {unit} of {method} and perf"
+    trun.__doc__ = f"(trun{suffix} n k): like run{suffix}, and also measures the test patterns"
     net_word(f"run{suffix}", *modes)(run)
     net_word(f"trun{suffix}", *modes)(trun)
 

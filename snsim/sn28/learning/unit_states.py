@@ -1,4 +1,4 @@
-"""Patterns put on units, and what is done to states at random or by comparison.
+"""Put patterns on units, add noise to states, find winners, and update activations.
 
 See docs/reference/sn28.md, section 3.2.
 """
@@ -28,19 +28,19 @@ _F = np.float32
 
 
 def present(space: Netspace, values: np.ndarray, layers: list[Units], caller: str) -> None:
-    """Copy numbers, shape (n,), into the states of the units in their order. Misuse if there are fewer than units."""
+    """Copy numbers, shape (n,), to the states of the units in order. Raise Misuse if n is less than their number."""
     count = sum(units.count for units in layers)
     if len(values) < count:
         raise Misuse(
-            f"{caller}: {len(values)} numbers are too few for {count} units",
+            f"{caller}: only {len(values)} numbers for {count} units",
             0,
-            f"give {count} numbers, or a layer of {len(values)} units",
+            f"write {count} numbers, or a layer of {len(values)} units",
         )
     if len(values) > count and not space.warned_of_longer_patterns:
         space.warned_of_longer_patterns = True
         space.interpreter.warnings.append(
             Fault(
-                f"{caller}: a pattern has {len(values)} numbers and its layer {count} units; the rest is not used",
+                f"{caller}: a pattern has {len(values)} numbers but its layer has {count} units; the rest is ignored",
                 space.interpreter.place(),
                 hint=f"cut the patterns to {count} columns, or give the layer more units",
                 severity="warning",
@@ -54,15 +54,15 @@ def present(space: Netspace, values: np.ndarray, layers: list[Units], caller: st
 
 @net_word("get-pattern")
 def get_pattern(interpreter: Interpreter, patterns: Form, n: Form, *layers: Form) -> Form:
-    """(get-pattern matrix n layer...): row n of the matrix becomes the states of the units"""
+    """(get-pattern matrix n layer...): sets the states of the units to row n of the matrix"""
     rows = matrix("get-pattern", patterns)
     index = whole("get-pattern", n, 1)
     if rows.ndim < 1 or not 0 <= index < rows.shape[0]:
         rows_available = f"rows 0 to {rows.shape[0] - 1}" if rows.ndim else "no rows"
         raise Misuse(
-            f"get-pattern: there is no row {index}: the matrix has {rows_available}",
+            f"get-pattern: no row {index}: the matrix has {rows_available}",
             1,
-            "rows count from 0: look at (bound m) for how many there are",
+            "count rows from 0; (bound m 1) returns the last one",
         )
     args = Arguments(interpreter, "get-pattern", layers)
     present(args.space, rows[index].ravel(), args.layers(), "get-pattern")
@@ -71,7 +71,7 @@ def get_pattern(interpreter: Interpreter, patterns: Form, n: Form, *layers: Form
 
 @net_word("get-pattern-2")
 def get_pattern_2(interpreter: Interpreter, pattern: Form, *layers: Form) -> Form:
-    """(get-pattern-2 matrix layer...): all elements of the matrix become the states of the units"""
+    """(get-pattern-2 matrix layer...): sets the states of the units to the elements of the matrix"""
     args = Arguments(interpreter, "get-pattern-2", layers)
     present(args.space, matrix("get-pattern-2", pattern).ravel(), args.layers(), "get-pattern-2")
     return NIL
@@ -79,7 +79,7 @@ def get_pattern_2(interpreter: Interpreter, pattern: Form, *layers: Form) -> For
 
 @net_word("gauss-state")
 def gauss_state(interpreter: Interpreter, layer: Form, deviation: Form) -> Form:
-    """(gauss-state layer s): add to every state a random number of the normal law of deviation s"""
+    """(gauss-state layer s): adds to every state a normal random number of standard deviation s"""
     space = interpreter.part(Netspace)
     add_noise(space, space.units(layer, "gauss-state"), number("gauss-state", deviation, 1), VAL)
     return NIL
@@ -87,7 +87,7 @@ def gauss_state(interpreter: Interpreter, layer: Form, deviation: Form) -> Form:
 
 @net_word("flip-state")
 def flip_state(interpreter: Interpreter, layer: Form, probability: Form) -> Form:
-    """(flip-state layer p): change the sign of every state with probability p"""
+    """(flip-state layer p): changes the sign of every state with probability p"""
     space, p = interpreter.part(Netspace), number("flip-state", probability, 1)
     units = space.units(layer, "flip-state")
     flipped = interpreter.part(RandomGenerator).rands(units.count) < p
@@ -101,7 +101,7 @@ def _extreme_unit(interpreter: Interpreter, caller: str, layer: Form, largest: b
     units = space.units(layer, caller)
     if not units.count:
         raise Misuse(
-            f"{caller}: the layer is empty", 0, "give a layer with units, such as output-layer of (build-net ...)"
+            f"{caller}: the layer is empty", 0, "write a layer with units, such as output-layer of (build-net ...)"
         )
     states = space.unit[VAL].array[units.index]
     return float(units.array[np.argmax(states) if largest else np.argmin(states)])
@@ -127,13 +127,16 @@ _ACTIVATION = "al be ga min max rest dec"
 def _update_activation(
     interpreter: Interpreter, caller: str, layer: Form, numbers: tuple[Form, ...], separate: bool
 ) -> Form:
-    """x += net (max - x) if net > 0, else net (x - min), minus dec (x - rest); net = ga x + al spare1 + be spare2.
+    """Do one step of interactive activation.
 
-    With `apart`, excitation ga x + al spare1 and inhibition be spare2 each draw to their side.
+    x += net (max - x) if net > 0, else net (x - min), minus dec (x - rest); net = ga x + al spare1 + be spare2. With
+    `separate`, the excitation ga x + al spare1 multiplies max - x and the inhibition be spare2 multiplies x - min.
     """
     if len(numbers) != 7:
         raise Misuse(
-            f"{caller}: {len(numbers)} numbers are given, 7 are wanted", None, f"write ({caller} layer {_ACTIVATION})"
+            f"{caller} takes a layer and 7 numbers; {len(numbers)} numbers given",
+            None,
+            f"write ({caller} layer {_ACTIVATION})",
         )
     al, be, ga, low, high, rest, dec = (_F(number(caller, x, i)) for i, x in enumerate(numbers, 1))
     space = interpreter.part(Netspace)
@@ -152,11 +155,11 @@ def _update_activation(
 
 @net_word("update-iac-activation")
 def update_iac_activation(interpreter: Interpreter, layer: Form, *numbers: Form) -> Form:
-    """(update-iac-activation layer al be ga min max rest dec): a step of interactive activation and competition"""
+    """(update-iac-activation layer al be ga min max rest dec): does a step of interactive activation and competition"""
     return _update_activation(interpreter, "update-iac-activation", layer, numbers, False)
 
 
 @net_word("update-art-activation")
 def update_art_activation(interpreter: Interpreter, layer: Form, *numbers: Form) -> Form:
-    """(update-art-activation layer al be ga min max rest dec): the same with excitation and inhibition kept apart"""
+    """(update-art-activation layer al be ga min max rest dec): the same with separate excitation and inhibition"""
     return _update_activation(interpreter, "update-art-activation", layer, numbers, True)

@@ -1,10 +1,10 @@
-"""Weights that learn, exactly as SN's kernels move them (docs/reference/sn28.md, section 3.4).
+"""Update weights exactly as SN's kernels do (docs/reference/sn28.md, section 3.4).
 
-Without sharing (sn28, sn28new), one weight a connection, e the rate of the unit or of the connection:
+Without sharing (sn28, sn28new) each connection has one weight; e is the rate of the unit or of the connection:
 
     delta = alpha delta + (1 - alpha) e x g         w = (1 - e decay) w + delta
 
-With sharing (sn28ite, sn28itenew): acc is the sum of e x g over the connections of a weight,
+With sharing (sn28ite, sn28itenew) acc is the sum of e x g over the connections of a weight:
 
     delta = alpha delta + (1 - alpha) acc           w = (1 - decay) w + delta
 
@@ -33,15 +33,17 @@ _F = np.float32
 
 
 def clear_acc(space: Netspace) -> None:
+    """Set the accumulated gradients of all weights to 0."""
     space.acc.array[: space.wnum] = 0
 
 
 def clear_hess(space: Netspace) -> None:
+    """Set the accumulated curvatures of all weights to 0."""
     space.hess.array[: space.wnum] = 0
 
 
 def update_acc(space: Netspace, units: Units | None = None) -> None:
-    """acc += x (g e) for every connection that enters the units (all by default): unit by unit, newest first."""
+    """Add x (g e) to acc for every connection into the units (all by default), unit by unit, newest first."""
     by_connection = space.kernel.newton
     space.loops.accumulate(
         units or space.all_units,
@@ -55,36 +57,36 @@ def update_acc(space: Netspace, units: Units | None = None) -> None:
 
 
 def update_hess(space: Netspace, units: Units | None = None) -> None:
-    """hess += sigma for every connection that enters the units (all by default)."""
+    """Add sigma to hess for every connection into the units (all by default)."""
     space.loops.gather(units or space.all_units, space.incoming, space.sigma, space.hess)
 
 
 def hessian_scale(space: Netspace, mu: float) -> None:
-    """acc = acc / (mu + |hess|)"""
+    """Set acc = acc / (mu + |hess|)."""
     acc, hess = space.acc.array[: space.wnum], space.hess.array[: space.wnum]
     acc[:] = acc / (_F(mu) + np.abs(hess))
 
 
 def update_delta(space: Netspace, alpha: float) -> None:
-    """delta = alpha delta + (1 - alpha) acc"""
+    """Set delta = alpha delta + (1 - alpha) acc."""
     acc, delta = space.acc.array[: space.wnum], space.delta.array[: space.wnum]
     delta[:] = acc if alpha == 0 else _F(alpha) * delta + (_F(1) - _F(alpha)) * acc
 
 
 def update_wghtonly(space: Netspace, decay: float) -> None:
-    """w = (1 - decay) w + delta"""
+    """Set w = (1 - decay) w + delta."""
     space.has_learned = True
     w = space.weight_val.array[: space.wnum]
     w[:] = (_F(1) - _F(decay)) * w + space.delta.array[: space.wnum]
 
 
 def update_wghtonly_conjgrad(space: Netspace, curvature: float) -> None:
-    """w = w + (sum of acc delta / curvature) delta, the sum in the order of the weights."""
+    """Set w = w + (sum of acc delta / curvature) delta, with the sum in the order of the weights."""
     if not _F(curvature) > 0:
         raise Misuse(
-            f"update-wghtonly-conjgrad: the curvature is {curvature:g}, and must be more than 0",
+            f"update-wghtonly-conjgrad: the curvature must be more than 0, got {curvature:g}",
             0,
-            "(setq safe-cg t) adds mu to it",
+            "add mu to it by (setq safe-cg t)",
         )
     space.has_learned = True
     w, acc, delta = (m.array[: space.wnum] for m in (space.weight_val, space.acc, space.delta))
@@ -92,7 +94,7 @@ def update_wghtonly_conjgrad(space: Netspace, curvature: float) -> None:
 
 
 def update_weight(space: Netspace, alpha: float, decay: float, units: Units | None = None) -> None:
-    """One step down the gradient; a kernel with sharing does the four steps of it over all weights."""
+    """Do one gradient step; in a kernel with sharing these are four operations over all weights."""
     if space.kernel.iterative:
         clear_acc(space)
         update_acc(space, units)
@@ -103,7 +105,7 @@ def update_weight(space: Netspace, alpha: float, decay: float, units: Units | No
 
 
 def update_w_newton(space: Netspace, alpha: float, decay: float, mu: float, units: Units | None = None) -> None:
-    """One step, divided by mu + |curvature|."""
+    """Do one gradient step divided by mu + |curvature|."""
     if space.kernel.iterative:
         clear_acc(space)
         update_acc(space, units)
@@ -136,7 +138,7 @@ def _learn_by_unit_or_connection(
 
 
 def _update_groups(args: Arguments) -> list[Units | None]:
-    """What a step goes through: all at once; with layers, unit by unit in a kernel with sharing, as SN does."""
+    """Return the groups of units to update in turn: all units, or each layer; with sharing each unit, as in SN."""
     layers = args.rest()
     if not layers:
         return [None]
@@ -147,7 +149,7 @@ def _update_groups(args: Arguments) -> list[Units | None]:
 
 @net_word("update-weight")
 def word_update_weight(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-weight [alpha] [decay] [layer...]): move the weights along the gradient; of all units by default"""
+    """(update-weight [alpha] [decay] [layer...]): does a gradient step for the weights into the layers, or all"""
     args = Arguments(interpreter, "update-weight", arguments)
     alpha, decay = args.number("alpha"), args.number("decay")
     for units in _update_groups(args):
@@ -157,7 +159,7 @@ def word_update_weight(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-w-newton", "newton")
 def word_update_w_newton(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-w-newton [alpha] [decay] [mu] [layer...]): as update-weight, divided by mu + |curvature|"""
+    """(update-w-newton [alpha] [decay] [mu] [layer...]): like update-weight, divided by mu + |curvature|"""
     args = Arguments(interpreter, "update-w-newton", arguments)
     alpha, decay, mu = args.number("alpha"), args.number("decay"), args.number("mu")
     for units in _update_groups(args):
@@ -167,21 +169,21 @@ def word_update_w_newton(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("clear-acc", "iterative")
 def word_clear_acc(interpreter: Interpreter) -> Form:
-    """(clear-acc): the accumulated gradient of every weight is 0"""
+    """(clear-acc): sets the accumulated gradient of every weight to 0"""
     clear_acc(interpreter.part(Netspace))
     return NIL
 
 
 @net_word("clear-hess", "iterative", "newton")
 def word_clear_hess(interpreter: Interpreter) -> Form:
-    """(clear-hess): the accumulated curvature of every weight is 0"""
+    """(clear-hess): sets the accumulated curvature of every weight to 0"""
     clear_hess(interpreter.part(Netspace))
     return NIL
 
 
 @net_word("update-acc", "iterative")
 def word_update_acc(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-acc [layer...]): add rate x state x gradient of every connection to its weight's accumulator"""
+    """(update-acc [layer...]): adds rate x state x gradient of every connection to its weight's accumulated gradient"""
     args = Arguments(interpreter, "update-acc", arguments)
     for units in args.rest_or_all():
         update_acc(args.space, units)
@@ -190,7 +192,7 @@ def word_update_acc(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-hess", "iterative", "newton")
 def word_update_hess(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-hess [layer...]): add the curvature of every connection to that of its weight"""
+    """(update-hess [layer...]): adds the curvature of every connection to its weight's accumulated curvature"""
     args = Arguments(interpreter, "update-hess", arguments)
     for units in args.rest_or_all():
         update_hess(args.space, units)
@@ -199,7 +201,7 @@ def word_update_hess(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("hessian-scale", "iterative", "newton")
 def word_hessian_scale(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(hessian-scale [mu]): divide the accumulated gradient of every weight by mu + |its curvature|"""
+    """(hessian-scale [mu]): divides the accumulated gradient of every weight by mu + |its curvature|"""
     args = Arguments(interpreter, "hessian-scale", arguments)
     mu = args.number("mu")
     args.expect_end()
@@ -209,7 +211,7 @@ def word_hessian_scale(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-delta", "iterative")
 def word_update_delta(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-delta [alpha]): the next step of every weight from its accumulated gradient, with momentum alpha"""
+    """(update-delta [alpha]): computes the step of every weight from its accumulated gradient, with momentum alpha"""
     args = Arguments(interpreter, "update-delta", arguments)
     alpha = args.number("alpha")
     args.expect_end()
@@ -219,7 +221,7 @@ def word_update_delta(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-wghtonly", "iterative")
 def word_update_wghtonly(interpreter: Interpreter, *arguments: Form) -> Form:
-    """(update-wghtonly [decay]): move every weight by its step, after it has decayed"""
+    """(update-wghtonly [decay]): decays every weight and adds its step"""
     args = Arguments(interpreter, "update-wghtonly", arguments)
     decay = args.number("decay")
     args.expect_end()
@@ -229,6 +231,6 @@ def word_update_wghtonly(interpreter: Interpreter, *arguments: Form) -> Form:
 
 @net_word("update-wghtonly-conjgrad", "iterative")
 def word_update_wghtonly_conjgrad(interpreter: Interpreter, curvature: Form) -> Form:
-    """(update-wghtonly-conjgrad c): move the weights along delta to the minimum of a parabola of curvature c"""
+    """(update-wghtonly-conjgrad c): moves the weights along delta to the minimum of a parabola of curvature c"""
     update_wghtonly_conjgrad(interpreter.part(Netspace), number("update-wghtonly-conjgrad", curvature))
     return NIL

@@ -68,7 +68,9 @@ def _unit_scale(interpreter: Interpreter, mx: float, dmin: float) -> float:
     at_one = float(f.values(np.ones(1, np.float32))[0])
     if at_one == 0:
         raise Misuse(
-            "no finite scale gives f(1) = 1, because f(1) is 0", None, "write the scale: (nlf-tanh mx dmin scale)"
+            "the default scale 1/(tanh mx + dmin) is infinite: tanh mx + dmin is 0",
+            None,
+            "write the scale: (nlf-tanh mx dmin scale)",
         )
     return 1.0 / at_one
 
@@ -131,7 +133,7 @@ def _set_family(interpreter: Interpreter, name: str, *values: Form) -> NonLinear
 
 @net_word("nlf-tanh")
 def nlf_tanh(interpreter: Interpreter, mx: Form, dmin: Form, scale: Form = ABSENT, offset: Form = ABSENT) -> Form:
-    """(nlf-tanh mx dmin [scale [offset]]): sets nlf to scale tanh(mx x) + dmin x + offset; by default f(1) = 1"""
+    """(nlf-tanh mx dmin [scale [offset]]): sets nlf to scale tanh(mx x) + dmin x + offset; scale 1/(tanh mx + dmin)"""
     return _set_family(interpreter, "nlf-tanh", mx, dmin, scale, offset)
 
 
@@ -143,7 +145,7 @@ def nlf_bin(interpreter: Interpreter, mx: Form, dmin: Form, scale: Form = ABSENT
 
 @net_word("nlf-lin")
 def nlf_lin(interpreter: Interpreter, dmin: Form, dmax: Form, th: Form = ABSENT) -> Form:
-    """(nlf-lin dmin dmax [th]): sets nlf to slope dmax up to th and dmin beyond; by default f(1) = 1"""
+    """(nlf-lin dmin dmax [th]): sets nlf to slope dmax up to th and dmin beyond; default: f(1) = 1, or -1 if dmax < 0"""
     return _set_family(interpreter, "nlf-lin", dmin, dmax, th)
 
 
