@@ -1,8 +1,8 @@
-"""Codebooks in files, as text and binary (docs/reference/sn28.md, section 4.3). The suffix is `.cb`.
+"""Read and write codebook files, text and binary (docs/reference/sn28.md, section 4.3). Their suffix is `.cb`.
 
-Text: how many words, how many numbers in one, then for each word a line of its numbers and one with its label.
-Binary: the same as int32, then for each word its float32 numbers and its label as int32, in the byte order of the
-machine that wrote it; both orders are read, and little-endian is written.
+A text file has the number of words and the numbers per word, then for each word a line of its numbers and a line with
+its label. A binary file has the two sizes as int32, then for each word its numbers as float32 and its label as int32.
+It is written little-endian and read in either byte order.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEADER = 8  # bytes
 
 @word("load-codebook")
 def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
-    """(load-codebook file): the codebook of a binary file"""
+    """(load-codebook file): loads a codebook from a binary file"""
     path = interpreter.part(ProgramFiles).readable_path(text("load-codebook", name), _SUFFIX)
     content = interpreter.part(ProgramFiles).read(path)
     for order in ("<", ">"):
@@ -41,19 +41,23 @@ def load_codebook(interpreter: Interpreter, name: Form) -> Codebook:
             record = np.dtype([("word", order + "f4", (sizes[1],)), ("label", order + "i4")])
             items = np.frombuffer(content[_HEADER:], record)
             if not np.isfinite(items["word"]).all():
-                raise Misuse(f"{path} holds a number that is not finite", 0, "write it again with save-codebook")
+                raise Misuse(f"{path} contains a number that is not finite", 0, "save it again with save-codebook")
             book = make_codebook(interpreter, "load-codebook", *sizes)
             book.words[:] = items["word"]
             return _with_labels(book, items["label"].astype(np.int64), path)
-    hint = "it is text: (load-ascii-codebook file) reads it" if content[:1].isdigit() else ""
+    hint = (
+        "load a text file with (load-ascii-codebook file)"
+        if content[:1].isdigit()
+        else "save it again with save-codebook"
+    )
     raise Misuse(
-        f"{path} is no binary codebook: its {len(content):,} bytes do not fit a number of words and a width", 0, hint
+        f"{path} is not a binary codebook: its size of {len(content):,} bytes does not match its header", 0, hint
     )
 
 
 @word("load-ascii-codebook")
 def load_ascii_codebook(interpreter: Interpreter, name: Form) -> Codebook:
-    """(load-ascii-codebook file): the codebook of a text file"""
+    """(load-ascii-codebook file): loads a codebook from a text file"""
     return _read_text(interpreter, "load-ascii-codebook", text("load-ascii-codebook", name))
 
 
@@ -63,28 +67,30 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
         numbers = within(read_numbers(interpreter.part(ProgramFiles).read(path), shown(path)), np.float32, shown(path))
     except SnError as error:
         raise Misuse(
-            f"{path} is no codebook in text: {error.faults[0].message}", 0, "(load-codebook file) reads a binary one"
+            f"{path} is not a text codebook: {error.faults[0].message}",
+            0,
+            "load a binary file with (load-codebook file)",
         ) from None
     words, width = (int(x) for x in numbers[:2].tolist()) if len(numbers) >= 2 else (0, 0)
     if words < 1 or width < 1:
         raise Misuse(
-            f"{path} is no codebook in text: it does not begin with two sizes",
+            f"{path} is not a text codebook: it does not start with two sizes of 1 or more",
             0,
-            "(save-ascii-codebook codebook file) writes one; (load-codebook file) reads a binary one",
+            "load a binary file with (load-codebook file), or save it again with (save-ascii-codebook codebook file)",
         )
     if len(numbers) < 2 + words * (width + 1):
         raise Misuse(
-            f"{path} ends early: {words} words of {width} numbers and a label take "
-            f"{words * (width + 1):,} numbers, {len(numbers) - 2:,} are there",
+            f"{path} ends early: {words} words of {width} numbers and a label need "
+            f"{words * (width + 1):,} numbers, but it has {len(numbers) - 2:,}",
             0,
-            "the file is cut off: write it again with (save-ascii-codebook codebook file)",
+            "the file is cut off: save it again with (save-ascii-codebook codebook file)",
         )
     rows = numbers[2 : 2 + words * (width + 1)].reshape(words, width + 1)
     if (numbers[:2] % 1).any() or (rows[:, -1] % 1).any() or (np.abs(rows[:, -1]) > 2**31).any():
         raise Misuse(
-            f"{path} is no codebook in text: its sizes and labels are not all whole numbers below 2**31",
+            f"{path} is not a text codebook: its sizes and labels are not all whole numbers below 2**31",
             0,
-            "(save-ascii-codebook codebook file) writes one",
+            "save it again with (save-ascii-codebook codebook file)",
         )
     book = make_codebook(interpreter, word_name, words, width)
     book.words[:] = rows[:, :-1]
@@ -94,9 +100,9 @@ def _read_text(interpreter: Interpreter, word_name: str, name: str) -> Codebook:
 def _with_labels(book: Codebook, labels: np.ndarray, path: Path) -> Codebook:
     if labels.min() < 0:
         raise Misuse(
-            f"{path} gives word {int(labels.argmin())} the label {int(labels.min())}; a label is not negative",
+            f"{path}: word {int(labels.argmin())} has the negative label {int(labels.min())}",
             0,
-            "count the labels from 0, and write the file again",
+            "count the labels from 0, and save the file again",
         )
     book.labels[:] = labels
     return book
@@ -104,7 +110,7 @@ def _with_labels(book: Codebook, labels: np.ndarray, path: Path) -> Codebook:
 
 @word("save-codebook")
 def save_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
-    """(save-codebook cb file): write a codebook to a binary file in the run folder"""
+    """(save-codebook cb file): writes a codebook to a binary file in the run folder"""
     book = expect_codebook(interpreter, "save-codebook", cb)
     items = np.empty(len(book), [("word", "<f4", (book.width,)), ("label", "<i4")])
     items["word"], items["label"] = book.words, book.labels
@@ -115,7 +121,7 @@ def save_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
 
 @word("save-ascii-codebook")
 def save_ascii_codebook(interpreter: Interpreter, cb: Form, name: Form) -> Form:
-    """(save-ascii-codebook cb file): write a codebook to a text file in the run folder, with 6 decimals"""
+    """(save-ascii-codebook cb file): writes a codebook to a text file in the run folder, with 6 decimals"""
     book = expect_codebook(interpreter, "save-ascii-codebook", cb)
     lines = [str(len(book)), str(book.width)]
     for numbers, label in zip(book.words.tolist(), book.labels.tolist()):
@@ -131,7 +137,7 @@ def _write(interpreter: Interpreter, name: str, content: bytes) -> None:
 
 @word("load-iris")
 def load_iris(interpreter: Interpreter) -> Codebook:
-    """(load-iris): set iris-a to the 100 flowers to learn from, iris-t to the 50 to test with (Fisher 1936)"""
+    """(load-iris): sets iris-a to 100 training flowers and iris-t to 50 test flowers (Fisher 1936)"""
     train, test = (_read_text(interpreter, "load-iris", name) for name in _IRIS)
     interpreter.assign(symbol("iris-a"), train)
     interpreter.assign(symbol("iris-t"), test)

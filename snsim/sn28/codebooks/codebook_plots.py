@@ -1,9 +1,9 @@
-"""Codebooks in the plane: drawn in the window, and as the first nodes of topological maps.
+"""Draw codebooks in the plane, make initial nodes for topological maps, and two demonstrations.
 
 See docs/reference/sn28.md, section 5.
 
-A word is the point of its first two numbers. The two demonstrations draw maps among points that are clicked; a program
-gives the points itself by a function `get-click` of its own, which gives places (x y) in the window.
+The first two numbers of a word are the coordinates of a point. The demonstrations fit a map to points that the user
+clicks in SN. A program provides these points by a function `get-click` that returns positions (x y) in the window.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 _CORNERS = (-1.0, -1.0, 1.0, 1.0)
-_DEMO_SIZE = 400.0  # of the window, in pixels on a side
-_MARGIN = 5  # about the question in the window, in pixels
+_DEMO_SIZE = 400.0  # side of the window in pixels
+_MARGIN = 5  # around the question in the window, in pixels
 _GRID_SIDE, _GRID_SWEEPS, _GRID_RATE = 8, 30, 0.3
 
 
 def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
-    """The points of a codebook, float64, n × 2."""
+    """Return the points of a codebook, shape (words, 2), float64."""
     book = expect_codebook(interpreter, name, cb)
     if book.width < 2:
         raise Misuse(
-            f"{name}: words of two numbers are wanted, these have {book.width}",
+            f"{name}: words need two numbers or more to be points, these have {book.width}",
             0,
-            "give a codebook of two numbers a word: (new-codebook words 2)",
+            "write a codebook of two numbers per word: (new-codebook words 2)",
         )
     interpreter.budget.compute(book.words.size)
     points: np.ndarray = book.words[:, :2].astype(np.float64)
@@ -47,8 +47,9 @@ def _points(interpreter: Interpreter, name: str, cb: Form) -> np.ndarray:
 
 
 def _port(interpreter: Interpreter, name: str, corners: tuple[Form, ...], offset: int) -> tuple[Port, Window]:
-    """The window, and a port as large as it with the corners xmin ymin xmax ymax and open circles for the points; the
-    corners stand in a call behind `before` other arguments.
+    """Return a plot port that fills the window and draws open circles, and the window.
+
+    `corners` are xmin, ymin, xmax and ymax; they follow `offset` other arguments in the call.
     """
     window = current_window(interpreter, name)
     numbers = [number(name, corner, offset + i) for i, corner in enumerate(corners)]
@@ -59,7 +60,7 @@ def _port(interpreter: Interpreter, name: str, corners: tuple[Form, ...], offset
 def _draw_paths(
     interpreter: Interpreter, name: str, corners: tuple[Form, ...], offset: int, paths: list[np.ndarray]
 ) -> Form:
-    """Each path is a line from point to point."""
+    """Draw each path as lines from point to point."""
     port, window = _port(interpreter, name, corners, offset)
     for path in paths:
         port.pen = None
@@ -70,7 +71,7 @@ def _draw_paths(
 
 @word("bidim-display-dots")
 def bidim_display_dots(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x1: Form, y1: Form) -> Form:
-    """(bidim-display-dots cb xmin ymin xmax ymax): draw the words as circles in the window"""
+    """(bidim-display-dots cb xmin ymin xmax ymax): draws the words as circles in the window"""
     points = _points(interpreter, "bidim-display-dots", cb)
     port, window = _port(interpreter, "bidim-display-dots", (x0, y0, x1, y1), 1)
     for x, y in points.tolist():
@@ -80,14 +81,14 @@ def bidim_display_dots(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x
 
 @word("bidim-display-1d")
 def bidim_display_1d(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x1: Form, y1: Form) -> Form:
-    """(bidim-display-1d cb xmin ymin xmax ymax): draw the words as a line in the window"""
+    """(bidim-display-1d cb xmin ymin xmax ymax): draws the words as a line in the window"""
     points = _points(interpreter, "bidim-display-1d", cb)
     return _draw_paths(interpreter, "bidim-display-1d", (x0, y0, x1, y1), 1, [points])
 
 
 @word("bidim-display-ring")
 def bidim_display_ring(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x1: Form, y1: Form) -> Form:
-    """(bidim-display-ring cb xmin ymin xmax ymax): draw the words as a closed line in the window"""
+    """(bidim-display-ring cb xmin ymin xmax ymax): draws the words as a closed line in the window"""
     points = _points(interpreter, "bidim-display-ring", cb)
     return _draw_paths(interpreter, "bidim-display-ring", (x0, y0, x1, y1), 1, [np.concatenate([points, points[:1]])])
 
@@ -96,12 +97,12 @@ def bidim_display_ring(interpreter: Interpreter, cb: Form, x0: Form, y0: Form, x
 def bidim_display_2d(
     interpreter: Interpreter, cb: Form, n: Form, m: Form, x0: Form, y0: Form, x1: Form, y1: Form
 ) -> Form:
-    """(bidim-display-2d cb n m xmin ymin xmax ymax): draw the words as a net of n rows of m"""
+    """(bidim-display-2d cb n m xmin ymin xmax ymax): draws the words as a grid of n rows of m"""
     points = _points(interpreter, "bidim-display-2d", cb)
     rows, columns = whole("bidim-display-2d", n, 1), whole("bidim-display-2d", m, 2)
     if rows < 1 or columns < 1 or rows * columns != len(points):
         raise Misuse(
-            f"bidim-display-2d: {len(points)} words are no net of {rows} x {columns}",
+            f"bidim-display-2d: {len(points)} words are not a grid of {rows} x {columns}",
             1,
             f"write two numbers whose product is {len(points)}, such as 1 and {len(points)}",
         )
@@ -109,21 +110,21 @@ def bidim_display_2d(
     return _draw_paths(interpreter, "bidim-display-2d", (x0, y0, x1, y1), 3, [*net, *net.swapaxes(0, 1)])
 
 
-# First nodes
+# Initial nodes
 
 
 @word("bidim-init-ring")
 def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
-    """(bidim-init-ring data n): n nodes on a circle about the mean of the data, its radius twice their variance
+    """(bidim-init-ring data n): n nodes on a circle around the mean of the data, with twice their variance as radius
 
-    The variance is the mean of those of the two numbers.
+    The variance is the mean of the variances of the two coordinates.
     """
     points, count = _points(interpreter, "bidim-init-ring", data), whole("bidim-init-ring", n, 1)
     if count < 1 or not len(points):
         raise Misuse(
-            f"bidim-init-ring: {count} nodes around {len(points)} words",
+            f"bidim-init-ring: cannot place {count} nodes around {len(points)} words",
             1,
-            "write 1 node or more, and give a codebook with words",
+            "write 1 node or more, and a codebook with words",
         )
     nodes = make_codebook(interpreter, "bidim-init-ring", count, 2)
     angles = math.tau * np.arange(count) / count
@@ -134,15 +135,15 @@ def bidim_init_ring(interpreter: Interpreter, data: Form, n: Form) -> Codebook:
 
 @word("bidim-init-2d")
 def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Codebook:
-    """(bidim-init-2d data n m): a net of n rows of m nodes over the data: two variances to each side of their mean"""
+    """(bidim-init-2d data n m): a grid of n rows of m nodes over the data, two variances to each side of their mean"""
     points = _points(interpreter, "bidim-init-2d", data)
     rows, columns = whole("bidim-init-2d", n, 1), whole("bidim-init-2d", m, 2)
     if min(rows, columns) < 2 or not len(points):
         raise Misuse(
-            f"bidim-init-2d: a net has 2 x 2 nodes or more, over some words; {rows} x {columns} over "
-            f"{len(points)} are given",
+            f"bidim-init-2d: cannot place {rows} x {columns} nodes over {len(points)} words: "
+            "a grid has 2 x 2 nodes or more",
             1,
-            "write (bidim-init-2d data 2 2), or more, with a codebook that has words",
+            "write (bidim-init-2d data 2 2) or more, with a codebook that has words",
         )
     nodes = make_codebook(interpreter, "bidim-init-2d", rows * columns, 2)
     middle, half_width = points.mean(axis=0), 2 * points.var(axis=0)
@@ -161,14 +162,14 @@ def bidim_init_2d(interpreter: Interpreter, data: Form, n: Form, m: Form) -> Cod
 def bidim_query(
     interpreter: Interpreter, question: Form, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
 ) -> Codebook:
-    """(bidim-query text [xmin ymin xmax ymax]): a codebook of the points clicked in the window, till its top is
+    """(bidim-query text [xmin ymin xmax ymax]): returns a codebook of the points clicked in the window
 
-    The text stands at the top of the window; a click on it is the last. The corners are -1 -1 1 1 unless given.
+    The text stands at the top of the window; a click on it ends the input. The corners are -1 -1 1 1 by default.
     """
     prompt = text("bidim-query", question)
     corners = tuple(corner for corner in (x0, y0, x1, y1) if corner is not ABSENT)
     if len(corners) not in (0, 4):
-        raise Misuse("bidim-query: four numbers are the corners, or none", 1, "write xmin ymin xmax ymax")
+        raise Misuse(f"bidim-query: expected four corners or none, got {len(corners)}", 1, "write xmin ymin xmax ymax")
     port, window = _port(interpreter, "bidim-query", corners or _CORNERS, 1)
     base_line = _MARGIN + round(LETTER_HEIGHT * window.font_size)
     put_text(interpreter, window, _MARGIN, base_line, prompt)
@@ -178,9 +179,9 @@ def bidim_query(
         position = interpreter.elements(interpreter.call("get-click"), "get-click")
         if len(position) != 2:
             raise Misuse(
-                "bidim-query: get-click gives a list of two numbers, the place (x y)",
+                f"bidim-query: get-click returned {len(position)} values instead of a position (x y)",
                 None,
-                "take out the get-click of your own, or let it give (list x y)",
+                "make your get-click return (list x y)",
             )
         across, down = (number("get-click", x, None) for x in position)
         if down <= base_line + _MARGIN:
@@ -193,24 +194,25 @@ def bidim_query(
 
 
 def _ask_for_points(interpreter: Interpreter, name: str, title: str) -> Codebook:
-    """Two points or more clicked in a new window."""
+    """Open a window and return the points clicked in it. Raise Misuse for fewer than two."""
     interpreter.call("new-window", _DEMO_SIZE, _DEMO_SIZE, title)
     points = expect_codebook(interpreter, name, interpreter.call("bidim-query", "Click the points, then here"))
     if len(points) < 2:
         raise Misuse(
-            f"{name}: {len(points)} points are clicked, two or more are wanted",
+            f"{name}: expected two points or more, got {len(points)}",
             None,
-            "click two points or more, and then above the top of the window",
+            "make get-click return two points or more, and then one at the top of the window",
         )
     return points
 
 
 @word("tsp-demo")
 def tsp_demo(interpreter: Interpreter, sweeps: Form = NIL, rate: Form = 0.33) -> Form:
-    """(tsp-demo [n [e]]): the travelling salesman's way through clicked cities, by a ring of twice as many nodes
+    """(tsp-demo [n [e]]): finds a travelling salesman's tour of clicked cities; returns the ring of its nodes
 
-    n sweeps (as many as cities) at the rate e (0.33), in which a quarter of the ring to each side of a winner goes
-    with it at first, and the winner alone at last; then one sweep that puts each city's winner on it. Gives the ring.
+    The ring has twice as many nodes as cities. It learns for n sweeps (by default as many as cities) at rate e (0.33).
+    At first, a quarter of the ring on each side of a winner moves with it, and at last the winner alone. A final sweep
+    moves each city's winner onto the city.
     """
     count, e = None if sweeps is NIL else whole("tsp-demo", sweeps), number("tsp-demo", rate, 1)
     cities = _ask_for_points(interpreter, "tsp-demo", "travelling salesman")
@@ -236,7 +238,7 @@ def tsp_demo(interpreter: Interpreter, sweeps: Form = NIL, rate: Form = 0.33) ->
 
 @word("grid-demo")
 def grid_demo(interpreter: Interpreter) -> Form:
-    """(grid-demo): a square net of nodes spread over clicked points; gives the nodes"""
+    """(grid-demo): spreads a square grid of nodes over clicked points; returns the nodes"""
     points = _ask_for_points(interpreter, "grid-demo", "a net over points")
     side = float(_GRID_SIDE)
     nodes = interpreter.call("bidim-init-2d", points, side, side)

@@ -1,9 +1,9 @@
-"""Codebooks: words of single precision, one a row, each with a whole number as its label.
+"""Codebooks: matrices of words, one per row, each with a whole number as its label.
 
 See docs/reference/sn28.md, section 5.
 
-A codebook stands for its matrix: `(cb i j)` is an element of it. Parts that `codebook-split` gives share the words and
-have labels of their own; what `codebook-merge` and `codebook-select` give is copied.
+A codebook can be indexed like its matrix: `(cb i j)` is an element. `codebook-split` returns codebooks that share the
+words but have their own labels; `codebook-merge` and `codebook-select` return copies.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
 _LARGEST_LABEL = 1_000_000
-_MOST_WORDS, _MOST_NUMBERS = 10_000_000, 100_000  # in a codebook, and in a word of it
+_MOST_WORDS, _MOST_NUMBERS = 10_000_000, 100_000  # per codebook, and per word
 
 
 @dataclass(frozen=True, eq=False)
 class Codebook(Procedure):
-    """`words`: float32, words × numbers. `labels`: int64, one a word."""
+    """A codebook: `words`, shape (words, width), float32, and `labels`, shape (words,), int64."""
 
     words: np.ndarray
     labels: np.ndarray
@@ -36,7 +36,7 @@ class Codebook(Procedure):
 
     @classmethod
     def unlabelled(cls, words: np.ndarray) -> Codebook:
-        """A codebook that shares these words; all labels are 0."""
+        """Return a codebook that shares these words, with all labels 0."""
         return cls(words, np.zeros(len(words), np.int64))
 
     def __len__(self) -> int:
@@ -44,19 +44,19 @@ class Codebook(Procedure):
 
     @property
     def width(self) -> int:
-        """Numbers in a word."""
+        """The number of numbers in a word."""
         return int(self.words.shape[1])
 
     def classes(self) -> list[int]:
-        """The labels there are, in order."""
+        """Return the different labels in ascending order."""
         return [int(label) for label in np.unique(self.labels)]
 
     def class_count(self) -> int:
-        """One more than the greatest label."""
+        """Return one more than the largest label, or 0 for no words."""
         return int(self.labels.max()) + 1 if len(self) else 0
 
     def slice(self, first: int, end: int) -> Codebook:
-        """The words from `first` to before `end`, shared, with labels of their own."""
+        """Return the words from `first` up to but not including `end`: shared words, copied labels."""
         return Codebook(self.words[first:end], self.labels[first:end].copy())
 
     def apply(self, interpreter: Interpreter, arguments: list[Form]) -> Form:
@@ -67,62 +67,65 @@ class Codebook(Procedure):
 
 
 def expect_codebook(interpreter: Interpreter, name: str, x: Form, argument: int = 0) -> Codebook:
-    """x if it is a codebook, else Misuse."""
+    """Return x if it is a codebook. Raise Misuse if it is not."""
     if isinstance(x, Codebook):
         return x
     raise Misuse(
-        f"{name}: {interpreter.describe(x)} is no codebook",
+        f"{name}: expected a codebook, got {interpreter.describe(x)}",
         argument,
-        "(new-codebook words width) makes one, (load-codebook file) reads one",
+        "make one with (new-codebook words width), or load one with (load-codebook file)",
     )
 
 
 def expect_two_codebooks(
     interpreter: Interpreter, name: str, data: Form, references: Form, arguments: tuple[int, int] = (0, 1)
 ) -> tuple[Codebook, Codebook]:
-    """Two codebooks with words of one width, which stand in these places of a call; else Misuse."""
+    """Return two codebooks whose words have the same width. Raise Misuse otherwise.
+
+    `arguments` are the numbers of the two arguments in the call.
+    """
     one = expect_codebook(interpreter, name, data, arguments[0])
     other = expect_codebook(interpreter, name, references, arguments[1])
     if one.width != other.width:
         raise Misuse(
-            f"{name}: words of {one.width} numbers and words of {other.width}",
+            f"{name}: the words of the codebooks have {one.width} and {other.width} numbers",
             arguments[1],
-            f"make the second one of {one.width} numbers a word: (new-codebook words {one.width})",
+            f"write a second codebook of {one.width} numbers per word: (new-codebook words {one.width})",
         )
     return one, other
 
 
 def word_index(name: str, book: Codebook, i: Form, argument: int = 1) -> int:
-    """The place of a word, from 0; Misuse if there is none."""
+    """Return the index of a word, from 0. Raise Misuse if there is no such word."""
     index = whole(name, i, argument)
     if not 0 <= index < len(book):
         raise Misuse(
-            f"{name}: the codebook has words 0 to {len(book) - 1}, not {index}",
+            f"{name}: no word {index}: the codebook has {len(book)} words",
             argument,
-            f"write 0 to {len(book) - 1}" if len(book) else "give one with words: (new-codebook words width)",
+            f"write 0 to {len(book) - 1}" if len(book) else "write a codebook with words: (new-codebook words width)",
         )
     return index
 
 
 def merge_codebooks(name: str, books: list[Codebook]) -> Codebook:
-    """All words of some codebooks of one width, in order, copied with their labels."""
+    """Return a copy of all words and labels of some codebooks, in order. Raise Misuse if their widths differ."""
     widths = {book.width for book in books}
     if len(widths) > 1:
         raise Misuse(
-            f"{name}: words of {' and '.join(map(str, sorted(widths)))} numbers",
+            f"{name}: the words of the codebooks have {' and '.join(map(str, sorted(widths)))} numbers",
             None,
-            "give codebooks of one width: (new-codebook words width) makes one",
+            "write codebooks whose words have the same width: (new-codebook words width)",
         )
     return Codebook(np.concatenate([book.words for book in books]), np.concatenate([book.labels for book in books]))
 
 
 def make_codebook(interpreter: Interpreter, name: str, words: int, width: int) -> Codebook:
-    """A codebook of zeros; Misuse for a size that is none."""
+    """Return a codebook of zeros. Raise Misuse for a size out of range."""
     if not 0 <= words <= _MOST_WORDS or not 1 <= width <= _MOST_NUMBERS:
         raise Misuse(
-            f"{name}: {words} words of {width} numbers; there are 0 to {_MOST_WORDS:,} of 1 to {_MOST_NUMBERS:,}",
+            f"{name}: a codebook cannot have {words} words of {width} numbers",
             None,
-            "write (new-codebook words width), such as (new-codebook 100 16)",
+            f"write 0 to {_MOST_WORDS:,} words of 1 to {_MOST_NUMBERS:,} numbers, as in (new-codebook 100 16)",
         )
     interpreter.budget.make_matrix(words * width, name)
     return Codebook.unlabelled(np.zeros((words, width), np.float32))
@@ -130,25 +133,25 @@ def make_codebook(interpreter: Interpreter, name: str, words: int, width: int) -
 
 @word("new-codebook")
 def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) -> Codebook:
-    """(new-codebook n d): n words of d zeros; (new-codebook m [labels]): the rows of a matrix, shared, with labels"""
+    """(new-codebook n d): makes n words of d zeros; (new-codebook m [labels]): shares the rows of matrix m as words"""
     if not isinstance(words, np.ndarray):
         if width is ABSENT:
-            raise Misuse("new-codebook: a matrix or two numbers are wanted", 0, "write (new-codebook words width)")
+            raise Misuse("new-codebook takes a matrix or two numbers", 0, "write (new-codebook words width)")
         return make_codebook(interpreter, "new-codebook", whole("new-codebook", words), whole("new-codebook", width, 1))
     if words.dtype != np.float32 or words.ndim != 2:
         raise Misuse(
-            "new-codebook: a matrix of two dimensions in single precision is wanted",
+            f"new-codebook: expected a float matrix of two dimensions, got {words.ndim} of type {words.dtype}",
             0,
-            "make it by (float-matrix n d), or copy it into one with copy-matrix",
+            "make the matrix with (float-matrix n d), or copy it into one with copy-matrix",
         )
     book = Codebook.unlabelled(words)
     if width is not ABSENT:
         labels = width
         if not isinstance(labels, np.ndarray) or labels.dtype == object or labels.shape != (len(book),):
             raise Misuse(
-                f"new-codebook: a matrix of {len(book)} labels is wanted, one for each word",
+                f"new-codebook: expected a matrix of {len(book)} labels, one for each word",
                 1,
-                f"make it by (int-matrix {len(book)})",
+                f"make it with (int-matrix {len(book)})",
             )
         book.labels[:] = [_label("new-codebook", float(x), 1) for x in labels.tolist()]
     return book
@@ -162,7 +165,7 @@ def codebookp(interpreter: Interpreter, x: Form) -> Form:
 
 @word("codebook-word")
 def codebook_word(interpreter: Interpreter, cb: Form, i: Form = ABSENT, value: Form = ABSENT) -> np.ndarray:
-    """(codebook-word cb): the matrix of the words; (codebook-word cb i [v]): word i, set to vector v; all shared"""
+    """(codebook-word cb): the matrix of words, shared; (codebook-word cb i [v]): word i, shared; v sets it"""
     book = expect_codebook(interpreter, "codebook-word", cb)
     if i is ABSENT:
         return book.words
@@ -174,7 +177,7 @@ def codebook_word(interpreter: Interpreter, cb: Form, i: Form = ABSENT, value: F
 
 @word("codebook-label", makes=True)
 def codebook_label(interpreter: Interpreter, cb: Form, i: Form = ABSENT, label: Form = ABSENT) -> Form:
-    """(codebook-label cb): a matrix of all labels; (codebook-label cb i [l]): the label of word i, set to l"""
+    """(codebook-label cb): a matrix of all labels; (codebook-label cb i [l]): the label of word i; l sets it"""
     book = expect_codebook(interpreter, "codebook-label", cb)
     if i is ABSENT:
         return book.labels.astype(np.int32)
@@ -197,27 +200,27 @@ def _label(name: str, x: Form, argument: int) -> int:
 
 @word("codebook-labels")
 def codebook_labels(interpreter: Interpreter, cb: Form) -> Form:
-    """(codebook-labels cb): the labels there are, as a list in order"""
+    """(codebook-labels cb): the list of different labels, in ascending order"""
     return make_list(float(label) for label in expect_codebook(interpreter, "codebook-labels", cb).classes())
 
 
 @word("codebook-split")
 def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Codebook:
-    """(codebook-split cb a b): the words a to b, shared with the codebook; their labels are copies"""
+    """(codebook-split cb a b): a codebook of words a to b, shared with cb, with copied labels"""
     book = expect_codebook(interpreter, "codebook-split", cb)
     first, last = word_index("codebook-split", book, a, 1), word_index("codebook-split", book, b, 2)
     if first > last:
         raise Misuse(
-            f"codebook-split: {first} comes behind {last}",
+            f"codebook-split: the first word, {first}, comes after the last word, {last}",
             1,
-            f"write the smaller one first: (codebook-split cb {last} {first})",
+            f"write the smaller number first: (codebook-split cb {last} {first})",
         )
     return book.slice(first, last + 1)
 
 
 @word("codebook-merge")
 def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
-    """(codebook-merge cb...): a copy of all words, one codebook behind the other"""
+    """(codebook-merge cb...): a copy of all words of the codebooks, in order"""
     if not books:
         raise Misuse("codebook-merge: a codebook is wanted")
     parts = [expect_codebook(interpreter, "codebook-merge", book, i) for i, book in enumerate(books)]
@@ -227,7 +230,7 @@ def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
 
 @word("codebook-select")
 def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> Codebook:
-    """(codebook-select f cb...): a copy of the words for whose label f is true"""
+    """(codebook-select f cb...): a copy of the words for which (f label) is true"""
     if not books:
         raise Misuse("codebook-select: a codebook is wanted behind the function")
     whole_book = merge_codebooks(
@@ -241,7 +244,7 @@ def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> 
 
 @word("codebook-to-patdes")
 def codebook_to_patdes(interpreter: Interpreter, cb: Form) -> Form:
-    """(codebook-to-patdes cb): the list of the matrix of words, shared, and one of targets, +1 in the label's column"""
+    """(codebook-to-patdes cb): a list: the matrix of words, shared, and targets with +1 in the column of the label"""
     book = expect_codebook(interpreter, "codebook-to-patdes", cb)
     interpreter.budget.make_matrix(len(book) * book.class_count(), "codebook-to-patdes")
     desired = np.full((len(book), book.class_count()), -1.0)
@@ -251,26 +254,25 @@ def codebook_to_patdes(interpreter: Interpreter, cb: Form) -> Form:
 
 @word("patdes-to-codebook")
 def patdes_to_codebook(interpreter: Interpreter, patterns: Form, desired: Form) -> Codebook:
-    """(patdes-to-codebook p d): the rows of p, shared; each label is the column of the greatest in the row of d"""
+    """(patdes-to-codebook p d): shares the rows of p; the label is the column of the largest target in the row of d"""
     book = new_codebook(interpreter, patterns)
     if not isinstance(desired, np.ndarray) or desired.dtype == object or desired.ndim != 2 or len(desired) != len(book):
         raise Misuse(
-            f"patdes-to-codebook: a matrix of {len(book)} rows of targets is wanted",
+            f"patdes-to-codebook: expected a matrix of targets with {len(book)} rows, one for each word",
             1,
-            f"give a row of targets for each of the {len(book)} words, such as (matrix {len(book)} 10)",
+            f"make it with (matrix {len(book)} 10), for 10 classes",
         )
     book.labels[:] = desired.argmax(axis=1)
     return book
 
 
 def expect_vector(interpreter: Interpreter, name: str, x: Form, book: Codebook, argument: int = 0) -> np.ndarray:
-    """x as a vector of single precision as wide as the words of a codebook; Misuse if it is none."""
+    """Return x as a float32 vector of the width of a codebook's words. Raise Misuse if it is not such a vector."""
     if not isinstance(x, np.ndarray) or x.dtype == object or x.shape != (book.width,):
         raise Misuse(
-            f"{name}: a matrix of one dimension with {book.width} numbers is wanted, as the words have; not "
-            f"{interpreter.describe(x)}",
+            f"{name}: expected a vector of {book.width} numbers, like the words, got {interpreter.describe(x)}",
             argument,
-            f"make it by (float-matrix {book.width}), or take a word: (codebook-word cb 0)",
+            f"make it with (float-matrix {book.width}), or use a word: (codebook-word cb 0)",
         )
     with np.errstate(over="ignore"):
         return x.astype(np.float32)

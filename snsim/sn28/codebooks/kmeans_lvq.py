@@ -1,16 +1,16 @@
-"""References that stand for many words: k-means of MacQueen, and learning vector quantisation of Kohonen.
+"""Learn references that represent many words: k-means and learning vector quantisation (LVQ).
 
 See docs/reference/sn28.md, section 5.
 
-Both go through the data in the order of the codebook and move a reference at each word x, in single precision.
+Both process the words x in the order of the codebook and move references after each word, in single precision.
 
-`k-means` (MacQueen, Fifth Berkeley Symposium, 1967): the nearest reference r becomes (n r + x) / (n + 1), the mean of
-the n words before and this one.
+`k-means` (MacQueen, Fifth Berkeley Symposium, 1967) replaces the nearest reference r by (n r + x) / (n + 1), the mean
+of its n words so far and this one.
 
-`learn-lvq` (Kohonen, The self-organizing map, Proceedings of the IEEE 78, 1990) knows the classes of the words. A
-reference is drawn near by r + a (x - r), pushed away by r - a (x - r), where the rate a falls from sweep to sweep
-towards 0. LVQ1 does one of both to the nearest. LVQ2 and LVQ3 do both to a pair, if x is misclassified in a window
-about the plane between them; they are two ways to choose the pair.
+`learn-lvq` (Kohonen, The self-organizing map, Proceedings of the IEEE 78, 1990) uses the labels of the words. It moves
+a reference towards x, to r + a (x - r), or away from it, to r - a (x - r), at a rate a that falls linearly to 0. LVQ1
+moves the nearest reference. LVQ2 and LVQ3 move two references, one away and one towards x, if x is misclassified and
+lies in a window around the plane between them; they differ in the choice of the two.
 """
 
 from __future__ import annotations
@@ -44,20 +44,21 @@ _DISTORTION_LIMIT, _RELATIVE_DECREASE = (
     1e-5,
     1e-4,
 )  # k-means ends at such a distortion, or when it falls by such a part of itself
-_RATE, _WINDOW = 0.1, 0.01  # of learn-lvq
+_RATE, _WINDOW = 0.1, 0.01  # defaults of learn-lvq
 _ONE, _TWO = np.float32(1), np.float32(2)
 
-Pair = tuple[int, int]  # the places of a reference of a wrong class and of one of the right class
+Pair = tuple[int, int]  # indices of a reference of a wrong class and of one of the right class
 
 
 # k-means
 
 
 def k_means(interpreter: Interpreter, data: Codebook, k: int) -> Codebook:
-    """k references, at first copies of the first k words with n = 1 each; all have the label 0.
+    """Return k references found by k-means, all with label 0.
 
-    A word at distance 0 moves nothing and is not counted. n grows over all sweeps. It ends with a sweep that makes the
-    distortion less by no more than 1e-4 of it, or leaves no more than 1e-5.
+    They start as copies of the first k words, with n = 1 each, and n grows over all sweeps. A word at distance 0 moves
+    nothing and is not counted. Learning ends when a sweep decreases the distortion by at most the fraction 1e-4, or
+    when the distortion is at most 1e-5.
     """
     references = Codebook.unlabelled(data.words[:k].copy())
     counts = np.ones(k, np.float32)
@@ -69,13 +70,13 @@ def k_means(interpreter: Interpreter, data: Codebook, k: int) -> Codebook:
         after = distortion(data, references)
         if not (
             after > _DISTORTION_LIMIT and (previous - after) / after > _RELATIVE_DECREASE
-        ):  # so that it ends if one is not a number
+        ):  # written so that a distortion that is not a number ends it too
             return references
         previous = after
 
 
 def _move_nearest_mean(means: np.ndarray, counts: np.ndarray, x: np.ndarray) -> None:
-    """Take a word into the nearest mean."""
+    """Update the nearest mean with a word."""
     distances = squared_distances(x, means)
     i = int(distances.argmin())
     if distances[i] != 0:
@@ -84,17 +85,18 @@ def _move_nearest_mean(means: np.ndarray, counts: np.ndarray, x: np.ndarray) -> 
 
 
 def k_means_of_classes(interpreter: Interpreter, name: str, data: Codebook, k: int, classes: list[int]) -> Codebook:
-    """k references for each of the classes, one class behind the other, each by the k-means of the words of its class;
-    Misuse if a class has fewer words.
+    """Return k references for each class, found by k-means from the words of that class.
+
+    Raise Misuse if a class has fewer than k words.
     """
     of_classes = []
     for label in classes:
         of_label = Codebook.unlabelled(data.words[data.labels == label])
         if len(of_label) < k:
             raise Misuse(
-                f"{name}: {len(of_label)} words have the label {label}, fewer than {k} references",
+                f"{name}: only {len(of_label)} words have label {label}, fewer than the {k} references",
                 1,
-                f"write {len(of_label)} or less for k, or give more words the label {label}",
+                f"write at most {len(of_label)} for k, or add words with label {label}",
             )
         references = k_means(interpreter, of_label, k)
         references.labels[:] = label
@@ -103,10 +105,9 @@ def k_means_of_classes(interpreter: Interpreter, name: str, data: Codebook, k: i
 
 
 def assign_labels(interpreter: Interpreter, data: Codebook, references: Codebook, k: int) -> None:
-    """Give each reference the label that most of the words have of which it is one of the k nearest references.
+    """Label each reference by a vote of the words for which it is one of the k nearest references.
 
-    Between labels that are equally frequent one number of `rand` decides, and among all labels where there are no such
-    words.
+    A tie is broken by one number of `rand`. A reference without such words gets a random label.
     """
     labels, of_item = np.unique(data.labels, return_inverse=True)
     interpreter.budget.check_matrix(len(references) * len(labels), "codebook-assign-labels")
@@ -119,7 +120,7 @@ def assign_labels(interpreter: Interpreter, data: Codebook, references: Codebook
         drawn = 0
         if len(leading) > 1:
             drawn = int(interpreter.part(RandomGenerator).rand() * len(leading))
-        references.labels[i] = leading[min(drawn, len(leading) - 1)]  # rand may be 1
+        references.labels[i] = leading[min(drawn, len(leading) - 1)]  # rand can return 1
 
 
 # Learning vector quantisation
@@ -127,7 +128,7 @@ def assign_labels(interpreter: Interpreter, data: Codebook, references: Codebook
 
 @dataclass(frozen=True)
 class LvqTraining:
-    """What `learn-lvq` learns from, what it moves, and how: `sweeps` of a rate that begins at `rate`."""
+    """The data, references, number of sweeps and initial rate of one `learn-lvq`."""
 
     data: Codebook
     references: Codebook
@@ -135,20 +136,20 @@ class LvqTraining:
     rate: float
 
     def rate_in(self, sweep: int) -> np.float32:
-        """a = a0 (1 - t/T), sweep t counted from 0."""
+        """Return the rate a = a0 (1 - t/T) of sweep t, counted from 0."""
         return np.float32(self.rate * (1 - sweep / self.sweeps))
 
     def move(self, index: int, x: np.ndarray, share: np.float32) -> None:
-        """r + share (x - r): near to x for a positive share, away for a negative one."""
+        """Move a reference to r + share (x - r): towards x for a positive share, away for a negative one."""
         reference = self.references.words[index]
         reference += share * (x - reference)
 
 
 def learn_lvq1(training: LvqTraining, interpreter: Interpreter) -> None:
-    """LVQ1: the nearest reference is drawn to a word of its own class, pushed away by one of another.
+    """Learn by LVQ1: move the nearest reference towards words of its own class and away from words of others.
 
-    The rate in use follows the schedule where a reference is pushed away, and is what it was last where one is drawn,
-    at first 0: so SN-2.8 does, and it learns from right answers only after the first wrong one.
+    As in SN-2.8, the rate is updated only when a reference moves away, and starts at 0: it learns from right answers
+    only after the first wrong one.
     """
     references, current_rate = training.references, np.float32(0)
     for sweep in range(training.sweeps):
@@ -168,8 +169,9 @@ def learn_lvq_pairs(
     window: float,
     interpreter: Interpreter,
 ) -> None:
-    """LVQ2 and LVQ3: of the pair for a misclassified word in the window, the wrong one is pushed away and the right
-    one drawn near. `pair_for` gives None where no pair is to be moved.
+    """Learn by LVQ2 or LVQ3: for a misclassified word in the window, move a wrong reference away, a right one closer.
+
+    `pair_for` returns the two references for a word, or None if none should move.
     """
     for sweep in range(training.sweeps):
         rate = training.rate_in(sweep)
@@ -185,14 +187,14 @@ def learn_lvq_pairs(
 
 
 def lvq2_pair(x: np.ndarray, references: Codebook, label: int) -> Pair | None:
-    """The two nearest references, if the first is of a wrong class and the second of the right one."""
+    """Return the two nearest references if the first has a wrong class and the second the right one, else None."""
     wrong, right = nearest_two(x, references.words)
     is_pair = references.labels[wrong] != label and references.labels[right] == label
     return (wrong, right) if is_pair else None
 
 
 def lvq3_pair(x: np.ndarray, references: Codebook, label: int) -> Pair | None:
-    """The nearest reference, if it is of a wrong class, and the nearest of the right class."""
+    """Return the nearest reference, if its class is wrong, and the nearest of the right class; otherwise None."""
     distances = squared_distances(x, references.words)
     wrong = int(distances.argmin())
     if references.labels[wrong] == label:
@@ -202,9 +204,9 @@ def lvq3_pair(x: np.ndarray, references: Codebook, label: int) -> Pair | None:
 
 
 def in_window(x: np.ndarray, m1: np.ndarray, m2: np.ndarray, width: np.float32) -> bool:
-    """|2 (x - m1)·(m2 - m1) - |m2 - m1|^2| <= width |m2 - m1|^2.
+    """Return whether |2 (x - m1)·(m2 - m1) - |m2 - m1|^2| <= width |m2 - m1|^2.
 
-    Seen along the line from m1 to m2, x then lies within width/2 of its length from the middle.
+    The projection of x on the line from m1 to m2 is then within width/2, as a fraction of its length, of the middle.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         line = m2 - m1
@@ -222,21 +224,23 @@ def _expect_words(interpreter: Interpreter, name: str, data: Form) -> Codebook:
     book = expect_codebook(interpreter, name, data)
     if not len(book):
         raise Misuse(
-            f"{name}: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
+            f"{name}: the codebook has no words",
+            0,
+            "fill it first, with (load-codebook file) or (codebook-merge cb...)",
         )
     return book
 
 
 @word("k-means")
 def k_means_(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
-    """(k-means data k): k references, from the first k words moved to the means of what is nearest to them"""
+    """(k-means data k): k references, each the mean of the words nearest to it; they start at the first k words"""
     book = expect_codebook(interpreter, "k-means", data)
     return k_means(interpreter, book, neighbour_count("k-means", k, book, 1))
 
 
 @word("k-means-class")
 def k_means_class(interpreter: Interpreter, data: Form, k: Form, classes: Form = NIL) -> Codebook:
-    """(k-means-class data k [labels]): k references for each label (all), by the k-means of its own words"""
+    """(k-means-class data k [labels]): k references for each label (all), by k-means of its words"""
     book = _expect_words(interpreter, "k-means-class", data)
     count = neighbour_count("k-means-class", k, book, 1)
     labels = [whole("k-means-class", label, 2) for label in interpreter.elements(classes, "k-means-class")]
@@ -245,13 +249,13 @@ def k_means_class(interpreter: Interpreter, data: Form, k: Form, classes: Form =
 
 @word("codebook-assign-labels")
 def codebook_assign_labels(interpreter: Interpreter, data: Form, references: Form, k: Form = 1.0) -> Codebook:
-    """(codebook-assign-labels data ref [k]): label references as most items do whose k (1) nearest they are"""
+    """(codebook-assign-labels data ref [k]): labels references by a vote: each word votes for k (1)"""
     items, book = expect_two_codebooks(interpreter, "codebook-assign-labels", data, references)
     if not len(items):
         raise Misuse(
-            "codebook-assign-labels: there are no items",
+            "codebook-assign-labels: the data have no words",
             0,
-            "give data with words: (load-codebook file) or (patdes-to-codebook matrix targets)",
+            "fill them first, with (load-codebook file) or (patdes-to-codebook matrix targets)",
         )
     assign_labels(interpreter, items, book, neighbour_count("codebook-assign-labels", k, book, 2))
     return book
@@ -259,7 +263,7 @@ def codebook_assign_labels(interpreter: Interpreter, data: Form, references: For
 
 @word("init-lvq")
 def init_lvq(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
-    """(init-lvq data k): k references by k-means, with the labels of the items around them"""
+    """(init-lvq data k): k references by k-means, labelled by a vote of the words nearest to them"""
     book = expect_codebook(interpreter, "init-lvq", data)
     references = k_means(interpreter, book, neighbour_count("init-lvq", k, book, 1))
     assign_labels(interpreter, book, references, 1)
@@ -268,7 +272,7 @@ def init_lvq(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
 
 @word("init-lvq-class")
 def init_lvq_class(interpreter: Interpreter, data: Form, k: Form) -> Codebook:
-    """(init-lvq-class data k): k references for each label, by the k-means of its own words"""
+    """(init-lvq-class data k): k references for each label, by k-means of its words"""
     book = _expect_words(interpreter, "init-lvq-class", data)
     count = neighbour_count("init-lvq-class", k, book, 1)
     return k_means_of_classes(interpreter, "init-lvq-class", book, count, book.classes())
@@ -284,27 +288,27 @@ def learn_lvq(
     rate: Form = _RATE,
     window: Form = ABSENT,
 ) -> Form:
-    """(learn-lvq v data ref n [a [w]]): n sweeps of LVQ 1, 2 or 3 at a rate from a (0.1) to 0, with window w (0.01)"""
+    """(learn-lvq v data ref n [a [w]]): n sweeps of LVQ1, 2 or 3 at rates from a (0.1) to 0; window w (0.01)"""
     variant, count = whole("learn-lvq", version), whole("learn-lvq", sweeps, 3)
     items, book = expect_two_codebooks(interpreter, "learn-lvq", data, references, (1, 2))
     if variant not in (1, *_PAIRS):
         raise Misuse(f"learn-lvq: there is no version {variant}", 0, "write 1, 2 or 3")
     if variant == 1 and window is not ABSENT:
-        raise Misuse("learn-lvq: LVQ1 has no window", 5, "leave it out, or take version 2 or 3")
+        raise Misuse("learn-lvq: LVQ1 has no window", 5, "omit the window, or choose version 2 or 3")
     if count < 0:
-        raise Misuse(f"learn-lvq: {count} sweeps", 3, "write 0 or more, such as 10")
+        raise Misuse(f"learn-lvq: expected 0 sweeps or more, got {count}", 3, "write a number of sweeps such as 10")
     if len(book) < min(variant, 2):
         raise Misuse(
-            f"learn-lvq: {len(book)} references are too few for LVQ{variant}",
+            f"learn-lvq: LVQ{variant} needs {min(variant, 2)} references or more, got {len(book)}",
             2,
-            "give two references or more, of different labels: (init-lvq-class data k)",
+            "make references for all labels: (init-lvq-class data k)",
         )
     unknown = np.setdiff1d(items.labels, book.labels)
     if variant == 3 and len(unknown):
         raise Misuse(
-            f"learn-lvq: no reference has the label {unknown[0]} of an item",
+            f"learn-lvq: no reference has label {unknown[0]}, which occurs in the data",
             2,
-            "(init-lvq-class data k) gives each class k references",
+            "make references for all labels: (init-lvq-class data k)",
         )
     training = LvqTraining(items, book, count, number("learn-lvq", rate, 4))
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,15 +1,15 @@
-"""Kohonen's topological maps: `learn-tmap`, and the functions it is given (docs/reference/sn28.md, section 5).
+"""Kohonen's topological maps: `learn-tmap`, and the functions that it takes (docs/reference/sn28.md, section 5).
 
-A map is a codebook of nodes that are joined in a grid. For each item x the nearest node i is found, and each node r
-near to i in the grid is drawn to x (Kohonen, Self-organized formation of topologically correct feature maps,
+A map is a codebook of nodes on a grid. For each word x of the data, learning finds the nearest node i and moves each
+node r that is near i on the grid towards x (Kohonen, Self-organized formation of topologically correct feature maps,
 Biological Cybernetics 43, 1982):
 
     r = (1 - h e) r + h e x,
 
-where the rate e and the reach of the share h shrink from sweep to sweep as c falls from 1 towards 0. Four functions
-say how: (topology i distances) fills a matrix with the distances of all nodes from node i, (epsi c) gives e, (dst d c)
-gives h at distance d, () if the node stays, and (display data nodes t) is called when sweep t is done. The words
-`tmap-...` make such functions; a program may write its own.
+The rate e and the neighbourhood function h shrink from sweep to sweep, as c falls from 1 towards 0. Four functions
+define them: (topology i distances) fills a matrix with the grid distances of all nodes from node i, (epsi c) returns
+e, (dst d c) returns h at distance d, or () if the node stays, and (display data nodes t) is called after sweep t. The
+words `tmap-...` make such functions; a program may define its own.
 """
 
 from __future__ import annotations
@@ -46,19 +46,21 @@ def learn_tmap(
     dst: Form,
     display: Form = NIL,
 ) -> Form:
-    """(learn-tmap data ref n topo epsi dst [display]): n sweeps; each item draws the nodes near to its winner
+    """(learn-tmap data ref n topo epsi dst [display]): n sweeps; each word of the data moves the nodes near its winner
 
-    c is (n - t)/n in sweep t, from 0. (epsi c) is asked once a sweep, (dst d c) once for each distance that occurs in
-    it.
+    In sweep t, counted from 0, c is (n - t)/n. (epsi c) is called once per sweep, (dst d c) once per sweep for each
+    distance.
     """
     items, net = expect_two_codebooks(interpreter, "learn-tmap", data, nodes)
     if not len(net):
         raise Misuse(
-            "learn-tmap: a map has nodes", 1, "give a codebook with a word for each node: (new-codebook nodes width)"
+            "learn-tmap: the map has no nodes",
+            1,
+            "write a codebook with a word for each node: (new-codebook nodes width)",
         )
     count = whole("learn-tmap", sweeps, 2)
     if count < 0:
-        raise Misuse(f"learn-tmap: {count} sweeps", 2, "write 0 or more, such as 10")
+        raise Misuse(f"learn-tmap: expected 0 sweeps or more, got {count}", 2, "write a number of sweeps such as 10")
     distances = np.zeros(len(net))
     for t in range(count):
         remaining = (count - t) / count
@@ -77,14 +79,14 @@ def learn_tmap(
 
 
 class Neighbourhood:
-    """How far nodes at each distance go in one sweep: h e, nan for those that stay."""
+    """The step h e of nodes at each grid distance in one sweep; nan for nodes that stay."""
 
     def __init__(self, interpreter: Interpreter, dst: Form, remaining: float, rate: float):
         self._interpreter, self._dst, self._left, self._rate = interpreter, dst, remaining, rate
         self._steps: dict[float, float] = {}
 
     def steps_at(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The places of the nodes that go, and their parts of the way, float32, as a column."""
+        """Return the indices of the nodes that move, and their steps, shape (moving nodes, 1), float32."""
         self._interpreter.budget.compute(len(distances))
         unique_distances, inverse = np.unique(distances, return_inverse=True)
         steps = np.array([self._at(d) for d in unique_distances.tolist()])[inverse]
@@ -102,14 +104,15 @@ class Neighbourhood:
 
 
 def _grid_topology(name: str, sizes: tuple[Form, ...], closed: bool = False) -> Primitive:
-    """The topology of a grid of these sizes, its nodes numbered row by row: a distance is the sum over the dimensions
-    of the steps from node to node, in a closed one the shorter way round.
+    """Return the topology of a grid of these sizes, with its nodes numbered row by row.
+
+    A distance is the sum over the dimensions of the number of steps; in a closed grid, of the shorter way around.
     """
     lengths = [whole(name, size, i) for i, size in enumerate(sizes)]
     nodes = math.prod(lengths)
     if not lengths or min(lengths) < 1 or nodes > _LARGEST_GRID:
         raise Misuse(
-            f"{name}: a grid has 1 to {_LARGEST_GRID:,} nodes",
+            f"{name}: a grid must have 1 to {_LARGEST_GRID:,} nodes",
             None,
             "write a size of 1 or more for each dimension, such as (tmap-topo-2d 8 8)",
         )
@@ -120,10 +123,10 @@ def _grid_topology(name: str, sizes: tuple[Form, ...], closed: bool = False) -> 
         node, into = whole(name, i), matrix(name, target, 1)
         if not 0 <= node < nodes or into.size != nodes:
             raise Misuse(
-                f"{name}: a grid of {' x '.join(map(str, lengths))} has {nodes} nodes; node {node} and a "
-                f"matrix of {into.size} numbers are given",
+                f"{name}: node {node} and a matrix of {into.size} numbers do not fit a grid of "
+                f"{' x '.join(map(str, lengths))} = {nodes} nodes",
                 None,
-                "give the grid as many nodes as the map of learn-tmap has words",
+                "make a grid with as many nodes as the map of learn-tmap has words",
             )
         interpreter.budget.compute(coordinates.size)
         steps = abs(coordinates - coordinates[:, [node]])
@@ -137,35 +140,35 @@ def _grid_topology(name: str, sizes: tuple[Form, ...], closed: bool = False) -> 
 
 @word("tmap-topo-1d")
 def tmap_topo_1d(interpreter: Interpreter, n: Form) -> Primitive:
-    """(tmap-topo-1d n): for learn-tmap: n nodes in a line"""
+    """(tmap-topo-1d n): topology for learn-tmap: n nodes in a line"""
     return _grid_topology("tmap-topo-1d", (n,))
 
 
 @word("tmap-topo-ring")
 def tmap_topo_ring(interpreter: Interpreter, n: Form) -> Primitive:
-    """(tmap-topo-ring n): for learn-tmap: n nodes in a ring"""
+    """(tmap-topo-ring n): topology for learn-tmap: n nodes in a ring"""
     return _grid_topology("tmap-topo-ring", (n,), closed=True)
 
 
 @word("tmap-topo-2d")
 def tmap_topo_2d(interpreter: Interpreter, n: Form, m: Form) -> Primitive:
-    """(tmap-topo-2d n m): for learn-tmap: n rows of m nodes, row after row; distances along rows and columns"""
+    """(tmap-topo-2d n m): topology for learn-tmap: n rows of m nodes; distances along rows and columns"""
     return _grid_topology("tmap-topo-2d", (n, m))
 
 
 @word("tmap-topo-3d")
 def tmap_topo_3d(interpreter: Interpreter, n: Form, m: Form, p: Form) -> Primitive:
-    """(tmap-topo-3d n m p): for learn-tmap: n planes of m rows of p nodes"""
+    """(tmap-topo-3d n m p): topology for learn-tmap: n planes of m rows of p nodes"""
     return _grid_topology("tmap-topo-3d", (n, m, p))
 
 
 @word("tmap-topo-kd")
 def tmap_topo_kd(interpreter: Interpreter, *sizes: Form) -> Primitive:
-    """(tmap-topo-kd n m ...): for learn-tmap: a grid of as many dimensions as sizes are given"""
+    """(tmap-topo-kd n m ...): topology for learn-tmap: a grid of one dimension for each size"""
     return _grid_topology("tmap-topo-kd", sizes)
 
 
-# Rates and shares
+# Rates and neighbourhoods
 
 
 def _rate_function(name: str, rate: Form, falls: bool) -> Primitive:
@@ -190,36 +193,38 @@ def _neighbourhood_function(name: str, radius: Form, falls: bool) -> Primitive:
 
 @word("tmap-epsi-const")
 def tmap_epsi_const(interpreter: Interpreter, rate: Form) -> Primitive:
-    """(tmap-epsi-const e): for learn-tmap: the rate e throughout"""
+    """(tmap-epsi-const e): epsi for learn-tmap: the constant rate e"""
     return _rate_function("tmap-epsi-const", rate, False)
 
 
 @word("tmap-epsi-lin")
 def tmap_epsi_lin(interpreter: Interpreter, rate: Form) -> Primitive:
-    """(tmap-epsi-lin e): for learn-tmap: a rate that falls from e towards 0"""
+    """(tmap-epsi-lin e): epsi for learn-tmap: a rate that falls linearly from e towards 0"""
     return _rate_function("tmap-epsi-lin", rate, True)
 
 
 @word("tmap-dst-const")
 def tmap_dst_const(interpreter: Interpreter, radius: Form) -> Primitive:
-    """(tmap-dst-const r): for learn-tmap: nodes up to the distance r move"""
+    """(tmap-dst-const r): dst for learn-tmap: nodes up to distance r move"""
     return _neighbourhood_function("tmap-dst-const", radius, False)
 
 
 @word("tmap-dst-lin")
 def tmap_dst_lin(interpreter: Interpreter, radius: Form) -> Primitive:
-    """(tmap-dst-lin r): for learn-tmap: nodes up to a distance move that falls from r towards 0"""
+    """(tmap-dst-lin r): dst for learn-tmap: nodes up to a distance move; it falls linearly from r towards 0"""
     return _neighbourhood_function("tmap-dst-lin", radius, True)
 
 
-# Pictures of a map that learns
+# Displays of a map that learns
 
 
 def _map_display(name: str, drawing: str, corners: tuple[Form, ...], *grid: Form) -> Primitive:
-    """The display that clears the window, and has `bidim-display-dots` draw the data, the word `drawing` the nodes."""
+    """Return a display that clears the window, draws the data as dots, and the nodes with the word `drawing`."""
     numbers = [corner for corner in corners if corner is not ABSENT]
     if len(numbers) not in (0, 4):
-        raise Misuse(f"{name}: four numbers are the corners, or none", len(grid), "write xmin ymin xmax ymax")
+        raise Misuse(
+            f"{name}: expected four corners or none, got {len(numbers)}", len(grid), "write xmin ymin xmax ymax"
+        )
     corner_values = [number(name, corner, len(grid) + i) for i, corner in enumerate(numbers)] or [-1.0, -1.0, 1.0, 1.0]
 
     def display(interpreter: Interpreter, data: Form, nodes: Form, t: Form) -> Form:
@@ -235,7 +240,7 @@ def _map_display(name: str, drawing: str, corners: tuple[Form, ...], *grid: Form
 def tmap_display_bidim_1d(
     interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
 ) -> Primitive:
-    """(tmap-display-bidim-1d [xmin ymin xmax ymax]): for learn-tmap: draw the nodes as a line among the data"""
+    """(tmap-display-bidim-1d [xmin ymin xmax ymax]): display for learn-tmap: draws data and a line of nodes"""
     return _map_display("tmap-display-bidim-1d", "bidim-display-1d", (x0, y0, x1, y1))
 
 
@@ -243,7 +248,7 @@ def tmap_display_bidim_1d(
 def tmap_display_bidim_ring(
     interpreter: Interpreter, x0: Form = ABSENT, y0: Form = ABSENT, x1: Form = ABSENT, y1: Form = ABSENT
 ) -> Primitive:
-    """(tmap-display-bidim-ring [xmin ymin xmax ymax]): for learn-tmap: draw the nodes as a ring among the data"""
+    """(tmap-display-bidim-ring [xmin ymin xmax ymax]): display for learn-tmap: draws data and a ring of nodes"""
     return _map_display("tmap-display-bidim-ring", "bidim-display-ring", (x0, y0, x1, y1))
 
 
@@ -257,5 +262,5 @@ def tmap_display_bidim_2d(
     x1: Form = ABSENT,
     y1: Form = ABSENT,
 ) -> Primitive:
-    """(tmap-display-bidim-2d n m [xmin ymin xmax ymax]): for learn-tmap: draw n x m nodes as a net among the data"""
+    """(tmap-display-bidim-2d n m [xmin ymin xmax ymax]): display for learn-tmap: draws data and an n x m grid"""
     return _map_display("tmap-display-bidim-2d", "bidim-display-2d", (x0, y0, x1, y1), n, m)

@@ -1,8 +1,9 @@
-"""Fewer words that classify as well: `multiedit` of Devijver and Kittler, `condense` of Hart.
+"""Reduce a codebook so that fewer words classify as well: `multiedit` and `condense`.
 
 See docs/reference/sn28.md, section 5.
 
-`multiedit` clears the borders between classes, and what is left is a set that `condense` makes small.
+`multiedit` (Devijver and Kittler) removes words near the borders between classes; `condense` (Hart) then keeps only the
+words that are needed.
 """
 
 from __future__ import annotations
@@ -21,31 +22,32 @@ from snsim.sn28.runtime.vocabulary import word
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_LEAST_PARTS = 3  # with two, each part would be judged by the one it judges
+_LEAST_PARTS = 3  # with two parts, each would judge the part that judges it
 
 
 @word("multiedit")
 def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Form = NIL) -> Codebook:
-    """(multiedit cb [n [verbose]]): without the words misclassified by the nearest one in the next of n (3) parts
+    """(multiedit cb [n [verbose]]): a copy without the words that the next of n (3) parts misclassifies
 
-    Devijver and Kittler (Pattern Recognition, 1982, section 3.11): each of n parts is judged by the nearest words of
-    the part behind it, the last by the first; the misclassified go, and the rest is cut again, until none goes. Here
-    a part is a stretch of the codebook, where theirs are drawn at random. The result is a new codebook.
+    Devijver and Kittler (Pattern Recognition, 1982, section 3.11): the codebook is split into n parts. Each part is
+    classified by the nearest words of the next part, the last by the first. Misclassified words are dropped and the
+    rest is split again, until none is dropped. Here a part is a range of the codebook; theirs are random.
     """
     book, n = expect_codebook(interpreter, "multiedit", cb), whole("multiedit", parts, 1)
     if n < _LEAST_PARTS:
         raise Misuse(
-            f"multiedit: {_LEAST_PARTS} parts or more are wanted, not {n}",
+            f"multiedit: expected {_LEAST_PARTS} parts or more, got {n}",
             1,
-            f"write (multiedit cb {_LEAST_PARTS}), or a larger number",
+            f"write (multiedit cb {_LEAST_PARTS}), or a larger number of parts",
         )
     left, dropped = np.arange(len(book)), -1
     while dropped:
         if len(left) < n:
             raise Misuse(
-                f"multiedit: {len(left)} words are left, too few for {n} parts",
+                f"multiedit: only {len(left)} words are left for {n} parts",
                 0,
-                f"write a smaller number of parts, at most {max(len(left), 1)}, or give more words",
+                (f"write 3 to {len(left)} parts, or " if len(left) >= _LEAST_PARTS else "")
+                + "add words to the codebook",
             )
         stretches = np.array_split(left, n)
         judges = stretches[1:] + stretches[:1]
@@ -60,7 +62,7 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
 def _correctly_classified(
     interpreter: Interpreter, book: Codebook, places: np.ndarray, judges: np.ndarray
 ) -> np.ndarray:
-    """Those of some places of a codebook whose words have the label of the nearest of the words at other places."""
+    """Return those of the indices `places` whose words have the label of the nearest word among the `judges`."""
     judge_book = Codebook(book.words[judges], book.labels[judges])
     count_distances(interpreter, len(places), judge_book)
     nearest_labels = [judge_book.labels[nearest(x, judge_book.words)] for x in book.words[places]]
@@ -70,16 +72,18 @@ def _correctly_classified(
 
 @word("condense")
 def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codebook:
-    """(condense cb [verbose]): the words that are needed for each to be classified well by its nearest one
+    """(condense cb [verbose]): a copy of only the words needed so that the nearest one classifies every word correctly
 
-    Hart's condensed nearest neighbour rule (IEEE Transactions on Information Theory 14, 1968): the store begins with
-    the first word; each word that the store misclassifies goes into it; again from the front, until a whole pass adds
-    none. The result is a new codebook, in the order in which the words came into the store.
+    This is Hart's condensed nearest neighbour rule (IEEE Transactions on Information Theory 14, 1968). The store starts
+    with the first word. Each word that the store misclassifies is added to it, until a whole pass adds none. The result
+    has the order of the store.
     """
     book = expect_codebook(interpreter, "condense", cb)
     if not len(book):
         raise Misuse(
-            "condense: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
+            "condense: the codebook has no words",
+            0,
+            "fill it first, with (load-codebook file) or (codebook-merge cb...)",
         )
     store, size_before = [0], 0
     while size_before < len(store):
@@ -89,9 +93,11 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
             count_distances(interpreter, 1, stored)
             if stored.labels[nearest(x, stored.words)] == label:
                 continue
-            if i in store:  # another word in the store is as near as the word itself
+            if i in store:  # an equal word with another label comes first in the store
                 raise Misuse(
-                    f"condense: word {i} stands in the codebook with two labels", 0, "(multiedit cb) drops such words"
+                    f"condense: word {i} occurs in the codebook with two labels",
+                    0,
+                    "drop such words first with (multiedit cb)",
                 )
             store.append(i)
         if verbose is not NIL:

@@ -1,9 +1,8 @@
-"""The words of a codebook that are nearest to a vector, and classification by them (docs/reference/sn28.md, section 5).
+"""Find the words of a codebook nearest to a vector, and classify by them (docs/reference/sn28.md, section 5).
 
-The rule of the k nearest neighbours is that of Cover and Hart (1967): a vector has the class that most of them have;
-where two classes have as many, there is no answer. Distances are squared and Euclidean, in single precision, each sum
-added up from the first number to the last. Neighbours are in order of distance, those at one distance in order of
-their places.
+By the rule of the k nearest neighbours (Cover and Hart, 1967), a vector gets the class of most of them; a tie gives no
+class. Distances are squared Euclidean distances in single precision, summed from the first number to the last.
+Neighbours are sorted by distance, those at equal distance by their index.
 """
 
 from __future__ import annotations
@@ -23,50 +22,53 @@ from snsim.sn28.runtime.vocabulary import word
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-NO_CLASS = -1  # what a vote without a majority gives
+NO_CLASS = -1  # result of a tied vote
 
 
 def squared_distances(x: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """sum_j (w_j - x_j)^2 for each row w of `words` (n × d, float32), as n float32; x has d numbers."""
-    with np.errstate(over="ignore", invalid="ignore"):  # a distance beyond single precision is infinite
+    """Return sum_j (w_j - x_j)^2 for each row w of `words`, shape (words,), float32.
+
+    `x` has shape (width,), `words` (words, width), both float32.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # too large a distance becomes infinite
         squares = np.square(words - x)
-        sums: np.ndarray = np.add.accumulate(squares, axis=1)[:, -1]  # unlike np.sum, in order
+        sums: np.ndarray = np.add.accumulate(squares, axis=1)[:, -1]  # np.sum would add in another order
     return sums
 
 
 def nearest(x: np.ndarray, words: np.ndarray) -> int:
-    """The place of the nearest word."""
+    """Return the index of the nearest word."""
     return int(squared_distances(x, words).argmin())
 
 
 def nearest_two(x: np.ndarray, words: np.ndarray) -> tuple[int, int]:
-    """The places of the nearest word and of the next."""
+    """Return the indices of the nearest and the second nearest word."""
     first, second = nearest_k(x, words, 2)
     return first, second
 
 
 def nearest_k(x: np.ndarray, words: np.ndarray, k: int) -> list[int]:
-    """The places of the k nearest words, nearest first."""
+    """Return the indices of the k nearest words, nearest first."""
     places: list[int] = np.argsort(squared_distances(x, words), kind="stable")[:k].tolist()
     return places
 
 
 def vote(labels: np.ndarray, places: list[int], classes: int) -> int:
-    """The label, below `classes`, that most of the words at these places have; -1 if it is not one alone."""
+    """Return the most frequent label, below `classes`, of the words at the indices `places`, or -1 for a tie."""
     counts = np.bincount(labels[places], minlength=classes)
     winners = np.flatnonzero(counts == counts.max())
     return int(winners[0]) if len(winners) == 1 else NO_CLASS
 
 
 def classify(x: np.ndarray, references: Codebook, k: int) -> int:
-    """The class of a vector by its k nearest references, -1 if they do not agree on one."""
+    """Return the class of a vector by a vote of its k nearest references, or -1 for a tie."""
     if k == 1:
         return int(references.labels[nearest(x, references.words)])
     return vote(references.labels, nearest_k(x, references.words, k), references.class_count())
 
 
 def distortion(data: Codebook, references: Codebook) -> np.float32:
-    """The mean over the data of the squared distance to the nearest reference; float32, added up in order."""
+    """Return the mean squared distance of the data to their nearest references, float32, added in order."""
     least = np.array([squared_distances(x, references.words).min() for x in data.words], np.float32)
     with np.errstate(over="ignore"):
         mean: np.float32 = np.add.accumulate(least)[-1] / np.float32(len(least))
@@ -74,17 +76,19 @@ def distortion(data: Codebook, references: Codebook) -> np.float32:
 
 
 def neighbour_count(name: str, k: Form, book: Codebook, argument: int) -> int:
-    """The number of neighbours a call asks for; Misuse if it is not 1 to the number of words."""
+    """Return a number of neighbours or references as an int. Raise Misuse unless it is 1 to the number of words."""
     count = whole(name, k, argument)
     if 1 <= count <= len(book):
         return count
     raise Misuse(
-        f"{name}: {count} of the {len(book)} words of the codebook are asked for", argument, f"write 1 to {len(book)}"
+        f"{name}: cannot choose {count} of the {len(book)} words of the codebook",
+        argument,
+        f"write 1 to {len(book)}" if len(book) else "write a codebook with words, from (load-codebook file)",
     )
 
 
 def count_distances(interpreter: Interpreter, vectors: int, references: Codebook) -> None:
-    """Count the work of comparing so many vectors with all references."""
+    """Count the work of comparing `vectors` vectors with all references."""
     interpreter.budget.compute(vectors * references.words.size)
 
 
@@ -93,7 +97,7 @@ def count_distances(interpreter: Interpreter, vectors: int, references: Codebook
 
 @word("codebook-distances", makes=True)
 def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form = ABSENT) -> np.ndarray:
-    """(codebook-distances v cb [d]): the vector of the squared distances from v to each word, put in d"""
+    """(codebook-distances v cb [d]): a vector of the squared distances from v to each word; d receives it if given"""
     book = expect_codebook(interpreter, "codebook-distances", cb, 1)
     x = expect_vector(interpreter, "codebook-distances", v, book)
     count_distances(interpreter, 1, book)
@@ -103,9 +107,9 @@ def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form
     output = matrix("codebook-distances", target, 2)
     if output.shape != distances.shape:
         raise Misuse(
-            f"codebook-distances: a matrix of {len(book)} numbers takes the distances",
+            f"codebook-distances: expected a vector of {len(book)} numbers for the distances",
             2,
-            f"leave it out, or make it by (float-matrix {len(book)})",
+            f"omit it, or make it with (float-matrix {len(book)})",
         )
     put(output, distances)
     return output
@@ -113,7 +117,7 @@ def codebook_distances(interpreter: Interpreter, v: Form, cb: Form, target: Form
 
 @word("codebook-dist-and-labels", makes=True)
 def codebook_dist_and_labels(interpreter: Interpreter, v: Form, cb: Form) -> np.ndarray:
-    """(codebook-dist-and-labels v cb): a row for each word, its squared distance from v and its label"""
+    """(codebook-dist-and-labels v cb): a matrix with a row for each word: its squared distance from v and its label"""
     book = expect_codebook(interpreter, "codebook-dist-and-labels", cb, 1)
     x = expect_vector(interpreter, "codebook-dist-and-labels", v, book)
     count_distances(interpreter, 1, book)
@@ -124,14 +128,14 @@ def codebook_dist_and_labels(interpreter: Interpreter, v: Form, cb: Form) -> np.
 
 @word("codebook-distorsion")
 def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) -> float:
-    """(codebook-distorsion data ref): the mean squared distance of the data to the nearest reference"""
+    """(codebook-distorsion data ref): the mean squared distance of the data to their nearest references"""
     items, book = expect_two_codebooks(interpreter, "codebook-distorsion", data, references)
     for argument, codebook in enumerate((items, book)):
         if not len(codebook):
             raise Misuse(
-                "codebook-distorsion: a codebook without words has none",
+                "codebook-distorsion: the codebook has no words",
                 argument,
-                "fill it before: (load-codebook file) or (codebook-merge cb...)",
+                "fill it first, with (load-codebook file) or (codebook-merge cb...)",
             )
     count_distances(interpreter, len(items), book)
     return float(distortion(items, book))
@@ -142,7 +146,7 @@ def codebook_distorsion(interpreter: Interpreter, data: Form, references: Form) 
 
 @word("knn")
 def knn(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> Form:
-    """(knn v cb k): the list of the places of the k words nearest to v, nearest first"""
+    """(knn v cb k): a list of the indices of the k words nearest to v, nearest first"""
     book = expect_codebook(interpreter, "knn", cb, 1)
     x, count = expect_vector(interpreter, "knn", v, book), neighbour_count("knn", k, book, 2)
     count_distances(interpreter, 1, book)
@@ -151,7 +155,7 @@ def knn(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> Form:
 
 @word("knn-class")
 def knn_class(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> float:
-    """(knn-class v cb k): the label that most of the k words nearest to v have, -1 if there is a tie"""
+    """(knn-class v cb k): the most frequent label of the k words nearest to v, or -1 for a tie"""
     book = expect_codebook(interpreter, "knn-class", cb, 1)
     x, count = expect_vector(interpreter, "knn-class", v, book), neighbour_count("knn-class", k, book, 2)
     count_distances(interpreter, 1, book)
@@ -160,7 +164,7 @@ def knn_class(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> float:
 
 @word("test-knn")
 def test_knn(interpreter: Interpreter, data: Form, i: Form, references: Form, k: Form = 1.0) -> bool:
-    """(test-knn data i ref [k]): whether word i of the data is of the class of its k (1) nearest references"""
+    """(test-knn data i ref [k]): whether the k (1) nearest references classify word i of the data correctly"""
     items, book = expect_two_codebooks(interpreter, "test-knn", data, references, (0, 2))
     place, count = word_index("test-knn", items, i), neighbour_count("test-knn", k, book, 3)
     count_distances(interpreter, 1, book)
@@ -170,13 +174,13 @@ def test_knn(interpreter: Interpreter, data: Form, i: Form, references: Form, k:
 def _answers(
     interpreter: Interpreter, name: str, data: Form, references: Form, k: Form
 ) -> tuple[Codebook, Codebook, np.ndarray]:
-    """The data, the references, and the class that the k nearest of these give each of the data."""
+    """Return the data, the references, and the class of each word of the data by its k nearest references."""
     items, book = expect_two_codebooks(interpreter, name, data, references)
     if not len(items):
         raise Misuse(
             f"{name}: the codebook has no words to classify",
             0,
-            "fill it before: (load-codebook file) or (codebook-merge cb...)",
+            "fill it first, with (load-codebook file) or (codebook-merge cb...)",
         )
     count = neighbour_count(name, k, book, 2)
     count_distances(interpreter, len(items), book)
@@ -185,7 +189,7 @@ def _answers(
 
 @word("perf-knn")
 def perf_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1.0, both: Form = NIL) -> Form:
-    """(perf-knn data ref [k [flag]]): how many percent of the data are classified well; with flag (errors ties)"""
+    """(perf-knn data ref [k [flag]]): the percentage of data classified correctly; with flag, a list (errors ties)"""
     items, _, classes_found = _answers(interpreter, "perf-knn", data, references, k)
     right, ties = int((classes_found == items.labels).sum()), int((classes_found == NO_CLASS).sum())
     wrong = len(items) - right - ties
@@ -195,13 +199,13 @@ def perf_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1
 
 @word("confusion-knn", makes=True)
 def confusion_knn(interpreter: Interpreter, data: Form, references: Form, k: Form = 1.0) -> np.ndarray:
-    """(confusion-knn data ref [k]): a matrix, in row c and column d how many of class c were taken for class d"""
+    """(confusion-knn data ref [k]): the confusion matrix: the words of class c (row) classified as class d (column)"""
     items, book, classes_found = _answers(interpreter, "confusion-knn", data, references, k)
     if (classes_found == NO_CLASS).any():
         raise Misuse(
-            f"confusion-knn: with {whole('confusion-knn', k, 2)} neighbours a vote is a tie, which has no column",
+            f"confusion-knn: a vote of {whole('confusion-knn', k, 2)} neighbours is a tie, which has no column",
             2,
-            "(perf-knn data ref k t) counts ties; with 1 neighbour there is none",
+            "count ties with (perf-knn data ref k t), or write 1 neighbour, which has no ties",
         )
     classes = max(items.class_count(), book.class_count())
     interpreter.budget.check_matrix(classes * classes, "confusion-knn")

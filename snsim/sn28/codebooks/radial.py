@@ -1,13 +1,13 @@
 """Networks of radial basis functions over a codebook of centres (docs/reference/sn28.md, section 5).
 
-After Moody and Darken (Fast learning in networks of locally-tuned processing units, Neural Computation 1, 1989): the
-centres come from k-means, class by class, and stay. Unit j of the first layer holds d_j, the squared distance of a word
-to centre j; bell j gives (1 - a^2)^3 for a = v_j d_j within -1 and 1, else 0; and an output for each class takes a
-weighted sum of all bells and a bias through the common non-linearity, with targets +1 and -1. `learn-rbf` learns v and
-the weights of the outputs by the gradient, word by word.
+The method follows Moody and Darken (Fast learning in networks of locally-tuned processing units, Neural Computation 1,
+1989). The centres come from k-means for each class and stay fixed. Unit j of the first layer holds d_j, the squared
+distance of a word to centre j. Bell j computes (1 - a^2)^3 for a = v_j d_j between -1 and 1, else 0. One output per
+class applies the default non-linearity to a weighted sum of all bells and a bias; its targets are +1 and -1.
+`learn-rbf` learns v and the output weights by on-line gradient descent.
 
-The net is made and trained by the words that any program would use for it, found by name when they are called: it can
-be drawn, saved and measured as other nets are. Its layers are `distance-layer`, `bell-layer` and `class-layer`.
+The net is built and trained by the same words that a program would call, looked up by name, so it can be drawn, saved
+and measured like any other net. Its layers are `distance-layer`, `bell-layer` and `class-layer`.
 """
 
 from __future__ import annotations
@@ -31,26 +31,28 @@ from snsim.sn28.runtime.vocabulary import word
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_SAMPLED_WORDS = 100  # words whose distances set the first v
-_MEAN_ARGUMENT = 0.5  # |a| of a word at the mean distance of these: its bell then gives 0.42
-_RATE = 0.02  # of the bells by their mean v, of the outputs by 1/sqrt(bells)
+_SAMPLED_WORDS = 100  # words whose distances determine the initial v
+_MEAN_ARGUMENT = 0.5  # |a| at the mean distance of these words, where a bell gives 0.42
+_RATE = 0.02  # multiplied by the mean v for bells, and by 1/sqrt(bells) for outputs
 
 
 @word("init-rbf")
 def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
-    """(init-rbf data k): build a net, k centres a label by k-means; (init-rbf data cb): with these centres"""
+    """(init-rbf data k): builds a net with k centres per label, by k-means; (init-rbf data cb): with centres cb"""
     items = expect_codebook(interpreter, "init-rbf", data)
     if not len(items):
         raise Misuse(
-            "init-rbf: the codebook has no words", 0, "fill it before: (load-codebook file) or (codebook-merge cb...)"
+            "init-rbf: the codebook has no words",
+            0,
+            "fill it first, with (load-codebook file) or (codebook-merge cb...)",
         )
     if isinstance(centres, Codebook):
         book = centres
         if not len(book) or book.width != items.width:
             raise Misuse(
-                f"init-rbf: {len(book)} centres of {book.width} numbers for words of {items.width}",
+                f"init-rbf: {len(book)} centres of {book.width} numbers do not fit words of {items.width} numbers",
                 1,
-                f"take the centres from the data: (k-means data {max(len(book), 1)})",
+                f"make the centres from the data: (k-means data {max(len(book), 1)})",
             )
     else:
         k = neighbour_count("init-rbf", centres, items, 1)
@@ -66,8 +68,8 @@ def init_rbf(interpreter: Interpreter, data: Form, centres: Form) -> Form:
 
 
 def _make_net(interpreter: Interpreter, bells: int, classes: int) -> None:
-    """Layers and connections; all weights are 0."""
-    units = 1 + 2 * bells + 2 * classes  # with the bias, and what the outputs should be
+    """Build layers and connections, with all weights 0."""
+    units = 1 + 2 * bells + 2 * classes  # with the bias and the desired layer
     interpreter.call("alloc-net", float(units), float(bells + classes * (bells + 1)))
     layers = make_list(
         [
@@ -85,15 +87,15 @@ def _make_net(interpreter: Interpreter, bells: int, classes: int) -> None:
 
 
 def _distance_bell_pairs(interpreter: Interpreter) -> list[tuple[Form, Form]]:
-    """Each unit that holds a distance, and its bell; Misuse if there is no such net."""
+    """Return pairs of a distance unit and its bell unit. Raise Misuse if the net is not one of `init-rbf`."""
     layers = [interpreter.elements(interpreter.lookup(name), name) for name in ("distance-layer", "bell-layer")]
     if not layers[0] or len(layers[0]) != len(layers[1]):
-        raise Misuse("there is no net of radial basis functions", None, "(init-rbf data k) builds one")
+        raise Misuse("the current net is not a net of radial basis functions", None, "build one with (init-rbf data k)")
     return list(zip(*layers))
 
 
 def _initial_bell_weight(interpreter: Interpreter, items: Codebook, centres: Codebook) -> float:
-    """1/2 over the mean squared distance of 100 words to the centres, the words drawn by `rand` one by one."""
+    """Return 0.5 divided by the mean squared distance to the centres of 100 words, drawn with `rand`."""
     randomness, total = interpreter.part(RandomGenerator), 0.0
     count_distances(interpreter, _SAMPLED_WORDS, centres)
     for _ in range(_SAMPLED_WORDS):
@@ -101,9 +103,9 @@ def _initial_bell_weight(interpreter: Interpreter, items: Codebook, centres: Cod
         total += float(squared_distances(items.words[index], centres.words).mean(dtype=np.float64))
     if not 0.0 < total < np.inf:
         raise Misuse(
-            "init-rbf: all words are the same" if total == 0.0 else "init-rbf: the distances are too large",
+            "init-rbf: all words are equal" if total == 0.0 else "init-rbf: the distances are too large",
             0,
-            "give words that differ" if total == 0.0 else "divide the words before: (m*c (codebook-word cb) 0.001)",
+            "write data with different words" if total == 0.0 else "scale the words: (m*c (codebook-word cb) 0.001)",
         )
     return _MEAN_ARGUMENT * _SAMPLED_WORDS / total
 
@@ -113,7 +115,7 @@ def _initial_bell_weight(interpreter: Interpreter, items: Codebook, centres: Cod
 
 @word("rbf-present-pattern")
 def rbf_present_pattern(interpreter: Interpreter, layer: Form, i: Form) -> Form:
-    """(rbf-present-pattern layer i): set a layer to the squared distances from word i of rbf-cbdata to the centres"""
+    """(rbf-present-pattern layer i): sets a layer to squared distances from word i of rbf-cbdata to the centres"""
     centres = expect_codebook(interpreter, "rbf-present-pattern: rbf-codebook", interpreter.lookup("rbf-codebook"))
     x = _presented_word(interpreter, "rbf-present-pattern", i)[0]
     count_distances(interpreter, 1, centres)
@@ -122,43 +124,43 @@ def rbf_present_pattern(interpreter: Interpreter, layer: Form, i: Form) -> Form:
 
 @word("rbf-present-desired")
 def rbf_present_desired(interpreter: Interpreter, layer: Form, i: Form) -> Form:
-    """(rbf-present-desired layer i): set the desired layer to 1 for the label of word i of rbf-cbdata, else to -1"""
+    """(rbf-present-desired layer i): sets a layer to 1 for the label of word i of rbf-cbdata, and to -1 elsewhere"""
     label = _presented_word(interpreter, "rbf-present-desired", i)[1]
     count = len(interpreter.elements(layer, "rbf-present-desired"))
     return interpreter.call("state", layer, make_list(1.0 if c == label else -1.0 for c in range(count)))
 
 
 def _presented_word(interpreter: Interpreter, name: str, i: Form) -> tuple[np.ndarray, int]:
-    """Word i of the codebook that is presented, and its label."""
+    """Return word i of rbf-cbdata and its label."""
     items, index = (
         expect_codebook(interpreter, f"{name}: rbf-cbdata", interpreter.lookup("rbf-cbdata")),
         whole(name, i, 1),
     )
     if not 0 <= index < len(items):
         raise Misuse(
-            f"{name}: the codebook has words 0 to {len(items) - 1}, not {index}",
+            f"{name}: no word {index}: the codebook has {len(items)} words",
             1,
-            f"words count from 0: write 0 to {len(items) - 1}",
+            f"count words from 0: write 0 to {len(items) - 1}",
         )
     return items.words[index], int(items.labels[index])
 
 
 @contextmanager
 def _codebook_as_patterns(interpreter: Interpreter, name: str, data: Form) -> Iterator[None]:
-    """The words of a codebook are the training patterns, and the greatest output is the answer."""
+    """Make the words of a codebook the training patterns, and the largest output the answer, in the `with` block."""
     items = expect_codebook(interpreter, name, data)
     centres = interpreter.lookup("rbf-codebook")
     if not isinstance(centres, Codebook):
-        raise Misuse(f"{name}: there is no net of radial basis functions", None, "(init-rbf data k) builds one")
+        raise Misuse(f"{name}: there is no net of radial basis functions", None, "build one with (init-rbf data k)")
     if not len(items) or items.width != centres.width:
         raise Misuse(
-            f"{name}: {len(items)} words of {items.width} numbers for centres of {centres.width}",
+            f"{name}: {len(items)} words of {items.width} numbers do not fit centres of {centres.width} numbers",
             0,
             "build the net for these words: (init-rbf data k)",
         )
     if items.class_count() > number(name, interpreter.lookup("rbf-classes"), None):
         raise Misuse(
-            f"{name}: the net has no output for the label {items.class_count() - 1}",
+            f"{name}: the net has no output for label {items.class_count() - 1}",
             0,
             "build the net with data of all classes: (init-rbf data k)",
         )
@@ -180,14 +182,14 @@ def _codebook_as_patterns(interpreter: Interpreter, name: str, data: Form) -> It
 def learn_rbf(
     interpreter: Interpreter, data: Form, sweeps: Form, bell_rate: Form = NIL, class_rate: Form = NIL
 ) -> Form:
-    """(learn-rbf data n [es ec]): n sweeps over the words, at rates from es (bells) and ec (outputs) to 0
+    """(learn-rbf data n [es ec]): n sweeps over the words, at rates falling from es (bells) and ec (outputs) to 0
 
-    In sweep t of n a rate is e (1 - t/n), t from 0. By default es is 0.02 times the mean weight of the bells, ec 0.02
-    over the root of their number.
+    In sweep t, counted from 0, a rate is e (1 - t/n). By default es is 0.02 times the mean weight of the bells, and
+    ec is 0.02 divided by the square root of their number.
     """
     count = whole("learn-rbf", sweeps, 1)
     if count < 0:
-        raise Misuse(f"learn-rbf: {count} sweeps", 1, "write 1 or more, such as 10")
+        raise Misuse(f"learn-rbf: expected 0 sweeps or more, got {count}", 1, "write a number of sweeps such as 10")
     with _codebook_as_patterns(interpreter, "learn-rbf", data):
         weights = [number("sval", interpreter.call("sval", *pair), None) for pair in _distance_bell_pairs(interpreter)]
         rates = {
@@ -205,6 +207,6 @@ def learn_rbf(
 
 @word("perf-rbf")
 def perf_rbf(interpreter: Interpreter, data: Form) -> Form:
-    """(perf-rbf data): measure the net on a codebook, as perf does; a word counts if the greatest output is its own"""
+    """(perf-rbf data): measures the net on a codebook like perf; the largest output should be that of the label"""
     with _codebook_as_patterns(interpreter, "perf-rbf", data):
         return interpreter.call("perf")

@@ -1,1 +1,1 @@
-"""Windows, drawing and plots of SN-2.8."""
+"""Windows, drawing words and plots of SN-2.8."""

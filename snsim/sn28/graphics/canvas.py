@@ -1,8 +1,8 @@
-"""What SN programs draw: windows, and the marks on them in the order in which they were made.
+"""Windows of SN programs and the marks drawn on them, as data that needs no screen.
 
-Nothing here needs a screen. A mark is data, in pixels of its window, x to the right and y down, as in SN; what turns
-marks into pictures reads them (`pictures`). A mark made where one of its kind and size is takes that one's place, and
-one that covers others removes them, so an animation does not grow.
+Coordinates are pixels of the window, x to the right and y down, as in SN. `raster`, `svg` and `live_windows` turn the
+marks into pictures. A mark replaces an earlier one of the same type, position and size, and removes the marks that it
+covers, so that an animation does not grow.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
 
 Color = tuple[int, int, int]  # red, green, blue from 0 to 255
 BLACK, WHITE, GRAY = (0, 0, 0), (255, 255, 255), (160, 160, 160)
-LETTER_WIDTH, LETTER_HEIGHT, DESCENT = 0.6, 1.0, 0.25  # of a letter, in font sizes; the descent is below the line
-DEFAULT_SIZE = 512  # of a window, in pixels on a side
+LETTER_WIDTH, LETTER_HEIGHT, DESCENT = 0.6, 1.0, 0.25  # of a letter, in font sizes; the descent is below the base line
+DEFAULT_SIZE = 512  # side of a window in pixels
 _LARGEST = 4_096  # pixels on a side
 _MOST_WINDOWS = 200
-_MOST_MARKS = 50_000  # on one window
-_MIN_COVERING_PART = 0.05  # part of the window that a mark must fill for what is under it to be looked for
+_MOST_MARKS = 50_000  # in one window
+_MIN_COVERING_PART = 0.05  # only marks that fill this part of the window remove what they cover
 
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 class Mark(ABC):
-    """Something drawn."""
+    """Something drawn on a window."""
 
-    covers: ClassVar[bool] = False  # whether nothing under its bounds is seen
+    covers: ClassVar[bool] = False  # whether it hides everything inside its bounds
 
     @property
     @abstractmethod
     def key(self) -> object:
-        """Of two marks with the same place only the upper one is seen."""
+        """The identity of the mark: of two marks with the same key only the later one is visible."""
 
     @property
     @abstractmethod
     def bounds(self) -> Bounds:
-        """Left, top, right and bottom of what it can color, in pixels of the window."""
+        """Left, top, right and bottom of the pixels that it can color."""
 
 
 @dataclass(frozen=True)
 class Shape(Mark):
-    """A mark of one color, which hides one of the same form in another."""
+    """A mark of one color, which hides an earlier one of the same form in another color."""
 
     color: Color
 
@@ -59,7 +59,7 @@ class Shape(Mark):
 
 @dataclass(frozen=True)
 class Line(Shape):
-    """From (x1, y1) to (x2, y2), one pixel wide."""
+    """A line from (x1, y1) to (x2, y2), one pixel wide."""
 
     x1: int
     y1: int
@@ -73,7 +73,7 @@ class Line(Shape):
 
 @dataclass(frozen=True)
 class Frame(Shape):
-    """The outline of a rectangle: its corners are (x, y) and (x + width, y + height), both drawn."""
+    """The outline of a rectangle with the corners (x, y) and (x + width, y + height), both included."""
 
     x: int
     y: int
@@ -102,7 +102,7 @@ class Block(Shape):
 
 @dataclass(frozen=True)
 class Disc(Shape):
-    """A circle of a radius about (x, y), filled or not."""
+    """A circle around (x, y), filled or open."""
 
     x: int
     y: int
@@ -116,7 +116,7 @@ class Disc(Shape):
 
 @dataclass(frozen=True)
 class Polygon(Shape):
-    """A filled polygon, by the rule of even and odd."""
+    """A filled polygon (even-odd rule)."""
 
     points: tuple[tuple[int, int], ...]
 
@@ -128,7 +128,7 @@ class Polygon(Shape):
 
 @dataclass(frozen=True)
 class Text(Mark):
-    """A text on the base line y, with the background behind it; every letter is 0.6 sizes wide."""
+    """A text on the base line y, on a white background; every letter is 0.6 font sizes wide."""
 
     covers: ClassVar[bool] = True
     x: int
@@ -149,9 +149,9 @@ class Text(Mark):
 
 @dataclass(frozen=True)
 class Squares(Mark):
-    """Rows of cells of `cell` pixels from (x, y) on, in each a square of a size and color in the middle.
+    """Rows of cells of `cell` pixels, from (x, y), with a square in the middle of each cell.
 
-    `sizes` and `colors` are in row order; the ground under full rows is of one color (None: none).
+    `sizes` and `colors` of the squares are in row order. `ground` is the color behind them, None for no background.
     """
 
     x: int
@@ -166,6 +166,7 @@ class Squares(Mark):
 
     @property
     def rows(self) -> int:
+        """The number of rows, including one that is not full."""
         return -(-len(self.sizes) // self.columns)
 
     @property
@@ -178,7 +179,7 @@ class Squares(Mark):
         return self.x, self.y, self.x + self.columns * self.cell, self.y + full * self.cell
 
     def blocks(self) -> list[Block]:
-        """The same as filled rectangles."""
+        """Return the same picture as filled rectangles."""
         blocks = (
             []
             if self.ground is None
@@ -200,13 +201,13 @@ class Squares(Mark):
 
 
 class Window:
-    """A window of a program: its size in pixels, what is drawn on it, and how the next mark will be drawn."""
+    """A window of a program: its size in pixels, its marks, and the color and font of the next mark."""
 
     def __init__(self, number: int, width: int, height: int, title: str):
         self.number, self.width, self.height, self.title = number, width, height, title
         self.color: Color = BLACK
         self.font, self.font_size = "", 10.0
-        self.overflowed = False  # more was drawn than is kept
+        self.overflowed = False  # whether old marks were dropped because there were too many
         self._marks: dict[object, Mark] = {}
 
     def __str__(self) -> str:
@@ -214,14 +215,14 @@ class Window:
 
     @property
     def marks(self) -> list[Mark]:
-        """What is seen, the lowest first."""
+        """The visible marks, the lowest first."""
         return list(self._marks.values())
 
     def clear(self) -> None:
         self._marks.clear()
 
     def put(self, mark: Mark) -> None:
-        """Draw a mark over what is there; marks outside of the window are dropped."""
+        """Draw a mark on top of the others; marks outside the window are dropped."""
         left, top, right, bottom = mark.bounds
         if right <= 0 or bottom <= 0 or left >= self.width or top >= self.height:
             return
@@ -238,7 +239,7 @@ class Window:
             self.overflowed = True
 
     def _remove_covered(self, left: float, top: float, right: float, bottom: float) -> None:
-        """Forget the marks that lie inside, up to the borders of the window."""
+        """Remove the marks inside a rectangle, which at a border of the window extends beyond it."""
         right, bottom = (10**9 if right >= self.width else right), (10**9 if bottom >= self.height else bottom)
         left, top = (-(10**9) if left <= 0 else left), (-(10**9) if top <= 0 else top)
         for key, mark in list(self._marks.items()):
@@ -248,23 +249,26 @@ class Window:
 
 
 class Screen:
-    """The windows of one program, in the order in which they were opened: `interpreter.part(Screen)`."""
+    """The windows of one program in the order of opening, from `interpreter.part(Screen)`."""
 
     def __init__(self, interpreter: Interpreter | None = None):
         self.windows: list[Window] = []
-        self.on_change: Callable[[Window], None] | None = None  # is told of each mark, if windows are shown at once
+        self.on_change: Callable[[Window], None] | None = None  # called after each mark if windows are shown live
 
     def open(self, width: int, height: int, title: str) -> Window:
-        """A new window, hidden characters in its title replaced; Misuse for a wrong size, or too many windows."""
+        """Open a window. Raise Misuse for an invalid size or too many windows.
+
+        Hidden characters in the title are replaced.
+        """
         if not (1 <= width <= _LARGEST and 1 <= height <= _LARGEST):
             raise Misuse(
-                f"a window has 1 to {_LARGEST:,} pixels on a side, not {width} x {height}",
+                f"a window must be 1 to {_LARGEST:,} pixels wide and high, got {width} x {height}",
                 None,
                 'write (new-window 512 512 "title")',
             )
         if len(self.windows) >= _MOST_WINDOWS:
             raise Misuse(
-                f"the program opens more than {_MOST_WINDOWS} windows", None, "(cls) clears a window to be used again"
+                f"the program opened more than {_MOST_WINDOWS} windows", None, "reuse a window: (cls) clears it"
             )
         window = Window(len(self.windows) + 1, width, height, replace_hidden(title))
         self.windows.append(window)

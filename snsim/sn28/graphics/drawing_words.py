@@ -1,7 +1,7 @@
-"""The words that draw in the current window, which is the value of `window` (docs/reference/sn28.md, section 1.9).
+"""Words that draw in the current window, the value of `window` (docs/reference/sn28.md, section 1.9).
 
-They draw on a canvas of data and so work on any machine; the pictures are saved when the program has ended. Numbers
-are truncated to pixels. x goes to the right, y down.
+They need no screen: they draw on a canvas of data, and the pictures are saved when the program ends. Coordinates are
+truncated to pixels, x to the right and y down.
 """
 
 from __future__ import annotations
@@ -34,36 +34,36 @@ from snsim.sn28.runtime.vocabulary import special_word, word
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_FOREGROUND, _BACKGROUND, _MIDDLE = -1, -2, -3  # numbers of colors, for `color`
+_FOREGROUND, _BACKGROUND, _MIDDLE = -1, -2, -3  # color numbers for the word `color`
 _LARGEST_PIXEL = 1e6
 _FONT_SIZES = (4.0, 96.0)
 
 
 def current_window(interpreter: Interpreter, name: str) -> Window:
-    """The value of `window`; Misuse if it is none."""
+    """Return the value of `window`. Raise Misuse if it is not a window."""
     window = interpreter.lookup("window")
     if isinstance(window, Window):
         return window
-    raise Misuse(f"{name}: there is no window to draw in", None, '(new-window 512 512 "title") opens one')
+    raise Misuse(f"{name}: no window is open", None, 'open one: (new-window 512 512 "title")')
 
 
 def pixel(name: str, x: Form, argument: int | None) -> int:
-    """A number truncated to a pixel; one far outside of any window is taken to be at the border of what is drawn."""
+    """Return a number truncated to a pixel, and limited to a range that is larger than any window."""
     value = number(name, x, argument)
     if value != value:
         raise Misuse(
-            f"{name}: {value} is no place", argument, "write whole numbers of pixels, from 0 at the left and at the top"
+            f"{name}: {value} is not a coordinate", argument, "write a number of pixels, counted from the left or top"
         )
     return int(max(-_LARGEST_PIXEL, min(value, _LARGEST_PIXEL)))
 
 
 def pixels(name: str, *values: Form) -> list[int]:
-    """The first arguments of a call as pixels."""
+    """Return the first arguments of a call as pixels."""
     return [pixel(name, x, i) for i, x in enumerate(values)]
 
 
 def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
-    """Put a mark on a window, and count the work."""
+    """Put a mark on a window, count the work, and update the window if it is shown live."""
     interpreter.step()
     window.put(mark)
     changed = interpreter.part(Screen).on_change
@@ -76,14 +76,18 @@ def draw(interpreter: Interpreter, window: Window, mark: Mark) -> None:
 
 @word("new-window")
 def new_window(interpreter: Interpreter, *arguments: Form) -> Window:
-    """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels (512 x 512) and makes it the current one"""
+    """(new-window [[x y] w h] ["title"]): opens a window of w x h pixels (512 x 512) and makes it current"""
     if len(arguments) not in (0, 1, 2, 3, 5):
-        raise Misuse(f"new-window: {len(arguments)} arguments given", None, 'write (new-window x y w h "title")')
+        raise Misuse(
+            f"new-window takes 0, 1, 2, 3 or 5 arguments; {len(arguments)} given",
+            None,
+            'write (new-window x y w h "title")',
+        )
     numbers, title = list(arguments), ""
     if numbers and isinstance(numbers[-1], str):
         title = numbers.pop()
     if len(numbers) not in (0, 2, 4):
-        raise Misuse("new-window: numbers and then a title are wanted", 0, 'write (new-window x y w h "title")')
+        raise Misuse("new-window takes 0, 2 or 4 numbers, then a title", 0, 'write (new-window x y w h "title")')
     sizes = [whole("new-window", x, i) for i, x in enumerate(numbers)]
     width, height = sizes[-2:] if sizes else (DEFAULT_SIZE, DEFAULT_SIZE)
     window = interpreter.part(Screen).open(width, height, title)
@@ -99,7 +103,7 @@ def windowp(interpreter: Interpreter, x: Form) -> Form:
 
 @word("cls")
 def cls(interpreter: Interpreter) -> Form:
-    """(cls): clear the window"""
+    """(cls): clears the window"""
     current_window(interpreter, "cls").clear()
     return NIL
 
@@ -118,11 +122,11 @@ def ysize(interpreter: Interpreter) -> float:
 
 @word("get-click")
 def get_click(interpreter: Interpreter) -> Form:
-    """(get-click): would wait for a click; there is no mouse in a program that runs by itself, and this says so"""
+    """(get-click): refused: snsim has no mouse input; define your own get-click to provide the points"""
     raise Misuse(
-        "get-click: nobody can click in a picture",
+        "get-click: snsim has no mouse input",
         None,
-        "give the points in the program, as a codebook: (new-codebook m) of a matrix of single precision",
+        "provide the points by a function of your own: (de get-click () (list x y))",
     )
 
 
@@ -131,7 +135,7 @@ def get_click(interpreter: Interpreter) -> Form:
 
 @word("color")
 def color(interpreter: Interpreter, c: Form = ABSENT) -> float:
-    """(color [c]): set the color: a number of alloccolor, -1 black, -2 white, -3 gray; its number"""
+    """(color [c]): the number of the color; c sets it: a number of alloccolor, or -1 black, -2 white, -3 gray"""
     window = current_window(interpreter, "color")
     if c is not ABSENT:
         window.color = _color_of("color", whole("color", c))
@@ -143,7 +147,7 @@ def _color_of(name: str, code: int) -> Color:
     if code in special:
         return special[code]
     if not 0 <= code < 1 << 24:
-        raise Misuse(f"{name}: {code} is the number of no color", 0, "(color-rgb r g b) takes three numbers, 0 to 1")
+        raise Misuse(f"{name}: {code} is not a color number", 0, "use (color-rgb r g b) with three numbers from 0 to 1")
     return code >> 16, code >> 8 & 255, code & 255
 
 
@@ -153,14 +157,14 @@ def _number_of(c: Color) -> float:
 
 @word("alloccolor")
 def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
-    """(alloccolor r g b): the number of the color with these parts of red, green and blue, from 0 to 1"""
+    """(alloccolor r g b): the number of a color of red, green and blue, each from 0 to 1"""
     parts = [number("alloccolor", x, i) for i, x in enumerate((r, g, b))]
     for i, part in enumerate(parts):
         if not 0.0 <= part <= 1.0:
             raise Misuse(
-                f"alloccolor: a part of a color is from 0 to 1, not {part:g}",
+                f"alloccolor: expected a number from 0 to 1, got {part:g}",
                 i,
-                f"write {part / 255:g} for {part:g} of 255" if 1 < part <= 255 else "write for example 0.5",
+                f"write {part / 255:g} for {part:g} of 255" if 1 < part <= 255 else "write a number such as 0.5",
             )
     red, green, blue = (round(255 * part) for part in parts)
     return _number_of((red, green, blue))
@@ -168,13 +172,13 @@ def alloccolor(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
 
 @word("color-rgb")
 def color_rgb(interpreter: Interpreter, r: Form, g: Form, b: Form) -> float:
-    """(color-rgb r g b): set the color to these parts of red, green and blue, from 0 to 1; its number"""
+    """(color-rgb r g b): sets the color to red, green and blue, each from 0 to 1; returns its number"""
     return color(interpreter, alloccolor(interpreter, r, g, b))
 
 
 @word("font")
 def font(interpreter: Interpreter, name: Form = ABSENT) -> str:
-    """(font ["name-size"]): set the font; of the name only the size counts, all letters are as wide; its name"""
+    """(font ["name-size"]): the name of the font; an argument sets it, but only its size counts"""
     window = current_window(interpreter, "font")
     if name is not ABSENT:
         window.font = text("font", name)
@@ -188,7 +192,7 @@ def font(interpreter: Interpreter, name: Form = ABSENT) -> str:
 
 @word("draw-line")
 def draw_line(interpreter: Interpreter, x1: Form, y1: Form, x2: Form, y2: Form) -> Form:
-    """(draw-line x1 y1 x2 y2): a line from one point to another"""
+    """(draw-line x1 y1 x2 y2): draws a line from one point to another"""
     window = current_window(interpreter, "draw-line")
     draw(interpreter, window, Line(window.color, *pixels("draw-line", x1, y1, x2, y2)))
     return NIL
@@ -196,7 +200,7 @@ def draw_line(interpreter: Interpreter, x1: Form, y1: Form, x2: Form, y2: Form) 
 
 @word("draw-rect")
 def draw_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> Form:
-    """(draw-rect x y w h): the outline of a rectangle"""
+    """(draw-rect x y w h): draws the outline of a rectangle"""
     window = current_window(interpreter, "draw-rect")
     draw(interpreter, window, Frame(window.color, *pixels("draw-rect", x, y, w, h)))
     return NIL
@@ -204,7 +208,7 @@ def draw_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> F
 
 @word("fill-rect")
 def fill_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> Form:
-    """(fill-rect x y w h): a filled rectangle"""
+    """(fill-rect x y w h): draws a filled rectangle"""
     window = current_window(interpreter, "fill-rect")
     draw(interpreter, window, Block(window.color, *pixels("fill-rect", x, y, w, h)))
     return NIL
@@ -212,13 +216,13 @@ def fill_rect(interpreter: Interpreter, x: Form, y: Form, w: Form, h: Form) -> F
 
 @word("draw-circle")
 def draw_circle(interpreter: Interpreter, x: Form, y: Form, r: Form) -> Form:
-    """(draw-circle x y r): a circle about (x, y)"""
+    """(draw-circle x y r): draws a circle around (x, y)"""
     return _circle(interpreter, "draw-circle", x, y, r, False)
 
 
 @word("fill-circle")
 def fill_circle(interpreter: Interpreter, x: Form, y: Form, r: Form) -> Form:
-    """(fill-circle x y r): a filled circle about (x, y)"""
+    """(fill-circle x y r): draws a filled circle around (x, y)"""
     return _circle(interpreter, "fill-circle", x, y, r, True)
 
 
@@ -226,18 +230,18 @@ def _circle(interpreter: Interpreter, name: str, x: Form, y: Form, r: Form, fill
     window = current_window(interpreter, name)
     across, down, radius = pixels(name, x, y, r)
     if radius < 0:
-        raise Misuse(f"{name}: the radius {radius} is negative", 2, f"write {-radius}, without the minus sign")
+        raise Misuse(f"{name}: the radius {radius} is negative", 2, f"write {-radius}")
     draw(interpreter, window, Disc(window.color, across, down, radius, filled))
     return NIL
 
 
 @word("fill-polygon")
 def fill_polygon(interpreter: Interpreter, *points: Form) -> Form:
-    """(fill-polygon x1 y1 x2 y2...): a filled polygon with these corners"""
+    """(fill-polygon x1 y1 x2 y2...): draws a filled polygon with these corners"""
     window = current_window(interpreter, "fill-polygon")
     if len(points) < 4 or len(points) % 2:
         raise Misuse(
-            "fill-polygon: two points or more are wanted, two numbers each",
+            f"fill-polygon takes two points or more, two numbers each; {len(points)} numbers given",
             None,
             "write (fill-polygon x1 y1 x2 y2 x3 y3) for a triangle",
         )
@@ -251,7 +255,7 @@ def fill_polygon(interpreter: Interpreter, *points: Form) -> Form:
 
 @word("draw-text")
 def draw_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
-    """(draw-text x y string): a text on the base line y"""
+    """(draw-text x y string): draws a text on the base line y"""
     window = current_window(interpreter, "draw-text")
     put_text(interpreter, window, pixel("draw-text", x, 0), pixel("draw-text", y, 1), text("draw-text", string, 2))
     return NIL
@@ -259,7 +263,7 @@ def draw_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
 
 @word("gprintf")
 def gprintf(interpreter: Interpreter, x: Form, y: Form, pattern: Form, *values: Form) -> Form:
-    """(gprintf x y format value...): a text with values in it, as printf writes, on the base line y"""
+    """(gprintf x y format value...): draws formatted text, as printf prints it, on the base line y"""
     window = current_window(interpreter, "gprintf")
     across, down = pixels("gprintf", x, y)
     put_text(interpreter, window, across, down, interpreter.call("sprintf", pattern, *values))
@@ -267,7 +271,7 @@ def gprintf(interpreter: Interpreter, x: Form, y: Form, pattern: Form, *values: 
 
 
 def put_text(interpreter: Interpreter, window: Window, x: int, y: int, string: str) -> None:
-    """A text at a place; its further lines stand below one another."""
+    """Draw a text from (x, y), each line below the other."""
     for i, line in enumerate(string.split("\n")):
         if line:
             shown = "".join(c if c.isprintable() else " " for c in line[:1_000])
@@ -280,7 +284,7 @@ def put_text(interpreter: Interpreter, window: Window, x: int, y: int, string: s
 
 @word("rect-text")
 def rect_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
-    """(rect-text x y string): the rectangle (x y w h) that a text would take"""
+    """(rect-text x y string): the rectangle (x y w h) that a text would occupy"""
     window = current_window(interpreter, "rect-text")
     mark = Text(
         pixel("rect-text", x, 0), pixel("rect-text", y, 1), text("rect-text", string, 2), window.font_size, BLACK
@@ -296,14 +300,14 @@ def rect_text(interpreter: Interpreter, x: Form, y: Form, string: Form) -> Form:
 
 @word("point-in-rect")
 def point_in_rect(interpreter: Interpreter, x: Form, y: Form, rectangle: Form) -> bool:
-    """(point-in-rect x y (x y w h)): whether a point lies in a rectangle"""
+    """(point-in-rect x y (x y w h)): whether a point is in a rectangle"""
     left, top, width, height = _rectangle(interpreter, "point-in-rect", rectangle, 2)
     return (left <= number("point-in-rect", x) < left + width) and (top <= number("point-in-rect", y, 1) < top + height)
 
 
 @word("bounding-rect")
 def bounding_rect(interpreter: Interpreter, first: Form, second: Form) -> Form:
-    """(bounding-rect r s): the smallest rectangle (x y w h) around two"""
+    """(bounding-rect r s): the smallest rectangle (x y w h) around two rectangles"""
     a, b = (_rectangle(interpreter, "bounding-rect", r, i) for i, r in enumerate((first, second)))
     left, top = min(a[0], b[0]), min(a[1], b[1])
     return make_list([left, top, max(a[0] + a[2], b[0] + b[2]) - left, max(a[1] + a[3], b[1] + b[3]) - top])
@@ -313,7 +317,7 @@ def _rectangle(interpreter: Interpreter, name: str, rectangle: Form, argument: i
     items = interpreter.elements(rectangle, name)
     if len(items) != 4:
         raise Misuse(
-            f"{name}: a rectangle is a list (x y w h), not {interpreter.describe(rectangle)}",
+            f"{name}: expected a rectangle (x y w h), got {interpreter.describe(rectangle)}",
             argument,
             "write '(0 0 100 50), or (list x y w h)",
         )
@@ -325,7 +329,7 @@ def _rectangle(interpreter: Interpreter, name: str, rectangle: Form, argument: i
 
 @special_word("graphics-batch")
 def graphics_batch(interpreter: Interpreter, form: Pair) -> Form:
-    """(graphics-batch body...): the value of the body; what it draws is seen at once"""
+    """(graphics-batch body...): evaluates the body and shows everything it drew at its end; returns its value"""
     screen = interpreter.part(Screen)
     changed, screen.on_change = screen.on_change, None
     try:
@@ -339,7 +343,7 @@ def graphics_batch(interpreter: Interpreter, form: Pair) -> Form:
 
 @special_word("gsave")
 def gsave(interpreter: Interpreter, form: Pair) -> Form:
-    """(gsave body...): the value of the body; color and font of the window are as before after it"""
+    """(gsave body...): evaluates the body, then restores the color and font of the window; returns its value"""
     window = current_window(interpreter, "gsave")
     saved = window.color, window.font, window.font_size
     try:

@@ -1,6 +1,7 @@
-"""Many numbers drawn at once: squares whose area is the value, or whose gray is (docs/reference/sn28.md, section 1.9).
+"""Draw lists and matrices of numbers as squares (docs/reference/sn28.md, section 1.9).
 
-Both are the pictures of SN: `draw-list` for weights and states, `gray-draw-list` for images.
+`draw-list` draws Hinton diagrams of weights and states: the area of a square shows a value. `gray-draw-list` draws
+images: the gray level shows a value.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _LARGEST_CELL = 4_096
 
 @word("draw-value")
 def draw_value(interpreter: Interpreter, x: Form, y: Form, v: Form, maximum: Form, size: Form) -> Form:
-    """(draw-value x y v max maxsize): a square about (x, y), its area |v| over max, white for positive, else black"""
+    """(draw-value x y v max maxsize): draws a square around (x, y) of area |v| / max, white for v > 0, else black"""
     window = current_window(interpreter, "draw-value")
     sizes, colors = _hinton_squares(
         "draw-value",
@@ -54,7 +55,7 @@ def draw_value(interpreter: Interpreter, x: Form, y: Form, v: Form, maximum: For
 def draw_list(
     interpreter: Interpreter, x: Form, y: Form, values: Form, columns: Form, maximum: Form, cell: Form, size: Form
 ) -> Form:
-    """(draw-list x y list n max cell maxsize): rows of n squares on gray, of area |v| / max, white for v > 0"""
+    """(draw-list x y list n max cell maxsize): draws rows of n squares on gray, of area |v| / max, white for v > 0"""
     window = current_window(interpreter, "draw-list")
     numbers = _numbers(interpreter, "draw-list", values)
     sizes, colors = _hinton_squares(
@@ -67,9 +68,9 @@ def draw_list(
 def _hinton_squares(
     name: str, values: list[float], maximum: float, size: int
 ) -> tuple[tuple[int, ...], tuple[Color, ...]]:
-    """The sides of the squares, and their colors, white or black."""
+    """Return the sides in pixels of the squares, and their colors, white or black."""
     if not maximum:
-        raise Misuse(f"{name}: the greatest value is 0", None, "give the greatest value that is drawn, such as 1")
+        raise Misuse(f"{name}: the maximum is 0", None, "write the largest value to draw, such as 1")
     shares = [max(-1.0, min(v / maximum, 1.0)) for v in values]
     return (tuple([int(size * math.sqrt(abs(v))) for v in shares]), tuple([WHITE if v > 0 else BLACK for v in shares]))
 
@@ -78,7 +79,7 @@ def _hinton_squares(
 def gray_draw_list(
     interpreter: Interpreter, x: Form, y: Form, values: Form, columns: Form, low: Form, high: Form, cell: Form
 ) -> Form:
-    """(gray-draw-list x y list n lo hi cell): rows of n squares in 64 grays, black for lo and white for hi"""
+    """(gray-draw-list x y list n lo hi cell): draws rows of n squares in 64 grays, black for lo, white for hi"""
     window = current_window(interpreter, "gray-draw-list")
     numbers = np.array(_numbers(interpreter, "gray-draw-list", values), np.float64)
     side = whole("gray-draw-list", cell, 6, _LARGEST_CELL)
@@ -91,17 +92,17 @@ def gray_draw_list(
 def gray_draw_matrix(
     interpreter: Interpreter, x: Form, y: Form, m: Form, low: Form, high: Form, cell: Form = 1.0, height: Form = ABSENT
 ) -> Form:
-    """(gray-draw-matrix x y m lo hi [cell cell]): a matrix of two dimensions in 64 grays, black for lo, white for hi"""
+    """(gray-draw-matrix x y m lo hi [cell cell]): draws a matrix in 64 grays, black for lo, white for hi"""
     window = current_window(interpreter, "gray-draw-matrix")
     values = matrix("gray-draw-matrix", m, 2)
     if values.ndim not in (1, 2) or not values.size:
         raise Misuse(
-            f"gray-draw-matrix: one or two dimensions are drawn, the matrix has {values.ndim}",
+            f"gray-draw-matrix: expected a matrix of 1 or 2 dimensions that is not empty, got shape {values.shape}",
             2,
-            "cut out a part of two dimensions: (select m d i)",
+            "select a part of two dimensions: (select m d i)",
         )
     if height is not ABSENT and height != cell:
-        raise Misuse("gray-draw-matrix: cells are as wide as they are high", 6, "write the same number for both")
+        raise Misuse("gray-draw-matrix: the width and height of a cell differ", 6, "write the same number for both")
     side = whole("gray-draw-matrix", cell, 5, _LARGEST_CELL)
     interpreter.budget.make_list(values.size, "gray-draw-matrix")
     colors = _grays(
@@ -123,7 +124,7 @@ def gray_draw_matrix(
 
 
 def _grays(name: str, values: np.ndarray, low: float, high: float) -> tuple[Color, ...]:
-    """A gray for each value: level 64 (v - lo) / (hi - lo), from 0 to 63, of 63 which is white."""
+    """Return a gray for each value: level 64 (v - lo) / (hi - lo), limited to 0 (black) to 63 (white)."""
     if low == high:
         raise Misuse(f"{name}: lo and hi are both {low:g}", None, "write two different numbers, such as -1 and 1")
     levels = np.nan_to_num(np.trunc(_GRAYS * (values - low) / (high - low))).clip(0, _GRAYS - 1)
@@ -135,9 +136,9 @@ def _numbers(interpreter: Interpreter, name: str, values: Form) -> list[float]:
     for item in items:
         if type(item) is not float or item - item != 0.0:
             raise Misuse(
-                f"{name}: {interpreter.describe(item)} in the list is no number that can be drawn",
+                f"{name}: cannot draw {interpreter.describe(item)}, which is not a finite number",
                 2,
-                "replace it: (filter numberp list) keeps the numbers",
+                "keep only numbers in the list: (filter numberp list)",
             )
     return items
 
@@ -154,7 +155,9 @@ def _put_squares(
     x, y = pixels(name, *layout[:2])
     columns, cell = whole(name, layout[2], 3), whole(name, layout[3], None, _LARGEST_CELL)
     if columns < 1 or cell < 1:
-        raise Misuse(f"{name}: {columns} columns of cells of {cell} pixels", None, "write 1 or more of both")
+        raise Misuse(
+            f"{name}: cannot draw {columns} columns of cells of {cell} pixels", None, "write 1 or more for both"
+        )
     if sizes:
         interpreter.budget.walk(len(sizes))
         draw(interpreter, window, Squares(x, y, columns, cell, sizes, colors, ground))

@@ -1,7 +1,6 @@
-"""The windows of a program shown while it runs, by matplotlib, on a machine with a screen.
+"""Show the windows of a program with matplotlib while it runs, on a machine with a screen.
 
-What is shown are the pixels that a PNG file of the window would have. A window is drawn anew ten times a
-second at most.
+A window shows the same pixels as its PNG file. It is redrawn at most ten times per second.
 """
 
 from __future__ import annotations
@@ -14,27 +13,27 @@ from snsim.optional_packages import needing
 from snsim.sn28.graphics.canvas import Window
 from snsim.sn28.graphics.raster import pixels
 
-_SECONDS = 0.1  # between two pictures of a window
+_SECONDS = 0.1  # shortest time between two updates of a window
 _DOTS_PER_INCH = 100
 
 
 class LiveWindows:
-    """A figure of `pyplot` (the module matplotlib.pyplot) for each window."""
+    """The matplotlib figures of the windows; `pyplot` is the module matplotlib.pyplot."""
 
     def __init__(self, pyplot: Any):
         self._pyplot = pyplot
-        self._figures: dict[int, tuple[Any, Any]] = {}  # by the window's number: its figure and its image
+        self._figures: dict[int, tuple[Any, Any]] = {}  # figure and image for each window number
         self._shown_at: dict[int, float] = {}
 
     def update(self, window: Window) -> None:
-        """Show what the window holds now, if it was not shown just before."""
+        """Show the present content of a window, unless it was shown less than a tenth of a second ago."""
         now = time.monotonic()
         if now - self._shown_at.get(window.number, -_SECONDS) >= _SECONDS:
             self.show(window)
             self._shown_at[window.number] = time.monotonic()
 
     def show(self, window: Window) -> None:
-        """Show what the window holds now."""
+        """Show the present content of a window."""
         if window.number not in self._figures:
             self._figures[window.number] = self._open(window)
         figure, image = self._figures[window.number]
@@ -43,7 +42,7 @@ class LiveWindows:
         figure.canvas.flush_events()
 
     def wait(self, windows: list[Window]) -> None:
-        """Show all windows as they are at the end, until the user has closed them."""
+        """Show the final content of all windows until the user closes them."""
         for window in windows:
             self.show(window)
         if windows:
@@ -63,17 +62,17 @@ class LiveWindows:
 
 
 def open_live() -> LiveWindows:
-    """Windows on the screen of this machine; SnError if matplotlib is not installed, or if there is no screen."""
-    with needing("matplotlib", what="--windows", instead="leave --windows out: they are saved as pictures"):
+    """Prepare live windows. Raise SnError if matplotlib is not installed or there is no screen."""
+    with needing("matplotlib", what="--windows", instead="omit --windows: they are saved as pictures"):
         import matplotlib
         import matplotlib.pyplot as pyplot
     if matplotlib.get_backend().lower() == "agg":
         raise SnError(
             [
                 Fault(
-                    "there is no screen to show windows on",
+                    "cannot show windows: there is no screen",
                     None,
-                    hint="leave --windows out: then they are saved as pictures",
+                    hint="omit --windows: the windows are then saved as pictures",
                 )
             ]
         )

@@ -1,7 +1,7 @@
-"""Curves in a window: places to plot in, axes, and the marks at the points (docs/reference/sn28.md, section 1.9).
+"""Plot curves in a window: plot ports, axes and markers (docs/reference/sn28.md, section 1.9).
 
-A port maps a range of data to a box of the window. The current one is the value of `plot-port`. What lies outside of
-the range is not drawn: lines end at the border of the box.
+A plot port maps a range of data to a box in the window. The current one is the value of `plot-port`. Points outside
+the range are not drawn, and lines are clipped at the border of the box.
 """
 
 from __future__ import annotations
@@ -24,18 +24,21 @@ if TYPE_CHECKING:
 
 _RADIUS = 3  # of a marker, in pixels
 _TICK = 5
-_LEFT, _BELOW, _RIGHT, _ABOVE = 60, 30, 50, 40  # what `nice-brect` leaves free around the box
-_LABEL_STEPS = 5  # between the labels of an axis, if none is given
-_MOST_STEPS = 8  # in a round range, about
+_LEFT, _BELOW, _RIGHT, _ABOVE = 60, 30, 50, 40  # margins of `nice-brect` in pixels
+_LABEL_STEPS = 5  # intervals between the labels of an axis by default
+_MOST_STEPS = 8  # approximate number of steps in a round range
 _MOST_LABELS = 50
-_SLACK = 1e-9  # of a step, by which rounding may miss the end of an axis
+_SLACK = 1e-9  # fraction of a step allowed for rounding at the end of an axis
 
 Rectangle = tuple[float, float, float, float]
 
 
 @dataclass(eq=False)
 class Port:
-    """A box (left, bottom, right, top) of a window, the data at its corners, the marker, and where the pen stands."""
+    """A plot port: a box (left, bottom, right, top) in pixels, its range of data, the marker and the pen.
+
+    `marker` is a function of a position in the window, or (). `pen` is the last point of the curve, None if lifted.
+    """
 
     box: Rectangle
     range: Rectangle  # xmin, ymin, xmax, ymax
@@ -46,21 +49,22 @@ class Port:
         return "::PLOT-PORT:" + "x".join(number_text(x) for x in self.range)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """The place of a point of the data in the window."""
+        """Return the position in the window, in pixels, of a point of the data."""
         x0, y0, x1, y1 = self.range
         left, bottom, right, top = self.box
         return left + (x - x0) / (x1 - x0) * (right - left), bottom + (y - y0) / (y1 - y0) * (top - bottom)
 
     def contains(self, x: float, y: float) -> bool:
+        """Return whether a point is in the range of the port."""
         x0, y0, x1, y1 = self.range
         return min(x0, x1) <= x <= max(x0, x1) and min(y0, y1) <= y <= max(y0, y1)
 
     def move(self, x: float, y: float) -> None:
-        """Set the pen on a point; a point that is no place, as the error of a net that diverged, lifts it."""
+        """Move the pen to a point; a point that is not finite, such as the error of a diverged net, lifts it."""
         self.pen = (x, y) if math.isfinite(x) and math.isfinite(y) else None
 
     def draw(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
-        """A line from the pen to a point, which becomes its place; only the move, if the pen was lifted."""
+        """Draw a line from the pen to a point, and move the pen there; only move it if it was lifted."""
         if self.pen is not None and math.isfinite(x) and math.isfinite(y):
             ends = _clip(self.pen, (x, y), self.range)
             if ends is not None:
@@ -69,7 +73,7 @@ class Port:
         self.move(x, y)
 
     def mark(self, window: Window, x: float, y: float, interpreter: Interpreter) -> None:
-        """The marker at a point."""
+        """Draw the marker at a point, if the range contains it."""
         if self.marker is not NIL and self.contains(x, y):
             across, down = self.at(x, y)
             interpreter.apply(self.marker, [float(round(across)), float(round(down))])
@@ -78,7 +82,7 @@ class Port:
 def _clip(
     start: tuple[float, float], end: tuple[float, float], borders: Rectangle
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """The part of a line that lies within the borders, None if there is none (Liang and Barsky 1984)."""
+    """Return the part of a line inside a rectangle, or None (Liang and Barsky, 1984)."""
     (x, y), dx, dy = start, end[0] - start[0], end[1] - start[1]
     x0, x1 = sorted((borders[0], borders[2]))
     y0, y1 = sorted((borders[1], borders[3]))
@@ -97,20 +101,20 @@ def _clip(
 
 
 def make_port(name: str, box: Sequence[float], corners: Sequence[float], marker: Form) -> Port:
-    """A port; Misuse if its range is empty."""
+    """Return a plot port. Raise Misuse if its range is empty or not finite."""
     x0, y0, x1, y1 = corners
     if x0 == x1 or y0 == y1 or not all(math.isfinite(c) for c in (*box, *corners)):
         raise Misuse(
-            f"{name}: there is nothing between {x0:g} and {x1:g}, and between {y0:g} and {y1:g}",
+            f"{name}: cannot plot the range from {x0:g} to {x1:g} and from {y0:g} to {y1:g}",
             None,
-            "write two different numbers for the ends of each axis: (setup-axes xmin ymin xmax ymax)",
+            "write two different finite numbers for each axis: (setup-axes xmin ymin xmax ymax)",
         )
     left, bottom, right, top = box
     return Port((left, bottom, right, top), (x0, y0, x1, y1), marker)
 
 
 def nice_box(window: Window) -> Rectangle:
-    """The box of a window that leaves room for labels and a title."""
+    """Return a box in a window, in pixels, that leaves room for labels and a title."""
     return (
         float(_LEFT),
         float(max(window.height - _BELOW, _ABOVE + 1)),
@@ -122,7 +126,7 @@ def nice_box(window: Window) -> Rectangle:
 def draw_box(
     interpreter: Interpreter, window: Window, box: Rectangle, x_labels: list[str], y_labels: list[str], title: str
 ) -> None:
-    """A frame, labels at equal distances from corner to corner with ticks, and the title above."""
+    """Draw a frame, ticks and labels at equal distances from corner to corner, and the title above."""
     left, bottom, right, top = (round(x) for x in box)
     draw(interpreter, window, Frame(window.color, left, top, right - left, bottom - top))
     letter = LETTER_WIDTH * window.font_size
@@ -138,27 +142,27 @@ def draw_box(
 
 
 def axis_labels(low: float, high: float, step: float | None = None) -> list[str]:
-    """The labels of an axis: from low in steps (by default a fifth of the way) as far as high."""
+    """Return the labels of an axis from low to high, by default at five equal steps."""
     width = (high - low) / _LABEL_STEPS if step is None else math.copysign(step, high - low)
     count = int(min((high - low) / width + _SLACK, _MOST_LABELS - 1)) if width else 0
     return [number_text(low + i * width) for i in range(count + 1)]
 
 
 def round_range(low: float, high: float) -> tuple[float, float, float]:
-    """A range of round numbers that holds another, and a round step that divides it in 4 to 10 parts or so."""
+    """Return low and high rounded outwards, and a round step that divides this range into about 4 to 10 parts."""
     width = high - low or abs(high) or 1.0
     power = 10.0 ** math.floor(math.log10(width))
     step = power * next(part for part in (0.1, 0.2, 0.5, 1.0, 2.0) if width / (part * power) <= _MOST_STEPS)
     return step * math.floor(low / step), step * math.ceil(high / step), step
 
 
-# Words on ports
+# Words for plot ports
 
 
 def _current_port(interpreter: Interpreter, name: str) -> tuple[Port, Window]:
     port = interpreter.lookup("plot-port")
     if not isinstance(port, Port):
-        raise Misuse(f"{name}: there is no place to plot in", None, "(setup-axes xmin ymin xmax ymax) makes one")
+        raise Misuse(f"{name}: there is no plot port", None, "make one: (setup-axes xmin ymin xmax ymax)")
     return port, current_window(interpreter, name)
 
 
@@ -166,7 +170,7 @@ def _four_numbers(interpreter: Interpreter, name: str, x: Form, argument: int) -
     items = interpreter.elements(x, name)
     if len(items) != 4:
         raise Misuse(
-            f"{name}: a list of four numbers is wanted, not {interpreter.describe(x)}",
+            f"{name}: expected a list of four numbers, got {interpreter.describe(x)}",
             argument,
             "write '(0 0 1 1), or (list xmin ymin xmax ymax)",
         )
@@ -175,7 +179,7 @@ def _four_numbers(interpreter: Interpreter, name: str, x: Form, argument: int) -
 
 @word("new-plot-port")
 def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Form = NIL) -> Port:
-    """(new-plot-port (left bottom right top) (xmin ymin xmax ymax) [marker]): a new place to plot in"""
+    """(new-plot-port (left bottom right top) (xmin ymin xmax ymax) [marker]): makes a plot port the current one"""
     port = make_port(
         "new-plot-port",
         _four_numbers(interpreter, "new-plot-port", box, 0),
@@ -188,26 +192,26 @@ def new_plot_port(interpreter: Interpreter, box: Form, corners: Form, marker: Fo
 
 @word("copy-plot-port")
 def copy_plot_port(interpreter: Interpreter, port: Form, marker: Form = ABSENT) -> Port:
-    """(copy-plot-port port [marker]): the same place to plot in, with a pen and a marker of its own"""
+    """(copy-plot-port port [marker]): a copy of a plot port with its own pen and marker"""
     if not isinstance(port, Port):
         raise Misuse(
-            f"copy-plot-port: {interpreter.describe(port)} is no place to plot in",
+            f"copy-plot-port: expected a plot port, got {interpreter.describe(port)}",
             0,
-            "(new-plot-port ...) makes one; (setup-axes xmin ymin xmax ymax) plots without one",
+            "make one with (new-plot-port ...) or (setup-axes xmin ymin xmax ymax)",
         )
     return Port(port.box, port.range, port.marker if marker is ABSENT else marker)
 
 
 @word("plt-move")
 def plt_move(interpreter: Interpreter, x: Form, y: Form) -> Form:
-    """(plt-move x y): set the pen on a point of the data"""
+    """(plt-move x y): moves the pen to a point of the data"""
     _current_port(interpreter, "plt-move")[0].move(number("plt-move", x), number("plt-move", y, 1))
     return NIL
 
 
 @word("plt-draw")
 def plt_draw(interpreter: Interpreter, x: Form, y: Form) -> Form:
-    """(plt-draw x y): a line from the pen to a point of the data; if the pen was lifted, set it there"""
+    """(plt-draw x y): draws a line from the pen to a point of the data; a lifted pen only moves there"""
     port, window = _current_port(interpreter, "plt-draw")
     port.draw(window, number("plt-draw", x), number("plt-draw", y, 1), interpreter)
     return NIL
@@ -215,7 +219,7 @@ def plt_draw(interpreter: Interpreter, x: Form, y: Form) -> Form:
 
 @word("plt-plot")
 def plt_plot(interpreter: Interpreter, x: Form, y: Form) -> Form:
-    """(plt-plot x y): the marker at a point of the data"""
+    """(plt-plot x y): draws the marker at a point of the data"""
     port, window = _current_port(interpreter, "plt-plot")
     port.mark(window, number("plt-plot", x), number("plt-plot", y, 1), interpreter)
     return NIL
@@ -223,7 +227,7 @@ def plt_plot(interpreter: Interpreter, x: Form, y: Form) -> Form:
 
 @word("plt-clear")
 def plt_clear(interpreter: Interpreter) -> Form:
-    """(plt-clear): lift the pen: the next plt-draw begins a new curve"""
+    """(plt-clear): lifts the pen, so that the next plt-draw starts a new curve"""
     _current_port(interpreter, "plt-clear")[0].pen = None
     return NIL
 
@@ -233,7 +237,7 @@ def plt_clear(interpreter: Interpreter) -> Form:
 
 @word("nice-brect")
 def nice_brect(interpreter: Interpreter) -> Form:
-    """(nice-brect): the box (left bottom right top) of the window that leaves room for labels"""
+    """(nice-brect): a box (left bottom right top) in the window that leaves room for labels"""
     return make_list(nice_box(current_window(interpreter, "nice-brect")))
 
 
@@ -241,7 +245,7 @@ def nice_brect(interpreter: Interpreter) -> Form:
 def draw_axes(
     interpreter: Interpreter, box: Form, x_labels: Form = NIL, y_labels: Form = NIL, title: Form = ""
 ) -> Form:
-    """(draw-axes box [xlabels [ylabels [title]]]): a frame with labels at equal distances, and a title"""
+    """(draw-axes box [xlabels [ylabels [title]]]): draws a frame with labels at equal distances, and a title"""
     window = current_window(interpreter, "draw-axes")
     left, bottom, right, top = _four_numbers(interpreter, "draw-axes", box, 0)
     draw_box(
@@ -276,7 +280,7 @@ def setup_axes(
     title: Form = "",
     marker: Form = ABSENT,
 ) -> Port:
-    """(setup-axes xmin ymin xmax ymax [xstep ystep title marker]): clear the window, draw axes, and plot in them"""
+    """(setup-axes xmin ymin xmax ymax [xstep ystep title marker]): clears the window, draws axes, makes a plot port"""
     window = current_window(interpreter, "setup-axes")
     corners = [number("setup-axes", x, i) for i, x in enumerate((x0, y0, x1, y1))]
     by = [None if x is NIL else abs(number("setup-axes", x, i)) or None for i, x in enumerate((x_step, y_step), 4)]
@@ -299,14 +303,14 @@ def setup_axes(
 
 @word("plot-lists")
 def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
-    """(plot-lists xs ys): a curve through the points, with the marker at each"""
+    """(plot-lists xs ys): plots a curve through the points, with the marker at each"""
     port, window = _current_port(interpreter, "plot-lists")
     across, down = (interpreter.elements(values, "plot-lists") for values in (xs, ys))
     if len(across) != len(down):
         raise Misuse(
-            f"plot-lists: one list has {len(across)} elements, the other {len(down)}",
+            f"plot-lists: xs has {len(across)} elements but ys has {len(down)}",
             1,
-            f"cut one to {min(len(across), len(down))} elements, or lengthen the other",
+            "write two lists of equal length",
         )
     port.pen = None
     for x, y in zip(across, down):
@@ -319,7 +323,7 @@ def plot_lists(interpreter: Interpreter, xs: Form, ys: Form) -> Form:
 
 
 def marker_named(interpreter: Interpreter, name: str) -> Form:
-    """The marker of a name, as the program has it now."""
+    """Return the marker function of a name, as the program defines it now."""
     return interpreter.procedure(symbol(name))
 
 
@@ -350,7 +354,7 @@ def _add_markers() -> None:
         SN28.add(
             name,
             Primitive(name, draw_marker, 2, 2, True),
-            f"({name} x y): a marker: {meaning} at a place of the window",
+            f"({name} x y): a marker: draws {meaning} at a position in the window",
         )
 
 

@@ -1,4 +1,4 @@
-"""The windows of a program: as picture files, saved when it has ended, or shown while it runs."""
+"""Save the windows of a program as picture files when it ends, or show them while it runs."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from snsim.sn28.runtime.file_lookup import ProgramFiles
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-ENCODERS: dict[str, Callable[[Window], bytes]] = {  # by suffix
+ENCODERS: dict[str, Callable[[Window], bytes]] = {  # from suffix to the content of a picture file
     "svg": lambda window: svg(window).encode(),
     "png": lambda window: png(pixels(window)),
 }
 
 
 def windows(interpreter: Interpreter) -> list[Window]:
-    """The windows that a program opened, in order."""
+    """Return the windows that a program opened, in order."""
     return interpreter.part(Screen).windows
 
 
 @contextmanager
 def show_while_running(interpreter: Interpreter) -> Iterator[None]:
-    """Show the windows of a program while it runs, and at its end until the user has closed them.
+    """Show the windows of a program in the `with` block, and then until the user closes them.
 
-    SnError, before it runs, if that cannot be done here.
+    Raise SnError before the block if windows cannot be shown on this machine.
     """
     live, screen = open_live(), interpreter.part(Screen)
     screen.on_change = live.update
@@ -49,8 +49,8 @@ def show_while_running(interpreter: Interpreter) -> Iterator[None]:
 def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> list[Path]:
     """Write a picture of each window to a folder, `1-title.svg` and so on, and return their paths, in order.
 
-    `kind`: "svg" or "png". The folder is made if there is a window. SnError if a file cannot be written. A window on
-    which more was drawn than is kept is named in a warning of the interpreter.
+    `kind` is "svg" or "png". The folder is made if there is a window. Raise SnError if a file cannot be written. The
+    interpreter gets a warning for each window that dropped old marks.
     """
     paths = []
     for window in windows(interpreter):
@@ -67,9 +67,9 @@ def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> 
         if window.overflowed:
             interpreter.warnings.append(
                 Fault(
-                    f'more was drawn in the window "{window.title}" than is kept: {path.name} shows the last of it',
+                    f'too much was drawn in the window "{window.title}": {path.name} shows only the latest marks',
                     None,
-                    hint="(cls) clears a window to be used again",
+                    hint="clear the window with (cls) before drawing more",
                     severity="warning",
                 )
             )
@@ -77,6 +77,6 @@ def save_pictures(interpreter: Interpreter, folder: Path, kind: str = "svg") -> 
 
 
 def file_name(window: Window) -> str:
-    """Number and title of a window, as a name without a suffix: `2-percent-correct`."""
+    """Return a file name without suffix from the number and title of a window: `2-percent-correct`."""
     title = re.sub(r"[^a-z0-9]+", "-", window.title.lower()).strip("-")[:40].strip("-")
     return f"{window.number}-{title or 'window'}"

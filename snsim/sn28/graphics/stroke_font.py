@@ -1,13 +1,14 @@
-"""Letters as strokes, for pictures made of pixels: printable ASCII on a grid of 5 x 9.
+"""A stroke font for pictures made of pixels: printable ASCII on a grid of 5 x 9.
 
-A letter is strokes of points, each two digits: x from 0 to 4, y from 0 (top of a capital) by 6 (the base line) to 8.
+A letter is a list of strokes separated by blanks. A stroke is a list of points of two digits each: x from 0 to 4, and
+y from 0 (top of a capital) to 6 (base line) and 8 (lowest descender).
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-ADVANCE, BASE = 6, 6  # from letter to letter, and the y of the base line
+ADVANCE, BASE = 6, 6  # distance between letters, and y of the base line
 
 _STROKES = {
     "!": "2024 2626",
@@ -110,7 +111,7 @@ _UNKNOWN = "0040460600"
 
 @cache
 def strokes(letter: str) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """The strokes of a letter, each a sequence of points; a box for one that is not drawn here, none for a blank."""
+    """Return the strokes of a letter as sequences of points (x, y): none for a blank, a box for unknown letters."""
     if letter.isspace():
         return ()
     return tuple(

@@ -1,4 +1,4 @@
-"""A window as SVG: the marks as they are, so that the picture is sharp at any size."""
+"""Draw a window as SVG, mark by mark, so that the picture is sharp at any size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snsim.sn28.graphics.canvas import WHITE, Block, Color, Disc, Frame, Line, M
 
 
 def svg(window: Window) -> str:
-    """The text of an SVG file of what the window shows."""
+    """Return the text of an SVG file of a window."""
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{window.width}" height="{window.height}" '
         f'viewBox="0 0 {window.width} {window.height}">',
@@ -26,7 +26,7 @@ def svg(window: Window) -> str:
 def _elements(mark: Mark) -> list[str]:
     if isinstance(mark, Block):
         return [_path([mark])]
-    if isinstance(mark, Squares):  # a path for each run of one color
+    if isinstance(mark, Squares):  # one path for each run of equal colors
         return [_path(list(run)) for _, run in groupby(mark.blocks(), key=lambda block: block.color)]
     if isinstance(mark, Line):
         if (mark.x1, mark.y1) == (mark.x2, mark.y2):

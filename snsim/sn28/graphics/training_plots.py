@@ -1,7 +1,7 @@
-"""What is plotted while a net learns: error and performance by age, the error of each pattern, the net itself.
+"""Plot error and performance while a net learns, display the net, and plot non-linearities and log files.
 
-See docs/reference/sn28.md, sections 3.10 and 3.13. The windows and ports are in the variables that SN's library used
-for them, and what draws in them is called by name, so that a program may replace it.
+See docs/reference/sn28.md, sections 3.10 and 3.13. Windows and ports are in the same variables as in SN's library, and
+drawing functions are called by name, so that a program can replace them.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from snsim.sn28.runtime.vocabulary import word
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
 
-_WIDTH, _HEIGHT = 512, 380  # of a window of curves
+_WIDTH, _HEIGHT = 512, 380  # of a window with curves, in pixels
 _ERRORS = "Average NMSE"  # SN's name for half the mean squared error of an output
 _PERCENT = "Performance (%)"
-_POINTS = 100  # of a plotted function
+_POINTS = 100  # per plotted function
 _MARKERS = ("open-circle", "closed-circle", "open-square", "closed-square")
 
 
@@ -46,7 +46,7 @@ def _open_axes(
     window: Window | None = None,
     y_step: float | None = None,
 ) -> tuple[Window, Port]:
-    """A window with axes between these corners of the data, and the port to plot in it."""
+    """Open or clear a window, draw axes for a range of data, and return the window and its plot port."""
     window = window or interpreter.part(Screen).open(_WIDTH, _HEIGHT, title)
     window.clear()
     port = make_port(title, nice_box(window), corners, marker_named(interpreter, "open-circle"))
@@ -62,12 +62,12 @@ def _open_axes(
 
 
 def _ages(interpreter: Interpreter, name: str, sweeps: Form) -> tuple[float, float]:
-    """The ages from now on for a number of sweeps."""
+    """Return the present age, and the age after a number of sweeps."""
     first, last = training_range(interpreter)
     count, age = number(name, sweeps), number_in(interpreter, "age", 0.0)
     if not count > 0:
         raise Misuse(
-            f"{name}: {count:g} sweeps are no axis", 0, "write the number of sweeps that the axis is for, such as 20"
+            f"{name}: cannot draw an axis of {count:g} sweeps", 0, "write a positive number of sweeps, such as 20"
         )
     return age, age + count * (last - first + 1)
 
@@ -78,7 +78,7 @@ def _window_in(interpreter: Interpreter, variable: str) -> Window | None:
 
 
 def _start_plotting(interpreter: Interpreter, quantity: str, title: str, label: str, corners: Rectangle) -> None:
-    """Open or clear the window for `error` or `perf`, with a port for the training set and one for the test set."""
+    """Open or clear the window for "error" or "perf", with plot ports for the training and the test set."""
     window, port = _open_axes(
         interpreter, title, label, corners, _window_in(interpreter, f"{quantity}-plotting-window")
     )
@@ -99,7 +99,7 @@ def _cancel_plotting(interpreter: Interpreter, quantity: str) -> Form:
 
 @word("init-error-plotting")
 def init_error_plotting(interpreter: Interpreter, sweeps: Form, most: Form) -> Form:
-    """(init-error-plotting n max): from now on run and trun plot the mean error, for n sweeps and up to max"""
+    """(init-error-plotting n max): makes run and trun plot the mean error, on axes of n sweeps and errors up to max"""
     first, last = _ages(interpreter, "init-error-plotting", sweeps)
     _start_plotting(
         interpreter, "error", "error", f"{_ERRORS} by age", (first, 0.0, last, number("init-error-plotting", most, 1))
@@ -109,7 +109,7 @@ def init_error_plotting(interpreter: Interpreter, sweeps: Form, most: Form) -> F
 
 @word("init-perf-plotting")
 def init_perf_plotting(interpreter: Interpreter, sweeps: Form) -> Form:
-    """(init-perf-plotting n): from now on run and trun plot the percentage of good answers, for n sweeps"""
+    """(init-perf-plotting n): makes run and trun plot the percentage of good answers, on an axis of n sweeps"""
     first, last = _ages(interpreter, "init-perf-plotting", sweeps)
     _start_plotting(interpreter, "perf", "performance", f"{_PERCENT} by age", (first, 0.0, last, 100.0))
     return NIL
@@ -117,13 +117,13 @@ def init_perf_plotting(interpreter: Interpreter, sweeps: Form) -> Form:
 
 @word("cancel-error-plotting")
 def cancel_error_plotting(interpreter: Interpreter) -> Form:
-    """(cancel-error-plotting): the mean error is not plotted any more"""
+    """(cancel-error-plotting): stops plotting the mean error"""
     return _cancel_plotting(interpreter, "error")
 
 
 @word("cancel-perf-plotting")
 def cancel_perf_plotting(interpreter: Interpreter) -> Form:
-    """(cancel-perf-plotting): the percentage of good answers is not plotted any more"""
+    """(cancel-perf-plotting): stops plotting the percentage of good answers"""
     return _cancel_plotting(interpreter, "perf")
 
 
@@ -137,13 +137,13 @@ def _lift_pens(interpreter: Interpreter, pattern_set: str) -> Form:
 
 @word("reset-training-ports")
 def reset_training_ports(interpreter: Interpreter) -> Form:
-    """(reset-training-ports): the next point of the training set begins a new curve"""
+    """(reset-training-ports): starts a new curve at the next point of the training set"""
     return _lift_pens(interpreter, "training")
 
 
 @word("reset-test-ports")
 def reset_test_ports(interpreter: Interpreter) -> Form:
-    """(reset-test-ports): the next point of the test set begins a new curve"""
+    """(reset-test-ports): starts a new curve at the next point of the test set"""
     return _lift_pens(interpreter, "test")
 
 
@@ -160,9 +160,9 @@ def _plot_measured(interpreter: Interpreter, pattern_set: str) -> Form:
 
 
 def _plot_point(interpreter: Interpreter, port: Port, window: Window, x: float, y: float) -> None:
-    """Go on with a curve, and mark the point."""
+    """Continue a curve to a point, and mark the point."""
     port.draw(window, x, y, interpreter)
-    interpreter.bind(symbol("window"), window)  # what a marker draws in
+    interpreter.bind(symbol("window"), window)  # markers draw in the current window
     try:
         port.mark(window, x, y, interpreter)
     finally:
@@ -171,13 +171,13 @@ def _plot_point(interpreter: Interpreter, port: Port, window: Window, x: float, 
 
 @word("auto-plot-training")
 def auto_plot_training(interpreter: Interpreter) -> Form:
-    """(auto-plot-training): plot what was measured on the training set, where plotting was asked for"""
+    """(auto-plot-training): plots the last measurement of the training set, if init-error-plotting ... was called"""
     return _plot_measured(interpreter, "training")
 
 
 @word("auto-plot-test")
 def auto_plot_test(interpreter: Interpreter) -> Form:
-    """(auto-plot-test): plot what was measured on the test set, where plotting was asked for"""
+    """(auto-plot-test): plots the last measurement of the test set, if init-error-plotting ... was called"""
     return _plot_measured(interpreter, "test")
 
 
@@ -186,7 +186,7 @@ def auto_plot_test(interpreter: Interpreter) -> Form:
 
 @word("init-disp-error")
 def init_disp_error(interpreter: Interpreter, sweeps: Form = 10.0, most: Form = 4.0) -> Form:
-    """(init-disp-error [n max]): a window for the error of each pattern, for n (10) sweeps and up to max (4)"""
+    """(init-disp-error [n max]): opens a window for the error of each pattern: n (10) sweeps, errors up to max (4)"""
     first, last = _ages(interpreter, "init-disp-error", sweeps)
     window, port = _open_axes(
         interpreter,
@@ -202,7 +202,7 @@ def init_disp_error(interpreter: Interpreter, sweeps: Form = 10.0, most: Form = 
 
 @word("plot-error")
 def plot_error(interpreter: Interpreter, age: Form, error: Form) -> Form:
-    """(plot-error age e): a point of the curve that init-disp-error began; a full window is begun anew"""
+    """(plot-error age e): continues the curve of init-disp-error to a point; clears the window when it is full"""
     x, y = number("plot-error", age), number("plot-error", error, 1)
     port = interpreter.lookup("disp-error-port")
     if not isinstance(port, Port) or not port.range[0] <= x <= port.range[2]:
@@ -216,26 +216,26 @@ def plot_error(interpreter: Interpreter, age: Form, error: Form) -> Form:
 
 @word("disp-error")
 def disp_error(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-error n): plot the error of the pattern that was just presented"""
+    """(disp-error n): plots the error of the pattern that was just presented"""
     interpreter.call("plot-error", number_in(interpreter, "age"), number_in(interpreter, "local-error"))
     return NIL
 
 
 @word("disp-net")
 def disp_net(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-net n): show the net by the program's own function (draw-net layers n)"""
+    """(disp-net n): displays the net with the program's function (draw-net layers n)"""
     if interpreter.procedure(symbol("draw-net")) is None:
         raise Misuse(
-            "disp-net: nothing says how the net is drawn",
+            "disp-net: the function draw-net is not defined",
             None,
-            "define (de draw-net (layers n) ...), which draws it in a window",
+            "define (de draw-net (layers n) ...) to draw the net in a window",
         )
     return interpreter.call("draw-net", interpreter.lookup("net-struc"), n)
 
 
 @word("disp-everything")
 def disp_everything(interpreter: Interpreter, n: Form) -> Form:
-    """(disp-everything n): text, error and net of the pattern that was just presented"""
+    """(disp-everything n): displays text, error and net for the pattern that was just presented"""
     for display in ("disp-text", "disp-error", "disp-net"):
         interpreter.call(display, n)
     return NIL
@@ -246,7 +246,7 @@ def disp_everything(interpreter: Interpreter, n: Form) -> Form:
 
 @word("plot-nlf")
 def plot_nlf(interpreter: Interpreter, x1: Form, x2: Form) -> Form:
-    """(plot-nlf x1 x2): plot the non-linearity and its two derivatives from x1 to x2 in a window"""
+    """(plot-nlf x1 x2): plots the non-linearity and its two derivatives from x1 to x2 in a window"""
     low, high = number("plot-nlf", x1), number("plot-nlf", x2, 1)
     xs = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
     curves = [
@@ -271,11 +271,13 @@ Measured = dict[str, list[tuple[float, float, float]]]  # for each range of patt
 
 @word("plot-perf-file")
 def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
-    """(plot-perf-file file): plot the performance and the error that a log file tells of, in two windows"""
+    """(plot-perf-file file): plots the performance and the error in a log file, in two windows"""
     path = interpreter.part(ProgramFiles).readable_path(text("plot-perf-file", name), ".perf")
     measured = _read_log(interpreter.part(ProgramFiles).read(path).decode("latin-1"))
     if not measured:
-        raise Misuse(f"{path} tells of no measurement", 0, "(setq perf-file name) makes perf write one")
+        raise Misuse(
+            f"{path} contains no measurements", 0, "set (setq perf-file name) before training, so that perf writes them"
+        )
     points = [point for curve in measured.values() for point in curve]
     ages = [point[0] for point in points]
     first, last = min(ages), max(max(ages), min(ages) + 1.0)
@@ -302,7 +304,7 @@ def plot_perf_file(interpreter: Interpreter, name: Form) -> Form:
 def _plot_curve(
     interpreter: Interpreter, window: Window, port: Port, curve: list[tuple[float, float, float]], field: int
 ) -> None:
-    """A curve; where the age does not grow, another begins."""
+    """Plot a curve, and start a new one wherever the age does not increase."""
     last = float("-inf")
     for point in curve:
         if point[0] <= last:
@@ -312,7 +314,7 @@ def _plot_curve(
 
 
 def _read_log(log: str) -> Measured:
-    """The lines `age error percent ;{a-b}` of a log, by what stands in the braces; comments are passed over."""
+    """Return the lines `age error percent ;{a-b}` of a log, grouped by the text in braces; skip comments."""
     measured: Measured = {}
     for line in log.splitlines():
         head, _, patterns = line.partition(";")

@@ -145,7 +145,7 @@ def nlf_bin(interpreter: Interpreter, mx: Form, dmin: Form, scale: Form = ABSENT
 
 @net_word("nlf-lin")
 def nlf_lin(interpreter: Interpreter, dmin: Form, dmax: Form, th: Form = ABSENT) -> Form:
-    """(nlf-lin dmin dmax [th]): sets nlf to slope dmax up to th and dmin beyond; default: f(1) = 1, or -1 if dmax < 0"""
+    """(nlf-lin dmin dmax [th]): sets nlf to slope dmax up to th and dmin beyond; default f(1) = 1, or -1 if dmax < 0"""
     return _set_family(interpreter, "nlf-lin", dmin, dmax, th)
 
 
