@@ -310,23 +310,23 @@ def test_files_keep_every_bit_or_six_decimals(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("(new-codebook [[1 2]])", "in single precision is wanted"),
+        ("(new-codebook [[1 2]])", "in single precision"),
         ("(knn [f 1 2] (new-codebook 3 2) 4)", "4 of the 3 words"),
-        ("(knn [f 1 2 3] (new-codebook 3 2) 1)", "with 2 numbers is wanted"),
-        ("(codebook-label (new-codebook 3 2) 3)", "words 0 to 2, not 3"),
+        ("(knn [f 1 2 3] (new-codebook 3 2) 1)", "expected a vector of 2 numbers"),
+        ("(codebook-label (new-codebook 3 2) 3)", "no word 3: the codebook has 3 words"),
         ("(codebook-label (new-codebook 3 2) 0 -1)", "from 0 to 1,000,000, not -1"),
-        ("(perf-knn (new-codebook 3 2) (new-codebook 3 4))", "words of 2 numbers and words of 4"),
+        ("(perf-knn (new-codebook 3 2) (new-codebook 3 4))", "have 2 and 4 numbers"),
         ("(condense (new-codebook 0 2))", "has no words"),
         (
             "(setq cb (new-codebook 2 1)) (codebook-label cb 1 1) (condense cb)",
-            "word 1 stands in the codebook with two",
+            "word 1 occurs in the codebook with two",
         ),
         ("(multiedit (new-codebook 9 2) 2)", "3 parts or more"),
         ("(learn-lvq 1 (new-codebook 2 2) (new-codebook 2 2) 5 0.1 0.3)", "LVQ1 has no window"),
         ("(learn-lvq 4 (new-codebook 2 2) (new-codebook 2 2) 5)", "there is no version 4"),
-        ('(save-codebook (new-codebook 2 2) "x") (load-ascii-codebook "x.cb")', "no codebook in text"),
-        ('(save-ascii-codebook (new-codebook 2 2) "x") (load-codebook "x")', "no binary codebook"),
-        ('(new-window) (bidim-query "cities")', "nobody can click"),
+        ('(save-codebook (new-codebook 2 2) "x") (load-ascii-codebook "x.cb")', "not a text codebook"),
+        ('(save-ascii-codebook (new-codebook 2 2) "x") (load-codebook "x")', "not a binary codebook"),
+        ('(new-window) (bidim-query "cities")', "no mouse input"),
     ],
 )
 def test_what_is_wrong_is_said(text, sentence, tmp_path):

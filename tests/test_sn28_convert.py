@@ -369,7 +369,7 @@ def test_a_nettool_file_of_a_time_delay_net_and_one_with_its_program_only():
         ("(8 6) t () () ()", "(8 6) t () t ()", "2 of the four flags for the bias of retina are set"),
         ("nettool-net", "other-net", "defines neither nettool-net nor create-net"),
         ("(new c-connection map answer", "(new c-connection 7 answer", "which is no layer"),
-        ("'(3 3) '(2 2)", "'(9 3) '(2 2)", "does not go around"),
+        ("'(3 3) '(2 2)", "'(9 3) '(2 2)", "does not wrap around"),
     ],
 )
 def test_faults_of_a_nettool_file(old, new, sentence):

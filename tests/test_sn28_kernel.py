@@ -452,7 +452,7 @@ def test_a_kernel_that_nobody_stated_grows_until_something_was_learnt():
     later = '(print (nepsilon 1) (apply (named "sepsilon") (list 0 1)) (newton-mode) (iterative-mode))'
     assert printed(net + hidden + later).split() == ["0.5", "0.5", "t", "()"]
     message, *_ = fault(net + "(update-weight 0 0)" + hidden)
-    assert "with which this program has learnt already" in message
+    assert "this program has already learned with it" in message
 
 
 def test_a_rate_stands_on_the_unit_or_on_its_connections():
@@ -508,29 +508,29 @@ def test_connections_keep_their_order_and_share_weights():
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        ("(connect 1 '(2 2))", "connect: unit 1 is connected to unit 2 already"),
-        ("(connect 2 3) (connect 2 3)", "connect: unit 2 is connected to unit 3 already"),
-        ("(connect 1 7)", "connect: there is no unit 7: the net has units 0 to 3"),
-        ("(connect 1 '(2.5))", "connect: there is no unit 2.5"),
-        ("(connect '(a) 1)", "connect: a is no unit"),
-        ("(connect '(0 1 2 3) '(0 1 2 3))", "connect: 16 connections do not fit in the 9 that were reserved"),
-        ("(newneurons 20)", "newneurons: 20 more units are 24 with the bias, and there is room for 10"),
+        ("(connect 1 '(2 2))", "connect: unit 1 is already connected to unit 2"),
+        ("(connect 2 3) (connect 2 3)", "connect: unit 2 is already connected to unit 3"),
+        ("(connect 1 7)", "connect: no unit 7: the net has units 0 to 3"),
+        ("(connect 1 '(2.5))", "connect: no unit 2.5"),
+        ("(connect '(a) 1)", "connect: expected a unit, got a"),
+        ("(connect '(0 1 2 3) '(0 1 2 3))", "connect: 16 connections are needed, but only 9 are reserved"),
+        ("(newneurons 20)", "newneurons: 24 units are needed in all, but only 10 are reserved"),
         ("(sval 1 2 3)", "sval: there is no connection from unit 1 to unit 2"),
         ("(cut-connection 1 2)", "cut-connection: there is no connection from unit 1 to unit 2"),
-        ("(dup-connection 1 2 2 1)", "there is no connection from unit 1 to unit 2 whose weight could be shared"),
-        ("(dup-connection '(1 2) 3 1 2)", "the lists on the pre side have 2 and 1 units"),
+        ("(dup-connection 1 2 2 1)", "cannot share the weight from unit 1 to unit 2"),
+        ("(dup-connection '(1 2) 3 1 2)", "the two pre lists have 2 and 1 units"),
         ("(nfield 1 6)", "nfield: a unit has no field 6"),
         ("(copy-nfield '(1 2) 1 '(3) 2)", "copy-nfield: the layers have 2 and 1 units"),
-        ("(get-pattern [[1 2]] 0 '(1 2 3))", "get-pattern: 2 numbers are too few for 3 units"),
-        ("(get-pattern [[1 2]] 1 '(1 2))", "get-pattern: there is no row 1: the matrix has rows 0 to 0"),
-        ("(update-state 'f '(1))", "f is no non-linear function"),
+        ("(get-pattern [[1 2]] 0 '(1 2 3))", "get-pattern: only 2 numbers for 3 units"),
+        ("(get-pattern [[1 2]] 1 '(1 2))", "get-pattern: no row 1: the matrix has rows 0 to 0"),
+        ("(update-state 'f '(1))", "expected a non-linear function, got f"),
         ("(update-state 0 nlf)", "no layer is given"),
-        ("(init-grad-lms dnlf '(1 2) '(3))", "2 outputs have 1 desired values"),
-        ("(update-wghtonly-conjgrad 0)", "the curvature is 0, and must be more than 0"),
-        ("(matrix-to-weight [1 2])", "the matrix has 2 numbers, and there are 0 weights"),
-        ("(alloc-net 3 4 5)", "5 weights are more than the 4 connections"),
+        ("(init-grad-lms dnlf '(1 2) '(3))", "2 outputs but 1 desired values"),
+        ("(update-wghtonly-conjgrad 0)", "the curvature must be more than 0, got 0"),
+        ("(matrix-to-weight [1 2])", "the matrix has 2 numbers but the net has 0 weights"),
+        ("(alloc-net 3 4 5)", "5 weights for only 4 connections"),
         ("(nlf-lin 0 0.5)", "with slope 0.5 no threshold gives f(1) = 1 or -1"),
-        ("(nlf-spline '(1 0) '(1 2))", "the places of a spline are two or more numbers, ascending"),
+        ("(nlf-spline '(1 0) '(1 2))", "the xs of a spline must be two or more different numbers in ascending order"),
     ],
 )
 def test_what_is_wrong_is_said(call, sentence):
@@ -539,8 +539,8 @@ def test_what_is_wrong_is_said(call, sentence):
 
 
 def test_a_net_needs_room_first():
-    assert "begin with (alloc-net units connections)" in fault("(connect 0 1)")[0]
-    assert "room for 0" in fault("(newneurons 1)")[0]
+    assert "start with (alloc-net units connections)" in fault("(connect 0 1)")[0]
+    assert "only 0 are reserved" in fault("(newneurons 1)")[0]
 
 
 def test_sizes_are_read_only():

@@ -140,7 +140,7 @@ def new_codebook(interpreter: Interpreter, words: Form, width: Form = ABSENT) ->
         return make_codebook(interpreter, "new-codebook", whole("new-codebook", words), whole("new-codebook", width, 1))
     if words.dtype != np.float32 or words.ndim != 2:
         raise Misuse(
-            f"new-codebook: expected a float matrix of two dimensions, got {words.ndim} of type {words.dtype}",
+            f"new-codebook: expected 2 dimensions in single precision, got {words.ndim} of type {words.dtype}",
             0,
             "make the matrix with (float-matrix n d), or copy it into one with copy-matrix",
         )

@@ -39,7 +39,9 @@ def _window_positions(caller: str, source: int, target: int, step: int, size: in
             raise Misuse(
                 f"{caller}: a window of {size} with step {step} does not wrap around {source} units",
                 None,
-                f"write a window from {step} (its step) to {source} units",
+                f"write a window from {step} (its step) to {source} units"
+                if step <= source
+                else f"write a step up to {source}",
             )
         starts = np.minimum(np.arange(target) * step, source - step)
         return (starts[:, None] + np.arange(size)) % source

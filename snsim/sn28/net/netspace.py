@@ -232,7 +232,7 @@ class Netspace:
             raise Misuse(f"newneurons: expected 0 units or more, got {count}", 0, "write 1 or more")
         if self.nnum + count > self.nmax:
             raise Misuse(
-                f"newneurons: {self.nnum + count} units are needed with the bias, but only {self.nmax} are reserved",
+                f"newneurons: {self.nnum + count} units are needed in all, but only {self.nmax} are reserved",
                 0,
                 "reserve more: (alloc-net units connections)",
             )
