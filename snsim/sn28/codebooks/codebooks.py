@@ -222,7 +222,7 @@ def codebook_split(interpreter: Interpreter, cb: Form, a: Form, b: Form) -> Code
 def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
     """(codebook-merge cb...): a copy of all words of the codebooks, in order"""
     if not books:
-        raise Misuse("codebook-merge: a codebook is wanted")
+        raise Misuse("codebook-merge takes one or more codebooks; none given", None, "write (codebook-merge cb...)")
     parts = [expect_codebook(interpreter, "codebook-merge", book, i) for i, book in enumerate(books)]
     interpreter.budget.make_matrix(sum(book.words.size for book in parts), "codebook-merge")
     return merge_codebooks("codebook-merge", parts)
@@ -232,7 +232,11 @@ def codebook_merge(interpreter: Interpreter, *books: Form) -> Codebook:
 def codebook_select(interpreter: Interpreter, predicate: Form, *books: Form) -> Codebook:
     """(codebook-select f cb...): a copy of the words for which (f label) is true"""
     if not books:
-        raise Misuse("codebook-select: a codebook is wanted behind the function")
+        raise Misuse(
+            "codebook-select takes a function and one or more codebooks; none given",
+            None,
+            "write (codebook-select f cb...)",
+        )
     whole_book = merge_codebooks(
         "codebook-select", [expect_codebook(interpreter, "codebook-select", book, i) for i, book in enumerate(books, 1)]
     )

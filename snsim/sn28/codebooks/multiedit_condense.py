@@ -60,13 +60,13 @@ def multiedit(interpreter: Interpreter, cb: Form, parts: Form = 3.0, verbose: Fo
 
 
 def _correctly_classified(
-    interpreter: Interpreter, book: Codebook, places: np.ndarray, judges: np.ndarray
+    interpreter: Interpreter, book: Codebook, indices: np.ndarray, judges: np.ndarray
 ) -> np.ndarray:
-    """Return those of the indices `places` whose words have the label of the nearest word among the `judges`."""
+    """Return those of the `indices` whose words have the label of the nearest word among the `judges`."""
     judge_book = Codebook(book.words[judges], book.labels[judges])
-    count_distances(interpreter, len(places), judge_book)
-    nearest_labels = [judge_book.labels[nearest(x, judge_book.words)] for x in book.words[places]]
-    correct: np.ndarray = places[book.labels[places] == nearest_labels]
+    count_distances(interpreter, len(indices), judge_book)
+    nearest_labels = [judge_book.labels[nearest(x, judge_book.words)] for x in book.words[indices]]
+    correct: np.ndarray = indices[book.labels[indices] == nearest_labels]
     return correct
 
 
@@ -105,6 +105,6 @@ def condense(interpreter: Interpreter, cb: Form, verbose: Form = NIL) -> Codeboo
     return _copy_words(interpreter, "condense", book, np.array(store))
 
 
-def _copy_words(interpreter: Interpreter, name: str, book: Codebook, places: np.ndarray) -> Codebook:
-    interpreter.budget.make_matrix(len(places) * book.width, name)
-    return Codebook(book.words[places], book.labels[places])
+def _copy_words(interpreter: Interpreter, name: str, book: Codebook, indices: np.ndarray) -> Codebook:
+    interpreter.budget.make_matrix(len(indices) * book.width, name)
+    return Codebook(book.words[indices], book.labels[indices])

@@ -49,13 +49,13 @@ def nearest_two(x: np.ndarray, words: np.ndarray) -> tuple[int, int]:
 
 def nearest_k(x: np.ndarray, words: np.ndarray, k: int) -> list[int]:
     """Return the indices of the k nearest words, nearest first."""
-    places: list[int] = np.argsort(squared_distances(x, words), kind="stable")[:k].tolist()
-    return places
+    indices: list[int] = np.argsort(squared_distances(x, words), kind="stable")[:k].tolist()
+    return indices
 
 
-def vote(labels: np.ndarray, places: list[int], classes: int) -> int:
-    """Return the most frequent label, below `classes`, of the words at the indices `places`, or -1 for a tie."""
-    counts = np.bincount(labels[places], minlength=classes)
+def vote(labels: np.ndarray, indices: list[int], classes: int) -> int:
+    """Return the most frequent label, below `classes`, of the words at `indices`, or -1 for a tie."""
+    counts = np.bincount(labels[indices], minlength=classes)
     winners = np.flatnonzero(counts == counts.max())
     return int(winners[0]) if len(winners) == 1 else NO_CLASS
 
@@ -166,9 +166,9 @@ def knn_class(interpreter: Interpreter, v: Form, cb: Form, k: Form) -> float:
 def test_knn(interpreter: Interpreter, data: Form, i: Form, references: Form, k: Form = 1.0) -> bool:
     """(test-knn data i ref [k]): whether the k (1) nearest references classify word i of the data correctly"""
     items, book = expect_two_codebooks(interpreter, "test-knn", data, references, (0, 2))
-    place, count = word_index("test-knn", items, i), neighbour_count("test-knn", k, book, 3)
+    index, count = word_index("test-knn", items, i), neighbour_count("test-knn", k, book, 3)
     count_distances(interpreter, 1, book)
-    return bool(items.labels[place] == classify(items.words[place], book, count))
+    return bool(items.labels[index] == classify(items.words[index], book, count))
 
 
 def _answers(

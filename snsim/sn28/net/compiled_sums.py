@@ -234,12 +234,12 @@ class IrWriter:
 
         def average(loop: UnitLoop) -> None:
             gamma = loop.f.argument("gamma", "float")
-            kept = loop.f.op("fsub", 1.0, gamma)
+            decay_factor = loop.f.op("fsub", 1.0, gamma)
             share = gamma * loop.load("gg")
 
             def one(c: LoopConnection) -> None:
                 x = c.of_other("x")
-                c.store("sigma", c.connection, kept * c.of_connection("sigma") + share * (x * x))
+                c.store("sigma", c.connection, decay_factor * c.of_connection("sigma") + share * (x * x))
 
             loop.each(one)
 
@@ -281,8 +281,8 @@ def _learn(loop: UnitLoop, momentum: bool) -> None:
     step = loop.load("g") * e
     if momentum:
         step = f.op("fsub", 1.0, f.argument("alpha", "float")) * step
-    kept = f.op("fsub", 1.0, e * f.argument("decay", "float"))
-    loop.each(lambda c: _move(c, c.of_other("x") * step, kept, momentum))
+    decay_factor = f.op("fsub", 1.0, e * f.argument("decay", "float"))
+    loop.each(lambda c: _move(c, c.of_other("x") * step, decay_factor, momentum))
 
 
 def _by_connection(loop: UnitLoop, momentum: bool, newton: bool) -> None:
@@ -295,17 +295,17 @@ def _by_connection(loop: UnitLoop, momentum: bool, newton: bool) -> None:
         e = c.of_connection("rate")
         if newton:
             e = e / (f.argument("mu", "float") + f.call("fabs", c.of_connection("sigma")))
-        kept = f.op("fsub", 1.0, e * f.argument("decay", "float"))
-        _move(c, c.of_other("x") * (g * e), kept, momentum)
+        decay_factor = f.op("fsub", 1.0, e * f.argument("decay", "float"))
+        _move(c, c.of_other("x") * (g * e), decay_factor, momentum)
 
     loop.each(one)
 
 
-def _move(link: LoopConnection, move: Value, kept: Value, momentum: bool) -> None:
+def _move(link: LoopConnection, move: Value, decay_factor: Value, momentum: bool) -> None:
     if momentum:
         move = link.f.argument("alpha", "float") * link.of_weight("delta") + move
     link.store("delta", link.weight, move)
-    link.store("w", link.weight, kept * link.of_weight("w") + move)
+    link.store("w", link.weight, decay_factor * link.of_weight("w") + move)
 
 
 def _at(base: str, index: Value) -> Place:
@@ -354,13 +354,13 @@ class UnitLoop:
 class LoopConnection:
     """Code for one connection, inside the loop over the connections of a unit."""
 
-    def __init__(self, f: Function, place: Value):
-        self.f, self.place = f, place
+    def __init__(self, f: Function, position: Value):
+        self.f, self.position = f, position
         self._read: dict[str, Value] = {}
 
     def _index(self, name: str) -> Value:
         if name not in self._read:
-            self._read[name] = self.f.load_index(f"%{name}", self.place)
+            self._read[name] = self.f.load_index(f"%{name}", self.position)
         return self._read[name]
 
     @property

@@ -48,14 +48,14 @@ class RandomGenerator:
         j, k = (_FIRST - n) & _MASK, 1
         table[_SIZE] = j
         for i in range(1, _SIZE):
-            place = 21 * i % _SIZE
-            table[place] = k
+            position = 21 * i % _SIZE
+            table[position] = k
             j, k = k, (j - k) & _MASK
         for _ in range(4):
             for i in range(1, _SIZE):
                 table[i] = (table[i] - table[1 + (i + 30) % _SIZE]) & _MASK
         self._table = table[1:]
-        self._place = _SIZE - 1  # position of the last number drawn
+        self._position = _SIZE - 1  # position of the last number drawn
 
     def rand(self) -> float:
         """Draw a number from 0 to 1 in single precision; 1 itself is possible."""
@@ -80,20 +80,20 @@ class RandomGenerator:
         """Draw a number of mean 0 and variance 1 in single precision: the sum of 12 draws, from -6 to 6."""
         table, total = self._table, 0
         for _ in range(_GAUSS_TERMS):
-            self._place = place = (self._place + 1) % _SIZE
-            drawn = (table[place] - table[(place + _LAG) % _SIZE]) & _MASK
-            table[place] = drawn
+            self._position = position = (self._position + 1) % _SIZE
+            drawn = (table[position] - table[(position + _LAG) % _SIZE]) & _MASK
+            table[position] = drawn
             signed = (drawn & 0xFFFFFF) - ((drawn & 0x800000) << 1)
             total += signed
-        table[self._place] = (signed * _FACTOR + _TERM) & _MASK
+        table[self._position] = (signed * _FACTOR + _TERM) & _MASK
         return float(np.float32(total)) * 2.0**-24
 
     def _draw(self) -> int:
         """Draw the next number of 31 bits."""
         table = self._table
-        self._place = place = (self._place + 1) % _SIZE
-        drawn = ((table[place] - table[(place + _LAG) % _SIZE]) * _FACTOR + _TERM) & _MASK
-        table[place] = drawn
+        self._position = position = (self._position + 1) % _SIZE
+        drawn = ((table[position] - table[(position + _LAG) % _SIZE]) * _FACTOR + _TERM) & _MASK
+        table[position] = drawn
         return drawn
 
 

@@ -102,7 +102,7 @@ def number_in(interpreter: Interpreter, name: str | Symbol, default: float | Non
     if value is NIL and default is not None:
         return default
     raise Misuse(
-        f"variable {name}: expected a number, got {interpreter.describe(value)}", None, f"set it: (setq {name} 0.05)"
+        f"variable {name}: expected a number, got {interpreter.describe(value)}", None, f"set it: (setq {name} 0)"
     )
 
 
