@@ -109,8 +109,8 @@ def test_sums_in_another_order_differ_in_the_last_digits(tmp_path):
             "p.sn:2:3: error: the program takes too many steps (1,000 is the limit)",
         ),
         ("\n  (while t 1)", ["--steps", "1000"], "`snsim run --steps N` allows more"),
-        ('(sys "ls")', [], "is not run"),
-        ('(save-matrix [1] "{folder}/m")', [], "run folder only"),
+        ('(sys "ls")', [], "may not run system commands"),
+        ('(save-matrix [1] "{folder}/m")', [], "only in its run folder"),
     ],
 )
 def test_what_is_refused(text, options, message, tmp_path):
