@@ -566,7 +566,7 @@ def test_weights_as_c(tmp_path):
         ("(learn -1)", "-1 is no number of times"),
         ("(run 1 1)", "patt-min and patt-max"),
         ("(perf 1)", "the first and the last pattern, or nothing"),
-        ("(setq alpha 'x) (ensemble 0 1) (set-cost-thlms 'a)", "a is no number"),
+        ("(setq alpha 'x) (ensemble 0 1) (set-cost-thlms 'a)", "a is not a number"),
         ("(hoeffding 1 3 1)", "no bound for a risk of 3"),
         ("(rank-of-max ())", "the list is empty"),
         ("(all-synapse (i) i)", "2 names are wanted first"),
