@@ -408,7 +408,7 @@ def test_list_and_help_know_every_kind() -> None:
         assert told.returncode == 0 and len(told.stdout) > 20, name
     assert "SCOPE: biases, a layer" in snsim("help", "forget-inv").stdout
     for inside, clause in (("wrap", "border"), ("steps", "epsilon"), ("shuffled", "order")):
-        assert re.search(rf"stands in .*\b{clause}\b", snsim("help", inside).stderr)
+        assert re.search(rf"it is part of .*\b{clause}\b", snsim("help", inside).stderr)
     assert "nothing is called" in snsim("help", "").stderr
 
 

@@ -41,7 +41,7 @@ def test_the_display_below_the_table(runs: Path, tmp_path: Path, monkeypatch: py
 
     def below() -> str:
         with shown.capture() as drawn:
-            shown.print(view._below())
+            shown.print(view._display())
         return drawn.get()
 
     now[0] = 130.0

@@ -565,7 +565,7 @@ def test_weights_as_c(tmp_path):
         ("(learn -1)", "expected a count of 0 or more, got -1"),
         ("(run 1 1)", "patt-min and patt-max"),
         ("(perf 1)", "the first and the last pattern, or none"),
-        ("(setq alpha 'x) (ensemble 0 1) (set-cost-thlms 'a)", "a is no number"),
+        ("(setq alpha 'x) (ensemble 0 1) (set-cost-thlms 'a)", "a is not a number"),
         ("(hoeffding 1 3 1)", "no bound exists for a risk of 3"),
         ("(rank-of-max ())", "the list is empty"),
         ("(all-synapse (i) i)", "not a list of 2 names"),

@@ -98,7 +98,7 @@ def test_words(text, expected):
 
 
 def test_what_is_refused():
-    assert "seed: a is no number" in fault("(seed 'a)")[0]
+    assert "seed: a is not a number" in fault("(seed 'a)")[0]
     assert fault("(rand 0 'a)")[1:] == (1, 9)
 
 
