@@ -342,7 +342,7 @@ def test_a_leaner_engine_is_named_where_it_would_do(tmp_path: Path) -> None:
     }
     between = f"{(need['native'] + need['torch']) // 2}B"
     code, _, err = snsim("run", path, "--engine", "torch", "--memory", between, "--out", tmp_path / "runs")
-    assert code == 1 and f"--engine native --dtype float32 needs {size_text(need['native'])} only" in err
+    assert code == 1 and f"--engine native --dtype float32 needs only {size_text(need['native'])}" in err
 
 
 def test_a_module_that_is_too_large_is_not_made(tmp_path: Path) -> None:

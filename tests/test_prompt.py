@@ -133,15 +133,15 @@ def test_an_interrupt_loses_no_whole_pass(monkeypatch: pytest.MonkeyPatch) -> No
     current = typed.session.latest
     assert current is not None
     kept = {name: value.copy() for name, value in current.last.parameters.items()}
-    real, calls = loop._finished_pass, []
+    real, calls = loop._score_pass, []
 
     def broken_off(*arguments: object) -> object:
         calls.append(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "_finished_pass", broken_off)
+    monkeypatch.setattr(loop, "_score_pass", broken_off)
     assert "the net is in its state after pass 1" in typed.say("(train-now)")
-    monkeypatch.setattr(loop, "_finished_pass", real)
+    monkeypatch.setattr(loop, "_score_pass", real)
     assert calls and all(np.array_equal(value, current.engine.parameters()[name]) for name, value in kept.items())
     typed.say("(train-now)")
     whole = Typed(TINY, "(train-now 'tiny)").session.latest
