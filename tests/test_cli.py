@@ -430,9 +430,9 @@ sys.exit(code)
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(tmp_path)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    for _ in range(2):  # the first one compiles
+    for start in (["-m", "snsim"], ["-c", code]):  # the first one compiles
         done = subprocess.run(
-            [sys.executable, "-c", code, command, "nets/lecun89.sn"],
+            [sys.executable, *start, command, "nets/lecun89.sn"],
             cwd=ROOT,
             env=environment,
             capture_output=True,
