@@ -304,7 +304,7 @@ def test_a_run_that_cannot_be_ended_is_told_and_the_others_are_not_lost(tmp_path
     )
     for _ in range(2):  # it ends in the same way when it is gone on with
         told, faults = reproduce(folder, "nets/studies/two.sn", "--passes", "2", code=1)
-        assert "diverged" in faults and "3 runs, 3 not ended" in told
+        assert "diverged" in faults and "3 runs, 3 failed" in told
     quick = report(folder)["studies"][0]["rows"][1]
     assert quick["runs"] == [] and [failure["seed"] for failure in quick["failures"]] == [1, 2, 4]
     assert "seed 4 did not finish" in (folder / "runs" / "reproduced" / "two.md").read_text()
@@ -315,7 +315,7 @@ def test_what_is_at_the_place_of_a_run_and_is_none(tmp_path: Path) -> None:
     place = folder / "runs" / "reproduced" / folders(folder)[0]
     place.mkdir(parents=True)
     told, faults = reproduce(folder, "nets/studies/two.sn", code=1)
-    assert "is not a run folder" in faults and "5 runs, 1 not ended" in told  # the others are not lost
+    assert "is not a run folder" in faults and "5 runs, 1 failed" in told  # the others are not lost
 
 
 def test_a_page_is_called_after_all_rows_that_are_asked_for_and_stays_in_its_folder(tmp_path: Path) -> None:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", required=False)
-@click.option(
-    "--data", multiple=True, metavar="NAME", help="Data set; replaces (data ...). Repeat in order of preference."
-)
+@click.option("--data", multiple=True, metavar="NAME", help="Data set; repeat in order of preference.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
 @click.option("--offline", is_flag=True, help="Never download data.")
 @click.option("--engine", metavar="NAME", help="Engine; `snsim list engine` names them. [default: as for run]")
