@@ -137,8 +137,8 @@ class OpenedRun:
             if settings["data"]["name"] not in training.data.names:
                 names = " or ".join(training.data.names)
                 raise fail(
-                    f"{self.folder / run_folder.SETTINGS} is damaged: it names the data {settings['data']['name']}, and "
-                    f"its training learns {names}",
+                    f"{self.folder / run_folder.SETTINGS} is damaged: it names the data "
+                    f"{settings['data']['name']}, and its training learns {names}",
                     hint=f"put back {names} at the name of the data",
                 )
             training = replace(training, data=replace(training.data, names=(settings["data"]["name"],)))
