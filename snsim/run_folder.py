@@ -286,7 +286,15 @@ def _figures(score: Score) -> dict[str, Any]:
         name: value if math.isfinite(value) else None  # JSON has no infinity and no NaN
         for name, value in (("loss", score.loss), ("half_mse", score.half_mse), ("mse", score.mse))
     }
-    return {**figures, "error": score.error, "misses": score.misses, "patterns": score.patterns, **rejected}
+    of_outputs = {} if score.output_misses is None else {"output_misses": list(score.output_misses)}
+    return {
+        **figures,
+        "error": score.error,
+        "misses": score.misses,
+        "patterns": score.patterns,
+        **rejected,
+        **of_outputs,
+    }
 
 
 def folder_name(name: str) -> str:

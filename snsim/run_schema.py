@@ -62,7 +62,7 @@ _FIGURE = nullable(Number())  # null: the number was not finite
 _PERCENT = Number(0, 100)
 _SCORE = Fields(
     {"loss": _FIGURE, "half_mse": _FIGURE, "mse": _FIGURE, "error": _PERCENT, "misses": _COUNT, "patterns": Whole(1)},
-    {"rejection": _PERCENT},
+    {"rejection": _PERCENT, "output_misses": Each(_COUNT, 1)},
     closed=True,
 )
 

@@ -150,6 +150,7 @@ def follow(events: Generator[Event, None, None], view: View) -> int:
             for event in events:
                 if isinstance(event, Started):
                     run = event.run
+                    report(event.warnings)
                 completed = isinstance(event, Finished) and event.completed
                 view.show(event)
         code = 0 if completed else INTERRUPTED

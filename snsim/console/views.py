@@ -13,7 +13,14 @@ from typing import Protocol
 
 from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, paint
 from snsim.escaping import for_json, for_line, for_shell
-from snsim.reports.pass_lines import named_figures, pass_headings, pass_line, published_beside_ours, summary_line
+from snsim.reports.pass_lines import (
+    all_figures,
+    output_misses_line,
+    pass_headings,
+    pass_line,
+    published_beside_ours,
+    summary_line,
+)
 from snsim.runs.run import Event, Finished, PassFinished, Started
 from snsim.text_table import shape_text
 from snsim.training.loop import PassResult, PruningResult
@@ -46,8 +53,8 @@ class JsonView:
             done = event.done
             self._last |= {
                 "pass": done.number,
-                "train": named_figures(done.train),
-                "test": None if done.test is None else named_figures(done.test),
+                "train": all_figures(done.train),
+                "test": None if done.test is None else all_figures(done.test),
             }
             if done.remaining is not None:
                 self._last["left"] = asdict(done.remaining)
@@ -184,6 +191,8 @@ def footer(started: Started, last: PassResult | None, finished: Finished) -> str
             else (f"published on {first_choice}", f"ours on {started.data}")
         )
         lines += [published_beside_ours(training.published, last.train, last.test, *headings), ""]
+    if last is not None and (misses := output_misses_line(last.train, last.test)):
+        lines += [misses, ""]
     if finished.presentations:
         speed = finished.presentations / finished.seconds if finished.seconds else 0.0
         lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} per second)")

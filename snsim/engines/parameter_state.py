@@ -115,22 +115,28 @@ class FreeWeights(WeightShapes):
         ]
         self._updates = 0
         self._last: tuple[Settings, dict[str, Any]] | None = None
+        self._frozen: list[slice] = []  # the places of the parameters with the rate 0
 
     def update(self, env: dict[str, Any], g: np.ndarray, curvatures: Mapping[str, np.ndarray]) -> None:
         """Apply the rule once: its groups in order, each computed whole before any value is assigned.
 
-        `env` is `environment(settings)`. `g` and the curvatures (by variable) are vectors like `w`.
+        `env` is `environment(settings)`. `g` and the curvatures (by variable) are vectors like `w`. A parameter with
+        the rate 0 is left out: its weights and its states keep their values.
         """
         self._updates += 1
         env["n"] = float(self._updates)
         env["g"] = g
         env.update(curvatures)
+        frozen = self._frozen
+        kept = [(vector, place, vector[place].copy()) for vector in (self.w, *self.states.values()) for place in frozen]
         for names, right_sides in self._groups:
             values = right_sides(env)
             if len(names) > 1:  # a right side may itself be what another one assigns to
                 values = tuple([np.array(value) for value in values])
             for name, value in zip(names, values):
                 env[name][:] = value
+        for vector, place, before in kept:
+            vector[place] = before
 
     def shaped(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """Return copies of the entries of a vector like `w`, by name, in the parameters' shapes."""
@@ -163,8 +169,10 @@ class FreeWeights(WeightShapes):
             return self._last[1]
         env: dict[str, Any] = {"w": self.w, **self.states}
         env.update({name: float(settings.options.get(name, default)) for name, default in self._rule.options})
+        self._frozen = []
         if "rate" in self._rule.mentions:
             env["rate"] = self._rates(settings.rates)
+            self._frozen = [place for name, place in self.places.items() if not np.any(settings.rates[name])]
         if settings.held_curvature is not None:
             env["h"] = env["h-full"] = self.flat(settings.held_curvature, "curvature")
         self._last = settings, env

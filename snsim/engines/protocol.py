@@ -70,7 +70,8 @@ class UpdateRule:
 class Settings:
     """The numbers that stay constant during one pass.
 
-    `rates` has a float, or an array of the parameter's shape, for each parameter that learns.
+    `rates` has a float, or an array of the parameter's shape, for each parameter that learns. A rate of 0 freezes a
+    parameter: an update changes neither its weights nor its states.
     """
 
     rates: Mapping[str, float | np.ndarray]

@@ -17,6 +17,22 @@ def named_figures(score: Score) -> dict[str, float]:
     return figures if score.rejection is None else {**figures, "rejection": score.rejection}
 
 
+def all_figures(score: Score) -> dict[str, object]:
+    """Return the figures of a score by name for JSON, with the misses of each output where they are counted."""
+    figures: dict[str, object] = {**named_figures(score)}
+    return figures if score.output_misses is None else {**figures, "output_misses": list(score.output_misses)}
+
+
+def output_misses_line(train: Score, test: Score | None) -> str:
+    """Return the misses of each output of the last pass as a line; "" if they are not counted."""
+    parts = [
+        f"{split} {' '.join(f'{n:,}' for n in score.output_misses)}"
+        for split, score in (("train", train), ("test", test))
+        if score is not None and score.output_misses is not None
+    ]
+    return f"misses of each output: {', '.join(parts)}" if parts else ""
+
+
 def pass_headings(with_test: bool) -> str:
     """Return the headings of the lines of `pass_line`."""
     return "pass    train loss  error %  misses" + ("     test loss  error %  misses" if with_test else "")

@@ -20,7 +20,7 @@ from snsim import run_folder
 from snsim.data.formats import within
 from snsim.data.progress import Progress as DownloadProgress
 from snsim.engines.protocol import Engine
-from snsim.errors import SnError, fail
+from snsim.errors import Fault, SnError, fail
 from snsim.network.net import Counts
 from snsim.program import Program
 from snsim.runs import provenance
@@ -58,6 +58,8 @@ class Started:
         The passes done before; more than 0 for a resumed run.
     instead : str
         Why the preferred engine is not used; "" if it is.
+    warnings : tuple of Fault
+        What is wrong with the criterion for the targets of the data.
     """
 
     run: Path
@@ -74,6 +76,7 @@ class Started:
     seed: int
     done: int = 0
     instead: str = ""
+    warnings: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -295,6 +298,7 @@ def started_event(
         seed,
         done,
         instead,
+        data.warnings,
     )
 
 

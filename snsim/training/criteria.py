@@ -27,11 +27,15 @@ class Criterion:
     right : callable
         Takes outputs and targets, float64 (patterns, outputs), and the numbers; returns bool (patterns,). Its
         docstring is the criterion's.
+    each : callable, optional
+        Takes the same and returns bool (patterns, outputs): which outputs are right. A criterion that has it is
+        reported with the misses of each output.
     """
 
     name: str
     parameters: tuple[str, ...]
     right: Right
+    each: Right | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.right.__doc__)
@@ -40,11 +44,11 @@ class Criterion:
 CRITERIA: Shelf[Criterion] = Shelf("criterion", plural="criteria", plugins="snsim.criteria", plugin_type=Criterion)
 
 
-def criterion(name: str, *parameters: str) -> Callable[[Right], Right]:
+def criterion(name: str, *parameters: str, each: Right | None = None) -> Callable[[Right], Right]:
     """Return a decorator that puts a criterion on the shelf; the docstring is its help."""
 
     def register(right: Right) -> Right:
-        CRITERIA.add(name, Criterion(name, parameters, right), " ".join((right.__doc__ or "").split()))
+        CRITERIA.add(name, Criterion(name, parameters, right, each), " ".join((right.__doc__ or "").split()))
         return right
 
     return register
@@ -84,4 +88,19 @@ def right_by_zones(x: np.ndarray, d: np.ndarray, low: float, high: float) -> np.
 def right_by_hamming(x: np.ndarray, d: np.ndarray, margin: float) -> np.ndarray:
     """Require every |d-x| to be at most M."""
     right: np.ndarray = np.all(np.abs(d - x) <= margin, axis=1)
+    return right
+
+
+def _right_labels(x: np.ndarray, d: np.ndarray, threshold: float) -> np.ndarray:
+    right: np.ndarray = ((d > threshold) & (x > threshold)) | ((d <= threshold) & (x < threshold))
+    return right
+
+
+@criterion("labels", "T", each=_right_labels)
+def right_by_labels(x: np.ndarray, d: np.ndarray, threshold: float) -> np.ndarray:
+    """Require every output on the side of T where its target is: for several labels a pattern, such as 0 and 1, T 0.5.
+
+    An output of exactly T is wrong. The misses of each output are reported too.
+    """
+    right: np.ndarray = np.all(_right_labels(x, d, threshold), axis=1)
     return right

@@ -9,8 +9,9 @@ import numpy as np
 from snsim.data import patterns as transform
 from snsim.data.examples import Examples, Split
 from snsim.data.formats import within
-from snsim.errors import Span, fail
+from snsim.errors import Fault, Span, fail
 from snsim.network.clauses import DEFAULT
+from snsim.training.criterion_check import criterion_warnings
 from snsim.training.spec import Training
 
 _SCALE_HINT = "scale the numbers down, or run with --dtype float64"
@@ -40,6 +41,7 @@ class PreparedData:
     shape: tuple[int, ...]
     train: Patterns
     test: Patterns | None
+    warnings: tuple[Fault, ...] = ()  # about the criterion and targets that are not in the text
 
 
 def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float64) -> PreparedData:
@@ -68,7 +70,10 @@ def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type 
     test = None
     if selected.test is not None and len(selected.test):
         test = _make_patterns(training, examples, selected.test, span, dtype)
-    return PreparedData(examples.name, examples.digest, examples.origin, selected.shape, train, test)
+    warnings: list[Fault] = []
+    if training.data.targets is None:  # the reader of the text has checked those that stand in it
+        warnings = criterion_warnings(training.criterion, train.targets, net.layers[-1], training.span_of("correct"))
+    return PreparedData(examples.name, examples.digest, examples.origin, selected.shape, train, test, tuple(warnings))
 
 
 def _make_patterns(

@@ -12,6 +12,7 @@ from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import compute_outputs
 from snsim.training.rejection import least_rejection
 
+_MOST_OUTPUTS = 1000  # whose misses are counted one by one
 REJECTION_ERROR = 1.0  # percent of the accepted patterns: the requirement of LeCun et al. 1989
 
 
@@ -22,7 +23,8 @@ class Score:
     `loss` is the mean over the patterns of the stated cost, `half_mse` that of 1/2 sum (d-x)^2 / n (SN's error),
     `mse` that of sum (d-x)^2 / n; `error` is the percentage of patterns that are wrong, and `misses` their number.
     `rejection` is the smallest percentage to reject, by the two most active outputs, for 1 % error on the rest (LeCun
-    et al. 1989); None if the most active output does not tell the class.
+    et al. 1989); None if the most active output does not tell the class. `output_misses` counts for each output the
+    patterns that are wrong at it; None unless the criterion judges each output, and there are at most 1,000.
     """
 
     loss: float
@@ -32,6 +34,7 @@ class Score:
     misses: int
     patterns: int
     rejection: float | None = None
+    output_misses: tuple[int, ...] | None = None
 
 
 def mean_cost(cost: Cost, x: np.ndarray, d: np.ndarray) -> float:
@@ -58,7 +61,9 @@ def score_outputs(outputs: np.ndarray, targets: np.ndarray, cost: Cost, rule: tu
         rejected = (
             least_rejection(x, d, REJECTION_ERROR).percent if name == "max" and x.shape[1] > 1 and len(x) else None
         )
-        return Score(mean_cost(cost, x, d), mse / 2, mse, 100 * misses / len(x), misses, len(x), rejected)
+        each = CRITERIA.get(name).each if x.shape[1] <= _MOST_OUTPUTS else None
+        of_outputs = None if each is None else tuple(int(n) for n in (~each(x, d, *numbers)).sum(axis=0))
+        return Score(mean_cost(cost, x, d), mse / 2, mse, 100 * misses / len(x), misses, len(x), rejected, of_outputs)
 
 
 def score_engine(

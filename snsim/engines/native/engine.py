@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from snsim.engines.folding import fold_rule, is_idle
 from snsim.engines.native import jit
 from snsim.engines.native.forward_mode import TangentCode, tangent_weights
 from snsim.engines.native.layout import ParameterCells, aligned_block, state_region
@@ -78,7 +77,6 @@ class NativeEngine:
         self._filled = 0
         self._updates = 0
         self._compiled: dict[object, _CompiledCode] = {}
-        self._freezes: dict[tuple[str, ...], bool] = {}
         self._tangents: TangentCode | None = None  # made on first use
         self._last: tuple[Settings, GatedAndNoisy, _CompiledCode, np.ndarray] | None = None
         self._grow()
@@ -190,11 +188,8 @@ class NativeEngine:
             for name, default in self.rule.options
             if name not in self._constants and settings.options.get(name, default) == 0
         )
-        if zeros not in self._freezes:  # whether a rate of 0 changes nothing: asked each pass, the same for all
-            self._freezes[zeros] = is_idle(fold_rule(self.rule, {**self._constants, "rate": 0.0}, zeros))
-        freezes = self._freezes[zeros]
         rate_kinds = tuple(
-            (name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 and freezes else "number")
+            (name, "array" if isinstance(rate, np.ndarray) else "zero" if rate == 0 else "number")
             for name, rate in rates.items()
         )
         return CodeVariant(

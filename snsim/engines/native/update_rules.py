@@ -149,8 +149,9 @@ class UpdateCode:
         self._uniform_places: dict[Expression, Address] = {}
         self._results: dict[str, tuple[dict[str, Expression], list[Expression]]] = {}
         for name, rate in variant.rates:
-            constants = {**dict(variant.constants), **({"rate": 0.0} if rate == "zero" else {})}
-            results = fold_rule(rule, constants, variant.zeros)
+            if rate == "zero":  # frozen, whatever the state of the rule
+                continue
+            results = fold_rule(rule, dict(variant.constants), variant.zeros)
             if is_idle(results):
                 continue
             uniform = frozenset({"n", *self.options, *(["rate"] if rate == "number" else [])})

@@ -14,6 +14,7 @@ from snsim.language.forms import Node
 from snsim.network.clauses import DEFAULT, STATED, Clause, Plain, make_node, read_arguments, read_name, select_clauses
 from snsim.network.net import Net
 from snsim.registry import Shelf
+from snsim.training.criterion_check import criterion_warnings
 from snsim.training.forms import data_clauses
 from snsim.training.forms.costs import CostDefinition, check_sums, read_cost, remember_broken
 from snsim.training.forms.stage_clauses import PRUNE
@@ -282,7 +283,7 @@ def _build_training(
     targets = _read_targets(form, data)
     cost = _read_cost(form, costs, data, targets)
     correct = data_clauses.read_correct(form.node("correct") or form.default("correct", "max"), faults)
-    _warn_of_one_output(form, correct)
+    _check_criterion(form, correct, data)
     fan_in = data_clauses.read_choice(
         form.node("fan-in") or form.default("fan-in", "lines"),
         ("lines", "weights"),
@@ -373,17 +374,14 @@ def _read_cost(
     return cost
 
 
-def _warn_of_one_output(form: _MergedForm, correct: tuple[str, tuple[float, ...]] | None) -> None:
+def _check_criterion(form: _MergedForm, correct: tuple[str, tuple[float, ...]] | None, data: DataChoice | None) -> None:
+    """Warn of a criterion that does not fit the targets in the text; those of files are checked when they are read."""
     net = form.context.net
-    if correct is not None and correct[0] == "max" and net is not None and net.layers[-1].units == 1:
-        form.warnings.append(
-            Fault(
-                "with one output the largest is always right, so (correct max) will report no misses",
-                form.singles["correct"].node.span,
-                hint="write (correct quadrant)",
-                severity="warning",
-            )
-        )
+    if correct is None or net is None or data is None or data.targets is None:
+        return
+    if data.targets.shape[1] == net.layers[-1].units:
+        at = form.singles["correct"].node.span
+        form.warnings += criterion_warnings(correct, data.targets, net.layers[-1], at)
 
 
 def _read_initial(form: _MergedForm) -> str | None:

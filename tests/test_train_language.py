@@ -1,0 +1,229 @@
+"""What a training may say beyond the clauses of 1989: criteria that fit their targets, frozen layers.
+
+Expected values come from PyTorch, scikit-learn's definitions written out, or a second engine.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tiny_run import snsim
+
+from snsim.data.examples import Examples, Split
+from snsim.data.patterns import from_matrices
+from snsim.errors import Source
+from snsim.network.net import Layer
+from snsim.program import Program, read_program
+from snsim.training.choose_engine import build_engine
+from snsim.training.criteria import CRITERIA
+from snsim.training.criterion_check import criterion_warnings
+from snsim.training.initial import initial_weights
+from snsim.training.loop import PassResult, train
+from snsim.training.prepare import prepare_data
+from snsim.training.spec import Training
+
+ENGINES = ("reference", "native", "torch")
+NET = """(net n (default (nlf NLF)) (layer input 2) (layer h 3) (layer output 2) (connect input h (full))
+  (connect h output (full)))
+(train n (data (examples [[0.5 -1][1 0.25][-0.75 0.5]] [[1 -1][-1 1][1 1]])) CLAUSES)"""
+
+
+def program(clauses: str, nlf: str = "tanh", text: str = NET) -> Program:
+    return read_program(Source("t.sn", text.replace("NLF", nlf).replace("CLAUSES", clauses)), port=io.StringIO())
+
+
+def training(clauses: str, nlf: str = "tanh") -> Training:
+    return program(clauses, nlf).trainings.get("n")
+
+
+def passes(chosen: Training, engine: str, dtype: str = "float64", seed: int = 1) -> list[PassResult]:
+    data = prepare_data(chosen, from_matrices(chosen.data.inputs, chosen.data.targets), dtype)  # type: ignore[arg-type]
+    made = build_engine(chosen, chosen.stages[0], engine, dtype)
+    made.load_parameters(initial_weights(chosen, seed))
+    return list(train(chosen, data, made, seed))
+
+
+# ---- Criteria ----------------------------------------------------------------------------------------------------
+
+
+def output(units: int, nlf: str = "tanh") -> Layer:
+    text = f"(net n (layer input 1) (layer output {units} (nlf {nlf})) (connect input output (full)))"
+    return read_program(Source("n.sn", text), port=io.StringIO()).nets.get("n").layers[-1]
+
+
+XOR = [[0], [1], [1], [0]]
+SIGNS = [[-1], [1], [1], [-1]]
+SEVERAL = [[1, 1, -1, -1], [-1, 1, 1, -1], [1, -1, -1, 1]]
+
+WARNINGS: list[tuple[str, list[list[float]], str, str | None, str]] = [  # criterion, targets, nlf; sentence, hint
+    ("max", XOR, "sigmoid", "with one output the largest is always right", "(correct labels 0.5)"),
+    ("max", SIGNS, "tanh", "with one output the largest is always right", "(correct quadrant)"),
+    ("max", [[0.3], [0.4], [0.9]], "linear", "with one output", "(correct hamming 0.06)"),
+    ("quadrant", XOR, "sigmoid", "the same outputs, 0.5, are right for all 4", "(correct labels 0.5)"),
+    ("hamming 0.5", XOR, "sigmoid", "the same outputs, 0.5, are right for all 4", "(correct labels 0.5)"),
+    ("labels 2", XOR, "sigmoid", "the same outputs, 0.5, are right for all 4", "(correct labels 0.5)"),
+    ("quadrant", [[0, 1], [1, -1]], "tanh", "whose target is 0: 1 of 4 targets", "(correct max)"),
+    ("max", SEVERAL, "tanh", "3 of 3 patterns, the first of them pattern 0, have several", "(correct quadrant)"),
+    (
+        "max",
+        [[1, 0], [1, 1], [0, 0]],
+        "sigmoid",
+        "2 of 3 patterns, the first of them pattern 1",
+        "(correct labels 0.5)",
+    ),
+    ("quadrant", [[-1, 1], [1, -1]], "sigmoid", "never be met from outputs between 0 and 1: 2 of 2", "(correct max)"),
+    ("hamming 0.2", [[-1, 1], [1, -1]], "relu", "never be met from outputs between 0 and inf", "(correct max)"),
+    ("lms 0", [[0, 1], [1, 0]], "linear", "(correct lms 0) can never be met: 2 of 2", "(correct max)"),
+    ("max", [[1, -1], [-1, 1]], "sigmoid", None, ""),
+    ("quadrant", SIGNS, "tanh", None, ""),
+    ("sgn 0.5 0.5", XOR, "sigmoid", None, ""),
+    ("lms 0.25", XOR, "sigmoid", None, ""),
+    ("lms 0.2", [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "sn-tanh", None, ""),
+    ("quadrant", [[1, 1], [1, 1]], "tanh", None, ""),
+]
+
+
+def rule_of(text: str) -> tuple[str, tuple[float, ...]]:
+    name, *numbers = text.split()
+    return name, tuple(map(float, numbers))
+
+
+@pytest.mark.parametrize(("correct", "targets", "nlf", "sentence", "hint"), WARNINGS)
+def test_a_criterion_that_does_not_fit_its_targets_is_warned_of(
+    correct: str, targets: list[list[float]], nlf: str, sentence: str | None, hint: str
+) -> None:
+    found = criterion_warnings(rule_of(correct), np.array(targets, float), output(len(targets[0]), nlf), None)
+    assert len(found) == (sentence is not None)
+    for fault in found:
+        assert str(sentence) in fault.message and hint in fault.hint and fault.severity == "warning"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 3)), elements=st.sampled_from([-1, 0, 0.5, 1, 3])),
+    st.sampled_from(["max", "quadrant", "lms 0.1", "hamming 0.5", "sgn 0 0", "sgn -0.5 0.5", "labels 0.5"]),
+    st.sampled_from(["tanh", "sigmoid", "relu", "linear"]),
+)
+def test_a_hint_that_names_a_criterion_helps(targets: np.ndarray, correct: str, nlf: str) -> None:
+    layer = output(targets.shape[1], nlf)
+    for fault in criterion_warnings(rule_of(correct), targets, layer, None):
+        named = re.fullmatch(r"write \(correct (.*)\)", fault.hint)
+        assert named or "no criterion fits these targets" in fault.hint
+        if named:
+            better = rule_of(named[1])
+            assert criterion_warnings(better, targets, layer, None) == []
+            if len(np.unique(targets, axis=0)) > 1:  # what the hint promises: no answer is right for everything
+                middle = np.broadcast_to(targets.mean(axis=0), targets.shape)
+                assert not CRITERIA.get(better[0]).right(middle, targets, *better[1]).all()
+
+
+def test_targets_of_files_are_checked_when_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savetxt(tmp_path / "x", [[0, 0], [0, 1], [1, 0], [1, 1]])
+    np.savetxt(tmp_path / "d", np.array(XOR, float) * [[1.0, 1.0]])
+    text = NET.replace("(examples [[0.5 -1][1 0.25][-0.75 0.5]] [[1 -1][-1 1][1 1]])", '(patterns "x" "d")')
+    (tmp_path / "t.sn").write_text(
+        text.replace("NLF", "sigmoid").replace("CLAUSES", "(correct quadrant) (epsilon 0.1) (passes 1)")
+    )
+    for view in ("--json", "--quiet"):
+        code, _, err = snsim("run", "t.sn", view)
+        assert code == 0 and "cannot tell these targets apart" in err and "(correct labels 0.5)" in err
+    pictures = Examples("labels", Split(np.ones((2, 2)), np.array([0, 1])), None, 2, digest="0")
+    named = replace(training("(correct quadrant) (epsilon 1) (passes 1)"), targets=(0.0, 1.0))
+    named = replace(named, data=replace(named.data, inputs=None, targets=None, names=("digits",)))
+    (warning,) = prepare_data(named, pictures).warnings
+    assert "(correct quadrant) cannot tell these targets apart" in warning.message and "(correct max)" in warning.hint
+
+
+def test_several_labels_are_counted_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subset accuracy, and the Hamming loss of each column, as for multilabel targets in scikit-learn."""
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(4)
+    x, d = draw.normal(size=(50, 3)), (draw.random((50, 3)) > 0.5).astype(float)
+    wrong = (x > 0.2) != (d > 0.2)
+    labels = CRITERIA.get("labels")
+    assert np.array_equal(labels.right(x, d, 0.2), ~wrong.any(axis=1)) and labels.each is not None
+    (tmp_path / "t.sn").write_text(
+        NET.replace("NLF", "tanh").replace("CLAUSES", "(correct labels 0) (epsilon 0.1) (passes 2)")
+    )
+    code, out, err = snsim("run", "t.sn", "--json")
+    assert code == 0, err
+    last = json.loads(out.splitlines()[-2])["train"]
+    logged = json.loads((tmp_path / "runs/n/passes.jsonl").read_text().splitlines()[-1])["train"]
+    _, _, module_outputs = _outputs(tmp_path / "runs/n")
+    misses = ((module_outputs > 0) != (np.array([[1, -1], [-1, 1], [1, 1]]) > 0)).sum(axis=0).tolist()
+    assert last["output_misses"] == logged["output_misses"] == misses
+    assert "misses of each output: train" in snsim("run", "t.sn")[1]
+    assert snsim("report", "runs/n")[0] == 0
+
+
+def _outputs(folder: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """The weights of a run of NET, its inputs, and its outputs by PyTorch."""
+    from safetensors.torch import load_file
+
+    w = {name: value.double() for name, value in load_file(folder / "weights.safetensors").items()}
+    x = torch.tensor([[0.5, -1], [1, 0.25], [-0.75, 0.5]], dtype=torch.float64)
+    hidden = torch.tanh(x @ w["input-h.weight"] + w["h.bias"])
+    return w, x.numpy(), torch.tanh(hidden @ w["h-output.weight"] + w["output.bias"]).numpy()
+
+
+# ---- Freezing ----------------------------------------------------------------------------------------------------
+
+RULES = ["sgd (alpha 0.9)", "lm (alpha 0.9)", "newton (alpha 0.5)", "adamw (decay 0.1)", "sgd (alpha 0.5) (decay 0.1)"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rate_of_0_freezes_weights_and_states_of_every_rule(rule: str) -> None:
+    """Momentum waits while a layer is frozen, as in PyTorch for parameters without a gradient; no engine differs."""
+    chosen = training(
+        f"(update {rule}) (epsilon 0.05) (stage (passes 2)) (stage (epsilon 0 h) (epsilon 0 (bias output)) (passes 2)) "
+        "(stage (epsilon 0.05 h) (epsilon 0.05 (bias output)) (passes 2))"
+    )
+    by_engine = {engine: passes(chosen, engine) for engine in ENGINES}
+    for results in by_engine.values():
+        before, frozen, after = (results[k].snapshot for k in (1, 3, 5))
+        for name in before.parameters:
+            moves = name == "h-output.weight"
+            assert (frozen.parameters[name] != before.parameters[name]).any() == moves
+            assert (after.parameters[name] != before.parameters[name]).all()
+            for key, value in frozen.state.items():
+                if key.startswith(f"{name}/"):
+                    assert np.array_equal(value, before.state[key]) or moves
+        for name, value in after.parameters.items():
+            assert value == pytest.approx(by_engine["reference"][5].snapshot.parameters[name], rel=1e-9, abs=1e-12)
+
+
+def test_frozen_momentum_is_that_of_pytorch() -> None:
+    chosen = training(
+        "(update sgd (alpha 0.5)) (epsilon 0.1) (cost lms) (stage (passes 1)) (stage (epsilon 0 h) (passes 2)) "
+        "(stage (epsilon 0.1 h) (passes 1))"
+    )
+    x, d = (torch.tensor(rows) for rows in (chosen.data.inputs, chosen.data.targets))
+    w = {name: torch.tensor(value, requires_grad=True) for name, value in initial_weights(chosen, 1).items()}
+    # dampening 0.5 is (1 - alpha); PyTorch's first step has none, so a step with gradient 0 comes before it
+    optimizer = torch.optim.SGD(list(w.values()), lr=0.1, momentum=0.5, dampening=0.5)
+    for weight in w.values():
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    for number in range(4):
+        for k in range(3):
+            optimizer.zero_grad(set_to_none=True)
+            hidden = torch.tanh(x[k] @ w["input-h.weight"] + w["h.bias"])
+            (0.5 * (torch.tanh(hidden @ w["h-output.weight"] + w["output.bias"]) - d[k]) ** 2).sum().backward()
+            if number in (1, 2):
+                w["input-h.weight"].grad = w["h.bias"].grad = None
+            optimizer.step()
+    for engine in ENGINES:
+        for name, value in passes(chosen, engine)[-1].snapshot.parameters.items():
+            assert value == pytest.approx(w[name].detach().numpy(), rel=1e-12)
