@@ -18,6 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from safetensors.numpy import load_file
 from tiny_run import snsim
 
 from snsim.data.examples import Examples, Split
@@ -227,3 +228,68 @@ def test_frozen_momentum_is_that_of_pytorch() -> None:
     for engine in ENGINES:
         for name, value in passes(chosen, engine)[-1].snapshot.parameters.items():
             assert value == pytest.approx(w[name].detach().numpy(), rel=1e-12)
+
+
+# ---- Initial weights of a part of the net ------------------------------------------------------------------------
+
+
+def test_a_file_gives_the_weights_of_some_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are the ones that the same seed draws without the file; other names in the file do no harm."""
+    monkeypatch.chdir(tmp_path)
+    stated = {"hw": np.arange(6.0).reshape(2, 3), "h.bias": np.ones(3), "elsewhere": np.zeros(7), "outputw": np.ones(2)}
+    np.savez("h.npz", **stated)  # type: ignore[arg-type]
+    clauses = "(epsilon 0) (passes 1) (forget 2 output)"
+    drawn = initial_weights(training(clauses), 5)
+    wanted = {**drawn, "input-h.weight": stated["hw"], "h.bias": stated["h.bias"]}
+    only_weights = {**drawn, "input-h.weight": stated["hw"]}
+    for places, expected in (
+        ("h", wanted),
+        ("(connect input h)", only_weights),
+        ("(bias h) (connect input h)", wanted),
+    ):
+        Path("t.sn").write_text(NET.replace("NLF", "tanh").replace("CLAUSES", f'{clauses} (initial "h.npz" {places})'))
+        shown = snsim("show", "t.sn")[1]
+        assert f'(initial "h.npz" {places})' in " ".join(shown.split()) and "(forget 2 output)" in " ".join(
+            shown.split()
+        )
+        code, _, err = snsim(
+            "run", "t.sn", "--seed", "5", "--dtype", "float64", "--out", tmp_path / places[:2], "--quiet"
+        )
+        assert code == 0, err
+        (run,) = (tmp_path / places[:2]).iterdir()
+        assert snsim("fmt", "--check", "t.sn")[0] in (0, 1)
+        found = load_file(run / "weights.safetensors")
+        for name, value in expected.items():
+            assert np.array_equal(found[name], value), name
+
+
+PART_FAULTS = [
+    ('(initial "h.npz" output)', "h.npz is 2, h-output.weight is 3 x 2"),
+    ('(initial "h.npz" h output)', "h.npz has no array for output.bias, 2"),
+    ('(initial "h.npz" hidden)', 'net n has no layer "hidden"'),
+    ('(initial "h.npz" h h)', "the initial weights of h are stated twice"),
+    ('(initial "h.npz" h) (forget 1 (bias h))', "(forget ...) has no effect: (initial ...) gives these weights"),
+    ('(initial "h.npz") (forget 1)', "(forget ...) has no effect: (initial ...) gives these weights"),
+    ('(initial "h.npz" 3)', "a scope is biases, a layer"),
+]
+
+
+@pytest.mark.parametrize(("clauses", "sentence"), PART_FAULTS)
+def test_a_file_for_some_places_has_to_hold_them(
+    clauses: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("h.npz", hw=np.zeros((2, 3)), hb=np.zeros(3), outputw=np.ones(2))
+    Path("t.sn").write_text(NET.replace("NLF", "tanh").replace("CLAUSES", f"(epsilon 0) (passes 1) {clauses}"))
+    code, _, err = snsim("run", "t.sn", "--quiet")
+    assert code == 1 and sentence in err and "hint:" in err
+
+
+def test_initial_places_are_inherited() -> None:
+    text = (
+        NET
+        + '(train m (like n) (forget 2 output)) (train o (like n) (forget 3 h)) (train p (like n) (initial "g" output))'
+    )
+    found = program('(epsilon 1) (passes 1) (initial "f" h)', text=text).trainings
+    assert [found.get(name).initial_file for name in "nmop"] == ["f", "f", None, "g"]
+    assert [len(found.get(name).initial_scopes) for name in "nmop"] == [1, 1, 0, 1]

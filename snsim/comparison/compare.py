@@ -30,8 +30,7 @@ from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import choose_engine
 from snsim.training.choose_engine import build_engine
-from snsim.training.initial import initial_weights
-from snsim.training.initial_files import load_initial
+from snsim.training.initial_files import starting_weights
 from snsim.training.memory_need import PatternCounts, engine_memory
 from snsim.training.prepare import PreparedData, prepare_data
 from snsim.training.schedule import constant_value
@@ -261,7 +260,7 @@ def _prepare_start(
     )
     if instead:
         say(instead)
-    weights = initial_weights(training, seed) if file is None else load_initial(file, training.net, dtype=options.dtype)
+    weights = starting_weights(training, seed, file, options.dtype, options.initial is not None)
     return _Start(training, prepared, engine, seed, weights)
 
 

@@ -23,8 +23,7 @@ from snsim.runs.run import choose_engine
 from snsim.training.choose_engine import build_engine
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import compute_outputs
-from snsim.training.initial import initial_weights
-from snsim.training.initial_files import load_initial
+from snsim.training.initial_files import starting_weights
 from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events
 from snsim.training.prepare import Patterns, prepare_data
 from snsim.training.schedule import fit_stages, stage_of_pass
@@ -52,11 +51,7 @@ class CurrentTraining:
         self.data = prepare_data(training, examples, options.dtype)
         self.engine, self.instead = choose_engine(training, options, self.data)
         file = initial_file(program, training, options)
-        self.engine.load_parameters(
-            initial_weights(training, seed)
-            if file is None
-            else load_initial(file, training.net, training.span_of("initial"), options.dtype)
-        )
+        self.engine.load_parameters(starting_weights(training, seed, file, options.dtype, options.initial is not None))
         self.last = Snapshot(0, self._learning(), self.engine.state(), {})
         self.lines: list[Mapping[str, Any]] = []  # one for each pass, in the format of a run folder
         self.at = ("train" if self.data.test is None else "test", 0)

@@ -28,8 +28,8 @@ from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options, Say, overridden, run_name
 from snsim.training.choose_engine import build_engine, build_engine_for_pass, preferred_engines
-from snsim.training.initial import INITIALISERS, initial_weights
-from snsim.training.initial_files import load_initial
+from snsim.training.initial import INITIALISERS
+from snsim.training.initial_files import starting_weights
 from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.prepare import PreparedData, prepare_data
@@ -251,13 +251,10 @@ def engine_for_resume(
 
 
 def _weights(training: Training, seed: int, options: Options, source_folder: SourceFolder) -> dict[str, np.ndarray]:
-    if options.initial is not None:
-        return load_initial(options.initial, training.net, dtype=options.dtype)
-    if training.initial_file is not None:
-        span = training.span_of("initial")
-        file = source_folder.file(training.initial_file, span, data_folders(options))
-        return load_initial(file, training.net, span, options.dtype)
-    weights = initial_weights(training, seed)
+    file = options.initial
+    if file is None and training.initial_file is not None:
+        file = source_folder.file(training.initial_file, training.span_of("initial"), data_folders(options))
+    weights = starting_weights(training, seed, file, options.dtype, options.initial is not None)
     for name, values in weights.items():
         within(
             values,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +14,54 @@ from snsim.data.formats import within
 from snsim.errors import Fault, SnError, Span, fail
 from snsim.input_files import shown
 from snsim.network.net import Net, Parameter
-from snsim.training.initial import initial_gains
+from snsim.training.initial import initial_gains, initial_weights
+from snsim.training.parameter_scopes import scopes_of
+from snsim.training.spec import Training
 
 KEYS = (
     "valid keys: parameter names of snsim or of its torch module, or NAMEw and NAMEb, where NAME is a layer or the "
     "beginning of its name"
 )
 _BYTES_A_NUMBER = 8
+_MOST_OF_ANY_NET = 1 << 33  # bytes of a file from which only some arrays are read
 _SLACK = 1 << 20  # bytes allowed for names and headers, and for arrays that do not belong in the file
 
 
+def starting_weights(
+    training: Training, seed: int, file: Path | None, dtype: np.dtype | type | str, replaced: bool = False
+) -> dict[str, np.ndarray]:
+    """Return the initial weights of a run by parameter name, float64: those of a file, or drawn ones.
+
+    With `(initial "FILE" SCOPE ...)` the weights of these scopes come from `file`, and the others are those that the
+    run would draw without it. `replaced` tells that `file` is that of `--initial`, which gives every weight.
+    """
+    net = training.net
+    if file is None:
+        return initial_weights(training, seed)
+    if replaced:
+        return load_initial(file, net, dtype=dtype)
+    span = training.span_of("initial")
+    if not training.initial_scopes:
+        return load_initial(file, net, span, dtype)
+    scopes = set(training.initial_scopes)
+    named = {p.name for p in net.parameters if p.learns and not scopes.isdisjoint(scopes_of(p))}
+    return {**initial_weights(training, seed), **load_initial(file, net, span, dtype, named)}
+
+
 def load_initial(
-    path: Path, net: Net, span: Span | None = None, dtype: np.dtype | type | str = np.float64
+    path: Path,
+    net: Net,
+    span: Span | None = None,
+    dtype: np.dtype | type | str = np.float64,
+    only: Container[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the weights in a file for every parameter of the net that learns, float64.
 
     Keys are parameter names of snsim, those of the module of `snsim.load` (`_` for a hyphen), or NAMEw (the weights
     that enter layer NAME) and NAMEb (its bias). NAME may be in any case, or a unique prefix. Windows have the order
     (target map, source maps of the table ascending, row, column), full connections (inputs, outputs). Gains without a
-    key are the norms of their weights. `dtype` is the type of the engine.
+    key are the norms of their weights. `dtype` is the type of the engine. With `only`, the names of some parameters,
+    the result has these alone, and the file may hold anything else besides.
 
     Raises
     ------
@@ -40,30 +69,42 @@ def load_initial(
         For every key that matches no parameter, every parameter without a key, every shape that differs, and the
         first array with numbers that are not finite in `dtype`.
     """
-    learning = {p.name: p for p in net.parameters if p.learns}
+    everything = {p.name: p for p in net.parameters if p.learns}
+    learning = {name: p for name, p in everything.items() if only is None or name in only}
     numbers = sum(math.prod(p.shape) for p in learning.values())
     with open_arrays(
         path,
-        _BYTES_A_NUMBER * numbers + _SLACK,
+        _MOST_OF_ANY_NET if only is not None else _BYTES_A_NUMBER * numbers + _SLACK,
         span,
         f"a file of the {numbers:,} weights of {net.name}",
         "give the npz or safetensors file of this net",
     ) as file:
-        keys = _keys_of(file, net, learning, span)
+        keys = _keys_of(file, net, everything, learning, span)
         weights = {name: _finite_array(file, key, learning[name], dtype, span) for name, key in keys.items()}
     weights |= {p.name: initial_gains(net, p, weights) for p in learning.values() if p.name not in weights}
     return {name: weights[name] for name in learning}
 
 
-def _keys_of(file: ArrayFile, net: Net, learning: Mapping[str, Parameter], span: Span | None) -> dict[str, str]:
-    """Return the key of each parameter in the file; raise SnError with all mismatches, known from the headers alone."""
+def _keys_of(
+    file: ArrayFile,
+    net: Net,
+    everything: Mapping[str, Parameter],
+    learning: Mapping[str, Parameter],
+    span: Span | None,
+) -> dict[str, str]:
+    """Return the key of each parameter in the file; raise SnError with all mismatches, known from the headers alone.
+
+    `learning` are the parameters to read, of `everything` that learns. If they are fewer, other keys are allowed.
+    """
     faults: list[Fault] = []
     keys: dict[str, str] = {}
     by_torch_name: dict[str, list[str]] = {}
-    for learned in learning:
+    for learned in everything:
         by_torch_name.setdefault(_torch_name(learned), []).append(learned)
     for key, header in file.headers.items():
-        name, why = _parameter_for(key, net, learning, by_torch_name)
+        name, why = _parameter_for(key, net, everything, by_torch_name)
+        if name not in learning and len(learning) < len(everything):
+            continue
         if name is None:
             faults.append(Fault(f"{_array_text(file, key)} {why}", span, hint=KEYS))
         elif name in keys:

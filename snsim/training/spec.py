@@ -93,6 +93,7 @@ class Training:
     targets: tuple[float, float] = (-1.0, 1.0)  # off, on
     fan_in: str = "lines"
     initial_file: str | None = None
+    initial_scopes: tuple[Scope, ...] = ()  # what comes from the file; () for all weights
     ensemble: tuple[int, int] | None = None  # first and last pattern, both included, as in SN
     test_set: tuple[int, int] | None = None
     frame: tuple[int, int, float] | None = None

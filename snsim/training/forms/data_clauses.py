@@ -208,8 +208,8 @@ def read_correct(node: Node, faults: Faults) -> tuple[str, tuple[float, ...]] | 
 
 
 def read_file(node: Node, faults: Faults) -> str | None:
-    """Read `(initial "FILE")`: return the path; None after a fault."""
-    args = read_arguments(node, 1, 1, '(initial "FILE")', faults)
+    """Read the file of `(initial "FILE" SCOPE ...)`: return the path; None after a fault."""
+    args = read_arguments(node, 1, None, '(initial "FILE" SCOPE ...)', faults)
     if args is None:
         return None
     if not isinstance(args[0].value, str):

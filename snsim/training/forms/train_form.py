@@ -29,9 +29,17 @@ from snsim.training.forms.stage_form import (
     refuse_epsi,
 )
 from snsim.training.forms.update_rules import UpdateDefinition, read_update
-from snsim.training.forms.values_and_scopes import Family, read_constant, read_family
+from snsim.training.forms.values_and_scopes import (
+    Family,
+    read_constant,
+    read_family,
+    read_scope,
+    scope_problem,
+    scope_text,
+)
 from snsim.training.initial import INITIALISERS
-from snsim.training.spec import DataChoice, Stage, Training
+from snsim.training.parameter_scopes import scopes_of
+from snsim.training.spec import DataChoice, Scope, Stage, Training
 
 # The clauses of `train` with their syntax and help line, in the order of the complete form: first these, then the
 # initial distributions, then _AFTER_INITIAL.
@@ -48,7 +56,11 @@ _BEFORE_INITIAL = (
 )
 _AFTER_INITIAL = (
     ("fan-in", "(fan-in lines) or (fan-in weights)", "whether F counts the bias (lines, as in SN) or not (weights)"),
-    ("initial", '(initial "FILE")', "initial weights from an npz or safetensors file"),
+    (
+        "initial",
+        '(initial "FILE" SCOPE ...)',
+        "initial weights from an npz or safetensors file: all, or those of SCOPEs",
+    ),
     ("update", "(update NAME (option VALUE) ... (curvature N))", "the update rule; default sgd"),
     ("epsilon", "(epsilon VALUE SCOPE ...)", "the learning rate; 0 freezes"),
     ("epsi-sqrt", "(epsi-sqrt VALUE SCOPE ...)", "learning rate VALUE/sqrt F"),
@@ -290,7 +302,7 @@ def _build_training(
         "(fan-in lines) or (fan-in weights)",
         faults,
     )
-    initial_file = _read_initial(form)
+    initial_file, initial_scopes = _read_initial(form)
     top_clauses = ClausesInForce(
         {word: form.singles[word] for word in SINGLE_WORDS if word in form.singles}, form.rates
     )
@@ -316,6 +328,7 @@ def _build_training(
         targets=targets or (-1.0, 1.0),
         fan_in=fan_in,
         initial_file=initial_file,
+        initial_scopes=initial_scopes,
         ensemble=ranges.get("ensemble"),
         test_set=ranges.get("test-set"),
         frame=frame,
@@ -384,24 +397,72 @@ def _check_criterion(form: _MergedForm, correct: tuple[str, tuple[float, ...]] |
         form.warnings += criterion_warnings(correct, data.targets, net.layers[-1], at)
 
 
-def _read_initial(form: _MergedForm) -> str | None:
-    """Return the file of initial weights, which replaces all distributions; None after adding the default one."""
-    node = form.node("initial")
-    if node is not None and form.singles["initial"].origin != STATED and _states_initial(form):
+def _read_initial(form: _MergedForm) -> tuple[str | None, tuple[Scope, ...]]:
+    """Return the file of initial weights and the scopes that it is for, () for all weights.
+
+    A file for all weights replaces all distributions. Otherwise the default one is added to those that are stated.
+    """
+    node, context = form.node("initial"), form.context
+    scopes: tuple[Scope, ...] = ()
+    file = None
+    if node is not None and len(node.items) > 2:
+        scopes = _read_initial_scopes(form, node)
+        overruled = [
+            s
+            for s in form.initial.values()
+            if _covered(s.scoped.scope, context.net) <= _covered_by_file(scopes, context.net)
+        ]
+    else:
+        overruled = list(form.initial.values())
+    if (
+        node is not None
+        and form.singles["initial"].origin != STATED
+        and any(s.clause.origin == STATED for s in overruled)
+    ):
         form.drop("initial", "this training states other initial weights")
+        scopes = ()
     elif node is not None:
-        for statement in list(form.initial.values()):
-            form.context.refuse_or_drop(statement.clause, "(initial ...) gives every weight")
-        form.initial.clear()
-        return data_clauses.read_file(node, form.context.faults)
+        for statement in overruled:
+            context.refuse_or_drop(statement.clause, "(initial ...) gives these weights")
+            del form.initial[statement.scoped.scope]
+        file = data_clauses.read_file(node, context.faults)
+        if not scopes:
+            return file, ()
     default = make_node(["forget-sqrt", 1], form.call.items[1].span)
     family = _read_initial_family([Clause(default, DEFAULT)], form.context, lambda clause: None)
     form.initial = {**family, **form.initial}
-    return None
+    return file, scopes
 
 
-def _states_initial(form: _MergedForm) -> bool:
-    return any(statement.clause.origin == STATED for statement in form.initial.values())
+def _read_initial_scopes(form: _MergedForm, node: Node) -> tuple[Scope, ...]:
+    """Return the scopes of `(initial "FILE" SCOPE ...)`; a scope in which nothing learns is a fault."""
+    faults, net = form.context.faults, form.context.net
+    scopes: dict[Scope, Node] = {}
+    for item in node.items[2:]:
+        scope = read_scope(item, faults)
+        if scope is None:
+            continue
+        problem = None if net is None else scope_problem(scope, net)
+        if problem is not None:
+            faults.add(problem[0], item.span, problem[1])
+        elif scope in scopes:
+            faults.add(
+                f"the initial weights {scope_text(scope)} are stated twice in this form",
+                item.span,
+                "remove one of them",
+                (("first here", scopes[scope].span),),
+            )
+        scopes[scope] = item
+    return tuple(scopes)
+
+
+def _covered(scope: Scope, net: Net | None) -> set[str]:
+    """Return the names of the parameters that learn in a scope."""
+    return set() if net is None else {p.name for p in net.parameters if p.learns and scope in scopes_of(p)}
+
+
+def _covered_by_file(scopes: Iterable[Scope], net: Net | None) -> set[str]:
+    return set().union(*(_covered(scope, net) for scope in scopes))
 
 
 # ---- The complete form -------------------------------------------------------------------------------------------
