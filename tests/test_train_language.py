@@ -23,7 +23,8 @@ from tiny_run import snsim
 
 from snsim.data.examples import Examples, Split
 from snsim.data.patterns import from_matrices
-from snsim.errors import Source
+from snsim.errors import SnError, Source
+from snsim.network.complete_form import complete_form
 from snsim.network.net import Layer
 from snsim.program import Program, read_program
 from snsim.training.choose_engine import build_engine
@@ -293,3 +294,79 @@ def test_initial_places_are_inherited() -> None:
     found = program('(epsilon 1) (passes 1) (initial "f" h)', text=text).trainings
     assert [found.get(name).initial_file for name in "nmop"] == ["f", "f", None, "g"]
     assert [len(found.get(name).initial_scopes) for name in "nmop"] == [1, 1, 0, 1]
+
+
+# ---- Weight decay by place ---------------------------------------------------------------------------------------
+
+DECAYED = {"input-h.weight": 0.3, "h.bias": 0.3, "h-output.weight": 0.1, "output.bias": 0.0}
+PLACES = "(decay 0.1) (decay 0 biases) (decay 0.3 h)"
+
+
+def test_decay_by_place_is_that_of_pytorch() -> None:
+    """AdamW with a group for each decay; (decay 0.3 h) is more specific than (decay 0 biases)."""
+    chosen = training(f"(update adamw) {PLACES} (epsilon 0.01) (epsilon 0.02 output) (batch all mean) (passes 4)")
+    x, d = (torch.tensor(rows) for rows in (chosen.data.inputs, chosen.data.targets))
+    w = {name: torch.tensor(value, requires_grad=True) for name, value in initial_weights(chosen, 1).items()}
+    rates = {name: 0.02 if "output" in name else 0.01 for name in w}
+    optimizer = torch.optim.AdamW(
+        [{"params": [w[name]], "weight_decay": DECAYED[name], "lr": rates[name]} for name in w]
+    )
+    for _ in range(4):
+        optimizer.zero_grad()
+        hidden = torch.tanh(x @ w["input-h.weight"] + w["h.bias"])
+        (0.5 * (torch.tanh(hidden @ w["h-output.weight"] + w["output.bias"]) - d) ** 2).sum().div(3).backward()
+        optimizer.step()
+    for engine in ENGINES:
+        for name, value in passes(chosen, engine)[-1].snapshot.parameters.items():
+            assert value == pytest.approx(w[name].detach().numpy(), rel=1e-10), (engine, name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", ["sgd (alpha 0.5)", "lm", "adamw"])
+def test_a_decay_clause_has_the_bits_of_the_option(rule: str, dtype: str) -> None:
+    rest = "(epsilon 0.05) (passes 3)"
+    option = training(f"(update {rule} (decay 0.1)) {rest}")
+    clause = training(f"(update {rule}) (decay 0.1) {rest}")
+    for engine in ENGINES:
+        one, two = (passes(chosen, engine, dtype)[-1].snapshot for chosen in (option, clause))
+        for name, value in one.parameters.items():
+            assert np.array_equal(value, two.parameters[name]), (engine, name)
+
+
+def test_decay_changes_with_the_stages_and_is_shown_and_inherited(tmp_path: Path) -> None:
+    text = NET + "(train m (like n) (decay 0 h)) (train o (like n) (update adamw (decay 0.5)))"
+    found = program(f"(epsilon 0.1) {PLACES} (passes 1)", text=text)
+    decays = {name: [len(s.decays) for s in found.trainings.get(name).stages] for name in "nmo"}
+    assert decays == {"n": [3], "m": [3], "o": [0]}
+    for name in "nmo":
+        shown = complete_form("train", name, found.trainings.get(name).clauses)
+        declared = text.replace("NLF", "tanh").split("(train")[0].replace("(net n", f"(net {name}")
+        again = read_program(Source("u.sn", declared + shown.replace("(net n)", f"(net {name})"))).trainings.get(name)
+        assert [(d.scope, d.value.numbers) for d in again.stages[0].decays] == [
+            (d.scope, d.value.numbers) for d in found.trainings.get(name).stages[0].decays
+        ]
+    two = training("(epsilon 0.1) (decay 0.1) (stage (passes 1)) (stage (decay 0.2 h) (passes 1)) (stage (passes 1))")
+    assert [[(d.scope.layer, d.value.numbers[0]) for d in s.decays] for s in two.stages] == [
+        [("", 0.1)],
+        [("", 0.1), ("h", 0.2)],
+        [("", 0.1), ("h", 0.2)],
+    ]
+
+
+DECAY_FAULTS = [
+    ("(update sgd (decay 0.1)) (decay 0.1 h)", "the decay is stated twice: as a clause, and as an option of sgd"),
+    ("(decay -1)", "a decay cannot be negative: -1"),
+    ("(decay 0.1 h) (decay 0.2 h)", "the decay of h is stated twice in this form"),
+    ("(decay 0.1 wrong)", 'net n has no layer "wrong"'),
+    ("(update conjugate-gradient) (decay 0.1)", "the update rule conjugate-gradient has no decay"),
+    ("(decay 0.1) (stage (passes 1)) (stage (update lm (decay 0.1)) (passes 1))", "the decay is stated twice"),
+]
+
+
+@pytest.mark.parametrize(("clauses", "sentence"), DECAY_FAULTS)
+def test_a_decay_that_has_no_meaning_is_refused(clauses: str, sentence: str) -> None:
+    rest = "" if "stage" in clauses else "(passes 1)"
+    rate = "" if "conjugate" in clauses else "(epsilon 0.1)"
+    with pytest.raises(SnError) as caught:
+        program(f"{clauses} {rate} {rest}")
+    assert sentence in str(caught.value) and all(fault.hint for fault in caught.value.faults)

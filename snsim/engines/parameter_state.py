@@ -116,6 +116,7 @@ class FreeWeights(WeightShapes):
         self._updates = 0
         self._last: tuple[Settings, dict[str, Any]] | None = None
         self._frozen: list[slice] = []  # the places of the parameters with the rate 0
+        self._parts: list[tuple[slice, dict[str, Any]]] = []  # each parameter with its own variables, if decays differ
 
     def update(self, env: dict[str, Any], g: np.ndarray, curvatures: Mapping[str, np.ndarray]) -> None:
         """Apply the rule once: its groups in order, each computed whole before any value is assigned.
@@ -129,14 +130,24 @@ class FreeWeights(WeightShapes):
         env.update(curvatures)
         frozen = self._frozen
         kept = [(vector, place, vector[place].copy()) for vector in (self.w, *self.states.values()) for place in frozen]
+        for place, own in self._parts:
+            self._assign({**self._cut(env, place), **own})
+        if not self._parts:
+            self._assign(env)
+        for vector, place, before in kept:
+            vector[place] = before
+
+    def _assign(self, env: dict[str, Any]) -> None:
         for names, right_sides in self._groups:
             values = right_sides(env)
             if len(names) > 1:  # a right side may itself be what another one assigns to
                 values = tuple([np.array(value) for value in values])
             for name, value in zip(names, values):
                 env[name][:] = value
-        for vector, place, before in kept:
-            vector[place] = before
+
+    def _cut(self, env: Mapping[str, Any], place: slice) -> dict[str, Any]:
+        """Return the variables of the weights at `place`: views of the vectors, and the numbers."""
+        return {name: value[place] if np.ndim(value) else value for name, value in env.items()}
 
     def shaped(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """Return copies of the entries of a vector like `w`, by name, in the parameters' shapes."""
@@ -173,6 +184,13 @@ class FreeWeights(WeightShapes):
         if "rate" in self._rule.mentions:
             env["rate"] = self._rates(settings.rates)
             self._frozen = [place for name, place in self.places.items() if not np.any(settings.rates[name])]
+        self._parts = []
+        if settings.decays is not None:
+            for name, place in self.places.items():
+                own: dict[str, Any] = {"decay": float(settings.decays[name])}
+                if "rate" in env and np.ndim(settings.rates[name]) == 0:
+                    own["rate"] = float(settings.rates[name])
+                self._parts.append((place, own))
         if settings.held_curvature is not None:
             env["h"] = env["h-full"] = self.flat(settings.held_curvature, "curvature")
         self._last = settings, env

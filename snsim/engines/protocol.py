@@ -79,6 +79,7 @@ class Settings:
     batch: int = 1  # patterns per update
     batch_mean: bool = False  # whether g and h are divided by the patterns of the batch
     held_curvature: Mapping[str, np.ndarray] | None = None  # if given, it is used as h instead of being computed
+    decays: Mapping[str, float] | None = None  # by parameter: replaces the option decay of the rule
 
 
 NO_GATES: Mapping[str, np.ndarray] = MappingProxyType({})

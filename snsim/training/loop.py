@@ -16,7 +16,7 @@ from snsim.network.net import Net
 from snsim.training import conjugate_gradient
 from snsim.training.choose_engine import build_engine
 from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, layer_generator, stream_generator
-from snsim.training.parameter_scopes import rates_in_pass
+from snsim.training.parameter_scopes import decays_of, rates_in_pass
 from snsim.training.prepare import Patterns, PreparedData
 from snsim.training.pruning import (
     KEPT_STATE,
@@ -253,6 +253,7 @@ def _run_pass(
         batch=batch,
         batch_mean=stage.batch_mean,
         held_curvature=_held_curvature(stage, patterns, engine, generators["curvature"]),
+        decays=decays_of(stage, net),
     )
     order = presentation_order(stage.order, total, seed, generators["order"])
     shifts = (

@@ -78,3 +78,12 @@ def rates_in_pass(
             value = value_at(scoped.value, number, stage.passes)
             rates[parameter.name] = learning_rates(scoped, parameter, value, counting)
     return rates
+
+
+def decays_of(stage: Stage, net: Net) -> dict[str, float] | None:
+    """Return the weight decay of every parameter that learns, 0 where no scope covers it; None without such clauses."""
+    if not stage.decays:
+        return None
+    stated = StatementsByScope(stage.decays)
+    found = {p.name: stated.most_specific(p) for p in net.parameters if p.learns}
+    return {name: 0.0 if scoped is None else scoped.value.numbers[0] for name, scoped in found.items()}

@@ -75,6 +75,7 @@ class Stage:
     input_noise: Value | None = None
     dropout: tuple[tuple[str, float], ...] = ()  # layers with their dropout probability
     theta: Value | None = None  # standard deviation of Gaussian noise on the weighted sums
+    decays: tuple[ScopedValue, ...] = ()  # (decay V SCOPE ...); without any, the option of the rule holds
     prune: tuple[float, str] | None = None  # before the first pass: the fraction to cut, of "connections" or "weights"
 
 

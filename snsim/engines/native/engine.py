@@ -199,6 +199,7 @@ class NativeEngine:
             settings.batch > 1,
             settings.held_curvature is not None,
             *drawn,
+            tuple((settings.decays or {}).items()),
         )
 
     def _rates(self, settings: Settings) -> dict[str, float | np.ndarray]:

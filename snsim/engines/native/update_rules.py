@@ -121,6 +121,7 @@ class CodeVariant:
     held: bool = False
     gated: tuple[int, ...] = ()
     noisy: tuple[int, ...] = ()
+    decays: tuple[tuple[str, float], ...] = ()  # by parameter, in place of the option decay
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ class UpdateCode:
 
     def __init__(self, rule: UpdateRule, variant: CodeVariant, cells: Mapping[str, ParameterCells], block: Block):
         self.rule, self.variant, self._cells, self._block = rule, variant, cells, block
-        fixed = {*dict(variant.constants), *variant.zeros}
+        fixed = {*dict(variant.constants), *variant.zeros, *(("decay",) if variant.decays else ())}
+        decays = dict(variant.decays)
         self.options = [name for name, _ in rule.options if name not in fixed]
         self.settings = [*self.options, *(_rate_of(name) for name, _ in variant.rates)]
         self._uniform_places: dict[Expression, Address] = {}
@@ -151,7 +153,9 @@ class UpdateCode:
         for name, rate in variant.rates:
             if rate == "zero":  # frozen, whatever the state of the rule
                 continue
-            results = fold_rule(rule, dict(variant.constants), variant.zeros)
+            own = {"decay": decays[name]} if name in decays else {}
+            zeros = [zero for zero in variant.zeros if zero not in own]
+            results = fold_rule(rule, {**dict(variant.constants), **own}, zeros)
             if is_idle(results):
                 continue
             uniform = frozenset({"n", *self.options, *(["rate"] if rate == "number" else [])})

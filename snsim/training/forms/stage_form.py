@@ -28,7 +28,7 @@ from snsim.training.forms.stage_clauses import (
     read_prune,
 )
 from snsim.training.forms.update_rules import UpdateClause, UpdateDefinition, read_update
-from snsim.training.forms.values_and_scopes import Family, ScopedStatement, read_family, read_value
+from snsim.training.forms.values_and_scopes import Family, ScopedStatement, read_constant, read_family, read_value
 from snsim.training.parameter_scopes import StatementsByScope
 from snsim.training.pruning import with_kept_state
 from snsim.training.schedule import check_steps_fill
@@ -38,6 +38,7 @@ Setting = TypeVar("Setting")
 
 RATE_WORDS = ("epsilon", "epsi-sqrt", "epsi-inv", "mask-epsi")
 SINGLE_WORDS = ("passes", "update", "batch", "order", "augment", "input-noise", "theta", "dropout", "prune")
+DECAY = "decay"
 MOST_REPEATS = 10_000  # of one `repeat`
 MOST_STAGES, MOST_RATES = 100_000, 5_000_000  # of one training; a rate counts once for each stage in which it holds
 # Clauses that conjugate gradient does not use.
@@ -53,6 +54,7 @@ class ReadContext:
     faults: Faults = field(default_factory=Faults)
     dropped: list[Clause] = field(default_factory=list)  # inherited clauses without effect here
     complete: bool = True  # False if the form that `like` names has faults; missing clauses are no faults then
+    decays: bool = False  # whether a clause states a decay, so that the option of the rule is not completed
     rates_complete: bool = True  # False if a clause of rates has faults; missing rates are no faults then
     updates_read: dict[tuple[int, bool], tuple[Clause | None, UpdateClause]] = field(default_factory=dict)
     # Sets of scopes that give every parameter that learns a rate.
@@ -72,10 +74,13 @@ class ClausesInForce:
 
     singles: dict[str, Clause]
     rates: Family
+    decays: Family = field(default_factory=dict)
 
     def updated_by(self, later: ClausesInForce) -> ClausesInForce:
         """Return these clauses with later ones, which replace those of the same word or scope."""
-        return ClausesInForce({**self.singles, **later.singles}, {**self.rates, **later.rates})
+        return ClausesInForce(
+            {**self.singles, **later.singles}, {**self.rates, **later.rates}, {**self.decays, **later.decays}
+        )
 
 
 def refuse_epsi(nodes: Iterable[Node], context: ReadContext) -> list[Node]:
@@ -116,6 +121,21 @@ def read_rates(clauses: Iterable[Clause], context: ReadContext) -> Family:
     return family
 
 
+def read_decays(clauses: Iterable[Clause], context: ReadContext) -> Family:
+    """Return the weight decays that the clauses of one form or stage state, by scope."""
+    decays = [clause for clause in clauses if clause.word == DECAY]
+    context.decays = context.decays or bool(decays)
+    return read_family(decays, lambda word: _read_decay, context.net, context.faults, context.dropped.append)
+
+
+def _read_decay(node: Node, what: str, faults: Faults) -> Value | None:
+    value = read_constant(node, what, faults)
+    if value is not None and value.numbers[0] < 0:
+        faults.add(f"a decay cannot be negative: {value.numbers[0]:g}", node.span, f"write {-value.numbers[0]:g}")
+        return None
+    return value
+
+
 # ---- Several stages ----------------------------------------------------------------------------------------------
 
 
@@ -154,10 +174,10 @@ def read_stages(top: ClausesInForce, clauses: list[Clause], at: Node, context: R
         stage = _build_stage(in_force, in_force if first else stated, clause.node, context, pruned)
         if stage is not None:
             stages.append(stage)
-            in_force = ClausesInForce(in_force.singles, in_force.rates if stage.rates else {})
+            in_force = ClausesInForce(in_force.singles, in_force.rates if stage.rates else {}, in_force.decays)
         # Pruning takes place once, in the stage that states it.
         lasting = {word: clause for word, clause in in_force.singles.items() if word != "prune"}
-        previous, first = ClausesInForce(lasting, in_force.rates), False
+        previous, first = ClausesInForce(lasting, in_force.rates, in_force.decays), False
     return tuple(stages)
 
 
@@ -197,9 +217,10 @@ def _unroll(clauses: Iterable[Clause], faults: Faults) -> Iterator[Clause]:
 
 def _read_stage(clause: Clause, context: ReadContext) -> ClausesInForce:
     nodes = refuse_epsi(clause.node.items[1:], context)
-    kept = select_clauses(nodes, [*SINGLE_WORDS, *RATE_WORDS], "stage", RATE_WORDS, context.faults)
+    kept = select_clauses(nodes, [*SINGLE_WORDS, *RATE_WORDS, DECAY], "stage", (*RATE_WORDS, DECAY), context.faults)
     stated = [Clause(node, clause.origin) for node in kept]
-    return ClausesInForce({c.word: c for c in stated if c.word in SINGLE_WORDS}, read_rates(stated, context))
+    singles = {c.word: c for c in stated if c.word in SINGLE_WORDS}
+    return ClausesInForce(singles, read_rates(stated, context), read_decays(stated, context))
 
 
 def _check_top_is_read(top: ClausesInForce, first: ClausesInForce, context: ReadContext) -> None:
@@ -212,6 +233,10 @@ def _check_top_is_read(top: ClausesInForce, first: ClausesInForce, context: Read
         if scope in first.rates:
             context.refuse_or_drop(statement.clause, "the first stage states its own for this scope")
             del top.rates[scope]
+    for scope, statement in list(top.decays.items()):
+        if scope in first.decays:
+            context.refuse_or_drop(statement.clause, "the first stage states its own for this scope")
+            del top.decays[scope]
 
 
 # ---- One stage ---------------------------------------------------------------------------------------------------
@@ -242,6 +267,7 @@ def _build_stage(
     if update is None:
         return None
     rates = _rates_of(update, in_force.rates, stated.rates, at, context)
+    decays = _decays_of(update, in_force, context)
     if passes is None:
         return None
     values = [*(r.scoped.value for r in rates), *update.options.values(), *(v for v in (noise, theta) if v)]
@@ -262,6 +288,7 @@ def _build_stage(
         noise,
         dropout,
         theta,
+        tuple(s.scoped for s in decays),
         prune,
     )
 
@@ -276,7 +303,9 @@ def _one_step_a_pass(
                 stated.singles[word], f"a pass of {update.rule.name} is one step for all patterns as they are"
             )
     return ClausesInForce(
-        {word: clause for word, clause in in_force.singles.items() if word not in ONE_BY_ONE}, in_force.rates
+        {word: clause for word, clause in in_force.singles.items() if word not in ONE_BY_ONE},
+        in_force.rates,
+        in_force.decays,
     )
 
 
@@ -312,6 +341,30 @@ def _read_update(clause: Clause | None, at: Node, context: ReadContext, batched:
     if update is not None and len(context.faults.found) == before:
         context.updates_read[id(clause), batched] = clause, update  # the clause is stored to keep its id valid
     return update
+
+
+def _decays_of(update: UpdateClause, in_force: ClausesInForce, context: ReadContext) -> list[ScopedStatement]:
+    """Return the decays in force; a fault if the rule has none, or if it states its own as an option."""
+    statements = list(in_force.decays.values())
+    if not statements:
+        return []
+    clause = in_force.singles.get("update")
+    option = None if clause is None else next((o for o in clause.node.items[2:] if o.head == DECAY), None)
+    if DECAY not in dict(update.rule.options):
+        for statement in statements:
+            context.refuse_or_drop(statement.clause, f"the update rule {update.rule.name} has no decay")
+        return []
+    if clause is not None and option is not None:
+        if all(s.clause.origin != STATED for s in statements) and clause.origin == STATED:
+            context.dropped.extend(s.clause for s in statements)
+            return []
+        context.faults.add(
+            f"the decay is stated twice: as a clause, and as an option of {update.rule.name}",
+            statements[0].clause.node.span,
+            "remove one of them; the clause may have scopes, as in (decay 0.01) (decay 0 biases)",
+            (("the option is here", option.span),),
+        )
+    return statements
 
 
 def _rates_of(

@@ -19,11 +19,13 @@ from snsim.training.forms import data_clauses
 from snsim.training.forms.costs import CostDefinition, check_sums, read_cost, remember_broken
 from snsim.training.forms.stage_clauses import PRUNE
 from snsim.training.forms.stage_form import (
+    DECAY,
     ONE_BY_ONE,
     RATE_WORDS,
     SINGLE_WORDS,
     ClausesInForce,
     ReadContext,
+    read_decays,
     read_rates,
     read_stages,
     refuse_epsi,
@@ -66,6 +68,7 @@ _AFTER_INITIAL = (
     ("epsi-sqrt", "(epsi-sqrt VALUE SCOPE ...)", "learning rate VALUE/sqrt F"),
     ("epsi-inv", "(epsi-inv VALUE SCOPE ...)", "learning rate VALUE/F: SN's epsi"),
     ("mask-epsi", "(mask-epsi VALUE SCOPE ...)", "learning rate VALUE/sqrt(F sharers)"),
+    ("decay", "(decay V SCOPE ...)", "weight decay of the update rule, 0 where no SCOPE says otherwise"),
     ("batch", "(batch N sum|mean) or (batch all sum|mean)", "patterns per update; default 1"),
     ("order", "(order fixed|shuffled|shuffled once|random)", "order of presentation; default fixed"),
     (
@@ -93,7 +96,7 @@ _AFTER_INITIAL = (
     ("note", '(note "TEXT" ...)', "what a reader of the report should know, for example about the published figures"),
 )
 # Clauses that may be stated several times; initial distributions may too.
-_REPEATABLE = {*RATE_WORDS, "stage", "repeat"}
+_REPEATABLE = {*RATE_WORDS, DECAY, "stage", "repeat"}
 _NOT_INHERITED = ("like", "net", "published", "note")
 
 
@@ -136,6 +139,7 @@ class _MergedForm:
     singles: dict[str, Clause]
     initial: Family
     rates: Family
+    decays: Family
     stages: list[Clause]
     warnings: list[Fault] = field(default_factory=list)
 
@@ -255,11 +259,13 @@ def _merge_clauses(call: Node, stated: list[Clause], parent: Training | None, co
             singles[clause.word] = clause
     initial: Family = {}
     rates: Family = {}
+    decays: Family = {}
     for clauses in (inherited, stated):
         initial.update(_read_initial_family(clauses, context, context.dropped.append))
         rates.update(read_rates(clauses, context))
+        decays.update(read_decays(clauses, context))
     stages = [[c for c in clauses if c.word in ("stage", "repeat")] for clauses in (stated, inherited)]
-    return _MergedForm(call, context, singles, initial, rates, stages[0] or stages[1])
+    return _MergedForm(call, context, singles, initial, rates, decays, stages[0] or stages[1])
 
 
 def _without_defaults(clause: Clause) -> Clause:
@@ -304,7 +310,7 @@ def _build_training(
     )
     initial_file, initial_scopes = _read_initial(form)
     top_clauses = ClausesInForce(
-        {word: form.singles[word] for word in SINGLE_WORDS if word in form.singles}, form.rates
+        {word: form.singles[word] for word in SINGLE_WORDS if word in form.singles}, form.rates, form.decays
     )
     stages = read_stages(top_clauses, form.stages, form.call, context)
     seeds = data_clauses.read_seeds(form.node("seed") or form.default("seed", 1), faults)
@@ -493,7 +499,11 @@ def _complete_form(
     if "update" in singles:
         singles["update"] = _complete_update(singles["update"], form.context, batched)
     # All scoped values of a family are at the position of the first word of the family.
-    statements = {INITIALISERS.names()[0]: list(form.initial.values()), RATE_WORDS[0]: list(top_clauses.rates.values())}
+    statements = {
+        INITIALISERS.names()[0]: list(form.initial.values()),
+        RATE_WORDS[0]: list(top_clauses.rates.values()),
+        DECAY: list(top_clauses.decays.values()),
+    }
     clauses: list[Clause] = []
     for word in _train_words():
         if word in statements:
@@ -550,7 +560,10 @@ def _complete_clause(node: Node, context: ReadContext, batched: bool | None) -> 
         stated = {item.head for item in node.items}
         return Node(
             tuple(
-                item for item in update.node.items if batched is not None or item.head != "gamma" or "gamma" in stated
+                item
+                for item in update.node.items
+                if item.head in stated
+                or (not (item.head == "gamma" and batched is None) and not (item.head == DECAY and context.decays))
             ),
             node.span,
         )

@@ -179,7 +179,7 @@ def _without_values(clause: Clause, faults: Faults) -> tuple[Node, ...]:
 
 
 def _family_text(word: str) -> str:
-    return "initial weight" if word in INITIALISERS else "rate"
+    return "initial weight" if word in INITIALISERS else "decay" if word == "decay" else "rate"
 
 
 def scope_text(scope: Scope) -> str:
