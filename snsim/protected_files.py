@@ -12,16 +12,17 @@ from pathlib import Path
 from snsim.atomic_files import Buffer, write_atomically
 from snsim.errors import fail
 
-SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES = (
+SETTINGS, PASSES, WEIGHTS, BEST, CHECKPOINT, SOURCES = (
     "run.json",
     "passes.jsonl",
     "weights.safetensors",
+    "best.safetensors",
     "checkpoint.safetensors",
     "source",
 )
 PROGRAM = "program.json"  # instead of SETTINGS, where a program trains by itself
 LOCK = ".lock"  # of a run that goes on, on Windows only: elsewhere the folder itself is locked
-PROTECTED = frozenset({SETTINGS, PASSES, WEIGHTS, CHECKPOINT, SOURCES, PROGRAM, LOCK})
+PROTECTED = frozenset({SETTINGS, PASSES, WEIGHTS, BEST, CHECKPOINT, SOURCES, PROGRAM, LOCK})
 
 
 def is_protected(name: str) -> bool:

@@ -5,6 +5,7 @@
       run.json              settings, seed, engine, versions, digests, command line, when it began and ended
       passes.jsonl          one JSON object a line for each pass
       weights.safetensors   the weights of the checkpoint, by parameter name
+      best.safetensors      with (keep best ...): the weights of the best pass up to the checkpoint, and its number
       checkpoint.safetensors  weights, update state, generator states, number of the pass
 
 When these are written:
@@ -44,11 +45,12 @@ from snsim.escaping import for_shell
 from snsim.input_files import is_file, is_folder
 from snsim.input_files import shown as shown_path
 from snsim.json_reader import Fields, open_plain_file, parse_json, read_json, read_plain_file, shown, unreadable
-from snsim.protected_files import CHECKPOINT, LOCK, PASSES, PROGRAM, WEIGHTS
+from snsim.protected_files import BEST, CHECKPOINT, LOCK, PASSES, PROGRAM, WEIGHTS
 from snsim.protected_files import SETTINGS as SETTINGS
 from snsim.protected_files import SOURCES as SOURCES
 from snsim.run_schema import FORMAT
 from snsim.tensor_file import read_tensor_file, tensor_file
+from snsim.training.best_pass import BestPass
 from snsim.training.loop import PassResult, Snapshot
 from snsim.training.scores import Score
 
@@ -68,8 +70,46 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the checkpoint is that of the last pass."""
-        return self.snapshot.number >= int(self.settings["passes"])
+        """Whether the checkpoint is that of the last pass, or (stop-after N) ended the run with it."""
+        best = self.best_pass()
+        return self.snapshot.number >= int(self.settings["passes"]) or (best is not None and best.stops)
+
+    def best_pass(self) -> BestPass | None:
+        """Return the best pass up to the checkpoint; None without (keep best ...)."""
+        keep = self.settings.get("keep")
+        return None if keep is None else BestPass(keep["figure"], keep["stop_after"], self.passes)
+
+    def best_weights(self) -> tuple[int, dict[str, np.ndarray]]:
+        """Return the number of the best pass and its weights. SnError if none is kept, or the file is damaged."""
+        path, best = self.folder / BEST, self.best_pass()
+        if best is None:
+            raise fail(
+                f"the run {shown_path(self.folder)} keeps no best pass: its training has no (keep best ...)",
+                hint="leave out --best, or add (keep best test-misses) to the text and start a new run",
+            )
+        if not best.number:
+            raise fail(
+                f"no pass of {shown_path(self.folder)} has a {best.figure} yet",
+                hint=f"resume it: snsim run --resume {for_shell([self.folder])}",
+            )
+        hint = _restart_hint(self.folder, self.settings)
+        arrays, metadata = read_tensor_file(path, hint)
+        about = parse_json(metadata.get("snsim", "null"), f"the metadata of {path}", hint)
+        json_reader.check(about, run_schema.BEST, f"the metadata of {path}", hint)
+        if about["pass"] > self.snapshot.number:  # killed between the two files
+            raise fail(
+                f"{path} is that of pass {about['pass']:,}, and the checkpoint that of pass {self.snapshot.number:,}",
+                hint=f"resume the run, which writes both again: snsim run --resume {for_shell([self.folder])}",
+            )
+        if about["pass"] != best.number or about["figure"] != best.figure:
+            raise _damaged(path, f"it is of pass {about['pass']:,}, but the best pass is {best.number:,}", hint)
+        for name, array in arrays.items():
+            kept = self.snapshot.parameters.get(name)
+            if kept is None or kept.shape != array.shape or kept.dtype != array.dtype or np.isnan(array).any():
+                raise _damaged(path, f"its weights are not those of this training: {shown(name)}", hint)
+        if len(arrays) != len(self.snapshot.parameters):
+            raise _damaged(path, f"it has {len(arrays)} of {len(self.snapshot.parameters)} arrays", hint)
+        return best.number, arrays
 
     @property
     def main_source(self) -> Path:
@@ -210,23 +250,38 @@ class Recorder:
     def __init__(self, run: Run, seconds: float = 1.0, clock: Callable[[], float] = time.monotonic):
         self._folder, self._seconds, self._clock = run.folder, seconds, clock
         self.number = self.saved = run.snapshot.number
+        self.best = run.best_pass()
+        self._best_weights: Mapping[str, np.ndarray] | None = None  # not written yet
         with self._faults(self.number):
             self._log = os.open(run.folder / PASSES, os.O_WRONLY | os.O_APPEND)
         self._last = clock()
 
     def add(self, done: PassResult, save: bool = False) -> None:
         """Add a pass to the log. Save a checkpoint if one is due, or if `save` asks for it."""
+        line = pass_line(done)
         with self._faults(done.number):
-            write_all(self._log, json.dumps(pass_line(done)).encode() + b"\n")
+            write_all(self._log, json.dumps(line).encode() + b"\n")
         self.number = done.number
-        if save or self._clock() - self._last >= self._seconds:
+        if self.best is not None and self.best.add(line):
+            self._best_weights = done.lazy_snapshot.take().parameters
+        if save or self.stops or self._clock() - self._last >= self._seconds:
             self.save(done.lazy_snapshot.take())
 
     def save(self, snapshot: Snapshot) -> None:
         """Replace the checkpoint: a resumed run continues after this pass."""
+        files = dict(_tensor_files(snapshot))
+        if self.best is not None and self._best_weights is not None:
+            about = {"pass": self.best.number, "figure": self.best.figure, "value": self.best.value}
+            files = {BEST: tensor_file(self._best_weights, {"snsim": json.dumps(about)}), **files}
         with self._faults(snapshot.number):
-            write_together(self._folder, dict(_tensor_files(snapshot)), [self._log])
+            write_together(self._folder, files, [self._log])
+        self._best_weights = None
         self.saved, self._last = snapshot.number, self._clock()
+
+    @property
+    def stops(self) -> bool:
+        """Whether (stop-after N) ends the run after the last pass in the log."""
+        return self.best is not None and self.best.stops
 
     def checkpoint(self) -> Snapshot:
         """Read the checkpoint from the folder."""

@@ -6,6 +6,9 @@ Every run folder is checked against these schemas when it is read.
 from __future__ import annotations
 
 from snsim.json_reader import Each, Either, Fields, InnerPath, Named, Number, Text, Whole, nullable
+from snsim.training.best_pass import FIGURES
+
+BEST = Fields({"pass": Whole(1), "figure": Text(values=FIGURES), "value": Number()})
 
 FORMAT = 1  # version of the folder's layout; a later layout gets a higher number
 
@@ -54,6 +57,7 @@ SETTINGS = Fields(
         "finished": nullable(_NAME),
         "command": _SEVERAL,
         "platform": _NAME,
+        "keep": Fields({"figure": Text(values=FIGURES), "stop_after": nullable(Whole(1))}),
         "machine": Fields({}, {"processor": nullable(_NAME), "cores": nullable(Whole(1))}),
     },
 )

@@ -27,6 +27,11 @@ from snsim.errors import SnError, Source
 from snsim.network.complete_form import complete_form
 from snsim.network.net import Layer
 from snsim.program import Program, read_program
+from snsim.run_folder import open_run
+from snsim.runs.opened_run import OpenedRun
+from snsim.runs.options import Options
+from snsim.runs.resume import resume
+from snsim.runs.run import PassFinished, run
 from snsim.training.choose_engine import build_engine
 from snsim.training.criteria import CRITERIA
 from snsim.training.criterion_check import criterion_warnings
@@ -270,7 +275,7 @@ PART_FAULTS = [
     ('(initial "h.npz" hidden)', 'net n has no layer "hidden"'),
     ('(initial "h.npz" h h)', "the initial weights of h are stated twice"),
     ('(initial "h.npz" h) (forget 1 (bias h))', "(forget ...) has no effect: (initial ...) gives these weights"),
-    ('(initial "h.npz") (forget 1)', "(forget ...) has no effect: (initial ...) gives these weights"),
+    ('(initial "h.npz") (forget 1)', "(forget ...) has no effect: (initial ...) gives every weight"),
     ('(initial "h.npz" 3)', "a scope is biases, a layer"),
 ]
 
@@ -370,3 +375,134 @@ def test_a_decay_that_has_no_meaning_is_refused(clauses: str, sentence: str) -> 
     with pytest.raises(SnError) as caught:
         program(f"{clauses} {rate} {rest}")
     assert sentence in str(caught.value) and all(fault.hint for fault in caught.value.faults)
+
+
+# ---- The best pass -----------------------------------------------------------------------------------------------
+
+NOISY = """(net n (default (nlf tanh)) (layer input 2) (layer h 3) (layer output 2) (connect input h (full))
+  (connect h output (full)))
+(train n (data (examples [ROWS] [TARGETS])) (ensemble 0 19) (test-set 20 39) (order shuffled) (epsilon 0.4)
+  (update sgd (alpha 0.5)) CLAUSES)"""
+
+
+def noisy(clauses: str) -> str:
+    """Text of a training with labels that are often wrong, so that its figures go up and down."""
+    draw = np.random.default_rng(3)
+    x = np.round(draw.normal(size=(40, 2)), 2)
+    first = (x[:, 0] + draw.normal(size=40) > 0)[:, None]
+    rows, targets = (
+        " ".join(f"[{a:g} {b:g}]" for a, b in matrix) for matrix in (x, np.where(np.hstack([first, ~first]), 1, -1))
+    )
+    return NOISY.replace("ROWS", rows).replace("TARGETS", targets).replace("CLAUSES", clauses)
+
+
+def lines_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "passes.jsonl").read_text().splitlines()]
+
+
+def run_until(run: Path, last: int | None, events: Any) -> None:
+    """Follow events, and stop as Ctrl-C does after pass `last`."""
+    for event in events:
+        if isinstance(event, PassFinished) and event.done.number == last:
+            events.close()
+            return
+
+
+@pytest.mark.parametrize("figure", ["test-misses", "test-loss", "train-half-mse", "train-rejection"])
+def test_the_best_pass_is_kept_through_stops_and_resumes(
+    figure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.sn").write_text(noisy(f"(passes 12) (keep best {figure})"))
+    code, out, err = snsim("run", "t.sn", "--out", "whole", "--json")
+    assert code == 0, err
+    whole = Path("whole/n")
+    split, _, name = figure.partition("-")
+    values = [line[split][name.replace("-", "_")] for line in lines_of(whole)]
+    best = int(np.argmin(values)) + 1
+    assert json.loads(out.splitlines()[-1])["best"] == {"pass": best, "figure": figure, "value": min(values)}
+    assert snsim("run", "t.sn", "--out", "short", "--passes", str(best), "--quiet")[0] == 0
+    kept = load_file(whole / "best.safetensors")
+    for key, value in load_file("short/n/weights.safetensors").items():
+        assert np.array_equal(kept[key], value)
+    described = read_program(Path("t.sn"), port=io.StringIO())
+    for save_every in (0.0, 100.0):
+        options = Options(out=Path(f"stopped{save_every}"), save_every=save_every)
+        run_until(options.out, 2, run(described, described.trainings.get("n"), 1, options))
+        folder = options.out / "n"
+        for last in (5, best, None):
+            run_until(folder, last, resume(folder, options))
+        for file in ("best.safetensors", "weights.safetensors", "checkpoint.safetensors"):
+            assert (folder / file).read_bytes() == (whole / file).read_bytes()
+    opened, last_one = (OpenedRun.open(whole, Options(best=flag)) for flag in (True, False))
+    assert (opened.pass_number, last_one.pass_number) == (best, 12)
+    assert all(np.array_equal(opened.engine.parameters()[key], kept[key]) for key in kept)
+    right = opened.outputs(split).are_right
+    assert (~right).sum() == lines_of(whole)[best - 1][split]["misses"]
+    assert snsim("report", whole, "--best")[0] == 0
+    assert f"After pass {best} of 12" in (whole / "report.html").read_text()
+
+
+def test_stop_after_ends_the_run_where_the_figure_no_longer_improves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("all.sn").write_text(noisy("(passes 40)"))
+    Path("t.sn").write_text(noisy("(passes 40) (keep best test-misses) (stop-after 4)"))
+    assert snsim("run", "all.sn", "--out", "all", "--quiet")[0] == 0
+    misses = [line["test"]["misses"] for line in lines_of(Path("all/n"))]
+    end = next(p for p in range(1, 41) if p - (int(np.argmin(misses[:p])) + 1) >= 4)
+    assert end < 40
+    code, out, err = snsim("run", "t.sn", "--out", "early")
+    assert code == 0, err
+    assert f"stopped after pass {end}: no better test-misses in 4 passes" in out and "best test-misses" in out
+    assert [line["test"]["misses"] for line in lines_of(Path("early/n"))] == misses[:end]
+    record = open_run("early/n")
+    assert record.is_finished and record.settings["finished"]
+    described = read_program(Path("t.sn"), port=io.StringIO())
+    options = Options(out=Path("killed"), save_every=0)
+    run_until(Path("killed"), end - 1, run(described, described.trainings.get("n"), 1, options))
+    assert not open_run("killed/n").is_finished
+    for _ in range(2):  # resumed, and resumed again where nothing is left
+        code, out, err = snsim("run", "--resume", "killed/n", "--quiet")
+        assert code == 0, err
+        for file in ("best.safetensors", "weights.safetensors", "checkpoint.safetensors"):
+            assert Path("killed/n", file).read_bytes() == Path("early/n", file).read_bytes()
+    assert f"stopped after pass {end}" in out
+
+
+KEEP_FAULTS = [
+    ("(keep best test-misses)", "(keep best test-misses) needs test patterns, and examples has none"),
+    ("(keep best misses)", 'unknown figure "misses"'),
+    ("(keep last test-misses)", "(keep ...) keeps the best pass, not last"),
+    ("(stop-after 3)", "(stop-after N) needs a figure to watch"),
+    ("(keep best train-loss) (stop-after 0)", "the passes of (stop-after N)"),
+    ("(keep best train-rejection) (correct quadrant)", "rejection is computed only with (correct max)"),
+]
+
+
+@pytest.mark.parametrize(("clauses", "sentence"), KEEP_FAULTS)
+def test_a_best_pass_that_cannot_be_found_is_refused(
+    clauses: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.sn").write_text(NET.replace("NLF", "tanh").replace("CLAUSES", f"(epsilon 1) (passes 1) {clauses}"))
+    code, _, err = snsim("run", "t.sn", "--quiet")
+    assert code == 1 and sentence in err and "hint:" in err
+
+
+def test_best_is_refused_where_none_is_kept_or_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.sn").write_text(noisy("(passes 2)"))
+    assert snsim("run", "t.sn", "--quiet")[0] == 0
+    assert "keeps no best pass" in snsim("report", "runs/n", "--best")[2]
+    Path("t.sn").write_text(noisy("(passes 2) (keep best train-loss)"))
+    assert snsim("run", "t.sn", "--quiet")[0] == 0
+    file = Path("runs/n-2/best.safetensors")
+    whole = file.read_bytes()
+    for content in (whole[:-4], b"", whole.replace(b'\\"pass\\": ', b'\\"pass\\":9'), b"x" * 40):
+        file.write_bytes(content)
+        code, _, err = snsim("report", "runs/n-2", "--best")
+        assert code == 1 and "hint:" in err and "Traceback" not in err
+    file.unlink()
+    assert snsim("report", "runs/n-2", "--best")[0] == 1

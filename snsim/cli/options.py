@@ -90,12 +90,15 @@ def of_opened_run(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
     @click.option("--offline", is_flag=True, help="Never download data.")
+    @click.option(
+        "--best", is_flag=True, help="Use the weights of the best pass, of (keep best ...), not the last ones."
+    )
     @memory_option
     @wraps(command)
-    def with_options(data_dir: Path | None, offline: bool, memory: int | None, **given: Any) -> Any:
+    def with_options(data_dir: Path | None, offline: bool, best: bool, memory: int | None, **given: Any) -> Any:
         from snsim.runs.options import Options
 
-        return command(options=Options(data_dir=data_dir, online=not offline, memory=memory), **given)
+        return command(options=Options(data_dir=data_dir, online=not offline, best=best, memory=memory), **given)
 
     return with_options
 

@@ -43,7 +43,7 @@ def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, o
     from snsim.training.rejection import reject_below
 
     opened = OpenedRun.open(run, options, say)
-    training, data, last = opened.training, opened.data, opened.record.snapshot.number
+    training, data, last = opened.training, opened.data, opened.pass_number
     if data.test is None:
         raise fail(
             f"the run {run} has no test patterns to reject",

@@ -71,6 +71,18 @@ class JsonView:
                     "engine": self._started.engine,
                     "presentations": event.presentations,
                     "seconds": round(event.seconds, 3),
+                    **(
+                        {}
+                        if event.best is None
+                        else {
+                            "best": {
+                                "pass": event.best.number,
+                                "figure": event.best.figure,
+                                "value": event.best.value if event.best.number else None,
+                            },
+                            "stopped": event.stopped,
+                        }
+                    ),
                     **(self._last if self._quiet else {}),
                 }
             )
@@ -100,7 +112,8 @@ class QuietView:
                     f"{for_line(event.run)}"
                 )
             elif event.completed:
-                echo(f"{name}: {nothing_left(self._started)}; {for_line(event.run)}")
+                left = stop_line(event) if event.stopped else nothing_left(self._started)
+                echo(f"{name}: {left}; {for_line(event.run)}")
 
     def close(self) -> None:
         pass
@@ -193,6 +206,11 @@ def footer(started: Started, last: PassResult | None, finished: Finished) -> str
         lines += [published_beside_ours(training.published, last.train, last.test, *headings), ""]
     if last is not None and (misses := output_misses_line(last.train, last.test)):
         lines += [misses, ""]
+    if finished.stopped:
+        lines += [stop_line(finished), ""]
+    if finished.best is not None and finished.best.number:
+        best = finished.best
+        lines += [f"best {best.figure}: {best.value:g}, pass {best.number}; its weights are in best.safetensors", ""]
     if finished.presentations:
         speed = finished.presentations / finished.seconds if finished.seconds else 0.0
         lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} per second)")
@@ -217,6 +235,13 @@ def _first_choice(training: Training) -> str | None:
 def nothing_left(event: Started) -> str:
     """Return the sentence for a resumed run that was already complete."""
     return f"all {event.training.passes} passes are already done: nothing to do"
+
+
+def stop_line(finished: Finished) -> str:
+    """Return the sentence for a run that (stop-after N) has ended."""
+    best = finished.best
+    assert best is not None
+    return f"stopped after pass {best.last}: no better {best.figure} in {best.stop_after} passes"
 
 
 def data_warning(event: Started) -> str:

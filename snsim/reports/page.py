@@ -173,10 +173,10 @@ def command_of(settings: Mapping[str, Any], main: str) -> str:
 
 
 def _last_scores(run: OpenedRun) -> tuple[Score, Score | None] | None:
-    """Return the scores of the last pass on training and test patterns; None before the first pass."""
+    """Return the scores of the pass that the run is opened at, on training and test patterns; None before the first."""
     if not run.record.passes:
         return None
-    last = run.record.passes[-1]
+    last = run.record.passes[run.pass_number - 1]
     return Score(**last["train"]), Score(**last["test"]) if last["test"] is not None else None
 
 
@@ -184,7 +184,7 @@ def _verdict(run: OpenedRun) -> str:
     scores, passes = _last_scores(run), run.settings["passes"]
     if scores is None:
         return f"No pass of {passes} is done."
-    return f"After pass {run.record.snapshot.number} of {passes}: {summary_line(*scores)}."
+    return f"After pass {run.pass_number} of {passes}: {summary_line(*scores)}."
 
 
 def _warning(run: OpenedRun) -> str:

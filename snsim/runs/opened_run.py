@@ -105,7 +105,12 @@ class OpenedRun:
     @property
     def title(self) -> str:
         """The name of the run and the number of its last pass, for the head of a picture."""
-        return f"{for_line(self.name)}, pass {self.record.snapshot.number}"
+        return f"{for_line(self.name)}, pass {self.pass_number}"
+
+    @cached_property
+    def pass_number(self) -> int:
+        """The pass whose weights are used: the last one, or with `options.best` the best one."""
+        return self.record.best_weights()[0] if self.options.best else self.record.snapshot.number
 
     @cached_property
     def program(self) -> Program:
@@ -162,7 +167,7 @@ class OpenedRun:
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights after the last pass, by parameter name, each of its `Parameter.shape`."""
+        """The weights after `pass_number`, by parameter name, each of its `Parameter.shape`."""
         parameters = self.net.parameters
         stage, _ = stage_of_pass(self.training.stages, max(1, self.record.snapshot.number))
         run_folder.check_snapshot(
@@ -170,7 +175,7 @@ class OpenedRun:
             {p.name: p.shape for p in parameters},
             {f"{p.name}/{state}": p.shape for p in parameters if p.learns for state in stage.rule.states},
         )
-        return self.record.weights()
+        return self.record.best_weights()[1] if self.options.best else self.record.weights()
 
     @cached_property
     def effective_weights(self) -> dict[str, np.ndarray]:

@@ -29,6 +29,7 @@ class Options:
     data_digest: str | None = None  # SHA-256 that the data must have
     presets: Mapping[str, float | str] = field(default_factory=dict)  # values of --set; recorded
     command: tuple[str, ...] = ()  # command line; recorded
+    best: bool = False  # open a run with the weights of its best pass
     memory: int | None = None  # bytes a run may need; default: `memory_limit.default_limit()`
     save_every: float = 1.0  # minimum seconds between checkpoints; 0: one after each pass
 

@@ -27,6 +27,7 @@ from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options, Say, overridden, run_name
+from snsim.training.best_pass import BestPass
 from snsim.training.choose_engine import build_engine, build_engine_for_pass, preferred_engines
 from snsim.training.initial import INITIALISERS
 from snsim.training.initial_files import starting_weights
@@ -94,6 +95,8 @@ class Finished:
     presentations: int  # of this call, like the seconds
     seconds: float  # wall clock
     completed: bool
+    best: BestPass | None = None  # with (keep best ...)
+    stopped: bool = False  # (stop-after N) has ended it
 
 
 Event = Started | Progress | PruningResult | PassFinished | Finished
@@ -167,12 +170,15 @@ def record_passes(
     with closing(run_folder.Recorder(record, save_every)) as recorder, Interrupts() as interrupts:
         last: PassResult | None = None
         try:
-            for step in training_events(training, data, engine, seed, start):
+            steps = () if recorder.stops else training_events(training, data, engine, seed, start)
+            for step in steps:
                 if isinstance(step, PassResult):
                     recorder.add(step, save=step.number in stage_ends)
                     last = step
                     yield PassFinished(step)
                     interrupts.check()
+                    if recorder.stops:
+                        break
                     last = None  # the engine moves on
                 else:
                     yield step
@@ -182,11 +188,13 @@ def record_passes(
                 _save_yielded_passes(recorder, last, training, data, engine, seed)
             if not isinstance(ended, KeyboardInterrupt):
                 raise
-        done = recorder.saved
-    completed = done == training.passes
+        done, best, stopped = recorder.saved, recorder.best, recorder.stops and recorder.saved == recorder.number
+    completed = done == training.passes or stopped
     if completed and record.settings.get("finished") is None:
         run_folder.record_settings(record, finished=provenance.now())
-    yield Finished(record.folder, (done - first) * len(data.train), time.perf_counter() - start_time, completed)
+    yield Finished(
+        record.folder, (done - first) * len(data.train), time.perf_counter() - start_time, completed, best, stopped
+    )
 
 
 def _save_yielded_passes(
@@ -324,6 +332,7 @@ def _settings(
             "train": len(data.train),
             "test": 0 if data.test is None else len(data.test),
         },
+        **({} if training.keep is None else {"keep": {"figure": training.keep, "stop_after": training.stop_after}}),
         "published": dict(training.published),
         "overrides": {
             "data": list(options.data),

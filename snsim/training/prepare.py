@@ -70,6 +70,12 @@ def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type 
     test = None
     if selected.test is not None and len(selected.test):
         test = _make_patterns(training, examples, selected.test, span, dtype)
+    if test is None and training.keep is not None and training.keep.startswith("test-"):
+        raise fail(
+            f"(keep best {training.keep}) needs test patterns, and {examples.name} has none",
+            training.span_of("keep"),
+            hint=f"write (keep best {training.keep.replace('test-', 'train-')}), or (test-set FIRST LAST)",
+        )
     warnings: list[Fault] = []
     if training.data.targets is None:  # the reader of the text has checked those that stand in it
         warnings = criterion_warnings(training.criterion, train.targets, net.layers[-1], training.span_of("correct"))

@@ -100,6 +100,8 @@ class Training:
     frame: tuple[int, int, float] | None = None
     published: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()  # sentences for the reader of a report
+    keep: str | None = None  # (keep best FIGURE)
+    stop_after: int | None = None  # passes without a better figure
     included: bool = False  # declared by an included file: `snsim run` does not run it
     clauses: tuple[Clause, ...] = ()  # the complete form with origins, for show
     dropped: tuple[Clause, ...] = ()  # inherited clauses without effect, for show

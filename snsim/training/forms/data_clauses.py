@@ -20,6 +20,7 @@ from snsim.network.clauses import (
 )
 from snsim.network.net import Net
 from snsim.registry import Shelf, suggest
+from snsim.training.best_pass import FIGURES
 from snsim.training.criteria import CRITERIA
 from snsim.training.spec import DataChoice
 
@@ -276,6 +277,27 @@ def read_published(node: Node, faults: Faults) -> tuple[tuple[str, float], ...] 
         elif name is not None and value is not None:
             figures[name] = value
     return tuple(figures.items()) or None
+
+
+def read_keep(node: Node, faults: Faults) -> str | None:
+    """Read `(keep best FIGURE)`: return the figure; None after a fault."""
+    args = read_arguments(node, 2, 2, "(keep best FIGURE)", faults)
+    words = all_or_none([read_name(item, "a word of (keep best FIGURE)", faults) for item in args or ()])
+    if args is None or words is None:
+        return None
+    if words[0] != "best":
+        faults.add(f"(keep ...) keeps the best pass, not {words[0]}", args[0].span, f"write (keep best {words[1]})")
+        return None
+    if words[1] not in FIGURES:
+        faults.add(f'unknown figure "{words[1]}"', args[1].span, partial(suggest, words[1], list(FIGURES), "figures"))
+        return None
+    return words[1]
+
+
+def read_stop_after(node: Node, faults: Faults) -> int | None:
+    """Read `(stop-after N)`: return the passes without improvement; None after a fault."""
+    args = read_arguments(node, 1, 1, "(stop-after N)", faults)
+    return read_whole_number(args[0], "the passes of (stop-after N)", faults, 1) if args else None
 
 
 def read_notes(node: Node, faults: Faults) -> tuple[str, ...]:

@@ -87,6 +87,12 @@ _AFTER_INITIAL = (
     ("passes", "(passes N)", "N passes, each over every training pattern once"),
     ("stage", "(stage clause ...)", "a number of passes; what it does not state is as in the stage before"),
     ("repeat", "(repeat N (stage ...) ...)", "run the stages N times"),
+    (
+        "keep",
+        "(keep best FIGURE)",
+        "keep the weights of the pass with the smallest FIGURE too, such as test-misses",
+    ),
+    ("stop-after", "(stop-after N)", "end after N passes in which the figure of (keep best ...) did not improve"),
     ("seed", "(seed N ...)", "one run for each seed; default 1"),
     (
         "published",
@@ -314,6 +320,7 @@ def _build_training(
     )
     stages = read_stages(top_clauses, form.stages, form.call, context)
     seeds = data_clauses.read_seeds(form.node("seed") or form.default("seed", 1), faults)
+    keep, stop_after = _read_keep(form, correct)
     published = form.node("published")
     figures = () if published is None else data_clauses.read_published(published, faults) or ()
     note = form.node("note")
@@ -340,6 +347,8 @@ def _build_training(
         frame=frame,
         published=figures,
         notes=notes,
+        keep=keep,
+        stop_after=stop_after,
         included=included,
         clauses=_complete_form(form, top_clauses, net_clause, stages),
         dropped=tuple(context.dropped),
@@ -403,6 +412,27 @@ def _check_criterion(form: _MergedForm, correct: tuple[str, tuple[float, ...]] |
         form.warnings += criterion_warnings(correct, data.targets, net.layers[-1], at)
 
 
+def _read_keep(form: _MergedForm, correct: tuple[str, tuple[float, ...]] | None) -> tuple[str | None, int | None]:
+    """Return the figure of `(keep best FIGURE)` and N of `(stop-after N)`; None where it is not stated."""
+    keep_node, stop_node, faults, net = (
+        form.node("keep"),
+        form.node("stop-after"),
+        form.context.faults,
+        form.context.net,
+    )
+    keep = None if keep_node is None else data_clauses.read_keep(keep_node, faults)
+    if stop_node is not None and keep_node is None:
+        faults.add("(stop-after N) needs a figure to watch", stop_node.span, "add (keep best test-misses)")
+    has_rejection = correct is None or (correct[0] == "max" and (net is None or net.layers[-1].units > 1))
+    if keep_node is not None and keep is not None and keep.endswith("-rejection") and not has_rejection:
+        faults.add(
+            "rejection is computed only with (correct max) and several outputs",
+            keep_node.span,
+            f"write (keep best {keep.replace('rejection', 'misses')})",
+        )
+    return keep, None if stop_node is None else data_clauses.read_stop_after(stop_node, faults)
+
+
 def _read_initial(form: _MergedForm) -> tuple[str | None, tuple[Scope, ...]]:
     """Return the file of initial weights and the scopes that it is for, () for all weights.
 
@@ -429,7 +459,9 @@ def _read_initial(form: _MergedForm) -> tuple[str | None, tuple[Scope, ...]]:
         scopes = ()
     elif node is not None:
         for statement in overruled:
-            context.refuse_or_drop(statement.clause, "(initial ...) gives these weights")
+            context.refuse_or_drop(
+                statement.clause, f"(initial ...) gives {'these weights' if scopes else 'every weight'}"
+            )
             del form.initial[statement.scoped.scope]
         file = data_clauses.read_file(node, context.faults)
         if not scopes:
