@@ -506,3 +506,58 @@ def test_best_is_refused_where_none_is_kept_or_it_is_damaged(tmp_path: Path, mon
         assert code == 1 and "hint:" in err and "Traceback" not in err
     file.unlink()
     assert snsim("report", "runs/n-2", "--best")[0] == 1
+
+
+# ---- Prolonging --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("clauses", "sentence"),
+    [
+        ("(epsilon 0.4) (passes 3)", None),
+        ("(epsilon (steps (0.4 2) (0.1))) (passes 3)", "the last value, 0.1, holds for the passes added"),
+        ("(epsilon (steps (0.4 2) (0.1 1))) (passes 3) (keep best test-loss)", "the last value, 0.1, holds"),
+        ("(epsilon 0.4) (stage (passes 1)) (stage (update lm) (epsilon 0.01) (passes 2))", "the last stage, of 2"),
+    ],
+)
+def test_a_prolonged_run_is_the_longer_run(
+    clauses: str, sentence: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.sn").write_text(noisy(clauses).replace("(epsilon 0.4)\n", "\n"))
+    assert snsim("run", "t.sn", "--quiet")[0] == 0
+    assert snsim("run", "t.sn", "--quiet", "--passes", "7", "--out", "longer")[0] == 0
+    code, _, err = snsim("run", "--resume", "runs/n", "--passes", "5")
+    assert code == 0 and (sentence is None) == ("last" not in err) and (sentence or "") in err
+    code, _, err = snsim("run", "--resume", "runs/n", "--passes", "7", "--quiet")
+    assert code == 0, err
+    for file in ("weights.safetensors", "checkpoint.safetensors", *(["best.safetensors"] if "keep" in clauses else [])):
+        assert Path("runs/n", file).read_bytes() == Path("longer/n", file).read_bytes()
+    assert [line["train"] for line in lines_of(Path("runs/n"))] == [
+        line["train"] for line in lines_of(Path("longer/n"))
+    ]
+    record = open_run("runs/n")
+    assert record.settings["passes"] == record.settings["overrides"]["passes"] == 7 and record.settings["finished"]
+    assert "already done" in snsim("run", "--resume", "runs/n", "--passes", "7", "--quiet")[1]
+    assert "has done 7 passes" in snsim("run", "--resume", "runs/n", "--passes", "6", "--quiet")[2]
+    assert snsim("report", "runs/n")[0] == 0
+
+
+def test_prolonging_says_what_a_linear_schedule_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.3 to 0.1 over 3 passes, then over 5: 0.3 + (0.1 - 0.3) 3/4 = 0.15 in pass 4."""
+    monkeypatch.chdir(tmp_path)
+    Path("t.sn").write_text(noisy("(epsilon (linear 0.3 0.1)) (passes 3)").replace("(epsilon 0.4)\n", "\n"))
+    assert snsim("run", "t.sn", "--quiet")[0] == 0
+    code, _, err = snsim("run", "--resume", "runs/n", "--passes", "5")
+    assert code == 0 and "(epsilon (linear 0.3 0.1)) depends on the number of passes" in " ".join(err.split())
+    assert "Pass 3 had 0.1, where the longer schedule has 0.2; pass 4 takes 0.15" in " ".join(err.split())
+
+
+def test_a_run_that_stop_after_ended_is_not_prolonged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.sn").write_text(noisy("(passes 40) (keep best test-misses) (stop-after 1)"))
+    assert snsim("run", "t.sn", "--quiet")[0] == 0
+    before = Path("runs/n/run.json").read_bytes()
+    code, _, err = snsim("run", "--resume", "runs/n", "--passes", "60")
+    assert code == 1 and "(stop-after 1) has ended the run runs/n" in err and "hint:" in err
+    assert Path("runs/n/run.json").read_bytes() == before

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from snsim.training.spec import Training
 
 NEW_RUN_ONLY = (
-    "passes",
     "seeds",
     "engine",
     "dtype",
@@ -71,7 +70,12 @@ NEW_RUN_ONLY = (
     help="File type in which the windows of a program are saved. [default: svg]",
 )
 @click.option("--windows", is_flag=True, help="Show the windows of a program while it runs.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a stopped run.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Resume a stopped run; with --passes N, prolong it.",
+)
 @click.option(
     "--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Also write TensorBoard event files to DIR."
 )
@@ -133,7 +137,7 @@ def resume_run(folder: Path, options: Options, view: View, say: Say) -> int:
     """Resume the run of a folder and return the exit code."""
     from snsim.runs.resume import resume
 
-    return follow(resume(folder, options, say, _download_bar()), view)
+    return follow(resume(folder, options, say, _download_bar(), options.passes), view)
 
 
 def follow(events: Generator[Event, None, None], view: View) -> int:
