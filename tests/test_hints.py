@@ -461,7 +461,7 @@ def test_a_hint_says_more_than_its_sentence(path: Path) -> None:
         (["a.sn"], "write snsim run a.sn"),
         (["run"], "write snsim run FILE"),
         (["run", "a.sn", "--resume", "runs/a"], "write snsim run --resume runs/a"),
-        (["run", "--resume", "runs/a", "--passes", "3"], "leave out --passes"),
+        (["run", "--resume", "runs/a", "--seed", "3"], "leave out --seed"),
         (["run", "a.sn", "--set", "rate"], "write for example --set rate=0.1"),
         (["run", "a.sn", "--seed", "x"], "`snsim run --help` lists its arguments and options"),
         (["run", "a.sn", "--engine", "natvie"], 'did you mean "native"?'),

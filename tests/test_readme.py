@@ -15,7 +15,11 @@ from data_folder import MNIST, ZIP_CODES, need_data
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
-PAGES = [TEXT, *(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))]
+PAGES = [
+    TEXT,
+    *(page.read_text() for page in sorted((ROOT / "docs").glob("*.md"))),
+    (ROOT / "docs/reference/training.md").read_text(),
+]
 COMMANDS = [
     line
     for page in PAGES

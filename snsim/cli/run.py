@@ -74,7 +74,7 @@ NEW_RUN_ONLY = (
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Resume a stopped run; with --passes N, prolong it.",
+    help="Resume a stopped run; with --passes N, prolong it to N passes in all.",
 )
 @click.option(
     "--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Also write TensorBoard event files to DIR."

@@ -85,20 +85,16 @@ def schedule_changes(before: Training, after: Training, done: int) -> list[str]:
         was, is_now = value_at(value, old_pass, old.passes), value_at(longer, new_pass, new.passes)
         if value.kind == "linear" and (old.passes != new.passes):
             first, last = value.numbers
-            following = (
-                ""
-                if new_pass == new.passes
-                else (f"; pass {done + 1} takes {value_at(longer, new_pass + 1, new.passes):g}")
-            )
+            then = f"; pass {done + 1} takes {value_at(longer, new_pass + 1, new.passes):g}"
+            following = "" if new_pass == new.passes else then
             sentences[
-                f"({name} (linear {first:g} {last:g})) depends on the number of passes: it now takes {new.passes} of them. "
-                f"Pass {done} had {was:g}, where the longer schedule has {is_now:g}{following}. A run of {after.passes} "
-                "passes from the start gives other numbers"
+                f"({name} (linear {first:g} {last:g})) depends on the number of passes, which is now {new.passes}. "
+                f"Pass {done} had {was:g}, where the longer schedule has {is_now:g}{following}. "
+                f"A run of {after.passes} passes from the start gives other numbers"
             ] = None
         elif longer.kind == "steps" and old.passes < new.passes:
-            sentences[f"({name} (steps ...)): the last value, {longer.numbers[-1]:g}, holds for the passes added"] = (
-                None
-            )
+            step = longer.numbers[-1]
+            sentences[f"({name} (steps ...)): the last value, {step:g}, holds for the passes added"] = None
     return list(sentences)
 
 
