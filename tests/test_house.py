@@ -35,7 +35,7 @@ LAW: dict[str, set[str]] = {
     "registry": {"errors"},
     "optional_packages": {"errors"},
     "json_reader": {"operating_system", "errors"},
-    "run_schema": {"json_reader"},
+    "run_schema": {"json_reader", "training"},
     "memory_limit": {"operating_system"},
     "cache_folder": {"operating_system", "errors"},
     "page_templates": {"escaping"},
@@ -89,6 +89,7 @@ LAW: dict[str, set[str]] = {
     "plots": {"errors", "protected_files", "text_table", "registry", "optional_packages", "network", "training"},
     "api": {"errors", "optional_packages", "network", "engines", "training", "program"},
     "runs": {
+        "escaping",
         "operating_system",
         "errors",
         "registry",
