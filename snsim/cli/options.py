@@ -67,7 +67,14 @@ _OF_RUNS = (
     click.option(
         "--dtype", type=click.Choice(["float64", "float32"]), help="Precision of the engine. [default: float32]"
     ),
-    click.option("--data", "data", multiple=True, metavar="NAME", help="Data set; repeat it in order of preference."),
+    click.option(
+        "--data",
+        "data",
+        multiple=True,
+        metavar="NAME|PATH",
+        help="Data set; repeat it in order of preference. Or a file or folder of your own.",
+    ),
+    click.option("--fold", type=Whole(min=1), metavar="K", help="Test on the fold K of data with (folds N)."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Folder in which data are looked for first."),
     click.option("--initial", type=click.Path(path_type=Path), help="Initial weights from an npz or safetensors file."),
     memory_option,

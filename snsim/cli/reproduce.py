@@ -170,6 +170,7 @@ def _repeated(given: Mapping[str, Any]) -> tuple[str, ...]:
             ("--engine", "engine"),
             ("--dtype", "dtype"),
             ("--data", "data"),
+            ("--fold", "fold"),
             ("--initial", "initial"),
             ("--set", "settings"),
         )

@@ -25,7 +25,7 @@ _MOST_DIMENSIONS = 8
 _IDX_HEADER = 4 + 4 * _MOST_DIMENSIONS  # bytes
 _ANEW = "the file is damaged: write or fetch it again"
 
-_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 
 # SN's magic numbers: element type and what one unit of it is worth ("packed" holds sixteenths in one byte)
 _SN_TYPES = {
@@ -47,9 +47,11 @@ _DEFLATE = 1032  # the most bytes that one compressed byte can become
 
 
 def read_idx(content: bytes, name: str) -> np.ndarray:
-    """An idx file (the format of MNIST): big-endian 0x00 0x00, type, number of dimensions, sizes, elements.
+    """Return the array of an idx file, the format of MNIST.
 
-    Returns a read-only view of `content` in the file's own element type.
+    It is two zero bytes, type, number of dimensions, sizes, elements. All is big-endian; a file whose first four
+    bytes stand in the opposite order is little-endian throughout. The array
+    is a read-only view of `content` in the file's own element type.
     """
     kind, shape, begin = _read_idx_header(content, name)
     wanted = begin + math.prod(shape) * kind.itemsize
@@ -87,19 +89,31 @@ def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
 
 
 def _read_idx_header(content: bytes, name: str) -> tuple[np.dtype, tuple[int, ...], int]:
-    """Element type, sizes, and where the elements begin."""
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not content[3]:
+    """Return the element type, the sizes, and where the elements begin."""
+    order, magic = (">", content[:4]) if content[:2] == b"\0\0" else ("<", content[3::-1])
+    if not is_idx(content):
         raise fail(
             f"{name} is not an idx file: it begins with {_shown(content)}, expected 0000, a type from 08 to 0e "
             "and the number of dimensions",
             hint="name an idx file: MNIST's images begin with 00000803, its labels with 00000801",
         )
-    dimensions = content[3]
+    dimensions = magic[3]
     if dimensions > _MOST_DIMENSIONS:
         raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
     if len(content) < 4 + 4 * dimensions:
         raise _short(name, f"a header of {4 + 4 * dimensions} bytes", len(content))
-    return (np.dtype(_IDX_TYPES[content[2]]), struct.unpack_from(f">{dimensions}I", content, 4), 4 + 4 * dimensions)
+    sizes = struct.unpack_from(f"{order}{dimensions}I", content, 4)
+    return np.dtype(order + _IDX_TYPES[magic[2]]), sizes, 4 + 4 * dimensions
+
+
+def is_idx(content: bytes) -> bool:
+    """Tell whether content begins as an idx file does, in either byte order."""
+    if len(content) < 4:
+        return False
+    zeros, kind, dimensions = (content[:2], content[2], content[3])
+    if zeros != b"\0\0":
+        zeros, kind, dimensions = content[2:4], content[1], content[0]
+    return zeros == b"\0\0" and kind in _IDX_TYPES and dimensions > 0
 
 
 def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:

@@ -207,13 +207,25 @@ def shaped(examples: Examples, shape: tuple[int, ...], layer: str = "input", spa
         small = len(own) > 1 and len(shape) > 1 and own[-2] <= shape[-2] and own[-1] <= shape[-1]
         hint = (
             f"(frame {shape[-2]} {shape[-1]} -1) puts them in the middle of cells of -1"
-            if small
-            else f"write (layer {layer} {shape_form(own)}), or name other data"
+            if small and examples.record is None
+            else _misfit_hint(examples, shape, layer)
         )
         raise fail(
             f"the patterns of {examples.name} are {_sizes(own)}, the layer {layer} is {_sizes(shape)}", span, hint=hint
         )
     return _changed(examples, lambda split: replace(split, inputs=split.inputs.reshape(len(split), *shape)))
+
+
+def _misfit_hint(examples: Examples, shape: tuple[int, ...], layer: str) -> str:
+    """Return the remedy for inputs that do not fit the input layer."""
+    remedy = f"write (layer {layer} {shape_form(examples.shape)})"
+    record = examples.record
+    if record is not None and len(examples.shape) > 1 and len(shape) > 1:
+        size = f"(size {shape[-2]} {shape[-1]})"
+        return f"{remedy}, or scale the pictures: {size} in the form ({record.reader} ...)"
+    if record is not None and record.columns and len(examples.shape) == 1 and examples.shape[0] > np.prod(shape):
+        return f"{remedy}, or leave columns out: (ignore NAME ...) in the form ({record.reader} ...)"
+    return f"{remedy}, or name other data"
 
 
 def one_of_n(labels: np.ndarray, classes: int, off: float, on: float) -> np.ndarray:

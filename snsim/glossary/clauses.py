@@ -1,5 +1,6 @@
-"""What can stand inside the declarative words, gathered from the rooms that read it: clauses of net and train, options
-of layer and connect.
+"""What can stand inside the declarative words, gathered from the rooms that read it.
+
+These are the clauses of net and train, and the options of layer, connect and the readers of data.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from dataclasses import dataclass
 from snsim.network.net_form import CLAUSES as NET
 from snsim.network.partial_net import CONNECT_OPTIONS, LAYER_OPTIONS
 from snsim.registry import Shelf
+from snsim.training.forms.reader_clauses import OPTIONS
 from snsim.training.forms.train_form import clauses_of_train
 from snsim.training.initial import INITIALISERS
 
 
 @dataclass(frozen=True)
 class Described:
-    """A clause or option: the form it stands in ("net", "layer", "connect" or "train"), its syntax, what it means.
+    """A clause or option: the form it stands in, its syntax, what it means.
 
-    `details` are more lines for `snsim help`.
+    `inside` is "net", "layer", "connect", "train" or "data". `details` are more lines for `snsim help`.
     """
 
     name: str
@@ -35,6 +37,7 @@ def clauses() -> tuple[Described, ...]:
         *_of("layer", LAYER_OPTIONS),
         *_of("connect", CONNECT_OPTIONS),
         *_of("train", clauses_of_train()),
+        *(Described(entry.name, "data", entry.value.syntax, entry.doc) for entry in OPTIONS),
     )
 
 

@@ -78,7 +78,8 @@ def _reopened(made: run_folder.Run, options: Options, say: Say, download: Downlo
     made.check_sources()  # before a text is evaluated
     name, used, presets = settings["name"], settings["data"], settings["presets"]
     engine_name, dtype, root = settings["engine"], settings["dtype"], Path(settings["source"]["root"])
-    options = replace(options, data=tuple(settings["overrides"]["data"]), passes=settings["overrides"]["passes"])
+    overrides = settings["overrides"]
+    options = replace(options, data=tuple(overrides["data"]), passes=overrides["passes"], fold=overrides.get("fold"))
     program = read_program(made.main_source, presets=presets, texts=made.folder / run_folder.SOURCES, limits=ACTING)
     training = overridden(program.trainings.get(name), options)
     if training.data.names:

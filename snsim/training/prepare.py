@@ -39,6 +39,7 @@ class PreparedData:
     shape: tuple[int, ...]
     train: Patterns
     test: Patterns | None
+    class_names: tuple[str, ...] = ()  # as the files spell them; () where classes are only numbers
 
 
 def prepare(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float64) -> PreparedData:
@@ -66,7 +67,9 @@ def prepare(training: Training, examples: Examples, dtype: np.dtype | type | str
     test = None
     if chosen.test is not None and len(chosen.test):
         test = _patterns(training, examples, chosen.test, span, dtype)
-    return PreparedData(examples.name, examples.digest, examples.origin, chosen.shape, train, test)
+    return PreparedData(
+        examples.name, examples.digest, examples.origin, chosen.shape, train, test, examples.class_names
+    )
 
 
 def _patterns(
@@ -92,13 +95,13 @@ def _targets(training: Training, examples: Examples, split: Split, span: Span | 
     off, on = training.targets
     if split.labels is not None:
         classes = examples.classes or int(split.labels.max()) + 1
-        if classes != output.units:
+        if classes > output.units:
             raise fail(
                 f"{examples.name} has {classes} classes, the output layer {output.name} has {output.units} units",
                 span,
                 hint=f"write (layer {output.name} {classes}), or name other data",
             )
-        return change.one_of_n(split.labels, classes, off, on)
+        return change.one_of_n(split.labels, output.units, off, on)
     targets = np.ascontiguousarray(split.targets, np.float64)
     if targets.shape[1] != output.units:
         raise fail(

@@ -325,7 +325,7 @@ def _read_data(form: _Form) -> DataChoice | None:
 
 def _read_targets(form: _Form, data: DataChoice | None) -> tuple[float, float] | None:
     """OFF and ON; None for examples and patterns, which have their own targets."""
-    if data is not None and not data.names:
+    if data is not None and not data.names and data.own is None:
         if "targets" in form.singles:
             form.drop("targets", "examples and patterns state their own targets")
         return None
@@ -485,6 +485,8 @@ def _completed(node: Node, reading: Reading, batched: bool | None) -> Node:
 def _summary(training: Training) -> str:
     rules = ", ".join(dict.fromkeys(stage.rule.name for stage in training.stages))
     data = " or ".join(training.data.names) or "its own examples"
+    if training.data.own is not None:
+        data = " and ".join(training.data.own.files)
     return f"net {training.net.name} on {data}, {rules}, {training.passes} passes"
 
 
