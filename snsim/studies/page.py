@@ -206,7 +206,7 @@ def _warnings(row: Row) -> list[str]:
             f"run on {name}, which is not the first choice of the description: the published figures do not compare"
             for name in others
         ]
-    return warnings + [f"seed {seed} was not ended: {sentence}" for seed, sentence in row.failures.items()]
+    return warnings + [f"seed {trial} was not ended: {sentence}" for trial, sentence in row.failures.items()]
 
 
 def _is_other_data(run: Run) -> bool:
@@ -218,9 +218,9 @@ def _every_run(study: Study, several: bool) -> str:
     columns = [column for column in COLUMNS if column.always and any(column.figure in figures for figures in found)]
     lines = []
     for row in study.rows:
-        for seed, figures in row.figures().items():
+        for trial, figures in row.figures().items():
             cells = [_plain(column, figures.get(column.figure)) for column in columns]
-            lines.append((for_markdown(row.name), str(seed), *cells, for_markdown_code(row.runs[seed].folder.name)))
+            lines.append((for_markdown(row.name), str(trial), *cells, for_markdown_code(row.runs[trial].folder.name)))
     table = _table(
         ("training", "seed", *(column.heading for column in columns), "run folder"),
         lines,

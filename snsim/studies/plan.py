@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One training of a study and its tasks, one a seed."""
+    """One training of a study and its tasks, one for each seed, or for each fold and seed."""
 
     training: Training
     data: str  # the name of the examples that were found
@@ -94,7 +94,7 @@ def plan(
     SnError for files that declare no training, for names of `only` that no file has, for data that cannot be had.
     """
     _check(programs, only)
-    found: dict[tuple[str, ...], Examples] = {}
+    found: dict[tuple[object, ...], Examples] = {}
     studies = []
     for program in programs:
         chosen = [training for training in program.own_trainings if not only or training.name in only]
@@ -104,7 +104,10 @@ def plan(
                 training,
                 options,
                 seeds or training.seeds,
-                _examples(program, training, options, found, say, download),
+                [
+                    (folded, _examples(program, training, folded, found, say, download))
+                    for folded in _folds(training, options)
+                ],
             )
             for training in chosen
         )
@@ -138,7 +141,7 @@ def _examples(
     program: Program,
     training: Training,
     options: Options,
-    found: dict[tuple[str, ...], Examples],
+    found: dict[tuple[object, ...], Examples],
     say: Say,
     download: Progress | None,
 ) -> Examples:
@@ -152,16 +155,33 @@ def _examples(
     return examples
 
 
-def _row(program: Program, training: Training, options: Options, seeds: Iterable[int], examples: Examples) -> Row:
-    changed = overridden(training, options)
-    work = float(changed.passes) * len(examples.train) * training.net.counts.connections
+def _folds(training: Training, options: Options) -> list[Options]:
+    """The options of the runs of a training: one for each fold, where its data have folds and none is chosen."""
+    own = overridden(training, options).data.own
+    if own is None or own.options.folds is None or options.fold is not None:
+        return [options]
+    return [replace(options, fold=fold) for fold in range(1, own.options.folds + 1)]
+
+
+def _row(
+    program: Program,
+    training: Training,
+    options: Options,
+    seeds: Sequence[int],
+    data: Sequence[tuple[Options, Examples]],
+) -> Row:
+    """Return the row of a training; `data` are the examples with the options under which each was read."""
+    passes = float(overridden(training, options).passes)
     tasks = []
-    for seed in seeds:
-        identity = identity_of(program, training, seed, options, examples.digest)
-        folder = folder_name(f"{training.name}-seed{seed}-{identity[:12]}")
-        own = replace(options, out=Path(os.path.abspath(options.out)), folder=folder, data_digest=examples.digest)
-        tasks.append(Task(Path(program.sources[0].name).resolve(), training.name, seed, own, identity, work))
-    return Row(training, examples.name, tuple(tasks))
+    for folded, examples in data:
+        work = passes * len(examples.train) * training.net.counts.connections
+        for seed in seeds:
+            identity = identity_of(program, training, seed, folded, examples.digest)
+            fold = "" if folded.fold is None else f"-fold{folded.fold}"
+            folder = folder_name(f"{training.name}-seed{seed}{fold}-{identity[:12]}")
+            own = replace(folded, out=Path(os.path.abspath(options.out)), folder=folder, data_digest=examples.digest)
+            tasks.append(Task(Path(program.sources[0].name).resolve(), training.name, seed, own, identity, work))
+    return Row(training, data[0][1].name, tuple(tasks))
 
 
 def identity_of(program: Program, training: Training, seed: int, options: Options, data_digest: str) -> str:
