@@ -64,33 +64,35 @@ def describe(name: str, data_dir: Path | None, offline: bool) -> str:
 
     What is not here is fetched.
     """
-    from snsim.cli.run import is_path
-    from snsim.data.catalog import DATA_SETS, find
-    from snsim.data.fetch import Search
-
-    if name not in DATA_SETS and is_path(name):
-        return _describe_own(name)
-    DATA_SETS.get(name)
-    examples = find([name], Search.usual(data_dir, online=not offline), _say, _progress()).examples
-    return "\n".join([name, "", inspect.cleandoc(DATA_SETS.get(name).__doc__ or ""), "", *_tables(examples)])
-
-
-def _describe_own(name: str) -> str:
-    """Describe a file or folder of the user."""
-    from snsim.data.own_data import read_path
+    from snsim.data.catalog import DATA_SETS
     from snsim.data.readers import READERS
 
-    examples = read_path(Path(name))
+    examples = examples_of_name(name, data_dir, offline)
     record = examples.record
-    assert record is not None
+    if record is None:
+        return "\n".join([name, "", inspect.cleandoc(DATA_SETS.get(name).__doc__ or ""), "", *_tables(examples)])
     entry = READERS.entry(record.reader)
     assert entry is not None
-    for note in examples.notes:
-        _say(note)
     lines = [for_line(name), "", f"{record.reader}: {entry.doc}", "", *_tables(examples)]
     if record.columns:
         lines += ["", *_columns(examples)]
     return "\n".join(lines)
+
+
+def examples_of_name(name: str, data_dir: Path | None, offline: bool) -> Examples:
+    """Return the examples of a data set, or of a file or folder. SnError if they cannot be read."""
+    from snsim.cli.run import is_path
+    from snsim.data.catalog import DATA_SETS, find
+    from snsim.data.fetch import Search
+    from snsim.data.own_data import read_path
+
+    if name not in DATA_SETS and is_path(name):
+        examples = read_path(Path(name))
+        for note in examples.notes:
+            _say(note)
+        return examples
+    DATA_SETS.get(name)
+    return find([name], Search.usual(data_dir, online=not offline), _say, _progress()).examples
 
 
 def _tables(examples: Examples) -> list[str]:

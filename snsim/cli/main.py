@@ -46,7 +46,7 @@ COMMANDS = {
         "Hold a training against hand-coded PyTorch, or engines against each other.",
     ),
     "reject": ("snsim.cli.reject:reject", "Say how many patterns a run must reject to be right on the rest."),
-    "plot": ("snsim.cli.plot:plot", "Draw a run, a net or an nlf."),
+    "plot": ("snsim.cli.plot:plot", "Draw a run, a net, data or an nlf."),
     "report": ("snsim.cli.report:report", "Write a run as one page of HTML."),
     "convert": (
         "snsim.cli.convert:convert",
@@ -54,7 +54,7 @@ COMMANDS = {
     ),
     "list": ("snsim.cli.help:list_names", "List every name that means something."),
     "help": ("snsim.cli.help:help_name", "Say what a name is."),
-    "data": ("snsim.cli.data:data", "List the data sets, or describe one."),
+    "data": ("snsim.cli.data:data", "List the data sets, or describe one, or a file or folder of your own."),
     "repl": ("snsim.cli.repl:repl", "A prompt: type forms, train, look into nets."),
     "fmt": ("snsim.cli.fmt:fmt", "Lay out files in the canonical way."),
     "lsp": ("snsim.cli.editor:lsp", "Answer an editor: faults, help, names (language server)."),

@@ -32,6 +32,7 @@ from snsim.registry import Shelf, suggest
 from snsim.reports.program_forms import shown_nets
 from snsim.runs.options import Options, Say
 from snsim.runs.resume import Reopened, learned
+from snsim.text_table import class_label
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import effective_weights, outputs_of
 from snsim.training.prepare import Patterns
@@ -135,7 +136,9 @@ def maps_of(looked: Looked, pattern: int) -> Maps:
         )
     states = looked.again.engine.states(looked.patterns.inputs[pattern : pattern + 1])
     target, output = looked.patterns.targets[pattern], looked.outputs[pattern]
-    verdict = f": label {target.argmax()}, answer {output.argmax()}" if looked.with_classes else ""
+    names = looked.again.data.class_names
+    label, answer = (class_label(names, int(values.argmax())) for values in (target, output))
+    verdict = f": label {label}, answer {answer}" if looked.with_classes else ""
     title = (
         f"Pattern {pattern} of the {looked.split} patterns of {looked.again.data.name}{verdict}\n"
         f"in {title_of(looked.again.made)}"
@@ -155,6 +158,7 @@ def misses_of(looked: Looked, most: int = MOST) -> Misses:
         looked.title,
         looked.with_classes,
         most,
+        looked.again.data.class_names,
     )
 
 
@@ -165,7 +169,7 @@ def confusion_of(looked: Looked) -> Confusion:
             f"the patterns of {looked.again.data.name} have no classes to confuse",
             hint="name data with classes: --data NAME, and give the net one output for each",
         )
-    return confusion(looked.outputs, looked.patterns.targets, looked.title)
+    return confusion(looked.outputs, looked.patterns.targets, looked.title, looked.again.data.class_names)
 
 
 def rejection_of(looked: Looked, error: float) -> Rejections:

@@ -289,9 +289,9 @@ def _unpacked(content: bytes, size: int, expected: str) -> bytes:
 def _remedy_for_damage(file: DataFile, place: Path) -> str:
     """What to do with a file of the right name and another content. It may be the user's own work: it stays."""
     source = f"; the file of the set is at {file.addresses[0]}" if file.addresses else ""
-    own = '"IMAGES" "LABELS"' if "idx" in file.name else '"INPUTS" "TARGETS"'
+    own = '(idx "IMAGES" "LABELS")' if "idx" in file.name else '(csv "FILE")'
     return (
-        f"to learn your own data, name your files: (data (patterns {own})) reads idx, npy and text; to learn the "
+        f"to learn your own data, name your files: (data {own}), or --data PATH; to learn the "
         f"data set, keep your files in another folder than {place.parent}{source}"
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from snsim.plots import confusion, curves, maps, misses, net, nlf, rejection, table, weights
+from snsim.plots import confusion, curves, data_sheet, maps, misses, net, nlf, rejection, table, weights
 from snsim.plots.style import WIDE, Look
 from snsim.registry import Shelf
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """`draw(data, look)` makes the figure, `text(data, width)` the lines. `of` is what is drawn: a "run", a "net" or
-    an "nlf"; the data are those that the file of the picture prepares (its first dataclass).
+    """`draw(data, look)` makes the figure, `text(data, width)` the lines. `of` is what is drawn: a "run", a "net",
+    "data" or an "nlf"; the data are those that the file of the picture prepares (its first dataclass).
     """
 
     of: str
@@ -36,6 +36,7 @@ for _name, _of, _subject, _doc in (
     ("rejection", "run", rejection, "error on the rest over the patterns that are rejected"),
     ("net", "net", net, "layers as stacks of maps, connections with scheme and counts"),
     ("table", "net", table, "which map feeds which"),
+    ("data", "data", data_sheet, "the first patterns of each class of a data set, or of a file or folder"),
     ("nlf", "nlf", nlf, "a non-linearity with both derivatives"),
 ):
     PICTURES.add(_name, Picture(_of, _subject.draw, _subject.text), _doc)

@@ -140,6 +140,7 @@ def _misses(pupil: Pupil) -> Any:
         patterns.targets,
         right,
         f"{pupil.training.name}, {split} patterns of {pupil.data.name}",
+        names=pupil.data.class_names,
     )
 
 
@@ -147,7 +148,8 @@ def _confusion(pupil: Pupil) -> Any:
     from snsim.plots.confusion import confusion
 
     split = "train" if pupil.data.test is None else "test"
-    return confusion(pupil.outputs(split), pupil.patterns(split).targets, f"{pupil.training.name}, {split} patterns")
+    title = f"{pupil.training.name}, {split} patterns"
+    return confusion(pupil.outputs(split), pupil.patterns(split).targets, title, pupil.data.class_names)
 
 
 def _net(net: Net) -> Net:
