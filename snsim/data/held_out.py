@@ -17,7 +17,7 @@ def draw_order(count: int, seed: int) -> np.ndarray:
     return np.argsort(keys, kind="stable")
 
 
-def test_count(test: float, count: int) -> int:
+def count_held_out(test: float, count: int) -> int:
     """Return how many of `count` patterns are held out: `test` itself, or that part of them, rounded up.
 
     scikit-learn's train_test_split rounds in the same way.

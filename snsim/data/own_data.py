@@ -11,7 +11,7 @@ import numpy as np
 
 from snsim.data.catalog import digest, origin_of
 from snsim.data.examples import Examples, Split
-from snsim.data.held_out import fold_of_each, held_out, test_count
+from snsim.data.held_out import count_held_out, fold_of_each, held_out
 from snsim.data.pictures import resized
 from snsim.data.reader_options import ReaderOptions, quoted
 from snsim.data.reader_shelf import MOST_BYTES, RawData, RawPart, ReadRequest
@@ -171,7 +171,7 @@ def _parted(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[RawDa
         chosen = fold_of_each(raw.train.labels, count, options.folds, options.split_seed) == tested
     else:
         assert options.test is not None
-        wanted = test_count(options.test, count)
+        wanted = count_held_out(options.test, count)
         if not 0 < wanted < count:
             raise fail(
                 f"(test {options.test:g}) holds out {wanted:,} of the {count:,} patterns of {where}",

@@ -29,7 +29,7 @@ from snsim.data.record import FileRecord
 from snsim.errors import MOST_FAULTS, Fault, SnError, Span, fail, for_line, shorten
 from snsim.input_files import foreign_format, read_file, shown
 
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = ("\t", ";", ",")  # by rank: a comma may be a decimal comma, a semicolon may stand in a text
 _SUFFIXES = {".csv", ".tsv", ".txt", ".data", ".tab"}
 _AT_ONCE = 4096  # rows that are turned into numbers together
 _SNIFFED = 20  # rows by which the delimiter is found
@@ -154,20 +154,17 @@ class _Table:
         return self.fault(f"line {line} is not well formed: {reason}", 'write a " inside of quotes twice: ""')
 
     def _find_delimiter(self) -> str:
-        """Return the delimiter that gives the first rows one number of columns, and the most; else that of line 1."""
-        best, columns = ",", 1
+        """Return the first delimiter that cuts the first rows into equally many columns; else the usual one of line 1."""
         for delimiter in _DELIMITERS:
             self.delimiter = delimiter
             try:
                 widths = {len(row) for _, row in self.rows(_SNIFFED)}
             except SnError:
                 continue
-            if len(widths) == 1 and (width := widths.pop()) > columns:
-                best, columns = delimiter, width
-        if columns == 1:
-            first = self.text.lstrip().split("\n", 1)[0]
-            best = max(_DELIMITERS, key=first.count)
-        return best
+            if len(widths) == 1 and widths.pop() > 1:
+                return delimiter
+        first = self.text.lstrip().split("\n", 1)[0]
+        return max(reversed(_DELIMITERS), key=first.count)
 
     def plan(self) -> _Plan:
         """Decide which columns are inputs, label and targets."""
