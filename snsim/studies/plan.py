@@ -94,7 +94,7 @@ def plan(
     SnError for files that declare no training, for names of `only` that no file has, for data that cannot be had.
     """
     _check(programs, only)
-    found: dict[tuple[object, ...], Examples] = {}
+    found: dict[tuple[str, ...], Examples] = {}
     studies = []
     for program in programs:
         chosen = [training for training in program.own_trainings if not only or training.name in only]
@@ -141,12 +141,12 @@ def _examples(
     program: Program,
     training: Training,
     options: Options,
-    found: dict[tuple[object, ...], Examples],
+    found: dict[tuple[str, ...], Examples],
     say: Say,
     download: Progress | None,
 ) -> Examples:
     """The examples of a training; what the catalogue has is read once and kept in `found`."""
-    names = tuple(options.data) or training.data.names
+    names = overridden(training, options).data.names
     if names in found:
         return found[names]
     examples = examples_of(program, training, options, say, download)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,9 +82,8 @@ class _Plan:
 
 @dataclass
 class _Column:
-    """A column of numbers under way: the pieces read, and the cells that are none."""
+    """The cells of a column of numbers that are none."""
 
-    pieces: list[np.ndarray] = field(default_factory=list)
     wrong: list[tuple[int, str]] = field(default_factory=list)  # line and cell, the first few
     count: int = 0  # of all wrong cells
 
@@ -139,7 +140,7 @@ class _Table:
                 raise self._broken(line + 1, str(error)) from None
             begun, line = line + 1, reader.line_num
             if any(cell.strip() for cell in row):
-                yield begun, [cell.strip() for cell in row]
+                yield begun, list(map(str.strip, row))
                 count += 1
                 if count == most:
                     return
@@ -154,7 +155,7 @@ class _Table:
         return self.fault(f"line {line} is not well formed: {reason}", 'write a " inside of quotes twice: ""')
 
     def _find_delimiter(self) -> str:
-        """Return the first delimiter that cuts the first rows into equally many columns; else the usual one of line 1."""
+        """Return the first delimiter that cuts the first rows into equally many columns; else the usual one."""
         for delimiter in _DELIMITERS:
             self.delimiter = delimiter
             try:
@@ -249,6 +250,7 @@ class _Table:
         is_target = plan.is_class is False
         numbers = [*plan.inputs, *(plan.answers if is_target else ())]
         columns = {place: _Column() for place in numbers}
+        pieces: list[np.ndarray] = []
         classes: dict[str, int] = {}
         labels: list[int] = []
         lines: list[int] = []
@@ -257,8 +259,12 @@ class _Table:
         label, total = plan.answers[0], 0
 
         def convert() -> None:
-            for place in numbers:
-                _convert([row[place] for row in block], lines, columns[place])
+            piece = _quick_numbers(block, numbers)
+            if piece is None:
+                piece = np.column_stack(
+                    [_convert([row[place] for row in block], lines, columns[place]) for place in numbers]
+                )
+            pieces.append(piece)
             if not is_target:
                 for line, row in zip(lines, block):
                     text = row[label]
@@ -288,16 +294,15 @@ class _Table:
                         "split it into files of fewer rows",
                     )
                 convert()
-        convert()
+        if block:
+            convert()
         faults += [fault for place in numbers for fault in self._wrong_cells(place, columns[place], total, plan)]
         if faults:
             raise SnError(faults)
         if not total:
             raise self.fault("there are no rows below the names of the columns", "give one row for each pattern")
-        inputs = np.column_stack([np.concatenate(columns[place].pieces) for place in plan.inputs])
-        targets = (
-            np.column_stack([np.concatenate(columns[place].pieces) for place in plan.answers]) if is_target else None
-        )
+        table = np.concatenate(pieces)
+        inputs, targets = table[:, : len(plan.inputs)], table[:, len(plan.inputs) :] if is_target else None
         record = FileRecord(name_in(self.path, self.request.folder), self.digest)
         return _Content(inputs, None if is_target else np.array(labels, int), tuple(classes), targets, record)
 
@@ -346,19 +351,37 @@ class _Table:
         return faults
 
 
-def _convert(cells: list[str], lines: Sequence[int], column: _Column) -> None:
-    """Add the cells of a block of rows to a column."""
-    if all(map(_NUMBER.fullmatch, cells)):
-        values = np.array([float(cell) for cell in cells])
-        if np.isfinite(values).all():
-            column.pieces.append(values)
-            return
-    for line, cell in zip(lines, cells):
-        if not _NUMBER.fullmatch(cell) or not np.isfinite(float(cell)):
-            column.count += 1
-            if len(column.wrong) < _TOLD:
-                column.wrong.append((line, cell))
-    column.pieces.append(np.zeros(len(cells)))
+def _quick_numbers(block: Sequence[Sequence[str]], places: Sequence[int]) -> np.ndarray | None:
+    """Return the numbers of a block of rows, float64 (rows, places); None if a cell is no finite number.
+
+    NumPy reads them as one text, ten times as fast as cell by cell. That no cell is empty or holds a blank is seen from
+    the number of blanks.
+    """
+    count = len(block) * len(places)
+    text = "\n".join([" ".join([row[place] for place in places]) for row in block])
+    words = text.split()
+    if len(words) != count or text.count(" ") + text.count("\n") != count - 1 or not text.isascii():
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        try:
+            numbers = np.fromstring(text, dtype=np.float64, sep=" ")
+        except (DeprecationWarning, ValueError):
+            return None
+    return numbers.reshape(len(block), -1) if len(numbers) == count and np.isfinite(numbers).all() else None
+
+
+def _convert(cells: list[str], lines: Sequence[int], column: _Column) -> np.ndarray:
+    """Return the numbers of one column of a block of rows, and note the cells that are none."""
+    values = np.zeros(len(cells))
+    for place, (line, cell) in enumerate(zip(lines, cells)):
+        if _NUMBER.fullmatch(cell) and math.isfinite(float(cell)):
+            values[place] = float(cell)
+            continue
+        column.count += 1
+        if len(column.wrong) < _TOLD:
+            column.wrong.append((line, cell))
+    return values
 
 
 def _has_heading(first: Sequence[str], second: Sequence[str] | None, options: ReaderOptions) -> bool:
