@@ -7,6 +7,7 @@ share (what is held out, scaling, the order of classes) are applied afterwards, 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -332,9 +333,9 @@ def partner(path: Path, pairs: Sequence[tuple[str, str]]) -> Path | None:
     `pairs` are parts of names, such as ("images", "labels").
     """
     for inputs, answers in pairs:
-        before, found, after = path.name.rpartition(inputs)
-        name = before + answers + after
-        for other in (name, name.removesuffix(".gz"), f"{name}.gz"):  # one of both may be compressed
-            if found and path.with_name(other).is_file():
-                return path.with_name(other)
+        for found in re.finditer(re.escape(inputs), path.name):
+            name = path.name[: found.start()] + answers + path.name[found.end() :]
+            for other in (name, name.removesuffix(".gz"), f"{name}.gz"):  # one of both may be compressed
+                if path.with_name(other).is_file() and path.with_name(other) != path:
+                    return path.with_name(other)
     return None
