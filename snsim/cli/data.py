@@ -144,7 +144,7 @@ def _whereabouts(data_set: DataSet, fetcher: Fetcher) -> str:
     """The folder of its files if all are here, else that they have to be fetched."""
     places = [fetcher.locate(file) for file in data_set.files]
     if any(place is None for place in places):
-        return "not here: is fetched when it is asked for"
+        return "not here: downloaded on first use"
     return ", ".join(sorted({str(place.parent) for place in places if place is not None}))
 
 

@@ -1,4 +1,4 @@
-"""What a data set is once it is here: arrays, where they came from, and a digest."""
+"""A data set in memory: arrays, where they came from, and a digest."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Examples:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes as the files spell them; () where classes are only numbers."""
+        """Return the names of the classes as the files spell them; () where classes are only numbers."""
         return () if self.record is None else self.record.class_names
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input: (units,), (rows, columns) or (maps, rows, columns)."""
+        """Return the shape of one input: (units,), (rows, columns) or (maps, rows, columns)."""
         return self.train.inputs.shape[1:]

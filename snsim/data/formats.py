@@ -1,4 +1,4 @@
-"""Files -> arrays: MNIST's idx files, the zip-code text, SN's matrices (binary and `.MAT` text), rows of numbers.
+"""Read arrays from MNIST's idx files, the zip-code text, SN's matrices (binary and `.MAT` text), rows of numbers.
 
 Every function takes the content of a file, or the open file, and the name it is shown under. It raises SnError with
 that name, what was expected and what was found. Sizes that a file claims are compared with its length before memory is
@@ -23,7 +23,7 @@ from snsim.input_files import copy_into, foreign_format
 
 _MOST_DIMENSIONS = 8
 _IDX_HEADER = 4 + 4 * _MOST_DIMENSIONS  # bytes
-_ANEW = "the file is damaged: write or fetch it again"
+_DAMAGED = "the file is damaged: write or download it again"
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 
@@ -57,12 +57,14 @@ def read_idx(content: bytes, name: str) -> np.ndarray:
     wanted = begin + math.prod(shape) * kind.itemsize
     if len(content) != wanted:
         more = "" if len(content) < wanted else "; an idx file ends with its last element"
-        raise fail(f"{name} has {len(content)} bytes, expected {wanted} for {_sizes(shape)} elements{more}", hint=_ANEW)
+        raise fail(
+            f"{name} has {len(content)} bytes, expected {wanted} for {_sizes(shape)} elements{more}", hint=_DAMAGED
+        )
     return np.frombuffer(content, kind, math.prod(shape), begin).reshape(shape)
 
 
 def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
-    """An idx file that is open, compressed by gzip or not, of at most `most` bytes when it is unpacked.
+    """Return the array of an open idx file, packed by gzip or not, of at most `most` bytes when it is unpacked.
 
     No more is unpacked than the header says.
     """
@@ -77,7 +79,7 @@ def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
         raise fail(
             f"{name} has {size} bytes{' (gzip)' if packed else ''}, its header claims {wanted} for "
             f"{_sizes(shape)} elements",
-            hint=_ANEW,
+            hint=_DAMAGED,
         )
     if wanted > most:
         raise fail(
@@ -99,7 +101,7 @@ def _read_idx_header(content: bytes, name: str) -> tuple[np.dtype, tuple[int, ..
         )
     dimensions = magic[3]
     if dimensions > _MOST_DIMENSIONS:
-        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
+        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_DAMAGED)
     if len(content) < 4 + 4 * dimensions:
         raise _short(name, f"a header of {4 + 4 * dimensions} bytes", len(content))
     sizes = struct.unpack_from(f"{order}{dimensions}I", content, 4)
@@ -117,7 +119,7 @@ def is_idx(content: bytes) -> bool:
 
 
 def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:
-    """The first `most` bytes that a gzip file holds; fewer if it holds fewer."""
+    """Return the first `most` bytes of the content of a gzip file; fewer if it holds fewer."""
     opened = zlib.decompressobj(wbits=31)
     pieces, got = [], 0
     try:
@@ -125,15 +127,15 @@ def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:
             pieces.append(opened.decompress(packed, most - got))
             got += len(pieces[-1])
     except zlib.error as error:
-        raise fail(f"{name} is not a sound gzip file: {error}", hint="fetch or write the file again") from None
+        raise fail(f"{name} is a damaged gzip file: {error}", hint="download or write the file again") from None
     return b"".join(pieces)
 
 
-_ANOTHER = "is it another file of this name? Move it away, and `snsim data` fetches the right one"
+_ANOTHER = "is it another file of this name? Move it away, and `snsim data NAME` downloads the right one"
 
 
 def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """The zip-code digits as text, one a line: the class, then rows x columns grey values from -1 to 1.
+    """Read the zip-code digits from a text, one a line: the class, then rows x columns gray values from -1 to 1.
 
     Returns pictures (n, rows, columns) float64 and labels (n,) int64. Blanks are not counted: the two files of the
     set write them differently.
@@ -184,7 +186,7 @@ def read_digits_csv(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_matrix(content: bytes | BinaryIO, name: str, most: int | None = None) -> np.ndarray:
-    """A matrix as SN's `save-matrix` or `save-ascii-matrix` wrote it; float64 whatever the file's element type.
+    """Return a matrix that SN's `save-matrix` or `save-ascii-matrix` wrote, float64 whatever its element type.
 
     Binary: magic, number of dimensions, sizes (32 bits each, in the writer's byte order; the sizes of one or two
     dimensions are padded with 1 to three), elements by rows. What follows the last element is ignored, as SN did.
@@ -226,7 +228,7 @@ def _read_binary_matrix(
     most: int | None,
 ) -> np.ndarray:
     if not 1 <= dimensions <= _MOST_DIMENSIONS:
-        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
+        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_DAMAGED)
     start = 8 + 4 * max(3, dimensions)
     if len(head) < start:
         raise _short(name, f"a header of {start} bytes", size)
@@ -280,7 +282,7 @@ def _too_few(found: int, count: int, shape: tuple[int, ...], name: str) -> SnErr
 
 
 def read_rows(file: BinaryIO, name: str, most: int) -> np.ndarray:
-    """A text of numbers, one row a line, with blanks, commas or semicolons between: float64 (rows, numbers of a row).
+    """Read a text of numbers, one row a line, with blanks, commas or semicolons between: float64 (rows, columns).
 
     Empty lines and lines that begin with # are left out. SnError with the line for one of another length. `most`: of
     numbers.
@@ -321,8 +323,9 @@ _ROWS = bytes.maketrans(b",;\r", b"  \n")
 
 
 def _row_pieces(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
-    """The text of a file in pieces of whole lines, with blanks between numbers and without remarks, each with the
-    number of lines before it.
+    """Yield the text of a file in pieces of whole lines, each with the number of lines before it.
+
+    Blanks stand between the numbers; remarks are left out.
     """
     file.seek(0)
     file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
@@ -351,8 +354,9 @@ def _words_by_line(text: bytes) -> np.ndarray:
 
 
 def read_numbers(content: bytes, name: str, most: int | None = None) -> np.ndarray:
-    """The numbers of a text, in any layout, float64: all, or the first `most`. SnError at the first word that is
-    none.
+    """Return the numbers of a text in any layout, float64: all, or the first `most`.
+
+    SnError at the first word that is no number.
     """
     file = io.BytesIO(content)
     if content[:3] == _BOM:
@@ -379,7 +383,7 @@ def _read_into(file: BinaryIO, numbers: np.ndarray, name: str, line: int = 0) ->
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """The text of a file from here on in pieces that end between two words."""
+    """Yield the text of a file from its position on, in pieces that end between two words."""
     left = b""
     while piece := file.read(_PIECE):
         piece = left + piece
@@ -395,7 +399,10 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _read_words(text: bytes, name: str, before: int, line: int, most: int = -1) -> np.ndarray:
-    """The numbers of a piece of text, at most `most`. `before`: numbers before it; `line`: ends of line before it."""
+    """Return the numbers of a piece of text, at most `most`.
+
+    `before`: numbers before the piece; `line`: ends of line before it. Both are for faults.
+    """
     if not text.strip():
         return np.empty(0)
     if 0 <= most <= len(text) // 2 and len(words := text.split(None, most)) > most:
@@ -452,7 +459,7 @@ def _finite(values: np.ndarray, name: str) -> np.ndarray:
 def within(
     values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Span | None = None, hint: str = ""
 ) -> np.ndarray:
-    """The numbers, if all that are finite are finite in a type too. SnError with the first that is beyond it."""
+    """Return the numbers if a type can hold all that are finite. SnError with the first that is beyond it."""
     kind = np.dtype(dtype)
     if kind.kind != "f" or (values.dtype.kind == "f" and values.dtype.itemsize <= kind.itemsize) or not values.size:
         return values
@@ -474,7 +481,7 @@ def within(
 
 def _count(shape: tuple[int, ...], name: str, most: int | None = None) -> int:
     if min(shape) < 1:
-        raise fail(f"{name} claims the sizes {_sizes(shape)}, expected every size to be 1 or more", hint=_ANEW)
+        raise fail(f"{name} claims the sizes {_sizes(shape)}, expected every size to be 1 or more", hint=_DAMAGED)
     count = math.prod(shape)
     if most is not None and count > most:
         raise fail(
@@ -491,7 +498,7 @@ def _whole(word: bytes, name: str, what: str) -> int:
 
 
 def _short(name: str, expected: str, found: int) -> SnError:
-    return fail(f"{name} ends early: it has {found} bytes, expected {expected}", hint=_ANEW)
+    return fail(f"{name} ends early: it has {found} bytes, expected {expected}", hint=_DAMAGED)
 
 
 def _sizes(shape: tuple[int, ...]) -> str:
@@ -503,6 +510,6 @@ def _shown(content: bytes) -> str:
 
 
 def _plain(word: bytes) -> str:
-    """The beginning of a word, as it can be shown."""
+    """Return the beginning of a word, as it can be shown."""
     text = word[:20].decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -104,7 +104,7 @@ def read_own(
 
 
 def _in_class_order(raw: RawData, request: ReadRequest) -> RawData:
-    """Number the classes as (classes ...) orders them. SnError for a class of the data that it lacks."""
+    """Renumber the classes as (classes ...) orders them. SnError for a class of the data that it lacks."""
     wanted = request.options.classes
     if not wanted:
         return raw
@@ -267,7 +267,7 @@ def _scaled(raw: RawData, request: ReadRequest) -> tuple[Split, Split | None, In
 
 
 def _many_classes(train: Split, record: DataRecord) -> tuple[str, ...]:
-    """A sentence about a column of whole numbers that is more likely the target of a regression than a label."""
+    """Return a note for a label column of whole numbers that is more likely the target of a regression."""
     count = len(record.class_names)
     if not record.columns or count <= 20 or count < len(train) / 10:
         return ()
@@ -278,7 +278,7 @@ def _many_classes(train: Split, record: DataRecord) -> tuple[str, ...]:
 
 
 def _unseen_classes(train: Split, test: Split | None, names: Sequence[str], where: str) -> tuple[str, ...]:
-    """A sentence about the classes that the test part has and the training part has not."""
+    """Return a warning about the classes that the test part has and the training part has not."""
     if test is None or train.labels is None or test.labels is None:
         return ()
     unseen = sorted(set(np.unique(test.labels).tolist()) - set(np.unique(train.labels).tolist()))

@@ -135,7 +135,7 @@ def add_reader(
     options: tuple[str, ...] = (),
     of_folder: bool = False,
 ) -> Callable[[Callable[[ReadRequest], RawData]], Callable[[ReadRequest], RawData]]:
-    """Decorator: put the reader whose function this is on the shelf."""
+    """Return a decorator that puts the reader of a function on the shelf."""
 
     def put(read: Callable[[ReadRequest], RawData]) -> Callable[[ReadRequest], RawData]:
         reader = DataReader(read, recognise, syntax, files, options, of_folder)

@@ -70,7 +70,7 @@ def _with_partner(path: Path, kind: str) -> tuple[Path, ...]:
 
 
 def _idx_folder(folder: Path) -> tuple[Path, ...] | None:
-    """The two or four files of a folder laid out as that of MNIST."""
+    """Return the two or four files of a folder laid out as that of MNIST; None for another one."""
     found: dict[tuple[str, str], Path] = {}
     for file in sorted(folder.iterdir()):
         lower = file.name.lower()

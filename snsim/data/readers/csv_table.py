@@ -126,7 +126,7 @@ class _Table:
         return fail(f"{self.name}: {message}", span or self.request.span, hint=hint)
 
     def rows(self, most: int | None = None) -> Iterator[tuple[int, list[str]]]:
-        """The rows that are not empty, each with the line (from 1) in which it begins."""
+        """Yield the rows that are not empty, each with the line (from 1) in which it begins."""
         reader = csv.reader(
             io.StringIO(self.text, newline=""), delimiter=self.delimiter, strict=True, skipinitialspace=True
         )
@@ -322,7 +322,7 @@ class _Table:
         )
 
     def _wrong_cells(self, place: int, column: _Column, total: int, plan: _Plan) -> list[Fault]:
-        """The faults of a column: one if no cell is a number, else one for each of the first cells."""
+        """Return the faults of a column: one if no cell is a number, else one for each of the first wrong cells."""
         if column.count == total and total > 1 and any(cell.lower() not in _MISSING for _, cell in column.wrong):
             line, cell = column.wrong[0]
             named = _written(place, plan)
@@ -439,13 +439,13 @@ def _second(parts: Sequence[RawPart]) -> RawPart | None:
 
 
 def _column(place: int, names: Sequence[str]) -> str:
-    """A column in a sentence: `column 3 (petal length)`."""
+    """Return a column as a sentence names it: `column 3 (petal length)`."""
     name = names[place]
     return f"column {place + 1}" + (f" ({for_line(shorten(name, 60))})" if name != f"column {place + 1}" else "")
 
 
 def _written(place: int, plan: _Plan) -> str:
-    """A column as an option names it."""
+    """Return a column as an option names it."""
     name = plan.names[place]
     return f'"{for_line(shorten(name, 60))}"' if plan.has_heading and name and '"' not in name else str(place + 1)
 

@@ -74,7 +74,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _part_folders(folder: Path) -> list[Path]:
-    """The folders `train` and `test`, if these hold the classes; else none."""
+    """Return the folders `train` and `test`, if these hold the classes; else none."""
     by_name = {path.name.lower(): path for path in _folders(folder)}
     if "train" not in by_name or not set(by_name) <= {"train", "test"} or not _folders(by_name["train"]):
         return []

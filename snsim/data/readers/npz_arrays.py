@@ -88,7 +88,7 @@ def _check_size(arrays: ArrayFile, key: str, name: str, span: Span | None) -> No
 
 
 def _texts(arrays: ArrayFile, key: str) -> tuple[str, ...]:
-    """The names of classes; none if the array does not hold texts in one dimension."""
+    """Return the names of classes; none if the array does not hold texts in one dimension."""
     header = arrays.headers[key]
     if header.dtype.kind != "U" or len(header.shape) != 1 or header.nbytes > 1_000_000:
         return ()
