@@ -340,10 +340,11 @@ def mnist_sample_indices(train: int, test: int) -> tuple[np.ndarray, np.ndarray]
     return draw.permutation(60000)[:train], chosen_test
 
 
-def _mnist_sample(contents: Contents, train: int, test: int, kind: type) -> tuple[Split, Split]:
+def _mnist_sample(contents: Contents, train: int, test: int, dtype: type) -> tuple[Split, Split]:
     samples = zip(_mnist_pairs(contents), mnist_sample_indices(train, test))
     first, second = (
-        Split(_grey_16(images[chosen]).astype(kind, copy=False), labels[chosen]) for (images, labels), chosen in samples
+        Split(_grey_16(images[chosen]).astype(dtype, copy=False), labels[chosen])
+        for (images, labels), chosen in samples
     )
     return first, second
 

@@ -250,8 +250,8 @@ def _candidates(folder: Path, file: DataFile) -> list[Path]:
 
 def _in_package(package: str, inside: str) -> Iterator[Path]:
     """Yield the file of an installed package, without importing the package."""
-    found = importlib.util.find_spec(package)
-    for folder in (found.submodule_search_locations or ()) if found else ():
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(folder) / inside).is_file():
             yield Path(folder) / inside
 
@@ -269,20 +269,20 @@ def _verified(content: bytes, file: DataFile) -> bytes:
         content = _unpacked(content, file.size, expected)
     if len(content) > file.size:
         raise DamagedError(f"its content has more than {file.size} bytes, {expected}")
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise DamagedError(f"its content has {len(content)} bytes with sha256 {found}, {expected}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != file.sha256:
+        raise DamagedError(f"its content has {len(content)} bytes with sha256 {digest}, {expected}")
     return content
 
 
 def _unpacked(content: bytes, size: int, expected: str) -> bytes:
     """Return the content of a gzip file, at most one byte more than `size`."""
-    opened = zlib.decompressobj(wbits=31)
+    decompressor = zlib.decompressobj(wbits=31)
     try:
-        unpacked = opened.decompress(content, size + 1)
+        unpacked = decompressor.decompress(content, size + 1)
     except zlib.error as error:
         raise DamagedError(f"it is a damaged gzip file ({error}), {expected}") from None
-    if not opened.eof and len(unpacked) <= size:
+    if not decompressor.eof and len(unpacked) <= size:
         raise DamagedError(f"it ends early, {len(unpacked)} bytes could be unpacked, {expected}")
     return unpacked
 
@@ -290,9 +290,9 @@ def _unpacked(content: bytes, size: int, expected: str) -> bytes:
 def _remedy_for_damage(file: DataFile, place: Path) -> str:
     """Return the remedy for a file of the right name with other content. It may be the user's own work: it stays."""
     source = f"; the file of the set is at {file.addresses[0]}" if file.addresses else ""
-    own = '(idx "IMAGES" "LABELS")' if "idx" in file.name else '(csv "FILE")'
+    form = '(idx "IMAGES" "LABELS")' if "idx" in file.name else '(csv "FILE")'
     return (
-        f"to learn your own data, name your files: (data {own}), or --data PATH; to learn the "
+        f"to learn your own data, name your files: (data {form}), or --data PATH; to learn the "
         f"data set, keep your files in another folder than {place.parent}{source}"
     )
 

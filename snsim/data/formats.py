@@ -53,14 +53,14 @@ def read_idx(content: bytes, name: str) -> np.ndarray:
     bytes stand in the opposite order is little-endian throughout. The array
     is a read-only view of `content` in the file's own element type.
     """
-    kind, shape, begin = _read_idx_header(content, name)
-    wanted = begin + math.prod(shape) * kind.itemsize
-    if len(content) != wanted:
-        more = "" if len(content) < wanted else "; an idx file ends with its last element"
+    dtype, shape, begin = _read_idx_header(content, name)
+    size = begin + math.prod(shape) * dtype.itemsize
+    if len(content) != size:
+        more = "" if len(content) < size else "; an idx file ends with its last element"
         raise fail(
-            f"{name} has {len(content)} bytes, expected {wanted} for {_sizes(shape)} elements{more}", hint=_DAMAGED
+            f"{name} has {len(content)} bytes, expected {size} for {_sizes(shape)} elements{more}", hint=_DAMAGED
         )
-    return np.frombuffer(content, kind, math.prod(shape), begin).reshape(shape)
+    return np.frombuffer(content, dtype, math.prod(shape), begin).reshape(shape)
 
 
 def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
@@ -73,21 +73,21 @@ def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
     packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
     start = _unpacked(file, name, _IDX_HEADER) if packed else file.read(_IDX_HEADER)
-    kind, shape, begin = _read_idx_header(start, name)
-    wanted = begin + math.prod(shape) * kind.itemsize
-    if wanted > (size * _DEFLATE if packed else size):
+    dtype, shape, begin = _read_idx_header(start, name)
+    full_size = begin + math.prod(shape) * dtype.itemsize
+    if full_size > (size * _DEFLATE if packed else size):
         raise fail(
-            f"{name} has {size} bytes{' (gzip)' if packed else ''}, its header claims {wanted} for "
+            f"{name} has {size} bytes{' (gzip)' if packed else ''}, its header claims {full_size} for "
             f"{_sizes(shape)} elements",
             hint=_DAMAGED,
         )
-    if wanted > most:
+    if full_size > most:
         raise fail(
-            f"{name} holds {wanted:,} bytes for {_sizes(shape)} elements; such a file may hold {most:,}",
+            f"{name} holds {full_size:,} bytes for {_sizes(shape)} elements; such a file may hold {most:,}",
             hint="split it into files of fewer patterns",
         )
     file.seek(0)
-    return read_idx(_unpacked(file, name, wanted + 1) if packed else file.read(wanted + 1), name)
+    return read_idx(_unpacked(file, name, full_size + 1) if packed else file.read(full_size + 1), name)
 
 
 def _read_idx_header(content: bytes, name: str) -> tuple[np.dtype, tuple[int, ...], int]:
@@ -120,12 +120,12 @@ def is_idx(content: bytes) -> bool:
 
 def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:
     """Return the first `most` bytes of the content of a gzip file; fewer if it holds fewer."""
-    opened = zlib.decompressobj(wbits=31)
-    pieces, got = [], 0
+    decompressor = zlib.decompressobj(wbits=31)
+    pieces, done = [], 0
     try:
-        while got < most and not opened.eof and (packed := opened.unconsumed_tail or file.read(_PIECE)):
-            pieces.append(opened.decompress(packed, most - got))
-            got += len(pieces[-1])
+        while done < most and not decompressor.eof and (packed := decompressor.unconsumed_tail or file.read(_PIECE)):
+            pieces.append(decompressor.decompress(packed, most - done))
+            done += len(pieces[-1])
     except zlib.error as error:
         raise fail(f"{name} is a damaged gzip file: {error}", hint="download or write the file again") from None
     return b"".join(pieces)
@@ -222,7 +222,7 @@ def _read_binary_matrix(
     size: int,
     name: str,
     order: str,
-    kind: str,
+    code: str,
     unit: float,
     dimensions: int,
     most: int | None,
@@ -234,7 +234,7 @@ def _read_binary_matrix(
         raise _short(name, f"a header of {start} bytes", size)
     shape = struct.unpack_from(f"{order}{dimensions}i", head, 8)
     count = _count(shape, name, most)
-    element = np.dtype(order + kind)
+    element = np.dtype(order + code)
     if size < start + count * element.itemsize:
         raise _short(
             name,
@@ -274,9 +274,9 @@ def _read_text_matrix(file: BinaryIO, head: bytes, size: int, name: str, most: i
     return _finite(numbers, name).reshape(shape)
 
 
-def _too_few(found: int, count: int, shape: tuple[int, ...], name: str) -> SnError:
+def _too_few(numbers: int, count: int, shape: tuple[int, ...], name: str) -> SnError:
     return fail(
-        f"{name} has {found} numbers, expected {count} for {_sizes(shape)}",
+        f"{name} has {numbers} numbers, expected {count} for {_sizes(shape)}",
         hint="correct the sizes behind .MAT, or add the numbers",
     )
 
@@ -460,19 +460,19 @@ def within(
     values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Span | None = None, hint: str = ""
 ) -> np.ndarray:
     """Return the numbers if a type can hold all that are finite. SnError with the first that is beyond it."""
-    kind = np.dtype(dtype)
-    if kind.kind != "f" or (values.dtype.kind == "f" and values.dtype.itemsize <= kind.itemsize) or not values.size:
+    target = np.dtype(dtype)
+    if target.kind != "f" or (values.dtype.kind == "f" and values.dtype.itemsize <= target.itemsize) or not values.size:
         return values
-    most = float(np.finfo(kind).max)
+    most = float(np.finfo(target).max)
     if -most <= values.min() and values.max() <= most:
         return values
     with np.errstate(over="ignore"):
-        wrong = np.argwhere(np.isfinite(values) & ~np.isfinite(values.astype(kind)))
+        wrong = np.argwhere(np.isfinite(values) & ~np.isfinite(values.astype(target)))
     if not len(wrong):
         return values
     place = " ".join(map(str, wrong[0]))
     raise fail(
-        f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {kind}, which ends at {most:.3g}"
+        f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {target}, which ends at {most:.3g}"
         + (f" ({len(wrong)} numbers are so)" if len(wrong) > 1 else ""),
         span,
         hint=hint or "divide the numbers by their largest before they are written",
@@ -497,8 +497,8 @@ def _whole(word: bytes, name: str, what: str) -> int:
     return int(word)
 
 
-def _short(name: str, expected: str, found: int) -> SnError:
-    return fail(f"{name} ends early: it has {found} bytes, expected {expected}", hint=_DAMAGED)
+def _short(name: str, expected: str, size: int) -> SnError:
+    return fail(f"{name} ends early: it has {size} bytes, expected {expected}", hint=_DAMAGED)
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

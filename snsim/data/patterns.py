@@ -84,14 +84,14 @@ def from_files(inputs: Path, targets: Path, span: Span | None = None) -> Example
     (ink), become -1 to 1, as those of the data set mnist.
     """
     origin = origin_of([inputs, targets])
-    pictures, wanted = read_patterns(inputs, span), read_patterns(targets, span)
+    pictures, answers = read_patterns(inputs, span), read_patterns(targets, span)
     if pictures.dtype == np.uint8 and pictures.ndim > 2:
         pictures = pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
-    if wanted.ndim > 1 or wanted.dtype.kind not in "iub":
+    if answers.ndim > 1 or answers.dtype.kind not in "iub":
         return from_matrices(
-            pictures, wanted.reshape(len(wanted), -1) if wanted.ndim == 1 else wanted, origin, inputs.name, span
+            pictures, answers.reshape(len(answers), -1) if answers.ndim == 1 else answers, origin, inputs.name, span
         )
-    return _labelled(pictures, wanted, origin, inputs.name, targets.name, span)
+    return _labelled(pictures, answers, origin, inputs.name, targets.name, span)
 
 
 def _labelled(
@@ -99,9 +99,9 @@ def _labelled(
 ) -> Examples:
     """Return examples of which each has a class number."""
     if not len(labels) or labels.min() < 0 or labels.max() > _MOST_CLASSES:
-        found = f"go from {labels.min()} to {labels.max()}" if len(labels) else "are none"
+        problem = f"go from {labels.min()} to {labels.max()}" if len(labels) else "are none"
         raise fail(
-            f"the labels of {labels_name} {found}, expected whole numbers from 0 to {_MOST_CLASSES:,}",
+            f"the labels of {labels_name} {problem}, expected whole numbers from 0 to {_MOST_CLASSES:,}",
             span,
             hint="count the classes from 0",
         )
