@@ -633,6 +633,14 @@ def test_what_is_no_data_is_told(tmp_path: Path) -> None:
         assert code == 1 and part in err and "hint: " in err
 
 
+def test_inputs_beyond_the_limit_are_refused_with_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snsim.data.own_data.MOST_BYTES", 1000)
+    np.savez(tmp_path / "x.npz", x=np.zeros((10, 8, 8), np.uint8), y=np.arange(10))
+    with pytest.raises(SnError, match=r"10 patterns of 8x8, take 2,560 bytes as numbers; at most 1,000"):
+        read_path(tmp_path / "x.npz")
+    assert read_path(tmp_path / "x.npz", ReaderOptions(size=(2, 2), spans={})).shape == (2, 2)
+
+
 # The commands ---------------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from snsim.data.readers import READERS, recognise
 from snsim.data.record import DataRecord, InputScaling, fit_scaling
 from snsim.errors import Span, fail
 from snsim.input_files import shown
+from snsim.text_table import shape_text
 
 _SHOWN = 12  # class names in a sentence
 
@@ -70,6 +71,7 @@ def read_own(
     folder = Path(os.path.commonpath([file.parent for file in files]))
     request = ReadRequest(tuple(files), options, folder, inside, span)
     raw = READERS.get(reader, span).read(request)
+    _check_room(raw, request)
     raw = _in_class_order(raw, request)
     raw, seed = _parted(raw, request, fold)
     raw = _sized(raw, request)
@@ -101,6 +103,19 @@ def read_own(
         record=record,
         notes=notes,
     )
+
+
+def _check_room(raw: RawData, request: ReadRequest) -> None:
+    """SnError if the inputs, in the four or eight bytes that each number then has, would be too large."""
+    parts = [part.inputs for part in (raw.train, raw.test) if part is not None]
+    total = sum(inputs.size * max(4, inputs.dtype.itemsize) for inputs in parts)
+    if request.options.size is None and total > MOST_BYTES:
+        raise fail(
+            f"the inputs of {shown(request.files[0].name)}, {sum(map(len, parts)):,} patterns of "
+            f"{shape_text(parts[0].shape[1:])}, take {total:,} bytes as numbers; at most {MOST_BYTES:,} are kept",
+            request.span,
+            hint="give fewer patterns, or scale pictures down: (size 32 32)",
+        )
 
 
 def _in_class_order(raw: RawData, request: ReadRequest) -> RawData:
