@@ -21,6 +21,7 @@ import pytest
 from data_folder import DATA, MNIST, REFERENCE, SN_DIGITS, ZIP_CODES, needs_data, needs_reference
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_run import snsim
 
 from snsim.data import catalog, formats, patterns
 from snsim.data.augment import shift
@@ -643,3 +644,25 @@ def test_a_cache_that_others_can_change_is_neither_read_nor_written(server, tmp_
     assert content == CONTENT and not place.is_relative_to(cache) and place.name == "it.dat.gz"
     assert f"the cache is not used: {cache} can be written by others (mode 777)" in said[0]
     assert [path.name for path in cache.iterdir()] == ["it.dat"] and len(server.asked) == 1
+
+
+def test_a_set_of_the_catalogue_may_name_its_classes(tmp_path, monkeypatch):
+    """As many as it has, and they stand in the description of the set and in the confusion table of a run."""
+
+    def fruits(contents):
+        """Three kinds of fruit."""
+        inputs, labels = np.array([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.5]]), np.arange(3)
+        return Split(inputs, labels), Split(inputs, labels)
+
+    monkeypatch.setattr(DATA_SETS, "_entries", dict(DATA_SETS._entries))
+    names = ("apple", "pear", "Plum")
+    DATA_SETS.add("fruits", DataSet(fruits, (), (3, 3), (2,), 3, names), "Three kinds of fruit.")
+    file = tmp_path / "n.sn"
+    file.write_text(
+        "(net n (layer input 2) (layer output 3) (connect input output (full)))"
+        "(train n (data fruits) (epsilon 0.1) (passes 1))"
+    )
+    assert "class  apple  pear  Plum" in snsim("data", "fruits")[1]
+    assert snsim("run", file, "--quiet", "--out", tmp_path)[0] == 0
+    rows = snsim("plot", "confusion", tmp_path / "n", "--text")[1].strip().split("\n")[-3:]
+    assert tuple(row.split()[0] for row in rows) == names

@@ -43,6 +43,8 @@ class DataSet:
         Of one pattern: (units,), (rows, columns) or (maps, rows, columns).
     classes : int or None
         How many classes the labels count; None if the set has targets.
+    class_names : tuple of str
+        Names of the classes 0, 1 ... as confusion tables and reports show them; () if they are only numbers.
     """
 
     read: Reader
@@ -50,6 +52,7 @@ class DataSet:
     sizes: tuple[int, int]
     shape: tuple[int, ...]
     classes: int | None = 10
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.read.__doc__)
@@ -109,7 +112,7 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
             hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` downloads them again",
         )
     origin = origin_of(places) or "computed, from no file"
-    return Examples(name, train, test, origin, digest(train, test), data_set.classes)
+    return Examples(name, train, test, origin, digest(train, test), data_set.classes, names=data_set.class_names)
 
 
 def digest(train: Split, test: Split | None) -> str:

@@ -36,7 +36,7 @@ class Examples:
     """A data set in memory.
 
     `record` is what a run records of a user's own files, None for other data; `notes` are sentences about them that the
-    user must see.
+    user must see. `names` are the names of the classes of a data set of the catalogue.
     """
 
     name: str
@@ -47,11 +47,12 @@ class Examples:
     classes: int | None = None
     record: DataRecord | None = None
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Return the names of the classes as the files spell them; () where classes are only numbers."""
-        return () if self.record is None else self.record.class_names
+        return self.names if self.record is None else self.record.class_names
 
     @property
     def shape(self) -> tuple[int, ...]:
