@@ -489,7 +489,7 @@ def test_an_answer_that_does_not_end_leads_to_the_next_mirror(server, tmp_path, 
     """Both mirrors are of this kind: another one might be too slow too, on a busy machine."""
     file = served(server, kind, kind)
     with pytest.raises(UnavailableError) as raised:
-        Fetcher(Search(cache=tmp_path, patience=patience)).read(file)
+        Fetcher(Search(cache=tmp_path, timeouts=patience)).read(file)
     assert [reason in told for told in raised.value.reasons[-2:]] == [True, True]
     assert os.listdir(tmp_path / "set") == []
 

@@ -435,7 +435,7 @@ def test_a_description_stays_in_its_folder_and_a_command_goes_anywhere(tmp_path:
     write_iris(tmp_path / "iris.csv")
     write_pictures(tmp_path / "pics", 8)
     for data in ('(csv "../iris.csv")', '(images "../pics")', f'(csv "{tmp_path}/iris.csv")'):
-        assert "is outside of the folder of the program" in refusal(described(home, data, 4, 3))
+        assert "is outside the folder of the program" in refusal(described(home, data, 4, 3))
     (home / "link.csv").symlink_to(tmp_path / "iris.csv")
     assert "is outside of the folder" in refusal(described(home, '(csv "link.csv")', 4, 3))
     write_pictures(home / "pics", 4)
@@ -595,7 +595,7 @@ FAULTS = [
     ('(csv "iris.csv" (label 5) (ignore 5))', "is ignored and is the label"),
     ("(csv iris.csv)", 'write it in quotes: "iris.csv"'),
     ('(csv "a" "b" "c")', "takes 1 or 2 files, 3 named"),
-    ('digits (csv "iris.csv")', "stands alone"),
+    ('digits (csv "iris.csv")', "must be the only item"),
     ('(cvs "iris.csv")', "readers: examples, "),
     ('(csv "iris.csv" (ignore 1))', "the patterns of iris.csv are 3 units, the layer input is 4 units"),
     ('(npy "x.npy" "y.npy" (invert))', "are 4 numbers a pattern, not pictures"),
