@@ -50,7 +50,7 @@ from snsim.protected_files import SETTINGS as SETTINGS
 from snsim.protected_files import SOURCES as SOURCES
 from snsim.run_schema import FORMAT
 from snsim.tensor_file import read_tensor_file, tensor_file
-from snsim.training.best_pass import BestPass
+from snsim.training.best_pass import FIGURES, BestPass
 from snsim.training.loop import PassResult, Snapshot
 from snsim.training.scores import Score
 
@@ -77,6 +77,12 @@ class Run:
     def best_pass(self) -> BestPass | None:
         """Return the best pass up to the checkpoint; None without (keep best ...)."""
         keep = self.settings.get("keep")
+        if keep is not None and keep["figure"] not in FIGURES:
+            raise _damaged(
+                self.folder / SETTINGS,
+                f"it keeps the best {shown(keep['figure'])}, which is no figure of a pass",
+                _restart_hint(self.folder, self.settings),
+            )
         return None if keep is None else BestPass(keep["figure"], keep["stop_after"], self.passes)
 
     def best_weights(self) -> tuple[int, dict[str, np.ndarray]]:

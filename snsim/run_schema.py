@@ -6,9 +6,6 @@ Every run folder is checked against these schemas when it is read.
 from __future__ import annotations
 
 from snsim.json_reader import Each, Either, Fields, InnerPath, Named, Number, Text, Whole, nullable
-from snsim.training.best_pass import FIGURES
-
-BEST = Fields({"pass": Whole(1), "figure": Text(values=FIGURES), "value": Number()})
 
 FORMAT = 1  # version of the folder's layout; a later layout gets a higher number
 
@@ -47,7 +44,9 @@ SETTINGS = Fields(
             }
         ),
         "published": Named(Number()),
-        "overrides": Fields({"data": _SEVERAL, "passes": nullable(Whole(1))}, {"initial": nullable(_NAME)}),
+        "overrides": Fields(
+            {"data": _SEVERAL, "passes": nullable(Whole(1))}, {"initial": nullable(_NAME), "fold": Whole(1)}
+        ),
         "presets": _OPTIONS,
         "versions": Named(_NAME),
         "started": _NAME,
@@ -57,7 +56,7 @@ SETTINGS = Fields(
         "finished": nullable(_NAME),
         "command": _SEVERAL,
         "platform": _NAME,
-        "keep": Fields({"figure": Text(values=FIGURES), "stop_after": nullable(Whole(1))}),
+        "keep": Fields({"figure": _NAME, "stop_after": nullable(Whole(1))}),
         "machine": Fields({}, {"processor": nullable(_NAME), "cores": nullable(Whole(1))}),
     },
 )
@@ -87,3 +86,4 @@ _GENERATOR = Fields(
 
 STREAMS = ("order", "noise", "curvature")  # of random numbers; a checkpoint before the first pass has none
 CHECKPOINT = Fields({"pass": _COUNT, "generators": Named(_GENERATOR)})
+BEST = Fields({"pass": Whole(1), "figure": _NAME, "value": Number()})  # the metadata of best.safetensors

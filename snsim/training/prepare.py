@@ -41,6 +41,7 @@ class PreparedData:
     shape: tuple[int, ...]
     train: Patterns
     test: Patterns | None
+    class_names: tuple[str, ...] = ()  # as the files spell them; () where classes are only numbers
     warnings: tuple[Fault, ...] = ()  # about the criterion and targets that are not in the text
 
 
@@ -79,7 +80,16 @@ def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type 
     warnings: list[Fault] = []
     if training.data.targets is None:  # the reader of the text has checked those that stand in it
         warnings = criterion_warnings(training.criterion, train.targets, net.layers[-1], training.span_of("correct"))
-    return PreparedData(examples.name, examples.digest, examples.origin, selected.shape, train, test, tuple(warnings))
+    return PreparedData(
+        examples.name,
+        examples.digest,
+        examples.origin,
+        selected.shape,
+        train,
+        test,
+        examples.class_names,
+        tuple(warnings),
+    )
 
 
 def _make_patterns(
@@ -105,13 +115,13 @@ def _make_targets(training: Training, examples: Examples, split: Split, span: Sp
     off, on = training.targets
     if split.labels is not None:
         classes = examples.classes or int(split.labels.max()) + 1
-        if classes != output.units:
+        if classes > output.units:
             raise fail(
                 f"{examples.name} has {classes} classes, the output layer {output.name} has {output.units} units",
                 span,
                 hint=f"write (layer {output.name} {classes}), or name other data",
             )
-        return transform.one_of_n(split.labels, classes, off, on)
+        return transform.one_of_n(split.labels, output.units, off, on)
     targets = np.ascontiguousarray(split.targets, np.float64)
     if targets.shape[1] != output.units:
         raise fail(
