@@ -30,6 +30,7 @@ from snsim.runs.options import Options, Say, overridden
 from snsim.runs.run import engine_for_resume
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import compute_outputs, effective_weights
+from snsim.training.loop import Snapshot
 from snsim.training.prepare import Patterns, PreparedData, prepare_data
 from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Training
@@ -161,16 +162,22 @@ class OpenedRun:
         return self.training.net
 
     @cached_property
-    def weights(self) -> dict[str, np.ndarray]:
-        """The weights after the last pass, by parameter name, each of its `Parameter.shape`."""
-        parameters = self.net.parameters
+    def snapshot(self) -> Snapshot:
+        """The checkpoint, with today's names. SnError if it does not fit the training."""
+        parameters = [p for p in self.net.parameters if p.learns]
+        snapshot = self.record.snapshot.named_for(self.net)
         stage, _ = stage_of_pass(self.training.stages, max(1, self.record.snapshot.number))
         run_folder.check_snapshot(
-            self.record,
+            replace(self.record, snapshot=snapshot),
             {p.name: p.shape for p in parameters},
-            {f"{p.name}/{state}": p.shape for p in parameters if p.learns for state in stage.rule.states},
+            {f"{p.name}/{state}": p.shape for p in parameters for state in stage.rule.states},
         )
-        return self.record.weights()
+        return snapshot
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights that learn, after the last pass, by parameter name, each of its `Parameter.shape`."""
+        return dict(self.snapshot.parameters)
 
     @cached_property
     def effective_weights(self) -> dict[str, np.ndarray]:

@@ -27,6 +27,6 @@ def resume(
     with run_folder.lock_run(folder):
         began = time.perf_counter()
         run = OpenedRun(run_folder.reopen_run(folder), options, say, download)
-        engine, snapshot, seed = run.new_engine(), run.record.snapshot, run.settings["seed"]
+        engine, snapshot, seed = run.new_engine(), run.snapshot, run.settings["seed"]
         yield started_event(folder, run.training, run.found_examples, run.data, engine, seed, snapshot.number)
         yield from record_passes(run.record, run.training, run.data, engine, seed, snapshot, began, options.save_every)

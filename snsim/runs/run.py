@@ -30,7 +30,7 @@ from snsim.runs.options import Options, Say, overridden, run_name
 from snsim.training.choose_engine import build_engine, build_engine_for_pass, preferred_engines
 from snsim.training.initial import INITIALISERS, initial_weights
 from snsim.training.initial_files import load_initial
-from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events
+from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, select_learning, training_events
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.prepare import PreparedData, prepare_data
 from snsim.training.spec import Training
@@ -137,7 +137,7 @@ def _run(
         name,
         program.sources,
         settings,
-        Snapshot(0, engine.parameters(), engine.state(), {}),
+        Snapshot(0, select_learning(training.net, engine.parameters()), engine.state(), {}),
         options.folder is not None,
     ) as record:
         yield started_event(record.folder, training, found, data, engine, seed, instead=instead)
@@ -205,7 +205,7 @@ def _save_yielded_passes(
         if last is not None:
             recorder.save(last.snapshot)
             return
-        start, wanted = recorder.checkpoint(), recorder.number
+        start, wanted = recorder.checkpoint().named_for(training.net), recorder.number
         if start.number == wanted:  # the interrupt came just after it was saved
             return
         # A new engine: the old one may hold the sums of a batch that was interrupted.

@@ -43,9 +43,20 @@ class Snapshot:
     """Everything that a run needs to resume after pass `number` with the same bits."""
 
     number: int
-    parameters: Mapping[str, np.ndarray]
+    parameters: Mapping[str, np.ndarray]  # those that learn
     state: Mapping[str, np.ndarray]  # of the update rule
     generators: Mapping[str, Mapping[str, Any]]  # by stream: the state of its bit generator, as numbers and strings
+
+    def named_for(self, net: Net) -> Snapshot:
+        """Return the snapshot with the names of the parameters of a net; snsim 0.1 wrote others, and fixed weights."""
+        names = net.parameter_names(self.parameters)
+        fixed = {p.name for p in net.parameters if not p.learns}
+        state = {}
+        for key, array in self.state.items():
+            ends = [k for k in range(len(key) - 1, 0, -1) if key[k] == "/" and key[:k] in names]  # the longest first
+            state[names[key[: ends[0]]] + key[ends[0] :] if ends else key] = array
+        parameters = {names[name]: array for name, array in self.parameters.items() if names[name] not in fixed}
+        return Snapshot(self.number, parameters, state, self.generators)
 
 
 class LazySnapshot:
@@ -194,7 +205,7 @@ def _start_stage(
     The second result tells what was pruned. `state` is the update state after the stage `before`.
     """
     kept, net, pruned = kept_masks(training.net, state), training.net, None
-    weights = _select_learning(training, engine.parameters())
+    weights = select_learning(training.net, engine.parameters())
     if stage.prune is not None:
         now = prune_masks(net, engine, data.train, kept, *stage.prune)
         pruned = PruningResult(number, count_remaining(net, kept), count_remaining(net, now))
@@ -215,12 +226,13 @@ def _keeps_update_state(before: Stage, stage: Stage) -> bool:
     return with_kept_state(before.rule) == stage.rule and not stage.rule.conjugate
 
 
-def _select_learning(training: Training, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {p.name: values[p.name] for p in training.net.parameters if p.learns}
+def select_learning(net: Net, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the values of the parameters that learn, in the order of the net."""
+    return {p.name: values[p.name] for p in net.parameters if p.learns}
 
 
 def _restore(training: Training, engine: Engine, generators: dict[str, np.random.Generator], start: Snapshot) -> None:
-    engine.load_parameters(_select_learning(training, start.parameters))
+    engine.load_parameters(select_learning(training.net, start.parameters))
     for name, draw in generators.items():
         if name in start.generators:
             draw.bit_generator.state = start.generators[name]
@@ -356,15 +368,17 @@ def _score_pass(
         number * len(data.train),
         seconds,
         time.thread_time() - cpu,
-        LazySnapshot(lambda: _snapshot(number, engine, generators)),
+        LazySnapshot(lambda: _snapshot(training, number, engine, generators)),
         None if kept is None else count_remaining(training.net, kept),
     )
 
 
-def _snapshot(number: int, engine: Engine, generators: Mapping[str, np.random.Generator]) -> Snapshot:
+def _snapshot(
+    training: Training, number: int, engine: Engine, generators: Mapping[str, np.random.Generator]
+) -> Snapshot:
     return Snapshot(
         number,
-        engine.parameters(),
+        select_learning(training.net, engine.parameters()),
         engine.state(),
         {name: draw.bit_generator.state for name, draw in generators.items()},
     )

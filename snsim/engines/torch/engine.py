@@ -59,7 +59,7 @@ class TorchEngine(WeightAccess):
         self._weights = FreeWeights(plan.parameters, rule, self.dtype)
         self._learning = []
         for name in self._weights.places:  # the module's parameters are views into the one vector that is updated
-            parameter = self.module.get_parameter(self.module.parameter_names[name])
+            parameter = self.module.get_parameter(name)
             parameter.data = torch.from_numpy(self._weights.values[name]).view(parameter.shape)
             self._learning.append(parameter)
         self._e = None if cost.e is None else compile_expressions([cost.e]).bind(TORCH)
@@ -165,9 +165,9 @@ class TorchEngine(WeightAccess):
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
         flat = torch.from_numpy(self._weights.flat(direction, "direction"))
-        names = {name: self.module.parameter_names[name] for name in self._weights.places}
-        at = {chunks: self.module.get_parameter(chunks).detach() for chunks in names.values()}
-        along = {chunks: flat[self._weights.places[name]].reshape(at[chunks].shape) for name, chunks in names.items()}
+        places = self._weights.places
+        at = {name: self.module.get_parameter(name).detach() for name in places}
+        along = {name: flat[place].reshape(at[name].shape) for name, place in places.items()}
 
         def outputs(weights: dict[str, Tensor], chunk: Tensor) -> Tensor:
             rows: Tensor = torch.func.functional_call(self.module, weights, (chunk,)).reshape(len(chunk), -1)

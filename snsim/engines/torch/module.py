@@ -1,13 +1,13 @@
 """A net as a plain `torch.nn.Module`.
 
-The bias of layer h1 is `h1.bias`, the weights from input to h1 are `input_h1.weight`. Hyphens become underscores. A
-name that is taken, or that every module has, gets a trailing `_`. Shapes are those of `snsim.network.net.Parameter`.
-Absent pairs of maps have no weights. Fixed weights are buffers that are not in the `state_dict`.
+The bias of layer h1 is `h1.bias`, the weights from input to h1 are `input_h1.weight`: parameters have the names that
+they have in a `Net` and in a weight file (see `snsim.network.attribute_names`). Shapes are those of
+`snsim.network.net.Parameter`. Absent pairs of maps have no weights. Fixed weights are buffers that are not in the
+`state_dict`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -277,17 +277,20 @@ def _autograd_suffices(stage: Stage) -> bool:
 
 
 class ConnectionTables(Mapping[str, Tensor]):
-    """Explicit connection tables by name: "input-h1" for a connection, "h1.bias" for the bias of a layer.
+    """Explicit connection tables by name: "input_h1" for a connection, "h1.bias" for the bias of a layer.
+
+    The name of a connection as it is in the description, "input-h1", is also understood.
 
     Each is an int64 tensor (connections, 3): source unit, target unit, index of the weight in the flattened parameter.
     The source is -1 for a bias and -2 for a border cell. A table is built when it is looked up.
     """
 
-    def __init__(self, makers: Mapping[str, Callable[[], np.ndarray]]):
+    def __init__(self, makers: Mapping[str, Callable[[], np.ndarray]], described: Mapping[str, str]):
         self._makers = dict(makers)
+        self._described = dict(described)
 
     def __getitem__(self, name: str) -> Tensor:
-        return torch.from_numpy(self._makers[name]())
+        return torch.from_numpy(self._makers[name if name in self._makers else self._described.get(name, name)]())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
@@ -307,47 +310,36 @@ class SnModule(nn.Module):
     tables : ConnectionTables
         The explicit connection tables.
     parameter_names : dict of str to str
-        From snsim's name of a parameter ("input-h1.weight") to the module's ("input_h1.weight"), in snsim's order.
-        Fixed ones, which are buffers, are included.
+        From the name of a parameter as it is in the description ("input-h1.weight") to its name ("input_h1.weight"),
+        in the order of the net. Fixed ones, which are buffers, are included.
     schedule : function or None
-        From the number of a pass (from 1) to the learning rate of each parameter by snsim's name. None if the module
-        was made from a net without a training.
+        From the number of a pass (from 1) to the learning rate of each parameter by name. None if the module was made
+        from a net without a training.
     """
 
     def __init__(self, plan: Plan, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.input_shape, self.output_shape = plan.input_shape, plan.output_shape
         self.schedule: Callable[[int], Mapping[str, Any]] | None = None
-        self.parameter_names: dict[str, str] = {}
+        self.parameter_names = {p.described_name: p.name for p in plan.parameters.values()}
         self.layer_names = plan.layer_names
         self._order: list[tuple[str, list[tuple[tuple[int, ...], str]]]] = []
-        self.tables = ConnectionTables(explicit_tables(plan))
+        described = {link.connection.name: plan.net.attribute(link.connection) for s in plan.stages for link in s.links}
+        self.tables = ConnectionTables(explicit_tables(plan), described | self.parameter_names)
         self._transforms: dict[str, str] = {}
         for stage in plan.stages:
             entering: list[tuple[tuple[int, ...], str]] = []
             for link in stage.links:
-                attribute = self._name(link.connection.name)
+                attribute = plan.net.attribute(link.connection)
                 self.add_module(attribute, _connection(link, plan, dtype))
-                self.parameter_names[link.slot] = f"{attribute}.weight"
-                if link.gain is not None:
-                    self.parameter_names[link.gain] = f"{attribute}.gain"
                 entering.append(((link.source,), attribute))
             for transfer in stage.transfers:
-                attribute = self._transforms[transfer.transform.name] = self._name(transfer.transform.name)
+                attribute = self._transforms[transfer.transform.name] = plan.net.attribute(transfer.transform)
                 self.add_module(attribute, transform(transfer.structure))
                 entering.append((transfer.sources, attribute))
-            attribute = self._name(stage.name)
+            attribute = plan.net.attribute(stage.name)
             self.add_module(attribute, LayerModule(stage, plan, dtype))
-            if stage.bias is not None:
-                self.parameter_names[stage.bias] = f"{attribute}.bias"
             self._order.append((attribute, entering))
-
-    def _name(self, name: str) -> str:
-        """Return an attribute name for a layer or a connection that is not taken yet."""
-        attribute = re.sub(r"\W", "_", name)
-        while hasattr(self, attribute):
-            attribute += "_"
-        return attribute
 
     def forward(self, x: Tensor) -> Tensor:
         rows, single = self._rows(x)
@@ -390,8 +382,8 @@ class SnModule(nn.Module):
         return states, all_sums
 
     def connection(self, slot: str) -> ConnectionModule:
-        """Return the submodule that computes a connection, by the name of its weights ("input-h1.weight")."""
-        part = self.get_submodule(self.parameter_names[slot].removesuffix(".weight"))
+        """Return the submodule that computes a connection, by the name of its weights ("input_h1.weight")."""
+        part = self.get_submodule(slot.removesuffix(".weight"))
         assert isinstance(part, ConnectionModule)
         return part
 
@@ -401,11 +393,16 @@ class SnModule(nn.Module):
 
     @torch.no_grad()
     def load_weights(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set parameters by snsim's name, each an array of its shape; the others keep their values."""
-        for name, array in values.items():
-            if name not in self.parameter_names:
-                raise fail(f'no parameter is called "{name}"', hint=suggest(name, list(self.parameter_names), "names"))
-            parameter = self.get_parameter(self.parameter_names[name])
+        """Set parameters by name, each an array of its shape; the others keep their values.
+
+        SnError for an unknown name or another shape.
+        """
+        names = list(self.parameter_names.values())
+        for given, array in values.items():
+            name = given if given in names else self.parameter_names.get(given, given)
+            if name not in names:
+                raise fail(f'no parameter is called "{name}"', hint=suggest(name, names, "names"))
+            parameter = self.get_parameter(name)
             if parameter.shape != array.shape:
                 raise fail(
                     f"{name} has shape {tuple(parameter.shape)}, not {array.shape}",
@@ -428,9 +425,9 @@ class SnModule(nn.Module):
         rates = self.schedule(number)
         named = dict(self.named_parameters())
         return [
-            {"params": [named[attribute]], "lr": _one_rate(name, rates), "name": name}
-            for name, attribute in self.parameter_names.items()
-            if attribute in named
+            {"params": [named[name]], "lr": _one_rate(name, rates), "name": name}
+            for name in self.parameter_names.values()
+            if name in named
         ]
 
 
