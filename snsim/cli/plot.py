@@ -283,6 +283,22 @@ def table(source: NetSource) -> tuple[str, Any, str]:
     return "table", tables(source.net), source.net.name
 
 
+@plot.command(short_help="The first patterns of each class of data.")
+@click.argument("name", metavar="NAME|PATH")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
+@click.option("--offline", is_flag=True, help="Never download data.")
+@_with_output
+def data(name: str, data_dir: Path | None, offline: bool) -> tuple[str, Any, str]:
+    """Draw the first training patterns of each class of the data set NAME, or of a file or folder."""
+    from snsim.cli.data import examples_of_name
+    from snsim.plots.data_sheet import data_sheet
+
+    examples = examples_of_name(name, data_dir, offline)
+    train = examples.train
+    sheet = data_sheet(examples.name, train.inputs, train.labels, examples.classes or 0, examples.class_names)
+    return "data", sheet, examples.name
+
+
 @plot.command(short_help="A non-linearity with both derivatives.", context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("numbers", nargs=-1, metavar="[NUMBER]...")

@@ -70,7 +70,9 @@ class OpenedRun:
     ):
         overrides = record.settings["overrides"]
         self.record = record
-        self.options = replace(options, data=tuple(overrides["data"]), passes=overrides["passes"])
+        self.options = replace(
+            options, data=tuple(overrides["data"]), passes=overrides["passes"], fold=overrides.get("fold")
+        )
         self._say, self._download = say, download
         self._outputs: dict[str, SplitOutputs] = {}
 
