@@ -87,7 +87,6 @@ LAW: dict[str, set[str]] = {
         "training",
     },
     "plots": {"errors", "protected_files", "text_table", "registry", "optional_packages", "network", "training"},
-    "api": {"errors", "optional_packages", "network", "engines", "training", "program"},
     "runs": {
         "operating_system",
         "errors",
@@ -100,6 +99,18 @@ LAW: dict[str, set[str]] = {
         "training",
         "program",
         "run_folder",
+    },
+    "api": {
+        "errors",
+        "registry",
+        "optional_packages",
+        "input_files",
+        "data",
+        "network",
+        "engines",
+        "training",
+        "program",
+        "runs",
     },
     "convert": {"errors", "text_table", "registry", "language", "network", "sn28", "program"},
     "reports": {

@@ -25,9 +25,9 @@ _NAMES = """
     _non_persistent_buffers_set _parameters _register_load_state_dict_pre_hook _register_state_dict_hook
     _replicate_for_data_parallel _save_to_state_dict _slow_forward _state_dict_hooks _state_dict_pre_hooks _version
     _wrapped_call_impl
-    classes connection input_shape layer_names load_weights optimizer output_shape parameter_groups parameter_names
-    predict schedule states tables trainings transform
-    _name _order _rows _states _states_and_sums _transforms
+    classes connection input_shape layer_names load_weights make_optimizer optimizer output_shape parameter_groups
+    parameter_names predict prepare scaling schedule states tables trainings transform
+    _order _rows _states _states_and_sums _transforms
     """
 RESERVED = frozenset(_NAMES.split())
 _SPECIAL = re.compile("__.*__")  # names of Python itself

@@ -111,6 +111,24 @@ def run(
     return _run(program, training, seed, options, say, download)
 
 
+def run_unrecorded(
+    program: Program,
+    training: Training,
+    seed: int,
+    options: Options = Options(),
+    say: Say = lambda sentence: None,
+) -> Generator[PassResult, None, None]:
+    """Run a training as `run` does and yield its passes, but write no run folder. SnError as for `run`."""
+    training = overridden(training, options)
+    source_folder = SourceFolder.of(program.sources)
+    data = prepare_data(training, find_examples(training, options, source_folder, say, None).examples, options.dtype)
+    engine, _ = choose_engine(training, options, data)
+    engine.load_parameters(start_weights(training, seed, options, source_folder))
+    for step in training_events(training, data, engine, seed):
+        if isinstance(step, PassResult):
+            yield step
+
+
 # ---- A new run ---------------------------------------------------------------------------------------------------
 
 
@@ -129,7 +147,7 @@ def _run(
         )
     data = prepare_data(training, found.examples, options.dtype)
     engine, instead = choose_engine(training, options, data)
-    engine.load_parameters(_weights(training, seed, options, source_folder))
+    engine.load_parameters(start_weights(training, seed, options, source_folder))
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
     with run_folder.new_run(
@@ -247,7 +265,10 @@ def engine_for_resume(
     return build_engine_for_pass(training, number, name, dtype)
 
 
-def _weights(training: Training, seed: int, options: Options, source_folder: SourceFolder) -> dict[str, np.ndarray]:
+def start_weights(
+    training: Training, seed: int, options: Options, source_folder: SourceFolder
+) -> dict[str, np.ndarray]:
+    """Return the weights before pass 1, float64: of the file that options or clauses name, or else drawn."""
     if options.initial is not None:
         return load_initial(options.initial, training.net, dtype=options.dtype)
     if training.initial_file is not None:

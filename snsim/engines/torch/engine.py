@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import MappingProxyType
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -13,34 +11,16 @@ from torch import Tensor
 from snsim.engines.parameter_state import FreeWeights, WeightAccess, check_gates, check_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
-from snsim.engines.torch.curvature import Curvature, Gates
+from snsim.engines.torch.backward import CURVATURES, BackwardPass, curvature_kinds, threads
 from snsim.engines.torch.module import build_module
-from snsim.engines.torch.operations import TORCH
 from snsim.errors import fail
-from snsim.network.expressions import compile_expressions
 
-NONE: Gates = MappingProxyType({})
-CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update rule -> kind
 _TOGETHER = 1024  # patterns evaluated at once
 
 
 def _as_tensor(array: np.ndarray) -> Tensor:
     """Return the array as a tensor, copied only if torch could not write to it."""
     return torch.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else array.copy())
-
-
-@contextmanager
-def _threads(wanted: int | None) -> Iterator[None]:
-    """Run with this many threads inside torch, then restore the old number; None changes nothing.
-
-    For one pattern at a time a second thread is never faster, and on a busy machine waiting for it is much slower.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class TorchEngine(WeightAccess):
@@ -57,14 +37,11 @@ class TorchEngine(WeightAccess):
         self.dtype = np.dtype(dtype)
         self.module = build_module(plan, getattr(torch, self.dtype.name))
         self._weights = FreeWeights(plan.parameters, rule, self.dtype)
-        self._learning = []
         for name in self._weights.places:  # the module's parameters are views into the one vector that is updated
             parameter = self.module.get_parameter(name)
             parameter.data = torch.from_numpy(self._weights.values[name]).view(parameter.shape)
-            self._learning.append(parameter)
-        self._e = None if cost.e is None else compile_expressions([cost.e]).bind(TORCH)
-        self._curvature = Curvature(plan, cost, self.module)
-        self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in rule.mentions]
+        self._backward = BackwardPass(plan, cost, self.module)
+        self._kinds = curvature_kinds(rule)
 
     def learn(
         self,
@@ -84,49 +61,13 @@ class TorchEngine(WeightAccess):
         )
         env = self._weights.environment(settings)
         kinds = [] if settings.held_curvature is not None else self._kinds
-        with np.errstate(all="ignore"), _threads(1 if settings.batch == 1 else None):
+        with np.errstate(all="ignore"), threads(1 if settings.batch == 1 else None):
             for start in range(0, len(x), settings.batch):
                 batch = slice(start, start + settings.batch)
                 of_batch = [{layer: values[batch] for layer, values in drawn.items()} for drawn in (gate, noise)]
                 divisor = float(len(x[batch])) if settings.batch_mean else 1.0
-                g, curvatures = self._accumulate(x[batch], d[batch], kinds, divisor, *of_batch)
+                g, curvatures = self._backward(x[batch], d[batch], kinds, divisor, *of_batch)
                 self._weights.update(env, g, curvatures)
-
-    def _accumulate(
-        self,
-        x: Tensor,
-        d: Tensor,
-        kinds: Sequence[tuple[str, str]],
-        divisor: float = 1.0,
-        gates: Gates = NONE,
-        noises: Gates = NONE,
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return g and, by variable, the curvatures: summed over the patterns and divided by `divisor`."""
-        states, sums = self.module._states_and_sums(x, gates, noises)
-        cost = self._cost(states[-1], d) / divisor
-        layers = [state for state in states[1:] if kinds and state.requires_grad]
-        slopes = torch.autograd.grad(cost, [*self._learning, *layers], allow_unused=True, materialize_grads=True)
-        g = torch.cat([slope.reshape(-1) for slope in slopes[: len(self._learning)]]).numpy()
-        if not kinds:
-            return g, {}
-        of_layers = iter(slopes[len(self._learning) :])
-        state_slopes = [next(of_layers) * divisor if state.requires_grad else None for state in states[1:]]
-        curvatures = {}
-        for name, kind in kinds:
-            by_parameter = self._curvature(states, sums, state_slopes, d, kind, gates)
-            h = [
-                by_parameter[slot].numpy() if slot in by_parameter else np.zeros(place.stop - place.start, self.dtype)
-                for slot, place in self._weights.places.items()
-            ]
-            curvatures[name] = np.concatenate(h) / self.dtype.type(divisor)
-        return g, curvatures
-
-    def _cost(self, x: Tensor, d: Tensor) -> Tensor:
-        """Return E summed over the patterns."""
-        if self._e is None:
-            return -(d * torch.log_softmax(x, 1)).sum()
-        summed: Tensor = self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
-        return summed
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         return self._evaluate(inputs)[-1]
@@ -150,7 +91,7 @@ class TorchEngine(WeightAccess):
                 "the curvature is a mean over patterns, and no pattern was given", hint="pass at least one pattern"
             )
         pieces = [
-            self._accumulate(x[start : start + _TOGETHER], d[start : start + _TOGETHER], [("h", kind)])[1]["h"]
+            self._backward(x[start : start + _TOGETHER], d[start : start + _TOGETHER], [("h", kind)])[1]["h"]
             for start in range(0, len(x), _TOGETHER)
         ]
         return self._weights.shaped(sum(pieces[1:], pieces[0]) / self.dtype.type(len(x)))
@@ -159,7 +100,7 @@ class TorchEngine(WeightAccess):
         x, d = self._patterns(inputs, targets)
         total = np.zeros_like(self._weights.w)
         for start in range(0, len(x), _TOGETHER):
-            total += self._accumulate(x[start : start + _TOGETHER], d[start : start + _TOGETHER], ())[0]
+            total += self._backward(x[start : start + _TOGETHER], d[start : start + _TOGETHER], ())[0]
         return self._weights.shaped(total)
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

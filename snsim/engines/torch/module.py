@@ -218,6 +218,8 @@ def _connection(link: Link, plan: Plan, dtype: torch.dtype) -> ConnectionModule:
 class LayerModule(nn.Module):
     """The bias and the non-linearity of a layer: from its sums, (patterns, units), to its states.
 
+    `noise` is added to the sums with their bias.
+
     Where autograd would find another derivative than the declared one, the non-linearity is written as its Taylor
     polynomial of second order at the sum itself. It has the same value and both derivatives right.
     """
@@ -233,12 +235,13 @@ class LayerModule(nn.Module):
             self.bias = nn.Parameter(torch.zeros(plan.parameters[stage.bias].shape, dtype=dtype))
             _keep(self, "bias_index", stage.bias_index)
 
-    def forward(self, sums: Tensor) -> Tensor:
-        return self.state(self.biased(sums))
+    def forward(self, sums: Tensor, noise: Tensor | None = None) -> Tensor:
+        return self.state(self.biased(sums, noise))
 
-    def biased(self, sums: Tensor) -> Tensor:
-        """Return the sums with the bias added."""
-        return sums + self.bias.reshape(-1)[self.bias_index] if self.has_bias else sums
+    def biased(self, sums: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Return the sums with the bias and the noise added."""
+        biased = sums + self.bias.reshape(-1)[self.bias_index] if self.has_bias else sums
+        return biased if noise is None else biased + noise
 
     def state(self, sums: Tensor) -> Tensor:
         """Return the non-linearity of the sums."""
@@ -315,12 +318,22 @@ class SnModule(nn.Module):
     schedule : function or None
         From the number of a pass (from 1) to the learning rate of each parameter by name. None if the module was made
         from a net without a training.
+    make_optimizer : function or None
+        From the module and the name of a training to what `optimizer` returns.
+    classes : tuple of str
+        The names of the classes, in the order of the output units; numbers from 0 if the data name none.
+    scaling : function or None
+        How the inputs of the data were scaled: from an array (patterns, ...) to an array of the same shape. None if
+        they were not.
     """
 
     def __init__(self, plan: Plan, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.input_shape, self.output_shape = plan.input_shape, plan.output_shape
         self.schedule: Callable[[int], Mapping[str, Any]] | None = None
+        self.make_optimizer: Callable[[SnModule, str | None], torch.optim.Optimizer] | None = None
+        self.classes = tuple(str(number) for number in range(plan.output_units))
+        self.scaling: Callable[[np.ndarray], np.ndarray] | None = None
         self.parameter_names = {p.described_name: p.name for p in plan.parameters.values()}
         self.layer_names = plan.layer_names
         self._order: list[tuple[str, list[tuple[tuple[int, ...], str]]]] = []
@@ -358,27 +371,89 @@ class SnModule(nn.Module):
             )
         return x.reshape(1 if single else x.shape[0], units), single
 
+    @torch.no_grad()
+    def predict(self, images: np.ndarray | Tensor) -> str | list[str]:
+        """Return the names of the classes of inputs: that of the largest output of each.
+
+        Parameters
+        ----------
+        images : array or tensor
+            (patterns, ...shape) or (patterns, units), or one pattern; of any type and on any device. Numbers as the net
+            was trained on them, as `snsim.load_data` returns them. Bytes (uint8) are scaled as the data were.
+
+        Returns
+        -------
+        list of str, or str for one pattern
+
+        Raises
+        ------
+        SnError
+            For another shape, and for a net with a single output, which has no classes.
+        """
+        if int(np.prod(self.output_shape)) < 2:
+            raise fail(
+                "this net has one output, so it tells no classes",
+                hint="call the module itself: net(images) returns the output for each pattern",
+            )
+        if self.scaling is not None and str(images.dtype).removeprefix("torch.") == "uint8":
+            values = images.cpu().numpy() if isinstance(images, Tensor) else images
+            units, whole = int(np.prod(self.input_shape)), self.input_shape
+            rows = values.reshape(-1, *whole) if values.size % units == 0 else values
+            images = self.scaling(rows).reshape(values.shape)
+        anchor = next(self.parameters())
+        x, single = self._rows(torch.as_tensor(images).to(anchor.device, anchor.dtype))
+        largest = self._states(x)[-1][:, : len(self.classes)].argmax(1).tolist()
+        names = [self.classes[number] for number in largest]
+        return names[0] if single else names
+
+    def optimizer(self, training: str | None = None) -> torch.optim.Optimizer:
+        """Return an optimizer with the update rule, the rates and the schedule of a training.
+
+        See `snsim.training.torch_optimizer.TrainingOptimizer`, which it is, and docs/reference/python.md.
+
+        Parameters
+        ----------
+        training : str, optional
+            The name of a training of this net. Default: the one that the module was loaded with.
+
+        Raises
+        ------
+        SnError
+            If the module has no training, or none of this name for this net.
+        """
+        if self.make_optimizer is None:
+            raise fail(
+                "this module knows no update rule: its net has no training",
+                hint="add a (train ...) form for the net, and load it with snsim.load",
+            )
+        return self.make_optimizer(self, training)
+
     def states(self, x: Tensor) -> dict[str, Tensor]:
         """Return the states of every layer by name, each (patterns, units), for an input as `forward` takes it."""
         return dict(zip(self.layer_names, self._states(self._rows(x)[0])))
 
     def _states(self, x: Tensor, gates: Mapping[int, Tensor] | None = None) -> list[Tensor]:
         """Return the states of every layer, multiplied by `gates` (by number of the layer) where given."""
-        return self._states_and_sums(x, gates or {}, {})[0]
+        return self._states_and_sums(x, gates or {}, {}, False)[0]
 
     def _states_and_sums(
-        self, x: Tensor, gates: Mapping[int, Tensor], noises: Mapping[int, Tensor]
+        self, x: Tensor, gates: Mapping[int, Tensor], noises: Mapping[int, Tensor], with_sums: bool = True
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the states of every layer, and the sums (with bias and noise) of every layer but the input."""
+        """Return the states of every layer, and the sums (with bias and noise) of every layer but the input.
+
+        Each connection and each layer is called as a module, so that hooks fire. The sums are detached; without
+        `with_sums` there are none.
+        """
         states, all_sums = [x], []
         for layer, entering in self._order:
-            number = len(states)
+            number, part = len(states), getattr(self, layer)
             inputs = [getattr(self, name)(*(states[source] for source in sources)) for sources, name in entering]
-            sums = getattr(self, layer).biased(sum(inputs[1:], inputs[0]))
-            sums = sums + noises[number] if number in noises else sums
-            state = getattr(self, layer).state(sums)
+            sums, noise = sum(inputs[1:], inputs[0]), noises.get(number)
+            state = part(sums) if noise is None else part(sums, noise)
             states.append(state * gates[number] if number in gates else state)
-            all_sums.append(sums)
+            if with_sums:
+                with torch.no_grad():
+                    all_sums.append(part.biased(sums, noise))
         return states, all_sums
 
     def connection(self, slot: str) -> ConnectionModule:
