@@ -411,7 +411,7 @@ def test_swap_in_one_group(small):
             lambda p: ReferenceEngine(p, HALF_SQUARES, SGD).learn(patterns(p)[0], patterns(p, 3)[1], settings(p)),
             "4 input patterns, 3 target patterns",
         ),
-        (lambda p: engine("reference", p, SGD).learn(*patterns(p), Settings({}, {})), "no learning rate for input-h"),
+        (lambda p: engine("reference", p, SGD).learn(*patterns(p), Settings({}, {})), "no learning rate for input_h"),
         (lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "k.bias": np.zeros(3)}), "has shape"),
         (
             lambda p: engine("reference", p, SGD).load_parameters({**weights(p), "q.bias": np.zeros(3)}),

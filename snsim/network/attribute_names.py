@@ -27,10 +27,12 @@ _NAMES = """
     _wrapped_call_impl
     classes connection input_shape layer_names load_weights make_optimizer optimizer output_shape parameter_groups
     parameter_names predict prepare scaling schedule states tables trainings transform
+    __annotations__ __call__ __class__ __delattr__ __dict__ __dir__ __doc__ __eq__ __format__ __ge__ __getattr__
+    __getattribute__ __getstate__ __gt__ __hash__ __init__ __init_subclass__ __le__ __lt__ __module__ __ne__ __new__
+    __reduce__ __reduce_ex__ __repr__ __setattr__ __setstate__ __sizeof__ __str__ __subclasshook__ __weakref__
     _order _rows _states _states_and_sums _transforms
     """
 RESERVED = frozenset(_NAMES.split())
-_SPECIAL = re.compile("__.*__")  # names of Python itself
 
 
 def attribute_names(names: Iterable[str]) -> list[str]:
@@ -42,7 +44,7 @@ def attribute_names(names: Iterable[str]) -> list[str]:
     attributes = []
     for name in names:
         attribute = re.sub(r"\W", "_", name)
-        while attribute in taken or _SPECIAL.fullmatch(attribute):
+        while attribute in taken:
             attribute += "_"
         taken.add(attribute)
         attributes.append(attribute)

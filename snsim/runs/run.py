@@ -30,7 +30,7 @@ from snsim.runs.options import Options, Say, overridden, run_name
 from snsim.training.choose_engine import build_engine, build_engine_for_pass, preferred_engines
 from snsim.training.initial import INITIALISERS, initial_weights
 from snsim.training.initial_files import load_initial
-from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, select_learning, training_events
+from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events, without_fixed
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.prepare import PreparedData, prepare_data
 from snsim.training.spec import Training
@@ -155,7 +155,7 @@ def _run(
         name,
         program.sources,
         settings,
-        Snapshot(0, select_learning(training.net, engine.parameters()), engine.state(), {}),
+        Snapshot(0, without_fixed(training.net, engine.parameters()), engine.state(), {}),
         options.folder is not None,
     ) as record:
         yield started_event(record.folder, training, found, data, engine, seed, instead=instead)

@@ -205,7 +205,7 @@ def _start_stage(
     The second result tells what was pruned. `state` is the update state after the stage `before`.
     """
     kept, net, pruned = kept_masks(training.net, state), training.net, None
-    weights = select_learning(training.net, engine.parameters())
+    weights = _select_learning(training.net, engine.parameters())
     if stage.prune is not None:
         now = prune_masks(net, engine, data.train, kept, *stage.prune)
         pruned = PruningResult(number, count_remaining(net, kept), count_remaining(net, now))
@@ -226,13 +226,18 @@ def _keeps_update_state(before: Stage, stage: Stage) -> bool:
     return with_kept_state(before.rule) == stage.rule and not stage.rule.conjugate
 
 
-def select_learning(net: Net, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the values of the parameters that learn, in the order of the net."""
+def _select_learning(net: Net, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {p.name: values[p.name] for p in net.parameters if p.learns}
 
 
+def without_fixed(net: Net, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the values of parameters without those of a net that are fixed."""
+    fixed = {p.name for p in net.parameters if not p.learns}
+    return {name: value for name, value in values.items() if name not in fixed}
+
+
 def _restore(training: Training, engine: Engine, generators: dict[str, np.random.Generator], start: Snapshot) -> None:
-    engine.load_parameters(select_learning(training.net, start.parameters))
+    engine.load_parameters(_select_learning(training.net, start.parameters))
     for name, draw in generators.items():
         if name in start.generators:
             draw.bit_generator.state = start.generators[name]
@@ -378,7 +383,7 @@ def _snapshot(
 ) -> Snapshot:
     return Snapshot(
         number,
-        select_learning(training.net, engine.parameters()),
+        without_fixed(training.net, engine.parameters()),
         engine.state(),
         {name: draw.bit_generator.state for name, draw in generators.items()},
     )
