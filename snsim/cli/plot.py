@@ -28,9 +28,7 @@ class PictureGroup(click.Group):
     """The group of pictures. A first argument that names no picture is a run folder, whose curves are drawn."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the pictures in the order of their shelf: those with a command here, and those that say how to prepare
-        their data.
-        """
+        """Return the pictures in the order of their shelf, with a command here or a `prepare` on the shelf."""
         from snsim.plots.registry import PICTURES
 
         shelf = [entry.name for entry in PICTURES if entry.name in self.commands or entry.value.prepare is not None]
@@ -159,7 +157,7 @@ def _with_net(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_run(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a picture of a run; the command gets it `opened`."""
+    """Decorate a command of a picture of a run; the command gets it `opened`."""
 
     @click.argument("run", type=click.Path(path_type=Path))
     @of_opened_run

@@ -316,7 +316,7 @@ def _with_runs(study: plan.PlannedStudy, failures: dict[Path, str], reproduction
 
 
 def _trial(task: plan.Task) -> figures.Trial:
-    """The seed and the fold of a task."""
+    """Return the seed and the fold of a task."""
     from snsim.studies import results as figures
 
     return figures.Trial(task.seed, task.options.fold)

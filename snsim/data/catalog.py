@@ -269,7 +269,7 @@ def mnist_1989(contents: Contents) -> tuple[Split, Split]:
     """The 2022 stand-in for the zip codes: 7291 and 2007 digits drawn from MNIST, scaled to 16 x 16.
 
     The sample of https://github.com/karpathy/lecun1989-repro, with the test digits drawn first.
-    """
+    """  # noqa: D401
     return _mnist_sample(contents, 7291, 2007, np.float64)
 
 
@@ -313,7 +313,7 @@ def sn28_digits_by_drawing(contents: Contents) -> tuple[Split, Split]:
 
     In the order of the file 156 of the 160 test pictures are drawings that are in the training part too, shifted.
     Here the first eight drawings of a digit, as they come in the file, are for training.
-    """
+    """  # noqa: D401
     pictures, labels = (
         np.concatenate(parts) for parts in zip(*((split.inputs, split.labels) for split in sn28_digits(contents)))
     )

@@ -67,12 +67,12 @@ def data_sheet(
 
 
 def draw(data: DataSheet, look: Look = WIDE) -> Figure:
-    """A panel for each class, one gray scale."""
+    """Draw a panel for each class, with one gray scale."""
     return draw_sheet(data.title, _panels(data, _MOST_OF_A_CLASS), _scale(data), look)
 
 
 def text(data: DataSheet, width: int = 76) -> str:
-    """The same in block characters; the first few of each class."""
+    """Write the first few patterns of each class in block characters."""
     wide = data.panels[0][1].shape[2] + 1 if data.panels else 1
     return sheet_text(data.title, _panels(data, max(1, width // 2 // wide)), _scale(data), width)
 
