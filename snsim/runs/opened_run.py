@@ -19,6 +19,7 @@ import numpy as np
 from snsim import run_folder
 from snsim.data.catalog import DATA_SETS
 from snsim.data.progress import Progress as DownloadProgress
+from snsim.data.record import DataRecord
 from snsim.engines.protocol import Engine
 from snsim.errors import Source, fail, for_line
 from snsim.input_files import is_folder
@@ -187,6 +188,26 @@ class OpenedRun:
     def effective_weights(self) -> dict[str, np.ndarray]:
         """The weights as the weighted sums use them, float64: gains of `weight-norm` and fixed weights put in."""
         return effective_weights(self.net, self.weights)
+
+    @cached_property
+    def data_record(self) -> DataRecord | None:
+        """What the run records of a user's own files: names, digests, columns, class names, scaling.
+
+        None for a data set of the catalogue, patterns in a text, and runs of versions that recorded nothing.
+        """
+        values = self.settings["data"].get("record")
+        if values is None:
+            return None
+        record = DataRecord.from_json(values)
+        numbers = 1 if len(record.shape) > 1 else record.shape[0]
+        scaling = record.scaling
+        if scaling is not None and not {len(scaling.offset), len(scaling.divisor)} <= {1, numbers}:
+            raise fail(
+                f"{self.folder / run_folder.SETTINGS} is damaged: data.record.scaling has {len(scaling.offset):,} "
+                f"offsets and {len(scaling.divisor):,} divisors for {numbers:,} features",
+                hint="put back the file from a copy of the run folder, or begin a new run",
+            )
+        return record
 
     @cached_property
     def found_examples(self) -> FoundExamples:

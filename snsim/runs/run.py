@@ -322,6 +322,7 @@ def _settings(
             "rank": found.rank,
             "train": len(data.train),
             "test": 0 if data.test is None else len(data.test),
+            **({} if found.examples.record is None else {"record": found.examples.record.to_json()}),
         },
         "published": dict(training.published),
         "overrides": {
