@@ -28,7 +28,7 @@ _RECORD = Fields(  # what `DataRecord.to_json` writes
         "shape": Each(Whole(1), 1),
         "columns": _SEVERAL,
         "targets": _SEVERAL,
-        "class_names": _SEVERAL,
+        "class_names": Each(Text(zero=True)),  # those of an npz may hold any character
         "scaling": nullable(
             Fields(
                 {
@@ -73,7 +73,7 @@ SETTINGS = Fields(
                 "train": Whole(1),
                 "test": _COUNT,
             },
-            {"record": _RECORD},
+            {"record": _RECORD, "folders": Each(_PATH), "moved": _PATH},
         ),
         "published": Named(Number()),
         "overrides": Fields(

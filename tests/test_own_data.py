@@ -456,7 +456,7 @@ def test_a_run_with_data_of_the_command_line_goes_on(tmp_path: Path, monkeypatch
     code, _, err = snsim("run", "--resume", tmp_path / "runs" / "n", "--quiet")
     assert code == 0, err
     (tmp_path / "iris.csv").write_text((tmp_path / "iris.csv").read_text().replace("5.1", "5.2", 1))
-    assert "are not those the run was begun with" in snsim("run", "--resume", tmp_path / "runs" / "n")[2]
+    assert "is not as it was when the run" in snsim("run", "--resume", tmp_path / "runs" / "n")[2]
 
 
 def test_a_path_keeps_the_options_of_a_description_of_its_kind(tmp_path: Path) -> None:

@@ -191,7 +191,15 @@ def footer(started: Started, last: PassResult | None, finished: Finished) -> str
     if training.span is not None:
         file = for_shell([Path(training.span.source.name)])
         unused = max(started.seed, *training.seeds) + 1
-        lines += ["next:", f"  snsim show {file}", f"  snsim run {file} --seed {unused}"]
+        to_run, to_open = (for_shell(["", *options]) for options in started.again)
+        run = for_shell([finished.run])
+        lines += [
+            "next:",
+            f"  snsim plot {run}",
+            f"  snsim report {run}{to_open}",
+            f"  snsim show {file}",
+            f"  snsim run {file}{to_run} --seed {unused}",
+        ]
     return "\n".join(lines)
 
 
