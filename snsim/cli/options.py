@@ -107,9 +107,7 @@ def of_opened_run(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--offline", is_flag=True, help="Never download data.")
     @memory_option
     @wraps(command)
-    def with_options(
-        moved: Path | None, data_dir: Path | None, offline: bool, memory: int | None, **given: Any
-    ) -> Any:
+    def with_options(moved: Path | None, data_dir: Path | None, offline: bool, memory: int | None, **given: Any) -> Any:
         from snsim.runs.options import Options
 
         place = None if moved is None else Path(os.path.abspath(moved))
