@@ -21,7 +21,7 @@ def resume(
 ) -> Generator[Event, None, None]:
     """Resume a run that was stopped or killed; it ends with the same bits as one that was not.
 
-    All but `data_dir`, `moved`, `online` and `memory` comes from the run folder, the program from its copy of the source.
+    All but `data_dir`, `moved`, `online` and `memory` comes from the run folder, the program from its own copy.
     SnError if the folder is damaged, or if the data or the texts have changed; RunBusyError if another snsim runs it.
     """
     with run_folder.lock_run(folder):
