@@ -66,7 +66,7 @@ def read_set(contents: dict[str, bytes]) -> tuple[Split, Split]:
 
 
 def change_text(file: Path) -> None:
-    file.write_text(re.sub(r"[1-9]", lambda digit: str(10 - int(digit[0])), file.read_text(), count=1))
+    file.write_text(re.sub(r"[1-9]", lambda digit: str(9 - int(digit[0])), file.read_text(), count=1))
 
 
 IRIS = '(csv "iris.csv" (label species) (test 0.2) (standardize))'

@@ -62,9 +62,10 @@ for _name, _of, _prepare, _doc in (
     ("rejection", "run", None, "error on the patterns kept over the percentage rejected"),
     ("net", "net", lambda net: net, "layers as stacks of maps, connections with scheme and counts"),
     ("table", "net", _later("table", "tables"), "which map feeds which"),
-    ("data", "data_sheet", None, "the first patterns of each class of a data set, or of a file or folder"),
+    ("data", "data", None, "the first patterns of each class of a data set, or of a file or folder"),
     ("nlf", "nlf", None, "a non-linearity with its first and second derivative"),
 ):
-    PICTURES.add(_name, Picture(_of, _later(_name, "draw"), _later(_name, "text"), _prepare), _doc)
+    _file = {"data": "data_sheet"}.get(_name, _name)
+    PICTURES.add(_name, Picture(_of, _later(_file, "draw"), _later(_file, "text"), _prepare), _doc)
 
 __all__ = ["PICTURES", "Picture"]
