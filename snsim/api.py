@@ -12,7 +12,6 @@ import numpy as np
 from snsim.data.catalog import DATA_SETS, find
 from snsim.data.fetch import Search
 from snsim.data.own_data import read_path
-from snsim.data.record import DataRecord
 from snsim.engines.plan import plan
 from snsim.errors import SnError, fail
 from snsim.input_files import exists, is_folder
@@ -121,7 +120,7 @@ def load(
         module.make_optimizer = OptimizerMaker([*own, training], training.name)
         module.classes = _classes(training, run) or module.classes
     if run is not None:
-        record = _data_record(run)
+        record = run.data_record
         module.scaling = None if record is None or record.scaling is None else record.scaling.apply
         module.eval()
     return module if device is None else module.to(device)
@@ -357,15 +356,9 @@ def _select_net(program: Program, name: str | None) -> tuple[Net, Training | Non
 # ---- Classes and rates -------------------------------------------------------------------------------------------
 
 
-def _data_record(run: OpenedRun) -> DataRecord | None:
-    """Return what the run records of a user's own data; None if it used none."""
-    values = run.settings["data"].get("record")
-    return None if values is None else DataRecord.from_json(values)
-
-
 def _classes(training: Training, run: OpenedRun | None) -> tuple[str, ...]:
     """Return the names of the classes of the data; () if they are not known."""
-    record = None if run is None else _data_record(run)
+    record = None if run is None else run.data_record
     if record is not None:
         return record.class_names
     for name in training.data.names:

@@ -24,9 +24,9 @@ from snsim.errors import SnError, fail
 from snsim.network.net import Counts
 from snsim.program import Program
 from snsim.runs import provenance
-from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples
+from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples, searched_folders
 from snsim.runs.interrupts import Interrupts
-from snsim.runs.options import Options, Say, overridden, run_name
+from snsim.runs.options import Options, Say, overridden, reading_options, run_name
 from snsim.training.choose_engine import build_engine, build_engine_for_pass, preferred_engines
 from snsim.training.initial import INITIALISERS, initial_weights
 from snsim.training.initial_files import load_initial
@@ -58,6 +58,8 @@ class Started:
         The passes done before; more than 0 for a resumed run.
     instead : str
         Why the preferred engine is not used; "" if it is.
+    again : pair of tuples of str
+        The options that the next command repeats: one that starts another run, and one that opens this run.
     """
 
     run: Path
@@ -74,6 +76,7 @@ class Started:
     seed: int
     done: int = 0
     instead: str = ""
+    again: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,8 @@ def _run(
         Snapshot(0, without_fixed(training.net, engine.parameters()), engine.state(), {}),
         options.folder is not None,
     ) as record:
-        yield started_event(record.folder, training, found, data, engine, seed, instead=instead)
+        again = options.repeated, reading_options(options)
+        yield started_event(record.folder, training, found, data, engine, seed, instead=instead, again=again)
         yield from record_passes(record, training, data, engine, seed, None, start_time, options.save_every)
 
 
@@ -299,6 +303,7 @@ def started_event(
     seed: int,
     done: int = 0,
     instead: str = "",
+    again: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
 ) -> Started:
     """Return the event that starts a run, or resumes it after `done` passes."""
     return Started(
@@ -316,6 +321,7 @@ def started_event(
         seed,
         done,
         instead,
+        again,
     )
 
 
@@ -343,6 +349,8 @@ def _settings(
             "rank": found.rank,
             "train": len(data.train),
             "test": 0 if data.test is None else len(data.test),
+            "folders": [str(folder) for folder in searched_folders(options)],
+            **({} if found.examples.record is None else {"record": found.examples.record.to_json()}),
         },
         "published": dict(training.published),
         "overrides": {
