@@ -247,7 +247,7 @@ LAW: dict[str, set[str]] = {
 
 # What only the named modules may import, wherever in the module the import stands.
 KEPT_FOR = {
-    "torch": {"engines/torch", "api.py", "comparison"},
+    "torch": {"engines/torch", "training/torch_optimizer.py", "api.py", "comparison"},
     "llvmlite": {"engines/native"},
     "lark": {"language/reader.py"},
     "click": {"cli", "console", "colour.py"},
@@ -271,6 +271,7 @@ KEPT_FOR = {
 LAZY: dict[str, set[str]] = {
     "torch": {
         "engines/torch",
+        "training/torch_optimizer.py",
         "comparison/match_parameters.py",
         "comparison/torch_side.py",
         "comparison/torch_hooks.py",
