@@ -54,6 +54,7 @@ def load(
     ----------
     path : str or Path
         A run folder, a `.sn` file, or a name without `/` and suffix: of a run in `runs/`, or else of a net of snsim.
+        With `seed` or `presets`, a name is that of a net.
     net : str, optional
         The name of a training or of a net in the file. Default: the last training that the file itself declares, or
         else its last net. A run has one net.
@@ -90,7 +91,7 @@ def load(
         from snsim.engines.torch.module import build_module
         from snsim.training.torch_optimizer import OptimizerMaker
 
-    place = _find(path)
+    place = _find(path, runs=seed is None and presets is None)  # a run has its seed and values
     run = OpenedRun.open(place) if is_folder(place) else None
     if run is not None:
         for name, value in (("seed", seed), ("presets", presets), ("net", net)):
@@ -233,6 +234,7 @@ def run(
     online: bool = True,
     initial: str | Path | None = None,
     engine: str | None = None,
+    device: str | None = None,
     dtype: str = "float32",
     out: str | Path | None = RUNS,
     presets: Mapping[str, float | str] | None = None,
@@ -256,6 +258,8 @@ def run(
         A file of initial weights.
     engine : str, optional
         "native", "reference" or "torch". Default: the fastest that can train the net.
+    device : str, optional
+        A device of PyTorch, such as "cuda", for the torch engine. Default: the processor.
     dtype : str
         "float32" or "float64".
     out : str or Path, or None
@@ -286,6 +290,7 @@ def run(
     chosen = declared[-1] if training is None else declared[names.index(training)]
     options = Options(
         engine=engine,
+        device=device,
         dtype=dtype,
         data=() if data is None else (_as_data(data),),
         data_dir=None if data_dir is None else Path(data_dir),

@@ -86,6 +86,7 @@ SETTINGS = Fields(
     },
     {
         "finished": nullable(_NAME),
+        "device": _NAME,
         "command": _SEVERAL,
         "platform": _NAME,
         "machine": Fields({}, {"processor": nullable(_NAME), "cores": nullable(Whole(1))}),

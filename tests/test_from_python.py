@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -98,10 +99,8 @@ def test_arrays_of_data(here: Path) -> None:
     x, y, tx, ty = snsim.load_data("kinds.csv")
     assert np.array_equal(x, np.loadtxt("kinds.csv", delimiter=",", skiprows=1, usecols=(0, 1, 2)))
     names = np.array([line.split(",")[3] for line in CSV.splitlines()[1:]])
-    assert len(tx) == len(ty) == 0 and {(str(name), number) for name, number in zip(names, y)} == {
-        ("Up", 0),
-        ("down", 1),
-    }
+    assert len(tx) == len(ty) == 0
+    assert {(str(name), int(number)) for name, number in zip(names, y)} == {("down", 0), ("Up", 1)}
     with pytest.raises(SnError, match="digits"):
         snsim.load_data("digit")
     with pytest.raises(SnError, match="nothing.csv"):
@@ -161,6 +160,31 @@ def test_devices(here: Path) -> None:
     assert snsim.load("runs/tiny", device="cpu").output.bias.device.type == "cpu"
 
 
+def test_the_torch_engine_on_a_device(here: Path) -> None:
+    """The processor as a device: the bits of the engine; and what cannot be computed on is refused."""
+    tiny = ("run", "tiny.sn", "--only", "tiny", "--quiet")
+    for name, options in (("without", ("--engine", "torch")), ("with", ("--device", "cpu"))):
+        code, _, err = command(*tiny, "--out", name, *options)
+        assert code == 0, err
+    plain, moved = (load_file(f"{name}/tiny/weights.safetensors") for name in ("without", "with"))
+    assert all(torch.equal(plain[name], moved[name]) for name in plain)
+    settings = json.loads(Path("with/tiny/run.json").read_text())
+    assert (settings["engine"], settings["device"]) == ("torch", "cpu")
+    for options, message in (
+        (("--device", "meta"), 'cannot compute on the device "meta"'),
+        (("--device", "nowhere"), 'cannot compute on the device "nowhere"'),
+        (("--device", "cpu", "--engine", "native"), "write --engine torch"),
+    ):
+        code, _, err = command(*tiny, "--out", "refused", *options)
+        assert code == 1 and message in err, err
+    begun = snsim.run("tiny.sn", "tiny", device="cpu", out="resumed")
+    next(begun)
+    begun.close()
+    assert command("run", "--resume", begun.folder, "--quiet")[0] == 0
+    resumed = load_file("resumed/tiny/weights.safetensors")
+    assert all(torch.equal(plain[name], resumed[name]) for name in plain)
+
+
 def test_all_is_shown_and_described() -> None:
     assert {"load", "load_data", "run", "compare"} <= set(dir(snsim))
     for name in dir(snsim):
@@ -168,6 +192,21 @@ def test_all_is_shown_and_described() -> None:
         assert text and len(text) > 5, name
     for name in ("load", "load_data", "run"):
         assert "Raises" in getattr(snsim, name).__doc__ and "Parameters" in getattr(snsim, name).__doc__
+
+
+def test_the_page_runs(tmp_path: Path) -> None:
+    """docs/reference/python.md: its blocks, in order, in one process."""
+    page = (ROOT / "docs" / "reference" / "python.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert len(blocks) == 3 and done.returncode == 0, done.stderr
+    assert "torch.Size([1, 1])" in done.stdout and "(1437, 16, 16)" in done.stdout
 
 
 def test_without_torch(here: Path) -> None:

@@ -53,6 +53,7 @@ NEW_RUN_ONLY = (
 @click.argument("file", required=False)
 @of_runs
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the run folders. [default: runs]")
+@click.option("--device", metavar="NAME", help="Device of PyTorch, such as cuda, for the torch engine. [default: cpu]")
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
@@ -134,6 +135,7 @@ _REPEATED = {
     "data_dir": "--data-dir",
     "passes": "--passes",
     "engine": "--engine",
+    "device": "--device",
     "dtype": "--dtype",
     "initial": "--initial",
     "settings": "--set",
@@ -145,7 +147,8 @@ def _repeated(stated: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the options of the command line as the command of the next run repeats them."""
     words = []
     for name, option in _REPEATED.items():
-        values = stated[name] if isinstance(stated[name], tuple) else (stated[name],)
+        value = stated.get(name)
+        values = value if isinstance(value, tuple) else (value,)
         words += [word for value in values if value is not None for word in (option, str(value))]
     if stated["memory"] is not None:
         words += ["--memory", f"{stated['memory']}B"]
@@ -230,7 +233,7 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     data = _data_of(stated["data"], DATA_SETS)
     changed = {
         name: stated[name]
-        for name in ("engine", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
+        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
         if stated.get(name) is not None
     }
     return Options(**changed, data=data, online=not stated["offline"], presets=presets, command=tuple(sys.argv[1:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 from snsim import run_folder
@@ -26,7 +27,9 @@ def resume(
     """
     with run_folder.lock_run(folder):
         began = time.perf_counter()
-        run = OpenedRun(run_folder.reopen_run(folder), options, say, download, locked=True)
+        record = run_folder.reopen_run(folder)
+        options = replace(options, device=options.device or record.settings.get("device"))
+        run = OpenedRun(record, options, say, download, locked=True)
         engine, snapshot, seed = run.new_engine(), run.snapshot, run.settings["seed"]
         again = options_of(run.settings), reading_options(options)
         yield started_event(

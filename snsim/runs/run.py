@@ -27,7 +27,7 @@ from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples, searched_folders
 from snsim.runs.interrupts import Interrupts
 from snsim.runs.options import Options, Say, overridden, reading_options, run_name
-from snsim.training.choose_engine import build_engine, build_engine_for_pass, preferred_engines
+from snsim.training.choose_engine import build_engine, build_engine_for_pass, device_of, preferred_engines
 from snsim.training.initial import INITIALISERS, initial_weights
 from snsim.training.initial_files import load_initial
 from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events, without_fixed
@@ -231,7 +231,7 @@ def _save_yielded_passes(
         if start.number == wanted:  # the interrupt came just after it was saved
             return
         # A new engine: the old one may hold the sums of a batch that was interrupted.
-        fresh = build_engine_for_pass(training, start.number + 1, engine.name, engine.dtype)
+        fresh = build_engine_for_pass(training, start.number + 1, engine.name, engine.dtype, device_of(engine))
         for step in training_events(training, data, fresh, seed, start):
             if isinstance(step, PassResult) and step.number == wanted:
                 recorder.save(step.snapshot)
@@ -247,7 +247,8 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
     the options allow: this is checked before any array of the net is made. `besides` are bytes that other objects
     need at the same time.
     """
-    names = preferred_engines(training) if options.engine is None else (options.engine,)
+    default = preferred_engines(training) if options.device is None else ("torch",)
+    names = default if options.engine is None else (options.engine,)
     instead = ""
     for name, other in pairwise(names):
         check_memory(training, name, options.dtype, options.memory, PatternCounts.of(data), besides=besides)
@@ -258,7 +259,7 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
     check_memory(training, names[-1], options.dtype, options.memory, PatternCounts.of(data), besides=besides)
-    return build_engine(training, training.stages[0], names[-1], options.dtype), instead
+    return build_engine(training, training.stages[0], names[-1], options.dtype, options.device), instead
 
 
 def engine_for_resume(
@@ -266,7 +267,7 @@ def engine_for_resume(
 ) -> Engine:
     """Return the engine for pass `number` of a run whose checkpoint is in memory. SnError as for `choose_engine`."""
     check_memory(training, name, dtype, options.memory, PatternCounts.of(data), resumed=True)
-    return build_engine_for_pass(training, number, name, dtype)
+    return build_engine_for_pass(training, number, name, dtype, options.device)
 
 
 def start_weights(
@@ -359,6 +360,7 @@ def _settings(
             "initial": None if options.initial is None else str(options.initial),
             **({} if options.fold is None else {"fold": options.fold}),
         },
+        **({} if options.device is None else {"device": options.device}),
         "presets": dict(options.presets),
         "command": list(options.command),
         "versions": provenance.versions(engine.name),

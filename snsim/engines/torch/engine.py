@@ -24,7 +24,7 @@ def _as_tensor(array: np.ndarray) -> Tensor:
 
 
 class TorchEngine(WeightAccess):
-    """Learning through the module and autograd on the CPU; satisfies `snsim.engines.protocol.Engine`.
+    """Learning through the module and autograd; satisfies `snsim.engines.protocol.Engine`.
 
     Diagonal second derivatives have their own backward pass, see `engines.torch.curvature`. Directional derivatives are
     forward-mode automatic differentiation of the module.
@@ -40,8 +40,41 @@ class TorchEngine(WeightAccess):
         for name in self._weights.places:  # the module's parameters are views into the one vector that is updated
             parameter = self.module.get_parameter(name)
             parameter.data = torch.from_numpy(self._weights.values[name]).view(parameter.shape)
+        self.device = torch.device("cpu")
         self._backward = BackwardPass(plan, cost, self.module)
         self._kinds = curvature_kinds(rule)
+
+    def move_to(self, device: str) -> None:
+        """Compute states, gradients and curvature on a device of PyTorch, such as "cuda"; the update stays on the CPU.
+
+        SnError if there is no such device, or if this PyTorch cannot use it.
+        """
+        try:
+            moved = torch.zeros(1, device=device)
+            moved.cpu()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise fail(
+                f'the torch engine cannot compute on the device "{device}": {str(error).splitlines()[0][:150]}',
+                hint="leave --device out, or name a device of this machine: cpu, cuda, cuda:0, mps",
+            ) from None
+        if moved.device == self.device:
+            return
+        self.device = moved.device
+        self.module.to(self.device)  # the parameters are no views into the vector any more
+        self._backward = BackwardPass(self.plan, self.cost, self.module)
+        self._publish()
+
+    def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
+        super().load_parameters(values)
+        self._publish()
+
+    @torch.no_grad()
+    def _publish(self) -> None:
+        """Copy the weights to the module where it is on another device."""
+        if self.device.type != "cpu":
+            for name, place in self._weights.places.items():
+                parameter = self.module.get_parameter(name)
+                parameter.copy_(torch.from_numpy(self._weights.w[place]).reshape(parameter.shape))
 
     def learn(
         self,
@@ -54,7 +87,7 @@ class TorchEngine(WeightAccess):
         x, d = self._patterns(inputs, targets)
         gate, noise = (
             {
-                layer: _as_tensor(values)
+                layer: _as_tensor(values).to(self.device)
                 for layer, values in check_gates(drawn, self.plan, self.dtype, len(x), what).items()
             }
             for drawn, what in ((gates, "gate"), (noises, "noise"))
@@ -68,6 +101,7 @@ class TorchEngine(WeightAccess):
                 divisor = float(len(x[batch])) if settings.batch_mean else 1.0
                 g, curvatures = self._backward(x[batch], d[batch], kinds, divisor, *of_batch)
                 self._weights.update(env, g, curvatures)
+                self._publish()
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         return self._evaluate(inputs)[-1]
@@ -77,10 +111,10 @@ class TorchEngine(WeightAccess):
 
     def _evaluate(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Return the states of every layer, (patterns, units)."""
-        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
+        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype)).to(self.device)
         with torch.no_grad():
             chunks = [self.module._states(x[start : start + 1024]) for start in range(0, max(len(x), 1), 1024)]
-        return [torch.cat(layer).numpy() for layer in zip(*chunks)]
+        return [torch.cat(layer).cpu().numpy() for layer in zip(*chunks)]
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
         if kind not in CURVATURES.values():
@@ -104,8 +138,8 @@ class TorchEngine(WeightAccess):
         return self._weights.shaped(total)
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
-        flat = torch.from_numpy(self._weights.flat(direction, "direction"))
+        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype)).to(self.device)
+        flat = torch.from_numpy(self._weights.flat(direction, "direction")).to(self.device)
         places = self._weights.places
         at = {name: self.module.get_parameter(name).detach() for name in places}
         along = {name: flat[place].reshape(at[name].shape) for name, place in places.items()}
@@ -118,9 +152,10 @@ class TorchEngine(WeightAccess):
             torch.func.jvp(lambda weights, chunk=chunk: outputs(weights, chunk), (at,), (along,))
             for chunk in x.split(_TOGETHER)
         ]
-        values, tangents = (torch.cat(part).detach().numpy() for part in zip(*chunks))
+        values, tangents = (torch.cat(part).detach().cpu().numpy() for part in zip(*chunks))
         return values, tangents
 
     def _patterns(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
         x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
-        return x, _as_tensor(check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x)))
+        d = _as_tensor(check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x)))
+        return x.to(self.device), d.to(self.device)
