@@ -41,14 +41,14 @@ def border(x: torch.Tensor, cells: int) -> torch.Tensor:
 
 
 def lecun89(p: dict[str, torch.Tensor], x: torch.Tensor, f=sn_tanh) -> torch.Tensor:
-    h1 = f(F.conv2d(border(x.view(-1, 1, 16, 16), 2), p["input-h1.weight"], stride=2) + p["h1.bias"])
+    h1 = f(F.conv2d(border(x.view(-1, 1, 16, 16), 2), p["input_h1.weight"], stride=2) + p["h1.bias"])
     h1 = border(h1, 2)
     h2 = torch.cat(
-        [F.conv2d(h1[:, maps], p["h1-h2.weight"][4 * k : 4 * k + 4], stride=2) for k, maps in enumerate(GROUPS)], 1
+        [F.conv2d(h1[:, maps], p["h1_h2.weight"][4 * k : 4 * k + 4], stride=2) for k, maps in enumerate(GROUPS)], 1
     )
     h2 = f(h2 + p["h2.bias"])
-    h3 = f(h2.flatten(1) @ p["h2-h3.weight"] + p["h3.bias"])
-    return f(h3 @ p["h3-output.weight"] + p["output.bias"])
+    h3 = f(h2.flatten(1) @ p["h2_h3.weight"] + p["h3.bias"])
+    return f(h3 @ p["h3_output.weight"] + p["output.bias"])
 
 
 def lecun89_2022(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
@@ -56,28 +56,28 @@ def lecun89_2022(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
 
 
 def lecun89_full(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    hidden = sn_tanh(x @ p["input-hidden.weight"] + p["hidden.bias"])
-    return sn_tanh(hidden @ p["hidden-output.weight"] + p["output.bias"])
+    hidden = sn_tanh(x @ p["input_hidden.weight"] + p["hidden.bias"])
+    return sn_tanh(hidden @ p["hidden_output.weight"] + p["output.bias"])
 
 
 def net_5(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    h1 = sn_tanh(F.conv2d(border(x.view(-1, 1, 16, 16), 1), p["input-h1.weight"], stride=2) + p["h1.bias"])
-    h2 = sn_tanh(F.conv2d(border(h1, 2), p["h1-h2.weight"], stride=2) + p["h2.bias"])
-    return sn_tanh(h2.flatten(1) @ p["h2-output.weight"] + p["output.bias"])
+    h1 = sn_tanh(F.conv2d(border(x.view(-1, 1, 16, 16), 1), p["input_h1.weight"], stride=2) + p["h1.bias"])
+    h2 = sn_tanh(F.conv2d(border(h1, 2), p["h1_h2.weight"], stride=2) + p["h2.bias"])
+    return sn_tanh(h2.flatten(1) @ p["h2_output.weight"] + p["output.bias"])
 
 
 def lenet_5(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     def pooled(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         return sn_tanh(4 * F.avg_pool2d(maps, 2) * weight.view(-1, 1, 1) + bias.view(-1, 1, 1))
 
-    c1 = sn_tanh(F.conv2d(x.view(-1, 1, 32, 32), p["input-c1.weight"], p["c1.bias"]))
-    s2 = pooled(c1, p["c1-s2.weight"], p["s2.bias"])
-    dense = torch.zeros(16, 6, 5, 5).index_put((TABLE[0], TABLE[1]), p["s2-c3.weight"])
+    c1 = sn_tanh(F.conv2d(x.view(-1, 1, 32, 32), p["input_c1.weight"], p["c1.bias"]))
+    s2 = pooled(c1, p["c1_s2.weight"], p["s2.bias"])
+    dense = torch.zeros(16, 6, 5, 5).index_put((TABLE[0], TABLE[1]), p["s2_c3.weight"])
     c3 = sn_tanh(F.conv2d(s2, dense, p["c3.bias"]))
-    s4 = pooled(c3, p["c3-s4.weight"], p["s4.bias"])
-    c5 = sn_tanh(F.conv2d(s4, p["s4-c5.weight"], p["c5.bias"])).flatten(1)
-    f6 = sn_tanh(c5 @ p["c5-f6.weight"] + p["f6.bias"])
-    return sn_tanh(f6 @ p["f6-output.weight"] + p["output.bias"])
+    s4 = pooled(c3, p["c3_s4.weight"], p["s4.bias"])
+    c5 = sn_tanh(F.conv2d(s4, p["s4_c5.weight"], p["c5.bias"])).flatten(1)
+    f6 = sn_tanh(c5 @ p["c5_f6.weight"] + p["f6.bias"])
+    return sn_tanh(f6 @ p["f6_output.weight"] + p["output.bias"])
 
 
 NETS = {
@@ -115,10 +115,10 @@ class NumPy:
 
     def __init__(self, weights: dict[str, np.ndarray]):
         p = self.p = {name: value.astype(np.float32) for name, value in weights.items()}
-        self.w1, self.b1 = p["input-h1.weight"].reshape(12, 25), p["h1.bias"].reshape(12, 64)
-        self.w2, self.b2 = p["h1-h2.weight"].reshape(3, 4, 200), p["h2.bias"].reshape(3, 4, 16)
-        self.w3, self.b3 = p["h2-h3.weight"], p["h3.bias"]
-        self.w4, self.b4 = p["h3-output.weight"], p["output.bias"]
+        self.w1, self.b1 = p["input_h1.weight"].reshape(12, 25), p["h1.bias"].reshape(12, 64)
+        self.w2, self.b2 = p["h1_h2.weight"].reshape(3, 4, 200), p["h2.bias"].reshape(3, 4, 16)
+        self.w3, self.b3 = p["h2_h3.weight"], p["h3.bias"]
+        self.w4, self.b4 = p["h3_output.weight"], p["output.bias"]
         self.cells1, in_map = self._cells(20, 8), self._cells(12, 4)
         self.cells2 = np.stack([np.concatenate([in_map + 144 * m for m in maps]) for maps in GROUPS])
         self.x = np.full((20, 20), -1, np.float32)

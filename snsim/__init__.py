@@ -1,8 +1,12 @@
 """Describe, check, show and train neural networks in the Lisp of SN (Bottou and LeCun, 1988).
 
-module = snsim.load("nets/lecun89.sn")             a torch.nn.Module
-program = snsim.read_program("nets/lecun89.sn")    what the file declares: nets, tables, trainings
+net = snsim.load("runs/lecun89")                   a trained net as a torch.nn.Module; a .sn file: not trained yet
+net.predict(images)                                the names of their classes; net(images) returns the outputs
+opt = net.optimizer()                              a torch.optim.Optimizer with the update rule and rates of a training
+x, y, tx, ty = snsim.load_data("zipcode")          arrays of a data set, or of your own file or folder
+snsim.run("nets/lecun89.sn", passes=3).finish()    train, and write a run folder as `snsim run` does
 snsim.compare("nets/mine.sn", my_module)           tell whether a PyTorch module trains the same, step by step
+program = snsim.read_program("nets/lecun89.sn")    what the file declares: nets, tables, trainings
 """
 
 from importlib import import_module
@@ -11,12 +15,18 @@ __version__ = "0.1.0"
 
 _MODULE_OF = {
     "load": "snsim.api",
+    "load_data": "snsim.api",
+    "run": "snsim.api",
     "read_program": "snsim.program",
     "SnError": "snsim.errors",
     "compare": "snsim.comparison.compare",
     "compare_engines": "snsim.comparison.compare",
 }
-__all__ = ["SnError", "__version__", "compare", "compare_engines", "load", "read_program"]
+__all__ = ["SnError", "__version__", "compare", "compare_engines", "load", "load_data", "read_program", "run"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> object:

@@ -143,10 +143,11 @@ class Number:
 
 @dataclass(frozen=True)
 class Text:
-    """A text of at most `most` characters without the zero character; one of `values` if there are any."""
+    """A text of at most `most` characters; one of `values` if there are any. It may hold zero characters if `zero`."""
 
     most: int = 1 << 20
     values: tuple[str, ...] = ()
+    zero: bool = False
 
     def __str__(self) -> str:
         return " or ".join(map(shown, self.values)) if self.values else f"a text of at most {self.most:,} characters"
@@ -265,7 +266,7 @@ def _is_like(value: Any, kind: Kind) -> bool:
         return (
             isinstance(value, str)
             and len(value) <= kind.most
-            and "\0" not in value
+            and (kind.zero or "\0" not in value)
             and (not kind.values or value in kind.values)
         )
     if isinstance(kind, InnerPath):

@@ -32,7 +32,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -323,6 +323,14 @@ def record_settings(run: Run, **changed: object) -> Run:
             hint=f"make room, or change the permissions of {run.folder}, then give the command again",
         ) from None
     return Run(run.folder, settings, run.passes, run.snapshot)
+
+
+def record_data(run: Run, data: Mapping[str, Any]) -> Run:
+    """Replace what run.json says of the data, and return the changed run. Its other settings are read again.
+
+    The caller holds the lock of the folder. SnError if run.json cannot be read or written.
+    """
+    return record_settings(replace(run, settings=_read_settings(run.folder)), data=dict(data))
 
 
 def pass_line(done: PassResult) -> dict[str, Any]:

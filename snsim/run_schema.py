@@ -18,6 +18,37 @@ _SOURCE = Fields(
     {"main": InnerPath(), "files": Each(InnerPath(), 1), "root": Text(4096)}, {"digests": Named(nullable(_NAME))}
 )
 
+_PATH = Text(4096)
+
+_RECORD = Fields(  # what `DataRecord.to_json` writes
+    {
+        "reader": _NAME,
+        "folder": _PATH,
+        "files": Each(Fields({"name": _PATH, "sha256": _NAME, "pictures": nullable(_COUNT)}, closed=True), 1),
+        "shape": Each(Whole(1), 1),
+        "columns": _SEVERAL,
+        "targets": _SEVERAL,
+        "class_names": Each(Text(zero=True)),  # those of an npz may hold any character
+        "scaling": nullable(
+            Fields(
+                {
+                    "kind": _NAME,
+                    "offset": Each(Number(), 1),
+                    "divisor": Each(Number(), 1),
+                    "shift": Number(),
+                    "mirror": nullable(Number()),
+                },
+                closed=True,
+            )
+        ),
+        "size": nullable(Each(Whole(1), 2)),
+        "seed": nullable(_COUNT),
+        "test": nullable(Number(0)),
+        "folds": nullable(Whole(1)),
+        "fold": nullable(Whole(1)),
+    }
+)
+
 SETTINGS = Fields(
     {
         "format": Whole(FORMAT, FORMAT),
@@ -41,7 +72,8 @@ SETTINGS = Fields(
                 "rank": _COUNT,
                 "train": Whole(1),
                 "test": _COUNT,
-            }
+            },
+            {"record": _RECORD, "folders": Each(_PATH), "moved": _PATH},
         ),
         "published": Named(Number()),
         "overrides": Fields(
@@ -54,6 +86,7 @@ SETTINGS = Fields(
     },
     {
         "finished": nullable(_NAME),
+        "device": _NAME,
         "command": _SEVERAL,
         "platform": _NAME,
         "keep": Fields({"figure": _NAME, "stop_after": nullable(Whole(1))}),

@@ -232,9 +232,9 @@ def test_the_place_for_faults_is_none_itself():
         (NoBackground, 1, "states", "h1", ""),
         (NoBackgroundOfH1, 1, "states", "h2", ""),
         (SharedBias, 1, "gradients", "h2", ""),
-        (Cut, 1, "gradients", "h2", "gradient of h1-h2.weight in Cut is 0 times"),
+        (Cut, 1, "gradients", "h2", "gradient of h1_h2.weight in Cut is 0 times"),
         (HalfRate, 1, "weights", "h1", "step of h1.bias in HalfRate is 0.5 times that in reference"),
-        (HalfRateOfH3, 1, "weights", "h3", "step of h2-h3.weight in HalfRateOfH3 is 0.5 times"),
+        (HalfRateOfH3, 1, "weights", "h3", "step of h2_h3.weight in HalfRateOfH3 is 0.5 times"),
         (SumOfSquares, 1, "cost", "output", "cost in SumOfSquares is 10 times"),
         (HalfRateLater, 9, "weights", "h1", "0.5 times"),  # eight patterns a pass
     ],
@@ -406,7 +406,7 @@ class Forward(NET5):
             r"in net net-5: none; in the module: more.weight \(4 x 3\)",
         ),
         (lambda: Changed(h2_bias=None), r"in net net-5: h2.bias \(4 x 4 x 4\); in the module: none"),
-        (lambda: Changed(output=nn.Linear(48, 10)), r"h2-output.weight, .* \(64 x 10\); output.weight .* \(10 x 48\)"),
+        (lambda: Changed(output=nn.Linear(48, 10)), r"h2_output.weight, .* \(64 x 10\); output.weight .* \(10 x 48\)"),
         (lambda: Forward(lambda x: x @ torch.zeros(3, 10)), "accepts none of the input shapes of layer input"),
         (lambda: Forward(lambda x: x.sum()), r"returns \(\), not \(1, 10\)"),
         (lambda: Forward(lambda x: no_such_name), "NameError"),  # noqa: F821

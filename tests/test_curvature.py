@@ -382,7 +382,7 @@ def xor() -> Program:
 
 
 def in_order(values: dict[str, np.ndarray]) -> np.ndarray:
-    names = ("hidden.bias", "output.bias", "input-hidden.weight", "hidden-output.weight")
+    names = ("hidden.bias", "output.bias", "input_hidden.weight", "hidden_output.weight")
     return np.concatenate([values[name].ravel() for name in names])
 
 
@@ -402,8 +402,8 @@ def test_the_numbers_of_the_original(name: str, engine: str) -> None:
         {
             "hidden.bias": start[:2],
             "output.bias": start[2:3],
-            "input-hidden.weight": start[3:7].reshape(2, 2),
-            "hidden-output.weight": start[7:][:, None],
+            "input_hidden.weight": start[3:7].reshape(2, 2),
+            "hidden_output.weight": start[7:][:, None],
         }
     )
     of_weights, of_sigma = ROUGH.get(name, (1e-6 if name == "learn-batch-cg" else 2e-7, 5e-7))

@@ -318,7 +318,7 @@ def test_a_function_of_the_library_is_linked_by_its_address() -> None:
         ("k", "curvature"),
         ("k", "rate o.bias"),
         ("uniform 0", "v"),
-        ("rate i-o.weight", "v"),
+        ("rate i_o.weight", "v"),
         ("option k", "uniform 0"),
         ("k", "a/b"),
         ("%state", "@g = global i32 0"),

@@ -153,7 +153,7 @@ FAULTS = [  # the clauses of a (train t ...), and for each fault what stands at 
     ),
     (
         "(net small) (data digits) (passes 1) (epsilon 1 h)",
-        ["form | no learning rate for h-output.weight, output.bias, and the update"],
+        ["form | no learning rate for h_output.weight, output.bias, and the update"],
     ),
     (
         BASE + " (update sgd (alpha (steps (0.1 1) (0.2 1))) (beta 1) (decay))",
@@ -452,13 +452,13 @@ def test_rates_divide_by_fan_in_and_sharers() -> None:
     rates = rates_in_pass(chosen.stages[0], chosen.net, 1)
     assert rates == pytest.approx(
         {
-            "input-h.weight": 2 / np.sqrt(10),
+            "input_h.weight": 2 / np.sqrt(10),
             "h.bias": 3 / np.sqrt(10 * 16),
-            "h-output.weight": 4 / 33,
+            "h_output.weight": 4 / 33,
             "output.bias": 4 / 33,
         }
     )
-    assert rates_in_pass(chosen.stages[0], chosen.net, 1, "weights")["input-h.weight"] == pytest.approx(2 / 3)
+    assert rates_in_pass(chosen.stages[0], chosen.net, 1, "weights")["input_h.weight"] == pytest.approx(2 / 3)
 
 
 def test_initial_weights_stay_in_their_range_and_are_reproduced() -> None:
@@ -467,8 +467,8 @@ def test_initial_weights_stay_in_their_range_and_are_reproduced() -> None:
         "(constant -1 (bias h)) (forget-sqrt 2 (connect h output))"
     )
     weights = initial_weights(chosen, 7)
-    assert list(weights) == ["input-h.weight", "h.bias", "h-output.weight", "output.bias"]
-    bounds = {"input-h.weight": 0.24, "h-output.weight": 2 / np.sqrt(33), "output.bias": 3}
+    assert list(weights) == ["input_h.weight", "h.bias", "h_output.weight", "output.bias"]
+    bounds = {"input_h.weight": 0.24, "h_output.weight": 2 / np.sqrt(33), "output.bias": 3}
     assert all(0.4 * bound < np.abs(weights[name]).max() <= bound for name, bound in bounds.items())
     assert (weights["h.bias"] == -1).all()
     draw = stream_generator(7, 0)  # one draw per free weight, in this order, none for constants
@@ -557,11 +557,11 @@ def test_glorot_and_he_draw_what_they_say() -> None:
     assert (weights["a.bias"] == 2).all() and not weights["b.bias"].any() and not weights["output.bias"].any()
     draw = stream_generator(7, 0)
     glorot, he = np.sqrt(6 / (800 + 60)), np.sqrt(2 / 800)
-    np.testing.assert_array_equal(weights["input-a.weight"], draw.uniform(-1, 1, (800, 60)) * glorot)
-    np.testing.assert_array_equal(weights["input-b.weight"], draw.standard_normal((800, 60)) * he)
-    for name in ("a-output.weight", "b-output.weight"):
+    np.testing.assert_array_equal(weights["input_a.weight"], draw.uniform(-1, 1, (800, 60)) * glorot)
+    np.testing.assert_array_equal(weights["input_b.weight"], draw.standard_normal((800, 60)) * he)
+    for name in ("a_output.weight", "b_output.weight"):
         np.testing.assert_array_equal(weights[name], draw.uniform(-1, 1, (60, 50)) * np.sqrt(6 / (60 + 50)))
-    uniform, normal = weights["input-a.weight"].ravel(), weights["input-b.weight"].ravel()
+    uniform, normal = weights["input_a.weight"].ravel(), weights["input_b.weight"].ravel()
     assert 0.999 * glorot < np.abs(uniform).max() <= glorot and abs(uniform.mean()) < 0.02 * glorot
     assert uniform.std() == pytest.approx(glorot / np.sqrt(3), rel=0.01)
     assert normal.std() == pytest.approx(he, rel=0.015) and np.abs(normal).max() > 3.5 * he
@@ -593,11 +593,11 @@ def test_initial_files_account_for_every_parameter(tmp_path: Path) -> None:
         load_initial(tmp_path / "bad.npz", net)
     said = "\n".join(fault.message for fault in caught.value.faults)
     for piece in (
-        "is 2 x 3, input-h.weight is 2 x 1 x 3 x 3",
+        "is 2 x 3, input_h.weight is 2 x 1 x 3 x 3",
         '"more" in',
         "are both output.bias",
         "has no array for h.bias, 2",
-        "has no array for h-output.weight, 32 x 3",
+        "has no array for h_output.weight, 32 x 3",
     ):
         assert piece in said
     (tmp_path / "text").write_text("no weights")
@@ -618,8 +618,8 @@ def torch_twin(chosen: Training, data: PreparedData, optimiser, passes: int) -> 
     steps = optimiser(list(weights.values()))
     for _ in range(passes):
         for x, d in zip(torch.tensor(data.train.inputs), torch.tensor(data.train.targets)):
-            h = torch.tanh(x @ weights["input-h.weight"] + weights["h.bias"])
-            out = torch.tanh(h @ weights["h-output.weight"] + weights["output.bias"])
+            h = torch.tanh(x @ weights["input_h.weight"] + weights["h.bias"])
+            out = torch.tanh(h @ weights["h_output.weight"] + weights["output.bias"])
             steps.zero_grad()
             (0.5 * ((d - out) ** 2).sum()).backward()
             steps.step()
@@ -679,26 +679,26 @@ def derivatives(
     w: dict[str, np.ndarray], x: np.ndarray, d: np.ndarray, full: bool
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """g and h of the net `small` for one pattern, written out: sn28's first and second backward pass."""
-    h = np.tanh(x @ w["input-h.weight"] + w["h.bias"])
-    out = np.tanh(h @ w["h-output.weight"] + w["output.bias"])
+    h = np.tanh(x @ w["input_h.weight"] + w["h.bias"])
+    out = np.tanh(h @ w["h_output.weight"] + w["output.bias"])
     df_out, df_h = 1 - out**2, 1 - h**2
     y_out = out - d
     g_out = y_out * df_out
-    y_h = w["h-output.weight"] @ g_out
+    y_h = w["h_output.weight"] @ g_out
     g_h = y_h * df_h
     s_out = df_out**2 + (y_out * -2 * out * df_out if full else 0)
-    s_h = df_h**2 * (w["h-output.weight"] ** 2 @ s_out) + (y_h * -2 * h * df_h if full else 0)
+    s_h = df_h**2 * (w["h_output.weight"] ** 2 @ s_out) + (y_h * -2 * h * df_h if full else 0)
     return (
         {
-            "input-h.weight": np.outer(x, g_h),
+            "input_h.weight": np.outer(x, g_h),
             "h.bias": g_h,
-            "h-output.weight": np.outer(h, g_out),
+            "h_output.weight": np.outer(h, g_out),
             "output.bias": g_out,
         },
         {
-            "input-h.weight": np.outer(x**2, s_h),
+            "input_h.weight": np.outer(x**2, s_h),
             "h.bias": s_h,
-            "h-output.weight": np.outer(h**2, s_out),
+            "h_output.weight": np.outer(h**2, s_out),
             "output.bias": s_out,
         },
     )
@@ -709,7 +709,7 @@ def test_a_rate_of_zero_freezes() -> None:
     *_, last = train(chosen, data_for(chosen), engine_for(chosen), 1)
     start = initial_weights(chosen, 1)
     changed = {name: not np.array_equal(value, start[name]) for name, value in last.snapshot.parameters.items()}
-    assert changed == {"input-h.weight": False, "h.bias": False, "h-output.weight": True, "output.bias": True}
+    assert changed == {"input_h.weight": False, "h.bias": False, "h_output.weight": True, "output.bias": True}
 
 
 @pytest.mark.parametrize("engine", ["reference", "torch"])

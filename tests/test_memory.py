@@ -391,5 +391,5 @@ def test_the_plan_of_a_large_net_is_shown_without_its_arrays(tmp_path: Path) -> 
     path = tmp_path / "n.sn"
     path.write_text("(net n (layer i 30000) (layer o 30000) (connect i o (full)))")
     code, out, _ = snsim("show", path, "--stage", "plan")
-    row = next(line.split() for line in out.splitlines() if line.startswith("i-o.weight"))
+    row = next(line.split() for line in out.splitlines() if line.startswith("i_o.weight"))
     assert code == 0 and row[1:] == ["(30000", "30000)", "900000000", "30001", "1"]

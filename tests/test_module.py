@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from tiny_run import snsim
 
 from snsim.engines.plan import Plan, plan
 from snsim.engines.torch.module import build_module
 from snsim.errors import SnError
+from snsim.network.attribute_names import RESERVED
 from snsim.program import read_program
+from snsim.training.initial_files import load_initial
 
 HERE = Path(__file__).parent
 
@@ -94,8 +99,45 @@ def test_taken_names(tmp_path):
     assert net.parameter_names["a-a-b.weight"] == "a_a_b.weight"
     assert net.parameter_names["forward.bias"] == "forward_.bias"
     assert {net.parameter_names["a-b.bias"], net.parameter_names["a-b.weight"]} == {"a_b.bias", "a_b_.weight"}
-    assert list(net.parameter_names) == list(made.parameters)
+    assert list(net.parameter_names.values()) == list(made.parameters)
     assert net(torch.zeros(3, 2)).shape == (3, 2)
+
+
+def test_names_that_every_module_has_are_reserved(lecun89):
+    net = build_module(lecun89)
+    parts = {name for name, _ in net.named_children()}
+    assert set(dir(net)) - parts <= RESERVED
+    assert not parts & RESERVED
+
+
+def test_a_weight_file_is_a_state_dict(tmp_path, monkeypatch):
+    """Hyphens, dots, names that modules have, two layers that meet in one name, fixed weights and gains."""
+    (tmp_path / "n.sn").write_text(
+        """(net n (default (nlf sn-tanh) (bias unit)) (layer in 3) (layer train 4) (layer |h.1| 4) (layer |h 1| 4)
+             (layer a-b 4) (layer out 2) (connect in train (full)) (connect train (|h.1| |h 1|) (full) (weight-norm))
+             (connect |h.1| a-b (one-to-one) (fixed 0.5)) (connect |h 1| a-b (full)) (connect a-b out (full)))
+           (train n (data (examples [[1 0 1][0 1 1]] [[1 -1][-1 1]])) (correct max) (forget-sqrt 1) (epsilon 0.1)
+             (update sgd) (passes 2))"""
+    )
+    monkeypatch.chdir(tmp_path)
+    code, _, err = snsim("run", "n.sn", "--quiet")
+    assert code == 0, err
+    weights = load_file("runs/n/weights.safetensors")
+    net = build_module(planned(tmp_path / "n.sn", "n"))
+    assert {"train_.bias", "h_1.bias", "h_1_.bias", "a_b.bias", "train_h_1.gain", "train_h_1_.gain"} < set(weights)
+    net.load_state_dict(weights)
+    x = torch.tensor([[1.0, 0, 1], [0, 1, 1]])
+    with torch.no_grad():
+        loss = float(((net(x) - torch.tensor([[1.0, -1], [-1, 1]])) ** 2).mean() / 2)
+    last = json.loads((tmp_path / "runs/n/passes.jsonl").read_text().splitlines()[-1])
+    assert loss == pytest.approx(last["train"]["half_mse"], rel=1e-6)
+    # as an initial file, under the names of today and under those of snsim 0.1
+    again = {old: weights[new] for old, new in net.parameter_names.items() if new in weights}
+    save_file({name: torch.clone(array) for name, array in again.items()}, "old.safetensors")
+    for file in ("runs/n/weights.safetensors", "old.safetensors"):
+        read = load_initial(tmp_path / file, read_program("n.sn").nets.get("n"))
+        assert list(read) == [name for name in net.state_dict()]
+        assert all((read[name] == weights[name].double().numpy()).all() for name in read)
 
 
 @pytest.mark.parametrize(

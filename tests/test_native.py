@@ -249,7 +249,7 @@ def test_settings_may_change_from_pass_to_pass(small: Plan) -> None:
     spread = {p.name: rng.uniform(0, 0.01, p.shape) for p in small.parameters.values() if p.learns}
     one_rate = settings(small, by, 0.01)
     held = reference.curvature(x, d, "gauss-newton")
-    frozen = {**one_rate.rates, "input-h.weight": 0.0, "h.bias": np.zeros(small.parameters["h.bias"].shape)}
+    frozen = {**one_rate.rates, "input_h.weight": 0.0, "h.bias": np.zeros(small.parameters["h.bias"].shape)}
     for chosen in (
         one_rate,
         Settings(spread, options(by)),

@@ -192,4 +192,4 @@ def test_the_text_names_the_layers() -> None:
     for layer in ("h1", "h2", "h3", "output"):
         assert f"; {layer}: sums and states" in text and f'@"{layer} forward"' in text
     assert f"<{jit.machine('float32').lanes} x float>" in text and "llvm.fmuladd" in text
-    assert '"h1-h2.weight back"' in asm_text(made, HALF_SQUARES, rule("sgd"))
+    assert '"h1_h2.weight back"' in asm_text(made, HALF_SQUARES, rule("sgd"))

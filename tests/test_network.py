@@ -139,9 +139,9 @@ def test_lecun89() -> None:
     n = net(LECUN89, "lecun89")
     assert [n.layer_counts(layer.name).weights for layer in n.layers] == [0, 1068, 2592, 5790, 310]
     assert [(p.name, p.shape) for p in n.parameters[:4]] == [
-        ("input-h1.weight", (12, 1, 5, 5)),
+        ("input_h1.weight", (12, 1, 5, 5)),
         ("h1.bias", (12, 8, 8)),
-        ("h1-h2.weight", (12, 8, 5, 5)),
+        ("h1_h2.weight", (12, 8, 5, 5)),
         ("h2.bias", (12, 4, 4)),
     ]
     assert [set(p.fan_in.tolist()) for p in n.parameters[::2]] == [{26}, {201}, {193}, {31}]

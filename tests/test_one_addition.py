@@ -129,7 +129,7 @@ def learned(f: Any, df: Any, dcost: Any, step: Any) -> np.ndarray:
 def check_learning(file: Path, expected: np.ndarray, *engines: str) -> None:
     for engine in engines or ("native", "reference", "torch"):
         _, weights = run(file, "--engine", engine)
-        found = np.concatenate([weights["input-output.weight"].ravel(), weights["output.bias"]])
+        found = np.concatenate([weights["input_output.weight"].ravel(), weights["output.bias"]])
         np.testing.assert_allclose(found, expected, rtol=1e-9, err_msg=engine)
 
 
@@ -488,9 +488,9 @@ def check_distributions(file: Path) -> None:
     assert code == 0, err
     weights = load_file(file.parent / "n" / "weights.safetensors")
     assert {name: np.unique(values).tolist() for name, values in weights.items()} == {
-        "input-h.weight": [2 * 2 + 3],
+        "input_h.weight": [2 * 2 + 3],
         "h.bias": [2 * 1 + 1],
-        "h-output.weight": [-0.25],
+        "h_output.weight": [-0.25],
         "output.bias": [-0.25],
     }
 

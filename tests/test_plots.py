@@ -86,9 +86,9 @@ def test_kernels_stand_where_the_table_says(runs: Path) -> None:
     shown = {panel.title.split(":")[0]: image(axes) for panel, axes in zip(data.panels, figure.axes)}
     values, drawn = made.weights, read_program(made.record.main_source).nets.get("tiny")
     fan_in = {p.name: p.fan_in for p in drawn.parameters}
-    first = (values["input-a.weight"].ravel() * np.sqrt(fan_in["input-a.weight"])).reshape(2, 3, 3)
+    first = (values["input_a.weight"].ravel() * np.sqrt(fan_in["input_a.weight"])).reshape(2, 3, 3)
     assert np.allclose(shown["input > a"], mosaic(first[None]), equal_nan=True)
-    own = (values["a-b.weight"].ravel() * np.sqrt(fan_in["a-b.weight"])).reshape(3, 2, 2, 2, 2)  # pair, unit, window
+    own = (values["a_b.weight"].ravel() * np.sqrt(fan_in["a_b.weight"])).reshape(3, 2, 2, 2, 2)  # pair, unit, window
     tile = 2 * 2 + 1
     for number, (source, target) in enumerate([(0, 0), (1, 0), (1, 1)]):
         row, column = source * (tile + 2), target * (tile + 2)
@@ -105,7 +105,9 @@ def test_every_weight_of_the_gallery_is_drawn_once(path: Path) -> None:
         values = effective_weights(training.net, initial_weights(training, 1))
         data = weights.weights(training.net, values, "x")
         by_unit = {
-            f"{c.name}.weight": len(c.table.source) for c in training.net.connections if c.wiring.structure is None
+            f"{training.net.attribute(c)}.weight": len(c.table.source)
+            for c in training.net.connections
+            if c.wiring.structure is None
         }  # what no structure tells is drawn connection by connection
         sizes = [by_unit.get(p.name, p.size) for p in training.net.parameters if p.kind != "gain" and p.size]
         assert [int(np.isfinite(panel.picture).sum()) for panel in data.panels] == sizes
@@ -116,7 +118,7 @@ def test_weight_norm_is_drawn_as_the_sums_have_it() -> None:
     parameters = initial_weights(training, 1)
     doubled = {name: 2 * value if name.endswith(".gain") else value for name, value in parameters.items()}
     once, twice = (effective_weights(training.net, values) for values in (parameters, doubled))
-    normed = [c.name for c in training.net.connections if c.weight_norm]
+    normed = [training.net.attribute(c) for c in training.net.connections if c.weight_norm]
     assert normed and all(np.allclose(2 * once[f"{name}.weight"], twice[f"{name}.weight"]) for name in normed)
 
 

@@ -89,7 +89,7 @@ def test_a_quadratic_is_solved_in_as_many_steps_as_it_has_weights(name: str, cos
     found = last(chosen, data, name).snapshot.parameters
     x = np.hstack([data.train.inputs, np.ones((12, 1))])
     wanted = np.linalg.lstsq(x, data.train.targets, rcond=None)[0]
-    np.testing.assert_allclose(found["input-output.weight"], wanted[:4], rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(found["input_output.weight"], wanted[:4], rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(found["output.bias"], wanted[4], rtol=1e-8, atol=1e-9)
 
 
@@ -126,7 +126,7 @@ def test_no_step_where_there_is_no_curvature() -> None:
     chosen = training("two", "(update conjugate-gradient) (passes 2) (constant 0)")
     data = data_for(chosen)
     found = last(chosen, data).snapshot.parameters  # 0 everywhere but at the output biases: the rest has no slope
-    assert np.all(found["h-output.weight"] == 0) and np.any(found["output.bias"] != 0)
+    assert np.all(found["h_output.weight"] == 0) and np.any(found["output.bias"] != 0)
     flat = last(training("two", "(update conjugate-gradient) (passes 2) (constant 1000)"), data)  # no slope at all
     assert all(np.all(w == 1000) for w in flat.snapshot.parameters.values())
     straight = "(passes 2) (cost distance)"
@@ -266,10 +266,10 @@ def without(net: Net, kept: dict[str, np.ndarray]) -> tuple[str, dict[str, tuple
             connection.table.source,
             connection.table.target,
             connection.table.weight,
-            kept[f"{connection.name}.weight"].ravel(),
+            kept[f"{connection.name.replace('-', '_')}.weight"].ravel(),
         )
         connects.append(f"(connect {connection.source} {connection.target} (pairs {pairs}))")
-        weights[f"{connection.name}.weight"] = f"{connection.name}.weight", entries
+        weights[f"{connection.name.replace('-', '_')}.weight"] = f"{connection.name.replace('-', '_')}.weight", entries
     for layer in net.layers[1:]:
         index = layer.bias_index
         pairs, entries = _pairs(
@@ -277,7 +277,7 @@ def without(net: Net, kept: dict[str, np.ndarray]) -> tuple[str, dict[str, tuple
         )
         if len(entries):
             connects.append(f"(connect one {layer.name} (pairs {pairs}) (scale 2))")
-            weights[f"one-{layer.name}.weight"] = f"{layer.name}.bias", entries
+            weights[f"one_{layer.name}.weight"] = f"{layer.name}.bias", entries
     layers = " ".join(f"(layer {layer.name} {layer.units} (bias none))" for layer in net.layers[1:])
     one = "(layer one 1 (nlf sigmoid) (bias none)) (connect input one (full) (fixed 0))"  # of state 1/2, times 2
     return f"(net fewer (layer input {net.layers[0].units}) {one} {layers} {' '.join(connects)})", weights

@@ -229,7 +229,7 @@ def test_fan_in_of_weights_is_that_of_the_last_unit_that_shares_them(first: Wind
     lines = np.ones(layers[2].units, int)
     for table in (a_c.table, b_c.table):
         np.add.at(lines, table.target, 1)
-    tables = {"a-c.weight": a_c.table, "b-c.weight": b_c.table, "c.bias": net.bias_table("c")}
+    tables = {"a_c.weight": a_c.table, "b_c.weight": b_c.table, "c.bias": net.bias_table("c")}
     assert [p.name for p in net.parameters] == list(tables)
     for p in net.parameters:
         expected, used = np.zeros(p.size, int), np.zeros(p.size, int)

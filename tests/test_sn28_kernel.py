@@ -639,7 +639,7 @@ def test_a_declared_net_computes_what_its_engine_computes():
     for layer in net.layers[1:]:
         for name, shape in [
             (f"{layer.name}.bias", layer.bias_shape),
-            *((f"{c.name}.weight", c.wiring.weight_shape) for c in net.entering(layer.name)),
+            *((f"{c.name.replace('-', '_')}.weight", c.wiring.weight_shape) for c in net.entering(layer.name)),
         ]:
             size = int(np.prod(shape))
             values[name] = space.weight_val.array[at : at + size].astype(float).reshape(shape)

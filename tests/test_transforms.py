@@ -220,8 +220,8 @@ def test_weights_start_as_drawn(drawn_by: str) -> None:
     drawn = initial_weights(plain.trainings.get("n"), 5)
     start = initial_weights(with_norm.trainings.get("n"), 5)
     assert {name: start[name].shape for name in start.keys() - drawn.keys()} == {
-        "input-h.gain": (4,),
-        "h-output.gain": (3,),
+        "input_h.gain": (4,),
+        "h_output.gain": (3,),
     }
     assert all((drawn[name] == start[name]).all() for name in drawn)
     for link in (link for stage in plan(with_norm.nets.get("n")).stages for link in stage.links):
@@ -229,14 +229,14 @@ def test_weights_start_as_drawn(drawn_by: str) -> None:
         np.testing.assert_allclose(
             norm.weights(start[link.slot].ravel(), start[link.gain]), drawn[link.slot].ravel(), rtol=1e-12
         )
-    columns = np.sqrt((start["h-output.weight"] ** 2).sum(0))
-    np.testing.assert_allclose(start["h-output.gain"], columns, rtol=1e-12)
+    columns = np.sqrt((start["h_output.weight"] ** 2).sum(0))
+    np.testing.assert_allclose(start["h_output.gain"], columns, rtol=1e-12)
 
 
 def test_counts_and_places_of_gains() -> None:
     made = normed(" (weight-norm)").nets.get("n")
     assert made.counts.weights == normed("").nets.get("n").counts.weights + 4 + 3
-    gain = next(p for p in made.parameters if p.name == "input-h.gain")
+    gain = next(p for p in made.parameters if p.name == "input_h.gain")
     assert gain.fan_in.tolist() == [10, 19, 10, 28] and gain.sharers.tolist() == [144, 288, 144, 432]
 
 
@@ -274,5 +274,5 @@ def test_lengths_and_directions_learn_apart() -> None:
             assert all((after[n] != start[n]).any() for n in start if n.endswith(moves))
             if moves == "weight":  # a step along v would not change w, so there is none: |v| can only grow
                 owners = made.net.connections[0].wiring.owners()
-                lengths = [WeightNorm(owners, 4).lengths(w["input-h.weight"].ravel()) for w in (start, after)]
+                lengths = [WeightNorm(owners, 4).lengths(w["input_h.weight"].ravel()) for w in (start, after)]
                 assert (lengths[1] > lengths[0]).all()

@@ -21,13 +21,13 @@ from snsim.training.parameter_scopes import rates_in_pass
 
 ROOT = Path(__file__).parent.parent
 BY_HAND = {  # parameter of nets/lecun89-2022.sn -> attribute of the hand-coded net
-    "input-h1.weight": "h1_weight",
+    "input_h1.weight": "h1_weight",
     "h1.bias": "h1_bias",
-    "h1-h2.weight": "h2_weight",
+    "h1_h2.weight": "h2_weight",
     "h2.bias": "h2_bias",
-    "h2-h3.weight": "h3_weight",
+    "h2_h3.weight": "h3_weight",
     "h3.bias": "h3_bias",
-    "h3-output.weight": "output_weight",
+    "h3_output.weight": "output_weight",
     "output.bias": "output_bias",
 }
 # What the script of 2022 gives, run with PyTorch 2.13 from its own initial weights: for each pass the misses on train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -95,6 +96,13 @@ def of_opened_run(command: Callable[..., Any]) -> Callable[..., Any]:
     The command gets them as `options`, a `runs.options.Options`.
     """
 
+    @click.option(
+        "--data",
+        "moved",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="File or folder that holds the data of the run now, if they were moved.",
+    )
     @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
     @click.option("--offline", is_flag=True, help="Never download data.")
     @click.option(
@@ -102,10 +110,15 @@ def of_opened_run(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @memory_option
     @wraps(command)
-    def with_options(data_dir: Path | None, offline: bool, best: bool, memory: int | None, **given: Any) -> Any:
+    def with_options(
+        moved: Path | None, data_dir: Path | None, offline: bool, best: bool, memory: int | None, **given: Any
+    ) -> Any:
         from snsim.runs.options import Options
 
-        return command(options=Options(data_dir=data_dir, online=not offline, best=best, memory=memory), **given)
+        place = None if moved is None else Path(os.path.abspath(moved))
+        return command(
+            options=Options(moved=place, data_dir=data_dir, online=not offline, best=best, memory=memory), **given
+        )
 
     return with_options
 

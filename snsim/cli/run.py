@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,6 @@ NEW_RUN_ONLY = (
     "seeds",
     "engine",
     "dtype",
-    "data",
     "fold",
     "initial",
     "only",
@@ -52,6 +52,7 @@ NEW_RUN_ONLY = (
 @click.argument("file", required=False)
 @of_runs
 @click.option("--out", type=click.Path(path_type=Path), help="Parent of the run folders. [default: runs]")
+@click.option("--device", metavar="NAME", help="Device of PyTorch, such as cuda, for the torch engine. [default: cpu]")
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
@@ -109,7 +110,9 @@ def run(file: str | None, **options: Any) -> int:
             f"leave out --{option_name(stated[0])}, or start a new run: snsim run FILE",
         )
     set_values = presets(options["settings"])
-    run_options = options_from(options, set_values)
+    moved = _place_of_data(options["data"]) if resumed is not None else None
+    run_options = options_from({**options, "data": ()} if moved else options, set_values)
+    run_options = replace(run_options, moved=moved, repeated=_repeated(options))
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)
     if file is None:
         return resume_run(Path(str(resumed)), run_options, view, say)
@@ -117,6 +120,43 @@ def run(file: str | None, **options: Any) -> int:
     program = read_and_run(file, run_options, options, port, say)
     report(program.warnings)
     return run_file(program, run_options, options["seeds"], options["only"], view, say)
+
+
+def _place_of_data(names: Sequence[str]) -> Path | None:
+    """Return where the data of a resumed run are now, by --data. WrongUseError for several places, or a data set."""
+    if len(names) > 1 or any(not is_path(name) for name in names):
+        raise WrongUseError(
+            f"--resume reads its data set from the run folder: --data {names[0]} is not allowed",
+            "with --resume, --data names one file or folder: where the data of the run are now",
+        )
+    return Path(os.path.abspath(names[0])) if names else None
+
+
+_REPEATED = {
+    "only": "--only",
+    "data": "--data",
+    "fold": "--fold",
+    "data_dir": "--data-dir",
+    "passes": "--passes",
+    "engine": "--engine",
+    "device": "--device",
+    "dtype": "--dtype",
+    "initial": "--initial",
+    "settings": "--set",
+    "out": "--out",
+}
+
+
+def _repeated(stated: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the options of the command line as the command of the next run repeats them."""
+    words = []
+    for name, option in _REPEATED.items():
+        value = stated.get(name)
+        values = value if isinstance(value, tuple) else (value,)
+        words += [word for value in values if value is not None for word in (option, str(value))]
+    if stated["memory"] is not None:
+        words += ["--memory", f"{stated['memory']}B"]
+    return (*words, *(("--offline",) if stated["offline"] else ()))
 
 
 def run_file(
@@ -130,7 +170,7 @@ def run_file(
 
     for training in chosen_trainings(program, only):
         for seed in seeds or training.seeds:
-            code = follow(run_training(program, training, seed, options, say, _download_bar()), view)
+            code = follow(run_training(program, training, seed, options, say, _download_bar()), view, options)
             if code:
                 return code
     return 0
@@ -140,10 +180,10 @@ def resume_run(folder: Path, options: Options, view: View, say: Say) -> int:
     """Resume the run of a folder and return the exit code."""
     from snsim.runs.resume import resume
 
-    return follow(resume(folder, options, say, _download_bar(), options.passes), view)
+    return follow(resume(folder, options, say, _download_bar(), options.passes), view, options)
 
 
-def follow(events: Generator[Event, None, None], view: View) -> int:
+def follow(events: Generator[Event, None, None], view: View, options: Options) -> int:
     """Show the events of one run and return the exit code.
 
     After an interrupt, or when the reader of the output has gone, the run can be resumed.
@@ -168,7 +208,7 @@ def follow(events: Generator[Event, None, None], view: View) -> int:
     finally:
         view.close()
     if code:
-        _tell_how_to_resume(run, "the reader of the output has gone" if code == BROKEN_PIPE else "interrupted")
+        _tell_how_to_resume(run, options, "the reader of the output has gone" if code == BROKEN_PIPE else "interrupted")
     return code
 
 
@@ -198,7 +238,7 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     data = _data_of(stated["data"], DATA_SETS)
     changed = {
         name: stated[name]
-        for name in ("engine", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
+        for name in ("engine", "device", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
         if stated.get(name) is not None
     }
     return Options(**changed, data=data, online=not stated["offline"], presets=presets, command=tuple(sys.argv[1:]))
@@ -245,8 +285,10 @@ def _download_bar() -> ProgressBar | None:
     return ProgressBar(sys.stderr) if is_terminal(sys.stderr) else None
 
 
-def _tell_how_to_resume(run: Path | None, why: str) -> None:
+def _tell_how_to_resume(run: Path | None, options: Options, why: str) -> None:
+    from snsim.runs.options import reading_options
+
     if run is None:
         echo(f"{why} before the first pass: there is no run folder yet", err=True)
     else:
-        echo(f"{why}; to resume:\n  snsim run --resume {for_shell([run])}", err=True)
+        echo(f"{why}; to resume:\n  snsim run --resume {for_shell([run, *reading_options(options)])}", err=True)

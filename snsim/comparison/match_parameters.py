@@ -52,12 +52,14 @@ class ParameterMatch:
 def match_parameters(net: Net, module: nn.Module, mapping: Mapping[str, str]) -> list[ParameterMatch]:
     """Return the matches of all parameters: by `mapping`, by name, then by a shape that only one pair has.
 
-    Names are compared without case, dots, hyphens and underscores: ours, as `input-h1.weight`, or layer and kind, as
+    Names are compared without case, dots, hyphens and underscores: ours, as `input_h1.weight`, or layer and kind, as
     `h1_weight`. Shapes are ours, up to axes of 1; (outputs, inputs) for a full connection; or (maps, source maps, rows,
     columns) for windows with a table of which some pairs are absent. Parameters that do not learn (fixed here,
     requires_grad false there) are ignored. Raises SnError with every name and shape that does not fit or is left over.
     """
     ours = {p.name: p for p in net.parameters if p.learns}
+    meant = net.parameter_names(mapping)
+    mapping = {meant[name]: their_name for name, their_name in mapping.items()}
     theirs = {name: p for name, p in module.named_parameters() if p.requires_grad}
     faults = list(_unknown(mapping, net, ours, theirs))
     stated = {**{p.name: name for p, name in _named(net, ours, theirs, mapping)}, **mapping}
@@ -165,7 +167,7 @@ def _places_in_whole_kernel(net: Net, p: Parameter, shape: tuple[int, ...]) -> n
 
     The whole kernel has 0 for pairs of maps that are not connected.
     """
-    structure = next((c.wiring.structure for c in net.connections if f"{c.name}.weight" == p.name), None)
+    structure = next((c.wiring.structure for c in net.connections if f"{net.attribute(c)}.weight" == p.name), None)
     if not isinstance(structure, Windows) or structure.sharing != "map":
         return None
     sources, targets = structure.maps.shape

@@ -218,7 +218,15 @@ def footer(started: Started, last: PassResult | None, finished: Finished) -> str
     if training.span is not None:
         file = for_shell([Path(training.span.source.name)])
         unused = max(started.seed, *training.seeds) + 1
-        lines += ["next:", f"  snsim show {file}", f"  snsim run {file} --seed {unused}"]
+        to_run, to_open = started.again
+        run = finished.run
+        lines += [
+            "next:",
+            f"  snsim plot {for_shell([run])}",
+            f"  snsim report {for_shell([run, *to_open])}",
+            f"  snsim show {file}",
+            f"  snsim run {for_shell([Path(training.span.source.name), *to_run, '--seed', str(unused)])}",
+        ]
     return "\n".join(lines)
 
 

@@ -61,24 +61,27 @@ class Search:
     """Where to look, and how long to wait for others."""
 
     data_dir: Path | None = None  # the option --data-dir
+    recorded: tuple[Path, ...] = ()  # by a run folder; those that are gone are passed over
     environment: Path | None = None  # the variable SNSIM_DATA
     cache: Path = field(default_factory=cache_folder)
     online: bool = True
     timeouts: Timeouts = Timeouts()
 
     @staticmethod
-    def usual(data_dir: str | Path | None = None, online: bool = True) -> Search:
-        """Return the search of this user: `data_dir` if stated, SNSIM_DATA, the cache, the network."""
+    def usual(data_dir: str | Path | None = None, online: bool = True, recorded: tuple[Path, ...] = ()) -> Search:
+        """Return the search of this user: `data_dir` if stated, `recorded`, SNSIM_DATA, the cache, the network."""
         chosen = os.environ.get("SNSIM_DATA")
         return Search(
             data_dir=None if data_dir is None else _named("--data-dir", data_dir),
+            recorded=recorded,
             environment=_named("SNSIM_DATA", chosen) if chosen else None,
             online=online,
         )
 
     def folders(self) -> Iterator[tuple[str, Path]]:
         """Yield the user's folders and what named them. SnError for one that is not there."""
-        for origin, folder in (("--data-dir", self.data_dir), ("SNSIM_DATA", self.environment)):
+        recorded = [("recorded by the run", folder) for folder in self.recorded if is_folder(folder)]
+        for origin, folder in (("--data-dir", self.data_dir), *recorded, ("SNSIM_DATA", self.environment)):
             if folder is not None:
                 if not is_folder(folder):
                     raise fail(

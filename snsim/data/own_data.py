@@ -32,11 +32,15 @@ def read_path(path: Path, options: ReaderOptions | None = None, reader: str = ""
     """
     path = Path(os.path.abspath(path))
     name, files = recognise(path)
-    options = options or ReaderOptions()
-    if name != reader:
-        options = options.only(READERS.get(name).all_options)
-        options = replace(options, classes=()) if options.classes else options
-    return read_own(name, files, options, fold)
+    return read_own(name, files, options_for(name, options or ReaderOptions(), reader), fold)
+
+
+def options_for(name: str, options: ReaderOptions, reader: str) -> ReaderOptions:
+    """Return the options of a form of `reader` that hold for files of the reader `name`."""
+    if name == reader:
+        return options
+    options = options.only(READERS.get(name).all_options)
+    return replace(options, classes=()) if options.classes else options
 
 
 def read_own(

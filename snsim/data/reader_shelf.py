@@ -315,11 +315,16 @@ def shape_words(array: np.ndarray) -> str:
 
 def file_record(path: Path, request: ReadRequest) -> FileRecord:
     """Return the record of a file that was read."""
+    return FileRecord(name_in(path, request.folder), sha256_of(path, request.span))
+
+
+def sha256_of(path: Path, span: Span | None = None) -> str:
+    """Return the SHA-256 of a file in hex. SnError if it cannot be read."""
     digest = hashlib.sha256()
-    with open_file(path, MOST_BYTES, request.span) as file:
+    with open_file(path, MOST_BYTES, span) as file:
         while piece := file.read(1 << 20):
             digest.update(piece)
-    return FileRecord(name_in(path, request.folder), digest.hexdigest())
+    return digest.hexdigest()
 
 
 def name_in(path: Path, folder: Path) -> str:

@@ -154,19 +154,19 @@ def _stage(net: Net, layer: Layer, number: dict[str, int]) -> Stage:
     links = tuple(
         Link(
             number[c.source],
-            f"{c.name}.weight",
+            f"{net.attribute(c)}.weight",
             c.wiring.structure,
             c.border_value,
             c.scale,
             c,
-            f"{c.name}.gain" if c.weight_norm else None,
+            f"{net.attribute(c)}.gain" if c.weight_norm else None,
         )
         for c in net.entering(layer.name)
     )
     transfers = tuple(_transfer(t, number) for t in net.transforms_into(layer.name))
     bias, index = None, None
     if layer.bias != "none":
-        bias, index = f"{layer.name}.bias", layer.bias_index
+        bias, index = f"{net.attribute(layer.name)}.bias", layer.bias_index
     nlf = layer.nlf
     assert nlf is not None, f"layer {layer.name} has no nlf"
     return Stage(
@@ -180,7 +180,7 @@ def _transfer(transform: Transform, number: dict[str, int]) -> Transfer:
 
 
 def explicit_tables(plan: Plan) -> dict[str, Callable[[], np.ndarray]]:
-    """Return, by name of a connection ("input-h1") or bias ("h1.bias"), a function that builds its table.
+    """Return, by name of a connection ("input_h1") or bias ("h1.bias"), a function that builds its table.
 
     A table is an int64 array (connections, 3) with the columns source unit (or BIAS, BORDER), target unit and weight.
     """
@@ -188,7 +188,7 @@ def explicit_tables(plan: Plan) -> dict[str, Callable[[], np.ndarray]]:
     for stage in plan.stages:
         for link in stage.links:
             table = link.table if link.structure is None else link.structure.table
-            builders[link.connection.name] = partial(_columns, table)
+            builders[plan.net.attribute(link.connection)] = partial(_columns, table)
         if stage.bias is not None:
             builders[stage.bias] = partial(_columns, plan.net.bias_table(stage.name))
     return builders

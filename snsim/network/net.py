@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from snsim.errors import Span, fail
+from snsim.network.attribute_names import attribute_names
 from snsim.network.clauses import Clause
 from snsim.network.expressions import Expression, to_text
 from snsim.network.wiring import (
@@ -178,7 +179,7 @@ class Parameter:
     the weight. Both arrays are built when they are first read: they can be very large, and counting needs neither.
     """
 
-    name: str  # "h1.bias", "input-h1.weight", "input-h1.gain"
+    name: str  # "h1.bias", "input_h1.weight", "input_h1.gain": as in a weight file and in the torch module
     kind: str  # "bias", "weight" or "gain" (of weights with `weight-norm`)
     layer: str  # the layer it enters
     source: str | None  # the layer it comes from; None for a bias
@@ -189,6 +190,7 @@ class Parameter:
     build_fan_in_values: Callable[[], np.ndarray]  # the values that occur in fan_in, some repeated
     has_bias: bool  # whether F counts a bias; then `(fan-in weights)` is fan_in - 1
     fixed: float | None = None
+    described_name: str = ""  # "input-h1.weight", with the names of the layers: as in weight files of snsim 0.1
 
     @cached_property
     def fan_in(self) -> np.ndarray:
@@ -294,6 +296,33 @@ class Net:
         """Return the parameters into the layer of this name: those of its connections in order, then its bias."""
         return self._parameters_by_layer[self.layer(name).name]
 
+    @cached_property
+    def _attributes(self) -> dict[str | Connection | Transform, str]:
+        """The name in a module of each layer that is computed (by its name), of each connection and each transform."""
+        parts: list[tuple[str | Connection | Transform, str]] = []
+        for layer in self.layers[1:]:
+            parts += [(c, c.name) for c in self.entering(layer.name)]
+            parts += [(t, t.name) for t in self.transforms_into(layer.name)]
+            parts.append((layer.name, layer.name))
+        return dict(zip((part for part, _ in parts), attribute_names(name for _, name in parts)))
+
+    def attribute(self, part: str | Connection | Transform) -> str:
+        """Return the name in a PyTorch module of a computed layer (by its name), a connection or a transform."""
+        return self._attributes[part]
+
+    def parameter_names(self, names: Iterable[str]) -> dict[str, str]:
+        """Return by name in a weight file the name of the parameter that it means; an unknown name means itself.
+
+        Files of snsim 0.1 have the names of layers as they are in the description, "input-h1.weight". Names of both
+        kinds can be equal, so if all the names are of one kind, they are read as that kind.
+        """
+        names = list(names)
+        now = {p.name for p in self.parameters}
+        described = {p.described_name: p.name for p in self.parameters}
+        if not all(name in now for name in names) and all(name in described for name in names):
+            return {name: described[name] for name in names}
+        return {name: name if name in now else described.get(name, name) for name in names}
+
     def lines(self, name: str) -> np.ndarray:
         """Return F of each unit: its incoming connections, border cells included, plus 1 for a bias; shape (units,)."""
         layer = self.layer(name)
@@ -324,13 +353,23 @@ class Net:
                 return np.bincount(layer.bias_index)
 
             yield Parameter(
-                f"{layer.name}.bias", "bias", layer.name, None, layer.bias_shape, fan_in, sharers, sharers, fan_in, True
+                f"{self.attribute(layer.name)}.bias",
+                "bias",
+                layer.name,
+                None,
+                layer.bias_shape,
+                fan_in,
+                sharers,
+                sharers,
+                fan_in,
+                True,
+                described_name=f"{layer.name}.bias",
             )
 
     def _weights_of(self, connection: Connection, has_bias: bool) -> Parameter:
         wiring, target = connection.wiring, connection.target
         return Parameter(
-            f"{connection.name}.weight",
+            f"{self.attribute(connection)}.weight",
             "weight",
             target,
             connection.source,
@@ -341,6 +380,7 @@ class Net:
             lambda: self.lines(target)[wiring.last_users()],
             has_bias,
             connection.fixed,
+            f"{connection.name}.weight",
         )
 
     def bias_table(self, name: str) -> Table:
@@ -421,7 +461,7 @@ def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:
         return np.bincount(wiring.owners(), wiring.sharers()).astype(int)
 
     return Parameter(
-        f"{connection.name}.gain",
+        f"{net.attribute(connection)}.gain",
         "gain",
         connection.target,
         connection.source,
@@ -431,6 +471,7 @@ def _gains(net: Net, connection: Connection, has_bias: bool) -> Parameter:
         sharers,
         lambda: net.lines(connection.target)[wiring.last_users()],
         has_bias,
+        described_name=f"{connection.name}.gain",
     )
 
 

@@ -65,6 +65,7 @@ for _name, _of, _prepare, _doc in (
     ("data", "data", None, "the first patterns of each class of a data set, or of a file or folder"),
     ("nlf", "nlf", None, "a non-linearity with its first and second derivative"),
 ):
-    PICTURES.add(_name, Picture(_of, _later(_name, "draw"), _later(_name, "text"), _prepare), _doc)
+    _file = {"data": "data_sheet"}.get(_name, _name)
+    PICTURES.add(_name, Picture(_of, _later(_file, "draw"), _later(_file, "text"), _prepare), _doc)
 
 __all__ = ["PICTURES", "Picture"]

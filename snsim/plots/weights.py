@@ -43,11 +43,11 @@ class Weights:
 def weights(net: Net, values: Mapping[str, np.ndarray], title: str, only: str | None = None) -> Weights:
     """Return the kernels of a net; `values` are the effective weights by parameter name.
 
-    `only` names one parameter ("h1-h2", "h1.bias"). SnError if there is none of this name, or if one has too many
-    cells to be drawn.
+    `only` names one parameter ("h1_h2", "h1-h2", "h1.bias"). SnError if there is none of this name, or if one has
+    too many cells to be drawn.
     """
     kinds = [p for p in net.parameters if p.kind in ("weight", "bias") and p.size]
-    chosen = [p for p in kinds if only is None or only in (p.name, p.name.removesuffix(".weight"))]
+    chosen = [p for p in kinds if only is None or only in _names_of(p)]
     if not chosen:
         names = [p.name.removesuffix(".weight") for p in kinds]
         raise fail(
@@ -57,6 +57,12 @@ def weights(net: Net, values: Mapping[str, np.ndarray], title: str, only: str | 
     panels = tuple(_panel(net, p, np.asarray(values[p.name], np.float64)) for p in chosen)
     drawn = np.concatenate([np.abs(panel.picture[np.isfinite(panel.picture)]) for panel in panels])
     return Weights(title, panels, float(np.quantile(drawn, _WITHIN)) or 1.0)
+
+
+def _names_of(parameter: Parameter) -> set[str]:
+    """Return the names that mean a parameter: those in a weight file and in the description, without ".weight" too."""
+    names = {parameter.name, parameter.described_name}
+    return names | {name.removesuffix(".weight") for name in names}
 
 
 def draw(data: Weights, look: Look = WIDE) -> Figure:
@@ -73,7 +79,7 @@ def _panel(net: Net, parameter: Parameter, values: np.ndarray) -> Panel:
     scaled = values.reshape(-1) * np.sqrt(np.maximum(1, np.ravel(parameter.fan_in)))
     if parameter.kind == "bias":
         return _bias_panel(net.layer(parameter.layer), parameter, scaled)
-    connection = next(c for c in net.entering(parameter.layer) if f"{c.name}.weight" == parameter.name)
+    connection = next(c for c in net.entering(parameter.layer) if c.source == parameter.source)
     tiles = _tiles(net, connection, scaled)
     source, target, rows, columns = tiles.shape
     if tiles.size > _MOST_CELLS:

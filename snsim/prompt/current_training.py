@@ -148,16 +148,16 @@ class CurrentTraining:
 
     def parameter(self, source: str | None, target: str) -> Parameter:
         """Return the weights from one layer to another, or the bias of a layer (source None). SnError without any."""
-        name = f"{target}.bias" if source is None else f"{source}-{target}.weight"
-        parameters = {p.name: p for p in self.net.parameters}
         for layer in (target,) if source is None else (source, target):
             self.net.layer(layer)
-        if name not in parameters:
+        kind = "bias" if source is None else "weight"
+        found = next((p for p in self.net.parameters_of(target) if (p.source, p.kind) == (source, kind)), None)
+        if found is None:
             raise fail(
                 f"{target} has no bias" if source is None else f"nothing connects {source} to {target}",
-                hint=f"weights: {', '.join(parameters)}",
+                hint=f"weights: {', '.join(p.name for p in self.net.parameters)}",
             )
-        return parameters[name]
+        return found
 
     def set_weights(self, values: Mapping[str, np.ndarray]) -> None:
         """Set weights by parameter name, each of its shape; training continues from them."""

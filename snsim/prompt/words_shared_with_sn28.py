@@ -115,8 +115,8 @@ def _in_order(training: CurrentTraining) -> np.ndarray:
     net, values = training.net, training.last.parameters
     parts = []
     for layer in net.layers[1:]:
-        names = [f"{layer.name}.bias"] if layer.bias != "none" else []
-        names += [f"{c.name}.weight" for c in net.entering(layer.name)]
+        names = [f"{net.attribute(layer.name)}.bias"] if layer.bias != "none" else []
+        names += [f"{net.attribute(c)}.weight" for c in net.entering(layer.name)]
         parts += [np.ravel(values[name]) for name in names]
     return np.concatenate(parts).astype(np.float32)
 

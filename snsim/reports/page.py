@@ -25,6 +25,7 @@ from snsim.reports.pass_lines import published_rows, summary_line
 from snsim.reports.tables import headings, summary
 from snsim.runs import provenance
 from snsim.runs.opened_run import OpenedRun
+from snsim.runs.options import options_of
 from snsim.training.scores import Score
 
 _MOST_ELEMENTS = 64  # of a matrix inside a form
@@ -156,17 +157,7 @@ def as_html(report: RunReport) -> str:
 
 def command_of(settings: Mapping[str, Any], main: str) -> str:
     """Return the command that repeats a run from the text `main`, with every option that its run.json records."""
-    words: list[object] = ["snsim", "run", Path(main), "--only", settings["name"], "--seed", str(settings["seed"])]
-    words += ["--engine", settings["engine"], "--dtype", settings["dtype"]]
-    overrides = settings["overrides"]
-    for data in overrides["data"]:
-        words += ["--data", data]
-    for option in ("passes", "initial"):
-        if overrides.get(option) is not None:
-            words += [f"--{option}", str(overrides[option])]
-    for key, value in settings["presets"].items():
-        words += ["--set", f"{key}={value}"]
-    return for_shell(words)
+    return for_shell(["snsim", "run", Path(main), *options_of(settings), "--seed", str(settings["seed"])])
 
 
 # ---- The head ----------------------------------------------------------------------------------------------------

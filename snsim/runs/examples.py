@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from snsim.data.catalog import find
 from snsim.data.examples import Examples
 from snsim.data.fetch import Search
-from snsim.data.own_data import read_own, read_path
+from snsim.data.own_data import options_for, read_own, read_path
 from snsim.data.patterns import from_files, from_matrices
 from snsim.data.progress import Progress as DownloadProgress
 from snsim.data.reader_options import OwnData
 from snsim.data.readers import READERS
+from snsim.data.record import DataRecord
 from snsim.errors import Source, Span, fail
 from snsim.input_files import PathError, exists, is_file, is_folder, open_file, resolve, shown
 from snsim.program import Program
 from snsim.runs.options import Options, Say, overridden
+from snsim.runs.recorded_data import folder_of
 from snsim.training.spec import Training
 
 
@@ -59,13 +61,24 @@ class FoundExamples:
 
 
 def find_examples(
-    training: Training, options: Options, source_folder: SourceFolder, say: Say, download: DownloadProgress | None
+    training: Training,
+    options: Options,
+    source_folder: SourceFolder,
+    say: Say,
+    download: DownloadProgress | None,
+    record: DataRecord | None = None,
 ) -> FoundExamples:
     """Return the examples of a training: of a data set, of pattern files, or from its text.
 
-    `say` is given sentences on the search. SnError if no choice is found, or a file is damaged.
+    `say` is given sentences on the search. `record` is that of a run whose own files are read again. SnError if no
+    choice is found, or a file is damaged.
     """
     choice = training.data
+    if options.moved is not None and not exists(options.moved):
+        raise fail(
+            f"--data: there is no file or folder {shown(options.moved)}",
+            hint="name the file or folder that holds the data of the run",
+        )
     if options.fold is not None and choice.own is None:
         raise fail(
             f"--fold {options.fold}: the data of this training have no folds",
@@ -79,26 +92,43 @@ def find_examples(
             reasons.append(sentence)
             say(sentence)
 
-        search = Search.usual(options.data_dir, options.online)
+        search = _search(options)
         spans = [choice.span] * len(choice.names)
         examples, rank = find(choice.names, search, keep_and_say, download, spans)
         return FoundExamples(examples, choice.names, rank, tuple(reasons))
     if choice.own is not None:
-        examples = _own_examples(choice.own, choice.span, options, source_folder)
+        examples = _own_examples(choice.own, choice.span, options, source_folder, record)
         for note in examples.notes:
             say(note)
         return FoundExamples(examples, (examples.name,), 0, examples.notes)
     if choice.patterns is not None:
-        files = [source_folder.file(name, choice.span, data_folders(options)) for name in choice.patterns]
+        if options.moved is not None:
+            files = _files_in(options.moved, choice.patterns)
+        else:
+            files = [source_folder.file(name, choice.span, data_folders(options)) for name in choice.patterns]
         examples = from_files(files[0], files[1], choice.span)
     else:
         assert choice.inputs is not None and choice.targets is not None
+        if options.moved is not None:
+            raise fail(
+                f"--data {shown(options.moved)}: the data of this run are in its text",
+                choice.span,
+                hint="leave --data out",
+            )
         examples = from_matrices(choice.inputs, choice.targets, span=choice.span)
     return FoundExamples(examples, (examples.name,), 0, ())
 
 
-def _own_examples(own: OwnData, span: Span | None, options: Options, source_folder: SourceFolder) -> Examples:
-    """Read a user's own files: those of a description below its folder, that of the command line anywhere."""
+def _own_examples(
+    own: OwnData, span: Span | None, options: Options, source_folder: SourceFolder, record: DataRecord | None
+) -> Examples:
+    """Read a user's own files: those of a description below its folder, those of the command line anywhere."""
+    if options.moved is not None:
+        reader = own.reader if record is None else record.reader
+        of_folder = READERS.get(reader).of_folder
+        names = own.files if record is None else [file.name for file in record.files]
+        files = [options.moved] if of_folder else _files_in(options.moved, names)
+        return read_own(reader, files, options_for(reader, own.options, own.reader), options.fold, span)
     if own.anywhere:
         return read_path(Path(own.files[0]), own.options, own.reader, options.fold)
     folders = data_folders(options)
@@ -109,9 +139,38 @@ def _own_examples(own: OwnData, span: Span | None, options: Options, source_fold
     return read_own(own.reader, files, own.options, options.fold, span)
 
 
+def _files_in(moved: Path, names: Sequence[str]) -> list[Path]:
+    """Return the files of a run that were moved to a folder, or beside a file. One file may have a new name."""
+    if len(names) == 1 and not is_folder(moved):
+        return [moved]
+    folder, files = folder_of(moved), []
+    for name in names:
+        file = next((place for place in (folder / name, folder / Path(name).name) if is_file(place)), None)
+        if file is None:
+            raise fail(
+                f'--data {shown(moved)}: there is no file "{shown(Path(name).name)}" in {shown(folder)}',
+                hint=f"name the folder that holds {', '.join(shown(Path(name).name) for name in names)}",
+            )
+        files.append(file)
+    return files
+
+
+def _search(options: Options) -> Search:
+    """Return the search for data sets. The folder to which data were moved comes first."""
+    if options.moved is None:
+        return Search.usual(options.data_dir, options.online, options.recorded_folders)
+    given = () if options.data_dir is None else (options.data_dir,)
+    return Search.usual(folder_of(options.moved), options.online, (*given, *options.recorded_folders))
+
+
+def searched_folders(options: Options) -> list[Path]:
+    """Return the absolute paths of the folders of the user that are searched for data."""
+    return [Path(os.path.abspath(folder)) for _, folder in _search(options).folders()]
+
+
 def data_folders(options: Options) -> list[Path]:
     """Return the folders in which pattern files are searched, after that of the program; `sn28/` has those of SN."""
-    folders = [folder for _, folder in Search.usual(options.data_dir, options.online).folders()]
+    folders = [folder for _, folder in _search(options).folders()]
     return [*folders, *(folder / "sn28" for folder in folders)]
 
 

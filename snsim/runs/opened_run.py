@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +20,9 @@ import numpy as np
 from snsim import run_folder
 from snsim.data.catalog import DATA_SETS
 from snsim.data.progress import Progress as DownloadProgress
+from snsim.data.record import DataRecord
 from snsim.engines.protocol import Engine
-from snsim.errors import Source, fail, for_line
+from snsim.errors import SnError, Source, fail, for_line
 from snsim.input_files import is_folder
 from snsim.language.limits import ACTING
 from snsim.network.net import Net
@@ -29,9 +31,11 @@ from snsim.registry import suggest
 from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, find_examples
 from snsim.runs.options import Options, Say, overridden
+from snsim.runs.recorded_data import check_unchanged, new_place, not_found, with_recorded_places
 from snsim.runs.run import engine_for_resume
 from snsim.training.criteria import CRITERIA
 from snsim.training.forward_all import compute_outputs, effective_weights
+from snsim.training.loop import Snapshot
 from snsim.training.prepare import Patterns, PreparedData, prepare_data
 from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Training
@@ -68,13 +72,14 @@ class OpenedRun:
         options: Options = Options(),
         say: Say = lambda sentence: None,
         download: DownloadProgress | None = None,
+        locked: bool = False,
     ):
         overrides = record.settings["overrides"]
         self.record = record
         self.options = replace(
             options, data=tuple(overrides["data"]), passes=overrides["passes"], fold=overrides.get("fold")
         )
-        self._say, self._download = say, download
+        self._say, self._download, self._locked = say, download, locked
         self._outputs: dict[str, SplitOutputs] = {}
 
     @classmethod
@@ -85,7 +90,7 @@ class OpenedRun:
         say: Say = lambda sentence: None,
         download: DownloadProgress | None = None,
     ) -> OpenedRun:
-        """Read the files of a run folder; nothing is written.
+        """Read the files of a run folder. Nothing is written, but where the options say that the data are now.
 
         `say` is told where data come from, and why last bits may differ; `download` shows the progress of a download.
         """
@@ -177,16 +182,23 @@ class OpenedRun:
         return self.training.net
 
     @cached_property
-    def weights(self) -> dict[str, np.ndarray]:
-        """The weights after `pass_number`, by parameter name, each of its `Parameter.shape`."""
-        parameters = self.net.parameters
+    def snapshot(self) -> Snapshot:
+        """The checkpoint, with today's names. SnError if it does not fit the training."""
+        parameters = [p for p in self.net.parameters if p.learns]
+        snapshot = self.record.snapshot.named_for(self.net)
         stage, _ = stage_of_pass(self.training.stages, max(1, self.record.snapshot.number))
         run_folder.check_snapshot(
-            self.record,
+            replace(self.record, snapshot=snapshot),
             {p.name: p.shape for p in parameters},
-            {f"{p.name}/{state}": p.shape for p in parameters if p.learns for state in stage.rule.states},
+            {f"{p.name}/{state}": p.shape for p in parameters for state in stage.rule.states},
         )
-        return self.record.best_weights()[1] if self.options.best else self.record.weights()
+        return snapshot
+
+    @cached_property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights that learn after `pass_number`, by parameter name, each of its `Parameter.shape`."""
+        last = dict(self.snapshot.parameters)
+        return self.record.best_weights()[1] if self.options.best else last
 
     @cached_property
     def effective_weights(self) -> dict[str, np.ndarray]:
@@ -194,24 +206,54 @@ class OpenedRun:
         return effective_weights(self.net, self.weights)
 
     @cached_property
+    def data_record(self) -> DataRecord | None:
+        """What the run records of a user's own files: names, digests, columns, class names, scaling.
+
+        None for a data set of the catalogue, patterns in a text, and runs of versions that recorded nothing.
+        """
+        values = self.settings["data"].get("record")
+        if values is None:
+            return None
+        record = DataRecord.from_json(values)
+        numbers = 1 if len(record.shape) > 1 else record.shape[0]
+        scaling = record.scaling
+        if scaling is not None and not {len(scaling.offset), len(scaling.divisor)} <= {1, numbers}:
+            raise fail(
+                f"{self.folder / run_folder.SETTINGS} is damaged: data.record.scaling has {len(scaling.offset):,} "
+                f"offsets and {len(scaling.divisor):,} divisors for {numbers:,} features",
+                hint="put back the file from a copy of the run folder, or begin a new run",
+            )
+        return record
+
+    @cached_property
     def found_examples(self) -> FoundExamples:
-        """The examples that the run was started with. SnError if they are not found, or have changed."""
-        training, recorded = self.training, self.settings["data"]
+        """The examples that the run was started with, from where they were. SnError if they are gone or have changed.
+
+        Where the options name another place (`data_dir`, `moved`), it is recorded in run.json.
+        """
+        training, recorded, record = self.training, self.settings["data"], self.data_record
+        span = training.span_of("data")
         source_folder = SourceFolder(
             Path(self.settings["source"]["root"]), (self.folder / run_folder.SOURCES).resolve()
         )
-        found = find_examples(training, self.options, source_folder, self._say, self._download)
-        if found.examples.digest != recorded["digest"]:
-            in_text = found.examples.name == "examples"
-            raise fail(
-                f"the data {found.examples.name} ({found.examples.origin}) are not those the run was started with "
-                f"({recorded['origin']})",
-                training.span_of("data"),
-                hint="put back the numbers as they were, or begin a new run"
-                if in_text
-                else "give the folder of those with --data-dir, or begin a new run",
-            )
+        options = with_recorded_places(self.options, self.settings)
+        try:
+            found = find_examples(training, options, source_folder, self._say, self._download, record)
+        except SnError as error:
+            raise not_found(error, self.folder, options, record, span) from None
+        check_unchanged(found.examples, self.folder, self.settings, record, span)
+        self._record_place(new_place(found.examples, self.options, recorded))
         return replace(found, wanted=tuple(recorded["wanted"]), rank=int(recorded["rank"]))
+
+    def _record_place(self, data: Mapping[str, Any]) -> None:
+        """Record where the data are now. If the folder is in use or cannot be written, say so."""
+        if data == self.settings["data"]:
+            return
+        try:
+            with nullcontext() if self._locked else run_folder.lock_run(self.folder):
+                self.record = run_folder.record_data(self.record, data)
+        except SnError as error:
+            self._say(f"the new place of the data is not recorded: {error.faults[0].message}")
 
     @cached_property
     def data(self) -> PreparedData:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from snsim.data.reader_options import OwnData
 from snsim.errors import fail
@@ -20,10 +21,13 @@ class Options:
     """The options of a run. None: as the description says, or the default."""
 
     engine: str | None = None  # default: the first of `default_engines` that can compute the net
+    device: str | None = None  # of PyTorch, for the torch engine, which it chooses; default: the processor
     dtype: str = "float32"  # as SN's numbers and PyTorch's
     data: tuple[str, ...] = ()  # replaces the (data ...) clause: names in order of preference, or one absolute path
     fold: int | None = None  # of own data with (folds N): the one that is tested, from 1
     data_dir: Path | None = None  # searched first
+    recorded_folders: tuple[Path, ...] = ()  # of a run folder, searched next
+    moved: Path | None = None  # of a run folder: the file or folder that holds its data now
     online: bool = True
     initial: Path | None = None  # a file of initial weights; replaces the clause and the drawn weights
     passes: int | None = None
@@ -33,6 +37,7 @@ class Options:
     presets: Mapping[str, float | str] = field(default_factory=dict)  # values of --set; recorded
     command: tuple[str, ...] = ()  # command line; recorded
     best: bool = False  # open a run with the weights of its best pass
+    repeated: tuple[str, ...] = ()  # options of the command line, for the command that starts the next run
     memory: int | None = None  # bytes a run may need; default: `memory_limit.default_limit()`
     save_every: float = 1.0  # minimum seconds between checkpoints; 0: one after each pass
 
@@ -40,6 +45,32 @@ class Options:
 def run_name(training: Training, seed: int) -> str:
     """Return the name of a run folder: NAME of the training, or NAME-seedN where it has several seeds."""
     return training.name if len(training.seeds) == 1 and seed in training.seeds else f"{training.name}-seed{seed}"
+
+
+def reading_options(options: Options) -> tuple[str, ...]:
+    """Return the options that later commands on a run need, which a run folder does not record: --memory, --offline."""
+    memory = () if options.memory is None else ("--memory", f"{options.memory}B")
+    return (*memory, *(() if options.online else ("--offline",)))
+
+
+def options_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the options that repeat a run from its copy of the text, with everything that its run.json records."""
+    words = ["--only", settings["name"], "--engine", settings["engine"], "--dtype", settings["dtype"]]
+    words += ["--device", settings["device"]] if "device" in settings else []
+    overrides, data = settings["overrides"], settings["data"]
+    record, folders = data.get("record"), data.get("folders", ())
+    if record is not None and len(record["files"]) == 1:  # the copy of the text lies elsewhere than the data
+        words += ["--data", os.path.join(record["folder"], record["files"][0]["name"])]
+    else:
+        words += [word for name in overrides["data"] for word in ("--data", name)]
+        if folders:
+            words += ["--data-dir", folders[0]]
+    for option in ("passes", "fold", "initial"):
+        if overrides.get(option) is not None:
+            words += [f"--{option}", str(overrides[option])]
+    for key, value in settings["presets"].items():
+        words += ["--set", f"{key}={value}"]
+    return tuple(words)
 
 
 def overridden(training: Training, options: Options) -> Training:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from snsim import run_folder
@@ -11,7 +12,7 @@ from snsim.data.progress import Progress as DownloadProgress
 from snsim.errors import fail
 from snsim.escaping import for_shell
 from snsim.runs.opened_run import OpenedRun
-from snsim.runs.options import Options, Say
+from snsim.runs.options import Options, Say, options_of, reading_options
 from snsim.runs.run import Event, record_passes, started_event
 from snsim.training.schedule import stage_of_pass, value_at
 from snsim.training.spec import Stage, Training, Value
@@ -26,26 +27,31 @@ def resume(
 ) -> Generator[Event, None, None]:
     """Resume a run that was stopped or killed; it ends with the same bits as one that was not.
 
-    All but `data_dir`, `online` and `memory` comes from the run folder, the program from its copy of the source. With
+    All but `data_dir`, `moved`, `online` and `memory` comes from the run folder, the program from its own copy. With
     `passes`, the run goes on until it has this many in all, also where it was finished. `say` is then told what that
     means for schedules.
+
     SnError if the folder is damaged, or if the data or the texts have changed; RunBusyError if another snsim runs it.
     """
     with run_folder.lock_run(folder):
         began = time.perf_counter()
         record = run_folder.reopen_run(folder)
+        options = replace(options, device=options.device or record.settings.get("device"))
         shorter = None
         if passes is not None and passes != record.settings["passes"]:
-            shorter = OpenedRun(record, options)
+            shorter = OpenedRun(record, options, locked=True)
             record = _prolonged(shorter, passes)
-        run = OpenedRun(record, options, say, download)
-        engine, snapshot, seed = run.new_engine(), run.record.snapshot, run.settings["seed"]
+        run = OpenedRun(record, options, say, download, locked=True)
+        engine, snapshot, seed = run.new_engine(), run.snapshot, run.settings["seed"]
         if shorter is not None:
             for sentence in schedule_changes(shorter.training, run.training, snapshot.number):
                 say(sentence)
             overrides = {**record.settings["overrides"], "passes": passes}
             run_folder.record_settings(record, passes=passes, overrides=overrides, finished=None)
-        yield started_event(folder, run.training, run.found_examples, run.data, engine, seed, snapshot.number)
+        again = options_of(run.settings), reading_options(options)
+        yield started_event(
+            folder, run.training, run.found_examples, run.data, engine, seed, snapshot.number, again=again
+        )
         yield from record_passes(run.record, run.training, run.data, engine, seed, snapshot, began, options.save_every)
 
 

@@ -24,14 +24,14 @@ from snsim.errors import Fault, SnError, fail
 from snsim.network.net import Counts
 from snsim.program import Program
 from snsim.runs import provenance
-from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples
+from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples, searched_folders
 from snsim.runs.interrupts import Interrupts
-from snsim.runs.options import Options, Say, overridden, run_name
+from snsim.runs.options import Options, Say, overridden, reading_options, run_name
 from snsim.training.best_pass import BestPass
-from snsim.training.choose_engine import build_engine, build_engine_for_pass, preferred_engines
+from snsim.training.choose_engine import build_engine, build_engine_for_pass, device_of, preferred_engines
 from snsim.training.initial import INITIALISERS
 from snsim.training.initial_files import starting_weights
-from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events
+from snsim.training.loop import PassResult, Progress, PruningResult, Snapshot, training_events, without_fixed
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.prepare import PreparedData, prepare_data
 from snsim.training.spec import Training
@@ -61,6 +61,8 @@ class Started:
         Why the preferred engine is not used; "" if it is.
     warnings : tuple of Fault
         What is wrong with the criterion for the targets of the data.
+    again : pair of tuples of str
+        The options that the next command repeats: one that starts another run, and one that opens this run.
     """
 
     run: Path
@@ -78,6 +80,7 @@ class Started:
     done: int = 0
     instead: str = ""
     warnings: tuple[Fault, ...] = ()
+    again: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,24 @@ def run(
     return _run(program, training, seed, options, say, download)
 
 
+def run_unrecorded(
+    program: Program,
+    training: Training,
+    seed: int,
+    options: Options = Options(),
+    say: Say = lambda sentence: None,
+) -> Generator[PassResult, None, None]:
+    """Run a training as `run` does and yield its passes, but write no run folder. SnError as for `run`."""
+    training = overridden(training, options)
+    source_folder = SourceFolder.of(program.sources)
+    data = prepare_data(training, find_examples(training, options, source_folder, say, None).examples, options.dtype)
+    engine, _ = choose_engine(training, options, data)
+    engine.load_parameters(start_weights(training, seed, options, source_folder))
+    for step in training_events(training, data, engine, seed):
+        if isinstance(step, PassResult):
+            yield step
+
+
 # ---- A new run ---------------------------------------------------------------------------------------------------
 
 
@@ -135,7 +156,7 @@ def _run(
         )
     data = prepare_data(training, found.examples, options.dtype)
     engine, instead = choose_engine(training, options, data)
-    engine.load_parameters(_weights(training, seed, options, source_folder))
+    engine.load_parameters(start_weights(training, seed, options, source_folder))
     settings = _settings(training, seed, options, found, data, engine)
     name = options.folder or run_name(training, seed)
     with run_folder.new_run(
@@ -143,10 +164,11 @@ def _run(
         name,
         program.sources,
         settings,
-        Snapshot(0, engine.parameters(), engine.state(), {}),
+        Snapshot(0, without_fixed(training.net, engine.parameters()), engine.state(), {}),
         options.folder is not None,
     ) as record:
-        yield started_event(record.folder, training, found, data, engine, seed, instead=instead)
+        again = options.repeated, reading_options(options)
+        yield started_event(record.folder, training, found, data, engine, seed, instead=instead, again=again)
         yield from record_passes(record, training, data, engine, seed, None, start_time, options.save_every)
 
 
@@ -216,11 +238,11 @@ def _save_yielded_passes(
         if last is not None:
             recorder.save(last.snapshot)
             return
-        start, wanted = recorder.checkpoint(), recorder.number
+        start, wanted = recorder.checkpoint().named_for(training.net), recorder.number
         if start.number == wanted:  # the interrupt came just after it was saved
             return
         # A new engine: the old one may hold the sums of a batch that was interrupted.
-        fresh = build_engine_for_pass(training, start.number + 1, engine.name, engine.dtype)
+        fresh = build_engine_for_pass(training, start.number + 1, engine.name, engine.dtype, device_of(engine))
         for step in training_events(training, data, fresh, seed, start):
             if isinstance(step, PassResult) and step.number == wanted:
                 recorder.save(step.snapshot)
@@ -236,7 +258,8 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
     the options allow: this is checked before any array of the net is made. `besides` are bytes that other objects
     need at the same time.
     """
-    names = preferred_engines(training) if options.engine is None else (options.engine,)
+    default = preferred_engines(training) if options.device is None else ("torch",)
+    names = default if options.engine is None else (options.engine,)
     instead = ""
     for name, other in pairwise(names):
         check_memory(training, name, options.dtype, options.memory, PatternCounts.of(data), besides=besides)
@@ -247,7 +270,7 @@ def choose_engine(training: Training, options: Options, data: PreparedData, besi
         except SnError as error:
             instead = f"{error.faults[0].message}: the {other} engine runs instead"
     check_memory(training, names[-1], options.dtype, options.memory, PatternCounts.of(data), besides=besides)
-    return build_engine(training, training.stages[0], names[-1], options.dtype), instead
+    return build_engine(training, training.stages[0], names[-1], options.dtype, options.device), instead
 
 
 def engine_for_resume(
@@ -255,10 +278,13 @@ def engine_for_resume(
 ) -> Engine:
     """Return the engine for pass `number` of a run whose checkpoint is in memory. SnError as for `choose_engine`."""
     check_memory(training, name, dtype, options.memory, PatternCounts.of(data), resumed=True)
-    return build_engine_for_pass(training, number, name, dtype)
+    return build_engine_for_pass(training, number, name, dtype, options.device)
 
 
-def _weights(training: Training, seed: int, options: Options, source_folder: SourceFolder) -> dict[str, np.ndarray]:
+def start_weights(
+    training: Training, seed: int, options: Options, source_folder: SourceFolder
+) -> dict[str, np.ndarray]:
+    """Return the weights before pass 1, float64: of the file that options or clauses name, or else drawn."""
     file = options.initial
     if file is None and training.initial_file is not None:
         file = source_folder.file(training.initial_file, training.span_of("initial"), data_folders(options))
@@ -286,6 +312,7 @@ def started_event(
     seed: int,
     done: int = 0,
     instead: str = "",
+    again: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
 ) -> Started:
     """Return the event that starts a run, or resumes it after `done` passes."""
     return Started(
@@ -304,6 +331,7 @@ def started_event(
         done,
         instead,
         data.warnings,
+        again,
     )
 
 
@@ -331,6 +359,8 @@ def _settings(
             "rank": found.rank,
             "train": len(data.train),
             "test": 0 if data.test is None else len(data.test),
+            "folders": [str(folder) for folder in searched_folders(options)],
+            **({} if found.examples.record is None else {"record": found.examples.record.to_json()}),
         },
         **({} if training.keep is None else {"keep": {"figure": training.keep, "stop_after": training.stop_after}}),
         "published": dict(training.published),
@@ -340,6 +370,7 @@ def _settings(
             "initial": None if options.initial is None else str(options.initial),
             **({} if options.fold is None else {"fold": options.fold}),
         },
+        **({} if options.device is None else {"device": options.device}),
         "presets": dict(options.presets),
         "command": list(options.command),
         "versions": provenance.versions(engine.name),

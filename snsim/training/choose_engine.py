@@ -7,6 +7,7 @@ import numpy as np
 from snsim import engines
 from snsim.engines.plan import plan
 from snsim.engines.protocol import Engine
+from snsim.errors import fail
 from snsim.training.schedule import stage_of_pass
 from snsim.training.spec import Stage, Training
 
@@ -23,17 +24,37 @@ def preferred_engines(training: Training) -> tuple[str, ...]:
     return (fallback,) if lacks_native else ("native", fallback)
 
 
-def build_engine(training: Training, stage: Stage, name: str, dtype: np.dtype | type | str) -> Engine:
-    """Build the engine of this name for the rule of a stage, with all weights 0.
+def build_engine(
+    training: Training, stage: Stage, name: str, dtype: np.dtype | type | str, device: str | None = None
+) -> Engine:
+    """Build the engine of this name for the rule of a stage, with all weights 0, on a device if one is given.
 
-    Raise SnError if there is no such engine, it is not installed, or it cannot run the training.
+    Raise SnError if there is no such engine or device, it is not installed, or it cannot run the training.
     """
-    return engines.build(name, plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage))
+    engine = engines.build(
+        name, plan(training.net), training.cost, stage.rule, dtype, constant_options(training, stage)
+    )
+    if device is not None:
+        if not hasattr(engine, "move_to"):
+            raise fail(
+                f'the {name} engine computes on the processor only, not on the device "{device}"',
+                hint="write --engine torch, or leave --device out",
+            )
+        engine.move_to(device)
+    return engine
 
 
-def build_engine_for_pass(training: Training, number: int, name: str, dtype: np.dtype | type | str) -> Engine:
+def build_engine_for_pass(
+    training: Training, number: int, name: str, dtype: np.dtype | type | str, device: str | None = None
+) -> Engine:
     """Build an engine as `build_engine` does, for the stage of a pass of the training (counted from 1)."""
-    return build_engine(training, stage_of_pass(training.stages, number)[0], name, dtype)
+    return build_engine(training, stage_of_pass(training.stages, number)[0], name, dtype, device)
+
+
+def device_of(engine: Engine) -> str | None:
+    """Return the device that an engine was moved to; None for an engine that knows no devices."""
+    device = getattr(engine, "device", None)
+    return None if device is None else str(device)
 
 
 def native_code(training: Training, stage: Stage, dtype: np.dtype | type | str, assembly: bool = False) -> str:

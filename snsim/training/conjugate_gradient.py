@@ -14,6 +14,7 @@ outputs along d. For another cost, each term is weighted by the second derivativ
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -25,6 +26,19 @@ from snsim.training.prepare import Patterns
 _CHUNK = 1000  # patterns summed at a time, between two progress reports; the last bits depend on it
 
 Arrays = dict[str, np.ndarray]
+
+
+class StepState(Protocol):
+    """What a step changes: the weights and the state of the update rule, as an `Engine` has them."""
+
+    def parameters(self) -> Arrays:
+        """Return copies of all parameters by name."""
+
+    def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
+        """Set the parameters that learn."""
+
+    def load_state(self, values: Mapping[str, np.ndarray]) -> None:
+        """Set the state of the update rule."""
 
 
 def take_step(
@@ -44,27 +58,43 @@ def take_step(
         yield min(chunk.stop, len(patterns)) // 2
     gradient = {name: _zero_pruned(g, kept, name).astype(engine.dtype) for name, g in total.items()}
     state = engine.state()
-    direction = _direction(gradient, state)
+    direction = next_direction(gradient, state)
     curvature = 0.0
     for chunk in chunks:
         outputs, tangents = engine.tangents(patterns.inputs[chunk], direction)
         curvature += curvature_along(cost, outputs, tangents, patterns.targets[chunk])
         if chunk is not chunks[-1]:
             yield (len(patterns) + min(chunk.stop, len(patterns))) // 2
+    finish_step(engine, gradient, direction, state, curvature + mu, number)
+    yield len(patterns)
+
+
+def finish_step(
+    weights: StepState,
+    gradient: Arrays,
+    direction: Arrays,
+    state: Mapping[str, np.ndarray],
+    curvature: float,
+    number: int,
+) -> None:
+    """Move the weights along a direction, and save gradient and direction for the next step.
+
+    `state` is the update state before the step, `curvature` that along the direction plus mu. Raise SnError, naming
+    pass `number`, if it is not positive.
+    """
     slope = _dot(gradient, direction)
     if slope != 0:
-        _move(engine, direction, -slope / _check_positive(curvature + mu, number))
+        _move(weights, direction, -slope / _check_positive(curvature, number))
     saved = {f"{name}/gradient": g for name, g in gradient.items()}
     saved |= {f"{name}/direction": d for name, d in direction.items()}
-    engine.load_state({**state, **saved, "n": state["n"] + 1})
-    yield len(patterns)
+    weights.load_state({**state, **saved, "n": state["n"] + 1})
 
 
 def _zero_pruned(g: np.ndarray, kept: Mapping[str, np.ndarray] | None, name: str) -> np.ndarray:
     return g if kept is None else np.where(kept[name], g, 0.0)
 
 
-def _direction(gradient: Arrays, state: Mapping[str, np.ndarray]) -> Arrays:
+def next_direction(gradient: Arrays, state: Mapping[str, np.ndarray]) -> Arrays:
     """Return -g in the first step, then -g + beta d; products are rounded to the type of the engine, as in SN."""
     if not int(state["n"]):
         return {name: -g for name, g in gradient.items()}
@@ -94,7 +124,7 @@ def _check_positive(curvature: float, number: int) -> float:
     return curvature
 
 
-def _move(engine: Engine, direction: Arrays, length: float) -> None:
+def _move(engine: StepState, direction: Arrays, length: float) -> None:
     weights = engine.parameters()
     engine.load_parameters({name: weights[name] + d.dtype.type(length) * d for name, d in direction.items()})
 

@@ -30,9 +30,9 @@ def effective_weights(net: Net, parameters: Mapping[str, np.ndarray]) -> dict[st
     }
     for connection in net.connections:
         if connection.weight_norm:
-            name = f"{connection.name}.weight"
+            name = f"{net.attribute(connection)}.weight"
             owners = connection.wiring.owners()
             rule = WeightNorm(owners, int(owners.max()) + 1)
-            gains = np.asarray(parameters[f"{connection.name}.gain"], np.float64).ravel()
+            gains = np.asarray(parameters[f"{net.attribute(connection)}.gain"], np.float64).ravel()
             weights[name] = rule.weights(weights[name].ravel(), gains).reshape(weights[name].shape)
     return weights

@@ -19,8 +19,8 @@ from snsim.training.parameter_scopes import scopes_of
 from snsim.training.spec import Training
 
 KEYS = (
-    "valid keys: parameter names of snsim or of its torch module, or NAMEw and NAMEb, where NAME is a layer or the "
-    "beginning of its name"
+    "valid keys: parameter names, as in weights.safetensors of a run, or NAMEw and NAMEb, where NAME is a layer or "
+    "the beginning of its name"
 )
 _BYTES_A_NUMBER = 8
 _MOST_OF_ANY_NET = 1 << 33  # bytes of a file from which only some arrays are read
@@ -57,7 +57,7 @@ def load_initial(
 ) -> dict[str, np.ndarray]:
     """Return the weights in a file for every parameter of the net that learns, float64.
 
-    Keys are parameter names of snsim, those of the module of `snsim.load` (`_` for a hyphen), or NAMEw (the weights
+    Keys are names of parameters as a run writes them (`input_h1.weight`; `input-h1.weight` too), or NAMEw (the weights
     that enter layer NAME) and NAMEb (its bias). NAME may be in any case, or a unique prefix. Windows have the order
     (target map, source maps of the table ascending, row, column), full connections (inputs, outputs). Gains without a
     key are the norms of their weights. `dtype` is the type of the engine. With `only`, the names of some parameters,
@@ -99,10 +99,11 @@ def _keys_of(
     faults: list[Fault] = []
     keys: dict[str, str] = {}
     by_torch_name: dict[str, list[str]] = {}
-    for learned in everything:
-        by_torch_name.setdefault(_torch_name(learned), []).append(learned)
+    for learned, parameter in everything.items():
+        by_torch_name.setdefault(_torch_name(parameter.described_name), []).append(learned)
+    meant = net.parameter_names(file.headers)
     for key, header in file.headers.items():
-        name, why = _parameter_for(key, net, everything, by_torch_name)
+        name, why = _parameter_for(key, meant[key], net, everything, by_torch_name)
         if name not in learning and len(learning) < len(everything):
             continue
         if name is None:
@@ -173,11 +174,14 @@ def _torch_name(name: str) -> str:
 
 
 def _parameter_for(
-    key: str, net: Net, learning: Mapping[str, Parameter], by_torch_name: Mapping[str, list[str]]
+    key: str, meant: str, net: Net, learning: Mapping[str, Parameter], by_torch_name: Mapping[str, list[str]]
 ) -> tuple[str | None, str]:
-    """Return the name of the parameter that a key means, or None and the reason why there is none."""
-    if key in learning:
-        return key, ""
+    """Return the name of the parameter that a key means, or None and the reason why there is none.
+
+    `meant` is what the key means as the name of a parameter.
+    """
+    if meant in learning:
+        return meant, ""
     same_torch_name = by_torch_name.get(_torch_name(key), [])
     if len(same_torch_name) == 1:
         return same_torch_name[0], ""
@@ -188,10 +192,10 @@ def _parameter_for(
         return None, f"names no parameter of net {net.name}"
     if len(matching) > 1:
         return None, f"could mean the layers {' and '.join(matching)}"
-    meant = [p.name for p in learning.values() if p.layer == matching[0] and p.kind == kind]
-    if len(meant) > 1:
-        return None, f"could mean {' and '.join(meant)}"
-    return (meant[0], "") if meant else (None, f"is the {kind} of {matching[0]}, which has none that learns")
+    entering = [p.name for p in learning.values() if p.layer == matching[0] and p.kind == kind]
+    if len(entering) > 1:
+        return None, f"could mean {' and '.join(entering)}"
+    return (entering[0], "") if entering else (None, f"is the {kind} of {matching[0]}, which has none that learns")
 
 
 def _shape_text(shape: tuple[int, ...]) -> str:

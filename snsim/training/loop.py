@@ -14,7 +14,7 @@ from snsim.engines.protocol import Engine, Settings
 from snsim.errors import fail
 from snsim.network.net import Net
 from snsim.training import conjugate_gradient
-from snsim.training.choose_engine import build_engine
+from snsim.training.choose_engine import build_engine, device_of
 from snsim.training.initial import CURVATURE, GATES, NOISE, ORDER, THETA, layer_generator, stream_generator
 from snsim.training.parameter_scopes import decays_of, rates_in_pass
 from snsim.training.prepare import Patterns, PreparedData
@@ -43,9 +43,20 @@ class Snapshot:
     """Everything that a run needs to resume after pass `number` with the same bits."""
 
     number: int
-    parameters: Mapping[str, np.ndarray]
+    parameters: Mapping[str, np.ndarray]  # those that learn
     state: Mapping[str, np.ndarray]  # of the update rule
     generators: Mapping[str, Mapping[str, Any]]  # by stream: the state of its bit generator, as numbers and strings
+
+    def named_for(self, net: Net) -> Snapshot:
+        """Return the snapshot with the names of the parameters of a net; snsim 0.1 wrote others, and fixed weights."""
+        names = net.parameter_names(self.parameters)
+        fixed = {p.name for p in net.parameters if not p.learns}
+        state = {}
+        for key, array in self.state.items():
+            ends = [k for k in range(len(key) - 1, 0, -1) if key[k] == "/" and key[:k] in names]  # the longest first
+            state[names[key[: ends[0]]] + key[ends[0] :] if ends else key] = array
+        parameters = {names[name]: array for name, array in self.parameters.items() if names[name] not in fixed}
+        return Snapshot(self.number, parameters, state, self.generators)
 
 
 class LazySnapshot:
@@ -194,12 +205,14 @@ def _start_stage(
     The second result tells what was pruned. `state` is the update state after the stage `before`.
     """
     kept, net, pruned = kept_masks(training.net, state), training.net, None
-    weights = _select_learning(training, engine.parameters())
+    weights = _select_learning(training.net, engine.parameters())
     if stage.prune is not None:
         now = prune_masks(net, engine, data.train, kept, *stage.prune)
         pruned = PruningResult(number, count_remaining(net, kept), count_remaining(net, now))
         weights, kept = zero_pruned(weights, now), now
-    ready = engine if engine.rule == stage.rule else build_engine(training, stage, engine.name, engine.dtype)
+    ready = engine
+    if engine.rule != stage.rule:
+        ready = build_engine(training, stage, engine.name, engine.dtype, device_of(engine))
     ready.load_parameters(weights)
     new_state = {name: np.zeros_like(value) for name, value in ready.state().items()}
     if before is not None and _keeps_update_state(before, stage):
@@ -215,12 +228,18 @@ def _keeps_update_state(before: Stage, stage: Stage) -> bool:
     return with_kept_state(before.rule) == stage.rule and not stage.rule.conjugate
 
 
-def _select_learning(training: Training, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {p.name: values[p.name] for p in training.net.parameters if p.learns}
+def _select_learning(net: Net, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {p.name: values[p.name] for p in net.parameters if p.learns}
+
+
+def without_fixed(net: Net, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the values of parameters without those of a net that are fixed."""
+    fixed = {p.name for p in net.parameters if not p.learns}
+    return {name: value for name, value in values.items() if name not in fixed}
 
 
 def _restore(training: Training, engine: Engine, generators: dict[str, np.random.Generator], start: Snapshot) -> None:
-    engine.load_parameters(_select_learning(training, start.parameters))
+    engine.load_parameters(_select_learning(training.net, start.parameters))
     for name, draw in generators.items():
         if name in start.generators:
             draw.bit_generator.state = start.generators[name]
@@ -357,15 +376,17 @@ def _score_pass(
         number * len(data.train),
         seconds,
         time.thread_time() - cpu,
-        LazySnapshot(lambda: _snapshot(number, engine, generators)),
+        LazySnapshot(lambda: _snapshot(training, number, engine, generators)),
         None if kept is None else count_remaining(training.net, kept),
     )
 
 
-def _snapshot(number: int, engine: Engine, generators: Mapping[str, np.random.Generator]) -> Snapshot:
+def _snapshot(
+    training: Training, number: int, engine: Engine, generators: Mapping[str, np.random.Generator]
+) -> Snapshot:
     return Snapshot(
         number,
-        engine.parameters(),
+        without_fixed(training.net, engine.parameters()),
         engine.state(),
         {name: draw.bit_generator.state for name, draw in generators.items()},
     )

@@ -117,11 +117,11 @@ def parameters_with_remaining_lines(net: Net, kept: KeptMasks, counting: str) ->
     for layer in net.layers[1:]:
         total = np.zeros(layer.units, int)
         for connection in net.entering(layer.name):
-            table, remains = connection.table, kept.get(f"{connection.name}.weight")
+            table, remains = connection.table, kept.get(f"{net.attribute(connection)}.weight")
             uncut = table.target if remains is None else table.target[remains.ravel()[table.weight]]
             total += np.bincount(uncut, minlength=layer.units)
         if layer.bias != "none":
-            total += 1 if counting == "weights" else kept[f"{layer.name}.bias"].ravel()[layer.bias_index]
+            total += 1 if counting == "weights" else kept[f"{net.attribute(layer.name)}.bias"].ravel()[layer.bias_index]
         lines[layer.name] = total
     return tuple(
         _with_fan_in(p, np.maximum(_fan_in_of_last_users(net, p, lines[p.layer]), 1 + (counting == "weights")))

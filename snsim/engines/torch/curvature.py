@@ -66,7 +66,9 @@ class Curvature:
             h = self._through_nlf(stage.layer, a.detach(), arrived[stage.layer], slope, kind, gates)
             if stage.bias is not None and self.plan.parameters[stage.bias].learns:
                 summed = h.new_zeros(self.plan.parameters[stage.bias].size)
-                curvatures[stage.bias] = summed.index_add(0, torch.from_numpy(np.array(stage.bias_index)), h.sum(0))
+                curvatures[stage.bias] = summed.index_add(
+                    0, torch.from_numpy(np.array(stage.bias_index)).to(h.device), h.sum(0)
+                )
             for link in stage.links:
                 back, for_weights = self._through_connection(link.slot, states[link.source].detach(), h)
                 curvatures[link.slot] = for_weights
@@ -123,13 +125,13 @@ class Curvature:
         """
         connection = self._module.connection(link.slot)
         assert connection.gain is not None  # as link.gain
-        v, gain = connection.weight.detach().reshape(-1).numpy(), connection.gain.detach().numpy()
+        v, gain = connection.weight.detach().reshape(-1).cpu().numpy(), connection.gain.detach().cpu().numpy()
         slopes = None
         if g is not None:
             plain, w = deepcopy(connection), connection.effective_weight().detach().requires_grad_()
             plain.gain = None
             with torch.enable_grad():
                 total = torch.func.functional_call(plain, {"weight": w}, (x,))
-            slopes = torch.autograd.grad(total, w, g)[0].reshape(-1).numpy()
-        parts = WeightNorm(link.connection.wiring.owners(), len(gain)).curvature(v, gain, h.numpy(), slopes)
-        return torch.from_numpy(parts[0]), torch.from_numpy(parts[1])
+            slopes = torch.autograd.grad(total, w, g)[0].reshape(-1).cpu().numpy()
+        parts = WeightNorm(link.connection.wiring.owners(), len(gain)).curvature(v, gain, h.cpu().numpy(), slopes)
+        return torch.from_numpy(parts[0]).to(x.device), torch.from_numpy(parts[1]).to(x.device)

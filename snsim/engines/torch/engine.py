@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import MappingProxyType
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -13,14 +11,10 @@ from torch import Tensor
 from snsim.engines.parameter_state import FreeWeights, WeightAccess, check_gates, check_patterns
 from snsim.engines.plan import Plan
 from snsim.engines.protocol import NO_GATES, NO_NOISES, Cost, Settings, UpdateRule
-from snsim.engines.torch.curvature import Curvature, Gates
+from snsim.engines.torch.backward import CURVATURES, BackwardPass, curvature_kinds, threads
 from snsim.engines.torch.module import build_module
-from snsim.engines.torch.operations import TORCH
 from snsim.errors import fail
-from snsim.network.expressions import compile_expressions
 
-NONE: Gates = MappingProxyType({})
-CURVATURES = {"h": "gauss-newton", "h-full": "full"}  # variable of an update rule -> kind
 _TOGETHER = 1024  # patterns evaluated at once
 
 
@@ -29,22 +23,8 @@ def _as_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else array.copy())
 
 
-@contextmanager
-def _threads(wanted: int | None) -> Iterator[None]:
-    """Run with this many threads inside torch, then restore the old number; None changes nothing.
-
-    For one pattern at a time a second thread is never faster, and on a busy machine waiting for it is much slower.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class TorchEngine(WeightAccess):
-    """Learning through the module and autograd on the CPU; satisfies `snsim.engines.protocol.Engine`.
+    """Learning through the module and autograd; satisfies `snsim.engines.protocol.Engine`.
 
     Diagonal second derivatives have their own backward pass, see `engines.torch.curvature`. Directional derivatives are
     forward-mode automatic differentiation of the module.
@@ -57,14 +37,44 @@ class TorchEngine(WeightAccess):
         self.dtype = np.dtype(dtype)
         self.module = build_module(plan, getattr(torch, self.dtype.name))
         self._weights = FreeWeights(plan.parameters, rule, self.dtype)
-        self._learning = []
         for name in self._weights.places:  # the module's parameters are views into the one vector that is updated
-            parameter = self.module.get_parameter(self.module.parameter_names[name])
+            parameter = self.module.get_parameter(name)
             parameter.data = torch.from_numpy(self._weights.values[name]).view(parameter.shape)
-            self._learning.append(parameter)
-        self._e = None if cost.e is None else compile_expressions([cost.e]).bind(TORCH)
-        self._curvature = Curvature(plan, cost, self.module)
-        self._kinds = [(name, kind) for name, kind in CURVATURES.items() if name in rule.mentions]
+        self.device = torch.device("cpu")
+        self._backward = BackwardPass(plan, cost, self.module)
+        self._kinds = curvature_kinds(rule)
+
+    def move_to(self, device: str) -> None:
+        """Compute states, gradients and curvature on a device of PyTorch, such as "cuda"; the update stays on the CPU.
+
+        SnError if there is no such device, or if this PyTorch cannot use it.
+        """
+        try:
+            moved = torch.zeros(1, device=device)
+            moved.cpu()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise fail(
+                f'the torch engine cannot compute on the device "{device}": {str(error).splitlines()[0][:150]}',
+                hint="leave --device out, or name a device of this machine: cpu, cuda, cuda:0, mps",
+            ) from None
+        if moved.device == self.device:
+            return
+        self.device = moved.device
+        self.module.to(self.device)  # the parameters are no views into the vector any more
+        self._backward = BackwardPass(self.plan, self.cost, self.module)
+        self._publish()
+
+    def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
+        super().load_parameters(values)
+        self._publish()
+
+    @torch.no_grad()
+    def _publish(self) -> None:
+        """Copy the weights to the module where it is on another device."""
+        if self.device.type != "cpu":
+            for name, place in self._weights.places.items():
+                parameter = self.module.get_parameter(name)
+                parameter.copy_(torch.from_numpy(self._weights.w[place]).reshape(parameter.shape))
 
     def learn(
         self,
@@ -77,56 +87,21 @@ class TorchEngine(WeightAccess):
         x, d = self._patterns(inputs, targets)
         gate, noise = (
             {
-                layer: _as_tensor(values)
+                layer: _as_tensor(values).to(self.device)
                 for layer, values in check_gates(drawn, self.plan, self.dtype, len(x), what).items()
             }
             for drawn, what in ((gates, "gate"), (noises, "noise"))
         )
         env = self._weights.environment(settings)
         kinds = [] if settings.held_curvature is not None else self._kinds
-        with np.errstate(all="ignore"), _threads(1 if settings.batch == 1 else None):
+        with np.errstate(all="ignore"), threads(1 if settings.batch == 1 else None):
             for start in range(0, len(x), settings.batch):
                 batch = slice(start, start + settings.batch)
                 of_batch = [{layer: values[batch] for layer, values in drawn.items()} for drawn in (gate, noise)]
                 divisor = float(len(x[batch])) if settings.batch_mean else 1.0
-                g, curvatures = self._accumulate(x[batch], d[batch], kinds, divisor, *of_batch)
+                g, curvatures = self._backward(x[batch], d[batch], kinds, divisor, *of_batch)
                 self._weights.update(env, g, curvatures)
-
-    def _accumulate(
-        self,
-        x: Tensor,
-        d: Tensor,
-        kinds: Sequence[tuple[str, str]],
-        divisor: float = 1.0,
-        gates: Gates = NONE,
-        noises: Gates = NONE,
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return g and, by variable, the curvatures: summed over the patterns and divided by `divisor`."""
-        states, sums = self.module._states_and_sums(x, gates, noises)
-        cost = self._cost(states[-1], d) / divisor
-        layers = [state for state in states[1:] if kinds and state.requires_grad]
-        slopes = torch.autograd.grad(cost, [*self._learning, *layers], allow_unused=True, materialize_grads=True)
-        g = torch.cat([slope.reshape(-1) for slope in slopes[: len(self._learning)]]).numpy()
-        if not kinds:
-            return g, {}
-        of_layers = iter(slopes[len(self._learning) :])
-        state_slopes = [next(of_layers) * divisor if state.requires_grad else None for state in states[1:]]
-        curvatures = {}
-        for name, kind in kinds:
-            by_parameter = self._curvature(states, sums, state_slopes, d, kind, gates)
-            h = [
-                by_parameter[slot].numpy() if slot in by_parameter else np.zeros(place.stop - place.start, self.dtype)
-                for slot, place in self._weights.places.items()
-            ]
-            curvatures[name] = np.concatenate(h) / self.dtype.type(divisor)
-        return g, curvatures
-
-    def _cost(self, x: Tensor, d: Tensor) -> Tensor:
-        """Return E summed over the patterns."""
-        if self._e is None:
-            return -(d * torch.log_softmax(x, 1)).sum()
-        summed: Tensor = self._e({"x": x, "d": d, "n": float(x.shape[1])})[0].sum()
-        return summed
+                self._publish()
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         return self._evaluate(inputs)[-1]
@@ -136,10 +111,10 @@ class TorchEngine(WeightAccess):
 
     def _evaluate(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Return the states of every layer, (patterns, units)."""
-        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
+        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype)).to(self.device)
         with torch.no_grad():
             chunks = [self.module._states(x[start : start + 1024]) for start in range(0, max(len(x), 1), 1024)]
-        return [torch.cat(layer).numpy() for layer in zip(*chunks)]
+        return [torch.cat(layer).cpu().numpy() for layer in zip(*chunks)]
 
     def curvature(self, inputs: np.ndarray, targets: np.ndarray, kind: str) -> dict[str, np.ndarray]:
         if kind not in CURVATURES.values():
@@ -150,7 +125,7 @@ class TorchEngine(WeightAccess):
                 "the curvature is a mean over patterns, and no pattern was given", hint="pass at least one pattern"
             )
         pieces = [
-            self._accumulate(x[start : start + _TOGETHER], d[start : start + _TOGETHER], [("h", kind)])[1]["h"]
+            self._backward(x[start : start + _TOGETHER], d[start : start + _TOGETHER], [("h", kind)])[1]["h"]
             for start in range(0, len(x), _TOGETHER)
         ]
         return self._weights.shaped(sum(pieces[1:], pieces[0]) / self.dtype.type(len(x)))
@@ -159,15 +134,15 @@ class TorchEngine(WeightAccess):
         x, d = self._patterns(inputs, targets)
         total = np.zeros_like(self._weights.w)
         for start in range(0, len(x), _TOGETHER):
-            total += self._accumulate(x[start : start + _TOGETHER], d[start : start + _TOGETHER], ())[0]
+            total += self._backward(x[start : start + _TOGETHER], d[start : start + _TOGETHER], ())[0]
         return self._weights.shaped(total)
 
     def tangents(self, inputs: np.ndarray, direction: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
-        flat = torch.from_numpy(self._weights.flat(direction, "direction"))
-        names = {name: self.module.parameter_names[name] for name in self._weights.places}
-        at = {chunks: self.module.get_parameter(chunks).detach() for chunks in names.values()}
-        along = {chunks: flat[self._weights.places[name]].reshape(at[chunks].shape) for name, chunks in names.items()}
+        x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype)).to(self.device)
+        flat = torch.from_numpy(self._weights.flat(direction, "direction")).to(self.device)
+        places = self._weights.places
+        at = {name: self.module.get_parameter(name).detach() for name in places}
+        along = {name: flat[place].reshape(at[name].shape) for name, place in places.items()}
 
         def outputs(weights: dict[str, Tensor], chunk: Tensor) -> Tensor:
             rows: Tensor = torch.func.functional_call(self.module, weights, (chunk,)).reshape(len(chunk), -1)
@@ -177,9 +152,10 @@ class TorchEngine(WeightAccess):
             torch.func.jvp(lambda weights, chunk=chunk: outputs(weights, chunk), (at,), (along,))
             for chunk in x.split(_TOGETHER)
         ]
-        values, tangents = (torch.cat(part).detach().numpy() for part in zip(*chunks))
+        values, tangents = (torch.cat(part).detach().cpu().numpy() for part in zip(*chunks))
         return values, tangents
 
     def _patterns(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
         x = _as_tensor(check_patterns(inputs, self.plan.input_units, "input", self.dtype))
-        return x, _as_tensor(check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x)))
+        d = _as_tensor(check_patterns(targets, self.plan.output_units, "target", self.dtype, len(x)))
+        return x.to(self.device), d.to(self.device)

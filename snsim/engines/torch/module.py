@@ -1,13 +1,13 @@
 """A net as a plain `torch.nn.Module`.
 
-The bias of layer h1 is `h1.bias`, the weights from input to h1 are `input_h1.weight`. Hyphens become underscores. A
-name that is taken, or that every module has, gets a trailing `_`. Shapes are those of `snsim.network.net.Parameter`.
-Absent pairs of maps have no weights. Fixed weights are buffers that are not in the `state_dict`.
+The bias of layer h1 is `h1.bias`, the weights from input to h1 are `input_h1.weight`: parameters have the names that
+they have in a `Net` and in a weight file (see `snsim.network.attribute_names`). Shapes are those of
+`snsim.network.net.Parameter`. Absent pairs of maps have no weights. Fixed weights are buffers that are not in the
+`state_dict`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -218,6 +218,8 @@ def _connection(link: Link, plan: Plan, dtype: torch.dtype) -> ConnectionModule:
 class LayerModule(nn.Module):
     """The bias and the non-linearity of a layer: from its sums, (patterns, units), to its states.
 
+    `noise` is added to the sums with their bias.
+
     Where autograd would find another derivative than the declared one, the non-linearity is written as its Taylor
     polynomial of second order at the sum itself. It has the same value and both derivatives right.
     """
@@ -233,12 +235,13 @@ class LayerModule(nn.Module):
             self.bias = nn.Parameter(torch.zeros(plan.parameters[stage.bias].shape, dtype=dtype))
             _keep(self, "bias_index", stage.bias_index)
 
-    def forward(self, sums: Tensor) -> Tensor:
-        return self.state(self.biased(sums))
+    def forward(self, sums: Tensor, noise: Tensor | None = None) -> Tensor:
+        return self.state(self.biased(sums, noise))
 
-    def biased(self, sums: Tensor) -> Tensor:
-        """Return the sums with the bias added."""
-        return sums + self.bias.reshape(-1)[self.bias_index] if self.has_bias else sums
+    def biased(self, sums: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Return the sums with the bias and the noise added."""
+        biased = sums + self.bias.reshape(-1)[self.bias_index] if self.has_bias else sums
+        return biased if noise is None else biased + noise
 
     def state(self, sums: Tensor) -> Tensor:
         """Return the non-linearity of the sums."""
@@ -277,17 +280,20 @@ def _autograd_suffices(stage: Stage) -> bool:
 
 
 class ConnectionTables(Mapping[str, Tensor]):
-    """Explicit connection tables by name: "input-h1" for a connection, "h1.bias" for the bias of a layer.
+    """Explicit connection tables by name: "input_h1" for a connection, "h1.bias" for the bias of a layer.
+
+    The name of a connection as it is in the description, "input-h1", is also understood.
 
     Each is an int64 tensor (connections, 3): source unit, target unit, index of the weight in the flattened parameter.
     The source is -1 for a bias and -2 for a border cell. A table is built when it is looked up.
     """
 
-    def __init__(self, makers: Mapping[str, Callable[[], np.ndarray]]):
+    def __init__(self, makers: Mapping[str, Callable[[], np.ndarray]], described: Mapping[str, str]):
         self._makers = dict(makers)
+        self._described = dict(described)
 
     def __getitem__(self, name: str) -> Tensor:
-        return torch.from_numpy(self._makers[name]())
+        return torch.from_numpy(self._makers[name if name in self._makers else self._described.get(name, name)]())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
@@ -307,47 +313,46 @@ class SnModule(nn.Module):
     tables : ConnectionTables
         The explicit connection tables.
     parameter_names : dict of str to str
-        From snsim's name of a parameter ("input-h1.weight") to the module's ("input_h1.weight"), in snsim's order.
-        Fixed ones, which are buffers, are included.
+        From the name of a parameter as it is in the description ("input-h1.weight") to its name ("input_h1.weight"),
+        in the order of the net. Fixed ones, which are buffers, are included.
     schedule : function or None
-        From the number of a pass (from 1) to the learning rate of each parameter by snsim's name. None if the module
-        was made from a net without a training.
+        From the number of a pass (from 1) to the learning rate of each parameter by name. None if the module was made
+        from a net without a training.
+    make_optimizer : function or None
+        From the module and the name of a training to what `optimizer` returns.
+    classes : tuple of str
+        The names of the classes, in the order of the output units; numbers from 0 if the data name none.
+    scaling : function or None
+        How the inputs of the data were scaled: from an array (patterns, ...) to an array of the same shape. None if
+        they were not.
     """
 
     def __init__(self, plan: Plan, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.input_shape, self.output_shape = plan.input_shape, plan.output_shape
         self.schedule: Callable[[int], Mapping[str, Any]] | None = None
-        self.parameter_names: dict[str, str] = {}
+        self.make_optimizer: Callable[[SnModule, str | None], torch.optim.Optimizer] | None = None
+        self.classes = tuple(str(number) for number in range(plan.output_units))
+        self.scaling: Callable[[np.ndarray], np.ndarray] | None = None
+        self.parameter_names = {p.described_name: p.name for p in plan.parameters.values()}
         self.layer_names = plan.layer_names
         self._order: list[tuple[str, list[tuple[tuple[int, ...], str]]]] = []
-        self.tables = ConnectionTables(explicit_tables(plan))
+        described = {link.connection.name: plan.net.attribute(link.connection) for s in plan.stages for link in s.links}
+        self.tables = ConnectionTables(explicit_tables(plan), described | self.parameter_names)
         self._transforms: dict[str, str] = {}
         for stage in plan.stages:
             entering: list[tuple[tuple[int, ...], str]] = []
             for link in stage.links:
-                attribute = self._name(link.connection.name)
+                attribute = plan.net.attribute(link.connection)
                 self.add_module(attribute, _connection(link, plan, dtype))
-                self.parameter_names[link.slot] = f"{attribute}.weight"
-                if link.gain is not None:
-                    self.parameter_names[link.gain] = f"{attribute}.gain"
                 entering.append(((link.source,), attribute))
             for transfer in stage.transfers:
-                attribute = self._transforms[transfer.transform.name] = self._name(transfer.transform.name)
+                attribute = self._transforms[transfer.transform.name] = plan.net.attribute(transfer.transform)
                 self.add_module(attribute, transform(transfer.structure))
                 entering.append((transfer.sources, attribute))
-            attribute = self._name(stage.name)
+            attribute = plan.net.attribute(stage.name)
             self.add_module(attribute, LayerModule(stage, plan, dtype))
-            if stage.bias is not None:
-                self.parameter_names[stage.bias] = f"{attribute}.bias"
             self._order.append((attribute, entering))
-
-    def _name(self, name: str) -> str:
-        """Return an attribute name for a layer or a connection that is not taken yet."""
-        attribute = re.sub(r"\W", "_", name)
-        while hasattr(self, attribute):
-            attribute += "_"
-        return attribute
 
     def forward(self, x: Tensor) -> Tensor:
         rows, single = self._rows(x)
@@ -366,32 +371,94 @@ class SnModule(nn.Module):
             )
         return x.reshape(1 if single else x.shape[0], units), single
 
+    @torch.no_grad()
+    def predict(self, images: np.ndarray | Tensor) -> str | list[str]:
+        """Return the names of the classes of inputs: that of the largest output of each.
+
+        Parameters
+        ----------
+        images : array or tensor
+            (patterns, ...shape) or (patterns, units), or one pattern; of any type and on any device. Numbers as the net
+            was trained on them, as `snsim.load_data` returns them. Bytes (uint8) are scaled as the data were.
+
+        Returns
+        -------
+        list of str, or str for one pattern
+
+        Raises
+        ------
+        SnError
+            For another shape, and for a net with a single output, which has no classes.
+        """
+        if int(np.prod(self.output_shape)) < 2:
+            raise fail(
+                "this net has one output, so it tells no classes",
+                hint="call the module itself: net(images) returns the output for each pattern",
+            )
+        if self.scaling is not None and str(images.dtype).removeprefix("torch.") == "uint8":
+            values = images.cpu().numpy() if isinstance(images, Tensor) else images
+            units, whole = int(np.prod(self.input_shape)), self.input_shape
+            rows = values.reshape(-1, *whole) if values.size % units == 0 else values
+            images = self.scaling(rows).reshape(values.shape)
+        anchor = next(self.parameters())
+        x, single = self._rows(torch.as_tensor(images).to(anchor.device, anchor.dtype))
+        largest = self._states(x)[-1][:, : len(self.classes)].argmax(1).tolist()
+        names = [self.classes[number] for number in largest]
+        return names[0] if single else names
+
+    def optimizer(self, training: str | None = None) -> torch.optim.Optimizer:
+        """Return an optimizer with the update rule, the rates and the schedule of a training.
+
+        See `snsim.training.torch_optimizer.TrainingOptimizer`, which it is, and docs/reference/python.md.
+
+        Parameters
+        ----------
+        training : str, optional
+            The name of a training of this net. Default: the one that the module was loaded with.
+
+        Raises
+        ------
+        SnError
+            If the module has no training, or none of this name for this net.
+        """
+        if self.make_optimizer is None:
+            raise fail(
+                "this module knows no update rule: its net has no training",
+                hint="add a (train ...) form for the net, and load it with snsim.load",
+            )
+        return self.make_optimizer(self, training)
+
     def states(self, x: Tensor) -> dict[str, Tensor]:
         """Return the states of every layer by name, each (patterns, units), for an input as `forward` takes it."""
         return dict(zip(self.layer_names, self._states(self._rows(x)[0])))
 
     def _states(self, x: Tensor, gates: Mapping[int, Tensor] | None = None) -> list[Tensor]:
         """Return the states of every layer, multiplied by `gates` (by number of the layer) where given."""
-        return self._states_and_sums(x, gates or {}, {})[0]
+        return self._states_and_sums(x, gates or {}, {}, False)[0]
 
     def _states_and_sums(
-        self, x: Tensor, gates: Mapping[int, Tensor], noises: Mapping[int, Tensor]
+        self, x: Tensor, gates: Mapping[int, Tensor], noises: Mapping[int, Tensor], with_sums: bool = True
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the states of every layer, and the sums (with bias and noise) of every layer but the input."""
+        """Return the states of every layer, and the sums (with bias and noise) of every layer but the input.
+
+        Each connection and each layer is called as a module, so that hooks fire. The sums are detached; without
+        `with_sums` there are none.
+        """
         states, all_sums = [x], []
         for layer, entering in self._order:
-            number = len(states)
+            number, part = len(states), getattr(self, layer)
             inputs = [getattr(self, name)(*(states[source] for source in sources)) for sources, name in entering]
-            sums = getattr(self, layer).biased(sum(inputs[1:], inputs[0]))
-            sums = sums + noises[number] if number in noises else sums
-            state = getattr(self, layer).state(sums)
+            sums, noise = sum(inputs[1:], inputs[0]), noises.get(number)
+            state = part(sums) if noise is None else part(sums, noise)
             states.append(state * gates[number] if number in gates else state)
-            all_sums.append(sums)
+            if with_sums:
+                with torch.no_grad():
+                    all_sums.append(part.biased(sums, noise))
         return states, all_sums
 
     def connection(self, slot: str) -> ConnectionModule:
-        """Return the submodule that computes a connection, by the name of its weights ("input-h1.weight")."""
-        part = self.get_submodule(self.parameter_names[slot].removesuffix(".weight"))
+        """Return the submodule that computes a connection, by the name of its weights ("input_h1.weight")."""
+        part = self.get_submodule(slot.removesuffix(".weight"))
         assert isinstance(part, ConnectionModule)
         return part
 
@@ -401,11 +468,16 @@ class SnModule(nn.Module):
 
     @torch.no_grad()
     def load_weights(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set parameters by snsim's name, each an array of its shape; the others keep their values."""
-        for name, array in values.items():
-            if name not in self.parameter_names:
-                raise fail(f'no parameter is called "{name}"', hint=suggest(name, list(self.parameter_names), "names"))
-            parameter = self.get_parameter(self.parameter_names[name])
+        """Set parameters by name, each an array of its shape; the others keep their values.
+
+        SnError for an unknown name or another shape.
+        """
+        names = list(self.parameter_names.values())
+        for given, array in values.items():
+            name = given if given in names else self.parameter_names.get(given, given)
+            if name not in names:
+                raise fail(f'no parameter is called "{name}"', hint=suggest(name, names, "names"))
+            parameter = self.get_parameter(name)
             if parameter.shape != array.shape:
                 raise fail(
                     f"{name} has shape {tuple(parameter.shape)}, not {array.shape}",
@@ -428,9 +500,9 @@ class SnModule(nn.Module):
         rates = self.schedule(number)
         named = dict(self.named_parameters())
         return [
-            {"params": [named[attribute]], "lr": _one_rate(name, rates), "name": name}
-            for name, attribute in self.parameter_names.items()
-            if attribute in named
+            {"params": [named[name]], "lr": _one_rate(name, rates), "name": name}
+            for name in self.parameter_names.values()
+            if name in named
         ]
 
 
