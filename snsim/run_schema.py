@@ -24,7 +24,7 @@ _RECORD = Fields(  # what `DataRecord.to_json` writes
     {
         "reader": _NAME,
         "folder": _PATH,
-        "files": Each(Fields({"name": _PATH, "sha256": _NAME, "pictures": nullable(_COUNT)}, closed=True), 1),
+        "files": Each(Fields({"name": _PATH, "sha256": _NAME, "pictures": nullable(_COUNT)}, closed=True)),
         "shape": Each(Whole(1), 1),
         "columns": _SEVERAL,
         "targets": _SEVERAL,

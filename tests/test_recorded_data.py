@@ -279,7 +279,7 @@ def test_damaged_records_are_refused(tmp_path: Path) -> None:
     _, run, _ = start(tmp_path, KINDS["csv"])
     settings = json.loads((run / "run.json").read_text())
     damages: dict[str, Callable[[dict[str, object]], object]] = {
-        "data.record.files": lambda data: data["record"].update(files=[]),  # type: ignore[attr-defined]
+        "data.record.files[0]": lambda data: data["record"].update(files=[3]),  # type: ignore[attr-defined]
         "data.record.scaling.divisor[0]": lambda data: data["record"]["scaling"].update(divisor=["x"]),  # type: ignore[index]
         "data.record.scaling has 2 offsets": lambda data: data["record"]["scaling"].update(offset=[0, 0]),  # type: ignore[index]
         "data.moved": lambda data: data.update(moved=3),

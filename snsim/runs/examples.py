@@ -125,8 +125,10 @@ def _own_examples(
     """Read a user's own files: those of a description below its folder, those of the command line anywhere."""
     if options.moved is not None:
         reader = own.reader if record is None else record.reader
+        if not reader:  # the command line named a path, and nothing was recorded of it
+            return read_path(options.moved, own.options, own.reader, options.fold)
         of_folder = READERS.get(reader).of_folder
-        names = own.files if record is None else [file.name for file in record.files]
+        names = own.files if record is None or not record.files else [file.name for file in record.files]
         files = [options.moved] if of_folder else _files_in(options.moved, names)
         return read_own(reader, files, options_for(reader, own.options, own.reader), options.fold, span)
     if own.anywhere:
@@ -145,7 +147,8 @@ def _files_in(moved: Path, names: Sequence[str]) -> list[Path]:
         return [moved]
     folder, files = folder_of(moved), []
     for name in names:
-        file = next((place for place in (folder / name, folder / Path(name).name) if is_file(place)), None)
+        places = [folder / Path(name).name] if os.path.isabs(name) else [folder / name, folder / Path(name).name]
+        file = next((place for place in places if is_file(place)), None)
         if file is None:
             raise fail(
                 f'--data {shown(moved)}: there is no file "{shown(Path(name).name)}" in {shown(folder)}',
