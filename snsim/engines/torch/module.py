@@ -227,7 +227,7 @@ class LayerModule(nn.Module):
     def __init__(self, stage: Stage, plan: Plan, dtype: torch.dtype):
         super().__init__()
         self.f = compile_expressions([stage.f])
-        self.declared = None if _autograd_suffices(stage) else compile_expressions([stage.f, stage.df, stage.ddf])
+        self.declared = None if autograd_suffices(stage) else compile_expressions([stage.f, stage.df, stage.ddf])
         self.has_bias = stage.bias is not None
         if stage.bias is not None and stage.bias_index is not None:
             self.bias = nn.Parameter(torch.zeros(plan.parameters[stage.bias].shape, dtype=dtype))
@@ -251,7 +251,7 @@ class LayerModule(nn.Module):
         return value if isinstance(value, Tensor) else torch.full_like(sums, value)
 
 
-def _autograd_suffices(stage: Stage) -> bool:
+def autograd_suffices(stage: Stage) -> bool:
     """Return whether autograd finds df from f.
 
     It does not where another derivative is declared, nor where the branch of an `if` that is not taken may be infinite
