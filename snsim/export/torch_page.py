@@ -361,7 +361,10 @@ class _NetWriter:
         states = []
         for stage in self.plan.stages:
             local, layer = self._locals[stage.layer], f"self.{self._modules[stage.name]}"
-            lines += [f"{local}_a = {layer}.biased({self._sums(stage)}, {layer}.bias)", f"{local} = {layer}.f({local}_a)"]
+            lines += [
+                f"{local}_a = {layer}.biased({self._sums(stage)}, {layer}.bias)",
+                f"{local} = {layer}.f({local}_a)",
+            ]
             states.append(local)
         if full:
             lines += [f"slopes = torch.autograd.grad(self.cost({last}.flatten(1), d), [{', '.join(states)}])"]
@@ -391,7 +394,10 @@ class _NetWriter:
             lines.append(f"{local}_q = ({local} * {local}).detach() + slope * slope * (s - s.detach())")
         cost = training.cost
         if cost.dde is None:
-            lines += [f"p = torch.softmax({last}.detach().flatten(1), 1)", "second = p * (1 - p) * d.sum(1, keepdim=True)"]
+            lines += [
+                f"p = torch.softmax({last}.detach().flatten(1), 1)",
+                "second = p * (1 - p) * d.sum(1, keepdim=True)",
+            ]
         else:
             names = {"x": "x", "d": "d", "n": str(self.plan.output_units)}
             used, (dde,) = expression_lines([cost.dde], {"x", "d"}, self.dtype, names)
@@ -436,7 +442,9 @@ class _NetWriter:
 # ---- The training ------------------------------------------------------------------------------------------------
 
 
-def _training_text(subject: Subject, training: Training, writer: _NetWriter, data: Mapping[str, np.ndarray]) -> list[str]:
+def _training_text(
+    subject: Subject, training: Training, writer: _NetWriter, data: Mapping[str, np.ndarray]
+) -> list[str]:
     stage = training.stages[0]
     criterion, numbers = training.criterion
     if criterion == "sgn" and not any(numbers):
@@ -496,7 +504,9 @@ def _rule_text(stage: TrainingStage, writer: _NetWriter) -> list[str]:
             texts = ["new_" + local[t] for t, _ in live]
         for (target, e), text in zip(live, texts):
             if target == "w" or target in kept:
-                body.append(f"{local[target]}.copy_({text})" if e.variables() & tensors else f"{local[target]}.fill_({text})")
+                body.append(
+                    f"{local[target]}.copy_({text})" if e.variables() & tensors else f"{local[target]}.fill_({text})"
+                )
             else:
                 body.append(f"{local[target]} = {text}")
     arguments = ["net", *(["rates"] if "rate" in mentioned else []), *(["curvature"] if rule.curvature else [])]
@@ -622,7 +632,10 @@ def _main_text(subject: Subject, training: Training, stage: TrainingStage, data:
         noise = _value_text(stage.input_noise, stage.passes)
         inner.append(f"x = x + ({noise}) * torch.randn_like(x)")
     divided = " / len(x)" if stage.batch_mean and batch > 1 else ""
-    inner += ["net.zero_grad()", f"(net.cost(net(x), d){divided}).backward()" if divided else "net.cost(net(x), d).backward()"]
+    inner += [
+        "net.zero_grad()",
+        f"(net.cost(net(x), d){divided}).backward()" if divided else "net.cost(net(x), d).backward()",
+    ]
     if stage.rule.curvature:
         step.append("h")
         if not held:
@@ -777,5 +790,3 @@ def _numbers_text(numbers: np.ndarray) -> str:
 def _plain(text: str) -> str:
     """Return a text that cannot end a docstring."""
     return re.sub(r"[^\w .,:;()+*/=<>'-]", "_", text)
-
-
