@@ -41,8 +41,10 @@ RARE = """
   (connect input a (mask 3 3) (border 1 wrap)) (connect a b (local 2 2) (step 2) (table half))
   (connect b c (pairs (0 0) (1 1) (2 2) (3 3) (4 0) (5 1) (6 2) (7 3))) (connect c output (full))
   (connect input output (full) (scale 0.5)))
-(train rare (data (examples INPUTS TARGETS)) (update newton (alpha (linear 0 0.5)) (decay 0.01) (mu 0.1))
-  (cost huber) (epsilon 0.02) (epsi-sqrt 0.2 a) (epsi-inv (steps (0.3 2) (0.1)) (bias output)) (order shuffled) (batch 3 mean) (passes 3))
+(train rare (data (examples INPUTS TARGETS)) (cost huber)
+  (update newton (alpha (linear 0 0.5)) (decay 0.01) (mu 0.1))
+  (epsilon 0.02) (epsi-sqrt 0.2 a) (epsi-inv (steps (0.3 2) (0.1)) (bias output))
+  (order shuffled) (batch 3 mean) (passes 3))
 (net stepped (like rare) (layer b (nlf steep)))
 (train stepped (like rare) (net stepped) (update sgd (alpha 0.5)) (correct quadrant))
 (net gains (like rare) (connect c output (weight-norm)) (connect a b (weight-norm)))
@@ -219,8 +221,8 @@ def test_a_net_without_data_is_exported_for_what_it_is(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SNSIM_DATA", str(tmp_path))
     monkeypatch.setenv("SNSIM_CACHE", str(tmp_path / "cache"))
-    text = "(net n (layer input 2) (layer output 1) (connect input output (full)))\n(train n (data zipcode) (epsilon 0.1) (passes 1))"
-    (tmp_path / "n.sn").write_text(text.replace("2)", "256)").replace("output 1)", "output 10)"))
+    net = "(net n (layer input 256) (layer output 10) (connect input output (full)))"
+    (tmp_path / "n.sn").write_text(net + "(train n (data zipcode) (epsilon 0.1) (passes 1))")
     assert main(["export", "n.sn", "--to", "torch", "--offline"]) == 0
     told = capsys.readouterr()
     assert "the page does not train: its data were not found" in told.err and "random inputs" in told.out

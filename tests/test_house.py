@@ -266,6 +266,9 @@ KEPT_FOR = {
     "pygls": {"editor/server.py"},
     "lsprotocol": {"editor/server.py"},
     "IPython": {"prompt/notebook.py"},
+    "onnx": {"export/graph.py"},
+    "onnxruntime": {"export/graph.py"},
+    "onnxscript": {"export/graph.py"},
 }
 
 # What must be imported inside the function that needs it, never when a module starts.
@@ -275,6 +278,7 @@ LAZY: dict[str, set[str]] = {
         "comparison/match_parameters.py",
         "comparison/torch_side.py",
         "comparison/torch_hooks.py",
+        "export/graph.py",
         "export/writing.py",
     },
     "rich": set(),
@@ -289,6 +293,9 @@ LAZY: dict[str, set[str]] = {
     "pygls": {"editor/server.py"},
     "lsprotocol": {"editor/server.py"},
     "IPython": set(),
+    "onnx": set(),
+    "onnxruntime": set(),
+    "onnxscript": set(),
 }
 
 MOST_FLOORS = 12

@@ -17,7 +17,7 @@ from snsim.escaping import for_line
 if TYPE_CHECKING:
     from snsim.export.subject import Subject
 
-_SUFFIXES = {"torch": ".py"}
+_SUFFIXES = {"torch": ".py", "onnx": ".onnx", "pt2": ".pt2"}
 
 
 @click.command()
@@ -32,11 +32,13 @@ _SUFFIXES = {"torch": ".py"}
 @click.option("--offline", is_flag=True, help="Never download data.")
 @memory_option
 def export(source: str, form: str, output: Path | None, **options: Any) -> None:
-    """Write the net of a run, or of a file with its initial weights, in a form that needs no snsim.
+    r"""Write the net of a run, or of a file with its initial weights, in a form that needs no snsim.
 
     \b
     torch   one page of plain PyTorch: net, cost, update rule, and a main() that trains it on the same
             data. Beside it NAME.pt, the weights of a run, and NAME-data.pt, patterns and initial weights.
+    onnx    a model for ONNX Runtime and others (pip install "snsim[onnx]")
+    pt2     a program that torch.export.load reads
 
     The export is run at once on the test patterns beside the engine; the largest difference is printed, and the
     command fails if it is more than rounding.
@@ -50,8 +52,10 @@ def export(source: str, form: str, output: Path | None, **options: Any) -> None:
     if path.suffix != _SUFFIXES[form]:
         raise WrongUseError(f"-o {path} does not end in {_SUFFIXES[form]}", f"write -o {path.stem}{_SUFFIXES[form]}")
     with needing("torch", what=f"snsim export --to {form}"):
-        from snsim.export import writing
-    done = writing.export_torch(subject, path)
+        from snsim.export.graph import export_onnx, export_pt2
+        from snsim.export.writing import export_torch
+    write = {"torch": export_torch, "onnx": export_onnx, "pt2": export_pt2}[form]
+    done = write(subject, path)
     for note in done.notes:
         echo(for_line(note), err=True)
     for file in done.files:

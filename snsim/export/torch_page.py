@@ -17,6 +17,7 @@ from snsim.export.subject import Subject
 from snsim.export.torch_expressions import expression_lines
 from snsim.network.expressions import Expression, number, substitute
 from snsim.network.expressions import number_text as number_of
+from snsim.network.net import Parameter
 from snsim.network.wiring import BORDER, Dense, Frames, Normalization, Windows
 from snsim.training.initial import CURVATURE, NOISE, ORDER, stream_generator
 from snsim.training.loop import presentation_order
@@ -370,7 +371,6 @@ class _NetWriter:
             lines += [f"slopes = torch.autograd.grad(self.cost({last}.flatten(1), d), [{', '.join(states)}])"]
         lines += ["v = {name: (w * w).detach().requires_grad_() for name, w in self.named_parameters()}", "bent = 0.0"]
         lines += [f"{self._locals[0]}_q = {self._locals[0]} * {self._locals[0]}"]
-        lines = lines if full else [*lines]
         for k, stage in enumerate(self.plan.stages):
             local, layer = self._locals[stage.layer], f"self.{self._modules[stage.name]}"
             terms = []
@@ -414,9 +414,9 @@ class _NetWriter:
             "    def curvature(self, x, d):",
             f'        """{about} (Becker and LeCun 1988; LeCun et al. 1989), summed over the patterns.',
             "",
-            "        Second derivatives go back as first ones do, with states, weights and slopes squared. So each layer",
-            "        gets a twin: its value is the state squared, its derivative that of the sums of squares `s` times the",
-            "        slope of the non-linearity squared. One step of autograd through the twins gives all of them.",
+            "        They go back as first derivatives do, with states, weights and slopes squared. So each layer has a",
+            "        twin: its value is the state squared; its derivative by the sums of squares `s` is the slope of the",
+            "        non-linearity squared. One step of autograd through the twins gives the second derivatives.",
             '        """',
             *_indented(lines, 8),
         ]
@@ -552,11 +552,8 @@ def _value_text(value: Value, passes: int) -> str:
     return f"({steps})[number - 1]"
 
 
-def _rate_text(stage: TrainingStage, parameter: object, counting: str) -> str | None:
+def _rate_text(stage: TrainingStage, parameter: Parameter, counting: str) -> str | None:
     """Return the rate of a parameter in pass `number`; None if its weights have different ones."""
-    from snsim.network.net import Parameter
-
-    assert isinstance(parameter, Parameter)
     if "rate" not in stage.rule.mentions:
         return ""
     scoped = StatementsByScope(stage.rates).most_specific(parameter)

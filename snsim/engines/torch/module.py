@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -356,7 +357,7 @@ class SnModule(nn.Module):
 
     def _rows(self, x: Tensor) -> tuple[Tensor, bool]:
         """Return the patterns as (patterns, units), and whether x is a single one. SnError for another shape."""
-        units, rank = int(np.prod(self.input_shape)), len(self.input_shape)
+        units, rank = prod(self.input_shape), len(self.input_shape)
         shaped, in_a_row = _ends_with(x, self.input_shape), _ends_with(x, (units,))
         single = (shaped and x.dim() == rank) or (in_a_row and x.dim() == 1)
         if not (single or (shaped and x.dim() == rank + 1) or (in_a_row and x.dim() == 2)):
