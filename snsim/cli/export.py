@@ -17,13 +17,14 @@ from snsim.escaping import for_line
 if TYPE_CHECKING:
     from snsim.export.subject import Subject
 
-_SUFFIXES = {"torch": ".py", "onnx": ".onnx", "pt2": ".pt2"}
+_SUFFIXES = {"torch": ".py", "onnx": ".onnx", "pt2": ".pt2", "object": ""}
 
 
 @click.command()
 @click.argument("source", metavar="RUN|FILE.sn")
 @click.option("--to", "form", type=click.Choice(list(_SUFFIXES)), required=True, help="What is written.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="PATH", help="Where. [default: NAME here]")
+@click.option("--target", metavar="TRIPLE", help="Machine of object code. [default: this one]")
 @click.option("--training", metavar="NAME", help="Training, or net, if FILE.sn declares several.")
 @click.option("--dtype", type=click.Choice(["float64", "float32"]), help="Type of a net of a file. [default: float32]")
 @click.option("--data", "data", multiple=True, metavar="NAME", help="Data set of a file; repeat by preference.")
@@ -31,7 +32,7 @@ _SUFFIXES = {"torch": ".py", "onnx": ".onnx", "pt2": ".pt2"}
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @click.option("--offline", is_flag=True, help="Never download data.")
 @memory_option
-def export(source: str, form: str, output: Path | None, **options: Any) -> None:
+def export(source: str, form: str, output: Path | None, target: str | None, **options: Any) -> None:
     r"""Write the net of a run, or of a file with its initial weights, in a form that needs no snsim.
 
     \b
@@ -39,23 +40,30 @@ def export(source: str, form: str, output: Path | None, **options: Any) -> None:
             data. Beside it NAME.pt, the weights of a run, and NAME-data.pt, patterns and initial weights.
     onnx    a model for ONNX Runtime and others (pip install "snsim[onnx]")
     pt2     a program that torch.export.load reads
+    object  a folder with object code of the forward pass, a C header, the weights and an example in C
 
     The export is run at once on the test patterns beside the engine; the largest difference is printed, and the
     command fails if it is more than rounding.
     """
+    if target is not None and form != "object":
+        raise WrongUseError(f"--target is for object code, not for {form}", "write --to object, or leave it out")
     subject = _subject(source, options)
     from snsim.optional_packages import needing
     from snsim.run_folder import folder_name
 
     stem = folder_name(subject.name).lstrip("-.") or "net"
     path = output or Path(stem + _SUFFIXES[form])
-    if path.suffix != _SUFFIXES[form]:
+    if form != "object" and path.suffix != _SUFFIXES[form]:
         raise WrongUseError(f"-o {path} does not end in {_SUFFIXES[form]}", f"write -o {path.stem}{_SUFFIXES[form]}")
-    with needing("torch", what=f"snsim export --to {form}"):
-        from snsim.export.graph import export_onnx, export_pt2
-        from snsim.export.writing import export_torch
-    write = {"torch": export_torch, "onnx": export_onnx, "pt2": export_pt2}[form]
-    done = write(subject, path)
+    if form == "object":
+        from snsim.export.c_object import export_object
+
+        done = export_object(subject, path, target)
+    else:
+        with needing("torch", what=f"snsim export --to {form}"):
+            from snsim.export.graph import export_onnx, export_pt2
+            from snsim.export.writing import export_torch
+        done = {"torch": export_torch, "onnx": export_onnx, "pt2": export_pt2}[form](subject, path)
     for note in done.notes:
         echo(for_line(note), err=True)
     for file in done.files:

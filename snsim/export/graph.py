@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from snsim.engines.torch.module import SnModule, build_module
 from snsim.errors import fail
-from snsim.export.subject import Subject, check_difference
-from snsim.export.writing import Exported, write_file
+from snsim.export.subject import Exported, Subject, check_difference, write_file
 from snsim.optional_packages import needing
 
 

@@ -1,4 +1,4 @@
-"""What is exported: a net with its weights, and the patterns on which each export is checked."""
+"""What is exported: a net with its weights, and the patterns on which each export is checked before it is written."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from snsim.errors import SnError, fail
 from snsim.network.expressions import variable
 from snsim.network.net import Net
 from snsim.program import Program
+from snsim.protected_files import refuse_protected_file, write_output
 from snsim.registry import suggest
 from snsim.runs.examples import examples_of, initial_file
 from snsim.runs.opened_run import OpenedRun
@@ -28,7 +29,7 @@ from snsim.training.spec import Training
 # The largest difference from the engine, as a part of the largest output, that an export may have.
 TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
 _MOST_CHECKED = 2007  # patterns that an export is checked on
-_NO_COST = Cost("none", variable("x"), variable("x"), variable("x"))
+NO_COST = Cost("none", variable("x"), variable("x"), variable("x"))
 _NO_RULE = UpdateRule("none", (), (), ((("w", variable("w")),),))
 
 
@@ -93,7 +94,7 @@ class Subject:
         from snsim import engines
 
         if self.training is None:
-            engine = engines.build("reference", self.plan, _NO_COST, _NO_RULE, self.dtype, {})
+            engine = engines.build("reference", self.plan, NO_COST, _NO_RULE, self.dtype, {})
         else:
             names = preferred_engines(self.training)
             engine = _first_that_builds(self.training, names, self.dtype)
@@ -207,3 +208,26 @@ def check_difference(subject: Subject, outputs: np.ndarray, what: str) -> float:
             hint="do not use this export; please report it with the description of the net",
         )
     return difference
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: the files, sentences about them, and the largest difference from the engine."""
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+    difference: float | None
+    checked_on: str
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file, and its folder if there is none. SnError if it cannot be written."""
+    refuse_protected_file(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_output(path, content)
+    except OSError as problem:
+        raise fail(
+            f"{path} cannot be written: {problem.strerror or problem}",
+            hint="give the name of a file in a folder that you may write to, with -o",
+        ) from None

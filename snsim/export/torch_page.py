@@ -414,9 +414,9 @@ class _NetWriter:
             "    def curvature(self, x, d):",
             f'        """{about} (Becker and LeCun 1988; LeCun et al. 1989), summed over the patterns.',
             "",
-            "        They go back as first derivatives do, with states, weights and slopes squared. So each layer has a",
-            "        twin: its value is the state squared; its derivative by the sums of squares `s` is the slope of the",
-            "        non-linearity squared. One step of autograd through the twins gives the second derivatives.",
+            "        They go back as first derivatives do, with states, weights and slopes squared. So each layer",
+            "        has a twin: its value is the state squared, its derivative by the sums of squares `s` the slope of",
+            "        the non-linearity squared. One step of autograd through the twins gives them all.",
             '        """',
             *_indented(lines, 8),
         ]

@@ -5,40 +5,14 @@ from __future__ import annotations
 import io
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from snsim.errors import fail
-from snsim.export.subject import Subject, check_difference
+from snsim.export.subject import Exported, Subject, check_difference, write_file
 from snsim.export.torch_page import torch_page
-from snsim.protected_files import refuse_protected_file, write_output
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What was written: the files, sentences about them, and the largest difference from the engine."""
-
-    files: tuple[Path, ...]
-    notes: tuple[str, ...]
-    difference: float | None
-    checked_on: str
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file, and its folder if there is none. SnError if it cannot be written."""
-    refuse_protected_file(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_output(path, content)
-    except OSError as problem:
-        raise fail(
-            f"{path} cannot be written: {problem.strerror or problem}",
-            hint="give the name of a file in a folder that you may write to, with -o",
-        ) from None
 
 
 def tensor_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
