@@ -1,5 +1,6 @@
 """`snsim export --to torch`: the page learns as the engines do, and needs nothing but PyTorch."""
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -229,11 +230,40 @@ def test_a_net_without_data_is_exported_for_what_it_is(tmp_path, monkeypatch, ca
     assert "main" not in (tmp_path / "n.py").read_text()
 
 
-def test_names_of_a_net_cannot_leave_the_page(tmp_path):
-    """A layer may have any name; the page is still Python, and runs nothing but itself."""
-    names = ["class", "x", "torch", "forward", "1a", "a-b", "a+b", "cost", "len", "training"]
-    layers = " ".join(f"(layer {name} 2)" for name in names)
-    joins = " ".join(f"(connect {a} {b} (full))" for a, b in zip(["input", *names], [*names, "output"]))
-    (tmp_path / "n.sn").write_text(f"(net n (layer input 2) {layers} (layer output 1) {joins})")
-    subject = subject_of_program(read_program(tmp_path / "n.sn"), None, OPTIONS, print)
-    assert export_torch(subject, tmp_path / "page.py").difference < 1e-12
+HOSTILE = """
+(define-nlf |{0}| (x) (tanh x))
+(define-cost |{1}| (x d) (* 0.5 (** (- x d) 2)))
+(define-update |{2}| ((|{3}| 0.5)) (|{4}| |{5}| t1 new_t1) (setq |{4}| (* 0.5 (+ |{4}| h)) |{5}| (* 0.5 (+ |{5}| g)))
+  (setq t1 (+ t1 g) new_t1 (+ new_t1 t1))
+  (setq w (- w (* rate |{3}| (/ |{5}| (+ 1 |{4}| (abs t1) (abs new_t1)))))))
+(net |{6}| (default (nlf |{0}|)) (layer |{7}| 2) (layer |{8}| 2) (layer |{9}| 2) (layer |{10}| 1)
+  (connect |{7}| |{8}| (full)) (connect |{8}| |{9}| (full)) (connect |{9}| |{10}| (full)))
+(train |{11}| (net |{6}|) (data (examples [[0 1] [1 0] [1 1]] [[1] [0.5] [-1]])) (cost |{1}|)
+  (update |{2}| (|{3}| (linear 0.5 0.1))) (epsilon 0.1) (correct quadrant) (passes 2))
+"""
+WORDS = {
+    "python": ["class", "x2", "torch", "name", "rate_", "w_", "forward", "1a", "len", "self", "tanh_slope", "main"],
+    "clashes": ["tanh2", "lambda", "sum", "v", "a+b", "a-b", "n", "h1", "h1_a", "h1_q", "h1+", "print"],
+    "quotes": ['"""', "'''", "#{", "o[", "(exit)", "*/", "__import__", "a.b", "s;t", "a\u00e9", "\uff45val", "\u2126"],
+}
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_names_cannot_leave_the_page(words, tmp_path):
+    """Whatever things are called, the page trains alike, and calls nothing but PyTorch, itself and a few built-ins."""
+    pages, misses = {}, []
+    for kind, names in (("plain", [f"plain{k}" for k in range(12)]), ("hostile", words)):
+        (tmp_path / f"{kind}.sn").write_text(HOSTILE.format(*names), encoding="utf-8")
+        subject = subject_of_program(read_program(tmp_path / f"{kind}.sn"), None, OPTIONS, print)
+        assert export_torch(subject, tmp_path / f"{kind}.py").difference < 1e-12
+        misses.append(run_page(tmp_path / f"{kind}.py", 2))
+        pages[kind] = ast.parse((tmp_path / f"{kind}.py").read_text(encoding="utf-8"))
+    assert misses[0] == misses[1] and len(misses[0]) == 2
+    plain, hostile = ([type(node) for node in ast.walk(page)] for page in pages.values())
+    assert plain == hostile
+    plain, hostile = (
+        {node.func.id for node in ast.walk(page) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        - {node.name for node in ast.walk(page) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        for page in pages.values()
+    )
+    assert plain == hostile

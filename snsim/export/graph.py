@@ -39,7 +39,7 @@ def _net(subject: Subject) -> SnModule:
     net = build_module(subject.plan, getattr(torch, subject.dtype))
     dtype = np.dtype(subject.dtype)
     net.load_weights({name: np.array(values, dtype) for name, values in subject.weights.items()})
-    return net.eval()
+    return net.train(False)
 
 
 def _program(subject: Subject) -> torch.export.ExportedProgram:

@@ -34,6 +34,9 @@ class _Writer:
     def __init__(self, tensors: Collection[str], dtype: str, names: dict[str, str]):
         self.lines: list[str] = []
         self._tensors, self._dtype, self._names = tensors, dtype, names
+        self._prefix = "t"  # of the steps that have a name
+        while any(name.startswith(self._prefix) and name[len(self._prefix) :].isdigit() for name in names.values()):
+            self._prefix += "_"
         self._texts: list[tuple[str, int]] = []  # and how tightly the text binds
         self._like: list[str | None] = []  # a tensor of the type of this step; None for a plain number
         self._truth: list[bool] = []
@@ -51,7 +54,7 @@ class _Writer:
         else:
             text, binds = self._operation(op, args, like is not None)
         if uses > 1 and args and not truth:
-            local = f"t{len(self.lines) + 1}"
+            local = f"{self._prefix}{len(self.lines) + 1}"
             self.lines.append(f"{local} = {text}")
             text, binds, like = local, _ATOM, local if like else None
         self._texts.append((text, binds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -50,6 +51,7 @@ def torch_page(subject: Subject, stem: str) -> TorchPage:
     left_out = _why_not_trained(subject)
     training = None if left_out else subject.training
     body = writer.net_class(training)
+    stem = _plain(stem)
     head = [f'"""{_plain(subject.name)}, from {_plain(subject.origin)}: plain PyTorch, written by snsim.', ""]
     data: dict[str, np.ndarray] = {}
     train: list[str] = []
@@ -62,7 +64,7 @@ def torch_page(subject: Subject, stem: str) -> TorchPage:
             f"`python {stem}.py 1` makes one pass."
         ]
     elif subject.training is not None:
-        head += [f"This page does not train: {left_out}."]
+        head += [f"This page does not train: {_plain(left_out or '')}."]
     if subject.trained:
         head += [f'Trained weights: `net.load_state_dict(torch.load("{stem}.pt", weights_only=True))`.']
     elif training is None:
@@ -130,17 +132,24 @@ class _NetWriter:
             module = self._modules[stage.name] = self._attribute(stage.name)
             if stage.bias is not None:
                 self.names[stage.bias] = f"{module}.bias"
-        self._locals = {0: _variable(re.sub(r"\W", "_", plan.layer_names[0]))}
-        self._locals |= {stage.layer: _variable(self._modules[stage.name]) for stage in plan.stages}
+        self._used: set[str] = set()  # names of the variables in the methods of the net
+        self._locals = {0: self._local(_identifier(plan.layer_names[0]))}
+        self._locals |= {stage.layer: self._local(self._modules[stage.name]) for stage in plan.stages}
         self.shapes = {0: _shape(plan.input_shape, False)}
         for stage in plan.stages:
             only_frames = bool(stage.links) and all(isinstance(link.structure, Frames) for link in stage.links)
             self.shapes[stage.layer] = _shape(stage.shape, only_frames)
 
+    def _local(self, name: str) -> str:
+        """Return a name for the states of a layer; its sums and squares have the same name with an ending."""
+        name = _variable(name)
+        while self._used & {name, f"{name}_a", f"{name}_q"}:
+            name += "_"
+        self._used |= {name, f"{name}_a", f"{name}_q"}
+        return name
+
     def _attribute(self, name: str) -> str:
-        attribute = re.sub(r"\W", "_", name)
-        if not attribute.isidentifier():
-            attribute = f"n{attribute}"
+        attribute = _identifier(name)
         while attribute in self._taken or attribute in _MODULE_NAMES or keyword.iskeyword(attribute):
             attribute += "_"
         self._taken.add(attribute)
@@ -153,9 +162,8 @@ class _NetWriter:
         if key not in self._function_of:
             nlf = self.plan.net.layer(stage.name).nlf
             stated = "nlf" if nlf is None else nlf.name.split()[0].strip("(")
-            name = _variable(re.sub(r"\W", "_", stated) or "nlf")
-            name = name if name.isidentifier() else f"nlf_{name}"
-            while name in self._functions or name in _PAGE_NAMES:
+            name = _variable(_identifier(stated))
+            while name in self._functions or {name, f"{name}_slope"} & self._used:
                 name += "_"
             self._function_of[key] = name
             self._functions[name] = self._nlf_text(name, stage)
@@ -415,8 +423,8 @@ class _NetWriter:
             f'        """{about} (Becker and LeCun 1988; LeCun et al. 1989), summed over the patterns.',
             "",
             "        They go back as first derivatives do, with states, weights and slopes squared. So each layer",
-            "        has a twin: its value is the state squared, its derivative by the sums of squares `s` the slope of",
-            "        the non-linearity squared. One step of autograd through the twins gives them all.",
+            "        has a twin: its value is the state squared, its derivative by the sums of squares `s` is the",
+            "        slope of the non-linearity squared. One step of autograd through the twins gives them all.",
             '        """',
             *_indented(lines, 8),
         ]
@@ -486,7 +494,12 @@ def _rule_text(stage: TrainingStage, writer: _NetWriter) -> list[str]:
     mentioned = {v for group in groups for _, e in group for v in e.variables()}
     scheduled = [name for name in stage.options if name not in constants and name in mentioned]
     kept = _states_kept(groups, rule.states)
-    names = {name: _variable(re.sub(r"\W", "_", name)) for name in (*rule.states, *scheduled)}
+    names: dict[str, str] = {}
+    for name in (*rule.states, *scheduled):
+        text = _variable(_identifier(name))
+        while text in names.values():
+            text += "_"
+        names[name] = text
     names |= {"h-full": "h", "h": "h", "g": "g", "w": "w", "n": "n", "rate": "rate"}
     tensors = {"w", "g", "h", "h-full", *rule.states}
     body: list[str] = []
@@ -500,8 +513,11 @@ def _rule_text(stage: TrainingStage, writer: _NetWriter) -> list[str]:
         lines, texts = expression_lines([e for _, e in live], tensors, writer.dtype, local)
         body += lines
         if len(live) > 1:
-            body.append(f"{', '.join('new_' + local[t] for t, _ in live)} = {', '.join(texts)}")
-            texts = ["new_" + local[t] for t, _ in live]
+            new = "new_"
+            while any(f"{new}{name}" in local.values() for name in local.values()):
+                new = f"_{new}"
+            body.append(f"{', '.join(new + local[t] for t, _ in live)} = {', '.join(texts)}")
+            texts = [new + local[t] for t, _ in live]
         for (target, e), text in zip(live, texts):
             if target == "w" or target in kept:
                 body.append(
@@ -740,9 +756,16 @@ _MODULE_NAMES = {
 }
 
 
+def _identifier(name: str) -> str:
+    """Return a name of the language as an identifier of Python."""
+    text = unicodedata.normalize("NFKC", re.sub(r"\W", "_", name))  # Python reads names in this form
+    text = re.sub(r"\W", "_", text)
+    mangled = text.startswith("__")  # a class gives such a name another one
+    return text if text.isidentifier() and not mangled else f"n{text}"
+
+
 def _variable(name: str) -> str:
-    """Return a name of a local variable that means nothing else on the page."""
-    name = name if name.isidentifier() else f"n{name}"
+    """Return a name of a variable that means nothing else on the page, for an identifier."""
     return f"{name}_" if name in _PAGE_NAMES or keyword.iskeyword(name) else name
 
 

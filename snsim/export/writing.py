@@ -46,8 +46,8 @@ def export_torch(subject: Subject, path: Path) -> Exported:
 
 
 def _load_page(text: str, path: Path) -> Any:
-    """Return the net of a page that was just written."""
+    """Return the net of a page that was just written. No name of a description reaches it but as an identifier."""
     page = types.ModuleType("page")
     page.__file__ = str(path)
     exec(compile(text, str(path), "exec"), page.__dict__)
-    return page.__dict__["Net"]().eval()
+    return page.__dict__["Net"]().train(False)
