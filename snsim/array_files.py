@@ -64,15 +64,24 @@ class Header:
 
 
 class ArrayFile:
-    """An open file of arrays: the `headers` by name, and `read`, which returns the array with a name."""
+    """An open file of arrays: the `headers` by name, and `read`, which returns the array with a name.
+
+    `refused` has the names of arrays that are passed over, with the reasons, where the file was opened so.
+    """
 
     def __init__(
-        self, path: Path, headers: Mapping[str, Header], metadata: Mapping[str, str], read: Callable[[str], np.ndarray]
+        self,
+        path: Path,
+        headers: Mapping[str, Header],
+        metadata: Mapping[str, str],
+        read: Callable[[str], np.ndarray],
+        refused: Mapping[str, str] | None = None,
     ):
         self.path = path
         self.headers = headers
         self.metadata = metadata
         self.read = read
+        self.refused = refused or {}
 
 
 class _DamageError(Exception):
@@ -83,20 +92,30 @@ class _DamageError(Exception):
         self.hint = hint
 
 
+class _OtherTypeError(_DamageError):
+    """An array whose type is not one of plain numbers."""
+
+
 @contextmanager
 def open_arrays(
-    path: Path, most: int, span: Span | None = None, what: str = "a file of arrays", hint: str = _AGAIN
+    path: Path,
+    most: int,
+    span: Span | None = None,
+    what: str = "a file of arrays",
+    hint: str = _AGAIN,
+    with_texts: bool = False,
 ) -> Iterator[ArrayFile]:
     """Open an npz or safetensors file of at most `most` bytes. SnError, at `span`, if it is missing or damaged.
 
-    `hint` is the remedy for a file that is missing or too large.
+    `hint` is the remedy for a file that is missing or too large. `with_texts`: arrays of texts are read too, and
+    arrays of other types are passed over.
     """
     with open_file(path, most, span, hint, what) as file, _as_faults(path, span):
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         start = file.read(8)
         if start[:2] == _ZIP_MAGIC:
-            yield _open_npz(path, file, size, span)
+            yield _open_npz(path, file, size, span, with_texts)
         elif start[:6] == _NPY_MAGIC:
             raise _DamageError("it is one array without a name (npy)", "give it a name: numpy.savez(FILE, NAME=...)")
         else:
@@ -152,7 +171,7 @@ def _sized(header: Header) -> str:
 _NPY_ENTRY = re.compile(r"""(?:'([^']*)'|"([^"]*)"):(?:'([^']*)'|"([^"]*)"|(True|False)|\(([\d,L]*)\))(?:,|$)""")
 
 
-def _read_npy_header(file: IO[bytes]) -> tuple[Header, int]:
+def _read_npy_header(file: IO[bytes], with_texts: bool = False) -> tuple[Header, int]:
     """Read the header of an npy file. Return it and the offset of the first element in bytes.
 
     NumPy's own reader allocates memory for any length that a header claims, and parses it as Python.
@@ -169,10 +188,10 @@ def _read_npy_header(file: IO[bytes]) -> tuple[Header, int]:
     text = file.read(length)
     if len(text) < length:
         raise _DamageError(f"it ends in the header of an array, after {len(text)} of {length} bytes")
-    return _parse_npy_header(text.decode("latin-1")), 8 + width + length
+    return _parse_npy_header(text.decode("latin-1"), with_texts), 8 + width + length
 
 
-def _parse_npy_header(text: str) -> Header:
+def _parse_npy_header(text: str, with_texts: bool) -> Header:
     inside = re.sub(r"\s+", "", text)
     values: dict[str, str | bool | tuple[int, ...]] = {}
     if inside.startswith("{") and inside.endswith("}"):
@@ -191,9 +210,10 @@ def _parse_npy_header(text: str) -> Header:
     descr, by_columns, shape = values.get("descr"), values.get("fortran_order"), values.get("shape")
     if len(values) != 3 or not isinstance(by_columns, bool) or not isinstance(shape, tuple):
         raise _DamageError("the header of an array does not state type, order and shape of plain numbers")
-    if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?(?:f[248]|[iu][1248]|b1|\?)", descr):
+    is_text = with_texts and isinstance(descr, str) and re.fullmatch(r"[<>=]?U[0-9]{1,4}", descr)
+    if not isinstance(descr, str) or not (is_text or re.fullmatch(r"[<>|=]?(?:f[248]|[iu][1248]|b1|\?)", descr)):
         objects = ": it has objects of Python, which are never read" if str(descr).endswith("O") else ""
-        raise _DamageError(
+        raise _OtherTypeError(
             f'an array has the type "{shown(str(descr)[:20])}", which is not one of plain numbers{objects}',
             "give numbers: array.astype('float32')",
         )
@@ -219,11 +239,12 @@ _ZIP_ERRORS = (
 )  # zipfile raises any of these for a damaged file
 
 
-def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> ArrayFile:
+def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None, with_texts: bool) -> ArrayFile:
     with _zip_damage():
         archive = zipfile.ZipFile(file)
     headers: dict[str, Header] = {}
     entries: dict[str, zipfile.ZipInfo] = {}
+    refused: dict[str, str] = {}
     for entry in archive.infolist():
         key = entry.filename.removesuffix(".npy")
         if key == entry.filename:
@@ -235,22 +256,27 @@ def _open_npz(path: Path, file: BinaryIO, size: int, span: Span | None) -> Array
                 f'it says that "{shown(key)}" has {entry.file_size:,} bytes, compressed to '
                 f"{entry.compress_size:,}; the whole file has {size:,}"
             )
-        headers[key], entries[key] = _npz_header(archive, entry, key), entry
+        try:
+            headers[key], entries[key] = _npz_header(archive, entry, key, with_texts), entry
+        except _OtherTypeError as reason:
+            if not with_texts:
+                raise
+            refused[key] = str(reason)
     if sum(entry.compress_size for entry in entries.values()) > size:
         raise _DamageError(f"its arrays overlap: together they claim more than its {size:,} bytes")
 
     def read(key: str) -> np.ndarray:
         with _as_faults(path, span), _zip_damage(key), archive.open(entries[key]) as member:
-            _read_npy_header(member)
+            _read_npy_header(member, with_texts)
             array = _elements(member, headers[key])
             if member.read(1):  # at the end zipfile compares the checksum
                 raise _DamageError(f'"{shown(key)}" is longer than its header says')
             return array
 
-    return ArrayFile(path, headers, {}, read)
+    return ArrayFile(path, headers, {}, read, refused)
 
 
-def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str) -> Header:
+def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str, with_texts: bool) -> Header:
     if entry.flag_bits & 1:
         raise _DamageError(f'"{shown(key)}" is encrypted')
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -258,7 +284,7 @@ def _npz_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str) -> H
             f'"{shown(key)}" is compressed by method {entry.compress_type}, expected 0 (none) or 8 (deflate)'
         )
     with _zip_damage(key), archive.open(entry) as member:
-        header, begin = _read_npy_header(member)
+        header, begin = _read_npy_header(member, with_texts)
     if entry.file_size != begin + header.nbytes:
         raise _DamageError(
             f'"{shown(key)}" has {entry.file_size:,} bytes, its {_sized(header)} take {begin + header.nbytes:,}'

@@ -44,7 +44,9 @@ SETTINGS = Fields(
             }
         ),
         "published": Named(Number()),
-        "overrides": Fields({"data": _SEVERAL, "passes": nullable(Whole(1))}, {"initial": nullable(_NAME)}),
+        "overrides": Fields(
+            {"data": _SEVERAL, "passes": nullable(Whole(1))}, {"initial": nullable(_NAME), "fold": Whole(1)}
+        ),
         "presets": _OPTIONS,
         "versions": Named(_NAME),
         "started": _NAME,

@@ -22,6 +22,11 @@ def aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
     ]
 
 
+def class_label(names: Sequence[str], number: int) -> str:
+    """Return the name of a class for one line of text; its number where it has no name."""
+    return for_line(names[number]) if number < len(names) else str(number)
+
+
 def shape_text(shape: Sequence[int]) -> str:
     """Return a shape as tables show it: "12x8x8"."""
     return "x".join(str(n) for n in shape)

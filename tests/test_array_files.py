@@ -252,7 +252,7 @@ WRONG_PATTERNS: dict[str, tuple[bytes, str, str]] = {  # content, message, hint
     "gz too large": (gzip.compress(idx((300, 1000, 1000), bytes(300_000_000)), 1), "may hold 256,000,000", "split"),
     "gz cut short": (gzip.compress(idx((2, 2), b"1234"))[:-12], "expected 16", "damaged"),
     "gz of something": (gzip.compress(b"some text"), "not an idx file", "00000803"),
-    "damaged gz": (b"\x1f\x8b\x08\0\0\0\0\0\0\0" + b"\xff" * 9, "not a sound gzip file", "again"),
+    "damaged gz": (b"\x1f\x8b\x08\0\0\0\0\0\0\0" + b"\xff" * 9, "a damaged gzip file", "again"),
     "one long line": (b"1 " * 9_000_000, "is longer than 16,777,216 bytes", "one pattern a line"),
     "one long word": (b".MAT 1 9 " + b"1" * 3_000_000 + b" 2" * 9, "number 1 of 9 is inf", "beyond 1.8e308"),
     "sizes of no file": (b".MAT 2 99999999 99999999 1", "claims 99999999 x 99999999 elements", "split"),

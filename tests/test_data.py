@@ -21,13 +21,14 @@ import pytest
 from data_folder import DATA, MNIST, REFERENCE, SN_DIGITS, ZIP_CODES, needs_data, needs_reference
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_run import snsim
 
 from snsim.data import catalog, formats, patterns
 from snsim.data.augment import shift
 from snsim.data.catalog import DATA_SETS, DataSet, digest, find
-from snsim.data.download import Patience
+from snsim.data.download import Timeouts
 from snsim.data.examples import Split
-from snsim.data.fetch import DataFile, Fetcher, Search, Unavailable
+from snsim.data.fetch import DataFile, Fetcher, Search, UnavailableError
 from snsim.data.progress import ProgressBar
 from snsim.data.scaling import scale
 from snsim.errors import SnError
@@ -259,7 +260,7 @@ def test_data_set(name):
     said: list[str] = []
     examples, rank = find([name], Search(environment=DATA, online=False), said.append)
     data_set = DATA_SETS.get(name)
-    assert rank == 0 and said == [f"the data set {name}: {examples.origin}"] and str(DATA) in examples.origin
+    assert rank == 0 and said == [f"data set {name}: {examples.origin}"] and str(DATA) in examples.origin
     assert (len(examples.train), len(examples.test)) == data_set.sizes and examples.shape == data_set.shape
     for which, split in enumerate((examples.train, examples.test)):
         assert split.inputs.dtype == (np.float32 if len(examples.train) >= 50000 else np.float64)
@@ -360,7 +361,7 @@ def test_every_data_set_has_a_line_of_help_and_addresses():
 
 CONTENT = ("snsim " * 5000).encode() + np.random.default_rng(0).bytes(200_000)
 PACKED = gzip.compress(CONTENT)
-PATIENCE = Patience(300, 300, 300)  # no answer is too slow for a busy machine
+PATIENCE = Timeouts(300, 300, 300)  # no answer is too slow for a busy machine
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -450,9 +451,9 @@ def unused_address() -> str:
 )
 def test_a_download_is_kept_in_the_cache(server, tmp_path, kind, stored):
     file, said = served(server, kind), []
-    content, place = Fetcher(Search(cache=tmp_path, patience=PATIENCE), said.append).read(file)
+    content, place = Fetcher(Search(cache=tmp_path, timeouts=PATIENCE), said.append).read(file)
     assert content == CONTENT and place == tmp_path / "set" / stored
-    assert said == [f"it.dat.gz is downloaded from {file.addresses[0]}"]
+    assert said == [f"downloading it.dat.gz from {file.addresses[0]}"]
     assert Fetcher(Search(cache=tmp_path, online=False)).read(file) == (CONTENT, place)
     assert os.listdir(tmp_path / "set") == [stored]
 
@@ -461,8 +462,8 @@ BAD_ANSWERS = {
     "missing": "it answers 404 Not Found",
     "wrong": "its content has 26 bytes with sha256",
     "cut": "it ends early",
-    "short": "the answer broke off before its end",
-    "dead": "the connection broke off",
+    "short": "the connection broke before the end",
+    "dead": "the connection broke",
     "huge": "it sends more than the",
 }
 
@@ -471,9 +472,9 @@ BAD_ANSWERS = {
 def test_a_bad_answer_leads_to_the_next_mirror(server, tmp_path, kind):
     said: list[str] = []
     file = served(server, kind, "good")
-    content, _ = Fetcher(Search(cache=tmp_path, patience=PATIENCE), said.append).read(file)
+    content, _ = Fetcher(Search(cache=tmp_path, timeouts=PATIENCE), said.append).read(file)
     assert content == CONTENT
-    assert said[1].startswith(f"{file.addresses[0]} is of no use: {BAD_ANSWERS[kind]}")
+    assert said[1].startswith(f"cannot download {file.addresses[0]}: {BAD_ANSWERS[kind]}")
     assert os.listdir(tmp_path / "set") == ["it.dat.gz"]
 
 
@@ -487,8 +488,8 @@ def test_a_bad_answer_leads_to_the_next_mirror(server, tmp_path, kind):
 def test_an_answer_that_does_not_end_leads_to_the_next_mirror(server, tmp_path, kind, patience, reason):
     """Both mirrors are of this kind: another one might be too slow too, on a busy machine."""
     file = served(server, kind, kind)
-    with pytest.raises(Unavailable) as raised:
-        Fetcher(Search(cache=tmp_path, patience=patience)).read(file)
+    with pytest.raises(UnavailableError) as raised:
+        Fetcher(Search(cache=tmp_path, timeouts=patience)).read(file)
     assert [reason in told for told in raised.value.reasons[-2:]] == [True, True]
     assert os.listdir(tmp_path / "set") == []
 
@@ -498,9 +499,9 @@ def test_when_all_mirrors_fail_every_one_is_named_and_nothing_is_left(server, tm
     file = served(server, "missing", "wrong")
     shelf.add("far", DataSet(lambda contents: (None, None), (file,), (1, 1), (1,)), "a set that is far away")
     with pytest.raises(SnError) as raised:
-        find(["far"], Search(cache=tmp_path, patience=PATIENCE), shelf=shelf)
+        find(["far"], Search(cache=tmp_path, timeouts=PATIENCE), shelf=shelf)
     for part in (
-        "the data set far cannot be had",
+        "data set far not found",
         f"not in the cache {tmp_path}",
         *file.addresses,
         "404 Not Found",
@@ -519,9 +520,9 @@ def test_the_second_choice_is_used_and_said(server, tmp_path):
     for name, file in sets.items():
         shelf.add(name, DataSet(lambda contents: (split, split), (file,), (1, 1), (2,)), "a set")
     said: list[str] = []
-    found = find(["first", "second"], Search(cache=tmp_path, patience=PATIENCE), said.append, shelf=shelf)
+    found = find(["first", "second"], Search(cache=tmp_path, timeouts=PATIENCE), said.append, shelf=shelf)
     assert found.rank == 1 and found.examples.name == "second"
-    assert "the data set first cannot be had: it.dat.gz is in no folder, and none of its 1 addresses gave it" in said
+    assert "data set first not found: no local copy of it.dat.gz, and all 1 mirrors failed" in said
 
 
 def test_without_a_network_it_is_over_at_once(tmp_path, monkeypatch):
@@ -533,19 +534,19 @@ def test_without_a_network_it_is_over_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda host, *more, **options: tried.append(host) or look_up(host, *more, **options)
     )
-    fetcher = Fetcher(Search(cache=tmp_path, patience=PATIENCE), said.append)
+    fetcher = Fetcher(Search(cache=tmp_path, timeouts=PATIENCE), said.append)
     for _ in range(2):
-        with pytest.raises(Unavailable) as raised:
+        with pytest.raises(UnavailableError) as raised:
             fetcher.read(file)
         assert set(tried) == {"127.0.0.1"}  # by the first of the two alone
         looked_up, tried[:] = len(tried), ["127.0.0.1"]
     assert looked_up == 1, "the second one asks nobody"
-    assert [sentence for sentence in said if "there seems to be no network" in sentence] == [said[4]]
-    assert "third.invalid/it.dat.gz: not tried, there seems to be no network" in raised.value.reasons[-1]
+    assert [sentence for sentence in said if "no network: skipping" in sentence] == [said[4]]
+    assert "third.invalid/it.dat.gz: skipped, there is no network" in raised.value.reasons[-1]
 
 
 def test_offline_asks_nobody(server, tmp_path):
-    with pytest.raises(Unavailable, match="downloads are off"):
+    with pytest.raises(UnavailableError, match="downloads are off"):
         Fetcher(Search(cache=tmp_path, online=False)).read(served(server, "good"))
     assert server.asked == []
 
@@ -578,13 +579,13 @@ def test_a_damaged_file_of_the_user_is_an_error_and_one_in_the_cache_is_fetched_
     place.write_bytes(damage)
     file, said = served(server, "good"), []
     with pytest.raises(SnError) as raised:
-        Fetcher(Search(environment=tmp_path, cache=tmp_path / "cache", patience=PATIENCE)).read(file)
+        Fetcher(Search(environment=tmp_path, cache=tmp_path / "cache", timeouts=PATIENCE)).read(file)
     for part in (f"{place} is not the file of the data set, or is damaged: ", str(len(CONTENT)), "your own data"):
         assert part in message(raised)
     assert "remove" not in message(raised)  # it may be the user's own work
     assert place.read_bytes() == damage and server.asked == []
-    content, found = Fetcher(Search(cache=tmp_path, patience=PATIENCE), said.append).read(file)
-    assert (content, found) == (CONTENT, place) and "in the cache is damaged and is fetched anew" in said[0]
+    content, found = Fetcher(Search(cache=tmp_path, timeouts=PATIENCE), said.append).read(file)
+    assert (content, found) == (CONTENT, place) and "in the cache is damaged, downloading it again" in said[0]
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
@@ -604,7 +605,7 @@ def test_a_folder_that_cannot_be_searched_is_an_error(server, tmp_path, monkeypa
 def test_a_cache_that_cannot_be_written_is_an_error(server, tmp_path):
     (tmp_path / "cache").write_text("a file where a folder belongs")
     with pytest.raises(SnError, match="cannot be written") as raised:
-        Fetcher(Search(cache=tmp_path / "cache", patience=PATIENCE)).read(served(server, "good"))
+        Fetcher(Search(cache=tmp_path / "cache", timeouts=PATIENCE)).read(served(server, "good"))
     assert "SNSIM_CACHE" in message(raised)
 
 
@@ -628,7 +629,7 @@ def test_a_user_without_a_home_has_to_name_a_cache(monkeypatch):
 
 def test_progress_is_drawn_and_wiped(server, tmp_path):
     port = StringIO()
-    Fetcher(Search(cache=tmp_path, patience=PATIENCE), progress=ProgressBar(port)).read(served(server, "good"))
+    Fetcher(Search(cache=tmp_path, timeouts=PATIENCE), progress=ProgressBar(port)).read(served(server, "good"))
     drawn = port.getvalue().split("\r")
     assert drawn[-1] == "" and drawn[-2].strip() == "" and "100%" in drawn[-3] and "it.dat.gz" in drawn[-3]
 
@@ -639,7 +640,29 @@ def test_a_cache_that_others_can_change_is_neither_read_nor_written(server, tmp_
     cache.mkdir()
     (cache / "it.dat").write_bytes(CONTENT)
     cache.chmod(0o777)
-    content, place = Fetcher(Search(cache=cache, patience=PATIENCE), said.append).read(served(server, "good"))
+    content, place = Fetcher(Search(cache=cache, timeouts=PATIENCE), said.append).read(served(server, "good"))
     assert content == CONTENT and not place.is_relative_to(cache) and place.name == "it.dat.gz"
     assert f"the cache is not used: {cache} can be written by others (mode 777)" in said[0]
     assert [path.name for path in cache.iterdir()] == ["it.dat"] and len(server.asked) == 1
+
+
+def test_a_set_of_the_catalogue_may_name_its_classes(tmp_path, monkeypatch):
+    """As many as it has, and they stand in the description of the set and in the confusion table of a run."""
+
+    def fruits(contents):
+        """Three kinds of fruit."""
+        inputs, labels = np.array([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.5]]), np.arange(3)
+        return Split(inputs, labels), Split(inputs, labels)
+
+    monkeypatch.setattr(DATA_SETS, "_entries", dict(DATA_SETS._entries))
+    names = ("apple", "pear", "Plum")
+    DATA_SETS.add("fruits", DataSet(fruits, (), (3, 3), (2,), 3, names), "Three kinds of fruit.")
+    file = tmp_path / "n.sn"
+    file.write_text(
+        "(net n (layer input 2) (layer output 3) (connect input output (full)))"
+        "(train n (data fruits) (epsilon 0.1) (passes 1))"
+    )
+    assert "class  apple  pear  Plum" in snsim("data", "fruits")[1]
+    assert snsim("run", file, "--quiet", "--out", tmp_path)[0] == 0
+    rows = snsim("plot", "confusion", tmp_path / "n", "--text")[1].strip().split("\n")[-3:]
+    assert tuple(row.split()[0] for row in rows) == names

@@ -185,7 +185,7 @@ def test_stopped_half_way_and_begun_again(how: signal.Signals, undisturbed: Path
         pytest.fail("no study was stopped half way")
     if how is signal.SIGINT:
         assert process.returncode == 130
-        assert "to go on:\n  snsim reproduce nets/studies/two.sn" in faults and "Traceback" not in faults
+        assert "to resume:\n  snsim reproduce nets/studies/two.sn" in faults and "Traceback" not in faults
     runs = folder / "runs" / "reproduced"
     ended = {
         run.name: (run / "checkpoint.safetensors").stat().st_mtime_ns
@@ -337,8 +337,8 @@ def test_a_page_is_called_after_all_rows_that_are_asked_for_and_stays_in_its_fol
         (["nets/studies/two.sn", "--only", "quik"], 1, 'did you mean "quick"'),
         (["nets/studies/two.sn", "nets/parts.sn", "--only", "one"], 1, "declare no training"),
         (["nets/studies/two.sn", "--base", "quik"], 1, 'did you mean "quick"'),
-        (["nets/studies/two.sn", "--seeds", "2", "--seed", "3"], 2, "does not go together"),
-        (["nets/studies/two.sn", "--cluster", "tcp://127.0.0.1:1", "--jobs", "2"], 2, "does not go together"),
+        (["nets/studies/two.sn", "--seeds", "2", "--seed", "3"], 2, "exclude one another"),
+        (["nets/studies/two.sn", "--cluster", "tcp://127.0.0.1:1", "--jobs", "2"], 2, "exclude one another"),
         (["nets/studies/two.sn", "--report", "page.html"], 2, "FILE.md"),
         (["nets/studies/two.sn", "--engine", "nativ"], 2, 'did you mean "native"'),
         ([], 2, "FILE"),

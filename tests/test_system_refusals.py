@@ -130,9 +130,9 @@ def test_limits_of_the_system(limit: str, value: int, command: str, told: str, f
 
 @pytest.mark.parametrize(
     ("number", "hint"),
-    [(errno.ENOSPC, "make room"), (errno.EACCES, "chmod"), (errno.EMFILE, "ulimit -n"), (errno.EIO, "ls -l")],
+    [(errno.ENOSPC, "free space"), (errno.EACCES, "chmod"), (errno.EMFILE, "ulimit -n"), (errno.EIO, "ls -l")],
 )
 def test_what_no_command_expects_is_told_with_the_file(number: int, hint: str) -> None:
     fault = system_fault(OSError(number, os.strerror(number), "some/file"))
     assert fault.message == f"some/file: {os.strerror(number)}" and hint in fault.hint
-    assert "the system refuses" in system_fault(OSError(number, os.strerror(number))).message
+    assert "the operating system reports" in system_fault(OSError(number, os.strerror(number))).message

@@ -1,9 +1,10 @@
-"""`snsim data`: list the data sets, or describe one."""
+"""`snsim data`: list the data sets, or describe one, or a file or folder of your own."""
 
 from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,20 @@ from snsim.text_table import aligned, shape_text
 
 if TYPE_CHECKING:
     from snsim.data.catalog import DataSet
-    from snsim.data.examples import Split
+    from snsim.data.examples import Examples, Split
     from snsim.data.fetch import Fetcher
     from snsim.data.progress import ProgressBar
 
+_MOST_ACROSS = 16  # classes whose counts stand side by side
+_MOST_ROWS = 60  # lines of a table of classes or columns
+
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, metavar="[NAME|PATH]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
 @click.option("--offline", is_flag=True, help="Never download data.")
 def data(name: str | None, data_dir: Path | None, offline: bool) -> None:
-    """List the data sets and where they are, or describe the data set NAME."""
+    """List the data sets and where they are, or describe a data set, or a file or folder of your own."""
     echo(overview(data_dir) if name is None else describe(name, data_dir, offline))
 
 
@@ -50,26 +54,90 @@ def overview(data_dir: Path | None) -> str:
             "",
             f"searched: {', '.join(places)}",
             "`snsim data NAME` downloads one and describes it",
+            "`snsim data PATH` describes your own file or folder",
         ]
     )
 
 
 def describe(name: str, data_dir: Path | None, offline: bool) -> str:
-    """Return what a data set is, where its files are, its sizes and class counts. Missing files are downloaded."""
+    """Return what a data set or an own file is: where it was found, sizes, columns and class counts.
+
+    Missing files are downloaded.
+    """
+    from snsim.data.catalog import DATA_SETS
+    from snsim.data.readers import READERS
+
+    examples = examples_of_name(name, data_dir, offline)
+    record = examples.record
+    if record is None:
+        return "\n".join([name, "", inspect.cleandoc(DATA_SETS.get(name).__doc__ or ""), "", *_tables(examples)])
+    entry = READERS.entry(record.reader)
+    assert entry is not None
+    lines = [for_line(name), "", f"{record.reader}: {entry.doc}", "", *_tables(examples)]
+    if record.columns:
+        lines += ["", *_columns(examples)]
+    return "\n".join(lines)
+
+
+def examples_of_name(name: str, data_dir: Path | None, offline: bool) -> Examples:
+    """Return the examples of a data set, or of a file or folder. SnError if they cannot be read."""
+    from snsim.cli.run import is_path
     from snsim.data.catalog import DATA_SETS, find
     from snsim.data.fetch import Search
+    from snsim.data.own_data import read_path
 
+    if name not in DATA_SETS and is_path(name):
+        examples = read_path(Path(name))
+        for note in examples.notes:
+            _say(note)
+        return examples
     DATA_SETS.get(name)
-    examples = find([name], Search.usual(data_dir, online=not offline), _say, _progress()).examples
+    return find([name], Search.usual(data_dir, online=not offline), _say, _progress()).examples
+
+
+def _tables(examples: Examples) -> list[str]:
+    """Return the lines that data sets and own files share."""
     rows = [("found", examples.origin), ("digest", examples.digest), ("inputs", shape_text(examples.shape))]
-    splits = [("train", examples.train), ("test", examples.test)]
-    rows += [(part, _contents(split)) for part, split in splits if split is not None]
-    lines = [name, "", inspect.cleandoc(DATA_SETS.get(name).__doc__ or ""), "", *aligned(rows, "ll")]
+    splits = [(part, split) for part, split in _parts(examples) if split is not None]
+    rows += [(part, _contents(split)) for part, split in splits]
+    if examples.train.targets is not None:
+        rows.append(("targets", _targets(examples)))
+    lines = aligned(rows, "ll")
     if examples.classes and examples.train.labels is not None:
-        counts = [(part, *_class_counts(split, examples.classes)) for part, split in splits if split is not None]
-        heads = ("class", *(str(number) for number in range(examples.classes)))
-        lines += ["", *aligned([heads, *counts], "l" + "r" * examples.classes)]
-    return "\n".join(lines)
+        names = examples.class_names or tuple(str(number) for number in range(examples.classes))
+        counts = [(part, *_class_counts(split, examples.classes)) for part, split in splits]
+        table = [("class", *names), *counts]
+        if len(names) <= _MOST_ACROSS and sum(len(name) for name in names) <= 80:
+            lines += ["", *aligned(table, "l" + "r" * len(names))]
+        else:
+            lines += ["", *_cut(aligned(list(zip(*table)), "l" + "r" * len(counts)), "classes")]
+    return lines
+
+
+def _parts(examples: Examples) -> Sequence[tuple[str, Split | None]]:
+    return ("train", examples.train), ("test", examples.test)
+
+
+def _columns(examples: Examples) -> list[str]:
+    """Return the input columns of a table, with their values in the training part."""
+    record, inputs = examples.record, examples.train.inputs
+    assert record is not None
+    rows = [("column", "lowest", "highest", "mean", "deviation")]
+    for name, values in zip(record.columns, inputs.T):
+        rows.append((name, f"{values.min():g}", f"{values.max():g}", f"{values.mean():.5g}", f"{values.std():.5g}"))
+    return _cut(aligned(rows, "lrrrr"), "columns")
+
+
+def _cut(lines: list[str], noun: str) -> list[str]:
+    more = len(lines) - 1 - _MOST_ROWS
+    return lines if more <= 0 else [*lines[: _MOST_ROWS + 1], f"and {more:,} more {noun}"]
+
+
+def _targets(examples: Examples) -> str:
+    targets, record = examples.train.targets, examples.record
+    assert targets is not None
+    named = f" ({', '.join(record.targets)})" if record is not None and record.targets else ""
+    return f"{targets.shape[1]} a pattern{named}, values {targets.min():g} to {targets.max():g}"
 
 
 def _location(data_set: DataSet, fetcher: Fetcher) -> str:

@@ -47,7 +47,7 @@ COMMANDS = {
         "Compare a training with hand-written PyTorch, or engines with each other.",
     ),
     "reject": ("snsim.cli.reject:reject", "Report how many patterns a run must reject for a small error on the rest."),
-    "plot": ("snsim.cli.plot:plot", "Draw a run, a net or an nlf."),
+    "plot": ("snsim.cli.plot:plot", "Draw a run, a net, data or an nlf."),
     "report": ("snsim.cli.report:report", "Write a run as one HTML page."),
     "export": ("snsim.cli.export:export", "Write a net as plain PyTorch, ONNX, or object code."),
     "convert": (
@@ -56,7 +56,7 @@ COMMANDS = {
     ),
     "list": ("snsim.cli.help:list_names", "List every name of the language."),
     "help": ("snsim.cli.help:help_name", "Explain a name."),
-    "data": ("snsim.cli.data:data", "List the data sets, or describe one."),
+    "data": ("snsim.cli.data:data", "List the data sets, or describe one, or a file or folder of your own."),
     "repl": ("snsim.cli.repl:repl", "Start a prompt: type forms, train, inspect nets."),
     "fmt": ("snsim.cli.fmt:fmt", "Format files."),
     "lsp": ("snsim.cli.editor:lsp", "Run a language server for editors: errors, help, completion."),

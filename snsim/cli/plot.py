@@ -28,9 +28,7 @@ class PictureGroup(click.Group):
     """The group of pictures. A first argument that names no picture is a run folder, whose curves are drawn."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the pictures in the order of their shelf: those with a command here, and those that say how to prepare
-        their data.
-        """
+        """Return the pictures in the order of their shelf, with a command here or a `prepare` on the shelf."""
         from snsim.plots.registry import PICTURES
 
         shelf = [entry.name for entry in PICTURES if entry.name in self.commands or entry.value.prepare is not None]
@@ -159,7 +157,7 @@ def _with_net(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_run(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a picture of a run; the command gets it `opened`."""
+    """Decorate a command of a picture of a run; the command gets it `opened`."""
 
     @click.argument("run", type=click.Path(path_type=Path))
     @of_opened_run
@@ -281,6 +279,22 @@ def table(source: NetSource) -> tuple[str, Any, str]:
     from snsim.plots.table import tables
 
     return "table", tables(source.net), source.net.name
+
+
+@plot.command(short_help="The first patterns of each class of data.")
+@click.argument("name", metavar="NAME|PATH")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
+@click.option("--offline", is_flag=True, help="Never download data.")
+@_with_output
+def data(name: str, data_dir: Path | None, offline: bool) -> tuple[str, Any, str]:
+    """Draw the first training patterns of each class of the data set NAME, or of a file or folder."""
+    from snsim.cli.data import examples_of_name
+    from snsim.plots.data_sheet import data_sheet
+
+    examples = examples_of_name(name, data_dir, offline)
+    train = examples.train
+    sheet = data_sheet(examples.name, train.inputs, train.labels, examples.classes or 0, examples.class_names)
+    return "data", sheet, examples.name
 
 
 @plot.command(short_help="A non-linearity with both derivatives.", context_settings={"ignore_unknown_options": True})

@@ -180,6 +180,7 @@ def _row_options(stated: Mapping[str, Any]) -> tuple[str, ...]:
             ("--engine", "engine"),
             ("--dtype", "dtype"),
             ("--data", "data"),
+            ("--fold", "fold"),
             ("--initial", "initial"),
             ("--set", "settings"),
         )
@@ -263,7 +264,7 @@ class _Progress:
                     {
                         "event": "run",
                         "training": task.training,
-                        "seed": task.seed,
+                        **_trial(task).as_json(),
                         "before": bool(how),
                         "done": self._done,
                         "of": self._total,
@@ -272,13 +273,13 @@ class _Progress:
                 )
             )
         elif run is None:
-            echo(paint(f"{task.training}, seed {task.seed} failed:", RED, stream=sys.stderr), err=True)
+            echo(paint(f"{task.training}, seed {_trial(task)} failed:", RED, stream=sys.stderr), err=True)
             for fault in outcome.faults:
                 echo(painted_fault(fault, sys.stderr), err=True)
         elif not self._options.quiet:
             took = how or f"{scores.get('cpu-seconds', 0.0):.1f} s of CPU"
             count = paint(f"[{self._done} of {self._total}]", DIM, stream=sys.stdout)
-            echo(f"{count} {task.training}, seed {task.seed}: {study_page.figures_line(scores)}; {took}")
+            echo(f"{count} {task.training}, seed {_trial(task)}: {study_page.figures_line(scores)}; {took}")
         sys.stdout.flush()
 
 
@@ -307,11 +308,18 @@ def _with_runs(study: plan.PlannedStudy, failures: dict[Path, str], reproduction
                 training.published,
                 training.notes,
                 not training.cost.softmax,
-                {task.seed: run_folder.open_run(task.folder) for task in ended},
-                {task.seed: failures[task.folder] for task in row.tasks if task.folder in failures},
+                {_trial(task): run_folder.open_run(task.folder) for task in ended},
+                {_trial(task): failures[task.folder] for task in row.tasks if task.folder in failures},
             )
         )
     return figures.Study(_stem(study), study.file, study.introduction, tuple(rows))
+
+
+def _trial(task: plan.Task) -> figures.Trial:
+    """Return the seed and the fold of a task."""
+    from snsim.studies import results as figures
+
+    return figures.Trial(task.seed, task.options.fold)
 
 
 def _write(page: Path, report: study_page.Report) -> None:

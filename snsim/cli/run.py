@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -16,6 +17,7 @@ from snsim.cli.options import Whole, of_runs, option_name, presets, seconds_opti
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
 from snsim.escaping import for_line, for_shell
+from snsim.input_files import exists
 from snsim.registry import Shelf, suggest
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ NEW_RUN_ONLY = (
     "engine",
     "dtype",
     "data",
+    "fold",
     "initial",
     "only",
     "out",
@@ -187,19 +190,32 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
     from snsim.runs.options import Options
 
     _check_known(ENGINES, [stated["engine"]] if stated["engine"] else [], "--engine")
-    _check_known(DATA_SETS, list(stated["data"]), "--data")
+    data = _data_of(stated["data"], DATA_SETS)
     changed = {
         name: stated[name]
-        for name in ("engine", "dtype", "data_dir", "initial", "passes", "out", "memory")
-        if stated[name] is not None
+        for name in ("engine", "dtype", "data_dir", "fold", "initial", "passes", "out", "memory")
+        if stated.get(name) is not None
     }
-    return Options(
-        **changed,
-        data=tuple(stated["data"]),
-        online=not stated["offline"],
-        presets=presets,
-        command=tuple(sys.argv[1:]),
-    )
+    return Options(**changed, data=data, online=not stated["offline"], presets=presets, command=tuple(sys.argv[1:]))
+
+
+def _data_of(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
+    """Return the names of --data, or one absolute path. WrongUseError for neither, and for a path among names."""
+    paths = [name for name in names if name not in sets and is_path(name)]
+    if not paths:
+        _check_known(sets, names, "--data")
+        return tuple(names)
+    if len(names) > 1:
+        raise WrongUseError(
+            f"--data {paths[0]} is a file or folder, and {len(names)} are named",
+            f"leave the others out: --data {for_shell(paths[:1])}",
+        )
+    return (os.path.abspath(paths[0]),)
+
+
+def is_path(name: str) -> bool:
+    """Tell whether a word names a file or folder, not a data set: it has a slash or a suffix, or it is there."""
+    return "/" in name or os.sep in name or bool(Path(name).suffix) or exists(name)
 
 
 def sayer(as_json: bool, quiet: bool) -> Say:

@@ -1,0 +1,1 @@
+"""Data sets by name, and readers of a user's own files."""

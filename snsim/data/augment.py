@@ -1,4 +1,4 @@
-"""Pictures changed at each presentation. The draw is the caller's; here are only the deterministic changes."""
+"""Move pictures at each presentation. The caller draws the random numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def shift(pictures: np.ndarray, down: np.ndarray, right: np.ndarray, fill: float | None) -> np.ndarray:
-    """Every picture moved by its own number of cells.
+    """Move every picture by its own number of cells.
 
     `pictures`: (n, rows, columns) or (n, maps, rows, columns); `down`, `right`: (n,) whole numbers, negative for up
     and left. Cells that come in from outside are `fill`, or with None the cells that went out at the other side.

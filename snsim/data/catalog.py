@@ -1,4 +1,4 @@
-"""The data sets by name: for each its files with addresses and digests, and one function from their contents to splits.
+"""The data sets by name: the files of each with addresses and digests, and a function that reads their contents.
 
 An installed package adds a set by an entry point of the group `snsim.datasets` that names a `DataSet`
 (docs/plugins.md).
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from snsim.data.examples import Examples, Split
-from snsim.data.fetch import DataFile, Fetcher, Say, Search, Unavailable, unavailable_error
+from snsim.data.fetch import DataFile, Fetcher, Say, Search, UnavailableError, not_found_error
 from snsim.data.formats import read_digits_csv, read_idx, read_matrix, read_zip_text
 from snsim.data.progress import Progress
 from snsim.data.scaling import scale
@@ -43,6 +43,8 @@ class DataSet:
         Of one pattern: (units,), (rows, columns) or (maps, rows, columns).
     classes : int or None
         How many classes the labels count; None if the set has targets.
+    class_names : tuple of str
+        Names of the classes 0, 1 ... as confusion tables and reports show them; () if they are only numbers.
     """
 
     read: Reader
@@ -50,6 +52,7 @@ class DataSet:
     sizes: tuple[int, int]
     shape: tuple[int, ...]
     classes: int | None = 10
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.read.__doc__)
@@ -58,8 +61,8 @@ class DataSet:
 DATA_SETS: Shelf[DataSet] = Shelf("data set", plugins="snsim.datasets", plugin_type=DataSet)
 
 
-class Found(NamedTuple):
-    """The examples that were had, and the rank of their name among those asked for (0: the first choice)."""
+class FoundData(NamedTuple):
+    """The examples that were found, and the rank of their name among those asked for (0: the first choice)."""
 
     examples: Examples
     rank: int
@@ -72,30 +75,30 @@ def find(
     progress: Progress | None = None,
     spans: Sequence[Span | None] | None = None,
     shelf: Shelf[DataSet] = DATA_SETS,
-) -> Found:
-    """The first of the named data sets that can be had; each of its files from the first place that has it.
+) -> FoundData:
+    """Return the first of the named data sets that is found; each of its files comes from the first place that has it.
 
-    `say` gets one sentence for every step, `progress` the course of a download. `spans`: where each name was written.
-    Raises SnError for unknown names (all of them), for a damaged file in a user's folder, and if no set can be had.
+    `say` gets one sentence for every step, `progress` the bytes of a download. `spans`: where each name was written.
+    Raises SnError for unknown names (all of them), for a damaged file in a user's folder, and if no set is found.
     """
     search = search or Search.usual()
     sets = _known(names, spans or [None] * len(names), shelf)
     fetcher = Fetcher(search, say, progress)
-    failures: list[Unavailable] = []
+    failures: list[UnavailableError] = []
     for rank, (name, data_set) in enumerate(zip(names, sets, strict=True)):
         try:
             examples = load(name, data_set, fetcher)
-        except Unavailable as failure:
+        except UnavailableError as failure:
             failures.append(failure)
-            say(f"the data set {name} cannot be had: {failure}")
+            say(f"data set {name} not found: {failure}")
             continue
-        say(f"the data set {name}: {examples.origin}")
-        return Found(examples, rank)
-    raise unavailable_error(list(names), failures, search)
+        say(f"data set {name}: {examples.origin}")
+        return FoundData(examples, rank)
+    raise not_found_error(list(names), failures, search)
 
 
 def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
-    """One data set, read from its files. Raises Unavailable if a file is nowhere, SnError if one is damaged."""
+    """Read a data set from its files. UnavailableError if one is not found, SnError if one is damaged."""
     contents: dict[str, bytes] = {}
     places: list[Path] = []
     for file in data_set.files:
@@ -109,7 +112,7 @@ def load(name: str, data_set: DataSet, fetcher: Fetcher) -> Examples:
             hint=f"remove {_listed([str(place) for place in places])}; `snsim data {name}` downloads them again",
         )
     origin = origin_of(places) or "computed, from no file"
-    return Examples(name, train, test, origin, digest(train, test), data_set.classes)
+    return Examples(name, train, test, origin, digest(train, test), data_set.classes, names=data_set.class_names)
 
 
 def digest(train: Split, test: Split | None) -> str:
@@ -242,7 +245,7 @@ def data_set(
     shape: tuple[int, ...],
     classes: int | None = 10,
 ) -> Callable[[Reader], Reader]:
-    """Decorator: put the set that this function reads on the shelf; the arguments are those of `DataSet`."""
+    """Return a decorator that registers the set that a function reads; the arguments are those of `DataSet`."""
 
     def put(read: Reader) -> Reader:
         DATA_SETS.add(name, DataSet(read, files, sizes, shape, classes), (read.__doc__ or "").strip().split("\n")[0])
@@ -266,7 +269,7 @@ def mnist_1989(contents: Contents) -> tuple[Split, Split]:
     """The 2022 stand-in for the zip codes: 7291 and 2007 digits drawn from MNIST, scaled to 16 x 16.
 
     The sample of https://github.com/karpathy/lecun1989-repro, with the test digits drawn first.
-    """
+    """  # noqa: D401
     return _mnist_sample(contents, 7291, 2007, np.float64)
 
 
@@ -310,7 +313,7 @@ def sn28_digits_by_drawing(contents: Contents) -> tuple[Split, Split]:
 
     In the order of the file 156 of the 160 test pictures are drawings that are in the training part too, shifted.
     Here the first eight drawings of a digit, as they come in the file, are for training.
-    """
+    """  # noqa: D401
     pictures, labels = (
         np.concatenate(parts) for parts in zip(*((split.inputs, split.labels) for split in sn28_digits(contents)))
     )
@@ -344,10 +347,11 @@ def mnist_sample_indices(train: int, test: int) -> tuple[np.ndarray, np.ndarray]
     return draw.permutation(60000)[:train], chosen_test
 
 
-def _mnist_sample(contents: Contents, train: int, test: int, kind: type) -> tuple[Split, Split]:
+def _mnist_sample(contents: Contents, train: int, test: int, dtype: type) -> tuple[Split, Split]:
     samples = zip(_mnist_pairs(contents), mnist_sample_indices(train, test))
     first, second = (
-        Split(_grey_16(images[chosen]).astype(kind, copy=False), labels[chosen]) for (images, labels), chosen in samples
+        Split(_grey_16(images[chosen]).astype(dtype, copy=False), labels[chosen])
+        for (images, labels), chosen in samples
     )
     return first, second
 
@@ -370,6 +374,6 @@ def _grey(images: np.ndarray) -> np.ndarray:
 
 
 def _grey_16(images: np.ndarray) -> np.ndarray:
-    """The same scaled to 16 x 16, some thousands at a time: the unscaled floats never exist all at once."""
+    """Return bytes as float32 from -1 to 1, scaled to 16 x 16; some thousands at a time, to save memory."""
     pieces = (images[start : start + 4000] for start in range(0, len(images), 4000))
     return np.concatenate([scale(_grey(piece), 16, 16) for piece in pieces])

@@ -1,6 +1,6 @@
-"""One file from one public address, within bounded time and size. Every failure is a `Refused` with a reason.
+"""Download one file from one address, within bounded time and size. Every failure is a `DownloadError`.
 
-The bytes go where the caller says; what they are worth is for the caller to check.
+The caller checks the content.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ T = TypeVar("T")
 _CHUNK = 1 << 15  # bytes handed on at a time
 
 
-class Refused(Exception):
-    """An address did not give the file. The text is the reason; `absent`: the host itself was not reached."""
+class DownloadError(Exception):
+    """A download failed. The text is the reason; `absent`: the host itself was not reached."""
 
     def __init__(self, reason: str, absent: bool = False):
         super().__init__(reason)
@@ -29,7 +29,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """Seconds: to reach a host, between two pieces of its answer, for the whole file."""
 
     connect: float = 3.0
@@ -41,25 +41,25 @@ def host_of(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def download(address: str, into: Path, most: int, patience: Patience, progress: Progress) -> None:
-    """Write what `address` answers to the file `into`; Refused if it does not, or if it is more than `most` bytes."""
-    _find_host(address, patience.connect)
+def download(address: str, into: Path, most: int, timeouts: Timeouts, progress: Progress) -> None:
+    """Write the file at `address` to the file `into`. DownloadError if that fails, or for more than `most` bytes."""
+    _find_host(address, timeouts.connect)
     progress.start(into.name.split("~")[0])
     try:
         with open(into, "wb") as port:
-            intake = _Intake(port, most, progress)
+            output = _LimitedWriter(port, most, progress)
             try:
-                _within(patience.whole, lambda: _get(address, intake, patience))
+                _within(timeouts.whole, lambda: _get(address, output, timeouts))
             except TimeoutError:
-                raise Refused(f"it was not complete after {patience.whole:g} seconds") from None
+                raise DownloadError(f"it was not complete after {timeouts.whole:g} seconds") from None
             finally:
-                intake.closed = True
+                output.closed = True
     finally:
         progress.stop()
 
 
-class _Intake:
-    """What pooch writes to, and what it shows its progress on: counts, and refuses more than was agreed."""
+class _LimitedWriter:
+    """The file and the progress bar that pooch writes to. Counts the bytes and refuses more than `most`."""
 
     def __init__(self, port: BinaryIO, most: int, progress: Progress):
         self._port = port
@@ -71,10 +71,10 @@ class _Intake:
 
     def write(self, piece: bytes) -> None:
         if self.closed:
-            raise Refused("the download was given up")
+            raise DownloadError("the download was stopped")
         self.received += len(piece)
         if self.received > self._most:
-            raise Refused(f"it sends more than the {self._most} bytes that the file can have")
+            raise DownloadError(f"it sends more than the {self._most} bytes of the file")
         self._port.write(piece)
         self._progress.advance(self.received, self.total)
 
@@ -91,7 +91,7 @@ class _Intake:
         pass
 
 
-def _get(address: str, intake: _Intake, patience: Patience) -> None:
+def _get(address: str, output: _LimitedWriter, timeouts: Timeouts) -> None:
     import requests
     from pooch import HTTPDownloader
 
@@ -101,47 +101,50 @@ def _get(address: str, intake: _Intake, patience: Patience) -> None:
         answers.append(answer)
 
     get = HTTPDownloader(
-        progressbar=intake,
+        progressbar=output,
         chunk_size=_CHUNK,
-        timeout=(patience.connect, patience.read),
+        timeout=(timeouts.connect, timeouts.read),
         hooks={"response": keep},
     )
     try:
-        get(address, intake, None)
+        get(address, output, None)
     except requests.HTTPError as error:
         answer = "an error" if error.response is None else f"{error.response.status_code} {error.response.reason}"
-        raise Refused(f"it answers {answer}") from error
+        raise DownloadError(f"it answers {answer}") from error
     except requests.exceptions.SSLError as error:
-        raise Refused("its certificate was not accepted") from error
+        raise DownloadError("its certificate was not accepted") from error
     except requests.ConnectTimeout as error:
-        raise Refused(f"no connection within {patience.connect:g} seconds", absent=True) from error
+        raise DownloadError(f"no connection within {timeouts.connect:g} seconds", absent=True) from error
     except requests.ConnectionError as error:
-        raise _connection_refusal(error, patience) from error
+        raise _connection_refusal(error, timeouts) from error
     except requests.Timeout as error:
-        raise Refused(f"it sent nothing for {patience.read:g} seconds") from error
+        raise DownloadError(f"it sent nothing for {timeouts.read:g} seconds") from error
     except requests.exceptions.ChunkedEncodingError as error:
-        raise Refused("the answer broke off before its end") from error
+        raise DownloadError("the connection broke before the end of the file") from error
     except requests.RequestException as error:
-        raise Refused(f"the request failed ({type(error).__name__})") from error
+        raise DownloadError(f"the request failed ({type(error).__name__})") from error
     finally:
         for response in answers:
             response.close()  # pooch leaves the connection open where an answer was refused half way
 
 
-def _connection_refusal(error: Exception, patience: Patience) -> Refused:
-    """requests has one class for "no such host", "nobody listens" and "fell silent"; what it wraps tells them apart."""
+def _connection_refusal(error: Exception, timeouts: Timeouts) -> DownloadError:
+    """Return the error for a lost connection.
+
+    requests has one class for an unknown host, a closed port and a silent host; the exception inside tells them apart.
+    """
     from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
     cause = error.args[0] if error.args else None
     if isinstance(cause, MaxRetryError):
-        return Refused("no connection", absent=True)
+        return DownloadError("no connection", absent=True)
     if isinstance(cause, ReadTimeoutError):
-        return Refused(f"it sent nothing for {patience.read:g} seconds")
-    return Refused("the connection broke off")
+        return DownloadError(f"it sent nothing for {timeouts.read:g} seconds")
+    return DownloadError("the connection broke")
 
 
 def _find_host(address: str, seconds: float) -> None:
-    """Refuse an address whose host has no number within `seconds`; the resolver's own patience may be far longer."""
+    """Look up the host of an address within `seconds`; the timeout of the resolver may be far longer."""
     import urllib.request  # with all of HTTP behind it: not for a program that downloads nothing
 
     parts = urlsplit(address)
@@ -151,13 +154,13 @@ def _find_host(address: str, seconds: float) -> None:
     try:
         _within(seconds, lambda: socket.getaddrinfo(host, parts.port or parts.scheme))
     except TimeoutError:
-        raise Refused(f"the name {host} was not resolved within {seconds:g} seconds", absent=True) from None
+        raise DownloadError(f"no address for host {host} within {seconds:g} seconds", absent=True) from None
     except OSError:
-        raise Refused(f"the name {host} is not known here", absent=True) from None
+        raise DownloadError(f"unknown host {host}", absent=True) from None
 
 
 def _within(seconds: float, action: Callable[[], T]) -> T:
-    """The value of `action`, or TimeoutError; an action that overstays is left to end by itself."""
+    """Return the value of `action`, or raise TimeoutError after `seconds`. The action then ends by itself."""
     outcome: list[T] = []
     failure: list[BaseException] = []
 

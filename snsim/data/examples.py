@@ -1,10 +1,12 @@
-"""What a data set is once it is here: arrays, where they came from, and a digest."""
+"""A data set in memory: arrays, where they came from, and a digest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from snsim.data.record import DataRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +33,28 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
+    """A data set in memory.
+
+    `record` is what a run records of a user's own files, None for other data; `notes` are sentences about them that the
+    user must see. `names` are the names of the classes of a data set of the catalogue.
+    """
+
     name: str
     train: Split
     test: Split | None
     origin: str  # a sentence: which files, found where
     digest: str  # sha256 over inputs, labels or targets of both splits
     classes: int | None = None
+    record: DataRecord | None = None
+    notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the classes as the files spell them; () where classes are only numbers."""
+        return self.names if self.record is None else self.record.class_names
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input: (units,), (rows, columns) or (maps, rows, columns)."""
+        """Return the shape of one input: (units,), (rows, columns) or (maps, rows, columns)."""
         return self.train.inputs.shape[1:]

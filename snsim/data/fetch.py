@@ -1,7 +1,7 @@
-"""Where a data file is looked for: folders of the user, an installed package, the cache, public addresses, in order.
+"""Find the files of data sets: in folders of the user, an installed package, the cache, at public addresses, in order.
 
-What comes out of here has the right sha256, whatever its way. A file in a user's folder that has not is an error; one
-in the cache is fetched anew; an answer from the network is thrown away. The cache never holds a half-written file.
+Every file is checked by its sha256. A file of the user with another one is an error; one in the cache is downloaded
+again; a download is dropped. The cache never holds a half-written file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from snsim.cache_folder import UnsafeError, cache_folder, private_folder, read_entry
-from snsim.data.download import Patience, Refused, download, host_of
+from snsim.data.download import DownloadError, Timeouts, download, host_of
 from snsim.data.progress import NoProgress, Progress
 from snsim.errors import SnError, fail
 from snsim.input_files import PathError, expand_user, is_folder, read_file, shown
@@ -24,7 +24,7 @@ from snsim.input_files import PathError, expand_user, is_folder, read_file, show
 Say = Callable[[str], None]
 
 _SLACK = 1 << 20  # bytes by which a compressed file may exceed its content
-_UNREACHED_HOSTS = 2  # after so many hosts that cannot be reached, and none that can, there is no network
+_UNREACHED_HOSTS = 2  # hosts that cannot be reached, and none that can, mean that there is no network
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Search:
     environment: Path | None = None  # the variable SNSIM_DATA
     cache: Path = field(default_factory=cache_folder)
     online: bool = True
-    patience: Patience = Patience()
+    timeouts: Timeouts = Timeouts()
 
     @staticmethod
     def usual(data_dir: str | Path | None = None, online: bool = True) -> Search:
-        """The search of this user: `data_dir` if given, SNSIM_DATA, the cache, the network."""
+        """Return the search of this user: `data_dir` if stated, SNSIM_DATA, the cache, the network."""
         chosen = os.environ.get("SNSIM_DATA")
         return Search(
             data_dir=None if data_dir is None else _named("--data-dir", data_dir),
@@ -77,7 +77,7 @@ class Search:
         )
 
     def folders(self) -> Iterator[tuple[str, Path]]:
-        """The user's folders and who named them; SnError for one that is not there."""
+        """Yield the user's folders and what named them. SnError for one that is not there."""
         for origin, folder in (("--data-dir", self.data_dir), ("SNSIM_DATA", self.environment)):
             if folder is not None:
                 if not is_folder(folder):
@@ -95,21 +95,21 @@ def _named(origin: str, folder: str | Path) -> Path:
         raise fail(f"{origin} is {shown(folder)}: {reason}", hint="write the path of the folder without ~") from None
 
 
-class Unavailable(Exception):
-    """A file that is nowhere to be had; the text says why in short, `reasons` for each place that was tried."""
+class UnavailableError(Exception):
+    """A file was not found. The text says why in short, `reasons` for each place that was tried."""
 
     def __init__(self, file: DataFile, summary: str, reasons: list[str]):
-        super().__init__(f"{file.name} is in no folder, and {summary}")
+        super().__init__(f"no local copy of {file.name}, and {summary}")
         self.file = file
         self.reasons = tuple(reasons)
 
 
-class Damaged(Exception):
-    """Content that is not what it should be. The text says how, with the digests."""
+class DamagedError(Exception):
+    """Content with another size or digest than expected. The text has the numbers."""
 
 
 class Fetcher:
-    """Gets files for one call: says each step, and remembers which hosts cannot be reached."""
+    """Finds files for one call. Says each step, and remembers which hosts cannot be reached."""
 
     def __init__(self, search: Search, say: Say = lambda sentence: None, progress: Progress | None = None):
         self.search = search
@@ -119,14 +119,14 @@ class Fetcher:
         self._reached = False
 
     def read(self, file: DataFile) -> tuple[bytes, Path]:
-        """The verified content of a file, uncompressed, and where it was found.
+        """Return the verified content of a file, uncompressed, and where it was found.
 
-        Raises SnError for a damaged file in a user's folder, Unavailable if there is none anywhere.
+        Raises SnError for a damaged file in a user's folder, UnavailableError if there is none.
         """
         for place in self._own_places(file):
             try:
                 return _verified(read_file(place, file.size + _SLACK), file), place
-            except (Damaged, SnError) as damage:
+            except (DamagedError, SnError) as damage:
                 why = damage.faults[0].message if isinstance(damage, SnError) else str(damage)
                 raise fail(
                     f"{place} is not the file of the data set, or is damaged: {why}",
@@ -140,12 +140,12 @@ class Fetcher:
             except UnsafeError as reason:
                 self._say(str(reason))
                 break
-            except (Damaged, OSError) as damage:
-                self._say(f"{place} in the cache is damaged and is fetched anew: {damage}")
+            except (DamagedError, OSError) as damage:
+                self._say(f"{place} in the cache is damaged, downloading it again: {damage}")
         return self._fetched(file)
 
     def locate(self, file: DataFile) -> Path | None:
-        """Where the file would be read from now, without reading it; None if it had to be downloaded."""
+        """Return where the file would be read from, without reading it; None if it must be downloaded."""
         places = [*self._own_places(file), *_candidates(self.search.cache, file)]
         return places[0] if places else None
 
@@ -159,40 +159,41 @@ class Fetcher:
         searched = [f"not in {folder} ({origin})" for origin, folder in self.search.folders()]
         reasons = [*searched, f"not in the cache {self.search.cache}"]
         if not file.addresses:
-            raise Unavailable(file, "it has no public address", reasons)
+            raise UnavailableError(file, "it has no download address", reasons)
         if not self.search.online:
-            raise Unavailable(file, "downloads are off", [*reasons, "downloads are off"])
+            raise UnavailableError(file, "downloads are off", [*reasons, "downloads are off"])
         for address in file.addresses:
             reason = self._reason_to_skip(address)
             if reason is None:
-                self._say(f"{file.name} is downloaded from {address}")
+                self._say(f"downloading {file.name} from {address}")
                 try:
                     return self._downloaded(file, address)
-                except (Refused, Damaged) as error:
+                except (DownloadError, DamagedError) as error:
                     reason = str(error)
-                    self._say(f"{address} is of no use: {reason}")
+                    self._say(f"cannot download {address}: {reason}")
                     self._note_reach(address, error)
             reasons.append(f"{address}: {reason}")
-        raise Unavailable(file, f"none of its {len(file.addresses)} addresses gave it", reasons)
+        raise UnavailableError(file, f"all {len(file.addresses)} mirrors failed", reasons)
 
     def _reason_to_skip(self, address: str) -> str | None:
         if host_of(address) in self._unreached:
-            return "not tried, its host could not be reached before"
+            return "skipped, its host could not be reached before"
         if not self._reached and len(self._unreached) >= _UNREACHED_HOSTS:
-            return "not tried, there seems to be no network"
+            return "skipped, there is no network"
         return None
 
     def _note_reach(self, address: str, error: Exception) -> None:
-        if not (isinstance(error, Refused) and error.absent):
+        if not (isinstance(error, DownloadError) and error.absent):
             self._reached = True
             return
         self._unreached.add(host_of(address))
         if not self._reached and len(self._unreached) == _UNREACHED_HOSTS:
-            self._say("no host can be reached, so there seems to be no network, and no further download is tried")
+            self._say("no network: skipping the other mirrors")
 
     def _downloaded(self, file: DataFile, address: str) -> tuple[bytes, Path]:
-        """Download beside its final place, verify, and only then give it its name. Where others can change the cache,
-        the file is not kept.
+        """Download a file beside its final place, verify it, and only then give it its name.
+
+        Where others can change the cache, the file is not kept.
         """
         try:
             folder = private_folder((self.search.cache / file.path).parent)
@@ -217,7 +218,7 @@ class Fetcher:
                 hint="name another folder with the variable SNSIM_CACHE",
             ) from None
         try:
-            download(address, Path(name), file.size + _SLACK, self.search.patience, self._progress)
+            download(address, Path(name), file.size + _SLACK, self.search.timeouts, self._progress)
             self._reached = True
             stored = Path(name).read_bytes()
             content = _verified(stored, file)
@@ -234,7 +235,7 @@ class Fetcher:
 
 
 def _candidates(folder: Path, file: DataFile) -> list[Path]:
-    """The places in a folder where the file is, if it is: in its subfolder or directly, compressed or not."""
+    """Return where the file is in a folder: in its subfolder or directly, compressed or not."""
     plain = file.path.removesuffix(".gz")
     names = [file.path, plain, plain + ".gz"]
     places = [folder / name for name in names] + [folder / Path(name).name for name in names]
@@ -248,61 +249,60 @@ def _candidates(folder: Path, file: DataFile) -> list[Path]:
 
 
 def _in_package(package: str, inside: str) -> Iterator[Path]:
-    """The file of an installed package, found without importing the package."""
-    found = importlib.util.find_spec(package)
-    for folder in (found.submodule_search_locations or ()) if found else ():
+    """Yield the file of an installed package, without importing the package."""
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(folder) / inside).is_file():
             yield Path(folder) / inside
 
 
 def _stored_name(file: DataFile, content: bytes) -> str:
-    """The file's name, with `.gz` only if it is: a server may have unpacked it on the way."""
+    """Return the name of the file, with `.gz` only if it is packed: a server may have unpacked it on the way."""
     plain = file.name.removesuffix(".gz")
     return plain + ".gz" if content[:2] == b"\x1f\x8b" else plain
 
 
 def _verified(content: bytes, file: DataFile) -> bytes:
-    """The uncompressed content of a file; Damaged if it is not the content that `file` stands for."""
+    """Return the uncompressed content of a file. DamagedError if its size or digest differs from that of `file`."""
     expected = f"expected {file.size} bytes with sha256 {file.sha256}"
     if content[:2] == b"\x1f\x8b":
         content = _unpacked(content, file.size, expected)
     if len(content) > file.size:
-        raise Damaged(f"its content has more than {file.size} bytes, {expected}")
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise Damaged(f"its content has {len(content)} bytes with sha256 {found}, {expected}")
+        raise DamagedError(f"its content has more than {file.size} bytes, {expected}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != file.sha256:
+        raise DamagedError(f"its content has {len(content)} bytes with sha256 {digest}, {expected}")
     return content
 
 
 def _unpacked(content: bytes, size: int, expected: str) -> bytes:
-    """What a gzip file holds, at most one byte more than `size`."""
-    opened = zlib.decompressobj(wbits=31)
+    """Return the content of a gzip file, at most one byte more than `size`."""
+    decompressor = zlib.decompressobj(wbits=31)
     try:
-        unpacked = opened.decompress(content, size + 1)
+        unpacked = decompressor.decompress(content, size + 1)
     except zlib.error as error:
-        raise Damaged(f"it is not a sound gzip file ({error}), {expected}") from None
-    if not opened.eof and len(unpacked) <= size:
-        raise Damaged(f"it ends early, {len(unpacked)} bytes could be unpacked, {expected}")
+        raise DamagedError(f"it is a damaged gzip file ({error}), {expected}") from None
+    if not decompressor.eof and len(unpacked) <= size:
+        raise DamagedError(f"it ends early, {len(unpacked)} bytes could be unpacked, {expected}")
     return unpacked
 
 
 def _remedy_for_damage(file: DataFile, place: Path) -> str:
-    """What to do with a file of the right name and another content. It may be the user's own work: it stays."""
+    """Return the remedy for a file of the right name with other content. It may be the user's own work: it stays."""
     source = f"; the file of the set is at {file.addresses[0]}" if file.addresses else ""
-    own = '"IMAGES" "LABELS"' if "idx" in file.name else '"INPUTS" "TARGETS"'
+    form = '(idx "IMAGES" "LABELS")' if "idx" in file.name else '(csv "FILE")'
     return (
-        f"to learn your own data, name your files: (data (patterns {own})) reads idx, npy and text; to learn the "
+        f"to learn your own data, name your files: (data {form}), or --data PATH; to learn the "
         f"data set, keep your files in another folder than {place.parent}{source}"
     )
 
 
-def unavailable_error(names: list[str], failures: list[Unavailable], search: Search) -> SnError:
-    """The one error for data sets that cannot be had: every place tried with its reason, and what to do by hand."""
+def not_found_error(names: list[str], failures: list[UnavailableError], search: Search) -> SnError:
+    """Return the error for data sets that were not found: every place tried with its reason, and what to do by hand."""
     lines = [f"{failure.file.name}: {reason}" for failure in failures for reason in failure.reasons]
     first = failures[0].file
     folder = search.data_dir or search.environment or search.cache
     by_hand = f"put {first.name} in {folder / Path(first.path).parent} by hand"
-    which = f"the data set {names[0]}" if len(names) == 1 else f"none of the data sets {', '.join(names)}"
-    verb = "cannot be had" if len(names) == 1 else "can be had"
+    which = f"data set {names[0]}" if len(names) == 1 else f"data sets {', '.join(names)}"
     hint = f"{by_hand}, or use (data digits), which needs no network"
-    return fail(f"{which} {verb}:\n  " + "\n  ".join(lines), hint=hint)
+    return fail(f"{which} not found:\n  " + "\n  ".join(lines), hint=hint)

@@ -1,4 +1,4 @@
-"""Files -> arrays: MNIST's idx files, the zip-code text, SN's matrices (binary and `.MAT` text), rows of numbers.
+"""Read arrays from MNIST's idx files, the zip-code text, SN's matrices (binary and `.MAT` text), rows of numbers.
 
 Every function takes the content of a file, or the open file, and the name it is shown under. It raises SnError with
 that name, what was expected and what was found. Sizes that a file claims are compared with its length before memory is
@@ -23,9 +23,9 @@ from snsim.input_files import copy_into, foreign_format
 
 _MOST_DIMENSIONS = 8
 _IDX_HEADER = 4 + 4 * _MOST_DIMENSIONS  # bytes
-_ANEW = "the file is damaged: write or fetch it again"
+_DAMAGED = "the file is damaged: write or download it again"
 
-_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 
 # SN's magic numbers: element type and what one unit of it is worth ("packed" holds sixteenths in one byte)
 _SN_TYPES = {
@@ -47,20 +47,24 @@ _DEFLATE = 1032  # the most bytes that one compressed byte can become
 
 
 def read_idx(content: bytes, name: str) -> np.ndarray:
-    """An idx file (the format of MNIST): big-endian 0x00 0x00, type, number of dimensions, sizes, elements.
+    """Return the array of an idx file, the format of MNIST.
 
-    Returns a read-only view of `content` in the file's own element type.
+    It is two zero bytes, type, number of dimensions, sizes, elements. All is big-endian; a file whose first four
+    bytes stand in the opposite order is little-endian throughout. The array
+    is a read-only view of `content` in the file's own element type.
     """
-    kind, shape, begin = _read_idx_header(content, name)
-    wanted = begin + math.prod(shape) * kind.itemsize
-    if len(content) != wanted:
-        more = "" if len(content) < wanted else "; an idx file ends with its last element"
-        raise fail(f"{name} has {len(content)} bytes, expected {wanted} for {_sizes(shape)} elements{more}", hint=_ANEW)
-    return np.frombuffer(content, kind, math.prod(shape), begin).reshape(shape)
+    dtype, shape, begin = _read_idx_header(content, name)
+    size = begin + math.prod(shape) * dtype.itemsize
+    if len(content) != size:
+        more = "" if len(content) < size else "; an idx file ends with its last element"
+        raise fail(
+            f"{name} has {len(content)} bytes, expected {size} for {_sizes(shape)} elements{more}", hint=_DAMAGED
+        )
+    return np.frombuffer(content, dtype, math.prod(shape), begin).reshape(shape)
 
 
 def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
-    """An idx file that is open, compressed by gzip or not, of at most `most` bytes when it is unpacked.
+    """Return the array of an open idx file, packed by gzip or not, of at most `most` bytes when it is unpacked.
 
     No more is unpacked than the header says.
     """
@@ -69,57 +73,69 @@ def read_idx_file(file: BinaryIO, name: str, most: int) -> np.ndarray:
     packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
     start = _unpacked(file, name, _IDX_HEADER) if packed else file.read(_IDX_HEADER)
-    kind, shape, begin = _read_idx_header(start, name)
-    wanted = begin + math.prod(shape) * kind.itemsize
-    if wanted > (size * _DEFLATE if packed else size):
+    dtype, shape, begin = _read_idx_header(start, name)
+    full_size = begin + math.prod(shape) * dtype.itemsize
+    if full_size > (size * _DEFLATE if packed else size):
         raise fail(
-            f"{name} has {size} bytes{' (gzip)' if packed else ''}, its header claims {wanted} for "
+            f"{name} has {size} bytes{' (gzip)' if packed else ''}, its header claims {full_size} for "
             f"{_sizes(shape)} elements",
-            hint=_ANEW,
+            hint=_DAMAGED,
         )
-    if wanted > most:
+    if full_size > most:
         raise fail(
-            f"{name} holds {wanted:,} bytes for {_sizes(shape)} elements; such a file may hold {most:,}",
+            f"{name} holds {full_size:,} bytes for {_sizes(shape)} elements; such a file may hold {most:,}",
             hint="split it into files of fewer patterns",
         )
     file.seek(0)
-    return read_idx(_unpacked(file, name, wanted + 1) if packed else file.read(wanted + 1), name)
+    return read_idx(_unpacked(file, name, full_size + 1) if packed else file.read(full_size + 1), name)
 
 
 def _read_idx_header(content: bytes, name: str) -> tuple[np.dtype, tuple[int, ...], int]:
-    """Element type, sizes, and where the elements begin."""
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not content[3]:
+    """Return the element type, the sizes, and where the elements begin."""
+    order, magic = (">", content[:4]) if content[:2] == b"\0\0" else ("<", content[3::-1])
+    if not is_idx(content):
         raise fail(
             f"{name} is not an idx file: it begins with {_shown(content)}, expected 0000, a type from 08 to 0e "
             "and the number of dimensions",
             hint="name an idx file: MNIST's images begin with 00000803, its labels with 00000801",
         )
-    dimensions = content[3]
+    dimensions = magic[3]
     if dimensions > _MOST_DIMENSIONS:
-        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
+        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_DAMAGED)
     if len(content) < 4 + 4 * dimensions:
         raise _short(name, f"a header of {4 + 4 * dimensions} bytes", len(content))
-    return (np.dtype(_IDX_TYPES[content[2]]), struct.unpack_from(f">{dimensions}I", content, 4), 4 + 4 * dimensions)
+    sizes = struct.unpack_from(f"{order}{dimensions}I", content, 4)
+    return np.dtype(order + _IDX_TYPES[magic[2]]), sizes, 4 + 4 * dimensions
+
+
+def is_idx(content: bytes) -> bool:
+    """Tell whether content begins as an idx file does, in either byte order."""
+    if len(content) < 4:
+        return False
+    zeros, kind, dimensions = (content[:2], content[2], content[3])
+    if zeros != b"\0\0":
+        zeros, kind, dimensions = content[2:4], content[1], content[0]
+    return zeros == b"\0\0" and kind in _IDX_TYPES and dimensions > 0
 
 
 def _unpacked(file: BinaryIO, name: str, most: int) -> bytes:
-    """The first `most` bytes that a gzip file holds; fewer if it holds fewer."""
-    opened = zlib.decompressobj(wbits=31)
-    pieces, got = [], 0
+    """Return the first `most` bytes of the content of a gzip file; fewer if it holds fewer."""
+    decompressor = zlib.decompressobj(wbits=31)
+    pieces, done = [], 0
     try:
-        while got < most and not opened.eof and (packed := opened.unconsumed_tail or file.read(_PIECE)):
-            pieces.append(opened.decompress(packed, most - got))
-            got += len(pieces[-1])
+        while done < most and not decompressor.eof and (packed := decompressor.unconsumed_tail or file.read(_PIECE)):
+            pieces.append(decompressor.decompress(packed, most - done))
+            done += len(pieces[-1])
     except zlib.error as error:
-        raise fail(f"{name} is not a sound gzip file: {error}", hint="fetch or write the file again") from None
+        raise fail(f"{name} is a damaged gzip file: {error}", hint="download or write the file again") from None
     return b"".join(pieces)
 
 
-_ANOTHER = "is it another file of this name? Move it away, and `snsim data` fetches the right one"
+_ANOTHER = "is it another file of this name? Move it away, and `snsim data NAME` downloads the right one"
 
 
 def read_zip_text(content: bytes, name: str, rows: int = 16, columns: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """The zip-code digits as text, one a line: the class, then rows x columns grey values from -1 to 1.
+    """Read the zip-code digits from a text, one a line: the class, then rows x columns gray values from -1 to 1.
 
     Returns pictures (n, rows, columns) float64 and labels (n,) int64. Blanks are not counted: the two files of the
     set write them differently.
@@ -170,7 +186,7 @@ def read_digits_csv(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_matrix(content: bytes | BinaryIO, name: str, most: int | None = None) -> np.ndarray:
-    """A matrix as SN's `save-matrix` or `save-ascii-matrix` wrote it; float64 whatever the file's element type.
+    """Return a matrix that SN's `save-matrix` or `save-ascii-matrix` wrote, float64 whatever its element type.
 
     Binary: magic, number of dimensions, sizes (32 bits each, in the writer's byte order; the sizes of one or two
     dimensions are padded with 1 to three), elements by rows. What follows the last element is ignored, as SN did.
@@ -206,19 +222,19 @@ def _read_binary_matrix(
     size: int,
     name: str,
     order: str,
-    kind: str,
+    code: str,
     unit: float,
     dimensions: int,
     most: int | None,
 ) -> np.ndarray:
     if not 1 <= dimensions <= _MOST_DIMENSIONS:
-        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_ANEW)
+        raise fail(f"{name} claims {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}", hint=_DAMAGED)
     start = 8 + 4 * max(3, dimensions)
     if len(head) < start:
         raise _short(name, f"a header of {start} bytes", size)
     shape = struct.unpack_from(f"{order}{dimensions}i", head, 8)
     count = _count(shape, name, most)
-    element = np.dtype(order + kind)
+    element = np.dtype(order + code)
     if size < start + count * element.itemsize:
         raise _short(
             name,
@@ -258,15 +274,15 @@ def _read_text_matrix(file: BinaryIO, head: bytes, size: int, name: str, most: i
     return _finite(numbers, name).reshape(shape)
 
 
-def _too_few(found: int, count: int, shape: tuple[int, ...], name: str) -> SnError:
+def _too_few(numbers: int, count: int, shape: tuple[int, ...], name: str) -> SnError:
     return fail(
-        f"{name} has {found} numbers, expected {count} for {_sizes(shape)}",
+        f"{name} has {numbers} numbers, expected {count} for {_sizes(shape)}",
         hint="correct the sizes behind .MAT, or add the numbers",
     )
 
 
 def read_rows(file: BinaryIO, name: str, most: int) -> np.ndarray:
-    """A text of numbers, one row a line, with blanks, commas or semicolons between: float64 (rows, numbers of a row).
+    """Read a text of numbers, one row a line, with blanks, commas or semicolons between: float64 (rows, columns).
 
     Empty lines and lines that begin with # are left out. SnError with the line for one of another length. `most`: of
     numbers.
@@ -307,8 +323,9 @@ _ROWS = bytes.maketrans(b",;\r", b"  \n")
 
 
 def _row_pieces(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
-    """The text of a file in pieces of whole lines, with blanks between numbers and without remarks, each with the
-    number of lines before it.
+    """Yield the text of a file in pieces of whole lines, each with the number of lines before it.
+
+    Blanks stand between the numbers; remarks are left out.
     """
     file.seek(0)
     file.seek(len(_BOM) if file.read(len(_BOM)) == _BOM else 0)
@@ -337,8 +354,9 @@ def _words_by_line(text: bytes) -> np.ndarray:
 
 
 def read_numbers(content: bytes, name: str, most: int | None = None) -> np.ndarray:
-    """The numbers of a text, in any layout, float64: all, or the first `most`. SnError at the first word that is
-    none.
+    """Return the numbers of a text in any layout, float64: all, or the first `most`.
+
+    SnError at the first word that is no number.
     """
     file = io.BytesIO(content)
     if content[:3] == _BOM:
@@ -365,7 +383,7 @@ def _read_into(file: BinaryIO, numbers: np.ndarray, name: str, line: int = 0) ->
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """The text of a file from here on in pieces that end between two words."""
+    """Yield the text of a file from its position on, in pieces that end between two words."""
     left = b""
     while piece := file.read(_PIECE):
         piece = left + piece
@@ -381,7 +399,10 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _read_words(text: bytes, name: str, before: int, line: int, most: int = -1) -> np.ndarray:
-    """The numbers of a piece of text, at most `most`. `before`: numbers before it; `line`: ends of line before it."""
+    """Return the numbers of a piece of text, at most `most`.
+
+    `before`: numbers before the piece; `line`: ends of line before it. Both are for faults.
+    """
     if not text.strip():
         return np.empty(0)
     if 0 <= most <= len(text) // 2 and len(words := text.split(None, most)) > most:
@@ -438,20 +459,20 @@ def _finite(values: np.ndarray, name: str) -> np.ndarray:
 def within(
     values: np.ndarray, dtype: np.dtype | type | str, what: str, span: Span | None = None, hint: str = ""
 ) -> np.ndarray:
-    """The numbers, if all that are finite are finite in a type too. SnError with the first that is beyond it."""
-    kind = np.dtype(dtype)
-    if kind.kind != "f" or (values.dtype.kind == "f" and values.dtype.itemsize <= kind.itemsize) or not values.size:
+    """Return the numbers if a type can hold all that are finite. SnError with the first that is beyond it."""
+    target = np.dtype(dtype)
+    if target.kind != "f" or (values.dtype.kind == "f" and values.dtype.itemsize <= target.itemsize) or not values.size:
         return values
-    most = float(np.finfo(kind).max)
+    most = float(np.finfo(target).max)
     if -most <= values.min() and values.max() <= most:
         return values
     with np.errstate(over="ignore"):
-        wrong = np.argwhere(np.isfinite(values) & ~np.isfinite(values.astype(kind)))
+        wrong = np.argwhere(np.isfinite(values) & ~np.isfinite(values.astype(target)))
     if not len(wrong):
         return values
     place = " ".join(map(str, wrong[0]))
     raise fail(
-        f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {kind}, which ends at {most:.3g}"
+        f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {target}, which ends at {most:.3g}"
         + (f" ({len(wrong)} numbers are so)" if len(wrong) > 1 else ""),
         span,
         hint=hint or "divide the numbers by their largest before they are written",
@@ -460,7 +481,7 @@ def within(
 
 def _count(shape: tuple[int, ...], name: str, most: int | None = None) -> int:
     if min(shape) < 1:
-        raise fail(f"{name} claims the sizes {_sizes(shape)}, expected every size to be 1 or more", hint=_ANEW)
+        raise fail(f"{name} claims the sizes {_sizes(shape)}, expected every size to be 1 or more", hint=_DAMAGED)
     count = math.prod(shape)
     if most is not None and count > most:
         raise fail(
@@ -476,8 +497,8 @@ def _whole(word: bytes, name: str, what: str) -> int:
     return int(word)
 
 
-def _short(name: str, expected: str, found: int) -> SnError:
-    return fail(f"{name} ends early: it has {found} bytes, expected {expected}", hint=_ANEW)
+def _short(name: str, expected: str, size: int) -> SnError:
+    return fail(f"{name} ends early: it has {size} bytes, expected {expected}", hint=_DAMAGED)
 
 
 def _sizes(shape: tuple[int, ...]) -> str:
@@ -489,6 +510,6 @@ def _shown(content: bytes) -> str:
 
 
 def _plain(word: bytes) -> str:
-    """The beginning of a word, as it can be shown."""
+    """Return the beginning of a word, as it can be shown."""
     text = word[:20].decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

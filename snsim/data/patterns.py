@@ -1,4 +1,4 @@
-"""Examples that a program states itself, and what it makes of examples: ranges, frames, targets, shapes."""
+"""Examples that a program states itself, and the changes it makes to examples: ranges, frames, targets, shapes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def from_matrices(
     name: str = "examples",
     span: Span | None = None,
 ) -> Examples:
-    """Examples from two matrices: one pattern a row, its input in one and its target in the other.
+    """Return examples from two matrices: one pattern a row, its input in one and its target in the other.
 
     `inputs`: (patterns, units) or (patterns, rows, columns) ...; `targets`: (patterns, outputs). No test split.
     Raises SnError for matrices without rows, different numbers of rows, or values that are not finite.
@@ -77,31 +77,31 @@ def from_matrices(
 
 
 def from_files(inputs: Path, targets: Path, span: Span | None = None) -> Examples:
-    """Examples from a pair of files, one with an input and one with a target for each pattern.
+    """Return examples from a pair of files, one with an input and one with a target for each pattern.
 
     Each is a matrix of SN (`dig.pat`, `dig.des`), an npy or idx file (gzip or not), or a text of numbers with one
     pattern a line. Whole numbers in one dimension are class labels, not targets. Pictures in bytes, 0 (paper) to 255
     (ink), become -1 to 1, as those of the data set mnist.
     """
     origin = origin_of([inputs, targets])
-    pictures, wanted = read_patterns(inputs, span), read_patterns(targets, span)
+    pictures, answers = read_patterns(inputs, span), read_patterns(targets, span)
     if pictures.dtype == np.uint8 and pictures.ndim > 2:
         pictures = pictures.astype(np.float32) / np.float32(127.5) - np.float32(1)
-    if wanted.ndim > 1 or wanted.dtype.kind not in "iub":
+    if answers.ndim > 1 or answers.dtype.kind not in "iub":
         return from_matrices(
-            pictures, wanted.reshape(len(wanted), -1) if wanted.ndim == 1 else wanted, origin, inputs.name, span
+            pictures, answers.reshape(len(answers), -1) if answers.ndim == 1 else answers, origin, inputs.name, span
         )
-    return _labelled(pictures, wanted, origin, inputs.name, targets.name, span)
+    return _labelled(pictures, answers, origin, inputs.name, targets.name, span)
 
 
 def _labelled(
     inputs: np.ndarray, labels: np.ndarray, origin: str, name: str, labels_name: str, span: Span | None
 ) -> Examples:
-    """Examples of which each has a class number."""
+    """Return examples of which each has a class number."""
     if not len(labels) or labels.min() < 0 or labels.max() > _MOST_CLASSES:
-        found = f"go from {labels.min()} to {labels.max()}" if len(labels) else "are none"
+        problem = f"go from {labels.min()} to {labels.max()}" if len(labels) else "are none"
         raise fail(
-            f"the labels of {labels_name} {found}, expected whole numbers from 0 to {_MOST_CLASSES:,}",
+            f"the labels of {labels_name} {problem}, expected whole numbers from 0 to {_MOST_CLASSES:,}",
             span,
             hint="count the classes from 0",
         )
@@ -111,7 +111,7 @@ def _labelled(
 
 
 def read_patterns(place: Path, span: Span | None = None) -> np.ndarray:
-    """The array of a file of any format that `from_files` names. SnError, at `span`, if it holds none."""
+    """Return the array of a file of any format that `from_files` names. SnError, at `span`, if it holds none."""
     name = shown(place)
     try:
         with open_file(place, _MOST_BYTES, span, what="a pattern file") as file:
@@ -148,7 +148,7 @@ def select(
     span: Span | None = None,
     test_span: Span | None = None,
 ) -> Examples:
-    """SN's `ensemble` and `test-set`: train on the patterns of one range, test on those of the other.
+    """Return examples as SN's `ensemble` and `test-set` choose them: one range to train on, one to test on.
 
     Patterns are counted from 0 over the whole set, the train split's first and then the test split's; both ends are
     included. A range that is not given leaves the set's own split. Raises SnError for a range outside the set.
@@ -167,7 +167,7 @@ def select(
 
 
 def frame(examples: Examples, rows: int, columns: int, value: float, span: Span | None = None) -> Examples:
-    """Every picture in the middle of rows x columns cells of `value`; an odd cell goes below and to the right.
+    """Put every picture in the middle of rows x columns cells of `value`; an odd cell goes below and to the right.
 
     Raises SnError if the inputs are no pictures or do not fit in.
     """
@@ -195,29 +195,43 @@ def frame(examples: Examples, rows: int, columns: int, value: float, span: Span 
 
 
 def shaped(examples: Examples, shape: tuple[int, ...], layer: str = "input", span: Span | None = None) -> Examples:
-    """The examples with inputs of the shape of an input layer: (units,), (rows, columns) or (maps, rows, columns).
+    """Return examples with inputs of the shape of an input layer: (units,), (rows, columns) or (maps, rows, columns).
 
     A row of units is cut into pictures and pictures are laid out as units; pictures of another size are refused.
     """
-    own = examples.shape
-    if own == shape:
+    present = examples.shape
+    if present == shape:
         return examples
-    same_pictures = len(own) == 1 or len(shape) == 1 or _picture(own) == _picture(shape)
-    if np.prod(own) != np.prod(shape) or not same_pictures:
-        small = len(own) > 1 and len(shape) > 1 and own[-2] <= shape[-2] and own[-1] <= shape[-1]
+    same_pictures = len(present) == 1 or len(shape) == 1 or _picture(present) == _picture(shape)
+    if np.prod(present) != np.prod(shape) or not same_pictures:
+        small = len(present) > 1 and len(shape) > 1 and present[-2] <= shape[-2] and present[-1] <= shape[-1]
         hint = (
             f"(frame {shape[-2]} {shape[-1]} -1) puts them in the middle of cells of -1"
-            if small
-            else f"write (layer {layer} {shape_form(own)}), or name other data"
+            if small and examples.record is None
+            else _misfit_hint(examples, shape, layer)
         )
         raise fail(
-            f"the patterns of {examples.name} are {_sizes(own)}, the layer {layer} is {_sizes(shape)}", span, hint=hint
+            f"the patterns of {examples.name} are {_sizes(present)}, the layer {layer} is {_sizes(shape)}",
+            span,
+            hint=hint,
         )
     return _changed(examples, lambda split: replace(split, inputs=split.inputs.reshape(len(split), *shape)))
 
 
+def _misfit_hint(examples: Examples, shape: tuple[int, ...], layer: str) -> str:
+    """Return the remedy for inputs that do not fit the input layer."""
+    remedy = f"write (layer {layer} {shape_form(examples.shape)})"
+    record = examples.record
+    if record is not None and len(examples.shape) > 1 and len(shape) > 1:
+        size = f"(size {shape[-2]} {shape[-1]})"
+        return f"{remedy}, or scale the pictures: {size} in the form ({record.reader} ...)"
+    if record is not None and record.columns and len(examples.shape) == 1 and examples.shape[0] > np.prod(shape):
+        return f"{remedy}, or leave columns out: (ignore NAME ...) in the form ({record.reader} ...)"
+    return f"{remedy}, or name other data"
+
+
 def one_of_n(labels: np.ndarray, classes: int, off: float, on: float) -> np.ndarray:
-    """Targets (patterns, classes) float64: `on` at the label, `off` elsewhere."""
+    """Return targets (patterns, classes) float64: `on` at the label, `off` elsewhere."""
     targets = np.full((len(labels), classes), off, np.float64)
     targets[np.arange(len(labels)), labels] = on
     return targets
@@ -250,8 +264,8 @@ def _slice(split: Split, low: int, high: int) -> Split:
 
 
 def _joined(arrays: list[np.ndarray | None]) -> np.ndarray | None:
-    there = [array for array in arrays if array is not None]
-    return np.concatenate(there) if there else None
+    known = [array for array in arrays if array is not None]
+    return np.concatenate(known) if known else None
 
 
 def _changed(examples: Examples, change: Callable[[Split], Split]) -> Examples:

@@ -1,4 +1,4 @@
-"""How a download is shown while it runs. Nothing here chooses a terminal: the caller gives the port."""
+"""Show a download while it runs. The caller chooses the port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WIDTH = 30
 
 
 class Progress(Protocol):
-    """What a download tells of itself: once `start`, any number of `advance`, once `stop`, whatever happens."""
+    """What a download calls: once `start`, any number of times `advance`, and once `stop`, also after a failure."""
 
     def start(self, name: str) -> None: ...
 
@@ -34,7 +34,7 @@ class NoProgress:
 
 
 class ProgressBar:
-    """One line on a terminal, redrawn at every percent and wiped at the end."""
+    """One line on a terminal, redrawn at every percent and removed at the end."""
 
     def __init__(self, port: TextIO):
         self._port = port

@@ -1,4 +1,4 @@
-"""Pictures of one size from pictures of another: bilinear, half-pixel centres, no antialiasing.
+"""Scale pictures to another size: bilinear, half-pixel centres, no antialiasing.
 
 The rule is that of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, by which the MNIST digits
 of the 2022 reproduction of the 1989 network were brought from 28 x 28 to 16 x 16. The four products are added in
@@ -24,7 +24,7 @@ class Taps(NamedTuple):
 
 
 def taps(size: int, wanted: int) -> Taps:
-    """The taps that bring a line of `size` cells to `wanted` cells.
+    """Return the taps that scale a line of `size` cells to `wanted` cells.
 
     Cell i of the result has its centre at (i + 1/2) * size / wanted - 1/2 of the original; before the first centre
     the first cell is taken, behind the last centre the last.
@@ -37,7 +37,7 @@ def taps(size: int, wanted: int) -> Taps:
 
 
 def scale(pictures: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """float32 pictures (n, r, c) -> float32 pictures (n, rows, columns)."""
+    """Scale float32 pictures (n, r, c) to float32 pictures (n, rows, columns)."""
     scaled = np.empty((len(pictures), rows, columns), np.float32)
     down, across = taps(pictures.shape[1], rows), taps(pictures.shape[2], columns)
     for start in range(0, len(pictures), _AT_ONCE):

@@ -1,4 +1,4 @@
-"""Gather the clauses of net and train and the options of layer and connect, from the rooms that read them."""
+"""Gather the clauses of net and train and the options of layer, connect and the readers of data."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from snsim.network.net_form import CLAUSES as NET
 from snsim.network.partial_net import CONNECT_OPTIONS, LAYER_OPTIONS
 from snsim.registry import Shelf
+from snsim.training.forms.reader_clauses import OPTIONS
 from snsim.training.forms.train_form import clauses_of_train
 from snsim.training.initial import INITIALISERS
 
 
 @dataclass(frozen=True)
 class ClauseHelp:
-    """The help of a clause or option: the form it belongs to ("net", "layer", "connect" or "train"), syntax, meaning.
+    """The help of a clause or option: the form it belongs to, its syntax, its meaning.
 
-    `details` are further lines for `snsim help`.
+    `inside` is "net", "layer", "connect", "train" or "data". `details` are further lines for `snsim help`.
     """
 
     name: str
@@ -33,6 +34,7 @@ def clauses() -> tuple[ClauseHelp, ...]:
         *_of("layer", LAYER_OPTIONS),
         *_of("connect", CONNECT_OPTIONS),
         *_of("train", clauses_of_train()),
+        *(ClauseHelp(entry.name, "data", entry.value.syntax, entry.doc) for entry in OPTIONS),
     )
 
 

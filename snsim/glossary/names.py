@@ -38,6 +38,7 @@ class Kind:
 def kinds() -> tuple[Kind, ...]:
     """Return all kinds, in the order in which a program uses them, from text to training."""
     from snsim.data.catalog import DATA_SETS
+    from snsim.data.readers import READERS
     from snsim.engines import ENGINES
     from snsim.network.schemes import SCHEMES
     from snsim.plots.registry import PICTURES
@@ -53,7 +54,7 @@ def kinds() -> tuple[Kind, ...]:
         Kind("cost", "costs", lambda: list(built_in.costs)),
         Kind("update", "update rules", lambda: list(built_in.updates)),
         Kind("criterion", "criteria", lambda: list(CRITERIA)),
-        Kind("data", "data sets", lambda: list(DATA_SETS)),
+        Kind("data", "data sets and readers of files", lambda: [*DATA_SETS, *READERS]),
         Kind("engine", "engines", lambda: list(ENGINES)),
         Kind("picture", "pictures", lambda: list(PICTURES)),
         Kind("function", "Lisp functions", lambda: sorted(lisp_functions(), key=lambda entry: entry.name)),

@@ -11,6 +11,7 @@ import numpy as np
 
 from snsim.plots.mosaic import Panel, Scale, available, draw_sheet, in_rows, mosaic, sheet_text
 from snsim.plots.style import DOTS, WIDE, Look
+from snsim.text_table import class_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,17 +60,18 @@ def misses(
     title: str,
     with_classes: bool = True,
     most: int = MOST,
+    names: Sequence[str] = (),
 ) -> Misses:
     """Return the patterns of `inputs` (patterns, units of `shape`) that are not `right` (patterns,).
 
     At most `most` of them are shown. If `with_classes`, answer and label are the classes with the largest output and
     target. Otherwise they are the values of a single output; with several outputs the caption is the number of the
-    pattern.
+    pattern. `names`: of the classes, if any.
     """
     wrong = np.flatnonzero(~np.asarray(right, bool))
     shown = wrong[:most]
     pictures = np.array([flat(inputs[n], shape) for n in shown]).reshape(-1, *flat(np.zeros(prod(shape)), shape).shape)
-    captions = tuple(_caption(n, outputs[n], targets[n], with_classes) for n in shown)
+    captions = tuple(_caption(n, outputs[n], targets[n], with_classes, names) for n in shown)
     low, high = (float(np.min(inputs)), float(np.max(inputs))) if len(inputs) else (0.0, 1.0)
     return Misses(title, pictures, captions, tuple(int(n) for n in shown), len(wrong), len(inputs), low, high)
 
@@ -120,7 +122,7 @@ def _scale(data: Misses) -> Scale:
     return Scale(data.low, data.high, "input")
 
 
-def _caption(number: int, output: np.ndarray, target: np.ndarray, with_classes: bool) -> str:
+def _caption(number: int, output: np.ndarray, target: np.ndarray, with_classes: bool, names: Sequence[str] = ()) -> str:
     if with_classes and len(output) > 1:
-        return f"{int(np.argmax(target))}→{int(np.argmax(output))}"
+        return f"{class_label(names, int(np.argmax(target)))}→{class_label(names, int(np.argmax(output)))}"
     return f"{target[0]:g}→{output[0]:.2g}" if len(output) == 1 else f"no. {number}"

@@ -25,7 +25,7 @@ class Picture:
     Attributes
     ----------
     of : str
-        What is drawn: "run", "net" or "nlf".
+        What is drawn: "run", "net", "data" or "nlf".
     draw : callable
         (data, look) -> the figure.
     text : callable
@@ -62,6 +62,7 @@ for _name, _of, _prepare, _doc in (
     ("rejection", "run", None, "error on the patterns kept over the percentage rejected"),
     ("net", "net", lambda net: net, "layers as stacks of maps, connections with scheme and counts"),
     ("table", "net", _later("table", "tables"), "which map feeds which"),
+    ("data", "data", None, "the first patterns of each class of a data set, or of a file or folder"),
     ("nlf", "nlf", None, "a non-linearity with its first and second derivative"),
 ):
     PICTURES.add(_name, Picture(_of, _later(_name, "draw"), _later(_name, "text"), _prepare), _doc)

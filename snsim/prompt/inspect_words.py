@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsInt
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from snsim.prompt.current_training import CurrentTraining
 from snsim.prompt.prompt_word import name_of, prompt_word
 from snsim.prompt.session import session_of
 from snsim.reports.pass_lines import pass_headings, pass_line, published_beside_ours
-from snsim.text_table import shape_text
+from snsim.text_table import class_label, shape_text
 
 if TYPE_CHECKING:
     from snsim.language.interpreter import Interpreter
@@ -62,9 +62,15 @@ def test_pattern(interpreter: Interpreter, number: Form, split: Form = ABSENT) -
     target = current.patterns(part).targets[current.at[1]]
     if len(outputs) > 1:
         interpreter.print_text(
-            f"{part} pattern {current.at[1]:,}: class {int(target.argmax())}, answered {int(outputs.argmax())}\n"
+            f"{part} pattern {current.at[1]:,}: class {_class(current, target.argmax())}, "
+            f"answered {_class(current, outputs.argmax())}\n"
         )
     return cost
+
+
+def _class(current: CurrentTraining, number: SupportsInt) -> str:
+    """Return the name of a class of the data, or its number."""
+    return class_label(current.data.class_names, int(number))
 
 
 @prompt_word("misses")
@@ -78,7 +84,9 @@ def misses(interpreter: Interpreter, split: Form = ABSENT) -> Form:
     wrong = current.misses(part)
     interpreter.print_text(f"{len(wrong):,} of {len(current.patterns(part)):,} {part} patterns are wrong\n")
     if wrong and current.net.layers[-1].units > 1:
-        cells = [f"{number}: {label}→{answer}" for number, label, answer in wrong[:_FEW]]
+        cells = [
+            f"{number}: {_class(current, label)}→{_class(current, answer)}" for number, label, answer in wrong[:_FEW]
+        ]
         width = max(map(len, cells)) + 3
         across = max(1, min(80, shutil.get_terminal_size().columns) // width)
         for i in range(0, len(cells), across):

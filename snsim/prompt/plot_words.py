@@ -143,6 +143,7 @@ def _misses(current: CurrentTraining) -> Any:
         patterns.targets,
         right,
         f"{current.training.name}, {split} patterns of {current.data.name}",
+        names=current.data.class_names,
     )
 
 
@@ -150,9 +151,8 @@ def _confusion(current: CurrentTraining) -> Any:
     from snsim.plots.confusion import confusion
 
     split = "train" if current.data.test is None else "test"
-    return confusion(
-        current.outputs(split), current.patterns(split).targets, f"{current.training.name}, {split} patterns"
-    )
+    title = f"{current.training.name}, {split} patterns"
+    return confusion(current.outputs(split), current.patterns(split).targets, title, current.data.class_names)
 
 
 def _nlf(interpreter: Interpreter, subject: str | None) -> Any:

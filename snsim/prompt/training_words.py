@@ -182,7 +182,7 @@ def show(interpreter: Interpreter, name: Form) -> Form:
 
 @prompt_word("declared")
 def declared(interpreter: Interpreter) -> Form:
-    """(declared): prints a line for each net, training, table and function of this session"""
+    """(declared): prints a line for each net, training, table and function of this session"""  # noqa: D401
     lines = [f"{kind} {entry.name}: {entry.doc}" for kind, entry in interpreter.part(session_of).declared()]
     lines += [f"function {name}" for name in own_functions(interpreter)]
     interpreter.print_text("\n".join(lines or ['nothing yet: (load "FILE.sn") reads a file']) + "\n")

@@ -23,6 +23,7 @@ from snsim.plots.weights import Weights, weights
 from snsim.program import lisp_functions, read_program, shelves
 from snsim.registry import Shelf
 from snsim.runs.opened_run import OpenedRun, SplitOutputs
+from snsim.text_table import class_label
 from snsim.training.rejection import least_rejection, rejection_curve
 
 
@@ -49,7 +50,9 @@ def maps_of(outputs: SplitOutputs, pattern: int) -> Maps:
         )
     states = run.engine.states(outputs.patterns.inputs[pattern : pattern + 1])
     target, output = outputs.patterns.targets[pattern], outputs.outputs[pattern]
-    verdict = f": label {target.argmax()}, answer {output.argmax()}" if outputs.have_classes else ""
+    names = run.data.class_names
+    label, answer = (class_label(names, int(values.argmax())) for values in (target, output))
+    verdict = f": label {label}, answer {answer}" if outputs.have_classes else ""
     title = f"Pattern {pattern} of the {outputs.split} patterns of {run.data.name}{verdict}\nin {run.title}"
     return maps(run.net, {name: x[0] for name, x in states.items()}, title, target, outputs.have_classes)
 
@@ -65,6 +68,7 @@ def misses_of(outputs: SplitOutputs, most: int = MOST) -> Misses:
         outputs.title,
         outputs.have_classes,
         most,
+        outputs.run.data.class_names,
     )
 
 
@@ -75,7 +79,7 @@ def confusion_of(outputs: SplitOutputs) -> Confusion:
             f"the patterns of {outputs.run.data.name} have no classes to confuse",
             hint="name data with classes: --data NAME, and give the net one output for each",
         )
-    return confusion(outputs.outputs, outputs.patterns.targets, outputs.title)
+    return confusion(outputs.outputs, outputs.patterns.targets, outputs.title, outputs.run.data.class_names)
 
 
 def rejection_of(run: OpenedRun, error: float) -> Rejections:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from snsim.data.catalog import find
 from snsim.data.examples import Examples
 from snsim.data.fetch import Search
+from snsim.data.own_data import read_own, read_path
 from snsim.data.patterns import from_files, from_matrices
 from snsim.data.progress import Progress as DownloadProgress
+from snsim.data.reader_options import OwnData
+from snsim.data.readers import READERS
 from snsim.errors import Source, Span, fail
-from snsim.input_files import PathError, exists, is_file, open_file, resolve, shown
+from snsim.input_files import PathError, exists, is_file, is_folder, open_file, resolve, shown
 from snsim.program import Program
 from snsim.runs.options import Options, Say, overridden
 from snsim.training.spec import Training
@@ -62,6 +66,12 @@ def find_examples(
     `say` is given sentences on the search. SnError if no choice is found, or a file is damaged.
     """
     choice = training.data
+    if options.fold is not None and choice.own is None:
+        raise fail(
+            f"--fold {options.fold}: the data of this training have no folds",
+            choice.span,
+            hint="write (folds 5) in the form of a reader, or leave --fold out",
+        )
     if choice.names:
         reasons: list[str] = []
 
@@ -73,6 +83,11 @@ def find_examples(
         spans = [choice.span] * len(choice.names)
         examples, rank = find(choice.names, search, keep_and_say, download, spans)
         return FoundExamples(examples, choice.names, rank, tuple(reasons))
+    if choice.own is not None:
+        examples = _own_examples(choice.own, choice.span, options, source_folder)
+        for note in examples.notes:
+            say(note)
+        return FoundExamples(examples, (examples.name,), 0, examples.notes)
     if choice.patterns is not None:
         files = [source_folder.file(name, choice.span, data_folders(options)) for name in choice.patterns]
         examples = from_files(files[0], files[1], choice.span)
@@ -80,6 +95,18 @@ def find_examples(
         assert choice.inputs is not None and choice.targets is not None
         examples = from_matrices(choice.inputs, choice.targets, span=choice.span)
     return FoundExamples(examples, (examples.name,), 0, ())
+
+
+def _own_examples(own: OwnData, span: Span | None, options: Options, source_folder: SourceFolder) -> Examples:
+    """Read a user's own files: those of a description below its folder, that of the command line anywhere."""
+    if own.anywhere:
+        return read_path(Path(own.files[0]), own.options, own.reader, options.fold)
+    folders = data_folders(options)
+    if READERS.get(own.reader).of_folder:
+        folder, inside = source_folder.folder(own.files[0], span, folders)
+        return read_own(own.reader, [folder], own.options, options.fold, span, inside)
+    files = [source_folder.file(name, span, folders) for name in own.files]
+    return read_own(own.reader, files, own.options, options.fold, span)
 
 
 def data_folders(options: Options) -> list[Path]:
@@ -102,6 +129,15 @@ class SourceFolder:
 
     def file(self, name: str, span: Span | None, folders: list[Path]) -> Path:
         """Return the file that a clause names: beside its text, else in a data folder. SnError if it is in neither."""
+        return self._find(name, span, folders, is_file)[0]
+
+    def folder(self, name: str, span: Span | None, folders: list[Path]) -> tuple[Path, Path]:
+        """Return the folder that a clause names, and the one that its links must not leave. SnError as for a file."""
+        return self._find(name, span, folders, is_folder)
+
+    def _find(
+        self, name: str, span: Span | None, folders: list[Path], is_wanted: Callable[[Path], bool]
+    ) -> tuple[Path, Path]:
         beside = self.root if span is None else self._original(_folder_of(span.source))
         is_outside, not_a_file = False, None
         for allowed, start in ((self.root, beside), *((folder, folder) for folder in folders)):
@@ -115,11 +151,14 @@ class SourceFolder:
                 ) from None
             if not place.is_relative_to(resolve(allowed)):
                 is_outside = True
-            elif is_file(place):
-                return place
+            elif is_wanted(place):
+                return place, allowed
             elif exists(place):
                 not_a_file = not_a_file or place
+        noun = "folder" if is_wanted is is_folder else "file"
         if not_a_file is not None:  # a folder, a pipe or a device has its name
+            if noun == "folder":
+                raise fail(f'"{shown(name)}" is not a folder', span, hint="name the folder, not a file in it")
             open_file(not_a_file, span=span, hint="name a plain file").close()
         where = ", ".join(str(folder) for folder in (beside, *folders))
         if is_outside:
@@ -128,7 +167,7 @@ class SourceFolder:
                 span,
                 hint=f"put it below {self.root}, or below the folder of --data-dir",
             )
-        raise fail(f'there is no file "{shown(name)}" in {where}', span, hint=f"put it in {beside}")
+        raise fail(f'there is no {noun} "{shown(name)}" in {where}', span, hint=f"put it in {beside}")
 
     def _original(self, folder: Path) -> Path:
         if self.moved_from is None or not folder.is_relative_to(self.moved_from):

@@ -7,6 +7,7 @@ run was made from, an `OpenedText`; both are a `NetSource`.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 
 from snsim import run_folder
+from snsim.data.catalog import DATA_SETS
 from snsim.data.progress import Progress as DownloadProgress
 from snsim.engines.protocol import Engine
 from snsim.errors import Source, fail, for_line
@@ -69,7 +71,9 @@ class OpenedRun:
     ):
         overrides = record.settings["overrides"]
         self.record = record
-        self.options = replace(options, data=tuple(overrides["data"]), passes=overrides["passes"])
+        self.options = replace(
+            options, data=tuple(overrides["data"]), passes=overrides["passes"], fold=overrides.get("fold")
+        )
         self._say, self._download = say, download
         self._outputs: dict[str, SplitOutputs] = {}
 
@@ -132,6 +136,13 @@ class OpenedRun:
     def training(self) -> Training:
         """The training of the run: its clauses, with the data and passes of the command line put in."""
         settings = self.settings
+        unknown = [name for name in self.options.data if not os.path.isabs(name) and name not in DATA_SETS]
+        if unknown:
+            raise fail(
+                f'{self.folder / run_folder.SETTINGS} is damaged: its option --data names "{for_line(unknown[0])}", '
+                "and there is no such data set",
+                hint=suggest(unknown[0], DATA_SETS.names(), "data sets"),
+            )
         training = overridden(self.program.trainings.get(settings["name"]), self.options)
         if training.data.names:
             if settings["data"]["name"] not in training.data.names:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from snsim.data.reader_options import OwnData
 from snsim.errors import fail
 from snsim.training.schedule import fit_stages
 from snsim.training.spec import DataChoice, Training
@@ -19,7 +21,8 @@ class Options:
 
     engine: str | None = None  # default: the first of `default_engines` that can compute the net
     dtype: str = "float32"  # as SN's numbers and PyTorch's
-    data: tuple[str, ...] = ()  # replaces the (data ...) clause: names in order of preference
+    data: tuple[str, ...] = ()  # replaces the (data ...) clause: names in order of preference, or one absolute path
+    fold: int | None = None  # of own data with (folds N): the one that is tested, from 1
     data_dir: Path | None = None  # searched first
     online: bool = True
     initial: Path | None = None  # a file of initial weights; replaces the clause and the drawn weights
@@ -45,5 +48,16 @@ def overridden(training: Training, options: Options) -> Training:
             raise fail(f"a training needs at least 1 pass, not {options.passes}", hint="write --passes 1, or more")
         training = replace(training, stages=fit_stages(training.stages, options.passes))
     if options.data:
-        training = replace(training, data=DataChoice(names=tuple(options.data)))
+        training = replace(training, data=_data_of(tuple(options.data), training.data))
     return training
+
+
+def _data_of(names: tuple[str, ...], described: DataChoice) -> DataChoice:
+    """Return the data of --data: names of data sets, or an absolute path to own files.
+
+    For a file of the kind that the description reads, the options of the description hold.
+    """
+    if len(names) != 1 or not os.path.isabs(names[0]):
+        return DataChoice(names=names)
+    own = described.own or OwnData("", ())
+    return DataChoice(own=replace(own, files=names, anywhere=True), span=described.span)

@@ -12,7 +12,7 @@ from snsim.operating_system import processor_name
 
 
 def machine() -> dict[str, str | int | None]:
-    """The processor, by the name that Linux gives it, and the number of cores."""
+    """Return the name of the processor and the number of cores."""
     return {"processor": processor_name(), "cores": os.cpu_count()}
 
 

@@ -328,6 +328,7 @@ def _settings(
             "data": list(options.data),
             "passes": options.passes,
             "initial": None if options.initial is None else str(options.initial),
+            **({} if options.fold is None else {"fold": options.fold}),
         },
         "presets": dict(options.presets),
         "command": list(options.command),

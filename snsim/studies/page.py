@@ -211,7 +211,7 @@ def _warnings(row: Row) -> list[str]:
             f"run on {name}, not on the first data set of its training, so the published figures are not comparable"
             for name in others
         ]
-    return warnings + [f"seed {seed} did not finish: {sentence}" for seed, sentence in row.failures.items()]
+    return warnings + [f"seed {trial} did not finish: {sentence}" for trial, sentence in row.failures.items()]
 
 
 def _is_other_data(run: Run) -> bool:
@@ -225,9 +225,9 @@ def _every_run(study: Study, several: bool) -> str:
     ]
     lines = []
     for row in study.rows:
-        for seed, figures in row.figures().items():
+        for trial, figures in row.figures().items():
             cells = [_figure_text(column, figures.get(column.figure)) for column in columns]
-            lines.append((for_markdown(row.name), str(seed), *cells, for_markdown_code(row.runs[seed].folder.name)))
+            lines.append((for_markdown(row.name), str(trial), *cells, for_markdown_code(row.runs[trial].folder.name)))
     table = _table(
         ("training", "seed", *(column.heading for column in columns), "run folder"),
         lines,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class PlannedRow:
-    """One training of a study and its tasks, one for each seed."""
+    """One training of a study and its tasks, one for each seed, or for each fold and seed."""
 
     training: Training
     data: str  # the name of the examples that were found
@@ -105,7 +105,10 @@ def plan(
                 training,
                 options,
                 seeds or training.seeds,
-                _examples(program, training, options, known_examples, say, download),
+                [
+                    (folded, _examples(program, training, folded, known_examples, say, download))
+                    for folded in _folds(training, options)
+                ],
             )
             for training in chosen
         )
@@ -144,7 +147,7 @@ def _examples(
     download: Progress | None,
 ) -> Examples:
     """Return the examples of a training; data sets of the catalogue are read once and kept in `known_examples`."""
-    names = tuple(options.data) or training.data.names
+    names = overridden(training, options).data.names
     if names in known_examples:
         return known_examples[names]
     examples = examples_of(program, training, options, say, download)
@@ -153,20 +156,33 @@ def _examples(
     return examples
 
 
+def _folds(training: Training, options: Options) -> list[Options]:
+    """Return the options of the runs of a training: one for each fold, where its data have folds and none is chosen."""
+    own = overridden(training, options).data.own
+    if own is None or own.options.folds is None or options.fold is not None:
+        return [options]
+    return [replace(options, fold=fold) for fold in range(1, own.options.folds + 1)]
+
+
 def _row(
-    program: Program, training: Training, options: Options, seeds: Iterable[int], examples: Examples
+    program: Program,
+    training: Training,
+    options: Options,
+    seeds: Sequence[int],
+    data: Sequence[tuple[Options, Examples]],
 ) -> PlannedRow:
-    changed = overridden(training, options)
-    work = float(changed.passes) * len(examples.train) * training.net.counts.connections
+    """Return the row of a training; `data` are the examples with the options under which each was read."""
+    passes = float(overridden(training, options).passes)
     tasks = []
-    for seed in seeds:
-        identity = identity_of(program, training, seed, options, examples.digest)
-        folder = folder_name(f"{training.name}-seed{seed}-{identity[:12]}")
-        task_options = replace(
-            options, out=Path(os.path.abspath(options.out)), folder=folder, data_digest=examples.digest
-        )
-        tasks.append(Task(Path(program.sources[0].name).resolve(), training.name, seed, task_options, identity, work))
-    return PlannedRow(training, examples.name, tuple(tasks))
+    for folded, examples in data:
+        work = passes * len(examples.train) * training.net.counts.connections
+        for seed in seeds:
+            identity = identity_of(program, training, seed, folded, examples.digest)
+            fold = "" if folded.fold is None else f"-fold{folded.fold}"
+            folder = folder_name(f"{training.name}-seed{seed}{fold}-{identity[:12]}")
+            own = replace(folded, out=Path(os.path.abspath(options.out)), folder=folder, data_digest=examples.digest)
+            tasks.append(Task(Path(program.sources[0].name).resolve(), training.name, seed, own, identity, work))
+    return PlannedRow(training, data[0][1].name, tuple(tasks))
 
 
 def identity_of(program: Program, training: Training, seed: int, options: Options, data_digest: str) -> str:

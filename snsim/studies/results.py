@@ -10,7 +10,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from snsim.run_folder import Run
 
@@ -62,23 +62,36 @@ class Summary:
     runs: int
 
 
+class Trial(NamedTuple):
+    """Which run of a row: its seed, and the fold that it is tested on, if its data have folds."""
+
+    seed: int
+    fold: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.seed) if self.fold is None else f"{self.seed}, fold {self.fold}"
+
+    def as_json(self) -> dict[str, int]:
+        return {"seed": self.seed} if self.fold is None else {"seed": self.seed, "fold": self.fold}
+
+
 @dataclass(frozen=True)
 class Row:
-    """One training: its published figures and notes, and its runs by seed. `failures` are runs that did not finish."""
+    """One training: its published figures and notes, its runs by seed and fold, and the runs that did not finish."""
 
     name: str
     command: str  # the command that repeats the row
     published: tuple[tuple[str, float], ...]
     notes: tuple[str, ...]
     squares: bool  # whether squared errors are meaningful: not under cross-entropy
-    runs: Mapping[int, Run]
-    failures: Mapping[int, str]
+    runs: Mapping[Trial, Run]
+    failures: Mapping[Trial, str]
 
-    def figures(self) -> dict[int, Figures]:
+    def figures(self) -> dict[Trial, Figures]:
         """Return the figures of each run, by seed."""
         return {
-            seed: {name: value for name, value in figures_of(run).items() if self.squares or "mse" not in name}
-            for seed, run in self.runs.items()
+            trial: {name: value for name, value in figures_of(run).items() if self.squares or "mse" not in name}
+            for trial, run in self.runs.items()
         }
 
     def summaries(self) -> dict[str, Summary]:
@@ -128,12 +141,12 @@ def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
 
 
 def differences(row: Row, other: Row) -> dict[str, Summary]:
-    """Return row minus other, seed by seed: the figures that both have, over the seeds that both have."""
+    """Return row minus other, run by run of the same seed and fold: the figures that both have."""
     ours, theirs = row.figures(), other.figures()
     paired = [
-        {name: ours[seed][name] - theirs[seed][name] for name in ours[seed] if name in theirs[seed]}
-        for seed in ours
-        if seed in theirs
+        {name: ours[trial][name] - theirs[trial][name] for name in ours[trial] if name in theirs[trial]}
+        for trial in ours
+        if trial in theirs
     ]
     return summarise(paired)
 
@@ -162,14 +175,14 @@ def _row_json(row: Row) -> dict[str, Any]:
         "figures": summaries_json(row.summaries()),
         "runs": [
             {
-                "seed": seed,
+                **trial.as_json(),
                 "folder": str(run.folder),
                 "engine": run.settings["engine"],
                 "data": run.settings["data"]["name"],
                 "passes": run.settings["passes"],
-                "figures": figures[seed],
+                "figures": figures[trial],
             }
-            for seed, run in row.runs.items()
+            for trial, run in row.runs.items()
         ],
-        "failures": [{"seed": seed, "error": sentence} for seed, sentence in row.failures.items()],
+        "failures": [{**trial.as_json(), "error": sentence} for trial, sentence in row.failures.items()],
     }

@@ -40,6 +40,7 @@ class PreparedData:
     shape: tuple[int, ...]
     train: Patterns
     test: Patterns | None
+    class_names: tuple[str, ...] = ()  # as the files spell them; () where classes are only numbers
 
 
 def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float64) -> PreparedData:
@@ -68,7 +69,9 @@ def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type 
     test = None
     if selected.test is not None and len(selected.test):
         test = _make_patterns(training, examples, selected.test, span, dtype)
-    return PreparedData(examples.name, examples.digest, examples.origin, selected.shape, train, test)
+    return PreparedData(
+        examples.name, examples.digest, examples.origin, selected.shape, train, test, examples.class_names
+    )
 
 
 def _make_patterns(
@@ -94,13 +97,13 @@ def _make_targets(training: Training, examples: Examples, split: Split, span: Sp
     off, on = training.targets
     if split.labels is not None:
         classes = examples.classes or int(split.labels.max()) + 1
-        if classes != output.units:
+        if classes > output.units:
             raise fail(
                 f"{examples.name} has {classes} classes, the output layer {output.name} has {output.units} units",
                 span,
                 hint=f"write (layer {output.name} {classes}), or name other data",
             )
-        return transform.one_of_n(split.labels, classes, off, on)
+        return transform.one_of_n(split.labels, output.units, off, on)
     targets = np.ascontiguousarray(split.targets, np.float64)
     if targets.shape[1] != output.units:
         raise fail(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from snsim.data.reader_options import OwnData
 from snsim.engines.protocol import Cost, UpdateRule
 from snsim.errors import Span
 from snsim.network.clauses import Clause
@@ -47,12 +48,13 @@ class ScopedValue:
 
 @dataclass(frozen=True, eq=False)
 class DataChoice:
-    """The source of the examples: data set names in order of preference, literal matrices, or SN files."""
+    """The source of the examples: data set names in order of preference, matrices, SN files, or own files."""
 
     names: tuple[str, ...] = ()
     inputs: np.ndarray | None = None
     targets: np.ndarray | None = None
     patterns: tuple[str, str] | None = None
+    own: OwnData | None = None
     span: Span | None = None
 
 

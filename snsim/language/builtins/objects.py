@@ -73,7 +73,7 @@ def defmethod(interpreter: Interpreter, form: Pair) -> Form:
 
 @function("new", interpreter=True)
 def new(interpreter: Interpreter, kind: Form, *arguments: Form) -> Form:
-    """(new class x...): an object of a class, initialized by the method named like the class"""
+    """(new class x...): an object of a class, initialized by the method named like the class"""  # noqa: D401
     if not isinstance(kind, Class):
         name = interpreter.written(0)
         if kind is NIL and isinstance(name, Symbol):

@@ -21,7 +21,7 @@ _STROKE = 0.1  # width of a letter's strokes, in font sizes
 
 
 def pixels(window: Window, scale: int = SCALE) -> np.ndarray:
-    """What the window shows: uint8, rows × columns × (red, green, blue)."""
+    """Return the pixels of the window: uint8, rows × columns × (red, green, blue)."""
     picture = np.full((window.height * scale, window.width * scale, 3), WHITE, np.uint8)
     for mark in window.marks:
         _draw(picture, mark, scale)
@@ -56,7 +56,7 @@ def _draw(picture: np.ndarray, mark: Mark, scale: int) -> None:
 
 
 def _part(picture: np.ndarray, bounds: tuple[float, float, float, float], scale: int) -> tuple[slice, slice]:
-    """The rows and columns of what lies inside of the picture."""
+    """Return the rows and columns of the part inside the picture."""
     height, width, _ = picture.shape
     left, top, right, bottom = (round(b * scale) for b in bounds)
     return slice(min(max(top, 0), height), min(max(bottom, 0), height)), slice(
@@ -71,7 +71,7 @@ def _fill(picture: np.ndarray, bounds: tuple[float, float, float, float], color:
 def _stroke(
     picture: np.ndarray, start: tuple[float, float], end: tuple[float, float], width: int, color: Color
 ) -> None:
-    """A line with a square pen, of pixels of the picture; its places are the upper left corner of the pen."""
+    """Draw a line with a square pen, in pixels of the picture; positions are the upper left corner of the pen."""
     count = int(max(abs(end[0] - start[0]), abs(end[1] - start[1]))) + 1
     shares = np.linspace(0.0, 1.0, min(count, 4 * max(picture.shape)))
     across = np.rint(start[0] + (end[0] - start[0]) * shares).astype(int)
@@ -95,7 +95,7 @@ def _draw_frame(picture: np.ndarray, frame: Frame, scale: int) -> None:
 
 
 def _centers(picture: np.ndarray, mark: Mark, scale: int) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
-    """The part of the picture around a mark, and x and y of the middles of its pixels in the window."""
+    """Return the part of the picture around a mark, and x and y of the centres of its pixels in the window."""
     rows, columns = _part(picture, mark.bounds, scale)
     x = (np.arange(columns.start, columns.stop) + 0.5) / scale - 0.5
     y = (np.arange(rows.start, rows.stop) + 0.5) / scale - 0.5

@@ -62,7 +62,7 @@ def test_pattern(interpreter: Interpreter, n: Form) -> Form:
 
 @word("performance")
 def performance(interpreter: Interpreter, first: Form, last: Form) -> Form:
-    """(performance a b): measures patterns a to b; sets global-error (the mean), good-an-num and good-an-percent"""
+    """(performance a b): measures patterns a to b; sets global-error (the mean), good-an-num and good-an-percent"""  # noqa: D401
     a, b = whole("performance", first), whole("performance", last, 1)
     if b < a:
         raise CallError(

@@ -90,7 +90,7 @@ def _suffixes(name: str, suffix: Form) -> list[str]:
 
 @special_word("reading")
 def reading(interpreter: Interpreter, form: Pair) -> Form:
-    """(reading stream form...): evaluates the forms, in which read, read-string and skip-char use the stream or file"""
+    """(reading stream form...): evaluates the forms, in which read, read-string and skip-char use the stream or file"""  # noqa: D401
     cell = rest_of(form, 1, "(reading stream form...)")
     stream = interpreter.evaluate(cell.car, cell.at)
     if isinstance(stream, str):
@@ -110,7 +110,7 @@ def reading(interpreter: Interpreter, form: Pair) -> Form:
 
 @special_word("writing")
 def writing(interpreter: Interpreter, form: Pair) -> Form:
-    """(writing stream form...): evaluates the forms; in them everything printed goes to a stream or file"""
+    """(writing stream form...): evaluates the forms; in them everything printed goes to a stream or file"""  # noqa: D401
     cell = rest_of(form, 1, "(writing stream form...)")
     stream = interpreter.evaluate(cell.car, cell.at)
     if isinstance(stream, str):

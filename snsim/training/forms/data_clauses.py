@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from snsim.data.readers import READERS
 from snsim.language.forms import Node
 from snsim.network.clauses import (
     Faults,
@@ -21,31 +22,33 @@ from snsim.network.clauses import (
 from snsim.network.net import Net
 from snsim.registry import Shelf, suggest
 from snsim.training.criteria import CRITERIA
+from snsim.training.forms.reader_clauses import read_reader
 from snsim.training.spec import DataChoice
 
-DATA = '(data SET ...), (data (examples M M)) or (data (patterns "a" "b"))'
+DATA = '(data SET ...), (data (examples M M)), (data (patterns "a" "b")) or (data (READER "FILE" ... option ...))'
 
 
 def read_data(node: Node, sets: Shelf[Any], net: Net | None, faults: Faults) -> DataChoice | None:
-    """Read `(data SET ...)`, `(data (examples M M))` or `(data (patterns "a" "b"))`; None after a fault."""
+    """Read `(data SET ...)`, names in order of preference, `(data (examples M M))`, or a reader: `(data (csv "a"))`."""
     args = read_arguments(node, 1, None, DATA, faults)
     if args is None:
         return None
     literal = next((item for item in args if item.is_list), None)
     if literal is not None:
         if len(args) > 1:
-            faults.add(
-                "(examples ...) or (patterns ...) must be the only item of (data ...)", literal.span, f"write {DATA}"
-            )
+            faults.add("the form of a reader must be the only item of (data ...)", literal.span, f"write {DATA}")
         elif literal.head == "examples":
             return _read_examples(literal, net, faults)
-        elif literal.head == "patterns":
+        elif literal.head == "patterns" and not any(item.head for item in literal.items[1:]):
             return _read_patterns(literal, faults)
+        elif literal.head in READERS:
+            own = read_reader(literal, READERS.get(literal.head), faults)
+            return None if own is None else DataChoice(own=own, span=node.span)
         else:
             faults.add(
-                f"data are names, (examples M M) or (patterns ...), not {describe(literal)}",
+                f"data are names, (examples M M) or the form of a reader, not {describe(literal)}",
                 literal.span,
-                f"write {DATA}",
+                f"readers: examples, {', '.join(READERS.names())}",
             )
         return None
     before, names = len(faults.found), dict[str, None]()

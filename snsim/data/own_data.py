@@ -1,0 +1,306 @@
+"""From a user's own files to examples: order of classes, patterns held out, size and scaling of the inputs, record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from snsim.data.catalog import digest, origin_of
+from snsim.data.examples import Examples, Split
+from snsim.data.held_out import count_held_out, fold_of_each, held_out
+from snsim.data.pictures import resized
+from snsim.data.reader_options import ReaderOptions, quoted
+from snsim.data.reader_shelf import MOST_BYTES, RawData, RawPart, ReadRequest
+from snsim.data.readers import READERS, recognise
+from snsim.data.record import DataRecord, InputScaling, fit_scaling
+from snsim.errors import Span, fail
+from snsim.input_files import shown
+from snsim.text_table import shape_text
+
+_SHOWN = 12  # class names in a sentence
+
+
+def read_path(path: Path, options: ReaderOptions | None = None, reader: str = "", fold: int | None = None) -> Examples:
+    """Return the examples of a file or folder that the command line names. Its kind is recognised.
+
+    `options` are those of a description whose reader is `reader`: those that a reader of another kind does not
+    understand are dropped. Raises SnError for what no reader knows, and for damaged or unfit files.
+    """
+    path = Path(os.path.abspath(path))
+    name, files = recognise(path)
+    options = options or ReaderOptions()
+    if name != reader:
+        options = options.only(READERS.get(name).all_options)
+        options = replace(options, classes=()) if options.classes else options
+    return read_own(name, files, options, fold)
+
+
+def read_own(
+    reader: str,
+    files: Sequence[Path],
+    options: ReaderOptions,
+    fold: int | None = None,
+    span: Span | None = None,
+    inside: Path | None = None,
+) -> Examples:
+    """Return the examples that a reader makes of files.
+
+    Parameters
+    ----------
+    reader : str
+        A name on the shelf READERS.
+    files : sequence of Path
+        Absolute paths, as many as the reader takes.
+    options : ReaderOptions
+    fold : int or None
+        With (folds N): the fold, from 1, whose patterns are the test part.
+    span : Span or None
+        Where the form stands.
+    inside : Path or None
+        Links in a folder of pictures must not lead out of this folder.
+
+    Raises
+    ------
+    SnError
+        For an unfit or damaged file, and for options that do not fit the data.
+    """
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    request = ReadRequest(tuple(files), options, folder, inside, span)
+    raw = READERS.get(reader, span).read(request)
+    _check_room(raw, request)
+    raw = _in_class_order(raw, request)
+    raw, seed = _parted(raw, request, fold)
+    raw = _sized(raw, request)
+    train, test, scaling = _scaled(raw, request)
+    name = files[0].name
+    record = DataRecord(
+        reader=reader,
+        folder=str(folder),
+        files=raw.files,
+        shape=train.inputs.shape[1:],
+        columns=raw.columns,
+        targets=raw.targets,
+        class_names=raw.class_names,
+        scaling=scaling,
+        size=options.size,
+        seed=seed,
+        test=options.test,
+        folds=options.folds,
+        fold=None if options.folds is None else fold,
+    )
+    notes = (*raw.notes, *_many_classes(train, record), *_unseen_classes(train, test, raw.class_names, name))
+    return Examples(
+        name,
+        train,
+        test,
+        origin_of(files),
+        digest(train, test),
+        len(raw.class_names) or None,
+        record=record,
+        notes=notes,
+    )
+
+
+def _check_room(raw: RawData, request: ReadRequest) -> None:
+    """SnError if the inputs, in the four or eight bytes that each number then has, would be too large."""
+    parts = [part.inputs for part in (raw.train, raw.test) if part is not None]
+    total = sum(inputs.size * max(4, inputs.dtype.itemsize) for inputs in parts)
+    if request.options.size is None and total > MOST_BYTES:
+        raise fail(
+            f"the inputs of {shown(request.files[0].name)}, {sum(map(len, parts)):,} patterns of "
+            f"{shape_text(parts[0].shape[1:])}, take {total:,} bytes as numbers; at most {MOST_BYTES:,} are kept",
+            request.span,
+            hint="give fewer patterns, or scale pictures down: (size 32 32)",
+        )
+
+
+def _in_class_order(raw: RawData, request: ReadRequest) -> RawData:
+    """Renumber the classes as (classes ...) orders them. SnError for a class of the data that it lacks."""
+    wanted = request.options.classes
+    if not wanted:
+        return raw
+    where = shown(request.files[0].name)
+    if not raw.class_names:
+        raise fail(
+            f"(classes ...): {where} has targets, not classes",
+            request.at("classes"),
+            hint="leave (classes ...) out, or name a label column",
+        )
+    order: dict[int, int] = {}
+    names: list[str] = []
+    for pattern in wanted:
+        if any(pattern.matches(name) for name in raw.class_names):
+            place = pattern.find(raw.class_names, "class", "classes", where)
+            if place in order:
+                raise fail(
+                    f'(classes ...) names the class "{raw.class_names[place]}" twice',
+                    pattern.span,
+                    hint="leave one of them out",
+                )
+            order[place] = len(names)
+            names.append(raw.class_names[place])
+        else:
+            names.append(pattern.text)
+    missing = [name for place, name in enumerate(raw.class_names) if place not in order]
+    if missing:
+        raise fail(
+            f"{where} has {len(missing)} class{'es' if len(missing) > 1 else ''} that (classes ...) does not name: "
+            f"{quoted(missing, _SHOWN)}",
+            request.at("classes"),
+            hint="write (classes " + " ".join(f'"{name}"' for name in [*names, *missing][:_SHOWN]) + ")",
+        )
+    numbers = np.array([order[place] for place in range(len(raw.class_names))], np.int64)
+
+    def renumbered(part: RawPart) -> RawPart:
+        return part if part.labels is None else replace(part, labels=numbers[part.labels])
+
+    test = None if raw.test is None else renumbered(raw.test)
+    return replace(raw, train=renumbered(raw.train), test=test, class_names=tuple(names))
+
+
+def _parted(raw: RawData, request: ReadRequest, fold: int | None) -> tuple[RawData, int | None]:
+    """Hold out the patterns of (test ...) or of one of the (folds ...). Return the seed of the draw too, if any."""
+    options, count = request.options, len(raw.train.inputs)
+    where = shown(request.files[0].name)
+    if options.folds is None and fold is not None:
+        raise fail(
+            f"--fold {fold}: the data of this training have no folds",
+            request.span,
+            hint="write (folds 5) in the form of the reader, or leave --fold out",
+        )
+    if options.test is None and options.folds is None:
+        return raw, None
+    word = "test" if options.folds is None else "folds"
+    if raw.test is not None:
+        raise fail(
+            f"({word} ...): {where} has a test part of its own, {len(raw.test.inputs):,} patterns",
+            request.at(word),
+            hint=f"leave ({word} ...) out",
+        )
+    if options.folds is not None:
+        tested = _checked_fold(options.folds, fold, count, where, request)
+        chosen = fold_of_each(raw.train.labels, count, options.folds, options.split_seed) == tested
+    else:
+        assert options.test is not None
+        wanted = count_held_out(options.test, count)
+        if not 0 < wanted < count:
+            raise fail(
+                f"(test {options.test:g}) holds out {wanted:,} of the {count:,} patterns of {where}",
+                request.at("test"),
+                hint=f"leave patterns for training and for the test: write a number from 1 to {max(1, count - 1)}",
+            )
+        chosen = held_out(raw.train.labels, count, wanted, options.split_seed)
+    return replace(raw, train=_chosen(raw.train, ~chosen), test=_chosen(raw.train, chosen)), options.split_seed
+
+
+def _checked_fold(folds: int, fold: int | None, count: int, where: str, request: ReadRequest) -> int:
+    """Return the fold that is tested. SnError if none is named, or if there is none of this number."""
+    if folds > count:
+        raise fail(
+            f"(folds {folds}): {where} has {count:,} patterns",
+            request.at("folds"),
+            hint=f"write (folds {count}) or less",
+        )
+    if fold is None:
+        raise fail(
+            f"(folds {folds}) needs the fold that is tested",
+            request.at("folds"),
+            hint=f"run one fold: --fold 1, up to {folds}; snsim reproduce runs all of them",
+        )
+    if not 1 <= fold <= folds:
+        raise fail(
+            f"--fold {fold}: (folds {folds}) has the folds 1 to {folds}",
+            request.at("folds"),
+            hint=f"write a fold from 1 to {folds}",
+        )
+    return fold
+
+
+def _chosen(part: RawPart, which: np.ndarray) -> RawPart:
+    return RawPart(
+        part.inputs[which],
+        None if part.labels is None else part.labels[which],
+        None if part.targets is None else part.targets[which],
+    )
+
+
+def _sized(raw: RawData, request: ReadRequest) -> RawData:
+    """Scale the pictures to (size R C)."""
+    size = request.options.size
+    if size is None or raw.is_sized:
+        return raw
+    _require_pictures(raw, "size", request)
+    total = (
+        size[0]
+        * size[1]
+        * sum(int(np.prod(part.inputs.shape[:-2])) for part in (raw.train, raw.test) if part is not None)
+    )
+    if total * 4 > MOST_BYTES:
+        raise fail(
+            f"(size {size[0]} {size[1]}) makes {total:,} pixels of all pictures; at most {MOST_BYTES // 4:,} are kept",
+            request.at("size"),
+            hint="write a smaller size, such as (size 16 16)",
+        )
+    test = None if raw.test is None else replace(raw.test, inputs=resized(raw.test.inputs, *size))
+    return replace(raw, train=replace(raw.train, inputs=resized(raw.train.inputs, *size)), test=test)
+
+
+def _require_pictures(raw: RawData, word: str, request: ReadRequest) -> None:
+    if raw.train.inputs.ndim < 3:
+        units = raw.train.inputs.shape[1]
+        raise fail(
+            f"({word} ...): the inputs of {shown(request.files[0].name)} are {units} numbers a pattern, not pictures",
+            request.at(word),
+            hint=f"leave ({word} ...) out, or store arrays of the shape (patterns, rows, columns)",
+        )
+
+
+def _scaled(raw: RawData, request: ReadRequest) -> tuple[Split, Split | None, InputScaling | None]:
+    """Return both parts with inputs scaled by what the training part says, and the scaling."""
+    options = request.options
+    if options.invert:
+        _require_pictures(raw, "invert", request)
+    scaling = fit_scaling(raw.train.inputs, options.range, options.standardize, options.invert)
+    if scaling is not None and not all(map(np.isfinite, (*scaling.offset, *scaling.divisor))):
+        raise fail(
+            f"the inputs of {shown(request.files[0].name)} are too large to be scaled",
+            request.at("standardize" if options.standardize else "range"),
+            hint="divide the numbers by their largest before they are written",
+        )
+
+    def split(part: RawPart) -> Split:
+        inputs = part.inputs if scaling is None else scaling.apply(part.inputs)
+        if inputs.dtype == np.uint8:
+            inputs = inputs.astype(np.float64)
+        return Split(np.ascontiguousarray(inputs), part.labels, part.targets)
+
+    return split(raw.train), None if raw.test is None else split(raw.test), scaling
+
+
+def _many_classes(train: Split, record: DataRecord) -> tuple[str, ...]:
+    """Return a note for a label column of whole numbers that is more likely the target of a regression."""
+    count = len(record.class_names)
+    if not record.columns or count <= 20 or count < len(train) / 10:
+        return ()
+    return (
+        f"the label column {record.targets[0]} has {count:,} classes for {len(train):,} training patterns; for a "
+        f'regression write (target "{record.targets[0]}")',
+    )
+
+
+def _unseen_classes(train: Split, test: Split | None, names: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return a warning about the classes that the test part has and the training part has not."""
+    if test is None or train.labels is None or test.labels is None:
+        return ()
+    unseen = sorted(set(np.unique(test.labels).tolist()) - set(np.unique(train.labels).tolist()))
+    if not unseen:
+        return ()
+    told = quoted([names[number] for number in unseen], _SHOWN)
+    return (
+        f"warning: {shown(where)}: {len(unseen)} class{'es' if len(unseen) > 1 else ''} of the test part never "
+        f"occur{'' if len(unseen) > 1 else 's'} in the training part: {told}",
+    )
