@@ -14,6 +14,9 @@ _INSTALLED_BY = {
     "distributed": "snsim[cluster]",
     "dask": "snsim[cluster]",
     "lsprotocol": "snsim[lsp]",
+    "onnx": "snsim[onnx]",
+    "onnxruntime": "snsim[onnx]",
+    "onnxscript": "snsim[onnx]",
     "pygls": "snsim[lsp]",
     "tensorboard": "snsim[tensorboard]",
 }

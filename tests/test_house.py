@@ -153,6 +153,17 @@ LAW: dict[str, set[str]] = {
         "runs",
         "reports",
     },
+    "export": {
+        "errors",
+        "protected_files",
+        "optional_packages",
+        "registry",
+        "network",
+        "engines",
+        "training",
+        "program",
+        "runs",
+    },
     "studies": {
         "errors",
         "escaping",
@@ -238,6 +249,7 @@ LAW: dict[str, set[str]] = {
         "reports",
         "glossary",
         "comparison",
+        "export",
         "studies",
         "console",
         "editor",
@@ -248,7 +260,7 @@ LAW: dict[str, set[str]] = {
 
 # What only the named modules may import, wherever in the module the import stands.
 KEPT_FOR = {
-    "torch": {"engines/torch", "training/torch_optimizer.py", "api.py", "comparison"},
+    "torch": {"engines/torch", "training/torch_optimizer.py", "api.py", "comparison", "export"},
     "llvmlite": {"engines/native"},
     "lark": {"language/reader.py"},
     "click": {"cli", "console", "colour.py"},
@@ -266,6 +278,9 @@ KEPT_FOR = {
     "pygls": {"editor/server.py"},
     "lsprotocol": {"editor/server.py"},
     "IPython": {"prompt/notebook.py"},
+    "onnx": {"export/graph.py"},
+    "onnxruntime": {"export/graph.py"},
+    "onnxscript": {"export/graph.py"},
 }
 
 # What must be imported inside the function that needs it, never when a module starts.
@@ -276,6 +291,8 @@ LAZY: dict[str, set[str]] = {
         "comparison/match_parameters.py",
         "comparison/torch_side.py",
         "comparison/torch_hooks.py",
+        "export/graph.py",
+        "export/writing.py",
     },
     "rich": set(),
     "pooch": set(),
@@ -289,6 +306,9 @@ LAZY: dict[str, set[str]] = {
     "pygls": {"editor/server.py"},
     "lsprotocol": {"editor/server.py"},
     "IPython": set(),
+    "onnx": set(),
+    "onnxruntime": set(),
+    "onnxscript": set(),
 }
 
 MOST_FLOORS = 12

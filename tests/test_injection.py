@@ -380,6 +380,9 @@ RUNS_CODE = {
 MAY = {
     ("comparison/load_module.py", "exec"),
     ("comparison/load_module.py", "compile"),  # the user's module, on demand
+    ("export/writing.py", "exec"),
+    ("export/writing.py", "compile"),  # an exported page, see test_export_torch.py
+    ("export/c_object.py", "subprocess"),  # the C compiler, and the example that it compiled
 }
 
 

@@ -49,6 +49,7 @@ COMMANDS = {
     "reject": ("snsim.cli.reject:reject", "Report how many patterns a run must reject for a small error on the rest."),
     "plot": ("snsim.cli.plot:plot", "Draw a run, a net, data or an nlf."),
     "report": ("snsim.cli.report:report", "Write a run as one HTML page."),
+    "export": ("snsim.cli.export:export", "Write a net as plain PyTorch, ONNX, or object code."),
     "convert": (
         "snsim.cli.convert:convert",
         "Turn an SN-2.8 program into declarations, or a net into SN-2.8 calls.",

@@ -9,6 +9,7 @@ they have in a `Net` and in a weight file (see `snsim.network.attribute_names`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -229,7 +230,7 @@ class LayerModule(nn.Module):
     def __init__(self, stage: Stage, plan: Plan, dtype: torch.dtype):
         super().__init__()
         self.f = compile_expressions([stage.f])
-        self.declared = None if _autograd_suffices(stage) else compile_expressions([stage.f, stage.df, stage.ddf])
+        self.declared = None if autograd_suffices(stage) else compile_expressions([stage.f, stage.df, stage.ddf])
         self.has_bias = stage.bias is not None
         if stage.bias is not None and stage.bias_index is not None:
             self.bias = nn.Parameter(torch.zeros(plan.parameters[stage.bias].shape, dtype=dtype))
@@ -254,7 +255,7 @@ class LayerModule(nn.Module):
         return value if isinstance(value, Tensor) else torch.full_like(sums, value)
 
 
-def _autograd_suffices(stage: Stage) -> bool:
+def autograd_suffices(stage: Stage) -> bool:
     """Return whether autograd finds df from f.
 
     It does not where another derivative is declared, nor where the branch of an `if` that is not taken may be infinite
@@ -361,7 +362,7 @@ class SnModule(nn.Module):
 
     def _rows(self, x: Tensor) -> tuple[Tensor, bool]:
         """Return the patterns as (patterns, units), and whether x is a single one. SnError for another shape."""
-        units, rank = int(np.prod(self.input_shape)), len(self.input_shape)
+        units, rank = prod(self.input_shape), len(self.input_shape)
         shaped, in_a_row = _ends_with(x, self.input_shape), _ends_with(x, (units,))
         single = (shaped and x.dim() == rank) or (in_a_row and x.dim() == 1)
         if not (single or (shaped and x.dim() == rank + 1) or (in_a_row and x.dim() == 2)):

@@ -1,0 +1,115 @@
+"""Write a net as ONNX or as a program of torch.export, and run what was written. Imports torch."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snsim.engines.torch.module import SnModule, build_module
+from snsim.errors import fail
+from snsim.export.subject import Exported, Subject, check_difference, write_file
+from snsim.optional_packages import needing
+
+
+class _Rows(nn.Module):
+    """The net for several patterns: (patterns, *input shape) in, (patterns, *output shape) out."""
+
+    def __init__(self, net: SnModule):
+        super().__init__()
+        self.net = net
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        units = 1
+        for n in self.net.input_shape:
+            units *= n
+        outputs: Tensor = self.net._states(inputs.reshape(-1, units))[-1]
+        return outputs.reshape(-1, *self.net.output_shape)
+
+
+def _net(subject: Subject) -> SnModule:
+    net = build_module(subject.plan, getattr(torch, subject.dtype))
+    dtype = np.dtype(subject.dtype)
+    net.load_weights({name: np.array(values, dtype) for name, values in subject.weights.items()})
+    return net.train(False)
+
+
+def _program(subject: Subject) -> torch.export.ExportedProgram:
+    """Return the net as a program of torch.export, for any number of patterns."""
+    net = _net(subject)
+    example = torch.zeros(2, *net.input_shape, dtype=getattr(torch, subject.dtype))
+    patterns = torch.export.Dim("patterns")
+    return torch.export.export(_Rows(net), (example,), dynamic_shapes=({0: patterns},))
+
+
+def _shaped(subject: Subject) -> np.ndarray:
+    return np.ascontiguousarray(subject.inputs.reshape(-1, *subject.plan.input_shape), subject.dtype)
+
+
+def _metadata(subject: Subject) -> dict[str, str]:
+    return {"snsim": json.dumps({"name": subject.name, "from": subject.origin, "dtype": subject.dtype})}
+
+
+def export_pt2(subject: Subject, path: Path) -> Exported:
+    """Write a program of torch.export, which torch.export.load reads. It is read again and run first."""
+    content = io.BytesIO()
+    with _quiet():
+        torch.export.save(_program(subject), content)
+        content.seek(0)
+        again = torch.export.load(content).module()
+    with torch.no_grad():
+        outputs = torch.cat([again(x) for x in torch.from_numpy(_shaped(subject)).split(1000)])
+    difference = check_difference(subject, outputs.numpy(), "the program of torch.export")
+    write_file(path, content.getvalue())
+    return Exported((path,), (), difference, subject.checked_on)
+
+
+def export_onnx(subject: Subject, path: Path) -> Exported:
+    """Write an ONNX model with the input `inputs` and the output `outputs`. It is run with onnxruntime first."""
+    with needing("onnx", "onnxscript", "onnxruntime", what="snsim export --to onnx"):
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401  # torch.onnx needs it
+    with _quiet():
+        program = torch.onnx.export(
+            _program(subject), dynamo=True, input_names=["inputs"], output_names=["outputs"], verbose=False
+        )
+    if program is None:
+        raise fail("torch.onnx wrote no model", hint="install a newer PyTorch, or write --to pt2")
+    model = program.model_proto
+    for key, value in _metadata(subject).items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.checker.check_model(model)
+    content = model.SerializeToString()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    inputs = _shaped(subject)
+    outputs = np.concatenate(
+        [session.run(["outputs"], {"inputs": inputs[k : k + 1000]})[0] for k in range(0, len(inputs), 1000)]
+    )
+    difference = check_difference(subject, outputs, "the ONNX model")
+    write_file(path, content)
+    return Exported((path,), (), difference, subject.checked_on)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what PyTorch prints and warns while it exports: it is about PyTorch's own parts."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

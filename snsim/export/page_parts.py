@@ -1,0 +1,180 @@
+"""The classes and functions that a page of plain PyTorch is put together from. A page has only those it needs."""
+
+CONNECTION = '''
+class Connection(nn.Module):
+    """Weighted sums of the states of a layer. Fixed weights never learn."""
+
+    def __init__(self, *shape, fixed=None, border=0.0, scale=1.0{gain_argument}):
+        super().__init__()
+        self.border, self.scale = border, scale
+        if fixed is None:
+            self.weight = nn.Parameter(torch.zeros(shape))
+        else:
+            self.register_buffer("weight", torch.full(shape, float(fixed)), persistent=False)
+{gain_lines}
+    def forward(self, x):
+        return self.scale * self.sums(x, {weight}, self.border)
+'''
+GAIN_LINES = """        self.gain = None
+        if owners is not None:  # the map or unit that each weight enters: one gain for each
+            self.gain = nn.Parameter(torch.zeros(max(owners) + 1))
+            self.register_buffer("owners", torch.tensor(owners), persistent=False)
+"""
+NORMALIZED = '''
+    def normalized(self):
+        """gain * v / |v| (Salimans and Kingma 2016): the length of the weights of a map learns by itself."""
+        if self.gain is None:
+            return self.weight
+        v = self.weight.flatten()
+        lengths = torch.zeros_like(self.gain).index_add(0, self.owners, v * v).sqrt()
+        return (v * (self.gain / lengths)[self.owners]).reshape(self.weight.shape)
+'''
+SQUARES = '''
+    def squares(self, q, v):
+        """The sums with everything squared: q = x * x, v = weight * weight."""
+        return self.scale**2 * self.sums(q, v, self.border**2)
+'''
+FULL = '''
+class Full(Connection):
+    """Every unit feeds every unit."""
+
+    def sums(self, x, weight, border):
+        return x.flatten(1) @ weight
+'''
+ONE_TO_ONE = '''
+class OneToOne(Connection):
+    """Every unit feeds the unit of the same number."""
+
+    def sums(self, x, weight, border):
+        return x.flatten(1) * weight
+'''
+TABLE = '''
+class Table(Connection):
+    """Each connection by its source unit (`len(x)` for a border cell), target unit and weight."""
+
+    def __init__(self, source, target, number, units, *shape, **options):
+        super().__init__(*shape, **options)
+        self.units = units
+        self.register_buffer("source", torch.tensor(source), persistent=False)
+        self.register_buffer("target", torch.tensor(target), persistent=False)
+        self.register_buffer("number", torch.tensor(number), persistent=False)
+
+    def sums(self, x, weight, border):
+        x = F.pad(x.flatten(1), (0, 1), value=border)
+        products = x[:, self.source] * weight.flatten()[self.number]
+        return products.new_zeros(len(x), self.units).index_add(1, self.target, products)
+'''
+FRAMES = '''
+class Frames(Connection):
+    """A time-delay layer: each frame reads `len(weight)` frames of the source, all of their traits."""
+
+    def __init__(self, source, step, *shape, **options):
+        super().__init__(*shape, **options)
+        self.source, self.step = source, step
+
+    def sums(self, x, weight, border):
+        read = x.reshape(-1, *self.source).unfold(1, len(weight), self.step)
+        return torch.einsum("nfiw,wio->nfo", read, weight)
+'''
+WINDOWS = '''
+class Windows(Connection):
+    """Map j reads the maps of the source that `maps[j]` lists, through windows with shared weights."""
+
+    def __init__(self, source, maps, window, step, pad, *shape, **options):
+        super().__init__(*shape, **options)
+        self.source, self.maps, self.window, self.step, self.pad = source, maps, window, step, pad
+        pairs = [(j, i) for j, row in enumerate(maps) for i in row]
+        self.register_buffer("pairs", torch.tensor(pairs).T, persistent=False)
+
+    def edged(self, x, border):
+        """The source maps with `border` round them."""
+        rows, columns = self.pad
+        return F.pad(x.reshape(-1, *self.source), (columns, columns, rows, rows), value=border)
+
+    def sums(self, x, weight, border):
+        kernel = weight.new_zeros(len(self.maps), self.source[0], *self.window)  # 0 where a map does not feed another
+        kernel[self.pairs[0], self.pairs[1]] = self.windows(weight)
+        return F.conv2d(self.edged(x, border), kernel, stride=self.step)
+
+    def windows(self, weight):
+        return weight.reshape(-1, *self.window)
+'''
+WRAPPED = '''
+class Wrapped:
+    """Windows that leave a map on one side read on at the other."""
+
+    def edged(self, x, border):
+        x = x.reshape(-1, *self.source)
+        rows, columns = ((torch.arange(self.reach[k]) - self.pad[k]) % self.source[k + 1] for k in (0, 1))
+        return x[:, :, rows][:, :, :, columns]
+'''
+EQUAL = '''
+class EqualWindows(Windows):
+    """As `Windows`, with one weight for all the cells of a window."""
+
+    def windows(self, weight):
+        return weight.reshape(-1, 1, 1).expand(-1, *self.window)
+'''
+LOCAL = '''
+class LocalWindows(Windows):
+    """As `Windows`, but every unit has weights of its own."""
+
+    def sums(self, x, weight, border):
+        read = self.edged(x, border)
+        read = read.unfold(2, self.window[0], self.step[0]).unfold(3, self.window[1], self.step[1])
+        read = read[:, self.pairs[1]]  # (patterns, pairs of maps, rows, columns, rows and columns of a window)
+        products = torch.einsum("npijrc,pijrc->npij", read, weight.reshape(read.shape[1:]))
+        sums = products.new_zeros(len(products), len(self.maps), *products.shape[2:])
+        return sums.index_add(1, self.pairs[0], products)
+'''
+NORMALIZE = '''
+def normalize(x):
+    """Mean 0 and variance 1 over the maps at each position (Ba, Kiros and Hinton 2016). x: (patterns, maps, ...)."""
+    centred = x - x.mean(1, keepdim=True)
+    return centred / torch.sqrt((centred * centred).mean(1, keepdim=True) + {epsilon:g})
+'''
+ATTEND = '''
+def attend(q, k, v, heads):
+    """Attention over the positions (Vaswani et al. 2017). q, k, v: (patterns, maps, rows, columns)."""
+    shape = q.shape
+    q, k, v = (x.reshape(len(x), heads, shape[1] // heads, -1) for x in (q, k, v))
+    weights = torch.softmax(q.transpose(2, 3) @ k / q.shape[2] ** 0.5, -1)
+    return (v @ weights.transpose(2, 3)).reshape(shape)
+'''
+LAYER = '''
+class Layer(nn.Module):
+    """The bias and the non-linearity of a layer. `view`: the shape of the bias beside the sums."""
+
+    def __init__(self, f, bias=None, view=None):
+        super().__init__()
+        self.f, self.view = f, view
+        self.bias = None if bias is None else nn.Parameter(torch.zeros(bias))
+
+    def forward(self, sums):
+        return self.f(self.biased(sums, self.bias))
+
+    def biased(self, sums, bias):
+        return sums if bias is None else sums + bias.view(self.view)
+'''
+SHIFTED = {
+    "wrap": '''
+def shifted(x, down, right):
+    """A picture (..., rows, columns) moved by some cells; what leaves it on one side comes in on the other."""
+    return torch.roll(x, (int(down), int(right)), (-2, -1))
+''',
+    "fill": '''
+def shifted(x, down, right):
+    """A picture (..., rows, columns) moved by some cells; {fill:g} comes in from outside."""
+    down, right, (rows, columns) = int(down), int(right), x.shape[-2:]
+    most = max(abs(down), abs(right))
+    padded = F.pad(x, (most, most, most, most), value={fill:g})
+    return padded[..., most - down : most - down + rows, most - right : most - right + columns]
+''',
+}
+CRITERIA = {
+    "max": "((x == x.amax(1, keepdim=True)) == (d == d.amax(1, keepdim=True))).all(1)",
+    "quadrant": "~(((d > 0) & (x <= 0)) | ((d < 0) & (x >= 0))).any(1)",
+    "lms": "((d - x) ** 2).mean(1) < {0!r}",
+    "sgn": "(((x < {0!r}) == (d < {0!r})) & ((x > {1!r}) == (d > {1!r}))).all(1)",
+    "hamming": "((d - x).abs() <= {0!r}).all(1)",
+}

@@ -1,0 +1,233 @@
+"""What is exported: a net with its weights, and the patterns on which each export is checked before it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from snsim.engines.plan import Plan, plan
+from snsim.engines.protocol import Cost, Engine, UpdateRule
+from snsim.errors import SnError, fail
+from snsim.network.expressions import variable
+from snsim.network.net import Net
+from snsim.program import Program
+from snsim.protected_files import refuse_protected_file, write_output
+from snsim.registry import suggest
+from snsim.runs.examples import examples_of, initial_file
+from snsim.runs.opened_run import OpenedRun
+from snsim.runs.options import Options, Say, overridden
+from snsim.training.choose_engine import build_engine, preferred_engines
+from snsim.training.forward_all import compute_outputs
+from snsim.training.initial import initial_weights
+from snsim.training.initial_files import load_initial
+from snsim.training.prepare import PreparedData, prepare_data
+from snsim.training.spec import Training
+
+# The largest difference from the engine, as a part of the largest output, that an export may have.
+TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
+_MOST_CHECKED = 2007  # patterns that an export is checked on
+NO_COST = Cost("none", variable("x"), variable("x"), variable("x"))
+_NO_RULE = UpdateRule("none", (), (), ((("w", variable("w")),),))
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A net to export.
+
+    Attributes
+    ----------
+    name : str
+        The training or the net.
+    origin : str
+        The run or the file, for the head of what is written.
+    training : Training or None
+    weights : mapping
+        Of every parameter that learns, by snsim's name: those of the run, or the initial ones.
+    start : mapping or None
+        The initial weights of the training, if it is known how they were made.
+    trained : bool
+        Whether `weights` come from a run.
+    data : PreparedData or None
+        None if the data were not found, or if the net has no training.
+    """
+
+    name: str
+    origin: str
+    net: Net
+    training: Training | None
+    weights: Mapping[str, np.ndarray]
+    start: Mapping[str, np.ndarray] | None
+    trained: bool
+    data: PreparedData | None
+    dtype: str
+    seed: int
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the net."""
+        return plan(self.net)
+
+    @property
+    def checked_on(self) -> str:
+        """The patterns of the check, in words."""
+        if self.data is None:
+            return "random inputs"
+        return f"{len(self.inputs):,} {'train' if self.data.test is None else 'test'} patterns of {self.data.name}"
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """The inputs of the check, (patterns, input units): test patterns, or random ones without data."""
+        if self.data is None:
+            draw = np.random.default_rng(0)
+            return draw.uniform(-1, 1, (100, self.plan.input_units)).astype(self.dtype)
+        patterns = self.data.train if self.data.test is None else self.data.test
+        return patterns.inputs[:_MOST_CHECKED]
+
+    def engine_outputs(self) -> np.ndarray:
+        """Return the outputs of snsim's own engine for `inputs`, (patterns, output units)."""
+        return compute_outputs(self._engine(), self.inputs)
+
+    def _engine(self) -> Engine:
+        from snsim import engines
+
+        if self.training is None:
+            engine = engines.build("reference", self.plan, NO_COST, _NO_RULE, self.dtype, {})
+        else:
+            names = preferred_engines(self.training)
+            engine = _first_that_builds(self.training, names, self.dtype)
+        engine.load_parameters(self.weights)
+        return engine
+
+
+def _first_that_builds(training: Training, names: tuple[str, ...], dtype: str) -> Engine:
+    for name in names[:-1]:
+        try:
+            return build_engine(training, training.stages[0], name, dtype)
+        except SnError:
+            continue
+    return build_engine(training, training.stages[0], names[-1], dtype)
+
+
+def subject_of_run(run: OpenedRun) -> Subject:
+    """Return the net of a run with its last weights. SnError if the run or its data are damaged or missing."""
+    training = run.training
+    return Subject(
+        training.name,
+        f"the run {run.name}",
+        run.net,
+        training,
+        {p.name: run.weights[p.name] for p in run.net.parameters if p.learns},
+        _start(training, run.program, replace(run.options, initial=_recorded_initial(run)), int(run.settings["seed"])),
+        True,
+        run.data,
+        run.settings["dtype"],
+        int(run.settings["seed"]),
+    )
+
+
+def _recorded_initial(run: OpenedRun) -> Path | None:
+    path = run.settings["overrides"].get("initial")
+    return None if path is None else Path(path)
+
+
+def _start(training: Training, program: Program, options: Options, seed: int) -> Mapping[str, np.ndarray] | None:
+    """Return the initial weights; None if their file is no longer there."""
+    try:
+        file = initial_file(program, training, options)
+        return initial_weights(training, seed) if file is None else load_initial(file, training.net)
+    except SnError:
+        return None
+
+
+def subject_of_program(
+    program: Program, name: str | None, options: Options, say: Say, seed: int | None = None
+) -> Subject:
+    """Return a training or a net of a file, with initial weights. `name` chooses one of several.
+
+    SnError if there is none of this name. Without data, the export is checked on random inputs, and `say` is told.
+    """
+    path = program.sources[0].name
+    trainings = {training.name: training for training in program.own_trainings}
+    if name is None and len(trainings) > 1:
+        raise fail(
+            f"{path} declares {len(trainings)} trainings, and one is exported",
+            hint=f"choose one with --training: {', '.join(trainings)}",
+        )
+    if name is not None and name not in trainings:
+        if name not in program.nets:
+            raise fail(f'{path} declares no training "{name}"', hint=suggest(name, list(trainings), "trainings"))
+        return _of_net(program.nets.get(name), path, options)
+    if not trainings:
+        nets = program.nets.own()
+        if len(nets) != 1:
+            raise fail(
+                f"{path} declares {len(nets) or 'no'} net{'' if len(nets) == 1 else 's'} and no training",
+                hint=f"choose a net with --training: {', '.join(net.name for net in nets)}"
+                if nets
+                else "(net NAME clause ...) declares a net",
+            )
+        return _of_net(nets[0].value, path, options)
+    training = overridden(trainings[name or next(iter(trainings))], options)
+    seed = training.seeds[0] if seed is None else seed
+    data: PreparedData | None = None
+    try:
+        data = prepare_data(training, examples_of(program, training, options, say), options.dtype)
+    except SnError as error:
+        if not training.data.names:
+            raise
+        say(f"no data: {error.faults[0].message}; the export is checked on random inputs")
+    file = initial_file(program, training, options)
+    start = initial_weights(training, seed) if file is None else load_initial(file, training.net, dtype=options.dtype)
+    return Subject(training.name, path, training.net, training, start, start, False, data, options.dtype, seed)
+
+
+def _of_net(net: Net, path: str, options: Options) -> Subject:
+    """Return a net without a training, its weights drawn uniformly in +-1/sqrt F."""
+    draw = np.random.default_rng(0)
+    weights = {
+        p.name: draw.uniform(-1, 1, p.shape) / np.sqrt(np.maximum(p.fan_in.reshape(p.shape), 1))
+        for p in net.parameters
+        if p.learns
+    }
+    return Subject(net.name, path, net, None, weights, None, False, None, options.dtype, 0)
+
+
+def check_difference(subject: Subject, outputs: np.ndarray, what: str) -> float:
+    """Return the largest difference of an export's outputs from the engine's. SnError above the tolerance."""
+    expected = np.asarray(subject.engine_outputs(), np.float64)
+    with np.errstate(all="ignore"):
+        difference = float(np.abs(np.asarray(outputs, np.float64).reshape(expected.shape) - expected).max(initial=0.0))
+        most = TOLERANCES[subject.dtype] * max(1.0, float(np.abs(expected).max(initial=0.0)))
+    if not difference <= most:
+        raise fail(
+            f"{what} differs from the engine by {difference:.3g} on {subject.checked_on}; at most {most:.3g} is "
+            f"rounding in {subject.dtype}",
+            hint="do not use this export; please report it with the description of the net",
+        )
+    return difference
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: the files, sentences about them, and the largest difference from the engine."""
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+    difference: float | None
+    checked_on: str
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file, and its folder if there is none. SnError if it cannot be written."""
+    refuse_protected_file(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_output(path, content)
+    except OSError as problem:
+        raise fail(
+            f"{path} cannot be written: {problem.strerror or problem}",
+            hint="give the name of a file in a folder that you may write to, with -o",
+        ) from None

@@ -1,0 +1,92 @@
+"""`snsim export --to onnx` and `--to pt2`, and the module under PyTorch's own transformations."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import snsim
+from snsim.cli.main import main
+from snsim.export.graph import export_onnx, export_pt2
+from snsim.export.subject import subject_of_program
+from snsim.program import read_program
+from snsim.runs.options import Options
+
+NETS = Path(__file__).parents[1] / "nets"
+FEW = ["lecun89", "encoder"]
+ALL = [
+    name if name in FEW else pytest.param(name, marks=pytest.mark.slow)
+    for name in sorted(path.stem for path in NETS.glob("*.sn"))
+]
+
+
+def subject(name: str):
+    program = read_program(NETS / f"{name}.sn")
+    training = program.own_trainings[-1]
+    return subject_of_program(program, training.name, Options(online=False, data=("digits",) * _has(training)), print)
+
+
+def _has(training) -> int:
+    return int(bool(training.data.names))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_onnxruntime_computes_the_same(name, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    net = subject(name)
+    assert export_onnx(net, tmp_path / "net.onnx").difference < 1e-4
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
+    assert json.loads(session.get_modelmeta().custom_metadata_map["snsim"])["name"] == net.name
+    for patterns in (1, 3):  # one model for any number of patterns
+        inputs = net.inputs[:patterns].reshape(-1, *net.plan.input_shape)
+        outputs = session.run(["outputs"], {"inputs": inputs})[0]
+        expected = snsim.load(NETS / f"{name}.sn", net.name)(torch.from_numpy(inputs)).detach().numpy()
+        np.testing.assert_allclose(outputs, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_program_of_torch_export_runs_without_snsim(name, tmp_path):
+    net = subject(name)
+    assert export_pt2(net, tmp_path / "net.pt2").difference < 1e-4
+    inputs = net.inputs[:3].reshape(-1, *net.plan.input_shape)
+    torch.save(torch.from_numpy(inputs.copy()), tmp_path / "x.pt")
+    script = (
+        "import sys, torch; sys.modules.update(dict.fromkeys(('snsim', 'lark'))); "
+        "x = torch.load('x.pt'); print(torch.export.load('net.pt2').module()(x).flatten().tolist())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    expected = snsim.load(NETS / f"{name}.sn", net.name)(torch.from_numpy(inputs)).detach().flatten().tolist()
+    np.testing.assert_allclose(json.loads(done.stdout), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lecun89", "encoder", "tdnn", "micro-vit", "ladder-weight-norm"])
+def test_the_module_is_copied_compiled_and_loaded_like_any_other(name):
+    net = snsim.load(NETS / f"{name}.sn").eval()
+    inputs = torch.rand(3, *net.input_shape, generator=torch.Generator().manual_seed(0))
+    expected = net(inputs)
+    assert torch.equal(copy.deepcopy(net)(inputs), expected)
+    other = snsim.load(NETS / f"{name}.sn", seed=9).eval()
+    assert not torch.equal(other(inputs), expected)
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(other(inputs), expected)
+    torch._dynamo.reset()
+    compiled = torch.compile(net, backend="eager", fullgraph=True)  # fullgraph: an error where it cannot be traced
+    torch.testing.assert_close(compiled(inputs), expected)
+    torch.testing.assert_close(compiled(inputs[0]), expected[0])
+    torch._dynamo.reset()
+
+
+def test_a_missing_package_is_named_with_the_extra(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert main(["export", str(NETS / "xor.sn"), "--to", "onnx"]) == 1
+    told = capsys.readouterr().err
+    assert "onnxruntime" in told and 'pip install "snsim[onnx]"' in told
+    assert not list(tmp_path.iterdir())

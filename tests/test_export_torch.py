@@ -1,0 +1,269 @@
+"""`snsim export --to torch`: the page learns as the engines do, and needs nothing but PyTorch."""
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from snsim.cli.main import main
+from snsim.comparison.compare import compare
+from snsim.export.subject import subject_of_program
+from snsim.export.torch_page import torch_page
+from snsim.export.writing import export_torch
+from snsim.program import read_program
+from snsim.runs.options import Options
+from snsim.runs.run import PassFinished, run
+from snsim.training.choose_engine import build_engine
+from snsim.training.loop import training_events
+
+NETS = Path(__file__).parents[1] / "nets"
+OPTIONS = Options(online=False, dtype="float64")
+OWN_DATA = ("xor", "encoder", "tdnn")
+TRAININGS = [
+    (path.stem, training.name) for path in sorted(NETS.glob("*.sn")) for training in read_program(path).own_trainings
+]
+FAST = [pair for pair in TRAININGS if pair[0] in (*OWN_DATA, "net-5")]
+ALL = [pair if pair in FAST else pytest.param(*pair, marks=pytest.mark.slow) for pair in TRAININGS]
+
+# One small net each with what the nets of the gallery lack: both derivatives stated, Newton, batches and their mean,
+# momentum and decay that change, partial tables, wrapped windows, a rate per connection, another cost.
+RARE = """
+(define-nlf steep (x) "a step that learns by another slope" (if (> x 0) 1 -1) (derivative (/ 1 (+ 1 (* x x)))))
+(table half (x -) (x x))
+(define-cost huber (x d) (if (< (abs (- x d)) 1) (* 0.5 (** (- x d) 2)) (- (abs (- x d)) 0.5)))
+(net rare (default (nlf sn-tanh) (bias unit))
+  (layer input (4 4)) (layer a (2 4 4) (bias map)) (layer b (2 2 2)) (layer c (1 4)) (layer output 2)
+  (connect input a (mask 3 3) (border 1 wrap)) (connect a b (local 2 2) (step 2) (table half))
+  (connect b c (pairs (0 0) (1 1) (2 2) (3 3) (4 0) (5 1) (6 2) (7 3))) (connect c output (full))
+  (connect input output (full) (scale 0.5)))
+(train rare (data (examples INPUTS TARGETS)) (cost huber)
+  (update newton (alpha (linear 0 0.5)) (decay 0.01) (mu 0.1))
+  (epsilon 0.02) (epsi-sqrt 0.2 a) (epsi-inv (steps (0.3 2) (0.1)) (bias output))
+  (order shuffled) (batch 3 mean) (passes 3))
+(net stepped (like rare) (layer b (nlf steep)))
+(train stepped (like rare) (net stepped) (update sgd (alpha 0.5)) (correct quadrant))
+(net gains (like rare) (connect c output (weight-norm)) (connect a b (weight-norm)))
+(train gains (like rare) (net gains) (update adamw (decay 0.1)) (correct lms 0.3))
+(train held (like rare) (update lm (curvature 7)) (batch 1) (correct hamming 0.9))
+"""
+
+
+def rare_text() -> str:
+    draw = np.random.default_rng(0)
+    inputs, labels = np.round(draw.normal(size=(20, 16)), 2), draw.integers(0, 2, 20)
+    targets = np.where(np.arange(2) == labels[:, None], 1, -1)
+
+    def matrix(rows):
+        return "[" + " ".join("[" + " ".join(f"{x:g}" for x in row) + "]" for row in rows) + "]"
+
+    return RARE.replace("INPUTS", matrix(inputs)).replace("TARGETS", matrix(targets))
+
+
+def options(file: str, **more) -> Options:
+    return Options(online=False, data=() if file in OWN_DATA or file == "rare" else ("digits",), **more)
+
+
+def source(file: str, folder: Path):
+    if file != "rare":
+        return read_program(NETS / f"{file}.sn")
+    (folder / "rare.sn").write_text(rare_text())
+    return read_program(folder / "rare.sn")
+
+
+def load_page(path: Path):
+    spec = importlib.util.spec_from_file_location("page", path)
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    return page
+
+
+RARE_TRAININGS = [("rare", name) for name in ("rare", "stepped", "gains", "held")]
+
+
+@pytest.mark.parametrize(("file", "name"), [*ALL, *RARE_TRAININGS])
+def test_compare_finds_the_page_equal(file, name, tmp_path):
+    """States, cost, gradients and weights of the page beside the engine, presentation by presentation."""
+    program = source(file, tmp_path)
+    subject = subject_of_program(program, name, options(file, dtype="float64"), print)
+    done = export_torch(subject, tmp_path / "page.py")
+    assert done.difference < 1e-12
+    curved = subject.training.stages[0].rule.curvature is not None
+    comparison = compare(
+        program,
+        f"{tmp_path / 'page.py'}:Net",
+        "digits" if options(file).data else None,
+        presentations=30,
+        only=name,
+        sgd=1e-3 if curved else None,
+        tolerance=1e-9,
+        options=OPTIONS,
+    )
+    assert comparison.equal, comparison
+
+
+class Presented(Exception):
+    """Enough patterns were presented."""
+
+
+@pytest.mark.parametrize(("file", "name"), [*ALL, *RARE_TRAININGS])
+def test_the_page_learns_by_the_same_rule(file, name, tmp_path):
+    """Rule, rates and curvature of the page, for 40 updates with the engine's patterns: the same weights."""
+    subject = subject_of_program(source(file, tmp_path), name, options(file, dtype="float64"), print)
+    training, stage = subject.training, subject.training.stages[0]
+    if stage.dropout:
+        pytest.skip("dropout is drawn by PyTorch")
+    export_torch(subject, tmp_path / "page.py")
+    page, names = load_page(tmp_path / "page.py"), torch_page(subject, "page").names
+    net = page.Net().double()
+    net.load_state_dict({names[k]: torch.from_numpy(np.array(v)) for k, v in subject.start.items()})
+    rule, updates = page.Rule(net), 0
+    engine = build_engine(training, stage, "reference", "float64")
+    engine.load_parameters(subject.start)
+    learn = engine.learn
+
+    def recorded(inputs, targets, settings, *drawn):
+        nonlocal updates
+        for start in range(0, len(inputs), settings.batch):
+            rows = slice(start, start + settings.batch)
+            x, d = torch.tensor(inputs[rows]), torch.tensor(targets[rows])
+            number = updates // -(-len(subject.data.train) // settings.batch) + 1
+            step = [net] + ([page.rates(net, number)] if hasattr(page, "rates") else [])
+            divisor = len(x) if settings.batch_mean else 1
+            net.zero_grad()
+            (net.cost(net(x), d) / divisor).backward()
+            if settings.held_curvature is not None:
+                step.append({names[k]: torch.tensor(v) for k, v in settings.held_curvature.items()})
+            elif stage.rule.curvature:
+                step.append({k: h / divisor for k, h in net.curvature(x, d).items()})
+            step += [settings.options[n] for n, v in stage.options.items() if v.kind != "constant"]
+            rule.step(*step)
+            learn(inputs[rows], targets[rows], settings, *drawn)
+            updates += 1
+            if updates == 40:
+                raise Presented
+
+    engine.learn = recorded
+    try:
+        for _ in training_events(training, subject.data, engine, subject.seed):
+            pass
+    except Presented:
+        pass
+    assert updates >= 10
+    moved = 0.0
+    for slot, ours in engine.parameters().items():
+        if slot in names and slot in subject.start:
+            theirs = net.get_parameter(names[slot]).detach().numpy()
+            np.testing.assert_allclose(theirs, ours, rtol=1e-8, atol=1e-11, err_msg=slot)
+            moved = max(moved, float(np.abs(ours - subject.start[slot]).max()))
+    assert moved > 1e-6
+
+
+def run_page(path: Path, passes: int) -> list[list[int]]:
+    """Run a page where no snsim, NumPy or lark can be imported; return the misses of each pass."""
+    script = (
+        "import sys, runpy; sys.modules.update(dict.fromkeys(('snsim', 'numpy', 'lark'))); "
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, str(path), str(passes)],
+        capture_output=True,
+        text=True,
+        cwd=path.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    return [[int(n.replace(",", "")) for n in re.findall(r"([\d,]+) of", line)] for line in done.stdout.splitlines()]
+
+
+SAME = [("xor", "xor", 40), ("encoder", "encoder", 50), ("tdnn", "tdnn", 5), ("tdnn", "tdnn-maps", 5)]
+SAME += [("rare", name, 3) for _, name in RARE_TRAININGS]
+SLOW = [("lecun89", "lecun89", 2), ("lenet-1", "lenet-1", 1), ("lenet-5", "lenet-5", 1), ("lecun89-2022",) * 2 + (2,)]
+SLOW += [("ladder", "ladder-3", 1), ("ladder", "ladder-4", 1), ("net-3", "net-3", 3), ("net-5", "net-5", 3)]
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "passes"), [*SAME, *(pytest.param(*row, marks=pytest.mark.slow) for row in SLOW)]
+)
+def test_the_page_prints_the_misses_of_the_run(file, name, passes, tmp_path):
+    program = source(file, tmp_path)
+    chosen = options(file, dtype="float64", passes=None, out=tmp_path / "runs")
+    export_torch(subject_of_program(program, name, chosen, print), tmp_path / "page.py")
+    ours = []
+    for event in run(program, program.trainings.get(name), program.trainings.get(name).seeds[0], chosen):
+        if isinstance(event, PassFinished):
+            ours.append([event.done.train.misses] + ([event.done.test.misses] if event.done.test else []))
+            if len(ours) == passes:
+                break
+    assert run_page(tmp_path / "page.py", passes) == ours
+
+
+def test_a_run_is_exported_with_its_weights(tmp_path, monkeypatch, capsys):
+    """In three commands from nothing to a net in PyTorch; the weights are read without snsim's names for anything."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", str(NETS / "xor.sn"), "--quiet"]) == 0
+    assert main(["export", "xor", "--to", "torch"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-4:-1] == ["xor.py", "xor.pt", "xor-data.pt"] and told[-1].startswith("largest difference ")
+    net = load_page(tmp_path / "xor.py").Net()
+    net.load_state_dict(torch.load("xor.pt", weights_only=True))
+    x = torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+    assert (net(x) > 0).flatten().tolist() == [True, False, True, False]
+    assert main(["export", "no-such-run", "--to", "torch"]) == 1
+    assert main(["export", "runs/xor", "--to", "torch", "--training", "xor"]) == 2
+    assert main(["export", "runs/xor", "--to", "torch", "-o", "xor.txt"]) == 2
+
+
+def test_a_net_without_data_is_exported_for_what_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SNSIM_DATA", str(tmp_path))
+    monkeypatch.setenv("SNSIM_CACHE", str(tmp_path / "cache"))
+    net = "(net n (layer input 256) (layer output 10) (connect input output (full)))"
+    (tmp_path / "n.sn").write_text(net + "(train n (data zipcode) (epsilon 0.1) (passes 1))")
+    assert main(["export", "n.sn", "--to", "torch", "--offline"]) == 0
+    told = capsys.readouterr()
+    assert "the page does not train: its data were not found" in told.err and "random inputs" in told.out
+    assert "main" not in (tmp_path / "n.py").read_text()
+
+
+HOSTILE = """
+(define-nlf |{0}| (x) (tanh x))
+(define-cost |{1}| (x d) (* 0.5 (** (- x d) 2)))
+(define-update |{2}| ((|{3}| 0.5)) (|{4}| |{5}| t1 new_t1) (setq |{4}| (* 0.5 (+ |{4}| h)) |{5}| (* 0.5 (+ |{5}| g)))
+  (setq t1 (+ t1 g) new_t1 (+ new_t1 t1))
+  (setq w (- w (* rate |{3}| (/ |{5}| (+ 1 |{4}| (abs t1) (abs new_t1)))))))
+(net |{6}| (default (nlf |{0}|)) (layer |{7}| 2) (layer |{8}| 2) (layer |{9}| 2) (layer |{10}| 1)
+  (connect |{7}| |{8}| (full)) (connect |{8}| |{9}| (full)) (connect |{9}| |{10}| (full)))
+(train |{11}| (net |{6}|) (data (examples [[0 1] [1 0] [1 1]] [[1] [0.5] [-1]])) (cost |{1}|)
+  (update |{2}| (|{3}| (linear 0.5 0.1))) (epsilon 0.1) (correct quadrant) (passes 2))
+"""
+WORDS = {
+    "python": ["class", "x2", "torch", "name", "rate_", "w_", "forward", "1a", "len", "self", "tanh_slope", "main"],
+    "clashes": ["tanh2", "lambda", "sum", "v", "a+b", "a-b", "n", "h1", "h1_a", "h1_q", "h1+", "print"],
+    "quotes": ['"""', "'''", "#{", "o[", "(exit)", "*/", "__import__", "a.b", "s;t", "a\u00e9", "\uff45val", "\u2126"],
+}
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_names_cannot_leave_the_page(words, tmp_path):
+    """Whatever things are called, the page trains alike, and calls nothing but PyTorch, itself and a few built-ins."""
+    pages, misses = {}, []
+    for kind, names in (("plain", [f"plain{k}" for k in range(12)]), ("hostile", words)):
+        (tmp_path / f"{kind}.sn").write_text(HOSTILE.format(*names), encoding="utf-8")
+        subject = subject_of_program(read_program(tmp_path / f"{kind}.sn"), None, OPTIONS, print)
+        assert export_torch(subject, tmp_path / f"{kind}.py").difference < 1e-12
+        misses.append(run_page(tmp_path / f"{kind}.py", 2))
+        pages[kind] = ast.parse((tmp_path / f"{kind}.py").read_text(encoding="utf-8"))
+    assert misses[0] == misses[1] and len(misses[0]) == 2
+    plain, hostile = ([type(node) for node in ast.walk(page)] for page in pages.values())
+    assert plain == hostile
+    plain, hostile = (
+        {node.func.id for node in ast.walk(page) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        - {node.name for node in ast.walk(page) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        for page in pages.values()
+    )
+    assert plain == hostile
