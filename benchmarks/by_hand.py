@@ -1,5 +1,7 @@
-"""The nets of the benchmark coded by hand: in PyTorch (autograd, one optimiser step per pattern) and, for
-lecun89-2022, in NumPy with gradients written out. Parameters have snsim's names and shapes, so that all start alike.
+"""The nets of the benchmark, coded by hand in PyTorch and NumPy.
+
+The PyTorch nets use autograd and one optimiser step per pattern. The NumPy net is lecun89-2022 with explicit gradients.
+Parameters have snsim's names and shapes, so that all nets start with the same weights.
 """
 
 from __future__ import annotations
@@ -90,7 +92,7 @@ NETS = {
 
 
 class Torch:
-    """Eager PyTorch, one thread: loss.backward() and an SGD step after every pattern."""
+    """Eager PyTorch with one thread: loss.backward() and an SGD step after every pattern."""
 
     def __init__(self, net: str, weights: dict[str, np.ndarray], mean: bool):
         torch.set_num_threads(1)
@@ -111,7 +113,7 @@ class Torch:
 
 
 class NumPy:
-    """lecun89-2022 with gradients by hand: windows gathered into columns, products of matrices, one pattern a time."""
+    """lecun89-2022 with gradients by hand: im2col and matrix products, one pattern at a time."""
 
     def __init__(self, weights: dict[str, np.ndarray]):
         p = self.p = {name: value.astype(np.float32) for name, value in weights.items()}
@@ -127,7 +129,7 @@ class NumPy:
 
     @staticmethod
     def _cells(width: int, units: int) -> np.ndarray:
-        """For each cell of a 5x5 window and each unit, the number of the cell in a map with its border."""
+        """Return, for each cell of a 5x5 window and each unit, the index of the cell in a map with its border."""
         cell = np.add.outer(np.arange(5) * width, np.arange(5)).ravel()
         corner = np.add.outer(np.arange(units) * 2 * width, np.arange(units) * 2).ravel()
         return np.add.outer(cell, corner)

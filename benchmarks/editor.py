@@ -1,9 +1,9 @@
-"""Milliseconds from a change in an editor to the faults of the text, by the language server on nets/lecun89.sn.
+"""Measure how long the language server takes from a change in an editor to the faults, on nets/lecun89.sn.
 
     python benchmarks/editor.py
 
-Every change is sent as an editor sends it, and its diagnostics are waited for. The wall clock depends on what else the
-machine does; the processor time of the server does not.
+The script sends every change as an editor does, and waits for the diagnostics. It prints milliseconds. Wall-clock time
+depends on the other work of the machine; the processor time of the server does not.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
     spent = 1000 * (processor_seconds(server.pid) - start) / CHANGES
     print(
         f"from a change to its faults: median {statistics.median(walls):.0f} ms, least {min(walls):.0f}, most "
-        f"{max(walls):.0f}; processor {spent:.0f} ms a change, with what it does behind; "
+        f"{max(walls):.0f}; processor {spent:.0f} ms per change, with background work; "
         f"load {os.getloadavg()[0]:.1f}"
     )
     server.kill()
@@ -88,7 +88,7 @@ def until(server: subprocess.Popen, wanted: object) -> dict:
 
 
 def processor_seconds(process: int) -> float:
-    """User and system time of a process so far (of Linux: /proc)."""
+    """Return the user and system time of a process so far (Linux only: reads /proc)."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""What the core can do at most: multiply-adds of vectors in registers, and numbers read and written in memory."""
+"""Measure the peak of a core: multiply-adds of vectors in registers, and numbers read and written in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snsim.engines.native.target import Address, attributes
 
 
 def cpu_time(act: Callable[[], None]) -> float:
-    """Seconds of this thread."""
+    """Return the CPU seconds of this thread for one call."""
     start = time.thread_time()
     act()
     return time.thread_time() - start
@@ -49,7 +49,7 @@ class MultiplyAdds:
 
 
 class Sweep:
-    """Passes over a block as a presentation makes them over weights: every number is read, then read and written."""
+    """Passes over a block as in a presentation: read every weight once, then read and write every weight."""
 
     AT_ONCE = 8  # vectors
 
@@ -80,5 +80,5 @@ class Sweep:
         self._memory = aligned_block((self.turns + 2) * stride, np.dtype(dtype))
 
     def run(self) -> None:
-        """`repeats` times all of it."""
+        """Sweep `repeats` times over the whole block."""
         self._run(self._memory.ctypes.data, self.turns, self.repeats)

@@ -1,10 +1,10 @@
-"""Microseconds per presentation (forward, backward, update) of one pattern at a time, on one core.
+"""Measure microseconds per presentation (forward, backward, update), one pattern at a time, on one core.
 
     python benchmarks/per_example.py [--json] [--rounds N] [--quick]
 
-All in one process and interleaved, so that the ratios hold on a machine with other work: every round runs a chunk of
-each contender and reads the CPU time of this thread. Before it measures, it makes sure that the contenders compute
-the same. `limit` is the time that the multiply-adds alone would take at the rate measured beside it.
+All contenders run interleaved in one process, so that the ratios hold on a busy machine. Every round runs a chunk of
+each contender and reads the CPU time of this thread. The script first checks that the contenders compute the same.
+`limit` is the time that the multiply-adds alone would take at the peak rate measured in the same process.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from snsim.engines.plan import Plan, plan  # noqa: E402
 from snsim.engines.protocol import Settings  # noqa: E402
 from snsim.program import Program, read_program  # noqa: E402
 
-FLOP = 343_560  # of a presentation of lecun89-2022: 171,780 multiply-adds (no errors for the input)
-SAME = 1e-4  # difference of weights after a few presentations that is rounding
+FLOP = 343_560  # per presentation of lecun89-2022: 171,780 multiply-adds (no errors for the input)
+SAME = 1e-4  # weights that differ by less after a few presentations differ by rounding only
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Contender:
 
 
 def patterns(made: Plan, count: int = 1000) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy copies of one random prototype for each output, targets +-1: something that can be learned."""
+    """Return patterns that can be learned: noisy copies of one random prototype per output, with targets +-1."""
     rng = np.random.default_rng(1)
     label = rng.integers(0, made.output_units, count)
     prototypes = rng.uniform(-1, 1, (made.output_units, made.input_units))
@@ -73,7 +73,7 @@ def first_weights(made: Plan) -> dict[str, np.ndarray]:
 
 
 class Bench:
-    """All contenders of one net, checked against each other."""
+    """All contenders of one net. Each is checked against the others."""
 
     def __init__(self, program: Program, net: str):
         training = program.trainings.get(net)
@@ -105,7 +105,7 @@ class Bench:
         self.made.append(Contender(self.net, engine, presentations, learn))
 
     def _check(self, parameters: Callable, learn: Callable, engine: str) -> None:
-        """After ten presentations the weights must be those of every other contender."""
+        """Exit if a contender has other weights than the first after ten presentations."""
         learn(self.x[:10], self.d[:10])
         now = {name: np.array(value) for name, value in parameters().items()}
         if not hasattr(self, "_expected"):
@@ -132,7 +132,7 @@ def benches(quick: bool) -> list[Bench]:
 
 
 def ratios(made: list[Bench], peak: float) -> list[dict]:
-    """Of minima, by net; lecun89-2022 last."""
+    """Return the ratios of the minima by net, lecun89-2022 last."""
     found = []
     for bench in made:
         least = {c.engine: min(c.micros) for c in bench.made}
@@ -148,7 +148,7 @@ def ratios(made: list[Bench], peak: float) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", action="store_true", help="one object a line; ratios last")
+    parser.add_argument("--json", action="store_true", help="one object per line; ratios last")
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--quick", action="store_true", help="few and short rounds")
     asked = parser.parse_args()

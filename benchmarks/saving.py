@@ -1,10 +1,10 @@
-"""What it costs to keep a run: wall time with the run folder on a disk, over wall time with it in memory.
+"""Measure the cost of saving a run: wall time with the run folder on a disk, divided by wall time in memory.
 
     python benchmarks/saving.py [--rounds N] [--disk FOLDER] [--memory FOLDER]
 
-Runs each program by turns on the disk and in memory, so that both see the same load, and compares the medians. The
-limits are those of the project: below 1.1 for XOR with 4,000 passes, below 1.02 for the net of 1989. Measure on a
-machine that does nothing else: with more programs than cores, each wait for the disk is a wait for a core as well.
+The script runs each program alternately on the disk and in memory, so that both see the same load. It compares the
+medians. The limits of the project are 1.1 for XOR with 4,000 passes and 1.02 for the net of 1989. Measure on an idle
+machine: with more programs than cores, each wait for the disk is also a wait for a core.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PROGRAMS = {  # by name: command, and the limit of the ratio
+PROGRAMS = {  # name: command and limit of the ratio
     "xor.sn, 4,000 passes": (["nets/xor.sn", "--passes", "4000"], 1.1),
     "lecun89.sn": (["nets/lecun89.sn", "--offline"], 1.02),
 }
 
 
 def seconds(command: list[str], folder: Path) -> float:
-    """Wall time of `snsim run` with its run folder in a new folder below this one."""
+    """Return the wall time of `snsim run` with its run folder in a new folder below this one."""
     with tempfile.TemporaryDirectory(prefix="saving-", dir=folder) as out:
         began = time.perf_counter()
         subprocess.run(
@@ -50,7 +50,7 @@ def main() -> int:
     print("| run | on a disk (s) | in memory (s) | ratio | limit |\n|---|---|---|---|---|")
     failed = 0
     for name, (command, limit) in PROGRAMS.items():
-        seconds(command, options.memory)  # compiled code is in the cache from now on
+        seconds(command, options.memory)  # warm-up: the compiled code is now in the cache
         times: dict[str, list[float]] = {"disk": [], "memory": []}
         for turn in range(options.rounds):
             for place in ("disk", "memory") if turn % 2 else ("memory", "disk"):

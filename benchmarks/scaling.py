@@ -1,11 +1,11 @@
-"""How the time of a presentation grows: with connections (10^3 to 10^7), and with maps. Prints a table in Markdown.
+"""Measure how the time of a presentation grows with connections (10^3 to 10^7) and with maps. Print a Markdown table.
 
     python benchmarks/scaling.py [--most CONNECTIONS] [--rounds N] > benchmarks/scaling.md
 
-Beside each net what a presentation has to do at least: FLOP (2 for each connection forward, 2 for the error of its
-source unless that is the input, 2 for the gradient, 2 for each weight's update) and bytes of weights (read forward,
-read and written on the way back, as numbers of 4 bytes). Two rates are measured on the same core: multiply-adds in
-registers, and a sweep over as many bytes as the net's weights take. What takes longer at its rate is what bounds it.
+The table states the minimum work of a presentation. FLOP: 2 per connection forward, 2 for the error of its source
+unless that is the input, 2 for the gradient, and 2 for each weight's update. Bytes of weights: read in the forward
+pass, read and written in the backward pass, 4 bytes per number. The script measures two peak rates on the same core:
+multiply-adds in registers, and a sweep over as many bytes as the net's weights take. The slower one is the bound.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def flop_of(made: Plan) -> float:
 
 
 class Contest:
-    """A net and a sweep over as many bytes as its weights, measured in turns."""
+    """A net and a sweep over as many bytes as its weights, measured alternately."""
 
     def __init__(self, what: str, program: Program):
         self.what = what
@@ -139,9 +139,9 @@ def main() -> None:
             contest.measure()
     peak = multiply_adds.flop / min(seconds)
     print(
-        "# Time of a presentation against size\n\nWritten by `benchmarks/scaling.py`: float32, sgd, one core, least "
-        f"CPU time of many chunks; multiply-adds {peak / 1e9:.0f} GFLOP/s. `over` is the time over the greater of "
-        "the two bounds.\n"
+        "# Time of a presentation against size\n\nWritten by `benchmarks/scaling.py` in float32 with sgd on one core. "
+        f"Times are the least CPU time of many chunks. The core does {peak / 1e9:.0f} GFLOP/s of multiply-adds. `over` "
+        "is the time divided by the greater of the two bounds.\n"
     )
     print(
         "| net | connections | weights | us | ns per connection | FLOP | bytes | us for FLOP | us for bytes | "

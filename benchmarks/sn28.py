@@ -1,11 +1,11 @@
-"""Presentations a second of programs in SN-2.8's words on the net of 1989, beside those of the original simulator.
+"""Measure presentations per second of SN-2.8 programs on the net of 1989, and compare with the original simulator.
 
     python benchmarks/sn28.py [--json] [--rounds N] [--quick]
 
-All in one process and interleaved: every round runs a chunk of each way of learning, in SN's order of summation and
-with `--fast`, and reads the CPU time of this thread. The net has 64,660 connections and 9,760 weights; the patterns
-are random, since times do not depend on them. `original`: what SN-2.8 under Lush 1.2.1 did on one core of a Xeon of
-2.5 GHz, compiled by gcc -O3, in blocks of 320 patterns: median and best. Another processor makes another comparison.
+All ways of learning run interleaved in one process. Every round runs a chunk of each, in SN's order of summation and
+with `--fast`, and reads the CPU time of this thread. The net has 64,660 connections and 9,760 weights. The patterns are
+random, because times do not depend on them. `original` is SN-2.8 under Lush 1.2.1, compiled by gcc -O3, on one core of
+a Xeon of 2.5 GHz: median and best over blocks of 320 patterns. On another processor the comparison differs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NET = """(libload "sn28/{kernel}")
 (ensemble 0 319) (set-class-max) (seed 0) (forget-sqrt 1) (mask-epsi 0.1)
 (setq mu 0.02 gamma 0.005)
 """
-# kernel, way of learning, its call for so many patterns, presentations a second of the original: median, best
+# kernel, way of learning, its call for N patterns, presentations per second of the original: median, best
 WAYS = (
     ("sn28ite", "forward, classify", "(performance 0 {last})", (2690, 2880)),
     ("sn28ite", "on-line gradient", "(learn {count})", (1060, 1107)),
@@ -51,7 +51,7 @@ WAYS = (
 
 @dataclass
 class Contender:
-    """One way of learning of one program; `rate` is the presentations a second of each chunk."""
+    """One way of learning of one program; `rate` is the presentations per second of each chunk."""
 
     kernel: str
     way: str
@@ -84,7 +84,7 @@ class Contender:
 
 
 def program(kernel: str, fast: bool) -> Interpreter:
-    """A program that has made the net and its patterns."""
+    """Return a program after it has made the net and its patterns."""
     text = (ROOT / "nets" / "lecun89.sn").read_text()
     interpreter = make_interpreter(
         new_shelves(), Host(fast=fast), io.StringIO(), Limits(steps=10**12, lists=10**12, matrices=10**12)
@@ -115,7 +115,7 @@ def contenders(quick: bool) -> list[Contender]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", action="store_true", help="one object a line")
+    parser.add_argument("--json", action="store_true", help="one object per line")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--quick", action="store_true", help="few and short rounds")
     asked = parser.parse_args()
@@ -128,7 +128,7 @@ def main() -> None:
             print(json.dumps(contender.record))
         return
     computing = made[0].program.part(Netspace).loops.name
-    print(f"presentations a second, sums computed by: {computing}\n")
+    print(f"presentations per second, sums computed by: {computing}\n")
     print(f"{'kernel':11} {'way':18} {'sums':7} {'median':>7} {'original':>9} {'best':>7} {'original':>9} {'times':>6}")
     for r in (contender.record for contender in made):
         print(

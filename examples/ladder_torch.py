@@ -1,7 +1,7 @@
-"""The last step of the ladder of 2022, coded by hand in PyTorch: the twin of `ladder-5` in nets/ladder.sn.
+"""The last step of the ladder of 2022, coded by hand in PyTorch: the same net as `ladder-5` in nets/ladder.sn.
 
-`snsim compare nets/ladder.sn examples/ladder_torch.py:Net --only ladder-5` holds it against snsim.
-`python examples/ladder_torch.py` trains it for two passes on the digits of scikit-learn, which must be installed.
+`snsim compare nets/ladder.sn examples/ladder_torch.py:Net --only ladder-5` compares it with snsim.
+`python examples/ladder_torch.py` trains it for two passes on the digits of scikit-learn (install it first).
 """
 
 import torch
@@ -40,7 +40,7 @@ class Net(nn.Module):
         return F.cross_entropy(outputs, targets)
 
     def configure_optimizers(self, passes: int = 80) -> tuple:
-        """AdamW with PyTorch's defaults; its rate falls from 3e-4 in the first pass to 1e-4 in the last."""
+        """Return AdamW with PyTorch's defaults; its rate falls from 3e-4 in the first pass to 1e-4 in the last."""
         optimizer = torch.optim.AdamW(self.parameters(), lr=3e-4)
         return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1 / 3, passes - 1)
 
@@ -48,7 +48,7 @@ class Net(nn.Module):
 def main(passes: int = 2) -> None:
     from sklearn.datasets import load_digits
 
-    torch.set_num_threads(1)  # one pattern at a time is too little work for two
+    torch.set_num_threads(1)  # one pattern at a time is too little work for two threads
     pictures, labels = (torch.tensor(part) for part in load_digits(return_X_y=True))
     inputs = F.interpolate(pictures.float().view(-1, 1, 8, 8) / 8 - 1, size=(16, 16), mode="bilinear")
     net = Net()

@@ -1,9 +1,9 @@
-"""The net of 1989 with the choices of 2022, coded by hand in PyTorch: the twin of nets/lecun89-2022.sn.
+"""The net of 1989 with the choices of 2022, coded by hand in PyTorch: the same net as nets/lecun89-2022.sn.
 
-`python examples/lecun89_torch.py` trains it for one pass on the digits of scikit-learn, which must be installed.
-`python examples/lecun89_torch.py init_1337.npz` writes the initial weights that the script of 2022 draws (its seed is
-1337) to a file for `snsim run nets/lecun89-2022.sn --initial`.
-`snsim compare nets/lecun89-2022.sn examples/lecun89_torch.py:Net` holds net and learning against snsim.
+`python examples/lecun89_torch.py` trains it for one pass on the digits of scikit-learn (install it first).
+`python examples/lecun89_torch.py init_1337.npz` writes a file for `snsim run nets/lecun89-2022.sn --initial`. The file
+holds the initial weights that the script of 2022 draws with its seed 1337.
+`snsim compare nets/lecun89-2022.sn examples/lecun89_torch.py:Net` compares net and training with snsim.
 """
 
 import sys
@@ -18,7 +18,7 @@ BLOCKS = ([0, 1, 2, 3, 4, 5, 6, 7], [4, 5, 6, 7, 8, 9, 10, 11], [0, 1, 2, 3, 8, 
 
 
 def uniform(fan_in: int, *shape: int) -> nn.Parameter:
-    """Uniform in +-2.4/sqrt(fan-in), the bias not counted; in the order of operations of 2022, for the same bits."""
+    """Draw uniformly in +-2.4/sqrt(fan-in), bias not counted. The order of operations of 2022 gives the same bits."""
     return nn.Parameter((torch.rand(*shape) - 0.5) * 2 * 2.4 / fan_in**0.5)
 
 
@@ -63,13 +63,13 @@ def learn(net: Net, inputs: torch.Tensor, targets: torch.Tensor) -> None:
 
 
 def first_net() -> Net:
-    """The net as the script of 2022 starts with it."""
+    """Return the net with the initial weights of the script of 2022."""
     torch.manual_seed(1337)
     return Net()
 
 
 def save_initial(path: str, output_bias: float = -1) -> None:
-    """Write the weights of the first net under that script's names, H1w ... outb; its later steps have outb 0."""
+    """Write the weights of the first net under that script's names, H1w ... outb; in its later steps outb is 0."""
     layers = {"h1": "H1", "h2": "H2", "h3": "H3", "output": "out"}
     weights = {}
     for name, value in first_net().named_parameters():

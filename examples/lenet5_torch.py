@@ -1,7 +1,7 @@
-"""LeNet-5 of 1998, coded by hand in PyTorch: the twin of nets/lenet-5.sn, with a plain output layer as there.
+"""LeNet-5 of 1998, coded by hand in PyTorch: the same net as nets/lenet-5.sn, also with a plain output layer.
 
-`snsim compare nets/lenet-5.sn examples/lenet5_torch.py:Net --sgd 0.001` holds it against snsim, under plain gradient
-descent: nets/lenet-5.sn itself learns by a rule with second derivatives, which PyTorch has none of.
+`snsim compare nets/lenet-5.sn examples/lenet5_torch.py:Net --sgd 0.001` compares it with snsim under plain gradient
+descent. nets/lenet-5.sn itself learns by a second-order rule, and PyTorch has no such rule.
 """
 
 import torch
@@ -35,7 +35,7 @@ def squash(x: torch.Tensor) -> torch.Tensor:
 
 
 class Subsample(nn.Module):
-    """The sum of each 2x2 cells of a map times the map's coefficient, plus its bias."""
+    """Subsample: multiply the sum of each 2x2 block of a map by the map's coefficient, and add its bias."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()

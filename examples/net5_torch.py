@@ -1,7 +1,7 @@
-"""Net-5 of 1989, coded by hand in PyTorch: the twin of nets/net-5.sn.
+"""Net-5 of 1989, coded by hand in PyTorch: the same net as nets/net-5.sn.
 
-`snsim compare nets/net-5.sn examples/net5_torch.py:Net --sgd 0.01` holds it against snsim, under plain gradient
-descent: nets/net-5.sn itself learns by a rule with second derivatives, which PyTorch has none of.
+`snsim compare nets/net-5.sn examples/net5_torch.py:Net --sgd 0.01` compares it with snsim under plain gradient
+descent. nets/net-5.sn itself learns by a second-order rule, and PyTorch has no such rule.
 """
 
 import torch
@@ -27,7 +27,7 @@ class Net(nn.Module):
         self.output = nn.Linear(64, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x: (patterns, 1, 16, 16) in -1..1. Returns (patterns, 10). Outside of a map is background, -1."""
+        """x: (patterns, 1, 16, 16) in -1..1. Returns (patterns, 10). Outside of a map the background is -1."""
         h1 = squash(self.h1(F.pad(x, (1, 1, 1, 1), value=-1.0)) + self.h1_bias)
         h2 = squash(self.h2(F.pad(h1, (2, 2, 2, 2), value=-1.0)) + self.h2_bias)
         return squash(self.output(h2.flatten(1)))

@@ -65,7 +65,9 @@ def test_a_study_tells_of_damaged_runs_and_reports_the_others(part: int, tmp_pat
         outcome = attempt(task)
         seen += bool(outcome.faults)
         runs = {} if outcome.faults else {task.seed: open_run(task.folder)}
-        row = results.Row("tiny", "", (), (), True, runs, {task.seed: "damaged"} if outcome.faults else {})
+        row = results.Row(
+            "tiny", "", (), (), True, runs, {results.Trial(task.seed): "damaged"} if outcome.faults else {}
+        )
         report = page.Report("", "", (results.Study("tiny", "tiny.sn", "", (row,)),))
         assert page.as_markdown(report) and json.dumps(page.as_json(report), allow_nan=False), told
     assert seen >= 15

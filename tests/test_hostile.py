@@ -182,4 +182,14 @@ def test_the_corpus_holds_text_only() -> None:
 
 
 def test_the_kinds_of_the_corpus() -> None:
-    assert {case.kind for case in CASES} == {"arrays", "cache", "limits", "names", "options", "paths", "runs", "text"}
+    assert {case.kind for case in CASES} == {
+        "arrays",
+        "cache",
+        "limits",
+        "names",
+        "options",
+        "paths",
+        "runs",
+        "text",
+        "words",
+    }

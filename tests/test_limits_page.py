@@ -14,6 +14,7 @@ from snsim.convert.convert import CONVERTING
 from snsim.language.limits import ACTING, AT_PROMPT, DEFAULT, Limits
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
+FLAT = " ".join(PAGE.split())  # without line breaks
 LISP = {
     row[0]: row[1:]
     for row in re.findall(r"^\| `(\w+)`: [^|]* \| ([\d,]+|none) \| ([\d,]+|none) \| ([^|]*)\|$", PAGE, re.M)
@@ -36,11 +37,11 @@ def test_the_numbers_are_those_of_the_code(name: str) -> None:
 
 
 def test_what_the_page_says_of_the_prompt() -> None:
-    assert AT_PROMPT.seconds == AT_PROMPT.acting_seconds == float("inf") and "At the prompt the\ntime has no" in PAGE
+    assert AT_PROMPT.seconds == AT_PROMPT.acting_seconds == float("inf") and "At the prompt the time has no" in FLAT
 
 
 def test_what_the_page_says_of_convert() -> None:
-    said = re.search(r"`snsim convert` .*: ([\d,]+) steps, ([\d,]+) seconds, ([\d,]+) bytes", PAGE)
+    said = re.search(r"`snsim convert` .*: ([\d,]+) steps, ([\d,]+) seconds, ([\d,]+) bytes", FLAT)
     assert said and [number(text) for text in said.groups()] == [
         CONVERTING.steps,
         CONVERTING.acting_seconds,

@@ -375,7 +375,7 @@ def test_python_goes_on_while_the_engine_learns_and_evaluates(monkeypatch: pytes
     x, d = patterns(made, 2000, "float32")
     engine = build(made, HALF_SQUARES, rule("sgd"), "float32")
     engine.learn(x[:1], d[:1], settings(made, rule("sgd")))
-    run, begun, ended = native._Compiled.run, threading.Event(), threading.Event()
+    run, begun, ended = native._CompiledCode.run, threading.Event(), threading.Event()
 
     def watched(self, name, *arguments) -> None:
         begun.set()
@@ -393,7 +393,7 @@ def test_python_goes_on_while_the_engine_learns_and_evaluates(monkeypatch: pytes
         thread.join()
         return before_its_end
 
-    monkeypatch.setattr(native._Compiled, "run", watched)
+    monkeypatch.setattr(native._CompiledCode, "run", watched)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1000)
     try:
@@ -417,7 +417,7 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
     whole.learn(x, d, settings(made, by, batch=7))
 
     monkeypatch.setattr(native, "_PIECE", 2)
-    run, calls = native._CompiledCode.run, []
+    run, calls = native._CompiledCodeCode.run, []
 
     def interrupted(self, name, *arguments):
         calls.append(name)
@@ -425,7 +425,7 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
             raise KeyboardInterrupt
         run(self, name, *arguments)
 
-    monkeypatch.setattr(native._CompiledCode, "run", interrupted)
+    monkeypatch.setattr(native._CompiledCodeCode, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         broken.learn(x, d, settings(made, by, batch=7))
     broken.learn(x, d, settings(made, by, batch=7))

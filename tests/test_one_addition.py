@@ -226,7 +226,7 @@ def test_a_scheme_is_added_in_one_place(tmp_path: Path) -> None:
         assert "input > output  4  (comb 2) (scale 3) 4 of 8 pairs of maps" in shown
         assert re.search(r"\(connect input output \(comb 2\)\s+\(scale 3\)\)", shown)
         drawn = snsim("plot", "table", file, "--text")[1]
-        assert "4 of 8 pairs of maps are joined" in drawn
+        assert "4 of 8 pairs of maps are connected" in drawn
         assert [line.split()[1:] for line in drawn.strip().split("\n")[-4:]] == [["x", "-"], ["-", "x"]] * 2
         assert proposed("(net n (connect a b (com") == ["comb"] and heads()["comb"] == "scheme"
         assert "(comb K)" in hover(file.read_text(), "comb") and "(comb|" in str(grammar())

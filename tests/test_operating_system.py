@@ -45,7 +45,7 @@ program = read_program(sys.argv[1])
 for event in runs.run(program, program.own_trainings[0], 0, Options(out=Path(sys.argv[2]), passes=30, save_every=0.0)):
     if isinstance(event, runs.Started):
         folder = event.run
-    if isinstance(event, runs.Passed) and event.done.number == 12:
+    if isinstance(event, runs.PassFinished) and event.done.number == 12:
         try:
             next(resume(folder))
         except Exception as error:

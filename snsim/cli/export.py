@@ -33,7 +33,7 @@ _SUFFIXES = {"torch": ".py", "onnx": ".onnx", "pt2": ".pt2", "object": ""}
 @click.option("--offline", is_flag=True, help="Never download data.")
 @memory_option
 def export(source: str, form: str, output: Path | None, target: str | None, **options: Any) -> None:
-    r"""Write the net of a run, or of a file with its initial weights, in a form that needs no snsim.
+    """Write the net of a run, or of a file with its initial weights, in a form that needs no snsim.
 
     \b
     torch   one page of plain PyTorch: net, cost, update rule, and a main() that trains it on the same

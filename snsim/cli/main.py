@@ -114,7 +114,7 @@ class OrderedGroup(click.Group):
 @click.version_option(__version__, message="snsim %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> int | None:
-    r"""Check, show and train neural networks described in SN's Lisp. Without a command, snsim starts a prompt.
+    """Check, show and train neural networks described in SN's Lisp. Without a command, snsim starts a prompt.
 
     \b
     snsim check nets/lecun89.sn     every error of the description, or its counts

@@ -58,7 +58,7 @@ class PictureGroup(click.Group):
 
 @click.group(cls=PictureGroup, subcommand_metavar="[PICTURE] RUN|FILE|NAME")
 def plot() -> None:
-    r"""Draw a picture into a file (PNG, SVG or PDF), a window or the terminal.
+    """Draw a picture into a file (PNG, SVG or PDF), a window or the terminal.
 
     \b
     snsim plot RUN                      the curves of loss and error

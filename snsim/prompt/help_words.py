@@ -25,9 +25,9 @@ history, Ctrl-C interrupts, Ctrl-D leaves.
     (train-now 'lecun89 1)       train one pass; (train-now) all remaining ones, Ctrl-C stops after a pass
     (perf) (misses)              scores, and the patterns that are wrong
     (test-pattern 3)             present a pattern; (state 'h1) the states of a layer, (plot 'maps) of all layers
-  (weights 'input 'h1)         the weights; (weights 'input 'h1 m) sets them
+    (weights 'input 'h1)         the weights; (weights 'input 'h1 m) sets them
     (net mine (like lecun89) ..) declare a net; a declaration with the same name is replaced
-  (save-weights "w.npz") (save-declared "mine.sn")
+    (save-weights "w.npz") (save-declared "mine.sn")
     (help mask) (apropos toric)  explain a name; search all names
 
 {words}

@@ -33,8 +33,9 @@ def _truth(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def _where(condition: Any, a: Any, b: Any) -> Any:
     if not isinstance(condition, Tensor):
         return a if condition != 0 else b
-    result = torch.where(condition != 0, a, b)
-    return result if isinstance(a, Tensor) or isinstance(b, Tensor) else result.to(condition.dtype)
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):  # torch.where would round two numbers to float32
+        a = torch.as_tensor(a, dtype=condition.dtype, device=condition.device)
+    return torch.where(condition != 0, a, b)
 
 
 def _exp(a: Tensor) -> Tensor:
