@@ -617,11 +617,9 @@ def test_the_environment_chooses_folders(monkeypatch, tmp_path):
 
 
 def test_a_user_without_a_home_has_to_name_a_cache(monkeypatch):
-    def unknown():
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("SNSIM_CACHE", raising=False)
-    monkeypatch.setattr(Path, "home", unknown)
+    for name in ("SNSIM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # so it ends where no home folder is known
     with pytest.raises(SnError, match="there is no folder for a cache") as raised:
         Search.usual()
     assert "name a folder with the variable SNSIM_CACHE" in message(raised)
