@@ -91,6 +91,7 @@ class Finished:
     presentations: int  # of this call, like the seconds
     seconds: float  # wall clock
     completed: bool
+    seed: int
 
 
 Event = Started | Progress | PruningResult | PassFinished | Finished
@@ -183,7 +184,7 @@ def record_passes(
     completed = done == training.passes
     if completed and record.settings.get("finished") is None:
         run_folder.record_settings(record, finished=provenance.now())
-    yield Finished(record.folder, (done - first) * len(data.train), time.perf_counter() - start_time, completed)
+    yield Finished(record.folder, (done - first) * len(data.train), time.perf_counter() - start_time, completed, seed)
 
 
 def _save_yielded_passes(
