@@ -103,7 +103,7 @@ def test_what_is_printed_next_runs_as_it_is_printed(place: Path) -> None:
     lines = [line.strip() for line in out.split("next:\n")[1].splitlines()]
     assert lines == [
         "snsim plot 'my runs/net-1-seed4' 'my runs/net-1-seed5'",
-        "snsim report 'my runs/net-1-seed5' --offline --memory 1500MB",
+        "snsim report 'my runs/net-1-seed5' --memory 1500MB --offline",
         *(["snsim predict 'my runs/net-1-seed5' FILE"] if "predict" in snsim("--help")[1] else []),
         "snsim show net-1",
         "snsim run net-1 --passes 1 --engine reference --data digits --memory 1500MB --offline --out 'my runs' "
@@ -221,6 +221,19 @@ def test_a_name_that_the_gallery_file_uses_is_refused(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     code, _, err = snsim("new", "lecun89", "--like", "lecun89-2022")
     assert code == 1 and "uses the name" in err and not list(tmp_path.iterdir())
+
+
+def test_the_page_on_the_gallery_runs_as_it_is_shown(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "gallery.md").read_text()
+    script = "".join(re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S))
+    assert script.count("snsim ") >= 12
+    function = f'snsim() {{ {shlex.quote(sys.executable)} -m snsim "$@"; }}\nset -e\n'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", function + script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"mine.sn", "small.sn", "compared.svg"} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.fixture(scope="module")

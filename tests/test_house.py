@@ -105,9 +105,11 @@ LAW: dict[str, set[str]] = {
     "convert": {"errors", "text_table", "registry", "language", "network", "sn28", "program"},
     "reports": {
         "errors",
+        "protected_files",
         "escaping",
         "text_table",
         "registry",
+        "input_files",
         "language",
         "network",
         "training",
@@ -118,6 +120,7 @@ LAW: dict[str, set[str]] = {
     },
     "glossary": {
         "errors",
+        "gallery",
         "text_table",
         "registry",
         "colour",

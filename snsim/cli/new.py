@@ -30,15 +30,15 @@ _STARTER = """\
   (connect h1 output (full)))           ; every unit of h1 to every output
 
 (train NAME
-  (data      digits)                    ; digits that come with snsim; a file of yours: (data (csv "my.csv"))
-  (targets   -1 1)                      ; of the wrong classes and of the right one
-  (cost      lms)                       ; half the mean square error; `snsim list cost` names others
-  (correct   max)                       ; right if the most active output is the class
+  (data        digits)                  ; digits that come with snsim; a file of yours: (data (csv "my.csv"))
+  (targets     -1 1)                    ; of the wrong classes and of the right one
+  (cost        lms)                     ; half the mean square error; `snsim list cost` names others
+  (correct     max)                     ; right if the most active output is the class
   (forget-sqrt 1)                       ; initial weights uniform in +-1/sqrt F, F the inputs of the unit
-  (update    sgd)                       ; `snsim list update` names others
-  (epsi-sqrt 0.02)                      ; the rate, divided by sqrt F
-  (passes    20)                        ; over the training patterns
-  (seed      1))
+  (update      sgd)                     ; `snsim list update` names others
+  (epsi-sqrt   0.02)                    ; the rate, divided by sqrt F
+  (passes      20)                      ; over the training patterns
+  (seed        1))
 """
 _NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 

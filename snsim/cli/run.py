@@ -131,13 +131,12 @@ def next_commands(finished: Sequence[Finished], file: str | None, context: click
 
     `file` is the word that named the description; None after a resumed run.
     """
-    from snsim.cli.main import COMMANDS
-
     last = finished[-1].run
     runs = [event.run for event in finished]
     data = stated_options(context, ("data_dir", "offline", "memory"))
     commands = [f"snsim plot {for_shell(runs)}", f"snsim report {for_shell([last, *data])}"]
-    if "predict" in COMMANDS:
+    group = context.find_root().command
+    if isinstance(group, click.Group) and "predict" in group.list_commands(context):
         commands.append(f"snsim predict {for_shell([last])} FILE")
     if file is not None:
         repeated = stated_options(context, leave_out=("seeds", "resume", "tensorboard"))
