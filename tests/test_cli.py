@@ -233,7 +233,7 @@ def test_what_to_type_next_can_be_typed(small: Path) -> None:
     program = small.rename(small.parent / "sm all.sn")
     program.write_text(SMALL.replace("(passes 2)", "(passes 1) (seed 4 7)").replace("(data digits)", "(data zipcode)"))
     done = snsim("run", program.name, "--data", "digits", cwd=small.parent)
-    assert "snsim run 'sm all.sn' --seed 8" in done.stdout and "--seed 5" not in done.stdout
+    assert "snsim run 'sm all.sn' --data digits --seed 8" in done.stdout and "--seed 5" not in done.stdout
     assert re.search(r"published on zipcode +ours on digits", done.stdout)
 
 

@@ -40,7 +40,7 @@ _STARTER = """\
   (passes      20)                      ; over the training patterns
   (seed        1))
 """
-_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,99}", re.ASCII)
 
 
 @click.command()
@@ -60,7 +60,7 @@ def new(name: str, like: str | None) -> None:
     if _NAME.fullmatch(stem) is None:
         raise fail(
             f'"{for_line(name)}" is not a name for a net',
-            hint="write a letter, then letters, digits and hyphens, such as my-net; small letters only",
+            hint="write a letter, then letters, digits and hyphens, such as my-net: small letters, 100 at most",
         )
     files = {f"{stem}.sn": _STARTER.replace("NAME", stem)} if like is None else _copies(stem, like)
     for file, text in files.items():
