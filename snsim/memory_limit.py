@@ -85,6 +85,12 @@ def read_size(text: str) -> int:
     return size
 
 
+def exact_size(size: int) -> str:
+    """Return a number of bytes as `--memory` takes it, in the largest unit that divides it: `8GB`."""
+    unit = next(name for name in ("TB", "GB", "MB", "KB", "B") if size % _UNITS[name] == 0)
+    return f"{size // _UNITS[unit]}{unit}"
+
+
 def size_text(size: float) -> str:
     """Return a number of bytes as text for a reader: `14.4 GB`, `512 MB`."""
     for unit in ("TB", "GB", "MB"):

@@ -28,6 +28,7 @@ CASES = read_cases()
 
 # How each command is given the text of a case: {} is the file. A new command is added here, or the tests fail.
 COMMANDS_OF_A_TEXT = {
+    "new": "new mine --like {}",
     "run": "run {} --passes 1 --quiet --offline --seconds 1 --megabytes 5 --out runs",
     "reproduce": "reproduce {} --passes 1 --seed 1 --jobs 1 --offline --quiet --out runs",
     "show": "show {} --seconds 1",

@@ -64,6 +64,47 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+WITHOUT_TORCH = (
+    "--help",
+    "list",
+    "list net",
+    "list run",
+    "help mask",
+    "check tiny.sn lecun89",
+    "show tiny.sn",
+    "show lecun89 --stage plan",
+    "show tiny.sn --stage llvm",
+    "fmt tiny.sn",
+    "data digits --offline",
+    "new mine",
+    "new other --like lenet-5",
+    "run tiny.sn --only tiny --quiet",
+    "run net-1 --data digits --offline --passes 1 --engine reference",
+    "run --resume runs/tiny",
+    "plot tiny --text",
+    "plot maps tiny --text",
+    "plot net lecun89 --text",
+    "reject tiny",
+    "report tiny",
+    "convert --to sn28 xor",
+    "compare tiny.sn --only tiny --engine native",
+    "reproduce tiny.sn --only tiny",
+)
+
+
+@pytest.mark.parametrize("arguments", WITHOUT_TORCH)
+def test_a_command_that_needs_no_torch_works_without_it(arguments: str, folder: Path) -> None:
+    text = WITHOUT.format(names={"torch"}) + COMMAND
+    done = subprocess.run(
+        [sys.executable, "-c", text, *arguments.split()],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0 and "torch is" not in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize(("missing", "program", "arguments", "sentence", "hint"), CASES)
 def test_what_to_install_is_told(
     missing: str, program: str, arguments: str, sentence: str, hint: str, folder: Path

@@ -10,6 +10,7 @@ import click
 
 from snsim.cli.errors import WrongUseError
 from snsim.cli.options import presets
+from snsim.cli.reading import named_path
 from snsim.colour import echo, painted_fault
 from snsim.errors import Fault, fail
 from snsim.escaping import for_line, for_stream
@@ -64,7 +65,7 @@ def convert(
 
     \b
     snsim convert old.sn -o new.sn
-    snsim convert --to sn28 nets/lecun89.sn
+    snsim convert --to sn28 lecun89
 
     With --to sn28 a declared net becomes a program that builds it by build-net and the functions of connect.sn.
     In both directions the output is run and compared with the original net, connection by connection.
@@ -81,7 +82,7 @@ def convert(
                 "--kernel applies to SN-2.8 programs, but --to sn28 reads declared nets",
                 "leave out one of --kernel and --to sn28",
             )
-        program = read_program(file, presets=values, port=sys.stderr)
+        program = read_program(named_path(file, "net"), presets=values, port=sys.stderr)
         converted = to_sn28(program, name)
     else:
         source = read_source(file, ACTING)

@@ -38,7 +38,8 @@ from snsim.registry import suggest
 
 # The module of each command, and its line in the help. A command is imported when it is called, so that help is fast.
 COMMANDS = {
-    "run": ("snsim.cli.run:run", "Train what a file declares."),
+    "new": ("snsim.cli.new:new", "Write a starter description, or a copy of a net of the gallery to change."),
+    "run": ("snsim.cli.run:run", "Train what a file declares, or a net of the gallery."),
     "reproduce": ("snsim.cli.reproduce:reproduce", "Run studies with all seeds on all cores or a cluster, and report."),
     "show": ("snsim.cli.show:show", "Show nets: layers, connections, tables, every default."),
     "check": ("snsim.cli.show:check", "Report every error of a file, or its counts."),
@@ -54,13 +55,26 @@ COMMANDS = {
         "snsim.cli.convert:convert",
         "Turn an SN-2.8 program into declarations, or a net into SN-2.8 calls.",
     ),
-    "list": ("snsim.cli.help:list_names", "List every name of the language."),
+    "list": ("snsim.cli.help:list_names", "List the names of the language, the nets of the gallery, or runs."),
     "help": ("snsim.cli.help:help_name", "Explain a name."),
     "data": ("snsim.cli.data:data", "List the data sets, or describe one, or a file or folder of your own."),
     "repl": ("snsim.cli.repl:repl", "Start a prompt: type forms, train, inspect nets."),
     "fmt": ("snsim.cli.fmt:fmt", "Format files."),
     "lsp": ("snsim.cli.editor:lsp", "Run a language server for editors: errors, help, completion."),
     "editor": ("snsim.cli.editor:editor", "Write an extension for VS Code, with colours and the language server."),
+}
+
+_KEEP_LINES = ("\\b\n", "\b\n")  # how a raw docstring and click mark a paragraph whose lines are not joined
+
+# The headings of the help and their commands. A command that stands nowhere here is listed under the last heading.
+GROUPS = {
+    "Describe": ("new", "check", "show", "fmt", "list", "help"),
+    "Train": ("run", "reproduce", "data"),
+    "Look": ("plot", "report", "reject"),
+    "Use": ("predict", "test", "export", "page"),
+    "Compare": ("compare",),
+    "Old programs": ("convert",),
+    "Tools": ("repl", "lsp", "editor"),
 }
 
 
@@ -72,6 +86,7 @@ class Commands(Mapping[str, click.Command]):
         module, _, attribute = place.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         command.short_help = line
+        keep_lines(command)
         return command
 
     def __iter__(self) -> Iterator[str]:
@@ -81,8 +96,13 @@ class Commands(Mapping[str, click.Command]):
         return len(COMMANDS)
 
 
+def keep_lines(command: click.Command) -> None:
+    r"""Let click see the marks `\b` in the help of a command, which is a raw docstring."""
+    command.help = command.help and command.help.replace(*_KEEP_LINES)
+
+
 class OrderedGroup(click.Group):
-    """A group whose help lists the commands in the order of COMMANDS, without importing them."""
+    """A group whose help lists the commands under the headings of GROUPS, without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -101,8 +121,15 @@ class OrderedGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        grouped = {name for names in GROUPS.values() for name in names}
+        last = list(GROUPS)[-1]
+        for heading, names in GROUPS.items():
+            others = [name for name in COMMANDS if name not in grouped] if heading == last else []
+            rows = [(name.ljust(width), COMMANDS[name][1]) for name in (*names, *others) if name in COMMANDS]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
 
 
 @click.group(
@@ -117,9 +144,11 @@ def cli(context: click.Context) -> int | None:
     """Check, show and train neural networks described in SN's Lisp. Without a command, snsim starts a prompt.
 
     \b
-    snsim check nets/lecun89.sn     every error of the description, or its counts
-    snsim show  nets/lecun89.sn     layers, connections, tables, every default
-    snsim run   nets/lecun89.sn     train it
+    snsim run lecun89                train a net of the gallery; `snsim list net` shows them all
+    snsim new mine --like lecun89    write mine.sn, a description to change
+    snsim check mine.sn              every error of the description, or its counts
+    snsim show mine.sn               layers, connections, tables, every default
+    snsim run mine.sn                train it
     """
     if context.invoked_subcommand is not None:
         return None
@@ -129,6 +158,9 @@ def cli(context: click.Context) -> int | None:
 
     code: int = context.invoke(repl)
     return code
+
+
+keep_lines(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from snsim.cli.errors import WrongUseError
-from snsim.memory_limit import read_size
+from snsim.memory_limit import exact_size, read_size
 
 
 class Whole(click.IntRange):
@@ -152,6 +152,27 @@ def presets(settings: Sequence[str]) -> dict[str, float | str]:
                 f"--set {name} takes a finite number or a text, not {text}", f"write a number such as --set {name}=0.1"
             )
     return values
+
+
+def stated_options(
+    context: click.Context, names: Collection[str] | None = None, leave_out: Collection[str] = ()
+) -> list[str]:
+    """Return the options that the user typed, as arguments to type again: those of `names`, or all but `leave_out`."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        stated = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if not stated or not isinstance(parameter, click.Option) or name in leave_out:
+            continue
+        if names is not None and name not in names:
+            continue
+        value, option = context.params[name], parameter.opts[0]
+        if parameter.is_flag:
+            words.append(option)
+            continue
+        for single in value if parameter.multiple else (value,):
+            words += [option, exact_size(single) if isinstance(parameter.type, Size) else str(single)]
+    return words
 
 
 def option_name(parameter: str) -> str:

@@ -12,8 +12,10 @@ import click
 
 from snsim.cli.errors import WrongUseError
 from snsim.cli.options import Percent, Whole, of_opened_run, presets
+from snsim.cli.reading import named_path
 from snsim.colour import echo
 from snsim.escaping import for_line
+from snsim.gallery import find_named
 from snsim.input_files import exists
 from snsim.registry import suggest
 
@@ -44,7 +46,7 @@ class PictureGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         names = self.list_commands(ctx)
         if args and args[0] not in names:
-            if len(args) > 1 and not args[1].startswith("-") and not exists(args[0]):
+            if len(args) > 1 and not args[1].startswith("-") and not exists(find_named(args[0], ("run",)).path):
                 raise WrongUseError(f'unknown picture "{args[0]}"', suggest(args[0], names, "pictures"), ctx)
             args = [_DEFAULT, *args]
         return super().resolve_command(ctx, args)
@@ -62,6 +64,7 @@ def plot() -> None:
 
     \b
     snsim plot RUN                      the curves of loss and error
+    snsim plot RUN RUN RUN              those of several runs; seeds of one training as mean and band
     snsim plot weights RUN              and so on: the pictures below
     snsim plot maps RUN --pattern 7 -o maps.svg
     """
@@ -123,7 +126,7 @@ def _write_or_show(name: str, data: Any, file: Path, show: bool, as_text: bool) 
 def _with_outputs_of_run(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a picture of what the net of a run computes; the command gets `outputs`, a SplitOutputs."""
 
-    @click.argument("run", type=click.Path(path_type=Path))
+    @click.argument("run", type=click.Path())
     @click.option(
         "--of",
         "split",
@@ -132,11 +135,12 @@ def _with_outputs_of_run(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @of_opened_run
     @wraps(command)
-    def with_outputs(run: Path, split: str | None, options: Options, **others: Any) -> Any:
+    def with_outputs(run: str, split: str | None, options: Options, **others: Any) -> Any:
         from snsim.cli.run import sayer
         from snsim.runs.opened_run import OpenedRun
 
-        return command(outputs=OpenedRun.open(run, options, sayer(False, False)).outputs(split), **others)
+        opened = OpenedRun.open(named_path(run, "run"), options, sayer(False, False))
+        return command(outputs=opened.outputs(split), **others)
 
     return with_outputs
 
@@ -144,14 +148,14 @@ def _with_outputs_of_run(command: Callable[..., Any]) -> Callable[..., Any]:
 def _with_net(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a picture of a net; the command gets the file or the run folder as `source`."""
 
-    @click.argument("file", type=click.Path(path_type=Path))
+    @click.argument("file", type=click.Path())
     @click.option("--only", metavar="NET", help="Net to draw, if FILE declares several.")
     @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
     @wraps(command)
-    def with_source(file: Path, only: str | None, settings: Sequence[str]) -> Any:
+    def with_source(file: str, only: str | None, settings: Sequence[str]) -> Any:
         from snsim.runs.opened_run import open_net
 
-        return command(source=open_net(file, only, presets(settings), sys.stderr))
+        return command(source=open_net(Path(named_path(file, "run", "net")), only, presets(settings), sys.stderr))
 
     return with_source
 
@@ -159,14 +163,14 @@ def _with_net(command: Callable[..., Any]) -> Callable[..., Any]:
 def _of_run(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a command of a picture of a run; the command gets it `opened`."""
 
-    @click.argument("run", type=click.Path(path_type=Path))
+    @click.argument("run", type=click.Path())
     @of_opened_run
     @wraps(command)
-    def with_run(run: Path, options: Options) -> Any:
+    def with_run(run: str, options: Options) -> Any:
         from snsim.cli.run import sayer
         from snsim.runs.opened_run import OpenedRun
 
-        return command(opened=OpenedRun.open(run, options, sayer(False, False)))
+        return command(opened=OpenedRun.open(named_path(run, "run"), options, sayer(False, False)))
 
     return with_run
 
@@ -191,23 +195,30 @@ def _prepared_picture(name: str) -> click.Command | None:
     return click.command(name, short_help=line, help=f"Draw a picture of FILE or RUN: {entry.doc}.")(drawn)
 
 
-@plot.command(short_help="Loss and error after each pass, with published numbers (snsim plot RUN).")
-@click.argument("run", type=click.Path(path_type=Path))
+@plot.command(short_help="Loss and error after each pass, with published numbers (snsim plot RUN...).")
+@click.argument("runs", type=click.Path(), nargs=-1, required=True, metavar="RUN...")
 @_with_output
-def curves(run: Path) -> tuple[str, Any, str]:
-    """Draw loss and error after each pass of RUN on training and test patterns, and published numbers as lines."""
-    from snsim.reports.picture_data import curves_of
+def curves(runs: Sequence[str]) -> tuple[str, Any, str]:
+    """Draw loss and error after each pass of RUN on training and test patterns, and published numbers as lines.
+
+    With several RUNs all are in one picture. Runs that differ only in their seed are drawn as their mean, with a band
+    of one standard deviation to each side.
+    """
+    from snsim.reports.picture_data import curves_of, curves_of_several
     from snsim.runs.opened_run import OpenedRun
 
-    opened = OpenedRun.open(run)
-    return "curves", curves_of(opened), opened.name
+    opened = [OpenedRun.open(named_path(run, "run")) for run in runs]
+    if len(opened) == 1:
+        return "curves", curves_of(opened[0]), opened[0].name
+    several = curves_of_several(opened)
+    return "curves", several, several.groups[0].label.partition(",")[0] if len(several.groups) == 1 else "runs"
 
 
 @plot.command(short_help="The kernels of every connection, arranged as in its table.")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path())
 @click.option("--only", metavar="NAME", help="One connection or bias, such as h1-h2 or h1.bias.")
 @_with_output
-def weights(run: Path, only: str | None) -> tuple[str, Any, str]:
+def weights(run: str, only: str | None) -> tuple[str, Any, str]:
     """Draw the weights of RUN: per connection a row for each source map and a column for each target map; then biases.
 
     Each weight is multiplied by the square root of its fan-in, so that one gray scale fits all. Black is negative.
@@ -215,7 +226,7 @@ def weights(run: Path, only: str | None) -> tuple[str, Any, str]:
     from snsim.reports.picture_data import weights_of
     from snsim.runs.opened_run import OpenedRun
 
-    opened = OpenedRun.open(run)
+    opened = OpenedRun.open(named_path(run, "run"))
     return "weights", weights_of(opened, only), opened.name
 
 

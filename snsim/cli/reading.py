@@ -7,10 +7,24 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from snsim.cli.errors import report
+from snsim.colour import DIM, echo, paint
 from snsim.errors import Fault
+from snsim.gallery import find_named
 
 if TYPE_CHECKING:
     from snsim.program import Program
+
+
+def named_path(word: str, *kinds: str, quiet: bool = False) -> str:
+    """Return the path that a word names, and say on standard error what a bare name was taken for.
+
+    `kinds` are those that the command takes, "run", "net" or both, as in `gallery.find_named`. SnError for a bare name
+    that names nothing.
+    """
+    named = find_named(word, kinds)
+    if named.sentence and not quiet:
+        echo(paint(named.sentence, DIM, stream=sys.stderr), err=True)
+    return named.word if named.kind == "path" else str(named.path)
 
 
 def read_reported(

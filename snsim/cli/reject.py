@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snsim.cli.options import Percent, of_opened_run
+from snsim.cli.reading import named_path
 from snsim.colour import echo
 from snsim.errors import fail
 from snsim.escaping import for_json, for_line
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path())
 @click.option("--error", type=Percent(), default="1%", show_default=True, help="Error allowed on the patterns kept.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curves to this file.")
 @of_opened_run
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def reject(run: Path, error: float, plot: Path | None, options: Options, as_json: bool) -> None:
+def reject(run: str, error: float, plot: Path | None, options: Options, as_json: bool) -> None:
     """Report how many patterns the run folder RUN must reject for a small error on the rest.
 
     A pattern is rejected if the two most active outputs differ by less than a threshold (LeCun et al. 1989). The
@@ -33,7 +34,7 @@ def reject(run: Path, error: float, plot: Path | None, options: Options, as_json
     """
     from snsim.cli.run import sayer
 
-    print_rejection(run, error, as_json, plot, options, sayer(as_json, False))
+    print_rejection(Path(named_path(run, "run", quiet=as_json)), error, as_json, plot, options, sayer(as_json, False))
 
 
 def print_rejection(run: Path, error: float, as_json: bool, plot: Path | None, options: Options, say: Say) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snsim.cli.options import Percent, Whole, of_opened_run
+from snsim.cli.reading import named_path
 from snsim.colour import echo
 from snsim.errors import fail
 from snsim.escaping import for_line
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path())
 @click.option(
     "-o",
     "--output",
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--error", type=Percent(), default="1%", show_default=True, help="Error allowed after rejection.")
 @of_opened_run
-def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: float, options: Options) -> None:
+def report(run: str, output: Path | None, patterns: tuple[int, ...], error: float, options: Options) -> None:
     """Write the run folder RUN as one HTML file that needs no other file.
 
     It has the description, counts, data and digest, settings, scores, curves, tables, kernels, maps, misses, confusion,
@@ -46,7 +47,7 @@ def report(run: Path, output: Path | None, patterns: tuple[int, ...], error: flo
     from snsim.reports.page import as_html, report_of
     from snsim.runs.opened_run import OpenedRun
 
-    opened = OpenedRun.open(run, options, sayer(False, False))
+    opened = OpenedRun.open(named_path(run, "run"), options, sayer(False, False))
     opened.outputs()  # a run that cannot be opened is reported before anything is written
     place = output or opened.folder / "report.html"
     refuse_protected_file(place)

@@ -14,7 +14,8 @@ import click
 
 from snsim.cli.errors import WrongUseError, report
 from snsim.cli.exit_codes import BROKEN_PIPE, INTERRUPTED
-from snsim.cli.options import Whole, of_runs, option_name, presets, seconds_option
+from snsim.cli.options import Whole, of_runs, option_name, presets, seconds_option, stated_options
+from snsim.cli.reading import named_path
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
 from snsim.escaping import for_line, for_shell
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from snsim.data.progress import ProgressBar
     from snsim.program import Program
     from snsim.runs.options import Options, Say
-    from snsim.runs.run import Event
+    from snsim.runs.run import Event, Finished
     from snsim.training.spec import Training
 
 NEW_RUN_ONLY = (
@@ -76,7 +77,7 @@ NEW_RUN_ONLY = (
 @click.option("--windows", is_flag=True, help="Show the windows of a program while it runs.")
 @click.option(
     "--resume",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="RUN",
     help="Resume a stopped run; with --passes N, prolong it to N passes in all.",
 )
@@ -85,6 +86,8 @@ NEW_RUN_ONLY = (
 )
 def run(file: str | None, **options: Any) -> int:
     """Train what FILE declares, in order: each training, each of its seeds.
+
+    FILE is a path, or the name of a net of the gallery: `snsim run lecun89`. `snsim list net` shows them.
 
     An SN-2.8 program trains by itself when it is read. It prints as it runs, and its files go into a run folder of its
     name.
@@ -112,14 +115,42 @@ def run(file: str | None, **options: Any) -> int:
     set_values = presets(options["settings"])
     moved = _place_of_data(options["data"]) if resumed is not None else None
     run_options = options_from({**options, "data": ()} if moved else options, set_values)
-    run_options = replace(run_options, moved=moved, repeated=_repeated(options))
+    run_options = replace(run_options, moved=moved)
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)
+    finished: list[Finished] = []
     if file is None:
-        return resume_run(Path(str(resumed)), run_options, view, say)
-    port = sys.stderr if as_json or quiet else sys.stdout
-    program = read_and_run(file, run_options, options, port, say)
-    report(program.warnings)
-    return run_file(program, run_options, options["seeds"], options["only"], view, say)
+        folder = named_path(resumed, "run", quiet=as_json or quiet)
+        code = resume_run(Path(folder), run_options, view, say, finished)
+    else:
+        path = named_path(file, "net", quiet=as_json or quiet)
+        port = sys.stderr if as_json or quiet else sys.stdout
+        program = read_and_run(path, run_options, options, port, say)
+        report(program.warnings)
+        code = run_file(program, run_options, options["seeds"], options["only"], view, say, finished)
+    if finished and not code and not as_json and not quiet:
+        commands = next_commands(finished, file, click.get_current_context())
+        echo("\n".join(["next:", *(f"  {command}" for command in commands)]))
+    return code
+
+
+def next_commands(finished: Sequence[Finished], file: str | None, context: click.Context) -> list[str]:
+    """Return the commands to type after these runs, with the options of the command line that they need again.
+
+    `file` is the word that named the description; None after a resumed run.
+    """
+    last = finished[-1].run
+    runs = [event.run for event in finished]
+    data = stated_options(context, ("data_dir", "offline", "memory"))
+    commands = [f"snsim plot {for_shell(runs)}", f"snsim report {for_shell([last, *data])}"]
+    group = context.find_root().command
+    if isinstance(group, click.Group) and "predict" in group.list_commands(context):
+        commands.append(f"snsim predict {for_shell([last])} FILE")
+    if file is not None:
+        repeated = stated_options(context, leave_out=("seeds", "resume", "tensorboard"))
+        unused = max(event.seed for event in finished) + 1
+        source = Path(file) if is_path(file) else file
+        commands += [f"snsim show {for_shell([source])}", f"snsim run {for_shell([source, *repeated])} --seed {unused}"]
+    return commands
 
 
 def _place_of_data(names: Sequence[str]) -> Path | None:
@@ -132,59 +163,40 @@ def _place_of_data(names: Sequence[str]) -> Path | None:
     return Path(os.path.abspath(names[0])) if names else None
 
 
-_REPEATED = {
-    "only": "--only",
-    "data": "--data",
-    "fold": "--fold",
-    "data_dir": "--data-dir",
-    "passes": "--passes",
-    "engine": "--engine",
-    "device": "--device",
-    "dtype": "--dtype",
-    "initial": "--initial",
-    "settings": "--set",
-    "out": "--out",
-}
-
-
-def _repeated(stated: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the options of the command line as the command of the next run repeats them."""
-    words = []
-    for name, option in _REPEATED.items():
-        value = stated.get(name)
-        values = value if isinstance(value, tuple) else (value,)
-        words += [word for value in values if value is not None for word in (option, str(value))]
-    if stated["memory"] is not None:
-        words += ["--memory", f"{stated['memory']}B"]
-    return (*words, *(("--offline",) if stated["offline"] else ()))
-
-
 def run_file(
-    program: Program, options: Options, seeds: Sequence[int], only: Sequence[str], view: View, say: Say
+    program: Program,
+    options: Options,
+    seeds: Sequence[int],
+    only: Sequence[str],
+    view: View,
+    say: Say,
+    finished: list[Finished],
 ) -> int:
     """Run the trainings that the program's own file declares, with each of their seeds or of `seeds`.
 
-    Return the exit code. A program that acts by itself has done so already, and may declare no training.
+    Return the exit code; runs that end are added to `finished`.
+
+    A program that acts by itself has done so already, and may declare no training.
     """
     from snsim.runs.run import run as run_training
 
     for training in chosen_trainings(program, only):
         for seed in seeds or training.seeds:
-            code = follow(run_training(program, training, seed, options, say, _download_bar()), view, options)
+            code = follow(run_training(program, training, seed, options, say, _download_bar()), view, options, finished)
             if code:
                 return code
     return 0
 
 
-def resume_run(folder: Path, options: Options, view: View, say: Say) -> int:
-    """Resume the run of a folder and return the exit code."""
+def resume_run(folder: Path, options: Options, view: View, say: Say, finished: list[Finished]) -> int:
+    """Resume the run of a folder and return the exit code; add it to `finished` if it ends."""
     from snsim.runs.resume import resume
 
-    return follow(resume(folder, options, say, _download_bar(), options.passes), view, options)
+    return follow(resume(folder, options, say, _download_bar(), options.passes), view, options, finished)
 
 
-def follow(events: Generator[Event, None, None], view: View, options: Options) -> int:
-    """Show the events of one run and return the exit code.
+def follow(events: Generator[Event, None, None], view: View, options: Options, finished: list[Finished]) -> int:
+    """Show the events of one run and return the exit code; add the last event to `finished` if the run is complete.
 
     After an interrupt, or when the reader of the output has gone, the run can be resumed.
     """
@@ -198,8 +210,10 @@ def follow(events: Generator[Event, None, None], view: View, options: Options) -
                 if isinstance(event, Started):
                     run = event.run
                     report(event.warnings)
-                completed = isinstance(event, Finished) and event.completed
                 view.show(event)
+                if isinstance(event, Finished) and event.completed:
+                    completed = True
+                    finished.append(event)
         code = 0 if completed else INTERRUPTED
     except KeyboardInterrupt:
         code = INTERRUPTED

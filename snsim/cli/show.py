@@ -12,7 +12,7 @@ import click
 from snsim.cli.errors import report
 from snsim.cli.exit_codes import FAULT
 from snsim.cli.options import memory_option, presets, seconds_option
-from snsim.cli.reading import read_reported
+from snsim.cli.reading import named_path, read_reported
 from snsim.colour import BOLD, DIM, echo, paint
 from snsim.errors import Fault, SnError, cut, fail
 from snsim.escaping import for_line
@@ -47,10 +47,11 @@ def show(file: str, stage: str | None, settings: Sequence[str], seconds: float |
                     training
     --stage asm     the same as assembly for this processor
     """
+    path = named_path(file, "net")
     if stage == "forms":
-        print_forms(file)
+        print_forms(path)
         return
-    program = read_reported(file, presets(settings), seconds=seconds)
+    program = read_reported(path, presets(settings), seconds=seconds)
     if stage in _STAGES_WITH_ARRAYS:
         _refuse_large(program, stage, memory)
     elif stage is None:
@@ -77,7 +78,7 @@ def check(files: Sequence[str], settings: Sequence[str], seconds: float | None) 
     faulty = 0
     for file in files:
         try:
-            program = read_reported(file, presets(settings), seconds=seconds)
+            program = read_reported(named_path(file, "net"), presets(settings), seconds=seconds)
             report(_memory_warnings(program, None))
             echo(check_line(file, program))
         except SnError as error:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Protocol
 
 from snsim.colour import BOLD, DIM, REVERSE, YELLOW, echo, paint
-from snsim.escaping import for_json, for_line, for_shell
+from snsim.escaping import for_json, for_line
 from snsim.reports.pass_lines import (
     all_figures,
     output_misses_line,
@@ -193,7 +192,7 @@ def pruned_line(event: PruningResult) -> str:
 
 
 def footer(started: Started, last: PassResult | None, finished: Finished) -> str:
-    """Return the footer of a run: published figures beside ours, speed, and what to type next."""
+    """Return the footer of a run: published figures beside ours, speed, and the folder."""
     lines = [""]
     training = started.training
     if training.published and last is not None:
@@ -215,18 +214,6 @@ def footer(started: Started, last: PassResult | None, finished: Finished) -> str
         speed = finished.presentations / finished.seconds if finished.seconds else 0.0
         lines.append(f"{finished.presentations:,} presentations in {finished.seconds:.1f} s ({speed:,.0f} per second)")
     lines.append(f"{for_line(finished.run)} contains source, settings, figures and weights")
-    if training.span is not None:
-        file = for_shell([Path(training.span.source.name)])
-        unused = max(started.seed, *training.seeds) + 1
-        to_run, to_open = started.again
-        run = finished.run
-        lines += [
-            "next:",
-            f"  snsim plot {for_shell([run])}",
-            f"  snsim report {for_shell([run, *to_open])}",
-            f"  snsim show {file}",
-            f"  snsim run {for_shell([Path(training.span.source.name), *to_run, '--seed', str(unused)])}",
-        ]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Loss and error after each pass on training and test patterns, with published numbers as horizontal lines."""
+"""Loss and error after each pass, of one run with published numbers as horizontal lines, or of several runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import numpy as np
 
 from snsim.errors import fail
 from snsim.plots import block_characters
-from snsim.plots.style import COLOURS, LINE_STYLES, WIDE, Look, add_title, open_figure, simplify_axes, use_whole_ticks
+from snsim.plots.style import (
+    COLOURS,
+    GRAY_TEXT,
+    LINE_STYLES,
+    WIDE,
+    Look,
+    add_title,
+    open_figure,
+    simplify_axes,
+    use_whole_ticks,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,11 +91,64 @@ def curves(
     return Curves(title, loss, error, figure, loss_lines, _errors(published, patterns), remark)
 
 
-def draw(data: Curves, look: Look = WIDE) -> Figure:
+@dataclass(frozen=True, eq=False)
+class CurveGroup:
+    """The curves of runs that differ only in their seed, or of a single run.
+
+    Attributes
+    ----------
+    loss, error : mapping of str to array (runs, passes)
+        By split. NaN where a run has done fewer passes than another.
+    """
+
+    label: str
+    loss: Mapping[str, np.ndarray]
+    error: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class SeveralCurves:
+    """The curves of several runs, in groups; `loss_figure` and `remark` as for `Curves`."""
+
+    title: str
+    groups: Sequence[CurveGroup]
+    loss_figure: str = "loss"
+    error_published: Mapping[str, float] = field(default_factory=dict)
+    remark: str = ""
+
+
+def curve_group(label: str, runs: Sequence[Sequence[Mapping[str, Any]]], figure: str = "loss") -> CurveGroup:
+    """Return the group of some runs, each given as its lines of passes.jsonl, with a loss of the field `figure`."""
+    splits = ["train", *(["test"] if all(passes[-1]["test"] is not None for passes in runs) else [])]
+    longest = max(len(passes) for passes in runs)
+
+    def rows(name: str, split: str) -> np.ndarray:
+        values = np.full((len(runs), longest), np.nan)
+        for row, passes in zip(values, runs):
+            row[: len(passes)] = [np.nan if line[split][name] is None else line[split][name] for line in passes]
+        return values
+
+    return CurveGroup(
+        label, {split: rows(figure, split) for split in splits}, {split: rows("error", split) for split in splits}
+    )
+
+
+def mean_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation (of a sample, n - 1) over the runs, for the passes that all runs have done.
+
+    `values` is (runs, passes); NaN stands for a pass that a run has not done. One run has the deviation 0.
+    """
+    common = values[:, : int((~np.isnan(values)).sum(axis=1).min())]
+    return common.mean(axis=0), common.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(common.shape[1])
+
+
+def draw(data: Curves | SeveralCurves, look: Look = WIDE) -> Figure:
     """Draw the loss above (on a logarithmic scale) and the error below.
 
-    Training is dashed, test is solid, published numbers are dotted.
+    Training is dashed, test is solid, published numbers are dotted. Of several runs each group has a colour.
     """
+    if isinstance(data, SeveralCurves):
+        return _draw_several(data, look)
     figure = open_figure(look, 4.9 if not look.is_narrow else 4.6, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     _lines(above, data.loss, dict(data.loss_published), look)
@@ -105,8 +168,62 @@ def draw(data: Curves, look: Look = WIDE) -> Figure:
     return figure
 
 
-def text(data: Curves, width: int = 76) -> str:
+def _draw_several(data: SeveralCurves, look: Look) -> Figure:
+    import matplotlib
+
+    figure = open_figure(look, 4.9 if not look.is_narrow else 4.6, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    palette = matplotlib.colormaps["tab10" if len(data.groups) <= 10 else "tab20"]
+    longest, positive = 1, True
+    for number, group in enumerate(data.groups):
+        colour = palette(number % palette.N)
+        for axes, by_split in ((above, group.loss), (below, group.error)):
+            for split, values in by_split.items():
+                mean, deviation = mean_and_deviation(values)
+                passes = np.arange(1, len(mean) + 1)
+                longest = max(longest, len(mean))
+                style = {"color": colour, "linestyle": LINE_STYLES[split], "linewidth": 1.5}
+                marker = "o" if len(mean) == 1 else ""
+                axes.plot(passes, mean, label=f"{group.label}, {split}", marker=marker, markersize=2.6, **style)
+                if len(values) > 1:
+                    axes.fill_between(passes, mean - deviation, mean + deviation, color=colour, alpha=0.15, linewidth=0)
+                if axes is above:
+                    positive = positive and bool((mean - deviation > 0).all())
+    for value in data.error_published.values():
+        below.axhline(value, color=GRAY_TEXT, linestyle=LINE_STYLES["third"], linewidth=1)
+    if positive:
+        above.set_yscale("log")
+    below.set_ylim(bottom=0)
+    below.set_xlim(0.5, longest + 0.5)
+    use_whole_ticks(below)
+    above.set_ylabel(_LABELS[data.loss_figure])
+    below.set_ylabel("error, percent")
+    below.set_xlabel("pass")
+    for axes in (above, below):
+        simplify_axes(axes, look)
+    above.legend(frameon=False, fontsize=look.font_size - 1.5)
+    add_title(figure, data.title + (f"\n{data.remark}" if data.remark else ""), look)
+    return figure
+
+
+def _text_of_several(data: SeveralCurves, width: int) -> str:
+    parts = [data.title]
+    for group in data.groups:
+        for split, values in group.error.items():
+            mean, deviation = mean_and_deviation(values)
+            lines = block_characters.curve(mean, width - 14, 3)
+            spread = f" ± {deviation[-1]:.2f}" if len(values) > 1 else ""
+            head = f"{group.label}: {split} error after pass {len(mean)}, {mean[-1]:.2f}{spread} %"
+            marks = [f"{float(np.nanmax(mean)):8.2f} %", *[""] * (len(lines) - 2), f"{0:8d} %"]
+            parts.append("\n".join([head, *(f"{mark:>10}  {line}".rstrip() for mark, line in zip(marks, lines))]))
+    stated = [f"published: {split} error {value:.3g} %" for split, value in data.error_published.items()]
+    return "\n\n".join([*parts, *stated, *([data.remark] if data.remark else [])])
+
+
+def text(data: Curves | SeveralCurves, width: int = 76) -> str:
     """Return the errors in block characters, with their last values."""
+    if isinstance(data, SeveralCurves):
+        return _text_of_several(data, width)
     parts = [data.title]
     for split, values in data.error.items():
         lines = block_characters.curve(values, width - 14, 5)

@@ -21,19 +21,19 @@ _GENERAL = """\
 A form is evaluated as soon as its last bracket is closed; = shows its value. Tab completes names, Ctrl-R searches the
 history, Ctrl-C interrupts, Ctrl-D leaves.
 
-    (load "nets/lecun89.sn")     read a file; (declared) lists what it declares, (show 'lecun89) describes one
-    (train-now 'lecun89 1)       train one pass; (train-now) all remaining ones, Ctrl-C stops after a pass
+    (load "mine.sn")             read a file; (declared) lists what it declares, (show 'mine) describes one
+    (train-now 'mine 1)          train one pass; (train-now) all remaining ones, Ctrl-C stops after a pass
     (perf) (misses)              scores, and the patterns that are wrong
     (test-pattern 3)             present a pattern; (state 'h1) the states of a layer, (plot 'maps) of all layers
     (weights 'input 'h1)         the weights; (weights 'input 'h1 m) sets them
-    (net mine (like lecun89) ..) declare a net; a declaration with the same name is replaced
-    (save-weights "w.npz") (save-declared "mine.sn")
+    (net next (like mine) ...)   declare a net; a declaration with the same name is replaced
+    (save-weights "w.npz") (save-declared "next.sn")
     (help mask) (apropos toric)  explain a name; search all names
 
 {words}
 
 SN-2.8. All its words are available: (build-net ...), (run ...), (forget 1). They act on SN's own net, which they build,
-or which (use-net 'lecun89) makes from a declared one with its weights; (use-data) gives them its patterns. `perf`,
+or which (use-net 'mine) makes from a declared one with its weights; (use-data) gives them its patterns. `perf`,
 `state` and `test-pattern` use the current net: that of the last (train-now), or SN's if one was made since.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from snsim.network.clauses import Faults
 from snsim.network.net import Nlf
 from snsim.network.nlfs import NlfDefinition, read_nlf
 from snsim.plots.confusion import Confusion, confusion
-from snsim.plots.curves import Curves, curves
+from snsim.plots.curves import Curves, SeveralCurves, curve_group, curves
 from snsim.plots.maps import Maps, maps
 from snsim.plots.misses import MOST, Misses, misses
 from snsim.plots.rejection import Rejections
@@ -33,6 +34,58 @@ def curves_of(run: OpenedRun) -> Curves:
     comparable = not data["rank"] and not overrides["data"]
     title = f"{for_line(run.name)}, {for_line(data['name'])}"
     return curves(run.record.passes, title, run.settings["published"], comparable)
+
+
+def curves_of_several(runs: Sequence[OpenedRun]) -> SeveralCurves:
+    """Return the curves of several runs; those that differ only in their seed are one group.
+
+    Published numbers are shown if all runs have the same and learned the data that these were published for.
+    """
+    groups: dict[tuple[str, ...], list[OpenedRun]] = {}
+    for run in runs:
+        curves_of(run)  # raises for a run without a pass
+        groups.setdefault(_all_but_the_seed(run), []).append(run)
+    single = [curves_of(run) for run in runs]
+    figures = {one.loss_figure for one in single}
+    figure = figures.pop() if len(figures) == 1 else "loss"
+    published = [dict(one.error_published) for one in single]
+    same = all(numbers == published[0] for numbers in published)
+    labels = _labels(list(groups.values()))
+    made = [
+        curve_group(label, [run.record.passes for run in members], figure)
+        for label, members in zip(labels, groups.values())
+    ]
+    spread = "lines are means over seeds, bands one standard deviation" if len(made) < len(runs) else ""
+    names = ", ".join(dict.fromkeys(for_line(run.settings["name"]) for run in runs))
+    return SeveralCurves(f"{names}: {len(runs)} runs", made, figure, published[0] if same else {}, spread)
+
+
+def _all_but_the_seed(run: OpenedRun) -> tuple[str, ...]:
+    """Return everything that decides the figures of a run, apart from its seed."""
+    settings = run.settings
+    sources = settings["source"].get("digests", {})
+    decisive = (settings["presets"], settings["overrides"], sources, settings["passes"], settings["updates"])
+    return (
+        settings["name"],
+        settings["net_digest"],
+        settings["data"]["digest"],
+        settings["engine"],
+        settings["dtype"],
+        *(json.dumps(value, sort_keys=True) for value in decisive),
+    )
+
+
+def _labels(groups: Sequence[Sequence[OpenedRun]]) -> list[str]:
+    """Return a name for each group: the run, or training and seeds; with the data, or the first run, if names meet."""
+    names = [
+        for_line(group[0].name) if len(group) == 1 else f"{for_line(group[0].settings['name'])}, {len(group)} seeds"
+        for group in groups
+    ]
+    if len(set(names)) < len(names):
+        names = [f"{name}, {for_line(group[0].settings['data']['name'])}" for name, group in zip(names, groups)]
+    if len(set(names)) < len(names):
+        names = [f"{name}, {for_line(group[0].folder)}" for name, group in zip(names, groups)]
+    return names
 
 
 def weights_of(run: OpenedRun, only: str | None = None) -> Weights:

@@ -37,7 +37,6 @@ class Options:
     presets: Mapping[str, float | str] = field(default_factory=dict)  # values of --set; recorded
     command: tuple[str, ...] = ()  # command line; recorded
     best: bool = False  # open a run with the weights of its best pass
-    repeated: tuple[str, ...] = ()  # options of the command line, for the command that starts the next run
     memory: int | None = None  # bytes a run may need; default: `memory_limit.default_limit()`
     save_every: float = 1.0  # minimum seconds between checkpoints; 0: one after each pass
 

@@ -12,7 +12,7 @@ from snsim.data.progress import Progress as DownloadProgress
 from snsim.errors import fail
 from snsim.escaping import for_shell
 from snsim.runs.opened_run import OpenedRun
-from snsim.runs.options import Options, Say, options_of, reading_options
+from snsim.runs.options import Options, Say
 from snsim.runs.run import Event, record_passes, started_event
 from snsim.training.schedule import stage_of_pass, value_at
 from snsim.training.spec import Stage, Training, Value
@@ -48,10 +48,7 @@ def resume(
                 say(sentence)
             overrides = {**record.settings["overrides"], "passes": passes}
             run_folder.record_settings(record, passes=passes, overrides=overrides, finished=None)
-        again = options_of(run.settings), reading_options(options)
-        yield started_event(
-            folder, run.training, run.found_examples, run.data, engine, seed, snapshot.number, again=again
-        )
+        yield started_event(folder, run.training, run.found_examples, run.data, engine, seed, snapshot.number)
         yield from record_passes(run.record, run.training, run.data, engine, seed, snapshot, began, options.save_every)
 
 

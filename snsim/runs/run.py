@@ -26,7 +26,7 @@ from snsim.program import Program
 from snsim.runs import provenance
 from snsim.runs.examples import FoundExamples, SourceFolder, data_folders, find_examples, searched_folders
 from snsim.runs.interrupts import Interrupts
-from snsim.runs.options import Options, Say, overridden, reading_options, run_name
+from snsim.runs.options import Options, Say, overridden, run_name
 from snsim.training.best_pass import BestPass
 from snsim.training.choose_engine import build_engine, build_engine_for_pass, device_of, preferred_engines
 from snsim.training.initial import INITIALISERS
@@ -61,8 +61,6 @@ class Started:
         Why the preferred engine is not used; "" if it is.
     warnings : tuple of Fault
         What is wrong with the criterion for the targets of the data.
-    again : pair of tuples of str
-        The options that the next command repeats: one that starts another run, and one that opens this run.
     """
 
     run: Path
@@ -80,7 +78,6 @@ class Started:
     done: int = 0
     instead: str = ""
     warnings: tuple[Fault, ...] = ()
-    again: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
 @dataclass(frozen=True)
@@ -98,6 +95,7 @@ class Finished:
     presentations: int  # of this call, like the seconds
     seconds: float  # wall clock
     completed: bool
+    seed: int
     best: BestPass | None = None  # with (keep best ...)
     stopped: bool = False  # (stop-after N) has ended it
 
@@ -167,8 +165,7 @@ def _run(
         Snapshot(0, without_fixed(training.net, engine.parameters()), engine.state(), {}),
         options.folder is not None,
     ) as record:
-        again = options.repeated, reading_options(options)
-        yield started_event(record.folder, training, found, data, engine, seed, instead=instead, again=again)
+        yield started_event(record.folder, training, found, data, engine, seed, instead=instead)
         yield from record_passes(record, training, data, engine, seed, None, start_time, options.save_every)
 
 
@@ -215,7 +212,13 @@ def record_passes(
     if completed and record.settings.get("finished") is None:
         run_folder.record_settings(record, finished=provenance.now())
     yield Finished(
-        record.folder, (done - first) * len(data.train), time.perf_counter() - start_time, completed, best, stopped
+        record.folder,
+        (done - first) * len(data.train),
+        time.perf_counter() - start_time,
+        completed,
+        seed,
+        best,
+        stopped,
     )
 
 
@@ -312,7 +315,6 @@ def started_event(
     seed: int,
     done: int = 0,
     instead: str = "",
-    again: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
 ) -> Started:
     """Return the event that starts a run, or resumes it after `done` passes."""
     return Started(
@@ -331,7 +333,6 @@ def started_event(
         done,
         instead,
         data.warnings,
-        again,
     )
 
 
