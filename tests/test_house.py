@@ -94,6 +94,7 @@ LAW: dict[str, set[str]] = {
         "errors",
         "registry",
         "input_files",
+        "array_files",
         "language",
         "data",
         "network",

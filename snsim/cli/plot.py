@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snsim.cli.errors import WrongUseError
+from snsim.cli.named_run import run_folder_named
 from snsim.cli.options import Percent, Whole, of_opened_run, presets
 from snsim.cli.reading import named_path
 from snsim.colour import echo
@@ -20,6 +21,7 @@ from snsim.input_files import exists
 from snsim.registry import suggest
 
 if TYPE_CHECKING:
+    from snsim.data.own_picture import Ink
     from snsim.runs.opened_run import NetSource, OpenedRun, SplitOutputs
     from snsim.runs.options import Options
 
@@ -231,14 +233,44 @@ def weights(run: str, only: str | None) -> tuple[str, Any, str]:
 
 
 @plot.command(short_help="One pattern in the net: every map of every layer.")
-@click.option("--pattern", type=Whole(min=0), default=0, show_default=True, metavar="N", help="Number, from 0.")
+@click.argument("run", type=click.Path())
+@click.option("--pattern", type=Whole(min=0), metavar="N", help="Number, from 0. [default: 0]")
+@click.option("--of", "split", type=click.Choice(["test", "train"]), help="Patterns. [default: test, if there are any]")
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="A picture of your own instead.")
+@click.option("--ink", type=click.Choice(["dark", "light"]), help="Ink of --picture. [default: the border tells]")
+@click.option("--as-is", is_flag=True, help="Take a --picture of the input's size as it is.")
 @_with_output
-@_with_outputs_of_run
-def maps(outputs: SplitOutputs, pattern: int) -> tuple[str, Any, str]:
-    """Draw the states of every layer of RUN for one pattern: input, maps, output, and the targets below."""
-    from snsim.reports.picture_data import maps_of
+@of_opened_run
+def maps(
+    run: str,
+    pattern: int | None,
+    split: str | None,
+    picture: Path | None,
+    ink: Ink | None,
+    as_is: bool,
+    options: Options,
+) -> tuple[str, Any, str]:
+    """Draw the states of every layer of RUN for one pattern: input, maps, output, and the targets below.
 
-    return "maps", maps_of(outputs, pattern), outputs.run.name
+    With --picture it is the pattern that `snsim predict` makes of a picture; the data of the run are not needed.
+    """
+    from snsim.cli.run import sayer
+    from snsim.reports.picture_data import maps_of, maps_of_picture
+    from snsim.runs.opened_run import OpenedRun
+
+    if picture is None and (ink is not None or as_is):
+        raise WrongUseError("--ink and --as-is apply to --picture", "name a picture: --picture FILE")
+    if picture is not None and (pattern is not None or split is not None):
+        raise WrongUseError("--picture excludes --pattern and --of", "leave one of them out")
+    opened = OpenedRun.open(run_folder_named(run), options, sayer(False, False))
+    if picture is None:
+        return "maps", maps_of(opened.outputs(split), pattern or 0), opened.name
+    from snsim.runs.predictor import Predictor
+
+    predictor = Predictor.of_run(opened)
+    inputs, report = predictor.prepare_picture(picture, ink, as_is)
+    echo(for_line(report.line), err=True)
+    return "maps", maps_of_picture(opened, predictor, inputs, report.name), opened.name
 
 
 @plot.command(short_help="The patterns that are wrong, with label and answer.")

@@ -17,6 +17,7 @@ import numpy as np
 from snsim.data.examples import Examples, Split
 from snsim.data.fetch import DataFile, Fetcher, Say, Search, UnavailableError, not_found_error
 from snsim.data.formats import read_digits_csv, read_idx, read_matrix, read_zip_text
+from snsim.data.own_picture import FULL_BOX, PictureStyle
 from snsim.data.progress import Progress
 from snsim.data.scaling import scale
 from snsim.errors import Fault, SnError, Span, fail
@@ -45,6 +46,8 @@ class DataSet:
         How many classes the labels count; None if the set has targets.
     class_names : tuple of str
         Names of the classes 0, 1 ... as confusion tables and reports show them; () if they are only numbers.
+    pictures : PictureStyle
+        How the ink of a user's own picture is scaled and placed.
     """
 
     read: Reader
@@ -53,6 +56,7 @@ class DataSet:
     shape: tuple[int, ...]
     classes: int | None = 10
     class_names: tuple[str, ...] = ()
+    pictures: PictureStyle = FULL_BOX
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.read.__doc__)
@@ -238,17 +242,25 @@ DIGITS_FILES = (
 )
 
 
+# MNIST: the longer side of the ink is 20 of 28, the centre of mass is in the middle (http://yann.lecun.com/exdb/mnist).
+# The other digits fill their 16 x 16 cells.
+_MNIST_STYLE = PictureStyle(20, "mass")
+_SCALED_MNIST_STYLE = PictureStyle(20, "mass", (28, 28))
+
+
 def data_set(
     name: str,
     files: tuple[DataFile, ...],
     sizes: tuple[int, int],
     shape: tuple[int, ...],
     classes: int | None = 10,
+    pictures: PictureStyle = FULL_BOX,
 ) -> Callable[[Reader], Reader]:
     """Return a decorator that registers the set that a function reads; the arguments are those of `DataSet`."""
 
     def put(read: Reader) -> Reader:
-        DATA_SETS.add(name, DataSet(read, files, sizes, shape, classes), (read.__doc__ or "").strip().split("\n")[0])
+        read_by = DataSet(read, files, sizes, shape, classes, pictures=pictures)
+        DATA_SETS.add(name, read_by, (read.__doc__ or "").strip().split("\n")[0])
         return read
 
     return put
@@ -264,7 +276,7 @@ def zipcode(contents: Contents) -> tuple[Split, Split]:
     return train, test
 
 
-@data_set("mnist-1989", MNIST_FILES, (7291, 2007), (16, 16))
+@data_set("mnist-1989", MNIST_FILES, (7291, 2007), (16, 16), pictures=_SCALED_MNIST_STYLE)
 def mnist_1989(contents: Contents) -> tuple[Split, Split]:
     """The 2022 stand-in for the zip codes: 7291 and 2007 digits drawn from MNIST, scaled to 16 x 16.
 
@@ -273,7 +285,7 @@ def mnist_1989(contents: Contents) -> tuple[Split, Split]:
     return _mnist_sample(contents, 7291, 2007, np.float64)
 
 
-@data_set("mnist", MNIST_FILES, (60000, 10000), (28, 28))
+@data_set("mnist", MNIST_FILES, (60000, 10000), (28, 28), pictures=_MNIST_STYLE)
 def mnist(contents: Contents) -> tuple[Split, Split]:
     """MNIST: 60000 train, 10000 test, 28 x 28 grey from -1 to 1.
 
@@ -283,14 +295,14 @@ def mnist(contents: Contents) -> tuple[Split, Split]:
     return train, test
 
 
-@data_set("mnist-16", MNIST_FILES, (60000, 10000), (16, 16))
+@data_set("mnist-16", MNIST_FILES, (60000, 10000), (16, 16), pictures=_SCALED_MNIST_STYLE)
 def mnist_16(contents: Contents) -> tuple[Split, Split]:
     """MNIST: 60000 train, 10000 test, scaled to 16 x 16 (bilinear); float32."""
     train, test = (Split(_grey_16(images), labels) for images, labels in _mnist_pairs(contents))
     return train, test
 
 
-@data_set("mnist-50000", MNIST_FILES, (50000, 2007), (16, 16))
+@data_set("mnist-50000", MNIST_FILES, (50000, 2007), (16, 16), pictures=_SCALED_MNIST_STYLE)
 def mnist_50000(contents: Contents) -> tuple[Split, Split]:
     """50000 and 2007 digits drawn from MNIST, scaled to 16 x 16: the larger sample of the 2022 study; float32."""
     return _mnist_sample(contents, 50000, 2007, np.float32)

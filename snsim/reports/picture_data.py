@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from snsim.errors import Source, fail, for_line
 from snsim.language.evaluator import Interpreter
 from snsim.language.forms import NIL, Form, Node
@@ -24,6 +26,7 @@ from snsim.plots.weights import Weights, weights
 from snsim.program import lisp_functions, read_program, shelves
 from snsim.registry import Shelf
 from snsim.runs.opened_run import OpenedRun, SplitOutputs
+from snsim.runs.predictor import Predictor
 from snsim.text_table import class_label
 from snsim.training.rejection import least_rejection, rejection_curve
 
@@ -108,6 +111,14 @@ def maps_of(outputs: SplitOutputs, pattern: int) -> Maps:
     verdict = f": label {label}, answer {answer}" if outputs.have_classes else ""
     title = f"Pattern {pattern} of the {outputs.split} patterns of {run.data.name}{verdict}\nin {run.title}"
     return maps(run.net, {name: x[0] for name, x in states.items()}, title, target, outputs.have_classes)
+
+
+def maps_of_picture(run: OpenedRun, predictor: Predictor, inputs: np.ndarray, name: str) -> Maps:
+    """Return the states of every layer for a user's own picture, (input units,), that `predictor` has prepared."""
+    states = {layer: x[0] for layer, x in predictor.engine.states(inputs[None]).items()}
+    answer = class_label(predictor.class_names, int(states[run.net.layers[-1].name].argmax()))
+    verdict = f": answer {answer}" if predictor.have_classes else ""
+    return maps(run.net, states, f"{for_line(name)}{verdict}\nin {run.title}", None, predictor.have_classes)
 
 
 def misses_of(outputs: SplitOutputs, most: int = MOST) -> Misses:

@@ -92,6 +92,30 @@ def prepare_data(training: Training, examples: Examples, dtype: np.dtype | type 
     )
 
 
+def prepare_inputs(
+    training: Training, inputs: np.ndarray, name: str, dtype: np.dtype | type | str = np.float32
+) -> np.ndarray:
+    """Return inputs (patterns, ...shape of the data) as the net of a training takes them, (patterns, input units).
+
+    The frame of the training is applied. SnError if the sizes do not match.
+    """
+    return prepare_split(
+        training, Examples(name, Split(inputs, np.zeros(len(inputs), int)), None, "", ""), dtype
+    ).inputs
+
+
+def prepare_split(training: Training, examples: Examples, dtype: np.dtype | type | str = np.float32) -> Patterns:
+    """Return the training part of any examples as patterns, with the frame and targets of a training.
+
+    SnError if the sizes do not match those of the net.
+    """
+    if training.frame is not None:
+        examples = transform.frame(examples, *training.frame)
+    layer = training.net.layers[0]
+    examples = transform.shaped(examples, layer.shape, layer.name)
+    return _make_patterns(training, examples, examples.train, None, dtype)
+
+
 def _make_patterns(
     training: Training, examples: Examples, split: Split, span: Span | None, dtype: np.dtype | type | str
 ) -> Patterns:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snsim.data.reader_options import TABLE_OPTIONS, NamePattern, ReaderOptions, quoted
+from snsim.data.reader_options import TABLE_OPTIONS, NamePattern, ReaderOptions, fold_name, quoted
 from snsim.data.reader_shelf import (
     MOST_BYTES,
     RawData,
@@ -68,6 +68,42 @@ def read_csv(request: ReadRequest) -> RawData:
     return _raw(plan, [train, others[0].read(others[0].plan_like(plan))], request)
 
 
+def read_known_columns(
+    path: Path,
+    columns: Sequence[str],
+    count: int,
+    answers: Sequence[str] | None = None,
+    is_class: bool = False,
+    content: bytes | None = None,
+) -> RawData:
+    """Read a table for a net that was trained before: its input columns by name, or in order if they have no names.
+
+    Parameters
+    ----------
+    path : Path
+    columns : sequence of str
+        The names of the input columns of the training; () if it had no table.
+    count : int
+        How many inputs the net takes.
+    answers : sequence of str or None
+        The names of the label or the targets; () for the last column; None if no answers are read. Without answers the
+        targets of the result have no columns.
+    is_class : bool
+        The answers are a label.
+    content : bytes or None
+        The bytes of the file, if it is no file (standard input).
+
+    Raises
+    ------
+    SnError
+        For a missing column, and a cell that is no number.
+    """
+    request = ReadRequest((path,), ReaderOptions(), path.parent)
+    table = _Table(path, request, content)
+    plan = table.plan_for(columns, count, answers, is_class)
+    return _raw(plan, [table.read(plan)], request)
+
+
 @dataclass(frozen=True)
 class _Plan:
     """Which columns mean what. `answers`: places of the label (one) or of the targets."""
@@ -102,9 +138,10 @@ class _Content:
 class _Table:
     """One file: its text, the delimiter, and its rows with their lines."""
 
-    def __init__(self, path: Path, request: ReadRequest):
+    def __init__(self, path: Path, request: ReadRequest, content: bytes | None = None):
         self.path, self.request, self.name = path, request, shown(path.name)
-        content = read_file(path, MOST_BYTES, request.span, what="a csv file")
+        if content is None:
+            content = read_file(path, MOST_BYTES, request.span, what="a csv file")
         known = foreign_format(content[:512])
         if known:
             raise self.fault(f"is {known}, not a table in a text", _remedy(known))
@@ -227,6 +264,57 @@ class _Table:
             )
         return _Plan(plan.names, has_heading, plan.inputs, plan.answers, plan.is_class)
 
+    def plan_for(self, columns: Sequence[str], count: int, answers: Sequence[str] | None, is_class: bool) -> _Plan:
+        """Return the plan for the `count` inputs that a net takes, called `columns` if they have names.
+
+        `answers` are the names of its label or targets, () if they have none; None if no answers are read.
+        """
+        first, second = [*self.rows(2), None, None][:2]
+        if first is None:
+            raise self.fault("the file holds no rows", "give one row for each pattern")
+        width = len(first[1])
+        has_heading = (bool(columns) and set(columns) <= set(first[1])) or _has_heading(
+            first[1], None if second is None else second[1], self.request.options
+        )
+        names = tuple(first[1]) if has_heading else tuple(f"column {place + 1}" for place in range(width))
+        numbered = [f"column {place + 1}" for place in range(width)]
+        if has_heading and not set(columns) <= set(numbered):
+            inputs = self._named(columns, names)
+            wanted = () if answers is None else self._named(answers, names) if answers else (width - 1,)
+        elif columns and (width > count or answers) and {*columns, *(answers or ())} <= set(numbered):
+            inputs = tuple(numbered.index(name) for name in columns)
+            wanted = tuple(numbered.index(name) for name in answers or ())
+        else:
+            more = 0 if answers is None else max(1, len(answers))
+            if width != count + more:
+                behind = f", and {more} behind them" if more else ""
+                raise self.fault(
+                    f"it has {width:,} columns; the net takes {count:,} numbers{behind}",
+                    f"give rows of {count + more:,} columns"
+                    + (", without a label: `snsim test` compares with labels" if width == count + 1 else ""),
+                )
+            inputs, wanted = tuple(range(count)), tuple(range(count, width))
+        return _Plan(names, has_heading, inputs, wanted, is_class and answers is not None)
+
+    def _named(self, wanted: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
+        """Return the places of columns: of the same name, else of one that differs in case and `_` only."""
+        folded = [fold_name(name) for name in names]
+        places, missing = [], []
+        for name in wanted:
+            if name in names:
+                places.append(names.index(name))
+            elif folded.count(fold_name(name)) == 1:
+                places.append(folded.index(fold_name(name)))
+            else:
+                missing.append(name)
+        if missing:
+            raise self.fault(
+                f"the column{'s' if len(missing) > 1 else ''} {quoted(missing)} that the net takes "
+                f"{'are' if len(missing) > 1 else 'is'} missing; it has {quoted(names)}",
+                f"name the columns as the run does: {','.join(wanted[:12])}",
+            )
+        return tuple(places)
+
     def _place(self, pattern: NamePattern, names: Sequence[str], has_heading: bool) -> int:
         """Return the place of the column that a name or number means."""
         if pattern.number is not None:
@@ -256,7 +344,7 @@ class _Table:
         lines: list[int] = []
         block: list[list[str]] = []
         faults: list[Fault] = []
-        label, total = plan.answers[0], 0
+        label, total = plan.answers[0] if plan.answers else 0, 0
 
         def convert() -> None:
             piece = _quick_numbers(block, numbers)
