@@ -31,7 +31,7 @@ _AT_ONCE = 1 << 24  # bytes of one write: Python handles an interrupt between tw
 
 
 class LockedError(Exception):
-    """Another process holds the lock."""
+    """Raised when another process holds the lock."""
 
 
 # ---- Files -------------------------------------------------------------------------------------------------------

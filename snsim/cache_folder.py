@@ -65,7 +65,7 @@ def cache_folder() -> Path:
     except RuntimeError:
         pass
     raise fail(  # a user without an entry in the system's list, and no HOME
-        "there is no folder for a cache: neither SNSIM_CACHE nor the home folder of this user is known",
+        "no cache folder: SNSIM_CACHE is not set, and this user has no home folder",
         hint="name a folder with the variable SNSIM_CACHE",
     )
 

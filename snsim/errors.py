@@ -140,7 +140,7 @@ class SnError(Exception):
 
 
 def fail(message: str, span: Span | None = None, *, hint: str, also: tuple[tuple[str, Span], ...] = ()) -> SnError:
-    """Return the error for one fault, ready to be raised."""
+    """Return an SnError with one fault, to be raised: `raise fail(...)`."""
     return SnError(Fault(message, span, hint=hint, also=also))
 
 

@@ -133,7 +133,10 @@ DAMAGES: dict[str, tuple[bytes, str]] = {
     "turned": (npz(**{**ARRAYS, "input-output.weight": np.zeros((3, 2))}), "transpose"),
     "truths": (npz(**{**ARRAYS, "output.bias": np.zeros(3, bool)}), "holds bool, not numbers"),
     "nan": (npz(**{**ARRAYS, "output.bias": np.array([0, np.nan, 0])}), "1 of 3 numbers that are not finite, .* at 1"),
-    "beyond float32": (npz(**{**ARRAYS, "output.bias": np.array([0, 1e300, 0])}), "1 is 1e\\+300, beyond float32"),
+    "beyond float32": (
+        npz(**{**ARRAYS, "output.bias": np.array([0, 1e300, 0])}),
+        "1 is 1e\\+300, too large for float32",
+    ),
     "far too large": (b"PK" + bytes(3_000_000), "has 3,000,002 bytes; a file of the 9 weights of n may have"),
 }
 

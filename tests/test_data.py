@@ -620,7 +620,7 @@ def test_a_user_without_a_home_has_to_name_a_cache(monkeypatch):
     for name in ("SNSIM_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # so it ends where no home folder is known
-    with pytest.raises(SnError, match="there is no folder for a cache") as raised:
+    with pytest.raises(SnError, match="no cache folder") as raised:
         Search.usual()
     assert "name a folder with the variable SNSIM_CACHE" in message(raised)
 

@@ -583,8 +583,8 @@ def test_damage_is_told_with_its_place(
 FAULTS = [
     ('(csv "iris.csv" (test 0))', "neither a part of the patterns"),
     ('(csv "iris.csv" (test 150))', "(test 150) holds out 150 of the 150 patterns"),
-    ('(csv "iris.csv" (test 0.2) (folds 5))', "(test ...) and (folds ...) exclude one another"),
-    ('(csv "iris.csv" (range 0 1) (standardize))', "(range ...) and (standardize ...) exclude one another"),
+    ('(csv "iris.csv" (test 0.2) (folds 5))', "(test ...) and (folds ...) cannot be combined"),
+    ('(csv "iris.csv" (range 0 1) (standardize))', "(range ...) and (standardize ...) cannot be combined"),
     ('(csv "iris.csv" (range 1 0))', "write the lower number first: (range 0 1)"),
     ('(csv "iris.csv" (size 4 4))', 'csv has no option "size"'),
     ('(csv "iris.csv" (lable species))', 'did you mean "label"?'),

@@ -59,7 +59,7 @@ def report_own_fault(as_json: bool) -> None:
     if as_json:
         echo(for_json({"event": "error", "severity": "internal", "message": text.strip().split("\n")[-1]}))
     echo(
-        f"{text}\nThis is a fault of snsim, not of your program. Please report it with the lines above and "
+        f"{text}\nThis is a bug in snsim, not in your program. Please report it with the lines above and "
         f"the command:\n  snsim {for_shell(sys.argv[1:])}",
         err=True,
     )

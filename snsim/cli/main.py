@@ -4,7 +4,7 @@ A command reads its options, calls one function and prints. Slow imports (torch,
 command that needs them, so that `snsim --help` and `snsim check` answer at once.
 
 Exit codes: 0 success; 1 an error in the program or the data, or a comparison that differs; 2 a wrong call; 70 an error
-of snsim; 130 interrupted; 141 the reader of the output has gone.
+of snsim; 130 interrupted; 141 the output pipe was closed.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def _with_output(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_output(output: Path | None, show: bool, as_text: bool, **options: Any) -> None:
         if (output is not None) + show + as_text > 1:
             raise WrongUseError(
-                "-o, --show and --text exclude one another",
+                "-o, --show and --text cannot be combined",
                 "give only one of them",
             )
         from snsim.plots import style

@@ -59,7 +59,7 @@ def predict(
     snsim predict runs/iris new.csv --csv
     """
     if as_csv and as_json:
-        raise WrongUseError("--csv and --json exclude one another", "give only one of them")
+        raise WrongUseError("--csv and --json cannot be combined", "give only one of them")
     from snsim.runs.opened_run import OpenedRun
     from snsim.runs.options import Options
     from snsim.runs.predictor import Predictor

@@ -66,12 +66,12 @@ def reproduce(files: Sequence[str], **options: Any) -> int:
     """
     if options["count"] and options["seeds"]:
         raise WrongUseError(
-            "--seeds N means seeds 1 to N: --seeds and --seed exclude one another",
+            "--seeds N means seeds 1 to N: --seeds and --seed cannot be combined",
             "leave out --seeds, and name each seed: --seed 1 --seed 2",
         )
     if options["cluster"] and options["jobs"]:
         raise WrongUseError(
-            "the cluster decides how many runs are parallel: --cluster and --jobs exclude one another",
+            "the cluster decides how many runs are parallel: --cluster and --jobs cannot be combined",
             "leave out --jobs, or leave out --cluster to run on this machine",
         )
     values = presets(options["settings"])

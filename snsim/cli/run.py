@@ -103,7 +103,7 @@ def run(file: str | None, **options: Any) -> int:
         )
     if file is not None and resumed is not None:
         raise WrongUseError(
-            f"--resume reads the source from the run folder: {file} and --resume exclude one another",
+            f"--resume reads the source from the run folder: {file} and --resume cannot be combined",
             f"write snsim run --resume {for_shell([resumed])}",
         )
     stated = sorted(name for name in NEW_RUN_ONLY if options[name])
@@ -198,7 +198,7 @@ def resume_run(folder: Path, options: Options, view: View, say: Say, finished: l
 def follow(events: Generator[Event, None, None], view: View, options: Options, finished: list[Finished]) -> int:
     """Show the events of one run and return the exit code; add the last event to `finished` if the run is complete.
 
-    After an interrupt, or when the reader of the output has gone, the run can be resumed.
+    After an interrupt, or when the output pipe was closed, the run can be resumed.
     """
     from snsim.runs.run import Finished, Started
 
@@ -222,7 +222,7 @@ def follow(events: Generator[Event, None, None], view: View, options: Options, f
     finally:
         view.close()
     if code:
-        _tell_how_to_resume(run, options, "the reader of the output has gone" if code == BROKEN_PIPE else "interrupted")
+        _tell_how_to_resume(run, options, "the output pipe was closed" if code == BROKEN_PIPE else "interrupted")
     return code
 
 

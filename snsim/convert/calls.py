@@ -32,7 +32,7 @@ _PROGRAM_VARIABLES = (  # of the written program and of SN-2.8
 )
 # fmt: on
 _HELPERS = {  # helper functions of the written program
-    "piece": """;; so many units of a layer, from one on (from 0)
+    "piece": """;; COUNT units of a layer, starting at unit FROM (from 0)
 (de piece (layer from count)
   (range (+ (car layer) from) (+ (car layer) from count -1)))""",
     "in-frame": """;; a map of r x c units in a frame of h x w, n rows below its top and n columns beside its left edge,

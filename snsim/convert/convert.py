@@ -63,7 +63,7 @@ def built_nets(
             nettool.prepare(interpreter)
         interpreter.run(source)
     except LearningLimitError:
-        notes.append("everything after 20,000 calls that learn: the program was not followed further")
+        notes.append("everything after 20,000 calls that learn: conversion stopped there")
     except SnError as error:
         if not watch.learned and not isinstance(error, LimitError):
             raise

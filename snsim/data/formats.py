@@ -472,8 +472,8 @@ def within(
         return values
     place = " ".join(map(str, wrong[0]))
     raise fail(
-        f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, beyond {target}, which ends at {most:.3g}"
-        + (f" ({len(wrong)} numbers are so)" if len(wrong) > 1 else ""),
+        f"{what}: the number at {place} is {values[tuple(wrong[0])]:g}, too large for {target} "
+        f"(maximum {most:.3g})" + (f" ({len(wrong)} numbers affected)" if len(wrong) > 1 else ""),
         span,
         hint=hint or "divide the numbers by their largest before they are written",
     )

@@ -105,7 +105,7 @@ def _gray(image: Image, name: str, span: Span | None) -> Image:
             )
         return images.fromarray((values >> 8).astype(np.uint8))
     if upright.mode == "F":
-        raise fail(f"{name} has decimals for grays", span, hint="save the picture in 8-bit gray")
+        raise fail(f"{name} has floating-point gray values", span, hint="save the picture in 8-bit gray")
     if upright.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in upright.info:
         clear = upright.convert("RGBA")
         paper = images.new("RGBA", clear.size, (255, 255, 255, 255))

@@ -385,7 +385,7 @@ class Wiring:
 
     @property
     def owner_count(self) -> int:
-        """Number of owners; each has one last user."""
+        """The number of owners of weights: target maps, traits or, where weights are not shared, target units."""
         return int(self.owners().max()) + 1 if self.structure is None else len(self.structure.last_users())
 
     def fans(self) -> Fans:

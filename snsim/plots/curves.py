@@ -79,7 +79,7 @@ def curves(
     published = dict(published or {})
     remark = ""
     if published and not comparable:
-        published, remark = {}, "other data than the published ones: published numbers are not drawn"
+        published, remark = {}, "not trained on the published data set: published numbers are not drawn"
     stated = {name.partition("-")[2] for name in published}
     figure = next((field for name, field in _LOSSES.items() if name in stated), "loss")
     splits = ["train", *(["test"] if passes[-1]["test"] is not None else [])]

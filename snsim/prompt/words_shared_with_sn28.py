@@ -126,7 +126,7 @@ def use_data(interpreter: Interpreter) -> Form:
     """(use-data): gives SN's words the patterns of the training begun last, with (ensemble) and (test-set)"""
     latest = interpreter.part(session_of).latest
     if latest is None:
-        raise CallError("use-data: no training was begun", None, "begin one: (train-now 'NAME)")
+        raise CallError("use-data: no training has started", None, "begin one: (train-now 'NAME)")
     splits = [latest.data.train, *([latest.data.test] if latest.data.test is not None else [])]
     interpreter.assign_global(
         symbol("pattern-matrix"), np.concatenate([np.asarray(s.inputs, np.float32) for s in splits])

@@ -291,7 +291,7 @@ class OpenedRun:
             patterns = data.train if split == "train" else data.test
             if patterns is None:
                 raise fail(
-                    f"the run {self.folder} has no test patterns", hint="write --of train for those that it learns"
+                    f"the run {self.folder} has no test patterns", hint="use --of train for the training patterns"
                 )
             self._outputs[split] = SplitOutputs(self, split, patterns, compute_outputs(self.engine, patterns.inputs))
         return self._outputs[split]

@@ -226,7 +226,7 @@ def _options(node: Node, reader: DataReader, faults: Faults) -> ReaderOptions:
     for one, other in _EXCLUSIVE:
         if one in spans and other in spans:
             faults.add(
-                f"({one} ...) and ({other} ...) exclude one another", spans[other], f"leave ({one} ...) or it out"
+                f"({one} ...) and ({other} ...) cannot be combined", spans[other], f"leave ({one} ...) or it out"
             )
     if "split-seed" in spans and "test" not in spans and "folds" not in spans:
         faults.add("(split-seed ...) draws nothing here", spans["split-seed"], "write (test 0.2) too, or leave it out")
