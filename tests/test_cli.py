@@ -182,7 +182,7 @@ def test_show_names_the_origin_of_what_is_inherited() -> None:
 
 def test_show_stages() -> None:
     plan = snsim("show", "nets/lecun89.sn", "--stage", "plan").stdout
-    assert "input-h1" in plan and "border 2 2, 12 of 12 pairs of maps, border held at -1" in plan
+    assert "input_h1.weight" in plan and "border 2 2, 12 of 12 pairs of maps, border held at -1" in plan
     module = snsim("show", "nets/lecun89.sn", "--stage", "torch").stdout
     assert "12x8x8" in module and "input_h1" in module
 
