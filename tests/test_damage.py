@@ -64,7 +64,7 @@ def test_a_study_tells_of_damaged_runs_and_reports_the_others(part: int, tmp_pat
         shutil.copytree(run, task.folder, symlinks=True, copy_function=_copy_plain)
         outcome = attempt(task)
         seen += bool(outcome.faults)
-        runs = {} if outcome.faults else {task.seed: open_run(task.folder)}
+        runs = {} if outcome.faults else {results.Trial(task.seed): open_run(task.folder)}
         row = results.Row(
             "tiny", "", (), (), True, runs, {results.Trial(task.seed): "damaged"} if outcome.faults else {}
         )
