@@ -35,6 +35,7 @@ COMMANDS_OF_A_TEXT = {
     "check": "check {} --seconds 1",
     "compare": "compare {} --presentations 2 --offline",
     "reject": "reject {}",
+    "predict": "predict {} x.png",
     "plot": "plot net {} -o net.svg",
     "report": "report {}",
     "convert": "convert {} -o out.sn",

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from fractions import Fraction
@@ -246,6 +248,25 @@ def test_maps_of_an_own_picture(runs: Path, tmp_path: Path, monkeypatch: pytest.
     for (_, cells), wanted in zip(drawn[0].layers, states.values(), strict=True):
         assert np.allclose(cells.ravel(), wanted[0], atol=1e-6)
     assert drawn[0].answer == states["output"].argmax() and drawn[0].label is None
+
+
+def test_the_commands_of_the_page_run_as_shown(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "predict.md").read_text()
+    commands = [line for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S) for line in block.splitlines()]
+    assert len(commands) >= 5
+    (tmp_path / "nets").symlink_to(ROOT / "nets")
+    digit = find(["digits"]).examples.test.inputs[4]
+    Image.fromarray(np.kron((127.5 * (1 - digit)).astype(np.uint8), np.ones((9, 9), np.uint8))).save(
+        tmp_path / "seven.png"
+    )
+    np.savetxt(tmp_path / "rows.csv", find(["digits"]).examples.test.inputs[:3].reshape(3, -1), delimiter=",")
+    command = tmp_path / "snsim"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m snsim "$@"\n')
+    command.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    for line in commands:
+        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0 and done.stdout.strip(), line + done.stderr
 
 
 @pytest.mark.parametrize(

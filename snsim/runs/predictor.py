@@ -156,7 +156,7 @@ class Predictor:
         if content is None and is_folder(path):
             raise fail(
                 f"{shown(path)} is a folder",
-                hint="name the files in it; `snsim test` takes a folder of pictures for each class",
+                hint=f"name the files in it, such as {shown(path / '*.png')}",
             )
         start = first_bytes(path) if content is None else content[:512]
         if start[:6] == b"\x93NUMPY":

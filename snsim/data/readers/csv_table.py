@@ -290,8 +290,7 @@ class _Table:
                 behind = f", and {more} behind them" if more else ""
                 raise self.fault(
                     f"it has {width:,} columns; the net takes {count:,} numbers{behind}",
-                    f"give rows of {count + more:,} columns"
-                    + (", without a label: `snsim test` compares with labels" if width == count + 1 else ""),
+                    f"give rows of {count + more:,} columns" + (", without a label" if width == count + 1 else ""),
                 )
             inputs, wanted = tuple(range(count)), tuple(range(count, width))
         return _Plan(names, has_heading, inputs, wanted, is_class and answers is not None)
