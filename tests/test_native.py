@@ -417,7 +417,7 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
     whole.learn(x, d, settings(made, by, batch=7))
 
     monkeypatch.setattr(native, "_PIECE", 2)
-    run, calls = native._CompiledCodeCode.run, []
+    run, calls = native._CompiledCode.run, []
 
     def interrupted(self, name, *arguments):
         calls.append(name)
@@ -425,7 +425,7 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
             raise KeyboardInterrupt
         run(self, name, *arguments)
 
-    monkeypatch.setattr(native._CompiledCodeCode, "run", interrupted)
+    monkeypatch.setattr(native._CompiledCode, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         broken.learn(x, d, settings(made, by, batch=7))
     broken.learn(x, d, settings(made, by, batch=7))

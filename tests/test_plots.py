@@ -75,7 +75,7 @@ def test_curves_are_the_passes(runs: Path) -> None:
 def test_published_figures_of_other_data_are_not_drawn(runs: Path) -> None:
     made = OpenedRun.open(runs / "tiny")
     data = curves.curves(made.record.passes, "tiny", made.settings["published"], comparable=False)
-    assert not data.loss_published and not data.error_published and "other data" in data.remark
+    assert not data.loss_published and not data.error_published and "not trained on" in data.remark
     assert len(curves.draw(data).axes[1].lines) == 2
 
 

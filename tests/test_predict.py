@@ -66,7 +66,7 @@ def _forward(run: Path, table: np.ndarray) -> np.ndarray:
     learned = np.genfromtxt(run.parent / "iris.csv", delimiter=",", skip_header=1)[:, :4]
     x = (table - learned.mean(axis=0)) / learned.std(axis=0)
     weights = load_file(run / "weights.safetensors")
-    for layer, connection in (("hidden", "input-hidden"), ("output", "hidden-output")):
+    for layer, connection in (("hidden", "input_hidden"), ("output", "hidden_output")):
         a = x @ weights[f"{connection}.weight"] + weights[f"{layer}.bias"].reshape(-1)
         x = np.tanh(2 / 3) ** -1 * np.tanh(2 / 3 * a)
     return x
@@ -224,7 +224,7 @@ def test_own_pictures_are_taken_as_the_folder_was(tmp_path: Path, monkeypatch: p
     gray = np.asarray(Image.open(tmp_path / "pets" / "Dog" / "2.png"), float)
     x = (gray - np.mean(learned)) / np.std(learned)
     weights = load_file(tmp_path / "runs" / "pets" / "weights.safetensors")
-    a = x.ravel() @ weights["input-output.weight"] + weights["output.bias"].ravel()
+    a = x.ravel() @ weights["input_output.weight"] + weights["output.bias"].ravel()
     expected = np.tanh(2 / 3) ** -1 * np.tanh(2 / 3 * a)
     code, out, err = snsim("predict", tmp_path / "runs" / "pets", tmp_path / "pets" / "Dog" / "2.png", "--json")
     assert code == 0, out + err
