@@ -360,7 +360,9 @@ def _settings(
             "rank": found.rank,
             "train": len(data.train),
             "test": 0 if data.test is None else len(data.test),
-            "folders": [str(folder) for folder in searched_folders(options)],
+            "folders": []
+            if training.data.inputs is not None  # in the text: no folder was searched
+            else [str(folder) for folder in searched_folders(options)],
             **({} if found.examples.record is None else {"record": found.examples.record.to_json()}),
         },
         **({} if training.keep is None else {"keep": {"figure": training.keep, "stop_after": training.stop_after}}),
