@@ -36,6 +36,7 @@ COMMANDS_OF_A_TEXT = {
     "compare": "compare {} --presentations 2 --offline",
     "reject": "reject {}",
     "predict": "predict {} x.png",
+    "export": "export {} --to torch -o page.py",
     "plot": "plot net {} -o net.svg",
     "report": "report {}",
     "convert": "convert {} -o out.sn",
