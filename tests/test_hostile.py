@@ -36,7 +36,7 @@ COMMANDS_OF_A_TEXT = {
     "compare": "compare {} --presentations 2 --offline",
     "reject": "reject {}",
     "predict": "predict {} x.png",
-    "export": "export {} --to torch -o page.py",
+    "export": "export {} --to torch -o page.py --seconds 1",
     "plot": "plot net {} -o net.svg",
     "report": "report {}",
     "convert": "convert {} -o out.sn",

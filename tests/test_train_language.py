@@ -181,8 +181,8 @@ def _outputs(folder: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
 
     w = {name: value.double() for name, value in load_file(folder / "weights.safetensors").items()}
     x = torch.tensor([[0.5, -1], [1, 0.25], [-0.75, 0.5]], dtype=torch.float64)
-    hidden = torch.tanh(x @ w["input-h.weight"] + w["h.bias"])
-    return w, x.numpy(), torch.tanh(hidden @ w["h-output.weight"] + w["output.bias"]).numpy()
+    hidden = torch.tanh(x @ w["input_h.weight"] + w["h.bias"])
+    return w, x.numpy(), torch.tanh(hidden @ w["h_output.weight"] + w["output.bias"]).numpy()
 
 
 # ---- Freezing ----------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_a_rate_of_0_freezes_weights_and_states_of_every_rule(rule: str) -> None
     for results in by_engine.values():
         before, frozen, after = (results[k].snapshot for k in (1, 3, 5))
         for name in before.parameters:
-            moves = name == "h-output.weight"
+            moves = name == "h_output.weight"
             assert (frozen.parameters[name] != before.parameters[name]).any() == moves
             assert (after.parameters[name] != before.parameters[name]).all()
             for key, value in frozen.state.items():
@@ -226,10 +226,10 @@ def test_frozen_momentum_is_that_of_pytorch() -> None:
     for number in range(4):
         for k in range(3):
             optimizer.zero_grad(set_to_none=True)
-            hidden = torch.tanh(x[k] @ w["input-h.weight"] + w["h.bias"])
-            (0.5 * (torch.tanh(hidden @ w["h-output.weight"] + w["output.bias"]) - d[k]) ** 2).sum().backward()
+            hidden = torch.tanh(x[k] @ w["input_h.weight"] + w["h.bias"])
+            (0.5 * (torch.tanh(hidden @ w["h_output.weight"] + w["output.bias"]) - d[k]) ** 2).sum().backward()
             if number in (1, 2):
-                w["input-h.weight"].grad = w["h.bias"].grad = None
+                w["input_h.weight"].grad = w["h.bias"].grad = None
             optimizer.step()
     for engine in ENGINES:
         for name, value in passes(chosen, engine)[-1].snapshot.parameters.items():
@@ -246,8 +246,8 @@ def test_a_file_gives_the_weights_of_some_places(tmp_path: Path, monkeypatch: py
     np.savez("h.npz", **stated)  # type: ignore[arg-type]
     clauses = "(epsilon 0) (passes 1) (forget 2 output)"
     drawn = initial_weights(training(clauses), 5)
-    wanted = {**drawn, "input-h.weight": stated["hw"], "h.bias": stated["h.bias"]}
-    only_weights = {**drawn, "input-h.weight": stated["hw"]}
+    wanted = {**drawn, "input_h.weight": stated["hw"], "h.bias": stated["h.bias"]}
+    only_weights = {**drawn, "input_h.weight": stated["hw"]}
     for places, expected in (
         ("h", wanted),
         ("(connect input h)", only_weights),
@@ -270,7 +270,7 @@ def test_a_file_gives_the_weights_of_some_places(tmp_path: Path, monkeypatch: py
 
 
 PART_FAULTS = [
-    ('(initial "h.npz" output)', "h.npz is 2, h-output.weight is 3 x 2"),
+    ('(initial "h.npz" output)', "h.npz is 2, h_output.weight is 3 x 2"),
     ('(initial "h.npz" h output)', "h.npz has no array for output.bias, 2"),
     ('(initial "h.npz" hidden)', 'net n has no layer "hidden"'),
     ('(initial "h.npz" h h)', "the initial weights of h are stated twice"),
@@ -303,7 +303,7 @@ def test_initial_places_are_inherited() -> None:
 
 # ---- Weight decay by place ---------------------------------------------------------------------------------------
 
-DECAYED = {"input-h.weight": 0.3, "h.bias": 0.3, "h-output.weight": 0.1, "output.bias": 0.0}
+DECAYED = {"input_h.weight": 0.3, "h.bias": 0.3, "h_output.weight": 0.1, "output.bias": 0.0}
 PLACES = "(decay 0.1) (decay 0 biases) (decay 0.3 h)"
 
 
@@ -318,8 +318,8 @@ def test_decay_by_place_is_that_of_pytorch() -> None:
     )
     for _ in range(4):
         optimizer.zero_grad()
-        hidden = torch.tanh(x @ w["input-h.weight"] + w["h.bias"])
-        (0.5 * (torch.tanh(hidden @ w["h-output.weight"] + w["output.bias"]) - d) ** 2).sum().div(3).backward()
+        hidden = torch.tanh(x @ w["input_h.weight"] + w["h.bias"])
+        (0.5 * (torch.tanh(hidden @ w["h_output.weight"] + w["output.bias"]) - d) ** 2).sum().div(3).backward()
         optimizer.step()
     for engine in ENGINES:
         for name, value in passes(chosen, engine)[-1].snapshot.parameters.items():

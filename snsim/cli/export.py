@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snsim.cli.errors import WrongUseError
-from snsim.cli.options import memory_option, presets
+from snsim.cli.options import memory_option, presets, seconds_option
 from snsim.colour import echo
 from snsim.errors import fail
 from snsim.escaping import for_line
@@ -31,6 +31,7 @@ _SUFFIXES = {"torch": ".py", "onnx": ".onnx", "pt2": ".pt2", "object": ""}
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder searched first for data.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Value for a (defvar NAME ...).")
 @click.option("--offline", is_flag=True, help="Never download data.")
+@seconds_option("60")
 @memory_option
 def export(source: str, form: str, output: Path | None, target: str | None, **options: Any) -> None:
     """Write the net of a run, or of a file with its initial weights, in a form that needs no snsim.
@@ -101,7 +102,9 @@ def _subject(source: str, options: dict[str, Any]) -> Subject:
             )
         say(f"{source} is the run {path}")
     if not is_folder(path):
-        return subject_of_program(read_reported(str(path), values, sys.stderr), options["training"], chosen, say)
+        return subject_of_program(
+            read_reported(str(path), values, sys.stderr, options["seconds"]), options["training"], chosen, say
+        )
     given = [name for name in ("training", "dtype", "settings") if options[name]]
     if options["data"]:
         given.append("data")
