@@ -57,7 +57,7 @@ def convert(
     data_dir: Path | None,
     settings: Sequence[str],
 ) -> None:
-    """Turn FILE, an SN-2.8 program or a file of the editor NetTool, into declarations.
+    r"""Turn FILE, an SN-2.8 program or a file of the editor NetTool, into declarations.
 
     The output has (net ...) with an (expect ...) that holds, and (train ...) where the program trains in a way that can
     be declared. The program is run, but its training is only recorded. Parts that cannot be converted are reported, and

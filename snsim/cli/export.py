@@ -34,7 +34,7 @@ _SUFFIXES = {"torch": ".py", "onnx": ".onnx", "pt2": ".pt2", "object": ""}
 @seconds_option("60")
 @memory_option
 def export(source: str, form: str, output: Path | None, target: str | None, **options: Any) -> None:
-    """Write the net of a run, or of a file with its initial weights, in a form that needs no snsim.
+    r"""Write the net of a run, or of a file with its initial weights, in a form that needs no snsim.
 
     \b
     torch   one page of plain PyTorch: net, cost, update rule, and a main() that trains it on the same

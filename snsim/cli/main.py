@@ -142,7 +142,7 @@ class OrderedGroup(click.Group):
 @click.version_option(__version__, message="snsim %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> int | None:
-    """Check, show and train neural networks described in SN's Lisp. Without a command, snsim starts a prompt.
+    r"""Check, show and train neural networks described in SN's Lisp. Without a command, snsim starts a prompt.
 
     \b
     snsim run lecun89                train a net of the gallery; `snsim list net` shows them all

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snsim.cli.errors import WrongUseError
-from snsim.cli.named_run import run_folder_named
 from snsim.cli.options import Percent, Whole, of_opened_run, presets
 from snsim.cli.reading import named_path
 from snsim.colour import echo
@@ -62,7 +61,7 @@ class PictureGroup(click.Group):
 
 @click.group(cls=PictureGroup, subcommand_metavar="[PICTURE] RUN|FILE|NAME")
 def plot() -> None:
-    """Draw a picture into a file (PNG, SVG or PDF), a window or the terminal.
+    r"""Draw a picture into a file (PNG, SVG or PDF), a window or the terminal.
 
     \b
     snsim plot RUN                      the curves of loss and error
@@ -262,7 +261,7 @@ def maps(
         raise WrongUseError("--ink and --as-is apply to --picture", "name a picture: --picture FILE")
     if picture is not None and (pattern is not None or split is not None):
         raise WrongUseError("--picture excludes --pattern and --of", "leave one of them out")
-    opened = OpenedRun.open(run_folder_named(run), options, sayer(False, False))
+    opened = OpenedRun.open(Path(named_path(run, "run")), options, sayer(False, False))
     if picture is None:
         return "maps", maps_of(opened.outputs(split), pattern or 0), opened.name
     from snsim.runs.predictor import Predictor

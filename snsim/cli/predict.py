@@ -6,13 +6,14 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from snsim.cli.errors import WrongUseError
-from snsim.cli.named_run import run_folder_named
 from snsim.cli.options import Whole, memory_option
+from snsim.cli.reading import named_path
 from snsim.colour import echo
 from snsim.errors import Fault, SnError, fail
 from snsim.escaping import for_json, for_line
@@ -64,7 +65,7 @@ def predict(
     from snsim.runs.options import Options
     from snsim.runs.predictor import Predictor
 
-    predictor = Predictor.of_run(OpenedRun.open(run_folder_named(run), Options(memory=memory)))
+    predictor = Predictor.of_run(OpenedRun.open(Path(named_path(run, "run")), Options(memory=memory)))
     read = _read(predictor, files, ink, as_is)
     outputs = [predictor.outputs(patterns.inputs) for patterns in read]
     if as_json:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @seconds_option("60")
 @memory_option
 def show(file: str, stage: str | None, settings: Sequence[str], seconds: float | None, memory: int | None) -> None:
-    """Show the nets of FILE: layers, connections, tables, memory of a run, and every clause with its origin.
+    r"""Show the nets of FILE: layers, connections, tables, memory of a run, and every clause with its origin.
 
     \b
     --stage forms   the text as it was read
