@@ -92,6 +92,7 @@ LAW: dict[str, set[str]] = {
         "escaping",
         "operating_system",
         "errors",
+        "gallery",
         "registry",
         "input_files",
         "array_files",

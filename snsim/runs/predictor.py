@@ -20,12 +20,16 @@ from snsim.data.reader_shelf import MOST_BYTES, check_finite, first_bytes
 from snsim.data.readers.csv_table import read_known_columns
 from snsim.data.record import BYTES_TO_GRAY, DataRecord
 from snsim.engines.protocol import Engine
-from snsim.errors import SnError, fail
+from snsim.errors import SnError, fail, for_line
+from snsim.gallery import Named, names_with_weights
 from snsim.input_files import foreign_format, is_folder, open_file, shown
+from snsim.program import read_program
 from snsim.registry import listed
 from snsim.runs.opened_run import OpenedRun
+from snsim.runs.options import Options, overridden
 from snsim.training.choose_engine import build_engine
 from snsim.training.forward_all import compute_outputs
+from snsim.training.initial_files import load_initial
 from snsim.training.memory_need import PatternCounts, check_memory
 from snsim.training.prepare import prepare_inputs
 from snsim.training.schedule import stage_of_pass
@@ -65,6 +69,10 @@ class Predictor:
         What was recorded of a user's own data.
     memory : int or None
         Bytes that may be needed; None: those of this machine.
+    name : str
+        The run or the net of the gallery.
+    pass_number : int
+        The pass after which the weights were taken.
     """
 
     training: Training
@@ -73,18 +81,68 @@ class Predictor:
     data_name: str
     record: DataRecord | None = None
     memory: int | None = None
+    name: str = ""
+    pass_number: int = 0
+
+    @classmethod
+    def of_named(cls, named: Named, options: Options = Options()) -> Predictor:
+        """Return the predictor of a run, or of a net of the gallery with the weights that come with it.
+
+        SnError for a damaged run, and for a net that comes without weights.
+        """
+        if named.kind != "net":
+            return cls.of_run(OpenedRun.open(named.path, options))
+        shipped = named.weights
+        if shipped is None:
+            raise fail(
+                f"the net {for_line(named.word)} of the gallery comes without trained weights",
+                hint=f"train it: snsim run {for_line(named.word)}; or take one with weights: "
+                + ", ".join(names_with_weights()),
+            )
+        if options.best:
+            raise fail(
+                f"the net {for_line(named.word)} of the gallery keeps no best pass, only its last weights",
+                hint="leave --best out",
+            )
+        program = read_program(named.path, port=io.StringIO())
+        training = overridden(program.trainings.get(shipped.training), Options(data=(shipped.data,)))
+        weights = load_initial(shipped.path, training.net)
+        return cls(
+            training,
+            weights,
+            shipped.dtype,
+            shipped.data,
+            None,
+            options.memory,
+            named.word,
+            shipped.passes,
+        )
 
     @classmethod
     def of_run(cls, run: OpenedRun) -> Predictor:
-        """Return the predictor of a run with the weights after its last pass. SnError for a damaged run."""
-        record: DataRecord | None = getattr(run, "data_record", None)
+        """Return the predictor of a run with the weights that it was opened with. SnError for a damaged run."""
+        record = run.data_record
         if record is None and run.training.data.own_data is not None:
             raise fail(
                 f"the run {run.folder} did not record how its data were prepared",
                 hint="train it again: `snsim predict` needs the scaling and the names of the classes",
             )
         settings = run.settings
-        return cls(run.training, run.weights, settings["dtype"], settings["data"]["name"], record, run.options.memory)
+        return cls(
+            run.training,
+            run.weights,
+            settings["dtype"],
+            settings["data"]["name"],
+            record,
+            run.options.memory,
+            run.name,
+            run.pass_number,
+        )
+
+    @property
+    def title(self) -> str:
+        """The name and the number of the pass, for the head of a picture."""
+        return f"{for_line(self.name)}, pass {self.pass_number}"
 
     @cached_property
     def engine(self) -> Engine:
