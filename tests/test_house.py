@@ -94,6 +94,7 @@ LAW: dict[str, set[str]] = {
         "errors",
         "gallery",
         "registry",
+        "text_table",
         "input_files",
         "array_files",
         "language",

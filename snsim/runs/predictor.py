@@ -181,6 +181,13 @@ class Predictor:
         return () if self.data_set is None else self.data_set.class_names
 
     @property
+    def classes(self) -> int | None:
+        """The number of classes of the data of the training; None if it is not known, or if they have targets."""
+        if self.record is not None:
+            return len(self.record.class_names) or None
+        return None if self.data_set is None else self.data_set.classes
+
+    @property
     def have_classes(self) -> bool:
         """Whether the largest output tells a class."""
         if self.training.net.layers[-1].units < 2:
@@ -240,6 +247,11 @@ class Predictor:
         self, path: Path, ink: Ink | None = None, as_is: bool = False
     ) -> tuple[np.ndarray, PictureReport]:
         """Return a picture as the net takes it, (input units,), and a report. SnError if the net takes no pictures."""
+        cells, report = self.picture(path, ink, as_is)
+        return self._as_inputs(cells[None], shown(path.name))[0], report
+
+    def picture(self, path: Path, ink: Ink | None = None, as_is: bool = False) -> tuple[np.ndarray, PictureReport]:
+        """Return a picture as the data of the run have it, (*shape), and a report. SnError as `prepare_picture`."""
         shape, name = self.shape, shown(path.name)
         if len(shape) < 2 or (len(shape) == 3 and shape[0] > 1):
             takes = f"{shape[0]:,} numbers" if len(shape) == 1 else f"{shape[0]} maps of {shape[1]}x{shape[2]}"
@@ -258,7 +270,7 @@ class Predictor:
                     hint="leave --ink out; give a picture with paper and ink as those that were learned",
                 )
             cells, report = prepare_whole_picture(path, (shape[-2], shape[-1]), self.record.scaling, as_is)
-        return self._as_inputs(cells.reshape(1, *shape), name)[0], report
+        return cells.reshape(shape), report
 
     def scaled(self, inputs: np.ndarray) -> np.ndarray:
         """Return inputs (patterns, *shape) with the scaling of the run; bytes as the data set has them."""
