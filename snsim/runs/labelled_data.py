@@ -189,9 +189,7 @@ def _coded(predictor: Predictor, names: Sequence[str], labels: np.ndarray, where
     if others:
         patterns = int(present[others].sum())
         are_places = all(name.isdigit() and int(name) < len(known) for name in names)
-        hint = (
-            f"leave {'this pattern' if patterns == 1 else f'these {patterns:,} patterns'} out, or spell the class as "
-        )
+        them = "this pattern" if patterns == 1 else f"these {patterns:,} patterns"
         raise fail(
             f"{shown(where)} has {'a class' if len(others) == 1 else f'{len(others)} classes'} that "
             f"{predictor.name} was not trained on: {quoted([names[number] for number in others])}; "
