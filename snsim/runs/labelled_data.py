@@ -13,6 +13,7 @@ import numpy as np
 from snsim.data.catalog import digest, find, origin_of
 from snsim.data.examples import Examples, Split
 from snsim.data.fetch import Search
+from snsim.data.patterns import one_of_n
 from snsim.data.pictures import resized
 from snsim.data.reader_options import ReaderOptions, fold_name, quoted
 from snsim.data.reader_shelf import RawData, ReadRequest
@@ -156,10 +157,24 @@ def _prepared(
             f"{predictor.name} {units} output{'' if units == 1 else 's'}",
             hint=f"give {units} target{'' if units == 1 else 's'} for each pattern",
         )
+    if labels is not None and predictor.training.data.targets is not None:
+        targets, labels = _as_in_text(predictor, labels, predictor.training.data.targets), None
     coded = Split(part.inputs, labels, targets)
     examples = Examples(name, coded, None, origin, "", predictor.classes)
     patterns = prepare_split(predictor.training, examples, predictor.dtype)
     return LabelledPatterns(name, split, patterns, known_by or digest(coded, None))
+
+
+def _as_in_text(predictor: Predictor, labels: np.ndarray, stated: np.ndarray) -> np.ndarray:
+    """Return targets for labels as the matrix in the text has them. SnError if it has more than two numbers."""
+    values = np.unique(stated)
+    if len(values) != 2:
+        raise fail(
+            f"the targets in the text of {predictor.name} have {len(values)} different numbers, so those of a class "
+            "are not known",
+            hint="give the targets themselves, one column for each output",
+        )
+    return one_of_n(labels, predictor.training.net.layers[-1].units, *map(float, values))
 
 
 def _known(predictor: Predictor) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from snsim.array_files import open_arrays, read_npy
 from snsim.data.catalog import DATA_SETS, DataSet
 from snsim.data.own_picture import FULL_BOX, Ink, PictureReport, prepare_picture, prepare_whole_picture
 from snsim.data.pictures import SUFFIXES
-from snsim.data.reader_options import fold_name
+from snsim.data.reader_options import EXAMPLES, fold_name
 from snsim.data.reader_shelf import MOST_BYTES, check_finite, first_bytes
 from snsim.data.readers.csv_table import read_known_columns
 from snsim.data.record import BYTES_TO_GRAY, DataRecord
@@ -122,7 +122,7 @@ class Predictor:
     def of_run(cls, run: OpenedRun) -> Predictor:
         """Return the predictor of a run with the weights that it was opened with. SnError for a damaged run."""
         record = run.data_record
-        if record is None and run.training.data.own_data is not None:
+        if record is None and (run.training.data.own_data is not None or run.training.data.options.are_stated):
             raise fail(
                 f"the run {run.folder} did not record how its data were prepared",
                 hint="train it again: `snsim predict` needs the scaling and the names of the classes",
@@ -192,7 +192,7 @@ class Predictor:
         """Whether the largest output tells a class."""
         if self.training.net.layers[-1].units < 2:
             return False
-        if self.record is not None:
+        if self.record is not None and (self.record.class_names or self.record.reader != EXAMPLES):
             return bool(self.record.class_names)
         if self.data_set is not None:
             return self.data_set.classes is not None

@@ -324,7 +324,8 @@ class _Table:
             raise self.fault(
                 f"the column{'s' if len(missing) > 1 else ''} {quoted(missing)} {what} "
                 f"{'are' if len(missing) > 1 else 'is'} missing; it has {quoted(names)}",
-                f"name the columns as the run does: {','.join(wanted[:12])}",
+                f"name the columns as the run does: {','.join(wanted[:12])}"
+                + ("; for rows without answers use snsim predict" if "answers" in what else ""),
             )
         return tuple(places)
 
