@@ -277,6 +277,35 @@ def test_scaled_pictures_are_those_of_pytorch(sizes: tuple[int, int, int, int]) 
 # Names, classes -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("held", ["(test 0.2)", "(folds 4)"])
+def test_matrices_in_the_text_take_the_options_of_a_file(held: str, tmp_path: Path) -> None:
+    """The same numbers in a file and in the text: the same patterns held out, and the same training."""
+    rng = np.random.default_rng(7)
+    labels = np.repeat([0, 1, 2], (20, 13, 9))
+    inputs = np.round(rng.normal(labels[:, None], 1, (42, 3)) * [1, 50, 0.1], 3)
+    np.savez(tmp_path / "a.npz", x=inputs, y=labels, class_names=np.array(["p", "q", "R"]))
+    targets = np.where(labels[:, None] == np.arange(3), 1, -1)
+
+    def matrix(rows: np.ndarray) -> str:
+        return "[" + "".join(f"[{' '.join(map(str, row))}]" for row in rows.tolist()) + "]"
+
+    fold = ["--fold", "3"] if "folds" in held else []
+    options = f"{held} (standardize) (split-seed 5)"
+    of_file = trained(described(tmp_path, f'(npz "a.npz" {options})', 3, 3), *fold)
+    (tmp_path / "text").mkdir()
+    form = f'(examples {matrix(inputs)} {matrix(targets)} {options} (classes p q "R"))'
+    in_text = trained(described(tmp_path / "text", form, 3, 3), *fold)
+    assert {**in_text, "seconds": 0, "cpu_seconds": 0} == {**of_file, "seconds": 0, "cpu_seconds": 0}
+    np.save(tmp_path / "new.npy", inputs[:5])
+    told = [
+        snsim("predict", tmp_path / place / "runs" / "n", tmp_path / "new.npy", "--json")[1] for place in ("", "text")
+    ]
+    assert told[0] == told[1] and '"class": "p"' in told[0]
+    assert json.loads(snsim("test", tmp_path / "text" / "runs" / "n", "--json")[1])["loss"] == of_file["test"]["loss"]
+    code, out, err = snsim("run", "--resume", tmp_path / "text" / "runs" / "n", "--passes", "21", "--quiet")
+    assert code == 0 and "pass 21" in out, err
+
+
 def test_names_fold_and_texts_are_exact(tmp_path: Path) -> None:
     write_iris(tmp_path / "iris.csv")
     fine = '(csv "iris.csv" (label SPECIES) (ignore sepal-length Sepal_width) (classes Virginica setosa "versicolor"))'

@@ -12,8 +12,8 @@ import numpy as np
 from snsim.data.catalog import digest, origin_of
 from snsim.data.examples import Examples, Split
 from snsim.data.held_out import count_held_out, fold_of_each, held_out
-from snsim.data.pictures import resized
 from snsim.data.patterns import from_matrices
+from snsim.data.pictures import resized
 from snsim.data.reader_options import EXAMPLES, ReaderOptions, quoted
 from snsim.data.reader_shelf import MOST_BYTES, RawData, RawPart, ReadRequest
 from snsim.data.readers import READERS, recognise
