@@ -762,7 +762,7 @@ def test_every_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monk
     for name, text in zip(("iris.sn", "data.sn"), re.findall(r"^```lisp\n(.*?)^```", PAGE, re.M | re.S), strict=True):
         (tmp_path / name).write_text(text)
     commands = [line for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S) for line in block.splitlines()]
-    assert len(commands) == 10
+    assert len(commands) == 12
     for command in commands:
         if "archive" in command:
             (tmp_path / "archive").mkdir()

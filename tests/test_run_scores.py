@@ -205,3 +205,17 @@ def test_options_that_do_not_fit_are_faults(folder: Path) -> None:
     assert "comes without trained weights" in snsim("test", "xor")[2]
     assert "keeps no best pass" in snsim("test", "lecun89", "--best")[2]
     assert snsim("test", run, "--data", "nix")[0] == 2
+
+
+def test_python_gives_the_answers_of_the_command(folder: Path, tmp_path: Path) -> None:
+    """`predict` takes rows as a file has them, of any type: it scales them as the run did."""
+    import snsim as package
+
+    x, _ = flowers(20, 11)
+    np.save(tmp_path / "x.npy", x)
+    net = package.load(folder / "runs" / "iris-seed3")
+    code, out, err = snsim("predict", folder / "runs" / "iris-seed3", tmp_path / "x.npy", "--json")
+    assert code == 0, err
+    answers = [json.loads(line)["class"] for line in out.splitlines()]
+    assert net.predict(x) == net.predict(torch.as_tensor(x)) == answers and len(set(answers)) == 3
+    assert net.predict(x[0]) == answers[0]

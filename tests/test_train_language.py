@@ -544,9 +544,6 @@ def test_a_prolonged_run_is_the_longer_run(
     assert "already done" in snsim("run", "--resume", "runs/n", "--passes", "7", "--quiet")[1]
     assert "has done 7 passes" in snsim("run", "--resume", "runs/n", "--passes", "6", "--quiet")[2]
     assert snsim("report", "runs/n")[0] == 0
-    page = re.sub(r"\s+", " ", (tmp_path / "runs/n/report.html").read_text())
-    rows = [f'<td>{k}</td><td class="right">{n} ({100 * n / 3:.2f} %)</td>' for k, n in enumerate(misses)]
-    assert all(row in page.replace("> <", "><") for row in rows), page
 
 
 def test_prolonging_says_what_a_linear_schedule_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
