@@ -96,7 +96,9 @@ def test_three_commands_from_data_to_answers(
     )
     assert own["misses"] <= most and own["misses"] <= all_of_it["misses"]
     for form in ("torch", "pt2", *(["onnx"] if find_spec("onnxruntime") else []), "object"):
-        written = command("export", name, "--to", form, *(["-o", f"{name}-object"] if form == "object" else []))
+        written = command(
+            "export", f"runs/{name}", "--to", form, *(["-o", f"{name}-object"] if form == "object" else [])
+        )
         assert "largest difference" in written
     loaded = f"import snsim, json; net = snsim.load('{name}'); "
     if item.endswith(".npy"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from snsim.data.examples import Examples
-from snsim.data.own_data import read_path
+from snsim.data.own_data import has_many_classes, read_path
 from snsim.data.reader_options import NamePattern, ReaderOptions
 from snsim.data.readers import recognise
 from snsim.data.record import DataRecord
@@ -55,6 +55,12 @@ def starter_for(
         options = ReaderOptions(size=_SCALED)
         examples = read_path(path, options, "images")
     assert examples.record is not None  # of every own file
+    if label is None and not targets and has_many_classes(examples):
+        column = examples.record.targets[0]
+        classes = len(examples.record.class_names)
+        starter = starter_for(name, path, None, (column,), ignored)
+        note = f"the column {column} has {classes:,} values: a number to predict; for classes write --label COLUMN"
+        return replace(starter, notes=(note, *starter.notes))
     text = "\n\n".join(
         [
             _HEAD.format(name=name, data=for_line(shorten(path.name, 60))),

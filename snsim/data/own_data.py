@@ -329,6 +329,11 @@ def _scaled(raw: RawData, request: ReadRequest) -> tuple[Split, Split | None, In
     return split(raw.train), None if raw.test is None else split(raw.test), scaling
 
 
+def has_many_classes(examples: Examples) -> bool:
+    """Tell whether the label column of a table is more likely the target of a regression."""
+    return examples.record is not None and bool(_many_classes(examples.train, examples.record))
+
+
 def _many_classes(train: Split, record: DataRecord) -> tuple[str, ...]:
     """Return a note for a label column of whole numbers that is more likely the target of a regression."""
     count = len(record.class_names)
