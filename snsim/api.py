@@ -177,7 +177,7 @@ def load_data(name: str | Path, *, data_dir: str | Path | None = None, online: b
 
 
 class TrainingRun(Iterator[PassResult]):
-    """A training that goes on while it is iterated: each item is a finished pass, a `PassResult`.
+    """A training that runs while you iterate over it: each item is a finished pass, a `PassResult`.
 
     A pass has `number` (from 1), and `train` and `test` with `loss`, `error` (percent) and `misses`; `test` is None
     without test patterns. `snapshot.parameters` are the weights after it, to be read before the next one.

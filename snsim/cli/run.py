@@ -57,7 +57,7 @@ NEW_RUN_ONLY = (
 @click.option(
     "--kernel",
     type=click.Choice(["sn28", "sn28ite", "sn28new", "sn28itenew"]),
-    help="SN-2.8 kernel for a program that chooses none. [default: the first that has its functions]",
+    help="SN-2.8 kernel, if the program chooses none. [default: the first that has the functions it calls]",
 )
 @click.option(
     "--fast",
@@ -98,7 +98,7 @@ def run(file: str | None, **options: Any) -> int:
     resumed, as_json, quiet = options["resume"], bool(options["as_json"]), bool(options["quiet"])
     if file is None and resumed is None:
         raise WrongUseError(
-            "neither a FILE nor a run to resume is given",
+            "snsim run needs a FILE, or a run to resume",
             "write snsim run FILE, or snsim run --resume RUN",
         )
     if file is not None and resumed is not None:
@@ -154,11 +154,14 @@ def next_commands(finished: Sequence[RunFinished], file: str | None, context: cl
 
 
 def _place_of_data(names: Sequence[str]) -> Path | None:
-    """Return where the data of a resumed run are now, by --data. WrongUseError for several places, or a data set."""
+    """Return the place to which the data of a resumed run were moved (--data), or None.
+
+    WrongUseError unless it is one path.
+    """
     if len(names) > 1 or any(not is_path(name) for name in names):
         raise WrongUseError(
             f"--resume reads its data set from the run folder: --data {names[0]} is not allowed",
-            "with --resume, --data names one file or folder: where the data of the run are now",
+            "with --resume, --data takes one file or folder: the place to which the data of the run were moved",
         )
     return Path(os.path.abspath(names[0])) if names else None
 
@@ -176,7 +179,7 @@ def run_file(
 
     Return the exit code; runs that end are added to `finished`.
 
-    A program that acts by itself has done so already, and may declare no training.
+    A program of SN-2.8 has already trained while it was read, and may declare no training.
     """
     from snsim.runs.run import run as run_training
 
@@ -259,15 +262,18 @@ def options_from(stated: Mapping[str, Any], presets: Mapping[str, float | str]) 
 
 
 def _data_of(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
-    """Return the names of --data, or one absolute path. WrongUseError for neither, and for a path among names."""
+    """Return the names of --data, or one absolute path.
+
+    WrongUseError for an unknown data set, and for a path beside other names.
+    """
     paths = [name for name in names if name not in sets and is_path(name)]
     if not paths:
         _check_known(sets, names, "--data")
         return tuple(names)
     if len(names) > 1:
         raise WrongUseError(
-            f"--data {paths[0]} is a file or folder, and {len(names)} are named",
-            f"leave the others out: --data {for_shell(paths[:1])}",
+            f"--data {paths[0]} is a file or folder, and it must be the only --data: {len(names)} are given",
+            f"keep one: --data {for_shell(paths[:1])}",
         )
     return (os.path.abspath(paths[0]),)
 

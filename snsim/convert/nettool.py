@@ -164,7 +164,7 @@ def _connection(
         )
         if layer is None:
             raise fail(
-                f"a connection of NetTool leads {slot} {interpreter.describe(end)}, which is not a layer",
+                f"a connection of NetTool goes {slot} {interpreter.describe(end)}, which is not a layer",
                 interpreter.place(),
                 hint="make the layer first, with (new c-layer ...)",
             )

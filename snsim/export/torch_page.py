@@ -807,5 +807,5 @@ def _numbers_text(numbers: np.ndarray) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text that cannot end a docstring."""
+    """Return a text, changed so that it cannot end a docstring."""
     return re.sub(r"[^\w .,:;()+*/=<>'-]", "_", text)

@@ -33,8 +33,8 @@ def _unknown(path: Path, start: bytes) -> SnError:
     known = foreign_format(start)
     if known.startswith("a picture"):
         return fail(
-            f"{shown(path)} is {known}, a single one",
-            hint="name the folder that holds a folder of pictures for each class",
+            f"{shown(path)} is {known}; a data set is a folder of pictures",
+            hint="name a folder that has a subfolder of pictures for each class",
         )
     if path.is_dir():
         return fail(

@@ -221,7 +221,7 @@ def batch_cg1_iteration(interpreter: Interpreter, first: Form, last: Form) -> Fo
 def learn_by_conjugate_gradient(
     interpreter: Interpreter, n: Form, newest: Form = ABSENT, before: Form = ABSENT, direction: Form = ABSENT
 ) -> Form:
-    """(learn-batch-cg n [g1 g2 p]): n sweeps of conjugate gradient; apply it to its result to go on; sets rates to 1"""
+    """(learn-batch-cg n [g1 g2 p]): n sweeps of conjugate gradient; pass its result to continue; sets rates to 1"""
     return learn_batch_cg(interpreter, n, _repetitions("learn-batch-cg", n), newest, before, direction)
 
 
