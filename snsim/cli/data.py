@@ -81,12 +81,12 @@ def describe(name: str, data_dir: Path | None, offline: bool) -> str:
 
 def examples_of_name(name: str, data_dir: Path | None, offline: bool) -> Examples:
     """Return the examples of a data set, or of a file or folder. SnError if they cannot be read."""
-    from snsim.cli.run import is_path
+    from snsim.cli.run import is_data_path
     from snsim.data.catalog import DATA_SETS, find
     from snsim.data.fetch import Search
     from snsim.data.own_data import read_path
 
-    if name not in DATA_SETS and is_path(name):
+    if name not in DATA_SETS and is_data_path(name):
         examples = read_path(Path(name))
         for note in examples.notes:
             _say(note)

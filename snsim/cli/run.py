@@ -19,6 +19,7 @@ from snsim.cli.reading import named_path
 from snsim.colour import DIM, echo, is_terminal, paint
 from snsim.errors import SnError, fail
 from snsim.escaping import for_line, for_shell
+from snsim.gallery import is_path
 from snsim.input_files import exists
 from snsim.registry import Shelf, suggest
 
@@ -93,7 +94,6 @@ def run(file: str | None, **options: Any) -> int:
     name.
     """
     from snsim.cli.run_sn28 import read_and_run
-    from snsim.console.choose_view import choose_view
 
     resumed, as_json, quiet = options["resume"], bool(options["as_json"]), bool(options["quiet"])
     if file is None and resumed is None:
@@ -148,7 +148,7 @@ def next_commands(finished: Sequence[RunFinished], file: str | None, context: cl
     if file is not None:
         repeated = stated_options(context, leave_out=("seeds", "resume", "tensorboard"))
         unused = max(event.seed for event in finished) + 1
-        source = Path(file) if is_path(file) else file
+        source = Path(file) if is_data_path(file) else file
         commands += [f"snsim show {for_shell([source])}", f"snsim run {for_shell([source, *repeated])} --seed {unused}"]
     return commands
 
@@ -158,7 +158,7 @@ def _place_of_data(names: Sequence[str]) -> Path | None:
 
     WrongUseError unless it is one path.
     """
-    if len(names) > 1 or any(not is_path(name) for name in names):
+    if len(names) > 1 or any(not is_data_path(name) for name in names):
         raise WrongUseError(
             f"--resume reads its data set from the run folder: --data {names[0]} is not allowed",
             "with --resume, --data takes one file or folder: the place to which the data of the run were moved",
@@ -266,7 +266,7 @@ def _data_of(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
 
     WrongUseError for an unknown data set, and for a path beside other names.
     """
-    paths = [name for name in names if name not in sets and is_path(name)]
+    paths = [name for name in names if name not in sets and is_data_path(name)]
     if not paths:
         _check_known(sets, names, "--data")
         return tuple(names)
@@ -278,9 +278,28 @@ def _data_of(names: Sequence[str], sets: Shelf[Any]) -> tuple[str, ...]:
     return (os.path.abspath(paths[0]),)
 
 
-def is_path(name: str) -> bool:
-    """Tell whether a word names a file or folder, not a data set: it has a slash or a suffix, or it is there."""
-    return "/" in name or os.sep in name or bool(Path(name).suffix) or exists(name)
+def is_data_path(name: str) -> bool:
+    """Tell whether the value of --data is a path, not the name of a data set: by its form, or because it exists."""
+    return name != "" and (is_path(name) or exists(name))
+
+
+def choose_view(as_json: bool, quiet: bool, events: Path | None = None) -> View:
+    """Return the view for the given options and the kind of output. `events`: the folder of --tensorboard."""
+    from snsim.console.views import JsonView, PlainView, QuietView
+
+    if events is not None:
+        from snsim.console.tensorboard_view import TensorBoardView
+
+        return TensorBoardView(choose_view(as_json, quiet), events)
+    if as_json:
+        return JsonView(quiet)
+    if quiet:
+        return QuietView()
+    if not is_terminal(sys.stdout):
+        return PlainView()
+    from snsim.console.live_table import TerminalView
+
+    return TerminalView()
 
 
 def sayer(as_json: bool, quiet: bool) -> Say:
