@@ -1,4 +1,4 @@
-"""The readers of a user's own files, one file each. Importing this fills the shelf READERS with all that stand here."""
+"""The readers of a user's own files, one file each; a new reader is a new file here. Importing this fills READERS."""
 
 from __future__ import annotations
 
