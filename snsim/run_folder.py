@@ -330,9 +330,8 @@ def record_settings(run: Run, **changed: object) -> Run:
 def record_data(run: Run, data: Mapping[str, Any]) -> Run:
     """Replace the record of the data in run.json, and return the changed run.
 
-    Other settings are read from the file again.
-
-    The caller holds the lock of the folder. SnError if run.json cannot be read or written.
+    The other settings are read from the file again. The caller holds the lock of the folder. SnError if run.json cannot
+    be read or written.
     """
     return record_settings(replace(run, settings=_read_settings(run.folder)), data=dict(data))
 
@@ -502,7 +501,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         )
     if os.path.lexists(folder / PROGRAM):
         raise fail(
-            f"{shown_path(folder)} is the folder of a program that trains by itself, which cannot be resumed",
+            f"{shown_path(folder)} is the folder of an SN-2.8 program, which cannot be resumed",
             hint=f"run the program again: snsim run {for_shell([_kept_text(folder)])}",
         )
     if not os.path.lexists(place):

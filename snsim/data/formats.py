@@ -367,9 +367,9 @@ def read_numbers(content: bytes, name: str, most: int | None = None) -> np.ndarr
 
 
 def _read_into(file: BinaryIO, numbers: np.ndarray, name: str, line: int = 0) -> np.ndarray:
-    """Fill an array with the numbers of a text, from where the file stands on. Return the part that was filled.
+    """Fill an array with numbers from the current position of a text file. Return the part that was filled.
 
-    `line`: how many lines are before. Text after the last number needed is not read.
+    `line`: the number of lines before this position. Text after the last number needed is not read.
     """
     done = 0
     for piece in _pieces(file):
@@ -401,7 +401,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 def _read_words(text: bytes, name: str, before: int, line: int, most: int = -1) -> np.ndarray:
     """Return the numbers of a piece of text, at most `most`.
 
-    `before`: how many numbers are before the piece; `line`: how many lines. Both appear in error messages.
+    `before` and `line`: how many numbers and lines come before the piece. Both appear in error messages.
     """
     if not text.strip():
         return np.empty(0)

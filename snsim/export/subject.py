@@ -154,7 +154,7 @@ def subject_of_program(
     trainings = {training.name: training for training in program.own_trainings}
     if name is None and len(trainings) > 1:
         raise fail(
-            f"{path} declares {len(trainings)} trainings, and one is exported",
+            f"{path} declares {len(trainings)} trainings, but only one can be exported",
             hint=f"choose one with --training: {', '.join(trainings)}",
         )
     if name is not None and name not in trainings:

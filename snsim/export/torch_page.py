@@ -486,7 +486,7 @@ def _training_text(
 
 
 def _rule_text(stage: Stage, writer: _NetWriter) -> list[str]:
-    """Return the class of the update rule, its constant options put in."""
+    """Return the class of the update rule, with its constant options as numbers."""
     rule = stage.rule
     constants = {n: number(v.numbers[0]) for n, v in stage.options.items() if v.kind == "constant"}
     groups = [[(target, substitute(e, constants)) for target, e in group] for group in rule.assignments]

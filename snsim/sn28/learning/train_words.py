@@ -274,7 +274,7 @@ def _add_runs(suffix: str, modes: tuple[str, ...], unit: str, method: str) -> No
     def trun(interpreter: Interpreter, n: Form, times: Form) -> Form:
         return _run(interpreter, f"trun{suffix}", f"learn{suffix}", n, times, tests=True)
 
-    run.__doc__ = f"(run{suffix} n k): calls perf, then k times: n {unit} of {method} and perf"
+    run.__doc__ = f"(run{suffix} n k): calls perf, then k times learns n {unit} by {method} and calls perf"
     trun.__doc__ = f"(trun{suffix} n k): like run{suffix}, and also measures the test patterns"
     net_word(f"run{suffix}", *modes)(run)
     net_word(f"trun{suffix}", *modes)(trun)
