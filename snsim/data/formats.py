@@ -295,7 +295,7 @@ def read_rows(file: BinaryIO, name: str, most: int) -> np.ndarray:
             continue
         if not width:
             width, at_line = int(counts[full[0]]), line + int(full[0]) + 1
-            _read_words(text.split(b"\n")[full[0]], name, 0, at_line - 1)  # a line of headings is told as such
+            _read_words(text.split(b"\n")[full[0]], name, 0, at_line - 1)  # reports a line of headings as such
         wrong = full[counts[full] != width]
         if len(wrong):
             raise fail(

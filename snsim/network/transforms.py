@@ -60,7 +60,7 @@ def read_transform(node: Node, origin: str, faults: Faults) -> DraftTransform | 
 def build_transform(draft: DraftTransform, layers: Mapping[str, Layer], known: bool, faults: Faults) -> Transform:
     """Return the transform of a draft; without a structure, after a fault, if the layers or the heads do not fit.
 
-    `known` tells whether the shapes of all its layers could be read; if not, they are not checked.
+    `known` says whether the shapes of all its layers could be read; if not, they are not checked.
     """
     structure: Normalization | Attention | None = None
     joined = [layers[layer] for layer in draft.layers]

@@ -124,7 +124,7 @@ class Predictor:
 
     @property
     def have_classes(self) -> bool:
-        """Whether the largest output tells a class."""
+        """Whether the largest output stands for a class."""
         if self.training.net.layers[-1].units < 2:
             return False
         if self.record is not None:

@@ -201,7 +201,7 @@ def _start_stage(
 ) -> tuple[Engine, PruningResult | None]:
     """Return an engine for the rule of a stage, with the weights of `engine`, pruned if the stage says so.
 
-    The second result tells what was pruned. `state` is the update state after the stage `before`.
+    The second result says what was pruned. `state` is the update state after the stage `before`.
     """
     masks, net, pruned = kept_masks(training.net, state), training.net, None
     weights = _select_learning(training.net, engine.parameters())

@@ -247,7 +247,7 @@ def _build_stage(
 ) -> Stage | None:
     """Return the stage of the clauses `in_force`; None after a fault.
 
-    `stated` are the clauses stated for this stage, not for an earlier one. `pruned` tells that weights are pruned in it
+    `stated` are the clauses stated for this stage, not for an earlier one. `pruned` is true if weights are pruned in it
     or earlier.
     """
     faults, before = context.faults, len(context.faults.found)

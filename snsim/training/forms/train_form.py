@@ -187,7 +187,7 @@ def read_training(
 ) -> tuple[Training, list[Fault]]:
     """Read a form, put its training on the shelf, and return the training and warnings.
 
-    `included` tells that an included file declares it. Raise SnError with every fault of the form.
+    `included` is true if an included file declares it. Raise SnError with every fault of the form.
     """
     context = ReadContext(None, updates)
     faults = context.faults
