@@ -175,7 +175,7 @@ def test_a_net_of_the_gallery_has_the_misses_that_it_came_with(tmp_path: Path) -
     ("run", "file", "content", "message"),
     [
         ("iris-seed1", "a.csv", "1,2,3,4,tulip\n1,2,3,5,setosa\n", "a class that iris-seed1 was not trained on: tulip"),
-        ("iris-seed1", "a.csv", "1,2,3,4\n1,2,3,5\n", "it has 4 columns; the net takes 4 numbers, and 1 more after them"),
+        ("iris-seed1", "a.csv", "1,2,3,4\n1,2,3,5\n", "it has 4 columns; the net takes 4 numbers, and 1 more"),
         ("iris-seed1", "a.csv", "1,2,3,4,1\n1,2,3,5,0\n", "write the names of the classes instead of their numbers"),
         ("iris-seed1", "x.npy", np.zeros((3, 5)), "are 5 numbers; the net iris was trained on 4 numbers"),
         ("iris-seed1", "y.npy", np.zeros(3), "has targets, and iris-seed1 was trained on classes: setosa"),
