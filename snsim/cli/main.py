@@ -48,6 +48,7 @@ COMMANDS = {
         "Compare a training with hand-written PyTorch, or engines with each other.",
     ),
     "predict": ("snsim.cli.predict:predict", "Print what a trained net says of your own pictures or rows."),
+    "play": ("snsim.cli.play:play", "Edit a description in the browser while its net learns beside it."),
     "reject": ("snsim.cli.reject:reject", "Report how many patterns a run must reject for a small error on the rest."),
     "plot": ("snsim.cli.plot:plot", "Draw a run, a net, data or an nlf."),
     "report": ("snsim.cli.report:report", "Write a run as one HTML page."),
@@ -71,7 +72,7 @@ _KEEP_LINES = ("\\b\n", "\b\n")  # how a raw docstring and click mark a paragrap
 GROUPS = {
     "Describe": ("new", "check", "show", "fmt", "list", "help"),
     "Train": ("run", "reproduce", "data"),
-    "Look": ("plot", "report", "reject"),
+    "Look": ("play", "plot", "report", "reject"),
     "Use": ("predict", "test", "export", "page"),
     "Compare": ("compare",),
     "Old programs": ("convert",),

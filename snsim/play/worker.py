@@ -1,0 +1,85 @@
+"""Compile one text: read a request from standard input, write the reply to standard output, and end.
+
+A request is a JSON object with the `name` and `text` of a description, or the path of a `run`; and what the user chose:
+`training`, `data`, `seed`. The reply has
+
+- `faults`: errors and warnings, each with `severity`, `message`, `hint`, `line` and `column` where the place is in this
+  text, and `text`, the fault as a terminal shows it
+- `printed`: what the text printed
+- `title` and `page`: the page of the net; null after an error
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from snsim.errors import Fault, SnError, Source, fail, first_faults, render, shorten
+from snsim.language.limits import DEFAULT, override_limits
+from snsim.memory_limit import default_limit
+from snsim.operating_system import limit_memory
+from snsim.page.page import page_of_run, page_of_training
+from snsim.program import read_program
+from snsim.runs.opened_run import OpenedRun
+from snsim.runs.options import Options
+
+_SECONDS = 10.0  # of CPU that the Lisp of a text may use
+_MOST_PRINTED = 20_000  # characters
+
+
+def main() -> None:
+    """Answer one request. A fault of the text is part of the reply."""
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    sys.stdout = sys.stderr  # a package that prints must not print into the reply
+    memory = default_limit()
+    if memory is not None:
+        limit_memory(memory)
+    request = json.loads(sys.stdin.buffer.read())
+    replies.write(json.dumps(compile_request(request)).encode())
+    replies.flush()
+
+
+def compile_request(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reply to a request."""
+    port = io.StringIO()
+    source = Source(str(request.get("name", "")), str(request.get("text", "")), is_file=True)
+    faults: list[Fault] = []
+    title, page = "", None
+    try:
+        if request.get("run"):
+            run = OpenedRun.open(Path(request["run"]), Options(online=False))
+            title, page = run.title, page_of_run(run)
+        else:
+            program = read_program(source, port=port, limits=override_limits(DEFAULT, seconds=_SECONDS))
+            faults += program.warnings
+            title, page = _page_of(program, source, request)
+    except SnError as error:
+        faults += error.faults
+    except MemoryError:
+        faults += fail("this text needs too much memory", hint="make the net or the data smaller").faults
+    return {
+        "faults": [_as_json(fault, source) for fault in first_faults(faults)],
+        "printed": shorten(port.getvalue(), _MOST_PRINTED),
+        "title": title,
+        "page": page,
+    }
+
+
+def _as_json(fault: Fault, source: Source) -> dict[str, object]:
+    values = {**fault.as_json(), "text": render(fault)}
+    if fault.span is not None and fault.span.source is not source:
+        values = {key: value for key, value in values.items() if key not in ("line", "column")}
+    return values
+
+
+def _names(things: Iterable[Any]) -> str:
+    return ", ".join(thing.name for thing in things)
+
+
+if __name__ == "__main__":
+    main()
