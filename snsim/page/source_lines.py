@@ -8,23 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
-from pygments.token import Comment, Keyword, Name, Number, String, _TokenType
 
-from snsim.editor.lexer import SnLexer
-from snsim.errors import Source, Span
+from snsim.editor.lexer import styled
+from snsim.errors import SnError, Source, Span
 from snsim.escaping import for_html, for_line
+from snsim.language.forms import fold
+from snsim.language.reader import read_tokens
 from snsim.network.net import Net
 
-# The class in the style sheet of each kind of token; others have none.
-_CLASSES: tuple[tuple[_TokenType, str], ...] = (
-    (Comment, "c"),
-    (String, "s"),
-    (Number, "n"),
-    (Keyword, "w"),
-    (Name.Decorator, "m"),
-    (Name.Attribute, "a"),
-    (Name.Builtin, "a"),
-)
+_WORDS = {"layer", "connect", "normalize", "attend"}  # the heads of clauses that belong to a layer
 
 
 @dataclass(frozen=True)
@@ -58,21 +50,46 @@ def _layers_by_line(source: Source, net: Net) -> Mapping[int, list[str]]:
     spans: list[tuple[str, Span | None]] = [(layer.name, layer.span) for layer in net.layers]
     spans += [(connection.target, connection.span) for connection in net.connections]
     spans += [(transform.target, transform.span) for transform in net.transforms]
-    layers: dict[int, list[str]] = defaultdict(list)
+    clauses, layers = _clauses(source), defaultdict[int, list[str]](list)
     for name, span in spans:
         if span is None or (span.source is not source and span.source != source):
             continue
-        first, last = span.line - 1, source.position(max(span.start, span.end - 1))[0] - 1
+        start, end = _clause_around(clauses, span)
+        first, last = source.position(start)[0] - 1, source.position(max(start, end - 1))[0] - 1
         for line in range(first, last + 1):
             if name not in layers[line]:
                 layers[line].append(name)
     return layers
 
 
+def _clauses(source: Source) -> list[tuple[int, int]]:
+    """Return where the lists begin and end that declare layers, connections or transforms; inner ones first."""
+    found: list[tuple[int, int]] = []
+    open_lists: list[tuple[int, str]] = []  # where each begins, and its first word
+    fresh = False
+    try:
+        for token, span in read_tokens(source):
+            if token == "OPEN":
+                open_lists.append((span.start, ""))
+            elif fresh and token == "SYMBOL":
+                open_lists[-1] = (open_lists[-1][0], fold(source.text[span.start : span.end]))
+            elif token == "CLOSE" and open_lists:
+                start, word = open_lists.pop()
+                if word in _WORDS:
+                    found.append((start, span.end))
+            fresh = token == "OPEN"
+    except SnError:  # an included text may be of a kind that has no such clauses
+        pass
+    return found
+
+
+def _clause_around(clauses: Iterable[tuple[int, int]], span: Span) -> tuple[int, int]:
+    return next((clause for clause in clauses if clause[0] <= span.start < clause[1]), (span.start, span.end))
+
+
 def _lines(source: Source, layers: Mapping[int, list[str]]) -> Iterator[ColouredLine]:
     lines: list[list[str]] = [[]]
-    for _, token, piece in SnLexer().get_tokens_unprocessed(source.text):
-        style = next((name for kind, name in _CLASSES if token in kind), "")
+    for style, piece in styled(source.text):
         for number, part in enumerate(piece.split("\n")):
             if number:
                 lines.append([])

@@ -5,7 +5,7 @@ import { byId, element, setText, short, whole } from "./elements.js";
 import { isVisible, Panel, reachOf } from "./panel.js";
 import { fedBy, feeding, kernels } from "./wiring.js";
 
-const MOST_PIXELS = 3_000_000;
+const MOST_PIXELS = 3_000_000, TALLEST = 520;
 
 export class Kernels {
   constructor(view, tables, onPair) {
@@ -17,7 +17,7 @@ export class Kernels {
     this.choice.addEventListener("change", () => this.open(Number(this.choice.value)));
     for (const id of ["from-map", "to-map"]) byId(id).addEventListener("input", () => this.pick(Number(byId("from-map").value), Number(byId("to-map").value)));
     byId("kernels-card").hidden = !this.list.length;
-    if (this.list.length) this.open(Math.max(0, this.list.findIndex((one) => one.structure.kind === "windows")));
+    if (this.list.length) this.open(this.list.indexOf(mostTelling(this.list)));
   }
 
   get parameter() {
@@ -30,8 +30,10 @@ export class Kernels {
     this.form = kernels(this.connection, this.view.layers, this.tables[this.connection.name] ?? null);
     this.reach = null;
     const { sources, targets, rows, columns, gap } = this.form;
-    const room = Math.max(240, byId("kernels").clientWidth);
-    const cell = Math.max(1, Math.min(9, Math.floor((room / targets - 3) / columns)));
+    const room = Math.max(240, byId("kernels").parentElement.clientWidth - (innerWidth > 1200 ? 260 : 8));
+    const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    const byWidth = Math.floor((room / targets - 4) / columns), byHeight = Math.floor(((TALLEST * size) / sources - 4) / rows);
+    const cell = Math.max(1, Math.min(Math.round(14 * size), byWidth, Math.max(byHeight, 3)));
     const space = gap * (cell > 3 ? 4 : 2) || (cell > 3 ? 2 : 1);
     this.stepX = columns * cell + space;
     this.stepY = rows * cell + space;
@@ -120,6 +122,12 @@ export class Kernels {
     this.panel.paint(scaled, { reach: this.reach });
     if (this.painted % 15 === 1) this.describe();
   }
+}
+
+// The connection to show first: one whose table is partial, else one of windows, else the first.
+function mostTelling(list) {
+  const windows = list.filter((one) => one.structure.kind === "windows");
+  return windows.find((one) => one.structure.maps.some((row) => row.includes("-"))) ?? windows[0] ?? list[0];
 }
 
 // Numbers as ranges: 0 to 3, 8 to 11.

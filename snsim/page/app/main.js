@@ -121,6 +121,7 @@ export class Page {
       readColours();
       this.need();
     });
+    addEventListener("scroll", () => this.need(), { passive: true }); // what was out of sight is not drawn
     new ResizeObserver(() => {
       if (Math.abs(byId("layers").clientWidth - this.network.room) < 24) return;
       this.network.build();
@@ -163,7 +164,6 @@ export class Page {
     await this.session.ask("restart", { seed });
     this.touched = this.view.settings.some((one) => Number(byId(`set-${one.name}`).value) !== one.value);
     this.network.reach = {};
-    this.progress.restart();
     await this.look();
     await this.scoreNow();
     this.say(`Restarted with seed ${seed}.`);
@@ -294,9 +294,11 @@ export class Page {
     }
   }
 
+  // Score the weights as they are, which no pass of this page has made.
   async scoreNow() {
-    const set = this.mistakes.split;
-    this.mistakes.update(await this.session.ask("outputs", { set }));
+    const { train, test, outputs } = await this.session.ask("score");
+    this.progress.restart({ train, test });
+    this.mistakes.update(outputs);
   }
 
   // ---- Keeping ----------------------------------------------------------------------------------------------------
@@ -311,7 +313,7 @@ export class Page {
     if (!file) return;
     try {
       const weights = fittingWeights(fromSafetensors(await file.arrayBuffer()), this.view.parameters);
-      if (this.running) await this.pause();
+      await this.restart(this.seed);
       await this.session.ask("load", { weights });
       this.touched = true;
       await this.look();

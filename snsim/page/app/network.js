@@ -98,17 +98,21 @@ export class Network {
 
 // Maps stand in lines, units of a layer without maps in one line or more.
 function layoutOf(layer, room) {
+  const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // larger on large screens
   if (layer.maps) {
     const [maps, rows, columns] = layer.maps;
-    const most = maps === 1 ? 160 : 80; // pixels of a map's side
-    let cell = Math.max(2, Math.min(16, Math.floor(most / Math.max(rows, columns))));
+    const most = (maps === 1 ? 176 : 88) * size; // pixels of a map's side
+    const wanted = Math.min(maps, room < 480 ? 6 : 12);
+    let cell = Math.max(2, Math.min(Math.round(16 * size), Math.floor(most / Math.max(rows, columns))));
     const gap = Math.max(NARROWEST, Math.round(cell / 2));
-    const fits = (size) => Math.floor((room + gap) / (columns * size + gap));
-    while (cell > 2 && fits(cell) < Math.min(maps, 12)) cell--;
-    const across = Math.max(1, Math.min(maps, fits(cell), maps > 12 && maps % 8 === 0 ? 8 * Math.max(1, Math.floor(fits(cell) / 8)) : maps));
+    const fits = (side) => Math.floor((room + gap) / (columns * side + gap));
+    while (cell > 2 && fits(cell) < wanted) cell--;
+    const lines = Math.ceil(maps / Math.max(1, fits(cell))); // lines of about equal length
+    const across = Math.ceil(maps / lines);
     return new TileLayout(maps, rows, columns, across, cell, gap);
   }
-  const cell = layer.units > 200 ? 6 : layer.units > 60 ? 10 : layer.units > 20 ? 14 : 22, gap = cell > 8 ? 3 : 1;
+  const side = layer.units > 200 ? 6 : layer.units > 60 ? 10 : layer.units > 20 ? 14 : 22;
+  const cell = Math.round(side * size), gap = cell > 8 ? 3 : 1;
   return new TileLayout(layer.units, 1, 1, Math.max(1, Math.min(layer.units, Math.floor((room + gap) / (cell + gap)))), cell, gap);
 }
 

@@ -14,8 +14,10 @@ export class Progress {
     this.draw();
   }
 
-  restart() {
+  // `scores` are those of the weights now, before the first pass.
+  restart(scores) {
     this.passes = [];
+    this.start = scores;
     this.draw();
   }
 
@@ -25,7 +27,8 @@ export class Progress {
   }
 
   draw() {
-    const last = this.passes.at(-1);
+    const last = this.passes.at(-1) ?? this.start;
+    setText("scored", this.passes.length ? `after pass ${last.number}` : "before the first pass");
     for (const split of SPLITS) {
       const score = last?.[split];
       byId(`row-${split}`).hidden = split === "test" && !this.view.data.test;

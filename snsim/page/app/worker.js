@@ -92,8 +92,8 @@ const REQUESTS = {
   look(what) {
     return training.look(what);
   },
-  outputs({ set }) {
-    return training.outputs(set);
+  score() {
+    return training.score();
   },
   weights() {
     return training.weights();
