@@ -37,6 +37,7 @@ COMMANDS_OF_A_TEXT = {
     "reject": "reject {}",
     "predict": "predict {} x.png",
     "export": "export {} --to torch -o page.py --seconds 1",
+    "page": "page {} -o page.html --offline --seconds 1",
     "plot": "plot net {} -o net.svg",
     "report": "report {}",
     "convert": "convert {} -o out.sn",

@@ -53,6 +53,7 @@ COMMANDS = {
     "plot": ("snsim.cli.plot:plot", "Draw a run, a net, data or an nlf."),
     "report": ("snsim.cli.report:report", "Write a run as one HTML page."),
     "export": ("snsim.cli.export:export", "Write a net as plain PyTorch, ONNX, or object code."),
+    "page": ("snsim.cli.page:page", "Write a page in which a net learns and reads what you draw."),
     "convert": (
         "snsim.cli.convert:convert",
         "Turn an SN-2.8 program into declarations, or a net into SN-2.8 calls.",

@@ -145,6 +145,7 @@ def next_commands(finished: Sequence[RunFinished], file: str | None, context: cl
     group = context.find_root().command
     if isinstance(group, click.Group) and "predict" in group.list_commands(context):
         commands.append(f"snsim predict {for_shell([last])} FILE")
+    commands.append(f"snsim page {for_shell([last])} --open")
     if file is not None:
         repeated = stated_options(context, leave_out=("seeds", "resume", "tensorboard"))
         unused = max(event.seed for event in finished) + 1
