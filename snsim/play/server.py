@@ -223,7 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
             case ["train"]:
                 self._answer(lambda: playground.train(text, name))
             case ["stop"]:
-                self._answer(lambda: playground.stop() or {})
+                playground.stop()
+                self._send_json({})
             case _:
                 self.send_error(HTTPStatus.NOT_FOUND)
 

@@ -5,7 +5,7 @@ A request is a JSON object with the `name` and `text` of a description, or the p
 
 - `faults`: errors and warnings, each with `severity`, `message`, `hint`, `line` and `column` where the place is in this
   text, and `text`, the fault as a terminal shows it
-- `printed`: what the text printed
+- `printed`: what the text printed; `notes`: what was said while its data were read
 - `title` and `page`: the page of the net; null after an error
 """
 
@@ -15,7 +15,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from snsim.errors import Fault, SnError, Source, fail, first_faults, render, sho
 from snsim.language.limits import DEFAULT, override_limits
 from snsim.memory_limit import default_limit
 from snsim.operating_system import limit_memory
-from snsim.page.page import page_of_run, page_of_training
-from snsim.program import read_program
+from snsim.page.subject import PageSubject, subject_of_program, subject_of_run
+from snsim.page.writing import page_of
+from snsim.program import Program, read_program
 from snsim.runs.opened_run import OpenedRun
 from snsim.runs.options import Options
 
@@ -49,15 +50,18 @@ def compile_request(request: Mapping[str, Any]) -> dict[str, Any]:
     port = io.StringIO()
     source = Source(str(request.get("name", "")), str(request.get("text", "")), is_file=True)
     faults: list[Fault] = []
+    options = Options(data=tuple(request.get("data") or ()), online=False)
+    notes: list[str] = []
     title, page = "", None
     try:
         if request.get("run"):
-            run = OpenedRun.open(Path(request["run"]), Options(online=False))
-            title, page = run.title, page_of_run(run)
+            run = OpenedRun.open(Path(request["run"]), options)
+            title, page = run.title, page_of(subject_of_run(run, options, notes.append))
         else:
             program = read_program(source, port=port, limits=override_limits(DEFAULT, seconds=_SECONDS))
             faults += program.warnings
-            title, page = _page_of(program, source, request)
+            subject = _subject(program, request, options, notes)
+            title, page = subject.training.name, page_of(subject)
     except SnError as error:
         faults += error.faults
     except MemoryError:
@@ -65,6 +69,7 @@ def compile_request(request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "faults": [_as_json(fault, source) for fault in first_faults(faults)],
         "printed": shorten(port.getvalue(), _MOST_PRINTED),
+        "notes": notes,
         "title": title,
         "page": page,
     }
@@ -77,8 +82,12 @@ def _as_json(fault: Fault, source: Source) -> dict[str, object]:
     return values
 
 
-def _names(things: Iterable[Any]) -> str:
-    return ", ".join(thing.name for thing in things)
+def _subject(program: Program, request: Mapping[str, Any], options: Options, notes: list[str]) -> PageSubject:
+    """Return the training that was asked for, or else the first one."""
+    only = request.get("training")
+    if only is None and program.own_trainings:
+        only = program.own_trainings[0].name
+    return subject_of_program(program, only, options, notes.append, request.get("seed"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import { Description } from "./description.js";
 import { byId, element, setText, short, whole } from "./elements.js";
 import { fittingWeights, fromSafetensors, readLink, toCsv, toSafetensors, writeLink } from "./files.js";
+import { listenToHost } from "./host.js";
 import { Kernels } from "./kernels.js";
 import { Mistakes } from "./mistakes.js";
 import { Answer, Network } from "./network.js";
@@ -301,6 +302,20 @@ export class Page {
     this.mistakes.update(outputs);
   }
 
+  // ---- A native training, told by the host -------------------------------------------------------------------------
+
+  showPasses(passes) {
+    this.progress.replace(passes);
+  }
+
+  async showWeights(weights) {
+    if (this.running) await this.pause();
+    await this.session.ask("load", { weights });
+    this.touched = true;
+    await this.look();
+    this.mistakes.update((await this.session.ask("score")).outputs);
+  }
+
   // ---- Keeping ----------------------------------------------------------------------------------------------------
 
   async saveWeights() {
@@ -382,4 +397,6 @@ function readTables(view, arrays) {
 
 export const page = new Page(readJson("view"));
 globalThis.snsimPage = page; // for tests, and for the console of a curious reader
-page.open().catch((error) => page.fault(error.message));
+const opened = page.open();
+opened.catch((error) => page.fault(error.message));
+listenToHost(page, opened);

@@ -26,6 +26,11 @@ export class Progress {
     this.draw();
   }
 
+  replace(passes) {
+    this.passes = passes;
+    this.draw();
+  }
+
   draw() {
     const last = this.passes.at(-1) ?? this.start;
     setText("scored", this.passes.length ? `after pass ${last.number}` : "before the first pass");
