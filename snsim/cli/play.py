@@ -14,7 +14,7 @@ from snsim.cli.reading import named_path
 from snsim.colour import echo
 from snsim.errors import fail
 from snsim.escaping import for_line
-from snsim.gallery import find_named, gallery_file
+from snsim.gallery import find_named
 from snsim.input_files import is_folder
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def _playground(source: str, chosen: dict[str, object]) -> Playground:
     from snsim.play.server import Playground
     from snsim.run_folder import open_run
 
-    path = Path(named_path(source))
+    path = Path(named_path(source, "net"))
     if is_folder(path):
         return Playground(str(path), "", None, open_run(path).folder, chosen)
-    is_own = find_named(source).kind == "path" and path.resolve() != gallery_file(path.stem)
+    is_own = find_named(source, ("net",)).kind == "path"
     return Playground(str(path), read_source(path).text, path if is_own else None, None, chosen)

@@ -84,6 +84,7 @@ NEW_RUN_ONLY = (
 @click.option(
     "--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Also write TensorBoard event files to DIR."
 )
+@click.option("--watch", is_flag=True, help="Show the run in the browser while it learns; prints the address.")
 def run(file: str | None, **options: Any) -> int:
     """Train what FILE declares, in order: each training, each of its seeds.
 
@@ -117,6 +118,10 @@ def run(file: str | None, **options: Any) -> int:
     run_options = options_from({**options, "data": ()} if moved else options, set_values)
     run_options = replace(run_options, moved=moved)
     view, say = choose_view(as_json, quiet, options["tensorboard"]), sayer(as_json, quiet)
+    if options["watch"]:
+        from snsim.console.browser_view import BrowserView
+
+        view = BrowserView(view)
     finished: list[RunFinished] = []
     if file is None:
         folder = named_path(resumed, "run", quiet=as_json or quiet)

@@ -24,7 +24,7 @@ function say(sentence) { element("state").textContent = sentence; }
 
 // ---- Colours ---------------------------------------------------------------------------------------------------------
 
-const TOKEN = /;[^\n]*|"(?:\\[\s\S]|[^"\\])*"?|\((?:[ \t]*)([^\s()"';`,]+)|[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?![^\s()"';`,])/gi;
+const TOKEN = /;[^\n]*|"(?:\\[\s\S]|[^"\\])*"?|\((?:[ \t]*)([^\s()"';`,]+)|(?<![^\s()"';`,])[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?![^\s()"';`,])/gi;
 
 function paint() {
   const content = text.value, pieces = [];
@@ -131,9 +131,9 @@ function tell(message, transfer = []) {
 
 // ---- A native training -----------------------------------------------------------------------------------------------
 
-function watch(folder) {
+function watch(folder, words = "") {
   element("native").hidden = false;
-  element("folder").textContent = folder;
+  element("folder").textContent = `${folder}${words}`;
   element("passes").replaceChildren();
   element("stop").hidden = false;
   const events = new EventSource("events");
@@ -168,7 +168,7 @@ async function train() {
   const reply = await ask("train", { text: text.value, name });
   if (reply.run) {
     say(`training natively into ${reply.run}`);
-    watch(reply.run);
+    watch(reply.run, ` learns ${reply.data}`);
   } else {
     showFaults(reply.faults ?? []);
     say("the training cannot begin");

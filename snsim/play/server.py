@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,7 @@ HOST = "127.0.0.1"
 _LARGEST = 4_000_000  # bytes of a request
 _MOST_PAGES = 4  # that are kept for the browser to fetch
 _STEP = 0.25  # seconds between two looks at a run folder
+_SECONDS_TO_FOLLOW = 10.0  # that a finished run waits for its browser
 _SECONDS_TO_BEGIN = 60.0  # a native training reads its data first
 _HERE = Path(__file__).parent
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -107,7 +109,7 @@ class Playground:
             self.trainer.stop()
             return {"faults": self.trainer.faults}
         self.watched = WatchedRun(folder, self.trainer)
-        return {"run": str(folder)}
+        return {"run": for_line(folder), "data": for_line(self.trainer.data)}
 
     def stop(self) -> None:
         """Stop the native training, if there is one."""
@@ -128,14 +130,49 @@ class PlayServer(ThreadingHTTPServer):
     def __init__(self, playground: Playground, port: int = 0):
         super().__init__((HOST, port), _Handler)
         self.playground, self.token = playground, secrets.token_urlsafe(18)
+        self.following = 0  # browsers that follow the run
 
     @property
     def address(self) -> str:
         """The address to open in a browser."""
         return f"http://{HOST}:{self.server_port}/{self.token}/"
 
+    def wait_for_followers(self, seconds: float) -> None:
+        """Wait until no browser follows the run any more, or so many seconds."""
+        end = time.monotonic() + seconds
+        while self.following and time.monotonic() < end:
+            time.sleep(_STEP)
+        time.sleep(_STEP)  # for the last weights
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Drop the error of a connection: the browser has closed it."""
+
+
+class RunWindow:
+    """Show a run of this process in the browser while it learns: its server works in a thread.
+
+    `run` is the run folder. Close it after the run: a browser that follows the run gets the last pass first.
+    """
+
+    def __init__(self, run: Path):
+        self._playground = Playground(str(run), "", None, run)
+        self._server = PlayServer(self._playground)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """The address to open in a browser."""
+        return self._server.address
+
+    def close(self) -> None:
+        """Wait until the browsers that follow the run have its end, then end the server."""
+        if self._playground.watched is not None:
+            self._playground.watched.end()
+        self._server.wait_for_followers(_SECONDS_TO_FOLLOW)
+        self._server.shutdown()
+        self._server.server_close()
+        self._playground.close()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -250,9 +287,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         self._send_head("text/event-stream")
-        for event, data in _events(watched):
-            self.wfile.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode())
-            self.wfile.flush()
+        self.server.following += 1
+        try:
+            for event, data in _events(watched):
+                self.wfile.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode())
+                self.wfile.flush()
+        finally:
+            self.server.following -= 1
 
     def _send_weights(self) -> None:
         watched = self.server.playground.watched

@@ -1,7 +1,7 @@
 """Train one description at full speed: read a request from standard input, write a run folder, tell each event.
 
-The request is that of `worker`. The replies are JSON objects, one a line: `{"run": FOLDER}` once the run has begun,
-`{"faults": [...]}` if it cannot, `{"done": true}` at its end. The passes are read from the run folder.
+The request is that of `worker`. The replies are JSON objects, one a line: `{"run": FOLDER, "data": NAME}` once the run
+has begun, `{"faults": [...]}` if it cannot, `{"done": true}` at its end. The passes are read from the run folder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> None:
         seed = request.get("seed")
         for event in run(program, training, training.seeds[0] if seed is None else int(seed), options):
             if isinstance(event, RunStarted):
-                print(json.dumps({"run": str(event.run)}), file=replies, flush=True)
+                print(json.dumps({"run": str(event.run), "data": event.data}), file=replies, flush=True)
     except SnError as error:
         faults = [{**fault.as_json(), "text": render(fault)} for fault in first_faults(error.faults)]
         print(json.dumps({"faults": faults}), file=replies, flush=True)

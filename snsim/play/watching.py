@@ -13,6 +13,7 @@ from typing import Any
 from snsim import run_folder
 from snsim.errors import SnError
 from snsim.input_files import is_file, read_file
+from snsim.protected_files import PASSES
 from snsim.tensor_file import tensor_file
 
 _MOST_OF_A_LOG = 1 << 28  # bytes of passes.jsonl
@@ -26,10 +27,11 @@ class WatchedRun:
 
     def __init__(self, folder: Path, trainer: Trainer | None = None):
         self.folder, self._trainer = folder, trainer
+        self._is_over = False
 
     def passes_after(self, number: int) -> list[dict[str, Any]]:
         """Return the lines of the passes after `number`, in order. A line that is not complete is left out."""
-        path = self.folder / run_folder.PASSES
+        path = self.folder / PASSES
         if not is_file(path):
             return []
         lines = read_file(path, _MOST_OF_A_LOG).split(b"\n")[:-1]
@@ -39,9 +41,15 @@ class WatchedRun:
         """Return the weights of the newest checkpoint as a safetensors file. SnError if the folder is damaged."""
         return b"".join(tensor_file(run_folder.open_run(self.folder).snapshot.parameters))
 
+    def end(self) -> None:
+        """Tell that no pass will come: the process of this server has written the last one."""
+        self._is_over = True
+
     @property
     def has_ended(self) -> bool:
         """Whether no process writes the folder any more."""
+        if self._is_over:
+            return True
         if self._trainer is not None:
             return self._trainer.has_ended
         try:
@@ -66,6 +74,7 @@ class Trainer:
         self._process.stdin.flush()
         self._begun = threading.Event()
         self.folder: Path | None = None
+        self.data = ""  # the name of the data set
         self.faults: list[dict[str, Any]] = []
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -74,7 +83,7 @@ class Trainer:
         for line in self._process.stdout:
             reply = json.loads(line)
             if "run" in reply:
-                self.folder = Path(reply["run"])
+                self.folder, self.data = Path(reply["run"]), reply["data"]
             self.faults = reply.get("faults", self.faults)
             self._begun.set()
         self._begun.set()

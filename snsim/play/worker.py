@@ -76,7 +76,7 @@ def compile_request(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_json(fault: Fault, source: Source) -> dict[str, object]:
-    values = {**fault.as_json(), "text": render(fault)}
+    values = {**fault.as_json(), "text": render(fault).replace(source.name, Path(source.name).name)}
     if fault.span is not None and fault.span.source is not source:
         values = {key: value for key, value in values.items() if key not in ("line", "column")}
     return values
