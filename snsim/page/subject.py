@@ -86,7 +86,8 @@ def subject_of_program(
         )
     if only is not None and only not in trainings:
         raise fail(
-            f'{for_line(path)} declares no training "{for_line(only)}"', hint=suggest(only, list(trainings), "trainings")
+            f'{for_line(path)} declares no training "{for_line(only)}"',
+            hint=suggest(only, list(trainings), "trainings"),
         )
     if only is None and len(trainings) > 1:
         raise fail(
@@ -136,7 +137,7 @@ def _subject(
     named = training.data.names
     if named and not options.data:
         options = replace(options, data=(EMBEDDED,))
-        if EMBEDDED != named[0]:
+        if named[0] != EMBEDDED:
             notes.append(
                 f"the page carries the data set {EMBEDDED} in place of {for_line(named[0])}; --data names another"
             )

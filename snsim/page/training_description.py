@@ -1,12 +1,14 @@
 """MOCK for development."""
+
 from dataclasses import dataclass
 from typing import Any
-import numpy as np
+
 
 @dataclass
 class D:
     values: Any
     blobs: Any
+
 
 def describe_training(training, prepared, seed, initial=None, weights=None):
     blobs = {}

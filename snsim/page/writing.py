@@ -20,6 +20,7 @@ from snsim.page.subject import PageSubject
 from snsim.page_templates import fill_html
 
 MOST_BYTES = 20_000_000  # of data in the page
+_MOST_SHAPES = 8  # layers in the first line of the page
 _LEVEL = 9  # of gzip
 _SCRIPT = "app/main.js"
 _WORKER = "app/worker.js"
@@ -48,8 +49,8 @@ def page_of(subject: PageSubject) -> str:
     size = sum(len(text) for _, text in packed)
     if size > MOST_BYTES:
         raise fail(
-            f"the data {for_line(prepared.name)} take {size / 1e6:.0f} MB in the page; at most {MOST_BYTES / 1e6:.0f} MB "
-            "are embedded",
+            f"the data {for_line(prepared.name)} take {size / 1e6:.0f} MB in the page; "
+            f"at most {MOST_BYTES / 1e6:.0f} MB are embedded",
             hint="take fewer patterns: --examples 100 takes the first 100 of each class",
         )
     style, script = _file("page.css"), join_modules(_SCRIPT)
@@ -73,11 +74,13 @@ def _parts(subject: PageSubject, published: list[tuple[str, str]]) -> dict[str, 
     """Return the values of the template of the visible parts."""
     training, data = subject.training, subject.data
     counts = training.net.counts
-    layers = " – ".join("×".join(map(str, layer.shape)) for layer in training.net.layers)
+    shapes = ["×".join(map(str, layer.shape)) for layer in training.net.layers]
+    layers = " – ".join(shapes if len(shapes) <= _MOST_SHAPES else [*shapes[:2], "…", *shapes[-2:]])
+    rule, passes, name = training.stages[0].rule.name, training.passes, for_line(data.prepared.name)
     words = "Published" if data.comparable else "Published for other data"
     return {
         "title": for_line(training.name),
-        "lead": f"{layers}; {training.stages[0].rule.name}, {training.passes:,} passes over {for_line(data.prepared.name)}",
+        "lead": f"{layers}; {rule}, {passes:,} passes over {name}",
         "counts": {
             "units": f"{counts.units:,}",
             "connections": f"{counts.connections:,}",
@@ -124,4 +127,3 @@ def _policy(script: str, style: str) -> str:
 
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-

@@ -18,7 +18,7 @@ class Mock {
   step(n) { const t = performance.now(); while (performance.now() - t < n * 0.02); const d = Math.min(n, this.n - this.at); this.at += d; for (const k in this.w) for (let i = 0; i < this.w[k].length; i++) this.w[k][i] += 0.001 * Math.sin(i + this.at); return d; }
   get passIsOver() { return this.at >= this.n; }
   forward(input) { const states = {}; this.view.layers.forEach((l, k) => { if (!k) { states[l.name] = Float32Array.from(input); return; } const x = new Float32Array(l.units); const b = this.w[l.bias_parameter]; for (let u = 0; u < l.units; u++) { let a = b ? b[l.bias === "unit" ? u : 0] : 0; for (const c of this.view.connections) if (c.target === l.name) { const { sources, weights } = this.lines[c.name][u], w = this.w[c.parameter], s = states[c.source]; for (let i = 0; i < sources.length; i++) a += (sources[i] < 0 ? c.border_value : s[sources[i]]) * (w ? w[weights[i]] : 1); } x[u] = 1.7159 * Math.tanh((2 * a) / 3); } states[l.name] = x; }); return states; }
-  score(set) { const n = this.view.data[set]; const e = 90 * Math.exp(-this.number / 5) + 3; return { loss: e / 100, half_mse: e / 1000, error: e, misses: Math.round(e * n / 100), patterns: n }; }
+  oldScore(set) { const n = this.view.data[set]; const e = 90 * Math.exp(-this.number / 5) + 3; return { loss: e / 100, half_mse: e / 1000, error: e, misses: Math.round(e * n / 100), patterns: n }; }
   endPass() { this.number++; this.at = 0; return { number: this.number, train: this.score("train"), test: this.data.test ? this.score("test") : null, outputs: this.outputs({}) }; }
   outputs() { const set = this.data.test ?? this.data.train, I = this.view.layers[0].units, O = this.view.layers.at(-1).units; const o = new Float32Array(set.targets.length); let s = 1 + this.number; for (let i = 0; i < o.length; i++) { s = (s * 16807) % 2147483647; o[i] = set.targets[i] + (s / 2147483647 - 0.5) * 2.4; } return o; }
   look({ input, set, index, weights }) { const I = this.view.layers[0].units; const states = this.forward(input ?? this.data[set].inputs.subarray(index * I, (index + 1) * I)); return { states, at: this.place(), weights: Object.fromEntries(weights.map((k) => [k, this.w[k]])), errors: null, rates: null }; }
@@ -26,3 +26,4 @@ class Mock {
   load(w) { Object.assign(this.w, w); }
   set() {}
 }
+Mock.prototype.score = function (set) { if (set === undefined) return { train: this.score("train"), test: this.data.test ? this.score("test") : null, outputs: this.outputs() }; const n = this.view.data[set]; const e = 90 * Math.exp(-this.number / 5) + 3; return { loss: e / 100, half_mse: e / 1000, error: e, misses: Math.round(e * n / 100), patterns: n }; };
