@@ -417,7 +417,7 @@ def test_interrupted_batch_leaves_no_sums(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(native, "_PIECE", 2)
     run, calls = jit.ProcessHost.run, []
 
-    def interrupted(self, name, *arguments):
+    def interrupted(self, code, name, *arguments):
         calls.append(name)
         if len(calls) == 3:
             raise KeyboardInterrupt

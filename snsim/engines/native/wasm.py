@@ -46,9 +46,9 @@ Arguments
 
 Layers
     The states of a layer lie at `x`, one number a cell; f'(a) at `slope`; dE/da at `error` after a presentation by
-    learn or gather. A layer of maps has its maps innermost: cell = position * maps + place of the map. `unit_of_cell[c]`
-    is the unit in cell c, `cell_of_unit[u]` the cell of unit u; both are the identity for other layers. So the state of
-    unit u is block[x + cell_of_unit[u]].
+    learn or gather. A layer of maps has its maps innermost: cell = position * maps + place of the map.
+    `unit_of_cell[c]` is the unit in cell c, `cell_of_unit[u]` the cell of unit u; both are the identity for other
+    layers. So the state of unit u is block[x + cell_of_unit[u]].
 
 Parameters
 ----------
@@ -57,8 +57,8 @@ Parameters
     form: "state NAME" for a state of the rule, "rate" for rates that differ inside a parameter, "curvature" for held
     curvature, "sum g", "sum h" and "sum h-full" for what gather adds up.
 
-`snsim.page.description` writes all of these offsets and arrays as JSON and blobs, and `snsim/page/engine/training.js`
-drives a training with them: a page needs no other knowledge of this interface.
+`snsim.page.training_description` writes all of these offsets and arrays as JSON and blobs. `openTraining` of
+`snsim/page/engine/training.js` drives a training with them, so that a page needs no other knowledge of this interface.
 """
 
 from __future__ import annotations

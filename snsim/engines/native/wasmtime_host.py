@@ -43,7 +43,7 @@ class WasmtimeHost:
         size = count * dtype.itemsize
         self._reserve(start + size)
         address = ctypes.addressof(self._memory.data_ptr(self._store).contents) + start
-        return np.frombuffer((ctypes.c_char * size).from_address(address), dtype)
+        return np.ndarray((count,), dtype, memoryview((ctypes.c_char * size).from_address(address)))
 
     def _reserve(self, end: int) -> None:
         """Enlarge the memory so that it has `end` bytes."""
